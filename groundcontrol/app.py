@@ -30,7 +30,7 @@ from groundcontrol.agents.node_events import CorruptionReporter
 from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.registry import Registry
-from groundcontrol.agents.store import HubFacts
+from groundcontrol.agents.store import HubInfo
 from groundcontrol.agents.watch_leases import WatchLeases
 from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError, StoreError, StoreFull, VaultError
@@ -58,7 +58,7 @@ from groundcontrol.lifecycle import (
     tune_gc,
     tune_malloc,
 )
-from groundcontrol.metrics_export import MetricSources, figures
+from groundcontrol.metrics_export import MetricSources, export_metrics
 from groundcontrol.nodes.interfaces import Presence, ReceivedTables
 from groundcontrol.samples.compactor import Compactor
 from groundcontrol.samples.store import DamageReports
@@ -81,7 +81,7 @@ log = logging.getLogger(__name__)
 
 EXIT_OK: Final = 0
 EXIT_SOFTWARE: Final = 70
-EXIT_AGAIN: Final = 75
+EXIT_RETRY: Final = 75
 """The database failed: a fresh process may well succeed."""
 EXIT_CONFIG: Final = 78
 BACKLOG: Final = 1024
@@ -114,9 +114,9 @@ class Components:
     watching: WatchLeases
     jobs: JobTracker
     services: Services
-    door: AgentHandshake
+    handshake: AgentHandshake
     auth: AuthService
-    janitor: Housekeeping
+    housekeeping: Housekeeping
     compactor: Compactor
     lag: LoopLag
     runner: web.AppRunner
@@ -143,13 +143,13 @@ def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Call
         return EXIT_CONFIG
     except StoreError as exc:
         complain(exc.code, f"the database cannot be used now: {exc.message}")
-        return EXIT_AGAIN
+        return EXIT_RETRY
     except Exception:  # the boundary of the process: what no task could handle ends it, and says so
         event(log, "hub_failed", logging.CRITICAL, exc_info=True)
         return EXIT_SOFTWARE
 
 
-async def _run(config: Config, keeper: SystemdNotifier) -> int:
+async def _run(config: Config, notifier: SystemdNotifier) -> int:
     clock = SystemClock()
     listener = _bind(config)
     config = config.on_port(listener.getsockname()[1])
@@ -163,13 +163,13 @@ async def _run(config: Config, keeper: SystemdNotifier) -> int:
     with contextlib.closing(listener):
         keys = _Keys(config)
         database = await open_database(config.data_dir, clock=clock, control=config.control_db, meanwhile=keys.unlock)
-        status, signals = EXIT_AGAIN, None
+        status, signals = EXIT_RETRY, None
         try:
             _write_pid(pid)
             signals = StopSignals(remove_files)
-            parts = await _compose(config, clock, database, keys.opened, keeper)
+            parts = await _compose(config, clock, database, keys.opened, notifier)
             try:
-                status = await _serve(parts, listener, keeper, signals)
+                status = await _serve(parts, listener, notifier, signals)
             finally:
                 parts.auth.close()
         finally:
@@ -221,7 +221,7 @@ class _Keys:
             raise ConfigError(f"the vault in {self._config.control_db} does not open: {exc.message}") from exc
 
 
-async def _compose(config: Config, clock: Clock, database: Database, vault: Vault, keeper: SystemdNotifier) -> Components:
+async def _compose(config: Config, clock: Clock, database: Database, vault: Vault, notifier: SystemdNotifier) -> Components:
     hub = HubId(new_time_id(clock.now()))
     store = await database.store(audit_key=vault.audit_key, chain=hub, earlier_audit_keys=vault.earlier_audit_keys)
     bus = LocalBus()
@@ -232,11 +232,11 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     )  # fmt: skip
     code = await auth.first_start(config.admin_user, None if config.admin_pass is None else config.admin_pass.reveal())
     if code is not None:
-        _say(f"first start: log in as {config.admin_user} with the first password and choose a new one")
-        _say(f"setup code, needed to do that from a public address, or where no named proxy says from which (shown once): {code}")
+        print_notice(f"first start: log in as {config.admin_user} with the first password and choose a new one")
+        print_notice(f"setup code, needed to do that from a public address, or where no named proxy says from which (shown once): {code}")
     if behind := await auth.hold.look():
-        _say(f"this machine's clock is {behind / 3600:.1f} hours behind the newest row of the audit log: nobody can log in")
-        _say("set the clock right; or, if it is right now and was wrong before: stardust clock accept")
+        print_notice(f"this machine's clock is {behind / 3600:.1f} hours behind the newest row of the audit log: nobody can log in")
+        print_notice("set the clock right; or, if it is right now and was wrong before: stardust clock accept")
     try:
         bundle = await asyncio.to_thread(read_bundle, config.agent_bundle)
     except BundleError as exc:
@@ -268,50 +268,50 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         ),
     )  # fmt: skip
     deployments = services[DeploymentService]
-    onward = ForwardClock(clock, await database.latest())
-    together = SessionDeps(
+    forward_clock = ForwardClock(clock, await database.latest())
+    deps = SessionDeps(
         store,
         bus,
         clock,
-        onward,
+        forward_clock,
         Quotas(),
         ingest,
         jobs,
         tables,
-        registry.show,
+        registry.update_latest,
         registry.end,
-        deployments.said_farewell,
+        deployments.receive_farewell,
     )
-    door = AgentHandshake(
-        together, registry, refusals, watching, hub, vault.fleet_id, vault.fleet_key, config.agent_hosts, config.pack_seconds
+    handshake = AgentHandshake(
+        deps, registry, refusals, watching, hub, vault.fleet_id, vault.fleet_key, config.agent_hosts, config.pack_seconds
     )
-    door.joins = services[Joining]
-    door.adopt_until = await store.recovery.adopt_until()
-    lag = LoopLag(keeper)
-    facts = HubFacts(hub, config.node_url, VERSION)
-    janitor = Housekeeping(
+    handshake.joins = services[Joining]
+    handshake.adopt_until = await store.recovery.adopt_until()
+    lag = LoopLag(notifier)
+    facts = HubInfo(hub, config.node_url, VERSION)
+    housekeeping = Housekeeping(
         store, clock, facts, EXPIRES, retention=config.retention, broken=lambda: database.broken, trouble=lambda: database.trouble,
         probe=database.probe, last_seen=await database.last_probe(), shrink=lambda: _shrink(database),
-        outvoted=registry.outvoted, onward=onward.now,
+        outvoted=registry.outvoted, forward_clock=forward_clock.now,
     )  # fmt: skip
-    compactor = Compactor(store.metrics, clock, janitor.may_compact, store.nodes.id_of)
-    app = build_app(services, SLICES, routes=local_api.routes(vault.fleet_id, vault.fleet_key, door.stop_adopting))
+    compactor = Compactor(store.metrics, clock, housekeeping.may_compact, store.nodes.id_of)
+    app = build_app(services, SLICES, routes=local_api.routes(vault.fleet_id, vault.fleet_key, handshake.stop_adopting))
     runner = make_runner(app)
     counting = MetricSources(
-        registry, ingest, jobs, door, auth, compactor, lag, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped,
+        registry, ingest, jobs, handshake, auth, compactor, lag, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped,
         lambda: database.trouble is not None,
     )  # fmt: skip
-    vitals = health.Vitals(store.users, lambda: _trouble(door, database), lambda: figures(counting))
+    vitals = health.Vitals(store.users, lambda: _trouble(handshake, database), lambda: export_metrics(counting))
     app.add_routes(
         [
-            web.get("/ws", agents_socket.handler(door, config.trusted_proxies)),
+            web.get("/ws", agents_socket.handler(handshake, config.trusted_proxies)),
             web.get("/install.sh", invites_http.script(services)),
             web.get("/healthz", health.healthz(vitals)),
             web.get("/metrics", health.metrics(vitals, app[GATE], config.metrics_token)),
         ]
     )
     return Components(
-        config, clock, database, store, bus, refusals, registry, ingest, watching, jobs, services, door, auth, janitor, compactor, lag, runner
+        config, clock, database, store, bus, refusals, registry, ingest, watching, jobs, services, handshake, auth, housekeeping, compactor, lag, runner
     )  # fmt: skip
 
 
@@ -320,7 +320,7 @@ async def _shrink(database: Database) -> None:
     await asyncio.to_thread(malloc_trim)
 
 
-async def _serve(parts: Components, listener: socket.socket, keeper: SystemdNotifier, signals: StopSignals) -> int:
+async def _serve(parts: Components, listener: socket.socket, notifier: SystemdNotifier, signals: StopSignals) -> int:
     """Run everything; returns the exit status."""
     status = EXIT_OK
     try:
@@ -329,10 +329,10 @@ async def _serve(parts: Components, listener: socket.socket, keeper: SystemdNoti
                 ("ingest", parts.ingest.run()),
                 ("registry", parts.registry.run()),
                 ("refusals", parts.refusals.run()),
-                ("recall", parts.registry.recall()),
+                ("recall", parts.registry.restore_latest()),
                 ("watching", parts.watching.run()),
                 ("jobs", parts.jobs.run()),
-                ("janitor", parts.janitor.run()),
+                ("janitor", parts.housekeeping.run()),
                 ("compactor", parts.compactor.run()),
                 ("lag", parts.lag.run()),
                 ("live", parts.runner.app[LIVE].run()),
@@ -345,7 +345,7 @@ async def _serve(parts: Components, listener: socket.socket, keeper: SystemdNoti
             for site in sites:
                 await site.start()
             tune_gc()
-            keeper.tell("READY=1")
+            notifier.notify("READY=1")
             event(
                 log, "hub_ready", page=min(parts.config.origins), port=parts.config.port, bind=parts.config.bind, nodes=parts.config.node_url,
                 data=str(parts.config.data_dir),
@@ -359,23 +359,23 @@ async def _serve(parts: Components, listener: socket.socket, keeper: SystemdNoti
                     means="everybody seems to come from one address",
                 )
             await signals.asked.wait()
-            keeper.tell("STOPPING=1")
+            notifier.notify("STOPPING=1")
             await _drain(parts, sites)
             raise _Stop
     except* _Stop:
         with contextlib.suppress(StoreError, TimeoutError):  # the next start tells them as well
             async with asyncio.timeout(HEADS_LIMIT_S):
-                await parts.janitor.tell_heads()
+                await parts.housekeeping.log_chain_heads()
         event(log, "hub_stopped")
     except* StoreError as failed:
         event(log, "hub_gave_up", logging.CRITICAL, why=str(failed.exceptions[0]))
-        status = EXIT_AGAIN
+        status = EXIT_RETRY
     return status
 
 
 async def _drain(parts: Components, sites: Sequence[web.BaseSite]) -> None:
     """Let nobody in, send everybody away, commit what was taken."""
-    parts.door.draining = True
+    parts.handshake.draining = True
     try:
         async with asyncio.timeout(DRAIN_LIMIT_S):
             for site in sites:
@@ -396,12 +396,12 @@ async def _drain_agents(parts: Components) -> None:
     await parts.refusals.close(REFUSALS_LIMIT_S)
 
 
-def _trouble(door: AgentHandshake, database: Database) -> str:
-    if door.draining:
+def _trouble(handshake: AgentHandshake, database: Database) -> str:
+    if handshake.draining:
         return "draining"
     trouble: StoreError | None = database.trouble
     return "" if trouble is None else trouble.code
 
 
-def _say(line: str) -> None:
+def print_notice(line: str) -> None:
     print(f"stardust: {line}", file=sys.stderr, flush=True)  # noqa: T201  # for the console, never for a log collector

@@ -271,7 +271,7 @@ class _Reader:
         try:
             if direct and file:
                 raise ConfigError(f"{item.env} and {item.env}_FILE are both set; keep one")
-            text = direct or self._kept(item, file)
+            text = direct or self._stored_secret(item, file)
             secret = None if text is None else _normalised(text)
             if secret is not None and not secret.strip():  # an empty secret is more likely a lost one than a request for the default
                 raise ConfigError(f"{self._said_by.get(item.env, item.env)} is empty: write the secret into it, or do not give it at all")
@@ -282,7 +282,7 @@ class _Reader:
             return None
         return secret
 
-    def _kept(self, item: Setting, file: str | None) -> str | None:
+    def _stored_secret(self, item: Setting, file: str | None) -> str | None:
         """The content of a file or a credential; None: neither exists.
 
         Raises: ConfigError: the content is unusable.

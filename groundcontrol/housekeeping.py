@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-from groundcontrol.agents.store import HubFacts, HubStore
+from groundcontrol.agents.store import HubInfo, HubStore
 from groundcontrol.core.errors import StoreDown, StoreError
 from groundcontrol.core.ids import HubId
 from groundcontrol.core.stores import Stores
@@ -14,7 +14,7 @@ from groundcontrol.events.store import LogStore
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.model import Bounds, Retention
 from groundcontrol.samples.store import MetricStore, RetentionStore
-from groundcontrol.samples.tiers import AHEAD_S, GRACE_S, TIERS, kept_s
+from groundcontrol.samples.tiers import AHEAD_S, GRACE_S, TIERS, retention_s
 from groundcontrol.web.declare import Expiry
 from spider.clock import Clock
 from spider.logs import event
@@ -71,7 +71,7 @@ class Housekeeping:
         self,
         store: Stores,
         clock: Clock,
-        facts: HubFacts,
+        info: HubInfo,
         expires: Sequence[Expiry],
         *,
         retention: Retention,
@@ -81,7 +81,7 @@ class Housekeeping:
         last_seen: float | None = None,
         shrink: Callable[[], Awaitable[None]] | None = None,
         outvoted: Callable[[], bool | None] = lambda: False,
-        onward: Callable[[], float] | None = None,
+        forward_clock: Callable[[], float] | None = None,
     ) -> None:
         """`shrink` frees cached memory. `retention` applies until an admin sets another one; `last_seen` is the time of the last write
         to the database. `outvoted`: most nodes have another time; None: unknown. `onward`: the latest time that the clock showed, plus
@@ -89,30 +89,30 @@ class Housekeeping:
         """
         self._store = store
         self._clock = clock
-        self._facts = facts
+        self._info = info
         self._expires = expires
         self._retention = retention
         self._steady = SteadyClock(clock)
         self._steady.start(last_seen)
         self._broken = broken
         self._trouble = trouble
-        self._told: StoreError | None = None
+        self._logged: StoreError | None = None
         """The error of the last test write that was reported here."""
         self._probe = probe
         self._shrink = shrink
         self._outvoted = outvoted
-        self._onward = onward or clock.now
+        self._forward_clock = forward_clock or clock.now
 
-    def _tell_trouble(self, found: StoreError | None) -> None:
+    def _log_trouble(self, found: StoreError | None) -> None:
         """Report an error once at its begin and once at its end, unless the database itself reports it by the same events."""
         untold = found if self._trouble() is None else None
-        if type(untold) is type(self._told):
+        if type(untold) is type(self._logged):
             return
         if untold is not None:
             event(log, "database_in_trouble", logging.ERROR, code=untold.code, reason=untold.message)
         elif found is None:
             event(log, "database_recovered")
-        self._told = untold
+        self._logged = untold
 
     async def run(self) -> None:
         """Run the tasks until cancelled.
@@ -121,7 +121,7 @@ class Housekeeping:
         """
         probed_at = self._clock.monotonic()
         expired_at = probed_at - EXPIRE_EVERY_S + EXPIRE_FIRST_S
-        told_at = probed_at - HEADS_EVERY_S
+        logged_at = probed_at - HEADS_EVERY_S
         shrunk_at = probed_at
         while True:
             now = self._clock.monotonic()
@@ -130,19 +130,19 @@ class Housekeeping:
                 raise StoreDown("the database failed with an input/output error")
             if self._trouble() is not None or now - probed_at >= PROBE_EVERY_S:
                 probed_at = now
-                self._tell_trouble(await self._probe())
+                self._log_trouble(await self._probe())
             try:
-                await self._store[HubStore].beat(self._facts.id, self._facts, BEAT_TTL_S)
+                await self._store[HubStore].beat(self._info.id, self._info, BEAT_TTL_S)
                 if believed and now - expired_at >= EXPIRE_EVERY_S:
                     expired_at = now
                     if self._is_right():
-                        await self._expire(self._facts.id)
+                        await self._expire(self._info.id)
                 if self._shrink is not None and now - shrunk_at >= SHRINK_EVERY_S:
                     shrunk_at = now
                     await self._shrink()
-                if now - told_at >= HEADS_EVERY_S:
-                    told_at = now
-                    await self.tell_heads()
+                if now - logged_at >= HEADS_EVERY_S:
+                    logged_at = now
+                    await self.log_chain_heads()
                 await self._store[NodeStore].sweep()
             except StoreError as exc:
                 event(log, "janitor_store_failed", logging.WARNING, error=exc.code)
@@ -160,7 +160,7 @@ class Housekeeping:
         self._steady.jumped = self._steady.jumped and outvoted is None
         return True
 
-    async def tell_heads(self) -> None:
+    async def log_chain_heads(self) -> None:
         """Write the heads of the audit chains to the log: `stardust audit verify --head` compares the database with them.
 
         Each hub does this at its start, once a day and at its end; additional heads do no harm.
@@ -174,7 +174,7 @@ class Housekeeping:
             return
         retention = await self._store[RetentionStore].retention() or self._retention
         bounds = bounds_of(retention, self._clock.now())
-        removed = await self._store[MetricStore].expire(bounds._replace(future=max(bounds.future, self._onward() + AHEAD_S)))
+        removed = await self._store[MetricStore].expire(bounds._replace(future=max(bounds.future, self._forward_clock() + AHEAD_S)))
         if removed:
             event(log, "samples_expired", pieces=removed)
         for rows in self._expires:
@@ -184,10 +184,10 @@ class Housekeeping:
 
     async def may_compact(self) -> bool:
         """Whether this hub runs compaction now."""
-        return await self._store[HubStore].lease("compact-samples", self._facts.id, EXPIRE_LEASE_S) is not None
+        return await self._store[HubStore].lease("compact-samples", self._info.id, EXPIRE_LEASE_S) is not None
 
 
 def bounds_of(retention: Retention, now: float) -> Bounds:
     """The limits of expiry at this moment. A tier is kept a little longer than configured, so that a window of its length is full."""
-    seconds, minutes, hours = (now - kept_s(tier, retention) - GRACE_S for tier in TIERS)
+    seconds, minutes, hours = (now - retention_s(tier, retention) - GRACE_S for tier in TIERS)
     return Bounds(seconds, minutes, hours, now + AHEAD_S)

@@ -49,7 +49,7 @@ class StopSignals:
     def __init__(self, last_words: Callable[[], None]) -> None:
         """`last_words` runs before the process ends immediately; it must neither wait nor fail."""
         self.asked = asyncio.Event()
-        self._asked_at: float | None = None
+        self._requested_at: float | None = None
         self._last_words = last_words
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -61,12 +61,12 @@ class StopSignals:
             self._last_words()
             os._exit(128 + number)
         event(log, "hub_stopping", signal=number.name)
-        self._asked_at = asyncio.get_running_loop().time()
+        self._requested_at = asyncio.get_running_loop().time()
         self.asked.set()
 
     def left_s(self, limit_s: float) -> float:
         """The rest of a time limit that began with the signal; the whole limit if there was none."""
-        return limit_s if self._asked_at is None else max(0.0, limit_s - (asyncio.get_running_loop().time() - self._asked_at))
+        return limit_s if self._requested_at is None else max(0.0, limit_s - (asyncio.get_running_loop().time() - self._requested_at))
 
 
 class SystemdNotifier:
@@ -76,20 +76,20 @@ class SystemdNotifier:
         self._address = address
         self.watchdog_s = int(watchdog_usec) / 2_000_000 if watchdog_usec and watchdog_usec.isdigit() and address else None
 
-    def tell(self, state: str) -> None:
+    def notify(self, state: str) -> None:
         """Send one message; a missing systemd is no error."""
         if self._address:
             name = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as told:
-                told.setblocking(False)
-                told.sendto(state.encode(), name)
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
+                connection.setblocking(False)
+                connection.sendto(state.encode(), name)
 
 
 class LoopLag:
     """The lag of the event loop: the time that all tasks wait while one blocks the loop."""
 
-    def __init__(self, keeper: SystemdNotifier) -> None:
-        self._keeper = keeper
+    def __init__(self, notifier: SystemdNotifier) -> None:
+        self._notifier = notifier
         self._seen: deque[float] = deque(maxlen=LAG_WINDOW)
         self.total_s = 0.0
 
@@ -101,16 +101,16 @@ class LoopLag:
     async def run(self) -> None:
         """Measure the lag, and report to systemd that the loop runs; until cancelled."""
         loop = asyncio.get_running_loop()
-        told_at = loop.time()
+        notified_at = loop.time()
         while True:
             wanted = loop.time() + LAG_EVERY_S
             await asyncio.sleep(LAG_EVERY_S)
             late = max(0.0, loop.time() - wanted)
             self._seen.append(late)
             self.total_s += late
-            if self._keeper.watchdog_s is not None and loop.time() - told_at >= self._keeper.watchdog_s:
-                told_at = loop.time()
-                self._keeper.tell("WATCHDOG=1")
+            if self._notifier.watchdog_s is not None and loop.time() - notified_at >= self._notifier.watchdog_s:
+                notified_at = loop.time()
+                self._notifier.notify("WATCHDOG=1")
 
 
 def apply_process_limits() -> None:

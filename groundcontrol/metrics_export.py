@@ -35,7 +35,7 @@ class MetricSources(NamedTuple):
     registry: Registry
     ingest: Ingest
     jobs: JobTracker
-    door: AgentHandshake
+    handshake: AgentHandshake
     auth: AuthService
     compactor: Compactor
     lag: LoopLag
@@ -48,12 +48,12 @@ class MetricSources(NamedTuple):
     """Whether the database refuses writes."""
 
 
-def figures(parts: MetricSources) -> Iterator[ExportedMetric]:
+def export_metrics(parts: MetricSources) -> Iterator[ExportedMetric]:
     """All metrics, as they are now."""
-    agents, door, ingest, compactor = parts.registry.agents(), parts.door, parts.ingest, parts.compactor
+    agents, handshake, ingest, compactor = parts.registry.agents(), parts.handshake, parts.ingest, parts.compactor
     yield _gauge("agents_online", "Nodes with a live session.", len(agents))
     yield _gauge("agents_throttled_seconds", "Time that live sessions were made to wait.", sum(agent.throttled_s for agent in agents))
-    refused = {f'reason="{reason}"': float(count) for reason, count in door.refused.items()}
+    refused = {f'reason="{reason}"': float(count) for reason, count in handshake.refused.items()}
     yield ExportedMetric("agents_refused_total", "counter", "Openings that ended without a session.", refused)
     yield _counter("rows_total", "Live rows that arrived.", parts.registry.rows)
     yield _counter("packs_stored_total", "Packs that were committed.", ingest.packs)

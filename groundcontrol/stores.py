@@ -27,7 +27,7 @@ from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments.store import DeploymentStore, InviteStore
 from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.store import BatchStore, JobStore
-from groundcontrol.nodes.store import FactStore, JournalStore, NodeStore, RecoveryStore
+from groundcontrol.nodes.store import JournalStore, NodeStore, NodeTableStore, RecoveryStore
 from groundcontrol.samples.store import MetricStore, RetentionStore
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Store:
     hubs: HubStore
     sessions: SessionStore
     nodes: NodeStore
-    facts: FactStore
+    tables: NodeTableStore
     metrics: MetricStore
     journal: JournalStore
     jobs: JobStore

@@ -159,13 +159,13 @@ class Vault:
 
         Raises: VaultError: the value was altered or moved, or sealed under another key.
         """
-        place = f"{record.table}.{record.column} of {record.id}"
+        key = f"{record.table}.{record.column} of {record.id}"
         head = _HEAD.size
         if len(record.sealed) < head + 2 * _NONCE + _WRAPPED + 16:
-            raise VaultError(f"the sealed value {place} is cut off")
+            raise VaultError(f"the sealed value {key} is cut off")
         form, kek_id = _HEAD.unpack_from(record.sealed)
         if form != _FORMAT or kek_id != self._kek_id:
-            raise VaultError(f"the sealed value {place} was sealed under another key (format {form}, key {kek_id})")
+            raise VaultError(f"the sealed value {key} was sealed under another key (format {form}, key {kek_id})")
         bound = _bound(record.table, record.id, record.column, record.version, kek_id)
         wrapped = record.sealed[head : head + _NONCE + _WRAPPED]
         sealed = record.sealed[head + _NONCE + _WRAPPED :]
@@ -173,7 +173,7 @@ class Vault:
             dek = AESGCM(self._kek).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], bound + b"dek")
             return AESGCM(dek).decrypt(sealed[:_NONCE], sealed[_NONCE:], bound + b"value")
         except InvalidTag:
-            raise VaultError(f"the sealed value {place} does not open: it was altered or moved") from None
+            raise VaultError(f"the sealed value {key} does not open: it was altered or moved") from None
 
 
 class Rotation:
@@ -207,17 +207,17 @@ class Rotation:
         Raises: VaultError, ConfigError: they differ.
         """
         found = _read_keyring(keyring)
-        by_place = {(record.table, record.id, record.column): record for record in records}
-        if FLEET_KEY not in by_place:
+        by_key = {(record.table, record.id, record.column): record for record in records}
+        if FLEET_KEY not in by_key:
             raise VaultError("the fleet key is missing from the database: restore a backup")
-        vault = Vault(_unwrap(found, self._root), found.kek_id, found.fleet_id, by_place[FLEET_KEY], by_place.get(CARRIED))
-        opened = {place: hashlib.sha256(vault.open(record)).digest() for place, record in by_place.items()}
-        if opened != self._plain or len(by_place) != len(records):
+        vault = Vault(_unwrap(found, self._root), found.kek_id, found.fleet_id, by_key[FLEET_KEY], by_key.get(CARRIED))
+        opened = {key: hashlib.sha256(vault.open(record)).digest() for key, record in by_key.items()}
+        if opened != self._plain or len(by_key) != len(records):
             raise VaultError("what was stored is not what was sealed; nothing was changed")
 
-    def _seal(self, place: tuple[str, str, str], version: int, plaintext: bytes) -> SealedRecord:
-        self._plain[place] = hashlib.sha256(plaintext).digest()
-        return _seal(self._kek, self._kek_id, *place, version, plaintext)
+    def _seal(self, key: tuple[str, str, str], version: int, plaintext: bytes) -> SealedRecord:
+        self._plain[key] = hashlib.sha256(plaintext).digest()
+        return _seal(self._kek, self._kek_id, *key, version, plaintext)
 
 
 async def prepare_rotation(old: Vault, secret: str, rounds: int = ROUNDS) -> Rotation:

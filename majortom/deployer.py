@@ -33,13 +33,13 @@ class MajorTom:
         self._connector = Connector(limits, rule)
 
     async def install(
-        self, target: Target, wish: InstallOptions, reporter: Reporter, make_payload: PayloadMaker, verify: VerifySession
+        self, target: Target, options: InstallOptions, reporter: Reporter, make_payload: PayloadMaker, verify: VerifySession
     ) -> InstallResult:
         """Install the agent on a server, or restore the server's former state.
 
         Raises: DeployError.
         """
-        work = Installation(self._connector, self._limits, self._clock, target, wish, reporter)
+        work = Installation(self._connector, self._limits, self._clock, target, options, reporter)
         return await self._in_time(work.steps, lambda restart: work.run(make_payload, verify, restart))
 
     async def remove(self, target: Target, reporter: Reporter) -> HostKey:

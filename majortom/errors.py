@@ -110,9 +110,9 @@ REPORTED: Final = frozenset(
 """The codes that our scripts may report from a server: their sentences need one fact at most, the reported text."""
 
 
-def failure(code: str, step: StepName, **facts: object) -> DeployError:
+def failure(code: str, step: StepName, **values: object) -> DeployError:
     """Make the error of this code. `facts` fill its sentence; they are shown, so they must not contain secrets."""
-    return DeployError(code, MESSAGES[code].format(**{name: one_line(str(fact)) for name, fact in facts.items()}), step)
+    return DeployError(code, MESSAGES[code].format(**{name: one_line(str(value)) for name, value in values.items()}), step)
 
 
 def one_line(text: str, limit: int = 200) -> str:

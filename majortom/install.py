@@ -17,7 +17,7 @@ from majortom.plan import InstallPlan, check_open, plan_install, upload_files, w
 from majortom.probe import Probe, parse_probe, summary
 from majortom.ssh import shell, upload
 from majortom.ssh.connect import Connector, Limits
-from majortom.ssh.login_steps import LoginContext, Restart, Steps, enter, enter_again, find_way, finish_anyway
+from majortom.ssh.login_steps import LoginContext, Restart, Steps, enter, find_way, finish_anyway, log_in_again
 from majortom.ssh.shell import ShellLogin
 from spider.clock import Clock
 from spider.logs import event
@@ -64,7 +64,7 @@ class _Traces:
     def __init__(self) -> None:
         self.folder: str | None = None
         self.begun = False
-        self.aside = False
+        self.stashed = False
         """The previous installation is, or will be, stashed beside the new one."""
         self.laid = False
         """The server was asked to stash it. Before that, a finished installation on the server is the previous one."""
@@ -75,15 +75,15 @@ class Installation:
     """One installation."""
 
     def __init__(
-        self, connector: Connector, limits: Limits, clock: Clock, target: Target, wish: InstallOptions, reporter: Reporter
+        self, connector: Connector, limits: Limits, clock: Clock, target: Target, options: InstallOptions, reporter: Reporter
     ) -> None:
         self._connector = connector
         self._limits = limits
         self._clock = clock
         self._target = target
-        self._wish = wish
+        self._options = options
         self.steps = Steps(reporter)
-        self._node_script = shell.script("again.sh") + shell.script("node.sh")
+        self._lifecycle_script = shell.script("replace.sh") + shell.script("lifecycle.sh")
         self._traces = _Traces()
         self._left = ""
 
@@ -121,8 +121,8 @@ class Installation:
             probe = await self._probe(login)
             closing.append(summary(probe, self._clock.now()))
             plan, probe = await self._prepare(login, await self._plan(probe), probe)
-            if plan.clean == "aside":
-                closing.append(_replaces(probe, self._wish))
+            if plan.clean == "stash":
+                closing.append(_replaces(probe, self._options))
         payload = await make_payload(probe)
         launcher = "yes" if with_launcher(payload.policy_conf) else "no"
         files = upload_files(payload, shell.units(), probe)
@@ -132,15 +132,15 @@ class Installation:
             await shell.send(login, folder, files, "upload", limits.step_s)
             closing.append(f"{len(files)} files, {sum(map(len, files.values())) // 1024} KiB")
         async with steps.step("install") as closing:
-            if plan.clean == "aside":
-                await self._lay_aside(login, plan)
+            if plan.clean == "stash":
+                await self._stash(login, plan)
             words = ["install", folder, _digest(files["manifest"]), payload.version, launcher]
-            answer = await shell.run(login, self._node_script, words, "install", limits.step_s, told=steps.detail)
-            if payload.own_policy and plan.clean == "aside":
-                await shell.run(login, self._node_script, ["keep_policy"], "install", limits.step_s)
+            answer = await shell.run(login, self._lifecycle_script, words, "install", limits.step_s, receive_note=steps.detail)
+            if payload.own_policy and plan.clean == "stash":
+                await shell.run(login, self._lifecycle_script, ["keep_policy"], "install", limits.step_s)
             closing += ["with the launcher" if launcher == "yes" else "for watching only: no launcher", *answer.notes]
         async with steps.step("start"):
-            await shell.run(login, self._node_script, ["start", launcher], "start", limits.step_s)
+            await shell.run(login, self._lifecycle_script, ["start", launcher], "start", limits.step_s)
         async with steps.step("verify") as closing:
             began = self._clock.monotonic()
             try:
@@ -151,18 +151,18 @@ class Installation:
         self._traces.verified = True
         return probe
 
-    async def _lay_aside(self, login: ShellLogin, plan: InstallPlan) -> None:
+    async def _stash(self, login: ShellLogin, plan: InstallPlan) -> None:
         self._traces.laid = True
-        await shell.run(login, self._node_script, ["aside", *plan.stays], "install", self._limits.step_s)
-        if self._wish.stopped is not None:
-            await self._wish.stopped()
+        await shell.run(login, self._lifecycle_script, ["stash", *plan.stays], "install", self._limits.step_s)
+        if self._options.stopped is not None:
+            await self._options.stopped()
 
     async def _arm(self, login: ShellLogin, seconds: float, plan: InstallPlan) -> None:
         """Start the rollback timer, before the first change and before each longer wait. A server without further orders then restores
         its former state."""
         self._traces.begun = True
-        self._traces.aside = plan.clean == "aside"
-        source, action = shell.arming(self._node_script), "rearm" if self._traces.aside else "arm"
+        self._traces.stashed = plan.clean == "stash"
+        source, action = shell.arming(self._lifecycle_script), "arm_replace" if self._traces.stashed else "arm"
         await shell.run(login, source, [action, f"{seconds:.0f}"], self.steps.now, self._limits.step_s)
 
     async def _finish(self, way: LoginContext, login: ShellLogin) -> None:
@@ -173,12 +173,12 @@ class Installation:
         """
         try:
             try:
-                await shell.run(login, self._node_script, ["finish"], "verify", self._limits.step_s)
+                await shell.run(login, self._lifecycle_script, ["finish"], "verify", self._limits.step_s)
             except DeployError as exc:
                 if exc.code not in ("connection_lost", "max_sessions"):
                     raise
-                async with enter_again(self._connector, way) as again:
-                    await shell.run(again, self._node_script, ["finish"], "verify", self._limits.step_s)
+                async with log_in_again(self._connector, way) as second_login:
+                    await shell.run(second_login, self._lifecycle_script, ["finish"], "verify", self._limits.step_s)
         except (DeployError, ConnectionError, OSError) as exc:
             if isinstance(exc, DeployError) and exc.code == "rolled_back":
                 raise
@@ -186,38 +186,40 @@ class Installation:
             await self.steps.detail("Spider came back; the server closes the installation by itself within some minutes")
 
     async def _probe(self, login: ShellLogin) -> Probe:
-        words = [self._wish.hub_url, "pinned" if self._wish.tls_pinned else "trusted", self._wish.proxy]
+        words = [self._options.hub_url, "pinned" if self._options.tls_pinned else "trusted", self._options.proxy]
         answer = await shell.run(login, shell.script("probe.sh"), words, self.steps.now, self._limits.step_s)
         return parse_probe(answer.lines, self.steps.now)
 
     async def _plan(self, probe: Probe) -> InstallPlan:
         there = probe.existing
-        replaceable = bool(there.node) and there.fleet == self._wish.fleet and await self._wish.replaceable(there.node)
-        wish = self._wish
+        replaceable = bool(there.node) and there.fleet == self._options.fleet and await self._options.replaceable(there.node)
+        options = self._options
         return plan_install(
             probe,
-            install_python=wish.install_python,
-            hub_url=wish.hub_url,
-            fleet=wish.fleet,
+            install_python=options.install_python,
+            hub_url=options.hub_url,
+            fleet=options.fleet,
             replaceable=replaceable,
-            node=wish.node,
+            node=options.node,
         )
 
     async def _prepare(self, login: ShellLogin, plan: InstallPlan, probe: Probe) -> tuple[InstallPlan, Probe]:
         """Remove remains of an earlier installation, and install python3 if the user agreed."""
-        limits, told = self._limits, self.steps.detail
+        limits, report_detail = self._limits, self.steps.detail
         if plan.clean in ("undo", "remove"):
-            await told("clearing away what an earlier installation left")
+            await report_detail("clearing away what an earlier installation left")
             action = "undo" if plan.clean == "undo" else "remove"
-            answer = await shell.run(login, self._node_script, [action], "probe", limits.step_s, told=told)
+            answer = await shell.run(login, self._lifecycle_script, [action], "probe", limits.step_s, receive_note=report_detail)
             if answer.of("left"):
                 raise failure("uninstall_failed", "probe", left=", ".join(answer.of("left")))
             probe = await self._probe(login)
             plan = await self._plan(probe)  # the undo of a failed replacement has restored the previous installation
         if plan.python_manager:
-            await told(f"installing python3 with {plan.python_manager}")
+            await report_detail(f"installing python3 with {plan.python_manager}")
             await self._arm(login, limits.rollback_s + limits.python_s, plan)
-            await shell.run(login, self._node_script, ["python", plan.python_manager], "probe", limits.python_s, told=told)
+            await shell.run(
+                login, self._lifecycle_script, ["python", plan.python_manager], "probe", limits.python_s, receive_note=report_detail
+            )
         if not plan.python_manager:
             return plan, probe
         probe = await self._probe(login)
@@ -225,15 +227,15 @@ class Installation:
             raise failure("python3_install_failed", "probe", why="it is not usable afterwards")
         check_open(probe)
         if probe.reach not in ("", "ok"):
-            raise failure("hub_unreachable", "probe", url=self._wish.hub_url, why=probe.reach)
+            raise failure("hub_unreachable", "probe", url=self._options.hub_url, why=probe.reach)
         return plan, probe
 
     async def _no_session(self, login: ShellLogin) -> DeployError:
         """Find out why the agent did not connect."""
-        url, step = self._wish.hub_url, self.steps.now
+        url, step = self._options.hub_url, self.steps.now
         try:
             probe = await self._probe(login)
-            answer = await shell.run(login, self._node_script, ["diagnose"], step, self._limits.step_s)
+            answer = await shell.run(login, self._lifecycle_script, ["diagnose"], step, self._limits.step_s)
         except DeployError as exc:
             return exc
         if probe.reach not in ("", "ok"):
@@ -245,7 +247,7 @@ class Installation:
         traces = self._traces
         if traces.folder is None and not traces.begun:
             return True
-        if traces.aside and traces.verified:
+        if traces.stashed and traces.verified:
             # The new agent has its session by now, and the previous one may be defective.
             await self.steps.detail("Spider came back and stays; the server closes the installation by itself within some minutes")
             return True
@@ -264,8 +266,8 @@ class Installation:
                 except DeployError as exc:
                     if exc.code not in ("connection_lost", "max_sessions"):
                         raise
-                async with enter_again(self._connector, way) as again:
-                    return await self._undo_by(again)
+                async with log_in_again(self._connector, way) as second_login:
+                    return await self._undo_by(second_login)
         except (DeployError, TimeoutError, OSError) as exc:
             event(_log, "undo_failed", logging.WARNING, host=self._target.host, error=one_line(str(exc)))
             return one_line(str(exc)) or "it took too long"
@@ -273,8 +275,8 @@ class Installation:
     async def _undo_by(self, login: ShellLogin) -> str:
         left: list[str] = []
         if self._traces.begun:
-            words = ["whole"] if self._traces.verified else ["unlaid"] if self._traces.aside and not self._traces.laid else []
-            answer = await shell.run(login, self._node_script, ["undo", *words], "install", self._limits.undo_s)
+            words = ["whole"] if self._traces.verified else ["unlaid"] if self._traces.stashed and not self._traces.laid else []
+            answer = await shell.run(login, self._lifecycle_script, ["undo", *words], "install", self._limits.undo_s)
             left = answer.of("left")
         if self._traces.folder is not None:
             await upload.drop(login, self._traces.folder, self._limits.step_s)
@@ -287,9 +289,9 @@ class Installation:
         return DeployError(first.code, text, first.step)
 
 
-def _replaces(probe: Probe, wish: InstallOptions) -> str:
+def _replaces(probe: Probe, options: InstallOptions) -> str:
     there = probe.existing
-    if there.node == wish.node and there.fleet == wish.fleet:
+    if there.node == options.node and there.fleet == options.fleet:
         return "in the place of the Spider that is there"
     return "in the place of a Spider of another hub" if there.node else "in the place of what is left of a Spider there"
 
@@ -303,7 +305,7 @@ def failure_reason(lines: list[str]) -> str:
 
     Args: lines: its journal, JSON or text; the first may be `state …` of its unit.
     """
-    state, named, said = "", "", ""
+    state, named, last_text = "", "", ""
     for line in reversed(lines):
         if line.startswith("state "):
             state = line[6:]
@@ -313,16 +315,16 @@ def failure_reason(lines: list[str]) -> str:
         except ValueError:
             if _NAMES_ERROR.match(line):
                 return one_line(line)
-            if said and _OF_INIT.match(line):
+            if last_text and _OF_INIT.match(line):
                 break
             if line.strip() and not _OF_INIT.match(line):
-                said = said or line
+                last_text = last_text or line
             continue
-        if said:
+        if last_text:
             break
         if not isinstance(entry, dict) or entry.get("level") not in ("warning", "error", "critical"):
             continue
         if entry.get("why"):
             return one_line(str(entry["why"]))
         named = named or str(entry.get("event", ""))
-    return one_line(said or named or state) or "it says nothing"
+    return one_line(last_text or named or state) or "it says nothing"

@@ -22,7 +22,7 @@ _PYTHON_IN_UNITS: Final = re.compile(r"/usr/bin/python3(?=\s)")
 _PYTHON: Final = re.compile(r"/[A-Za-z0-9._/+-]+\Z")
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}\Z")
 
-Cleaning = Literal["nothing", "undo", "remove", "aside"]
+Cleaning = Literal["nothing", "undo", "remove", "stash"]
 """What happens to an installation found on the server: nothing, undo an unfinished one, remove a whole one, stash it for a new one."""
 
 
@@ -50,7 +50,7 @@ def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str
     manager = _check_python(probe, install_python=install_python)
     if probe.python and probe.reach not in ("", "ok"):
         raise failure("hub_unreachable", "probe", url=hub_url, why=probe.reach)
-    return InstallPlan(clean, manager, _stays(there, fleet, node) if clean == "aside" else ())
+    return InstallPlan(clean, manager, _stays(there, fleet, node) if clean == "stash" else ())
 
 
 def check_open(probe: Probe) -> None:
@@ -111,7 +111,7 @@ def _check_replaced(there: Existing, fleet: str, node: str, *, replaceable: bool
         raise failure("already_installed", "probe", what=f"node {there.node}")
     if there.user and there.user.split(":")[5:6] != [_HOME]:
         raise failure("name_in_use", "probe", what="user")
-    return "aside" if there.paths or there.user or there.group else "nothing"
+    return "stash" if there.paths or there.user or there.group else "nothing"
 
 
 def _stays(there: Existing, fleet: str, node: str) -> tuple[str, ...]:
@@ -167,7 +167,7 @@ def unit_names(probe: Probe, *, launcher: bool) -> tuple[str, ...]:
 
 
 def upload_files(payload: Payload, units: Mapping[str, str], probe: Probe) -> dict[str, bytes]:
-    """All files to upload, by their names in `remote/node.sh`.
+    """All files to upload, by their names in `remote/lifecycle.sh`.
 
     Args:   units: unit files by name, as shipped.
     Raises: ValueError: the version is not a plain word; it becomes the name of a folder.

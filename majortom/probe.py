@@ -88,7 +88,7 @@ def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
     Args:   lines: `name=value` each; other lines are ignored, since other programs print too.
     Raises: DeployError: a value is missing that every server has.
     """
-    facts: dict[str, str] = {}
+    fields: dict[str, str] = {}
     missing: list[str] = []
     folders: list[TargetFolder] = []
     for line in lines:
@@ -100,50 +100,50 @@ def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
         elif name.startswith("folder "):
             folders.append(_folder(name[7:], value))
         else:
-            facts.setdefault(name, one_line(value, 1000))
+            fields.setdefault(name, one_line(value, 1000))
     try:
         return Probe(
-            uid=int(facts["uid"]),
-            kernel=facts["kernel"],
-            arch=facts["arch"],
-            hostname=facts["hostname"][:253],
-            os_id=_unquote(facts.get("os_ID", "")),
-            os_name=_unquote(facts.get("os_PRETTY_NAME", "")),
-            clock=float(facts["clock"]),
-            systemd=facts.get("systemd") == "yes",
-            systemd_version=_number(facts.get("systemd_version", "")),
-            systemd_state=facts.get("systemd_state", ""),
-            selinux={"1": "enforcing", "0": "permissive"}.get(facts.get("selinux", ""), "absent"),
-            package_manager=facts.get("package_manager", ""),
+            uid=int(fields["uid"]),
+            kernel=fields["kernel"],
+            arch=fields["arch"],
+            hostname=fields["hostname"][:253],
+            os_id=_unquote(fields.get("os_ID", "")),
+            os_name=_unquote(fields.get("os_PRETTY_NAME", "")),
+            clock=float(fields["clock"]),
+            systemd=fields.get("systemd") == "yes",
+            systemd_version=_number(fields.get("systemd_version", "")),
+            systemd_state=fields.get("systemd_state", ""),
+            selinux={"1": "enforcing", "0": "permissive"}.get(fields.get("selinux", ""), "absent"),
+            package_manager=fields.get("package_manager", ""),
             missing_tools=tuple(missing),
             folders=tuple(folders),
-            python=facts.get("python", "") if re.fullmatch(r"/[A-Za-z0-9._/+-]+", facts.get("python", "")) else "",
-            python_version=facts.get("python_version", ""),
-            python_old=facts.get("python_old", ""),
-            python_incomplete=facts.get("python_incomplete", ""),
-            reach=facts.get("reach", ""),
-            existing=_existing(facts),
-            proxy=facts.get("proxy", ""),
-            closed=_closed(facts.get("closed", "")),
-            openrc=_openrc(facts.get("openrc", "")),
-            openrc_runlevel=facts.get("openrc_runlevel", ""),
+            python=fields.get("python", "") if re.fullmatch(r"/[A-Za-z0-9._/+-]+", fields.get("python", "")) else "",
+            python_version=fields.get("python_version", ""),
+            python_old=fields.get("python_old", ""),
+            python_incomplete=fields.get("python_incomplete", ""),
+            reach=fields.get("reach", ""),
+            existing=_existing(fields),
+            proxy=fields.get("proxy", ""),
+            closed=_closed(fields.get("closed", "")),
+            openrc=_openrc(fields.get("openrc", "")),
+            openrc_runlevel=fields.get("openrc_runlevel", ""),
         )
     except (KeyError, ValueError) as exc:
         raise failure("probe_failed", step, why=f"the answer lacks {exc.args[0]}") from None
 
 
-def _existing(facts: dict[str, str]) -> Existing:
-    journal = facts.get("journal")
+def _existing(fields: dict[str, str]) -> Existing:
+    journal = fields.get("journal")
     return Existing(
-        paths=tuple(facts.get("existing", "").split()),
+        paths=tuple(fields.get("existing", "").split()),
         finished=None if journal is None else journal == "complete",
-        node=facts.get("existing_id", ""),
-        fleet=facts.get("existing_fleet", ""),
-        user=facts.get("user", ""),
-        group=facts.get("group", ""),
-        proxy=facts.get("existing_proxy", ""),
-        jobs=_number(facts.get("jobs", "")),
-        policy=facts.get("existing_policy", ""),
+        node=fields.get("existing_id", ""),
+        fleet=fields.get("existing_fleet", ""),
+        user=fields.get("user", ""),
+        group=fields.get("group", ""),
+        proxy=fields.get("existing_proxy", ""),
+        jobs=_number(fields.get("jobs", "")),
+        policy=fields.get("existing_policy", ""),
     )
 
 

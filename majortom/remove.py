@@ -29,12 +29,12 @@ class Removal:
             return way.reached.key
 
     async def _take_off(self, way: LoginContext) -> None:
-        source = shell.script("node.sh")
+        source = shell.script("lifecycle.sh")
         async with enter(self._connector, way, self.steps, self._limits) as login:
             async with self.steps.step("stop"):
                 await shell.run(login, source, ["stop"], "stop", self._limits.step_s)
             async with self.steps.step("uninstall"):
-                await shell.run(login, source, ["remove"], "uninstall", self._limits.step_s, told=self.steps.detail)
+                await shell.run(login, source, ["remove"], "uninstall", self._limits.step_s, receive_note=self.steps.detail)
             async with self.steps.step("verify") as closing:
                 answer = await shell.run(login, source, ["search"], "verify", self._limits.step_s)
                 if answer.of("left"):

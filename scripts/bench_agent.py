@@ -31,7 +31,7 @@ from majortom.build.bundle import build_bundle
 from scripts.bench_measure import free_port, started
 from spider.wire import ids
 from spider.wire.frames import SUBPROTOCOL, Ack, InstalledPackages, Layout, Message, Pack, PackagesHeld, Table, Updates, Watch, Welcome
-from spider.wire.metrics import RHYTHM_S
+from spider.wire.metrics import INTERVAL_S
 from spider.wire.session import HubOpening, SecureChannel
 from spider.wire.tables import SUBJECTS
 
@@ -168,7 +168,7 @@ class BareHub:
         if self._live is None:
             raise RuntimeError("the agent has no session")
         ws, link = self._live
-        await ws.send_bytes(link.send(Watch(list(RHYTHM_S), 1, lease_s)))
+        await ws.send_bytes(link.send(Watch(list(INTERVAL_S), 1, lease_s)))
         for subject in SUBJECTS:
             await ws.send_bytes(link.send(Watch([subject.name], subject.watched_s, lease_s)))
 

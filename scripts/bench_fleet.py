@@ -43,7 +43,7 @@ GROWS = ("unwatched_cpu", "watched_cpu", "disk", "rss_held")
 """What is held against the number of nodes."""
 TICKS = os.sysconf("SC_CLK_TCK")
 SOAK_NODES = 100
-SOAK_RHYTHM_S = 30.0
+SOAK_INTERVAL_S = 30.0
 SOAK_WARM_UP_SHARE = 0.2
 CONNECT_LIMIT_S = 180.0
 
@@ -247,7 +247,7 @@ def soak() -> Results:
     ):
         ends_at = time.monotonic() + minutes * 60
         while time.monotonic() < ends_at:
-            time.sleep(SOAK_RHYTHM_S)
+            time.sleep(SOAK_INTERVAL_S)
             if fleet.poll() is not None:
                 raise RuntimeError(f"the fleet ended with status {fleet.returncode}")
             points.append(

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from groundcontrol.adapters.sqlite.database import Database, open_database
-from groundcontrol.agents.validation import layout_id
+from groundcontrol.agents.validation import schema_id_of
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.nodes.model import NewNode, Session
 from groundcontrol.samples.chunks.row_table import RowChunk
 from groundcontrol.samples.compactor import MOST_PARTS
-from groundcontrol.samples.model import LayoutRow, StoredPack
+from groundcontrol.samples.model import SeriesSchema, StoredPack
 from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.stores import Store
 from spider.clock import SystemClock
@@ -51,7 +51,7 @@ Result = dict[str, object]
 class Trace(NamedTuple):
     """An hour of one family, as it was measured."""
 
-    layout: LayoutRow
+    schema: SeriesSchema
     rows: list[list[int | None]]
 
 
@@ -61,8 +61,8 @@ def traces() -> list[Trace]:
         family = path.name.split(".")[1]
         chunk = RowChunk(path.read_bytes())
         table = chunk.table()
-        layout = LayoutRow(layout_id(family, chunk.names), family, chunk.rhythm_s, tuple(chunk.names))
-        found.append(Trace(layout, [list(values) for values in zip(*table.columns.values(), strict=True)]))
+        schema = SeriesSchema(schema_id_of(family, chunk.names), family, chunk.interval_s, tuple(chunk.names))
+        found.append(Trace(schema, [list(values) for values in zip(*table.columns.values(), strict=True)]))
     return found
 
 
@@ -72,7 +72,7 @@ def packs(session: Session, trace: Trace, start_s: int, every_s: int, count: int
     for first in range(0, count, PACK_ROWS):
         some = rows[first : first + PACK_ROWS]
         coding, body = pack_rows(some)
-        yield StoredPack(session, 0, seq, trace.layout.layout, some[0].taken_at_ms, some[-1].taken_at_ms, coding, body)
+        yield StoredPack(session, 0, seq, trace.schema.schema_id, some[0].taken_at_ms, some[-1].taken_at_ms, coding, body)
         seq += 1
 
 
@@ -81,7 +81,7 @@ async def connect(store: Store, name: str, trace: Sequence[Trace]) -> Session:
     session = await store.sessions.claim(node.id, BootId("0f" * 16), HubId(new_time_id()))
     await store.metrics.marks(session)
     for one in trace:
-        await store.metrics.save_layout(session, one.layout)
+        await store.metrics.save_schema(session, one.schema)
     return session
 
 
@@ -107,22 +107,22 @@ async def fill(store: Store, sessions: Sequence[Session], trace: Sequence[Trace]
     samples = stored = 0
     appending = compacting = 0.0
     for hour in range(hours):
-        turns = {(session, one.layout.family): chance.randrange(3600) for session in sessions for one in trace}
+        turns = {(session, one.schema.family): chance.randrange(3600) for session in sessions for one in trace}
         for piece in range(6):
             made = []
             for session in sessions:
                 for one in trace:
-                    rhythm = one.layout.rhythm_s
+                    rhythm = one.schema.interval_s
                     count = max(1, 600 // rhythm)
                     found = list(
                         packs(
                             session, one, start_s + hour * HOUR_S + piece * 600, rhythm, count, seqs[session],
-                            turns[session, one.layout.family] + piece * count,
+                            turns[session, one.schema.family] + piece * count,
                         )
                     )  # fmt: skip
                     seqs[session] += len(found)
                     made += found
-                    samples += count * len(one.layout.series)
+                    samples += count * len(one.schema.series)
             stored += len(made)
             before = time.process_time()
             for at in range(0, len(made), 100):
@@ -183,7 +183,7 @@ def row_per_sample(folder: Path, trace: Sequence[Trace], start_s: int) -> tuple[
         count = 0
         for family, one in enumerate(trace):
             for at, row in enumerate(one.rows):
-                moment = start_s + at * one.layout.rhythm_s
+                moment = start_s + at * one.schema.interval_s
                 db.executemany(
                     "INSERT INTO sample VALUES (1, ?, ?, ?)", [(family * 1000 + n, moment, value) for n, value in enumerate(row)]
                 )
@@ -191,8 +191,8 @@ def row_per_sample(folder: Path, trace: Sequence[Trace], start_s: int) -> tuple[
         db.commit()
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         size = db.execute("PRAGMA page_count").fetchone()[0] * db.execute("PRAGMA page_size").fetchone()[0]
-        pulse = next(at for at, one in enumerate(trace) if one.layout.family == "pulse")
-        numbers = [pulse * 1000 + trace[pulse].layout.series.index(name) for name in SERIES]
+        pulse = next(at for at, one in enumerate(trace) if one.schema.family == "pulse")
+        numbers = [pulse * 1000 + trace[pulse].schema.series.index(name) for name in SERIES]
         times = []
         for _ in range(ROUNDS):
             started = time.perf_counter()
@@ -214,7 +214,7 @@ def size_of(folder: Path) -> int:
 async def month(store: Store, trace: Sequence[Trace], end_s: int) -> Session:
     """A node with a month behind it."""
     session = await connect(store, "month", trace)
-    pulse = next(one for one in trace if one.layout.family == "pulse")
+    pulse = next(one for one in trace if one.schema.family == "pulse")
     seq = 0
     for day in range(LONG_DAYS, 0, -1):
         found = list(packs(session, pulse, end_s - day * DAY_S, LONG_EVERY_S, DAY_S // LONG_EVERY_S, seq, day * 97))
@@ -228,7 +228,7 @@ async def month(store: Store, trace: Sequence[Trace], end_s: int) -> Session:
 
 async def with_hot(store: Store, session: Session, trace: Sequence[Trace], end_s: int, act: Callable[[], Awaitable[object]]) -> Took:
     """The same while ten minutes and a round are in no chunk yet: the most that a hub leaves."""
-    pulse = next(one for one in trace if one.layout.family == "pulse")
+    pulse = next(one for one in trace if one.schema.family == "pulse")
     seq = (await store.metrics.marks(session)).live + 1
     await store.metrics.append(list(packs(session, pulse, end_s, 1, 620, seq, 0)))
     return await median_ms(act)
@@ -259,7 +259,7 @@ async def measure(folder: Path) -> list[Result]:
         day = await median_ms(lambda: ask(first, end_s - DAY_S, end_s, 600))
         seconds = await median_ms(lambda: ask(first, end_s - DAY_S, end_s, 4000))
         hour = await median_ms(lambda: ask(first, end_s - HOUR_S, end_s, 600))
-        all_of_day = await median_ms(lambda: ask(first, end_s - DAY_S, end_s, 600, list(trace[0].layout.series)[:50]))
+        all_of_day = await median_ms(lambda: ask(first, end_s - DAY_S, end_s, 600, list(trace[0].schema.series)[:50]))
         thirty = await median_ms(lambda: ask(long.no, end_s - LONG_DAYS * DAY_S, end_s, 600))
         thirty_fine = await median_ms(lambda: ask(long.no, end_s - LONG_DAYS * DAY_S, end_s, 4000))
         tiers = await store.metrics.sizes(0.0)

@@ -11,11 +11,11 @@ from typing import cast
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.session import AgentSession
-from groundcontrol.agents.validation import KnownLayout
+from groundcontrol.agents.validation import KnownSchema
 from groundcontrol.core.bus import Topic
 from groundcontrol.core.ids import HubId, NodeId
 from groundcontrol.nodes.views import sample_views, summary_json, summary_msgpack
-from groundcontrol.samples.model import LayoutRow
+from groundcontrol.samples.model import SeriesSchema
 from groundcontrol.stores import Store
 from scripts.bench_history import Trace, traces
 from spider.clock import SystemClock
@@ -36,7 +36,7 @@ class _Crowd:
     def __init__(self, trace: list[Trace], nodes: int) -> None:
         self.registry = Registry(cast("Store", None), LocalBus(), SystemClock(), HubId("bench"))
         self._trace = trace
-        self._layouts = [_known(one.layout.layout, one.layout.family, tuple(one.layout.series)) for one in trace]
+        self._schemas = [_known(one.schema.schema_id, one.schema.family, tuple(one.schema.series)) for one in trace]
         self._agents = [
             cast(
                 "AgentSession",
@@ -56,16 +56,16 @@ class _Crowd:
     def speak(self, second: int) -> None:
         """A new row of every family from every node."""
         for at, agent in enumerate(self._agents):
-            for layout, one in zip(self._layouts, self._trace, strict=True):
+            for schema, one in zip(self._schemas, self._trace, strict=True):
                 row = Row(BEGAN_MS + second * 1000 + at % 1000, one.rows[(second + at) % len(one.rows)])
-                self.registry.show(agent, layout, [row, row])  # as in the packs of a node that nobody looks at
+                self.registry.update_latest(agent, schema, [row, row])  # as in the packs of a node that nobody looks at
 
     def names(self) -> list[NodeId]:
         return [agent.node.id for agent in self._agents]
 
 
-def _known(layout: bytes, family: str, series: tuple[str, ...]) -> KnownLayout:
-    return KnownLayout.of(LayoutRow(layout, family, 1, series), [parse_series(name)[0].scale for name in series])
+def _known(schema: bytes, family: str, series: tuple[str, ...]) -> KnownSchema:
+    return KnownSchema.of(SeriesSchema(schema, family, 1, series), [parse_series(name)[0].scale for name in series])
 
 
 def _ms(act: Callable[..., object]) -> float:

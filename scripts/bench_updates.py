@@ -11,7 +11,7 @@ from pathlib import Path
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.core.scope import SYSTEM
-from groundcontrol.core.tables import FactTable
+from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.model import NewNode
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id, new_time_id
@@ -35,12 +35,12 @@ async def updates() -> list[dict[str, object]]:
                     (f"package-{(node_no * 7 + at) % PACKAGES}", "1.0-1", "1.1-1", "no" if at % 8 else "yes", "main")
                     for at in range(UPDATES)
                 ]
-                await store.facts.save_table(
-                    session, FactTable("updates", 1.0, UPDATES, COLUMNS, tuple(cell for row in rows for cell in row))
+                await store.tables.save_table(
+                    session, SubjectTable("updates", 1.0, UPDATES, COLUMNS, tuple(cell for row in rows for cell in row))
                 )
-            page = await _median_ms(lambda: store.facts.updates(SYSTEM, 100))
-            nodes = await _median_ms(lambda: store.facts.updates_of(SYSTEM, "package-7", 100))
-            one = await _median_ms(lambda: store.facts.tables(SYSTEM, first))
+            page = await _median_ms(lambda: store.tables.updates(SYSTEM, 100))
+            nodes = await _median_ms(lambda: store.tables.updates_of(SYSTEM, "package-7", 100))
+            one = await _median_ms(lambda: store.tables.tables(SYSTEM, first))
         finally:
             await database.close()
     size = f"{NODES}x{UPDATES}"

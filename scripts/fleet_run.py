@@ -64,7 +64,7 @@ class FleetError(Exception):
     """The fleet cannot start; the text says why."""
 
 
-class Wishes(NamedTuple):
+class FleetOptions(NamedTuple):
     """What the fleet does besides reporting."""
 
     churn_per_minute: float
@@ -162,7 +162,7 @@ class Server:
         self._link.on_joined(self._joined)
         self._inventory = PackageSync(clock, self._link.send, str(root))
         self._link.on_joined(self._inventory.joined)
-        self._link.on_message(PackagesHeld, self._inventory.held)
+        self._link.on_message(PackagesHeld, self._inventory.acknowledge)
         self._tables = Tables([SimulatedProcesses(self.host), self._newer], clock, self._link.send)
         self._link.on_joined(self._tables.joined)
         self._link.on_message(Watch, self._tables.watch)
@@ -333,7 +333,7 @@ async def _nodes(http: aiohttp.ClientSession) -> dict[str, str]:
         asked["cursor"] = page["next"]
 
 
-async def stir(servers: list[Server], wishes: Wishes) -> None:
+async def stir(servers: list[Server], wishes: FleetOptions) -> None:
     """Cut sessions, and send servers away for a while, as wished; until cancelled."""
     dice = random.Random()
     while True:
@@ -383,7 +383,7 @@ def alone(state: Path) -> Iterator[None]:
         os.close(held)
 
 
-async def run(state: Path, count: int, wishes: Wishes, noted: Path | None = None) -> None:
+async def run(state: Path, count: int, wishes: FleetOptions, noted: Path | None = None) -> None:
     """Enrol, connect a few at a time, wait for the end."""
     nodes, hub = await enrol(state, count)
     stop = asyncio.Event()
@@ -450,7 +450,7 @@ def main() -> int:
     logging.getLogger("spider").setLevel(logging.ERROR)
     try:
         with alone(options.state):
-            wishes = Wishes(options.churn, options.offline, options.hostile, options.over)
+            wishes = FleetOptions(options.churn, options.offline, options.hostile, options.over)
             asyncio.run(run(options.state, options.count, wishes, options.stamps))
     except FleetError as exc:
         print(f"scripts/fleet: {exc}", file=sys.stderr)

@@ -13,7 +13,7 @@ from spider.hub.outbox import Outbox
 from spider.jobs.tracker import Jobs
 from spider.logs import event
 from spider.memory_limit import EXIT_MEMORY, MemoryLimit
-from spider.root.trusted_files import place
+from spider.root.trusted_files import real_path
 from spider.selfcare.node_keys import KeyWatch
 from spider.spool.files import SpoolFolder
 from spider.spool.spool import Spool
@@ -136,7 +136,7 @@ async def run_agent(config: Config, loaded: Callable[[], None] = lambda: None) -
     tasks.start({"keys": KeyWatch(config.config_path, config.generation, clock, stop.set).run(), "ceiling": ceiling.run()})
     await _stopped(stop, tasks, agent.link)
     status = await tasks.stop() or (EXIT_MEMORY if ceiling.over else 0)
-    await _keep(agent.spool)
+    await _save_spool(agent.spool)
     if not status:
         await _record_end(agent.ends)
     event(log, "spider_ends", status=status)
@@ -164,7 +164,7 @@ def spool_of(config: Config, clock: Clock) -> Spool:
     return Spool(folder, clock, config.spool_hours * 3600.0, config.spool_mebibytes << 20)
 
 
-async def _keep(spool: Spool) -> None:
+async def _save_spool(spool: Spool) -> None:
     """Write the unacknowledged samples to disk. A disk that hangs does not block the program's end."""
     try:
         await wait_for(SPOOL_LIMIT_S, spool.finish())
@@ -183,7 +183,7 @@ async def _record_end(ends: Callable[[], None]) -> None:
 def _policy_owner(path: str) -> int:
     """The uid that must own the policy: root, unless this Spider serves only its own user, with that user's policy."""
     try:
-        owner = os.stat(place(path)).st_uid
+        owner = os.stat(real_path(path)).st_uid
     except OSError:
         return 0
     return owner if owner == os.geteuid() else 0

@@ -68,8 +68,8 @@ class Compiler:
             return None
         if not code:
             return None
-        place = _places(self._archive, fullname)[0 if head[0] else 1]
-        return spec_from_file_location(fullname, place, loader=_Module(fullname, place, self._archive, code))
+        directoryin_archive = _source_paths(self._archive, fullname)[0 if head[0] else 1]
+        return spec_from_file_location(fullname, directoryin_archive, loader=_Module(fullname, directoryin_archive, self._archive, code))
 
     def _read(self, size: int) -> bytes:
         data = b""
@@ -97,45 +97,45 @@ def start_compiler(archive: object) -> Optional[Compiler]:
     child."""
     if not isinstance(archive, zipimporter):
         return None
-    asked, asking = os.pipe()
+    questions_fd, asking = os.pipe()
     answers, answering = os.pipe()
     try:
         pid = os.fork()
     except OSError:
-        for end in (asked, asking, answers, answering):
+        for end in (questions_fd, asking, answers, answering):
             os.close(end)
         return None
     if pid == 0:
         try:
             os.close(asking)
             os.close(answers)
-            _serve(archive, asked, answering)
+            _serve(archive, questions_fd, answering)
         finally:
             os._exit(0)
-    os.close(asked)
+    os.close(questions_fd)
     os.close(answering)
     compiler = Compiler(archive, pid, asking, answers)
     sys.meta_path.insert(0, compiler)
     return compiler
 
 
-def _serve(archive: zipimporter, asked: int, answering: int) -> None:
+def _serve(archive: zipimporter, questions_fd: int, answering: int) -> None:
     sys.dont_write_bytecode = False  # needed so that importlib calls `set_data`, which keeps the code in memory
-    with os.fdopen(asked, "rb") as questions, os.fdopen(answering, "wb") as answers:
+    with os.fdopen(questions_fd, "rb") as questions, os.fdopen(answering, "wb") as answers:
         for line in iter(questions.readline, b""):
             package, code = _compiled(archive, line.decode().strip())
             answers.write(bytes([package]) + len(code).to_bytes(_HEAD - 1, "big") + code)
             answers.flush()
 
 
-def _places(archive: zipimporter, fullname: str) -> Tuple[str, str]:
+def _source_paths(archive: zipimporter, fullname: str) -> Tuple[str, str]:
     """Paths of a module's source: as a package, and as a file."""
     stem = os.path.join(archive.archive, *fullname.split("."))
     return os.path.join(stem, "__init__.py"), stem + ".py"
 
 
 def _compiled(archive: zipimporter, fullname: str) -> Tuple[bool, bytes]:
-    for path in _places(archive, fullname):
+    for path in _source_paths(archive, fullname):
         loader = _Module(fullname, path, archive)
         with contextlib.suppress(OSError, SyntaxError):
             loader.get_code(fullname)

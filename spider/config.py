@@ -310,13 +310,13 @@ def _read(where: str, *, private: bool) -> bytes:
     else:
         handle = os.open(where, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        facts = os.fstat(handle)
-        if not stat.S_ISREG(facts.st_mode):
+        info = os.fstat(handle)
+        if not stat.S_ISREG(info.st_mode):
             raise ValueError("not a plain file")
-        if facts.st_uid not in (0, os.geteuid()):
-            raise ValueError(f"owned by uid {facts.st_uid}, which is neither root nor this user")
-        if facts.st_mode & (0o077 if private else 0o022):
-            raise ValueError(f"mode {stat.S_IMODE(facts.st_mode):04o} lets others in")
+        if info.st_uid not in (0, os.geteuid()):
+            raise ValueError(f"owned by uid {info.st_uid}, which is neither root nor this user")
+        if info.st_mode & (0o077 if private else 0o022):
+            raise ValueError(f"mode {stat.S_IMODE(info.st_mode):04o} lets others in")
         os.lseek(handle, 0, os.SEEK_SET)
         data = os.read(handle, _MAX_CONF_BYTES + 1)
         if len(data) > _MAX_CONF_BYTES:

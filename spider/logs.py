@@ -11,18 +11,18 @@ _bound: "contextvars.ContextVar[Tuple[Tuple[str, Any], ...]]" = contextvars.Cont
 _CONTROL = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)]}
 
 
-def bind(**facts: Any) -> None:
+def bind(**fields: Any) -> None:
     """Add these fields to every later line of this task."""
     merged = dict(_bound.get())
-    merged.update(facts)
+    merged.update(fields)
     _bound.set(tuple(merged.items()))
 
 
-def event(log: logging.Logger, name: str, level: int = logging.INFO, exc_info: bool = False, **facts: Any) -> None:
+def event(log: logging.Logger, name: str, level: int = logging.INFO, exc_info: bool = False, **fields: Any) -> None:
     """Log the event `name` (stable, snake_case) with these fields."""
     if log.isEnabledFor(level):
         merged: Dict[str, Any] = dict(_bound.get())
-        merged.update(facts)
+        merged.update(fields)
         log.log(level, name, extra={"facts": merged}, exc_info=exc_info)
 
 
@@ -47,8 +47,8 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = time.strftime("%H:%M:%S", time.localtime(record.created))
-        facts = "".join(f" {key}={value}" for key, value in getattr(record, "facts", {}).items())
-        line = f"{at} {record.levelname.lower():7} {record.getMessage()}{facts}".translate(_CONTROL)
+        fields = "".join(f" {key}={value}" for key, value in getattr(record, "facts", {}).items())
+        line = f"{at} {record.levelname.lower():7} {record.getMessage()}{fields}".translate(_CONTROL)
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line

@@ -32,7 +32,7 @@ async def wait_for(limit_s: Optional[float], work: Awaitable[T], drop: Optional[
                 drop(task.result())
 
 
-async def run_together(*parts: Coroutine[None, None, None]) -> None:
+async def run_until_first_error(*parts: Coroutine[None, None, None]) -> None:
     """Run all of them until one fails or the caller is cancelled; then all are cancelled."""
     tasks = [asyncio.ensure_future(part) for part in parts]
     try:

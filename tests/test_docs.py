@@ -11,11 +11,11 @@ import pytest
 from groundcontrol.core.errors import HubError
 from groundcontrol.events.feed import RECENT_EVENTS
 from groundcontrol.jobs.messages import _WORDS as JOB_WORDS
-from groundcontrol.nodes.feed import KEPT_FLEET_BYTES
+from groundcontrol.nodes.feed import FLEET_REPLAY_BYTES
 from groundcontrol.slices import TOPICS
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.connection import MAX_TOPICS
-from groundcontrol.web.live.topics import FIRST_BELOW, KEPT_BYTES
+from groundcontrol.web.live.topics import FIRST_BELOW, REPLAY_BYTES
 from majortom.errors import MESSAGES
 from scripts.bench import BENCHES, LONG
 from tests.support.promises import PAGES, Holder, carried, holders, promised, rows_of
@@ -164,7 +164,7 @@ def test_the_page_of_the_live_socket_names_every_topic_and_what_is_kept() -> Non
         kind: topic.action for kind, topic in TOPICS.items()
     }
     text = (ROOT / "docs" / "live.md").read_text()
-    kept = f"({LiveLimits().kept_most:,} changes, {KEPT_BYTES >> 10} KiB, or {KEPT_FLEET_BYTES >> 20} MiB of `fleet`)"
+    kept = f"({LiveLimits().replay_messages:,} changes, {REPLAY_BYTES >> 10} KiB, or {FLEET_REPLAY_BYTES >> 20} MiB of `fleet`)"
     assert all(said in text for said in (kept, f"{MAX_TOPICS} topics at most", f"2<sup>{FIRST_BELOW.bit_length() - 1}</sup>"))
 
 

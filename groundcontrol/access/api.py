@@ -190,10 +190,10 @@ async def edit_preferences(call: ApiRequest, body: PreferencesPatch) -> Preferen
     return _view(wanted)
 
 
-def _views(asked: list[SavedViewBody]) -> tuple[SavedView, ...]:
-    if len(asked) > MAX_VIEWS:
+def _views(bodies: list[SavedViewBody]) -> tuple[SavedView, ...]:
+    if len(bodies) > MAX_VIEWS:
         raise BadRequest(f"at most {MAX_VIEWS} views: remove one first", field="views")
-    found = tuple(SavedView(one.name.strip(), one.query) for one in asked)
+    found = tuple(SavedView(one.name.strip(), one.query) for one in bodies)
     for view in found:
         if not 0 < len(view.name) <= MAX_NAME_CHARS or not is_visible(view.name):
             raise BadRequest(f"the name of a view has 1 to {MAX_NAME_CHARS} printable characters", field="views")

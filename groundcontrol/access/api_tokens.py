@@ -44,10 +44,10 @@ class NewToken(NamedTuple):
 class ApiTokens:
     """Creates, revokes and authenticates API tokens."""
 
-    def __init__(self, *, tokens: ApiTokenStore, bus: Bus, hold: ClockGuard, clock: Clock, least_totp: TotpRule) -> None:
+    def __init__(self, *, tokens: ApiTokenStore, bus: Bus, clock_guard: ClockGuard, clock: Clock, least_totp: TotpRule) -> None:
         self._tokens = tokens
         self._bus = bus
-        self._hold = hold
+        self._clock_guard = clock_guard
         self._clock = clock
         self._least_totp = least_totp
 
@@ -105,7 +105,7 @@ class ApiTokens:
                 event(log, "token_use_not_noted", logging.WARNING, token=token.id, code=code)
         return caller
 
-    async def recheck(self, token: ApiToken, address: str) -> Caller:
+    async def reload_caller(self, token: ApiToken, address: str) -> Caller:
         """The same caller with the rights that the store holds now.
 
         Raises: Unauthenticated.
@@ -114,7 +114,7 @@ class ApiTokens:
 
     async def _caller(self, digest: bytes, address: str) -> Caller:
         standing = await self._tokens.token_standing(digest)
-        if standing is None or standing.token.expires_at <= self._hold.latest:
+        if standing is None or standing.token.expires_at <= self._clock_guard.latest:
             raise Unauthenticated("this token is not valid, or not any more")
         return _as_caller(standing, address, self._least_totp)
 

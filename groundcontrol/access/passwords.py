@@ -24,7 +24,7 @@ HASHER: Final = argon2.PasswordHasher(memory_cost=19_456, time_cost=2, paralleli
 HASH_THREADS: Final = 2
 QUEUE_LIMIT: Final = 16
 """How many hashes may wait beside the two at work. The hub refuses more immediately, so that a burst costs neither memory nor time."""
-KEPT_PLACES: Final = 8
+RESERVED_SLOTS: Final = 8
 """How many more may wait if they come from a known address or browser: a crowd of strangers does not keep those users out."""
 PRODUCT_WORDS: Final = ("stardust", "groundcontrol", "ground control", "capsule", "spider", "majortom", "major tom", "admin", "password")
 
@@ -88,7 +88,7 @@ class Passwords:
         Args:   known: the user comes from a known address or browser, and may use KEPT_PLACES too.
         Raises: Unavailable: too many are waiting.
         """
-        return await self._run(lambda: self._verify(stored, password), KEPT_PLACES if known else 0)
+        return await self._run(lambda: self._verify(stored, password), RESERVED_SLOTS if known else 0)
 
     def close(self) -> None:
         """End the threads when their work is done."""
@@ -107,8 +107,8 @@ class Passwords:
             return False
         return stored is not None and len(password) <= MAX_CHARS
 
-    async def _run(self, work: Callable[[], T], kept: int = 0) -> T:
-        if self._admitted >= HASH_THREADS + QUEUE_LIMIT + kept:
+    async def _run(self, work: Callable[[], T], reserved: int = 0) -> T:
+        if self._admitted >= HASH_THREADS + QUEUE_LIMIT + reserved:
             raise Unavailable("too many people are logging in at this moment; try again in a few seconds", retry_after_s=2)
         self._admitted += 1
         self.hashed += 1

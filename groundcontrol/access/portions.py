@@ -35,8 +35,8 @@ class Portions:
 
     def _forget(self, now: float) -> None:
         for who, nodes in list(self._changed.items()):
-            kept = {node: at for node, at in nodes.items() if now - at < WINDOW_S}
-            if kept:
-                self._changed[who] = kept
+            recent = {node: at for node, at in nodes.items() if now - at < WINDOW_S}
+            if recent:
+                self._changed[who] = recent
             else:
                 del self._changed[who]

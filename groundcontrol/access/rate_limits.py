@@ -70,9 +70,9 @@ def login_attempt(account: str, address: str, *, way: LoginOrigin, browser: str 
     mine = {**_rungs(f"account:{_who(account, address, way, browser)}", ACCOUNT), **_in_a_row(account, row, browser)}
     if way == "device":
         return Attempt(mine, tuple(mine))  # other users of this address must not delay a known browser
-    place = rate_limit_key(address)
-    returned = {**mine, **_rungs(f"address:{place}", ADDRESS)}
-    return Attempt({**returned, **_rungs(f"address-long:{place}", ADDRESS_LONG)}, tuple(returned))
+    address_key = rate_limit_key(address)
+    returned = {**mine, **_rungs(f"address:{address_key}", ADDRESS)}
+    return Attempt({**returned, **_rungs(f"address-long:{address_key}", ADDRESS_LONG)}, tuple(returned))
 
 
 def proof_attempt(user: str, address: str, *, way: LoginOrigin) -> Attempt:
@@ -133,10 +133,10 @@ class KnownAddresses:
         """The stored hash of an address; an IPv6 address counts as its /64."""
         return hmac.digest(self._pepper, b"place " + rate_limit_key(address).encode(), hashlib.sha256)
 
-    async def knock(self, username: str, address: str) -> LoginLookup:
+    async def lookup_login(self, username: str, address: str) -> LoginLookup:
         """Look up name and address; takes equally long whether or not the user exists."""
-        return await self._users.knock(username, self.of(address))
+        return await self._users.lookup_login(username, self.of(address))
 
     async def way(self, username: str, address: str) -> LoginOrigin:
         """The origin of a log-in attempt without a browser cookie."""
-        return "place" if (await self.knock(username, address)).known else "elsewhere"
+        return "place" if (await self.lookup_login(username, address)).known else "elsewhere"

@@ -51,7 +51,7 @@ class SecondFactor:
     """Manages second factors. The vault seals the seeds, a code works once, and every attempt is counted before it is made."""
 
     def __init__(
-        self, *, store: Stores, bus: Bus, clock: Clock, refusals: Refusals, sealer: Sealer, pepper: bytes, places: KnownAddresses
+        self, *, store: Stores, bus: Bus, clock: Clock, refusals: Refusals, sealer: Sealer, pepper: bytes, addresses: KnownAddresses
     ) -> None:
         self._store = store
         self._refusals = refusals
@@ -59,7 +59,7 @@ class SecondFactor:
         self._clock = clock
         self._sealer = sealer
         self._pepper = pepper
-        self._places = places
+        self._addresses = addresses
 
     async def prove(self, user: User, code: str, address: str, way: LoginOrigin, browser: str = "") -> None:
         """Check and spend a code of the app or a recovery code.
@@ -70,7 +70,9 @@ class SecondFactor:
         good = await self._by_app(user, code) if totp.is_code(code) else await self._by_recovery_code(user, code, address)
         if not good:
             actor = Actor("user", user.id, user.username, user.role, address)
-            if await self._refusals.note(actor, "auth.second_factor", "code", target=f"user:{user.id}", place=rate_limit_key(address)):
+            if await self._refusals.note(
+                actor, "auth.second_factor", "code", target=f"user:{user.id}", address_key=rate_limit_key(address)
+            ):
                 event(log, "second_factor_refused", logging.WARNING, user=user.username, address=address)
             raise TotpWrong(_WRONG)
         await self._store[UserStore].clear_attempts(attempt.returned)
@@ -119,7 +121,7 @@ class SecondFactor:
         if user.totp_since is not None or await self._store[SecretStore].secret(TABLE, user.id, COLUMN) is None:
             raise Conflict("there is no second factor that waits for its first code")
         address = caller.scope.actor.address
-        attempt = await self._reserve(user, address, await self._places.way(user.username, address))
+        attempt = await self._reserve(user, address, await self._addresses.way(user.username, address))
         now = self._clock.now()
         step = totp.step_of(await self._seed(user), code, now)
         if step is None:

@@ -120,11 +120,13 @@ class AuthService:
         self._portions = Portions(clock)
         self.hold = ClockGuard(store[LogStore], clock)
         self.passwords = passwords
-        self._places = KnownAddresses(store[UserStore], pepper)
+        self._addresses = KnownAddresses(store[UserStore], pepper)
         self._devices = Devices(pepper)
-        self.factors = SecondFactor(store=store, bus=bus, clock=clock, refusals=refusals, sealer=sealer, pepper=pepper, places=self._places)
+        self.factors = SecondFactor(
+            store=store, bus=bus, clock=clock, refusals=refusals, sealer=sealer, pepper=pepper, addresses=self._addresses
+        )
         self.people = UserAdmin(store=store, bus=bus, clock=clock, hash_password=self.passwords.hash, least_totp=least_totp)
-        self.programs = ApiTokens(tokens=store[ApiTokenStore], bus=bus, hold=self.hold, clock=clock, least_totp=least_totp)
+        self.programs = ApiTokens(tokens=store[ApiTokenStore], bus=bus, clock_guard=self.hold, clock=clock, least_totp=least_totp)
 
     def close(self) -> None:
         self.passwords.close()
@@ -211,7 +213,7 @@ class AuthService:
         detail = {"session": session.id, "second_factor": second}
         entry = AuditEntry(scope_of(user, address).actor, "auth.login", f"user:{user.id}", detail=detail)
         try:
-            await self._users.open_session(session, entry, self._places.of(address))
+            await self._users.open_session(session, entry, self._addresses.of(address))
         except Conflict as exc:  # meanwhile the password or the second factor changed, or the account ended
             raise BadCredentials("the user name or the password is wrong") from exc
         event(log, "logged_in", user=user.username, address=address)
@@ -221,11 +223,11 @@ class AuthService:
     async def _way(self, username: str, address: str, cookie: str, *, inside: bool, code: str | None) -> tuple[LoginOrigin, str, str]:
         """Returns: the origin of the attempt, the account that it counts for, and the id of the browser."""
         device = self._devices.read(cookie, self._clock.now())
-        knock = await self._places.knock(username, address)
-        who = knock.user or name_key(username)
-        if device is not None and (device.user, device.password_version) == (knock.user, knock.password_version):
+        lookup = await self._addresses.lookup_login(username, address)
+        who = lookup.user or name_key(username)
+        if device is not None and (device.user, device.password_version) == (lookup.user, lookup.password_version):
             return "device", who, device.browser
-        if knock.known:
+        if lookup.known:
             return "place", who, ""
         # at the first set-up no address and no browser is known yet; strangers must not be able to lock the owner out
         return "here" if inside or await self._is_setup_code(code) else "elsewhere", who, ""
@@ -308,17 +310,17 @@ class AuthService:
             return await self.programs.authenticate(token, address)
         return await self.authenticate(token, address)
 
-    async def recheck(self, caller: Caller) -> Caller:
+    async def reload_caller(self, caller: Caller) -> Caller:
         """The same caller with the rights that the store holds now: for connections that outlive their token.
 
         Raises: Unauthenticated: the session is over; PasswordChangeRequired; TotpEnrolmentRequired.
         """
-        now = await self.again(caller)
+        now = await self.reload_unfinished_caller(caller)
         check_complete(now)
         return now
 
-    async def again(self, caller: Caller) -> Caller:
-        """As `recheck`, but also for a log-in that still lacks a password change or a second factor.
+    async def reload_unfinished_caller(self, caller: Caller) -> Caller:
+        """As `reload_caller`, but also for a log-in that still lacks a password change or a second factor.
 
         Raises: Unauthenticated.
         """
@@ -327,7 +329,7 @@ class AuthService:
             session, user, rule = await self._live(caller.session.id)
             return Caller(scope_of(user, address), user, session, None, self._must_enrol(user, rule))
         if caller.token is not None:
-            return await self.programs.recheck(caller.token, address)
+            return await self.programs.reload_caller(caller.token, address)
         return caller
 
     def require_step_up(self, caller: Caller) -> None:
@@ -396,7 +398,7 @@ class AuthService:
         attempt = await self._prove(caller, user, password)
         if user.totp_since is not None:
             address = caller.scope.actor.address
-            await self._prove_second(user, totp, address, await self._places.way(user.username, address))
+            await self._prove_second(user, totp, address, await self._addresses.way(user.username, address))
         await self._users.clear_attempts(attempt.returned)
         await self._users.step_up(session.id, self._clock.now())
 
@@ -409,7 +411,7 @@ class AuthService:
     async def _prove(self, caller: Caller, user: User, password: str) -> Attempt:
         """Check the password. Returns: the attempt; the caller empties its buckets when all proofs have succeeded."""
         address = caller.scope.actor.address
-        attempt = proof_attempt(user.id, address, way=await self._places.way(user.username, address))
+        attempt = proof_attempt(user.id, address, way=await self._addresses.way(user.username, address))
         await self._reserve(attempt)
         if not await self.passwords.verify(user.password_hash, password, known=True):
             await self._refused(user, user.username, address, "proof")
@@ -468,7 +470,7 @@ class AuthService:
         name = user.username if user is not None else "unknown"
         actor = Actor("user", user.id if user is not None else "", name, "viewer", address)
         target = f"user:{user.id}" if user is not None else "user:unknown"
-        if await self._refusals.note(actor, "auth.login", why, target=target, place=rate_limit_key(address)):
+        if await self._refusals.note(actor, "auth.login", why, target=target, address_key=rate_limit_key(address)):
             event(log, "login_refused", logging.WARNING, user=username[:64] if user is not None else "unknown", address=address, why=why)
 
     def _issued(self, session: LoginSession, user: User, refresh: str, *, must_enrol: bool = False) -> Issued:

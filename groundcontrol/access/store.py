@@ -12,8 +12,8 @@ from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Grants, Role, Scope
 from groundcontrol.core.secrets import SealedRecord
 
-PLACE_S: Final = 30 * 86_400.0
-MAX_PLACES: Final = 32
+ADDRESS_LIFETIME_S: Final = 30 * 86_400.0
+MAX_ADDRESSES: Final = 32
 
 Bucket = tuple[int, float] | tuple[int, float, float]
 """A bucket of a rate limit: (limit, window_s): at most `limit` attempts in any `window_s` seconds.
@@ -50,7 +50,7 @@ class UserStore(Protocol):
         """
         ...
 
-    async def knock(self, username: str, place: bytes) -> LoginLookup:
+    async def lookup_login(self, username: str, address: bytes) -> LoginLookup:
         """The user of this name, and whether they have logged in from this address. Does the same work for an unknown name.
 
         An address stays known for PLACE_S after a log-in from it. The address of the newest log-in stays known for ever, so that every user
@@ -58,7 +58,7 @@ class UserStore(Protocol):
         """
         ...
 
-    async def open_session(self, session: LoginSession, audit: AuditEntry, place: bytes) -> None:
+    async def open_session(self, session: LoginSession, audit: AuditEntry, address: bytes) -> None:
         """`place`: a hash of the client address; the newest MAX_PLACES of a user stay.
 
         Conflict: the account is disabled, or needs another proof by now (another password, a second factor).

@@ -33,8 +33,8 @@ def seed_text(seed: bytes) -> str:
 def uri(seed: bytes, username: str) -> str:
     """The content of the QR code."""
     label = quote(f"{ISSUER}:{username}", safe="")
-    facts = urlencode({"secret": seed_text(seed), "issuer": ISSUER, "algorithm": "SHA1", "digits": DIGITS, "period": STEP_S})
-    return f"otpauth://totp/{label}?{facts}"
+    query = urlencode({"secret": seed_text(seed), "issuer": ISSUER, "algorithm": "SHA1", "digits": DIGITS, "period": STEP_S})
+    return f"otpauth://totp/{label}?{query}"
 
 
 def is_code(text: str) -> bool:

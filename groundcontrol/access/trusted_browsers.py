@@ -38,18 +38,18 @@ class Devices:
 
     def make(self, user: UserId, password_version: int, now: float) -> str:
         """The cookie for a browser, made at a log-in and at a change of the password."""
-        said = f"{user}.{password_version}.{int(now)}.{secrets.token_hex(8)}"
-        return f"{said}.{self._mac(said)}"
+        payload = f"{user}.{password_version}.{int(now)}.{secrets.token_hex(8)}"
+        return f"{payload}.{self._mac(payload)}"
 
     def read(self, cookie: str, now: float) -> Device | None:
         """The user who has logged in with this browser; None: nobody has, or too long ago."""
         found = _FORM.match(cookie)
         if found is None:
             return None
-        said, mac = cookie.rpartition(".")[::2]
-        if not hmac.compare_digest(mac, self._mac(said)) or not -KNOWN_S <= int(found[3]) - now <= KNOWN_S:
+        payload, mac = cookie.rpartition(".")[::2]
+        if not hmac.compare_digest(mac, self._mac(payload)) or not -KNOWN_S <= int(found[3]) - now <= KNOWN_S:
             return None
         return Device(UserId(found[1]), int(found[2]), found[4])
 
-    def _mac(self, said: str) -> str:
-        return hmac.digest(self._key, said.encode(), hashlib.sha256).hex()
+    def _mac(self, payload: str) -> str:
+        return hmac.digest(self._key, payload.encode(), hashlib.sha256).hex()

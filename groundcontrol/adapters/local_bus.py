@@ -119,7 +119,7 @@ class LocalBus:
         for reader in self.readers_of(event):
             self._dropped += reader.offer(event)
 
-    def heard(self, topic: Topic) -> bool:
+    def has_subscribers(self, topic: Topic) -> bool:
         return topic in self._readers or (topic.id != "" and Topic(topic.kind) in self._readers)
 
     def subscribe(self, *topics: Topic, limit: int, policy: QueuePolicy) -> Subscription:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.core.ids import NodeId
-from groundcontrol.samples.model import LayoutRow
+from groundcontrol.samples.model import SeriesSchema
 from spider.wire.frames import Row
 
 FAMILY: Final = "breathe"
@@ -16,11 +16,11 @@ RIGHT_S: Final = 20.0
 _STEPS: Final = ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
 
 
-def skew_of(layout: LayoutRow, row: Row) -> float | None:
+def skew_of(schema: SeriesSchema, row: Row) -> float | None:
     """Seconds by which the node's clock was ahead of the hub's; None: not measured."""
-    if layout.family != FAMILY or SERIES not in layout.series:
+    if schema.family != FAMILY or SERIES not in schema.series:
         return None
-    value = row.values[layout.series.index(SERIES)]
+    value = row.values[schema.series.index(SERIES)]
     return None if value is None else value / 1000
 
 
@@ -36,36 +36,36 @@ class SkewTracker:
 
     def __init__(self) -> None:
         self._wrong: set[NodeId] = set()
-        self._news: dict[NodeId, tuple[float, bool]] = {}
+        self._changes: dict[NodeId, tuple[float, bool]] = {}
 
-    def note(self, node: NodeId, layout: LayoutRow, row: Row) -> None:
+    def note(self, node: NodeId, schema: SeriesSchema, row: Row) -> None:
         """Evaluate a new row."""
-        skew = skew_of(layout, row)
+        skew = skew_of(schema, row)
         if skew is None:
             return
         was = node in self._wrong
         wrong = abs(skew) > (RIGHT_S if was else WRONG_S)
         if wrong != was:
             (self._wrong.add if wrong else self._wrong.discard)(node)
-            if self._news.pop(node, None) is None:  # otherwise the change was reversed before it was reported
-                self._news[node] = (skew, wrong)
+            if self._changes.pop(node, None) is None:  # otherwise the change was reversed before it was reported
+                self._changes[node] = (skew, wrong)
 
-    def known(self, node: NodeId, layout: LayoutRow, row: Row) -> None:
+    def known(self, node: NodeId, schema: SeriesSchema, row: Row) -> None:
         """Restore the state from a stored row. An earlier process has reported it already."""
-        skew = skew_of(layout, row)
+        skew = skew_of(schema, row)
         if skew is not None and abs(skew) > WRONG_S:
             self._wrong.add(node)
 
     @property
-    def any_news(self) -> bool:
+    def has_changes(self) -> bool:
         """Whether any node has a change to report."""
-        return bool(self._news)
+        return bool(self._changes)
 
-    def news(self, node: NodeId) -> tuple[float, bool] | None:
+    def pop_change(self, node: NodeId) -> tuple[float, bool] | None:
         """The unreported change of a node, once: seconds ahead, and whether the clock is wrong now. None: no change."""
-        return self._news.pop(node, None) if self._news else None
+        return self._changes.pop(node, None) if self._changes else None
 
     def forget(self, node: NodeId) -> None:
         """Drop the state of a removed node."""
         self._wrong.discard(node)
-        self._news.pop(node, None)
+        self._changes.pop(node, None)

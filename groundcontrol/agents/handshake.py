@@ -106,7 +106,7 @@ class AgentHandshake:
         self._openings = Openings(with_.clock)
         self._refusals = refusals
         self._locks: weakref.WeakValueDictionary[NodeId, asyncio.Lock] = weakref.WeakValueDictionary()
-        self._clones_told: dict[NodeId, float] = {}
+        self._clones_reported: dict[NodeId, float] = {}
         self.draining = False
         self.joins: JoinHandler | None = None
         """None: this hub accepts no joins."""
@@ -120,7 +120,7 @@ class AgentHandshake:
         self.adopt_until = 0.0
 
     @contextlib.contextmanager
-    def admit(self, place: str) -> Iterator[HandshakeSlot]:
+    def admit(self, slot: str) -> Iterator[HandshakeSlot]:
         """Reserve a handshake slot. `place`: the key by which slots are counted, from the client's address.
 
         Raises: Unavailable: too many handshakes at the moment, or the hub is stopping.
@@ -128,7 +128,7 @@ class AgentHandshake:
         try:
             if self.draining:
                 raise Unavailable("this hub is stopping; come back later", retry_after_s=random.randint(2, 8))
-            opening = self._openings.enter(place)
+            opening = self._openings.enter(slot)
         except Unavailable:
             self.refused["draining" if self.draining else "busy"] += 1
             raise
@@ -179,13 +179,13 @@ class AgentHandshake:
     async def _refused(self, opening: HandshakeSlot, address: str, code: int, reason: str, why: str) -> None:
         """Log and audit an ended handshake. Without `why` it was not refused, and is only logged."""
         if why:
-            first = await self._refusals.note(node_actor(opening.node or "", address), "agent.open", why, place=opening.place)
+            first = await self._refusals.note(node_actor(opening.node or "", address), "agent.open", why, address_key=opening.slot)
         else:
-            first = self._refusals.first_line("agent_refused", opening.node or opening.place)
+            first = self._refusals.first_line("agent_refused", opening.node or opening.slot)
         if first:
             event(log, "agent_refused", logging.INFO, node=opening.node, address=address, code=code, reason=reason)
 
-    async def _open(self, socket: AgentSocket, first: bytes, address: str, place: HandshakeSlot) -> AgentSession:
+    async def _open(self, socket: AgentSocket, first: bytes, address: str, slot: HandshakeSlot) -> AgentSession:
         now_ms = int(self._with.clock.now() * 1000)
         opening = HubOpening(first, os.urandom(NONCE_BYTES), now_ms, self._fleet_id, CODEC, FEATURES)
         hello = opening.hello._replace(version=clean(opening.hello.version, 64), host=clean(opening.hello.host))
@@ -199,9 +199,9 @@ class AgentHandshake:
         link = opening.auth(await socket.receive())
         if not known:  # the proof used a random key, so only a guess could pass
             raise HandshakeRefused(CLOSE_UNKNOWN, "unknown")
-        place.node = NodeId(hello.node)
-        await self._charge(place.node, address)
-        self._openings.await_turn(place)
+        slot.node = NodeId(hello.node)
+        await self._charge(slot.node, address)
+        self._openings.await_turn(slot)
         if adopting and hello.host in self._hosts:
             try:
                 node = await adopt(self._with.store, self._with.bus, NodeId(hello.node), address)
@@ -240,8 +240,8 @@ class AgentHandshake:
         self._registry.suspect(node.id)
         now = self._with.clock.monotonic()
         self._with.quotas.of(node.id, now).give_back()  # a clone must not use up the quota of the real node
-        if now - self._clones_told.get(node.id, -CLONE_EVENT_EVERY_S) >= CLONE_EVENT_EVERY_S:
-            self._clones_told[node.id] = now
+        if now - self._clones_reported.get(node.id, -CLONE_EVENT_EVERY_S) >= CLONE_EVENT_EVERY_S:
+            self._clones_reported[node.id] = now
             await self._registry.events.cloned(node, address)
         raise HandshakeRefused(CLOSE_CLONE, "another machine with this key is connected")
 
@@ -258,7 +258,7 @@ class AgentHandshake:
             session.epoch, now_ms, self._pack_s, marks.live, marks.backfill, list(jobs.ids), list(jobs.offsets), list(jobs.forget)
         )
         try:
-            await agent.tell(welcome)  # nothing was awaited since the session was registered, so this is its first frame
+            await agent.send(welcome)  # nothing was awaited since the session was registered, so this is its first frame
         except BaseException:
             self._registry.leave(agent)
             raise
@@ -277,13 +277,13 @@ class AgentHandshake:
         await self._registry.arrived(agent)
         await self._watching.joined(agent)
         await self._with.jobs.joined(agent)
-        await self._with.facts.joined(agent)
+        await self._with.tables.joined(agent)
         await agent.run()
 
     async def _left(self, agent: AgentSession, code: int, reason: str) -> None:
         away = self._registry.leave(agent, code)
         self._with.jobs.left(agent)
-        self._with.facts.left(agent)
+        self._with.tables.left(agent)
         seconds = round(self._with.clock.monotonic() - agent.since, 1)
         event(
             log, "agent_gone", node=agent.node.id, node_name=agent.node.name, code=code, reason=reason, frames=agent.frames, seconds=seconds

@@ -13,7 +13,7 @@ from spider.clock import Clock
 from spider.wire.frames import OPENING_TIMEOUT_S
 
 MAX_OPENINGS: Final = 64
-MAX_OPENINGS_OF_A_PLACE: Final = 20
+MAX_OPENINGS_PER_ADDRESS: Final = 20
 HELLO_TIMEOUT_S: Final = 5.0
 """Time for the first message. A node sends it as soon as the socket is open."""
 PATIENCE_S: Final = 1.0
@@ -23,8 +23,8 @@ PATIENCE_S: Final = 1.0
 class HandshakeSlot:
     """One handshake, from the HTTP request until the proof is verified. Until then a new socket may displace it."""
 
-    def __init__(self, place: str, waits_since: float = 0.0, hello_timeout_s: float = HELLO_TIMEOUT_S) -> None:
-        self.place = place
+    def __init__(self, slot: str, waits_since: float = 0.0, hello_timeout_s: float = HELLO_TIMEOUT_S) -> None:
+        self.slot = slot
         self._hello_timeout_s = hello_timeout_s
         self.waits_since = waits_since
         """Monotonic time at which the hub began to wait for the peer's next message."""
@@ -75,19 +75,19 @@ class Openings:
     def __len__(self) -> int:
         return len(self._all)
 
-    def enter(self, place: str) -> HandshakeSlot:
+    def enter(self, slot: str) -> HandshakeSlot:
         """Take a slot. `place`: the key by which slots are counted (`limit_key`).
 
         Raises: Unavailable: no other handshake can be displaced.
         """
-        here = self._of[place]
-        if here >= MAX_OPENINGS_OF_A_PLACE:
-            self._displace([one for one in self._all if one.place == place and (not one.spoke or self._is_slow(one))])
+        here = self._of[slot]
+        if here >= MAX_OPENINGS_PER_ADDRESS:
+            self._displace([one for one in self._all if one.slot == slot and (not one.spoke or self._is_slow(one))])
         elif len(self._all) >= MAX_OPENINGS:
-            self._displace([one for one in self._all if not one.spoke or self._is_slow(one) or self._of[one.place] > here + 1])
-        opening = HandshakeSlot(place, self._clock.monotonic())
+            self._displace([one for one in self._all if not one.spoke or self._is_slow(one) or self._of[one.slot] > here + 1])
+        opening = HandshakeSlot(slot, self._clock.monotonic())
         self._all[opening] = None
-        self._of[place] += 1
+        self._of[slot] += 1
         return opening
 
     def await_turn(self, opening: HandshakeSlot) -> None:
@@ -99,7 +99,7 @@ class Openings:
         """Release the slot."""
         if opening in self._all:
             del self._all[opening]
-            self._of[opening.place] -= 1
+            self._of[opening.slot] -= 1
             self._of += Counter()  # drops addresses without slots
 
     def _is_slow(self, opening: HandshakeSlot) -> bool:
@@ -108,7 +108,7 @@ class Openings:
     def _order(self, opening: HandshakeSlot) -> tuple[float, ...]:
         if self._is_slow(opening):
             return 0, opening.waits_since
-        return 1, -self._of[opening.place], opening.spoke, opening.waits_since
+        return 1, -self._of[opening.slot], opening.spoke, opening.waits_since
 
     def _displace(self, candidates: list[HandshakeSlot]) -> None:
         candidates = [one for one in candidates if one.node is None]

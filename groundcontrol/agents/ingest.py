@@ -35,7 +35,7 @@ RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 GIVE_UP_S: Final = 30.0
 """If the database has not answered for this long, the hub exits, so that a new process opens it again."""
 
-AT_ONCE: Final = 8
+MAX_CONCURRENT: Final = 8
 """Agents that are acknowledged before the event loop may run other tasks."""
 
 CLOSE_INTERNAL: Final = 1011
@@ -181,7 +181,7 @@ class Ingest:
             if agent.owes_answer:
                 await agent.flush()
                 answered += 1
-                if answered % AT_ONCE == 0:
+                if answered % MAX_CONCURRENT == 0:
                     await asyncio.sleep(0)
 
     async def _append(self, live: list[Offered]) -> Mapping[NodeId, Marks | None]:

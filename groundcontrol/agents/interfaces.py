@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from groundcontrol.agents.quota import Quotas
-from groundcontrol.agents.validation import KnownLayout
+from groundcontrol.agents.validation import KnownSchema
 from groundcontrol.core.bus import Bus
 from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.nodes.model import Session
@@ -71,7 +71,7 @@ class JobSink(Protocol):
 
     async def wanted(self, session: Session, known: Sequence[str]) -> WantedJobs: ...
     async def joined(self, agent: AgentSession) -> None: ...
-    async def heard(self, agent: AgentSession, message: JobMessage) -> None:
+    async def receive(self, agent: AgentSession, message: JobMessage) -> None:
         """Queue a message; waits while the queue of this agent is full."""
         ...
 
@@ -84,13 +84,13 @@ class SessionDeps(NamedTuple):
     store: Store
     bus: Bus
     clock: Clock
-    onward: ForwardClock
+    forward_clock: ForwardClock
     """The clock by which a row counts as dated in the future."""
     quotas: Quotas
     readings: Ingest
     jobs: JobSink
-    facts: NodeTables
-    show: Callable[[AgentSession, KnownLayout, list[Row]], None]
+    tables: NodeTables
+    update_latest: Callable[[AgentSession, KnownSchema, list[Row]], None]
     """Called with the rows of each live pack as it arrives."""
     end: Callable[[AgentSession, int, str], Awaitable[None]]
     """Removes a session from the registry and closes its socket."""

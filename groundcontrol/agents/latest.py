@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from groundcontrol.agents.validation import KnownLayout
+from groundcontrol.agents.validation import KnownSchema
 from groundcontrol.nodes.summary import SummaryFragment
 from spider.wire.frames import Row
 
@@ -13,7 +13,7 @@ from spider.wire.frames import Row
 class NewestRow(NamedTuple):
     """The newest row of a family."""
 
-    layout: KnownLayout
+    schema: KnownSchema
     row: Row
 
     @property
@@ -25,26 +25,26 @@ class NewestRow(NamedTuple):
 class LatestSamples:
     """The newest row of each family of a node, and its summary for lists."""
 
-    __slots__ = ("_briefs", "_unread", "rows")
+    __slots__ = ("_fragments", "_unread", "rows")
 
     def __init__(self) -> None:
         self.rows: dict[str, NewestRow] = {}
-        self._briefs: dict[str, SummaryFragment] = {}
+        self._fragments: dict[str, SummaryFragment] = {}
         self._unread: list[str] = []
         """Families whose row is newer than their summary fragment."""
 
-    def keep(self, layout: KnownLayout, row: Row) -> None:
+    def keep(self, schema: KnownSchema, row: Row) -> None:
         """Store the newest row of a family."""
-        family = layout.row.family
-        self.rows[family] = NewestRow(layout, row)
+        family = schema.row.family
+        self.rows[family] = NewestRow(schema, row)
         if family not in self._unread:
             self._unread.append(family)
 
-    def briefs(self) -> Collection[SummaryFragment]:
+    def fragments(self) -> Collection[SummaryFragment]:
         """The summary fragment of each family, always in the same order. It is computed once per row, however many readers there are."""
         if self._unread:
             for family in self._unread:
                 newest = self.rows[family]
-                self._briefs[family] = newest.layout.summary.read(newest.row.values, newest.taken_at)
+                self._fragments[family] = newest.schema.summary.read(newest.row.values, newest.taken_at)
             self._unread.clear()
-        return self._briefs.values()
+        return self._fragments.values()

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 MOST_WAITING: Final = 1000
 """Events that may wait for the store. With more, the oldest are dropped."""
-AT_ONCE: Final = 50
+MAX_CONCURRENT: Final = 50
 """Waiting events that are written in one go. Each is a commit, and other writes wait behind it."""
 EVERY_S: Final = 60.0
 """A node causes one event of a type in this time, because every user reads them. Later changes are merged into the next event."""
@@ -51,59 +51,59 @@ class NodeEvents:
         self._bus = bus
         self._clock = clock
         self._waiting: deque[Event] = deque()
-        self._told_at: dict[tuple[str, NodeId], float] = {}
+        self._emitted_at: dict[tuple[str, NodeId], float] = {}
         self._packages: dict[NodeId, _Packages] = {}
 
     async def online(self, node: Node, address: str, version: str) -> None:
         """The node has connected."""
-        await self._tell("node.online", "info", node, f"{node.name} is online", {"address": address, "version": version})
+        await self._emit("node.online", "info", node, f"{node.name} is online", {"address": address, "version": version})
 
     async def offline(self, node: Node, how: str) -> None:
         """The node is offline; `how`: one word for how its session ended."""
-        await self._tell("node.offline", "warning", node, f"{node.name} is offline", {"how": how})
+        await self._emit("node.offline", "warning", node, f"{node.name} is offline", {"how": how})
 
     async def cloned(self, node: Node, address: str) -> None:
         """A second machine uses this node's key."""
         text = f"a second machine uses the keys of {node.name}; it was refused, and no jobs are run until the node has new keys or the other is gone"
-        await self._tell("node.cloned", "warning", node, text, {"address": address})
+        await self._emit("node.cloned", "warning", node, text, {"address": address})
 
     async def adopted(self, node: Node, address: str) -> None:
         """An unknown node of this fleet was adopted."""
-        await self._tell("node.adopted", "warning", node, f"{node.id} was taken in: it has keys of this fleet", {"address": address})
+        await self._emit("node.adopted", "warning", node, f"{node.id} was taken in: it has keys of this fleet", {"address": address})
 
     async def clock_ahead(self, node: Node, rows: int) -> None:
         """The node's clock is far ahead of the hub's. Its samples are counted and shown, but not stored."""
         text = f"the clock of {node.name} is more than a day ahead; its samples are not stored until it is set right"
-        await self._tell("node.clock_ahead", "warning", node, text, {"rows": rows})
+        await self._emit("node.clock_ahead", "warning", node, text, {"rows": rows})
 
-    def may_tell(self, kind: str, node: NodeId) -> bool:
+    def may_emit(self, kind: str, node: NodeId) -> bool:
         """Whether the node's last event of this kind is old enough for another one."""
-        return self._clock.monotonic() - self._told_at.get((kind, node), -EVERY_S) >= EVERY_S
+        return self._clock.monotonic() - self._emitted_at.get((kind, node), -EVERY_S) >= EVERY_S
 
     async def clock_moved(self, node: Node, skew_s: float, wrong: bool) -> None:
         """The node's clock became wrong, or right again. Its samples are stored with the time of its clock."""
         self._note("clock", node)
-        facts: dict[str, object] = {"skew_seconds": round(skew_s, 3)}
+        details: dict[str, object] = {"skew_seconds": round(skew_s, 3)}
         if wrong:
             text = f"the clock of {node.name} is {in_words(skew_s)} this hub's; what it measures is stored under that time"
-            await self._tell("node.clock_wrong", "warning", node, text, facts)
+            await self._emit("node.clock_wrong", "warning", node, text, details)
         else:
-            await self._tell("node.clock_right", "info", node, f"the clock of {node.name} is right again", facts)
+            await self._emit("node.clock_right", "info", node, f"the clock of {node.name} is right again", details)
 
     async def samples_lost(self, node: Node, lost_rows: Sequence[LostRows]) -> None:
         """Emit one event for all reported losses of a node. A repeated loss report counts once."""
         self._note("samples_lost", node)
-        told = list({(lost.journal, lost.number): lost for lost in lost_rows}.values())
+        waiting_event = list({(lost.journal, lost.number): lost for lost in lost_rows}.values())
         families: dict[str, int] = {}
-        for lost in told:
+        for lost in waiting_event:
             families[lost.family] = families.get(lost.family, 0) + lost.rows
-        first, last = min(lost.first_ms for lost in told) / 1000, max(lost.last_ms for lost in told) / 1000
-        unknown = any(not lost.rows for lost in told)
-        facts = {"from": first, "to": last, "rows": families, "unknown": unknown}
+        first, last = min(lost.first_ms for lost in waiting_event) / 1000, max(lost.last_ms for lost in waiting_event) / 1000
+        unknown = any(not lost.rows for lost in waiting_event)
+        details = {"from": first, "to": last, "rows": families, "unknown": unknown}
         count = f"{sum(families.values())} samples" if any(families.values()) else "samples"
         more = (" and an unknown number more" if any(families.values()) else ", an unknown number of them,") if unknown else ""
         text = f"{count}{more} that {node.name} kept for the hub are lost"
-        await self._tell("node.samples_lost", "warning", node, text, facts)
+        await self._emit("node.samples_lost", "warning", node, text, details)
 
     async def packages_changed(self, node: Node, count: int, named: Sequence[str]) -> None:
         """`count` packages changed; `named` are some of them."""
@@ -111,38 +111,38 @@ class NodeEvents:
         if before is not None:
             count, named = before.number + count, sorted({*before.named, *named})
         self._packages[node.id] = _Packages(node, count, named[:MOST_NAMED])
-        await self._tell_packages()
+        await self._emit_packages()
 
-    async def _tell_packages(self, *, all_of_them: bool = False) -> None:
+    async def _emit_packages(self, *, all_of_them: bool = False) -> None:
         for node, count, named in list(self._packages.values()):
-            if all_of_them or self.may_tell("packages", node.id):
+            if all_of_them or self.may_emit("packages", node.id):
                 del self._packages[node.id]
                 self._note("packages", node)
                 event(log, "packages_changed", node=node.id, count=count)
                 text = f"{count} package{'' if count == 1 else 's'} changed on {node.name}"
-                await self._tell("node.packages_changed", "info", node, text, {"count": count, "packages": list(named)}, "agent")
+                await self._emit("node.packages_changed", "info", node, text, {"count": count, "packages": list(named)}, "agent")
 
     async def history_damaged(self, node: Node, damage: Damage) -> None:
         """Stored samples of the node are corrupt."""
         since, until = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(edge)) for edge in (damage.start, damage.end))
         text = f"something that {node.name} measured between {since} and {until} UTC cannot be read any more: stardust doctor tells more"
-        await self._tell("node.history_damaged", "error", node, text, dict(damage._asdict()))
+        await self._emit("node.history_damaged", "error", node, text, dict(damage._asdict()))
 
-    async def tell_waiting(self) -> None:
+    async def write_waiting(self) -> None:
         """Write some waiting events, oldest first, until the store fails. Then emit the merged package changes that are due."""
-        await self._tell_some()
-        await self._tell_packages()
+        await self._write_some()
+        await self._emit_packages()
 
-    async def _tell_some(self) -> None:
-        for _ in range(min(AT_ONCE, len(self._waiting))):
-            told = self._waiting.popleft()  # removed before the write: a full queue must not drop this event meanwhile
+    async def _write_some(self) -> None:
+        for _ in range(min(MAX_CONCURRENT, len(self._waiting))):
+            waiting_event = self._waiting.popleft()  # removed before the write: a full queue must not drop this event meanwhile
             try:
-                taken = await self._write(told)
+                taken = await self._write(waiting_event)
             except asyncio.CancelledError:
-                self._waiting.appendleft(told)
+                self._waiting.appendleft(waiting_event)
                 raise
             if not taken:
-                self._waiting.appendleft(told)
+                self._waiting.appendleft(waiting_event)
                 return
 
     @property
@@ -154,50 +154,50 @@ class NodeEvents:
         """Write the waiting events within the limit. The rest is only in the hub's log."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
-                await self._tell_packages(all_of_them=True)
+                await self._emit_packages(all_of_them=True)
                 left = 0
                 while left != (left := len(self._waiting)):
-                    await self._tell_some()
+                    await self._write_some()
         for lost in self._waiting:
             event(log, "event_lost", logging.WARNING, type=lost.type, node=lost.node_id, at=lost.at, text=lost.message)
         self._waiting.clear()
 
     def _note(self, kind: str, node: Node) -> None:
         now = self._clock.monotonic()
-        if len(self._told_at) >= MOST_WAITING:
-            self._told_at = {key: at for key, at in self._told_at.items() if now - at < EVERY_S}
-        self._told_at[kind, node.id] = now
+        if len(self._emitted_at) >= MOST_WAITING:
+            self._emitted_at = {key: at for key, at in self._emitted_at.items() if now - at < EVERY_S}
+        self._emitted_at[kind, node.id] = now
 
-    async def _tell(
+    async def _emit(
         self, kind: str, severity: Severity, node: Node, message: str, details: dict[str, object], source: EventSource = "hub"
     ) -> None:
         at = self._clock.now()
-        told = Event(EventId(new_time_id(at)), node.org, kind, severity, source, at, node.id, message, details)
+        waiting_event = Event(EventId(new_time_id(at)), node.org, kind, severity, source, at, node.id, message, details)
         begins = not self._waiting
-        if not begins or not await self._write(told):
+        if not begins or not await self._write(waiting_event):
             if begins:
-                event(log, "events_wait", logging.WARNING, type=told.type, node=told.node_id)
-            self._waiting.append(told)
+                event(log, "events_wait", logging.WARNING, type=waiting_event.type, node=waiting_event.node_id)
+            self._waiting.append(waiting_event)
             if len(self._waiting) > MOST_WAITING:
                 lost = self._waiting.popleft()
                 event(log, "event_lost", logging.WARNING, type=lost.type, node=lost.node_id)
 
-    async def _write(self, told: Event) -> bool:
+    async def _write(self, waiting_event: Event) -> bool:
         """Store an event. Returns: False: the store failed; the event may be written again, and is stored once."""
         try:
-            await self._store.log.add_event(told)
+            await self._store.log.add_event(waiting_event)
         except StoreError:
             return False
         except HubError as exc:  # a retry would fail in the same way
-            event(log, "event_lost", logging.WARNING, type=told.type, node=told.node_id, error=exc.code)
+            event(log, "event_lost", logging.WARNING, type=waiting_event.type, node=waiting_event.node_id, error=exc.code)
             return True
-        self._bus.publish(Changed("event", told.id, 1))
+        self._bus.publish(Changed("event", waiting_event.id, 1))
         return True
 
 
 log = logging.getLogger(__name__)
 
-MOST_TOLD: Final = 1024
+MAX_REPORTED: Final = 1024
 """Events at most. On a failing disk, `stardust doctor` says more than a thousand events."""
 
 
@@ -206,12 +206,12 @@ class CorruptionReporter:
 
     def __init__(self, events: NodeEvents) -> None:
         self._events = events
-        self._told: set[tuple[int, Damage]] = set()
+        self._reported: set[tuple[int, Damage]] = set()
 
-    async def tell(self, node: Node, found: Sequence[Damage]) -> None:
+    async def report(self, node: Node, found: Sequence[Damage]) -> None:
         """Emit events for ranges not reported since the hub started. A store error is never raised."""
-        new = [one for one in found if (node.no, one) not in self._told]
-        for one in new[: MOST_TOLD - len(self._told)]:
-            self._told.add((node.no, one))
+        new = [one for one in found if (node.no, one) not in self._reported]
+        for one in new[: MAX_REPORTED - len(self._reported)]:
+            self._reported.add((node.no, one))
             event(log, "history_damaged", logging.ERROR, node=node.id, **one._asdict())
             await self._events.history_damaged(node, one)

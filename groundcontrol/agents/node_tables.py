@@ -11,7 +11,7 @@ from groundcontrol.agents.node_events import NodeEvents
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.bus import Bus, Changed, NodeTable
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.tables import FactTable, PackageChanges
+from groundcontrol.core.tables import PackageChanges, SubjectTable
 from groundcontrol.core.text import clean
 from groundcontrol.stores import Store
 from spider.clock import Clock
@@ -29,13 +29,13 @@ MAX_PACKAGES: Final = 32_768
 DIGEST_CHARS: Final = 32
 
 
-class _Held(NamedTuple):
+class _Latest(NamedTuple):
     """The newest table of a subject."""
 
     epoch: int
     """Epoch of the session that sent it."""
     wire: Table
-    fact: FactTable
+    table: SubjectTable
 
 
 class NodeTables:
@@ -46,24 +46,24 @@ class NodeTables:
         self._events = events
         self._bus = bus
         self._clock = clock
-        self._held: dict[NodeId, dict[str, _Held]] = {}
+        self._latest: dict[NodeId, dict[str, _Latest]] = {}
         self._coming: dict[NodeId, PackageChanges] = {}
         """Node -> the parts of its package list that were received so far."""
 
-    def tables(self, node: NodeId) -> Mapping[str, FactTable]:
+    def tables(self, node: NodeId) -> Mapping[str, SubjectTable]:
         """Subject -> the table that the node sent in its present session. The stored tables are never older."""
-        return {subject: held.fact for subject, held in self._held.get(node, {}).items()}
+        return {subject: latest.table for subject, latest in self._latest.get(node, {}).items()}
 
     async def joined(self, agent: AgentSession) -> None:
         """Send the digest of the stored packages, so that the node sends only changes."""
         self._coming.pop(agent.node.id, None)
-        await agent.tell(PackagesHeld(await self._store.facts.packages_digest(agent.session)))
+        await agent.send(PackagesHeld(await self._store.tables.packages_digest(agent.session)))
 
     def left(self, agent: AgentSession) -> None:
         """Drop the tables that are not stored, when a session is over."""
-        held = self._held.get(agent.node.id, {})
-        if all(table.epoch <= agent.session.epoch for table in held.values()):
-            self._held.pop(agent.node.id, None)
+        latest = self._latest.get(agent.node.id, {})
+        if all(table.epoch <= agent.session.epoch for table in latest.values()):
+            self._latest.pop(agent.node.id, None)
             self._coming.pop(agent.node.id, None)
 
     async def table(self, agent: AgentSession, message: Table) -> None:
@@ -74,14 +74,14 @@ class NodeTables:
         subject = tables.check(message)
         if subject is None:
             return  # a subject of a newer agent
-        held = self._held.setdefault(agent.node.id, {})
-        before = held.get(subject.name)
+        latest = self._latest.setdefault(agent.node.id, {})
+        before = latest.get(subject.name)
         full = tables.fill(message, before.wire if before is not None and before.epoch == agent.session.epoch else None)
-        fact = _fact(subject, full)
+        stored = _to_subject_table(subject, full)
         if subject.name not in FLEETING:
-            await agent.save(f"table {subject.name}", partial(self._store.facts.save_table, agent.session, fact))
-        held[subject.name] = _Held(agent.session.epoch, full, fact)
-        self._bus.publish(NodeTable(agent.node.id, fact))
+            await agent.save(f"table {subject.name}", partial(self._store.tables.save_table, agent.session, stored))
+        latest[subject.name] = _Latest(agent.session.epoch, full, stored)
+        self._bus.publish(NodeTable(agent.node.id, stored))
 
     async def packages(self, agent: AgentSession, message: InstalledPackages) -> None:
         """Receive a part of the package list; the last part is acknowledged.
@@ -103,10 +103,10 @@ class NodeTables:
         await agent.save("packages", partial(self._save_packages, agent, so_far))
 
     async def _save_packages(self, agent: AgentSession, changes: PackageChanges) -> None:
-        state = await self._store.facts.save_packages(agent.session, changes, self._clock.now())
+        state = await self._store.tables.save_packages(agent.session, changes, self._clock.now())
         if not state.digest and not changes.since:
             raise ProtocolError("packages that do not lead to their digest")
-        await agent.tell(PackagesHeld(state.digest))
+        await agent.send(PackagesHeld(state.digest))
         if state.changed:
             await self._events.packages_changed(agent.node, state.changed, sorted(changes.versions) if changes.since else [])
         self._bus.publish(Changed("node", agent.node.id, agent.node.version))
@@ -134,13 +134,13 @@ def _plain(text: str) -> str:
     return text
 
 
-def _fact(subject: Subject, table: Table) -> FactTable:
+def _to_subject_table(subject: Subject, table: Table) -> SubjectTable:
     """A table with the columns that this hub knows, in the catalogue's order, with sanitized texts."""
     known = [column for column in subject.columns if column.name in table.columns]
-    places = [table.columns.index(column.name) for column in known]
+    indices = [table.columns.index(column.name) for column in known]
     cells = tuple(
         clean(cell, column.most) if isinstance(cell, str) else cell
         for row in tables.rows_of(table)
-        for column, cell in zip(known, (row[place] for place in places), strict=True)
+        for column, cell in zip(known, (row[index] for index in indices), strict=True)
     )
-    return FactTable(subject.name, table.taken_at_ms / 1000, table.total, tuple(column.name for column in known), cells)
+    return SubjectTable(subject.name, table.taken_at_ms / 1000, table.total, tuple(column.name for column in known), cells)

@@ -30,8 +30,8 @@ OPENINGS: Final = 100.0
 """Sessions that a node may open without a pause. Each costs commits, and perhaps a log line, an event or an audit row."""
 OPENINGS_PER_S: Final = 1 / 3
 """Rate at which the quota of openings refills."""
-MOST_KEPT: Final = 10_000
-KEPT_S: Final = 86_400.0
+MAX_QUOTAS: Final = 10_000
+QUOTA_LIFETIME_S: Final = 86_400.0
 """A quota unused for a day is full again, and is dropped from memory."""
 
 
@@ -93,12 +93,12 @@ class Quota:
 class Quotas:
     """The quotas of all nodes. A reconnect does not reset a quota."""
 
-    def __init__(self, most_kept: int = MOST_KEPT) -> None:
+    def __init__(self, most_quotas: int = MAX_QUOTAS) -> None:
         self._of: dict[NodeId, Quota] = {}
-        self._most_kept = most_kept
+        self._most_quotas = most_quotas
 
     def of(self, node: NodeId, now: float) -> Quota:
         """The quota of this node."""
-        if len(self._of) >= self._most_kept:
-            self._of = {one: quota for one, quota in self._of.items() if now - quota.at < KEPT_S}
+        if len(self._of) >= self._most_quotas:
+            self._of = {one: quota for one, quota in self._of.items() if now - quota.at < QUOTA_LIFETIME_S}
         return self._of.setdefault(node, Quota(now))

@@ -16,7 +16,7 @@ from groundcontrol.agents.latest import LatestSamples, NewestRow
 from groundcontrol.agents.node_events import NodeEvents
 from groundcontrol.agents.retry_writer import TRANSIENT_ERRORS
 from groundcontrol.agents.session import AgentSession
-from groundcontrol.agents.validation import KnownLayout, scaled
+from groundcontrol.agents.validation import KnownSchema, scaled
 from groundcontrol.core.bus import Bus, Changed, NodeLive, NodesUpdated, SessionChanged, Topic
 from groundcontrol.core.errors import HubError, StoreBusy, StoreDown, StoreError
 from groundcontrol.core.ids import HubId, NodeId
@@ -24,7 +24,7 @@ from groundcontrol.core.scope import SYSTEM
 from groundcontrol.nodes.model import Node, Session
 from groundcontrol.nodes.summary import SummaryFragment
 from groundcontrol.samples.backfill import LostRows
-from groundcontrol.samples.model import LayoutRow
+from groundcontrol.samples.model import SeriesSchema
 from groundcontrol.stores import Store
 from spider.clock import Clock
 from spider.logs import event
@@ -88,13 +88,13 @@ class Registry:
         self._latest: dict[NodeId, LatestSamples] = {}
         self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}
         self._gone: dict[NodeId, _Gone] = {}
-        self._told_offline: set[NodeId] = set()
-        self._told_pending: set[NodeId] = set()
+        self._emitted_offline: set[NodeId] = set()
+        self._emitted_pending: set[NodeId] = set()
         self._unsaved: dict[NodeId, float] = {}
         """Node -> a `last_seen_at` from its connect or disconnect that the store refused. It is written later."""
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
-        self._ahead_told: dict[NodeId, float] = {}
+        self._ahead_emitted: dict[NodeId, float] = {}
         self._skews = SkewTracker()
         self._suspected: dict[NodeId, float] = {}
         """Node -> monotonic time at which a second machine last used its keys."""
@@ -104,7 +104,7 @@ class Registry:
         """Node -> losses of ended sessions without an event yet. The node's next session or its offline event triggers it."""
         self._fresh: dict[NodeId, None] = {}
         """Nodes with new samples that are not published to lists yet."""
-        self._tell_fresh_at = float("-inf")
+        self._publish_fresh_at = float("-inf")
         """Loop time of the next publication to lists, or of the last one."""
         self._written_until = float("-inf")
         self.rows = 0
@@ -164,13 +164,13 @@ class Registry:
         found: dict[str, tuple[float | None, float]] = {}
         for newest in self._rows(node).values():
             taken_at = newest.taken_at
-            found.update((name, (value, taken_at)) for name, value in scaled(newest.layout, newest.row).items())
+            found.update((name, (value, taken_at)) for name, value in scaled(newest.schema, newest.row).items())
         return found
 
     def skew(self, node: NodeId) -> float | None:
         """Seconds by which the clock of a connected node is ahead of the hub's, as last measured; None: unknown."""
         newest = self._rows(node).get(SKEW_FAMILY) if node in self._agents else None
-        return None if newest is None else skew_of(newest.layout.row, newest.row)
+        return None if newest is None else skew_of(newest.schema.row, newest.row)
 
     def _rows(self, node: NodeId) -> Mapping[str, NewestRow]:
         held = self._latest.get(node)
@@ -184,7 +184,7 @@ class Registry:
         if written:
             self._written_until = self._clock.monotonic() + WRITTEN_S
         held = self._latest.get(node)
-        return () if held is None else held.briefs()
+        return () if held is None else held.fragments()
 
     def outvoted(self) -> bool | None:
         """Whether most connected nodes disagree with the hub's clock by more than an hour. None: no connected node has samples."""
@@ -301,15 +301,15 @@ class Registry:
         returns = node.id in self._awaited  # the hub was away, not the node
         self._awaited.discard(node.id)
         away = not returns and (node.last_seen_at is None or now - node.last_seen_at > RETURNED_AFTER_S)
-        if away or node.id in self._told_offline or (node.pending and node.id not in self._told_pending):
-            self._told_offline.discard(node.id)
-            self._told_pending.add(node.id)  # one event only: a node that never sends its identity would cause one at each connect
+        if away or node.id in self._emitted_offline or (node.pending and node.id not in self._emitted_pending):
+            self._emitted_offline.discard(node.id)
+            self._emitted_pending.add(node.id)  # one event only: a node that never sends its identity would cause one at each connect
             await self.events.online(node, agent.address, agent.hello.version)
         self._bus.publish(Changed("node", node.id, node.version))
 
     # -- samples ---------------------------------------------------------------------------------
 
-    def show(self, agent: AgentSession, layout: KnownLayout, rows: list[Row]) -> None:
+    def update_latest(self, agent: AgentSession, schema: KnownSchema, rows: list[Row]) -> None:
         """Store the newest row of a family and publish it. While the node is watched, every row is published.
 
         Values are only computed if this node has subscribers. Lists only learn that the node has new samples, and fetch its summary.
@@ -319,25 +319,25 @@ class Registry:
         if self._agents.get(node) is not agent:
             return
         self.rows += len(rows)
-        self._skews.note(node, layout.row, rows[-1])
+        self._skews.note(node, schema.row, rows[-1])
         newest = self._latest.get(node)
         if newest is None:
             newest = self._latest[node] = LatestSamples()
-        newest.keep(layout, rows[-1])
-        listed = self._bus.heard(_FRESH)
+        newest.keep(schema, rows[-1])
+        listed = self._bus.has_subscribers(_FRESH)
         if listed:
-            self._tell_fresh(node)
+            self._publish_fresh(node)
         if listed or len(rows) > 1:
-            briefs = newest.briefs()
+            fragments = newest.fragments()
             if self._clock.monotonic() < self._written_until:
-                for brief in briefs:
-                    brief.write()
-        if not self._bus.heard(agent.live):
+                for fragment in fragments:
+                    fragment.write()
+        if not self._bus.has_subscribers(agent.live):
             return
         for row in rows if agent.watched_until > self._clock.monotonic() else rows[-1:]:
-            self._bus.publish(NodeLive(node, layout.row.family, row.taken_at_ms / 1000, scaled(layout, row)))
+            self._bus.publish(NodeLive(node, schema.row.family, row.taken_at_ms / 1000, scaled(schema, row)))
 
-    def _tell_fresh(self, node: NodeId) -> None:
+    def _publish_fresh(self, node: NodeId) -> None:
         """Publish immediately after a quiet LISTED_S, else together with other nodes. So a thousand nodes do not cause a thousand messages."""
         first = not self._fresh
         self._fresh[node] = None
@@ -345,24 +345,24 @@ class Registry:
             return  # the pending publication includes this node
         loop = asyncio.get_running_loop()
         # Count from the scheduled time, not from the actual one: otherwise each round slips a little and needs an extra wake-up.
-        self._tell_fresh_at = max(loop.time(), self._tell_fresh_at + LISTED_S)
-        loop.call_at(self._tell_fresh_at, self._flush_fresh)
+        self._publish_fresh_at = max(loop.time(), self._publish_fresh_at + LISTED_S)
+        loop.call_at(self._publish_fresh_at, self._flush_fresh)
 
     def _flush_fresh(self) -> None:
         nodes, self._fresh = tuple(self._fresh), {}
         self._bus.publish(NodesUpdated(nodes))
 
-    async def recall(self) -> None:
+    async def restore_latest(self) -> None:
         """Load the latest stored samples after a start, and log those that are corrupt.
 
         An error of one node does not affect the others, and never ends the hub.
         """
         try:
-            await self._recall()
+            await self._restore_latest()
         except HubError as exc:
             event(log, "recall_failed", logging.WARNING, error=exc.code)
 
-    async def _recall(self) -> None:
+    async def _restore_latest(self) -> None:
         cursor: str | None = None
         unreadable: dict[int, set[str]] = {}
         for no, family in await self._store.metrics.unreadable():
@@ -382,7 +382,7 @@ class Registry:
                         means="samples of these are left out",
                     )
                 try:
-                    await self._recall_node(node)
+                    await self._restore_node(node)
                 except (StoreDown, StoreBusy):
                     raise
                 except Exception:  # the boundary: one node's data must not affect the others
@@ -391,13 +391,13 @@ class Registry:
             if cursor is None:
                 return
 
-    async def _recall_node(self, node: Node) -> None:
-        for family, (layout, row) in (await self._store.metrics.latest(node.no)).items():
+    async def _restore_node(self, node: Node) -> None:
+        for family, (schema, row) in (await self._store.metrics.latest(node.no)).items():
             known = self._latest.setdefault(node.id, LatestSamples())
-            if family not in known.rows and len(row.values) == len(layout.series):
+            if family not in known.rows and len(row.values) == len(schema.series):
                 with contextlib.suppress(ValueError):  # the row has series of a newer version that ran on this database before
-                    known.keep(_known(layout), newest := Row(row.taken_at_ms, list(row.values)))
-                    self._skews.known(node.id, layout, newest)
+                    known.keep(_known(schema), newest := Row(row.taken_at_ms, list(row.values)))
+                    self._skews.known(node.id, schema, newest)
 
     # -- periodic work --------------------------------------------------------------------------
 
@@ -413,7 +413,7 @@ class Registry:
             await self._clock.sleep(TICK_S)
             now = self._clock.monotonic()
             for agent in self.agents():
-                if not agent.calm(now):
+                if not agent.is_idle(now):
                     await self._tick(agent)
 
     async def _tick(self, agent: AgentSession) -> None:
@@ -431,28 +431,28 @@ class Registry:
         while True:
             await self._clock.sleep(TICK_S)
             for agent in self.agents():
-                if agent.ahead_rows or agent.lost or self._skews.any_news:
-                    await self._tell_of(agent)
+                if agent.ahead_rows or agent.lost or self._skews.has_changes:
+                    await self._emit_pending(agent)
             try:
-                await self.events.tell_waiting()
+                await self.events.write_waiting()
                 if self._awaited and self._clock.monotonic() - self._started >= self._reconnect_s:
                     await self._stop_awaiting()
-                await self._tell_gone()
+                await self._emit_gone()
                 if self._clock.monotonic() - seen_at >= SEEN_EVERY_S:
                     seen_at = self._clock.monotonic()
                     await self._save_seen(self.agents())
             except HubError as exc:
                 event(log, "registry_store_failed", logging.WARNING, error=exc.code)
 
-    async def _tell_of(self, agent: AgentSession) -> None:
+    async def _emit_pending(self, agent: AgentSession) -> None:
         try:
-            if agent.ahead_rows and self._clock.monotonic() - self._ahead_told.get(agent.node.id, -AHEAD_EVERY_S) >= AHEAD_EVERY_S:
-                self._ahead_told[agent.node.id] = self._clock.monotonic()
+            if agent.ahead_rows and self._clock.monotonic() - self._ahead_emitted.get(agent.node.id, -AHEAD_EVERY_S) >= AHEAD_EVERY_S:
+                self._ahead_emitted[agent.node.id] = self._clock.monotonic()
                 await self.events.clock_ahead(agent.node, agent.ahead_rows)
-            if self.events.may_tell("clock", agent.node.id) and (skew := self._skews.news(agent.node.id)) is not None:
+            if self.events.may_emit("clock", agent.node.id) and (skew := self._skews.pop_change(agent.node.id)) is not None:
                 await self.events.clock_moved(agent.node, *skew)
                 self._bus.publish(Changed("node", agent.node.id, agent.node.version))
-            if agent.lost and (self.events.may_tell("samples_lost", agent.node.id) or len(agent.lost) > MOST_UNTOLD):
+            if agent.lost and (self.events.may_emit("samples_lost", agent.node.id) or len(agent.lost) > MOST_UNTOLD):
                 if agent.lost[-1] is self._lost_seen.pop(agent, None) or len(agent.lost) > MOST_UNTOLD:
                     told, agent.lost = agent.lost, []
                     await self.events.samples_lost(agent.node, told)
@@ -471,7 +471,7 @@ class Registry:
                     self._gone[node] = _Gone(self._started, found.last_seen_at or 0.0, "restarted")
         await self._store.sessions.release_dead(self._hub)
 
-    async def _tell_gone(self) -> None:
+    async def _emit_gone(self) -> None:
         now = self._clock.monotonic()
         for node, gone in list(self._gone.items()):
             if self._draining or now - gone.since < OFFLINE_GRACE_S:
@@ -480,13 +480,13 @@ class Registry:
                 continue  # it reconnected or was removed while other events were written
             del self._gone[node]
             try:
-                await self._tell_offline(node, gone)
+                await self._emit_offline(node, gone)
             except HubError:
                 if node not in self._agents:
                     self._gone.setdefault(node, gone)  # nothing was written: retry when the store works again
                 raise
 
-    async def _tell_offline(self, node: NodeId, gone: _Gone) -> None:
+    async def _emit_offline(self, node: NodeId, gone: _Gone) -> None:
         """Emit the offline event. Raises: HubError: nothing was written."""
         found = await self._store.nodes.find_node(node)
         if node in self._agents:
@@ -500,7 +500,7 @@ class Registry:
             self._unsaved[node] = gone.seen_at  # the event has its own queue and keeps its time
         if node in self._agents:
             return
-        self._told_offline.add(node)
+        self._emitted_offline.add(node)
         await self.events.offline(found, gone.how)
         if lost := self._untold.pop(node, None):
             await self.events.samples_lost(found, lost)
@@ -532,5 +532,5 @@ def _how(code: int) -> str:
     return {1000: "left", 1001: "left", 1005: "cut", 1006: "cut", CLOSE_SLOW: "silent"}.get(code, "sent_away")
 
 
-def _known(layout: LayoutRow) -> KnownLayout:
-    return KnownLayout.of(layout, [parse_series(name)[0].scale for name in layout.series])
+def _known(schema: SeriesSchema) -> KnownSchema:
+    return KnownSchema.of(schema, [parse_series(name)[0].scale for name in schema.series])

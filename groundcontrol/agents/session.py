@@ -18,19 +18,19 @@ from groundcontrol.agents.validation import (
     SchemaCache,
     check_gap,
     check_late,
-    check_layout,
     check_pack,
     is_ahead,
     read_identity,
     read_log_lines,
     read_updates,
+    validate_schema,
 )
 from groundcontrol.core.bus import Changed, Topic
 from groundcontrol.core.errors import Conflict
 from groundcontrol.core.text import clean
 from groundcontrol.nodes.model import Node, Session
 from groundcontrol.samples.backfill import LatePack, LostRows
-from groundcontrol.samples.model import LayoutRow, StoredPack
+from groundcontrol.samples.model import SeriesSchema, StoredPack
 from groundcontrol.samples.store import Marks
 from spider.logs import event
 from spider.wire.errors import ProtocolError, SessionOver
@@ -77,7 +77,7 @@ MAX_FAREWELL_CHARS: Final = 200
 MAX_LEFT_CHARS: Final = 500
 CONGESTED_BYTES: Final = 48 * 1024
 """Bytes in the send buffer above which nothing more is sent."""
-SAID_AGAIN_S: Final = 20.0
+LOG_REPEAT_S: Final = 20.0
 """If the store fails for this long, the node is asked to send its log lines again. Without an answer for 60 s, it sends no more in this session."""
 LOOK_UP_S: Final = 1.0
 """How often a session delayed by its quota checks whether it is over."""
@@ -124,13 +124,13 @@ class AgentSession:
         self.live = Topic("node_live", node.id)
         """Subscribers of this topic watch this very node."""
         now = with_.clock.monotonic()
-        self._heard_at = self._sent_at = self.since = now
+        self._received_at = self._sent_at = self.since = now
         self._busy = 0
         self._stuck_since: float | None = None
         self._quota = with_.quotas.of(node.id, now)
         self._owed = 0.0
         """Frames to charge for the content of the last pack."""
-        self._layouts = SchemaCache()
+        self._schemas = SchemaCache()
         self._outbox: deque[Message] = deque()
         self._acks: dict[int, int] = {}
         self._acked = {STREAM_LIVE: marks.live, STREAM_BACKFILL: marks.backfill}
@@ -158,28 +158,28 @@ class AgentSession:
         try:
             async with self._beside:
                 while True:
-                    await self._hear(await self.socket.receive())
+                    await self._receive(await self.socket.receive())
         except ExceptionGroup as ended:
             raise ended.exceptions[0] from None
 
-    async def _hear(self, data: bytes) -> None:
+    async def _receive(self, data: bytes) -> None:
         """Apply a message."""
         if self.over:
             return
         now = self._monotonic()
         message = self._link.receive(data, now)
-        self._heard_at = now
+        self._received_at = now
         self.frames += 1
         frames = (1.0 if message is None or type(message) in _CHEAP else COSTLY) + self._owed
         self._owed = 0.0
         wait_s = self._quota.spend(now, frames, len(data))
         if wait_s:  # wait before applying: a node that reconnects after each message would otherwise never wait
             event(log, "agent_throttled", logging.DEBUG, node=self.node.id, wait_s=round(wait_s, 3))
-            await self.paused(self._held_up(min(wait_s, SILENCE_LIMIT_S)))
+            await self.paused(self._pause_reading(min(wait_s, SILENCE_LIMIT_S)))
         if message is not None and not self.over:
             await self._apply(message)
 
-    async def _held_up(self, wait_s: float) -> None:
+    async def _pause_reading(self, wait_s: float) -> None:
         until = self._monotonic() + wait_s
         while (left := until - self._monotonic()) > 0 and not self.over:
             await self._with.clock.sleep(min(left, LOOK_UP_S))
@@ -193,9 +193,9 @@ class AgentSession:
             case Gap():
                 await self._gap(message)
             case JobOutput() | JobProgress() | JobAnswer() | JobPlan() | JobReport() | JobEnded():
-                await self.paused(self._with.jobs.heard(self, message))
+                await self.paused(self._with.jobs.receive(self, message))
             case Layout():
-                await self._layout(message)
+                await self._receive_schema(message)
             case LogLines():
                 await self._log_lines(message)
             case Identity():
@@ -203,26 +203,26 @@ class AgentSession:
             case Updates():
                 await self._updates(message)
             case Table():
-                await self._with.facts.table(self, message)
+                await self._with.tables.table(self, message)
             case InstalledPackages():
-                await self.paused(self._with.facts.packages(self, message))
+                await self.paused(self._with.tables.packages(self, message))
             case Farewell():
                 await self.paused(self._with.farewell(self, clean(message.why, MAX_FAREWELL_CHARS), clean(message.left, MAX_LEFT_CHARS)))
             case _:
                 raise ProtocolError("a message that a node does not send")
 
     async def _log_lines(self, message: LogLines) -> None:
-        batch, until = read_log_lines(message, self._with.clock.now()), self._monotonic() + SAID_AGAIN_S
+        batch, until = read_log_lines(message, self._with.clock.now()), self._monotonic() + LOG_REPEAT_S
 
         async def save() -> None:
             try:
-                async with asyncio.timeout(SAID_AGAIN_S):
+                async with asyncio.timeout(LOG_REPEAT_S):
                     held = await self._with.store.journal.add_lines(self.session, batch)
             except (*TRANSIENT_ERRORS, TimeoutError) as exc:
                 if self._monotonic() < until and not isinstance(exc, TimeoutError):
                     raise
                 held = batch.after  # the node sends the same lines again, and the store keeps them once, whatever this attempt did
-            await self.tell(LogAck(held))
+            await self.send(LogAck(held))
 
         await self.paused(self._lines.save(self._beside, "lines", save))
 
@@ -250,50 +250,50 @@ class AgentSession:
         """
         await self.paused(self._facts.save(self._beside, kind, work))
 
-    async def _layout(self, message: Layout) -> None:
-        known = check_layout(message)
-        if self._layouts.renew(message.layout, known):
+    async def _receive_schema(self, message: Layout) -> None:
+        known = validate_schema(message)
+        if self._schemas.touch(message.layout, known):
             return
         self._quota.store(sum(map(len, known.row.series)))
         try:
-            await self.paused(self._store_layout(known.row))
+            await self.paused(self._store_schema(known.row))
         except Conflict as exc:
             raise ProtocolError("one name for two layouts") from exc
-        self._layouts.keep(message.layout, known)
+        self._schemas.put(message.layout, known)
 
-    async def _store_layout(self, layout: LayoutRow) -> None:
+    async def _store_schema(self, schema: SeriesSchema) -> None:
         """Save a layout, retrying as long as needed: its packs cannot be stored without it."""
         while not self.over:
             try:
-                await self._with.store.metrics.save_layout(self.session, layout)
+                await self._with.store.metrics.save_schema(self.session, schema)
                 return
             except TRANSIENT_ERRORS:
-                await self._held_up(RETRY_S)
+                await self._pause_reading(RETRY_S)
 
     async def _pack(self, message: Pack) -> None:
-        layout = self._layouts.get(message.layout)
-        rows = check_pack(message, layout)
-        assert layout is not None  # check_pack refuses a pack without a layout
-        self._owed = len(rows) * len(layout.scales) / VALUES_OF_A_FRAME
+        schema = self._schemas.get(message.layout)
+        rows = check_pack(message, schema)
+        assert schema is not None  # check_pack refuses a pack without a layout
+        self._owed = len(rows) * len(schema.scales) / VALUES_OF_A_FRAME
         first = last = rows[0].taken_at_ms
         if len(rows) > 1:
             times = [row.taken_at_ms for row in rows]  # not sorted: a node may set its clock back within a pack
             first, last = min(times), max(times)
-        body = self._kept(last, len(rows), message.body)
+        body = self._body_to_store(last, len(rows), message.body)
         self._quota.store(len(body), len(rows), last - first)
         stored = StoredPack(self.session, message.stream, message.seq, message.layout, first, last, message.coding, body)
         if message.stream == STREAM_LIVE:
-            self._with.show(self, layout, rows)
+            self._with.update_latest(self, schema, rows)
         await self._with.readings.offer(self, stored)
 
     async def _late(self, message: Late) -> None:
-        layout = self._layouts.get(message.layout)
-        rows, sent = check_late(message, layout)
-        assert layout is not None  # check_late refuses a pack without a layout
-        self._owed = len(rows) * len(layout.scales) / VALUES_OF_A_FRAME
+        schema = self._schemas.get(message.layout)
+        rows, sent = check_late(message, schema)
+        assert schema is not None  # check_late refuses a pack without a layout
+        self._owed = len(rows) * len(schema.scales) / VALUES_OF_A_FRAME
         self._follow(message)
         times = (min(row.taken_at_ms for row in rows), max(row.taken_at_ms for row in rows))
-        body = self._kept(times[1], len(rows), message.body)
+        body = self._body_to_store(times[1], len(rows), message.body)
         self._quota.store(len(body), len(rows), times[1] - times[0])
         late = LatePack(self.session, message.seq, message.journal, message.number, sent, message.layout, *times, message.coding, body)
         await self._with.readings.offer(self, late)
@@ -313,9 +313,9 @@ class AgentSession:
         if len(self._journals) > MAX_JOURNALS:
             raise ProtocolError("late packs of too many journals")
 
-    def _kept(self, newest_ms: int, rows: int, body: bytes) -> bytes:
+    def _body_to_store(self, newest_ms: int, rows: int, body: bytes) -> bytes:
         """The body to store. It is empty if the node's clock is far ahead, since such rows would outlive every retention."""
-        if not is_ahead(newest_ms, self._with.onward.now()):
+        if not is_ahead(newest_ms, self._with.forward_clock.now()):
             return body
         if not self.ahead_rows:
             event(log, "agent_clock_ahead", logging.WARNING, node=self.node.id, taken_at=newest_ms / 1000)
@@ -333,7 +333,7 @@ class AgentSession:
             await work
         finally:
             self._busy -= 1
-            self._heard_at = self._with.clock.monotonic()
+            self._received_at = self._with.clock.monotonic()
 
     async def wait_for_room(self) -> None:
         """Wait for the next commit of this agent's packs. Its socket is not read meanwhile."""
@@ -362,7 +362,7 @@ class AgentSession:
             return True
         return waits - self._answered >= ANSWER_PACKS or self._monotonic() - self._answered_at >= ANSWER_EVERY_S
 
-    async def tell(self, message: Message) -> None:
+    async def send(self, message: Message) -> None:
         """Queue a message and flush."""
         self._outbox.append(message)
         await self.flush()
@@ -389,10 +389,10 @@ class AgentSession:
         elif self._stuck_since is None:
             self._stuck_since = self._with.clock.monotonic()
 
-    def calm(self, now: float) -> bool:
+    def is_idle(self, now: float) -> bool:
         """Whether `tick` has nothing to do at this monotonic time: nearly always."""
         return (
-            now - self._heard_at < SILENCE_LIMIT_S
+            now - self._received_at < SILENCE_LIMIT_S
             and now - self._sent_at < HEARTBEAT_S
             and not self._outbox
             and self._stuck_since is None
@@ -402,7 +402,7 @@ class AgentSession:
     async def tick(self) -> None:
         """Send a heartbeat, and end a silent or congested session. Called once a second."""
         now = self._with.clock.monotonic()
-        if now - self._heard_at >= SILENCE_LIMIT_S and not self._busy:
+        if now - self._received_at >= SILENCE_LIMIT_S and not self._busy:
             self.end(CLOSE_SLOW, f"nothing came for {SILENCE_LIMIT_S:.0f} s")
             return
         if now - self._sent_at >= HEARTBEAT_S and not self._outbox:
@@ -428,4 +428,4 @@ class AgentSession:
     @property
     def silent_s(self) -> float:
         """Seconds since the last verified frame; 0.0 while the hub itself does not read."""
-        return 0.0 if self._busy else self._with.clock.monotonic() - self._heard_at
+        return 0.0 if self._busy else self._with.clock.monotonic() - self._received_at

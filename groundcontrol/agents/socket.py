@@ -50,14 +50,14 @@ MESSAGE_BYTES: Final = 64
 """Bytes charged for a queued message beside its content. Otherwise the queue could hold any number of empty messages."""
 MAX_UNHEARD: Final = 4096
 """Messages that a node may send after its session ended. With more, the hub no longer waits for its close frame."""
-AT_ONCE: Final = 64
+MAX_CONCURRENT: Final = 64
 """Messages of one node that are processed before other tasks get their turn."""
 DRAIN_BYTES: Final = 64 * 1024
 """Bytes in the send buffer above which a sender waits."""
 
 
 def handler(
-    door: AgentHandshake, trusted: Sequence[Network], close_wait_s: float = CLOSE_WAIT_S
+    handshake: AgentHandshake, trusted: Sequence[Network], close_wait_s: float = CLOSE_WAIT_S
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The handler of `GET /ws`.
 
@@ -71,7 +71,7 @@ def handler(
         if not offered.ok or offered.protocol != SUBPROTOCOL:
             raise BadRequest(f"this address takes WebSocket connections with the subprotocol {SUBPROTOCOL} only")
         address = address_of(request, trusted) or "local"
-        with door.admit(rate_limit_key(address)) as opening:
+        with handshake.admit(rate_limit_key(address)) as opening:
             switched = web.StreamResponse(
                 status=101,
                 headers={
@@ -88,7 +88,7 @@ def handler(
                 raise ConnectionResetError("the connection is gone")
             socket = _Socket(transport, request.protocol, writer, close_wait_s)
             request.protocol.set_parser(cast("Any", socket))  # like aiohttp's own WebSocketReader
-            await door.serve(socket, address, opening)
+            await handshake.serve(socket, address, opening)
         return switched
 
     return handle
@@ -115,7 +115,7 @@ class _Socket:
         self._controls = self._unheard = 0
         self._pong = asyncio.Event()
         self._close_sent = False
-        self._heard_out = asyncio.Event()
+        self._input_drained = asyncio.Event()
         """Set when no further frame of the peer is expected."""
         self._closing = asyncio.Lock()
 
@@ -123,25 +123,25 @@ class _Socket:
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """Parse received bytes. The returned pair tells aiohttp that the connection continues and all bytes were consumed."""
-        if self._heard_out.is_set():
+        if self._input_drained.is_set():
             return False, b""
         self._frames.feed(data)
         try:
-            while not self._heard_out.is_set() and (frame := self._frames.next()) is not None:
+            while not self._input_drained.is_set() and (frame := self._frames.next()) is not None:
                 self._take(frame)
         except Violation as broken:
-            self._heard_out.set()  # after this error the start of the next frame is unknown
+            self._input_drained.set()  # after this error the start of the next frame is unknown
             text = broken.code == CODE_UNSUPPORTED
             self._end(ProtocolError("a text message") if text else SocketClosed(broken.code, "not WebSocket, or too big"))
         except ProtocolError as error:
             if self._over is not None:
-                self._heard_out.set()  # in a flood, waiting for the close frame would be in vain
+                self._input_drained.set()  # in a flood, waiting for the close frame would be in vain
             self._end(error)
         return False, b""
 
     def feed_eof(self) -> None:
         """The connection is over."""
-        self._heard_out.set()
+        self._input_drained.set()
         self._end(SocketClosed(CODE_ABNORMAL))
 
     def _take(self, frame: Incoming) -> None:
@@ -149,7 +149,7 @@ class _Socket:
             self._queue(frame.data)
         elif frame.opcode == OP_CLOSE:
             code, _reason = read_close(frame.data)
-            self._heard_out.set()
+            self._input_drained.set()
             self._send_close(CODE_NORMAL if code == CODE_NO_STATUS else code, "")
             self._end(SocketClosed(code))
         elif frame.opcode == OP_PONG and not self._pong.is_set():
@@ -185,7 +185,7 @@ class _Socket:
 
     async def receive(self) -> bytes:
         self._taken += 1
-        if self._taken % AT_ONCE == 0:
+        if self._taken % MAX_CONCURRENT == 0:
             await asyncio.sleep(0)
         while not self._messages:
             if self._over is not None:
@@ -239,7 +239,7 @@ class _Socket:
             if linger:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._close_wait_s):
-                        await self._heard_out.wait()
+                        await self._input_drained.wait()
             self._transport.close()
             if self._transport.get_write_buffer_size():  # a peer that reads nothing could delay the end without limit
                 asyncio.get_running_loop().call_later(self._close_wait_s, self._transport.abort)

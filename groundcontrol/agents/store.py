@@ -9,7 +9,7 @@ from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.nodes.model import Owner, Session
 
 
-class HubFacts(NamedTuple):
+class HubInfo(NamedTuple):
     id: HubId
     address: str
     version: str
@@ -22,7 +22,7 @@ class Lease(NamedTuple):
 
 
 class HubStore(Protocol):
-    async def beat(self, hub: HubId, facts: HubFacts, ttl_s: float) -> Sequence[HubFacts]: ...
+    async def beat(self, hub: HubId, info: HubInfo, ttl_s: float) -> Sequence[HubInfo]: ...
     async def lease(self, task: str, hub: HubId, ttl_s: float) -> Lease | None:
         """Acquire the lease of `task` for `ttl_s` by the store's clock."""
         ...

@@ -16,10 +16,10 @@ from groundcontrol.core.text import clean, visible
 from groundcontrol.nodes.model import LogBatch, LogLine, NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.nodes.summary import Summary
 from groundcontrol.samples.backfill import PreviousSend
-from groundcontrol.samples.model import LayoutRow
+from groundcontrol.samples.model import SeriesSchema
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import MAX_ITEMS, STREAM_BACKFILL, STREAM_LIVE, Gap, Identity, Late, Layout, LogLines, Pack, Row, Updates
-from spider.wire.metrics import RHYTHM_S, parse_series
+from spider.wire.metrics import INTERVAL_S, parse_series
 
 MAX_SERIES: Final = MAX_ITEMS
 MOST_SHARED: Final = 128
@@ -43,37 +43,37 @@ JOURNAL_BYTES: Final = 16
 POLICY_MODES: Final = frozenset({"monitor", "readonly", "managed", "invalid"})
 
 
-class KnownLayout(NamedTuple):
+class KnownSchema(NamedTuple):
     """A layout of this session, with the data needed to read its rows."""
 
-    row: LayoutRow
+    row: SeriesSchema
     scales: tuple[int, ...]
     summary: Summary
     """Positions in a row of the values that lists show."""
 
     @classmethod
-    def of(cls, row: LayoutRow, scales: Sequence[int]) -> KnownLayout:
+    def of(cls, row: SeriesSchema, scales: Sequence[int]) -> KnownSchema:
         """Build it for a layout whose series have these scales."""
         return cls(row, tuple(scales), Summary(row.series, scales))
 
 
-def layout_id(family: str, series: Sequence[str]) -> bytes:
+def schema_id_of(family: str, series: Sequence[str]) -> bytes:
     """The id of a layout: the first 8 bytes of SHA-256 over family and series, each followed by a newline."""
     return hashlib.sha256("".join(text + "\n" for text in (family, *series)).encode()).digest()[:8]
 
 
-def check_layout(message: Layout) -> KnownLayout:
+def validate_schema(message: Layout) -> KnownSchema:
     """Validate a layout by the catalogue.
 
     Returns: the layout, as one object shared by all nodes that have it, since most nodes of a fleet are alike.
     Raises:  ProtocolError.
     """
-    known = _shared_layout if len(message.series) <= MOST_SHARED_SERIES else _known_layout
+    known = _shared_schema if len(message.series) <= MOST_SHARED_SERIES else _known_schema
     return known(message.layout, message.family, message.rhythm_s, tuple(message.series))
 
 
-def _known_layout(layout: bytes, family: str, rhythm_s: int, series: tuple[str, ...]) -> KnownLayout:
-    if family not in RHYTHM_S or not 1 <= rhythm_s <= 3600:
+def _known_schema(schema: bytes, family: str, interval_s: int, series: tuple[str, ...]) -> KnownSchema:
+    if family not in INTERVAL_S or not 1 <= interval_s <= 3600:
         raise ProtocolError("not a layout of this protocol")
     if not 0 < len(series) <= MAX_SERIES or len(set(series)) != len(series):
         raise ProtocolError("a layout without series, with too many, or with one twice")
@@ -86,30 +86,30 @@ def _known_layout(layout: bytes, family: str, rhythm_s: int, series: tuple[str, 
         if metric.family != family:
             raise ProtocolError("a series that does not belong into this layout")
         scales.append(metric.scale)
-    if layout != layout_id(family, series):
+    if schema != schema_id_of(family, series):
         raise ProtocolError("a layout that is not named for its content")
-    return KnownLayout.of(LayoutRow(layout, family, rhythm_s, series), scales)
+    return KnownSchema.of(SeriesSchema(schema, family, interval_s, series), scales)
 
 
-_shared_layout: Final = lru_cache(MOST_SHARED)(_known_layout)
+_shared_schema: Final = lru_cache(MOST_SHARED)(_known_schema)
 
 
-def check_pack(message: Pack, layout: KnownLayout | None) -> list[Row]:
+def check_pack(message: Pack, schema: KnownSchema | None) -> list[Row]:
     """Validate a pack by its layout.
 
     Returns: its rows in the order in which they were taken.
     Raises:  ProtocolError.
     """
-    if layout is None:
+    if schema is None:
         raise ProtocolError("a pack of a layout that was not named")
     if message.stream not in (STREAM_LIVE, STREAM_BACKFILL) or message.seq < 0:
         raise ProtocolError("a pack of no stream")
-    return _check_rows(message.coding, message.body, layout)
+    return _check_rows(message.coding, message.body, schema)
 
 
-def _check_rows(coding: int, body: bytes, layout: KnownLayout) -> list[Row]:
+def _check_rows(coding: int, body: bytes, schema: KnownSchema) -> list[Row]:
     rows = decode_rows(coding, body)
-    width = len(layout.scales)
+    width = len(schema.scales)
     if not 0 < len(rows) <= MAX_ROWS:
         raise ProtocolError("a pack without rows, or with too many")
     for taken_at_ms, values in rows:
@@ -120,16 +120,16 @@ def _check_rows(coding: int, body: bytes, layout: KnownLayout) -> list[Row]:
     return rows
 
 
-def check_late(message: Late, layout: KnownLayout | None) -> tuple[list[Row], PreviousSend | None]:
+def check_late(message: Late, schema: KnownSchema | None) -> tuple[list[Row], PreviousSend | None]:
     """Validate a pack from the node's disk by its layout.
 
     Returns: its rows, and the number under which they were sent before.
     Raises:  ProtocolError.
     """
-    if layout is None:
+    if schema is None:
         raise ProtocolError("a pack of a layout that was not named")
     sent = _check_place(message)
-    return _check_rows(message.coding, message.body, layout), sent
+    return _check_rows(message.coding, message.body, schema), sent
 
 
 def check_gap(message: Gap) -> PreviousSend | None:
@@ -139,7 +139,7 @@ def check_gap(message: Gap) -> PreviousSend | None:
     Raises:  ProtocolError.
     """
     sent = _check_place(message)
-    if message.family not in RHYTHM_S:
+    if message.family not in INTERVAL_S:
         raise ProtocolError("a gap in no family")
     if not 0 <= message.first_ms <= message.last_ms <= LATEST_MS or not 0 <= message.rows <= MAX_LOST_ROWS:
         raise ProtocolError("a gap with impossible numbers")
@@ -160,11 +160,11 @@ def is_ahead(taken_at_ms: int, now: float) -> bool:
     return now >= SANE_FROM_S and taken_at_ms / 1000 > now + AHEAD_LIMIT_S
 
 
-def scaled(layout: KnownLayout, row: Row) -> dict[str, float | None]:
+def scaled(schema: KnownSchema, row: Row) -> dict[str, float | None]:
     """The values of a row by series, in the units of the catalogue."""
     return {
         name: None if value is None else value / scale if scale != 1 else float(value)
-        for name, value, scale in zip(layout.row.series, row.values, layout.scales, strict=True)
+        for name, value, scale in zip(schema.row.series, row.values, schema.scales, strict=True)
     }
 
 
@@ -245,7 +245,7 @@ def read_updates(message: Updates) -> NodeUpdates:
     )
 
 
-MAX_LAYOUTS: Final = 32
+MAX_SCHEMAS: Final = 32
 """Layouts of one session in use. A further one replaces the least recently used."""
 
 
@@ -255,7 +255,7 @@ class SchemaCache:
     __slots__ = ("_known", "_saved", "_saves")
 
     def __init__(self) -> None:
-        self._known: dict[bytes, KnownLayout] = {}
+        self._known: dict[bytes, KnownSchema] = {}
         """Name -> layout, least recently used first."""
         self._saves = 0
         """Number of layouts sent to the store so far."""
@@ -265,24 +265,24 @@ class SchemaCache:
     def __len__(self) -> int:
         return len(self._known)
 
-    def get(self, name: bytes) -> KnownLayout | None:
+    def get(self, name: bytes) -> KnownSchema | None:
         return self._known.get(name)
 
-    def renew(self, name: bytes, known: KnownLayout) -> bool:
+    def touch(self, name: bytes, known: KnownSchema) -> bool:
         """Mark a layout as just used.
 
         Returns: whether it is cached unchanged and surely in the store. After MAX_LAYOUTS other saves it must be saved again,
                  since the store keeps only recent layouts.
         """
-        if self._known.get(name) != known or self._saves - self._saved[name] >= MAX_LAYOUTS:
+        if self._known.get(name) != known or self._saves - self._saved[name] >= MAX_SCHEMAS:
             return False
         self._known[name] = self._known.pop(name)
         return True
 
-    def keep(self, name: bytes, known: KnownLayout) -> None:
+    def put(self, name: bytes, known: KnownSchema) -> None:
         """Add a layout that was just saved to the store."""
         self._known.pop(name, None)
-        if len(self._known) >= MAX_LAYOUTS:
+        if len(self._known) >= MAX_SCHEMAS:
             oldest = next(iter(self._known))
             del self._known[oldest], self._saved[oldest]
         self._known[name] = known

@@ -12,7 +12,7 @@ from groundcontrol.core.bus import Bus, Interest, Topic
 from groundcontrol.core.ids import NodeId
 from spider.clock import Clock
 from spider.wire.frames import Watch
-from spider.wire.metrics import RHYTHM_S
+from spider.wire.metrics import INTERVAL_S
 from spider.wire.tables import SUBJECTS
 
 MAX_LEASE_S: Final = 60.0
@@ -20,7 +20,7 @@ FIRST_LOOK_S: Final = 3.0
 """Lease of a newly connected node. It sends its first samples immediately, so that early requests have data."""
 RENEW_BEFORE_S: Final = 6.0
 """A lease with less than this left is renewed."""
-AT_ONCE: Final = 8
+MAX_CONCURRENT: Final = 8
 """Leases that are sent before other tasks get their turn. A thousand of them take a tenth of a second."""
 MAX_WATCHED: Final = 20_000
 MAX_CLOSELY: Final = 1_000
@@ -43,8 +43,8 @@ class WatchLeases:
 
     async def run(self) -> None:
         """Follow the bus until cancelled. Interest is repeated, so a lost message does no harm."""
-        async with self._bus.subscribe(Topic("interest"), limit=EVENTS, policy="ordered") as told:
-            async for message in told:
+        async with self._bus.subscribe(Topic("interest"), limit=EVENTS, policy="ordered") as subscription:
+            async for message in subscription:
                 if isinstance(message, Interest):
                     await self._look(message)
 
@@ -52,9 +52,9 @@ class WatchLeases:
         """Send a newly connected node its first lease, and the leases that are still running."""
         node = agent.node.id
         self._until[node] = max(self._until.get(node, 0.0), self._clock.monotonic() + FIRST_LOOK_S)
-        await self._tell(agent)
+        await self._send(agent)
         if self._closely.get(node, 0.0) > self._clock.monotonic():
-            await self._tell_tables(agent)
+            await self._send_tables(agent)
 
     async def _look(self, interest: Interest) -> None:
         now = self._clock.monotonic()
@@ -62,31 +62,31 @@ class WatchLeases:
         if len(self._until) + len(interest.nodes) > MAX_WATCHED:
             self._until = {node: end for node, end in self._until.items() if end > now}
             self._closely = {node: end for node, end in self._closely.items() if end > now}
-        told = 0
+        subscription = 0
         for node in interest.nodes:
             self._until[node] = max(until, self._until.get(node, 0.0))
             agent = self._registry.agent(node)
             if agent is not None and agent.watched_until - now < RENEW_BEFORE_S:
-                await self._tell(agent)
-                told += 1
-                if told % AT_ONCE == 0:
+                await self._send(agent)
+                subscription += 1
+                if subscription % MAX_CONCURRENT == 0:
                     await asyncio.sleep(0)
         for node in interest.closely[:MAX_CLOSELY]:
             self._closely[node] = until
             agent = self._registry.agent(node)
             if agent is not None and agent.tables_until - now < RENEW_BEFORE_S:
-                await self._tell_tables(agent)
+                await self._send_tables(agent)
 
-    async def _tell(self, agent: AgentSession) -> None:
+    async def _send(self, agent: AgentSession) -> None:
         left = self._until[agent.node.id] - self._clock.monotonic()
         agent.watched_until = self._until[agent.node.id]
-        agent.post(Watch(list(RHYTHM_S), min(RHYTHM_S.values()), math.ceil(left)))
+        agent.post(Watch(list(INTERVAL_S), min(INTERVAL_S.values()), math.ceil(left)))
         await agent.flush()
 
-    async def _tell_tables(self, agent: AgentSession) -> None:
+    async def _send_tables(self, agent: AgentSession) -> None:
         left = self._closely[agent.node.id] - self._clock.monotonic()
         agent.tables_until = self._closely[agent.node.id]
-        for rhythm_s in sorted({subject.watched_s for subject in SUBJECTS}):
-            names = [subject.name for subject in SUBJECTS if subject.watched_s == rhythm_s]
-            agent.post(Watch(names, rhythm_s, math.ceil(left)))
+        for interval_s in sorted({subject.watched_s for subject in SUBJECTS}):
+            names = [subject.name for subject in SUBJECTS if subject.watched_s == interval_s]
+            agent.post(Watch(names, interval_s, math.ceil(left)))
         await agent.flush()

@@ -15,9 +15,9 @@ from groundcontrol.alerts.families import Family, NodeState, Range, Waiting, wid
 from groundcontrol.alerts.machine import Change, Flapping, Instance, Limits, Observation, step
 from groundcontrol.alerts.model import Alert, InstanceKey, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
-from groundcontrol.alerts.states import ELAPSED, HUB_STATES, NODE_STATES, HubFacts, NodeFacts, Values
+from groundcontrol.alerts.states import ELAPSED, HUB_STATES, NODE_STATES, HubInfo, NodeFacts, Values
 from groundcontrol.core.ids import NodeId
-from groundcontrol.samples.model import LayoutRow, StoredRow
+from groundcontrol.samples.model import SeriesSchema, StoredRow
 from spider.wire.frames import Row
 
 PACE_S: Final = 10
@@ -56,7 +56,7 @@ class Engine:
         self._book = RuleBook(())
         self._nodes: dict[NodeId | None, NodeState] = {None: NodeState(None, self._book.rules_of(None, ()))}
         self._queue: deque[NodeId] = deque()
-        self._hub = HubFacts()
+        self._hub = HubInfo()
         self._started_at = 0.0
         self._now = 0.0
         self._out: list[Transition] = []
@@ -90,7 +90,7 @@ class Engine:
             for key in list(node.instances):
                 self._end(node_id, node, key, "node_removed", self._now)
 
-    def set_hub(self, facts: HubFacts) -> None:
+    def set_hub(self, facts: HubInfo) -> None:
         """Renew what the hub knows of itself."""
         self._hub = facts
 
@@ -103,7 +103,7 @@ class Engine:
                 when = at if held is None else max(at, held.known_at)
                 self._observe(node_id, node, (rule.rule.id, about), rule.limits, Observation(1.0), when)
 
-    def add_rows(self, node_id: NodeId, layout: LayoutRow, rows: Sequence[Row] | Sequence[StoredRow]) -> int:
+    def add_rows(self, node_id: NodeId, layout: SeriesSchema, rows: Sequence[Row] | Sequence[StoredRow]) -> int:
         """Take samples of one family, oldest first. One that is not newer than all before it is late, and changes nothing.
 
         Returns: how many were late; `take_late` gives their times.
@@ -244,14 +244,14 @@ class Engine:
         for key in [key for key in node.instances if key[0] not in node.rules.by_id]:
             self._end(node_id, node, key, "rule_disabled", self._now)
 
-    def _bind(self, node_id: NodeId, node: NodeState, layout: LayoutRow) -> Family:
+    def _bind(self, node_id: NodeId, node: NodeState, layout: SeriesSchema) -> Family:
         """Make a family ready for a layout, or for new rules."""
         rules = self._current(node_id, node).rules
         plan = rules.plan(layout, width_of(layout))
         family = node.families.get(layout.family)
         if family is None:
             family = node.families[layout.family] = Family(layout, plan)
-        elif family.rows and not (family.plan is plan and family.layout.rhythm_s == layout.rhythm_s):
+        elif family.rows and not (family.plan is plan and family.layout.interval_s == layout.interval_s):
             family.fold(family.open_until_ms, node.cores)
         family.place(layout, plan, node.windows)
         for key, held in list(node.instances.items()):

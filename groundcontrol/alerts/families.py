@@ -11,7 +11,7 @@ from groundcontrol.alerts.machine import Flapping, Instance
 from groundcontrol.alerts.ruleset import Item, Key, Plan, RuleSet
 from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.alerts.windows import GRAIN_S, Window, WindowSpec, make_window
-from groundcontrol.samples.model import LayoutRow
+from groundcontrol.samples.model import SeriesSchema
 
 MOST_WAITING: Final = 1024
 """Judgements of a node that wait for a faster family; beyond it the oldest is left out."""
@@ -32,7 +32,7 @@ class Family:
 
     __slots__ = ("bucket", "closed_ms", "gone", "layout", "newest_ms", "plan", "rows", "slow", "width_ms", "windows")
 
-    def __init__(self, layout: LayoutRow, plan: Plan) -> None:
+    def __init__(self, layout: SeriesSchema, plan: Plan) -> None:
         self.layout = layout
         self.plan = plan
         self.windows: list[Window] = []
@@ -55,7 +55,7 @@ class Family:
         """The end of the open bucket."""
         return (self.bucket + 1) * self.width_ms
 
-    def place(self, layout: LayoutRow, plan: Plan, held: dict[WindowSpec, Window]) -> None:
+    def place(self, layout: SeriesSchema, plan: Plan, held: dict[WindowSpec, Window]) -> None:
         """Take over a layout and a plan. Args: held: all windows of the node; those that are still needed go on."""
         width_s = width_of(layout)
         kept = {window.spec for window in plan.windows} if self.width_ms == width_s * 1000 else set()
@@ -65,24 +65,24 @@ class Family:
         for spec, scale, slack in plan.windows:
             if spec not in held:
                 held[spec] = make_window(spec, width_s, scale, slack=slack)
-        self.layout, self.plan, self.width_ms, self.slow = layout, plan, width_s * 1000, layout.rhythm_s >= GRAIN_S
+        self.layout, self.plan, self.width_ms, self.slow = layout, plan, width_s * 1000, layout.interval_s >= GRAIN_S
         self.windows = [held[window.spec] for window in plan.windows]
 
     def fold(self, end_ms: int, cores: int) -> None:
         """Give the rows of the open bucket to the windows."""
         columns: list[RawColumn] = list(zip(*self.rows, strict=True))
         self.rows.clear()
-        windows, rhythm_s = self.windows, self.layout.rhythm_s
+        windows, interval_s = self.windows, self.layout.interval_s
         for places, scales, derived, first, end in self.plan.feeds:
             values = _measured(columns[places[0]]) if derived is None else _derive(derived, [columns[at] for at in places], scales, cores)
-            total, seconds = sum(values) * rhythm_s, len(values) * rhythm_s
+            total, seconds = sum(values) * interval_s, len(values) * interval_s
             for window in windows[first:end]:
                 window.push(end_ms, total, seconds, values)
 
 
-def width_of(layout: LayoutRow) -> int:
+def width_of(layout: SeriesSchema) -> int:
     """The seconds of a bucket of a family with this layout."""
-    return max(GRAIN_S, layout.rhythm_s)
+    return max(GRAIN_S, layout.interval_s)
 
 
 def _measured(column: RawColumn) -> Column:

@@ -16,8 +16,8 @@ from groundcontrol.alerts.states import HUB_STATES
 from groundcontrol.alerts.windows import GRAIN_S, WindowSpec
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
-from groundcontrol.samples.model import LayoutRow
-from spider.wire.metrics import METRICS, RHYTHM_S, series_name
+from groundcontrol.samples.model import SeriesSchema
+from spider.wire.metrics import INTERVAL_S, METRICS, series_name
 
 Key = tuple[RuleId, str]
 """An instance of a node: rule and object."""
@@ -83,7 +83,7 @@ class Plan:
 
     __slots__ = ("__weakref__", "feeds", "items", "keys", "pick", "rules", "windows")
 
-    def __init__(self, ruleset: RuleSet, rules: Sequence[Effective], layout: LayoutRow, width_s: int) -> None:
+    def __init__(self, ruleset: RuleSet, rules: Sequence[Effective], layout: SeriesSchema, width_s: int) -> None:
         self.rules = ruleset
         places: dict[str, dict[str, int]] = {}
         for at, series in enumerate(layout.series):
@@ -189,11 +189,11 @@ class RuleSet:
         self._metrics = [rule for rule in rules if rule.reads]
         self._plans: WeakValueDictionary[tuple[bytes, int], Plan] = WeakValueDictionary()
 
-    def plan(self, layout: LayoutRow, width_s: int) -> Plan:
+    def plan(self, layout: SeriesSchema, width_s: int) -> Plan:
         """The plan of a layout with buckets of `width_s`."""
-        found = self._plans.get((layout.layout, width_s))
+        found = self._plans.get((layout.schema_id, width_s))
         if found is None:
-            found = self._plans[layout.layout, width_s] = Plan(self, self._metrics, layout, width_s)
+            found = self._plans[layout.schema_id, width_s] = Plan(self, self._metrics, layout, width_s)
         return found
 
 
@@ -255,7 +255,7 @@ def _effective(rule: Rule, expression: Expression, node: NodeId | None, tags: tu
             for_s=rule.for_s if override.for_s is None else override.for_s,
         )
     reads = _reads(expression)
-    pace_s = max(GRAIN_S, RHYTHM_S.get(_family(reads[0]), GRAIN_S)) if reads else GRAIN_S
+    pace_s = max(GRAIN_S, INTERVAL_S.get(_family(reads[0]), GRAIN_S)) if reads else GRAIN_S
     limits = limits_of(rule, pace_s, max((read.window_s for read in reads), default=0))
     match expression:
         case MetricWindow():

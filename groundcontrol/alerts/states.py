@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.tables import FactTable, TableCell
+from groundcontrol.core.tables import SubjectTable, TableCell
 
 
 class NodeFacts(NamedTuple):
@@ -27,7 +27,7 @@ class NodeFacts(NamedTuple):
     updates_security: int | None = None
     security_since_at: float | None = None
     lists_checked_at: float | None = None
-    tables: Mapping[str, FactTable] = {}
+    tables: Mapping[str, SubjectTable] = {}
     """The newest tables by subject."""
     clock_skew_s: float | None = None
     jobs: Mapping[str, float] = {}
@@ -36,7 +36,7 @@ class NodeFacts(NamedTuple):
     """Missed deadlines by the name of the expectation -> 1: a warning, 2: critical."""
 
 
-class HubFacts(NamedTuple):
+class HubInfo(NamedTuple):
     """What the hub knows of itself. None: not known."""
 
     disk_free_percent: float | None = None
@@ -59,7 +59,7 @@ class HubFacts(NamedTuple):
 
 Values = Mapping[str, float] | None
 """Object -> value; an object that is missing has the value 0. None: not known."""
-Facts = TypeVar("Facts", NodeFacts, HubFacts)
+Facts = TypeVar("Facts", NodeFacts, HubInfo)
 
 
 class StateKind(NamedTuple, Generic[Facts]):
@@ -120,15 +120,15 @@ def _in_state(subject: str, name: str, *states: str) -> Callable[[NodeFacts, flo
     return read
 
 
-def _bytes_free(facts: HubFacts, _now: float) -> Values:
+def _bytes_free(facts: HubInfo, _now: float) -> Values:
     return None if facts.disk_free_bytes is None else {"": facts.disk_free_bytes / 1024**3}
 
 
-def _percent_free(facts: HubFacts, _now: float) -> Values:
+def _percent_free(facts: HubInfo, _now: float) -> Values:
     return None if facts.disk_free_percent is None else {"": facts.disk_free_percent}
 
 
-def _mass_offline(facts: HubFacts, _now: float) -> Values:
+def _mass_offline(facts: HubInfo, _now: float) -> Values:
     few = facts.silent_nodes < MASS_NODES or not facts.known_nodes
     return {} if few else {"": 100.0 * facts.silent_nodes / facts.known_nodes}
 
@@ -151,7 +151,7 @@ _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
     StateKind("deadline_missed", "level", "1: an expected event is missing, 2: a critical one", lambda facts, _: facts.deadlines),
     StateKind("packages_broken", "seconds", "since packages are half installed", _trouble("packages_broken"), elapsed=True),
 )
-_HUB: Final[tuple[StateKind[HubFacts], ...]] = (
+_HUB: Final[tuple[StateKind[HubInfo], ...]] = (
     StateKind("hub_disk_free_percent", "percent", "free where the hub stores its data", _percent_free),
     StateKind("hub_disk_free", "GiB", "free where the hub stores its data", _bytes_free),
     StateKind(
@@ -170,4 +170,4 @@ NODE_STATES: Final = {kind.name: kind for kind in _NODE}
 HUB_STATES: Final = {kind.name: kind for kind in _HUB}
 ELAPSED: Final = frozenset(kind.name for kind in _NODE if kind.elapsed)
 """States whose value is the time since they began."""
-STATES: Final[dict[str, StateKind[NodeFacts] | StateKind[HubFacts]]] = {**NODE_STATES, **HUB_STATES}
+STATES: Final[dict[str, StateKind[NodeFacts] | StateKind[HubInfo]]] = {**NODE_STATES, **HUB_STATES}

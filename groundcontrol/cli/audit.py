@@ -117,9 +117,9 @@ def read_heads(lines: TextIO) -> Iterator[AuditHead]:
         if _EVENT not in line:
             continue
         try:
-            told = json.loads(line[line.index("{") :])
-            if told["event"] == _EVENT:
-                yield AuditHead(str(told["chain"]), int(told["n"]), str(told["hash"]))
+            answer = json.loads(line[line.index("{") :])
+            if answer["event"] == _EVENT:
+                yield AuditHead(str(answer["chain"]), int(answer["n"]), str(answer["hash"]))
         except (ValueError, KeyError, TypeError):
             found = _AS_TEXT.search(line)
             if found is not None:

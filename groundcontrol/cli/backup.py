@@ -68,12 +68,12 @@ async def run(args: argparse.Namespace) -> int:
     if await asyncio.to_thread(is_unfinished, settings.control_db):
         raise CliError("a restore was cut short, so the databases may not belong together: start the hub, which finishes it first")
 
-    tell = progress(as_json=args.json)
+    report = progress(as_json=args.json)
     fleet = await fleet_in(settings.control_db)
     ending, caught = backup.Ending(), list[int]()
     _end_at_signals(ending, caught)
     try:
-        manifest = await asyncio.to_thread(backup.make, settings.control_db, target, VERSION, tell, fleet=fleet, ending=ending)
+        manifest = await asyncio.to_thread(backup.make, settings.control_db, target, VERSION, report, fleet=fleet, ending=ending)
     except backup.BackupEnded:
         complain("command.interrupted", "no backup was made: it was ended, and nothing is left of it", as_json=args.json)
         return 128 + caught[0]
@@ -84,9 +84,9 @@ async def run(args: argparse.Namespace) -> int:
     removed, later = await asyncio.to_thread(_remove_old, target, manifest.made_at, fleet, args.keep) if args.keep is not None else ([], [])
     size = target.stat().st_size
     if args.json:
-        facts = {"file": str(target), "bytes": size, "made_at": manifest.made_at, "removed": [str(path) for path in removed]}
-        facts["dated_later"] = [str(path) for path in later]
-        print(json.dumps(facts | {"audit_heads": [head._asdict() for head in manifest.audit_heads]}))
+        document = {"file": str(target), "bytes": size, "made_at": manifest.made_at, "removed": [str(path) for path in removed]}
+        document["dated_later"] = [str(path) for path in later]
+        print(json.dumps(document | {"audit_heads": [head._asdict() for head in manifest.audit_heads]}))
         return 0
     print(f"{shown(str(target))}: {size / 1e6:.1f} MB, as of {moment(manifest.made_at)}")
     for head in manifest.audit_heads:

@@ -88,7 +88,7 @@ class HubLocation(NamedTuple):
     """The installed service, if it has another data folder."""
 
 
-def place_of(args: argparse.Namespace) -> HubLocation:
+def hub_location(args: argparse.Namespace) -> HubLocation:
     """The data folder: by flag, else from the environment, else from the installed service, else `.stardust`.
 
     Raises: NotReadable: the service's settings cannot be read, and nothing else names the folder.
@@ -110,8 +110,8 @@ class Hub:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._url: str | None = args.url
-        self._place = HubLocation(Path(DEFAULT_FOLDER), None, None) if args.url is not None else place_of(args)
-        self._folder = self._place.folder
+        self._location = HubLocation(Path(DEFAULT_FOLDER), None, None) if args.url is not None else hub_location(args)
+        self._folder = self._location.folder
         self._tls_ca: str | None = args.tls_ca
         self._tls_pin: str | None = args.tls_pin
         self._http: aiohttp.ClientSession | None = None
@@ -146,7 +146,7 @@ class Hub:
 
     def _no_hub(self) -> CliError:
         """The error for a missing hub. If a hub ran here or is installed, a second one is the wrong remedy."""
-        service, elsewhere = self._place.service, self._place.elsewhere
+        service, elsewhere = self._location.service, self._location.elsewhere
         if service is not None:
             what = f"the service {SERVICE} is stopped or starting: look with `systemctl status {SERVICE}` and `journalctl -u {SERVICE}`"
         elif os.path.exists(self._folder / CONTROL_NAME):
@@ -197,8 +197,8 @@ class Hub:
         """Every item of a list, page by page."""
         cursor: str | None = None
         while True:
-            asked = {**(params or {}), "limit": "500", **({"cursor": cursor} if cursor else {})}
-            page = await self.get(path, asked)
+            query = {**(params or {}), "limit": "500", **({"cursor": cursor} if cursor else {})}
+            page = await self.get(path, query)
             for item in page[name]:
                 yield item
             cursor = page["next"]
@@ -235,11 +235,11 @@ class Hub:
         why = str(getattr(error, "verify_message", "") or error)
         try:
             pem = await asyncio.to_thread(ssl.get_server_certificate, (exc.host, exc.port or 443), timeout=TIMEOUT_S)
-            told = untrusted(ssl.PEM_cert_to_DER_cert(pem), why)
+            message = untrusted(ssl.PEM_cert_to_DER_cert(pem), why)
         except (OSError, ValueError):
-            told = f"its certificate is not trusted here: {why}"
+            message = f"its certificate is not trusted here: {why}"
         remedy = "if it is your hub's, name its authority with --tls-ca FILE, or the SHA-256 of its key with --tls-pin"
-        return CliError(f"{self._where}: {shown(told)}; {remedy}", UNTRUSTED)
+        return CliError(f"{self._where}: {shown(message)}; {remedy}", UNTRUSTED)
 
     async def _check(self, answer: aiohttp.ClientResponse) -> None:
         if answer.status < 400:

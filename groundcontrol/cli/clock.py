@@ -19,11 +19,11 @@ async def run(args: argparse.Namespace) -> int:
     if args.url is not None:
         raise CliError("the clock is accepted on the hub's own machine, without --url")
     async with Hub(args) as hub:
-        told = await hub.post("/local/clock", None)
+        answer = await hub.post("/local/clock", None)
     if args.json:
-        print(json.dumps(told))
-    elif told["behind_seconds"]:
-        print(f"accepted: people can log in; the clock was {told['behind_seconds'] / 3600:.1f} hours behind the audit log")
+        print(json.dumps(answer))
+    elif answer["behind_seconds"]:
+        print(f"accepted: people can log in; the clock was {answer['behind_seconds'] / 3600:.1f} hours behind the audit log")
     else:
         print("there is nothing to accept: the clock is not behind the audit log")
     return 0

@@ -8,7 +8,7 @@ import textwrap
 from typing import Final, NamedTuple, Protocol, cast
 
 from groundcontrol.cli.client import DEFAULT_FOLDER
-from groundcontrol.cli.options import EXIT_STATUS, Parser, add_json, add_place
+from groundcontrol.cli.options import EXIT_STATUS, Parser, add_json, add_location_flags
 
 WIDTH: Final = 120
 """The width of the overview's lines."""
@@ -75,7 +75,7 @@ def parser_of(verb: Command) -> argparse.ArgumentParser:
     parser = Parser(prog=f"stardust {verb.name}", description=verb.about, epilog=EXIT_STATUS)
     add_json(parser)
     if verb.name != "help":
-        add_place(parser)
+        add_location_flags(parser)
     module_of(verb).add_arguments(parser)
     return parser
 

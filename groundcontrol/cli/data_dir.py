@@ -14,7 +14,7 @@ import aiohttp
 
 from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.adapters.sqlite.engine.data_files import LOCK_NAME
-from groundcontrol.cli.client import CONTROL_NAME, CliError, HubLocation, NotReadable, NotYours, place_of
+from groundcontrol.cli.client import CONTROL_NAME, CliError, HubLocation, NotReadable, NotYours, hub_location
 from groundcontrol.cli.file_permissions import reason
 from groundcontrol.cli.installed import SERVICE
 from groundcontrol.config import Config, Secret
@@ -24,7 +24,7 @@ from groundcontrol.data_dir import PID_NAME, user_name
 from groundcontrol.settings import SETTINGS
 from groundcontrol.vault import Vault, open_existing_vault
 
-RUN_SCRIPT_KEEPS: Final = "secret"
+RUN_SCRIPT_FILE: Final = "secret"
 """The file in the data folder in which `scripts/run` stores the secret."""
 _NEEDED: Final = (Path(os.__file__).parent, Path(aiohttp.__file__).parents[1], Path(__file__).resolve().parents[1])
 """Folders from which a running command imports modules: of Python, of the packages that the program needs, and of the program itself."""
@@ -55,17 +55,17 @@ def given_settings(args: argparse.Namespace) -> tuple[HubLocation, dict[str, str
 
     Raises: NotReadable: the service's settings cannot be read.
     """
-    place = place_of(args)
-    environ = {} if place.service is None else dict(place.service.environ)
+    location = hub_location(args)
+    environ = {} if location.service is None else dict(location.service.environ)
     for item in SETTINGS:
         if item.kind == "secret" and _given(item.name, os.environ):  # then the service's sources of this secret are ignored
             for name in (item.env, f"{item.env}_FILE"):
                 environ.pop(name, None)
     environ |= {name: value for name, value in os.environ.items() if value or name not in environ}
-    kept = place.folder / RUN_SCRIPT_KEEPS
-    if not _given("secret", environ) and os.path.isfile(kept):
-        environ["STARDUST_SECRET_FILE"] = str(kept)
-    return place, environ
+    secret_file = location.folder / RUN_SCRIPT_FILE
+    if not _given("secret", environ) and os.path.isfile(secret_file):
+        environ["STARDUST_SECRET_FILE"] = str(secret_file)
+    return location, environ
 
 
 def _is_secret(name: str) -> bool:
@@ -77,10 +77,10 @@ def read_settings(args: argparse.Namespace) -> DataDirSettings:
 
     Raises: NotReadable: the user may not read the data folder, or the settings of the installed service.
     """
-    place, environ = given_settings(args)
-    service = place.service
+    location, environ = given_settings(args)
+    service = location.service
     if service is not None:
-        _check_rights(place.folder, place.folder / CONTROL_NAME)
+        _check_rights(location.folder, location.folder / CONTROL_NAME)
         secret_file = environ.get("STARDUST_SECRET_FILE", "")
         of_service = secret_file == service.environ.get("STARDUST_SECRET_FILE") and os.path.exists(secret_file)
         unread = f"{secret_file}: Permission denied" if of_service and not os.access(secret_file, os.R_OK) else "; ".join(service.faults)
@@ -91,7 +91,7 @@ def read_settings(args: argparse.Namespace) -> DataDirSettings:
     given = _given("secret", environ)
     if not given:
         environ["STARDUST_SECRET"] = secrets.token_urlsafe(32)
-    argv = ["--data-dir", str(place.folder)]
+    argv = ["--data-dir", str(location.folder)]
     for flag in ("db", "config"):
         value = getattr(args, flag)
         argv += [] if value is None else [f"--{flag}", value]
@@ -101,7 +101,7 @@ def read_settings(args: argparse.Namespace) -> DataDirSettings:
         config = Config.from_env(environ, argv)
     except ConfigError as exc:
         faults = tuple(str(exc).splitlines())
-    folder = place.folder.absolute() if config is None else config.data_dir
+    folder = location.folder.absolute() if config is None else config.data_dir
     fallback = Path(args.db).absolute() if args.db else folder / CONTROL_NAME
     control = fallback if config is None else config.control_db
     _check_rights(folder, control)
@@ -202,7 +202,7 @@ def _may_have_open(pid: int, wanted: os.stat_result) -> bool:
     return False
 
 
-def told_pid(folder: Path) -> str:
+def written_pid(folder: Path) -> str:
     """The process id that the hub has written, or an empty text."""
     try:
         return (folder / PID_NAME).read_text(encoding="ascii").strip()

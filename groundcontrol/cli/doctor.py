@@ -150,7 +150,7 @@ async def _health(args: argparse.Namespace) -> str | None:
     """The health that a running hub reports; None: no answer."""
     try:
         async with Hub(args) as hub:
-            _, told = await hub.health()
+            _, answer = await hub.health()
     except CliError:
         return None
-    return str(told.get("status")) if isinstance(told, dict) else None
+    return str(answer.get("status")) if isinstance(answer, dict) else None

@@ -22,7 +22,7 @@ from groundcontrol.adapters.sqlite.admin.offline_reader import DamagedPiece, Ins
 from groundcontrol.adapters.sqlite.engine.data_files import check_names
 from groundcontrol.adapters.sqlite.engine.json_columns import DamagedRecord
 from groundcontrol.adapters.sqlite.engine.readonly import ReadOnlyHere, check_readable, is_read_only
-from groundcontrol.cli.data_dir import DataDirSettings, lock_holder, told_pid
+from groundcontrol.cli.data_dir import DataDirSettings, lock_holder, written_pid
 from groundcontrol.cli.formatting import UPDATE_OUTDATED, named_agents
 from groundcontrol.config import Config, is_loopback_name
 from groundcontrol.core.errors import ConfigError, HubError, VaultError
@@ -118,16 +118,16 @@ def folder_findings(folder: Path) -> Iterator[Finding]:
         yield Finding("folder", "problem", str(exc), "run this as the owner, or move the folder to a local disk")
     for path in sorted(folder.iterdir()):
         try:
-            kept = path.lstat()
+            info = path.lstat()
         except FileNotFoundError:
             continue  # a running hub has removed it meanwhile
-        if not stat.S_ISLNK(kept.st_mode) and kept.st_mode & 0o077:
+        if not stat.S_ISLNK(info.st_mode) and info.st_mode & 0o077:
             private = False
-            yield Finding("folder", "problem", f"others can read {path} (mode {stat.S_IMODE(kept.st_mode):04o})", f"chmod go= {path}")
-        if kept.st_uid != found.st_uid:
+            yield Finding("folder", "problem", f"others can read {path} (mode {stat.S_IMODE(info.st_mode):04o})", f"chmod go= {path}")
+        if info.st_uid != found.st_uid:
             private = False
             yield Finding(
-                "folder", "problem", f"{path} belongs to user {kept.st_uid}, not to the folder's owner", f"chown {found.st_uid} {path}"
+                "folder", "problem", f"{path} belongs to user {info.st_uid}, not to the folder's owner", f"chown {found.st_uid} {path}"
             )
     if private:
         yield Finding("folder", "ok", f"{folder} is private")
@@ -157,11 +157,11 @@ def lasting_findings(folder: Path, databases: Path, *, allowed: bool) -> Iterato
 
     Args: allowed: whether a hub would start on a folder in memory.
     """
-    for place in dict.fromkeys((folder, databases)):
-        if place.is_dir() and is_volatile(place):
+    for directory in dict.fromkeys((folder, databases)):
+        if directory.is_dir() and is_volatile(directory):
             remedy = "move it to a disk" if allowed else "move it to a disk, or set STARDUST_ALLOW_VOLATILE=yes: no hub starts on it before"
             yield Finding(
-                "folder", "warning" if allowed else "problem", f"{place} is in memory (tmpfs) and gone with the next reboot", remedy
+                "folder", "warning" if allowed else "problem", f"{directory} is in memory (tmpfs) and gone with the next reboot", remedy
             )
     if databases != folder:
         try:
@@ -200,7 +200,7 @@ def lock_finding(folder: Path, health: str | None) -> Finding:
     Args: health: its health; None: no answer.
     """
     holder = lock_holder(folder)
-    pid = f"process {holder}" if holder is not None else f"process {told_pid(folder) or 'unknown'}"
+    pid = f"process {holder}" if holder is not None else f"process {written_pid(folder) or 'unknown'}"
     if health == "ok":
         return Finding("hub", "ok", f"a hub runs here ({pid}) and is well")
     if health is not None:
@@ -215,10 +215,13 @@ def lock_finding(folder: Path, health: str | None) -> Finding:
 def rights_findings(folder: Path, control: Path) -> Iterator[Finding]:
     """Files of the databases that the owner of the data folder may not access. Their integrity is then unknown."""
     user = user_name(os.geteuid())
-    for place in dict.fromkeys((folder, control.parent)):
-        if not os.access(place, os.R_OK | os.X_OK) or not (os.access(place, os.W_OK) or is_read_only(place)):
+    for directory in dict.fromkeys((folder, control.parent)):
+        if not os.access(directory, os.R_OK | os.X_OK) or not (os.access(directory, os.W_OK) or is_read_only(directory)):
             yield Finding(
-                "folder", "problem", f"the user {user} may not read and write in {place}", f"chown {user} {place}; chmod 700 {place}"
+                "folder",
+                "problem",
+                f"the user {user} may not read and write in {directory}",
+                f"chown {user} {directory}; chmod 700 {directory}",
             )
     samples = control.with_name(f"{control.stem}-samples{control.suffix}")
     for path in (Path(f"{name}{ending}") for name in (control, samples) for ending in ("", "-wal", "-shm")):
@@ -249,16 +252,16 @@ async def database_findings(settings: DataDirSettings) -> list[Finding]:
         except ReadOnlyHere as exc:
             found.append(Finding("database", "problem", str(exc), REMOUNT))
             continue
-        said = await quick_check(path)
-        if said == "ok":
+        result = await quick_check(path)
+        if result == "ok":
             try:
                 damaged = await damaged_pieces(path)
                 sound = Finding("database", "ok", f"{path.name} is sound ({path.stat().st_size / (1 << 20):.1f} MiB)")
                 found.append(await _pieces_finding(control, path, damaged) if damaged else sound)
             except ConfigError as exc:
-                said = str(exc)
-        if said != "ok":
-            found.append(Finding("database", "problem", f"{path}: {said}", "stop the hub, keep a copy of the folder, restore a backup"))
+                result = str(exc)
+        if result != "ok":
+            found.append(Finding("database", "problem", f"{path}: {result}", "stop the hub, keep a copy of the folder, restore a backup"))
     return found
 
 
@@ -394,7 +397,7 @@ async def password_finding(inspection: Inspection) -> Finding:
 async def units_finding(inspection: Inspection, current: int = UNITS) -> Finding:
     """Whether nodes run by unit files of an older release, which no update of the agent changes."""
     older, silent = await inspection.nodes_by_units(current)
-    told = [
+    lines = [
         f"the unit files of these nodes {what}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
         for what, names in (
             ("are of an older release", older),
@@ -402,12 +405,12 @@ async def units_finding(inspection: Inspection, current: int = UNITS) -> Finding
         )
         if names
     ]
-    if not told:
+    if not lines:
         return Finding("units", "ok", "the unit files of every node are of this release")
     return Finding(
         "units",
         "warning",
-        "; ".join(told),
+        "; ".join(lines),
         "stardust redeploy brings them those of this release; a Spider that somebody started by hand, as scripts/run does, needs none",
     )
 

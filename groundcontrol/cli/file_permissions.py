@@ -14,13 +14,13 @@ def reason(exc: OSError) -> str:
     if not isinstance(exc, PermissionError) or not isinstance(exc.filename, str | bytes):
         return text
     path = Path(os.fsdecode(exc.filename))
-    for place in (path, *path.parents):  # a path that cannot be examined: the folder above it denies access
+    for ancestor in (path, *path.parents):  # a path that cannot be examined: the folder above it denies access
         try:
-            owner = place.stat().st_uid
+            owner = ancestor.stat().st_uid
         except OSError:
             continue
         if owner != os.geteuid():
-            text += f"; {place} belongs to the user {user_name(owner)}, and this is the user {user_name(os.geteuid())}"
+            text += f"; {ancestor} belongs to the user {user_name(owner)}, and this is the user {user_name(os.geteuid())}"
         break
     return text
 

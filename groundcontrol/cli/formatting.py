@@ -32,7 +32,7 @@ def ratio(part: Any, whole: Any) -> str:
     return f"{100 * part['value'] / whole['value']:.0f}%"
 
 
-def figure(sample: Any) -> str:
+def number_text(sample: Any) -> str:
     """A plain number of `latest`."""
     return MISSING if not sample or sample["value"] is None else f"{sample['value']:.2f}"
 

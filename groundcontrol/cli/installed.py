@@ -110,8 +110,8 @@ class _Unit:
             case "WorkingDirectory":
                 self._folder = value or "/"
             case "Environment" | "EnvironmentFile":
-                kept = self._environment if key == "Environment" else self._files
-                kept[:] = [*kept, value] if value else []
+                values = self._environment if key == "Environment" else self._files
+                values[:] = [*values, value] if value else []
             case "LoadCredential":
                 name, _, source = value.partition(":")
                 self._credentials[name] = source or f"/etc/credstore/{name}"
@@ -147,8 +147,8 @@ class _Unit:
         config = environ.get("STARDUST_CONFIG")
         if not named and config:
             try:
-                told = tomllib.loads(self._text(Path(config))).get("data_dir")
-                named = self._at(told) if isinstance(told, str) else None
+                data_dir = tomllib.loads(self._text(Path(config))).get("data_dir")
+                named = self._at(data_dir) if isinstance(data_dir, str) else None
             except tomllib.TOMLDecodeError as exc:
                 self._faults.append(f"the settings file {config} is not TOML: {exc}")
         if named:
@@ -173,15 +173,15 @@ class _Unit:
 
 def _service_lines(text: str) -> Iterator[tuple[str, str]]:
     """The assignments of [Service]. After a backslash at its end, a line continues with the next line that is no comment."""
-    section, held = "", ""
+    section, pending = "", ""
     for raw in text.splitlines():
         line = raw.strip()
         if line.startswith(("#", ";")):
             continue
         if line.endswith("\\"):
-            held += line[:-1] + " "
+            pending += line[:-1] + " "
             continue
-        line, held = held + line, ""
+        line, pending = pending + line, ""
         if line.startswith("["):
             section = line
         elif section == "[Service]" and "=" in line:

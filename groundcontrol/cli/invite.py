@@ -36,7 +36,7 @@ async def run(args: argparse.Namespace) -> int:
         raise UsageError("invite: --uses, --days and --no-approval belong to --organisation")
     async with Hub(args) as hub:
         if args.list:
-            return _show(args, [invite async for invite in hub.every("/invites", "invites")])
+            return _print(args, [invite async for invite in hub.every("/invites", "invites")])
         if args.revoke is not None:
             await hub.delete(f"/invites/{args.revoke}")
             print(json.dumps({"revoked": args.revoke}) if args.json else f"the invite {shown(args.revoke)} is over")
@@ -61,7 +61,7 @@ async def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show(args: argparse.Namespace, invites: list[Any]) -> int:
+def _print(args: argparse.Namespace, invites: list[Any]) -> int:
     if args.json:
         print(json.dumps({"invites": invites}))
         return 0

@@ -95,8 +95,8 @@ async def _list(hub: Hub, args: argparse.Namespace) -> int:
 def where(job: Mapping[str, Any]) -> str:
     """The state of a job in a line: its phase, and its progress, package and note if known."""
     percent = job["progress_percent"]
-    told = (job["phase"], None if percent is None else f"{percent} %", job["package"], job["note"])
-    return " ".join(["phase", *(part for part in told if part)])
+    parts = (job["phase"], None if percent is None else f"{percent} %", job["package"], job["note"])
+    return " ".join(["phase", *(part for part in parts if part)])
 
 
 async def _one(hub: Hub, args: argparse.Namespace, wanted: str) -> int:

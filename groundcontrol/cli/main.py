@@ -55,7 +55,7 @@ def _serve(words: Sequence[str], *, as_json: bool) -> int:
 
 
 def _run(verb: Command, words: Sequence[str], *, as_json: bool) -> int:
-    tell = partial(complain, as_json=as_json)
+    report = partial(complain, as_json=as_json)
     try:
         args = parse(parser_of(verb), list(words))
         with asyncio.Runner() as runner:
@@ -63,20 +63,20 @@ def _run(verb: Command, words: Sequence[str], *, as_json: bool) -> int:
     except UsageError as exc:
         if not as_json:
             print(exc.usage, end="", file=sys.stderr)
-        tell("command.usage", str(exc))
+        report("command.usage", str(exc))
         return EXIT_USAGE
     except (CliError, HubError) as exc:
-        tell(exc.code, str(exc))
+        report(exc.code, str(exc))
         return EXIT_NO_HUB if exc.code == UNREACHABLE else EXIT_FAILED
     except ConfigError as exc:
-        tell("config.invalid", str(exc))
+        report("config.invalid", str(exc))
         return EXIT_FAILED
     except KeyboardInterrupt:
         if as_json:
-            tell("command.interrupted", "it was interrupted")
+            report("command.interrupted", "it was interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of the output has ended, which is no error
     except OSError as exc:  # the boundary: an error of the operating system also becomes a sentence
-        tell("command.failed", described(exc))
+        report("command.failed", described(exc))
     return EXIT_FAILED

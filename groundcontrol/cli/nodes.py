@@ -10,7 +10,7 @@ from typing import Any
 from groundcontrol.cli import removal
 from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.each import each_node
-from groundcontrol.cli.formatting import MISSING, age, figure, percent, ratio, table
+from groundcontrol.cli.formatting import MISSING, age, number_text, percent, ratio, table
 from groundcontrol.cli.options import UsageError
 
 
@@ -50,7 +50,7 @@ async def run(args: argparse.Namespace) -> int:
         latest = node["latest"]
         rows.append(
             [
-                node["name"], _state(node), node["address"], percent(latest.get("cpu.total")), figure(latest.get("load.1")),
+                node["name"], _state(node), node["address"], percent(latest.get("cpu.total")), number_text(latest.get("load.1")),
                 ratio(latest.get("memory.used"), latest.get("memory.total")), updates_text(node["updates"]), node["identity"]["os_name"] or MISSING,
                 agent_text(node), age(node["last_seen_at"]), node["id"],
             ]

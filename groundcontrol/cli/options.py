@@ -51,22 +51,22 @@ def add_json(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
     parser.add_argument("--json", action="store_true", default=default, help="the answer, or the error, as JSON for programs")
 
 
-def add_place(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
+def add_location_flags(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
     """Add the flags for the hub's location."""
-    place = parser.add_argument_group("where the hub is")
-    place.add_argument(
+    group = parser.add_argument_group("where the hub is")
+    group.add_argument(
         "--data-dir",
         default=argparse.SUPPRESS if behind else None,
         metavar="DIR",
         help=f"data folder of the hub on this machine [STARDUST_DATA_DIR, else that of the installed service, else {DEFAULT_FOLDER}]",
     )
-    place.add_argument(
+    group.add_argument(
         "--url",
         default=argparse.SUPPRESS if behind else None,
         metavar="URL",
         help="https://… of a hub elsewhere; the token stands in STARDUST_TOKEN",
     )
-    trust = place.add_mutually_exclusive_group()
+    trust = group.add_mutually_exclusive_group()
     trust.add_argument(
         "--tls-ca",
         default=argparse.SUPPRESS if behind else None,
@@ -97,7 +97,7 @@ def add_act(acts: Any, name: str, *, help: str, description: str | None = None) 
     """Add one act of a verb."""
     parser: argparse.ArgumentParser = acts.add_parser(name, help=help, description=description or help, epilog=EXIT_STATUS)
     add_json(parser, behind=True)
-    add_place(parser, behind=True)
+    add_location_flags(parser, behind=True)
     return parser
 
 
@@ -121,11 +121,11 @@ def wants_json(words: Sequence[str]) -> bool:
 def progress(*, as_json: bool) -> Callable[[str], None]:
     """A function that prints progress on standard error; with `--json` it prints nothing, since only an error stands there."""
 
-    def tell(text: str) -> None:
+    def report(text: str) -> None:
         if not as_json:
             print(f"stardust: {text} …", file=sys.stderr, flush=True)
 
-    return tell
+    return report
 
 
 def complain(code: str, message: str, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import time
 from typing import Any, Final
 
 from groundcontrol.cli.client import Hub, node_of, shown
-from groundcontrol.cli.run import tell_ordered
+from groundcontrol.cli.run import print_ordered
 from groundcontrol.cli.watch import JobWatch
 from groundcontrol.jobs.model import TERMINAL
 
@@ -30,7 +30,7 @@ async def run(args: argparse.Namespace) -> int:
         job = await watch.order(f"/nodes/{node['id']}/rekey", None)
         watch.follows(job["id"])
         if not args.json:
-            tell_ordered(job, node)
+            print_ordered(job, node)
         while not args.no_wait and job["state"] not in TERMINAL:
             await asyncio.sleep(POLL_S)
             job = await watch.get(f"/jobs/{job['id']}")
@@ -40,11 +40,11 @@ async def run(args: argparse.Namespace) -> int:
     elif args.no_wait:
         print(job["id"])
     else:
-        print(shown(f"{node['name']}: {_told(job, back=back)}"))
+        print(shown(f"{node['name']}: {_outcome_text(job, back=back)}"))
     return 0 if args.no_wait or back else 1
 
 
-def _told(job: Any, *, back: bool) -> str:
+def _outcome_text(job: Any, *, back: bool) -> str:
     if job["state"] != "succeeded":
         return f"the job is {job['state']}" + (f": {job['error']['message']}" if job["error"] else "")
     if back:

@@ -78,22 +78,22 @@ async def run(args: argparse.Namespace) -> int:
         if holder is not None:
             raise ConfigError(f"a hub is running on the folder {folder} (process {holder}): stop it first")
 
-    tell = progress(as_json=args.json)
+    report = progress(as_json=args.json)
     actor = Actor("local", str(os.getuid()), f"local:{os.getuid()}", "admin")
     await asyncio.to_thread(check_names, config.control_db, samples_beside(config.control_db))
     locks = lock_folders(config.data_dir, config.control_db.parent)
     try:
         if await asyncio.to_thread(is_unfinished, config.control_db):
-            tell("finishing an earlier restore that was cut short")
+            report("finishing an earlier restore that was cut short")
         await asyncio.to_thread(finish, config.control_db)
         if config.control_db.exists() and not args.replace:
             raise CliError(f"{config.control_db} is there already: with --replace it is kept aside, and the backup takes its place")
         with tempfile.TemporaryDirectory(prefix=WORK, dir=config.control_db.parent) as work:
-            done = await _restore(config, ask, args.file, Path(work), Scope(actor, DEFAULT_ORG), tell)
+            done = await _restore(config, ask, args.file, Path(work), Scope(actor, DEFAULT_ORG), report)
     finally:
         for lock in locks:
             lock.release()
-    print(json.dumps(_facts(done)) if args.json else _told(done, config))
+    print(json.dumps(_to_json(done)) if args.json else _summary(done, config))
     return 0
 
 
@@ -123,16 +123,16 @@ def _check_readable(file: Path) -> None:
     raise CliError(f"{file} cannot be read by the user {user_name(os.geteuid())}, who owns the data folder: {remedy}")
 
 
-async def _restore(config: Config, ask: Asker, source: Path, folder: Path, scope: Scope, tell: backup.ReportProgress) -> RestoreDone:
-    manifest = await asyncio.to_thread(backup.unpack, source, folder, tell)
+async def _restore(config: Config, ask: Asker, source: Path, folder: Path, scope: Scope, report: backup.ReportProgress) -> RestoreDone:
+    manifest = await asyncio.to_thread(backup.unpack, source, folder, report)
     control = folder / "control.db"
     os.rename(folder / "samples.db", samples_beside(control))
-    tell("opening the vault and verifying the audit log")
+    report("opening the vault and verifying the audit log")
     vault, own = await _prove(config, ask, control, manifest)
     if not own:
-        tell("sealing everything anew under the hub's secret")
+        report("sealing everything anew under the hub's secret")
         vault = await _reseal(folder, control, vault, config.secret, scope)
-    tell("closing what holds no more")
+    report("closing what holds no more")
     settled = await _settle(folder, control, vault, scope, manifest)
     return RestoreDone(manifest, settled, not own, await asyncio.to_thread(replace, control, config.control_db))
 
@@ -181,7 +181,7 @@ async def _settle(folder: Path, control: Path, vault: Vault, scope: Scope, manif
         await database.close()
 
 
-def _facts(done: RestoreDone) -> dict[str, object]:
+def _to_json(done: RestoreDone) -> dict[str, object]:
     return {
         "made_at": done.manifest.made_at,
         **done.settled._asdict(),
@@ -190,7 +190,7 @@ def _facts(done: RestoreDone) -> dict[str, object]:
     }
 
 
-def _told(done: RestoreDone, config: Config) -> str:
+def _summary(done: RestoreDone, config: Config) -> str:
     settled = done.settled
     lines = [
         f"Restored as of {moment(done.manifest.made_at)} into {shown(str(config.data_dir))}: {settled.nodes} nodes, audit log verified.",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from groundcontrol.adapters.sqlite.admin import backup
-from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection, KeptCredential, copy_database
+from groundcontrol.adapters.sqlite.admin.offline_reader import CredentialEntry, Inspection, copy_database
 from groundcontrol.adapters.sqlite.database import Database, open_database
 from groundcontrol.cli.backup import check_target, fleet_in, named
 from groundcontrol.cli.client import CliError, shown
@@ -42,7 +42,7 @@ class RotationDone(NamedTuple):
     records: int
     copy: Path
     """The copy of the old database, which opens with the old secret."""
-    credentials: Sequence[KeptCredential]
+    credentials: Sequence[CredentialEntry]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,13 +69,13 @@ async def run(args: argparse.Namespace) -> int:
         raise CliError("the new secret is the old one; make another with: stardust secret new")
     become_owner(config.data_dir)
     check(config)
-    asks = sys.stdin.isatty() and not args.json and not args.yes
+    confirms = sys.stdin.isatty() and not args.json and not args.yes
     target: Path | None = args.backup
     if not args.json:
         print(_BACKUPS, file=sys.stderr)
-    if asks and answered("Rotate the secret? [y/N]").lower() not in ("y", "yes"):
+    if confirms and answered("Rotate the secret? [y/N]").lower() not in ("y", "yes"):
         raise CliError("nothing was changed")
-    if asks and target is None:
+    if confirms and target is None:
         answer = answered("A folder or file for a new backup after it (empty: none):")
         target = file_path(answer) if answer else None
     if target is not None:
@@ -85,10 +85,12 @@ async def run(args: argparse.Namespace) -> int:
         target = named(target)  # named by the time of its content: a rotation takes seconds
         await _back_up(config, target, as_json=args.json)
     if args.json:
-        facts = {"rotated": done is not None, **({} if done is None else _facts(done))}
-        print(json.dumps(facts if target is None else facts | {"backup": str(target)}))
+        document = {"rotated": done is not None, **({} if done is None else _to_json(done))}
+        print(json.dumps(document if target is None else document | {"backup": str(target)}))
     else:
-        print("The new secret opens this data folder already; nothing was changed. Start the hub with it." if done is None else _told(done))
+        print(
+            "The new secret opens this data folder already; nothing was changed. Start the hub with it." if done is None else _summary(done)
+        )
         if target is not None:
             print(f"A backup that opens with the new secret: {shown(str(target))}")
     return 0
@@ -144,14 +146,14 @@ async def _rotate(database: Database, config: Config, new: Secret, scope: Scope)
     await copy_database(config.control_db, copy)
     records = await database.secrets.rotate(scope, keyring, rotation, new_time_id())
     async with await Inspection.open(config.control_db) as inspection:
-        return RotationDone(records, copy, await inspection.kept_credentials())
+        return RotationDone(records, copy, await inspection.credential_holders())
 
 
-def _facts(done: RotationDone) -> dict[str, object]:
-    return {"records": done.records, "copy": str(done.copy), "credentials": [kept._asdict() for kept in done.credentials]}
+def _to_json(done: RotationDone) -> dict[str, object]:
+    return {"records": done.records, "copy": str(done.copy), "credentials": [credential._asdict() for credential in done.credentials]}
 
 
-def _told(done: RotationDone) -> str:
+def _summary(done: RotationDone) -> str:
     lines = [
         f"Sealed anew: {done.records} value{'' if done.records == 1 else 's'}. Every log-in session has ended. The old secret opens nothing here any more.",
         "Next: put the new secret where the hub reads it (STARDUST_SECRET_FILE, or the file of LoadCredential=), then start the hub.",
@@ -162,8 +164,10 @@ def _told(done: RotationDone) -> str:
         "  the password and the second factor of every user: hashes can be guessed at, and the seeds of the codes were sealed in it",
     ]
     by_node: dict[str, list[str]] = {}
-    for kept in done.credentials:
-        if kept.field != "way":
-            by_node.setdefault(kept.node, []).append({"private_key": "the SSH key"}.get(kept.field, kept.field.replace("_", " ")))
+    for credential in done.credentials:
+        if credential.field != "way":
+            by_node.setdefault(credential.node, []).append(
+                {"private_key": "the SSH key"}.get(credential.field, credential.field.replace("_", " "))
+            )
     lines += [f"  {shown(node)}: {', '.join(fields)}" for node, fields in by_node.items()]
     return "\n".join(lines)

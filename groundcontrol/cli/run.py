@@ -43,25 +43,25 @@ async def run(args: argparse.Namespace) -> int:
         if not packages:
             raise CliError("name a node, or several with --node or --tag")
         named.append(packages.pop(0))
-    wish: dict[str, object] = {"action": args.action}
+    request: dict[str, object] = {"action": args.action}
     if packages:
-        wish["packages"] = packages
+        request["packages"] = packages
     if args.action == "plan":
-        wish["for"] = args.for_action or "upgrade"
+        request["for"] = args.for_action or "upgrade"
     elif args.for_action:
         raise UsageError("run: --for goes with the action plan")
-    if packages and VERBS[takes := str(wish.get("for", args.action))].packages == NONE:
+    if packages and VERBS[takes := str(request.get("for", args.action))].packages == NONE:
         raise CliError(f"{takes} takes no packages: leave them out; more nodes are named with --node", "request.invalid")
-    wish |= {name: value for name, value in (("plan", args.plan), ("reboot", args.reboot)) if value}
+    request |= {name: value for name, value in (("plan", args.plan), ("reboot", args.reboot)) if value}
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         if packages and not args.json:
-            await _tell_mistaken(hub, packages)
+            await _explain_mistake(hub, packages)
         if len(named) == 1 and not args.tag:
-            return await _one(watch, args, await node_of(hub, named[0]), wish)
-        return await _many(watch, args, await _chosen(hub, named, args.tag), wish)
+            return await _one(watch, args, await node_of(hub, named[0]), request)
+        return await _many(watch, args, await _chosen(hub, named, args.tag), request)
 
 
-async def _tell_mistaken(hub: Hub, packages: list[str]) -> None:
+async def _explain_mistake(hub: Hub, packages: list[str]) -> None:
     """Warn if a package has the name of a node: the word counts as a package."""
     names = {node["name"] async for node in hub.every("/nodes", "nodes")}
     for word in packages:
@@ -72,10 +72,10 @@ async def _tell_mistaken(hub: Hub, packages: list[str]) -> None:
 # -- one node ----------------------------------------------------------------------------------------
 
 
-async def _one(watch: JobWatch, args: argparse.Namespace, node: Any, wish: dict[str, object]) -> int:
-    job = await watch.order(f"/nodes/{node['id']}/jobs", wish)
+async def _one(watch: JobWatch, args: argparse.Namespace, node: Any, request: dict[str, object]) -> int:
+    job = await watch.order(f"/nodes/{node['id']}/jobs", request)
     if not args.json:
-        tell_ordered(job, node)
+        print_ordered(job, node)
     if args.no_wait:
         print(json.dumps(job) if args.json else job["id"])
         return 0
@@ -85,7 +85,7 @@ async def _one(watch: JobWatch, args: argparse.Namespace, node: Any, wish: dict[
 async def follow_job(watch: JobWatch, job: Any, *, as_json: bool) -> int:
     """Show a job to its end. Returns: the exit status of the command."""
     watch.follows(job["id"])
-    job = await _end_of(watch, job, show=not as_json)
+    job = await _end_of(watch, job, print_output=not as_json)
     if as_json:
         print(json.dumps(job))
     else:
@@ -93,15 +93,15 @@ async def follow_job(watch: JobWatch, job: Any, *, as_json: bool) -> int:
     return 0 if job["state"] == "succeeded" else 1
 
 
-def tell_ordered(job: Any, node: Any) -> None:
+def print_ordered(job: Any, node: Any) -> None:
     """Print the order on standard error, and what it waits for."""
     name = shown(node["name"])
     waiting = "" if node["state"] == "online" else f" (waits for {name}, which is not connected)"
     print(f"job {job['id']}: {job['action']} on {name}{waiting}", file=sys.stderr)
 
 
-async def _end_of(watch: JobWatch, job: Any, *, show: bool) -> Any:
-    offset, cleaner, said, ends_open = 0, AnsiFilter(), None, False
+async def _end_of(watch: JobWatch, job: Any, *, print_output: bool) -> Any:
+    offset, cleaner, last_text, ends_open = 0, AnsiFilter(), None, False
 
     def take(piece: bytes) -> None:
         nonlocal ends_open
@@ -113,11 +113,11 @@ async def _end_of(watch: JobWatch, job: Any, *, show: bool) -> Any:
 
     while True:
         job = await watch.get(f"/jobs/{job['id']}")
-        if show and job["state"] not in TERMINAL and (job["state"], job["phase"], job["stop"]) != said:
-            said = (job["state"], job["phase"], job["stop"])
+        if print_output and job["state"] not in TERMINAL and (job["state"], job["phase"], job["stop"]) != last_text:
+            last_text = (job["state"], job["phase"], job["stop"])
             if job["phase"] == "waiting_lock" or job["stop"]:
                 print(f"[{_standing(job)}]", file=sys.stderr)
-        if show and job["output_bytes"] > offset:
+        if print_output and job["output_bytes"] > offset:
             offset = await watch.pieces(f"/jobs/{job['id']}/output", offset, take)
         elif job["state"] in TERMINAL:
             if ends_open:  # text about the job begins on a new line
@@ -162,10 +162,10 @@ def plan_text(plan: Any) -> str:
         ]
         for step in plan["steps"]
     ]  # fmt: skip
-    kept = [[kept["package"], kept["version"], kept["reason"]] for kept in plan["kept"]]
+    package = [[package["package"], package["version"], package["reason"]] for package in plan["kept"]]
     counts = plan["counts"]
     parts = [table(("PACKAGE", "FROM", "TO", "", "REPOSITORY"), rows)] if rows else []
-    parts += ["kept back:\n" + table(("PACKAGE", "VERSION", "WHY"), kept)] if kept else []
+    parts += ["kept back:\n" + table(("PACKAGE", "VERSION", "WHY"), package)] if package else []
     size = "" if plan["download_bytes"] is None else f", {plan['download_bytes']} bytes to download"
     reboot = {"yes": ", a reboot is expected", "no": ""}.get(plan["reboot"], ", whether a reboot is due is not known")
     what = f"{counts['upgrades']} upgrades, {counts['new']} new, {counts['removals']} removals"
@@ -192,8 +192,8 @@ def report_lines(report: Any) -> list[str]:
 # -- many nodes --------------------------------------------------------------------------------------
 
 
-async def _many(watch: JobWatch, args: argparse.Namespace, names: dict[str, str], wish: dict[str, object]) -> int:
-    batch = await watch.order("/jobs", {**wish, "nodes": list(names)})
+async def _many(watch: JobWatch, args: argparse.Namespace, names: dict[str, str], request: dict[str, object]) -> int:
+    batch = await watch.order("/jobs", {**request, "nodes": list(names)})
     if not args.json:
         print(f"batch {batch['id']}: {args.action} on {len(names)} nodes", file=sys.stderr)
         for refused in batch["refused"]:
@@ -207,12 +207,12 @@ async def _many(watch: JobWatch, args: argparse.Namespace, names: dict[str, str]
 async def follow_batch(watch: JobWatch, batch: Any, names: Mapping[str, str], *, as_json: bool) -> int:
     """Show the jobs of a batch to their ends. Returns: the exit status of the command."""
     watch.follows(batch["id"])
-    told: dict[str, str] = {}
+    states: dict[str, str] = {}
     while True:
         batch = await watch.get(f"/batches/{batch['id']}")
         for job in batch["jobs"]:
-            if not as_json and told.get(job["id"]) != job["state"]:
-                told[job["id"]] = job["state"]
+            if not as_json and states.get(job["id"]) != job["state"]:
+                states[job["id"]] = job["state"]
                 why = f": {shown(job['error']['message'])}" if job["error"] else ""
                 print(f"  {shown(names.get(job['node_id'], job['node_id']))}: {job['state']}{why}", file=sys.stderr)
         if batch["state"] == "done":

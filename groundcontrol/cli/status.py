@@ -32,10 +32,10 @@ async def run(args: argparse.Namespace) -> int:
                 raise
             unknown = str(exc)
     nodes = None if unknown else {state: states[state] for state in ("online", "reconnecting", "offline", "pending")}
-    facts = {"health": health, "nodes": nodes, "security_updates": None if unknown else security}
-    facts["outdated_agents"] = None if unknown else dict(outdated)
+    document = {"health": health, "nodes": nodes, "security_updates": None if unknown else security}
+    document["outdated_agents"] = None if unknown else dict(outdated)
     if args.json:
-        print(json.dumps(facts))
+        print(json.dumps(document))
     else:
         print(f"Ground Control {health['version']}: {health['status']}{'' if health['database'] else ' (the database takes nothing)'}")
         if unknown:

@@ -6,7 +6,7 @@ import codecs
 import re
 from typing import Final
 
-_KEPT: Final = re.compile(
+_ALLOWED: Final = re.compile(
     r"\x1b\[[0-9;]{0,32}m"  # colours
     r"|[\t\n\r\b]"
 )
@@ -24,13 +24,13 @@ class AnsiFilter:
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._held = ""
+        self._pending = ""
 
     def feed(self, data: bytes) -> str:
         """The printable part of the next piece."""
-        text = self._held + self._decoder.decode(data)
+        text = self._pending + self._decoder.decode(data)
         cut = _OPEN.search(text)
-        self._held = ""
+        self._pending = ""
         if cut is not None:
-            text, self._held = text[: cut.start()], text[cut.start() :]
-        return _SEQUENCE.sub(lambda found: found.group(0) if _KEPT.fullmatch(found.group(0)) else "", text)
+            text, self._pending = text[: cut.start()], text[cut.start() :]
+        return _SEQUENCE.sub(lambda found: found.group(0) if _ALLOWED.fullmatch(found.group(0)) else "", text)

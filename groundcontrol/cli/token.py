@@ -33,7 +33,7 @@ async def run(args: argparse.Namespace) -> int:
     async with Hub(args) as hub:
         match args.act:
             case "list":
-                return _show(args, [token async for token in hub.every("/tokens", "tokens", {"user": args.user})])
+                return _print(args, [token async for token in hub.every("/tokens", "tokens", {"user": args.user})])
             case "new":
                 body = {"username": args.user, "name": args.name, "role": args.role, "days": args.days, "sensitive": args.sensitive}
                 made = await hub.post("/local/tokens", {**body, **grants_of(args)})
@@ -47,7 +47,7 @@ async def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show(args: argparse.Namespace, tokens: list[Any]) -> int:
+def _print(args: argparse.Namespace, tokens: list[Any]) -> int:
     if args.json:
         print(json.dumps({"tokens": tokens}))
         return 0

@@ -41,8 +41,8 @@ async def run(args: argparse.Namespace) -> int:
         nodes = list(dict.fromkeys(chosen))
 
         async def ask() -> list[Any]:
-            asked = {"nodes": nodes, "canaries": args.canaries, "at_once": args.at_once}
-            return list((await hub.post("/agent-updates", asked))["deployments"])
+            body = {"nodes": nodes, "canaries": args.canaries, "at_once": args.at_once}
+            return list((await hub.post("/agent-updates", body))["deployments"])
 
         rows = await watch.begin("update", nodes, ask)
         if not args.json:

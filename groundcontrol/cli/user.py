@@ -52,7 +52,7 @@ async def run(args: argparse.Namespace) -> int:
         raise CliError("users are managed in the page, or on the hub's own machine without --url")
     async with Hub(args) as hub:
         if args.act == "list":
-            return _show(args, [user async for user in hub.every("/users", "users")])
+            return _print(args, [user async for user in hub.every("/users", "users")])
         made = await _act(hub, args)
     if args.json:
         print(json.dumps(made))
@@ -62,20 +62,20 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _act(hub: Hub, args: argparse.Namespace) -> Any:
-    place = f"/users/{args.username}"
+    path = f"/users/{args.username}"
     match args.act:
         case "add":
             return await hub.post("/users", {"username": args.username, "role": args.role, **grants_of(args)})
         case "passwd":
-            return await hub.post(f"{place}/password", None)
+            return await hub.post(f"{path}/password", None)
         case "reset":
             return await hub.post("/local/reset-user", {"username": args.username})
         case "totp-reset":
-            return await hub.post(f"{place}/totp-reset", None)
+            return await hub.post(f"{path}/totp-reset", None)
         case "role":
-            return await hub.patch(place, {"role": args.role, **grants_of(args), **({"all_nodes": True} if args.all_nodes else {})})
+            return await hub.patch(path, {"role": args.role, **grants_of(args), **({"all_nodes": True} if args.all_nodes else {})})
         case act:
-            return await hub.patch(place, {"disabled": act == "disable"})
+            return await hub.patch(path, {"disabled": act == "disable"})
 
 
 def _sentence(act: str, made: Any) -> str:
@@ -101,7 +101,7 @@ def _nodes(user: Any) -> str:
     return ", ".join([*(f"tag {shown(tag)}" for tag in grants["tags"]), *grants["nodes"]])
 
 
-def _show(args: argparse.Namespace, users: list[Any]) -> int:
+def _print(args: argparse.Namespace, users: list[Any]) -> int:
     if args.json:
         print(json.dumps({"users": users}))
         return 0

@@ -36,7 +36,7 @@ class JobWatch:
 
     async def __aexit__(self, kind: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None) -> None:
         if kind is asyncio.CancelledError and self._ordered:  # Ctrl-C ends the command, never the job
-            self._say(f"it goes on without this command; {self._way_back()}")
+            self._note(f"it goes on without this command; {self._way_back()}")
 
     def follows(self, ordered: str) -> None:
         """Record the id of the job or deployment, for the hint how to follow it later."""
@@ -109,7 +109,7 @@ class JobWatch:
         return await self._repeat(ask, lambda: offset)
 
     async def _repeat(self, ask: Callable[[], Awaitable[T]], progress: Callable[[], object] = lambda: None) -> T:
-        lost_at = said_at = 0.0
+        lost_at = noted_at = 0.0
         seen = progress()
         while True:
             try:
@@ -121,18 +121,18 @@ class JobWatch:
                 if progress() != seen:
                     seen, lost_at = progress(), 0.0
                 if not lost_at:
-                    lost_at = said_at = now
-                    self._say(f"{exc}; trying again for up to {RECONNECT_S / 60:.0f} min …")
+                    lost_at = noted_at = now
+                    self._note(f"{exc}; trying again for up to {RECONNECT_S / 60:.0f} min …")
                 elif now - lost_at >= RECONNECT_S:
                     raise CliError(
                         f"{exc}; gave up after {RECONNECT_S / 60:.0f} min. What was ordered may go on: {self._way_back()}", UNREACHABLE
                     ) from exc
-                elif now - said_at >= REMIND_S:
-                    said_at = now
-                    self._say(f"still no answer; trying for {(RECONNECT_S - now + lost_at) / 60:.0f} min more …")
+                elif now - noted_at >= REMIND_S:
+                    noted_at = now
+                    self._note(f"still no answer; trying for {(RECONNECT_S - now + lost_at) / 60:.0f} min more …")
             else:
                 if lost_at:
-                    self._say("the hub answers again")
+                    self._note("the hub answers again")
                 return answer
             await asyncio.sleep(self._retry_s)
 
@@ -141,7 +141,7 @@ class JobWatch:
             return "look with: stardust jobs"
         return f"follow it again with: stardust jobs follow {self._ordered}"
 
-    def _say(self, text: str) -> None:
+    def _note(self, text: str) -> None:
         if not self._quiet:
             print(f"stardust: {text}", file=sys.stderr, flush=True)
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Literal, NamedTuple, Protocol
 
 from groundcontrol.core.ids import DeploymentId, HubId, JobId, NodeId
-from groundcontrol.core.tables import FactTable
+from groundcontrol.core.tables import SubjectTable
 
 QueuePolicy = Literal["latest", "ordered"]
 """latest: the queue keeps only the newest event of each key. ordered: it keeps all, and delivers a `BusGap` when it overflows."""
@@ -61,7 +61,7 @@ class NodeTable(NamedTuple):
     """topic node_table, id = node. The newest table of one subject."""
 
     node: NodeId
-    table: FactTable
+    table: SubjectTable
 
 
 class Changed(NamedTuple):
@@ -105,7 +105,7 @@ class Bus(Protocol):
         self, *topics: Topic, limit: int, policy: QueuePolicy
     ) -> AbstractAsyncContextManager[AsyncIterator[BusEvent | BusGap]]: ...
 
-    def heard(self, topic: Topic) -> bool:
+    def has_subscribers(self, topic: Topic) -> bool:
         """Whether this topic has subscribers, so that a caller need not build an expensive event. True where the bus does not know."""
         ...
 

@@ -23,7 +23,7 @@ NAMES: Final = (
     "leave.wipe.pre", "leave.wipe.post", "leave.end.pre", "leave.end.post", "leave.end.told",
     "restore.samples.ready", "restore.control.ready", "restore.samples.kept", "restore.samples.placed", "restore.control.kept",
     "restore.control.placed",
-    *(f"step.{step}.{place}" for step in STEPS for place in ("begun", "done", "told")),
+    *(f"step.{step}.{point}" for step in STEPS for point in ("begun", "done", "told")),
 )  # fmt: skip
 
 _armed: dict[str, int] = {}

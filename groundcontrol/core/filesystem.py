@@ -24,10 +24,10 @@ def mount_of(path: Path) -> MountPoint | None:
     """
     fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        facts = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii")
+        text = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii")
     finally:
         os.close(fd)
-    wanted = next((line.split()[1] for line in facts.splitlines() if line.startswith("mnt_id:")), None)
+    wanted = next((line.split()[1] for line in text.splitlines() if line.startswith("mnt_id:")), None)
     for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
         before, _, after = line.partition(" - ")
         number, _, device, *_ = before.split()

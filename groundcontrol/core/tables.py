@@ -7,7 +7,7 @@ from typing import NamedTuple
 TableCell = str | int | None
 
 
-class FactTable(NamedTuple):
+class SubjectTable(NamedTuple):
     """The table of one subject (failed units, interfaces, …) at one moment."""
 
     subject: str

@@ -22,7 +22,7 @@ from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import transitions
 from groundcontrol.deployments.limits import PATIENCE_S, WriteLock
-from groundcontrol.deployments.model import UPDATE_STEPS, Deployment, DeploymentError, Wishes
+from groundcontrol.deployments.model import UPDATE_STEPS, Deployment, DeploymentError, DeploymentOptions
 from groundcontrol.deployments.node_files import bundle_version
 from groundcontrol.deployments.progress import write_event
 from groundcontrol.deployments.store import DeploymentStore
@@ -36,7 +36,7 @@ from spider.wire.ids import is_id
 from spider.wire.verbs import UPDATE
 
 MAX_NODES: Final = 1000
-MAX_AT_ONCE: Final = 50
+MAX_CONCURRENT: Final = 50
 POLL_S: Final = 0.25
 ONLINE_LIMIT_S: Final = 600.0
 """How long an update waits for an offline node."""
@@ -52,7 +52,7 @@ WaitOnline = Callable[[NodeId, float], Awaitable[None]]
 class Submit(Protocol):
     """Interface of `jobs.service.JobService.keep_up`."""
 
-    async def __call__(self, scope: Scope, node_id: NodeId, wish: JobRequest) -> Job: ...
+    async def __call__(self, scope: Scope, node_id: NodeId, request: JobRequest) -> Job: ...
 
 
 NOT_ALLOWED: Final = "who ordered this may not any more (disabled, another role, other nodes, a token that is over), or was given another password since: nothing was done"
@@ -122,8 +122,8 @@ class UpdateService:
             raise BadRequest(f"nodes names 1 to {MAX_NODES} nodes by their ids", field="nodes")
         if not 0 <= canaries <= len(chosen):
             raise BadRequest("canaries is at most the number of nodes", field="canaries")
-        if not 1 <= at_once <= MAX_AT_ONCE:
-            raise BadRequest(f"at_once is 1 to {MAX_AT_ONCE}", field="at_once")
+        if not 1 <= at_once <= MAX_CONCURRENT:
+            raise BadRequest(f"at_once is 1 to {MAX_CONCURRENT}", field="at_once")
         found: list[Node] = []
         for node_id in chosen:
             node = await self._store[NodeStore].node(scope, node_id)
@@ -144,7 +144,7 @@ class UpdateService:
         now = self._clock.now()
         wanted = [
             transitions.new_deployment(
-                scope, "update", UPDATE_STEPS, host=node.address, port=0, username="", name=node.name, wishes=Wishes(), node=node.id,
+                scope, "update", UPDATE_STEPS, host=node.address, port=0, username="", name=node.name, options=DeploymentOptions(), node=node.id,
                 at=now + at / 1000,  # ids sort by millisecond, so they have the order of the nodes
             )._replace(created_at=now)
             for at, node in enumerate(nodes)

@@ -89,7 +89,7 @@ async def retry_deployment(call: ApiRequest, body: RetryBody | None) -> Deployme
     overrides = _overrides(body)
     if row.kind == "remove":
         call.authorize("node.delete", row)
-    if row.kind == "remove" or row.wishes.again or (overrides is not None and redirects(row, overrides)):
+    if row.kind == "remove" or row.options.again or (overrides is not None and redirects(row, overrides)):
         call.services.auth.require_step_up(call.caller)
     return deployment_view(await call.services[DeploymentService].retry(call.scope, call.deployment_id, overrides))
 
@@ -221,4 +221,4 @@ async def rekey_node(call: ApiRequest) -> JobView:
     """Give a node the next generation of its keys; the ones before open nothing any more once it is back with them."""
     services = call.services
     call.authorize("node.rekey", await services[NodeStore].node(call.scope, call.node_id))
-    return job_view(await services[JobService].keep_up(call.scope, call.node_id, JobRequest(REKEY), call.idempotency_key()))
+    return job_view(await services[JobService].submit_selfcare(call.scope, call.node_id, JobRequest(REKEY), call.idempotency_key()))

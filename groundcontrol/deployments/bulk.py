@@ -24,7 +24,7 @@ class Fault(NamedTuple):
     message: str
 
 
-def place_of(request: DeploymentRequest) -> ServerKey:
+def server_key(request: DeploymentRequest) -> ServerKey:
     """The server of a request."""
     return (one_spelling(request.host), request.port, None if request.jump is None else one_spelling(request.jump.host))
 
@@ -55,19 +55,19 @@ async def check_many(hub: HubAddress, requests: Sequence[DeploymentRequest]) -> 
             checked[at] = check_request(request)
         except BadRequest as exc:
             faults[at] = Fault(exc.code, str(exc.detail.get("field", "")), exc.message)
-    places: dict[ServerKey, int] = {}
+    servers: dict[ServerKey, int] = {}
     names: dict[str, int] = {}
     for at, request in enumerate(checked):
         if at in faults:
             continue
-        first = places.setdefault(place_of(request), at)
+        first = servers.setdefault(server_key(request), at)
         named = names.setdefault((request.name or request.host).casefold(), at)
         if first != at:
             faults[at] = Fault("duplicate", "host", f"{request.host} port {request.port} is there already, as number {first + 1}")
         elif named != at:
             faults[at] = Fault("duplicate", "name", f"number {named + 1} has the name {request.name} already: give another one")
-    told = await asyncio.gather(*(_refusal(hub, request) for request in checked))
-    for at, why in enumerate(told):
+    refusals = await asyncio.gather(*(_refusal(hub, request) for request in checked))
+    for at, why in enumerate(refusals):
         if why is not None and at not in faults:
             faults[at] = Fault(why.code, "host", why.message)
     return checked, faults

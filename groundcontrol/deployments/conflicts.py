@@ -9,7 +9,7 @@ from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.stores import Stores
-from groundcontrol.deployments.bulk import Fault, ServerKey, place_of
+from groundcontrol.deployments.bulk import Fault, ServerKey, server_key
 from groundcontrol.deployments.model import Deployment, DeploymentRequest
 from groundcontrol.deployments.requests import one_spelling
 from groundcontrol.deployments.store import DeploymentStore
@@ -34,7 +34,7 @@ class Occupied:
 
         Raises: Conflict, StoreError.
         """
-        row = self._places(scope).get(place_of(request))
+        row = self._servers(scope).get(server_key(request))
         if row is not None:
             raise await self._in_the_way(scope, row)
         if own is None and request.name is not None and request.name.casefold() in await self.names(scope):
@@ -45,10 +45,10 @@ class Occupied:
 
         Raises: StoreError.
         """
-        names, places = await self.names(scope), self._places(scope)
+        names, servers = await self.names(scope), self._servers(scope)
         faults: dict[int, Fault] = {}
         for at, request in enumerate(requests):
-            row, name = places.get(place_of(request)), request.name or request.host
+            row, name = servers.get(server_key(request)), request.name or request.host
             if row is not None:
                 faults[at] = Fault("conflict", "host", (await self._in_the_way(scope, row)).message)
             elif name.casefold() in names:
@@ -77,10 +77,10 @@ class Occupied:
             return Conflict(TRY_LATER)
         return Conflict(f"a deployment to {row.host} is running already", deployment=row.id)
 
-    def _places(self, scope: Scope) -> dict[ServerKey, Deployment]:
+    def _servers(self, scope: Scope) -> dict[ServerKey, Deployment]:
         """Server -> the deployment that runs there."""
         return {
-            (one_spelling(row.host), row.port, None if row.wishes.jump is None else one_spelling(row.wishes.jump.host)): row
+            (one_spelling(row.host), row.port, None if row.options.jump is None else one_spelling(row.options.jump.host)): row
             for row in self._at_work()
             if row.ended_at is None and row.org == scope.org
         }

@@ -14,7 +14,7 @@ from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments import credentials
 from groundcontrol.deployments.model import Deployment, DeploymentRequest, HostKey, makes_node
-from groundcontrol.deployments.requests import CREDENTIALS, asked_before, wishes_of
+from groundcontrol.deployments.requests import CREDENTIALS, earlier_request, options_of
 from groundcontrol.deployments.run import DeploymentRun, Deps
 from groundcontrol.deployments.store import DeploymentStore
 from majortom.ssh.connect import same_fingerprint
@@ -50,25 +50,25 @@ class CredentialCache:
         remembered = self._remembered.get(row.id)
         if remembered is not None:
             return remembered.request, remembered.pinned
-        asked, pinned = asked_before(row), row.host_key if row.host_key_confirmed else None
+        earlier, pinned = earlier_request(row), row.host_key if row.host_key_confirmed else None
         if not makes_node(row) and row.node_id is not None:
             way, known = await self.way_to(scope, row.node_id, row.host)
-            trusted = asked.host_key is None or (known is not None and same_fingerprint(asked.host_key, known.fingerprint))
-            if (way.host, way.port) == (asked.host, asked.port) and trusted:
+            trusted = earlier.host_key is None or (known is not None and same_fingerprint(earlier.host_key, known.fingerprint))
+            if (way.host, way.port) == (earlier.host, earlier.port) and trusted:
                 pinned = pinned or known
-                if way.username == asked.username and pinned == known and wishes_of(way).jump == row.wishes.jump:
-                    asked = replace(asked, jump=way.jump, **{name: getattr(way, name) for name in CREDENTIALS})
-        return asked, pinned
+                if way.username == earlier.username and pinned == known and options_of(way).jump == row.options.jump:
+                    earlier = replace(earlier, jump=way.jump, **{name: getattr(way, name) for name in CREDENTIALS})
+        return earlier, pinned
 
     async def way_to(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
         """The login of a node: stored credentials, else the address of its installation.
 
         Raises: VaultError, StoreError.
         """
-        kept = await credentials.recall(self._tools.store[SecretStore], self._tools.vault, node)
-        return await self._installed_at(scope, node, address) if kept is None else (kept.request, kept.host_key)
+        stored = await credentials.load(self._tools.store[SecretStore], self._tools.vault, node)
+        return await self._installed_at(scope, node, address) if stored is None else (stored.request, stored.host_key)
 
-    async def place_of(self, scope: Scope, node: NodeId, address: str) -> DeploymentRequest:
+    async def request_of(self, scope: Scope, node: NodeId, address: str) -> DeploymentRequest:
         """The address of a node's server, for a removal without login. Stored credentials that cannot be decrypted are ignored.
 
         Raises: StoreError.
@@ -86,7 +86,7 @@ class CredentialCache:
             page = await self._tools.store[DeploymentStore].deployments(scope, 200, cursor)
             for row in page.items:
                 if row.node_id == node and row.kind == "install" and row.state == "succeeded":
-                    way = asked_before(row)
+                    way = earlier_request(row)
                     return DeploymentRequest(host=way.host, port=way.port, username=way.username, jump=way.jump), row.host_key
             cursor = page.next
             if cursor is None:

@@ -38,7 +38,7 @@ class StoredCredential(NamedTuple):
     host_key: HostKey | None
 
 
-async def keep(
+async def save(
     secrets: SecretStore, vault: CredentialSealer, scope: Scope, node: NodeId, request: DeploymentRequest, host_key: HostKey
 ) -> None:
     """Replace the stored credentials of this node.
@@ -54,7 +54,7 @@ async def keep(
     await secrets.save_credentials(scope, node, sealed)
 
 
-async def recall(secrets: SecretStore, vault: CredentialSealer, node: NodeId) -> StoredCredential | None:
+async def load(secrets: SecretStore, vault: CredentialSealer, node: NodeId) -> StoredCredential | None:
     """Decrypt the stored credentials of this node; None: there are none.
 
     Raises: the vault's errors for a record that cannot be decrypted.

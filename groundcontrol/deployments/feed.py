@@ -26,7 +26,7 @@ class DeploymentFeed(Feed):
     async def snapshot(self) -> DeploymentView:
         return deployment_view(await self.services[DeploymentStore].deployment(self.scope, self._deployment))
 
-    async def take(self, _told: BusEvent, /) -> None:
+    async def take(self, _bus_event: BusEvent, /) -> None:
         self.emit(await self.snapshot())
 
 

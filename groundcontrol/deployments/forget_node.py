@@ -28,8 +28,8 @@ class Forgetting(DeploymentRun):
     """A removal without contact to the server. It needs no slot and no second authorization."""
 
     async def _carry_out(self) -> None:
-        self._said = LEFT_BEHIND
-        await wipe(self._tools, self._scope, self.progress, self._said)
+        self._left_note = LEFT_BEHIND
+        await wipe(self._tools, self._scope, self.progress, self._left_note)
 
 
 async def soon_over(begun: Begun, limit_s: float) -> Deployment:
@@ -45,19 +45,19 @@ async def forget_departed(tools: Deps, leaving: SessionRemoval, agent: AgentSess
     Raises: StoreError.
     """
     node = agent.node
-    await leaving.heard(node.id, left)
+    await leaving.receive_farewell(node.id, left)
     if left:
-        await _tell(tools, node, "node.uninstall_incomplete", f"{node.name} ({node.address}) was not taken off wholly; left: {left}")
+        await _emit(tools, node, "node.uninstall_incomplete", f"{node.name} ({node.address}) was not taken off wholly; left: {left}")
         await tools.close_session(node.id, CLOSE_UNKNOWN, "not wholly removed")
         return
     scope = Scope(Actor("node", node.id, f"node:{node.id}", "viewer", agent.address), node.org)
-    await _tell(tools, node, "node.uninstalled", f"{node.name} ({node.address}) has left: {why}")
+    await _emit(tools, node, "node.uninstalled", f"{node.name} ({node.address}) has left: {why}")
     failpoints.reach("leave.forget.pre")
     await forget_node(tools, scope, node.id, "the node was removed")
     failpoints.reach("leave.forget.post")
 
 
-async def _tell(tools: Deps, node: Node, kind: str, text: str) -> None:
+async def _emit(tools: Deps, node: Node, kind: str, text: str) -> None:
     level: Severity = "info" if kind == "node.uninstalled" else "warning"
     details: dict[str, object] = {"node": node.id, "name": node.name}
     await write_event(tools.store, tools.bus, node.org, kind, level, tools.clock.now(), None, text, details)

@@ -41,10 +41,10 @@ def install_script() -> bytes:
     """
     joiner = read_joiner()
     folder = resources.files("majortom") / "remote"
-    texts = {name: (folder / f"{name}.sh").read_text(encoding="utf-8") for name in ("install", "probe", "node")}
+    texts = {name: (folder / f"{name}.sh").read_text(encoding="utf-8") for name in ("install", "probe", "lifecycle")}
     encoded = base64.encodebytes(joiner).decode()
     script = texts["install"]
-    for mark, text in (("@PROBE@\n", texts["probe"]), ("@NODE@\n", texts["node"]), ("@JOINER@\n", encoded)):
+    for mark, text in (("@PROBE@\n", texts["probe"]), ("@LIFECYCLE@\n", texts["lifecycle"]), ("@JOINER@\n", encoded)):
         if script.count(mark) != 1 or "\nSTARDUST_END\n" in text:
             raise BundleError("install.sh cannot be put together")
         script = script.replace(mark, text)

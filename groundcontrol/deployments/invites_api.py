@@ -18,7 +18,7 @@ from groundcontrol.deployments.invites_views import InstallerView, InviteBody, I
 from groundcontrol.deployments.model import INVITE_S, LONGEST_DAYS, MOST_USES, Invite
 from groundcontrol.deployments.requests import check_proxy
 from groundcontrol.deployments.store import InviteStore
-from groundcontrol.nodes.api import checked_name, checked_tags, full_view
+from groundcontrol.nodes.api import checked_name, checked_tags, node_detail_view
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.nodes.views import NodeView
 from groundcontrol.web.request import ApiRequest
@@ -97,7 +97,7 @@ async def approve_node(call: ApiRequest) -> NodeView:
     call.authorize("node.approve", before)
     node = await services[InviteStore].approve_node(call.scope, call.node_id)
     services.bus.publish(Changed("node", node.id, node.version))
-    return await full_view(services, call.scope, node.id)
+    return await node_detail_view(services, call.scope, node.id)
 
 
 async def reject_node(call: ApiRequest) -> None:

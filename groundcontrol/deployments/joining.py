@@ -52,10 +52,10 @@ from spider.wire.joining import (
     JoinPart,
     JoinProbe,
     JoinRefused,
+    as_any,
     invite_secret,
     join_key,
     masked,
-    said,
     saying,
 )
 from spider.wire.proof import node_keys
@@ -64,7 +64,7 @@ log = logging.getLogger(__name__)
 
 REGISTRATIONS: Final = (30, 60.0)
 """Join attempts allowed from one address, and the period in seconds."""
-MAX_AT_ONCE: Final = 64
+MAX_CONCURRENT: Final = 64
 WHOLE_S: Final = 900.0
 PROBE_S: Final = 60.0
 VERIFY_S: Final = 60
@@ -89,7 +89,7 @@ class Joining:
 
     def __init__(
         self, *, store: Stores, bus: Bus, clock: Clock, refusals: Refusals, fleet_id: str, fleet_key: bytes, hub: HubAddress, hosts: frozenset[str],
-        spider: AgentBundle, place_of: Callable[[str], str], wait_online: Callable[[NodeId, float], Awaitable[None]], close: Callable[[NodeId, int, str], Awaitable[None]],
+        spider: AgentBundle, address_key_of: Callable[[str], str], wait_online: Callable[[NodeId, float], Awaitable[None]], close: Callable[[NodeId, int, str], Awaitable[None]],
     ) -> None:  # fmt: skip
         self.store = store
         self.bus = bus
@@ -101,9 +101,9 @@ class Joining:
         self.close = close
         self._fleet_key = fleet_key
         self._hosts = hosts
-        self._place_of = place_of
+        self._address_key_of = address_key_of
         """Address -> key by which its attempts are counted."""
-        self._at_once = 0
+        self._running = 0
         self._refusals = refusals
         self._seen: dict[NodeId, asyncio.Event] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -132,10 +132,10 @@ class Joining:
         now = self.clock.now()
         limit, window_s = REGISTRATIONS
         wait_s = await self.store[UserStore].reserve_attempt(
-            {f"register:{self._place_of(address)}:{int(window_s)}": (limit, window_s)}, now
+            {f"register:{self._address_key_of(address)}:{int(window_s)}": (limit, window_s)}, now
         )
-        if wait_s > 0 or self._at_once >= MAX_AT_ONCE:
-            if await self._refusals.note(node_actor("", address), "node.join", "too_many", place=self._place_of(address)):
+        if wait_s > 0 or self._running >= MAX_CONCURRENT:
+            if await self._refusals.note(node_actor("", address), "node.join", "too_many", address_key=self._address_key_of(address)):
                 event(log, "join_limited", logging.WARNING, address=address)
             raise HandshakeRefused(CLOSE_GOING_AWAY, str(int(max(wait_s, 1.0) * 1000)))
         opening = await asyncio.to_thread(HubJoin, first, os.urandom(32), int(now * 1000), self.fleet_id)
@@ -148,7 +148,7 @@ class Joining:
         if invite is None:  # the proof used a random key, so only a guess could pass
             raise HandshakeRefused(CLOSE_UNKNOWN, "unknown")
         if hello.host not in self._hosts:
-            if self._refusals.first_line("join_wrong_host", self._place_of(address)):
+            if self._refusals.first_line("join_wrong_host", self._address_key_of(address)):
                 event(log, "join_wrong_host", logging.WARNING, invite=invite.id, host=one_line(hello.host, 100), address=address)
             raise HandshakeRefused(CLOSE_HOST, "host")
         return Opened(socket, joined, invite, address)
@@ -156,7 +156,7 @@ class Joining:
     async def serve(self, opened: Opened) -> tuple[int, str]:
         """Run a join to its end. Returns: close code and reason."""
         visit = _Visit(self, opened)
-        self._at_once += 1
+        self._running += 1
         try:
             async with asyncio.timeout(WHOLE_S):
                 return await visit.run()
@@ -167,7 +167,7 @@ class Joining:
         except SocketClosed as exc:
             return exc.code, str(exc)
         finally:
-            self._at_once -= 1
+            self._running -= 1
             if visit.open_end is not None and self._group is not None:
                 self._group.create_task(self._settle_late(visit.scope, visit.open_end, opened.invite), name="settle-joining")
 
@@ -203,7 +203,7 @@ class Joining:
         await self.close(node, CLOSE_UNKNOWN, why)
         self.bus.publish(Changed("node", node, 0))
 
-    async def tell(self, scope: Scope, invite: Invite | None, node: NodeId, name: str, failed: str) -> None:
+    async def emit_joined(self, scope: Scope, invite: Invite | None, node: NodeId, name: str, failed: str) -> None:
         """Write the event of an end.
 
         Args:   invite: None: it was used before the hub restarted.
@@ -227,7 +227,7 @@ class Joining:
                 await self.store[InviteStore].settle_joining(node)
                 return
             await self.forget(scope, node, "it did not come back")
-            await self.tell(scope, invite, node, found.name, "its connection broke, and it did not come back")
+            await self.emit_joined(scope, invite, node, found.name, "its connection broke, and it did not come back")
             event(log, "join_forgotten", logging.WARNING, node=node, node_name=found.name)
         except HubError as exc:  # the next start of the hub retries
             event(log, "join_not_settled", logging.ERROR, node=node, code=exc.code)
@@ -242,7 +242,7 @@ class _Visit:
     def __init__(self, joining: Joining, opened: Opened) -> None:
         self._joining = joining
         self._socket, self._joined, self._invite, self._address = opened
-        self._heard = 0
+        self._received = 0
         self.scope = Scope(SYSTEM.actor, self._invite.org)
         self.open_end: NodeId | None = None
         """A new node whose installation is not settled yet."""
@@ -250,19 +250,19 @@ class _Visit:
     async def run(self) -> tuple[int, str]:
         joining = self._joining
         async with asyncio.timeout(PROBE_S):
-            told = await self._hear(JoinProbe)
+            message = await self._receive(JoinProbe)
         try:
-            probe = parse_probe([one_line(line, 1000) for line in told.lines[:200]])
+            probe = parse_probe([one_line(line, 1000) for line in message.lines[:200]])
             plan = await self._plan(probe)
         except DeployError as exc:
             event(log, "join_refused", logging.WARNING, invite=self._invite.id, address=self._address, code=exc.code)
-            await self._say(JoinRefused(exc.code, exc.message))
+            await self._send(JoinRefused(exc.code, exc.message))
             return CLOSE_NORMAL, "refused"
         wanted = NewNode(NodeId(new_random_id()), self._name(probe), self._address, self._invite.tags)
         try:
             node = await joining.store[InviteStore].use_invite(self._invite.id, self.scope, wanted)
         except NotFound as exc:  # another server used the invite first
-            await self._say(JoinRefused("invite_spent", exc.message))
+            await self._send(JoinRefused("invite_spent", exc.message))
             return CLOSE_UNKNOWN, "unknown"
         self.open_end = node.id
         event(log, "join_begins", node=node.id, node_name=node.name, invite=self._invite.id, address=self._address)
@@ -275,7 +275,7 @@ class _Visit:
         else:
             await joining.store[InviteStore].settle_joining(node.id)
         self.open_end = None
-        await joining.tell(self.scope, self._invite, node.id, node.name, failed)
+        await joining.emit_joined(self.scope, self._invite, node.id, node.name, failed)
         event(log, "join_ended", node=node.id, node_name=node.name, invite=self._invite.id, why=failed)
         return CLOSE_NORMAL, "not joined" if failed else "joined"
 
@@ -308,7 +308,7 @@ class _Visit:
         for key in ("session.key", "launch.key"):
             files.pop(key, None)  # the keys are sent masked
         launcher = with_launcher(payload.policy_conf)
-        await self._say(
+        await self._send(
             JoinAccepted(
                 node.id, node.generation, masked(session_key, self._joined.session_mask), masked(launch_key, self._joined.launch_mask),
                 payload.version, int(launcher), plan.clean, int(node.waiting), VERIFY_S, manifest, list(files), [len(data) for data in files.values()],
@@ -316,20 +316,20 @@ class _Visit:
         )  # fmt: skip
         for name, data in files.items():
             for at in range(0, len(data), MAX_PART_BYTES):
-                await self._say(JoinPart(name, at, data[at : at + MAX_PART_BYTES]))
+                await self._send(JoinPart(name, at, data[at : at + MAX_PART_BYTES]))
 
     async def _see_it_come(self, node: Node) -> JoinEnded:
         """Report the first session to the node, and wait for its answer: installed, or rolled back."""
         joining = self._joining
         coming = asyncio.ensure_future((joining.wait_seen if node.waiting else joining.wait_online)(node.id, WHOLE_S))
-        hearing = asyncio.ensure_future(self._hear(JoinEnded))
-        told = False
+        hearing = asyncio.ensure_future(self._receive(JoinEnded))
+        message = False
         try:
             while not hearing.done():
-                await asyncio.wait({hearing} if told else {hearing, coming}, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
-                if coming.done() and not told:
-                    told = True
-                    await self._say(JoinDone(int(node.waiting)))
+                await asyncio.wait({hearing} if message else {hearing, coming}, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done() and not message:
+                    message = True
+                    await self._send(JoinDone(int(node.waiting)))
                 beat = self._joined.link.due(joining.clock.monotonic(), int(joining.clock.now() * 1000))
                 if beat is not None:
                     await self._socket.send(beat)
@@ -341,19 +341,19 @@ class _Visit:
 
     # -- messages ----------------------------------------------------------------------------
 
-    async def _say(self, message: object) -> None:
+    async def _send(self, message: object) -> None:
         await self._socket.send(self._joined.link.send(saying(message)))
 
-    async def _hear(self, kind: type[_Kind]) -> _Kind:
+    async def _receive(self, kind: type[_Kind]) -> _Kind:
         """The next message, which must have this type.
 
         Raises: ProtocolError.
         """
         while True:
-            self._heard += 1
-            if self._heard > MAX_MESSAGES:
+            self._received += 1
+            if self._received > MAX_MESSAGES:
                 raise ProtocolError("too many messages")
-            message = said(self._joined.link.receive(await self._socket.receive(), self._joining.clock.monotonic()))
+            message = as_any(self._joined.link.receive(await self._socket.receive(), self._joining.clock.monotonic()))
             if message is None:
                 continue
             if not isinstance(message, kind):

@@ -74,7 +74,7 @@ class Earlier(NamedTuple):
     """Steps whose result is kept: a confirmed host key need not be confirmed again."""
 
 
-class Wishes(NamedTuple):
+class DeploymentOptions(NamedTuple):
     """Options of a deployment beside its login, without secrets. A retry uses them again."""
 
     tags: tuple[str, ...] = ()
@@ -128,7 +128,7 @@ class Deployment(NamedTuple):
     created_at: float
     ended_at: float | None
     version: int
-    wishes: Wishes = Wishes()
+    options: DeploymentOptions = DeploymentOptions()
     host_key_confirmed: bool = False
     """Whether `host_key` is confirmed by a user or was known before. Otherwise the server only presented it."""
     batch: str | None = None
@@ -137,7 +137,7 @@ class Deployment(NamedTuple):
 
 def makes_node(deployment: Deployment) -> bool:
     """Whether the deployment creates its node."""
-    return deployment.kind == "install" and not deployment.wishes.again
+    return deployment.kind == "install" and not deployment.options.again
 
 
 def right_to_order(deployment: Deployment) -> Action:

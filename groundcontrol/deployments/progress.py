@@ -113,7 +113,7 @@ class ProgressReporter:
             waiting.set_result(True)
         return row
 
-    async def show_host_key(self, key: interfaces.HostKey) -> None:
+    async def report_host_key(self, key: interfaces.HostKey) -> None:
         """Save the host key of the successful login."""
         if (self.row.host_key, self.row.host_key_confirmed) != (HostKey(*key), True):
             await self.change(lambda row: row._replace(host_key=HostKey(*key), host_key_confirmed=True))
@@ -125,11 +125,11 @@ class _NotShown(Exception):
 
 def _confirmed(row: Deployment) -> Deployment:
     """The row with its presented key confirmed. The key of a jump host moves to the jump host's fields."""
-    key, jump = row.host_key, row.wishes.jump
+    key, jump = row.host_key, row.options.jump
     if key is None or not key.host or jump is None:
         return row._replace(state="running", host_key_confirmed=True)
-    wishes = row.wishes._replace(jump=jump._replace(host_key=key._replace(host="")))
-    return row._replace(state="running", host_key=None, host_key_confirmed=False, wishes=wishes)
+    options = row.options._replace(jump=jump._replace(host_key=key._replace(host="")))
+    return row._replace(state="running", host_key=None, host_key_confirmed=False, options=options)
 
 
 MAX_MESSAGE_CHARS: Final = 1000

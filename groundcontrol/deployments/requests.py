@@ -17,12 +17,12 @@ from groundcontrol.deployments.model import (
     INSTALL_STEPS,
     REMOVE_STEPS,
     Deployment,
+    DeploymentOptions,
     DeploymentOverrides,
     DeploymentRequest,
     HostKey,
     Jump,
     JumpRequest,
-    Wishes,
 )
 from groundcontrol.deployments.transitions import new_deployment
 from groundcontrol.nodes.model import Node
@@ -49,7 +49,7 @@ _NUMBER_LAST: Final = re.compile(r"(?:.*\.)?(?:\d+|0[xX][0-9A-Fa-f]*)\.?")
 """Names that the system's resolver reads as an IPv4 address, including old forms: `10.1` is 10.0.0.1."""
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?")
 _FINGERPRINT: Final = re.compile(r"(SHA256:)?[A-Za-z0-9+/]{43}=?")
-_AT_ONCE: Final = ("key_too_large", "key_kdf_rounds")
+_MAX_CONCURRENT: Final = ("key_too_large", "key_kdf_rounds")
 """Key errors that refuse the request. Other key errors fail the deployment, and a retry can correct them."""
 
 
@@ -118,7 +118,7 @@ def _check_key(text: str | None, prefix: str) -> None:
     try:
         read_header(text)
     except DeployError as exc:
-        if exc.code in _AT_ONCE:
+        if exc.code in _MAX_CONCURRENT:
             raise BadRequest(exc.message, field=f"{prefix}private_key", reason=exc.code) from None
 
 
@@ -216,10 +216,10 @@ def _merge_jump(before: JumpRequest | None, given: JumpRequest) -> JumpRequest:
     """The merged jump host. The same one keeps its earlier fields; another one gets none of them."""
     if before is None or not _same_jump(before, given):
         return given
-    kept = {name: getattr(before, name) for name in vars(before) if getattr(given, name) is None}
+    inherited = {name: getattr(before, name) for name in vars(before) if getattr(given, name) is None}
     if given.private_key is not None:
-        kept.update(passphrase=given.passphrase, certificate=given.certificate)
-    return replace(given, **kept)
+        inherited.update(passphrase=given.passphrase, certificate=given.certificate)
+    return replace(given, **inherited)
 
 
 def _same_way(before: JumpRequest | Jump | None, given: DeploymentOverrides) -> bool:
@@ -258,11 +258,11 @@ def redirects(row: Deployment, given: DeploymentOverrides) -> bool:
     """Whether the overrides redirect a deployment: to another host, port, jump host or host key."""
     if given.host not in (None, row.host) or given.port not in (None, row.port):
         return True
-    if not _same_way(row.wishes.jump, given):
+    if not _same_way(row.options.jump, given):
         return True
     if given.host_key is None:
         return False
-    trusted = row.host_key.fingerprint if row.host_key is not None and row.host_key_confirmed else row.wishes.host_key
+    trusted = row.host_key.fingerprint if row.host_key is not None and row.host_key_confirmed else row.options.host_key
     return trusted is None or not same_fingerprint(given.host_key, trusted)
 
 
@@ -279,19 +279,21 @@ def not_sent_there(request: DeploymentRequest) -> CredentialsRequired:
 def redirected(scope: Scope, row: Deployment, request: DeploymentRequest) -> AuditEntry:
     """The audit entry of a retry that goes to another server."""
     before = {"host": row.host, "port": row.port, "fingerprint": row.host_key.fingerprint if row.host_key else None,
-              "jump": row.wishes.jump and row.wishes.jump.host}  # fmt: skip
+              "jump": row.options.jump and row.options.jump.host}  # fmt: skip
     after = {"host": request.host, "port": request.port, "fingerprint": request.host_key, "jump": request.jump and request.jump.host}
     return AuditEntry(scope.actor, "deployment.redirect", row.id, "done", {"before": before, "after": after})
 
 
-def wishes_of(request: DeploymentRequest) -> Wishes:
+def options_of(request: DeploymentRequest) -> DeploymentOptions:
     """The options of a request that are stored with its deployment."""
     jump = request.jump
-    told = None if jump is None else Jump(jump.host, jump.port, jump.username or request.username, jump.pinned, jump.host_key)
-    return Wishes(**{**{field: getattr(request, field) for field in Wishes._fields if field != "earlier"}, "jump": told})
+    via = None if jump is None else Jump(jump.host, jump.port, jump.username or request.username, jump.pinned, jump.host_key)
+    return DeploymentOptions(
+        **{**{field: getattr(request, field) for field in DeploymentOptions._fields if field != "earlier"}, "jump": via}
+    )
 
 
-def asked_for(
+def requested(
     scope: Scope, request: DeploymentRequest, at: float, *, kind: Literal["install", "remove"] = "install", node: Node | None = None,
     batch: str | None = None,
 ) -> Deployment:  # fmt: skip
@@ -301,20 +303,20 @@ def asked_for(
     """
     return new_deployment(
         scope, kind, INSTALL_STEPS if kind == "install" else REMOVE_STEPS, host=request.host, port=request.port, username=request.username,
-        name=node.name if node else request.name or request.host, wishes=wishes_of(request), node=node and node.id, at=at, batch=batch,
+        name=node.name if node else request.name or request.host, options=options_of(request), node=node and node.id, at=at, batch=batch,
     )  # fmt: skip
 
 
-def asked_before(row: Deployment) -> DeploymentRequest:
+def earlier_request(row: Deployment) -> DeploymentRequest:
     """The request of a deployment, rebuilt from its row without the secrets."""
-    jump = row.wishes.jump
+    jump = row.options.jump
     way = (
         None
         if jump is None
         else JumpRequest(host=jump.host, port=jump.port, username=jump.username, host_key=jump.expected, pinned=jump.host_key)
     )
-    wishes = {name: value for name, value in {**row.wishes._asdict(), "jump": way}.items() if name != "earlier"}
-    return DeploymentRequest(host=row.host, port=row.port, username=row.username, name=row.name, **wishes)
+    options = {name: value for name, value in {**row.options._asdict(), "jump": way}.items() if name != "earlier"}
+    return DeploymentRequest(host=row.host, port=row.port, username=row.username, name=row.name, **options)
 
 
 def has_credentials(request: DeploymentRequest) -> bool:

@@ -83,7 +83,7 @@ class Deps(NamedTuple):
     major: MajorTom
     spider: AgentBundle
     limits: ServiceLimits
-    places: asyncio.Semaphore
+    slots: asyncio.Semaphore
     """Slots of active deployments (`limits.at_once`)."""
 
 
@@ -107,7 +107,7 @@ class DeploymentRun:
         self.ending = False
         """Whether the outcome is known, though perhaps not saved yet."""
         self._ordered_at = tools.clock.now()
-        self._said = ""
+        self._left_note = ""
         """The text for the step `wipe` (see `wipe`)."""
 
     async def run(self) -> None:
@@ -134,7 +134,7 @@ class DeploymentRun:
             await self._end("succeeded", None)
 
     async def _carry_out(self) -> None:
-        async with Turn(self._tools.places) as self.progress.turn:
+        async with Turn(self._tools.slots) as self.progress.turn:
             await self._check_still_allowed()
             await (self._install() if self.progress.row.kind == "install" else self._remove())
 
@@ -157,10 +157,10 @@ class DeploymentRun:
 
     def known(self) -> DeploymentRequest:
         """The request, with the jump host's key if that was confirmed meanwhile."""
-        jump, told = self.request.jump, self.progress.row.wishes.jump
-        if jump is None or told is None or told.host_key is None:
+        jump, detail = self.request.jump, self.progress.row.options.jump
+        if jump is None or detail is None or detail.host_key is None:
             return self.request
-        return replace(self.request, jump=replace(jump, pinned=told.host_key))
+        return replace(self.request, jump=replace(jump, pinned=detail.host_key))
 
     # -- installation ------------------------------------------------------------------------
 
@@ -181,14 +181,14 @@ class DeploymentRun:
         node = self._node
 
         async def settle() -> None:
-            await self.progress.show_host_key(done.host_key)
+            await self.progress.report_host_key(done.host_key)
             if request.again and node is not None:
                 await tools.store[NodeStore].move_node(self._scope, node, request.host)
 
         await self._until_saved(settle)
         if request.keep_credentials and node is not None:
             try:
-                await credentials.keep(tools.store[SecretStore], tools.vault, self._scope, node, self.known(), HostKey(*done.host_key))
+                await credentials.save(tools.store[SecretStore], tools.vault, self._scope, node, self.known(), HostKey(*done.host_key))
             except HubError as exc:
                 event(log, "credentials_not_kept", logging.WARNING, node=node, code=exc.code)
                 await self.progress.detail("verify", "the credentials could not be kept: removal will ask for them")
@@ -199,7 +199,7 @@ class DeploymentRun:
     async def _payload(self, probe: Probe) -> Payload:
         """Create the node and its keys."""
         if self.request.again:
-            return await self._payload_again(probe)
+            return await self._renew_payload(probe)
         tools, request = self._tools, self.request
         name = request.name or request.host
         new = NewNode(NodeId(new_random_id()), name, request.host, request.tags)
@@ -213,7 +213,7 @@ class DeploymentRun:
         tools.bus.publish(Changed("node", node.id, node.version))
         return self._files(node, policy_conf(request.policy))
 
-    async def _payload_again(self, probe: Probe) -> Payload:
+    async def _renew_payload(self, probe: Probe) -> Payload:
         """The existing node with its present keys. They stay the same, so that after a failure the previous agent works again."""
         node = None if self._node is None else await self._tools.store[NodeStore].find_node(self._node)
         if node is None:
@@ -252,7 +252,7 @@ class DeploymentRun:
 
     async def _remove(self) -> None:
         host_key = await self._tools.major.remove(self._target(), self.progress)
-        await self.progress.show_host_key(host_key)
+        await self.progress.report_host_key(host_key)
         await wipe(self._tools, self._scope, self.progress)
 
     async def _is_forgotten(self) -> bool:
@@ -278,12 +278,12 @@ class DeploymentRun:
                 await forget_node(self._tools, self._scope, node, "the installation failed")
                 node = None
             if state != "succeeded" and await self._is_forgotten():
-                await wipe(self._tools, self._scope, progress, self._said)
+                await wipe(self._tools, self._scope, progress, self._left_note)
                 state, error = "succeeded", None
             if state == "succeeded":
                 await shred_unwanted(self._tools, self._scope, progress)
             row = await progress.change(close)
-            await tell(self._tools, row)
+            await emit_outcome(self._tools, row)
 
         self.ending = True
         try:
@@ -336,15 +336,15 @@ async def shred_unwanted(tools: Deps, scope: Scope, progress: ProgressReporter) 
     Raises: StoreError.
     """
     row = progress.row
-    if row.kind != "install" or row.wishes.keep_credentials or row.node_id is None:
+    if row.kind != "install" or row.options.keep_credentials or row.node_id is None:
         return
     if await tools.store[SecretStore].credentials(row.node_id):
         await tools.store[SecretStore].shred_credentials(scope, row.node_id)
-        said = next(step.detail for step in row.steps if step.name == "verify")
-        await progress.detail("verify", f"{said + '; ' if said else ''}{SHREDDED}")
+        note = next(step.detail for step in row.steps if step.name == "verify")
+        await progress.detail("verify", f"{note + '; ' if note else ''}{SHREDDED}")
 
 
-async def wipe(tools: Deps, scope: Scope, progress: ProgressReporter, said: str = "") -> None:
+async def wipe(tools: Deps, scope: Scope, progress: ProgressReporter, note: str = "") -> None:
     """Delete the node: row, credentials, session, samples.
 
     Args:   said: the detail text of the step; empty: a list of what was deleted.
@@ -354,10 +354,10 @@ async def wipe(tools: Deps, scope: Scope, progress: ProgressReporter, said: str 
     assert node is not None
     await progress.started("wipe")
     if await forget_node(tools, scope, node, "the node was removed"):
-        told = said or WIPED
+        detail = note or WIPED
     else:
-        told = f"{said}; {WIPED_LATER}" if said else WIPED_LATER
-    await progress.done("wipe", told)
+        detail = f"{note}; {WIPED_LATER}" if note else WIPED_LATER
+    await progress.done("wipe", detail)
 
 
 async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str) -> bool:
@@ -386,12 +386,12 @@ async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str) -> b
     return True
 
 
-async def tell(tools: Deps, row: Deployment) -> None:
+async def emit_outcome(tools: Deps, row: Deployment) -> None:
     """Write the event of an ended deployment.
 
     Raises: StoreError.
     """
-    what = ("Deploying again to" if row.wishes.again else "Installing on") if row.kind == "install" else "Removing from"
+    what = ("Deploying again to" if row.options.again else "Installing on") if row.kind == "install" else "Removing from"
     why = f": {row.error.message}" if row.error else ""
     await write_event(
         tools.store, tools.bus, row.org, f"deployment.{row.state}", "error" if row.state == "failed" else "info", tools.clock.now(),
@@ -413,10 +413,10 @@ async def close_unfinished(tools: Deps, left: Sequence[Deployment]) -> None:
         at = tools.clock.now()
         if finished:
             # The saved row shows that the new agent had connected, or that the removal had reached its last step.
-            if row.kind == "install" and row.wishes.again and node is not None:
+            if row.kind == "install" and row.options.again and node is not None:
                 await tools.store[NodeStore].move_node(scope, node.id, row.host)
             await shred_unwanted(tools, scope, progress)
-            await tell(tools, await progress.change(lambda row: transitions.ended(row, "succeeded", at)))  # noqa: B023  # called at once
+            await emit_outcome(tools, await progress.change(lambda row: transitions.ended(row, "succeeded", at)))  # noqa: B023  # called at once
             continue
         if node is not None and makes_node(row):
             await forget_node(tools, scope, node.id, "the installation failed")
@@ -426,4 +426,4 @@ async def close_unfinished(tools: Deps, left: Sequence[Deployment]) -> None:
             row = row._replace(node_id=None) if makes_node(row) else row
             return transitions.ended(row, "failed", at, error)  # noqa: B023  # called at once
 
-        await tell(tools, await progress.change(close))
+        await emit_outcome(tools, await progress.change(close))

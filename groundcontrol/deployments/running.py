@@ -79,7 +79,7 @@ class Active(Mapping[DeploymentId, Begun]):
         finally:
             row = work.progress.row
             self._begun.pop(row.id, None)
-            if row.state in ("failed", "cancelled") and not row.wishes.forced:
+            if row.state in ("failed", "cancelled") and not row.options.forced:
                 self._known.remember(work)
             code = row.error.code if row.error else None
             event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=code)

@@ -39,15 +39,15 @@ from groundcontrol.deployments.overrides import apply_overrides
 from groundcontrol.deployments.progress import ProgressReporter
 from groundcontrol.deployments.requests import (
     ANY_OF,
-    asked_before,
-    asked_for,
     check_request,
+    earlier_request,
     has_credentials,
     merge,
     not_sent_there,
+    options_of,
     redirected,
+    requested,
     same_server,
-    wishes_of,
 )
 from groundcontrol.deployments.run import AgentBundle, CloseSession, DeploymentRun, Deps, WaitOnline, close_unfinished
 from groundcontrol.deployments.running import LAST_LIMIT_S, TIMES, Active, Begun
@@ -82,8 +82,8 @@ class DeploymentService:
         wait_online: WaitOnline, close: CloseSession, ways: RemovalDeps, limits: ServiceLimits = ServiceLimits(),  # noqa: B008  # immutable
     ) -> None:  # fmt: skip
         major = MajorTom(clock, lambda address: refusal(config, address), limits.ssh)
-        spider, places = AgentBundle(bundle_version(bundle), bundle), asyncio.Semaphore(limits.at_once)
-        self._tools = Deps(store, bus, vault, clock, wait_online, close, config, major, spider, limits, places)
+        spider, slots = AgentBundle(bundle_version(bundle), bundle), asyncio.Semaphore(limits.at_once)
+        self._tools = Deps(store, bus, vault, clock, wait_online, close, config, major, spider, limits, slots)
         self._leaving = SessionRemoval(self._tools, ways)
         self._known = CredentialCache(self._tools)
         self._active = Active(self._known, limits)
@@ -142,7 +142,7 @@ class DeploymentService:
         authorize(scope, "deployment.create")
         request = check_request(request)
         await check_target(self._tools.hub, request.host, request.jump.host if request.jump else None)
-        wanted = asked_for(scope, request, self._tools.clock.now())
+        wanted = requested(scope, request, self._tools.clock.now())
         async with self._ordering.in_time():
             in_the_way: Conflict | None = None
             try:
@@ -180,7 +180,7 @@ class DeploymentService:
             self._check_room(len(checked) if known is None else 0)
             now, batch = self._tools.clock.now(), new_time_id(self._tools.clock.now())
             wanted = [
-                asked_for(scope, request, now + at / 1000, batch=batch)  # ids sort by millisecond, so they have the order of the list
+                requested(scope, request, now + at / 1000, batch=batch)  # ids sort by millisecond, so they have the order of the list
                 for at, request in enumerate(checked)
             ]
             made = await store.create_deployments(scope, wanted, idempotency_key)
@@ -218,8 +218,8 @@ class DeploymentService:
         if overrides is not None and (overrides.name is not None or overrides.tags is not None):
             raise BadRequest("name and tags of a node that is deployed again stay as they are", field="name" if overrides.name else "tags")
         way, pinned = await self._known.way_to(scope, node_id, node.address)
-        kept = has_credentials(way)
-        request = replace(way, name=node.name, tags=node.tags, again=True, own_policy=True, keep_credentials=kept)
+        complete = has_credentials(way)
+        request = replace(way, name=node.name, tags=node.tags, again=True, own_policy=True, keep_credentials=complete)
         merged, pinned, _ = await apply_overrides(tools.hub, request, pinned, overrides, f"no credentials are kept for {node.name}")
         async with self._ordering.in_time():
             running = self._active.of_node(node_id)
@@ -234,7 +234,7 @@ class DeploymentService:
         """Begin a deployment on the server of a node. The caller holds `_ordering`."""
         await self._occupied.check_free(scope, request, node.id)
         self._check_room()
-        wanted = asked_for(scope, request, self._tools.clock.now(), kind=kind, node=node)
+        wanted = requested(scope, request, self._tools.clock.now(), kind=kind, node=node)
         row = await self._tools.store[DeploymentStore].create_deployment(scope, wanted)
         self._begin(scope, row, request, pinned)
         return row
@@ -277,17 +277,17 @@ class DeploymentService:
 
     async def _forget(self, scope: Scope, node: Node, overrides: DeploymentOverrides | None) -> Deployment:
         """Begin a removal without contact. It needs no stored credentials."""
-        tools, place = self._tools, await self._known.place_of(scope, node.id, node.address)
+        tools, request = self._tools, await self._known.request_of(scope, node.id, node.address)
         if overrides not in (None, DeploymentOverrides()):
-            check_request(merge(place, overrides, None))
+            check_request(merge(request, overrides, None))
         async with self._ordering.in_time():
             running = self._removing(await tools.store[NodeStore].node(scope, node.id), force=True)
             if running is not None:
                 return running
             self._check_room()
-            wanted = asked_for(scope, replace(place, forced=True), tools.clock.now(), kind="remove", node=node)
+            wanted = requested(scope, replace(request, forced=True), tools.clock.now(), kind="remove", node=node)
             row = await tools.store[DeploymentStore].create_deployment(scope, wanted)
-            begun = self._begin(scope, row, place, None)
+            begun = self._begin(scope, row, request, None)
         return await soon_over(begun, tools.limits.forget_wait_s)
 
     def _removing(self, node: Node, *, force: bool) -> Deployment | None:
@@ -317,7 +317,7 @@ class DeploymentService:
         self._check_room()
         return await self._leaving.begin(scope, node)
 
-    async def said_farewell(self, agent: AgentSession, why: str, left: str) -> None:
+    async def receive_farewell(self, agent: AgentSession, why: str, left: str) -> None:
         """Handle an agent's `Farewell`: root uninstalled it, except for `left`. Raises StoreError."""
         await forget_departed(self._tools, self._leaving, agent, why, left)
 
@@ -379,10 +379,10 @@ class DeploymentService:
             raise Conflict("an update is ordered anew, not tried again")
         if row.state not in ("failed", "cancelled"):
             raise Conflict(f"this deployment is {row.state}: only one that failed or was cancelled is retried", state=row.state)
-        if row.wishes.forced:
-            return await self._forget_again(scope, row, overrides)
+        if row.options.forced:
+            return await self._retry_forget(scope, row, overrides)
         live = is_live(row)
-        if row.wishes.again:
+        if row.options.again:
             assert row.node_id is not None
             node = await tools.store[NodeStore].node(scope, row.node_id)
             authorize(scope, "node.update", node)
@@ -391,7 +391,7 @@ class DeploymentService:
             assert row.node_id is not None
             node = await tools.store[NodeStore].node(scope, row.node_id)
             if overrides is None or (overrides.private_key is None and overrides.password is None):
-                return await self._again_through_session(scope, node, row)
+                return await self._retry_through_session(scope, node, row)
             before, pinned = await self._known.way_to(scope, node.id, row.host)
         else:
             before, pinned = await self._known.fields_of(scope, row)
@@ -405,13 +405,13 @@ class DeploymentService:
             self._check_room()
             progress = ProgressReporter(tools.store, tools.bus, tools.clock, scope, row)
             row = await progress.change(
-                lambda row: transitions.begun_again(
+                lambda row: transitions.restarted(
                     by_ssh(row) if live else row,
                     host=merged.host,
                     port=merged.port,
                     username=merged.username,
                     name=name,
-                    wishes=wishes_of(merged),
+                    options=options_of(merged),
                     pinned=pinned,
                 ),
                 None if same else redirected(scope, row, merged),
@@ -419,9 +419,9 @@ class DeploymentService:
             self._begin(scope, row, merged, pinned)
         return row
 
-    async def _forget_again(self, scope: Scope, row: Deployment, overrides: DeploymentOverrides | None) -> Deployment:
+    async def _retry_forget(self, scope: Scope, row: Deployment, overrides: DeploymentOverrides | None) -> Deployment:
         """Retry a forced removal. The given fields are only validated, since there is no contact."""
-        tools, before = self._tools, asked_before(row)
+        tools, before = self._tools, earlier_request(row)
         if overrides not in (None, DeploymentOverrides()):
             check_request(merge(before, overrides, None))
         async with self._ordering.in_time():
@@ -432,14 +432,14 @@ class DeploymentService:
             self._check_room()
             progress = ProgressReporter(tools.store, tools.bus, tools.clock, scope, row)
             row = await progress.change(
-                lambda row: transitions.begun_again(
-                    row, host=row.host, port=row.port, username=row.username, name=row.name, wishes=row.wishes, pinned=None
+                lambda row: transitions.restarted(
+                    row, host=row.host, port=row.port, username=row.username, name=row.name, options=row.options, pinned=None
                 )
             )
             begun = self._begin(scope, row, before, None)
         return await soon_over(begun, tools.limits.forget_wait_s)
 
-    async def _again_through_session(self, scope: Scope, node: Node, row: Deployment) -> Deployment:
+    async def _retry_through_session(self, scope: Scope, node: Node, row: Deployment) -> Deployment:
         why = self._leaving.hindrance(node)
         if why:
             raise CredentialsRequired(
@@ -447,7 +447,7 @@ class DeploymentService:
             )
         await self._check_idle(node)
         self._check_room()
-        return await self._leaving.again(scope, row)
+        return await self._leaving.retry(scope, row)
 
     # -- inside ------------------------------------------------------------------------------
 
@@ -469,7 +469,7 @@ class DeploymentService:
 
     def _begin(self, scope: Scope, row: Deployment, request: DeploymentRequest, pinned: HostKey | None) -> Begun:
         assert self._group is not None
-        kind = Forgetting if row.wishes.forced else DeploymentRun
+        kind = Forgetting if row.options.forced else DeploymentRun
         progress = ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
         return self._active.begin(self._group, kind(self._tools, scope, progress, request, pinned))
 

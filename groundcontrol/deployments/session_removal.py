@@ -19,9 +19,9 @@ from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.deployments import transitions
 from groundcontrol.deployments.limits import WriteLock
-from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentError, DeploymentState, Wishes
+from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentError, DeploymentOptions, DeploymentState
 from groundcontrol.deployments.progress import ProgressReporter
-from groundcontrol.deployments.run import CLEAN_UP_TRIES, OWN_ERROR, Deps, hub_failed, tell, wipe
+from groundcontrol.deployments.run import CLEAN_UP_TRIES, OWN_ERROR, Deps, emit_outcome, hub_failed, wipe
 from groundcontrol.deployments.running import stop_all
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.jobs.model import Job, JobRequest
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 class SubmitJob(Protocol):
     """Interface of `jobs.service.JobService.keep_up`."""
 
-    async def __call__(self, scope: Scope, node_id: NodeId, wish: JobRequest) -> Job: ...
+    async def __call__(self, scope: Scope, node_id: NodeId, request: JobRequest) -> Job: ...
 
 
 class RemovalDeps(NamedTuple):
@@ -140,7 +140,7 @@ class SessionRemoval:
 
     async def _begin(self, scope: Scope, node: Node) -> Deployment:
         wanted = transitions.new_deployment(
-            scope, "remove", LIVE_REMOVE_STEPS, host=node.address, port=0, username="", name=node.name, wishes=Wishes(), node=node.id,
+            scope, "remove", LIVE_REMOVE_STEPS, host=node.address, port=0, username="", name=node.name, options=DeploymentOptions(), node=node.id,
             at=self._tools.clock.now(),
         )  # fmt: skip
         failpoints.reach("leave.row.pre")
@@ -148,19 +148,19 @@ class SessionRemoval:
         failpoints.reach("leave.row.post")
         return await self._order(scope, row)
 
-    async def again(self, scope: Scope, row: Deployment) -> Deployment:
+    async def retry(self, scope: Scope, row: Deployment) -> Deployment:
         """Retry a removal with a new order, since a node accepts each order only once.
 
         Raises: StoreError, Unavailable: as above.
         """
         async with self._asking.in_time():
-            return self.running(_node(row)) or await self._again(scope, row)
+            return self.running(_node(row)) or await self._retry(scope, row)
 
-    async def _again(self, scope: Scope, row: Deployment) -> Deployment:
+    async def _retry(self, scope: Scope, row: Deployment) -> Deployment:
         progress = ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
         row = await progress.change(
-            lambda row: transitions.begun_again(
-                row, host=row.host, port=row.port, username=row.username, name=row.name, wishes=row.wishes, pinned=None
+            lambda row: transitions.restarted(
+                row, host=row.host, port=row.port, username=row.username, name=row.name, options=row.options, pinned=None
             )
         )
         return await self._order(scope, row)
@@ -210,7 +210,7 @@ class SessionRemoval:
             await self._save_end(progress, "cancelled", None)
             return progress.row
 
-    async def heard(self, node: NodeId, left: str) -> None:
+    async def receive_farewell(self, node: NodeId, left: str) -> None:
         """Pass a node's `Farewell` to its removal, before the node is deleted.
 
         Args:   left: what could not be uninstalled. The node then stays.
@@ -220,23 +220,23 @@ class SessionRemoval:
         async with self._asking:  # wait for a concurrent order: afterwards its removal is followed. A `Farewell` comes only once.
             progress = self._active.get(node)
             if progress is not None:
-                await self._tell(progress, left)
+                await self._emit(progress, left)
             else:
-                await self._tell_left_alone(node, left)
+                await self._emit_left_alone(node, left)
 
-    async def _tell_left_alone(self, node: NodeId, left: str) -> None:
+    async def _emit_left_alone(self, node: NodeId, left: str) -> None:
         """Resume a removal without a following task, since its end could not be saved."""
         for row in await self._tools.store[DeploymentStore].unfinished_deployments():
             if row.node_id == node and is_live(row):
                 scope, progress, job = self._found(row)
                 if not left:
-                    await self._tell(progress, left)
+                    await self._emit(progress, left)
                 self._start(scope, progress, job)
                 if left:
-                    await self._tell(progress, left)
+                    await self._emit(progress, left)
                 return
 
-    async def _tell(self, progress: ProgressReporter, left: str) -> None:
+    async def _emit(self, progress: ProgressReporter, left: str) -> None:
         if left:
             self._left[_node(progress.row)] = left
             return
@@ -358,7 +358,7 @@ class SessionRemoval:
         failpoints.reach("leave.end.pre")
         row = await progress.change(lambda row: transitions.ended(row, state, at, error))
         failpoints.reach("leave.end.post")
-        await tell(self._tools, row)
+        await emit_outcome(self._tools, row)
         failpoints.reach("leave.end.told")
         event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=error.code if error else None)
 

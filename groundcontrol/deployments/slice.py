@@ -73,12 +73,12 @@ def _deployments(services: Services) -> DeploymentService:
     registry = services[Registry]
     return DeploymentService(
         config=services[Config], store=services, bus=services.bus, vault=services[Vault], clock=services.clock, bundle=services[AgentBundle].bundle,
-        wait_online=registry.wait_online, close=registry.close, ways=RemovalDeps(services[JobService].keep_up, check_policy, registry.online),
+        wait_online=registry.wait_online, close=registry.close, ways=RemovalDeps(services[JobService].submit_selfcare, check_policy, registry.online),
     )  # fmt: skip
 
 
 def _updates(services: Services) -> UpdateService:
-    submit, wait_online = services[JobService].keep_up, services[Registry].wait_online
+    submit, wait_online = services[JobService].submit_selfcare, services[Registry].wait_online
     return UpdateService(services, services.bus, services.clock, services[AgentBundle].bundle, submit, wait_online)
 
 
@@ -86,7 +86,7 @@ def _joining(services: Services) -> Joining:
     config, vault, registry = services[Config], services[Vault], services[Registry]
     return Joining(
         store=services, bus=services.bus, clock=services.clock, refusals=services.refusals, fleet_id=vault.fleet_id, fleet_key=vault.fleet_key,
-        hub=config, hosts=config.agent_hosts, spider=services[AgentBundle], place_of=rate_limit_key, wait_online=registry.wait_online, close=registry.close,
+        hub=config, hosts=config.agent_hosts, spider=services[AgentBundle], address_key_of=rate_limit_key, wait_online=registry.wait_online, close=registry.close,
     )  # fmt: skip
 
 

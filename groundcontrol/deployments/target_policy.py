@@ -42,8 +42,8 @@ def refusal(hub: HubAddress, address: str) -> str | None:
 
 def refused_unasked(hub: HubAddress, host: str, jump: str | None) -> tuple[str, str] | None:
     """The field and the reason if a target is refused without resolving its names; None: not refused, or it depends on the names."""
-    for field, place in (("jump", jump), ("host", host)):
-        if place is not None and is_address(place) and (why := refusal(hub, place)) is not None:
+    for field, server in (("jump", jump), ("host", host)):
+        if server is not None and is_address(server) and (why := refusal(hub, server)) is not None:
             return field, why
     if jump is not None and not is_address(host) and hub.server_url is None:
         return "host", UNKNOWN_TO_SERVERS

@@ -7,7 +7,16 @@ from typing import Final, Literal
 
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.scope import Scope
-from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentKind, DeploymentState, Earlier, HostKey, Step, Wishes
+from groundcontrol.deployments.model import (
+    Deployment,
+    DeploymentError,
+    DeploymentKind,
+    DeploymentOptions,
+    DeploymentState,
+    Earlier,
+    HostKey,
+    Step,
+)
 from majortom.errors import one_line
 from majortom.install import TAKEN_BACK
 from spider.wire.ids import new_time_id
@@ -25,7 +34,7 @@ def new_deployment(
     port: int,
     username: str,
     name: str,
-    wishes: Wishes,
+    options: DeploymentOptions,
     node: NodeId | None,
     at: float,
     batch: str | None = None,
@@ -35,7 +44,7 @@ def new_deployment(
         id=DeploymentId(new_time_id(at)), org=scope.org, kind=kind, state="running", node_id=node,
         host=host, port=port, username=username, name=name, host_key=None,
         steps=waiting(steps), error=None,
-        created_by=scope.actor.name, created_at=at, ended_at=None, version=1, wishes=wishes, batch=batch,
+        created_by=scope.actor.name, created_at=at, ended_at=None, version=1, options=options, batch=batch,
     )  # fmt: skip
 
 
@@ -44,22 +53,22 @@ def waiting(steps: Sequence[str]) -> tuple[Step, ...]:
     return tuple(Step(step, "waiting", "", None, None) for step in steps)
 
 
-def begun_again(
-    deployment: Deployment, *, host: str, port: int, username: str, name: str, wishes: Wishes, pinned: HostKey | None
+def restarted(
+    deployment: Deployment, *, host: str, port: int, username: str, name: str, options: DeploymentOptions, pinned: HostKey | None
 ) -> Deployment:
     """The deployment reset to its first step, for a retry. Only a trusted host key stays.
 
     The previous attempt was rolled back, and its login ended with the connection, so no later step is still done.
     """
-    earlier = deployment.wishes.earlier
-    told = Earlier(
+    earlier = deployment.options.earlier
+    previous = Earlier(
         tries=1 if earlier is None else earlier.tries + 1,
         step=_ended_at(deployment),
         left=_left(deployment),
-        kept=("host_key",) if pinned is not None or wishes.host_key is not None else (),
+        kept=("host_key",) if pinned is not None or options.host_key is not None else (),
     )
     return deployment._replace(
-        state="running", host=host, port=port, username=username, name=name, wishes=wishes._replace(earlier=told),
+        state="running", host=host, port=port, username=username, name=name, options=options._replace(earlier=previous),
         host_key=pinned, host_key_confirmed=pinned is not None,
         steps=waiting([step.name for step in deployment.steps]), error=None, ended_at=None,
     )  # fmt: skip

@@ -296,13 +296,13 @@ def _jump_view(jump: Jump) -> JumpView:
 
 
 def _host_key_view(key: HostKey, deployment: Deployment) -> HostKeyView:
-    jump = deployment.wishes.jump if key.host else None
+    jump = deployment.options.jump if key.host else None
     host, port = (deployment.host, deployment.port) if jump is None else (key.host, jump.port)
     return HostKeyView(type=key.type, fingerprint=key.fingerprint, host=host, port=port)
 
 
 def deployment_view(deployment: Deployment) -> DeploymentView:
-    key, error, jump, earlier = deployment.host_key, deployment.error, deployment.wishes.jump, deployment.wishes.earlier
+    key, error, jump, earlier = deployment.host_key, deployment.error, deployment.options.jump, deployment.options.earlier
     return view_of(
         DeploymentView,
         deployment,
@@ -311,8 +311,8 @@ def deployment_view(deployment: Deployment) -> DeploymentView:
         error=None if error is None else DeploymentErrorView(*error),
         jump=None if jump is None else _jump_view(jump),
         batch_id=deployment.batch,
-        again=deployment.wishes.again,
-        forced=deployment.wishes.forced,
+        again=deployment.options.again,
+        forced=deployment.options.forced,
         earlier=None if earlier is None else view_of(EarlierView, earlier),
     )
 

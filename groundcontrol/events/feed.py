@@ -33,9 +33,9 @@ class EventsFeed(Feed):
             self._shown = {one.id for one in page.items}
         return EventsData(events=[event_view(one) for one in page.items])
 
-    async def take(self, told: BusEvent, /) -> None:
+    async def take(self, bus_event: BusEvent, /) -> None:
         shown = self._shown or set()
-        if not isinstance(told, Changed) or told.kind != "event" or told.id in shown:
+        if not isinstance(bus_event, Changed) or bus_event.kind != "event" or bus_event.id in shown:
             return
         page = await self.services[LogStore].events(self.scope, RECENT_EVENTS)
         ids = [one.id for one in page.items]
@@ -43,10 +43,10 @@ class EventsFeed(Feed):
             self._shown = set(ids)
             await self.renew()  # more events arrived at the same time than a page holds
             return
-        if told.id not in ids:
+        if bus_event.id not in ids:
             return  # the event belongs to a node outside the grants
         # events behind this one are not new: a change of grants has only made them visible
-        fresh = [one for one in page.items[: ids.index(EventId(told.id)) + 1] if one.id not in shown]
+        fresh = [one for one in page.items[: ids.index(EventId(bus_event.id)) + 1] if one.id not in shown]
         self._shown = shown.intersection(ids).union(one.id for one in fresh)
         for one in reversed(fresh):
             self.emit(event_view(one))

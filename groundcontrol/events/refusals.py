@@ -61,7 +61,7 @@ class Refusals:
         self._to_sum = True
         """True at the start too: the process before may have been killed within a minute."""
 
-    async def note(self, actor: Actor, action: str, why: str, *, target: str = "hub", place: str = "") -> bool:
+    async def note(self, actor: Actor, action: str, why: str, *, target: str = "hub", address_key: str = "") -> bool:
         """Count a refusal. If the store fails, the end of the minute repeats the write.
 
         Args:    actor: the node or account that the refusal counts for; with an empty id it counts for `place`.
@@ -70,7 +70,7 @@ class Refusals:
         """
         at = self._clock.now()
         of_account = actor.kind == "user" and bool(actor.id)
-        key = (action, why, actor.id, place if of_account or not actor.id else "")
+        key = (action, why, actor.id, address_key if of_account or not actor.id else "")
         if key not in self._counted and len(self._counted) >= self._most and not of_account:
             key, why, target = (action, "", "", OTHERS), OTHERS, "hub"
             actor = Actor(actor.kind, "", OTHERS, "viewer")

@@ -12,7 +12,7 @@ from groundcontrol.events.views import AuditPageView, EventsView
 from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
 
-KEEP_REFUSALS_S: Final = 90 * 86_400.0
+REFUSAL_RETENTION_S: Final = 90 * 86_400.0
 """How long refusals are stored. The audit log keeps the summary of each minute for ever."""
 
 ROUTES: Final = (
@@ -32,6 +32,6 @@ SLICE: Final = Slice(
     topics=(LiveTopic("events", "event.read", "page", feed=events_feed),),
     expires=(
         Expiry("events", KEEP_S, lambda stores, before: stores[LogStore].expire_events(before)),
-        Expiry("refusals", KEEP_REFUSALS_S, lambda stores, before: stores[LogStore].expire_refusals(before)),
+        Expiry("refusals", REFUSAL_RETENTION_S, lambda stores, before: stores[LogStore].expire_refusals(before)),
     ),
 )

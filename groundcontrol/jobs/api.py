@@ -61,9 +61,9 @@ async def create_job(call: ApiRequest, body: JobBody) -> JobView:
     """Ask a node to do something with its packages, or to reboot."""
     services = call.services
     call.authorize("job.create", await services[NodeStore].node(call.scope, call.node_id))
-    wish = wish_of(body)
-    check_step_up(call, wish, [call.node_id])
-    return job_view(await services[JobService].submit(call.scope, call.node_id, wish, call.idempotency_key()))
+    request = to_job_request(body)
+    check_step_up(call, request, [call.node_id])
+    return job_view(await services[JobService].submit(call.scope, call.node_id, request, call.idempotency_key()))
 
 
 async def list_jobs(call: ApiRequest) -> JobsView:
@@ -157,7 +157,7 @@ async def _send_output(call: ApiRequest, job: Job, offset: int, size: int) -> we
     return response
 
 
-def wish_of(body: JobBody) -> JobRequest:
+def to_job_request(body: JobBody) -> JobRequest:
     """The job request in a body. An empty list of packages is refused: it could mean none or all.
 
     Raises: BadRequest.
@@ -173,21 +173,21 @@ def wish_of(body: JobBody) -> JobRequest:
     )
 
 
-def check_step_up(call: ApiRequest, wish: JobRequest, nodes: Collection[NodeId]) -> None:
+def check_step_up(call: ApiRequest, request: JobRequest, nodes: Collection[NodeId]) -> None:
     """Require a recent password check for an action that removes or reboots, and for a change of many nodes.
 
     Raises: StepUpRequired.
     """
-    if WORDS[wish.action].dangerous or wish.reboot:
+    if WORDS[request.action].dangerous or request.reboot:
         call.services.auth.require_step_up(call.caller)
-    elif VERBS[wish.action].policy != READONLY:
+    elif VERBS[request.action].policy != READONLY:
         call.services.auth.require_step_up_for_many(call.caller, nodes)
 
 
 async def create_batch(call: ApiRequest, body: BatchBody) -> BatchView:
     """Ask many nodes for the same; those that cannot are named in `refused`."""
     services = call.services
-    wish = wish_of(body)
+    wish = to_job_request(body)
     nodes = [NodeId(node) for node in body.nodes]
     check_step_up(call, wish, nodes)
     return await _whole(call, await services[JobService].submit_many(call.scope, nodes, wish, call.idempotency_key(), _plans_of(body)))

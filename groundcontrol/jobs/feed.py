@@ -38,7 +38,7 @@ class JobsFeed(Feed):
 
     def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
         super().__init__(services, org, "jobs", grants, limits=limits)
-        self._told: dict[JobId, int] | None = None
+        self._sent: dict[JobId, int] | None = None
         """Job -> the version that all subscribers have, or `NOT_TO_ALL`; None: no snapshot was sent yet."""
         self._at_work: set[JobId] = set()
         """Jobs that were sent as open. Their end is sent too, even if they are no longer among the newest."""
@@ -49,27 +49,27 @@ class JobsFeed(Feed):
 
     async def snapshot(self) -> JobsData:
         jobs = await self.services[JobStore].current(self.scope, RECENT_JOBS)
-        if self._told is None:
-            self._told = {job.id: job.version for job in jobs}
+        if self._sent is None:
+            self._sent = {job.id: job.version for job in jobs}
         for job in jobs:
             if job.state not in TERMINAL:
                 self._at_work.add(job.id)
-            if job.id not in self._told:
-                self._told[job.id] = NOT_TO_ALL
+            if job.id not in self._sent:
+                self._sent[job.id] = NOT_TO_ALL
                 self._moved.set()  # also for a deleted job: subscribers who have it must learn that it is gone
         return JobsData(jobs=[job_view(job) for job in jobs])
 
-    async def take(self, told: BusEvent, /) -> None:
+    async def take(self, bus_event: BusEvent, /) -> None:
         # Also "node": deleting a node deletes its jobs, and its tags decide who may see them.
-        if isinstance(told, Changed) and told.kind in ("job", "node"):
+        if isinstance(bus_event, Changed) and bus_event.kind in ("job", "node"):
             self._moved.set()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(super().run(), name="live jobs events")
-            group.create_task(self._tell(), name="live jobs changes")
+            group.create_task(self._send_change(), name="live jobs changes")
 
-    async def _tell(self) -> None:
+    async def _send_change(self) -> None:
         while True:
             await self._moved.wait()
             self._moved.clear()
@@ -81,14 +81,14 @@ class JobsFeed(Feed):
             else:
                 if change.jobs or change.gone:
                     self.emit(change)
-            await self.services.clock.sleep(self.limits.facts_every_s)
+            await self.services.clock.sleep(self.limits.changes_every_s)
 
     async def _change(self) -> JobsChange:
         jobs = await self.services[JobStore].current(self.scope, RECENT_JOBS, sorted(self._at_work))
         self._at_work = {job.id for job in jobs if job.state not in TERMINAL}
-        before, self._told = self._told or {}, {job.id: job.version for job in jobs}
+        before, self._sent = self._sent or {}, {job.id: job.version for job in jobs}
         fresh = [job_view(job) for job in jobs if before.get(job.id) != job.version]
-        return JobsChange(jobs=fresh, gone=[job for job in before if job not in self._told])
+        return JobsChange(jobs=fresh, gone=[job for job in before if job not in self._sent])
 
 
 def jobs_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:

@@ -6,7 +6,7 @@ import re
 from typing import Final, NamedTuple, cast, get_args
 
 from groundcontrol.core.text import clean
-from groundcontrol.jobs.model import Change, Job, JobError, JobEvidence, JobPhase, JobState, StopAnswer, StopState
+from groundcontrol.jobs.model import Change, Job, JobError, JobPhase, JobState, JobUpdate, StopAnswer, StopState
 from groundcontrol.jobs.plans import MAX_PARTS, ConfigFile, KeptBack, KeptReason, PlanHead, PlanPart, PlanStep, Report
 from groundcontrol.jobs.requests import DIGEST
 from groundcontrol.nodes.model import Tri
@@ -74,7 +74,7 @@ class JobVerdict(NamedTuple):
     """How a job ended."""
 
     state: JobState
-    evidence: JobEvidence
+    update: JobUpdate
 
 
 def refusal_error(answer: str, why: str) -> JobError:
@@ -84,10 +84,10 @@ def refusal_error(answer: str, why: str) -> JobError:
     return JobError(code, known or f"the node answered {clean(answer, 20)!r}: {clean(why, 80) or 'no reason given'}")
 
 
-def read_progress(message: JobProgress, job: Job, now: float) -> JobEvidence:
+def read_progress(message: JobProgress, job: Job, now: float) -> JobUpdate:
     """Decode the progress of a job. Invalid fields become None."""
     note = clean(message.text, MAX_NOTE)
-    return JobEvidence(
+    return JobUpdate(
         phase=cast("JobPhase", message.phase) if message.phase in get_args(JobPhase) else None,
         progress_percent=message.percent if 0 <= message.percent <= 100 else None,
         package=clean(message.package),
@@ -212,7 +212,7 @@ def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, n
     started_at = _plausible(message.started_at_ms, job, now)
     return JobVerdict(
         state,
-        JobEvidence(
+        JobUpdate(
             progress_percent=100 if state == "succeeded" else None,
             exit_code=message.exit_code if message.exit_code is not None and -255 <= message.exit_code <= 255 else None,
             output_bytes=message.output_bytes if certain else None,

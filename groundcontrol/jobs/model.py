@@ -129,7 +129,7 @@ class Job(NamedTuple):
     """The job that requested this one, such as an upgrade its reboot."""
 
     @property
-    def wish(self) -> JobRequest:
+    def request(self) -> JobRequest:
         return JobRequest(self.action, self.packages, self.for_action, self.plan, self.reboot)
 
 
@@ -176,12 +176,12 @@ class JobFilter(NamedTuple):
 class NewJob(NamedTuple):
     id: JobId
     node_id: NodeId
-    wish: JobRequest
+    request: JobRequest
     created_at: float
     not_after: float
 
 
-class JobEvidence(NamedTuple):
+class JobUpdate(NamedTuple):
     """Fields that a transition updates. `None` leaves the stored value."""
 
     phase: JobPhase | None = None
@@ -211,7 +211,7 @@ class RefusedNode(NamedTuple):
 
 class NewBatch(NamedTuple):
     id: BatchId
-    wish: JobRequest
+    request: JobRequest
     nodes: tuple[NodeId, ...]
     """The requested nodes, each once. Together with `wish` they distinguish a repeated request from a different one."""
     jobs: tuple[NewJob, ...]
@@ -226,7 +226,7 @@ class Batch(NamedTuple):
 
     id: BatchId
     org: int
-    wish: JobRequest
+    request: JobRequest
     refused: tuple[RefusedNode, ...]
     created_by: str
     created_at: float

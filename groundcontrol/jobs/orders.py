@@ -114,16 +114,16 @@ class OrderSender:
         expires = min(issued + MAX_LIFE_S, int(job.not_after + skew_s))
         if expires <= issued or job.stop is not None:
             return
-        args = self._new_keys_of(job, agent.hello.generation) if job.action == REKEY else order_args(job.wish)
+        args = self._new_keys_of(job, agent.hello.generation) if job.action == REKEY else order_args(job.request)
         for part in self._parts(agent, job):
-            await agent.tell(part)
+            await agent.send(part)
         at = int(self._clock.now()) if ORDER_TIME in agent.hello.features else None
         frame = self._seal(agent, SignedOrder(job.node_id, agent.hello.generation, job.id, job.action, args, issued, expires, at))
         event(log, "job_sent", job=job.id, node=job.node_id, action=job.action)
         sent.unanswered += 1
         if job.action == REKEY:
             self._new_keys[job.node_id] = _NewKeys(job.id, agent.session.epoch, None)
-        await agent.tell(JobStart(job.id, frame))
+        await agent.send(JobStart(job.id, frame))
         failpoints.reach("job.send.post")
 
     def _seal(self, agent: AgentSession, order: SignedOrder) -> bytes:
@@ -192,7 +192,7 @@ class OrderSender:
         issued = int(self._clock.now() + (last.skew_s or 0.0))
         args: dict[str, object] = {"force": True} if force else {}
         order = SignedOrder(job.node_id, agent.hello.generation, job.id, STOP, args, issued, issued + MAX_LIFE_S)
-        await agent.tell(JobStop(job.id, self._seal(agent, order)))
+        await agent.send(JobStop(job.id, self._seal(agent, order)))
 
     def correct_stop(self, job_id: JobId, skew_s: float) -> bool:
         """Date the next stop order by the node's clock, and let it go out immediately. Returns False if that was tried before."""

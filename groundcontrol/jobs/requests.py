@@ -19,37 +19,37 @@ _UPGRADE_VERBS: Final = sorted(verb.name for verb in CATALOGUE if verb.upgrades)
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
-def order_args(wish: JobRequest) -> dict[str, object]:
+def order_args(request: JobRequest) -> dict[str, object]:
     """The arguments of an order, without fields that are unset."""
     args: dict[str, object] = {}
-    if wish.packages:
-        args["packages"] = list(wish.packages)
-    if wish.for_action is not None:
-        args["for"] = wish.for_action
-    if wish.plan is not None:
-        args["plan"] = wish.plan
+    if request.packages:
+        args["packages"] = list(request.packages)
+    if request.for_action is not None:
+        args["for"] = request.for_action
+    if request.plan is not None:
+        args["plan"] = request.plan
     return args
 
 
-def validate_request(wish: JobRequest) -> None:
+def validate_request(request: JobRequest) -> None:
     """Refuse a request that no node could carry out.
 
     Raises: BadRequest: `field` names the invalid field.
     """
-    action = wish.action
+    action = request.action
     if action not in JOBS:
         raise BadRequest(f"action must be one of {', '.join(JOBS)}", field="action")
     verb = VERBS[action]
-    if (wish.for_action is not None) != (action == PLAN):
+    if (request.for_action is not None) != (action == PLAN):
         raise BadRequest(f"`for` goes with the action plan, and with it alone: one of {', '.join(PLANNED)}", field="for")
-    if wish.for_action is not None and wish.for_action not in PLANNED:
+    if request.for_action is not None and request.for_action not in PLANNED:
         raise BadRequest(f"there are plans for {', '.join(PLANNED)}", field="for")
-    _check_packages(VERBS[wish.for_action or action], wish.packages)
-    if wish.plan is not None and not verb.planned:
+    _check_packages(VERBS[request.for_action or action], request.packages)
+    if request.plan is not None and not verb.planned:
         raise BadRequest(f"{action} follows no plan: leave it out", field="plan")
-    if wish.plan is not None and not DIGEST.fullmatch(wish.plan):
+    if request.plan is not None and not DIGEST.fullmatch(request.plan):
         raise BadRequest("a plan is named by its digest, 64 hex digits", field="plan")
-    if wish.reboot and not verb.upgrades:
+    if request.reboot and not verb.upgrades:
         raise BadRequest(f"a reboot may follow {', '.join(_UPGRADE_VERBS)}; the action reboot does nothing else", field="reboot")
 
 
@@ -67,13 +67,13 @@ def _check_packages(verb: Verb, packages: tuple[str, ...]) -> None:
             raise BadRequest(f"{name[:80]!r} is no package name", field="packages")
 
 
-def check_policy(node: Node, wish: JobRequest) -> None:
+def check_policy(node: Node, request: JobRequest) -> None:
     """Refuse a request that the node's last reported policy forbids. The user need not wait for the node's refusal.
 
     The node decides: without a reported policy nothing is refused here.
     Raises: PolicyRefuses.
     """
-    for action in (wish.action, *((REBOOT,) if wish.reboot else ())):
+    for action in (request.action, *((REBOOT,) if request.reboot else ())):
         _check_policy(node, action)
 
 

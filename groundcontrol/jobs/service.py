@@ -35,17 +35,17 @@ class JobService:
         self._clock = clock
         self._at_once = at_once
 
-    async def submit(self, scope: Scope, node_id: NodeId, wish: JobRequest, idempotency_key: str | None) -> Job:
+    async def submit(self, scope: Scope, node_id: NodeId, request: JobRequest, idempotency_key: str | None) -> Job:
         """Create a job for one node. If the node is offline, the job waits at most START_LIMIT_S for it.
 
         Raises: NotFound, Forbidden, BadRequest, PolicyRefuses, IdempotencyMismatch, StoreError.
         """
         node = await self._store[NodeStore].node(scope, node_id)
-        validate_request(wish)
-        authorize(scope, job_action(wish.action), node)
-        check_policy(node, wish)
+        validate_request(request)
+        authorize(scope, job_action(request.action), node)
+        check_policy(node, request)
         now = self._clock.now()
-        made = NewJob(JobId(new_time_id(now)), node.id, wish, now, now + START_LIMIT_S)
+        made = NewJob(JobId(new_time_id(now)), node.id, request, now, now + START_LIMIT_S)
         failpoints.reach("job.insert.pre")
         job = await self._store[JobStore].create_job(scope, made, idempotency_key)
         failpoints.reach("job.insert.post")
@@ -54,23 +54,23 @@ class JobService:
             self._bus.publish(JobPoke((job.id,)))
         return job
 
-    async def keep_up(self, scope: Scope, node_id: NodeId, wish: JobRequest, idempotency_key: str | None = None) -> Job:
+    async def submit_selfcare(self, scope: Scope, node_id: NodeId, request: JobRequest, idempotency_key: str | None = None) -> Job:
         """Create a job that maintains or removes the agent: `update` to the bundle with a digest, `uninstall`, or `rekey`.
 
         Raises: NotFound, Forbidden, PolicyRefuses, IdempotencyMismatch, StoreError.
         """
         node = await self._store[NodeStore].node(scope, node_id)
-        authorize(scope, job_action(wish.action), node)
-        check_policy(node, wish)
+        authorize(scope, job_action(request.action), node)
+        check_policy(node, request)
         now = self._clock.now()
-        made = NewJob(JobId(new_time_id(now)), node.id, wish, now, now + START_LIMIT_S)
+        made = NewJob(JobId(new_time_id(now)), node.id, request, now, now + START_LIMIT_S)
         job = await self._store[JobStore].create_job(scope, made, idempotency_key)
         self._bus.publish(Changed("job", job.id, job.version))
         self._bus.publish(JobPoke((job.id,)))
         return job
 
     async def submit_many(
-        self, scope: Scope, nodes: Sequence[NodeId], wish: JobRequest, idempotency_key: str | None, plans_of: BatchId | None = None
+        self, scope: Scope, nodes: Sequence[NodeId], request: JobRequest, idempotency_key: str | None, plans_of: BatchId | None = None
     ) -> Batch:
         """Create a job for each of these nodes. The batch lists the refused nodes with a reason.
 
@@ -82,9 +82,9 @@ class JobService:
             raise BadRequest("nodes names at least one node", field="nodes")
         if len(chosen) > MAX_NODES:
             raise BadRequest(f"at most {MAX_NODES} nodes at once", field="nodes")
-        validate_request(wish)
-        authorize(scope, job_action(wish.action))
-        plans = None if plans_of is None else await self._plans(scope, plans_of, wish)
+        validate_request(request)
+        authorize(scope, job_action(request.action))
+        plans = None if plans_of is None else await self._plans(scope, plans_of, request)
         now = self._clock.now()
         rounds = -(-len(chosen) // self._at_once)
         not_after = now + min(LONGEST_START_S, START_LIMIT_S + (rounds - 1) * ROUND_S)
@@ -95,28 +95,28 @@ class JobService:
                 if not is_id(node_id):
                     raise NotFound("this is no id of a node")
                 node = await self._store[NodeStore].node(scope, node_id)
-                authorize(scope, job_action(wish.action), node)
-                check_policy(node, wish)
-                bound = wish if plans is None else _bound(wish, plans, node_id)
+                authorize(scope, job_action(request.action), node)
+                check_policy(node, request)
+                bound = request if plans is None else _bound(request, plans, node_id)
             except (NotFound, Forbidden, PolicyRefuses) as exc:
                 refused.append(RefusedNode(node_id, exc.code, exc.message))
             else:
                 jobs.append(NewJob(JobId(new_time_id(now)), node_id, bound, now, not_after))
-        made = NewBatch(BatchId(new_time_id(now)), wish, chosen, tuple(jobs), tuple(refused), now, plans_of)
+        made = NewBatch(BatchId(new_time_id(now)), request, chosen, tuple(jobs), tuple(refused), now, plans_of)
         batch = await self._store[BatchStore].create_batch(scope, made, idempotency_key)
         for job in jobs:
             self._bus.publish(Changed("job", job.id, 1))
         self._bus.publish(JobPoke(tuple(job.id for job in jobs)))
         return batch
 
-    async def _plans(self, scope: Scope, batch_id: BatchId, wish: JobRequest) -> dict[NodeId, str]:
+    async def _plans(self, scope: Scope, batch_id: BatchId, request: JobRequest) -> dict[NodeId, str]:
         """Node -> digest of its plan in that batch."""
         batch = await self._store[BatchStore].batch(scope, batch_id)
         authorize(scope, "job.read", batch)
-        if wish.plan is not None or batch.wish != JobRequest(PLAN, wish.packages, wish.action):
+        if request.plan is not None or batch.request != JobRequest(PLAN, request.packages, request.action):
             raise BadRequest("plans_of must be the id of a bulk job that planned this very action and these packages", field="plans_of")
-        told = await self._store[BatchStore].jobs_of(scope, batch_id)
-        return {job.node_id: job.plan_digest for job in told if job.plan_digest is not None and job.state == "succeeded"}
+        earlier_jobs = await self._store[BatchStore].jobs_of(scope, batch_id)
+        return {job.node_id: job.plan_digest for job in earlier_jobs if job.plan_digest is not None and job.state == "succeeded"}
 
     async def cancel(self, scope: Scope, job_id: JobId, *, force: bool = False) -> Job:
         """Cancel a queued job, or send the node a stop request for an open one. The job's `stop` field shows the answer.
@@ -134,7 +134,7 @@ class JobService:
             raise JobNotCancellable(f"the job is {exc.detail['state']}: there is nothing to stop", state=exc.detail["state"]) from exc
         if job.stop is not None and job.stop.state == "too_late":
             raise JobNotCancellable(f"it cannot be stopped any more: {job.stop.why or 'the node says so'}", state=job.state)
-        self._told((job,))
+        self._publish((job,))
         return job
 
     async def cancel_many(self, scope: Scope, batch_id: BatchId) -> Batch:
@@ -144,21 +144,21 @@ class JobService:
         """
         batch = await self._store[BatchStore].batch(scope, batch_id)
         authorize(scope, "job.cancel", batch)
-        self._told(await self._store[BatchStore].stop_batch(scope, batch_id))
+        self._publish(await self._store[BatchStore].stop_batch(scope, batch_id))
         return await self._store[BatchStore].batch(scope, batch_id)
 
-    def _told(self, jobs: Sequence[Job]) -> None:
+    def _publish(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             self._bus.publish(Changed("job", job.id, job.version))
         if jobs:
             self._bus.publish(JobPoke(tuple(job.id for job in jobs)))
 
 
-def _bound(wish: JobRequest, plans: Mapping[NodeId, str], node: NodeId) -> JobRequest:
+def _bound(request: JobRequest, plans: Mapping[NodeId, str], node: NodeId) -> JobRequest:
     """The request, bound to this node's own plan.
 
     Raises: NotFound: the node has no plan.
     """
     if node not in plans:
         raise NotFound("this node has told no plan in that bulk job")
-    return wish._replace(plan=plans[node])
+    return request._replace(plan=plans[node])

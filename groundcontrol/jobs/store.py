@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 from groundcontrol.core.ids import BatchId, JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
-from groundcontrol.jobs.model import Batch, Job, JobEvidence, JobFilter, JobState, NewBatch, NewJob
+from groundcontrol.jobs.model import Batch, Job, JobFilter, JobState, JobUpdate, NewBatch, NewJob
 from groundcontrol.jobs.plans import Plan, PlanPart, Report
 from groundcontrol.nodes.model import Session
 
@@ -58,7 +58,7 @@ class JobStore(Protocol):
         """Jobs of this node in state dispatched, accepted or running."""
         ...
 
-    async def held(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
+    async def output_offsets(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
         """Job -> bytes of stored output, for those of this node's jobs whose output is not complete."""
         ...
 
@@ -85,7 +85,7 @@ class JobStore(Protocol):
         """
         ...
 
-    async def advance(self, job: JobId, to: JobState, by: Session | Scope, evidence: JobEvidence, follow: NewJob | None = None) -> Job:
+    async def advance(self, job: JobId, to: JobState, by: Session | Scope, update: JobUpdate, follow: NewJob | None = None) -> Job:
         """Change the state as `jobs.model.TRANSITIONS` allows. The same state only updates the evidence. Conflict: not allowed.
 
         Args: follow: a job to create in the same transaction, with the creator of this one.

@@ -44,10 +44,10 @@ from groundcontrol.jobs.model import (
     TERMINAL,
     Job,
     JobError,
-    JobEvidence,
     JobFilter,
     JobRequest,
     JobState,
+    JobUpdate,
     NewJob,
     StopAnswer,
     may_move,
@@ -224,7 +224,7 @@ class JobTracker:
         ]
         if not ids:
             return WantedJobs((), (), ())
-        held = await self._store.jobs.held(ids, session.node)
+        held = await self._store.jobs.output_offsets(ids, session.node)
         return WantedJobs(list(held), list(held.values()), await self._store.jobs.finished(ids, session.node))
 
     async def joined(self, agent: AgentSession) -> None:
@@ -240,7 +240,7 @@ class JobTracker:
                 await self._close(job, "unknown", JobError("job.lost", why))
         await self._take(None, [agent.session])
 
-    async def heard(self, agent: AgentSession, message: JobMessage) -> None:
+    async def receive(self, agent: AgentSession, message: JobMessage) -> None:
         """Queue a message; waits while this agent has too many in the queue."""
         inbox = self._inboxes.get(agent)
         if inbox is None:
@@ -342,7 +342,7 @@ class JobTracker:
         job = await self._store.jobs.job(SYSTEM, job_id)
         if job.state in ("dispatched", "accepted"):
             failpoints.reach("job.begin.pre")
-            job = await self._store.jobs.advance(job_id, "running", agent.session, JobEvidence(started_at=self._clock.now()))
+            job = await self._store.jobs.advance(job_id, "running", agent.session, JobUpdate(started_at=self._clock.now()))
             failpoints.reach("job.begin.post")
             self._changed(job)
         inbox.begun.add(job_id)
@@ -435,7 +435,7 @@ class JobTracker:
         if message.answer == "accepted":
             self._orders.settled(job_id)
             failpoints.reach("job.accept.pre")
-            job = await self._store.jobs.advance(job_id, "accepted", agent.session, JobEvidence())
+            job = await self._store.jobs.advance(job_id, "accepted", agent.session, JobUpdate())
             failpoints.reach("job.accept.post")
             self._changed(job)
             return
@@ -477,7 +477,7 @@ class JobTracker:
         if why in CLOCK and self._orders.correct_stop(job.id, message.clock_ms / 1000 - self._clock.now()):
             return
         answer = StopAnswer("too_late", f"the node cannot stop it: {refusal_error(message.answer, why).message}")
-        job = await self._store.jobs.advance(job.id, job.state, agent.session, JobEvidence(stop=answer))
+        job = await self._store.jobs.advance(job.id, job.state, agent.session, JobUpdate(stop=answer))
         self._changed(job)
 
     # -- ended -------------------------------------------------------------------------------------
@@ -486,7 +486,7 @@ class JobTracker:
         job_id = JobId(message.job)
         job = await self._store.jobs.job(SYSTEM, job_id)
         if job.state in TERMINAL and not may_move(job.state, message.state):
-            await agent.tell(JobDone(job_id))  # a repeat, since the hub's answer was lost
+            await agent.send(JobDone(job_id))  # a repeat, since the hub's answer was lost
             return
         if job.output_bytes < message.output_bytes and self._short[job_id] < SHORT_LIMIT:
             self._short[job_id] += 1
@@ -496,7 +496,7 @@ class JobTracker:
         follow = await self._reboot_after(job) if job.reboot and verdict.state == "succeeded" else None
         failpoints.reach("job.end.pre")
         try:
-            job = await self._store.jobs.advance(job_id, verdict.state, agent.session, verdict.evidence, follow)
+            job = await self._store.jobs.advance(job_id, verdict.state, agent.session, verdict.update, follow)
             failpoints.reach("job.end.post")
         except Conflict:
             if job.state not in TERMINAL:
@@ -510,7 +510,7 @@ class JobTracker:
         inbox.ends.pop(job_id, None)
         self._short.pop(job_id, None)
         self._orders.settled(job_id)
-        await agent.tell(JobDone(job_id))
+        await agent.send(JobDone(job_id))
         failpoints.reach("job.end.told")
         await self._start_next(agent.session, job)
 
@@ -525,7 +525,7 @@ class JobTracker:
     async def _close(self, job: Job, state: JobState, error: JobError | None, by: Session | Scope = SYSTEM) -> None:
         """End a job without a report of its end from the node."""
         try:
-            ended = await self._store.jobs.advance(job.id, state, by, JobEvidence(ended_at=self._clock.now(), error=error))
+            ended = await self._store.jobs.advance(job.id, state, by, JobUpdate(ended_at=self._clock.now(), error=error))
         except (Conflict, NotFound):
             ended = None  # the job changed its state meanwhile, or was removed with its node
         self._orders.settled(job.id)

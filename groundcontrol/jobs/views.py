@@ -294,14 +294,14 @@ def batch_view(batch: Batch, jobs: Iterable[Job]) -> BatchView:
 
 
 def _batch(batch: Batch) -> dict[str, Any]:
-    wish = batch.wish
+    request = batch.request
     return {
         "id": batch.id,
-        "action": wish.action,
-        "packages": list(wish.packages),
-        "for_": wish.for_action,
-        "plan": wish.plan,
-        "reboot": wish.reboot,
+        "action": request.action,
+        "packages": list(request.packages),
+        "for_": request.for_action,
+        "plan": request.plan,
+        "reboot": request.reboot,
         "state": "running" if batch.ended_at is None else "done",
         "counts": batch.counts,
         "refused": [RefusedView(*refused) for refused in batch.refused],

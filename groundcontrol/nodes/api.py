@@ -16,7 +16,7 @@ from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.text import is_visible
 from groundcontrol.nodes.interfaces import Presence, ReceivedTables, ShippedAgent
 from groundcontrol.nodes.model import Node
-from groundcontrol.nodes.store import FactStore, JournalStore, NodeStore
+from groundcontrol.nodes.store import JournalStore, NodeStore, NodeTableStore
 from groundcontrol.nodes.views import (
     CandidateView,
     InstalledPackageView,
@@ -58,12 +58,14 @@ async def list_nodes(call: ApiRequest) -> NodesView:
     wanted = _wanted(call.request.query.get("metrics"))
     services = call.services
     page = await services[NodeStore].nodes(call.scope, limit, cursor)
-    kept = await kept_credentials(services)
+    holders = await credential_holders(services)
     return NodesView(
         nodes=[
-            in_a_list(services, node, kept)
+            node_list_view(services, node, holders)
             if wanted is None
-            else as_it_is(services, node, chosen_series(services[Presence].latest(node.id), wanted), credentials_kept=node.id in kept)
+            else node_view_with(
+                services, node, chosen_series(services[Presence].latest(node.id), wanted), credentials_kept=node.id in holders
+            )
             for node in page.items
         ],
         next=page.next,
@@ -73,7 +75,7 @@ async def list_nodes(call: ApiRequest) -> NodesView:
 async def get_node(call: ApiRequest) -> NodeView:
     """One node with all of its newest values."""
     call.query()
-    return await full_view(call.services, call.scope, call.node_id)
+    return await node_detail_view(call.services, call.scope, call.node_id)
 
 
 async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
@@ -99,23 +101,23 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
     services.bus.publish(Changed("node", node.id, node.version))
     if node.tags != before.tags:
         services.bus.publish(Revoked("", ALL_USERS))
-    return await full_view(services, call.scope, node.id)
+    return await node_detail_view(services, call.scope, node.id)
 
 
-async def full_view(services: Services, scope: Scope, node_id: NodeId) -> NodeView:
+async def node_detail_view(services: Services, scope: Scope, node_id: NodeId) -> NodeView:
     """A node as `GET nodes/{id}` and the topic `node:<id>` show it."""
     node = await services[NodeStore].node(scope, node_id)
-    kept = bool(await services[SecretStore].credentials(node.id))
-    return as_it_is(services, node, sample_views(services[Presence].latest(node.id)), credentials_kept=kept)
+    holders = bool(await services[SecretStore].credentials(node.id))
+    return node_view_with(services, node, sample_views(services[Presence].latest(node.id)), credentials_kept=holders)
 
 
-def in_a_list(services: Services, node: Node, kept: Collection[str], *, packed: bool = False) -> NodeView:
+def node_list_view(services: Services, node: Node, holders: Collection[str], *, packed: bool = False) -> NodeView:
     """A node with its summary, for JSON or, if `packed`, for MessagePack; `kept` are the nodes with stored credentials."""
     shown = services[Presence].summary(node.id, written=not packed)
-    return as_it_is(services, node, summary_msgpack(shown) if packed else summary_json(shown), credentials_kept=node.id in kept)
+    return node_view_with(services, node, summary_msgpack(shown) if packed else summary_json(shown), credentials_kept=node.id in holders)
 
 
-def as_it_is(services: Services, node: Node, latest: dict[str, Sample], *, credentials_kept: bool) -> NodeView:
+def node_view_with(services: Services, node: Node, latest: dict[str, Sample], *, credentials_kept: bool) -> NodeView:
     """A node at this moment; the registry knows whether it is online, and when the hub last received something from it."""
     here = services[Presence]
     return node_view(
@@ -130,7 +132,7 @@ def as_it_is(services: Services, node: Node, latest: dict[str, Sample], *, crede
     )
 
 
-async def kept_credentials(services: Services) -> frozenset[str]:
+async def credential_holders(services: Services) -> frozenset[str]:
     """The nodes with stored credentials."""
     return frozenset(record.id for record in await services[SecretStore].secrets() if record.table == "credential")
 
@@ -183,8 +185,8 @@ async def get_tables(call: ApiRequest) -> TablesView:
     if subject is not None and subject not in BY_NAME:
         raise BadRequest(f"there is no table {subject[:40]!r}: the subjects are {', '.join(BY_NAME)}")
     services = call.services
-    kept = {table.subject: table for table in await services[FactStore].tables(call.scope, call.node_id)}
-    found = {**kept, **services[ReceivedTables].tables(call.node_id)}
+    tables = {table.subject: table for table in await services[NodeTableStore].tables(call.scope, call.node_id)}
+    found = {**tables, **services[ReceivedTables].tables(call.node_id)}
     return TablesView(tables=[table_view(found[name]) for name in sorted(found) if subject in (None, name)])
 
 
@@ -194,7 +196,7 @@ async def list_packages(call: ApiRequest) -> PackagesView:
     search = call.request.query.get("search", "")
     if len(search) > MAX_SEARCH_CHARS:
         raise BadRequest(f"the parameter search has at most {MAX_SEARCH_CHARS} characters")
-    page = await call.services[FactStore].packages(call.scope, call.node_id, limit, cursor, search)
+    page = await call.services[NodeTableStore].packages(call.scope, call.node_id, limit, cursor, search)
     return PackagesView(
         packages=[InstalledPackageView(name, version) for name, version in page.items],
         total=page.total,
@@ -214,7 +216,7 @@ async def list_updates(call: ApiRequest) -> PackageUpdatesView:
         raise BadRequest(f"the parameter search has at most {MAX_PACKAGE_CHARS} characters")
     if security not in ("true", "false"):
         raise BadRequest("the parameter security must be true or false")
-    found = await call.services[FactStore].updates(call.scope, limit, cursor, search, security_only=security == "true")
+    found = await call.services[NodeTableStore].updates(call.scope, limit, cursor, search, security_only=security == "true")
     return PackageUpdatesView(
         packages=[
             PackageUpdateView(
@@ -242,7 +244,7 @@ async def list_nodes_of_update(call: ApiRequest) -> NodeUpdatesView:
     package = call.request.query.get("package", "")
     if not 0 < len(package) <= MAX_PACKAGE_CHARS:
         raise BadRequest(f"the parameter package is a name of 1 to {MAX_PACKAGE_CHARS} characters")
-    found = await call.services[FactStore].updates_of(call.scope, package, limit, cursor)
+    found = await call.services[NodeTableStore].updates_of(call.scope, package, limit, cursor)
     return NodeUpdatesView(nodes=[NodeUpdateView(*one) for one in found.items], total=found.total, next=found.next)
 
 

@@ -12,7 +12,7 @@ from groundcontrol.core.bus import BusEvent, Changed, NodeLive, NodesUpdated, No
 from groundcontrol.core.errors import HubError, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Grants, Scope
-from groundcontrol.nodes.api import full_view, in_a_list, kept_credentials
+from groundcontrol.nodes.api import credential_holders, node_detail_view, node_list_view
 from groundcontrol.nodes.interfaces import Presence
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
@@ -23,7 +23,7 @@ from groundcontrol.web.live.topics import PAGE, Feed, log
 from groundcontrol.web.services import Services
 from spider.logs import event
 
-KEPT_FLEET_BYTES: Final = 1 << 20
+FLEET_REPLAY_BYTES: Final = 1 << 20
 """The size limit of the replay buffer of `fleet`: about a snapshot of a thousand nodes. A subscriber that missed more gets a snapshot."""
 
 
@@ -53,13 +53,13 @@ class NodeFeed(Feed):
         return (self._node,)
 
     async def snapshot(self) -> NodeView:
-        return await full_view(self.services, self.scope, self._node)
+        return await node_detail_view(self.services, self.scope, self._node)
 
-    async def take(self, told: BusEvent, /) -> None:
-        if isinstance(told, NodeLive):
-            self.emit(NodeChange(latest={name: Sample(value, told.taken_at) for name, value in told.values.items()}))
-        elif isinstance(told, NodeTable):
-            self.emit(NodeChange(latest={}, table=table_view(told.table)))
+    async def take(self, bus_event: BusEvent, /) -> None:
+        if isinstance(bus_event, NodeLive):
+            self.emit(NodeChange(latest={name: Sample(value, bus_event.taken_at) for name, value in bus_event.values.items()}))
+        elif isinstance(bus_event, NodeTable):
+            self.emit(NodeChange(latest={}, table=table_view(bus_event.table)))
         else:
             self.emit(NodeChange(latest={}, node=await self.snapshot()))
 
@@ -72,7 +72,7 @@ class FleetFeed(Feed):
 
     policy = "latest"
     limit = 20_000
-    kept_bytes = KEPT_FLEET_BYTES
+    replay_bytes = FLEET_REPLAY_BYTES
 
     def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
         super().__init__(services, org, "fleet", grants, limits=limits)
@@ -81,12 +81,12 @@ class FleetFeed(Feed):
         """The number of snapshots in progress; one may take several pages."""
         self._gone: set[NodeId] = set()
         """Nodes that were deleted while a snapshot is in progress: a page that was read earlier may still list them."""
-        self._told: dict[NodeId, Sequence[SummaryFragment]] = {}
+        self._sent: dict[NodeId, Sequence[SummaryFragment]] = {}
         """The last summary sent of each node. A snapshot or a whole row of a node clears it, since both contain other values."""
         self._values: set[NodeId] = set()
-        self._facts: set[NodeId] = set()
+        self._changed: set[NodeId] = set()
         self._new_values = asyncio.Event()
-        self._new_facts = asyncio.Event()
+        self._changes_waiting = asyncio.Event()
 
     def topics(self) -> tuple[Topic, ...]:
         return (Topic("nodes_fresh"), Topic("changed"), Topic("session"))
@@ -103,98 +103,98 @@ class FleetFeed(Feed):
             if not self._making:
                 self._gone.clear()
         self._known.update(NodeId(node.id) for node in nodes)
-        self._told.clear()
+        self._sent.clear()
         return FleetData(nodes=nodes)
 
     async def _all(self) -> list[NodeView]:
         services = self.services
-        kept = await kept_credentials(services)
+        holders = await credential_holders(services)
         nodes: list[NodeView] = []
         cursor: str | None = None
         while True:
             page = await services[NodeStore].nodes(self.scope, PAGE, cursor)
-            nodes += [in_a_list(services, node, kept, packed=True) for node in page.items]
+            nodes += [node_list_view(services, node, holders, packed=True) for node in page.items]
             cursor = page.next
             if cursor is None:
                 return nodes
 
-    async def take(self, told: BusEvent, /) -> None:
-        match told:
+    async def take(self, bus_event: BusEvent, /) -> None:
+        match bus_event:
             case NodesUpdated(nodes=nodes):
                 self._values.update(nodes)
                 self._new_values.set()
                 return
             case SessionChanged(node=node):
-                self._facts.add(node)
+                self._changed.add(node)
             case Changed(kind="node", id=id_):
-                self._facts.add(NodeId(id_))
+                self._changed.add(NodeId(id_))
             case _:
                 return
-        self._new_facts.set()
+        self._changes_waiting.set()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(super().run(), name="live fleet events")
-            group.create_task(self._tell_values(), name="live fleet values")
-            group.create_task(self._tell_facts(), name="live fleet changes")
+            group.create_task(self._send_values(), name="live fleet values")
+            group.create_task(self._send_changes(), name="live fleet changes")
 
-    async def _tell_values(self) -> None:
+    async def _send_values(self) -> None:
         while True:
             await self._new_values.wait()
             self._new_values.clear()
             fresh, self._values = self._values & self._known, set()
             if fresh:
-                self.emit(FleetChange(nodes=[], latest={node: self._news_of(node) for node in sorted(fresh)}, removed=[]))
+                self.emit(FleetChange(nodes=[], latest={node: self._changed_values(node) for node in sorted(fresh)}, removed=[]))
 
-    def _news_of(self, node: NodeId) -> dict[str, Sample]:
+    def _changed_values(self, node: NodeId) -> dict[str, Sample]:
         """The summary of a node without unchanged values, such as sizes and most values of an idle server. NEWEST is always in it."""
-        briefs = [*self.services[Presence].summary(node)]
-        before, self._told[node] = self._told.get(node, ()), briefs
-        news: dict[str, Shown] = {}
-        for brief, old in itertools.zip_longest(briefs, before[: len(briefs)]):
+        fragments = [*self.services[Presence].summary(node)]
+        before, self._sent[node] = self._sent.get(node, ()), fragments
+        changed: dict[str, Shown] = {}
+        for fragment, old in itertools.zip_longest(fragments, before[: len(fragments)]):
             if old is None:
-                news |= brief.shown
-            elif brief is not old:
+                changed |= fragment.shown
+            elif fragment is not old:
                 was = old.shown
-                news |= {
-                    name: one for name, one in brief.shown.items() if name in NEWEST or name not in was or was[name].value != one.value
+                changed |= {
+                    name: one for name, one in fragment.shown.items() if name in NEWEST or name not in was or was[name].value != one.value
                 }
-        return cast("dict[str, Sample]", news)
+        return cast("dict[str, Sample]", changed)
 
-    async def _tell_facts(self) -> None:
+    async def _send_changes(self) -> None:
         while True:
-            await self._new_facts.wait()
-            self._new_facts.clear()
-            facts, self._facts = self._facts, set()
+            await self._changes_waiting.wait()
+            self._changes_waiting.clear()
+            nodes, self._changed = self._changed, set()
             try:
-                change = await self._change(facts)
+                change = await self._change(nodes)
             except HubError as exc:
                 event(log, "live_feed_failed", logging.WARNING, topic=self.topic, code=exc.code)
-                self._facts |= facts
-                self._new_facts.set()
+                self._changed |= nodes
+                self._changes_waiting.set()
             else:
                 if change.nodes or change.removed:
                     self.emit(change)
-            await self.services.clock.sleep(self.limits.facts_every_s)
+            await self.services.clock.sleep(self.limits.changes_every_s)
 
-    async def _change(self, facts: set[NodeId]) -> FleetChange:
+    async def _change(self, nodes: set[NodeId]) -> FleetChange:
         services = self.services
         change = FleetChange(nodes=[], latest={}, removed=[])
         gone: set[NodeId] = set()
-        kept = await kept_credentials(services)
-        for node_id in sorted(facts):
-            self._told.pop(node_id, None)
+        holders = await credential_holders(services)
+        for node_id in sorted(nodes):
+            self._sent.pop(node_id, None)
             try:
                 node = await services[NodeStore].node(self.scope, node_id)
             except NotFound:
                 gone.add(node_id)
                 continue
-            change.nodes.append(in_a_list(services, node, kept, packed=True))
+            change.nodes.append(node_list_view(services, node, holders, packed=True))
         # State changes only after the last read. If a read fails, nothing is sent, and all these nodes are read again.
         change.removed += sorted(gone & self._known)
         self._known -= gone
-        self._known |= facts - gone
-        self._gone -= facts
+        self._known |= nodes - gone
+        self._gone -= nodes
         if self._making:
             self._gone |= gone
         return change

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.tables import FactTable
+from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.summary import SummaryFragment
 
@@ -38,7 +38,7 @@ class Presence(Protocol):
 class ReceivedTables(Protocol):
     """Tables of connected nodes."""
 
-    def tables(self, node: NodeId) -> Mapping[str, FactTable]:
+    def tables(self, node: NodeId) -> Mapping[str, SubjectTable]:
         """By subject, from the present session; stored tables are not newer."""
         ...
 

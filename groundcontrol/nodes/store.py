@@ -8,7 +8,7 @@ from typing import Protocol
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
-from groundcontrol.core.tables import FactTable, PackageChanges, PackageList, PackageState
+from groundcontrol.core.tables import PackageChanges, PackageList, PackageState, SubjectTable
 from groundcontrol.nodes.model import LogBatch, LogLine, NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session
 from groundcontrol.nodes.updates import NodeUpdateList, UpdateList
 
@@ -71,14 +71,14 @@ class NodeStore(Protocol):
     async def save_seen(self, seen: Mapping[NodeId, float]) -> None: ...
 
 
-class FactStore(Protocol):
+class NodeTableStore(Protocol):
     """The store interface of tables and packages: the newest of each node, deleted with the node."""
 
-    async def save_table(self, session: Session, table: FactTable) -> None:
+    async def save_table(self, session: Session, table: SubjectTable) -> None:
         """Replace the stored table of this subject."""
         ...
 
-    async def tables(self, scope: Scope, node: NodeId) -> Sequence[FactTable]: ...
+    async def tables(self, scope: Scope, node: NodeId) -> Sequence[SubjectTable]: ...
     async def packages_digest(self, session: Session) -> str:
         """The digest of the stored state of the node's packages; empty = no state is stored."""
         ...

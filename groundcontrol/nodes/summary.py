@@ -67,29 +67,29 @@ class SummaryFragment:
         return self.text
 
 
-def pack_summary(briefs: Iterable[SummaryFragment]) -> bytes:
+def pack_summary(fragments: Iterable[SummaryFragment]) -> bytes:
     """The summary of a node as a MessagePack map; the families of a node have no series in common."""
     entries, parts = 0, [b""]
-    for brief in briefs:
-        entries += brief.entries
-        parts.append(brief.packed)
+    for fragment in fragments:
+        entries += fragment.entries
+        parts.append(fragment.packed)
     parts[0] = _MAP_HEADS[entries] if entries < 16 else b"\xde" + entries.to_bytes(2)
     return b"".join(parts)
 
 
-def write_summary(briefs: Iterable[SummaryFragment]) -> bytes:
+def write_summary(fragments: Iterable[SummaryFragment]) -> bytes:
     """The summary of a node as a JSON object."""
     parts = [b"{"]
-    for brief in briefs:
-        if brief.entries:
-            parts += (brief.text or brief.write(), b",")
+    for fragment in fragments:
+        if fragment.entries:
+            parts += (fragment.text or fragment.write(), b",")
     if len(parts) > 1:
         parts.pop()  # drops the comma after the last entry
     parts.append(b"}")
     return b"".join(parts)
 
 
-class _Place(NamedTuple):
+class _Slot(NamedTuple):
     """The position and scale of a series in its schema."""
 
     name: str
@@ -98,8 +98,8 @@ class _Place(NamedTuple):
 
 
 class _Mount(NamedTuple):
-    used: _Place
-    size: _Place | None
+    used: _Slot
+    size: _Slot | None
 
 
 class Summary:
@@ -111,20 +111,20 @@ class Summary:
     __slots__ = ("_highest", "_mounts", "_plain", "_sums")
 
     def __init__(self, series: Sequence[str], scales: Sequence[int]) -> None:
-        places = {name: _Place(name, at, scale) for at, (name, scale) in enumerate(zip(series, scales, strict=True))}
-        labelled: dict[str, list[_Place]] = {metric: [] for metric in (*SUMMARY_SUMS, *SUMMARY_FULLEST, *SUMMARY_HIGHEST)}
-        for name, place in places.items():
+        slots = {name: _Slot(name, at, scale) for at, (name, scale) in enumerate(zip(series, scales, strict=True))}
+        labelled: dict[str, list[_Slot]] = {metric: [] for metric in (*SUMMARY_SUMS, *SUMMARY_FULLEST, *SUMMARY_HIGHEST)}
+        for name, slot in slots.items():
             metric, brace, _ = name.partition("{")
             if brace and metric in labelled and name not in LOOPBACK_SERIES:
-                labelled[metric].append(place)
-        plain = [tuple(places[name]) for name in SUMMARY_SERIES if name in places]
+                labelled[metric].append(slot)
+        plain = [tuple(slots[name]) for name in SUMMARY_SERIES if name in slots]
         summed = [(metric, labelled[metric]) for metric in SUMMARY_SUMS]
         alone = [(metric, found[0].at, found[0].scale) for metric, found in summed if len(found) == 1]
         self._plain = cast("tuple[tuple[str, int, int], ...]", (*plain, *alone))  # plain tuples unpack faster than named ones
-        self._sums = tuple((metric, found[0].scale, tuple(place.at for place in found)) for metric, found in summed if len(found) > 1)
+        self._sums = tuple((metric, found[0].scale, tuple(slot.at for slot in found)) for metric, found in summed if len(found) > 1)
         size, used = SUMMARY_FULLEST
         self._mounts = tuple(
-            _Mount(place, places.get(size + place.name.removeprefix(used))) for place in sorted(labelled[used], key=_root_first)
+            _Mount(slot, slots.get(size + slot.name.removeprefix(used))) for slot in sorted(labelled[used], key=_root_first)
         )
         self._highest = tuple(tuple(found) for metric in SUMMARY_HIGHEST if (found := sorted(labelled[metric])))
 
@@ -137,23 +137,23 @@ class Summary:
             found[metric] = Shown(sum(measured) / scale if measured else None, taken_at)
         if self._mounts:
             fullest = self._mounts[0] if len(self._mounts) == 1 else max(self._mounts, key=lambda mount: _share(mount, values))
-            for place in (fullest.size, fullest.used):
-                if place is not None:
-                    found[place.name] = Shown(_scaled(place, values), taken_at)
-        for places in self._highest:
-            highest = places[0] if len(places) == 1 else max(places, key=lambda place: _rank(values[place.at]))
+            for slot in (fullest.size, fullest.used):
+                if slot is not None:
+                    found[slot.name] = Shown(_scaled(slot, values), taken_at)
+        for slots in self._highest:
+            highest = slots[0] if len(slots) == 1 else max(slots, key=lambda slot: _rank(values[slot.at]))
             found[highest.name] = Shown(_scaled(highest, values), taken_at)
         return SummaryFragment(found)
 
 
-def _root_first(place: _Place) -> tuple[bool, _Place]:
+def _root_first(slot: _Slot) -> tuple[bool, _Slot]:
     """Sorts `/` first: of equally full mounts, and of mounts that could not be measured, the summary shows the first."""
-    return not place.name.endswith("{mount=/}"), place
+    return not slot.name.endswith("{mount=/}"), slot
 
 
-def _scaled(place: _Place, values: SummaryValues) -> float | None:
-    value = values[place.at]
-    return None if value is None else value / place.scale
+def _scaled(slot: _Slot, values: SummaryValues) -> float | None:
+    value = values[slot.at]
+    return None if value is None else value / slot.scale
 
 
 def _rank(value: float | None) -> float:

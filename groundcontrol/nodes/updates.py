@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final, NamedTuple, cast
 
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.tables import FactTable, TableCell
+from groundcontrol.core.tables import SubjectTable, TableCell
 from groundcontrol.nodes.model import Tri
 
 SUBJECT: Final = "updates"
@@ -83,7 +83,7 @@ class UpdateRow(NamedTuple):
     repository: str
 
 
-def row_of(table: FactTable, package: str) -> UpdateRow | None:
+def row_of(table: SubjectTable, package: str) -> UpdateRow | None:
     """The row of a package in an `updates` table; missing cells are empty. None: the table has no such row."""
     columns = [_column(table, name) for name in _COLUMNS]
     if package not in columns[0]:
@@ -105,7 +105,7 @@ class Tally:
         self.cut = 0
         self.oldest_at: float | None = None
 
-    def add(self, table: FactTable) -> None:
+    def add(self, table: SubjectTable) -> None:
         """Add the table of one node, whose reading did not fail."""
         self.told += 1
         self.cut += table.total > len(table.cells) // max(1, len(table.columns))
@@ -129,7 +129,7 @@ def sort_key(update: PackageUpdate) -> tuple[int, int, str]:
     return (0 if update.security == "yes" else 1, -update.nodes, update.package)
 
 
-def _column(table: FactTable, name: str) -> tuple[TableCell, ...]:
+def _column(table: SubjectTable, name: str) -> tuple[TableCell, ...]:
     width = len(table.columns)
     if name in table.columns:
         return table.cells[table.columns.index(name) :: width]

@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 import msgspec
 
-from groundcontrol.core.tables import FactTable, TableCell
+from groundcontrol.core.tables import SubjectTable, TableCell
 from groundcontrol.nodes.model import Node, NodeIdentity, agent_state, units_state
 from groundcontrol.nodes.summary import SummaryFragment, pack_summary, write_summary
 from groundcontrol.web.answer import Answer, Body
@@ -122,14 +122,14 @@ def sample_views(latest: Latest) -> dict[str, Sample]:
     return {name: Sample(value=value, at=at) for name, (value, at) in latest.items()}
 
 
-def summary_msgpack(briefs: Iterable[SummaryFragment]) -> dict[str, Sample]:
+def summary_msgpack(fragments: Iterable[SummaryFragment]) -> dict[str, Sample]:
     """The summary of a node (`nodes.summary`) for a MessagePack answer, from the bytes that were encoded when its rows arrived."""
-    return cast("dict[str, Sample]", msgspec.Raw(pack_summary(briefs)))
+    return cast("dict[str, Sample]", msgspec.Raw(pack_summary(fragments)))
 
 
-def summary_json(briefs: Iterable[SummaryFragment]) -> dict[str, Sample]:
+def summary_json(fragments: Iterable[SummaryFragment]) -> dict[str, Sample]:
     """The summary of a node for a JSON answer."""
-    return cast("dict[str, Sample]", msgspec.Raw(write_summary(briefs)))
+    return cast("dict[str, Sample]", msgspec.Raw(write_summary(fragments)))
 
 
 def chosen_series(latest: Latest, wanted: Iterable[str]) -> dict[str, Sample]:
@@ -182,9 +182,9 @@ def node_view(
 
 
 def _identity(identity: NodeIdentity) -> IdentityView:
-    facts = {**identity._asdict(), "addresses": list(identity.addresses)}
-    del facts["units"]
-    return IdentityView(**facts)
+    fields = {**identity._asdict(), "addresses": list(identity.addresses)}
+    del fields["units"]
+    return IdentityView(**fields)
 
 
 def _reboot(text: str) -> Literal["yes", "no", "unknown"]:
@@ -299,7 +299,7 @@ class NodeUpdatesView(Answer):
     next: str | None
 
 
-def table_view(table: FactTable) -> TableView:
+def table_view(table: SubjectTable) -> TableView:
     """A table with its numbers in the units of the catalogue."""
     known = {column.name: column for column in BY_NAME[table.subject].columns}
     columns = [known[name] for name in table.columns]

@@ -23,7 +23,7 @@ from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.model import Damage, Retention, RetentionChange, TierName, Window
 from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.store import DamageReports, MetricStore, RetentionStore
-from groundcontrol.samples.tiers import SECONDS, TIERS, Tier, kept_s
+from groundcontrol.samples.tiers import SECONDS, TIERS, Tier, retention_s
 from groundcontrol.samples.views import (
     DamageView,
     HistoriesView,
@@ -42,7 +42,7 @@ from groundcontrol.web.request import ApiRequest, StreamAuthorizer, whole_number
 from groundcontrol.web.services import Services
 from spider.version import VERSION
 from spider.wire.ids import is_id
-from spider.wire.metrics import CATALOGUE, RHYTHM_S
+from spider.wire.metrics import CATALOGUE, INTERVAL_S
 
 MAX_SERIES: Final = 50
 MAX_POINTS: Final = 4000
@@ -88,39 +88,39 @@ class Histories(BudgetLimiter):
 async def get_history(call: ApiRequest) -> web.Response:
     """Series over time: averages, lows and highs of equal steps; null where there is no sample."""
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
-    asked = _asked(call, _KNOWN)
+    query = _read_query(call, _KNOWN)
     node = await call.services[NodeStore].node(call.scope, call.node_id)
-    async with _room(call, asked, [node]):
-        window = await _window(call.services, node, asked)
-        body = await asyncio.to_thread(_write, window, asked.series, form)
+    async with _room(call, query, [node]):
+        window = await _window(call.services, node, query)
+        body = await asyncio.to_thread(_write, window, query.series, form)
     return _answer(body, form, f"history-{node.id}")
 
 
 async def get_histories(call: ApiRequest) -> web.Response:
     """The same of several nodes, by the same steps."""
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
-    asked = _asked(call, _KNOWN | {"node"})
+    query = _read_query(call, _KNOWN | {"node"})
     ids = list(dict.fromkeys(call.request.query.getall("node", [])))
     if not 1 <= len(ids) <= MAX_NODES:
         raise BadRequest(f"the parameter node stands 1 to {MAX_NODES} times, once for each node")
-    if len(ids) * len(asked.series) > MAX_LINES:
-        raise BadRequest(f"{len(ids)} nodes with {len(asked.series)} series each are more than {MAX_LINES} lines: ask for fewer")
+    if len(ids) * len(query.series) > MAX_LINES:
+        raise BadRequest(f"{len(ids)} nodes with {len(query.series)} series each are more than {MAX_LINES} lines: ask for fewer")
     if not all(map(is_id, ids)):
         raise NotFound("there is no node of this id")
-    asked = asked._replace(points=min(asked.points, MAX_HISTORY_VALUES_OF_A_USER // (len(ids) * len(asked.series))))
+    query = query._replace(points=min(query.points, MAX_HISTORY_VALUES_OF_A_USER // (len(ids) * len(query.series))))
     nodes = [await call.services[NodeStore].node(call.scope, NodeId(node)) for node in ids]
-    async with _room(call, asked, nodes):
-        windows = await _windows(call.services, nodes, asked)
-        body = await asyncio.to_thread(_write_all, windows, asked.series, form)
+    async with _room(call, query, nodes):
+        windows = await _windows(call.services, nodes, query)
+        body = await asyncio.to_thread(_write_all, windows, query.series, form)
     return _answer(body, form, "history")
 
 
-async def _windows(services: Services, nodes: Sequence[Node], asked: HistoryQuery) -> dict[NodeId, Window]:
-    windows = {node.id: await _window(services, node, asked) for node in nodes}
+async def _windows(services: Services, nodes: Sequence[Node], query: HistoryQuery) -> dict[NodeId, Window]:
+    windows = {node.id: await _window(services, node, query) for node in nodes}
     # One node may keep nothing finer for that time, and all nodes share the same steps.
     while len({window.tier for window in windows.values()}) > 1:
         least = [tier for tier in TIERS if any(window.tier == tier.name for window in windows.values())][-1]
-        windows = {node.id: await _window(services, node, asked, least) for node in nodes}
+        windows = {node.id: await _window(services, node, query, least) for node in nodes}
     return windows
 
 
@@ -134,16 +134,18 @@ class HistoryQuery(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def _room(call: ApiRequest, asked: HistoryQuery, nodes: Sequence[Node]) -> AsyncIterator[None]:
+async def _room(call: ApiRequest, query: HistoryQuery, nodes: Sequence[Node]) -> AsyncIterator[None]:
     """Wait for a slot to compute an answer in. The send budget limits how much of all finished answers waits to be sent."""
 
     async def find(scope: Scope) -> None:
         for node in nodes:
             await call.services[NodeStore].node(scope, node.id)
 
-    WindowBuilder(*asked, now=call.services.clock.now(), retention=await kept(call.services))  # rejects a wrong request before it waits
+    WindowBuilder(
+        *query, now=call.services.clock.now(), retention=await current_retention(call.services)
+    )  # rejects a wrong request before it waits
     allowed = StreamAuthorizer(call, "history.read", find)
-    size = max(LEAST_VALUES, len(nodes) * len(asked.series) * asked.points)
+    size = max(LEAST_VALUES, len(nodes) * len(query.series) * query.points)
     async with call.services[Histories].take(call.user_id, size):
         if call.request.transport is None:
             raise Unavailable("whoever asked has gone")
@@ -151,14 +153,14 @@ async def _room(call: ApiRequest, asked: HistoryQuery, nodes: Sequence[Node]) ->
         yield
 
 
-async def _window(services: Services, node: Node, asked: HistoryQuery, least: Tier = SECONDS) -> Window:
-    builder = WindowBuilder(*asked, now=services.clock.now(), retention=await kept(services))
+async def _window(services: Services, node: Node, query: HistoryQuery, least: Tier = SECONDS) -> Window:
+    builder = WindowBuilder(*query, now=services.clock.now(), retention=await current_retention(services))
     if least.no > builder.tier.no:
         builder.coarsen(least)
     await services[MetricStore].window(node.no, builder)
     window = await asyncio.to_thread(builder.finish)
     if window.damaged:
-        await services[DamageReports].tell(node, window.damaged)
+        await services[DamageReports].report(node, window.damaged)
     return window
 
 
@@ -169,7 +171,7 @@ def _answer(body: bytes, form: str, name: str) -> web.Response:
     return response
 
 
-async def kept(services: Services) -> Retention:
+async def current_retention(services: Services) -> Retention:
     """How long samples are kept, by the setting in force."""
     return await services[RetentionStore].retention() or services[Config].retention
 
@@ -199,7 +201,7 @@ def choose_form(accept: str, forms: Mapping[str, str], wild: Mapping[str, str]) 
     return best
 
 
-def _asked(call: ApiRequest, known: frozenset[str]) -> HistoryQuery:
+def _read_query(call: ApiRequest, known: frozenset[str]) -> HistoryQuery:
     query = call.request.query
     for name in query:
         if name not in known:
@@ -277,7 +279,7 @@ async def list_metrics(_call: ApiRequest) -> MetricsView:
             MetricView(
                 name=metric.name,
                 unit=metric.unit,
-                rhythm=RHYTHM_S[metric.family],
+                rhythm=INTERVAL_S[metric.family],
                 kind=cast("Literal['gauge', 'counter']", metric.kind),
                 labels=list(metric.labels),
             )
@@ -306,7 +308,7 @@ async def edit_settings(call: ApiRequest, body: SettingsPatch) -> SettingsView:
     if body.require_totp is not msgspec.UNSET:
         call.services.auth.people.check_rule(body.require_totp)  # checked first, so that a refused request deletes no samples
     if body.retention is not msgspec.UNSET:
-        await _keep(call, body.retention)
+        await _save(call, body.retention)
     if body.require_totp is not msgspec.UNSET:
         await call.services.auth.people.set_rule(call.scope, body.require_totp)
     return await get_settings(call)
@@ -330,14 +332,14 @@ def _hub(config: Config) -> HubView:
     )
 
 
-async def _keep(call: ApiRequest, asked: RetentionPatch) -> None:
+async def _save(call: ApiRequest, asked: RetentionPatch) -> None:
     wanted = (asked.seconds_s, asked.minutes_s, asked.hours_s)
     change = RetentionChange(*(None if one is msgspec.UNSET else one for one in wanted))
     await call.services[RetentionStore].save_retention(call.scope, change, call.services[Config].retention)
 
 
 async def _retention(call: ApiRequest) -> list[TierView]:
-    holds = await kept(call.services)
+    holds = await current_retention(call.services)
     found = []
     since = call.services.clock.now() - GONE_S
     for tier, size in zip(TIERS, await call.services[MetricStore].sizes(since), strict=True):
@@ -345,11 +347,11 @@ async def _retention(call: ApiRequest) -> list[TierView]:
         found.append(
             TierView(
                 tier=tier.name,
-                kept_s=kept_s(tier, holds),
+                kept_s=retention_s(tier, holds),
                 bytes_per_value=round(per_value, 3),
                 measured=size.samples > 0,
                 values_per_day=size.per_day,
-                bytes=round(per_value * size.per_day * kept_s(tier, holds) / 86_400),
+                bytes=round(per_value * size.per_day * retention_s(tier, holds) / 86_400),
             )
         )
     return found

@@ -24,7 +24,7 @@ class LatePack(NamedTuple):
     journal: bytes
     number: int
     sent: PreviousSend | None
-    layout: bytes
+    schema_id: bytes
     first_ms: int
     last_ms: int
     coding: int

@@ -201,10 +201,10 @@ class Compactor:
             raise
         except StoreDamaged as exc:
             self._damaged.add(key)
-            await self._tell("samples_damaged", key[0], place=key[1:], why=exc.message)
+            await self._log("samples_damaged", key[0], place=key[1:], why=exc.message)
         except StoreError as exc:  # an unknown error may be temporary
             if key not in self._failed:
-                await self._tell("compaction_failed", key[0], place=key[1:], why=exc.message, sqlite=exc.detail.get("sqlite"))
+                await self._log("compaction_failed", key[0], place=key[1:], why=exc.message, sqlite=exc.detail.get("sqlite"))
             self._failed[key] = self._clock.monotonic()
         else:
             self._failed.pop(key, None)
@@ -220,7 +220,7 @@ class Compactor:
         moved = await self._chunks.compact(*key, slow=ripe.slow)
         if moved.full:  # its parts may be merged before the next try
             if key not in self._full:
-                await self._tell("span_full", hour.no, hour=hour.hour, means="as many parts as there can be: set aside")
+                await self._log("span_full", hour.no, hour=hour.hour, means="as many parts as there can be: set aside")
             self._full[key] = self._clock.monotonic()
             return
         self._full.pop(key, None)
@@ -231,16 +231,16 @@ class Compactor:
                 moved.aside, hour.last, None if moved.packs or not ripe.slow else self._clock.monotonic()
             )
             if before is None or before.packs != moved.aside:
-                await self._tell(
+                await self._log(
                     "samples_damaged", hour.no, place=(hour.hour,), packs=moved.aside, means="set aside, `stardust doctor` tells more"
                 )
 
-    async def _tell(self, name: str, no: int, **facts: Any) -> None:
+    async def _log(self, name: str, no: int, **fields: Any) -> None:
         """Log an event of a node, by its id, or by its number if the id cannot be read now."""
         node: NodeId | int | None = None
         with contextlib.suppress(StoreError):  # nodes and samples lie in different databases
             node = await self._id_of(no)
-        event(log, name, logging.ERROR, node=no if node is None else node, **facts)
+        event(log, name, logging.ERROR, node=no if node is None else node, **fields)
 
     async def _merge(self, due: Due) -> None:
         self.merges += await self._chunks.merge(due, everything=self._is_over(due))

@@ -16,17 +16,17 @@ from aiohttp import hdrs, web
 from groundcontrol.core.errors import BadRequest, HubError
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
-from groundcontrol.samples.api import CSV, choose_form, kept, moment
+from groundcontrol.samples.api import CSV, choose_form, current_retention, moment
 from groundcontrol.samples.backfill import GapRow
 from groundcontrol.samples.chunks.counter_rates import scale_of
 from groundcontrol.samples.chunks.rollup import StatTable
-from groundcontrol.samples.model import Damage, LayoutRow, StoredRow
+from groundcontrol.samples.model import Damage, SeriesSchema, StoredRow
 from groundcontrol.samples.store import DamageReports, MetricStore
-from groundcontrol.samples.tiers import AHEAD_S, GRACE_S, SECONDS, TIERS, Tier, kept_s
+from groundcontrol.samples.tiers import AHEAD_S, GRACE_S, SECONDS, TIERS, Tier, retention_s
 from groundcontrol.web.costs import SlotLimiter
 from groundcontrol.web.request import ApiRequest, StreamAuthorizer
 from spider.logs import event
-from spider.wire.metrics import RHYTHM_S, Metric, parse_series
+from spider.wire.metrics import INTERVAL_S, Metric, parse_series
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ async def export_node(call: ApiRequest) -> web.StreamResponse:
         raise BadRequest("the parameter tier must be 1s, 1m or 1h")
     now = call.services.clock.now()
     end = moment(query.get("to"), "to", now + AHEAD_S)  # clocks of nodes may be ahead by this much: no later sample is stored
-    start = moment(query.get("from"), "from", now - kept_s(tier, await kept(call.services)) - GRACE_S)
+    start = moment(query.get("from"), "from", now - retention_s(tier, await current_retention(call.services)) - GRACE_S)
     if not 0.0 <= start < end <= 253_402_300_800.0:
         raise BadRequest("the time range is empty or out of bounds", field="from")
     node = await call.services[NodeStore].node(call.scope, call.node_id)
@@ -91,38 +91,38 @@ async def _stream(call: ApiRequest, node: Node, tier: Tier, start: float, end: f
 
 
 async def _pieces(call: ApiRequest, node: Node, tier: Tier, start: float, end: float, form: str) -> AsyncGenerator[bytes]:
-    metrics, families = call.services[MetricStore], sorted(RHYTHM_S)
+    metrics, families = call.services[MetricStore], sorted(INTERVAL_S)
     notes = _Notes(form, tier)
     if form == CSV:
         yield b"time,series,value\r\n" if tier is SECONDS else b"time,series,avg,min,max,count\r\n"
     yield notes.write_lost(await metrics.gaps(node.no, start, end))
     if tier is SECONDS:
         async with contextlib.aclosing(metrics.read(node.no, start, end, families, notes.miss)) as groups:
-            async for layout, rows in groups:
-                yield await _told(call, node, notes, layout.series, rows[0].taken_at_ms / 1000)
-                at_once = max(1, PIECE_VALUES // max(1, len(layout.series)))
+            async for schema, rows in groups:
+                yield await _notes_before(call, node, notes, schema.series, rows[0].taken_at_ms / 1000)
+                at_once = max(1, PIECE_VALUES // max(1, len(schema.series)))
                 for first in range(0, len(rows), at_once):
-                    yield await asyncio.to_thread(_rows, layout, rows[first : first + at_once], form)
+                    yield await asyncio.to_thread(_rows, schema, rows[first : first + at_once], form)
     else:
-        async with contextlib.aclosing(metrics.figures(node.no, tier.name, start, end, families, notes.miss)) as tables:
+        async with contextlib.aclosing(metrics.read_rollups(node.no, tier.name, start, end, families, notes.miss)) as tables:
             async for family, table in tables:
-                steps = [at for at, place in enumerate(table.places) if start <= place * tier.step_s < end]
+                steps = [at for at, step in enumerate(table.step_numbers) if start <= step * tier.step_s < end]
                 if steps:
-                    yield await _told(call, node, notes, list(table.lines), float(table.places[steps[0]] * tier.step_s))
+                    yield await _notes_before(call, node, notes, list(table.lines), float(table.step_numbers[steps[0]] * tier.step_s))
                 at_once = max(1, PIECE_VALUES // max(1, len(table.lines)))
                 for first in range(0, len(steps), at_once):
-                    yield await asyncio.to_thread(_figures, family, tier, table, steps[first : first + at_once], form)
-    yield await _told(call, node, notes, (), 0.0)
+                    yield await asyncio.to_thread(_aggregates, family, tier, table, steps[first : first + at_once], form)
+    yield await _notes_before(call, node, notes, (), 0.0)
 
 
-async def _told(call: ApiRequest, node: Node, notes: _Notes, series: Sequence[str], at: float) -> bytes:
+async def _notes_before(call: ApiRequest, node: Node, notes: _Notes, series: Sequence[str], at: float) -> bytes:
     """The notes before the next rows: damage since the last notes, and unknown series.
 
     New damage is also logged, and becomes an event of this node.
     """
     damaged = notes.take_damaged()
     if damaged:
-        await call.services[DamageReports].tell(node, damaged)
+        await call.services[DamageReports].report(node, damaged)
     return b"".join([*map(notes.write_damaged, damaged), notes.write_unknown(series, at)])
 
 
@@ -133,7 +133,7 @@ class _Notes:
         self._form = form
         self._blank = [""] * (1 if tier is SECONDS else 4)
         self._met: dict[Damage, None] = {}
-        self._said: set[Damage] = set()
+        self._written: set[Damage] = set()
         self._unknown: set[str] = set()
 
     def miss(self, damage: Damage) -> None:
@@ -142,9 +142,9 @@ class _Notes:
 
     def take_damaged(self) -> list[Damage]:
         """The damage found since the last call."""
-        new = [one for one in self._met if one not in self._said]
+        new = [one for one in self._met if one not in self._written]
         self._met.clear()
-        self._said.update(new)
+        self._written.update(new)
         return new
 
     def write_damaged(self, one: Damage) -> bytes:
@@ -185,24 +185,24 @@ def _metric(series: str) -> Metric | None:
         return None
 
 
-def _rows(layout: LayoutRow, rows: Sequence[StoredRow], form: str) -> bytes:
-    scales = [1 if (metric := _metric(name)) is None else metric.scale for name in layout.series]
+def _rows(schema: SeriesSchema, rows: Sequence[StoredRow], form: str) -> bytes:
+    scales = [1 if (metric := _metric(name)) is None else metric.scale for name in schema.series]
     lines = (
         (row.taken_at_ms / 1000, [None if value is None else value / scale for value, scale in zip(row.values, scales, strict=True)])
         for row in rows
     )
     if form == CSV:
-        return _csv((time, name, value) for time, values in lines for name, value in zip(layout.series, values, strict=True))
+        return _csv((time, name, value) for time, values in lines for name, value in zip(schema.series, values, strict=True))
     return msgspec.json.Encoder().encode_lines(
-        [{"at": time, "family": layout.family, "values": dict(zip(layout.series, values, strict=True))} for time, values in lines]
+        [{"at": time, "family": schema.family, "values": dict(zip(schema.series, values, strict=True))} for time, values in lines]
     )
 
 
-def _figures(family: str, tier: Tier, table: StatTable, steps: Sequence[int], form: str) -> bytes:
+def _aggregates(family: str, tier: Tier, table: StatTable, steps: Sequence[int], form: str) -> bytes:
     scales = {name: 1 if (metric := _metric(name)) is None else scale_of(metric) for name in table.lines}
     found = [
         (
-            float(table.places[at] * tier.step_s),
+            float(table.step_numbers[at] * tier.step_s),
             {
                 name: (line.sums[at] / line.counts[at] / scale, line.least[at] / scale, line.greatest[at] / scale, line.counts[at])
                 for name, line in table.lines.items()
@@ -213,14 +213,14 @@ def _figures(family: str, tier: Tier, table: StatTable, steps: Sequence[int], fo
         for at in steps
     ]
     if form == CSV:
-        return _csv((time, name, *figures) for time, series in found for name, figures in series.items())
+        return _csv((time, name, *aggregates) for time, series in found for name, aggregates in series.items())
     return msgspec.json.Encoder().encode_lines(
         [
             {
                 "at": time,
                 "family": family,
                 "step": tier.step_s,
-                "values": {name: dict(zip(("avg", "min", "max", "count"), figures, strict=True)) for name, figures in series.items()},
+                "values": {name: dict(zip(("avg", "min", "max", "count"), aggregates, strict=True)) for name, aggregates in series.items()},
             }
             for time, series in found
         ]

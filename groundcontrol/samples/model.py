@@ -8,12 +8,12 @@ from typing import Final, Literal, NamedTuple
 from groundcontrol.nodes.model import Session
 
 
-class LayoutRow(NamedTuple):
+class SeriesSchema(NamedTuple):
     """The schema of a pack: the series that its rows hold; see `spider.wire.frames.Layout`."""
 
-    layout: bytes
+    schema_id: bytes
     family: str
-    rhythm_s: int
+    interval_s: int
     series: tuple[str, ...]
 
 
@@ -23,7 +23,7 @@ class StoredPack(NamedTuple):
     session: Session
     stream: int
     seq: int
-    layout: bytes
+    schema_id: bytes
     first_ms: int
     last_ms: int
     coding: int
@@ -61,13 +61,13 @@ class RetentionChange(NamedTuple):
         return Retention(*(before if wanted is None else wanted for before, wanted in zip(holds, self, strict=True)))
 
 
-LEAST_KEPT_S: Final = 2 * 3600
-MOST_KEPT_S: Final = 3660 * _DAY_S
+MIN_RETENTION_S: Final = 2 * 3600
+MAX_RETENTION_S: Final = 3660 * _DAY_S
 
 
 def fault_of(retention: Retention) -> str:
     """The error in a retention as text; empty: it is valid."""
-    if not min(retention) >= LEAST_KEPT_S or not max(retention) <= MOST_KEPT_S:
+    if not min(retention) >= MIN_RETENTION_S or not max(retention) <= MAX_RETENTION_S:
         return "samples are kept for at least two hours and at most ten years"
     if sorted(retention) != list(retention):
         return "minutes are kept at least as long as seconds, hours at least as long as minutes"

@@ -13,9 +13,9 @@ from groundcontrol.core.errors import BadRequest
 from groundcontrol.samples.chunks.counter_rates import Point, rates, scale_of
 from groundcontrol.samples.chunks.rollup import SeriesRollup, StatChunk, steps
 from groundcontrol.samples.chunks.row_table import RowChunk, Values, runs
-from groundcontrol.samples.model import Buckets, Damage, LayoutRow, Retention, StoredRow, Window
+from groundcontrol.samples.model import Buckets, Damage, Retention, SeriesSchema, StoredRow, Window
 from groundcontrol.samples.tiers import SECONDS, Tier, choose_tier, finest_tier
-from spider.wire.metrics import RHYTHM_S, parse_series
+from spider.wire.metrics import INTERVAL_S, parse_series
 
 MOST_POINTS: Final = 10_000
 MOST_SERIES: Final = 200
@@ -29,7 +29,7 @@ _LATEST: Final = 253_402_300_800.0
 """The year 10000: a later time has the wrong unit."""
 
 
-def choose_step(start: float, end: float, points: int, rhythm_s: int = 1) -> int:
+def choose_step(start: float, end: float, points: int, interval_s: int = 1) -> int:
     """The narrowest step of whole seconds, at least the sample interval, that needs at most `points` buckets.
 
     Raises: BadRequest: the range is empty or absurd, or `points` is out of bounds.
@@ -39,7 +39,7 @@ def choose_step(start: float, end: float, points: int, rhythm_s: int = 1) -> int
     if not 1 <= points <= MOST_POINTS:
         raise BadRequest(f"points must be between 1 and {MOST_POINTS}", field="points")
     for step in STEPS_S:
-        if step >= rhythm_s and _count(start, end, step) <= points:
+        if step >= interval_s and _count(start, end, step) <= points:
             return step
     days = 2
     while _count(start, end, days * 86400) > max(points, 2):  # even a short range may cross the border of two buckets
@@ -78,18 +78,18 @@ class WindowBuilder:
             families.add(metric.family)
             self._columns[name] = _Column(scale_of(metric))
             if metric.kind == "counter":
-                self._counters[name] = (RHYTHM_S[metric.family], [])
+                self._counters[name] = (INTERVAL_S[metric.family], [])
         self.families: tuple[str, ...] = tuple(sorted(families))
         """The families of rows that hold these series."""
         self._damaged: set[Damage] = set()
         self._range = start, end, points
-        self._rhythm_s = min(RHYTHM_S[family] for family in families)
+        self._interval_s = min(INTERVAL_S[family] for family in families)
         self.coarsen(SECONDS if retention is None else finest_tier(start, now, retention))
 
     def coarsen(self, least: Tier) -> None:
         """Answer from this tier or a coarser one. Call it before anything is added."""
         start, end, points = self._range
-        self.step_s = choose_step(start, end, points, max(least.step_s, self._rhythm_s))
+        self.step_s = choose_step(start, end, points, max(least.step_s, self._interval_s))
         self.tier: Tier = choose_tier(self.step_s)
         """The tier whose chunks answer this request."""
         self._first = math.floor(start / self.step_s)
@@ -103,9 +103,9 @@ class WindowBuilder:
         """Whether the window has counters: their rates also need the samples next to the range."""
         return bool(self._counters)
 
-    def add(self, layout: LayoutRow, rows: Sequence[StoredRow]) -> None:
+    def add(self, schema: SeriesSchema, rows: Sequence[StoredRow]) -> None:
         """Add rows that are in no chunk yet; rows outside of the range are ignored."""
-        wanted = [(name, at) for at, name in enumerate(layout.series) if name in self._columns]
+        wanted = [(name, at) for at, name in enumerate(schema.series) if name in self._columns]
         if wanted and rows:
             rows = sorted(rows, key=_taken_at)
             self._take([row.taken_at_ms for row in rows], {name: [row.values[at] for row in rows] for name, at in wanted}, fresh=True)
@@ -123,10 +123,10 @@ class WindowBuilder:
         if not wanted:
             return
         step = self.tier.step_ms
-        low, high = bisect_left(chunk.places, self.start_ms // step), bisect_left(chunk.places, self.end_ms // step)
+        low, high = bisect_left(chunk.step_numbers, self.start_ms // step), bisect_left(chunk.step_numbers, self.end_ms // step)
         if low == high:
             return
-        found = self._inside(steps(chunk.places[low:high], self.step_s // self.tier.step_s), 0)
+        found = self._inside(steps(chunk.step_numbers[low:high], self.step_s // self.tier.step_s), 0)
         steady = _steady(found)
         for name, at in wanted:
             self._columns[name].add_line(chunk.line(at, low, high), found, steady)
@@ -147,12 +147,12 @@ class WindowBuilder:
 
     def _inside(self, found: list[tuple[int, int, int]], low: int) -> list[tuple[int, int, int]]:
         """The runs (bucket, from, to) that lie in this window; from and to are positions in the whole column."""
-        return [(place - self._first, low + start, low + end) for place, start, end in found if 0 <= place - self._first < self._length]
+        return [(step - self._first, low + start, low + end) for step, start, end in found if 0 <= step - self._first < self._length]
 
     def finish(self) -> Window:
         """The finished window. Call it once only."""
-        for name, (rhythm_s, points) in self._counters.items():
-            grown = rates(points, rhythm_s)
+        for name, (interval_s, points) in self._counters.items():
+            grown = rates(points, interval_s)
             times = [time for time, _ in grown]
             low, high = bisect_left(times, self.start_ms), bisect_left(times, self.end_ms)
             found = self._inside(runs(times[low:high], self.step_s * 1000), low)
@@ -218,12 +218,12 @@ class _Column:
     def add(self, values: Values, found: Sequence[tuple[int, int, int]]) -> None:
         """Add values by runs (bucket, from, to)."""
         full = None not in values
-        for place, start, end in found:
+        for step, start, end in found:
             part = values[start:end]
             if not full:
                 part = [value for value in part if value is not None]
             if part:
-                self._put(place, len(part), min(part), max(part), sum(part))  # type: ignore[type-var, arg-type]  # None is filtered out
+                self._put(step, len(part), min(part), max(part), sum(part))  # type: ignore[type-var, arg-type]  # None is filtered out
 
     def add_line(self, line: SeriesRollup, found: Sequence[tuple[int, int, int]], steady: tuple[int, int, int] | None) -> None:
         """Add aggregates by runs (bucket, from, to); `steady` is the result of `_steady` for these runs."""
@@ -233,37 +233,37 @@ class _Column:
             self._add_steady(line, found[1][0], *steady)
             found = (found[0], found[-1])
         put = self._put
-        for place, start, end in found:
+        for step, start, end in found:
             if full:
-                put(place, sum(counts[start:end]), min(least[start:end]), max(greatest[start:end]), sum(sums[start:end]))
+                put(step, sum(counts[start:end]), min(least[start:end]), max(greatest[start:end]), sum(sums[start:end]))
                 continue
             there = [at for at in range(start, end) if counts[at]]
             if there:
                 put(
-                    place,
+                    step,
                     sum([counts[at] for at in there]),
                     min([least[at] for at in there]),
                     max([greatest[at] for at in there]),
                     sum([sums[at] for at in there]),
                 )
 
-    def _add_steady(self, line: SeriesRollup, place: int, start: int, end: int, width: int) -> None:
+    def _add_steady(self, line: SeriesRollup, step: int, start: int, end: int, width: int) -> None:
         """Add runs of one width without a hole to empty buckets: one pass over the whole column for each aggregate."""
 
-        def beside(figures: Sequence[int]) -> list[Sequence[int]]:
-            return [figures[start + at : end : width] for at in range(width)]
+        def beside(aggregates: Sequence[int]) -> list[Sequence[int]]:
+            return [aggregates[start + at : end : width] for at in range(width)]
 
         counts, sums = reduce(_added, beside(line.counts)), reduce(_added, beside(line.sums))
         low, high = reduce(_lower, beside(line.least)), reduce(_higher, beside(line.greatest))
-        to = slice(place, place + len(counts))
+        to = slice(step, step + len(counts))
         self._counts[to], self._sums[to], self._least[to], self._greatest[to] = counts, sums, low, high
 
-    def _put(self, place: int, count: int, low: int, high: int, total: int) -> None:
-        before_low, before_high = self._least[place], self._greatest[place]
-        self._counts[place] += count
-        self._sums[place] += total
-        self._least[place] = low if before_low is None or low < before_low else before_low
-        self._greatest[place] = high if before_high is None or high > before_high else before_high
+    def _put(self, step: int, count: int, low: int, high: int, total: int) -> None:
+        before_low, before_high = self._least[step], self._greatest[step]
+        self._counts[step] += count
+        self._sums[step] += total
+        self._least[step] = low if before_low is None or low < before_low else before_low
+        self._greatest[step] = high if before_high is None or high > before_high else before_high
 
     def finish(self) -> Buckets:
         scale = self._scale

@@ -15,10 +15,10 @@ from groundcontrol.samples.model import (
     Damage,
     Due,
     HotHour,
-    LayoutRow,
     Moved,
     Retention,
     RetentionChange,
+    SeriesSchema,
     StoredPack,
     StoredRow,
     TierName,
@@ -39,7 +39,7 @@ class MetricStore(Protocol):
         """The marks of the node. Also raises the epoch that `append` checks: call it after `claim`, and before the welcome message."""
         ...
 
-    async def save_layout(self, session: Session, layout: LayoutRow) -> None: ...
+    async def save_schema(self, session: Session, schema: SeriesSchema) -> None: ...
     async def append(self, batch: Sequence[StoredPack | LatePack | LostRows]) -> Mapping[NodeId, Marks | None]:
         """Store packs; idempotent by (node, boot, stream, seq); all or nothing per call. None: that node's session is fenced.
 
@@ -55,7 +55,7 @@ class MetricStore(Protocol):
 
     def read(
         self, no: int, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
-    ) -> AsyncGenerator[tuple[LayoutRow, Sequence[StoredRow]]]:
+    ) -> AsyncGenerator[tuple[SeriesSchema, Sequence[StoredRow]]]:
         """Rows of node number `no` taken in [start, end), hour by hour, in small pieces; within an hour in no certain order.
 
         Each hour is read at one moment, and stays stored while it is read: close the iterator. `miss` receives each damage, whose rows are
@@ -63,7 +63,7 @@ class MetricStore(Protocol):
         """
         ...
 
-    def figures(
+    def read_rollups(
         self, no: int, tier: TierName, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
     ) -> AsyncGenerator[tuple[str, StatTable]]:
         """The aggregates of node number `no` in a coarser tier: all spans that touch [start, end), by family, in such pieces too.
@@ -76,7 +76,7 @@ class MetricStore(Protocol):
         """Add to the builder everything of node number `no` that its window may show, read at one moment, and each damage."""
         ...
 
-    async def latest(self, no: int) -> Mapping[str, tuple[LayoutRow, StoredRow]]:
+    async def latest(self, no: int) -> Mapping[str, tuple[SeriesSchema, StoredRow]]:
         """The newest row of each family: a new process shows them until the node reports again."""
         ...
 
@@ -135,6 +135,6 @@ class RetentionStore(Protocol):
 class DamageReports(Protocol):
     """Reports stored samples that cannot be read."""
 
-    async def tell(self, node: Node, found: Sequence[Damage]) -> None:
+    async def report(self, node: Node, found: Sequence[Damage]) -> None:
         """Report what was not reported since the hub started; never raises because of the store."""
         ...

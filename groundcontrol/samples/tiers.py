@@ -32,7 +32,7 @@ GRACE_S: Final = 2 * HOUR_S
 """A tier is kept this much longer than its retention, so that a window of its whole length is full."""
 
 
-def kept_s(tier: Tier, retention: Retention) -> int:
+def retention_s(tier: Tier, retention: Retention) -> int:
     """How long a tier is kept."""
     return (retention.seconds_s, retention.minutes_s, retention.hours_s)[tier.no]
 
@@ -48,7 +48,7 @@ def choose_tier(step_s: int) -> Tier:
 def finest_tier(start: float, now: float, retention: Retention) -> Tier:
     """The finest tier that still reaches back to `start`; if none does, the tier that reaches back farthest."""
     for tier in TIERS:
-        if start >= now - kept_s(tier, retention) - GRACE_S:
+        if start >= now - retention_s(tier, retention) - GRACE_S:
             return tier
     return HOURS
 

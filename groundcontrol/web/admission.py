@@ -62,14 +62,14 @@ class Admission:
             self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up)
         return ApiRequest(self._services, request, self.cookies, address, sure, caller)
 
-    async def admit_again(self, call: ApiRequest, action: Action | None, *, pending: bool, enrolling: bool, step_up: bool) -> ApiRequest:
+    async def readmit(self, call: ApiRequest, action: Action | None, *, pending: bool, enrolling: bool, step_up: bool) -> ApiRequest:
         """Check again once the body has arrived, which may take long: the rights may have changed since the head.
 
         Raises: as `admit`.
         """
         if action is None:
             return call
-        caller = await self._services.auth.again(call.caller)
+        caller = await self._services.auth.reload_unfinished_caller(call.caller)
         self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up)
         return replace(call, known=caller)
 

@@ -49,7 +49,7 @@ def client_of(peer: str, headers: Mapping[str, Sequence[str]], trusted: Sequence
         left -= 1
     if str(address) == str(parse(peer)) and not _is_one_of(address, trusted):
         return Client(str(address), sure=direct and not headers)
-    return Client(str(address), sure=not left and not _is_one_of(address, trusted) and _say_the_same(address, headers, trusted))
+    return Client(str(address), sure=not left and not _is_one_of(address, trusted) and _headers_agree(address, headers, trusted))
 
 
 def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
@@ -76,7 +76,7 @@ def is_one_of(peer: str, networks: Sequence[Network]) -> bool:
     return address is not None and _is_one_of(address, networks)
 
 
-def _say_the_same(address: ClientAddress, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network]) -> bool:
+def _headers_agree(address: ClientAddress, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network]) -> bool:
     """Whether no other header names another client. A configured proxy passes on what an unknown one before it wrote."""
     real = [parse(_bare(value.strip())) for value in headers.get("X-Real-IP", ())]
     return not headers.get(hdrs.FORWARDED) and all(one is not None and (one == address or _is_one_of(one, trusted)) for one in real)

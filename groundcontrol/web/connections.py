@@ -101,7 +101,7 @@ class ConnectionTable:
         self.cut = 0
         """Number of connections that were dropped because they did not read their data."""
 
-    def place_of(self, transport: asyncio.BaseTransport) -> str:
+    def key_of(self, transport: asyncio.BaseTransport) -> str:
         """The key under which connections are counted."""
         peer = transport.get_extra_info("peername")
         host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
@@ -110,16 +110,16 @@ class ConnectionTable:
     def add(self, one: _Connection) -> None:
         """Add a connection. Over a limit, drop the connection that has been idle or silent for the longest."""
         self._fresh[one] = self._all[one] = None
-        here = self._of.setdefault(one.place, {})
+        here = self._of.setdefault(one.key, {})
         here[one] = None
         if len(self._fresh) > MAX_SILENT:
             self._drop_silent()
-        if one.place and len(here) > MAX_IDLE_OF_AN_ADDRESS:
+        if one.key and len(here) > MAX_IDLE_OF_AN_ADDRESS:
             _drop_idle(here, MAX_IDLE_OF_AN_ADDRESS)
         if len(self._all) > MAX_IDLE:
             _drop_idle(self._all, MAX_IDLE)
 
-    def heard(self, one: _Connection) -> None:
+    def note_request(self, one: _Connection) -> None:
         """Record that a connection has sent a request."""
         self._fresh.pop(one, None)
 
@@ -127,11 +127,11 @@ class ConnectionTable:
         """Remove a connection that ended."""
         self._fresh.pop(one, None)
         self._all.pop(one, None)
-        here = self._of.get(one.place)
+        here = self._of.get(one.key)
         if here is not None:
             here.pop(one, None)
             if not here:
-                del self._of[one.place]
+                del self._of[one.key]
 
     def _drop_silent(self) -> None:
         """Skip connections with a request, then drop the oldest one without."""
@@ -148,7 +148,7 @@ def _drop_idle(connections: Iterable[_Connection], limit: int) -> None:
 
 
 class _Connection(WatchedHandler):
-    __slots__ = ("_crowd", "_deadline", "_head_bytes", "_headers_of", "_unread", "answer_bytes", "place", "user", "websocket")
+    __slots__ = ("_crowd", "_deadline", "_head_bytes", "_headers_of", "_unread", "answer_bytes", "key", "user", "websocket")
 
     def __init__(self, headers: HeaderWriter, crowd: ConnectionTable, manager: web.Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
@@ -160,7 +160,7 @@ class _Connection(WatchedHandler):
         """Bytes received of an incomplete request."""
         self.websocket = False
         """A WebSocket is one long request, so it is neither silent nor idle."""
-        self.place = ""
+        self.key = ""
         self.user = ""
         """The user of the current request."""
         self.answer_bytes = 0
@@ -168,7 +168,7 @@ class _Connection(WatchedHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.place = self._crowd.place_of(transport)
+        self.key = self._crowd.key_of(transport)
         self._deadline = asyncio.get_running_loop().call_later(self._crowd.limits.headers_s, self.drop_silent)
         self._crowd.add(self)
 
@@ -192,7 +192,7 @@ class _Connection(WatchedHandler):
         if self.heads_read > before:
             self._head_bytes = 0
             self._end_deadline()
-            self._crowd.heard(self)
+            self._crowd.note_request(self)
             return
         if idle or not before:
             self._head_bytes += len(data)
@@ -215,7 +215,7 @@ class _Connection(WatchedHandler):
     @property
     def whose(self) -> str:
         """The user or address to which the unread data is charged."""
-        return self.user or self.place
+        return self.user or self.key
 
     @property
     def unread_bytes(self) -> int:
@@ -235,7 +235,7 @@ class _Connection(WatchedHandler):
 
     def drop_silent(self) -> None:
         """End a connection that still has not sent a request."""
-        self._crowd.heard(self)
+        self._crowd.note_request(self)
         if self.silent and self.transport is not None:
             self.transport.abort()
 

@@ -88,7 +88,7 @@ def live_error(error: HubError, topic: str = "") -> ErrorMessage:
     return ErrorMessage(code=problem.code, message=problem.detail, topic=topic)
 
 
-def problem_response(error: HubError, kind: type[web.Response] = web.Response, *, logged: bool = True, **facts: str) -> web.Response:
+def problem_response(error: HubError, kind: type[web.Response] = web.Response, *, logged: bool = True, **fields: str) -> web.Response:
     """An RFC 9457 answer. Faults of the hub go to its log, with `facts` and the traceback of the current exception.
 
     `logged`: False: the log has a line about this already. A busy hub is no fault: a crowd of refused clients must not fill the log and
@@ -99,7 +99,7 @@ def problem_response(error: HubError, kind: type[web.Response] = web.Response, *
     if logged and problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and type(error) is not errors.Unavailable:
         level = logging.ERROR if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
         crashed = problem.status == HTTPStatus.INTERNAL_SERVER_ERROR and sys.exc_info()[0] is not None
-        event(log, "request_failed", level, exc_info=crashed, instance=instance, code=error.code, message=error.message, **facts)
+        event(log, "request_failed", level, exc_info=crashed, instance=instance, code=error.code, message=error.message, **fields)
     response = kind(body=msgspec.json.encode(problem), status=problem.status, content_type=PROBLEM_TYPE)
     wait = error.detail.get("retry_after_s", RETRY_S if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None)
     if isinstance(wait, int):

@@ -39,7 +39,7 @@ class Vitals(NamedTuple):
     users: UserStore
     trouble: Callable[[], str]
     """Empty: no error; `draining`; else the code of the database's error."""
-    figures: Callable[[], Iterator[ExportedMetric]]
+    exported: Callable[[], Iterator[ExportedMetric]]
 
 
 def healthz(vitals: Vitals) -> Handle:
@@ -74,7 +74,7 @@ def metrics(vitals: Vitals, gate: Admission, token: Secret | None) -> Handle:
         given = bearer_token(request)
         if token is None or given is None or not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.reveal().encode()):
             await gate.admit(request, "hub.read")
-        text = "".join(_lines([*vitals.figures(), *_process()]))
+        text = "".join(_lines([*vitals.exported(), *_process()]))
         return web.Response(body=text.encode(), headers={"Content-Type": PROMETHEUS})
 
     return handle
@@ -90,9 +90,9 @@ def _process() -> Iterator[ExportedMetric]:
     yield ExportedMetric("process_resident_bytes", "gauge", "Resident memory.", {"": float(pages * resource.getpagesize())})
 
 
-def _lines(figures: list[ExportedMetric]) -> Iterator[str]:
-    for figure in figures:
-        name = "stardust_" + figure.name
-        yield f"# HELP {name} {figure.help}\n# TYPE {name} {figure.kind}\n"
-        for label, value in figure.values.items():
+def _lines(exported: list[ExportedMetric]) -> Iterator[str]:
+    for metric in exported:
+        name = "stardust_" + metric.name
+        yield f"# HELP {name} {metric.help}\n# TYPE {name} {metric.kind}\n"
+        for label, value in metric.values.items():
             yield f"{name}{{{label}}} {value!r}\n" if label else f"{name} {value!r}\n"

@@ -13,7 +13,7 @@ class LiveLimits(NamedTuple):
     of_an_address: int = 128
     """Concurrent pages of one address: many accounts behind one address must not take the live page from the others."""
     patience_s: float = PATIENCE_S
-    recheck_s: float = 10.0
+    rights_reload_s: float = 10.0
     """Interval at which the rights of a page are read again."""
     rights_s: float = 0.8
     """Time limit for the store to answer a check of rights. A page must end within a second of a revocation, whatever the store does."""
@@ -24,13 +24,13 @@ class LiveLimits(NamedTuple):
     tick of interest."""
     linger_most: int = 64
     """Topics that may continue like that at the same time; further ones end."""
-    facts_every_s: float = 1.0
+    changes_every_s: float = 1.0
     """The least interval between two reads of a changed node from the store. A change of values alone needs none."""
     retry_s: float = 1.0
     """Delay before a topic continues after an error."""
     early_most: int = 1024
     """Changes that wait for a page's snapshot. With more of them the page receives a gap message and subscribes again."""
-    kept_most: int = 1024
+    replay_messages: int = 1024
     """Changes of one topic that are stored for a page that returns. A thousand nodes cause some thirty a second."""
 
 

@@ -25,7 +25,7 @@ from spider.wire.ids import is_id
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 500
 MAX_CURSOR_CHARS: Final = 200
-AGAIN_S: Final = 1.0
+REAUTHORIZE_S: Final = 1.0
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
@@ -170,7 +170,7 @@ class StreamAuthorizer:
 
         Raises: as `check_now`.
         """
-        if self._call.services.clock.monotonic() - self._asked_at >= AGAIN_S:
+        if self._call.services.clock.monotonic() - self._asked_at >= REAUTHORIZE_S:
             await self.check_now()
 
     async def check_now(self) -> None:
@@ -180,7 +180,7 @@ class StreamAuthorizer:
         """
         services = self._call.services
         self._asked_at = services.clock.monotonic()
-        scope = (await services.auth.recheck(self._call.caller)).scope
+        scope = (await services.auth.reload_caller(self._call.caller)).scope
         authorize(scope, self._action)
         await self._find(scope)
 

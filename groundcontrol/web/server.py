@@ -92,7 +92,7 @@ def _handle(gate: Admission, costs: Costs, route: Route, body_s: float) -> Handl
         else:
             limit = MAX_PUBLIC_BYTES if route.action is None else MAX_BODY_BYTES
             body = await read_body(request, route.body, optional=route.optional_body, limit=limit, timeout_s=body_s)
-            call = await gate.admit_again(call, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up)
+            call = await gate.readmit(call, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up)
             async with costs.take(route.cost, None if call.known is None else call.user_id):
                 answer = await route.handler(call, body)
         if isinstance(answer, web.StreamResponse):

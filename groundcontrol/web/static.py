@@ -73,8 +73,8 @@ class BuiltPage:
             for theme in THEMES:
                 body = _THEME.sub(rb'<html\1 data-theme="' + theme.encode() + rb'"', page.read_bytes(), count=1)
                 index[theme] = _asset(body, None, ".html", "no-cache")
-        facts = folder / "build.json"
-        build = str(json.loads(facts.read_bytes()).get("build", "")) if facts.is_file() else ""
+        build_info = folder / "build.json"
+        build = str(json.loads(build_info.read_bytes()).get("build", "")) if build_info.is_file() else ""
         return cls(assets, index, build)
 
     def answer(self, request: web.BaseRequest) -> web.Response:

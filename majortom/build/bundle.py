@@ -104,7 +104,7 @@ def _pack(main: bytes, spider: Path, modules: Sequence[str]) -> bytes:
     for name in modules:
         files[f"spider/{name}"] = minify_source((spider / name).read_bytes())
     files["spider/version.py"] = f'VERSION = "{version_in(str(spider))}"\n'.encode()  # a node reads it in a bundle before the bundle runs
-    files["spider/node.sh"] = minify_script((resources.files("majortom") / "remote" / "node.sh").read_bytes())
+    files["spider/lifecycle.sh"] = minify_script((resources.files("majortom") / "remote" / "lifecycle.sh").read_bytes())
     for name in _MSGPACK:
         files[f"msgpack/{name}"] = minify_source((msgpack / name).read_bytes())
     buffer = io.BytesIO()

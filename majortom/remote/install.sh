@@ -24,9 +24,9 @@ STARDUST_END
 }
 
 # Puts the files into their places, starts the units, and takes all of it back when asked to.
-node_text() {
+lifecycle_text() {
     cat <<'STARDUST_END'
-@NODE@
+@LIFECYCLE@
 STARDUST_END
 }
 
@@ -45,10 +45,10 @@ main() {
     work=$(mktemp -d /tmp/stardust-join.XXXXXXXXXX) || fail 'no folder can be made in /tmp'
     trap 'rm -rf -- "$work"' EXIT
     trap 'rm -rf -- "$work"; exit 130' HUP INT TERM
-    probe_text >"$work/probe.sh" && node_text >"$work/node.sh" &&
+    probe_text >"$work/probe.sh" && lifecycle_text >"$work/lifecycle.sh" &&
         joiner_text | "$python" -I -B -c 'import base64, sys; sys.stdout.buffer.write(base64.b64decode(sys.stdin.read()))' >"$work/joiner.pyz" ||
         fail 'there is no room in /tmp'
-    "$python" -I -B "$work/joiner.pyz" "$work/probe.sh" "$work/node.sh"
+    "$python" -I -B "$work/joiner.pyz" "$work/probe.sh" "$work/lifecycle.sh"
 }
 main "$@"
 exit $?

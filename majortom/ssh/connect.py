@@ -79,14 +79,14 @@ class Connector:
 
         Raises: DeployError: another deployment to this address is running.
         """
-        place = (f"{reached.via}>{reached.address}", port)
-        if place in self._at_work:
+        key = (f"{reached.via}>{reached.address}", port)
+        if key in self._at_work:
             raise failure("busy", "connect")
-        self._at_work.add(place)
+        self._at_work.add(key)
         try:
             yield
         finally:
-            self._at_work.discard(place)
+            self._at_work.discard(key)
 
     @contextlib.asynccontextmanager
     async def _slot(self, address: str) -> AsyncIterator[None]:
@@ -116,7 +116,7 @@ class Connector:
             if target.pinned is not None:
                 return ReachedServer(host, target.pinned, "", via, asked=False)
             async with self._slot(f"{via}>{host}"):  # names are resolved by the jump host; other machines may not know them
-                await _ask(target)
+                await _check_wanted(target)
                 return (await self._first_or_expected(target, host, tunnel))._replace(via=via)
         addresses = await self._resolve(host)
         for why in filter(None, map(self._rule, addresses)):
@@ -127,29 +127,29 @@ class Connector:
         for address in addresses:
             try:
                 if through:
-                    async with self._asked_lately((address, port)) as asking:
+                    async with self._recent_host_key((address, port)) as asking:
                         if asking.reached is None or not _confirms(target, asking.reached):
-                            asking.reached = await self._ask_for_key(target, address)
+                            asking.reached = await self._fetch_host_key(target, address)
                             asking.at = asyncio.get_running_loop().time()
                         return asking.reached
-                return await self._ask_for_key(target, address)
+                return await self._fetch_host_key(target, address)
             except DeployError as exc:
                 last = last or exc
         raise last or failure("host_unknown", "connect", host=host)
 
-    async def _ask_for_key(self, target: Target, address: str) -> ReachedServer:
+    async def _fetch_host_key(self, target: Target, address: str) -> ReachedServer:
         async with self._slot(address):
-            await _ask(target)
+            await _check_wanted(target)
             return await self._first_or_expected(target, address, None)
 
     @contextlib.asynccontextmanager
-    async def _asked_lately(self, place: tuple[str, int]) -> AsyncIterator[_Asking]:
+    async def _recent_host_key(self, key: tuple[str, int]) -> AsyncIterator[_Asking]:
         """The host key that a jump host showed in the last minute. One deployment asks for it, and the others wait."""
         now = asyncio.get_running_loop().time()
         for other, asking in list(self._asking.items()):
             if asking.at + SHARED_S < now and not asking.lock.locked():
                 del self._asking[other]
-        asking = self._asking.setdefault(place, _Asking(asyncio.Lock(), now))
+        asking = self._asking.setdefault(key, _Asking(asyncio.Lock(), now))
         async with asking.lock:
             yield asking
 
@@ -209,13 +209,13 @@ class Connector:
         host, port = target.host, target.port
         pin = asyncssh.import_public_key(reached.key.public)
         algs = _algs_from(reached.key.type)
-        async with contextlib.AsyncExitStack() as place:
-            await place.enter_async_context(self._slot(f"{reached.via}>{reached.address}" if reached.via else reached.address))
-            await _ask(target)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self._slot(f"{reached.via}>{reached.address}" if reached.via else reached.address))
+            await _check_wanted(target)
             opening = ServerOpening(host, port, algs)
             questions = Questions(target.username, key, target.password)
-            told = _translated(host, port, "authenticate", self._limits.login_s, opening, questions=questions, reached=reached)
-            with _first_met(reached, opening), told:
+            translator = _translated(host, port, "authenticate", self._limits.login_s, opening, questions=questions, reached=reached)
+            with _first_met(reached, opening), translator:
                 async with asyncio.timeout(self._limits.connect_s + self._limits.login_s):
                     connection = await asyncssh.connect(
                         reached.address, port, tunnel=WatchedTunnel(opening, tunnel), config=None, options=self._options(),
@@ -226,7 +226,7 @@ class Connector:
                         keepalive_interval=self._limits.keepalive_s, keepalive_count_max=3,
                     )  # fmt: skip
             if through:
-                await place.aclose()
+                await stack.aclose()
             try:
                 yield connection
             finally:
@@ -366,7 +366,7 @@ def same_fingerprint(given: str, shown: str) -> bool:
     return given.strip().removeprefix("SHA256:").rstrip("=") == shown.removeprefix("SHA256:").rstrip("=")
 
 
-async def _ask(target: Target) -> None:
+async def _check_wanted(target: Target) -> None:
     """Check that the deployment is still wanted after the wait for a slot or a person."""
     if target.still_wanted is not None:
         await target.still_wanted()

@@ -55,9 +55,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    asked = json.loads(sys.stdin.buffer.read(MAX_INPUT_BYTES))
+    question = json.loads(sys.stdin.buffer.read(MAX_INPUT_BYTES))
     try:
-        answer = open_key(asked["key"], asked["passphrase"], openssh=asked["openssh"])
+        answer = open_key(question["key"], question["passphrase"], openssh=question["openssh"])
     except MemoryError:
         answer = {"error": "unreadable"}
     sys.stdout.write(json.dumps(answer))

@@ -54,11 +54,11 @@ class Questions(asyncssh.SSHClient):
         self._taken = False
         """The password is right, since the server offers a different method next."""
         self._connection: asyncssh.SSHClientConnection | None = None
-        self._asks = ""
+        self._question = ""
         """A credential that the server asked for and the user did not give."""
         self._expired = False
         self._answered = ""
-        self._said = ""
+        self._server_text = ""
         """The last text for people that the server sent after the key or the password."""
         self.shown = ""
         """The fingerprint of a host key that differs from the confirmed one."""
@@ -73,7 +73,7 @@ class Questions(asyncssh.SSHClient):
     def auth_banner_received(self, msg: str, lang: str) -> None:  # noqa: ARG002  # of the interface
         """A general banner arrives earlier, before any method is offered."""
         if self._unanswered:
-            self._said = msg
+            self._server_text = msg
 
     def _next(self) -> None:
         """Record that the server continues. After a wrong password it offers the same method again, among others."""
@@ -98,7 +98,7 @@ class Questions(asyncssh.SSHClient):
         self._next()
         if self._password is None:
             if self._given == "key" and not self._key_refused and not self._sent_by:
-                self._asks = self._asks or "a password"
+                self._question = self._question or "a password"
             return None
         return self._reveal(self._password, "password")
 
@@ -107,19 +107,19 @@ class Questions(asyncssh.SSHClient):
         return password.reveal()
 
     def password_change_requested(self, prompt: str, lang: str) -> PasswordChangeResponse:  # noqa: ARG002  # of the interface
-        self._asks, self._expired = prompt[:_MAX_CHARS] or "a new password", True
+        self._question, self._expired = prompt[:_MAX_CHARS] or "a new password", True
         return NotImplemented  # type: ignore[no-any-return]  # the library's sign that passwords are not changed
 
     def kbdint_auth_requested(self) -> str | None:
         """Decline questions after a refused key, or without a password to answer them."""
         self._next()
-        if self._key_refused or self._asks or (self._given == "password" and self._password is None and not self._taken):
+        if self._key_refused or self._question or (self._given == "password" and self._password is None and not self._taken):
             return None
         return ""
 
     def kbdint_challenge_received(self, name: str, instructions: str, lang: str, prompts: KbdIntPrompts) -> Sequence[str] | None:  # noqa: ARG002  # of the interface
         if self._unanswered and instructions.strip():
-            self._said = instructions
+            self._server_text = instructions
         if not prompts:
             return []
         self._unanswered = ""
@@ -129,7 +129,7 @@ class Questions(asyncssh.SSHClient):
             return [self._reveal(self._password, "keyboard-interactive")]
         if text == self._answered:
             return None  # the password was wrong
-        self._asks = text or "an answer without a question"
+        self._question = text or "an answer without a question"
         self._expired = self._given == "password" and self._password is None and bool(_A_CHANGE.search(text))
         return None
 
@@ -145,17 +145,17 @@ class Questions(asyncssh.SSHClient):
 
     def _account_refused(self, why: str) -> DeployError:
         given = "password" if self._sent_by else "key"
-        return failure("account_refused", "authenticate", user=self._user, given=given, why=self._said or why)
+        return failure("account_refused", "authenticate", user=self._user, given=given, why=self._server_text or why)
 
     def denied(self) -> DeployError:
         """The error for a refused log-in."""
         if self._expired:
-            return failure("password_expired", "authenticate", user=self._user, why=self._asks)
+            return failure("password_expired", "authenticate", user=self._user, why=self._question)
         taken = self._taken or self._unanswered == "password" or (self._known and not self._sent_by)
-        if self._said and not self._asks:
-            return self._account_refused(self._said)
-        if self._asks or taken:
-            return failure("second_factor", "authenticate", user=self._user, given=self._given, asks=self._asks or "another method")
+        if self._server_text and not self._question:
+            return self._account_refused(self._server_text)
+        if self._question or taken:
+            return failure("second_factor", "authenticate", user=self._user, given=self._given, asks=self._question or "another method")
         if self._sent_by and (self._known or not self._offered):
             return failure("password_rejected", "authenticate", user=self._user)
         if self._offered:

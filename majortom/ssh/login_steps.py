@@ -139,8 +139,8 @@ async def _connection(connector: Connector, way: LoginContext) -> AsyncIterator[
         if way.jump is not None:
             tunnel, jump = way.jump.tunnel, way.jump.way
             if tunnel.is_closed():
-                again = connector.login(jump.target, jump.reached, jump.key, through=True)
-                tunnel = await _at_jump(jump.target, stack.enter_async_context(again))
+                next_login = connector.login(jump.target, jump.reached, jump.key, through=True)
+                tunnel = await _at_jump(jump.target, stack.enter_async_context(next_login))
         yield await stack.enter_async_context(connector.login(way.target, way.reached, way.key, tunnel))
 
 
@@ -170,7 +170,7 @@ async def enter(connector: Connector, way: LoginContext, steps: Steps, limits: L
 
 
 @contextlib.asynccontextmanager
-async def enter_again(connector: Connector, way: LoginContext) -> AsyncIterator[ShellLogin]:
+async def log_in_again(connector: Connector, way: LoginContext) -> AsyncIterator[ShellLogin]:
     """Log in without reports, to clean up after a lost connection. This works also for a user who may start no deployment any more."""
     way = way._replace(target=way.target._replace(still_wanted=None))
     if way.jump is not None:

@@ -112,12 +112,12 @@ async def load_key(text: Secret, passphrase: Secret | None, limit_s: float = PAR
     header = read_header(text.reveal())
     if header.encrypted and passphrase is None:
         raise failure("key_encrypted", "authenticate")
-    asked = {
+    question = {
         "key": text.reveal(),
         "passphrase": passphrase.reveal() if passphrase and header.encrypted else None,
         "openssh": header.openssh,
     }
-    answer = await _ask_reader(json.dumps(asked).encode(), limit_s)
+    answer = await _query_reader(json.dumps(question).encode(), limit_s)
     if "error" in answer:
         raise _refusal(str(answer["error"]), header, str(answer.get("type", "")))
     bits, kind = int(str(answer["bits"])), str(answer["type"])
@@ -150,8 +150,8 @@ class OpenKeys:
 
         Raises: DeployError.
         """
-        said = json.dumps([text.reveal(), None if passphrase is None else passphrase.reveal()])
-        name = hashlib.sha256(self._salt + said.encode("utf-8", "surrogatepass")).digest()
+        request_text = json.dumps([text.reveal(), None if passphrase is None else passphrase.reveal()])
+        name = hashlib.sha256(self._salt + request_text.encode("utf-8", "surrogatepass")).digest()
         opening = self._open.get(name)
         if opening is None or (opening.task.done() and (opening.task.cancelled() or opening.task.exception() is not None)):
             opening = self._open[name] = _Opening(asyncio.create_task(load_key(text, passphrase), name="open-key"))
@@ -197,7 +197,7 @@ def _refusal(error: str, header: KeyHeader, kind: str) -> DeployError:
     return failure("key_unreadable", "authenticate")
 
 
-async def _ask_reader(question: bytes, limit_s: float) -> dict[str, object]:
+async def _query_reader(question: bytes, limit_s: float) -> dict[str, object]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-B", str(_READER),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,

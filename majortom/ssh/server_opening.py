@@ -152,8 +152,8 @@ class ServerOpening:
         return failure("ssh_refused", step, host=self._host, why=why or "without a reason", when=when)
 
 
-def _is_foreign(said: str) -> bool:
-    return bool(_OTHER_PROTOCOLS.match(said)) or not said[:1].isprintable() or any(char in said for char in "\0\ufffd")
+def _is_foreign(text: str) -> bool:
+    return bool(_OTHER_PROTOCOLS.match(text)) or not text[:1].isprintable() or any(char in text for char in "\0\ufffd")
 
 
 def _offer(body: bytes) -> OfferedAlgorithms | None:

@@ -75,7 +75,7 @@ async def run(
     limit_s: float,
     *,
     root: bool = True,
-    told: ReceiveNote | None = None,
+    receive_note: ReceiveNote | None = None,
 ) -> ScriptOutput:
     """Run a script with these arguments.
 
@@ -84,7 +84,7 @@ async def run(
     """
     words, by = Words.fresh(), login.by if root else ""
     line = command(words, arguments, by, len(source.encode()))
-    return await _in_time(_Call(login, words, line, source.encode(), step, by, told), step, limit_s)
+    return await _in_time(_Call(login, words, line, source.encode(), step, by, receive_note), step, limit_s)
 
 
 async def send(login: ShellLogin, folder: str, files: Mapping[str, bytes], step: StepName, limit_s: float) -> None:
@@ -119,12 +119,19 @@ class _Call:
     """One run of one script."""
 
     def __init__(
-        self, login: ShellLogin, words: Words, line: str, data: bytes, step: StepName, by: Rise | Literal[""], told: ReceiveNote | None
+        self,
+        login: ShellLogin,
+        words: Words,
+        line: str,
+        data: bytes,
+        step: StepName,
+        by: Rise | Literal[""],
+        receive_note: ReceiveNote | None,
     ) -> None:
         self._login = login
         self._data = data
         self._step = step
-        self._told = told
+        self._receive_note = receive_note
         self._terminal = by == "doas with its password"
         self._command = line
         self._dialogue = Dialogue(words, login.user, by, has_password=login.sudo_password is not None)
@@ -208,8 +215,8 @@ class _Call:
             self._error = _reported(rest, self._step)
         elif word == "note":
             self._answer.notes.append(one_line(rest))
-            if self._told is not None and len(self._answer.notes) <= MAX_NOTES:
-                await self._told(one_line(rest))
+            if self._receive_note is not None and len(self._answer.notes) <= MAX_NOTES:
+                await self._receive_note(one_line(rest))
         else:
             self._answer.lines.append(line)
 
@@ -220,8 +227,8 @@ class _Call:
             return self._answer
         if status is None:
             raise failure("connection_lost", self._step)
-        said = [line for line in self._dialogue.errors.splitlines() if line.strip()]
-        why = one_line(said[-1]) if said else f"exit status {status}"
+        error_lines = [line for line in self._dialogue.errors.splitlines() if line.strip()]
+        why = one_line(error_lines[-1]) if error_lines else f"exit status {status}"
         codes = {"probe": "probe_failed", "upload": "upload_failed", "start": "start_failed", "uninstall": "install_failed"}
         raise failure(codes.get(self._step, "install_failed"), self._step, why=why)
 

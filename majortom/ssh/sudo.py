@@ -117,7 +117,7 @@ class Dialogue:
         if at < 0:
             self._refuse_another_user()
             if self._by == "doas with its password":
-                return self._doas_asks()
+                return self._answer_doas()
             self._check_noise()
             return []
         self.ready = True
@@ -149,7 +149,7 @@ class Dialogue:
             acts.append("password")
         return acts
 
-    def _doas_asks(self) -> list[SudoAction]:
+    def _answer_doas(self) -> list[SudoAction]:
         if not self._begun:
             at = self._out.find(self._words.prompt.encode())
             if at < 0:

@@ -45,7 +45,7 @@ def table(module: ModuleType) -> str:
     for metric in module.METRICS:
         labels = "".join(f" {{{label}}}" for label in metric.labels)
         unit = metric.unit if metric.kind == "gauge" else f"{metric.unit}, since boot"
-        every = f"{metrics.RHYTHM_S[metric.family]} s"
+        every = f"{metrics.INTERVAL_S[metric.family]} s"
         lines.append(f"| `{metric.name}`{labels} | {unit} | {every} | {cell(metric.about)} | {cell(metric.source)} |")
     return "\n".join(lines) + "\n"
 
@@ -59,7 +59,7 @@ def columns(subject: tables.Subject) -> str:
 
 def every(subject: tables.Subject) -> str:
     """How often a table is read, and told where that is another matter."""
-    return f"{subject.rhythm_s} s" + (f", told each {subject.rests_s} s" if subject.rests_s else "")
+    return f"{subject.interval_s} s" + (f", told each {subject.rests_s} s" if subject.rests_s else "")
 
 
 def lists() -> str:

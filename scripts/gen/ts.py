@@ -190,7 +190,7 @@ def constants() -> str:
             {
                 "name": metric.name,
                 "unit": metric.unit,
-                "rhythm": metrics.RHYTHM_S[metric.family],
+                "rhythm": metrics.INTERVAL_S[metric.family],
                 "kind": metric.kind,
                 "labels": list(metric.labels),
             }

@@ -109,7 +109,7 @@ class SealedBatch(NamedTuple):
     body: bytes
 
 
-def close_parcels(parcels: Sequence[SampleBatch]) -> List[SealedBatch]:
+def seal_batches(batches: Sequence[SampleBatch]) -> List[SealedBatch]:
     """Seal these batches, and merge adjacent ones of one layout, because short batches compress badly.
 
     A batch that was sent before is not merged, since the hub may hold it.
@@ -118,30 +118,30 @@ def close_parcels(parcels: Sequence[SampleBatch]) -> List[SealedBatch]:
     open_: Dict[str, SampleBatch] = {}
 
     def let_go(family: str) -> None:
-        parcel = open_.pop(family, None)
-        if parcel is not None:
-            coding, body = join_rows(parcel.rows)
-            closed.append(SealedBatch(parcel.layout, parcel.sent, parcel.first_ms, parcel.newest_ms, len(parcel.rows), coding, body))
+        batch = open_.pop(family, None)
+        if batch is not None:
+            coding, body = join_rows(batch.rows)
+            closed.append(SealedBatch(batch.layout, batch.sent, batch.first_ms, batch.newest_ms, len(batch.rows), coding, body))
 
-    for parcel in parcels:
-        family = parcel.layout.family
+    for batch in batches:
+        family = batch.layout.family
         before = open_.get(family)
         joined = (
             before is not None
             and before.sent is None
-            and parcel.sent is None
-            and before.layout.layout == parcel.layout.layout
-            and len(before.rows) + len(parcel.rows) <= MAX_PACK_ROWS
-            and before.size + parcel.size <= MAX_PACK_BYTES
-            and before.newest_ms <= parcel.first_ms
+            and batch.sent is None
+            and before.layout.layout == batch.layout.layout
+            and len(before.rows) + len(batch.rows) <= MAX_PACK_ROWS
+            and before.size + batch.size <= MAX_PACK_BYTES
+            and before.newest_ms <= batch.first_ms
         )
         if before is None or not joined:
             let_go(family)
-            before = open_[family] = SampleBatch(parcel.layout, parcel.born_at)
-            before.sent, before.first_ms = parcel.sent, parcel.first_ms
-        before.rows += parcel.rows  # a copy: a batch that is not written in the end stays as it was
-        before.newest_ms = parcel.newest_ms
-        before.size += parcel.size
+            before = open_[family] = SampleBatch(batch.layout, batch.born_at)
+            before.sent, before.first_ms = batch.sent, batch.first_ms
+        before.rows += batch.rows  # a copy: a batch that is not written in the end stays as it was
+        before.newest_ms = batch.newest_ms
+        before.size += batch.size
     for family in list(open_):
         let_go(family)
     return closed

@@ -196,7 +196,7 @@ class HubLink:
         for call in tuple(self._joined):  # a callback may add others, which are called when they are added
             call()
         self.tried.set()
-        await _first_end([self._hear(session), self._post(session), self._tick(session)])
+        await _first_end([self._receive(session), self._post(session), self._tick(session)])
 
     async def _open(self, socket: WebSocket) -> "tuple[SecureChannel, Welcome]":
         config = self._config
@@ -223,7 +223,7 @@ class HubLink:
             raise ProtocolError("a welcome that makes no sense")
         return link, welcome
 
-    async def _hear(self, session: _Session) -> None:
+    async def _receive(self, session: _Session) -> None:
         while True:
             message = session.link.receive(await session.socket.receive(), self._clock.monotonic())
             if isinstance(message, Ack):

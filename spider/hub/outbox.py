@@ -48,7 +48,7 @@ BACKFILL_WINDOW = 8
 EARLIEST_MS = 946_684_800_000
 LATEST_MS = 4_102_444_800_000
 """From 2000 to 2100. The hub refuses rows outside this range, and a clock outside it measures nothing."""
-MAX_TOLD = 12
+MAX_ANNOUNCED = 12
 """Most layouts that the hub remembers in one session. An older one is sent again before it is used."""
 SENT_BYTES = 1024 * 1024
 """Most unacknowledged bytes in one stream: as much as the hub reads ahead of its commits."""
@@ -84,18 +84,18 @@ class Outbox:
         self._sent_bytes = {STREAM_LIVE: 0, STREAM_BACKFILL: 0}
         self._moving: List[SampleBatch] = []
         """Handed to the spool, not yet safe on disk."""
-        self._held: List[SampleBatch] = []
+        self._confirmed: List[SampleBatch] = []
         """Those of `_moving` that the hub turned out to hold."""
         self._connected = False
         self._epoch = 0
         self._away_since = clock.monotonic()
-        self._told: Deque[bytes] = deque(maxlen=MAX_TOLD)
+        self._announced: Deque[bytes] = deque(maxlen=MAX_ANNOUNCED)
         self._refused: Set[str] = set()
         self._sound: Dict[str, bytes] = {}
         self._size = 0
         self.dropped_rows = 0
         """Rows that were dropped because the hub was away for too long, or because no hub would accept them."""
-        self._dropped_told = 0
+        self._dropped_logged = 0
 
     def on_ready(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever there may be something to send."""
@@ -111,26 +111,26 @@ class Outbox:
             self.dropped_rows += 1
             return
         now = self._clock.monotonic()
-        parcel = self._open.get(layout.family)
-        if parcel is not None and (
-            parcel.layout.layout != layout.layout
-            or parcel.size + len(packed) > MAX_PACK_BYTES
-            or row.taken_at_ms < parcel.newest_ms  # the clock was set back, and times within a batch must ascend
+        batch = self._open.get(layout.family)
+        if batch is not None and (
+            batch.layout.layout != layout.layout
+            or batch.size + len(packed) > MAX_PACK_BYTES
+            or row.taken_at_ms < batch.newest_ms  # the clock was set back, and times within a batch must ascend
         ):
             self._close(layout.family)
-            parcel = None
-        if parcel is None:
-            parcel = self._open[layout.family] = SampleBatch(layout, now)
+            batch = None
+        if batch is None:
+            batch = self._open[layout.family] = SampleBatch(layout, now)
             # Watching may end for a whole fleet at the same moment. A random first duration keeps its later batches apart.
             self._share[layout.family] = self._dice.random() if layout.family in self._hurried else 1.0
             self._hurried.discard(layout.family)
-        before = parcel.size
-        parcel.add(packed, row.taken_at_ms)
-        self._size += parcel.size - before
+        before = batch.size
+        batch.add(packed, row.taken_at_ms)
+        self._size += batch.size - before
         watched = self.watched(layout.family)
         if watched:
             self._hurried.add(layout.family)
-        full = len(parcel.rows) * layout.rhythm_s >= self._share[layout.family] * self._pack_s or len(parcel.rows) >= MAX_PACK_ROWS
+        full = len(batch.rows) * layout.rhythm_s >= self._share[layout.family] * self._pack_s or len(batch.rows) >= MAX_PACK_ROWS
         if full or watched:
             self._close(layout.family)
             self._wake()
@@ -184,10 +184,10 @@ class Outbox:
             queue = min((queue for queue in self._ready.values() if queue), key=lambda queue: queue[0].born_at, default=None)
             if queue is None:
                 return
-            parcel = queue.popleft()
-            self._size -= parcel.size
-            self.dropped_rows += len(parcel.rows)
-            self.spool.lost(parcel.loss())
+            batch = queue.popleft()
+            self._size -= batch.size
+            self.dropped_rows += len(batch.rows)
+            self.spool.lost(batch.loss())
 
     def _queues(self) -> Iterator[Deque[SampleBatch]]:
         yield from self._ready.values()
@@ -214,27 +214,27 @@ class Outbox:
         for queue in queues:
             self._moving += queue
             queue.clear()
-        self._moving.sort(key=lambda parcel: parcel.born_at)
+        self._moving.sort(key=lambda batch: batch.born_at)
         return list(self._moving)
 
     def moved(self) -> None:
         """The batches that were handed over are safe on disk."""
-        self._size -= sum(parcel.size for parcel in self._moving)
-        self._moving, self._held = [], []
+        self._size -= sum(batch.size for batch in self._moving)
+        self._moving, self._confirmed = [], []
 
     def put_back(self) -> None:
         """The batches that were handed over could not be written, so they stay in memory as long as there is room."""
-        back, held, self._moving, self._held = self._moving, self._held, [], []
-        for parcel in reversed(back):
-            if parcel in held:
-                self._size -= parcel.size
-            elif parcel.sent is not None and parcel.sent.epoch == self._epoch and not self._connected:
-                self._sent[parcel.sent.stream].append(parcel)  # the next welcome says whether the hub holds it
+        back, confirmed, self._moving, self._confirmed = self._moving, self._confirmed, [], []
+        for batch in reversed(back):
+            if batch in confirmed:
+                self._size -= batch.size
+            elif batch.sent is not None and batch.sent.epoch == self._epoch and not self._connected:
+                self._sent[batch.sent.stream].append(batch)  # the next welcome says whether the hub holds it
             else:
-                parcel.sent, parcel.seq = None, -1
-                self._ready[STREAM_BACKFILL].appendleft(parcel)
+                batch.sent, batch.seq = None, -1
+                self._ready[STREAM_BACKFILL].appendleft(batch)
         for stream, sent in self._sent.items():
-            self._sent[stream] = deque(sorted(sent, key=lambda parcel: parcel.seq))
+            self._sent[stream] = deque(sorted(sent, key=lambda batch: batch.seq))
         self._make_room(self._clock.monotonic())
 
     # -- the link's side ---------------------------------------------------------------------------
@@ -251,24 +251,24 @@ class Outbox:
             self._ready[stream].clear()
             self._sent_bytes[stream] = 0
             self._next[stream] = mark + 1
-        for parcel in self._moving:
-            sent = parcel.sent
+        for batch in self._moving:
+            sent = batch.sent
             if sent is not None and sent.epoch == self._epoch and sent.seq <= marks[sent.stream]:
-                self._held.append(parcel)
-        left.sort(key=lambda parcel: parcel.born_at)
+                self._confirmed.append(batch)
+        left.sort(key=lambda batch: batch.born_at)
         fresh = self._clock.monotonic() - PACK_S
-        for parcel in left:
-            late = parcel.seq >= 0 or parcel.born_at < fresh  # a batch that was just measured and never sent is live
-            parcel.seq, parcel.sent = -1, None
-            self._ready[STREAM_BACKFILL if late else STREAM_LIVE].append(parcel)
+        for batch in left:
+            late = batch.seq >= 0 or batch.born_at < fresh  # a batch that was just measured and never sent is live
+            batch.seq, batch.sent = -1, None
+            self._ready[STREAM_BACKFILL if late else STREAM_LIVE].append(batch)
         self._connected, self._epoch = True, welcome.epoch
         self._pack_s = max(1, min(welcome.pack_s, MAX_PACK_ROWS))
         self._leases.clear()
-        self._told.clear()
+        self._announced.clear()
         self.spool.resume()
-        if self.dropped_rows > self._dropped_told:
-            event(log, "rows_dropped", logging.WARNING, rows=self.dropped_rows - self._dropped_told, ever=self.dropped_rows)
-            self._dropped_told = self.dropped_rows
+        if self.dropped_rows > self._dropped_logged:
+            event(log, "rows_dropped", logging.WARNING, rows=self.dropped_rows - self._dropped_logged, ever=self.dropped_rows)
+            self._dropped_logged = self.dropped_rows
 
     def suspend(self) -> None:
         """The session has ended."""
@@ -281,8 +281,8 @@ class Outbox:
     def _note_sent(self) -> None:
         """Record under which numbers batches were sent without an answer."""
         for stream, sent in self._sent.items():
-            for parcel in sent:
-                parcel.sent = SentBatch(self._epoch, stream, parcel.seq)
+            for batch in sent:
+                batch.sent = SentBatch(self._epoch, stream, batch.seq)
 
     def tick(self) -> None:
         """Called every second."""
@@ -297,18 +297,18 @@ class Outbox:
             ready, sent = self._ready[stream], self._sent[stream]
             if not ready or len(sent) >= window or (sent and self._sent_bytes[stream] + ready[0].size > SENT_BYTES):
                 continue
-            parcel = ready[0]
-            if parcel.layout.layout not in self._told:
-                self._told.append(parcel.layout.layout)
-                return parcel.layout
+            batch = ready[0]
+            if batch.layout.layout not in self._announced:
+                self._announced.append(batch.layout.layout)
+                return batch.layout
             ready.popleft()
-            sent.append(parcel)
-            self._sent_bytes[stream] += parcel.size
-            parcel.seq = self._next[stream]
+            sent.append(batch)
+            self._sent_bytes[stream] += batch.size
+            batch.seq = self._next[stream]
             self._next[stream] += 1
-            coding, body = join_rows(parcel.rows)
-            return Pack(stream, parcel.seq, parcel.layout.layout, coding, body)
-        return self.spool.take(self._told)
+            coding, body = join_rows(batch.rows)
+            return Pack(stream, batch.seq, batch.layout.layout, coding, body)
+        return self.spool.take(self._announced)
 
     def acked(self, ack: Ack) -> None:
         """The hub has stored a stream up to this number.
@@ -340,8 +340,8 @@ class Outbox:
 
     def pending(self) -> Tuple[int, int]:
         """Number of unacknowledged rows, and their bytes in memory."""
-        parcels = [parcel for queue in self._queues() for parcel in queue] + list(self._open.values()) + self._moving
-        return sum(len(parcel.rows) for parcel in parcels), self._size
+        batches = [batch for queue in self._queues() for batch in queue] + list(self._open.values()) + self._moving
+        return sum(len(batch.rows) for batch in batches), self._size
 
     def _forget(self, stream: int, mark: int) -> None:
         sent = self._sent[stream]

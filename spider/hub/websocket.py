@@ -152,10 +152,10 @@ async def _refused(url: Url, proxy: Optional[Proxy], error: OSError) -> WebSocke
         _, writer = await _open(url, proxy, _tls_context(b""))
     except (OSError, ValueError, WebSocketError):
         return WebSocketError(f"{url.authority} cannot be reached: its certificate is not trusted here: {why}")
-    told = untrusted(_certificate(writer), why)
+    message = untrusted(_certificate(writer), why)
     writer.transport.abort()
     return WebSocketError(
-        f"{url.authority} cannot be reached: {told}. If this is the hub's, add its authority to those that this server trusts,"
+        f"{url.authority} cannot be reached: {message}. If this is the hub's, add its authority to those that this server trusts,"
         " or pin its key: tls_pin in spider.conf, --tls-pin of the hub"
     )
 

@@ -115,8 +115,8 @@ def write_result(folder: str, result: JobResult) -> None:
         try:
             _overwrite(fd, body)
         except OSError:
-            told = result.error_text or "the disk of the node is full, so the list of changed packages was lost"
-            _overwrite(fd, _encode(result._replace(changes=[], error_code=result.error_code or "job.no_space", error_text=told[:2000])))
+            text = result.error_text or "the disk of the node is full, so the list of changed packages was lost"
+            _overwrite(fd, _encode(result._replace(changes=[], error_code=result.error_code or "job.no_space", error_text=text[:2000])))
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -52,20 +52,20 @@ class FilePosition(NamedTuple):
 class JobFollower:
     """What the hub holds of one job, and what is still to be sent."""
 
-    def __init__(self, job: str, place: FilePosition, clock: Clock, send: Send) -> None:
+    def __init__(self, job: str, position: FilePosition, clock: Clock, send: Send) -> None:
         self.job = job
         self.over = False
         """Nothing more is reported of this job."""
-        self._place = place
-        self._log = os.path.join(place.folder, job, LOG)
+        self._position = position
+        self._log = os.path.join(position.folder, job, LOG)
         self._clock = clock
         self._send = send
         self._sent = self._acked = 0
-        self._plan_told = _NONE
+        self._plan_sent = _NONE
         """Which plan was sent. The runner writes a new one if the plan changes while the job runs."""
-        self._report_told = False
+        self._report_sent = False
         self._progress: Optional[Progress] = None
-        self._progress_told_at = 0.0
+        self._progress_sent_at = 0.0
         self._remark = ""
         self._quiet_since: Optional[float] = None
         self._ended: Optional[JobEnded] = None
@@ -73,7 +73,7 @@ class JobFollower:
         """`_ended` was inferred without a result, which may still appear."""
         self._settled_at: Optional[float] = None
         """Since when the hub has an inferred end."""
-        self._ended_told_at: Optional[float] = None
+        self._ended_sent_at: Optional[float] = None
         self._after_reboot: Optional[Report] = None
         """What is missing in the boot after the one in which the job ended."""
 
@@ -81,8 +81,8 @@ class JobFollower:
         """A new session: the hub holds `offset` bytes. It may have lost the last messages of the earlier session."""
         self._sent = self._acked = offset
         self._progress = None
-        self._ended_told_at = None
-        self._plan_told, self._report_told = _NONE, False
+        self._ended_sent_at = None
+        self._plan_sent, self._report_sent = _NONE, False
 
     def acked(self, message: JobAck) -> bool:
         """The hub holds the output up to this offset. True: the offset is new."""
@@ -117,16 +117,16 @@ class JobFollower:
         if not current():
             return True
         plan = self._plan()
-        wanted = WantedFiles(self._sent, 0, plan != self._plan_told, not self._report_told)
+        wanted = WantedFiles(self._sent, 0, plan != self._plan_sent, not self._report_sent)
         loop = asyncio.get_event_loop()
-        seen = await loop.run_in_executor(None, look, self._place.folder, self.job, wanted, self._place.processes)
+        seen = await loop.run_in_executor(None, look, self._position.folder, self.job, wanted, self._position.processes)
         if self._plan() != plan:
             return True  # more was written meanwhile, perhaps the end too: output and plan are sent before the end
-        told = current() and await self._tell_plan(seen, plan, current)
-        told |= current() and await self._tell_progress(seen)
+        sent = current() and await self._send_plan(seen, plan, current)
+        sent |= current() and await self._send_progress(seen)
         if current() and self._sent >= seen.log_bytes:
-            told |= await self._tell_state(seen, current)
-        return told or flowed
+            sent |= await self._send_state(seen, current)
+        return sent or flowed
 
     async def _flow(self, current: Callable[[], bool]) -> bool:
         """Send new output before anything else, because a user may be watching it. True: something was sent."""
@@ -144,39 +144,39 @@ class JobFollower:
     async def not_stopped(self, why: str) -> None:
         """Report that the stop request was not accepted."""
         last = self._progress or Progress(0.0, "plan", -1, "", "")
-        await self._say(last, f"the wish to stop was not taken: {why}")
+        await self._send_remark(last, f"the wish to stop was not taken: {why}")
 
-    async def _say(self, last: Progress, text: str, error_code: str = "") -> None:
+    async def _send_remark(self, last: Progress, text: str, error_code: str = "") -> None:
         at_ms = int(self._clock.now() * 1000)
         await self._send(JobProgress(self.job, at_ms, last.phase, last.percent, last.package, text, last.stop, error_code=error_code))
 
     def _plan(self) -> Tuple[int, int]:
         """Identify the present plan file."""
         try:
-            facts = os.stat(os.path.join(self._place.folder, self.job, PLANNED))
+            info = os.stat(os.path.join(self._position.folder, self.job, PLANNED))
         except OSError:
             return _NONE
-        return facts.st_ino, facts.st_mtime_ns
+        return info.st_ino, info.st_mtime_ns
 
-    async def _tell_plan(self, seen: JobSnapshot, plan: Tuple[int, int], current: Callable[[], bool]) -> bool:
-        if plan == self._plan_told or seen.plan is None:
+    async def _send_plan(self, seen: JobSnapshot, plan: Tuple[int, int], current: Callable[[], bool]) -> bool:
+        if plan == self._plan_sent or seen.plan is None:
             return False
-        self._plan_told = plan
+        self._plan_sent = plan
         for part in plan_messages(self.job, seen.plan):
             if current():
                 await self._send(part)
         return True
 
-    async def _tell_progress(self, seen: JobSnapshot) -> bool:
+    async def _send_progress(self, seen: JobSnapshot) -> bool:
         now = self._clock.monotonic()
         progress = seen.progress
         fresh = progress != self._progress
-        early = seen.result is None and now - self._progress_told_at < PROGRESS_EVERY_S
+        early = seen.result is None and now - self._progress_sent_at < PROGRESS_EVERY_S
         if fresh and early and progress is not None and not _matters(self._progress, progress):
             return False  # it is sent a little later, or a newer one in its place
-        if progress is None or not (fresh or (seen.alive and now - self._progress_told_at >= REPEAT_PROGRESS_S)):
+        if progress is None or not (fresh or (seen.alive and now - self._progress_sent_at >= REPEAT_PROGRESS_S)):
             return False
-        self._progress, self._progress_told_at = progress, now
+        self._progress, self._progress_sent_at = progress, now
         await self._send(
             JobProgress(
                 self.job,
@@ -196,42 +196,47 @@ class JobFollower:
             self._quiet_since = None
         elif self._quiet_since is None:
             self._quiet_since = now
-        return judge(seen, self._place.boot, 0.0 if self._quiet_since is None else now - self._quiet_since, self._clock.now())
+        return judge(seen, self._position.boot, 0.0 if self._quiet_since is None else now - self._quiet_since, self._clock.now())
 
-    async def _tell_state(self, seen: JobSnapshot, current: Callable[[], bool]) -> bool:
+    async def _send_state(self, seen: JobSnapshot, current: Callable[[], bool]) -> bool:
         """All output is sent: check whether the job has ended."""
         now = self._clock.monotonic()
         verdict = self._verdict(seen, now)
-        if verdict.ended and verdict.code == REBOOTED and seen.asked is not None and not await self._look_after_reboot(seen.asked):
+        if (
+            verdict.ended
+            and verdict.code == REBOOTED
+            and seen.reboot_request is not None
+            and not await self._look_after_reboot(seen.reboot_request)
+        ):
             verdict = verdict._replace(ended=False)
         if verdict.ended:
-            return await self._tell_end(seen, verdict, now, current)
+            return await self._send_end(seen, verdict, now, current)
         if verdict.code not in _REMARKS or verdict.code == self._remark:
             return False
         self._remark = verdict.code
-        await self._say(seen.progress or Progress(0.0, "commit", -1, "", ""), *_REMARKS[verdict.code])
+        await self._send_remark(seen.progress or Progress(0.0, "commit", -1, "", ""), *_REMARKS[verdict.code])
         return True
 
-    async def _tell_end(self, seen: JobSnapshot, verdict: JobStatus, now: float, current: Callable[[], bool]) -> bool:
+    async def _send_end(self, seen: JobSnapshot, verdict: JobStatus, now: float, current: Callable[[], bool]) -> bool:
         guess = seen.result is None and verdict.code != REBOOTED
         if self._settled_at is not None and now - self._settled_at > LATE_RESULT_S:
             self.over = True
             return False
-        told = self._settled_at is not None or (self._ended_told_at is not None and now - self._ended_told_at < REPEAT_ENDED_S)
-        if told and guess == self._guessed:
+        sent = self._settled_at is not None or (self._ended_sent_at is not None and now - self._ended_sent_at < REPEAT_ENDED_S)
+        if sent and guess == self._guessed:
             return False
         if self._ended is None or (not guess and self._guessed):
             digest = ""
             if guess:
-                digest = await asyncio.get_event_loop().run_in_executor(None, log_digest, self._place.folder, self.job)
+                digest = await asyncio.get_event_loop().run_in_executor(None, log_digest, self._position.folder, self.job)
             self._ended = ending(self.job, seen, verdict.code, digest, self._clock.now())
             self._guessed, self._settled_at = guess, None
             logs.event(_log, "job_ended", job=self.job, state=self._ended.state, error=self._ended.error_code)
         if not current():
             return True
-        if self._ended_told_at is not None:  # the hub may have missed the messages sent with it, too
-            self._plan_told = _NONE
-        self._ended_told_at = now
+        if self._ended_sent_at is not None:  # the hub may have missed the messages sent with it, too
+            self._plan_sent = _NONE
+        self._ended_sent_at = now
         report = seen.report if self._after_reboot is None else self._after_reboot
         if report is not None:
             await self._send(report_message(self.job, report))
@@ -239,7 +244,7 @@ class JobFollower:
             await self._send(self._ended)
         return True
 
-    async def _look_after_reboot(self, asked: RebootRequest) -> bool:
+    async def _look_after_reboot(self, reboot_request: RebootRequest) -> bool:
         """True: the server is up again, and the comparison with the state before the reboot is complete."""
         if self._after_reboot is not None:
             return True
@@ -247,8 +252,10 @@ class JobFollower:
         if not await loop.run_in_executor(None, lambda: is_up(uptime_s())):
             return False
         state = await loop.run_in_executor(None, look_at_host)
-        failed = tuple(name for name in state.failed if name not in asked.state.failed)
-        self._after_reboot = Report("no", "it has just been rebooted", failed_units=failed, notes=tuple(compare(asked.state, state)))
+        failed = tuple(name for name in state.failed if name not in reboot_request.state.failed)
+        self._after_reboot = Report(
+            "no", "it has just been rebooted", failed_units=failed, notes=tuple(compare(reboot_request.state, state))
+        )
         return True
 
 

@@ -49,7 +49,7 @@ class LauncherClient:
         except PolicyRefused:
             return "policy-invalid"
 
-    async def bring(self, order: bytes, begun: Callable[[], bool]) -> SubmitReply:
+    async def submit(self, order: bytes, begun: Callable[[], bool]) -> SubmitReply:
         """Submit an order, and retry while the launcher's slots are taken, until the order would be too old.
 
         Args: begun: whether the launcher has taken the order, although no answer arrived.
@@ -58,29 +58,29 @@ class LauncherClient:
         pause_s = RETRY_FIRST_S
         while True:
             try:
-                told: Optional[SubmitReply] = await wait_for(ANSWER_LIMIT_S, self._ask(order))
-                why = told.why if told else ""
+                reply: Optional[SubmitReply] = await wait_for(ANSWER_LIMIT_S, self._exchange(order))
+                why = reply.why if reply else ""
             except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError) as exc:
-                told, why = None, type(exc).__name__
+                reply, why = None, type(exc).__name__
             waited_s = self._clock.monotonic() - began_at
-            if told is not None and not (why == "busy" and waited_s < BUSY_RETRY_LIMIT_S):
-                return told
+            if reply is not None and not (why == "busy" and waited_s < BUSY_RETRY_LIMIT_S):
+                return reply
             if begun() or waited_s >= RETRY_LIMIT_S:
-                return told or SubmitReply("unreachable", f"the launcher did not answer: {why}", self._clock.now())
+                return reply or SubmitReply("unreachable", f"the launcher did not answer: {why}", self._clock.now())
             await self._clock.sleep(random.uniform(pause_s / 2, pause_s))
             pause_s = min(RETRY_MOST_S, pause_s * 2)
 
-    async def _ask(self, order: bytes) -> SubmitReply:
+    async def _exchange(self, order: bytes) -> SubmitReply:
         reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_ANSWER_BYTES)
         try:
             writer.write(order)
             await writer.drain()
             answer = json.loads(await reader.readuntil(b"\n"))
-            told = SubmitReply(str(answer["answer"])[:20], str(answer["why"])[:200], float(answer["clock"]))
+            reply = SubmitReply(str(answer["answer"])[:20], str(answer["why"])[:200], float(answer["clock"]))
         except (KeyError, TypeError) as exc:
             raise ValueError("not an answer") from exc
         finally:
             writer.close()
-        if told.answer not in ANSWERS:
+        if reply.answer not in ANSWERS:
             raise ValueError("not an answer")
-        return told
+        return reply

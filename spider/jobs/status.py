@@ -72,7 +72,7 @@ class JobSnapshot(NamedTuple):
     """The job's unit has processes."""
     output_at: float = 0.0
     """When the log last grew, Unix seconds; 0 = never."""
-    asked: Optional[RebootRequest] = None
+    reboot_request: Optional[RebootRequest] = None
     """The server was asked to reboot."""
     plan: Optional[Plan] = None
     """The plan of the job. None: there is none, or it was not requested."""
@@ -113,8 +113,8 @@ def look(jobs_dir: str, job: str, wanted: WantedFiles, processes: JobProcesses =
     output, size, output_at = b"", 0, 0.0
     try:
         with open(os.path.join(folder, LOG), "rb") as file:
-            facts = os.fstat(file.fileno())
-            size, output_at = facts.st_size, facts.st_mtime if facts.st_size else 0.0
+            info = os.fstat(file.fileno())
+            size, output_at = info.st_size, info.st_mtime if info.st_size else 0.0
             if wanted.limit > 0 and size > wanted.offset:
                 file.seek(wanted.offset)
                 output = file.read(wanted.limit)
@@ -122,7 +122,7 @@ def look(jobs_dir: str, job: str, wanted: WantedFiles, processes: JobProcesses =
         size = 0
     document = read_document(folder, REBOOT) if result is None else None
     alive = result is None and _alive(processes(job), run, job)
-    asked = from_document(document) if document is not None else None
+    reboot_request = from_document(document) if document is not None else None
     planned = read_document(folder, PLANNED) if wanted.plan else None
     reported = read_document(folder, REPORT) if wanted.report else None
     return JobSnapshot(
@@ -134,7 +134,7 @@ def look(jobs_dir: str, job: str, wanted: WantedFiles, processes: JobProcesses =
         output,
         alive,
         output_at,
-        asked,
+        reboot_request,
         None if planned is None else plan_from_document(planned),
         None if reported is None else report_from_document(reported),
     )
@@ -171,10 +171,10 @@ def judge(seen: JobSnapshot, boot: str, quiet_s: float, now: float = 0.0) -> Job
     """
     if seen.result is not None:
         return JobStatus(ended=True)
-    if seen.asked is not None:
-        if boot and seen.asked.boot and seen.asked.boot != boot:
+    if seen.reboot_request is not None:
+        if boot and seen.reboot_request.boot and seen.reboot_request.boot != boot:
             return JobStatus(ended=True, code=REBOOTED)
-        return JobStatus(ended=now - seen.asked.asked_at >= REBOOT_LIMIT_S, code=REBOOT_MISSING)
+        return JobStatus(ended=now - seen.reboot_request.asked_at >= REBOOT_LIMIT_S, code=REBOOT_MISSING)
     if seen.alive:
         if seen.stopped is None:
             return JobStatus(ended=False)
@@ -220,13 +220,15 @@ def ending(job: str, seen: JobSnapshot, code: str, digest: str, now: float) -> J
 def _without_result(seen: JobSnapshot, code: str, digest: str, now: float) -> JobResult:
     """The missing result of a runner, as far as the other evidence gives it."""
     started_at = seen.run.started_at if seen.run else 0.0
-    asked, stopped = seen.asked, seen.stopped
-    if asked is not None:
+    reboot_request, stopped = seen.reboot_request, seen.stopped
+    if reboot_request is not None:
         state, rc, error_code, text = "succeeded", 0, "", ""  # type: Tuple[str, Optional[int], str, str]
         if code != REBOOTED:
             text = f"the server was asked to reboot and did not within {REBOOT_LIMIT_S / 60:.0f} minutes"
             state, rc, error_code = "failed", None, REBOOT_MISSING
-        return JobResult(state, rc, 0, asked.log_bytes, asked.lost, asked.log_sha256, started_at, now, [], error_code, text)
+        return JobResult(
+            state, rc, 0, reboot_request.log_bytes, reboot_request.lost, reboot_request.log_sha256, started_at, now, [], error_code, text
+        )
     state = "unknown" if code == "job.no_trace" else "interrupted"
     number = int(stopped.status) if stopped and stopped.status.isdigit() and stopped.code in ("killed", "dumped") else 0
     return JobResult(state, None, number, seen.log_bytes, 0, digest, started_at, now, [], code, _INTERRUPTED[code])

@@ -18,13 +18,13 @@ from spider.jobs.launcher_client import LauncherClient, SubmitReply
 from spider.jobs.status import JobProcesses
 from spider.root.cgroups import job_processes
 from spider.threads import ThreadUnavailable
-from spider.timeouts import run_together
+from spider.timeouts import run_until_first_error
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import JobAck, JobAnswer, JobDone, JobStart, JobStop
 from spider.wire.ids import is_id
 
-BUSY_RHYTHM_S = 0.05
-IDLE_RHYTHM_S = 0.5
+BUSY_POLL_S = 0.05
+IDLE_POLL_S = 0.5
 GLANCE_S = 0.005
 """Interval of checking the log lengths. It is short because output is to reach a page within milliseconds; a check costs next to
 nothing."""
@@ -57,7 +57,7 @@ class Jobs:
         processes: returns the processes of a job's unit.
         """
         self._dir = jobs_dir
-        self._place = FilePosition(jobs_dir, boot, processes)
+        self._position = FilePosition(jobs_dir, boot, processes)
         self._desk = LauncherClient(launcher_path, clock, policy_path, policy_owner)
         self._clock = clock
         self._send = send
@@ -136,10 +136,10 @@ class Jobs:
 
     async def run(self) -> None:
         """Submit orders and follow jobs until cancelled."""
-        await run_together(self._carry_orders(), self._follow_all())
+        await run_until_first_error(self._carry_orders(), self._follow_all())
 
     def _following(self, job: str) -> JobFollower:
-        return JobFollower(job, self._place, self._clock, self._send)
+        return JobFollower(job, self._position, self._clock, self._send)
 
     def _exists(self, job: str) -> bool:
         return os.path.exists(os.path.join(self._dir, job, PLAN))
@@ -167,14 +167,14 @@ class Jobs:
     async def _carry(self, message: JobStart) -> None:
         if not is_id(message.job):
             return
-        told = await self._hand_in(message)
-        accepted = told.answer == "accepted" or self._exists(message.job)
-        if accepted and told.answer != "accepted":
+        reply = await self._hand_in(message)
+        accepted = reply.answer == "accepted" or self._exists(message.job)
+        if accepted and reply.answer != "accepted":
             # Refused as a replay, or the launcher died after the job had begun: the job's folder answers the hub.
-            told = SubmitReply("accepted", "known", told.clock)
-        logs.event(_log, "order_answered", job=message.job, answer=told.answer, why=told.why)
+            reply = SubmitReply("accepted", "known", reply.clock)
+        logs.event(_log, "order_answered", job=message.job, answer=reply.answer, why=reply.why)
         # Sent in the current session. If there is none, the next hello names the job, or the hub repeats the order.
-        await self._send(JobAnswer(message.job, told.answer, told.why, int(told.clock * 1000)))
+        await self._send(JobAnswer(message.job, reply.answer, reply.why, int(reply.clock * 1000)))
         if accepted and message.job not in self._forgotten:
             self._follows.setdefault(message.job, self._following(message.job))
             self._wake.set()
@@ -185,19 +185,19 @@ class Jobs:
         refusal = await asyncio.get_event_loop().run_in_executor(None, self._desk.refusal)
         if refusal:
             return SubmitReply("refused", refusal, self._clock.now())
-        return await self._desk.bring(message.order, lambda: self._exists(message.job))
+        return await self._desk.submit(message.order, lambda: self._exists(message.job))
 
     async def _carry_stop(self, message: JobStop) -> None:
         """Submit a stop request. The job's progress reports its effect; this reports only a refused request, or that no such job exists."""
         if not is_id(message.job):
             return
-        told = await self._desk.bring(message.order, lambda: False)
-        logs.event(_log, "stop_answered", job=message.job, answer=told.answer, why=told.why)
+        reply = await self._desk.submit(message.order, lambda: False)
+        logs.event(_log, "stop_answered", job=message.job, answer=reply.answer, why=reply.why)
         follow = self._follows.get(message.job)
-        if told.answer == "refused" and told.why == "no-such-job":  # the job never began on this node, so the hub may withdraw it
-            await self._send(JobAnswer(message.job, told.answer, told.why, int(told.clock * 1000)))
-        elif follow is not None and told.answer != "accepted" and told.why != "ended":
-            await follow.not_stopped(told.why)
+        if reply.answer == "refused" and reply.why == "no-such-job":  # the job never began on this node, so the hub may withdraw it
+            await self._send(JobAnswer(message.job, reply.answer, reply.why, int(reply.clock * 1000)))
+        elif follow is not None and reply.answer != "accepted" and reply.why != "ended":
+            await follow.not_stopped(reply.why)
         self._wake.set()
 
     # -- following -------------------------------------------------------------------------
@@ -206,7 +206,7 @@ class Jobs:
         return session == self._session
 
     async def _follow_all(self) -> None:
-        pause_s = BUSY_RHYTHM_S
+        pause_s = BUSY_POLL_S
         while True:
             flowed = False
             for follow in list(self._follows.values()):
@@ -221,9 +221,9 @@ class Jobs:
                     logs.event(_log, "job_unreadable", level=logging.ERROR, job=follow.job, why=str(exc))
                 if follow.over:
                     self.forget([follow.job])
-            pause_s = BUSY_RHYTHM_S if flowed else min(IDLE_RHYTHM_S, pause_s * 1.5)
+            pause_s = BUSY_POLL_S if flowed else min(IDLE_POLL_S, pause_s * 1.5)
             if await self._pause(pause_s):
-                pause_s = BUSY_RHYTHM_S
+                pause_s = BUSY_POLL_S
 
     async def _pause(self, limit_s: float) -> bool:
         """Wait for a while. If there are jobs, wait only until one prints. True: something happened."""

@@ -10,7 +10,7 @@ from spider.files import read_text
 from spider.packages.backend import Backend
 from spider.packages.driver import Driver
 from spider.packages.host_manager import Native, find_native, name_by_version
-from spider.packages.interfaces import ENVIRONMENT, Console, Outcome, PackageCondition, PackageManager, PackagesUnreadable, Task, ask
+from spider.packages.interfaces import ENVIRONMENT, Console, Outcome, PackageCondition, PackageManager, PackagesUnreadable, Task, run_query
 from spider.packages.plan import Planned
 from spider.packages.report import AfterCare
 from spider.sampling.collectors.identity import parse_os_release
@@ -39,7 +39,7 @@ class UnsupportedHost:
         self._instead = native.instead
 
     def perform(self, task: Task, console: Console) -> Outcome:  # noqa: ARG002  # the same for every verb
-        console.say(self._instead)
+        console.print_line(self._instead)
         return Outcome("failed", None, 0, (), "job.not_this_way", self._instead)
 
     def wait_free(self, console: Console) -> Optional[Outcome]:  # noqa: ARG002  # nothing here takes a lock
@@ -70,7 +70,7 @@ def _by_version(name: str) -> str:
     if behind in _SPEAKING:
         return _SPEAKING[behind]
     try:
-        return name_by_version(ask([program, "--version"], ENVIRONMENT, _VERSION_LIMIT_S).out) or name
+        return name_by_version(run_query([program, "--version"], ENVIRONMENT, _VERSION_LIMIT_S).out) or name
     except PackagesUnreadable:
         return name
 
@@ -107,18 +107,18 @@ def answer(manager: Optional[PackageManager]) -> Optional[Dict[str, Any]]:
     """What `manager` says of updates, of held packages, and of its own condition; None: there is none."""
     if manager is None:
         return None
-    told: Dict[str, Any] = {"unreadable": "", "held_unreadable": "", "updates": (), "newer": (), "held": ()}
-    told["condition"] = manager.condition()
+    document: Dict[str, Any] = {"unreadable": "", "held_unreadable": "", "updates": (), "newer": (), "held": ()}
+    document["condition"] = manager.condition()
     try:
-        told["updates"], told["newer"] = manager.available_updates(), manager.newer
+        document["updates"], document["newer"] = manager.available_updates(), manager.newer
     except PackagesUnreadable as error:
-        told["unreadable"] = str(error) or "the package manager could not be asked"
-        return told
+        document["unreadable"] = str(error) or "the package manager could not be asked"
+        return document
     try:
-        told["held"] = manager.held()
+        document["held"] = manager.held()
     except PackagesUnreadable as error:
-        told["held_unreadable"] = str(error) or "the package manager could not be asked"
-    return told
+        document["held_unreadable"] = str(error) or "the package manager could not be asked"
+    return document
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from spider.packages.hook_install import PLAN_CHANGED
 from spider.packages.interfaces import Console, Outcome, PackageCondition, PackagesUnreadable, Task
 from spider.packages.outcome import Ran, judge, judge_act
 from spider.packages.plan import Inventory, Plan, Planned, compare_inventories, unplanned
-from spider.packages.plan_text import show_difference, show_kept, show_plan, show_sizes
+from spider.packages.plan_text import print_difference, print_kept_back, print_plan, print_sizes
 from spider.packages.preconditions import (
     LOCK_LIMIT_S,
     JobStopped,
@@ -29,7 +29,7 @@ from spider.root.terminal import StopRule
 from spider.wire.frames import Updates
 from spider.wire.verbs import PLAN, VERBS
 
-LISTS_LOCK_RHYTHM_S = 5.0
+LISTS_LOCK_POLL_S = 5.0
 OLD_LISTS_S = 7 * 86400
 MAX_REFUSED = 1000
 """Of the text why a refresh failed."""
@@ -106,13 +106,13 @@ class Driver:
             check_stop(console)
             return self._perform(task, console)
         except JobStopped:
-            console.say("Stopped before anything was changed.")
+            console.print_line("Stopped before anything was changed.")
             return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before anything was changed")
         except PackageError as trouble:
-            console.say(trouble.text)
+            console.print_line(trouble.text)
             return Outcome("failed", None, 0, (), trouble.code, trouble.text)
         except PackagesUnreadable as exc:
-            console.say(str(exc))
+            console.print_line(str(exc))
             return Outcome("failed", None, 0, (), "job.package_manager", str(exc))
 
     def wait_free(self, console: Console) -> Optional[Outcome]:
@@ -121,7 +121,7 @@ class Driver:
         except JobStopped:
             return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before anything was changed")
         except PackageError as trouble:
-            console.say(trouble.text)
+            console.print_line(trouble.text)
             return Outcome("failed", None, 0, (), trouble.code, trouble.text)
         return None
 
@@ -148,13 +148,13 @@ class Driver:
             check_names(self._backend, verb, task.packages, before)
             wait_for_lock(self._backend, console)
         if verb == "repair":
-            told = self._backend.broken(before)
-            console.say(told or "Nothing is broken.")
+            broken_text = self._backend.broken(before)
+            console.print_line(broken_text or "Nothing is broken.")
         runs = self._run(verb, task.packages, Plan(), console)
         ends_at = time.monotonic() + LOCK_LIMIT_S
         while verb == "refresh" and _locked_out(runs) and time.monotonic() < ends_at:
             console.progress("waiting_lock", text=str(runs[-1].reader.lock or "waiting for the lock of the package lists"))
-            console.wait(LISTS_LOCK_RHYTHM_S)  # no manager waits by itself for this one
+            console.wait(LISTS_LOCK_POLL_S)  # no manager waits by itself for this one
             check_stop(console)
             runs = self._run(verb, task.packages, Plan(), console)
         console.progress("check")
@@ -199,22 +199,24 @@ class Driver:
         safe = full if self._backend.cannot("upgrade", ()) else self._backend.simulate("upgrade", ())
         check_stop(console)
         age_s = max(0.0, time.time() - refreshed_at)
-        console.say(f"The package lists were refreshed {_age(age_s)} ago.{' Refresh them: they are old.' if age_s > OLD_LISTS_S else ''}")
+        console.print_line(
+            f"The package lists were refreshed {_age(age_s)} ago.{' Refresh them: they are old.' if age_s > OLD_LISTS_S else ''}"
+        )
         counts = f"{len(full.upgrades)} packages can be upgraded, {_security_words(full)}."
-        console.say(counts)
+        console.print_line(counts)
         incomplete = self._incomplete()
         if incomplete:
-            console.say(f"There may be more: {incomplete}. Refresh the package lists.")
-        console.say("")
-        show_plan(console, "upgrade would do:", safe)
-        show_plan(console, "full-upgrade would do besides:", full, known=safe)
-        show_kept(console, full)
+            console.print_line(f"There may be more: {incomplete}. Refresh the package lists.")
+        console.print_line("")
+        print_plan(console, "upgrade would do:", safe)
+        print_plan(console, "full-upgrade would do besides:", full, known=safe)
+        print_kept_back(console, full)
         held = [name for name, package in sorted(inventory.items()) if package.held]
         if held:
-            console.say("On hold: " + ", ".join(held))
+            console.print_line("On hold: " + ", ".join(held))
         broken = self._backend.broken(inventory)
         if broken:
-            console.say(f"{broken}. Nothing can be upgraded before that is repaired.")
+            console.print_line(f"{broken}. Nothing can be upgraded before that is repaired.")
         console.progress("check", 100, "", counts)
         return Outcome("succeeded", 0, 0, ())
 
@@ -226,11 +228,11 @@ class Driver:
         plan = self._simulate(task.target, task.packages)
         check_stop(console)
         _make_known(plan, console)
-        show_plan(console, f"{task.target} would do:", plan)
-        show_kept(console, plan)
-        show_sizes(console, plan)
+        print_plan(console, f"{task.target} would do:", plan)
+        print_kept_back(console, plan)
+        print_sizes(console, plan)
         if not plan.steps:
-            console.say("There is nothing to do.")
+            console.print_line("There is nothing to do.")
         check_order(self._backend, inventory, task.packages if task.target == "remove" else ())  # the plan is shown all the same
         console.progress("check", 100, "", f"{len(plan.steps)} packages would change")
         return Outcome("succeeded", 0, 0, ())
@@ -280,8 +282,8 @@ class Driver:
         while True:
             before, plan = self._decide(task, console)
             if not plan.steps:
-                console.say("There is nothing to do.")
-                show_kept(console, plan)
+                console.print_line("There is nothing to do.")
+                print_kept_back(console, plan)
                 return Outcome("succeeded", 0, 0, ())
             if self._care is not None and not begun:
                 self._care.begin()
@@ -314,9 +316,9 @@ class Driver:
         if plan.steps:
             check_room(self._backend, plan)
             check_stop(console)
-            show_plan(console, f"{task.verb}:", plan)
-            show_kept(console, plan)
-            show_sizes(console, plan)
+            print_plan(console, f"{task.verb}:", plan)
+            print_kept_back(console, plan)
+            print_sizes(console, plan)
         return before, plan
 
     def _settle(self, runs: List[Ran], before: Inventory, console: Console) -> Inventory:
@@ -326,7 +328,7 @@ class Driver:
         half_way = [name for name, package in after.items() if package.broken and not (name in before and before[name].broken)]
         if not stopped or not half_way:
             return after
-        console.say(f"Stopped. What was begun with {named(half_way)} is brought to its end.")
+        console.print_line(f"Stopped. What was begun with {named(half_way)} is brought to its end.")
         self._run("repair", (), Plan(), console, to_the_end=True)
         console.progress("check")
         return self._backend.inventory()
@@ -348,9 +350,9 @@ class Driver:
             return
         seen = console.seen_plan(task.plan)
         if seen is None:
-            show_plan(console, "Now it would do:", plan)
+            print_plan(console, "Now it would do:", plan)
         else:
-            show_difference(console, seen, plan)
+            print_difference(console, seen, plan)
         raise PackageError("job.plan_changed", PLAN_CHANGED)
 
     def _changed(self, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> PackageError:
@@ -358,11 +360,11 @@ class Driver:
         try:
             now = self._backend.simulate(verb, packages)
         except (PackagesUnreadable, PackageError) as exc:
-            console.say(str(exc))
+            console.print_line(str(exc))
         else:
             if now.digest != plan.digest:
                 _make_known(now, console)
-                show_difference(console, plan, now)
+                print_difference(console, plan, now)
         return PackageError("job.plan_changed", PLAN_CHANGED)
 
     def _report(self, runs: Sequence[Ran], plan: Plan, outcome: Outcome, console: Console) -> None:
@@ -388,7 +390,7 @@ class Driver:
                     self._call(piece, console)
             elif isinstance(piece, Replan):
                 if not over:
-                    self._look_again(piece, verb, packages, plan, console)
+                    self._check_replan(piece, verb, packages, plan, console)
             elif not over or piece.always:
                 answered = any(ran.ended.stopped for ran in runs)
                 last = not any(isinstance(later, Command) and not later.always for later in work[at + 1 :])
@@ -402,13 +404,13 @@ class Driver:
     @staticmethod
     def _call(piece: OwnStep, console: Console) -> None:
         if piece.says:
-            console.say(piece.says)
+            console.print_line(piece.says)
         try:
             piece.do()
         except OSError as exc:
             raise PackageError("job.package_manager", f"{exc.filename or piece.says}: {exc.strerror or exc}") from exc
 
-    def _look_again(self, piece: Replan, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> None:
+    def _check_replan(self, piece: Replan, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> None:
         """Raises: Trouble: it would be something else now. Stopped."""
         wait_for_lock(self._backend, console)
         now = piece.plan()

@@ -32,7 +32,7 @@ class TransactionHook:
             (sys.executable or "/usr/bin/python3", "-I", "-S", "-B", os.path.join(self._folder, _PROGRAM), kind, self._folder, *words)
         )
 
-    def place(self, plan: Plan, more: Dict[str, Any]) -> None:
+    def install(self, plan: Plan, more: Dict[str, Any]) -> None:
         """Make everything anew for a plan. Args: more: what else the gate of this manager wants to know. Raises: OSError."""
         shutil.rmtree(self._folder, ignore_errors=True)
         os.mkdir(self._folder, 0o700)

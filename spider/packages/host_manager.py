@@ -78,14 +78,14 @@ def _special(root: str, family: Sequence[str]) -> str:
 
 
 def _there(root: str, program: str) -> bool:
-    return any(_size(f"{root}/{place}/{program}") for place in ("usr/bin", "usr/sbin", "bin", "sbin"))
+    return any(_size(f"{root}/{directory}/{program}") for directory in ("usr/bin", "usr/sbin", "bin", "sbin"))
 
 
 def _by_database(root: str, family: Sequence[str]) -> str:
     found = []
     if _size(root + "/var/lib/dpkg/status"):
         found.append("apt")
-    if any(_size(f"{root}{place}/{name}") for place in _RPM_DATABASES for name in _RPM_FILES):
+    if any(_size(f"{root}{directory}/{name}") for directory in _RPM_DATABASES for name in _RPM_FILES):
         found.append("rpm")
     if _has_folders(root + "/var/lib/pacman/local"):
         found.append("pacman")
@@ -112,12 +112,12 @@ def _rpm_front(root: str, family: Sequence[str]) -> str:
     return "yum" if leads else "zypper" if _there(root, "zypper") else ""
 
 
-def name_by_version(said: str) -> str:
+def name_by_version(version_text: str) -> str:
     """Which program it was that answered `--version`: names are no proof, since `dnf` and `yum` lead anywhere.
 
     Returns: dnf, dnf5 or yum; empty = none of them.
     """
-    words = said.split()
+    words = version_text.split()
     if words[:2] == ["dnf5", "version"]:
         return "dnf5"
     if not words or not words[0][:1].isdigit():

@@ -69,7 +69,7 @@ class Output(NamedTuple):
 class Console(Protocol):
     """Where a job is run and watched."""
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Put a line of our own into the job's log."""
         ...
 
@@ -162,14 +162,14 @@ class PackageManager(UpdateQuery, Protocol):
         ...
 
 
-def ask(argv: Sequence[str], env: Mapping[str, str], limit_s: float = 120.0, told: str = "") -> Output:
+def run_query(argv: Sequence[str], env: Mapping[str, str], limit_s: float = 120.0, stdin: str = "") -> Output:
     """Run a command that changes nothing and keep what it says.
 
     Args:   told: what it reads from its standard input.
     Raises: PackagesUnreadable: it is not there or does not end.
     """
     try:
-        done = subprocess.run(list(argv), env=dict(env), input=told.encode(), capture_output=True, timeout=limit_s, check=False, cwd="/")
+        done = subprocess.run(list(argv), env=dict(env), input=stdin.encode(), capture_output=True, timeout=limit_s, check=False, cwd="/")
     except subprocess.TimeoutExpired as exc:
         raise PackagesUnreadable(f"{argv[0]} did not end within {limit_s:.0f} s") from exc
     except OSError as exc:
@@ -177,12 +177,12 @@ def ask(argv: Sequence[str], env: Mapping[str, str], limit_s: float = 120.0, tol
     return Output(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
 
-def ask_for(argv: Sequence[str], env: Mapping[str, str]) -> str:
+def query_output(argv: Sequence[str], env: Mapping[str, str]) -> str:
     """What such a command prints.
 
     Raises: PackagesUnreadable: it fails, too.
     """
-    answer = ask(argv, env)
+    answer = run_query(argv, env)
     if answer.rc:
         raise PackagesUnreadable(f"{argv[0]}: exit status {answer.rc}: {answer.err.strip()[:300]}")
     return answer.out

@@ -42,10 +42,10 @@ def record_lock_holder(path: str) -> Optional[Lock]:
 def flock_holder(path: str) -> Optional[Lock]:
     """Who holds a lock of either kind (flock, fcntl) on a file now, by /proc/locks. None: nobody, or it cannot be told."""
     try:
-        facts = os.stat(path)
+        info = os.stat(path)
     except OSError:
         return None
-    wanted = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"
+    wanted = f"{os.major(info.st_dev):02x}:{os.minor(info.st_dev):02x}:{info.st_ino}"
     for line in read_file("/proc/locks").split(
         "\n"
     ):  # `1: FLOCK  ADVISORY  WRITE 2180 00:1a:4711 0 EOF`; waiting ones have `->` behind the number
@@ -60,7 +60,7 @@ def flock_holder(path: str) -> Optional[Lock]:
 def open_file_holder(path: str) -> Optional[Lock]:
     """Who has a file open now, which is how pacman holds its lock; needs root. None: nobody, or the file is not there."""
     try:
-        facts = os.stat(path)
+        info = os.stat(path)
         processes = os.listdir("/proc")
     except OSError:
         return None
@@ -69,17 +69,17 @@ def open_file_holder(path: str) -> Optional[Lock]:
             continue
         try:
             with os.scandir(f"/proc/{pid}/fd") as entries:
-                held = any(_same_file(entry.path, facts) for entry in entries)
+                is_open = any(_same_file(entry.path, info) for entry in entries)
         except OSError:  # it has ended
             continue
-        if held:
+        if is_open:
             return Lock(path, pid, process_name(pid))
     return None
 
 
-def _same_file(path: str, facts: os.stat_result) -> bool:
+def _same_file(path: str, info: os.stat_result) -> bool:
     try:
         found = os.stat(path)
     except OSError:
         return False
-    return (found.st_dev, found.st_ino) == (facts.st_dev, facts.st_ino)
+    return (found.st_dev, found.st_ino) == (info.st_dev, info.st_ino)

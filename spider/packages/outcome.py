@@ -12,8 +12,8 @@ from spider.packages.plan import Inventory, Plan, compare_inventories, missed, u
 from spider.packages.preconditions import named
 from spider.root.terminal import TerminalEnded
 
-MOST_SAID = 3
-MAX_SAID = 400
+MAX_LINES = 3
+MAX_LINE_CHARS = 400
 REST_CHANGED = "what was left to do would not have been what was shown, so it was not done"
 
 
@@ -27,13 +27,13 @@ class Ran(NamedTuple):
     """By the backend; None = it is content."""
 
 
-def said(runs: Sequence[Ran], *, warnings: bool = True) -> str:
+def trouble_lines(runs: Sequence[Ran], *, warnings: bool = True) -> str:
     """The lines of trouble that explain the most; without errors, `warnings`."""
     lines: List[str] = []
     for ran in runs:
         lines += [line for line in ran.reader.troubles if line not in lines]
     errors = [line for line in lines if not line.lower().startswith(("w:", "warning"))] or (lines if warnings else [])
-    return " · ".join(line[:MAX_SAID] for line in errors[:MOST_SAID])
+    return " · ".join(line[:MAX_LINE_CHARS] for line in errors[:MAX_LINES])
 
 
 def _status(runs: Sequence[Ran]) -> Tuple[Optional[int], int]:
@@ -81,7 +81,7 @@ def judge(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory, 
         code, text = "job.incomplete", done if changes else f"{done}, not changed: {named([step.package for step in left])}"
     if not code:
         return Outcome("succeeded", rc, 0, changes)
-    why = said(runs, warnings=code != "job.stopped")  # a stop is explained; what else there is to warn of did not end the job
+    why = trouble_lines(runs, warnings=code != "job.stopped")  # a stop is explained; what else there is to warn of did not end the job
     return Outcome("failed", rc, signal_, changes, code, f"{text}. {why}" if why and why not in text else text)
 
 
@@ -102,5 +102,5 @@ def judge_act(runs: Sequence[Ran], name: str) -> Outcome:
     else:
         assert failed.failure is not None
         code, text = failed.failure
-    why = said(runs)
+    why = trouble_lines(runs)
     return Outcome("failed", rc, signal_, (), code, f"{text}. {why}" if why and why not in text else text)

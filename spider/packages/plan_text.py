@@ -24,31 +24,31 @@ def _step(step: Planned) -> str:
     return what + ("  (security)" if step.security == "yes" and step.after else "")
 
 
-def show_plan(console: Console, title: str, plan: Plan, known: Optional[Plan] = None) -> None:
+def print_plan(console: Console, title: str, plan: Plan, known: Optional[Plan] = None) -> None:
     """Say what would be done, but for what `known` has already; nothing where there is nothing."""
-    said = set() if known is None else {(step.package, step.after) for step in known.steps}
-    steps = [step for step in plan.steps if (step.package, step.after) not in said]
+    known_steps = set() if known is None else {(step.package, step.after) for step in known.steps}
+    steps = [step for step in plan.steps if (step.package, step.after) not in known_steps]
     if not steps:
         return
     width = min(_WIDEST, max(len(step.package) for step in steps))
-    console.say(title)
+    console.print_line(title)
     for step in steps:
-        console.say(f"  {step.package:{width}}  {_step(step)}")
-    console.say("")
+        console.print_line(f"  {step.package:{width}}  {_step(step)}")
+    console.print_line("")
 
 
-def show_kept(console: Console, plan: Plan) -> None:
+def print_kept_back(console: Console, plan: Plan) -> None:
     """Say what stays as it is, and why."""
     if not plan.kept:
         return
     width = min(_WIDEST, max(len(kept.package) for kept in plan.kept))
-    console.say("not changed:")
+    console.print_line("not changed:")
     for kept in plan.kept:
-        console.say(f"  {kept.package:{width}}  stays without {kept.version}: {_REASONS.get(kept.reason, kept.reason)}")
-    console.say("")
+        console.print_line(f"  {kept.package:{width}}  stays without {kept.version}: {_REASONS.get(kept.reason, kept.reason)}")
+    console.print_line("")
 
 
-def show_sizes(console: Console, plan: Plan) -> None:
+def print_sizes(console: Console, plan: Plan) -> None:
     """Say what it takes."""
     words = []
     if plan.download_bytes >= 0:
@@ -58,23 +58,23 @@ def show_sizes(console: Console, plan: Plan) -> None:
     if plan.reboot == "yes":
         words.append("a reboot is expected" + (f" ({plan.reboot_why})" if plan.reboot_why else ""))
     if words and plan.steps:
-        console.say("; ".join(words) + ".")
-        console.say("")
+        console.print_line("; ".join(words) + ".")
+        console.print_line("")
 
 
-def show_difference(console: Console, seen: Plan, now: Plan) -> None:
+def print_difference(console: Console, seen: Plan, now: Plan) -> None:
     """Say in what the plan that a person saw differs from what would be done now."""
     before = {step.package: step for step in seen.steps}
     after = {step.package: step for step in now.steps}
-    console.say("The plan has changed since it was shown:")
+    console.print_line("The plan has changed since it was shown:")
     for name in sorted(set(before) | set(after)):
         old, new = before.get(name), after.get(name)
         if old is not None and new is not None and old[:3] == new[:3]:
             continue
-        console.say(f"  {name}")
-        console.say(f"    shown: {_step(old) if old else 'unchanged'}")
-        console.say(f"    now:   {_step(new) if new else 'unchanged'}")
-    console.say("")
+        console.print_line(f"  {name}")
+        console.print_line(f"    shown: {_step(old) if old else 'unchanged'}")
+        console.print_line(f"    now:   {_step(new) if new else 'unchanged'}")
+    console.print_line("")
 
 
 def _size(count: int) -> str:

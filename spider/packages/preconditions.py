@@ -10,7 +10,7 @@ from spider.packages.interfaces import Console
 from spider.packages.plan import Inventory, Plan
 
 LOCK_LIMIT_S = 300.0
-LOCK_RHYTHM_S = 1.0
+LOCK_POLL_S = 1.0
 SPARE_BYTES = 32 * 1024 * 1024
 """Left free beside what a plan needs: package managers write more than they say (databases, caches, initial ramdisks)."""
 BOOT_BYTES = 64 * 1024 * 1024
@@ -82,7 +82,7 @@ def wait_for_lock(backend: Backend, console: Console, limit_s: float = LOCK_LIMI
         if time.monotonic() >= ends_at:
             raise PackageError("job.lock_busy", f"gave up {lock} after {limit_s:.0f} s")
         console.progress("waiting_lock", text=str(lock))
-        console.wait(LOCK_RHYTHM_S)
+        console.wait(LOCK_POLL_S)
         check_stop(console)
 
 
@@ -97,8 +97,8 @@ def check_removals(backend: Backend, verb: str, plan: Plan, *, shown: bool) -> N
         return
     may = verb in ("full-upgrade", "remove", "autoremove") or (verb == "install" and shown)
     if not may:
-        told = "only full-upgrade may" if verb != "install" else "look at the plan first, and order that"
-        raise PackageError("job.would_remove", f"this would remove {named(removals)}: {told}")
+        advice = "only full-upgrade may" if verb != "install" else "look at the plan first, and order that"
+        raise PackageError("job.would_remove", f"this would remove {named(removals)}: {advice}")
     protected = backend.protected(removals)
     if protected:
         raise PackageError("job.protected", f"this would remove what this server or Stardust itself stands on: {named(protected)}")
@@ -139,8 +139,8 @@ def check_room(backend: Backend, plan: Plan) -> None:
         else:
             same.append(need)
     for _, needs in disks:
-        facts = os.statvfs(needs[0].path)
-        free = facts.f_bavail * facts.f_frsize
+        space = os.statvfs(needs[0].path)
+        free = space.f_bavail * space.f_frsize
         wanted = sum(need.size for need in needs) + SPARE_BYTES
         if free < wanted:
             what = " and ".join(sorted({need.what for need in needs if need.what})) or "a change of packages"

@@ -43,16 +43,16 @@ class SeparateQuery:
         Raises:  PackagesUnreadable.
         """
         self._condition = PackageCondition()
-        told = self._ask()
-        if told is None:
+        document = self._run_query()
+        if document is None:
             return None
-        self._condition = PackageCondition(*told["condition"])
-        if told["unreadable"]:
-            raise PackagesUnreadable(told["unreadable"])
-        self.newer = [Planned(*one) for one in told["newer"]]
-        self._held = [(name, version) for name, version in told["held"]]
-        self._held_unreadable = told["held_unreadable"]
-        return Updates(*told["updates"])
+        self._condition = PackageCondition(*document["condition"])
+        if document["unreadable"]:
+            raise PackagesUnreadable(document["unreadable"])
+        self.newer = [Planned(*one) for one in document["newer"]]
+        self._held = [(name, version) for name, version in document["held"]]
+        self._held_unreadable = document["held_unreadable"]
+        return Updates(*document["updates"])
 
     def held(self) -> Sequence[Tuple[str, str]]:
         """Packages, with their versions, that the owner of this host does not want changed, as the last `available_updates` found them.
@@ -63,7 +63,7 @@ class SeparateQuery:
             raise PackagesUnreadable(self._held_unreadable)
         return self._held
 
-    def _ask(self) -> Any:
+    def _run_query(self) -> Any:
         home = os.path.dirname(os.path.dirname(str(spider.__file__)))
         argv = [sys.executable, "-I", "-B", "-c", _PROGRAM, home]
         descriptor = _HANDED_OVER.match(home)

@@ -13,7 +13,7 @@ from spider.root.policy import Policy, PolicyRefused, read_policy
 from spider.sampling.collectors.identity import IdentityReader
 from spider.sampling.collectors.updates import Available
 from spider.threads import run_in_thread
-from spider.timeouts import run_together, wait_for
+from spider.timeouts import run_until_first_error, wait_for
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Identity, Message, Updates
 
@@ -48,14 +48,14 @@ class HostReports:
         self._identity: Optional[Identity] = None
         self._updates: Optional[Updates] = None
         self._untold: List[Message] = []
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._identity_due = asyncio.Event()
         self._updates_due = asyncio.Event()
 
     def joined(self) -> None:
         """A session has begun: everything is sent to the hub."""
-        self._untold = [fact for fact in (self._identity, self._updates) if fact is not None]
-        self._news.set()
+        self._untold = [report for report in (self._identity, self._updates) if report is not None]
+        self._changed.set()
 
     def job_ended(self) -> None:
         """A job has ended and may have changed anything."""
@@ -64,23 +64,23 @@ class HostReports:
 
     async def run(self) -> None:
         """Read and report until cancelled."""
-        await run_together(self._tell(), self._watch_identity(), self._watch_updates())
+        await run_until_first_error(self._send_changes(), self._watch_identity(), self._watch_updates())
 
-    async def _tell(self) -> None:
+    async def _send_changes(self) -> None:
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._changed.wait()
+            self._changed.clear()
             try:
                 while self._untold:
-                    await self._say(self._untold.pop(0))
+                    await self._send_report(self._untold.pop(0))
             except ConnectionError:  # the next session begins with all reports
                 self._untold.clear()
 
-    async def _say(self, fact: Message) -> None:
+    async def _send_report(self, report: Message) -> None:
         try:
-            await self._send(fact)
+            await self._send(report)
         except LocalProtocolError as error:  # the data of this host does not fit a frame: the other reports must still be sent
-            event(log, "fact_not_sent", logging.ERROR, fact=type(fact).__name__, why=str(error))
+            event(log, "fact_not_sent", logging.ERROR, fact=type(report).__name__, why=str(error))
 
     async def _watch_identity(self) -> None:
         while True:
@@ -101,16 +101,16 @@ class HostReports:
 
     def _policy_state(self) -> Tuple[int, ...]:
         try:
-            facts = os.stat(self._config.policy_path)
+            info = os.stat(self._config.policy_path)
         except OSError:
             return ()
-        return (facts.st_ino, facts.st_ctime_ns, facts.st_size)
+        return (info.st_ino, info.st_ctime_ns, info.st_size)
 
     def _learn_identity(self, identity: Identity) -> None:
         if identity != self._identity:
             self._identity = identity
             self._untold.append(identity)
-            self._news.set()
+            self._changed.set()
 
     async def _watch_updates(self) -> None:
         while self._manager is not None:
@@ -124,7 +124,7 @@ class HostReports:
         except PolicyRefused as error:
             event(log, "policy_refused", logging.DEBUG, why=str(error))
             policy = Policy("invalid", ())
-        return self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.told, self._config.units)
+        return self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.allowed_verbs, self._config.units)
 
     async def _read_packages(self, manager: UpdateQuery) -> float:
         """Returns: seconds until the next reading."""
@@ -154,7 +154,7 @@ class HostReports:
         if updates != self._updates:
             self._updates = updates
             self._untold.append(updates)
-            self._news.set()
+            self._changed.set()
         return UPDATES_S
 
 

@@ -160,7 +160,7 @@ class JournalChild:
         self._rest = b""
         self._records: Deque[bytes] = deque()
         self._skipping = False
-        self._said = b""
+        self._stderr = b""
         self._listener = asyncio.ensure_future(self._listen())
 
     @classmethod
@@ -209,12 +209,12 @@ class JournalChild:
             chunk = await self._process.stderr.read(1024)
             if not chunk:
                 return
-            self._said = (self._said + chunk)[-400:]
+            self._stderr = (self._stderr + chunk)[-400:]
 
     @property
     def complaint(self) -> str:
         """The end of its error output."""
-        return self._said.decode("utf-8", "replace").strip()
+        return self._stderr.decode("utf-8", "replace").strip()
 
     async def stop(self) -> None:
         """End the process and close its pipes.
@@ -258,7 +258,7 @@ class Journal:
         self._pending: Optional[LogBatch] = None
         self._next: Optional[asyncio.Future[Optional[bytes]]] = None
         self._sieve = Sieve()
-        self._told: Dict[str, bool] = {}
+        self._logged: Dict[str, bool] = {}
         self.left_out = 0
 
     def joined(self) -> None:
@@ -267,7 +267,7 @@ class Journal:
             self._answers.get_nowait()
         self._joined.set()
 
-    def held(self, message: LogAck) -> None:
+    def acknowledge(self, message: LogAck) -> None:
         """The cursor up to which the hub holds the lines."""
         if self._answers.full():
             self._answers.get_nowait()
@@ -289,7 +289,7 @@ class Journal:
                 ):  # the session has ended; the next one begins by asking the hub for its cursor
                     continue
                 except OSError as error:
-                    self._say("journal_unreadable", str(error))
+                    self._log_once("journal_unreadable", str(error))
                     await self._clock.sleep(RETRY_S)
                     self._joined.set()
         finally:
@@ -297,21 +297,21 @@ class Journal:
 
     async def _serve(self) -> None:
         """One session: ask for the cursor, then send batch after batch, each after the answer to the one before."""
-        held = await self._tell(LogBatch(""))
-        if held == "" and self._pending is None:
-            held = await self._begin()
+        acknowledge = await self._send_batch(LogBatch(""))
+        if acknowledge == "" and self._pending is None:
+            acknowledge = await self._begin()
         while not self._joined.is_set():
             batch = self._pending
-            if batch is not None and held == batch.cursor:
+            if batch is not None and acknowledge == batch.cursor:
                 self.left_out += batch.left_out
                 batch = self._pending = None
-            if batch is None or batch.after != held:
+            if batch is None or batch.after != acknowledge:
                 self._pending = None
-                if self._child is None or self._at != held:
-                    await self._follow(held)
-                batch = self._pending = await self._gather(held)
-            if batch.cursor != held:
-                held = await self._tell(batch)
+                if self._child is None or self._at != acknowledge:
+                    await self._follow(acknowledge)
+                batch = self._pending = await self._gather(acknowledge)
+            if batch.cursor != acknowledge:
+                acknowledge = await self._send_batch(batch)
 
     async def _begin(self) -> str:
         """The hub holds no line: begin with new lines. The hub stores the cursor before the first line."""
@@ -326,9 +326,9 @@ class Journal:
             raise OSError(child.complaint or "the journal is empty, or may not be read (group systemd-journal)")
         start = LogBatch("")
         start.cursor = parse_record(record).cursor
-        return await self._tell(start)
+        return await self._send_batch(start)
 
-    async def _tell(self, batch: LogBatch) -> str:
+    async def _send_batch(self, batch: LogBatch) -> str:
         while not self._answers.empty():
             self._answers.get_nowait()
         await self._send(batch.message())
@@ -359,7 +359,7 @@ class Journal:
             try:
                 line = parse_record(record)
             except ValueError as error:
-                self._say("journal_line_unreadable", str(error))
+                self._log_once("journal_line_unreadable", str(error))
                 continue
             if line.cursor == self._at:
                 continue  # the line that the hub holds already: journalctl begins with it
@@ -376,9 +376,9 @@ class Journal:
         if self._next is None:
             self._next = asyncio.ensure_future(child.record())
         joined = asyncio.ensure_future(self._joined.wait())
-        news: Set[asyncio.Future[Any]] = {self._next, joined}
+        wakers: Set[asyncio.Future[Any]] = {self._next, joined}
         try:
-            await asyncio.wait(news, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(wakers, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             joined.cancel()
             await asyncio.gather(joined, return_exceptions=True)
@@ -386,11 +386,11 @@ class Journal:
             return None
         record, self._next = self._next.result(), None
         if record is None:
-            self._say("journalctl_ended", child.complaint)
+            self._log_once("journalctl_ended", child.complaint)
             await self._stop()
             await self._clock.sleep(RETRY_S)
         else:
-            self._told.clear()
+            self._logged.clear()
         return record
 
     async def _stop(self) -> None:
@@ -402,8 +402,8 @@ class Journal:
             child, self._child = self._child, None
             await child.stop()
 
-    def _say(self, what: str, why: str) -> None:
+    def _log_once(self, what: str, why: str) -> None:
         """Log a failure once, until the next success."""
-        if not self._told.get(what):
-            self._told[what] = True
+        if not self._logged.get(what):
+            self._logged[what] = True
             event(log, what, logging.WARNING, why=why[:200], user=os.geteuid())

@@ -81,21 +81,21 @@ class PackageSync:
         self._seen: DatabaseStamp = ()
         self._now: Optional[bytes] = None
         """The installed packages, encoded by `pack`."""
-        self._told: Optional[bytes] = None
-        """The packages of the state `_told_digest`, which the hub has."""
-        self._told_digest = ""
+        self._sent: Optional[bytes] = None
+        """The packages of the state `_sent_digest`, which the hub has."""
+        self._sent_digest = ""
         self._digest = ""
-        self._held: Optional[str] = None
+        self._hub_digest: Optional[str] = None
         """Digest of the state that the hub says it holds; None = not received yet in this session."""
         self._due = asyncio.Event()
 
     def joined(self) -> None:
         """A session has begun: the hub sends the state that it holds."""
-        self._held = None
+        self._hub_digest = None
 
-    def held(self, message: PackagesHeld) -> None:
+    def acknowledge(self, message: PackagesHeld) -> None:
         """The hub holds this state; empty: none, or not the expected one."""
-        self._held = message.digest
+        self._hub_digest = message.digest
         self._due.set()
 
     def look(self) -> None:
@@ -112,7 +112,7 @@ class PackageSync:
                 event(log, "inventory_unreadable", logging.WARNING, why=str(error))
             except Exception:  # an error in one report must not stop samples and jobs
                 event(log, "inventory_failed", logging.ERROR, exc_info=True)
-            await self._tell()
+            await self._send_report()
             try:
                 await wait_for(LOOK_S, self._due.wait())
             except asyncio.TimeoutError:
@@ -132,14 +132,14 @@ class PackageSync:
             self._seen = now  # the stamp from before reading: a change meanwhile is seen at the next check
         self._now, self._digest = pack(packages), digest_of(packages)
 
-    async def _tell(self) -> None:
-        if self._now is None or self._held is None or self._held == self._digest:
+    async def _send_report(self) -> None:
+        if self._now is None or self._hub_digest is None or self._hub_digest == self._digest:
             return
-        builds_on = self._told if self._told is not None and self._held == self._told_digest else None
+        builds_on = self._sent if self._sent is not None and self._hub_digest == self._sent_digest else None
         changes = changes_between({} if builds_on is None else unpack(builds_on), unpack(self._now))
-        since = self._held if builds_on is not None else ""
-        self._told, self._told_digest = self._now, self._digest
-        self._held = None  # one report at a time: the hub confirms the state that it holds
+        since = self._hub_digest if builds_on is not None else ""
+        self._sent, self._sent_digest = self._now, self._digest
+        self._hub_digest = None  # one report at a time: the hub confirms the state that it holds
         try:
             for message in messages(since, self._digest, changes):
                 await self._send(message)

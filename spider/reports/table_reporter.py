@@ -10,7 +10,7 @@ from spider.clock import Clock
 from spider.logs import event
 from spider.sampling.collectors.table_reader import Reading, TableReader
 from spider.threads import run_in_thread
-from spider.timeouts import run_together
+from spider.timeouts import run_until_first_error
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import MAX_ITEMS, MAX_TABLE_BYTES, Cell, Message, Table, Watch
 from spider.wire.tables import BY_NAME, FAILED, QUICKEST_S, RESEND_S, TEXT, Subject, thin, weight
@@ -60,7 +60,7 @@ def same(subject: Subject, one: Table, other: Table) -> bool:
     if one.total != other.total or len(one.cells) != len(other.cells):
         return False
     width = len(subject.columns)
-    return all(one.cells[place::width] == other.cells[place::width] for place, column in enumerate(subject.columns) if not column.volatile)
+    return all(one.cells[index::width] == other.cells[index::width] for index, column in enumerate(subject.columns) if not column.volatile)
 
 
 class _Source:
@@ -74,7 +74,7 @@ class _Source:
         self.cost_s = 0.0
         """CPU time of the last reading."""
         self.lease_until = 0.0
-        self.rhythm_s = self.subject.rhythm_s
+        self.interval_s = self.subject.interval_s
         self.table: Optional[Table] = None
         self.sent_at = 0.0
         self.failing = False
@@ -82,8 +82,8 @@ class _Source:
 
     def plan(self, now: float) -> None:
         """Set the time of the next reading."""
-        rhythm_s = self.rhythm_s if self.lease_until > now else self.subject.rhythm_s
-        self.due = now if self.read_at is None else max(now, self.read_at + max(rhythm_s, self.cost_s / COST_SHARE))
+        interval_s = self.interval_s if self.lease_until > now else self.subject.interval_s
+        self.due = now if self.read_at is None else max(now, self.read_at + max(interval_s, self.cost_s / COST_SHARE))
 
     def rests(self, now: float) -> bool:
         """Whether the newest reading may be delayed, since nobody watches."""
@@ -112,20 +112,20 @@ class Tables:
         self._sources = {reader.subject: _Source(reader) for reader in readers}
         self._session = 0
         self._pending: Set[str] = set()
-        self._told: Dict[str, Table] = {}
-        self._news = asyncio.Event()
+        self._sent: Dict[str, Table] = {}
+        self._changed = asyncio.Event()
         self._wake = asyncio.Event()
 
     def joined(self) -> None:
         """A session has begun: all tables are sent, and nobody watches yet."""
         self._session += 1
-        self._told.clear()
+        self._sent.clear()
         now = self._clock.monotonic()
         for source in self._sources.values():
             source.lease_until = 0.0
             source.plan(now)
         self._pending = {name for name, source in self._sources.items() if source.table is not None}
-        self._news.set()
+        self._changed.set()
 
     def watch(self, watch: Watch) -> None:
         """Start or end watching these subjects; families that are no subjects are ignored."""
@@ -134,17 +134,17 @@ class Tables:
             source = self._sources.get(name)
             if source is not None:
                 source.lease_until = now + max(0, min(watch.lease_s, MAX_LEASE_S))
-                source.rhythm_s = min(max(watch.rhythm_s, QUICKEST_S), source.subject.rhythm_s)
+                source.interval_s = min(max(watch.rhythm_s, QUICKEST_S), source.subject.interval_s)
                 source.plan(now)
-                if source.subject.rests_s and source.lease_until > now and self._told.get(name) is not source.table:
+                if source.subject.rests_s and source.lease_until > now and self._sent.get(name) is not source.table:
                     self._pending.add(name)
-                    self._news.set()
+                    self._changed.set()
         self._wake.set()
 
     async def run(self) -> None:
         """Read and report until cancelled."""
         try:
-            await run_together(self._tell(), self._read())
+            await run_until_first_error(self._send_tables(), self._read())
         finally:
             out = [source.out for source in self._sources.values() if source.out is not None]
             for reading in out:
@@ -228,32 +228,32 @@ class Tables:
 
     def _learn(self, source: _Source, table: Table) -> None:
         name, now = source.subject.name, self._clock.monotonic()
-        told = self._told.get(name)
+        sent = self._sent.get(name)
         source.table = table
-        news = told is None or not same(source.subject, told, table) or now - source.sent_at >= RESEND_S
-        if news and (told is None or not source.rests(now)):
+        differs = sent is None or not same(source.subject, sent, table) or now - source.sent_at >= RESEND_S
+        if differs and (sent is None or not source.rests(now)):
             self._pending.add(name)
-            self._news.set()
+            self._changed.set()
 
-    async def _tell(self) -> None:
+    async def _send_tables(self) -> None:
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._changed.wait()
+            self._changed.clear()
             session = self._session
             try:
                 while self._pending:
-                    await self._tell_one(self._sources[self._pending.pop()])
+                    await self._send_table(self._sources[self._pending.pop()])
             except ConnectionError:  # the next session begins with all tables, and may have begun already
                 if session == self._session:
                     self._pending.clear()
                 else:
-                    self._news.set()
+                    self._changed.set()
 
-    async def _tell_one(self, source: _Source) -> None:
+    async def _send_table(self, source: _Source) -> None:
         name, table = source.subject.name, source.table
         assert table is not None  # only a subject that was read is pending
-        message = thin(table, self._told.get(name))
-        self._told[name] = table
+        message = thin(table, self._sent.get(name))
+        self._sent[name] = table
         source.sent_at = self._clock.monotonic()
         try:
             await self._send(message)

@@ -12,17 +12,17 @@ import sys
 
 from spider.files import create_once
 from spider.logs import event
-from spider.selfcare.bundle_receiver import own_place
+from spider.selfcare.bundle_receiver import own_path
 
 _log = logging.getLogger("spider.root.bytecode")
 
 
-def keep_bytecode() -> None:
+def write_bytecode() -> None:
     """Write the copy, unless this program runs from it. A failure only makes later starts slower, so it is logged and not raised.
 
     The caller holds the lock of the jobs, so nobody else writes.
     """
-    bundle, ending = own_place(), f".{sys.implementation.cache_tag}"
+    bundle, ending = own_path(), f".{sys.implementation.cache_tag}"
     if bundle.endswith(ending) or not os.path.isfile(bundle):
         return
     try:
@@ -31,8 +31,8 @@ def keep_bytecode() -> None:
         event(_log, "bytecode_not_kept", logging.WARNING, why=f"{type(exc).__name__}: {exc}")
 
 
-def _write(bundle: str, kept: str) -> None:
-    folder, facts, new = os.stat(os.path.dirname(bundle)), os.stat(bundle), kept + ".new"
+def _write(bundle: str, copy: str) -> None:
+    folder, info, new = os.stat(os.path.dirname(bundle)), os.stat(bundle), copy + ".new"
     if folder.st_uid != os.geteuid() or folder.st_mode & 0o022 or not os.access(os.path.dirname(bundle), os.W_OK):
         return
     if os.path.lexists(new):
@@ -40,8 +40,8 @@ def _write(bundle: str, kept: str) -> None:
     try:
         create_once(new, _with_bytecode(bundle), 0o644)
         os.chmod(new, 0o644)
-        os.utime(new, ns=(facts.st_mtime_ns, facts.st_mtime_ns))  # the copy is valid for this exact bundle only
-        os.replace(new, kept)
+        os.utime(new, ns=(info.st_mtime_ns, info.st_mtime_ns))  # the copy is valid for this exact bundle only
+        os.replace(new, copy)
     except OSError:
         if os.path.lexists(new):
             os.unlink(new)

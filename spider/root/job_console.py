@@ -38,7 +38,7 @@ class StopRequest:
         """Whether a hanging maintainer script may be killed for this request."""
         return os.path.exists(self._force)
 
-    def tell(self, answer: str, why: str) -> None:
+    def report(self, answer: str, why: str) -> None:
         self._reporter.stopping(answer, why)
 
 
@@ -46,29 +46,29 @@ class JobConsole:
     """The console of one job, in its folder."""
 
     def __init__(
-        self, folder: str, terminal: Terminal, reporter: OutputReporter, wish: StopRequest, processes: JobProcesses = job_processes
+        self, folder: str, terminal: Terminal, reporter: OutputReporter, stop_request: StopRequest, processes: JobProcesses = job_processes
     ) -> None:
         self._folder = folder
         self._processes = processes
         self._reporter = reporter
-        self._wish = wish
-        self.say = terminal.say
+        self._stop_request = stop_request
+        self.print_line = terminal.print_line
         self.run = terminal.run
-        self.progress = reporter.tell
+        self.progress = reporter.report
 
     def wait(self, seconds: float) -> None:
         self._reporter.flush()
         ends_at = time.monotonic() + seconds
-        while not self._wish.wanted():
+        while not self._stop_request.wanted():
             left_s = ends_at - time.monotonic()
             if left_s <= 0:
                 return
             time.sleep(min(WAIT_TICK_S, left_s))
 
     def stop_wanted(self) -> bool:
-        if not self._wish.wanted():
+        if not self._stop_request.wanted():
             return False
-        self._wish.tell("now", "nothing has been changed yet")
+        self._stop_request.report("now", "nothing has been changed yet")
         return True
 
     def planned(self, plan: Plan) -> None:

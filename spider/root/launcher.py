@@ -47,7 +47,7 @@ NODE_FREE_BYTES = 100 * 1000 * 1000
 SPOOL_FREE_BYTES = 10 * 1000 * 1000
 LATEST = ".latest"
 """File beside the records: the latest time of issue of all accepted orders."""
-KEPT_JOBS = 32
+MAX_STORED_JOBS = 32
 """Number of ended jobs whose files are kept. Older ones are removed when a new job starts."""
 _log = logging.getLogger("spider.root.launcher")
 
@@ -155,15 +155,15 @@ def check_args(order: SignedOrder) -> None:
         raise OrderRefused("bad-args")
 
 
-def check_room(places: LauncherPaths, verb: str) -> None:
+def check_room(paths: LauncherPaths, verb: str) -> None:
     """Refuse a job that would fill the disk before it starts. Verbs that free space or need none pass.
 
     Raises: OrderRefused.
     """
-    roomy = places.roomy if VERBS[verb].fills else ()
-    for path, least in [*((path, NODE_FREE_BYTES) for path in roomy), (places.jobs, SPOOL_FREE_BYTES)]:
-        facts = os.statvfs(path)
-        if facts.f_bavail * facts.f_frsize < least:
+    roomy = paths.roomy if VERBS[verb].fills else ()
+    for path, least in [*((path, NODE_FREE_BYTES) for path in roomy), (paths.jobs, SPOOL_FREE_BYTES)]:
+        space = os.statvfs(path)
+        if space.f_bavail * space.f_frsize < least:
             raise OrderRefused("no-space")
 
 
@@ -186,45 +186,45 @@ def only_one(jobs: str) -> Iterator[None]:
         os.close(fd)
 
 
-def prune(jobs: str, keep: int = KEPT_JOBS) -> None:
+def prune(jobs: str, most: int = MAX_STORED_JOBS) -> None:
     """Remove the files of the oldest ended jobs. The records of used ids are kept for ever."""
     ended = [
         name
         for name in sorted(os.listdir(jobs))
         if is_id(name) and any(os.path.exists(os.path.join(jobs, name, end)) for end in (RESULT, STOPPED)) and not job_processes(name)
     ]
-    for name in ended[: max(0, len(ended) - keep)]:
+    for name in ended[: max(0, len(ended) - most)]:
         folder = os.path.join(jobs, name)
         for file in os.listdir(folder):
             os.unlink(os.path.join(folder, file))
         os.rmdir(folder)
 
 
-def _use_up(order: SignedOrder, places: LauncherPaths, now: float, boot: str, body: bytes) -> None:
+def _use_up(order: SignedOrder, paths: LauncherPaths, now: float, boot: str, body: bytes) -> None:
     """Record durably that an order was accepted. An id can be used only once.
 
     Raises: FileExistsError.
     """
     record = {"job": order.job, "verb": order.verb, "at": now, "boot": boot, "sha256": hashlib.sha256(body).hexdigest()}
-    create_once(os.path.join(places.started, order.job), json.dumps(record).encode() + b"\n", 0o600)
+    create_once(os.path.join(paths.started, order.job), json.dumps(record).encode() + b"\n", 0o600)
 
 
-def _latest(places: LauncherPaths) -> int:
+def _latest(paths: LauncherPaths) -> int:
     """The latest time of issue of the accepted orders. 0: there are none.
 
     Raises: OrderRefused: the file is damaged. Reading it as 0 would accept orders that an attacker had withheld.
     """
-    if not os.path.lexists(os.path.join(places.started, LATEST)):
+    if not os.path.lexists(os.path.join(paths.started, LATEST)):
         return 0
-    at = (read_document(places.started, LATEST) or {}).get("at")
+    at = (read_document(paths.started, LATEST) or {}).get("at")
     if type(at) is not int or at < 0:
         raise OrderRefused("latest-damaged")
     return at
 
 
-def _was_stopped_first(order: SignedOrder, places: LauncherPaths) -> bool:
+def _was_stopped_first(order: SignedOrder, paths: LauncherPaths) -> bool:
     """Whether a stop request has used up the id before the job could begin."""
-    with open(os.path.join(places.started, order.job), "rb") as file:
+    with open(os.path.join(paths.started, order.job), "rb") as file:
         text = file.read()
     try:
         return bool(json.loads(text)["verb"] == STOP)
@@ -232,7 +232,7 @@ def _was_stopped_first(order: SignedOrder, places: LauncherPaths) -> bool:
         return False  # it is still being written
 
 
-def _begin(order: SignedOrder, body: bytes, places: LauncherPaths, now: float, boot: str, unit: JobUnit) -> LauncherAnswer:
+def _begin(order: SignedOrder, body: bytes, paths: LauncherPaths, now: float, boot: str, unit: JobUnit) -> LauncherAnswer:
     """Write the files of the job, then durably the record that uses up the id, then start the unit.
 
     An order that was issued before an accepted one is refused: the user that carries orders may have withheld it and waited for a clock
@@ -241,24 +241,24 @@ def _begin(order: SignedOrder, body: bytes, places: LauncherPaths, now: float, b
     A crash in between leaves one of two states. The id may be unused, and its files are ignored. Or there is a record with files, from
     which Spider derives that the job never began. There is never a record alone, from which Spider could report nothing.
     """
-    if os.path.lexists(os.path.join(places.started, order.job)):
+    if os.path.lexists(os.path.join(paths.started, order.job)):
         raise OrderRefused("replay")  # accepted while this process waited for the lock: its files are in use
-    latest = _latest(places)
+    latest = _latest(paths)
     if issue_time(order) < latest:
         raise OrderRefused("outdated")
-    folder = os.path.join(places.jobs, order.job)
+    folder = os.path.join(paths.jobs, order.job)
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o750)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(os.path.join(folder, PLAN))  # left by a launcher that died here, so it may be incomplete
     create_once(os.path.join(folder, PLAN), body, 0o640)
-    sync_folder(places.jobs)
+    sync_folder(paths.jobs)
     if latest_known(order, now) > latest:
-        write_document(places.started, LATEST, {"at": latest_known(order, now)}, durable=True)
+        write_document(paths.started, LATEST, {"at": latest_known(order, now)}, durable=True)
     try:
-        _use_up(order, places, now, boot, body)
+        _use_up(order, paths, now, boot, body)
     except FileExistsError:
-        if _was_stopped_first(order, places):
+        if _was_stopped_first(order, paths):
             _clear(folder)
         raise OrderRefused("replay") from None
     try:
@@ -278,18 +278,18 @@ def _clear(folder: str) -> None:
         os.rmdir(folder)
 
 
-def _stop(order: SignedOrder, body: bytes, places: LauncherPaths, now: float, boot: str) -> LauncherAnswer:
+def _stop(order: SignedOrder, body: bytes, paths: LauncherPaths, now: float, boot: str) -> LauncherAnswer:
     """Write the stop request for the job's runner, which obeys it as far as its phase allows. Repeating it is harmless.
 
     If the job has not begun, its id is used up, so that an order that is still in transit cannot start it. A job that the policy allowed
     may always be stopped, even if the policy has changed since.
     """
     check_args(order)
-    folder = os.path.join(places.jobs, order.job)
+    folder = os.path.join(paths.jobs, order.job)
     try:
-        _use_up(order, places, now, boot, body)
+        _use_up(order, paths, now, boot, body)
     except FileExistsError:
-        if _was_stopped_first(order, places):
+        if _was_stopped_first(order, paths):
             raise OrderRefused("no-such-job") from None
     else:
         _clear(folder)
@@ -302,37 +302,37 @@ def _stop(order: SignedOrder, body: bytes, places: LauncherPaths, now: float, bo
     return LauncherAnswer("accepted")
 
 
-def decide(frame: bytes, places: LauncherPaths, now: float, boot: str, unit: JobUnit) -> Tuple[LauncherAnswer, Optional[SignedOrder]]:
+def decide(frame: bytes, paths: LauncherPaths, now: float, boot: str, unit: JobUnit) -> Tuple[LauncherAnswer, Optional[SignedOrder]]:
     """Check one order and start its job. The order of the checks is deliberate: cheap and unforgeable ones first.
 
     Args: now: Unix seconds of this node. boot: id of this boot, for the record.
     """
     order: Optional[SignedOrder] = None
     try:
-        node, generation = node_of(read_trusted(places.spider_conf, places.owner).decode("utf-8"))
-        key = read_trusted(key_file(places.launch_key, generation), places.owner, private=True)
+        node, generation = node_of(read_trusted(paths.spider_conf, paths.owner).decode("utf-8"))
+        key = read_trusted(key_file(paths.launch_key, generation), paths.owner, private=True)
         if len(key) != 32:
             raise Untrusted("the launch key has not 32 bytes")
         body = order_body(key, frame)
         order = parse_order(body)
         check_order(order, node, generation, now)
         if order.verb == STOP:
-            return _stop(order, body, places, now, boot), order
+            return _stop(order, body, paths, now, boot), order
         try:
-            refusal = read_policy(places.policy, places.owner).refusal(order.verb)
+            refusal = read_policy(paths.policy, paths.owner).refusal(order.verb)
         except PolicyRefused as exc:
             logs.event(_log, "policy_refused", level=logging.ERROR, why=str(exc))
             refusal = "policy-invalid"
         if refusal:
             raise OrderRefused(refusal)
         check_args(order)
-        if os.path.lexists(os.path.join(places.started, order.job)):
+        if os.path.lexists(os.path.join(paths.started, order.job)):
             raise OrderRefused("replay")
         if unit.stopping():
             raise OrderRefused("host-stopping")
-        check_room(places, order.verb)
-        with only_one(places.jobs):
-            return _begin(order, body, places, now, boot, unit), order
+        check_room(paths, order.verb)
+        with only_one(paths.jobs):
+            return _begin(order, body, paths, now, boot, unit), order
     except OrderError as exc:
         return LauncherAnswer("refused", exc.why), order
     except OrderRefused as exc:
@@ -345,7 +345,7 @@ def decide(frame: bytes, places: LauncherPaths, now: float, boot: str, unit: Job
         return LauncherAnswer("error", type(exc).__name__), order
 
 
-def serve(client: socket.socket, places: LauncherPaths, unit: JobUnit, boot: str) -> LauncherAnswer:
+def serve(client: socket.socket, paths: LauncherPaths, unit: JobUnit, boot: str) -> LauncherAnswer:
     """Answer one client with one JSON line."""
     order: Optional[SignedOrder] = None
     try:
@@ -357,9 +357,9 @@ def serve(client: socket.socket, places: LauncherPaths, unit: JobUnit, boot: str
     except OSError as exc:
         answer = LauncherAnswer("error", type(exc).__name__)
     else:
-        answer, order = decide(frame, places, time.time(), boot, unit)
-    facts: Dict[str, Any] = {} if order is None else {"job": order.job, "verb": order.verb}
-    logs.event(_log, "order_answered", answer=answer.answer, why=answer.why, **facts)
+        answer, order = decide(frame, paths, time.time(), boot, unit)
+    fields: Dict[str, Any] = {} if order is None else {"job": order.job, "verb": order.verb}
+    logs.event(_log, "order_answered", answer=answer.answer, why=answer.why, **fields)
     line = json.dumps({"answer": answer.answer, "why": answer.why, "clock": time.time()}) + "\n"
     try:
         client.settimeout(FRAME_DEADLINE_S)
@@ -388,13 +388,13 @@ def main(argv: Optional[List[str]] = None) -> int:
     return 0
 
 
-def orders(argv: Optional[List[str]] = None, places: Optional[LauncherPaths] = None) -> int:
+def orders(argv: Optional[List[str]] = None, paths: Optional[LauncherPaths] = None) -> int:
     """`stardust-spider orders reset`: forget the latest time of issue. For root, after the clocks of hub and node both ran ahead.
     Returns the exit status."""
     if argv != ["reset"]:
         sys.stderr.write("usage: stardust-spider orders reset\n")
         return 64
-    where = places or LauncherPaths()
+    where = paths or LauncherPaths()
     if os.geteuid() != where.owner:
         sys.stderr.write("orders is root's: run it with sudo\n")
         return 77

@@ -72,7 +72,7 @@ class ScriptKiller:
     def __init__(self, root: int, kill_after_s: float = KILL_AFTER_S) -> None:
         self._root = root
         self._kill_after_s = kill_after_s
-        self._asked: Dict[Tuple[int, int], float] = {}
+        self._terminated: Dict[Tuple[int, int], float] = {}
         self.ended = 0
         """Number of script processes that were asked to end."""
 
@@ -81,14 +81,14 @@ class ScriptKiller:
         now = time.monotonic()
         # A process that was asked before may be an orphan by now, because its parent has ended.
         alive = _processes()
-        left = {(pid, began) for pid, began in self._asked if alive.get(pid, (0, 0))[1] == began}
+        left = {(pid, began) for pid, began in self._terminated if alive.get(pid, (0, 0))[1] == began}
         for process in running_scripts(self._root) | left:
-            asked_at = self._asked.get(process)
-            if asked_at is None:
-                self._asked[process] = now
+            terminated_at = self._terminated.get(process)
+            if terminated_at is None:
+                self._terminated[process] = now
                 self.ended += 1
                 self._send(process[0], signal.SIGTERM)
-            elif now - asked_at >= self._kill_after_s:
+            elif now - terminated_at >= self._kill_after_s:
                 self._send(process[0], signal.SIGKILL)
 
     @staticmethod

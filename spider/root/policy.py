@@ -38,7 +38,7 @@ class Policy(NamedTuple):
     """The allowed verbs, in the order of `LISTED`; then `rekey`."""
 
     @property
-    def told(self) -> Tuple[str, ...]:
+    def allowed_verbs(self) -> Tuple[str, ...]:
         """The allowed verbs as the hub receives them. `rekey` is included only if the owner has written it and the mode alone would not
         allow it. The hub may copy the list into a policy file for a Spider that does not know `rekey`."""
         return tuple(verb for verb in self.verbs if verb != REKEY or self.mode != "managed")

@@ -12,7 +12,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Se
 from spider.files import read_file, read_text
 from spider.root import systemctl_shim
 
-ASK_LIMIT_S = 20.0
+COMMAND_LIMIT_S = 20.0
 REBOOT_LIMIT_S = 40 * 60.0
 """A job that is still ending, and units that stop slowly, may delay a shutdown for this long."""
 SETTLE_LIMIT_S = 120.0
@@ -52,18 +52,18 @@ class Inhibited(Exception):
     """A shutdown inhibitor is active; the text says whose and why."""
 
 
-def _ask(*argv: str) -> Tuple[int, str, str]:
+def _run(*argv: str) -> Tuple[int, str, str]:
     """Exit status, standard output and standard error; -1 when the program could not run."""
     env = {**os.environ, "LC_ALL": "C.UTF-8", "COLUMNS": "400"}
     try:
-        done = subprocess.run(list(argv), stdin=subprocess.DEVNULL, capture_output=True, timeout=ASK_LIMIT_S, check=False, env=env)
+        done = subprocess.run(list(argv), stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_LIMIT_S, check=False, env=env)
     except (OSError, subprocess.TimeoutExpired) as exc:
         return -1, "", str(exc)
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
 def _systemctl(*words: str) -> str:
-    return _ask("/usr/bin/systemctl", "--no-pager", "--no-legend", "--plain", *words)[1]
+    return _run("/usr/bin/systemctl", "--no-pager", "--no-legend", "--plain", *words)[1]
 
 
 def parse_units(text: str) -> FrozenSet[str]:
@@ -76,9 +76,9 @@ def parse_by_hand(text: str) -> FrozenSet[str]:
     """From `systemctl show` of running services: those that nothing starts by itself, neither the boot nor a socket, a timer or the bus."""
     found = set()
     for paragraph in text.split("\n\n"):
-        told = dict(line.split("=", 1) for line in paragraph.split("\n") if "=" in line)
-        if told.get("UnitFileState") == "disabled" and not told.get("TriggeredBy") and not told.get("BusName"):
-            found.add(told.get("Id", ""))
+        properties = dict(line.split("=", 1) for line in paragraph.split("\n") if "=" in line)
+        if properties.get("UnitFileState") == "disabled" and not properties.get("TriggeredBy") and not properties.get("BusName"):
+            found.add(properties.get("Id", ""))
     return frozenset(found - {""})
 
 
@@ -121,11 +121,11 @@ def look() -> RebootState:
     # Ephemeral ports differ after each start, so a missing one means nothing.
     first, _, last = read_text("/proc/sys/net/ipv4/ip_local_port_range").partition("\t")
     low, high = (int(first), int(last)) if first.strip().isdigit() and last.strip().isdigit() else (32768, 60999)
-    kept = frozenset(port for port in ports if not low <= int(port.split(" ")[1]) <= high)
+    listening = frozenset(port for port in ports if not low <= int(port.split(" ")[1]) <= high)
     return RebootState(
         tuple(sorted(meant)),
         tuple(sorted(parse_units(_systemctl("list-units", "--state=failed")))),
-        tuple(sorted(kept)),
+        tuple(sorted(listening)),
         tuple(sorted(parse_mounts(read_file("/proc/1/mountinfo")))),
     )
 
@@ -165,19 +165,19 @@ def check_inhibitors() -> None:
 
     Raises: Inhibited.
     """
-    blockers = parse_inhibitors(_ask("/usr/bin/systemd-inhibit", "--list", "--no-legend", "--no-pager")[1])
+    blockers = parse_inhibitors(_run("/usr/bin/systemd-inhibit", "--list", "--no-legend", "--no-pager")[1])
     if blockers:
         raise Inhibited("; ".join(blockers)[:500])
 
 
-def ask_for_reboot() -> str:
+def request_reboot() -> str:
     """Request a reboot of this host.
 
     Returns: why systemd refused; empty = it accepted.
     """
     argv = ["reboot"] if systemctl_shim.is_here() else ["/usr/bin/systemctl", "--no-block", "--no-wall", "reboot"]
-    status, _, said = _ask(*argv)
-    return "" if status == 0 else said.strip()[:500] or f"{os.path.basename(argv[0])} ended with status {status}"
+    status, _, error_text = _run(*argv)
+    return "" if status == 0 else error_text.strip()[:500] or f"{os.path.basename(argv[0])} ended with status {status}"
 
 
 def is_up(booted_s: float) -> bool:
@@ -197,9 +197,9 @@ def uptime_s() -> float:
         return time.monotonic()
 
 
-def to_document(asked: RebootRequest) -> Dict[str, Any]:
+def to_document(request: RebootRequest) -> Dict[str, Any]:
     """As a JSON value."""
-    return {**asked._asdict(), "state": asked.state._asdict()}
+    return {**request._asdict(), "state": request.state._asdict()}
 
 
 def from_document(found: Mapping[str, Any]) -> Optional[RebootRequest]:

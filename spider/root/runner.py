@@ -35,7 +35,7 @@ from spider.jobs.files import (
 from spider.packages.detect import package_manager
 from spider.packages.interfaces import Outcome, PackageManager, Task
 from spider.root import reboot
-from spider.root.bytecode import keep_bytecode
+from spider.root.bytecode import write_bytecode
 from spider.root.job_console import JobConsole, StopRequest
 from spider.root.terminal import Log, OutputReporter, Terminal
 from spider.root.trusted_files import Untrusted
@@ -116,12 +116,12 @@ def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> O
     try:
         reboot.check_inhibitors()
     except reboot.Inhibited as exc:
-        console.say(f"A program does not let this server go down: {exc}")
+        console.print_line(f"A program does not let this server go down: {exc}")
         return Outcome("failed", None, 0, (), "job.reboot_inhibited", f"a program does not let this server go down: {exc}")
     if console.stop_wanted():
         return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before the server was asked to reboot")
     console.progress("commit", text="the server goes down")
-    console.say("The server is asked to reboot. What runs, listens and is mounted now is looked for again afterwards.")
+    console.print_line("The server is asked to reboot. What runs, listens and is mounted now is looked for again afterwards.")
     return Outcome(REBOOTING, None, 0, ())
 
 
@@ -131,19 +131,19 @@ def _carry_out(plan: AcceptedOrder, manager: Optional[PackageManager], console: 
     if plan.verb == verbs.REBOOT:
         return _prepare_reboot(manager, console)
     if manager is None:
-        console.say("No package manager that Spider knows owns this host.")
+        console.print_line("No package manager that Spider knows owns this host.")
         return Outcome("failed", None, 0, (), "job.no_package_manager", "no package manager that Spider knows owns this host")
     return _guarded(lambda: manager.perform(_task(plan), console))
 
 
-def _keep_up(plan: AcceptedOrder, console: JobConsole, boot: str) -> Outcome:
+def _run_selfcare(plan: AcceptedOrder, console: JobConsole, boot: str) -> Outcome:
     """Run a selfcare verb, which changes Spider itself and no package."""
     if plan.verb == verbs.REKEY:
         return _guarded(lambda: rekey.rekey(plan.job, plan.args, console, rekey.RekeyPaths()))
     if plan.verb == verbs.UNINSTALL:
         return _guarded(lambda: uninstall_job.hand_over(plan.job, boot, console))
-    places, systemctl = self_update.here()
-    return _guarded(lambda: self_update.update(plan.args, console, places, systemctl))
+    paths, systemctl = self_update.here()
+    return _guarded(lambda: self_update.update(plan.args, console, paths, systemctl))
 
 
 def _guarded(work: Callable[[], Outcome]) -> Outcome:
@@ -154,37 +154,37 @@ def _guarded(work: Callable[[], Outcome]) -> Outcome:
         return Outcome("unknown", None, 0, (), "job.runner_failed", f"the runner failed: {type(exc).__name__}: {exc}")
 
 
-def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Optional[RunnerPaths] = None) -> Optional[JobResult]:
+def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optional[RunnerPaths] = None) -> Optional[JobResult]:
     """Run an accepted order to its end.
 
     Returns: None when the server now shuts down for a reboot: Spider reports the end in the next boot.
     Raises: JobNotStarted: nothing was run.
     """
-    jobs = (places or RunnerPaths()).jobs
+    jobs = (paths or RunnerPaths()).jobs
     folder = os.path.join(jobs, job)
     plan = read_plan(folder)
     if plan is None or plan.job != job:
         raise JobNotStarted("there is no such order")
     lock = take_lock(jobs)
     _forget_keys(job)
-    keep_bytecode()
+    write_bytecode()
     started_at = _begin(folder, boot)
     before = reboot.look() if plan.verb == verbs.REBOOT else None
     log = Log(os.path.join(folder, LOG))
     reporter = OutputReporter(os.path.join(folder, PROGRESS))
-    wish = StopRequest(folder, reporter)
-    terminal = Terminal(log, reporter, wish)
-    console = JobConsole(folder, terminal, reporter, wish)
+    stop_request = StopRequest(folder, reporter)
+    terminal = Terminal(log, reporter, stop_request)
+    console = JobConsole(folder, terminal, reporter, stop_request)
     verb = verbs.VERBS.get(plan.verb)
-    outcome = _keep_up(plan, console, boot) if verb is not None and verb.selfcare else _carry_out(plan, manager, console)
+    outcome = _run_selfcare(plan, console, boot) if verb is not None and verb.selfcare else _carry_out(plan, manager, console)
     terminal.close()
     log.close()
     reporter.close()
     if outcome.state == REBOOTING and before is not None:
-        asked = reboot.RebootRequest(boot, time.time(), before, log.bytes, log.sha256(), log.lost)
+        reboot_request = reboot.RebootRequest(boot, time.time(), before, log.bytes, log.sha256(), log.lost)
         try:
-            write_document(folder, REBOOT, reboot.to_document(asked), durable=True)
-            refused = reboot.ask_for_reboot()
+            write_document(folder, REBOOT, reboot.to_document(reboot_request), durable=True)
+            refused = reboot.request_reboot()
         except OSError as exc:
             refused = f"what there is before the reboot could not be written down: {exc.strerror}"
         if not refused:

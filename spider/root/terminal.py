@@ -25,9 +25,9 @@ QUIET_S = 0.1
 LINGER_S = 0.5
 DRAIN_LIMIT_S = 1.5
 MAX_LINE_BYTES = 4096
-PROGRESS_RHYTHM_S = 0.2
-INTERRUPT_RHYTHM_S = 15.0
-FORCE_RHYTHM_S = 1.0
+PROGRESS_INTERVAL_S = 0.2
+INTERRUPT_INTERVAL_S = 15.0
+FORCE_INTERVAL_S = 1.0
 SCRIPT_PHASES = ("commit", "triggers", "check")
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()*+][A-Za-z0-9]|[@-Z\\-_78=>])")
@@ -72,7 +72,7 @@ class Stopper(Protocol):
         """Whether a hanging maintainer script may be killed for it."""
         ...
 
-    def tell(self, answer: str, why: str) -> None:
+    def report(self, answer: str, why: str) -> None:
         """Report the effect of the request."""
         ...
 
@@ -88,7 +88,7 @@ class Log:
         self._beyond = b""
         """Output beyond the limit, as long as the reserved space can hold it."""
         self._digest = hashlib.sha256()
-        self._printed = self._kept = 0
+        self._printed = self._stored = 0
         self.bytes = 0
         """Bytes in the file, including the notes."""
 
@@ -103,7 +103,7 @@ class Log:
         if self._full:
             return
         room = self._limit - self.bytes
-        self._kept += self._append(data[:room])
+        self._stored += self._append(data[:room])
         if len(data) > room and not self._full:
             self._beyond += data[room:]
             if len(self._beyond) > NOTES_BYTES:
@@ -132,7 +132,7 @@ class Log:
     def close(self) -> None:
         """Make the file durable, with a note of the true total if bytes are missing. A reader detects a failed write by the digest."""
         if self._capped:
-            self._append((_TOTAL_NOTE % (self._printed, self._printed - self._kept)).encode())
+            self._append((_TOTAL_NOTE % (self._printed, self._printed - self._stored)).encode())
         elif not self._full:
             self._append(self._beyond)
         try:
@@ -153,15 +153,15 @@ class Lines:
         *whole, rest = (self._rest + data).split(b"\n")
         self._rest = rest[-MAX_LINE_BYTES:]
         for line in whole:
-            self._tell(line)
+            self._write_line(line)
 
     def end(self) -> None:
         """The stream has ended. The last line may lack its newline."""
         if self._rest:
-            self._tell(self._rest)
+            self._write_line(self._rest)
             self._rest = b""
 
-    def _tell(self, line: bytes) -> None:
+    def _write_line(self, line: bytes) -> None:
         text = line[-MAX_LINE_BYTES:].decode("utf-8", "replace").rstrip("\r").rsplit("\r", 1)[-1]
         self._each(_ESCAPES.sub("", text))
 
@@ -186,7 +186,7 @@ class OutputReporter:
         self._waiting = Progress(time.time(), newest.phase, newest.percent, newest.package, why, answer)
         self.flush()
 
-    def tell(self, phase: str, percent: int = -1, package: str = "", text: str = "") -> None:
+    def report(self, phase: str, percent: int = -1, package: str = "", text: str = "") -> None:
         """Report the progress. Within a phase the percentage never falls."""
         now = time.monotonic()
         if phase != self.phase:
@@ -194,7 +194,7 @@ class OutputReporter:
         elif self._newest().percent > percent:
             percent = self._newest().percent
         self._waiting = Progress(time.time(), phase, percent, package, text or self._stop_why, self._stop)
-        if phase != self._written.phase or now - self._written_at >= PROGRESS_RHYTHM_S:
+        if phase != self._written.phase or now - self._written_at >= PROGRESS_INTERVAL_S:
             self.flush()
 
     def _newest(self) -> Progress:
@@ -202,7 +202,7 @@ class OutputReporter:
 
     def flush_if_due(self) -> None:
         """Write the delayed progress if it is due."""
-        if self._waiting is not None and time.monotonic() - self._written_at >= PROGRESS_RHYTHM_S:
+        if self._waiting is not None and time.monotonic() - self._written_at >= PROGRESS_INTERVAL_S:
             self.flush()
 
     def flush(self) -> None:
@@ -217,13 +217,13 @@ class OutputReporter:
         os.close(self._fd)
 
 
-_HEARD = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+_HANDLED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _own_terminal(slave: int) -> None:
     """Runs in the child: a new session with this terminal, default signal handlers, and the default OOM score."""
     os.setsid()
-    for number in _HEARD:  # a program inherits ignored signals, and could then not be stopped
+    for number in _HANDLED:  # a program inherits ignored signals, and could then not be stopped
         signal.signal(number, signal.SIG_DFL)
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
     try:
@@ -261,7 +261,7 @@ class _Watch:
 
     def look(self) -> None:
         """Called while the program runs."""
-        self._look_at_wish()
+        self._check_stop_request()
         limit_s = self._limits_s.get(self._reporter.phase)
         now = time.monotonic()
         if limit_s is not None and now - self._reporter.since > limit_s and not self._late:
@@ -275,14 +275,14 @@ class _Watch:
                 return
             self.overran = self.overran or self._late
             self._child.send_signal(self._interrupts.pop(0))
-            self._next_at = now + INTERRUPT_RHYTHM_S
+            self._next_at = now + INTERRUPT_INTERVAL_S
 
     def _may_interrupt(self) -> bool:
         if self._stop_rule is None:
             return True
         return self._interrupts[0] in self._stop_rule(self._reporter.phase).signals
 
-    def _look_at_wish(self) -> None:
+    def _check_stop_request(self) -> None:
         if self._stopper is not None and self._reporter.phase in SCRIPT_PHASES and self._stopper.forced():
             self._force()
         if self.stopped not in ("", "now") or self._stop_rule is None or self._stopper is None or not self._stopper.wanted():
@@ -293,17 +293,17 @@ class _Watch:
         if not self.stopped:
             self._interrupts = list(rule.signals)
         self.stopped = rule.answer  # replaces also a late "now": the program was faster than its status lines
-        self._stopper.tell(rule.answer, rule.why)
+        self._stopper.report(rule.answer, rule.why)
 
     def _force(self) -> None:
         now = time.monotonic()
-        if self._stopper is None or now - self._forced_at < FORCE_RHYTHM_S:
+        if self._stopper is None or now - self._forced_at < FORCE_INTERVAL_S:
             return
         self._forced_at = now
         before = self._ender.ended
         self._ender.look()
         if self._ender.ended > before:
-            self._stopper.tell(self.stopped or "after_package", "the script of the package that it is at was ended")
+            self._stopper.report(self.stopped or "after_package", "the script of the package that it is at was ended")
 
 
 class Terminal:
@@ -317,7 +317,7 @@ class Terminal:
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         os.set_blocking(self._master, False)
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Write a line of Stardust's own into the log."""
         self._log.write(text.replace("\n", "\r\n").encode("utf-8", "replace") + b"\r\n")
 
@@ -360,7 +360,7 @@ class Terminal:
             if status:
                 os.close(status_read)
                 os.close(status_write)
-            self.say(f"{words[0]}: {exc.strerror}")
+            self.print_line(f"{words[0]}: {exc.strerror}")
             return TerminalEnded(127, 0, "")
         if status:
             os.close(status_write)

@@ -13,7 +13,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DESCRIPTOR = re.compile(r"fd:(\d{1,4})\Z")
 
 
-def place(path: str) -> str:
+def real_path(path: str) -> str:
     """The path of a file from the command line: the path itself or, for `fd:N`, the descriptor N that this program inherited."""
     match = _DESCRIPTOR.match(path)
     return f"/proc/self/fd/{match.group(1)}" if match else path
@@ -31,18 +31,18 @@ def read_trusted(path: str, owner: int, *, private: bool = False) -> bytes:
     """
     follow = 0 if _DESCRIPTOR.match(path) else os.O_NOFOLLOW  # a descriptor was chosen by the process that started this program
     try:
-        fd = os.open(place(path), os.O_RDONLY | follow | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(real_path(path), os.O_RDONLY | follow | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as exc:
         raise Untrusted(f"{path}: {exc.strerror}") from exc
     try:
-        facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode):
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
             raise Untrusted(f"{path}: not a plain file")
-        if facts.st_uid != owner:
-            raise Untrusted(f"{path}: owned by uid {facts.st_uid}, not {owner}")
-        if facts.st_mode & (0o077 if private else 0o022):
-            raise Untrusted(f"{path}: mode {stat.S_IMODE(facts.st_mode):04o} lets others in")
-        if facts.st_size > MAX_BYTES:
+        if info.st_uid != owner:
+            raise Untrusted(f"{path}: owned by uid {info.st_uid}, not {owner}")
+        if info.st_mode & (0o077 if private else 0o022):
+            raise Untrusted(f"{path}: mode {stat.S_IMODE(info.st_mode):04o} lets others in")
+        if info.st_size > MAX_BYTES:
             raise Untrusted(f"{path}: larger than {MAX_BYTES} bytes")
         content = b""
         while len(content) <= MAX_BYTES:

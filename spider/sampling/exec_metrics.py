@@ -84,15 +84,15 @@ def open_trusted(path: str, owner: int, *, folder: bool = False, at: Optional[in
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_DIRECTORY if folder else 0)
     handle = os.open(path, flags, dir_fd=at)
-    facts = os.fstat(handle)
+    info = os.fstat(handle)
     why = ""
-    if not (stat.S_ISDIR(facts.st_mode) if folder else stat.S_ISREG(facts.st_mode)):
+    if not (stat.S_ISDIR(info.st_mode) if folder else stat.S_ISREG(info.st_mode)):
         why = "not a folder" if folder else "not a plain file"
-    elif facts.st_uid != owner:
-        why = f"owned by uid {facts.st_uid}, not {owner}"
-    elif facts.st_mode & 0o022:
-        why = f"mode {stat.S_IMODE(facts.st_mode):04o} lets others write"
-    elif not folder and not facts.st_mode & 0o111:
+    elif info.st_uid != owner:
+        why = f"owned by uid {info.st_uid}, not {owner}"
+    elif info.st_mode & 0o022:
+        why = f"mode {stat.S_IMODE(info.st_mode):04o} lets others write"
+    elif not folder and not info.st_mode & 0o111:
         why = "not executable"
     if why:
         os.close(handle)

@@ -19,7 +19,7 @@ from spider.sampling.collectors.updates import Available, package_tables
 from spider.sampling.exec_metrics import Programs
 from spider.sampling.sampler import Sampler, phase_ms_of
 from spider.sampling.statsd import Statsd
-from spider.selfcare.bundle_receiver import Bundles, tell_joined
+from spider.selfcare.bundle_receiver import Bundles, note_joined
 from spider.wire.frames import Bundle, LogAck, PackagesHeld, Watch
 from spider.wire.ids import from_text
 
@@ -37,11 +37,11 @@ class Measurement(NamedTuple):
 def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy_owner: int) -> Measurement:
     """Build all components and connect them to the link; no task runs yet."""
     available = Available()
-    facts = HostReports(config, clock, link.send, policy_owner, SeparateQuery(), available)
-    link.on_joined(facts.joined)
+    info = HostReports(config, clock, link.send, policy_owner, SeparateQuery(), available)
+    link.on_joined(info.joined)
     inventory = PackageSync(clock, link.send)
     link.on_joined(inventory.joined)
-    link.on_message(PackagesHeld, inventory.held)
+    link.on_message(PackagesHeld, inventory.acknowledge)
     collectors = [*host_collectors(clock, lambda: link.hub_time), Programs(config.metrics_dir)]
     asked_for: Dict[str, Coroutine[None, None, None]] = {}
     if config.statsd:
@@ -53,22 +53,22 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
     tables = Tables([*host_tables(), Boots(boot), *package_tables(available)], clock, link.send)
     link.on_joined(tables.joined)
     link.on_message(Watch, tables.watch)
-    link.on_joined(partial(tell_joined, config.state_dir))
-    link.on_message(Bundle, Bundles(config.state_dir).heard)
+    link.on_joined(partial(note_joined, config.state_dir))
+    link.on_message(Bundle, Bundles(config.state_dir).receive_part)
     if config.journal:
         journal = Journal(config.journal, clock, link.send)
         link.on_joined(journal.joined)
-        link.on_message(LogAck, journal.held)
+        link.on_message(LogAck, journal.acknowledge)
         asked_for["journal"] = journal.run()
 
     def job_ended() -> None:
-        facts.job_ended()
+        info.job_ended()
         inventory.look()
 
     return Measurement(
         {
             "sampler": sampler.run(),
-            "facts": facts.run(),
+            "facts": info.run(),
             "inventory": inventory.run(),
             "tables": tables.run(),
             **asked_for,

@@ -1,6 +1,6 @@
 """Runs the collectors of each family at its interval and passes on the samples.
 
-A family is sampled at wall clock seconds that are `rhythm_s` apart. Each node has its own offset within the second, so that the samples of
+A family is sampled at wall clock seconds that are `interval_s` apart. Each node has its own offset within the second, so that the samples of
 a fleet do not all arrive at the same moment. Waiting is monotonic and never longer than one interval, so a clock that is set moves the next
 sample by at most that. A missed moment (suspended or busy machine) is skipped: the gap in the history is true.
 """
@@ -15,9 +15,9 @@ from spider.clock import Clock
 from spider.logs import event
 from spider.sampling.collectors.base import Collector
 from spider.threads import ThreadUnavailable, run_in_thread
-from spider.timeouts import run_together
+from spider.timeouts import run_until_first_error
 from spider.wire.frames import MAX_ITEMS, Layout, Row
-from spider.wire.metrics import RHYTHM_S
+from spider.wire.metrics import INTERVAL_S
 
 SHORTEST_S = 0.2
 """Shortest time between the baseline of a counter and its first difference. Shorter differences are noise."""
@@ -34,14 +34,14 @@ CollectedValues = Tuple[List[str], List[Optional[int]]]
 log = logging.getLogger(__name__)
 
 
-def layout_of(family: str, rhythm_s: int, series: Sequence[str]) -> Layout:
+def layout_of(family: str, interval_s: int, series: Sequence[str]) -> Layout:
     """Make the layout of these series. Its id depends on its content only.
 
     The id is the first 8 bytes of SHA-256 over the family and the series, in UTF-8, each followed by a newline (which none of them can
     hold): `cpu.total` and `load.1` of `pulse` have `SHA-256("pulse\\ncpu.total\\nload.1\\n")[:8]`.
     """
     digest = hashlib.sha256("".join(text + "\n" for text in (family, *series)).encode("utf-8")).digest()
-    return Layout(digest[:8], family, rhythm_s, list(series))
+    return Layout(digest[:8], family, interval_s, list(series))
 
 
 def phase_ms_of(node: bytes) -> int:
@@ -54,20 +54,20 @@ def nothing(result: CollectedValues) -> CollectedValues:
     return result[0], [None] * len(result[0])
 
 
-class Rhythm:
+class TickSchedule:
     """The schedule of a family. It has no clock of its own: callers pass the time (Unix seconds)."""
 
-    def __init__(self, rhythm_s: int, first_s: int) -> None:
-        self._rhythm_s = rhythm_s
-        self._phase = first_s % rhythm_s
+    def __init__(self, interval_s: int, first_s: int) -> None:
+        self._interval_s = interval_s
+        self._phase = first_s % interval_s
         self._last: Optional[int] = None
 
     def _beat(self, now: float) -> int:
-        return math.floor((now + EARLY_S - self._phase) / self._rhythm_s)
+        return math.floor((now + EARLY_S - self._phase) / self._interval_s)
 
     def wait_s(self, now: float) -> float:
         """Seconds until the next sample is due."""
-        return (self._beat(now) + 1) * self._rhythm_s + self._phase - now
+        return (self._beat(now) + 1) * self._interval_s + self._phase - now
 
     def take(self, now: float) -> Tuple[Optional[int], int]:
         """Called when a timer fires.
@@ -144,13 +144,13 @@ class _Source:
 class _Family:
     """The collectors of one family, and the layout of its row."""
 
-    def __init__(self, name: str, rhythm_s: int) -> None:
+    def __init__(self, name: str, interval_s: int) -> None:
         self.name = name
-        self.rhythm_s = rhythm_s
+        self.interval_s = interval_s
         self.sources: List[_Source] = []
         self._parts: List[List[str]] = []
-        self._layout = layout_of(name, rhythm_s, [])
-        self._kept: Optional[List[int]] = None
+        self._layout = layout_of(name, interval_s, [])
+        self._indices: Optional[List[int]] = None
 
     def row(self, results: List[CollectedValues], taken_at_ms: int) -> Tuple[Layout, Row]:
         """Join the values of all collectors. A changed series makes a new layout."""
@@ -158,16 +158,16 @@ class _Family:
         values = [value for _, part in results for value in part]
         if parts != self._parts:
             self._parts = parts
-            self._kept = None
+            self._indices = None
             series = [name for part in parts for name in part]
-            unique = {name: place for place, name in reversed(list(enumerate(series)))}
+            unique = {name: index for index, name in reversed(list(enumerate(series)))}
             if len(unique) < len(series) or len(series) > MAX_ITEMS:
-                self._kept = sorted(unique.values())[:MAX_ITEMS]
-                event(log, "series_left_out", logging.WARNING, family=self.name, series=len(series), kept=len(self._kept))
-                series = [series[place] for place in self._kept]
-            self._layout = layout_of(self.name, self.rhythm_s, series)
-        if self._kept is not None:
-            values = [values[place] for place in self._kept]
+                self._indices = sorted(unique.values())[:MAX_ITEMS]
+                event(log, "series_left_out", logging.WARNING, family=self.name, series=len(series), kept=len(self._indices))
+                series = [series[index] for index in self._indices]
+            self._layout = layout_of(self.name, self.interval_s, series)
+        if self._indices is not None:
+            values = [values[index] for index in self._indices]
         return self._layout, Row(taken_at_ms, values)
 
 
@@ -187,15 +187,15 @@ class Sampler:
         self.missed: Dict[str, int] = {}
         """Number of missed samples by family since the start."""
         for collector in collectors:
-            rhythm_s = RHYTHM_S[collector.family]
-            family = self._families.setdefault(collector.family, _Family(collector.family, rhythm_s))
+            interval_s = INTERVAL_S[collector.family]
+            family = self._families.setdefault(collector.family, _Family(collector.family, interval_s))
             family.sources.append(_Source(collector))
             self.missed[collector.family] = 0
 
     async def run(self) -> None:
         """Sample until cancelled."""
         try:
-            await run_together(*(self._run(family) for family in self._families.values()))
+            await run_until_first_error(*(self._run(family) for family in self._families.values()))
         finally:
             for family in self._families.values():
                 for source in family.sources:
@@ -219,17 +219,17 @@ class Sampler:
         if counting:
             first_s = math.ceil(now + SHORTEST_S)
             await self._clock.sleep(first_s - now)
-        rhythm = Rhythm(family.rhythm_s, first_s)
+        schedule = TickSchedule(family.interval_s, first_s)
         while True:
-            taken_at_s, missed = rhythm.take(self._now())
+            taken_at_s, missed = schedule.take(self._now())
             if taken_at_s is not None:
                 self._count(family, missed)
                 await self._sample(family, taken_at_s * 1000 + self._phase_ms)
-            await self._clock.sleep(rhythm.wait_s(self._now()))
+            await self._clock.sleep(schedule.wait_s(self._now()))
 
     def _count(self, family: _Family, missed: int) -> None:
         self.missed[family.name] += missed
-        if missed * family.rhythm_s >= SEEN_GAP_S:
+        if missed * family.interval_s >= SEEN_GAP_S:
             event(log, "samples_missed", family=family.name, samples=missed)
 
     async def _sample(self, family: _Family, taken_at_ms: int) -> None:
@@ -244,7 +244,7 @@ class Sampler:
                 late.append(source)
             else:
                 out[done] = source
-        late += [out[left] for left in await self._settled(set(out), family.rhythm_s / 2)]
+        late += [out[left] for left in await self._settled(set(out), family.interval_s / 2)]
         layout, row = family.row([source.answered(source not in late) for source in family.sources], taken_at_ms)
         if layout.series:
             self._sink(layout, row)

@@ -82,7 +82,7 @@ class Statsd(Collector):
         self._counters: Dict[str, float] = {}
         self._gauges: Dict[str, float] = {}
         self._timers: Dict[str, _Timer] = {}
-        self._heard: Dict[Tuple[str, str], float] = {}
+        self._seen_at: Dict[Tuple[str, str], float] = {}
         self._read_at: Optional[float] = None
         self._lines = 0
         self._refused = 0
@@ -97,14 +97,14 @@ class Statsd(Collector):
         """Listen until cancelled; if the address is in use, retry."""
         if not self._listen:
             await asyncio.Event().wait()
-        said = False
+        logged = False
         while True:
             try:
                 datagrams = self._datagrams = Datagrams(self._open(), MAX_DATAGRAM_BYTES, self.datagram_received)
             except OSError as error:
-                if not said:
+                if not logged:
                     event(log, "statsd_unusable", logging.WARNING, listen=self._listen, why=str(error))
-                said = True
+                logged = True
                 await self._clock.sleep(RETRY_S)
                 continue
             event(log, "statsd_listens", listen=self._listen)
@@ -157,10 +157,10 @@ class Statsd(Collector):
             self._refused += 1
             return
         key = (sent.kind, sent.name)
-        if key not in self._heard and len(self._heard) >= MAX_NAMES:
+        if key not in self._seen_at and len(self._seen_at) >= MAX_NAMES:
             self._left_out += 1
             return
-        self._heard[key] = self._clock.monotonic()
+        self._seen_at[key] = self._clock.monotonic()
         if sent.kind == "c":
             self._counters[sent.name] = _bounded(self._counters.get(sent.name, 0.0) + sent.value * sent.times)
         elif sent.kind == "g":
@@ -177,7 +177,7 @@ class Statsd(Collector):
         passed = now - self._read_at if self._read_at is not None else None
         self._read_at = now
         self._forget(now)
-        for kind, name in sorted(self._heard):
+        for kind, name in sorted(self._seen_at):
             if kind == "g":
                 values[series_name("statsd.gauge", "name", name)] = self._gauges[name]
             elif kind == "c":
@@ -197,9 +197,9 @@ class Statsd(Collector):
         return [None if value is None else round(_bounded(value) * SCALE) for value in values.values()]
 
     def _forget(self, now: float) -> None:
-        for (kind, name), at in list(self._heard.items()):
+        for (kind, name), at in list(self._seen_at.items()):
             if now - at > FORGET_S:
-                del self._heard[kind, name]
+                del self._seen_at[kind, name]
                 self._gauges.pop(name, None) if kind == "g" else None
 
 

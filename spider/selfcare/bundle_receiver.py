@@ -29,7 +29,7 @@ class Bundles:
         self._have = 0
         self._hash: Any = hashlib.sha256()
 
-    def heard(self, message: Bundle) -> None:
+    def receive_part(self, message: Bundle) -> None:
         """Store one part. Blocks while it writes 128 KiB."""
         if message.offset == 0:
             self._have, self._hash = 0, hashlib.sha256()
@@ -56,17 +56,17 @@ class Bundles:
             event(log, "bundle_not_kept", logging.WARNING, why=str(exc))
 
 
-def own_place() -> str:
+def own_path() -> str:
     """The bundle or folder that this program runs from."""
     return os.path.dirname(os.path.dirname(os.path.abspath(spider.__file__)))
 
 
-def tell_joined(folder: str) -> None:
+def note_joined(folder: str) -> None:
     """Note for root that this version, which may be a fresh update, has a session with the hub."""
     path = os.path.join(folder, JOINED)
     with contextlib.suppress(OSError):  # without the note the update is rolled back, which logs the reason
         clear(path + ".new")
         with open(path + ".new", "w", encoding="utf-8") as file:
-            file.write(own_place() + "\n")
+            file.write(own_path() + "\n")
         clear(path)
         os.replace(path + ".new", path)

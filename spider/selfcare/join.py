@@ -1,7 +1,7 @@
 """Joins a fleet. `install.sh` runs this on a new server as root, with the invite on standard input.
 
 The hub proves itself first. Then it receives a description of this server and sends the files to install. The fixed scripts beside this
-file (`probe.sh`, `node.sh`) inspect and install; this module holds only the dialogue. A failed installation is undone.
+file (`probe.sh`, `lifecycle.sh`) inspect and install; this module holds only the dialogue. A failed installation is undone.
 """
 
 import asyncio
@@ -37,9 +37,9 @@ from spider.wire.joining import (
     JoinProbe,
     JoinRefused,
     NodeJoin,
+    as_any,
     masked,
     read_invite,
-    said,
     saying,
 )
 
@@ -72,7 +72,7 @@ class Scripts(NamedTuple):
     node: bytes
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a line for the person at the terminal."""
     sys.stdout.write(f"stardust: {text}\n")
     sys.stdout.flush()
@@ -222,9 +222,9 @@ class _Visit:
 
     async def run(self, invite: Invite, url: Url, lines: List[str]) -> None:
         joined = self._joined = await wait_for(OPENING_TIMEOUT_S, self._open(invite, url))
-        say(f"{url.authority} has proven that it made this invite")
+        print_line(f"{url.authority} has proven that it made this invite")
         await self._send(JoinProbe(lines))
-        answer = await wait_for(ANSWER_LIMIT_S, self._hear())
+        answer = await wait_for(ANSWER_LIMIT_S, self._receive_message())
         if isinstance(answer, JoinRefused):
             raise Failed(answer.message, answer.code)
         if not isinstance(answer, JoinAccepted):
@@ -234,12 +234,12 @@ class _Visit:
         if answer.launcher:
             keys["launch.key"] = masked(joined_key(answer.launch_mask), joined.launch_mask)
         await self._install(answer, {**files, **keys})
-        say("Spider is started; waiting until it is there")
+        print_line("Spider is started; waiting until it is there")
         done = await self._wait_done(float(answer.verify_s))
         await self._node("finish")
         self.begun = False
         await self._send(JoinEnded("", ""))
-        say("installed; it waits for approval in the hub" if done.waiting else "connected")
+        print_line("installed; it waits for approval in the hub" if done.waiting else "connected")
 
     async def _open(self, invite: Invite, url: Url) -> Joined:
         opening = NodeJoin(invite, _boot(), url.authority, [VERSION], os.urandom(32))
@@ -252,10 +252,10 @@ class _Visit:
         assert self._joined is not None
         await self._socket.send(self._joined.link.send(saying(message)))
 
-    async def _hear(self) -> Any:
+    async def _receive_message(self) -> Any:
         assert self._joined is not None
         while True:
-            message = said(self._joined.link.receive(await self._socket.receive(), time.monotonic()))
+            message = as_any(self._joined.link.receive(await self._socket.receive(), time.monotonic()))
             if message is not None:
                 return message
 
@@ -269,7 +269,7 @@ class _Visit:
         for name, size in zip(names, sizes):
             data = b""
             while len(data) < size:
-                part = await self._hear()
+                part = await self._receive_message()
                 if not isinstance(part, JoinPart) or part.file != name or part.offset != len(data) or not part.data:
                     raise ProtocolError("a message in the wrong place")
                 data += part.data
@@ -282,7 +282,7 @@ class _Visit:
 
     async def _install(self, accepted: JoinAccepted, files: Dict[str, bytes]) -> None:
         if accepted.clear in ("undo", "remove"):
-            say("clearing away what an earlier installation left")
+            print_line("clearing away what an earlier installation left")
             await self._node(accepted.clear)
         self.begun = True
         await self._node("arm", str(ROLLBACK_S))
@@ -290,7 +290,7 @@ class _Visit:
         for name, data in files.items():
             _write(os.path.join(self._folder, name), data)
         launcher = "yes" if accepted.launcher else "no"
-        say(f"installing Spider {accepted.version}")
+        print_line(f"installing Spider {accepted.version}")
         await self._node("install", self._folder, accepted.manifest, accepted.version, launcher)
         await self._node("start", launcher)
 
@@ -298,7 +298,7 @@ class _Visit:
         """Wait until the hub reports a session of the new Spider. Meanwhile heartbeats keep this connection alive."""
         assert self._joined is not None
         link, until = self._joined.link, time.monotonic() + limit_s
-        hearing = asyncio.ensure_future(self._hear())
+        hearing = asyncio.ensure_future(self._receive_message())
         try:
             while True:
                 await asyncio.wait({hearing}, timeout=TICK_S)
@@ -330,7 +330,7 @@ class _Visit:
         return "its log says nothing"
 
     async def _node(self, *words: str) -> None:
-        """Run one action of node.sh. Once begun it is awaited even if the caller is cancelled."""
+        """Run one action of lifecycle.sh. Once begun it is awaited even if the caller is cancelled."""
         source = _arming(self._scripts.node) if words[0] == "arm" else self._scripts.node
         self._work = asyncio.ensure_future(_run(source, words))
         status, lines = await asyncio.shield(self._work)
@@ -339,7 +339,7 @@ class _Visit:
                 code, _, text = line[6:].partition(" ")
                 raise Failed(f"{words[0]}: {text or code}", code)
             if line.startswith("note "):
-                say(line[5:])
+                print_line(line[5:])
         if status or "ok" not in lines[-1:]:
             raise Failed(f"{words[0]}: the installer ended with status {status}", "install_failed")
 
@@ -350,7 +350,7 @@ class _Visit:
         if self.begun:
             try:
                 await self._node("undo")
-                say("everything was taken back")
+                print_line("everything was taken back")
             except Failed as error:
                 sys.stderr.write(f"stardust: not everything could be taken back: {error}\n")
         self._drop_folder()
@@ -370,14 +370,14 @@ class _Visit:
             if "in session" in await self._diagnosis():
                 await self._node("finish")
                 self._drop_folder()
-                say("connected")
+                print_line("connected")
                 return
             await asyncio.sleep(POLL_S)
         await self.take_back(failed)
         raise failed
 
     def _drop_folder(self) -> None:
-        """Remove the folder if node.sh, which normally deletes it, did not run."""
+        """Remove the folder if lifecycle.sh, which normally deletes it, did not run."""
         if not self._folder or not os.path.isdir(self._folder):
             return
         for name in os.listdir(self._folder):
@@ -386,7 +386,7 @@ class _Visit:
 
 
 def _arming(source: bytes) -> bytes:
-    """node.sh, with its own text embedded, so that it can store itself for the timer that undoes an unfinished installation."""
+    """lifecycle.sh, with its own text embedded, so that it can store itself for the timer that undoes an unfinished installation."""
     return b"rollback_text() { cat <<'STARDUST_TEXT_ENDS'\n" + source + b"\nSTARDUST_TEXT_ENDS\n}\n" + source
 
 
@@ -411,12 +411,12 @@ def _boot() -> str:
 
 
 def _new_folder() -> str:
-    """A folder for the files, with a name by which node.sh recognises and removes such folders."""
+    """A folder for the files, with a name by which lifecycle.sh recognises and removes such folders."""
     letters = random.SystemRandom()
     path = "/tmp/stardust-upload." + "".join(letters.choice(string.ascii_letters + string.digits) for _ in range(10))  # noqa: S108 - created here with mode 0700
     os.mkdir(path, 0o700)
-    facts = os.lstat(path)
-    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
+    info = os.lstat(path)
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
         raise Failed("no folder can be made in /tmp")
     return path
 

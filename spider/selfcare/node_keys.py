@@ -12,7 +12,7 @@ from typing import Callable, Optional, Tuple
 from spider.clock import Clock
 from spider.ini_reader import read_ini
 from spider.logs import event
-from spider.root.trusted_files import Untrusted, place
+from spider.root.trusted_files import Untrusted, real_path
 
 LOOK_EVERY_S = 2.0
 
@@ -44,7 +44,7 @@ class KeyWatch:
     """Ends this program once root has installed keys of another generation. The service manager restarts it with them."""
 
     def __init__(self, conf: str, generation: int, clock: Clock, stop: Callable[[], None]) -> None:
-        self._conf = "" if place(conf) != conf else conf
+        self._conf = "" if real_path(conf) != conf else conf
         self._generation = generation
         self._clock = clock
         self._stop = stop
@@ -60,8 +60,8 @@ class KeyWatch:
 
     def _changed(self) -> bool:
         try:
-            facts = os.stat(self._conf)
-            now = (facts.st_ino, facts.st_mtime_ns)
+            info = os.stat(self._conf)
+            now = (info.st_ino, info.st_mtime_ns)
             if now == self._seen:
                 return False
             with open(self._conf, encoding="utf-8") as file:

@@ -27,8 +27,8 @@ from spider.wire.ids import made_at
 from spider.wire.proof import KEY_BYTES, rekey_mask
 
 FORMER = "former.keys"
-KEPT_S = 7 * 86_400.0
-MOST_KEPT = 8
+FORMER_LIFETIME_S = 7 * 86_400.0
+MAX_FORMER = 8
 """With this many kept pairs no further rekey order is carried out, so that no order can push an older pair out."""
 LAST_TIME_S = float(1 << 40)
 LOCK_LIMIT_S = 5.0
@@ -61,73 +61,73 @@ def _nothing(_step: str) -> None:
     """Default for `reached`: does nothing."""
 
 
-def rekey(job: str, args: Mapping[str, Any], console: Console, places: RekeyPaths, reached: Callable[[str], None] = _nothing) -> Outcome:
+def rekey(job: str, args: Mapping[str, Any], console: Console, paths: RekeyPaths, reached: Callable[[str], None] = _nothing) -> Outcome:
     """Carry out the verb `rekey`.
 
     Args: job: id of the order, from which the mask of the keys is derived. reached: called after each step (for tests).
     """
     console.progress("commit")
     try:
-        told = _rekey(job, args, places, reached)
+        outcome = _rekey(job, args, paths, reached)
     except (OSError, Untrusted, ValueError) as exc:
-        console.say(f"The keys were not changed: {exc}")
+        console.print_line(f"The keys were not changed: {exc}")
         return Outcome("failed", None, 0, (), "job.rekey_failed", f"the keys were not changed: {exc}")
-    console.say(told)
+    console.print_line(outcome)
     console.progress("check", 100)
     return Outcome("succeeded", 0, 0, ())
 
 
-def _rekey(job: str, args: Mapping[str, Any], places: RekeyPaths, reached: Callable[[str], None]) -> str:
-    text, generation = _conf(places)
+def _rekey(job: str, args: Mapping[str, Any], paths: RekeyPaths, reached: Callable[[str], None]) -> str:
+    text, generation = _conf(paths)
     wanted = int(args["generation"])
     if wanted != generation + 1:
         raise ValueError(f"this node has generation {generation}, and {wanted} is not the next one")
-    used, now = _in_use(places, generation), time.time()
+    used, now = _in_use(paths, generation), time.time()
     masked = bytes.fromhex(args["keys"])
     keys = bytes(left ^ right for left, right in zip(masked, rekey_mask(used.launch, job)))
     if hashlib.sha256(keys).hexdigest() != args["digest"]:
         raise ValueError("the new keys do not open with the key of this node")
-    kept = [pair for pair in _unexpired(_former(places), job) if pair.generation < generation]
-    if len(kept) >= MOST_KEPT:
-        raise ValueError(f"they were changed {MOST_KEPT} times within seven days; if that is right, root removes {places.etc}/{FORMER}")
-    _keep(places, [*kept, used._replace(at=now, made=float(made_at(job)))])
+    former_pairs = [pair for pair in _unexpired(_former(paths), job) if pair.generation < generation]
+    if len(former_pairs) >= MAX_FORMER:
+        raise ValueError(f"they were changed {MAX_FORMER} times within seven days; if that is right, root removes {paths.etc}/{FORMER}")
+    _save_former(paths, [*former_pairs, used._replace(at=now, made=float(made_at(job)))])
     reached("former")
-    _switch(places, text, generation, Pair(wanted, keys[:KEY_BYTES], keys[KEY_BYTES:], now), reached)
+    _switch(paths, text, generation, Pair(wanted, keys[:KEY_BYTES], keys[KEY_BYTES:], now), reached)
     return f"The keys of generation {wanted} are in place; Spider comes back with them."
 
 
-def restore(places: RekeyPaths, wanted: Optional[int] = None, reached: Callable[[str], None] = _nothing) -> str:
+def restore(paths: RekeyPaths, wanted: Optional[int] = None, reached: Callable[[str], None] = _nothing) -> str:
     """Return to a former pair: that of a generation, or the latest one before the present. The present pair is kept in turn. The seven days
     of all pairs start over, because root may still have to find out which pair is the right one.
 
     Raises: OSError, Untrusted, ValueError: nothing was changed.
     """
-    (text, generation), now, former = _conf(places), time.time(), _former(places)
+    (text, generation), now, former = _conf(paths), time.time(), _former(paths)
     there = [number for number in former if number != generation]
     fitting = [number for number in there if number == wanted or (wanted is None and number < generation)]
     if not fitting:
         others = f" (kept are those of {', '.join(map(str, sorted(there)))})" if there else ""
         raise ValueError(f"no such keys are kept here{others}")
-    pair, used = former[max(fitting)], _in_use(places, generation)
-    _keep(places, [one._replace(at=now, made=None) for one in {**former, generation: used}.values()])
+    pair, used = former[max(fitting)], _in_use(paths, generation)
+    _save_former(paths, [one._replace(at=now, made=None) for one in {**former, generation: used}.values()])
     reached("former")
-    _switch(places, text, generation, pair, reached)
+    _switch(paths, text, generation, pair, reached)
     return (
         f"The keys of generation {pair.generation} are in use again, and Spider comes back with them. A hub that has seen later keys of this node "
         f"does not answer them: `stardust-spider keys restore {generation}` goes back."
     )
 
 
-def forget_expired(places: RekeyPaths, job: str) -> None:
+def forget_expired(paths: RekeyPaths, job: str) -> None:
     """Remove the pairs that were kept for seven days, both by this node's clock and by the clock of the hub that made this job. The caller
     holds the lock of this node's jobs.
 
     Raises: OSError, Untrusted, ValueError.
     """
-    former = _former(places)
-    kept = _unexpired(former, job)
-    if kept != list(former.values()):
-        _keep(places, kept)
+    former = _former(paths)
+    former_pairs = _unexpired(former, job)
+    if former_pairs != list(former.values()):
+        _save_former(paths, former_pairs)
 
 
 def _unexpired(former: Mapping[int, Pair], job: str) -> List[Pair]:
@@ -138,29 +138,29 @@ def _unexpired(former: Mapping[int, Pair], job: str) -> List[Pair]:
     """
     now, made = time.time(), float(made_at(job))
     pairs = [(pair, min(pair.at, now), made if pair.made is None else min(pair.made, made)) for pair in former.values()]
-    return [pair._replace(at=at, made=since) for pair, at, since in pairs if min(now - at, made - since) <= KEPT_S]
+    return [pair._replace(at=at, made=since) for pair, at, since in pairs if min(now - at, made - since) <= FORMER_LIFETIME_S]
 
 
-def _conf(places: RekeyPaths) -> Tuple[str, int]:
-    text = read_trusted(os.path.join(places.etc, "spider.conf"), places.owner).decode("utf-8")
+def _conf(paths: RekeyPaths) -> Tuple[str, int]:
+    text = read_trusted(os.path.join(paths.etc, "spider.conf"), paths.owner).decode("utf-8")
     return text, node_of(text)[1]
 
 
-def _in_use(places: RekeyPaths, generation: int) -> Pair:
-    session, launch = (key_file(os.path.join(places.etc, name), generation) for name in ("session.key", "launch.key"))
-    pair = Pair(generation, read_trusted(session, os.stat(session).st_uid), read_trusted(launch, places.owner, private=True), 0.0)
+def _in_use(paths: RekeyPaths, generation: int) -> Pair:
+    session, launch = (key_file(os.path.join(paths.etc, name), generation) for name in ("session.key", "launch.key"))
+    pair = Pair(generation, read_trusted(session, os.stat(session).st_uid), read_trusted(launch, paths.owner, private=True), 0.0)
     if {len(pair.session), len(pair.launch)} != {KEY_BYTES}:
         raise ValueError(f"a key of this node has not {KEY_BYTES} bytes")
     return pair
 
 
-def _former(places: RekeyPaths) -> Dict[int, Pair]:
+def _former(paths: RekeyPaths) -> Dict[int, Pair]:
     """The kept pairs and, after an interrupted change, also the pair in use."""
-    path = os.path.join(places.etc, FORMER)
+    path = os.path.join(paths.etc, FORMER)
     if not os.path.lexists(path):
         return {}
     try:
-        pairs = [_pair(row) for row in json.loads(read_trusted(path, places.owner, private=True))]
+        pairs = [_pair(row) for row in json.loads(read_trusted(path, paths.owner, private=True))]
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as exc:
         raise ValueError(f"{path} is damaged: {exc}") from exc
     return {pair.generation: pair for pair in pairs}
@@ -177,9 +177,9 @@ def _pair(row: List[Any]) -> Pair:
     return pair
 
 
-def _keep(places: RekeyPaths, pairs: Iterable[Pair]) -> None:
+def _save_former(paths: RekeyPaths, pairs: Iterable[Pair]) -> None:
     """Write the kept pairs durably, and overwrite the bytes of the former file."""
-    path = os.path.join(places.etc, FORMER)
+    path = os.path.join(paths.etc, FORMER)
     rows = [[pair.generation, pair.session.hex(), pair.launch.hex(), pair.at, pair.made] for pair in pairs]
     before = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC) if os.path.lexists(path) else -1
     try:
@@ -189,7 +189,7 @@ def _keep(places: RekeyPaths, pairs: Iterable[Pair]) -> None:
             os.replace(path + ".new", path)
         elif before >= 0:
             os.unlink(path)
-        sync_folder(places.etc)
+        sync_folder(paths.etc)
         if before >= 0:
             _overwrite(before)
     finally:
@@ -197,24 +197,24 @@ def _keep(places: RekeyPaths, pairs: Iterable[Pair]) -> None:
             os.close(before)
 
 
-def _switch(places: RekeyPaths, text: str, generation: int, pair: Pair, reached: Callable[[str], None]) -> None:
+def _switch(paths: RekeyPaths, text: str, generation: int, pair: Pair, reached: Callable[[str], None]) -> None:
     """Replace the pair of `generation` with this one. Args: text: of `spider.conf`."""
-    conf, session, launch = (os.path.join(places.etc, name) for name in ("spider.conf", "session.key", "launch.key"))
+    conf, session, launch = (os.path.join(paths.etc, name) for name in ("spider.conf", "session.key", "launch.key"))
     new = _with_generation(text, pair.generation)
     owners = [os.stat(key_file(path, generation)) for path in (session, launch)]
-    _clear(places.etc, generation)
+    _clear(paths.etc, generation)
     for path, key, owner in ((session, pair.session, owners[0]), (launch, pair.launch, owners[1])):
         _put(f"{path}.{pair.generation}", key, 0o600, owner)
     reached("keys")
     _put(conf + ".new", new.encode("utf-8"), stat.S_IMODE(os.stat(conf).st_mode), os.stat(conf))
     reached("conf.new")
     os.replace(conf + ".new", conf)
-    sync_folder(places.etc)
+    sync_folder(paths.etc)
     reached("conf")
     for path in (session, launch):
         _take_over(path, f"{path}.{pair.generation}", f"{path}.{generation}")
         reached(os.path.basename(path))
-    sync_folder(places.etc)
+    sync_folder(paths.etc)
 
 
 def _with_generation(text: str, generation: int) -> str:
@@ -267,19 +267,19 @@ def _overwrite(fd: int) -> None:
     os.fsync(fd)
 
 
-def _told(places: RekeyPaths) -> str:
-    generation, former = _conf(places)[1], _former(places)
+def _describe_former(paths: RekeyPaths) -> str:
+    generation, former = _conf(paths)[1], _former(paths)
     lines = [f"generation {generation} is in use"]
     for number, pair in sorted(former.items()):
         if number != generation:
-            until = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(pair.at, time.time()) + KEPT_S))
+            until = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(pair.at, time.time()) + FORMER_LIFETIME_S))
             lines.append(f"generation {number} is kept until {until}")
     return "\n".join(lines)
 
 
-def main(argv: Optional[List[str]] = None, places: Optional[RekeyPaths] = None, jobs: str = JOBS_DIR, wait_s: float = LOCK_LIMIT_S) -> int:
+def main(argv: Optional[List[str]] = None, paths: Optional[RekeyPaths] = None, jobs: str = JOBS_DIR, wait_s: float = LOCK_LIMIT_S) -> int:
     """`stardust-spider keys [restore [GENERATION]]`, for root. Returns the exit status."""
-    words, where = argv or [], places or RekeyPaths()
+    words, where = argv or [], paths or RekeyPaths()
     if words and (words[0] != "restore" or len(words) > 2 or not all(map(_NUMBER.match, words[1:]))):
         sys.stderr.write(_USAGE)
         return EXIT_USAGE
@@ -292,7 +292,7 @@ def main(argv: Optional[List[str]] = None, places: Optional[RekeyPaths] = None, 
     try:
         if words and os.path.isdir(jobs):
             lock = take_lock(jobs, wait_s)
-        sys.stdout.write((restore(where, int(words[1]) if words[1:] else None) if words else _told(where)) + "\n")
+        sys.stdout.write((restore(where, int(words[1]) if words[1:] else None) if words else _describe_former(where)) + "\n")
     except JobNotStarted:
         sys.stderr.write("A job is running on this server: wait for its end, or cancel it, and try again.\n")
         return EXIT_BUSY

@@ -37,7 +37,7 @@ COMMAND_LIMIT_S = 30.0
 SPIDER_UNIT = "stardust-spider.service"
 ROLLBACK = "stardust-rollback"
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,40}\Z")
-_SAYS_VERSION = re.compile(rb"(?m)^VERSION = [\"']([^\"'\n]{1,64})[\"']")
+_VERSION_LINE = re.compile(rb"(?m)^VERSION = [\"']([^\"'\n]{1,64})[\"']")
 
 _log = logging.getLogger("spider.selfcare.self_update")
 
@@ -93,57 +93,57 @@ def here() -> Tuple[UpdatePaths, Systemctl]:
     )
 
 
-def update(args: Mapping[str, Any], console: Console, places: UpdatePaths, systemd: Systemctl = systemctl) -> Outcome:
+def update(args: Mapping[str, Any], console: Console, paths: UpdatePaths, systemd: Systemctl = systemctl) -> Outcome:
     """Carry out the verb `update`."""
     try:
-        with _alone(places):
-            return _update(str(args["plan"]), console, places, systemd)
+        with _alone(paths):
+            return _update(str(args["plan"]), console, paths, systemd)
     except UpdateFailed as exc:
-        console.say(str(exc))
+        console.print_line(str(exc))
         return Outcome("failed", None, 0, (), exc.code, str(exc))
     except OSError as exc:
-        console.say(f"It could not be put in place: {exc}")
+        console.print_line(f"It could not be put in place: {exc}")
         return Outcome("failed", None, 0, (), "job.update_failed", f"it could not be put in place: {exc}")
 
 
-def _update(digest: str, console: Console, places: UpdatePaths, systemd: Systemctl) -> Outcome:
+def _update(digest: str, console: Console, paths: UpdatePaths, systemd: Systemctl) -> Outcome:
     console.progress("plan")
-    if os.path.lexists(places.note):
-        _settle(places, systemd)  # an earlier update was interrupted, and its timer has not fired yet
-    bundle = _take(places, digest)
-    old = os.path.basename(os.readlink(os.path.join(places.opt, "current")))
-    with open(os.path.join(places.opt, old, "spider.pyz"), "rb") as file:
+    if os.path.lexists(paths.note):
+        _settle(paths, systemd)  # an earlier update was interrupted, and its timer has not fired yet
+    bundle = _take(paths, digest)
+    old = os.path.basename(os.readlink(os.path.join(paths.opt, "current")))
+    with open(os.path.join(paths.opt, old, "spider.pyz"), "rb") as file:
         before = file.read(MAX_BUNDLE_BYTES)
     version, old_version = version_of(bundle), version_of(before)
     if before == bundle:
-        console.say(f"This node runs this very version, {version}.")
+        console.print_line(f"This node runs this very version, {version}.")
         return Outcome("succeeded", 0, 0, ())
-    new = _install(places, bundle, version, digest)
+    new = _install(paths, bundle, version, digest)
     try:
-        _try_out(places, new, version)
-        console.say(f"{version} is in {places.opt}/{new}; it replaces {old_version}.")
+        _try_out(paths, new, version)
+        console.print_line(f"{version} is in {paths.opt}/{new}; it replaces {old_version}.")
         console.progress("commit")
-        _arm(places, old, new, systemd)
+        _arm(paths, old, new, systemd)
     except (UpdateFailed, OSError):
-        shutil.rmtree(os.path.join(places.opt, new), ignore_errors=True)
+        shutil.rmtree(os.path.join(paths.opt, new), ignore_errors=True)
         raise
-    _switch(places, new, systemd)
+    _switch(paths, new, systemd)
     console.progress("check", text="waiting for its session with the hub")
-    why = _proven(places, new, systemd)
+    why = _proven(paths, new, systemd)
     if why:
-        console.say(f"{version} {why}: {old_version} comes back.")
-        _go_back(places, old, new, systemd)
+        console.print_line(f"{version} {why}: {old_version} comes back.")
+        _go_back(paths, old, new, systemd)
         raise UpdateFailed("job.update_taken_back", f"{version} {why}, so {old_version} was put back")
-    _finish(places, old, new, systemd)
-    console.say(f"{version} has a session with the hub.")
+    _finish(paths, old, new, systemd)
+    console.print_line(f"{version} has a session with the hub.")
     console.progress("check", 100)
     return Outcome("succeeded", 0, 0, (("stardust-spider", old_version, version),))
 
 
 @contextlib.contextmanager
-def _alone(places: UpdatePaths) -> Iterator[None]:
+def _alone(paths: UpdatePaths) -> Iterator[None]:
     """Hold the lock of this installation, so that no deployment changes it meanwhile."""
-    fd = os.open(places.lock, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = os.open(paths.lock, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if not lock_within(fd, LOCK_LIMIT_S, LOOK_EVERY_S):
             raise UpdateFailed("job.update_busy", "a deployment works on this server: try again when it is over")
@@ -152,10 +152,10 @@ def _alone(places: UpdatePaths) -> Iterator[None]:
         os.close(fd)
 
 
-def _take(places: UpdatePaths, digest: str) -> bytes:
+def _take(paths: UpdatePaths, digest: str) -> bytes:
     """The bundle that the hub sent, read once, because the folder's owner is not trusted. An unusable bundle is removed, so that the
     next one has room."""
-    path = os.path.join(places.state, BUNDLE)
+    path = os.path.join(paths.state, BUNDLE)
     bundle = read_hostile(path, MAX_BUNDLE_BYTES + 1)
     if bundle is not None and hashlib.sha256(bundle).hexdigest() == digest:
         return bundle
@@ -183,7 +183,7 @@ def version_of(bundle: bytes) -> str:
 
     try:
         with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
-            match = _SAYS_VERSION.search(archive.read("spider/version.py"))
+            match = _VERSION_LINE.search(archive.read("spider/version.py"))
     except (zipfile.BadZipFile, KeyError, OSError, ValueError) as exc:
         raise UpdateFailed("job.bundle_broken", "this is no bundle of Spider") from exc
     version = match.group(1).decode("ascii", "replace") if match else ""
@@ -192,42 +192,42 @@ def version_of(bundle: bytes) -> str:
     return version
 
 
-def _install(places: UpdatePaths, bundle: bytes, version: str, digest: str) -> str:
+def _install(paths: UpdatePaths, bundle: bytes, version: str, digest: str) -> str:
     """Write the bundle to a folder of its own, durably; returns that folder's name."""
-    name = version if not os.path.lexists(os.path.join(places.opt, version)) else f"{version}-{digest[:8]}"
-    folder = os.path.join(places.opt, name)
+    name = version if not os.path.lexists(os.path.join(paths.opt, version)) else f"{version}-{digest[:8]}"
+    folder = os.path.join(paths.opt, name)
     if os.path.lexists(folder):
         shutil.rmtree(folder)  # left by an interrupted update: neither the folder in use nor the one that is written below
     try:
         os.mkdir(folder, 0o755)
         os.chmod(folder, 0o755)  # noqa: S103  # every user of the node may read the program, as after a deployment
         create_anew(os.path.join(folder, "spider.pyz"), bundle, 0o644)
-        sync_folder(places.opt)
+        sync_folder(paths.opt)
     except OSError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return name
 
 
-def _try_out(places: UpdatePaths, new: str, version: str) -> None:
+def _try_out(paths: UpdatePaths, new: str, version: str) -> None:
     """Check that this host's Python can start the new version."""
-    argv = [places.python, "-I", "-S", "-B", os.path.join(places.opt, new, "spider.pyz"), "--version"]
+    argv = [paths.python, "-I", "-S", "-B", os.path.join(paths.opt, new, "spider.pyz"), "--version"]
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False)
-        said = done.stdout.strip() if done.returncode == 0 else ""
+        printed = done.stdout.strip() if done.returncode == 0 else ""
     except (OSError, subprocess.TimeoutExpired):
-        said = ""
-    if said != f"spider {version}":
+        printed = ""
+    if printed != f"spider {version}":
         raise UpdateFailed("job.bundle_broken", f"{version} does not start on this server: nothing was changed")
 
 
-def _arm(places: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
+def _arm(paths: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
     """Arm the rollback: from here on the old version returns even if this process is killed."""
-    create_anew(places.note, json.dumps({"old": old, "new": new}).encode() + b"\n", 0o600)
-    command = f"{places.python} -I -S -B {places.opt}/{old}/spider.pyz rollback"
-    if not places.timers:
+    create_anew(paths.note, json.dumps({"old": old, "new": new}).encode() + b"\n", 0o600)
+    command = f"{paths.python} -I -S -B {paths.opt}/{old}/spider.pyz rollback"
+    if not paths.timers:
         create_anew(
-            os.path.join(places.units, ROLLBACK), systemctl_shim.timer_text(command, ROLLBACK_S).encode(), 0o755
+            os.path.join(paths.units, ROLLBACK), systemctl_shim.timer_text(command, ROLLBACK_S).encode(), 0o755
         )  # the init script must be executable
         systemd("daemon-reload")
         systemd("enable", "--now", f"{ROLLBACK}.timer")
@@ -238,97 +238,97 @@ def _arm(places: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
         f"[Timer]\nOnActiveSec={ROLLBACK_S}\nAccuracySec=1s\n\n[Install]\nWantedBy=timers.target\n"
     )
     for kind, text in (("service", service), ("timer", timer)):
-        create_anew(os.path.join(places.units, f"{ROLLBACK}.{kind}"), text.encode(), 0o644)
+        create_anew(os.path.join(paths.units, f"{ROLLBACK}.{kind}"), text.encode(), 0o644)
     systemd("daemon-reload")
     systemd("enable", "--now", f"{ROLLBACK}.timer")
     if systemd("is-active", f"{ROLLBACK}.timer").strip() != "active":
-        _disarm(places, systemd)
+        _disarm(paths, systemd)
         raise UpdateFailed("job.update_failed", "the timer that brings the old version back does not start: nothing was changed")
 
 
-def _disarm(places: UpdatePaths, systemd: Systemctl) -> None:
+def _disarm(paths: UpdatePaths, systemd: Systemctl) -> None:
     systemd("disable", "--now", f"{ROLLBACK}.timer")
-    for kind in (".timer", ".service") if places.timers else ("",):
-        remove(os.path.join(places.units, f"{ROLLBACK}{kind}"))
+    for kind in (".timer", ".service") if paths.timers else ("",):
+        remove(os.path.join(paths.units, f"{ROLLBACK}{kind}"))
     systemd("daemon-reload")
-    remove(places.note)
-    sync_folder(os.path.dirname(places.note))
+    remove(paths.note)
+    sync_folder(os.path.dirname(paths.note))
 
 
-def _switch(places: UpdatePaths, name: str, systemd: Systemctl) -> None:
-    link = os.path.join(places.opt, "current")
-    _clear(os.path.join(places.state, JOINED))
+def _switch(paths: UpdatePaths, name: str, systemd: Systemctl) -> None:
+    link = os.path.join(paths.opt, "current")
+    _clear(os.path.join(paths.state, JOINED))
     remove(link + ".new")
     os.symlink(name, link + ".new")
     os.replace(link + ".new", link)
-    sync_folder(places.opt)
+    sync_folder(paths.opt)
     systemd("reset-failed", SPIDER_UNIT)
     systemd("restart", SPIDER_UNIT)
 
 
-def _joined(places: UpdatePaths) -> str:
+def _joined(paths: UpdatePaths) -> str:
     """The folder of the version that last had a session, as written by Spider's user; empty = none."""
-    text = read_hostile(os.path.join(places.state, JOINED), 4096) or b""
+    text = read_hostile(os.path.join(paths.state, JOINED), 4096) or b""
     return os.path.basename(os.path.dirname(text.decode("utf-8", "replace").strip()))
 
 
-def _proven(places: UpdatePaths, new: str, systemd: Systemctl) -> str:
+def _proven(paths: UpdatePaths, new: str, systemd: Systemctl) -> str:
     """Wait until the new version has a session. Returns why it has none; empty: it has one."""
-    ends_at = time.monotonic() + places.prove_limit_s
+    ends_at = time.monotonic() + paths.prove_limit_s
     while time.monotonic() < ends_at:
-        if _joined(places) == new:
+        if _joined(paths) == new:
             return ""
         crashes = systemd("show", SPIDER_UNIT, "-p", "NRestarts", "--value").strip()
         if crashes.isdigit() and int(crashes) >= CRASHES:
             return "does not stay up"
         time.sleep(LOOK_EVERY_S)
-    return f"had no session with the hub within {places.prove_limit_s:.0f} s"
+    return f"had no session with the hub within {paths.prove_limit_s:.0f} s"
 
 
-def _go_back(places: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
-    _switch(places, old, systemd)
-    _disarm(places, systemd)
-    shutil.rmtree(os.path.join(places.opt, new), ignore_errors=True)
+def _go_back(paths: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
+    _switch(paths, old, systemd)
+    _disarm(paths, systemd)
+    shutil.rmtree(os.path.join(paths.opt, new), ignore_errors=True)
 
 
-def _finish(places: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
+def _finish(paths: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
     """Keep the new version and its predecessor, and remove older ones."""
-    _disarm(places, systemd)
-    for name in os.listdir(places.opt):
-        path = os.path.join(places.opt, name)
+    _disarm(paths, systemd)
+    for name in os.listdir(paths.opt):
+        path = os.path.join(paths.opt, name)
         if name not in (old, new) and os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _settle(places: UpdatePaths, systemd: Systemctl) -> str:
+def _settle(paths: UpdatePaths, systemd: Systemctl) -> str:
     """Complete an update whose runner has died; returns the outcome."""
     try:
-        with open(places.note, encoding="utf-8") as file:
+        with open(paths.note, encoding="utf-8") as file:
             note = json.load(file)
         old, new = str(note["old"]), str(note["new"])
     except FileNotFoundError:
         return "nothing"
     except (OSError, ValueError, KeyError, TypeError):
-        _disarm(places, systemd)  # it was interrupted while it was written, so nothing was switched yet
+        _disarm(paths, systemd)  # it was interrupted while it was written, so nothing was switched yet
         return "nothing"
-    if "/" in old + new or not os.path.isfile(os.path.join(places.opt, old, "spider.pyz")):
+    if "/" in old + new or not os.path.isfile(os.path.join(paths.opt, old, "spider.pyz")):
         return "nothing"
-    if _joined(places) == new:
-        _finish(places, old, new, systemd)
+    if _joined(paths) == new:
+        _finish(paths, old, new, systemd)
         return "stays"
-    _go_back(places, old, new, systemd)
+    _go_back(paths, old, new, systemd)
     return "taken back"
 
 
-def main(argv: Optional[List[str]] = None, places: Optional[UpdatePaths] = None, systemd: Optional[Systemctl] = None) -> int:
+def main(argv: Optional[List[str]] = None, paths: Optional[UpdatePaths] = None, systemd: Optional[Systemctl] = None) -> int:
     """`spider.pyz rollback [SECONDS]`, of the version before. The timer starts it; without timers it waits itself."""
     logs.set_up(style="json")
     words = argv or []
     if words and (len(words) > 1 or not (words[0].isascii() and words[0].isdigit())):
         return 64
     time.sleep(int(words[0]) if words else 0)
-    own_places, own_systemd = here()
-    where, ask = places or own_places, systemd or own_systemd
+    own_paths, own_systemd = here()
+    where, ask = paths or own_paths, systemd or own_systemd
     try:
         with _alone(where):
             became = _settle(where, ask)

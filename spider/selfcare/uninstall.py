@@ -42,10 +42,10 @@ SCRIPT_LIMIT_S = 180.0
 FAREWELL_LIMIT_S = 20.0
 ORDERED_WAIT_S = 120.0
 """How long an ordered uninstall waits for the end of its job, and for other holders of the lock."""
-ORDERED_TELL_S = 600.0
+ORDERED_FAREWELL_S = 600.0
 """How long it retries a hub that does not answer."""
 LOOK_EVERY_S = 0.25
-TELL_EVERY_S = 5.0
+FAREWELL_PAUSE_S = 5.0
 MAX_LEFT_CHARS = 500
 EXIT_LEFT = 1
 EXIT_BUSY = 75
@@ -55,7 +55,7 @@ NO_SCRIPT = "this copy of Spider carries no script to remove itself: it was not 
 _SENTENCES = {"job_running": "A job is running on this server: wait for its end, or cancel it, and try again."}
 
 
-class Said(NamedTuple):
+class ScriptResult(NamedTuple):
     """The result of the script."""
 
     ok: bool
@@ -64,7 +64,7 @@ class Said(NamedTuple):
     left: List[str]
 
 
-def run_script(script: bytes, action: str, *, holds_lock: bool = False, limit_s: float = SCRIPT_LIMIT_S) -> Said:
+def run_script(script: bytes, action: str, *, holds_lock: bool = False, limit_s: float = SCRIPT_LIMIT_S) -> ScriptResult:
     """Run one action of the script that installs and removes.
 
     Args: holds_lock: this process, and no job, holds the lock of this node's jobs.
@@ -80,16 +80,16 @@ def run_script(script: bytes, action: str, *, holds_lock: bool = False, limit_s:
             env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "STARDUST_HOLDS_LOCK": "yes" if holds_lock else ""},
         )
     except subprocess.TimeoutExpired:
-        return Said(False, f"{action} took too long", [], [])
+        return ScriptResult(False, f"{action} took too long", [], [])
     lines = done.stdout.decode("utf-8", "replace").splitlines()
-    told = {word: [line[len(word) + 1 :] for line in lines if line.startswith(word + " ")] for word in ("error", "note", "left")}
-    return Said("ok" in lines and not told["error"], (told["error"] or [""])[0], told["note"], told["left"])
+    sections = {word: [line[len(word) + 1 :] for line in lines if line.startswith(word + " ")] for word in ("error", "note", "left")}
+    return ScriptResult("ok" in lines and not sections["error"], (sections["error"] or [""])[0], sections["note"], sections["left"])
 
 
 def carried() -> Optional[bytes]:
     """The script in the bundle. None: this program does not run from a bundle."""
     try:
-        return pkgutil.get_data("spider", "node.sh")
+        return pkgutil.get_data("spider", "lifecycle.sh")
     except OSError:
         return None
 
@@ -109,11 +109,11 @@ def status(argv: Optional[List[str]] = None) -> int:
     if argv or script is None:
         sys.stderr.write("status takes no arguments\n" if argv else NO_SCRIPT)
         return 64 if argv else EXIT_LEFT
-    _say(f"version    {VERSION}")
-    said = run_script(script, "status")
-    for note in (*said.notes[:1], f"policy     {_policy()}", *said.notes[1:]):
-        _say(note)
-    return 0 if said.ok else EXIT_LEFT
+    _print(f"version    {VERSION}")
+    result = run_script(script, "status")
+    for note in (*result.notes[:1], f"policy     {_policy()}", *result.notes[1:]):
+        _print(note)
+    return 0 if result.ok else EXIT_LEFT
 
 
 def _policy(path: str = POLICY_PATH, owner: int = 0) -> str:
@@ -168,7 +168,7 @@ def _config(conf: str = CONF, session_key: str = SESSION_KEY) -> Optional[Config
         return None
 
 
-def _tell(config: Optional[Config], sent: List[str], why: str = "uninstalled by root on the server", left: str = "") -> str:
+def _say_farewell(config: Optional[Config], sent: List[str], why: str = "uninstalled by root on the server", left: str = "") -> str:
     """Returns why the hub could not be informed; empty: it was.
 
     Args: sent: what was sent in earlier attempts. If the hub then no longer knows this node, it has received the message and only its
@@ -188,21 +188,21 @@ def _tell(config: Optional[Config], sent: List[str], why: str = "uninstalled by 
     return ""
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def insist(tell: Callable[[], str], limit_s: float = ORDERED_TELL_S, pause_s: float = TELL_EVERY_S) -> str:
+def insist(send: Callable[[], str], limit_s: float = ORDERED_FAREWELL_S, pause_s: float = FAREWELL_PAUSE_S) -> str:
     """Inform the hub with retries, for an uninstall without a terminal: the hub may be restarting just now."""
     ends_at = time.monotonic() + limit_s
     while True:
-        why = tell()
+        why = send()
         if not why or time.monotonic() >= ends_at:
             return why
         time.sleep(pause_s)
 
 
-def take_off(run: Callable[[str], Said], wait_s: float) -> Said:
+def take_off(run: Callable[[str], ScriptResult], wait_s: float) -> ScriptResult:
     """Remove Stardust. Returns the result of the script, or where it failed.
 
     Args:
@@ -212,14 +212,14 @@ def take_off(run: Callable[[str], Said], wait_s: float) -> Said:
     ends_at = time.monotonic() + wait_s
     notes: List[str] = []
     for action in ("stop", "remove", "search"):
-        said = run(action)
-        while action == "stop" and said.error == "job_running" and time.monotonic() < ends_at:
+        result = run(action)
+        while action == "stop" and result.error == "job_running" and time.monotonic() < ends_at:
             time.sleep(LOOK_EVERY_S)
-            said = run(action)
-        notes += said.notes
-        if not said.ok:
+            result = run(action)
+        notes += result.notes
+        if not result.ok:
             break
-    return said._replace(notes=notes)
+    return result._replace(notes=notes)
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -247,24 +247,24 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def _leave(script: bytes, config: Optional[Config], *, ordered: bool, wait_s: float = ORDERED_WAIT_S) -> int:
-    said = take_off(partial(run_script, script, holds_lock=ordered), wait_s if ordered else 0.0)
-    for note in said.notes:
-        _say(note)
-    if not said.ok:
-        code, why = said.error.partition(" ")[0], said.error or "the script did not end"
+    result = take_off(partial(run_script, script, holds_lock=ordered), wait_s if ordered else 0.0)
+    for note in result.notes:
+        _print(note)
+    if not result.ok:
+        code, why = result.error.partition(" ")[0], result.error or "the script did not end"
         sys.stderr.write(_SENTENCES.get(code, f"it could not be removed ({why})") + "\n")
         if ordered and code != "job_running":
-            insist(partial(_tell, config, [], BY_ORDER, (", ".join(said.left) or why)[:MAX_LEFT_CHARS]))
+            insist(partial(_say_farewell, config, [], BY_ORDER, (", ".join(result.left) or why)[:MAX_LEFT_CHARS]))
         return EXIT_BUSY if code == "job_running" else EXIT_LEFT
-    left = ", ".join(said.left)
+    left = ", ".join(result.left)
     if left:
         sys.stderr.write(f"not everything could be removed: {left}\n")
         if ordered:
-            insist(partial(_tell, config, [], BY_ORDER, left[:MAX_LEFT_CHARS]))
+            insist(partial(_say_farewell, config, [], BY_ORDER, left[:MAX_LEFT_CHARS]))
         return EXIT_LEFT
-    why = insist(partial(_tell, config, [], BY_ORDER)) if ordered else _tell(config, [])
+    why = insist(partial(_say_farewell, config, [], BY_ORDER)) if ordered else _say_farewell(config, [])
     if why:
-        _say(f"Nothing of Stardust is left on this server. Its hub could not be told ({why}): remove the node there with “forget”.")
+        _print(f"Nothing of Stardust is left on this server. Its hub could not be told ({why}): remove the node there with “forget”.")
     else:
-        _say("Nothing of Stardust is left on this server, and its hub has forgotten it.")
+        _print("Nothing of Stardust is left on this server, and its hub has forgotten it.")
     return 0

@@ -70,8 +70,8 @@ def hand_over(job: str, boot: str, console: Console, run: Callable[[Sequence[str
     console.progress("commit")
     why = run(argv_of(job, boot))
     if why:
-        console.say(f"Nothing was taken off: {why}")
+        console.print_line(f"Nothing was taken off: {why}")
         logs.event(_log, "uninstall_not_begun", level=logging.ERROR, why=why)
         return Outcome("failed", None, 0, (), "job.uninstall_failed", f"nothing was taken off: {why}")
-    console.say("Stardust is taken off this server as soon as this job has ended.")
+    console.print_line("Stardust is taken off this server as soon as this job has ended.")
     return Outcome("succeeded", 0, 0, ())

@@ -108,13 +108,13 @@ class SpoolFolder:
         self._next_name = 1
         self._file = -1
         self._current: Optional[Segment] = None
-        self._told: Dict[bytes, int] = {}
+        self._announced: Dict[bytes, int] = {}
         self._covered = Coverage()
         self.cut: List[str] = []
         """Segments with an incomplete record at the end; after a power failure, the last segment."""
         self.damaged: List[SpoolDamage] = []
         self.unreadable: List[Tuple[str, str]] = []
-        """Files named like a segment that cannot be read, and why. They stay; `look_again` retries them."""
+        """Files named like a segment that cannot be read, and why. They stay; `retry_unreadable` retries them."""
         self._replaced: Set[str] = set()
         """Segments whose loss is recorded in another segment."""
         self.ruined: List[Lost] = []
@@ -161,15 +161,15 @@ class SpoolFolder:
         self._replaced = replaced
         self._next_name = 1 + max((int(name[:10]) for name in [*names, *replaced]), default=0)
         segments: List[Segment] = []
-        for place, (segment, content) in enumerate(found):
+        for index, (segment, content) in enumerate(found):
             if segment.name in replaced:
                 self._unlink(segment.name)
                 continue
-            self._note_damage(segment, content, [after for _, after in found[place + 1 :]])
+            self._note_damage(segment, content, [after for _, after in found[index + 1 :]])
             segments.append(segment)
         return segments
 
-    def look_again(self) -> List[Segment]:
+    def retry_unreadable(self) -> List[Segment]:
         """Retry the files that could not be read. Returns: the segments that are readable now."""
         missing, self.unreadable = self.unreadable, []
         segments: List[Segment] = []
@@ -204,8 +204,8 @@ class SpoolFolder:
         segment.size = len(data)
         if not content.whole:
             self.cut.append(name)
-        kept = [Pending(item.number, loss_of(item), 0) for item in content.items] if content.holes or not content.whole else []
-        return segment, content._replace(items=kept)  # drop the content, because all files together may exceed the memory
+        pending = [Pending(item.number, loss_of(item), 0) for item in content.items] if content.holes or not content.whole else []
+        return segment, content._replace(items=pending)  # drop the content, because all files together may exceed the memory
 
     def _note_damage(self, segment: Segment, content: RecordContent, later: Sequence[RecordContent]) -> None:
         """Record the damage of a segment, as far as later records state it: its own and those of the next segment of the same journal."""
@@ -228,7 +228,7 @@ class SpoolFolder:
         """
         begun: List[Segment] = []
         before = self._current
-        held = (before.size, before.count, before.covered_s) if before is not None else (0, 0, 0)
+        totals = (before.size, before.count, before.covered_s) if before is not None else (0, 0, 0)
         chain = self._writer.chain
         try:
             number = first
@@ -244,7 +244,7 @@ class SpoolFolder:
                 sync_folder(self.path)
         except OSError:
             self._writer.chain = chain
-            self._undo(before, held, begun)
+            self._undo(before, totals, begun)
             raise
         return begun
 
@@ -280,7 +280,7 @@ class SpoolFolder:
         current.size += len(records)
         current.count += count
         if isinstance(what, SealedBatch):
-            self._told[what.layout.layout] = self._told.get(what.layout.layout, 0) + 1
+            self._announced[what.layout.layout] = self._announced.get(what.layout.layout, 0) + 1
             self._covered.add(what.layout, what.rows)
             current.covered_s = self._covered.seconds
 
@@ -292,7 +292,7 @@ class SpoolFolder:
         if isinstance(what, Loss):
             return self._writer.loss(first, number, what)
         named = b""
-        if self._told.get(what.layout.layout, 0) < NAMINGS:
+        if self._announced.get(what.layout.layout, 0) < NAMINGS:
             named = self._writer.layout(first, number, what.layout)
         return named + self._writer.packed(first, number, what)
 
@@ -310,14 +310,14 @@ class SpoolFolder:
             raise
         return self._current
 
-    def _undo(self, before: Optional[Segment], held: Tuple[int, int, int], begun: Sequence[Segment]) -> None:
+    def _undo(self, before: Optional[Segment], totals: Tuple[int, int, int], begun: Sequence[Segment]) -> None:
         """Undo a failed write. If that fails as well, the next numbers get another journal id."""
         self.seal()
         try:
             for segment in begun:
                 self._unlink(segment.name)
             if before is not None:
-                before.size, before.count, before.covered_s = held
+                before.size, before.count, before.covered_s = totals
                 path = os.path.join(self.path, before.name)
                 if os.stat(path).st_size != before.size:
                     os.truncate(path, before.size)
@@ -329,7 +329,7 @@ class SpoolFolder:
         if self._file >= 0:
             os.close(self._file)
         self._file, self._current = -1, None
-        self._told.clear()
+        self._announced.clear()
 
     @property
     def writing(self) -> Optional[Segment]:
@@ -420,10 +420,10 @@ class SpoolFolder:
 
 
 def _check_owner(path: str) -> None:
-    facts = os.stat(path)
-    if not stat.S_ISDIR(facts.st_mode):
+    info = os.stat(path)
+    if not stat.S_ISDIR(info.st_mode):
         raise SpoolRefused(errno.ENOTDIR, f"{path} is no folder")
-    if facts.st_uid != os.geteuid():
-        raise SpoolRefused(errno.EPERM, f"{path} is owned by uid {facts.st_uid}, not {os.geteuid()}")
-    if facts.st_mode & 0o022:
-        raise SpoolRefused(errno.EPERM, f"{path}: mode {stat.S_IMODE(facts.st_mode):04o} lets others in")
+    if info.st_uid != os.geteuid():
+        raise SpoolRefused(errno.EPERM, f"{path} is owned by uid {info.st_uid}, not {os.geteuid()}")
+    if info.st_mode & 0o022:
+        raise SpoolRefused(errno.EPERM, f"{path}: mode {stat.S_IMODE(info.st_mode):04o} lets others in")

@@ -129,7 +129,7 @@ class RecordWriter:
         return pack([field for number, lost in self.chain for field in (number, *_flat(lost))])
 
     def _note(self, number: int, lost: Sequence[Lost]) -> None:
-        self.chain = [*self.chain, *((number + place, one) for place, one in enumerate(lost))][-CHAIN:]
+        self.chain = [*self.chain, *((number + index, one) for index, one in enumerate(lost))][-CHAIN:]
 
     def _record(self, kind: int, first: int, number: int, chain: bytes, body: bytes) -> bytes:
         payload = _PREFIX.pack(kind, self.journal, first, number, len(chain)) + chain + body
@@ -253,8 +253,8 @@ def _take(record: _Found, layouts: Dict[bytes, Layout], replaced: Set[str]) -> L
         raise ValueError("a record of no kind")
     instead_of, *fields = unpack(record.body)
     found = [
-        Pending(record.number + place // _LOST_FIELDS, _lost(fields[place : place + _LOST_FIELDS]), LOST_BYTES)
-        for place in range(0, len(fields), _LOST_FIELDS)
+        Pending(record.number + index // _LOST_FIELDS, _lost(fields[index : index + _LOST_FIELDS]), LOST_BYTES)
+        for index in range(0, len(fields), _LOST_FIELDS)
     ]
     if instead_of:
         replaced.add(instead_of)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 
 from spider.clock import Clock
-from spider.hub.batches import Coverage, Losses, Lost, SampleBatch, SealedBatch, close_parcels
+from spider.hub.batches import Coverage, Losses, Lost, SampleBatch, SealedBatch, seal_batches
 from spider.logs import event
 from spider.spool.files import Segment, SpoolFolder, loss_of, losses_of
 from spider.spool.records import Loss, Pending
@@ -30,10 +30,10 @@ WINDOW = 8
 """Most unacknowledged records."""
 RATE_BYTES_S = 128 * 1024
 """Rate limit of sending from disk: 72 h of a typical server in three minutes, without filling a slow line."""
-SAY_AGAIN_S = 3600.0
-LOOK_AGAIN_S = 60.0
+LOG_REPEAT_S = 3600.0
+RETRY_S = 60.0
 """First delay before an unreadable file is retried; it doubles each time."""
-LOOK_AGAIN_MOST_S = 3600.0
+RETRY_MAX_S = 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -96,9 +96,9 @@ class Spool:
         self._tokens = float(RATE_BYTES_S)
         self._refilled_at = clock.monotonic()
         self._failing = ""
-        self._said_at = -SAY_AGAIN_S
-        self._look_again_s = LOOK_AGAIN_S
-        self._look_again_at = 0.0
+        self._logged_at = -LOG_REPEAT_S
+        self._retry_s = RETRY_S
+        self._retry_at = 0.0
         self.dropped_rows = 0
         """Rows that were dropped from disk because there were too many, or lost by disk damage."""
 
@@ -140,7 +140,7 @@ class Spool:
         if self._page and self._connected:
             self._wake()
 
-    def take(self, told: "Deque[bytes]") -> "Union[Layout, Late, Gap, None]":
+    def take(self, announced: "Deque[bytes]") -> "Union[Layout, Late, Gap, None]":
         """The next message to send; None: nothing now.
 
         Args: told: layouts that the hub knows in this session; a returned layout is added.
@@ -149,8 +149,8 @@ class Spool:
             return None
         segment, item = self._page[0]
         what = item.what
-        if isinstance(what, SealedBatch) and what.layout.layout not in told:
-            told.append(what.layout.layout)
+        if isinstance(what, SealedBatch) and what.layout.layout not in announced:
+            announced.append(what.layout.layout)
             return what.layout
         self._page.popleft()
         self._tokens -= item.size
@@ -238,7 +238,7 @@ class Spool:
             if self._done:
                 done, self._done = self._done, []
                 await run_in_thread(partial(self._folder.remove, done), "spool")
-            await self._look_again(self._folder)
+            await self._retry_unreadable(self._folder)
             await self._load()
         except OSError as error:
             self._fail(error)
@@ -264,32 +264,32 @@ class Spool:
             event(log, "spool_cut", logging.WARNING, segments=folder.cut)
         for name, why in folder.unreadable:
             event(log, "spool_unreadable", logging.ERROR, segment=name, why=why, kept="where it is, and tried again")
-        self._look_again_at = self._clock.monotonic() + self._look_again_s
+        self._retry_at = self._clock.monotonic() + self._retry_s
         for lost in folder.ruined:
             self._lost.add(lost)
-        self._tell_damage(folder)
+        self._log_damage(folder)
 
-    async def _look_again(self, folder: SpoolFolder) -> None:
+    async def _retry_unreadable(self, folder: SpoolFolder) -> None:
         """Retry unreadable files. A segment that is readable now is sent before later ones that are still unsent; the hub accepts it
         late as well."""
         now = self._clock.monotonic()
-        if not folder.unreadable or now < self._look_again_at:
+        if not folder.unreadable or now < self._retry_at:
             return
-        self._look_again_s = min(2 * self._look_again_s, LOOK_AGAIN_MOST_S)
-        self._look_again_at = now + self._look_again_s
-        for segment in await run_in_thread(folder.look_again, "spool"):
+        self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
+        self._retry_at = now + self._retry_s
+        for segment in await run_in_thread(folder.retry_unreadable, "spool"):
             event(log, "spool_readable", logging.WARNING, segment=segment.name)
-            later = (place for place, other in enumerate(self._segments) if place >= self._read and other.name > segment.name)
+            later = (index for index, other in enumerate(self._segments) if index >= self._read and other.name > segment.name)
             self._segments.insert(next(later, len(self._segments)), segment)
             self._due.set()
-        self._tell_damage(folder)
+        self._log_damage(folder)
 
     def _recovered(self) -> None:
         if self._failing:
             event(log, "spool_recovered", logging.WARNING)
             self._failing = ""
 
-    def _tell_damage(self, folder: SpoolFolder) -> None:
+    def _log_damage(self, folder: SpoolFolder) -> None:
         """Log the damage. The hub receives the losses that replace the records."""
         found, folder.damaged = folder.damaged, []
         for damage in found:
@@ -299,8 +299,8 @@ class Spool:
             self.dropped_rows += damage.rows
 
     async def _write(self, source: Source, *, everything: bool = False) -> None:
-        parcels = source.overdue(everything=everything)
-        if not parcels and not (everything and self._lost.all()):
+        batches = source.overdue(everything=everything)
+        if not batches and not (everything and self._lost.all()):
             return
         losses, self._lost = self._lost.all(), Losses()
         folder, number = self._folder, self._number
@@ -309,7 +309,7 @@ class Spool:
         self._seconds = sum(segment.covered_s for segment in self._segments)
         at_rest = [segment for segment in self._segments if segment is not folder.writing and not segment.out]
         try:
-            count, begun, gone = await run_in_thread(partial(self._store, folder, number, parcels, losses, at_rest), "spool")
+            count, begun, gone = await run_in_thread(partial(self._store, folder, number, batches, losses, at_rest), "spool")
         except Exception as error:  # after any error the batches must have an owner again
             for lost in losses:
                 self._lost.add(lost)
@@ -325,17 +325,17 @@ class Spool:
             if segment in self._segments:
                 self._segments.remove(segment)
         self._recovered()
-        self._tell_damage(folder)
+        self._log_damage(folder)
         self._due.set()
 
     def _store(
-        self, folder: SpoolFolder, number: int, parcels: Sequence[SampleBatch], losses: Sequence[Lost], at_rest: Sequence[Segment]
+        self, folder: SpoolFolder, number: int, batches: Sequence[SampleBatch], losses: Sequence[Lost], at_rest: Sequence[Segment]
     ) -> "Tuple[int, List[Segment], List[Segment]]":
         """In the thread: drop old unsent segments to make room, write, then delete the dropped segments.
 
         Returns: how many numbers were used, the new segments, and the dropped ones.
         """
-        packs = close_parcels(parcels)
+        packs = seal_batches(batches)
         found = [Loss("", losses)] if losses else []
         gone = self._too_many(packs, at_rest)
         for segment in gone:
@@ -378,7 +378,7 @@ class Spool:
                 continue
             if session != self._session:
                 return
-            self._tell_damage(folder)
+            self._log_damage(folder)
             self._read += 1
             page = [item for item in items if item.number > self._acked_to.get(segment.name, -1)]
             if page:
@@ -391,9 +391,9 @@ class Spool:
     def _fail(self, error: OSError) -> None:
         why = str(error)
         now = self._clock.monotonic()
-        if not self._failing or now - self._said_at >= SAY_AGAIN_S:
+        if not self._failing or now - self._logged_at >= LOG_REPEAT_S:
             event(log, "spool_failed", logging.WARNING, why=why, kept="in memory")
-            self._said_at = now
+            self._logged_at = now
         self._failing = why
 
     async def finish(self) -> None:
@@ -406,9 +406,9 @@ class Spool:
             return
         await self._write(self._source, everything=True)
         if self._gaps:
-            told = [loss_of(gap) for gap in self._gaps]
+            losses = [loss_of(gap) for gap in self._gaps]
             try:
-                await run_in_thread(partial(self._folder.append_as, self._own, self._gaps[0].number, told), "spool")
+                await run_in_thread(partial(self._folder.append_as, self._own, self._gaps[0].number, losses), "spool")
             except OSError as error:
                 self._fail(error)
         await run_in_thread(self._folder.close, "spool")

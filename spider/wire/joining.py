@@ -302,7 +302,7 @@ def _read_hello(data: bytes) -> JoinHello:
     return JoinHello(to_text(form.invite), form.nonce, form.boot.hex(), form.host, form.facts)
 
 
-def said(message: Optional[Message]) -> object:
+def as_any(message: Optional[Message]) -> object:
     """A received message of a join, as a cast: `Message` lists only the messages of a session."""
     return message
 

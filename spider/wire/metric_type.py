@@ -6,7 +6,7 @@ PULSE_S = 1
 BREATHE_S = 60
 CYCLE_S = 300
 
-RHYTHM_S: Dict[str, int] = {"pulse": PULSE_S, "breathe": BREATHE_S, "cycle": CYCLE_S, "custom": BREATHE_S}
+INTERVAL_S: Dict[str, int] = {"pulse": PULSE_S, "breathe": BREATHE_S, "cycle": CYCLE_S, "custom": BREATHE_S}
 """Seconds between two samples of a family."""
 
 

@@ -4,16 +4,16 @@ import re
 from typing import Dict, List, Tuple
 
 from spider.wire.catalogue import custom, hardware, memory, network, processor, services, storage, system
-from spider.wire.metric_type import BREATHE_S, CYCLE_S, PULSE_S, RHYTHM_S, Metric
+from spider.wire.metric_type import BREATHE_S, CYCLE_S, INTERVAL_S, PULSE_S, Metric
 
 __all__ = [
     "BREATHE_S",
     "CATALOGUE",
     "CYCLE_S",
+    "INTERVAL_S",
     "METRICS",
     "NOT_IN_LABELS",
     "PULSE_S",
-    "RHYTHM_S",
     "Metric",
     "parse_series",
     "series_name",

@@ -95,7 +95,7 @@ class SecureChannel:
         self._received = 0
         self._expect_welcome = expect_welcome
         self._over = False
-        self._heard_at: Optional[float] = None
+        self._received_at: Optional[float] = None
         self._spoke_at: Optional[float] = None
         self._spoke = False
         self.features = frozenset(features)
@@ -132,7 +132,7 @@ class SecureChannel:
         except ProtocolError:
             self._over = True
             raise
-        self._heard_at = now
+        self._received_at = now
         return message
 
     def _open(self, data: bytes) -> Optional[Message]:
@@ -156,9 +156,9 @@ class SecureChannel:
         Args:   now: monotonic seconds; sent_at_ms: Unix milliseconds, for the heartbeat.
         Raises: PeerSilent: nothing arrived for SILENCE_LIMIT_S.
         """
-        if self._heard_at is None:
-            self._heard_at = now
-        if now - self._heard_at >= SILENCE_LIMIT_S:
+        if self._received_at is None:
+            self._received_at = now
+        if now - self._received_at >= SILENCE_LIMIT_S:
             self._over = True
             raise PeerSilent(f"nothing came for {SILENCE_LIMIT_S:.0f} s", CLOSE_SLOW)
         if self._spoke or self._spoke_at is None:

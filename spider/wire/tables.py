@@ -46,7 +46,7 @@ class Subject(NamedTuple):
     columns: Tuple[Column, ...]
     key: Tuple[str, ...]
     """Columns that identify a row."""
-    rhythm_s: int
+    interval_s: int
     """Seconds between two readings."""
     watched_s: int
     """Interval while a user watches the node (`Watch` with this name as a family). A user who waits for a change may request down to
@@ -352,10 +352,10 @@ def check(table: Table) -> Optional[Subject]:
     known = {column.name: column for column in subject.columns}
     if not set(subject.key) <= set(table.columns):
         raise ProtocolError(f"a table of {subject.name} without its key")
-    for place, name in enumerate(table.columns):
+    for index, name in enumerate(table.columns):
         column = known.get(name)
         if column is not None:
-            _check_cells(column, table.cells[place::width])
+            _check_cells(column, table.cells[index::width])
     return subject
 
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.hub_faults import set_fault
-from tests.support.join_client import knock, made
+from tests.support.join_client import made, start_join
 from tests.support.page.accounts import sign_in
 from tests.support.page.deployments import Server
 from tests.support.page.gate import LOOKS, gate
@@ -122,7 +122,7 @@ def test_nodes_that_wait_are_approved_or_rejected_on_the_fleet_page(page: Page, 
     async def come() -> None:
         async with aiohttp.ClientSession() as client:
             for _ in range(2):
-                await (await knock(client, hub, invite)).accepted()
+                await (await start_join(client, hub, invite)).accepted()
 
     sign_in(page, hub)
     thread = threading.Thread(target=lambda: asyncio.run(come()), name="two servers")
@@ -145,7 +145,7 @@ def test_nodes_that_wait_are_approved_or_rejected_on_the_fleet_page(page: Page, 
 def test_turning_away_and_moving_tags_that_rights_hang_on_ask_for_the_password_once(browser: Browser, tmp_path: Path) -> None:
     async def come(hub: HubProcess, invite: str) -> None:
         async with aiohttp.ClientSession() as client:
-            await (await knock(client, hub, invite)).accepted()
+            await (await start_join(client, hub, invite)).accepted()
 
     with HubProcess(tmp_path / "late", faults=["clock"]) as hub, gate(browser, hub) as seen:
         page = seen.page
@@ -194,7 +194,7 @@ def test_turning_away_and_moving_tags_that_rights_hang_on_ask_for_the_password_o
 def test_organisation_secrets_are_made_shown_once_used_and_revoked(browser: Browser, hub: HubProcess) -> None:
     async def come(invite: str) -> None:
         async with aiohttp.ClientSession() as client:
-            await (await knock(client, hub, invite)).accepted()
+            await (await start_join(client, hub, invite)).accepted()
 
     with gate(browser, hub) as seen:
         seen.sign_in()

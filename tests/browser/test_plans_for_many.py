@@ -35,7 +35,7 @@ class Planners(PlayedNodes):
     def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
         super().__init__(hub, nodes)
         self.verbs: list[tuple[str, str]] = []
-        self.may_tell = threading.Event()
+        self.may_emit = threading.Event()
 
     async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
         if isinstance(told, JobStop):
@@ -46,7 +46,7 @@ class Planners(PlayedNodes):
         order = open_order(node.launch_key, told.order)
         self.verbs.append((node.name, order.verb))
         await agent.say(JobAnswer(told.job, "accepted", "", 0))
-        if order.verb == "plan" and node.name == SLOW and not self.may_tell.is_set():
+        if order.verb == "plan" and node.name == SLOW and not self.may_emit.is_set():
             self._held = agent, told.job
             return
         await self._end(agent, told.job, planned=order.verb == "plan")
@@ -58,11 +58,11 @@ class Planners(PlayedNodes):
 
     def tell_at_once(self) -> None:
         """The slow one is as quick as the other."""
-        self.may_tell.set()
+        self.may_emit.set()
 
     def tell(self) -> None:
         """The slow one has worked it out; from the test's thread."""
-        self.may_tell.set()
+        self.may_emit.set()
         asyncio.run_coroutine_threadsafe(self._end(*self._held, planned=True), self._loop).result(10)
 
 

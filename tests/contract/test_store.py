@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from groundcontrol.agents.store import HubFacts
+from groundcontrol.agents.store import HubInfo
 from groundcontrol.core.errors import BadRequest, Conflict, Fenced, NotFound
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.core.scope import Grants
@@ -224,7 +224,7 @@ async def test_an_older_session_is_fenced_from_every_write(store: Store, clock: 
         lambda: store.nodes.save_identity(old, NodeIdentity(), "", NodePolicy("managed"), "no", 1.0),
         lambda: store.nodes.save_updates(old, NodeUpdates()),
         lambda: store.metrics.marks(old),
-        lambda: store.metrics.save_layout(old, layout_row()),
+        lambda: store.metrics.save_schema(old, layout_row()),
         lambda: store.jobs.append_output(job.id, 0, b"x", old),
         lambda: store.jobs.undispatched(old),
     ):
@@ -250,7 +250,7 @@ async def test_a_hub_is_alive_as_long_as_it_beats(backend: Backend) -> None:
     store, clock = backend.store, backend.clock
     node = await store.nodes.create_node(SCOPE, new_node())
     await store.sessions.claim(node.id, BOOT, HUB)
-    facts = HubFacts(HUB, "127.0.0.1:8933", "0.1.0")
+    facts = HubInfo(HUB, "127.0.0.1:8933", "0.1.0")
     assert list(await twice(lambda: store.hubs.beat(HUB, facts, 15.0))) == [facts]
     owner = await store.sessions.owner(node.id)
     assert owner is not None
@@ -259,7 +259,7 @@ async def test_a_hub_is_alive_as_long_as_it_beats(backend: Backend) -> None:
     owner = await store.sessions.owner(node.id)
     assert owner is not None
     assert not owner.hub_alive
-    other = HubFacts(HubId("other"), "", "")
+    other = HubInfo(HubId("other"), "", "")
     assert list(await store.hubs.beat(other.id, other, 15.0)) == [other]
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from groundcontrol.agents.store import HubFacts
+from groundcontrol.agents.store import HubInfo
 from groundcontrol.alerts.dead_man import LOOK_S, DeadMan
 from groundcontrol.alerts.deadline_checker import EVERY_S, STEADY_S, DeadlineChecker
 from groundcontrol.alerts.deadlines import AWAY_S, ExpectationId
@@ -21,7 +21,7 @@ from tests.support.race_cases_alerts import an_expectation
 from tests.support.store_backend import Backend
 
 DAY_S = 86_400.0
-HUB_FACTS = HubFacts(HUB, "wss://hub.example/ws", "0")
+HUB_FACTS = HubInfo(HUB, "wss://hub.example/ws", "0")
 MISSED = "expected_backup_missed"
 
 

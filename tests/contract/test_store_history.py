@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from groundcontrol.adapters.sqlite.database import Database, open_database
 from groundcontrol.core.errors import Conflict
 from groundcontrol.nodes.model import Session
-from groundcontrol.samples.model import Bounds, LayoutRow, Moved, StoredPack, Window
+from groundcontrol.samples.model import Bounds, Moved, SeriesSchema, StoredPack, Window
 from groundcontrol.samples.store import Marks
 from groundcontrol.stores import Store
 from spider.clock import SystemClock
@@ -45,21 +45,21 @@ SERIES = ("cpu.total", "memory.used", "disk.read{device=sda}", "disk.read{device
 
 
 class Sent(NamedTuple):
-    layout: LayoutRow
+    schema: SeriesSchema
     rows: Rows
     late: bool
 
 
 async def session_of(store: Store, name: str = "web-1") -> Session:
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node(name))).id)
-    for layout in (*LAYOUTS, COUNTERS):
-        await store.metrics.save_layout(session, layout)
+    for schema in (*LAYOUTS, COUNTERS):
+        await store.metrics.save_schema(session, schema)
     return session
 
 
 def packed(session: Session, seq: int, sent: Sent) -> StoredPack:
     times = [at for at, _ in sent.rows]
-    return StoredPack(session, int(sent.late), seq, sent.layout.layout, min(times), max(times), 1, pack_body(sent.rows))
+    return StoredPack(session, int(sent.late), seq, sent.schema.schema_id, min(times), max(times), 1, pack_body(sent.rows))
 
 
 async def compact_all(store: Store) -> None:
@@ -84,11 +84,11 @@ def model(everything: Sequence[Sent], name: str, start: float, end: float, step_
     high = math.ceil(end / grain) * grain * 1000 if grain > 1 else end * 1000
     metric, _ = parse_series(name)
     points = sorted(
-        (at, values[sent.layout.series.index(name)])
+        (at, values[sent.schema.series.index(name)])
         for sent in everything
-        if name in sent.layout.series
+        if name in sent.schema.series
         for at, values in sent.rows
-        if values[sent.layout.series.index(name)] is not None
+        if values[sent.schema.series.index(name)] is not None
     )
     scale = metric.scale
     found = [(at, value) for at, value in points if value is not None]
@@ -121,11 +121,11 @@ VALUES = st.one_of(st.none(), st.integers(0, 10_000), st.integers(-(1 << 62), 1 
 def sent_packs(draw: st.DrawFn) -> Sent:
     """Some rows anywhere within two days, near the edges of hours more often than elsewhere."""
     at = AT_MS + draw(st.integers(-30, 30)) * HOUR_MS + draw(st.sampled_from([0, 1, -1, -5000, 59_999, 1_800_000, 3_599_000]))
-    layout = draw(st.sampled_from(LAYOUTS))
-    width = len(layout.series)
+    schema = draw(st.sampled_from(LAYOUTS))
+    width = len(schema.series)
     times = [at + draw(st.sampled_from([0, 1, 1000, 60_000])) * row for row in range(draw(st.integers(1, 12)))]
     rows: Rows = [(time, draw(st.lists(VALUES, min_size=width, max_size=width))) for time in times]
-    return Sent(layout, rows, draw(st.booleans()))
+    return Sent(schema, rows, draw(st.booleans()))
 
 
 @st.composite
@@ -186,7 +186,7 @@ async def test_a_window_says_what_the_rows_say(
         start = AT_MS / 1000 + offset
         check(await window_of(backend.store, session, SERIES, start, start + length, points), everything, start, start + length)
     assert await rows_of(backend.store, session) == in_order(
-        (at, dict(zip(sent.layout.series, values, strict=True))) for sent in everything for at, values in sent.rows
+        (at, dict(zip(sent.schema.series, values, strict=True))) for sent in everything for at, values in sent.rows
     )
     await backend.store.metrics.drop_node(session.no)
     assert await backend.store.metrics.hot_hours() == []
@@ -350,15 +350,15 @@ async def test_the_newest_row_is_found_in_chunks_and_beside_them(store: Store) -
         [packed(session, 0, Sent(LAYOUTS[1], [(AT_MS, [1, 2, None])], late=False)), pack(session, 1, LAYOUT, AT_MS + 60_000)]
     )
     await compact_all(store)
-    layout, row = (await store.metrics.latest(session.no))["pulse"]
+    schema, row = (await store.metrics.latest(session.no))["pulse"]
     assert row.taken_at_ms == AT_MS + 69_000
-    assert dict(zip(layout.series, row.values, strict=True)) == dict(zip(LAYOUT.series, [9, 10, 11], strict=True))
+    assert dict(zip(schema.series, row.values, strict=True)) == dict(zip(LAYOUT.series, [9, 10, 11], strict=True))
     await store.metrics.append([packed(session, 2, Sent(LAYOUTS[2], [(AT_MS + 90_000, [7, None])], late=False))])
-    layout, row = (await store.metrics.latest(session.no))["pulse"]
-    assert (layout.series, list(row.values)) == (LAYOUTS[2].series, [7, None])
+    schema, row = (await store.metrics.latest(session.no))["pulse"]
+    assert (schema.series, list(row.values)) == (LAYOUTS[2].series, [7, None])
     await compact_all(store)
-    layout, row = (await store.metrics.latest(session.no))["pulse"]
-    assert (layout.series, list(row.values)) == (LAYOUTS[2].series, [7, None])
+    schema, row = (await store.metrics.latest(session.no))["pulse"]
+    assert (schema.series, list(row.values)) == (LAYOUTS[2].series, [7, None])
 
 
 async def test_layouts_that_nothing_uses_are_forgotten_and_those_in_use_are_not(store: Store) -> None:
@@ -377,8 +377,8 @@ async def test_layouts_that_nothing_uses_are_forgotten_and_those_in_use_are_not(
 async def test_a_damaged_pack_is_set_aside_and_the_rest_of_its_hour_goes_into_chunks(store: Store) -> None:
     session = await session_of(store)
     hour = AT_MS // HOUR_MS
-    broken = StoredPack(session, 0, 0, LAYOUT.layout, AT_MS, AT_MS, 1, b"no zlib")
-    narrow = pack(session, 2, LAYOUTS[2], AT_MS)._replace(layout=LAYOUT.layout)
+    broken = StoredPack(session, 0, 0, LAYOUT.schema_id, AT_MS, AT_MS, 1, b"no zlib")
+    narrow = pack(session, 2, LAYOUTS[2], AT_MS)._replace(schema_id=LAYOUT.schema_id)
     sound = [pack(session, seq, LAYOUT, AT_MS + seq * 10_000) for seq in (1, 3)]
     await store.metrics.append([broken, sound[0], narrow, sound[1]])
     assert await store.metrics.compact(session.no, hour) == Moved(2, 2)
@@ -396,7 +396,7 @@ async def test_what_the_tiers_take_is_measured(store: Store) -> None:
     assert (seconds.tier, minutes.tier, hours.tier) == ("1s", "1m", "1h")
     assert (seconds.samples, minutes.samples, hours.samples) == (3 * 360, 0, 0), "what still grows says nothing of what it will take"
     assert seconds.bytes > 0
-    series = sum(len(layout.series) for layout in (LAYOUTS[2],))
+    series = sum(len(schema.series) for schema in (LAYOUTS[2],))
     assert seconds.per_day == (series * DAY_S) + len(COUNTERS.series) * 1440
     assert session.no > 0
 
@@ -467,13 +467,13 @@ async def fill_many(store: Store) -> list[Session]:
         sessions.append(session)
         chance, seq = random.Random(number), 0
         for minute in range(HOURS * 60):
-            for layout, rows in ((LAYOUTS[minute // 50 % 2], 6), (COUNTERS, 1)):
+            for schema, rows in ((LAYOUTS[minute // 50 % 2], 6), (COUNTERS, 1)):
                 at = AT_MS + minute * 60_000
                 made: Rows = [
-                    (at + row * 10_000, [chance.choice([None, *range(20)]) if n else minute * 7 for n in range(len(layout.series))])
+                    (at + row * 10_000, [chance.choice([None, *range(20)]) if n else minute * 7 for n in range(len(schema.series))])
                     for row in range(rows)
                 ]
-                await store.metrics.append([packed(session, seq, Sent(layout, made, late=False))])
+                await store.metrics.append([packed(session, seq, Sent(schema, made, late=False))])
                 seq += 1
     return sessions
 

@@ -11,7 +11,7 @@ from groundcontrol.adapters.sqlite.jobs import GRAVE_S
 from groundcontrol.core.errors import Conflict, Fenced, IdempotencyMismatch, NotFound
 from groundcontrol.core.ids import JobId
 from groundcontrol.core.scope import SYSTEM, Grants
-from groundcontrol.jobs.model import Job, JobError, JobEvidence, JobRequest, JobState, NewJob, RefusedNode, StopAnswer
+from groundcontrol.jobs.model import Job, JobError, JobRequest, JobState, JobUpdate, NewJob, RefusedNode, StopAnswer
 from groundcontrol.jobs.plans import MAX_STEPS, ConfigFile, KeptBack, PlanHead, PlanPart, PlanStep, Report
 from groundcontrol.stores import Store
 from spider.wire.ids import new_time_id
@@ -39,7 +39,7 @@ async def test_a_wish_to_stop_is_noted_once_and_kept_until_it_is_answered(store:
     assert asked.stop is not None
     assert (asked.state, asked.stop.state, asked.stop.by, asked.stop.force) == ("dispatched", "asked", "local:1000", False)
     assert [stopping.id for stopping in await store.jobs.stopping()] == [job.id]
-    answered = await store.jobs.advance(job.id, "running", session, JobEvidence(stop=StopAnswer("after_package", "curl is unpacked")))
+    answered = await store.jobs.advance(job.id, "running", session, JobUpdate(stop=StopAnswer("after_package", "curl is unpacked")))
     assert answered.stop is not None
     assert (answered.stop.state, answered.stop.why) == ("after_package", "curl is unpacked")
     assert await store.jobs.stopping() == []
@@ -47,7 +47,7 @@ async def test_a_wish_to_stop_is_noted_once_and_kept_until_it_is_answered(store:
     assert killed.stop is not None
     assert (killed.stop.state, killed.stop.force) == ("asked", True)
     assert [row[1] for row in await audited(store)].count("job.stop") == 2
-    ended = await store.jobs.advance(job.id, "cancelled", session, JobEvidence(exit_code=100))
+    ended = await store.jobs.advance(job.id, "cancelled", session, JobUpdate(exit_code=100))
     assert await store.jobs.stop_job(SCOPE, job.id) == ended
     assert await store.jobs.stopping() == []
 
@@ -60,11 +60,11 @@ async def test_a_job_is_open_from_its_order_to_its_end(store: Store, clock: Manu
     assert await store.jobs.any_open()
     await store.jobs.take(None, [session], clock.now())
     assert await store.jobs.any_open()
-    await store.jobs.advance(job.id, "accepted", session, JobEvidence())
+    await store.jobs.advance(job.id, "accepted", session, JobUpdate())
     assert await store.jobs.any_open()
-    await store.jobs.advance(job.id, "running", session, JobEvidence())
+    await store.jobs.advance(job.id, "running", session, JobUpdate())
     assert await store.jobs.any_open()
-    await store.jobs.advance(job.id, "succeeded", session, JobEvidence(exit_code=0))
+    await store.jobs.advance(job.id, "succeeded", session, JobUpdate(exit_code=0))
     assert not await store.jobs.any_open()
 
 
@@ -87,7 +87,7 @@ async def test_current_are_the_newest_and_whatever_is_not_over(store: Store, clo
 
 async def test_an_answer_to_a_stop_that_nobody_asked_for_changes_nothing(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
-    moved = await store.jobs.advance(job.id, "running", session, JobEvidence(stop=StopAnswer("now", "so it says")))
+    moved = await store.jobs.advance(job.id, "running", session, JobUpdate(stop=StopAnswer("now", "so it says")))
     assert moved.stop is None
 
 
@@ -114,7 +114,7 @@ async def test_of_twenty_who_stop_a_running_job_one_is_written_down(store: Store
 @pytest.mark.parametrize("end", ["succeeded", "failed", "interrupted", "unknown", "expired"])
 async def test_what_is_over_cannot_be_stopped(store: Store, clock: ManualClock, end: JobState) -> None:
     job, _ = await running_job(store, clock.now())
-    await store.jobs.advance(job.id, end, SYSTEM, JobEvidence())
+    await store.jobs.advance(job.id, end, SYSTEM, JobUpdate())
     with pytest.raises(Conflict) as refused:
         await store.jobs.stop_job(SCOPE, job.id)
     assert refused.value.detail == {"state": end}
@@ -122,10 +122,10 @@ async def test_what_is_over_cannot_be_stopped(store: Store, clock: ManualClock, 
 
 async def test_what_was_wrong_on_the_way_is_not_the_end(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
-    orphaned = await store.jobs.advance(job.id, "running", session, JobEvidence(error=JobError("job.orphaned", "its runner was killed")))
+    orphaned = await store.jobs.advance(job.id, "running", session, JobUpdate(error=JobError("job.orphaned", "its runner was killed")))
     assert orphaned.error is not None
     assert (orphaned.state, orphaned.error.code) == ("running", "job.orphaned")
-    assert (await store.jobs.advance(job.id, "succeeded", session, JobEvidence(exit_code=0))).error is None
+    assert (await store.jobs.advance(job.id, "succeeded", session, JobUpdate(exit_code=0))).error is None
 
 
 # -- plan and report ---------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ async def test_a_reboot_that_was_asked_for_follows_once(store: Store, clock: Man
 
     def end() -> asyncio.Future[Job]:
         follow = NewJob(JobId(new_time_id(clock.now())), job.node_id, JobRequest("reboot"), clock.now(), clock.now() + 600)
-        return asyncio.ensure_future(store.jobs.advance(job.id, "succeeded", session, JobEvidence(exit_code=0), follow))
+        return asyncio.ensure_future(store.jobs.advance(job.id, "succeeded", session, JobUpdate(exit_code=0), follow))
 
     await asyncio.gather(*(end() for _ in range(20)))
     [follower] = [one for one in (await store.jobs.jobs(SCOPE, 10)).items if one.id != job.id]  # both of one millisecond: in no order
@@ -270,7 +270,7 @@ async def test_of_a_batch_only_so_many_go_on_at_once_and_single_jobs_do_not_wait
     await store.sessions.release(next(session for session in sessions if session.node == first[0].node_id))
     following = await store.jobs.take(None, sessions, clock.now(), 2)
     assert len(following) == 1, "who is not connected takes nobody's turn"
-    await store.jobs.advance(first[1].id, "failed", SYSTEM, JobEvidence())
+    await store.jobs.advance(first[1].id, "failed", SYSTEM, JobUpdate())
     assert len(await store.jobs.take(None, sessions, clock.now(), 2)) == 1
 
 
@@ -282,7 +282,7 @@ async def test_a_whole_batch_is_taken_back(store: Store, clock: ManualClock) -> 
     stopped = await asyncio.gather(*(store.batches.stop_batch(SCOPE, batch.id) for _ in range(20)))
     assert {job.id: job.state for jobs in stopped for job in jobs}[running.job.id] == "dispatched"
     assert (await store.batches.batch(SCOPE, batch.id)).counts == {"cancelled": 2, "dispatched": 1}
-    await store.jobs.advance(running.job.id, "cancelled", session, JobEvidence(ended_at=clock.now() + 5))
+    await store.jobs.advance(running.job.id, "cancelled", session, JobUpdate(ended_at=clock.now() + 5))
     ended = await store.batches.batch(SCOPE, batch.id)
     assert (ended.counts, ended.ended_at) == ({"cancelled": 3}, clock.now() + 5)
     assert await store.batches.stop_batch(SCOPE, batch.id) == []
@@ -337,7 +337,7 @@ async def test_jobs_go_after_their_time_with_all_that_belongs_to_them(store: Sto
     batch = await store.batches.create_batch(SCOPE, new_batch([other.id], clock.now()), "key")
     late = clock.now() + 1
     assert await store.jobs.expire(late) == 0, "what goes on is kept"
-    await store.jobs.advance(job.id, "succeeded", session, JobEvidence(output_bytes=7))
+    await store.jobs.advance(job.id, "succeeded", session, JobUpdate(output_bytes=7))
     await store.batches.stop_batch(SCOPE, batch.id)
     assert await store.jobs.expire(clock.now()) == 0
     assert await store.jobs.expire(late) == 2

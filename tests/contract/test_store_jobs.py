@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from groundcontrol.core.errors import BadRequest, Conflict, Fenced, IdempotencyMismatch, NotFound, StoreError
 from groundcontrol.core.ids import JobId
-from groundcontrol.deployments.model import Deployment, DeploymentError, HostKey, Wishes
-from groundcontrol.jobs.model import TERMINAL, TRANSITIONS, Change, JobError, JobEvidence, JobRequest, JobState
+from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentOptions, HostKey
+from groundcontrol.jobs.model import TERMINAL, TRANSITIONS, Change, JobError, JobRequest, JobState, JobUpdate
 from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.clock import ManualClock
@@ -50,7 +50,7 @@ async def test_without_a_key_the_id_tells_a_repeat(store: Store, clock: ManualCl
     wanted = new_job(node.id, clock.now())
     assert (await twice(lambda: store.jobs.create_job(SCOPE, wanted, None))).state == "queued"
     with pytest.raises(Conflict):
-        await store.jobs.create_job(SCOPE, wanted._replace(wish=JobRequest("refresh")), None)
+        await store.jobs.create_job(SCOPE, wanted._replace(request=JobRequest("refresh")), None)
 
 
 async def test_jobs_are_listed_newest_first_and_by_node(store: Store, clock: ManualClock) -> None:
@@ -83,7 +83,7 @@ async def test_a_node_has_one_open_job_and_the_oldest_goes_first(store: Store, c
     assert taken.job.id == first.id
     assert await store.jobs.take([second.id], [session], clock.now()) == []
     assert [job.id for job in await store.jobs.open_jobs(node.id)] == [first.id]
-    await store.jobs.advance(first.id, "failed", session, JobEvidence(exit_code=100))
+    await store.jobs.advance(first.id, "failed", session, JobUpdate(exit_code=100))
     (taken,) = await store.jobs.take([second.id], [session], clock.now())
     assert taken.job.id == second.id
 
@@ -126,28 +126,28 @@ async def test_only_listed_transitions_happen(store: Store, clock: ManualClock, 
     for to in STATES:
         job = await store.jobs.create_job(SCOPE, new_job(node.id, clock.now()), None)
         for step in paths[before]:
-            await store.jobs.advance(job.id, step, SCOPE, JobEvidence())
+            await store.jobs.advance(job.id, step, SCOPE, JobUpdate())
         if to in TRANSITIONS[before] or to == before:
-            assert (await store.jobs.advance(job.id, to, SCOPE, JobEvidence())).state == to
+            assert (await store.jobs.advance(job.id, to, SCOPE, JobUpdate())).state == to
         else:
             with pytest.raises(Conflict):
-                await store.jobs.advance(job.id, to, SCOPE, JobEvidence())
+                await store.jobs.advance(job.id, to, SCOPE, JobUpdate())
         ends: list[JobState] = ["failed", "succeeded"]
         for end in ends:  # make room for the next
             if end in TRANSITIONS[(await store.jobs.job(SCOPE, job.id)).state]:
-                await store.jobs.advance(job.id, end, SCOPE, JobEvidence())
+                await store.jobs.advance(job.id, end, SCOPE, JobUpdate())
 
 
 async def test_evidence_adds_up_and_repeats_change_nothing(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
-    await store.jobs.advance(job.id, "running", session, JobEvidence(started_at=5.0, phase="download", progress_percent=10))
-    moved = await store.jobs.advance(job.id, "running", session, JobEvidence(phase="commit"))
+    await store.jobs.advance(job.id, "running", session, JobUpdate(started_at=5.0, phase="download", progress_percent=10))
+    moved = await store.jobs.advance(job.id, "running", session, JobUpdate(phase="commit"))
     assert (moved.phase, moved.progress_percent, moved.started_at) == ("commit", 10, 5.0)
     changes = (Change("nginx", "1.22", "1.24"), Change("curl", "", "8.0"))
-    evidence = JobEvidence(exit_code=100, changes=changes, error=JobError("apt.failed", "E: no"), ended_at=9.0, output_bytes=0)
+    evidence = JobUpdate(exit_code=100, changes=changes, error=JobError("apt.failed", "E: no"), ended_at=9.0, output_bytes=0)
     ended = await twice(lambda: store.jobs.advance(job.id, "failed", session, evidence))
     assert (ended.exit_code, ended.changes, ended.error, ended.ended_at) == (100, changes, evidence.error, 9.0)
-    late = await store.jobs.advance(job.id, "failed", session, JobEvidence(exit_code=0, progress_percent=50))
+    late = await store.jobs.advance(job.id, "failed", session, JobUpdate(exit_code=0, progress_percent=50))
     assert (late.exit_code, late.progress_percent) == (100, 10)
     actions = [row for row in await audited(store) if row[2] == job.id]
     assert actions == [
@@ -162,7 +162,7 @@ async def test_a_node_moves_its_own_jobs_only(store: Store, clock: ManualClock) 
     job, _ = await running_job(store, clock.now())
     other = await connect(store, (await store.nodes.create_node(SCOPE, new_node("other"))).id)
     with pytest.raises(NotFound):
-        await store.jobs.advance(job.id, "succeeded", other, JobEvidence())
+        await store.jobs.advance(job.id, "succeeded", other, JobUpdate())
     with pytest.raises(NotFound):
         await store.jobs.append_output(job.id, 0, b"x", other)
     with pytest.raises(NotFound):
@@ -176,7 +176,7 @@ async def test_of_twenty_enders_one_writes_the_end(store: Store, clock: ManualCl
     job, session = await running_job(store, clock.now())
     states: list[JobState] = ["succeeded", "failed"]
     results = await asyncio.gather(
-        *(store.jobs.advance(job.id, states[at % 2], session, JobEvidence(exit_code=at)) for at in range(20)), return_exceptions=True
+        *(store.jobs.advance(job.id, states[at % 2], session, JobUpdate(exit_code=at)) for at in range(20)), return_exceptions=True
     )
     assert sum(isinstance(result, Conflict) for result in results) == 10
     assert [action for _, action, _ in await audited(store) if action in ("job.succeeded", "job.failed")] == ["job.succeeded"]
@@ -225,17 +225,17 @@ async def test_a_job_is_finished_when_its_output_is_whole(store: Store, clock: M
     output = b"Reading package lists...\n" * 100
     other = JobId(new_time_id())
     assert list(await store.jobs.finished([job.id, other], node)) == [other]
-    assert await store.jobs.held([job.id, other], node) == {job.id: 0}
+    assert await store.jobs.output_offsets([job.id, other], node) == {job.id: 0}
     await store.jobs.append_output(job.id, 0, output[:1000], session)
-    evidence = JobEvidence(exit_code=0, output_bytes=len(output), output_sha256=hashlib.sha256(output).hexdigest())
+    evidence = JobUpdate(exit_code=0, output_bytes=len(output), output_sha256=hashlib.sha256(output).hexdigest())
     ended = await store.jobs.advance(job.id, "succeeded", session, evidence)
     assert ended.output_sha256 is None
-    assert await store.jobs.held([job.id], node) == {job.id: 1000}
+    assert await store.jobs.output_offsets([job.id], node) == {job.id: 1000}
     assert await store.jobs.append_output(job.id, 1000, output[1000:] + b"more than there is", session) == len(output)
     ended = await store.jobs.job(SCOPE, job.id)
     assert (ended.output_bytes, ended.output_sha256, ended.error) == (len(output), evidence.output_sha256, None)
     assert list(await store.jobs.finished([job.id], node)) == [job.id]
-    assert await store.jobs.held([job.id], node) == {}
+    assert await store.jobs.output_offsets([job.id], node) == {}
 
 
 async def test_the_digest_is_of_what_is_held_even_after_a_restart(backend: Backend) -> None:
@@ -244,7 +244,7 @@ async def test_the_digest_is_of_what_is_held_even_after_a_restart(backend: Backe
     store = await backend.reopen()
     session = await connect(store, running.job.node_id)
     await store.jobs.append_output(running.job.id, 6, b"second", session)
-    evidence = JobEvidence(output_bytes=12, output_sha256=hashlib.sha256(b"first second").hexdigest())
+    evidence = JobUpdate(output_bytes=12, output_sha256=hashlib.sha256(b"first second").hexdigest())
     ended = await store.jobs.advance(running.job.id, "succeeded", session, evidence)
     assert ended.output_sha256 == evidence.output_sha256
 
@@ -252,7 +252,7 @@ async def test_the_digest_is_of_what_is_held_even_after_a_restart(backend: Backe
 async def test_output_that_differs_from_the_runners_is_said(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     await store.jobs.append_output(job.id, 0, b"abc", session)
-    ended = await store.jobs.advance(job.id, "succeeded", session, JobEvidence(output_bytes=3, output_sha256="00" * 32))
+    ended = await store.jobs.advance(job.id, "succeeded", session, JobUpdate(output_bytes=3, output_sha256="00" * 32))
     assert ended.error is not None
     assert ended.error.code == "job.output_differs"
 
@@ -261,14 +261,14 @@ async def test_output_that_differs_from_the_runners_is_said(store: Store, clock:
 async def test_what_nobody_knows_is_not_forgotten_and_may_turn_into_the_truth(store: Store, clock: ManualClock, state: JobState) -> None:
     job, session = await running_job(store, clock.now())
     await store.jobs.append_output(job.id, 0, b"abc", session)
-    await store.jobs.advance(job.id, state, SCOPE, JobEvidence())
+    await store.jobs.advance(job.id, state, SCOPE, JobUpdate())
     assert list(await store.jobs.finished([job.id], job.node_id)) == []
     assert await store.jobs.append_output(job.id, 3, b"def", session) == 6
-    truth = await store.jobs.advance(job.id, "succeeded", session, JobEvidence(exit_code=0, output_bytes=6))
+    truth = await store.jobs.advance(job.id, "succeeded", session, JobUpdate(exit_code=0, output_bytes=6))
     assert (truth.state, truth.output_sha256) == ("succeeded", hashlib.sha256(b"abcdef").hexdigest())
     assert list(await store.jobs.finished([job.id], job.node_id)) == [job.id]
     with pytest.raises(Conflict):
-        await store.jobs.advance(job.id, "failed", session, JobEvidence())
+        await store.jobs.advance(job.id, "failed", session, JobUpdate())
 
 
 async def test_a_job_that_never_ran_prints_nothing(store: Store, clock: ManualClock) -> None:
@@ -277,7 +277,7 @@ async def test_a_job_that_never_ran_prints_nothing(store: Store, clock: ManualCl
     job = await store.jobs.create_job(SCOPE, new_job(node.id, clock.now()), None)
     with pytest.raises(Conflict):
         await store.jobs.append_output(job.id, 0, b"x", session)
-    await store.jobs.advance(job.id, "cancelled", SCOPE, JobEvidence())
+    await store.jobs.advance(job.id, "cancelled", SCOPE, JobUpdate())
     assert list(await store.jobs.finished([job.id], node.id)) == [job.id]
 
 
@@ -285,7 +285,7 @@ async def test_a_fenced_node_moves_nothing(store: Store, clock: ManualClock) -> 
     running: Running = await running_job(store, clock.now())
     await connect(store, running.job.node_id)
     with pytest.raises(Fenced):
-        await store.jobs.advance(running.job.id, "running", running.session, JobEvidence())
+        await store.jobs.advance(running.job.id, "running", running.session, JobUpdate())
 
 
 async def test_a_deployment_is_made_once_and_changed_by_its_version(store: Store, clock: ManualClock) -> None:
@@ -308,9 +308,9 @@ async def test_a_deployment_is_made_once_and_changed_by_its_version(store: Store
     with pytest.raises(Conflict):
         await store.deployments.save_deployment(SCOPE, made._replace(state="cancelled"))
     failed = saved._replace(state="failed", error=DeploymentError("ssh.refused", "no", "connect"), ended_at=clock.now())
-    wishes = Wishes(("edge", "eu"), "SHA256:abc", keep_credentials=False, install_python=True, policy="monitor")
-    failed = await store.deployments.save_deployment(SCOPE, failed._replace(wishes=wishes, host_key_confirmed=True))
-    assert (failed.wishes, failed.host_key_confirmed) == (wishes, True)
+    options = DeploymentOptions(("edge", "eu"), "SHA256:abc", keep_credentials=False, install_python=True, policy="monitor")
+    failed = await store.deployments.save_deployment(SCOPE, failed._replace(options=options, host_key_confirmed=True))
+    assert (failed.options, failed.host_key_confirmed) == (options, True)
     assert await store.deployments.deployment(SCOPE, made.id) == failed
     assert await store.deployments.unfinished_deployments() == []
     actions = [action for _, action, _ in await audited(store)]
@@ -360,7 +360,7 @@ async def test_deployments_go_after_their_time_but_for_the_latest_installation_o
         return await store.deployments.create_deployment(SCOPE, wanted, f"key-{number}")
 
     first = await ended(0, node_id=there.id)
-    latest = await ended(1, node_id=there.id, wishes=Wishes(again=True))
+    latest = await ended(1, node_id=there.id, options=DeploymentOptions(again=True))
     for number, more in enumerate(({"kind": "install", "state": "failed"}, {"kind": "update"}, {"kind": "remove", "state": "cancelled"})):
         await ended(2 + number, node_id=there.id, **more)
     await ended(5, node_id=gone.id)

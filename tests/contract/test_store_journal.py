@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.adapters.sqlite.node_logs import KEPT_LINES
+from groundcontrol.adapters.sqlite.node_logs import MAX_STORED_LINES
 from groundcontrol.core.errors import BadRequest, Fenced
 from groundcontrol.nodes.model import LogBatch, LogLine, Session
 from groundcontrol.stores import Store
@@ -59,7 +59,7 @@ async def test_each_node_keeps_its_newest_lines_and_a_removed_one_none(store: St
     one, two = await session_of(store, "one"), await session_of(store, "two")
     await store.journal.add_lines(two, batch("", "c1", "of two"))
     held = ""
-    for part in range(KEPT_LINES // 1000 + 1):
+    for part in range(MAX_STORED_LINES // 1000 + 1):
         held = await store.journal.add_lines(one, batch(held, f"c{part}", *(f"{part}/{number}" for number in range(1000))))
     count, cursor = 0, None
     while True:
@@ -67,7 +67,7 @@ async def test_each_node_keeps_its_newest_lines_and_a_removed_one_none(store: St
         count, cursor = count + len(page.items), page.next
         if cursor is None:
             break
-    assert count == KEPT_LINES
+    assert count == MAX_STORED_LINES
     assert page.items[-1].text == "1/0"
     await store.nodes.delete_node(SCOPE, one.node)
     await store.nodes.sweep()

@@ -22,7 +22,7 @@ async def session_of(store: Store, name: str = "web-1") -> Session:
 
 def late(session: Session, number: int, journal: bytes = JOURNAL, sent: PreviousSend | None = None, at: int | None = None) -> LatePack:
     made = pack(session, 0, LAYOUT, AT_MS + (number if at is None else at) * 10_000)
-    return LatePack(session, number, journal, number, sent, made.layout, made.first_ms, made.last_ms, made.coding, made.body)
+    return LatePack(session, number, journal, number, sent, made.schema_id, made.first_ms, made.last_ms, made.coding, made.body)
 
 
 def lost(session: Session, number: int, rows: int = 5, sent: PreviousSend | None = None) -> LostRows:

@@ -8,7 +8,7 @@ from groundcontrol.alerts.maintenance import HEALTHY_S, OVERRUN_S
 from groundcontrol.alerts.maintenance_closer import WindowCloser
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import NodeId
-from groundcontrol.jobs.model import JobEvidence
+from groundcontrol.jobs.model import JobUpdate
 from groundcontrol.stores import Store
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, connect, new_deployment, new_job, new_node, running_job
@@ -38,7 +38,7 @@ async def test_a_job_opens_its_window_when_it_is_dispatched_and_it_closes_with_t
     assert str(found.id) == running.job.id
 
     clock.advance(600)
-    await store.jobs.advance(running.job.id, "succeeded", SCOPE, JobEvidence(exit_code=0))
+    await store.jobs.advance(running.job.id, "succeeded", SCOPE, JobUpdate(exit_code=0))
     for ill, wait_s, covered in ((True, 60, True), (False, HEALTHY_S - 1, True), (False, 1, False)):
         (health.ill.add if ill else health.ill.discard)(node)
         await closer.look()
@@ -50,7 +50,7 @@ async def test_a_job_opens_its_window_when_it_is_dispatched_and_it_closes_with_t
 
 async def test_a_node_that_stays_ill_after_its_job_is_told_of_once(store: Store, clock: ManualClock) -> None:
     running = await running_job(store, clock.now())
-    await store.jobs.advance(running.job.id, "failed", SCOPE, JobEvidence(exit_code=1))
+    await store.jobs.advance(running.job.id, "failed", SCOPE, JobUpdate(exit_code=1))
     closers = [WindowCloser(store.maintenance, clock, lambda _node: False) for _ in range(2)]
     for _ in range(3):
         for closer in closers:

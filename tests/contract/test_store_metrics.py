@@ -99,21 +99,21 @@ async def test_twenty_senders_of_one_pack_store_it_once(store: Store) -> None:
 
 async def test_one_layout_id_stands_for_one_layout(store: Store) -> None:
     session = await session_of(store)
-    await store.metrics.save_layout(session, LAYOUT)
+    await store.metrics.save_schema(session, LAYOUT)
     with pytest.raises(Conflict):
-        await store.metrics.save_layout(session, LAYOUT._replace(series=("cpu.user",)))
+        await store.metrics.save_schema(session, LAYOUT._replace(series=("cpu.user",)))
 
 
 async def test_rows_come_back_as_they_were_with_their_layout(store: Store) -> None:
     session = await session_of(store)
     breathe = layout_row("breathe", ("temperature{sensor=cpu}",), 60)
-    await store.metrics.save_layout(session, breathe)
+    await store.metrics.save_schema(session, breathe)
     rows = [(AT_MS, [1, None, -5]), (AT_MS + 1000, [1 << 62, 0, None])]
     plain = pack(session, 0, LAYOUT, AT_MS)._replace(body=pack_body(rows, 0), coding=0, last_ms=AT_MS + 1000)
     await store.metrics.append([plain, pack(session, 1, breathe, AT_MS, rows=1)])
     found = [found async for found in store.metrics.read(session.no, 0, AT_MS / 500, ["pulse"])]
     assert found == [(LAYOUT, [StoredRow(at, values) for at, values in rows])]
-    both = [layout.family async for layout, _ in store.metrics.read(session.no, 0, AT_MS / 500, ["pulse", "breathe"])]
+    both = [schema.family async for schema, _ in store.metrics.read(session.no, 0, AT_MS / 500, ["pulse", "breathe"])]
     assert sorted(both) == ["breathe", "pulse"]
     assert [found async for found in store.metrics.read(session.no, 0, AT_MS / 500, [])] == []
 
@@ -136,8 +136,8 @@ async def test_the_newest_row_of_each_family_is_known(store: Store) -> None:
     breathe = layout_row("breathe", ("temperature{sensor=cpu}",), 60)
     wider = layout_row("pulse", ("cpu.total", "cpu.user"))
     assert await store.metrics.latest(session.no) == {}
-    await store.metrics.save_layout(session, breathe)
-    await store.metrics.save_layout(session, wider)
+    await store.metrics.save_schema(session, breathe)
+    await store.metrics.save_schema(session, wider)
     await store.metrics.append(
         [
             pack(session, 0, breathe, AT_MS - 5 * HOUR_MS, rows=1),
@@ -147,7 +147,7 @@ async def test_the_newest_row_of_each_family_is_known(store: Store) -> None:
         ]
     )
     latest = await store.metrics.latest(session.no)
-    assert {family: (layout, row.taken_at_ms) for family, (layout, row) in latest.items()} == {
+    assert {family: (schema, row.taken_at_ms) for family, (schema, row) in latest.items()} == {
         "breathe": (breathe, AT_MS - 5 * HOUR_MS),
         "pulse": (wider, AT_MS + 19_000),
     }

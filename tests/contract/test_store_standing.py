@@ -10,7 +10,7 @@ import pytest
 from groundcontrol.access.model import ApiToken, User
 from groundcontrol.core.ids import TokenId, UserId
 from groundcontrol.core.scope import SYSTEM, Actor, Grants, Scope
-from groundcontrol.deployments.model import DeploymentKind, Wishes
+from groundcontrol.deployments.model import DeploymentKind, DeploymentOptions
 from groundcontrol.nodes.model import Session
 from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id
@@ -111,7 +111,9 @@ async def test_a_deployment_of_somebody_who_may_not_any_more_is_not_theirs_to_be
     user, scope = await an_operator(store, clock)
     _, program = await a_token(store, user, clock)
     node = await store.nodes.create_node(SCOPE, new_node(tags=("web",)))
-    wanted = new_deployment(clock.now())._replace(kind=kind, wishes=Wishes(("web",)), node_id=node.id if kind == "remove" else None)
+    wanted = new_deployment(clock.now())._replace(
+        kind=kind, options=DeploymentOptions(("web",)), node_id=node.id if kind == "remove" else None
+    )
     for who in (scope, program):
         assert await store.deployments.may_still_deploy(who, wanted, clock.now(), clock.now())
     assert not await store.deployments.may_still_deploy(program, wanted, clock.now(), clock.now() + 3601)

@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 
 from groundcontrol.access.model import Preferences, SavedView
-from groundcontrol.adapters.sqlite import node_tables as sqlite_facts
+from groundcontrol.adapters.sqlite import node_tables as sqlite_node_tables
 from groundcontrol.core.errors import BadRequest, NotFound
 from groundcontrol.core.ids import NodeId, UserId
 from groundcontrol.core.scope import Grants
-from groundcontrol.core.tables import FactTable
+from groundcontrol.core.tables import SubjectTable
 from groundcontrol.events.model import EventFilter
 from groundcontrol.jobs.model import JobFilter
 from groundcontrol.nodes.updates import Candidate, NodeUpdate
@@ -27,8 +27,8 @@ async def tell(store: Store, name: str, *lines: Line, total: int | None = None, 
     node = await store.nodes.create_node(SCOPE, new_node(name, tags=(name[:2],)))
     session = await connect(store, node.id)
     cells = tuple(cell for line in lines for cell in line)
-    await store.facts.save_table(session, FactTable("updates", at, len(lines) if total is None else total, COLUMNS, cells))
-    await store.facts.save_table(session, FactTable("held", at, len(held), ("package",), held))
+    await store.tables.save_table(session, SubjectTable("updates", at, len(lines) if total is None else total, COLUMNS, cells))
+    await store.tables.save_table(session, SubjectTable("held", at, len(held), ("package",), held))
     return node.id
 
 
@@ -46,7 +46,7 @@ async def a_fleet(store: Store) -> list[NodeId]:
 
 async def test_updates_come_for_security_first_then_by_how_many_nodes_they_are_for(store: Store) -> None:
     await a_fleet(store)
-    found = await store.facts.updates(SCOPE, 10)
+    found = await store.tables.updates(SCOPE, 10)
     assert [(one.package, one.security, one.nodes, one.security_nodes) for one in found.items] == [
         ("libc6", "yes", 1, 1), ("curl", "no", 3, 0), ("vim", "unknown", 2, 0),
     ]  # fmt: skip
@@ -54,68 +54,68 @@ async def test_updates_come_for_security_first_then_by_how_many_nodes_they_are_f
     assert (found.total, found.security, found.told, found.silent, found.cut, found.oldest_at, found.next) == (3, 1, 3, 2, 1, 3.0, None)
     pages, cursor = [], None
     while True:
-        page = await store.facts.updates(SCOPE, 1, cursor)
+        page = await store.tables.updates(SCOPE, 1, cursor)
         pages += [one.package for one in page.items]
         cursor = page.next
         if cursor is None:
             break
     assert pages == ["libc6", "curl", "vim"]
-    assert [one.package for one in (await store.facts.updates(SCOPE, 10, search="c")).items] == ["libc6", "curl"]
-    only = await store.facts.updates(SCOPE, 10, security_only=True)
+    assert [one.package for one in (await store.tables.updates(SCOPE, 10, search="c")).items] == ["libc6", "curl"]
+    only = await store.tables.updates(SCOPE, 10, security_only=True)
     assert [one.package for one in only.items] == ["libc6"]
     with pytest.raises(BadRequest):
-        await store.facts.updates(SCOPE, 1, (await store.facts.updates(SCOPE, 1)).next, search="c")
+        await store.tables.updates(SCOPE, 1, (await store.tables.updates(SCOPE, 1)).next, search="c")
 
 
 async def test_one_package_names_its_nodes_and_who_holds_it(store: Store) -> None:
     first, second, *_ = await a_fleet(store)
-    page = await store.facts.updates_of(SCOPE, "vim", 1)
-    rest = await store.facts.updates_of(SCOPE, "vim", 1, page.next)
+    page = await store.tables.updates_of(SCOPE, "vim", 1)
+    rest = await store.tables.updates_of(SCOPE, "vim", 1, page.next)
     assert page.items == (NodeUpdate(first, "9.0", "9.1", "unknown", "", held=True),)
     assert rest.items == (NodeUpdate(second, "9.0", "9.1", "unknown", "", held=False),)
     assert (page.total, rest.next) == (2, None)
-    assert (await store.facts.updates_of(SCOPE, "emacs", 1)).total == 0
+    assert (await store.tables.updates_of(SCOPE, "emacs", 1)).total == 0
 
 
 @pytest.mark.holds("S-27")
 async def test_the_nodes_of_a_package_are_read_again_only_after_a_change(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     nodes = await a_fleet(store)
     decoded = 0
-    real = sqlite_facts._told
+    real = sqlite_node_tables._tables
 
     def count(*given: Any) -> Any:
         nonlocal decoded
         decoded += 1
         return real(*given)
 
-    monkeypatch.setattr(sqlite_facts, "_told", count)
-    first = await store.facts.updates_of(SCOPE, "vim", 1)
+    monkeypatch.setattr(sqlite_node_tables, "_tables", count)
+    first = await store.tables.updates_of(SCOPE, "vim", 1)
     assert decoded == 2
-    assert [(await store.facts.updates_of(SCOPE, "vim", 1)), (await store.facts.updates_of(SCOPE, "vim", 1, first.next)).total] == [
+    assert [(await store.tables.updates_of(SCOPE, "vim", 1)), (await store.tables.updates_of(SCOPE, "vim", 1, first.next)).total] == [
         first,
         2,
     ]
     assert decoded == 2, "each node's tables are decoded once"
-    assert (await store.facts.updates_of(STRANGER, "vim", 10)).total == 0
+    assert (await store.tables.updates_of(STRANGER, "vim", 10)).total == 0
     limited = SCOPE._replace(grants=(Grants((nodes[1],)),))
-    assert [one.node for one in (await store.facts.updates_of(limited, "vim", 10)).items] == [nodes[1]]
+    assert [one.node for one in (await store.tables.updates_of(limited, "vim", 10)).items] == [nodes[1]]
     session = await connect(store, nodes[0])
-    await store.facts.save_table(session, FactTable("held", 6.0, 0, ("package",), ()))
-    assert [one.held for one in (await store.facts.updates_of(SCOPE, "vim", 10)).items] == [False, False]
+    await store.tables.save_table(session, SubjectTable("held", 6.0, 0, ("package",), ()))
+    assert [one.held for one in (await store.tables.updates_of(SCOPE, "vim", 10)).items] == [False, False]
     for number in range(100):
-        await store.facts.updates_of(SCOPE, f"p{number}", 10)
-    kept = cast("sqlite_facts.SqliteFacts", store.facts)._nodes_of._kept
-    assert len(kept) == sqlite_facts._PACKAGES
+        await store.tables.updates_of(SCOPE, f"p{number}", 10)
+    kept = cast("sqlite_node_tables.SqliteNodeTables", store.tables)._nodes_of._cache
+    assert len(kept) == sqlite_node_tables._PACKAGES
 
 
 async def test_updates_of_others_are_neither_listed_nor_counted(store: Store) -> None:
     first, *_ = await a_fleet(store)
     for scope in (SCOPE._replace(grants=(Grants((first,), ()),)), SCOPE._replace(grants=(Grants((), ("a-",)), Grants((first,), ())))):
-        found = await store.facts.updates(scope, 10)
+        found = await store.tables.updates(scope, 10)
         assert [(one.package, one.nodes) for one in found.items] == [("libc6", 1), ("curl", 1), ("vim", 1)]
         assert (found.told, found.silent) == (1, 0)
-        assert [one.node for one in (await store.facts.updates_of(scope, "curl", 10)).items] == [first]
-    stranger = await store.facts.updates(STRANGER, 10)
+        assert [one.node for one in (await store.tables.updates_of(scope, "curl", 10)).items] == [first]
+    stranger = await store.tables.updates(STRANGER, 10)
     assert (stranger.items, stranger.told, stranger.silent) == ((), 0, 0)
 
 

@@ -197,24 +197,24 @@ async def test_counts_go_by_how_their_names_begin(store: Store, clock: ManualClo
 async def test_a_place_is_known_for_thirty_days_and_the_newest_for_ever(backend: Backend) -> None:
     store, clock = backend.store, backend.clock
     user, session = await admin_with_session(store, clock)
-    assert await store.users.knock("ADMIN", b"a place") == (user.id, True, user.password_version)
-    assert await store.users.knock("admin", b"elsewhere") == (user.id, False, user.password_version)
-    assert await store.users.knock("nobody", b"a place") == (None, False, 0)
+    assert await store.users.lookup_login("ADMIN", b"a place") == (user.id, True, user.password_version)
+    assert await store.users.lookup_login("admin", b"elsewhere") == (user.id, False, user.password_version)
+    assert await store.users.lookup_login("nobody", b"a place") == (None, False, 0)
     await twice(lambda: store.users.revoke_session(SCOPE._replace(actor=Actor("user", user.id, "admin", "admin")), session.id))
     store = await backend.reopen()
     clock.advance(400 * 86_400.0)
-    assert (await store.users.knock("admin", b"a place")).known
+    assert (await store.users.lookup_login("admin", b"a place")).known
     for number in range(40):
         clock.advance(1.0)
         made = login(user, clock.now())
         await store.users.open_session(made, logged_in(user), bytes([number]))
-    assert not (await store.users.knock("admin", b"a place")).known
-    known = [number for number in range(40) if (await store.users.knock("admin", bytes([number]))).known]
+    assert not (await store.users.lookup_login("admin", b"a place")).known
+    known = [number for number in range(40) if (await store.users.lookup_login("admin", bytes([number]))).known]
     assert known == list(range(8, 40))
     clock.advance(30 * 86_400.0 - 5.0)
-    assert [number for number in known if (await store.users.knock("admin", bytes([number]))).known] == [35, 36, 37, 38, 39]
+    assert [number for number in known if (await store.users.lookup_login("admin", bytes([number]))).known] == [35, 36, 37, 38, 39]
     clock.advance(3600.0)
-    assert [number for number in known if (await store.users.knock("admin", bytes([number]))).known] == [39]
+    assert [number for number in known if (await store.users.lookup_login("admin", bytes([number]))).known] == [39]
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])

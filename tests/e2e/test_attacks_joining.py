@@ -26,7 +26,7 @@ from spider.wire.ids import new_random_id
 from spider.wire.joining import JoinEnded, join_key, masked, read_invite, write_invite
 from tests.support.command import command
 from tests.support.hub import HubProcess
-from tests.support.join_client import Sent, Visitor, knock, made
+from tests.support.join_client import Sent, Visitor, made, start_join
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def test_an_invite_is_good_once_for_five_minutes_and_for_one_of_twenty(hub
         connector = aiohttp.TCPConnector(local_addr=(f"127.7.1.{number + 1}", 0))
         async with aiohttp.ClientSession(connector=connector) as one:
             try:
-                visitor = await knock(one, hub, invite["invite"])
+                visitor = await start_join(one, hub, invite["invite"])
                 return type((await visitor.accepted())[0]).__name__
             except (NotProven, Sent) as exc:
                 return type(exc).__name__
@@ -75,7 +75,7 @@ async def test_an_invite_is_good_once_for_five_minutes_and_for_one_of_twenty(hub
     for text in (invite["invite"], late["invite"], revoked["invite"], unknown):
         crossed: list[bytes] = []
         with pytest.raises(NotProven):
-            await knock(client, hub, text, crossed=crossed)
+            await start_join(client, hub, text, crossed=crossed)
         refused.append([len(message) for message in crossed])
     assert all(sizes == refused[0] for sizes in refused)  # one answer for all: nobody learns which invites there are
 
@@ -88,8 +88,8 @@ async def test_an_altered_invite_a_foreign_hub_and_a_relay_get_nowhere(
     invite = read_invite(text)
     for altered in (invite._replace(secret=os.urandom(32)), invite._replace(fleet=new_random_id())):
         with pytest.raises(NotProven):
-            await knock(client, hub, altered)
-    visitor = await knock(client, hub, invite, host="stardust.evil.example")
+            await start_join(client, hub, altered)
+    visitor = await start_join(client, hub, invite, host="stardust.evil.example")
     with pytest.raises(Sent) as sent:
         await visitor.hear()
     assert sent.value.code == CLOSE_HOST
@@ -97,7 +97,7 @@ async def test_an_altered_invite_a_foreign_hub_and_a_relay_get_nowhere(
     with HubProcess(tmp_path / "other") as other:
         crossed: list[bytes] = []
         with pytest.raises(NotProven):
-            await knock(client, other, invite, crossed=crossed)
+            await start_join(client, other, invite, crossed=crossed)
         assert len(crossed) == 2  # the greeting and the false proof: nothing else was said to it
         assert nodes(other) == []
     assert nodes(hub) == []
@@ -109,7 +109,7 @@ async def test_the_secret_and_the_keys_are_found_nowhere(hub: HubProcess, client
     """On the wire, in the log, in the database and in what the interface tells afterwards."""
     shown = made(hub, name="web-9", tags=["web"])
     invite = read_invite(shown["invite"])
-    visitor = await knock(client, hub, invite)
+    visitor = await start_join(client, hub, invite)
     accepted, files = await visitor.accepted()
     session = masked(accepted.session_mask, visitor.joined.session_mask)
     launch = masked(accepted.launch_mask, visitor.joined.launch_mask)
@@ -192,14 +192,14 @@ async def test_an_address_may_try_thirty_times_a_minute(hub: HubProcess, client:
     guess = invite._replace(secret=os.urandom(32))
     for _ in range(30):
         with pytest.raises(NotProven):
-            await knock(client, hub, guess)
+            await start_join(client, hub, guess)
     with pytest.raises(Sent) as sent:
-        await knock(client, hub, invite)
+        await start_join(client, hub, invite)
     assert sent.value.code == CLOSE_GOING_AWAY
     assert int(sent.value.reason or "0") <= 60_000
     connector = aiohttp.TCPConnector(local_addr=("127.7.2.1", 0))
     async with aiohttp.ClientSession(connector=connector) as elsewhere:
-        assert isinstance(await knock(elsewhere, hub, invite), Visitor)  # others are not in its way
+        assert isinstance(await start_join(elsewhere, hub, invite), Visitor)  # others are not in its way
 
 
 @pytest.mark.holds("S-15", "S-45")
@@ -235,7 +235,7 @@ async def test_the_command_line_makes_lists_and_ends_invites_and_decides_who_is_
     assert status == 0
     many = json.loads(out)
     for _ in range(2):
-        await (await knock(client, hub, many["invite"])).accepted()
+        await (await start_join(client, hub, many["invite"])).accepted()
     status, out, _ = await stardust("nodes")
     assert out.count("waiting") == 2
     assert (await stardust("nodes", "approve", "far-away"))[:2] == (0, "far-away is in\n")

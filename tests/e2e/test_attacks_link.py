@@ -226,7 +226,7 @@ async def test_a_version_of_a_running_hub_that_was_altered_on_the_node_is_refuse
         [row] = reply.json["deployments"]
         taker = Bundles(host.places.state)
         while not came.exists():
-            taker.heard(await agent.expect(Bundle))
+            taker.receive_part(await agent.expect(Bundle))
         start = await agent.expect(JobStart)
         order, whole = open_order(node.launch_key, start.order), came.read_bytes()
         assert (order.verb, order.args["plan"]) == ("update", hashlib.sha256(whole).hexdigest())

@@ -377,7 +377,7 @@ def test_the_hub_does_not_dial_where_no_server_may_be(shared_hub: HubProcess, ho
 async def test_no_made_up_verb_does_anything(shared_hub: HubProcess) -> None:
     session = await asyncio.to_thread(shared_hub.login)
     names = [
-        "_start", "__class__", "__init__", "_read", "_subscribe", "run", "close", "end", "put", "recheck", "scope", "constructor", "Subscribe", "subscribe ",
+        "_start", "__class__", "__init__", "_read", "_subscribe", "run", "close", "end", "put", "reload_rights", "scope", "constructor", "Subscribe", "subscribe ",
         "subscribe\x00", "sub", "job", "exec", "eval", "import", "", "*", "login", "enrol", "../x", *(f"verb{number}" for number in range(2000)),
     ]  # fmt: skip
     async with (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.agents.session import SAID_AGAIN_S
+from groundcontrol.agents.session import LOG_REPEAT_S
 from spider.reports.package_sync import digest_of, messages
 from spider.wire.frames import InstalledPackages, LogAck, LogLines, PackagesHeld, Table, Updates
 from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of
@@ -30,7 +30,7 @@ from tests.support.faults import (
 from tests.support.hub import HubProcess
 from tests.support.hub_faults import fault_file
 
-EXIT_AGAIN, EXIT_CONFIG = 75, 78
+EXIT_RETRY, EXIT_CONFIG = 75, 78
 
 
 def health(hub: HubProcess) -> int:
@@ -98,7 +98,7 @@ async def stays_through(hub: HubProcess, agent: TestAgent, trouble: Callable[[],
     await agent.say(pack_of(40))
     path = f"/api/v1/nodes/{agent.node.node_id}"
     await eventually(lambda: hub.local("GET", path).json["latest"]["load.1"]["value"] == 40, what="its values stand still")
-    await asyncio.sleep(SAID_AGAIN_S)  # what is under way is given up, or comes again
+    await asyncio.sleep(LOG_REPEAT_S)  # what is under way is given up, or comes again
     assert await agent.expect(LogAck) == LogAck(""), "nothing is held, and the node shall say it again"
     assert agent.acked[0] < 40
     await asyncio.to_thread(over)
@@ -155,7 +155,7 @@ def test_a_start_without_room_asks_for_another_try(tmp_path: Path) -> None:
             assert hub.end() == 0  # of one that was killed the log is folded in, which makes room
             filler = disk.fill()
             done = serve(tmp_path / "hub", prefix=disk.prefix)
-            assert done.returncode == EXIT_AGAIN, done.stderr
+            assert done.returncode == EXIT_RETRY, done.stderr
             assert "space" in done.stderr
             assert "Traceback" not in done.stderr
             filler.unlink()
@@ -174,7 +174,7 @@ async def test_a_disk_that_refuses_every_write_ends_the_hub_and_a_good_one_takes
                 await node.seconds(60)
                 disk.break_down()
                 await node.seconds(60)
-                assert await asyncio.to_thread(hub.outlive, 40) == EXIT_AGAIN
+                assert await asyncio.to_thread(hub.outlive, 40) == EXIT_RETRY
                 held = node.side(job).acked
                 with breakable_disk(tmp_path / "hub", disk.image) as good:
                     hub._prefix = good.prefix
@@ -237,7 +237,7 @@ async def test_a_file_system_that_becomes_read_only_stops_acknowledgements_until
                 hub.slay()
                 disk.remount("ro")
                 done = await asyncio.to_thread(serve, tmp_path / "hub", prefix=disk.prefix)
-                assert done.returncode in (EXIT_AGAIN, EXIT_CONFIG)
+                assert done.returncode in (EXIT_RETRY, EXIT_CONFIG)
                 assert len(done.stderr.splitlines()) == 1
                 assert "ead-only" in done.stderr
                 await node.seconds(60)

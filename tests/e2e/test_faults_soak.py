@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.app import EXIT_AGAIN, EXIT_SOFTWARE
+from groundcontrol.app import EXIT_RETRY, EXIT_SOFTWARE
 from tests.support.eventually import eventually
 from tests.support.faults import SETTLE_LIMIT_S, WorkingNode, begin_job, check_fleet, end_job, frozen, open_files, working
 from tests.support.hub import HubProcess
@@ -146,7 +146,7 @@ async def run_short(folder: Path, crowd: int, short_bytes: int, rounds: int) -> 
                 resource.prlimit(hub.pid, resource.RLIMIT_AS, (size + short_bytes, size + short_bytes))
                 await hub.kill()
             else:
-                assert await asyncio.to_thread(hub.outlive) in (EXIT_AGAIN, EXIT_SOFTWARE, -6, -9, -11)
+                assert await asyncio.to_thread(hub.outlive) in (EXIT_RETRY, EXIT_SOFTWARE, -6, -9, -11)
             await asyncio.to_thread(check_databases, hub.folder)
             await hub.start()
             await eventually(lambda: all(node.online for node in nodes), 2 * SETTLE_LIMIT_S)

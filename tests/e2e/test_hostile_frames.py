@@ -46,7 +46,7 @@ from tests.support.invariants import check_databases, held_samples
 from tests.support.message_strategies import examples, near_payload
 
 BYSTANDERS = 9
-RHYTHM_S = 0.1
+INTERVAL_S = 0.1
 CLOSE_NOT_WEBSOCKET = 1002
 CODES = {cls: kind for kind, cls in KINDS_TO_HUB.items()}
 HEARTBEAT = msgpack.packb([CODES[Heartbeat], [0]])
@@ -96,7 +96,7 @@ class Bystanders:
         while not self.leaving.is_set():
             await self.report()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(RHYTHM_S):
+                async with asyncio.timeout(INTERVAL_S):
                     await self.leaving.wait()
 
 

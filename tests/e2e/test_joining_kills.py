@@ -15,7 +15,7 @@ from spider.wire.joining import masked
 from tests.support.agent import agents
 from tests.support.eventually import eventually
 from tests.support.hub import Enrolled, HubProcess
-from tests.support.join_client import Visitor, knock, made
+from tests.support.join_client import Visitor, made, start_join
 
 
 @pytest.fixture
@@ -45,14 +45,14 @@ async def installed(hub: HubProcess, visitor: Visitor) -> Enrolled:
 
 async def test_a_hub_that_is_killed_in_a_joining_keeps_all_of_it_or_nothing(hub: HubProcess, client: aiohttp.ClientSession) -> None:
     shown = made(hub, name="web-9")
-    await knock(client, hub, shown["invite"])  # proven, and nothing more
+    await start_join(client, hub, shown["invite"])  # proven, and nothing more
     await asyncio.to_thread(killed, hub)
     assert nodes(hub) == []
-    node = await installed(hub, await knock(client, hub, shown["invite"]))  # so the invite is still good
+    node = await installed(hub, await start_join(client, hub, shown["invite"]))  # so the invite is still good
     await asyncio.to_thread(killed, hub)
     assert [(one["id"], one["state"]) for one in nodes(hub)] == [(node.node_id, "pending")]
     with pytest.raises(NotProven):
-        await knock(client, hub, shown["invite"])
+        await start_join(client, hub, shown["invite"])
     async with agents(hub, node) as [agent]:  # it was installed meanwhile, and nobody is left to tell
         await agent.join()
         await eventually(lambda: hub.node(node.node_id)["state"] == "online", 30, "it does not come back")
@@ -64,7 +64,7 @@ async def test_a_hub_that_is_killed_in_a_joining_keeps_all_of_it_or_nothing(hub:
 @pytest.mark.timeout(LOST_S + 120)
 async def test_a_node_that_does_not_come_back_after_the_kill_is_forgotten(hub: HubProcess, client: aiohttp.ClientSession) -> None:
     """Its quick sibling is above."""
-    node = await installed(hub, await knock(client, hub, made(hub, name="web-9")["invite"]))
+    node = await installed(hub, await start_join(client, hub, made(hub, name="web-9")["invite"]))
     await asyncio.to_thread(killed, hub)
     assert len(nodes(hub)) == 1
     await eventually(lambda: nodes(hub) == [], LOST_S + 60, "it is not forgotten")

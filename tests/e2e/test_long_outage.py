@@ -57,7 +57,7 @@ class Node:
         self._keep_s = keep_s
         self.node_id = node.node_id
         self._node, self._folder, self._url = node, folder, hub.ws_url
-        self._layouts = [layout_of("pulse", rhythm_s, ["load.1", "cpu.total"]), layout_of("breathe", 60, ["temperature{sensor=a}"])]
+        self._schemas = [layout_of("pulse", rhythm_s, ["load.1", "cpu.total"]), layout_of("breathe", 60, ["temperature{sensor=a}"])]
         self._tasks: list[asyncio.Task[None]] = []
         self.start()
 
@@ -107,7 +107,7 @@ class Node:
 
     def sample(self, *, passes: bool) -> None:
         at_ms = self.began_ms + self.made * 1000
-        pulse, breathe = self._layouts
+        pulse, breathe = self._schemas
         self.outbox.add(pulse, Row(at_ms, [self._value(at_ms), None]))
         self.journal.measured("pulse", at_ms, self._value(at_ms))
         if self.made % 60 == 0:

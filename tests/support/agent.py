@@ -38,9 +38,9 @@ SERIES = ["cpu.total", "load.1", "memory.total", "memory.used"]
 BOOT = "a" * 32
 
 
-def layout_of(family: str = "pulse", rhythm_s: int = 1, series: Sequence[str] = SERIES) -> Layout:
+def layout_of(family: str = "pulse", interval_s: int = 1, series: Sequence[str] = SERIES) -> Layout:
     """A layout with the name that follows from its content."""
-    return sampler.layout_of(family, rhythm_s, series)
+    return sampler.layout_of(family, interval_s, series)
 
 
 def pack_of(seq: int, *, at: float | None = None, rows: int = 1, stream: int = STREAM_LIVE, layout: Layout | None = None) -> Pack:

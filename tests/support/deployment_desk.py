@@ -81,7 +81,7 @@ class Desk:
         return DeploymentService(
             config=config, store=self.store, bus=self.bus, vault=self.vault, clock=SystemClock(), bundle=self.bundle,
             wait_online=self._never, close=self._close, limits=limits,
-            ways=RemovalDeps(orders.keep_up, check_policy, self.here.__contains__),
+            ways=RemovalDeps(orders.submit_selfcare, check_policy, self.here.__contains__),
         )  # fmt: skip
 
     async def _never(self, _node: NodeId, timeout_s: float) -> None:
@@ -202,5 +202,5 @@ async def failing(made: Trouble, times: int = 1) -> None:
 async def node_with(desk: Desk, request: DeploymentRequest | None, name: str = "web-1") -> NodeId:
     node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), name, "127.0.0.1"))
     if request is not None:
-        await credentials.keep(desk.store.secrets, desk.vault, ADMIN, node.id, request, HostKey(*describe(KEY)))
+        await credentials.save(desk.store.secrets, desk.vault, ADMIN, node.id, request, HostKey(*describe(KEY)))
     return node.id

@@ -31,7 +31,7 @@ from groundcontrol.deployments.model import Deployment, Invite, Step
 from groundcontrol.events.model import Event, Refusal
 from groundcontrol.jobs.model import Job, JobRequest, NewBatch, NewJob, RefusedNode
 from groundcontrol.nodes.model import NewNode, Session
-from groundcontrol.samples.model import LayoutRow, StoredPack
+from groundcontrol.samples.model import SeriesSchema, StoredPack
 from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.clock import ManualClock
@@ -46,9 +46,9 @@ STRANGER = Scope(Actor("user", "01h00000000000000000strange", "eve", "admin"), 2
 LAYOUT_SERIES = ("cpu.total", "memory.used", "disk.read{device=sda}")
 
 
-def layout_row(family: str = "pulse", series: tuple[str, ...] = LAYOUT_SERIES, rhythm_s: int = 1) -> LayoutRow:
+def layout_row(family: str = "pulse", series: tuple[str, ...] = LAYOUT_SERIES, interval_s: int = 1) -> SeriesSchema:
     digest = hashlib.sha256("\0".join((family, *series)).encode()).digest()[:8]
-    return LayoutRow(digest, family, rhythm_s, series)
+    return SeriesSchema(digest, family, interval_s, series)
 
 
 def new_node(name: str = "web-1", address: str = "192.0.2.1", tags: tuple[str, ...] = ("web",)) -> NewNode:
@@ -60,17 +60,17 @@ def pack_body(rows: Sequence[tuple[int, Sequence[int | None]]], coding: int = 1)
     return zlib.compress(body) if coding else body
 
 
-def pack(session: Session, seq: int, layout: LayoutRow, at_ms: int, rows: int = 10, stream: int = 0, coding: int = 1) -> StoredPack:
+def pack(session: Session, seq: int, layout: SeriesSchema, at_ms: int, rows: int = 10, stream: int = 0, coding: int = 1) -> StoredPack:
     """`rows` rows, a second apart; each value is the row's number within the pack plus the series' place."""
     made = [(at_ms + at * 1000, [at + place for place in range(len(layout.series))]) for at in range(rows)]
-    return StoredPack(session, stream, seq, layout.layout, at_ms, made[-1][0], coding, pack_body(made, coding))
+    return StoredPack(session, stream, seq, layout.schema_id, at_ms, made[-1][0], coding, pack_body(made, coding))
 
 
 async def connect(store: Store, node: NodeId, hub: HubId = HUB, boot: BootId = BOOT) -> Session:
     """A session as a hub makes it: claimed, fenced, its layout saved."""
     session = await store.sessions.claim(node, boot, hub)
     await store.metrics.marks(session)
-    await store.metrics.save_layout(session, layout_row())
+    await store.metrics.save_schema(session, layout_row())
     return session
 
 

@@ -127,7 +127,7 @@ class PlayedDeployer(DeploymentService):
     async def redeploy(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None) -> Deployment:
         self.asked.append(("redeploy", (node_id, overrides)))
         made = a_deployment("again.example")._replace(node_id=node_id)
-        return made._replace(wishes=made.wishes._replace(again=True))
+        return made._replace(options=made.options._replace(again=True))
 
     async def remove(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None, force: bool) -> Deployment:
         self.asked.append(("remove", (node_id, overrides, force)))
@@ -313,7 +313,9 @@ class TestHub:
             store=store, bus=self.bus, clock=clock, refusals=self.refusals, sealer=a_vault(), jwt_key=KEY, pepper=PEPPER,
             passwords=Passwords(PEPPER, QUICK_HASHER), issuer="test-hub", least_totp=config.require_totp,
         )  # fmt: skip
-        self.updates = UpdateService(store, self.bus, clock, read_bundle(), JobService(store, self.bus, clock, 20).keep_up, never_online)
+        self.updates = UpdateService(
+            store, self.bus, clock, read_bundle(), JobService(store, self.bus, clock, 20).submit_selfcare, never_online
+        )
         invites = Invitations(
             urls=[config.node_url], fleet_id=new_random_id(), fleet_key=KEY, tls_pin=config.tls_pin, script=b"#!/bin/sh\n"
         )

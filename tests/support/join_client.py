@@ -9,7 +9,7 @@ import aiohttp
 
 from spider.wire.errors import NotProven
 from spider.wire.frames import SUBPROTOCOL
-from spider.wire.joining import Invite, Joined, JoinPart, JoinProbe, NodeJoin, read_invite, said, saying
+from spider.wire.joining import Invite, Joined, JoinPart, JoinProbe, NodeJoin, as_any, read_invite, saying
 from tests.support.hub import HubProcess
 
 PROBE = [
@@ -45,7 +45,7 @@ class Visitor(NamedTuple):
 
     async def hear(self) -> Any:
         while True:
-            message = said(self.joined.link.receive(await take(self.ws, self.crossed), 0.0))
+            message = as_any(self.joined.link.receive(await take(self.ws, self.crossed), 0.0))
             if message is not None:
                 return message
 
@@ -81,7 +81,7 @@ def made(hub: HubProcess, **body: object) -> Any:
     return reply.json
 
 
-async def knock(
+async def start_join(
     client: aiohttp.ClientSession, hub: HubProcess, invite: str | Invite, *, host: str = "", crossed: list[bytes] | None = None
 ) -> Visitor:
     """Open a joining. Raises: NotProven: the hub did not prove that it made this invite; Sent."""

@@ -76,7 +76,7 @@ class Hub:
 
     async def ticks(self, agent: Agent, times: int = 3) -> None:
         for _ in range(times):
-            await self.registry._tell_of(cast("AgentSession", agent))
+            await self.registry._emit_pending(cast("AgentSession", agent))
 
     def losses(self) -> list[object]:
         return [told.details["rows"] for told in self.told if told.type == "node.samples_lost"]

@@ -10,7 +10,7 @@ import msgpack
 
 from groundcontrol.core.ids import BootId, HubId
 from groundcontrol.nodes.model import Node, NodeIdentity, NodePolicy
-from groundcontrol.samples.model import LayoutRow, StoredPack
+from groundcontrol.samples.model import SeriesSchema, StoredPack
 from spider.wire.frames import CODING_PLAIN
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import TestHub
@@ -25,7 +25,7 @@ async def measured(hub: TestHub, name: str = "web-1") -> Node:
     await hub.store.metrics.marks(session)
     series = ("cpu.total", "disk.read{device=sda}")
     layout = hashlib.sha256(repr(series).encode()).digest()[:16]
-    await hub.store.metrics.save_layout(session, LayoutRow(layout, "pulse", 1, series))
+    await hub.store.metrics.save_schema(session, SeriesSchema(layout, "pulse", 1, series))
     seconds = [second for second in range(60) if not 20 <= second < 30]
     for seq, second in enumerate(seconds):
         at = (START + second) * 1000

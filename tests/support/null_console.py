@@ -18,7 +18,7 @@ class NullConsole:
         self.plans: list[Plan] = []
         self.reports: list[Report] = []
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         self.said.append(text)
 
     def progress(self, phase: str, percent: int = -1, package: str = "", text: str = "") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from groundcontrol.core.bus import JobOutputArrived
 from groundcontrol.core.ids import BootId, HubId, JobId
-from groundcontrol.jobs.model import Job, JobEvidence, JobRequest, NewJob
+from groundcontrol.jobs.model import Job, JobRequest, JobUpdate, NewJob
 from groundcontrol.jobs.plans import ConfigFile, KeptBack, PlanHead, PlanPart, PlanStep, Report
 from groundcontrol.nodes.model import Node, Session
 from spider.wire.ids import new_time_id
@@ -39,8 +39,8 @@ class Printing:
         wish = NewJob(JobId(new_time_id()), node.id, JobRequest("upgrade"), now, now + 600)
         job = await hub.store.jobs.create_job(ADMIN, wish, None)
         await hub.store.jobs.take([job.id], [session], now)
-        await hub.store.jobs.advance(job.id, "accepted", session, JobEvidence())
-        return cls(hub, node, session, await hub.store.jobs.advance(job.id, "running", session, JobEvidence()))
+        await hub.store.jobs.advance(job.id, "accepted", session, JobUpdate())
+        return cls(hub, node, session, await hub.store.jobs.advance(job.id, "running", session, JobUpdate()))
 
     async def print(self, data: bytes, *, told: bool = True) -> None:
         offset = len(self.printed)

@@ -81,7 +81,7 @@ async def _delete_channel(ground: Ground) -> Race:
         row = await store.deliveries.delivery(SCOPE, waiting.id)
         return await store.channels.channels(SCOPE.org), await store.channels.target(made.id), row.state, row.reason
 
-    gone = ([], None, "skipped", "channel_disabled")
+    gone: tuple[object, ...] = ([], None, "skipped", "channel_disabled")
     return Race(lambda: store.channels.delete_channel(SCOPE, made.id, old_target_told=True), held, gone, ("channel.delete",))
 
 

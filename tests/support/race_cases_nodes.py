@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
-from groundcontrol.agents.store import HubFacts
+from groundcontrol.agents.store import HubInfo
 from groundcontrol.core.errors import Conflict, Fenced
 from groundcontrol.core.ids import HubId, NodeId
 from groundcontrol.core.secrets import SealedRecord
-from groundcontrol.core.tables import FactTable
+from groundcontrol.core.tables import SubjectTable
 from groundcontrol.deployments.model import MOST_OPEN, Invite
-from groundcontrol.jobs.model import JobEvidence
+from groundcontrol.jobs.model import JobUpdate
 from groundcontrol.nodes.model import LogBatch, LogLine, Node, NodeIdentity, NodePolicy, NodeUpdates
-from groundcontrol.samples.model import Bounds, LayoutRow, Retention, RetentionChange
+from groundcontrol.samples.model import Bounds, Retention, RetentionChange, SeriesSchema
 from spider.wire.ids import new_random_id
 from tests.support.factories import (
     BOOT,
@@ -54,7 +54,7 @@ async def samples(ground: Ground, no: int) -> int:
 @CASES.of("hubs.beat")
 async def _beat(ground: Ground) -> Race:
     session = await ground.session()
-    facts = HubFacts(session.hub, "127.0.0.1:8933", "0.1.0")
+    facts = HubInfo(session.hub, "127.0.0.1:8933", "0.1.0")
 
     async def held() -> object:
         owner = await ground.store.sessions.owner(session.node)
@@ -245,18 +245,18 @@ async def _save_seen(ground: Ground) -> Race:
     return Race(lambda: store.nodes.save_seen({node.id: start}), held, (start, node.version), rivals=rivals)
 
 
-@CASES.of("facts.save_table")
+@CASES.of("tables.save_table")
 async def _save_table(ground: Ground) -> Race:
     store, session = ground.store, await ground.session()
 
-    def table(number: int) -> FactTable:
-        return FactTable("services", float(number), number, ("unit", "since"), ("a.service", number))
+    def table(number: int) -> SubjectTable:
+        return SubjectTable("services", float(number), number, ("unit", "since"), ("a.service", number))
 
     async def held() -> object:
-        return tuple(await store.facts.tables(SCOPE, session.node))
+        return tuple(await store.tables.tables(SCOPE, session.node))
 
-    rivals = Rivals("last", lambda at: store.facts.save_table(session, table(at)), lambda at: (table(at),))
-    return Race(lambda: store.facts.save_table(session, table(99)), held, (table(99),), rivals=rivals)
+    rivals = Rivals("last", lambda at: store.tables.save_table(session, table(at)), lambda at: (table(at),))
+    return Race(lambda: store.tables.save_table(session, table(99)), held, (table(99),), rivals=rivals)
 
 
 # -- samples and log lines ----------------------------------------------------------------------------------
@@ -291,11 +291,11 @@ async def _save_layout(ground: Ground) -> Race:
         await store.metrics.append([pack(session, 0, layout, AT_MS, rows=1)])
         return [found async for found, _ in store.metrics.read(session.no, 0, AT_MS / 500, ["breathe"])]
 
-    def other(at: int) -> LayoutRow:
+    def other(at: int) -> SeriesSchema:
         return layout._replace(series=(f"temperature{{sensor=c{at}}}",))
 
-    rivals = Rivals("one", lambda at: store.metrics.save_layout(session, other(at)), lambda at: [other(at)], Conflict)
-    return Race(lambda: store.metrics.save_layout(session, layout), held, [layout], rivals=rivals)
+    rivals = Rivals("one", lambda at: store.metrics.save_schema(session, other(at)), lambda at: [other(at)], Conflict)
+    return Race(lambda: store.metrics.save_schema(session, layout), held, [layout], rivals=rivals)
 
 
 @CASES.of("metrics.expire")
@@ -386,7 +386,7 @@ async def _expire_jobs(ground: Ground) -> Race:
     store = ground.store
     job, session = await running_job(store, ground.now, new_random_id())
     await store.jobs.append_output(job.id, 0, b"printed", session)
-    await store.jobs.advance(job.id, "succeeded", session, JobEvidence(output_bytes=7))
+    await store.jobs.advance(job.id, "succeeded", session, JobUpdate(output_bytes=7))
     kept = await store.jobs.create_job(SCOPE, new_job(job.node_id, ground.now + 10), None)
 
     async def held() -> object:

@@ -15,7 +15,7 @@ from groundcontrol.core.errors import StoreError
 from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.nodes.model import Node, Session
-from groundcontrol.samples.model import LayoutRow
+from groundcontrol.samples.model import SeriesSchema
 from groundcontrol.samples.store import Marks
 from spider.wire.codec import NODE_CODEC
 from spider.wire.frames import Message
@@ -30,13 +30,13 @@ class Metrics:
     """Holds layouts."""
 
     def __init__(self) -> None:
-        self.saved: list[LayoutRow] = []
+        self.saved: list[SeriesSchema] = []
         self.fails: StoreError | None = None
 
-    async def save_layout(self, _session: Session, layout: LayoutRow) -> None:
+    async def save_schema(self, _session: Session, schema: SeriesSchema) -> None:
         if self.fails is not None:
             raise self.fails
-        self.saved.append(layout)
+        self.saved.append(schema)
 
 
 async def _take(_agent: AgentSession, _pack: object) -> None:
@@ -53,7 +53,7 @@ class Hub:
         self._epoch = 0
 
     @property
-    def stored(self) -> list[LayoutRow]:
+    def stored(self) -> list[SeriesSchema]:
         return self.metrics.saved
 
     def meet(self) -> Meeting:
@@ -62,11 +62,11 @@ class Hub:
         with_ = SimpleNamespace(
             clock=self.clock,
             bus=LocalBus(),
-            onward=ForwardClock(self.clock),
+            forward_clock=ForwardClock(self.clock),
             quotas=self.quotas,
             store=SimpleNamespace(metrics=self.metrics),
             readings=SimpleNamespace(offer=_take),
-            show=lambda _agent, _layout, _rows: None,
+            update_latest=lambda _agent, _layout, _rows: None,
         )
         node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
         session = Session(NODE, 1, self._epoch, HubId("hub"), BootId("0f" * 16))
@@ -91,4 +91,4 @@ class Meeting:
 
     def says(self, message: Message) -> asyncio.Task[None]:
         """What the hub does about it."""
-        return asyncio.create_task(self.agent._hear(self._link.send(message)), name="hearing")
+        return asyncio.create_task(self.agent._receive(self._link.send(message)), name="hearing")

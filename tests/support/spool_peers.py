@@ -45,7 +45,7 @@ class ModelHub:
         self._journals: dict[bytes, set[int]] = {}
         self._ends: dict[int, dict[int, int]] = {}
         self._boot = b""
-        self._layouts: dict[bytes, Layout] = {}
+        self._schemas: dict[bytes, Layout] = {}
         self._seq = -1
 
     def welcome(self, boot: bytes) -> Welcome:
@@ -53,13 +53,13 @@ class ModelHub:
             self._ends[self.epoch] = dict(self._boots[self._boot])
         self.epoch += 1
         self._boot, self._seq = boot, -1
-        self._layouts.clear()
+        self._schemas.clear()
         marks = self._boots.setdefault(boot, {STREAM_LIVE: -1, STREAM_BACKFILL: -1})
         return Welcome(self.epoch, START_MS, 10, marks[STREAM_LIVE], marks[STREAM_BACKFILL], [], [], [])
 
     def hear(self, message: Message) -> Ack | None:
         if isinstance(message, Layout):
-            self._layouts[message.layout] = message
+            self._schemas[message.layout] = message
             return None
         if isinstance(message, Pack):
             marks = self._boots[self._boot]
@@ -83,7 +83,7 @@ class ModelHub:
         return Ack(STREAM_LATE, self._seq)
 
     def _store(self, message: Pack | Late) -> None:
-        family = self._layouts[message.layout].family
+        family = self._schemas[message.layout].family
         self.samples += [Sample(family, row.taken_at_ms, row.values[0]) for row in unpack_rows(message.coding, message.body)]
 
 

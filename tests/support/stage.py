@@ -338,10 +338,10 @@ class Stage(PlayedNodes):
         await agent.say(identity(star, now, self._version), Updates(*star.updates, int((now - 1260) * 1000)))
         seq = agent.acked[STREAM_LIVE] + 1
         sent = {seq - 1: until_s}
-        for family, rhythm_s in (("breathe", 60), ("pulse", 1)):
-            layout = layout_of(family, rhythm_s, series_of(star)[family])
+        for family, interval_s in (("breathe", 60), ("pulse", 1)):
+            layout = layout_of(family, interval_s, series_of(star)[family])
             await agent.say(layout)
-            seconds = [at for at in range(until_s - PAST_S, until_s + 1) if at % rhythm_s == 0 or at == until_s]
+            seconds = [at for at in range(until_s - PAST_S, until_s + 1) if at % interval_s == 0 or at == until_s]
             # A restart of the network: half a minute in which nothing was measured.
             seconds = [at for at in seconds if not until_s - 150 < at < until_s - 115 or star.name != "db-01"]
             for start in range(0, len(seconds), PACK_ROWS):
@@ -374,7 +374,7 @@ class Stage(PlayedNodes):
         self._sent[node.name] = {held: sent.get(held, int(self.now()))}
         await agent.say(
             identity(star, self.now(), self._version),
-            *(layout_of(family, rhythm_s, series_of(star)[family]) for family, rhythm_s in (("breathe", 60), ("pulse", 1))),
+            *(layout_of(family, interval_s, series_of(star)[family]) for family, interval_s in (("breathe", 60), ("pulse", 1))),
         )
 
     async def _play_one(self, agent: TestAgent, node: Enrolled) -> None:

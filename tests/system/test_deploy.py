@@ -276,7 +276,7 @@ def test_a_forgotten_server_can_be_added_again(desk: Desk) -> None:
 def test_a_removal_that_was_cut_off_is_cleared_away_by_adding_the_server_again(desk: Desk) -> None:
     look = Look(desk)
     succeeded(desk.install("root"))
-    script = (ROOT / "majortom/remote/node.sh").read_text()
+    script = (ROOT / "majortom/remote/lifecycle.sh").read_text()
     cut = script.replace('    rm -rf -- /run/stardust /run/stardust-spider "$OPT"\n    drop_links\n', "    kill -9 $$\n", 1)
     assert cut != script
     assert desk.host.run("/bin/sh", "-s", "remove", stdin=cut, check=False).returncode != 0
@@ -504,7 +504,7 @@ def test_an_installation_whose_last_word_did_not_arrive_stands_while_its_spider_
 def unfinished(desk: Desk) -> str:
     """Let the timer come to an installation that was not told that it stands; returns the end of the journal's word on it."""
     desk.host.sh("sed -i '/^complete$/d' /var/lib/stardust/installed")
-    desk.host.run("/bin/sh", "-s", "rollback", stdin=(ROOT / "majortom/remote/node.sh").read_text())
+    desk.host.run("/bin/sh", "-s", "rollback", stdin=(ROOT / "majortom/remote/lifecycle.sh").read_text())
     return desk.host.sh("grep -x complete /var/lib/stardust/installed || true", check=False)
 
 

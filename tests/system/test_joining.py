@@ -211,8 +211,8 @@ def test_user_data_joins_and_waits_for_approval(desk: Desk) -> None:
     until_online(desk.hub, node["id"])
     actions = [row["action"] for row in desk.hub.local("GET", "/api/v1/audit").json["audit"]]
     assert {"invite.create", "invite.use", "node.approve"} <= set(actions)
-    look_again = desk.hub.local("GET", f"/api/v1/invites/{made['info']['id']}").json
-    assert (look_again["state"], look_again["uses"]) == ("open", 1)
+    retry_unreadable = desk.hub.local("GET", f"/api/v1/invites/{made['info']['id']}").json
+    assert (retry_unreadable["state"], retry_unreadable["uses"]) == ("open", 1)
     assert desk.hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true").status == 202
     desk.host.sh("test -e /etc/stardust")
     desk.clean = False

@@ -570,7 +570,7 @@ pgrep -af '^/bin/sh .*[s]tardust/rollback' || echo over
 @pytest.mark.slow
 def test_what_waits_can_be_wound_up_while_it_takes_its_time_to_end(desk: Desk) -> None:
     """On a server with much to do: nothing is started in the place of what has not ended."""
-    functions, main, _ = script("node.sh").partition("main() {")
+    functions, main, _ = script("lifecycle.sh").partition("main() {")
     assert main
     look = Look(desk)
     told = desk.host.run("/bin/sh", "-s", stdin=f"{functions}\nexec 9</var/lib\n{WOUND_UP}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scripts.gen import telemetry
 from spider.sampling.collectors import linux
-from spider.wire.metrics import CATALOGUE, METRICS, NOT_IN_LABELS, RHYTHM_S
+from spider.wire.metrics import CATALOGUE, INTERVAL_S, METRICS, NOT_IN_LABELS
 
 
 def test_the_document_is_that_of_the_catalogue() -> None:
@@ -18,7 +18,7 @@ def test_each_metric_says_what_it_is_and_where_it_is_read() -> None:
         assert metric.about, metric.name
         assert metric.source, metric.name
         assert metric.unit or metric.family == "custom", metric.name  # there the program says its unit
-        assert metric.family in RHYTHM_S
+        assert metric.family in INTERVAL_S
         assert metric.kind in {"gauge", "counter"}
         assert metric.scale >= 1
         assert len(metric.labels) <= 1

@@ -22,7 +22,7 @@ from spider.clock import Clock
 
 MOST_LIVE: Final = 100
 """The most tokens of one user at a time."""
-_KEEP_S: Final = 30 * 86400.0
+_RETENTION_S: Final = 30 * 86400.0
 _COLUMNS: Final = (
     "api_token.id AS token_id, api_token.org AS token_org, account.id AS user_id, account.username, api_token.name, api_token.hash,"
     " api_token.role AS token_role, api_token.grants AS token_grants, api_token.sensitive, api_token.created_at AS token_made_at,"
@@ -57,7 +57,7 @@ class SqliteApiTokens:
             owner = tx.one("SELECT no, org FROM account WHERE org = ? AND id = ?", scope.org, token.user_id)
             if owner is None:
                 raise NotFound("there is no such user")
-            tx.do("DELETE FROM api_token WHERE expires_at < ? OR revoked_at < ?", tx.now - _KEEP_S, tx.now - _KEEP_S)
+            tx.do("DELETE FROM api_token WHERE expires_at < ? OR revoked_at < ?", tx.now - _RETENTION_S, tx.now - _RETENTION_S)
             live = tx.all("SELECT 1 FROM api_token WHERE account = ? AND revoked_at IS NULL AND expires_at > ?", owner["no"], tx.now)
             if len(live) >= MOST_LIVE:
                 raise Conflict(f"one user has at most {MOST_LIVE} tokens: revoke one first")

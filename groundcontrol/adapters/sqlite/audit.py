@@ -191,14 +191,14 @@ def listed(rows: Rows, limit: int, before: tuple[int, int] = (BEHIND_ALL, 0), or
     Args: before: `place` and `no` of the row before the first one.
           org: None: rows of every organisation.
     """
-    place, no = before
+    position, no = before
     owned, owner = ("", ()) if org is None else (" AND org = ?", (org,))
     sql = f"{_ROWS} WHERE rowid < ?{owned} ORDER BY rowid DESC LIMIT ?"
-    found = rows.all(sql, min(place + (no > 0), BEHIND_ALL), *owner, limit)
+    found = rows.all(sql, min(position + (no > 0), BEHIND_ALL), *owner, limit)
     # a database of an older schema has no such table
     if rows.one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'refusal'") is not None:
         sql = f"{_REFUSALS} WHERE (after_audit, no) < (?, ?){owned} ORDER BY after_audit DESC, no DESC LIMIT ?"
-        found += rows.all(sql, place, no, *owner, limit)
+        found += rows.all(sql, position, no, *owner, limit)
     return sorted(found, key=lambda row: (row["place"], row["no"]), reverse=True)[:limit]
 
 

@@ -66,23 +66,23 @@ def take_late(tx: Tx, session: Session, items: Sequence[LatePack | LostRows]) ->
         key = b"j" + journal  # one byte longer than the id of a boot
         tx.do("INSERT INTO boot (node, boot) VALUES (?, ?) ON CONFLICT DO NOTHING", session.no, key)
         [row] = tx.all("SELECT no, backfill FROM boot WHERE node = ? AND boot = ?", session.no, key)
-        held: int = row["backfill"]
+        stored: int = row["backfill"]
         for record in sorted(records, key=lambda record: record.number):
-            if record.number > held:
-                _skip(tx, session.no, row["no"], held + 1, record.number - 1)
-                held = record.number
+            if record.number > stored:
+                _skip(tx, session.no, row["no"], stored + 1, record.number - 1)
+                stored = record.number
             elif not _was_skipped(tx, session.no, row["no"], record.number):
                 continue
-            if record.sent is not None and _is_held(tx, session.no, record.sent):
+            if record.sent is not None and _is_stored(tx, session.no, record.sent):
                 continue
             if isinstance(record, LostRows):
                 _store_gap(tx, session.no, row["no"], record)
             elif record.body:
                 times = (record.first_ms, record.last_ms)
                 fresh.append(
-                    (row["no"], StoredPack(session, STREAM_LATE, record.number, record.layout, *times, record.coding, record.body))
+                    (row["no"], StoredPack(session, STREAM_LATE, record.number, record.schema_id, *times, record.coding, record.body))
                 )
-        tx.do("UPDATE boot SET backfill = ? WHERE no = ?", held, row["no"])
+        tx.do("UPDATE boot SET backfill = ? WHERE no = ?", stored, row["no"])
     return fresh
 
 
@@ -111,7 +111,7 @@ def _was_skipped(tx: Tx, no: int, journal_no: int, number: int) -> bool:
     return True
 
 
-def _is_held(tx: Tx, no: int, sent: PreviousSend) -> bool:
+def _is_stored(tx: Tx, no: int, sent: PreviousSend) -> bool:
     """Whether the final marks of the pack's session cover it."""
     row = tx.one("SELECT live, backfill FROM session_mark WHERE node = ? AND epoch = ? AND over = 1", no, sent.epoch)
     return row is not None and sent.seq <= int(row["live"] if sent.stream == STREAM_LIVE else row["backfill"])

@@ -38,7 +38,7 @@ class SqliteBatches:
         self._jobs = jobs
 
     async def create_batch(self, scope: Scope, batch: NewBatch, idempotency_key: str | None) -> Batch:
-        made = digest(sorted(batch.nodes), batch.wish, *([] if batch.plans_of is None else [batch.plans_of]))
+        made = digest(sorted(batch.nodes), batch.request, *([] if batch.plans_of is None else [batch.plans_of]))
 
         def command(tx: Tx) -> Batch:
             first = _first(tx, scope, batch.id, idempotency_key)
@@ -49,11 +49,11 @@ class SqliteBatches:
             tx.do(
                 "INSERT INTO batch (org, id, actor, idempotency_key, wish, refused, created_by, created_at, made)"
                 " VALUES (?, ?, ?, ?, ?, '[]', ?, ?, ?)",
-                *(scope.org, batch.id, scope.actor.id, idempotency_key, record_to_json(batch.wish)),
+                *(scope.org, batch.id, scope.actor.id, idempotency_key, record_to_json(batch.request)),
                 *(scope.actor.name, batch.created_at, made),
             )
             no: int = tx.all("SELECT no FROM batch WHERE id = ?", batch.id)[0]["no"]
-            detail = {"nodes": len(batch.nodes), "jobs": len(batch.jobs), **batch.wish._asdict()}
+            detail = {"nodes": len(batch.nodes), "jobs": len(batch.jobs), **batch.request._asdict()}
             self._chain.write(tx, scope, "batch.create", batch.id, detail)
             refused = list(batch.refused)
             for job in batch.jobs:
@@ -62,7 +62,7 @@ class SqliteBatches:
                     refused.append(RefusedNode(job.node_id, NotFound.code, f"there is no node {job.node_id}"))
                     continue
                 insert(tx, scope, job, node["no"], batch=no)
-                self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, "batch": batch.id, **job.wish._asdict()})
+                self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, "batch": batch.id, **job.request._asdict()})
             tx.do("UPDATE batch SET refused = ? WHERE no = ?", records_to_json(refused), no)
             return _to_batch(tx, scope, _load_for(tx, scope, batch.id))
 
@@ -139,12 +139,12 @@ def _to_batch(rows: Rows, scope: Scope, row: sqlite3.Row) -> Batch:
         *(row["no"], *grant_values(scope)),
     )
     over = all(state["state"] in TERMINAL for state in states)
-    told = not scope.grants or row["actor"] == scope.actor.id
+    may_see_all = not scope.grants or row["actor"] == scope.actor.id
     return Batch(
         id=BatchId(row["id"]),
         org=row["org"],
-        wish=record_from_json(JobRequest, row["wish"]),
-        refused=records_from_json(RefusedNode, row["refused"]) if told else (),
+        request=record_from_json(JobRequest, row["wish"]),
+        refused=records_from_json(RefusedNode, row["refused"]) if may_see_all else (),
         created_by=row["created_by"],
         created_at=row["created_at"],
         counts={state["state"]: state["n"] for state in states},

@@ -30,31 +30,31 @@ class SpanFull(Exception):
 class ChunkBody(NamedTuple):
     """A stored chunk."""
 
-    place: int
+    key: int
     body: bytes
 
     @property
     def no(self) -> int:
         """The node's number."""
-        return self.place >> _NODE_SHIFT
+        return self.key >> _NODE_SHIFT
 
     @property
     def span(self) -> int:
-        return (self.place >> _SPAN_SHIFT) % _MOST_SPANS
+        return (self.key >> _SPAN_SHIFT) % _MOST_SPANS
 
     @property
     def family(self) -> int:
-        return (self.place >> _FAMILY_SHIFT) % _MOST_FAMILIES
+        return (self.key >> _FAMILY_SHIFT) % _MOST_FAMILIES
 
 
-def place_of(no: int, span: int, family: int = 0) -> int:
+def chunk_key(no: int, span: int, family: int = 0) -> int:
     """The first key of a node's span (and family). For a span later than any possible one, the end of the node."""
     return (no << _NODE_SHIFT) + (min(span, _MOST_SPANS) << _SPAN_SHIFT) + (family << _FAMILY_SHIFT)
 
 
 def after_span(no: int, span: int) -> int:
     """The first key behind a node's span."""
-    return place_of(no, span + 1)
+    return chunk_key(no, span + 1)
 
 
 def families(rows: Rows, names: Iterable[str]) -> dict[int, str]:
@@ -83,7 +83,7 @@ def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wante
         f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? AND (place >> {_FAMILY_SHIFT}) % {_MOST_FAMILIES}"  # noqa: S608  numbers of our own
         f" IN ({marks}) ORDER BY place LIMIT {_PAGE}"
     )
-    at, end = place_of(no, first_span), after_span(no, last_span)
+    at, end = chunk_key(no, first_span), after_span(no, last_span)
     while wanted:
         found = rows.all(sql, at, end, *wanted)
         for row in found:
@@ -96,7 +96,7 @@ def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wante
 def next_span(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int) -> int | None:
     """The first span from `first_span` to `last_span` with a chunk of the node."""
     sql = f"SELECT place FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place LIMIT 1"  # noqa: S608  a name of our own
-    row = rows.one(sql, place_of(no, first_span), after_span(no, last_span))
+    row = rows.one(sql, chunk_key(no, first_span), after_span(no, last_span))
     return None if row is None else ChunkBody(row["place"], b"").span
 
 
@@ -106,7 +106,7 @@ def newest(rows: Rows, no: int, family: int) -> list[ChunkBody]:
     last = rows.one(
         f"SELECT place FROM {table} WHERE place >= ? AND place < ? AND (place >> {_FAMILY_SHIFT}) % {_MOST_FAMILIES} = ?"  # noqa: S608
         " ORDER BY place DESC LIMIT 1",
-        *(place_of(no, 0), place_of(no + 1, 0), family),
+        *(chunk_key(no, 0), chunk_key(no + 1, 0), family),
     )
     return [] if last is None else parts(rows, TIERS[0], no, ChunkBody(last["place"], b"").span, family)
 
@@ -116,19 +116,19 @@ def newest_sizes(rows: Rows, tier: Tier, no: int, most: int) -> list[tuple[int, 
     take several times as many bytes for the same samples.
     """
     due = {(row["span"], row["family"]) for row in rows.all("SELECT span, family FROM due WHERE tier = ? AND node = ?", tier.no, no)}
-    table, begin, end = TABLES[tier.no], place_of(no, 0), place_of(no + 1, 0)
+    table, begin, end = TABLES[tier.no], chunk_key(no, 0), chunk_key(no + 1, 0)
     last = rows.all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", begin, end)[0]["place"]  # noqa: S608
     if last is None:
         return []
     sql = f"SELECT place, length(body) AS length, samples FROM {table} WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT ?"  # noqa: S608
-    found = rows.all(sql, begin, place_of(no, ChunkBody(last, b"").span), most + len(due))
+    found = rows.all(sql, begin, chunk_key(no, ChunkBody(last, b"").span), most + len(due))
     whole = [row for row in found if (ChunkBody(row["place"], b"").span, ChunkBody(row["place"], b"").family) not in due]
     return [(row["length"], row["samples"]) for row in whole[:most]]
 
 
 def parts(rows: Rows, tier: Tier, no: int, span: int, family: int) -> list[ChunkBody]:
     """All parts of a span of a family, in their order."""
-    first = place_of(no, span, family)
+    first = chunk_key(no, span, family)
     sql = f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608  a name of our own
     return [ChunkBody(row["place"], row["body"]) for row in rows.all(sql, first, first + _MOST_PARTS)]
 
@@ -138,13 +138,13 @@ def add_part(tx: Tx, tier: Tier, no: int, span: int, family: int, samples: int, 
 
     Raises: SpanFull: the span's parts must be merged first.
     """
-    first = place_of(no, span, family)
+    first = chunk_key(no, span, family)
     table = TABLES[tier.no]
     last = tx.all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", first, first + _MOST_PARTS)[0]["place"]  # noqa: S608
-    place = first if last is None else last + 1
-    if place == first + _MOST_PARTS:
+    key = first if last is None else last + 1
+    if key == first + _MOST_PARTS:
         raise SpanFull
-    tx.do(f"INSERT INTO {table} VALUES (?, ?, ?)", place, samples, body)  # noqa: S608  a name of our own
+    tx.do(f"INSERT INTO {table} VALUES (?, ?, ?)", key, samples, body)  # noqa: S608  a name of our own
     if last is not None:
         tx.do(
             "INSERT INTO due VALUES (?, ?, ?, ?, 2, ?) ON CONFLICT DO UPDATE SET parts = parts + 1, since = excluded.since",
@@ -158,11 +158,11 @@ def replace_parts(tx: Tx, tier: Tier, no: int, span: int, family: int, old: Sequ
     Returns: False: one of them is gone, so the caller must roll back.
     """
     table = TABLES[tier.no]
-    for place in old:
-        if tx.do(f"DELETE FROM {table} WHERE place = ?", place) != 1:  # noqa: S608  a name of our own
+    for key in old:
+        if tx.do(f"DELETE FROM {table} WHERE place = ?", key) != 1:  # noqa: S608  a name of our own
             return False
     tx.do(f"INSERT INTO {table} VALUES (?, ?, ?)", old[0], samples, body)  # noqa: S608  a name of our own
-    first = place_of(no, span, family)
+    first = chunk_key(no, span, family)
     left = tx.all(f"SELECT count(*) AS n FROM {table} WHERE place >= ? AND place < ?", first, first + _MOST_PARTS)[0]["n"]  # noqa: S608
     if left > 1:
         tx.do("UPDATE due SET parts = ? WHERE tier = ? AND node = ? AND span = ? AND family = ?", left, tier.no, no, span, family)
@@ -174,7 +174,7 @@ def replace_parts(tx: Tx, tier: Tier, no: int, span: int, family: int, old: Sequ
 def remove(tx: Tx, tier: Tier, no: int, first: int | None, end: int | None, most: int) -> int:
     """Remove at most `most` chunks of a node in spans from `first` on, before `end`. Returns: the number of removed chunks."""
     table = TABLES[tier.no]
-    low = place_of(no, 0 if first is None else min(first, _MOST_SPANS - 1))
-    high = place_of(no + 1, 0) if end is None else place_of(no, 0) + (max(0, min(end, _MOST_SPANS)) << _SPAN_SHIFT)
+    low = chunk_key(no, 0 if first is None else min(first, _MOST_SPANS - 1))
+    high = chunk_key(no + 1, 0) if end is None else chunk_key(no, 0) + (max(0, min(end, _MOST_SPANS)) << _SPAN_SHIFT)
     sql = f"DELETE FROM {table} WHERE place IN (SELECT place FROM {table} WHERE place >= ? AND place < ? ORDER BY place LIMIT ?)"  # noqa: S608
     return tx.do(sql, low, high, most)

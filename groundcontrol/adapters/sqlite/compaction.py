@@ -23,7 +23,7 @@ from groundcontrol.core.errors import StoreDamaged, StoreError
 from groundcontrol.samples.chunks import compaction
 from groundcontrol.samples.chunks.compaction import Made
 from groundcontrol.samples.chunks.row_table import RowChunk
-from groundcontrol.samples.model import Due, HotHour, LayoutRow, Moved, StoredRow
+from groundcontrol.samples.model import Due, HotHour, Moved, SeriesSchema, StoredRow
 from groundcontrol.samples.tiers import SECONDS, TIERS, Tier
 
 BATCH_PACKS: Final = 1000
@@ -54,7 +54,7 @@ _LAST: Final = "SELECT boot, stream, seq FROM hot WHERE hour = ? AND node = ? OR
 class _Batch(NamedTuple):
     """Packs of one node and hour, as stored."""
 
-    layouts: dict[bytes, LayoutRow]
+    schemas: dict[bytes, SeriesSchema]
     packs: list[sqlite3.Row]
     known: dict[str, list[bytes]]
     next: PackPosition | None
@@ -108,15 +108,15 @@ async def _sound_packs(
     reader: Reader, no: int, hour: int, *, slow: bool, memory: MemoryBudget
 ) -> tuple[list[sqlite3.Row], list[Made], int]:
     """Returns: the packs to move, the chunks of their rows, and the number of unreadable packs before and among them."""
-    place: PackPosition | None = hot_packs.START
+    position: PackPosition | None = hot_packs.START
     sound: list[sqlite3.Row] = []
     made: list[Made] = []
     aside = 0
-    while place is not None and not sound:  # a batch of damaged packs alone is not the end of an hour
-        batch = await reader.run(partial(_read, no=no, hour=hour, slow=slow, after=place, most_bytes=memory.batch_bytes))
+    while position is not None and not sound:  # a batch of damaged packs alone is not the end of an hour
+        batch = await reader.run(partial(_read, no=no, hour=hour, slow=slow, after=position, most_bytes=memory.batch_bytes))
         sound, damaged, made = await asyncio.to_thread(_encode, batch, memory.values)
         aside += damaged
-        place = batch.next
+        position = batch.next
     return sound, made, aside
 
 
@@ -129,16 +129,16 @@ def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: PackPosition, mo
         more = PackPosition(*(page[-1][name] for name in PackPosition._fields)) if len(page) == PAGE_PACKS else None
         size += sum(len(pack["body"]) for pack in page)
         found += page
-    known_layouts = hot_packs.layouts(rows, no)
+    known_schemas = hot_packs.schemas(rows, no)
     if not slow:
-        found = [pack for pack in found if (layout := known_layouts.get(pack["layout"])) is None or layout.rhythm_s < SLOW_S]
+        found = [pack for pack in found if (schema := known_schemas.get(pack["layout"])) is None or schema.interval_s < SLOW_S]
     used = {pack["layout"] for pack in found}
-    layouts = {key: layout for key, layout in known_layouts.items() if key in used}
-    wanted = chunks.families(rows, compaction.needs_neighbours(layouts.values()))
+    schemas = {key: schema for key, schema in known_schemas.items() if key in used}
+    wanted = chunks.families(rows, compaction.needs_neighbours(schemas.values()))
     known: dict[str, list[bytes]] = {}
     for chunk in chunks.walk(rows, SECONDS, no, max(0, hour - 1), hour + 1, list(wanted)):
         known.setdefault(wanted[chunk.family], []).append(chunk.body)
-    return _Batch(layouts, found, known, more)
+    return _Batch(schemas, found, known, more)
 
 
 def _encode(batch: _Batch, most_values: int) -> tuple[list[sqlite3.Row], int, list[Made]]:
@@ -147,21 +147,21 @@ def _encode(batch: _Batch, most_values: int) -> tuple[list[sqlite3.Row], int, li
     groups: dict[bytes, list[StoredRow]] = {}
     damaged = values = 0
     for pack in batch.packs:
-        layout = batch.layouts.get(pack["layout"])
+        schema = batch.schemas.get(pack["layout"])
         try:
-            taken = None if layout is None else hot_packs.read_pack(pack, layout)
+            taken = None if schema is None else hot_packs.read_pack(pack, schema)
         except StoreError:
             taken = None
-        if layout is None or taken is None:
+        if schema is None or taken is None:
             damaged += 1
             continue
         sound.append(pack)
         groups.setdefault(pack["layout"], []).extend(taken)
-        values += len(taken) * len(layout.series)
+        values += len(taken) * len(schema.series)
         if values >= most_values:
             break
     known = {family: _sound(bodies) for family, bodies in batch.known.items()}
-    return sound, damaged, compaction.make_chunks([(batch.layouts[key], taken) for key, taken in groups.items()], known)
+    return sound, damaged, compaction.make_chunks([(batch.schemas[key], taken) for key, taken in groups.items()], known)
 
 
 def _sound(bodies: Sequence[bytes]) -> list[RowChunk]:
@@ -212,7 +212,7 @@ async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool, m
         return False
 
     def command(tx: Tx) -> None:
-        if not chunks.replace_parts(tx, tier, due.no, due.span, due.family, [part.place for part in found], samples, body):
+        if not chunks.replace_parts(tx, tier, due.no, due.span, due.family, [part.key for part in found], samples, body):
             raise LostRace
 
     try:
@@ -248,13 +248,13 @@ def _merge(due: Due, found: Sequence[ChunkBody], most_values: int) -> tuple[list
     """Returns: the parts that go into one chunk, its samples, and the chunk."""
     tier = TIERS[due.tier]
     try:
-        taken = _at_once(tier, found, most_values)
+        taken = _that_fit(tier, found, most_values)
         return (taken, *compaction.merge(tier, [part.body for part in taken])) if len(taken) > 1 else (taken, 0, b"")
     except ValueError as exc:
         raise StoreDamaged("a stored chunk cannot be read") from exc
 
 
-def _at_once(tier: Tier, found: Sequence[ChunkBody], most_values: int) -> list[ChunkBody]:
+def _that_fit(tier: Tier, found: Sequence[ChunkBody], most_values: int) -> list[ChunkBody]:
     """The smallest parts, as many as fit in memory."""
     taken: list[ChunkBody] = []
     values = 0

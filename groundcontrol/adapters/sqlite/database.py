@@ -47,7 +47,7 @@ from groundcontrol.adapters.sqlite.invites import SqliteInvites
 from groundcontrol.adapters.sqlite.jobs import SqliteJobs
 from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance
 from groundcontrol.adapters.sqlite.node_logs import SqliteJournal
-from groundcontrol.adapters.sqlite.node_tables import SqliteFacts
+from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
 from groundcontrol.adapters.sqlite.samples import SqliteMetrics
 from groundcontrol.adapters.sqlite.second_factors import SqliteFactors
@@ -156,7 +156,7 @@ class Database:
             hubs=SqliteHubs(writer),
             sessions=SqliteSessions(writer, urgent, audit, self._clock),
             nodes=nodes,
-            facts=SqliteFacts(writer, reader),
+            tables=SqliteNodeTables(writer, reader),
             metrics=metrics,
             journal=SqliteJournal(self._samples.writer, self._samples.reader),
             jobs=jobs,

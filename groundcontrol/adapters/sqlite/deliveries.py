@@ -27,7 +27,7 @@ __all__ = ["SqliteDeliveries", "add_deliveries"]
 MOST_TESTS: Final = 10
 """Test messages of a channel in an hour."""
 HOUR_S: Final = 3600.0
-_EXPIRE_AT_ONCE: Final = 100
+_EXPIRE_BATCH: Final = 100
 _LAST: Final = "~"
 """Sorts behind every id."""
 
@@ -118,7 +118,7 @@ class SqliteDeliveries(SqliteOutbox):
 
     async def expire_deliveries(self, before: float) -> int:
         def command(tx: Tx) -> int:
-            old = tx.all("SELECT org, id FROM delivery WHERE id < ? AND next_at IS NULL LIMIT ?", first_id(before), _EXPIRE_AT_ONCE)
+            old = tx.all("SELECT org, id FROM delivery WHERE id < ? AND next_at IS NULL LIMIT ?", first_id(before), _EXPIRE_BATCH)
             for row in old:
                 tx.do("DELETE FROM delivery_attempt WHERE org = ? AND delivery_id = ?", row["org"], row["id"])
                 tx.do("DELETE FROM delivery WHERE org = ? AND id = ?", row["org"], row["id"])

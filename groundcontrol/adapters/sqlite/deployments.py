@@ -20,10 +20,10 @@ from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, S
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
-from groundcontrol.deployments.model import Deployment, DeploymentError, HostKey, Step, Wishes, makes_node
+from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentOptions, HostKey, Step, makes_node
 
 _DEPLOYMENT: Final = "SELECT * FROM deployment "
-_EXPIRE_AT_ONCE: Final = 200
+_EXPIRE_BATCH: Final = 200
 _EXPIRED: Final = (
     f"{of_old('deployment')} WHERE old.state NOT IN ('running', 'awaiting_host_key') AND coalesce(old.ended_at, old.created_at) < ?"  # noqa: S608  words of our own
     " AND old.no NOT IN (SELECT no FROM (SELECT no, max(id) FROM deployment WHERE kind = 'install' AND state = 'succeeded'"
@@ -52,7 +52,7 @@ class SqliteDeployments:
 
     async def _create(self, scope: Scope, wanted: Sequence[Deployment], idempotency_key: str | None) -> Sequence[Deployment]:
         head = wanted[0]
-        made = digest(scope.org, *([] if head.batch is None else ["many"]), *(part for one in wanted for part in _asked(one)))
+        made = digest(scope.org, *([] if head.batch is None else ["many"]), *(part for one in wanted for part in _request_fields(one)))
 
         def command(tx: Tx) -> Sequence[Deployment]:
             first = _first(tx, scope, head.id, idempotency_key)
@@ -79,7 +79,7 @@ class SqliteDeployments:
                         one.created_by,
                         one.created_at,
                     ),
-                    *(one.version, made if one is head else digest(scope.org, *_asked(one)), one.batch, *_columns(one)),
+                    *(one.version, made if one is head else digest(scope.org, *_request_fields(one)), one.batch, *_columns(one)),
                 )
                 detail = {"kind": one.kind, "host": one.host, "port": one.port, "username": one.username, "node": one.node_id}
                 if one.batch is not None:
@@ -147,7 +147,7 @@ class SqliteDeployments:
 
     async def expire(self, before: float) -> int:
         sql = f"DELETE FROM deployment WHERE no IN ({_EXPIRED})"  # noqa: S608  words of our own
-        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), before, _EXPIRE_AT_ONCE))
+        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), before, _EXPIRE_BATCH))
 
 
 def _cover(tx: Tx, scope: Scope, deployment: Deployment) -> None:
@@ -187,7 +187,7 @@ def _granted(scope: Scope) -> tuple[str, list[Value]]:
     return " AND (" + of_granted(scope, "deployment.node_id") + own, [*grant_values(scope), scope.actor.id]
 
 
-def _asked(wanted: Deployment) -> tuple[object, ...]:
+def _request_fields(wanted: Deployment) -> tuple[object, ...]:
     return (
         wanted.kind,
         wanted.host,
@@ -211,7 +211,7 @@ def _columns(deployment: Deployment) -> tuple[Value, ...]:
         records_to_json(deployment.steps),
         None if deployment.error is None else record_to_json(deployment.error),
         deployment.ended_at,
-        record_to_json(deployment.wishes),
+        record_to_json(deployment.options),
         int(deployment.host_key_confirmed),
     )
 
@@ -234,7 +234,7 @@ def _to_deployment(row: sqlite3.Row) -> Deployment:
         created_at=row["created_at"],
         ended_at=row["ended_at"],
         version=row["version"],
-        wishes=record_from_json(Wishes, row["wishes"]),
+        options=record_from_json(DeploymentOptions, row["wishes"]),
         host_key_confirmed=bool(row["host_key_confirmed"]),
         batch=row["batch"],
     )

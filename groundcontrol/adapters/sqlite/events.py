@@ -20,7 +20,7 @@ from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
 from groundcontrol.events.model import Event, EventFilter, Refusal
 
 _EVENT: Final = "SELECT * FROM event "
-_EXPIRE_AT_ONCE: Final = 1000
+_EXPIRE_BATCH: Final = 1000
 MOST_REFUSALS: Final = 100_000
 """Only the newest refusals are stored: a client that causes many must not fill the disk."""
 
@@ -63,7 +63,7 @@ class SqliteLog:
 
     async def expire_events(self, before: float) -> int:
         sql = f"DELETE FROM event WHERE no IN ({of_old('event')} LIMIT ?)"  # noqa: S608  words of our own
-        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), _EXPIRE_AT_ONCE))
+        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), _EXPIRE_BATCH))
 
     async def save_refusals(self, refusals: Sequence[Refusal]) -> None:
         def command(tx: Tx) -> None:
@@ -97,12 +97,12 @@ class SqliteLog:
 
     async def expire_refusals(self, before: float) -> int:
         sql = f"DELETE FROM refusal WHERE no IN ({of_old('refusal')} LIMIT ?)"  # noqa: S608  words of our own
-        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), _EXPIRE_AT_ONCE))
+        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), _EXPIRE_BATCH))
 
     async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]:
         size = check_limit(limit)
-        place, no = (BEHIND_ALL, 0) if cursor is None else map(int, read_cursor(cursor, "audit", scope.org, int, int))
-        found = await self._reader.run(lambda rows: listed(rows, size + 1, (place, no), scope.org))
+        position, no = (BEHIND_ALL, 0) if cursor is None else map(int, read_cursor(cursor, "audit", scope.org, int, int))
+        found = await self._reader.run(lambda rows: listed(rows, size + 1, (position, no), scope.org))
         items = [to_audit_row(row) for row in found[:size]]
         more = make_cursor("audit", scope.org, found[size - 1]["place"], found[size - 1]["no"]) if len(found) > size else None
         return Page(items, more)

@@ -21,7 +21,7 @@ STEP_NODES: Final = 32
 STEP_CHUNKS: Final = 64
 """Chunks that one transaction removes. The removal of a chunk visits each of its pages."""
 STEP_PACKS: Final = 2000
-LAYOUTS_KEPT: Final = 64
+MAX_STORED_SCHEMAS: Final = 64
 """Schemas of a live session that stay although no row uses them: twice as many as a session may use."""
 SAMPLED_NODES: Final = 50
 SAMPLED_CHUNKS: Final = 40
@@ -54,7 +54,7 @@ def _expire_step(after: int, bounds: Bounds) -> Callable[[Tx], tuple[int, int] |
                 return done, removed  # this node is not finished yet
             done = row["node"]
             tx.do("DELETE FROM gap WHERE node = ? AND last_ms < ?", done, int(bounds.hours * 1000))
-            _forget_layouts(tx, done, row["epoch"])
+            _remove_schemas(tx, done, row["epoch"])
         return None if done == after else (done, removed)
 
     return command
@@ -82,13 +82,13 @@ def _expire_hot(tx: Tx, bounds: Bounds) -> int:
     )
 
 
-def _forget_layouts(tx: Tx, no: int, epoch: int) -> None:
+def _remove_schemas(tx: Tx, no: int, epoch: int) -> None:
     """Remove schemas that no hot row and no live session can use any more. Chunks name their series themselves."""
     dead = {
         row["layout"]
         for row in tx.all(
             "SELECT layout FROM layout WHERE node = ? AND (epoch < ? OR told <= (SELECT max(told) FROM layout WHERE node = ?) - ?)",
-            *(no, epoch, no, LAYOUTS_KEPT),
+            *(no, epoch, no, MAX_STORED_SCHEMAS),
         )
     }
     if not dead:
@@ -98,8 +98,8 @@ def _forget_layouts(tx: Tx, no: int, epoch: int) -> None:
         dead -= {row["layout"] for row in tx.all("SELECT DISTINCT layout FROM hot WHERE hour = ? AND node = ?", hour, no)}
         if not dead or looked >= hot_packs.MOST_HOURS:  # later, when there are fewer hours
             return
-    for layout in dead:
-        tx.do("DELETE FROM layout WHERE node = ? AND layout = ?", no, layout)
+    for schema in dead:
+        tx.do("DELETE FROM layout WHERE node = ? AND layout = ?", no, schema)
 
 
 def _gives(rows: Rows, no: int, since: float) -> bool:
@@ -171,7 +171,7 @@ def _sampled(rows: Rows, tier: Tier) -> Iterator[int]:
     no = 0
     for _ in range(SAMPLED_NODES):
         sql = f"SELECT min(place) AS place FROM {sqlite_chunks.TABLES[tier.no]} WHERE place >= ?"  # noqa: S608  a name of our own
-        first = rows.all(sql, sqlite_chunks.place_of(no + 1, 0))[0]["place"]
+        first = rows.all(sql, sqlite_chunks.chunk_key(no + 1, 0))[0]["place"]
         if first is None:
             return
         no = sqlite_chunks.ChunkBody(first, b"").no

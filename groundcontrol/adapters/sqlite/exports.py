@@ -20,7 +20,7 @@ from groundcontrol.adapters.sqlite.chunks import ChunkBody
 from groundcontrol.adapters.sqlite.engine.range_locks import RangeLocks
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows
-from groundcontrol.adapters.sqlite.hot_packs import LayoutTable, PackGroup, PackPosition
+from groundcontrol.adapters.sqlite.hot_packs import PackGroup, PackPosition, SchemaTable
 from groundcontrol.core.errors import StoreBusy, StoreDamaged
 from groundcontrol.samples.chunks import compaction, rollup
 from groundcontrol.samples.chunks.counter_rates import FARTHEST, is_counter
@@ -35,7 +35,7 @@ Miss = Callable[[Damage], None]
 PIECE_VALUES: Final = 100_000
 """Values of rows that are in memory at the same time, besides those of one more pack."""
 PAGE_PACKS: Final = 20
-MOST_FIGURES: Final = 500_000
+MAX_AGGREGATES: Final = 500_000
 """Aggregates that are summed at the same time. With more of them, a pass covers less time and fewer series."""
 LONGEST_S: Final = 600.0
 """How long a range stays locked for a slow reader. Compaction waits for that time."""
@@ -58,16 +58,16 @@ class Export:
         """Every row, hour by hour. Within an hour rows come in storage order: sorting by time would need all of them in memory."""
         first, last = max(0, start_ms // HOUR_MS - 1), (end_ms - 1) // HOUR_MS
         while (hour := await self._reader.run(partial(windows.next_hour, no=self._no, first=first, last=last))) is not None:
-            async with self._held(hour, hour) as still, contextlib.aclosing(self._rows_of(hour, start_ms, end_ms)) as pieces:
+            async with self._range_locked(hour, hour) as still, contextlib.aclosing(self._rows_of(hour, start_ms, end_ms)) as pieces:
                 async for piece in pieces:
                     yield piece
                     still()
             first = hour + 1
 
     async def _rows_of(self, hour: int, start_ms: int, end_ms: int) -> AsyncGenerator[PackGroup]:
-        for place, family in await self._chunks(SECONDS, hour) if hour >= 0 else ():
-            body = await self._body(SECONDS, place)
-            with self._told(SECONDS, hour):
+        for key, family in await self._chunks(SECONDS, hour) if hour >= 0 else ():
+            body = await self._body(SECONDS, key)
+            with self._skip_damaged(SECONDS, hour):
                 async for piece in _beside(_cut_rows(body, family, start_ms, end_ms)):
                     yield piece
         async with contextlib.aclosing(self._hot(hour, start_ms, end_ms)) as pieces:  # last: these are mostly the newest rows
@@ -76,7 +76,7 @@ class Export:
 
     async def _hot(self, hour: int, start_ms: int, end_ms: int) -> AsyncGenerator[PackGroup]:
         """Rows of an hour that are in no chunk yet."""
-        known, seen, after = LayoutTable(), frozenset[bytes](), hot_packs.START
+        known, seen, after = SchemaTable(), frozenset[bytes](), hot_packs.START
         while True:
             page, known = await self._reader.run(partial(self._page, hour, after, known, seen))
             if not page:
@@ -88,33 +88,33 @@ class Export:
             async for piece in _beside(hot_packs.pieces(page, known, start_ms, end_ms, miss, most=PIECE_VALUES)):
                 yield piece
             if missed:
-                self._tell(SECONDS, hour)
+                self._report_damage(SECONDS, hour)
 
     def _page(
-        self, hour: int, after: PackPosition, known: LayoutTable, seen: frozenset[bytes], rows: Rows
-    ) -> tuple[list[sqlite3.Row], LayoutTable]:
+        self, hour: int, after: PackPosition, known: SchemaTable, seen: frozenset[bytes], rows: Rows
+    ) -> tuple[list[sqlite3.Row], SchemaTable]:
         """The next packs. Reads all schemas again when a pack has a schema that is not in memory."""
         page = hot_packs.packs(rows, self._no, hour, after, PAGE_PACKS)
         new = {pack["layout"] for pack in page} - seen
-        return page, hot_packs.layouts(rows, self._no, self._families) if new else known
+        return page, hot_packs.schemas(rows, self._no, self._families) if new else known
 
     # -- aggregates ------------------------------------------------------------------------------
 
-    async def figures(self, tier: Tier, start: float, end: float) -> AsyncGenerator[tuple[str, StatTable]]:
+    async def rollups(self, tier: Tier, start: float, end: float) -> AsyncGenerator[tuple[str, StatTable]]:
         """Every aggregate of a coarser tier, by span and family. All aggregates of a step come in one piece."""
         span, last = max(0, int(start // tier.span_s)), int(-(-end // tier.span_s)) - 1
         while (found := await self._reader.run(partial(windows.next_span, no=self._no, tier=tier, first=span, last=last))) is not None:
             for family, names in (await self._names(tier, found)).items():
                 for steps in _by_steps(tier, found, len(names)):
-                    async with contextlib.aclosing(self._figures_of(tier, steps, family, names)) as tables:
+                    async with contextlib.aclosing(self._rollups_of(tier, steps, family, names)) as tables:
                         async for table in tables:
                             yield family, table
             span = found + 1
 
-    async def _figures_of(self, tier: Tier, steps: range, family: str, names: Sequence[str]) -> AsyncGenerator[StatTable]:
+    async def _rollups_of(self, tier: Tier, steps: range, family: str, names: Sequence[str]) -> AsyncGenerator[StatTable]:
         hours = range(steps.start * tier.step_s // HOUR_S, steps.stop * tier.step_s // HOUR_S)
-        at_once = max(1, MOST_FIGURES // (4 * len(steps)))
-        async with self._held(hours.start - 1, hours.stop - 1) as still:
+        at_once = max(1, MAX_AGGREGATES // (4 * len(steps)))
+        async with self._range_locked(hours.start - 1, hours.stop - 1) as still:
             for first in range(0, len(names), at_once):
                 table = await self._sum(tier, steps, hours, family, frozenset(names[first : first + at_once]))
                 if table is not None:
@@ -125,37 +125,37 @@ class Export:
         """The sum of all parts for these series and steps."""
         total = _Sum(steps, names)
         span = steps.start * tier.step_s // tier.span_s
-        for place, of in await self._chunks(tier, span):
+        for key, of in await self._chunks(tier, span):
             if of == family:
-                body = await self._body(tier, place)
-                with self._told(tier, span):
+                body = await self._body(tier, key)
+                with self._skip_damaged(tier, span):
                     await asyncio.to_thread(total.add_chunk, body)
         # A rate has the time of the later of two samples. So the first rate of an hour may come with the previous hour.
         before: list[RowChunk] = []
         for hour in await self._reader.run(lambda rows: list(hot_packs.hours(rows, hours.start - 1, hours.stop - 1))):
             known = [*before, *(RowChunk(body) for body in await self._beside_hour(hour, family, names))]
-            held = len(known)
+            known_count = len(known)
             async with contextlib.aclosing(self._hot(hour, -hot_packs.HIGHEST, hot_packs.HIGHEST)) as pieces:
-                async for layout, taken in pieces:
-                    if layout.family == family and not names.isdisjoint(layout.series):
-                        await asyncio.to_thread(total.add_rows, tier, table_of(layout, taken), known)
-            before = await asyncio.to_thread(_last_rows, known[held:], (hour + 1) * HOUR_MS)
+                async for schema, taken in pieces:
+                    if schema.family == family and not names.isdisjoint(schema.series):
+                        await asyncio.to_thread(total.add_rows, tier, table_of(schema, taken), known)
+            before = await asyncio.to_thread(_last_rows, known[known_count:], (hour + 1) * HOUR_MS)
         return await asyncio.to_thread(total.table)
 
     async def _names(self, tier: Tier, span: int) -> dict[str, list[str]]:
         """The series of each family that may have aggregates."""
         found: dict[str, dict[str, None]] = {}
-        for place, family in await self._chunks(tier, span):
-            body = await self._body(tier, place)
-            with self._told(tier, span):
+        for key, family in await self._chunks(tier, span):
+            body = await self._body(tier, key)
+            with self._skip_damaged(tier, span):
                 found.setdefault(family, {}).update(dict.fromkeys((await asyncio.to_thread(StatChunk, body)).names if body else ()))
         hours = tier.span_s // HOUR_S
         if (
             await self._reader.run(partial(hot_packs.next_hour, no=self._no, first=span * hours - 1, last=(span + 1) * hours - 1))
             is not None
         ):
-            for layout in (await self._reader.run(lambda rows: hot_packs.layouts(rows, self._no, self._families))).values():
-                found.setdefault(layout.family, {}).update(dict.fromkeys(layout.series))
+            for schema in (await self._reader.run(lambda rows: hot_packs.schemas(rows, self._no, self._families))).values():
+                found.setdefault(schema.family, {}).update(dict.fromkeys(schema.series))
         return {family: list(names) for family, names in found.items()}
 
     async def _beside_hour(self, hour: int, family: str, names: frozenset[str]) -> list[bytes]:
@@ -164,8 +164,8 @@ class Export:
             return []
         found = []
         for beside in range(max(0, hour - 1), hour + 2):
-            for place, of in await self._chunks(SECONDS, beside):
-                if of == family and (body := await self._body(SECONDS, place)) and await asyncio.to_thread(_is_readable, body):
+            for key, of in await self._chunks(SECONDS, beside):
+                if of == family and (body := await self._body(SECONDS, key)) and await asyncio.to_thread(_is_readable, body):
                     found.append(body)
         return found
 
@@ -177,32 +177,32 @@ class Export:
         def query(rows: Rows) -> list[tuple[int, str]]:
             names = sqlite_chunks.families(rows, self._families)
             sql = f"SELECT place FROM {sqlite_chunks.TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608  a name of our own
-            found = rows.all(sql, sqlite_chunks.place_of(self._no, span), sqlite_chunks.after_span(self._no, span))
+            found = rows.all(sql, sqlite_chunks.chunk_key(self._no, span), sqlite_chunks.after_span(self._no, span))
             return [(row["place"], names[family]) for row in found if (family := ChunkBody(row["place"], b"").family) in names]
 
         return await self._reader.run(query)
 
-    async def _body(self, tier: Tier, place: int) -> bytes | None:
+    async def _body(self, tier: Tier, key: int) -> bytes | None:
         """A chunk; None: it has expired since."""
-        found = await self._reader.one(f"SELECT body FROM {sqlite_chunks.TABLES[tier.no]} WHERE place = ?", place)  # noqa: S608  a name of our own
+        found = await self._reader.one(f"SELECT body FROM {sqlite_chunks.TABLES[tier.no]} WHERE place = ?", key)  # noqa: S608  a name of our own
         return None if found is None else bytes(found["body"])
 
     @contextlib.contextmanager
-    def _told(self, tier: Tier, span: int) -> Iterator[None]:
+    def _skip_damaged(self, tier: Tier, span: int) -> Iterator[None]:
         """Skip damaged data and report it."""
         try:
             yield
         except ValueError as exc:
             if self._miss is None:
                 raise StoreDamaged("a stored chunk cannot be read") from exc
-            self._tell(tier, span)
+            self._report_damage(tier, span)
 
-    def _tell(self, tier: Tier, span: int) -> None:
+    def _report_damage(self, tier: Tier, span: int) -> None:
         if self._miss is not None:
             self._miss(Damage(tier.name, float(span * tier.span_s), float((span + 1) * tier.span_s)))
 
     @contextlib.asynccontextmanager
-    async def _held(self, first: int, last: int) -> AsyncIterator[Callable[[], None]]:
+    async def _range_locked(self, first: int, last: int) -> AsyncIterator[Callable[[], None]]:
         """Keep compaction away from these hours. The yielded function must be called after each piece.
 
         Raises: StoreBusy: the reader took too long.
@@ -224,17 +224,17 @@ class _Sum:
         self._steps = steps
         self._names = names
         self._tables: list[StatTable] = []
-        self._figures = 0
+        self._aggregates = 0
 
     def add_chunk(self, body: bytes | None) -> None:
         """Raises: ValueError: the chunk is damaged."""
         if body is None:
             return
         chunk = StatChunk(body)
-        low, high = bisect_left(chunk.places, self._steps.start), bisect_left(chunk.places, self._steps.stop)
+        low, high = bisect_left(chunk.step_numbers, self._steps.start), bisect_left(chunk.step_numbers, self._steps.stop)
         if low < high:
             lines = {name: chunk.line(at, low, high) for at, name in enumerate(chunk.names) if name in self._names}
-            self._add(StatTable(chunk.rhythm_s, chunk.places[low:high], lines))
+            self._add(StatTable(chunk.interval_s, chunk.step_numbers[low:high], lines))
 
     def add_rows(self, tier: Tier, rows: RowTable, known: list[RowChunk]) -> None:
         """Add rows that are in no chunk yet. Their counters go into `known`, as neighbours of later rows."""
@@ -243,20 +243,22 @@ class _Sum:
         found = compaction.roll(rows._replace(columns=columns, states=states), known)
         counters = {name: column for name, column in columns.items() if is_counter(name)}
         if counters:
-            kept = RowTable(rows.rhythm_s, rows.times, counters, {name: state for name, state in states.items() if name in counters})
-            known.append(RowChunk(encode_rows(kept, quick=True)))
+            counter_rows = RowTable(
+                rows.interval_s, rows.times, counters, {name: state for name, state in states.items() if name in counters}
+            )
+            known.append(RowChunk(encode_rows(counter_rows, quick=True)))
         table = found if tier is MINUTES else rollup.coarser(found, tier.step_s // MINUTES.step_s)
-        low, high = bisect_left(table.places, self._steps.start), bisect_left(table.places, self._steps.stop)
+        low, high = bisect_left(table.step_numbers, self._steps.start), bisect_left(table.step_numbers, self._steps.stop)
         if low < high:
-            lines = {name: rollup.SeriesRollup(*(figures[low:high] for figures in line)) for name, line in table.lines.items()}
-            self._add(StatTable(table.rhythm_s, table.places[low:high], lines))
+            lines = {name: rollup.SeriesRollup(*(rollups[low:high] for rollups in line)) for name, line in table.lines.items()}
+            self._add(StatTable(table.interval_s, table.step_numbers[low:high], lines))
 
     def _add(self, table: StatTable) -> None:
         self._tables.append(table)
-        self._figures += 4 * len(table.places) * len(table.lines)
-        if self._figures > MOST_FIGURES and len(self._tables) > 1:
+        self._aggregates += 4 * len(table.step_numbers) * len(table.lines)
+        if self._aggregates > MAX_AGGREGATES and len(self._tables) > 1:
             self._tables = [rollup.join(self._tables)]
-            self._figures = 0  # counts only aggregates that are added to this sum
+            self._aggregates = 0  # counts only aggregates that are added to this sum
 
     def table(self) -> StatTable | None:
         """The whole table; None: it is empty."""
@@ -266,7 +268,7 @@ class _Sum:
 def _by_steps(tier: Tier, span: int, series: int) -> Iterator[range]:
     """A span in ranges of whole hours, each small enough for this number of series."""
     whole, hour = tier.span_s // tier.step_s, max(1, HOUR_S // tier.step_s)
-    width = min(whole, max(hour, MOST_FIGURES // (4 * max(1, series)) // hour * hour))
+    width = min(whole, max(hour, MAX_AGGREGATES // (4 * max(1, series)) // hour * hour))
     for first in range(0, whole, width):
         yield range(span * whole + first, span * whole + min(first + width, whole))
 
@@ -289,7 +291,7 @@ def _last_rows(chunks: Sequence[RowChunk], end_ms: int) -> list[RowChunk]:
     """Rows that may be neighbours of samples from `end_ms` on."""
     found = []
     for chunk in chunks:
-        first = bisect_left(chunk.times, end_ms - int(chunk.rhythm_s * 1000 * FARTHEST))
+        first = bisect_left(chunk.times, end_ms - int(chunk.interval_s * 1000 * FARTHEST))
         if first < len(chunk.times):
             found.append(RowChunk(encode_rows(compaction.part_of(chunk.table(), first, len(chunk.times)), quick=True)))
     return found

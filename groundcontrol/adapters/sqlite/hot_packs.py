@@ -15,7 +15,7 @@ from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.core.errors import StoreDamaged, StoreError
 from groundcontrol.samples.chunks.pack_codec import unpack
-from groundcontrol.samples.model import LayoutRow, StoredRow
+from groundcontrol.samples.model import SeriesSchema, StoredRow
 
 HIGHEST: Final = (1 << 63) - 1
 PAGE_PACKS: Final = 100
@@ -59,7 +59,7 @@ _HOUR_BEFORE: Final = (
     " UNION ALL SELECT * FROM (SELECT hour FROM arrived WHERE hour <= ?1 ORDER BY hour DESC LIMIT 1))"
 )
 
-PackGroup = tuple[LayoutRow, list[StoredRow]]
+PackGroup = tuple[SeriesSchema, list[StoredRow]]
 
 
 class PackPosition(NamedTuple):
@@ -101,7 +101,7 @@ def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
     return next((hour for hour in hours(rows, first, last) if rows.one(_ANY, hour, no) is not None), None)
 
 
-class LayoutTable(dict[bytes, LayoutRow]):
+class SchemaTable(dict[bytes, SeriesSchema]):
     """Schemas by their ids."""
 
     def __init__(self) -> None:
@@ -110,15 +110,15 @@ class LayoutTable(dict[bytes, LayoutRow]):
         """Unreadable schemas, with their families. Their packs are unreadable until the node sends the schema again."""
 
 
-def layouts(rows: Rows, no: int, families: Iterable[str] | None = None) -> LayoutTable:
+def schemas(rows: Rows, no: int, families: Iterable[str] | None = None) -> SchemaTable:
     """The node's schemas, of these families or of all."""
     wanted = None if families is None else set(families)
-    found = LayoutTable()
+    found = SchemaTable()
     for row in rows.all("SELECT layout, family, rhythm_s, series FROM layout WHERE node = ?", no):
         if wanted is not None and row["family"] not in wanted:
             continue
         try:
-            found[row["layout"]] = LayoutRow(row["layout"], row["family"], row["rhythm_s"], texts_from_json(row["series"]))
+            found[row["layout"]] = SeriesSchema(row["layout"], row["family"], row["rhythm_s"], texts_from_json(row["series"]))
         except StoreError:
             found.damaged[row["layout"]] = row["family"]
     return found
@@ -129,7 +129,7 @@ def unreadable(rows: Rows) -> list[tuple[int, str]]:
     return [
         (row["node"], family)
         for row in rows.all("SELECT DISTINCT node FROM layout")
-        for family in layouts(rows, row["node"]).damaged.values()
+        for family in schemas(rows, row["node"]).damaged.values()
     ]
 
 
@@ -170,19 +170,19 @@ def settle(tx: Tx) -> None:
     tx.do("DELETE FROM arrived")
 
 
-def read_pack(row: sqlite3.Row, layout: LayoutRow | None) -> list[StoredRow]:
+def read_pack(row: sqlite3.Row, schema: SeriesSchema | None) -> list[StoredRow]:
     """The rows of a stored pack.
 
     Args:   layout: None: the schema is unreadable.
     Raises: StoreDamaged.
     """
-    if layout is None:
+    if schema is None:
         raise StoreDamaged("the layout of a stored pack cannot be read")
     try:
         found = unpack(row["coding"], row["body"])
     except ValueError as exc:
         raise StoreDamaged("a stored pack cannot be read") from exc
-    width = len(layout.series)
+    width = len(schema.series)
     if any(len(taken.values) != width for taken in found):
         raise StoreDamaged("a stored pack does not fit its layout")
     return found
@@ -198,7 +198,7 @@ def paged(rows: Rows, no: int, hour: int) -> Iterator[sqlite3.Row]:
 
 def pieces(
     found: Iterable[sqlite3.Row],
-    known: LayoutTable,
+    known: SchemaTable,
     start_ms: int,
     end_ms: int,
     miss: Callable[[], None] | None = None,
@@ -214,11 +214,11 @@ def pieces(
     gathered: dict[bytes, list[StoredRow]] = {}
     values = 0
     for pack in found:
-        layout = known.get(pack["layout"])
-        if (layout is None and pack["layout"] not in known.damaged) or pack["last_ms"] < start_ms or pack["first_ms"] >= end_ms:
+        schema = known.get(pack["layout"])
+        if (schema is None and pack["layout"] not in known.damaged) or pack["last_ms"] < start_ms or pack["first_ms"] >= end_ms:
             continue
         try:
-            taken = read_pack(pack, layout)
+            taken = read_pack(pack, schema)
         except StoreError:
             if miss is None:
                 raise
@@ -226,28 +226,28 @@ def pieces(
             continue
         if pack["first_ms"] < start_ms or pack["last_ms"] >= end_ms:
             taken = [row for row in taken if start_ms <= row.taken_at_ms < end_ms]
-        if layout is not None and taken:
+        if schema is not None and taken:
             gathered.setdefault(pack["layout"], []).extend(taken)
-            values += len(taken) * len(layout.series)
+            values += len(taken) * len(schema.series)
             if values >= most:
                 yield from [(known[key], rows) for key, rows in gathered.items()]
                 gathered, values = {}, 0
     yield from [(known[key], rows) for key, rows in gathered.items()]
 
 
-def heads(rows: Rows, no: int, known: Mapping[bytes, LayoutRow]) -> dict[str, tuple[LayoutRow, StoredRow]]:
+def heads(rows: Rows, no: int, known: Mapping[bytes, SeriesSchema]) -> dict[str, tuple[SeriesSchema, StoredRow]]:
     """The newest readable row of each family: damage hides neither other families nor other nodes."""
-    wanted = {layout.family for layout in known.values()}
-    newest: dict[str, tuple[LayoutRow, StoredRow]] = {}
+    wanted = {schema.family for schema in known.values()}
+    newest: dict[str, tuple[SeriesSchema, StoredRow]] = {}
     for hour in newest_hours(rows, HEAD_HOURS):
         if wanted <= newest.keys():
             break
         found: Sequence[sqlite3.Row] = rows.all(_HEADS, hour, no)
         for head in sorted(found, key=lambda head: -head["last_ms"]):
-            layout = known.get(head["layout"])
-            if layout is None or layout.family in newest:
+            schema = known.get(head["layout"])
+            if schema is None or schema.family in newest:
                 continue
             with contextlib.suppress(StoreError):
-                if taken := read_pack(head, layout):
-                    newest[layout.family] = (layout, max(taken, key=lambda row: row.taken_at_ms))
+                if taken := read_pack(head, schema):
+                    newest[schema.family] = (schema, max(taken, key=lambda row: row.taken_at_ms))
     return newest

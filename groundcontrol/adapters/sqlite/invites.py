@@ -20,7 +20,7 @@ from groundcontrol.core.scope import Scope
 from groundcontrol.deployments.model import MOST_OPEN, Invite
 from groundcontrol.nodes.model import NewNode, Node
 
-_KEEP_S: Final = 30 * 86400.0
+_RETENTION_S: Final = 30 * 86400.0
 """How long a spent or expired invite stays in the list."""
 _LAST: Final = (1 << 63) - 1
 _FIND: Final = "SELECT * FROM invite WHERE id = ? AND revoked_at IS NULL AND uses < most_uses AND expires_at > ?"
@@ -44,7 +44,7 @@ class SqliteInvites:
                 if known["created_at"] != invite.created_at or known["org"] != scope.org:
                     raise Conflict("this invite id was used before")
                 return _to_invite(known)
-            tx.do("DELETE FROM invite WHERE expires_at < ?", tx.now - _KEEP_S)
+            tx.do("DELETE FROM invite WHERE expires_at < ?", tx.now - _RETENTION_S)
             count = tx.all(_COUNT, scope.org, tx.now)[0]["n"]
             if count >= MOST_OPEN:
                 raise Conflict(f"{MOST_OPEN} invites are open: revoke some first")

@@ -62,12 +62,23 @@ def load_for(rows: Rows, job: JobId, by: Session | Scope) -> sqlite3.Row:
 
 def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = None, batch: int | None = None) -> None:
     """Insert a queued job. `node`, `batch`: their numbers."""
-    wish = job.wish
+    request = job.request
     tx.do(
         "INSERT INTO job (org, id, node, actor, idempotency_key, action, packages, for_action, plan, reboot, batch, state,"
         " output_end, created_by, created_at, not_after, changes, version)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, '[]', 1)",
-        *(scope.org, job.id, node, scope.actor.id, key, wish.action, to_json(wish.packages), wish.for_action, wish.plan, wish.reboot),
+        *(
+            scope.org,
+            job.id,
+            node,
+            scope.actor.id,
+            key,
+            request.action,
+            to_json(request.packages),
+            request.for_action,
+            request.plan,
+            request.reboot,
+        ),
         *(batch, scope.actor.name, job.created_at, job.not_after),
     )
 

@@ -28,9 +28,9 @@ from groundcontrol.jobs.model import (
     TERMINAL,
     Job,
     JobError,
-    JobEvidence,
     JobFilter,
     JobState,
+    JobUpdate,
     NewJob,
     effect_of_stop,
     holds_all,
@@ -42,7 +42,7 @@ from groundcontrol.jobs.plans import Plan, PlanPart, Report
 from groundcontrol.jobs.store import CURRENT_MOST, ClaimedJob
 from groundcontrol.nodes.model import Session
 
-_EXPIRE_AT_ONCE: Final = 200
+_EXPIRE_BATCH: Final = 200
 GRAVE_S: Final = 400 * 86_400.0
 """How long the id of a job is remembered after its node was deleted."""
 
@@ -79,14 +79,14 @@ class SqliteJobs:
         def command(tx: Tx) -> Job:
             first = _first(tx, scope, job.id, idempotency_key)
             if first is not None:
-                if (first.node_id, first.wish) == (job.node_id, job.wish):
+                if (first.node_id, first.request) == (job.node_id, job.request):
                     return first
                 raise IdempotencyMismatch("this idempotency key was used for another job")
             node = tx.one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
             if node is None:
                 raise NotFound(f"there is no node {job.node_id}")
             insert(tx, scope, job, node["no"], key=idempotency_key)
-            self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, **job.wish._asdict()})
+            self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, **job.request._asdict()})
             return to_job(load(tx, job.id))
 
         return await self._writer.run(command)
@@ -189,7 +189,7 @@ class SqliteJobs:
         where = "WHERE node.id = ? AND job.state IN ('dispatched', 'accepted', 'running') ORDER BY job.id"
         return [to_job(row) for row in await self._reader.run(lambda rows: select(rows, where, node))]
 
-    async def held(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
+    async def output_offsets(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
         return {JobId(row["id"]): row["output_end"] for row in await self._unfinished(ids, node)}
 
     async def finished(self, ids: Sequence[JobId], node: NodeId) -> Sequence[JobId]:
@@ -233,14 +233,14 @@ class SqliteJobs:
             self._chain.write(tx, scope, "job.stop", job, {"state": state, "force": force})
         return to_job(load(tx, job))
 
-    async def advance(self, job: JobId, to: JobState, by: Session | Scope, evidence: JobEvidence, follow: NewJob | None = None) -> Job:
+    async def advance(self, job: JobId, to: JobState, by: Session | Scope, update: JobUpdate, follow: NewJob | None = None) -> Job:
         def command(tx: Tx) -> Job:
             row = load_for(tx, job, by)
             before = row["state"]
             if before != to and not may_move(before, to):
                 raise Conflict(f"job {job} is {before} and cannot become {to}", state=before)
-            fields = _merge(row, evidence, final=before == to and to in TERMINAL)
-            if to in TERMINAL and before != to and evidence.error is None:
+            fields = _merge(row, update, final=before == to and to in TERMINAL)
+            if to in TERMINAL and before != to and update.error is None:
                 fields["error"] = None  # the error belonged to the earlier state, or to a guess that is now confirmed
             if to in TERMINAL and fields["ended_at"] is None:
                 fields["ended_at"] = tx.now
@@ -266,7 +266,7 @@ class SqliteJobs:
         """Create the follow-up job that the ended one asked for, for the user who ordered that one."""
         insert(tx, SYSTEM._replace(org=row["org"]), job, row["node"])
         tx.do("UPDATE job SET follows = ?, actor = ?, created_by = ? WHERE id = ?", row["id"], row["actor"], row["created_by"], job.id)
-        detail = {"node": job.node_id, "follows": row["id"], "for": row["created_by"], **job.wish._asdict()}
+        detail = {"node": job.node_id, "follows": row["id"], "for": row["created_by"], **job.request._asdict()}
         self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.create", job.id, detail)
 
     # -- plan and report -------------------------------------------------------------------------
@@ -370,7 +370,7 @@ class SqliteJobs:
         def command(tx: Tx) -> int:
             old = tx.all(
                 "SELECT no FROM job WHERE created_at < ? AND state NOT IN ('queued', 'dispatched', 'accepted', 'running') LIMIT ?",
-                *(before, _EXPIRE_AT_ONCE),
+                *(before, _EXPIRE_BATCH),
             )
             for row in old:
                 output.remove(tx, row["no"])
@@ -427,25 +427,25 @@ def _first(rows: Rows, scope: Scope, job: JobId, idempotency_key: str | None) ->
     return to_job(found[0]) if found else None
 
 
-def _merge(row: sqlite3.Row, evidence: JobEvidence, *, final: bool) -> dict[str, str | int | float | None]:
+def _merge(row: sqlite3.Row, update: JobUpdate, *, final: bool) -> dict[str, str | int | float | None]:
     """The new values of the columns that follow from the evidence. In a final state they only fill empty columns."""
     found: dict[str, str | int | float | None] = {
-        "phase": evidence.phase,
-        "progress_percent": evidence.progress_percent,
-        "exit_code": evidence.exit_code,
-        "output_total": evidence.output_bytes,
-        "node_sha256": evidence.output_sha256,
-        "started_at": evidence.started_at,
-        "ended_at": evidence.ended_at,
-        "changes": None if evidence.changes is None else records_to_json(evidence.changes),
-        "error": None if evidence.error is None else record_to_json(evidence.error),
-        "package": evidence.package,
-        "note": evidence.note,
-        "last_output_at": evidence.last_output_at,
-        "lost_bytes": evidence.lost_bytes,
+        "phase": update.phase,
+        "progress_percent": update.progress_percent,
+        "exit_code": update.exit_code,
+        "output_total": update.output_bytes,
+        "node_sha256": update.output_sha256,
+        "started_at": update.started_at,
+        "ended_at": update.ended_at,
+        "changes": None if update.changes is None else records_to_json(update.changes),
+        "error": None if update.error is None else record_to_json(update.error),
+        "package": update.package,
+        "note": update.note,
+        "last_output_at": update.last_output_at,
+        "lost_bytes": update.lost_bytes,
         "stop": None,
         "stop_why": None,
     }
-    if evidence.stop is not None and row["stop"] is not None:
-        found["stop"], found["stop_why"] = evidence.stop
+    if update.stop is not None and row["stop"] is not None:
+        found["stop"], found["stop_why"] = update.stop
     return {name: row[name] if value is None or (final and row[name] not in (None, "", "[]")) else value for name, value in found.items()}

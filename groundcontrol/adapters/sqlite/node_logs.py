@@ -12,7 +12,7 @@ from groundcontrol.core.errors import Fenced
 from groundcontrol.core.paging import Page
 from groundcontrol.nodes.model import LogBatch, LogLine, Session
 
-KEPT_LINES: Final = 10_000
+MAX_STORED_LINES: Final = 10_000
 """Stored lines of each node. The oldest are removed first."""
 _LIST: Final = "log_lines"
 
@@ -30,9 +30,9 @@ class SqliteJournal:
             if fence is None or fence["epoch"] != session.epoch:
                 raise Fenced(f"session {session.epoch} of node {session.node} is over")
             row = tx.one("SELECT cursor FROM log_cursor WHERE node = ?", session.no)
-            held = "" if row is None else str(row["cursor"])
-            if batch.after != held or batch.cursor == held:
-                return held
+            cursor = "" if row is None else str(row["cursor"])
+            if batch.after != cursor or batch.cursor == cursor:
+                return cursor
             tx.do_many(
                 "INSERT INTO log_line (node, at_ms, priority, source, text, left_out) VALUES (?, ?, ?, ?, ?, ?)",
                 [(session.no, *line) for line in batch.lines],
@@ -41,7 +41,7 @@ class SqliteJournal:
             tx.do(
                 "DELETE FROM log_line WHERE node = ?1 AND no <="
                 " (SELECT no FROM log_line WHERE node = ?1 ORDER BY no DESC LIMIT 1 OFFSET ?2)",
-                *(session.no, KEPT_LINES),
+                *(session.no, MAX_STORED_LINES),
             )
             return batch.cursor
 

@@ -20,7 +20,7 @@ from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
-from groundcontrol.core.tables import FactTable, InstalledPackage, PackageChanges, PackageList, PackageState, TableCell
+from groundcontrol.core.tables import InstalledPackage, PackageChanges, PackageList, PackageState, SubjectTable, TableCell
 from groundcontrol.nodes import updates
 from groundcontrol.nodes.model import Session
 from groundcontrol.nodes.updates import NodeUpdate, NodeUpdateList, Tally, UpdateList
@@ -33,8 +33,8 @@ _cells: Final = msgspec.json.Decoder(list[str | int | None])
 _packages: Final = msgspec.json.Decoder(dict[str, str])
 
 
-class SqliteFacts:
-    """`FactStore`."""
+class SqliteNodeTables:
+    """`NodeTableStore`."""
 
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
@@ -42,7 +42,7 @@ class SqliteFacts:
         self._tallies = _Answers[Tally](_TALLIES)
         self._nodes_of = _Answers[list[tuple[int, NodeUpdate]]](_PACKAGES)
 
-    async def save_table(self, session: Session, table: FactTable) -> None:
+    async def save_table(self, session: Session, table: SubjectTable) -> None:
         columns, cells = to_json(table.columns), zlib.compress(to_json(table.cells).encode())
 
         def command(tx: Tx) -> None:
@@ -56,8 +56,8 @@ class SqliteFacts:
 
         await self._writer.run(command)
 
-    async def tables(self, scope: Scope, node: NodeId) -> tuple[FactTable, ...]:
-        def read(rows: Rows) -> tuple[FactTable, ...]:
+    async def tables(self, scope: Scope, node: NodeId) -> tuple[SubjectTable, ...]:
+        def read(rows: Rows) -> tuple[SubjectTable, ...]:
             found = rows.all("SELECT * FROM node_table WHERE org = ? AND node = ? ORDER BY subject", scope.org, _no(rows, scope, node))
             return tuple(table for row in found if (table := _read_table(row["subject"], row)) is not None)
 
@@ -152,7 +152,7 @@ class SqliteFacts:
         return await self._reader.run(read)
 
 
-_TOLD: Final = (
+_TABLES_SQL: Final = (
     "SELECT node.no, node.id, told.taken_at, told.total, told.columns, told.cells FROM node"
     " LEFT JOIN node_table AS told ON told.org = node.org AND told.node = node.no AND told.subject = ? WHERE node.org = ?"
 )
@@ -174,15 +174,15 @@ class _Answers(Generic[_V]):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._kept: dict[bytes, _V] = {}
+        self._cache: dict[bytes, _V] = {}
 
     def get(self, made_of: bytes, make: Callable[[], _V]) -> _V:
-        found = self._kept.get(made_of)
+        found = self._cache.get(made_of)
         if found is None:
             found = make()
-            while len(self._kept) >= self._most:
-                self._kept.pop(next(iter(self._kept), b""), None)  # another thread may be at the same point
-            self._kept[made_of] = found
+            while len(self._cache) >= self._most:
+                self._cache.pop(next(iter(self._cache), b""), None)  # another thread may be at the same point
+            self._cache[made_of] = found
         return found
 
 
@@ -196,7 +196,7 @@ def _made_of(rows: Rows, scope: Scope, *subjects: str) -> bytes:
 
 def _tally(rows: Rows, scope: Scope) -> Tally:
     tally = Tally()
-    for _, _, table in _told(rows, scope, updates.SUBJECT):
+    for _, _, table in _tables(rows, scope, updates.SUBJECT):
         if table is None:
             tally.silent += 1
         else:
@@ -205,19 +205,19 @@ def _tally(rows: Rows, scope: Scope) -> Tally:
 
 
 def _nodes_of(rows: Rows, scope: Scope, package: str) -> list[tuple[int, NodeUpdate]]:
-    held = {node for node, _, table in _told(rows, scope, updates.HELD) if table and package in _first_cells(table)}
+    held_nodes = {node for node, _, table in _tables(rows, scope, updates.HELD) if table and package in _first_cells(table)}
     return [
-        (no, NodeUpdate(node, row.before, row.after, row.security, row.repository, node in held))
-        for node, no, table in _told(rows, scope, updates.SUBJECT)
+        (no, NodeUpdate(node, row.before, row.after, row.security, row.repository, node in held_nodes))
+        for node, no, table in _tables(rows, scope, updates.SUBJECT)
         if table and (row := updates.row_of(table, package))
     ]
 
 
-def _told(rows: Rows, scope: Scope, subject: str, after: int = 0) -> Iterator[tuple[NodeId, int, FactTable | None]]:
+def _tables(rows: Rows, scope: Scope, subject: str, after: int = 0) -> Iterator[tuple[NodeId, int, SubjectTable | None]]:
     """Each node that the caller may see, with its table of a subject. A query reads few nodes, since a large fleet's tables are large."""
     while True:
         found = rows.all(
-            _TOLD + " AND node.no > ?" + admitted(scope) + " ORDER BY node.no LIMIT ?",
+            _TABLES_SQL + " AND node.no > ?" + admitted(scope) + " ORDER BY node.no LIMIT ?",
             subject,
             scope.org,
             after,
@@ -244,10 +244,10 @@ def _no(rows: Rows, scope: Scope, node: NodeId) -> int:
     return int(row["no"])
 
 
-def _read_table(subject: str, row: sqlite3.Row) -> FactTable | None:
+def _read_table(subject: str, row: sqlite3.Row) -> SubjectTable | None:
     """The table; None: it is damaged, and unknown until the node sends it again."""
     try:
-        return FactTable(subject, row["taken_at"], row["total"], texts_from_json(row["columns"]), _read_cells(row["cells"]))
+        return SubjectTable(subject, row["taken_at"], row["total"], texts_from_json(row["columns"]), _read_cells(row["cells"]))
     except StoreError:
         return None
 
@@ -257,7 +257,7 @@ def _read_cells(blob: bytes) -> tuple[TableCell, ...]:
     return tuple(found)
 
 
-def _first_cells(table: FactTable) -> tuple[TableCell, ...]:
+def _first_cells(table: SubjectTable) -> tuple[TableCell, ...]:
     return table.cells[:: max(1, len(table.columns))]
 
 

@@ -167,12 +167,12 @@ class SqliteNodes:
     ) -> Node:
         def command(tx: Tx) -> Node:
             check_session(tx, session)
-            facts = (record_to_json(identity), agent_version, record_to_json(policy), reboot_required)
+            fields = (record_to_json(identity), agent_version, record_to_json(policy), reboot_required)
             tx.do(
                 "UPDATE node SET identity = ?1, agent_version = ?2, policy = ?3, reboot_required = ?4, version = version + 1,"
                 " reboot_since = CASE WHEN ?4 = 'yes' THEN coalesce(reboot_since, ?6) END"
                 " WHERE no = ?5 AND (identity, agent_version, coalesce(policy, ''), reboot_required) <> (?1, ?2, ?3, ?4)",
-                *(*facts, session.no, tx.now),
+                *(*fields, session.no, tx.now),
             )
             tx.do("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE no = ?", at, session.no)
             _call_by_hostname(tx, _of_session(tx, session), identity.hostname)

@@ -53,27 +53,27 @@ class Digests:
         """Add a piece that was stored. If the transaction is rolled back later, the length fits no row, which is harmless."""
         digest = self._at(tx, job, offset).copy()
         digest.update(data)
-        self._keep(job, offset + len(data), digest)
+        self._remember(job, offset + len(data), digest)
 
     def whole(self, tx: Rows, job: int, end: int) -> str:
         """The digest of all `end` bytes, in hex."""
         return self._at(tx, job, end).hexdigest()
 
     def _at(self, tx: Rows, job: int, end: int) -> hashlib._Hash:
-        held, digest = self._running.get(job, (-1, hashlib.sha256()))
-        if held == end:
+        hashed, digest = self._running.get(job, (-1, hashlib.sha256()))
+        if hashed == end:
             return digest
-        digest, place = hashlib.sha256(), 0
-        while place < end:
-            found = pieces(tx, job, place)
+        digest, position = hashlib.sha256(), 0
+        while position < end:
+            found = pieces(tx, job, position)
             for _, body in found:
-                digest.update(body[: end - place])
-                place += len(body)
+                digest.update(body[: end - position])
+                position += len(body)
             if not found:
                 raise Conflict("output of a job is missing from the database")
         return digest
 
-    def _keep(self, job: int, end: int, digest: hashlib._Hash) -> None:
+    def _remember(self, job: int, end: int, digest: hashlib._Hash) -> None:
         self._running.pop(job, None)
         while len(self._running) >= _HASHERS:
             del self._running[next(iter(self._running))]

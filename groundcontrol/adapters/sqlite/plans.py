@@ -12,7 +12,7 @@ from groundcontrol.core.errors import Conflict
 from groundcontrol.jobs.plans import MAX_STEPS, KeptBack, Plan, PlanHead, PlanPart, PlanStep, Report
 
 _steps: Final = msgspec.json.Decoder(tuple[PlanStep, ...])
-_kept: Final = msgspec.json.Decoder(tuple[KeptBack, ...])
+_kept_back: Final = msgspec.json.Decoder(tuple[KeptBack, ...])
 _report: Final = msgspec.json.Decoder(Report)
 
 
@@ -28,8 +28,8 @@ def save_part(tx: Tx, job: int, part: PlanPart) -> bool:
         return False
     tx.do("DELETE FROM job_plan WHERE job = ? AND (parts, digest) <> (?, ?)", job, part.parts, part.head.digest)
     size = len(part.steps) + len(part.kept)
-    held = tx.all("SELECT coalesce(sum(size), 0) AS size FROM job_plan WHERE job = ? AND part <> ?", job, part.part)[0]["size"]
-    if held + size > MAX_STEPS:
+    stored_bytes = tx.all("SELECT coalesce(sum(size), 0) AS size FROM job_plan WHERE job = ? AND part <> ?", job, part.part)[0]["size"]
+    if stored_bytes + size > MAX_STEPS:
         raise Conflict("a plan of more packages than any host has")
     tx.do("INSERT OR REPLACE INTO job_plan VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", job << 32 | part.part, job, part.part, *row, size)
     return True
@@ -49,7 +49,7 @@ def read_plan(rows: Rows, job: int) -> Plan | None:
         head=record_from_json(PlanHead, found[0]["head"]),
         complete=len(found) == found[0]["parts"],
         steps=tuple(step for row in found for step in decoded(_steps, row["steps"])),
-        kept=tuple(kept for row in found for kept in decoded(_kept, row["kept"])),
+        kept=tuple(kept for row in found for kept in decoded(_kept_back, row["kept"])),
     )
 
 

@@ -57,7 +57,7 @@ def may_still_run(rows: Rows, job: sqlite3.Row, now: float) -> bool:
 def may_still_deploy(rows: Rows, actor: str, deployment: Deployment, ordered_at: float, now: float) -> bool:
     """Whether this actor could order this deployment now."""
     right = right_to_order(deployment)
-    at, tags = "", to_json(deployment.wishes.tags)
+    at, tags = "", to_json(deployment.options.tags)
     if right != "deployment.create":
         node = rows.one("SELECT id, tags FROM node WHERE id = ?", deployment.node_id)
         at, tags = ("", "[]") if node is None else (node["id"], node["tags"])

@@ -22,7 +22,7 @@ from groundcontrol.nodes.model import Session
 from groundcontrol.samples.backfill import GapRow, LatePack, LostRows
 from groundcontrol.samples.chunks.pack_codec import split
 from groundcontrol.samples.chunks.rollup import StatTable
-from groundcontrol.samples.model import Bounds, Damage, Due, HotHour, LayoutRow, Moved, StoredPack, StoredRow, TierName, TierSize
+from groundcontrol.samples.model import Bounds, Damage, Due, HotHour, Moved, SeriesSchema, StoredPack, StoredRow, TierName, TierSize
 from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.store import Marks
 from groundcontrol.samples.tiers import HOUR_MS, HOUR_S, TIERS
@@ -76,18 +76,18 @@ class SqliteMetrics:
         self._boots[session.no] = (session.boot, boot_no)
         return marks
 
-    async def save_layout(self, session: Session, layout: LayoutRow) -> None:
-        series = to_json(layout.series)
+    async def save_schema(self, session: Session, schema: SeriesSchema) -> None:
+        series = to_json(schema.series)
 
         def command(tx: Tx) -> None:
             if _state(tx, session) is None:
                 raise _fenced(session)
-            wanted = (layout.family, layout.rhythm_s, series)
-            known = tx.one("SELECT family, rhythm_s, series FROM layout WHERE node = ? AND layout = ?", session.no, layout.layout)
+            wanted = (schema.family, schema.interval_s, series)
+            known = tx.one("SELECT family, rhythm_s, series FROM layout WHERE node = ? AND layout = ?", session.no, schema.schema_id)
             if known is not None and not _is_readable(known):
                 tx.do(
                     "UPDATE layout SET family = ?, rhythm_s = ?, series = ? WHERE node = ? AND layout = ?",
-                    *(*wanted, session.no, layout.layout),
+                    *(*wanted, session.no, schema.schema_id),
                 )
             elif known is not None and tuple(known) != wanted:
                 raise Conflict(f"node {session.node} gave one layout id to two layouts")
@@ -95,7 +95,7 @@ class SqliteMetrics:
                 "INSERT INTO layout (node, layout, family, rhythm_s, series, epoch, told)"
                 " VALUES (?, ?, ?, ?, ?, ?, (SELECT coalesce(max(told), 0) + 1 FROM layout WHERE node = ?))"
                 " ON CONFLICT DO UPDATE SET epoch = excluded.epoch, told = excluded.told",
-                *(session.no, layout.layout, *wanted, session.epoch, session.no),
+                *(session.no, schema.schema_id, *wanted, session.epoch, session.no),
             )
 
         await self._writer.run(command)
@@ -155,22 +155,22 @@ class SqliteMetrics:
 
     async def read(
         self, no: int, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
-    ) -> AsyncGenerator[tuple[LayoutRow, Sequence[StoredRow]]]:
+    ) -> AsyncGenerator[tuple[SeriesSchema, Sequence[StoredRow]]]:
         export = Export(self._reader, self._stretches, no, families, miss)
         async with contextlib.aclosing(export.rows(int(start * 1000), int(end * 1000))) as pieces:
             async for piece in pieces:
                 yield piece
 
-    async def figures(
+    async def read_rollups(
         self, no: int, tier: TierName, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
     ) -> AsyncGenerator[tuple[str, StatTable]]:
         export = Export(self._reader, self._stretches, no, families, miss)
-        asked = next(known for known in TIERS if known.name == tier)
-        async with contextlib.aclosing(export.figures(asked, start, end)) as pieces:
+        wanted_tier = next(known for known in TIERS if known.name == tier)
+        async with contextlib.aclosing(export.rollups(wanted_tier, start, end)) as pieces:
             async for piece in pieces:
                 yield piece
 
-    async def latest(self, no: int) -> Mapping[str, tuple[LayoutRow, StoredRow]]:
+    async def latest(self, no: int) -> Mapping[str, tuple[SeriesSchema, StoredRow]]:
         return await self._reader.run(lambda rows: windows.latest(rows, no))
 
     async def unreadable(self) -> Sequence[tuple[int, str]]:
@@ -205,9 +205,9 @@ class SqliteMetrics:
         await expiry.drop_node(self._writer, no)
 
 
-def _is_readable(layout: sqlite3.Row) -> bool:
+def _is_readable(schema: sqlite3.Row) -> bool:
     try:
-        texts_from_json(layout["series"])
+        texts_from_json(schema["series"])
     except StoreError:
         return False
     return True
@@ -274,6 +274,6 @@ def _append(
 def _rows_of(session: Session, no: int, pack: StoredPack) -> list[tuple[Value, ...]]:
     """The rows of `arrived` for a pack, without the commit number, but with the number of its boot or journal."""
     return [
-        (session.no, p.first_ms // HOUR_MS, no, p.stream, p.seq, p.layout, p.first_ms, p.last_ms, p.coding, p.body)
+        (session.no, p.first_ms // HOUR_MS, no, p.stream, p.seq, p.schema_id, p.first_ms, p.last_ms, p.coding, p.body)
         for p in _within_hours(pack)
     ]

@@ -19,7 +19,7 @@ from groundcontrol.core.secrets import SealedRecord
 
 TOTP: Final = "totp"
 SEED: Final = "seed"
-_KEPT: Final = "SELECT version, sealed FROM secret WHERE org = ? AND kind = ? AND record = ? AND field = ?"
+_STORED_SQL: Final = "SELECT version, sealed FROM secret WHERE org = ? AND kind = ? AND record = ? AND field = ?"
 
 
 class SqliteFactors:
@@ -35,7 +35,7 @@ class SqliteFactors:
 
         def command(tx: Tx) -> None:
             row = _account(tx, scope, user)
-            if row["totp_version"] == record.version and _kept(tx, row["org"], record):
+            if row["totp_version"] == record.version and _is_stored(tx, row["org"], record):
                 return
             if row["totp_since"] is not None:
                 raise Conflict("there is a second factor already: switch it off first")
@@ -107,7 +107,7 @@ class SqliteFactors:
     async def stop_totp(self, scope: Scope, user: UserId, keep: SessionId | None) -> User:
         def command(tx: Tx) -> User:
             row = _account(tx, scope, user)
-            if row["totp_since"] is None and tx.one(_KEPT, row["org"], TOTP, user, SEED) is None:
+            if row["totp_since"] is None and tx.one(_STORED_SQL, row["org"], TOTP, user, SEED) is None:
                 return to_user(row)
             if keep is not None and ((login := tx.one(LOGIN, keep)) is None or not is_live(login, tx.now)):
                 raise NotFound("this session is over")
@@ -129,9 +129,9 @@ def _account(rows: Rows, scope: Scope, user: UserId) -> sqlite3.Row:
     return row
 
 
-def _kept(rows: Rows, org: int, record: SealedRecord) -> bool:
+def _is_stored(rows: Rows, org: int, record: SealedRecord) -> bool:
     """Whether exactly this seed, not only its version, is stored."""
-    row = rows.one(_KEPT, org, record.table, record.id, record.column)
+    row = rows.one(_STORED_SQL, org, record.table, record.id, record.column)
     return row is not None and (row["version"], row["sealed"]) == (record.version, record.sealed)
 
 

@@ -10,7 +10,7 @@ from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.settings import ADOPT_UNTIL, time_fact
+from groundcontrol.adapters.sqlite.settings import ADOPT_UNTIL, time_setting
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, Scope
@@ -80,7 +80,7 @@ class Keyring(KeyringReader):
                 raise Conflict("there is a keyring already; nothing was done")
             tx.do("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
             insert(tx, DEFAULT_ORG, recovery)
-            tx.do("INSERT INTO fact VALUES (?, ?)", ADOPT_UNTIL, time_fact(adopt_until))
+            tx.do("INSERT INTO fact VALUES (?, ?)", ADOPT_UNTIL, time_setting(adopt_until))
             tx.shredding = True  # as above
 
         await self._writer.run(command)
@@ -98,8 +98,8 @@ class Keyring(KeyringReader):
             known = tx.one("SELECT body FROM keyring")
             if known is None or known["body"] != expected:
                 raise Conflict("the keyring has changed meanwhile; nothing was done")
-            place = (rotation.carried.table, rotation.carried.id, rotation.carried.column)
-            tx.do("DELETE FROM secret WHERE kind = ? AND record = ? AND field = ?", *place)
+            key = (rotation.carried.table, rotation.carried.id, rotation.carried.column)
+            tx.do("DELETE FROM secret WHERE kind = ? AND record = ? AND field = ?", *key)
             rows = tx.all("SELECT * FROM secret ORDER BY no")
             for row in rows:
                 tx.do("UPDATE secret SET sealed = ? WHERE no = ?", rotation.reseal(_to_record(row)).sealed, row["no"])

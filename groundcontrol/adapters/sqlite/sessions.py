@@ -9,7 +9,7 @@ from groundcontrol.adapters.sqlite.audit import Chain, node_scope
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.agents.store import HubFacts, Lease
+from groundcontrol.agents.store import HubInfo, Lease
 from groundcontrol.core.errors import Fenced, NotFound
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.nodes.model import Owner, Session
@@ -39,15 +39,15 @@ class SqliteHubs:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
-    async def beat(self, hub: HubId, facts: HubFacts, ttl_s: float) -> Sequence[HubFacts]:
-        def command(tx: Tx) -> list[HubFacts]:
+    async def beat(self, hub: HubId, info: HubInfo, ttl_s: float) -> Sequence[HubInfo]:
+        def command(tx: Tx) -> list[HubInfo]:
             tx.do("DELETE FROM hub WHERE alive_until <= ?", tx.now)
             tx.do(
                 "INSERT INTO hub VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
                 " SET address = excluded.address, version = excluded.version, alive_until = excluded.alive_until",
-                *(hub, facts.address, facts.version, tx.now + ttl_s),
+                *(hub, info.address, info.version, tx.now + ttl_s),
             )
-            return [HubFacts(HubId(row["id"]), row["address"], row["version"]) for row in tx.all("SELECT * FROM hub ORDER BY id")]
+            return [HubInfo(HubId(row["id"]), row["address"], row["version"]) for row in tx.all("SELECT * FROM hub ORDER BY id")]
 
         return await self._writer.run(command)
 

@@ -21,7 +21,7 @@ from groundcontrol.samples.model import Retention, RetentionChange, fault_of
 _NAME = "retention"
 
 
-def fact(rows: Rows, name: str) -> bytes | None:
+def setting(rows: Rows, name: str) -> bytes | None:
     """One single value of the store; None: it was never set."""
     row = rows.one("SELECT value FROM fact WHERE name = ?", name)
     return None if row is None else bytes(row["value"])
@@ -53,7 +53,7 @@ class SqliteRetention:
 
 
 def _read(rows: Rows) -> Retention | None:
-    found = fact(rows, _NAME)
+    found = setting(rows, _NAME)
     try:
         return None if found is None else msgspec.json.decode(found, type=Retention)
     except msgspec.MsgspecError as exc:
@@ -65,7 +65,7 @@ _PRINTED: Final = "recovery_printed_at"
 _TIME: Final = struct.Struct("<d")
 
 
-def time_fact(at: float) -> bytes:
+def time_setting(at: float) -> bytes:
     """A time as a single value of the store."""
     return _TIME.pack(at)
 
@@ -88,7 +88,7 @@ class SqliteRecovery:
             before = _time(tx, _PRINTED)
             if before and not again:
                 return before
-            tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _PRINTED, time_fact(tx.now))
+            tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _PRINTED, time_setting(tx.now))
             self._chain.write(tx, scope, "recovery.print", "recovery", {"again": bool(before)})
             return None
 
@@ -141,7 +141,7 @@ def _name(user: UserId) -> str:
 def _preferences(rows: Rows, scope: Scope, user: UserId) -> Preferences:
     if rows.one("SELECT 1 FROM account WHERE org = ? AND id = ?", scope.org, user) is None:
         raise NotFound("there is no such user")
-    found = fact(rows, _name(user))
+    found = setting(rows, _name(user))
     try:
         return Preferences() if found is None else msgspec.json.decode(found, type=Preferences)
     except msgspec.MsgspecError as exc:

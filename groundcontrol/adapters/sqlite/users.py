@@ -9,21 +9,21 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from groundcontrol.access.model import LoginSession, User
-from groundcontrol.access.store import MAX_PLACES, PLACE_S, Bucket, LoginLookup
+from groundcontrol.access.store import ADDRESS_LIFETIME_S, MAX_ADDRESSES, Bucket, LoginLookup
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.nodes import fold
-from groundcontrol.adapters.sqlite.settings import fact
+from groundcontrol.adapters.sqlite.settings import setting
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.scope import Actor, Grants, Scope
 from spider.clock import Clock
 
-_KEEP_S: Final = 30 * 86400.0
+_RETENTION_S: Final = 30 * 86400.0
 """How long ended sessions stay in the list."""
 SESSION: Final = (
     "login.id AS session_id, account.id AS user_id, login.password_version AS session_version, login.created_at AS opened_at,"
@@ -59,12 +59,12 @@ class SqliteUsers:
         return int(row["n"])
 
     async def initialised_at(self) -> float | None:
-        found = await self._reader.run(lambda rows: fact(rows, "initialised_at"))
+        found = await self._reader.run(lambda rows: setting(rows, "initialised_at"))
         return None if found is None else struct.unpack("<d", found)[0]
 
     async def create_first_admin(self, user: User, setup_code_hash: bytes, at: float) -> None:
         def command(tx: Tx) -> None:
-            done = fact(tx, "first_admin")
+            done = setting(tx, "first_admin")
             if done == user.id.encode():
                 return
             if done is not None or tx.one("SELECT 1 FROM account") is not None:
@@ -87,7 +87,7 @@ class SqliteUsers:
         await self._writer.run(command)
 
     async def setup_code_hash(self) -> bytes | None:
-        return await self._reader.run(lambda rows: fact(rows, "setup_code_hash"))
+        return await self._reader.run(lambda rows: setting(rows, "setup_code_hash"))
 
     async def user(self, user: UserId) -> User | None:
         row = await self._reader.run(lambda rows: rows.one("SELECT * FROM account WHERE id = ?", user))
@@ -97,9 +97,9 @@ class SqliteUsers:
         row = await self._reader.run(lambda rows: rows.one("SELECT * FROM account WHERE username_key = ? ORDER BY no", fold(username)))
         return None if row is None else to_user(row)
 
-    async def knock(self, username: str, place: bytes) -> LoginLookup:
-        since = self._clock.now() - PLACE_S
-        row = await self._reader.run(lambda rows: rows.one(_KNOCK, fold(username), place, since))
+    async def lookup_login(self, username: str, address: bytes) -> LoginLookup:
+        since = self._clock.now() - ADDRESS_LIFETIME_S
+        row = await self._reader.run(lambda rows: rows.one(_KNOCK, fold(username), address, since))
         if row is None or row["id"] is None:
             return LoginLookup(None, known=False)
         return LoginLookup(UserId(row["id"]), bool(row["known"]), row["password_version"])
@@ -135,7 +135,7 @@ class SqliteUsers:
 
         return await self._writer.run(command)
 
-    async def open_session(self, session: LoginSession, audit: AuditEntry, place: bytes) -> None:
+    async def open_session(self, session: LoginSession, audit: AuditEntry, address: bytes) -> None:
         def command(tx: Tx) -> None:
             user = tx.one("SELECT * FROM account WHERE id = ?", session.user_id)
             if user is None:
@@ -148,7 +148,7 @@ class SqliteUsers:
             proven = user["password_version"] == session.password_version and (user["totp_since"] is None or session.second_factor)
             if user["disabled"] or not proven:
                 raise Conflict("the account was changed while its password was looked at")
-            tx.do("DELETE FROM login WHERE expires_at < ?", tx.now - _KEEP_S)
+            tx.do("DELETE FROM login WHERE expires_at < ?", tx.now - _RETENTION_S)
             tx.do(
                 "INSERT INTO login (org, id, account, password_version, csrf_token, refresh_hash, created_at, authenticated_at,"
                 " last_seen_at, expires_at, address, user_agent, revoked_at, second_factor)"
@@ -157,7 +157,7 @@ class SqliteUsers:
                 *(session.created_at, session.authenticated_at, session.last_seen_at, session.expires_at),
                 *(session.address, session.user_agent, session.revoked_at, session.second_factor),
             )
-            _remember(tx, user, place, session.created_at)
+            _remember(tx, user, address, session.created_at)
             self._chain.write(tx, Scope(audit.actor, user["org"]), audit.action, audit.target, audit.detail, audit.result)
 
         await self._writer.run(command)
@@ -236,15 +236,15 @@ class SqliteUsers:
         await self._writer.run(command)
 
 
-def _remember(tx: Tx, user: sqlite3.Row, place: bytes, at: float) -> None:
+def _remember(tx: Tx, user: sqlite3.Row, address: bytes, at: float) -> None:
     tx.do(
         "INSERT INTO place VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)",
-        *(user["org"], user["no"], place, at),
+        *(user["org"], user["no"], address, at),
     )
     tx.do(
         "DELETE FROM place WHERE account = ? AND hash <> ? AND (seen_at <= ? OR hash NOT IN"
         " (SELECT hash FROM place WHERE account = ? ORDER BY seen_at DESC, hash LIMIT ?))",
-        *(user["no"], place, at - PLACE_S, user["no"], MAX_PLACES),
+        *(user["no"], address, at - ADDRESS_LIFETIME_S, user["no"], MAX_ADDRESSES),
     )
 
 

@@ -14,7 +14,7 @@ from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.nodes import fold
-from groundcontrol.adapters.sqlite.settings import fact
+from groundcontrol.adapters.sqlite.settings import setting
 from groundcontrol.adapters.sqlite.users import LOGIN, SESSION, is_live, revoke, to_session, to_user
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import SessionId, UserId
@@ -173,7 +173,7 @@ def _to_standing(row: sqlite3.Row) -> Standing:
 
 def rule_of(rows: Rows) -> TotpRule:
     """The stored rule about second factors. Raises: StoreError: as `to_rule`."""
-    return to_rule(fact(rows, "require_totp"))
+    return to_rule(setting(rows, "require_totp"))
 
 
 def to_rule(found: bytes | None) -> TotpRule:

@@ -16,7 +16,7 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows
 from groundcontrol.adapters.sqlite.hot_packs import PackGroup
 from groundcontrol.samples.chunks.rollup import StatChunk
 from groundcontrol.samples.chunks.row_table import ABSENT, RowChunk, Values
-from groundcontrol.samples.model import LayoutRow, StoredRow
+from groundcontrol.samples.model import SeriesSchema, StoredRow
 from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.tiers import HOUR_MS, SECONDS, TIERS, Tier
 
@@ -31,32 +31,32 @@ def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
         builder.coarsen(TIERS[builder.tier.no + 1])
     more = _BEYOND if builder.has_counters else 0
     first, last = builder.start_ms // HOUR_MS - more, (builder.end_ms - 1) // HOUR_MS + more
-    layouts = hot_packs.layouts(rows, no, builder.families)
+    schemas = hot_packs.schemas(rows, no, builder.families)
     fresh_hours: set[int] = set()
     for hour in hot_packs.hours(rows, max(0, first) - 1, last):
         if hot_packs.packs(rows, no, hour, limit=1):
             fresh_hours |= {hour - 1, hour, hour + 1}
         low, high = (-hot_packs.HIGHEST, hot_packs.HIGHEST) if more else (builder.start_ms, builder.end_ms)
-        for layout, taken in hot_packs.pieces(hot_packs.paged(rows, no, hour), layouts, low, high, partial(builder.miss, SECONDS, hour)):
-            builder.add(layout, taken)
+        for schema, taken in hot_packs.pieces(hot_packs.paged(rows, no, hour), schemas, low, high, partial(builder.miss, SECONDS, hour)):
+            builder.add(schema, taken)
     tier = builder.tier
     span_ms = tier.span_s * 1000
     if tier is SECONDS:
         for chunk in chunks.walk(rows, tier, no, max(0, first), last, list(families)):
-            with _told(builder, tier, chunk):
+            with _skip_damaged(builder, tier, chunk):
                 builder.add_rows(RowChunk(chunk.body))
         return
     for chunk in chunks.walk(rows, tier, no, builder.start_ms // span_ms, (builder.end_ms - 1) // span_ms, list(families)):
-        with _told(builder, tier, chunk):
+        with _skip_damaged(builder, tier, chunk):
             builder.add_stats(StatChunk(chunk.body))
     for hour in sorted(fresh_hours) if more else ():
         for chunk in chunks.walk(rows, SECONDS, no, max(0, hour), hour, list(families)):
-            with _told(builder, SECONDS, chunk):
+            with _skip_damaged(builder, SECONDS, chunk):
                 builder.add_rows(RowChunk(chunk.body), fresh=False)
 
 
 @contextlib.contextmanager
-def _told(builder: WindowBuilder, tier: Tier, chunk: ChunkBody) -> Iterator[None]:
+def _skip_damaged(builder: WindowBuilder, tier: Tier, chunk: ChunkBody) -> Iterator[None]:
     """Skip a damaged chunk."""
     try:
         yield
@@ -79,7 +79,7 @@ def _reaches(rows: Rows, no: int, builder: WindowBuilder, families: Sequence[int
     span_ms, step_ms = beyond.span_s * 1000, beyond.step_ms
     for chunk in chunks.walk(rows, beyond, no, builder.start_ms // span_ms, (until_ms - 1) // span_ms, families):
         with contextlib.suppress(ValueError):  # the time range of a damaged chunk is unknown
-            if any(builder.start_ms <= place * step_ms < until_ms for place in StatChunk(chunk.body).places):
+            if any(builder.start_ms <= step * step_ms < until_ms for step in StatChunk(chunk.body).step_numbers):
                 return False
     return True
 
@@ -107,13 +107,13 @@ def groups_of(chunk: RowChunk, family: str, first: int, end: int) -> list[PackGr
     found: list[PackGroup] = []
     for pattern, there in gathered.items():
         missing = {at for (at, _), absent in zip(states, pattern, strict=True) if absent}
-        kept = [at for at in range(len(chunk.names)) if at not in missing]
-        layout = LayoutRow(b"", family, chunk.rhythm_s, tuple(chunk.names[at] for at in kept))
+        present = [at for at in range(len(chunk.names)) if at not in missing]
+        schema = SeriesSchema(b"", family, chunk.interval_s, tuple(chunk.names[at] for at in present))
         if len(there) == len(times):
-            lines = zip(*(columns[place] for place in kept), strict=True)
+            lines = zip(*(columns[step] for step in present), strict=True)
         else:
-            lines = zip(*([columns[place][at] for at in there] for place in kept), strict=True)
-        found.append((layout, [StoredRow(times[at], line) for at, line in zip(there, lines, strict=True)]))
+            lines = zip(*([columns[step][at] for at in there] for step in present), strict=True)
+        found.append((schema, [StoredRow(times[at], line) for at, line in zip(there, lines, strict=True)]))
     return found
 
 
@@ -125,9 +125,9 @@ def next_span(rows: Rows, no: int, tier: Tier, first: int, last: int) -> int | N
     return min((span for span in (chunk, None if fresh is None else fresh // hours) if span is not None), default=None)
 
 
-def latest(rows: Rows, no: int) -> dict[str, tuple[LayoutRow, StoredRow]]:
+def latest(rows: Rows, no: int) -> dict[str, tuple[SeriesSchema, StoredRow]]:
     """The newest row of each family."""
-    newest = hot_packs.heads(rows, no, hot_packs.layouts(rows, no))
+    newest = hot_packs.heads(rows, no, hot_packs.schemas(rows, no))
     for row in rows.all("SELECT no, name FROM family"):
         last = chunks.newest(rows, no, row["no"])
         for chunk in last:
@@ -138,6 +138,6 @@ def latest(rows: Rows, no: int) -> dict[str, tuple[LayoutRow, StoredRow]]:
                 found = groups_of(read, row["name"], bisect_left(read.times, read.times[-1]), len(read.times))
             except ValueError:  # the node will send its values again; a damaged chunk must not hide other families
                 continue
-            layout, taken = found[-1]
-            newest[row["name"]] = layout, taken[-1]
+            schema, taken = found[-1]
+            newest[row["name"]] = schema, taken[-1]
     return newest

@@ -23,7 +23,7 @@ SHOWN_CHARS: Final = 80
 """Length to which a quoted invalid text is truncated."""
 
 
-class PlaceError(ValueError):
+class ServerError(ValueError):
     """A text that is no valid server; the problem says why."""
 
     def __init__(self, problem: ListProblem) -> None:
@@ -33,11 +33,11 @@ class PlaceError(ValueError):
 
 def quoted(text: str) -> str:
     """The text, truncated and printable, for an error message."""
-    said = clean(text, SHOWN_CHARS)
-    return f"“{said}…”" if len(text.strip()) > SHOWN_CHARS else f"“{said}”"
+    shown_text = clean(text, SHOWN_CHARS)
+    return f"“{shown_text}…”" if len(text.strip()) > SHOWN_CHARS else f"“{shown_text}”"
 
 
-def read_place(text: str) -> JumpServer:
+def read_server(text: str) -> JumpServer:
     """Parse `[ssh://][user@]host[:port]`. An IPv6 address with a port needs brackets.
 
     Returns: the server, with port 22 if none is given.
@@ -48,14 +48,14 @@ def read_place(text: str) -> JumpServer:
         rest = rest[6:].removesuffix("/")
     user, at, rest = rest.rpartition("@")
     if ":" in user:
-        raise PlaceError(ListProblem("user_invalid", "username", "a password does not belong into a list: give it in the form, for all"))
+        raise ServerError(ListProblem("user_invalid", "username", "a password does not belong into a list: give it in the form, for all"))
     host, port = _host_and_port(rest)
     if not host:
-        raise PlaceError(ListProblem("host_missing", "host", f"{quoted(text)} names no server"))
+        raise ServerError(ListProblem("host_missing", "host", f"{quoted(text)} names no server"))
     if not is_host(host):
-        raise PlaceError(ListProblem("host_invalid", "host", _no_host(host)))
+        raise ServerError(ListProblem("host_invalid", "host", _no_host(host)))
     if at and not is_username(user):
-        raise PlaceError(ListProblem("user_invalid", "username", f"{quoted(user)} is not the name of an account"))
+        raise ServerError(ListProblem("user_invalid", "username", f"{quoted(user)} is not the name of an account"))
     return JumpServer(host, read_port(port), user if at else None)
 
 
@@ -69,13 +69,13 @@ def _host_and_port(text: str) -> tuple[str, str]:
     if text.startswith("["):
         inside, closed, after = text[1:].partition("]")
         if not closed or (after and not after.startswith(":")):
-            raise PlaceError(ListProblem("host_invalid", "host", f"{quoted(text)}: an IPv6 address stands as [address] or [address]:port"))
+            raise ServerError(ListProblem("host_invalid", "host", f"{quoted(text)}: an IPv6 address stands as [address] or [address]:port"))
         if ":" not in inside:
-            raise PlaceError(ListProblem("host_invalid", "host", f"{quoted(inside)} in brackets is not an IPv6 address"))
+            raise ServerError(ListProblem("host_invalid", "host", f"{quoted(inside)} in brackets is not an IPv6 address"))
         return inside, after[1:] if after else "22"
     if text.count(":") > 1:
         if not _is_ipv6(text):
-            raise PlaceError(ListProblem("host_invalid", "host", f"{quoted(text)}: an IPv6 address stands as [address] or [address]:port"))
+            raise ServerError(ListProblem("host_invalid", "host", f"{quoted(text)}: an IPv6 address stands as [address] or [address]:port"))
         return text, "22"
     host, colon, port = text.partition(":")
     return host, port if colon else "22"
@@ -95,7 +95,7 @@ def read_port(text: str) -> int:
     """
     digits = text.strip()
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and 0 < int(digits) < 65536):  # the range of ports
-        raise PlaceError(ListProblem("port_invalid", "port", f"{quoted(text)} is not a port: 1 to 65535"))
+        raise ServerError(ListProblem("port_invalid", "port", f"{quoted(text)} is not a port: 1 to 65535"))
     return int(digits)
 
 
@@ -109,26 +109,26 @@ def judged(server: Listed) -> Listed:
     found = list(server.problems)
     known = {problem.field for problem in found}
 
-    def say(code: ProblemCode, field: str, message: str) -> None:
+    def report(code: ProblemCode, field: str, message: str) -> None:
         if field not in known:
             found.append(ListProblem(code, field, message))
 
     if server.problems:
         pass  # a placeholder host already has its problem
     elif not server.host:
-        say("host_missing", "host", "there is no host name or address")
+        report("host_missing", "host", "there is no host name or address")
     elif not is_host(server.host):
-        say("host_invalid", "host", _no_host(server.host))
+        report("host_invalid", "host", _no_host(server.host))
     if not 0 < server.port < 65536:  # the range of ports
-        say("port_invalid", "port", f"{server.port} is not a port: 1 to 65535")
+        report("port_invalid", "port", f"{server.port} is not a port: 1 to 65535")
     if server.username is not None and not is_username(server.username):
-        say("user_invalid", "username", f"{quoted(server.username)} is not the name of an account")
+        report("user_invalid", "username", f"{quoted(server.username)} is not the name of an account")
     name = server.name
     if name is not None and (not name or len(name) > MAX_NAME_CHARS or clean(name, MAX_NAME_CHARS) != name):
-        say("name_invalid", "name", f"a name has 1 to {MAX_NAME_CHARS} printable characters")
+        report("name_invalid", "name", f"a name has 1 to {MAX_NAME_CHARS} printable characters")
     tags = server.tags
     if len(tags) > MAX_TAGS or any(not tag or len(tag) > MAX_TAG_CHARS or clean(tag, MAX_TAG_CHARS) != tag for tag in tags):
-        say("tags_invalid", "tags", f"at most {MAX_TAGS} tags, each of 1 to {MAX_TAG_CHARS} printable characters")
+        report("tags_invalid", "tags", f"at most {MAX_TAGS} tags, each of 1 to {MAX_TAG_CHARS} printable characters")
     if server.host_key is not None and not is_fingerprint(server.host_key):
-        say("host_key_invalid", "host_key", f"{quoted(server.host_key)} is not a fingerprint as ssh-keygen -lf prints it: SHA256:…")
+        report("host_key_invalid", "host_key", f"{quoted(server.host_key)} is not a fingerprint as ssh-keygen -lf prints it: SHA256:…")
     return server._replace(problems=tuple(found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from groundcontrol.deployments.hostlists.base import PlaceError, quoted, read_place
+from groundcontrol.deployments.hostlists.base import ServerError, quoted, read_server
 from groundcontrol.deployments.hostlists.model import Listed, ListProblem
 
 MAX_WORDS = 2
@@ -35,7 +35,7 @@ def _read(number: int, words: list[str]) -> Listed:
         message = f"{quoted(' '.join(words[1:]))}: a line is user@host:port, and maybe a name behind it"
         extra = (ListProblem("not_understood", "", message),)
     try:
-        place = read_place(words[0])
-    except PlaceError as exc:
+        server = read_server(words[0])
+    except ServerError as exc:
         return Listed(number, words[0].rpartition("@")[2][:300], name=name, problems=(exc.problem, *extra))
-    return Listed(number, place.host, place.port, place.username, name, problems=extra)
+    return Listed(number, server.host, server.port, server.username, name, problems=extra)

@@ -47,8 +47,8 @@ def read_list(text: str, form: Format | Literal["auto"] = "auto") -> ParsedList:
         message = f"the list has {len(servers)} servers; one request takes at most {MAX_ROWS}: add the others in a second one"
         problems.append((servers[MAX_ROWS].line, ListProblem("too_many", "", message)))
         servers = servers[:MAX_ROWS]
-    told = sorted([*reading.problems, *problems], key=lambda one: one[0])[:MAX_ROWS]
-    return reading._replace(servers=_unlike(judged(server) for server in servers), problems=tuple(told), notes=reading.notes[:MAX_ROWS])
+    reported = sorted([*reading.problems, *problems], key=lambda one: one[0])[:MAX_ROWS]
+    return reading._replace(servers=_unlike(judged(server) for server in servers), problems=tuple(reported), notes=reading.notes[:MAX_ROWS])
 
 
 def _unread(form: Format | Literal["auto"], message: str) -> ParsedList:
@@ -104,14 +104,14 @@ _SSH_WORDS = frozenset(
 
 def _unlike(servers: Iterable[Listed]) -> tuple[Listed, ...]:
     """Add a problem to each row that repeats an earlier server or name."""
-    places: dict[object, Listed] = {}
+    firsts: dict[object, Listed] = {}
     names: dict[str, Listed] = {}
-    told: list[Listed] = []
+    reported: list[Listed] = []
     for one in servers:
         server, name = one, one.name or one.host
         if name:
             jump = one.jump and (one_spelling(one.jump.host), one.jump.port)
-            first = places.setdefault((one_spelling(one.host), one.port, jump), one)
+            first = firsts.setdefault((one_spelling(one.host), one.port, jump), one)
             named = names.setdefault(name.casefold(), one)
             if first is not one:
                 problem = ListProblem("duplicate", "host", f"{server.host} port {server.port} is there already, in line {first.line}")
@@ -119,5 +119,5 @@ def _unlike(servers: Iterable[Listed]) -> tuple[Listed, ...]:
             elif named is not one:
                 problem = ListProblem("duplicate_name", "name", f"the name {quoted(name)} is there already, in line {named.line}")
                 server = server._replace(problems=(*server.problems, problem))
-        told.append(server)
-    return tuple(told)
+        reported.append(server)
+    return tuple(reported)

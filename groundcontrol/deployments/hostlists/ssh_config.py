@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from groundcontrol.deployments.hostlists.base import MAX_ROWS, PlaceError, quoted, read_place, read_port
+from groundcontrol.deployments.hostlists.base import MAX_ROWS, ServerError, quoted, read_port, read_server
 from groundcontrol.deployments.hostlists.model import JumpServer, Listed, ListProblem, Note, ParsedList
 from groundcontrol.deployments.hostlists.table import read_jump
 
@@ -173,7 +173,7 @@ def _server(line: int, name: str, rules: _Rules) -> Listed:
     port = 22
     try:
         port = read_port(options.get("port") or "22")
-    except PlaceError as exc:
+    except ServerError as exc:
         problems.append(exc.problem)
     if options.get("identityfile") is not None:
         notes.append(KEYS_ARE_GIVEN)
@@ -188,33 +188,33 @@ def _server(line: int, name: str, rules: _Rules) -> Listed:
 
 
 def _host_of(name: str, options: dict[str, str]) -> tuple[str, ListProblem | None]:
-    told = options.get("hostname")
-    if told is None:
+    reported = options.get("hostname")
+    if reported is None:
         return name, None
-    host = told.replace("%%", "\0").replace("%h", name)
+    host = reported.replace("%%", "\0").replace("%h", name)
     if "%" in host.replace("\0", "") and not host.count(":") > 1:
-        return told[:300], ListProblem("host_invalid", "host", f"{quoted(told)}: of the signs with % only %h is understood")
+        return reported[:300], ListProblem("host_invalid", "host", f"{quoted(reported)}: of the signs with % only %h is understood")
     return host.replace("\0", "%")[:300], None
 
 
 def _jump_of(text: str | None, rules: _Rules) -> tuple[JumpServer | None, ListProblem | None]:
     """The jump host, with its options from the same file. A jump host of the jump host is ignored."""
-    place, wrong = read_jump(text)
-    if place is None or text is None:
-        return place, wrong
-    options = rules.of(place.host)
-    host, wrong = _host_of(place.host, options)
+    server, wrong = read_jump(text)
+    if server is None or text is None:
+        return server, wrong
+    options = rules.of(server.host)
+    host, wrong = _host_of(server.host, options)
     if wrong is not None:
         return None, wrong._replace(code="jump_invalid", field="jump")
     over = options.get("proxyjump")
     if over is not None and over.casefold() != "none":
         return None, ListProblem(
-            "jump_chain", "jump", f"{quoted(place.host)} is itself behind a jump host: a way over several is not supported"
+            "jump_chain", "jump", f"{quoted(server.host)} is itself behind a jump host: a way over several is not supported"
         )
     try:
-        told = read_port(options.get("port") or "22")
-        named = read_place(f"[{host}]" if host.count(":") > 1 else host).host
-    except PlaceError as exc:
-        return None, ListProblem("jump_invalid", "jump", f"the jump host {quoted(place.host)}: {exc.problem.message}")
+        reported = read_port(options.get("port") or "22")
+        named = read_server(f"[{host}]" if host.count(":") > 1 else host).host
+    except ServerError as exc:
+        return None, ListProblem("jump_invalid", "jump", f"the jump host {quoted(server.host)}: {exc.problem.message}")
     has_port = text.rpartition("]")[2].rpartition("@")[2].count(":") == 1
-    return JumpServer(named, place.port if has_port else told, place.username or options.get("user")), None
+    return JumpServer(named, server.port if has_port else reported, server.username or options.get("user")), None

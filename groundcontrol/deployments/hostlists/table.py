@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from typing import Final
 
-from groundcontrol.deployments.hostlists.base import PlaceError, quoted, read_place, read_port, read_tags
+from groundcontrol.deployments.hostlists.base import ServerError, quoted, read_port, read_server, read_tags
 from groundcontrol.deployments.hostlists.model import JumpServer, Listed, ListProblem, Note, ParsedList, ProblemCode
 
 COLUMNS: Final = {
@@ -108,23 +108,23 @@ def _row(number: int, cells: list[str], fields: list[str]) -> Listed:
     problems: list[ListProblem] = []
     if len(cells) > len(fields) and any(cells[len(fields) :]):
         problems.append(ListProblem("not_understood", "", f"this line has {len(cells)} values, the header {len(fields)}"))
-    place = JumpServer(given.get("host", ""), 22, None)
+    server = JumpServer(given.get("host", ""), 22, None)
     if "host" in given:
         try:
-            place = read_place(given["host"])
-        except PlaceError as exc:
+            server = read_server(given["host"])
+        except ServerError as exc:
             problems.append(exc.problem)
-    port = place.port
+    port = server.port
     if "port" in given:
         try:
             port = read_port(given["port"])
-        except PlaceError as exc:
+        except ServerError as exc:
             problems.append(exc.problem)
     jump, jump_problem = read_jump(given.get("jump"))
     if jump_problem is not None:
         problems.append(jump_problem)
     return Listed(
-        number, place.host[:300], port, given.get("username", place.username), given.get("name"), read_tags(given.get("tags", "")),
+        number, server.host[:300], port, given.get("username", server.username), given.get("name"), read_tags(given.get("tags", "")),
         given.get("host_key"), jump, (), tuple(problems),
     )  # fmt: skip
 
@@ -137,6 +137,6 @@ def read_jump(text: str | None) -> tuple[JumpServer | None, ListProblem | None]:
         code: ProblemCode = "jump_chain"
         return None, ListProblem(code, "jump", f"{quoted(text)}: a way over several jump hosts is not supported; give the last one")
     try:
-        return read_place(text), None
-    except PlaceError as exc:
+        return read_server(text), None
+    except ServerError as exc:
         return None, ListProblem("jump_invalid", "jump", f"the jump host: {exc.problem.message}")

@@ -32,7 +32,7 @@ MAX_ROWS: Final = 1 << 22
 MAX_BYTES: Final = 256 * 1024 * 1024
 FEW: Final = 256
 """Chunks of up to so many rows deflate all columns together: a single column is too short to compress well."""
-_TOGETHER: Final = 128
+_GROUP_ROWS: Final = 128
 _FIXED: Final = struct.Struct("<BBHIII")
 _LENGTH: Final = struct.Struct("<I")
 
@@ -43,14 +43,14 @@ _decode: Final = msgspec.msgpack.Decoder(tuple[str, list[list[int]], list[list[i
 class Chunk:
     """A chunk that reads each column on demand."""
 
-    __slots__ = ("_data", "_ends", "_relations", "_shapes", "kind", "names", "rhythm_s", "rows")
+    __slots__ = ("_data", "_ends", "_relations", "_shapes", "interval_s", "kind", "names", "rows")
 
     def __init__(self, body: bytes) -> None:
         """Raises: ValueError: the bytes are no chunk."""
         if len(body) < _FIXED.size + _LENGTH.size:
             raise ValueError("a chunk is cut off")
-        version, kind, self.rhythm_s, self.rows, length, inflated = _FIXED.unpack_from(body)
-        self.kind = kind & ~_TOGETHER
+        version, kind, self.interval_s, self.rows, length, inflated = _FIXED.unpack_from(body)
+        self.kind = kind & ~_GROUP_ROWS
         if version != VERSION or self.kind not in (ROWS, STATS) or inflated > MAX_BYTES:
             raise ValueError("a chunk of no version that this program knows")
         start = _FIXED.size + _LENGTH.size
@@ -63,7 +63,7 @@ class Chunk:
         self.names: list[str] = names.split("\n") if names else []
         self._relations = {relation[0]: relation[1:] for relation in relations if relation}
         self._data = memoryview(body)[start + length :]
-        if kind & _TOGETHER:
+        if kind & _GROUP_ROWS:
             (whole,) = _LENGTH.unpack_from(self._data)
             if whole > MAX_BYTES:
                 raise ValueError("a chunk of absurd size")
@@ -72,20 +72,20 @@ class Chunk:
         if self._ends[-1] != len(self._data):
             raise ValueError("a chunk has not the length that its head says")
 
-    def column(self, place: int, count: int, start: int = 0, end: int | None = None) -> Sequence[int]:
+    def column(self, index: int, count: int, start: int = 0, end: int | None = None) -> Sequence[int]:
         """Read the column at position `place`, which has `count` values: those from `start` to before `end`, or all.
 
         Raises: ValueError: it is damaged.
         """
-        found = column_codec.decode(self._shapes[place], self._data[self._ends[place] : self._ends[place + 1]], count, start, end)
-        for other in self._relations.get(place, ()):
+        found = column_codec.decode(self._shapes[index], self._data[self._ends[index] : self._ends[index + 1]], count, start, end)
+        for other in self._relations.get(index, ()):
             if abs(other) in self._relations or not 0 < abs(other) < len(self._shapes):
                 raise ValueError("a column that rests on one that rests on another")
             found = list(map(add if other > 0 else sub, found, self.column(abs(other), count, start, end)))
         return found
 
-    def shape(self, place: int) -> ColumnShape:
-        return self._shapes[place]
+    def shape(self, index: int) -> ColumnShape:
+        return self._shapes[index]
 
     @property
     def width(self) -> int:
@@ -103,12 +103,12 @@ class Part(NamedTuple):
 class Layer(NamedTuple):
     """How the columns of a new chunk are encoded."""
 
-    together: bool
+    grouped: bool
     level: int
 
     def part(self, values: Sequence[int]) -> Part:
         """Encode a column."""
-        return Part(*column_codec.encode(values, bare=self.together))
+        return Part(*column_codec.encode(values, bare=self.grouped))
 
 
 def layer(rows: int, *, quick: bool) -> Layer:
@@ -117,14 +117,20 @@ def layer(rows: int, *, quick: bool) -> Layer:
 
 
 def build(
-    kind: int, layer: Layer, rhythm_s: int, rows: int, names: Sequence[str], parts: Sequence[Part], relations: Sequence[Sequence[int]] = ()
+    kind: int,
+    layer: Layer,
+    interval_s: int,
+    rows: int,
+    names: Sequence[str],
+    parts: Sequence[Part],
+    relations: Sequence[Sequence[int]] = (),
 ) -> bytes:
     """Encode a chunk."""
     head = _encode(("\n".join(names), [part.shape for part in parts], relations))
     packed = column_codec.deflate(head)
     data = b"".join([part.data for part in parts])
-    rest = b"".join([packed, _LENGTH.pack(len(data)), column_codec.deflate(data, level=layer.level)] if layer.together else [packed, data])
-    fixed = _FIXED.pack(VERSION, kind | (_TOGETHER if layer.together else 0), rhythm_s, rows, len(packed), len(head))
+    rest = b"".join([packed, _LENGTH.pack(len(data)), column_codec.deflate(data, level=layer.level)] if layer.grouped else [packed, data])
+    fixed = _FIXED.pack(VERSION, kind | (_GROUP_ROWS if layer.grouped else 0), interval_s, rows, len(packed), len(head))
     return fixed + _LENGTH.pack(_check(fixed, rest)) + rest
 
 

@@ -13,7 +13,7 @@ from groundcontrol.samples.chunks import rollup, row_table
 from groundcontrol.samples.chunks.counter_rates import Point, is_counter, rates
 from groundcontrol.samples.chunks.rollup import StatChunk, StatTable
 from groundcontrol.samples.chunks.row_table import RowChunk, RowTable, Values
-from groundcontrol.samples.model import LayoutRow, StoredRow
+from groundcontrol.samples.model import SeriesSchema, StoredRow
 from groundcontrol.samples.tiers import HOURS, MINUTES, SECONDS, Tier
 
 
@@ -27,20 +27,20 @@ class Made(NamedTuple):
     body: bytes
 
 
-def needs_neighbours(layouts: Iterable[LayoutRow]) -> set[str]:
+def needs_neighbours(schemas: Iterable[SeriesSchema]) -> set[str]:
     """The families with counters: rollups of their new rows also need the chunks before and after."""
-    return {layout.family for layout in layouts if any(map(is_counter, layout.series))}
+    return {schema.family for schema in schemas if any(map(is_counter, schema.series))}
 
 
-def make_chunks(groups: Sequence[tuple[LayoutRow, Sequence[StoredRow]]], known: Mapping[str, Sequence[RowChunk]]) -> list[Made]:
+def make_chunks(groups: Sequence[tuple[SeriesSchema, Sequence[StoredRow]]], known: Mapping[str, Sequence[RowChunk]]) -> list[Made]:
     """Make chunks of all tiers from rows that are in none yet.
 
     Args: known: by family, the chunks of seconds before and after, which hold the counters' neighbours.
     """
     by_family: dict[str, list[RowTable]] = {}
-    for layout, found in groups:
+    for schema, found in groups:
         if found:
-            by_family.setdefault(layout.family, []).append(row_table.table_of(layout, found))
+            by_family.setdefault(schema.family, []).append(row_table.table_of(schema, found))
     made = []
     for family, tables in by_family.items():
         table = row_table.join(tables)
@@ -49,10 +49,10 @@ def make_chunks(groups: Sequence[tuple[LayoutRow, Sequence[StoredRow]]], known: 
             for span, part in _spans_of_rows(table, SECONDS.span_s * 1000)
         ]
         minutes = roll(table, known.get(family, ()))
-        for tier, figures in ((MINUTES, minutes), (HOURS, rollup.coarser(minutes, HOURS.step_s // MINUTES.step_s))):
+        for tier, aggregates in ((MINUTES, minutes), (HOURS, rollup.coarser(minutes, HOURS.step_s // MINUTES.step_s))):
             made += [
                 Made(tier, span, family, part.samples, rollup.encode_stats(part))
-                for span, part in _spans_of_stats(figures, tier.span_s // tier.step_s)
+                for span, part in _spans_of_stats(aggregates, tier.span_s // tier.step_s)
             ]
     return made
 
@@ -65,8 +65,8 @@ def size(tier: Tier, body: bytes) -> int:
     if tier is SECONDS:
         rows_of = RowChunk(body)
         return len(rows_of.times) * len(rows_of.names)
-    figures = StatChunk(body)
-    return 4 * len(figures.places) * len(figures.names)
+    aggregates = StatChunk(body)
+    return 4 * len(aggregates.step_numbers) * len(aggregates.names)
 
 
 def merge(tier: Tier, bodies: Sequence[bytes]) -> tuple[int, bytes]:
@@ -78,19 +78,19 @@ def merge(tier: Tier, bodies: Sequence[bytes]) -> tuple[int, bytes]:
     if tier is SECONDS:
         table = row_table.joined([RowChunk(body) for body in bodies])
         return table.samples, row_table.encode_rows(table)
-    figures = rollup.join([StatChunk(body).table() for body in bodies])
-    return figures.samples, rollup.encode_stats(figures)
+    aggregates = rollup.join([StatChunk(body).table() for body in bodies])
+    return aggregates.samples, rollup.encode_stats(aggregates)
 
 
 def roll(table: RowTable, known: Sequence[RowChunk]) -> StatTable:
     """Aggregates by the minute of rows that are in no chunk yet; counters as rates."""
     gauges = {name: column for name, column in table.columns.items() if not is_counter(name)}
-    found = [rollup.roll(table.rhythm_s, table.times, gauges, MINUTES.step_ms)]
+    found = [rollup.roll(table.interval_s, table.times, gauges, MINUTES.step_ms)]
     grown: dict[tuple[int, ...], dict[str, Values]] = {}
     for name in table.columns.keys() - gauges.keys():
-        pairs = rates([*_points(table.times, table.columns[name], fresh=True), *_neighbours(known, name)], table.rhythm_s)
+        pairs = rates([*_points(table.times, table.columns[name], fresh=True), *_neighbours(known, name)], table.interval_s)
         grown.setdefault(tuple(time for time, _ in pairs), {})[name] = [rate for _, rate in pairs]
-    found += [rollup.roll(table.rhythm_s, times, columns, MINUTES.step_ms) for times, columns in grown.items() if times]
+    found += [rollup.roll(table.interval_s, times, columns, MINUTES.step_ms) for times, columns in grown.items() if times]
     return rollup.join(found)
 
 
@@ -118,22 +118,22 @@ def part_of(table: RowTable, start: int, end: int) -> RowTable:
     """A part of the rows; a series without values in it is left out."""
     states = {name: state[start:end] for name, state in table.states.items()}
     return RowTable(
-        table.rhythm_s,
+        table.interval_s,
         table.times[start:end],
         {name: column[start:end] for name, column in table.columns.items() if name not in states or any(states[name])},
         {name: state for name, state in states.items() if any(state) and state.count(row_table.VALUE) < len(state)},
     )
 
 
-def _spans_of_stats(table: StatTable, places: int) -> list[tuple[int, StatTable]]:
-    if not table.places:
+def _spans_of_stats(table: StatTable, steps_per_span: int) -> list[tuple[int, StatTable]]:
+    if not table.step_numbers:
         return []
-    first, last = table.places[0] // places, table.places[-1] // places
+    first, last = table.step_numbers[0] // steps_per_span, table.step_numbers[-1] // steps_per_span
     if first == last:
         return [(first, table)]
     found = []
-    for span in sorted({place // places for place in table.places}):
-        low, high = bisect_left(table.places, span * places), bisect_left(table.places, (span + 1) * places)
-        lines = {name: rollup.SeriesRollup(*(figures[low:high] for figures in line)) for name, line in table.lines.items()}
-        found.append((span, StatTable(table.rhythm_s, table.places[low:high], lines)))
+    for span in sorted({step_number // steps_per_span for step_number in table.step_numbers}):
+        low, high = bisect_left(table.step_numbers, span * steps_per_span), bisect_left(table.step_numbers, (span + 1) * steps_per_span)
+        lines = {name: rollup.SeriesRollup(*(aggregates[low:high] for aggregates in line)) for name, line in table.lines.items()}
+        found.append((span, StatTable(table.interval_s, table.step_numbers[low:high], lines)))
     return found

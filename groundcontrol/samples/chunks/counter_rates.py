@@ -41,9 +41,9 @@ def scale_of(metric: Metric) -> int:
     return metric.scale * RATE_SCALE if metric.kind == "counter" else metric.scale
 
 
-def rates(points: Iterable[Point], rhythm_s: int) -> list[tuple[int, int]]:
+def rates(points: Iterable[Point], interval_s: int) -> list[tuple[int, int]]:
     """(time, rate) of each pair of neighbours of which at least one is fresh; ascending."""
-    limit_ms = rhythm_s * 1000 * FARTHEST
+    limit_ms = interval_s * 1000 * FARTHEST
     found = []
     for before, after in pairwise(sorted(points)):
         width_ms = after.taken_at_ms - before.taken_at_ms

@@ -31,8 +31,8 @@ class SeriesRollup(NamedTuple):
 class StatTable(NamedTuple):
     """The steps that have samples, ascending; `lines` by series."""
 
-    rhythm_s: int
-    places: Sequence[int]
+    interval_s: int
+    step_numbers: Sequence[int]
     """The numbers of the steps since 1970."""
     lines: dict[str, SeriesRollup]
 
@@ -42,10 +42,12 @@ class StatTable(NamedTuple):
         return sum(len(line.counts) - line.counts.count(0) for line in self.lines.values())
 
 
-def roll(rhythm_s: int, times: Sequence[int], columns: Mapping[str, Values], step_ms: int) -> StatTable:
+def roll(interval_s: int, times: Sequence[int], columns: Mapping[str, Values], step_ms: int) -> StatTable:
     """Aggregate rows by steps; the times must ascend."""
     found = runs(times, step_ms)
-    return StatTable(rhythm_s, [place for place, _, _ in found], {name: line_of(column, found) for name, column in columns.items()})
+    return StatTable(
+        interval_s, [step_number for step_number, _, _ in found], {name: line_of(column, found) for name, column in columns.items()}
+    )
 
 
 def line_of(column: Values, found: Sequence[tuple[int, int, int]]) -> SeriesRollup:
@@ -73,46 +75,46 @@ def line_of(column: Values, found: Sequence[tuple[int, int, int]]) -> SeriesRoll
 
 def coarser(table: StatTable, times: int) -> StatTable:
     """The same aggregates by steps that are `times` as long."""
-    return _folded(table._replace(places=[place // times for place in table.places]))
+    return _folded(table._replace(step_numbers=[step_number // times for step_number in table.step_numbers]))
 
 
 def join(tables: Sequence[StatTable]) -> StatTable:
     """Join tables: aggregates of the same step and series are combined."""
     if len(tables) == 1:
         return tables[0]
-    places = [place for table in tables for place in table.places]
+    step_numbers = [step_number for table in tables for step_number in table.step_numbers]
     lines = {}
     for name in dict.fromkeys(name for table in tables for name in table.lines):
         whole: tuple[list[int], ...] = ([], [], [], [])
         for table in tables:
             line = table.lines.get(name)
-            for figures, more in zip(whole, [[0] * len(table.places)] * 4 if line is None else line, strict=True):
-                figures.extend(more)
+            for aggregates, more in zip(whole, [[0] * len(table.step_numbers)] * 4 if line is None else line, strict=True):
+                aggregates.extend(more)
         lines[name] = SeriesRollup(*whole)
-    if not all(map(le, places, places[1:])):
-        pick = itemgetter(*sorted(range(len(places)), key=places.__getitem__))
-        places = list(pick(places))
+    if not all(map(le, step_numbers, step_numbers[1:])):
+        pick = itemgetter(*sorted(range(len(step_numbers)), key=step_numbers.__getitem__))
+        step_numbers = list(pick(step_numbers))
         lines = {name: SeriesRollup(*map(pick, line)) for name, line in lines.items()}
-    return _folded(StatTable(min(table.rhythm_s for table in tables), places, lines))
+    return _folded(StatTable(min(table.interval_s for table in tables), step_numbers, lines))
 
 
-def steps(places: Sequence[int], width: int) -> list[tuple[int, int, int]]:
+def steps(step_numbers: Sequence[int], width: int) -> list[tuple[int, int, int]]:
     """As `runs`, for ascending numbers without duplicates. If none is missing, the ends are computed instead of searched."""
-    count = len(places)
-    if not count or places[-1] - places[0] != count - 1:
-        return runs(places, width)
-    first = places[0]
+    count = len(step_numbers)
+    if not count or step_numbers[-1] - step_numbers[0] != count - 1:
+        return runs(step_numbers, width)
+    first = step_numbers[0]
     return [((first + at) // width, max(0, at), min(count, at + width)) for at in range(-(first % width), count, width)]
 
 
 def _folded(table: StatTable) -> StatTable:
     """Joins consecutive entries of the same step into one."""
-    found = runs(table.places, 1)
-    if len(found) == len(table.places):
+    found = runs(table.step_numbers, 1)
+    if len(found) == len(table.step_numbers):
         return table
     return StatTable(
-        table.rhythm_s,
-        [place for place, _, _ in found],
+        table.interval_s,
+        [step_number for step_number, _, _ in found],
         {name: fold(line, found) for name, line in table.lines.items()},
     )
 
@@ -123,10 +125,10 @@ def fold(line: SeriesRollup, found: Sequence[tuple[int, int, int]]) -> SeriesRol
     if 0 in counts:
         there = [[at for at in range(start, end) if counts[at]] for _, start, end in found]
         return SeriesRollup(
-            [sum([counts[at] for at in places]) for places in there],
-            [min([least[at] for at in places], default=0) for places in there],
-            [max([greatest[at] for at in places], default=0) for places in there],
-            [sum([sums[at] for at in places]) for places in there],
+            [sum([counts[at] for at in step_numbers]) for step_numbers in there],
+            [min([least[at] for at in step_numbers], default=0) for step_numbers in there],
+            [max([greatest[at] for at in step_numbers], default=0) for step_numbers in there],
+            [sum([sums[at] for at in step_numbers]) for step_numbers in there],
         )
     return SeriesRollup(
         [sum(counts[start:end]) for _, start, end in found],
@@ -142,24 +144,24 @@ def encode_stats(table: StatTable) -> bytes:
     It stores the minimum, the maximum minus the minimum, and the sum minus `count * minimum`, which are small numbers.
     """
     most = [max(counts) for counts in zip(*(line.counts for line in table.lines.values()), strict=True)]
-    layer = chunk_codec.layer(len(table.places), quick=False)
-    parts = [layer.part(table.places), layer.part(most)]
+    layer = chunk_codec.layer(len(table.step_numbers), quick=False)
+    parts = [layer.part(table.step_numbers), layer.part(most)]
     for counts, least, greatest, sums in table.lines.values():
         if list(counts) == most and 0 not in most:
             parts.append(_SAME)
-            least_kept, greatest_kept, sums_kept = least, greatest, sums
-            kept = most
+            least_stored, greatest_stored, sums_stored = least, greatest, sums
+            stored_counts = most
         else:
             parts.append(layer.part(counts))
             there = [at for at, count in enumerate(counts) if count]
-            kept = [counts[at] for at in there]
-            least_kept, greatest_kept, sums_kept = ([figures[at] for at in there] for figures in (least, greatest, sums))
+            stored_counts = [counts[at] for at in there]
+            least_stored, greatest_stored, sums_stored = ([aggregates[at] for at in there] for aggregates in (least, greatest, sums))
         parts += (
-            layer.part(least_kept),
-            layer.part([high - low for high, low in zip(greatest_kept, least_kept, strict=True)]),
-            layer.part([total - count * low for total, count, low in zip(sums_kept, kept, least_kept, strict=True)]),
+            layer.part(least_stored),
+            layer.part([high - low for high, low in zip(greatest_stored, least_stored, strict=True)]),
+            layer.part([total - count * low for total, count, low in zip(sums_stored, stored_counts, least_stored, strict=True)]),
         )
-    return chunk_codec.build(chunk_codec.STATS, layer, table.rhythm_s, len(table.places), list(table.lines), parts)
+    return chunk_codec.build(chunk_codec.STATS, layer, table.interval_s, len(table.step_numbers), list(table.lines), parts)
 
 
 class StatChunk:
@@ -170,9 +172,9 @@ class StatChunk:
         self._chunk = Chunk(body)
         if self._chunk.kind != chunk_codec.STATS or self._chunk.width != 2 + _PER_SERIES * len(self._chunk.names):
             raise ValueError("not a chunk of figures")
-        self.rhythm_s = self._chunk.rhythm_s
+        self.interval_s = self._chunk.interval_s
         self.names = self._chunk.names
-        self.places = self._chunk.column(0, self._chunk.rows)
+        self.step_numbers = self._chunk.column(0, self._chunk.rows)
         self._most = self._chunk.column(1, self._chunk.rows)
 
     def line(self, series: int, start: int = 0, end: int | None = None) -> SeriesRollup:
@@ -183,19 +185,19 @@ class StatChunk:
             whole = self._most
             low, high, there = start, len(whole) if end is None else end, len(whole)
         else:
-            whole = read(at, len(self.places))
+            whole = read(at, len(self.step_numbers))
             # A step without samples has a count of 0, and stores no other aggregates.
             low, high, there = (len(part) - part.count(0) for part in (whole[:start], whole[:end], whole))
         counts = whole[start:end]
-        least, above, more = (read(at + figure, there, low, high) for figure in (1, 2, 3))
-        kept = counts if len(counts) == len(least) else [count for count in counts if count]
+        least, above, more = (read(at + aggregate, there, low, high) for aggregate in (1, 2, 3))
+        stored_counts = counts if len(counts) == len(least) else [count for count in counts if count]
         greatest = list(map(add, least, above))
-        sums = list(map(add, more, map(mul, kept, least)))
-        if kept is counts:
+        sums = list(map(add, more, map(mul, stored_counts, least)))
+        if stored_counts is counts:
             return SeriesRollup(counts, least, greatest, sums)
         spread = (iter(least), iter(greatest), iter(sums))
-        return SeriesRollup(counts, *([next(figures) if count else 0 for count in counts] for figures in spread))
+        return SeriesRollup(counts, *([next(aggregates) if count else 0 for count in counts] for aggregates in spread))
 
     def table(self) -> StatTable:
         """The whole content as a table."""
-        return StatTable(self.rhythm_s, self.places, {name: self.line(at) for at, name in enumerate(self.names)})
+        return StatTable(self.interval_s, self.step_numbers, {name: self.line(at) for at, name in enumerate(self.names)})

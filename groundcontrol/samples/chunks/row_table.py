@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from groundcontrol.samples.chunks import chunk_codec
 from groundcontrol.samples.chunks.chunk_codec import Chunk, Part
-from groundcontrol.samples.model import LayoutRow, StoredRow
+from groundcontrol.samples.model import SeriesSchema, StoredRow
 
 ABSENT: Final = 0
 VALUE: Final = 1
@@ -23,7 +23,7 @@ Values = Sequence[int | None]
 class RowTable(NamedTuple):
     """Rows in the order of their times. `None` in a column: no value; `states` gives the reason for each series with missing values."""
 
-    rhythm_s: int
+    interval_s: int
     times: Sequence[int]
     """Unix milliseconds; two rows may have the same time."""
     columns: Mapping[str, Values]
@@ -35,11 +35,11 @@ class RowTable(NamedTuple):
         return len(self.times) * (len(self.columns) - len(self.states)) + sum(state.count(VALUE) for state in self.states.values())
 
 
-def table_of(layout: LayoutRow, rows: Sequence[StoredRow]) -> RowTable:
+def table_of(schema: SeriesSchema, rows: Sequence[StoredRow]) -> RowTable:
     """Turn rows of one schema into columns; the rows may come in any order."""
-    columns: dict[str, Values] = dict(zip(layout.series, zip(*(row.values for row in rows), strict=True), strict=True))
+    columns: dict[str, Values] = dict(zip(schema.series, zip(*(row.values for row in rows), strict=True), strict=True))
     states = {name: bytes(FAILED if value is None else VALUE for value in column) for name, column in columns.items() if None in column}
-    return _sorted(RowTable(layout.rhythm_s, [row.taken_at_ms for row in rows], columns, states))
+    return _sorted(RowTable(schema.interval_s, [row.taken_at_ms for row in rows], columns, states))
 
 
 def join(tables: Sequence[RowTable]) -> RowTable:
@@ -60,7 +60,7 @@ def join(tables: Sequence[RowTable]) -> RowTable:
         columns[name] = whole
         if known.count(VALUE) < len(known):
             states[name] = known
-    return _sorted(RowTable(min(table.rhythm_s for table in tables), [time for table in tables for time in table.times], columns, states))
+    return _sorted(RowTable(min(table.interval_s for table in tables), [time for table in tables for time in table.times], columns, states))
 
 
 def joined(chunks: Sequence[RowChunk]) -> RowTable:
@@ -69,25 +69,25 @@ def joined(chunks: Sequence[RowChunk]) -> RowTable:
     It decodes one column at a time to save memory: an hour of all series is a hundred thousand numbers.
     """
     lengths = [len(part.times) for part in chunks]
-    places = [{name: place for place, name in enumerate(part.names)} for part in chunks]
+    positions = [{name: position for position, name in enumerate(part.names)} for part in chunks]
     times = [time for part in chunks for time in part.times]
     pick = _order(times)
     names = dict.fromkeys(name for part in chunks for name in part.names)
     states: dict[str, bytes] = {}
     for name in names:
         known = b""
-        for part, length, place in zip(chunks, lengths, (found.get(name) for found in places), strict=True):
-            known += bytes(length) if place is None else part.states(place) or bytes([VALUE]) * length
+        for part, length, position in zip(chunks, lengths, (found.get(name) for found in positions), strict=True):
+            known += bytes(length) if position is None else part.states(position) or bytes([VALUE]) * length
         if known.count(VALUE) < len(known):
             states[name] = known if pick is None else bytes(pick(known))
 
     def column(name: str) -> Values:
         whole: list[int | None] = []
-        for part, length, found in zip(chunks, lengths, places, strict=True):
+        for part, length, found in zip(chunks, lengths, positions, strict=True):
             whole += part.column(found[name]) if name in found else [None] * length
         return whole if pick is None else pick(whole)
 
-    return RowTable(min(part.rhythm_s for part in chunks), times if pick is None else pick(times), _Columns(names, column), states)
+    return RowTable(min(part.interval_s for part in chunks), times if pick is None else pick(times), _Columns(names, column), states)
 
 
 class _Columns(Mapping[str, Values]):
@@ -112,7 +112,7 @@ def _sorted(table: RowTable) -> RowTable:
     if pick is None:
         return table
     return RowTable(
-        table.rhythm_s,
+        table.interval_s,
         pick(table.times),
         {name: pick(column) for name, column in table.columns.items()},
         {name: bytes(pick(state)) for name, state in table.states.items()},
@@ -137,7 +137,7 @@ No series here depends on another one that is here.
 def encode_rows(table: RowTable, *, quick: bool = False) -> bytes:
     """Encode a table as a chunk; `quick` if it is merged soon."""
     layer = chunk_codec.layer(len(table.times), quick=quick)
-    places = {name: 2 + 2 * at for at, name in enumerate(table.columns)}
+    positions = {name: 2 + 2 * at for at, name in enumerate(table.columns)}
     parts = [layer.part(table.times)]
     relations: list[list[int]] = []
     for name, column in table.columns.items():
@@ -147,17 +147,17 @@ def encode_rows(table: RowTable, *, quick: bool = False) -> bytes:
             continue
         whole = cast("Sequence[int]", column)
         part = layer.part(whole)
-        others = [other for other in RELATED.get(name, ()) if other[1:] in places and other[1:] not in table.states]
-        if others and not layer.together:
+        others = [other for other in RELATED.get(name, ()) if other[1:] in positions and other[1:] not in table.states]
+        if others and not layer.grouped:
             rest = whole
             for other in others:
                 rest = list(map(sub if other[0] == "+" else add, rest, cast("Sequence[int]", table.columns[other[1:]])))
             shorter = layer.part(rest)
             if len(shorter.data) < len(part.data):
                 part = shorter
-                relations.append([places[name], *(places[other[1:]] * (1 if other[0] == "+" else -1) for other in others)])
+                relations.append([positions[name], *(positions[other[1:]] * (1 if other[0] == "+" else -1) for other in others)])
         parts += (_FULL, part)
-    return chunk_codec.build(chunk_codec.ROWS, layer, table.rhythm_s, len(table.times), list(table.columns), parts, relations)
+    return chunk_codec.build(chunk_codec.ROWS, layer, table.interval_s, len(table.times), list(table.columns), parts, relations)
 
 
 _FULL: Final = Part([0, VALUE, 1, 0], b"")
@@ -172,23 +172,23 @@ class RowChunk:
         self._chunk = Chunk(body)
         if self._chunk.kind != chunk_codec.ROWS or self._chunk.width != 1 + 2 * len(self._chunk.names):
             raise ValueError("not a chunk of rows")
-        self.rhythm_s = self._chunk.rhythm_s
+        self.interval_s = self._chunk.interval_s
         self.times = self._chunk.column(0, self._chunk.rows)
         self.names = self._chunk.names
 
-    def states(self, place: int) -> bytes | None:
+    def states(self, index: int) -> bytes | None:
         """The state in each row of the series at position `place` of `names`; None: every row has a value."""
-        if self._chunk.shape(1 + 2 * place) == _FULL.shape:
+        if self._chunk.shape(1 + 2 * index) == _FULL.shape:
             return None
-        return bytes(self._chunk.column(1 + 2 * place, len(self.times)))
+        return bytes(self._chunk.column(1 + 2 * index, len(self.times)))
 
-    def column(self, place: int, start: int = 0, end: int | None = None) -> Values:
+    def column(self, index: int, start: int = 0, end: int | None = None) -> Values:
         """The values of the series at position `place`, one for each row from `start` to before `end`, or for all rows; None: no value."""
-        states = self.states(place)
+        states = self.states(index)
         if states is None:
-            return self._chunk.column(2 + 2 * place, len(self.times), start, end)
+            return self._chunk.column(2 + 2 * index, len(self.times), start, end)
         low, high = states[:start].count(VALUE), states[:end].count(VALUE)
-        found = iter(self._chunk.column(2 + 2 * place, states.count(VALUE), low, high))
+        found = iter(self._chunk.column(2 + 2 * index, states.count(VALUE), low, high))
         return [next(found) if state == VALUE else None for state in states[start:end]]
 
     def table(self, only: Iterable[str] | None = None) -> RowTable:
@@ -196,14 +196,14 @@ class RowChunk:
         wanted = None if only is None else set(only)
         columns: dict[str, Values] = {}
         states: dict[str, bytes] = {}
-        for place, name in enumerate(self.names):
+        for index, name in enumerate(self.names):
             if wanted is not None and name not in wanted:
                 continue
-            columns[name] = self.column(place)
-            state = self.states(place)
+            columns[name] = self.column(index)
+            state = self.states(index)
             if state is not None:
                 states[name] = state
-        return RowTable(self.rhythm_s, self.times, columns, states)
+        return RowTable(self.interval_s, self.times, columns, states)
 
 
 def runs(times: Sequence[int], step_ms: int) -> list[tuple[int, int, int]]:
@@ -211,9 +211,9 @@ def runs(times: Sequence[int], step_ms: int) -> list[tuple[int, int, int]]:
     found = []
     start, count = 0, len(times)
     while start < count:
-        place = times[start] // step_ms
-        end = _end_of(times, (place + 1) * step_ms, start, count)
-        found.append((place, start, end))
+        index = times[start] // step_ms
+        end = _end_of(times, (index + 1) * step_ms, start, count)
+        found.append((index, start, end))
         start = end
     return found
 

@@ -37,11 +37,11 @@ from groundcontrol.web.services import Services
 from spider.logs import event
 
 MAX_TOPICS: Final = 64
-ASK_AGAIN_S: Final = 0.1
+STORE_RETRY_S: Final = 0.1
 FLUSH_LIMIT_S: Final = 5.0
 """How long the last message may stay in the system's buffers."""
 CLOSE_GOING_AWAY: Final = 1001
-CLOSE_TRY_AGAIN: Final = 1013
+CLOSE_TRY_LATER: Final = 1013
 CLOSE_MALFORMED: Final = 4400
 CLOSE_SESSION_OVER: Final = 4401
 CLOSE_TOO_SLOW: Final = 4408
@@ -146,7 +146,7 @@ class Connection:
             return True
         return user is not None and revoked.user in (user.id, ALL_USERS)
 
-    def recheck(self) -> None:
+    def reload_rights(self) -> None:
         """Read the rights from the store again, now."""
         self._check.set()
 
@@ -222,7 +222,7 @@ class Connection:
         unsure = False
         while True:
             ends = ends_at(self._caller)
-            wait = self._limits.recheck_s
+            wait = self._limits.rights_reload_s
             if ends is not None:
                 wait = max(0.0, min(wait, ends - self._services.clock.now()))
             with contextlib.suppress(TimeoutError):
@@ -238,7 +238,7 @@ class Connection:
                 event(log, "live_rights_unknown", logging.WARNING, code=exc.code)
                 if at_once or unsure:
                     self._outgoing.clear()
-                    raise _End(CLOSE_TRY_AGAIN, "the hub cannot look up now what this page may see: connect again") from exc
+                    raise _End(CLOSE_TRY_LATER, "the hub cannot look up now what this page may see: connect again") from exc
                 unsure = True
 
     async def _renew_rights(self, *, changed: bool = False) -> None:
@@ -271,14 +271,14 @@ class Connection:
     async def _ask(self) -> Caller:
         """Read who the user is now. A busy store is queried again while time is left.
 
-        Raises: StoreError; and as `AuthService.recheck`.
+        Raises: StoreError; and as `AuthService.reload_caller`.
         """
         async with _in_time(self._limits.rights_s):
             while True:
                 try:
-                    return await self._services.auth.recheck(self._caller)
+                    return await self._services.auth.reload_caller(self._caller)
                 except StoreBusy:
-                    await self._services.clock.sleep(ASK_AGAIN_S)
+                    await self._services.clock.sleep(STORE_RETRY_S)
 
     async def _allow(self, topic: str, *, anew: bool) -> None:
         declared, key = self._parse(topic)

@@ -35,11 +35,11 @@ INTEREST_TTL_S: Final = 30.0
 
 log = logging.getLogger(__name__)
 
-_Place = tuple[int, tuple[Grants, ...], str]
+_FeedKey = tuple[int, tuple[Grants, ...], str]
 """Key of a feed: organisation, grants and topic. Browsers with the same key see the same data."""
 
 
-def _place(scope: Scope, topic: str) -> _Place:
+def _feed_key(scope: Scope, topic: str) -> _FeedKey:
     """The key of a feed. It has no grants for a topic of one object, which is checked before a page joins and shows the same to all."""
     return scope.org, () if ":" in topic else scope.grants, topic
 
@@ -57,8 +57,8 @@ class LiveHub:
         self._build = page_build
         self._started_at = services.clock.now()
         self._connections: set[Connection] = set()
-        self._feeds: dict[_Place, tuple[Feed, asyncio.Task[None]]] = {}
-        self._left: dict[_Place, float] = {}
+        self._feeds: dict[_FeedKey, tuple[Feed, asyncio.Task[None]]] = {}
+        self._left: dict[_FeedKey, float] = {}
         """Topic without subscribers -> when the last one left, in seconds of the monotonic clock."""
         self._group: asyncio.TaskGroup | None = None
         self._empty = asyncio.Event()
@@ -134,32 +134,32 @@ class LiveHub:
         return LiveHello(hub_id=self.services.hub_id, build=self._build, now=now, started_at=self._started_at, session_expires_at=ends)
 
     async def _revocations(self) -> None:
-        async with self.services.bus.subscribe(Topic("revoked"), limit=256, policy="ordered") as told:
-            async for message in told:
+        async with self.services.bus.subscribe(Topic("revoked"), limit=256, policy="ordered") as subscription:
+            async for message in subscription:
                 for connection in list(self._connections):
                     if not isinstance(message, Revoked) or connection.belongs_to(message):
-                        connection.recheck()
+                        connection.reload_rights()
 
     # -- feeds ---------------------------------------------------------------------------
 
     async def join(self, connection: Connection, topic: str, declared: LiveTopic, key: str, after: int | None) -> None:
         """Give a connection a snapshot of a shared topic, or the changes since `after`, and every change from then on."""
         scope = connection.scope
-        place, feed = _place(scope, topic), self._feed(scope, topic, declared, key)
+        feed_key, feed = _feed_key(scope, topic), self._feed(scope, topic, declared, key)
         try:
             await feed.join(connection, connection.put, after)
         except HubError:
             # It has left its own subscription, and only that: there may be another one by now, here or on a feed that replaced this one.
-            found = self._feeds.get(place)
+            found = self._feeds.get(feed_key)
             if found is not None and found[0] is feed and feed.empty:
-                self._drop(place)
+                self._drop(feed_key)
             raise
         self._interest(feed)
 
     def leave(self, connection: Connection, scope: Scope, topic: str, *, back: bool) -> None:
         """Remove a connection. A topic without subscribers ends, but a little later if the last one may return."""
-        place = _place(scope, topic)
-        found = self._feeds.get(place)
+        feed_key = _feed_key(scope, topic)
+        found = self._feeds.get(feed_key)
         if found is None:
             return
         feed, _ = found
@@ -167,20 +167,20 @@ class LiveHub:
         if not feed.empty:
             return
         if back and not feed.over and len(self._left) < self.limits.linger_most:
-            self._left[place] = self.services.clock.monotonic()
+            self._left[feed_key] = self.services.clock.monotonic()
         else:
-            self._drop(place)
+            self._drop(feed_key)
 
-    def _drop(self, place: _Place) -> None:
-        self._left.pop(place, None)
-        feed, task = self._feeds.pop(place)
+    def _drop(self, feed_key: _FeedKey) -> None:
+        self._left.pop(feed_key, None)
+        feed, task = self._feeds.pop(feed_key)
         task.cancel()
         feed.close()
 
     def _feed(self, scope: Scope, topic: str, declared: LiveTopic, key: str) -> Feed:
-        place = _place(scope, topic)
-        self._left.pop(place, None)
-        found = self._feeds.get(place)
+        feed_key = _feed_key(scope, topic)
+        self._left.pop(feed_key, None)
+        found = self._feeds.get(feed_key)
         if found is not None and not found[0].over and not found[1].done():
             return found[0]
         if self._group is None:
@@ -189,7 +189,7 @@ class LiveHub:
             raise NotFound("there is no such topic")
         feed = declared.feed(self.services, scope, key, self.limits)
         task = self._group.create_task(self._guard(feed), name=f"live {topic}")
-        self._feeds[place] = (feed, task)
+        self._feeds[feed_key] = (feed, task)
         return feed
 
     async def _guard(self, feed: Feed) -> None:
@@ -210,6 +210,6 @@ class LiveHub:
         while True:
             await self.services.clock.sleep(self.limits.interest_every_s)
             now = self.services.clock.monotonic()
-            for place in [place for place, since in self._left.items() if now - since >= self.limits.linger_s]:
-                self._drop(place)
-            self._interest(*(feed for place, (feed, _) in self._feeds.items() if place not in self._left))
+            for feed_key in [feed_key for feed_key, since in self._left.items() if now - since >= self.limits.linger_s]:
+                self._drop(feed_key)
+            self._interest(*(feed for feed_key, (feed, _) in self._feeds.items() if feed_key not in self._left))

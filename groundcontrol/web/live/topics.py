@@ -67,7 +67,7 @@ class ReplayBuffer:
         return list(itertools.islice(self._changes, len(self._changes) - missed, None))
 
 
-KEPT_BYTES: Final = 32 << 10
+REPLAY_BYTES: Final = 32 << 10
 """Bytes of changes for subscribers that return. All topics of a page together have less than a page's send queue
 (`send_queue.MAX_QUEUED_BYTES`)."""
 PAGE: Final = 500
@@ -102,14 +102,14 @@ class Feed(ABC):
 
     policy: ClassVar[QueuePolicy] = "ordered"
     limit: ClassVar[int] = 256
-    kept_bytes: ClassVar[int] = KEPT_BYTES
+    replay_bytes: ClassVar[int] = REPLAY_BYTES
 
     def __init__(self, services: Services, org: int, topic: str, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
         self.services = services
         self.limits = limits
         self.topic = topic
         self.scope = Scope(Actor("system", "live", "live", "admin"), org, grants)
-        self._kept = ReplayBuffer(limits.kept_most, self.kept_bytes)
+        self._replay = ReplayBuffer(limits.replay_messages, self.replay_bytes)
         self._seats: dict[object, _Subscriber] = {}
         self._listening = asyncio.Event()
         self.over = False
@@ -128,7 +128,7 @@ class Feed(ABC):
         """The current state as a whole."""
 
     @abstractmethod
-    async def take(self, told: BusEvent, /) -> None:
+    async def take(self, bus_event: BusEvent, /) -> None:
         """Send the change that an event causes."""
 
     def watched(self) -> tuple[NodeId, ...]:
@@ -153,7 +153,7 @@ class Feed(ABC):
                 return
             if self.over:
                 raise Unavailable("what there is to follow has failed as it began; subscribe again")
-            missed = None if after is None else self._kept.since(after)
+            missed = None if after is None else self._replay.since(after)
             if missed is None:
                 await self._seat_down(key, seat)
                 return
@@ -173,7 +173,7 @@ class Feed(ABC):
         return self._seats.get(key) is seat
 
     async def _seat_down(self, key: object, seat: _Subscriber) -> None:
-        seq = self._kept.seq
+        seq = self._replay.seq
         message = topic_message("snapshot", self.topic, seq, await self.snapshot())
         if not self._sits(key, seat):
             return
@@ -186,8 +186,8 @@ class Feed(ABC):
 
     def emit(self, data: Answer) -> None:
         """Send a change to all subscribers."""
-        message = topic_message("change", self.topic, self._kept.seq + 1, data)
-        self._kept.add(message)
+        message = topic_message("change", self.topic, self._replay.seq + 1, data)
+        self._replay.add(message)
         self._send(message)
 
     def _send(self, message: bytes) -> None:
@@ -196,7 +196,7 @@ class Feed(ABC):
 
     def _lose(self) -> None:
         """Report a loss, also to subscribers that return."""
-        self._kept.lose()
+        self._replay.lose()
         self._send(encode("gap", GapMessage(topic=self.topic)))
 
     async def renew(self) -> None:
@@ -222,9 +222,9 @@ class Feed(ABC):
 
     async def run(self) -> None:
         """Follow the bus until cancelled, or until the topic's object is deleted."""
-        async with self.services.bus.subscribe(*self.topics(), limit=self.limit, policy=self.policy) as told:
+        async with self.services.bus.subscribe(*self.topics(), limit=self.limit, policy=self.policy) as bus_event:
             self._listening.set()
-            async for message in told:
+            async for message in bus_event:
                 try:
                     if isinstance(message, BusGap):
                         await self.renew()

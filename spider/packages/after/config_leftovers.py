@@ -17,7 +17,7 @@ import time
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from spider.files import listed, read_file
-from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, ask
+from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, run_query
 from spider.packages.report import MAX_DIFF_BYTES, MAX_DIFFS_BYTES, MAX_LEFTOVERS, Leftover
 
 SUFFIXES = (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".rpmnew", ".rpmsave", ".rpmorig", ".pacnew", ".pacsave", ".apk-new")
@@ -103,11 +103,11 @@ def find_left(root: str = "", listed: Iterable[str] = (), limit_s: float = WALK_
 
 def _note(files: Dict[str, FileStamp], path: str, root: str) -> None:
     try:
-        facts = os.lstat(path)
+        info = os.lstat(path)
     except OSError:
         return
-    if stat.S_ISREG(facts.st_mode):
-        files[path[len(root) :]] = FileStamp(facts.st_ino, facts.st_ctime_ns, facts.st_size)
+    if stat.S_ISREG(info.st_mode):
+        files[path[len(root) :]] = FileStamp(info.st_ino, info.st_ctime_ns, info.st_size)
 
 
 def appeared(before: ConfigLeftovers, after: ConfigLeftovers) -> List[str]:
@@ -132,8 +132,8 @@ def _open_public(path: str, root: str) -> int:
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
     finally:
         os.close(fd)
-    facts = os.fstat(file)
-    if not stat.S_ISREG(facts.st_mode) or not facts.st_mode & stat.S_IROTH:
+    info = os.fstat(file)
+    if not stat.S_ISREG(info.st_mode) or not info.st_mode & stat.S_IROTH:
         os.close(file)
         raise PermissionError(path)
     return file
@@ -167,12 +167,12 @@ def difference(path: str, root: str = "", limit: int = MAX_DIFF_BYTES) -> str:
     shown: List[str] = []
     room = limit - len(CUT)
     for line in lines:
-        told = hide_secrets(line[:MAX_LINE]) + "\n"
-        room -= len(told.encode())
+        shown_lines = hide_secrets(line[:MAX_LINE]) + "\n"
+        room -= len(shown_lines.encode())
         if room < 0:
             shown.append(CUT)
             break
-        shown.append(told)
+        shown.append(shown_lines)
     return "".join(shown)
 
 
@@ -184,12 +184,12 @@ def describe(paths: Iterable[str], differ: Callable[[str], str] = difference) ->
     chosen = list(paths)
     room = MAX_DIFFS_BYTES
     ends_at = time.monotonic() + DIFFERENCES_LIMIT_S
-    told = []
+    shown_lines = []
     for path in chosen[:MAX_LEFTOVERS]:
         diff = differ(path) if time.monotonic() < ends_at else ""
         room -= len(diff.encode())
-        told.append(Leftover(path, diff if room >= 0 else ""))
-    return tuple(told), len(chosen) - len(told)
+        shown_lines.append(Leftover(path, diff if room >= 0 else ""))
+    return tuple(shown_lines), len(chosen) - len(shown_lines)
 
 
 def listed_by(manager: str, root: str = "") -> List[str]:
@@ -203,7 +203,7 @@ def listed_by(manager: str, root: str = "") -> List[str]:
 
 def _of_rpm() -> List[str]:
     try:
-        answer = ask(["rpm", "-qac"], ENVIRONMENT, limit_s=WALK_LIMIT_S)
+        answer = run_query(["rpm", "-qac"], ENVIRONMENT, limit_s=WALK_LIMIT_S)
     except PackagesUnreadable:
         return []
     return [line for line in answer.out.splitlines() if line.startswith("/") and not line.startswith("/etc/")]

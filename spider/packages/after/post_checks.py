@@ -78,10 +78,10 @@ class PostJobChecks:
         verdict = _guarded(lambda: self._reboot(native_reboot), reboot.RebootVerdict(UNKNOWN, "it could not be found out"), notes)
         nothing: Tuple[str, ...] = ()
         no_files: Tuple[Leftover, ...] = ()
-        told = _guarded(lambda: self._leftovers(notes), no_files, notes)
+        leftovers = _guarded(lambda: self._leftovers(notes), no_files, notes)
         failed = _guarded(self._failed_units, nothing, notes)
         names = _guarded(lambda: self._services(notes), nothing, notes)
-        return Report(verdict.required, verdict.why, names, told, failed, tuple(dict.fromkeys(notes)))
+        return Report(verdict.required, verdict.why, names, leftovers, failed, tuple(dict.fromkeys(notes)))
 
     def _find_left(self) -> config_leftovers.ConfigLeftovers:
         return config_leftovers.find_left(self._root, config_leftovers.listed_by(self._manager, self._root))
@@ -89,12 +89,12 @@ class PostJobChecks:
     def _reboot(self, native: Tuple[str, str]) -> reboot.RebootVerdict:
         host = read_host(self._manager, self._root)
         if os.path.isdir(self._jobs):
-            reboot.remember(native, host.boot, self._jobs)
+            reboot.save_verdict(native, host.boot, self._jobs)
         return reboot.reboot_required(self._root, host, native)
 
     def _leftovers(self, notes: List[str]) -> Tuple[Leftover, ...]:
         now = self._find_left()
-        told, left_out = config_leftovers.describe(
+        leftovers, left_out = config_leftovers.describe(
             config_leftovers.appeared(self._left, now), lambda path: config_leftovers.difference(path, self._root)
         )
         if left_out:
@@ -104,7 +104,7 @@ class PostJobChecks:
             notes.append(f"Left behind by earlier upgrades and still there: {_named(sorted(older))}.")
         if not now.complete:
             notes.append("/etc is too large to be searched completely for configuration left behind.")
-        return told
+        return leftovers
 
     def _failed_units(self) -> Tuple[str, ...]:
         now = units.failed_units(self._root)

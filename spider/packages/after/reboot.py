@@ -43,8 +43,8 @@ RPM_FAMILY = frozenset({"dnf", "dnf5", "yum", "zypper"})
 DATABASES = (
     "/var/lib/dpkg/status",
     *(
-        f"{place}/{name}"
-        for place in ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
+        f"{directory}/{name}"
+        for directory in ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
         for name in ("rpmdb.sqlite", "rpmdb.sqlite-wal", "Packages.db", "Packages")
     ),
     "/var/lib/pacman/local",
@@ -108,9 +108,9 @@ def comparer(manager: str) -> Callable[[str, str], int]:
 
 def installed_kernels(root: str = "") -> List[str]:
     """The kernels whose modules are installed (/lib is /usr/lib nearly everywhere)."""
-    for place in ("/lib/modules", "/usr/lib/modules"):
+    for directory in ("/lib/modules", "/usr/lib/modules"):
         try:
-            with os.scandir(root + place) as entries:
+            with os.scandir(root + directory) as entries:
                 return sorted(entry.name for entry in entries if os.path.exists(entry.path + "/modules.dep"))
         except OSError:  # noqa: PERF203  # two names of one folder
             continue
@@ -152,9 +152,9 @@ def _core(root: str, host: Host) -> RebootVerdict:
 
 
 def _core_files(root: str, manager: str) -> Iterable[str]:
-    for place in _LIBRARIES:
+    for directory in _LIBRARIES:
         for name in _CORE:
-            yield from glob.glob(f"{root}/{place}/{name}")
+            yield from glob.glob(f"{root}/{directory}/{name}")
     for program in _CORE_PROGRAMS + (_CORE_OF_RPM if manager in RPM_FAMILY else ()):
         if os.path.exists(f"{root}/{program}"):
             yield f"{root}/{program}"
@@ -164,11 +164,11 @@ def _marked(root: str, container: str) -> Optional[RebootVerdict]:
     for mark in MARKS:
         if not os.path.exists(root + mark):
             continue
-        asked = list(dict.fromkeys(read_file(root + mark + ".pkgs", 64 * 1024).split()))
-        if container and asked and all(is_kernel(name) for name in asked):
+        packages = list(dict.fromkeys(read_file(root + mark + ".pkgs", 64 * 1024).split()))
+        if container and packages and all(is_kernel(name) for name in packages):
             continue  # its kernel is the host's
-        named = ", ".join(asked[:MAX_NAMED]) + (f" and {len(asked) - MAX_NAMED} more" if len(asked) > MAX_NAMED else "")
-        return RebootVerdict(YES, f"asked for by {named}" if asked else f"{mark} is there")
+        named = ", ".join(packages[:MAX_NAMED]) + (f" and {len(packages) - MAX_NAMED} more" if len(packages) > MAX_NAMED else "")
+        return RebootVerdict(YES, f"asked for by {named}" if packages else f"{mark} is there")
     return None
 
 
@@ -177,7 +177,7 @@ def is_kernel(package: str) -> bool:
     return _KERNEL_PACKAGE.match(package) is not None
 
 
-def reboot_required(root: str, host: Host, told: Tuple[str, str] = (UNKNOWN, "")) -> RebootVerdict:  # noqa: PLR0911  # a row of the table each
+def reboot_required(root: str, host: Host, reported: Tuple[str, str] = (UNKNOWN, "")) -> RebootVerdict:  # noqa: PLR0911  # a row of the table each
     """Put the evidence together.
 
     Args: told: what the manager's own check says, with its reason.
@@ -186,15 +186,15 @@ def reboot_required(root: str, host: Host, told: Tuple[str, str] = (UNKNOWN, "")
     if marked:
         return marked
     if host.container:
-        if told[0] == YES and (_CORE_PACKAGE.search(told[1]) or not any(map(is_kernel, told[1].replace(",", " ").split()))):
-            return RebootVerdict(YES, told[1])
+        if reported[0] == YES and (_CORE_PACKAGE.search(reported[1]) or not any(map(is_kernel, reported[1].replace(",", " ").split()))):
+            return RebootVerdict(YES, reported[1])
         return RebootVerdict(NO, f"it is a container ({host.container}): the kernel is its host's, and nothing here asks for a restart")
     kernel, core = _kernel(root, host), _core(root, host)
-    for verdict in (RebootVerdict(*told), kernel, core):
+    for verdict in (RebootVerdict(*reported), kernel, core):
         if verdict.required == YES:
             return verdict
-    if told[0] == NO:
-        return RebootVerdict(NO, told[1] or "the package manager's own check sees no need")
+    if reported[0] == NO:
+        return RebootVerdict(NO, reported[1] or "the package manager's own check sees no need")
     if kernel.required == NO and core.required == NO:
         return RebootVerdict(NO, f"{kernel.why}, and {core.why}")
     if host.manager == "apt" and any(os.path.exists(root + marker) for marker in MARKERS):
@@ -207,15 +207,15 @@ def _databases_changed_at(root: str) -> float:
     newest = 0.0
     for path in DATABASES:
         try:
-            facts = os.stat(root + path)
+            info = os.stat(root + path)
         except OSError:  # not that manager's host
             continue
-        if facts.st_size:  # an empty log is left by a question
-            newest = max(newest, facts.st_ctime)
+        if info.st_size:  # an empty log is left by a question
+            newest = max(newest, info.st_ctime)
     return newest
 
 
-def remember(told: Tuple[str, str], boot: str, jobs_dir: str = JOBS_DIR) -> None:
+def save_verdict(verdict: Tuple[str, str], boot: str, jobs_dir: str = JOBS_DIR) -> None:
     """Keep what the manager's own check said, for Spider, which cannot ask. Root only.
 
     Raises: OSError.
@@ -223,20 +223,20 @@ def remember(told: Tuple[str, str], boot: str, jobs_dir: str = JOBS_DIR) -> None
     path = os.path.join(jobs_dir, REMEMBERED)
     fd = os.open(path + ".tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
     with open(fd, "w", encoding="utf-8") as file:
-        json.dump({"boot": boot, "required": told[0], "why": told[1]}, file)
+        json.dump({"boot": boot, "required": verdict[0], "why": verdict[1]}, file)
     os.replace(path + ".tmp", path)
 
 
-def recall(boot: str, root: str = "", jobs_dir: str = JOBS_DIR) -> Tuple[str, str]:
+def load_verdict(boot: str, root: str = "", jobs_dir: str = JOBS_DIR) -> Tuple[str, str]:
     """What was remembered, as far as it still holds: of this boot, and a `no` only while no package has changed since."""
     path = root + os.path.join(jobs_dir, REMEMBERED)
     try:
         with open(path, encoding="utf-8") as file:
             found = json.loads(file.read(4096))
-        said_at = os.stat(path).st_mtime
+        saved_at = os.stat(path).st_mtime
         required, why, of = str(found["required"]), str(found["why"]), str(found["boot"])
     except (OSError, ValueError, KeyError, TypeError):
         return UNKNOWN, ""
-    if not boot or of != boot or required not in (YES, NO) or (required == NO and _databases_changed_at(root) > said_at):
+    if not boot or of != boot or required not in (YES, NO) or (required == NO and _databases_changed_at(root) > saved_at):
         return UNKNOWN, ""
     return required, why

@@ -90,10 +90,10 @@ def unit_of(cgroup: str) -> str:
 def _elsewhere(folder: str, root: Tuple[int, int]) -> bool:
     """Whether a process sees another root than ours: then it runs in a container, whose packages are not this host's."""
     try:
-        facts = os.stat(folder + "/root")
+        info = os.stat(folder + "/root")
     except OSError:
         return True
-    return (facts.st_dev, facts.st_ino) != root
+    return (info.st_dev, info.st_ino) != root
 
 
 def runs_replaced_code(folder: str) -> bool:
@@ -113,7 +113,7 @@ def find_replaced(proc: str = "/proc", limit_s: float = LIMIT_S) -> Replaced:
     """Look at every process of this host."""
     ends_at = time.monotonic() + limit_s
     try:
-        facts = os.stat(proc + "/self/root")
+        info = os.stat(proc + "/self/root")
         pids = list(_pids(proc))
     except OSError:
         return Replaced(complete=False)
@@ -127,7 +127,7 @@ def find_replaced(proc: str = "/proc", limit_s: float = LIMIT_S) -> Replaced:
         if time.monotonic() > ends_at:
             complete = False
             break
-        if _elsewhere(folder, (facts.st_dev, facts.st_ino)) or not runs_replaced_code(folder):
+        if _elsewhere(folder, (info.st_dev, info.st_ino)) or not runs_replaced_code(folder):
             continue
         unit = unit_of(read_file(folder + "/cgroup"))
         if pid == "1":

@@ -3,7 +3,7 @@
 import os
 from typing import FrozenSet, Optional
 
-from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, ask
+from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, run_query
 
 LIMIT_S = 5.0
 
@@ -24,7 +24,7 @@ def failed_units(root: str = "") -> Optional[FrozenSet[str]]:
         return None
     try:
         words = ["systemctl", "list-units", "--failed", "--all", "--plain", "--no-legend", "--full", "--no-pager"]
-        answer = ask(words, {**ENVIRONMENT, "TERM": "dumb"}, LIMIT_S)
+        answer = run_query(words, {**ENVIRONMENT, "TERM": "dumb"}, LIMIT_S)
     except PackagesUnreadable:
         return None
     return None if answer.rc else parse_failed(answer.out)

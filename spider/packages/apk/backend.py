@@ -25,7 +25,7 @@ from spider.packages.backend import (
     Replan,
     need_repositories,
 )
-from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, ask
+from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, run_query
 from spider.packages.locks import flock_holder, record_lock_holder
 from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, InstalledPackage, Inventory, Plan, Planned
 from spider.packages.preconditions import named
@@ -112,7 +112,7 @@ def _read(path: str) -> str:
 def apk(*words: str) -> Tuple[str, ...]:
     """A call of apk, with what of its settings is the administrator's own."""
     settings = next((path for path in CONFIGS if os.path.exists(path)), "")
-    return ("apk", *apk_text.kept_options(read_file(settings)), *words)
+    return ("apk", *apk_text.own_options(read_file(settings)), *words)
 
 
 def enabled_repositories(options: Sequence[str], patterns: Sequence[str] = REPOSITORIES) -> List[str]:
@@ -148,7 +148,7 @@ class Apk(Backend):
 
     def _version(self) -> int:
         if not self._major:
-            self._major = apk_text.major_version(ask(["apk", "--version"], APK_ENVIRONMENT).out)
+            self._major = apk_text.major_version(run_query(["apk", "--version"], APK_ENVIRONMENT).out)
         return self._major
 
     def cannot(self, verb: str, packages: Sequence[str]) -> str:
@@ -188,18 +188,18 @@ class Apk(Backend):
     def missing(self) -> List[str]:
         """By what apk warns of when it lists."""
         need_repositories(enabled_repositories(apk()))
-        return apk_text.parse_unopened(ask(apk("--cache-max-age", str(OLD_INDEX_MIN), "list", "--upgradable"), APK_ENVIRONMENT).err)
+        return apk_text.parse_unopened(run_query(apk("--cache-max-age", str(OLD_INDEX_MIN), "list", "--upgradable"), APK_ENVIRONMENT).err)
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """Names of real packages alone: `apk search` prints `name-version` of what matches."""
-        answer = ask(apk("search", "--exact", *packages), APK_ENVIRONMENT)
+        answer = run_query(apk("search", "--exact", *packages), APK_ENVIRONMENT)
         known = {apk_text.split_name(line.strip())[0] for line in answer.out.splitlines()}
         return [name for name in packages if name not in known]
 
     def protected(self, packages: Sequence[str]) -> List[str]:
         """What the system and Spider stand on, and every kernel."""
         needed = set(_NEEDED)
-        answer = ask(apk("info", "--quiet", "--who-owns", os.path.realpath(sys.executable)), APK_ENVIRONMENT)
+        answer = run_query(apk("info", "--quiet", "--who-owns", os.path.realpath(sys.executable)), APK_ENVIRONMENT)
         needed.update(apk_text.split_name(word)[0] for word in answer.out.split())  # `name-version`, or a sentence with it
         return [name for name in packages if name in needed or _KERNEL.match(name)]
 
@@ -213,11 +213,11 @@ class Apk(Backend):
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         steps = self._steps(verb, packages)
-        return self._plan(steps, ask_kept=verb in ("upgrade", "full-upgrade"))
+        return self._plan(steps, with_kept_back=verb in ("upgrade", "full-upgrade"))
 
     def _steps(self, verb: str, packages: Sequence[str]) -> List[apk_text.ApkStep]:
         words = apk("--cache-max-age", str(OLD_INDEX_MIN), "--simulate", *self._words(verb, packages))
-        answer = ask(words, APK_ENVIRONMENT, limit_s=300.0)
+        answer = run_query(words, APK_ENVIRONMENT, limit_s=300.0)
         if answer.rc:
             raise PackageError(self.code_in(answer.err), _explain(answer))
         try:
@@ -229,14 +229,14 @@ class Apk(Backend):
             raise PackageError("job.unmet_dependencies", f"others need {', '.join(stays[:20])}: {' '.join(answer.out.split())[:300]}")
         return steps
 
-    def _plan(self, found: Sequence[apk_text.ApkStep], *, ask_kept: bool) -> Plan:
+    def _plan(self, found: Sequence[apk_text.ApkStep], *, with_kept_back: bool) -> Plan:
         steps = tuple(Planned(it.package, it.before, it.after, UNKNOWN if it.after else NO) for it in found if it.before != it.after)
         kernels = [step.package for step in steps if step.after and _KERNEL.match(step.package)]
         reboot = (YES, f"the kernel changes: {', '.join(kernels)}") if kernels else (UNKNOWN, "") if steps else (NO, "")
-        return Plan(steps, self._kept(steps) if ask_kept else (), -1, None, *reboot)
+        return Plan(steps, self._kept_back(steps) if with_kept_back else (), -1, None, *reboot)
 
-    def _kept(self, steps: Sequence[Planned]) -> Tuple[HeldPackage, ...]:
-        answer = ask(apk("list", "--upgradable"), APK_ENVIRONMENT)
+    def _kept_back(self, steps: Sequence[Planned]) -> Tuple[HeldPackage, ...]:
+        answer = run_query(apk("list", "--upgradable"), APK_ENVIRONMENT)
         _, pinned = apk_text.parse_world(_read(WORLD))
         changing = {step.package for step in steps}
         left = {name: version for name, version in apk_text.parse_upgradable(answer.out).items() if name not in changing}
@@ -251,17 +251,17 @@ class Apk(Backend):
         if self._version() >= 3:
             options.append("--no-interactive")
         commit = Command(apk(*options, *(["fix"] if verb == "repair" else self._words(verb, packages))), "commit", COMMIT_LIMITS_S)
-        again = Replan(lambda: self._plan(self._steps(verb, packages), ask_kept=False))
-        return [commit] if verb == "repair" else [again, commit]
+        replan = Replan(lambda: self._plan(self._steps(verb, packages), with_kept_back=False))
+        return [commit] if verb == "repair" else [replan, commit]
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
         """The status is the number of errors, or 99; any but 0 is a failure. A local repository that is missing only warns."""
-        said = "\n".join(reader.troubles)
-        if verb == "refresh" and (apk_text.unreached(said) or "WARNING: " in said):
+        printed = "\n".join(reader.troubles)
+        if verb == "refresh" and (apk_text.unreached(printed) or "WARNING: " in printed):
             return Failure("job.repository_stale", "repositories that could not be refreshed keep their old lists")
         if not ended.rc:
             return None
-        return Failure(self.code_in(said), f"apk ended with status {ended.rc}")
+        return Failure(self.code_in(printed), f"apk ended with status {ended.rc}")
 
     def available_updates(self) -> Updates:
         self.newer = self.simulate("upgrade", ()).upgrades

@@ -45,17 +45,17 @@ _NEUTRALISED = frozenset(
 """Options that change what is printed, asked or done at all."""
 
 
-def kept_options(config: str) -> List[str]:
+def own_options(config: str) -> List[str]:
     """What of `/etc/apk/config` is the administrator's own: where packages come from, what is trusted, where they are kept.
 
     Source: apk(8): one long option a line, its value behind it.
     """
-    kept: List[str] = []
+    options: List[str] = []
     for line in config.splitlines():
         name, _, value = line.strip().partition(" ")
         if name and not name.startswith("#") and name not in _NEUTRALISED:
-            kept += ["--" + name, *([value.strip()] if value.strip() else [])]
-    return kept
+            options += ["--" + name, *([value.strip()] if value.strip() else [])]
+    return options
 
 
 def parse_repositories(text: str) -> List[str]:

@@ -11,7 +11,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 from spider.files import listed, read_file
 from spider.packages.apt import text as apt_text
 from spider.packages.apt.calls import DPKG_OPTIONS, apt_cache, apt_config, apt_get, apt_mark
-from spider.packages.apt.plan import asked, plan_of
+from spider.packages.apt.plan import plan_of, run_words
 from spider.packages.backend import (
     PHASES_BEFORE_COMMIT,
     Action,
@@ -26,7 +26,7 @@ from spider.packages.backend import (
     need_repositories,
 )
 from spider.packages.hook_install import TransactionHook
-from spider.packages.interfaces import ENVIRONMENT, Console, ask, ask_for
+from spider.packages.interfaces import ENVIRONMENT, Console, query_output, run_query
 from spider.packages.locks import record_lock_holder
 from spider.packages.plan import UNKNOWN, YES, Inventory, Plan
 from spider.packages.preconditions import named
@@ -86,7 +86,7 @@ def read_inventory() -> Inventory:
 
     Raises: PackagesUnreadable.
     """
-    return apt_text.parse_inventory(ask_for(_INVENTORY, APT_ENVIRONMENT))
+    return apt_text.parse_inventory(query_output(_INVENTORY, APT_ENVIRONMENT))
 
 
 def _targets() -> List[apt_text.AptTarget]:
@@ -95,7 +95,7 @@ def _targets() -> List[apt_text.AptTarget]:
     Raises: PackagesUnreadable.
     """
     words = ("indextargets", "--no-release-info", "--format", apt_text.TARGET_FORMAT, "Created-By: Packages")
-    return apt_text.parse_targets(ask_for(apt_get(*words), APT_ENVIRONMENT))
+    return apt_text.parse_targets(query_output(apt_get(*words), APT_ENVIRONMENT))
 
 
 def lists_refreshed_at(stamps: Sequence[str] = STAMPS) -> float:
@@ -213,8 +213,8 @@ class Apt(Backend):
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """`apt-cache pkgnames` has the names of real packages alone, no virtual ones."""
-        known = set(ask_for(apt_cache("pkgnames"), APT_ENVIRONMENT).split())
-        foreign = set(ask(["dpkg", "--print-foreign-architectures"], APT_ENVIRONMENT).out.split())
+        known = set(query_output(apt_cache("pkgnames"), APT_ENVIRONMENT).split())
+        foreign = set(run_query(["dpkg", "--print-foreign-architectures"], APT_ENVIRONMENT).out.split())
 
         def is_known(name: str) -> bool:
             base, colon, arch = name.partition(":")
@@ -224,14 +224,14 @@ class Apt(Backend):
 
     def protected(self, packages: Sequence[str]) -> List[str]:
         """Essential ones, what Spider runs on, and the running kernel."""
-        marked = ask_for(["dpkg-query", "-W", "-f=${binary:Package}\\t${Essential}\\t${Protected}\\n"], APT_ENVIRONMENT)
+        marked = query_output(["dpkg-query", "-W", "-f=${binary:Package}\\t${Essential}\\t${Protected}\\n"], APT_ENVIRONMENT)
         needed = set(_NEEDED)
         for line in marked.split("\n"):
             name, *marks = line.split("\t")
             if YES in marks:
                 needed.add(name.partition(":")[0])
         paths = {os.path.realpath(sys.executable), os.__file__, "/boot/vmlinuz-" + os.uname().release}
-        owners = ask(["dpkg-query", "-S", *sorted(paths)], APT_ENVIRONMENT).out  # status 1: one of them has no owner
+        owners = run_query(["dpkg-query", "-S", *sorted(paths)], APT_ENVIRONMENT).out  # status 1: one of them has no owner
         for line in owners.split("\n"):
             owner, found, _ = line.partition(": /")
             if found:
@@ -240,7 +240,7 @@ class Apt(Backend):
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         self.cache_dir = (
-            apt_text.parse_folder(ask(apt_config("shell", "FOLDER", "Dir::Cache::archives/d"), APT_ENVIRONMENT).out) or self.cache_dir
+            apt_text.parse_folder(run_query(apt_config("shell", "FOLDER", "Dir::Cache::archives/d"), APT_ENVIRONMENT).out) or self.cache_dir
         )
         return plan_of(verb, packages, read_inventory(), APT_ENVIRONMENT)
 
@@ -256,11 +256,11 @@ class Apt(Backend):
             configure = Command(("dpkg", *DPKG_OPTIONS, "--configure", "-a"), needs=False, stoppable=False)
             return [configure, self._commit("--no-remove", "-f", "install")._replace(stop_rule=self._stop_rule_of_the_rest)]
         options = () if plan.removals else ("--no-remove",)
-        commit = self._commit(*self._hook(), *options, *asked(verb, packages, plan))
-        return [OwnStep("", lambda: self._place(plan)), commit, *self._marks(verb, packages, plan)]
+        commit = self._commit(*self._hook(), *options, *run_words(verb, packages, plan))
+        return [OwnStep("", lambda: self._install_hook(plan)), commit, *self._marks(verb, packages, plan)]
 
-    def _place(self, plan: Plan) -> None:
-        self._gate.place(plan, {"native": ask(["dpkg", "--print-architecture"], APT_ENVIRONMENT).out.strip()})
+    def _install_hook(self, plan: Plan) -> None:
+        self._gate.install(plan, {"native": run_query(["dpkg", "--print-architecture"], APT_ENVIRONMENT).out.strip()})
         self._gated = True
 
     def _hook(self) -> Tuple[str, ...]:
@@ -280,7 +280,7 @@ class Apt(Backend):
         """apt-get takes a package that is named for wanted by a person; what came as a dependency stays one."""
         if verb not in ("upgrade", "security-upgrade") or (verb == "upgrade" and not packages):
             return []
-        automatic = set(ask(apt_mark("showauto"), APT_ENVIRONMENT).out.split())
+        automatic = set(run_query(apt_mark("showauto"), APT_ENVIRONMENT).out.split())
         names = [step.package for step in plan.upgrades if step.package in automatic]
         return [Command(apt_mark("-o", "quiet=2", "auto", "--", *names), "check", always=True, stoppable=False)] if names else []
 
@@ -316,6 +316,6 @@ class Apt(Backend):
         return Reboot(YES, "asked for by " + ", ".join(names[:20]) if names else f"{path} is there")
 
     def available_updates(self) -> Updates:
-        self.newer = plan_of("full-upgrade", (), {}, APT_ENVIRONMENT, brief=True).upgrades
+        self.newer = plan_of("full-upgrade", (), {}, APT_ENVIRONMENT, counts_only=True).upgrades
         security = [step for step in self.newer if step.security == YES]
         return Updates(len(self.newer), len(security), int(lists_refreshed_at() * 1000))

@@ -7,7 +7,7 @@ from typing import Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tup
 from spider.packages.apt import text as apt_text
 from spider.packages.apt.calls import apt_cache, apt_get
 from spider.packages.backend import PackageError
-from spider.packages.interfaces import Output, PackagesUnreadable, ask_for
+from spider.packages.interfaces import Output, PackagesUnreadable, query_output
 from spider.packages.plan import NO, YES, HeldPackage, Inventory, Plan, Planned
 
 OPTIONS_NO_LOCK = ("-o", "Debug::NoLocking=1")
@@ -20,11 +20,11 @@ _REBOOT = re.compile(
 )
 
 
-class _Asked(NamedTuple):
+class _Simulation(NamedTuple):
     """One simulation and what it printed."""
 
     steps: Tuple[Planned, ...]
-    told: apt_text.AptReport
+    report: apt_text.AptReport
 
 
 def words(verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
@@ -40,7 +40,7 @@ def words(verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
     return ("--with-new-pkgs", "upgrade")
 
 
-def asked(verb: str, packages: Sequence[str], plan: Plan) -> Tuple[str, ...]:
+def run_words(verb: str, packages: Sequence[str], plan: Plan) -> Tuple[str, ...]:
     """apt-get's words for a verb, to do it. What is named is named with its version: no other can come."""
     versions = {step.package: step.after for step in plan.steps if step.after}
     if verb == "security-upgrade":
@@ -83,22 +83,22 @@ def _simulation(call: Sequence[str]) -> Tuple[str, ...]:
     return apt_get("-s", *OPTIONS_NO_LOCK, *call)
 
 
-def _understood(answer: Output) -> _Asked:
+def _understood(answer: Output) -> _Simulation:
     """Raises: PackagesUnreadable; Trouble."""
     if answer.rc:
         lines = [line for line in answer.err.split("\n") if line.startswith("E:")] or answer.err.strip().split("\n")
-        said = " · ".join(line[:400] for line in lines[:3]) or f"apt-get: exit status {answer.rc}"
-        if "nmet dependencies" in said or "nmet dependencies" in answer.out:
+        summary = " · ".join(line[:400] for line in lines[:3]) or f"apt-get: exit status {answer.rc}"
+        if "nmet dependencies" in summary or "nmet dependencies" in answer.out:
             code = "job.packages_broken" if "--fix-broken" in answer.err or "-f install" in answer.err else "job.unmet_dependencies"
             reasons = [
                 line.strip() for line in answer.out.split("\n") if ": Depends:" in line or ": Breaks:" in line or ": Conflicts:" in line
             ]
-            raise PackageError(code, " · ".join([said, *reasons[:5]]))
-        if "Essential packages were removed" in said or "rotected packages were removed" in said:
-            raise PackageError("job.protected", said)
-        raise PackagesUnreadable(said)
+            raise PackageError(code, " · ".join([summary, *reasons[:5]]))
+        if "Essential packages were removed" in summary or "rotected packages were removed" in summary:
+            raise PackageError("job.protected", summary)
+        raise PackagesUnreadable(summary)
     try:
-        return _Asked(apt_text.parse_plan(answer.out), apt_text.parse_told(answer.out))
+        return _Simulation(apt_text.parse_plan(answer.out), apt_text.parse_report(answer.out))
     except ValueError as exc:
         raise PackagesUnreadable(f"apt-get's plan: {exc}") from exc
 
@@ -107,18 +107,18 @@ def _policy(names: Iterable[str], env: Mapping[str, str]) -> Dict[str, apt_text.
     found: Dict[str, apt_text.Versions] = {}
     rest = list(names)
     while rest:
-        found.update(apt_text.parse_policy(ask_for(apt_cache("policy", "--", *rest[:MOST_NAMES]), env)))
+        found.update(apt_text.parse_policy(query_output(apt_cache("policy", "--", *rest[:MOST_NAMES]), env)))
         rest = rest[MOST_NAMES:]
     return found
 
 
-def _kept(verb: str, found: _Asked, inventory: Inventory, env: Mapping[str, str]) -> Dict[str, str]:
+def _kept_back(verb: str, found: _Simulation, inventory: Inventory, env: Mapping[str, str]) -> Dict[str, str]:
     """Package to the reason for which it stays as it is."""
-    reasons = dict.fromkeys(found.told.phased, "phased")
-    for name in found.told.kept_back:
+    reasons = dict.fromkeys(found.report.phased, "phased")
+    for name in found.report.kept_back:
         if name in inventory and inventory[name].held:
             reasons[name] = "held"
-    open_ = [name for name in found.told.kept_back if name not in reasons]
+    open_ = [name for name in found.report.kept_back if name not in reasons]
     if open_ and verb != "full-upgrade":
         full = {step.package for step in _understood(_run_all([_simulation(["dist-upgrade"])], env)[0]).steps}
         reasons.update({name: "needs_removal" for name in open_ if name in full})
@@ -126,37 +126,39 @@ def _kept(verb: str, found: _Asked, inventory: Inventory, env: Mapping[str, str]
     return reasons
 
 
-def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mapping[str, str], *, brief: bool = False) -> Plan:
+def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mapping[str, str], *, counts_only: bool = False) -> Plan:
     """Work out a plan; needs no privileges and no lock.
 
     Args:   inventory: what is installed. brief: steps alone.
     Raises: PackagesUnreadable: apt-get refuses, or its plan is not understood. Trouble.
     """
     if verb == "security-upgrade":
-        everything = plan_of("full-upgrade", (), inventory, env, brief=True)
+        everything = plan_of("full-upgrade", (), inventory, env, counts_only=True)
         packages = [step.package for step in everything.upgrades if step.security == YES]
         if not packages:
             return Plan(download_bytes=0, installed_bytes=0, reboot=NO)
     call = words("upgrade" if verb == "security-upgrade" else verb, packages)
     calls = [_simulation(call)]
-    if not brief:
+    if not counts_only:
         calls += [apt_get("--print-uris", "-y", *OPTIONS_NO_LOCK, *call), apt_cache("policy")]
     answers = _run_all(calls, env)
     found = _understood(answers[0])
-    if brief:
+    if counts_only:
         return Plan(_more_security(found.steps, _policy(_perhaps_for_security(found.steps), env)))
-    reasons = {} if verb in ("install", "remove", "autoremove", "security-upgrade") or packages else _kept(verb, found, inventory, env)
+    reasons = {} if verb in ("install", "remove", "autoremove", "security-upgrade") or packages else _kept_back(verb, found, inventory, env)
     pinned: Set[str] = set(apt_text.parse_pinned(answers[2].out)) & set(inventory)
     versions = _policy(dict.fromkeys([*reasons, *pinned, *_perhaps_for_security(found.steps)]), env)
     for name in pinned & set(versions):
         if name not in reasons and inventory[name].version == versions[name].candidate != versions[name].newest:
             reasons[name] = "pinned"
-    kept = tuple(HeldPackage(name, versions[name].newest if name in versions else "", reason) for name, reason in sorted(reasons.items()))
+    kept_back = tuple(
+        HeldPackage(name, versions[name].newest if name in versions else "", reason) for name, reason in sorted(reasons.items())
+    )
     sizes = apt_text.parse_sizes(answers[1].out) if answers[1].rc == 0 else apt_text.Sizes(-1, None)
     restart = [step.package for step in found.steps if step.after and _REBOOT.match(step.package)]
     return Plan(
         _more_security(found.steps, versions),
-        kept,
+        kept_back,
         sizes.download_bytes if found.steps else 0,
         sizes.installed_bytes if found.steps else 0,
         YES if restart else NO,

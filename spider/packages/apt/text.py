@@ -170,7 +170,7 @@ class AptReport(NamedTuple):
     phased: Tuple[str, ...]
 
 
-def parse_told(text: str) -> AptReport:
+def parse_report(text: str) -> AptReport:
     """Read the lists of packages that are kept back, and of those that are deferred by phasing. What else stands there is no name."""
     blocks: Dict[str, List[str]] = {}
     heading = ""

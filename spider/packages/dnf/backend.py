@@ -17,7 +17,7 @@ from spider.packages.backend import Failure, Lock, OutputReader, PackageError, R
 from spider.packages.dnf import text as dnf_text
 from spider.packages.dnf.reader import CODES, DnfReader
 from spider.packages.dnf.text import Advisory, DnfRow, DnfTable
-from spider.packages.interfaces import Output, PackagesUnreadable, ask
+from spider.packages.interfaces import Output, PackagesUnreadable, run_query
 from spider.packages.locks import record_lock_holder
 from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, Inventory, Plan, Planned
 from spider.packages.preconditions import named
@@ -127,19 +127,19 @@ class DnfFamily(RpmBackend):
     def beside(self, *, advisories: bool, newer: bool) -> Beside:
         """What has to be known beside the plan, while the plan is worked out."""
         with ThreadPoolExecutor(2 if self.side_by_side else 1) as pool:
-            told = pool.submit(self.advisories) if advisories else None
+            answer_text = pool.submit(self.advisories) if advisories else None
             found = pool.submit(self.upgrades, self.ignore_holds) if newer else None
             try:
-                secure = None if told is None else told.result()
+                secure = None if answer_text is None else answer_text.result()
             except PackagesUnreadable:
                 secure = None  # an older release that cannot tell, say: the plan stands, and of security nothing is known
             return Beside(secure, () if found is None else found.result())
 
     # -- looking -------------------------------------------------------------------------------
 
-    def ask(self, *words: str, limit_s: float = PLAN_LIMIT_S) -> Output:
+    def run_query(self, *words: str, limit_s: float = PLAN_LIMIT_S) -> Output:
         """Ask the manager something on the metadata that are there."""
-        return ask([self.program, *self.neutral, "-C", *words], self.environment, limit_s)
+        return run_query([self.program, *self.neutral, "-C", *words], self.environment, limit_s)
 
     def command(self, *words: str, online: bool = False) -> Tuple[str, ...]:
         """A call that changes something."""
@@ -160,9 +160,9 @@ class DnfFamily(RpmBackend):
     def lock(self) -> Optional[Lock]:
         """One of the manager's own locks, or rpm's."""
         for holders, paths in ((pid_file_holder, self.pid_files), (record_lock_holder, self.lock_files)):
-            held = next((lock for lock in map(holders, paths) if lock is not None), None)
-            if held is not None:
-                return held
+            any_held = next((lock for lock in map(holders, paths) if lock is not None), None)
+            if any_held is not None:
+                return any_held
         return super().lock()
 
     def cannot(self, verb: str, packages: Sequence[str]) -> str:
@@ -181,14 +181,14 @@ class DnfFamily(RpmBackend):
                 )
         return ""
 
-    def ask_for(self, *words: str) -> str:
+    def query_output(self, *words: str) -> str:
         """What the manager prints.
 
         Raises: PackagesUnreadable: it fails, too.
         """
-        answer = self.ask("-q", *words)
+        answer = self.run_query("-q", *words)
         if answer.rc:
-            raise PackagesUnreadable(self._told(answer))
+            raise PackagesUnreadable(self._failure_text(answer))
         return answer.out
 
     def named_like(self, names: Sequence[str]) -> Set[str]:
@@ -196,7 +196,7 @@ class DnfFamily(RpmBackend):
 
     def available(self, names: Sequence[str]) -> List[RpmPackage]:
         """What the repositories have by these names."""
-        return self._packages(self.ask_for("repoquery", "--qf", self.query(), *names))
+        return self._packages(self.query_output("repoquery", "--qf", self.query(), *names))
 
     def query(self) -> str:
         """The format of a line of repoquery."""
@@ -209,7 +209,7 @@ class DnfFamily(RpmBackend):
         except ValueError as exc:
             raise PackagesUnreadable(f"{self.name}: {exc}") from exc
 
-    def _told(self, answer: Output) -> str:
+    def _failure_text(self, answer: Output) -> str:
         lines = [line.strip() for line in (answer.err + "\n" + answer.out).split("\n") if line.strip()]
         errors = [line for line in lines if line.startswith(("Error", "Failed", "Problem", "- nothing", "No match", "filesystem error"))]
         return " · ".join((errors or lines)[:4])[:800] or f"{self.name}: exit status {answer.rc}"
@@ -221,7 +221,7 @@ class DnfFamily(RpmBackend):
         inventory = self.inventory_of(now)
         table, secure, beside = self._gather(verb, packages, inventory, repositories)
         steps, replaced = self.steps_of(table.rows, inventory, secure, repositories)
-        kept = self._kept(verb, packages, table, inventory, secure, () if packages else beside.newer)
+        kept = self._kept_back(verb, packages, table, inventory, secure, () if packages else beside.newer)
         reboot, why = self.reboot_expected(steps)
         more = (
             self._growth(table.rows, now, {**takes, **beside.sizes})
@@ -235,21 +235,21 @@ class DnfFamily(RpmBackend):
         comes = [row.package for row in rows if row.act not in ("skip", "reinstall", "remove")]
         new = [f"{one.name}-{one.version}.{one.arch}" for one in comes if one not in sizes]
         if new:
-            sizes.update(dnf_text.parse_sizes(self.ask("-q", "repoquery", "--qf", self.query(), *new).out))
+            sizes.update(dnf_text.parse_sizes(self.run_query("-q", "repoquery", "--qf", self.query(), *new).out))
         return dnf_text.growth(rows, now, sizes)
 
     def table(self, words: Sequence[str]) -> DnfTable:
         """The plan as the manager prints it."""
-        answer = self.ask("--assumeno", *self.loud, *words)
+        answer = self.run_query("--assumeno", *self.loud, *words)
         unmatched = dnf_text.parse_unmatched(answer.out + "\n" + answer.err)
         if unmatched:
             raise PackageError("job.unknown_package", f"{self.name} does not find {named(unmatched)}")
         try:
             return dnf_text.parse_table(answer.out, answer.err)
         except ValueError as exc:
-            told = self._told(answer)
+            answer_text = self._failure_text(answer)
             if answer.rc:
-                raise PackageError(self.code_in(answer.out + "\n" + answer.err), told) from exc
+                raise PackageError(self.code_in(answer.out + "\n" + answer.err), answer_text) from exc
             raise PackagesUnreadable(f"{self.name}'s plan: {exc}") from exc
 
     def _gather(
@@ -257,8 +257,8 @@ class DnfFamily(RpmBackend):
     ) -> Tuple[DnfTable, Secured, Beside]:
         """The plan, what has a security advisory, and everything that is newer, where something is held that it may be or sizes are wanted."""
         comes = verb not in ("remove", "autoremove")
-        held = not packages and any(one.held for one in inventory.values())
-        newer = verb.endswith("upgrade") and (held or not self.tells_sizes)
+        any_held = not packages and any(one.held for one in inventory.values())
+        newer = verb.endswith("upgrade") and (any_held or not self.tells_sizes)
         with ThreadPoolExecutor(2 if self.side_by_side else 1) as pool:
             table = pool.submit(self.table, self.words(verb, packages))
             more = pool.submit(self.beside, advisories=comes and any(one.advisories for one in repositories), newer=newer)
@@ -269,7 +269,7 @@ class DnfFamily(RpmBackend):
         self, rows: Iterable[DnfRow], inventory: Inventory, secure: Secured, repositories: Sequence[Repository]
     ) -> Tuple[List[Planned], List[str]]:
         """Steps, and those of the removed packages that go because another takes their place."""
-        tells = {one.name for one in repositories if one.advisories} if secure is not None else set()
+        with_advisories = {one.name for one in repositories if one.advisories} if secure is not None else set()
         steps: List[Planned] = []
         replaced: List[str] = []
         came = {row.package.name for row in rows if row.act == "install"}
@@ -284,7 +284,7 @@ class DnfFamily(RpmBackend):
                     replaced.append(label)
                 continue
             old = inventory[label].version.split(" ")[-1] if label in inventory and row.act != "install" else ""
-            security = YES if (package.name, package.arch) in (secure or ()) else NO if row.repository in tells else UNKNOWN
+            security = YES if (package.name, package.arch) in (secure or ()) else NO if row.repository in with_advisories else UNKNOWN
             steps.append(Planned(label, old, package.version, security, row.repository))
             for gone in row.replaces:
                 name = self.label(gone.name, gone.arch)
@@ -293,7 +293,7 @@ class DnfFamily(RpmBackend):
                     replaced.append(name)
         return steps, replaced
 
-    def _kept(
+    def _kept_back(
         self,
         verb: str,
         packages: Sequence[str],
@@ -340,13 +340,13 @@ class DnfFamily(RpmBackend):
 
     def _newer(self, packages: Sequence[RpmPackage], secure: Optional[Collection[Tuple[str, str]]]) -> List[Planned]:
         installed = self.inventory()
-        told = []
+        answer_text = []
         for package in packages:
             name = rpm_text.label(package.name, package.arch, self._machine)
             safe = UNKNOWN if secure is None else YES if (package.name, package.arch) in secure else NO
             before = installed[name].version if name in installed else ""
-            told.append(Planned(name, before, package.version, safe, self._origins.get((package.name, package.arch), "")))
-        return told
+            answer_text.append(Planned(name, before, package.version, safe, self._origins.get((package.name, package.arch), "")))
+        return answer_text
 
     # -- doing ---------------------------------------------------------------------------------
 
@@ -362,7 +362,7 @@ class DnfFamily(RpmBackend):
         fetch = self.command(*self.keep_metadata, *only, words[0], "--downloadonly", *words[1:], online=True)
         return fetch, self.command(*only, *words)
 
-    def steps_again(self, verb: str, packages: Sequence[str]) -> Plan:
+    def repeat_steps(self, verb: str, packages: Sequence[str]) -> Plan:
         inventory = self.inventory_of(installed(self.environment))
         return Plan(tuple(self.steps_of(self.table(self.words(verb, packages)).rows, inventory, None, ())[0]))
 
@@ -406,7 +406,7 @@ class DnfFamily(RpmBackend):
 
     def reboot_required(self) -> Reboot:
         """needs-restarting's word; without that plugin nothing is known, and its status of 1 means nothing."""
-        answer = self.ask("needs-restarting", "-r", limit_s=120.0)
+        answer = self.run_query("needs-restarting", "-r", limit_s=120.0)
         if "Reboot is required" in answer.out:
             names = [line.strip().lstrip("* ") for line in answer.out.split("\n") if line.strip().startswith("* ")]
             return Reboot(YES, f"updated since the start: {named(names)}" if names else "core libraries or services were updated")

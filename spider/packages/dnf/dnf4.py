@@ -8,7 +8,7 @@ from typing import List, Mapping, Sequence, Tuple
 from spider.packages.dnf import text as dnf_text
 from spider.packages.dnf.backend import PLAN_LIMIT_S, QUERY, Beside, DnfFamily, lines_of, plugin_setting
 from spider.packages.dnf.text import Advisory
-from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, ask
+from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, run_query
 from spider.packages.rpm.text import RpmPackage
 
 PROGRAMS = ("dnf", "dnf-3", "yum")
@@ -81,10 +81,10 @@ class Dnf4(DnfFamily):
             with tempfile.TemporaryDirectory(prefix="stardust-dnf-") as folder:
                 self._share_cache(folder)
                 options = ("-C", "-q", *self.ignore_holds, f"--setopt=cachedir={folder}")
-                told = "\n".join([*lines, "exit\n"])
-                answer = ask([self.program, *self.neutral, *options, "shell"], self.environment, PLAN_LIMIT_S, told)
+                answer_text = "\n".join([*lines, "exit\n"])
+                answer = run_query([self.program, *self.neutral, *options, "shell"], self.environment, PLAN_LIMIT_S, answer_text)
             if answer.rc or answer.err.strip():
-                raise PackagesUnreadable(self._told(answer))
+                raise PackagesUnreadable(self._failure_text(answer))
             listed, found = dnf_text.parse_shell(answer.out)
             sizes = dnf_text.parse_sizes("\n".join(line.lstrip("|") for line in found.split("\n")))
             newest = "\n".join(line for line in found.split("\n") if not line.startswith("|"))
@@ -99,7 +99,7 @@ class Dnf4(DnfFamily):
                 os.symlink(entry.path, os.path.join(folder, entry.name))
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
-        return dnf_text.parse_advisories(self.ask_for(*options, *_ADVISORIES))
+        return dnf_text.parse_advisories(self.query_output(*options, *_ADVISORIES))
 
     def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
-        return self._packages(self.ask_for(*options, *_UPGRADES, self.query()))
+        return self._packages(self.query_output(*options, *_UPGRADES, self.query()))

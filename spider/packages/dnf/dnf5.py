@@ -12,7 +12,7 @@ from spider.packages.dnf import text as dnf_text
 from spider.packages.dnf.backend import PLAN_LIMIT_S, QUERY, DnfFamily
 from spider.packages.dnf.reader import DnfReader
 from spider.packages.dnf.text import Advisory
-from spider.packages.interfaces import Console, Output, PackagesUnreadable, ask
+from spider.packages.interfaces import Console, Output, PackagesUnreadable, run_query
 from spider.packages.plan import NO, UNKNOWN, YES, Planned
 from spider.packages.preconditions import named
 from spider.packages.rpm.text import RpmPackage
@@ -71,12 +71,12 @@ class Dnf5(DnfFamily):
         super().__init__(machine)
         self.program = program
 
-    def ask(self, *words: str, limit_s: float = PLAN_LIMIT_S) -> Output:
+    def run_query(self, *words: str, limit_s: float = PLAN_LIMIT_S) -> Output:
         """Ask the manager something. Where this is not root it must have a home to write its log to, and gets one of its own."""
         if os.geteuid() == 0:
-            return super().ask(*words, limit_s=limit_s)
+            return super().run_query(*words, limit_s=limit_s)
         with tempfile.TemporaryDirectory(prefix="stardust-dnf5-") as home:
-            return ask([self.program, *self.neutral, "-C", *words], {**self.environment, "HOME": home}, limit_s)
+            return run_query([self.program, *self.neutral, "-C", *words], {**self.environment, "HOME": home}, limit_s)
 
     def query(self) -> str:
         """dnf 5 adds no newline by itself."""
@@ -91,15 +91,15 @@ class Dnf5(DnfFamily):
         return ""
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
-        told = self.ask_for(*options, "advisory", "list", "--updates", "--security", "--json")
+        answer_text = self.query_output(*options, "advisory", "list", "--updates", "--security", "--json")
         try:
-            return dnf_text.parse_advisories_json(told)
+            return dnf_text.parse_advisories_json(answer_text)
         except ValueError as exc:
             raise PackagesUnreadable(f"{self.name}: {exc}") from exc
 
     def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
         """By repoquery: one line for each, where check-upgrade may have one for each repository."""
-        return self._packages(self.ask_for(*options, "repoquery", "--upgrades", "--latest-limit=1", "--qf", self.query()))
+        return self._packages(self.query_output(*options, "repoquery", "--upgrades", "--latest-limit=1", "--qf", self.query()))
 
     def refresh_words(self) -> Tuple[str, ...]:
         """Without --refresh it may use what it has."""
@@ -107,10 +107,10 @@ class Dnf5(DnfFamily):
 
     def reboot_required(self) -> Reboot:
         """By its JSON; the status is 1 for yes."""
-        answer = self.ask("needs-restarting", "--json", limit_s=120.0)
+        answer = self.run_query("needs-restarting", "--json", limit_s=120.0)
         try:
-            told = next(item for item in json.loads(answer.out) if item["type"] == "reboot")
-            required, packages = bool(told["reboot_required"]), [str(name) for name in told["packages"]]
+            answer_text = next(item for item in json.loads(answer.out) if item["type"] == "reboot")
+            required, packages = bool(answer_text["reboot_required"]), [str(name) for name in answer_text["packages"]]
         except (ValueError, KeyError, TypeError, StopIteration):
             return Reboot(UNKNOWN, "dnf5 needs-restarting did not say")
         if required:

@@ -87,14 +87,14 @@ def parse_table(out: str, err: str = "") -> DnfTable:
     for row in rows:
         found[row.act] = found.get(row.act, 0) + 1
     if found != counted:
-        raise ValueError(f"the table has {_told(found)}, its summary says {_told(counted)}")
-    said = (out + "\n" + err).split("\n")
-    if not rows and not any(line.startswith(("Nothing to do", "No packages marked for update")) for line in said):
+        raise ValueError(f"the table has {_counts_text(found)}, its summary says {_counts_text(counted)}")
+    lines = (out + "\n" + err).split("\n")
+    if not rows and not any(line.startswith(("Nothing to do", "No packages marked for update")) for line in lines):
         raise ValueError("neither a table nor 'nothing to do'")
-    return DnfTable(tuple(rows), _download(said), _space(said))
+    return DnfTable(tuple(rows), _download(lines), _space(lines))
 
 
-def _told(counts: Dict[str, int]) -> str:
+def _counts_text(counts: Dict[str, int]) -> str:
     return ", ".join(f"{act} {number}" for act, number in sorted(counts.items())) or "nothing"
 
 

@@ -33,7 +33,7 @@ from spider.packages.backend import (
     need_repositories,
 )
 from spider.packages.hook_install import TransactionHook
-from spider.packages.interfaces import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
+from spider.packages.interfaces import ENVIRONMENT, Console, Output, PackagesUnreadable, run_query
 from spider.packages.locks import open_file_holder
 from spider.packages.pacman import lists as pacman_lists
 from spider.packages.pacman import text as pacman_text
@@ -51,7 +51,7 @@ DEFAULT_DATABASES = "/var/lib/pacman"
 REFRESH_LIMITS_S = {"refresh": 900.0}
 COMMIT_LIMITS_S = {"plan": 600.0, "refresh": 900.0, "download": 4 * 3600.0}
 PACMAN_ENVIRONMENT: Dict[str, str] = dict(ENVIRONMENT)
-MOST_ASKED = 1000
+MAX_QUERIED = 1000
 
 _INTERRUPT_NOW = StopRule("now", "nothing has been changed yet", (signal.SIGINT,))
 _AFTER_PACKAGE = StopRule("after_package", "pacman ends after the package that it is at", (signal.SIGINT,))
@@ -139,10 +139,10 @@ class PacmanReader(OutputReader):
         glued = _GLUED.search(text)
         if glued:
             text = text[glued.start() :]
-        place = pacman_text.where(text, self._phase)
-        if place is not None:
-            self._phase = place.phase
-            self.console.progress(*place)
+        found = pacman_text.where(text, self._phase)
+        if found is not None:
+            self._phase = found.phase
+            self.console.progress(*found)
         super().line(text)
 
     def trouble(self, text: str) -> None:
@@ -159,7 +159,7 @@ def _settings() -> PacmanSettings:
 
     Raises: PackagesUnreadable.
     """
-    answer = ask(["pacman-conf"], PACMAN_ENVIRONMENT)
+    answer = run_query(["pacman-conf"], PACMAN_ENVIRONMENT)
     if answer.rc:
         raise PackagesUnreadable(f"pacman-conf: {answer.err.strip()[:300] or f'exit status {answer.rc}'}")
     return pacman_text.parse_settings(answer.out)
@@ -173,8 +173,8 @@ def _newest(folder: str) -> float:
 def _explain(answer: Output) -> str:
     """What pacman complains of, in one line."""
     lines = [line for line in answer.err.splitlines() if line.startswith("error:")] or answer.err.splitlines()
-    said = [line for line in answer.out.splitlines() if line.startswith(":: ")]
-    return " · ".join(line.strip()[:300] for line in [*lines, *said][:4]) or f"exit status {answer.rc}"
+    printed = [line for line in answer.out.splitlines() if line.startswith(":: ")]
+    return " · ".join(line.strip()[:300] for line in [*lines, *printed][:4]) or f"exit status {answer.rc}"
 
 
 class Pacman(Backend):
@@ -220,7 +220,7 @@ class Pacman(Backend):
     # -- what there is -------------------------------------------------------------------------
 
     def _installed(self) -> Dict[str, str]:
-        answer = ask(pacman("-Q"), PACMAN_ENVIRONMENT)
+        answer = run_query(pacman("-Q"), PACMAN_ENVIRONMENT)
         if answer.rc and (answer.err.strip() or answer.out):
             raise PackagesUnreadable(f"pacman -Q: {_explain(answer)}")
         try:
@@ -235,8 +235,8 @@ class Pacman(Backend):
         ignored, groups = settings.all_of("IgnorePkg"), settings.all_of("IgnoreGroup")
         of_groups: Set[str] = set()
         if groups:
-            told = ask(pacman("-Qgq", *groups), PACMAN_ENVIRONMENT)  # status 1: nothing of a group is installed
-            of_groups.update(told.out.split())
+            output = run_query(pacman("-Qgq", *groups), PACMAN_ENVIRONMENT)  # status 1: nothing of a group is installed
+            of_groups.update(output.out.split())
         return {
             name: InstalledPackage(version, held=name in of_groups or any(fnmatch.fnmatchcase(name, one) for one in ignored))
             for name, version in installed.items()
@@ -288,24 +288,24 @@ class Pacman(Backend):
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """Names of real packages alone: no groups, no provided names."""
-        known = set(self._ask("-Slq").out.split())
+        known = set(self._run_query("-Slq").out.split())
         return [name for name in packages if name not in known]
 
     def protected(self, packages: Sequence[str]) -> List[str]:
         """Those that pacman.conf holds, what Spider runs on, and the running kernel."""
         needed = set(_NEEDED) | set(_settings().all_of("HoldPkg"))
         for path in (os.path.realpath(sys.executable), os.__file__, f"/usr/lib/modules/{os.uname().release}"):
-            needed.update(ask(pacman("-Qoq", path), PACMAN_ENVIRONMENT).out.split())  # status 1: it has no owner
+            needed.update(run_query(pacman("-Qoq", path), PACMAN_ENVIRONMENT).out.split())  # status 1: it has no owner
         return [name for name in packages if name in needed]
 
     # -- plans ---------------------------------------------------------------------------------
 
-    def _ask(self, *words: str) -> Output:
+    def _run_query(self, *words: str) -> Output:
         """Ask from the newer lists.
 
         Raises: PackageError: a repository was never fetched. PackagesUnreadable.
         """
-        answer = ask(pacman(*words, "--dbpath", self._databases()), PACMAN_ENVIRONMENT, limit_s=300.0)
+        answer = run_query(pacman(*words, "--dbpath", self._databases()), PACMAN_ENVIRONMENT, limit_s=300.0)
         missing = _NO_DATABASE.findall(answer.err)
         if answer.rc and "could not find database" in answer.err:  # of a plan: the name is not told
             missing = [name for name in _settings().repositories if not os.path.exists(f"{self._databases()}/sync/{name}.db")] or [
@@ -320,7 +320,7 @@ class Pacman(Backend):
 
         Raises: Trouble; PackagesUnreadable.
         """
-        answer = self._ask(*words, "--print", "--print-format", PRINT_FORMAT)
+        answer = self._run_query(*words, "--print", "--print-format", PRINT_FORMAT)
         if answer.rc:
             raise PackageError(self.code_in(answer.err + answer.out), _explain(answer))
         try:
@@ -329,7 +329,7 @@ class Pacman(Backend):
             raise PackagesUnreadable(f"pacman's plan: {exc}") from exc
 
     def _upgrades(self) -> List[Upgrade]:
-        answer = self._ask("-Qu")
+        answer = self._run_query("-Qu")
         if answer.rc and (answer.err.strip() or answer.out.strip()):  # 1 and silence: nothing to upgrade
             raise PackagesUnreadable(f"pacman -Qu: {_explain(answer)}")
         try:
@@ -371,7 +371,7 @@ class Pacman(Backend):
             return {}  # there are none: the plan says so
 
     def _orphans(self) -> List[str]:
-        return ask(pacman("-Qdtq"), PACMAN_ENVIRONMENT).out.split()  # status 1: there are none
+        return run_query(pacman("-Qdtq"), PACMAN_ENVIRONMENT).out.split()  # status 1: there are none
 
     @staticmethod
     def _removal(targets: Sequence[PacmanTarget]) -> Plan:
@@ -391,7 +391,7 @@ class Pacman(Backend):
             except (OSError, ValueError):
                 installed = self._installed()
             targets = planned.result()
-            sizes, removed = self._facts(targets, installed, lists)
+            sizes, removed = self._sizes_and_replaced(targets, installed, lists)
             newer = listed.result() if listed is not None else []
         steps = [Planned(it.package, installed.get(it.package, ""), it.version, UNKNOWN, it.repository) for it in targets]
         steps += [Planned(name, installed[name], "", NO) for name in sorted(removed)]
@@ -400,19 +400,19 @@ class Pacman(Backend):
         reboot = self._expects_reboot([target.package for target in targets])
         return Plan(tuple(steps), kept, sum(target.download_bytes for target in targets), grows, *reboot)
 
-    def _facts(
+    def _sizes_and_replaced(
         self, targets: Sequence[PacmanTarget], installed: Dict[str, str], lists: Mapping[str, pacman_lists.PackedList]
     ) -> Tuple[Dict[str, int], Dict[str, str]]:
         """Installed sizes of what comes, and what goes because something of it takes its place: `--print` does not tell that."""
-        told = [lists[it.repository].facts(it.package, it.version) if it.repository in lists else None for it in targets]
-        found = [fact for fact in told if fact is not None]
-        missing = [it for it, fact in zip(targets, told) if fact is None]  # its list is packed in another way: pacman can read it
-        for start in range(0, len(missing), MOST_ASKED):
-            answer = self._ask("-Si", *(f"{it.repository}/{it.package}" for it in missing[start : start + MOST_ASKED]))
+        output = [lists[it.repository].details_of(it.package, it.version) if it.repository in lists else None for it in targets]
+        found = [details for details in output if details is not None]
+        missing = [it for it, details in zip(targets, output) if details is None]  # its list is packed in another way: pacman can read it
+        for start in range(0, len(missing), MAX_QUERIED):
+            answer = self._run_query("-Si", *(f"{it.repository}/{it.package}" for it in missing[start : start + MAX_QUERIED]))
             if answer.rc:
                 raise PackagesUnreadable(f"pacman -Si: {_explain(answer)}")
-            found += pacman_text.parse_facts(answer.out)
-        return {fact.package: fact.installed_bytes for fact in found}, pacman_text.replaced(found, installed)
+            found += pacman_text.parse_details(answer.out)
+        return {details.package: details.installed_bytes for details in found}, pacman_text.replaced(found, installed)
 
     def _size(self, name: str, version: str) -> int:
         """What an installed package takes, by its record."""
@@ -444,7 +444,7 @@ class Pacman(Backend):
             lock = self._left_lock()
             let_go = OwnStep(f"It is removed: {lock} is older than this boot.", lambda: os.unlink(lock))
             return [let_go] if lock and _is_of_an_earlier_boot(lock) else []
-        gate = OwnStep("", lambda: self._place(plan))
+        gate = OwnStep("", lambda: self._install_hook(plan))
         if verb in ("remove", "autoremove"):
             return [gate, self._commit("-R", *self._hooks("whole"), "--", *plan.removals)]
         lists = (
@@ -458,9 +458,9 @@ class Pacman(Backend):
         )  # else newer keys refuse the rest
         return [*lists, gate, *first, self._commit("-Su", *self._hooks("whole"))]
 
-    def _place(self, plan: Plan) -> None:
+    def _install_hook(self, plan: Plan) -> None:
         at = self._system + "/sync"
-        self._gate.place(plan, {"lists": self._lists, "lists_at": at, "repositories": self._repositories})
+        self._gate.install(plan, {"lists": self._lists, "lists_at": at, "repositories": self._repositories})
         for part in ("part", "whole"):
             folder = os.path.join(self._gate.folder, part)
             os.mkdir(folder, 0o700)
@@ -506,19 +506,19 @@ class Pacman(Backend):
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
         """0 does not say that scripts succeeded, nor 1 which error it was."""
-        said = "\n".join(reader.troubles)
+        printed = "\n".join(reader.troubles)
         if ended.stopped == "after_package":
             reader.notes.append(_PARTIAL_NOTE)
         elif ended.rc and self._adopted:
             reader.notes.append(_REFRESHED_NOTE)
         if not ended.rc:
-            if "command failed to execute correctly" in said:
+            if "command failed to execute correctly" in printed:
                 return Failure("job.script_failed", "a script or a hook of a package failed; the package itself is in place")
             return None
         refusal = self._gate.refusal() if self._gated else None
         if refusal is not None:
             return refusal
-        code = self.code_in(said)
+        code = self.code_in(printed)
         if verb == "refresh" and code == "job.fetch_failed":
             return Failure("job.repository_stale", "repositories that could not be refreshed keep their old lists")
         return Failure(code, f"pacman ended with status {ended.rc}")

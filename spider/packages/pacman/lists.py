@@ -51,10 +51,10 @@ def size(desc: str, field: str) -> int:
 class PackedList:
     """One list in memory, which is the fastest way through; pacman does likewise."""
 
-    def __init__(self, repository: str, content: bytes = b"", places: Optional[Dict[bytes, Tuple[int, int]]] = None) -> None:
+    def __init__(self, repository: str, content: bytes = b"", offsets: Optional[Dict[bytes, Tuple[int, int]]] = None) -> None:
         self._repository = repository
         self._content = content
-        self._places = places or {}
+        self._offsets = offsets or {}
         """Name of a `desc` to where it begins and ends."""
 
     @classmethod
@@ -63,21 +63,21 @@ class PackedList:
         try:
             with open(os.path.join(folder, repository + ".db"), "rb") as file:
                 content = unpacked(file.read(MAX_BYTES))
-            return cls(repository, content, _places(content))
+            return cls(repository, content, _offsets(content))
         except (OSError, ValueError):
             return cls(repository)
 
-    def facts(self, name: str, version: str) -> Optional[PackageDetails]:
+    def details_of(self, name: str, version: str) -> Optional[PackageDetails]:
         """What it says of a package; None: it has none of this version."""
-        place = self._places.get(f"{name}-{version}/desc".encode())
-        if place is None:
+        offset = self._offsets.get(f"{name}-{version}/desc".encode())
+        if offset is None:
             return None
-        desc = self._content[slice(*place)].decode("utf-8", "replace")
+        desc = self._content[slice(*offset)].decode("utf-8", "replace")
         return PackageDetails(name, tuple(parse_desc(desc).get("REPLACES", [])), size(desc, "ISIZE"), self._repository, version)
 
 
-def _places(content: bytes) -> Dict[bytes, Tuple[int, int]]:
-    places: Dict[bytes, Tuple[int, int]] = {}
+def _offsets(content: bytes) -> Dict[bytes, Tuple[int, int]]:
+    offsets: Dict[bytes, Tuple[int, int]] = {}
     at, end = 0, len(content)
     while at < end and content[at]:
         begins = at + _BLOCK
@@ -85,11 +85,11 @@ def _places(content: bytes) -> Dict[bytes, Tuple[int, int]]:
         if content[at + 156] not in _FILE_OR_FOLDER:
             _check_plain(content[at + 156], content[begins : begins + length])
         elif length:
-            places[content[at : at + 100].rstrip(b"\0")] = (begins, begins + length)
+            offsets[content[at : at + 100].rstrip(b"\0")] = (begins, begins + length)
         at = begins + length + -length % _BLOCK
     if at > end:
         raise ValueError("it ends in its middle")
-    return places
+    return offsets
 
 
 def _check_plain(kind: int, content: bytes) -> None:

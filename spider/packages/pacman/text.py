@@ -131,7 +131,7 @@ def parse_targets(text: str) -> List[PacmanTarget]:
     return found
 
 
-def parse_facts(text: str) -> List[PackageDetails]:
+def parse_details(text: str) -> List[PackageDetails]:
     """Read `pacman -Si`: paragraphs of `Field : value`; what a list does not fit on goes on in lines that begin with blanks."""
     found = []
     for paragraph in text.split("\n\n"):
@@ -172,14 +172,14 @@ def satisfies(package: str, version: str, wanted: str) -> bool:
     return {"=": order == 0, "<": order < 0, ">": order > 0, "<=": order <= 0, ">=": order >= 0}.get(match.group(2), False)
 
 
-def replaced(facts: Iterable[PackageDetails], installed: Dict[str, str]) -> Dict[str, str]:
+def replaced(details: Iterable[PackageDetails], installed: Dict[str, str]) -> Dict[str, str]:
     """The installed packages that others take the place of: these to those."""
     found: Dict[str, str] = {}
-    for fact in facts:
-        for wanted in fact.replaces:
+    for one in details:
+        for wanted in one.replaces:
             for name, version in installed.items():
-                if name != fact.package and satisfies(name, version, wanted):
-                    found[name] = fact.package
+                if name != one.package and satisfies(name, version, wanted):
+                    found[name] = one.package
     return found
 
 

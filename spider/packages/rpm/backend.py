@@ -21,7 +21,7 @@ from spider.packages.backend import (
     Replan,
     need_repositories,
 )
-from spider.packages.interfaces import Console, PackagesUnreadable, ask
+from spider.packages.interfaces import Console, PackagesUnreadable, run_query
 from spider.packages.locks import process_name, record_lock_holder
 from spider.packages.plan import Inventory, Plan, Planned
 from spider.packages.preconditions import named
@@ -62,10 +62,10 @@ def installed_with_sizes(env: Mapping[str, str]) -> Tuple[List[RpmPackage], Dict
 
     Raises: PackagesUnreadable.
     """
-    answer = ask(["rpm", "-qa", "--qf", rpm_text.QUERY], env)
+    answer = run_query(["rpm", "-qa", "--qf", rpm_text.QUERY], env)
     if answer.rc:
-        told = f"rpm cannot read its database (exit status {answer.rc}): {answer.err.strip()[:300]}"
-        raise PackagesUnreadable(f"{told}. Keep a copy of it before 'rpm --rebuilddb', which only a person should run")
+        failure_text = f"rpm cannot read its database (exit status {answer.rc}): {answer.err.strip()[:300]}"
+        raise PackagesUnreadable(f"{failure_text}. Keep a copy of it before 'rpm --rebuilddb', which only a person should run")
     try:
         return rpm_text.parse_installed(answer.out), rpm_text.parse_installed_sizes(answer.out)
     except ValueError as exc:
@@ -76,7 +76,9 @@ def side_by_side(names: Collection[str], env: Mapping[str, str]) -> FrozenSet[st
     """Those of `names` of which several versions may be there at once: kernels and what belongs to them."""
     if not names:
         return frozenset()
-    answer = ask(["rpm", "-q", "--qf", "%{NAME}\\n", "--whatprovides", *INSTALLONLY], env)  # a status of 1: one of them is not provided
+    answer = run_query(
+        ["rpm", "-q", "--qf", "%{NAME}\\n", "--whatprovides", *INSTALLONLY], env
+    )  # a status of 1: one of them is not provided
     return frozenset(line for line in answer.out.split("\n") if line in names)
 
 
@@ -206,7 +208,7 @@ class RpmBackend(Backend):
     def lock(self) -> Optional[Lock]:
         """Who changes packages now, whichever program it is."""
         try:
-            path = ask(["rpm", "--eval", "%{_rpmlock_path}"], self.environment).out.strip()
+            path = run_query(["rpm", "--eval", "%{_rpmlock_path}"], self.environment).out.strip()
         except PackagesUnreadable:
             return None
         return record_lock_holder(path) if path.startswith("/") else None
@@ -256,7 +258,7 @@ class RpmBackend(Backend):
         for path in glob.glob("/etc/dnf/protected.d/*.conf") + glob.glob("/etc/yum/protected.d/*.conf"):
             stays.update(line.strip() for line in read_file(path).split("\n") if line.strip() and not line.startswith("#"))
         owners = [os.path.realpath(path) for path in (sys.executable, "/sbin/init", f"/usr/bin/{self.name}") if path]
-        answer = ask(["rpm", "-qf", "--qf", "%{NAME}\\n", *owners], self.environment)  # what nobody owns is told by a sentence
+        answer = run_query(["rpm", "-qf", "--qf", "%{NAME}\\n", *owners], self.environment)  # what nobody owns is told by a sentence
         return stays | {line for line in answer.out.split("\n") if rpm_text.NAME.match(line)}
 
     def reader(self, verb: str, console: Console) -> RpmReader:
@@ -267,8 +269,10 @@ class RpmBackend(Backend):
     def stale(self, repositories: Sequence[Repository], lines: Sequence[str]) -> Failure:
         """Repositories that a refresh did not reach, by name where their files tell which."""
         names = rpm_repositories.left_behind(repositories, self._began_at)
-        told = " · ".join([*([named(names)] if names else []), *dict.fromkeys(line[:400] for line in lines[:3])])
-        return Failure("job.repository_stale", f"repositories that could not be refreshed keep their old lists: {told or 'see the log'}")
+        failure_text = " · ".join([*([named(names)] if names else []), *dict.fromkeys(line[:400] for line in lines[:3])])
+        return Failure(
+            "job.repository_stale", f"repositories that could not be refreshed keep their old lists: {failure_text or 'see the log'}"
+        )
 
     def commit_rule(self, phase: str) -> StopRule:
         """The stop rule of a command that installs: too late from its first moment on, but for the time that it waits for another.
@@ -277,8 +281,8 @@ class RpmBackend(Backend):
         """
         waits = self._reader.lock if self._reader is not None else None
         if phase == "waiting_lock" and waits is not None and waits.pid:
-            held = self.lock()
-            if held is not None and held.pid == waits.pid:
+            holder = self.lock()
+            if holder is not None and holder.pid == waits.pid:
                 return StopRule("now", "it still waits for another, nothing has been changed", (signal.SIGINT,))
         return TOO_LATE
 
@@ -299,7 +303,7 @@ class RpmBackend(Backend):
             return [Command(self.argv_without_plan(verb, packages), "commit")]
         fetch, install = self.argv_with_plan(verb, packages, plan)
         work: List[Action] = [
-            Replan(lambda: self.steps_again(verb, packages)),
+            Replan(lambda: self.repeat_steps(verb, packages)),
             Command(install, "commit", COMMIT_LIMITS_S, stop_rule=self.commit_rule),
         ]
         if any(step.after for step in plan.steps):
@@ -314,7 +318,7 @@ class RpmBackend(Backend):
         """What downloads, and what installs."""
         raise NotImplementedError
 
-    def steps_again(self, verb: str, packages: Sequence[str]) -> Plan:
+    def repeat_steps(self, verb: str, packages: Sequence[str]) -> Plan:
         """The steps alone: one question instead of three."""
         raise NotImplementedError
 

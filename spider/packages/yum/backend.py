@@ -9,7 +9,7 @@ from spider.packages.dnf import text as dnf_text
 from spider.packages.dnf.backend import DnfFamily, lines_of, plugin_setting
 from spider.packages.dnf.reader import DnfReader
 from spider.packages.dnf.text import Advisory
-from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, ask
+from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, run_query
 from spider.packages.plan import NO, UNKNOWN, YES, Plan
 from spider.packages.rpm import repositories
 from spider.packages.rpm.backend import REFRESH_LIMITS_S
@@ -60,18 +60,18 @@ class Yum(DnfFamily):
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
         """By updateinfo, which EL7 has built in."""
-        return dnf_text.parse_advisories(self.ask_for(*options, "updateinfo", "list", "security"))
+        return dnf_text.parse_advisories(self.query_output(*options, "updateinfo", "list", "security"))
 
     def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
         """By check-update: 100 = there are some, 0 = none."""
-        answer = self.ask("-q", *options, "check-update")
+        answer = self.run_query("-q", *options, "check-update")
         if answer.rc not in (0, 100):
-            raise PackagesUnreadable(self._told(answer))
+            raise PackagesUnreadable(self._failure_text(answer))
         return self._listed(answer.out)
 
     def available(self, names: Sequence[str]) -> List[RpmPackage]:
         """By list; its status is 1 where it has none of them."""
-        answer = self.ask("-q", "list", "available", *names)
+        answer = self.run_query("-q", "list", "available", *names)
         return self._listed(answer.out)
 
     def _listed(self, text: str) -> List[RpmPackage]:
@@ -101,7 +101,7 @@ class Yum(DnfFamily):
     def reboot_required(self) -> Reboot:
         """needs-restarting of yum-utils."""
         try:
-            answer = ask(["needs-restarting", "-r"], self.environment)
+            answer = run_query(["needs-restarting", "-r"], self.environment)
         except PackagesUnreadable:
             return Reboot(UNKNOWN, "needs-restarting (yum-utils) is not installed")
         if "Reboot is required" in answer.out:

@@ -13,7 +13,7 @@ from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from spider.files import read_file
 from spider.packages.backend import Failure, Lock, OutputReader, PackageError, Reboot
-from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, ask
+from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, run_query
 from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, Inventory, Plan, Planned
 from spider.packages.preconditions import named
 from spider.packages.rpm import backend as rpm_backend
@@ -34,7 +34,7 @@ REPOSITORIES = "/etc/zypp/repos.d"
 RAW = "/var/cache/zypp/raw"
 PID_FILES = ("/run/zypp.pid", "/var/run/zypp.pid")
 PLAN_LIMIT_S = 300.0
-PATCHES_AT_ONCE = 200
+PATCH_BATCH = 200
 LOCK_WAIT_S = 300
 ROLLING = ("opensuse-tumbleweed", "opensuse-slowroll")
 """Where `dup` is the only upgrade there is."""
@@ -93,9 +93,9 @@ class Zypper(RpmBackend):
     """Every call begins with these, whatever zypper.conf says. Without the last, a security patch that wants a reboot is left out in silence."""
     before: ClassVar[Tuple[str, ...]] = (*neutral, "--no-refresh")
 
-    def ask(self, *words: str) -> Output:
+    def run_query(self, *words: str) -> Output:
         """Ask zypper something on the metadata that are there."""
-        return ask([*self.before, *words], self.looking, PLAN_LIMIT_S)
+        return run_query([*self.before, *words], self.looking, PLAN_LIMIT_S)
 
     def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
         """zypper's words for a verb; chosen packages are never a distribution upgrade."""
@@ -126,7 +126,7 @@ class Zypper(RpmBackend):
         return next((lock for lock in map(pid_file_holder, PID_FILES) if lock is not None), None) or super().lock()
 
     def named_like(self, names: Sequence[str]) -> Set[str]:
-        answer = self.ask("--xmlout", "search", "--match-exact", "--type", "package", "--", *names)
+        answer = self.run_query("--xmlout", "search", "--match-exact", "--type", "package", "--", *names)
         if answer.rc not in (0, 104):
             raise PackagesUnreadable(f"zypper: exit status {answer.rc}: {(answer.err or answer.out).strip()[:300]}")
         try:
@@ -146,7 +146,7 @@ class Zypper(RpmBackend):
             summary = plan.result()
             updates = listed.result() if listed is not None else []
         steps, replaced = self._steps_of(verb, summary, inventory, updates, patched, repositories)
-        kept = self._kept(verb, packages, summary, inventory, updates, patched)
+        kept = self._kept_back(verb, packages, summary, inventory, updates, patched)
         reboot, why = self._reboot(summary, steps, restarts=restarts)
         return Plan(tuple(steps), tuple(kept), summary.download_bytes, summary.installed_bytes, reboot, why, tuple(replaced))
 
@@ -157,7 +157,7 @@ class Zypper(RpmBackend):
         """
         words = self.words(verb, packages)
         head = words[: len(words) - len(packages)]
-        answer = self.ask("--xmlout", *head, "--dry-run", *(["--", *packages] if packages else []))
+        answer = self.run_query("--xmlout", *head, "--dry-run", *(["--", *packages] if packages else []))
         try:
             summary = zypper_text.parse_summary(answer.out)
         except ValueError as exc:
@@ -169,13 +169,13 @@ class Zypper(RpmBackend):
         if answer.rc == LEFT_OUT and not summary.rows:
             raise PackageError("job.repository_stale", "zypper left a repository out: " + " · ".join(summary.errors)[:400])
         if answer.rc not in (0, REBOOT_DUE, RENEWED, LEFT_OUT):
-            told = " · ".join(summary.errors)[:800] or answer.err.strip()[:800] or f"exit status {answer.rc}"
-            raise PackageError(_STATUSES.get(answer.rc, "job.package_manager"), told)
+            errors_text = " · ".join(summary.errors)[:800] or answer.err.strip()[:800] or f"exit status {answer.rc}"
+            raise PackageError(_STATUSES.get(answer.rc, "job.package_manager"), errors_text)
         return summary
 
     def updates(self, *options: str) -> List[zypper_text.Update]:
         """What has a newer version; `--all`: what is locked or cannot be had as well."""
-        return _updates(self.ask("--quiet", "--xmlout", "list-updates", *options).out)
+        return _updates(self.run_query("--quiet", "--xmlout", "list-updates", *options).out)
 
     def needed(self, repositories: Sequence[Repository], there: Sequence[RpmPackage]) -> Needed:
         """What the needed patches mend, and whether one of them wants a reboot.
@@ -188,19 +188,19 @@ class Zypper(RpmBackend):
                 if one.advisories:
                     advisories.read(os.path.join(RAW, one.name, "repodata"))
         except (OSError, ValueError):
-            return self.told_needed()
+            return self.needed_by_zypper()
         return advisories.needed()
 
-    def told_needed(self) -> Needed:
+    def needed_by_zypper(self) -> Needed:
         """The same by zypper's own word."""
         try:
-            patches = zypper_text.parse_patches(self.ask("--quiet", "--xmlout", "list-patches").out)
+            patches = zypper_text.parse_patches(self.run_query("--quiet", "--xmlout", "list-patches").out)
         except ValueError as exc:
             raise PackagesUnreadable(f"zypper: {exc}") from exc
         names = sorted({patch.name for patch in patches if patch.security and _PATCH_NAME.match(patch.name)})
         found: List[RpmPackage] = []
-        for start in range(0, len(names), PATCHES_AT_ONCE):
-            found += zypper_text.parse_patched(self.ask("--quiet", "patch-info", "--", *names[start : start + PATCHES_AT_ONCE]).out)
+        for start in range(0, len(names), PATCH_BATCH):
+            found += zypper_text.parse_patched(self.run_query("--quiet", "patch-info", "--", *names[start : start + PATCH_BATCH]).out)
         return Needed(found, any(patch.restart for patch in patches))
 
     def _steps_of(
@@ -212,7 +212,7 @@ class Zypper(RpmBackend):
         patched: Sequence[RpmPackage],
         repositories: Sequence[Repository],
     ) -> Tuple[List[Planned], List[str]]:
-        tells = {one.name for one in repositories if one.advisories}
+        with_advisories = {one.name for one in repositories if one.advisories}
         from_list = {(update.package.name, update.package.arch): update.repository for update in updates}
         only = repositories[0].name if len(repositories) == 1 else ""
         steps: List[Planned] = []
@@ -230,10 +230,12 @@ class Zypper(RpmBackend):
             old = "" if row.act == INSTALL else row.before or (inventory[label].version if label in inventory else "")
             repository = row.repository or from_list.get((package.name, package.arch), "") or only
             mended = zypper_text.mended(patched, package.name, package.arch, old)
-            steps.append(Planned(label, old, package.version, YES if mended else NO if repository in tells else UNKNOWN, repository))
+            steps.append(
+                Planned(label, old, package.version, YES if mended else NO if repository in with_advisories else UNKNOWN, repository)
+            )
         return steps, replaced
 
-    def _kept(
+    def _kept_back(
         self,
         verb: str,
         packages: Sequence[str],
@@ -310,7 +312,7 @@ class Zypper(RpmBackend):
         install: Tuple[str, ...] = () if verb == "remove" else ("--download", "in-advance")  # zypp.conf may say that nothing is installed
         return (*self.before, *head, *sure, "--download-only", *names), (*self.before, *head, *install, *sure, *names)
 
-    def steps_again(self, verb: str, packages: Sequence[str]) -> Plan:
+    def repeat_steps(self, verb: str, packages: Sequence[str]) -> Plan:
         inventory = self.inventory_of(installed(self.environment))
         return Plan(tuple(self._steps_of(verb, self.summary(verb, packages), inventory, (), (), ())[0]))
 
@@ -340,7 +342,7 @@ class Zypper(RpmBackend):
         """needs-rebooting: 102 yes, 0 no; it does not count firmware, but the patch that brings it says so."""
         if self._patch_wants_reboot:
             return Reboot(YES, "a patch that was installed now asks for it")
-        answer = self.ask("needs-rebooting")
+        answer = self.run_query("needs-rebooting")
         if answer.rc == REBOOT_DUE:
             return Reboot(YES, "core libraries or services were updated since the start")
         if answer.rc == 0:

@@ -100,12 +100,12 @@ def parse_summary(text: str) -> ZypperSummary:
     """
     tree = _tree(text)
     errors = tuple(messages(text))
-    said = [" ".join((item.text or "").split()) for item in tree.iter("message")]
-    missing = tuple(match["one"] or match["two"] for match in map(_NO_PROVIDER.search, said) if match)
+    message_texts = [" ".join((item.text or "").split()) for item in tree.iter("message")]
+    missing = tuple(match["one"] or match["two"] for match in map(_NO_PROVIDER.search, message_texts) if match)
     problems = [" ".join((item.text or "").split()) for prompt in tree.iter("prompt") for item in prompt.findall("description")]
     summary = tree.find("install-summary")
     if summary is None:
-        if not problems and not errors and not any("Nothing to do" in line for line in said):
+        if not problems and not errors and not any("Nothing to do" in line for line in message_texts):
             raise ValueError("neither a summary nor 'nothing to do'")
         return ZypperSummary(problem=" · ".join(problems)[:800], errors=errors, missing=missing)
     rows = []

@@ -55,8 +55,8 @@ def _size(path: str) -> int:
 
 def _serial(base: str) -> str:
     """The serial number, from the bus or driver: virtio and mmc, NVMe, SCSI (the unit serial number page, after its header of 4 bytes)."""
-    for place in ("/serial", "/device/serial"):
-        text = read_text(base + place, 128)
+    for position in ("/serial", "/device/serial"):
+        text = read_text(base + position, 128)
         if text:
             return text
     try:
@@ -104,19 +104,19 @@ def _in_order(found: Dict[str, BlockDevice]) -> List[BlockDevice]:
     """Sort each device after those below it, and partitions right after their disk."""
     ordered: Dict[str, BlockDevice] = {}
 
-    def place(name: str, depth: int) -> None:
+    def position(name: str, depth: int) -> None:
         block = found.get(name)
         if block is None or name in ordered or depth > 16:
             return
         for parent in block.parents:
-            place(parent, depth + 1)
+            position(parent, depth + 1)
         ordered.setdefault(name, block)
 
     for name, block in sorted(found.items(), key=lambda item: (bool(item[1].parents) and item[1].kind != "part", item[0])):
-        place(name, 0)
+        position(name, 0)
         for part in found.values():
             if part.kind == "part" and part.parents == [block.kernel_name]:
-                place(part.kernel_name, 0)
+                position(part.kernel_name, 0)
     return list(ordered.values())
 
 
@@ -134,9 +134,9 @@ def parse_mounts(data: bytes) -> Tuple[Dict[str, List[str]], Dict[str, List[str]
         if not dash or len(fields) < 6 or len(rest) < 2:
             continue
         point = unescape(fields[4])
-        for places in (by_number.setdefault(fields[2], []), by_path.setdefault(unescape(rest[1]), [])):
-            if point not in places:
-                places.append(point)
+        for targets in (by_number.setdefault(fields[2], []), by_path.setdefault(unescape(rest[1]), [])):
+            if point not in targets:
+                targets.append(point)
     return by_number, by_path
 
 
@@ -165,7 +165,7 @@ class DiskTable:
         rows: List[Tuple[Cell, ...]] = []
         for block in blocks:
             paths = (f"/dev/{block.kernel_name}", f"/dev/mapper/{block.name}")
-            mounts = by_number.get(block.number) or [place for path in paths for place in by_path.get(path, [])]
+            mounts = by_number.get(block.number) or [position for path in paths for position in by_path.get(path, [])]
             rows.append(
                 (
                     block.name,
@@ -175,7 +175,7 @@ class DiskTable:
                     block.serial or None,
                     block.size,
                     block.rotational,
-                    plain(", ".join(sorted(mounts, key=lambda place: (len(place), place))), 1000),
+                    plain(", ".join(sorted(mounts, key=lambda position: (len(position), position))), 1000),
                 )
             )
         return Reading(rows, len(rows))

@@ -87,7 +87,7 @@ def volume_labels(blocks: Dict[str, Block]) -> Dict[str, str]:
     return {device: text if texts.count(text) == 1 else label(f"{text[:150]} ({device})") for device, text in plain.items()}
 
 
-class DiskFacts(Collector):
+class DiskDetails(Collector):
     """disk.size: bytes; disk.rotating: 1 or 0. Values that the kernel does not provide are left out."""
 
     family = "cycle"
@@ -98,13 +98,13 @@ class DiskFacts(Collector):
         self._sys = sys
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
-        told: List[Tuple[str, Optional[int]]] = []
+        values: List[Tuple[str, Optional[int]]] = []
         for entry in listed(self._sys + "/block"):
             name = entry.replace("!", "/")
-            if kind_by_name(name) != "disk" or len(told) >= 2 * MAX_LABELLED:
+            if kind_by_name(name) != "disk" or len(values) >= 2 * MAX_LABELLED:
                 continue
             for part, path, factor in (("size", "size", 512), ("rotating", "queue/rotational", 1)):
                 text = read_text(f"{self._sys}/block/{entry}/{path}", 32)
                 if text.isdigit() and len(text) < 17 and (part != "size" or int(text)):
-                    told.append((series_name("disk." + part, "device", label(name)), int(text) * factor))
-        return self._report(told)
+                    values.append((series_name("disk." + part, "device", label(name)), int(text) * factor))
+        return self._report(values)

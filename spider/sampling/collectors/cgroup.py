@@ -127,17 +127,17 @@ def walk(tree: str, prefix: str = "") -> Iterator[Group]:
             seen += 1
             if seen > MAX_FOLDERS:
                 return
-            place = f"{path}/{name}"
+            child = f"{path}/{name}"
             container = container_of(name, above)
             if container is not None:
-                yield Group(container[0], container[1], place, inode)
+                yield Group(container[0], container[1], child, inode)
                 continue
             service = not inside and (name.endswith(".service") or (above == "user.slice" and name.startswith("user-")))
             sliced = not inside and not service and name.endswith(".slice")  # services below any other cgroup belong to a container
             if service:
-                yield Group(SERVICE, plain(unescape(name)), place, inode)
-            if depth < MAX_DEPTH and _has_folders(tree + place):
-                waiting.append((place, name, depth + 1, not sliced))
+                yield Group(SERVICE, plain(unescape(name)), child, inode)
+            if depth < MAX_DEPTH and _has_folders(tree + child):
+                waiting.append((child, name, depth + 1, not sliced))
 
 
 def groups(root: str = ROOT, proc: str = "/proc") -> Tuple[Optional[Hierarchies], List[Group]]:

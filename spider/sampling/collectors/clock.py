@@ -50,7 +50,7 @@ def filtered(status: str) -> bool:
     return "\nSeccomp:\t2" in status
 
 
-def ask_kernel(status_path: str = "/proc/self/status") -> Optional[Timex]:
+def read_kernel_clock(status_path: str = "/proc/self/status") -> Optional[Timex]:
     """Call adjtimex(2), which needs no privilege as long as it changes nothing.
 
     Returns: None where the call is forbidden or this Python cannot call into C. The sandbox of Spider's own unit forbids it, since it can
@@ -85,7 +85,7 @@ class Clocks(Collector):
     family = "breathe"
 
     def __init__(
-        self, clock: Clock, hub_time: HubTime = lambda: None, ask: Callable[[], Optional[Timex]] = ask_kernel, run: str = _TIMESYNCD
+        self, clock: Clock, hub_time: HubTime = lambda: None, ask: Callable[[], Optional[Timex]] = read_kernel_clock, run: str = _TIMESYNCD
     ) -> None:
         super().__init__()
         self._clock = clock
@@ -103,12 +103,12 @@ class Clocks(Collector):
                 found["clock.error"], found["clock.offset"] = timex.error_us, timex.offset_us
         else:
             self._may_ask = False
-            told = timesyncd(self._run)
-            if told is not None:
-                found["clock.synchronised"] = int(told)
-        heard = self._hub_time()
-        if heard is not None:
-            hub_ms, at = heard
+            answer = timesyncd(self._run)
+            if answer is not None:
+                found["clock.synchronised"] = int(answer)
+        hub_time = self._hub_time()
+        if hub_time is not None:
+            hub_ms, at = hub_time
             skew = round(self._clock.now() * 1000 - hub_ms - (now - at) * 1000)
             found["clock.skew"] = skew if abs(skew) <= LARGEST else None
         return self._report(found.items())

@@ -71,7 +71,7 @@ def status_of(answer: bytes) -> bytes:
     return [*answer[:64].split(b" ", 2), b"", b""][1]
 
 
-def ask(path: str) -> bytes:
+def fetch(path: str) -> bytes:
     """Request the list of all containers, with the API version that the engine accepts.
 
     Raises: OSError: no socket, no permission, or no answer in time.
@@ -113,26 +113,26 @@ class Names:
         self._sockets = sockets
         self._believe_s = believe_s
         self._known: List[Container] = []
-        self._asked_at = float("-inf")
+        self._queried_at = float("-inf")
         self._failing: Set[str] = set()
 
     def containers(self) -> List[Container]:
         """All known containers, including stopped ones."""
         now = time.monotonic()
-        if now - self._asked_at >= self._believe_s:
-            self._asked_at = now
+        if now - self._queried_at >= self._believe_s:
+            self._queried_at = now
             known: List[Container] = []
             for engine, path in self._sockets:
                 if os.access(path, os.R_OK | os.W_OK):
                     try:
-                        known += parse_containers(engine, ask(path))
+                        known += parse_containers(engine, fetch(path))
                         self._failing.discard(engine)
                     except (OSError, ValueError) as error:  # short ids are used until it answers
-                        self._say(engine, str(error))
+                        self._log_once(engine, str(error))
             self._known = known
         return self._known
 
-    def _say(self, engine: str, why: str) -> None:
+    def _log_once(self, engine: str, why: str) -> None:
         """Log a failure once, until the engine answers."""
         if engine not in self._failing:
             event(log, "containers_unnamed", logging.WARNING, engine=engine, why=why)
@@ -200,17 +200,17 @@ class Containers:
     def read(self, now: float) -> Optional[Reading]:
         at, found = groups(self._root, self._proc)
         running = [group for group in found if group.kind != SERVICE]
-        told = {container.id: container for container in self._names.containers()}
+        named = {container.id: container for container in self._names.containers()}
         rows: List[Tuple[Cell, ...]] = []
         for group, name in self._names.of(running).items():
-            known = told.pop(group.name, None)
+            known = named.pop(group.name, None)
             state = "frozen" if at is not None and frozen(at, group.path) else "running"
             killed = oom_kills(at, group.path) if at is not None else None
             seen = self._see(group, now)
             seen.row = (group.kind, short(group), name, state, known.image if known is not None else None, seen.restarts, killed)
             rows.append(seen.row)
-        rows += self._stopped(now, told)
-        rows += [(rest.engine, rest.id[:12], rest.name or rest.id[:12], rest.state, rest.image, None, None) for rest in told.values()]
+        rows += self._stopped(now, named)
+        rows += [(rest.engine, rest.id[:12], rest.name or rest.id[:12], rest.state, rest.image, None, None) for rest in named.values()]
         rows.sort(key=lambda row: (str(row[3]) not in ("running", "frozen"), str(row[0]), str(row[2])))
         return Reading(rows, len(rows)) if rows else None
 
@@ -221,9 +221,9 @@ class Containers:
         seen.last_at = now
         return seen
 
-    def _stopped(self, now: float, told: Dict[str, Container]) -> List[Tuple[Cell, ...]]:
+    def _stopped(self, now: float, named: Dict[str, Container]) -> List[Tuple[Cell, ...]]:
         """Containers that ran for a while and stopped within the last hour, where the engine does not tell. Forgets the others."""
         lasting = sorted(self._seen.items(), key=lambda item: -item[1].last_at)[:MOST_SEEN]
         self._seen = {key: seen for key, seen in lasting if now - seen.last_at < STOPPED_S}
-        gone = [(key, seen) for key, seen in self._seen.items() if seen.last_at < now and key[1] not in told]
+        gone = [(key, seen) for key, seen in self._seen.items() if seen.last_at < now and key[1] not in named]
         return [(*seen.row[:3], "stopped", *seen.row[4:]) for _, seen in gone if seen.last_at - seen.first_at >= LASTING_S]

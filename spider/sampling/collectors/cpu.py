@@ -152,8 +152,8 @@ def shares(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[
     guest = later.guest - earlier.guest
     parts = (busy, user + nice, system + irq + softirq, iowait, steal, nice, irq, softirq, min(guest, whole))
     step = 50 if whole < FEW_TICKS else 10
-    told = CpuShares(*[step * round(10000 * part / whole / step) for part in parts])
-    return told if 0 <= guest <= most else told._replace(guest=None)
+    reported = CpuShares(*[step * round(10000 * part / whole / step) for part in parts])
+    return reported if 0 <= guest <= most else reported._replace(guest=None)
 
 
 def busy_percent(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[int]:

@@ -36,10 +36,10 @@ def first_type(signature: str, at: int = 0) -> int:
     if signature[at] not in "({":
         return at + 1
     depth = 0
-    for place in range(at, len(signature)):
-        depth += (signature[place] in "({") - (signature[place] in ")}")
+    for path in range(at, len(signature)):
+        depth += (signature[path] in "({") - (signature[path] in ")}")
         if not depth:
-            return place + 1
+            return path + 1
     raise ValueError("a D-Bus signature is not closed")
 
 

@@ -15,7 +15,7 @@ from spider.wire.metrics import series_name
 
 MAX_MOUNTS = 128
 """Most file systems that are reported."""
-MAX_PLACES = 1024
+MAX_MOUNT_POINTS = 1024
 """Most mount points of one file system that are examined: a container host bind-mounts hundreds of its files."""
 CROWD = 16
 """More sibling mounts below one folder than this are a crowd."""
@@ -168,8 +168,8 @@ def choose(mounts: List[Mount], on_disks: Set[str]) -> List[List[Mount]]:
             if (point + "/").startswith(("/dev/", "/proc/", "/run/", "/sys/")) and not point.startswith("/run/media/"):
                 continue
         found.setdefault(mount.device, []).append(mount)
-    chosen = [sorted(places, key=_rank)[:MAX_PLACES] for places in found.values()]
-    return sorted(chosen, key=lambda places: places[0].point)
+    chosen = [sorted(candidates, key=_rank)[:MAX_MOUNT_POINTS] for candidates in found.values()]
+    return sorted(chosen, key=lambda candidates: candidates[0].point)
 
 
 def _rank(mount: Mount) -> Tuple[bool, bool, int, str]:
@@ -185,15 +185,15 @@ def most_important(found: List[List[Mount]], most: int) -> List[List[Mount]]:
     """
     if len(found) <= most:
         return found
-    crowded = crowds([places[0].point for places in found])
+    crowded = crowds([candidates[0].point for candidates in found])
 
-    def weight(places: List[Mount]) -> Tuple[bool, bool, bool, bool, int, int, str]:
-        kind, point = places[0].kind, places[0].point
+    def weight(candidates: List[Mount]) -> Tuple[bool, bool, bool, bool, int, int, str]:
+        kind, point = candidates[0].kind, candidates[0].point
         of_containers = _OF_CONTAINERS.match(point) is not None
         return point != "/", of_containers, point in crowded, is_remote(kind), point.count("/"), len(point), point
 
-    kept = {places[0] for places in sorted(found, key=weight)[:most]}
-    return [places for places in found if places[0] in kept]
+    important = {candidates[0] for candidates in sorted(found, key=weight)[:most]}
+    return [candidates for candidates in found if candidates[0] in important]
 
 
 def crowds(points: List[str]) -> Set[str]:
@@ -217,7 +217,7 @@ def points_of(own: List[Mount]) -> Dict[str, List[str]]:
     found: Dict[str, List[str]] = {}
     for point, device in {mount.point: mount.device for mount in own}.items():
         found.setdefault(device, []).append(point)
-    return {device: sorted(points, key=lambda point: (len(point), point))[:MAX_PLACES] for device, points in found.items()}
+    return {device: sorted(points, key=lambda point: (len(point), point))[:MAX_MOUNT_POINTS] for device, points in found.items()}
 
 
 def reachable(mount: Mount, own: Dict[str, List[str]]) -> List[str]:
@@ -245,21 +245,21 @@ def measure(path: str) -> SpaceUsage:
     """
     if not stat.S_ISDIR(os.stat(path).st_mode):
         raise NotADirectoryError(f"{path} is not a directory")
-    told = os.statvfs(path)
-    size = told.f_blocks * told.f_frsize
-    used = max(0, told.f_blocks - told.f_bfree) * told.f_frsize
+    space = os.statvfs(path)
+    size = space.f_blocks * space.f_frsize
+    used = max(0, space.f_blocks - space.f_bfree) * space.f_frsize
     if size > LARGEST:
         raise OSError(f"{path} says that it is larger than any disk")
-    inodes = round(10000 * max(0, told.f_files - told.f_ffree) / told.f_files) if told.f_files else None
-    free = min(size, told.f_bavail * told.f_frsize)
-    return SpaceUsage(size, used, inodes, free, min(LARGEST, told.f_ffree), bool(told.f_flag & os.ST_RDONLY))
+    inodes = round(10000 * max(0, space.f_files - space.f_ffree) / space.f_files) if space.f_files else None
+    free = min(size, space.f_bavail * space.f_frsize)
+    return SpaceUsage(size, used, inodes, free, min(LARGEST, space.f_ffree), bool(space.f_flag & os.ST_RDONLY))
 
 
 VisibleMount = Tuple[Mount, List[str]]
 """A mount, and the paths at which this process sees its file system."""
 
 
-def measure_first(places: List[VisibleMount]) -> Tuple[Mount, Optional[SpaceUsage]]:
+def measure_first(candidates: List[VisibleMount]) -> Tuple[Mount, Optional[SpaceUsage]]:
     """Query a file system at the first of its mount points that is a folder.
 
     A container has bind mounts of single files (/etc/hosts) from the disk that also holds its volumes, often at shorter paths.
@@ -269,14 +269,14 @@ def measure_first(places: List[VisibleMount]) -> Tuple[Mount, Optional[SpaceUsag
     this process may access.
     """
     passed: OSError = NotADirectoryError("nothing of it is mounted")
-    asked: Set[str] = set()
-    for mount, paths in places:
+    started: Set[str] = set()
+    for mount, paths in candidates:
         if not paths:
             return mount, None
         for path in paths:
-            if path in asked:
+            if path in started:
                 continue
-            asked.add(path)
+            started.add(path)
             try:
                 return mount, measure(path)
             except NOT_THERE as error:
@@ -287,16 +287,16 @@ def measure_first(places: List[VisibleMount]) -> Tuple[Mount, Optional[SpaceUsag
 class _Question(threading.Thread):
     """The thread that queries one file system. A daemon, since a dead file system may block it for ever."""
 
-    def __init__(self, places: List[VisibleMount], ended: Callable[[], None]) -> None:
+    def __init__(self, candidates: List[VisibleMount], ended: Callable[[], None]) -> None:
         super().__init__(name="statvfs", daemon=True)
-        self._places = places
+        self._mounts = candidates
         self._ended = ended
         self.answer: Optional[Tuple[Mount, Optional[SpaceUsage]]] = None
         self.error: Optional[OSError] = None
 
     def run(self) -> None:
         try:
-            self.answer = measure_first(self._places)
+            self.answer = measure_first(self._mounts)
         except OSError as error:
             self.error = error
         finally:
@@ -322,32 +322,32 @@ class StatQueries:
         Raises:  ThreadUnavailable: no more can be queried at present.
         """
         self._out = {name: question for name, question in self._out.items() if question.is_alive()}
-        asked: Dict[str, _Question] = {}
+        started: Dict[str, _Question] = {}
         remote: List[str] = []
-        for name, places in wanted.items():
+        for name, candidates in wanted.items():
             if name in self._out:
                 continue
-            if is_remote(places[0][0].kind):
+            if is_remote(candidates[0][0].kind):
                 remote.append(name)
             else:
-                asked[name] = _begin(places, lambda: None)
-                asked[name].join(self._limit_s * SHORT)
+                started[name] = _begin(candidates, lambda: None)
+                started[name].join(self._limit_s * SHORT)
         ends_at = time.monotonic() + self._limit_s
         for name in sorted(remote, key=lambda name: name not in self._answered):
             if not self._room.acquire(timeout=max(0.0, ends_at - time.monotonic())):
                 break
-            asked[name] = _begin(wanted[name], self._room.release)
-        for name, question in asked.items():
+            started[name] = _begin(wanted[name], self._room.release)
+        for name, question in started.items():
             question.join(max(0.0, ends_at - time.monotonic()))
             if question.is_alive():
                 self._out[name] = question
-        answered = {name: question for name, question in asked.items() if name not in self._out}
+        answered = {name: question for name, question in started.items() if name not in self._out}
         self._answered = set(answered)
         return answered
 
 
-def _begin(places: List[VisibleMount], ended: Callable[[], None]) -> _Question:
-    question = _Question(places, ended)
+def _begin(candidates: List[VisibleMount], ended: Callable[[], None]) -> _Question:
+    question = _Question(candidates, ended)
     try:
         question.start()
     except RuntimeError as error:
@@ -379,14 +379,14 @@ class Filesystems(Collector):
         found: Dict[str, Optional[int]] = {}
         before, self._known = self._known, {}
         wanted, left_out = self._wanted()
-        asked = self._questions.ask(wanted)
-        for device, places in wanted.items():
-            question = asked.get(device)
+        started = self._questions.ask(wanted)
+        for device, candidates in wanted.items():
+            question = started.get(device)
             if question is not None and isinstance(question.error, NOT_THERE):
                 continue
             answer = question.answer if question is not None else None  # a failed query gives null, like one without answer
-            point, with_inodes = before.get(device, (places[0][0].point, False))
-            mount, usage = answer or (next((mount for mount, _ in places if mount.point == point), places[0][0]), None)
+            point, with_inodes = before.get(device, (candidates[0][0].point, False))
+            mount, usage = answer or (next((mount for mount, _ in candidates if mount.point == point), candidates[0][0]), None)
             if usage is not None:
                 with_inodes = usage.inodes_used is not None
             self._known[device] = mount.point, with_inodes
@@ -413,9 +413,9 @@ class Filesystems(Collector):
             every = [mount._replace(readonly=mount.readonly_whole) for mount in own]
         points = points_of(own)
         chosen = choose(every, on_disks)
-        kept = most_important(chosen, MAX_MOUNTS)
-        wanted = {places[0].device: [(mount, reachable(mount, points)) for mount in places] for places in kept}
-        return wanted, len(chosen) - len(kept)
+        important = most_important(chosen, MAX_MOUNTS)
+        wanted = {candidates[0].device: [(mount, reachable(mount, points)) for mount in candidates] for candidates in important}
+        return wanted, len(chosen) - len(important)
 
 
 def _read(path: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import Dict, List, Optional
 from spider.files import read_text
 from spider.sampling.collectors.base import Collector, MaybeFile
 
-MAX_ASKED = 256
+MAX_QUERIED = 256
 _CORE = re.compile(r"cpu\d+\Z")
 _FASTEST_MHZ = 100_000
 
@@ -56,7 +56,7 @@ class Frequencies(Collector):
 
     def _cores(self) -> List[str]:
         try:
-            return [name for name in os.listdir(self._base) if _CORE.match(name)][:MAX_ASKED]
+            return [name for name in os.listdir(self._base) if _CORE.match(name)][:MAX_QUERIED]
         except OSError:
             return []
 

@@ -34,9 +34,9 @@ def _cards(sys: str, vendor: str) -> List[Tuple[str, str]]:
     for card in listed(sys + "/class/drm"):
         device = f"{sys}/class/drm/{card}/device"
         if _CARD.match(card) and read_text(device + "/vendor", 16) == vendor:
-            place = os.path.basename(os.path.realpath(device))
+            path = os.path.basename(os.path.realpath(device))
             driver = os.path.basename(os.path.realpath(device + "/driver"))
-            found.append((f"{sys}/class/drm/{card}", f"{driver if driver != 'driver' else 'gpu'} {place}"))
+            found.append((f"{sys}/class/drm/{card}", f"{driver if driver != 'driver' else 'gpu'} {path}"))
     return found
 
 
@@ -58,18 +58,18 @@ def read_sleep_ms(sys: str = "/sys") -> Dict[str, int]:
     """
     found: Dict[str, int] = {}
     for card, name in _cards(sys, _INTEL):
-        places = [f"{card}/gt/{part}/rc6_residency_ms" for part in listed(card + "/gt")]
+        paths = [f"{card}/gt/{part}/rc6_residency_ms" for part in listed(card + "/gt")]
         for tile in listed(card + "/device"):
             if tile.startswith("tile"):
-                places += [f"{card}/device/{tile}/{part}/gtidle/idle_residency_ms" for part in listed(f"{card}/device/{tile}")]
-        texts = [read_text(place, 32) for place in places or [card + "/power/rc6_residency_ms"]]
+                paths += [f"{card}/device/{tile}/{part}/gtidle/idle_residency_ms" for part in listed(f"{card}/device/{tile}")]
+        texts = [read_text(path, 32) for path in paths or [card + "/power/rc6_residency_ms"]]
         slept = [int(text) for text in texts if text.isdecimal() and len(text) < 19]
         if slept:
             found[name] = min(slept)
     return found
 
 
-class _Asked(Protocol):
+class _GpuReader(Protocol):
     """A vendor's library that queries its GPUs."""
 
     def read(self) -> List[Gpu]: ...
@@ -89,7 +89,7 @@ class Gpus(Collector):
         self._proc = proc
         self._sys = sys
         self._slept: Previous[Dict[str, int]] = Previous({})
-        self._nvidia: Optional[_Asked] = None
+        self._nvidia: Optional[_GpuReader] = None
         self._tells: Dict[str, bool] = {}
 
     def read(self, now: float) -> List[Optional[int]]:

@@ -5,7 +5,7 @@ import re
 from typing import Dict, Sequence
 
 from spider.files import read_text
-from spider.packages.after.reboot import Host, reboot_required, recall
+from spider.packages.after.reboot import Host, load_verdict, reboot_required
 from spider.packages.host_manager import find_native
 from spider.sampling.collectors.addresses import read_addresses
 from spider.sampling.collectors.memory import parse_meminfo
@@ -142,7 +142,7 @@ class IdentityReader:
 
 def _reboot_required(root: str, host: Host) -> str:
     """From files on disk, and from the answer of the package manager when root last queried it."""
-    return reboot_required(root, host, recall(host.boot, root)).required
+    return reboot_required(root, host, load_verdict(host.boot, root)).required
 
 
 def _clean(text: str) -> str:
@@ -151,8 +151,8 @@ def _clean(text: str) -> str:
 
 
 def _machine_id(root: str) -> str:
-    for place in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
-        text = read_text(root + place)
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        text = read_text(root + path)
         if re.match(r"[0-9a-f]{32}\Z", text):
             return text
     return ""

@@ -48,24 +48,24 @@ def parse_links(messages: Iterable[Tuple[bytes, int, int]]) -> List[NetworkLink]
         hardware = int.from_bytes(data[start + 2 : start + 4], sys.byteorder)
         index = int.from_bytes(data[start + 4 : start + 8], sys.byteorder)
         flags = int.from_bytes(data[start + 8 : start + 12], sys.byteorder)
-        facts = dict(parse_attributes(data, start + 16, end))
-        info = facts.get(_LINKINFO, b"")
+        attributes = dict(parse_attributes(data, start + 16, end))
+        info = attributes.get(_LINKINFO, b"")
         kind = plain(dict(parse_attributes(info, 0, len(info))).get(_INFO_KIND, b"").rstrip(b"\0"), 32)
         if not kind:
             kind = "loopback" if hardware == _LOOPBACK else "physical"
-        number = facts.get(_OPERSTATE, b"\0")[0]
+        number = attributes.get(_OPERSTATE, b"\0")[0]
         state = _STATES[number] if number < len(_STATES) else "unknown"
         if state == "unknown" and flags & _IFF_UP:  # drivers that never set a state (loopback, tun): `ip` uses their flags too
             state = "up" if flags & _IFF_RUNNING else "down"
         links.append(
             NetworkLink(
                 index,
-                plain(facts.get(_IFNAME, b"").rstrip(b"\0"), 32),
+                plain(attributes.get(_IFNAME, b"").rstrip(b"\0"), 32),
                 kind,
-                facts.get(_ADDRESS, b"").hex(":") if hardware != _LOOPBACK else "",
+                attributes.get(_ADDRESS, b"").hex(":") if hardware != _LOOPBACK else "",
                 state,
-                int.from_bytes(facts.get(_MTU, b""), sys.byteorder),
-                int.from_bytes(facts.get(_MASTER, b""), sys.byteorder),
+                int.from_bytes(attributes.get(_MTU, b""), sys.byteorder),
+                int.from_bytes(attributes.get(_MASTER, b""), sys.byteorder),
             )
         )
     return links
@@ -84,8 +84,8 @@ def parse_prefixes(messages: Iterable[Tuple[bytes, int, int]]) -> Dict[int, List
         family, prefix = data[start], data[start + 1]
         index = int.from_bytes(data[start + 4 : start + 8], sys.byteorder)
         size = {int(socket.AF_INET): 4, int(socket.AF_INET6): 16}.get(family)
-        facts = dict(parse_attributes(data, start + 8, end))
-        raw = facts.get(_IFA_LOCAL) or facts.get(_IFA_ADDRESS, b"")
+        attributes = dict(parse_attributes(data, start + 8, end))
+        raw = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS, b"")
         if size is not None and len(raw) == size:
             found.setdefault(index, []).append(f"{socket.inet_ntop(family, raw)}/{prefix}")
     return found

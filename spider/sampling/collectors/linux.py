@@ -7,7 +7,7 @@ from spider.clock import Clock, SystemClock
 from spider.sampling.collectors.arrays import Arrays, ArrayTable
 from spider.sampling.collectors.base import Collector
 from spider.sampling.collectors.block_devices import DiskTable
-from spider.sampling.collectors.blocks import DiskFacts
+from spider.sampling.collectors.blocks import DiskDetails
 from spider.sampling.collectors.cgroup import ROOT
 from spider.sampling.collectors.clock import Clocks, HubTime
 from spider.sampling.collectors.container_engines import Containers, Names
@@ -63,7 +63,7 @@ def linux_collectors(
         *(Protocols(proc), Sockets(proc, page_bytes), System(proc), ProcessStates(proc), Clocks(clock or SystemClock(), hub_time)),
         *(Temperatures(sys), Chips(sys), Energy(sys), Batteries(sys), Gpus(proc, sys), Arrays(proc, sys)),
         *(ServicesAndContainers(sys + "/fs/cgroup", proc, sys), LoggedInCount()),
-        *(DiskFacts(sys), LinkSpeeds(sys), Smart(sys), FailedCount()),
+        *(DiskDetails(sys), LinkSpeeds(sys), Smart(sys), FailedCount()),
     ]
 
 

@@ -59,8 +59,8 @@ def parse_listeners(messages: Iterable[Tuple[bytes, int, int]], protocol: str) -
         size = 16 if family == socket.AF_INET6 else 4
         address = socket.inet_ntop(socket.AF_INET6 if size == 16 else socket.AF_INET, data[start + 8 : start + 8 + size])
         uid, inode = struct.unpack_from("=II", data, start + 64)
-        facts = dict(parse_attributes(data, start + _BODY_BYTES, end))
-        cgroup = int.from_bytes(facts.get(_CGROUP_ID, b""), sys.byteorder)
+        attributes = dict(parse_attributes(data, start + _BODY_BYTES, end))
+        cgroup = int.from_bytes(attributes.get(_CGROUP_ID, b""), sys.byteorder)
         if port:
             found.append(Listener(protocol + ("6" if size == 16 else ""), address, port, uid, inode, cgroup))
     return found
@@ -110,11 +110,11 @@ class Listening:
         if sockets is None:
             return None
         groups = group_names(self._cgroups) if any(found.cgroup for found in sockets) else {}
-        held = holders(self._proc, {found.inode for found in sockets}) if sockets else {}
+        owners = holders(self._proc, {found.inode for found in sockets}) if sockets else {}
         rows: Dict[Tuple[int, str, str, str], Tuple[Cell, ...]] = {}
         for found in sockets:
             service = groups.get(found.cgroup, "")
-            pid, process = held.get(found.inode, (None, ""))
+            pid, process = owners.get(found.inode, (None, ""))
             row = (found.protocol, found.address, found.port, self._users.name(found.uid), service, pid, process or None)
             rows.setdefault((found.port, found.protocol, found.address, service), row)  # several sockets may share a port
         return Reading([rows[key] for key in sorted(rows)], len(rows))

@@ -100,14 +100,14 @@ def sessions_of(bus: SystemBus) -> List[Login]:
     manager = "/org/freedesktop/login1"
     for row in bus.call(_LOGIN, manager, _LOGIN + ".Manager", "ListSessions")[0][:MAX_SESSIONS]:
         try:
-            facts = bus.get_all(_LOGIN, row[4], _LOGIN + ".Session")
+            attributes = bus.get_all(_LOGIN, row[4], _LOGIN + ".Session")
         except DbusRefused:  # the session ended meanwhile
             continue
-        if facts.get("Class") in _SHOWN_CLASSES and facts.get("State") != "closing":
-            terminal = str(facts.get("TTY") or facts.get("Display") or facts.get("Service") or "")
-            since_us = facts.get("Timestamp")
+        if attributes.get("Class") in _SHOWN_CLASSES and attributes.get("State") != "closing":
+            terminal = str(attributes.get("TTY") or attributes.get("Display") or attributes.get("Service") or "")
+            since_us = attributes.get("Timestamp")
             since_ms = since_us // 1000 if type(since_us) is int else 0
-            user, origin, leader = str(facts.get("Name", "")), str(facts.get("RemoteHost") or ""), facts.get("Leader")
+            user, origin, leader = str(attributes.get("Name", "")), str(attributes.get("RemoteHost") or ""), attributes.get("Leader")
             found.append(Login(plain(user), plain(terminal), plain(origin), since_ms, leader if type(leader) is int else 0))
     return found
 

@@ -55,8 +55,8 @@ def parse_meminfo(data: bytes, spare: int = 0) -> Memory:
     needed = [_needed(data, name) for name in (b"MemTotal", b"MemFree", b"Buffers", b"Cached", b"SwapTotal", b"SwapFree")]
     total, free, buffers, cached, swap_total, swap_free = needed
     cached += field_of(data, b"SReclaimable") or 0
-    told = field_of(data, b"MemAvailable")
-    available = told if told is not None else max(0, free + buffers + cached - (field_of(data, b"Shmem") or 0))
+    reported = field_of(data, b"MemAvailable")
+    available = reported if reported is not None else max(0, free + buffers + cached - (field_of(data, b"Shmem") or 0))
     # More than the total: happens in containers whose total is a limit while available is the machine's.
     available = min(free, total) if available > total else min(available + spare, total)
     memory = Memory(total, total - available, available, cached, buffers, swap_total, max(0, swap_total - swap_free))
@@ -105,10 +105,10 @@ class MemoryAndSwap(Collector):
         self._with_arc = False
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
-        told = self._arc.read_if_there()
-        size, least = parse_arcstats(told) if told is not None else (0, 0)
+        reported = self._arc.read_if_there()
+        size, least = parse_arcstats(reported) if reported is not None else (0, 0)
         memory = parse_meminfo(self._file.read(), max(0, size - least))
-        with_arc = told is not None
+        with_arc = reported is not None
         if not self._series or with_arc != self._with_arc:
             self._with_arc = with_arc
             self._series = ["memory." + part for part in ("total", "used", "available", "cached", "buffers")]
@@ -186,8 +186,8 @@ class MemoryDetails(Collector):
 
     def read(self, now: float) -> List[Optional[int]]:
         found: Dict[str, Optional[int]] = {**parse_details(self._file.read()), **read_huge_pages(self._sys)}
-        told = self._vmstat.read_if_there()
-        counts = parse_vmstat(told) if told is not None else {}
+        reported = self._vmstat.read_if_there()
+        counts = parse_vmstat(reported) if reported is not None else {}
         if b"pgmajfault" in counts:
             before, elapsed_s = self._faults.swap(counts[b"pgmajfault"], now)
             if before is not None:
@@ -230,8 +230,8 @@ class Paging(Collector):
         self._previous: Previous[Dict[bytes, int]] = Previous({})
 
     def read(self, now: float) -> List[Optional[int]]:
-        told = self._file.read_if_there()
-        found = parse_vmstat(told) if told is not None else {}
+        reported = self._file.read_if_there()
+        found = parse_vmstat(reported) if reported is not None else {}
         before, elapsed_s = self._previous.swap(found, now)
         there = [name for name in _PAGING if name in found]
         if len(there) != len(self._series):

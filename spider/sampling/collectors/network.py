@@ -21,7 +21,7 @@ from spider.wire.metrics import series_name
 
 MAX_FOLDED = 24
 """Types of interfaces whose traffic is summed up by type."""
-LOOK_AGAIN_S = 60.0
+RESCAN_S = 60.0
 """How often the interface types are read again while the names have not changed."""
 
 _MADE_HERE = re.compile(
@@ -136,7 +136,7 @@ class _Interfaces:
         self.chosen: List[str] = []
 
     def look(self, present: List[str], now: float) -> None:
-        if present != self._present or now - self._looked_at >= LOOK_AGAIN_S:
+        if present != self._present or now - self._looked_at >= RESCAN_S:
             self._present, self._looked_at = present, now
             self.kinds = {name: read_kind(self._sys, name) for name in present}
             self.chosen = choose(self.kinds)[:MAX_LABELLED]

@@ -44,11 +44,11 @@ class Nvml:
 
         if self._lib is None:
             lib = ctypes.CDLL(self._library)
-            _ask(lib.nvmlInit_v2)
+            _call(lib.nvmlInit_v2)
             self._lib = lib
         lib = self._lib
         count = ctypes.c_uint()
-        _ask(lib.nvmlDeviceGetCount_v2, ctypes.byref(count))
+        _call(lib.nvmlDeviceGetCount_v2, ctypes.byref(count))
         found: List[Gpu] = []
         for index in range(min(count.value, MAX_GPUS)):
             device = ctypes.c_void_p()
@@ -59,16 +59,18 @@ class Nvml:
             rates = (ctypes.c_uint * 2)()  # gpu, memory
             memory = (ctypes.c_ulonglong * 3)()  # total, free, used
             number = ctypes.c_uint()
-            busy = _tell(lib.nvmlDeviceGetUtilizationRates, device, ctypes.byref(rates))
-            held = _tell(lib.nvmlDeviceGetMemoryInfo, device, ctypes.byref(memory))
-            warm = float(number.value) if _tell(lib.nvmlDeviceGetTemperature, device, ctypes.c_uint(_CORE), ctypes.byref(number)) else None
-            drawn = number.value / 1000 if _tell(lib.nvmlDeviceGetPowerUsage, device, ctypes.byref(number)) else None
+            busy = _succeeds(lib.nvmlDeviceGetUtilizationRates, device, ctypes.byref(rates))
+            has_memory = _succeeds(lib.nvmlDeviceGetMemoryInfo, device, ctypes.byref(memory))
+            warm = (
+                float(number.value) if _succeeds(lib.nvmlDeviceGetTemperature, device, ctypes.c_uint(_CORE), ctypes.byref(number)) else None
+            )
+            drawn = number.value / 1000 if _succeeds(lib.nvmlDeviceGetPowerUsage, device, ctypes.byref(number)) else None
             found.append(
                 Gpu(
                     f"{plain(name.value, 96)} #{index}",
                     float(rates[0]) if busy else None,
-                    float(memory[2]) if held else None,
-                    float(memory[0]) if held else None,
+                    float(memory[2]) if has_memory else None,
+                    float(memory[0]) if has_memory else None,
                     warm,
                     drawn,
                 )
@@ -83,12 +85,12 @@ class Nvml:
             self._lib = None
 
 
-def _ask(function: Callable[..., int], *arguments: Any) -> None:
+def _call(function: Callable[..., int], *arguments: Any) -> None:
     """Raises: OSError: the call failed."""
     code = function(*arguments)
     if code != _SUCCESS:
         raise OSError(f"NVML error {code}")
 
 
-def _tell(function: Callable[..., int], *arguments: Any) -> bool:
+def _succeeds(function: Callable[..., int], *arguments: Any) -> bool:
     return function(*arguments) == _SUCCESS

@@ -104,7 +104,7 @@ def read_supplies(sys: str = "/sys") -> List[Supply]:
         kind = read_text(base + "type", 32).lower()
         if kind not in ("battery", "ups") or read_text(base + "scope", 32) == "Device" or read_text(base + "present", 8) == "0":
             continue
-        facts = {
+        attributes = {
             key: parse_number(read_text(base + key, 32))
             for key in (
                 "capacity", "energy_now", "energy_full", "energy_full_design", "charge_now", "charge_full", "charge_full_design",
@@ -112,31 +112,31 @@ def read_supplies(sys: str = "/sys") -> List[Supply]:
             )
         }  # fmt: skip
         status = read_text(base + "status", 32).lower() or "unknown"
-        watts = _watts(facts)
+        watts = _watts(attributes)
         if watts is not None:
             watts = -abs(watts) if status == "discharging" else abs(watts) if status == "charging" else watts
-        charge: Optional[float] = facts["capacity"]
+        charge: Optional[float] = attributes["capacity"]
         if charge is None:
-            charge = _share(facts, "now", "full")
-        health = _share(facts, "full", "full_design")
-        cycles = facts["cycle_count"] or None  # most drivers report 0 if they do not count
+            charge = _share(attributes, "now", "full")
+        health = _share(attributes, "full", "full_design")
+        cycles = attributes["cycle_count"] or None  # most drivers report 0 if they do not count
         found.append(Supply(name, kind, status, charge, health, cycles, watts, read_text(base + "model_name", 64)))
     return found
 
 
-def _watts(facts: Dict[str, Optional[int]]) -> Optional[float]:
-    power, current, voltage = facts["power_now"], facts["current_now"], facts["voltage_now"]
+def _watts(attributes: Dict[str, Optional[int]]) -> Optional[float]:
+    power, current, voltage = attributes["power_now"], attributes["current_now"], attributes["voltage_now"]
     if power is not None:
         return power / 1e6
     return current * voltage / 1e12 if current is not None and voltage is not None else None
 
 
-def _share(facts: Dict[str, Optional[int]], part: str, whole: str) -> Optional[float]:
+def _share(attributes: Dict[str, Optional[int]], part: str, whole: str) -> Optional[float]:
     """Percent, by energy or else by charge. 0 is valid: the battery is empty."""
     for unit in ("energy", "charge"):
-        held, room = facts[f"{unit}_{part}"], facts[f"{unit}_{whole}"]
-        if held is not None and room:
-            return held * 100 / room
+        owners, room = attributes[f"{unit}_{part}"], attributes[f"{unit}_{whole}"]
+        if owners is not None and room:
+            return owners * 100 / room
     return None
 
 
@@ -156,14 +156,14 @@ class Batteries(Collector):
         self._tells: Dict[str, bool] = {}
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
-        told: List[Tuple[str, Optional[int]]] = []
+        values: List[Tuple[str, Optional[int]]] = []
         for supply in read_supplies(self._sys):
             for metric, value in (("battery.charge", _scaled(supply.charge, 100)), ("battery.power", _scaled(supply.watts, 1000))):
                 name = series_name(metric, "battery", label(supply.name))
                 self._tells[name] = self._tells.get(name, False) or value is not None
                 if self._tells[name]:
-                    told.append((name, value))
-        return self._report(told)
+                    values.append((name, value))
+        return self._report(values)
 
 
 class BatteryTable:

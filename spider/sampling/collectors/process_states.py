@@ -15,7 +15,7 @@ _STATES: Dict[str, str] = {
     "Z": "zombie",
     "X": "zombie",
 }
-_TOLD = ("sleeping", "uninterruptible", "stopped", "zombie")
+_REPORTED = ("sleeping", "uninterruptible", "stopped", "zombie")
 _HEAD_BYTES = 128
 """Read size: more than a pid and the longest name (63 bytes of a kernel thread, in brackets)."""
 
@@ -67,7 +67,7 @@ class ProcessStates(Collector):
         return self._report(found.items())
 
     def _count(self) -> Dict[str, int]:
-        counts = dict.fromkeys(_TOLD, 0)
+        counts = dict.fromkeys(_REPORTED, 0)
         total = 0
         for name in os.listdir(self._proc)[: MAX_PROCESSES + 1000]:
             if not name.isdigit():

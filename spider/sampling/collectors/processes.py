@@ -16,7 +16,7 @@ TOP = 30
 """Rows by CPU, and as many by memory."""
 MARK_S = 0.5
 """The first reading has no previous one for a difference, so it waits for this long."""
-LOOK_AGAIN_S = 60.0
+RESCAN_S = 60.0
 """How long the cached user and command line of a process are used."""
 
 _STAT_BYTES = 1024
@@ -159,8 +159,8 @@ class Processes:
             used = ticks - (mark & _TICKS) if mark >> _TICK_BITS == started else ticks
             used = used if 0 <= used <= most else -1
             marks[pid] = started << _TICK_BITS | ticks
-            self._keep(by_cpu, (used, pages, -pid, data))
-            self._keep(by_memory, (pages, -pid, used, data))
+            self._keep_largest(by_cpu, (used, pages, -pid, data))
+            self._keep_largest(by_memory, (pages, -pid, used, data))
         if not marks:
             raise ValueError("no process is to be seen")
         if 1 not in marks:
@@ -169,7 +169,7 @@ class Processes:
         chosen = {*by_cpu, *((used, pages, pid, data) for pages, pid, used, data in by_memory)}
         return [(used, -pid, parse_stat(data)) for used, _, pid, data in sorted(chosen, reverse=True)]
 
-    def _keep(self, heap: List[Tuple[int, int, int, bytes]], one: Tuple[int, int, int, bytes]) -> None:
+    def _keep_largest(self, heap: List[Tuple[int, int, int, bytes]], one: Tuple[int, int, int, bytes]) -> None:
         """Add a process to the largest ones, if it is one of them."""
         if len(heap) < self._top:
             heappush(heap, one)
@@ -199,7 +199,7 @@ class Processes:
         key = (pid, stat.started)
         known = self._known.get(key)
         in_exec = known is not None and known.command == "" and stat.pages > 0  # kernel threads and zombies have no memory
-        if known is None or in_exec or known.name != stat.name or now - known.looked_at >= LOOK_AGAIN_S:
+        if known is None or in_exec or known.name != stat.name or now - known.looked_at >= RESCAN_S:
             command = command_line(f"{self._proc}/{pid}/cmdline")
             known = self._known[key] = _Known(stat.name, plain(stat.name, 64), self._user(pid), command, now)
         read, written = self._rates(key, now)

@@ -86,12 +86,12 @@ class Protocols(Collector):
         found.update(parse_snmp(self._netstat.read_if_there() or b"", (b"TcpExt",)))
         found.update(parse_snmp6(self._snmp6.read_if_there() or b""))
         before, elapsed_s = self._previous.swap(found, now)
-        told: List[Tuple[str, Optional[int]]] = []
+        values: List[Tuple[str, Optional[int]]] = []
         for metric, summed, scale in _TCP:
             there = [name for name in summed if name in found and name in before]
             if there:
-                told.append((metric, per_second_of_all([(found[name], before[name]) for name in there], elapsed_s, scale)))
-        return self._report(told)
+                values.append((metric, per_second_of_all([(found[name], before[name]) for name in there], elapsed_s, scale)))
+        return self._report(values)
 
 
 class Sockets(Collector):

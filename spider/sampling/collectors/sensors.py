@@ -21,7 +21,7 @@ class Sensor(NamedTuple):
 
     path: str
     name: str
-    place: str
+    device: str
 
 
 def parse_temperature(text: str) -> Optional[int]:
@@ -50,7 +50,7 @@ def find_inputs(kind: str, sys: str = "/sys") -> Tuple[List[Sensor], Set[str]]:
         base = f"{sys}/class/hwmon/{chip}"
         name = read_text(base + "/name") or chip
         chips.add(name)
-        place = os.path.basename(os.path.realpath(base + "/device"))
+        device = os.path.basename(os.path.realpath(base + "/device"))
         inputs: Dict[int, str] = {}
         for entry in listed(base):  # sorted, so that `input` (present value) wins over `average`
             match = _INPUTS[kind].match(entry)
@@ -58,7 +58,7 @@ def find_inputs(kind: str, sys: str = "/sys") -> Tuple[List[Sensor], Set[str]]:
                 inputs[int(match.group(1))] = entry
         for number, entry in sorted(inputs.items()):
             what = read_text(f"{base}/{kind}{number}_label") or f"{kind}{number}"
-            found.append(Sensor(base + "/" + entry, name + " " + what, place))
+            found.append(Sensor(base + "/" + entry, name + " " + what, device))
     return found, chips
 
 
@@ -81,7 +81,7 @@ def name_sensors(sensors: List[Sensor]) -> Dict[str, str]:
     plain = [label(sensor.name) for sensor in sensors]
     labels: Dict[str, str] = {}
     for sensor, name in zip(sensors, plain):
-        own = name if plain.count(name) == 1 else label(f"{name[:150]} ({sensor.place})")
+        own = name if plain.count(name) == 1 else label(f"{name[:150]} ({sensor.device})")
         wanted, number = own, 2
         while own in labels:
             own, number = f"{wanted[:190]} #{number}", number + 1
@@ -101,10 +101,10 @@ class Temperatures(Collector):
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         sensors = name_sensors(find_sensors(self._sys)[:MAX_LABELLED])
-        return self._report((series_name("temperature", "sensor", name), _ask(path)) for name, path in sensors.items())
+        return self._report((series_name("temperature", "sensor", name), _read_file(path)) for name, path in sensors.items())
 
 
-def _ask(path: str) -> Optional[int]:
+def _read_file(path: str) -> Optional[int]:
     try:
         return parse_temperature(read_text(path))
     except ValueError:  # no value: the device sleeps, or the sensor is gone
@@ -122,13 +122,13 @@ class Chips(Collector):
         self._sys = sys
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
-        told: List[Tuple[str, Optional[int]]] = []
+        values: List[Tuple[str, Optional[int]]] = []
         # rpm unchanged; microwatts to thousandths of a watt; milliamperes are thousandths already
         for metric, kind, divisor in (("fan", "fan", 1), ("power", "power", 1000), ("current", "curr", 1)):
             for name, path in name_sensors(find_inputs(kind, self._sys)[0][:MAX_LABELLED]).items():
                 number = parse_number(read_text(path, 64))
-                told.append((series_name(metric, "sensor", name), None if number is None else round(number / divisor)))
-        return self._report(told)
+                values.append((series_name(metric, "sensor", name), None if number is None else round(number / divisor)))
+        return self._report(values)
 
 
 def parse_number(text: str) -> Optional[int]:

@@ -133,23 +133,23 @@ class FailedUnits:
 
     @staticmethod
     def _row(bus: SystemBus, unit: Unit) -> Tuple[Cell, ...]:
-        facts: Dict[str, Any] = {"StateChangeTimestamp": None, "Result": None}
+        attributes: Dict[str, Any] = {"StateChangeTimestamp": None, "Result": None}
         kind = unit.name.rpartition(".")[2]
         interface = _RESULTS.get(kind)
         for owner, name in (("Unit", "StateChangeTimestamp"), (interface, "Result")):
             if owner is not None:
                 try:
-                    facts[name] = bus.get(_SYSTEMD, unit.path, f"{_SYSTEMD}.{owner}", name)
+                    attributes[name] = bus.get(_SYSTEMD, unit.path, f"{_SYSTEMD}.{owner}", name)
                 except DbusRefused:  # systemd unloaded the unit meanwhile
                     continue
-        result = facts["Result"]
+        result = attributes["Result"]
         state = unit.active if unit.active == "failed" else unit.sub
         return (
             plain(unit.name),
             plain(unit.description),
             plain(state, 32),
             plain(result, 32) if isinstance(result, str) else None,
-            _moment_ms(facts["StateChangeTimestamp"]),
+            _moment_ms(attributes["StateChangeTimestamp"]),
             _restarts(bus, unit.path) if kind == "service" else None,
         )
 
@@ -189,16 +189,16 @@ class Timers:
     @staticmethod
     def _row(bus: SystemBus, unit: Unit) -> Tuple[Cell, ...]:
         try:
-            facts = bus.get_all(_SYSTEMD, unit.path, _SYSTEMD + ".Timer")
+            attributes = bus.get_all(_SYSTEMD, unit.path, _SYSTEMD + ".Timer")
         except DbusRefused:  # systemd unloaded the unit meanwhile
-            facts = {}
-        numbers = [facts.get(name, 0) for name in ("NextElapseUSecRealtime", "NextElapseUSecMonotonic")]
+            attributes = {}
+        numbers = [attributes.get(name, 0) for name in ("NextElapseUSecRealtime", "NextElapseUSecMonotonic")]
         realtime_us, monotonic_us = (number if type(number) is int else 0 for number in numbers)
         return (
             plain(unit.name),
-            plain(str(facts.get("Unit", ""))),
+            plain(str(attributes.get("Unit", ""))),
             next_elapse_ms(realtime_us, monotonic_us, time.time(), time.clock_gettime(time.CLOCK_MONOTONIC)),
-            _moment_ms(facts.get("LastTriggerUSec")),
+            _moment_ms(attributes.get("LastTriggerUSec")),
         )
 
 

@@ -39,9 +39,9 @@ def detect_container(root: str = "") -> str:
         return "wsl"
     if os.path.exists(root + "/proc/vz") and not os.path.exists(root + "/proc/bc"):
         return "openvz"
-    told = read_text(root + "/run/systemd/container") or read_text(root + "/run/host/container-manager")
-    if told:
-        return told[:40]
+    reported = read_text(root + "/run/systemd/container") or read_text(root + "/run/host/container-manager")
+    if reported:
+        return reported[:40]
     if os.path.exists(root + "/run/.containerenv"):
         return "podman"
     return "docker" if os.path.exists(root + "/.dockerenv") else ""
@@ -55,9 +55,9 @@ def detect_machine(root: str = "", architecture: str = "x86_64") -> str:
     hypervisor = _has_hypervisor(root)
     dmi = root + "/sys/class/dmi/id/"
     firmware = [read_text(dmi + name) for name in ("product_name", "sys_vendor", "board_vendor", "bios_vendor")]
-    told = _by_firmware(firmware, hypervisor) or _by_xen(root) or _by_device_tree(root)
-    if told:
-        return told
+    reported = _by_firmware(firmware, hypervisor) or _by_xen(root) or _by_device_tree(root)
+    if reported:
+        return reported
     if hypervisor:
         clocks = read_text(root + "/sys/devices/system/clocksource/clocksource0/available_clocksource").split()
         return next((kind for clock, kind in _CLOCKS if any(found.startswith(clock) for found in clocks)), "vm")

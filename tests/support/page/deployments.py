@@ -17,7 +17,7 @@ from playwright.sync_api import Locator, Page, Request, expect
 from spider.wire.joining import JoinEnded, masked
 from tests.support.agent import IDENTITY, agents
 from tests.support.hub import Enrolled, HubProcess
-from tests.support.join_client import Visitor, knock
+from tests.support.join_client import Visitor, start_join
 from tests.support.page.gate import Gate
 from tests.support.ssh_server import SshServerThread, jumping, serving
 
@@ -133,7 +133,7 @@ class Server(threading.Thread):
 
     async def _play(self) -> None:
         async with aiohttp.ClientSession() as client:
-            visitor: Visitor = await knock(client, self._hub, self._invite)
+            visitor: Visitor = await start_join(client, self._hub, self._invite)
             answer, _ = await visitor.accepted()
             keys = [masked(answer.session_mask, visitor.joined.session_mask), masked(answer.launch_mask, visitor.joined.launch_mask)]
             self.accepted.set()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from groundcontrol.adapters.sqlite.database import Database
-from groundcontrol.agents.store import HubFacts
+from groundcontrol.agents.store import HubInfo
 from groundcontrol.core.errors import StoreBusy, StoreError, StoreFull
 from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import HubId
@@ -52,7 +52,7 @@ async def rounds(database: Database, store: Store, clock: ManualClock, **more: A
     """A janitor goes round; then it ends, and the database is closed. `more`: what else it is given."""
     given = {"broken": lambda: False, "trouble": lambda: None, "probe": database.probe, **more}
     going = asyncio.create_task(
-        Housekeeping(store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), EXPIRES, retention=Retention(), **given).run()
+        Housekeeping(store, clock, HubInfo(HubId("hub"), "127.0.0.1:1", "1"), EXPIRES, retention=Retention(), **given).run()
     )
     try:
         yield
@@ -228,7 +228,7 @@ async def test_a_wrong_clock_that_lasts_removes_nothing_where_the_nodes_or_the_h
         asked.append(clock.monotonic())
         return outvoted
 
-    async with rounds(database, store, clock, outvoted=vote, onward=ForwardClock(clock).now):
+    async with rounds(database, store, clock, outvoted=vote, forward_clock=ForwardClock(clock).now):
         clock.jump(jump)
         await advance_until(clock, lambda: len(asked) >= 3, EXPIRE_EVERY_S / 2)
         assert asked[-1] - asked[0] >= EXPIRE_EVERY_S

@@ -216,7 +216,7 @@ async def test_a_server_that_notes_without_end_is_told_of_some_times() -> None:
         told.append(text)
 
     async with shells(chatter) as login:
-        answer = await run(login, "true\n", [], "install", 30, told=tell)
+        answer = await run(login, "true\n", [], "install", 30, receive_note=tell)
     assert len(answer.notes) == 20_000
     assert told == ["x"] * MAX_NOTES
 

@@ -50,7 +50,7 @@ def functions(script: bytes) -> str:
 
 
 def test_the_script_in_the_bundle_says_the_same_as_the_one_for_people() -> None:
-    source = (ROOT / "majortom/remote/node.sh").read_bytes()
+    source = (ROOT / "majortom/remote/lifecycle.sh").read_bytes()
     lean = minify_script(source)
     assert functions(lean) == functions(source)
     assert minify_script(lean) == lean

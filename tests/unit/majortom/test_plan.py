@@ -48,13 +48,13 @@ def again(*, replaceable: bool = False, **there: Any) -> InstallPlan:
         ({}, InstallPlan("nothing", "")),
         (
             {"paths": (VAR,), "finished": True, "node": OWN, "fleet": FLEET, "user": OURS},
-            InstallPlan("aside", "", ("spider", "started", "jobs")),
+            InstallPlan("stash", "", ("spider", "started", "jobs")),
         ),
-        ({"paths": (VAR,), "finished": True, "user": OURS}, InstallPlan("aside", "", ("started", "jobs"))),
-        ({"paths": ("/opt/stardust",)}, InstallPlan("aside", "", ("started", "jobs"))),
-        ({"user": OURS}, InstallPlan("aside", "", ("started", "jobs"))),
-        ({"paths": (VAR,), "finished": True, "node": FOREIGN, "fleet": FOREIGN, "user": OURS}, InstallPlan("aside", "")),
-        ({"paths": (VAR,), "finished": True, "node": OWN, "fleet": FOREIGN, "user": OURS}, InstallPlan("aside", "")),
+        ({"paths": (VAR,), "finished": True, "user": OURS}, InstallPlan("stash", "", ("started", "jobs"))),
+        ({"paths": ("/opt/stardust",)}, InstallPlan("stash", "", ("started", "jobs"))),
+        ({"user": OURS}, InstallPlan("stash", "", ("started", "jobs"))),
+        ({"paths": (VAR,), "finished": True, "node": FOREIGN, "fleet": FOREIGN, "user": OURS}, InstallPlan("stash", "")),
+        ({"paths": (VAR,), "finished": True, "node": OWN, "fleet": FOREIGN, "user": OURS}, InstallPlan("stash", "")),
         ({"paths": (VAR,), "finished": False, "node": OWN, "fleet": FLEET, "user": OURS}, InstallPlan("undo", "")),
     ],
 )
@@ -72,7 +72,7 @@ def test_a_node_that_is_deployed_again_leaves_another_node_and_an_account_of_oth
         with pytest.raises(DeployError) as caught:
             again(**there)
         assert caught.value.code == code
-    assert again(**other, replaceable=True) == InstallPlan("aside", "")
+    assert again(**other, replaceable=True) == InstallPlan("stash", "")
 
 
 def test_a_fresh_server_needs_nothing_first() -> None:

@@ -55,7 +55,8 @@ def functions(name: str) -> str:
 )
 def test_why_spider_did_not_start_is_the_line_that_names_the_error(printed: str, says: str) -> None:
     told = run(
-        functions("node.sh") + '\nsaid() { printf "%s" "$text"; }\nstate() { printf "as its state says"; }\ntext=$1\nlast_words', printed
+        functions("lifecycle.sh") + '\nsaid() { printf "%s" "$text"; }\nstate() { printf "as its state says"; }\ntext=$1\nlast_words',
+        printed,
     )
     assert told.strip().removeprefix("stardust-spider.service: ") == says
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-KEEP = "import sys; sys.path.insert(0, sys.argv[1]); import spider.root.runner; from spider.root.bytecode import keep_bytecode; keep_bytecode()"
+KEEP = "import sys; sys.path.insert(0, sys.argv[1]); import spider.root.runner; from spider.root.bytecode import write_bytecode; write_bytecode()"
 LOAD = "import sys; sys.path.insert(0, sys.argv[1]); import spider.root.runner, spider.root.launcher"
 
 

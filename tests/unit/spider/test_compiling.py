@@ -81,7 +81,7 @@ def test_a_child_compiles_and_all_is_as_python_would_have_it(python: str, alone:
         assert by_child[name] == by_itself[name], name
     assert by_child["alone"]
     assert "_policy_owner" in by_child["lines"]
-    assert "os.stat(place(path))" in by_child["lines"]
+    assert "os.stat(real_path(path))" in by_child["lines"]
     assert by_child["gate"] > 500
     assert "Compiler" not in by_child["finders"]
 

@@ -24,12 +24,12 @@ class Hub:
 
     def __init__(self) -> None:
         self.packages: dict[str, str] = {}
-        self.heard: list[InstalledPackages] = []
+        self.receive_part: list[InstalledPackages] = []
         self.news = asyncio.Event()
 
     async def hear(self, message: Message) -> None:
         assert isinstance(message, InstalledPackages)
-        self.heard.append(message)
+        self.receive_part.append(message)
         if message.part == 0 and not message.since:
             self.packages = {}
         self.packages.update(zip(message.names, message.versions, strict=True))
@@ -91,15 +91,15 @@ async def test_everything_is_told_once_and_then_what_changed(tmp_path: Path) -> 
     alpine(tmp_path, first)
 
     async def scenario(inventory: PackageSync) -> None:
-        inventory.held(PackagesHeld(""))
+        inventory.acknowledge(PackagesHeld(""))
         await next_news(hub)
         assert hub.packages == first
-        inventory.held(PackagesHeld(digest_of(first)))
+        inventory.acknowledge(PackagesHeld(digest_of(first)))
         second = {"musl": "1.2.5", "curl": "8.0"}
         alpine(tmp_path, second)
         inventory.look()
         await next_news(hub)
-        assert hub.heard[-1] == InstalledPackages(
+        assert hub.receive_part[-1] == InstalledPackages(
             digest_of(first), digest_of(second), 0, 1, ["busybox", "curl", "musl"], ["", "8.0", "1.2.5"]
         )
         assert hub.packages == second
@@ -112,10 +112,10 @@ async def test_a_hub_that_holds_it_hears_nothing_and_one_that_holds_something_el
     alpine(tmp_path, packages)
 
     async def scenario(inventory: PackageSync) -> None:
-        inventory.held(PackagesHeld(digest_of(packages)))
+        inventory.acknowledge(PackagesHeld(digest_of(packages)))
         inventory.joined()
-        inventory.held(PackagesHeld("f" * 32))
+        inventory.acknowledge(PackagesHeld("f" * 32))
         await next_news(hub)
-        assert hub.heard == [InstalledPackages("", digest_of(packages), 0, 1, ["musl"], ["1.2.4"])]
+        assert hub.receive_part == [InstalledPackages("", digest_of(packages), 0, 1, ["musl"], ["1.2.4"])]
 
     await with_inventory(tmp_path, hub, scenario)

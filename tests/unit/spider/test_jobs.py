@@ -160,13 +160,13 @@ class Hub:
         self.gone = False
         self.in_vain = 0
         """Messages that Spider sent though there was no session."""
-        self.heard = asyncio.Condition()
+        self.receive_part = asyncio.Condition()
 
     async def send(self, message: Message) -> None:
         if self.gone:
             self.in_vain += 1
-            async with self.heard:
-                self.heard.notify_all()
+            async with self.receive_part:
+                self.receive_part.notify_all()
             raise ConnectionError("there is no session")
         jobs = self.jobs
         assert jobs is not None
@@ -193,12 +193,12 @@ class Hub:
             self.ended.append(message)
             if self.done:
                 jobs.done(JobDone(message.job))
-        async with self.heard:
-            self.heard.notify_all()
+        async with self.receive_part:
+            self.receive_part.notify_all()
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(LIMIT_S), self.heard:
-            await self.heard.wait_for(lambda: bool(condition()))
+        async with asyncio.timeout(LIMIT_S), self.receive_part:
+            await self.receive_part.wait_for(lambda: bool(condition()))
 
 
 @pytest.fixture

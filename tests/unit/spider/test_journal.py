@@ -93,14 +93,14 @@ class Host:
         self.program = folder / "reader"
         self.program.write_text(textwrap.dedent(STAND_IN.format(python=sys.executable, file=str(self.file), step=step_us)))
         self.program.chmod(0o755)
-        self.held = ""
+        self.acknowledge = ""
         self.texts: list[str] = []
         self.left_out = 0
         self.deaf = False
         self.there = True
         self.journal: Journal | None = None
 
-    def say(self, *numbers: int) -> None:
+    def print_line(self, *numbers: int) -> None:
         with self.file.open("a") as file:
             file.write("".join(f"{number}\n" for number in numbers))
 
@@ -109,12 +109,12 @@ class Host:
         if not self.there:
             raise ConnectionError("away")
         assert len(message.texts) == len(message.at_ms) == len(message.priorities) == len(message.sources)
-        if message.after == self.held and message.cursor != self.held:
-            self.held = message.cursor
+        if message.after == self.acknowledge and message.cursor != self.acknowledge:
+            self.acknowledge = message.cursor
             self.texts += message.texts
             self.left_out += message.left_out
         if not self.deaf and self.journal is not None:
-            self.journal.held(LogAck(self.held))
+            self.journal.acknowledge(LogAck(self.acknowledge))
 
 
 async def serve(host: Host) -> asyncio.Task[None]:
@@ -132,20 +132,20 @@ async def end(task: asyncio.Task[None]) -> None:
 async def test_lines_begin_with_now_and_come_once_over_restarts_of_everything(tmp_path: Path) -> None:
     host = Host(tmp_path)
     task = await serve(host)
-    await eventually(lambda: host.held == "c3")
+    await eventually(lambda: host.acknowledge == "c3")
     assert host.texts == []
-    host.say(4, 5)
+    host.print_line(4, 5)
     await eventually(lambda: len(host.texts) == 2)
     host.deaf = True  # it stores, and its answer is lost
-    host.say(6)
+    host.print_line(6)
     await eventually(lambda: len(host.texts) == 3)
     await end(task)
-    host.say(7, 8)
+    host.print_line(7, 8)
     host.deaf = False
     task = await serve(host)
     await eventually(lambda: len(host.texts) == 5)
     host.there = False  # the session is over, and lines are said meanwhile
-    host.say(*range(9, 400))
+    host.print_line(*range(9, 400))
     await asyncio.sleep(0)
     host.there = True
     assert host.journal is not None
@@ -158,10 +158,10 @@ async def test_lines_begin_with_now_and_come_once_over_restarts_of_everything(tm
 async def test_a_hub_that_lost_its_last_lines_gets_them_again(tmp_path: Path) -> None:
     host = Host(tmp_path)
     task = await serve(host)
-    await eventually(lambda: host.held == "c3")
-    host.say(4, 5, 6)
+    await eventually(lambda: host.acknowledge == "c3")
+    host.print_line(4, 5, 6)
     await eventually(lambda: len(host.texts) == 3)
-    host.held, host.texts = "c4", ["line 4"]  # restored from an older backup
+    host.acknowledge, host.texts = "c4", ["line 4"]  # restored from an older backup
     assert host.journal is not None
     host.journal.joined()
     await eventually(lambda: len(host.texts) == 3)
@@ -173,8 +173,8 @@ async def test_a_hub_that_lost_its_last_lines_gets_them_again(tmp_path: Path) ->
 async def test_a_flood_is_cut_and_counted_and_a_long_backlog_is_not(tmp_path: Path, step_us: int, most: int) -> None:
     host = Host(tmp_path, step_us)
     task = await serve(host)
-    await eventually(lambda: host.held == "c3")
-    host.say(*range(4, 8004))
+    await eventually(lambda: host.acknowledge == "c3")
+    host.print_line(*range(4, 8004))
     await eventually(lambda: len(host.texts) + host.left_out == 8000)
     await end(task)
     assert most * 0.9 <= len(host.texts) <= most
@@ -188,7 +188,7 @@ async def test_without_a_journal_it_is_said_once(caplog: pytest.LogCaptureFixtur
     async def hear(message: Message) -> None:
         assert isinstance(message, LogLines)
         host_says.append(message)
-        journal.held(LogAck(""))
+        journal.acknowledge(LogAck(""))
 
     journal = Journal("warning", RunningClock(200), hear, program)
     task = asyncio.create_task(journal.run())
@@ -230,6 +230,6 @@ async def test_a_place_in_the_journal_is_found_without_a_word_of_the_event_loop(
         folder.mkdir()
         host = Host(folder)
         task = await serve(host)
-        await eventually(lambda: host.held == "c3")  # noqa: B023 - waited for here
+        await eventually(lambda: host.acknowledge == "c3")  # noqa: B023 - waited for here
         await end(task)
     assert caplog.messages == []

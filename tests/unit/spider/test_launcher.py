@@ -480,5 +480,5 @@ def test_old_ended_jobs_are_cleared_away_and_open_ones_stay(tmp_path: Path) -> N
     for job in jobs[1:]:
         (tmp_path / job / random.Random(job).choice(["result", "stopped"])).touch()
     (tmp_path / ".lock").touch()
-    prune(str(tmp_path), keep=3)
+    prune(str(tmp_path), most=3)
     assert sorted(os.listdir(tmp_path)) == sorted([".lock", jobs[0], *jobs[5:]])

@@ -14,7 +14,7 @@ import pytest
 
 from spider.packages.interfaces import Outcome
 from spider.selfcare import uninstall
-from spider.selfcare.uninstall import Said, insist, run_script, take_off
+from spider.selfcare.uninstall import ScriptResult, insist, run_script, take_off
 from spider.selfcare.uninstall_job import argv_of, hand_over, is_command_new
 from spider.wire.ids import new_time_id
 from tests.support.bundles import shipped_bundle
@@ -30,7 +30,7 @@ class Stopped(NullConsole):
 
 
 def test_root_s_command_is_renewed_where_it_knows_fewer_words(tmp_path: Path) -> None:
-    command, script = tmp_path / "stardust-spider", (ROOT / "majortom/remote/node.sh").read_text()
+    command, script = tmp_path / "stardust-spider", (ROOT / "majortom/remote/lifecycle.sh").read_text()
     assert not is_command_new(str(command))
     command.write_text("#!/bin/sh\ncase ${1-} in\nuninstall | status | --version) exec python3 ;;\n")
     assert not is_command_new(str(command))
@@ -58,7 +58,7 @@ def test_the_owner_is_told_the_policy_as_the_launcher_reads_it(
         path.write_text(f"[policy]\nversion = 1\n{lines}\n")
     read = partial(uninstall._policy, str(path), os.geteuid())
     monkeypatch.setattr(uninstall, "_policy", read)
-    script = (ROOT / "majortom/remote/node.sh").read_bytes().replace(b"ETC=/etc/stardust", f"ETC={tmp_path}".encode())
+    script = (ROOT / "majortom/remote/lifecycle.sh").read_bytes().replace(b"ETC=/etc/stardust", f"ETC={tmp_path}".encode())
     monkeypatch.setattr(uninstall, "carried", lambda: script)
     (tmp_path / "spider.conf").write_text("[hub]\nurl = wss://h/ws\n")
     assert uninstall.status() == 0
@@ -91,19 +91,24 @@ def test_one_that_is_stopped_first_takes_nothing_off() -> None:
 
 
 def test_the_end_of_the_job_is_waited_for() -> None:
-    said = [Said(False, "job_running", [], []), Said(False, "job_running", [], []), Said(True, "", ["one"], []), Said(True, "", [], [])]
+    said = [
+        ScriptResult(False, "job_running", [], []),
+        ScriptResult(False, "job_running", [], []),
+        ScriptResult(True, "", ["one"], []),
+        ScriptResult(True, "", [], []),
+    ]
     asked: list[str] = []
 
-    def run(action: str) -> Said:
+    def run(action: str) -> ScriptResult:
         asked.append(action)
-        return said.pop(0) if said else Said(True, "", [], ["/opt/stardust"])
+        return said.pop(0) if said else ScriptResult(True, "", [], ["/opt/stardust"])
 
-    assert take_off(run, 30.0) == Said(True, "", ["one"], ["/opt/stardust"])
+    assert take_off(run, 30.0) == ScriptResult(True, "", ["one"], ["/opt/stardust"])
     assert asked == ["stop", "stop", "stop", "remove", "search"]
 
 
 def test_by_hand_a_running_job_is_not_waited_for() -> None:
-    assert take_off(lambda _action: Said(False, "job_running", [], []), 0.0).error == "job_running"
+    assert take_off(lambda _action: ScriptResult(False, "job_running", [], []), 0.0).error == "job_running"
 
 
 def test_a_hub_that_is_away_is_told_again_and_again() -> None:
@@ -127,7 +132,7 @@ def test_other_words_are_refused(bundle: Path, words: list[str]) -> None:
 
 
 def test_a_script_that_does_not_end_is_an_error_like_any_other() -> None:
-    assert run_script(b"exec sleep 60", "remove", limit_s=0.05) == Said(False, "remove took too long", [], [])
+    assert run_script(b"exec sleep 60", "remove", limit_s=0.05) == ScriptResult(False, "remove took too long", [], [])
 
 
 @pytest.mark.parametrize(("failed", "told"), [("remove", "remove took too long"), ("search", "search took too long"), ("stop", None)])
@@ -135,18 +140,18 @@ def test_one_that_was_ordered_tells_the_hub_where_it_failed(monkeypatch: pytest.
     heard: list[tuple[str, str]] = []
     held: set[bool] = set()
 
-    def run(_script: bytes, action: str, *, holds_lock: bool) -> Said:
+    def run(_script: bytes, action: str, *, holds_lock: bool) -> ScriptResult:
         held.add(holds_lock)
         if action != failed:
-            return Said(True, "", [], [])
-        return Said(False, "job_running" if told is None else f"{action} took too long", [], [])
+            return ScriptResult(True, "", [], [])
+        return ScriptResult(False, "job_running" if told is None else f"{action} took too long", [], [])
 
     def tell(_config: object, _sent: object, why: str, left: str = "") -> str:
         heard.append((why, left))
         return ""
 
     monkeypatch.setattr(uninstall, "run_script", run)
-    monkeypatch.setattr(uninstall, "_tell", tell)
+    monkeypatch.setattr(uninstall, "_say_farewell", tell)
     assert uninstall._leave(b"", None, ordered=True, wait_s=0.0) == (uninstall.EXIT_BUSY if told is None else uninstall.EXIT_LEFT)
     assert heard == ([] if told is None else [(uninstall.BY_ORDER, told)])
     assert held == {True}, "where there is no systemd the script tells a job by the lock, which is ours here"

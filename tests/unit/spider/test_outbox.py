@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.hub.outbox import BACKFILL_WINDOW, KEEP_S, LIVE_WINDOW, MAX_TOLD, Outbox
+from spider.hub.outbox import BACKFILL_WINDOW, KEEP_S, LIVE_WINDOW, MAX_ANNOUNCED, Outbox
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row, Watch, Welcome
 from tests.support.clock import ManualClock
@@ -141,7 +141,7 @@ def test_layouts_are_told_again_before_the_hub_may_have_forgotten_them() -> None
     bench = Bench()
     bench.outbox.resume(welcome())
     bench.outbox.watch(Watch(["pulse"], 1, 3600))
-    layouts = [PULSE._replace(layout=b"layout%02d" % number) for number in range(MAX_TOLD + 1)]
+    layouts = [PULSE._replace(layout=b"layout%02d" % number) for number in range(MAX_ANNOUNCED + 1)]
     told: list[bytes] = []
     for layout in [*layouts, layouts[0]]:
         bench.outbox.add(layout, Row(NOW_MS, [1, 2]))

@@ -36,7 +36,9 @@ def test_new_keys_are_taken_where_the_mode_is_managed_or_the_owner_says_so() -> 
     ):
         policy = parse_policy(f"[policy]\nversion = 1\n{lines}\n")
         assert policy.refusal("rekey") == why, lines
-        assert ("rekey" in policy.told) == (why is None and policy.mode != "managed")  # hubs write what they hear into policy files
+        assert ("rekey" in policy.allowed_verbs) == (
+            why is None and policy.mode != "managed"
+        )  # hubs write what they hear into policy files
     assert parse_policy("[policy]\nversion = 1\nmode = monitor\nrekey = yes\n").verbs == ("rekey",)
 
 

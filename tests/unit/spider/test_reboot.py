@@ -28,7 +28,7 @@ from spider.wire.ids import new_time_id
 BEFORE, AFTER = "a" * 32, "b" * 32
 STATE = RebootState(("a.service", "b.service"), ("old.service",), ("tcp 22", "udp 53"), ("/data",))
 ASKED = RebootRequest(BEFORE, 1000.0, STATE, 10, "c" * 64, 0)
-SEEN = JobSnapshot(Run(7, BEFORE, 990.0), None, StopRecord("success", "exited", "0"), None, 10, b"", alive=False, asked=ASKED)
+SEEN = JobSnapshot(Run(7, BEFORE, 990.0), None, StopRecord("success", "exited", "0"), None, 10, b"", alive=False, reboot_request=ASKED)
 # systemd 252 on a booted host; tcp and mountinfo of Debian 12.
 UNITS = """cron.service             loaded active running Regular background program processing daemon
 ● lab-gone.service       loaded failed failed  Runs in one boot only

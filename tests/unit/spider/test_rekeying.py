@@ -15,7 +15,7 @@ from spider.config import Config
 from spider.root.runner import take_lock
 from spider.root.trusted_files import read_trusted
 from spider.selfcare.node_keys import key_file, node_of
-from spider.selfcare.rekey import KEPT_S, MOST_KEPT, RekeyPaths, forget_expired, main, rekey, restore
+from spider.selfcare.rekey import FORMER_LIFETIME_S, MAX_FORMER, RekeyPaths, forget_expired, main, rekey, restore
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.proof import NodeKeys, node_keys, rekey_mask
 from tests.support.null_console import NullConsole
@@ -174,7 +174,7 @@ def test_a_restoration_that_is_cut_off_leaves_a_complete_pair_and_can_be_done_ag
 
 
 def test_no_number_of_orders_pushes_a_former_pair_out(etc: Path) -> None:
-    for _ in range(MOST_KEPT):
+    for _ in range(MAX_FORMER):
         take_over(etc)
     job, args = order(etc, held(etc)[0] + 1)
     refused = rekey(job, args, NullConsole(), places(etc))
@@ -188,7 +188,7 @@ def test_former_keys_go_after_seven_days_by_both_clocks(etc: Path, monkeypatch: 
     old = (etc / "former.keys").read_bytes()
     os.link(etc / "former.keys", etc / "elsewhere")
     now = time.time()
-    late = now + KEPT_S + 60
+    late = now + FORMER_LIFETIME_S + 60
     forget_expired(places(etc), new_time_id(late))  # the hub alone says so
     assert (etc / "former.keys").read_bytes() == old
     monkeypatch.setattr(time, "time", lambda: late)
@@ -275,11 +275,11 @@ def test_pairs_of_a_time_when_the_clock_was_wrong_do_not_forbid_new_keys_for_yea
 ) -> None:
     clock = [NOW + wrong_s]
     monkeypatch.setattr(time, "time", lambda: clock[0])
-    for generation in range(2, 2 + MOST_KEPT):
+    for generation in range(2, 2 + MAX_FORMER):
         _renew(etc, generation, NOW)
     for days, state in ((1, "failed"), (9, "succeeded")):
         clock[0] = NOW + days * DAY_S
-        job, args = order(etc, 2 + MOST_KEPT, at=clock[0])
+        job, args = order(etc, 2 + MAX_FORMER, at=clock[0])
         forget_expired(places(etc), job)
         assert rekey(job, args, NullConsole(), places(etc)).state == state
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from spider.sampling.collectors.base import Collector
 from spider.sampling.collectors.linux import linux_collectors
-from spider.sampling.sampler import EARLY_S, Rhythm, Sampler, layout_of, phase_ms_of
+from spider.sampling.sampler import EARLY_S, Sampler, TickSchedule, layout_of, phase_ms_of
 from spider.threads import Threads, ThreadUnavailable
 from spider.wire.frames import MAX_ITEMS, Layout, Row
-from spider.wire.metrics import RHYTHM_S
+from spider.wire.metrics import INTERVAL_S
 from tests.support.clock import ManualClock, settle
 from tests.support.eventually import eventually
 from tests.support.thread_shortage import no_more_threads
@@ -352,7 +352,7 @@ async def test_this_machine_gives_a_pulse_and_a_breath() -> None:
             await asyncio.sleep(0.005)  # a first reading beside the loop takes its own time, and the clock has gone on by then
     for layout, row in rows.rows:
         assert len(layout.series) == len(row.values)
-        assert layout == layout_of(layout.family, RHYTHM_S[layout.family], layout.series)
+        assert layout == layout_of(layout.family, INTERVAL_S[layout.family], layout.series)
 
 
 def test_a_layout_is_named_by_its_content() -> None:
@@ -365,7 +365,7 @@ def test_a_layout_is_named_by_its_content() -> None:
 
 @given(st.sampled_from([1, 5, 60]), st.integers(0, 10_000), st.lists(st.floats(0, 200), max_size=30))
 def test_whatever_the_delays_samples_go_forward_and_never_double(rhythm_s: int, first_s: int, delays: list[float]) -> None:
-    rhythm, now, taken = Rhythm(rhythm_s, first_s), float(first_s), []
+    rhythm, now, taken = TickSchedule(rhythm_s, first_s), float(first_s), []
     for delay in delays:
         second, missed = rhythm.take(now)
         assert missed >= 0

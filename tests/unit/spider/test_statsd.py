@@ -108,7 +108,7 @@ async def test_it_listens_on_a_socket_of_this_host_and_cleans_up(tmp_path: Path)
     await eventually(lambda: path.exists() and stat.S_IMODE(path.stat().st_mode) == 0o666)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
         client.sendto(b"hits:5|c", str(path))
-        await eventually(lambda: bool(statsd._heard))
+        await eventually(lambda: bool(statsd._seen_at))
     assert statsd.read(10.0) == [500]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -193,7 +193,7 @@ async def test_what_a_flood_sends_is_said_with_the_minute_empty_datagrams_too(tm
         for _ in range(5):
             client.sendto(b"", str(tmp_path / "sock"))
         client.sendto(b"x:1|c", str(tmp_path / "sock"))
-    await eventually(lambda: bool(statsd._heard))
+    await eventually(lambda: bool(statsd._seen_at))
     statsd.read(10.0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -66,7 +66,7 @@ def test_a_program_finds_a_terminal_of_120_columns_and_nobody_behind_the_keyboar
 def test_programs_run_one_after_the_other_on_the_same_terminal(stage: Stage) -> None:
     for number in range(5):
         assert stage.run(f"echo run {number} > /dev/tty") == (0, 0, "", "")
-    stage.terminal.say("in between")
+    stage.terminal.print_line("in between")
     stage.terminal.close()
     assert stage.text == b"".join(b"run %d\r\n" % number for number in range(5)) + b"in between\r\n"
 
@@ -106,10 +106,10 @@ def test_what_a_program_leaves_running_holds_up_nobody(stage: Stage) -> None:
 
 @pytest.mark.holds("F-18")
 def test_a_phase_that_takes_too_long_is_interrupted_and_others_are_not(stage: Stage) -> None:
-    stage.reporter.tell("download")
+    stage.reporter.report("download")
     ended = stage.run("exec sleep 30", limits_s={"download": 0.2})
     assert ended == (None, signal.SIGINT, "download", "")
-    stage.reporter.tell("commit")
+    stage.reporter.report("commit")
     assert stage.run("sleep 0.5", limits_s={"download": 0.2}) == (0, 0, "", "")
     stage.terminal.close()
 
@@ -127,7 +127,7 @@ class Wished:
     def forced(self) -> bool:
         return False
 
-    def tell(self, answer: str, why: str) -> None:
+    def report(self, answer: str, why: str) -> None:
         self.told.append(f"{answer}: {why}")
 
 
@@ -139,9 +139,9 @@ def test_a_stop_that_came_too_late_is_not_left_standing_as_one_in_time(stage: St
         "download": StopRule("now", "nothing has been changed yet", (signal.SIGINT, signal.SIGTERM)),
         "commit": StopRule("after_package", "it ends after the package that it is at", (signal.SIGINT,)),
     }
-    stage.reporter.tell("download")
+    stage.reporter.report("download")
     script = "trap 'echo heard; echo commit >&{fd}; sleep 0.4; echo done; exit 0' INT; echo up; while :; do sleep 0.05; done"
-    ended = terminal.run(["/bin/bash", "-c", script], ENV, stage.lines.append, stage.reporter.tell, stop_rule=rules.__getitem__)
+    ended = terminal.run(["/bin/bash", "-c", script], ENV, stage.lines.append, stage.reporter.report, stop_rule=rules.__getitem__)
     terminal.close()
     assert ended == (0, 0, "", "after_package")
     assert stage.lines[-2:] == ["heard", "done"]
@@ -205,11 +205,11 @@ def test_a_disk_that_is_full_costs_output_and_is_counted(tmp_path: Path) -> None
 
 def test_progress_is_told_at_once_by_phase_and_never_falls(tmp_path: Path) -> None:
     reporter = OutputReporter(str(tmp_path / "progress"))
-    reporter.tell("download", 0)
+    reporter.report("download", 0)
     for percent in range(100):
-        reporter.tell("download", percent, "a", f"step {percent}")
-    reporter.tell("commit", 50, "b", "x")
-    reporter.tell("commit", 20, "c", "y")
+        reporter.report("download", percent, "a", f"step {percent}")
+    reporter.report("commit", 50, "b", "x")
+    reporter.report("commit", 20, "c", "y")
     reporter.close()
     told = [json.loads(line) for line in (tmp_path / "progress").read_text().splitlines()]
     assert [line["phase"] for line in told] == ["download", "commit", "commit"]  # nobody can read a hundred at once

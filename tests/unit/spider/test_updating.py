@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from spider.selfcare import bundle_receiver, self_update
-from spider.selfcare.bundle_receiver import Bundles, tell_joined
+from spider.selfcare.bundle_receiver import Bundles, note_joined
 from spider.selfcare.self_update import main, update
 from spider.wire.frames import MAX_BUNDLE_PART_BYTES, Bundle
 from tests.support.null_console import NullConsole
@@ -149,12 +149,12 @@ def test_whatever_spider_s_user_leaves_there_the_next_update_goes_through(
     bundle = bundle_of("0.1.1")
     digest = hashlib.sha256(bundle).digest()
     if os.geteuid() == 0 or left != "full folder":  # whoever is not root cannot look into that one
-        Bundles(str(host.folder / "state")).heard(Bundle(digest, 0, len(bundle), bundle))
-    monkeypatch.setattr(bundle_receiver, "own_place", lambda: f"{host.folder}/opt/{host.current}/spider.pyz")
-    host.announces = lambda: tell_joined(str(host.folder / "state"))
+        Bundles(str(host.folder / "state")).receive_part(Bundle(digest, 0, len(bundle), bundle))
+    monkeypatch.setattr(bundle_receiver, "own_path", lambda: f"{host.folder}/opt/{host.current}/spider.pyz")
+    host.announces = lambda: note_joined(str(host.folder / "state"))
     became = host.carry_out({"plan": digest.hex()})
     if became == "job.bundle_missing" and name.startswith("bundle"):  # the way is clear by now
-        Bundles(str(host.folder / "state")).heard(Bundle(digest, 0, len(bundle), bundle))
+        Bundles(str(host.folder / "state")).receive_part(Bundle(digest, 0, len(bundle), bundle))
         became = host.carry_out({"plan": digest.hex()})
     assert became == "succeeded"
     assert (host.current, host.versions, host.is_quiet()) == ("0.1.1", ["0.1.0", "0.1.1"], True)
@@ -228,9 +228,9 @@ def test_a_bundle_comes_in_parts_and_a_wrong_one_never_counts(tmp_path: Path) ->
 
     taker, kept = Bundles(str(tmp_path)), tmp_path / "bundle"
     for part in parts(whole[:-1] + b"x"):
-        taker.heard(part)
+        taker.receive_part(part)
     assert not kept.exists()
     first, second, third = parts(whole)
     for part in (first, third, second, Bundle(digest, 0, 1 << 30, b"much too large"), first, second, third):
-        taker.heard(part)
+        taker.receive_part(part)
     assert kept.read_bytes() == whole

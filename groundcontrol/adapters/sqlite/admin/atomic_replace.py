@@ -55,14 +55,14 @@ def finish(control: Path) -> list[Path]:
     for marker in _markers(control):
         stamp = marker.name.rpartition(_READY)[2]
         for name, old in (("samples", samples), ("control", control)):
-            new, kept = (old.with_name(f"{old.name}{ending}{stamp}") for ending in (_READY, KEPT))
+            new, former = (old.with_name(f"{old.name}{ending}{stamp}") for ending in (_READY, KEPT))
             if new.exists():
-                _keep(old, kept)
+                _keep_former(old, former)
                 failpoints.reach(f"restore.{name}.kept")
                 os.replace(new, old)
                 sync(old)
                 failpoints.reach(f"restore.{name}.placed")
-            aside += [kept] if kept.exists() else []
+            aside += [former] if former.exists() else []
     for left in samples.parent.glob(f"{samples.name}{_READY}*"):
         left.unlink()
     for folder in control.parent.glob(f"{WORK}*"):
@@ -74,13 +74,13 @@ def _markers(control: Path) -> list[Path]:
     return sorted(control.parent.glob(f"{control.name}{_READY}*"))
 
 
-def _keep(old: Path, kept: Path) -> None:
-    if old.exists() and not kept.exists():
+def _keep_former(old: Path, former: Path) -> None:
+    if old.exists() and not former.exists():
         _fold(old)
-        os.link(old, kept)
+        os.link(old, former)
     for ending in ("-wal", "-shm"):  # of a database that does not open or is gone: SQLite must never read them with the new one
         with contextlib.suppress(FileNotFoundError):
-            os.rename(f"{old}{ending}", f"{kept}{ending}")
+            os.rename(f"{old}{ending}", f"{former}{ending}")
 
 
 def _fold(path: Path) -> None:

@@ -115,7 +115,7 @@ class Ending:
             db.set_progress_handler(None, 0)
 
 
-def make(control: Path, target: Path, version: str, tell: ReportProgress, *, fleet: str = "", ending: Ending | None = None) -> Manifest:
+def make(control: Path, target: Path, version: str, report: ReportProgress, *, fleet: str = "", ending: Ending | None = None) -> Manifest:
     """Write a backup to `target`, which must not exist. The file gets its name only when it is complete, checked and durable.
 
     Raises: ConfigError: the backup failed; nothing is left of it. Ended.
@@ -129,7 +129,7 @@ def make(control: Path, target: Path, version: str, tell: ReportProgress, *, fle
         sweep(target.parent)
         with work_folder(target.parent) as folder:
             check_known(control)
-            return _make(control, target, folder, version, tell, fleet, ending)
+            return _make(control, target, folder, version, report, fleet, ending)
     except (sqlite3.Error, OSError, ConfigError) as exc:
         ending.check()
         if _is_full(exc):
@@ -156,12 +156,12 @@ def check_known(control: Path) -> None:
                 check_kind(db, path, kind, len(migrations(kind)))
 
 
-def _make(control: Path, target: Path, folder: Path, version: str, tell: ReportProgress, fleet: str, ending: Ending) -> Manifest:
+def _make(control: Path, target: Path, folder: Path, version: str, report: ReportProgress, fleet: str, ending: Ending) -> Manifest:
     sources = {"control.db": control, "samples.db": samples_beside(control)}
     made_at, files = time.time(), {}
     for name, kind in COPIES:
         source = sources[name]
-        tell(f"copying {source.name} ({_size(source.stat().st_size)})")
+        report(f"copying {source.name} ({_size(source.stat().st_size)})")
         check_readable(source)
         with _named(source), unchanged(source), opened(source) as db, ending.watch(db):
             if db.execute("PRAGMA application_id").fetchone()[0] != kind.application_id:
@@ -175,7 +175,7 @@ def _make(control: Path, target: Path, folder: Path, version: str, tell: ReportP
         db.row_factory = sqlite3.Row
         manifest = Manifest(FORMAT, made_at, version, files, heads(Rows(db)), fleet)
     packed = folder / "backup"
-    tell("packing")
+    report("packing")
     with (
         open(os.open(packed, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb") as out,
         zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
@@ -185,7 +185,7 @@ def _make(control: Path, target: Path, folder: Path, version: str, tell: ReportP
             with open(folder / name, "rb") as file, archive.open(name, "w", force_zip64=content.bytes > 1 << 30) as member:
                 for block in _blocks(file, ending):
                     member.write(block)
-    tell("reading it back")
+    report("reading it back")
     with open_backup(packed) as (_, archive):
         for name, content in files.items():
             with archive.open(name) as member:
@@ -286,7 +286,7 @@ def _read_manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
     return found
 
 
-def unpack(path: Path, folder: Path, tell: ReportProgress) -> Manifest:
+def unpack(path: Path, folder: Path, report: ReportProgress) -> Manifest:
     """Write the databases of a backup into an empty folder, checked.
 
     Raises: ConfigError: the backup is damaged, was altered, or does not fit on the disk.
@@ -297,7 +297,7 @@ def unpack(path: Path, folder: Path, tell: ReportProgress) -> Manifest:
             raise ConfigError(f"{_size(needed)} are needed under {folder}, and there is less")
         for name, kind in COPIES:
             content = manifest.files[name]
-            tell(f"unpacking {name} ({_size(content.bytes)})")
+            report(f"unpacking {name} ({_size(content.bytes)})")
             target = folder / name
             with (
                 open(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb") as out,
@@ -313,8 +313,8 @@ def unpack(path: Path, folder: Path, tell: ReportProgress) -> Manifest:
 def _check_copy(path: Path, kind: Kind, content: BackupContent) -> None:
     try:
         with opened(path) as db:
-            told = (db.execute("PRAGMA application_id").fetchone()[0], db.execute("PRAGMA user_version").fetchone()[0])
-            if told != (kind.application_id, content.schema):
+            written = (db.execute("PRAGMA application_id").fetchone()[0], db.execute("PRAGMA user_version").fetchone()[0])
+            if written != (kind.application_id, content.schema):
                 raise ConfigError(f"{path.name} in the backup is not a database of Stardust")
             check_whole(db, path)
     except sqlite3.Error as exc:

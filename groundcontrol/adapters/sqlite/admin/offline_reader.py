@@ -19,14 +19,14 @@ from groundcontrol.adapters.sqlite.engine.json_columns import DamagedRecord, dam
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.readonly import check_readable, opened
 from groundcontrol.adapters.sqlite.engine.tx import Rows
-from groundcontrol.adapters.sqlite.hot_packs import layouts, read_pack
+from groundcontrol.adapters.sqlite.hot_packs import read_pack, schemas
 from groundcontrol.adapters.sqlite.secrets import KeyringReader
 from groundcontrol.core.audit import AuditHead, AuditRow
 from groundcontrol.core.errors import ConfigError, StoreError
 from groundcontrol.nodes.model import NodeIdentity, agent_state, units_state
 from groundcontrol.samples.chunks.rollup import StatChunk
 from groundcontrol.samples.chunks.row_table import RowChunk
-from groundcontrol.samples.model import LayoutRow
+from groundcontrol.samples.model import SeriesSchema
 from groundcontrol.samples.tiers import SECONDS, TIERS, Tier
 
 _PAGE = 500
@@ -38,7 +38,7 @@ class Schema(NamedTuple):
     """The schema version that this program migrates a database to."""
 
 
-class KeptCredential(NamedTuple):
+class CredentialEntry(NamedTuple):
     """A stored credential of a server's log-in: that it exists, never its value."""
 
     node: str
@@ -155,7 +155,7 @@ class Inspection:
         found = await self._reader.run(lambda rows: rows.all("SELECT id, name FROM node"))
         return {row["id"]: row["name"] for row in found}
 
-    async def kept_credentials(self) -> list[KeptCredential]:
+    async def credential_holders(self) -> list[CredentialEntry]:
         """Which credentials are stored for each server's log-in, by the name of its node."""
         found = await self._reader.run(
             lambda rows: rows.all(
@@ -163,7 +163,7 @@ class Inspection:
                 " WHERE secret.kind = 'credential' ORDER BY 1, 2"
             )
         )
-        return [KeptCredential(row["node"], row["field"]) for row in found]
+        return [CredentialEntry(row["node"], row["field"]) for row in found]
 
 
 def _units(identity: str) -> int:
@@ -250,21 +250,21 @@ async def damaged_pieces(path: Path) -> list[DamagedPiece]:
 
 def _damaged_chunks(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
     for tier, table in zip(TIERS, TABLES, strict=True):
-        for place, body in db.execute(f"SELECT place, body FROM {table} ORDER BY place"):  # noqa: S608  a name of our own
+        for key, body in db.execute(f"SELECT place, body FROM {table} ORDER BY place"):  # noqa: S608  a name of our own
             try:
                 RowChunk(body) if tier is SECONDS else StatChunk(body)
             except ValueError:
-                chunk = ChunkBody(place, body)
+                chunk = ChunkBody(key, body)
                 yield DamagedPiece(chunk.no, tier, chunk.span)
 
 
 def _damaged_packs(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
-    known: dict[int, dict[bytes, LayoutRow]] = {}
+    known: dict[int, dict[bytes, SeriesSchema]] = {}
     for row in db.execute(
         "SELECT hour, node, layout, coding, body FROM hot UNION ALL SELECT hour, node, layout, coding, body FROM arrived ORDER BY node, hour"
     ):
         if row["node"] not in known:
-            known = {row["node"]: layouts(Rows(db), row["node"])}
+            known = {row["node"]: schemas(Rows(db), row["node"])}
         try:
             read_pack(row, known[row["node"]][row["layout"]])
         except (StoreError, KeyError):

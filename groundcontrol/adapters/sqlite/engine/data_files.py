@@ -96,7 +96,7 @@ def _names(path: Path) -> int:
         return 0
     if stat.S_ISDIR(found.st_mode):
         raise ConfigError(f"{path} is a folder and not a file: move it away, or name the database with --db")
-    return found.st_nlink - sum(os.path.samestat(kept.lstat(), found) for kept in path.parent.glob(f"{path.name}{KEPT}*"))
+    return found.st_nlink - sum(os.path.samestat(former.lstat(), found) for former in path.parent.glob(f"{path.name}{KEPT}*"))
 
 
 class FolderLock:
@@ -112,11 +112,11 @@ class FolderLock:
         """
         if not folder.is_dir():
             raise ConfigError(f"there is no folder {folder} for the database")
-        self._held: list[int] = []
+        self._lock_fds: list[int] = []
         try:
             for path, flags in ((folder, os.O_RDONLY | os.O_DIRECTORY), (folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW)):
-                self._held.append(os.open(path, flags | os.O_CLOEXEC, 0o600))
-                fcntl.flock(self._held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._lock_fds.append(os.open(path, flags | os.O_CLOEXEC, 0o600))
+                fcntl.flock(self._lock_fds[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             self.release()
             raise ConfigError(f"another hub is running on the folder {folder}") from exc
@@ -126,8 +126,8 @@ class FolderLock:
 
     def release(self) -> None:
         """Release the lock."""
-        while self._held:
-            os.close(self._held.pop())
+        while self._lock_fds:
+            os.close(self._lock_fds.pop())
 
 
 def lock_folders(*folders: Path) -> list[FolderLock]:
@@ -148,8 +148,8 @@ def lock_folders(*folders: Path) -> list[FolderLock]:
 
 def sync(path: Path) -> None:
     """Make a file and its name durable."""
-    for place in (path, path.parent):
-        fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    for target in (path, path.parent):
+        fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(fd)
         finally:

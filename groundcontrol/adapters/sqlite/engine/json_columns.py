@@ -22,7 +22,7 @@ from groundcontrol.alerts.maintenance import Weekly
 from groundcontrol.alerts.model import QuietHours, Selector
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.scope import Grants
-from groundcontrol.deployments.model import DeploymentError, HostKey, Step, Wishes
+from groundcontrol.deployments.model import DeploymentError, DeploymentOptions, HostKey, Step
 from groundcontrol.jobs.model import Change, JobError, JobRequest, RefusedNode
 from groundcontrol.jobs.plans import KeptBack, PlanHead, PlanStep, Report
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
@@ -87,7 +87,7 @@ COLUMNS: Final = (
     _Column("deployment", "host_key", partial(record_from_json, HostKey), node="coalesce(node_id, '')"),
     _Column("deployment", "steps", partial(records_from_json, Step), node="coalesce(node_id, '')"),
     _Column("deployment", "error", partial(record_from_json, DeploymentError), node="coalesce(node_id, '')"),
-    _Column("deployment", "wishes", partial(record_from_json, Wishes), node="coalesce(node_id, '')"),
+    _Column("deployment", "wishes", partial(record_from_json, DeploymentOptions), node="coalesce(node_id, '')"),
     _Column("invite", "tags", texts_from_json),
     _Column("maintenance", "selector", partial(record_from_json, Selector)),
     _Column("channel", "quiet_hours", partial(record_from_json, QuietHours)),

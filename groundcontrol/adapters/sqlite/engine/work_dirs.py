@@ -28,11 +28,11 @@ def work_folder(beside: Path) -> Iterator[Path]:
 
     Raises: OSError.
     """
-    path, folder, held = _make(beside)
+    path, folder, resources = _make(beside)
     try:
         yield path
     finally:
-        with held:
+        with resources:
             _empty(path, folder)
         _discard(path)
 
@@ -49,12 +49,12 @@ def sweep(beside: Path) -> None:
 
 
 def _sweep(path: Path) -> None:
-    with contextlib.ExitStack() as held:
-        folder = _open(path, held)
-        told = os.fstat(folder)
-        if told.st_uid != os.geteuid() or stat.S_IMODE(told.st_mode) != 0o700 or not _OURS.issuperset(os.listdir(folder)):
+    with contextlib.ExitStack() as resources:
+        folder = _open(path, resources)
+        folder_info = os.fstat(folder)
+        if folder_info.st_uid != os.geteuid() or stat.S_IMODE(folder_info.st_mode) != 0o700 or not _OURS.issuperset(os.listdir(folder)):
             return
-        fcntl.flock(_open_lock(folder, held), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(_open_lock(folder, resources), fcntl.LOCK_EX | fcntl.LOCK_NB)
         _empty(path, folder)
     _discard(path)
 
@@ -63,14 +63,14 @@ def _make(beside: Path) -> tuple[Path, int, contextlib.ExitStack]:
     for _ in range(_TRIES):
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
         # otherwise a sweep removes it at this moment
-        with contextlib.suppress(FileNotFoundError, BlockingIOError), contextlib.ExitStack() as held:
-            folder = _open(path, held)
-            _hold(path, _open_lock(folder, held))
-            return path, folder, held.pop_all()
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), contextlib.ExitStack() as resources:
+            folder = _open(path, resources)
+            _lock_folder(path, _open_lock(folder, resources))
+            return path, folder, resources.pop_all()
     raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
 
-def _hold(path: Path, lock: int) -> None:
+def _lock_folder(path: Path, lock: int) -> None:
     """Raises: BlockingIOError, FileNotFoundError: a sweep is removing the folder."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,15 +81,15 @@ def _hold(path: Path, lock: int) -> None:
     path.stat()
 
 
-def _open(path: Path, held: contextlib.ExitStack) -> int:
+def _open(path: Path, resources: contextlib.ExitStack) -> int:
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    held.callback(os.close, folder)
+    resources.callback(os.close, folder)
     return folder
 
 
-def _open_lock(folder: int, held: contextlib.ExitStack) -> int:
+def _open_lock(folder: int, resources: contextlib.ExitStack) -> int:
     lock = os.open(_LOCK, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
-    held.callback(os.close, lock)
+    resources.callback(os.close, lock)
     return lock
 
 

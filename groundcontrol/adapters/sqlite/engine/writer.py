@@ -29,7 +29,7 @@ CLOSE_LIMIT_S: Final = 30.0
 checkpoints."""
 STALLED_LIMIT_S: Final = 0.5
 """The same limit for a disk that has stalled already."""
-FOLD_AGAIN_S: Final = 1.0
+CHECKPOINT_RETRY_S: Final = 1.0
 """Retry interval of the checkpoint after shredding. It fails while a reader is active or the disk is full."""
 
 
@@ -227,18 +227,18 @@ class Writer:
         finally:
             if db.total_changes != changes:
                 self.edition += 1
-        kept = db.total_changes != changes and any(outcome.error is None for outcome in outcomes)
+        committed = db.total_changes != changes and any(outcome.error is None for outcome in outcomes)
         if self._shredding and self._clock.monotonic() >= self._fold_at:
             self._fold(db)
-        if kept and self._unfolded is None and not any(isinstance(outcome.error, StoreFull | StoreReadOnly) for outcome in outcomes):
+        if committed and self._unfolded is None and not any(isinstance(outcome.error, StoreFull | StoreReadOnly) for outcome in outcomes):
             self._note_health(None)
         return outcomes
 
     def _fold(self, db: sqlite3.Connection) -> None:
         """On the thread: checkpoint after shredding. The command is committed already, so no caller sees an error of the checkpoint."""
-        self._fold_at = self._clock.monotonic() + FOLD_AGAIN_S
+        self._fold_at = self._clock.monotonic() + CHECKPOINT_RETRY_S
         try:
-            self._shredding = not _fold_at_once(db)
+            self._shredding = not _checkpoint_now(db)
             self._unfolded = None
         except sqlite3.Error as exc:
             self._unfolded = self._note(exc)
@@ -293,7 +293,7 @@ def _fold_log(db: sqlite3.Connection) -> bool:
     return busy is not None and busy[0] == 0
 
 
-def _fold_at_once(db: sqlite3.Connection) -> bool:
+def _checkpoint_now(db: sqlite3.Connection) -> bool:
     """The same without waiting for readers: a backup reads for as long as it copies, and all other commands would wait behind it."""
     [waits_ms] = db.execute("PRAGMA busy_timeout").fetchone()
     db.execute("PRAGMA busy_timeout = 0").fetchall()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from groundcontrol.access.passwords import COMMON, HASH_THREADS, KEPT_PLACES, QUEUE_LIMIT, Passwords, check_new
+from groundcontrol.access.passwords import COMMON, HASH_THREADS, QUEUE_LIMIT, RESERVED_SLOTS, Passwords, check_new
 from groundcontrol.core.errors import Unavailable, WeakPassword
 
 
@@ -107,6 +107,6 @@ async def test_a_crowd_of_strangers_leaves_room_for_who_was_here_before(password
     returning = [asyncio.ensure_future(passwords.verify(stored, "three green sparrows", known=True)) for _ in range(20)]
     outcomes = await asyncio.gather(*returning, return_exceptions=True)
 
-    assert outcomes.count(True) == KEPT_PLACES
-    assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 20 - KEPT_PLACES
+    assert outcomes.count(True) == RESERVED_SLOTS
+    assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 20 - RESERVED_SLOTS
     await asyncio.gather(*crowd, return_exceptions=True)

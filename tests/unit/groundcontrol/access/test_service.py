@@ -37,7 +37,7 @@ async def test_the_default_password_opens_only_the_way_to_another_one(door: Door
     with pytest.raises(PasswordChangeRequired):
         await door.service.refresh(issued.refresh)
     with pytest.raises(PasswordChangeRequired):
-        await door.service.recheck(await door.caller(issued))
+        await door.service.reload_caller(await door.caller(issued))
     changed = await door.service.change_password(await door.caller(issued), "admin", NEW)
     assert not changed.user.must_change_password
     assert not (await door.login(NEW)).user.must_change_password
@@ -418,9 +418,9 @@ async def test_no_address_is_kept_in_clear_with_a_place(ready: Door) -> None:
     here = "192.0.2.77"
     issued = await ready.login(address=here)
 
-    assert here.encode() not in ready.service._places.of(here)
-    assert ready.service._places.of(here) != Door(ready.store, ready.clock).service._places.of("192.0.2.78")
-    assert (await ready.store.users.knock(issued.user.username, ready.service._places.of(here))).known
+    assert here.encode() not in ready.service._addresses.of(here)
+    assert ready.service._addresses.of(here) != Door(ready.store, ready.clock).service._addresses.of("192.0.2.78")
+    assert (await ready.store.users.lookup_login(issued.user.username, ready.service._addresses.of(here))).known
 
 
 async def test_log_ins_that_work_are_not_limited_to_five(ready: Door) -> None:

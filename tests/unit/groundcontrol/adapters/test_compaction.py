@@ -18,7 +18,7 @@ from groundcontrol.nodes.model import Session
 from groundcontrol.samples.chunks import compaction
 from groundcontrol.samples.chunks.compaction import Made
 from groundcontrol.samples.chunks.row_table import RowChunk
-from groundcontrol.samples.model import LayoutRow, Moved, StoredPack, StoredRow
+from groundcontrol.samples.model import Moved, SeriesSchema, StoredPack, StoredRow
 from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.tiers import Tier
 from groundcontrol.stores import Store
@@ -27,7 +27,7 @@ from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack_body
 from tests.support.history_rows import AT_MS, HOUR_MS, rows_of, window_of
 
-Groups = Sequence[tuple[LayoutRow, Sequence[StoredRow]]]
+Groups = Sequence[tuple[SeriesSchema, Sequence[StoredRow]]]
 
 LAYOUT = layout_row("pulse", ("cpu.total", "load.1"))
 ROWS = 10
@@ -40,7 +40,7 @@ def packs_of(session: Session) -> list[StoredPack]:
     for seq in range(PACKS):
         first = AT_MS + seq * ROWS * 1000
         rows: list[tuple[int, list[int | None]]] = [(first + at * 1000, [seq, at]) for at in range(ROWS)]
-        packs.append(StoredPack(session, 0, seq, LAYOUT.layout, first, first + (ROWS - 1) * 1000, 1, pack_body(rows)))
+        packs.append(StoredPack(session, 0, seq, LAYOUT.schema_id, first, first + (ROWS - 1) * 1000, 1, pack_body(rows)))
     return packs
 
 
@@ -76,7 +76,7 @@ async def test_a_node_that_says_very_much_is_moved_and_merged_in_parts(
     monkeypatch.setattr(compaction, "make_chunks", making)
     monkeypatch.setattr(compaction, "merge", merging)
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node("web-1"))).id)
-    await store.metrics.save_layout(session, LAYOUT)
+    await store.metrics.save_schema(session, LAYOUT)
     await store.metrics.append(packs_of(session))
     before = await rows_of(store, session)
     moved = 0
@@ -96,23 +96,23 @@ async def test_a_node_that_says_very_much_is_moved_and_merged_in_parts(
 async def test_packs_are_read_in_pages_of_some_bytes(store: Store, database: Database) -> None:
     files, memory = (database._samples.reader, database._samples.writer), MemoryBudget(batch_bytes=1)
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node("web-1"))).id)
-    await store.metrics.save_layout(session, LAYOUT)
+    await store.metrics.save_schema(session, LAYOUT)
     rows: list[tuple[int, list[int | None]]] = [(AT_MS, [1, 2])]
-    await store.metrics.append([StoredPack(session, 0, seq, LAYOUT.layout, AT_MS, AT_MS, 1, pack_body(rows)) for seq in range(PACKS)])
+    await store.metrics.append([StoredPack(session, 0, seq, LAYOUT.schema_id, AT_MS, AT_MS, 1, pack_body(rows)) for seq in range(PACKS)])
     moved = [(await sqlite_compaction.compact(*files, session.no, AT_MS // HOUR_MS, slow=True, memory=memory)).packs for _ in range(4)]
     assert moved == [50, 50, 30, 0]
 
 
 async def test_a_window_takes_rows_in_pieces_and_says_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node("web-1"))).id)
-    await store.metrics.save_layout(session, LAYOUT)
+    await store.metrics.save_schema(session, LAYOUT)
     await store.metrics.append(packs_of(session))
     span = (AT_MS / 1000 - 60, AT_MS / 1000 + PACKS * ROWS + 60)
     whole = await window_of(store, session, LAYOUT.series, *span, 50)
     held: list[int] = []
     pieces, add = hot_packs.pieces, WindowBuilder.add
 
-    def adding(builder: WindowBuilder, layout: LayoutRow, rows: Sequence[StoredRow]) -> None:
+    def adding(builder: WindowBuilder, layout: SeriesSchema, rows: Sequence[StoredRow]) -> None:
         held.append(len(layout.series) * len(rows))
         add(builder, layout, rows)
 
@@ -129,7 +129,7 @@ async def test_a_span_with_as_many_parts_as_it_can_have_is_told_as_such_and_lose
     try:
         store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
         session = await connect(store, (await store.nodes.create_node(SCOPE, new_node("web-1"))).id)
-        await store.metrics.save_layout(session, LAYOUT)
+        await store.metrics.save_schema(session, LAYOUT)
         packs = packs_of(session)
         await store.metrics.append(packs[:20])
         [hour] = await store.metrics.hot_hours()

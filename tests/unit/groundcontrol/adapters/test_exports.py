@@ -16,7 +16,7 @@ from groundcontrol.adapters.sqlite.exports import PAGE_PACKS
 from groundcontrol.core.errors import StoreBusy, StoreError
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.chunks.counter_rates import RATE_SCALE
-from groundcontrol.samples.model import Damage, LayoutRow, StoredPack, TierName
+from groundcontrol.samples.model import Damage, SeriesSchema, StoredPack, TierName
 from groundcontrol.stores import Store
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack_body
 
@@ -29,22 +29,22 @@ WIDE = layout_row("pulse", tuple(f"disk.read{{device=d{number}}}" for number in 
 FAMILIES = ["pulse", "breathe"]
 
 
-async def session_of(store: Store, *layouts: LayoutRow) -> Session:
+async def session_of(store: Store, *layouts: SeriesSchema) -> Session:
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)
     for layout in layouts:
-        await store.metrics.save_layout(session, layout)
+        await store.metrics.save_schema(session, layout)
     return session
 
 
-async def send(store: Store, session: Session, layout: LayoutRow, packs: int, rows: int, *, first: int = 0, at_ms: int = AT_MS) -> None:
+async def send(store: Store, session: Session, layout: SeriesSchema, packs: int, rows: int, *, first: int = 0, at_ms: int = AT_MS) -> None:
     """Packs one after the other in time."""
-    step_ms = layout.rhythm_s * 1000
+    step_ms = layout.interval_s * 1000
     for number in range(first, first + packs):
         made = [
             (at_ms + (number * rows + at) * step_ms, [number * rows * 10 + at * at + place for place in range(len(layout.series))])
             for at in range(rows)
         ]
-        sent = StoredPack(session, 0, number, layout.layout, made[0][0], made[-1][0], 1, pack_body(made))
+        sent = StoredPack(session, 0, number, layout.schema_id, made[0][0], made[-1][0], 1, pack_body(made))
         await store.metrics.append([sent])
 
 
@@ -53,14 +53,14 @@ async def send_counter(store: Store, session: Session, packs: range) -> None:
     for number in packs:
         minutes = range(number * 50, number * 50 + 50)
         made = [(AT_MS + (minute - 90) * 60_000, [60 * minute * minute, 1]) for minute in minutes]
-        await store.metrics.append([StoredPack(session, 1, number, COUNTERS.layout, made[0][0], made[-1][0], 1, pack_body(made))])
+        await store.metrics.append([StoredPack(session, 1, number, COUNTERS.schema_id, made[0][0], made[-1][0], 1, pack_body(made))])
 
 
 async def send_a_lot(store: Store, session: Session, packs: int = 12) -> None:
     """Of one hour, a quarter of a million values in each pack."""
     for number in range(packs):
         rows = [(AT_MS + (number * 600 + at) % 3000 * 1000, [1] * 400) for at in range(600)]
-        await store.metrics.append([StoredPack(session, 0, number, WIDE.layout, AT_MS, AT_MS + 3_000_000, 1, pack_body(rows))])
+        await store.metrics.append([StoredPack(session, 0, number, WIDE.schema_id, AT_MS, AT_MS + 3_000_000, 1, pack_body(rows))])
 
 
 async def times_of(store: Store, no: int, pause_s: float = 0.0) -> Counter[int]:
@@ -165,7 +165,7 @@ async def test_figures_are_the_same_wherever_the_rows_lie(store: Store, tier: Ti
     """In pieces, over the ends of hours, with counters, and series that come later."""
     session = await session_of(store, LAYOUT, COUNTERS)
     wider = layout_row("pulse", ("cpu.total", "load.1"))
-    await store.metrics.save_layout(session, wider)
+    await store.metrics.save_schema(session, wider)
     await send(store, session, LAYOUT, 60, 50, at_ms=AT_MS + 1_800_000)
     await send_counter(store, session, range(2))
     if moved != "nothing":
@@ -176,9 +176,9 @@ async def test_figures_are_the_same_wherever_the_rows_lie(store: Store, tier: Ti
         await move(store)
 
     found: dict[tuple[str, int], tuple[int, ...]] = {}
-    async for _, table in store.metrics.figures(session.no, tier, 0, 2e9, FAMILIES):
+    async for _, table in store.metrics.read_rollups(session.no, tier, 0, 2e9, FAMILIES):
         for name, line in table.lines.items():
-            for place, *figures in zip(table.places, *line, strict=True):
+            for place, *figures in zip(table.step_numbers, *line, strict=True):
                 if figures[0]:
                     assert (name, place) not in found, "each figure is in one piece"
                     found[name, place] = tuple(figures)
@@ -214,7 +214,7 @@ async def test_what_a_node_sends_in_an_hour_is_never_in_memory_at_once(store: St
             async for found, taken in store.metrics.read(session.no, 0, 2e9, FAMILIES):
                 values += len(found.series) * len(taken)
         else:
-            async for _, table in store.metrics.figures(session.no, "1m", 0, 2e9, FAMILIES):
+            async for _, table in store.metrics.read_rollups(session.no, "1m", 0, 2e9, FAMILIES):
                 values += sum(sum(line.counts) for line in table.lines.values())
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -230,7 +230,7 @@ async def test_a_store_that_is_closed_waits_for_no_span_that_somebody_reads(data
     await send_a_lot(store, session, 80)
 
     async def read() -> None:
-        async for _ in store.metrics.figures(session.no, "1m", 0, 2e9, FAMILIES):
+        async for _ in store.metrics.read_rollups(session.no, "1m", 0, 2e9, FAMILIES):
             pass
 
     reading = asyncio.create_task(read())
@@ -267,7 +267,7 @@ async def test_what_is_damaged_is_told_and_the_rest_goes_on(database: Database, 
     async def families(miss: Callable[[Damage], None] | None = None) -> set[str]:
         if tier == "1s":
             return {layout.family async for layout, _ in store.metrics.read(session.no, 0, 2e9, FAMILIES, miss)}
-        return {family async for family, _ in store.metrics.figures(session.no, tier, 0, 2e9, FAMILIES, miss)}
+        return {family async for family, _ in store.metrics.read_rollups(session.no, tier, 0, 2e9, FAMILIES, miss)}
 
     assert await families(missed.append) == {"breathe"}
     span_s = HOUR_S if tier == "1s" else 24 * HOUR_S

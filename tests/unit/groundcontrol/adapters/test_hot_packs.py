@@ -36,13 +36,13 @@ async def store(database: Database) -> Store:
 
 async def joined(store: Store, name: str) -> Session:
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node(name))).id)
-    await store.metrics.save_layout(session, LAYOUT)
+    await store.metrics.save_schema(session, LAYOUT)
     return session
 
 
 def pack(session: Session, seq: int, at_ms: int | None = None) -> StoredPack:
     taken = AT_MS + seq * 1000 if at_ms is None else at_ms
-    return StoredPack(session, 0, seq, LAYOUT.layout, taken, taken, 1, pack_body([(taken, [seq, session.no])]))
+    return StoredPack(session, 0, seq, LAYOUT.schema_id, taken, taken, 1, pack_body([(taken, [seq, session.no])]))
 
 
 async def counts(database: Database) -> tuple[int, int]:
@@ -98,7 +98,7 @@ async def test_they_go_over_when_they_are_long(store: Store, database: Database)
 
 async def test_a_pack_without_its_layout_is_refused_and_nothing_of_its_batch_is_stored(store: Store, database: Database) -> None:
     session = await joined(store, "web-1")
-    unknown = pack(session, 1)._replace(layout=b"unknown!")
+    unknown = pack(session, 1)._replace(schema_id=b"unknown!")
     with pytest.raises(Conflict, match="layout"):
         await store.metrics.append([pack(session, 0), unknown])
     assert await counts(database) == (0, 0)

@@ -26,7 +26,7 @@ from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.job_rows import DAMAGED
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.scope import Grants
-from groundcontrol.jobs.model import JobError, JobEvidence
+from groundcontrol.jobs.model import JobError, JobUpdate
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, Session
 from groundcontrol.samples.model import Moved
 from groundcontrol.samples.query import WindowBuilder
@@ -95,7 +95,7 @@ async def test_a_layout_that_cannot_be_read_costs_its_samples_until_the_node_say
         moved = await store.metrics.compact(hour.no, hour.hour)
         assert moved == (Moved(0, 1) if hour.no == one.no else Moved(1, 0))
 
-    await store.metrics.save_layout(one, LAYOUT)
+    await store.metrics.save_schema(one, LAYOUT)
 
     assert await store.metrics.unreadable() == []
     assert await shown(store, one) == (10, 0)
@@ -107,13 +107,13 @@ async def test_a_layout_that_cannot_be_read_costs_its_samples_until_the_node_say
 async def test_a_job_of_which_something_is_damaged_is_listed_and_ends(database: Database, store: Store, column: str, spoilt: str) -> None:
     now = time.time()
     job, session = await running_job(store, now)
-    await store.jobs.advance(job.id, "running", session, JobEvidence(error=JobError("x", "before")))
+    await store.jobs.advance(job.id, "running", session, JobUpdate(error=JobError("x", "before")))
     await database._control.writer.run(lambda tx: tx.do(f"UPDATE job SET {column} = {spoilt.format(column)}"))
 
     [shown] = (await store.jobs.jobs(SCOPE, 10)).items
     assert (shown.id, shown.state, shown.error) == (job.id, "running", DAMAGED)
     assert [one.id for one in await store.jobs.open_jobs(session.node)] == [job.id]
-    ended = await store.jobs.advance(job.id, "succeeded", session, JobEvidence(exit_code=0))
+    ended = await store.jobs.advance(job.id, "succeeded", session, JobUpdate(exit_code=0))
     assert ended.state == "succeeded"
 
 
@@ -153,7 +153,7 @@ async def test_every_record_is_looked_through_and_what_is_damaged_is_named(datab
     await database._samples.writer.run(lambda tx: tx.do("UPDATE layout SET series = 'Z' || substr(series, 2)"))
 
     assert look(control) == [("node", session.node, "identity", session.node)]
-    assert look(samples) == [("layout", LAYOUT.layout.hex(), "series", str(session.no))]
+    assert look(samples) == [("layout", LAYOUT.schema_id.hex(), "series", str(session.no))]
 
 
 def test_every_column_that_holds_json_is_looked_through() -> None:

@@ -6,12 +6,12 @@ import pytest
 
 from groundcontrol.agents.clock_skew import SkewTracker, in_words, skew_of
 from groundcontrol.core.ids import NodeId
-from groundcontrol.samples.model import LayoutRow
+from groundcontrol.samples.model import SeriesSchema
 from spider.wire.frames import Row
 from spider.wire.metrics import METRICS
 
 NODE = NodeId("node")
-BREATHE = LayoutRow(b"b" * 8, "breathe", 60, ("system.uptime", "clock.skew"))
+BREATHE = SeriesSchema(b"b" * 8, "breathe", 60, ("system.uptime", "clock.skew"))
 
 
 def row(skew_ms: int | None) -> Row:
@@ -28,7 +28,7 @@ def test_it_is_told_once_when_it_begins_and_once_when_it_ends() -> None:
     told = []
     for skew_ms in (0, 29_000, 31_000, None, 90_000, 25_000, -31_000, 19_000, 25_000, 0):
         skews.note(NODE, BREATHE, row(skew_ms))
-        told.append(skews.news(NODE))
+        told.append(skews.pop_change(NODE))
     assert [one for one in told if one] == [(31.0, True), (19.0, False)]
 
 
@@ -36,16 +36,16 @@ def test_what_was_over_before_anybody_was_told_is_not_told() -> None:
     skews = SkewTracker()
     for skew_ms in (40_000, 0):
         skews.note(NODE, BREATHE, row(skew_ms))
-    assert skews.news(NODE) is None
+    assert skews.pop_change(NODE) is None
 
 
 def test_a_hub_that_starts_anew_tells_only_of_the_end() -> None:
     skews = SkewTracker()
     skews.known(NODE, BREATHE, row(-70_000))
     skews.note(NODE, BREATHE, row(-70_000))
-    assert skews.news(NODE) is None
+    assert skews.pop_change(NODE) is None
     skews.note(NODE, BREATHE, row(0))
-    assert skews.news(NODE) == (0.0, False)
+    assert skews.pop_change(NODE) == (0.0, False)
 
 
 def test_other_families_and_older_nodes_say_nothing_of_it() -> None:

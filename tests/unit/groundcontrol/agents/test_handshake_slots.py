@@ -8,7 +8,7 @@ import time
 import pytest
 
 from groundcontrol.agents import handshake_slots
-from groundcontrol.agents.handshake_slots import MAX_OPENINGS, MAX_OPENINGS_OF_A_PLACE, HandshakeSlot, Openings
+from groundcontrol.agents.handshake_slots import MAX_OPENINGS, MAX_OPENINGS_PER_ADDRESS, HandshakeSlot, Openings
 from groundcontrol.core.errors import Unavailable
 from groundcontrol.core.ids import NodeId
 from tests.support.clock import ManualClock
@@ -79,7 +79,7 @@ def test_of_young_openings_the_address_with_most_of_them_pays() -> None:
 
 def test_an_address_of_its_own_full_ends_its_own_silent_ones_only() -> None:
     hub = Hub()
-    talking = hub.spoken(MAX_OPENINGS_OF_A_PLACE - 1, "192.0.2.1")
+    talking = hub.spoken(MAX_OPENINGS_PER_ADDRESS - 1, "192.0.2.1")
     [quiet] = hub.silent(1, "192.0.2.1")
     [elsewhere] = hub.silent(1, "192.0.2.2")
     hub.spoken(1, "192.0.2.1")

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from groundcontrol.agents.ingest import AT_ONCE, RETRY_S, Ingest
+from groundcontrol.agents.ingest import MAX_CONCURRENT, RETRY_S, Ingest
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.errors import StoreError, StoreFull
 from groundcontrol.core.ids import NodeId
@@ -81,7 +81,7 @@ async def test_a_fleet_is_answered_with_pauses_in_which_others_have_their_turn()
     assert [agent for agent in agents if agent not in answered] == [agents[3]]
     assert all(agent.acknowledged[STREAM_LIVE] == 7 and len(agent.answered_in) == 1 for agent in answered)
     turns = [agent.answered_in[0] for agent in answered]
-    assert max(turns.count(at) for at in turns) == AT_ONCE
+    assert max(turns.count(at) for at in turns) == MAX_CONCURRENT
 
 
 async def test_what_comes_in_a_hurry_just_as_a_batch_goes_out_ends_nobodys_session() -> None:

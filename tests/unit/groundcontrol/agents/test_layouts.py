@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.adapters.sqlite.expiry import LAYOUTS_KEPT
+from groundcontrol.adapters.sqlite.expiry import MAX_STORED_SCHEMAS
 from groundcontrol.agents.quota import COSTLY, FRAMES_PER_S
-from groundcontrol.agents.validation import MAX_LAYOUTS
-from spider.hub.outbox import MAX_TOLD, Outbox
+from groundcontrol.agents.validation import MAX_SCHEMAS
+from spider.hub.outbox import MAX_ANNOUNCED, Outbox
 from spider.wire.frames import Ack, Layout, Pack, Row, Welcome
 from tests.support.agent import layout_of
 from tests.support.session_pair import Hub, Meeting
 
 PULSE = layout_of()
-ROUNDS = 3 * LAYOUTS_KEPT
+ROUNDS = 3 * MAX_STORED_SCHEMAS
 
 
 def containers(number: int) -> Layout:
@@ -23,7 +23,7 @@ def containers(number: int) -> Layout:
 
 def behind(hub: Hub, layout: Layout) -> int:
     """How many layouts the store was told of since it was last told of this one."""
-    return [row.layout for row in reversed(hub.stored)].index(layout.layout)
+    return [row.schema_id for row in reversed(hub.stored)].index(layout.layout)
 
 
 async def say_all(hub: Hub, meeting: Meeting, outbox: Outbox) -> None:
@@ -50,19 +50,19 @@ async def test_a_layout_that_stays_while_others_come_and_go_is_known_as_long_as_
         outbox.flush()
         if not away:
             await say_all(hub, meeting, outbox)
-            assert behind(hub, PULSE) < LAYOUTS_KEPT, "further back the store forgets what no row uses"
+            assert behind(hub, PULSE) < MAX_STORED_SCHEMAS, "further back the store forgets what no row uses"
     if away:
         outbox.resume(welcome)
         await say_all(hub, meeting, outbox)
     assert outbox.settled()
-    assert len(meeting.agent._layouts) == MAX_LAYOUTS
+    assert len(meeting.agent._schemas) == MAX_SCHEMAS
     assert len(hub.stored) < 1.1 * ROUNDS
 
 
 async def test_layouts_that_take_turns_are_stored_once() -> None:
     hub = Hub()
     meeting = hub.meet()
-    for number in range(5 * MAX_LAYOUTS):
+    for number in range(5 * MAX_SCHEMAS):
         hub.clock.advance(COSTLY / FRAMES_PER_S)
-        await meeting.says(containers(number % (MAX_TOLD + 1)))
-    assert len(hub.stored) == MAX_TOLD + 1
+        await meeting.says(containers(number % (MAX_ANNOUNCED + 1)))
+    assert len(hub.stored) == MAX_ANNOUNCED + 1

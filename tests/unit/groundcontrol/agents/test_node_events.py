@@ -27,12 +27,12 @@ async def test_what_the_store_does_not_take_is_told_when_it_does() -> None:
     hub.fails = StoreFull("no space")
     await hub.registry.events.offline(ONE, "cut")
     hub.clock.advance(5)
-    await hub.registry.events.tell_waiting()
+    await hub.registry.events.write_waiting()
     assert told(hub) == []
     hub.fails = None
     await hub.registry.events.online(ONE, "127.0.0.1", "0.1.0")  # is told behind what waits
-    await hub.registry.events.tell_waiting()
-    await hub.registry.events.tell_waiting()
+    await hub.registry.events.write_waiting()
+    await hub.registry.events.write_waiting()
     assert told(hub) == [("node.offline", at), ("node.online", at + 5)]
 
 
@@ -40,10 +40,10 @@ async def test_samples_that_cannot_be_read_while_the_disk_is_full_are_told_of_on
     hub = Hub()
     damages, damage = CorruptionReporter(hub.registry.events), Damage("1s", 0.0, 60.0)
     hub.fails = StoreFull("no space")
-    await damages.tell(ONE, [damage])
-    await damages.tell(ONE, [damage])
+    await damages.report(ONE, [damage])
+    await damages.report(ONE, [damage])
     hub.fails = None
-    await hub.registry.events.tell_waiting()
+    await hub.registry.events.write_waiting()
     assert [kind for kind, _ in told(hub)] == ["node.history_damaged"]
 
 
@@ -70,11 +70,11 @@ async def test_so_many_wait_and_of_more_the_newest() -> None:
 async def test_what_still_waits_at_the_end_is_told_as_far_as_it_is_taken(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub()
     hub.fails = StoreFull("no space")
-    for _ in range(node_events.AT_ONCE + 1):
+    for _ in range(node_events.MAX_CONCURRENT + 1):
         await hub.registry.events.cloned(ONE, "127.0.0.1")
     hub.fails = None
     await hub.registry.events.close(5)
-    assert (len(told(hub)), hub.registry.events.waiting) == (node_events.AT_ONCE + 1, 0)
+    assert (len(told(hub)), hub.registry.events.waiting) == (node_events.MAX_CONCURRENT + 1, 0)
     assert "event_lost" not in caplog.messages
 
 
@@ -107,7 +107,7 @@ async def test_a_loss_that_is_told_while_the_disk_is_full_ends_no_session() -> N
     await hub.ticks(agent)
     assert not agent.over
     hub.fails = None
-    await hub.registry.events.tell_waiting()
+    await hub.registry.events.write_waiting()
     assert hub.losses() == [{"pulse": 5}]
 
 
@@ -119,7 +119,7 @@ async def test_a_node_that_changes_its_packages_all_the_time_is_one_event_a_minu
         for at in range(20):
             await hub.registry.events.packages_changed(ONE, 1, [f"p{second}-{at}"])
         hub.clock.advance(1)
-        await hub.registry.events.tell_waiting()
+        await hub.registry.events.write_waiting()
     await hub.registry.events.close(1.0)
     told = [one.details for one in hub.told]
     assert [one["count"] for one in told] == [1, 60 * 20 - 1, 60 * 20]
@@ -133,7 +133,7 @@ async def test_a_node_that_says_each_second_what_it_lost_or_what_time_it_has_is_
     agent = hub.comes(1)
     for second in range(180):
         agent.loses(second // 2, 7)
-        hub.registry._skews._news[NODE] = (100.0, second % 2 == 0)
+        hub.registry._skews._changes[NODE] = (100.0, second % 2 == 0)
         await hub.ticks(agent)
         hub.clock.advance(1)
     assert sum(cast("dict[str, int]", rows)["pulse"] for rows in hub.losses()) >= 7 * 60

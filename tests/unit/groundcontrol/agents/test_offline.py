@@ -53,13 +53,13 @@ async def test_who_comes_back_while_others_are_told_of_is_not_told_of(hub: SlowH
         del hub.registry._gone[SECOND]  # as `arrived` does
 
     hub.meanwhile = back
-    await hub.registry._tell_gone()
+    await hub.registry._emit_gone()
     assert hub.offline() == [FIRST, THIRD]
 
 
 async def test_who_is_removed_while_others_are_told_of_is_not_told_of(hub: SlowHub) -> None:
     hub.meanwhile = lambda: cast("None", hub.registry.close(SECOND))
-    await hub.registry._tell_gone()
+    await hub.registry._emit_gone()
     assert hub.offline() == [FIRST, THIRD]
 
 
@@ -71,24 +71,24 @@ async def test_who_came_and_left_again_meanwhile_has_its_own_time(hub: SlowHub) 
         hub.goes(again)
 
     hub.meanwhile = comes_and_goes
-    await hub.registry._tell_gone()
+    await hub.registry._emit_gone()
     assert hub.offline() == [FIRST, THIRD]
     hub.clock.advance(OFFLINE_GRACE_S)
-    await hub.registry._tell_gone()
+    await hub.registry._emit_gone()
     assert hub.offline() == [FIRST, THIRD, SECOND]
 
 
 async def test_who_leaves_while_the_disk_is_full_is_told_of_with_its_own_time(hub: SlowHub) -> None:
     left_at = hub.clock.now()
     hub.fails = StoreFull("no space")
-    await hub.registry._tell_gone()
+    await hub.registry._emit_gone()
     hub.clock.advance(3600)
     back = Agent(2, FIRST)
     hub.registry.add(cast("AgentSession", back))
     with pytest.raises(StoreFull):
         await hub.registry._save_seen(hub.registry.agents())
     hub.fails = None
-    await hub.registry.events.tell_waiting()
+    await hub.registry.events.write_waiting()
     assert [(told.node_id, told.at) for told in hub.told] == [(node, left_at) for node in (FIRST, SECOND, THIRD)]
     await hub.registry._save_seen(hub.registry.agents())
     assert hub.seen == {FIRST: hub.clock.now(), **dict.fromkeys((SECOND, THIRD), left_at - OFFLINE_GRACE_S)}
@@ -124,7 +124,7 @@ async def test_a_disk_that_hangs_keeps_no_heartbeat_back(hub: SlowHub, monkeypat
         await never.wait()
 
     monkeypatch.setattr(agent, "tick", beat, raising=False)
-    monkeypatch.setattr(agent, "calm", lambda _now: False, raising=False)
+    monkeypatch.setattr(agent, "is_idle", lambda _now: False, raising=False)
     monkeypatch.setattr(hub, "save_seen", hang)
     hub.registry.add(cast("AgentSession", agent))
     running = asyncio.create_task(hub.registry.run(), name="registry")

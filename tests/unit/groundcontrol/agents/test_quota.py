@@ -66,7 +66,7 @@ def test_who_comes_back_has_not_got_a_new_one() -> None:
 
 
 def test_quotas_of_nodes_that_were_long_away_are_forgotten() -> None:
-    every = Quotas(most_kept=2)
+    every = Quotas(most_quotas=2)
     first, second = every.of(NodeId("a"), 0.0), every.of(NodeId("b"), 0.0)
     second.spend(80_000.0, 1.0, 1)
     every.of(NodeId("c"), 90_000.0)

@@ -10,14 +10,14 @@ from groundcontrol.agents.validation import (
     SANE_FROM_S,
     check_gap,
     check_late,
-    check_layout,
     check_pack,
     is_ahead,
-    layout_id,
     read_identity,
     read_log_lines,
     read_updates,
     scaled,
+    schema_id_of,
+    validate_schema,
 )
 from groundcontrol.nodes.model import units_state
 from groundcontrol.samples.backfill import PreviousSend
@@ -35,13 +35,13 @@ from tests.support.agent import IDENTITY, layout_of, pack_of
 )
 def test_hub_and_node_name_a_layout_alike(series: list[str]) -> None:
     made = sampler.layout_of("pulse", 1, series)
-    assert layout_id("pulse", series) == made.layout
-    assert check_layout(made).row.series == tuple(series)
+    assert schema_id_of("pulse", series) == made.layout
+    assert validate_schema(made).row.series == tuple(series)
 
 
 def test_a_layout_under_anothers_name_is_refused() -> None:
     with pytest.raises(ProtocolError):
-        check_layout(layout_of()._replace(series=["cpu.total"]))
+        validate_schema(layout_of()._replace(series=["cpu.total"]))
 
 
 @given(
@@ -55,29 +55,29 @@ def test_a_layout_under_anothers_name_is_refused() -> None:
 )
 def test_any_layout_is_accepted_or_a_protocol_error(message: Layout) -> None:
     try:
-        known = check_layout(message)
+        known = validate_schema(message)
     except ProtocolError:
         return
     assert len(known.scales) == len(known.row.series) > 0
 
 
 def test_rows_give_values_in_the_units_of_the_catalogue() -> None:
-    layout = check_layout(layout_of(series=["cpu.total", "memory.used", "load.1"]))
+    layout = validate_schema(layout_of(series=["cpu.total", "memory.used", "load.1"]))
     assert scaled(layout, Row(0, [1234, 5, None])) == {"cpu.total": 12.34, "memory.used": 5.0, "load.1": None}
 
 
 def test_a_clock_that_was_set_back_between_two_rows_is_no_offence() -> None:
-    layout = check_layout(layout_of(series=["cpu.total"]))
+    layout = validate_schema(layout_of(series=["cpu.total"]))
     coding, body = pack_rows([Row(5000, [1]), Row(1000, [2])])
-    rows = check_pack(Pack(STREAM_LIVE, 0, layout.row.layout, coding, body), layout)
+    rows = check_pack(Pack(STREAM_LIVE, 0, layout.row.schema_id, coding, body), layout)
     assert [row.taken_at_ms for row in rows] == [5000, 1000]
 
 
 @given(st.binary(max_size=200), st.integers(-1, 3))
 def test_any_body_is_rows_or_a_protocol_error(body: bytes, coding: int) -> None:
-    layout = check_layout(layout_of(series=["cpu.total"]))
+    layout = validate_schema(layout_of(series=["cpu.total"]))
     try:
-        rows = check_pack(Pack(STREAM_LIVE, 0, layout.row.layout, coding, body), layout)
+        rows = check_pack(Pack(STREAM_LIVE, 0, layout.row.schema_id, coding, body), layout)
     except ProtocolError:
         return
     assert all(len(row.values) == 1 for row in rows)
@@ -152,7 +152,7 @@ def test_a_gap_that_cannot_be_ends_the_session(wrong: dict[str, object]) -> None
 
 
 def test_a_late_pack_is_held_against_its_layout_like_any_other() -> None:
-    layout = check_layout(layout_of())
+    layout = validate_schema(layout_of())
     made = pack_of(0)
     right = Late(0, b"j" * 16, 0, 2, 0, 5, made.layout, made.coding, made.body)
     rows, sent = check_late(right, layout)

@@ -17,19 +17,19 @@ from groundcontrol.agents.interfaces import SessionDeps
 from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.registry import LISTED_S, WRITTEN_S, Registry
 from groundcontrol.agents.session import AgentSession
-from groundcontrol.agents.validation import KnownLayout, check_layout
-from groundcontrol.agents.watch_leases import AT_ONCE, FIRST_LOOK_S, WatchLeases
+from groundcontrol.agents.validation import KnownSchema, validate_schema
+from groundcontrol.agents.watch_leases import FIRST_LOOK_S, MAX_CONCURRENT, WatchLeases
 from groundcontrol.core.bus import Interest, NodeLive, NodesUpdated, Topic
 from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.nodes.model import Node, Session
 from groundcontrol.nodes.summary import Shown, SummaryFragment
-from groundcontrol.samples.model import LayoutRow
+from groundcontrol.samples.model import SeriesSchema
 from groundcontrol.samples.store import Marks
 from groundcontrol.stores import Store
 from spider.wire.codec import NODE_CODEC
 from spider.wire.frames import Row, Watch
-from spider.wire.metrics import RHYTHM_S
+from spider.wire.metrics import INTERVAL_S
 from spider.wire.session import Hello, SecureChannel
 from tests.support.agent import layout_of
 from tests.support.clock import ManualClock
@@ -106,7 +106,14 @@ async def place() -> AsyncIterator[Place]:
         type(
             "With",
             (),
-            {"clock": clock, "bus": bus, "onward": ForwardClock(clock), "quotas": Quotas(), "show": registry.show, "end": registry.end},
+            {
+                "clock": clock,
+                "bus": bus,
+                "forward_clock": ForwardClock(clock),
+                "quotas": Quotas(),
+                "update_latest": registry.update_latest,
+                "end": registry.end,
+            },
         ),
     )
     node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
@@ -129,7 +136,7 @@ async def test_a_look_turns_each_second_on_for_every_family(place: Place) -> Non
     await place.look(NODE)
 
     [watch] = place.wire.told()
-    assert watch == Watch(list(RHYTHM_S), 1, 30)
+    assert watch == Watch(list(INTERVAL_S), 1, 30)
     assert place.watching.watched(NODE)
 
 
@@ -157,7 +164,7 @@ async def test_between_the_nodes_of_a_large_fleet_that_are_told_others_have_thei
 
     class Asked(Stranger):
         def post(self, message: Watch) -> None:
-            assert message.families == list(RHYTHM_S)
+            assert message.families == list(INTERVAL_S)
 
         async def flush(self) -> None:
             told.append((self.node.id, turns))
@@ -173,7 +180,7 @@ async def test_between_the_nodes_of_a_large_fleet_that_are_told_others_have_thei
     other.cancel()
     assert [node for node, _ in told] == nodes
     turn = [at for _, at in told]
-    assert max(turn.count(at) for at in turn) == AT_ONCE
+    assert max(turn.count(at) for at in turn) == MAX_CONCURRENT
 
 
 async def test_after_the_last_look_there_is_a_time_of_grace_and_then_it_is_off(place: Place) -> None:
@@ -213,32 +220,32 @@ async def test_no_lease_is_longer_than_a_minute_whatever_is_asked(place: Place) 
 
 
 async def test_values_are_worked_out_for_whoever_looks_at_the_node_and_a_list_is_told_that_there_are_some(place: Place) -> None:
-    known = check_layout(layout_of())
+    known = validate_schema(layout_of())
     rows = [Row(at * 1000, [at] * len(known.scales)) for at in (1, 2, 3)]
     async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
-        place.registry.show(place.agent, known, rows)
+        place.registry.update_latest(place.agent, known, rows)
         assert await anext(lists) == NodesUpdated((NODE,))
         async with place.bus.subscribe(Topic("node_live", NODE), limit=10, policy="ordered") as page:
-            place.registry.show(place.agent, known, rows)
+            place.registry.update_latest(place.agent, known, rows)
             told = await anext(page)
             assert isinstance(told, NodeLive)
             assert told.taken_at == 3.0  # nobody asked for each second: the newest
             await place.look(NODE)
-            place.registry.show(place.agent, known, rows)
+            place.registry.update_latest(place.agent, known, rows)
             assert [cast("NodeLive", await anext(page)).taken_at for _ in rows] == [1.0, 2.0, 3.0]
 
 
 async def test_the_first_new_value_is_told_of_at_once_and_those_that_follow_it_together(place: Place) -> None:
-    known = check_layout(layout_of())
+    known = validate_schema(layout_of())
     others = [cast("AgentSession", Stranger(NodeId(f"n{number}"))) for number in range(3)]
     for other in others:
         place.registry.add(other)
     async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
-        place.registry.show(place.agent, known, [Row(1000, [0] * len(known.scales))])
+        place.registry.update_latest(place.agent, known, [Row(1000, [0] * len(known.scales))])
         assert await anext(lists) == NodesUpdated((NODE,))
         for second in (2, 3):
             for other in others:
-                place.registry.show(other, known, [Row(second * 1000, [0] * len(known.scales))])
+                place.registry.update_latest(other, known, [Row(second * 1000, [0] * len(known.scales))])
         assert await anext(lists) == NodesUpdated(tuple(other.node.id for other in others))
         assert {name: at for name, (_, at) in place.registry.latest(NodeId("n0")).items()}["cpu.total"] == 3.0
 
@@ -246,12 +253,12 @@ async def test_the_first_new_value_is_told_of_at_once_and_those_that_follow_it_t
 async def test_lists_are_told_in_the_round_in_which_values_are_heard_however_long_the_one_before_took(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known, loop = check_layout(layout_of()), asyncio.get_running_loop()
+    known, loop = validate_schema(layout_of()), asyncio.get_running_loop()
     now_s = loop.time()
     monkeypatch.setattr(loop, "time", lambda: now_s)
     async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
         for took_s in (0.01, 0.004, 0.001):
-            place.registry.show(place.agent, known, [Row(int(now_s * 1000), [0] * len(known.scales))])
+            place.registry.update_latest(place.agent, known, [Row(int(now_s * 1000), [0] * len(known.scales))])
             now_s += took_s
             await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -261,11 +268,11 @@ async def test_lists_are_told_in_the_round_in_which_values_are_heard_however_lon
 
 
 async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(place: Place) -> None:
-    known = check_layout(layout_of())
+    known = validate_schema(layout_of())
     at = known.row.series.index("cpu.total")
 
     def show(second: int, value: int) -> None:
-        place.registry.show(place.agent, known, [Row(second * 1000, [value if n == at else 0 for n in range(len(known.scales))])])
+        place.registry.update_latest(place.agent, known, [Row(second * 1000, [value if n == at else 0 for n in range(len(known.scales))])])
 
     show(5, 1234)
     [first], [again] = place.registry.summary(NODE), place.registry.summary(NODE)
@@ -279,19 +286,19 @@ async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(pla
 
 
 async def test_who_asks_for_lists_as_json_finds_them_written_for_a_minute(place: Place) -> None:
-    known = check_layout(layout_of())
+    known = validate_schema(layout_of())
 
     def show(second: int) -> SummaryFragment:
         rows = [Row(second * 1000 + part, [0] * len(known.scales)) for part in range(2)]
-        place.registry.show(place.agent, known, rows)
-        [brief] = place.registry.summary(NODE)
-        return brief
+        place.registry.update_latest(place.agent, known, rows)
+        [fragment] = place.registry.summary(NODE)
+        return fragment
 
     assert show(1).text == b"", "nobody has asked"
     place.registry.summary(NODE, written=True)
     await place.passes(WRITTEN_S - 1)
-    brief = show(2)
-    assert msgspec.json.decode(b"{%b}" % brief.text) == msgspec.to_builtins(brief.shown)
+    fragment = show(2)
+    assert msgspec.json.decode(b"{%b}" % fragment.text) == msgspec.to_builtins(fragment.shown)
     await place.passes(2)
     assert show(3).text == b"", "nobody asks any more"
 
@@ -299,17 +306,17 @@ async def test_who_asks_for_lists_as_json_finds_them_written_for_a_minute(place:
 def test_a_hub_whose_time_is_not_that_of_most_nodes_is_outvoted() -> None:
     clock = ManualClock()
     registry = Registry(cast("Store", None), LocalBus(), clock, HubId("hub"))
-    layout = KnownLayout.of(LayoutRow(b"1" * 8, "pulse", 1, ("load.1",)), (100,))
+    layout = KnownSchema.of(SeriesSchema(b"1" * 8, "pulse", 1, ("load.1",)), (100,))
     strangers = [cast("AgentSession", Stranger(NodeId(f"n{at}"))) for at in range(4)]
     for agent in strangers:
         registry.add(agent)
     assert registry.outvoted() is None, "nobody has measured anything"
     for agent in strangers[:3]:
-        registry.show(agent, layout, [Row(int(clock.now() * 1000), [1])])
+        registry.update_latest(agent, layout, [Row(int(clock.now() * 1000), [1])])
     clock.advance(600)
     assert not registry.outvoted()
     clock.jump(10 * 365 * 86_400)
-    registry.show(strangers[0], layout, [Row(int(clock.now() * 1000), [1])])  # the one on the hub's own machine
+    registry.update_latest(strangers[0], layout, [Row(int(clock.now() * 1000), [1])])  # the one on the hub's own machine
     assert registry.outvoted()
-    registry.show(strangers[1], layout, [Row(int(clock.now() * 1000), [1])])
+    registry.update_latest(strangers[1], layout, [Row(int(clock.now() * 1000), [1])])
     assert not registry.outvoted()

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
-from groundcontrol.adapters.sqlite.chunks import place_of
+from groundcontrol.adapters.sqlite.chunks import chunk_key
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.cli import doctor, doctor_checks
 from groundcontrol.cli.data_dir import DataDirSettings, flock_holders, lock_holder
@@ -207,7 +207,7 @@ async def test_a_chunk_that_cannot_be_read_is_named_by_its_node_and_hours(folder
     broken = sound[:-1] + bytes([sound[-1] ^ 1])
     with closing(sqlite3.connect(folder / "stardust.db")) as db:
         [no] = db.execute("SELECT no FROM node").fetchone()
-    chunks = [(place_of(no, at // 3600, 1), sound), (place_of(no, at // 3600 + 1, 1), broken), (place_of(no + 1, at // 3600, 1), broken)]
+    chunks = [(chunk_key(no, at // 3600, 1), sound), (chunk_key(no, at // 3600 + 1, 1), broken), (chunk_key(no + 1, at // 3600, 1), broken)]
     with closing(sqlite3.connect(folder / "stardust-samples.db")) as db, db:
         db.executemany("INSERT INTO chunk_1s VALUES (?, 1, ?)", chunks)
     control, samples = await doctor_checks.database_findings(settings)
@@ -221,16 +221,18 @@ async def test_packs_that_lie_in_no_chunk_yet_and_cannot_be_read_are_named_too(f
     at = 1_795_255_200  # 2026-11-21 10:00 UTC
     layout = layout_row("pulse", ("load.1",))
     packs = [  # sound; not a pack; too wide; of no layout
-        (0, layout.layout, pack_body([(at * 1000, [5])])),
-        (1, layout.layout, b"x"),
-        (2, layout.layout, pack_body([(at * 1000, [5, 6])])),
+        (0, layout.schema_id, pack_body([(at * 1000, [5])])),
+        (1, layout.schema_id, b"x"),
+        (2, layout.schema_id, pack_body([(at * 1000, [5, 6])])),
         (1, b"nothing", pack_body([(at * 1000, [5])])),
     ]
     with closing(sqlite3.connect(folder / "stardust.db")) as db:
         [no] = db.execute("SELECT no FROM node").fetchone()
     with closing(sqlite3.connect(folder / "stardust-samples.db")) as db, db:
         series = msgspec.json.encode(layout.series).decode()
-        db.execute("INSERT INTO layout (node, layout, family, rhythm_s, series) VALUES (?, ?, 'pulse', 1, ?)", (no, layout.layout, series))
+        db.execute(
+            "INSERT INTO layout (node, layout, family, rhythm_s, series) VALUES (?, ?, 'pulse', 1, ?)", (no, layout.schema_id, series)
+        )
         db.executemany(
             "INSERT INTO hot VALUES (?, ?, 1, 0, ?, ?, 1, 1, 1, ?)",
             [(at // 3600 + hour, no, seq, name, body) for seq, (hour, name, body) in enumerate(packs)],

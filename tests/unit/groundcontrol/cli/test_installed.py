@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.cli.client import Hub, NotReadable, place_of
+from groundcontrol.cli.client import Hub, NotReadable, hub_location
 from groundcontrol.cli.data_dir import read_settings
 from groundcontrol.cli.installed import InstalledService, find_installed
 from groundcontrol.cli.main import main
@@ -115,7 +115,7 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_service(
     machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_service = machine / "var/lib/stardust-hub"
-    assert place_of(words()).folder == of_service
+    assert hub_location(words()).folder == of_service
     other = tmp_path / "other.toml"
     other.write_text('server_url = "wss://other.example.org/ws"\n')
     monkeypatch.setenv("STARDUST_CONFIG", str(other))
@@ -128,8 +128,8 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_service(
     assert settings.config is not None, settings.faults
     assert settings.config.server_url == "wss://stardust.example.org/ws"
     monkeypatch.setenv("STARDUST_DATA_DIR", str(tmp_path / "environment"))
-    assert place_of(words()).folder == tmp_path / "environment"
-    assert place_of(words(data_dir=str(tmp_path / "flag"))).folder == tmp_path / "flag"
+    assert hub_location(words()).folder == tmp_path / "environment"
+    assert hub_location(words(data_dir=str(tmp_path / "flag"))).folder == tmp_path / "flag"
 
 
 def test_the_settings_of_the_service_are_not_those_of_another_hub(machine: Path, tmp_path: Path) -> None:
@@ -150,9 +150,9 @@ def test_a_hub_of_the_run_script_keeps_its_secret_in_its_folder(machine: Path, t
 
 def test_without_a_service_the_folder_is_the_default_one(machine: Path) -> None:
     (machine / "etc/systemd/system/stardust-hub.service").write_text("[Service]\nExecStart=/usr/bin/podman run stardust\n")
-    assert place_of(words()).folder == Path(".stardust")
+    assert hub_location(words()).folder == Path(".stardust")
     (machine / "etc/systemd/system/stardust-hub.service").unlink()
-    assert place_of(words()).folder == Path(".stardust")
+    assert hub_location(words()).folder == Path(".stardust")
 
 
 def test_settings_that_cannot_be_read_are_named(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,7 +164,7 @@ def test_settings_that_cannot_be_read_are_named(machine: Path, capsys: pytest.Ca
     assert (finding["check"], finding["remedy"]) == ("settings", "run this as root")
     drop_in(machine, "[Service]\nExecStart=/x/stardust serve\n")
     with pytest.raises(NotReadable, match="run this as root, or name the folder with --data-dir"):
-        place_of(words())
+        hub_location(words())
 
 
 def test_the_owner_of_the_data_alone_is_told_that_the_secret_is_roots(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from groundcontrol.core.ids import DeploymentId
-from groundcontrol.deployments.model import DeploymentOverrides, DeploymentRequest, Jump, Wishes
+from groundcontrol.deployments.model import DeploymentOptions, DeploymentOverrides, DeploymentRequest, Jump
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import ADMIN, TestHub, a_deployment
 
@@ -78,7 +78,10 @@ async def test_deployments_are_listed_and_shown(hub: TestHub) -> None:
 
 
 async def test_the_key_of_a_jump_host_with_the_name_of_the_server_is_told_apart_by_its_port(hub: TestHub) -> None:
-    viewer, own = await hub.logged_in("viewer"), a_deployment("gw")._replace(port=2222, wishes=Wishes(jump=Jump("gw", 22, "ops")))
+    viewer, own = (
+        await hub.logged_in("viewer"),
+        a_deployment("gw")._replace(port=2222, options=DeploymentOptions(jump=Jump("gw", 22, "ops"))),
+    )
     assert own.host_key is not None
     shown = []
     for key in (own.host_key._replace(host="gw"), own.host_key):

@@ -141,7 +141,7 @@ async def test_a_retry_may_leave_the_jump_host_out_and_brings_nothing_along(desk
         given = DeploymentOverrides(direct=True, password="right", host_key=describe(KEY).fingerprint)
         await service.retry(ADMIN, row.id, given)
         row = await desk.end_of(row.id)
-        assert row.wishes.jump is None
+        assert row.options.jump is None
         assert (at_jump, [line for line in seen if line.startswith("password")]) == ([], ["password root"])
 
 

@@ -99,7 +99,7 @@ async def test_the_jump_host_of_a_deployment_is_told_and_can_be_left_out(hub: Te
     operator = await hub.logged_in("operator")
     row = a_deployment()
     row = await hub.store.deployments.create_deployment(
-        ADMIN, row._replace(wishes=row.wishes._replace(jump=Jump("gate.example", 2200, "ops")))
+        ADMIN, row._replace(options=row.options._replace(jump=Jump("gate.example", 2200, "ops")))
     )
 
     told = (await operator.get(f"deployments/{row.id}")).json

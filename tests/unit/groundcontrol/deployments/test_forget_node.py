@@ -18,9 +18,9 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.deployments import transitions
 from groundcontrol.deployments.forget_node import LEFT_BEHIND
-from groundcontrol.deployments.model import INSTALL_STEPS, REMOVE_STEPS, DeploymentOverrides, JumpRequest, Wishes
+from groundcontrol.deployments.model import INSTALL_STEPS, REMOVE_STEPS, DeploymentOptions, DeploymentOverrides, JumpRequest
 from groundcontrol.deployments.progress import MAX_MESSAGE_CHARS
-from groundcontrol.deployments.run import WIPED_LATER, Deps, tell
+from groundcontrol.deployments.run import WIPED_LATER, Deps, emit_outcome
 from groundcontrol.nodes.store import NodeStore
 from spider.clock import SystemClock
 from tests.support.deployment_desk import ADMIN, KEY, LIMITS, Desk, Requests, node_with, trouble
@@ -89,7 +89,16 @@ async def test_by_force_it_does_not_matter_that_what_is_kept_does_not_open(desk:
     await desk.store.secrets.save_credentials(ADMIN, node, [record._replace(version=record.version + 1) for record in kept])
     if installed:
         wanted = transitions.new_deployment(
-            ADMIN, "install", INSTALL_STEPS, host="10.0.0.7", port=2200, username="ops", name="web-1", wishes=Wishes(), node=node, at=1.0
+            ADMIN,
+            "install",
+            INSTALL_STEPS,
+            host="10.0.0.7",
+            port=2200,
+            username="ops",
+            name="web-1",
+            options=DeploymentOptions(),
+            node=node,
+            at=1.0,
         )
         await desk.store.deployments.create_deployment(ADMIN, transitions.ended(wanted, "succeeded", 2.0))
     async with desk.running() as service:
@@ -108,9 +117,9 @@ async def test_by_force_it_does_not_matter_that_what_is_kept_does_not_open(desk:
 async def test_an_event_is_one_line_of_plain_text_whatever_its_row_holds(desk: Desk) -> None:
     tools: Deps = desk.service._tools
     row = transitions.new_deployment(
-        ADMIN, "remove", REMOVE_STEPS, host=ODD, port=22, username="u", name="web-1", wishes=Wishes(), node=None, at=1.0
+        ADMIN, "remove", REMOVE_STEPS, host=ODD, port=22, username="u", name="web-1", options=DeploymentOptions(), node=None, at=1.0
     )
-    await tell(tools, transitions.ended(row, "succeeded", 2.0))
+    await emit_outcome(tools, transitions.ended(row, "succeeded", 2.0))
     (event,) = (await desk.store.log.events(ADMIN, 10)).items
     assert event.message.startswith("Removing from web-1 ( [31mAAAA")
     assert (len(event.message), event.message.isprintable()) == (MAX_MESSAGE_CHARS, True)
@@ -164,13 +173,13 @@ async def test_tried_again_it_is_by_force_again_and_nothing_is_asked_of_the_serv
         made = trouble(desk, "nodes", "delete_node")
         async with asyncio.timeout(30), desk.running(desk.make(desk.config)) as service:
             row = await service.remove(ADMIN, node, None, force=True)
-            assert (row.state, row.wishes.forced, len(service._known)) == ("failed", True, 0)
+            assert (row.state, row.options.forced, len(service._known)) == ("failed", True, 0)
             made.commands.clear()
             with pytest.raises(BadRequest):
                 await service.retry(ADMIN, row.id, DeploymentOverrides(host=ODD))
             row = await service.retry(ADMIN, row.id, DeploymentOverrides(host="elsewhere.example", password="x"))
             assert (row.state, row.host, row.port, row.steps[-1].detail) == ("succeeded", "127.0.0.1", port, LEFT_BEHIND)
-            assert row.wishes.earlier is not None
+            assert row.options.earlier is not None
             with pytest.raises(Conflict, match="succeeded"):
                 await service.retry(ADMIN, row.id, None)
         assert (seen, desk.closed) == ([], [node])
@@ -181,7 +190,16 @@ async def test_tried_again_it_is_by_force_again_and_nothing_is_asked_of_the_serv
 async def test_one_that_a_hub_left_behind_is_by_force_again_and_needs_no_credentials(desk: Desk) -> None:
     node = await node_with(desk, None)
     wanted = transitions.new_deployment(
-        ADMIN, "remove", REMOVE_STEPS, host="h", port=22, username="u", name="web-1", wishes=Wishes(forced=True), node=node, at=1.0
+        ADMIN,
+        "remove",
+        REMOVE_STEPS,
+        host="h",
+        port=22,
+        username="u",
+        name="web-1",
+        options=DeploymentOptions(forced=True),
+        node=node,
+        at=1.0,
     )
     await desk.store.deployments.create_deployment(ADMIN, wanted)
     async with desk.running() as service:

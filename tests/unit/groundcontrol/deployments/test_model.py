@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from groundcontrol.deployments import transitions
-from groundcontrol.deployments.model import INSTALL_STEPS, DeploymentError, Wishes
+from groundcontrol.deployments.model import INSTALL_STEPS, DeploymentError, DeploymentOptions
 from tests.support.deployment_desk import ADMIN
 
 
 def test_the_step_that_the_error_names_has_failed_though_a_later_one_was_running() -> None:
     row = transitions.new_deployment(
-        ADMIN, "install", INSTALL_STEPS, host="192.0.2.7", port=22, username="ops", name="web-1", wishes=Wishes(), node=None, at=1.0
+        ADMIN,
+        "install",
+        INSTALL_STEPS,
+        host="192.0.2.7",
+        port=22,
+        username="ops",
+        name="web-1",
+        options=DeploymentOptions(),
+        node=None,
+        at=1.0,
     )
     for name in ("connect", "host_key"):
         row = transitions.step_done(transitions.step_started(row, name, 2.0), name, "", 3.0)

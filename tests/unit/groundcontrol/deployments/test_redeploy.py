@@ -14,7 +14,7 @@ import majortom.interfaces
 from groundcontrol.core.errors import BadRequest, Conflict, CredentialsRequired, Forbidden, NotFound, Unavailable
 from groundcontrol.core.ids import NodeId
 from groundcontrol.deployments import credentials, transitions
-from groundcontrol.deployments.model import INSTALL_STEPS, DeploymentOverrides, DeploymentRequest, HostKey, Wishes
+from groundcontrol.deployments.model import INSTALL_STEPS, DeploymentOptions, DeploymentOverrides, DeploymentRequest, HostKey
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.nodes.model import NewNode, Node
 from majortom.deployer import MajorTom
@@ -42,7 +42,7 @@ async def a_node(desk: Desk, *, simulated: bool = False) -> Node:
 
 
 async def keep(desk: Desk, node: Node, request: DeploymentRequest) -> None:
-    await credentials.keep(desk.store.secrets, desk.vault, ADMIN, node.id, request, HostKey(*describe(KEY)))
+    await credentials.save(desk.store.secrets, desk.vault, ADMIN, node.id, request, HostKey(*describe(KEY)))
 
 
 async def test_it_logs_in_with_what_is_kept_and_the_node_stays_when_it_fails(desk: Desk, request_to: Requests, closed_port: int) -> None:
@@ -51,7 +51,7 @@ async def test_it_logs_in_with_what_is_kept_and_the_node_stays_when_it_fails(des
     async with desk.running() as service:
         row = await service.redeploy(ADMIN, node.id, None)
         assert (row.kind, row.node_id, row.name, row.port) == ("install", node.id, "web-1", closed_port)
-        assert (row.wishes.again, row.wishes.own_policy, row.wishes.keep_credentials, row.wishes.tags) == (True, True, True, ("web",))
+        assert (row.options.again, row.options.own_policy, row.options.keep_credentials, row.options.tags) == (True, True, True, ("web",))
         row = await desk.end_of(row.id)
         assert row.error is not None
         assert (row.state, row.error.code, row.node_id) == ("failed", "port_closed", node.id)
@@ -59,7 +59,7 @@ async def test_it_logs_in_with_what_is_kept_and_the_node_stays_when_it_fails(des
         # The retry finds the same credentials, also after the memory of the first try is gone.
         service._known.forget_all()
         row = await service.retry(ADMIN, row.id, DeploymentOverrides(policy="readonly"))
-        assert (row.wishes.own_policy, row.wishes.policy, row.name) == (False, "readonly", "web-1")
+        assert (row.options.own_policy, row.options.policy, row.name) == (False, "readonly", "web-1")
         row = await desk.end_of(row.id)
         assert row.error is not None
         assert (row.error.code, row.node_id) == ("port_closed", node.id)
@@ -72,7 +72,7 @@ async def test_without_credentials_they_are_asked_for_and_not_kept_unasked(desk:
         with pytest.raises(CredentialsRequired):
             await service.redeploy(ADMIN, node.id, None)
         row = await service.redeploy(ADMIN, node.id, DeploymentOverrides(port=closed_port, username="root", password="once"))
-        assert not row.wishes.keep_credentials
+        assert not row.options.keep_credentials
         await desk.end_of(row.id)
 
 
@@ -123,7 +123,16 @@ async def test_one_at_a_time_and_none_beside_a_removal(desk: Desk, request_to: R
 async def test_a_hub_that_was_killed_leaves_the_node(desk: Desk) -> None:
     node = await a_node(desk)
     wanted = transitions.new_deployment(
-        ADMIN, "install", INSTALL_STEPS, host="h", port=22, username="u", name="web-1", wishes=Wishes(again=True), node=node.id, at=1.0
+        ADMIN,
+        "install",
+        INSTALL_STEPS,
+        host="h",
+        port=22,
+        username="u",
+        name="web-1",
+        options=DeploymentOptions(again=True),
+        node=node.id,
+        at=1.0,
     )
     await desk.store.deployments.create_deployment(ADMIN, wanted)
     async with desk.running():
@@ -208,7 +217,7 @@ async def test_a_hub_that_was_killed_before_it_shredded_them_does_it_at_its_next
     await keep(desk, node, request_to(closed_port))
     row = transitions.new_deployment(
         ADMIN, "install", INSTALL_STEPS, host="10.0.0.9", port=22, username="u", name="web-1",
-        wishes=Wishes(again=True, keep_credentials=False), node=node.id, at=1.0,
+        options=DeploymentOptions(again=True, keep_credentials=False), node=node.id, at=1.0,
     )  # fmt: skip
     await desk.store.deployments.create_deployment(
         ADMIN, transitions.step_done(transitions.step_started(row, "verify", 2.0), "verify", "", 3.0)

@@ -11,7 +11,7 @@ import pytest
 
 from groundcontrol.core.errors import Conflict, CredentialsRequired
 from groundcontrol.core.ids import DeploymentId
-from groundcontrol.deployments.model import Deployment, DeploymentOverrides, DeploymentRequest, Earlier, Wishes
+from groundcontrol.deployments.model import Deployment, DeploymentOptions, DeploymentOverrides, DeploymentRequest, Earlier
 from groundcontrol.deployments.service import DeploymentService
 from tests.support.deployment_desk import ADMIN, KEY, LIMITS, Config, Desk, Requests, node_with
 from tests.support.eventually import eventually
@@ -45,9 +45,9 @@ async def test_a_confirmed_host_key_counts_for_the_retry(desk: Desk, request_to:
         seen.clear()
         await service.retry(ADMIN, row.id, None)
         row = await desk.end_of(row.id)
-        assert row.wishes.earlier == Earlier(1, "authenticate", "nothing", ("host_key",))
+        assert row.options.earlier == Earlier(1, "authenticate", "nothing", ("host_key",))
         row = await service.retry(ADMIN, row.id, None)
-        assert row.wishes.earlier == Earlier(2, "authenticate", "nothing", ("host_key",))
+        assert row.options.earlier == Earlier(2, "authenticate", "nothing", ("host_key",))
         row = await desk.end_of(row.id)
     assert row.error is not None
     assert row.error.code == "key_rejected"
@@ -113,7 +113,7 @@ async def test_wishes_given_with_a_retry_are_kept_for_the_next(desk: Desk, reque
         given = DeploymentOverrides(policy="readonly", tags=(), keep_credentials=True, install_python=False)
         await service.retry(ADMIN, row.id, given)
         row = await desk.end_of(row.id)
-    assert row.wishes._replace(earlier=None) == Wishes(
+    assert row.options._replace(earlier=None) == DeploymentOptions(
         (), WISHES["host_key"], keep_credentials=True, install_python=False, policy="readonly"
     )
 

@@ -24,7 +24,15 @@ from groundcontrol.core.errors import (
 )
 from groundcontrol.core.ids import NodeId
 from groundcontrol.deployments import credentials, transitions
-from groundcontrol.deployments.model import INSTALL_STEPS, REMOVE_STEPS, Deployment, DeploymentOverrides, HostKey, JumpRequest, Wishes
+from groundcontrol.deployments.model import (
+    INSTALL_STEPS,
+    REMOVE_STEPS,
+    Deployment,
+    DeploymentOptions,
+    DeploymentOverrides,
+    HostKey,
+    JumpRequest,
+)
 from groundcontrol.deployments.progress import ProgressReporter
 from groundcontrol.deployments.requests import check_request
 from groundcontrol.nodes.model import NewNode
@@ -37,7 +45,7 @@ from tests.support.ssh_server import serving
 
 def new_row(node: NodeId | None) -> Deployment:
     return transitions.new_deployment(
-        ADMIN, "install", INSTALL_STEPS, host="h", port=22, username="u", name="n", wishes=Wishes(), node=node, at=1.0
+        ADMIN, "install", INSTALL_STEPS, host="h", port=22, username="u", name="n", options=DeploymentOptions(), node=node, at=1.0
     )
 
 
@@ -272,7 +280,7 @@ async def test_removal_uses_the_kept_credentials_and_the_pinned_host_key(desk: D
     other = asyncssh.generate_private_key("ssh-ed25519")
     async with serving(other) as (changed, seen), desk.running(desk.make(Config())) as service:
         node2 = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-2", "127.0.0.1"))
-        await credentials.keep(desk.store.secrets, desk.vault, ADMIN, node2.id, request_to(changed), HostKey(*describe(KEY)))
+        await credentials.save(desk.store.secrets, desk.vault, ADMIN, node2.id, request_to(changed), HostKey(*describe(KEY)))
         row = await desk.end_of((await service.remove(ADMIN, node2.id, None, force=False)).id)
         assert row.error is not None
         assert row.error.code == "host_key_changed"
@@ -289,7 +297,7 @@ async def test_kept_credentials_are_sealed_and_open_again(desk: Desk, request_to
     for record in records:
         assert b"canary" not in record.sealed
         assert b"PRIVATE KEY" not in record.sealed
-    kept = await credentials.recall(desk.store.secrets, desk.vault, node)
+    kept = await credentials.load(desk.store.secrets, desk.vault, node)
     assert kept is not None
     assert (kept.request.port, kept.request.username, kept.request.sudo_password) == (2222, "admin", "canary-sudo")
     assert kept.request.private_key == request.private_key

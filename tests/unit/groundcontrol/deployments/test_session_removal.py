@@ -16,7 +16,7 @@ from groundcontrol.deployments import transitions
 from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentOverrides
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.deployments.session_removal import SessionRemoval
-from groundcontrol.jobs.model import Job, JobError, JobEvidence, JobRequest, JobState
+from groundcontrol.jobs.model import Job, JobError, JobRequest, JobState, JobUpdate
 from groundcontrol.jobs.service import JobService
 from groundcontrol.nodes.model import Node, Session
 from spider.clock import SystemClock
@@ -48,14 +48,14 @@ class Played:
     async def take(self) -> Job:
         """The dispatcher gives it the job, and its launcher accepts."""
         ((job, _),) = await self._desk.store.jobs.take(None, [self.session], SystemClock().now(), 10)
-        return await self._desk.store.jobs.advance(job.id, "accepted", self.session, JobEvidence())
+        return await self._desk.store.jobs.advance(job.id, "accepted", self.session, JobUpdate())
 
     async def end(self, job: JobId, state: JobState, error: JobError | None = None) -> None:
-        await self._desk.store.jobs.advance(job, state, self.session, JobEvidence(ended_at=SystemClock().now(), error=error))
+        await self._desk.store.jobs.advance(job, state, self.session, JobUpdate(ended_at=SystemClock().now(), error=error))
 
     async def farewell(self, service: DeploymentService, left: str = "") -> None:
         agent = Agent(await self._desk.store.nodes.node(ADMIN, self.id), "127.0.0.1")
-        await service.said_farewell(cast("AgentSession", agent), "uninstalled by an order of its hub", left)
+        await service.receive_farewell(cast("AgentSession", agent), "uninstalled by an order of its hub", left)
 
 
 async def played(desk: Desk, name: str = "web-1") -> Played:
@@ -118,7 +118,7 @@ async def test_a_refusal_of_the_node_is_the_deployment_s_own(desk: Desk, state: 
         row = await service.remove(SYSTEM, node.id, None, force=False)
         job = await node.job()
         error = JobError("job.policy_verb", "the node's policy does not allow this action")
-        await desk.store.jobs.advance(job.id, state, SYSTEM, JobEvidence(ended_at=1.0, error=error))
+        await desk.store.jobs.advance(job.id, state, SYSTEM, JobUpdate(ended_at=1.0, error=error))
         row = await desk.end_of(row.id)
         assert row.error == ("job.policy_verb", "the node's policy does not allow this action", "connect")
         assert (await desk.store.nodes.node(ADMIN, node.id)).id == node.id
@@ -228,10 +228,10 @@ async def test_a_hub_that_was_killed_before_its_order_says_so_whatever_was_order
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
-        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobEvidence(ended_at=1.0))
+        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobUpdate(ended_at=1.0))
         row = await desk.end_of(row.id)
     now = SystemClock().now()
-    row = transitions.begun_again(row, host=row.host, port=0, username="", name=row.name, wishes=row.wishes, pinned=None)
+    row = transitions.restarted(row, host=row.host, port=0, username="", name=row.name, options=row.options, pinned=None)
     await desk.store.deployments.save_deployment(ADMIN, transitions.step_started(row, "connect", now + 0.001))
     second = desk.make(desk.config)
     async with desk.running(second):
@@ -257,7 +257,7 @@ async def test_a_retry_with_credentials_goes_by_ssh(desk: Desk) -> None:
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
-        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobEvidence(ended_at=1.0))
+        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobUpdate(ended_at=1.0))
         await desk.end_of(row.id)
         given = DeploymentOverrides(username="root", port=1, password="pw")
         row = await service.retry(SYSTEM, row.id, given)
@@ -312,7 +312,7 @@ async def test_an_end_that_cannot_be_saved_at_once_is_saved_later(desk: Desk) ->
     async with desk.running(desk.make(desk.config)) as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
         made.commands.add("save_deployment")
-        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobEvidence(ended_at=1.0))
+        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobUpdate(ended_at=1.0))
         await failing(made, 2)
         made.commands.clear()
         assert (await desk.end_of(row.id)).state == "failed"
@@ -327,7 +327,7 @@ async def test_a_farewell_ends_a_removal_that_nothing_follows_any_more(desk: Des
         leaving: SessionRemoval = service._leaving
         leaving._tools = leaving._tools._replace(clock=Hasty())
         made.commands.add("save_deployment")
-        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobEvidence(ended_at=1.0))
+        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobUpdate(ended_at=1.0))
         await eventually(lambda: not leaving.running(node.id))
         assert made.failed == 5
         made.commands.clear()
@@ -371,8 +371,8 @@ def fail_after_the_order(service: DeploymentService, made: Trouble) -> None:
     """From the order to the node on, no deployment can be saved."""
     order = service._leaving._ways.order
 
-    async def then_fail(scope: Scope, node_id: NodeId, wish: JobRequest) -> Job:
-        job = await order(scope, node_id, wish)
+    async def then_fail(scope: Scope, node_id: NodeId, request: JobRequest) -> Job:
+        job = await order(scope, node_id, request)
         made.commands.add("save_deployment")
         return job
 

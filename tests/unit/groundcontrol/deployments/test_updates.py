@@ -15,7 +15,7 @@ from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.deployments.agent_updates import UpdateService, WaitOnline
 from groundcontrol.deployments.limits import PATIENCE_S
 from groundcontrol.deployments.model import Deployment
-from groundcontrol.jobs.model import JobEvidence
+from groundcontrol.jobs.model import JobUpdate
 from groundcontrol.jobs.service import JobService
 from groundcontrol.nodes.model import NewNode, Session
 from spider.clock import SystemClock
@@ -38,7 +38,7 @@ async def away(_node: NodeId, timeout_s: float) -> None:
 async def updating(desk: Desk, online: WaitOnline = at_once, patience_s: float = PATIENCE_S) -> AsyncIterator[UpdateService]:
     """The service; whatever happens to one update, it has to be alive at the end."""
     orders = JobService(desk.store, desk.bus, SystemClock(), 10)
-    service = UpdateService(desk.store, desk.bus, SystemClock(), desk.bundle, orders.keep_up, online, patience_s)
+    service = UpdateService(desk.store, desk.bus, SystemClock(), desk.bundle, orders.submit_selfcare, online, patience_s)
     life = asyncio.create_task(service.run())
     try:
         await service.ready.wait()
@@ -67,8 +67,8 @@ async def test_a_node_that_is_removed_ends_its_update_and_no_more(desk: Desk, st
         await desk.until(row.id, lambda row: at_step("install", row))
         if step == "verify":
             ((job, _),) = await desk.store.jobs.take(None, [session], SystemClock().now(), 10)
-            await desk.store.jobs.advance(job.id, "accepted", session, JobEvidence())
-            await desk.store.jobs.advance(job.id, "succeeded", session, JobEvidence(ended_at=SystemClock().now(), exit_code=0))
+            await desk.store.jobs.advance(job.id, "accepted", session, JobUpdate())
+            await desk.store.jobs.advance(job.id, "succeeded", session, JobUpdate(ended_at=SystemClock().now(), exit_code=0))
             await desk.until(row.id, lambda row: at_step("verify", row))
         await desk.store.nodes.delete_node(ADMIN, session.node)
         row = await desk.end_of(row.id)

@@ -66,7 +66,7 @@ async def test_a_row_and_two_lines_a_minute_however_often(
 ) -> None:
     caplog.set_level(logging.INFO)
     for minute in range(2):
-        first = [await refusals.note(NODE, "agent.open", "wrong_host", place=f"10.0.0.{at}") for at in range(740)]
+        first = [await refusals.note(NODE, "agent.open", "wrong_host", address_key=f"10.0.0.{at}") for at in range(740)]
         assert first == [True] + [False] * 739, "a node counts as itself, from wherever it comes"
         assert kept.found[-1] == (NODE.name, "agent.open", "wrong_host", 1), "immediately"
         clock.advance(WINDOW_S)
@@ -83,11 +83,11 @@ async def test_a_row_and_two_lines_a_minute_however_often(
 @pytest.mark.holds("S-48")
 async def test_addresses_kinds_and_accounts_are_counted_apart(refusals: Refusals, kept: Kept) -> None:
     user = Actor("user", "u" * 26, "ada", "viewer", "2001:db8::1")
-    assert await refusals.note(user, "auth.login", "password", place="2001:db8::/64")
-    assert await refusals.note(user, "auth.login", "proof", place="2001:db8::/64")
-    assert not await refusals.note(user._replace(address="2001:db8::2"), "auth.login", "proof", place="2001:db8::/64")
-    assert await refusals.note(node_actor("", "192.0.2.1"), "agent.open", "protocol", place="192.0.2.1")
-    assert await refusals.note(node_actor("", "192.0.2.2"), "agent.open", "protocol", place="192.0.2.2")
+    assert await refusals.note(user, "auth.login", "password", address_key="2001:db8::/64")
+    assert await refusals.note(user, "auth.login", "proof", address_key="2001:db8::/64")
+    assert not await refusals.note(user._replace(address="2001:db8::2"), "auth.login", "proof", address_key="2001:db8::/64")
+    assert await refusals.note(node_actor("", "192.0.2.1"), "agent.open", "protocol", address_key="192.0.2.1")
+    assert await refusals.note(node_actor("", "192.0.2.2"), "agent.open", "protocol", address_key="192.0.2.2")
     assert len(kept.rows) == 4
 
 
@@ -96,9 +96,9 @@ async def test_a_crowd_of_addresses_shares_a_row_and_hides_no_account(
     refusals: Refusals, kept: Kept, caplog: pytest.LogCaptureFixture
 ) -> None:
     for at in range(10 * MOST_CAUSES):
-        await refusals.note(node_actor("", f"10.0.{at >> 8}.{at & 255}"), "agent.open", "protocol", place=str(at))
+        await refusals.note(node_actor("", f"10.0.{at >> 8}.{at & 255}"), "agent.open", "protocol", address_key=str(at))
         refusals.first_line("agent_refused", str(at))
-    assert await refusals.note(Actor("user", "u" * 26, "ada", "viewer", "192.0.2.1"), "auth.login", "password", place="192.0.2.1")
+    assert await refusals.note(Actor("user", "u" * 26, "ada", "viewer", "192.0.2.1"), "auth.login", "password", address_key="192.0.2.1")
     await refusals.flush()
     assert len(kept.rows) == MOST_CAUSES + 2
     assert (OTHERS, "agent.open", OTHERS, 9 * MOST_CAUSES) in kept.found

@@ -10,7 +10,7 @@ from groundcontrol.access.portions import MANY_NODES
 from groundcontrol.core.permissions import PERMISSIONS, job_action
 from groundcontrol.core.scope import Role
 from groundcontrol.core.verbs import JOBS
-from groundcontrol.jobs.model import Change, JobEvidence, StopAnswer
+from groundcontrol.jobs.model import Change, JobUpdate, StopAnswer
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import TestHub
 from tests.support.measured_node import managed
@@ -212,13 +212,13 @@ async def test_a_waiting_job_is_cancelled_and_a_running_one_is_asked_to_stop(hub
     asked = (await admin.post(f"jobs/{running.id}/cancel")).json
     assert (asked["state"], asked["stop"]["state"], asked["stop"]["by"]) == ("running", "asked", admin.user and admin.user.username)
     assert [job.id for job in await store.stopping()] == [running.id]
-    await store.advance(running.id, "running", printing.session, JobEvidence(stop=StopAnswer("too_late", "rpm cannot be interrupted")))
+    await store.advance(running.id, "running", printing.session, JobUpdate(stop=StopAnswer("too_late", "rpm cannot be interrupted")))
     refused = await admin.post(f"jobs/{running.id}/cancel")
     assert (refused.status, refused.code) == (409, "job.not_cancellable")
     killed = (await admin.post(f"jobs/{running.id}/cancel", {"force": True})).json
     assert (killed["stop"]["state"], killed["stop"]["force"], killed["state"]) == ("asked", True, "running")
     assert "rpm cannot be interrupted" in refused.json["detail"]
-    await store.advance(running.id, "succeeded", printing.session, JobEvidence())
+    await store.advance(running.id, "succeeded", printing.session, JobUpdate())
     assert (await admin.post(f"jobs/{running.id}/cancel")).code == "job.not_cancellable"
     assert (await admin.post(f"jobs/{new_random_id()}/cancel")).status == 404
 
@@ -237,7 +237,7 @@ async def test_nobody_kills_a_job_that_was_not_asked_to_stop_or_without_the_pass
 async def test_what_changed_says_from_and_to(hub: TestHub) -> None:
     viewer, printing = await hub.logged_in("viewer"), await Printing.start(hub)
     await hub.store.jobs.advance(
-        printing.job.id, "succeeded", printing.session, JobEvidence(exit_code=0, changes=(Change("curl", "1", "2"),))
+        printing.job.id, "succeeded", printing.session, JobUpdate(exit_code=0, changes=(Change("curl", "1", "2"),))
     )
 
     shown = (await viewer.get(f"jobs/{printing.job.id}")).json

@@ -6,7 +6,7 @@ import pytest
 
 from groundcontrol.core.bus import Changed, JobOutputArrived
 from groundcontrol.core.ids import JobId
-from groundcontrol.jobs.model import Job, JobEvidence, JobRequest, NewJob
+from groundcontrol.jobs.model import Job, JobRequest, JobUpdate, NewJob
 from groundcontrol.nodes.model import Node
 from spider.wire.ids import new_time_id
 from tests.support.inprocess_hub import ADMIN, LiveSocket, TestHub
@@ -165,7 +165,7 @@ async def test_the_last_byte_comes_before_the_end(hub: TestHub) -> None:
         await live.subscribe(f"job:{printing.job.id}")
         await live.expect("snapshot")
         await printing.print(b"x" * 100, told=False)
-        job = await hub.store.jobs.advance(printing.job.id, "succeeded", printing.session, JobEvidence(exit_code=0))
+        job = await hub.store.jobs.advance(printing.job.id, "succeeded", printing.session, JobUpdate(exit_code=0))
         hub.bus.publish(Changed("job", job.id, job.version))
         assert await collect(live, 100) == b"x" * 100
         change = await live.expect("change")
@@ -177,7 +177,7 @@ async def test_a_job_that_goes_with_its_node_is_told(hub: TestHub, ended: bool) 
     printing = await Printing.start(hub)
     await printing.print(b"some of it")
     if ended:
-        await hub.store.jobs.advance(printing.job.id, "succeeded", printing.session, JobEvidence(exit_code=0))
+        await hub.store.jobs.advance(printing.job.id, "succeeded", printing.session, JobUpdate(exit_code=0))
     async with (await hub.logged_in("viewer")).live() as live:
         topic = f"job:{printing.job.id}"
         await live.subscribe(topic)

@@ -19,7 +19,7 @@ from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.core.scope import SYSTEM, Actor, Scope
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.inbox import Inbox
-from groundcontrol.jobs.model import START_LIMIT_S, Job, JobEvidence, JobRequest
+from groundcontrol.jobs.model import START_LIMIT_S, Job, JobRequest, JobUpdate
 from groundcontrol.jobs.orders import KEYS_CHANGE_S, MAX_GENERATION, NotAccepted, OrderSender
 from groundcontrol.jobs.service import ROUND_S, JobService
 from groundcontrol.jobs.tracker import PROGRESS_EVERY_S, STORE_RETRY_S, UNANSWERED_S, JobTracker
@@ -56,7 +56,7 @@ class Listener(NamedTuple):
     hello: Hello
     told: list[object]
 
-    async def tell(self, frame: object) -> None:
+    async def send(self, frame: object) -> None:
         self.told.append(frame)
 
 
@@ -124,10 +124,10 @@ async def test_nothing_but_new_keys_is_handed_over_while_a_clone_is_about(bench:
     registry.suspect(bench.node)
     await tracker._take(None, [session])
     assert await bench.state(job) == ("queued", "")
-    rekey = await bench.service.keep_up(SYSTEM, bench.node, JobRequest("rekey"))
+    rekey = await bench.service.submit_selfcare(SYSTEM, bench.node, JobRequest("rekey"))
     await tracker._take(None, [session])
     assert [await bench.state(one) for one in (job, rekey)] == [("queued", ""), ("dispatched", "")]
-    await bench.store.jobs.advance(rekey.id, "failed", session, JobEvidence())
+    await bench.store.jobs.advance(rekey.id, "failed", session, JobUpdate())
     registry.trust(bench.node)
     await tracker._take(None, [session])
     assert await bench.state(job) == ("dispatched", "")
@@ -158,7 +158,7 @@ async def test_what_was_handed_over_before_a_clone_came_is_not_sent_again_until_
 async def test_a_wish_to_stop_waits_too_while_a_clone_is_about(bench: Bench) -> None:
     tracker, registry = bench.tracker, bench.registry
     job, session = await bench.dispatched()
-    await bench.store.jobs.advance(job.id, "accepted", session, JobEvidence())
+    await bench.store.jobs.advance(job.id, "accepted", session, JobUpdate())
     await bench.service.cancel(SYSTEM, job.id)
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), session, Hello((), 1), [])
     registry._agents[bench.node] = cast("AgentSession", agent)
@@ -217,7 +217,7 @@ async def test_a_node_that_refuses_an_order_again_and_again_sets_no_pace(bench: 
 
 async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench: Bench) -> None:
     tracker, session = bench.tracker, await bench.session()
-    rekey = await bench.service.keep_up(SYSTEM, bench.node, JobRequest("rekey"))
+    rekey = await bench.service.submit_selfcare(SYSTEM, bench.node, JobRequest("rekey"))
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), session, Hello((), MAX_GENERATION), [])
     bench.registry._agents[bench.node] = cast("AgentSession", agent)
     await tracker._take(None, [session])
@@ -227,7 +227,7 @@ async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench
 
 async def test_new_keys_are_sent_again_while_a_clone_is_about(bench: Bench) -> None:
     tracker, registry, session = bench.tracker, bench.registry, await bench.session()
-    rekey = await bench.service.keep_up(SYSTEM, bench.node, JobRequest("rekey"))
+    rekey = await bench.service.submit_selfcare(SYSTEM, bench.node, JobRequest("rekey"))
     registry.suspect(bench.node)
     await tracker._take(None, [session])
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), await bench.session(), Hello((), 1), [])
@@ -264,7 +264,7 @@ class Talker:
     def post(self, frame: object) -> None:
         self.told.append(frame)
 
-    async def tell(self, frame: object) -> None:
+    async def send(self, frame: object) -> None:
         self.told.append(frame)
 
     async def flush(self) -> None:
@@ -306,7 +306,7 @@ async def hear(bench: Bench, agent: Talker, *words: JobAnswer | JobEnded) -> Non
 
 async def renewing(bench: Bench) -> tuple[Job, Talker]:
     """A node that was handed an order for new keys."""
-    rekey, session = await bench.service.keep_up(SYSTEM, bench.node, JobRequest("rekey")), await bench.session()
+    rekey, session = await bench.service.submit_selfcare(SYSTEM, bench.node, JobRequest("rekey")), await bench.session()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
     bench.registry._agents[bench.node] = cast("AgentSession", agent)
     await bench.tracker._take(None, [session])
@@ -416,7 +416,7 @@ async def test_who_may_order_and_take_back(bench: Bench) -> None:
     assert (await bench.service.cancel(SYSTEM, job.id)).state == "cancelled"
     assert (await bench.service.cancel(SYSTEM, job.id)).state == "cancelled"
     other, session = await bench.dispatched()
-    await bench.store.jobs.advance(other.id, "succeeded", session, JobEvidence())
+    await bench.store.jobs.advance(other.id, "succeeded", session, JobUpdate())
     with pytest.raises(JobNotCancellable):
         await bench.service.cancel(SYSTEM, other.id)
 
@@ -521,7 +521,7 @@ async def test_where_a_job_stood_and_what_became_of_a_stop_outlive_a_database_th
     job, session = await bench.dispatched()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
     bench.registry._agents[bench.node] = cast("AgentSession", agent)
-    await bench.store.jobs.advance(job.id, "running", session, JobEvidence())
+    await bench.store.jobs.advance(job.id, "running", session, JobUpdate())
     await bench.service.cancel(SYSTEM, job.id)
     real, refused = bench.store.jobs.advance, list[object]()
 

@@ -27,25 +27,25 @@ ENDED = JobEnded("j", "succeeded", 0, 0, 1, SHA, 0, int((NOW - 50) * 1000), int(
 def test_an_end_with_the_right_output_is_believed() -> None:
     verdict = read_ended(ENDED, JOB, 1, SHA, NOW)
     assert verdict.state == "succeeded"
-    assert verdict.evidence.changes == (("a", "1", "2"),)
-    assert (verdict.evidence.started_at, verdict.evidence.ended_at) == (NOW - 50, NOW - 1)
+    assert verdict.update.changes == (("a", "1", "2"),)
+    assert (verdict.update.started_at, verdict.update.ended_at) == (NOW - 50, NOW - 1)
 
 
 def test_an_end_with_other_output_is_unknown() -> None:
     verdict = read_ended(ENDED, JOB, 1, "0" * 64, NOW)
     assert verdict.state == "unknown"
-    assert verdict.evidence.error is not None
-    assert verdict.evidence.error.code == "job.output_mismatch"
+    assert verdict.update.error is not None
+    assert verdict.update.error.code == "job.output_mismatch"
 
 
 def test_a_guess_leaves_the_end_of_the_output_open() -> None:
     verdict = read_ended(ENDED._replace(state="interrupted", error_code="job.killed", error_text="k"), JOB, 1, SHA, NOW)
-    assert (verdict.evidence.output_bytes, verdict.evidence.output_sha256) == (None, None)
+    assert (verdict.update.output_bytes, verdict.update.output_sha256) == (None, None)
 
 
 def test_a_clock_that_lies_is_not_believed() -> None:
     verdict = read_ended(ENDED._replace(started_at_ms=0, ended_at_ms=10**12 * 4), JOB, 1, SHA, NOW)
-    assert (verdict.evidence.started_at, verdict.evidence.ended_at) == (None, NOW)
+    assert (verdict.update.started_at, verdict.update.ended_at) == (None, NOW)
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ async def test_what_comes_together_is_told_together_and_what_follows_at_once(hub
 
 async def test_what_a_node_is_is_read_once_in_a_while_however_often_it_changes(hub: TestHub) -> None:
     every_s = 0.2
-    hub.app[LIVE].limits = LiveLimits(facts_every_s=every_s)
+    hub.app[LIVE].limits = LiveLimits(changes_every_s=every_s)
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
         await live.subscribe("fleet")
@@ -142,7 +142,7 @@ async def test_a_removed_node_is_told_also_where_another_could_not_be_read_with_
 @pytest.mark.parametrize("back", [False, True])
 async def test_a_node_that_goes_while_a_snapshot_is_made_is_not_in_it(hub: TestHub, monkeypatch: pytest.MonkeyPatch, back: bool) -> None:
     """As between two pages of a large fleet. Who may see it again before the end is shown it all the same."""
-    hub.app[LIVE].limits = LiveLimits(facts_every_s=0.05)
+    hub.app[LIVE].limits = LiveLimits(changes_every_s=0.05)
     goes, stays = await hub.node("a"), await hub.node("b")
     viewer = await hub.logged_in("viewer")
     assert viewer.user is not None
@@ -252,7 +252,7 @@ async def test_a_page_that_looks_away_costs_nothing(hub: TestHub) -> None:
         for topic in ("fleet", f"node:{node.id}"):
             await live.subscribe(topic)
             await live.expect("snapshot")
-        assert all(hub.bus.heard(topic) for topic in topics)
+        assert all(hub.bus.has_subscribers(topic) for topic in topics)
         for topic in ("fleet", f"node:{node.id}"):
             await live.send("unsubscribe", {"topic": topic})
         await live.send("ping", {})
@@ -260,7 +260,7 @@ async def test_a_page_that_looks_away_costs_nothing(hub: TestHub) -> None:
         assert hub.app[LIVE]._feeds == {}  # nothing that the next beat could tell the nodes of
         await live.send("ping", {})
         await live.expect("pong")
-        assert not any(hub.bus.heard(topic) for topic in topics)
+        assert not any(hub.bus.has_subscribers(topic) for topic in topics)
         await live.subscribe("fleet")
         assert (await live.expect("snapshot"))["data"]["nodes"][0]["id"] == node.id
 

@@ -39,13 +39,13 @@ FULL: Named = {
 TAKEN_AT = 1_790_000_000.25
 
 
-def brief(values: Named) -> SummaryFragment:
+def fragment(values: Named) -> SummaryFragment:
     return Summary(list(values), [parse_series(name)[0].scale for name in values]).read(list(values.values()), TAKEN_AT)
 
 
 def summary(values: Named) -> dict[str, float | None]:
     """By the places of a layout."""
-    shown = brief(values).shown
+    shown = fragment(values).shown
     assert all(one.at == TAKEN_AT for one in shown.values())
     return {name: one.value for name, one in shown.items()}
 
@@ -137,9 +137,9 @@ def test_the_places_of_a_layout_give_what_choosing_from_every_value_gives(values
 def test_what_is_sent_of_a_node_is_what_all_of_its_families_show(families: list[dict[str, float | None]]) -> None:
     """More entries than today's catalogue can give, too."""
     named = [{f"{at}.{name}": value for name, value in family.items()} for at, family in enumerate(families)]
-    briefs = [SummaryFragment({name: Shown(value, TAKEN_AT) for name, value in family.items()}) for family in named]
+    fragments = [SummaryFragment({name: Shown(value, TAKEN_AT) for name, value in family.items()}) for family in named]
     wanted = {name: {"value": value, "at": TAKEN_AT} for family in named for name, value in family.items()}
 
     for _ in range(2):  # kept the first time, sent again the second
-        assert msgspec.msgpack.decode(pack_summary(briefs)) == wanted
-        assert msgspec.json.decode(write_summary(briefs)) == wanted
+        assert msgspec.msgpack.decode(pack_summary(fragments)) == wanted
+        assert msgspec.json.decode(write_summary(fragments)) == wanted

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from groundcontrol.core.bus import NodeTable
-from groundcontrol.core.tables import FactTable, PackageChanges
+from groundcontrol.core.tables import PackageChanges, SubjectTable
 from groundcontrol.nodes.model import Session
 from spider.reports.package_sync import digest_of
 from spider.wire.tables import BY_NAME
 from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
 
-PROCESSES = FactTable(
+PROCESSES = SubjectTable(
     "processes", 1_790_000_000.0, 211, ("pid", "started_at", "name", "cpu", "command"), (7, 1_790_000_000_500, "python3", 1234, None)
 )
-FAILED = FactTable("services", 1_790_000_001.0, -1, ("unit",), ())
+FAILED = SubjectTable("services", 1_790_000_001.0, -1, ("unit",), ())
 
 
 async def a_session(hub: TestHub) -> Session:
@@ -23,7 +23,7 @@ async def a_session(hub: TestHub) -> Session:
 async def test_tables_have_the_units_of_the_catalogue(hub: TestHub) -> None:
     session = await a_session(hub)
     for table in (PROCESSES, FAILED):
-        await hub.store.facts.save_table(session, table)
+        await hub.store.tables.save_table(session, table)
     answer = await (await hub.logged_in("viewer")).get(f"nodes/{session.node}/tables")
     assert [table["subject"] for table in answer.json["tables"]] == ["processes", "services"]
     assert answer.json["tables"][0] == {
@@ -44,7 +44,7 @@ async def test_tables_have_the_units_of_the_catalogue(hub: TestHub) -> None:
 
 async def test_one_subject_may_be_asked_for_and_an_unknown_one_names_those_there_are(hub: TestHub) -> None:
     session = await a_session(hub)
-    await hub.store.facts.save_table(session, PROCESSES)
+    await hub.store.tables.save_table(session, PROCESSES)
     client = await hub.logged_in()
     assert (await client.get(f"nodes/{session.node}/tables?subject=services")).json == {"tables": []}
     answer = await client.get(f"nodes/{session.node}/tables?subject=secrets")
@@ -58,7 +58,7 @@ async def test_packages_are_listed_by_name_and_searched(hub: TestHub) -> None:
     path = f"nodes/{session.node}/packages"
     assert (await client.get(path)).json == {"packages": [], "total": 0, "taken_at": None, "next": None}
     packages = {"bash": "5.2", "libssl3": "3.0.11", "openssl": "3.0.11"}
-    await hub.store.facts.save_packages(session, PackageChanges("", digest_of(packages), packages), 5.0)
+    await hub.store.tables.save_packages(session, PackageChanges("", digest_of(packages), packages), 5.0)
     first = await client.get(f"{path}?search=ssl&limit=1")
     assert (first.json["packages"], first.json["total"]) == ([{"name": "libssl3", "version": "3.0.11"}], 2)
     second = await client.get(f"{path}?search=ssl&limit=1&cursor={first.json['next']}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from groundcontrol.core.ids import BootId, HubId, JobId
-from groundcontrol.core.tables import FactTable
-from groundcontrol.jobs.model import JobEvidence
+from groundcontrol.core.tables import SubjectTable
+from groundcontrol.jobs.model import JobUpdate
 from spider.wire.verbs import VERBS
 from tests.support.inprocess_hub import TestHub
 from tests.support.measured_node import managed
@@ -18,8 +18,8 @@ CELLS = ("curl", "7", "8", "yes", "security", "vim", "9.0", None, None, None)
 async def test_updates_are_listed_by_package_and_by_the_nodes_of_one(hub: TestHub) -> None:
     node = await managed(hub)
     session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
-    await hub.store.facts.save_table(
-        session, FactTable("updates", 5.0, 2, ("package", "installed", "candidate", "security", "repository"), CELLS)
+    await hub.store.tables.save_table(
+        session, SubjectTable("updates", 5.0, 2, ("package", "installed", "candidate", "security", "repository"), CELLS)
     )
     viewer = await hub.logged_in("viewer")
 
@@ -77,7 +77,7 @@ async def test_an_order_is_bound_to_what_each_node_has_planned(hub: TestHub) -> 
     session = await hub.store.sessions.claim(planning.id, BootId("0" * 32), HubId(hub.services.hub_id))
     await tell_plan_and_report(hub, session, job)
     for state in ("accepted", "running", "succeeded"):
-        await hub.store.jobs.advance(job, state, session, JobEvidence())
+        await hub.store.jobs.advance(job, state, session, JobUpdate())
 
     body = {"action": "upgrade", "nodes": [*nodes, unasked.id], "plans_of": plans["id"]}
     batch = (await operator.post("jobs", body, headers={"Idempotency-Key": "k"})).json

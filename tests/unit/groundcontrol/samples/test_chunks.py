@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from groundcontrol.samples.chunks import chunk_codec, column_codec, compaction, rollup, row_table
 from groundcontrol.samples.chunks.rollup import StatChunk, StatTable, coarser, encode_stats, roll
 from groundcontrol.samples.chunks.row_table import RowChunk, RowTable, encode_rows, join, runs, table_of
-from groundcontrol.samples.model import LayoutRow, StoredRow
+from groundcontrol.samples.model import SeriesSchema, StoredRow
 from groundcontrol.samples.tiers import HOURS, MINUTES, SECONDS
 
 AT_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
-PULSE = LayoutRow(b"1" * 8, "pulse", 1, ("cpu.total", "cpu.user", "cpu.system", "memory.total", "memory.used", "memory.available"))
-OTHER = LayoutRow(b"2" * 8, "pulse", 1, ("memory.used", "load.1"))
+PULSE = SeriesSchema(b"1" * 8, "pulse", 1, ("cpu.total", "cpu.user", "cpu.system", "memory.total", "memory.used", "memory.available"))
+OTHER = SeriesSchema(b"2" * 8, "pulse", 1, ("memory.used", "load.1"))
 TRACES = sorted((Path(__file__).resolve().parents[4] / "scripts" / "traces").glob("*.chunk"))
 
 numbers = st.one_of(
@@ -84,7 +84,7 @@ def tables(draw: st.DrawFn) -> RowTable:
 
 
 def as_lists(table: RowTable) -> object:
-    return [table.rhythm_s, list(table.times), {name: list(column) for name, column in table.columns.items()}, table.states]
+    return [table.interval_s, list(table.times), {name: list(column) for name, column in table.columns.items()}, table.states]
 
 
 @given(table=tables(), quick=st.booleans())
@@ -107,13 +107,13 @@ def test_merged_chunks_hold_what_their_parts_held(first: RowTable, second: RowTa
 
 
 def as_figures(table: StatTable) -> object:
-    return [list(table.places), {name: [list(figures) for figures in line] for name, line in table.lines.items()}]
+    return [list(table.step_numbers), {name: [list(figures) for figures in line] for name, line in table.lines.items()}]
 
 
 @given(table=tables(), cut=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted))
 def test_a_part_of_a_line_is_what_the_whole_says_there(table: RowTable, cut: list[float]) -> None:
     read = StatChunk(encode_stats(roll(1, table.times, table.columns, 1000)))
-    start, end = (round(share * len(read.places)) for share in cut)
+    start, end = (round(share * len(read.step_numbers)) for share in cut)
     for at in range(len(read.names)):
         assert [list(figures) for figures in read.line(at, start, end)] == [list(figures[start:end]) for figures in read.line(at)]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from groundcontrol.samples.chunks.counter_rates import Point, is_counter, rates
-from groundcontrol.samples.model import LayoutRow, StoredRow
+from groundcontrol.samples.model import SeriesSchema, StoredRow
 from groundcontrol.samples.query import WindowBuilder
 
-COUNTERS = LayoutRow(b"3" * 8, "breathe", 60, ("memory.oom_kills",))
+COUNTERS = SeriesSchema(b"3" * 8, "breathe", 60, ("memory.oom_kills",))
 AT = 1_790_000_000 // 3600 * 3600
 
 

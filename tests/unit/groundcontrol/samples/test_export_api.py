@@ -15,7 +15,7 @@ import pytest
 from groundcontrol.core.ids import BootId, HubId
 from groundcontrol.nodes.model import Node
 from groundcontrol.samples.backfill import LostRows
-from groundcontrol.samples.model import LayoutRow, StoredRow
+from groundcontrol.samples.model import SeriesSchema, StoredRow
 from tests.support.inprocess_hub import ADMIN, TestHub
 from tests.support.measured_node import START, measured
 
@@ -197,7 +197,7 @@ async def test_series_of_a_newer_program_go_out_as_they_are_kept_and_are_named(h
     assert {row[1] for row in rows} == {"cpu.later", "disk.read{device=sda}"}
 
 
-@pytest.mark.parametrize(("tier", "reads"), [("1s", "read"), ("1m", "figures")])
+@pytest.mark.parametrize(("tier", "reads"), [("1s", "read"), ("1m", "read_rollups")])
 async def test_an_export_whose_node_is_removed_meanwhile_is_cut_and_never_as_if_it_were_whole(
     hub: TestHub, tier: str, reads: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -222,8 +222,8 @@ async def test_a_handler_that_crashes_in_the_middle_of_its_answer_is_in_the_log(
     """The answer is cut off, so that nobody takes it for whole."""
     admin, node = await hub.logged_in(), await measured(hub)
 
-    async def crash(*_: object) -> AsyncGenerator[tuple[LayoutRow, list[StoredRow]]]:
-        yield LayoutRow(b"", "pulse", 1, ("cpu.total",)), [StoredRow(1000, [5])]
+    async def crash(*_: object) -> AsyncGenerator[tuple[SeriesSchema, list[StoredRow]]]:
+        yield SeriesSchema(b"", "pulse", 1, ("cpu.total",)), [StoredRow(1000, [5])]
         raise ZeroDivisionError
 
     monkeypatch.setattr(hub.store.metrics, "read", crash)

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.samples.chunks.pack_codec import unpack
-from groundcontrol.samples.model import LayoutRow, StoredRow, Window
+from groundcontrol.samples.model import SeriesSchema, StoredRow, Window
 from groundcontrol.samples.query import MOST_POINTS, STEPS_S, WindowBuilder, choose_step
 from spider.wire.frames import MAX_FRAME_BYTES
 
-PULSE = LayoutRow(b"1" * 8, "pulse", 1, ("cpu.total", "memory.used"))
+PULSE = SeriesSchema(b"1" * 8, "pulse", 1, ("cpu.total", "memory.used"))
 AT = 1_790_000_000
 
 
@@ -27,7 +27,7 @@ def rows(*found: tuple[float, int | None, int | None]) -> list[StoredRow]:
 
 
 def make_window(
-    series: Sequence[str], start: float, end: float, points: int, groups: Sequence[tuple[LayoutRow, Sequence[StoredRow]]]
+    series: Sequence[str], start: float, end: float, points: int, groups: Sequence[tuple[SeriesSchema, Sequence[StoredRow]]]
 ) -> Window:
     """Rows that are all at hand, through the builder."""
     builder = WindowBuilder(series, start, end, points)
@@ -57,7 +57,7 @@ def test_a_series_that_no_layout_has_is_there_and_empty() -> None:
 
 
 def test_a_layout_that_changes_midway_makes_one_line() -> None:
-    wider = LayoutRow(b"2" * 8, "pulse", 1, ("memory.used", "load.1", "cpu.total"))
+    wider = SeriesSchema(b"2" * 8, "pulse", 1, ("memory.used", "load.1", "cpu.total"))
     made = make_window(["cpu.total"], AT, AT + 4, 4, [(PULSE, rows((0, 100, 1))), (wider, [StoredRow((AT + 3) * 1000, [5, 6, 400])])])
     assert made.series["cpu.total"].avg == [1.0, None, None, 4.0]
 
@@ -134,7 +134,7 @@ SAMPLES = st.lists(st.tuples(st.integers(0, 120_000), st.none() | st.integers(-1
 
 @given(samples=SAMPLES, points=st.integers(1, 150), cut=st.integers(0, 60))
 def test_any_order_and_any_slices_give_what_a_plain_count_gives(samples: list[tuple[int, int | None]], points: int, cut: int) -> None:
-    layout = LayoutRow(b"1" * 8, "pulse", 1, ("cpu.total",))
+    layout = SeriesSchema(b"1" * 8, "pulse", 1, ("cpu.total",))
     taken = [StoredRow(AT * 1000 + at, [value]) for at, value in samples]
     made = make_window(["cpu.total"], AT, AT + 100, points, [(layout, taken[:cut]), (layout, taken[cut:])])
     for at, time in enumerate(made.times):

@@ -13,7 +13,7 @@ from groundcontrol.jobs.api import MAX_OUTPUTS_OF_A_USER, SHORT_OUTPUT_BYTES, Ou
 from groundcontrol.samples.api import MAX_HISTORY_VALUES_OF_A_USER, Histories
 from groundcontrol.samples.export_api import MAX_EXPORTS_OF_A_USER, Exports
 from groundcontrol.web.costs import MAX_WAITING_OF_ONE, BudgetLimiter, SlotLimiter
-from groundcontrol.web.request import AGAIN_S
+from groundcontrol.web.request import REAUTHORIZE_S
 from tests.support.eventually import eventually
 from tests.support.inprocess_hub import TestHub
 from tests.support.measured_node import START, asked, measured
@@ -189,7 +189,7 @@ async def test_who_is_shut_out_while_waiting_gets_no_history(hub: TestHub) -> No
         waiting = asyncio.create_task(viewer.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60})))
         await eventually(lambda: hub.services[Histories]._waiting, 60, "it does not wait")
         await limit_to_no_node(hub, viewer)
-        hub.clock.shift += AGAIN_S + 0.1
+        hub.clock.shift += REAUTHORIZE_S + 0.1
     assert (await waiting).status == 404
 
 

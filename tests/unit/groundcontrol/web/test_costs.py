@@ -106,7 +106,7 @@ class Slow:
 @pytest.mark.holds("S-27")
 @pytest.mark.parametrize(
     ("path", "part", "query", "cost"),
-    [("updates", "facts", "updates", "fleet"), ("nodes?limit=500&metrics=load.1", "nodes", "nodes", "fleet"),
+    [("updates", "tables", "updates", "fleet"), ("nodes?limit=500&metrics=load.1", "nodes", "nodes", "fleet"),
      ("batches", "batches", "batches", "page")],
 )  # fmt: skip
 async def test_one_user_s_dear_calls_at_once_have_an_end_and_take_nobody_s_turn(
@@ -182,7 +182,7 @@ async def test_log_in_rights_health_and_openings_have_a_reader_of_their_own(hub:
             assert (await hub.anonymous().post("auth/login", {"username": "nobody", "password": "wrong"})).status == 401
             assert await hub.store.users.initialised_at() is None
             assert await hub.store.nodes.find_node(node.id) is not None
-            assert await hub.store.jobs.held([], node.id) == {}
+            assert await hub.store.jobs.output_offsets([], node.id) == {}
     finally:
         free.set()
         await asyncio.gather(*busy)

@@ -15,7 +15,7 @@ import pytest
 
 from groundcontrol.core.bus import NodeLive, NodesUpdated, Revoked, Topic
 from groundcontrol.core.errors import StoreBusy
-from groundcontrol.nodes.feed import KEPT_FLEET_BYTES, NodeFeed
+from groundcontrol.nodes.feed import FLEET_REPLAY_BYTES, NodeFeed
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.views import NodeChange, Sample
 from groundcontrol.web.limits import LiveLimits, WebLimits
@@ -135,7 +135,7 @@ async def _nobody_comes_back(hub: TestHub) -> None:
                 await anext(told)
     hub.app[LIVE].limits = LiveLimits(interest_every_s=0.02, linger_s=0.0)
     await eventually(lambda: not hub.app[LIVE]._feeds, 10, "the topic is still there")
-    await eventually(lambda: not hub.bus.heard(Topic("node_live", node.id)), 10, "the bus is still listened to")
+    await eventually(lambda: not hub.bus.has_subscribers(Topic("node_live", node.id)), 10, "the bus is still listened to")
     async with page.live() as live:
         await live.subscribe(f"node:{node.id}", seq)
         begun = (await live.expect("snapshot"))["seq"]
@@ -259,7 +259,7 @@ class Follower:
 async def counting(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[NodeFeed, list[int]]]:
     """A feed whose snapshot is every number that was told."""
     told: list[int] = []
-    feed = NodeFeed(hub.services, 1, (await hub.node()).id, limits=LiveLimits(kept_most=4))
+    feed = NodeFeed(hub.services, 1, (await hub.node()).id, limits=LiveLimits(replay_messages=4))
 
     async def snapshot() -> Any:
         found = {"values": list(told)}  # what is read is of the moment in which the reading begins
@@ -319,4 +319,4 @@ def test_what_is_kept_is_bounded_by_number_and_by_size(monkeypatch: pytest.Monke
 
 
 def test_what_all_topics_of_a_page_missed_fits_into_what_may_wait_for_it() -> None:
-    assert KEPT_FLEET_BYTES + (MAX_TOPICS - 1) * topics.KEPT_BYTES < MAX_QUEUED_BYTES
+    assert FLEET_REPLAY_BYTES + (MAX_TOPICS - 1) * topics.REPLAY_BYTES < MAX_QUEUED_BYTES

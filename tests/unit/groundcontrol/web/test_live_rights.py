@@ -34,10 +34,10 @@ class Standing:
         self.failing: Callable[[], HubError | None] | None = None
         self.hangs = False
         self.asked = 0
-        self._ask = hub.auth.recheck
-        monkeypatch.setattr(hub.auth, "recheck", self.recheck)
+        self._ask = hub.auth.reload_caller
+        monkeypatch.setattr(hub.auth, "reload_caller", self.reload_caller)
 
-    async def recheck(self, caller: Caller) -> Caller:
+    async def reload_caller(self, caller: Caller) -> Caller:
         self.asked += 1
         if self.hangs:
             await asyncio.Event().wait()
@@ -59,7 +59,7 @@ async def sent_away(live: LiveSocket) -> None:
 
 
 async def test_a_busy_moment_costs_nobody_the_page(hub: TestHub, standing: Standing, caplog: pytest.LogCaptureFixture) -> None:
-    hub.app[LIVE].limits = LiveLimits(recheck_s=0.3)
+    hub.app[LIVE].limits = LiveLimits(rights_reload_s=0.3)
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
         await live.subscribe(f"node:{node.id}")
@@ -76,7 +76,7 @@ async def test_a_busy_moment_costs_nobody_the_page(hub: TestHub, standing: Stand
 async def test_who_is_unknown_for_two_rounds_is_sent_away_with_a_reason(
     hub: TestHub, standing: Standing, caplog: pytest.LogCaptureFixture, error: type[HubError]
 ) -> None:
-    hub.app[LIVE].limits = LiveLimits(recheck_s=0.4)
+    hub.app[LIVE].limits = LiveLimits(rights_reload_s=0.4)
     async with (await hub.logged_in()).live() as live:
         standing.failing = lambda: error("no")
         await sent_away(live)
@@ -86,7 +86,7 @@ async def test_who_is_unknown_for_two_rounds_is_sent_away_with_a_reason(
 @pytest.mark.holds("SAFETY-19")
 @pytest.mark.parametrize("hangs", [False, True])
 async def test_of_whom_something_was_revoked_is_sent_away_at_once(hub: TestHub, standing: Standing, hangs: bool) -> None:
-    hub.app[LIVE].limits = LiveLimits(recheck_s=600.0)  # nobody waits here for the next round
+    hub.app[LIVE].limits = LiveLimits(rights_reload_s=600.0)  # nobody waits here for the next round
     admin, other = await hub.logged_in(), await hub.logged_in()
     assert admin.user is not None
     async with admin.live() as live, other.live() as stays:
@@ -112,7 +112,7 @@ async def test_a_store_that_answers_within_the_second_decides(hub: TestHub, stan
 
 
 async def test_at_the_end_of_a_session_nobody_waits_for_another_round(hub: TestHub, standing: Standing) -> None:
-    hub.app[LIVE].limits = LiveLimits(recheck_s=0.3)
+    hub.app[LIVE].limits = LiveLimits(rights_reload_s=0.3)
     admin = await hub.logged_in()
     assert admin.login is not None
     async with admin.live() as live:
@@ -126,7 +126,7 @@ async def test_at_the_end_of_a_session_nobody_waits_for_another_round(hub: TestH
 async def test_a_thing_whose_rights_cannot_be_read_stays_for_a_round(
     hub: TestHub, standing: Standing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub.app[LIVE].limits = LiveLimits(recheck_s=1.0)
+    hub.app[LIVE].limits = LiveLimits(rights_reload_s=1.0)
     node = await hub.node()
     viewer = await hub.logged_in("viewer")
     assert viewer.user is not None
@@ -377,7 +377,7 @@ async def test_the_answer_to_an_older_question_takes_nothing_back(hub: TestHub, 
     mine, other = await hub.node("mine"), await hub.node("other")
     viewer = await hub.logged_in("viewer")
     await limit(hub, viewer, mine, other)
-    ask = hub.auth.recheck
+    ask = hub.auth.reload_caller
     asked, go = asyncio.Event(), asyncio.Event()
 
     async def first_is_last(caller: Caller) -> Caller:
@@ -390,7 +390,7 @@ async def test_the_answer_to_an_older_question_takes_nothing_back(hub: TestHub, 
 
     async with viewer.live() as live:
         [page] = hub.app[LIVE]._connections
-        monkeypatch.setattr(hub.auth, "recheck", first_is_last)
+        monkeypatch.setattr(hub.auth, "reload_caller", first_is_last)
         await live.subscribe("fleet")
         await asked.wait()
         await limit(hub, viewer, mine)

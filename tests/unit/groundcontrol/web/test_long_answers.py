@@ -8,8 +8,8 @@ import msgpack
 import pytest
 
 from groundcontrol.core.ids import BootId, HubId
-from groundcontrol.samples.model import LayoutRow, StoredPack
-from groundcontrol.web.request import AGAIN_S
+from groundcontrol.samples.model import SeriesSchema, StoredPack
+from groundcontrol.web.request import REAUTHORIZE_S
 from spider.wire.frames import CODING_PLAIN
 from tests.support.inprocess_hub import ADMIN, TestHub
 from tests.support.printing_node import Printing
@@ -38,7 +38,7 @@ async def test_output_that_is_read_slowly_ends_with_the_right_to_it(hub: TestHub
             await hub.store.people.edit_user(ADMIN, client.user.id, role=None, disabled=True, grants=None)
         elif end == "nodes":
             await limit_to_no_node(hub, client)
-        hub.clock.shift += AGAIN_S + 0.1
+        hub.clock.shift += REAUTHORIZE_S + 0.1
         size = await rest_of(reader)
 
     whole = len(PIECE) * PIECES
@@ -54,7 +54,7 @@ async def test_an_export_that_is_read_slowly_ends_with_the_right_to_it(hub: Test
     await hub.store.metrics.marks(session)
     series = tuple(f"disk.read{{device={'d' * 40}{number}}}" for number in range(300))
     layout = hashlib.sha256(repr(series).encode()).digest()[:16]
-    await hub.store.metrics.save_layout(session, LayoutRow(layout, "pulse", 1, series))
+    await hub.store.metrics.save_schema(session, SeriesSchema(layout, "pulse", 1, series))
     for seq in range(ROWS):
         at = (int(hub.clock.now()) - 2 * ROWS + seq) * 1000
         body = msgpack.packb([msgpack.packb([at, [seq] * len(series)])])
@@ -68,7 +68,7 @@ async def test_an_export_that_is_read_slowly_ends_with_the_right_to_it(hub: Test
             await hub.store.users.revoke_session(ADMIN, client.login.id)
         elif end == "nodes":
             await limit_to_no_node(hub, client)
-        hub.clock.shift += AGAIN_S + 0.1
+        hub.clock.shift += REAUTHORIZE_S + 0.1
         size = await rest_of(reader)
 
     whole = ROWS * len(series) * 40

@@ -42,7 +42,7 @@ class World:
             await hub.store.nodes.edit_node(ADMIN, node.id, name=None, tags=(side,))
             now = hub.clock.now()
             job = NewJob(JobId(new_time_id()), node.id, JobRequest("check"), created_at=now, not_after=now + 600)
-            batch = NewBatch(BatchId(new_time_id()), job.wish, (node.id,), (job,), (), now)
+            batch = NewBatch(BatchId(new_time_id()), job.request, (node.id,), (job,), (), now)
             await hub.store.batches.create_batch(ADMIN, batch, None)
             await tell_plan_and_report(hub, await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id)), job.id)
             ids["batch of deployments", side] = new_time_id()
@@ -317,7 +317,7 @@ async def test_a_retry_that_goes_elsewhere_wants_a_fresh_proof(hub: TestHub) -> 
     direct = await client.post(path, {"jump": None})
     assert direct.status == 202, "it has no jump host"
     behind = a_deployment("web-4.example")
-    behind = behind._replace(wishes=behind.wishes._replace(jump=Jump("gate.example", 22, "ops")))
+    behind = behind._replace(options=behind.options._replace(jump=Jump("gate.example", 22, "ops")))
     behind = await hub.store.deployments.create_deployment(ADMIN, behind)
     for jump in (None, {"host": "other.example"}):
         answer = await client.post(f"deployments/{behind.id}/retry", {"jump": jump, "password": "x"})

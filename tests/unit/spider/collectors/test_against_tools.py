@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from spider.sampling.collectors.base import Collector
-from spider.sampling.collectors.blocks import DiskFacts
+from spider.sampling.collectors.blocks import DiskDetails
 from spider.sampling.collectors.cpu import parse_activity
 from spider.sampling.collectors.filesystems import Filesystems
 from spider.sampling.collectors.memory import parse_details, parse_meminfo, parse_vmstat
@@ -133,7 +133,7 @@ def test_file_systems_are_those_of_df() -> None:
 
 
 def test_disks_are_those_of_lsblk() -> None:
-    ours = one(DiskFacts())
+    ours = one(DiskDetails())
     for device in json.loads(tool("lsblk", "-b", "-J", "-d", "-o", "NAME,SIZE,ROTA,TYPE"))["blockdevices"]:
         name = device["name"]
         if f"disk.size{{device={name}}}" in ours:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.sampling.collectors.blocks import Block, DiskFacts, volume_labels
+from spider.sampling.collectors.blocks import Block, DiskDetails, volume_labels
 from spider.sampling.collectors.disk import DiskCounters, Disks, Volumes, busy_share, mean_queue, mean_wait, parse_diskstats, whole_disks
 from tests.support.recordings import captured, read, write
 
@@ -184,7 +184,7 @@ def test_the_size_of_a_disk_is_in_units_of_512_bytes(tmp_path: Path) -> None:
     sys = write(
         tmp_path, {"block/sda/size": "1000\n", "block/sda/queue/rotational": "1\n", "block/loop0/size": "8\n", "block/sdb/size": "0\n"}
     )
-    facts = DiskFacts(str(sys))
+    facts = DiskDetails(str(sys))
     assert facts.read(0.0) == [512_000, 1]
     assert facts.series() == ["disk.size{device=sda}", "disk.rotating{device=sda}"]
-    assert DiskFacts(str(tmp_path / "none")).read(0.0) == []
+    assert DiskDetails(str(tmp_path / "none")).read(0.0) == []

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spider.sampling.collectors.cgroup import Group, container_of, find_hierarchies, group_names, own_prefix, passing, unescape, walk
-from spider.sampling.collectors.container_engines import LASTING_S, STOPPED_S, Containers, Names, ask, parse_containers
+from spider.sampling.collectors.container_engines import LASTING_S, STOPPED_S, Containers, Names, fetch, parse_containers
 from spider.sampling.collectors.services import (
     MOST,
     Choice,
@@ -394,7 +394,7 @@ def test_an_engine_that_refuses_is_said_once_with_its_words(tmp_path: Path, capl
 def test_an_engine_that_talks_nonsense_costs_only_the_names(host2: Path, tmp_path: Path, body: bytes, status: str) -> None:
     with engine(tmp_path / "docker.sock", body, status) as path:
         with pytest.raises(ValueError, match=r"."):
-            parse_containers("docker", ask(path))
+            parse_containers("docker", fetch(path))
         reading = Containers(str(host2), str(tmp_path), Names([("docker", path)])).read(0.0)
     assert reading is not None
     assert ID[:12] in {row[2] for row in reading.rows}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.sampling.collectors.clock import Clocks, Timex, ask_kernel, filtered, parse_timex, timesyncd
+from spider.sampling.collectors.clock import Clocks, Timex, filtered, parse_timex, read_kernel_clock, timesyncd
 from tests.support.clock import ManualClock
 from tests.support.recordings import read, write
 
@@ -36,14 +36,14 @@ def test_timex_is_read_by_value(state: int, data: bytes, told: Timex | None) -> 
 
 
 def test_this_kernel_answers_or_refuses() -> None:
-    told = ask_kernel()
+    told = read_kernel_clock()
     assert told is None or 0 <= told.error_us < 2**40
 
 
 def test_behind_a_filter_the_kernel_is_not_asked(tmp_path: Path) -> None:
     """A call that a filter forbids may end the process."""
     write(tmp_path, {"status": "Name:\tpython3\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t14\n"})
-    assert ask_kernel(str(tmp_path / "status")) is None
+    assert read_kernel_clock(str(tmp_path / "status")) is None
     assert not filtered("Name:\tx\nSeccomp:\t0\nSeccomp_filters:\t0\n")
 
 

@@ -44,7 +44,7 @@ class Printed(SeparateQuery):
         super().__init__()
         self._manager = cast("PackageManager", manager)
 
-    def _ask(self) -> Any:
+    def _run_query(self) -> Any:
         return json.loads(json.dumps(answer(self._manager)))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.packages.apt import text as apt_text
-from spider.packages.apt.text import parse_inventory, parse_lock, parse_pinned, parse_policy, parse_sizes, parse_status, parse_told
+from spider.packages.apt.text import parse_inventory, parse_lock, parse_pinned, parse_policy, parse_report, parse_sizes, parse_status
 from spider.packages.plan import Plan
 from spider.root.terminal import Lines
 
@@ -86,7 +86,7 @@ def test_no_text_upsets_the_readers(junk: str) -> None:
         parse_status(prefix + junk)
         parse_lock(prefix + junk)
         apt_text.is_stale_repository(prefix + junk)
-        parse_told(prefix + junk)
+        parse_report(prefix + junk)
         parse_sizes(prefix + junk)
         parse_policy(prefix + junk)
         parse_pinned(prefix + junk)
@@ -120,14 +120,14 @@ def test_states_of_packages_are_told_apart() -> None:
 
 
 def test_what_is_kept_back_and_what_is_phased_is_told_apart() -> None:
-    told = parse_told(text("apt-2.6/plan-upgrade.txt"))
+    told = parse_report(text("apt-2.6/plan-upgrade.txt"))
     assert "lab-dep" in told.kept_back
     assert "lab-fail" in told.kept_back
     phased = (
         "Calculating upgrade...\nThe following upgrades have been deferred due to phasing:\n  apt\n  tar zlib1g\n"
         "The following packages have been kept back:\n  lab-dep\n0 upgraded, 0 newly installed\n"
     )
-    assert parse_told(phased) == (("lab-dep",), ("apt", "tar", "zlib1g"))
+    assert parse_report(phased) == (("lab-dep",), ("apt", "tar", "zlib1g"))
 
 
 @pytest.mark.parametrize("release", [release for release in RELEASES if (DATA / release / "print-uris.txt").exists()])

@@ -37,7 +37,7 @@ def gate(tmp_path: Path) -> TransactionHook:
 
 
 def test_apt_gets_through_with_what_was_shown_alone(gate: TransactionHook) -> None:
-    gate.place(PLAN, {"native": "amd64"})
+    gate.install(PLAN, {"native": "amd64"})
     assert gate.refusal() is None
     assert ask(gate, "apt", HEAD + UPGRADES).returncode == 0
     assert gate.refusal() is None
@@ -47,7 +47,7 @@ def test_apt_gets_through_with_what_was_shown_alone(gate: TransactionHook) -> No
         (UPGRADES.replace("lab-old 1.0 all none > - - none **REMOVE**\n", ""), "lab-old"),
         (UPGRADES + "bash 5 amd64 none > - - none **REMOVE**\n", "bash"),
     ):
-        gate.place(PLAN, {"native": "amd64"})
+        gate.install(PLAN, {"native": "amd64"})
         done = ask(gate, "apt", HEAD + said)
         assert (done.returncode, done.stdout, done.stderr) == (1, f"Stardust: this is not what was shown: {name}\n", "")
         refusal = gate.refusal()
@@ -57,7 +57,7 @@ def test_apt_gets_through_with_what_was_shown_alone(gate: TransactionHook) -> No
 
 def test_what_is_not_understood_is_not_let_through(gate: TransactionHook) -> None:
     for said in ("", "VERSION 2\n\n" + UPGRADES, HEAD + "one two three\n", UPGRADES):
-        gate.place(PLAN, {"native": "amd64"})
+        gate.install(PLAN, {"native": "amd64"})
         assert ask(gate, "apt", said).returncode == 1
         assert gate.refusal() is not None
 
@@ -84,7 +84,7 @@ def test_pacman_gets_through_with_all_that_was_shown_in_one_part_or_two(
     more: dict[str, object] = {"lists": hash_lists(str(lists)), "lists_at": str(lists), "repositories": ["core", "extra"]}
 
     def told(*calls: tuple[str, str]) -> list[int]:
-        gate.place(PLAN, more)
+        gate.install(PLAN, more)
         return [ask(gate, "pacman", said, part).returncode for part, said in calls]
 
     assert told(("whole", "lab-extra\nlab-old\nlibx:i386\n")) == [0]
@@ -102,7 +102,7 @@ def test_pacman_gets_through_with_all_that_was_shown_in_one_part_or_two(
 
 
 def test_it_needs_nothing_but_its_own_folder(gate: TransactionHook, tmp_path: Path) -> None:
-    gate.place(PLAN, {"native": "amd64"})
+    gate.install(PLAN, {"native": "amd64"})
     assert sorted(path.name for path in (tmp_path / "gate").iterdir()) == ["transaction_hook.py", "wanted"]
     assert json.loads((tmp_path / "gate" / "wanted").read_text())["native"] == "amd64"
     assert (tmp_path / "gate").stat().st_mode & 0o777 == 0o700

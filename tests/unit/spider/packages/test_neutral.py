@@ -44,7 +44,7 @@ def test_every_call_of_the_rpm_family_is_neutral_and_sure(verb: str) -> None:
 
 
 def test_every_call_of_apt_pacman_and_apk_is_neutral(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apt_backend, "ask", lambda *_words, **_more: pytest.fail("nothing is asked"))
+    monkeypatch.setattr(apt_backend, "run_query", lambda *_words, **_more: pytest.fail("nothing is asked"))
     for verb in ("refresh", "clean", "install", "remove", "hold", "unhold", "repair"):
         for argv in calls(apt_backend.Apt(), verb):
             options = [word for place, word in enumerate(argv) if argv[place - 1] == "-o"]
@@ -61,7 +61,7 @@ def test_what_of_apk_s_settings_is_the_administrator_s_stays() -> None:
     config = (
         "quiet\nverbose\ninteractive\nsimulate\nno-network\n# allow-untrusted\n\ncache-dir /srv/cache\ntimeout 120\nforce-refresh\nwait 3\n"
     )
-    assert apk_text.kept_options(config) == ["--cache-dir", "/srv/cache", "--timeout", "120", "--force-refresh"]
+    assert apk_text.own_options(config) == ["--cache-dir", "/srv/cache", "--timeout", "120", "--force-refresh"]
 
 
 def test_words_that_are_no_names_are_no_packages_that_are_kept_back() -> None:
@@ -69,5 +69,5 @@ def test_words_that_are_no_names_are_no_packages_that_are_kept_back() -> None:
         KEPT
         + "   lab-fail (1.0 => 2.0)\n   libc6:i386 (2.36-9+deb12u1 => 2.36-9+deb12u2)\n   \x1b[1mg++-12\x1b[0m (12 => 13)\n0 upgraded\n"
     )
-    assert apt_text.parse_told(shown).kept_back == ("lab-fail", "libc6:i386")
-    assert apt_text.parse_told(KEPT + "  g++ lab-hang\n").kept_back == ("g++", "lab-hang")
+    assert apt_text.parse_report(shown).kept_back == ("lab-fail", "libc6:i386")
+    assert apt_text.parse_report(KEPT + "  g++ lab-hang\n").kept_back == ("g++", "lab-hang")

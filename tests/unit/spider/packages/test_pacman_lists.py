@@ -47,10 +47,10 @@ def put(folder: Path, content: bytes) -> PackedList:
 )  # fmt: skip
 def test_what_a_list_says_of_a_package_in_the_version_that_comes(tmp_path: Path, content: bytes) -> None:
     known = put(tmp_path, content)
-    assert known.facts("a", "1-1") == PackageDetails("a", ("b<2", "c"), 120000, "core", "1-1")
-    assert known.facts("dbus-broker-units", "36-4") == PackageDetails("dbus-broker-units", (), 7, "core", "36-4")
-    assert known.facts("a", "1-2") is None
-    assert known.facts("b", "1-1") is None
+    assert known.details_of("a", "1-1") == PackageDetails("a", ("b<2", "c"), 120000, "core", "1-1")
+    assert known.details_of("dbus-broker-units", "36-4") == PackageDetails("dbus-broker-units", (), 7, "core", "36-4")
+    assert known.details_of("a", "1-2") is None
+    assert known.details_of("b", "1-1") is None
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_what_a_list_says_of_a_package_in_the_version_that_comes(tmp_path: Path,
 )  # fmt: skip
 def test_a_list_that_cannot_be_read_here_is_left_to_pacman(tmp_path: Path, content: bytes) -> None:
     known = put(tmp_path, content)
-    assert known.facts("a", "1-1") is None
-    assert PackedList.read(str(tmp_path), "not-there").facts("a", "1-1") is None
+    assert known.details_of("a", "1-1") is None
+    assert PackedList.read(str(tmp_path), "not-there").details_of("a", "1-1") is None
 
 
 @given(st.binary(max_size=3000), st.booleans())
 def test_any_list_is_borne(tmp_path_factory: pytest.TempPathFactory, content: bytes, keep_head: bool) -> None:
     whole = packed()
-    put(tmp_path_factory.getbasetemp(), whole[: 500 if keep_head else 0] + content).facts("a", "1-1")
+    put(tmp_path_factory.getbasetemp(), whole[: 500 if keep_head else 0] + content).details_of("a", "1-1")
     parse_desc(content.decode("latin-1"))
 
 

@@ -14,7 +14,7 @@ from spider.packages.pacman.text import (
     PackageDetails,
     PacmanTarget,
     Upgrade,
-    parse_facts,
+    parse_details,
     parse_installed,
     parse_size,
     parse_targets,
@@ -92,9 +92,9 @@ def test_versions_that_are_meant_are_compared(wanted: str, meant: bool) -> None:
 
 def test_what_a_repository_says_of_its_packages() -> None:
     printed = text("facts.txt")
-    facts = {fact.package: fact for fact in parse_facts(printed)}
+    facts = {fact.package: fact for fact in parse_details(printed)}
     assert facts["lab-conf"] == PackageDetails("lab-conf", (), 4096, "lab", "2.0-1")
-    assert parse_facts("Name : a\nReplaces        : b<2  c\n                  d\nInstalled Size  : 1.50 MiB\n") == [
+    assert parse_details("Name : a\nReplaces        : b<2  c\n                  d\nInstalled Size  : 1.50 MiB\n") == [
         PackageDetails("a", ("b<2", "c", "d"), 1572864)
     ]
     assert parse_size("1,024.00 KiB") == 1048576
@@ -199,7 +199,7 @@ def test_any_line_is_borne(line: str, phase: str) -> None:
     assert place is None or place.percent >= -1
     reader: OutputReader = PacmanReader(NullConsole())
     reader.line(line)
-    parse_facts(line)
+    parse_details(line)
     for parse in (parse_installed, parse_upgrades, parse_targets):
         try:
             parse(line)

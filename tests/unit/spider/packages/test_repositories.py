@@ -31,7 +31,7 @@ def say(monkeypatch: pytest.MonkeyPatch, module: object, out: str) -> None:
     def ask(_argv: Sequence[str], *_more: object, **_options: object) -> Output:
         return Output(0, out, "")
 
-    monkeypatch.setattr(module, "ask", ask)
+    monkeypatch.setattr(module, "run_query", ask)
 
 
 def without_repository(backend: Backend) -> None:

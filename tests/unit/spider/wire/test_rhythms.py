@@ -6,7 +6,7 @@ import pytest
 
 from spider.reports.host_reports import UPDATES_S
 from spider.reports.package_sync import LOOK_S
-from spider.wire.metrics import METRICS, RHYTHM_S
+from spider.wire.metrics import INTERVAL_S, METRICS
 from spider.wire.tables import BY_NAME, RESEND_S
 
 EACH_SECOND = """
@@ -34,11 +34,11 @@ EACH_FIVE_MINUTES = "network.speed smart.reallocated smart.pending smart.uncorre
 
 @pytest.mark.parametrize(("names", "seconds"), [(EACH_SECOND, 1), (EACH_MINUTE, 60), (EACH_FIVE_MINUTES, 300)])
 def test_every_reading_has_its_rhythm(names: str, seconds: int) -> None:
-    assert {name: RHYTHM_S[METRICS[name].family] for name in names.split()} == dict.fromkeys(names.split(), seconds)
+    assert {name: INTERVAL_S[METRICS[name].family] for name in names.split()} == dict.fromkeys(names.split(), seconds)
 
 
 def test_every_table_has_its_rhythm() -> None:
-    found = {name: subject.rhythm_s for name, subject in BY_NAME.items()}
+    found = {name: subject.interval_s for name, subject in BY_NAME.items()}
     assert found == {
         "processes": 5,
         **dict.fromkeys(

@@ -14,7 +14,7 @@ from groundcontrol.agents import codec as hub_codec
 from spider.wire.codec import INT_MAX, NODE_CODEC
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import MAX_ITEMS, MAX_TABLE_BYTES, Cell, Message, Table
-from spider.wire.metrics import RHYTHM_S
+from spider.wire.metrics import INTERVAL_S
 from spider.wire.tables import BY_NAME, FAILED, MAX_COLUMNS, QUICKEST_S, SCALED, SUBJECTS, TEXT, Subject, check, fill, rows_of, thin
 from tests.support import message_strategies
 
@@ -36,8 +36,8 @@ def test_every_subject_fits_into_its_limits_and_says_where_it_is_read(subject: S
     assert set(subject.key) <= set(names)
     assert len(names) * subject.max_rows <= MAX_ITEMS
     assert "Source:" in subject.about
-    assert QUICKEST_S <= subject.watched_s <= subject.rhythm_s <= 300
-    assert subject.name not in RHYTHM_S  # both are families of Watch
+    assert QUICKEST_S <= subject.watched_s <= subject.interval_s <= 300
+    assert subject.name not in INTERVAL_S  # both are families of Watch
     assert not {column.name for column in subject.columns if column.volatile or column.kept} & set(subject.key)
     for column in subject.columns:
         assert set(column.name) <= set(string.ascii_lowercase + "_")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages.after.reboot import Host, RebootVerdict, flavour, is_kernel, reboot_required, recall, remember
+from spider.packages.after.reboot import Host, RebootVerdict, flavour, is_kernel, load_verdict, reboot_required, save_verdict
 
 LONG_AGO, FAR_AHEAD = 1.0, 4e9
 """Moments of a boot: before and after every file that a test writes."""
@@ -173,38 +173,38 @@ class TestRemembered:
 
     def keep(self, root: Path, required: str, why: str = "because") -> None:
         (root / "var/lib/stardust/jobs").mkdir(parents=True, exist_ok=True)
-        remember((required, why), self.BOOT, str(root / "var/lib/stardust/jobs"))
+        save_verdict((required, why), self.BOOT, str(root / "var/lib/stardust/jobs"))
 
     def test_a_yes_holds_for_this_boot(self, tmp_path: Path) -> None:
         self.keep(tmp_path, "yes")
         write(tmp_path, "var/lib/rpm/rpmdb.sqlite")
-        assert recall(self.BOOT, str(tmp_path)) == ("yes", "because")
-        assert recall("1" * 32, str(tmp_path)) == ("unknown", "")
-        assert recall("", str(tmp_path)) == ("unknown", "")
+        assert load_verdict(self.BOOT, str(tmp_path)) == ("yes", "because")
+        assert load_verdict("1" * 32, str(tmp_path)) == ("unknown", "")
+        assert load_verdict("", str(tmp_path)) == ("unknown", "")
 
     def test_a_no_holds_until_packages_change(self, tmp_path: Path) -> None:
         write(tmp_path, "var/lib/rpm/rpmdb.sqlite")
         self.keep(tmp_path, "no")
         path = tmp_path / "var/lib/stardust/jobs/.reboot"
         os.utime(path, (FAR_AHEAD, FAR_AHEAD))
-        assert recall(self.BOOT, str(tmp_path)) == ("no", "because")
+        assert load_verdict(self.BOOT, str(tmp_path)) == ("no", "because")
         os.utime(path, (LONG_AGO, LONG_AGO))
-        assert recall(self.BOOT, str(tmp_path)) == ("unknown", "")
+        assert load_verdict(self.BOOT, str(tmp_path)) == ("unknown", "")
 
     def test_a_question_to_rpm_is_no_change(self, tmp_path: Path) -> None:
         (tmp_path / "var/lib/rpm").mkdir(parents=True)
         self.keep(tmp_path, "no")
         os.utime(tmp_path / "var/lib/stardust/jobs/.reboot", (LONG_AGO, LONG_AGO))
         (tmp_path / "var/lib/rpm/rpmdb.sqlite-wal").touch()
-        assert recall(self.BOOT, str(tmp_path)) == ("no", "because")
+        assert load_verdict(self.BOOT, str(tmp_path)) == ("no", "because")
         (tmp_path / "var/lib/rpm/rpmdb.sqlite-wal").write_text("x")
-        assert recall(self.BOOT, str(tmp_path)) == ("unknown", "")
+        assert load_verdict(self.BOOT, str(tmp_path)) == ("unknown", "")
 
     @pytest.mark.parametrize("content", ["", "{", "[]", "1", '{"boot": 1}', '{"boot": "x", "required": "maybe", "why": ""}'])
     def test_what_is_no_memory_is_none(self, tmp_path: Path, content: str) -> None:
-        assert recall(self.BOOT, str(tmp_path)) == ("unknown", "")
+        assert load_verdict(self.BOOT, str(tmp_path)) == ("unknown", "")
         (write(tmp_path, "var/lib/stardust/jobs/.reboot") / "var/lib/stardust/jobs/.reboot").write_text(content)
-        assert recall(self.BOOT, str(tmp_path)) == ("unknown", "")
+        assert load_verdict(self.BOOT, str(tmp_path)) == ("unknown", "")
 
     def test_nobody_but_root_and_its_group_reads_it(self, tmp_path: Path) -> None:
         self.keep(tmp_path, "yes")

@@ -616,7 +616,7 @@ main() {
     rollback) rollback ;;
     undo) undo "${1-}" ;;
     search) search ;;
-    rearm | aside | keep_policy) "$action" "$@" ;; # of again.sh
+    arm_replace | stash | keep_policy) "$action" "$@" ;; # of replace.sh
     *) die install_failed "unknown action $action" ;;
     esac
     printf 'ok\n'

@@ -35,11 +35,11 @@ def carry_out(root: Path, action: str, journal: str, *, ours: bool) -> list[str]
     ):
         (root / folder).mkdir(parents=True)
     (root / "var/lib/stardust/installed").write_text(f"version 1\n{journal}")
-    if action == "aside":
+    if action == "stash":
         (root / "var/lib/stardust/before/var").rmdir()
     else:
         (root / "var/lib/stardust/before/kept").write_text("before\ninstalled\n")
-    functions = (SCRIPTS / "again.sh").read_text() + (SCRIPTS / "node.sh").read_text().partition("main() {")[0]
+    functions = (SCRIPTS / "replace.sh").read_text() + (SCRIPTS / "lifecycle.sh").read_text().partition("main() {")[0]
     script = re.sub(r"/(?=(?:var/lib|opt|etc|run|usr/local|tmp)/)", f"{root}/", functions)
     home = root / "var/lib/stardust" if ours else Path("/home/somebody")
     settings = f"DONE={root}/done HOME_OF_USER={home} action={action} why=undo"
@@ -51,13 +51,13 @@ def carry_out(root: Path, action: str, journal: str, *, ours: bool) -> list[str]
     return [word for at, word in enumerate(done) if done[at - 1 : at] != [word]]
 
 
-@pytest.mark.parametrize(("action", "journal"), [("aside", "again begun\n"), ("bring_back", "again begun\nagain laid\n")])
+@pytest.mark.parametrize(("action", "journal"), [("stash", "again begun\n"), ("bring_back", "again begun\nagain laid\n")])
 @pytest.mark.parametrize("recorded", [True, False])
 def test_programs_of_the_user_end_before_root_walks_through_its_folders(tmp_path: Path, action: str, journal: str, recorded: bool) -> None:
     done = carry_out(tmp_path, action, journal + ("user stardust\n" if recorded else ""), ours=not recorded)
     assert done == ["stop", "end", "walk"]
 
 
-@pytest.mark.parametrize(("action", "journal"), [("aside", "again begun\n"), ("bring_back", "again begun\nagain laid\n")])
+@pytest.mark.parametrize(("action", "journal"), [("stash", "again begun\n"), ("bring_back", "again begun\nagain laid\n")])
 def test_programs_of_an_account_of_somebody_else_go_on(tmp_path: Path, action: str, journal: str) -> None:
     assert carry_out(tmp_path, action, journal, ours=False) == ["stop", "walk"]

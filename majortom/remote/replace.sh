@@ -1,7 +1,7 @@
-# Lays an installation that is there aside for a new one, and brings it back where the new one is not finished. Put before node.sh, which
+# Lays an installation that is there aside for a new one, and brings it back where the new one is not finished. Put before lifecycle.sh, which
 # carries it out; only a deployment by SSH has it.
-#   rearm SECONDS        in the place of `arm`, where an installation is there that shall be replaced
-#   aside [FOLDER ...]   stop what is there and lay it aside; these folders of /var/lib/stardust stay in their places
+#   arm_replace SECONDS        in the place of `arm`, where an installation is there that shall be replaced
+#   stash [FOLDER ...]   stop what is there and lay it aside; these folders of /var/lib/stardust stay in their places
 #   keep_policy          the policy.conf that was laid aside stays the server's
 #
 # What is moved stays in its file system, so that each move is one act. The journal says how far it has come: `again begun` and then
@@ -9,7 +9,7 @@
 
 BEFORE=/var/lib/stardust/before OLD_OPT=/opt/stardust.before OLD_ETC=/etc/stardust.before
 
-rearm() {
+arm_replace() {
     if ! recorded 'again begun'; then
         forget_before
         [ -d "$VAR" ] || mkdir -m 0755 "$VAR" || die install_failed "$VAR cannot be made"
@@ -36,7 +36,7 @@ rearm() {
     arm "$1"
 }
 
-aside() {
+stash() {
     watched
     recorded 'again begun' && ! recorded 'again laid' || die rolled_back
     stop_units
