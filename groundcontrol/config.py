@@ -90,6 +90,8 @@ class Config:
     metrics_token: Secret | None
     secret: Secret
     notify_allow: frozenset[tuple[str, int]] = frozenset()
+    heartbeat_url: Secret | None = None
+    """Requested every minute while the hub can alert."""
     """Pairs of (address, port) on this machine that channels may reach."""
 
     @classmethod
@@ -362,6 +364,7 @@ class _Reader:
             metrics_token=None if token is None else Secret(token),
             secret=Secret(secret or ""),
             notify_allow=self._notify_allow(),
+            heartbeat_url=self._heartbeat_url(secrets["heartbeat_url"]),
         )
 
     def _check_secret(self, name: str, secret: str | None) -> None:
@@ -392,6 +395,20 @@ class _Reader:
         except ValueError:
             self._faults.append(f"{where} is {text!r}, but it must be an IP address of this machine, for instance 127.0.0.1")
             return None
+
+    def _heartbeat_url(self, text: str | None) -> Secret | None:
+        """Its value stands in no fault: whoever knows the URL can feign the sign of life."""
+        if text is None:
+            return None
+        where = self._said_by.get("STARDUST_HEARTBEAT_URL", "STARDUST_HEARTBEAT_URL")
+        try:
+            parts = urlsplit(text.strip())
+            fits = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+        except ValueError:
+            fits = False
+        if not fits or not text.strip().isprintable() or " " in text.strip():
+            self._faults.append(f"{where} must be a URL such as https://host/path, without a user name or password")
+        return Secret(text.strip())
 
     def _notify_allow(self) -> frozenset[tuple[str, int]]:
         text, where = self._raw["notify_allow"]

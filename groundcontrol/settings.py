@@ -71,6 +71,13 @@ SETTINGS: Final = (
     ),
     Setting("keep_minutes_days", "count", "30", "days for which averages, lows and highs of minutes are kept, likewise"),
     Setting("keep_hours_days", "count", "400", "days for which those of hours are kept, likewise"),
+    Setting(
+        "heartbeat_url",
+        "secret",
+        "",
+        "URL outside that is requested every minute while this hub can alert (https:// or http://): whoever waits there, such as healthchecks.io,"
+        " notices when it stops",
+    ),
     Setting("metrics_token", "secret", "", "Bearer token for /metrics, at least 16 characters (default: only a log-in's token opens it)"),
     Setting("secret", "secret", "", "the secret that opens the vault, at least 16 characters (required)"),
 )

@@ -6,39 +6,69 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import aiohttp
+
+from groundcontrol.alerts.egress import Egress
+from groundcontrol.core.errors import StoreError
 from spider.clock import Clock
 from spider.logs import event
 
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 60.0
-Ping = Callable[[], Awaitable[str]]
-"""Sends one request, within a limit of its own. Returns: why it failed, in words without the URL, which is a secret; empty: it was taken."""
+STUCK_S: Final = 900.0
+"""A message that was due for this long says that nothing takes messages from the outbox."""
 
 
 class Heartbeat:
     """The periodic task. A hub that cannot alert must stop its sign of life."""
 
-    def __init__(self, clock: Clock, healthy: Callable[[], bool], ping: Ping) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        egress: Egress,
+        url: str | None,
+        next_due: Callable[[], Awaitable[float | None]],
+        evaluates: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Args: url: None: there is no such receiver. It is a secret: whoever knows it can feign the sign.
+        next_due: when the next message is due, as the database says. evaluates: whether the rules are evaluated in time.
+        """
         self._clock = clock
-        self._healthy = healthy
-        self._ping = ping
-        self._told: str | None = None
-        self.failing = ""
-        """Why the last request failed; empty: it did not."""
+        self._egress = egress
+        self._url = url
+        self._next_due = next_due
+        self._evaluates = evaluates
+        self.failing: str | None = None
+        """Why the last sign was not sent or not taken; empty: it was; None: none was due yet."""
 
     async def run(self) -> None:
         """Beat every minute, until cancelled."""
-        while True:
-            await self.beat()
+        while self._url is not None:
+            await self.beat(self._url)
             await self._clock.sleep(EVERY_S)
 
-    async def beat(self) -> None:
-        """Send one request, unless the hub cannot alert. Each change of the outcome is logged once."""
-        self.failing = await self._ping() if self._healthy() else "the hub cannot alert"
-        if self.failing != self._told:
-            self._told = self.failing
-            if self.failing:
-                event(log, "heartbeat_failed", logging.WARNING, why=self.failing)
-            else:
-                event(log, "heartbeat_sent")
+    async def beat(self, url: str) -> None:
+        """Send one sign, unless the hub cannot alert. Each change of the outcome is logged once."""
+        before, self.failing = self.failing, await self._why_unable() or await self._send(url)
+        if self.failing and self.failing != before:
+            event(log, "heartbeat_failed", logging.WARNING, why=self.failing)
+        elif before and not self.failing:
+            event(log, "heartbeat_recovered")
+
+    async def _why_unable(self) -> str:
+        if not self._evaluates():
+            return "rules are not evaluated"
+        try:
+            due_at = await self._next_due()
+        except StoreError as exc:
+            return exc.code
+        return "messages wait" if due_at is not None and self._clock.now() - due_at > STUCK_S else ""
+
+    async def _send(self, url: str) -> str:
+        """Returns: why it failed, without a word of the URL; empty: it was taken."""
+        try:
+            async with self._egress.http().get(url, allow_redirects=False) as response:
+                return "" if 200 <= response.status < 300 else f"the receiver answered {response.status}"
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as exc:
+            return type(exc).__name__

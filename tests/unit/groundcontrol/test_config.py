@@ -172,6 +172,17 @@ def test_a_secret_file_that_is_not_there_is_one_fault_and_a_credential_is_none(t
         assert (made.admin_pass, made.metrics_token) == (None, None)
 
 
+def test_the_url_of_the_heartbeat_is_checked_and_never_shown(tmp_path: Path) -> None:
+    made = config(tmp_path, STARDUST_HEARTBEAT_URL="https://hc.example/0f3c")
+    assert made.heartbeat_url is not None
+    assert made.heartbeat_url.reveal() == "https://hc.example/0f3c"
+    assert "0f3c" not in repr(made)
+    for wrong in ("ftp://hc.example/0f3c", "https://user:0f3c@hc.example/", "0f3c"):
+        [fault] = faults(tmp_path, STARDUST_HEARTBEAT_URL=wrong)
+        assert fault.startswith("STARDUST_HEARTBEAT_URL must be a URL")
+        assert "0f3c" not in fault
+
+
 def test_a_password_of_nothing_but_a_line_end_is_none_that_stands_for_the_default(tmp_path: Path) -> None:
     [fault] = faults(tmp_path, STARDUST_ADMIN_PASS="\n")
     assert fault.startswith("STARDUST_ADMIN_PASS is empty")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.alerts.heartbeat import Heartbeat
 from groundcontrol.alerts.silence import NOTICED_S, START_S, Absence, KnownNode, Silences, Stage, silence_before, stages
 from groundcontrol.core.ids import NodeId
-from tests.support.clock import ManualClock
 
 WEB = NodeId("web-1")
 
@@ -72,17 +70,3 @@ def test_a_node_that_was_removed_is_forgotten() -> None:
     silences = Silences([KnownNode(WEB, 0.0, epoch=7)], [], 0.0)
     silences.look([], Presence(False), lambda _node: 0.0, 5.0)
     assert silences.of(WEB, 5.0) is None
-
-
-async def test_a_hub_that_cannot_alert_gives_no_sign_of_life() -> None:
-    sent: list[str] = []
-    healthy = [True, False, True]
-
-    async def ping() -> str:
-        sent.append("ping")
-        return ""
-
-    heartbeat = Heartbeat(ManualClock(), lambda: healthy.pop(0), ping)
-    for count, failing in ((1, False), (1, True), (2, False)):
-        await heartbeat.beat()
-        assert (len(sent), heartbeat.failing != "") == (count, failing)
