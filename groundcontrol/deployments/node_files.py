@@ -29,7 +29,8 @@ def policy_conf(mode: str, verbs: Sequence[str] = ()) -> str:
         "# What Ground Control may do on this server. Root's file: the hub cannot change it.\n"
         "# mode = monitor: watch only. readonly: refresh and check, too. managed: everything, or the verbs listed in\n"
         "# verbs = refresh, check, upgrade, full-upgrade\n"
-        f"[policy]\nversion = 1\nmode = {mode}\n" + (f"verbs = {', '.join(verbs)}\n" if verbs else "")
+        "# events = backup, deploy       users of this server who may report events, beside root (stardust-spider event)\n"
+        f"[policy]\nversion = 2\nmode = {mode}\n" + (f"verbs = {', '.join(verbs)}\n" if verbs else "")
     )
 
 

@@ -2,18 +2,23 @@
 
 ```ini
 [policy]
-version = 1
+version = 2
 mode = managed
 verbs = refresh, check, upgrade
+events = backup, deploy
 ```
 
 `monitor`: no verb at all. `readonly`: verbs that change no installed package. `managed`: every verb, or those in `verbs`.
 `rekey = yes` or `no` says whether the hub may replace this node's keys. Without it, the hub may if the mode is `managed`. `rekey` is not
 allowed in `verbs`. Only the owner writes this line, because an older Spider refuses a file with a word that it does not know.
+Version 2 adds four lines; absent means no. `events`: users of this host who may report events to the hub (root always may). `units`,
+`containers` (names) and `journal` (off, warning or all) are checked, and used by a later Spider. A Spider that does not know version 2
+refuses the whole file; version 1 keeps its meaning.
 A file with anything unknown is refused as a whole: a misspelt restriction must never be read as no restriction.
 """
 
-from typing import NamedTuple, Optional, Tuple
+import re
+from typing import Mapping, NamedTuple, Optional, Tuple
 
 from spider.ini_reader import read_ini
 from spider.root.trusted_files import Untrusted, read_trusted
@@ -23,7 +28,12 @@ POLICY_PATH = "/etc/stardust/policy.conf"
 MODES = ("monitor", "readonly", "managed")
 LISTED: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.policy in MODES)
 """Verbs that the line `verbs` may name; `rekey` has a line of its own."""
-_KEYS = frozenset({"version", "mode", "verbs", "rekey"})
+_KEYS = {"1": frozenset({"version", "mode", "verbs", "rekey"})}
+_KEYS["2"] = _KEYS["1"] | {"events", "units", "containers", "journal"}
+"""By version, the keys of the file."""
+MAX_NAMES = 64
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?\Z")
+_PATTERN = re.compile(r"[A-Za-z0-9:_.@\\*-]{1,255}\Z")
 
 
 class PolicyRefused(Exception):
@@ -36,6 +46,8 @@ class Policy(NamedTuple):
     mode: str
     verbs: Tuple[str, ...]
     """The allowed verbs, in the order of `LISTED`; then `rekey`."""
+    events: Tuple[str, ...] = ()
+    """Users who may report events, beside root."""
 
     @property
     def allowed_verbs(self) -> Tuple[str, ...]:
@@ -62,11 +74,12 @@ def parse_policy(text: str) -> Policy:
     if list(sections) != ["policy"]:
         raise PolicyRefused("one section [policy] is expected, and no other")
     section = sections["policy"]
-    unknown = sorted(set(section) - _KEYS)
+    keys = _KEYS.get(section.get("version", ""))
+    if keys is None:
+        raise PolicyRefused("version = 1 or version = 2 is expected")
+    unknown = sorted(set(section) - keys)
     if unknown:
         raise PolicyRefused(f"unknown key {unknown[0]!r}")
-    if section.get("version") != "1":
-        raise PolicyRefused("version = 1 is expected")
     mode = section.get("mode", "")
     if mode not in MODES:
         raise PolicyRefused(f"unknown mode {mode!r}")
@@ -79,7 +92,25 @@ def parse_policy(text: str) -> Policy:
     rekey = section.get("rekey", "yes" if mode == "managed" else "no")
     if rekey not in ("yes", "no"):
         raise PolicyRefused("rekey is yes or no")
-    return Policy(mode, tuple(verb for verb in LISTED if verb in allowed) + ((REKEY,) if rekey == "yes" else ()))
+    if section.get("journal", "off") not in ("off", "warning", "all"):
+        raise PolicyRefused("journal is off, warning or all")
+    for key in ("units", "containers"):
+        _names(section, key, _PATTERN)
+    verbs = tuple(verb for verb in LISTED if verb in allowed) + ((REKEY,) if rekey == "yes" else ())
+    return Policy(mode, verbs, _names(section, "events", _USER))
+
+
+def _names(section: Mapping[str, str], key: str, form: "re.Pattern[str]") -> Tuple[str, ...]:
+    """The names of a list; empty: the line is absent. Raises: PolicyRefused."""
+    if key not in section:
+        return ()
+    names = [word.strip() for word in section[key].split(",")]
+    wrong = next((name for name in names if not form.match(name)), None)
+    if wrong is not None:
+        raise PolicyRefused(f"{key}: {wrong[:80]!r} is no name")
+    if len(names) > MAX_NAMES:
+        raise PolicyRefused(f"{key}: more than {MAX_NAMES} names")
+    return tuple(names)
 
 
 def read_policy(path: str = POLICY_PATH, owner: int = 0) -> Policy:

@@ -43,6 +43,18 @@ def test_new_keys_are_taken_where_the_mode_is_managed_or_the_owner_says_so() -> 
 
 
 @pytest.mark.holds("SAFETY-56")
+def test_version_2_adds_who_may_report_events_and_nothing_to_what_version_1_allows() -> None:
+    for lines in ("mode = managed", "mode = readonly", "mode = managed\nverbs = check", "mode = monitor\nrekey = yes"):
+        one, two = (parse_policy(f"[policy]\nversion = {version}\n{lines}\n") for version in (1, 2))
+        assert one == two
+        assert two.events == ()
+    whole = parse_policy(
+        "[policy]\nversion = 2\nmode = monitor\nevents = backup, web-data\nunits = nginx.service, php*\ncontainers = shop\njournal = warning\n"
+    )
+    assert (whole.events, whole.verbs) == (("backup", "web-data"), ())
+
+
+@pytest.mark.holds("SAFETY-56")
 def test_a_list_of_verbs_never_widens_a_mode() -> None:
     assert parse_policy("[policy]\nversion = 1\nmode = readonly\nverbs = check, upgrade\n").verbs == ("check",)
     monitor = parse_policy("[policy]\nversion = 1\nmode = monitor\nverbs = check\n")
@@ -57,7 +69,13 @@ def test_a_list_of_verbs_never_widens_a_mode() -> None:
         "mode = managed\n",
         "[policy]\nversion = 1\n",
         "[policy]\nmode = managed\n",
-        "[policy]\nversion = 2\nmode = managed\n",
+        "[policy]\nversion = 3\nmode = managed\n",
+        "[policy]\nversion = 1\nmode = managed\nevents = backup\n",
+        "[policy]\nversion = 2\nmode = managed\nevents =\n",
+        "[policy]\nversion = 2\nmode = managed\nevents = backup, no body\n",
+        "[policy]\nversion = 2\nmode = managed\nunits = nginx; rm\n",
+        "[policy]\nversion = 2\nmode = managed\njournal = debug\n",
+        "[policy]\nversion = 2\nmode = managed\nfiles = all\n",
         "[policy]\nversion = 1\nmode = everything\n",
         "[policy]\nversion = 1\nmode = managed # for now\n",
         "[policy]\nversion = 1\nmode = managed\nmode = monitor\n",
@@ -81,7 +99,7 @@ def test_what_is_not_understood_is_refused_as_a_whole(text: str) -> None:
 
 @given(st.text(max_size=200))
 def test_junk_is_refused_and_nothing_else_happens(text: str) -> None:
-    for candidate in (text, "[policy]\nversion = 1\n" + text):
+    for candidate in (text, "[policy]\nversion = 1\n" + text, "[policy]\nversion = 2\n" + text):
         try:
             assert parse_policy(candidate).mode in MODES
         except PolicyRefused:
