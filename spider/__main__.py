@@ -15,6 +15,7 @@ PROGRAMS: Dict[str, str] = {
     "uninstall": "spider.selfcare.uninstall.main",
     "keys": "spider.selfcare.rekey.main",
     "orders": "spider.root.launcher.orders",
+    "event": "spider.reports.event_command.main",
     "status": "spider.selfcare.uninstall.status",
 }
 """First word of the command line → program. Each program loads only its own modules."""

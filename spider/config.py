@@ -85,12 +85,14 @@ FLAGS = (
     Flag("--jobs", "/var/lib/stardust/jobs", "folder of the jobs that root runs"),
     Flag("--metrics", "/etc/stardust/metrics.d", "folder of the owner's programs that print numbers"),
     Flag("--launcher", "/run/stardust/launcher.sock", "socket that orders to root go through"),
+    Flag("--events", "/run/stardust-spider/events.sock", "socket on which programs of this host report events"),
 )
 
 USAGE = """usage: spider.pyz [flags]      the agent
        spider.pyz launch       check one order from the socket on descriptor 3 (as root, started by systemd)
        spider.pyz listen       hold that socket where there is no systemd (as root, started by OpenRC)
        spider.pyz run JOB      run one job (as root, started by systemd)
+       spider.pyz event TYPE   report an event (see spider.pyz event --help)
        spider.pyz rollback     end an update that was cut off (as root, started by systemd)
        spider.pyz --version
 
@@ -132,6 +134,8 @@ class Config:
     metrics_dir: str = ""
     """Folder of programs whose output is measured; empty = none is run."""
     proxy: Optional[Proxy] = None
+    events_path: str = ""
+    """Path of the socket on which programs report events; empty = none."""
     units: int = 0
     """Edition of the unit files that started this program; 0 = unknown."""
 
@@ -176,6 +180,7 @@ class Config:
             state_dir=flags["--state"],
             jobs_dir=flags["--jobs"],
             launcher_path=flags["--launcher"],
+            events_path=flags["--events"],
             key=key,
             spool_hours=int(conf.get("hours", SPOOL_HOURS)),
             spool_mebibytes=int(conf.get("mebibytes", SPOOL_MEBIBYTES)),

@@ -42,6 +42,7 @@ from spider.wire.frames import (
     STREAM_BACKFILL,
     STREAM_LIVE,
     Ack,
+    Events,
     Farewell,
     Gap,
     Heartbeat,
@@ -208,7 +209,7 @@ class AgentSession:
                 await self.paused(self._with.tables.packages(self, message))
             case Farewell():
                 await self.paused(self._with.farewell(self, clean(message.why, MAX_FAREWELL_CHARS), clean(message.left, MAX_LEFT_CHARS)))
-            case _:
+            case _ if not isinstance(message, Events):  # a node keeps its events until they are acknowledged
                 raise ProtocolError("a message that a node does not send")
 
     async def _log_lines(self, message: LogLines) -> None:

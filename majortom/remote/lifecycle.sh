@@ -307,13 +307,14 @@ install_spider() {
 # The program lies below /opt, since /usr may be read-only; there the link is left out. What else stands in the link's place is somebody's.
 give_command() {
     python=$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p; s/^command="\{0,1\}\([^" ]*\).*/\1/p' "$UNITS/${UNIT_FILES%% *}" | head -n 1)
-    printf '%s\n' '#!/bin/sh' 'case ${1-} in' "uninstall | status | keys | orders | --version) exec ${python:-/usr/bin/python3} -I -B $OPT/current/spider.pyz \"\$@\" ;;" \
+    printf '%s\n' '#!/bin/sh' 'case ${1-} in' "uninstall | status | keys | orders | event | --version) exec ${python:-/usr/bin/python3} -I -B $OPT/current/spider.pyz \"\$@\" ;;" \
         '-h | --help) status=0 ;;' '*) status=64; exec >&2 ;;' 'esac' "cat <<'END'" \
-        'usage: stardust-spider [--help | --version | status | keys [restore [GENERATION]] | orders reset | uninstall]' \
+        'usage: stardust-spider [--help | --version | status | keys [restore [GENERATION]] | orders reset | event TYPE [MESSAGE] | uninstall]' \
         '  status        which hub this server reports to, what that may do here, and whether it is connected' \
         '  keys          which generation of keys is in use, and which former ones are kept' \
         '  keys restore  use a former pair of keys again: for a server that its hub does not know any more, after new keys that were not wanted' \
         '  orders reset  forget when the latest order was issued: for a server that refuses every order as outdated, since clocks ran ahead' \
+        '  event         report an event of this server, such as a backup, to the hub; event --help says more' \
         '  uninstall     take Stardust off this server, and tell its hub' END 'exit $status' >"$COMMAND.new" &&
         chmod 0755 "$COMMAND.new" && mv -- "$COMMAND.new" "$COMMAND" || die install_failed "$OPT cannot be written"
     for link in $LINKS; do
@@ -610,7 +611,7 @@ main() {
     finish) finish ;;
     diagnose) diagnose ;;
     status) status ;;
-    command) if recorded complete && ! grep -qs ' keys ' "$COMMAND"; then give_command; fi ;;
+    command) if recorded complete && ! grep -qs ' event ' "$COMMAND"; then give_command; fi ;;
     stop) stop_units ;;
     remove) remove removal ;;
     rollback) rollback ;;

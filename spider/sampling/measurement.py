@@ -1,6 +1,7 @@
 """Assembles everything that measures this host and reports it to the hub. Most of Spider's modules are imported from here, so it is
 loaded only after the session has begun."""
 
+import os
 from functools import partial
 from typing import Callable, Coroutine, Dict, NamedTuple
 
@@ -9,6 +10,8 @@ from spider.config import Config
 from spider.hub.link import HubLink
 from spider.hub.outbox import Outbox
 from spider.packages.query_process import SeparateQuery
+from spider.reports.event_queue import EventQueue
+from spider.reports.event_reports import EventReports, Reporters, boot_events
 from spider.reports.host_reports import HostReports
 from spider.reports.node_log import Journal
 from spider.reports.package_sync import PackageSync
@@ -20,7 +23,7 @@ from spider.sampling.exec_metrics import Programs
 from spider.sampling.sampler import Sampler, phase_ms_of
 from spider.sampling.statsd import Statsd
 from spider.selfcare.bundle_receiver import Bundles, note_joined
-from spider.wire.frames import Bundle, LogAck, PackagesHeld, Watch
+from spider.wire.frames import Bundle, EventsStored, LogAck, PackagesHeld, Watch
 from spider.wire.ids import from_text
 
 
@@ -32,6 +35,16 @@ class Measurement(NamedTuple):
     """Call this when a job has ended, which may have changed anything."""
     ends: Callable[[], None]
     """Call this when the program was asked to end. It writes to the disk."""
+
+
+def _events(config: Config, clock: Clock, link: HubLink, policy_owner: int, boot: BootRecord) -> EventReports:
+    """What takes events from programs of this host, connected to the link."""
+    queue = EventQueue(os.path.join(config.state_dir, "events"))
+    reporters = Reporters(config.policy_path, policy_owner, clock)
+    events = EventReports(config.events_path, queue, reporters, clock, link.send, partial(boot_events, boot))
+    link.on_joined(events.joined)
+    link.on_message(EventsStored, events.acknowledge)
+    return events
 
 
 def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy_owner: int) -> Measurement:
@@ -55,6 +68,8 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
     link.on_message(Watch, tables.watch)
     link.on_joined(partial(note_joined, config.state_dir))
     link.on_message(Bundle, Bundles(config.state_dir).receive_part)
+    if config.events_path:
+        asked_for["events"] = _events(config, clock, link, policy_owner, boot).run()
     if config.journal:
         journal = Journal(config.journal, clock, link.send)
         link.on_joined(journal.joined)

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import threading
 import time
 from typing import NamedTuple, Optional
 
@@ -84,21 +85,28 @@ class BootRecord:
         self._path = os.path.join(state_dir, RECORD)
         self.boot = boot
         self._root = root
+        self._once = threading.Lock()
         self.before: Optional[Ending] = None
         """How the boot before ended; None: not found out yet."""
         self.first = False
         """Whether this is the first start of Spider in this boot, and Spider knows the boot before."""
 
     def begin(self) -> Ending:
-        """Find out how the boot before ended, and record that Spider runs."""
+        """Find out how the boot before ended, and record that Spider runs. Only the first call does."""
+        with self._once:
+            if self.before is None:
+                self.before = self._begin()
+            return self.before
+
+    def _begin(self) -> Ending:
         known = self._read()
         if known is not None and known.boot == self.boot:
-            self.before = known.before
+            before = known.before
         else:
             self.first = known is not None
-            self.before = self._find_out(known)
-        self._write(ended=False)
-        return self.before
+            before = self._find_out(known)
+        self._write(before, ended=False)
+        return before
 
     def _find_out(self, known: Optional[_Known]) -> Ending:
         told = self._by_wtmp()
@@ -109,7 +117,7 @@ class BootRecord:
     def end(self) -> None:
         """Record that Spider was asked to end, as it is at every orderly shutdown."""
         if self.before is not None:
-            self._write(ended=True)
+            self._write(self.before, ended=True)
 
     @property
     def booted_at(self) -> float:
@@ -130,8 +138,7 @@ class BootRecord:
         except (ValueError, TypeError):  # it is missing, or not of this form
             return None
 
-    def _write(self, *, ended: bool) -> None:
-        before = self.before or Ending(UNKNOWN, None)
+    def _write(self, before: Ending, *, ended: bool) -> None:
         facts = [self.boot, ended, int(time.time() * 1000), before.clean, before.at_ms]
         new = self._path + ".new"
         try:

@@ -1,0 +1,198 @@
+"""Events that wait for the hub: a file each, so that they survive restarts of Spider, the host and the hub."""
+
+import json
+import logging
+import os
+import re
+from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
+
+from spider.files import create_once, listed, read_file
+from spider.logs import event
+from spider.wire.events import (
+    CUSTOM,
+    CUSTOM_NAME,
+    DETAIL_NAME,
+    EVENT_ID,
+    MAX_DETAIL_CHARS,
+    MAX_DETAILS,
+    MAX_DETAILS_BYTES,
+    MAX_EVENTS,
+    MAX_MESSAGE_CHARS,
+    REPORTED,
+)
+from spider.wire.text import UNSEEN_CHAR
+
+MAX_WAITING = 1000
+MAX_WAITING_BYTES = 1024 * 1024
+MAX_FILE_BYTES = 32 * 1024
+"""Longest file of one event: message and details, with every character escaped."""
+MAX_BATCH_BYTES = 96 * 1024
+_NAME = re.compile(r"[0-9]{16}\Z")
+_LATEST_MS = 4_102_444_800_000
+
+log = logging.getLogger(__name__)
+
+
+class EventRefused(ValueError):
+    """The event does not have the form of one; the text says why."""
+
+
+class ReportedEvent(NamedTuple):
+    """One event, as `frames.Events` has it."""
+
+    id: str
+    type: str
+    at_ms: int
+    message: str
+    details: str
+    """A JSON object of short texts and integers; empty = none."""
+
+
+def make_event(raw: Any, now_ms: int) -> ReportedEvent:
+    """Check what a program reports.
+
+    Args:   raw: decoded JSON: `id`, `type`, `at_ms` (null: now), `message`, `details` (an object).
+    Raises: EventRefused.
+    """
+    if not isinstance(raw, dict) or set(raw) != {"id", "type", "at_ms", "message", "details"}:
+        raise EventRefused("it is not of the form of an event")
+    found, kind, at_ms, message, details = raw["id"], raw["type"], raw["at_ms"], raw["message"], raw["details"]
+    if not isinstance(found, str) or not EVENT_ID.match(found):
+        raise EventRefused("an id has 1 to 64 letters, digits, '_', '.', ':' and '-'")
+    if kind not in REPORTED:
+        raise EventRefused(f"unknown type {str(kind)[:40]!r}; the types are {', '.join(REPORTED)}")
+    if at_ms is None:
+        at_ms = now_ms
+    if type(at_ms) is not int or not 0 < at_ms < _LATEST_MS:
+        raise EventRefused("the time is not a time")
+    if not isinstance(message, str) or len(message) > MAX_MESSAGE_CHARS or UNSEEN_CHAR.search(message):
+        raise EventRefused(f"a message is one line of at most {MAX_MESSAGE_CHARS} characters")
+    return ReportedEvent(found, kind, at_ms, message, _details(kind, details))
+
+
+def _details(kind: str, details: Any) -> str:
+    if not isinstance(details, dict) or len(details) > MAX_DETAILS:
+        raise EventRefused(f"an event has at most {MAX_DETAILS} details")
+    for name, value in details.items():
+        if not DETAIL_NAME.match(name):
+            raise EventRefused(f"the name of a detail is of a-z, 0-9 and '_', not {name[:40]!r}")
+        if type(value) is int and abs(value) < 1 << 53:
+            continue
+        if not isinstance(value, str) or len(value) > MAX_DETAIL_CHARS or UNSEEN_CHAR.search(value):
+            raise EventRefused(f"the detail {name} is not one line of at most {MAX_DETAIL_CHARS} characters")
+    if kind == CUSTOM and not (isinstance(details.get("name"), str) and CUSTOM_NAME.match(details["name"])):
+        raise EventRefused("an event of the type custom needs a detail 'name' of a-z, 0-9, '_', '.' and '-'")
+    text = json.dumps(details, ensure_ascii=False, separators=(",", ":")) if details else ""
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as exc:
+        raise EventRefused("a detail is not valid text") from exc
+    if size > MAX_DETAILS_BYTES:
+        raise EventRefused(f"the details are longer than {MAX_DETAILS_BYTES} bytes")
+    return text
+
+
+class _Waiting(NamedTuple):
+    name: str
+    """Of its file: a number that rises."""
+    size: int
+
+
+class EventQueue:
+    """The waiting events. It is used by one thread at a time."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._waiting: Dict[str, _Waiting] = {}
+        """By event id, oldest first."""
+        self._bytes = 0
+        self._last = 0
+
+    def load(self) -> None:
+        """Read what an earlier run has left. A file that cannot be read as an event is removed."""
+        for name in listed(self._folder):
+            path = os.path.join(self._folder, name)
+            kept = self._read(path) if _NAME.match(name) else None
+            if kept is None or kept.id in self._waiting:
+                _unlink(path)
+            else:
+                self._note(kept.id, _Waiting(name, os.stat(path).st_size))
+        self._last = max((int(one.name) for one in self._waiting.values()), default=0)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, new: ReportedEvent) -> int:
+        """Keep an event durably. One whose id waits already is kept once.
+
+        Returns: how many of the oldest were dropped for want of room.
+        Raises:  OSError: it could not be written.
+        """
+        if new.id in self._waiting:
+            return 0
+        content = json.dumps(list(new)).encode()
+        if not os.path.isdir(self._folder):
+            os.mkdir(self._folder, 0o700)
+        self._last += 1
+        kept = _Waiting(f"{self._last:016}", len(content))
+        path = os.path.join(self._folder, kept.name)
+        try:
+            create_once(path, content, 0o600)
+        except OSError:
+            _unlink(path)
+            raise
+        self._note(new.id, kept)
+        return self._make_room()
+
+    def batch(self) -> List[ReportedEvent]:
+        """The oldest events that fit one frame."""
+        found: List[ReportedEvent] = []
+        size = 0
+        for key, one in list(self._waiting.items()):
+            size += one.size
+            if len(found) == MAX_EVENTS or (found and size > MAX_BATCH_BYTES):
+                break
+            kept = self._read(os.path.join(self._folder, one.name))
+            if kept is None:  # somebody has removed or damaged the file
+                self.forget([key])
+            else:
+                found.append(kept)
+        return found
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """The hub has these events, or will never take them."""
+        for key in ids:
+            one = self._waiting.pop(key, None)
+            if one is not None:
+                self._bytes -= one.size
+                _unlink(os.path.join(self._folder, one.name))
+
+    def _note(self, key: str, one: _Waiting) -> None:
+        self._waiting[key] = one
+        self._bytes += one.size
+
+    def _make_room(self) -> int:
+        dropped = 0
+        while len(self._waiting) > MAX_WAITING or self._bytes > MAX_WAITING_BYTES:
+            self.forget([next(iter(self._waiting))])
+            dropped += 1
+        if dropped:
+            event(log, "events_dropped", logging.WARNING, count=dropped)
+        return dropped
+
+    @staticmethod
+    def _read(path: str) -> "ReportedEvent | None":
+        try:
+            fields: Sequence[Any] = json.loads(read_file(path, MAX_FILE_BYTES))
+            found, kind, at_ms, message, details = fields
+            return ReportedEvent(str(found), str(kind), int(at_ms), str(message), str(details))
+        except (ValueError, TypeError):
+            return None
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        if os.path.lexists(path):
+            event(log, "event_not_removed", logging.WARNING, path=path, why=str(error))

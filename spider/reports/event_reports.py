@@ -1,0 +1,294 @@
+"""Takes events from programs of this host over a socket, and reports them to the hub until it has stored them.
+
+The kernel tells who calls (SO_PEERCRED). Root may report, and the users that the policy names. One connection is one line of JSON and one
+line of answer.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import pwd
+import socket
+import struct
+import time
+from collections import deque
+from typing import Awaitable, Callable, Deque, Dict, FrozenSet, List, NamedTuple, Tuple, TypeVar
+
+from spider.clock import Clock
+from spider.files import remove
+from spider.logs import event
+from spider.reports.event_queue import MAX_WAITING, EventQueue, EventRefused, ReportedEvent, make_event
+from spider.root.policy import PolicyRefused, read_policy
+from spider.sampling.collectors.boots import NO, BootRecord
+from spider.threads import run_in_thread
+from spider.timeouts import run_until_first_error, wait_for
+from spider.wire.errors import LocalProtocolError
+from spider.wire.frames import Events, EventsStored, Message
+
+MAX_REQUEST_BYTES = 32 * 1024
+MAX_CALLERS = 32
+MAX_CALLERS_OF_A_USER = 4
+"""Most connections at the same time."""
+CALL_LIMIT_S = 5.0
+PER_MINUTE = 60
+"""Most events of one user in a minute."""
+RETRY_S = 60.0
+ANSWER_LIMIT_S = 60.0
+MOST_WAIT_S = 3600.0
+"""Events without an answer are sent again after the first time, then after twice that and so on, up to the second: a hub may be older
+than this message."""
+BELIEVE_S = 60.0
+"""How long the users of an unchanged policy are not looked up again."""
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Answer(NamedTuple):
+    """The answer to a caller."""
+
+    code: str
+    """accepted, type (not of the form of an event), user, rate, disk or busy."""
+    text: str
+
+
+class Reporters:
+    """Who may report: root, the owner of the policy, and the users that the policy names. It blocks on files."""
+
+    def __init__(self, policy_path: str, policy_owner: int, clock: Clock) -> None:
+        self._path = policy_path
+        self._owner = policy_owner
+        self._clock = clock
+        self._seen: Tuple[int, ...] = ()
+        self._users: FrozenSet[int] = frozenset()
+        self._until = float("-inf")
+
+    def may(self, uid: int) -> bool:
+        """Whether this user may report events."""
+        if uid in (0, self._owner):
+            return True
+        now, seen = self._clock.monotonic(), _stamp(self._path)
+        if seen != self._seen or now >= self._until:
+            self._seen, self._until, self._users = seen, now + BELIEVE_S, self._read()
+        return uid in self._users
+
+    def _read(self) -> FrozenSet[int]:
+        found = set()
+        try:
+            names = read_policy(self._path, self._owner).events
+        except PolicyRefused as error:
+            event(log, "policy_refused", logging.DEBUG, why=str(error))
+            return frozenset()
+        for name in names:
+            try:
+                found.add(pwd.getpwnam(name).pw_uid)
+            except KeyError:  # noqa: PERF203 - a user that is not there cannot call
+                event(log, "policy_names_nobody", logging.WARNING, user=name)
+        return frozenset(found)
+
+
+def _stamp(path: str) -> Tuple[int, ...]:
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return ()
+    return (facts.st_ino, facts.st_ctime_ns, facts.st_size)
+
+
+class EventReports:
+    """The socket, the queue and the sender. `run` it as one task."""
+
+    def __init__(
+        self,
+        path: str,
+        queue: EventQueue,
+        reporters: Reporters,
+        clock: Clock,
+        send: Callable[[Message], Awaitable[None]],
+        found_at_start: Callable[[], List[ReportedEvent]] = list,
+    ) -> None:
+        """Args: path: of the socket. found_at_start: events that Spider itself found when it started; it blocks on files."""
+        self._path = path
+        self._queue = queue
+        self._reporters = reporters
+        self._clock = clock
+        self._send = send
+        self._found_at_start = found_at_start
+        self._disk = asyncio.Lock()
+        self._ready = asyncio.Event()
+        """Set when what an earlier run has left is known."""
+        self._news = asyncio.Event()
+        self._stored: List[str] = []
+        self._answered = asyncio.Event()
+        self._callers: Dict[int, int] = {}
+        self._wait_s = ANSWER_LIMIT_S
+        self._recent: Dict[int, Deque[float]] = {}
+
+    def joined(self) -> None:
+        """A session has begun: whatever waits is sent."""
+        self._wait_s = ANSWER_LIMIT_S
+        self._answered.set()
+        self._news.set()
+
+    def acknowledge(self, message: EventsStored) -> None:
+        """The hub has these events, or will never take them."""
+        self._stored += message.ids[:MAX_WAITING]
+        self._wait_s = ANSWER_LIMIT_S
+        self._answered.set()
+        self._news.set()
+
+    async def run(self) -> None:
+        """Take and report events until cancelled."""
+        await run_until_first_error(self._serve(), self._report())
+
+    async def _begin(self) -> None:
+        await self._on_disk(self._queue.load)
+        for found in await run_in_thread(self._found_at_start, "events at the start"):
+            await self._keep(found)
+        self._ready.set()
+        self._news.set()
+
+    async def _on_disk(self, work: Callable[[], T]) -> T:
+        async with self._disk:
+            return await run_in_thread(work, "events")
+
+    # -- to the hub ----------------------------------------------------------------------------
+
+    async def _report(self) -> None:
+        while True:
+            try:
+                if not self._ready.is_set():
+                    await self._begin()
+                await self._report_once()
+            except OSError as error:  # noqa: PERF203 - no thread can be started, or the disk fails: what waits is kept
+                event(log, "events_wait", logging.WARNING, why=str(error))
+                await self._clock.sleep(RETRY_S)
+                self._news.set()
+
+    async def _report_once(self) -> None:
+        await self._news.wait()
+        self._news.clear()
+        done, self._stored = self._stored, []
+        await self._on_disk(lambda: self._queue.forget(done))
+        batch = await self._on_disk(self._queue.batch)
+        if batch:
+            await self._say(batch)
+
+    async def _say(self, batch: List[ReportedEvent]) -> None:
+        """Send events and wait for the answer. Without one they are sent again."""
+        self._answered.clear()
+        ids, types, at_ms, messages, details = (list(column) for column in zip(*batch))
+        try:
+            await self._send(Events(ids, types, at_ms, messages, details))
+            await wait_for(self._wait_s, self._answered.wait())
+        except ConnectionError:  # the next session begins with what waits
+            return
+        except asyncio.TimeoutError:
+            self._wait_s = min(MOST_WAIT_S, 2 * self._wait_s)
+            self._news.set()
+        except LocalProtocolError as error:
+            event(log, "events_not_sent", logging.ERROR, why=str(error))
+            self._stored += ids
+            self._news.set()
+
+    # -- from programs -------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        """Listen; if that is not possible, retry."""
+        said = False
+        await self._ready.wait()
+        while True:
+            try:
+                server = await self._listen()
+            except OSError as error:
+                if not said:  # an agent that was started by hand has no such folder
+                    level = logging.INFO if isinstance(error, FileNotFoundError) else logging.WARNING
+                    event(log, "events_unusable", level, path=self._path, why=str(error))
+                said = True
+                await self._clock.sleep(RETRY_S)
+                continue
+            try:
+                await asyncio.Event().wait()
+            finally:
+                server.close()
+
+    async def _listen(self) -> asyncio.AbstractServer:
+        remove(self._path)  # left by an earlier run
+        server = await asyncio.start_unix_server(self._call, self._path, limit=MAX_REQUEST_BYTES)
+        os.chmod(self._path, 0o666)  # noqa: S103 # nosec B103 - every user may call; the kernel tells who it is
+        return server
+
+    async def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        uid = _uid_of(writer)
+        self._callers[uid] = self._callers.get(uid, 0) + 1
+        try:
+            answer = await wait_for(CALL_LIMIT_S, self._answer(reader, uid))
+            writer.write(json.dumps(list(answer)).encode() + b"\n")
+            await wait_for(CALL_LIMIT_S, writer.drain())
+        except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError) as error:
+            event(log, "event_call_failed", logging.DEBUG, why=repr(error))
+        finally:
+            self._callers[uid] -= 1
+            if not self._callers[uid]:
+                del self._callers[uid]
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, uid: int) -> Answer:
+        if self._callers[uid] > MAX_CALLERS_OF_A_USER or sum(self._callers.values()) > MAX_CALLERS:
+            return Answer("busy", "too many programs report events at this moment")
+        try:
+            line = await reader.readuntil(b"\n")
+        except asyncio.LimitOverrunError:
+            return Answer("type", f"it is longer than {MAX_REQUEST_BYTES} bytes")
+        if not await run_in_thread(lambda: self._reporters.may(uid), "policy"):
+            return Answer("user", "the policy of this server does not let this user report events (line 'events' in policy.conf)")
+        return await self._take(uid, line)
+
+    async def _take(self, uid: int, line: bytes) -> Answer:
+        try:
+            new = make_event(json.loads(line), int(self._clock.now() * 1000))
+        except EventRefused as error:
+            return Answer("type", str(error))
+        except (ValueError, RecursionError):
+            return Answer("type", "it is not JSON")
+        if not self._in_time(uid):
+            return Answer("rate", f"this user has reported {PER_MINUTE} events in the last minute: wait and try again")
+        return await self._keep(new)
+
+    async def _keep(self, new: ReportedEvent) -> Answer:
+        try:
+            dropped = await self._on_disk(lambda: self._queue.add(new))
+        except OSError as error:
+            event(log, "event_not_kept", logging.WARNING, why=str(error))
+            return Answer("disk", f"it cannot be written: {error.strerror}")
+        self._news.set()
+        return Answer("accepted", f"{dropped} older events were dropped: the hub has not taken any for long" if dropped else new.id)
+
+    def _in_time(self, uid: int) -> bool:
+        now = self._clock.monotonic()
+        recent = self._recent.setdefault(uid, deque(maxlen=PER_MINUTE))
+        if len(recent) == PER_MINUTE and now - recent[0] < 60.0:
+            return False
+        recent.append(now)
+        return True
+
+
+def boot_events(record: BootRecord) -> List[ReportedEvent]:
+    """What is reported at the first start of Spider in a boot: that the host has been booted anew. It reads and writes files."""
+    before = record.before or record.begin()
+    if not record.first:
+        return []
+    kind = "node_rebooted_unexpectedly" if before.clean == NO else "node_rebooted"
+    at_ms = round(record.booted_at * 1000) or int(time.time() * 1000)
+    details: Dict[str, object] = {"boot_id": record.boot}
+    if before.at_ms is not None:
+        details["down_seconds"] = max(0, (at_ms - before.at_ms) // 1000)
+    return [ReportedEvent(f"boot-{record.boot}", kind, at_ms, "", json.dumps(details))]
+
+
+def _uid_of(writer: asyncio.StreamWriter) -> int:
+    """The user that has connected, by the kernel."""
+    raw = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _pid, uid, _gid = struct.unpack("3i", raw)
+    return int(uid)

@@ -1,0 +1,299 @@
+"""Events of programs on the node: who may report them, what is refused, and that none is lost before the hub has it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pwd
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.clock import SystemClock
+from spider.hub.link import NotConnected
+from spider.reports import event_command
+from spider.reports.event_command import DISK, FORBIDDEN, LATER, USAGE_STATUS, main, parse_words
+from spider.reports.event_queue import MAX_WAITING, EventQueue, EventRefused, ReportedEvent, make_event
+from spider.reports.event_reports import PER_MINUTE, EventReports, Reporters, boot_events
+from spider.sampling.collectors.boots import BootRecord
+from spider.wire.codec import pack
+from spider.wire.events import MAX_DETAIL_CHARS, MAX_MESSAGE_CHARS
+from spider.wire.frames import MAX_FRAME_BYTES, Events, EventsStored, Message
+from tests.support.clock import ManualClock
+from tests.support.eventually import eventually
+from tests.support.recordings import write
+
+NOW_MS = 1_790_000_000_000
+
+
+def raw(**changes: object) -> dict[str, object]:
+    return {"id": "a1", "type": "backup_completed", "at_ms": None, "message": "done", "details": {}, **changes}
+
+
+def test_an_event_is_taken_with_its_time_and_details() -> None:
+    assert make_event(raw(), NOW_MS) == ReportedEvent("a1", "backup_completed", NOW_MS, "done", "")
+    custom = make_event(raw(type="custom", at_ms=5, details={"name": "tape.changed", "slot": 7, "who": "Ágnes"}), NOW_MS)
+    assert custom == ReportedEvent("a1", "custom", 5, "done", '{"name":"tape.changed","slot":7,"who":"Ágnes"}')
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        {"type": "backup_completed"},
+        raw(more=1),
+        raw(id=""),
+        raw(id="a b"),
+        raw(type="unit_failed"),  # only Spider itself finds that
+        raw(type=7),
+        raw(at_ms=1.5),
+        raw(at_ms=True),
+        raw(at_ms=1 << 60),
+        raw(message="x" * (MAX_MESSAGE_CHARS + 1)),
+        raw(message="two\nlines"),
+        raw(message="\x1b[2J"),
+        raw(details=[1]),
+        raw(details={"Name": "x"}),
+        raw(details={"name": "x" * (MAX_DETAIL_CHARS + 1)}),
+        raw(details={"name": {"deep": 1}}),
+        raw(details={"name": True}),
+        raw(details={"name": 1 << 60}),
+        raw(details={"name": "half \ud800"}),
+        raw(details={f"n{number}": "x" for number in range(17)}),
+        raw(details={f"n{number}": "ü" * 199 for number in range(16)}),
+        raw(type="custom"),
+        raw(type="custom", details={"name": "Not A Slug"}),
+    ],
+)
+def test_what_is_no_event_is_refused_in_words(wrong: object) -> None:
+    with pytest.raises(EventRefused, match=r"\w{3}"):
+        make_event(wrong, NOW_MS)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda deeper: st.lists(deeper) | st.dictionaries(st.text(), deeper),
+    )
+)
+def test_junk_is_refused_and_nothing_else_happens(junk: Any) -> None:
+    for candidate in (junk, raw(details=junk), raw(message=junk), raw(type=junk), raw(id=junk)):
+        with contextlib.suppress(EventRefused):
+            make_event(candidate, NOW_MS)
+
+
+# -- the queue ---------------------------------------------------------------------------------------
+
+
+def numbered(number: int, message: str = "") -> ReportedEvent:
+    return ReportedEvent(f"e{number}", "health_ok", NOW_MS + number, message, "")
+
+
+def test_events_survive_a_restart_in_their_order_and_an_id_waits_once(tmp_path: Path) -> None:
+    folder = str(tmp_path / "events")
+    first = EventQueue(folder)
+    first.load()
+    for number in (1, 2, 2, 3):
+        assert first.add(numbered(number)) == 0
+    first.forget(["e2", "unknown"])
+    (tmp_path / "events/0000000000000009").write_text("cut o")
+    (tmp_path / "events/stray").write_text("")
+    again = EventQueue(folder)
+    again.load()
+    assert again.batch() == [numbered(1), numbered(3)]
+    again.add(numbered(4))
+    assert sorted(os.listdir(folder)) == ["0000000000000001", "0000000000000003", "0000000000000004"]
+
+
+def test_of_too_many_the_oldest_are_dropped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spider.files.os.fsync", lambda _fd: None)  # what is shown here is order, not durability
+    queue = EventQueue(str(tmp_path / "events"))
+    assert [queue.add(numbered(number)) for number in range(MAX_WAITING)] == [0] * MAX_WAITING
+    assert queue.add(numbered(MAX_WAITING)) == 1
+    assert (len(queue), queue.batch()[0]) == (MAX_WAITING, numbered(1))
+    assert len(queue.batch()) == 100
+    large = EventQueue(str(tmp_path / "large"))
+    dropped = sum(large.add(numbered(number, "€" * MAX_MESSAGE_CHARS)) for number in range(400))
+    assert 0 < dropped < 100
+    columns = [list(column) for column in zip(*large.batch(), strict=True)]
+    assert len(pack(Events(*columns))) < MAX_FRAME_BYTES
+
+
+# -- the socket and the hub --------------------------------------------------------------------------
+
+
+class Hub:
+    """Where events are sent, while there is a session."""
+
+    def __init__(self) -> None:
+        self.up = True
+        self.heard: list[Events] = []
+
+    async def send(self, message: Message) -> None:
+        if not self.up:
+            raise NotConnected("down")
+        assert isinstance(message, Events)
+        self.heard.append(message)
+
+
+class Nobody(Reporters):
+    """No user of this host may report, whoever runs the test."""
+
+    def may(self, uid: int) -> bool:
+        assert uid == os.geteuid()
+        return False
+
+
+def anybody() -> Reporters:
+    return Reporters("/nonexistent", os.geteuid(), SystemClock())
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, hub: Hub, reporters: Reporters | None = None) -> AsyncIterator[tuple[EventReports, str]]:
+    path = str(folder / "s")
+    reports = EventReports(path, EventQueue(str(folder / "events")), reporters or anybody(), SystemClock(), hub.send)
+    task = asyncio.create_task(reports.run(), name="events")
+    try:
+        await eventually(lambda: os.path.exists(path) and os.stat(path).st_mode & 0o777 == 0o666)
+        yield reports, path
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def command(path: str, *words: str) -> int:
+    return await asyncio.to_thread(main, [*words, f"--socket={path}"])
+
+
+async def test_an_event_is_kept_until_the_hub_has_stored_it(tmp_path: Path) -> None:
+    hub = Hub()
+    hub.up = False
+    async with running(tmp_path, hub) as (_, path):
+        assert (
+            await command(
+                path, "backup_completed", "dump of shop", "--detail", "bytes=42", "--detail=name=shop", "--at", "1790000000", "--id", "b-1"
+            )
+            == 0
+        )
+        assert await command(path, "backup_completed", "dump of shop", "--id", "b-1") == 0
+    hub.up = True
+    async with running(tmp_path, hub) as (reports, path):  # Spider was restarted
+        await eventually(lambda: len(hub.heard) == 1)
+        assert hub.heard[0] == Events(["b-1"], ["backup_completed"], [NOW_MS], ["dump of shop"], ['{"bytes":42,"name":"shop"}'])
+        assert await command(path, "health_ok") == 0
+        reports.joined()  # the hub was restarted before it answered
+        await eventually(lambda: len(hub.heard) == 2)
+        assert hub.heard[1].types == ["backup_completed", "health_ok"]
+        reports.acknowledge(EventsStored(hub.heard[1].ids))
+        await eventually(lambda: os.listdir(tmp_path / "events") == [])
+
+
+async def test_who_may_not_report_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hub = Hub()
+    async with running(tmp_path, hub, Nobody("", 0, SystemClock())) as (_, path):
+        assert await command(path, "backup_completed") == FORBIDDEN
+    assert "'events' in policy.conf" in capsys.readouterr().err
+    assert hub.heard == []
+
+
+def test_the_policy_names_who_may_report(tmp_path: Path) -> None:
+    clock, path = ManualClock(), tmp_path / "policy.conf"
+    reporters = Reporters(str(path), os.geteuid(), clock)
+    named, other = pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("daemon").pw_uid
+    assert (reporters.may(0), reporters.may(named)) == (True, False)
+    for text, allowed in (
+        ("[policy]\nversion = 2\nmode = monitor\nevents = nobody, not-a-user\n", True),
+        ("[policy]\nversion = 2\nmode = monitor\nevents = nobody\nwrong = 1\n", False),
+        ("[policy]\nversion = 2\nmode = monitor\n", False),
+    ):
+        path.write_text(text)
+        path.chmod(0o644)
+        assert (reporters.may(0), reporters.may(named), reporters.may(other)) == (True, allowed, False)
+
+
+async def test_a_caller_is_held_to_a_form_a_size_and_a_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with running(tmp_path, Hub()) as (reports, path):
+
+        async def said(data: bytes) -> list[str]:
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(data)
+            answer: list[str] = json.loads(await reader.readline())
+            writer.close()
+            await writer.wait_closed()
+            return answer
+
+        for junk in (b"{\n", b"[" * 20_000 + b"\n", json.dumps(raw(type="nonsense")).encode() + b"\n", b"x" * 40_000 + b"\n", b"\xff\n"):
+            assert (await said(junk))[0] == "type"
+        for _ in range(PER_MINUTE):
+            assert reports._in_time(7)
+        assert not reports._in_time(7)
+        for _ in range(PER_MINUTE):
+            reports._in_time(os.geteuid())
+        assert await command(path, "health_ok") == LATER
+        (tmp_path / "events").write_text("")  # the disk takes nothing
+        reports._recent.clear()
+        assert await command(path, "health_ok") == DISK
+    assert "wait and try again" in capsys.readouterr().err
+
+
+async def test_a_user_that_holds_connections_keeps_nobody_else_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(tmp_path, Hub()) as (reports, path):
+        held = [await asyncio.open_unix_connection(path) for _ in range(4)]
+        await eventually(lambda: reports._callers == {os.geteuid(): 4})
+        assert await command(path, "health_ok") == LATER
+        monkeypatch.setattr("spider.reports.event_reports._uid_of", lambda _writer: 4711)
+        monkeypatch.setattr(reports._reporters, "may", lambda _uid: True)
+        assert await command(path, "health_ok") == 0
+        for _, writer in held:
+            writer.close()
+            await writer.wait_closed()
+
+
+# -- the command -------------------------------------------------------------------------------------
+
+
+def test_an_agent_that_does_not_run_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["health_ok", "--socket", str(tmp_path / "none")]) == event_command.AWAY
+    assert "No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["health_ok", "two", "words"], ["health_ok", "--nonsense=1"], ["health_ok", "--id"], ["nonsense"], ["health_ok", "--at", "now"],
+     ["health_ok", "--at", "2026-11-26T05:00:00"], ["health_ok", "--at", "nan"], ["health_ok", "--detail", "=1"]],
+)  # fmt: skip
+def test_a_wrong_call_says_what_is_wrong(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == USAGE_STATUS
+    assert capsys.readouterr().err.startswith("stardust-spider: ")
+
+
+def test_words_of_the_command_line() -> None:
+    sent, path = parse_words(
+        ["custom", "--detail", "name=x", "--detail", "n=12", "--detail=old=007", "--at=2026-11-26T06:00:00+01:00", "--", "--dashes"]
+    )
+    assert path == event_command.EVENTS_SOCKET
+    assert (sent["message"], sent["details"], sent["at_ms"]) == ("--dashes", {"name": "x", "n": 12, "old": "007"}, 1_795_669_200_000)
+    assert parse_words(["health_ok", "--at", "2026-11-26T05:00:00Z"])[0]["at_ms"] == 1_795_669_200_000
+
+
+def test_a_boot_is_reported_once_and_as_unexpected_only_without_a_shutdown(tmp_path: Path) -> None:
+    write(tmp_path, {"proc/uptime": "100.00 1.00\n"})
+
+    def booted(boot: str) -> tuple[BootRecord, list[ReportedEvent]]:
+        record = BootRecord(str(tmp_path), boot * 32, str(tmp_path))
+        return record, boot_events(record)
+
+    assert booted("a")[1] == []
+    crashed, [found] = booted("b")
+    assert (found.id, found.type, json.loads(found.details)) == (f"boot-{'b' * 32}", "node_rebooted_unexpectedly", {"boot_id": "b" * 32})
+    assert booted("b")[1] == []
+    crashed.end()
+    _, [found] = booted("c")
+    assert (found.type, set(json.loads(found.details))) == ("node_rebooted", {"boot_id", "down_seconds"})
