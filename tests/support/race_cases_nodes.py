@@ -282,7 +282,7 @@ async def _marks(ground: Ground) -> Race:
     return Race(lambda: store.metrics.marks(sessions[-1]), held, {newest}, rivals=rivals)
 
 
-@CASES.of("metrics.save_layout")
+@CASES.of("metrics.save_schema")
 async def _save_layout(ground: Ground) -> Race:
     store, session = ground.store, await ground.session()
     layout = layout_row("breathe", ("temperature{sensor=cpu}",), 60)
