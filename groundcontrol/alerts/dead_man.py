@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeVar
 
 from groundcontrol.alerts.silence import KnownNode, Silences
 from groundcontrol.alerts.silence_store import SilenceStore
@@ -15,8 +16,11 @@ from spider.logs import event
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 LOOK_S: Final = 5.0
 """How often it notices which nodes are connected."""
+AT_ONCE: Final = 100
 READ_S: Final = 60.0
 """How often it reads the nodes, and records stages."""
 
@@ -66,8 +70,15 @@ class DeadMan:
         return self._clock.now() - self._nodes[node].last_heard_at
 
     async def _record(self, silences: Silences) -> None:
-        for node, stage, silence_s in silences.due(self._nodes.values(), self._clock.monotonic()):
-            await self._store.save_stage(node, stage, silence_s)
-        for node in self._nodes.values():
-            if node.stage is not None and node.epoch > node.stage_epoch:
-                await self._store.save_recovery(node)
+        """A network that is cut or comes back concerns many nodes: what is written together is one commit."""
+        due = silences.due(self._nodes.values(), self._clock.monotonic())
+        for some in batched(due, AT_ONCE):
+            await asyncio.gather(*(self._store.save_stage(node, stage, silence_s) for node, stage, silence_s in some))
+        back = [node for node in self._nodes.values() if node.stage is not None and node.epoch > node.stage_epoch]
+        for some_back in batched(back, AT_ONCE):
+            await asyncio.gather(*(self._store.save_recovery(node) for node in some_back))
+
+
+def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items in order, in pieces of at most `size`."""
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from groundcontrol.alerts.deadlines import (
+    AWAY_S,
     LATE_DAYS,
     Deadline,
     Expectation,
@@ -23,6 +24,7 @@ from groundcontrol.alerts.deadlines import (
 from groundcontrol.alerts.deadlines_store import ExpectationStore
 from groundcontrol.alerts.model import RANK
 from groundcontrol.alerts.silence import START_S
+from groundcontrol.alerts.silence_store import SilenceStore
 from groundcontrol.alerts.wall_clock import local_date, zone_of
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import NodeId
@@ -41,14 +43,19 @@ STEADY_S: Final = 600.0
 class DeadlineChecker:
     """The periodic task, and the open misses for rules."""
 
-    def __init__(self, store: ExpectationStore, clock: Clock, away: Callable[[NodeId], bool]) -> None:
-        """`away`: whether the node is not connected, or has not handed in yet what it collected."""
+    def __init__(self, store: ExpectationStore, silence: SilenceStore, clock: Clock, away: Callable[[NodeId], bool]) -> None:
+        """Args: silence: knows when the hub was away. away: whether a node is not connected, or has not handed in yet what it collected."""
         self._store = store
+        self._silence = silence
         self._clock = clock
         self._away = away
         self._offset = clock.now() - clock.monotonic()
         self._steady_at = clock.monotonic() + START_S
         """From when on it judges, by the monotonic clock."""
+        self._checked_at: float | None = None
+        """What was due by then is judged, but for nodes that were away. A node that is selected later is not judged for the time before."""
+        self._waiting: dict[tuple[ExpectationId, str], set[NodeId]] = {}
+        """By expectation and date: the nodes that were away when it was due."""
         self._unmet: dict[NodeId, dict[str, float]] = {}
 
     def unmet(self, node: NodeId) -> Mapping[str, float]:
@@ -73,15 +80,25 @@ class DeadlineChecker:
         now = self._clock.now()
         if self._is_steady(now):
             expectations = usable(await self._store.all_expectations())
+            checked_at = await self._last_check(now)
             for one in expectations:
                 for day in deadlines_due(one, now):
-                    await self._judge(one, day, now)
+                    if day.due_at > checked_at or (one.id, day.date.isoformat()) in self._waiting:
+                        await self._judge(one, day, now, everybody=day.due_at > checked_at)
+            self._checked_at = now
             await self._judge_late({one.id: one for one in expectations}, now)
             oldest = local_date(zone_of("UTC"), now) - timedelta(days=KEEP_DAYS)
             while await self._store.expire_days(oldest):
                 pass
         found = await self._store.unmet()
         self._unmet = {node: {name: float(RANK[one.level]) for name, one in names.items()} for node, names in found.items()}
+
+    async def _last_check(self, now: float) -> float:
+        """Until when deadlines are judged. After a start: what was due up to an hour before the hub was away may have waited for nodes."""
+        if self._checked_at is not None:
+            return min(self._checked_at, now)
+        absences = await self._silence.absences()
+        return min(absences[-1].from_at if absences else now, now) - AWAY_S
 
     def _is_steady(self, now: float) -> bool:
         monotonic = self._clock.monotonic()
@@ -91,18 +108,25 @@ class DeadlineChecker:
         self._offset = offset
         return monotonic >= self._steady_at
 
-    async def _judge(self, expectation: Expectation, day: Deadline, now: float) -> None:
-        nodes = [node for node in await self._store.undecided(expectation, day.date) if expectation.select.selects(node.id, node.tags)]
+    async def _judge(self, expectation: Expectation, day: Deadline, now: float, *, everybody: bool) -> None:
+        """Args: everybody: all selected nodes, and not only those that were away at an earlier check."""
+        key = (expectation.id, day.date.isoformat())
+        waiting = self._waiting.pop(key, set())
+        nodes = [
+            node
+            for node in await self._store.undecided(expectation, day.date)
+            if node.id in waiting or (everybody and expectation.select.selects(node.id, node.tags))
+        ]
         if not nodes:
             return
         reports = await self._store.reports(expectation, [node.id for node in nodes], day.start_at, day.due_at)
-        judged = []
-        for node in nodes:
-            report = next(iter(reports.get(node.id, ())), None)
-            found = judge(expectation, day, node, report, now, away=self._away(node.id))
-            if found is not None:
-                judged.append(found)
-        await self._store.save_judgements(expectation, judged)
+        found = {
+            node.id: judge(expectation, day, node, next(iter(reports.get(node.id, ())), None), now, away=self._away(node.id))
+            for node in nodes
+        }
+        await self._store.save_judgements(expectation, [one for one in found.values() if one is not None])
+        if left := {node for node, one in found.items() if one is None}:
+            self._waiting[key] = left
 
     async def _judge_late(self, expectations: Mapping[ExpectationId, Expectation], now: float) -> None:
         """Look whether reports have come for missed deadlines."""

@@ -31,7 +31,7 @@ def _dead_man(services: Services) -> DeadMan:
 
 def _deadline_checker(services: Services) -> DeadlineChecker:
     registry = services[Registry]
-    return DeadlineChecker(services[ExpectationStore], services.clock, lambda node: not registry.online(node))
+    return DeadlineChecker(services[ExpectationStore], services[SilenceStore], services.clock, lambda node: not registry.online(node))
 
 
 def _heartbeat(services: Services) -> Heartbeat:

@@ -10,6 +10,7 @@ from groundcontrol.agents.store import HubInfo
 from groundcontrol.alerts.dead_man import LOOK_S, DeadMan
 from groundcontrol.alerts.deadline_checker import EVERY_S, STEADY_S, DeadlineChecker
 from groundcontrol.alerts.deadlines import AWAY_S, ExpectationId
+from groundcontrol.alerts.model import Selector
 from groundcontrol.alerts.silence import START_S
 from groundcontrol.core.ids import BootId, EventId, NodeId
 from groundcontrol.events.model import Event
@@ -39,7 +40,7 @@ class Trial:
         self.expectation = ExpectationId("")
 
     def new_checker(self) -> DeadlineChecker:
-        return DeadlineChecker(self.store.expectations, self.clock, lambda node: node in self.away)
+        return DeadlineChecker(self.store.expectations, self.store.silence, self.clock, lambda node: node in self.away)
 
     async def begin(self) -> NodeId:
         self.clock.advance(at("2026-11-18 12:00") - self.clock.now())
@@ -77,7 +78,7 @@ async def test_a_deadline_is_met_missed_and_told_once(trial: Trial) -> None:
     await trial.backup(node, "2026-11-21 03:00", "backup_failed")
     await trial.check_at("2026-11-20 05:15")
     await trial.check_at("2026-11-21 05:14")
-    assert await trial.states() == {16: "not_judged", 17: "not_judged", 18: "not_judged", 19: "missed", 20: "met"}
+    assert await trial.states() == {19: "missed", 20: "met"}
     before = await trial.misses()
     checkers = [trial.new_checker() for _ in range(2)]  # two hubs, or one that was restarted
     trial.clock.advance(START_S)
@@ -126,15 +127,29 @@ async def test_a_node_that_is_away_is_judged_when_it_is_back_or_after_an_hour(tr
 async def test_a_hub_that_was_away_over_a_deadline_judges_it_after_its_start(backend: Backend, clock: ManualClock) -> None:
     trial = Trial(backend.store, clock)
     node = await trial.begin()
-    clock.advance(at("2026-11-20 06:00") - clock.now())
+    await backend.store.hubs.beat(HUB, HUB_FACTS, 20.0)
+    clock.advance(at("2026-11-20 09:00") - clock.now())
     trial.store = await backend.reopen()
     checker = trial.new_checker()
     await checker.check()
-    assert 20 not in await trial.states()
+    assert await trial.states() == {}
     await trial.backup(node, "2026-11-20 04:00")
     clock.advance(START_S)
     await checker.check()
-    assert (await trial.states())[20] == "met"
+    assert await trial.states() == {19: "missed", 20: "met"}
+
+
+async def test_a_node_that_is_selected_later_is_not_judged_for_the_time_before(trial: Trial) -> None:
+    node = await trial.begin()
+    store = trial.store.expectations
+    one = await store.expectation(SCOPE, trial.expectation)
+    await store.save_expectation(SCOPE, one._replace(select=Selector(tags=("backup",))))
+    await trial.check_at("2026-11-20 05:15")
+    await trial.store.nodes.edit_node(SCOPE, node, name=None, tags=("backup",))
+    await trial.check_at("2026-11-20 05:30")
+    assert await trial.states() == {}
+    await trial.check_at("2026-11-21 05:15")
+    assert await trial.states() == {21: "missed"}
 
 
 @pytest.mark.parametrize("jump_s", [DAY_S, -DAY_S])
