@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import uvloop
 
-from scripts import bench_access, bench_fleet, bench_jobs, bench_page, bench_plan
+from scripts import bench_access, bench_alerts, bench_fleet, bench_jobs, bench_page, bench_plan
 from scripts.bench_age import fleet_age
 from scripts.bench_connection import connection
 from scripts.bench_costs import costs
@@ -56,6 +56,8 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "hub.updates": lambda: asyncio.run(updates()),
     "live.fleet_age": fleet_age,
     "live.latest_1000": latest_1000,
+    "alert.eval": bench_alerts.evaluation,
+    "alert.memory": bench_alerts.memory,
     "history": lambda: asyncio.run(history()),
     "spider.unit_rss": unit_rss,
     "deploy.first_second": first_second,

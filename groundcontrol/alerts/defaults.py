@@ -112,9 +112,7 @@ _NODE: Final = (
         "unit_failed",
         "Service starts again and again",
         "state(unit_restarting)",
-        warn=_ANY,
-        for_s=10 * _MINUTE_S,
-        clear_s=_MINUTE_S,
+        warn=(4, 1),
     ),
     _rule(
         "container.unhealthy",
@@ -130,8 +128,7 @@ _NODE: Final = (
         "container",
         "Container starts again and again",
         "state(container_restarting)",
-        warn=_ANY,
-        for_s=5 * _MINUTE_S,
+        warn=(2, 0),
     ),
     _rule(
         "updates.security",

@@ -47,6 +47,10 @@ class DetectorKind(NamedTuple):
     family that is measured more often."""
     judge: Judge
     numbers: Numbers = NO_NUMBERS
+    gated: bool = False
+    """Its value is always that of its first window."""
+    admits: Callable[[str], bool] | None = None
+    """Takes a label, and says whether it is an object; None: each is."""
 
 
 def just_the_value(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Observation | None:
@@ -132,21 +136,15 @@ def _disk(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Ob
     return Observation(sum(known)) if known else None
 
 
-def _heat(*prefixes: str, others: bool = False) -> Judge:
-    """Judge the sensors whose names begin so, or all others."""
-
-    def judge(values: Sequence[float | None], _numbers: Numbers, sensor: str) -> Observation | None:
-        if values[0] is None:
-            return None
-        return Observation(values[0]) if sensor.startswith(prefixes) is not others else Observation(values[0], None, None)
-
-    return judge
-
-
 OOM_WINDOW_S: Final = 300
 NETWORK_WINDOW_S: Final = 600
-_DISKS: Final = ("nvme", "drivetemp")
-_TEMPERATURE: Final = (Read("avg", "temperature", 300),)
+
+
+def _temperature(name: str, whose: str, admits: Callable[[str], bool]) -> DetectorKind:
+    reads = (Read("avg", "temperature", 300),)
+    return DetectorKind(name, "celsius", f"mean of 5 minutes {whose}", reads, just_the_value, gated=True, admits=admits)
+
+
 _KINDS: Final = (
     DetectorKind(
         "filesystem_space",
@@ -156,6 +154,7 @@ _KINDS: Final = (
         (Read("last", "filesystem.used_percent"), Read("last", "filesystem.free"), Read("last", "filesystem.readonly")),
         _space,
         {"warning_free_gib": 20.0, "critical_free_gib": 5.0},
+        gated=True,
     ),
     DetectorKind(
         "filesystem_fills",
@@ -176,6 +175,7 @@ _KINDS: Final = (
         "1: nothing can be written; it must have been writable in the 24 hours before",
         (Read("last", "filesystem.readonly"), Read("min", "filesystem.readonly", 24 * HOUR_S, 0.0)),
         _readonly,
+        gated=True,
     ),
     DetectorKind(
         "memory_oom", "processes", "killed for want of memory in 5 minutes", (Read("rate", "memory.oom_kills", OOM_WINDOW_S),), _oom
@@ -187,6 +187,7 @@ _KINDS: Final = (
         (Read("avg", "swap.used_percent", 600), Read("avg", "pressure.memory_some", 600)),
         _swap,
         {"pressure_percent": 5.0},
+        gated=True,
     ),
     DetectorKind(
         "cpu_saturated",
@@ -195,6 +196,7 @@ _KINDS: Final = (
         (Read("avg", "cpu.total", 600), Read("avg", "pressure.cpu_some", 600)),
         _cpu,
         {"pressure_percent": 60.0},
+        gated=True,
     ),
     DetectorKind(
         "network_errors",
@@ -232,10 +234,8 @@ _KINDS: Final = (
         (Read("last", "smart.pending"), Read("last", "smart.uncorrectable")),
         _disk,
     ),
-    DetectorKind("nvme_temperature", "celsius", "mean of 5 minutes of an NVMe disk", _TEMPERATURE, _heat("nvme")),
-    DetectorKind("disk_temperature", "celsius", "mean of 5 minutes of a SATA or SAS disk", _TEMPERATURE, _heat("drivetemp")),
-    DetectorKind(
-        "sensor_temperature", "celsius", "mean of 5 minutes of any sensor but those of disks", _TEMPERATURE, _heat(*_DISKS, others=True)
-    ),
+    _temperature("nvme_temperature", "of an NVMe disk", lambda sensor: sensor.startswith("nvme")),
+    _temperature("disk_temperature", "of a SATA or SAS disk", lambda sensor: sensor.startswith("drivetemp")),
+    _temperature("sensor_temperature", "of any sensor but those of disks", lambda sensor: not sensor.startswith(("nvme", "drivetemp"))),
 )
 DETECTORS: Final = {kind.name: kind for kind in _KINDS}

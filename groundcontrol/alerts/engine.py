@@ -15,13 +15,15 @@ from groundcontrol.alerts.families import Family, NodeState, Range, Waiting, wid
 from groundcontrol.alerts.machine import Change, Flapping, Instance, Limits, Observation, step
 from groundcontrol.alerts.model import Alert, InstanceKey, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
-from groundcontrol.alerts.states import ELAPSED, HUB_STATES, NODE_STATES, HubInfo, NodeFacts, Values
+from groundcontrol.alerts.states import ELAPSED, HUB_STATES, NODE_STATES, HubInfo, NodeFacts, Values, count_restarts
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import SeriesSchema, StoredRow
 from spider.wire.frames import Row
 
 PACE_S: Final = 10
 """Seconds after which each node's states are judged again; `tick` is called every second."""
+CALM_S: Final = 60.0
+"""The same for a node without any alert whose facts have not changed."""
 GONE_S: Final = 600.0
 """How long an object that its node no longer reports keeps its alert."""
 STALE_S: Final = 180.0
@@ -44,8 +46,9 @@ class Snapshot(NamedTuple):
 
     at: float
     pending: tuple[Pending, ...] = ()
-    marks: Mapping[NodeId, float] = {}
-    """Up to which sample each node was judged. A node that is missing: up to `at`."""
+    marks: Mapping[NodeId, Mapping[str, float]] = {}
+    """Node -> family -> up to which sample it was judged. What is missing: up to `at`."""
+    waiting: Mapping[NodeId, tuple[Waiting, ...]] = {}
     flapping: tuple[tuple[InstanceKey, Flapping], ...] = ()
 
 
@@ -72,10 +75,12 @@ class Engine:
         """Add a node, or renew what is known of it."""
         node = self._nodes.get(facts.id)
         if node is None:
-            node = self._nodes[facts.id] = NodeState(facts, self._book.rules_of(facts.id, facts.tags))
+            node = self._nodes[facts.id] = NodeState(NodeFacts(facts.id, facts.tags), self._book.rules_of(facts.id, facts.tags))
             self._queue.append(facts.id)
-        retagged = node.tags != facts.tags
-        node.facts = facts
+        before, retagged = node.facts, node.tags != facts.tags
+        facts = facts if before is None else count_restarts(before, facts)
+        if facts != before:
+            node.facts = facts
         if retagged:
             self._renew_rules(facts.id, node)
         skew_s = facts.clock_skew_s
@@ -113,28 +118,29 @@ class Engine:
             return 0
         family = node.families.get(layout.family)
         if family is None or family.layout is not layout or node.rules.book is not self._book or family.plan.rules is not node.rules:
-            family = self._bind(node_id, node, layout)
-        offset_ms, newest_ms, width_ms, pick = node.offset_ms, family.newest_ms, family.width_ms, family.plan.pick
-        limit_ms = (self._now * 1000 if self._now else 1e18) + AHEAD_MS + offset_ms
-        late = 0
+            family = self._bind(node_id, node, layout, rows[0].taken_at_ms - node.offset_ms)
+        offset_ms, newest_ms, pick, append = node.offset_ms, family.newest_ms, family.plan.pick, family.rows.append
+        end_ms, late = family.open_until_ms, 0
         for at_ms, values in rows:
             sample_ms = at_ms - offset_ms
-            if sample_ms <= newest_ms:
+            if newest_ms < sample_ms < end_ms:
+                append(pick(values))
+                newest_ms = sample_ms
+            elif sample_ms <= newest_ms:
                 late += 1
                 node.note_late(sample_ms)
-            elif at_ms > limit_ms:
+            elif self._now and sample_ms > self._now * 1000 + AHEAD_MS:
                 break
             elif family.slow:
-                family.rows.append(pick(values))
+                append(pick(values))
                 newest_ms = family.newest_ms = sample_ms
                 self._close(node_id, node, family, sample_ms)
             else:
-                if sample_ms // width_ms != family.bucket:
-                    if family.rows:
-                        self._close(node_id, node, family, family.open_until_ms)
-                    family.bucket = sample_ms // width_ms
-                family.rows.append(pick(values))
+                if family.rows:
+                    self._close(node_id, node, family, end_ms)
+                append(pick(values))
                 newest_ms = sample_ms
+                end_ms = family.open_until_ms = (sample_ms // family.width_ms + 1) * family.width_ms
         family.newest_ms = newest_ms
         return late
 
@@ -169,12 +175,10 @@ class Engine:
         for node_id, node in self._nodes.items():
             pending += [Pending(_full(node_id, key), state) for key, state in node.instances.items()]
             flaps += [(_full(node_id, key), flap) for key, flap in node.flaps.items()]
-        marks = {
-            node_id: max(family.closed_ms for family in node.families.values()) / 1000
-            for node_id, node in self._nodes.items()
-            if node_id is not None and node.families
-        }
-        return Snapshot(self._now, tuple(pending), marks, tuple(flaps))
+        nodes = [(node_id, node) for node_id, node in self._nodes.items() if node_id is not None]
+        marks = {node_id: {name: family.closed_ms / 1000 for name, family in node.families.items()} for node_id, node in nodes}
+        waiting = {node_id: tuple(node.waiting) for node_id, node in nodes if node.waiting}
+        return Snapshot(self._now, tuple(pending), marks, waiting, tuple(flaps))
 
     def restore(self, alerts: Sequence[Alert], snapshot: Snapshot) -> None:
         """Go on where another engine has stopped. Rules and nodes are set before it; samples of the last 20 minutes are added after it.
@@ -183,9 +187,11 @@ class Engine:
         """
         for node_id, node in self._nodes.items():
             if node_id is not None:
-                node.mark_ms = round(snapshot.marks.get(node_id, snapshot.at) * 1000)
+                node.marks, node.marked_at = snapshot.marks.get(node_id, {}), snapshot.at
+                node.waiting.extend(snapshot.waiting.get(node_id, ()))
         states = {pending.key: pending.state for pending in snapshot.pending}
-        stored = {InstanceKey(alert.rule_id, alert.node_id, alert.object): alert for alert in alerts}
+        ascending = sorted(alerts, key=lambda alert: alert.fired_at)
+        stored = {InstanceKey(alert.rule_id, alert.node_id, alert.object): alert for alert in ascending}
         for full in {**states, **stored}:
             state = _restored(states.get(full), stored.get(full))
             held_by = self._nodes.get(full.node)
@@ -222,11 +228,12 @@ class Engine:
         if isinstance(rule.expression, State):
             values = self._state(node, rule.expression.kind, self._now)
             return None if values is None else values.get(key.object, 0.0)
-        for family in node.families.values():
-            for item in family.plan.items:
-                if item.key == (key.rule, key.object):
-                    seen = item.judge(node.read_others(Waiting(item, family.closed_ms, node.read(family, item))), item.numbers, key.object)
-                    return None if seen is None else seen.value
+        for name, family in node.families.items():
+            item = family.plan.items.get((key.rule, key.object))
+            if item is not None:
+                waiting = Waiting(name, item.key, family.closed_ms, node.read(family.windows, item))
+                seen = item.judge(node.read_others(item, waiting), item.numbers, key.object)
+                return None if seen is None else seen.value
         held = node.instances.get((key.rule, key.object))
         return None if held is None else held.value
 
@@ -244,41 +251,48 @@ class Engine:
         for key in [key for key in node.instances if key[0] not in node.rules.by_id]:
             self._end(node_id, node, key, "rule_disabled", self._now)
 
-    def _bind(self, node_id: NodeId, node: NodeState, layout: SeriesSchema) -> Family:
-        """Make a family ready for a layout, or for new rules."""
+    def _bind(self, node_id: NodeId, node: NodeState, layout: SeriesSchema, at_ms: int) -> Family:
+        """Make a family ready for a layout, or for new rules. Args: at_ms: the time of the next sample."""
         rules = self._current(node_id, node).rules
         plan = rules.plan(layout, width_of(layout))
         family = node.families.get(layout.family)
         if family is None:
-            family = node.families[layout.family] = Family(layout, plan)
+            mark_ms = round(node.marks.get(layout.family, node.marked_at) * 1000)
+            family = node.families[layout.family] = Family(layout, plan, mark_ms)
         elif family.rows and not (family.plan is plan and family.layout.interval_s == layout.interval_s):
             family.fold(family.open_until_ms, node.cores)
         family.place(layout, plan, node.windows)
         for key, held in list(node.instances.items()):
             if rules.by_id[key[0]].family == layout.family:
-                if key in plan.keys:
+                if key in plan.items:
                     family.gone.pop(key, None)
                 elif held.level is None:
                     del node.instances[key]
                 else:
-                    family.gone.setdefault(key, family.newest_ms / 1000)
+                    family.gone.setdefault(key, at_ms / 1000)
         return family
 
     def _close(self, node_id: NodeId, node: NodeState, family: Family, end_ms: int) -> None:
         """Close the open bucket, and judge by it."""
         family.fold(end_ms, node.cores)
         family.closed_ms = end_ms
-        if end_ms <= node.mark_ms:
+        if end_ms <= family.mark_ms:
             return
-        for item in family.plan.items:
-            values = node.read(family, item)
+        windows, instances = family.windows, node.instances
+        for first, bound, above, item in family.plan.gates:
+            value = windows[first].value()
+            if value is None or ((value <= bound if above else value >= bound) and item.key not in instances):
+                continue
+            values = node.read(windows, item)
             if item.others:
-                node.waiting.append(Waiting(item, end_ms, values))
-            elif values[0] is not None:
+                node.waiting.append(Waiting(family.layout.family, item.key, end_ms, values))
+            else:
                 self._judge(node_id, node, item, values, end_ms)
         while node.waiting and node.is_ready(node.waiting[0]):
             waiting = node.waiting.popleft()
-            self._judge(node_id, node, waiting.item, node.read_others(waiting), waiting.at_ms)
+            about = node.item_of(waiting)
+            if about is not None:
+                self._judge(node_id, node, about, node.read_others(about, waiting), waiting.at_ms)
         for key, since_at in list(family.gone.items()):
             if key not in node.instances:
                 del family.gone[key]
@@ -296,6 +310,9 @@ class Engine:
     def _inspect(self, node_id: NodeId | None, node: NodeState, now: float) -> None:
         """Judge states, let events fade, and mark what is stale."""
         rules = self._current(node_id, node).rules
+        if node.facts is node.judged[0] is not None and not node.instances and now - node.judged[1] < CALM_S:
+            return
+        node.judged = node.facts, now
         for rule, kind in rules.states:
             values = self._state(node, kind, now)
             if values is not None and (values or node.instances):
@@ -308,15 +325,15 @@ class Engine:
             rule = rules.by_id[key[0]]
             if isinstance(rule.expression, EventOf):
                 self._observe(node_id, node, key, rule.limits, Observation(0.0), now)
-            elif state.level is not None and not state.stale and self._is_old(state, rule.limits, now):
+            elif state.level is not None and not state.stale and self._is_old(state.known_at, rule.limits):
                 node.instances[key] = state._replace(stale=True)
                 self._emit(node_id, key, Change("stale", state.level, state.since_at, None), now, state.value)
         for key in [key for key, flap in node.flaps.items() if flap.over(now)]:
             del node.flaps[key]
 
-    def _is_old(self, state: Instance, limits: Limits, now: float) -> bool:
-        """Whether the value of a firing instance is too old. Nothing is old before the engine itself has run for so long."""
-        return now - max(state.known_at, self._started_at) > max(STALE_S, 3 * limits.pace_s)
+    def _is_old(self, at: float, limits: Limits) -> bool:
+        """Whether a value of that time is too old. Nothing is old before the engine itself has run for so long."""
+        return self._now - max(at, self._started_at) > max(STALE_S, 3 * limits.pace_s)
 
     def _state(self, node: NodeState, kind: str, now: float) -> Values:
         if node.facts is None:
@@ -326,6 +343,8 @@ class Engine:
     def _observe(self, node_id: NodeId | None, node: NodeState, key: Key, limits: Limits, seen: Observation, at: float) -> None:
         held = node.instances.get(key)
         after, changes = step(held, seen, limits, at)
+        if after is not None and changes and changes[0].kind == "fresh" and self._is_old(at, limits):
+            after, changes = after._replace(stale=True), changes[1:]
         if after is not None:
             node.instances[key] = after
         elif held is not None:
@@ -354,8 +373,11 @@ def _restored(state: Instance | None, alert: Alert | None) -> Instance | None:
     """The state of an instance after a restart, from the snapshot and the newer alert. None: ok."""
     if alert is None:
         return state if state is not None and state.level is None else None
-    if alert.state == "resolved":  # nothing before its end may fire again
-        return Instance(alert.resolved_at or alert.fired_at, alert.value or 0.0)
+    if alert.state == "resolved":
+        ended_at = alert.resolved_at or alert.fired_at
+        if state is not None and state.level is None and state.known_at >= ended_at:
+            return state
+        return Instance(ended_at, alert.value or 0.0)  # nothing before its end may fire again
     if state is not None and state.level == alert.level:
         return state._replace(since_at=alert.since_at, stale=alert.stale)
     known_at = alert.fired_at if state is None else max(state.known_at, alert.fired_at)

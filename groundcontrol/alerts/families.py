@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.alerts.derived import SCALE, Derived
@@ -30,9 +30,11 @@ class Range(NamedTuple):
 class Family:
     """What a node measures together."""
 
-    __slots__ = ("bucket", "closed_ms", "gone", "layout", "newest_ms", "plan", "rows", "slow", "width_ms", "windows")
+    __slots__ = ("closed_ms", "gone", "layout", "mark_ms", "newest_ms", "open_until_ms", "plan", "rows", "slow", "width_ms", "windows")
 
-    def __init__(self, layout: SeriesSchema, plan: Plan) -> None:
+    def __init__(self, layout: SeriesSchema, plan: Plan, mark_ms: int) -> None:
+        """Args: mark_ms: buckets up to this time were judged before a restart."""
+        self.mark_ms = mark_ms
         self.layout = layout
         self.plan = plan
         self.windows: list[Window] = []
@@ -41,8 +43,8 @@ class Family:
         """What rules need of the rows of the open bucket."""
         self.slow = False
         """A row is a bucket of its own."""
-        self.bucket = -1
-        """The number of the open bucket, counted since 1970."""
+        self.open_until_ms = -1
+        """The end of the open bucket; -1: none is open, or `slow`."""
         self.width_ms = 0
         self.newest_ms = -1
         self.closed_ms = -1
@@ -50,14 +52,11 @@ class Family:
         self.gone: dict[Key, float] = {}
         """Firing instances whose object is no longer in the layout -> since when."""
 
-    @property
-    def open_until_ms(self) -> int:
-        """The end of the open bucket."""
-        return (self.bucket + 1) * self.width_ms
-
     def place(self, layout: SeriesSchema, plan: Plan, held: dict[WindowSpec, Window]) -> None:
         """Take over a layout and a plan. Args: held: all windows of the node; those that are still needed go on."""
         width_s = width_of(layout)
+        if self.width_ms != width_s * 1000:
+            self.open_until_ms = -1
         kept = {window.spec for window in plan.windows} if self.width_ms == width_s * 1000 else set()
         for window in self.plan.windows:
             if window.spec not in kept:
@@ -74,10 +73,22 @@ class Family:
         self.rows.clear()
         windows, interval_s = self.windows, self.layout.interval_s
         for places, scales, derived, first, end in self.plan.feeds:
-            values = _measured(columns[places[0]]) if derived is None else _derive(derived, [columns[at] for at in places], scales, cores)
-            total, seconds = sum(values) * interval_s, len(values) * interval_s
-            for window in windows[first:end]:
-                window.push(end_ms, total, seconds, values)
+            values: Column
+            if derived is None:
+                values = columns[places[0]]  # type: ignore[assignment]  # None is filtered out below
+                try:
+                    total = sum(values)
+                except TypeError:  # not all were measured
+                    values = _measured(values)
+                    total = sum(values)
+            else:
+                values = _derive(derived, [columns[at] for at in places], scales, cores)
+                total = sum(values)
+            seconds = len(values) * interval_s
+            total *= interval_s
+            windows[first].push(end_ms, total, seconds, values)
+            for at in range(first + 1, end):
+                windows[at].push(end_ms, total, seconds, values)
 
 
 def width_of(layout: SeriesSchema) -> int:
@@ -91,18 +102,19 @@ def _measured(column: RawColumn) -> Column:
 
 def _derive(derived: Derived, columns: Sequence[RawColumn], scales: Sequence[int], cores: int) -> Column:
     """The derived value of the means of a bucket, as one value."""
-    measured = [_measured(column) for column in columns]
-    if not all(measured):
-        return ()
-    means = [sum(values) / len(values) / scale for values, scale in zip(measured, scales, strict=True)]
-    value = derived.compute(means, cores)
-    return () if value is None else (round(value * SCALE),) * min(map(len, measured))
+    try:
+        value = derived.compute([sum(column) / len(column) / scale for column, scale in zip(columns, scales, strict=True)], cores)  # type: ignore[arg-type]
+    except TypeError:  # not all were measured
+        measured = [_measured(column) for column in columns]
+        return _derive(derived, measured, scales, cores) if all(measured) else ()
+    return () if value is None else (round(value * SCALE),) * min(map(len, columns))
 
 
 class Waiting(NamedTuple):
     """A judgement that waits until a faster family is as far."""
 
-    item: Item
+    family: str
+    key: Key
     at_ms: int
     values: tuple[float | None, ...]
     """Of its own family; those of others are None."""
@@ -111,7 +123,20 @@ class Waiting(NamedTuple):
 class NodeState:
     """Everything that the engine holds of a node."""
 
-    __slots__ = ("facts", "families", "flaps", "instances", "late", "mark_ms", "offset_ms", "rules", "waiting", "windows")
+    __slots__ = (
+        "facts",
+        "families",
+        "flaps",
+        "instances",
+        "judged",
+        "late",
+        "marked_at",
+        "marks",
+        "offset_ms",
+        "rules",
+        "waiting",
+        "windows",
+    )
 
     def __init__(self, facts: NodeFacts | None, rules: RuleSet) -> None:
         self.facts = facts
@@ -122,8 +147,12 @@ class NodeState:
         self.instances: dict[Key, Instance] = {}
         self.flaps: dict[Key, Flapping] = {}
         self.waiting: deque[Waiting] = deque(maxlen=MOST_WAITING)
-        self.mark_ms = -1
-        """Buckets up to this time were judged before a restart."""
+        self.judged: tuple[NodeFacts | None, float] = (None, 0.0)
+        """The facts by which its states were judged, and when."""
+        self.marks: Mapping[str, float] = {}
+        """Family -> up to which sample it was judged before a restart."""
+        self.marked_at = -1.0
+        """The same for other families."""
         self.offset_ms = 0
         """What is subtracted from the times of its samples."""
         self.late: Range | None = None
@@ -141,22 +170,29 @@ class NodeState:
         at = at_ms / 1000
         self.late = Range(at, at) if self.late is None else Range(min(at, self.late.first_at), max(at, self.late.last_at))
 
-    def read(self, family: Family, item: Item) -> tuple[float | None, ...]:
-        """The windows of an item that belong to its own family; the others are None."""
-        windows = family.windows
+    def read(self, windows: Sequence[Window], item: Item) -> tuple[float | None, ...]:
+        """The windows of an item that belong to its own family, of which these are the windows; the others are None."""
         return tuple(
             [windows[at].value(least) if isinstance(at, int) else None for at, least in zip(item.reads, item.least_s, strict=True)]
         )
 
-    def read_others(self, waiting: Waiting) -> tuple[float | None, ...]:
+    def read_others(self, item: Item, waiting: Waiting) -> tuple[float | None, ...]:
         """The values of a judgement that has waited, now with those of other families as they were at its time."""
         return tuple(
             [
                 value if isinstance(read, int) or (window := self.windows.get(read)) is None else window.value_at(waiting.at_ms)
-                for read, value in zip(waiting.item.reads, waiting.values, strict=True)
+                for read, value in zip(item.reads, waiting.values, strict=True)
             ]
         )
 
+    def item_of(self, waiting: Waiting) -> Item | None:
+        """What a judgement that waits is about; None: its object or rule is gone."""
+        family = self.families.get(waiting.family)
+        return None if family is None else family.plan.items.get(waiting.key)
+
     def is_ready(self, waiting: Waiting) -> bool:
         """Whether the other families are as far as a judgement that waits."""
-        return all(name in self.families and self.families[name].closed_ms >= waiting.at_ms for name in waiting.item.others)
+        if waiting.family not in self.families:
+            return False
+        item = self.item_of(waiting)
+        return item is None or all(name in self.families and self.families[name].closed_ms >= waiting.at_ms for name in item.others)

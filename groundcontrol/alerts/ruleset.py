@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
@@ -37,6 +37,9 @@ class Effective(NamedTuple):
     """The only object that counts; empty: all."""
     judge: Judge = just_the_value
     numbers: Numbers = NO_NUMBERS
+    gated: bool = True
+    """Its value is that of its first window."""
+    admits: Callable[[str], bool] | None = None
 
     @property
     def family(self) -> str:
@@ -76,12 +79,25 @@ class Item(NamedTuple):
     numbers: Numbers
     others: tuple[str, ...]
     """The other families that it reads."""
+    gated: bool
+    """Its value is that of its first window."""
+
+
+class Gate(NamedTuple):
+    """What decides whether an item must be judged at all."""
+
+    first: int
+    """Its first window."""
+    bound: float
+    """A first value that is not beyond it changes nothing, unless the instance has a state."""
+    above: bool
+    item: Item
 
 
 class Plan:
     """What rules take from the rows of one layout. Nodes with the same layout and rules share it."""
 
-    __slots__ = ("__weakref__", "feeds", "items", "keys", "pick", "rules", "windows")
+    __slots__ = ("__weakref__", "feeds", "gates", "items", "pick", "rules", "windows")
 
     def __init__(self, ruleset: RuleSet, rules: Sequence[Effective], layout: SeriesSchema, width_s: int) -> None:
         self.rules = ruleset
@@ -98,7 +114,7 @@ class Plan:
             if layout.family != owner and layout.family not in others:
                 continue
             for label in sorted(_labels(rule.reads, layout.family, places)):
-                if rule.label in ("", label):
+                if rule.label in ("", label) and (rule.admits is None or rule.admits(label)):
                     specs = [_spec(read, label) for read in rule.reads]
                     for read, spec in zip(rule.reads, specs, strict=True):
                         if _family(read) == layout.family and label in _places(read.metric, places):
@@ -108,7 +124,7 @@ class Plan:
                         planned.append((rule, label, specs, others))
         self._place(needed, places)
         at_spec = {window.spec: at for at, window in enumerate(self.windows)}
-        self.items = tuple(
+        items = [
             Item(
                 (rule.rule.id, label),
                 limits := limits_of(rule.rule, width_s, max(read.window_s for read in rule.reads)),
@@ -118,10 +134,12 @@ class Plan:
                 rule.judge,
                 rule.numbers,
                 others,
+                rule.gated,
             )
             for rule, label, specs, others in planned
-        )
-        self.keys = frozenset(item.key for item in self.items)
+        ]
+        self.items = {item.key: item for item in items}
+        self.gates = tuple(map(_gate, items))
 
     def _place(self, needed: Mapping[tuple[str, str], Mapping[WindowSpec, bool]], places: Mapping[str, Mapping[str, int]]) -> None:
         feeds: list[Feed] = []
@@ -171,6 +189,12 @@ def _bound(limits: Limits) -> float:
     if limits.above:
         return min(triggers, default=float("inf"))
     return max(triggers, default=float("-inf"))
+
+
+def _gate(item: Item) -> Gate:
+    first = item.reads[0]
+    bound = item.bound if item.gated else float("-inf") if item.limits.above else float("inf")
+    return Gate(first if isinstance(first, int) else 0, bound, item.limits.above, item)
 
 
 class RuleSet:
@@ -262,7 +286,17 @@ def _effective(rule: Rule, expression: Expression, node: NodeId | None, tags: tu
             return Effective(rule, won, expression, limits, reads, expression.label)
         case Detector():
             kind = DETECTORS[expression.name]
-            return Effective(rule, won, expression, limits, reads, judge=kind.judge, numbers={**kind.numbers, **dict(expression.numbers)})
+            return Effective(
+                rule,
+                won,
+                expression,
+                limits,
+                reads,
+                judge=kind.judge,
+                numbers={**kind.numbers, **dict(expression.numbers)},
+                gated=kind.gated,
+                admits=kind.admits,
+            )
     return Effective(rule, won, expression, limits)
 
 

@@ -8,6 +8,18 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.tables import SubjectTable, TableCell
 
+RESTARTS: Final = {"services": ("unit", 600.0), "containers": ("name", 300.0)}
+"""Subjects of tables with a column `restarts`: the column of the name, and in how many seconds restarts are counted."""
+MOST_RESTARTS: Final = 64
+
+
+class Restarts(NamedTuple):
+    """What tables have told of restarts."""
+
+    began_at: float
+    counts: Mapping[str, tuple[tuple[float, int], ...]]
+    """Name -> (time, restarts so far) of each table that changed it, oldest first; the first one may be older than the window."""
+
 
 class NodeFacts(NamedTuple):
     """What the hub knows of a node beside its samples."""
@@ -34,6 +46,8 @@ class NodeFacts(NamedTuple):
     """Open troubles by kind (`job_failed`, `packages_broken`) -> since when."""
     deadlines: Mapping[str, float] = {}
     """Missed deadlines by the name of the expectation -> 1: a warning, 2: critical."""
+    restarts: Mapping[str, Restarts] = {}
+    """By subject. The engine fills it from the tables that follow each other."""
 
 
 class HubInfo(NamedTuple):
@@ -120,6 +134,50 @@ def _in_state(subject: str, name: str, *states: str) -> Callable[[NodeFacts, flo
     return read
 
 
+def count_restarts(before: NodeFacts, facts: NodeFacts) -> NodeFacts:
+    """The facts with the restarts that their tables tell. Args: before: the facts before these."""
+    restarts = dict(before.restarts)
+    for subject, (column, window_s) in RESTARTS.items():
+        table, rows = facts.tables.get(subject), _rows(facts, subject, column, "restarts")
+        if table is not None and rows is not None and table != before.tables.get(subject):
+            held = restarts.get(subject, Restarts(table.taken_at, {}))
+            told = {str(name): count for name, count in rows if isinstance(count, int)}
+            counts = {name: _counted(held.counts.get(name, ()), table.taken_at, count, window_s) for name, count in told.items()}
+            restarts[subject] = Restarts(held.began_at, counts)
+    return facts._replace(restarts=restarts)
+
+
+def _counted(held: tuple[tuple[float, int], ...], at: float, count: int, window_s: float) -> tuple[tuple[float, int], ...]:
+    if held and count < held[-1][1]:  # started by hand: it counts anew
+        held = ()
+    if held and count == held[-1][1]:
+        return held
+    recent = [place for place, (told_at, _) in enumerate(held) if told_at > at - window_s]
+    return (*held[max(0, recent[0] - 1 if recent else len(held) - 1) :][-MOST_RESTARTS:], (at, count))
+
+
+def _restarting(subject: str) -> Callable[[NodeFacts, float], Values]:
+    window_s = RESTARTS[subject][1]
+
+    def read(facts: NodeFacts, now: float) -> Values:
+        told = facts.restarts.get(subject)
+        if told is None or facts.silent_s is not None:
+            return None
+        values = {}
+        for name, counts in told.counts.items():
+            before = [count for at, count in counts if at <= now - window_s] or [counts[0][1]]
+            if counts[-1][1] > before[-1]:
+                values[name] = float(counts[-1][1] - before[-1])
+        return values if values or now - told.began_at >= window_s else None
+
+    return read
+
+
+def _packages_broken(facts: NodeFacts, now: float) -> Values:
+    rows = _rows(facts, "package_faults", "package")
+    return {"": float(len(rows))} if rows else _trouble("packages_broken")(facts, now)
+
+
 def _bytes_free(facts: HubInfo, _now: float) -> Values:
     return None if facts.disk_free_bytes is None else {"": facts.disk_free_bytes / 1024**3}
 
@@ -142,14 +200,14 @@ _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
     StateKind("updates_security", "seconds", "since security updates wait", _security, elapsed=True),
     StateKind("lists_age", "seconds", "since the package lists were checked", _lists_age),
     StateKind("unit_failed", "flag", "1: the unit of systemd failed", _in_state("services", "unit", "failed")),
-    StateKind("unit_restarting", "flag", "1: systemd starts the unit again and again", _in_state("services", "unit", "auto-restart")),
-    StateKind("container_restarting", "flag", "1: its engine starts it again", _in_state("containers", "name", "restarting")),
+    StateKind("unit_restarting", "restarts", "of the unit by systemd itself in 10 minutes", _restarting("services")),
+    StateKind("container_restarting", "restarts", "of the container in 5 minutes", _restarting("containers")),
     StateKind(
         "container_unhealthy", "flag", "1: its engine calls it unhealthy or dead", _in_state("containers", "name", "unhealthy", "dead")
     ),
     StateKind("job_failed", "seconds", "since the last job failed", _trouble("job_failed"), elapsed=True),
     StateKind("deadline_missed", "level", "1: an expected event is missing, 2: a critical one", lambda facts, _: facts.deadlines),
-    StateKind("packages_broken", "seconds", "since packages are half installed", _trouble("packages_broken"), elapsed=True),
+    StateKind("packages_broken", "packages", "whose installation did not end", _packages_broken),
 )
 _HUB: Final[tuple[StateKind[HubInfo], ...]] = (
     StateKind("hub_disk_free_percent", "percent", "free where the hub stores its data", _percent_free),
