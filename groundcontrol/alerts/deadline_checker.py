@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 EVERY_S: Final = 60.0
 KEEP_DAYS: Final = 400
+OPEN_DAYS: Final = 14
+"""A miss is open for this long, if no later deadline is met: each weekday has a deadline at least once in it."""
 JUMP_S: Final = 60.0
 STEADY_S: Final = 600.0
 """After a jump of the wall clock nothing is judged for this long: a wrong clock may be set right again."""
@@ -90,7 +92,7 @@ class DeadlineChecker:
             oldest = local_date(zone_of("UTC"), now) - timedelta(days=KEEP_DAYS)
             while await self._store.expire_days(oldest):
                 pass
-        found = await self._store.unmet()
+        found = await self._store.unmet(local_date(zone_of("UTC"), now) - timedelta(days=OPEN_DAYS))
         self._unmet = {node: {name: float(RANK[one.level]) for name, one in names.items()} for node, names in found.items()}
 
     async def _last_check(self, now: float) -> float:

@@ -64,8 +64,8 @@ class ExpectationStore(Protocol):
         """
         ...
 
-    async def unmet(self) -> Mapping[NodeId, Mapping[str, Unmet]]:
-        """For each node the names of expectations whose latest deadline was missed."""
+    async def unmet(self, since: date) -> Mapping[NodeId, Mapping[str, Unmet]]:
+        """For each node the names of expectations whose latest deadline was missed, at this date or later."""
         ...
 
     async def expire_days(self, before: date) -> int:
