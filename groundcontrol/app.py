@@ -1,4 +1,4 @@
-"""The composition root: the only file that knows every implementation. Opens, connects, serves, and stops in order."""
+"""The composition root. Only this file knows every implementation. It starts, connects and stops all parts in order."""
 
 from __future__ import annotations
 
@@ -82,26 +82,26 @@ log = logging.getLogger(__name__)
 EXIT_OK: Final = 0
 EXIT_SOFTWARE: Final = 70
 EXIT_RETRY: Final = 75
-"""The database failed: a fresh process may well succeed."""
+"""Exit status after a database failure. A new process may succeed."""
 EXIT_CONFIG: Final = 78
 BACKLOG: Final = 1024
 DRAIN_LIMIT_S: Final = 8.0
-"""An end takes ten seconds at most: what follows these are the heads of the audit log and the databases, a second or less each."""
+"""The hub stops within ten seconds. After these limits it only logs the audit heads and closes the databases, a second each."""
 FLUSH_LIMIT_S: Final = 3.0
 WEB_LIMIT_S: Final = 3.0
 HEADS_LIMIT_S: Final = 0.5
 REFUSALS_LIMIT_S: Final = 1.0
 END_LIMIT_S: Final = 9.5
-"""When a disk that hangs is left to itself, counted from the signal."""
+"""When the hub stops waiting for a hanging disk, in seconds since the signal."""
 
 
 class _Stop(Exception):
-    """Ends the group of tasks: the hub was asked to stop."""
+    """Ends the task group after a stop signal."""
 
 
 @dataclass
 class Components:
-    """What runs, for starting and stopping it in order."""
+    """The running parts, for start and stop in order."""
 
     config: Config
     clock: Clock
@@ -123,7 +123,7 @@ class Components:
 
 
 def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Callable[[str, str], None]) -> int:
-    """Run the hub until it is told to stop.
+    """Run the hub until a stop signal.
 
     Args:    complain: tells the console a code and why the hub does not run, whatever the log's format.
     Returns: the exit status: 0; 78: it must not start like this, with a line for each reason; 75: the database failed.
@@ -191,7 +191,7 @@ def _write_pid(path: Path) -> None:
 
 
 def _bind(config: Config) -> socket.socket:
-    """Take the port before anything else is touched."""
+    """Bind the port before anything is changed."""
     family = socket.AF_INET6 if ":" in config.bind else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -207,7 +207,7 @@ def _bind(config: Config) -> socket.socket:
 
 
 class _Keys:
-    """The vault, opened while the samples are read through: the key of the secret takes a second of one processor, and the disk is free."""
+    """Open the vault while the samples database is checked: the key derivation uses a second of processor time, and no disk."""
 
     opened: Vault
 
@@ -321,7 +321,7 @@ async def _shrink(database: Database) -> None:
 
 
 async def _serve(parts: Components, listener: socket.socket, notifier: SystemdNotifier, signals: StopSignals) -> int:
-    """Run everything; returns the exit status."""
+    """Run all tasks. Returns the exit status."""
     status = EXIT_OK
     try:
         async with asyncio.TaskGroup() as group:
@@ -374,7 +374,7 @@ async def _serve(parts: Components, listener: socket.socket, notifier: SystemdNo
 
 
 async def _drain(parts: Components, sites: Sequence[web.BaseSite]) -> None:
-    """Let nobody in, send everybody away, commit what was taken."""
+    """Refuse new connections, close the existing ones, and commit all received data."""
     parts.handshake.draining = True
     try:
         async with asyncio.timeout(DRAIN_LIMIT_S):

@@ -1,4 +1,4 @@
-"""What only the local socket serves."""
+"""Bodies and views of the local socket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from groundcontrol.web.answer import Answer, Body
 
 
 class LocalEnrolBody(Body):
-    """One step on the hub's own machine: makes nodes and hands out their keys."""
+    """Request on the hub's machine to create nodes and return their keys."""
 
     names: list[str]
     simulated: bool = False
@@ -46,12 +46,12 @@ class LocalTokenBody(NewTokenBody):
 
 class ClockView(Answer):
     behind_seconds: float
-    """How far the clock was behind the audit log; 0: there was nothing to accept."""
+    """Seconds by which the clock was behind the audit log; 0: there was nothing to accept."""
 
 
 class RecoveryBody(Body):
     again: bool = False
-    """Although it was printed before."""
+    """Whether to print it although it was printed before."""
 
 
 class RecoveryView(Answer):

@@ -17,7 +17,7 @@ class LoginBody(Body):
     username: str
     password: str
     totp: str | None = None
-    """The six digits of the moment, or a recovery code; without it 401 `auth.totp_required` says that one is needed."""
+    """The current six digits, or a recovery code. If one is missing, the answer is 401 `auth.totp_required`."""
     setup_code: str | None = None
 
 
@@ -37,9 +37,9 @@ class UserView(Answer):
     must_change_password: bool
     totp_enabled: bool = False
     must_enrol_totp: bool = False
-    """A second factor is required and not there yet: everything but enrolling it answers 403 `auth.totp_enrolment_required`."""
+    """Whether a required second factor is missing. Until it is enrolled, all other calls answer 403 `auth.totp_enrolment_required`."""
     limited: bool = False
-    """To some nodes: their tags, which rights hang on, may not be changed."""
+    """Whether the access is limited to some nodes. The user may then not change tags, since rights depend on them."""
 
 
 class LoginView(Answer):
@@ -56,19 +56,19 @@ class MeView(Answer):
 
 
 class SessionView(Answer):
-    """A log-in that is live."""
+    """An active session."""
 
     id: str
     username: str
     created_at: float
     last_seen_at: float
-    """When it last was prolonged: within ten minutes of its last request."""
+    """When the session was last extended, within ten minutes of its last request."""
     expires_at: float
     address: str
     user_agent: str
     second_factor: bool
     current: bool
-    """The one that asks."""
+    """Whether this is the caller's session."""
 
 
 class SessionsView(Answer):
@@ -77,12 +77,12 @@ class SessionsView(Answer):
 
 
 class TotpView(Answer):
-    """A new second factor, shown once; it counts from `auth/totp/confirm` on."""
+    """A new second factor, shown once. It is valid after `auth/totp/confirm`."""
 
     secret: str
-    """Base32, for typing in."""
+    """The secret in Base32, for manual entry."""
     uri: str
-    """`otpauth://…`, to be drawn as a QR code."""
+    """`otpauth://…`, for a QR code."""
 
 
 class TotpConfirmBody(Body):
@@ -90,7 +90,7 @@ class TotpConfirmBody(Body):
 
 
 class RecoveryCodesView(Answer):
-    """Ten codes, each good for one log-in; shown once."""
+    """Ten codes, each valid for one log-in; shown once."""
 
     codes: list[str]
 
@@ -111,7 +111,7 @@ def session_view(listed: ListedSession, current: SessionId | None) -> SessionVie
 
 
 class GrantsBody(Body):
-    """The only nodes that somebody may see: those of these ids or of any of these tags. At least one of either."""
+    """The nodes that a user or token may see: by ids, by tags, or both. At least one is required."""
 
     nodes: list[str] = msgspec.field(default_factory=list)
     tags: list[str] = msgspec.field(default_factory=list)
@@ -143,7 +143,7 @@ class NewUserBody(Body):
     username: str
     role: Literal["admin", "operator", "viewer"]
     grants: GrantsBody | None = None
-    """Without it every node; an admin always sees every node."""
+    """Omitted: every node. An admin always sees every node."""
 
 
 class UserPatch(Body):
@@ -151,11 +151,11 @@ class UserPatch(Body):
     disabled: bool | None = None
     grants: GrantsBody | None = None
     all_nodes: bool = False
-    """True takes the limit to some nodes away; not together with `grants`."""
+    """True removes the limit to some nodes. It excludes `grants`."""
 
 
 class OneTimePasswordView(Answer):
-    """A password that opens one session, good only for choosing another; shown once, dead after 24 hours."""
+    """A password for one session that can only choose a new one. It is shown once and expires after 24 hours."""
 
     user: AccountView
     password: str
@@ -179,13 +179,13 @@ def grants_view(grants: Grants | None) -> GrantsView | None:
 class ApiTokenView(Answer):
     id: str
     username: str
-    """Whose it is; it never may more than they may at that moment."""
+    """The owner. A token never has more rights than its owner has at that moment."""
     name: str
     role: Literal["admin", "operator", "viewer"]
     grants: GrantsView | None
-    """Null: every node that its owner sees."""
+    """Null: every node of its owner."""
     sensitive: bool
-    """May also do what asks people for their password again: delete a node, restart one."""
+    """Whether the token may also do what asks users for their password again, such as delete or restart a node."""
     created_at: float
     expires_at: float
     last_used_at: float | None
@@ -207,7 +207,7 @@ class NewTokenBody(Body):
 
 
 class NewTokenView(Answer):
-    """The token itself, shown once: for `Authorization: Bearer`."""
+    """The token for `Authorization: Bearer`, shown once."""
 
     token: str
     info: ApiTokenView
@@ -218,21 +218,21 @@ def token_view(token: ApiToken) -> ApiTokenView:
 
 
 class SavedViewBody(Body):
-    """A filter, order and grouping of the fleet under a name."""
+    """A named filter, order and grouping of the fleet."""
 
     name: str
     """1 to 60 characters."""
     query: str
-    """As in the page's address, without the question mark; at most 400 characters."""
+    """The query of the page's address without the question mark; at most 400 characters."""
 
 
 class PreferencesPatch(Body):
     views: list[SavedViewBody] | None = None
-    """All of them, at most 40; names differ."""
+    """All saved views, at most 40 with different names."""
     single_keys: bool | None = None
-    """Whether single letters are commands of the page."""
+    """Whether single letters are keyboard shortcuts of the page."""
     network_bits: bool | None = None
-    """Whether what goes through a network is shown in bits a second, in the place of bytes."""
+    """Whether network rates are shown in bits a second instead of bytes."""
 
 
 class SavedViewView(Answer):
@@ -241,7 +241,7 @@ class SavedViewView(Answer):
 
 
 class PreferencesView(Answer):
-    """What somebody has set up for their own page."""
+    """A user's own settings of the page."""
 
     views: list[SavedViewView]
     single_keys: bool

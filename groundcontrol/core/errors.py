@@ -1,12 +1,12 @@
-"""Every error that the outside may see. No HTTP here: `web/errors.py` alone maps codes to answers."""
+"""Every public error of the hub. `web/errors.py` alone maps codes to HTTP answers."""
 
 from __future__ import annotations
 
 
 class HubError(Exception):
-    """Something was refused or failed; the text says to the user what happened and what to do.
+    """A request was refused or failed. The text tells the user what happened and what to do.
 
-    `code` is public and stable; `detail` holds facts for programs, never secrets.
+    `code` is public and stable. `detail` has values for programs, never secrets.
     """
 
     code = "internal"
@@ -18,62 +18,62 @@ class HubError(Exception):
 
 
 class ConfigError(Exception):
-    """A setting is missing, wrong or unsafe: the hub does not start (exit 78)."""
+    """A setting is missing, invalid or unsafe. The hub does not start (exit 78)."""
 
 
 # -- store -----------------------------------------------------------------------------
 
 
 class StoreError(HubError):
-    """The database did not do what was asked."""
+    """The database refused an operation. The hub's log names the reason."""
 
     code = "store.failed"
 
 
 class StoreDown(StoreError):
-    """The database does not answer; whether the command was done is unknown: repeat it."""
+    """The database does not answer. The result of the command is unknown: repeat it."""
 
     code = "store.down"
 
 
 class StoreBusy(StoreError):
-    """The database is locked by something else: repeat."""
+    """Another process has locked the database: repeat the request."""
 
     code = "store.busy"
 
 
 class StoreFull(StoreError):
-    """No space is left for the database; nothing is acknowledged until there is."""
+    """The disk of the database is full. The hub acknowledges nothing until space is free."""
 
     code = "store.full"
 
 
 class StoreDamaged(StoreError):
-    """Something that is stored cannot be read; the rest can, and `stardust doctor` tells more."""
+    """A stored record is corrupt; the others are readable. `stardust doctor` lists all corrupt records."""
 
     code = "store.damaged"
 
 
 class StoreReadOnly(StoreError):
-    """The database cannot be written."""
+    """The database cannot be written. Check the permissions and the disk of the data folder."""
 
     code = "store.read_only"
 
 
 class Fenced(StoreError):
-    """This session or lease is over: a newer one owns the node. Stop."""
+    """This session or lease has ended, since a newer one owns the node."""
 
     code = "store.fenced"
 
 
 class Conflict(HubError):
-    """The thing has changed meanwhile, or is not in a state that allows this."""
+    """The object has changed meanwhile, or its state does not allow this. Read it again."""
 
     code = "conflict"
 
 
 class NotFound(HubError):
-    """There is no such thing, or the caller may not see it."""
+    """The object does not exist, or the caller may not see it."""
 
     code = "not_found"
 
@@ -82,7 +82,7 @@ class NotFound(HubError):
 
 
 class VaultError(HubError):
-    """A sealed value does not open: it was altered, moved, or sealed under another key. Never an empty value."""
+    """An encrypted value cannot be decrypted: it was altered or moved, or another key encrypted it."""
 
     code = "vault.not_opened"
 
@@ -91,7 +91,7 @@ class VaultError(HubError):
 
 
 class BadRequest(HubError):
-    """What was sent does not fit; the text names the field."""
+    """The request is invalid. The text names the field."""
 
     code = "request.invalid"
 
@@ -103,103 +103,103 @@ class TooLarge(HubError):
 
 
 class HeadersTooLarge(HubError):
-    """The request has too many headers, or one that is too large, as are cookies of many neighbours on one host name."""
+    """The request has too many or too large headers. Other sites of the same host name may have set many cookies."""
 
     code = "request.headers_too_large"
 
 
 class TooManyRequests(HubError):
-    """This user has asked for something dear too often; `Retry-After` says when to repeat."""
+    """The user has reached the limit for expensive requests. Repeat after `Retry-After`."""
 
     code = "request.too_many"
 
 
 class UnsupportedType(HubError):
-    """The request body is not of a type that this call takes."""
+    """This call does not accept the content type of the request."""
 
     code = "request.unsupported_type"
 
 
 class NotAcceptable(HubError):
-    """The answer cannot be given in the form that was asked for."""
+    """The answer is not available in a type that `Accept` allows."""
 
     code = "request.not_acceptable"
 
 
 class MethodNotAllowed(HubError):
-    """This path does not know this method."""
+    """This path does not support the method."""
 
     code = "request.method_not_allowed"
 
 
 class IdempotencyMismatch(Conflict):
-    """This Idempotency-Key was used for another request."""
+    """The Idempotency-Key was already used for another request. Choose a new one."""
 
     code = "request.idempotency_mismatch"
 
 
 class Unauthenticated(HubError):
-    """There is no valid session."""
+    """The session is missing or has expired. Log in again."""
 
     code = "auth.required"
 
 
 class BadCredentials(Unauthenticated):
-    """User name or password (or code) is wrong."""
+    """The user name, the password or the code is wrong."""
 
     code = "auth.bad_credentials"
 
 
 class TotpRequired(Unauthenticated):
-    """The password is right, and the log-in also needs a code of the second factor."""
+    """The password is correct, but the log-in also needs a code of the second factor."""
 
     code = "auth.totp_required"
 
 
 class TotpWrong(BadCredentials):
-    """The code of the second factor is wrong, too old, or was used before."""
+    """The code of the second factor is wrong, expired or already used."""
 
     code = "auth.totp_wrong"
 
 
 class TotpEnrolmentRequired(HubError):
-    """A second factor must be set up before anything else."""
+    """The user must set up a second factor first."""
 
     code = "auth.totp_enrolment_required"
 
 
 class TooManyAttempts(HubError):
-    """The rate limit is reached; `retry_after_s` in the detail says when to come back."""
+    """The rate limit is reached. Repeat after `retry_after_s` seconds, a value of `detail`."""
 
     code = "auth.rate_limited"
 
 
 class PasswordChangeRequired(HubError):
-    """The password must be changed before anything else."""
+    """The user must change the password first."""
 
     code = "auth.password_change_required"
 
 
 class StepUpRequired(HubError):
-    """This act wants the password once more."""
+    """This action needs the password again."""
 
     code = "auth.step_up_required"
 
 
 class SetupCodeRequired(HubError):
-    """The default password from a public address, or one that is not known for sure, also needs the code on the hub's console."""
+    """A log-in with the first password from a public or unverified address also needs the code on the hub's console."""
 
     code = "auth.setup_code_required"
 
 
 class WeakPassword(BadRequest):
-    """The new password does not meet the rules; the text says which."""
+    """The new password violates a rule, which the text names."""
 
     code = "auth.weak_password"
 
 
 class Forbidden(HubError):
-    """The caller may not do this."""
+    """The caller lacks the right to do this."""
 
     code = "auth.forbidden"
 
@@ -211,7 +211,7 @@ class LinkExpired(Forbidden):
 
 
 class CrossSite(Forbidden):
-    """The request did not prove that it comes from the page itself."""
+    """The request does not prove that it comes from the hub's own page."""
 
     code = "auth.cross_site"
 
@@ -220,7 +220,7 @@ class CrossSite(Forbidden):
 
 
 class NodeOffline(HubError):
-    """The node has no live session; try again when it reconnects."""
+    """The node is not connected. Repeat once it has reconnected."""
 
     code = "node.offline"
 
@@ -232,36 +232,36 @@ class PolicyRefuses(HubError):
 
 
 class CredentialsRequired(HubError):
-    """No credentials are kept that may be sent to this server: give them with the request; `give` says which."""
+    """The hub stores no credentials for this server. Send those that `give` names with the request."""
 
     code = "credentials_required"
 
 
 class TargetNotAllowed(BadRequest):
-    """This address cannot be deployed to; the text names the setting that decides."""
+    """A setting, which the text names, forbids deployments to this address."""
 
     code = "deployment.target_not_allowed"
 
 
 class HostKeyMismatch(Conflict):
-    """The fingerprint that was confirmed is not the one that the server showed."""
+    """The confirmed fingerprint differs from that of the server."""
 
     code = "deployment.host_key_mismatch"
 
 
 class JobNotCancellable(Conflict):
-    """The job is beyond the point where stopping is safe."""
+    """The job can no longer be stopped safely."""
 
     code = "job.not_cancellable"
 
 
 class ClockBehind(HubError):
-    """The hub's clock is behind its own audit log: nobody can log in before it is set right, or accepted on the hub's machine."""
+    """The hub's clock is behind its own audit log. Nobody can log in until it is correct, or accepted on the hub's machine."""
 
     code = "auth.clock_behind"
 
 
 class Unavailable(HubError):
-    """The hub cannot do this now (draining, starting, overloaded)."""
+    """The hub is starting, stopping or overloaded. Repeat later."""
 
     code = "unavailable"

@@ -10,32 +10,32 @@ from groundcontrol.web.answer import Answer, Body
 
 
 class InviteBody(Body):
-    """What is left out of an invite for one node: it is named as the server calls itself, and may do everything."""
+    """Defaults of an invite for one node: the server's own host name, and a policy that allows everything."""
 
     kind: Literal["node", "organisation"] = "node"
     name: str = ""
-    """Of the node; of an organisation secret what it is for."""
+    """The name of the node, or the purpose of an organisation secret."""
     tags: list[str] = msgspec.field(default_factory=list)
     policy: Literal["monitor", "readonly", "managed"] = "managed"
     proxy: str = ""
-    """`http://host:port`, through which the server dials this hub (HTTP CONNECT). It stands in the invite alone."""
+    """The HTTP proxy (`http://host:port`) through which the server connects to this hub. Only the invite contains it."""
     uses: int | None = None
-    """Of an organisation secret: how many nodes may come with it, 1 to 1000 (100)."""
+    """Maximum number of nodes of an organisation secret, 1 to 1000 (100)."""
     days: int | None = None
-    """Of an organisation secret: 1 to 90 (7). An invite for one node is good for five minutes."""
+    """Days until an organisation secret expires, 1 to 90 (7). An invite for one node is valid for five minutes."""
     approval: bool | None = None
-    """Of an organisation secret: its nodes wait until somebody approves them (true)."""
+    """Whether nodes of an organisation secret wait for approval (true)."""
 
 
 class InstallerView(Answer):
-    """What is run on the server; it reads the invite from its standard input."""
+    """The command for the server. It reads the invite from standard input."""
 
     url: str
     sha256: str
 
 
 class InviteView(Answer):
-    """An invite as lists show it: never with its secret."""
+    """An invite of a list, without its secret."""
 
     id: str
     kind: Literal["node", "organisation"]
@@ -47,7 +47,7 @@ class InviteView(Answer):
     most_uses: int
     uses: int
     node_id: str | None
-    """The latest that came with it."""
+    """The newest nodes that joined with it."""
     created_by: str
     created_at: float
     expires_at: float
@@ -65,11 +65,11 @@ class NewInviteView(Answer):
 
     invite: str
     command: str
-    """For a root shell on the server, or one with sudo; the invite is in it."""
+    """The command with the invite, for a shell of root or with sudo."""
     line: str
-    """The same without the invite, which it asks for, or reads from standard input: for shells that keep what is pasted (zsh, fish)."""
+    """The command without the invite, which it reads from a prompt or standard input: for shells that save pasted text (zsh, fish)."""
     expires_at: float
     installer: InstallerView
     this_machine_only: bool
-    """The hub does not know how other machines reach it (`--server-url`)."""
+    """Whether the hub does not know its address for other machines (`--server-url`)."""
     info: InviteView

@@ -11,13 +11,13 @@ from groundcontrol.deployments.model import Deployment, HostKey, Jump
 from groundcontrol.web.answer import Answer, Body, view_of
 
 ShortText = Annotated[str, msgspec.Meta(max_length=1024)]
-"""A name, an address, a fingerprint: what may stand in it, and how much less, is told with the field's name."""
+"""Length limit of names, addresses and fingerprints. Stricter checks name the field in their error."""
 SecretText = Annotated[str, msgspec.Meta(max_length=32 << 10)]
-"""A password, a certificate. A private key has a bound of its own."""
+"""Length limit of passwords and certificates. A private key has its own limit."""
 
 
 class JumpBody(Body):
-    """Another server through which this one is reached (`ssh -J`). What is left out to log in there is that of the server itself."""
+    """The jump host of a server (`ssh -J`). Omitted credentials are those of the server itself."""
 
     host: ShortText
     port: int = 22
@@ -27,7 +27,7 @@ class JumpBody(Body):
     password: SecretText | None = None
     certificate: SecretText | None = None
     host_key: ShortText | None = None
-    """A fingerprint (`SHA256:…`) known beforehand."""
+    """The expected fingerprint (`SHA256:…`)."""
 
 
 class DeploymentBody(Body):
@@ -41,19 +41,19 @@ class DeploymentBody(Body):
     name: ShortText | None = None
     tags: list[ShortText] | None = None
     host_key: ShortText | None = None
-    """A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking."""
+    """The expected fingerprint (`SHA256:…`). If it matches, the host key needs no confirmation."""
     keep_credentials: bool = True
     install_python: bool = False
     policy: Literal["monitor", "readonly", "managed"] = "managed"
     certificate: SecretText | None = None
-    """The line of an OpenSSH user certificate for the private key (`ssh-ed25519-cert-v01@openssh.com …`)."""
+    """An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`)."""
     jump: JumpBody | None = None
     proxy: ShortText | None = None
-    """`http://host:port`, through which the server dials this hub (HTTP CONNECT)."""
+    """The HTTP proxy (`http://host:port`) through which the server connects to this hub."""
 
 
 class RetryBody(Body):
-    """Any field given replaces the one of the first call; also the body of `DELETE nodes/{id}` and of `POST nodes/{id}/redeploy`."""
+    """Each given field replaces that of the first call. `DELETE nodes/{id}` and `POST nodes/{id}/redeploy` take this body, too."""
 
     host: ShortText | None = None
     port: int | None = None
@@ -70,13 +70,13 @@ class RetryBody(Body):
     policy: Literal["monitor", "readonly", "managed"] | None = None
     certificate: SecretText | None = None
     proxy: ShortText | None = None
-    """Empty: none any more."""
+    """Empty: use none."""
     jump: JumpBody | msgspec.UnsetType | None = msgspec.UNSET
-    """Left out: as before. null: without a jump host, which is another server, since an address may mean another one there."""
+    """Omitted: unchanged. null: without a jump host. The address then counts as another server."""
 
 
 class PlaceBody(Body):
-    """A jump host as a list names it. What opens it is that of `jump` where that is the same one, else that of the server itself."""
+    """A jump host of a host list. Its credentials are those of `jump` if both are the same host, else those of the server."""
 
     host: ShortText
     port: int = 22
@@ -85,23 +85,23 @@ class PlaceBody(Body):
 
 
 class ServerBody(Body):
-    """One of many servers: what it has of its own."""
+    """The own settings of one of many servers."""
 
     host: ShortText
     port: int = 22
     username: ShortText | None = None
-    """Left out: that of all."""
+    """Omitted: the value for all servers."""
     name: ShortText | None = None
     tags: list[ShortText] | None = None
-    """Beside those of all."""
+    """In addition to those for all servers."""
     host_key: ShortText | None = None
-    """A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking."""
+    """The expected fingerprint (`SHA256:…`). If it matches, the host key needs no confirmation."""
     jump: PlaceBody | msgspec.UnsetType | None = msgspec.UNSET
-    """Left out: that of all. null: none."""
+    """Omitted: the value for all servers. null: none."""
 
 
 class ManyDeploymentsBody(Body):
-    """What is wanted of many servers, beside what each of `servers` has of its own."""
+    """The settings for many servers. An entry of `servers` overrides them."""
 
     servers: list[ServerBody]
     """1 to 200."""
@@ -120,10 +120,10 @@ class ManyDeploymentsBody(Body):
 
 
 class ServerListBody(Body):
-    """A list of servers as somebody pasted it: lines of `user@host:port`, CSV with a header, or an OpenSSH client's configuration."""
+    """A pasted host list: lines of `user@host:port`, CSV with a header, or an OpenSSH client configuration."""
 
     text: str
-    """At most 256 Ki characters; keys and passwords have no place in it."""
+    """At most 256 Ki characters, without keys and passwords."""
     format: Literal["auto", "lines", "csv", "ssh_config"] = "auto"
 
 
@@ -136,7 +136,7 @@ class PlaceView(Answer):
 class ListProblemView(Answer):
     code: ProblemCode
     field: str
-    """host, port, username, name, tags, host_key, jump; empty: the row as a whole."""
+    """host, port, username, name, tags, host_key or jump. Empty: the row as a whole."""
     message: str
 
 
@@ -145,14 +145,14 @@ class ListedServerView(Answer):
     host: str
     port: int
     username: str | None
-    """null: the list does not say."""
+    """null: the list has no value."""
     name: str | None
     tags: list[str]
     host_key: str | None
     jump: PlaceView | None
     notes: list[str]
     problems: list[ListProblemView]
-    """Empty: it can be taken."""
+    """Empty: the row is valid."""
 
 
 class LineNoteView(Answer):
@@ -171,9 +171,9 @@ class ServerListView(Answer):
     servers: list[ListedServerView]
     """At most 200."""
     notes: list[LineNoteView]
-    """What was left out."""
+    """What the hub ignored."""
     problems: list[LineProblemView]
-    """What belongs to no server."""
+    """Problems that belong to no server."""
 
 
 class ConfirmationBody(Body):
@@ -183,7 +183,7 @@ class ConfirmationBody(Body):
 
 class HostKeysBody(Body):
     host_keys: list[ConfirmationBody]
-    """1 to 256: what was shown, and a person says is right."""
+    """The confirmed fingerprint, 1 to 256 characters."""
 
 
 class UnconfirmedView(Answer):
@@ -194,9 +194,9 @@ class UnconfirmedView(Answer):
 
 class AgentUpdatesBody(Body):
     nodes: list[ShortText]
-    """Ids, 1 to 1000, in the order in which they are updated."""
+    """Ids, 1 to 1000, in the order of the update."""
     canaries: int = 1
-    """So many are updated first; the others follow once these are connected with the new version."""
+    """The number of nodes to update first. The others follow once these are connected with the new version."""
     at_once: int = 5
 
 
@@ -208,9 +208,9 @@ class HostKeyView(Answer):
     type: str
     fingerprint: str
     host: str
-    """Whose key it is: the server's, or first the jump host's."""
+    """The owner of the key: the server or its jump host."""
     port: int
-    """Where it was shown: a jump host may have the server's name."""
+    """The address that sent the key. A jump host may have the same name as the server."""
 
 
 class StepView(Answer):
@@ -228,7 +228,7 @@ class JumpView(Answer):
     port: int
     username: str
     fingerprint: str | None
-    """Of its host key, once it is known to be its own."""
+    """The fingerprint of its host key, once it is confirmed."""
 
 
 class DeploymentErrorView(Answer):
@@ -238,17 +238,17 @@ class DeploymentErrorView(Answer):
 
 
 class EarlierView(Answer):
-    """The try before this one. Each try begins at the first step: what one that failed has changed is undone, and a log-in ends with it."""
+    """The previous attempt. Each attempt starts at the first step, since a failed one is undone."""
 
     tries: int
-    """So many there were before."""
+    """The number of previous attempts."""
     step: str
-    """Where the last of them ended."""
+    """The step at which the last attempt ended."""
     left: Literal["nothing", "taken_back", "unknown", "goes_on"]
-    """On the server: it never changed anything; what it began was taken back; nobody knows, so that it is taken back first;
-    a removal, which goes on with whatever is still there."""
+    """State of the server: it was never changed; the changes were undone; unknown, so the next attempt undoes them first;
+    or a removal, which continues."""
     kept: list[str]
-    """Steps whose outcome still counts: `host_key`, which is not asked about again."""
+    """Steps whose result is reused: a confirmed `host_key` needs no second confirmation."""
 
 
 class DeploymentView(Answer):
@@ -267,17 +267,17 @@ class DeploymentView(Answer):
     created_at: float
     ended_at: float | None
     jump: JumpView | None
-    """null: it is reached directly."""
+    """null: there is no jump host."""
     batch_id: str | None
-    """Shared by those that one request asked for (`GET deployments?batch=`)."""
+    """Shared by the deployments of one request (`GET deployments?batch=`)."""
     again: bool
-    """An installation in the place of the Spider that a node's server has; the node stays, however it ends."""
+    """Whether this replaces the Spider of an existing node. The node remains even if it fails."""
     forced: bool
-    """A removal that only forgets the node (`?force=true`); so does a retry of it, whatever it is given."""
+    """Whether the removal deletes only the node's records (`?force=true`). A retry does the same."""
     earlier: EarlierView | None
-    """null: it is the first try."""
+    """null: this is the first attempt."""
     version: int
-    """Grows with each change: of two views the one with the higher number is the newer, whichever came first."""
+    """Grows with each change: the view with the higher number is newer."""
 
 
 class DeploymentsView(Answer):
@@ -287,7 +287,7 @@ class DeploymentsView(Answer):
 
 class ConfirmedView(Answer):
     deployments: list[DeploymentView]
-    """Those that go on."""
+    """The deployments that are not finished."""
     refused: list[UnconfirmedView]
 
 

@@ -27,7 +27,7 @@ class EventsView(Answer):
 
 class AuditView(Answer):
     chain: str
-    """Empty for a refusal: it is in no chain, and `n` is its own number."""
+    """Empty for a refusal, which is in no hash chain; `n` is its own number."""
     n: int
     at: float
     actor: str

@@ -23,25 +23,25 @@ else:
 class JobBody(Body, rename={"for_": "for"}):
     action: JobVerb
     packages: list[str] | msgspec.UnsetType = msgspec.UNSET
-    """install, remove, hold and unhold want them; upgrade takes them, without them it is all. Null and an empty list are refused."""
+    """Required by install, remove, hold and unhold. An upgrade without them covers all packages. Null and an empty list are invalid."""
     for_: PlannedVerb | msgspec.UnsetType = msgspec.UNSET
-    """Of `plan`: what it is made for."""
+    """The action that `plan` simulates."""
     plan: str | msgspec.UnsetType = msgspec.UNSET
-    """Digest of the plan that was seen: if the node's own differs by now, the job ends with job.plan_changed before it begins."""
+    """Digest of the approved plan. If the node's plan differs now, the job ends with job.plan_changed before any change."""
     reboot: bool = False
-    """After an upgrade that succeeded, where the node does not say that none is due."""
+    """Whether to reboot after a successful upgrade, unless the node reports that none is due."""
 
 
 class BatchBody(JobBody, rename={"for_": "for"}, kw_only=True):
     nodes: list[str]
     """Ids, 1 to 1000."""
     plans_of: str | msgspec.UnsetType = msgspec.UNSET
-    """Id of a bulk job that planned the same: each node is bound to the plan that it told there. One that told none gets no job."""
+    """Id of a batch that planned the same action. Each job is bound to its node's plan there. A node without a plan gets no job."""
 
 
 class CancelBody(Body):
     force: bool = False
-    """Of one that was asked to stop before and goes on: end what it hangs in, such as a package's script. Work stays half done then: repair it."""
+    """Kill what delays an earlier stop, such as a maintainer script. Packages may remain half-configured; `repair` completes them."""
 
 
 class ChangeView(Answer, rename={"before": "from", "after": "to"}):
@@ -59,12 +59,12 @@ class JobErrorView(Answer):
 
 class StopView(Answer):
     state: Literal["asked", "now", "after_package", "too_late"]
-    """asked: the node has not answered yet. The rest is its answer: it ends at once, after the package it is at, or not any more."""
+    """`asked`: the node has not answered yet. Else its answer: the job stops now, after the current package, or can no longer stop."""
     why: str
     by: str
     at: float
     force: bool
-    """What it hangs in is to be ended."""
+    """Whether a hanging script may be killed."""
 
 
 class JobView(Answer, rename={"for_": "for"}):
@@ -74,7 +74,7 @@ class JobView(Answer, rename={"for_": "for"}):
     packages: list[str]
     for_: str | None
     plan: str | None
-    """Digest of the plan that it is bound to."""
+    """Digest of the approved plan; empty: none."""
     reboot: bool
     state: Literal[
         "queued", "dispatched", "accepted", "running",
@@ -83,33 +83,33 @@ class JobView(Answer, rename={"for_": "for"}):
     phase: Literal["refresh", "plan", "waiting_lock", "download", "commit", "triggers", "check"] | None
     progress_percent: int | None
     package: str
-    """The one that it is at."""
+    """The current package."""
     note: str
-    """What the node says about where it stands, such as who holds the lock."""
+    """The node's remark on the progress, such as the holder of the lock."""
     exit_code: int | None
     output_bytes: int
-    """Held."""
+    """Bytes of output that the hub stores."""
     output_total_bytes: int
-    """Printed: more than what is held where there was no room for all of it."""
+    """Bytes that the job printed. It exceeds the stored output if that reached its limit."""
     output_sha256: str | None
     last_output_at: float | None
     plan_digest: str | None
-    """Of the plan at `/plan`; null: there is none, or not all of it yet."""
+    """Counts of the plan at `/plan`. null: there is no complete plan."""
     has_report: bool
-    """Something is at `/report`."""
+    """Whether a report exists at `/report`."""
     stop: StopView | None
     batch_id: str | None
     follows: str | None
-    """The job that asked for this one."""
+    """The job that requested this one."""
     created_by: str
     created_at: float
     started_at: float | None
     ended_at: float | None
     changes: list[ChangeView]
     error: JobErrorView | None
-    """Of a job that goes on: what is wrong with it (job.orphaned, job.overdue)."""
+    """The problem of a running job: job.orphaned or job.overdue."""
     version: int
-    """Grows with each change: of two views the one with the higher number is the newer, whichever came first."""
+    """Grows with each change: the view with the higher number is newer."""
 
 
 class JobsView(Answer):
@@ -130,7 +130,7 @@ class PlanStepView(Answer, rename={"before": "from", "after": "to"}):
 class KeptView(Answer):
     package: str
     version: str
-    """The one that it does not get."""
+    """The available version that is not installed."""
     reason: Literal["held", "phased", "pinned", "needs_new", "needs_removal", "unresolvable", "other"]
 
 
@@ -146,22 +146,22 @@ class PlanView(Answer):
     job_id: str
     digest: str
     complete: bool
-    """False: some of it is still on its way."""
+    """Whether all parts have arrived."""
     counts: PlanCountsView
     steps: list[PlanStepView]
     kept: list[KeptView]
     download_bytes: int | None
     installed_bytes: int | None
-    """By how much the disk fills; negative = it frees room."""
+    """Change of the used disk space; negative = it is freed."""
     reboot: Literal["yes", "no", "unknown"]
-    """Whether one is expected afterwards."""
+    """Whether the plan makes a reboot due."""
     reboot_why: str
 
 
 class ConfigFileView(Answer):
     path: str
     diff: str
-    """To the one in use; empty = not readable, or no text."""
+    """The difference from the file in use. Empty = not readable, or not text."""
 
 
 class ReportView(Answer):
@@ -169,11 +169,11 @@ class ReportView(Answer):
     reboot: Literal["yes", "no", "unknown"]
     reboot_why: str
     services: list[str]
-    """Units that still run code that was replaced."""
+    """Units that still run replaced code."""
     config_files: list[ConfigFileView]
-    """Put beside the ones in use."""
+    """Configuration files that the package manager saved beside the ones in use."""
     failed_units: list[str]
-    """Failed since the job began."""
+    """Units that failed since the job began."""
     notes: list[str]
 
 
@@ -206,7 +206,7 @@ class BatchSummaryView(Answer, rename={"for_": "for"}):
     reboot: bool
     state: Literal["running", "done"]
     counts: dict[str, int]
-    """State -> how many of its jobs are in it."""
+    """State -> number of jobs."""
     refused: list[RefusedView]
     created_by: str
     created_at: float
@@ -237,7 +237,7 @@ class JobsData(Answer):
 
 
 class JobsChange(Answer):
-    """Of the newest jobs those that are new or changed, and the ids of those that are not among the newest any more."""
+    """The new and changed jobs among the newest ones, and the ids that left them."""
 
     jobs: list[JobView]
     gone: list[str]

@@ -44,7 +44,7 @@ class UpdatesView(Answer):
 
 
 class Sample(Answer, gc=False):
-    """`value` null: could not be measured."""
+    """One value; null: it could not be measured."""
 
     value: float | None
     at: float
@@ -56,11 +56,11 @@ class NodeView(Answer):
     address: str
     state: Literal["pending", "online", "offline"]
     reconnecting: bool
-    """Not connected, but it was when the hub last ended, and the hub was started less than two minutes ago: whether it is offline is not known yet."""
+    """Whether the node may still reconnect: it was connected before the hub restarted less than two minutes ago."""
     tags: list[str]
     identity: IdentityView
     latest: dict[str, Sample]
-    """By series name; in lists only a summary."""
+    """Samples by series name. A list contains only a summary."""
     agent_version: str
     last_seen_at: float | None
     policy: PolicyView | None
@@ -70,15 +70,15 @@ class NodeView(Answer):
     credentials_kept: bool
     simulated: bool
     waiting: bool
-    """For somebody's approval: it came with an organisation secret."""
+    """Whether the node waits for approval, since it joined with an organisation secret."""
     units: Literal["current", "older", "unknown"]
-    """Its unit files, which updates of Spider leave alone: older than this release's, so that the node wants to be deployed again."""
+    """Whether its unit files are older than this release's. An update of Spider keeps them; a new deployment replaces them."""
     agent: Literal["current", "outdated", "unknown"]
-    """Its Spider, compared with the one that the hub ships: outdated = another version, which `stardust update` replaces."""
+    """Its Spider compared with the hub's bundle. outdated = another version, which `stardust update` replaces."""
     clock_skew_seconds: float | None
-    """By how many whole seconds its clock is ahead of the hub's, as it measured within the last minute; null: not known, or it is not connected."""
+    """Whole seconds by which its clock is ahead of the hub's, measured within the last minute. null: unknown or not connected."""
     keys_generation: int
-    """Which generation of its keys it has proven last; `rekey` gives it the next one."""
+    """The key generation that the node last proved. `rekey` issues the next one."""
 
 
 class NodesView(Answer):
@@ -93,20 +93,20 @@ class NodePatch(Body):
 
 class FleetData(Answer):
     nodes: list[NodeView]
-    """With the summary in `latest`; a series asked for by name is in `node:<id>`."""
+    """All nodes with the summary in `latest`. Other series are in `node:<id>`."""
 
 
 class FleetChange(Answer):
-    """What changed since the last: whole rows of nodes whose facts changed, else only new values."""
+    """Changes since the last message: whole rows of nodes whose record changed, else only new values."""
 
     nodes: list[NodeView]
     latest: dict[str, dict[str, Sample]]
-    """node id -> series -> sample; a series that has the value it had is left out, except `cpu.total` and `load.1`."""
+    """node id -> series -> sample. A series with an unchanged value is omitted, except `cpu.total` and `load.1`."""
     removed: list[str]
 
 
 class NodeChange(Answer):
-    """New values (`latest`), a node whose facts changed (`node`), or a table that was read anew."""
+    """New values (`latest`), a changed record (`node`), or a new table."""
 
     latest: dict[str, Sample]
     node: NodeView | None = None
@@ -200,12 +200,12 @@ class LogLineView(Answer):
     """The unit, else the program."""
     text: str
     left_out: int
-    """Lines shortly before this one that were too many to be sent."""
+    """Lines before this one that the node dropped, since there were too many."""
 
 
 class LogsView(Answer):
     lines: list[LogLineView]
-    """None at all where the node's owner does not ask for them."""
+    """Log lines. Empty if the node's owner does not enable them."""
     next: str | None
 
 
@@ -217,20 +217,20 @@ class ColumnView(Answer):
 
 
 class TableView(Answer):
-    """One subject of a node as it stood at one moment: processes, services that failed, interfaces …"""
+    """The table of one subject of a node at one moment: processes, failed services, interfaces …"""
 
     subject: str
     taken_at: float
     total: int | None
-    """Rows that there really were, of which the table may have the first ones only; null: reading failed, so that there are none here."""
+    """Number of rows on the node; the table may contain only the first ones. null: reading failed."""
     columns: list[ColumnView]
     rows: list[list[str | float | None]]
-    """A cell that is null is not known, or may not be read by Spider."""
+    """A null cell is unknown, or Spider may not read it."""
 
 
 class TablesView(Answer):
     tables: list[TableView]
-    """By subject. One that this server cannot have, or that Spider has not told yet, is not there."""
+    """Tables by subject. A subject that the server lacks, or that Spider has not sent yet, is absent."""
 
 
 class InstalledPackageView(Answer):
@@ -243,7 +243,7 @@ class PackagesView(Answer):
     total: int
     """Of all that match."""
     taken_at: float | None
-    """When the hub heard of the last change; null: the node has not told yet."""
+    """When the hub received the last change. null: the node has not sent its packages yet."""
     next: str | None
 
 
@@ -262,24 +262,24 @@ class PackageUpdateView(Answer):
     nodes: int
     security_nodes: int
     candidates: list[CandidateView]
-    """The versions that it can be brought to, those on most nodes first; at most 8."""
+    """Available versions, those of most nodes first; at most 8."""
 
 
 class PackageUpdatesView(Answer):
     packages: list[PackageUpdateView]
-    """For security first, then by how many nodes they are for."""
+    """Security updates first, then by the number of nodes."""
     total: int
     """Packages that match."""
     security: int
     """Of these, for security."""
     told: int
-    """Nodes whose list the hub has."""
+    """Nodes whose update list the hub has."""
     silent: int
-    """Nodes that have not told one, or could not read it."""
+    """Nodes without an update list: not sent yet, or not readable."""
     cut: int
     """Nodes with more updates than their list holds."""
     oldest_at: float | None
-    """When the oldest of the lists was read."""
+    """When the oldest list was read."""
     next: str | None
 
 
@@ -290,7 +290,7 @@ class NodeUpdateView(Answer, rename={"before": "from", "after": "to"}):
     security: Literal["yes", "no", "unknown"]
     repository: str
     held: bool
-    """Its owner does not want it changed."""
+    """Whether the package is on hold."""
 
 
 class NodeUpdatesView(Answer):

@@ -28,7 +28,7 @@ class SeriesView(Answer):
 
 
 class DamageView(Answer):
-    """A time of which something was stored that cannot be read any more: values are missing there."""
+    """A time range with corrupt stored samples: its values are missing."""
 
     start: float
     end: float
@@ -49,57 +49,57 @@ class HistoriesView(Answer):
     nodes: dict[str, dict[str, SeriesView]]
     """By node, then by series."""
     damaged: dict[str, list[DamageView]]
-    """Of the nodes of which something is damaged."""
+    """The corrupt ranges of each node that has any."""
 
 
 class TierView(Answer):
-    """How long one tier of the history is kept, and what that takes."""
+    """The retention of one tier of the history, and its disk use."""
 
     tier: Literal["1s", "1m", "1h"]
     kept_s: int
     bytes_per_value: float
-    """As this hub has stored of late."""
+    """Average size of a stored value."""
     measured: bool
-    """False: nothing lies as it will stay yet (seconds after their first whole hour, minutes after a day, hours after 32 days), so this is what
-    other hubs measured.
+    """Whether this hub measured the size. Until it has compacted a whole chunk, the value is a default:
+    an hour of seconds, a day of minutes, or 32 days of hours.
     """
     values_per_day: float
-    """What those nodes of this hub give each day that have given something within the last day."""
+    """Values per day of the nodes that sent samples within the last day."""
     bytes: int
-    """What it takes once it is full."""
+    """The size once the whole retention is stored."""
 
 
 class HubView(Answer):
-    """The hub itself: where it is reached, and what it takes on its machine."""
+    """The hub's addresses, TLS and disk use."""
 
     version: str
     origins: list[str]
-    """The addresses of the page."""
+    """Origins of the web page."""
     node_url: str
-    """Where nodes dial."""
+    """The address to which nodes connect."""
     secure: bool
-    """Whether browsers reach it by TLS."""
+    """Whether browsers connect by TLS."""
     tls_pin: str | None
-    """SHA-256 of the certificate's key, which nodes hold; null: an authority that they know has signed it, or there is no TLS."""
+    """SHA-256 of the certificate's public key, which nodes pin. null: a known authority signed it, or there is no TLS."""
     data_dir: str
     database_bytes: int
-    """Settings, jobs and samples, with what waits to be merged into them."""
+    """Size of both databases with their write-ahead logs."""
     free_bytes: int
-    """On that disk, for who is not root."""
+    """Free space on that disk for users other than root."""
 
 
 class SettingsView(Answer):
     require_totp: Literal["none", "admins", "all"]
-    """Who must have a second factor, as it holds."""
+    """The rule in force: who must use a second factor."""
     require_totp_least: Literal["none", "admins", "all"]
-    """What STARDUST_REQUIRE_TOTP demands: settings here may ask for more, never for less."""
+    """The minimum that STARDUST_REQUIRE_TOTP sets. The setting may be stricter, never weaker."""
     retention: list[TierView]
-    """The finest tier first."""
+    """Tiers, the finest first."""
     hub: HubView
 
 
 class RetentionPatch(Body):
-    """How long each tier is kept, in seconds; what is left out stays."""
+    """The retention of each tier in seconds. An omitted tier stays unchanged."""
 
     seconds_s: int | msgspec.UnsetType = msgspec.UNSET
     minutes_s: int | msgspec.UnsetType = msgspec.UNSET

@@ -1,4 +1,4 @@
-"""What handlers, live topics and tasks work with: the parts that slices and `app.py` provide, found by their type."""
+"""The registry of services for handlers, live topics and tasks. Slices and `app.py` provide them by type."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ T = TypeVar("T")
 
 
 class WebConfig(Protocol):
-    """The settings that web reads itself; a slice that needs more asks for `Config`."""
+    """The settings that `web` reads. A slice that needs others takes `Config`."""
 
     @property
     def origins(self) -> Collection[str]:
-        """The web origins of the page; no other may use a cookie."""
+        """The origins of the page. Requests from other origins may not use cookies."""
         ...
 
     @property
@@ -33,19 +33,19 @@ class WebConfig(Protocol):
 
 
 Provider = tuple[type, "Callable[[Services], object]"]
-"""A type, and what makes its instance when it is first asked for."""
+"""A type, and the factory of its instance, which runs at the first access."""
 
 
 def provide(kind: type[T]) -> Callable[[Callable[[Services], T]], Provider]:
-    """A row of what a slice provides: `provide(JobService)(lambda services: JobService(services, services.bus))`.
+    """Declare a service of a slice: `provide(JobService)(lambda services: JobService(services, services.bus))`.
 
-    Two calls, since mypy then checks the instance: in one call it would take `object` for T, and accept anything.
+    With two calls mypy checks the instance. With one it would infer `object` for T and accept anything.
     """
     return lambda make: (kind, make)
 
 
 class Services:
-    """Web's own parts by name, those of slices by their type: `services[JobService]`."""
+    """Parts of `web` by name, services of slices by type: `services[JobService]`."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Services:
         stores: Stores,
         providers: Iterable[Provider],
     ) -> None:
-        """`build`: of the hub; the page has its own. `providers`: of two for the same type the later one counts."""
+        """Args: build: the hub's build; the page has its own. providers: a later one replaces an earlier one of the same type."""
         self.config = config
         self.clock = clock
         self.bus = bus
@@ -75,9 +75,9 @@ class Services:
         self._made: dict[type, object] = {}
 
     def __getitem__(self, kind: type[T], /) -> T:
-        """The one instance of this type, or the store of this Protocol.
+        """The instance of this type, or the store that implements this Protocol.
 
-        Raises: KeyError: nobody provides it.
+        Raises: KeyError: no provider for this type.
         """
         if kind not in self._made:
             make = self._makers.get(kind)

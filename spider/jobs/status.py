@@ -1,14 +1,17 @@
 """The status of a job, derived only from its files and its cgroup. Spider keeps no state of its own, so a restart loses none.
 
-| evidence | status |
+| files and processes | status |
 |---|---|
-| `result` | ended as the result says; it overrides all other evidence |
-| processes in the cgroup | running; if `stopped` exists, without its runner (killed: orphaned; systemd gave up waiting: overdue) |
-| `reboot` of this boot | the host shuts down; after 40 minutes the reboot counts as missing |
-| `reboot` of another boot | the host is back: once the state is compared with the one before the reboot, the job has succeeded |
-| no `run`, no process | never began |
-| `run` of another boot | shutdown overran (`stopped` says timeout), killed (says signal), or power failed |
-| `run` of this boot, no process | killed, or it left no trace |
+| `result` | ended with this result, whatever else exists |
+| processes in the cgroup | running |
+| processes in the cgroup, and `stopped` | orphaned (the runner was killed) or overdue (systemd gave up waiting) |
+| `reboot` of this boot | the host shuts down; after 40 minutes the reboot counts as failed |
+| `reboot` of another boot | the host has rebooted; the job succeeds once the states before and after are compared |
+| no `run`, no process | the job never began |
+| `run` of another boot, `stopped` with timeout | the shutdown took too long |
+| `run` of another boot, `stopped` with signal | the job was killed |
+| `run` of another boot, no `stopped` | power failed |
+| `run` of this boot, no process | the job was killed |
 """
 
 import hashlib

@@ -53,13 +53,25 @@ _log = logging.getLogger("spider.root.launcher")
 
 
 class LauncherAnswer(NamedTuple):
-    """The answer to the client. `refused`: nothing was or will be run for this order. Reasons (`why`) are stable words:
+    """The answer to the client. `refused` means that nothing runs for this order, now or later.
 
-    slow-frame, short-frame · the words of `OrderError` · bad-args · policy-invalid, policy-monitor, policy-readonly, policy-verb ·
-    no-such-job (to a stop: the job did not begin and never will), ended (to a stop) · replay (the id is used up) · outdated (an order with
-    a later time of issue was accepted; the id is not used up) · latest-damaged (that time of issue cannot be read) · host-stopping ·
-    no-space · busy (another job runs; the id is not used up) · not-started (the unit could not be started) · starting (accepted; systemd
-    has queued the start) · no-key.
+    `why` is a stable word. The codes of `OrderError` are possible, too.
+
+    | why | meaning |
+    |---|---|
+    | slow-frame, short-frame | the order did not arrive in time, or not completely |
+    | bad-args | the arguments are invalid |
+    | policy-invalid, -monitor, -readonly, -verb | the node's policy is invalid, or forbids the verb |
+    | no-such-job, ended | a stop of a job that never begins, or that has ended |
+    | replay | an order with this id was accepted before |
+    | outdated | an order with a later time of issue was accepted; the id stays unused |
+    | latest-damaged | the stored time of the latest order is not readable |
+    | host-stopping | the host shuts down |
+    | no-space | the disk is too full |
+    | busy | another job runs; the id stays unused |
+    | not-started | the unit could not be started |
+    | starting | accepted: systemd has queued the start |
+    | no-key | the launch key is missing |
     """
 
     answer: str

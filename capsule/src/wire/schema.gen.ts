@@ -18,22 +18,22 @@ export interface AccountsView {
 }
 
 export interface AgentUpdatesBody {
-  /** Ids, 1 to 1000, in the order in which they are updated. */
+  /** Ids, 1 to 1000, in the order of the update. */
   nodes: string[];
-  /** So many are updated first; the others follow once these are connected with the new version. */
+  /** The number of nodes to update first. The others follow once these are connected with the new version. */
   canaries?: number;
   at_once?: number;
 }
 
 export interface ApiTokenView {
   id: string;
-  /** Whose it is; it never may more than they may at that moment. */
+  /** The owner. A token never has more rights than its owner has at that moment. */
   username: string;
   name: string;
   role: "admin" | "operator" | "viewer";
-  /** Null: every node that its owner sees. */
+  /** Null: every node of its owner. */
   grants: GrantsView | null;
-  /** May also do what asks people for their password again: delete a node, restart one. */
+  /** Whether the token may also do what asks users for their password again, such as delete or restart a node. */
   sensitive: boolean;
   created_at: number;
   expires_at: number;
@@ -52,7 +52,7 @@ export interface AuditPageView {
 }
 
 export interface AuditView {
-  /** Empty for a refusal: it is in no chain, and `n` is its own number. */
+  /** Empty for a refusal, which is in no hash chain; `n` is its own number. */
   chain: string;
   n: number;
   at: number;
@@ -72,7 +72,7 @@ export interface BatchBody {
   reboot?: boolean;
   /** Ids, 1 to 1000. */
   nodes: string[];
-  /** Id of a bulk job that planned the same: each node is bound to the plan that it told there. One that told none gets no job. */
+  /** Id of a batch that planned the same action. Each job is bound to its node's plan there. A node without a plan gets no job. */
   plans_of?: string;
 }
 
@@ -98,7 +98,7 @@ export interface BatchSummaryView {
   plan: string | null;
   reboot: boolean;
   state: "running" | "done";
-  /** State -> how many of its jobs are in it. */
+  /** State -> number of jobs. */
   counts: Record<string, number>;
   refused: RefusedView[];
   created_by: string;
@@ -128,7 +128,7 @@ export interface BatchesView {
 }
 
 export interface CancelBody {
-  /** Of one that was asked to stop before and goes on: end what it hangs in, such as a package's script. Work stays half done then: repair it. */
+  /** Kill what delays an earlier stop, such as a maintainer script. Packages may remain half-configured; `repair` completes them. */
   force?: boolean;
 }
 
@@ -149,7 +149,7 @@ export interface ChangeView {
 }
 
 export interface ClockView {
-  /** How far the clock was behind the audit log; 0: there was nothing to accept. */
+  /** Seconds by which the clock was behind the audit log; 0: there was nothing to accept. */
   behind_seconds: number;
 }
 
@@ -162,7 +162,7 @@ export interface ColumnView {
 
 export interface ConfigFileView {
   path: string;
-  /** To the one in use; empty = not readable, or no text. */
+  /** The difference from the file in use. Empty = not readable, or not text. */
   diff: string;
 }
 
@@ -172,12 +172,12 @@ export interface ConfirmationBody {
 }
 
 export interface ConfirmedView {
-  /** Those that go on. */
+  /** The deployments that are not finished. */
   deployments: DeploymentView[];
   refused: UnconfirmedView[];
 }
 
-/** A time of which something was stored that cannot be read any more: values are missing there. */
+/** A time range with corrupt stored samples: its values are missing. */
 export interface DamageView {
   start: number;
   end: number;
@@ -212,15 +212,15 @@ export interface DeploymentBody {
   sudo_password?: string | null;
   name?: string | null;
   tags?: string[] | null;
-  /** A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking. */
+  /** The expected fingerprint (`SHA256:…`). If it matches, the host key needs no confirmation. */
   host_key?: string | null;
   keep_credentials?: boolean;
   install_python?: boolean;
   policy?: "monitor" | "readonly" | "managed";
-  /** The line of an OpenSSH user certificate for the private key (`ssh-ed25519-cert-v01@openssh.com …`). */
+  /** An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`). */
   certificate?: string | null;
   jump?: JumpBody | null;
-  /** `http://host:port`, through which the server dials this hub (HTTP CONNECT). */
+  /** The HTTP proxy (`http://host:port`) through which the server connects to this hub. */
   proxy?: string | null;
 }
 
@@ -245,17 +245,17 @@ export interface DeploymentView {
   created_by: string;
   created_at: number;
   ended_at: number | null;
-  /** null: it is reached directly. */
+  /** null: there is no jump host. */
   jump: JumpView | null;
-  /** Shared by those that one request asked for (`GET deployments?batch=`). */
+  /** Shared by the deployments of one request (`GET deployments?batch=`). */
   batch_id: string | null;
-  /** An installation in the place of the Spider that a node's server has; the node stays, however it ends. */
+  /** Whether this replaces the Spider of an existing node. The node remains even if it fails. */
   again: boolean;
-  /** A removal that only forgets the node (`?force=true`); so does a retry of it, whatever it is given. */
+  /** Whether the removal deletes only the node's records (`?force=true`). A retry does the same. */
   forced: boolean;
-  /** null: it is the first try. */
+  /** null: this is the first attempt. */
   earlier: EarlierView | null;
-  /** Grows with each change: of two views the one with the higher number is the newer, whichever came first. */
+  /** Grows with each change: the view with the higher number is newer. */
   version: number;
 }
 
@@ -264,18 +264,18 @@ export interface DeploymentsView {
   next: string | null;
 }
 
-/** The try before this one. Each try begins at the first step: what one that failed has changed is undone, and a log-in ends with it. */
+/** The previous attempt. Each attempt starts at the first step, since a failed one is undone. */
 export interface EarlierView {
-  /** So many there were before. */
+  /** The number of previous attempts. */
   tries: number;
-  /** Where the last of them ended. */
+  /** The step at which the last attempt ended. */
   step: string;
   /**
-   * On the server: it never changed anything; what it began was taken back; nobody knows, so that it is taken back first;
-   * a removal, which goes on with whatever is still there.
+   * State of the server: it was never changed; the changes were undone; unknown, so the next attempt undoes them first;
+   * or a removal, which continues.
    */
   left: "nothing" | "taken_back" | "unknown" | "goes_on";
-  /** Steps whose outcome still counts: `host_key`, which is not asked about again. */
+  /** Steps whose result is reused: a confirmed `host_key` needs no second confirmation. */
   kept: string[];
 }
 
@@ -294,7 +294,7 @@ export interface EnrolledView {
   launch_key: string;
 }
 
-/** `topic` is empty when the message as such was wrong. */
+/** `topic` is empty if the message itself was invalid. */
 export interface ErrorMessage {
   code: string;
   message: string;
@@ -369,25 +369,25 @@ export interface ExpectationsView {
   expectations: ExpectationView[];
 }
 
-/** What changed since the last: whole rows of nodes whose facts changed, else only new values. */
+/** Changes since the last message: whole rows of nodes whose record changed, else only new values. */
 export interface FleetChange {
   nodes: NodeView[];
-  /** node id -> series -> sample; a series that has the value it had is left out, except `cpu.total` and `load.1`. */
+  /** node id -> series -> sample. A series with an unchanged value is omitted, except `cpu.total` and `load.1`. */
   latest: Record<string, Record<string, Sample>>;
   removed: string[];
 }
 
 export interface FleetData {
-  /** With the summary in `latest`; a series asked for by name is in `node:<id>`. */
+  /** All nodes with the summary in `latest`. Other series are in `node:<id>`. */
   nodes: NodeView[];
 }
 
-/** What is shown of this topic is no longer whole: a new snapshot follows, or subscribe again. */
+/** Changes of this topic were lost. Wait for the new snapshot, or subscribe again. */
 export interface GapMessage {
   topic: string;
 }
 
-/** The only nodes that somebody may see: those of these ids or of any of these tags. At least one of either. */
+/** The nodes that a user or token may see: by ids, by tags, or both. At least one is required. */
 export interface GrantsBody {
   nodes?: string[];
   tags?: string[];
@@ -411,7 +411,7 @@ export interface HistoriesView {
   times: number[];
   /** By node, then by series. */
   nodes: Record<string, Record<string, SeriesView>>;
-  /** Of the nodes of which something is damaged. */
+  /** The corrupt ranges of each node that has any. */
   damaged: Record<string, DamageView[]>;
 }
 
@@ -430,32 +430,32 @@ export interface HostKeyBody {
 export interface HostKeyView {
   type: string;
   fingerprint: string;
-  /** Whose key it is: the server's, or first the jump host's. */
+  /** The owner of the key: the server or its jump host. */
   host: string;
-  /** Where it was shown: a jump host may have the server's name. */
+  /** The address that sent the key. A jump host may have the same name as the server. */
   port: number;
 }
 
 export interface HostKeysBody {
-  /** 1 to 256: what was shown, and a person says is right. */
+  /** The confirmed fingerprint, 1 to 256 characters. */
   host_keys: ConfirmationBody[];
 }
 
-/** The hub itself: where it is reached, and what it takes on its machine. */
+/** The hub's addresses, TLS and disk use. */
 export interface HubView {
   version: string;
-  /** The addresses of the page. */
+  /** Origins of the web page. */
   origins: string[];
-  /** Where nodes dial. */
+  /** The address to which nodes connect. */
   node_url: string;
-  /** Whether browsers reach it by TLS. */
+  /** Whether browsers connect by TLS. */
   secure: boolean;
-  /** SHA-256 of the certificate's key, which nodes hold; null: an authority that they know has signed it, or there is no TLS. */
+  /** SHA-256 of the certificate's public key, which nodes pin. null: a known authority signed it, or there is no TLS. */
   tls_pin: string | null;
   data_dir: string;
-  /** Settings, jobs and samples, with what waits to be merged into them. */
+  /** Size of both databases with their write-ahead logs. */
   database_bytes: number;
-  /** On that disk, for who is not root. */
+  /** Free space on that disk for users other than root. */
   free_bytes: number;
 }
 
@@ -482,30 +482,30 @@ export interface InstalledPackageView {
   version: string;
 }
 
-/** What is run on the server; it reads the invite from its standard input. */
+/** The command for the server. It reads the invite from standard input. */
 export interface InstallerView {
   url: string;
   sha256: string;
 }
 
-/** What is left out of an invite for one node: it is named as the server calls itself, and may do everything. */
+/** Defaults of an invite for one node: the server's own host name, and a policy that allows everything. */
 export interface InviteBody {
   kind?: "node" | "organisation";
-  /** Of the node; of an organisation secret what it is for. */
+  /** The name of the node, or the purpose of an organisation secret. */
   name?: string;
   tags?: string[];
   policy?: "monitor" | "readonly" | "managed";
-  /** `http://host:port`, through which the server dials this hub (HTTP CONNECT). It stands in the invite alone. */
+  /** The HTTP proxy (`http://host:port`) through which the server connects to this hub. Only the invite contains it. */
   proxy?: string;
-  /** Of an organisation secret: how many nodes may come with it, 1 to 1000 (100). */
+  /** Maximum number of nodes of an organisation secret, 1 to 1000 (100). */
   uses?: number | null;
-  /** Of an organisation secret: 1 to 90 (7). An invite for one node is good for five minutes. */
+  /** Days until an organisation secret expires, 1 to 90 (7). An invite for one node is valid for five minutes. */
   days?: number | null;
-  /** Of an organisation secret: its nodes wait until somebody approves them (true). */
+  /** Whether nodes of an organisation secret wait for approval (true). */
   approval?: boolean | null;
 }
 
-/** An invite as lists show it: never with its secret. */
+/** An invite of a list, without its secret. */
 export interface InviteView {
   id: string;
   kind: "node" | "organisation";
@@ -516,7 +516,7 @@ export interface InviteView {
   approval: boolean;
   most_uses: number;
   uses: number;
-  /** The latest that came with it. */
+  /** The newest nodes that joined with it. */
   node_id: string | null;
   created_by: string;
   created_at: number;
@@ -532,13 +532,13 @@ export interface InvitesView {
 
 export interface JobBody {
   action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "reboot";
-  /** install, remove, hold and unhold want them; upgrade takes them, without them it is all. Null and an empty list are refused. */
+  /** Required by install, remove, hold and unhold. An upgrade without them covers all packages. Null and an empty list are invalid. */
   packages?: string[];
-  /** Of `plan`: what it is made for. */
+  /** The action that `plan` simulates. */
   for?: "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
-  /** Digest of the plan that was seen: if the node's own differs by now, the job ends with job.plan_changed before it begins. */
+  /** Digest of the approved plan. If the node's plan differs now, the job ends with job.plan_changed before any change. */
   plan?: string;
-  /** After an upgrade that succeeded, where the node does not say that none is due. */
+  /** Whether to reboot after a successful upgrade, unless the node reports that none is due. */
   reboot?: boolean;
 }
 
@@ -562,43 +562,43 @@ export interface JobView {
   action: string;
   packages: string[];
   for: string | null;
-  /** Digest of the plan that it is bound to. */
+  /** Digest of the approved plan; empty: none. */
   plan: string | null;
   reboot: boolean;
   state: "queued" | "dispatched" | "accepted" | "running" | "succeeded" | "failed" | "cancelled" | "interrupted" | "expired" | "unknown";
   phase: "refresh" | "plan" | "waiting_lock" | "download" | "commit" | "triggers" | "check" | null;
   progress_percent: number | null;
-  /** The one that it is at. */
+  /** The current package. */
   package: string;
-  /** What the node says about where it stands, such as who holds the lock. */
+  /** The node's remark on the progress, such as the holder of the lock. */
   note: string;
   exit_code: number | null;
-  /** Held. */
+  /** Bytes of output that the hub stores. */
   output_bytes: number;
-  /** Printed: more than what is held where there was no room for all of it. */
+  /** Bytes that the job printed. It exceeds the stored output if that reached its limit. */
   output_total_bytes: number;
   output_sha256: string | null;
   last_output_at: number | null;
-  /** Of the plan at `/plan`; null: there is none, or not all of it yet. */
+  /** Counts of the plan at `/plan`. null: there is no complete plan. */
   plan_digest: string | null;
-  /** Something is at `/report`. */
+  /** Whether a report exists at `/report`. */
   has_report: boolean;
   stop: StopView | null;
   batch_id: string | null;
-  /** The job that asked for this one. */
+  /** The job that requested this one. */
   follows: string | null;
   created_by: string;
   created_at: number;
   started_at: number | null;
   ended_at: number | null;
   changes: ChangeView[];
-  /** Of a job that goes on: what is wrong with it (job.orphaned, job.overdue). */
+  /** The problem of a running job: job.orphaned or job.overdue. */
   error: JobErrorView | null;
-  /** Grows with each change: of two views the one with the higher number is the newer, whichever came first. */
+  /** Grows with each change: the view with the higher number is newer. */
   version: number;
 }
 
-/** Of the newest jobs those that are new or changed, and the ids of those that are not among the newest any more. */
+/** The new and changed jobs among the newest ones, and the ids that left them. */
 export interface JobsChange {
   jobs: JobView[];
   gone: string[];
@@ -614,7 +614,7 @@ export interface JobsView {
   next: string | null;
 }
 
-/** Another server through which this one is reached (`ssh -J`). What is left out to log in there is that of the server itself. */
+/** The jump host of a server (`ssh -J`). Omitted credentials are those of the server itself. */
 export interface JumpBody {
   host: string;
   port?: number;
@@ -623,7 +623,7 @@ export interface JumpBody {
   passphrase?: string | null;
   password?: string | null;
   certificate?: string | null;
-  /** A fingerprint (`SHA256:…`) known beforehand. */
+  /** The expected fingerprint (`SHA256:…`). */
   host_key?: string | null;
 }
 
@@ -632,13 +632,13 @@ export interface JumpView {
   host: string;
   port: number;
   username: string;
-  /** Of its host key, once it is known to be its own. */
+  /** The fingerprint of its host key, once it is confirmed. */
   fingerprint: string | null;
 }
 
 export interface KeptView {
   package: string;
-  /** The one that it does not get. */
+  /** The available version that is not installed. */
   version: string;
   reason: "held" | "phased" | "pinned" | "needs_new" | "needs_removal" | "unresolvable" | "other";
 }
@@ -656,7 +656,7 @@ export interface LineProblemView {
 
 export interface ListProblemView {
   code: "not_understood" | "host_missing" | "host_invalid" | "port_invalid" | "user_invalid" | "name_invalid" | "tags_invalid" | "host_key_invalid" | "jump_invalid" | "jump_chain" | "proxy_command" | "secret_column" | "header_missing" | "duplicate" | "duplicate_name" | "name_taken" | "target_not_allowed" | "line_too_long" | "too_many";
-  /** host, port, username, name, tags, host_key, jump; empty: the row as a whole. */
+  /** host, port, username, name, tags, host_key or jump. Empty: the row as a whole. */
   field: string;
   message: string;
 }
@@ -665,29 +665,29 @@ export interface ListedServerView {
   line: number;
   host: string;
   port: number;
-  /** null: the list does not say. */
+  /** null: the list has no value. */
   username: string | null;
   name: string | null;
   tags: string[];
   host_key: string | null;
   jump: PlaceView | null;
   notes: string[];
-  /** Empty: it can be taken. */
+  /** Empty: the row is valid. */
   problems: ListProblemView[];
 }
 
 export interface LiveHello {
-  /** New for each start: another one means that sequence numbers begin anew. */
+  /** Id of this start of the hub. After a change, sequence numbers restart. */
   hub_id: string;
-  /** Of the page; another one means that a newer page is there. */
+  /** Build of the page. After a change, a newer page is available. */
   build: string;
   now: number;
-  /** When the hub was: who was seen last before then has not come back since. */
+  /** When the hub started. A node that was last seen before has not reconnected. */
   started_at: number;
   session_expires_at: number;
 }
 
-/** One step on the hub's own machine: makes nodes and hands out their keys. */
+/** Request on the hub's machine to create nodes and return their keys. */
 export interface LocalEnrolBody {
   names: string[];
   simulated?: boolean;
@@ -711,14 +711,14 @@ export interface LogLineView {
   /** The unit, else the program. */
   source: string;
   text: string;
-  /** Lines shortly before this one that were too many to be sent. */
+  /** Lines before this one that the node dropped, since there were too many. */
   left_out: number;
 }
 
 export interface LoginBody {
   username: string;
   password: string;
-  /** The six digits of the moment, or a recovery code; without it 401 `auth.totp_required` says that one is needed. */
+  /** The current six digits, or a recovery code. If one is missing, the answer is 401 `auth.totp_required`. */
   totp?: string | null;
   setup_code?: string | null;
 }
@@ -731,7 +731,7 @@ export interface LoginView {
 }
 
 export interface LogsView {
-  /** None at all where the node's owner does not ask for them. */
+  /** Log lines. Empty if the node's owner does not enable them. */
   lines: LogLineView[];
   next: string | null;
 }
@@ -773,7 +773,7 @@ export interface MaintenancesView {
   maintenance: MaintenanceView[];
 }
 
-/** What is wanted of many servers, beside what each of `servers` has of its own. */
+/** The settings for many servers. An entry of `servers` overrides them. */
 export interface ManyDeploymentsBody {
   /** 1 to 200. */
   servers: ServerBody[];
@@ -812,13 +812,13 @@ export interface MetricsView {
 /** The invite itself, shown once. */
 export interface NewInviteView {
   invite: string;
-  /** For a root shell on the server, or one with sudo; the invite is in it. */
+  /** The command with the invite, for a shell of root or with sudo. */
   command: string;
-  /** The same without the invite, which it asks for, or reads from standard input: for shells that keep what is pasted (zsh, fish). */
+  /** The command without the invite, which it reads from a prompt or standard input: for shells that save pasted text (zsh, fish). */
   line: string;
   expires_at: number;
   installer: InstallerView;
-  /** The hub does not know how other machines reach it (`--server-url`). */
+  /** Whether the hub does not know its address for other machines (`--server-url`). */
   this_machine_only: boolean;
   info: InviteView;
 }
@@ -832,7 +832,7 @@ export interface NewTokenBody {
   sensitive?: boolean;
 }
 
-/** The token itself, shown once: for `Authorization: Bearer`. */
+/** The token for `Authorization: Bearer`, shown once. */
 export interface NewTokenView {
   token: string;
   info: ApiTokenView;
@@ -841,11 +841,11 @@ export interface NewTokenView {
 export interface NewUserBody {
   username: string;
   role: "admin" | "operator" | "viewer";
-  /** Without it every node; an admin always sees every node. */
+  /** Omitted: every node. An admin always sees every node. */
   grants?: GrantsBody | null;
 }
 
-/** New values (`latest`), a node whose facts changed (`node`), or a table that was read anew. */
+/** New values (`latest`), a changed record (`node`), or a new table. */
 export interface NodeChange {
   latest: Record<string, Sample>;
   node: NodeView | null;
@@ -874,7 +874,7 @@ export interface NodeUpdateView {
   to: string;
   security: "yes" | "no" | "unknown";
   repository: string;
-  /** Its owner does not want it changed. */
+  /** Whether the package is on hold. */
   held: boolean;
 }
 
@@ -889,11 +889,11 @@ export interface NodeView {
   name: string;
   address: string;
   state: "pending" | "online" | "offline";
-  /** Not connected, but it was when the hub last ended, and the hub was started less than two minutes ago: whether it is offline is not known yet. */
+  /** Whether the node may still reconnect: it was connected before the hub restarted less than two minutes ago. */
   reconnecting: boolean;
   tags: string[];
   identity: IdentityView;
-  /** By series name; in lists only a summary. */
+  /** Samples by series name. A list contains only a summary. */
   latest: Record<string, Sample>;
   agent_version: string;
   last_seen_at: number | null;
@@ -903,15 +903,15 @@ export interface NodeView {
   created_at: number;
   credentials_kept: boolean;
   simulated: boolean;
-  /** For somebody's approval: it came with an organisation secret. */
+  /** Whether the node waits for approval, since it joined with an organisation secret. */
   waiting: boolean;
-  /** Its unit files, which updates of Spider leave alone: older than this release's, so that the node wants to be deployed again. */
+  /** Whether its unit files are older than this release's. An update of Spider keeps them; a new deployment replaces them. */
   units: "current" | "older" | "unknown";
-  /** Its Spider, compared with the one that the hub ships: outdated = another version, which `stardust update` replaces. */
+  /** Its Spider compared with the hub's bundle. outdated = another version, which `stardust update` replaces. */
   agent: "current" | "outdated" | "unknown";
-  /** By how many whole seconds its clock is ahead of the hub's, as it measured within the last minute; null: not known, or it is not connected. */
+  /** Whole seconds by which its clock is ahead of the hub's, measured within the last minute. null: unknown or not connected. */
   clock_skew_seconds: number | null;
-  /** Which generation of its keys it has proven last; `rekey` gives it the next one. */
+  /** The key generation that the node last proved. `rekey` issues the next one. */
   keys_generation: number;
 }
 
@@ -923,7 +923,7 @@ export interface NodesView {
 /** An empty body. */
 export type Nothing = Record<string, never>;
 
-/** A password that opens one session, good only for choosing another; shown once, dead after 24 hours. */
+/** A password for one session that can only choose a new one. It is shown once and expires after 24 hours. */
 export interface OneTimePasswordView {
   user: AccountView;
   password: string;
@@ -935,24 +935,24 @@ export interface PackageUpdateView {
   security: "yes" | "no" | "unknown";
   nodes: number;
   security_nodes: number;
-  /** The versions that it can be brought to, those on most nodes first; at most 8. */
+  /** Available versions, those of most nodes first; at most 8. */
   candidates: CandidateView[];
 }
 
 export interface PackageUpdatesView {
-  /** For security first, then by how many nodes they are for. */
+  /** Security updates first, then by the number of nodes. */
   packages: PackageUpdateView[];
   /** Packages that match. */
   total: number;
   /** Of these, for security. */
   security: number;
-  /** Nodes whose list the hub has. */
+  /** Nodes whose update list the hub has. */
   told: number;
-  /** Nodes that have not told one, or could not read it. */
+  /** Nodes without an update list: not sent yet, or not readable. */
   silent: number;
   /** Nodes with more updates than their list holds. */
   cut: number;
-  /** When the oldest of the lists was read. */
+  /** When the oldest list was read. */
   oldest_at: number | null;
   next: string | null;
 }
@@ -961,7 +961,7 @@ export interface PackagesView {
   packages: InstalledPackageView[];
   /** Of all that match. */
   total: number;
-  /** When the hub heard of the last change; null: the node has not told yet. */
+  /** When the hub received the last change. null: the node has not sent its packages yet. */
   taken_at: number | null;
   next: string | null;
 }
@@ -971,7 +971,7 @@ export interface PasswordBody {
   new: string;
 }
 
-/** A jump host as a list names it. What opens it is that of `jump` where that is the same one, else that of the server itself. */
+/** A jump host of a host list. Its credentials are those of `jump` if both are the same host, else those of the server. */
 export interface PlaceBody {
   host: string;
   port?: number;
@@ -1006,15 +1006,15 @@ export interface PlanStepView {
 export interface PlanView {
   job_id: string;
   digest: string;
-  /** False: some of it is still on its way. */
+  /** Whether all parts have arrived. */
   complete: boolean;
   counts: PlanCountsView;
   steps: PlanStepView[];
   kept: KeptView[];
   download_bytes: number | null;
-  /** By how much the disk fills; negative = it frees room. */
+  /** Change of the used disk space; negative = it is freed. */
   installed_bytes: number | null;
-  /** Whether one is expected afterwards. */
+  /** Whether the plan makes a reboot due. */
   reboot: "yes" | "no" | "unknown";
   reboot_why: string;
 }
@@ -1025,15 +1025,15 @@ export interface PolicyView {
 }
 
 export interface PreferencesPatch {
-  /** All of them, at most 40; names differ. */
+  /** All saved views, at most 40 with different names. */
   views?: SavedViewBody[] | null;
-  /** Whether single letters are commands of the page. */
+  /** Whether single letters are keyboard shortcuts of the page. */
   single_keys?: boolean | null;
-  /** Whether what goes through a network is shown in bits a second, in the place of bytes. */
+  /** Whether network rates are shown in bits a second instead of bytes. */
   network_bits?: boolean | null;
 }
 
-/** What somebody has set up for their own page. */
+/** A user's own settings of the page. */
 export interface PreferencesView {
   views: SavedViewView[];
   single_keys: boolean;
@@ -1053,11 +1053,11 @@ export interface Problem {
 }
 
 export interface RecoveryBody {
-  /** Although it was printed before. */
+  /** Whether to print it although it was printed before. */
   again?: boolean;
 }
 
-/** Ten codes, each good for one log-in; shown once. */
+/** Ten codes, each valid for one log-in; shown once. */
 export interface RecoveryCodesView {
   codes: string[];
 }
@@ -1077,11 +1077,11 @@ export interface ReportView {
   job_id: string;
   reboot: "yes" | "no" | "unknown";
   reboot_why: string;
-  /** Units that still run code that was replaced. */
+  /** Units that still run replaced code. */
   services: string[];
-  /** Put beside the ones in use. */
+  /** Configuration files that the package manager saved beside the ones in use. */
   config_files: ConfigFileView[];
-  /** Failed since the job began. */
+  /** Units that failed since the job began. */
   failed_units: string[];
   notes: string[];
 }
@@ -1096,14 +1096,14 @@ export interface ResetUserView {
   password: string;
 }
 
-/** How long each tier is kept, in seconds; what is left out stays. */
+/** The retention of each tier in seconds. An omitted tier stays unchanged. */
 export interface RetentionPatch {
   seconds_s?: number;
   minutes_s?: number;
   hours_s?: number;
 }
 
-/** Any field given replaces the one of the first call; also the body of `DELETE nodes/{id}` and of `POST nodes/{id}/redeploy`. */
+/** Each given field replaces that of the first call. `DELETE nodes/{id}` and `POST nodes/{id}/redeploy` take this body, too. */
 export interface RetryBody {
   host?: string | null;
   port?: number | null;
@@ -1119,23 +1119,23 @@ export interface RetryBody {
   install_python?: boolean | null;
   policy?: "monitor" | "readonly" | "managed" | null;
   certificate?: string | null;
-  /** Empty: none any more. */
+  /** Empty: use none. */
   proxy?: string | null;
-  /** Left out: as before. null: without a jump host, which is another server, since an address may mean another one there. */
+  /** Omitted: unchanged. null: without a jump host. The address then counts as another server. */
   jump?: JumpBody | null;
 }
 
-/** `value` null: could not be measured. */
+/** One value; null: it could not be measured. */
 export interface Sample {
   value: number | null;
   at: number;
 }
 
-/** A filter, order and grouping of the fleet under a name. */
+/** A named filter, order and grouping of the fleet. */
 export interface SavedViewBody {
   /** 1 to 60 characters. */
   name: string;
-  /** As in the page's address, without the question mark; at most 400 characters. */
+  /** The query of the page's address without the question mark; at most 400 characters. */
   query: string;
 }
 
@@ -1163,24 +1163,24 @@ export interface SeriesView {
   max: (number | null)[];
 }
 
-/** One of many servers: what it has of its own. */
+/** The own settings of one of many servers. */
 export interface ServerBody {
   host: string;
   port?: number;
-  /** Left out: that of all. */
+  /** Omitted: the value for all servers. */
   username?: string | null;
   name?: string | null;
-  /** Beside those of all. */
+  /** In addition to those for all servers. */
   tags?: string[] | null;
-  /** A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking. */
+  /** The expected fingerprint (`SHA256:…`). If it matches, the host key needs no confirmation. */
   host_key?: string | null;
-  /** Left out: that of all. null: none. */
+  /** Omitted: the value for all servers. null: none. */
   jump?: PlaceBody | null;
 }
 
-/** A list of servers as somebody pasted it: lines of `user@host:port`, CSV with a header, or an OpenSSH client's configuration. */
+/** A pasted host list: lines of `user@host:port`, CSV with a header, or an OpenSSH client configuration. */
 export interface ServerListBody {
-  /** At most 256 Ki characters; keys and passwords have no place in it. */
+  /** At most 256 Ki characters, without keys and passwords. */
   text: string;
   format?: "auto" | "lines" | "csv" | "ssh_config";
 }
@@ -1189,24 +1189,24 @@ export interface ServerListView {
   format: "lines" | "csv" | "ssh_config";
   /** At most 200. */
   servers: ListedServerView[];
-  /** What was left out. */
+  /** What the hub ignored. */
   notes: LineNoteView[];
-  /** What belongs to no server. */
+  /** Problems that belong to no server. */
   problems: LineProblemView[];
 }
 
-/** A log-in that is live. */
+/** An active session. */
 export interface SessionView {
   id: string;
   username: string;
   created_at: number;
-  /** When it last was prolonged: within ten minutes of its last request. */
+  /** When the session was last extended, within ten minutes of its last request. */
   last_seen_at: number;
   expires_at: number;
   address: string;
   user_agent: string;
   second_factor: boolean;
-  /** The one that asks. */
+  /** Whether this is the caller's session. */
   current: boolean;
 }
 
@@ -1221,11 +1221,11 @@ export interface SettingsPatch {
 }
 
 export interface SettingsView {
-  /** Who must have a second factor, as it holds. */
+  /** The rule in force: who must use a second factor. */
   require_totp: "none" | "admins" | "all";
-  /** What STARDUST_REQUIRE_TOTP demands: settings here may ask for more, never for less. */
+  /** The minimum that STARDUST_REQUIRE_TOTP sets. The setting may be stricter, never weaker. */
   require_totp_least: "none" | "admins" | "all";
-  /** The finest tier first. */
+  /** Tiers, the finest first. */
   retention: TierView[];
   hub: HubView;
 }
@@ -1244,12 +1244,12 @@ export interface StepView {
 }
 
 export interface StopView {
-  /** asked: the node has not answered yet. The rest is its answer: it ends at once, after the package it is at, or not any more. */
+  /** `asked`: the node has not answered yet. Else its answer: the job stops now, after the current package, or can no longer stop. */
   state: "asked" | "now" | "after_package" | "too_late";
   why: string;
   by: string;
   at: number;
-  /** What it hangs in is to be ended. */
+  /** Whether a hanging script may be killed. */
   force: boolean;
 }
 
@@ -1258,40 +1258,40 @@ export interface SubscribeBody {
   after?: number | null;
 }
 
-/** One subject of a node as it stood at one moment: processes, services that failed, interfaces … */
+/** The table of one subject of a node at one moment: processes, failed services, interfaces … */
 export interface TableView {
   subject: string;
   taken_at: number;
-  /** Rows that there really were, of which the table may have the first ones only; null: reading failed, so that there are none here. */
+  /** Number of rows on the node; the table may contain only the first ones. null: reading failed. */
   total: number | null;
   columns: ColumnView[];
-  /** A cell that is null is not known, or may not be read by Spider. */
+  /** A null cell is unknown, or Spider may not read it. */
   rows: ((string | number | null)[])[];
 }
 
 export interface TablesView {
-  /** By subject. One that this server cannot have, or that Spider has not told yet, is not there. */
+  /** Tables by subject. A subject that the server lacks, or that Spider has not sent yet, is absent. */
   tables: TableView[];
 }
 
-/** How long one tier of the history is kept, and what that takes. */
+/** The retention of one tier of the history, and its disk use. */
 export interface TierView {
   tier: "1s" | "1m" | "1h";
   kept_s: number;
-  /** As this hub has stored of late. */
+  /** Average size of a stored value. */
   bytes_per_value: number;
   /**
-   * False: nothing lies as it will stay yet (seconds after their first whole hour, minutes after a day, hours after 32 days), so this is what
-   * other hubs measured.
+   * Whether this hub measured the size. Until it has compacted a whole chunk, the value is a default:
+   * an hour of seconds, a day of minutes, or 32 days of hours.
    */
   measured: boolean;
-  /** What those nodes of this hub give each day that have given something within the last day. */
+  /** Values per day of the nodes that sent samples within the last day. */
   values_per_day: number;
-  /** What it takes once it is full. */
+  /** The size once the whole retention is stored. */
   bytes: number;
 }
 
-/** Body of `snapshot` and `change`. `seq` grows by one a change, from anywhere; for `job:<id>` it is an offset in the output. */
+/** Body of `snapshot` and `change`. `seq` grows by one per change from any start; for `job:<id>` it is an offset in the output. */
 export interface TopicMessage {
   topic: string;
   seq: number;
@@ -1302,11 +1302,11 @@ export interface TotpConfirmBody {
   code: string;
 }
 
-/** A new second factor, shown once; it counts from `auth/totp/confirm` on. */
+/** A new second factor, shown once. It is valid after `auth/totp/confirm`. */
 export interface TotpView {
-  /** Base32, for typing in. */
+  /** The secret in Base32, for manual entry. */
   secret: string;
-  /** `otpauth://…`, to be drawn as a QR code. */
+  /** `otpauth://…`, for a QR code. */
   uri: string;
 }
 
@@ -1330,7 +1330,7 @@ export interface UserPatch {
   role?: "admin" | "operator" | "viewer" | null;
   disabled?: boolean | null;
   grants?: GrantsBody | null;
-  /** True takes the limit to some nodes away; not together with `grants`. */
+  /** True removes the limit to some nodes. It excludes `grants`. */
   all_nodes?: boolean;
 }
 
@@ -1339,9 +1339,9 @@ export interface UserView {
   role: "admin" | "operator" | "viewer";
   must_change_password: boolean;
   totp_enabled: boolean;
-  /** A second factor is required and not there yet: everything but enrolling it answers 403 `auth.totp_enrolment_required`. */
+  /** Whether a required second factor is missing. Until it is enrolled, all other calls answer 403 `auth.totp_enrolment_required`. */
   must_enrol_totp: boolean;
-  /** To some nodes: their tags, which rights hang on, may not be changed. */
+  /** Whether the access is limited to some nodes. The user may then not change tags, since rights depend on them. */
   limited: boolean;
 }
 

@@ -110,14 +110,14 @@ class Feed(ABC):
         self.topic = topic
         self.scope = Scope(Actor("system", "live", "live", "admin"), org, grants)
         self._replay = ReplayBuffer(limits.replay_messages, self.replay_bytes)
-        self._seats: dict[object, _Subscriber] = {}
+        self._subscribers: dict[object, _Subscriber] = {}
         self._listening = asyncio.Event()
         self.over = False
         """The object of this topic was deleted."""
 
     @property
     def empty(self) -> bool:
-        return not self._seats
+        return not self._subscribers
 
     @abstractmethod
     def topics(self) -> tuple[Topic, ...]:
@@ -146,43 +146,43 @@ class Feed(ABC):
         Args:   after: the number of the last change that the page received. If the changes since are known, they replace the snapshot.
         Raises: HubError: there is no such object.
         """
-        seat = self._seats[key] = _Subscriber(deliver, self.limits.early_most)
+        subscriber = self._subscribers[key] = _Subscriber(deliver, self.limits.early_most)
         try:
             await self._listening.wait()
-            if not self._sits(key, seat):
+            if not self._is_subscribed(key, subscriber):
                 return
             if self.over:
                 raise Unavailable("what there is to follow has failed as it began; subscribe again")
             missed = None if after is None else self._replay.since(after)
             if missed is None:
-                await self._seat_down(key, seat)
+                await self._send_snapshot(key, subscriber)
                 return
-            seat.early = None
+            subscriber.early = None
             for change in missed:
                 deliver(change)
         except BaseException:
-            if self._sits(key, seat):
+            if self._is_subscribed(key, subscriber):
                 self.leave(key)
             raise
 
     def leave(self, key: object) -> None:
-        self._seats.pop(key, None)
+        self._subscribers.pop(key, None)
 
-    def _sits(self, key: object, seat: _Subscriber) -> bool:
+    def _is_subscribed(self, key: object, subscriber: _Subscriber) -> bool:
         """Whether this browser is still subscribed and has not subscribed again. A wait may take long, and its rights may have changed."""
-        return self._seats.get(key) is seat
+        return self._subscribers.get(key) is subscriber
 
-    async def _seat_down(self, key: object, seat: _Subscriber) -> None:
+    async def _send_snapshot(self, key: object, subscriber: _Subscriber) -> None:
         seq = self._replay.seq
         message = topic_message("snapshot", self.topic, seq, await self.snapshot())
-        if not self._sits(key, seat):
+        if not self._is_subscribed(key, subscriber):
             return
-        early, seat.early = seat.early or [], None
-        missed, seat.missed = seat.missed, False
+        early, subscriber.early = subscriber.early or [], None
+        missed, subscriber.missed = subscriber.missed, False
         if missed:
             early = [encode("gap", GapMessage(topic=self.topic))]
         for waiting in (message, *early):
-            seat.deliver(waiting)
+            subscriber.deliver(waiting)
 
     def emit(self, data: Answer) -> None:
         """Send a change to all subscribers."""
@@ -191,8 +191,8 @@ class Feed(ABC):
         self._send(message)
 
     def _send(self, message: bytes) -> None:
-        for seat in self._seats.values():
-            seat.take(message)
+        for subscriber in self._subscribers.values():
+            subscriber.take(message)
 
     def _lose(self) -> None:
         """Report a loss, also to subscribers that return."""
@@ -202,13 +202,13 @@ class Feed(ABC):
     async def renew(self) -> None:
         """Report a loss and send new snapshots to all."""
         self._lose()
-        for key, seat in list(self._seats.items()):
-            if seat.early is None and self._sits(key, seat):
-                seat.early = []
+        for key, subscriber in list(self._subscribers.items()):
+            if subscriber.early is None and self._is_subscribed(key, subscriber):
+                subscriber.early = []
                 try:
-                    await self._seat_down(key, seat)
+                    await self._send_snapshot(key, subscriber)
                 finally:
-                    seat.early = None  # after an error nothing more is stored for this page: it has received a gap message
+                    subscriber.early = None  # after an error nothing more is stored for this page: it has received a gap message
 
     def close(self) -> None:
         """End a feed without subscribers. A subscriber that left before the feed began stops waiting."""

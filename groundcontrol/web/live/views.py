@@ -33,17 +33,17 @@ class UnsubscribeBody(Body):
 
 class LiveHello(Answer):
     hub_id: str
-    """New for each start: another one means that sequence numbers begin anew."""
+    """Id of this start of the hub. After a change, sequence numbers restart."""
     build: str
-    """Of the page; another one means that a newer page is there."""
+    """Build of the page. After a change, a newer page is available."""
     now: float
     started_at: float
-    """When the hub was: who was seen last before then has not come back since."""
+    """When the hub started. A node that was last seen before has not reconnected."""
     session_expires_at: float
 
 
 class TopicMessage(Answer):
-    """Body of `snapshot` and `change`. `seq` grows by one a change, from anywhere; for `job:<id>` it is an offset in the output."""
+    """Body of `snapshot` and `change`. `seq` grows by one per change from any start; for `job:<id>` it is an offset in the output."""
 
     topic: str
     seq: int
@@ -51,13 +51,13 @@ class TopicMessage(Answer):
 
 
 class GapMessage(Answer):
-    """What is shown of this topic is no longer whole: a new snapshot follows, or subscribe again."""
+    """Changes of this topic were lost. Wait for the new snapshot, or subscribe again."""
 
     topic: str
 
 
 class ErrorMessage(Answer):
-    """`topic` is empty when the message as such was wrong."""
+    """`topic` is empty if the message itself was invalid."""
 
     code: str
     message: str
