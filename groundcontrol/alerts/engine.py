@@ -156,6 +156,10 @@ class Engine:
             self._queue.rotate(-1)
             self._inspect(node_id, self._nodes[node_id], now)
         self._inspect(None, self._nodes[None], now)
+        return self.take()
+
+    def take(self) -> list[Transition]:
+        """What has changed since the last call of `take` or `tick`, in its order."""
         out, self._out = self._out, []
         return out
 

@@ -1,0 +1,138 @@
+"""Rules over stored samples: what they would have told, and what they missed while the hub was away.
+
+The same engine runs over what the store holds: samples of seconds where they are kept, else means of minutes. Means have no counters, and
+their minimum and maximum are those of the means. States and events are not stored as samples, so rules on them have no preview.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Final, NamedTuple
+
+from groundcontrol.alerts.derived import DERIVED, metric_of
+from groundcontrol.alerts.engine import Engine
+from groundcontrol.alerts.model import RANK, InstanceKey, Level, Reason, Rule, Transition
+from groundcontrol.alerts.states import NodeFacts
+from groundcontrol.samples.model import Damage, SeriesSchema, StoredRow
+from groundcontrol.samples.store import MetricStore
+
+SLICE_ROWS: Final = 500
+"""Samples between two turns of the event loop."""
+MINUTE_S: Final = 60
+HOUR_MS: Final = 3_600_000
+_SECONDS_LEAD_S: Final = 1260.0
+
+Sample = tuple[SeriesSchema, StoredRow]
+
+
+class Episode(NamedTuple):
+    """One firing of an instance."""
+
+    key: InstanceKey
+    level: Level
+    """The highest it had."""
+    since_at: float
+    fired_at: float
+    ended_at: float | None
+    """None: it still fires at the end of the range."""
+    reason: Reason | None
+    value: float | None
+
+
+async def replay(
+    metrics: MetricStore, no: int, facts: NodeFacts, rules: Sequence[Rule], start: float, end: float, seconds_from: float
+) -> list[Episode]:
+    """The episodes of a node that touch [start, end).
+
+    Args: no: the store's number of the node. seconds_from: since when the store keeps seconds.
+    """
+    engine = Engine()
+    engine.set_rules(rules)
+    engine.set_node(facts)
+    history = engine.history_s()
+    lead_s = max([_SECONDS_LEAD_S, *history.values()]) + max((rule.for_s for rule in rules), default=0.0)
+    names = {source for name in history for source in (DERIVED[name].sources if name in DERIVED else (name,))}
+    families = sorted({metric.family for name in history if (metric := metric_of(name)) is not None})
+    found: list[Transition] = []
+    fed = 0
+    first = start - lead_s
+    kept_from = max(first, min(end, seconds_from))
+    for samples in (_minutes(metrics, no, first, kept_from, families, names), _seconds(metrics, no, kept_from, end, families)):
+        async for schema, row in samples:
+            engine.add_rows(facts.id, schema, [row])
+            fed += 1
+            if fed % SLICE_ROWS == 0:
+                found += engine.take()
+                await asyncio.sleep(0)
+    return [one for one in episodes(found + engine.take()) if one.fired_at < end and (one.ended_at is None or one.ended_at >= start)]
+
+
+def episodes(transitions: Sequence[Transition]) -> list[Episode]:
+    """The episodes that transitions make, in the order of their start."""
+    open_: dict[InstanceKey, Episode] = {}
+    done: list[Episode] = []
+    for one in transitions:
+        held = open_.get(one.key)
+        if one.kind == "fired" and one.level is not None:
+            open_[one.key] = Episode(one.key, one.level, one.since_at, one.at, None, None, one.value)
+        elif held is not None and one.kind == "resolved":
+            done.append(open_.pop(one.key)._replace(ended_at=one.at, reason=one.reason))
+        elif held is not None and one.level is not None and RANK[one.level] > RANK[held.level]:
+            open_[one.key] = held._replace(level=one.level, value=one.value)
+    return sorted([*done, *open_.values()], key=lambda one: (one.fired_at, one.key.rule, one.key.object))
+
+
+def _pass_over(_damage: Damage) -> None:
+    """What is damaged is missing data."""
+
+
+async def _seconds(metrics: MetricStore, no: int, start: float, end: float, families: Sequence[str]) -> AsyncIterator[Sample]:
+    """The rows of a node as they were measured, by time."""
+    held: list[Sample] = []
+    hour = -1
+    if start < end:
+        async with aclosing(metrics.read(no, start, end, families, _pass_over)) as pieces:
+            async for schema, rows in pieces:
+                if rows and rows[0].taken_at_ms // HOUR_MS != hour:
+                    for sample in _by_time(held):
+                        yield sample
+                    held, hour = [], rows[0].taken_at_ms // HOUR_MS
+                held += [(schema, row) for row in rows]
+        for sample in _by_time(held):
+            yield sample
+
+
+def _by_time(samples: list[Sample]) -> list[Sample]:
+    return sorted(samples, key=lambda sample: (sample[1].taken_at_ms, -sample[0].interval_s))
+
+
+async def _minutes(
+    metrics: MetricStore, no: int, start: float, end: float, families: Sequence[str], names: set[str]
+) -> AsyncIterator[Sample]:
+    """The means of the minutes of a node, by time, as samples that are a minute apart."""
+    columns: dict[tuple[str, str], dict[int, int]] = {}
+    if start < end:
+        async with aclosing(metrics.read_rollups(no, "1m", start, end, families, _pass_over)) as pieces:
+            async for family, table in pieces:
+                for series, line in table.lines.items():
+                    metric = metric_of(series.partition("{")[0])
+                    if metric is not None and metric.name in names and metric.kind == "gauge":
+                        counted = zip(table.step_numbers, line.counts, line.sums, strict=True)
+                        means = {step: round(total / count) for step, count, total in counted if count}
+                        columns.setdefault((family, series), {}).update(means)
+    for sample in _by_time(_minute_rows(columns)):
+        if start <= sample[1].taken_at_ms / 1000 < end:
+            yield sample
+
+
+def _minute_rows(columns: Mapping[tuple[str, str], Mapping[int, int]]) -> list[Sample]:
+    found = []
+    for family in dict.fromkeys(family for family, _ in columns):
+        series = tuple(name for of, name in columns if of == family)
+        schema = SeriesSchema(b"1m " + family.encode(), family, MINUTE_S, series)
+        for step in sorted({step for (of, _), column in columns.items() if of == family for step in column}):
+            values = [columns[family, name].get(step) for name in series]
+            found.append((schema, StoredRow((step + 1) * MINUTE_S * 1000, values)))
+    return found

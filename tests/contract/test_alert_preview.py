@@ -1,0 +1,84 @@
+"""What rules would have told, from the samples that a store holds."""
+
+from __future__ import annotations
+
+import random
+from itertools import groupby
+
+import pytest
+
+from groundcontrol.alerts.engine import Engine
+from groundcontrol.alerts.model import Rule, RuleId, Selector, Threshold
+from groundcontrol.alerts.preview import episodes, replay
+from groundcontrol.alerts.states import NodeFacts
+from groundcontrol.samples.model import StoredPack
+from groundcontrol.stores import Store
+from tests.support.alert_samples import BEGAN, Sample, play, samples_of
+from tests.support.factories import SCOPE, connect, new_node, pack_body
+
+START = BEGAN - BEGAN % 3600
+SECONDS = 3 * 3600
+RULES = tuple(
+    Rule(RuleId(name), name, expr, Selector(all=True), warn=Threshold(*warn), for_s=for_s, clear_s=30.0)
+    for name, expr, warn, for_s in (
+        ("busy", "avg(cpu.total, 5m)", (80, 60), 60.0),
+        ("full", "last(filesystem.used_percent)", (90, 85), 120.0),
+        ("counted", "detector(memory_oom)", (0, 0), 0.0),
+        ("mixed", "detector(network_errors)", (1, 0.2), 0.0),
+    )
+)
+
+
+def made() -> list[Sample]:
+    chance = random.Random(3)
+    levels = [chance.choice([5, 50, 95, 99]) for _ in range(SECONDS // 300 + 1)]
+    eth = "{interface=eth0}"
+    return samples_of(
+        {
+            "cpu.total": lambda at: levels[at // 300] + at % 3 / 10,
+            f"network.packets_received{eth}": 400,
+            f"network.packets_sent{eth}": 400,
+            "filesystem.used{mount=/}": lambda at: levels[at // 300] * 1e9,
+            "filesystem.free{mount=/}": lambda at: (100 - levels[at // 300]) * 1e9,
+            "memory.oom_kills": lambda at: at // 3000,
+            f"network.errors_received{eth}": lambda at: 40 * (levels[at // 300] > 90),
+            **{f"network.{kind}{eth}": 0 for kind in ("errors_sent", "drops_received", "drops_sent")},
+        },
+        SECONDS,
+        pulse_s=2,
+        began=START,
+    )
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+async def test_a_preview_over_what_is_stored_equals_what_the_engine_did_live(store: Store, compacted: bool) -> None:
+    session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)
+    facts, samples = NodeFacts(session.node, cores=4), made()
+    live = Engine()
+    live.set_rules(RULES)
+    live.set_node(facts)
+    expected = episodes(play(live, session.node, samples))
+    seq = 0
+    for schema in {one.layout for one in samples}:
+        await store.metrics.save_schema(session, schema)
+    for _, group in groupby(samples, key=lambda one: one.row.taken_at_ms // 60_000):
+        minute = sorted(group, key=lambda one: one.layout.family)
+        for schema, some in groupby(minute, key=lambda one: one.layout):
+            rows = [one.row for one in some]
+            body = pack_body(rows)
+            await store.metrics.append([StoredPack(session, 0, seq, schema.schema_id, rows[0].taken_at_ms, rows[-1].taken_at_ms, 1, body)])
+            seq += 1
+    if compacted:
+        for hour in await store.metrics.hot_hours():
+            await store.metrics.compact(hour.no, hour.hour)
+    found = await replay(store.metrics, session.no, facts, RULES, START, START + SECONDS, START)
+    assert found == expected
+    assert {one.key.rule for one in found} == {rule.id for rule in RULES}
+    middle = [one for one in expected if one.fired_at < START + 7200 and (one.ended_at is None or one.ended_at >= START + 5400)]
+    seen = await replay(store.metrics, session.no, facts, RULES, START + 5400, START + 7200, START)
+    assert [one[:4] for one in seen] == [one[:4] for one in middle]
+    if compacted:
+        coarse = await replay(store.metrics, session.no, facts, RULES[:2], START, START + SECONDS, START + SECONDS)
+        exact = [one for one in expected if one.key.rule in ("busy", "full")]
+        assert len(coarse) == len(exact)
+        assert all(abs(one.fired_at - other.fired_at) <= 120 for one, other in zip(coarse, exact, strict=True))
