@@ -59,7 +59,7 @@ from groundcontrol.lifecycle import (
     tune_malloc,
 )
 from groundcontrol.metrics_export import MetricSources, export_metrics
-from groundcontrol.nodes.interfaces import Presence, ReceivedTables
+from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables
 from groundcontrol.samples.compactor import Compactor
 from groundcontrol.samples.store import DamageReports
 from groundcontrol.settings import SETTINGS
@@ -262,6 +262,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
             provide(AgentBundle)(lambda _: AgentBundle(bundle_version(bundle), bundle)),
             provide(Registry)(lambda _: registry),
             provide(Presence)(lambda _: registry),
+            provide(NewestValues)(lambda _: registry.values),
             provide(ReceivedTables)(lambda _: tables),
             provide(DamageReports)(lambda _: CorruptionReporter(registry.events)),
             provide(Invitations)(lambda _: invites),
@@ -329,7 +330,7 @@ async def _serve(parts: Components, listener: socket.socket, notifier: SystemdNo
                 ("ingest", parts.ingest.run()),
                 ("registry", parts.registry.run()),
                 ("refusals", parts.refusals.run()),
-                ("recall", parts.registry.restore_latest()),
+                ("recall", parts.registry.values.restore()),
                 ("watching", parts.watching.run()),
                 ("jobs", parts.jobs.run()),
                 ("janitor", parts.housekeeping.run()),

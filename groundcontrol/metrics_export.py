@@ -55,7 +55,7 @@ def export_metrics(parts: MetricSources) -> Iterator[ExportedMetric]:
     yield _gauge("agents_throttled_seconds", "Time that live sessions were made to wait.", sum(agent.throttled_s for agent in agents))
     refused = {f'reason="{reason}"': float(count) for reason, count in handshake.refused.items()}
     yield ExportedMetric("agents_refused_total", "counter", "Openings that ended without a session.", refused)
-    yield _counter("rows_total", "Live rows that arrived.", parts.registry.rows)
+    yield _counter("rows_total", "Live rows that arrived.", parts.registry.values.rows)
     yield _counter("packs_stored_total", "Packs that were committed.", ingest.packs)
     yield _counter("pack_batches_total", "Transactions that they took.", ingest.batches)
     yield _counter("packs_dropped_total", "Packs of sessions that ended before the commit.", ingest.dropped)

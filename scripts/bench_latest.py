@@ -80,15 +80,15 @@ def latest_1000(count: int = NODES, rounds: int = ROUNDS) -> Results:
     crowd = _Crowd(traces(), count)
     registry, nodes = crowd.registry, crowd.names()
     asked: dict[str, Callable[[], object]] = {
-        "packed": lambda: [summary_msgpack(registry.summary(node)) for node in nodes],
-        "packed_again": lambda: [summary_msgpack(registry.summary(node)) for node in nodes],
-        "json": lambda: [summary_json(registry.summary(node, written=True)) for node in nodes],
-        "json_again": lambda: [summary_json(registry.summary(node, written=True)) for node in nodes],
+        "packed": lambda: [summary_msgpack(registry.values.summary(node)) for node in nodes],
+        "packed_again": lambda: [summary_msgpack(registry.values.summary(node)) for node in nodes],
+        "json": lambda: [summary_json(registry.values.summary(node, written=True)) for node in nodes],
+        "json_again": lambda: [summary_json(registry.values.summary(node, written=True)) for node in nodes],
     }
     took: dict[str, list[float]] = {name: [] for name in ("everything", "arrival", *asked)}
     for second in range(rounds):
         took["arrival"].append(_ms(lambda at=second: crowd.speak(at)))
-        took["everything"].append(_ms(lambda: [sample_views(registry.latest(node)) for node in nodes]))
+        took["everything"].append(_ms(lambda: [sample_views(registry.values.latest(node)) for node in nodes]))
         for name, ask in asked.items():
             took[name].append(_ms(ask))
     versus = statistics.median(took.pop("everything"))

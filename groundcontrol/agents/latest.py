@@ -1,13 +1,36 @@
-"""Cache of the latest samples of a node, and of their fragment in node lists."""
+"""The newest values of every node: kept, published to browsers, and restored after a start."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
+import asyncio
+import contextlib
+import logging
+from collections.abc import Collection, Mapping
+from typing import Final, NamedTuple
 
-from groundcontrol.agents.validation import KnownSchema
+from groundcontrol.agents.clock_skew import SkewTracker
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.agents.validation import KnownSchema, scaled
+from groundcontrol.core.bus import Bus, NodeLive, NodesUpdated, Topic
+from groundcontrol.core.errors import HubError, StoreBusy, StoreDown
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.summary import SummaryFragment
+from groundcontrol.samples.model import SeriesSchema
+from groundcontrol.stores import Store
+from spider.clock import Clock
+from spider.logs import event
 from spider.wire.frames import Row
+from spider.wire.metrics import parse_series
+
+log = logging.getLogger(__name__)
+
+LISTED_S: Final = 0.03
+"""How long updates of nodes are collected before one message to the node lists."""
+WRITTEN_S: Final = 60.0
+"""How long after a request for JSON lists each new summary is encoded on arrival. Such clients poll, so the next answer is ready."""
+_FRESH: Final = Topic("nodes_fresh")
 
 
 class NewestRow(NamedTuple):
@@ -48,3 +71,141 @@ class LatestSamples:
                 self._fragments[family] = newest.schema.summary.read(newest.row.values, newest.taken_at)
             self._unread.clear()
         return self._fragments.values()
+
+
+class LatestValues:
+    """The newest rows of all nodes, connected or not."""
+
+    def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._latest: dict[NodeId, LatestSamples] = {}
+        self.skews = SkewTracker()
+        self._fresh: dict[NodeId, None] = {}
+        """Nodes with new samples that are not published to lists yet."""
+        self._publish_fresh_at = float("-inf")
+        """Loop time of the next publication to lists, or of the last one."""
+        self._written_until = float("-inf")
+        self.rows = 0
+        """Live rows received since the start."""
+
+    def rows_of(self, node: NodeId) -> Mapping[str, NewestRow]:
+        """By family: the newest row of a node."""
+        held = self._latest.get(node)
+        return {} if held is None else held.rows
+
+    def latest(self, node: NodeId) -> dict[str, tuple[float | None, float]]:
+        """Series -> (value, taken_at) of the newest row of each family; None = could not be measured."""
+        found: dict[str, tuple[float | None, float]] = {}
+        for newest in self.rows_of(node).values():
+            taken_at = newest.taken_at
+            found.update((name, (value, taken_at)) for name, value in scaled(newest.schema, newest.row).items())
+        return found
+
+    def summary(self, node: NodeId, *, written: bool = False) -> Collection[SummaryFragment]:
+        """The summary of a node for lists, from the newest row of each family. `written`: the caller sends it as JSON.
+
+        The collection is live: copy it to keep its present content.
+        """
+        if written:
+            self._written_until = self._clock.monotonic() + WRITTEN_S
+        held = self._latest.get(node)
+        return () if held is None else held.fragments()
+
+    def forget(self, node: NodeId) -> None:
+        """Drop the values of a removed node."""
+        self._latest.pop(node, None)
+        self.skews.forget(node)
+
+    def update(self, agent: AgentSession, schema: KnownSchema, rows: list[Row]) -> None:
+        """Store the newest row of a family and publish it. While the node is watched, every row is published.
+
+        Values are only computed if this node has subscribers. Lists only learn that the node has new samples, and fetch its summary.
+        The summary is prepared here if a list is open, or if the pack has several rows (an unwatched node).
+        """
+        node = agent.node.id
+        self.rows += len(rows)
+        self.skews.note(node, schema.row, rows[-1])
+        newest = self._latest.get(node)
+        if newest is None:
+            newest = self._latest[node] = LatestSamples()
+        newest.keep(schema, rows[-1])
+        listed = self._bus.has_subscribers(_FRESH)
+        if listed:
+            self._publish_fresh(node)
+        if listed or len(rows) > 1:
+            fragments = newest.fragments()
+            if self._clock.monotonic() < self._written_until:
+                for fragment in fragments:
+                    fragment.write()
+        if not self._bus.has_subscribers(agent.live):
+            return
+        for row in rows if agent.watched_until > self._clock.monotonic() else rows[-1:]:
+            self._bus.publish(NodeLive(node, schema.row.family, row.taken_at_ms / 1000, scaled(schema, row)))
+
+    def _publish_fresh(self, node: NodeId) -> None:
+        """Publish immediately after a quiet LISTED_S, else together with other nodes. So a thousand nodes do not cause a thousand messages."""
+        first = not self._fresh
+        self._fresh[node] = None
+        if not first:
+            return  # the pending publication includes this node
+        loop = asyncio.get_running_loop()
+        # Count from the scheduled time, not from the actual one: otherwise each round slips a little and needs an extra wake-up.
+        self._publish_fresh_at = max(loop.time(), self._publish_fresh_at + LISTED_S)
+        loop.call_at(self._publish_fresh_at, self._flush_fresh)
+
+    def _flush_fresh(self) -> None:
+        nodes, self._fresh = tuple(self._fresh), {}
+        self._bus.publish(NodesUpdated(nodes))
+
+    async def restore(self) -> None:
+        """Load the latest stored samples after a start, and log those that are corrupt.
+
+        An error of one node does not affect the others, and never ends the hub.
+        """
+        try:
+            await self._restore()
+        except HubError as exc:
+            event(log, "recall_failed", logging.WARNING, error=exc.code)
+
+    async def _restore(self) -> None:
+        cursor: str | None = None
+        unreadable: dict[int, set[str]] = {}
+        for no, family in await self._store.metrics.unreadable():
+            unreadable.setdefault(no, set()).add(family)
+        while True:
+            page = await self._store.nodes.nodes(SYSTEM, 200, cursor)
+            for node in page.items:
+                if node.damaged:
+                    event(log, "node_damaged", logging.ERROR, node=node.id, what=node.damaged, means="left out; the node may say it anew")
+                if families := unreadable.get(node.no):
+                    event(
+                        log,
+                        "layouts_damaged",
+                        logging.ERROR,
+                        node=node.id,
+                        families=sorted(families),
+                        means="samples of these are left out",
+                    )
+                try:
+                    await self._restore_node(node)
+                except (StoreDown, StoreBusy):
+                    raise
+                except Exception:  # the boundary: one node's data must not affect the others
+                    event(log, "recall_failed", logging.ERROR, node=node.id, exc_info=True)
+            cursor = page.next
+            if cursor is None:
+                return
+
+    async def _restore_node(self, node: Node) -> None:
+        for family, (schema, row) in (await self._store.metrics.latest(node.no)).items():
+            known = self._latest.setdefault(node.id, LatestSamples())
+            if family not in known.rows and len(row.values) == len(schema.series):
+                with contextlib.suppress(ValueError):  # the row has series of a newer version that ran on this database before
+                    known.keep(_known(schema), newest := Row(row.taken_at_ms, list(row.values)))
+                    self.skews.known(node.id, schema, newest)
+
+
+def _known(schema: SeriesSchema) -> KnownSchema:
+    return KnownSchema.of(schema, [parse_series(name)[0].scale for name in schema.series])

@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import weakref
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.agents.clock_skew import FAMILY as SKEW_FAMILY
-from groundcontrol.agents.clock_skew import SkewTracker, skew_of
-from groundcontrol.agents.latest import LatestSamples, NewestRow
+from groundcontrol.agents.clock_skew import skew_of
+from groundcontrol.agents.latest import LatestValues
 from groundcontrol.agents.node_events import NodeEvents
 from groundcontrol.agents.retry_writer import TRANSIENT_ERRORS
 from groundcontrol.agents.session import AgentSession
-from groundcontrol.agents.validation import KnownSchema, scaled
-from groundcontrol.core.bus import Bus, Changed, NodeLive, NodesUpdated, SessionChanged, Topic
-from groundcontrol.core.errors import HubError, StoreBusy, StoreDown, StoreError
+from groundcontrol.agents.validation import KnownSchema
+from groundcontrol.core.bus import Bus, Changed, SessionChanged
+from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import HubId, NodeId
-from groundcontrol.core.scope import SYSTEM
 from groundcontrol.nodes.model import Node, Session
-from groundcontrol.nodes.summary import SummaryFragment
 from groundcontrol.samples.backfill import LostRows
-from groundcontrol.samples.model import SeriesSchema
 from groundcontrol.stores import Store
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.frames import CLOSE_CLONE, CLOSE_GOING_AWAY, CLOSE_SLOW, CLOSE_UNKNOWN, Row
-from spider.wire.metrics import parse_series
 
 log = logging.getLogger(__name__)
 
-LISTED_S: Final = 0.03
-"""How long updates of nodes are collected before one message to the node lists."""
 SUSPECT_S: Final = 900.0
 """After this time without a refused clone, the node is trusted again. A clone retries every five minutes (`spider.hub.backoff.CLONE_S`)."""
 TICK_S: Final = 1.0
@@ -55,9 +48,6 @@ AHEAD_EVERY_S: Final = 6 * 3600.0
 CLOSE_LIMIT_S: Final = 4.0
 CLOSE_INTERNAL: Final = 1011
 DRAIN_JITTER_MS: Final = (2_000, 10_000)
-WRITTEN_S: Final = 60.0
-"""How long after a request for JSON lists each new summary is encoded on arrival. Such clients poll, so the next answer is ready."""
-_FRESH: Final = Topic("nodes_fresh")
 
 
 class _Gone(NamedTuple):
@@ -84,8 +74,8 @@ class Registry:
         self._clock = clock
         self._hub = hub
         self.events = NodeEvents(store, bus, clock)
+        self.values = LatestValues(store, bus, clock)
         self._agents: dict[NodeId, AgentSession] = {}
-        self._latest: dict[NodeId, LatestSamples] = {}
         self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}
         self._gone: dict[NodeId, _Gone] = {}
         self._emitted_offline: set[NodeId] = set()
@@ -95,20 +85,12 @@ class Registry:
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
         self._ahead_emitted: dict[NodeId, float] = {}
-        self._skews = SkewTracker()
         self._suspected: dict[NodeId, float] = {}
         """Node -> monotonic time at which a second machine last used its keys."""
         self._lost_seen: weakref.WeakKeyDictionary[AgentSession, LostRows] = weakref.WeakKeyDictionary()
         """Session -> its newest loss report at the previous tick. If it is unchanged, the report is complete."""
         self._untold: dict[NodeId, list[LostRows]] = {}
         """Node -> losses of ended sessions without an event yet. The node's next session or its offline event triggers it."""
-        self._fresh: dict[NodeId, None] = {}
-        """Nodes with new samples that are not published to lists yet."""
-        self._publish_fresh_at = float("-inf")
-        """Loop time of the next publication to lists, or of the last one."""
-        self._written_until = float("-inf")
-        self.rows = 0
-        """Live rows received since the start."""
 
     # -- sessions --------------------------------------------------------------------------------
 
@@ -159,37 +141,15 @@ class Registry:
         """Every live session."""
         return [agent.session for agent in self._agents.values()]
 
-    def latest(self, node: NodeId) -> dict[str, tuple[float | None, float]]:
-        """Series -> (value, taken_at) of the newest row of each family; None = could not be measured."""
-        found: dict[str, tuple[float | None, float]] = {}
-        for newest in self._rows(node).values():
-            taken_at = newest.taken_at
-            found.update((name, (value, taken_at)) for name, value in scaled(newest.schema, newest.row).items())
-        return found
-
     def skew(self, node: NodeId) -> float | None:
         """Seconds by which the clock of a connected node is ahead of the hub's, as last measured; None: unknown."""
-        newest = self._rows(node).get(SKEW_FAMILY) if node in self._agents else None
+        newest = self.values.rows_of(node).get(SKEW_FAMILY) if node in self._agents else None
         return None if newest is None else skew_of(newest.schema.row, newest.row)
-
-    def _rows(self, node: NodeId) -> Mapping[str, NewestRow]:
-        held = self._latest.get(node)
-        return {} if held is None else held.rows
-
-    def summary(self, node: NodeId, *, written: bool = False) -> Collection[SummaryFragment]:
-        """The summary of a node for lists, from the newest row of each family. `written`: the caller sends it as JSON.
-
-        The collection is live: copy it to keep its present content.
-        """
-        if written:
-            self._written_until = self._clock.monotonic() + WRITTEN_S
-        held = self._latest.get(node)
-        return () if held is None else held.fragments()
 
     def outvoted(self) -> bool | None:
         """Whether most connected nodes disagree with the hub's clock by more than an hour. None: no connected node has samples."""
         now = self._clock.now()
-        newest = [max(one.row.taken_at_ms for one in held.values()) for node in self._agents if (held := self._rows(node))]
+        newest = [max(one.row.taken_at_ms for one in held.values()) for node in self._agents if (held := self.values.rows_of(node))]
         return 2 * sum(abs(now - at_ms / 1000) > OTHER_TIME_S for at_ms in newest) > len(newest) if newest else None
 
     async def wait_online(self, node: NodeId, timeout_s: float) -> None:
@@ -217,11 +177,10 @@ class Registry:
         """
         agent = self._agents.get(node)
         if code == CLOSE_UNKNOWN:
-            self._latest.pop(node, None)
+            self.values.forget(node)
             self._gone.pop(node, None)
             self._awaited.discard(node)
             self._suspected.pop(node, None)
-            self._skews.forget(node)
         if agent is not None:
             return self.end(agent, code, reason)
         nothing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -307,97 +266,10 @@ class Registry:
             await self.events.online(node, agent.address, agent.hello.version)
         self._bus.publish(Changed("node", node.id, node.version))
 
-    # -- samples ---------------------------------------------------------------------------------
-
     def update_latest(self, agent: AgentSession, schema: KnownSchema, rows: list[Row]) -> None:
-        """Store the newest row of a family and publish it. While the node is watched, every row is published.
-
-        Values are only computed if this node has subscribers. Lists only learn that the node has new samples, and fetch its summary.
-        The summary is prepared here if a list is open, or if the pack has several rows (an unwatched node).
-        """
-        node = agent.node.id
-        if self._agents.get(node) is not agent:
-            return
-        self.rows += len(rows)
-        self._skews.note(node, schema.row, rows[-1])
-        newest = self._latest.get(node)
-        if newest is None:
-            newest = self._latest[node] = LatestSamples()
-        newest.keep(schema, rows[-1])
-        listed = self._bus.has_subscribers(_FRESH)
-        if listed:
-            self._publish_fresh(node)
-        if listed or len(rows) > 1:
-            fragments = newest.fragments()
-            if self._clock.monotonic() < self._written_until:
-                for fragment in fragments:
-                    fragment.write()
-        if not self._bus.has_subscribers(agent.live):
-            return
-        for row in rows if agent.watched_until > self._clock.monotonic() else rows[-1:]:
-            self._bus.publish(NodeLive(node, schema.row.family, row.taken_at_ms / 1000, scaled(schema, row)))
-
-    def _publish_fresh(self, node: NodeId) -> None:
-        """Publish immediately after a quiet LISTED_S, else together with other nodes. So a thousand nodes do not cause a thousand messages."""
-        first = not self._fresh
-        self._fresh[node] = None
-        if not first:
-            return  # the pending publication includes this node
-        loop = asyncio.get_running_loop()
-        # Count from the scheduled time, not from the actual one: otherwise each round slips a little and needs an extra wake-up.
-        self._publish_fresh_at = max(loop.time(), self._publish_fresh_at + LISTED_S)
-        loop.call_at(self._publish_fresh_at, self._flush_fresh)
-
-    def _flush_fresh(self) -> None:
-        nodes, self._fresh = tuple(self._fresh), {}
-        self._bus.publish(NodesUpdated(nodes))
-
-    async def restore_latest(self) -> None:
-        """Load the latest stored samples after a start, and log those that are corrupt.
-
-        An error of one node does not affect the others, and never ends the hub.
-        """
-        try:
-            await self._restore_latest()
-        except HubError as exc:
-            event(log, "recall_failed", logging.WARNING, error=exc.code)
-
-    async def _restore_latest(self) -> None:
-        cursor: str | None = None
-        unreadable: dict[int, set[str]] = {}
-        for no, family in await self._store.metrics.unreadable():
-            unreadable.setdefault(no, set()).add(family)
-        while True:
-            page = await self._store.nodes.nodes(SYSTEM, 200, cursor)
-            for node in page.items:
-                if node.damaged:
-                    event(log, "node_damaged", logging.ERROR, node=node.id, what=node.damaged, means="left out; the node may say it anew")
-                if families := unreadable.get(node.no):
-                    event(
-                        log,
-                        "layouts_damaged",
-                        logging.ERROR,
-                        node=node.id,
-                        families=sorted(families),
-                        means="samples of these are left out",
-                    )
-                try:
-                    await self._restore_node(node)
-                except (StoreDown, StoreBusy):
-                    raise
-                except Exception:  # the boundary: one node's data must not affect the others
-                    event(log, "recall_failed", logging.ERROR, node=node.id, exc_info=True)
-            cursor = page.next
-            if cursor is None:
-                return
-
-    async def _restore_node(self, node: Node) -> None:
-        for family, (schema, row) in (await self._store.metrics.latest(node.no)).items():
-            known = self._latest.setdefault(node.id, LatestSamples())
-            if family not in known.rows and len(row.values) == len(schema.series):
-                with contextlib.suppress(ValueError):  # the row has series of a newer version that ran on this database before
-                    known.keep(_known(schema), newest := Row(row.taken_at_ms, list(row.values)))
-                    self._skews.known(node.id, schema, newest)
+        """Pass the rows of a live pack on to the newest values, unless another session of the node has begun."""
+        if self._agents.get(agent.node.id) is agent:
+            self.values.update(agent, schema, rows)
 
     # -- periodic work --------------------------------------------------------------------------
 
@@ -431,7 +303,7 @@ class Registry:
         while True:
             await self._clock.sleep(TICK_S)
             for agent in self.agents():
-                if agent.ahead_rows or agent.lost or self._skews.has_changes:
+                if agent.ahead_rows or agent.lost or self.values.skews.has_changes:
                     await self._emit_pending(agent)
             try:
                 await self.events.write_waiting()
@@ -449,7 +321,7 @@ class Registry:
             if agent.ahead_rows and self._clock.monotonic() - self._ahead_emitted.get(agent.node.id, -AHEAD_EVERY_S) >= AHEAD_EVERY_S:
                 self._ahead_emitted[agent.node.id] = self._clock.monotonic()
                 await self.events.clock_ahead(agent.node, agent.ahead_rows)
-            if self.events.may_emit("clock", agent.node.id) and (skew := self._skews.pop_change(agent.node.id)) is not None:
+            if self.events.may_emit("clock", agent.node.id) and (skew := self.values.skews.pop_change(agent.node.id)) is not None:
                 await self.events.clock_moved(agent.node, *skew)
                 self._bus.publish(Changed("node", agent.node.id, agent.node.version))
             if agent.lost and (self.events.may_emit("samples_lost", agent.node.id) or len(agent.lost) > MOST_UNTOLD):
@@ -530,7 +402,3 @@ class Registry:
 def _how(code: int) -> str:
     """One word for how a session ended: by the node, by a lost connection, by silence, or by the hub."""
     return {1000: "left", 1001: "left", 1005: "cut", 1006: "cut", CLOSE_SLOW: "silent"}.get(code, "sent_away")
-
-
-def _known(schema: SeriesSchema) -> KnownSchema:
-    return KnownSchema.of(schema, [parse_series(name)[0].scale for name in schema.series])

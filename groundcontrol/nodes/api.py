@@ -14,7 +14,7 @@ from groundcontrol.core.permissions import check_granting_tags
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.text import is_visible
-from groundcontrol.nodes.interfaces import Presence, ReceivedTables, ShippedAgent
+from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables, ShippedAgent
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import JournalStore, NodeStore, NodeTableStore
 from groundcontrol.nodes.views import (
@@ -64,7 +64,7 @@ async def list_nodes(call: ApiRequest) -> NodesView:
             node_list_view(services, node, holders)
             if wanted is None
             else node_view_with(
-                services, node, chosen_series(services[Presence].latest(node.id), wanted), credentials_kept=node.id in holders
+                services, node, chosen_series(services[NewestValues].latest(node.id), wanted), credentials_kept=node.id in holders
             )
             for node in page.items
         ],
@@ -108,12 +108,12 @@ async def node_detail_view(services: Services, scope: Scope, node_id: NodeId) ->
     """A node as `GET nodes/{id}` and the topic `node:<id>` show it."""
     node = await services[NodeStore].node(scope, node_id)
     holders = bool(await services[SecretStore].credentials(node.id))
-    return node_view_with(services, node, sample_views(services[Presence].latest(node.id)), credentials_kept=holders)
+    return node_view_with(services, node, sample_views(services[NewestValues].latest(node.id)), credentials_kept=holders)
 
 
 def node_list_view(services: Services, node: Node, holders: Collection[str], *, packed: bool = False) -> NodeView:
     """A node with its summary, for JSON or, if `packed`, for MessagePack; `kept` are the nodes with stored credentials."""
-    shown = services[Presence].summary(node.id, written=not packed)
+    shown = services[NewestValues].summary(node.id, written=not packed)
     return node_view_with(services, node, summary_msgpack(shown) if packed else summary_json(shown), credentials_kept=node.id in holders)
 
 

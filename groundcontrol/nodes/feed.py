@@ -13,7 +13,7 @@ from groundcontrol.core.errors import HubError, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Grants, Scope
 from groundcontrol.nodes.api import credential_holders, node_detail_view, node_list_view
-from groundcontrol.nodes.interfaces import Presence
+from groundcontrol.nodes.interfaces import NewestValues
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.nodes.summary import Shown, SummaryFragment
@@ -148,7 +148,7 @@ class FleetFeed(Feed):
 
     def _changed_values(self, node: NodeId) -> dict[str, Sample]:
         """The summary of a node without unchanged values, such as sizes and most values of an idle server. NEWEST is always in it."""
-        fragments = [*self.services[Presence].summary(node)]
+        fragments = [*self.services[NewestValues].summary(node)]
         before, self._sent[node] = self._sent.get(node, ()), fragments
         changed: dict[str, Shown] = {}
         for fragment, old in itertools.zip_longest(fragments, before[: len(fragments)]):

@@ -12,7 +12,7 @@ from groundcontrol.nodes.summary import SummaryFragment
 
 
 class Presence(Protocol):
-    """Which nodes are connected, and their newest values."""
+    """Which nodes are connected."""
 
     def online(self, node: NodeId) -> bool: ...
 
@@ -25,6 +25,10 @@ class Presence(Protocol):
     def skew(self, node: NodeId) -> float | None:
         """How far its clock is ahead, in seconds; None: unknown."""
         ...
+
+
+class NewestValues(Protocol):
+    """The newest values of nodes."""
 
     def latest(self, node: NodeId) -> dict[str, tuple[float | None, float]]:
         """By series: the newest value and its time."""

@@ -47,7 +47,7 @@ from groundcontrol.deployments.model import (
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.service import JobService
-from groundcontrol.nodes.interfaces import Presence, ReceivedTables
+from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.summary import Summary, SummaryFragment
 from groundcontrol.samples.store import DamageReports
@@ -333,6 +333,7 @@ class TestHub:
                 *PROVIDERS,
                 provide(Config)(lambda _: config),
                 provide(Presence)(lambda _: self.nodes),
+                provide(NewestValues)(lambda _: self.nodes),
                 provide(ReceivedTables)(lambda _: self.facts),
                 provide(DamageReports)(lambda _: CorruptionReporter(NodeEvents(store, self.bus, clock))),
                 provide(DeploymentService)(lambda _: self.deployer),

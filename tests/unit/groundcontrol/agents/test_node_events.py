@@ -133,7 +133,7 @@ async def test_a_node_that_says_each_second_what_it_lost_or_what_time_it_has_is_
     agent = hub.comes(1)
     for second in range(180):
         agent.loses(second // 2, 7)
-        hub.registry._skews._changes[NODE] = (100.0, second % 2 == 0)
+        hub.registry.values.skews._changes[NODE] = (100.0, second % 2 == 0)
         await hub.ticks(agent)
         hub.clock.advance(1)
     assert sum(cast("dict[str, int]", rows)["pulse"] for rows in hub.losses()) >= 7 * 60

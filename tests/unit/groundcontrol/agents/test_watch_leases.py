@@ -14,8 +14,9 @@ import pytest
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.agents.codec import CODEC
 from groundcontrol.agents.interfaces import SessionDeps
+from groundcontrol.agents.latest import LISTED_S, WRITTEN_S
 from groundcontrol.agents.quota import Quotas
-from groundcontrol.agents.registry import LISTED_S, WRITTEN_S, Registry
+from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.agents.validation import KnownSchema, validate_schema
 from groundcontrol.agents.watch_leases import FIRST_LOOK_S, MAX_CONCURRENT, WatchLeases
@@ -247,7 +248,7 @@ async def test_the_first_new_value_is_told_of_at_once_and_those_that_follow_it_t
             for other in others:
                 place.registry.update_latest(other, known, [Row(second * 1000, [0] * len(known.scales))])
         assert await anext(lists) == NodesUpdated(tuple(other.node.id for other in others))
-        assert {name: at for name, (_, at) in place.registry.latest(NodeId("n0")).items()}["cpu.total"] == 3.0
+        assert {name: at for name, (_, at) in place.registry.values.latest(NodeId("n0")).items()}["cpu.total"] == 3.0
 
 
 async def test_lists_are_told_in_the_round_in_which_values_are_heard_however_long_the_one_before_took(
@@ -262,7 +263,7 @@ async def test_lists_are_told_in_the_round_in_which_values_are_heard_however_lon
             now_s += took_s
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            assert not place.registry._fresh, took_s
+            assert not place.registry.values._fresh, took_s
             assert await anext(lists) == NodesUpdated((NODE,))
             now_s += LISTED_S - took_s
 
@@ -275,14 +276,14 @@ async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(pla
         place.registry.update_latest(place.agent, known, [Row(second * 1000, [value if n == at else 0 for n in range(len(known.scales))])])
 
     show(5, 1234)
-    [first], [again] = place.registry.summary(NODE), place.registry.summary(NODE)
+    [first], [again] = place.registry.values.summary(NODE), place.registry.values.summary(NODE)
     assert first.shown["cpu.total"] == Shown(12.34, 5.0)
     assert first is again
     show(6, 100)
-    [later] = place.registry.summary(NODE)
+    [later] = place.registry.values.summary(NODE)
     assert later.shown["cpu.total"] == Shown(1.0, 6.0)
-    assert place.registry.latest(NODE)["cpu.total"] == (1.0, 6.0)
-    assert not place.registry.summary(NodeId("another"))
+    assert place.registry.values.latest(NODE)["cpu.total"] == (1.0, 6.0)
+    assert not place.registry.values.summary(NodeId("another"))
 
 
 async def test_who_asks_for_lists_as_json_finds_them_written_for_a_minute(place: Place) -> None:
@@ -291,11 +292,11 @@ async def test_who_asks_for_lists_as_json_finds_them_written_for_a_minute(place:
     def show(second: int) -> SummaryFragment:
         rows = [Row(second * 1000 + part, [0] * len(known.scales)) for part in range(2)]
         place.registry.update_latest(place.agent, known, rows)
-        [fragment] = place.registry.summary(NODE)
+        [fragment] = place.registry.values.summary(NODE)
         return fragment
 
     assert show(1).text == b"", "nobody has asked"
-    place.registry.summary(NODE, written=True)
+    place.registry.values.summary(NODE, written=True)
     await place.passes(WRITTEN_S - 1)
     fragment = show(2)
     assert msgspec.json.decode(b"{%b}" % fragment.text) == msgspec.to_builtins(fragment.shown)
