@@ -17,7 +17,7 @@ from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.connection import MAX_TOPICS
 from groundcontrol.web.live.topics import FIRST_BELOW, REPLAY_BYTES
 from majortom.errors import MESSAGES
-from scripts.bench import BENCHES, LONG
+from scripts.benches.main import BENCHES, LONG
 from tests.support.promises import PAGES, Holder, carried, holders, promised, rows_of
 
 ROOT = Path(__file__).resolve().parents[1]

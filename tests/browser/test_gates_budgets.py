@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Response, expect
 
-from scripts.bench_page import ROOT, scripted
+from scripts.benches.page import ROOT, scripted
 from tests.support.hub import HubProcess
 from tests.support.page.gate import DESKTOP, gate
 from tests.support.stage import Stage
@@ -138,7 +138,7 @@ def test_what_was_drawn_before_is_let_go(browser: Browser) -> None:
 @pytest.mark.timeout(1100)
 def test_ten_minutes_of_five_hundred_nodes_leave_nothing_behind() -> None:
     """Counted after a collection, as `scripts/bench page.soak` does it."""
-    argv = [sys.executable, "-m", "scripts.bench", "page.soak"]
+    argv = [sys.executable, "-m", "scripts.benches.main", "page.soak"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=1000, check=True)
     found = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
     heap, nodes, listeners = (found[f"page.heap.{name}"] for name in ("end", "nodes", "listeners"))

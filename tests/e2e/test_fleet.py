@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from scripts.fleet_run import enrol
+from scripts.simfleet.main import enrol
 from spider.sampling.sampler import EARLY_S, phase_ms_of
 from spider.wire.ids import from_text
 from tests.support.eventually import wait_until
@@ -28,7 +28,7 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
         (hub.folder / "policy.conf").write_text("[policy]\nversion = 1\nmode = managed\n")
         words = [str(hub.folder), "8", "--churn", "60", "--offline", "0.1", "--hostile", "1", "--stamps", str(tmp_path / "stamps")]
         started = time.time()
-        fleet = subprocess.Popen([sys.executable, "-m", "scripts.fleet_run", *words], cwd=ROOT, stdout=subprocess.DEVNULL)
+        fleet = subprocess.Popen([sys.executable, "-m", "scripts.simfleet.main", *words], cwd=ROOT, stdout=subprocess.DEVNULL)
 
         def nodes() -> list[dict[str, Any]]:
             return [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["state"] == "online"]
@@ -40,7 +40,7 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
                 for sample in node["latest"].values():
                     assert round(sample["at"] * 1000) % 1000 == phase_ms_of(from_text(node["id"])), "each at its own moment of the second"
             second = subprocess.run(
-                [sys.executable, "-m", "scripts.fleet_run", str(hub.folder), "8"],
+                [sys.executable, "-m", "scripts.simfleet.main", str(hub.folder), "8"],
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
@@ -81,7 +81,7 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
 @pytest.mark.parametrize(("words", "said"), [(["0"], "from 1 to 2000"), (["5", "--hostile", "6"], "at most N"), (["many"], "invalid int")])
 def test_a_wrong_wish_is_one_sentence(tmp_path: Path, words: list[str], said: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.fleet_run", str(tmp_path), *words],
+        [sys.executable, "-m", "scripts.simfleet.main", str(tmp_path), *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -94,7 +94,12 @@ def test_a_wrong_wish_is_one_sentence(tmp_path: Path, words: list[str], said: st
 
 def test_without_a_hub_it_says_so(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.fleet_run", str(tmp_path), "1"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "scripts.simfleet.main", str(tmp_path), "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 1
     assert "scripts/run" in done.stderr

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from scripts.run import MOST_LOG_BYTES
+from scripts.dev.run import MOST_LOG_BYTES
 from spider.packages.detect import telling_manager
 from spider.packages.interfaces import PackagesUnreadable
 from tests.support.eventually import eventually, wait_until
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(180)
 def start(state: Path, port: int, *flags: str, **variables: str) -> subprocess.Popen[str]:
     env = dict(os.environ, STARDUST_PORT=str(port), PYTHONUNBUFFERED="1", **variables)
     return subprocess.Popen(
-        [sys.executable, "scripts/run.py", str(state), *flags],
+        [sys.executable, "scripts/dev/run.py", str(state), *flags],
         cwd=ROOT,
         env=env,
         stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts.audit import AuditError, Finding, addresses, bandit_findings, good_address, main, only_loopback, report, wapiti_findings
+from scripts.dev.audit import AuditError, Finding, addresses, bandit_findings, good_address, main, only_loopback, report, wapiti_findings
 
 
 def bandit_says(*levels: str, errors: list[Any] | None = None, lines: int = 12) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts import bench_latest
+from scripts.benches.hub import latest as bench_latest
 
 
 def test_what_lists_show_is_measured_beside_everything() -> None:

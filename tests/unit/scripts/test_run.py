@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.config import Config
-from scripts.run import EXIT_CONFIG, RESTART_PAUSES_S, STEADY_S, Restarts, Runner, detail_of, login_of, shorten_log, start_again
+from scripts.dev.run import EXIT_CONFIG, RESTART_PAUSES_S, STEADY_S, Restarts, Runner, detail_of, login_of, shorten_log, start_again
 from tests.support.faults import small_disk
 
 

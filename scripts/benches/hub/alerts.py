@@ -1,0 +1,92 @@
+"""alert.eval and alert.memory: what the default rules cost for 1,000 nodes that send a row every second."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+import tracemalloc
+from typing import Final
+
+from groundcontrol.alerts.defaults import DEFAULT_RULES
+from groundcontrol.alerts.engine import Engine
+from groundcontrol.alerts.states import NodeFacts
+from groundcontrol.alerts.windows import GRAIN_S
+from groundcontrol.core.ids import NodeId
+from groundcontrol.samples.model import SeriesSchema
+from scripts.benches.hub.history import Trace, traces
+from spider.wire.frames import Row
+
+NODES: Final = 1000
+SECONDS: Final = 120
+BEGAN: Final = 1_790_000_000
+
+Results = list[dict[str, object]]
+
+
+class _Fleet:
+    """An engine, and nodes that repeat what a real server has measured."""
+
+    def __init__(self, recorded: list[Trace], nodes: int) -> None:
+        self.engine = Engine()
+        self.engine.set_rules(DEFAULT_RULES)
+        self._names = [NodeId(f"n{at}") for at in range(nodes)]
+        for name in self._names:
+            self.engine.set_node(NodeFacts(name, cores=4, clock_skew_s=0.0))
+        self._traces = [
+            (SeriesSchema(one.schema.schema_id, one.schema.family, one.schema.interval_s, tuple(one.schema.series)), one.rows)
+            for one in recorded
+        ]
+
+    def run(self, first: int, seconds: int) -> float:
+        """Some seconds of all nodes. Returns: what they cost, in seconds of processor time."""
+        said = [self._said(at) for at in range(first, first + seconds)]
+        add_rows, tick = self.engine.add_rows, self.engine.tick
+        began = time.thread_time()
+        for at, rows_of in enumerate(said, first):
+            for name, layout, rows in rows_of:
+                add_rows(name, layout, rows)
+            tick(BEGAN + at + 1.0)
+        return time.thread_time() - began
+
+    def _said(self, at: int) -> list[tuple[NodeId, SeriesSchema, list[Row]]]:
+        """What all nodes send in a second, somebody watching each of them."""
+        return [
+            (name, layout, [Row((BEGAN + at) * 1000 + no % 1000, rows[(at + no) % len(rows)])])
+            for no, name in enumerate(self._names)
+            for layout, rows in self._traces
+            if (at + no) % layout.interval_s == 0
+        ]
+
+
+def evaluation(nodes: int = NODES, seconds: int = SECONDS) -> Results:
+    """A second of the fleet, and the longest tick, which is the longest piece of work. The nodes repeat what a real server has measured."""
+    fleet = _Fleet(traces(), nodes)
+    fleet.run(0, 60)
+    gc.collect()
+    gc.freeze()
+    spent = [fleet.run(first, GRAIN_S) / GRAIN_S for first in range(60, 60 + seconds, GRAIN_S)]
+    ticks = []
+    for at in range(GRAIN_S):
+        began = time.thread_time()
+        fleet.engine.tick(BEGAN + 3600.0 + at)
+        ticks.append(time.thread_time() - began)
+    gc.unfreeze()
+    return [
+        {"name": "alert.eval", "value": round(statistics.median(spent) * 1000, 2), "unit": "ms"},
+        {"name": "alert.eval.tick", "value": round(max(ticks) * 1000, 2), "unit": "ms"},
+    ]
+
+
+def memory(nodes: int = NODES, seconds: int = 61) -> Results:
+    """What the engine allocates for the fleet: windows have their full size from their first sample on."""
+    recorded = traces()
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    fleet = _Fleet(recorded, nodes)
+    fleet.run(0, seconds)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return [{"name": "alert.memory", "value": round((after - before) / 1024**2, 1), "unit": "MiB"}]

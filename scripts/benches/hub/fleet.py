@@ -1,0 +1,280 @@
+"""hub.fleet.*, hub.reconnect and hub.soak: a whole fleet of simulated servers against a hub of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import math
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import aiohttp
+import msgspec
+
+from groundcontrol.settings import SETTINGS
+from tests.support.hub import ROOT, HubProcess
+
+SIZES = tuple(int(size) for size in os.environ.get("STARDUST_FLEET_SIZES", "10 100 300 1000").split())
+"""The second is what larger ones are held against."""
+SETTLE_S = 20.0
+MEASURE_S = 30.0
+PACK_S = next(int(setting.default) for setting in SETTINGS if setting.name == "pack_seconds")
+"""Seconds in a pack while nobody looks, in a hub that is told nothing else."""
+UNWATCHED_S = 2.0 * PACK_S
+"""Two packs of each node."""
+UNITS = {
+    "rss": "MB",
+    "rss_held": "MB",
+    "disk": "MB/h",
+    "unwatched_cpu": "% of a core",
+    "watched_cpu": "% of a core",
+    "unwatched_rows": "rows/s",
+    "watched_rows": "rows/s",
+}
+GROWS = ("unwatched_cpu", "watched_cpu", "disk", "rss_held")
+"""What is held against the number of nodes."""
+TICKS = os.sysconf("SC_CLK_TCK")
+SOAK_NODES = 100
+SOAK_INTERVAL_S = 30.0
+SOAK_WARM_UP_SHARE = 0.2
+CONNECT_LIMIT_S = 180.0
+
+Results = list[dict[str, object]]
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time of a process so far, all of its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory now."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def figure(hub: HubProcess, name: str) -> float:
+    """One of the hub's own figures."""
+    for line in hub.local("GET", "/metrics").body.decode().splitlines():
+        if line.startswith(f"stardust_{name} "):
+            return float(line.split()[1])
+    raise KeyError(name)
+
+
+@contextlib.contextmanager
+def a_fleet(
+    folder: Path, count: int, *wishes: str, pack_s: int = 10, come_within_s: float = 0.0, stamps: Path | None = None
+) -> Iterator[tuple[HubProcess, subprocess.Popen[bytes]]]:
+    """A hub and so many servers, all of them connected; at the end `stamps` holds when each pulse left its server."""
+    with HubProcess(folder / "hub", env={"STARDUST_PACK_SECONDS": str(pack_s)}) as hub:
+        conf = hub.folder / "agent/spider.conf"
+        conf.parent.mkdir(exist_ok=True)
+        conf.write_text(f"[hub]\nurl = {hub.ws_url}\n")
+        words = [sys.executable, "-m", "scripts.simfleet.main", str(hub.folder), str(count), "--over", str(come_within_s), *wishes]
+        words += [] if stamps is None else ["--stamps", str(stamps)]
+        fleet = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
+        try:
+            wait_online(hub, count * (0.9 if wishes else 1.0))
+            yield hub, fleet
+        finally:
+            fleet.terminate()
+            fleet.wait(60)
+
+
+def wait_online(hub: HubProcess, count: float) -> None:
+    """Wait until so many nodes have a session."""
+    ends_at = time.monotonic() + CONNECT_LIMIT_S
+    while figure(hub, "agents_online") < count:
+        if time.monotonic() > ends_at:
+            raise TimeoutError(f"{figure(hub, 'agents_online'):.0f} of {count:.0f} came within {CONNECT_LIMIT_S:.0f} s")
+        time.sleep(0.2)
+
+
+@contextlib.asynccontextmanager
+async def browsers(hub: HubProcess, count: int) -> AsyncIterator[list[aiohttp.ClientWebSocketResponse]]:
+    """Pages that look at the whole fleet."""
+    token = (await asyncio.to_thread(hub.login)).token
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}, connector=aiohttp.TCPConnector(limit=0)) as http:
+        sockets = []
+        for _ in range(count):
+            socket = await http.ws_connect(f"{hub.url}/api/v1/live", max_msg_size=0)
+            await socket.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": "fleet"}]))
+            sockets.append(socket)
+        yield sockets
+
+
+async def _drain(socket: aiohttp.ClientWebSocketResponse) -> None:
+    while True:
+        await socket.receive_bytes()
+
+
+async def _watched(hub: HubProcess) -> tuple[float, float]:
+    """Percent of a core that the hub takes while one page looks at the fleet, and rows that came in a second."""
+    async with browsers(hub, 1) as [page]:
+        reading = asyncio.create_task(_drain(page))
+        await asyncio.sleep(SETTLE_S)
+        began, before, rows_before = time.monotonic(), cpu_s(hub.pid), await asyncio.to_thread(figure, hub, "rows_total")
+        await asyncio.sleep(MEASURE_S)
+        took = time.monotonic() - began
+        share = (cpu_s(hub.pid) - before) / took * 100
+        rows = (await asyncio.to_thread(figure, hub, "rows_total") - rows_before) / took
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        return share, rows
+
+
+def _least_resident_mb(pid: int, duration_s: float) -> float:
+    """The least resident memory of so long a time: once a minute the hub gives back what its caches and heaps only keep for later."""
+    ends_at = time.monotonic() + duration_s
+    least = resident_mb(pid)
+    while time.monotonic() < ends_at:
+        time.sleep(0.5)
+        least = min(least, resident_mb(pid))
+    return least
+
+
+def crowd() -> Results:
+    """CPU, memory and disk of the hub by the size of the fleet, nobody looking and all watched; each beside the second smallest fleet's, by node.
+
+    Then what each further node adds, from one size to the next, beside its mean from the smallest to the largest."""
+    results: Results = []
+    floor: dict[str, float] = {}
+    by_size: dict[int, dict[str, float]] = {}
+    base = SIZES[:2][-1]
+    for size in SIZES:
+        # They come over a whole pack, so that their packs do as well: not all in the same seconds of a minute.
+        with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), size, pack_s=PACK_S, come_within_s=PACK_S) as (hub, _):
+            time.sleep(SETTLE_S)
+            before, disk_before, rows_before = cpu_s(hub.pid), _disk_mb(hub.folder), figure(hub, "rows_total")
+            held_mb = _least_resident_mb(hub.pid, UNWATCHED_S)
+            values = {
+                "rss_held": held_mb,
+                "unwatched_cpu": (cpu_s(hub.pid) - before) / UNWATCHED_S * 100,
+                "unwatched_rows": (figure(hub, "rows_total") - rows_before) / UNWATCHED_S,
+                "disk": (_disk_mb(hub.folder) - disk_before) / UNWATCHED_S * 3600,
+            }
+            values["watched_cpu"], values["watched_rows"] = asyncio.run(_watched(hub))
+            values["rss"] = resident_mb(hub.pid)
+        by_size[size] = values
+        for name, value in values.items():
+            unit = UNITS[name]
+            line: dict[str, object] = {"name": f"hub.fleet.{name}.{size}", "value": round(value, 2), "unit": unit}
+            if size == base:
+                floor[name] = value / size
+            elif size > base and floor[name]:
+                line |= {"versus": round(floor[name] * size, 2), "ratio": round(value / size / floor[name], 2)}
+            results.append(line)
+    return results + _further(by_size)
+
+
+def _further(by_size: dict[int, dict[str, float]]) -> Results:
+    """What a node more costs, by the sizes between which it comes."""
+
+    def slope(name: str, smaller: int, larger: int) -> float:
+        return (by_size[larger][name] - by_size[smaller][name]) / (larger - smaller)
+
+    results: Results = []
+    for smaller, larger in itertools.pairwise(SIZES):
+        for name in GROWS:
+            value, mean = slope(name, smaller, larger), slope(name, SIZES[0], SIZES[-1])
+            line: dict[str, object] = {
+                "name": f"hub.fleet.further.{name}.{larger}",
+                "value": round(value, 4),
+                "unit": f"{UNITS[name]} a node",
+            }
+            results.append(line | {"versus": round(mean, 4), "ratio": round(value / mean, 2)})
+    return results
+
+
+def _disk_mb(folder: Path) -> float:
+    """What the databases hold: the files themselves grow in steps, and their journals are written over."""
+    held = 0
+    for path in folder.glob("*.db"):
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            pages, free, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
+            held += (pages - free) * size
+    return held / 1e6
+
+
+def reconnect() -> Results:
+    """Seconds until every node is back after the hub was killed, and how long a log-in took meanwhile at most."""
+    size = SIZES[-1]
+    with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), size) as (hub, _):
+        hub.slay()
+        hub.launch()
+        began, worst = time.monotonic(), 0.0
+        tried = 0.0
+        while figure(hub, "agents_online") < size:
+            if time.monotonic() - began > CONNECT_LIMIT_S:
+                raise TimeoutError("not everybody came back")
+            if time.monotonic() - tried > 15:  # five log-ins a minute are allowed
+                tried = time.monotonic()
+                hub.login()
+                worst = max(worst, time.monotonic() - tried)
+            time.sleep(0.2)
+        took = time.monotonic() - began
+    return [
+        {"name": f"hub.reconnect.{size}", "value": round(took, 1), "unit": "s"},
+        {"name": "hub.reconnect.log_in", "value": round(worst * 1000), "unit": "ms"},
+    ]
+
+
+def _slope(hours: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
+    """The line through the points, and its standard error: who is away is thrown by dice, and tasks and descriptors follow that."""
+    slope, at_zero = statistics.linear_regression(hours, values)
+    middle = statistics.mean(hours)
+    missed = sum((value - at_zero - slope * hour) ** 2 for hour, value in zip(hours, values, strict=True))
+    return slope, math.sqrt(missed / max(1, len(hours) - 2) / sum((hour - middle) ** 2 for hour in hours))
+
+
+def soak() -> Results:
+    """Two hours (STARDUST_SOAK_MINUTES changes it) of servers that come and go: by how much memory, descriptors and tasks grow in an hour.
+
+    Each session that is there has a descriptor and two tasks: how many more there are at the end is said beside them."""
+    minutes = float(os.environ.get("STARDUST_SOAK_MINUTES", "120"))
+    points: list[dict[str, float]] = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        a_fleet(Path(folder), SOAK_NODES, "--churn", "20", "--offline", "0.05", "--hostile", "2") as (hub, fleet),
+    ):
+        ends_at = time.monotonic() + minutes * 60
+        while time.monotonic() < ends_at:
+            time.sleep(SOAK_INTERVAL_S)
+            if fleet.poll() is not None:
+                raise RuntimeError(f"the fleet ended with status {fleet.returncode}")
+            points.append(
+                {
+                    "hours": time.monotonic() / 3600,
+                    "rss": resident_mb(hub.pid),
+                    "open_files": float(len(os.listdir(f"/proc/{hub.pid}/fd"))),
+                    "tasks": figure(hub, "loop_tasks"),
+                    "sessions": figure(hub, "agents_online"),
+                }
+            )
+    kept = points[int(len(points) * SOAK_WARM_UP_SHARE) :]
+    hours = [point["hours"] for point in kept]
+    units = {"rss": "MB/h", "open_files": "1/h", "tasks": "1/h", "sessions": "1/h"}
+    results: Results = []
+    for name, unit in units.items():
+        values = [point[name] for point in kept]
+        slope, error = _slope(hours, values)
+        results.append(
+            {
+                "name": f"hub.soak.{name}",
+                "value": round(slope, 3),
+                "unit": unit,
+                "error": round(error, 3),
+                "first": round(values[0], 1),
+                "last": round(values[-1], 1),
+                "minutes": minutes,
+            }
+        )
+    return results

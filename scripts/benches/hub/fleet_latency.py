@@ -1,0 +1,104 @@
+"""live.fleet_age: how old values are when they reach the pages that look at the whole fleet, and whose doing that is."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import msgspec
+
+from groundcontrol.nodes.views import FleetChange
+from scripts.benches.hub.fleet import SIZES, a_fleet, browsers, cpu_s
+from tests.support.hub import HubProcess
+
+BROWSERS = 20
+SETTLE_S = 20.0
+MEASURE_S = 30.0
+SHARES = (("p50", 0.5), ("p99", 0.99))
+
+Results = list[dict[str, object]]
+Moment = tuple[str, int]
+"""A node, and the milliseconds at which it measured."""
+
+_HEAD = msgspec.msgpack.Decoder(tuple[str, dict[str, msgspec.Raw]])
+_CHANGE = msgspec.msgpack.Decoder(FleetChange)
+
+
+class Seen(NamedTuple):
+    """What came, kept as it is: taking it apart while others come would be late itself."""
+
+    since: float
+    """Unix seconds: what was measured before does not count."""
+    at: dict[int, list[float]]
+    """Number of the change -> when each page had it."""
+    changes: dict[int, bytes]
+    """Number of the change -> itself: all pages get the same."""
+
+
+async def _look(socket: aiohttp.ClientWebSocketResponse, seen: Seen) -> None:
+    while True:
+        message = await socket.receive_bytes()
+        now = time.time()
+        kind, body = _HEAD.decode(message)
+        if kind != "change":
+            continue
+        number = msgspec.msgpack.decode(body["seq"], type=int)
+        seen.at.setdefault(number, []).append(now)
+        seen.changes.setdefault(number, bytes(body["data"]))
+
+
+async def _watch(hub: HubProcess) -> tuple[Seen, float]:
+    """What the pages saw, and percent of a core that the hub took for it."""
+    seen = Seen(time.time() + SETTLE_S, {}, {})
+    async with browsers(hub, BROWSERS) as sockets:
+        tasks = [asyncio.create_task(_look(socket, seen)) for socket in sockets]
+        await asyncio.sleep(SETTLE_S)
+        began, before = time.monotonic(), cpu_s(hub.pid)
+        await asyncio.sleep(MEASURE_S)
+        share = (cpu_s(hub.pid) - before) / (time.monotonic() - began) * 100
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return seen, share
+
+
+def arrivals(seen: Seen) -> dict[Moment, list[float]]:
+    """When each pulse was on each page. A change tells of a value again where only one of another rhythm is new: the first word counts."""
+    found: dict[Moment, list[float]] = {}
+    for number in sorted(seen.at):
+        for node, samples in _CHANGE.decode(seen.changes[number]).latest.items():
+            pulse = samples.get("cpu.total")
+            if pulse is not None and pulse.at >= seen.since:
+                found.setdefault((node, round(pulse.at * 1000)), seen.at[number])
+    return found
+
+
+def _line(name: str, values: list[float]) -> Results:
+    values = sorted(values)
+    return [
+        {"name": f"live.fleet_age.{name}{'.' if name else ''}{share}", "value": round(values[int(len(values) * part)] * 1000), "unit": "ms"}
+        for share, part in SHARES
+    ]
+
+
+def fleet_age() -> Results:
+    """How old values are on the pages; of that, what the player of the servers was late itself, and what hub and sockets took."""
+    with tempfile.TemporaryDirectory() as folder:
+        noted = Path(folder) / "stamps"
+        with a_fleet(Path(folder), SIZES[-1], stamps=noted) as (hub, _):
+            seen, share = asyncio.run(_watch(hub))
+        sent = {(node, at_ms): at for node, at_ms, at in msgspec.msgpack.decode(noted.read_bytes())}
+    found = {moment: times for moment, times in arrivals(seen).items() if moment in sent}
+    told = [(moment, at) for moment, times in found.items() for at in times]
+    return [
+        *_line("", [at - moment[1] / 1000 for moment, at in told]),
+        *_line("player", [sent[moment] - moment[1] / 1000 for moment in found]),
+        *_line("hub", [at - sent[moment] for moment, at in told]),
+        {"name": "live.fleet_age.changes", "value": round(len(seen.changes) / (SETTLE_S + MEASURE_S), 1), "unit": "1/s"},
+        {"name": "live.fleet_age.pulses", "value": round(len(found) / MEASURE_S), "unit": "1/s"},
+        {"name": "live.fleet_age.cpu", "value": round(share, 1), "unit": "% of a core"},
+    ]

@@ -1,0 +1,80 @@
+"""hub.start: how long a hub that was killed takes until it serves again, with a gigabyte of samples and with none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from scripts.benches.measure import cpu_seconds
+from tests.support.hub import HubProcess
+
+TARGET_BYTES = 1_000_000_000
+KILLS = 5
+CHUNK_BYTES = 40_000
+"""About what an hour of one family of a node comes to."""
+BATCH = 500
+
+Results = list[dict[str, Any]]
+
+
+def _fill(path: Path) -> None:
+    """Chunks, which are what the samples of a large hub are, until the file is large enough; their places are of no living node."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = OFF")
+        place = 1 << 40
+        while path.stat().st_size < TARGET_BYTES:
+            db.execute("BEGIN")
+            db.executemany(
+                "INSERT INTO chunk_1s VALUES (?, 3600, ?)", ((place + number, os.urandom(CHUNK_BYTES)) for number in range(BATCH))
+            )
+            db.execute("COMMIT")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            place += BATCH
+
+
+def _starts(folder: Path, *, large: bool) -> tuple[list[float], list[float], int]:
+    """Seconds of each start after a kill, those of them on a processor, and how large the samples are."""
+    seconds, busy = [], []
+    with HubProcess(folder / "hub") as hub:
+        samples = hub.folder / "stardust-samples.db"
+        if large:
+            hub.end()
+            _fill(samples)
+            hub.launch()
+        for _ in range(KILLS):
+            hub.slay()
+            began = time.monotonic()
+            hub.launch()
+            seconds.append(time.monotonic() - began)
+            busy.append(cpu_seconds(hub.pid))
+        hub.slay()
+        return seconds, busy, samples.stat().st_size
+
+
+def start() -> Results:
+    """From the start after kill -9 until it serves; median and worst of five, empty and large in the same run. `cpu_s` holds on a busy machine too."""
+    results: Results = []
+    empty_s = 0.0
+    for name, large in (("empty", False), ("1gb", True)):
+        with tempfile.TemporaryDirectory(prefix="bench-start-") as folder:
+            seconds, busy, size = _starts(Path(folder), large=large)
+        median = statistics.median(seconds)
+        line: dict[str, Any] = {
+            "name": f"hub.start.{name}",
+            "value": round(median, 2),
+            "unit": "s",
+            "worst": round(max(seconds), 2),
+            "cpu_s": round(statistics.median(busy), 2),
+            "megabytes": round(size / 1e6),
+        }
+        if large:
+            line |= {"versus": round(empty_s, 2), "ratio": round(median / empty_s, 2)}
+        empty_s = median
+        results.append(line)
+    return results

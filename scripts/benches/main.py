@@ -1,0 +1,97 @@
+"""The benchmarks by name; `scripts/bench` prepares what they need."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+
+import uvloop
+
+from scripts.benches import page
+from scripts.benches.access import requests
+from scripts.benches.access.costs import costs
+from scripts.benches.access.storms import storms
+from scripts.benches.hub import alerts, fleet
+from scripts.benches.hub.connection import connection
+from scripts.benches.hub.fleet_latency import fleet_age
+from scripts.benches.hub.frames import frame_cpu
+from scripts.benches.hub.handshake import handshake
+from scripts.benches.hub.history import history
+from scripts.benches.hub.latest import latest_1000
+from scripts.benches.hub.reconnect_spread import spread
+from scripts.benches.hub.start import start
+from scripts.benches.hub.threads import beside_a_thread
+from scripts.benches.hub.updates import updates
+from scripts.benches.jobs import output, plan
+from scripts.benches.jobs.bulk_deploy import many
+from scripts.benches.jobs.first_second import first_second
+from scripts.benches.spider.figures import hours, spider_figures
+from scripts.benches.spider.unit import unit_rss
+
+SPIDER_SECONDS = 30
+
+Results = list[dict[str, object]]
+
+
+def spider() -> Results:
+    """The agent beside other programs, its frames, its bytes a day, its start."""
+    return spider_figures(SPIDER_SECONDS)
+
+
+def spider_hours() -> Results:
+    """The agent's memory over hours."""
+    return asyncio.run(hours(int(os.environ.get("STARDUST_SPIDER_MINUTES", "180"))))
+
+
+BENCHES: dict[str, Callable[[], Results]] = {
+    "spider": spider,
+    "hub.frame_cpu": lambda: asyncio.run(frame_cpu()),
+    "hub.beside_a_thread": beside_a_thread,
+    "hub.fleet": fleet.crowd,
+    "hub.reconnect": fleet.reconnect,
+    "hub.return": spread,
+    "hub.handshake": handshake,
+    "hub.connection": lambda: asyncio.run(connection()),
+    "hub.start": start,
+    "hub.updates": lambda: asyncio.run(updates()),
+    "live.fleet_age": fleet_age,
+    "live.latest_1000": latest_1000,
+    "alert.eval": alerts.evaluation,
+    "alert.memory": alerts.memory,
+    "history": lambda: asyncio.run(history()),
+    "spider.unit_rss": unit_rss,
+    "deploy.first_second": first_second,
+    "deploy.many": many,
+    "access.request_overhead": lambda: uvloop.run(requests.request_overhead()),  # as the hub
+    "access.storms": lambda: asyncio.run(storms()),
+    "access.costs": lambda: asyncio.run(costs()),
+    "access.revocation": lambda: asyncio.run(requests.revocation()),
+    "job.output": lambda: asyncio.run(output.output()),
+    "job.line": lambda: asyncio.run(output.line()),
+    "job.plan": plan.plan,
+    "job.fairness": lambda: asyncio.run(output.fairness()),
+    **page.BENCHES,
+}
+LONG: dict[str, Callable[[], Results]] = {"hub.soak": fleet.soak, "spider.hours": spider_hours, **page.LONG}
+"""Only when they are named."""
+
+
+def main() -> int:
+    """Run what is named, or everything."""
+    names = sys.argv[1:] or list(BENCHES)
+    every = BENCHES | LONG
+    unknown = [name for name in names if name not in every]
+    if unknown:
+        print(f"scripts/bench: no benchmark is called {', '.join(unknown)}; there are {', '.join(every)}", file=sys.stderr)
+        return 2
+    for name in names:
+        for line in every[name]():
+            print(json.dumps(line), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

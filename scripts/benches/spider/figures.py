@@ -1,0 +1,198 @@
+"""What the agent costs: CPU and memory beside prometheus-node-exporter and netdata, frames beside JSON, bytes a day, start.
+
+All of one comparison is measured in the same window. `spider.cpu` is the agent while a browser watches its node, so that each second goes
+out at once and tables come at their watched pace; `spider.cpu.unwatched` sends packs. The machine is given 300 sleeping processes, and for
+`spider.cpu.sockets` 10,000 idle sockets too; both are gone afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from groundcontrol.agents.codec import decode_rows
+from majortom.build.bundle import MAX_BUNDLE_BYTES, build_bundle
+from scripts.benches.measure import line, rss_bytes, shares
+from scripts.benches.spider.agent import Agent, BareHub, Traffic, agent
+from scripts.benches.spider.load import crowd
+from scripts.benches.spider.peers import exporter, netdata
+from spider.sampling.collectors.linux import linux_collectors
+from spider.wire.metrics import parse_series
+
+SETTLE_S = 8.0
+"""All programs' start, and the agent's first look for updates, are not part of the window."""
+PROCESSES = 300
+PAIRS = 5000
+PACKS_S = (10, 15, 20, 30, 60)
+DAY_S = 86_400
+MOST_BYTES_A_DAY = 7e6
+SESSION_LIMIT_S = 2.0
+
+Results = list[dict[str, Any]]
+
+
+def as_json(hub: BareHub, taken_at_ms: int, layout: bytes, values: list[int | None]) -> int:
+    """How long the same second is as JSON."""
+    told = {
+        name: value if value is None else value / parse_series(name)[0].scale
+        for name, value in zip(hub.layouts[layout].series, values, strict=True)
+    }
+    return len(json.dumps({"taken_at": taken_at_ms / 1000, "family": hub.layouts[layout].family, "values": told}, separators=(",", ":")))
+
+
+def frame_sizes(hub: BareHub) -> tuple[float, float]:
+    """Octets of a second's frame with its tag, and of the same as JSON."""
+    ours, theirs = [], []
+    for size, pack in hub.alone:
+        rows = decode_rows(pack.coding, pack.body)
+        if len(rows) == 1:
+            ours.append(size)
+            theirs.append(as_json(hub, rows[0].taken_at_ms, pack.layout, rows[0].values))
+    return statistics.mean(ours), statistics.mean(theirs)
+
+
+async def watched(one: Agent, others: list[int], seconds: float) -> list[float]:
+    """Shares of all while somebody looks."""
+    watching = asyncio.create_task(one.hub.watch(seconds + 2), name="watch")
+    await asyncio.sleep(1.0)
+    before = one.hub.packs
+    found = await shares([one.pid, *others], seconds)
+    await watching
+    if one.hub.packs - before < seconds - 3:
+        raise RuntimeError(f"only {one.hub.packs - before} packs came in {seconds:.0f} s")
+    return found
+
+
+async def cpu_and_memory(seconds: float) -> Results:
+    """Run them side by side; a rival that is not here is left out, and said so."""
+    results: Results = []
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stardust-bench-")))
+        stack.enter_context(crowd(PROCESSES))
+        (folder / "netdata").mkdir()
+        theirs, why = stack.enter_context(netdata(folder / "netdata"))
+        if theirs is None:
+            print(f"scripts/bench: {why}", file=sys.stderr)
+        exported = await stack.enter_async_context(exporter(folder))
+        one = await stack.enter_async_context(agent())
+        await one.settled()
+        await asyncio.sleep(SETTLE_S)
+        names = [name for name, pid in (("exporter", exported), ("netdata", theirs)) if pid is not None]
+        others = [pid for pid in (exported, theirs) if pid is not None]
+
+        def versus(found: list[float], name: str) -> float | None:
+            return found[1 + names.index(name)] if name in names else None
+
+        quiet = await shares([one.pid, *others], seconds)
+        looked = await watched(one, others, seconds)
+        ours, plain = frame_sizes(one.hub)
+        memory = [rss_bytes(pid) / 1e6 for pid in (one.pid, *others)]
+        with crowd(0, PAIRS):
+            await asyncio.sleep(3.0)
+            crowded = await watched(one, others, seconds)
+        results = [
+            line("spider.cpu", looked[0], "percent of a core", versus(looked, "exporter")),
+            line("spider.cpu.unwatched", quiet[0], "percent of a core", versus(quiet, "exporter")),
+            line("spider.cpu.sockets", crowded[0], "percent of a core", versus(crowded, "exporter")),
+            line("spider.rss", memory[0], "MB", versus(memory, "exporter")),
+            line("spider.frame", ours, "bytes", plain),
+            line("spider.session", one.session_s, "s", SESSION_LIMIT_S),
+        ]
+        if theirs is not None:
+            results.insert(1, line("spider.cpu.netdata", looked[0], "percent of a core", versus(looked, "netdata")))
+    return results
+
+
+def a_day(before: Traffic, after: Traffic, seconds: float) -> tuple[float, float]:
+    """MB a day: all but the processes, and those."""
+    frames = after.frames - before.frames
+    whole = after.octets - before.octets
+    processes = whole * frames["table processes"] / max(1, sum(frames.values()))
+    return (whole - processes) / seconds * DAY_S / 1e6, processes / seconds * DAY_S / 1e6
+
+
+async def bytes_a_day(seconds: float) -> Results:
+    """Nobody watches: agents with packs of different length, side by side; IP level, both ways, acknowledgements included."""
+    results: Results = []
+    async with contextlib.AsyncExitStack() as stack:
+        agents = [await stack.enter_async_context(agent(pack_s)) for pack_s in PACKS_S]
+        await asyncio.gather(*(one.settled() for one in agents))
+        await asyncio.sleep(max(PACKS_S))  # what is told once, at the beginning, is not part of a day
+        before, began = [one.hub.traffic() for one in agents], time.monotonic()
+        await asyncio.sleep(seconds)
+        elapsed = time.monotonic() - began
+        for pack_s, one, start in zip(PACKS_S, agents, before, strict=True):
+            found, processes = a_day(start, one.hub.traffic(), elapsed)
+            results.append(line(f"spider.day.packs_{pack_s}", found, "MB", MOST_BYTES_A_DAY / 1e6))
+            if os.environ.get("STARDUST_BENCH_KINDS"):
+                print(pack_s, dict((one.hub.traffic().frames - start.frames).most_common()), file=sys.stderr)
+        results.append(line("spider.day.processes", processes, "MB"))
+    return results
+
+
+async def hours(minutes: int) -> Results:
+    """Memory of an agent at which nobody looks, each minute, and by how much it grows; the first fifth is left out.
+
+    Raises: ValueError: fewer than three minutes.
+    """
+    if minutes < 3:
+        raise ValueError("three minutes at least")
+    async with agent(max(PACKS_S)) as one:
+        await one.settled()
+        found: list[float] = []
+        for _ in range(minutes):
+            await asyncio.sleep(60.0)
+            found.append(rss_bytes(one.pid) / 1e6)
+    later = list(enumerate(found))[minutes // 5 :]
+    slope = statistics.linear_regression([at / 60 for at, _ in later], [value for _, value in later]).slope
+    return [
+        line("spider.hours.first", later[0][1], "MB"),
+        line("spider.hours.last", found[-1], "MB"),
+        line("spider.hours.growth", slope, "MB/h"),
+    ]
+
+
+def spider_figures(seconds: float = 30.0, day_s: float = 180.0) -> Results:
+    """Everything; takes about `3 * seconds + day_s + 110` seconds.
+
+    Raises: RuntimeError: the agent did not come to its hub, or did not send.
+    """
+    bundle = line("spider.bundle", len(build_bundle()), "bytes", MAX_BUNDLE_BYTES)
+    return [*asyncio.run(cpu_and_memory(seconds)), bundle, *asyncio.run(bytes_a_day(day_s))]
+
+
+def collector_costs(rounds: int = 300) -> Results:
+    """CPU of one reading of each collector, in µs, in this interpreter."""
+    lines = []
+    for collector in linux_collectors():
+        count = rounds // 10 if collector.blocking else rounds
+        collector.read(0.0)
+        began = time.process_time()
+        for number in range(count):
+            collector.read(float(number + 1))
+        lines.append(line(f"spider.collector.{type(collector).__name__.lower()}", (time.process_time() - began) / count * 1e6, "µs"))
+        collector.close()
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of each of the three windows of CPU (default: 30)")
+    parser.add_argument("--day", type=float, default=180.0, help="length of the window of bytes a day (default: 180)")
+    parser.add_argument("--collectors", action="store_true", help="what each collector costs, instead")
+    given = parser.parse_args()
+    for found in collector_costs() if given.collectors else spider_figures(given.seconds, given.day):
+        print(json.dumps(found, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

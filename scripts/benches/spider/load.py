@@ -1,0 +1,81 @@
+"""Company for a benchmark: sleeping processes and idle loopback connections, all of them gone when this ends.
+
+scripts/benches/spider/load.py --processes 300 --pairs 5000    prints `ready`, and stays until its standard input ends
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import resource
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+MAX_PROCESSES = 2000
+MAX_PAIRS = 9000
+READY_S = 60.0
+
+
+def sleepers(count: int) -> int:
+    """Fork that many; each waits for a pipe that ends with this process. Returns the end that keeps them."""
+    reading, writing = os.pipe()
+    for _ in range(count):
+        if os.fork() == 0:
+            os.close(writing)
+            os.read(reading, 1)
+            os._exit(0)
+    os.close(reading)
+    return writing
+
+
+def pairs(count: int) -> list[socket.socket]:
+    """Connections of this process with itself. They end by a reset, so that none is left in TIME_WAIT."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    kept = [listener]
+    for _ in range(count):
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        kept += (ours, theirs)
+    return kept
+
+
+@contextlib.contextmanager
+def crowd(processes: int = 0, connections: int = 0) -> Iterator[None]:
+    """Have them for the length of the block."""
+    argv = [sys.executable, "-I", str(Path(__file__)), "--processes", str(processes), "--pairs", str(connections)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as made:
+        assert made.stdin is not None
+        assert made.stdout is not None
+        try:
+            if made.stdout.readline() != b"ready\n":
+                raise RuntimeError("the machine does not allow so many processes or sockets")
+            yield
+        finally:
+            made.stdin.close()
+            made.wait(READY_S)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--processes", type=int, default=0)
+    parser.add_argument("--pairs", type=int, default=0, help="connections; each has two sockets")
+    given = parser.parse_args()
+    if not (0 <= given.processes <= MAX_PROCESSES and 0 <= given.pairs <= MAX_PAIRS):
+        parser.error(f"at most {MAX_PROCESSES} processes and {MAX_PAIRS} pairs")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    kept = sleepers(given.processes), pairs(given.pairs)
+    print("ready", flush=True)
+    sys.stdin.read()
+    del kept
+
+
+if __name__ == "__main__":
+    main()

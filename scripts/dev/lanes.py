@@ -1,0 +1,162 @@
+"""Runs the tests of the whole tree in lanes, two at a time, and reports the time and the budget of each lane.
+
+A lane is one pytest. Checks and browsers mostly compute: two processes. Hosts and hubs mostly wait: three. So the two chains below keep
+two cores busy without one lane slowing another down. A lane over its budget is named, and does not fail: the machine may be busy.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+LIMIT_S: Final = 3600.0
+END_LIMIT_S: Final = 30.0
+COUNTS: Final = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
+NO_TESTS: Final = 5
+"""The exit status of pytest when its arguments choose no test of this lane."""
+
+
+@dataclass
+class Lane:
+    """Some folders of tests, and how long they may take."""
+
+    name: str
+    budget_min: int
+    processes: int
+    paths: tuple[str, ...]
+    status: int = -1
+    wall_s: float = 0.0
+    processor_s: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    process: subprocess.Popen[bytes] | None = None
+
+
+def lanes() -> tuple[list[Lane], list[Lane]]:
+    """Two chains; each runs its lanes in this order."""
+    checks = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))
+    return (
+        [Lane("unit", 3, 2, (*checks, "tests/unit")), Lane("browser", 6, 2, ("tests/browser",))],
+        [Lane("hosts", 6, 3, ("tests/system",)), Lane("e2e", 4, 3, ("tests/fuzz", "tests/contract", "tests/e2e"))],
+    )
+
+
+def run(lane: Lane, arguments: Sequence[str]) -> None:
+    """Run one lane; its output is passed on line by line behind its name."""
+    command = [
+        sys.executable, "-m", "pytest", "-n", str(lane.processes), "--dist", "loadfile", "--no-loadscope-reorder",
+        "-o", f"cache_dir=.pytest_cache/{lane.name}", *arguments, *lane.paths,
+    ]  # fmt: skip
+    started_at = time.monotonic()
+    lane.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
+    limit = threading.Timer(LIMIT_S, end, [lane])
+    limit.start()
+    assert lane.process.stdout is not None
+    counts = ""
+    with lane.process.stdout as output:
+        for raw in output:
+            line = raw.decode(errors="replace").rstrip("\n")
+            counts = line if COUNTS.search(line) and " in " in line else counts
+            print(f"{lane.name:7} | {line}", flush=True)
+    _, status, used = os.wait4(lane.process.pid, 0)
+    limit.cancel()
+    lane.process.returncode = lane.status = os.waitstatus_to_exitcode(status)
+    lane.wall_s, lane.processor_s = time.monotonic() - started_at, used.ru_utime + used.ru_stime
+    lane.counts.update({word.removesuffix("s"): int(count) for count, word in COUNTS.findall(counts)})
+    if lane.status == NO_TESTS and arguments:
+        lane.status = 0
+
+
+def run_chain(chain: Sequence[Lane], arguments: Sequence[str], stopping: threading.Event) -> None:
+    """Run these lanes one after another, unless the run is stopping."""
+    for lane in chain:
+        if not stopping.is_set():
+            run(lane, arguments)
+
+
+def end(lane: Lane) -> None:
+    """End a lane with all that it started, as Ctrl-C does; kill it when that takes too long."""
+    if lane.process is None or lane.process.returncode is not None:
+        return
+    os.killpg(lane.process.pid, signal.SIGINT)
+    killing = threading.Timer(END_LIMIT_S, kill, [lane])
+    killing.daemon = True
+    killing.start()
+
+
+def kill(lane: Lane) -> None:
+    """End a lane that did not end by itself."""
+    if lane.process is not None and lane.process.returncode is None:
+        os.killpg(lane.process.pid, signal.SIGKILL)
+
+
+def busy_s() -> float:
+    """Processor time of the whole machine since it started, in seconds. Source: proc_stat(5)."""
+    user, nice, system, _idle, _iowait, irq, softirq = (int(word) for word in Path("/proc/stat").read_text().split()[1:8])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
+def report(done: Sequence[Lane], wall_s: float, machine_s: float) -> None:
+    """One row for each lane, one for the machine (hosts have processes of their own), then the counts of all on a line of their own."""
+    print(f"\n{'lane':10}{'passed':>8}{'failed':>8}{'skipped':>8}{'minutes':>9}{'budget':>8}{'processor s':>13}")
+    total: Counter[str] = Counter()
+    for lane in done:
+        count = lane.counts
+        count["failed"] += count.pop("error", 0)
+        total += count
+        notes = ["over its budget"] * (lane.wall_s > 60 * lane.budget_min) + [f"exit status {lane.status}"] * (lane.status != 0)
+        print(
+            f"{lane.name:10}{count['passed']:8}{count['failed']:8}{count['skipped']:8}"
+            f"{lane.wall_s / 60:9.1f}{lane.budget_min:8}{lane.processor_s:13.0f}  {', '.join(notes)}".rstrip()
+        )
+    print(
+        f"{'machine':34}{wall_s / 60:9.1f}{'':8}{machine_s:13.0f}\n\n{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped",
+        flush=True,
+    )
+
+
+def interrupt(_number: int, _frame: object) -> None:
+    """SIGTERM ends a run as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns 0 when every lane passed, 5 when no test ran, 130 when the run was stopped, else 1."""
+    chains = lanes()
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, interrupt)
+    started_at, busy_before_s = time.monotonic(), busy_s()
+    threads = [threading.Thread(target=run_chain, args=(chain, arguments, stopping), name=chain[0].name) for chain in chains]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        stopping.set()
+        for chain in chains:
+            for lane in chain:
+                end(lane)
+        for thread in threads:
+            thread.join()
+    done = [lane for chain in chains for lane in chain]
+    report(done, time.monotonic() - started_at, busy_s() - busy_before_s)
+    if stopping.is_set():
+        return 130
+    if not all(lane.status == 0 for lane in done):
+        return 1
+    return 0 if any(lane.counts["passed"] for lane in done) else NO_TESTS
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

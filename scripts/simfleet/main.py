@@ -1,0 +1,462 @@
+"""Simulated servers: Spider's own link, outbox, spool, sampler, tables, inventory and job desk, fed by hosts that do not exist."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import configparser
+import contextlib
+import fcntl
+import gc
+import itertools
+import json
+import logging
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from groundcontrol.samples.chunks.pack_codec import unpack
+from scripts.simfleet.hosts import ROLES, Host, SimulatedCollector, SimulatedProcesses, SimulatedUpdates, install
+from scripts.simfleet.jobs import SimulatedLauncher
+from spider.clock import Clock, SystemClock
+from spider.config import Config, parse_url
+from spider.hub.backoff import Backoff
+from spider.hub.link import HubLink
+from spider.hub.outbox import Outbox
+from spider.hub.websocket import WebSocket, WebSocketError, connect
+from spider.jobs.tracker import Jobs
+from spider.reports.package_sync import PackageSync
+from spider.reports.table_reporter import Tables
+from spider.sampling.sampler import Sampler, phase_ms_of
+from spider.spool.files import SpoolFolder
+from spider.spool.spool import Spool
+from spider.wire.certificates import read_pins
+from spider.wire.errors import ProtocolError, SessionOver
+from spider.wire.frames import STREAM_LIVE, SUBPROTOCOL, Gap, Late, Layout, Message, Pack, PackagesHeld, Updates, Watch
+from spider.wire.ids import from_text
+from spider.wire.session import NodeOpening, SecureChannel
+
+MAX_NODES = 2000
+DIALS_PER_S = 50
+"""Unless `--over` asks for fewer."""
+MAX_OVER_S = 3600.0
+SPOOL_HOURS = 72
+SPOOL_BYTES = 4 << 20
+"""Of each: two thousand of them share a disk."""
+OFFLINE_S = (20.0, 120.0)
+"""How long a server stays away that goes."""
+HOSTILE_PAUSE_S = (0.5, 5.0)
+COLLECT_AFTER = (20_000, 20, 10)
+"""As the hub: new objects until the youngest are looked through, and how often that is until the older are."""
+
+
+class FleetError(Exception):
+    """The fleet cannot start; the text says why."""
+
+
+class FleetOptions(NamedTuple):
+    """What the fleet does besides reporting."""
+
+    churn_per_minute: float
+    """Sessions that are cut and come back at once."""
+    offline_share: float
+    """Of the servers, the share that is away at any time, keeping what it measures."""
+    hostile: int
+    """Servers that send what no Spider sends."""
+    come_within_s: float = 0.0
+    """The time over which they come; each sends its packs from then on."""
+
+
+class Address(NamedTuple):
+    """Where the hub is."""
+
+    url: str
+    tls_pin: bytes | None
+    """Of its keys, where no authority has signed its certificate."""
+
+
+class Stamps:
+    """When each pulse of the fleet was measured and when it was handed to the network: what is late here is not late at the hub."""
+
+    def __init__(self) -> None:
+        self._packs: list[tuple[str, int, bytes, float]] = []
+
+    def note(self, node: str, pack: Pack) -> None:
+        """It goes out now."""
+        self._packs.append((node, pack.coding, pack.body, time.time()))
+
+    def save(self, path: Path) -> None:
+        """Write [node, milliseconds of the newest row, Unix seconds at which it went out] of each pack, as MessagePack."""
+        path.write_bytes(
+            msgspec.msgpack.encode([(node, unpack(coding, body)[-1].taken_at_ms, at) for node, coding, body, at in self._packs])
+        )
+
+
+class StampedOutbox(Outbox):
+    """Spider's own, and each live pulse that leaves it is noted."""
+
+    def __init__(self, clock: Clock, spool: Spool, node: str, stamps: Stamps) -> None:
+        super().__init__(clock, spool)
+        self._node = node
+        self._stamps = stamps
+        self._pulses: set[bytes] = set()
+
+    def take(self) -> Layout | Pack | Late | Gap | None:
+        message = super().take()
+        if isinstance(message, Layout) and message.family == "pulse":
+            self._pulses.add(message.layout)
+        elif isinstance(message, Pack) and message.stream == STREAM_LIVE and message.layout in self._pulses:
+            self._stamps.note(self._node, message)
+        return message
+
+
+class Server:
+    """One made-up server, whole."""
+
+    def __init__(self, node: dict[str, str | int], hub: Address, state: Path, sockets: Path, stamps: Stamps | None = None) -> None:
+        self.host = Host(str(node["name"]))
+        clock = SystemClock()
+        folder = state / "fleet" / str(node["node_id"])
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root = state / "fleet" / ("root-" + self.host.system[0])
+        if not root.exists():
+            install(self.host, root)
+        policy = state / "fleet/policy.conf"
+        if not policy.exists():  # of its own: that of this machine's Spider allows watching only
+            policy.write_text("[policy]\nversion = 1\nmode = managed\n")
+        boot = os.urandom(16).hex()
+        self.config = Config(
+            url=parse_url(hub.url), fleet=str(node["fleet_id"]), tls_pin=hub.tls_pin, node=str(node["node_id"]), generation=int(node["generation"]),
+            name=self.host.name, boot=boot, policy_path=str(policy), state_dir=str(folder), jobs_dir=str(folder / "jobs"),
+            launcher_path=str(sockets / str(node["node_id"])), key=bytes.fromhex(str(node["session_key"])),
+        )  # fmt: skip
+        config = self.config
+        self._spool = Spool(SpoolFolder(config.state_dir, from_text(config.node)), clock, SPOOL_HOURS * 3600.0, SPOOL_BYTES)
+        outbox = Outbox(clock, self._spool) if stamps is None else StampedOutbox(clock, self._spool, config.node, stamps)
+        self._newer = SimulatedUpdates(self.host)
+        self._launcher = SimulatedLauncher(
+            Path(config.launcher_path),
+            folder / "jobs",
+            bytes.fromhex(str(node["launch_key"])),
+            config.node,
+            config.generation,
+            boot,
+            self._newer.planned,
+        )
+        self._jobs = Jobs(
+            config.jobs_dir, config.launcher_path, clock, self._send, boot=boot, policy_path=config.policy_path, policy_owner=os.geteuid(),
+            processes=self._launcher.processes,
+        )  # fmt: skip
+        self._link = HubLink(config, outbox, self._jobs, clock, Backoff())
+        self._facts: asyncio.Queue[Message] = asyncio.Queue(maxsize=4)
+        self._link.on_joined(self._joined)
+        self._inventory = PackageSync(clock, self._link.send, str(root))
+        self._link.on_joined(self._inventory.joined)
+        self._link.on_message(PackagesHeld, self._inventory.acknowledge)
+        self._tables = Tables([SimulatedProcesses(self.host), self._newer], clock, self._link.send)
+        self._link.on_joined(self._tables.joined)
+        self._link.on_message(Watch, self._tables.watch)
+        collectors = [SimulatedCollector(self.host, family) for family in ("pulse", "breathe")]
+        self._sampler = Sampler(collectors, clock, outbox.add, phase_ms_of(from_text(config.node)))
+        self._linking: asyncio.Task[None] | None = None
+        self._away_s = 0.0
+        self.away = False
+        """Whether it is without a network."""
+
+    async def run(self) -> None:
+        """Live until cancelled."""
+        parts = (self._sampler, self._jobs, self._inventory, self._tables, self._spool, self._launcher)
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(part.run(), name=self.host.name)
+            group.create_task(self._tell(), name=self.host.name)
+            group.create_task(self._keep_linked(), name=self.host.name)
+
+    def cut(self) -> None:
+        """Lose the session without a word; the link begins anew."""
+        if self._linking is not None:
+            self._linking.cancel()
+
+    def go_away(self, seconds: float) -> None:
+        """Be without a network for a while; what is measured waits in memory and in the spool."""
+        self._away_s, self.away = seconds, True
+        self.cut()
+
+    async def _keep_linked(self) -> None:
+        while True:
+            away_s, self._away_s = self._away_s, 0.0
+            await asyncio.sleep(away_s)
+            self.away = False
+            self._linking = asyncio.create_task(self._link.run(), name=self.host.name)
+            try:
+                await asyncio.wait({self._linking})
+            finally:
+                self._linking.cancel()
+            if not self._linking.cancelled():
+                self._linking.result()
+
+    async def _send(self, message: Message) -> None:
+        await self._link.send(message)
+
+    def _joined(self) -> None:
+        while not self._facts.empty():
+            self._facts.get_nowait()
+        self._facts.put_nowait(self.host.identity())
+        self._facts.put_nowait(Updates(self._newer.total, self._newer.security, int(time.time() * 1000)))
+
+    async def _tell(self) -> None:
+        while True:
+            message = await self._facts.get()
+            with contextlib.suppress(ConnectionError):  # the next session begins with all of them
+                await self._link.send(message)
+
+
+class Hostile:
+    """A server with the right key and no manners."""
+
+    def __init__(self, node: dict[str, str | int], hub: Address) -> None:
+        self.name = str(node["name"])
+        self._node = node
+        self._url, self._pin = parse_url(hub.url), hub.tls_pin
+        self._dice = random.Random(self.name)
+
+    async def run(self) -> None:
+        """Come, say what nobody says, be sent away, come back; until cancelled."""
+        while True:
+            with contextlib.suppress(OSError, WebSocketError, ProtocolError, SessionOver, TimeoutError):
+                socket = await connect(self._url, SUBPROTOCOL, "stardust-fleet/hostile", self._pin)
+                try:
+                    async with asyncio.timeout(20):
+                        await self._misbehave(socket)
+                finally:
+                    await socket.close(1000, "")
+            await asyncio.sleep(self._dice.uniform(*HOSTILE_PAUSE_S))
+
+    async def _misbehave(self, socket: WebSocket) -> None:
+        if self._dice.random() < 0.2:
+            await socket.send(os.urandom(self._dice.randrange(1, 5000)))
+            await socket.receive()
+            return
+        node = self._node
+        opening = NodeOpening(
+            str(node["node_id"]), int(node["generation"]), bytes.fromhex(str(node["session_key"])), os.urandom(16).hex(),
+            self._url.authority, "0.0.0", (), [], os.urandom(32),
+        )  # fmt: skip
+        await socket.send(opening.hello())
+        answer, link = opening.challenge(await socket.receive())
+        await socket.send(answer)
+        link.receive(await socket.receive(), 0.0)
+        while True:
+            await socket.send(self._nonsense(link))
+            await asyncio.sleep(self._dice.choice((0.0, 0.0, 0.01, 0.5)))
+
+    def _nonsense(self, link: SecureChannel) -> bytes:
+        raw = os.urandom(self._dice.choice((0, 1, 40, 1000, 60_000)))
+        good = link.send(Updates(self._dice.randrange(-5, 5), 1, 0))
+        return self._dice.choice((raw, good, good[:-1], good + b"x"))
+
+
+def hub_address(state: Path) -> Address:
+    """Where the hub of this start listens: what its own Spider was told."""
+    conf = configparser.ConfigParser(interpolation=None)
+    if not conf.read(state / "agent/spider.conf"):
+        raise FleetError("scripts/run has not finished its start; try again")
+    pins = conf["hub"].get("tls_pin")
+    return Address(conf["hub"]["url"], read_pins(pins) if pins else None)
+
+
+async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], Address]:
+    """Make what is missing of `count` simulated nodes, also what somebody has removed in the page; their keys stay in the state folder.
+
+    A name that another node has is passed over. The hub makes all of the nodes or none.
+    """
+    book = state / "fleet.json"
+    written: list[dict[str, str | int]] = json.loads(book.read_text()) if book.exists() else []
+    socket = state / "control.sock"
+    if not socket.exists():
+        raise FleetError("no hub is running in this checkout; start it with scripts/run")
+    connector = aiohttp.UnixConnector(str(socket))
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=120)) as http:
+        there = await _nodes(http)
+        known = [node for node in written if node["node_id"] in there]
+        names, passed = new_names(count - len(known), {str(node["name"]) for node in known}, {name.casefold() for name in there.values()})
+        if passed:
+            print(f"other nodes of this hub are called {', '.join(passed)}; the fleet passes over these names", file=sys.stderr)
+        if names:
+            async with http.post("http://hub/api/v1/local/enrol", json={"names": names, "simulated": True}) as answer:
+                text = await answer.text()
+                if answer.status >= 300:
+                    raise FleetError(f"the hub refused: {text[:300]}")
+            wanted = ("node_id", "name", "generation", "fleet_id", "session_key", "launch_key")
+            known += [{key: node[key] for key in wanted} for node in json.loads(text)["nodes"]]
+        if known != written:
+            book.touch(mode=0o600)
+            book.write_text(json.dumps(known))
+    return known[:count], hub_address(state)
+
+
+def new_names(missing: int, own: Collection[str], taken: Collection[str]) -> tuple[list[str], list[str]]:
+    """So many names that nobody has, and those that were passed over because another node has them."""
+    names: list[str] = []
+    passed: list[str] = []
+    for n in itertools.count():
+        if len(names) >= missing:
+            break
+        name = f"{ROLES[n % len(ROLES)]}-{n // len(ROLES) + 1:02}"
+        if name not in own:
+            (passed if name in taken else names).append(name)
+    return names, passed
+
+
+async def _nodes(http: aiohttp.ClientSession) -> dict[str, str]:
+    """The nodes that the hub knows, with their names."""
+    found: dict[str, str] = {}
+    asked = {"limit": "500"}
+    while True:
+        async with http.get("http://hub/api/v1/nodes", params=asked) as answer:
+            if answer.status >= 300:
+                raise FleetError(f"the hub refused: {(await answer.text())[:300]}")
+            page = json.loads(await answer.text())
+        found |= {node["id"]: node["name"] for node in page["nodes"]}
+        if not page["next"]:
+            return found
+        asked["cursor"] = page["next"]
+
+
+async def stir(servers: list[Server], wishes: FleetOptions) -> None:
+    """Cut sessions, and send servers away for a while, as wished; until cancelled."""
+    dice = random.Random()
+    while True:
+        await asyncio.sleep(1.0)
+        here = [server for server in servers if not server.away]
+        for _ in range(_whole(dice, wishes.churn_per_minute / 60) if here else 0):
+            dice.choice(here).cut()
+        for server in dice.sample(here, min(len(here), _whole(dice, len(here) * leaving(wishes.offline_share)))):
+            server.go_away(dice.uniform(*OFFLINE_S))
+
+
+def leaving(share: float) -> float:
+    """Of the servers that are here, how many go each second so that the wished share of all is away."""
+    return share / (1 - share) / (sum(OFFLINE_S) / 2)
+
+
+def _whole(dice: random.Random, rate: float) -> int:
+    return int(rate) + (dice.random() < rate % 1)
+
+
+@contextlib.contextmanager
+def alone(state: Path) -> Iterator[None]:
+    """Only one of them at a time: two would be the same servers, each ending the sessions of the other.
+
+    Raises: FleetError: there is one.
+    """
+    if not state.is_dir():
+        raise FleetError("no hub is running in this checkout; start it with scripts/run")
+    pid = state / "fleet.pid"
+    held = os.open(state / "fleet.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = f" (process {pid.read_text().strip()})" if pid.exists() else ""
+            raise FleetError(
+                f"scripts/fleet is running already in this checkout{who}; end it with Ctrl-C, or scripts/stop, which ends the hub as well"
+            ) from None
+        pid.unlink(missing_ok=True)
+        with open(os.open(pid, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+            file.write(f"{os.getpid()}\n")
+        try:
+            yield
+        finally:
+            pid.unlink(missing_ok=True)
+    finally:
+        os.close(held)
+
+
+async def run(state: Path, count: int, wishes: FleetOptions, noted: Path | None = None) -> None:
+    """Enrol, connect a few at a time, wait for the end."""
+    nodes, hub = await enrol(state, count)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    folder = state / "fleet"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    sockets = tempfile.TemporaryDirectory(prefix="stardust-fleet-")  # paths of sockets are short
+    stamps = Stamps() if noted is not None else None
+    servers = [Server(node, hub, state, Path(sockets.name), stamps) for node in nodes[wishes.hostile :]]
+    living: list[Server | Hostile] = [*servers, *(Hostile(node, hub) for node in nodes[: wishes.hostile])]
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        for one in living:
+            tasks.append(asyncio.create_task(one.run(), name="server"))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), max(1 / DIALS_PER_S, wishes.come_within_s / len(living)))
+                break
+        if servers and (wishes.churn_per_minute or wishes.offline_share):
+            tasks.append(asyncio.create_task(stir(servers, wishes), name="stir"))
+        gc.freeze()  # a search for cycles among a thousand servers would hold them all up
+        gc.set_threshold(*COLLECT_AFTER)
+        print(f"{len(living)} simulated servers against {urlsplit(hub.url).netloc}; Ctrl-C ends them", flush=True)
+        waiting = asyncio.create_task(stop.wait(), name="stop")
+        done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {waiting}:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if stamps is not None and noted is not None:
+            stamps.save(noted)
+        sockets.cleanup()
+
+
+def parsed(argv: list[str]) -> argparse.Namespace:
+    """Read the command line; exits with 2 and a sentence when it is wrong."""
+    parser = argparse.ArgumentParser(prog="scripts/fleet", allow_abbrev=False)
+    parser.add_argument("state", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("count", type=int, metavar="N", help=f"how many servers, 1 to {MAX_NODES}")
+    parser.add_argument("--churn", type=float, default=0.0, metavar="PER_MINUTE", help="so many sessions a minute are cut and come back")
+    parser.add_argument(
+        "--offline", type=float, default=0.0, metavar="SHARE", help="this share of the servers (0 to 0.9) is away at any time"
+    )
+    parser.add_argument("--hostile", type=int, default=0, metavar="N", help="so many of them send what no Spider sends")
+    parser.add_argument("--over", type=float, default=0.0, metavar="SECONDS", help="they come over so long a time, 50 a second at most")
+    parser.add_argument("--stamps", type=Path, metavar="FILE", help="write there at the end when each pulse was measured and sent")
+    options = parser.parse_args(argv)
+    if not 1 <= options.count <= MAX_NODES:
+        parser.error(f"give a number from 1 to {MAX_NODES}")
+    if not (0 <= options.churn <= 6000 and 0 <= options.offline <= 0.9 and 0 <= options.hostile <= options.count):
+        parser.error("--churn is at most 6000, --offline at most 0.9, --hostile at most N")
+    if not 0 <= options.over <= MAX_OVER_S:
+        parser.error(f"--over is at most {MAX_OVER_S:.0f} seconds")
+    return options
+
+
+def main() -> int:
+    """Entry point of scripts/fleet."""
+    options = parsed(sys.argv[1:])
+    logging.getLogger("spider").setLevel(logging.ERROR)
+    try:
+        with alone(options.state):
+            wishes = FleetOptions(options.churn, options.offline, options.hostile, options.over)
+            asyncio.run(run(options.state, options.count, wishes, options.stamps))
+    except FleetError as exc:
+        print(f"scripts/fleet: {exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
