@@ -1,8 +1,8 @@
-"""What one package manager must tell and do, so that `driver.py` can perform every verb the same way on all of them.
+"""The interface of one package manager, by which `driver.py` runs every verb in the same steps.
 
-A backend is small: it asks, it builds argument lists, it reads texts. It never decides whether a job may run, never waits,
-never looks at a digest and never forms an outcome: the driver does that once for all. Backends run as root inside a job's
-unit; `inventory`, `simulate`, `lists_refreshed_at` and `available_updates` also as any user, where the manager allows it.
+A backend runs queries, builds argument lists and parses output. It never decides whether a job may run, never waits, never
+checks a digest and never forms an outcome: the driver does that for all backends. Backends run as root inside a job's unit.
+`inventory`, `simulate`, `lists_refreshed_at` and `available_updates` also run as any user if the manager allows it.
 """
 
 import re
@@ -16,7 +16,7 @@ from spider.wire.frames import Updates
 
 
 class PackageError(Exception):
-    """The job ends here, nothing was changed; `code` is one of those that `Outcome` lists."""
+    """The job ends and nothing was changed; `code` is one of those of `Outcome`."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -28,11 +28,11 @@ _T = TypeVar("_T")
 
 
 def need_repositories(enabled: Sequence[_T]) -> Sequence[_T]:
-    """Without a repository nothing is known of updates: "0 updates" would be a lie.
+    """Refuse to report updates if no repository is enabled: "0 updates" would be wrong.
 
-    Args:    enabled: the enabled repositories, or the lists that are expected of them.
+    Args:    enabled: the enabled repositories, or their expected lists.
     Returns: the same.
-    Raises:  PackageError: there are none.
+    Raises:  PackageError: no repository is enabled.
     """
     if not enabled:
         raise PackageError(
@@ -42,11 +42,11 @@ def need_repositories(enabled: Sequence[_T]) -> Sequence[_T]:
 
 
 class Lock(NamedTuple):
-    """A lock that somebody else has."""
+    """A lock that another process holds."""
 
     file: str
     pid: str = ""
-    """Empty = cannot be told."""
+    """Empty = unknown."""
     name: str = ""
 
     def __str__(self) -> str:
@@ -62,54 +62,54 @@ PHASES_BEFORE_COMMIT = ("refresh", "plan", "waiting_lock", "download")
 
 
 class Command(NamedTuple):
-    """One program of the manager, run on the job's terminal. An argument list, never a shell's text.
+    """One program of the manager, run on the job's terminal without a shell.
 
-    Names of packages stand last, after `--` where the program knows that.
+    Package names come last, after `--` if the program supports it.
     """
 
     argv: Tuple[str, ...]
-    """`{fd}` in it becomes the number of the descriptor whose lines go to `OutputReader.status`."""
+    """`{fd}` is replaced by the number of the descriptor for `OutputReader.status`."""
     phase: str = "commit"
-    """In which phase it begins; its reader moves on from there."""
+    """The first phase; the reader sets later ones."""
     limits_s: Mapping[str, float] = {}
-    """How long it may stay in a phase. Not for commit and triggers: what installs packages is never interrupted."""
+    """The time limit of each phase. Commit and triggers have none, since an installation is never interrupted."""
     signals: Tuple[int, ...] = (signal.SIGINT,)
-    """Sent one after the other when a limit is passed. Only those that the stop rule of the phase has."""
+    """Signals to send in turn after a limit, as far as the stop rule of the phase allows them."""
     env: Mapping[str, str] = {}
-    """Added to the backend's environment."""
+    """Additions to the backend's environment."""
     needs: bool = True
-    """Whether the commands after it are left out when this one fails."""
+    """Whether a failure skips the following commands."""
     always: bool = False
-    """Whether it is run also when an earlier one failed or a stop is wished: it puts something right."""
+    """Whether it runs even after a failure or a stop request, since it cleans up."""
     stoppable: bool = True
-    """False: it comes to its own end, whatever the stop rule says. A wish to stop is answered nevertheless: nothing is begun after it."""
+    """False: it always runs to its end. A stop request then takes effect after it."""
     stop_rule: Optional[Callable[[str], StopRule]] = None
-    """Instead of the backend's, where one phase means different things in two commands; None = the backend's."""
+    """Stop rules of this command; None = those of the backend."""
 
 
 class OwnStep(NamedTuple):
-    """A step of our own instead of a program, such as an edit of the manager's settings. Raises Trouble or OSError."""
+    """A Python step, such as an edit of the manager's settings. Raises Trouble or OSError."""
 
     says: str
-    """What is put into the job's log before; empty = nothing."""
+    """Text for the job's log before the step; empty = none."""
     do: Callable[[], None]
 
 
 class Replan(NamedTuple):
-    """Before the command behind it: work out once more what would be done, and go on only if it is still what was shown.
+    """Make the plan again directly before the next command, and continue only if it equals the shown one.
 
-    For managers that cannot be held to a plan, or not in everything.
+    For managers that cannot be bound to a plan completely.
     """
 
     plan: Callable[[], Plan]
-    """The steps alone, as fast as they can be had."""
+    """Makes a plan with steps only, as fast as possible."""
 
 
 Action = Union[Command, OwnStep, Replan]
 
 
 class OutputReader:
-    """Follows what one command prints: progress, lines of trouble, the lock it waits for. Backends make their own from it."""
+    """Parses the output of one command: progress, error lines, and the lock that it waits for. Backends derive their own readers."""
 
     MOST = 200
     TROUBLE = re.compile(r"^(?:E|W|Err|error|warning|Error|Warning|ERROR|WARNING)\b.*\S")
@@ -117,40 +117,40 @@ class OutputReader:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.troubles: List[str] = []
-        """The lines in which the manager speaks of trouble, at most MOST."""
+        """Error lines of the manager, at most MOST."""
         self.lock: Optional[Lock] = None
-        """The last lock it spoke of."""
+        """The last lock in the output."""
         self.notes: List[str] = []
         """Sentences for the job's report."""
 
     def line(self, text: str) -> None:
-        """One line of output, without colours and without what a carriage return overwrote."""
+        """Parse a line of output, without colours and text that a carriage return overwrote."""
         if self.TROUBLE.match(text):
             self.trouble(text)
 
     def status(self, text: str) -> None:
-        """One line from the status descriptor, where the command has one."""
+        """Parse a line of the status descriptor, if the command has one."""
 
     def trouble(self, text: str) -> None:
-        """Keep a line of trouble."""
+        """Store an error line."""
         if len(self.troubles) < self.MOST and text not in self.troubles:
             self.troubles.append(text)
 
     def waits(self, lock: Lock) -> None:
-        """The manager says that it waits for a lock."""
+        """Record that the manager waits for a lock."""
         self.lock = lock
         self.console.progress("waiting_lock", text=str(lock))
 
 
 class Failure(NamedTuple):
-    """Why a command counts as failed."""
+    """Code and text of a failed command."""
 
     code: str
     text: str
 
 
 class Reboot(NamedTuple):
-    """Whether this host needs a reboot, as far as the manager itself knows."""
+    """Whether this host needs a reboot, by the manager's own check."""
 
     required: str = UNKNOWN
     """yes, no or unknown."""
@@ -158,100 +158,100 @@ class Reboot(NamedTuple):
 
 
 class PackageList(NamedTuple):
-    """What is kept of one enabled repository."""
+    """The lists of one enabled repository."""
 
     name: str
     refreshed_at: float
-    """When its list was last refreshed, Unix seconds; 0 = there is none."""
+    """When its list was last refreshed, Unix seconds; 0 = it has no list."""
     expired: bool = False
-    """The repository itself says that this list is not valid any more."""
+    """Whether the list has expired by the repository's own date."""
 
 
 class Backend:
-    """One package manager. A backend overrides what its manager does in another way than here."""
+    """One package manager. Backends override the defaults of this class."""
 
     name = ""
-    """As in `Identity.package_manager`."""
+    """The name as in `Identity.package_manager`."""
     environment: Mapping[str, str] = ENVIRONMENT
-    """Of everything that is run: `base.ENVIRONMENT` and the manager's own."""
+    """The environment of all commands: `base.ENVIRONMENT` and the manager's own variables."""
     cache_dir = "/var/cache"
-    """Where downloads go; what is missing of it is looked for upward."""
+    """The download folder. If it does not exist, its nearest parent counts."""
     codes: Sequence[Tuple[str, str]] = ()
-    """What its lines of trouble say, and the code of `Outcome` for it; the first that fits counts."""
+    """Patterns of error lines with their code of `Outcome`; the first match counts."""
     reader_type: Type[OutputReader] = OutputReader
     commit_stop: StopRule = STOP_TOO_LATE
-    """What the wish to stop means once packages are being changed."""
+    """The stop rule of the commit phase."""
     newer: Sequence[Planned] = ()
-    """What the last `available_updates` has counted."""
+    """The packages that the last `available_updates` counted."""
 
     def cannot(self, verb: str, packages: Sequence[str]) -> str:
-        """Why this manager, or this host (read-only root …), cannot do this; a sentence that says what to use instead. Empty = it can."""
+        """Why this manager or host cannot run the verb, as a sentence with the alternative (read-only root …). Empty = it can."""
         del verb, packages
         return ""
 
     def inventory(self) -> Inventory:
-        """Everything that is installed.
+        """All installed packages.
 
         Raises: PackagesUnreadable.
         """
         raise NotImplementedError
 
     def broken(self, inventory: Inventory) -> str:
-        """What is wrong with the manager's database: half-configured packages, duplicates, an unfinished transaction, a stale
-        lock file. Read-only. Empty = in order; else a sentence that names it (at most 20 packages)."""
+        """The faults of the manager's database: half-configured packages, duplicates, an unfinished transaction, a stale
+        lock file. Changes nothing. Empty = none; else a sentence (at most 20 packages)."""
         raise NotImplementedError
 
     def lock(self) -> Optional[Lock]:
-        """Who holds the lock that a change needs, now; None: it is free or cannot be told. `locks.py` finds holders."""
+        """The current holder of the package lock, by `locks.py`. None: it is free or unknown."""
         raise NotImplementedError
 
     def lists_refreshed_at(self) -> float:
-        """When the package lists were last refreshed, Unix seconds; 0 = never or unknown. May leave out `jobs/.refreshed`,
-        which the driver looks at itself.
+        """When the package lists were last refreshed, Unix seconds; 0 = never or unknown. It may ignore `jobs/.refreshed`,
+        which the driver reads itself.
 
         Raises: PackagesUnreadable.
         """
         raise NotImplementedError
 
     def lists(self) -> Optional[List[PackageList]]:
-        """The enabled repositories, as any user. None: this manager cannot tell.
+        """The enabled repositories; works as any user. None: this manager has no such list.
 
         Raises: PackagesUnreadable.
         """
         return None
 
     def missing(self) -> List[str]:
-        """Repositories of which this host has no list, or not a whole one; as any user.
+        """Repositories without a complete list on this host; works as any user.
 
         Raises: PackagesUnreadable. Trouble: no repository is enabled (`need_repositories`).
         """
         raise NotImplementedError
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
-        """Those of `packages` that are no package names, exactly, in the manager's lists (for `install`).
+        """Those of `packages` that are not exact names in the manager's lists (for `install`).
 
-        They have the shape of a name, but may be `sudo-`, a pattern, a group, a path or a provided name: all of these are unknown.
+        They look like names, but `sudo-`, patterns, groups, paths and provided names count as unknown.
         Raises: PackagesUnreadable.
         """
         raise NotImplementedError
 
     def protected(self, packages: Sequence[str]) -> List[str]:
-        """Those of `packages` that must not be removed: essential to the host, or to Spider (what owns python3, systemd …)."""
+        """Those of `packages` that the host or Spider needs, such as the owners of python3 and systemd."""
         raise NotImplementedError
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
-        """The exact plan of upgrade, full-upgrade, security-upgrade, install, remove or autoremove; with what is kept back and why.
+        """The exact plan of upgrade, full-upgrade, security-upgrade, install, remove or autoremove, with the packages that are kept back.
 
-        Changes nothing, waits for no lock. `packages` is empty but for install, remove and an upgrade of chosen ones.
-        Raises: PackagesUnreadable: it refuses or is not understood. Trouble: with a better code.
+        Changes nothing and waits for no lock. `packages` is empty except for install, remove and an upgrade of chosen packages.
+        Raises: PackagesUnreadable: the manager fails, or its output is unknown. Trouble: an error with a code.
         """
         raise NotImplementedError
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
-        """What carries out any verb but check, plan and reboot; run one after the other until one fails that the rest needs.
+        """The steps of any verb except check, plan and reboot. They run in order until a required one fails.
 
-        It must be able to do what the plan says and nothing else: the manager itself is held to it (`gate.py`, a list of all that may
-        come), or the plan is worked out `Replan` directly before the command that changes packages; or both.
+        They can do nothing beyond the plan. Either the manager itself is bound to it (`gate.py`, a list of allowed packages), or
+        `Replan` makes the plan again directly before the change, or both.
         """
         raise NotImplementedError
 
@@ -261,29 +261,29 @@ class Backend:
         return self.reader_type(console)
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
-        """Whether a command failed by its status and its lines; None: it did not (managers have statuses for 'done, and …').
+        """The failure of a command by status and output; None: it succeeded (some nonzero statuses mean success with remarks).
 
-        The driver itself finds: ended by a signal, overrun, stopped, packages left broken, steps of the plan not reached.
+        The driver itself detects signals, time limits, stops, broken packages and missing steps.
         Codes: job.lock_busy, job.no_space, job.fetch_failed, job.repository_stale, job.package_held, job.unmet_dependencies,
         job.script_failed, job.packages_broken, job.package_manager for the rest.
         """
         raise NotImplementedError
 
     def code_in(self, text: str, otherwise: str = "job.package_manager") -> str:
-        """The code for what a text says."""
+        """The code of an error text."""
         return next((code for words, code in self.codes if words in text), otherwise)
 
     def stop_rule(self, phase: str) -> StopRule:
-        """What the wish to stop means in this phase."""
+        """The stop rule of a phase."""
         return STOP_NOW if phase in PHASES_BEFORE_COMMIT else self.commit_stop
 
     def reboot_required(self) -> Reboot:
-        """What the manager's own check says (`/run/reboot-required`, `needs-restarting -r`, `needs-rebooting`)."""
+        """The result of the manager's own check (`/run/reboot-required`, `needs-restarting -r`, `needs-rebooting`)."""
         return Reboot()
 
     def available_updates(self) -> Updates:
-        """Count what `full-upgrade` would upgrade, without privileges and without changing anything; blocks for up to a minute.
+        """Count the upgrades of `full-upgrade`, without privileges and changes; blocks for up to a minute.
 
-        Raises: PackagesUnreadable: which is not 'no updates'. Trouble.
+        Raises: PackagesUnreadable: the number is unknown. Trouble.
         """
         raise NotImplementedError

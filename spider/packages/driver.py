@@ -1,4 +1,4 @@
-"""Every verb, performed the same way on every package manager: check, plan, show, compare, do, look what became of it."""
+"""Runs each verb in the same steps on every package manager: check, plan, show, compare, execute, verify."""
 
 import contextlib
 import os
@@ -32,11 +32,11 @@ from spider.wire.verbs import PLAN, VERBS
 LISTS_LOCK_POLL_S = 5.0
 OLD_LISTS_S = 7 * 86400
 MAX_REFUSED = 1000
-"""Of the text why a refresh failed."""
+"""Length limit of the error text of a refresh."""
 
 
 class Driver:
-    """A `PackageManager` made of one backend."""
+    """A `PackageManager` that uses one backend."""
 
     def __init__(self, backend: Backend, care: Optional[AfterCare] = None, jobs_dir: str = JOBS_DIR) -> None:
         self.name = backend.name
@@ -52,7 +52,7 @@ class Driver:
         return sorted((name, one.version) for name, one in self._backend.inventory().items() if one.held)
 
     def condition(self) -> PackageCondition:
-        """Faults of packages and the age of lists. What somebody is just changing is neither in order nor broken."""
+        """Package faults and the age of the lists. Both are unknown while another program changes packages."""
         faults: Optional[List[Tuple[str, str]]] = None
         repositories: Optional[List[Tuple[str, float, str]]] = None
         with contextlib.suppress(PackagesUnreadable, PackageError):
@@ -73,7 +73,7 @@ class Driver:
         return faults or ([("", whole)] if whole else [])
 
     def _list_state(self, one: PackageList) -> Tuple[float, str]:
-        """When it was last refreshed, and one of `LIST_STATES`."""
+        """The time of the last refresh, and one of `LIST_STATES`."""
         if not one.refreshed_at:
             return 0.0, "missing"
         refused = self._refused()
@@ -83,12 +83,12 @@ class Driver:
         return one.refreshed_at, "refused" if named_there else "expired" if one.expired else "unknown"
 
     def _refused(self) -> Optional[str]:
-        """Why the last refresh by a job failed; None: it did not. Spider itself need not be able to read why."""
+        """Why the last refresh of a job failed; None: it succeeded. Spider itself may be unable to read the reason."""
         path = os.path.join(self._jobs, REFUSED)
         return read_file(path, MAX_REFUSED) if os.path.exists(path) else None
 
     def available_updates(self) -> Updates:
-        """Count what could be upgraded. Where something is not known, nothing is said of when it was checked."""
+        """Count the available upgrades. If the lists are incomplete, the time of the check is unknown."""
         incomplete = ""
         try:
             incomplete = self._incomplete()
@@ -154,7 +154,7 @@ class Driver:
         ends_at = time.monotonic() + LOCK_LIMIT_S
         while verb == "refresh" and _locked_out(runs) and time.monotonic() < ends_at:
             console.progress("waiting_lock", text=str(runs[-1].reader.lock or "waiting for the lock of the package lists"))
-            console.wait(LISTS_LOCK_POLL_S)  # no manager waits by itself for this one
+            console.wait(LISTS_LOCK_POLL_S)  # no package manager waits for this lock itself
             check_stop(console)
             runs = self._run(verb, task.packages, Plan(), console)
         console.progress("check")
@@ -233,12 +233,12 @@ class Driver:
         print_sizes(console, plan)
         if not plan.steps:
             console.print_line("There is nothing to do.")
-        check_order(self._backend, inventory, task.packages if task.target == "remove" else ())  # the plan is shown all the same
+        check_order(self._backend, inventory, task.packages if task.target == "remove" else ())  # the plan is shown anyway
         console.progress("check", 100, "", f"{len(plan.steps)} packages would change")
         return Outcome("succeeded", 0, 0, ())
 
     def _simulate(self, verb: str, packages: Sequence[str]) -> Plan:
-        """A plan; an empty one only if everything is known that the manager should know.
+        """Make a plan. It is empty only if the lists of all repositories are known.
 
         Raises: Trouble; PackagesUnreadable.
         """
@@ -264,7 +264,7 @@ class Driver:
         return refreshed_at
 
     def _incomplete(self) -> str:
-        """What is not known of the repositories; empty = everything is.
+        """Which repository lists are missing or incomplete; empty = none.
 
         Raises: PackagesUnreadable. Trouble: no repository is enabled.
         """
@@ -291,7 +291,7 @@ class Driver:
             runs = self._run(task.verb, task.packages, plan, console)
             if not _locked_out(runs) or time.monotonic() >= ends_at:
                 break
-            # Somebody was faster. Nothing has been begun; when they are done, the plan may be another one.
+            # another program took the lock first; nothing was changed, and the plan may differ once it is free
             wait_for_lock(self._backend, console)
             check_stop(console)
         console.progress("check")
@@ -305,7 +305,7 @@ class Driver:
         return outcome
 
     def _decide(self, task: Task, console: Console) -> Tuple[Inventory, Plan]:
-        """What is installed, and what may be done: all checks passed, shown, and compared with what a person saw."""
+        """The inventory and the plan, after all checks. The plan is shown and compared with the approved one."""
         before = self._ready(task, console)
         if wait_for_lock(self._backend, console):
             before = self._ready(task, console)
@@ -322,7 +322,7 @@ class Driver:
         return before, plan
 
     def _settle(self, runs: List[Ran], before: Inventory, console: Console) -> Inventory:
-        """What is installed now. Where a stop left packages half-way, what was begun with them is brought to its end."""
+        """The inventory now. Packages that a stop left half-configured are completed first."""
         after = self._backend.inventory()
         stopped = any(ran.ended.stopped == "after_package" for ran in runs)
         half_way = [name for name, package in after.items() if package.broken and not (name in before and before[name].broken)]
@@ -334,7 +334,7 @@ class Driver:
         return self._backend.inventory()
 
     def _ready(self, task: Task, console: Console) -> Inventory:
-        """What is installed, once it is in order and has what was named."""
+        """The inventory, after a check that nothing is broken and that the named packages exist."""
         console.progress("plan")
         inventory = self._backend.inventory()
         check_order(self._backend, inventory, task.packages if task.verb == "remove" else ())
@@ -342,7 +342,7 @@ class Driver:
         return inventory
 
     def _compare(self, task: Task, plan: Plan, console: Console) -> None:
-        """What a person saw is what is done.
+        """Check that the plan equals the approved one.
 
         Raises: Trouble.
         """
@@ -356,7 +356,7 @@ class Driver:
         raise PackageError("job.plan_changed", PLAN_CHANGED)
 
     def _changed(self, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> PackageError:
-        """The trouble that the manager would not do now what this job has shown, with the difference in the log."""
+        """The error that the plan differs from the shown one. The difference is in the log."""
         try:
             now = self._backend.simulate(verb, packages)
         except (PackagesUnreadable, PackageError) as exc:
@@ -380,7 +380,7 @@ class Driver:
     # -- running -------------------------------------------------------------------------------
 
     def _run(self, verb: str, packages: Sequence[str], plan: Plan, console: Console, *, to_the_end: bool = False) -> List[Ran]:
-        """Run the work of a verb, one piece after the other until one fails that the rest needs, or a stop is wished."""
+        """Run the steps of a verb in order, until a required one fails or a stop is requested."""
         runs: List[Ran] = []
         over = False
         work = self._backend.work(verb, packages, plan)
@@ -411,7 +411,7 @@ class Driver:
             raise PackageError("job.package_manager", f"{exc.filename or piece.says}: {exc.strerror or exc}") from exc
 
     def _check_replan(self, piece: Replan, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> None:
-        """Raises: Trouble: it would be something else now. Stopped."""
+        """Raises: Trouble: the plan has changed. Stopped."""
         wait_for_lock(self._backend, console)
         now = piece.plan()
         check_stop(console)
@@ -419,7 +419,7 @@ class Driver:
             raise self._changed(verb, packages, plan, console)
 
     def _stop_rule(self, command: Command, *, answered: bool, last: bool) -> Optional[Callable[[str], StopRule]]:
-        """Who wishes a stop is told what becomes of it, whatever is run; once."""
+        """Report the effect of a stop request once, whatever runs."""
         if command.stoppable:
             return command.stop_rule or self._backend.stop_rule
         return None if answered else lambda _phase: STOP_TOO_LATE if last else STOP_AFTER_STEP
@@ -450,7 +450,7 @@ class Driver:
             return 0.0
 
     def _mark(self, outcome: Outcome) -> None:
-        """Remember what became of a refresh. One that was stopped or had to wait too long asked nobody."""
+        """Save the result of a refresh, unless it was stopped or waited too long for the lock: it contacted no repository then."""
         refused = os.path.join(self._jobs, REFUSED)
         if outcome.state == "succeeded":
             path = os.path.join(self._jobs, REFRESHED)
@@ -464,7 +464,7 @@ class Driver:
 
 
 def _make_known(plan: Plan, console: Console) -> None:
-    """Raises: Trouble: there is no room for it, so nothing of it is begun."""
+    """Raises: Trouble: the disk is full, so the refresh does not start."""
     try:
         console.planned(plan)
     except OSError as exc:

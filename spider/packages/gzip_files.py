@@ -1,4 +1,4 @@
-"""Files that managers keep packed with gzip, in memory."""
+"""Decompresses gzip files of package managers in memory."""
 
 import zlib
 
@@ -9,10 +9,10 @@ _PACKED_BYTES, _PIECE_BYTES = 16 * 1024, 256 * 1024
 
 
 def unpacked(content: bytes, max_bytes: int = MAX_BYTES) -> bytes:
-    """What is packed, or `content` itself, where it is not packed with gzip.
+    """The decompressed content, or `content` itself if it is not gzip.
 
-    In small pieces, which stay in the processor's caches: all at once takes three times as long.
-    Raises: ValueError: damaged, cut, in several parts or too large.
+    It works in small pieces, which fit in the processor's caches: in one piece it takes three times as long.
+    Raises: ValueError: corrupt, truncated, of several members or too large.
     """
     if content[:2] != _GZIP:
         return content

@@ -1,8 +1,8 @@
-"""Which package manager a system is installed from, told by its database and not by which programs there are.
+"""Finds the package manager of a system by its database, not by the installed programs.
 
-Debian happily carries dnf, zypper, pacman and rpm beside apt: a program proves nothing. What os-release names is the candidate, and a
-database with packages in it confirms it. Systems whose packages are not changed in place are recognised first: whatever else they
-carry, nothing of it may be driven. Only files are looked at, so that an unprivileged Spider can tell it, too.
+Debian also packages dnf, zypper, pacman and rpm, so a program proves nothing. os-release names the candidate, and a database with
+packages confirms it. Image-based systems are recognised first: their package managers must not run. Only files are read, so an
+unprivileged Spider gets the same result.
 """
 
 import os
@@ -18,7 +18,7 @@ _FAMILIES = {
     "pacman": frozenset({"arch"}),
     "apk": frozenset({"alpine"}),
 }
-"""The distributions (ID and ID_LIKE of os-release) in which each database is at home."""
+"""The distributions (ID and ID_LIKE of os-release) that use each database."""
 _RPM_DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 _RPM_FILES = ("rpmdb.sqlite", "Packages.db", "Packages")
 _APK_DATABASES = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
@@ -35,25 +35,25 @@ INSTEAD: Mapping[str, str] = {
     "read-only": "The root file system is mounted read-only: update the image that this server is started from. "
     "If it should be writable, look for a fault of its disk.",
 }
-"""What to use instead, for systems that must not be changed by a package manager."""
+"""The alternative for systems that no package manager may change."""
 
 
 class Native(NamedTuple):
-    """What a system is installed from."""
+    """The package manager of a system."""
 
     name: str
-    """apt, dnf, dnf5, yum, zypper, pacman, apk or one of INSTEAD; empty = none that we know."""
+    """apt, dnf, dnf5, yum, zypper, pacman, apk or one of INSTEAD; empty = unknown."""
 
     @property
     def instead(self) -> str:
-        """A sentence that says what to use instead; empty = its package manager may be driven."""
+        """A sentence that names the alternative; empty = Spider may run the package manager."""
         return INSTEAD.get(self.name, "")
 
 
 def find_native(root: str, release: Mapping[str, str]) -> Native:
-    """Look at a system's files.
+    """Find the package manager by the files of a system.
 
-    Args: root: where they are, without a slash at its end. release: its os-release.
+    Args: root: the root folder without a trailing slash. release: its os-release.
     """
     family = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
     special = _special(root, family)
@@ -97,7 +97,7 @@ def _by_database(root: str, family: Sequence[str]) -> str:
 
 
 def _rpm_front(root: str, family: Sequence[str]) -> str:
-    """What drives rpm here. `dnf` and `yum` are names that lead to whichever is the system's: where they lead, tells."""
+    """The front end of rpm. `dnf` and `yum` are links to the system's real one, so their targets decide."""
     if _there(root, "zypper") and _SUSE.intersection(family):
         return "zypper"
     leads: Dict[str, str] = {}
@@ -113,9 +113,9 @@ def _rpm_front(root: str, family: Sequence[str]) -> str:
 
 
 def name_by_version(version_text: str) -> str:
-    """Which program it was that answered `--version`: names are no proof, since `dnf` and `yum` lead anywhere.
+    """The program that printed this `--version` output. `dnf` and `yum` may be links to any of them.
 
-    Returns: dnf, dnf5 or yum; empty = none of them.
+    Returns: dnf, dnf5 or yum; empty = another program.
     """
     words = version_text.split()
     if words[:2] == ["dnf5", "version"]:
@@ -126,17 +126,17 @@ def name_by_version(version_text: str) -> str:
 
 
 def root_is_read_only(root: str) -> bool:
-    """Whether the system's root is mounted read-only, as its first process sees it: in Spider's own view everything is.
+    """Whether process 1 sees the root file system read-only. Spider's own view is always read-only.
 
-    False, too, where that process is hidden from us (`hidepid`); root's runner sees it always.
+    False if that process is hidden (`hidepid`); root's runner always sees it.
     """
     return "ro" in (_root_options(read_text(f"{root}/proc/1/mountinfo", 1 << 20)) or ())
 
 
 def _root_options(mountinfo: str) -> Optional[Tuple[str, ...]]:
-    """The options of the uppermost mount at `/`.
+    """The options of the topmost mount at `/`.
 
-    Source: proc_pid_mountinfo(5): the fifth field is the place, the sixth its own options, whatever its file system's.
+    Source: proc_pid_mountinfo(5): the fifth field is the mount point, the sixth the options of the mount.
     """
     found: Optional[Tuple[str, ...]] = None
     for line in mountinfo.split("\n"):

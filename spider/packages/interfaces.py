@@ -1,4 +1,4 @@
-"""What Spider asks of a package manager, and what it hears back."""
+"""The interfaces between jobs and package managers."""
 
 import subprocess
 from typing import Callable, Dict, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
@@ -18,34 +18,34 @@ ENVIRONMENT: Dict[str, str] = {
     "HOME": "/root",
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 }
-"""Of every package manager: nothing of the caller's own comes through, COLUMNS least of all."""
+"""The environment of every package manager. It inherits nothing, since COLUMNS and others change the output."""
 
 
 class PackagesUnreadable(Exception):
-    """The package manager could not be asked; the text says why. It is not the same as 'no updates'."""
+    """The query of the package manager failed; the text says why. This differs from 'no updates'."""
 
 
 class Task(NamedTuple):
-    """One verb of the policy with its arguments, as root's launcher let it through."""
+    """One verb with its arguments, which root's launcher has validated."""
 
     verb: str
     packages: Tuple[str, ...] = ()
     plan: str = ""
-    """Digest of the plan that a person saw: nothing else is done. Empty = none was shown."""
+    """Digest of the approved plan: only this plan may run. Empty = no plan was approved."""
     target: str = ""
-    """For `plan`: the verb to plan."""
+    """The verb that `plan` simulates."""
 
 
 class Outcome(NamedTuple):
-    """How a job ended: exit status, difference of the inventories and error lines taken together.
+    """How a job ended, by exit status, difference of the inventories and error lines together.
 
-    Codes, nothing was changed: job.not_this_way (no verb can, the system is changed otherwise), job.not_supported,
+    Codes if nothing was changed: job.not_this_way (the system is not changed by a package manager), job.not_supported,
     job.unknown_package, job.package_held, job.protected, job.would_remove, job.plan_changed, job.packages_broken,
     job.lists_missing, job.lock_busy, job.no_space, job.unmet_dependencies, job.host_stopping, job.reboot_inhibited, job.reboot_refused.
-    Something may have been: job.repository_stale, job.fetch_failed, job.script_failed, job.incomplete, job.stopped, job.timed_out,
+    Codes if something may have changed: job.repository_stale, job.fetch_failed, job.script_failed, job.incomplete, job.stopped, job.timed_out,
     job.signal, job.package_manager (any other error of its own).
-    Of the runner: job.unknown_verb, job.no_package_manager, job.runner_failed.
-    Told without a result: job.never_began, job.killed, job.power_lost, job.shutdown_overran, job.no_trace, job.reboot_missing.
+    Codes of the runner: job.unknown_verb, job.no_package_manager, job.runner_failed.
+    Codes without a result: job.never_began, job.killed, job.power_lost, job.shutdown_overran, job.no_trace, job.reboot_missing.
     """
 
     state: str
@@ -59,7 +59,7 @@ class Outcome(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What a short command printed."""
+    """Exit status and output of a short command."""
 
     rc: int
     out: str
@@ -67,14 +67,14 @@ class Output(NamedTuple):
 
 
 class Console(Protocol):
-    """Where a job is run and watched."""
+    """The console on which a job runs."""
 
     def print_line(self, text: str) -> None:
-        """Put a line of our own into the job's log."""
+        """Write a line of Stardust's own into the job's log."""
         ...
 
     def progress(self, phase: str, percent: int = -1, package: str = "", text: str = "") -> None:
-        """Tell where the job stands: refresh, plan, waiting_lock, download, commit, triggers or check."""
+        """Report the phase of the job: refresh, plan, waiting_lock, download, commit, triggers or check."""
         ...
 
     def run(
@@ -87,35 +87,35 @@ class Console(Protocol):
         signals: Sequence[int] = ...,
         stop_rule: Optional[Callable[[str], StopRule]] = None,
     ) -> TerminalEnded:
-        """Run a program on the job's terminal, its output in the job's log; `Terminal.run` says more."""
+        """Run a program on the job's terminal and log its output; see `Terminal.run`."""
         ...
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, less when a stop is wished."""
+        """Wait for this time, or until a stop is requested."""
         ...
 
     def stop_wanted(self) -> bool:
-        """Whether somebody wishes that the job stops."""
+        """Whether a stop of the job was requested."""
         ...
 
     def planned(self, plan: Plan) -> None:
-        """Make the plan known before anything of it is done."""
+        """Publish the plan before it runs."""
         ...
 
     def seen_plan(self, digest: str) -> Optional[Plan]:
-        """A plan that an earlier job of this node showed; None: its files are gone."""
+        """The plan of an earlier job of this node; None: its files are gone."""
         ...
 
     def reported(self, report: Report) -> None:
-        """Make known what is left to be looked after."""
+        """Publish the report."""
         ...
 
 
 class PackageCondition(NamedTuple):
-    """Whether packages and lists of repositories are in order. None: it could not be found out this time."""
+    """The state of packages and repository lists. None: it is unknown at present."""
 
     faults: Optional[Sequence[Tuple[str, str]]] = None
-    """Packages with what is wrong, by name; an empty name stands for the database as a whole."""
+    """Broken packages and their faults, by name; an empty name means the whole database."""
     repositories: Optional[Sequence[Tuple[str, float, str]]] = None
     """Enabled repositories: name, when the list was last refreshed (Unix seconds, 0 = unknown), state of the list (`LIST_STATES`)."""
 
@@ -124,25 +124,25 @@ LIST_STATES = ("current", "missing", "expired", "refused", "unknown")
 
 
 class UpdateQuery(Protocol):
-    """What a package manager tells without privileges and without changing anything."""
+    """Read-only queries of a package manager that need no privileges."""
 
     @property
     def newer(self) -> Sequence[Planned]:
-        """What the last `available_updates` has counted, package by package."""
+        """The packages that the last `available_updates` counted."""
         ...
 
     def held(self) -> Sequence[Tuple[str, str]]:
-        """Packages, with their versions, that the owner of this host does not want changed. Raises: PackagesUnreadable."""
+        """Held packages with their versions. Raises: PackagesUnreadable."""
         ...
 
     def condition(self) -> PackageCondition:
-        """Faults of packages and the age of lists; blocks for some seconds."""
+        """Package faults and the age of the lists; blocks for some seconds."""
         ...
 
     def available_updates(self) -> Optional[Updates]:
-        """Count what could be upgraded; blocks for up to a minute.
+        """Count the available upgrades; blocks for up to a minute.
 
-        Returns: None: nobody here can tell.
+        Returns: None: no package manager can list updates.
         Raises:  PackagesUnreadable.
         """
         ...
@@ -154,19 +154,19 @@ class PackageManager(UpdateQuery, Protocol):
     name: str
 
     def perform(self, task: Task, console: Console) -> Outcome:
-        """Carry out one verb of the policy. Never raises for what the package manager did."""
+        """Run one verb. Errors of the package manager are in the outcome, never raised."""
         ...
 
     def wait_free(self, console: Console) -> Optional[Outcome]:
-        """Wait until nobody changes packages. Returns: why the job ends here; None: it is free."""
+        """Wait for the package lock. Returns: why the job ends here; None: the lock is free."""
         ...
 
 
 def run_query(argv: Sequence[str], env: Mapping[str, str], limit_s: float = 120.0, stdin: str = "") -> Output:
-    """Run a command that changes nothing and keep what it says.
+    """Run a read-only command and return its output.
 
-    Args:   told: what it reads from its standard input.
-    Raises: PackagesUnreadable: it is not there or does not end.
+    Args:   stdin: its standard input.
+    Raises: PackagesUnreadable: the program is missing or exceeds the limit.
     """
     try:
         done = subprocess.run(list(argv), env=dict(env), input=stdin.encode(), capture_output=True, timeout=limit_s, check=False, cwd="/")
@@ -178,9 +178,9 @@ def run_query(argv: Sequence[str], env: Mapping[str, str], limit_s: float = 120.
 
 
 def query_output(argv: Sequence[str], env: Mapping[str, str]) -> str:
-    """What such a command prints.
+    """The standard output of a read-only command.
 
-    Raises: PackagesUnreadable: it fails, too.
+    Raises: PackagesUnreadable: as `run_query`, or the command failed.
     """
     answer = run_query(argv, env)
     if answer.rc:

@@ -1,4 +1,4 @@
-"""Who holds a lock file, by name and process: package managers say it late, or not at all."""
+"""Finds the holder of a lock file. Package managers report it late, or not at all."""
 
 import fcntl
 import os
@@ -10,17 +10,17 @@ from spider.packages.backend import Lock
 
 
 def process_name(pid: str) -> str:
-    """What a process is called; empty = it is gone."""
+    """The name of a process; empty = it has ended."""
     return read_text(f"/proc/{pid}/comm")
 
 
 def record_lock_holder(path: str) -> Optional[Lock]:
-    """Who holds a record lock (fcntl, as dpkg, apt, rpm and zypper take) on a file now. None: nobody, or it cannot be told.
+    """The holder of a record lock (fcntl; of dpkg, apt, rpm and zypper) on a file. None: there is none, or it is unknown.
 
-    Who may not open the file looks at /proc/locks.
+    A caller that may not open the file reads /proc/locks instead.
     """
     if struct.calcsize("P") != 8:
-        return None  # another layout of the structure; the manager's own words must do
+        return None  # the structure has another format here; the manager's own message must suffice
     try:
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except PermissionError:
@@ -40,7 +40,7 @@ def record_lock_holder(path: str) -> Optional[Lock]:
 
 
 def flock_holder(path: str) -> Optional[Lock]:
-    """Who holds a lock of either kind (flock, fcntl) on a file now, by /proc/locks. None: nobody, or it cannot be told."""
+    """The holder of a lock of either kind (flock, fcntl) on a file, by /proc/locks. None: there is none, or it is unknown."""
     try:
         info = os.stat(path)
     except OSError:
@@ -58,7 +58,7 @@ def flock_holder(path: str) -> Optional[Lock]:
 
 
 def open_file_holder(path: str) -> Optional[Lock]:
-    """Who has a file open now, which is how pacman holds its lock; needs root. None: nobody, or the file is not there."""
+    """The process that has a file open, as pacman does with its lock; needs root. None: none, or no such file."""
     try:
         info = os.stat(path)
         processes = os.listdir("/proc")

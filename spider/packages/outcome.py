@@ -1,7 +1,7 @@
-"""What a job came to: exit status, difference of the inventories and error lines, all three taken together.
+"""Decides the outcome of a job by exit status, difference of the inventories and error lines together.
 
-None of them is enough: managers answer 0 when a script of a package failed or when they were interrupted, and an error when
-the wanted package was installed beside one that was broken before.
+None of them alone suffices. Package managers return 0 after a failed package script or an interruption. They return an error if the
+requested package was installed but another one was broken before.
 """
 
 from typing import List, NamedTuple, Optional, Sequence, Tuple
@@ -18,17 +18,17 @@ REST_CHANGED = "what was left to do would not have been what was shown, so it wa
 
 
 class Ran(NamedTuple):
-    """One command that was run."""
+    """One executed command."""
 
     command: Command
     ended: TerminalEnded
     reader: OutputReader
     failure: Optional[Failure]
-    """By the backend; None = it is content."""
+    """The failure that the backend found; None = none."""
 
 
 def trouble_lines(runs: Sequence[Ran], *, warnings: bool = True) -> str:
-    """The lines of trouble that explain the most; without errors, `warnings`."""
+    """The error lines that explain most. If there are none, the warnings if `warnings`."""
     lines: List[str] = []
     for ran in runs:
         lines += [line for line in ran.reader.troubles if line not in lines]
@@ -37,7 +37,7 @@ def trouble_lines(runs: Sequence[Ran], *, warnings: bool = True) -> str:
 
 
 def _status(runs: Sequence[Ran]) -> Tuple[Optional[int], int]:
-    """Exit status and signal of the command that tells: the first that failed, else the last."""
+    """Exit status and signal of the first failed command, else of the last one."""
     for ran in runs:
         if ran.failure is not None or ran.ended.rc is None or ran.ended.overran:
             return ran.ended.rc, ran.ended.signal
@@ -45,9 +45,9 @@ def _status(runs: Sequence[Ran]) -> Tuple[Optional[int], int]:
 
 
 def judge(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory, name: str) -> Outcome:
-    """What a job that changes packages came to.
+    """The outcome of a job that changes packages.
 
-    Args: name: of the manager's front end, for the text.
+    Args: name: the package manager's name for texts.
     """
     changes = compare_inventories(before, after)
     left = missed(plan, after)
@@ -68,7 +68,7 @@ def judge(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory, 
         code, text = "job.packages_broken", f"{name} did not get to the end with {named(broken)}; {done}"
     elif stopped and not changes and (left or not plan.steps):
         return Outcome("cancelled", rc, signal_, (), "job.stopped", "it was stopped before anything was changed")
-    elif stopped and (left or killed is not None):  # the signal was ours, and may have come when only its last words were left
+    elif stopped and (left or killed is not None):  # Spider sent the signal, perhaps when the command was nearly complete
         code, text = "job.stopped", f"it was stopped; {done}" + ("" if left else f", but {name} did not get to its own end")
     elif overran:
         code, text = "job.timed_out", f"the phase {overran} took too long and was interrupted; {done}"
@@ -81,12 +81,12 @@ def judge(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory, 
         code, text = "job.incomplete", done if changes else f"{done}, not changed: {named([step.package for step in left])}"
     if not code:
         return Outcome("succeeded", rc, 0, changes)
-    why = trouble_lines(runs, warnings=code != "job.stopped")  # a stop is explained; what else there is to warn of did not end the job
+    why = trouble_lines(runs, warnings=code != "job.stopped")  # the stop explains the end; other warnings did not cause it
     return Outcome("failed", rc, signal_, changes, code, f"{text}. {why}" if why and why not in text else text)
 
 
 def judge_act(runs: Sequence[Ran], name: str) -> Outcome:
-    """What a verb without a plan came to (refresh, clean, hold …)."""
+    """The outcome of a verb without a plan (refresh, clean, hold …)."""
     rc, signal_ = _status(runs)
     failed = next((ran for ran in runs if ran.failure is not None or ran.ended.rc is None or ran.ended.overran), None)
     if any(ran.ended.stopped == "now" for ran in runs) and failed is not None:

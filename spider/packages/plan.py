@@ -1,4 +1,4 @@
-"""What a package manager is going to do, in the same words for all of them."""
+"""Plans and inventories in one form for all package managers."""
 
 import hashlib
 from typing import Dict, List, NamedTuple, Optional, Tuple
@@ -7,64 +7,64 @@ YES, NO, UNKNOWN = "yes", "no", "unknown"
 
 
 class InstalledPackage(NamedTuple):
-    """One package as the manager's own database has it."""
+    """One package of the manager's database."""
 
     version: str
-    """Where several versions stand side by side (kernels), all of them, oldest first, a blank between two."""
+    """If several versions are installed (kernels), all of them, oldest first, separated by blanks."""
     broken: bool = False
-    """The manager did not get to the end with it."""
+    """Whether its installation is incomplete."""
     held: bool = False
-    """The owner of this host does not want it changed: held, locked, excluded or ignored, as the manager calls it."""
+    """Whether it is on hold; package managers also say locked, excluded or ignored."""
 
 
 Inventory = Dict[str, InstalledPackage]
-"""Package to what is installed. The key is the name by which people and orders call it: `libc6`, `libc6:i386`, `bash.x86_64`."""
+"""Installed packages by name. Orders use the same names: `libc6`, `libc6:i386`, `bash.x86_64`."""
 
 
 class Planned(NamedTuple):
     """One package that would change."""
 
     package: str
-    """As in the inventory."""
+    """The name as in the inventory."""
     before: str
-    """Empty = it would be newly installed."""
+    """Empty = the package would be newly installed."""
     after: str
-    """Empty = it would be removed."""
+    """Empty = the package would be removed."""
     security: str = UNKNOWN
-    """yes, no or unknown: the manager's sources do not tell."""
+    """Whether it is a security update: yes, no or unknown (the repositories do not say)."""
     repository: str = ""
-    """Where the new version comes from; empty = not known."""
+    """The repository of the new version; empty = not known."""
 
 
 class HeldPackage(NamedTuple):
-    """One package that stays as it is though a newer version is known."""
+    """One package that is not changed although a newer version exists."""
 
     package: str
     version: str
-    """The version that it does not get."""
+    """The newer version, which is not installed."""
     reason: str
     """held, phased, pinned, needs_new, needs_removal or unresolvable."""
 
 
 class Plan(NamedTuple):
-    """What would be done. Equal steps have equal digests, whatever else is said about them."""
+    """The steps of a transaction. Plans with equal steps have equal digests, whatever their other fields are."""
 
     steps: Tuple[Planned, ...] = ()
     kept: Tuple[HeldPackage, ...] = ()
     download_bytes: int = -1
     """-1 = not known."""
     installed_bytes: Optional[int] = None
-    """By how much the disk fills; negative = it frees room; None = not known."""
+    """Change of the used disk space; negative = it is freed; None = not known."""
     reboot: str = UNKNOWN
-    """Whether a reboot is expected afterwards: yes, no or unknown."""
+    """Whether the plan makes a reboot due: yes, no or unknown."""
     reboot_why: str = ""
     replaced: Tuple[str, ...] = ()
-    """Removed packages whose place another takes in the same plan: obsoleted by it, or the oldest of several kernels. An upgrade may
-    do that."""
+    """Removed packages that another one of this plan replaces: an obsoleted package, or the oldest of several kernels. An upgrade
+    may do this."""
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 over the steps in the order of their names: what a person saw is what is done."""
+        """Hex SHA-256 of the steps sorted by name. It binds a job to the approved plan."""
         text = "".join("\t".join((step.package, step.before, step.after)) + "\n" for step in sorted(self.steps))
         return hashlib.sha256(b"stardust-plan-v1\n" + text.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -84,7 +84,7 @@ class Plan(NamedTuple):
 def compare_inventories(before: Inventory, after: Inventory) -> Tuple[Tuple[str, str, str], ...]:
     """Packages whose versions differ, as (package, before, after); empty = not installed.
 
-    Of packages with several versions side by side, each version that came or went is told for itself.
+    Of packages with several installed versions, each added or removed version is one entry.
     """
     changes: List[Tuple[str, str, str]] = []
     for name in sorted(set(before) | set(after)):
@@ -111,6 +111,6 @@ def missed(plan: Plan, after: Inventory) -> List[Planned]:
 
 
 def unplanned(plan: Plan, changes: Tuple[Tuple[str, str, str], ...]) -> List[Tuple[str, str, str]]:
-    """The changes that are no step."""
+    """The changes that no step planned."""
     wanted = {(step.package, step.after) for step in plan.steps}
     return [change for change in changes if (change[0], change[2]) not in wanted]

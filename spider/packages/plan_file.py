@@ -1,4 +1,4 @@
-"""Plans as the file `planned` of a job, and as the messages that the hub gets."""
+"""Encodes plans as the job file `planned`, and as messages to the hub."""
 
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -6,12 +6,12 @@ from spider.packages.plan import HeldPackage, Plan, Planned
 from spider.wire.frames import MAX_ITEMS, JobPlan
 
 MAX_PART_BYTES = 160 * 1024
-"""Of the texts in one message; a frame holds 256 KiB."""
+"""Size limit of the texts of one message. A frame is at most 256 KiB."""
 _STEP_OVERHEAD, _MOST_TEXT = 20, 300
 
 
 def plan_to_document(plan: Plan) -> Dict[str, Any]:
-    """A plan as JSON can hold it."""
+    """A plan as values for JSON."""
     return {
         "digest": plan.digest,
         "steps": [list(step) for step in plan.steps],
@@ -24,7 +24,7 @@ def plan_to_document(plan: Plan) -> Dict[str, Any]:
 
 
 def plan_from_document(found: Mapping[str, Any]) -> Optional[Plan]:
-    """None: it is not one of ours, or its steps are not those of its digest."""
+    """Decode a plan. None: the document is invalid, or its digest differs from its steps."""
     try:
         plan = Plan(
             tuple(Planned(*(str(word) for word in step)) for step in found["steps"]),
@@ -44,7 +44,7 @@ def _cut(text: str) -> str:
 
 
 def plan_messages(job: str, plan: Plan) -> List[JobPlan]:
-    """The plan in as many messages as it takes; each has what holds for the whole."""
+    """Split a plan into messages. Each one repeats the fields of the whole plan."""
     digest = plan.digest
     parts: List[List[Planned]] = [[]]
     kept_parts: List[List[HeldPackage]] = [[]]

@@ -1,4 +1,4 @@
-"""Plans as lines of a job's log."""
+"""Prints plans into a job's log."""
 
 from typing import Optional
 
@@ -25,7 +25,7 @@ def _step(step: Planned) -> str:
 
 
 def print_plan(console: Console, title: str, plan: Plan, known: Optional[Plan] = None) -> None:
-    """Say what would be done, but for what `known` has already; nothing where there is nothing."""
+    """Print the steps that `known` does not have; nothing if there are none."""
     known_steps = set() if known is None else {(step.package, step.after) for step in known.steps}
     steps = [step for step in plan.steps if (step.package, step.after) not in known_steps]
     if not steps:
@@ -38,7 +38,7 @@ def print_plan(console: Console, title: str, plan: Plan, known: Optional[Plan] =
 
 
 def print_kept_back(console: Console, plan: Plan) -> None:
-    """Say what stays as it is, and why."""
+    """Print the packages that are kept back, and why."""
     if not plan.kept:
         return
     width = min(_WIDEST, max(len(kept.package) for kept in plan.kept))
@@ -49,7 +49,7 @@ def print_kept_back(console: Console, plan: Plan) -> None:
 
 
 def print_sizes(console: Console, plan: Plan) -> None:
-    """Say what it takes."""
+    """Print the sizes of the download and on the disk."""
     words = []
     if plan.download_bytes >= 0:
         words.append(f"{_size(plan.download_bytes)} to download")
@@ -63,7 +63,7 @@ def print_sizes(console: Console, plan: Plan) -> None:
 
 
 def print_difference(console: Console, seen: Plan, now: Plan) -> None:
-    """Say in what the plan that a person saw differs from what would be done now."""
+    """Print the difference between the approved plan and the current one."""
     before = {step.package: step for step in seen.steps}
     after = {step.package: step for step in now.steps}
     console.print_line("The plan has changed since it was shown:")

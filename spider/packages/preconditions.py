@@ -1,4 +1,4 @@
-"""What must hold before packages are changed: names, order in the database, a free lock, room on the disks."""
+"""Checks before packages are changed: names, the package database, the lock, and disk space."""
 
 import os
 import re
@@ -12,19 +12,19 @@ from spider.packages.plan import Inventory, Plan
 LOCK_LIMIT_S = 300.0
 LOCK_POLL_S = 1.0
 SPARE_BYTES = 32 * 1024 * 1024
-"""Left free beside what a plan needs: package managers write more than they say (databases, caches, initial ramdisks)."""
+"""Disk space that must stay free. Package managers write more than they announce (databases, caches, initial ramdisks)."""
 BOOT_BYTES = 64 * 1024 * 1024
-"""What a kernel with its initial ramdisk may take on a /boot of its own."""
+"""Size of a kernel with its initial ramdisk on a separate /boot."""
 MOST_NAMED = 20
 _KERNEL = re.compile(r"(?:linux-image|linux-modules|kernel|linux|initramfs-tools|dracut|mkinitcpio)(?:[-._:].*)?\Z")
 
 
 class JobStopped(Exception):
-    """Somebody wished that the job stops, and nothing has been changed yet."""
+    """A stop was requested, and nothing has been changed yet."""
 
 
 def named(names: Sequence[str]) -> str:
-    """Names for a person, not more than can be read."""
+    """A readable list of names, with a limit."""
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(name[:100] for name in names[:MOST_NAMED]) + more
 
@@ -36,7 +36,7 @@ def check_stop(console: Console) -> None:
 
 
 def check_names(backend: Backend, verb: str, packages: Sequence[str], inventory: Inventory) -> None:
-    """Only names that the manager itself has, exactly: so no option, pattern, version, suite, file or `name-` comes through.
+    """Check that the manager knows each name exactly. So no option, pattern, version, suite, file or `name-` passes.
 
     Raises: Trouble; PackagesUnreadable.
     """
@@ -57,9 +57,9 @@ def check_names(backend: Backend, verb: str, packages: Sequence[str], inventory:
 
 
 def check_order(backend: Backend, inventory: Inventory, leaving: Sequence[str] = ()) -> None:
-    """The database must be in order: one broken package spoils every later run.
+    """Check the package database: one broken package makes every later run fail.
 
-    Args:   leaving: packages that are to be removed, which is a way out when they are what is broken.
+    Args:   leaving: packages to be removed. They may be broken, since their removal repairs the database.
     Raises: Trouble.
     """
     broken = backend.broken({name: package for name, package in inventory.items() if name not in leaving})
@@ -68,9 +68,9 @@ def check_order(backend: Backend, inventory: Inventory, leaving: Sequence[str] =
 
 
 def wait_for_lock(backend: Backend, console: Console, limit_s: float = LOCK_LIMIT_S) -> bool:
-    """Wait until nobody else changes packages. True: somebody did, so what was read before may be old.
+    """Wait for the package lock. True: another program had it, so earlier results may be outdated.
 
-    Raises: PackageError: not within the limit. Stopped.
+    Raises: PackageError: the lock was not free within the limit. Stopped.
     """
     ends_at = time.monotonic() + limit_s
     waited = False
@@ -87,9 +87,9 @@ def wait_for_lock(backend: Backend, console: Console, limit_s: float = LOCK_LIMI
 
 
 def check_removals(backend: Backend, verb: str, plan: Plan, *, shown: bool) -> None:
-    """Who did not ask for removals gets none, and what this host or Spider stands on is never removed.
+    """Refuse unrequested removals, and removals of packages that the host or Spider needs.
 
-    Args:   shown: a person saw this very plan.
+    Args:   shown: a person approved this plan.
     Raises: Trouble.
     """
     removals = [name for name in plan.removals if name not in plan.replaced]
@@ -126,7 +126,7 @@ def _needs(backend: Backend, plan: Plan) -> Iterator[_Need]:
 
 
 def check_room(backend: Backend, plan: Plan) -> None:
-    """What the plan needs must fit, all that goes to one file system taken together.
+    """Check the disk space. Needs of the same file system are added.
 
     Raises: Trouble.
     """

@@ -1,6 +1,6 @@
-"""This host's package manager, asked in a process of its own: what reading its answers takes goes with that process.
+"""Queries the package manager in a child process, whose memory is freed when it ends.
 
-An agent asks once an hour. The modules that read apt's words take 1.7 MB of it, and what an answer took at most stays as well.
+An agent queries once an hour. The modules that parse apt's output take 1.7 MB, and a process keeps the memory of its largest answer.
 """
 
 import json
@@ -18,28 +18,28 @@ from spider.wire.frames import Updates
 LIMIT_S = 300.0
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from spider.packages.detect import main; main()"
 _HANDED_OVER = re.compile(r"/proc/self/fd/(\d+)\Z")
-"""The bundle of a Spider that was started with it as an open descriptor."""
+"""The path of a bundle that Spider received as an open descriptor."""
 
 
 class SeparateQuery:
-    """Tells what could be upgraded and what is held."""
+    """Queries available upgrades and held packages."""
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
         self._limit_s = limit_s
         self.newer: Sequence[Planned] = ()
-        """What the last `available_updates` has counted, package by package."""
+        """The packages that the last `available_updates` counted."""
         self._held: Sequence[Tuple[str, str]] = ()
         self._held_unreadable = ""
         self._condition = PackageCondition()
 
     def condition(self) -> PackageCondition:
-        """As the last `available_updates` found it."""
+        """The condition at the last `available_updates`."""
         return self._condition
 
     def available_updates(self) -> Optional[Updates]:
-        """Ask, and count what could be upgraded; blocks while the manager works it out.
+        """Query and count the available upgrades; blocks until the answer.
 
-        Returns: None: no manager here that could tell.
+        Returns: None: no package manager can list updates.
         Raises:  PackagesUnreadable.
         """
         self._condition = PackageCondition()
@@ -55,7 +55,7 @@ class SeparateQuery:
         return Updates(*document["updates"])
 
     def held(self) -> Sequence[Tuple[str, str]]:
-        """Packages, with their versions, that the owner of this host does not want changed, as the last `available_updates` found them.
+        """Held packages with their versions, as of the last `available_updates`.
 
         Raises: PackagesUnreadable.
         """

@@ -1,4 +1,4 @@
-"""What a job left to be looked after."""
+"""The report of a job: what an administrator should check afterwards."""
 
 from typing import NamedTuple, Protocol, Sequence, Tuple
 
@@ -9,43 +9,43 @@ MAX_LEFTOVERS = 100
 MAX_DIFF_BYTES = 16 * 1024
 """Of one difference."""
 MAX_DIFFS_BYTES = 160 * 1024
-"""Of all differences of a report together: it must fit into one message."""
+"""Size limit of all differences of a report, which must fit into one message."""
 
 
 class Leftover(NamedTuple):
-    """A configuration file that was put beside the one in use (`.dpkg-dist`, `.rpmnew`, `.pacnew` …)."""
+    """A configuration file that was saved beside the one in use (`.dpkg-dist`, `.rpmnew`, `.pacnew` …)."""
 
     path: str
     diff: str
-    """Unified difference to the one in use, cut to a bound; empty = not readable or no text."""
+    """Unified difference from the file in use, truncated; empty = not readable or not text."""
 
 
 class Report(NamedTuple):
-    """Told before the job ends."""
+    """Findings, sent before the job ends."""
 
     reboot: str = UNKNOWN
-    """Whether this server needs a reboot now: yes, no or unknown."""
+    """Whether this server needs a reboot: yes, no or unknown."""
     reboot_why: str = ""
     services: Tuple[str, ...] = ()
-    """Units that still run code that was replaced."""
+    """Units that still run replaced code."""
     leftovers: Tuple[Leftover, ...] = ()
     failed_units: Tuple[str, ...] = ()
     """Units that failed since the job began."""
     notes: Tuple[str, ...] = ()
-    """Anything else that a person should know, a sentence each."""
+    """Other notes, one sentence each."""
 
 
 class AfterCare(Protocol):
-    """Looks at the host around a job that changes packages. Made once for a job, as root."""
+    """Compares the host before and after a job that changes packages. One instance per job, as root."""
 
     def begin(self) -> None:
-        """Remember what was there before: failed units, configuration files left behind earlier. Never raises, ends within 10 s."""
+        """Record failed units and leftover configuration files before the job. Never raises, ends within 10 s."""
         ...
 
     def report(self, native_reboot: Tuple[str, str], changes: Sequence[Tuple[str, str, str]]) -> Report:
-        """What is there now that was not before. Never raises, ends within 60 s.
+        """The findings that are new since `before`. Never raises, ends within 60 s.
 
-        Args: native_reboot: what the manager says itself (yes, no, unknown; why), to be joined with the comparison of kernels.
+        Args: native_reboot: the manager's own answer (yes, no, unknown; why), combined with the comparison of kernels.
               changes: package, version before, version after.
         """
         ...

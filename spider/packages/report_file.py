@@ -1,4 +1,4 @@
-"""Reports as the file `report` of a job, and as the message that the hub gets."""
+"""Encodes reports as the job file `report`, and as a message to the hub."""
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
@@ -10,12 +10,12 @@ _MOST_TEXT, _MOST_NOTE = 300, 500
 
 
 def report_to_document(report: Report) -> Dict[str, Any]:
-    """A report as JSON can hold it."""
+    """A report as values for JSON."""
     return {**report._asdict(), "leftovers": [list(leftover) for leftover in report.leftovers]}
 
 
 def report_from_document(found: Mapping[str, Any]) -> Optional[Report]:
-    """None: it is not one of ours."""
+    """Decode a report. None: the document is invalid."""
     try:
         return Report(
             str(found["reboot"]),
@@ -34,7 +34,7 @@ def _cut(texts: Sequence[str], most: int) -> List[str]:
 
 
 def report_message(job: str, report: Report) -> JobReport:
-    """The report in one message: what does not fit is left out, and a note says so."""
+    """The report as one message. What does not fit is omitted, and a note says so."""
     room = MAX_DIFFS_BYTES
     diffs = []
     leftovers = report.leftovers[:MAX_LEFTOVERS]

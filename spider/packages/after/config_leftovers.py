@@ -1,12 +1,12 @@
-"""Configuration that a package manager put beside the file in use, instead of overwriting what somebody had changed.
+"""Configuration files that a package manager saved beside the file in use, instead of overwriting local changes.
 
-Found by walking /etc, and beyond it where the manager's own list of configuration files leads; compared with what lay there before
-the job. What may be shown of such a file:
+They are found below /etc, and beside files outside it that the manager's own list names. Those that existed before the job do
+not count. Rule for their contents:
 
-**Rule.** A difference is shown only when both files are plain files, no links, that *every user of the host may read* (mode, and every
-folder above), when both are UTF-8 text of at most 256 KiB, when neither name is one of those that hold secrets (`shadow`, `sudoers`,
-`*.key`, `*.pem`, `ssl/private` …) and neither has a private key in it. Of anything else the path alone is told. In a difference that
-is shown, what stands after a word such as `password` or `token` is replaced by `***`: readable on the host is not readable everywhere.
+A difference is shown only if both files are regular files, not links, that *every user of the host may read* (mode, and every
+folder above). Both must be UTF-8 text of at most 256 KiB without a private key, and neither may have a name of secrets (`shadow`,
+`sudoers`, `*.key`, `*.pem`, `ssl/private` …). Otherwise only the path is reported. In a shown difference, text after a word such as
+`password` or `token` is replaced by `***`, since more people read reports than files of the host.
 """
 
 import difflib
@@ -23,7 +23,7 @@ from spider.packages.report import MAX_DIFF_BYTES, MAX_DIFFS_BYTES, MAX_LEFTOVER
 SUFFIXES = (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".rpmnew", ".rpmsave", ".rpmorig", ".pacnew", ".pacsave", ".apk-new")
 WALK_LIMIT_S = 5.0
 WALK_LIMIT = 200_000
-"""Names below /etc; what is beyond them is not looked at, and that is said."""
+"""Maximum number of names below /etc. The report says if there are more."""
 MAX_TEXT_BYTES = 256 * 1024
 MAX_LINE = 2000
 DIFFERENCES_LIMIT_S = 15.0
@@ -43,7 +43,7 @@ _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@\s]+@")
 
 
 class FileStamp(NamedTuple):
-    """Tells whether a file is still the same one."""
+    """Identifies one version of a file."""
 
     inode: int
     changed_ns: int
@@ -51,15 +51,15 @@ class FileStamp(NamedTuple):
 
 
 class ConfigLeftovers(NamedTuple):
-    """The files left behind that are there now."""
+    """The leftover files that exist now."""
 
     files: Dict[str, FileStamp]
     complete: bool = True
-    """False: there were too many names, or too little time, to look at all."""
+    """False: there were too many names, or the time was over."""
 
 
 def in_use(path: str) -> str:
-    """The file that one left behind belongs to."""
+    """The file in use that a leftover belongs to."""
     return next((path[: -len(suffix)] for suffix in SUFFIXES if path.endswith(suffix)), path)
 
 
@@ -77,9 +77,9 @@ def _below(top: str) -> Iterator[os.DirEntry]:  # type: ignore[type-arg]  # it c
 
 
 def find_left(root: str = "", listed: Iterable[str] = (), limit_s: float = WALK_LIMIT_S, limit: int = WALK_LIMIT) -> ConfigLeftovers:
-    """Find what is left behind now.
+    """Find the leftover files.
 
-    Args: listed: configuration files by the manager's own list; those outside /etc are looked beside one by one.
+    Args: listed: configuration files of the manager's list. Files outside /etc are checked one by one.
     """
     files: Dict[str, FileStamp] = {}
     ends_at = time.monotonic() + limit_s
@@ -111,14 +111,14 @@ def _note(files: Dict[str, FileStamp], path: str, root: str) -> None:
 
 
 def appeared(before: ConfigLeftovers, after: ConfigLeftovers) -> List[str]:
-    """What came, or was written anew."""
+    """The new and changed leftovers."""
     return sorted(path for path, stamp in after.files.items() if before.files.get(path) != stamp)
 
 
 def _open_public(path: str, root: str) -> int:
-    """Open a plain file that every user may read, folder by folder, so that nobody can put a link in between.
+    """Open a regular file that every user may read. Each folder is opened in turn, so that no link can be inserted.
 
-    Raises: OSError: it is not such a file.
+    Raises: OSError: the file is not regular, or not readable for everyone.
     """
     *folders, name = [part for part in path.split("/") if part]
     fd = os.open(root or "/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -140,7 +140,7 @@ def _open_public(path: str, root: str) -> int:
 
 
 def _public_text(path: str, root: str) -> Optional[str]:
-    """The text of a file that may be shown; None: it may not."""
+    """The text of a file; None: it must not be shown."""
     if _SECRET_NAME.search(path):
         return None
     try:
@@ -153,12 +153,12 @@ def _public_text(path: str, root: str) -> Optional[str]:
 
 
 def hide_secrets(line: str) -> str:
-    """Replace what looks like a secret in one line of a difference."""
+    """Mask a possible secret in one line of a difference."""
     return _URL_PASSWORD.sub(r"\1***@", _SECRET_VALUE.sub(r"\1***", line))
 
 
 def difference(path: str, root: str = "", limit: int = MAX_DIFF_BYTES) -> str:
-    """The unified difference from the file in use to the one left behind; empty = not to be shown, or there is none."""
+    """The unified difference from the file in use to the leftover; empty = none, or it must not be shown."""
     used = in_use(path)
     texts = (_public_text(used, root), _public_text(path, root))
     if texts[0] is None or texts[1] is None:
@@ -177,9 +177,9 @@ def difference(path: str, root: str = "", limit: int = MAX_DIFF_BYTES) -> str:
 
 
 def describe(paths: Iterable[str], differ: Callable[[str], str] = difference) -> Tuple[Tuple[Leftover, ...], int]:
-    """Leftovers with their differences, as many as a report takes.
+    """Leftovers with their differences, up to the limits of a report.
 
-    Returns: them, and how many are left out.
+    Returns: the leftovers, and the number of omitted ones.
     """
     chosen = list(paths)
     room = MAX_DIFFS_BYTES
@@ -193,7 +193,7 @@ def describe(paths: Iterable[str], differ: Callable[[str], str] = difference) ->
 
 
 def listed_by(manager: str, root: str = "") -> List[str]:
-    """Configuration files outside /etc, from the manager's own database; empty where it keeps no list."""
+    """Configuration files outside /etc by the manager's database; empty if it has no list."""
     if manager == "apt":
         return _of_dpkg(root + "/var/lib/dpkg/status")
     if manager == "pacman":

@@ -1,4 +1,4 @@
-"""What is looked at around every job that changes packages, on any distribution."""
+"""Checks before and after each job that changes packages, on any distribution."""
 
 import logging
 import os
@@ -20,9 +20,9 @@ _log = logging.getLogger(__name__)
 
 
 def read_host(manager: str, root: str = "", booted_at: float = 0.0) -> reboot.Host:
-    """What `reboot` wants to know of this host.
+    """The properties of this host that `reboot` needs.
 
-    Args: booted_at: Unix seconds; 0 = work it out.
+    Args: booted_at: Unix seconds; 0 = detect it.
     """
     return reboot.Host(
         manager=manager,
@@ -41,7 +41,7 @@ def _booted_at(root: str) -> float:
 
 
 def _guarded(part: Callable[[], _Part], otherwise: _Part, notes: List[str]) -> _Part:
-    """One part of a report: what goes wrong with it must cost neither the others nor the outcome of the job, which is done."""
+    """Run one part of a report. Its error must not affect the other parts or the outcome of the job."""
     try:
         return part()
     except Exception:
@@ -61,19 +61,19 @@ class PostJobChecks:
         self._failed: Optional[FrozenSet[str]] = None
 
     def begin(self) -> None:
-        """Remember what there is before the job."""
+        """Record the state before the job."""
         try:
             self._left = self._find_left()
             self._failed = units.failed_units(self._root)
-        except Exception:  # what is looked at beside a job must never keep it from being done
+        except Exception:  # a failed check must not prevent the job
             event(_log, "care_failed", logging.ERROR, exc_info=True)
 
-    def report(  # the differences of versions are the driver's subject
+    def report(  # the driver reports version changes
         self,
         native_reboot: Tuple[str, str],
         changes: Sequence[Tuple[str, str, str]],  # noqa: ARG002
     ) -> Report:
-        """What there is now that was not there before."""
+        """The findings that are new since `before`."""
         notes: List[str] = []
         verdict = _guarded(lambda: self._reboot(native_reboot), reboot.RebootVerdict(UNKNOWN, "it could not be found out"), notes)
         nothing: Tuple[str, ...] = ()

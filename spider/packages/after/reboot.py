@@ -1,21 +1,21 @@
-"""Whether this host needs a reboot: yes, no or unknown, each with its reason; never `no` for want of evidence.
+"""Whether this host needs a reboot: yes, no or unknown, each with its reason. Missing data never means `no`.
 
-Looked at, without starting a program, so that an unprivileged Spider and root's runner say the same:
+Only files are read, so an unprivileged Spider and root's runner get the same result:
 
-| evidence | says |
+| finding | result |
 |---|---|
-| a mark: `/run/reboot-required` (with the packages that asked), `/run/reboot-needed` | yes |
-| what the manager's own check said after the last job of this boot (`remember`) | that; a `no` until its database changes |
-| the running kernel's modules are gone, another of its flavour has come | yes |
-| a kernel of the same flavour that is newer by the rules of the manager is installed | yes |
+| a marker file: `/run/reboot-required` (with the packages that requested it), `/run/reboot-needed` | yes |
+| the manager's own check after the last job of this boot (`save_verdict`) | its result; a `no` only until the package database changes |
+| the running kernel's modules are gone, and another kernel of its flavour is installed | yes |
+| a newer kernel of the same flavour is installed, by the manager's version rules | yes |
 | the running kernel's image was replaced after the boot | yes |
-| libc, or what else the distribution counts as its core, was replaced after the boot | yes |
-| none of these, and both kernel and core could be looked at | no |
-| none of these, but something on this host makes the mark when a reboot is due | no |
+| libc or another core library of the distribution was replaced after the boot | yes |
+| none of these, and both kernel and core could be checked | no |
+| none of these, but this host has a program that creates the marker file | no |
 
-Compared are kernels of one flavour alone (`amd64`, `rt-amd64`, `rpi-v8`, `pve` …): a kernel that no package here has, or a newer one of
-another flavour, says nothing. A container has its host's kernel: only a mark, and the manager's own word about something other than
-kernels, count there; else the answer is no.
+Only kernels of the same flavour are compared (`amd64`, `rt-amd64`, `rpi-v8`, `pve` …). A kernel without a package, or a newer one of
+another flavour, decides nothing. A container uses its host's kernel. Only a marker file, and the manager's own check of other packages
+than kernels, count there; otherwise the result is no.
 """
 
 import functools
@@ -37,7 +37,7 @@ MARKERS = (
     "/etc/kernel/postinst.d/update-notifier",
     "/usr/share/update-notifier/notify-reboot-required",
 )
-"""What makes the mark when a kernel is installed on Debian and its kin; without one of them a missing mark says nothing."""
+"""Programs that create the marker file on Debian and its derivatives. Without one of them a missing file means nothing."""
 REMEMBERED = ".reboot"
 RPM_FAMILY = frozenset({"dnf", "dnf5", "yum", "zypper"})
 DATABASES = (
@@ -57,7 +57,7 @@ _LIBRARIES = ("lib/*-linux-*", "usr/lib/*-linux-*", "lib64", "usr/lib64", "lib",
 _CORE = ("libc.so.6", "libc.musl-*.so.1")
 _CORE_PROGRAMS = ("usr/bin/dbus-daemon", "usr/bin/dbus-broker")
 _CORE_OF_RPM = ("usr/lib/systemd/systemd", "lib/systemd/systemd")
-"""dnf and zypper count these as core, too; elsewhere the upgrade itself re-executes systemd."""
+"""Core packages of dnf and zypper. On other systems the upgrade itself re-executes systemd."""
 _KERNEL_PACKAGE = re.compile(
     r"(?:linux-(?:image|headers|modules|generic|virtual|base|lts|zen|hardened|rt)|kernel|proxmox-kernel|pve-kernel|linux\Z)"
 )
@@ -66,14 +66,14 @@ _DISTRIBUTION = re.compile(r"(?:deb|fc|el|amzn|mga|lp|ubuntu|bpo|rpt|rc|git|gent
 
 
 class RebootVerdict(NamedTuple):
-    """Whether a reboot is needed, and why one thinks so."""
+    """Whether a reboot is needed, and the reason."""
 
     required: str
     why: str
 
 
 class Host(NamedTuple):
-    """What is known of the host already."""
+    """Properties of the host."""
 
     manager: str
     kernel: str
@@ -81,16 +81,16 @@ class Host(NamedTuple):
     booted_at: float
     """Unix seconds; 0 = not known."""
     container: str
-    """Its kind; empty = none."""
+    """The kind of container; empty = none."""
     boot: str = ""
     """The id of this boot; empty = not known."""
 
 
 def flavour(kernel: str) -> FrozenSet[str]:
-    """The words of a kernel's release that are no version: `6.1.0-18-rt-amd64` and `6.1.0-9-rt-amd64` have the same.
+    """The words of a kernel release that are not its version: `6.1.0-18-rt-amd64` and `6.1.0-9-rt-amd64` have the same flavour.
 
-    Words of a distribution's release (`deb13`, `fc41`, `el9_4`) belong to the version; `arch1` is the flavour `arch`; `v7`, `v8`, `64k`
-    and `16k` are kept whole.
+    Words of a distribution's release (`deb13`, `fc41`, `el9_4`) belong to the version. `arch1` is the flavour `arch`. `v7`, `v8`,
+    `64k` and `16k` are whole words.
     """
     words = set()
     for word in re.split(r"[-+.~]", kernel):
@@ -102,12 +102,12 @@ def flavour(kernel: str) -> FrozenSet[str]:
 
 
 def comparer(manager: str) -> Callable[[str, str], int]:
-    """How versions are compared on this host."""
+    """The version comparison of this host."""
     return compare_deb if manager == "apt" else compare_rpm if manager in RPM_FAMILY else compare_alpm
 
 
 def installed_kernels(root: str = "") -> List[str]:
-    """The kernels whose modules are installed (/lib is /usr/lib nearly everywhere)."""
+    """Kernels with installed modules (/lib is /usr/lib on most systems)."""
     for directory in ("/lib/modules", "/usr/lib/modules"):
         try:
             with os.scandir(root + directory) as entries:
@@ -166,21 +166,21 @@ def _marked(root: str, container: str) -> Optional[RebootVerdict]:
             continue
         packages = list(dict.fromkeys(read_file(root + mark + ".pkgs", 64 * 1024).split()))
         if container and packages and all(is_kernel(name) for name in packages):
-            continue  # its kernel is the host's
+            continue  # a container uses the host's kernel
         named = ", ".join(packages[:MAX_NAMED]) + (f" and {len(packages) - MAX_NAMED} more" if len(packages) > MAX_NAMED else "")
         return RebootVerdict(YES, f"asked for by {named}" if packages else f"{mark} is there")
     return None
 
 
 def is_kernel(package: str) -> bool:
-    """Whether a package, by its name, is of the kernel: of no effect in a container."""
+    """Whether a package belongs to the kernel, by its name. Such packages do not matter in a container."""
     return _KERNEL_PACKAGE.match(package) is not None
 
 
 def reboot_required(root: str, host: Host, reported: Tuple[str, str] = (UNKNOWN, "")) -> RebootVerdict:  # noqa: PLR0911  # a row of the table each
-    """Put the evidence together.
+    """Decide by the table above.
 
-    Args: told: what the manager's own check says, with its reason.
+    Args: reported: the result of the manager's own check, with its reason.
     """
     marked = _marked(root, host.container)
     if marked:
@@ -203,20 +203,20 @@ def reboot_required(root: str, host: Host, reported: Tuple[str, str] = (UNKNOWN,
 
 
 def _databases_changed_at(root: str) -> float:
-    """When packages last changed, by their database. The folders of rpm's say nothing: whoever asks makes files there, too."""
+    """When packages last changed, by the database files. The folders of rpm do not count, since queries create files there, too."""
     newest = 0.0
     for path in DATABASES:
         try:
             info = os.stat(root + path)
-        except OSError:  # not that manager's host
+        except OSError:  # another package manager
             continue
-        if info.st_size:  # an empty log is left by a question
+        if info.st_size:  # a query leaves an empty log
             newest = max(newest, info.st_ctime)
     return newest
 
 
 def save_verdict(verdict: Tuple[str, str], boot: str, jobs_dir: str = JOBS_DIR) -> None:
-    """Keep what the manager's own check said, for Spider, which cannot ask. Root only.
+    """Save the result of the manager's own check for Spider, which cannot run it. Root only.
 
     Raises: OSError.
     """
@@ -228,7 +228,7 @@ def save_verdict(verdict: Tuple[str, str], boot: str, jobs_dir: str = JOBS_DIR) 
 
 
 def load_verdict(boot: str, root: str = "", jobs_dir: str = JOBS_DIR) -> Tuple[str, str]:
-    """What was remembered, as far as it still holds: of this boot, and a `no` only while no package has changed since."""
+    """The saved result, if still valid: only of this boot, and a `no` only if no package has changed since."""
     path = root + os.path.join(jobs_dir, REMEMBERED)
     try:
         with open(path, encoding="utf-8") as file:
