@@ -50,6 +50,24 @@ def test_apt_that_expects_no_list_has_no_repository(monkeypatch: pytest.MonkeyPa
     assert apt_backend.Apt().lists_refreshed_at() == 0.0
 
 
+def test_a_list_of_apt_that_says_it_is_not_valid_any_more_is_expired(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    say(monkeypatch, interfaces, LIST.format(folder=tmp_path))
+    release = tmp_path / "deb.example.org_InRelease"
+    (tmp_path / "deb.example.org_main_binary-amd64_Packages").touch()
+    for field, expired in (
+        ("Valid-Until: Sat, 28 Nov 2020 08:11:14 UTC", True),
+        ("Valid-Until: Fri, 31 Dec 2060 00:00:00 UTC", False),
+        ("", False),
+    ):
+        release.write_text(f"Origin: Debian\n{field}\nArchitectures: amd64\n")
+        [one] = apt_backend.Apt().lists()
+        assert (one.name, one.expired, one.refreshed_at > 0) == ("http://deb.example.org/debian bookworm", expired, True)
+    for path in (release, tmp_path / "deb.example.org_main_binary-amd64_Packages"):
+        path.unlink()
+    [one] = apt_backend.Apt().lists()
+    assert not one.refreshed_at
+
+
 def test_the_lists_of_apt_are_where_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     say(monkeypatch, interfaces, LIST.format(folder=tmp_path))
     (tmp_path / "deb.example.org_main_binary-amd64_Packages.lz4").touch()
