@@ -146,5 +146,5 @@ def test_the_hub_provides_just_the_services_that_handlers_ask_for() -> None:
     hub = ROOT / "groundcontrol"
     asked = {name for path in hub.rglob("*.py") for name in re.findall(r"services\[([A-Z]\w+)\]", path.read_text())}
     asked |= {task.__name__ for task in TASKS}
-    provided = {name for path in (hub / "app.py", *hub.glob("*/slice.py")) for name in re.findall(r"provide\((\w+)\)", path.read_text())}
+    provided = {name for path in hub.rglob("*.py") for name in re.findall(r"provide\((\w+)\)", path.read_text())}
     assert provided == asked - {kind.__name__ for kind in get_type_hints(Store).values()}

@@ -12,11 +12,18 @@ from groundcontrol.alerts.deadlines_store import ExpectationStore
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.expectations_api import EXPECTATION_ROUTES
 from groundcontrol.alerts.heartbeat import Heartbeat
+from groundcontrol.alerts.links import AlertHandler
 from groundcontrol.alerts.maintenance_api import MAINTENANCE_ROUTES
 from groundcontrol.alerts.maintenance_closer import WindowCloser
 from groundcontrol.alerts.maintenance_store import MaintenanceStore
+from groundcontrol.alerts.messages import MessageContent, Withheld
+from groundcontrol.alerts.model import Alert, AlertId, Delivery
+from groundcontrol.alerts.notify import NOTIFY_EXPIRES, NOTIFY_PROVIDES, NOTIFY_ROUTES, NOTIFY_TASKS
+from groundcontrol.alerts.outbox import ContentSource
 from groundcontrol.alerts.silence_store import SilenceStore
 from groundcontrol.config import Config
+from groundcontrol.core.errors import NotFound
+from groundcontrol.core.scope import Scope
 from groundcontrol.web.declare import Slice
 from groundcontrol.web.services import Services, provide
 
@@ -39,15 +46,31 @@ def _heartbeat(services: Services) -> Heartbeat:
     return Heartbeat(services.clock, services[Egress], None if url is None else url.reveal(), services[DeliveryStore].next_due)
 
 
+class NoAlerts:
+    """`ContentSource` and `AlertHandler` of a hub that evaluates no rules: there is no incident and no alert."""
+
+    async def content(self, delivery: Delivery) -> MessageContent | Withheld:
+        raise NotFound(f"there is no incident {delivery.incident_id}")
+
+    async def acknowledge(self, _scope: Scope, alert: AlertId, _note: str = "") -> Alert:
+        raise NotFound(f"there is no alert {alert}")
+
+    async def snooze(self, _scope: Scope, alert: AlertId, _until_at: float) -> Alert:
+        raise NotFound(f"there is no alert {alert}")
+
+
 SLICE: Final = Slice(
     "alerts",
-    (*MAINTENANCE_ROUTES, *EXPECTATION_ROUTES),
+    (*MAINTENANCE_ROUTES, *EXPECTATION_ROUTES, *NOTIFY_ROUTES),
     provides=(
         provide(WindowCloser)(_window_closer),
         provide(DeadMan)(_dead_man),
         provide(DeadlineChecker)(_deadline_checker),
-        provide(Egress)(lambda services: Egress(services[Config].notify_allow)),
         provide(Heartbeat)(_heartbeat),
+        *NOTIFY_PROVIDES,
+        provide(ContentSource)(lambda _: NoAlerts()),
+        provide(AlertHandler)(lambda _: NoAlerts()),
     ),
-    tasks=(WindowCloser, DeadMan, DeadlineChecker, Egress, Heartbeat),
+    tasks=(WindowCloser, DeadMan, DeadlineChecker, Heartbeat, *NOTIFY_TASKS),
+    expires=NOTIFY_EXPIRES,
 )

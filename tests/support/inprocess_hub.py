@@ -53,6 +53,7 @@ from groundcontrol.nodes.summary import Summary, SummaryFragment
 from groundcontrol.samples.store import DamageReports
 from groundcontrol.slices import PROVIDERS, SLICES
 from groundcontrol.stores import Store
+from groundcontrol.vault import Vault
 from groundcontrol.web.costs import Costs
 from groundcontrol.web.limits import WebLimits
 from groundcontrol.web.routes import ROOT
@@ -313,6 +314,7 @@ class TestHub:
             store=store, bus=self.bus, clock=clock, refusals=self.refusals, sealer=a_vault(), jwt_key=KEY, pepper=PEPPER,
             passwords=Passwords(PEPPER, QUICK_HASHER), issuer="test-hub", least_totp=config.require_totp,
         )  # fmt: skip
+        self.vault = a_vault()
         self.updates = UpdateService(
             store, self.bus, clock, read_bundle(), JobService(store, self.bus, clock, 20).submit_selfcare, never_online
         )
@@ -332,6 +334,7 @@ class TestHub:
             providers=(
                 *PROVIDERS,
                 provide(Config)(lambda _: config),
+                provide(Vault)(lambda _: self.vault),
                 provide(Presence)(lambda _: self.nodes),
                 provide(NewestValues)(lambda _: self.nodes),
                 provide(ReceivedTables)(lambda _: self.facts),

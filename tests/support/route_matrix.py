@@ -12,6 +12,7 @@ from groundcontrol.web.routes import CURSOR, ROOT, Route
 from spider.wire.ids import new_random_id
 
 BODIES: Final[dict[str, object]] = {
+    "PATCH /channels/{id}": {"enabled": True},
     "PATCH /users/{username}": {"disabled": False},
     "PATCH /nodes/{id}": {"name": "renamed"},
     "POST /deployments/{id}/host-key": {"fingerprint": "SHA256:" + "a" * 43},
@@ -22,7 +23,7 @@ BODIES: Final[dict[str, object]] = {
 """Of calls that need one."""
 OF_PEOPLE: Final = {"GET /auth/sessions", "GET /tokens", "GET /users"}
 """Lists of people's own things, or for admins alone: `access/test_sessions_api`, `test_api_tokens_api`, `test_users_api`."""
-OF_NO_NODE: Final = {"GET /audit", "GET /updates", "GET /updates/nodes"}
+OF_NO_NODE: Final = {"GET /audit", "GET /channels", "GET /deliveries", "GET /updates", "GET /updates/nodes"}
 """Lists without a node of their own: their own tests hold what is granted."""
 
 
@@ -47,7 +48,7 @@ def path_of(route: Route, thing: str) -> str:
 
 def kind_of(collection: str) -> str:
     """`/auth/sessions` -> `session`."""
-    return re.sub("(?<=ch)es$|s$", "", collection.rpartition("/")[2])
+    return re.sub("(?<=ch)es$|s$", "", re.sub("ies$", "ys", collection.rpartition("/")[2]))
 
 
 BY_NAME: Final = {name(route): route for route in ROUTES}

@@ -46,6 +46,13 @@ export interface ApiTokensView {
   next: string | null;
 }
 
+export interface AttemptView {
+  number: number;
+  at: number;
+  ended_at: number | null;
+  code: string;
+}
+
 export interface AuditPageView {
   audit: AuditView[];
   next: string | null;
@@ -140,12 +147,77 @@ export interface CandidateView {
   nodes: number;
 }
 
+export interface CapsBody {
+  per_hour?: number;
+  critical_per_hour?: number;
+}
+
+export interface CapsView {
+  per_hour: number;
+  critical_per_hour: number;
+}
+
 export interface ChangeView {
   package: string;
   /** Empty = newly installed. */
   from: string;
   /** Empty = removed. */
   to: string;
+}
+
+export interface ChannelBody {
+  kind: "email" | "webhook" | "ntfy" | "telegram" | "slack" | "discord" | "teams" | "gotify" | "pagerduty";
+  name: string;
+  /** As the schema of its kind in `GET channels/kinds` says. */
+  target: Record<string, unknown>;
+  audience?: "operator";
+  enabled?: boolean;
+  min_severity?: "info" | "warning" | "critical";
+  quiet_hours?: QuietHoursBody | null;
+  caps?: CapsBody;
+}
+
+export interface ChannelKindView {
+  kind: "email" | "webhook" | "ntfy" | "telegram" | "slack" | "discord" | "teams" | "gotify" | "pagerduty";
+  title: string;
+  /** JSON Schema of the target; `writeOnly` marks secrets. */
+  target: Record<string, unknown>;
+}
+
+export interface ChannelKindsView {
+  kinds: ChannelKindView[];
+}
+
+/** What is left out stays. A target is replaced as a whole. */
+export interface ChannelPatch {
+  name?: string | null;
+  target?: Record<string, unknown> | null;
+  enabled?: boolean | null;
+  min_severity?: "info" | "warning" | "critical" | null;
+  quiet_hours?: QuietHoursBody | null;
+  caps?: CapsBody | null;
+}
+
+export interface ChannelView {
+  id: string;
+  kind: "email" | "webhook" | "ntfy" | "telegram" | "slack" | "discord" | "teams" | "gotify" | "pagerduty";
+  name: string;
+  audience: "operator";
+  enabled: boolean;
+  min_severity: "info" | "warning" | "critical";
+  quiet_hours: QuietHoursView | null;
+  caps: CapsView;
+  state: "ok" | "retrying" | "broken";
+  /** Code of the last failure: `http:401`, `smtp:550`, `tls_certificate` … */
+  state_reason: string;
+  state_since_at: number;
+  /** When a test last arrived. */
+  tested_at: number | null;
+  target_masked: string;
+}
+
+export interface ChannelsView {
+  channels: ChannelView[];
 }
 
 export interface ClockView {
@@ -200,6 +272,27 @@ export interface DayView {
 
 export interface DaysView {
   days: DayView[];
+}
+
+export interface DeliveriesView {
+  deliveries: DeliveryView[];
+  next: string | null;
+}
+
+export interface DeliveryView {
+  id: string;
+  channel_id: string;
+  kind: "firing" | "changed" | "repeat" | "resolved" | "event" | "test" | "digest";
+  incident_id: string | null;
+  event_id: string | null;
+  state: "due" | "sending" | "sent" | "deferred" | "skipped" | "failed";
+  reason: string;
+  critical: boolean;
+  attempts: number;
+  tries: AttemptView[];
+  at: number;
+  next_at: number | null;
+  sent_at: number | null;
 }
 
 export interface DeploymentBody {
@@ -380,6 +473,17 @@ export interface FleetChange {
 export interface FleetData {
   /** All nodes with the summary in `latest`. Other series are in `node:<id>`. */
   nodes: NodeView[];
+}
+
+export interface FormatPreviewBody {
+  kind: "email" | "webhook" | "ntfy" | "telegram" | "slack" | "discord" | "teams" | "gotify" | "pagerduty";
+  message?: "firing" | "repeat" | "resolved" | "event" | "test" | "digest";
+}
+
+export interface FormatPreviewView {
+  kind: "email" | "webhook" | "ntfy" | "telegram" | "slack" | "discord" | "teams" | "gotify" | "pagerduty";
+  /** The message as this kind gets it, without the target. */
+  payload: Record<string, unknown>;
 }
 
 /** Changes of this topic were lost. Wait for the new snapshot, or subscribe again. */
@@ -654,6 +758,28 @@ export interface LineProblemView {
   message: string;
 }
 
+export interface LinkBody {
+  token: string;
+  verb?: "acknowledge" | "snooze";
+  /** For snooze: at most a day from now; without it an hour. */
+  until_at?: number | null;
+}
+
+export interface LinkView {
+  verb: "acknowledge" | "snooze";
+  alert: LinkedAlertView;
+}
+
+export interface LinkedAlertView {
+  id: string;
+  rule_id: string;
+  object: string;
+  level: "warning" | "critical";
+  state: "firing" | "resolved";
+  acknowledged: boolean;
+  snoozed_until: number | null;
+}
+
 export interface ListProblemView {
   code: "not_understood" | "host_missing" | "host_invalid" | "port_invalid" | "user_invalid" | "name_invalid" | "tags_invalid" | "host_key_invalid" | "jump_invalid" | "jump_chain" | "proxy_command" | "secret_column" | "header_missing" | "duplicate" | "duplicate_name" | "name_taken" | "target_not_allowed" | "line_too_long" | "too_many";
   /** host, port, username, name, tags, host_key or jump. Empty: the row as a whole. */
@@ -923,6 +1049,23 @@ export interface NodesView {
 /** An empty body. */
 export type Nothing = Record<string, never>;
 
+/** Numbers of the last 24 hours, and what is wrong now. */
+export interface NotificationsView {
+  since_at: number;
+  sent: number;
+  deferred: number;
+  skipped: number;
+  failed: number;
+  /** Also those under way. */
+  due: number;
+  /** Of those that were skipped, deferred or failed. */
+  reasons: Record<string, number>;
+  oldest_due_at: number | null;
+  /** Names. */
+  channels_broken: string[];
+  channels_retrying: string[];
+}
+
 /** A password for one session that can only choose a new one. It is shown once and expires after 24 hours. */
 export interface OneTimePasswordView {
   user: AccountView;
@@ -1050,6 +1193,21 @@ export interface Problem {
   /** Names this answer in the hub's log. */
   instance: string;
   facts: Record<string, unknown>;
+}
+
+/** Warnings wait until the end of these hours. */
+export interface QuietHoursBody {
+  start: string;
+  end: string;
+  zone: string;
+  critical_too?: boolean;
+}
+
+export interface QuietHoursView {
+  start: string;
+  end: string;
+  zone: string;
+  critical_too: boolean;
 }
 
 export interface RecoveryBody {
@@ -1272,6 +1430,10 @@ export interface TableView {
 export interface TablesView {
   /** Tables by subject. A subject that the server lacks, or that Spider has not sent yet, is absent. */
   tables: TableView[];
+}
+
+export interface TestView {
+  delivery_id: string;
 }
 
 /** The retention of one tier of the history, and its disk use. */

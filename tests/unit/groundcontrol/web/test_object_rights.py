@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from groundcontrol.alerts.model import Selector
+from groundcontrol.alerts.model import DeliveryId, Selector
 from groundcontrol.core.bus import Changed, NodesUpdated
 from groundcontrol.core.ids import BatchId, BootId, EventId, HubId, InviteId, JobId, NodeId
 from groundcontrol.core.scope import Role
@@ -20,6 +20,7 @@ from spider.wire.ids import new_random_id, new_time_id
 from tests.support.inprocess_hub import ADMIN, Client, TestHub, a_deployment
 from tests.support.printing_node import tell_plan_and_report
 from tests.support.race_cases_alerts import an_expectation
+from tests.support.race_cases_channels import a_channel, a_target
 from tests.support.route_matrix import BY_NAME, LISTS, THINGS, kind_of, may, path_of
 
 Whose = Literal["own", "other", "none"]
@@ -56,6 +57,10 @@ class World:
             ids["maintenance", side] = deployment.id  # it opened a window
             expected = an_expectation(now, Selector(nodes=(node.id,)))
             ids["expectation", side] = (await hub.store.expectations.create_expectation(ADMIN, expected)).id
+            channel = a_channel(now, side)
+            await hub.store.channels.create_channel(ADMIN, channel, a_target(channel))
+            ids["channel", side] = channel.id
+            ids["delivery", side] = (await hub.store.deliveries.add_test(ADMIN, channel.id, DeliveryId(new_time_id(now)))).id
             ids |= {("node", side): node.id, ("job", side): job.id, ("deployment", side): deployment.id, ("event", side): event.id}
         for kind in (
             "node",
@@ -68,6 +73,8 @@ class World:
             "invite",
             "maintenance",
             "expectation",
+            "channel",
+            "delivery",
         ):
             ids[kind, "none"] = new_random_id()
         return cls(hub, ids)

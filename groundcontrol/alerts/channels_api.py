@@ -1,0 +1,211 @@
+"""`/api/v1/channels`, `deliveries`, `notifications` and `links`: who is told, what became of each message, and links in messages."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final, cast, get_args
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from groundcontrol.access.addresses import rate_limit_key
+from groundcontrol.access.store import UserStore
+from groundcontrol.alerts.channel_service import ChannelService, Wanted, kind_of
+from groundcontrol.alerts.channel_store import ChannelStore, DeliveryFilter, DeliveryStore
+from groundcontrol.alerts.channels import KINDS
+from groundcontrol.alerts.channels_views import (
+    CapsBody,
+    ChannelBody,
+    ChannelKindsView,
+    ChannelKindView,
+    ChannelPatch,
+    ChannelsView,
+    ChannelView,
+    DeliveriesView,
+    DeliveryView,
+    FormatPreviewBody,
+    FormatPreviewView,
+    LinkBody,
+    LinkView,
+    NotificationsView,
+    QuietHoursBody,
+    TestView,
+    channel_view,
+    delivery_view,
+    linked_alert_view,
+    notifications_view,
+)
+from groundcontrol.alerts.links import MOST_SNOOZE_S, AlertHandler, Link, Links
+from groundcontrol.alerts.model import Caps, ChannelId, Delivery, DeliveryId, DeliveryState, IncidentId, QuietHours
+from groundcontrol.alerts.samples import sample_message
+from groundcontrol.core.errors import BadRequest, LinkExpired, NotFound, TooManyRequests
+from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.core.text import is_visible
+from groundcontrol.web.request import ApiRequest
+from spider.wire.ids import is_id
+
+DAY_S: Final = 86_400.0
+MAX_NAME_CHARS: Final = 100
+SNOOZE_S: Final = 3600.0
+MOST_LINKS: Final = (20, 60.0)
+"""Tokens that one address may try, and in how many seconds."""
+
+
+async def list_channels(call: ApiRequest) -> ChannelsView:
+    """All channels, by name. Their targets are never shown."""
+    call.query()
+    return ChannelsView(channels=[channel_view(one) for one in await call.services[ChannelStore].channels(call.scope.org)])
+
+
+async def create_channel(call: ApiRequest, body: ChannelBody) -> ChannelView:
+    """Make a channel. Its target is sealed, and shown nowhere again."""
+    wanted = Wanted(_name(body.name), body.enabled, body.min_severity, _caps(body.caps), _hours(body.quiet_hours), change_quiet_hours=True)
+    return channel_view(await call.services[ChannelService].create(call.scope, body.kind, body.target, wanted))
+
+
+async def edit_channel(call: ApiRequest, body: ChannelPatch) -> ChannelView:
+    """Change a channel. A new target wants the password once more, and the old receiver is told of it."""
+    if body.target is not None:
+        call.services.auth.require_step_up(call.caller)
+    changes_hours = body.quiet_hours is not msgspec.UNSET
+    wanted = Wanted(
+        None if body.name is None else _name(body.name),
+        body.enabled,
+        body.min_severity,
+        None if body.caps is None else _caps(body.caps),
+        _hours(cast("QuietHoursBody | None", body.quiet_hours)) if changes_hours else None,
+        change_quiet_hours=changes_hours,
+    )
+    return channel_view(await call.services[ChannelService].edit(call.scope, _channel_id(call), body.target, wanted))
+
+
+async def delete_channel(call: ApiRequest) -> None:
+    """Delete a channel, and tell its receiver. Messages that wait for it are not sent."""
+    await call.services[ChannelService].delete(call.scope, _channel_id(call))
+
+
+async def check_channel(call: ApiRequest) -> TestView:
+    """Send a test message; `GET deliveries` shows what becomes of it."""
+    return TestView(delivery_id=(await call.services[ChannelService].test(call.scope, _channel_id(call))).id)
+
+
+async def list_kinds(call: ApiRequest) -> ChannelKindsView:
+    """The kinds of channels, with the schema of the target of each."""
+    call.query()
+    return ChannelKindsView(kinds=[ChannelKindView(kind=kind.name, title=kind.title, target=_schema(kind.name)) for kind in KINDS.values()])
+
+
+async def preview(call: ApiRequest, body: FormatPreviewBody) -> FormatPreviewView:
+    """A made-up message in the format of a kind."""
+    message = sample_message(body.message, min(call.services.config.origins), call.services.clock.now())
+    return FormatPreviewView(kind=body.kind, payload=kind_of(body.kind).render(message))
+
+
+async def list_deliveries(call: ApiRequest) -> DeliveriesView:
+    """What was decided about each message, the newest first: also why one was not sent."""
+    limit, cursor = call.page("state", "channel", "incident", "from")
+    query = call.request.query
+    if (state := query.get("state", "")) and state not in get_args(DeliveryState):
+        raise BadRequest(f"the parameter state is one of {', '.join(get_args(DeliveryState))}")
+    for name in ("channel", "incident"):
+        if name in query and not is_id(query[name]):
+            raise BadRequest(f"the parameter {name} is not an id")
+    try:
+        since = float(query.get("from", "0"))
+    except ValueError:
+        raise BadRequest("the parameter from is a time in Unix seconds") from None
+    channel, incident = query.get("channel"), query.get("incident")
+    only = DeliveryFilter(state, ChannelId(channel) if channel else None, IncidentId(incident) if incident else None, since)
+    page = await call.services[DeliveryStore].deliveries(call.scope, limit, cursor, only)
+    return DeliveriesView(deliveries=await deliveries_with_attempts(call, page.items), next=page.next)
+
+
+async def retry_delivery(call: ApiRequest) -> DeliveryView:
+    """Try a failed message once more, or a waiting one now."""
+    delivery = DeliveryId(_id(call, "delivery"))
+    [view] = await deliveries_with_attempts(call, [await call.services[ChannelService].retry(call.scope, delivery)])
+    return view
+
+
+async def summary(call: ApiRequest) -> NotificationsView:
+    """How many messages were sent, held and refused in 24 hours, and which channels do not work."""
+    call.query()
+    now = call.services.clock.now()
+    found = await call.services[DeliveryStore].summary(call.scope, now - DAY_S, now)
+    return notifications_view(found, now - DAY_S, await call.services[ChannelStore].channels(call.scope.org))
+
+
+async def follow_link(call: ApiRequest, body: LinkBody) -> LinkView:
+    """Acknowledge or snooze the one alert of a link, without a log-in. Opening the link changes nothing."""
+    now = call.services.clock.now()
+    wait_s = await call.services[UserStore].reserve_attempt({f"link:{rate_limit_key(call.address)}": MOST_LINKS}, now)
+    if wait_s:
+        raise TooManyRequests("too many links were followed from here; try again later", retry_after_s=int(wait_s) + 1)
+    link = call.services[Links].read(body.token, now)
+    scope = await _scope_of(call, link)
+    handler = call.services[AlertHandler]
+    if body.verb == "acknowledge":
+        alert = await handler.acknowledge(scope, link.alert)
+    else:
+        until = now + SNOOZE_S if body.until_at is None else body.until_at
+        if not now < until <= now + MOST_SNOOZE_S:
+            raise BadRequest("until_at must lie within the next 24 hours", field="until_at")
+        alert = await handler.snooze(scope, link.alert, until)
+    return LinkView(verb=body.verb, alert=linked_alert_view(alert))
+
+
+async def deliveries_with_attempts(call: ApiRequest, deliveries: list[Delivery]) -> list[DeliveryView]:
+    """Views of deliveries; also for `GET alerts/{id}/deliveries`."""
+    tries = await call.services[DeliveryStore].attempts(call.scope, [one.id for one in deliveries])
+    return [delivery_view(one, tries[one.id]) for one in deliveries]
+
+
+async def _scope_of(call: ApiRequest, link: Link) -> Scope:
+    """The channel as the actor, so that the audit log shows where the link was sent. A deleted channel's links are void."""
+    asking = Scope(Actor("system", link.channel, f"link:{link.channel}", "operator", call.address), link.org)
+    try:
+        channel = await call.services[ChannelStore].channel(asking, link.channel)
+    except NotFound:
+        raise LinkExpired("the channel of this link was deleted: log in") from None
+    return asking._replace(actor=asking.actor._replace(name=f"link:{channel.name}"))
+
+
+@functools.cache
+def _schema(kind: str) -> dict[str, Any]:
+    return msgspec.json.schema(KINDS[kind].target)
+
+
+def _channel_id(call: ApiRequest) -> ChannelId:
+    return ChannelId(_id(call, "channel"))
+
+
+def _id(call: ApiRequest, what: str) -> str:
+    text = call.request.match_info["id"]
+    if not is_id(text):
+        raise NotFound(f"there is no {what} of this id")
+    return text
+
+
+def _name(name: str) -> str:
+    text = " ".join(name.split())
+    if not 1 <= len(text) <= MAX_NAME_CHARS or not is_visible(text):
+        raise BadRequest(f"a channel's name has 1 to {MAX_NAME_CHARS} visible characters", field="name")
+    return text
+
+
+def _caps(body: CapsBody) -> Caps:
+    if body.critical_per_hour < body.per_hour:
+        raise BadRequest("critical_per_hour must be at least per_hour", field="caps")
+    return Caps(body.per_hour, body.critical_per_hour)
+
+
+def _hours(body: QuietHoursBody | None) -> QuietHours | None:
+    if body is None:
+        return None
+    try:
+        ZoneInfo(body.zone)
+    except (ValueError, OSError, KeyError):
+        raise BadRequest(f"there is no time zone {body.zone!r}", field="quiet_hours.zone") from None
+    if body.start == body.end:
+        raise BadRequest("quiet hours must end at another time than they start", field="quiet_hours.end")
+    return QuietHours(body.start, body.end, body.zone, body.critical_too)
