@@ -156,6 +156,6 @@ _HUB: Final = (
     ),
     _rule("hub.clock", "hub", "Ground Control's clock jumped", "state(hub_clock_jump)", warn=(5, 5)),
     _rule("hub.audit", "hub", "Audit log was changed", "state(hub_audit_broken)", crit=_ANY),
-    _rule("mass_offline", "offline", "Many servers fell silent together", "state(hub_mass_offline)", crit=(20, 0)),
+    _rule("mass_offline", "offline", "Many servers fell silent together", "state(hub_mass_offline)", crit=(19.9, 0)),
 )
 DEFAULT_RULES: Final = (*_NODE, *_HUB)

@@ -1,0 +1,314 @@
+"""The default rules: each has a recording that fires it at the promised time, one just below that does not, and one that clears it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pytest
+
+from groundcontrol.alerts.defaults import DEFAULT_RULES
+from groundcontrol.alerts.engine import Engine
+from groundcontrol.alerts.expression import EventOf, State, parse
+from groundcontrol.alerts.model import InstanceKey, Level, RuleId, Transition
+from groundcontrol.alerts.states import HUB_STATES, HubInfo, NodeFacts
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.tables import SubjectTable, TableCell
+from tests.support.alert_samples import BEGAN, Signal, play, samples_of
+
+NODE = NodeId("web-1")
+GIB = 1024**3
+CALM_S, ILL_S, AFTER_S = 1800, 2400, 3600
+HEALTHY: dict[str, float] = {
+    "cpu.total": 20,
+    "cpu.iowait": 1,
+    "cpu.steal": 0,
+    "load.5": 1,
+    "pressure.cpu_some": 2,
+    "pressure.memory_some": 0,
+    "pressure.memory_full": 0,
+    "memory.total": 16 * GIB,
+    "memory.available": 8 * GIB,
+    "swap.total": 4 * GIB,
+    "swap.used": GIB,
+    "disk.busy{device=sda}": 10,
+    "network.received{interface=eth0}": 1e6,
+    "network.sent{interface=eth0}": 1e6,
+    "network.packets_received{interface=eth0}": 1000,
+    "network.packets_sent{interface=eth0}": 1000,
+    "network.errors_received{interface=eth0}": 0,
+    "network.errors_sent{interface=eth0}": 0,
+    "network.drops_received{interface=eth0}": 0,
+    "network.drops_sent{interface=eth0}": 0,
+    "network.up{interface=eth0}": 1,
+    "network.speed{interface=eth0}": 1e9,
+    "filesystem.size{mount=/var}": 100 * GIB,
+    "filesystem.used{mount=/var}": 50 * GIB,
+    "filesystem.free{mount=/var}": 50 * GIB,
+    "filesystem.inodes_used{mount=/var}": 5,
+    "filesystem.readonly{mount=/var}": 0,
+    "memory.oom_kills": 3,
+    "md.missing{array=md0}": 0,
+    "zfs.healthy{pool=tank}": 1,
+    "btrfs.missing{pool=data}": 0,
+    "temperature{sensor=nvme Composite}": 40,
+    "temperature{sensor=drivetemp temp1}": 35,
+    "temperature{sensor=coretemp Package id 0}": 50,
+    "smart.pending{disk=sda}": 0,
+    "smart.uncorrectable{disk=sda}": 0,
+}
+
+
+def used(percent: float, size: float = 100 * GIB) -> dict[str, float]:
+    mount = "{mount=/var}"
+    free = size * (100 - percent) / 100
+    return {f"filesystem.size{mount}": size, f"filesystem.used{mount}": size - free, f"filesystem.free{mount}": free}
+
+
+class Case(NamedTuple):
+    rule: str
+    about: str
+    ill: Mapping[str, float]
+    level: Level
+    fires_s: tuple[float, float]
+    """From the beginning until it fires."""
+    clears_s: tuple[float, float]
+    """From the end until it has ended."""
+    nearly: Mapping[str, float]
+    """Just not ill."""
+
+
+CASES = (
+    Case("filesystem.space", "/var", used(98), "critical", (300, 361), (60, 125), used(89.5)),
+    Case("filesystem.space", "/var", used(95), "warning", (300, 361), (60, 125), used(96, 16_000 * GIB)),
+    Case("filesystem.space", "/var", used(99, GIB / 2), "critical", (300, 361), (60, 125), used(89, GIB / 2)),
+    Case("filesystem.inodes", "/var", {"filesystem.inodes_used{mount=/var}": 98}, "critical", (300, 361), (0, 61), {"filesystem.inodes_used{mount=/var}": 90}),
+    Case("filesystem.readonly", "/var", {"filesystem.readonly{mount=/var}": 1}, "critical", (0, 61), (0, 61), {}),
+    Case("memory.available", "", {"memory.available": 0.7 * GIB}, "critical", (300, 371), (60, 140), {"memory.available": 1.7 * GIB}),
+    Case("memory.pressure", "", {"pressure.memory_full": 12}, "warning", (120, 191), (60, 140), {"pressure.memory_full": 9.9}),
+    Case("memory.oom", "", {"memory.oom_kills": 4}, "warning", (0, 61), (-620, -450), {"memory.oom_kills": 3}),
+    Case("swap.thrash", "", {"swap.used": 3.8 * GIB, "pressure.memory_some": 30}, "warning", (400, 610), (300, 610), {"swap.used": 3.9 * GIB}),
+    Case("cpu.saturated", "", {"cpu.total": 100}, "warning", (540, 610), (120, 250), {"cpu.total": 94.9}),
+    Case("cpu.saturated", "", {"cpu.total": 100, "pressure.cpu_some": 90}, "critical", (540, 610), (120, 250), {"cpu.total": 94.9}),
+    Case("cpu.load", "", {"load.5": 20}, "warning", (300, 610), (60, 400), {"load.5": 15.9}),
+    Case("cpu.iowait", "", {"cpu.iowait": 60}, "warning", (300, 610), (60, 600), {"cpu.iowait": 39.9}),
+    Case("cpu.steal", "", {"cpu.steal": 15}, "warning", (700, 1210), (60, 1200), {"cpu.steal": 9.9}),
+    Case("disk.busy", "sda", {"disk.busy{device=sda}": 100}, "warning", (540, 610), (120, 400), {"disk.busy{device=sda}": 97.9}),
+    Case("disk.failing", "sda", {"smart.pending{disk=sda}": 8}, "critical", (0, 301), (0, 301), {}),
+    Case("disk.temperature", "drivetemp temp1", {"temperature{sensor=drivetemp temp1}": 58}, "warning", (120, 361), (60, 301), {"temperature{sensor=drivetemp temp1}": 54}),
+    Case("nvme.temperature", "nvme Composite", {"temperature{sensor=nvme Composite}": 85}, "critical", (120, 361), (60, 301), {"temperature{sensor=nvme Composite}": 69}),
+    Case("sensor.temperature", "coretemp Package id 0", {"temperature{sensor=coretemp Package id 0}": 90}, "warning", (120, 361), (60, 301), {"temperature{sensor=coretemp Package id 0}": 84}),
+    Case("raid.degraded", "md0", {"md.missing{array=md0}": 1}, "critical", (0, 61), (0, 61), {}),
+    Case("pool.degraded", "tank", {"zfs.healthy{pool=tank}": 0}, "critical", (0, 61), (0, 61), {}),
+    Case("btrfs.degraded", "data", {"btrfs.missing{pool=data}": 1}, "critical", (0, 61), (0, 61), {}),
+    Case("network.errors", "eth0", {"network.drops_received{interface=eth0}": 60}, "warning", (120, 610), (600, 970), {"network.drops_received{interface=eth0}": 19}),
+    Case("network.link", "eth0", {"network.up{interface=eth0}": 0}, "warning", (60, 181), (60, 121), {}),
+    Case("network.saturated", "eth0", {"network.sent{interface=eth0}": 120e6}, "warning", (200, 610), (0, 310), {"network.sent{interface=eth0}": 110e6}),
+)  # fmt: skip
+
+
+def _engine() -> Engine:
+    engine = Engine()
+    assert not engine.set_rules(DEFAULT_RULES)
+    engine.set_node(NodeFacts(NODE, cores=4))
+    return engine
+
+
+def _played(ill: Mapping[str, float], healthy: Mapping[str, float] = HEALTHY) -> list[Transition]:
+    def signal(series: str) -> Signal:
+        well, other = healthy[series], ill.get(series, healthy[series])
+        if series == "memory.oom_kills":
+            return lambda at: well if at < CALM_S else other
+        return lambda at: other if CALM_S <= at < CALM_S + ILL_S else well
+
+    signals = {series: signal(series) if series in ill else value for series, value in healthy.items()}
+    return play(_engine(), NODE, samples_of(signals, CALM_S + ILL_S + AFTER_S, pulse_s=5))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule} {case.level}")
+def test_a_default_rule_fires_at_the_promised_time_and_clears(case: Case) -> None:
+    found = _played(case.ill)
+    assert {one.key for one in found} == {InstanceKey(RuleId(case.rule), NODE, case.about)}
+    fired, ended = found[0].at - BEGAN - CALM_S, found[-1].at - BEGAN - CALM_S - ILL_S
+    assert [found[0].kind, found[-1].kind, found[-1].reason] == ["fired", "resolved", "cleared"]
+    assert max((one.level or "" for one in found), key=["", "warning", "critical"].index) == case.level
+    assert case.fires_s[0] <= fired <= case.fires_s[1], fired
+    assert case.clears_s[0] <= ended <= case.clears_s[1], ended
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule} {case.level}")
+def test_what_is_just_below_does_not_fire(case: Case) -> None:
+    assert not _played(case.nearly)
+
+
+def test_few_packets_say_nothing_about_a_network() -> None:
+    idle = HEALTHY | {f"network.packets_{way}{{interface=eth0}}": 4.0 for way in ("received", "sent")}
+    assert not _played({"network.drops_received{interface=eth0}": 4}, idle)
+
+
+def test_a_file_system_that_fills_is_told_hours_before_and_one_that_stands_still_is_not() -> None:
+    for per_hour, told in ((0.8 * GIB, ["fired"]), (0.0, [])):
+        signals: dict[str, Signal] = {
+            "filesystem.used{mount=/var}": lambda at, rate=per_hour: 62 * GIB + rate * at / 3600,  # type: ignore[misc]
+            "filesystem.free{mount=/var}": lambda at, rate=per_hour: 38 * GIB - rate * at / 3600,  # type: ignore[misc]
+        }
+        found = play(_engine(), NODE, samples_of(signals, 26 * 3600))
+        assert [one.kind for one in found] == told
+        if found:
+            assert (found[0].key.rule, found[0].level) == ("filesystem.fills", "warning")
+            assert found[0].value == pytest.approx((38 - 0.8 * (found[0].at - BEGAN) / 3600) / 0.8, rel=0.05)
+
+
+def _table(subject: str, at: float, columns: tuple[str, ...], *rows: tuple[TableCell, ...]) -> dict[str, SubjectTable]:
+    return {subject: SubjectTable(subject, at, len(rows), columns, tuple(cell for row in rows for cell in row))}
+
+
+_DAY = 86_400.0
+_NOW = BEGAN + 100 * _DAY
+_SERVICE = ("unit", "description", "state", "result", "since", "restarts")
+ILL_FACTS: dict[str, tuple[NodeFacts, NodeFacts, Level]] = {
+    "node.offline": (NodeFacts(NODE, silent_s=121), NodeFacts(NODE, silent_s=100), "critical"),
+    "node.clock_skew": (NodeFacts(NODE, clock_skew_s=-40), NodeFacts(NODE, clock_skew_s=1.9), "critical"),
+    "unit.failed": (
+        NodeFacts(NODE, tables=_table("services", _NOW, _SERVICE, ("a.service", "", "failed", "exit-code", None, 0))),
+        NodeFacts(NODE, tables=_table("services", _NOW, _SERVICE, ("a.service", "", "auto-restart", "exit-code", None, 0))),
+        "warning",
+    ),
+    "container.unhealthy": (
+        NodeFacts(NODE, tables=_table("containers", _NOW, ("name", "state"), ("web", "dead"))),
+        NodeFacts(NODE, tables=_table("containers", _NOW, ("name", "state"), ("web", "running"))),
+        "warning",
+    ),
+    "updates.security": (
+        NodeFacts(NODE, updates_security=3, security_since_at=_NOW - 4 * _DAY),
+        NodeFacts(NODE, updates_security=3, security_since_at=_NOW - 2 * _DAY),
+        "warning",
+    ),
+    "updates.stale": (NodeFacts(NODE, lists_checked_at=_NOW - 8 * _DAY), NodeFacts(NODE, lists_checked_at=_NOW - 6 * _DAY), "warning"),
+    "reboot.required": (
+        NodeFacts(NODE, reboot_required="yes", reboot_since_at=_NOW - 60),
+        NodeFacts(NODE, reboot_required="no"),
+        "warning",
+    ),
+    "packages.broken": (
+        NodeFacts(NODE, tables=_table("package_faults", _NOW, ("package", "fault"), ("bash", "half installed"))),
+        NodeFacts(NODE, tables=_table("package_faults", _NOW, ("package", "fault"))),
+        "critical",
+    ),
+    "job.failed": (NodeFacts(NODE, jobs={"job_failed": _NOW - 5}), NodeFacts(NODE), "warning"),
+    "expectation.missed": (NodeFacts(NODE, deadlines={"backup": 2}), NodeFacts(NODE, deadlines={}), "critical"),
+}
+ILL_HUB: dict[str, tuple[HubInfo, HubInfo, Level]] = {
+    "hub.disk": (HubInfo(disk_free_percent=9), HubInfo(disk_free_percent=11), "warning"),
+    "hub.disk_bytes": (HubInfo(disk_free_bytes=4 * GIB), HubInfo(disk_free_bytes=7 * GIB), "critical"),
+    "hub.backup": (HubInfo(backup_age_s=49 * 3600), HubInfo(backup_age_s=30 * 3600), "warning"),
+    "hub.channel": (HubInfo(channels_broken=("phone",)), HubInfo(), "critical"),
+    "hub.queue": (HubInfo(queue_drops=1), HubInfo(), "warning"),
+    "hub.lag": (HubInfo(loop_lag_s=0.3), HubInfo(loop_lag_s=0.05), "warning"),
+    "hub.clock": (HubInfo(clock_jump_s=-6), HubInfo(clock_jump_s=3), "warning"),
+    "hub.audit": (HubInfo(audit_broken=True), HubInfo(), "critical"),
+    "mass_offline": (HubInfo(silent_nodes=20, known_nodes=100), HubInfo(silent_nodes=4, known_nodes=5), "critical"),
+}
+
+
+WELL = NodeFacts(
+    NODE, clock_skew_s=0.0, reboot_required="no", updates_security=0, lists_checked_at=_NOW,
+    tables=_table("services", _NOW, _SERVICE) | _table("containers", _NOW, ("name", "state")) | _table("package_faults", _NOW, ("package", "fault")),
+)  # fmt: skip
+WELL_HUB = HubInfo(disk_free_percent=50, disk_free_bytes=500 * GIB, backup_age_s=3600, loop_lag_s=0.01)
+
+
+@pytest.mark.parametrize("name", [*ILL_FACTS, *ILL_HUB])
+def test_a_default_rule_on_a_state_fires_and_clears_and_the_state_next_to_it_does_not(name: str) -> None:
+    ill, nearly, level = ILL_FACTS[name] if name in ILL_FACTS else ILL_HUB[name]
+    engine = _engine()
+    told = []
+    for first, state in ((0, nearly), (900, ill), (1800, WELL_HUB if isinstance(ill, HubInfo) else WELL)):
+        for at in range(first, first + 900, 5):
+            if isinstance(state, HubInfo):
+                engine.set_hub(state)
+            else:
+                engine.set_node(state)
+            told += [(one.key.rule, one.kind, one.level) for one in engine.tick(_NOW + at)]
+    assert told == [(name, "fired", level), (name, "resolved", None)]
+
+
+def test_units_and_containers_that_restart_again_and_again_are_told() -> None:
+    for subject, rule, named, most in (("services", "unit.restarting", "unit", 4), ("containers", "container.restarting", "name", 2)):
+        for restarts in (most, most + 1):
+            engine, told = _engine(), []
+            for minute in range(60):
+                at = _NOW + minute * 30
+                count = 7 + min(max(minute - 10, 0), restarts)
+                engine.set_node(NodeFacts(NODE, tables=_table(subject, at, (named, "state", "restarts"), ("a", "running", count))))
+                told += [(one.key.rule, one.kind) for second in range(30) for one in engine.tick(at + second)]
+            assert told == ([(rule, "fired"), (rule, "resolved")] if restarts > most else []), (subject, restarts)
+
+
+def test_every_default_rule_has_a_recording() -> None:
+    shown = {case.rule for case in CASES} | {*ILL_FACTS, *ILL_HUB} | {"filesystem.fills", "unit.restarting", "container.restarting"}
+    events = {rule.id for rule in DEFAULT_RULES if isinstance(parse(rule.expr), EventOf)}
+    assert {rule.id for rule in DEFAULT_RULES} == shown | events
+    hub = {rule.id for rule in DEFAULT_RULES if isinstance(state := parse(rule.expr), State) and state.kind in HUB_STATES}
+    assert hub == set(ILL_HUB)
+
+
+def _healthy(no: int) -> dict[str, Signal]:
+    """A server at work: noise, a busy hour, a nightly backup that uses disk, network and processor, and logs that are rotated."""
+    chance = random.Random(no)
+    busy_at = chance.randrange(24)
+
+    def night(at: int) -> bool:
+        return 0 <= at % 86_400 - 7200 - no * 7 % 3600 < 1500
+
+    def work(well: float, backup: float, noise: float = 0.2) -> Signal:
+        return lambda at: (backup if night(at) else well * (2 if at // 3600 % 24 == busy_at else 1)) * chance.uniform(1 - noise, 1 + noise)
+
+    logs = 2 * GIB / 86_400
+    signals: dict[str, Signal] = dict(HEALTHY)
+    signals |= {
+        "cpu.total": work(20, 70),
+        "cpu.iowait": work(2, 20),
+        "load.5": work(1, 4),
+        "disk.busy{device=sda}": work(8, 75),
+        "network.sent{interface=eth0}": work(1e6, 60e6),
+        "network.drops_received{interface=eth0}": work(0.5, 2),
+        "memory.available": work(6 * GIB, 3 * GIB, 0.1),
+        "temperature{sensor=coretemp Package id 0}": work(35, 70, 0.05),
+        "filesystem.used{mount=/var}": lambda at: 62 * GIB + logs * (at % 86_400) + (5 * GIB if night(at) else 0),
+        "filesystem.free{mount=/var}": lambda at: 38 * GIB - logs * (at % 86_400) - (5 * GIB if night(at) else 0),
+    }
+    return signals
+
+
+def _run_fleet(kinds: int, copies: int, days: int) -> list[Transition]:
+    """What is told of a fleet, notices left out. Args: copies: how many nodes measure the same."""
+    notices = {rule.id for rule in DEFAULT_RULES if rule.notice}
+    engine, told = Engine(), []
+    engine.set_rules(DEFAULT_RULES)
+    for kind in range(kinds):
+        nodes = [NodeId(f"n{kind}-{copy}") for copy in range(copies)]
+        for node in nodes:
+            engine.set_node(NodeFacts(node, cores=4, clock_skew_s=0.01, reboot_required="no", updates_security=0))
+        signals = _healthy(kind)
+        for day in range(days):
+            samples = samples_of(signals, 86_400, start=day * 86_400, pulse_s=60)
+            for node in nodes:
+                for schema, row in samples:
+                    engine.add_rows(node, schema, [row])
+                told += engine.take()
+        for node in nodes:
+            assert engine.value(InstanceKey(RuleId("cpu.saturated"), node, "")) is not None
+            engine.remove_node(node)
+    return [one for one in told + engine.take() if one.key.rule not in notices]
+
+
+def test_a_healthy_fleet_is_silent_for_a_day() -> None:
+    assert not _run_fleet(kinds=3, copies=1, days=1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(5400)
+def test_a_healthy_fleet_of_a_thousand_is_silent_for_a_week() -> None:
+    assert not _run_fleet(kinds=10, copies=100, days=7)
