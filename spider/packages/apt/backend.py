@@ -1,4 +1,4 @@
-"""apt-get and dpkg: Debian, Ubuntu and what descends from them."""
+"""The backend for apt-get and dpkg: Debian, Ubuntu and their derivatives."""
 
 import glob
 import os
@@ -36,7 +36,7 @@ from spider.wire.frames import Updates
 DPKG_JOURNAL = "/var/lib/dpkg/updates"
 DPKG_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
 STAMPS = ("/var/lib/apt/periodic/update-success-stamp", "/var/lib/apt/periodic/update-stamp")
-"""Touched after a refresh that succeeded: by Ubuntu's hook, and by apt.systemd.daily."""
+"""Stamp files of a successful refresh, by Ubuntu's hook and by apt.systemd.daily."""
 REBOOT_REQUIRED = ("/run/reboot-required", "/var/run/reboot-required")
 
 REFRESH_LIMITS_S = {"refresh": 900.0}
@@ -51,14 +51,14 @@ APT_ENVIRONMENT: Dict[str, str] = {
     "APT_LISTBUGS_FRONTEND": "none",
     "NEEDRESTART_SUSPEND": "1",
 }
-# The driver waits for the lock, and works out the plan anew when somebody had it: apt-get must not wait in between.
+# the driver waits for the lock and then makes the plan again, so apt-get itself must not wait
 COMMIT_OPTIONS = (
     *(word for option in DPKG_OPTIONS for word in ("-o", f"Dpkg::Options::={option}")),
     "-o", "DPkg::Lock::Timeout=0",
     "-o", "APT::Status-Fd={fd}",
 )  # fmt: skip
 MAX_RELEASE_HEAD = 16 * 1024
-"""The fields of a Release file stand before its lists of files."""
+"""Bytes of a Release file to read: its fields come before the file lists."""
 _HOOK_WORD = "exec"
 _INVENTORY = ("dpkg-query", "-W", "-f=${db:Status-Abbrev}\\t${binary:Package}\\t${Version}\\t${Architecture}\\n")
 _NEEDED = frozenset({"apt", "dpkg", "init", "libc6", "openrc", "python3", "python3-minimal", "systemd", "systemd-sysv", "sysvinit-core"})
@@ -82,7 +82,7 @@ _CODES = (
 
 
 def read_inventory() -> Inventory:
-    """What dpkg has on this host.
+    """The packages of dpkg's database.
 
     Raises: PackagesUnreadable.
     """
@@ -90,7 +90,7 @@ def read_inventory() -> Inventory:
 
 
 def _targets() -> List[apt_text.AptTarget]:
-    """The lists of packages that apt-get itself expects: none where no repository is enabled, or where the settings want no lists.
+    """The package lists that apt-get expects; none if no repository is enabled, or if the settings want no lists.
 
     Raises: PackagesUnreadable.
     """
@@ -101,9 +101,9 @@ def _targets() -> List[apt_text.AptTarget]:
 def lists_refreshed_at(stamps: Sequence[str] = STAMPS) -> float:
     """When the package lists were last refreshed, Unix seconds; 0 = never or unknown.
 
-    The newest of the stamps, where something writes them, and the folder of the lists, into which apt renames what it fetched.
-    Tried on apt 2.6: a run that reached nobody leaves that folder alone, but touches `lists/partial` and rebuilds `pkgcache.bin`;
-    the lists themselves carry the servers' times. So those three are not looked at.
+    The newest time of the stamp files and of the lists folder, into which apt renames new lists.
+    Three other times do not count. A failed run also touches `lists/partial` and rebuilds `pkgcache.bin` (apt 2.6), and the lists
+    themselves have the servers' times.
 
     Raises: PackagesUnreadable.
     """
@@ -111,7 +111,7 @@ def lists_refreshed_at(stamps: Sequence[str] = STAMPS) -> float:
     if not any(map(_is_there, targets)):
         return 0.0
     newest = 0.0
-    for path in (os.path.dirname(targets[0].file), *stamps):  # all are in `Dir::State::lists`
+    for path in (os.path.dirname(targets[0].file), *stamps):  # all lists are in `Dir::State::lists`
         try:
             newest = max(newest, os.stat(path).st_mtime)
         except OSError:  # noqa: PERF203  # not there: the other tells
@@ -120,10 +120,10 @@ def lists_refreshed_at(stamps: Sequence[str] = STAMPS) -> float:
 
 
 def _is_there(target: apt_text.AptTarget) -> bool:
-    """Whether a list is there, packed or not, or the repository has none."""
+    """Whether a list exists, compressed or not, or the repository has none."""
     if os.path.exists(target.file) or any(os.path.exists(path) for path in glob.glob(glob.escape(target.file) + ".*")):
         return True
-    base = target.file[: -len(target.key)]  # `/` of the key is `_` in the name, nothing else is changed
+    base = target.file[: -len(target.key)]  # the name equals the key with `_` for `/`
     for name in ("InRelease", "Release"):
         release = read_file(base + name)
         if release:
@@ -132,13 +132,13 @@ def _is_there(target: apt_text.AptTarget) -> bool:
 
 
 def _has_expired(target: apt_text.AptTarget) -> bool:
-    """Whether the repository's Release file says that it is not valid any more: apt uses it, and refuses the next one of that date."""
+    """Whether the repository's Release file has expired. apt uses it, but refuses a new one with such a date."""
     base = target.file[: -len(target.key)]
     return any(apt_text.valid_until(read_file(base + name, MAX_RELEASE_HEAD)) < time.time() for name in ("InRelease", "Release"))
 
 
 class AptReader(OutputReader):
-    """Follows apt-get and dpkg."""
+    """Parses the output of apt-get and dpkg."""
 
     TROUBLE = re.compile(r"^(?:E|W|Err)(?::\d+|:) ?\S|^dpkg: (?:error|warning)|^ \S.{0,300}script subprocess (?:returned|was) ")
 
@@ -150,7 +150,7 @@ class AptReader(OutputReader):
         lock = apt_text.parse_lock(text)
         if lock is not None:
             if self._verb == "refresh":
-                self.lock = lock  # apt-get does not wait for this one
+                self.lock = lock  # apt-get does not wait for this lock
             else:
                 self.waits(lock)
         super().line(text)
@@ -166,7 +166,7 @@ class AptReader(OutputReader):
 
 
 class Apt(Backend):
-    """apt-get."""
+    """The backend for apt-get."""
 
     name = "apt"
     environment: Mapping[str, str] = APT_ENVIRONMENT
@@ -182,7 +182,7 @@ class Apt(Backend):
         return read_inventory()
 
     def broken(self, inventory: Inventory) -> str:
-        """Half-done packages, and a journal that dpkg did not get to the end of."""
+        """Half-configured packages, and an unfinished journal of dpkg."""
         names = [name for name, package in sorted(inventory.items()) if package.broken]
         journal = any(name.isdigit() for name in listed(DPKG_JOURNAL))
         if not names and not journal:
@@ -190,14 +190,14 @@ class Apt(Backend):
         return "dpkg did not get to the end with an earlier run" + (f" ({named(names)})" if names else "")
 
     def lock(self) -> Optional[Lock]:
-        """Newer releases of apt wait for it in silence, so it is looked for."""
+        """The lock is checked directly, since newer releases of apt wait without a message."""
         return next((lock for lock in map(record_lock_holder, DPKG_LOCKS) if lock is not None), None)
 
     def lists_refreshed_at(self) -> float:
         return lists_refreshed_at()
 
     def lists(self) -> List[PackageList]:
-        """apt keeps one time for all: a list that has not changed keeps the time of its repository."""
+        """apt has one time for all lists: an unchanged list keeps the time of its repository."""
         found: Dict[str, List[apt_text.AptTarget]] = {}
         for target in _targets():
             found.setdefault(target.repository, []).append(target)
@@ -208,11 +208,11 @@ class Apt(Backend):
         ]
 
     def missing(self) -> List[str]:
-        """By the lists that apt-get itself expects."""
+        """Compares with the lists that apt-get expects."""
         return list(dict.fromkeys(one.repository for one in need_repositories(_targets()) if not _is_there(one)))
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
-        """`apt-cache pkgnames` has the names of real packages alone, no virtual ones."""
+        """`apt-cache pkgnames` prints only real packages, no virtual ones."""
         known = set(query_output(apt_cache("pkgnames"), APT_ENVIRONMENT).split())
         foreign = set(run_query(["dpkg", "--print-foreign-architectures"], APT_ENVIRONMENT).out.split())
 
@@ -223,7 +223,7 @@ class Apt(Backend):
         return [name for name in packages if not is_known(name)]
 
     def protected(self, packages: Sequence[str]) -> List[str]:
-        """Essential ones, what Spider runs on, and the running kernel."""
+        """Essential packages, those that Spider needs, and the running kernel."""
         marked = query_output(["dpkg-query", "-W", "-f=${binary:Package}\\t${Essential}\\t${Protected}\\n"], APT_ENVIRONMENT)
         needed = set(_NEEDED)
         for line in marked.split("\n"):
@@ -231,7 +231,7 @@ class Apt(Backend):
             if YES in marks:
                 needed.add(name.partition(":")[0])
         paths = {os.path.realpath(sys.executable), os.__file__, "/boot/vmlinuz-" + os.uname().release}
-        owners = run_query(["dpkg-query", "-S", *sorted(paths)], APT_ENVIRONMENT).out  # status 1: one of them has no owner
+        owners = run_query(["dpkg-query", "-S", *sorted(paths)], APT_ENVIRONMENT).out  # status 1: no package owns one of them
         for line in owners.split("\n"):
             owner, found, _ = line.partition(": /")
             if found:
@@ -264,9 +264,9 @@ class Apt(Backend):
         self._gated = True
 
     def _hook(self) -> Tuple[str, ...]:
-        """apt-get runs the gate with dpkg's lock in its hand, and ends when it is not let through.
+        """apt-get runs the hook while it holds dpkg's lock, and exits if the hook fails.
 
-        Its first word is how apt tells hooks apart to know which protocol each speaks.
+        apt identifies a hook, and its protocol, by the first word of the command.
         """
         words = (f"DPkg::Tools::Options::{_HOOK_WORD}::Version=3", f"DPkg::Pre-Install-Pkgs::={_HOOK_WORD} {self._gate.command('apt')}")
         return tuple(word for option in words for word in ("-o", option))
@@ -277,7 +277,7 @@ class Apt(Backend):
 
     @staticmethod
     def _marks(verb: str, packages: Sequence[str], plan: Plan) -> List[Action]:
-        """apt-get takes a package that is named for wanted by a person; what came as a dependency stays one."""
+        """Restore the `auto` mark of dependencies: apt-get marks each named package as manually installed."""
         if verb not in ("upgrade", "security-upgrade") or (verb == "upgrade" and not packages):
             return []
         automatic = set(run_query(apt_mark("showauto"), APT_ENVIRONMENT).out.split())
@@ -288,7 +288,7 @@ class Apt(Backend):
         return AptReader(verb, console)
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
-        """One repository that could not be reached makes a refresh a failure, whatever apt-get's status."""
+        """A refresh fails if one repository is unreachable, whatever apt-get's exit status."""
         if verb == "refresh":
             if ended.rc and reader.lock is not None:
                 return Failure("job.lock_busy", f"gave up {reader.lock}")
@@ -308,7 +308,7 @@ class Apt(Backend):
         return _REST_NOT_BEGUN if phase in PHASES_BEFORE_COMMIT else _INTERRUPTIBLE
 
     def reboot_required(self) -> Reboot:
-        """On plain Debian nothing makes that file for a kernel, so its absence says little."""
+        """On Debian no program creates that file for a new kernel, so a missing file means little."""
         path = next((path for path in REBOOT_REQUIRED if os.path.exists(path)), None)
         if path is None:
             return Reboot(UNKNOWN)

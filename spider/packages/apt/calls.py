@@ -1,14 +1,14 @@
-"""How apt's programs are called: whatever stands in apt.conf, they print what is read here and do what they are asked for.
+"""The calls of apt's programs. Their options make output and actions independent of apt.conf.
 
-Options of the command line come after every settings file, those for one program (`Binary::apt-get`) included. What an administrator
-decides about packages and the network stays as it is: sources, pins, recommended packages, phasing, purging, hooks, proxies.
-`docs/packages.md` lists every setting.
+Command line options override all settings files, also those for one program (`Binary::apt-get`). Choices of the administrator about
+packages and the network stay valid: sources, pins, recommended packages, phasing, purging, hooks, proxies. `docs/packages.md` lists
+every setting.
 """
 
 from typing import Mapping, Tuple
 
 NEUTRAL: Mapping[str, str] = {
-    # What is printed.
+    # output
     "quiet": "1",
     "quiet::NoStatistic": "false",
     "pager": "false",
@@ -25,12 +25,12 @@ NEUTRAL: Mapping[str, str] = {
     "APT::Cache::Installed": "false",
     "APT::Cache::Generate": "true",
     "Dpkg::Progress-Fancy": "false",
-    # What is asked, and what is answered.
+    # questions and their answers
     "APT::Get::Assume-Yes": "false",
     "APT::Get::Assume-No": "false",
     "APT::Get::Trivial-Only": "false",
     "APT::Get::Update::InteractiveReleaseInfoChanges": "false",
-    # What is done at all.
+    # actions
     "help": "false",
     "version": "false",
     "DPkg::ConfigurePending": "true",
@@ -41,8 +41,8 @@ NEUTRAL: Mapping[str, str] = {
     "APT::Mark::Simulate": "false",
     "Debug::NoLocking": "false",
     "Debug::pkgDPkgPM": "false",
-    # Which packages.
-    "Dir::State::status": "/var/lib/dpkg/status",  # with another one apt plans for another system than dpkg changes
+    # the choice of packages
+    "Dir::State::status": "/var/lib/dpkg/status",  # with another value apt would plan for another system than the one that dpkg changes
     "APT::Ignore-Hold": "false",
     "APT::Get::AutomaticRemove": "false",
     "APT::Get::AutomaticRemove::Kernels": "false",
@@ -57,21 +57,21 @@ NEUTRAL: Mapping[str, str] = {
     "APT::Get::Remove": "true",
     "APT::Get::Upgrade": "true",
     "APT::Get::Upgrade-Allow-New": "false",
-    # What is never allowed.
+    # forbidden actions
     "APT::Get::Force-Yes": "false",
     "APT::Get::Allow-Downgrades": "false",
     "APT::Get::Allow-Change-Held-Packages": "false",
     "APT::Get::Allow-Remove-Essential": "false",
     "APT::Get::Allow-Solver-Remove-Essential": "false",
 }
-"""Settings that change what is read or run, with apt's own defaults."""
+"""Settings of the files to read and the programs to run, with apt's defaults."""
 _NEUTRAL_WORDS = tuple(word for name, value in NEUTRAL.items() for word in ("-o", f"{name}={value}"))
 DPKG_OPTIONS = ("--no-force-confnew", "--no-force-confask", "--force-confdef", "--force-confold")
-"""A configuration file that was changed stays, and nothing asks. dpkg obeys the last word, so these come behind those of the settings."""
+"""Keep changed configuration files without a question. dpkg obeys its last option, so these follow those of the settings."""
 
 
 def apt_get(*words: str) -> Tuple[str, ...]:
-    """A call of apt-get; later words change what the neutral ones say."""
+    """A call of apt-get. Later words override the neutral options."""
     return ("apt-get", *_NEUTRAL_WORDS, *words)
 
 

@@ -1,4 +1,4 @@
-"""The exact plan of an apt-get call: what it would do, what it leaves as it is and why, and what that takes."""
+"""Makes the exact plan of an apt-get call: its steps, the packages that are kept back and why, and the sizes."""
 
 import re
 import subprocess
@@ -21,14 +21,14 @@ _REBOOT = re.compile(
 
 
 class _Simulation(NamedTuple):
-    """One simulation and what it printed."""
+    """The steps and the report of one simulation."""
 
     steps: Tuple[Planned, ...]
     report: apt_text.AptReport
 
 
 def words(verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
-    """apt-get's words for a verb, to simulate it."""
+    """The arguments of apt-get to simulate a verb."""
     if verb == "full-upgrade":
         return ("dist-upgrade",)
     if verb == "autoremove":
@@ -41,7 +41,7 @@ def words(verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
 
 
 def run_words(verb: str, packages: Sequence[str], plan: Plan) -> Tuple[str, ...]:
-    """apt-get's words for a verb, to do it. What is named is named with its version: no other can come."""
+    """The arguments of apt-get to run a verb. Named packages have their versions, so that no other version is installed."""
     versions = {step.package: step.after for step in plan.steps if step.after}
     if verb == "security-upgrade":
         packages = [step.package for step in plan.upgrades if step.security == YES]
@@ -52,7 +52,7 @@ def run_words(verb: str, packages: Sequence[str], plan: Plan) -> Tuple[str, ...]
 
 
 def _run_all(calls: Sequence[Sequence[str]], env: Mapping[str, str]) -> List[Output]:
-    """Run commands that change nothing side by side: each reads the same lists anew, which is most of its time.
+    """Run read-only commands in parallel: each spends most of its time on reading the same lists.
 
     Raises: PackagesUnreadable.
     """
@@ -113,7 +113,7 @@ def _policy(names: Iterable[str], env: Mapping[str, str]) -> Dict[str, apt_text.
 
 
 def _kept_back(verb: str, found: _Simulation, inventory: Inventory, env: Mapping[str, str]) -> Dict[str, str]:
-    """Package to the reason for which it stays as it is."""
+    """Packages that are kept back, with the reason."""
     reasons = dict.fromkeys(found.report.phased, "phased")
     for name in found.report.kept_back:
         if name in inventory and inventory[name].held:
@@ -127,10 +127,10 @@ def _kept_back(verb: str, found: _Simulation, inventory: Inventory, env: Mapping
 
 
 def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mapping[str, str], *, counts_only: bool = False) -> Plan:
-    """Work out a plan; needs no privileges and no lock.
+    """Make a plan; needs no privileges and no lock.
 
-    Args:   inventory: what is installed. brief: steps alone.
-    Raises: PackagesUnreadable: apt-get refuses, or its plan is not understood. Trouble.
+    Args:   inventory: the installed packages. counts_only: omit sizes and reasons.
+    Raises: PackagesUnreadable: apt-get failed, or its plan has an unknown format. Trouble.
     """
     if verb == "security-upgrade":
         everything = plan_of("full-upgrade", (), inventory, env, counts_only=True)
@@ -171,7 +171,7 @@ def _perhaps_for_security(steps: Iterable[Planned]) -> List[str]:
 
 
 def _more_security(steps: Tuple[Planned, ...], versions: Mapping[str, apt_text.Versions]) -> Tuple[Planned, ...]:
-    """A version from the ordinary updates that stands above one from the security pocket closes the same hole."""
+    """An ordinary update above a version of the security pocket contains the same fix."""
     return tuple(
         step._replace(security=YES)
         if step.before and step.after and step.package in versions and versions[step.package].security_above

@@ -1,4 +1,4 @@
-"""What apt and dpkg print, read: pure functions over their texts."""
+"""Parsers of the output of apt and dpkg, as pure functions."""
 
 import re
 import shlex
@@ -18,7 +18,7 @@ _FETCH_FAILED = re.compile(
     r"|GPG error: |Signature verification failed|Skipping acquire of configured file|Repository '.*changed its)"
 )
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?\Z")
-"""Source: Debian Policy 5.6.1, and an architecture behind it."""
+"""A package name with an optional architecture. Source: Debian Policy 5.6.1."""
 _LISTED = re.compile(r"^ [0-9a-f]{32,} +(?P<size>\d+) (?P<name>\S+)$", re.MULTILINE)
 _NO_SUPPORT_FOR_ALL = re.compile(r"^No-Support-for-Architecture-all: Packages$", re.MULTILINE)
 _PACKED = (".gz", ".xz", ".bz2", ".lzma", ".lz4", ".zst")
@@ -26,7 +26,7 @@ _KEPT_BACK = "The following packages have been kept back"
 _VALID_UNTIL = re.compile(r"^Valid-Until: *(?P<moment>\S.{0,60})$", re.MULTILINE)
 _ARCHITECTURES = re.compile(r"^Architectures:(?P<names>.*)$", re.MULTILINE)
 _ARCHITECTURE = re.compile(r"^[a-z0-9-]+$")
-"""Of a flat repository apt says `$(ARCHITECTURE)`."""
+"""apt prints `$(ARCHITECTURE)` for a flat repository."""
 _PHASED = "The following upgrades have been deferred due to phasing"
 _URI = re.compile(r"^'(?P<uri>[^']+)' \S+ (?P<size>\d+)(?: |$)")
 _AFTER = re.compile(
@@ -51,11 +51,11 @@ class Status(NamedTuple):
 
 
 class AptTarget(NamedTuple):
-    """One list of packages that apt expects."""
+    """One package list that apt expects."""
 
     repository: str
     file: str
-    """Where it is kept, when it is not packed."""
+    """The path of the uncompressed list."""
     key: str
     """Its name in the repository's Release file."""
     architecture: str
@@ -79,10 +79,10 @@ def parse_folder(text: str) -> str:
 
 
 def has_list(release: str, target: AptTarget) -> bool:
-    """Whether a Release file says that the repository has something in this list, so that apt fetches it.
+    """Whether the repository has entries for this list by its Release file, so that apt fetches it.
 
-    apt fetches nothing for an architecture that the file does not name: Debian's security archive lists `binary-all` files, and
-    its `Architectures` are without `all`.
+    apt fetches nothing for an architecture that the file does not name. Debian's security archive lists `binary-all` files, but
+    its `Architectures` lack `all`.
     """
     named = _ARCHITECTURES.search(release)
     if named is not None and _ARCHITECTURE.search(target.architecture) and target.architecture not in named["names"].split():
@@ -96,7 +96,7 @@ def has_list(release: str, target: AptTarget) -> bool:
 
 
 def valid_until(release: str) -> float:
-    """Until when a Release file is valid, Unix seconds; infinity = it does not say."""
+    """When a Release file expires, Unix seconds; infinity = never."""
     match = _VALID_UNTIL.search(release)
     moment = parsedate_tz(match["moment"]) if match is not None else None
     return float("inf") if moment is None else float(mktime_tz(moment))
@@ -105,16 +105,16 @@ def valid_until(release: str) -> float:
 def parse_inventory(text: str) -> Inventory:
     r"""Read `dpkg-query -W -f='${db:Status-Abbrev}\t${binary:Package}\t${Version}\t${Architecture}…\n'`.
 
-    What is not present is left out. dpkg writes `libc6:amd64` where apt writes `libc6`: the host's own architecture, which is
-    that of dpkg itself, is taken off the names.
+    Packages that are not installed are omitted. dpkg prints `libc6:amd64` where apt prints `libc6`, so the host's own
+    architecture, which is that of dpkg itself, is removed from names.
     """
     rows = [fields for fields in (line.split("\t") for line in text.split("\n")) if len(fields) >= 4]
     own = ":" + next((fields[3] for fields in rows if fields[1] == "dpkg"), "")
     found: Inventory = {}
     for status, name, version, *_ in rows:
         if status[1:2] in ("n", "c"):
-            continue  # at most its configuration files are there
-        broken = status[1:2] in ("H", "U", "F") or status[2:3] == "R"  # awaited and pending triggers: the next run does them
+            continue  # only its configuration files exist
+        broken = status[1:2] in ("H", "U", "F") or status[2:3] == "R"  # awaited and pending triggers: the next run processes them
         found[name[: -len(own)] if len(own) > 1 and name.endswith(own) else name] = InstalledPackage(version, broken, status[:1] == "h")
     return found
 
@@ -132,7 +132,7 @@ def is_security(origins: str) -> bool:
 def parse_plan(text: str) -> Tuple[Planned, ...]:
     """Read what `apt-get -s` would do.
 
-    Raises: ValueError: a line of the plan is not understood, so that the plan is not known.
+    Raises: ValueError: a line of the plan has an unknown format.
     """
     steps: Dict[str, Planned] = {}
     for line in text.split("\n"):
@@ -152,7 +152,7 @@ def parse_plan(text: str) -> Tuple[Planned, ...]:
 
 
 def repository_of(origins: str) -> str:
-    """Where a new version comes from, for people: the suites of `Debian:12.15/oldstable, Debian-Security:12/oldstable-security`."""
+    """The readable origin of a new version: the suites of `Debian:12.15/oldstable, Debian-Security:12/oldstable-security`."""
     suites = []
     for origin in origins.split(", "):
         label, _, rest = origin.rpartition(":")
@@ -164,14 +164,14 @@ def repository_of(origins: str) -> str:
 
 
 class AptReport(NamedTuple):
-    """What apt-get says before it shows its plan."""
+    """The package lists that apt-get prints before its plan."""
 
     kept_back: Tuple[str, ...]
     phased: Tuple[str, ...]
 
 
 def parse_report(text: str) -> AptReport:
-    """Read the lists of packages that are kept back, and of those that are deferred by phasing. What else stands there is no name."""
+    """Read the lists of packages that are kept back or deferred by phasing. Other words are ignored."""
     blocks: Dict[str, List[str]] = {}
     heading = ""
     for line in text.split("\n"):
@@ -185,15 +185,15 @@ def parse_report(text: str) -> AptReport:
 
 
 class Sizes(NamedTuple):
-    """What `apt-get --print-uris -y` tells of a plan."""
+    """Sizes of a plan by `apt-get --print-uris -y`."""
 
     download_bytes: int
-    """-1 = not told."""
+    """-1 = not known."""
     installed_bytes: Optional[int]
 
 
 def parse_sizes(text: str) -> Sizes:
-    """Read the addresses that apt-get would fetch, with their sizes, and its sentence on the disk."""
+    """Read the URLs that apt-get would fetch, with their sizes, and its sentence about the disk."""
     wanted = -1
     installed: Optional[int] = None
     for line in text.split("\n"):
@@ -214,9 +214,9 @@ class Versions(NamedTuple):
 
     candidate: str
     newest: str
-    """The first of its version table, which has them in falling order."""
+    """The newest version: the first of the version table."""
     security_above: bool
-    """A version newer than the installed one stands in a security pocket."""
+    """Whether a newer version is in a security pocket."""
 
 
 def parse_policy(text: str) -> Dict[str, Versions]:
@@ -255,11 +255,11 @@ def parse_pinned(text: str) -> Tuple[str, ...]:
 
 
 def parse_status(line: str) -> Optional[Status]:
-    """Read one line of APT::Status-Fd; None: it says nothing about progress."""
+    """Read one line of APT::Status-Fd; None: it has no progress."""
     kind, _, rest = line.partition(":")
     if kind not in ("dlstatus", "pmstatus", "pmerror"):
         return None
-    # A package may be `libc6:i386`, so the number is looked for, not counted to.
+    # a package may contain a colon (`libc6:i386`), so the number is found by its form
     match = re.match(r"(?P<name>.*?):(?P<percent>\d+(?:\.\d+)?):(?P<text>.*)$", rest)
     if match is None:
         return None
@@ -272,11 +272,11 @@ def parse_status(line: str) -> Optional[Status]:
 
 
 def parse_lock(line: str) -> Optional[Lock]:
-    """Whether a line says that somebody else has a lock."""
+    """Whether a line reports that another process holds a lock."""
     match = _LOCK.search(line.rstrip())
     return Lock(match["file"], match["pid"] or "", match["name"] or "") if match else None
 
 
 def is_stale_repository(line: str) -> bool:
-    """Whether a line says that a repository could not be refreshed, so that what apt knows of it is old."""
+    """Whether a line reports that a repository could not be refreshed, so its list is old."""
     return line.startswith("Err:") or bool(_FETCH_FAILED.match(line))

@@ -1,9 +1,8 @@
-"""What dnf 4, dnf 5 and yum have in common: a plan printed as a table, and then the same words run in two halves.
+"""The common backend of dnf 4, dnf 5 and yum. They print the plan as a table; the same arguments then run in two parts.
 
-First everything is downloaded, by a run that may be stopped at any moment; then a run that asks no network (`-C`) installs it, and
-that one is never interrupted. Directly before it the plan is worked out again and compared. Where the manager can be told what of
-a repository may come (`includepkgs`), both halves are told that it is the very versions of the plan and nothing else: whatever becomes
-of its settings and metadata, no other package can be installed.
+The first run downloads and may be stopped at any moment. The second installs without the network (`-C`) and is never interrupted.
+Directly before it the plan is made again and compared. If the manager supports `includepkgs`, both runs are limited to the exact
+versions of the plan. Then no other package can be installed, whatever happens to settings and metadata.
 """
 
 import contextlib
@@ -31,7 +30,7 @@ from spider.root.terminal import TerminalEnded
 from spider.wire.frames import Updates
 
 Secured = Optional[FrozenSet[Tuple[str, str]]]
-"""Name and architecture of what has a security advisory above what is installed; None = not known."""
+"""Name and architecture of packages with a security advisory above the installed version; None = not known."""
 PLAN_LIMIT_S = 300.0
 LOCK_WORDS = {"hold": "add", "unhold": "delete"}
 MOST_INCLUDED = 600
@@ -40,53 +39,53 @@ QUERY = "%{name}|%{arch}|%{epoch}:%{version}-%{release}|%{repoid}|%{size}"
 
 
 class Beside(NamedTuple):
-    """What is asked beside the plan."""
+    """Results of the queries beside the plan."""
 
     advisories: Optional[List[Advisory]] = None
-    """None = not asked, or it cannot be told."""
+    """None = not queried, or not known."""
     newer: Sequence[RpmPackage] = ()
-    """What has a newer version, were nothing held."""
+    """Packages with a newer version, including held ones."""
     sizes: Optional[Mapping[RpmPackage, int]] = None
-    """What of that takes how many bytes when it is installed, where that was told with it."""
+    """Installed sizes in bytes, if the same query returned them."""
 
 
 class DnfFamily(RpmBackend):
-    """dnf 4, dnf 5 or yum; the subclasses say what differs."""
+    """The common part of dnf 4, dnf 5 and yum. Subclasses define the differences."""
 
     program = ""
     codes = CODES
     reader_type: Type[RpmReader] = DnfReader
     upgrading: Tuple[str, ...] = ()
-    """Words of every upgrade. They resolve as much as can be resolved: what cannot is told with its reason."""
+    """Options of every upgrade. Unresolvable packages are skipped and printed with the reason."""
     erasing: Tuple[str, ...] = ("--allowerasing",)
-    """What full-upgrade has besides."""
+    """Additional options of full-upgrade."""
     settings = "/etc/dnf/dnf.conf"
     cache_option = "cachedir"
-    """How the settings name the folder of what is cached."""
+    """The setting of the cache folder."""
     repo_folders: Tuple[str, ...] = ("/etc/yum.repos.d", "/etc/yum/repos.d", "/etc/distro.repos.d")
     repo_overrides: Tuple[str, ...] = ()
     pid_files: Tuple[str, ...] = ()
-    """Locks that are a process's number in a file."""
+    """Lock files that contain a process id."""
     lock_files: Tuple[str, ...] = ()
-    """Locks that the kernel keeps."""
+    """Lock files that are locked in the kernel."""
     neutral: Tuple[str, ...] = ("--setopt=color=never", "--setopt=defaultyes=0")
-    """Options of every call, so that the settings change neither what is read nor what is done."""
+    """Options of every call, so that settings change neither output nor actions."""
     loud: Tuple[str, ...] = ("--setopt=debuglevel=2", "--setopt=errorlevel=3", "--setopt=rpmverbosity=info")
-    """The same, of calls whose plan or progress is read. Not beside `-q`, which they would undo."""
+    """Further options of calls whose plan or progress is parsed. They would cancel `-q`."""
     sure: Tuple[str, ...] = ("-y", "--setopt=assumeno=0")
-    """Options of what changes something; the settings may say no to everything."""
+    """Options of changes; `assumeno` in the settings must not prevent them."""
     online: Tuple[str, ...] = ("--setopt=cacheonly=0",)
-    """Options of what may use the network."""
+    """Options of calls that may use the network."""
     ignore_holds: Tuple[str, ...] = ()
-    """Options with which nothing is excluded or locked."""
+    """Options that ignore excludes and locks."""
     side_by_side = False
-    """Whether several questions at once are answered at once. yum locks its metadata, and who waits for that looks once a second."""
+    """Whether parallel queries run in parallel. yum locks its metadata, and a waiting yum checks only once a second."""
     keep_metadata: Tuple[str, ...] = ("--setopt=*.metadata_expire=never",)
-    """Options with which a run that may use the network takes the metadata as they are."""
+    """Options with which a run with network access does not refresh the metadata."""
     tells_sizes = True
-    """Whether the plan itself tells how much more will be installed. False: it is reckoned, if what is asked beside it tells the sizes."""
+    """Whether the plan contains the change of the disk space. False: it is computed from sizes of the other queries."""
     can_include = True
-    """Whether it takes a list of what may come from its repositories."""
+    """Whether it supports a list of allowed packages."""
 
     def __init__(self, machine: str = "") -> None:
         super().__init__(machine)
@@ -96,64 +95,64 @@ class DnfFamily(RpmBackend):
         self.repo_folders = folders if folders[0] else self.repo_folders
 
     def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
-        """The manager's words for a verb that has a plan."""
+        """The manager's arguments for a verb with a plan."""
         if not verb.endswith("upgrade"):
             return (verb, *packages)
         more = {"full-upgrade": self.erasing, "security-upgrade": ("--security",)}.get(verb, ())
         return (*self.upgrading, *more, *packages)
 
-    # -- what differs ------------------------------------------------------------------------
+    # -- differences ------------------------------------------------------------------------
 
     def locked_patterns(self) -> List[str]:
-        """What is locked to its version, as the manager writes it down."""
+        """Version locks in the manager's own notation."""
         raise NotImplementedError
 
     def can_lock(self) -> str:
-        """Why packages cannot be locked here; empty: they can."""
+        """Why packages cannot be locked; empty: they can."""
         raise NotImplementedError
 
     def cached(self, name: str) -> Repository:
-        """What is cached of a repository."""
+        """The cached metadata files of a repository."""
         return rpm_repositories.dnf_repository(name, self.cache_dir)
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
-        """Security advisories above what is installed."""
+        """Security advisories above the installed versions."""
         raise NotImplementedError
 
     def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
-        """The newest version of everything that has a newer one, whether it can be had or not."""
+        """The newest version of each package with a newer one, installable or not."""
         raise NotImplementedError
 
     def beside(self, *, advisories: bool, newer: bool) -> Beside:
-        """What has to be known beside the plan, while the plan is worked out."""
+        """Run the queries beside the plan, in parallel with it."""
         with ThreadPoolExecutor(2 if self.side_by_side else 1) as pool:
             answer_text = pool.submit(self.advisories) if advisories else None
             found = pool.submit(self.upgrades, self.ignore_holds) if newer else None
             try:
                 secure = None if answer_text is None else answer_text.result()
             except PackagesUnreadable:
-                secure = None  # an older release that cannot tell, say: the plan stands, and of security nothing is known
+                secure = None  # such as an old release: the plan is valid, but security is unknown
             return Beside(secure, () if found is None else found.result())
 
-    # -- looking -------------------------------------------------------------------------------
+    # -- queries -------------------------------------------------------------------------------
 
     def run_query(self, *words: str, limit_s: float = PLAN_LIMIT_S) -> Output:
-        """Ask the manager something on the metadata that are there."""
+        """Run a query on the existing metadata."""
         return run_query([self.program, *self.neutral, "-C", *words], self.environment, limit_s)
 
     def command(self, *words: str, online: bool = False) -> Tuple[str, ...]:
-        """A call that changes something."""
+        """A call that changes packages."""
         return (self.program, *self.neutral, *self.loud, *(self.online if online else ("-C",)), *self.sure, *words)
 
     def repositories(self) -> List[Repository]:
         return [self.cached(name) for name in rpm_repositories.enabled(self.repo_folders, self.settings, self.repo_overrides)]
 
     def excluded_patterns(self) -> List[str]:
-        """What the settings keep from changing."""
+        """Packages that the settings exclude."""
         return rpm_repositories.excluded(self.settings, self.repo_folders)
 
     def held(self, packages: Sequence[RpmPackage]) -> Set[str]:
-        """Excluded by the settings or locked to its version."""
+        """Packages that are excluded by the settings or locked to a version."""
         from_locks = [pattern for pattern in self.locked_patterns() if not pattern.startswith("!")]
         return rpm_backend.matching([*self.excluded_patterns(), *from_locks], packages, self._machine)
 
@@ -166,7 +165,7 @@ class DnfFamily(RpmBackend):
         return super().lock()
 
     def cannot(self, verb: str, packages: Sequence[str]) -> str:
-        """hold and unhold need versionlock, and what the settings exclude is for their owner to change."""
+        """hold and unhold need versionlock. Only the administrator can change excludes of the settings."""
         if verb not in ("hold", "unhold"):
             return ""
         why = self.can_lock()
@@ -182,9 +181,9 @@ class DnfFamily(RpmBackend):
         return ""
 
     def query_output(self, *words: str) -> str:
-        """What the manager prints.
+        """The output of a query.
 
-        Raises: PackagesUnreadable: it fails, too.
+        Raises: PackagesUnreadable: as `run_query`, or the command failed.
         """
         answer = self.run_query("-q", *words)
         if answer.rc:
@@ -195,7 +194,7 @@ class DnfFamily(RpmBackend):
         return {name for package in self.available(names) for name in (package.name, f"{package.name}.{package.arch}")}
 
     def available(self, names: Sequence[str]) -> List[RpmPackage]:
-        """What the repositories have by these names."""
+        """Which of these names the repositories have."""
         return self._packages(self.query_output("repoquery", "--qf", self.query(), *names))
 
     def query(self) -> str:
@@ -231,7 +230,7 @@ class DnfFamily(RpmBackend):
         return Plan(tuple(steps), tuple(kept), table.download_bytes, more, reboot, why, tuple(replaced))
 
     def _growth(self, rows: Sequence[DnfRow], now: Sequence[RpmPackage], sizes: Dict[RpmPackage, int]) -> Optional[int]:
-        """What is still missing, as a package that a new one needs, is asked for by itself."""
+        """Sizes that are still missing, such as those of new dependencies, need a query of their own."""
         comes = [row.package for row in rows if row.act not in ("skip", "reinstall", "remove")]
         new = [f"{one.name}-{one.version}.{one.arch}" for one in comes if one not in sizes]
         if new:
@@ -239,7 +238,7 @@ class DnfFamily(RpmBackend):
         return dnf_text.growth(rows, now, sizes)
 
     def table(self, words: Sequence[str]) -> DnfTable:
-        """The plan as the manager prints it."""
+        """The plan that the manager prints."""
         answer = self.run_query("--assumeno", *self.loud, *words)
         unmatched = dnf_text.parse_unmatched(answer.out + "\n" + answer.err)
         if unmatched:
@@ -255,7 +254,7 @@ class DnfFamily(RpmBackend):
     def _gather(
         self, verb: str, packages: Sequence[str], inventory: Inventory, repositories: Sequence[Repository]
     ) -> Tuple[DnfTable, Secured, Beside]:
-        """The plan, what has a security advisory, and everything that is newer, where something is held that it may be or sizes are wanted."""
+        """The plan, the security advisories, and all newer versions if packages are held or sizes are needed."""
         comes = verb not in ("remove", "autoremove")
         any_held = not packages and any(one.held for one in inventory.values())
         newer = verb.endswith("upgrade") and (any_held or not self.tells_sizes)
@@ -268,7 +267,7 @@ class DnfFamily(RpmBackend):
     def steps_of(
         self, rows: Iterable[DnfRow], inventory: Inventory, secure: Secured, repositories: Sequence[Repository]
     ) -> Tuple[List[Planned], List[str]]:
-        """Steps, and those of the removed packages that go because another takes their place."""
+        """The steps, and the removed packages that another one replaces."""
         with_advisories = {one.name for one in repositories if one.advisories} if secure is not None else set()
         steps: List[Planned] = []
         replaced: List[str] = []
@@ -280,7 +279,7 @@ class DnfFamily(RpmBackend):
                 continue
             if row.act == "remove":
                 steps.append(Planned(label, package.version, "", NO, ""))
-                if package.name in came:  # the oldest of several kernels makes room for the new one
+                if package.name in came:  # a new kernel replaces the oldest one
                     replaced.append(label)
                 continue
             old = inventory[label].version.split(" ")[-1] if label in inventory and row.act != "install" else ""
@@ -332,7 +331,7 @@ class DnfFamily(RpmBackend):
         newer = self.upgrades()
         secure = None
         if any(one.advisories for one in repositories):
-            with contextlib.suppress(PackagesUnreadable):  # that it is not known is what is told then
+            with contextlib.suppress(PackagesUnreadable):  # the caller then reports it as unknown
                 secure = dnf_text.secured(self.advisories())
         self.newer = self._newer(newer, secure)
         security = -1 if secure is None else sum(step.security == YES for step in self.newer)
@@ -348,7 +347,7 @@ class DnfFamily(RpmBackend):
             answer_text.append(Planned(name, before, package.version, safe, self._origins.get((package.name, package.arch), "")))
         return answer_text
 
-    # -- doing ---------------------------------------------------------------------------------
+    # -- changes ---------------------------------------------------------------------------------
 
     def argv_without_plan(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
         if verb == "refresh":
@@ -367,9 +366,9 @@ class DnfFamily(RpmBackend):
         return Plan(tuple(self.steps_of(self.table(self.words(verb, packages)).rows, inventory, None, ())[0]))
 
     def only(self, plan: Plan) -> Tuple[str, ...]:
-        """Options with which nothing comes but what the plan has. They bind repositories alone: what is installed stays in sight.
+        """Options that allow only the packages of the plan. They apply to repositories, so installed packages stay visible.
 
-        The list adds to one that is in a `.repo` file, so it begins by emptying that. No argument may be longer than 128 KiB.
+        The list first clears one of a `.repo` file, to which it would be added. An argument is at most 128 KiB.
         """
         names = [pattern for step in plan.steps if step.after for pattern in rpm_text.patterns(step.package, step.after, self._machine)]
         if not self.can_include or not names:
@@ -378,15 +377,15 @@ class DnfFamily(RpmBackend):
         return (f"--setopt=*.includepkgs=,{parts[0]}", *(f"--setopt=*.includepkgs={part}" for part in parts[1:]))
 
     def refresh_words(self) -> Tuple[str, ...]:
-        """What renews the metadata."""
+        """The arguments that refresh the metadata."""
         return ("--refresh", "makecache")
 
     def check_words(self) -> Tuple[str, ...]:
-        """What looks whether the database is in order."""
+        """The arguments that check the database."""
         return ("check", "--dependencies", "--duplicates")
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
-        """By status and lines; a script that failed counts, whatever the status: dnf 4.14 ends with 0, dnf 4.24 and dnf 5 with 1."""
+        """A failed package script counts whatever the status: dnf 4.14 returns 0, dnf 4.24 and dnf 5 return 1."""
         assert isinstance(reader, DnfReader)
         if verb == "refresh":
             repositories = self.repositories()
@@ -405,7 +404,7 @@ class DnfFamily(RpmBackend):
         return Failure(code, text)
 
     def reboot_required(self) -> Reboot:
-        """needs-restarting's word; without that plugin nothing is known, and its status of 1 means nothing."""
+        """The result of needs-restarting. Without that plugin it is unknown, since status 1 then means an error."""
         answer = self.run_query("needs-restarting", "-r", limit_s=120.0)
         if "Reboot is required" in answer.out:
             names = [line.strip().lstrip("* ") for line in answer.out.split("\n") if line.strip().startswith("* ")]
@@ -416,7 +415,7 @@ class DnfFamily(RpmBackend):
 
 
 def lines_of(path: str) -> List[str]:
-    """Lines of a file that lists locks, without comments; none where it is not."""
+    """The lines of a lock file without comments; none if there is no file."""
     return [line.strip() for line in read_file(path).split("\n") if line.strip() and not line.lstrip().startswith("#")]
 
 
