@@ -1,11 +1,10 @@
-"""pacman: Arch Linux and what descends from it.
+"""The backend for pacman: Arch Linux and its derivatives.
 
-Arch supports whole upgrades only, so nothing here can lead to a partial one: chosen packages are not upgraded, and installing waits
-until nothing else is to be upgraded. The system's list of packages is never refreshed by itself, since whoever installs something
-afterwards would upgrade partially. A refresh goes to a copy, and plans are made from that. When a plan is run, the copy that it was
-made from becomes the system's and `-Su` follows at once: together they are `-Syu` of exactly what was shown, where a `-Syu` would
-fetch newer lists first and do something else. (Running it with the copy as its database would take another lock than everybody does.)
-Before the first package a hook of ours looks whether it is (`gate.py`), when pacman has its lock and has decided what it does.
+Arch supports only complete upgrades. So Spider never upgrades chosen packages, and installs only if no other upgrade is due. A
+refresh writes to a copy of the package lists, from which plans are made: with newer lists in the system, a later installation would
+be a partial upgrade. To run a plan, Spider moves its copy into the system and runs `-Su` directly afterwards. Together they equal
+`-Syu` of the shown plan; a real `-Syu` would first fetch newer lists. (With the copy as database, pacman would use another lock.)
+Before the first package a hook (`gate.py`) compares, while pacman holds its lock, the transaction with the plan.
 """
 
 import fnmatch
@@ -46,7 +45,7 @@ from spider.sampling.collectors.virtualization import detect_container
 from spider.wire.frames import Updates
 
 OWN_DATABASES = "/var/lib/stardust/pacman"
-"""The copy: `sync` is ours, `local` leads to the system's. Anybody may read it, as the system's."""
+"""The copy: `sync` has Spider's lists, `local` is a link to the system's database. Everybody may read both."""
 DEFAULT_DATABASES = "/var/lib/pacman"
 REFRESH_LIMITS_S = {"refresh": 900.0}
 COMMIT_LIMITS_S = {"plan": 600.0, "refresh": 900.0, "download": 4 * 3600.0}
@@ -75,10 +74,10 @@ NeedsTargets
 AbortOnFail
 """
 _HOOK_NAME = "00-stardust.hook"
-"""The first of all hooks, before one that makes a snapshot, say."""
+"""The name of the hook. It sorts before all others, such as one that makes a snapshot."""
 _NO_DATABASE = re.compile(r"database file for '([^']*)' does not exist")
 _GLUED = re.compile(r"(?:error|warning): failed retrieving file")
-"""On a terminal it stands behind what was drawn for the file: only a move of the cursor is between them."""
+"""On a terminal it follows the progress bar of the file after a cursor movement only."""
 _CODES = (
     ("unable to lock database", "job.lock_busy"),
     ("not enough free disk space", "job.no_space"),
@@ -112,12 +111,12 @@ _CANNOT = {
 
 
 def pacman(*words: str) -> Tuple[str, ...]:
-    """A call of pacman. Of its settings only colours change what is read: it asks nothing, and what is listed is asked for by a format."""
+    """A call of pacman without questions and colours. Lists use an explicit format, so no other setting changes the output."""
     return ("pacman", "--color", "never", "--noconfirm", *words)
 
 
 def _is_of_an_earlier_boot(path: str) -> bool:
-    """Whoever made the file is gone for certain then, whatever can be seen of processes."""
+    """Whether a lock file is of an earlier boot, so its creator has certainly ended."""
     try:
         return os.stat(path).st_mtime < time.time() - parse_uptime(read_text("/proc/uptime"))
     except (OSError, ValueError):
@@ -125,7 +124,7 @@ def _is_of_an_earlier_boot(path: str) -> bool:
 
 
 class PacmanReader(OutputReader):
-    """Follows pacman."""
+    """Parses the output of pacman."""
 
     TROUBLE = re.compile(
         r"^(?:error|warning): |^Errors occurred|^\S+: (?:/\S+|.{0,300}) exists in filesystem|^:: .*(?:in conflict|breaks dependency)"
@@ -147,7 +146,7 @@ class PacmanReader(OutputReader):
 
     def trouble(self, text: str) -> None:
         if "ignoring package upgrade" in text:
-            return  # the plan tells it as held
+            return  # the plan lists it as held
         super().trouble(text)
         note = _KEYRING_NOTE if _BAD_SIGNATURE.search(text) else _SANDBOX_NOTE if "sandbox user" in text else ""
         if note and note not in self.notes:
@@ -155,7 +154,7 @@ class PacmanReader(OutputReader):
 
 
 def _settings() -> PacmanSettings:
-    """pacman.conf, with what it includes.
+    """The settings of pacman.conf with its includes.
 
     Raises: PackagesUnreadable.
     """
@@ -166,19 +165,19 @@ def _settings() -> PacmanSettings:
 
 
 def _newest(folder: str) -> float:
-    """When something was last put into a folder of databases; their own times are the servers'."""
+    """When a folder of databases last changed. The files themselves have the servers' times."""
     return max((changed_at(f"{folder}/{name}") for name in listed(folder) if name.endswith(".db")), default=0.0)
 
 
 def _explain(answer: Output) -> str:
-    """What pacman complains of, in one line."""
+    """The error messages of pacman in one line."""
     lines = [line for line in answer.err.splitlines() if line.startswith("error:")] or answer.err.splitlines()
     printed = [line for line in answer.out.splitlines() if line.startswith(":: ")]
     return " · ".join(line.strip()[:300] for line in [*lines, *printed][:4]) or f"exit status {answer.rc}"
 
 
 class Pacman(Backend):
-    """pacman."""
+    """The backend for pacman."""
 
     name = "pacman"
     environment: Mapping[str, str] = PACMAN_ENVIRONMENT
@@ -192,10 +191,10 @@ class Pacman(Backend):
         self._gate = gate or TransactionHook()
         self._gated = False
         self._lists: Optional[Dict[str, str]] = None
-        """Of the last plan: the lists that it was made from, by their digests; None = it was made from none."""
+        """Digests of the lists of the last plan; None = it had none."""
         self._repositories: List[str] = []
         self._settings: Optional[PacmanSettings] = None
-        """As they were last read."""
+        """The settings as last read."""
         self._adopted = False
 
     @property
@@ -209,7 +208,7 @@ class Pacman(Backend):
         return settings
 
     def _databases(self) -> str:
-        """The newer of the two, the copy and the system's own."""
+        """The newer lists: the copy or the system's."""
         return self._own if _newest(self._own + "/sync") > _newest(self._system + "/sync") else self._system
 
     def cannot(self, verb: str, packages: Sequence[str]) -> str:
@@ -217,7 +216,7 @@ class Pacman(Backend):
             return _PARTIAL + "Upgrade everything."
         return _CANNOT.get(verb, "")
 
-    # -- what there is -------------------------------------------------------------------------
+    # -- queries -------------------------------------------------------------------------
 
     def _installed(self) -> Dict[str, str]:
         answer = run_query(pacman("-Q"), PACMAN_ENVIRONMENT)
@@ -229,7 +228,7 @@ class Pacman(Backend):
             raise PackagesUnreadable(f"pacman -Q: {exc}") from exc
 
     def inventory(self) -> Inventory:
-        """Held are those of IgnorePkg, patterns as well, and of IgnoreGroup."""
+        """Held packages are those of IgnorePkg (patterns too) and IgnoreGroup."""
         installed = self._installed()
         settings = self._read_settings()
         ignored, groups = settings.all_of("IgnorePkg"), settings.all_of("IgnoreGroup")
@@ -243,7 +242,7 @@ class Pacman(Backend):
         }
 
     def broken(self, inventory: Inventory) -> str:  # noqa: ARG002  # the records tell more than their list
-        """A lock that nobody holds, records without their content, two records of one package."""
+        """A stale lock, empty records, and duplicate records of a package."""
         lock = self._left_lock()
         if lock and _is_of_an_earlier_boot(lock):
             return f"the lock {lock} was left behind when this server went down, and no process holds it"
@@ -261,14 +260,14 @@ class Pacman(Backend):
         return f"pacman's database has two records of {', '.join(twice[:20])}" if twice else ""
 
     def _left_lock(self) -> str:
-        """The lock file that no process has open; empty = there is none."""
+        """The stale lock file, which no process has open; empty = none."""
         lock = self._system + "/db.lck"
         return lock if os.path.exists(lock) and self.lock() is None and os.path.exists(lock) else ""
 
     def lock(self) -> Optional[Lock]:
-        """pacman keeps its lock file open as long as it works; a file without a process is no lock, see `broken`.
+        """pacman keeps its lock file open while it works. A file that no process has open is stale, see `broken`.
 
-        Only root sees who has it open: for anybody else a file of this boot is a lock.
+        Only root sees the open files of other processes. For other users each lock file of this boot counts.
         """
         path = self._system + "/db.lck"
         hidden = os.geteuid() != 0 and os.path.exists(path) and not _is_of_an_earlier_boot(path)
@@ -287,21 +286,21 @@ class Pacman(Backend):
         return [name for name in enabled if not os.path.exists(f"{folder}/{name}.db")]
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
-        """Names of real packages alone: no groups, no provided names."""
+        """Accepts only names of real packages, no groups or provided names."""
         known = set(self._run_query("-Slq").out.split())
         return [name for name in packages if name not in known]
 
     def protected(self, packages: Sequence[str]) -> List[str]:
-        """Those that pacman.conf holds, what Spider runs on, and the running kernel."""
+        """HoldPkg of pacman.conf, packages that Spider needs, and the running kernel."""
         needed = set(_NEEDED) | set(_settings().all_of("HoldPkg"))
         for path in (os.path.realpath(sys.executable), os.__file__, f"/usr/lib/modules/{os.uname().release}"):
-            needed.update(run_query(pacman("-Qoq", path), PACMAN_ENVIRONMENT).out.split())  # status 1: it has no owner
+            needed.update(run_query(pacman("-Qoq", path), PACMAN_ENVIRONMENT).out.split())  # status 1: no package owns it
         return [name for name in packages if name in needed]
 
     # -- plans ---------------------------------------------------------------------------------
 
     def _run_query(self, *words: str) -> Output:
-        """Ask from the newer lists.
+        """Run a query on the newer lists.
 
         Raises: PackageError: a repository was never fetched. PackagesUnreadable.
         """
@@ -316,7 +315,7 @@ class Pacman(Backend):
         return answer
 
     def _targets(self, *words: str) -> List[PacmanTarget]:
-        """What would be done.
+        """Make the steps of a verb.
 
         Raises: Trouble; PackagesUnreadable.
         """
@@ -330,7 +329,7 @@ class Pacman(Backend):
 
     def _upgrades(self) -> List[Upgrade]:
         answer = self._run_query("-Qu")
-        if answer.rc and (answer.err.strip() or answer.out.strip()):  # 1 and silence: nothing to upgrade
+        if answer.rc and (answer.err.strip() or answer.out.strip()):  # status 1 without output: nothing to upgrade
             raise PackagesUnreadable(f"pacman -Qu: {_explain(answer)}")
         try:
             return pacman_text.parse_upgrades(answer.out)
@@ -348,7 +347,7 @@ class Pacman(Backend):
             settings = self._settings or self._read_settings()
             self._repositories = list(settings.repositories)
             self._lists = self._hashes()
-            with ThreadPoolExecutor(1) as pool:  # pacman-conf beside pacman: what is known of the settings is from before
+            with ThreadPoolExecutor(1) as pool:  # another pacman-conf: use the settings of an earlier read
                 now = pool.submit(self._read_settings)
                 plan = self._changes(verb, settings, packages)
             if now.result() == settings:
@@ -368,10 +367,10 @@ class Pacman(Backend):
         try:
             return hash_lists(self._databases() + "/sync")
         except OSError:
-            return {}  # there are none: the plan says so
+            return {}  # none: the plan says so
 
     def _orphans(self) -> List[str]:
-        return run_query(pacman("-Qdtq"), PACMAN_ENVIRONMENT).out.split()  # status 1: there are none
+        return run_query(pacman("-Qdtq"), PACMAN_ENVIRONMENT).out.split()  # status 1: none
 
     @staticmethod
     def _removal(targets: Sequence[PacmanTarget]) -> Plan:
@@ -379,7 +378,7 @@ class Pacman(Backend):
         return Plan(steps, download_bytes=0, reboot=NO, reboot_why="only removals")
 
     def _plan(self, settings: PacmanSettings, words: Sequence[str]) -> Plan:
-        """pacman is asked once: to load its lists is most of its time. What it does not tell is read from its files."""
+        """One query of pacman, since loading its lists takes most of the time. Other values are read from its files."""
         ignores = bool(settings.all_of("IgnorePkg") or settings.all_of("IgnoreGroup"))
         folder = self._databases() + "/sync"
         with ThreadPoolExecutor(2) as pool:
@@ -403,10 +402,10 @@ class Pacman(Backend):
     def _sizes_and_replaced(
         self, targets: Sequence[PacmanTarget], installed: Dict[str, str], lists: Mapping[str, pacman_lists.PackedList]
     ) -> Tuple[Dict[str, int], Dict[str, str]]:
-        """Installed sizes of what comes, and what goes because something of it takes its place: `--print` does not tell that."""
+        """Installed sizes of new packages, and packages that they replace. `--print` lists neither."""
         output = [lists[it.repository].details_of(it.package, it.version) if it.repository in lists else None for it in targets]
         found = [details for details in output if details is not None]
-        missing = [it for it, details in zip(targets, output) if details is None]  # its list is packed in another way: pacman can read it
+        missing = [it for it, details in zip(targets, output) if details is None]  # the list has another compression, so pacman is queried
         for start in range(0, len(missing), MAX_QUERIED):
             answer = self._run_query("-Si", *(f"{it.repository}/{it.package}" for it in missing[start : start + MAX_QUERIED]))
             if answer.rc:
@@ -415,7 +414,7 @@ class Pacman(Backend):
         return {details.package: details.installed_bytes for details in found}, pacman_text.replaced(found, installed)
 
     def _size(self, name: str, version: str) -> int:
-        """What an installed package takes, by its record."""
+        """The size of an installed package by its record."""
         return pacman_lists.size(read_file(f"{self._system}/local/{name}-{version}/desc"), "SIZE")
 
     @staticmethod
@@ -431,7 +430,7 @@ class Pacman(Backend):
             return YES, f"core libraries change: {', '.join(core)}"
         return UNKNOWN, "neither the kernel nor core libraries change, but scripts of packages may ask for one"
 
-    # -- doing ---------------------------------------------------------------------------------
+    # -- changes ---------------------------------------------------------------------------------
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
         if verb == "refresh":
@@ -455,7 +454,7 @@ class Pacman(Backend):
         keyrings = sorted(step.package for step in plan.upgrades if _KEYRING.match(step.package))
         first = (
             [self._commit("-S", "--needed", *self._hooks("part"), "--", *keyrings)] if keyrings else []
-        )  # else newer keys refuse the rest
+        )  # otherwise packages signed by newer keys are refused
         return [*lists, gate, *first, self._commit("-Su", *self._hooks("whole"))]
 
     def _install_hook(self, plan: Plan) -> None:
@@ -468,7 +467,7 @@ class Pacman(Backend):
         self._gated = True
 
     def _hooks(self, part: str) -> Tuple[str, ...]:
-        """The folders of hooks: to name one takes the place of those in pacman.conf."""
+        """The hook folders. One on the command line replaces those of pacman.conf, so all are named."""
         folders = [*_settings().all_of("HookDir"), os.path.join(self._gate.folder, part)]
         return tuple(word for folder in folders for word in ("--hookdir", folder))
 
@@ -477,7 +476,7 @@ class Pacman(Backend):
         return Command(pacman(operation, *words), "plan", COMMIT_LIMITS_S)
 
     def _make_copy(self) -> None:
-        """Make the copy's folders. pacman fetches as another user, who must get through."""
+        """Create the folders of the copy. pacman downloads as another user, who needs access."""
         for folder in (self._own, self._own + "/sync"):
             os.makedirs(folder, exist_ok=True)
             os.chmod(folder, 0o755)  # noqa: S103  # as the system's own
@@ -488,10 +487,10 @@ class Pacman(Backend):
             os.symlink(self._system + "/local", link)
         lock = self._own + "/db.lck"
         if os.path.exists(lock) and open_file_holder(lock) is None:
-            os.unlink(lock)  # of the copy, which is ours alone: a refresh was killed
+            os.unlink(lock)  # a stale lock of the copy, which only Spider uses: a refresh was killed
 
     def _adopt(self) -> None:
-        """Put the copy's lists in the place of the system's, each at one stroke, with the times that the servers gave them."""
+        """Replace the system's lists by the copy's, each atomically and with the servers' times."""
         lock = open_file_holder(self._system + "/db.lck")
         if lock is not None:
             raise PackageError("job.lock_busy", f"gave up {lock}")
@@ -505,7 +504,7 @@ class Pacman(Backend):
         self._adopted = True
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
-        """0 does not say that scripts succeeded, nor 1 which error it was."""
+        """Status 0 does not mean that scripts succeeded, and status 1 does not name the error."""
         printed = "\n".join(reader.troubles)
         if ended.stopped == "after_package":
             reader.notes.append(_PARTIAL_NOTE)
@@ -529,7 +528,7 @@ class Pacman(Backend):
         return _TOO_LATE if phase == "triggers" else self.commit_stop
 
     def available_updates(self) -> Updates:
-        """What comes besides (new packages, replacements) does not count."""
+        """New packages and replacements do not count."""
         installed = self._installed()
         targets = [target for target in self._targets("-Su") if target.package in installed]
         self.newer = [Planned(one.package, installed[one.package], one.version, UNKNOWN, one.repository) for one in targets]

@@ -1,7 +1,7 @@
-"""pacman's lists and records read directly: what `pacman -Su --print` does not tell of what it would do.
+"""Reads pacman's lists and records directly, for values that `pacman -Su --print` lacks.
 
-A list is a tar file with a folder for each package (`name-version/desc`), compressed with gzip as Arch does it. To ask pacman
-instead (`-Si`) makes it load all of its lists once more, which takes as long as the plan itself.
+A list is a tar file, compressed with gzip, with a folder for each package (`name-version/desc`). `pacman -Si` would load all lists
+again, which takes as long as the plan itself.
 """
 
 import os
@@ -17,7 +17,7 @@ _FILE_OR_FOLDER = b"05\0"
 def installed(local: str) -> Dict[str, str]:
     """Package to version, by the names of pacman's records (`name-version-release`).
 
-    Raises: OSError; ValueError: something else lies among them.
+    Raises: OSError; ValueError: another file is among the records.
     """
     found: Dict[str, str] = {}
     for record in os.listdir(local):
@@ -43,23 +43,23 @@ def parse_desc(text: str) -> Dict[str, List[str]]:
 
 
 def size(desc: str, field: str) -> int:
-    """A size in bytes: `ISIZE` of a list, `SIZE` of a record; 0 = it is not told."""
+    """A size in bytes: `ISIZE` of a list, `SIZE` of a record; 0 = unknown."""
     word = next(iter(parse_desc(desc).get(field, [])), "")
     return int(word) if word.isdigit() else 0
 
 
 class PackedList:
-    """One list in memory, which is the fastest way through; pacman does likewise."""
+    """One list in memory, which is fastest; pacman does the same."""
 
     def __init__(self, repository: str, content: bytes = b"", offsets: Optional[Dict[bytes, Tuple[int, int]]] = None) -> None:
         self._repository = repository
         self._content = content
         self._offsets = offsets or {}
-        """Name of a `desc` to where it begins and ends."""
+        """Start and end of each `desc`, by name."""
 
     @classmethod
     def read(cls, folder: str, repository: str) -> "PackedList":
-        """Read a list; one that is packed in a way that is not read here, or damaged, knows of nothing."""
+        """Read a list. With an unknown compression, or if it is corrupt, it has no entries."""
         try:
             with open(os.path.join(folder, repository + ".db"), "rb") as file:
                 content = unpacked(file.read(MAX_BYTES))
@@ -68,7 +68,7 @@ class PackedList:
             return cls(repository)
 
     def details_of(self, name: str, version: str) -> Optional[PackageDetails]:
-        """What it says of a package; None: it has none of this version."""
+        """The details of a package; None: the list lacks this version."""
         offset = self._offsets.get(f"{name}-{version}/desc".encode())
         if offset is None:
             return None
@@ -93,6 +93,6 @@ def _offsets(content: bytes) -> Dict[bytes, Tuple[int, int]]:
 
 
 def _check_plain(kind: int, content: bytes) -> None:
-    """Raises: ValueError: the next header is not all that is said of its member."""
+    """Raises: ValueError: a member needs more than one header."""
     if kind in b"LKS" or (kind in b"x" and any(word in content for word in (b" path=", b" size="))):
         raise ValueError("it has names or sizes that do not fit into a plain header")

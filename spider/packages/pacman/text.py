@@ -1,4 +1,4 @@
-"""What pacman prints, as values. Read from recordings of 6.0 and 7.1, which say the same but where it is noted."""
+"""Parsers of the output of pacman, tested on recordings of 6.0 and 7.1. Comments name the differences."""
 
 import re
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
@@ -17,18 +17,18 @@ _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40
 
 
 class PacmanSettings(NamedTuple):
-    """What `pacman-conf` prints."""
+    """The settings that `pacman-conf` prints."""
 
     options: Dict[str, List[str]]
     repositories: Tuple[str, ...]
-    """In their order."""
+    """Repositories in their order."""
 
     def all_of(self, name: str) -> List[str]:
-        """The values of an option; none = it is not set."""
+        """The values of an option; empty = not set."""
         return self.options.get(name, [])
 
     def first(self, name: str) -> str:
-        """The first value of an option; empty = it is not set."""
+        """The first value of an option; empty = not set."""
         return next(iter(self.all_of(name)), "")
 
 
@@ -54,18 +54,18 @@ PRINT_FORMAT = "%n|%v|%r|%s"
 
 
 class PackageDetails(NamedTuple):
-    """What a repository says of one of its packages."""
+    """The details of a package in a repository."""
 
     package: str
     replaces: Tuple[str, ...]
-    """With the versions that are meant: `old<2`."""
+    """Names with version conditions: `old<2`."""
     installed_bytes: int
     repository: str = ""
     version: str = ""
 
 
 class Where(NamedTuple):
-    """Where a run stands, by one of its lines."""
+    """The progress in one line."""
 
     phase: str
     percent: int = -1
@@ -90,7 +90,7 @@ def parse_settings(text: str) -> PacmanSettings:
 def parse_installed(text: str) -> Dict[str, str]:
     """Read `pacman -Q`: package to version.
 
-    Raises: ValueError: a line that is none of that.
+    Raises: ValueError: a line has another format.
     """
     found: Dict[str, str] = {}
     for line in text.splitlines():
@@ -102,7 +102,7 @@ def parse_installed(text: str) -> Dict[str, str]:
 
 
 def parse_upgrades(text: str) -> List[Upgrade]:
-    """Read `pacman -Qu`. The ignored ones are among them.
+    """Read `pacman -Qu`, which includes ignored packages.
 
     Raises: ValueError.
     """
@@ -116,7 +116,7 @@ def parse_upgrades(text: str) -> List[Upgrade]:
 
 
 def parse_targets(text: str) -> List[PacmanTarget]:
-    """Read what `--print` lists, in the order in which it would be done. Of removals the repository is `local`.
+    """Read the steps that `--print` lists, in their order. The repository of removals is `local`.
 
     Raises: ValueError.
     """
@@ -132,7 +132,7 @@ def parse_targets(text: str) -> List[PacmanTarget]:
 
 
 def parse_details(text: str) -> List[PackageDetails]:
-    """Read `pacman -Si`: paragraphs of `Field : value`; what a list does not fit on goes on in lines that begin with blanks."""
+    """Read `pacman -Si`: paragraphs of `Field : value`. Continued values are on lines that begin with blanks."""
     found = []
     for paragraph in text.split("\n\n"):
         fields: Dict[str, str] = {}
@@ -153,15 +153,15 @@ def parse_details(text: str) -> List[PackageDetails]:
 
 
 def parse_size(text: str) -> int:
-    """`4.00 KiB` in bytes, as exactly as it says; 0 = it says none."""
+    """`4.00 KiB` in bytes, to the printed accuracy; 0 = no size."""
     match = _SIZE.match(text)
     return int(float(match.group(1).replace(",", "")) * _UNITS[match.group(2)]) if match else 0
 
 
 def satisfies(package: str, version: str, wanted: str) -> bool:
-    """Whether an installed package is meant by `name`, `name=1`, `name<2` …
+    """Whether `name`, `name=1`, `name<2` … matches an installed package.
 
-    Source: PKGBUILD(5), `depends`; a version that is wanted without a release is compared without.
+    Source: PKGBUILD(5), `depends`. If the condition has no release, releases are not compared.
     """
     match = _DEPENDENCY.match(wanted)
     if match is None or match.group(1) != package:
@@ -173,7 +173,7 @@ def satisfies(package: str, version: str, wanted: str) -> bool:
 
 
 def replaced(details: Iterable[PackageDetails], installed: Dict[str, str]) -> Dict[str, str]:
-    """The installed packages that others take the place of: these to those."""
+    """Replaced installed packages, with the packages that replace them."""
     found: Dict[str, str] = {}
     for one in details:
         for wanted in one.replaces:
@@ -198,15 +198,15 @@ _BEGINNINGS = (
 
 
 def where(line: str, phase: str) -> Optional[Where]:  # noqa: PLR0911  # one return for each kind of line
-    """Where a run stands after this line; None: the line does not tell.
+    """The progress after this line; None: it has no progress.
 
-    Args: phase: where it stood before.
+    Args: phase: the phase before this line.
     """
     for beginning, begun in _BEGINNINGS:
         if line.startswith(beginning):
             return Where(begun, text=line.lstrip(": "))
     step = _STEP.match(line)
-    if step and phase != "triggers":  # on a terminal: drawn to its end when its files are there, before its script runs
+    if step and phase != "triggers":  # on a terminal the bar is complete once the files are installed, before the script runs
         done, of = int(step.group(1)), max(1, int(step.group(2)))
         return Where("commit", min(99, int(100 * (done - 0.5) / of)), step.group(4), f"{step.group(3)} {step.group(4)}")
     plain = _PLAIN_STEP.match(line)

@@ -1,4 +1,4 @@
-"""What all managers that stand on rpm have in common: the database, its order, its lock, what must stay, what scripts came to."""
+"""The common backend of rpm-based managers: database, consistency, lock, protected packages, results of scripts."""
 
 import fnmatch
 import glob
@@ -42,15 +42,15 @@ INSTALLONLY = (
     "multiversion(kernel)",
     "kernel",
 )
-"""What a package provides of which several versions may stand side by side."""
+"""The capability of packages that may be installed in several versions."""
 CORE = ("kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "kernel-default", "glibc", "linux-firmware", "systemd", "dbus")
 CORE_MORE = ("dbus-broker", "dbus-daemon", "dbus-1", "kernel-firmware-all", "ucode-intel", "ucode-amd", "microcode_ctl")
-"""Their new versions work after a reboot only; the list that `needs-restarting` goes by, and what SUSE calls these."""
+"""Packages that need a reboot after an upgrade: the list of `needs-restarting`, and SUSE's names."""
 STAY = ("rpm", "rpm-libs", "glibc", "bash", "coreutils", "filesystem", "systemd", "setup", "basesystem")
 
 
 def installed(env: Mapping[str, str]) -> List[RpmPackage]:
-    """Everything that rpm has.
+    """All packages of the rpm database.
 
     Raises: PackagesUnreadable.
     """
@@ -58,7 +58,7 @@ def installed(env: Mapping[str, str]) -> List[RpmPackage]:
 
 
 def installed_with_sizes(env: Mapping[str, str]) -> Tuple[List[RpmPackage], Dict[RpmPackage, int]]:
-    """Everything that rpm has, and how many bytes it takes.
+    """All packages of the rpm database, and their sizes in bytes.
 
     Raises: PackagesUnreadable.
     """
@@ -73,24 +73,24 @@ def installed_with_sizes(env: Mapping[str, str]) -> Tuple[List[RpmPackage], Dict
 
 
 def side_by_side(names: Collection[str], env: Mapping[str, str]) -> FrozenSet[str]:
-    """Those of `names` of which several versions may be there at once: kernels and what belongs to them."""
+    """Those of `names` that may be installed in several versions: kernels and their modules."""
     if not names:
         return frozenset()
     answer = run_query(
         ["rpm", "-q", "--qf", "%{NAME}\\n", "--whatprovides", *INSTALLONLY], env
-    )  # a status of 1: one of them is not provided
+    )  # status 1: no package provides one of them
     return frozenset(line for line in answer.out.split("\n") if line in names)
 
 
 def wrongly_doubled(packages: Sequence[RpmPackage], env: Mapping[str, str]) -> Dict[Tuple[str, str], List[str]]:
-    """What an interrupted upgrade left in two versions: name and architecture to the versions, oldest first."""
+    """Packages that an interrupted upgrade left in two versions: name and architecture to the versions, oldest first."""
     doubled = rpm_text.doubled(packages)
     may = side_by_side({name for name, _ in doubled}, env)
     return {key: versions for key, versions in doubled.items() if key[0] not in may}
 
 
 def matching(patterns: Iterable[str], packages: Iterable[RpmPackage], machine: str) -> Set[str]:
-    """Labels of the packages that a pattern means in one of the ways in which dnf and yum write them down."""
+    """Labels of the packages that match a pattern, in any notation of dnf and yum."""
     wanted = list(patterns)
     if not wanted:
         return set()
@@ -114,19 +114,19 @@ def matching(patterns: Iterable[str], packages: Iterable[RpmPackage], machine: s
 
 
 def pid_file_holder(path: str) -> Optional[Lock]:
-    """Who holds a lock that is a file with a process number in it, as dnf 4, yum and zypper have; None: nobody."""
+    """The holder of a lock file with a process id, as of dnf 4, yum and zypper; None: there is none."""
     pid = read_text(path, 32)
     name = process_name(pid) if pid.isdigit() and int(pid) != os.getpid() else ""
     return Lock(path, pid, name) if name else None
 
 
 class RpmReader(OutputReader):
-    """Follows a run: what rpm itself says comes through every manager in the same words."""
+    """Parses the output of a run. All managers pass on rpm's messages unchanged."""
 
     def __init__(self, console: Console, steps: Iterable[Planned] = ()) -> None:
         super().__init__(console)
         self.scripts: List[ScriptFailed] = []
-        """Scripts of packages that failed."""
+        """Failed package scripts."""
         self._names = {f"{step.package.partition('.')[0]}-{version}": step.package for step in steps for version in step[1:3] if version}
         self._plain = {f"{step.package}-{version}": step.package for step in steps for version in step[1:3] if version}
 
@@ -140,7 +140,7 @@ class RpmReader(OutputReader):
             super().line(text)
 
     def package(self, nevra: str) -> str:
-        """The planned package that `name-[epoch:]version-release.arch` is, however it was cut; empty = not to be told for sure."""
+        """The planned package of a possibly truncated `name-[epoch:]version-release.arch`; empty = ambiguous."""
         text = nevra.replace("-0:", "-", 1)
         bare = text.rpartition(".")[0]
         if bare in self._plain or text in self._plain:
@@ -151,17 +151,17 @@ class RpmReader(OutputReader):
         return fitting.pop() if len(fitting) == 1 else ""
 
     def waits(self, lock: Lock) -> None:
-        """It waits for another; who that is, is looked up where only its number is told."""
+        """Record a wait for the lock. If the message has only a process id, the name is looked up."""
         super().waits(lock if lock.name or not lock.pid else lock._replace(name=process_name(lock.pid)))
 
     def scripts_text(self) -> str:
-        """Which scripts failed, as a sentence."""
+        """The failed scripts as a sentence."""
         one = [f"%{failed.script} of {failed.package} ended with status {failed.status}" for failed in self.scripts[:10]]
         return "a script of a package failed: " + ", ".join(one)
 
 
 class RpmBackend(Backend):
-    """The part of a backend that is the same for dnf, yum and zypper."""
+    """The common part of the backends for dnf, yum and zypper."""
 
     commit_stop = TOO_LATE
     reader_type: Type[RpmReader] = RpmReader
@@ -169,14 +169,14 @@ class RpmBackend(Backend):
     def __init__(self, machine: str = "") -> None:
         self._machine = machine or os.uname().machine
         self._steps: Tuple[Planned, ...] = ()
-        """Of the plan that is carried out, so that progress can name packages."""
+        """The steps of the running plan, by which the progress names packages."""
         self._reader: Optional[RpmReader] = None
-        """Of the command that runs."""
+        """The reader of the running command."""
         self._began_at = 0.0
-        """When the work of this job began."""
+        """Start of this job's steps."""
 
     def held(self, packages: Sequence[RpmPackage]) -> Set[str]:
-        """Labels of what the owner of this host keeps from changing."""
+        """Labels of held packages."""
         raise NotImplementedError
 
     def inventory(self) -> Inventory:
@@ -184,21 +184,21 @@ class RpmBackend(Backend):
         return self.inventory_of(packages)
 
     def inventory_of(self, packages: Sequence[RpmPackage]) -> Inventory:
-        """The inventory that these packages make."""
+        """The inventory of these packages."""
         broken = {self.label(name, arch) for name, arch in self.left_doubled(packages)}
         return rpm_text.inventory_of(packages, self._machine, self.held(packages), broken)
 
     def left_doubled(self, packages: Sequence[RpmPackage]) -> Dict[Tuple[str, str], List[str]]:
-        """What is there in two versions and will stay so: while somebody is at work that is how an upgrade looks in the middle."""
+        """Duplicate packages, unless a program changes packages now: an upgrade in progress also has two versions."""
         doubled = wrongly_doubled(packages, self.environment)
         if not doubled or self.lock() is not None:
             return {}
         return wrongly_doubled(
             installed(self.environment), self.environment
-        )  # who was at work may have ended just before the look at the lock
+        )  # the other program may have ended just before the check of the lock
 
     def label(self, name: str, arch: str) -> str:
-        """The name by which people call it."""
+        """The manager's name for texts."""
         return rpm_text.label(name, arch, self._machine)
 
     def broken(self, inventory: Inventory) -> str:
@@ -206,7 +206,7 @@ class RpmBackend(Backend):
         return f"an upgrade was interrupted and left two versions of {named(names)}" if names else ""
 
     def lock(self) -> Optional[Lock]:
-        """Who changes packages now, whichever program it is."""
+        """The program that changes packages now."""
         try:
             path = run_query(["rpm", "--eval", "%{_rpmlock_path}"], self.environment).out.strip()
         except PackagesUnreadable:
@@ -214,13 +214,13 @@ class RpmBackend(Backend):
         return record_lock_holder(path) if path.startswith("/") else None
 
     def repositories(self) -> List[Repository]:
-        """The enabled repositories and what is known of each."""
+        """The enabled repositories with their metadata."""
         raise NotImplementedError
 
     def need_lists(self) -> Sequence[Repository]:
         """The same.
 
-        Raises: PackageError: nothing is known of any, so nothing is 'up to date'.
+        Raises: PackageError: no repository has metadata, so updates are unknown.
         """
         return rpm_repositories.need_lists(self.repositories())
 
@@ -243,7 +243,7 @@ class RpmBackend(Backend):
         return [name for name in packages if name not in sound or name not in there]
 
     def named_like(self, names: Sequence[str]) -> Set[str]:
-        """Those of `names` that the repositories have, perhaps with others.
+        """Those of `names` that the repositories have; the result may have others.
 
         Raises: PackagesUnreadable.
         """
@@ -258,7 +258,7 @@ class RpmBackend(Backend):
         for path in glob.glob("/etc/dnf/protected.d/*.conf") + glob.glob("/etc/yum/protected.d/*.conf"):
             stays.update(line.strip() for line in read_file(path).split("\n") if line.strip() and not line.startswith("#"))
         owners = [os.path.realpath(path) for path in (sys.executable, "/sbin/init", f"/usr/bin/{self.name}") if path]
-        answer = run_query(["rpm", "-qf", "--qf", "%{NAME}\\n", *owners], self.environment)  # what nobody owns is told by a sentence
+        answer = run_query(["rpm", "-qf", "--qf", "%{NAME}\\n", *owners], self.environment)  # rpm prints a sentence for a file without an owner
         return stays | {line for line in answer.out.split("\n") if rpm_text.NAME.match(line)}
 
     def reader(self, verb: str, console: Console) -> RpmReader:
@@ -267,7 +267,7 @@ class RpmBackend(Backend):
         return reader
 
     def stale(self, repositories: Sequence[Repository], lines: Sequence[str]) -> Failure:
-        """Repositories that a refresh did not reach, by name where their files tell which."""
+        """Repositories that a refresh did not reach, by name if their files show it."""
         names = rpm_repositories.left_behind(repositories, self._began_at)
         failure_text = " · ".join([*([named(names)] if names else []), *dict.fromkeys(line[:400] for line in lines[:3])])
         return Failure(
@@ -275,9 +275,9 @@ class RpmBackend(Backend):
         )
 
     def commit_rule(self, phase: str) -> StopRule:
-        """The stop rule of a command that installs: too late from its first moment on, but for the time that it waits for another.
+        """The stop rule of an installing command: a stop is too late except while it waits for the lock.
 
-        That it still waits is not believed because it said so, but because the one that it named has the lock now.
+        It counts as waiting only while the process that it named really holds the lock.
         """
         waits = self._reader.lock if self._reader is not None else None
         if phase == "waiting_lock" and waits is not None and waits.pid:
@@ -287,12 +287,12 @@ class RpmBackend(Backend):
         return TOO_LATE
 
     def reboot_expected(self, steps: Iterable[Planned]) -> Tuple[str, str]:
-        """Whether what is planned works after a reboot only."""
+        """Whether the plan makes a reboot due."""
         core = [step.package for step in steps if step.after and step.package in (*CORE, *CORE_MORE)]
         return ("yes", named(core)) if core else ("no", "")
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
-        """Of a verb with a plan: a run that downloads, and one that installs what is there."""
+        """The steps of a verb with a plan: a download, and an installation without the network."""
         self._steps = plan.steps
         self._began_at = time.time()
         if verb == "repair":
@@ -311,22 +311,22 @@ class RpmBackend(Backend):
         return work
 
     def argv_without_plan(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
-        """What carries out refresh, clean, hold or unhold, or looks whether the database is in order after a repair."""
+        """The steps of refresh, clean, hold and unhold, and the check of the database after a repair."""
         raise NotImplementedError
 
     def argv_with_plan(self, verb: str, packages: Sequence[str], plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
-        """What downloads, and what installs."""
+        """The arguments of the download and of the installation."""
         raise NotImplementedError
 
     def repeat_steps(self, verb: str, packages: Sequence[str]) -> Plan:
-        """The steps alone: one question instead of three."""
+        """Make the steps only, with one query instead of three."""
         raise NotImplementedError
 
     def repair_commands(self) -> List[Command]:
-        """Bring an interrupted transaction to its end: the old one of two versions goes, as it would have gone.
+        """Complete an interrupted transaction: remove the older one of two versions, as the upgrade would have.
 
-        Not `dnf remove --duplicates`, which needs the network and reinstalls. rpm runs the scripts of what it removes as in an
-        upgrade, since the new version stays, and leaves the files that the new version has.
+        `dnf remove --duplicates` would need the network and reinstall packages. rpm runs the removal scripts as in an upgrade,
+        since the new version stays, and keeps the files of the new version.
         """
         packages = installed(self.environment)
         commands = []

@@ -1,7 +1,7 @@
-"""What dnf, yum and zypper keep about repositories, read from their files: which are enabled, what is excluded, how old the metadata is.
+"""Reads the repository files of dnf, yum and zypper: enabled repositories, excludes, and the age of the metadata.
 
-Read without the managers: any user may, and what they say of an empty cache is nothing (status 0, no line), which looks like
-'no updates'.
+The managers are not run, since any user may read these files. With an empty cache the managers print nothing with status 0, which
+looks like 'no updates'.
 """
 
 import configparser
@@ -22,9 +22,9 @@ class Repository(NamedTuple):
 
     name: str
     refreshed_at: float
-    """When its metadata were last found to be current, Unix seconds; 0 = there are none."""
+    """When its metadata was last confirmed as current, Unix seconds; 0 = it has none."""
     advisories: bool
-    """Whether it says which updates are for security."""
+    """Whether it has security advisories."""
 
 
 def _parser(paths: Iterable[str]) -> configparser.RawConfigParser:
@@ -41,8 +41,8 @@ def _parser(paths: Iterable[str]) -> configparser.RawConfigParser:
 def enabled(folders: Sequence[str], main: str = "", overrides: Sequence[str] = ()) -> List[str]:
     """Names of the enabled repositories.
 
-    Args: folders: of `*.repo` files. main: a settings file that may hold repositories too. overrides: folders whose `*.repo` files
-          change options of others (dnf 5); a section may be a pattern.
+    Args: folders: folders of `*.repo` files. main: a settings file that may contain repositories. overrides: folders of `*.repo`
+          files that override options (dnf 5); a section may be a pattern.
     """
     files = [path for folder in folders for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.repo")))]
     parser = _parser([main, *files] if main else files)
@@ -65,14 +65,14 @@ def _as_regex(pattern: str) -> str:
 
 
 def option(main: str, key: str) -> str:
-    """An option of the section `main` of a settings file; empty = not set, or it has variables."""
+    """An option of section `main` of a settings file; empty = not set, or with variables."""
     parser = _parser([main])
     value = parser["main"].get(key, "").strip() if parser.has_section("main") else ""
     return "" if "$" in value else value
 
 
 def excluded(main: str, folders: Sequence[str] = ()) -> List[str]:
-    """Patterns that the settings exclude from every change (`excludepkgs`, `exclude`), those of enabled repositories too."""
+    """Patterns of excluded packages (`excludepkgs`, `exclude`), also those of enabled repositories."""
     files = [path for folder in folders for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.repo")))]
     parser = _parser([main, *files])
     patterns: List[str] = []
@@ -83,14 +83,14 @@ def excluded(main: str, folders: Sequence[str] = ()) -> List[str]:
 
 
 def repository(name: str, folders: Iterable[str]) -> Repository:
-    """What is cached of a repository. Args: folders: where its metadata may lie; the one that was refreshed last counts."""
+    """The cached metadata of a repository. Args: folders: possible folders; the most recently refreshed one counts."""
     newest: Tuple[float, Optional[str]] = (0.0, None)
     for folder in folders:
         path = os.path.join(folder, "repomd.xml")
         try:
             if not os.path.isfile(path):
                 continue
-            # Which of the files is touched when a repository is found unchanged differs: dnf takes the packages' list, zypper this one.
+            # if a repository is unchanged, dnf touches the package list, and zypper this file
             files = [entry.path for entry in os.scandir(folder) if entry.is_file()]
             at = max(os.stat(file).st_mtime for file in files)
         except OSError:
@@ -108,23 +108,23 @@ def repository(name: str, folders: Iterable[str]) -> Repository:
 
 
 def dnf_repository(name: str, cache: str) -> Repository:
-    """What dnf 4 or 5 has cached: `<cache>/<name>-<16 hex digits>/repodata`, one folder for each address it ever had."""
+    """The cache folders of dnf 4 and 5: `<cache>/<name>-<16 hex digits>/repodata`, one per former address."""
     pattern = os.path.join(glob.escape(cache), glob.escape(name) + "-" + "[0-9a-f]" * 16, "repodata")
     return repository(name, glob.glob(pattern))
 
 
 def refreshed_at(repositories: Iterable[Repository]) -> float:
-    """When the repository whose metadata are the oldest was refreshed; those that have none are left out; 0 = none has any."""
+    """The oldest refresh of all repositories with metadata; 0 = none has metadata."""
     return min((one.refreshed_at for one in repositories if one.refreshed_at), default=0.0)
 
 
 def missing(repositories: Iterable[Repository]) -> List[str]:
-    """Repositories that are enabled and of which nothing is known."""
+    """Enabled repositories without metadata."""
     return [one.name for one in repositories if not one.refreshed_at]
 
 
 def need_lists(repositories: Sequence[Repository]) -> Sequence[Repository]:
-    """Nothing is 'up to date' where nothing is known.
+    """Refuse if no repository has metadata, since updates are unknown then.
 
     Raises: Trouble.
     """
@@ -134,7 +134,7 @@ def need_lists(repositories: Sequence[Repository]) -> Sequence[Repository]:
 
 
 def check_tells_security(verb: str, repositories: Iterable[Repository]) -> None:
-    """Where no repository says what is for security, nothing to do for security would be a lie.
+    """Refuse a security upgrade if no repository has advisories: an empty result would be wrong.
 
     Raises: Trouble.
     """
@@ -145,5 +145,5 @@ def check_tells_security(verb: str, repositories: Iterable[Repository]) -> None:
 
 
 def left_behind(repositories: Iterable[Repository], since: float) -> List[str]:
-    """Repositories that were not found to be current since then; file systems are allowed two seconds."""
+    """Repositories that were not confirmed as current since then, with two seconds of tolerance for file systems."""
     return [one.name for one in repositories if one.refreshed_at < since - 2.0]

@@ -1,4 +1,4 @@
-"""What rpm prints, read: pure functions, for every manager that stands on rpm."""
+"""Parsers of the output of rpm, as pure functions, for all rpm-based managers."""
 
 import re
 from functools import cmp_to_key
@@ -9,7 +9,7 @@ from spider.packages.plan import InstalledPackage, Inventory
 
 QUERY = "%{NAME}|%|EPOCH?{%{EPOCH}}:{0}|:%{VERSION}-%{RELEASE}|%{ARCH}|%{LONGSIZE}\\n"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*\Z")
-"""What may be asked for: no option, group, path, pattern or condition looks like this."""
+"""The form of a valid package name. No option, group, path, pattern or condition matches it."""
 
 _SCRIPT_FAILED = re.compile(r"%(?P<script>\w+)\((?P<package>[^)]+)\) scriptlet failed, exit status (?P<status>\d+)")
 _X86 = ("i386", "i486", "i586", "i686", "athlon", "geode", "pentium3", "pentium4")
@@ -25,7 +25,7 @@ class RpmPackage(NamedTuple):
 
 
 def without_zero_epoch(evr: str) -> str:
-    """`0:2.0-1` → `2.0-1`: as all but dnf 5 write it."""
+    """`0:2.0-1` → `2.0-1`, the notation of all managers except dnf 5."""
     return evr[2:] if evr.startswith("0:") else evr
 
 
@@ -35,7 +35,7 @@ def oldest_first(versions: Iterable[str]) -> List[str]:
 
 
 def native(arch: str, machine: str) -> bool:
-    """Whether packages of this architecture are at home on this machine, so that their names need no suffix."""
+    """Whether an architecture is native on this machine, so that names need no suffix."""
     if arch in ("noarch", "(none)", "", machine) or arch.startswith(machine + "_v"):
         return True
     if machine in _X86:
@@ -44,14 +44,14 @@ def native(arch: str, machine: str) -> bool:
 
 
 def label(name: str, arch: str, machine: str) -> str:
-    """The name by which people and orders call a package: `bash`, but `glibc.i686` on x86_64."""
+    """The name of a package in orders and texts: `bash`, but `glibc.i686` on x86_64."""
     return name if native(arch, machine) else f"{name}.{arch}"
 
 
 def patterns(name: str, version: str, machine: str) -> List[str]:
-    """All that a package of this label and version can be called with its architecture, which a label leaves out where it is native.
+    """All possible full names of a label and version. A label omits a native architecture.
 
-    Whether what stands behind a dot is an architecture or a part of the name, a label does not tell: so both.
+    Text after a dot may be an architecture or a part of the name, so both are returned.
     """
     base, dot, foreign = name.rpartition(".")
     arches = _X86 if machine in _X86 else ("arm*",) if machine.startswith("arm") else (machine, machine + "_v*")
@@ -59,9 +59,9 @@ def patterns(name: str, version: str, machine: str) -> List[str]:
 
 
 def parse_installed(text: str) -> List[RpmPackage]:
-    """Read `rpm -qa --qf QUERY`. The keys that rpm trusts (`gpg-pubkey`) are no packages.
+    """Read `rpm -qa --qf QUERY`. Trusted keys (`gpg-pubkey`) are not packages.
 
-    Raises: ValueError: a line is not understood, so that what is installed is not known.
+    Raises: ValueError: a line has an unknown format.
     """
     found = []
     for line in text.split("\n"):
@@ -76,13 +76,13 @@ def parse_installed(text: str) -> List[RpmPackage]:
 
 
 def parse_installed_sizes(text: str) -> Dict[RpmPackage, int]:
-    """What each of them takes, by the same lines."""
+    """Installed sizes from the same lines."""
     rows = (line.split("|") for line in text.split("\n"))
     return {RpmPackage(row[0], without_zero_epoch(row[1]), row[2]): int(row[3]) for row in rows if len(row) == 4 and row[3].isdigit()}
 
 
 def inventory_of(packages: Iterable[RpmPackage], machine: str, held: Collection[str], broken: Collection[str] = ()) -> Inventory:
-    """Packages by the names that people use.
+    """Packages by their names in orders.
 
     Args: held, broken: such names.
     """
@@ -95,7 +95,7 @@ def inventory_of(packages: Iterable[RpmPackage], machine: str, held: Collection[
 
 
 def doubled(packages: Iterable[RpmPackage]) -> Dict[Tuple[str, str], List[str]]:
-    """Name and architecture of what is there in more than one version, and the versions, oldest first."""
+    """Packages in more than one version: name and architecture to the versions, oldest first."""
     versions: Dict[Tuple[str, str], List[str]] = {}
     for package in packages:
         versions.setdefault((package.name, package.arch), []).append(package.version)
@@ -103,30 +103,30 @@ def doubled(packages: Iterable[RpmPackage]) -> Dict[Tuple[str, str], List[str]]:
 
 
 def split_nevra(nevra: str) -> Optional[RpmPackage]:
-    """`lab-sec-1.1-1.lab.noarch`, `glibc-0:2.39-1.x86_64` → its parts; None: it has another shape."""
+    """The parts of `lab-sec-1.1-1.lab.noarch`, `glibc-0:2.39-1.x86_64`; None: another format."""
     rest, dot, arch = nevra.rpartition(".")
     parts = rest.rsplit("-", 2)
     if not dot or len(parts) != 3 or not all(parts):
         return None
     epoch, colon, version = parts[1].rpartition(":")
     name = parts[0]
-    if not colon and ":" in name:  # `1:glibc-2.39-1.x86_64`, as yum and older advisories write it
+    if not colon and ":" in name:  # `1:glibc-2.39-1.x86_64`, the notation of yum and older advisories
         epoch, _, name = name.partition(":")
     evr = f"{version}-{parts[2]}"
     return RpmPackage(name, f"{epoch}:{evr}" if epoch and epoch != "0" else evr, arch)
 
 
 class ScriptFailed(NamedTuple):
-    """A script of a package ended with an error."""
+    """A failed package script."""
 
     package: str
-    """Name, version, release, architecture, as rpm names it."""
+    """The package in rpm's notation: name, version, release, architecture."""
     script: str
     status: int
 
 
 def parse_script_failed(line: str) -> Optional[ScriptFailed]:
-    """Whether rpm says, through whichever manager, that a script failed."""
+    """The failed script that a line of rpm reports; None: none."""
     match = _SCRIPT_FAILED.search(line)
     return ScriptFailed(match["package"], match["script"], int(match["status"])) if match else None
 
@@ -135,7 +135,7 @@ _UNITS = {"": 1, "b": 1, "k": 1024, "kib": 1024, "m": 1024**2, "mib": 1024**2, "
 
 
 def parse_size(text: str) -> Optional[int]:
-    """Read a size as dnf and yum print it (`6.1 k`, `49 KiB`, `14`), to the accuracy they print; None: it is none."""
+    """Read a size of dnf or yum (`6.1 k`, `49 KiB`, `14`), to the printed accuracy; None: not a size."""
     match = re.match(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*$", text)
     unit = _UNITS.get(match[2].lower()) if match else None
     return None if match is None or unit is None else round(float(match[1]) * unit)

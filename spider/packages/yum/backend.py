@@ -1,4 +1,4 @@
-"""yum 3: EL7 and Amazon Linux 2. Not run on such a host: commands and texts are those of its documentation and of its descendant dnf 4."""
+"""The backend for yum 3: EL7 and Amazon Linux 2. It is untested on such a host: commands and texts follow its documentation and dnf 4."""
 
 import glob
 import os
@@ -23,7 +23,7 @@ PLUGIN = "/usr/lib/yum-plugins/versionlock.py"
 
 
 class Yum(DnfFamily):
-    """yum 3 as a backend."""
+    """The backend for yum 3."""
 
     name = "yum"
     program = "yum"
@@ -36,12 +36,12 @@ class Yum(DnfFamily):
     ignore_holds = ("--disableexcludes=all", "--disableplugin=versionlock")
     keep_metadata = ("--setopt=metadata_expire=never",)
     can_include = False
-    """It does, but as an option of the command line that was not tried."""
+    """yum supports it by a command line option, which is untested."""
     environment: Mapping[str, str] = {**ENVIRONMENT, "LC_ALL": "en_US.UTF-8", "LANG": "en_US.UTF-8"}
-    """EL7 has no C.UTF-8, and with plain C its Python 2 fails on names that are not ASCII."""
+    """EL7 has no C.UTF-8. With plain C its Python 2 fails on non-ASCII names."""
     upgrading = ("update", "--skip-broken")
     erasing = ()
-    """yum knows no upgrade that erases, so full-upgrade is the same as upgrade."""
+    """yum's upgrade never removes packages, so full-upgrade equals upgrade."""
 
     def cached(self, name: str) -> Repository:
         """`/var/cache/yum/<architecture>/<release>/<name>`."""
@@ -59,18 +59,18 @@ class Yum(DnfFamily):
         return "yum can hold packages with its versionlock plugin only: install yum-plugin-versionlock"
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
-        """By updateinfo, which EL7 has built in."""
+        """Uses updateinfo, which is part of yum on EL7."""
         return dnf_text.parse_advisories(self.query_output(*options, "updateinfo", "list", "security"))
 
     def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
-        """By check-update: 100 = there are some, 0 = none."""
+        """Uses check-update: status 100 = updates exist, 0 = none."""
         answer = self.run_query("-q", *options, "check-update")
         if answer.rc not in (0, 100):
             raise PackagesUnreadable(self._failure_text(answer))
         return self._listed(answer.out)
 
     def available(self, names: Sequence[str]) -> List[RpmPackage]:
-        """By list; its status is 1 where it has none of them."""
+        """Uses list; status 1 = none of them exists."""
         answer = self.run_query("-q", "list", "available", *names)
         return self._listed(answer.out)
 
@@ -81,7 +81,7 @@ class Yum(DnfFamily):
             raise PackagesUnreadable(f"yum: {exc}") from exc
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
-        """yum has no --refresh: what it has is declared old first."""
+        """yum has no --refresh, so its cache is expired first."""
         if verb == "refresh":
             return [
                 Command((self.program, *self.neutral, "-q", "clean", "expire-cache"), "refresh", REFRESH_LIMITS_S),
@@ -93,13 +93,13 @@ class Yum(DnfFamily):
         return ("check",)
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
-        """A run that only downloads ends with an error in some releases, and says what it is."""
+        """In some releases a download-only run returns an error with a known message."""
         if ended.rc == 1 and isinstance(reader, DnfReader) and reader.downloads and not reader.troubles:
             return None
         return super().failure(verb, ended, reader)
 
     def reboot_required(self) -> Reboot:
-        """needs-restarting of yum-utils."""
+        """Uses needs-restarting of yum-utils."""
         try:
             answer = run_query(["needs-restarting", "-r"], self.environment)
         except PackagesUnreadable:

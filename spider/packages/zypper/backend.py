@@ -1,9 +1,9 @@
-"""zypper: openSUSE and SLES. Its plan is the best of all managers: XML with sizes, repositories and whether a reboot is due.
+"""The backend for zypper: openSUSE and SLES. Its plan is XML with sizes, repositories and whether a reboot is due.
 
-What may be stopped (downloads) and what may not (rpm at work) are two runs here too. Its statuses over 100 are no failures by
-themselves: 102 a reboot is due, 103 zypper itself was renewed, 106 a repository was left out, 107 a script failed.
+Downloads, which may be stopped, and the installation, which may not, are two runs. Statuses over 100 are not failures by themselves:
+102 a reboot is due, 103 zypper itself was upgraded, 106 a repository was skipped, 107 a script failed.
 
-zypper cannot be held to a plan: the plan is worked out again directly before the run that installs, which then resolves for itself.
+zypper cannot be bound to a plan. So the plan is made again directly before the installation, which resolves once more.
 """
 
 import os
@@ -37,7 +37,7 @@ PLAN_LIMIT_S = 300.0
 PATCH_BATCH = 200
 LOCK_WAIT_S = 300
 ROLLING = ("opensuse-tumbleweed", "opensuse-slowroll")
-"""Where `dup` is the only upgrade there is."""
+"""Distributions whose only upgrade is `dup`."""
 CHOSEN = ("update", "--no-force-resolution")
 REBOOT_DUE, RENEWED, LEFT_OUT, SCRIPT_FAILED = 102, 103, 106, 107
 _PATCH_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:+~-]*\Z")
@@ -60,12 +60,12 @@ _STATUSES = {
 
 
 def os_id(path: str = "/etc/os-release") -> str:
-    """ID of the distribution."""
+    """The ID of the distribution."""
     return next((line[3:].strip().strip("\"'") for line in read_file(path).split("\n") if line.startswith("ID=")), "")
 
 
 class Zypper(RpmBackend):
-    """zypper as a backend."""
+    """The backend for zypper."""
 
     name = "zypper"
     codes = _CODES
@@ -73,7 +73,7 @@ class Zypper(RpmBackend):
     cache_dir = "/var/cache/zypp"
     environment: Mapping[str, str] = {**ENVIRONMENT, "ZYPP_LOCK_TIMEOUT": str(LOCK_WAIT_S)}
     looking: Mapping[str, str] = {**ENVIRONMENT, "ZYPP_READONLY_HACK": "1"}
-    """Of what only looks: it takes no lock and waits for none."""
+    """Environment of queries: they take no lock and wait for none."""
 
     def __init__(self, machine: str = "", distribution: str = "") -> None:
         super().__init__(machine)
@@ -90,22 +90,22 @@ class Zypper(RpmBackend):
         self._patch_wants_reboot = False
 
     neutral: ClassVar[Tuple[str, ...]] = ("zypper", "--no-color", "--non-interactive", "--non-interactive-include-reboot-patches")
-    """Every call begins with these, whatever zypper.conf says. Without the last, a security patch that wants a reboot is left out in silence."""
+    """Options of every call, which override zypper.conf. Without the last, security patches that need a reboot are silently skipped."""
     before: ClassVar[Tuple[str, ...]] = (*neutral, "--no-refresh")
 
     def run_query(self, *words: str) -> Output:
-        """Ask zypper something on the metadata that are there."""
+        """Run a query on the existing metadata."""
         return run_query([*self.before, *words], self.looking, PLAN_LIMIT_S)
 
     def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
-        """zypper's words for a verb; chosen packages are never a distribution upgrade."""
+        """zypper's arguments for a verb. Chosen packages never use a distribution upgrade."""
         words = CHOSEN if packages and verb in ("upgrade", "full-upgrade") else self._words[verb]
         return (*words, *packages)
 
-    # -- looking -------------------------------------------------------------------------------
+    # -- queries -------------------------------------------------------------------------------
 
     def cannot(self, verb: str, packages: Sequence[str]) -> str:
-        """zypper has no autoremove that could be trusted."""
+        """zypper has no reliable autoremove."""
         del packages
         if verb == "autoremove":
             return (
@@ -122,7 +122,7 @@ class Zypper(RpmBackend):
         return rpm_backend.matching(zypper_text.parse_locks(read_file(LOCKS)), packages, self._machine)
 
     def lock(self) -> Optional[Lock]:
-        """Another zypper or YaST, or whoever else has rpm's lock."""
+        """Another zypper or YaST, or the holder of rpm's lock."""
         return next((lock for lock in map(pid_file_holder, PID_FILES) if lock is not None), None) or super().lock()
 
     def named_like(self, names: Sequence[str]) -> Set[str]:
@@ -137,7 +137,7 @@ class Zypper(RpmBackend):
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         repositories = self.need_lists() if verb != "remove" else self.repositories()
         rpm_repositories.check_tells_security(verb, repositories)
-        with ThreadPoolExecutor(2) as pool:  # it looks without a lock, so two answer in the time of one
+        with ThreadPoolExecutor(2) as pool:  # queries take no lock, so two run in parallel
             plan = pool.submit(self.summary, verb, packages)
             listed = pool.submit(self.updates, "--all") if verb.endswith("upgrade") else None
             there = installed(self.environment)
@@ -174,11 +174,11 @@ class Zypper(RpmBackend):
         return summary
 
     def updates(self, *options: str) -> List[zypper_text.Update]:
-        """What has a newer version; `--all`: what is locked or cannot be had as well."""
+        """Packages with a newer version; with `--all` also locked and uninstallable ones."""
         return _updates(self.run_query("--quiet", "--xmlout", "list-updates", *options).out)
 
     def needed(self, repositories: Sequence[Repository], there: Sequence[RpmPackage]) -> Needed:
-        """What the needed patches mend, and whether one of them wants a reboot.
+        """The packages that the needed patches fix, and whether one needs a reboot.
 
         Raises: PackagesUnreadable.
         """
@@ -192,7 +192,7 @@ class Zypper(RpmBackend):
         return advisories.needed()
 
     def needed_by_zypper(self) -> Needed:
-        """The same by zypper's own word."""
+        """The same by zypper's own output."""
         try:
             patches = zypper_text.parse_patches(self.run_query("--quiet", "--xmlout", "list-patches").out)
         except ValueError as exc:
@@ -222,7 +222,7 @@ class Zypper(RpmBackend):
             label = self.label(package.name, package.arch)
             if row.act == REMOVE:
                 steps.append(Planned(label, row.before, "", NO, ""))
-                if verb in ("upgrade", "security-upgrade"):  # these never remove but what another takes the place of: else they ask
+                if verb in ("upgrade", "security-upgrade"):  # these verbs remove only replaced packages; otherwise zypper asks
                     replaced.append(label)
                 continue
             if row.before == package.version:
@@ -292,7 +292,7 @@ class Zypper(RpmBackend):
             security = sum(step.security == YES for step in self.newer)
         return Updates(len(newer), security, int(rpm_repositories.refreshed_at(repositories) * 1000))
 
-    # -- doing ---------------------------------------------------------------------------------
+    # -- changes ---------------------------------------------------------------------------------
 
     def argv_without_plan(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
         if verb == "refresh":
@@ -307,9 +307,9 @@ class Zypper(RpmBackend):
         del plan
         words = self.words(verb, packages)
         head, names = words[: len(words) - len(packages)], (("--", *packages) if packages else ())
-        # What is installed was agreed to once; what is new is for a person to agree to, and fails here when it asks for that.
+        # licenses of installed packages are already accepted; a new package that requires acceptance fails here
         sure: Tuple[str, ...] = ("--auto-agree-with-licenses",) if verb.endswith("upgrade") else ()
-        install: Tuple[str, ...] = () if verb == "remove" else ("--download", "in-advance")  # zypp.conf may say that nothing is installed
+        install: Tuple[str, ...] = () if verb == "remove" else ("--download", "in-advance")  # zypp.conf may set download only
         return (*self.before, *head, *sure, "--download-only", *names), (*self.before, *head, *install, *sure, *names)
 
     def repeat_steps(self, verb: str, packages: Sequence[str]) -> Plan:
@@ -339,7 +339,7 @@ class Zypper(RpmBackend):
         return Failure(code, f"zypper ended with status {ended.rc}")
 
     def reboot_required(self) -> Reboot:
-        """needs-rebooting: 102 yes, 0 no; it does not count firmware, but the patch that brings it says so."""
+        """needs-rebooting: 102 yes, 0 no. It ignores firmware, but the patch with the firmware requests the reboot."""
         if self._patch_wants_reboot:
             return Reboot(YES, "a patch that was installed now asks for it")
         answer = self.run_query("needs-rebooting")

@@ -1,8 +1,8 @@
-"""What patches mend, read from the advisories that zypper keeps of each repository (`updateinfo`).
+"""Finds the packages that patches fix, from the advisories that zypper caches (`updateinfo`).
 
-zypper tells the same in two answers, of which the second (`patch-info` of every needed patch) takes longer than its plan. A patch is
-needed while a package of it is installed in an older version than the one that it names; locks on patches do not make their packages
-any safer. Where a repository keeps its advisories packed in a way that Python cannot unpack, zypper is asked.
+zypper itself needs two queries, and the second (`patch-info` of every needed patch) takes longer than its plan. A patch is needed while
+a package of it is installed in an older version. Locks on patches do not count. If Python cannot decompress the advisories, zypper is
+queried.
 """
 
 import os
@@ -20,16 +20,16 @@ _TRUE = ("1", "true", "True")
 
 
 class Needed(NamedTuple):
-    """What the patches that a system needs come to."""
+    """The result of all needed patches."""
 
     cures: List[RpmPackage]
-    """What the security patches among them mend: packages in the version that has the cure."""
+    """Packages of security patches, in the fixed version."""
     restart: bool
-    """One of them, for security or not, wants a reboot."""
+    """Whether any of the patches needs a reboot."""
 
 
 class _Patch:
-    """The patch that is being read."""
+    """The patch in the parser."""
 
     def __init__(self, attributes: Dict[str, str]) -> None:
         self.security = attributes.get("type") == "security"
@@ -39,7 +39,7 @@ class _Patch:
 
 
 class Advisories:
-    """Reads advisories against what is installed."""
+    """Compares advisories with the installed packages."""
 
     def __init__(self, installed: Iterable[RpmPackage]) -> None:
         self._newest: Dict[Tuple[str, str], str] = {}
@@ -55,9 +55,9 @@ class Advisories:
         self._text: List[str] = []
 
     def read(self, folder: str) -> None:
-        """Read those of one repository, by the folder of its metadata; a repository may have none.
+        """Read the advisories of one repository from its metadata folder; it may have none.
 
-        Raises: OSError; ValueError: packed in a way that is not read here, or damaged.
+        Raises: OSError; ValueError: unknown compression, or corrupt.
         """
         with open(os.path.join(folder, "repomd.xml"), "rb") as file:
             href = _HREF.search(file.read(MAX_PACKED_BYTES))
@@ -72,12 +72,12 @@ class Advisories:
         parser.EntityDeclHandler = _no_entities
         try:
             with open(path, "rb") as file:
-                parser.Parse(unpacked(file.read(MAX_PACKED_BYTES)), True)  # it takes no name for it
+                parser.Parse(unpacked(file.read(MAX_PACKED_BYTES)), True)  # the flag has no keyword
         except expat.ExpatError as exc:
             raise ValueError(f"damaged: {exc}") from exc
 
     def needed(self) -> Needed:
-        """What was found in all that were read."""
+        """The result of all repositories that were read."""
         return Needed(self._cures, self._restart)
 
     def _start(self, name: str, attributes: Dict[str, str]) -> None:
@@ -105,7 +105,7 @@ class Advisories:
                 self._cures += patch.packages if patch.security else []
 
     def _older(self, cure: RpmPackage) -> bool:
-        """Whether what is installed, in its newest version, is older than this."""
+        """Whether the newest installed version is older than this one."""
         newest = self._newest.get((cure.name, cure.arch))
         return newest is not None and compare_rpm(newest, cure.version) < 0
 

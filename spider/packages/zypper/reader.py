@@ -1,4 +1,4 @@
-"""Follows a run of zypper by its lines."""
+"""Parses the output of a zypper run."""
 
 import re
 from typing import List, Sequence
@@ -10,7 +10,7 @@ from spider.packages.zypper import text as zypper_text
 
 
 class ZypperReader(RpmReader):
-    """Follows a run of zypper."""
+    """Parses the output of zypper."""
 
     TROUBLE = re.compile(
         r"^(?:Error|error|warning|Warning|Problem|Installation of|Removal of|Subprocess failed|System management)\b.*\S|^\s*nothing provides"
@@ -20,7 +20,7 @@ class ZypperReader(RpmReader):
         super().__init__(console, steps)
         self.downloads = False
         self.unmet = False
-        """Dependencies of what is installed are not met."""
+        """Unmet dependencies of installed packages."""
         self.stale: List[str] = []
 
     def line(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What zypper prints, read: pure functions over its XML and its lines."""
+"""Parsers of zypper's XML and lines, as pure functions."""
 
 import re
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
@@ -45,23 +45,23 @@ class ZypperRow(NamedTuple):
     act: str
     package: RpmPackage
     before: str
-    """Its version now; empty = it is new."""
+    """The installed version; empty = none."""
     repository: str
 
 
 class ZypperSummary(NamedTuple):
-    """What zypper would do."""
+    """The summary of zypper's plan."""
 
     rows: Tuple[ZypperRow, ...] = ()
     download_bytes: int = -1
     installed_bytes: Optional[int] = None
     reboot: Optional[bool] = None
-    """By its own count; None = this release does not tell."""
+    """zypper's own count; None = this release has none."""
     problem: str = ""
-    """It asks for a decision that nobody makes for it."""
+    """Whether zypper asks for a decision."""
     errors: Tuple[str, ...] = ()
     missing: Tuple[str, ...] = ()
-    """What was asked for and is nowhere."""
+    """Requested packages that do not exist."""
 
 
 def _tree(text: str) -> ElementTree.Element:
@@ -86,7 +86,7 @@ _NO_PROVIDER = re.compile(r"(?:No provider of '(?P<one>[^']+)' found|Package '(?
 
 
 def messages(text: str, kind: str = "error") -> List[str]:
-    """The messages of one kind in an answer in XML.
+    """The messages of one kind in XML output.
 
     Raises: ValueError.
     """
@@ -96,7 +96,7 @@ def messages(text: str, kind: str = "error") -> List[str]:
 def parse_summary(text: str) -> ZypperSummary:
     """Read `zypper --xmlout … --dry-run`.
 
-    Raises: ValueError: neither a summary nor a reason why there is none, or its packages are not as many as it counts.
+    Raises: ValueError: no summary and no reason, or the number of packages differs from zypper's count.
     """
     tree = _tree(text)
     errors = tuple(messages(text))
@@ -150,7 +150,7 @@ class Update(NamedTuple):
 def parse_updates(text: str) -> List[Update]:
     """Read `zypper --xmlout list-updates`.
 
-    Raises: ValueError: there is no such list.
+    Raises: ValueError: the list is missing.
     """
     tree = _tree(text)
     if tree.find(".//update-list") is None:
@@ -166,18 +166,18 @@ def parse_updates(text: str) -> List[Update]:
 
 
 class Patch(NamedTuple):
-    """One patch that is needed."""
+    """One needed patch."""
 
     name: str
     security: bool
     restart: bool
-    """A reboot is asked for."""
+    """Whether it needs a reboot."""
 
 
 def parse_patches(text: str) -> List[Patch]:
-    """Read `zypper --xmlout list-patches`: those that are needed.
+    """Read the needed patches of `zypper --xmlout list-patches`.
 
-    Raises: ValueError: there is no such list.
+    Raises: ValueError: the list is missing.
     """
     tree = _tree(text)
     if tree.find(".//update-list") is None:
@@ -190,7 +190,7 @@ def parse_patches(text: str) -> List[Patch]:
 
 
 def parse_patched(text: str) -> List[RpmPackage]:
-    """Read `zypper patch-info`: the packages that a patch mends, with the version that has the cure (arch: empty = any)."""
+    """Read `zypper patch-info`: the packages that a patch fixes, with the fixed version (arch: empty = any)."""
     found = []
     for line in text.split("\n"):
         match = _CONFLICT.match(line.rstrip())
@@ -203,12 +203,12 @@ def parse_patched(text: str) -> List[RpmPackage]:
 
 
 def mended(patched: Iterable[RpmPackage], name: str, arch: str, before: str) -> bool:
-    """Whether a patch mends this package in the version that is installed."""
+    """Whether a patch fixes the installed version of this package."""
     return any(cure.name == name and cure.arch in ("", arch) and bool(before) and compare_rpm(before, cure.version) < 0 for cure in patched)
 
 
 def parse_found(text: str) -> Set[str]:
-    """Read `zypper --xmlout search --match-exact --type package`: the names.
+    """Read the names of `zypper --xmlout search --match-exact --type package`.
 
     Raises: ValueError.
     """
@@ -216,7 +216,7 @@ def parse_found(text: str) -> Set[str]:
 
 
 def parse_locks(text: str) -> List[str]:
-    """Read `/etc/zypp/locks`: what packages' names are locked, as patterns. Locks on one version or one repository count as well."""
+    """Read the locked package names (patterns) of `/etc/zypp/locks`. Locks of one version or repository count, too."""
     found = []
     for block in re.split(r"\n\s*\n", text):
         entries = dict(pair for pair in (line.partition(":")[::2] for line in block.split("\n")) if pair[1])
@@ -228,18 +228,18 @@ def parse_locks(text: str) -> List[str]:
 
 
 def parse_lock(line: str) -> Optional[Lock]:
-    """Whether zypper says that somebody else has its lock."""
+    """Whether zypper reports that another process holds its lock."""
     match = _LOCKED.search(line)
     return Lock("/run/zypp.pid", match["pid"], match["name"] or "") if match else None
 
 
 class ZypperStep(NamedTuple):
-    """How far zypper has come."""
+    """The progress of zypper."""
 
     done: int
     total: int
     what: str
-    """Name, version, release, architecture."""
+    """The package: name, version, release, architecture."""
     act: str
 
 
@@ -252,7 +252,7 @@ def parse_step(line: str) -> Optional[ZypperStep]:
 
 
 def parse_fetched(line: str) -> Optional[ZypperStep]:
-    """Read `Retrieving package lab-conf-2.0-1.lab.noarch (1/5), …`, or as newer releases write it."""
+    """Read `Retrieving package lab-conf-2.0-1.lab.noarch (1/5), …`, or the form of newer releases."""
     match = _FETCHED.match(line)
     if match is None or not int(match["total"]):
         return None
@@ -260,5 +260,5 @@ def parse_fetched(line: str) -> Optional[ZypperStep]:
 
 
 def is_stale(line: str) -> bool:
-    """Whether a line says that a repository could not be refreshed."""
+    """Whether a line reports that a repository could not be refreshed."""
     return bool(_STALE.search(line))
