@@ -7,7 +7,7 @@ from spider.packages.plan import UNKNOWN
 MAX_SERVICES = 200
 MAX_LEFTOVERS = 100
 MAX_DIFF_BYTES = 16 * 1024
-"""Of one difference."""
+"""Size limit of one difference."""
 MAX_DIFFS_BYTES = 160 * 1024
 """Size limit of all differences of a report, which must fit into one message."""
 

@@ -13,7 +13,7 @@ from spider.packages.plan import NO, YES, HeldPackage, Inventory, Plan, Planned
 OPTIONS_NO_LOCK = ("-o", "Debug::NoLocking=1")
 SIMULATION_LIMIT_S = 300.0
 MOST_NAMES = 200
-"""In one question to apt-cache."""
+"""Maximum number of packages in one apt-cache call."""
 _REBOOT = re.compile(
     r"(?:linux-image|linux-generic|linux-modules|linux-virtual|linux-raspi|proxmox-kernel|pve-kernel|raspberrypi-kernel)(?:-.*)?\Z"
     r"|(?:.*-)?kernel\Z|libc6\Z|systemd\Z|dbus(?:-daemon|-broker)?\Z|(?:intel|amd64)-microcode\Z"

@@ -34,7 +34,7 @@ Secured = Optional[FrozenSet[Tuple[str, str]]]
 PLAN_LIMIT_S = 300.0
 LOCK_WORDS = {"hold": "add", "unhold": "delete"}
 MOST_INCLUDED = 600
-"""In one argument."""
+"""Maximum length of one argument."""
 QUERY = "%{name}|%{arch}|%{epoch}:%{version}-%{release}|%{repoid}|%{size}"
 
 

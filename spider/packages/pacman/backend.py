@@ -439,7 +439,7 @@ class Pacman(Backend):
         if verb == "clean":
             paccache = "/usr/bin/paccache"
             return [Command((paccache, "-rk2") if os.path.exists(paccache) else pacman("-Sc"), stoppable=False)]
-        if verb == "repair":  # pacman itself has nothing for it: what else is broken is told again
+        if verb == "repair":  # pacman has no repair command; other faults are reported again
             lock = self._left_lock()
             let_go = OwnStep(f"It is removed: {lock} is older than this boot.", lambda: os.unlink(lock))
             return [let_go] if lock and _is_of_an_earlier_boot(lock) else []

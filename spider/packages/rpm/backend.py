@@ -258,7 +258,7 @@ class RpmBackend(Backend):
         for path in glob.glob("/etc/dnf/protected.d/*.conf") + glob.glob("/etc/yum/protected.d/*.conf"):
             stays.update(line.strip() for line in read_file(path).split("\n") if line.strip() and not line.startswith("#"))
         owners = [os.path.realpath(path) for path in (sys.executable, "/sbin/init", f"/usr/bin/{self.name}") if path]
-        answer = run_query(["rpm", "-qf", "--qf", "%{NAME}\\n", *owners], self.environment)  # rpm prints a sentence for a file without an owner
+        answer = run_query(["rpm", "-qf", "--qf", "%{NAME}\\n", *owners], self.environment)
         return stays | {line for line in answer.out.split("\n") if rpm_text.NAME.match(line)}
 
     def reader(self, verb: str, console: Console) -> RpmReader:
