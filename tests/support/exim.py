@@ -16,7 +16,7 @@ from tests.support.certificates import Certificate
 from tests.support.ports import free_port
 
 PACKAGES = ("exim4-daemon-light", "exim4-base", "libidn12")
-PASSWORD = "three green sparrows"
+PASSWORD = "two red herons"
 _UID = 65_501
 _CONFIG = """
 primary_hostname = mail.test

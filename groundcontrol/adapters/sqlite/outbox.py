@@ -8,14 +8,15 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.channels import to_channel
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, give_up_s, to_delivery
-from groundcontrol.adapters.sqlite.engine.json_codec import to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.alerts.channel_store import Claim, Failed, Left, Result, Retry, Told
 from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId
 from groundcontrol.alerts.retrying import rest_s
 from groundcontrol.core.ids import EventId
+from groundcontrol.events.model import Event, Severity
 from spider.wire.ids import new_time_id
 
 LEASE_S: Final = 60.0
@@ -261,11 +262,8 @@ def _set_state(tx: Tx, claimed: Delivery, state: str, reason: str) -> None:
     )
 
 
-def _record(tx: Tx, claimed: Delivery, kind: str, severity: str, message: str, name: str, why: str) -> EventId:
-    details = {"channel": name, "channel_id": claimed.channel_id, **({"why": why} if why else {})}
-    made = EventId(new_time_id(tx.now))
-    tx.do(
-        "INSERT INTO event (org, id, type, severity, source, at, node_id, message, details) VALUES (?, ?, ?, ?, 'hub', ?, NULL, ?, ?)",
-        *(claimed.org, made, kind, severity, tx.now, message, to_json(details)),
-    )
-    return made
+def _record(tx: Tx, claimed: Delivery, kind: str, severity: Severity, message: str, name: str, why: str) -> EventId:
+    details: dict[str, object] = {"channel": name, "channel_id": claimed.channel_id, **({"why": why} if why else {})}
+    event = Event(EventId(new_time_id(tx.now)), claimed.org, kind, severity, "hub", tx.now, None, message, details)
+    record_event(tx, event)
+    return event.id

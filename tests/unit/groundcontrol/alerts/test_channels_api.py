@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from groundcontrol.access.sessions import STEP_UP_S
 from groundcontrol.alerts.channels import KINDS
 from groundcontrol.alerts.egress import Egress
@@ -55,6 +57,7 @@ async def test_a_channel_is_made_changed_and_deleted_and_its_target_is_never_sho
         assert b"QUJD" not in answer.body
 
 
+@pytest.mark.holds("SAFETY-22")
 async def test_a_new_target_wants_the_password_once_more_and_another_name_does_not(hub: TestHub) -> None:
     admin = await hub.logged_in()
     channel = await made(admin)

@@ -1,0 +1,88 @@
+"""The hub as it runs sends a test through every kind of channel, and keeps their secrets to itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from spider.wire.ids import new_random_id
+from tests.support import exim
+from tests.support.eventually import ask_until
+from tests.support.hub import HubProcess
+from tests.support.receivers import Receiver
+
+ROOT = "/api/v1"
+
+
+def targets(receiver: Receiver, smtp: dict[str, Any], canary: list[str]) -> dict[str, dict[str, Any]]:
+    """A target of each kind, with a secret of its own in each place for one."""
+
+    def secret(form: str = "{}") -> str:
+        canary.append(new_random_id())
+        return form.format(canary[-1])
+
+    return {
+        "email": {"smtp": smtp, "from": "hub@example.com", "to": ["ops@example.com"]},
+        "webhook": {"url": receiver.url(secret("/hook/{}")), "secret": secret("whsec_{}aaaaaaaaaa")},
+        "ntfy": {"server": receiver.url(), "topic": "alerts", "token": secret("tk_{}")},
+        "telegram": {"server": receiver.url(), "token": secret("123456789:{}"), "chat_id": "-100123"},
+        "slack": {"url": receiver.url(secret("/services/{}"))},
+        "discord": {"url": receiver.url(secret("/api/webhooks/1/{}"))},
+        "teams": {"url": receiver.url(secret("/workflows/{}"))},
+        "gotify": {"url": receiver.url(), "token": secret("A{}")},
+        "pagerduty": {"server": receiver.url(), "routing_key": secret("{}aaaaaa")},
+    }
+
+
+async def test_a_test_arrives_through_every_kind_and_no_secret_is_anywhere_but_sealed(tmp_path: Path) -> None:
+    folder = tmp_path / "exim"
+    folder.mkdir()
+    canary = [exim.PASSWORD]
+    async with Receiver().running() as receiver:
+        with exim.running(folder) as server:
+            env = {
+                "STARDUST_NOTIFY_ALLOW": f"127.0.0.1:{receiver.port}, 127.0.0.1:{server.starttls}",
+                "SSL_CERT_FILE": str(folder / "hub.pem"),
+            }
+            smtp = {"host": "127.0.0.1", "port": server.starttls, "tls": "starttls", "username": "hub", "password": exim.PASSWORD}
+            with HubProcess(tmp_path / "hub", env=env) as hub:
+                made = await _sent(hub, targets(receiver, smtp, canary), "sent")
+                receiver.statuses = [401] * 8
+                await _sent(hub, {kind: target for kind, target in targets(receiver, smtp, canary).items() if kind != "email"}, "failed")
+                answers = [
+                    (await hub.call("GET", f"{ROOT}/{path}")).body
+                    for path in ("channels", "deliveries?limit=500", "audit?limit=500", "events?limit=500")
+                ]
+                shown = [*answers, *_left_by(hub, tmp_path / "hub")]
+            assert len(server.queue) == 1
+            assert len(made) == 9
+    assert len(receiver.got) == 16
+    assert len(canary) >= 17
+    assert [secret for secret in canary if any(secret.encode() in part for part in shown)] == []
+
+
+def _left_by(hub: HubProcess, folder: Path) -> list[bytes]:
+    """What a process and its files show: command line, environment, databases, logs."""
+    process = [Path(f"/proc/{hub.pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+    return [*process, *(path.read_bytes() for path in folder.rglob("*") if path.is_file()), hub.output.encode()]
+
+
+async def _sent(hub: HubProcess, wanted: dict[str, dict[str, Any]], state: str) -> list[str]:
+    """Make these channels and test each. Returns: their ids."""
+    made = {}
+    for kind, target in wanted.items():
+        answer = await hub.call("POST", f"{ROOT}/channels", {"kind": kind, "name": f"{kind} {state}", "target": target})
+        assert answer.status == 201, answer.body
+        made[answer.json["id"]] = kind
+        assert (await hub.call("POST", f"{ROOT}/channels/{answer.json['id']}/test")).status == 202
+
+    async def ended() -> bool:
+        rows = (await hub.call("GET", f"{ROOT}/deliveries?limit=500")).json["deliveries"]
+        own = [row for row in rows if row["channel_id"] in made]
+        over = [row for row in own if row["state"] in ("sent", "failed", "skipped")]
+        assert all(row["state"] == state for row in over), json.dumps(own)
+        return len(over) == len(made)
+
+    await ask_until(ended)
+    return list(made)
