@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from groundcontrol.alerts.expression import EventOf, State
 from groundcontrol.alerts.families import Family, NodeState, Range, Waiting, width_of
-from groundcontrol.alerts.machine import Change, Flapping, Instance, Limits, Observation, step
-from groundcontrol.alerts.model import Alert, InstanceKey, Reason, Rule, RuleId, Transition
+from groundcontrol.alerts.machine import Arm, Change, Flapping, Limits, Observation, step
+from groundcontrol.alerts.model import Alert, InstanceKey, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
+from groundcontrol.alerts.snapshot import Pending, Snapshot, restored
 from groundcontrol.alerts.states import ELAPSED, HUB_STATES, NODE_STATES, HubInfo, NodeFacts, Values, count_restarts
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import SeriesSchema, StoredRow
@@ -32,24 +33,6 @@ AHEAD_MS: Final = 60_000
 """Samples further ahead of the hub's clock are left out, until the skew of the node's clock is known."""
 SKEW_S: Final = 30.0
 """A node whose clock is wrong by more is judged in the hub's time."""
-
-
-class Pending(NamedTuple):
-    """The state of an instance, to go on with after a restart."""
-
-    key: InstanceKey
-    state: Instance
-
-
-class Snapshot(NamedTuple):
-    """What the engine cannot find again in samples and alerts: plain values, and few of them."""
-
-    at: float
-    pending: tuple[Pending, ...] = ()
-    marks: Mapping[NodeId, Mapping[str, float]] = {}
-    """Node -> family -> up to which sample it was judged. What is missing: up to `at`."""
-    waiting: Mapping[NodeId, tuple[Waiting, ...]] = {}
-    flapping: tuple[tuple[InstanceKey, Flapping], ...] = ()
 
 
 class Engine:
@@ -170,6 +153,21 @@ class Engine:
             self._nodes[node_id].late = None
         return found
 
+    def backdate(self, key: InstanceKey, level: Level, since_at: float) -> bool:
+        """A condition that holds now was found to have begun earlier, in samples that came late. If it is pending, it fires at the next sample.
+
+        Returns: whether it holds.
+        """
+        node = self._nodes.get(key.node)
+        state = None if node is None else node.instances.get((key.rule, key.object))
+        if node is None or state is None:
+            return False
+        since = since_at if state.level is None else min(state.since_at, since_at)
+        warning = _earlier(state.warning, since_at)
+        critical = _earlier(state.critical, since_at) if level == "critical" else state.critical
+        node.instances[key.rule, key.object] = state._replace(since_at=since, warning=warning, critical=critical)
+        return True
+
     # -- restart -----------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
@@ -197,7 +195,7 @@ class Engine:
         ascending = sorted(alerts, key=lambda alert: alert.fired_at)
         stored = {InstanceKey(alert.rule_id, alert.node_id, alert.object): alert for alert in ascending}
         for full in {**states, **stored}:
-            state = _restored(states.get(full), stored.get(full))
+            state = restored(states.get(full), stored.get(full))
             held_by = self._nodes.get(full.node)
             if state is not None and held_by is not None:
                 held_by.instances[full.rule, full.object] = state
@@ -373,16 +371,5 @@ def _full(node_id: NodeId | None, key: Key) -> InstanceKey:
     return InstanceKey(key[0], node_id, key[1])
 
 
-def _restored(state: Instance | None, alert: Alert | None) -> Instance | None:
-    """The state of an instance after a restart, from the snapshot and the newer alert. None: ok."""
-    if alert is None:
-        return state if state is not None and state.level is None else None
-    if alert.state == "resolved":
-        ended_at = alert.resolved_at or alert.fired_at
-        if state is not None and state.level is None and state.known_at >= ended_at:
-            return state
-        return Instance(ended_at, alert.value or 0.0)  # nothing before its end may fire again
-    if state is not None and state.level == alert.level:
-        return state._replace(since_at=alert.since_at, stale=alert.stale)
-    known_at = alert.fired_at if state is None else max(state.known_at, alert.fired_at)
-    return Instance(known_at, alert.value or 0.0, alert.level, alert.since_at, stale=alert.stale)
+def _earlier(arm: Arm | None, since_at: float) -> Arm | None:
+    return arm if arm is None or arm.since_at <= since_at else Arm(since_at, arm.held_s + arm.since_at - since_at)

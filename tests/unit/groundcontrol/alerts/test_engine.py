@@ -9,8 +9,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from groundcontrol.alerts.engine import Engine, Snapshot
+from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.model import InstanceKey, Override, Rule, RuleId, Selector, Threshold, Transition
+from groundcontrol.alerts.snapshot import Snapshot
 from groundcontrol.alerts.states import HubInfo, NodeFacts
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import StoredRow
@@ -228,6 +229,16 @@ def test_silence_is_judged_from_its_true_start_and_not_while_the_hub_waits_for_i
         if kind == ["fired"]:
             assert found[0].since_at == BEGAN + 1000
             assert engine.value(key) == 135
+
+
+def test_a_condition_that_late_samples_show_to_be_older_fires_at_the_next_sample_with_its_true_start() -> None:
+    engine = engine_of((rule("cpu", "max(cpu.total, 10s)", (90, 80), (97, 95), for_s=600),))
+    key = InstanceKey(RuleId("cpu"), NODE, "")
+    assert not engine.backdate(key, "warning", BEGAN - 3600)
+    play(engine, NODE, samples_of({"cpu.total": 99}, 60))
+    assert engine.backdate(key, "warning", BEGAN - 3600)
+    (fired,) = play(engine, NODE, samples_of({"cpu.total": 99}, 20, start=60))
+    assert (fired.kind, fired.level, fired.since_at) == ("fired", "warning", BEGAN - 3600)
 
 
 def test_an_event_fires_until_clear_s_after_the_last_one() -> None:

@@ -1,0 +1,44 @@
+"""What the engine of alerts keeps over a restart, and how an instance goes on from it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from groundcontrol.alerts.families import Waiting
+from groundcontrol.alerts.machine import Flapping, Instance
+from groundcontrol.alerts.model import Alert, InstanceKey
+from groundcontrol.core.ids import NodeId
+
+
+class Pending(NamedTuple):
+    """The state of an instance, to go on with after a restart."""
+
+    key: InstanceKey
+    state: Instance
+
+
+class Snapshot(NamedTuple):
+    """What the engine cannot find again in samples and alerts: plain values, and few of them."""
+
+    at: float
+    pending: tuple[Pending, ...] = ()
+    marks: Mapping[NodeId, Mapping[str, float]] = {}
+    """Node -> family -> up to which sample it was judged. What is missing: up to `at`."""
+    waiting: Mapping[NodeId, tuple[Waiting, ...]] = {}
+    flapping: tuple[tuple[InstanceKey, Flapping], ...] = ()
+
+
+def restored(state: Instance | None, alert: Alert | None) -> Instance | None:
+    """The state of an instance after a restart, from the snapshot and the newer alert. None: ok."""
+    if alert is None:
+        return state if state is not None and state.level is None else None
+    if alert.state == "resolved":
+        ended_at = alert.resolved_at or alert.fired_at
+        if state is not None and state.level is None and state.known_at >= ended_at:
+            return state
+        return Instance(ended_at, alert.value or 0.0)  # nothing before its end may fire again
+    if state is not None and state.level == alert.level:
+        return state._replace(since_at=alert.since_at, stale=alert.stale)
+    known_at = alert.fired_at if state is None else max(state.known_at, alert.fired_at)
+    return Instance(known_at, alert.value or 0.0, alert.level, alert.since_at, stale=alert.stale)
