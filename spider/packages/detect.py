@@ -1,4 +1,4 @@
-"""The package manager of this host, ready to be used."""
+"""Finds and loads the package manager of this host."""
 
 import json
 import os
@@ -25,14 +25,14 @@ BACKENDS: Dict[str, Tuple[str, Tuple[str, ...]]] = {
     "yum": ("spider.packages.yum.backend.Yum", ("usr/bin/yum",)),
     "zypper": ("spider.packages.zypper.backend.Zypper", ("usr/bin/zypper",)),
 }
-"""By the name in `Identity.package_manager`: its class, and the program that must be there for that, wherever it may be."""
+"""Backends by the name in `Identity.package_manager`: the class, and the program that must exist."""
 _VERSION_LIMIT_S = 20.0
 _SPEAKING = {"dnf-3": "dnf", "dnf-2": "dnf", "dnf4": "dnf", "dnf5": "dnf5"}
-"""Programs behind the names `dnf` and `yum` that need not be asked for their version."""
+"""Targets of the links `dnf` and `yum` whose version is known without a query."""
 
 
 class UnsupportedHost:
-    """For systems whose packages no package manager may change: every job ends with a sentence that says what to use instead."""
+    """For systems whose packages no package manager may change: each job ends with a sentence that names the alternative."""
 
     def __init__(self, native: Native) -> None:
         self.name = native.name
@@ -43,7 +43,7 @@ class UnsupportedHost:
         return Outcome("failed", None, 0, (), "job.not_this_way", self._instead)
 
     def wait_free(self, console: Console) -> Optional[Outcome]:  # noqa: ARG002  # nothing here takes a lock
-        """Nobody changes packages here."""
+        """Returns at once: no program changes packages here."""
         return None
 
     newer: Sequence[Planned] = ()
@@ -76,7 +76,7 @@ def _by_version(name: str) -> str:
 
 
 def package_manager(root: str = "/") -> Optional[PackageManager]:
-    """The manager of this host; None: none that Spider can drive."""
+    """The package manager of this host; None: none that Spider supports."""
     from spider.packages.after.post_checks import PostJobChecks  # noqa: PLC0415 - who only asks for updates needs none of it
 
     native = _find(root.rstrip("/"))
@@ -84,7 +84,7 @@ def package_manager(root: str = "/") -> Optional[PackageManager]:
 
 
 def telling_manager(root: str = "/") -> Optional[PackageManager]:
-    """Like `package_manager`, but only where it can tell what could be upgraded, and without what is looked at after a job."""
+    """Like `package_manager`, but only if it can list updates, and without the checks after a job."""
     native = _find(root.rstrip("/"))
     return None if native.instead else _driver(native, root, None)
 
@@ -104,7 +104,7 @@ def load_backend(manager: str) -> Backend:
 
 
 def answer(manager: Optional[PackageManager]) -> Optional[Dict[str, Any]]:
-    """What `manager` says of updates, of held packages, and of its own condition; None: there is none."""
+    """Updates, held packages and condition by `manager`; None: there is no package manager."""
     if manager is None:
         return None
     document: Dict[str, Any] = {"unreadable": "", "held_unreadable": "", "updates": (), "newer": (), "held": ()}
@@ -122,5 +122,5 @@ def answer(manager: Optional[PackageManager]) -> Optional[Dict[str, Any]]:
 
 
 def main() -> None:
-    """The process that `apart` starts: one answer on standard output, as JSON."""
+    """The child process of `SeparateQuery`: it prints one answer as JSON."""
     json.dump(answer(telling_manager()), sys.stdout)

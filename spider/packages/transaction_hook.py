@@ -1,12 +1,12 @@
-"""Run by apt-get and pacman themselves, directly before they change the first package: would they do what was shown?
+"""A hook that apt-get and pacman run directly before the first change. It compares their transaction with the approved plan.
 
-Both hold their own lock by then and give the names of all that they are going to do; a status other than 0 makes them end with
-nothing changed. So between this look and the change there is no moment in which anything could become another. It is copied
-beside its files before the manager starts, since an upgrade may replace Spider below it: it needs nothing but Python.
+Both hold their lock then and pass the names of all packages that will change. With a status other than 0 they exit without a
+change, so nothing can change between this check and the transaction. The script is copied beside its files before the manager
+starts, since an upgrade may replace Spider. It needs only Python.
 
     gate.py apt FOLDER            pacman FOLDER part|whole
 
-`wanted` in the folder says what was shown, `verdict` what was found.
+The folder has `wanted` (the approved plan) and `verdict` (the result).
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _READ_BYTES = 1 << 20
 
 
 def read_apt(text: str, native: str) -> Dict[str, str]:
-    """Package to version, empty = removed, of what apt tells its hooks (protocol 3).
+    """Package to version (empty = removed) from apt's hook protocol 3.
 
     Source: apt.conf(5), `DPkg::Pre-Install-Pkgs`.
     Raises: ValueError.
@@ -39,7 +39,7 @@ def read_apt(text: str, native: str) -> Dict[str, str]:
             raise ValueError("not understood: " + line[:200])
         name, _, old_arch, _, _, version, arch, _, action = fields
         if action == "**CONFIGURE**":
-            continue  # of what was unpacked, which has a line of its own
+            continue  # configuration of an unpacked package, which has its own line
         gone = action == "**REMOVE**"
         arch = old_arch if gone else arch
         does[name if arch in ("all", native) else f"{name}:{arch}"] = "" if gone else version
@@ -47,7 +47,7 @@ def read_apt(text: str, native: str) -> Dict[str, str]:
 
 
 def hash_lists(folder: str) -> Dict[str, str]:
-    """Name to SHA-256 of pacman's lists."""
+    """SHA-256 of pacman's lists by name."""
     found = {}
     for name in sorted(os.listdir(folder)):
         if name.endswith(".db"):
@@ -60,7 +60,7 @@ def hash_lists(folder: str) -> Dict[str, str]:
 
 
 def read_repositories() -> List[str]:
-    """pacman's repositories in their order."""
+    """The repositories of pacman in their order."""
     return subprocess.run(REPOSITORIES, stdout=subprocess.PIPE, check=False).stdout.decode("utf-8", "replace").split()
 
 
@@ -71,7 +71,7 @@ def _apt(text: str, wanted: Mapping[str, Any]) -> List[str]:
 
 
 def _pacman(text: str, wanted: Mapping[str, Any], folder: str, *, whole: bool) -> List[str]:
-    """pacman tells names alone; their versions are those of its lists, which nobody changes while it has the lock."""
+    """pacman passes only names. Their versions are those of its lists, which cannot change while it holds the lock."""
     shown: Set[str] = {str(name) for name, _ in wanted["steps"]}
     does = set(text.split())
     passed: Set[str] = set()
@@ -86,7 +86,7 @@ def _pacman(text: str, wanted: Mapping[str, Any], folder: str, *, whole: bool) -
 
 
 def main(words: List[str]) -> int:
-    """Exit status 0: it is what was shown."""
+    """Exit status 0: the transaction equals the plan."""
     text = sys.stdin.buffer.read().decode("utf-8", "replace")
     kind, folder = words[0], words[1]
     try:
@@ -94,7 +94,7 @@ def main(words: List[str]) -> int:
             wanted = json.load(file)
         differs = _apt(text, wanted) if kind == "apt" else _pacman(text, wanted, folder, whole=words[2] == "whole")
         why = ""
-    except (ValueError, OSError, KeyError, TypeError) as exc:  # what cannot be told apart is not let through
+    except (ValueError, OSError, KeyError, TypeError) as exc:  # an ambiguous transaction is refused
         differs, why = [], str(exc) or type(exc).__name__
     agrees = not differs and not why
     with open(os.path.join(folder, VERDICT), "w", encoding="utf-8") as file:

@@ -1,7 +1,7 @@
-"""Which services still run code that was replaced on disk: seen in what their processes have mapped, on any distribution.
+"""Finds services that still run replaced code, by the memory maps of their processes, on any distribution.
 
-A file that was replaced while it was mapped is named `… (deleted)` by the kernel. Only code counts (the program itself and what is
-mapped to be executed); what is deleted by design is passed over. Needs root: other users' maps are not shown to others.
+The kernel marks a mapped file that was replaced with `… (deleted)`. Only code counts: the program and executable maps. Files that are
+deleted by design are ignored. It needs root to read maps of other users.
 """
 
 import os
@@ -12,13 +12,13 @@ from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
 from spider.files import read_file, read_text
 
 LIMIT_S = 20.0
-"""For all processes together. What was not looked at by then is said."""
+"""Time limit for all processes. The result says if it was reached."""
 DELETED = " (deleted)"
 _IGNORED = (
     "/memfd:", "/dev/", "/SYSV", "/drm", "/i915", "/anon_hugepage", "/[aio]", "/run/", "/proc/", "/home/", "/root/",
     "/tmp/", "/var/tmp/",  # noqa: S108  # names to compare with; nothing is opened there
 )  # fmt: skip
-"""Deleted by design (shared memory, buffers of graphics, just-in-time code), or nobody's package."""
+"""Paths that are deleted by design (shared memory, graphics buffers, just-in-time code), or belong to no package."""
 _MAP = re.compile(r"[0-9a-f]+-[0-9a-f]+ (\S{4}) \S+ \S+ \d+\s+(/.*)")
 _UNESCAPED = re.compile(r"\\x([0-9a-f]{2})")
 _SESSION = re.compile(r"/user\.slice/user-(\d+)\.slice/")
@@ -26,28 +26,28 @@ _OPENRC = re.compile(r"\A/openrc[./](?P<service>[^/]+)")
 _OWN = ("stardust-spider.service", "stardust-launcher.socket")
 _OWN_STARTS = ("stardust-job@", "stardust-launcher@")
 NEVER_ALONE = frozenset({"dbus.service", "dbus-broker.service", "systemd-logind.service", "display-manager.service", "gdm.service", "sddm.service", "lightdm.service"})  # fmt: skip
-"""Restarting one of these ends the sessions of everybody, or more."""
+"""Units whose restart ends all sessions, or more."""
 
 
 class Replaced(NamedTuple):
-    """Who still runs replaced code."""
+    """Processes that still run replaced code."""
 
     services: Tuple[str, ...] = ()
-    """Units that a restart helps."""
+    """Units that need a restart."""
     init: bool = False
-    """Process 1 does: `systemctl daemon-reexec`, or a reboot where init is another."""
+    """Process 1 does: it needs `systemctl daemon-reexec`, or a reboot without systemd."""
     own: bool = False
-    """Spider itself does."""
+    """Whether Spider itself runs replaced code."""
     sessions: Tuple[int, ...] = ()
-    """Users (uid) whose log-in sessions have such processes."""
+    """Users (uid) with such processes in log-in sessions."""
     others: Tuple[str, ...] = ()
-    """Processes that belong to no service that can be told: `name (pid)`."""
+    """Processes without a known service: `name (pid)`."""
     complete: bool = True
-    """False: time was up before every process had been looked at."""
+    """False: the time limit was reached before all processes were checked."""
 
 
 def replaced_code(maps: str) -> List[str]:
-    """The files, executed and deleted, in the text of a process's maps.
+    """The deleted executable files in the maps of a process.
 
     Args:   maps: the text of /proc/PID/maps.
     Source: proc_pid_maps(5).
@@ -63,14 +63,14 @@ def replaced_code(maps: str) -> List[str]:
 
 
 def counts(path: str) -> bool:
-    """Whether a deleted file of this path is code that somebody replaced."""
+    """Whether a deleted file of this path is replaced code."""
     return path.endswith(DELETED) and not path.startswith(_IGNORED)
 
 
 def unit_of(cgroup: str) -> str:
-    """The service that a process belongs to, or `user:UID` for log-in sessions; empty = none.
+    """The service of a process, or `user:UID` for log-in sessions; empty = none.
 
-    Args: cgroup: the text of /proc/PID/cgroup: on hosts with both versions of cgroups either line may be the one that tells.
+    Args: cgroup: the text of /proc/PID/cgroup. With both cgroup versions, either line may name the service.
     """
     paths = [line.split(":", 2)[2] for line in cgroup.split("\n") if line.count(":") >= 2 and (line[:3] == "0::" or ":name=" in line)]
     for path in paths:
@@ -88,7 +88,7 @@ def unit_of(cgroup: str) -> str:
 
 
 def _elsewhere(folder: str, root: Tuple[int, int]) -> bool:
-    """Whether a process sees another root than ours: then it runs in a container, whose packages are not this host's."""
+    """Whether a process has another root, so it runs in a container with its own packages."""
     try:
         info = os.stat(folder + "/root")
     except OSError:
@@ -97,11 +97,11 @@ def _elsewhere(folder: str, root: Tuple[int, int]) -> bool:
 
 
 def runs_replaced_code(folder: str) -> bool:
-    """Whether a process does; `folder` is its own below /proc."""
+    """Whether a process runs replaced code; `folder` is its folder below /proc."""
     try:
         program = os.readlink(folder + "/exe")
     except OSError:
-        return False  # a thread of the kernel, or it has just ended
+        return False  # a kernel thread, or an ended process
     return counts(program) or bool(replaced_code(read_file(folder + "/maps")))
 
 
@@ -110,7 +110,7 @@ def _pids(proc: str) -> Iterator[str]:
 
 
 def find_replaced(proc: str = "/proc", limit_s: float = LIMIT_S) -> Replaced:
-    """Look at every process of this host."""
+    """Check all processes of this host."""
     ends_at = time.monotonic() + limit_s
     try:
         info = os.stat(proc + "/self/root")
@@ -133,7 +133,7 @@ def find_replaced(proc: str = "/proc", limit_s: float = LIMIT_S) -> Replaced:
         if pid == "1":
             init = True
         elif unit.startswith(_OWN_STARTS):
-            continue  # the job that looks here ends by itself
+            continue  # the current job, which ends soon
         elif unit in _OWN:
             own = True
         elif unit.startswith("user:"):

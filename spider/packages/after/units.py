@@ -1,4 +1,4 @@
-"""Units that have failed, as systemd tells."""
+"""Lists failed systemd units."""
 
 import os
 from typing import FrozenSet, Optional
@@ -9,7 +9,7 @@ LIMIT_S = 5.0
 
 
 def parse_failed(text: str) -> FrozenSet[str]:
-    """Read `systemctl list-units --failed --plain --no-legend`: the unit stands first; older releases put a dot before it."""
+    """Read `systemctl list-units --failed --plain --no-legend`. The unit is the first word; older releases print a dot before it."""
     found = set()
     for line in text.splitlines():
         words = line.replace("●", " ").replace("*", " ").split()
@@ -19,7 +19,7 @@ def parse_failed(text: str) -> FrozenSet[str]:
 
 
 def failed_units(root: str = "") -> Optional[FrozenSet[str]]:
-    """The units that have failed; None: it cannot be told (no systemd here, or it does not answer)."""
+    """The failed units; None: unknown (no systemd, or no answer)."""
     if not os.path.isdir(root + "/run/systemd/system"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Which of two versions is newer, by the rules of dpkg, rpm and pacman: none of them compares as text."""
+"""Compares versions by the rules of dpkg, rpm and pacman. None of them is a text comparison."""
 
 import itertools
 import re
@@ -23,7 +23,7 @@ def _deb_order(character: str) -> int:
 
 
 def _compare_deb_part(first: str, second: str) -> int:
-    """Text and numbers in turns; `~` stands before everything, even before the end."""
+    """Text and numbers in turns. `~` sorts before everything, even before the end."""
     while first or second:
         text_1, text_2 = (re.match(r"[^0-9]*", part) for part in (first, second))
         assert text_1 is not None
@@ -44,7 +44,7 @@ def _compare_deb_part(first: str, second: str) -> int:
 
 
 def _compare_numbers(first: str, second: str) -> int:
-    """Without making integers of them: somebody else wrote these, and a million digits would take minutes."""
+    """Compare numbers as text: versions are foreign input, and an integer of a million digits would take minutes."""
     first, second = first.lstrip("0"), second.lstrip("0")
     return _sign(len(first) - len(second)) or (first > second) - (first < second)
 
@@ -94,7 +94,7 @@ def _caret(one: str, two: str) -> int:
 
 
 def _compare_segments(one: str, two: str) -> int:
-    """One of them may be empty: the longer version is the newer one. A number is newer than text."""
+    """Compare two parts. A part is newer than an empty one, and a number is newer than text."""
     if not one or not two:
         return 1 if one else -1
     if one.isdigit() != two.isdigit():
@@ -109,7 +109,7 @@ def _split_evr(version: str) -> Tuple[str, str, str]:
 
 
 def compare_rpm(first: str, second: str) -> int:
-    """Compare two `[epoch:]version[-release]` as rpm does; none is older than any release.
+    """Compare two `[epoch:]version[-release]` as rpm does. A missing release is older than any release.
 
     Returns: -1, 0 or 1.
     """
@@ -124,7 +124,7 @@ def compare_rpm(first: str, second: str) -> int:
 
 
 def _compare_alpm_part(first: str, second: str) -> int:
-    """The comparison that pacman took from an older rpm: `~` and `^` are separators, and text after the end is older (1.0rc < 1.0)."""
+    """Compare as pacman does, by the rules of an older rpm: `~` and `^` are separators, and text after the end is older (1.0rc < 1.0)."""
     if first == second:
         return 0
     while first and second:
@@ -146,13 +146,13 @@ def _compare_alpm_part(first: str, second: str) -> int:
 
 
 def _segment(text: str) -> str:
-    """The number or the word at the start of a text that starts with one."""
+    """The leading number or word of a text."""
     found = _SEGMENT.match(text)
     return found.group() if found else ""
 
 
 def compare_alpm(first: str, second: str) -> int:
-    """Compare two `[epoch:]version[-release]` as pacman's vercmp does. Without a release on one side, releases do not count.
+    """Compare two `[epoch:]version[-release]` as pacman's vercmp does. Releases count only if both have one.
 
     Returns: -1, 0 or 1.
     Source:  vercmp(8).

@@ -1,8 +1,7 @@
-"""apk: Alpine Linux and what descends from it.
+"""The backend for apk: Alpine Linux and its derivatives.
 
-No host with apk can be booted where this was written: the texts are held against recordings of apk-tools 3.0.6 in a tree of its own,
-and what 2.14 does otherwise is from its documents. What could not be tried is not offered: chosen upgrades with apk 2, interruption
-after the commit began, edits of /etc/apk/world.
+It is tested with recordings of apk-tools 3.0.6 in a file tree, not on a booted host. Differences of 2.14 follow its documentation.
+Untested functions are not offered: chosen upgrades with apk 2, interruption after the commit began, edits of /etc/apk/world.
 """
 
 import glob
@@ -38,13 +37,13 @@ INDEXES = ("/var/cache/apk/APKINDEX.*", "/etc/apk/cache/APKINDEX.*")
 REPOSITORIES = ("/etc/apk/repositories", "/etc/apk/repositories.d/*.list", "/lib/apk/repositories.d/*.list")
 LOCK_LIMIT_S = 300
 OLD_INDEX_MIN = 10 * 365 * 24 * 60
-"""apk refreshes an index older than four hours by itself; with this age a plan and its run have the same one."""
+"""The maximum index age in minutes. By default apk refreshes an index after four hours, so plan and run could differ."""
 REFRESH_LIMITS_S = {"refresh": 900.0}
 COMMIT_LIMITS_S = {"plan": 600.0, "waiting_lock": LOCK_LIMIT_S + 60.0, "download": 4 * 3600.0}
 CONFIGS = ("/etc/apk/config", "/lib/apk/config")
-"""Of apk 3; only the first that is there is read."""
+"""Settings files of apk 3. Only the first existing one is read."""
 APK_ENVIRONMENT: Dict[str, str] = {**ENVIRONMENT, "APK_CONFIG": os.devnull}
-"""apk 3 takes its own settings from nowhere: what of them stays is an argument of every call."""
+"""Suppresses the settings of apk 3. The administrator's own settings are arguments of every call."""
 
 _TOO_LATE = StopRule("too_late", "apk is changing packages, and what an interruption leaves of them is not known")
 _NEEDED = frozenset({"apk-tools", "busybox", "musl", "alpine-base", "alpine-baselayout", "openrc", "python3"})
@@ -71,7 +70,7 @@ _CHOSEN = "apk 2 can upgrade chosen packages only by writing them to /etc/apk/wo
 
 
 class ApkReader(OutputReader):
-    """Follows apk."""
+    """Parses the output of apk."""
 
     TROUBLE = re.compile(
         r"^(?:ERROR|WARNING): |^  \S.* \(no such package\)|^  .*(?:required by|conflicts|breaks): |^\d+ unavailable, \d+ stale"
@@ -96,7 +95,7 @@ class ApkReader(OutputReader):
 
 
 def _database() -> str:
-    """The folder of the database of installed packages; it moved with /lib to /usr/lib."""
+    """The folder of the package database, which moved with /lib to /usr/lib."""
     return next((folder for folder in DATABASES if os.path.exists(folder + "/installed")), DATABASES[0])
 
 
@@ -110,15 +109,15 @@ def _read(path: str) -> str:
 
 
 def apk(*words: str) -> Tuple[str, ...]:
-    """A call of apk, with what of its settings is the administrator's own."""
+    """A call of apk with the administrator's own settings."""
     settings = next((path for path in CONFIGS if os.path.exists(path)), "")
     return ("apk", *apk_text.own_options(read_file(settings)), *words)
 
 
 def enabled_repositories(options: Sequence[str], patterns: Sequence[str] = REPOSITORIES) -> List[str]:
-    """What apk's settings and the files of repositories name.
+    """The enabled repositories by apk's settings and repository files.
 
-    Args:   options: those of a call of apk. patterns: of the files that apk reads by itself.
+    Args:   options: options of a call of apk. patterns: paths of files that apk reads by default.
     Raises: PackagesUnreadable.
     """
     named = [value for option, value in zip(options, options[1:]) if option == "--repository"]
@@ -134,7 +133,7 @@ def _explain(answer: Output) -> str:
 
 
 class Apk(Backend):
-    """apk."""
+    """The backend for apk."""
 
     name = "apk"
     environment: Mapping[str, str] = APK_ENVIRONMENT
@@ -164,12 +163,12 @@ class Apk(Backend):
             raise PackagesUnreadable(f"{path}: {exc}") from exc
 
     def inventory(self) -> Inventory:
-        """Held are those that world binds to a version."""
+        """Held packages are those with a version in world."""
         _, pinned = apk_text.parse_world(_read(WORLD))
         return {name: InstalledPackage(it.version, it.broken, name in pinned) for name, it in self._installed().items()}
 
     def broken(self, inventory: Inventory) -> str:
-        """Packages whose script failed or whose files are not in place: every later run counts them as errors again."""
+        """Packages with a failed script or missing files. Each later run counts them as errors again."""
         names = [name for name, package in sorted(inventory.items()) if package.broken]
         return f"apk did not get to the end with {named(names)}" if names else ""
 
@@ -181,26 +180,26 @@ class Apk(Backend):
         return max((changed_at(path) for pattern in INDEXES for path in glob.glob(pattern)), default=0.0)
 
     def lists(self) -> List[PackageList]:
-        """apk names its files by a digest of the address, so one time stands for all."""
+        """apk names index files by a digest of the URL, so one time counts for all."""
         at, missing = self.lists_refreshed_at(), set(self.missing())
         return [PackageList(name, 0.0 if name in missing else at) for name in enabled_repositories(apk())]
 
     def missing(self) -> List[str]:
-        """By what apk warns of when it lists."""
+        """Found by apk's warnings of a list."""
         need_repositories(enabled_repositories(apk()))
         return apk_text.parse_unopened(run_query(apk("--cache-max-age", str(OLD_INDEX_MIN), "list", "--upgradable"), APK_ENVIRONMENT).err)
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
-        """Names of real packages alone: `apk search` prints `name-version` of what matches."""
+        """Accepts only names of real packages: `apk search` prints `name-version` of the matches."""
         answer = run_query(apk("search", "--exact", *packages), APK_ENVIRONMENT)
         known = {apk_text.split_name(line.strip())[0] for line in answer.out.splitlines()}
         return [name for name in packages if name not in known]
 
     def protected(self, packages: Sequence[str]) -> List[str]:
-        """What the system and Spider stand on, and every kernel."""
+        """Packages that the system and Spider need, and all kernels."""
         needed = set(_NEEDED)
         answer = run_query(apk("info", "--quiet", "--who-owns", os.path.realpath(sys.executable)), APK_ENVIRONMENT)
-        needed.update(apk_text.split_name(word)[0] for word in answer.out.split())  # `name-version`, or a sentence with it
+        needed.update(apk_text.split_name(word)[0] for word in answer.out.split())  # `name-version`, or a sentence that contains it
         return [name for name in packages if name in needed or _KERNEL.match(name)]
 
     @staticmethod
@@ -225,7 +224,7 @@ class Apk(Backend):
         except ValueError as exc:
             raise PackagesUnreadable(f"apk's plan: {exc}") from exc
         stays = apk_text.not_removed(steps, packages) if verb == "remove" else []
-        if stays:  # apk says so, takes them out of world and ends with 0
+        if stays:  # apk reports it, removes them from world and returns 0
             raise PackageError("job.unmet_dependencies", f"others need {', '.join(stays[:20])}: {' '.join(answer.out.split())[:300]}")
         return steps
 
@@ -255,7 +254,7 @@ class Apk(Backend):
         return [commit] if verb == "repair" else [replan, commit]
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
-        """The status is the number of errors, or 99; any but 0 is a failure. A local repository that is missing only warns."""
+        """The status is the number of errors, or 99; each except 0 is a failure. A missing local repository is only a warning."""
         printed = "\n".join(reader.troubles)
         if verb == "refresh" and (apk_text.unreached(printed) or "WARNING: " in printed):
             return Failure("job.repository_stale", "repositories that could not be refreshed keep their old lists")

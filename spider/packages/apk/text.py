@@ -1,4 +1,4 @@
-"""What apk prints and keeps, as values. Read from recordings of apk-tools 3.0.6; 2.14 has the same lines by its documents."""
+"""Parsers of apk's output and files, tested on recordings of apk-tools 3.0.6. By its documentation 2.14 prints the same lines."""
 
 import re
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
@@ -21,7 +21,7 @@ class ApkPackage(NamedTuple):
     version: str
     installed_bytes: int
     broken: bool
-    """Its script failed, or files of it could not be put in place."""
+    """Whether its script failed or files are missing."""
 
 
 class ApkStep(NamedTuple):
@@ -42,13 +42,13 @@ _NEUTRALISED = frozenset(
         *("version", "root", "no-scripts"),
     }
 )
-"""Options that change what is printed, asked or done at all."""
+"""Options that change output, questions or actions."""
 
 
 def own_options(config: str) -> List[str]:
-    """What of `/etc/apk/config` is the administrator's own: where packages come from, what is trusted, where they are kept.
+    """The options of `/etc/apk/config` that stay valid: repositories, trusted keys, cache.
 
-    Source: apk(8): one long option a line, its value behind it.
+    Source: apk(8): one long option per line, followed by its value.
     """
     options: List[str] = []
     for line in config.splitlines():
@@ -70,7 +70,7 @@ def parse_repositories(text: str) -> List[str]:
 def parse_database(text: str) -> Dict[str, ApkPackage]:
     """Read `lib/apk/db/installed`.
 
-    Raises: ValueError: it has no packages in it.
+    Raises: ValueError: the database has no packages.
     Source: the fields P (package), V (version), I (installed size) and f (what is broken: files, script, xattrs) of APKINDEX and the
         installed database; each field on a line of its own, an empty line between two packages.
     """
@@ -91,7 +91,7 @@ def parse_database(text: str) -> Dict[str, ApkPackage]:
 def parse_steps(text: str) -> List[ApkStep]:
     """Read the lines of `apk upgrade --simulate` and its like.
 
-    Raises: ValueError: fewer or more steps than it counts itself.
+    Raises: ValueError: the number of steps differs from apk's count.
     """
     found = [step for step in map(parse_step, text.splitlines()) if step is not None]
     if found and [step.number for step in found] != list(range(1, found[-1].of + 1)):
@@ -100,7 +100,7 @@ def parse_steps(text: str) -> List[ApkStep]:
 
 
 def parse_step(line: str) -> Optional[ApkStep]:
-    """Read one line. None: it is no step."""
+    """Read one line. None: not a step."""
     match = _STEP.match(line)
     if match is None:
         return None
@@ -115,24 +115,24 @@ def parse_step(line: str) -> Optional[ApkStep]:
 
 
 def not_removed(steps: Iterable[ApkStep], packages: Iterable[str]) -> List[str]:
-    """Those of `packages` that a simulated `apk del` would leave where they are, because others need them."""
+    """Those of `packages` that a simulated `apk del` would keep, since others need them."""
     removed = {step.package for step in steps if not step.after}
     return sorted(set(packages) - removed)
 
 
 def without_bar(line: str) -> str:
-    """A line as it was printed: on a terminal the progress bar that was drawn before it stands there, too."""
+    """A line without the progress bar that a terminal shows before it."""
     return _BAR.sub("", line)
 
 
 def split_name(text: str) -> Tuple[str, str]:
-    """`name-1.0-r0` in its two parts; an empty version when there is none."""
+    """The name and version of `name-1.0-r0`; the version may be empty."""
     parts = _VERSION_AT.split(text, maxsplit=1)
     return (parts[0], parts[1]) if len(parts) == 2 else (text, "")
 
 
 def parse_upgradable(text: str) -> Dict[str, str]:
-    """Read `apk list --upgradable`: package to the version there is. Pinned and unresolvable ones are among them."""
+    """Read `apk list --upgradable`: package to the available version, including pinned and unresolvable packages."""
     matches = [_UPGRADABLE.match(line) for line in text.splitlines()]
     return dict(split_name(match.group(1)) for match in matches if match is not None)
 
@@ -140,25 +140,25 @@ def parse_upgradable(text: str) -> Dict[str, str]:
 def parse_world(text: str) -> Tuple[List[str], List[str]]:
     """Read /etc/apk/world.
 
-    Returns: what is wished for by name, and those of them that are bound to a version.
+    Returns: the requested names, and those with a version.
     """
     matches = [match for match in map(_WORLD.match, text.split()) if match is not None]
     return [match.group(1) for match in matches], [match.group(1) for match in matches if match.group(2)]
 
 
 def unreached(text: str) -> int:
-    """How many repositories `apk update` could not refresh, as it counts them; 0 = none, or it does not count."""
+    """The number of repositories that `apk update` could not refresh; 0 = none, or not printed."""
     match = _UNREACHED.search(text)
     return int(match.group(1)) + int(match.group(2)) if match else 0
 
 
 def parse_unopened(text: str) -> List[str]:
-    """Read from what apk warns of which repositories' indexes it has not."""
+    """Read the repositories without an index from apk's warnings."""
     return list(dict.fromkeys(_UNOPENED.findall(text)))
 
 
 def parse_progress(line: str) -> Optional[int]:
-    """Read a line of `--progress-fd`: `done/total` and what is done. Returns percent; None: it does not tell."""
+    """Read a line of `--progress-fd`: `done/total` and the action. Returns percent; None: unknown."""
     done, slash, rest = line.partition("/")
     total = rest.split(" ")[0]
     if not slash or not done.isdigit() or not total.isdigit() or int(total) == 0:
@@ -167,6 +167,6 @@ def parse_progress(line: str) -> Optional[int]:
 
 
 def major_version(text: str) -> int:
-    """Read `apk --version`: `apk-tools 3.0.6, compiled for x86_64.`; 0 = not understood."""
+    """Read the major version from `apk-tools 3.0.6, compiled for x86_64.`; 0 = unknown format."""
     match = re.match(r"apk-tools (\d+)", text)
     return int(match.group(1)) if match else 0

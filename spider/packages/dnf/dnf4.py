@@ -1,4 +1,4 @@
-"""dnf 4: RHEL, Rocky and Alma 8 to 10, Amazon Linux 2023, Fedora up to 40."""
+"""The backend for dnf 4: RHEL, Rocky and Alma 8 to 10, Amazon Linux 2023, Fedora up to 40."""
 
 import glob
 import os
@@ -12,22 +12,22 @@ from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, run_quer
 from spider.packages.rpm.text import RpmPackage
 
 PROGRAMS = ("dnf", "dnf-3", "yum")
-"""One of them is there; which manager answers to it was asked before."""
+"""Possible names of the program. `detect.py` has checked which manager it is."""
 LOCKS_SETTINGS = "/etc/dnf/plugins/versionlock.conf"
 LOCKS = "/etc/dnf/plugins/versionlock.list"
 _ADVISORIES = ("updateinfo", "list", "--updates", "--security")
 _UPGRADES = ("repoquery", "--upgrades", "--latest-limit=1", "--qf")
 _NEEDED = (*_UPGRADES[:-1], "--requires", "--resolve", "--qf")
 _READ = (".solv", ".solvx")
-"""Files in which libsolv keeps what it made of the repositories' metadata."""
+"""Cache files of libsolv."""
 
 
 class Dnf4(DnfFamily):
-    """dnf 4 as a backend."""
+    """The backend for dnf 4."""
 
     name = "dnf"
     environment: Mapping[str, str] = {**ENVIRONMENT, "DNF_DISABLE_ALIASES": "1"}
-    """An alias may give any word another meaning."""
+    """Disables aliases, which may change any command."""
     cache_dir = "/var/cache/dnf"
     neutral = (*DnfFamily.neutral, "--setopt=strict=1", "--setopt=destdir=")
     pid_files: Tuple[str, ...] = (
@@ -55,27 +55,27 @@ class Dnf4(DnfFamily):
 
     @property
     def tells_sizes(self) -> bool:  # type: ignore[override]  # it tells them of what is installed or removed alone
-        """The one run of the shell that answers what is asked beside the plan tells the sizes, too."""
+        """The run of dnf's shell for the other queries also returns sizes."""
         return not self.side_by_side
 
     def query(self) -> str:
-        """With what a package takes when it is installed."""
+        """The query format with the installed size."""
         return QUERY + "|%{installsize}"
 
     @property
     def side_by_side(self) -> bool:  # type: ignore[override]  # what is a fact of the others depends here on who asks
-        """Root may have a second cache folder, whose lock is another one; anybody else has a cache of their own, with one lock."""
+        """Root may use a second cache folder with another lock. Other users have their own cache with one lock."""
         return os.geteuid() == 0
 
     def beside(self, *, advisories: bool, newer: bool) -> Beside:
-        """Both questions in one run of dnf's shell, since its start is what costs; one by one where the shell does not answer.
+        """Runs both queries in one dnf shell, since the start of dnf is slow. If the shell fails, they run one by one.
 
-        What is held counts as well: of everything else the same is told.
+        The queries include held packages. For other packages the result is the same.
         """
         if not self.side_by_side or not (advisories or newer):
             return super().beside(advisories=advisories, newer=newer)
         lines = [" ".join(_ADVISORIES)] * advisories
-        if newer:  # and, behind two bars, what that needs, for the sizes of what comes as new
+        if newer:  # and, after two bars, its dependencies, for the sizes of new packages
             lines += [f'{" ".join(_UPGRADES)} "|{self.query()}"', f'{" ".join(_NEEDED)} "||{self.query()}"']
         try:
             with tempfile.TemporaryDirectory(prefix="stardust-dnf-") as folder:
@@ -93,7 +93,7 @@ class Dnf4(DnfFamily):
             return super().beside(advisories=advisories, newer=newer)
 
     def _share_cache(self, folder: str) -> None:
-        """Let another cache folder have what this one has, without its lock; what is written anew there goes with it."""
+        """Link the cached files into another folder, without the lock. New files are written to that folder."""
         for entry in os.scandir(self.cache_dir):
             if entry.name.endswith(_READ) or entry.is_dir():
                 os.symlink(entry.path, os.path.join(folder, entry.name))

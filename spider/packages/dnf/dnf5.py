@@ -1,4 +1,4 @@
-"""dnf 5: Fedora 41 and newer."""
+"""The backend for dnf 5: Fedora 41 and newer."""
 
 import json
 import os
@@ -22,7 +22,7 @@ _LOCKED = re.compile(r'^\s*name\s*=\s*"([^"\\]+)"\s*$')
 
 
 class Dnf5Reader(DnfReader):
-    """Follows a run of dnf 5: downloads and transaction print the same lines, scripts speak behind `>>>`."""
+    """Parses the output of dnf 5. Downloads and transaction print the same lines; script output follows `>>>`."""
 
     TROUBLE = re.compile(
         r"^(?:Error|Failed|Transaction failed|Problem|No match for|Argument '|Cannot|Warning: (?!skipped OpenPGP)|\s+- (?:nothing|package|cannot|conflict)"
@@ -51,7 +51,7 @@ class Dnf5Reader(DnfReader):
 
 
 class Dnf5(DnfFamily):
-    """dnf 5 as a backend."""
+    """The backend for dnf 5."""
 
     name = "dnf5"
     reader_type = Dnf5Reader
@@ -59,7 +59,7 @@ class Dnf5(DnfFamily):
     cache_option = "system_cachedir"
     neutral = (*DnfFamily.neutral, "--setopt=skip_broken=0", "--setopt=skip_unavailable=0")
     online = ("--setopt=cacheonly=none", "--setopt=optional_metadata_types=comps,updateinfo")
-    """What says which updates are for security is loaded, too."""
+    """Loads the security advisories, too."""
     repo_folders = ("/etc/yum.repos.d", "/etc/distro.repos.d", "/usr/share/dnf5/repos.d")
     repo_overrides = ("/usr/share/dnf5/repos.override.d", "/etc/dnf/repos.override.d")
     lock_files = ("/run/dnf/rpmtransaction.lock", "/var/lib/dnf/system-repo.lock")
@@ -72,22 +72,22 @@ class Dnf5(DnfFamily):
         self.program = program
 
     def run_query(self, *words: str, limit_s: float = PLAN_LIMIT_S) -> Output:
-        """Ask the manager something. Where this is not root it must have a home to write its log to, and gets one of its own."""
+        """Run a query. A user other than root needs a home folder for dnf's log, and gets a temporary one."""
         if os.geteuid() == 0:
             return super().run_query(*words, limit_s=limit_s)
         with tempfile.TemporaryDirectory(prefix="stardust-dnf5-") as home:
             return run_query([self.program, *self.neutral, "-C", *words], {**self.environment, "HOME": home}, limit_s)
 
     def query(self) -> str:
-        """dnf 5 adds no newline by itself."""
+        """The query format. dnf 5 adds no newline itself."""
         return QUERY.replace("%{size}", "%{downloadsize}") + "\\n"
 
     def locked_patterns(self) -> List[str]:
-        """Names in the file of versionlock, which is part of dnf 5."""
+        """Names of the versionlock file. versionlock is part of dnf 5."""
         return [match[1] for match in map(_LOCKED.match, read_file(LOCKS).split("\n")) if match]
 
     def can_lock(self) -> str:
-        """It is built in."""
+        """versionlock is built in."""
         return ""
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
@@ -98,15 +98,15 @@ class Dnf5(DnfFamily):
             raise PackagesUnreadable(f"{self.name}: {exc}") from exc
 
     def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
-        """By repoquery: one line for each, where check-upgrade may have one for each repository."""
+        """Uses repoquery, with one line per package; check-upgrade may print one per repository."""
         return self._packages(self.query_output(*options, "repoquery", "--upgrades", "--latest-limit=1", "--qf", self.query()))
 
     def refresh_words(self) -> Tuple[str, ...]:
-        """Without --refresh it may use what it has."""
+        """Without --refresh dnf may use its cache."""
         return ("makecache", "--refresh")
 
     def reboot_required(self) -> Reboot:
-        """By its JSON; the status is 1 for yes."""
+        """Reads its JSON; status 1 means yes."""
         answer = self.run_query("needs-restarting", "--json", limit_s=120.0)
         try:
             answer_text = next(item for item in json.loads(answer.out) if item["type"] == "reboot")

@@ -1,4 +1,4 @@
-"""Follows a run of dnf 4 or yum by its lines, and tells the kind of its trouble."""
+"""Parses the output of dnf 4 and yum, and classifies errors."""
 
 import re
 from typing import Iterable, List
@@ -29,7 +29,7 @@ CODES = (
 
 
 class DnfReader(RpmReader):
-    """Follows a run of dnf 4 or yum."""
+    """Parses the output of dnf 4 or yum."""
 
     TROUBLE = re.compile(
         r"^(?:Error|error|warning|Warning|E:|Failed|\s*Problem|\s+- (?:nothing|package|cannot|conflict|problem)|RPMDB|No match for|"
@@ -40,9 +40,9 @@ class DnfReader(RpmReader):
     def __init__(self, console: Console, steps: Iterable[Planned] = ()) -> None:
         super().__init__(console, steps)
         self.downloads = False
-        """This run only downloads."""
+        """Whether this run only downloads."""
         self.commits = False
-        """rpm is at work."""
+        """Whether rpm has started the transaction."""
         self.stale: List[str] = []
         """Lines about repositories that could not be refreshed."""
 
@@ -60,7 +60,7 @@ class DnfReader(RpmReader):
         self.follow(text)
 
     def follow(self, text: str) -> None:
-        """What this manager says of its progress and of locks."""
+        """Parse a line about progress or locks."""
         lock = dnf_text.parse_lock(text)
         if lock is not None:
             self.waits(lock)

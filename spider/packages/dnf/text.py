@@ -1,7 +1,7 @@
-"""What dnf 4, dnf 5 and yum print, read: pure functions over their texts.
+"""Parsers of the output of dnf 4, dnf 5 and yum, as pure functions.
 
-Their plan is a table with the same columns in all three: package, architecture, version, repository, size. It is only believed
-when its rows are as many as the summary below it counts.
+All three print the plan as a table: package, architecture, version, repository, size. It is valid only if the number of rows equals
+the count of the summary.
 """
 
 import json
@@ -64,11 +64,11 @@ class DnfRow(NamedTuple):
     package: RpmPackage
     repository: str
     replaces: Tuple[RpmPackage, ...] = ()
-    """What goes because of it, other versions of itself not counted."""
+    """Packages that it replaces, without other versions of itself."""
 
 
 class DnfTable(NamedTuple):
-    """The plan as it was printed."""
+    """The printed plan."""
 
     rows: Tuple[DnfRow, ...] = ()
     download_bytes: int = -1
@@ -76,10 +76,10 @@ class DnfTable(NamedTuple):
 
 
 def parse_table(out: str, err: str = "") -> DnfTable:
-    """Read what `dnf … --assumeno` says it would do; no table is an empty plan only when it says that there is nothing to do.
+    """Read the plan of `dnf … --assumeno`. Output without a table is an empty plan only if dnf prints that nothing is to do.
 
-    Args: out, err: standard output and standard error; dnf 5 writes the table to one and the sizes to the other.
-    Raises: ValueError: a row is not understood, or the rows are not those that the summary counts.
+    Args: out, err: standard output and standard error. dnf 5 prints the table to one and the sizes to the other.
+    Raises: ValueError: a row has an unknown format, or the number of rows differs from the summary.
     """
     rows = _rows(out)
     counted = _counts(out)
@@ -113,7 +113,7 @@ def _rows(out: str) -> List[DnfRow]:
             break
         if line.rstrip().endswith(":") and not line.startswith(" "):
             close()
-            act = _SECTIONS.get(line.rstrip()[:-1], "")  # others (module streams, groups) are no packages, or the summary tells
+            act = _SECTIONS.get(line.rstrip()[:-1], "")  # other sections have no packages, or the summary counts them
         elif not act:
             continue
         elif not line.strip() or set(line.strip()) == {"="}:
@@ -125,7 +125,7 @@ def _rows(out: str) -> List[DnfRow]:
         elif line.startswith(" ") and not line.startswith("  "):
             close()
             words.extend(line.split())
-        elif line.startswith("  ") and words:  # a column was too narrow, so that the row goes on below
+        elif line.startswith("  ") and words:  # a column was too narrow, so the row continues below
             words.extend(line.split())
         else:
             raise ValueError("not understood: " + line[:200])
@@ -146,7 +146,7 @@ def _replaces(rows: List[DnfRow], line: str) -> None:
     row = rows[-1]
     gone = RpmPackage(match["name"], without_zero_epoch(match["version"]), match["arch"])
     if gone.name == row.package.name and row.act != _INSTALL:
-        return  # dnf 5 names the version that is installed now
+        return  # dnf 5 prints the installed version
     rows[-1] = row._replace(replaces=(*row.replaces, gone))
 
 
@@ -190,7 +190,7 @@ def _space(lines: Iterable[str]) -> Optional[int]:
 def parse_repoquery(text: str) -> Dict[Tuple[str, str], RpmPackage]:
     """Read lines of `name|arch|epoch:version-release|…`: the newest version of each, by name and architecture.
 
-    Lines without a bar are what plugins say (subscription-manager).
+    Lines without a bar are messages of plugins (subscription-manager).
 
     Raises: ValueError.
     """
@@ -207,13 +207,13 @@ def parse_repoquery(text: str) -> Dict[Tuple[str, str], RpmPackage]:
 
 
 def parse_origins(text: str) -> Dict[Tuple[str, str], str]:
-    """Read from the same lines where the newest version of each comes from: name and architecture to the repository."""
+    """Read the repository of the newest versions from the same lines, by name and architecture."""
     lines = [line.split("|") for line in text.split("\n")]
     return {(fields[0], fields[1]): fields[3] for fields in lines if len(fields) > 3}
 
 
 def parse_sizes(text: str) -> Dict[RpmPackage, int]:
-    """Read lines of `name|arch|epoch:version-release|…|bytes` of repoquery or rpm: what each takes when it is installed."""
+    """Read installed sizes from lines of `name|arch|epoch:version-release|…|bytes` of repoquery or rpm."""
     sizes: Dict[RpmPackage, int] = {}
     for line in text.split("\n"):
         fields = line.split("|")
@@ -223,9 +223,9 @@ def parse_sizes(text: str) -> Dict[RpmPackage, int]:
 
 
 def growth(rows: Iterable[DnfRow], now: Iterable[RpmPackage], sizes: Mapping[RpmPackage, int]) -> Optional[int]:
-    """By how many bytes a plan makes what is installed larger; None: the size of one of the packages is not known.
+    """The change of the installed size by a plan, in bytes; None: the size of a package is unknown.
 
-    Args: now: what is installed.
+    Args: now: the installed packages.
     """
     there: Dict[Tuple[str, str], List[RpmPackage]] = {}
     for package in now:
@@ -243,7 +243,7 @@ def growth(rows: Iterable[DnfRow], now: Iterable[RpmPackage], sizes: Mapping[Rpm
         if row.act != "install":
             older = there.get((row.package.name, row.package.arch))
             if older is None:
-                return None  # it comes in another architecture
+                return None  # the new package has another architecture
             goes += older
     if any(package not in sizes for package in (*comes, *goes)):
         return None
@@ -251,9 +251,9 @@ def growth(rows: Iterable[DnfRow], now: Iterable[RpmPackage], sizes: Mapping[Rpm
 
 
 def parse_check_update(text: str) -> List[RpmPackage]:
-    """Read `check-update` or `list` of yum and dnf 4, which break a line where a name is long: what is obsoleted is left out.
+    """Read `check-update` or `list` of yum and dnf 4, which wrap long lines. Obsoleted packages are omitted.
 
-    Raises: ValueError: it ends within an entry.
+    Raises: ValueError: the text ends within an entry.
     """
     found: List[RpmPackage] = []
     words: List[str] = []
@@ -281,7 +281,7 @@ _NO_MATCH = re.compile(
 
 
 def parse_unmatched(text: str) -> List[str]:
-    """What was asked for and is not there, or is excluded."""
+    """Requested packages that do not exist, or are excluded."""
     return [match["name"] or match["other"] for match in map(_NO_MATCH.match, text.split("\n")) if match]
 
 
@@ -297,7 +297,7 @@ _ADVISORY = re.compile(r"^(?P<name>\S+)\s+(?P<kind>\S+)\s+(?P<nevra>\S+)\s*$")
 
 
 def parse_advisories(text: str) -> List[Advisory]:
-    """Read `dnf -q updateinfo list` or yum's. Told by the kind (`Important/Sec.`, `security`), not by a vendor's way to name them."""
+    """Read `updateinfo list` of dnf or yum. Security is decided by the kind (`Important/Sec.`, `security`), not by a vendor's names."""
     found = []
     for line in text.split("\n"):
         match = _ADVISORY.match(line)
@@ -310,9 +310,9 @@ def parse_advisories(text: str) -> List[Advisory]:
 
 
 def parse_shell(text: str) -> Tuple[str, str]:
-    """Take apart what dnf's shell was asked: lines behind a bar are of repoquery, all others of updateinfo.
+    """Split the output of dnf's shell: lines after a bar are of repoquery, all others of updateinfo.
 
-    Its prompt stands before the first line of each answer.
+    The prompt precedes the first line of each answer.
     """
     lines = [re.sub(r"^(?:> )+", "", line) for line in text.split("\n")]
     return "\n".join(line for line in lines if not line.startswith("|")), "\n".join(line[1:] for line in lines if line.startswith("|"))
@@ -321,7 +321,7 @@ def parse_shell(text: str) -> Tuple[str, str]:
 def parse_advisories_json(text: str) -> List[Advisory]:
     """Read `dnf5 advisory list --json`.
 
-    Raises: ValueError: it is no such list.
+    Raises: ValueError: another format.
     """
     found = []
     try:
@@ -335,17 +335,17 @@ def parse_advisories_json(text: str) -> List[Advisory]:
 
 
 def secured(advisories: Iterable[Advisory]) -> FrozenSet[Tuple[str, str]]:
-    """Name and architecture of the packages that have a security advisory above what is installed."""
+    """Name and architecture of packages with a security advisory above the installed version."""
     return frozenset((item.package.name, item.package.arch) for item in advisories if item.security)
 
 
 class DnfStep(NamedTuple):
-    """How far a transaction has come."""
+    """The progress of a transaction."""
 
     done: int
     total: int
     what: str
-    """Name and version as they are printed: often cut short, so never a package's name."""
+    """Name and version as printed; often truncated, so not a valid package name."""
 
 
 _STEP_4 = re.compile(
@@ -357,19 +357,19 @@ _DOWNLOADED_4 = re.compile(r"^\((?P<done>\d+)/(?P<total>\d+)\): (?P<what>\S+)")
 
 
 def parse_step(line: str) -> Optional[DnfStep]:
-    """Read a line of dnf 4 or yum about its transaction (not the check after it, which counts anew)."""
+    """Read a transaction line of dnf 4 or yum, not one of the verification after it, which counts from one again."""
     match = _STEP_4.match(line)
     return DnfStep(int(match["done"]), int(match["total"]), match["what"]) if match and int(match["total"]) else None
 
 
 def parse_download(line: str) -> Optional[DnfStep]:
-    """Read a line of dnf 4 or yum about a package that came."""
+    """Read a download line of dnf 4 or yum."""
     match = _DOWNLOADED_4.match(line)
     return DnfStep(int(match["done"]), int(match["total"]), match["what"]) if match and int(match["total"]) else None
 
 
 def parse_step_5(line: str) -> Optional[DnfStep]:
-    """Read a line of dnf 5, of its downloads or of its transaction: they look alike."""
+    """Read a line of dnf 5. Download and transaction lines have the same format."""
     match = _STEP_5.match(line)
     if match is None or not int(match["total"]):
         return None
@@ -386,7 +386,7 @@ _HOLDER_5 = re.compile(r"^(?P<pid>\d+)\t(?P<name>\S+)")
 
 
 def parse_lock(line: str) -> Optional[Lock]:
-    """Whether dnf 4 or yum says that it waits for somebody."""
+    """Whether dnf 4 or yum reports that it waits for a lock."""
     match = _WAITS_4.match(line) or _LOCKED_4.match(line)
     if match:
         return Lock("the package database", match["pid"])
@@ -395,7 +395,7 @@ def parse_lock(line: str) -> Optional[Lock]:
 
 
 def parse_lock_5(line: str, *, waits: bool) -> Optional[Lock]:
-    """Who it is that dnf 5 waits for. Args: waits: its line before said that it does."""
+    """The process that dnf 5 waits for. Args: waits: the line before announced the wait."""
     if line.startswith("Waiting for a lock on the system repository"):
         return Lock("the package database")
     match = _HOLDER_5.match(line) if waits else None
@@ -412,5 +412,5 @@ _STALE = re.compile(
 
 
 def is_stale(line: str) -> bool:
-    """Whether a line says that a repository could not be refreshed, so that what is known of it is old or nothing."""
+    """Whether a line reports that a repository could not be refreshed, so its metadata is old or missing."""
     return bool(_STALE.search(line))
