@@ -22,6 +22,7 @@ from groundcontrol.access.passwords import Passwords
 from groundcontrol.access.service import AuthService
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents import socket as agents_socket
 from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.ingest import Ingest
@@ -64,7 +65,6 @@ from groundcontrol.samples.compactor import Compactor
 from groundcontrol.samples.store import DamageReports
 from groundcontrol.settings import SETTINGS
 from groundcontrol.slices import EXPIRES, PROVIDERS, SLICES, TASKS
-from groundcontrol.stores import Store
 from groundcontrol.vault import KeyringStore, Vault, open_vault
 from groundcontrol.web import health
 from groundcontrol.web.costs import Costs

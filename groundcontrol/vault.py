@@ -93,7 +93,7 @@ class NewKeyring(NamedTuple):
 
 
 class KeyringReader(Protocol):
-    """The part of the store that opening a keyring needs (`groundcontrol.stores.SecretStore`)."""
+    """The part of the store that opening a keyring needs (`groundcontrol.adapters.sqlite.stores.SecretStore`)."""
 
     async def keyring(self) -> bytes | None: ...
     async def secret(self, table: str, record: str, column: str) -> SealedRecord | None: ...

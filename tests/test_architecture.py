@@ -11,8 +11,8 @@ from typing import get_type_hints
 
 import pytest
 
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.slices import TASKS
-from groundcontrol.stores import Store
 from majortom.build.bundle import MAX_BUNDLE_BYTES, build_bundle
 from spider.version import VERSION
 from tests.support.bundles import shipped_bundle

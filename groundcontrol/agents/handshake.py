@@ -17,6 +17,7 @@ from groundcontrol.agents.handshake_slots import HandshakeSlot, Openings
 from groundcontrol.agents.interfaces import AgentSocket, SessionDeps, SocketClosed
 from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.session import AgentSession
+from groundcontrol.agents.store import SessionStore
 from groundcontrol.agents.watch_leases import WatchLeases
 from groundcontrol.core.bus import Changed
 from groundcontrol.core.errors import Conflict, Fenced, NotFound, StoreError, Unavailable
@@ -26,6 +27,8 @@ from groundcontrol.core.text import clean
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.nodes.enrolment import adopt
 from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.samples.store import MetricStore
 from spider.logs import event
 from spider.wire.errors import NotProven, ProtocolError
 from spider.wire.frames import (
@@ -189,7 +192,7 @@ class AgentHandshake:
         now_ms = int(self._with.clock.now() * 1000)
         opening = HubOpening(first, os.urandom(NONCE_BYTES), now_ms, self._fleet_id, CODEC, FEATURES)
         hello = opening.hello._replace(version=clean(opening.hello.version, 64), host=clean(opening.hello.host))
-        node = await self._with.store.nodes.find_node(NodeId(hello.node))
+        node = await self._with.store[NodeStore].find_node(NodeId(hello.node))
         keys = node_keys(self._fleet_key, hello.node, hello.generation)
         # Keys of a later generation derive from this fleet's key alone. Their holder got them from this hub,
         # or from the hub whose backup this one is.
@@ -221,7 +224,7 @@ class AgentHandshake:
         async with self._locks.setdefault(node.id, asyncio.Lock()):
             await self._refuse_clone(node, hello, address)
             if hello.generation > node.generation:
-                node = await self._with.store.nodes.renew_keys(node.id, hello.generation)
+                node = await self._with.store[NodeStore].renew_keys(node.id, hello.generation)
                 self._registry.trust(node.id)
                 self._with.bus.publish(Changed("node", node.id, node.version))
             return await self._welcome(node, hello, link, socket, address)
@@ -247,8 +250,8 @@ class AgentHandshake:
 
     async def _welcome(self, node: Node, hello: Hello, link: SecureChannel, socket: AgentSocket, address: str) -> AgentSession:
         store, clock = self._with.store, self._with.clock
-        session = await store.sessions.claim(node.id, BootId(hello.boot), self._hub)
-        marks = await store.metrics.marks(session)
+        session = await store[SessionStore].claim(node.id, BootId(hello.boot), self._hub)
+        marks = await store[MetricStore].marks(session)
         jobs = await self._with.jobs.wanted(session, hello.known_jobs)
         agent = AgentSession(node, session, link, socket, hello, address, marks, self._with)
         if self.draining or not self._registry.add(agent):
@@ -290,7 +293,7 @@ class AgentHandshake:
         )
         if away and not self.draining:  # the next hub expects the nodes that were connected until shutdown
             with contextlib.suppress(StoreError):  # the next claim replaces the row anyway
-                await self._with.store.sessions.release(agent.session)
+                await self._with.store[SessionStore].release(agent.session)
 
 
 def _verdict(exc: Exception, address: str, opening: HandshakeSlot) -> tuple[int, str]:  # noqa: PLR0911  # one answer for each kind of end

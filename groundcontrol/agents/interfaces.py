@@ -9,8 +9,8 @@ from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.validation import KnownSchema
 from groundcontrol.core.bus import Bus
 from groundcontrol.core.forward_clock import ForwardClock
+from groundcontrol.core.stores import Stores
 from groundcontrol.nodes.model import Session
-from groundcontrol.stores import Store
 from spider.clock import Clock
 from spider.wire.frames import JobAnswer, JobEnded, JobOutput, JobPlan, JobProgress, JobReport, Row
 
@@ -81,7 +81,7 @@ class JobSink(Protocol):
 class SessionDeps(NamedTuple):
     """The dependencies of a session."""
 
-    store: Store
+    store: Stores
     bus: Bus
     clock: Clock
     forward_clock: ForwardClock

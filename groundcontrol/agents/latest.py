@@ -15,10 +15,12 @@ from groundcontrol.core.bus import Bus, NodeLive, NodesUpdated, Topic
 from groundcontrol.core.errors import HubError, StoreBusy, StoreDown
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM
+from groundcontrol.core.stores import Stores
 from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore
 from groundcontrol.nodes.summary import SummaryFragment
 from groundcontrol.samples.model import SeriesSchema
-from groundcontrol.stores import Store
+from groundcontrol.samples.store import MetricStore
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.frames import Row
@@ -76,7 +78,7 @@ class LatestSamples:
 class LatestValues:
     """The newest rows of all nodes, connected or not."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: Stores, bus: Bus, clock: Clock) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
@@ -172,10 +174,10 @@ class LatestValues:
     async def _restore(self) -> None:
         cursor: str | None = None
         unreadable: dict[int, set[str]] = {}
-        for no, family in await self._store.metrics.unreadable():
+        for no, family in await self._store[MetricStore].unreadable():
             unreadable.setdefault(no, set()).add(family)
         while True:
-            page = await self._store.nodes.nodes(SYSTEM, 200, cursor)
+            page = await self._store[NodeStore].nodes(SYSTEM, 200, cursor)
             for node in page.items:
                 if node.damaged:
                     event(log, "node_damaged", logging.ERROR, node=node.id, what=node.damaged, means="left out; the node may say it anew")
@@ -199,7 +201,7 @@ class LatestValues:
                 return
 
     async def _restore_node(self, node: Node) -> None:
-        for family, (schema, row) in (await self._store.metrics.latest(node.no)).items():
+        for family, (schema, row) in (await self._store[MetricStore].latest(node.no)).items():
             known = self._latest.setdefault(node.id, LatestSamples())
             if family not in known.rows and len(row.values) == len(schema.series):
                 with contextlib.suppress(ValueError):  # the row has series of a newer version that ran on this database before

@@ -14,11 +14,12 @@ from groundcontrol.agents.clock_skew import in_words
 from groundcontrol.core.bus import Bus, Changed
 from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.core.stores import Stores
 from groundcontrol.events.model import Event, EventSource, Severity
+from groundcontrol.events.store import LogStore
 from groundcontrol.nodes.model import Node
 from groundcontrol.samples.backfill import LostRows
 from groundcontrol.samples.model import Damage
-from groundcontrol.stores import Store
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.ids import new_time_id
@@ -46,7 +47,7 @@ class _Packages(NamedTuple):
 class NodeEvents:
     """Emits the events. No method raises a store error."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: Stores, bus: Bus, clock: Clock) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
@@ -185,7 +186,7 @@ class NodeEvents:
     async def _write(self, waiting_event: Event) -> bool:
         """Store an event. Returns: False: the store failed; the event may be written again, and is stored once."""
         try:
-            await self._store.log.add_event(waiting_event)
+            await self._store[LogStore].add_event(waiting_event)
         except StoreError:
             return False
         except HubError as exc:  # a retry would fail in the same way

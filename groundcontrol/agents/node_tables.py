@@ -11,9 +11,10 @@ from groundcontrol.agents.node_events import NodeEvents
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.bus import Bus, Changed, NodeTable
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.stores import Stores
 from groundcontrol.core.tables import PackageChanges, SubjectTable
 from groundcontrol.core.text import clean
-from groundcontrol.stores import Store
+from groundcontrol.nodes.store import NodeTableStore
 from spider.clock import Clock
 from spider.wire import tables
 from spider.wire.errors import ProtocolError
@@ -41,7 +42,7 @@ class _Latest(NamedTuple):
 class NodeTables:
     """The newest tables of each node of this hub."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, events: NodeEvents) -> None:
+    def __init__(self, store: Stores, bus: Bus, clock: Clock, events: NodeEvents) -> None:
         self._store = store
         self._events = events
         self._bus = bus
@@ -57,7 +58,7 @@ class NodeTables:
     async def joined(self, agent: AgentSession) -> None:
         """Send the digest of the stored packages, so that the node sends only changes."""
         self._coming.pop(agent.node.id, None)
-        await agent.send(PackagesHeld(await self._store.tables.packages_digest(agent.session)))
+        await agent.send(PackagesHeld(await self._store[NodeTableStore].packages_digest(agent.session)))
 
     def left(self, agent: AgentSession) -> None:
         """Drop the tables that are not stored, when a session is over."""
@@ -79,7 +80,7 @@ class NodeTables:
         full = tables.fill(message, before.wire if before is not None and before.epoch == agent.session.epoch else None)
         stored = _to_subject_table(subject, full)
         if subject.name not in FLEETING:
-            await agent.save(f"table {subject.name}", partial(self._store.tables.save_table, agent.session, stored))
+            await agent.save(f"table {subject.name}", partial(self._store[NodeTableStore].save_table, agent.session, stored))
         latest[subject.name] = _Latest(agent.session.epoch, full, stored)
         self._bus.publish(NodeTable(agent.node.id, stored))
 
@@ -103,7 +104,7 @@ class NodeTables:
         await agent.save("packages", partial(self._save_packages, agent, so_far))
 
     async def _save_packages(self, agent: AgentSession, changes: PackageChanges) -> None:
-        state = await self._store.tables.save_packages(agent.session, changes, self._clock.now())
+        state = await self._store[NodeTableStore].save_packages(agent.session, changes, self._clock.now())
         if not state.digest and not changes.since:
             raise ProtocolError("packages that do not lead to their digest")
         await agent.send(PackagesHeld(state.digest))

@@ -15,13 +15,15 @@ from groundcontrol.agents.latest import LatestValues
 from groundcontrol.agents.node_events import NodeEvents
 from groundcontrol.agents.retry_writer import TRANSIENT_ERRORS
 from groundcontrol.agents.session import AgentSession
+from groundcontrol.agents.store import SessionStore
 from groundcontrol.agents.validation import KnownSchema
 from groundcontrol.core.bus import Bus, Changed, SessionChanged
 from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import HubId, NodeId
+from groundcontrol.core.stores import Stores
 from groundcontrol.nodes.model import Node, Session
+from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.backfill import LostRows
-from groundcontrol.stores import Store
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.frames import CLOSE_CLONE, CLOSE_GOING_AWAY, CLOSE_SLOW, CLOSE_UNKNOWN, Row
@@ -62,7 +64,7 @@ class Registry:
     """The live sessions of this hub, at most one per node."""
 
     def __init__(
-        self, store: Store, bus: Bus, clock: Clock, hub: HubId, awaited: Collection[NodeId] = (), reconnect_s: float = RECONNECT_S
+        self, store: Stores, bus: Bus, clock: Clock, hub: HubId, awaited: Collection[NodeId] = (), reconnect_s: float = RECONNECT_S
     ) -> None:
         """Args: awaited: nodes that were online when the previous hub process ended."""
         self._awaited = set(awaited)
@@ -254,7 +256,7 @@ class Registry:
         node, now = agent.node, self._clock.now()
         self._gone.pop(node.id, None)
         try:
-            await self._store.nodes.save_seen({node.id: now})
+            await self._store[NodeStore].save_seen({node.id: now})
         except TRANSIENT_ERRORS:
             self._unsaved[node.id] = now  # written later with others: a store error must not end the new session
         returns = node.id in self._awaited  # the hub was away, not the node
@@ -336,12 +338,12 @@ class Registry:
     async def _stop_awaiting(self) -> None:
         """End the time for reconnects: nodes that did not return count as offline and get an event."""
         for node in list(self._awaited):
-            found = await self._store.nodes.find_node(node)
+            found = await self._store[NodeStore].find_node(node)
             if node in self._awaited and node not in self._agents:
                 self._awaited.discard(node)
                 if found is not None:
                     self._gone[node] = _Gone(self._started, found.last_seen_at or 0.0, "restarted")
-        await self._store.sessions.release_dead(self._hub)
+        await self._store[SessionStore].release_dead(self._hub)
 
     async def _emit_gone(self) -> None:
         now = self._clock.monotonic()
@@ -360,14 +362,14 @@ class Registry:
 
     async def _emit_offline(self, node: NodeId, gone: _Gone) -> None:
         """Emit the offline event. Raises: HubError: nothing was written."""
-        found = await self._store.nodes.find_node(node)
+        found = await self._store[NodeStore].find_node(node)
         if node in self._agents:
             return
         if found is None:
             self._untold.pop(node, None)
             return
         try:
-            await self._store.nodes.save_seen({node: gone.seen_at})
+            await self._store[NodeStore].save_seen({node: gone.seen_at})
         except StoreError:
             self._unsaved[node] = gone.seen_at  # the event has its own queue and keeps its time
         if node in self._agents:
@@ -382,7 +384,7 @@ class Registry:
         now = self._clock.now()
         seen = self._unsaved | {agent.node.id: now - agent.silent_s for agent in agents}
         if seen:
-            await self._store.nodes.save_seen(seen)
+            await self._store[NodeStore].save_seen(seen)
             self._unsaved = {node: at for node, at in self._unsaved.items() if at > seen.get(node, 0.0)}
 
     async def drain(self) -> None:

@@ -29,9 +29,10 @@ from groundcontrol.core.bus import Changed, Topic
 from groundcontrol.core.errors import Conflict
 from groundcontrol.core.text import clean
 from groundcontrol.nodes.model import Node, Session
+from groundcontrol.nodes.store import JournalStore, NodeStore
 from groundcontrol.samples.backfill import LatePack, LostRows
 from groundcontrol.samples.model import SeriesSchema, StoredPack
-from groundcontrol.samples.store import Marks
+from groundcontrol.samples.store import Marks, MetricStore
 from spider.logs import event
 from spider.wire.errors import ProtocolError, SessionOver
 from spider.wire.frames import (
@@ -218,7 +219,7 @@ class AgentSession:
         async def save() -> None:
             try:
                 async with asyncio.timeout(LOG_REPEAT_S):
-                    held = await self._with.store.journal.add_lines(self.session, batch)
+                    held = await self._with.store[JournalStore].add_lines(self.session, batch)
             except (*TRANSIENT_ERRORS, TimeoutError) as exc:
                 if self._monotonic() < until and not isinstance(exc, TimeoutError):
                     raise
@@ -229,7 +230,7 @@ class AgentSession:
 
     async def _identity(self, message: Identity) -> None:
         identity, version, policy, reboot = read_identity(message)
-        nodes, at = self._with.store.nodes, self._with.clock.now()
+        nodes, at = self._with.store[NodeStore], self._with.clock.now()
 
         async def save() -> None:
             self._adopt(await nodes.save_identity(self.session, identity, version, policy, reboot, at))
@@ -240,7 +241,7 @@ class AgentSession:
         updates = read_updates(message)
 
         async def save() -> None:
-            self._adopt(await self._with.store.nodes.save_updates(self.session, updates))
+            self._adopt(await self._with.store[NodeStore].save_updates(self.session, updates))
 
         await self.save("updates", save)
 
@@ -266,7 +267,7 @@ class AgentSession:
         """Save a layout, retrying as long as needed: its packs cannot be stored without it."""
         while not self.over:
             try:
-                await self._with.store.metrics.save_schema(self.session, schema)
+                await self._with.store[MetricStore].save_schema(self.session, schema)
                 return
             except TRANSIENT_ERRORS:
                 await self._pause_reading(RETRY_S)

@@ -23,8 +23,10 @@ from groundcontrol.core.bus import Bus, Changed, JobOutputArrived, JobPoke, Topi
 from groundcontrol.core.errors import Conflict, Fenced, HubError, NotFound, StoreDown
 from groundcontrol.core.ids import EventId, JobId
 from groundcontrol.core.scope import SYSTEM, Scope, node_actor
+from groundcontrol.core.stores import Stores
 from groundcontrol.events.model import Event, Severity
 from groundcontrol.events.refusals import Refusals
+from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.inbox import MAX_JOBS, Inbox
 from groundcontrol.jobs.messages import (
     CLOCK,
@@ -53,8 +55,9 @@ from groundcontrol.jobs.model import (
     may_move,
 )
 from groundcontrol.jobs.orders import KEYS_CHANGE_S, NotAccepted, OrderSender
+from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.model import Session
-from groundcontrol.stores import Store
+from groundcontrol.nodes.store import NodeStore
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError
@@ -86,7 +89,7 @@ class JobTracker:
     """
 
     def __init__(
-        self, store: Store, bus: Bus, clock: Clock, registry: Registry, refusals: Refusals, orders: OrderSender, at_once: int
+        self, store: Stores, bus: Bus, clock: Clock, registry: Registry, refusals: Refusals, orders: OrderSender, at_once: int
     ) -> None:
         """Args: at_once: how many jobs of batches may be open at the same time. A job for a single node never waits for this limit."""
         self._store = store
@@ -124,7 +127,7 @@ class JobTracker:
             await self._survive(self._sweep_once())
 
     async def _sweep_once(self) -> None:
-        if await self._store.jobs.any_open():  # without open jobs, the steps would only cost queries
+        if await self._store[JobStore].any_open():  # without open jobs, the steps would only cost queries
             for step in (self._withdraw, self._take, self._send_again, self._stop, self._expire):
                 await self._survive(step())
 
@@ -138,7 +141,7 @@ class JobTracker:
     # -- queued: claim and send --------------------------------------------------------------------
 
     async def _withdraw(self) -> None:
-        for job in await self._store.jobs.withdraw(self._clock.now()):
+        for job in await self._store[JobStore].withdraw(self._clock.now()):
             await self._tell_ended(job)
 
     async def _take(self, ids: Sequence[JobId] | None = None, sessions: Sequence[Session] | None = None) -> None:
@@ -150,7 +153,7 @@ class JobTracker:
         ready = [session for session in some if not self._orders.left_behind(session)]
         for session in [session for session in ready if self._registry.suspected(session.node)]:
             ready.remove(session)
-            rekeys = (await self._store.jobs.jobs(SYSTEM, REKEYS_LOOKED_AT, None, session.node, JobFilter(("queued",), REKEY))).items
+            rekeys = (await self._store[JobStore].jobs(SYSTEM, REKEYS_LOOKED_AT, None, session.node, JobFilter(("queued",), REKEY))).items
             if rekeys:
                 await self._claim([job.id for job in rekeys], [session])
         if ready:
@@ -158,7 +161,7 @@ class JobTracker:
 
     async def _claim(self, ids: Sequence[JobId] | None, sessions: Sequence[Session]) -> None:
         failpoints.reach("job.take.pre")
-        claimed = await self._store.jobs.take(ids, sessions, self._clock.now(), self._at_once)
+        claimed = await self._store[JobStore].take(ids, sessions, self._clock.now(), self._at_once)
         if claimed:
             failpoints.reach("job.take.post")
         for job, session in claimed:
@@ -176,7 +179,7 @@ class JobTracker:
     async def _send_again(self) -> None:
         for job_id, skew_s in self._orders.due():
             try:
-                job = await self._store.jobs.job(SYSTEM, job_id)
+                job = await self._store[JobStore].job(SYSTEM, job_id)
             except NotFound:  # its node was removed
                 job = None
             if job is None or job.state != "dispatched":
@@ -189,7 +192,7 @@ class JobTracker:
 
         Only the node's own messages change the state of a job that may have started.
         """
-        jobs = await self._store.jobs.stopping()
+        jobs = await self._store[JobStore].stopping()
         self._orders.forget_other_stops({job.id for job in jobs})
         for job in jobs:
             refusal = self._orders.refusal(job.id)
@@ -200,7 +203,7 @@ class JobTracker:
 
     async def _expire(self) -> None:
         now = self._clock.now()
-        for job in await self._store.jobs.overdue(now):
+        for job in await self._store[JobStore].overdue(now):
             if job.state == "queued":
                 session = self._registry.current(job.node_id)
                 left_behind = session is not None and self._orders.left_behind(session)
@@ -220,21 +223,23 @@ class JobTracker:
         ids = [JobId(job) for job in known]
         # Also jobs that are open here and missing in the hello: the node may have reported their end before a restore of this hub.
         ids += [
-            job.id for job in await self._store.jobs.open_jobs(session.node) if job.state in ("accepted", "running") and job.id not in ids
+            job.id
+            for job in await self._store[JobStore].open_jobs(session.node)
+            if job.state in ("accepted", "running") and job.id not in ids
         ]
         if not ids:
             return WantedJobs((), (), ())
-        held = await self._store.jobs.output_offsets(ids, session.node)
-        return WantedJobs(list(held), list(held.values()), await self._store.jobs.finished(ids, session.node))
+        held = await self._store[JobStore].output_offsets(ids, session.node)
+        return WantedJobs(list(held), list(held.values()), await self._store[JobStore].finished(ids, session.node))
 
     async def joined(self, agent: AgentSession) -> None:
         """Send a reconnected node the jobs that it never received. Close the jobs that it accepted and no longer knows."""
         self._orders.reconnected(agent.node.id)
         known = set(agent.hello.known_jobs)
-        for job in await self._store.jobs.undispatched(agent.session):
+        for job in await self._store[JobStore].undispatched(agent.session):
             if job.id not in known:
                 await self._send(agent, job)
-        for job in await self._store.jobs.open_jobs(agent.node.id):
+        for job in await self._store[JobStore].open_jobs(agent.node.id):
             if job.state in ("accepted", "running") and job.id not in known:
                 why = "the node no longer knows this job; whether it was done is not known"
                 await self._close(job, "unknown", JobError("job.lost", why))
@@ -319,7 +324,7 @@ class JobTracker:
             return True
         if is_id(job_id) and len(inbox.own) < MAX_JOBS:
             try:
-                job = await self._store.jobs.job(SYSTEM, JobId(job_id))
+                job = await self._store[JobStore].job(SYSTEM, JobId(job_id))
             except NotFound:
                 pass
             else:
@@ -339,10 +344,10 @@ class JobTracker:
     async def _begin(self, agent: AgentSession, inbox: Inbox, job_id: JobId) -> Job:
         """The job, moved to `running` by the first message that it produces."""
         self._orders.settled(job_id)
-        job = await self._store.jobs.job(SYSTEM, job_id)
+        job = await self._store[JobStore].job(SYSTEM, job_id)
         if job.state in ("dispatched", "accepted"):
             failpoints.reach("job.begin.pre")
-            job = await self._store.jobs.advance(job_id, "running", agent.session, JobUpdate(started_at=self._clock.now()))
+            job = await self._store[JobStore].advance(job_id, "running", agent.session, JobUpdate(started_at=self._clock.now()))
             failpoints.reach("job.begin.post")
             self._changed(job)
         inbox.begun.add(job_id)
@@ -356,7 +361,7 @@ class JobTracker:
         if job_id not in inbox.begun:
             await self._begin(agent, inbox, job_id)
         failpoints.reach("job.output.pre")
-        end = await self._store.jobs.append_output(job_id, message.offset, message.data, agent.session)
+        end = await self._store[JobStore].append_output(job_id, message.offset, message.data, agent.session)
         failpoints.reach("job.output.post")
         if end < message.offset:
             raise ProtocolError("output with a hole before it")  # the next session resumes at the stored offset
@@ -388,7 +393,7 @@ class JobTracker:
         job_id = JobId(message.job)
         before = await self._begin(agent, inbox, job_id)
         try:
-            job = await self._store.jobs.advance(job_id, "running", agent.session, read_progress(message, before, self._clock.now()))
+            job = await self._store[JobStore].advance(job_id, "running", agent.session, read_progress(message, before, self._clock.now()))
         except Conflict:
             return  # the job has ended meanwhile
         self._changed(job)
@@ -400,7 +405,7 @@ class JobTracker:
         if before.state in TERMINAL and before.plan_digest is not None:
             return  # a repeat, since the hub's answer to the end was lost
         failpoints.reach("job.plan.pre")
-        job = await self._store.jobs.save_plan(job_id, part, agent.session)
+        job = await self._store[JobStore].save_plan(job_id, part, agent.session)
         failpoints.reach("job.plan.post")
         self._changed(job)
 
@@ -411,10 +416,10 @@ class JobTracker:
         if before.state in TERMINAL and before.has_report:
             return
         failpoints.reach("job.report.pre")
-        job = await self._store.jobs.save_report(job_id, report, agent.session)
+        job = await self._store[JobStore].save_report(job_id, report, agent.session)
         failpoints.reach("job.report.post")
         self._changed(job)
-        node = await self._store.nodes.find_node(job.node_id)
+        node = await self._store[NodeStore].find_node(job.node_id)
         if node is not None:
             self._bus.publish(Changed("node", node.id, node.version))
 
@@ -422,7 +427,7 @@ class JobTracker:
 
     async def _answer(self, agent: AgentSession, message: JobAnswer) -> None:
         job_id = JobId(message.job)
-        job = await self._store.jobs.job(SYSTEM, job_id)
+        job = await self._store[JobStore].job(SYSTEM, job_id)
         why = "unreachable" if message.answer == "unreachable" else message.why
         if why == "bad-mac" and await self._changes_keys(job):
             why = KEYS_CHANGE
@@ -435,7 +440,7 @@ class JobTracker:
         if message.answer == "accepted":
             self._orders.settled(job_id)
             failpoints.reach("job.accept.pre")
-            job = await self._store.jobs.advance(job_id, "accepted", agent.session, JobUpdate())
+            job = await self._store[JobStore].advance(job_id, "accepted", agent.session, JobUpdate())
             failpoints.reach("job.accept.post")
             self._changed(job)
             return
@@ -464,7 +469,7 @@ class JobTracker:
     async def _changes_keys(self, job: Job) -> bool:
         """Whether the node replaces its keys, or did so within KEYS_CHANGE_S. Read from the store, so a restart of the hub changes nothing."""
         since = self._clock.now() - KEYS_CHANGE_S
-        newest = (await self._store.jobs.jobs(SYSTEM, 2, None, job.node_id, JobFilter((), REKEY))).items
+        newest = (await self._store[JobStore].jobs(SYSTEM, 2, None, job.node_id, JobFilter((), REKEY))).items
         return any(
             one.state in ("accepted", "running") or (one.id != job.id and one.ended_at is not None and one.ended_at > since)
             for one in newest
@@ -477,26 +482,26 @@ class JobTracker:
         if why in CLOCK and self._orders.correct_stop(job.id, message.clock_ms / 1000 - self._clock.now()):
             return
         answer = StopAnswer("too_late", f"the node cannot stop it: {refusal_error(message.answer, why).message}")
-        job = await self._store.jobs.advance(job.id, job.state, agent.session, JobUpdate(stop=answer))
+        job = await self._store[JobStore].advance(job.id, job.state, agent.session, JobUpdate(stop=answer))
         self._changed(job)
 
     # -- ended -------------------------------------------------------------------------------------
 
     async def _ended(self, agent: AgentSession, inbox: Inbox, message: JobEnded) -> None:
         job_id = JobId(message.job)
-        job = await self._store.jobs.job(SYSTEM, job_id)
+        job = await self._store[JobStore].job(SYSTEM, job_id)
         if job.state in TERMINAL and not may_move(job.state, message.state):
             await agent.send(JobDone(job_id))  # a repeat, since the hub's answer was lost
             return
         if job.output_bytes < message.output_bytes and self._short[job_id] < SHORT_LIMIT:
             self._short[job_id] += 1
             raise ProtocolError("a job ended before its output was sent")  # the next session resumes at the stored offset
-        held, digest = await self._store.jobs.output_digest(job_id)
+        held, digest = await self._store[JobStore].output_digest(job_id)
         verdict = read_ended(message, job, held, digest, self._clock.now())
         follow = await self._reboot_after(job) if job.reboot and verdict.state == "succeeded" else None
         failpoints.reach("job.end.pre")
         try:
-            job = await self._store.jobs.advance(job_id, verdict.state, agent.session, verdict.update, follow)
+            job = await self._store[JobStore].advance(job_id, verdict.state, agent.session, verdict.update, follow)
             failpoints.reach("job.end.post")
         except Conflict:
             if job.state not in TERMINAL:
@@ -516,7 +521,7 @@ class JobTracker:
 
     async def _reboot_after(self, job: Job) -> NewJob | None:
         """The reboot job that was requested with `job`; None if the node reports that no reboot is due."""
-        report = await self._store.jobs.report(SYSTEM, job.id)
+        report = await self._store[JobStore].report(SYSTEM, job.id)
         if report is not None and report.reboot == "no":
             return None
         now = self._clock.now()
@@ -525,7 +530,7 @@ class JobTracker:
     async def _close(self, job: Job, state: JobState, error: JobError | None, by: Session | Scope = SYSTEM) -> None:
         """End a job without a report of its end from the node."""
         try:
-            ended = await self._store.jobs.advance(job.id, state, by, JobUpdate(ended_at=self._clock.now(), error=error))
+            ended = await self._store[JobStore].advance(job.id, state, by, JobUpdate(ended_at=self._clock.now(), error=error))
         except (Conflict, NotFound):
             ended = None  # the job changed its state meanwhile, or was removed with its node
         self._orders.settled(job.id)
@@ -545,14 +550,14 @@ class JobTracker:
         self._changed(job)
         event(log, "job_ended", job=job.id, node=job.node_id, action=job.action, state=job.state, exit_code=job.exit_code)
         severity: Severity = "info" if job.state == "succeeded" else "error" if job.state == "failed" else "warning"
-        node = await self._store.nodes.find_node(job.node_id)
+        node = await self._store[NodeStore].find_node(job.node_id)
         at = self._clock.now()
         details: dict[str, object] = {"job": job.id, "action": job.action, "changes": len(job.changes)}
         if job.error is not None:
             details["error"] = job.error.code
         message = f"{job.action} on {node.name if node is not None else 'a removed node'}: {job.state}"
         told = Event(EventId(new_time_id(at)), job.org, f"job.{job.state}", severity, "agent", at, job.node_id, message, details)
-        await self._store.log.add_event(told)
+        await self._store[LogStore].add_event(told)
         self._bus.publish(Changed("event", told.id, 1))
 
     def _changed(self, job: Job) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.adapters.local_bus import LocalBus
-from groundcontrol.stores import Store
+from groundcontrol.adapters.sqlite.stores import Store
 from tests.support.clock import ManualClock
 from tests.support.lossy_bus import LossyBus
 from tests.support.store_backend import Backend

@@ -7,12 +7,12 @@ from itertools import groupby
 
 import pytest
 
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.model import Rule, RuleId, Selector, Threshold
 from groundcontrol.alerts.preview import episodes, replay
 from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.samples.model import StoredPack
-from groundcontrol.stores import Store
 from tests.support.alert_samples import BEGAN, Sample, play, samples_of
 from tests.support.factories import SCOPE, connect, new_node, pack_body
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.audit import AuditHead
-from groundcontrol.stores import Store
 from groundcontrol.vault import Vault
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock

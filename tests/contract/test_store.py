@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.store import HubInfo
 from groundcontrol.core.errors import BadRequest, Conflict, Fenced, NotFound
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.core.scope import Grants
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
-from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 from tests.support.factories import BOOT, HUB, SCOPE, STRANGER, audited, connect, layout_row, new_job, new_node, pack, twice

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import pytest
 
 from groundcontrol.access.model import LoginSession, User
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, NotFound, StoreError
 from groundcontrol.core.ids import NodeId, UserId
 from groundcontrol.core.scope import Actor, Grants, Scope
 from groundcontrol.core.secrets import SealedRecord
-from groundcontrol.stores import Store
 from tests.support.clock import ManualClock
 from tests.support.factories import (
     CODES,

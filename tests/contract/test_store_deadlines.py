@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.store import HubInfo
 from groundcontrol.alerts.dead_man import LOOK_S, DeadMan
 from groundcontrol.alerts.deadline_checker import EVERY_S, STEADY_S, DeadlineChecker
@@ -14,7 +15,6 @@ from groundcontrol.alerts.model import Selector
 from groundcontrol.alerts.silence import START_S
 from groundcontrol.core.ids import BootId, EventId, NodeId
 from groundcontrol.events.model import Event
-from groundcontrol.stores import Store
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.factories import BOOT, HUB, SCOPE, STRANGER, connect, new_node

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import BadRequest, Fenced, NotFound
 from groundcontrol.core.tables import InstalledPackage, PackageChanges, PackageState, SubjectTable
 from groundcontrol.nodes.model import Session
-from groundcontrol.stores import Store
 from spider.reports.package_sync import digest_of
 from tests.support.factories import SCOPE, STRANGER, connect, new_node
 

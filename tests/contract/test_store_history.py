@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import Conflict
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.model import Bounds, Moved, SeriesSchema, StoredPack, Window
 from groundcontrol.samples.store import Marks
-from groundcontrol.stores import Store
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.metrics import parse_series

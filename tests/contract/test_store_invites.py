@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from groundcontrol.access.model import User
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import UserId
 from groundcontrol.core.scope import Grants, Scope
 from groundcontrol.deployments.model import MOST_OPEN, Invite
 from groundcontrol.nodes.model import Node
-from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, an_invite, audited, new_node, twice

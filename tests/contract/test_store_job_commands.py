@@ -8,12 +8,12 @@ from collections import Counter
 import pytest
 
 from groundcontrol.adapters.sqlite.jobs import GRAVE_S
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import Conflict, Fenced, IdempotencyMismatch, NotFound
 from groundcontrol.core.ids import JobId
 from groundcontrol.core.scope import SYSTEM, Grants
 from groundcontrol.jobs.model import Job, JobError, JobRequest, JobState, JobUpdate, NewJob, RefusedNode, StopAnswer
 from groundcontrol.jobs.plans import MAX_STEPS, ConfigFile, KeptBack, PlanHead, PlanPart, PlanStep, Report
-from groundcontrol.stores import Store
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, audited, connect, new_batch, new_job, new_node, running_job, twice

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import BadRequest, Conflict, Fenced, IdempotencyMismatch, NotFound, StoreError
 from groundcontrol.core.ids import JobId
 from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentOptions, HostKey
 from groundcontrol.jobs.model import TERMINAL, TRANSITIONS, Change, JobError, JobRequest, JobState, JobUpdate
-from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, Running, audited, connect, new_deployment, new_job, new_node, running_job, twice

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from groundcontrol.adapters.sqlite.node_logs import MAX_STORED_LINES
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import BadRequest, Fenced
 from groundcontrol.nodes.model import LogBatch, LogLine, Session
-from groundcontrol.stores import Store
 from tests.support.factories import SCOPE, connect, new_node
 from tests.support.store_backend import Backend
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from groundcontrol.adapters.sqlite.backfill import MAX_GAPS, MAX_SKIPPED
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.ids import BootId
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.backfill import GapRow, LatePack, LostRows, PreviousSend
 from groundcontrol.samples.model import StoredPack
 from groundcontrol.samples.store import Marks
-from groundcontrol.stores import Store
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack, twice
 
 AT_MS = 1_790_000_000_000

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.alerts.maintenance import HEALTHY_S, OVERRUN_S
 from groundcontrol.alerts.maintenance_closer import WindowCloser
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.jobs.model import JobUpdate
-from groundcontrol.stores import Store
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, connect, new_deployment, new_job, new_node, running_job
 from tests.support.race_cases_alerts import a_window

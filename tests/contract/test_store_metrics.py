@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import BadRequest, Conflict
 from groundcontrol.core.ids import BootId
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.model import Bounds, StoredRow
 from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.store import Marks
-from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack, pack_body, twice
 from tests.support.store_backend import Backend

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Grants
-from groundcontrol.stores import Store
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, new_batch, new_deployment, new_event, new_job, new_node
 from tests.support.store_backend import Backend

@@ -14,7 +14,7 @@ from typing import Final, get_type_hints
 
 import pytest
 
-from groundcontrol.stores import Store
+from groundcontrol.adapters.sqlite.stores import Store
 from tests.support.race_cases import CALLERS, Ground, Rows, check_answers, race_rivals
 from tests.support.race_cases_alerts import CASES as OF_ALERTS
 from tests.support.race_cases_channels import CASES as OF_CHANNELS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import NodeId
-from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id
 from tests.support.factories import SCOPE, new_node
 

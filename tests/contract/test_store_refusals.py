@@ -8,9 +8,9 @@ import pytest
 
 from groundcontrol.adapters.sqlite import events as sqlite_log
 from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import node_actor
-from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, new_node, new_refusal

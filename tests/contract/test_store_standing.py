@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from groundcontrol.access.model import ApiToken, User
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.ids import TokenId, UserId
 from groundcontrol.core.scope import SYSTEM, Actor, Grants, Scope
 from groundcontrol.deployments.model import DeploymentKind, DeploymentOptions
 from groundcontrol.nodes.model import Session
-from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, audited, connect, new_deployment, new_job, new_node, twice, with_session

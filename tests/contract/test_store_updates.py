@@ -8,6 +8,7 @@ import pytest
 
 from groundcontrol.access.model import Preferences, SavedView
 from groundcontrol.adapters.sqlite import node_tables as sqlite_node_tables
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import BadRequest, NotFound
 from groundcontrol.core.ids import NodeId, UserId
 from groundcontrol.core.scope import Grants
@@ -15,7 +16,6 @@ from groundcontrol.core.tables import SubjectTable
 from groundcontrol.events.model import EventFilter
 from groundcontrol.jobs.model import JobFilter
 from groundcontrol.nodes.updates import Candidate, NodeUpdate
-from groundcontrol.stores import Store
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, connect, new_event, new_job, new_node, new_user
 

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from groundcontrol.access.model import LoginSession, User
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.scope import Actor
 from groundcontrol.core.secrets import SealedRecord
-from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 from tests.support.factories import ADMIN, SCOPE, STRANGER, audited, logged_in, login, new_event, new_node, new_user, twice

@@ -6,8 +6,8 @@ from groundcontrol.access.passwords import Passwords
 from groundcontrol.access.service import AuthService
 from groundcontrol.access.sessions import Caller, Issued
 from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.events.refusals import Refusals
-from groundcontrol.stores import Store
 from tests.support.clock import RunningClock
 from tests.support.quick_hasher import QUICK_HASHER
 from tests.support.vault import a_vault

@@ -12,6 +12,7 @@ import asyncssh
 
 from groundcontrol.access.model import User
 from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.bus import Topic
 from groundcontrol.core.errors import StoreFull
 from groundcontrol.core.ids import DeploymentId, NodeId, UserId
@@ -25,7 +26,6 @@ from groundcontrol.events.model import Event
 from groundcontrol.jobs.requests import check_policy
 from groundcontrol.jobs.service import JobService
 from groundcontrol.nodes.model import NewNode, NodeIdentity, NodePolicy, Session
-from groundcontrol.stores import Store
 from groundcontrol.vault import Vault
 from majortom.ssh.connect import Limits, describe
 from spider.clock import SystemClock

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 import msgpack
 
 from groundcontrol.access.model import ApiToken, LoginSession, User
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.ids import (
     BatchId,
@@ -32,7 +33,6 @@ from groundcontrol.events.model import Event, Refusal
 from groundcontrol.jobs.model import Job, JobRequest, NewBatch, NewJob, RefusedNode
 from groundcontrol.nodes.model import NewNode, Session
 from groundcontrol.samples.model import SeriesSchema, StoredPack
-from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.clock import ManualClock
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.model import Window
 from groundcontrol.samples.query import WindowBuilder
-from groundcontrol.stores import Store
 
 HOUR_MS = 3_600_000
 

@@ -22,6 +22,7 @@ from groundcontrol.access.service import AuthService
 from groundcontrol.access.sessions import new_session
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.adapters.sqlite.database import Database
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.node_events import CorruptionReporter, NodeEvents
 from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.config import Config
@@ -52,7 +53,6 @@ from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.summary import Summary, SummaryFragment
 from groundcontrol.samples.store import DamageReports
 from groundcontrol.slices import PROVIDERS, SLICES
-from groundcontrol.stores import Store
 from groundcontrol.vault import Vault
 from groundcontrol.web.costs import Costs
 from groundcontrol.web.limits import WebLimits

@@ -12,10 +12,12 @@ from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.errors import HubError
 from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.core.stores import Stores
 from groundcontrol.events.model import Event
+from groundcontrol.events.store import LogStore
 from groundcontrol.nodes.model import Session
+from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.backfill import LostRows
-from groundcontrol.stores import Store
 from tests.support.clock import ManualClock
 
 NODE = NodeId("node")
@@ -51,7 +53,7 @@ class Hub:
         self.seen: dict[NodeId, float] = {}
         self.known = True
         self.fails: HubError | None = None
-        self.registry = Registry(cast("Store", SimpleNamespace(nodes=self, log=self)), LocalBus(), self.clock, HubId("hub"))
+        self.registry = Registry(cast("Stores", {NodeStore: self, LogStore: self}), LocalBus(), self.clock, HubId("hub"))
 
     async def add_event(self, told: Event) -> None:
         if self.fails is not None:

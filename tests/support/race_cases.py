@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from groundcontrol.access.model import LoginSession, User
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import Conflict, HubError
 from groundcontrol.nodes.model import Node, Session
-from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id
 from tests.support.factories import SCOPE, connect, new_node, new_user, with_session
 from tests.support.store_backend import Backend

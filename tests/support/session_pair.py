@@ -16,7 +16,7 @@ from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.nodes.model import Node, Session
 from groundcontrol.samples.model import SeriesSchema
-from groundcontrol.samples.store import Marks
+from groundcontrol.samples.store import Marks, MetricStore
 from spider.wire.codec import NODE_CODEC
 from spider.wire.frames import Message
 from spider.wire.session import Hello, SecureChannel
@@ -64,7 +64,7 @@ class Hub:
             bus=LocalBus(),
             forward_clock=ForwardClock(self.clock),
             quotas=self.quotas,
-            store=SimpleNamespace(metrics=self.metrics),
+            store={MetricStore: self.metrics},
             readings=SimpleNamespace(offer=_take),
             update_latest=lambda _agent, _layout, _rows: None,
         )

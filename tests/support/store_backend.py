@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from groundcontrol.adapters.sqlite.database import Database
-from groundcontrol.stores import Store
+from groundcontrol.adapters.sqlite.stores import Store
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from groundcontrol.adapters.sqlite.database import open_database
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.nodes.model import Session
-from groundcontrol.stores import Store
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 from tests.support.factories import SCOPE, connect, layout_row, new_job, new_node, pack, running_job

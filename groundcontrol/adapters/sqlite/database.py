@@ -55,11 +55,11 @@ from groundcontrol.adapters.sqlite.secrets import Keyring, SqliteSecrets
 from groundcontrol.adapters.sqlite.sessions import SqliteHubs, SqliteSessions
 from groundcontrol.adapters.sqlite.settings import SqlitePreferences, SqliteRecovery, SqliteRetention
 from groundcontrol.adapters.sqlite.silence import SqliteSilence, note_absence
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.adapters.sqlite.users import SqliteUsers
 from groundcontrol.adapters.sqlite.users_admin import SqlitePeople
 from groundcontrol.core.errors import ConfigError, StoreBusy, StoreDown, StoreError, StoreFull
 from groundcontrol.core.scope import Scope
-from groundcontrol.stores import Store
 from spider.clock import Clock
 from spider.logs import event
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.validation import schema_id_of
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.core.scope import Actor, Scope
@@ -25,7 +26,6 @@ from groundcontrol.samples.chunks.row_table import RowChunk
 from groundcontrol.samples.compactor import MOST_PARTS
 from groundcontrol.samples.model import SeriesSchema, StoredPack
 from groundcontrol.samples.query import WindowBuilder
-from groundcontrol.stores import Store
 from spider.clock import SystemClock
 from spider.wire.codec import pack_rows
 from spider.wire.frames import Row

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import cast
 
 from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.agents.validation import KnownSchema
@@ -16,7 +17,6 @@ from groundcontrol.core.bus import Topic
 from groundcontrol.core.ids import HubId, NodeId
 from groundcontrol.nodes.views import sample_views, summary_json, summary_msgpack
 from groundcontrol.samples.model import SeriesSchema
-from groundcontrol.stores import Store
 from scripts.benches.hub.history import Trace, traces
 from spider.clock import SystemClock
 from spider.wire.frames import Row

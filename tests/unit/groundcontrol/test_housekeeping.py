@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from groundcontrol.adapters.sqlite.database import Database
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.store import HubInfo
 from groundcontrol.core.errors import StoreBusy, StoreError, StoreFull
 from groundcontrol.core.forward_clock import ForwardClock
@@ -31,7 +32,6 @@ from groundcontrol.housekeeping import (
 from groundcontrol.samples.model import Retention
 from groundcontrol.samples.tiers import AHEAD_S
 from groundcontrol.slices import EXPIRES
-from groundcontrol.stores import Store
 from groundcontrol.web.declare import KEEP_S
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.adapters.sqlite.database import Database
-from groundcontrol.stores import Store
+from groundcontrol.adapters.sqlite.stores import Store
 from spider.clock import SystemClock
 from tests.support.store_files import open_new
 from tests.support.writer_program import AUDIT_KEY

@@ -14,6 +14,7 @@ from groundcontrol.adapters.sqlite import chunks, hot_packs
 from groundcontrol.adapters.sqlite import compaction as sqlite_compaction
 from groundcontrol.adapters.sqlite.compaction import MemoryBudget
 from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.chunks import compaction
 from groundcontrol.samples.chunks.compaction import Made
@@ -21,7 +22,6 @@ from groundcontrol.samples.chunks.row_table import RowChunk
 from groundcontrol.samples.model import Moved, SeriesSchema, StoredPack, StoredRow
 from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.tiers import Tier
-from groundcontrol.stores import Store
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack_body

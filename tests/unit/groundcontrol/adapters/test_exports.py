@@ -13,11 +13,11 @@ import pytest
 from groundcontrol.adapters.sqlite.database import Database
 from groundcontrol.adapters.sqlite.engine.range_locks import RangeLocks
 from groundcontrol.adapters.sqlite.exports import PAGE_PACKS
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import StoreBusy, StoreError
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.chunks.counter_rates import RATE_SCALE
 from groundcontrol.samples.model import Damage, SeriesSchema, StoredPack, TierName
-from groundcontrol.stores import Store
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack_body
 
 HOUR_S = 3600

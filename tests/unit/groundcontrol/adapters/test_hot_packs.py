@@ -9,11 +9,11 @@ import pytest
 
 from groundcontrol.adapters.sqlite import hot_packs
 from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import Conflict
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.model import Bounds, StoredPack
 from groundcontrol.samples.store import Marks
-from groundcontrol.stores import Store
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack_body

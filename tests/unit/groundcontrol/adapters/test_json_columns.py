@@ -24,13 +24,13 @@ from groundcontrol.adapters.sqlite.engine.json_codec import (
 from groundcontrol.adapters.sqlite.engine.json_columns import COLUMNS, damaged_records
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.job_rows import DAMAGED
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.scope import Grants
 from groundcontrol.jobs.model import JobError, JobUpdate
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, Session
 from groundcontrol.samples.model import Moved
 from groundcontrol.samples.query import WindowBuilder
-from groundcontrol.stores import Store
 from tests.support.factories import SCOPE, connect, layout_row, new_event, new_job, new_node, pack, running_job
 
 AT_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000

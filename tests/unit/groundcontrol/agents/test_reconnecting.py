@@ -11,12 +11,12 @@ from typing import cast
 import pytest
 
 from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.registry import RECONNECT_S, Registry
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.ids import HubId, NodeId
 from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import Node
-from groundcontrol.stores import Store
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, new_node
 from tests.support.lost_sessions import Agent

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.codec import CODEC
 from groundcontrol.agents.interfaces import SessionDeps
 from groundcontrol.agents.latest import LISTED_S, WRITTEN_S
@@ -27,7 +28,6 @@ from groundcontrol.nodes.model import Node, Session
 from groundcontrol.nodes.summary import Shown, SummaryFragment
 from groundcontrol.samples.model import SeriesSchema
 from groundcontrol.samples.store import Marks
-from groundcontrol.stores import Store
 from spider.wire.codec import NODE_CODEC
 from spider.wire.frames import Row, Watch
 from spider.wire.metrics import INTERVAL_S

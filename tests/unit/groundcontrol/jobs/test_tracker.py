@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 import pytest
 
 from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.registry import SUSPECT_S, Registry
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.errors import BadRequest, Forbidden, JobNotCancellable, NotFound, PolicyRefuses, StoreError, StoreFull
@@ -24,7 +25,6 @@ from groundcontrol.jobs.orders import KEYS_CHANGE_S, MAX_GENERATION, NotAccepted
 from groundcontrol.jobs.service import ROUND_S, JobService
 from groundcontrol.jobs.tracker import PROGRESS_EVERY_S, STORE_RETRY_S, UNANSWERED_S, JobTracker
 from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, Session
-from groundcontrol.stores import Store
 from spider.hub.backoff import CLONE_S
 from spider.wire.frames import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, JobStop
 from spider.wire.ids import new_random_id
