@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from spider.wire.ids import new_random_id
 from tests.support import exim
@@ -35,6 +38,7 @@ def targets(receiver: Receiver, smtp: dict[str, Any], canary: list[str]) -> dict
     }
 
 
+@pytest.mark.holds("S-35")
 async def test_a_test_arrives_through_every_kind_and_no_secret_is_anywhere_but_sealed(tmp_path: Path) -> None:
     folder = tmp_path / "exim"
     folder.mkdir()
@@ -86,3 +90,30 @@ async def _sent(hub: HubProcess, wanted: dict[str, dict[str, Any]], state: str) 
 
     await ask_until(ended)
     return list(made)
+
+
+@pytest.mark.holds("S-61")
+async def test_no_channel_reaches_this_machine_unless_the_configuration_names_the_receiver(shared_hub: HubProcess) -> None:
+    async with Receiver().running() as receiver:
+        rows = []
+        for at, url in enumerate(
+            (receiver.url(), f"http://localhost:{receiver.port}/", "http://169.254.169.254/", f"http://[::ffff:127.0.0.1]:{receiver.port}/")
+        ):
+            made = await shared_hub.call("POST", f"{ROOT}/channels", {"kind": "webhook", "name": f"inside {at}", "target": {"url": url}})
+            test = await shared_hub.call("POST", f"{ROOT}/channels/{made.json['id']}/test")
+
+            async def ended(channel: str = made.json["id"]) -> Any:
+                [row] = (await shared_hub.call("GET", f"{ROOT}/deliveries?channel={channel}")).json["deliveries"]
+                return row if row["state"] == "failed" else None
+
+            rows.append(await ask_until(ended))
+            assert rows[-1]["id"] == test.json["delivery_id"]
+    assert [row["reason"] for row in rows] == ["denied"] * 4
+    assert receiver.got == []
+
+
+@pytest.mark.holds("S-62")
+async def test_a_forged_link_does_nothing_and_tries_are_limited(shared_hub: HubProcess) -> None:
+    assert (await asyncio.to_thread(shared_hub.request, "GET", f"{ROOT}/links/alert?token=x")).status == 405
+    answers = [await asyncio.to_thread(shared_hub.request, "POST", f"{ROOT}/links/alert", {"token": "A" * 80}) for _ in range(22)]
+    assert [answer.json["code"] for answer in answers] == ["link.expired"] * 20 + ["request.too_many"] * 2

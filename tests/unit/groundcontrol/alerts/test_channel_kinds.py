@@ -94,6 +94,7 @@ class _Tags(html.parser.HTMLParser):
         self.found.append((tag, dict(attrs).get("href")))
 
 
+@pytest.mark.holds("S-16")
 @pytest.mark.parametrize("kind", TARGETS)
 @given(text=st.one_of(st.just(HOSTILE), st.text(max_size=400), st.lists(st.sampled_from(HOSTILE.split()), max_size=30).map(" ".join)))
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -57,7 +57,7 @@ async def test_a_channel_is_made_changed_and_deleted_and_its_target_is_never_sho
         assert b"QUJD" not in answer.body
 
 
-@pytest.mark.holds("SAFETY-22")
+@pytest.mark.holds("SAFETY-22", "S-15")
 async def test_a_new_target_wants_the_password_once_more_and_another_name_does_not(hub: TestHub) -> None:
     admin = await hub.logged_in()
     channel = await made(admin)
@@ -192,6 +192,7 @@ class Handled:
         )  # fmt: skip
 
 
+@pytest.mark.holds("S-62")
 async def test_a_link_acknowledges_or_snoozes_its_one_alert_and_is_over_after_a_week(hub: TestHub) -> None:
     handled = Handled()
     hub.services._made[AlertHandler] = handled

@@ -85,6 +85,7 @@ def test_an_address_is_not_denied(address: str) -> None:
     assert not is_denied(address)
 
 
+@pytest.mark.holds("S-61")
 async def test_no_form_of_this_machine_gets_a_connection_by_http_or_smtp() -> None:
     listener = Listener()
     async with listener.listening() as port, egress() as made:
@@ -102,6 +103,7 @@ async def test_no_form_of_this_machine_gets_a_connection_by_http_or_smtp() -> No
     assert listener.connections == 0
 
 
+@pytest.mark.holds("S-61")
 async def test_a_name_whose_answer_changes_is_judged_by_the_address_of_the_connection() -> None:
     asked = []
 
@@ -117,6 +119,7 @@ async def test_a_name_whose_answer_changes_is_judged_by_the_address_of_the_conne
     assert (len(asked), listener.connections) == (2, 0)
 
 
+@pytest.mark.holds("S-61")
 async def test_only_an_allowed_receiver_on_this_machine_is_reached_and_its_redirect_is_not_followed() -> None:
     listener = Listener()
     seen: list[str] = []
