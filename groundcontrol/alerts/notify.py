@@ -45,7 +45,7 @@ NOTIFY_ROUTES: Final = (
     Route("DELETE", "/channels/{id}", "alert.manage", channels_api.delete_channel, None, status=204, step_up=True),
     Route("POST", "/channels/{id}/test", "alert.manage", channels_api.check_channel, TestView, status=202),
     Route(
-        "GET", "/deliveries", "delivery.read", channels_api.list_deliveries, DeliveriesView, cost="page",
+        "GET", "/deliveries", "delivery.read", channels_api.list_deliveries, DeliveriesView, cost="scan",
         query=(LIMIT, CURSOR, STATE, CHANNEL, INCIDENT, FROM),
     ),
     Route("POST", "/deliveries/{id}/retry", "alert.manage", channels_api.retry_delivery, DeliveryView, status=202),

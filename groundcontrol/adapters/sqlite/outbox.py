@@ -36,6 +36,11 @@ _CHANNELS: Final = (
     " FROM channel c JOIN delivery d ON d.org = c.org AND d.channel_id = c.id AND d.next_at <= ?1"
     " GROUP BY c.org, c.id ORDER BY due_at"
 )
+_SENT: Final = (
+    "SELECT sum((SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1)) AS n,"
+    " min((SELECT min(s.sent_at) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1)) AS first FROM channel c"
+)
+"""Of all channels, by their index: the claim must not read the whole log."""
 _NEXT: Final = (
     "SELECT d.* FROM delivery d WHERE d.org = ? AND d.channel_id = ? AND d.next_at <= ? AND (d.incident_id IS NULL OR NOT EXISTS ("
     "SELECT 1 FROM delivery e WHERE e.org = d.org AND e.incident_id = d.incident_id AND e.channel_id = d.channel_id"
@@ -79,8 +84,8 @@ class _Claims:
     def take(self) -> list[Claim]:
         self._tx.do(_ORPHANS, self._tx.now)
         channels = self._tx.all(_CHANNELS, self._tx.now)
-        [hub] = self._tx.all("SELECT count(*) AS n, min(sent_at) AS first FROM delivery WHERE sent_at > ?", self._tx.now - HOUR_S)
-        self._sent, self._first_sent_at = hub["n"], hub["first"] or self._tx.now
+        [hub] = self._tx.all(_SENT, self._tx.now - HOUR_S)
+        self._sent, self._first_sent_at = hub["n"] or 0, hub["first"] or self._tx.now
         for channel in channels:
             self._take_of(channel)
         return self._taken

@@ -97,8 +97,6 @@ def build_mail(target: EmailTarget, message: Message) -> EmailMessage:
 
 async def send(target: EmailTarget, message: Message, egress: Egress) -> Outcome:
     smtp = target.smtp
-    if smtp.security == "none" and smtp.username:
-        return Permanent("password_without_tls")
     try:
         connected = await egress.connect(smtp.host, smtp.port)
         client = aiosmtplib.SMTP(
