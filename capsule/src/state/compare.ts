@@ -17,13 +17,13 @@ export class Comparison {
   readonly past = signal<ComparedHistory | null>(null);
   readonly failure = signal<ApiError | null>(null);
   #asked = 0;
-  #askedKey = "";
+  #requestedKey = "";
 
   /** Keeps the shown data until the answer arrives, and drops answers to older requests. Returns the step. */
   async load(key: string, { from, to }: Span, ids: readonly string[], series: string, points: number): Promise<number> {
     const mine = ++this.#asked;
-    if (key !== this.#askedKey) this.failure.value = null;
-    this.#askedKey = key;
+    if (key !== this.#requestedKey) this.failure.value = null;
+    this.#requestedKey = key;
     try {
       const found = await call<HistoriesView>("GET", "history", { query: { node: ids, metric: series, from, to, points } });
       if (mine !== this.#asked) return found.step;

@@ -11,7 +11,7 @@ import { onSessionEnd } from "./session";
 const SPAN_S = 6 * 3600;
 const POINTS = 72;
 const GOOD_S = 600;
-const AGAIN_S = 60;
+const REFETCH_S = 60;
 
 interface CachedRate {
   rate: Signal<number | null>;
@@ -39,7 +39,7 @@ async function ask(one: CachedRate, id: string, metric: string): Promise<void> {
     one.rate.value = growthRate(times, series[metric]?.avg ?? []);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    one.until = to + AGAIN_S; // without a forecast the current value is shown
+    one.until = to + REFETCH_S; // without a forecast the current value is shown
   }
 }
 

@@ -25,8 +25,8 @@ const UPTIME = "system.uptime";
 const SETTLE_MS = 1000;
 const MEND_MS = 10_000;
 /** This long after the first live sample, history has the samples that the agent held back while nobody watched. */
-const HELD_BACK_MS = 1500;
-const HELD_BACK_READS = 2;
+const COALESCE_MS = 1500;
+const COALESCE_READS = 2;
 /** A node whose newest sample is younger than this is still sending. */
 const SENDING_S = 3;
 
@@ -71,9 +71,9 @@ export class NodeDetail {
   readonly happened = signal<{ jobs: readonly JobView[]; events: readonly EventView[] }>({ jobs: [], events: [] });
   readonly #liveTables = new Map<string, TableView>();
   #marksFrom = Infinity;
-  #marksAsked = 0;
+  #marksRequested = 0;
   #marksTimer: ReturnType<typeof setTimeout> | undefined;
-  #askedKey = "";
+  #requestedKey = "";
   #asked = 0;
   /** Whether a sample has arrived since the subscription. */
   #hasSample = false;
@@ -150,7 +150,7 @@ export class NodeDetail {
     if (!this.window.whole) this.#completeIn(MEND_MS);
   }
 
-  #completeIn(ms: number, reads = HELD_BACK_READS): void {
+  #completeIn(ms: number, reads = COALESCE_READS): void {
     clearTimeout(this.#wholeTimer);
     this.#wholeTimer = setTimeout(() => void this.#complete(reads), ms);
   }
@@ -162,7 +162,7 @@ export class NodeDetail {
     this.#filled.clear();
     await this.fill([...this.#wanted]);
     if (this.#closed || this.#wholeTimer !== undefined) return;
-    if (reads > 1 && this.#torn()) return this.#completeIn(HELD_BACK_MS, reads - 1);
+    if (reads > 1 && this.#torn()) return this.#completeIn(COALESCE_MS, reads - 1);
     this.window.whole = true;
     this.version.value += 1;
   }
@@ -180,7 +180,7 @@ export class NodeDetail {
     this.#take(latest);
     if (!this.window.whole && !this.#hasSample && latest["cpu.total"]) {
       this.#hasSample = true;
-      this.#completeIn(HELD_BACK_MS);
+      this.#completeIn(COALESCE_MS);
     }
   }
 
@@ -267,8 +267,8 @@ export class NodeDetail {
   /** Loads a time range of history; the shown one stays until then. */
   async load(key: string, { from, to }: Span, names: readonly string[], points: number): Promise<void> {
     const mine = ++this.#asked;
-    if (key !== this.#askedKey) this.pastFailure.value = null;
-    this.#askedKey = key;
+    if (key !== this.#requestedKey) this.pastFailure.value = null;
+    this.#requestedKey = key;
     void this.#loadUptime(mine, from, to, points);
     try {
       const parts = await this.#history(names, from, to, points);
@@ -301,7 +301,7 @@ export class NodeDetail {
 
   async #readMarks(): Promise<void> {
     const from = this.#marksFrom;
-    const mine = ++this.#marksAsked;
+    const mine = ++this.#marksRequested;
     const jobs: JobView[] = [];
     const events: EventView[] = [];
     const query = { limit: MARK_PAGE, node: this.id };
@@ -324,7 +324,7 @@ export class NodeDetail {
       if (!(error instanceof ApiError)) throw error;
       this.#marksFrom = Infinity; // retried with the next window; the tabs of jobs and events show the error
     }
-    if (!this.#closed && mine === this.#marksAsked) this.happened.value = { jobs, events };
+    if (!this.#closed && mine === this.#marksRequested) this.happened.value = { jobs, events };
   }
 
   /** As many requests as necessary: the hub limits the series of one answer, and each answer has its own steps. */

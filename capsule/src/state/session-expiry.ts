@@ -24,7 +24,7 @@ function forget(): void {
 
 onSessionEnd(forget);
 
-function signInAgain(): void {
+function renewSignIn(): void {
   const who = user.peek();
   if (!who || stepUp.peek()) return;
   stepUp.value = {
@@ -55,6 +55,6 @@ export async function checkExpiry(): Promise<void> {
     dismiss(note); // the user signed in again in another tab
     note = 0;
   } else if (!note) {
-    note = toast("wait", t`You will be signed out at ${clock(endsAt - hubAhead(), false)}`, t`A session ends after a set time, even while it is used. Sign in again to go on here; nothing that is open is lost.`, { label: t`Sign in again`, run: signInAgain });
+    note = toast("wait", t`You will be signed out at ${clock(endsAt - hubAhead(), false)}`, t`A session ends after a set time, even while it is used. Sign in again to go on here; nothing that is open is lost.`, { label: t`Sign in again`, run: renewSignIn });
   }
 }

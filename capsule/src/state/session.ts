@@ -2,7 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { backoff } from "../core/live/backoff";
-import { askUntilSettled } from "./settled-question";
+import { pollUntilSettled } from "./settled-question";
 import { t } from "../core/text/i18n";
 import { ApiError, call, hubAhead, OVER, setHooks } from "../wire/http";
 import type { LoginView, MeView, UserView } from "../wire/schema.gen";
@@ -73,7 +73,7 @@ function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, asking
 }
 
 /** Asks the hub who is signed in. */
-async function askWho(): Promise<void> {
+async function fetchUser(): Promise<void> {
   const asking = ++asked;
   enter(await call<MeView>("GET", "auth/me", { always: true }), asking);
 }
@@ -97,7 +97,7 @@ function leave(why: string, to: Phase = "login"): void {
   if (!why) go("/", { replace: true });
 }
 
-async function askRenewal(): Promise<boolean | ApiError> {
+async function requestRenewal(): Promise<boolean | ApiError> {
   const mine = turn;
   const asking = ++asked;
   try {
@@ -120,16 +120,16 @@ async function askRenewal(): Promise<boolean | ApiError> {
 
 /** Renews the session, one request at a time; false = the session is over. If the hub is offline, returns the error and the session stays. */
 export function renew(): Promise<boolean | ApiError> {
-  renewing ??= askRenewal().finally(() => {
+  renewing ??= requestRenewal().finally(() => {
     renewing = null;
   });
   return renewing;
 }
 
 /** Reloads the account and its rights, which may have changed. */
-export const reloadUser = askUntilSettled(async () => {
+export const reloadUser = pollUntilSettled(async () => {
   try {
-    if (user.peek()) await askWho();
+    if (user.peek()) await fetchUser();
     return true;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -173,7 +173,7 @@ export async function resume(): Promise<void> {
     phase.value = "unreachable";
   }, SILENT_MS);
   try {
-    await askWho();
+    await fetchUser();
   } catch (error) {
     if (error instanceof ApiError && error.status !== 0 && error.status < 500) {
       phase.value = "login";
@@ -196,7 +196,7 @@ function enterAnew(answer: LoginView): void {
 /** Called before a new socket: false if the session is over or another step comes first. The socket detects an offline hub. */
 export const stillSignedIn = (): Promise<boolean> => {
   const ready = (): boolean => phase.value === "ready";
-  return askWho().then(ready, ready);
+  return fetchUser().then(ready, ready);
 };
 
 export async function logIn(username: string, password: string, { setupCode, code }: { setupCode?: string; code?: string }): Promise<void> {
@@ -227,7 +227,7 @@ export async function logOut(): Promise<void> {
   };
   const silent = setTimeout(clear, SILENT_MS);
   try {
-    if (!csrf) await askWho();
+    if (!csrf) await fetchUser();
     await call<undefined>("POST", "auth/logout", { always: true });
     leave("");
   } catch (error) {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { FIRST_S } from "../core/live/backoff";
-import { askUntilSettled } from "./settled-question";
+import { pollUntilSettled } from "./settled-question";
 
 /** Questions that the test answers. */
 function held(): { doubt: () => Promise<void>; asked: () => number; answer: (there?: boolean) => Promise<void> } {
   const waiting: ((there: boolean) => void)[] = [];
   let asked = 0;
-  const doubt = askUntilSettled(() => {
+  const doubt = pollUntilSettled(() => {
     asked += 1;
     return new Promise((resolve) => waiting.push(resolve));
   });

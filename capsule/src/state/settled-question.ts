@@ -8,7 +8,7 @@ import { backoff } from "../core/live/backoff";
  * Call the returned function when something may have changed. Its promise resolves after a later question was answered, or cannot be answered
  * now.
  */
-export function askUntilSettled(ask: () => Promise<boolean>): () => Promise<void> {
+export function pollUntilSettled(ask: () => Promise<boolean>): () => Promise<void> {
   let raised = 0;
   let failed = 0;
   let asking: Promise<void> | null = null;

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { Button } from "./button";
 
-const SAY_MS = 1500;
+const MESSAGE_MS = 1500;
 
 /** Without access to the clipboard (plain http from another host), a selection and the old command still work. */
 async function copyText(text: string): Promise<boolean> {
@@ -23,18 +23,18 @@ async function copyText(text: string): Promise<boolean> {
 }
 
 export function CopyButton({ text, name, slim = true }: { text: () => string; name?: string; slim?: boolean }): VNode {
-  const [said, setSaid] = useState("");
+  const [message, setMessage] = useState("");
   const copy = async (): Promise<void> => {
-    setSaid((await copyText(text())) ? t`Copied` : t`Could not copy`);
-    setTimeout(() => setSaid(""), SAY_MS);
+    setMessage((await copyText(text())) ? t`Copied` : t`Could not copy`);
+    setTimeout(() => setMessage(""), MESSAGE_MS);
   };
   return (
     <>
-      <Button kind={name ? "quiet" : ""} slim={slim} icon={said === t`Copied` ? "check" : "copy"} {...(name ? { name: said || name } : {})} onClick={() => void copy()}>
-        {name ? undefined : said || t`Copy`}
+      <Button kind={name ? "quiet" : ""} slim={slim} icon={message === t`Copied` ? "check" : "copy"} {...(name ? { name: message || name } : {})} onClick={() => void copy()}>
+        {name ? undefined : message || t`Copy`}
       </Button>
       <span class="hidden-text" role="status">
-        {said}
+        {message}
       </span>
     </>
   );

@@ -54,11 +54,11 @@ export class Connection {
   #quiet: ReturnType<typeof setTimeout> | undefined;
   #wanted = false;
   #received = false;
-  #heardAt = 0;
+  #receivedAt = 0;
 
   /** When the last message arrived, by this machine's clock. */
-  get heardAt(): number {
-    return this.#heardAt;
+  get receivedAt(): number {
+    return this.#receivedAt;
   }
 
   constructor(
@@ -136,7 +136,7 @@ export class Connection {
       return this.#lost(socket);
     }
     this.#received = true;
-    this.#heardAt = this.around.now();
+    this.#receivedAt = this.around.now();
     switch (message[0]) {
       case "hello":
         this.#listen(socket);

@@ -23,7 +23,7 @@ const MAX_CSI_BYTES = 48;
 const MAX_STRING_BYTES = 4096;
 
 /** A CSI with its ESC and bracket, or a character of four bytes. */
-const MAX_HELD_BYTES = MAX_CSI_BYTES + 8;
+const MAX_PENDING_BYTES = MAX_CSI_BYTES + 8;
 
 /** A byte buffer of a fixed capacity. */
 class ByteBuffer {
@@ -71,7 +71,7 @@ export class AnsiFilter {
   /** Filters the next bytes. A sequence cut by the end of `bytes` continues in the next call. */
   clean(bytes: Uint8Array): Uint8Array {
     // The output is at most the input, the bytes held from the last call, and one more byte for each six (`CSI H` and `CSI J`).
-    const out = new ByteBuffer(Math.ceil(bytes.length * 1.25) + MAX_HELD_BYTES);
+    const out = new ByteBuffer(Math.ceil(bytes.length * 1.25) + MAX_PENDING_BYTES);
     for (let at = 0; at < bytes.length; at += 1) {
       // Most output is plain text: whole runs of it are copied.
       if (this.#state === "text" && this.#missing === 0) {

@@ -6,7 +6,7 @@
 
 export const SLICE_BYTES = 65_536;
 const MAX_QUEUED_BYTES = 8_000_000;
-const KEPT = 1_000_000;
+const MAX_WAITING_BYTES = 1_000_000;
 
 export interface ThrottleCallbacks {
   /** Shows bytes and calls `done` after that. */
@@ -51,7 +51,7 @@ export class OutputThrottle {
 
   #cut(): void {
     let left = 0;
-    while (this.#length > KEPT && this.#waiting.length > 1) {
+    while (this.#length > MAX_WAITING_BYTES && this.#waiting.length > 1) {
       const gone = (this.#waiting.shift() as Uint8Array).length;
       this.#length -= gone;
       left += gone;

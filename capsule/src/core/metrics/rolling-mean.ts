@@ -14,7 +14,7 @@ export class RollingMean {
 
   /** Ignores values older than the oldest interval. */
   add(at: number, value: number): void {
-    const place = this.#placeOf(at);
+    const place = this.#positionOf(at);
     if (place < 0) return;
     this.#sums[place] = (this.#sums[place] as number) + value;
     this.#counts[place] = (this.#counts[place] as number) + 1;
@@ -37,7 +37,7 @@ export class RollingMean {
   }
 
   /** The slot of an interval, cleared if the interval is new; -1 = too old. */
-  #placeOf(at: number): number {
+  #positionOf(at: number): number {
     const stretch = Math.floor(at / this.stretch);
     if (stretch <= this.#newest - this.places) return -1;
     for (let free = Math.max(this.#newest + 1, stretch - this.places + 1); free <= stretch; free += 1) {

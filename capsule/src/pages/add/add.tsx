@@ -47,7 +47,7 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
   const [left, setLeft] = useState(found);
   /** Grows with each fresh start: the form is new each time, without earlier errors. */
   const [round, setRound] = useState(0);
-  const [running, setRunning, readAgain] = useDeployment(deployment);
+  const [running, setRunning, refetch] = useDeployment(deployment);
   const [editing, setEditing] = useState(false);
   const [method, setMethod] = useState<MethodKey>(() => first ?? leftIn());
   const close = (): void => {
@@ -56,7 +56,7 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
     closeDialog();
   };
   const anew = (): void => setRound(round + 1);
-  if (!running && deployment) return <LoadingDialog title={t`Deployment`} onRetry={readAgain} />;
+  if (!running && deployment) return <LoadingDialog title={t`Deployment`} onRetry={refetch} />;
   if (!running && method === "many") return <BulkAdd key={round} onMethod={setMethod} onAnew={anew} onClose={close} />;
   if (!running && method === "command") return <InviteCommand key={round} onMethod={setMethod} onAnew={anew} onClose={close} />;
   if (!running || editing) {

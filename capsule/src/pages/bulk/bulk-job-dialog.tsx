@@ -32,11 +32,11 @@ const MOST = 1000;
 const RULES: readonly string[] = [t`Configuration files that were changed on a server stay as they are.`, t`Each server gets its own job: a failure on one does not stop the others.`, t`The jobs continue if this page, the connection or Ground Control goes away, and each runs only once.`];
 
 /** The fields that this dialog depends on. */
-const factsOf = ({ state, policy }: NodeView): readonly unknown[] => [state, policy];
+const propsOf = ({ state, policy }: NodeView): readonly unknown[] => [state, policy];
 
 /** One action for many nodes. The exact plan of one node is on its own page. */
 export function BulkJobDialog({ nodes: ids, action: first = "check", packages: given = [] }: { nodes: readonly string[]; action?: Action; packages?: readonly string[] }): VNode {
-  const live = useNodes(ids, factsOf);
+  const live = useNodes(ids, propsOf);
   /** The nodes of a request that may have arrived: a retry is for the same nodes. */
   const [sentTo, setSentTo] = useState<readonly NodeView[] | null>(null);
   const nodes = sentTo ?? live;

@@ -23,11 +23,11 @@ import { BulkRunEnd, useBulkRun } from "./use-bulk-run";
 const AT_ONCE = 2;
 
 /** The fields that this dialog depends on. */
-const factsOf = ({ state, policy, credentials_kept: kept }: NodeView): readonly unknown[] => [state, policy, kept];
+const propsOf = ({ state, policy, credentials_kept: kept }: NodeView): readonly unknown[] => [state, policy, kept];
 
 /** Removes several nodes. The user types their number; nodes that could not be removed are listed with the reason. */
 export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
-  const there = useNodes(nodes, factsOf);
+  const there = useNodes(nodes, propsOf);
   /** The nodes of the running removal. */
   const [begun, setBegun] = useState<readonly NodeView[] | null>(null);
   const views = begun ?? there;

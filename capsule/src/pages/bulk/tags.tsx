@@ -22,7 +22,7 @@ const AT_ONCE = 4;
 const MOST_TAGS = 40;
 
 /** The fields that this dialog depends on. */
-const factsOf = ({ tags }: NodeView): readonly unknown[] => [tags];
+const propsOf = ({ tags }: NodeView): readonly unknown[] => [tags];
 
 function offerUndo(what: string, edits: readonly Edit[]): void {
   if (edits.length) toast("done", what, "", { label: t`Undo`, run: () => void undo(edits) });
@@ -52,7 +52,7 @@ async function undo(edits: readonly Edit[]): Promise<void> {
 
 /** Adds tags to several nodes and removes tags from them, with undo. */
 export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
-  const there = useNodes(nodes, factsOf);
+  const there = useNodes(nodes, propsOf);
   /** The nodes as they were at the start, while the change runs. */
   const [begun, setBegun] = useState<readonly NodeView[] | null>(null);
   const views = begun ?? there;

@@ -38,15 +38,15 @@ export function fleetIssues(rows: readonly Row[], at: number): FleetIssue[] {
   for (const row of rows) {
     const { node, status } = row;
     // A stale node keeps its last issue.
-    const heardAt = row.health === "stale" ? status.at : null;
-    const health = heardAt === null ? row.health : healthOf(node, status, heardAt, row.busy);
+    const receivedAt = row.health === "stale" ? status.at : null;
+    const health = receivedAt === null ? row.health : healthOf(node, status, receivedAt, row.busy);
     if (health === "ok" && !node.updates.security) continue;
-    const mine = { name: node.name, weight: weight(health, heardAt !== null) };
+    const mine = { name: node.name, weight: weight(health, receivedAt !== null) };
     let place = found.length;
     // Comparing names is slow: nearly all nodes come after the last described one.
     while (place > 0 && isWorse(mine, found[place - 1] as RankedIssue)) place -= 1;
     const one = place < MOST && describe({ ...row, health }, at);
-    if (one) found.splice(place, 0, { ...mine, one: heardAt === null ? one : { id: one.id, name: one.name, kind: "stale", what: one.what, more: t`${age(at - heardAt)} old` } });
+    if (one) found.splice(place, 0, { ...mine, one: receivedAt === null ? one : { id: one.id, name: one.name, kind: "stale", what: one.what, more: t`${age(at - receivedAt)} old` } });
     found.length = Math.min(found.length, MOST);
   }
   return found.map(({ one }) => one);

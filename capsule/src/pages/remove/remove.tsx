@@ -31,7 +31,7 @@ import { DEPLOYMENTS, isUnanswered, SENT_TEXT, startedNote, useSubmit } from "..
 /** The user types the name, then follows the steps. */
 export function RemoveNodeDialog({ node: id, deployment }: { node: string; deployment?: string }): VNode | null {
   const [view] = useState<NodeView | undefined>(() => nodeSignal(id)?.peek());
-  const [running, setRunning, readAgain] = useDeployment(deployment);
+  const [running, setRunning, refetch] = useDeployment(deployment);
   const name = view?.name ?? running?.peek().name ?? t`the node`;
   const close = (): void => {
     closeDialog();
@@ -40,7 +40,7 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
     if (one?.state === "succeeded" && pageUrl.peek().path.startsWith(`/n/${id}`)) go("/");
   };
   if (running) return <Running one={running.value} name={name} onClose={close} onRetry={async (body) => setRunning(await retryDeployment(running.peek().id, body))} />;
-  if (deployment) return <LoadingDialog title={t`Removal`} onRetry={readAgain} />;
+  if (deployment) return <LoadingDialog title={t`Removal`} onRetry={refetch} />;
   if (!view) return null;
   return <Ask view={view} onClose={close} onStarted={setRunning} />;
 }

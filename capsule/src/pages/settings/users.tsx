@@ -63,7 +63,7 @@ export function UsersPage(): VNode {
           <div class="card grid-table users-table" role="table" aria-label={t`Users`}>
             <GridHead labels={[t`User`, t`Role`, t`Nodes`, t`Second factor`, t`Last seen`, t`Actions`]} unseen={[t`Actions`]} />
             {items.map((who) => (
-              <Row key={who.username} who={who} onAsk={(kind) => setAsked({ kind, who })} onEnable={() => enable(who)} />
+              <Row key={who.username} who={who} onRequest={(kind) => setAsked({ kind, who })} onEnable={() => enable(who)} />
             ))}
           </div>
         )}
@@ -87,7 +87,7 @@ export function UsersPage(): VNode {
   );
 }
 
-function Row({ who, onAsk, onEnable }: { who: AccountView; onAsk: (kind: "edit" | "reset" | "disable" | "sessions") => void; onEnable: () => void }): VNode {
+function Row({ who, onRequest, onEnable }: { who: AccountView; onRequest: (kind: "edit" | "reset" | "disable" | "sessions") => void; onEnable: () => void }): VNode {
   const self = who.username === user.value?.username;
   return (
     <div role="row" class={who.disabled ? "dimmed" : ""}>
@@ -121,11 +121,11 @@ function Row({ who, onAsk, onEnable }: { who: AccountView; onAsk: (kind: "edit" 
           class="quiet slim only-icon"
           groups={[
             [
-              { label: t`Role and nodes…`, icon: "shield", run: () => onAsk("edit") },
-              { label: t`Sessions…`, icon: "monitor", run: () => onAsk("sessions") },
+              { label: t`Role and nodes…`, icon: "shield", run: () => onRequest("edit") },
+              { label: t`Sessions…`, icon: "monitor", run: () => onRequest("sessions") },
             ],
-            self ? [] : [{ label: t`Reset password…`, icon: "file-key", run: () => onAsk("reset") }],
-            self ? [] : who.disabled ? [{ label: t`Enable`, icon: "check", run: onEnable }] : [{ label: t`Disable…`, icon: "lock", danger: true, run: () => onAsk("disable") }],
+            self ? [] : [{ label: t`Reset password…`, icon: "file-key", run: () => onRequest("reset") }],
+            self ? [] : who.disabled ? [{ label: t`Enable`, icon: "check", run: onEnable }] : [{ label: t`Disable…`, icon: "lock", danger: true, run: () => onRequest("disable") }],
           ]}
         >
           <Icon name="ellipsis" size="small" />

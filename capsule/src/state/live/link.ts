@@ -55,7 +55,7 @@ const connection = new Connection(
 );
 
 /** The time of the last message (hub time), whether the socket is open or not. */
-export const lastMessageAt = (): number => hubNow() - (Date.now() - connection.heardAt) / 1000;
+export const lastMessageAt = (): number => hubNow() - (Date.now() - connection.receivedAt) / 1000;
 
 interface SubscribeOptions {
   whileHidden?: boolean;

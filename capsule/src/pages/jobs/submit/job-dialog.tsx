@@ -62,7 +62,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const [plans] = useState(() => planned && isPlanned(action));
   const away = (nodeSignal(view.id)?.value ?? view).state !== "online";
 
-  const askForPlan = async (): Promise<void> => {
+  const requestPlan = async (): Promise<void> => {
     if (!isPlanned(action) || busy) return;
     setBusy(true);
     setTrouble(null);
@@ -95,19 +95,19 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
       },
     });
   };
-  const planAgain = (): void => {
+  const replan = (): void => {
     setRound(round + 1);
     setAsked(null);
     setPlan(null);
     setTrouble(null);
   };
-  const readAgain = (): void => {
+  const refetch = (): void => {
     setTrouble(null);
     setReading(reading + 1);
   };
 
   useEffect(() => {
-    if (plans && !naming) void askForPlan();
+    if (plans && !naming) void requestPlan();
   }, [round]);
   useEffect(() => {
     if (!asked) return;
@@ -140,7 +140,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const empty = plan !== null && plan.steps.length === 0;
   const sure = action !== "reboot" || typed === view.name;
   const ready = sure && !(plans && (!plan || !plan.complete || empty)) && !(naming && packages.length === 0);
-  const again = { ask: () => void askForPlan(), read: readAgain, anew: planAgain, start };
+  const again = { ask: () => void requestPlan(), read: refetch, anew: replan, start };
   const { start: label = t`Start`, before } = VERBS[action] ?? {};
   return (
     <Dialog title={`${actionLabel(action)}: ${view.name}`} subtitle={view.address} icon="package" {...(plans ? { size: "wide" as const } : {})} onClose={onClose}>
@@ -189,7 +189,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
       </div>
       <footer>
         {(plan !== null || trouble?.again === "read") && (
-          <Button icon="refresh-cw" disabled={sending} onClick={planAgain}>
+          <Button icon="refresh-cw" disabled={sending} onClick={replan}>
             {t`Plan again`}
           </Button>
         )}
@@ -200,7 +200,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
           {sending ? t`Close` : t`Cancel`}
         </Button>
         {plans && naming && !asked ? (
-          <Button kind="primary" busy={busy} disabled={packages.length === 0} onClick={() => void askForPlan()}>
+          <Button kind="primary" busy={busy} disabled={packages.length === 0} onClick={() => void requestPlan()}>
             {t`Show plan`}
           </Button>
         ) : (
