@@ -84,7 +84,7 @@ class Housekeeping:
         forward_clock: Callable[[], float] | None = None,
     ) -> None:
         """`shrink` frees cached memory. `retention` applies until an admin sets another one; `last_seen` is the time of the last write
-        to the database. `outvoted`: most nodes have another time; None: unknown. `onward`: the latest time that the clock showed, plus
+        to the database. `outvoted`: most nodes have another time; None: unknown. `forward_clock`: the latest time that the clock showed, plus
         the time elapsed since.
         """
         self._store = store

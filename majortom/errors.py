@@ -111,7 +111,7 @@ REPORTED: Final = frozenset(
 
 
 def failure(code: str, step: StepName, **values: object) -> DeployError:
-    """Make the error of this code. `facts` fill its sentence; they are shown, so they must not contain secrets."""
+    """Make the error of this code. `values` fill its sentence; they are shown, so they must not contain secrets."""
     return DeployError(code, MESSAGES[code].format(**{name: one_line(str(value)) for name, value in values.items()}), step)
 
 

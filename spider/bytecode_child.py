@@ -68,8 +68,8 @@ class Compiler:
             return None
         if not code:
             return None
-        directoryin_archive = _source_paths(self._archive, fullname)[0 if head[0] else 1]
-        return spec_from_file_location(fullname, directoryin_archive, loader=_Module(fullname, directoryin_archive, self._archive, code))
+        source_path = _source_paths(self._archive, fullname)[0 if head[0] else 1]
+        return spec_from_file_location(fullname, source_path, loader=_Module(fullname, source_path, self._archive, code))
 
     def _read(self, size: int) -> bytes:
         data = b""

@@ -64,7 +64,7 @@ def check_new(password: str, *, username: str, words: tuple[str, ...] = ()) -> N
 
 
 class Passwords:
-    """Hashes and verifies passwords; never more than HASH_THREADS at a time, or more than QUEUE_LIMIT + KEPT_PLACES waiting."""
+    """Hashes and verifies passwords; never more than HASH_THREADS at a time, or more than QUEUE_LIMIT + RESERVED_SLOTS waiting."""
 
     def __init__(self, pepper: bytes, hasher: argon2.PasswordHasher = HASHER) -> None:
         self._pepper = pepper
@@ -85,7 +85,7 @@ class Passwords:
     async def verify(self, stored: str | None, password: str, *, known: bool = False) -> bool:
         """Whether `password` matches `stored`; None (an unknown user) takes equally long and is False.
 
-        Args:   known: the user comes from a known address or browser, and may use KEPT_PLACES too.
+        Args:   known: the user comes from a known address or browser, and may use RESERVED_SLOTS too.
         Raises: Unavailable: too many are waiting.
         """
         return await self._run(lambda: self._verify(stored, password), RESERVED_SLOTS if known else 0)

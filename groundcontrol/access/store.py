@@ -53,13 +53,13 @@ class UserStore(Protocol):
     async def lookup_login(self, username: str, address: bytes) -> LoginLookup:
         """The user of this name, and whether they have logged in from this address. Does the same work for an unknown name.
 
-        An address stays known for PLACE_S after a log-in from it. The address of the newest log-in stays known for ever, so that every user
+        An address stays known for ADDRESS_LIFETIME_S after a log-in from it. The address of the newest log-in stays known for ever, so that every user
         has one.
         """
         ...
 
     async def open_session(self, session: LoginSession, audit: AuditEntry, address: bytes) -> None:
-        """`place`: a hash of the client address; the newest MAX_PLACES of a user stay.
+        """`address`: a hash of the client address; the newest MAX_ADDRESSES of a user stay.
 
         Conflict: the account is disabled, or needs another proof by now (another password, a second factor).
         """

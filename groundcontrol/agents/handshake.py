@@ -123,15 +123,15 @@ class AgentHandshake:
         self.adopt_until = 0.0
 
     @contextlib.contextmanager
-    def admit(self, slot: str) -> Iterator[HandshakeSlot]:
-        """Reserve a handshake slot. `place`: the key by which slots are counted, from the client's address.
+    def admit(self, address_key: str) -> Iterator[HandshakeSlot]:
+        """Reserve a handshake slot. `address_key`: the key by which slots are counted, from the client's address.
 
         Raises: Unavailable: too many handshakes at the moment, or the hub is stopping.
         """
         try:
             if self.draining:
                 raise Unavailable("this hub is stopping; come back later", retry_after_s=random.randint(2, 8))
-            opening = self._openings.enter(slot)
+            opening = self._openings.enter(address_key)
         except Unavailable:
             self.refused["draining" if self.draining else "busy"] += 1
             raise
@@ -182,9 +182,9 @@ class AgentHandshake:
     async def _refused(self, opening: HandshakeSlot, address: str, code: int, reason: str, why: str) -> None:
         """Log and audit an ended handshake. Without `why` it was not refused, and is only logged."""
         if why:
-            first = await self._refusals.note(node_actor(opening.node or "", address), "agent.open", why, address_key=opening.slot)
+            first = await self._refusals.note(node_actor(opening.node or "", address), "agent.open", why, address_key=opening.address_key)
         else:
-            first = self._refusals.first_line("agent_refused", opening.node or opening.slot)
+            first = self._refusals.first_line("agent_refused", opening.node or opening.address_key)
         if first:
             event(log, "agent_refused", logging.INFO, node=opening.node, address=address, code=code, reason=reason)
 

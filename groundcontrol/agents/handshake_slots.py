@@ -23,8 +23,8 @@ PATIENCE_S: Final = 1.0
 class HandshakeSlot:
     """One handshake, from the HTTP request until the proof is verified. Until then a new socket may displace it."""
 
-    def __init__(self, slot: str, waits_since: float = 0.0, hello_timeout_s: float = HELLO_TIMEOUT_S) -> None:
-        self.slot = slot
+    def __init__(self, address_key: str, waits_since: float = 0.0, hello_timeout_s: float = HELLO_TIMEOUT_S) -> None:
+        self.address_key = address_key
         self._hello_timeout_s = hello_timeout_s
         self.waits_since = waits_since
         """Monotonic time at which the hub began to wait for the peer's next message."""
@@ -75,19 +75,19 @@ class Openings:
     def __len__(self) -> int:
         return len(self._all)
 
-    def enter(self, slot: str) -> HandshakeSlot:
-        """Take a slot. `place`: the key by which slots are counted (`limit_key`).
+    def enter(self, address_key: str) -> HandshakeSlot:
+        """Take a slot. `address_key`: the key by which slots are counted (`rate_limit_key`).
 
         Raises: Unavailable: no other handshake can be displaced.
         """
-        here = self._of[slot]
+        here = self._of[address_key]
         if here >= MAX_OPENINGS_PER_ADDRESS:
-            self._displace([one for one in self._all if one.slot == slot and (not one.spoke or self._is_slow(one))])
+            self._displace([one for one in self._all if one.address_key == address_key and (not one.spoke or self._is_slow(one))])
         elif len(self._all) >= MAX_OPENINGS:
-            self._displace([one for one in self._all if not one.spoke or self._is_slow(one) or self._of[one.slot] > here + 1])
-        opening = HandshakeSlot(slot, self._clock.monotonic())
+            self._displace([one for one in self._all if not one.spoke or self._is_slow(one) or self._of[one.address_key] > here + 1])
+        opening = HandshakeSlot(address_key, self._clock.monotonic())
         self._all[opening] = None
-        self._of[slot] += 1
+        self._of[address_key] += 1
         return opening
 
     def await_turn(self, opening: HandshakeSlot) -> None:
@@ -99,7 +99,7 @@ class Openings:
         """Release the slot."""
         if opening in self._all:
             del self._all[opening]
-            self._of[opening.slot] -= 1
+            self._of[opening.address_key] -= 1
             self._of += Counter()  # drops addresses without slots
 
     def _is_slow(self, opening: HandshakeSlot) -> bool:
@@ -108,7 +108,7 @@ class Openings:
     def _order(self, opening: HandshakeSlot) -> tuple[float, ...]:
         if self._is_slow(opening):
             return 0, opening.waits_since
-        return 1, -self._of[opening.slot], opening.spoke, opening.waits_since
+        return 1, -self._of[opening.address_key], opening.spoke, opening.waits_since
 
     def _displace(self, candidates: list[HandshakeSlot]) -> None:
         candidates = [one for one in candidates if one.node is None]

@@ -271,7 +271,7 @@ class SchemaCache:
     def touch(self, name: bytes, known: KnownSchema) -> bool:
         """Mark a layout as just used.
 
-        Returns: whether it is cached unchanged and surely in the store. After MAX_LAYOUTS other saves it must be saved again,
+        Returns: whether it is cached unchanged and surely in the store. After MAX_SCHEMAS other saves it must be saved again,
                  since the store keeps only recent layouts.
         """
         if self._known.get(name) != known or self._saves - self._saved[name] >= MAX_SCHEMAS:

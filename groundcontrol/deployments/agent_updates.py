@@ -50,7 +50,7 @@ WaitOnline = Callable[[NodeId, float], Awaitable[None]]
 
 
 class Submit(Protocol):
-    """Interface of `jobs.service.JobService.keep_up`."""
+    """Interface of `jobs.service.JobService.submit_selfcare`."""
 
     async def __call__(self, scope: Scope, node_id: NodeId, request: JobRequest) -> Job: ...
 

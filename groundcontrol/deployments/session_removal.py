@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class SubmitJob(Protocol):
-    """Interface of `jobs.service.JobService.keep_up`."""
+    """Interface of `jobs.service.JobService.submit_selfcare`."""
 
     async def __call__(self, scope: Scope, node_id: NodeId, request: JobRequest) -> Job: ...
 

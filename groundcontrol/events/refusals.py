@@ -64,8 +64,8 @@ class Refusals:
     async def note(self, actor: Actor, action: str, why: str, *, target: str = "hub", address_key: str = "") -> bool:
         """Count a refusal. If the store fails, the end of the minute repeats the write.
 
-        Args:    actor: the node or account that the refusal counts for; with an empty id it counts for `place`.
-                 place: the rate limit key of an address (`limit_key`); a node's own id suffices.
+        Args:    actor: the node or account that the refusal counts for; with an empty id it counts for `address_key`.
+                 address_key: the rate limit key of an address (`rate_limit_key`); a node's own id suffices.
         Returns: whether it is the first of this minute, so that the caller writes a line to the log.
         """
         at = self._clock.now()

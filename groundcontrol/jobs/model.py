@@ -213,7 +213,7 @@ class NewBatch(NamedTuple):
     id: BatchId
     request: JobRequest
     nodes: tuple[NodeId, ...]
-    """The requested nodes, each once. Together with `wish` they distinguish a repeated request from a different one."""
+    """The requested nodes, each once. Together with `request` they distinguish a repeated request from a different one."""
     jobs: tuple[NewJob, ...]
     refused: tuple[RefusedNode, ...]
     created_at: float

@@ -112,7 +112,7 @@ async def node_detail_view(services: Services, scope: Scope, node_id: NodeId) ->
 
 
 def node_list_view(services: Services, node: Node, holders: Collection[str], *, packed: bool = False) -> NodeView:
-    """A node with its summary, for JSON or, if `packed`, for MessagePack; `kept` are the nodes with stored credentials."""
+    """A node with its summary, for JSON or, if `packed`, for MessagePack; `holders` are the nodes with stored credentials."""
     shown = services[NewestValues].summary(node.id, written=not packed)
     return node_view_with(services, node, summary_msgpack(shown) if packed else summary_json(shown), credentials_kept=node.id in holders)
 

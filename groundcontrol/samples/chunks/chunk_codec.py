@@ -1,6 +1,6 @@
 """The encoding of a chunk: a head with the names and positions of the columns, then the columns.
 
-chunk = version u8 | kind u8 | rhythm_s u16 | rows u32 | length of the head u32, and inflated u32 | CRC-32 of all but itself u32 | head | columns
+chunk = version u8 | kind u8 | interval_s u16 | rows u32 | length of the head u32, and inflated u32 | CRC-32 of all but itself u32 | head | columns
 head  = deflate(MessagePack [names joined by newlines, shapes, relations])
 
 A shape is that of `column_codec.py`; the data of the columns stand in the same order. A relation [a, b, -c …] means: add the values of
@@ -73,7 +73,7 @@ class Chunk:
             raise ValueError("a chunk has not the length that its head says")
 
     def column(self, index: int, count: int, start: int = 0, end: int | None = None) -> Sequence[int]:
-        """Read the column at position `place`, which has `count` values: those from `start` to before `end`, or all.
+        """Read the column at position `index`, which has `count` values: those from `start` to before `end`, or all.
 
         Raises: ValueError: it is damaged.
         """

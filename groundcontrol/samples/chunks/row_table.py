@@ -177,13 +177,13 @@ class RowChunk:
         self.names = self._chunk.names
 
     def states(self, index: int) -> bytes | None:
-        """The state in each row of the series at position `place` of `names`; None: every row has a value."""
+        """The state in each row of the series at position `index` of `names`; None: every row has a value."""
         if self._chunk.shape(1 + 2 * index) == _FULL.shape:
             return None
         return bytes(self._chunk.column(1 + 2 * index, len(self.times)))
 
     def column(self, index: int, start: int = 0, end: int | None = None) -> Values:
-        """The values of the series at position `place`, one for each row from `start` to before `end`, or for all rows; None: no value."""
+        """The values of the series at position `index`, one for each row from `start` to before `end`, or for all rows; None: no value."""
         states = self.states(index)
         if states is None:
             return self._chunk.column(2 + 2 * index, len(self.times), start, end)
