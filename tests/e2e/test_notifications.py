@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from spider.wire.ids import new_random_id
 from tests.support import exim
 from tests.support.eventually import ask_until
 from tests.support.hub import HubProcess
-from tests.support.receivers import Receiver
+from tests.support.hub_faults import set_fault
+from tests.support.receivers import Received, Receiver
 
 ROOT = "/api/v1"
 
@@ -117,3 +119,36 @@ async def test_a_forged_link_does_nothing_and_tries_are_limited(shared_hub: HubP
     assert (await asyncio.to_thread(shared_hub.request, "GET", f"{ROOT}/links/alert?token=x")).status == 405
     answers = [await asyncio.to_thread(shared_hub.request, "POST", f"{ROOT}/links/alert", {"token": "A" * 80}) for _ in range(22)]
     assert [answer.json["code"] for answer in answers] == ["link.expired"] * 20 + ["request.too_many"] * 2
+
+
+async def test_a_message_whose_hub_was_killed_while_it_was_sent_is_sent_again_with_the_same_id(tmp_path: Path) -> None:
+    async with Receiver().running() as receiver:
+        killed = HubProcess(tmp_path / "killed", env={"STARDUST_NOTIFY_ALLOW": f"127.0.0.1:{receiver.port}"}, faults=["clock"])
+        hanging = asyncio.Event()
+
+        async def hang(_received: Received) -> web.StreamResponse:
+            await hanging.wait()
+            return web.Response()
+
+        receiver.answer = hang
+        with killed:
+            made = await killed.call("POST", f"{ROOT}/channels", {"kind": "webhook", "name": "ops", "target": {"url": receiver.url()}})
+            test = await killed.call("POST", f"{ROOT}/channels/{made.json['id']}/test")
+            await ask_until(lambda: _count(receiver, 1))
+            await asyncio.to_thread(killed.slay)
+            hanging.set()
+            receiver.answer = None
+            await asyncio.to_thread(killed.launch)
+            await asyncio.to_thread(set_fault, killed, "clock", "61")  # the lease is over then
+
+            async def ended() -> Any:
+                [row] = (await killed.call("GET", f"{ROOT}/deliveries")).json["deliveries"]
+                return row if row["state"] == "sent" else None
+
+            row = await ask_until(ended)
+        assert (row["id"], row["attempts"]) == (test.json["delivery_id"], 2)
+        assert receiver.ids == [row["id"]] * 2
+
+
+async def _count(receiver: Receiver, number: int) -> bool:
+    return len(receiver.got) >= number
