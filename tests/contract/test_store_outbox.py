@@ -245,6 +245,18 @@ async def test_a_name_server_that_does_not_answer_costs_no_message(live: Backend
     assert {one.json["kind"] for one in receiver.got} == {"firing", "resolved"}
 
 
+async def test_a_message_that_is_held_until_later_does_not_hold_up_a_worse_one_about_the_same_incident(
+    hub: Notifying, receiver: Receiver
+) -> None:
+    channel, incident = await hub.webhook(receiver.url()), new_time_id()
+    later = hub.clock.now() + 3600
+    quiet = hub.delivery(channel.id, incident, state="deferred", reason="quiet_hours", next_at=later, critical=False)
+    worse = hub.delivery(channel.id, incident, kind="changed", revision=2)
+    await hub.add(quiet, worse)
+    assert (await hub.ends(worse)).state == "sent"
+    assert (await hub.of(quiet)).state == "deferred"
+
+
 async def test_content_that_is_withheld_is_no_attempt(hub: Notifying, receiver: Receiver) -> None:
     channel = await hub.webhook(receiver.url())
     quiet, never = hub.delivery(channel.id), hub.delivery(channel.id)

@@ -44,8 +44,11 @@ _SENT: Final = (
 _NEXT: Final = (
     "SELECT d.* FROM delivery d WHERE d.org = ? AND d.channel_id = ? AND d.next_at <= ? AND (d.incident_id IS NULL OR NOT EXISTS ("
     "SELECT 1 FROM delivery e WHERE e.org = d.org AND e.incident_id = d.incident_id AND e.channel_id = d.channel_id"
-    " AND e.next_at IS NOT NULL AND (e.revision, e.id) < (d.revision, d.id))) ORDER BY d.next_at, d.id LIMIT 1"
+    " AND e.next_at IS NOT NULL AND (e.next_at <= d.next_at OR e.attempts > 0) AND (e.revision, e.id) < (d.revision, d.id)))"
+    " ORDER BY d.next_at, d.id LIMIT 1"
 )
+"""The next message of a channel. It waits for an earlier one about its incident that is due, too, under way or tried again. One that is
+held until later does not stand in the way of a worse one."""
 _ORPHANS: Final = (
     "UPDATE delivery SET state = 'skipped', reason = 'channel_disabled', next_at = NULL WHERE next_at <= ?"
     " AND NOT EXISTS (SELECT 1 FROM channel c WHERE c.org = delivery.org AND c.id = delivery.channel_id)"
