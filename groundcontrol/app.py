@@ -225,6 +225,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     hub = HubId(new_time_id(clock.now()))
     store = await database.store(audit_key=vault.audit_key, chain=hub, earlier_audit_keys=vault.earlier_audit_keys)
     bus = LocalBus()
+    database.publish_to(bus.publish)
     refusals = Refusals(store.log, clock)
     auth = AuthService(
         store=store, bus=bus, clock=clock, refusals=refusals, sealer=vault, jwt_key=vault.jwt_key, pepper=vault.pepper,
@@ -247,7 +248,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     jobs = JobTracker(
         store, bus, clock, registry, refusals, OrderSender(clock, registry, vault.fleet_key, bundle), config.jobs_at_once
     )  # fmt: skip
-    tables = NodeTables(store, bus, clock, registry.events)
+    tables = NodeTables(store, bus, clock)
     try:
         text = await asyncio.to_thread(install_script)
     except BundleError as exc:

@@ -12,6 +12,7 @@ from groundcontrol.core.bus import (
     BusEvent,
     BusGap,
     Changed,
+    EventStored,
     Interest,
     JobOutputArrived,
     JobPoke,
@@ -44,6 +45,8 @@ def key_of(event: BusEvent) -> Hashable:
             key = "node_table", node, table.subject
         case Changed(kind=kind, id=id_):
             key = "changed", kind, id_
+        case EventStored(id=id_):
+            key = "event", id_
         case Interest(nodes=nodes, closely=closely):
             key = "interest", nodes, closely
         case Revoked(session=session, user=user):

@@ -207,10 +207,9 @@ class AgentHandshake:
         self._openings.await_turn(slot)
         if adopting and hello.host in self._hosts:
             try:
-                node = await adopt(self._with.store, self._with.bus, NodeId(hello.node), address)
+                node = await adopt(self._with.store, self._with.bus, NodeId(hello.node), address, self._with.clock.now())
             except Conflict:  # the node was removed from this hub
                 raise HandshakeRefused(CLOSE_UNKNOWN, "unknown") from None
-            await self._registry.events.adopted(node, address)
         if node is None:
             raise HandshakeRefused(CLOSE_UNKNOWN, "unknown")
         if hello.host not in self._hosts:

@@ -8,21 +8,20 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from groundcontrol.agents.clock_skew import in_words
-from groundcontrol.core.bus import Bus, Changed
 from groundcontrol.core.errors import HubError, StoreError
-from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.core.ids import NodeId
 from groundcontrol.core.stores import Stores
-from groundcontrol.events.model import Event, EventSource, Severity
+from groundcontrol.events.making import new_event
+from groundcontrol.events.model import Event
 from groundcontrol.events.store import LogStore
 from groundcontrol.nodes.model import Node
 from groundcontrol.samples.backfill import LostRows
 from groundcontrol.samples.model import Damage
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.ids import new_time_id
 
 log = logging.getLogger(__name__)
 
@@ -31,51 +30,33 @@ MOST_WAITING: Final = 1000
 MAX_CONCURRENT: Final = 50
 """Waiting events that are written in one go. Each is a commit, and other writes wait behind it."""
 EVERY_S: Final = 60.0
-"""A node causes one event of a type in this time, because every user reads them. Later changes are merged into the next event."""
-MOST_NAMED: Final = 20
-"""Packages that an event names."""
-
-
-class _Packages(NamedTuple):
-    """Package changes of a node that no event reports yet."""
-
-    node: Node
-    number: int
-    named: Sequence[str]
+"""A node causes one event of a type in this time, because every user reads them. Later ones are merged into the next."""
 
 
 class NodeEvents:
     """Emits the events. No method raises a store error."""
 
-    def __init__(self, store: Stores, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: Stores, clock: Clock) -> None:
         self._store = store
-        self._bus = bus
         self._clock = clock
         self._waiting: deque[Event] = deque()
         self._emitted_at: dict[tuple[str, NodeId], float] = {}
-        self._packages: dict[NodeId, _Packages] = {}
 
     async def online(self, node: Node, address: str, version: str) -> None:
         """The node has connected."""
-        await self._emit("node.online", "info", node, f"{node.name} is online", {"address": address, "version": version})
+        await self._emit("node_online", node, {"address": address, "version": version})
 
     async def offline(self, node: Node, how: str) -> None:
         """The node is offline; `how`: one word for how its session ended."""
-        await self._emit("node.offline", "warning", node, f"{node.name} is offline", {"how": how})
+        await self._emit("node_offline", node, {"how": how})
 
     async def cloned(self, node: Node, address: str) -> None:
         """A second machine uses this node's key."""
-        text = f"a second machine uses the keys of {node.name}; it was refused, and no jobs are run until the node has new keys or the other is gone"
-        await self._emit("node.cloned", "warning", node, text, {"address": address})
-
-    async def adopted(self, node: Node, address: str) -> None:
-        """An unknown node of this fleet was adopted."""
-        await self._emit("node.adopted", "warning", node, f"{node.id} was taken in: it has keys of this fleet", {"address": address})
+        await self._emit("node_cloned", node, {"address": address})
 
     async def clock_ahead(self, node: Node, rows: int) -> None:
         """The node's clock is far ahead of the hub's. Its samples are counted and shown, but not stored."""
-        text = f"the clock of {node.name} is more than a day ahead; its samples are not stored until it is set right"
-        await self._emit("node.clock_ahead", "warning", node, text, {"rows": rows})
+        await self._emit("clock_ahead", node, {"rows": rows})
 
     def may_emit(self, kind: str, node: NodeId) -> bool:
         """Whether the node's last event of this kind is old enough for another one."""
@@ -87,9 +68,9 @@ class NodeEvents:
         details: dict[str, object] = {"skew_seconds": round(skew_s, 3)}
         if wrong:
             text = f"the clock of {node.name} is {in_words(skew_s)} this hub's; what it measures is stored under that time"
-            await self._emit("node.clock_wrong", "warning", node, text, details)
+            await self._emit("clock_skewed", node, details, text)
         else:
-            await self._emit("node.clock_right", "info", node, f"the clock of {node.name} is right again", details)
+            await self._emit("clock_right", node, details)
 
     async def samples_lost(self, node: Node, lost_rows: Sequence[LostRows]) -> None:
         """Emit one event for all reported losses of a node. A repeated loss report counts once."""
@@ -104,37 +85,16 @@ class NodeEvents:
         count = f"{sum(families.values())} samples" if any(families.values()) else "samples"
         more = (" and an unknown number more" if any(families.values()) else ", an unknown number of them,") if unknown else ""
         text = f"{count}{more} that {node.name} kept for the hub are lost"
-        await self._emit("node.samples_lost", "warning", node, text, details)
-
-    async def packages_changed(self, node: Node, count: int, named: Sequence[str]) -> None:
-        """`count` packages changed; `named` are some of them."""
-        before = self._packages.pop(node.id, None)
-        if before is not None:
-            count, named = before.number + count, sorted({*before.named, *named})
-        self._packages[node.id] = _Packages(node, count, named[:MOST_NAMED])
-        await self._emit_packages()
-
-    async def _emit_packages(self, *, all_of_them: bool = False) -> None:
-        for node, count, named in list(self._packages.values()):
-            if all_of_them or self.may_emit("packages", node.id):
-                del self._packages[node.id]
-                self._note("packages", node)
-                event(log, "packages_changed", node=node.id, count=count)
-                text = f"{count} package{'' if count == 1 else 's'} changed on {node.name}"
-                await self._emit("node.packages_changed", "info", node, text, {"count": count, "packages": list(named)}, "agent")
+        await self._emit("data_gap", node, details, text)
 
     async def history_damaged(self, node: Node, damage: Damage) -> None:
         """Stored samples of the node are corrupt."""
         since, until = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(edge)) for edge in (damage.start, damage.end))
         text = f"something that {node.name} measured between {since} and {until} UTC cannot be read any more: stardust doctor tells more"
-        await self._emit("node.history_damaged", "error", node, text, dict(damage._asdict()))
+        await self._emit("history_damaged", node, dict(damage._asdict()), text)
 
     async def write_waiting(self) -> None:
-        """Write some waiting events, oldest first, until the store fails. Then emit the merged package changes that are due."""
-        await self._write_some()
-        await self._emit_packages()
-
-    async def _write_some(self) -> None:
+        """Write some waiting events, oldest first, until the store fails."""
         for _ in range(min(MAX_CONCURRENT, len(self._waiting))):
             waiting_event = self._waiting.popleft()  # removed before the write: a full queue must not drop this event meanwhile
             try:
@@ -155,10 +115,9 @@ class NodeEvents:
         """Write the waiting events within the limit. The rest is only in the hub's log."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
-                await self._emit_packages(all_of_them=True)
                 left = 0
                 while left != (left := len(self._waiting)):
-                    await self._write_some()
+                    await self.write_waiting()
         for lost in self._waiting:
             event(log, "event_lost", logging.WARNING, type=lost.type, node=lost.node_id, at=lost.at, text=lost.message)
         self._waiting.clear()
@@ -169,11 +128,8 @@ class NodeEvents:
             self._emitted_at = {key: at for key, at in self._emitted_at.items() if now - at < EVERY_S}
         self._emitted_at[kind, node.id] = now
 
-    async def _emit(
-        self, kind: str, severity: Severity, node: Node, message: str, details: dict[str, object], source: EventSource = "hub"
-    ) -> None:
-        at = self._clock.now()
-        waiting_event = Event(EventId(new_time_id(at)), node.org, kind, severity, source, at, node.id, message, details)
+    async def _emit(self, kind: str, node: Node, details: dict[str, object], message: str = "") -> None:
+        waiting_event = new_event(kind, self._clock.now(), details, node=node.id, name=node.name, org=node.org, message=message)
         begins = not self._waiting
         if not begins or not await self._write(waiting_event):
             if begins:
@@ -192,7 +148,6 @@ class NodeEvents:
         except HubError as exc:  # a retry would fail in the same way
             event(log, "event_lost", logging.WARNING, type=waiting_event.type, node=waiting_event.node_id, error=exc.code)
             return True
-        self._bus.publish(Changed("event", waiting_event.id, 1))
         return True
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final, NamedTuple
 
-from groundcontrol.agents.node_events import NodeEvents
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.bus import Bus, Changed, NodeTable
 from groundcontrol.core.ids import NodeId
@@ -42,9 +41,8 @@ class _Latest(NamedTuple):
 class NodeTables:
     """The newest tables of each node of this hub."""
 
-    def __init__(self, store: Stores, bus: Bus, clock: Clock, events: NodeEvents) -> None:
+    def __init__(self, store: Stores, bus: Bus, clock: Clock) -> None:
         self._store = store
-        self._events = events
         self._bus = bus
         self._clock = clock
         self._latest: dict[NodeId, dict[str, _Latest]] = {}
@@ -108,8 +106,6 @@ class NodeTables:
         if not state.digest and not changes.since:
             raise ProtocolError("packages that do not lead to their digest")
         await agent.send(PackagesHeld(state.digest))
-        if state.changed:
-            await self._events.packages_changed(agent.node, state.changed, sorted(changes.versions) if changes.since else [])
         self._bus.publish(Changed("node", agent.node.id, agent.node.version))
 
 

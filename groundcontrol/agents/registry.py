@@ -75,7 +75,7 @@ class Registry:
         self._bus = bus
         self._clock = clock
         self._hub = hub
-        self.events = NodeEvents(store, bus, clock)
+        self.events = NodeEvents(store, clock)
         self.values = LatestValues(store, bus, clock)
         self._agents: dict[NodeId, AgentSession] = {}
         self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}

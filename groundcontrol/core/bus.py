@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, NamedTuple, Protocol
 
-from groundcontrol.core.ids import DeploymentId, HubId, JobId, NodeId
+from groundcontrol.core.ids import DeploymentId, EventId, HubId, JobId, NodeId
 from groundcontrol.core.tables import SubjectTable
 
 QueuePolicy = Literal["latest", "ordered"]
@@ -14,7 +14,7 @@ QueuePolicy = Literal["latest", "ordered"]
 
 
 class Topic(NamedTuple):
-    kind: Literal["session", "job_poke", "job_output", "node_live", "nodes_fresh", "node_table", "changed", "interest", "revoked"]
+    kind: Literal["session", "job_poke", "job_output", "node_live", "nodes_fresh", "node_table", "changed", "event", "interest", "revoked"]
     id: str = ""
     """The id of a node, job or deployment; empty = all of this kind."""
 
@@ -67,9 +67,22 @@ class NodeTable(NamedTuple):
 class Changed(NamedTuple):
     """topic changed, id = "<kind>:<id>". A change of this object is committed; read it from the store."""
 
-    kind: Literal["node", "job", "deployment", "event"]
-    id: NodeId | JobId | DeploymentId | str
+    kind: Literal["node", "job", "deployment"]
+    id: NodeId | JobId | DeploymentId
     version: int
+
+
+class EventStored(NamedTuple):
+    """topic event. This event is committed, or an equal one was counted in it; read the rest from the store."""
+
+    id: EventId
+    org: int
+    type: str
+    node: NodeId | None
+    object: str
+    at: float
+    times: int
+    """Equal events that share its row: with 1 it is new."""
 
 
 class Interest(NamedTuple):
@@ -93,7 +106,7 @@ class BusGap(NamedTuple):
     dropped: int
 
 
-BusEvent = SessionChanged | JobPoke | JobOutputArrived | NodeLive | NodesUpdated | NodeTable | Changed | Interest | Revoked
+BusEvent = SessionChanged | JobPoke | JobOutputArrived | NodeLive | NodesUpdated | NodeTable | Changed | EventStored | Interest | Revoked
 
 
 class Bus(Protocol):
@@ -130,6 +143,8 @@ def topics_of(event: BusEvent) -> tuple[Topic, ...]:
             kind, key = "node_table", str(node)
         case Changed(kind=what, id=id_):
             kind, key = "changed", f"{what}:{id_}"
+        case EventStored():
+            kind, key = "event", ""
         case Interest():
             kind, key = "interest", ""
         case Revoked():

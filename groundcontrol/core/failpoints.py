@@ -20,7 +20,7 @@ NAMES: Final = (
     "job.report.pre", "job.report.post", "job.end.pre", "job.end.post", "job.end.told",
     "leave.row.pre", "leave.row.post", "leave.order.pre", "leave.order.post", "leave.noted", "leave.taken", "leave.begun",
     "leave.heard.pre", "leave.heard.begun", "leave.heard.post", "leave.forget.pre", "leave.forget.post",
-    "leave.wipe.pre", "leave.wipe.post", "leave.end.pre", "leave.end.post", "leave.end.told",
+    "leave.wipe.pre", "leave.wipe.post", "leave.end.pre", "leave.end.post",
     "restore.samples.ready", "restore.control.ready", "restore.samples.kept", "restore.samples.placed", "restore.control.kept",
     "restore.control.placed",
     *(f"step.{step}.{point}" for step in STEPS for point in ("begun", "done", "told")),

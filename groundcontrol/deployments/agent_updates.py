@@ -24,7 +24,6 @@ from groundcontrol.deployments import transitions
 from groundcontrol.deployments.limits import PATIENCE_S, WriteLock
 from groundcontrol.deployments.model import UPDATE_STEPS, Deployment, DeploymentError, DeploymentOptions
 from groundcontrol.deployments.node_files import bundle_version
-from groundcontrol.deployments.progress import write_event
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.jobs.model import TERMINAL, Job, JobRequest
 from groundcontrol.jobs.store import JobStore
@@ -330,12 +329,6 @@ class UpdateService:
         row = await self._save(scope, transitions.ended(row, state, at, error))  # type: ignore[arg-type]  # one of the three ends
         if row.node_id is not None:
             self._running.pop(row.node_id, None)
-        why = f": {error.message}" if error else ""
-        await write_event(
-            self._store, self._bus, row.org, f"deployment.{state}", "error" if state == "failed" else "info", at, row.node_id,
-            f"Updating {row.name} to {self.version} {state}{why}",
-            {"deployment": row.id, "kind": "update", "version": self.version, "code": error.code if error else None},
-        )  # fmt: skip
         return row
 
 

@@ -9,12 +9,11 @@ from groundcontrol.agents.session import AgentSession
 from groundcontrol.core import failpoints
 from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.deployments.model import Deployment
-from groundcontrol.deployments.progress import write_event
 from groundcontrol.deployments.run import DeploymentRun, Deps, forget_node, wipe
 from groundcontrol.deployments.running import Begun
 from groundcontrol.deployments.session_removal import SessionRemoval
-from groundcontrol.events.model import Severity
-from groundcontrol.nodes.model import Node
+from groundcontrol.events.making import new_event
+from groundcontrol.events.store import LogStore
 from spider.wire.frames import CLOSE_UNKNOWN
 
 LEFT_BEHIND: Final = (
@@ -46,18 +45,14 @@ async def forget_departed(tools: Deps, leaving: SessionRemoval, agent: AgentSess
     """
     node = agent.node
     await leaving.receive_farewell(node.id, left)
+    facts: dict[str, object] = {"node": node.id, "address": node.address}
     if left:
-        await _emit(tools, node, "node.uninstall_incomplete", f"{node.name} ({node.address}) was not taken off wholly; left: {left}")
+        told = new_event("node_uninstall_incomplete", tools.clock.now(), facts | {"left": left}, node=node.id, name=node.name, org=node.org)
+        await tools.store[LogStore].add_event(told)
         await tools.close_session(node.id, CLOSE_UNKNOWN, "not wholly removed")
         return
     scope = Scope(Actor("node", node.id, f"node:{node.id}", "viewer", agent.address), node.org)
-    await _emit(tools, node, "node.uninstalled", f"{node.name} ({node.address}) has left: {why}")
     failpoints.reach("leave.forget.pre")
-    await forget_node(tools, scope, node.id, "the node was removed")
+    told = new_event("node_uninstalled", tools.clock.now(), facts | {"why": why}, name=node.name, org=node.org)
+    await forget_node(tools, scope, node.id, "the node was removed", told)
     failpoints.reach("leave.forget.post")
-
-
-async def _emit(tools: Deps, node: Node, kind: str, text: str) -> None:
-    level: Severity = "info" if kind == "node.uninstalled" else "warning"
-    details: dict[str, object] = {"node": node.id, "name": node.name}
-    await write_event(tools.store, tools.bus, node.org, kind, level, tools.clock.now(), None, text, details)

@@ -24,11 +24,12 @@ from groundcontrol.core.scope import SYSTEM, Scope, node_actor
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments.model import Invite
 from groundcontrol.deployments.node_files import policy_conf, spider_conf
-from groundcontrol.deployments.progress import write_event
 from groundcontrol.deployments.requests import proxy_of
 from groundcontrol.deployments.run import AgentBundle
 from groundcontrol.deployments.store import InviteStore
 from groundcontrol.deployments.target_policy import HubAddress
+from groundcontrol.events.making import new_event
+from groundcontrol.events.model import Event
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.store import NodeStore
@@ -193,28 +194,25 @@ class Joining:
 
     # -- clean-up ----------------------------------------------------------------------------
 
-    async def forget(self, scope: Scope, node: NodeId, why: str) -> None:
-        """Delete a node whose installation did not finish.
+    async def forget(self, scope: Scope, node: NodeId, event: Event, why: str) -> None:
+        """Delete a node whose installation did not finish, and store the event.
 
         Raises: StoreError.
         """
         with contextlib.suppress(NotFound):
-            await self.store[NodeStore].delete_node(scope, node)
+            await self.store[NodeStore].delete_node(scope, node, event)
         await self.close(node, CLOSE_UNKNOWN, why)
         self.bus.publish(Changed("node", node, 0))
 
-    async def emit_joined(self, scope: Scope, invite: Invite | None, node: NodeId, name: str, failed: str) -> None:
-        """Write the event of an end.
+    def event_of(self, scope: Scope, invite: Invite | None, node: NodeId, name: str, failed: str) -> Event:
+        """The event of an end.
 
-        Args:   invite: None: it was used before the hub restarted.
-        Raises: StoreError.
+        Args: invite: None: it was used before the hub restarted.
         """
-        how = {} if invite is None else {"invite": invite.id, "kind": invite.kind}
-        text = f"{name} joined" if not failed else f"{name} could not join: {failed}"
-        await write_event(
-            self.store, self.bus, scope.org, "node.join_failed" if failed else "node.joined", "warning" if failed else "info",
-            self.clock.now(), None if failed else node, text, {"node": node, **how},
-        )  # fmt: skip
+        details: dict[str, object] = {"node": node} if invite is None else {"node": node, "invite": invite.id, "kind": invite.kind}
+        if failed:
+            return new_event("node_join_failed", self.clock.now(), details | {"why": failed}, name=name, org=scope.org)
+        return new_event("node_joined", self.clock.now(), details, node=node, name=name, org=scope.org)
 
     async def _settle_late(self, scope: Scope, node: NodeId, invite: Invite | None = None) -> None:
         """Settle a node that disconnected during its installation. It stays if it reconnects; else it is deleted, as the server rolls back too."""
@@ -224,10 +222,10 @@ class Joining:
                 return
             with contextlib.suppress(TimeoutError):
                 await (self.wait_seen if found.waiting else self.wait_online)(node, LOST_S)
-                await self.store[InviteStore].settle_joining(node)
+                await self.store[InviteStore].settle_joining(node, self.event_of(scope, invite, node, found.name, ""))
                 return
-            await self.forget(scope, node, "it did not come back")
-            await self.emit_joined(scope, invite, node, found.name, "its connection broke, and it did not come back")
+            ended = self.event_of(scope, invite, node, found.name, "its connection broke, and it did not come back")
+            await self.forget(scope, node, ended, "it did not come back")
             event(log, "join_forgotten", logging.WARNING, node=node, node_name=found.name)
         except HubError as exc:  # the next start of the hub retries
             event(log, "join_not_settled", logging.ERROR, node=node, code=exc.code)
@@ -270,12 +268,12 @@ class _Visit:
         await self._hand_over(node, probe, plan)
         ended = await self._see_it_come(node)
         failed = one_line(ended.message or ended.code, 300) if ended.code else ""
+        outcome = joining.event_of(self.scope, self._invite, node.id, node.name, failed)
         if failed:
-            await joining.forget(self.scope, node.id, "the installation failed")
+            await joining.forget(self.scope, node.id, outcome, "the installation failed")
         else:
-            await joining.store[InviteStore].settle_joining(node.id)
+            await joining.store[InviteStore].settle_joining(node.id, outcome)
         self.open_end = None
-        await joining.emit_joined(self.scope, self._invite, node.id, node.name, failed)
         event(log, "join_ended", node=node.id, node_name=node.name, invite=self._invite.id, why=failed)
         return CLOSE_NORMAL, "not joined" if failed else "joined"
 

@@ -11,20 +11,15 @@ from groundcontrol.core import failpoints
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.bus import Bus, Changed
 from groundcontrol.core.errors import HubError
-from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import transitions
 from groundcontrol.deployments.limits import PATIENCE_S, Turn, WriteLock
 from groundcontrol.deployments.model import Deployment, HostKey
 from groundcontrol.deployments.store import DeploymentStore
-from groundcontrol.events.model import Event, Severity
-from groundcontrol.events.store import LogStore
 from majortom import interfaces
-from majortom.errors import one_line
 from majortom.interfaces import StepName
 from spider.clock import Clock
-from spider.wire.ids import new_time_id
 
 CONFIRM_LIMIT_S: Final = 600.0
 """How long a deployment waits for a user to confirm the host key."""
@@ -130,21 +125,3 @@ def _confirmed(row: Deployment) -> Deployment:
         return row._replace(state="running", host_key_confirmed=True)
     options = row.options._replace(jump=jump._replace(host_key=key._replace(host="")))
     return row._replace(state="running", host_key=None, host_key_confirmed=False, options=options)
-
-
-MAX_MESSAGE_CHARS: Final = 1000
-"""The limit of a message, since each browser receives several events together."""
-
-
-async def write_event(
-    store: Stores, bus: Bus, org: int, kind: str, severity: Severity, at: float, node: NodeId | None, text: str, details: dict[str, object]
-) -> None:
-    """Store an event and publish it.
-
-    Args:   text: its raw message; line breaks and control characters are removed.
-    Raises: StoreError.
-    """
-    message = one_line(text, MAX_MESSAGE_CHARS)
-    written = Event(EventId(new_time_id(at)), org, kind, severity, "hub", at, node, message, details)
-    await store[LogStore].add_event(written)
-    bus.publish(Changed("event", written.id, 1))

@@ -20,10 +20,11 @@ from groundcontrol.deployments.credentials import CredentialSealer
 from groundcontrol.deployments.limits import ServiceLimits, Turn
 from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentRequest, HostKey, makes_node
 from groundcontrol.deployments.node_files import policy_conf, spider_conf
-from groundcontrol.deployments.progress import ProgressReporter, write_event
+from groundcontrol.deployments.progress import ProgressReporter
 from groundcontrol.deployments.requests import proxy_of, target_of
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.target_policy import HubAddress
+from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.store import NodeStore
 from majortom import interfaces
@@ -282,8 +283,7 @@ class DeploymentRun:
                 state, error = "succeeded", None
             if state == "succeeded":
                 await shred_unwanted(self._tools, self._scope, progress)
-            row = await progress.change(close)
-            await emit_outcome(self._tools, row)
+            await progress.change(close)
 
         self.ending = True
         try:
@@ -360,13 +360,14 @@ async def wipe(tools: Deps, scope: Scope, progress: ProgressReporter, note: str 
     await progress.done("wipe", detail)
 
 
-async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str) -> bool:
+async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str, told: Event | None = None) -> bool:
     """Delete a node, leave its tombstone and end its session. This works even if the node left the user's scope meanwhile.
 
+    Args:    told: the event to store with it instead of `node_removed`.
     Returns: whether its samples are deleted too; if their database fails, housekeeping deletes them later.
     Raises:  StoreError: the node is still there.
     """
-    deleting = asyncio.ensure_future(tools.store[NodeStore].delete_node(scope._replace(grants=()), node))
+    deleting = asyncio.ensure_future(tools.store[NodeStore].delete_node(scope._replace(grants=()), node, told))
     try:
         with contextlib.suppress(NotFound):
             await asyncio.shield(deleting)
@@ -386,20 +387,6 @@ async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str) -> b
     return True
 
 
-async def emit_outcome(tools: Deps, row: Deployment) -> None:
-    """Write the event of an ended deployment.
-
-    Raises: StoreError.
-    """
-    what = ("Deploying again to" if row.options.again else "Installing on") if row.kind == "install" else "Removing from"
-    why = f": {row.error.message}" if row.error else ""
-    await write_event(
-        tools.store, tools.bus, row.org, f"deployment.{row.state}", "error" if row.state == "failed" else "info", tools.clock.now(),
-        row.node_id if row.kind == "install" else None, f"{what} {row.name} ({row.host}) {row.state}{why}",
-        {"deployment": row.id, "kind": row.kind, "host": row.host, "code": row.error.code if row.error else None},
-    )  # fmt: skip
-
-
 async def close_unfinished(tools: Deps, left: Sequence[Deployment]) -> None:
     """Close the deployments that a killed hub left open. Called at the start.
 
@@ -416,7 +403,7 @@ async def close_unfinished(tools: Deps, left: Sequence[Deployment]) -> None:
             if row.kind == "install" and row.options.again and node is not None:
                 await tools.store[NodeStore].move_node(scope, node.id, row.host)
             await shred_unwanted(tools, scope, progress)
-            await emit_outcome(tools, await progress.change(lambda row: transitions.ended(row, "succeeded", at)))  # noqa: B023  # called at once
+            await progress.change(lambda row: transitions.ended(row, "succeeded", at))  # noqa: B023  # called at once
             continue
         if node is not None and makes_node(row):
             await forget_node(tools, scope, node.id, "the installation failed")
@@ -426,4 +413,4 @@ async def close_unfinished(tools: Deps, left: Sequence[Deployment]) -> None:
             row = row._replace(node_id=None) if makes_node(row) else row
             return transitions.ended(row, "failed", at, error)  # noqa: B023  # called at once
 
-        await emit_outcome(tools, await progress.change(close))
+        await progress.change(close)

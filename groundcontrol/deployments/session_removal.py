@@ -21,7 +21,7 @@ from groundcontrol.deployments import transitions
 from groundcontrol.deployments.limits import WriteLock
 from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentError, DeploymentOptions, DeploymentState
 from groundcontrol.deployments.progress import ProgressReporter
-from groundcontrol.deployments.run import CLEAN_UP_TRIES, OWN_ERROR, Deps, emit_outcome, hub_failed, wipe
+from groundcontrol.deployments.run import CLEAN_UP_TRIES, OWN_ERROR, Deps, hub_failed, wipe
 from groundcontrol.deployments.running import stop_all
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.jobs.model import Job, JobRequest
@@ -358,8 +358,6 @@ class SessionRemoval:
         failpoints.reach("leave.end.pre")
         row = await progress.change(lambda row: transitions.ended(row, state, at, error))
         failpoints.reach("leave.end.post")
-        await emit_outcome(self._tools, row)
-        failpoints.reach("leave.end.told")
         event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=error.code if error else None)
 
 

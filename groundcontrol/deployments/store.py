@@ -10,6 +10,7 @@ from groundcontrol.core.ids import DeploymentId, InviteId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.deployments.model import Deployment, Invite
+from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import NewNode, Node
 
 
@@ -70,8 +71,8 @@ class InviteStore(Protocol):
         """Consume one use and create the node, with a free name similar to the given one. NotFound: no use was left."""
         ...
 
-    async def settle_joining(self, node: NodeId) -> None:
-        """Mark the node's installation as complete."""
+    async def settle_joining(self, node: NodeId, event: Event) -> None:
+        """Mark the node's installation as complete, and store its event."""
         ...
 
     async def unsettled(self) -> Sequence[tuple[NodeId, int]]:

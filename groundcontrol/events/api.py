@@ -1,37 +1,68 @@
-"""`/api/v1/events`: the timeline of events, for users."""
+"""`/api/v1/events`: the timeline of events, for users and programs."""
 
 from __future__ import annotations
 
+import math
 from typing import Final, cast, get_args
 
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
+from groundcontrol.events.catalogue import in_group, known_type
 from groundcontrol.events.model import EventFilter, Severity
 from groundcontrol.events.store import LogStore
-from groundcontrol.events.views import EventsView, event_view
+from groundcontrol.events.views import EventsView, SummaryView, event_view
+from groundcontrol.web.answer import view_of
 from groundcontrol.web.request import ApiRequest
 from spider.wire.ids import is_id
 
 MAX_SEARCH_CHARS: Final = 100
+_FILTERS: Final = ("node", "severity", "type", "group", "search", "from", "to")
 
 
 async def list_events(call: ApiRequest) -> EventsView:
-    """A page of events, newest first; `?node=` for those of one node, `?severity=`, `?type=` and `?search=` for some of them."""
-    limit, cursor = call.page("node", "severity", "type", "search")
+    """A page of events, newest first; all parameters of the filter must match."""
+    limit, cursor = call.page(*_FILTERS)
+    page = await call.services[LogStore].events(call.scope, limit, cursor, _node_of(call), _filter_of(call))
+    return EventsView(events=[event_view(event) for event in page.items], next=page.next)
+
+
+async def count_events(call: ApiRequest) -> SummaryView:
+    """The number of events of the last 24 hours, by severity; `?node=` for those of one node."""
+    return view_of(SummaryView, await call.services[LogStore].count_events(call.scope, call.services.clock.now(), _node_of(call)))
+
+
+def _node_of(call: ApiRequest) -> NodeId | None:
     node = call.request.query.get("node")
     if node is not None and not is_id(node):
         raise BadRequest("the parameter node is not an id")
-    page = await call.services[LogStore].events(call.scope, limit, cursor, NodeId(node) if node else None, _filter_of(call))
-    return EventsView(events=[event_view(event) for event in page.items], next=page.next)
+    return NodeId(node) if node else None
 
 
 def _filter_of(call: ApiRequest) -> EventFilter | None:
     query = call.request.query
-    severities = tuple(filter(None, query.get("severity", "").split(",")))
+    severities = _some(query.get("severity", ""))
     if not all(severity in get_args(Severity) for severity in severities):
         raise BadRequest(f"the parameter severity names some of {', '.join(get_args(Severity))}")
-    kind, search = query.get("type", ""), query.get("search", "")
-    if max(len(kind), len(search)) > MAX_SEARCH_CHARS:
-        raise BadRequest(f"the parameters type and search have at most {MAX_SEARCH_CHARS} characters")
-    only = EventFilter(cast("tuple[Severity, ...]", severities), kind, search)
+    search = query.get("search", "")
+    if len(search) > MAX_SEARCH_CHARS:
+        raise BadRequest(f"the parameter search has at most {MAX_SEARCH_CHARS} characters")
+    types = tuple(known_type(kind).name for kind in _some(query.get("type", "")))
+    if group := query.get("group", ""):
+        members = tuple(row.name for row in in_group(group))
+        types = tuple(kind for kind in types if kind in members) or ("",) if types else members
+    only = EventFilter(cast("tuple[Severity, ...]", severities), types, search, _time(call, "from"), _time(call, "to"))
     return None if only == EventFilter() else only
+
+
+def _some(listed: str) -> tuple[str, ...]:
+    return tuple(filter(None, listed.split(",")))
+
+
+def _time(call: ApiRequest, name: str) -> float:
+    try:
+        at = float(call.request.query.get(name, "0"))
+    except ValueError:
+        at = math.nan
+    if not math.isfinite(at):
+        raise BadRequest(f"the parameter {name} is not a time in Unix seconds")
+    return at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from groundcontrol.core.bus import BusEvent, Changed, Topic
+from groundcontrol.core.bus import BusEvent, EventStored, Topic
 from groundcontrol.core.ids import EventId
 from groundcontrol.core.scope import Grants, Scope
 from groundcontrol.events.store import LogStore
@@ -25,7 +25,7 @@ class EventsFeed(Feed):
         """The events that every subscriber has; a later subscriber may have more. None: no subscriber has any."""
 
     def topics(self) -> tuple[Topic, ...]:
-        return (Topic("changed"),)
+        return (Topic("event"),)
 
     async def snapshot(self) -> EventsData:
         page = await self.services[LogStore].events(self.scope, RECENT_EVENTS)
@@ -35,7 +35,11 @@ class EventsFeed(Feed):
 
     async def take(self, bus_event: BusEvent, /) -> None:
         shown = self._shown or set()
-        if not isinstance(bus_event, Changed) or bus_event.kind != "event" or bus_event.id in shown:
+        if not isinstance(bus_event, EventStored):
+            return
+        if bus_event.id in shown:
+            if bus_event.times > 1 and (again := await self.services[LogStore].find_event(self.scope, bus_event.id)) is not None:
+                self.emit(event_view(again))
             return
         page = await self.services[LogStore].events(self.scope, RECENT_EVENTS)
         ids = [one.id for one in page.items]

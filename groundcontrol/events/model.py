@@ -15,23 +15,51 @@ class Event(NamedTuple):
     id: EventId
     org: int
     type: str
-    """`node.online`, `job.succeeded`, `deployment.failed` …"""
+    """One of the catalogue (`events/catalogue.py`): `node_online`, `job_succeeded`, `backup_failed` …"""
     severity: Severity
     source: EventSource
     at: float
+    """When it happened: Unix seconds, corrected by the measured error of the node's clock."""
     node_id: NodeId | None
     message: str
     details: dict[str, object]
+    """Texts and numbers; for hub events also short lists. `name` is the name of the node then."""
+    object: str = ""
+    """What of the node it is about (a unit, a mount …); empty: the node itself."""
+    received_at: float = 0.0
+    """When the hub learned of it; 0: when it is stored."""
+    times: int = 1
+    """Equal events that share this row."""
+    last_at: float = 0.0
+    """When the newest of them happened; 0: `at`."""
+    retro: bool = False
+    """It was reported late, such as after the hub was away."""
+    window_s: float = 0.0
+    """An equal event within this time is counted instead of stored. Not stored itself."""
+    reported_as: str = ""
+    """The sender and its own id of the event: what has the same one is stored once. Empty: hub events. Not stored with the event."""
 
 
 class EventFilter(NamedTuple):
     """The filter of a list of events; an empty field matches every event."""
 
     severities: tuple[Severity, ...] = ()
-    type: str = ""
-    """The whole type, or its first part (`job` also matches `job.failed`)."""
+    types: tuple[str, ...] = ()
     search: str = ""
     """A part of the message; upper and lower case match."""
+    from_at: float = 0.0
+    """Unix seconds; events that happened then or later."""
+    to_at: float = 0.0
+    """Unix seconds; events that happened before then; 0: no limit."""
+
+
+class Summary(NamedTuple):
+    """The number of stored events of the last 24 hours, by severity."""
+
+    since_at: float
+    info: int
+    warning: int
+    error: int
 
 
 class Refusal(NamedTuple):

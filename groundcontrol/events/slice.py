@@ -8,8 +8,8 @@ from groundcontrol.events import api as events_api
 from groundcontrol.events import audit_api
 from groundcontrol.events.feed import events_feed
 from groundcontrol.events.store import LogStore
-from groundcontrol.events.views import AuditPageView, EventsView
-from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
+from groundcontrol.events.views import AuditPageView, EventsView, SummaryView
+from groundcontrol.web.declare import Expiry, LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
 
 REFUSAL_RETENTION_S: Final = 90 * 86_400.0
@@ -20,9 +20,12 @@ ROUTES: Final = (
         "GET", "/events", "event.read", events_api.list_events, EventsView, cost="scan",
         query=(
             LIMIT, CURSOR, NODE, Parameter("severity", "only these, with commas between"),
-            Parameter("type", "only this one, or with its first part all of that kind"), Parameter("search", "only messages that contain this"),
+            Parameter("type", "only these types, with commas between"), Parameter("group", "only types of this group"),
+            Parameter("from", "only those that happened then or later, in Unix seconds"), Parameter("to", "only those that happened before then"),
+            Parameter("search", "only messages that contain this"),
         ),
     ),
+    Route("GET", "/events/summary", "event.read", events_api.count_events, SummaryView, query=(NODE,)),
     Route("GET", "/audit", "audit.read", audit_api.list_audit, AuditPageView, query=(LIMIT, CURSOR), cost="page"),
 )  # fmt: skip
 
@@ -31,7 +34,7 @@ SLICE: Final = Slice(
     ROUTES,
     topics=(LiveTopic("events", "event.read", "page", feed=events_feed),),
     expires=(
-        Expiry("events", KEEP_S, lambda stores, before: stores[LogStore].expire_events(before)),
+        Expiry("events", 0.0, lambda stores, now: stores[LogStore].expire_events(now)),  # each severity has a time of its own
         Expiry("refusals", REFUSAL_RETENTION_S, lambda stores, before: stores[LogStore].expire_refusals(before)),
     ),
 )

@@ -6,22 +6,30 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from groundcontrol.core.audit import AuditHead, AuditRow
-from groundcontrol.core.ids import NodeId
+from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
-from groundcontrol.events.model import Event, EventFilter, Refusal
+from groundcontrol.events.model import Event, EventFilter, Refusal, Summary
 
 
 class LogStore(Protocol):
-    async def add_event(self, event: Event) -> None: ...
+    async def add_event(self, event: Event) -> EventId | None:
+        """Store an event that has no other cause in the store. Events with one are stored with it.
+
+        Returns: the id of its row, which it may share with an equal one; None: its sender reports too many events.
+        """
+        ...
+
+    async def find_event(self, scope: Scope, event: EventId) -> Event | None: ...
+    async def count_events(self, scope: Scope, now: float, node: NodeId | None = None) -> Summary: ...
     async def events(
         self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: EventFilter | None = None
     ) -> Page[Event]:
         """Events in the reverse order of writing, whatever the clock showed."""
         ...
 
-    async def expire_events(self, before: float) -> int:
-        """Delete some events from before this time. Returns their number; call again until 0."""
+    async def expire_events(self, now: float) -> int:
+        """Delete some events that are too old for their severity, or too many. Returns their number; call again until 0."""
         ...
 
     async def save_refusals(self, refusals: Sequence[Refusal]) -> None:

@@ -8,6 +8,9 @@ from groundcontrol.core.audit import AuditRow
 from groundcontrol.events.model import Event
 from groundcontrol.web.answer import Answer, view_of
 
+Details = dict[str, object]
+"""`EventView` has a field `object`, behind which the type cannot be named."""
+
 
 class EventView(Answer):
     id: str
@@ -17,7 +20,19 @@ class EventView(Answer):
     at: float
     node_id: str | None
     message: str
-    details: dict[str, object]
+    details: Details
+    object: str
+    received_at: float
+    count: int
+    last_at: float
+    retro: bool
+
+
+class SummaryView(Answer):
+    since_at: float
+    info: int
+    warning: int
+    error: int
 
 
 class EventsView(Answer):
@@ -48,7 +63,7 @@ class EventsData(Answer):
 
 
 def event_view(event: Event) -> EventView:
-    return view_of(EventView, event)
+    return view_of(EventView, event, count=event.times)
 
 
 def audit_view(row: AuditRow) -> AuditView:

@@ -21,12 +21,10 @@ from groundcontrol.agents.session import AgentSession
 from groundcontrol.core import failpoints
 from groundcontrol.core.bus import Bus, Changed, JobOutputArrived, JobPoke, Topic
 from groundcontrol.core.errors import Conflict, Fenced, HubError, NotFound, StoreDown
-from groundcontrol.core.ids import EventId, JobId
+from groundcontrol.core.ids import JobId
 from groundcontrol.core.scope import SYSTEM, Scope, node_actor
 from groundcontrol.core.stores import Stores
-from groundcontrol.events.model import Event, Severity
 from groundcontrol.events.refusals import Refusals
-from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.inbox import MAX_JOBS, Inbox
 from groundcontrol.jobs.messages import (
     CLOCK,
@@ -142,7 +140,7 @@ class JobTracker:
 
     async def _withdraw(self) -> None:
         for job in await self._store[JobStore].withdraw(self._clock.now()):
-            await self._tell_ended(job)
+            self._tell_ended(job)
 
     async def _take(self, ids: Sequence[JobId] | None = None, sessions: Sequence[Session] | None = None) -> None:
         """Claim queued jobs for connected nodes, and send them.
@@ -507,7 +505,7 @@ class JobTracker:
             if job.state not in TERMINAL:
                 raise
         else:
-            await self._tell_ended(job)
+            self._tell_ended(job)
         if job.action == REKEY and verdict.state == "succeeded":
             self._orders.keys_changed(agent.session, job_id)
         for memory in (inbox.own, inbox.begun):
@@ -535,7 +533,7 @@ class JobTracker:
             ended = None  # the job changed its state meanwhile, or was removed with its node
         self._orders.settled(job.id)
         if ended is not None:
-            await self._tell_ended(ended)
+            self._tell_ended(ended)
 
     async def _start_next(self, session: Session, ended: Job) -> None:
         """Send the node's next job, and the next of the batch. Neither waits for the sweep."""
@@ -544,21 +542,11 @@ class JobTracker:
             self._orders.forget_bundle(agent)
         await self._survive(self._take(None, [session] if ended.batch_id is None else None))
 
-    async def _tell_ended(self, job: Job) -> None:
-        """Log the end of a job, store its event and publish both changes."""
+    def _tell_ended(self, job: Job) -> None:
+        """Log and publish the end of a job."""
         self.ended += 1
         self._changed(job)
         event(log, "job_ended", job=job.id, node=job.node_id, action=job.action, state=job.state, exit_code=job.exit_code)
-        severity: Severity = "info" if job.state == "succeeded" else "error" if job.state == "failed" else "warning"
-        node = await self._store[NodeStore].find_node(job.node_id)
-        at = self._clock.now()
-        details: dict[str, object] = {"job": job.id, "action": job.action, "changes": len(job.changes)}
-        if job.error is not None:
-            details["error"] = job.error.code
-        message = f"{job.action} on {node.name if node is not None else 'a removed node'}: {job.state}"
-        told = Event(EventId(new_time_id(at)), job.org, f"job.{job.state}", severity, "agent", at, job.node_id, message, details)
-        await self._store[LogStore].add_event(told)
-        self._bus.publish(Changed("event", told.id, 1))
 
     def _changed(self, job: Job) -> None:
         self._bus.publish(Changed("job", job.id, job.version))

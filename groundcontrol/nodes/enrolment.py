@@ -11,6 +11,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.core.text import clean
+from groundcontrol.events.making import new_event
 from groundcontrol.nodes.model import NewNode, Node, adopted_name
 from groundcontrol.nodes.store import NodeStore
 from spider.wire.ids import new_random_id
@@ -53,11 +54,13 @@ async def enrol(
     return made
 
 
-async def adopt(store: Stores, bus: Bus, node: NodeId, address: str) -> Node:
+async def adopt(store: Stores, bus: Bus, node: NodeId, address: str, at: float) -> Node:
     """Enrol a node that has proven that it belongs to this fleet. It takes its host's name when it first reports that name.
 
     Raises: Conflict: it was removed from this hub. StoreError.
     """
-    made = await store[NodeStore].create_node(SYSTEM, NewNode(node, adopted_name(node), address))
+    name = adopted_name(node)
+    told = new_event("node_adopted", at, {"address": address}, node=node, name=name)
+    made = await store[NodeStore].create_node(SYSTEM, NewNode(node, name, address), told)
     bus.publish(Changed("node", made.id, made.version))
     return made

@@ -9,13 +9,17 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.tables import PackageChanges, PackageList, PackageState, SubjectTable
+from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import LogBatch, LogLine, NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session
 from groundcontrol.nodes.updates import NodeUpdateList, UpdateList
 
 
 class NodeStore(Protocol):
-    async def create_node(self, scope: Scope, node: NewNode) -> Node:
-        """Conflict: the id was ever used before, or the name is taken in this organisation."""
+    async def create_node(self, scope: Scope, node: NewNode, event: Event | None = None) -> Node:
+        """Create a node, and store the event of its cause with it.
+
+        Raises: Conflict: the id was ever used before, or the name is taken in this organisation.
+        """
         ...
 
     async def create_nodes(self, scope: Scope, nodes: Sequence[NewNode]) -> list[Node]:
@@ -56,8 +60,11 @@ class NodeStore(Protocol):
         """
         ...
 
-    async def delete_node(self, scope: Scope, node: NodeId) -> None:
-        """Delete the node, its jobs and credentials (crypto-shredded); leave a tombstone, by which `sweep` finds its samples."""
+    async def delete_node(self, scope: Scope, node: NodeId, event: Event | None = None) -> None:
+        """Delete the node, its jobs and credentials (crypto-shredded); leave a tombstone, by which `sweep` finds its samples.
+
+        Args: event: what is stored with it instead of `node_removed`.
+        """
         ...
 
     async def sweep(self) -> None:
@@ -79,6 +86,10 @@ class NodeTableStore(Protocol):
         ...
 
     async def tables(self, scope: Scope, node: NodeId) -> Sequence[SubjectTable]: ...
+    async def save_events(self, session: Session, events: Sequence[Event]) -> None:
+        """Store what a node reports. What is above its rate is counted only. Fenced: the session is over."""
+        ...
+
     async def packages_digest(self, session: Session) -> str:
         """The digest of the stored state of the node's packages; empty = no state is stored."""
         ...

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes capsule/src/wire/schema.gen.ts from the hub's `views.py` modules, the metric catalogue and the error codes,
-and capsule/src/core/jobs/verbs.gen.ts and verb-titles.gen.ts from the catalogue of verbs.
+capsule/src/core/jobs/verbs.gen.ts and verb-titles.gen.ts from the catalogue of verbs,
+and capsule/src/core/events/event-types.gen.ts from the catalogue of events.
 
 scripts/gen/ts.py           write the files
 scripts/gen/ts.py --check   change nothing; exit 1 when a file is not current
@@ -13,6 +14,7 @@ import ast
 import importlib
 import itertools
 import json
+import re
 import sys
 import types
 import typing
@@ -26,6 +28,7 @@ SOURCES = ROOT / "capsule" / "src"
 sys.path.insert(0, str(ROOT))
 
 from groundcontrol.core import errors, verbs  # noqa: E402  # the checkout is put on the path first
+from groundcontrol.events import catalogue  # noqa: E402
 from groundcontrol.nodes import summary  # noqa: E402
 from groundcontrol.web.answer import Answer, Body  # noqa: E402
 from spider.wire import metrics, tables  # noqa: E402
@@ -44,6 +47,14 @@ SCALARS: dict[object, str] = {
     type(None): "null",
 }
 
+EVENTS_HEAD = """// Made by scripts/gen/ts.py from groundcontrol/events/catalogue.py: never edited by hand.
+
+import { t } from "../text/i18n";
+
+type Words = (field: (name: string) => string) => string;
+
+export const EVENT_TYPES: Readonly<Record<string, readonly [group: string, words?: Words]>> = {
+"""
 VERBS_HEAD = """// Made by scripts/gen/ts.py from spider/wire/verbs.py and groundcontrol/core/verbs.py: never edited by hand.
 
 import { t } from "../text/i18n";
@@ -237,6 +248,18 @@ def verb_rows() -> str:
     return f"{VERBS_HEAD}{VERB}export type PlannedVerb = {planned};\n\nexport const VERBS: Readonly<Record<string, Verb>> = {{\n{''.join(rows)}}};\n"
 
 
+def event_types() -> str:
+    """Group and words of each type of event. Programs bring their own words, and so does the hub for what no page of this version knows."""
+    rows = []
+    for row in catalogue.ROWS:
+        fields = iter(re.split(r"\{([a-z_]+)\}", row.text))
+        text = "".join(part + (f'${{f("{field}")}}' if (field := next(fields, "")) else "") for part in fields)
+        words = "" if row.group == "report" else f", ({'f' if '{' in row.text else ''}) => t`{text}`"
+        rows.append(f"  {json.dumps(row.name)}: [{json.dumps(row.group)}{words}],\n")
+    groups = "".join(f"  {{ key: {json.dumps(key)}, label: t`{label}` }},\n" for key, label in catalogue.GROUPS.items())
+    return f"{EVENTS_HEAD}{''.join(rows)}}};\n\nexport const EVENT_GROUPS: readonly {{ key: string; label: string }}[] = [\n{groups}];\n"
+
+
 def generate() -> dict[Path, str]:
     """The whole files."""
     docs = {key: text for path in sources() for key, text in field_docs(path.read_text(encoding="utf-8")).items()}
@@ -245,6 +268,7 @@ def generate() -> dict[Path, str]:
         SOURCES / "wire/schema.gen.ts": messages,
         SOURCES / "core/jobs/verb-titles.gen.ts": verb_titles(),
         SOURCES / "core/jobs/verbs.gen.ts": verb_rows(),
+        SOURCES / "core/events/event-types.gen.ts": event_types(),
     }
 
 

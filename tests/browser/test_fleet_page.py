@@ -423,7 +423,7 @@ def test_updates_are_planned_then_run_and_the_lists_find_them(page: Page, hub: H
     expect(events).to_have_count(2)
     with page.expect_download() as download:
         page.get_by_role("button", name="JSON").click()
-    assert [event["type"] for event in json.loads(Path(download.value.path()).read_text())] == ["job.succeeded"]
+    assert [event["type"] for event in json.loads(Path(download.value.path()).read_text())] == ["job_succeeded"]
 
 
 @pytest.mark.holds("J-14")

@@ -15,7 +15,7 @@ from groundcontrol.deployments.model import MOST_OPEN, Invite
 from groundcontrol.nodes.model import Node
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
-from tests.support.factories import SCOPE, STRANGER, an_invite, audited, new_node, twice
+from tests.support.factories import SCOPE, STRANGER, an_invite, audited, new_event, new_node, twice
 
 
 async def use(store: Store, invite: Invite, name: str = "web-1", scope: Scope = SCOPE) -> Node:
@@ -61,7 +61,7 @@ async def test_a_use_whose_answer_was_lost_is_repeated(store: Store, clock: Manu
     node = new_node()
     await twice(lambda: store.invites.use_invite(invite.id, SCOPE, node))
     assert await store.invites.unsettled() == [(node.id, 1)]
-    await twice(lambda: store.invites.settle_joining(node.id))
+    await twice(lambda: store.invites.settle_joining(node.id, new_event(0.0)))
     assert await store.invites.unsettled() == []
 
 

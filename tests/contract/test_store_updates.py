@@ -133,18 +133,24 @@ async def test_lists_with_a_filter_hold_what_fits_and_go_on_with_it(store: Store
         await store.jobs.jobs(SCOPE, 1, page.next)
 
     made = [new_event(clock.now() + at, nodes[0].id) for at in range(3)]
-    made[1] = made[1]._replace(type="job.failed", severity="error", message="Upgrade of WEB-0 failed: 100% full")
+    made[1] = made[1]._replace(type="job_failed", severity="error", message="Upgrade of WEB-0 failed: 100% full")
     for event in made:
         await store.log.add_event(event)
     for fits in (
         EventFilter(("error", "warning")),
-        EventFilter((), "job"),
-        EventFilter((), "job.failed"),
-        EventFilter((), "", "web-0 failed: 100%"),
+        EventFilter((), ("job_failed", "job_unknown")),
+        EventFilter((), (), "web-0 failed: 100%"),
+        EventFilter(("error",), from_at=clock.now() + 1, to_at=clock.now() + 2),
     ):
         assert [event.id for event in (await store.log.events(SCOPE, 9, only=fits)).items] == [made[1].id]
         assert [event.id for event in (await store.log.events(SCOPE, 9, node=nodes[0].id, only=fits)).items] == [made[1].id]
-    for misses in (EventFilter(("warning",)), EventFilter((), "jo"), EventFilter((), "", "%")):
+    for misses in (
+        EventFilter(("warning",)),
+        EventFilter((), ("job",)),
+        EventFilter((), (), "%"),
+        EventFilter(from_at=clock.now() + 1),
+        EventFilter(to_at=clock.now()),
+    ):
         assert made[0].id not in [event.id for event in (await store.log.events(SCOPE, 9, only=misses)).items]
 
 

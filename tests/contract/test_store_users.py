@@ -18,7 +18,7 @@ from groundcontrol.core.scope import Actor
 from groundcontrol.core.secrets import SealedRecord
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
-from tests.support.factories import ADMIN, SCOPE, STRANGER, audited, logged_in, login, new_event, new_node, new_user, twice
+from tests.support.factories import ADMIN, SCOPE, STRANGER, audited, logged_in, login, new_node, new_user, twice
 from tests.support.store_backend import Backend
 
 
@@ -281,33 +281,6 @@ async def test_credentials_are_replaced_as_a_whole_and_shredded(store: Store) ->
         await store.secrets.save_credentials(STRANGER, node, first)
     with pytest.raises(BadRequest):
         await store.secrets.save_credentials(SCOPE, node, [SealedRecord("fleet", "fleet", "key", 1, b"mine")])
-
-
-async def test_events_come_newest_first_and_once(store: Store, clock: ManualClock) -> None:
-    node = (await store.nodes.create_node(SCOPE, new_node())).id
-    made = [new_event(clock.now() + at, node if at % 2 else None) for at in range(5)]
-    for event in made:
-        await twice(lambda event=event: store.log.add_event(event))  # type: ignore[misc]  # bound in this turn
-    page = await store.log.events(SCOPE, 3)
-    rest = await store.log.events(SCOPE, 3, page.next)
-    assert [*page.items, *rest.items] == made[::-1]
-    assert (await store.log.events(SCOPE, 10, node=node)).items == [made[3], made[1]]
-    assert (await store.log.events(STRANGER, 10)).items == []
-
-
-async def test_events_go_after_their_time_whoever_they_are_of(store: Store, clock: ManualClock) -> None:
-    made = [new_event(clock.now() + at) for at in range(4)]
-    for event in (*made, new_event(clock.now())._replace(org=STRANGER.org)):
-        await store.log.add_event(event)
-    page = await store.log.events(SCOPE, 2)
-
-    assert await store.log.expire_events(clock.now() - 1e12) == 0
-    assert await store.log.expire_events(clock.now() + 3) == 4
-    assert await store.log.expire_events(clock.now() + 3) == 0
-
-    assert (await store.log.events(SCOPE, 10)).items == [made[3]]
-    assert (await store.log.events(SCOPE, 2, page.next)).items == [], "where it would have gone on there is nothing any more"
-    assert (await store.log.events(STRANGER, 10)).items == []
 
 
 async def test_audit_pages_hold_each_row_once(store: Store, clock: ManualClock) -> None:

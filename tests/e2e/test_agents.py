@@ -229,7 +229,7 @@ async def test_a_node_that_says_farewell_is_forgotten_and_its_key_opens_nothing_
         assert (await hub.call("GET", f"/api/v1/nodes/{node.node_id}")).status == 404
         assert hub.node(other.node_id)["state"] == "online"
         events = (await hub.call("GET", "/api/v1/events?limit=50")).json["events"]
-        told = next(event for event in events if event["type"] == "node.uninstalled")
+        told = next(event for event in events if event["type"] == "node_uninstalled")
         assert label in told["message"]
         assert "\x1b" not in told["message"]
         audit = (await hub.call("GET", "/api/v1/audit?limit=50")).json["audit"]
@@ -258,8 +258,8 @@ async def test_a_clone_is_refused_while_the_first_one_lives(shared_hub: HubProce
         assert shared_hub.node(node.node_id)["state"] == "online"
         events = (await shared_hub.call("GET", f"/api/v1/events?node={node.node_id}&limit=500")).json["events"]
         types = [event["type"] for event in events]
-        assert "node.cloned" in types
-        assert (types.count("node.online"), types.count("node.offline")) == (1, 0)
+        assert "node_cloned" in types
+        assert (types.count("node_online"), types.count("node_offline")) == (1, 0)
 
 
 async def test_another_boot_takes_over_when_the_first_one_is_dead(shared_hub: HubProcess) -> None:

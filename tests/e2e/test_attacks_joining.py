@@ -134,7 +134,7 @@ async def test_the_secret_and_the_keys_are_found_nowhere(hub: HubProcess, client
         await visitor.hear()
     assert nodes(hub) == []
     events = hub.local("GET", "/api/v1/events").json["events"]
-    assert any(one["type"] == "node.join_failed" and "no room" in one["message"] for one in events)
+    assert any(one["type"] == "node_join_failed" and "no room" in one["message"] for one in events)
 
 
 def typed_into_bash(folder: Path, *lines: bytes) -> tuple[str, str]:

@@ -60,7 +60,7 @@ async def test_packages_come_in_parts_and_then_as_differences(shared_hub: HubPro
     found = await asyncio.to_thread(packages_of, shared_hub, node, "?limit=1")
     assert (found["total"], found["packages"]) == (5000, [{"name": "package-0000", "version": "2.0"}])
     events = (await asyncio.to_thread(shared_hub.local, "GET", f"/api/v1/events?node={node.node_id}")).json["events"]
-    assert [event["message"] for event in events if event["type"] == "node.packages_changed"] == ["1 package changed on many-packages"]
+    assert [event["message"] for event in events if event["type"] == "packages_changed"] == ["1 package changed on many-packages"]
     async with agents(shared_hub, node) as [again]:
         await again.join()
         assert await again.expect(PackagesHeld) == PackagesHeld(digest_of(newer))
@@ -79,7 +79,7 @@ async def test_a_node_that_changes_its_packages_all_the_time_is_one_event_a_minu
             since, state = digest_of(state), {"bash": str(turn)}
             await agent.say(InstalledPackages(since, digest_of(state), 0, 1, ["bash"], [str(turn)]))
             assert await agent.expect(PackagesHeld) == PackagesHeld(digest_of(state))
-        path = f"/api/v1/events?node={node.node_id}&type=node.packages_changed"
+        path = f"/api/v1/events?node={node.node_id}&type=packages_changed"
         events = (await asyncio.to_thread(shared_hub.local, "GET", path)).json["events"]
         assert 1 <= len(events) <= 2, "twenty changes within a second or two"
 

@@ -66,7 +66,7 @@ async def test_a_job_runs_from_the_order_to_the_result(hub: HubProcess, tmp_path
     assert done["changes"] == [{"package": "lab-slow", "from": "1.0", "to": "1.1"}]
     assert (done["exit_code"], done["progress_percent"], done["error"]) == (0, 100, None)
     types = [event["type"] for event in hub.local("GET", f"/api/v1/events?node={node.node_id}").json["events"]]
-    assert "job.succeeded" in types
+    assert "job_succeeded" in types
 
 
 @pytest.mark.holds("F-02")

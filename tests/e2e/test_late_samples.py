@@ -57,9 +57,9 @@ async def test_late_packs_and_gaps_are_held_once_and_acknowledged_by_their_place
         await agent.say(LAYOUT, *again, gap(4, 13, now - 4000, 1)._replace(rows=0))
         await agent.wait_acked(4, STREAM_LATE)
         assert await values(hub) == [0, 4, 9, 12]
-        await eventually(lambda: events(hub, "node.samples_lost"))
-        await eventually(lambda: any(told["details"]["unknown"] for told in events(hub, "node.samples_lost")))
-        told = events(hub, "node.samples_lost")
+        await eventually(lambda: events(hub, "data_gap"))
+        await eventually(lambda: any(told["details"]["unknown"] for told in events(hub, "data_gap")))
+        told = events(hub, "data_gap")
         assert sum(one["details"]["rows"]["pulse"] for one in told) == 90
         assert any("unknown number" in one["message"] for one in told)
 
@@ -93,7 +93,7 @@ async def test_a_clock_that_is_wrong_is_told_when_it_begins_and_ends_and_stands_
         assert shown(None)
         await agent.say(BREATHE, breathed(0, -180_400))
         await eventually(lambda: shown(-180.0))
-        await eventually(lambda: events(hub, "node.clock_wrong"))
+        await eventually(lambda: events(hub, "clock_skewed"))
         await agent.wait_acked(0)
     await hub.kill()
     await hub.start()
@@ -102,9 +102,9 @@ async def test_a_clock_that_is_wrong_is_told_when_it_begins_and_ends_and_stands_
         await agent.say(BREATHE, breathed(1, -180_400))
         await eventually(lambda: shown(-180.0))
         await agent.say(breathed(2, 200))
-        await eventually(lambda: events(hub, "node.clock_right"))
+        await eventually(lambda: events(hub, "clock_right"))
         assert shown(0.0)
-    [told] = events(hub, "node.clock_wrong")
+    [told] = events(hub, "clock_skewed")
     assert "3 minutes behind" in told["message"]
     assert (told["severity"], told["node_id"]) == ("warning", node.node_id)
 
@@ -118,5 +118,5 @@ async def test_samples_from_far_ahead_are_shown_acknowledged_and_told_but_not_st
         await agent.say(LAYOUT, pack_of(0, at=now), pack_of(1, at=now + 3 * 86_400), pack_of(2, at=now + 1))
         await agent.wait_acked(2)
         assert await values(hub) == pytest.approx([0, 200])
-        await eventually(lambda: events(hub, "node.clock_ahead"))
-        assert len(events(hub, "node.clock_ahead")) == 1
+        await eventually(lambda: events(hub, "clock_ahead"))
+        assert len(events(hub, "clock_ahead")) == 1

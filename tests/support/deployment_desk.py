@@ -107,8 +107,8 @@ class Desk:
         return row
 
     async def events(self, *kinds: str) -> Sequence[Event]:
-        """Wait until events of these kinds are written, which is just after the row; returns the last of all kinds."""
-        async with asyncio.timeout(30), self.bus.subscribe(Topic("changed"), limit=100, policy="ordered") as changes:
+        """Wait until events of these kinds are written; returns the last of all kinds."""
+        async with asyncio.timeout(30), self.bus.subscribe(Topic("event"), limit=100, policy="ordered") as changes:
             while True:
                 events = (await self.store.log.events(ADMIN, 10)).items
                 if set(kinds) <= {event.type for event in events}:

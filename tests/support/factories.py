@@ -137,7 +137,7 @@ def new_deployment(at: float, host: str = "192.0.2.1", name: str = "web-1") -> D
 
 
 def new_event(at: float, node: NodeId | None = None) -> Event:
-    return Event(EventId(new_time_id(at)), 1, "node.online", "info", "hub", at, node, "web-1 is online", {"epoch": 1})
+    return Event(EventId(new_time_id(at)), 1, "node_online", "info", "hub", at, node, "web-1 is online", {"epoch": 1}, "", at, 1, at)
 
 
 def new_refusal(at: float, address: str = "192.0.2.1", times: int = 1) -> Refusal:

@@ -305,9 +305,10 @@ class TestHub:
         self.clock = clock
         self.config = config
         self.bus = LocalBus()
+        database.publish_to(self.bus.publish)
         self.nodes = PlayedNodes()
         self.owned = False
-        self.facts = NodeTables(store, self.bus, clock, NodeEvents(store, self.bus, clock))
+        self.facts = NodeTables(store, self.bus, clock)
         self.deployer = PlayedDeployer(store)
         self.refusals = Refusals(store.log, clock)
         self.auth = AuthService(
@@ -338,7 +339,7 @@ class TestHub:
                 provide(Presence)(lambda _: self.nodes),
                 provide(NewestValues)(lambda _: self.nodes),
                 provide(ReceivedTables)(lambda _: self.facts),
-                provide(DamageReports)(lambda _: CorruptionReporter(NodeEvents(store, self.bus, clock))),
+                provide(DamageReports)(lambda _: CorruptionReporter(NodeEvents(store, clock))),
                 provide(DeploymentService)(lambda _: self.deployer),
                 provide(Invitations)(lambda _: invites),
                 provide(UpdateService)(lambda _: self.updates),

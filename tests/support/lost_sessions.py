@@ -81,4 +81,4 @@ class Hub:
             await self.registry._emit_pending(cast("AgentSession", agent))
 
     def losses(self) -> list[object]:
-        return [told.details["rows"] for told in self.told if told.type == "node.samples_lost"]
+        return [told.details["rows"] for told in self.told if told.type == "data_gap"]

@@ -69,7 +69,7 @@ async def _end_automatic(ground: Ground) -> Race:
 
     async def held() -> object:
         events = await ground.store.log.events(SCOPE, 10)
-        return await store.automatic(), [event.type for event in events.items]
+        return await store.automatic(), [event.type for event in events.items if event.type == "maintenance_overran"]
 
     return Race(
         lambda: store.end_automatic(1, one.window.id, overran=True),

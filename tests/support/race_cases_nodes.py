@@ -10,6 +10,7 @@ from groundcontrol.core.ids import HubId, NodeId
 from groundcontrol.core.secrets import SealedRecord
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.deployments.model import MOST_OPEN, Invite
+from groundcontrol.events.catalogue import KEEP_S
 from groundcontrol.jobs.model import JobUpdate
 from groundcontrol.nodes.model import LogBatch, LogLine, Node, NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.samples.model import Bounds, Retention, RetentionChange, SeriesSchema
@@ -485,7 +486,8 @@ async def _revoke_invite(ground: Ground) -> Race:
 @CASES.of("invites.settle_joining")
 async def _settle_joining(ground: Ground) -> Race:
     _, node = await joined(ground)
-    return Race(lambda: ground.store.invites.settle_joining(node.id), ground.store.invites.unsettled, [])
+    event = new_event(ground.now)
+    return Race(lambda: ground.store.invites.settle_joining(node.id, event), ground.store.invites.unsettled, [])
 
 
 @CASES.of("invites.approve_node")
@@ -529,7 +531,7 @@ async def _end_adoption(ground: Ground) -> Race:
 @CASES.of("log.expire_events")
 async def _expire_events(ground: Ground) -> Race:
     store, young = ground.store, new_event(ground.now)
-    for made in (new_event(ground.now - 1), young):
+    for made in (new_event(ground.now - KEEP_S["info"] - 1), young):
         await store.log.add_event(made)
 
     async def held() -> object:
@@ -546,3 +548,14 @@ async def _add_event(ground: Ground) -> Race:
         return (await ground.store.log.events(SCOPE, 100)).items
 
     return Race(lambda: ground.store.log.add_event(event), held, [event])
+
+
+@CASES.of("tables.save_events")
+async def _save_events(ground: Ground) -> Race:
+    session = await ground.session()
+    events = [new_event(ground.now + at, session.node)._replace(source="agent", reported_as=f"{session.node}/{at}") for at in range(2)]
+
+    async def held() -> object:
+        return [one.id for one in (await ground.store.log.events(SCOPE, 2)).items]
+
+    return Race(lambda: ground.store.tables.save_events(session, events), held, [events[1].id, events[0].id])

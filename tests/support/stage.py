@@ -510,7 +510,7 @@ def wait_told_of_who_left(hub: HubProcess, stage: Stage) -> None:
     deadline = time.monotonic() + LIMIT_S
     pause = threading.Event()
     while True:
-        reply = hub.request("GET", "/api/v1/events?type=node.offline", token=stage.token)
+        reply = hub.request("GET", "/api/v1/events?type=node_offline", token=stage.token)
         assert reply.status == 200, reply.body
         if left == {one["node_id"] for one in reply.json["events"]}:
             return

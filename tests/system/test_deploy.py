@@ -361,7 +361,7 @@ def test_root_on_the_server_takes_everything_off_and_the_hub_is_told(desk: Desk)
     assert done.stdout.splitlines()[-1] == "Nothing of Stardust is left on this server, and its hub has forgotten it."
     assert desk.nodes() == []
     events = desk.hub.local("GET", "/api/v1/events?limit=10").json["events"]
-    assert any(event["type"] == "node.uninstalled" for event in events)
+    assert any(event["type"] == "node_uninstalled" for event in events)
     audit = desk.hub.local("GET", "/api/v1/audit?limit=20").json["audit"]
     assert next(row["actor"] for row in audit if row["action"] == "node.delete") == f"node:{node}"
     look.check_unchanged()

@@ -13,6 +13,7 @@ export interface EventsQuery {
   node?: string | undefined;
   severity?: string | undefined;
   type?: string | undefined;
+  group?: string | undefined;
   search?: string | undefined;
 }
 

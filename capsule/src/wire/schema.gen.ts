@@ -403,6 +403,11 @@ export interface EventView {
   node_id: string | null;
   message: string;
   details: Record<string, unknown>;
+  object: string;
+  received_at: number;
+  count: number;
+  last_at: number;
+  retro: boolean;
 }
 
 export interface EventsData {
@@ -1416,6 +1421,13 @@ export interface SubscribeBody {
   after?: number | null;
 }
 
+export interface SummaryView {
+  since_at: number;
+  info: number;
+  warning: number;
+  error: number;
+}
+
 /** The table of one subject of a node at one moment: processes, failed services, interfaces … */
 export interface TableView {
   subject: string;
@@ -1933,6 +1945,7 @@ export type ErrorCode =
   | "credentials_required"
   | "deployment.host_key_mismatch"
   | "deployment.target_not_allowed"
+  | "event.type_unknown"
   | "internal"
   | "job.not_cancellable"
   | "link.expired"

@@ -58,6 +58,7 @@ from groundcontrol.adapters.sqlite.silence import SqliteSilence, note_absence
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.adapters.sqlite.users import SqliteUsers
 from groundcontrol.adapters.sqlite.users_admin import SqlitePeople
+from groundcontrol.core.bus import BusEvent
 from groundcontrol.core.errors import ConfigError, StoreBusy, StoreDown, StoreError, StoreFull
 from groundcontrol.core.scope import Scope
 from spider.clock import Clock
@@ -185,6 +186,10 @@ class Database:
             await store.metrics.drop_node(no)
         await open_fences(self._samples.writer)
         return await settle(self._control.writer, Chain(audit_key, chain), scope, made_at)
+
+    def publish_to(self, publish: Callable[[BusEvent], None]) -> None:
+        """Publish events from now on, each after its commit."""
+        self._control.writer.publish = publish
 
     @property
     def stats(self) -> dict[str, WriterStats]:

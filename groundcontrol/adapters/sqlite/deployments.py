@@ -13,6 +13,7 @@ from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_li
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.maintenance import open_for
 from groundcontrol.adapters.sqlite.rights import NO_SUCH_NODE, grant_values, may_still_deploy, of_granted
 from groundcontrol.core.audit import AuditEntry
@@ -20,6 +21,7 @@ from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, S
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
+from groundcontrol.deployments.events import deployment_event
 from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentOptions, HostKey, Step, makes_node
 
 _DEPLOYMENT: Final = "SELECT * FROM deployment "
@@ -128,6 +130,8 @@ class SqliteDeployments:
                 self._chain.write(tx, scope, f"deployment.{deployment.state}", deployment.id, {"from": known.state, "error": code})
             if known.state != deployment.state:
                 _cover(tx, scope, deployment)
+            if known.state != deployment.state and deployment.ended_at is not None:
+                record_event(tx, deployment_event(deployment, tx.now))
             return _to_deployment(_load(tx, scope, deployment.id))
 
         return await self._writer.run(command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain, heads, last_at, listed, mark_clock, plain, to_audit_row, verify
@@ -14,13 +15,25 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.rights import grant_values, of_granted
 from groundcontrol.core.audit import AuditHead, AuditRow
+from groundcontrol.core.bus import EventStored
 from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
-from groundcontrol.events.model import Event, EventFilter, Refusal
+from groundcontrol.events.catalogue import KEEP_S, WINDOW_S
+from groundcontrol.events.making import new_event, same_as
+from groundcontrol.events.model import Event, EventFilter, Refusal, Severity, Summary
 
 _EVENT: Final = "SELECT * FROM event "
-_EXPIRE_BATCH: Final = 1000
+_EXPIRE_BATCH: Final = 100
+"""Rows that one transaction deletes, so that other writes need not wait: 500 took up to 93 ms."""
+MOST_EVENTS: Final = 2_000_000
+MOST_A_MINUTE: Final = 60
+"""The most events that one sender may report in a minute. The hub's own events have no such limit: each has a cause."""
+KEEP_REPORTED_S: Final = 30 * 86_400.0
+"""How long the hub knows the ids that senders gave their events."""
+_HOUR_S: Final = 3600.0
+_DAY_HOURS: Final = 24
+_REFUSAL_BATCH: Final = 1000
 MOST_REFUSALS: Final = 100_000
 """Only the newest refusals are stored: a client that causes many must not fill the disk."""
 
@@ -29,7 +42,13 @@ class SqliteLog:
     """`LogStore`."""
 
     def __init__(
-        self, writer: Writer, reader: Reader, chain: Chain, audit_keys: Sequence[bytes], most_refusals: int = MOST_REFUSALS
+        self,
+        writer: Writer,
+        reader: Reader,
+        chain: Chain,
+        audit_keys: Sequence[bytes],
+        most_refusals: int = MOST_REFUSALS,
+        most_events: int = MOST_EVENTS,
     ) -> None:
         """`audit_keys`: the current key, then the earlier ones."""
         self._writer = writer
@@ -37,9 +56,24 @@ class SqliteLog:
         self._chain = chain
         self._audit_keys = audit_keys
         self._most_refusals = most_refusals
+        self._most_events = most_events
 
-    async def add_event(self, event: Event) -> None:
-        await self._writer.run(lambda tx: record_event(tx, event))
+    async def add_event(self, event: Event) -> EventId | None:
+        return await self._writer.run(lambda tx: record_event(tx, event))
+
+    async def find_event(self, scope: Scope, event: EventId) -> Event | None:
+        granted, values = _granted(scope)
+        row = await self._reader.run(lambda rows: rows.one(_EVENT + "WHERE org = ? AND id = ?" + granted, scope.org, event, *values))
+        return None if row is None else to_event(row)
+
+    async def count_events(self, scope: Scope, now: float, node: NodeId | None = None) -> Summary:
+        first = int(now / _HOUR_S) - _DAY_HOURS + 1
+        where = "WHERE org = ? AND hour >= ?" + ("" if node is None else " AND node_id = ?")
+        granted, values = ("", []) if not scope.grants else (" AND " + of_granted(scope, "event_hour.node_id"), grant_values(scope))
+        sql = f"SELECT severity, sum(count) AS count FROM event_hour {where}{granted} GROUP BY severity"  # noqa: S608  words of our own
+        found = await self._reader.run(lambda rows: rows.all(sql, scope.org, first, *([] if node is None else [node]), *values))
+        counts = {row["severity"]: row["count"] for row in found}
+        return Summary(first * _HOUR_S, *(counts.get(severity, 0) for severity in KEEP_S))
 
     async def events(
         self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: EventFilter | None = None
@@ -61,9 +95,18 @@ class SqliteLog:
         items = [to_event(row) for row in found[:size]]
         return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
-    async def expire_events(self, before: float) -> int:
-        sql = f"DELETE FROM event WHERE no IN ({of_old('event')} LIMIT ?)"  # noqa: S608  words of our own
-        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), _EXPIRE_BATCH))
+    async def expire_events(self, now: float) -> int:
+        removed = sum([await self._writer.run(partial(_expire_class, severity, now - keep_s)) for severity, keep_s in KEEP_S.items()])
+        if removed == 0 and (too_many := await self._reader.run(self._too_many)) > 0:
+            removed = await self._writer.run(partial(_expire_oldest, min(too_many, _EXPIRE_BATCH)))
+        if removed == 0:
+            await self._writer.run(partial(_forget_senders, now))
+        return removed
+
+    def _too_many(self, rows: Rows) -> int:
+        """The rows above the limit. They are counted only if there may be so many."""
+        span = rows.all("SELECT coalesce(max(no) - min(no) + 1, 0) AS span FROM event")[0]["span"]
+        return 0 if span <= self._most_events else rows.all("SELECT count(*) AS n FROM event")[0]["n"] - self._most_events
 
     async def save_refusals(self, refusals: Sequence[Refusal]) -> None:
         def command(tx: Tx) -> None:
@@ -97,7 +140,7 @@ class SqliteLog:
 
     async def expire_refusals(self, before: float) -> int:
         sql = f"DELETE FROM refusal WHERE no IN ({of_old('refusal')} LIMIT ?)"  # noqa: S608  words of our own
-        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), _EXPIRE_BATCH))
+        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), _REFUSAL_BATCH))
 
     async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]:
         size = check_limit(limit)
@@ -124,13 +167,101 @@ class SqliteLog:
         return await self._reader.run(heads)
 
 
-def record_event(tx: Tx, event: Event) -> None:
-    """Write an event in the transaction of its cause."""
+def record_event(tx: Tx, event: Event) -> EventId | None:
+    """Store an event in the transaction of its cause, and publish it after the commit.
+
+    An equal event within its window is counted in the row of the first. An event that its sender has reported before is stored once.
+    Returns: the id of its row; None: its sender reports too many events, and it is not stored.
+    """
+    if event.reported_as:
+        known = tx.one("SELECT id FROM event_reported WHERE org = ? AND reported_as = ?", event.org, event.reported_as)
+        if known is not None:
+            return EventId(known["id"])
+        if not _within_rate(tx, event):
+            return None
+    event = event._replace(received_at=event.received_at or tx.now, last_at=event.last_at or event.at)
+    stored = _count_again(tx, event) or _insert(tx, event)
+    if event.reported_as:
+        tx.do("INSERT INTO event_reported VALUES (?, ?, ?, ?)", event.org, event.reported_as, stored.id, event.received_at)
+    tx.publish(EventStored(stored.id, stored.org, stored.type, stored.node_id, stored.object, stored.at, stored.times))
+    return stored.id
+
+
+def _within_rate(tx: Tx, event: Event) -> bool:
+    """Count an event of a sender. The first one above the limit is stored as `events_throttled`, and the others are counted in it."""
+    sender, minute = event.node_id or event.reported_as.partition("/")[0], int(event.received_at / 60)
+    count = tx.all(
+        "INSERT INTO event_rate VALUES (?, ?, ?, 1) ON CONFLICT (org, sender) DO UPDATE SET minute = excluded.minute,"
+        " count = CASE WHEN minute = excluded.minute THEN count + 1 ELSE 1 END RETURNING count",
+        *(event.org, sender, minute),
+    )[0]["count"]
+    if count <= MOST_A_MINUTE:
+        return True
+    node = tx.one("SELECT name FROM node WHERE id = ?", event.node_id)
+    name = "a program" if node is None else node["name"]
+    record_event(
+        tx, new_event("events_throttled", event.received_at, {"limit": MOST_A_MINUTE}, node=event.node_id, name=name, org=event.org)
+    )
+    return False
+
+
+def _count_again(tx: Tx, event: Event) -> Event | None:
+    """Count an event in the row of an equal one. None: there is none within the window."""
+    if not event.window_s:
+        return None
+    key = (event.org, event.node_id or "", event.type, same_as(event))
+    recent = tx.one("SELECT id, last_at FROM event_recent WHERE org = ? AND node_id = ? AND type = ? AND same_as = ?", *key)
+    first = None
+    if recent is not None and abs(event.received_at - recent["last_at"]) < event.window_s:
+        first = tx.one(_EVENT + "WHERE org = ? AND id = ?", event.org, recent["id"])
     tx.do(
-        "INSERT INTO event (org, id, type, severity, source, at, node_id, message, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (org, id) DO NOTHING",
-        *(event.org, event.id, event.type, event.severity, event.source, event.at, event.node_id, event.message),
-        to_json(event.details),
+        "INSERT INTO event_recent VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (org, node_id, type, same_as) DO UPDATE SET id = excluded.id, last_at = excluded.last_at",
+        *(*key, event.id if first is None else first["id"], event.received_at),
+    )
+    if first is None:
+        return None
+    if first["id"] == event.id:  # the same command again
+        return to_event(first)
+    tx.do("UPDATE event SET count = count + 1, last_at = max(last_at, ?) WHERE no = ?", event.last_at, first["no"])
+    return to_event(tx.all(_EVENT + "WHERE no = ?", first["no"])[0])
+
+
+def _insert(tx: Tx, event: Event) -> Event:
+    new = tx.do(
+        "INSERT INTO event (org, id, type, severity, source, at, node_id, message, details, object, received_at, count, last_at, retro)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org, id) DO NOTHING",
+        *(event.org, event.id, event.type, event.severity, event.source, event.at, event.node_id, event.message, to_json(event.details)),
+        *(event.object, event.received_at, event.times, event.last_at, event.retro),
+    )
+    if new:
+        tx.do(
+            "INSERT INTO event_hour VALUES (?, ?, ?, ?, 1) ON CONFLICT (org, hour, node_id, severity) DO UPDATE SET count = count + 1",
+            *(event.org, int(event.received_at / _HOUR_S), event.node_id or "", event.severity),
+        )
+    return event
+
+
+def _expire_class(severity: Severity, before: float, tx: Tx) -> int:
+    return tx.do(
+        "DELETE FROM event WHERE no IN (SELECT no FROM event WHERE severity = ? AND received_at < ? ORDER BY received_at LIMIT ?)",
+        *(severity, before, _EXPIRE_BATCH),
+    )
+
+
+def _expire_oldest(most: int, tx: Tx) -> int:
+    return tx.do("DELETE FROM event WHERE no IN (SELECT no FROM event ORDER BY no LIMIT ?)", most)
+
+
+def _forget_senders(now: float, tx: Tx) -> None:
+    """Delete what the writer of events no longer needs."""
+    tx.do("DELETE FROM event_recent WHERE last_at < ?", now - WINDOW_S)
+    tx.do("DELETE FROM event_rate WHERE minute < ?", int(now / 60) - 1)
+    tx.do("DELETE FROM event_hour WHERE hour < ?", int(now / _HOUR_S) - 2 * _DAY_HOURS)
+    tx.do(
+        "DELETE FROM event_reported WHERE (org, reported_as) IN"
+        " (SELECT org, reported_as FROM event_reported WHERE received_at < ? ORDER BY received_at LIMIT 1000)",
+        now - KEEP_REPORTED_S,
     )
 
 
@@ -145,9 +276,9 @@ def _chosen(only: EventFilter | None) -> tuple[str, list[Value]]:
     if only is None:
         return "", []
     return (
-        " AND (? = '[]' OR severity IN (SELECT value FROM json_each(?))) AND (? = '' OR type = ? OR substr(type, 1, length(?) + 1) = ? || '.')"
-        " AND instr(lower(message), lower(?)) > 0",
-        [*([to_json(only.severities)] * 2), *([only.type] * 4), only.search],
+        " AND (? = '[]' OR severity IN (SELECT value FROM json_each(?))) AND (? = '[]' OR type IN (SELECT value FROM json_each(?)))"
+        " AND at >= ? AND (? = 0 OR at < ?) AND instr(lower(message), lower(?)) > 0",
+        [*([to_json(only.severities)] * 2), *([to_json(only.types)] * 2), only.from_at, *([only.to_at] * 2), only.search],
     )
 
 
@@ -162,4 +293,9 @@ def to_event(row: sqlite3.Row) -> Event:
         node_id=None if row["node_id"] is None else NodeId(row["node_id"]),
         message=row["message"],
         details=object_or_damage(row["details"]),
+        object=row["object"],
+        received_at=row["received_at"],
+        times=row["count"],
+        last_at=row["last_at"],
+        retro=bool(row["retro"]),
     )

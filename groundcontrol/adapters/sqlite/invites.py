@@ -11,6 +11,7 @@ from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cu
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.nodes import fold, insert_node, load_node
 from groundcontrol.adapters.sqlite.rights import may_still_invite
 from groundcontrol.core.errors import Conflict, NotFound
@@ -18,6 +19,8 @@ from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.deployments.model import MOST_OPEN, Invite
+from groundcontrol.events.making import new_event
+from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import NewNode, Node
 
 _RETENTION_S: Final = 30 * 86400.0
@@ -104,13 +107,16 @@ class SqliteInvites:
             tx.do("UPDATE node SET waiting = ?, joining = 1 WHERE id = ?", row["approval"], named.id)
             detail = {"name": named.name, "address": named.address, "invite": invite, "invited_by": row["created_by"]}
             self._chain.write(tx, scope, "invite.use", named.id, {**detail, "waiting": bool(row["approval"]), "use": row["uses"]})
+            facts: dict[str, object] = {"invite": invite, "kind": row["kind"], "invited_by": row["created_by"], "address": named.address}
+            record_event(tx, new_event("invite_used", tx.now, facts, node=named.id, name=named.name, org=scope.org))
             return load_node(tx, scope, named.id)
 
         return await self._writer.run(command)
 
-    async def settle_joining(self, node: NodeId) -> None:
+    async def settle_joining(self, node: NodeId, event: Event) -> None:
         def command(tx: Tx) -> None:
-            tx.do("UPDATE node SET joining = 0 WHERE id = ?", node)
+            if tx.do("UPDATE node SET joining = 0 WHERE id = ? AND joining = 1", node):
+                record_event(tx, event)
 
         await self._writer.run(command)
 
@@ -124,6 +130,7 @@ class SqliteInvites:
             if before.waiting:
                 tx.do("UPDATE node SET waiting = 0, version = version + 1 WHERE no = ?", before.no)
                 self._chain.write(tx, scope, "node.approve", node, {"name": before.name, "address": before.address})
+                record_event(tx, new_event("node_approved", tx.now, {"by": scope.actor.name}, node=node, name=before.name, org=scope.org))
             return load_node(tx, scope, node)
 
         return await self._writer.run(command)

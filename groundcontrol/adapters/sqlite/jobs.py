@@ -14,6 +14,7 @@ from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_li
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.job_rows import chosen_by, insert, is_order, load, load_for, select, to_job
 from groundcontrol.adapters.sqlite.maintenance import open_for
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, may_still_run
@@ -23,6 +24,7 @@ from groundcontrol.core.errors import BadRequest, Conflict, IdempotencyMismatch,
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.jobs.events import job_event
 from groundcontrol.jobs.model import (
     START_LIMIT_S,
     TERMINAL,
@@ -172,7 +174,7 @@ class SqliteJobs:
                 tx.do("UPDATE job SET state = 'failed', error = ?, ended_at = ?, version = version + 1 WHERE no = ?", error, now, row["no"])
                 detail = {"node": row["node_id"], "action": row["action"], "for": row["created_by"]}
                 self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.withdraw", row["id"], detail, "refused")
-                closed.append(to_job(load(tx, JobId(row["id"]))))
+                closed.append(_changed(tx, JobId(row["id"])))
             return closed
 
         return await self._writer.run(command)
@@ -225,7 +227,8 @@ class SqliteJobs:
         if effect == "cancel":
             tx.do("UPDATE job SET state = 'cancelled', ended_at = ?, version = version + 1 WHERE no = ?", tx.now, row["no"])
             self._chain.write(tx, scope, "job.cancelled", job, {"from": state, "exit_code": None, "error": None})
-        elif effect == "request":
+            return _changed(tx, job)
+        if effect == "request":
             tx.do(
                 "UPDATE job SET stop = 'asked', stop_why = '', stop_by = ?, stop_at = ?, stop_force = ?, version = version + 1 WHERE no = ?",
                 *(scope.actor.name, tx.now, force, row["no"]),
@@ -251,7 +254,7 @@ class SqliteJobs:
                 *(to, *fields.values(), row["no"]),
             )
             self._close(tx, row["no"])
-            after = to_job(load(tx, job))
+            after = to_job(load(tx, job)) if before == to else _changed(tx, job)
             if before != to:
                 scope = by if isinstance(by, Scope) else node_scope(by, row["org"])
                 detail = {"from": before, "exit_code": after.exit_code, "error": after.error.code if after.error else None}
@@ -383,6 +386,15 @@ class SqliteJobs:
 
 
 _NODE: Final = "SELECT no FROM node "
+
+
+def _changed(tx: Tx, job_id: JobId) -> Job:
+    """A job that has just got another state; its event is stored."""
+    job = to_job(load(tx, job_id))
+    event = job_event(job, tx.all("SELECT name FROM node WHERE id = ?", job.node_id)[0]["name"], tx.now)
+    if event is not None:
+        record_event(tx, event)
+    return job
 
 
 def _refuse_silent(row: sqlite3.Row) -> None:

@@ -16,11 +16,10 @@ from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.alerts.maintenance import MOST_WINDOWS, AutomaticWindow, Origin, Weekly, Window, latest_end
 from groundcontrol.alerts.model import MaintenanceId, Selector
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
-from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
-from groundcontrol.events.model import Event
+from groundcontrol.events.making import new_event
 from spider.clock import Clock
-from spider.wire.ids import new_time_id
 
 _KEEP_S: Final = 7 * 86_400.0
 """How long a window that is over stays in the list."""
@@ -121,11 +120,7 @@ def open_for(tx: Tx, org: int, node: NodeId, origin: Origin, source: str, reason
 
 def _record_overrun(tx: Tx, window: Window) -> None:
     details: dict[str, object] = {"maintenance": window.id, "origin": window.origin, "reason": window.reason}
-    message = f"maintenance lasts longer than planned: {window.reason}"
-    made = Event(
-        EventId(new_time_id(tx.now)), window.org, "maintenance_overran", "warning", "hub", tx.now, window.select.nodes[0], message, details
-    )
-    record_event(tx, made)
+    record_event(tx, new_event("maintenance_overran", tx.now, details, node=window.select.nodes[0], org=window.org))
 
 
 def _insert(tx: Tx, window: Window) -> None:

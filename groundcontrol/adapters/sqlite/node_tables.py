@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -15,17 +15,22 @@ from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cu
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values
 from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.tables import InstalledPackage, PackageChanges, PackageList, PackageState, SubjectTable, TableCell
+from groundcontrol.events.making import new_event
+from groundcontrol.events.model import Event
 from groundcontrol.nodes import updates
 from groundcontrol.nodes.model import Session
 from groundcontrol.nodes.updates import NodeUpdate, NodeUpdateList, Tally, UpdateList
 
 MAX_PACKAGES: Final = 32_768
+MOST_NAMED: Final = 20
+"""Packages that an event names."""
 _FEW: Final = 64
 """Nodes whose tables are in memory at the same time."""
 _NODE: Final = "SELECT no FROM node WHERE org = ? AND id = ?"
@@ -63,6 +68,14 @@ class SqliteNodeTables:
 
         return await self._reader.run(read)
 
+    async def save_events(self, session: Session, events: Sequence[Event]) -> None:
+        def command(tx: Tx) -> None:
+            check_session(tx, session)
+            for event in events:
+                record_event(tx, event)
+
+        await self._writer.run(command)
+
     async def packages_digest(self, session: Session) -> str:
         row = await self._reader.run(lambda rows: rows.one("SELECT digest FROM node_packages WHERE node = ?", session.no))
         return "" if row is None else str(row["digest"])
@@ -90,6 +103,10 @@ class SqliteNodeTables:
                 " count = excluded.count, packages = excluded.packages",
                 *(changes.digest, at, len(after), zlib.compress(to_json(after).encode()), session.no),
             )
+            if changed:
+                node = tx.all("SELECT org, id, name FROM node WHERE no = ?", session.no)[0]
+                facts: dict[str, object] = {"count": changed, "packages": sorted(changes.versions)[:MOST_NAMED] if changes.since else []}
+                record_event(tx, new_event("packages_changed", at, facts, node=session.node, name=node["name"], org=node["org"]))
             return PackageState(changes.digest, changed)
 
         return await self._writer.run(command)

@@ -15,6 +15,7 @@ from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cu
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.jobs import bury
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values
 from groundcontrol.adapters.sqlite.secrets import shred
@@ -24,6 +25,8 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.permissions import check_granting_tags
 from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.events.making import new_event
+from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session, adopted_name
 from groundcontrol.samples.store import MetricStore
 from spider.clock import Clock
@@ -54,13 +57,13 @@ class SqliteNodes:
         self._metrics = metrics
         self._clock = clock
 
-    async def create_node(self, scope: Scope, node: NewNode) -> Node:
-        return (await self.create_nodes(scope, [node]))[0]
+    async def create_node(self, scope: Scope, node: NewNode, event: Event | None = None) -> Node:
+        return await self._writer.run(lambda tx: self._create(tx, scope, node, event))
 
     async def create_nodes(self, scope: Scope, nodes: Sequence[NewNode]) -> list[Node]:
         return await self._writer.run(lambda tx: [self._create(tx, scope, node) for node in nodes])
 
-    def _create(self, tx: Tx, scope: Scope, node: NewNode) -> Node:
+    def _create(self, tx: Tx, scope: Scope, node: NewNode, event: Event | None = None) -> Node:
         made = digest(scope.org, node)  # first: it refuses text that some databases cannot hold
         known = tx.one("SELECT * FROM node WHERE id = ?", node.id)
         if known is not None and known["made"] == made:
@@ -70,6 +73,8 @@ class SqliteNodes:
         _refuse_taken_name(tx, scope, node.id, node.name)
         insert_node(tx, scope, node)
         self._chain.write(tx, scope, "node.create", node.id, {"name": node.name, "address": node.address})
+        if event is not None:
+            record_event(tx, event)
         return load_node(tx, scope, node.id)
 
     async def node(self, scope: Scope, node: NodeId) -> Node:
@@ -137,11 +142,12 @@ class SqliteNodes:
                 tx.do("UPDATE node SET generation = ?, version = version + 1 WHERE no = ?", generation, row["no"])
                 by = SYSTEM._replace(org=row["org"])
                 self._chain.write(tx, by, "node.rekeyed", node, {"from": row["generation"], "to": generation})
+                record_event(tx, new_event("node_rekeyed", tx.now, {"generation": generation}, node=node, name=row["name"], org=row["org"]))
             return _to_node(tx.all("SELECT * FROM node WHERE id = ?", node)[0])
 
         return await self._writer.run(command)
 
-    async def delete_node(self, scope: Scope, node: NodeId) -> None:
+    async def delete_node(self, scope: Scope, node: NodeId, event: Event | None = None) -> None:
         """Delete in the control database alone: the caller need not wait for the samples database."""
 
         def command(tx: Tx) -> None:
@@ -153,6 +159,11 @@ class SqliteNodes:
             tx.do("DELETE FROM node WHERE no = ?", found.no)
             tx.do("INSERT INTO node_grave VALUES (?, ?, ?, ?, 0)", node, scope.org, found.no, tx.now)
             self._chain.write(tx, scope, "node.delete", node, {"name": found.name, "address": found.address})
+            if event is not None:
+                record_event(tx, event)
+            elif not found.pending:
+                facts: dict[str, object] = {"node": node, "address": found.address, "by": scope.actor.name}
+                record_event(tx, new_event("node_removed", tx.now, facts, name=found.name, org=scope.org))
 
         await self._writer.run(command)
 

@@ -9,9 +9,11 @@ from groundcontrol.adapters.sqlite.audit import Chain, node_scope
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.agents.store import HubInfo, Lease
 from groundcontrol.core.errors import Fenced, NotFound
 from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.events.making import new_event
 from groundcontrol.nodes.model import Owner, Session
 from spider.clock import Clock
 
@@ -79,7 +81,7 @@ class SqliteSessions:
 
     async def claim(self, node: NodeId, boot: BootId, hub: HubId) -> Session:
         def command(tx: Tx) -> Session:
-            row = tx.one("SELECT no, org, pending FROM node WHERE id = ?", node)
+            row = tx.one("SELECT no, org, name, address, pending FROM node WHERE id = ?", node)
             if row is None:
                 raise NotFound(f"there is no node {node}")
             epoch = tx.all(
@@ -91,6 +93,8 @@ class SqliteSessions:
             if row["pending"]:
                 tx.do("UPDATE node SET pending = 0, version = version + 1 WHERE no = ?", row["no"])
                 self._chain.write(tx, node_scope(session, row["org"]), "node.join", node)
+                details: dict[str, object] = {"address": row["address"]}
+                record_event(tx, new_event("node_registered", tx.now, details, node=node, name=row["name"], org=row["org"]))
             return session
 
         return await self._writer.run(command)

@@ -3,10 +3,10 @@ import { test } from "node:test";
 import { bootTimes, marksNear, chartMarks } from "./chart-marks";
 
 const job = { id: "a", action: "upgrade", state: "failed", created_at: 90, started_at: 100, ended_at: 172 };
-const event = { type: "node.offline", severity: "warning" as const, at: 120, message: "web-1 is offline" };
+const event = { type: "node_offline", severity: "warning" as const, at: 120, message: "web-1 is offline" };
 
 test("marks are sorted by time: jobs at their start, events and restarts when they happened", () => {
-  const marks = chartMarks([job], [event, { ...event, type: "job.ended" }], 110, { from: 50, to: 200 });
+  const marks = chartMarks([job], [event, { ...event, type: "job_succeeded" }], 110, { from: 50, to: 200 });
   assert.deepEqual(marks.map(({ at, kind, level }) => [at, kind, level]), [[100, "job", "crit"], [110, "restart", ""], [120, "event", "warn"]]);
   assert.equal(marks[0]?.text.replaceAll("\u00a0", " "), "Upgrade packages: failed, took 1 min 12 s");
 });

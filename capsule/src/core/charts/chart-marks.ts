@@ -72,7 +72,7 @@ export function chartMarks(jobs: readonly JobLike[], events: readonly EventLike[
   const boots = [...earlier.filter((at) => Math.abs(at - bootedAt) > step + BOOT_SLACK_S), ...(bootedAt > 0 ? [bootedAt] : [])];
   const all: ChartMark[] = [
     ...jobs.map((job): ChartMark => ({ at: job.started_at ?? job.created_at, kind: "job", level: job.state === "failed" ? "crit" : job.state === "interrupted" || job.state === "unknown" ? "warn" : "", text: jobText(job) })),
-    ...events.filter((event) => !/^(job|batch)\b/.test(event.type)).map((event): ChartMark => ({ at: event.at, kind: "event", level: LEVELS[event.severity], text: event.message })),
+    ...events.filter((event) => !/^job_/.test(event.type)).map((event): ChartMark => ({ at: event.at, kind: "event", level: LEVELS[event.severity], text: event.message })),
     ...boots.map((at) => ({ at, kind: "restart", level: "", text: t`restarted` }) as const),
   ];
   return all

@@ -1,24 +1,46 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newerEvents, eventsCsv, eventSearch, eventText, parseEventQuery } from "./event-text";
+import { eventFits, newerEvents, eventsCsv, eventSearch, eventText, parseEventQuery } from "./event-text";
+
+const nameOf = (id: string): string | undefined => (id === "n1" ? "web-01" : undefined);
+const hub = { source: "hub", node_id: "n1", message: "in English", details: {} };
 
 test("an event of a job uses the labels of the buttons", () => {
-  const of = (action: string, state: string, message: string): string => eventText({ type: `job.${state}`, message, details: { job: "1", action, changes: 0 } });
-  assert.equal(of("full-upgrade", "succeeded", "full-upgrade on web-01: succeeded"), "Full upgrade on web-01: succeeded");
-  assert.equal(of("refresh", "unknown", "refresh on on: unknown: unknown"), "Refresh package lists on on: unknown: outcome unknown");
-  assert.equal(of("of-tomorrow", "failed", "of-tomorrow on web-01: failed"), "of-tomorrow on web-01: failed");
+  const of = (action: string, state: string): string => eventText({ ...hub, type: `job_${state}`, details: { job: "1", action, name: "on" } }, nameOf);
+  assert.equal(of("full-upgrade", "succeeded"), "Full upgrade on on: succeeded");
+  assert.equal(of("refresh", "unknown"), "Refresh package lists on on: outcome unknown");
+  assert.equal(of("of-tomorrow", "failed"), "of-tomorrow on on: failed");
+});
+
+test("the hub's events are told from their fields, with the name that the node had", () => {
+  assert.equal(eventText({ ...hub, type: "node_online" }, nameOf), "web-01 is online");
+  assert.equal(eventText({ ...hub, type: "node_online", details: { name: "old" } }, nameOf), "old is online");
+  assert.equal(eventText({ ...hub, type: "unit_failed", source: "agent", details: { unit: "a.service" } }, nameOf), "a.service failed on web-01");
+});
+
+test("programs bring their own words, and so does the hub where a field is missing or the type is of another version", () => {
+  for (const one of [
+    { ...hub, type: "backup_failed", source: "agent" },
+    { ...hub, type: "unit_failed", source: "api", details: { unit: "a.service" } },
+    { ...hub, type: "job_failed" },
+    { ...hub, type: "node_online", node_id: null },
+    { ...hub, type: "of_tomorrow" },
+    { ...hub, type: "constructor" },
+  ])
+    assert.equal(eventText(one, nameOf), "in English");
 });
 
 test("the CSV of events has the page's texts", () => {
-  const one = { at: 1_700_000_000, severity: "warning", type: "job.unknown", source: "ground control", node_id: "n1", message: "full-upgrade on web-01: unknown", details: { action: "full-upgrade" } };
-  const rows = eventsCsv([one, { ...one, type: "fleet.renamed", node_id: null, message: "as it is" }], (id) => (id === "n1" ? "web-01" : undefined)).split("\r\n");
-  assert.equal(rows[1], "2023-11-14T22:13:20.000Z,warning,job.unknown,ground control,web-01,n1,Full upgrade on web-01: outcome unknown");
-  assert.match(rows[2] ?? "", /,ground control,,,as it is$/);
+  const one = { ...hub, at: 1_700_000_000, severity: "warning", type: "job_unknown", details: { action: "full-upgrade" } };
+  const rows = eventsCsv([one, { ...one, type: "fleet_renamed", node_id: null, message: "as it is" }], nameOf).split("\r\n");
+  assert.equal(rows[1], "2023-11-14T22:13:20.000Z,warning,job_unknown,hub,web-01,n1,Full upgrade on web-01: outcome unknown");
+  assert.match(rows[2] ?? "", /,hub,,,as it is$/);
 });
 
-test("all other events keep the hub's text", () => {
-  assert.equal(eventText({ type: "node.online", message: "refresh on web-01: online", details: { action: "refresh" } }), "refresh on web-01: online");
-  assert.equal(eventText({ type: "job.failed", message: "something else", details: {} }), "something else");
+test("a live event is shown where the hub would list it", () => {
+  const one = { ...hub, type: "expected_backup_completed_missed", severity: "error" };
+  for (const only of [{}, { group: "alert" }, { severity: "error,info" }, { type: one.type }, { search: "ENGLISH" }]) assert.ok(eventFits(one, only));
+  for (const only of [{ group: "hub" }, { severity: "info" }, { type: "node_online" }, { search: "french" }]) assert.ok(!eventFits(one, only));
 });
 
 test("the shown text of an event can be searched", () => {
@@ -53,11 +75,11 @@ test("invalid filters in the address are ignored", () => {
     const parts = new URLSearchParams(query);
     return parseEventQuery((name) => parts.get(name));
   };
-  assert.deepEqual(asked(""), { severity: "", type: "", search: "" });
-  assert.deepEqual(asked("severity=error,warning&type=job&q= web "), { severity: "error,warning", type: "job", search: "web" });
-  assert.deepEqual(asked("type=node.offline"), { severity: "", type: "node.offline", search: "" });
-  assert.deepEqual(asked("severity=bogus,error&type=constructor"), { severity: "error", type: "", search: "" });
-  assert.equal(asked(`type=node.${"x".repeat(100)}`).type, "");
+  const all = { severity: "", type: "", group: "", search: "" };
+  assert.deepEqual(asked(""), all);
+  assert.deepEqual(asked("severity=error,warning&group=job&q= web "), { ...all, severity: "error,warning", group: "job", search: "web" });
+  assert.deepEqual(asked("type=node_offline"), { ...all, type: "node_offline" });
+  assert.deepEqual(asked("severity=bogus,error&type=constructor&group=constructor"), { ...all, severity: "error" });
   assert.equal(asked(`q=${"x".repeat(200)}`).search.length, 100);
 });
 

@@ -1,33 +1,44 @@
-/** Texts for events of jobs: the hub's message contains the API names of the action and the state. */
+/** Texts of events, from their fields. */
 
 import { csv } from "../text/csv";
-import { t } from "../text/i18n";
 import { iso } from "../text/time";
-import { ACTION_LABELS, actionLabel, STATE_LABELS, stateLabel } from "../jobs/job-labels";
+import { ACTION_LABELS, actionLabel, STATE_LABELS } from "../jobs/job-labels";
+import { EVENT_GROUPS, EVENT_TYPES } from "./event-types.gen";
 
 interface EventLike {
   type: string;
+  source: string;
+  node_id: string | null;
   message: string;
   details: Readonly<Record<string, unknown>>;
 }
 
-/** "full-upgrade on web-01: succeeded" becomes "Full upgrade on web-01: succeeded". Other events keep their text. */
-export function eventText({ type, message, details }: EventLike): string {
-  const [, action = "", node = "", state = ""] = /^(\S+) on (.*): (\w+)$/.exec(message) ?? [];
-  if (!action || action !== details.action || type !== `job.${state}`) return message;
-  return t`${actionLabel(action)} on ${node}: ${stateLabel(state).toLowerCase()}`;
+export type NameOf = (node: string) => string | undefined;
+
+const known = (type: string): (typeof EVENT_TYPES)[string] | undefined => (Object.hasOwn(EVENT_TYPES, type) ? EVENT_TYPES[type] : undefined);
+const groupOf = (type: string): string | undefined => known(type)?.[0] ?? (/^expected_.+_missed$/.test(type) ? "alert" : undefined);
+
+/** An event in the page's words. Programs bring their own; the hub's are shown where a field is missing, and for types of a newer hub. */
+export function eventText({ type, source, node_id, message, details }: EventLike, nameOf: NameOf): string {
+  const words = known(type)?.[1];
+  if (!words || source === "api") return message;
+  let missing = false;
+  const text = words((key) => {
+    const value = details[key] ?? (key === "name" && node_id !== null ? nameOf(node_id) : undefined);
+    if (value === undefined || value === null) missing = true;
+    return key === "action" ? actionLabel(String(value)) : String(value);
+  });
+  return missing ? message : text;
 }
 
 interface EventRow extends EventLike {
   at: number;
   severity: string;
-  source: string;
-  node_id: string | null;
 }
 
 /** A file for people, with the page's texts. Fields for programs keep the hub's names. */
-export const eventsCsv = (events: readonly EventRow[], nameOf: (node: string) => string | undefined): string =>
-  csv([["at", "severity", "type", "source", "node", "node_id", "message"], ...events.map((event) => [iso(event.at), event.severity, event.type, event.source, event.node_id === null ? "" : nameOf(event.node_id), event.node_id, eventText(event)])]);
+export const eventsCsv = (events: readonly EventRow[], nameOf: NameOf): string =>
+  csv([["at", "severity", "type", "source", "node", "node_id", "message"], ...events.map((event) => [iso(event.at), event.severity, event.type, event.source, event.node_id === null ? "" : nameOf(event.node_id), event.node_id, eventText(event, nameOf)])]);
 
 /** The hub's name for a label that equals or begins with this text. A single word of several is ambiguous and finds none. */
 function hubNameOf(text: string, words: Readonly<Record<string, string>>): string | undefined {
@@ -46,19 +57,34 @@ export function eventSearch(text: string): string {
 
 /** The hub's severities. */
 const SEVERITIES: readonly string[] = ["error", "warning", "info"];
-const KINDS: readonly string[] = ["node", "job", "deployment"];
 /** The hub refuses longer search texts. */
 export const MAX_SEARCH_LENGTH = 100;
 
+interface EventsFilter {
+  severity: string;
+  type: string;
+  group: string;
+  search: string;
+}
+
 /** The filter in the address. Invalid values are ignored. */
-export function parseEventQuery(get: (name: string) => string | null): Record<"severity" | "type" | "search", string> {
+export function parseEventQuery(get: (name: string) => string | null): EventsFilter {
   const type = get("type") ?? "";
+  const group = get("group") ?? "";
   return {
     severity: (get("severity") ?? "").split(",").filter((one) => SEVERITIES.includes(one)).join(),
-    type: KINDS.includes(type.split(".")[0] ?? "") && type.length <= MAX_SEARCH_LENGTH ? type : "",
+    type: groupOf(type) ? type : "",
+    group: EVENT_GROUPS.some(({ key }) => key === group) ? group : "",
     search: (get("q") ?? "").trim().slice(0, MAX_SEARCH_LENGTH),
   };
 }
+
+/** Whether a live event is one that the hub would list. */
+export const eventFits = (event: EventLike & { severity: string }, { severity, type, group, search }: Partial<EventsFilter>): boolean =>
+  (!severity || severity.split(",").includes(event.severity)) &&
+  (!type || event.type === type) &&
+  (!group || groupOf(event.type) === group) &&
+  (!search || event.message.toLowerCase().includes(search.toLowerCase()));
 
 interface Known {
   id: string;

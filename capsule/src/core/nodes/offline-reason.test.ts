@@ -6,7 +6,7 @@ const STARTED = 1000;
 const SEEN = 990;
 const event = (at: number, type = "job.succeeded", node_id = "db-01", how = "") => ({ at, type, node_id, details: { how } });
 /** This many events of other nodes, newest first, back to the one of `oldest`. */
-const since = (oldest: number, count: number) => Array.from({ length: count }, (_, n) => event(oldest + count - 1 - n, "node.online", "web-01"));
+const since = (oldest: number, count: number) => Array.from({ length: count }, (_, n) => event(oldest + count - 1 - n, "node_online", "web-01"));
 const gone = (events: Parameters<typeof offlineReason>[3], seen = SEEN): string | undefined => offlineReason("db-01", seen, STARTED, events);
 
 test("a hub restart is the reason only if the known events reach back to when the node was last seen", () => {
@@ -18,10 +18,10 @@ test("a hub restart is the reason only if the known events reach back to when th
 });
 
 test("the reason in an event comes first, and counts for its own outage only", () => {
-  const left = (at: number) => event(at, "node.offline", "db-01", "cut");
+  const left = (at: number) => event(at, "node_offline", "db-01", "cut");
   assert.equal(gone([...since(STARTED, 60), left(SEEN)]), "cut");
   assert.equal(gone([left(SEEN - 1)]), RESTARTED);
-  assert.equal(gone([event(SEEN, "node.offline", "web-01", "cut"), event(SEEN)]), RESTARTED);
+  assert.equal(gone([event(SEEN, "node_offline", "web-01", "cut"), event(SEEN)]), RESTARTED);
 });
 
 test("a node that was seen since the hub started, or never, is not offline because of it", () => {

@@ -20,7 +20,7 @@ export const RESTARTED = "restarted";
  * node that was online when the hub stopped, and did not return, has no event.
  */
 export function offlineReason(id: string, seen: number, hubStarted: number, events: readonly EventLike[]): string | undefined {
-  const left = events.find((one) => one.node_id === id && one.type === "node.offline" && one.at >= seen);
+  const left = events.find((one) => one.node_id === id && one.type === "node_offline" && one.at >= seen);
   if (left) return String(left.details.how);
   const oldest = events[events.length - 1];
   const reachesBack = events.length < RECENT_EVENTS || (oldest !== undefined && oldest.at < seen);

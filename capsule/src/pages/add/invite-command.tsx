@@ -118,7 +118,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
   const commandRow = useRef<HTMLDivElement>(null);
   const left = made.expires_at - now.value;
   const node = seen.node_id ? rows.value.find((row) => row.node.id === seen.node_id)?.node : undefined;
-  const failed = seen.state === "used" ? events.value.find(({ type, details }) => type === "node.join_failed" && (details.invite === seen.id || details.node === seen.node_id)) : undefined;
+  const failed = seen.state === "used" ? events.value.find(({ type, details }) => type === "node_join_failed" && (details.invite === seen.id || details.node === seen.node_id)) : undefined;
   const state: State = node?.state === "online" ? "here" : failed ? "failed" : seen.state === "used" ? "installing" : seen.state !== "open" ? "over" : left <= 0 ? "late" : "open";
   const over = state === "here" || state === "over" || state === "failed";
   useEffect(() => {

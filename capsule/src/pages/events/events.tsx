@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { eventsCsv, eventSearch, MAX_SEARCH_LENGTH, parseEventQuery } from "../../core/events/event-text";
+import { EVENT_GROUPS } from "../../core/events/event-types.gen";
 import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
 import { count } from "../../core/text/units";
@@ -21,11 +22,6 @@ const CHIPS = [
   { key: "warning", label: t`Warnings`, mark: <Glyph kind="warn" label="" /> },
   { key: "info", label: t`Other`, mark: <Glyph kind="done" label="" /> },
 ];
-const KINDS = [
-  { key: "node", label: t`Nodes` },
-  { key: "job", label: t`Jobs` },
-  { key: "deployment", label: t`Deployments` },
-];
 
 async function save(kind: "csv" | "json", only: EventsQuery): Promise<void> {
   const { events, whole } = await allEvents({ ...only, search: only.search && eventSearch(only.search) });
@@ -38,7 +34,7 @@ async function save(kind: "csv" | "json", only: EventsQuery): Promise<void> {
 }
 
 export function EventsPage(): VNode {
-  const { severity, type, search } = parseEventQuery((name) => pageUrl.value.query.get(name));
+  const { severity, type, group, search } = parseEventQuery((name) => pageUrl.value.query.get(name));
   const [typed, setTyped] = useState(search);
   const [busy, setBusy] = useState(false);
   const asked = useRef(search);
@@ -50,7 +46,7 @@ export function EventsPage(): VNode {
     const timer = setTimeout(() => setQuery({ q: (asked.current = typed.trim()) }), SETTLE_MS);
     return () => clearTimeout(timer);
   }, [typed]);
-  const only: EventsQuery = { severity: severity || undefined, type: type || undefined, search: search || undefined };
+  const only: EventsQuery = { severity: severity || undefined, type: type || undefined, group: group || undefined, search: search || undefined };
   const download = async (kind: "csv" | "json"): Promise<void> => {
     setBusy(true);
     try {
@@ -81,9 +77,9 @@ export function EventsPage(): VNode {
           <kbd class="only-desk">/</kbd>
         </div>
         <FilterChips label={t`Severity`} chips={CHIPS} value={severity} onPick={(next) => setQuery({ severity: next })} />
-        <FilterChips label={t`About`} chips={KINDS} value={type} onPick={(next) => setQuery({ type: next })} />
+        <FilterChips label={t`About`} chips={EVENT_GROUPS} value={group} onPick={(next) => setQuery({ group: next, type: null })} />
       </div>
-      <EventList only={only} onClear={() => setQuery({ severity: null, type: null, q: null })} />
+      <EventList only={only} onClear={() => setQuery({ severity: null, type: null, group: null, q: null })} />
     </div>
   );
 }

@@ -1,12 +1,13 @@
 import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
-import { newerEvents, eventSearch, eventText } from "../../core/events/event-text";
+import { eventFits, newerEvents, eventSearch, eventText } from "../../core/events/event-text";
 import type { Page } from "../../core/live/paged-list";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
 import { events } from "../../state/events";
 import { findEvents, type EventsQuery } from "../../state/queries";
+import { nodeName } from "../../state/fleet";
 import { nodeLabel } from "../../state/node-label";
 import type { EventView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -25,9 +26,6 @@ interface Props {
   onClear?: () => void;
 }
 
-const fits = (event: EventView, { severity, type, search }: EventsQuery): boolean =>
-  (!severity || severity.split(",").includes(event.severity)) && (!type || event.type === type || event.type.startsWith(`${type}.`)) && (!search || event.message.toLowerCase().includes(search.toLowerCase()));
-
 /** Events of the fleet or of one node: pages from the hub, with live ones on top. */
 export function EventList({ node, only = {}, onClear }: Props): VNode {
   const asked = { ...only, node, search: only.search && eventSearch(only.search) };
@@ -44,7 +42,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
   if (failure && !found) return <Failure title={t`The events could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading what={t`the events`} onRetry={load} />;
   const pages = found.items;
-  const fresh = newerEvents(events.value, pages).filter((event) => (!node || event.node_id === node) && fits(event, asked));
+  const fresh = newerEvents(events.value, pages).filter((event) => (!node || event.node_id === node) && eventFits(event, asked));
   const shown = [...fresh, ...pages];
   if (!shown.length) {
     return Object.values(only).some(Boolean) ? (
@@ -65,7 +63,10 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
             <span role="cell">
               <Glyph kind={event.severity === "error" ? "fail" : event.severity === "warning" ? "warn" : "done"} label={event.severity} />
             </span>
-            <span role="cell">{eventText(event)}</span>
+            <span role="cell">
+              {eventText(event, nodeName)}
+              {event.count > 1 && <span class="t3"> ×{event.count}</span>}
+            </span>
             <span role="cell" class="cut t2">
               {event.node_id ? <a href={`/n/${event.node_id}`}>{nodeLabel(event.node_id)}</a> : "—"}
             </span>

@@ -10,6 +10,7 @@ import { count, percent, share, size } from "../../core/text/units";
 import { LIVE_S, spanOf, timeRangeKey, type TimeRange } from "../../core/charts/time-range";
 import { dayStart, hubNow } from "../../state/clock";
 import { events } from "../../state/events";
+import { nodeName } from "../../state/fleet";
 import type { NodeDetail } from "../../state/node-detail";
 import type { NodeView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
@@ -244,7 +245,7 @@ function RecentEvents({ id }: { id: string }): VNode {
           {own.map((event) => (
             <li key={event.id}>
               <Glyph kind={event.severity === "error" ? "fail" : event.severity === "warning" ? "warn" : "done"} label={event.severity} />
-              <span>{eventText(event)}</span>
+              <span>{eventText(event, nodeName)}</span>
               <span class="t3">
                 <Time at={event.at}>{timeOrDate(event.at, dayStart.value)}</Time>
               </span>

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from groundcontrol.core.bus import BusEvent
 from groundcontrol.core.errors import BadRequest
 
 Value = str | bytes | int | float | None
@@ -78,8 +79,13 @@ class Tx(Rows):
         super().__init__(db)
         self.now = now
         """Unix seconds by the store's clock."""
+        self.published: list[BusEvent] = []
         self.shredding = False
         """A command that removed secrets sets it. The log is then checkpointed and truncated, so that no copy stays."""
+
+    def publish(self, message: BusEvent) -> None:
+        """Publish a message after the commit. Without a commit nobody learns of it."""
+        self.published.append(message)
 
     def do(self, sql: str, *values: Value) -> int:
         """Run a statement that changes rows.

@@ -7,11 +7,12 @@ import contextlib
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from groundcontrol.adapters.sqlite.engine.connection import Thread, is_damage, translate
 from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.core.bus import BusEvent
 from groundcontrol.core.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
 from spider.clock import Clock
 from spider.logs import event
@@ -49,6 +50,7 @@ class _Waiting(NamedTuple):
 class _Outcome(NamedTuple):
     result: object
     error: Exception | None
+    published: Sequence[BusEvent] = ()
 
 
 class Writer:
@@ -79,6 +81,8 @@ class Writer:
         """The error of the last checkpoint; None: it succeeded, or a reader was active."""
         self._commands = self._commits = self._refused = 0
         self._worst_commit_s = 0.0
+        self.publish: Callable[[BusEvent], None] = lambda _: None
+        """Called with what commands publish, after their commit."""
         self.edition = 0
         """Rises with each transaction that changed something, before any caller is informed. Data read under an earlier number is
         outdated."""
@@ -200,6 +204,8 @@ class Writer:
         self._commits += any(outcome.error is None for outcome in outcomes)
         self._worst_commit_s = max(self._worst_commit_s, self._clock.monotonic() - started)
         for waiting, outcome in zip(group, outcomes, strict=True):
+            for message in outcome.published:
+                self.publish(message)
             if waiting.done.done():
                 continue
             if outcome.error is None:
@@ -264,7 +270,7 @@ class Writer:
             return _Outcome(None, self._note(exc) if isinstance(exc, sqlite3.Error) else exc)
         if tx.shredding:
             self._shredding, self._fold_at = True, self._clock.monotonic()
-        return _Outcome(result, None)
+        return _Outcome(result, None, tx.published)
 
     def _note(self, exc: sqlite3.Error) -> StoreError:
         error = translate(exc, self._name)

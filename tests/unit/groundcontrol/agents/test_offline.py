@@ -31,7 +31,7 @@ class SlowHub(Hub):
             self.meanwhile()
 
     def offline(self) -> list[str | None]:
-        return [told.node_id for told in self.told if told.type == "node.offline"]
+        return [told.node_id for told in self.told if told.type == "node_offline"]
 
 
 @pytest.fixture

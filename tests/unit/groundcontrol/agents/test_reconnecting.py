@@ -39,7 +39,11 @@ class Ground:
     async def events(self) -> list[tuple[str, str, object]]:
         found: list[Event] = (await self.store.log.events(SCOPE, 100)).items
         names = {node: name for name, node in self.nodes.items()}
-        return [(one.type, names[cast("NodeId", one.node_id)], one.details.get("how")) for one in reversed(found)]
+        return [
+            (one.type, names[cast("NodeId", one.node_id)], one.details.get("how"))
+            for one in reversed(found)
+            if one.type != "node_registered"
+        ]
 
     async def comes(self, name: str) -> AgentSession:
         node = await self.node(name)
@@ -100,9 +104,9 @@ async def test_events_tell_of_none_that_comes_back_in_time_and_of_each_that_does
     assert await ground.events() == [], "it was the hub that was away"
     for _ in range(4):
         await ground.tick()
-    assert await ground.events() == [("node.offline", "late", "restarted")]
+    assert await ground.events() == [("node_offline", "late", "restarted")]
     await ground.comes("late")
-    assert (await ground.events())[1:] == [("node.online", "late", None)]
+    assert (await ground.events())[1:] == [("node_online", "late", None)]
     running.cancel()
 
 

@@ -41,7 +41,9 @@ async def desk(tmp_path: Path, bundle: bytes, vault: Vault) -> AsyncIterator[Des
         hub = HubId("h" * 26)
         store = await database.store(audit_key=vault.audit_key, chain=hub)
         await store.people.create_user(SYSTEM, an_account(ADMIN.actor.id, ADMIN.actor.name, ADMIN.actor.role))
-        yield Desk(store, LocalBus(), vault, bundle)
+        bus = LocalBus()
+        database.publish_to(bus.publish)
+        yield Desk(store, bus, vault, bundle)
     finally:
         await database.close()
 

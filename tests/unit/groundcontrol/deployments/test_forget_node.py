@@ -17,10 +17,12 @@ from groundcontrol.core.errors import BadRequest, Conflict, NotFound, VaultError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.deployments import transitions
+from groundcontrol.deployments.events import deployment_event
 from groundcontrol.deployments.forget_node import LEFT_BEHIND
 from groundcontrol.deployments.model import INSTALL_STEPS, REMOVE_STEPS, DeploymentOptions, DeploymentOverrides, JumpRequest
-from groundcontrol.deployments.progress import MAX_MESSAGE_CHARS
-from groundcontrol.deployments.run import WIPED_LATER, Deps, emit_outcome
+from groundcontrol.deployments.run import WIPED_LATER
+from groundcontrol.events.making import MAX_MESSAGE_CHARS
+from groundcontrol.events.model import Event
 from groundcontrol.nodes.store import NodeStore
 from spider.clock import SystemClock
 from tests.support.deployment_desk import ADMIN, KEY, LIMITS, Desk, Requests, node_with, trouble
@@ -49,10 +51,10 @@ class Between:
     def __getattr__(self, name: str) -> object:
         return getattr(self._nodes, name)
 
-    async def delete_node(self, scope: Scope, node: NodeId) -> None:
+    async def delete_node(self, scope: Scope, node: NodeId, event: Event | None = None) -> None:
         self.deleting.set()
         await self.go_on.wait()
-        await self._nodes.delete_node(scope, node)
+        await self._nodes.delete_node(scope, node, event)
 
 
 @pytest.mark.parametrize(
@@ -114,14 +116,12 @@ async def test_by_force_it_does_not_matter_that_what_is_kept_does_not_open(desk:
         await desk.store.nodes.node(ADMIN, node)
 
 
-async def test_an_event_is_one_line_of_plain_text_whatever_its_row_holds(desk: Desk) -> None:
-    tools: Deps = desk.service._tools
+def test_an_event_is_one_line_of_plain_text_whatever_its_row_holds() -> None:
     row = transitions.new_deployment(
         ADMIN, "remove", REMOVE_STEPS, host=ODD, port=22, username="u", name="web-1", options=DeploymentOptions(), node=None, at=1.0
     )
-    await emit_outcome(tools, transitions.ended(row, "succeeded", 2.0))
-    (event,) = (await desk.store.log.events(ADMIN, 10)).items
-    assert event.message.startswith("Removing from web-1 ( [31mAAAA")
+    event = deployment_event(transitions.ended(row, "succeeded", 2.0), 2.0)
+    assert event.message.startswith("remove of web-1 ([31mAAAA")
     assert (len(event.message), event.message.isprintable()) == (MAX_MESSAGE_CHARS, True)
 
 

@@ -53,14 +53,14 @@ async def test_a_failed_deployment_says_why_and_leaves_no_node(desk: Desk, reque
     async with desk.running() as service:
         row = await service.install(ADMIN, request_to(closed_port, name="web-1"), None)
         row = await desk.end_of(row.id)
-        events = await desk.events("deployment.failed")
+        events = await desk.events("deployment_failed")
     assert row.state == "failed"
     assert row.error is not None
     assert (row.error.code, row.error.step) == ("port_closed", "connect")
     assert [step.state for step in row.steps] == ["failed"] + ["skipped"] * (len(INSTALL_STEPS) - 1)
     assert row.node_id is None
     assert (await desk.store.nodes.nodes(ADMIN, 10)).items == []
-    assert [event.type for event in events] == ["deployment.failed"]
+    assert [event.type for event in events] == ["deployment_failed"]
     assert row.error.message in events[0].message
 
 

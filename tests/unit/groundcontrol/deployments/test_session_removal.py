@@ -81,7 +81,7 @@ async def test_the_farewell_ends_it_and_the_node_is_forgotten(desk: Desk) -> Non
         await desk.until(row.id, lambda row: states(row)["uninstall"] == "running")
         await node.farewell(service)
         row = await desk.end_of(row.id)
-        await desk.events("node.uninstalled", "deployment.succeeded")
+        await desk.events("node_uninstalled", "deployment_succeeded")
     assert row.state == "succeeded", row
     assert set(states(row).values()) == {"done"}
     assert desk.closed == [node.id] * len(desk.closed)
@@ -161,8 +161,8 @@ async def test_what_could_not_be_taken_off_is_told_and_the_node_stays(desk: Desk
         assert (row.error.code, row.error.step) == ("uninstall_failed", "verify")
         assert "/opt/stardust" in row.error.message
         assert (await desk.store.nodes.node(ADMIN, node.id)).id == node.id
-        events = await desk.events("node.uninstall_incomplete", "deployment.failed")
-        assert "node.uninstalled" not in [event.type for event in events]
+        events = await desk.events("node_uninstall_incomplete", "deployment_failed")
+        assert "node_uninstalled" not in [event.type for event in events]
 
 
 async def test_force_in_the_middle_forgets_and_claims_nothing(desk: Desk) -> None:
@@ -430,7 +430,7 @@ async def test_an_error_in_our_own_code_ends_it_and_it_can_be_tried_again(desk: 
         assert (row.state, row.error.code, row.error.step) == ("failed", "hub_failed", "connect")
         made.commands.clear()
         await JobService(desk.store, desk.bus, SystemClock(), 10).cancel(SYSTEM, (await node.job()).id)
-        await desk.events("deployment.failed")
+        await desk.events("deployment_failed")
         again = await service.retry(SYSTEM, row.id, None)
         assert again.state == "running"
         await node.take()

@@ -26,7 +26,7 @@ async def test_events_are_paged_and_of_one_node(hub: TestHub) -> None:
             Event(
                 EventId(new_time_id(1_790_000_000.0 + number)),
                 1,
-                "node.online",
+                "node_online",
                 "info",
                 "hub",
                 float(number),

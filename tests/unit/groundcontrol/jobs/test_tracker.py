@@ -114,7 +114,7 @@ async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
     await bench.tracker._expire()
     assert await bench.state(job) == ("expired", "job.expired")
     events = (await bench.store.log.events(SYSTEM, 10)).items
-    assert [(event.type, event.severity) for event in events] == [("job.expired", "warning")]
+    assert [(event.type, event.severity) for event in events] == [("job_expired", "warning")]
 
 
 @pytest.mark.holds("S-43")

@@ -129,7 +129,7 @@ async def test_what_is_damaged_is_left_out_and_said_in_the_export_itself_and_onc
     assert lines == [{"damaged": {"tier": tier, "from": float(start), "to": float(start + span_s)}}]
     head, *rows = list(csv.reader(io.StringIO(text)))
     assert rows == [[str(float(start)), f"#damaged {tier} until {float(start + span_s)}", *[""] * (len(head) - 2)]]
-    events = [one for one in (await admin.get("events")).json["events"] if one["type"] == "node.history_damaged"]
+    events = [one for one in (await admin.get("events")).json["events"] if one["type"] == "history_damaged"]
     assert [(one["node_id"], one["details"]["tier"]) for one in events] == [(node.id, tier)]
 
 

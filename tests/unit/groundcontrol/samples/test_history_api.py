@@ -200,7 +200,7 @@ async def test_what_is_damaged_is_a_gap_that_is_told_in_the_answer_and_once_as_a
     of_both = [("node", other.id), ("node", node.id), ("metric", "cpu.total"), *question.items()]
     rows = list(csv.reader(io.StringIO((await admin.get("history", params=of_both, headers={"Accept": "text/csv"})).body.decode())))
     assert rows[1 : len(hours) + 1] == [[at, "", "", "", *note] for at, *note in notes], "in the columns of the node that it is of"
-    events = [one for one in (await admin.get("events")).json["events"] if one["type"] == "node.history_damaged"]
+    events = [one for one in (await admin.get("events")).json["events"] if one["type"] == "history_damaged"]
     assert [(one["node_id"], one["severity"]) for one in events] == [(node.id, "error")] * len(hours)
     assert {one["details"]["start"] for one in events} == {one["start"] for one in told}
     minutes = (await admin.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60, "points": 1}))).json

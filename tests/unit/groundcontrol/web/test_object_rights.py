@@ -49,7 +49,7 @@ class World:
             ids["batch of deployments", side] = new_time_id()
             deployment = a_deployment(f"{side}.example")._replace(node_id=node.id, batch=ids["batch of deployments", side])
             await hub.store.deployments.create_deployment(ADMIN, deployment)
-            event = Event(EventId(new_time_id()), 1, "node.online", "info", "hub", now, node.id, side, {})
+            event = Event(EventId(new_time_id()), 1, "node_online", "info", "hub", now, node.id, side, {})
             await hub.store.log.add_event(event)
             ids["batch", side] = batch.id
             invite = Invite(InviteId(new_random_id()), 1, "node", "", (side,), "managed", False, 1, 0, None, "admin", now, now + 300, None)

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Writes docs/events.md from the catalogue of events.
+
+scripts/gen/events.py           write the file
+scripts/gen/events.py --check   change nothing; exit 1 when the file is not current
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from groundcontrol.adapters.sqlite.events import MOST_A_MINUTE  # noqa: E402
+from groundcontrol.events.catalogue import GROUPS, KEEP_S, ROWS, EventType  # noqa: E402
+
+TARGET = ROOT / "docs" / "events.md"
+DAY_S = 86_400
+HEAD = f"""# Events
+
+An event is a fact with a time: a node went offline, a job failed, a backup completed. `GET events` lists events, `GET events/summary`
+counts those of 24 hours, and the live topic `events` sends each as it is stored ([api.md](api.md)). The hub stores an event in the same
+transaction as its cause. `scripts/gen/events.py` writes this page from `groundcontrol/events/catalogue.py`.
+
+The list of types is closed: another type is refused with `event.type_unknown`. A program that has none of its own here uses `custom` with a
+name in the detail `name` (1 to 64 of `a-z 0-9 _ . -`). `expected_<type>_missed` stands for one type of each reported type and name.
+
+- **Repeats.** Equal events of a node and object within ten minutes share a row: `count` rises, and `last_at` is the time of the newest.
+- **Limits.** A node or program stores at most {MOST_A_MINUTE} events a minute. One `events_throttled` counts the others.
+- **Times.** `at` is when it happened, `received_at` when the hub learned of it. `retro` marks what was reported more than two minutes late.
+- **Kept.** {", ".join(f"{severity}: {kept / DAY_S:.0f} days" for severity, kept in KEEP_S.items())}, and at most two million events.
+"""
+
+
+def row(each: EventType) -> str:
+    """One line of a table. `once`: each has a row of its own."""
+    key = "once" if not each.window_s else ", ".join(f"`{name}`" for name in each.key) or "the node"
+    return f"| `{each.name}` | {each.severity} | {', '.join(each.sources)} | {key} | {each.text} |"
+
+
+def generate() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for group, title in GROUPS.items():
+        lines = [f"## {title} (`group={group}`)", "", "| type | severity | reported by | repeats of | message |", "|---|---|---|---|---|"]
+        parts.append("\n".join([*lines, *(row(each) for each in ROWS if each.group == group)]) + "\n")
+    return "\n".join(parts)
+
+
+def main(argv: list[str]) -> int:
+    """Write or check; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="exit 1 when the file is not current")
+    if parser.parse_args(argv).check:
+        if TARGET.exists() and TARGET.read_text(encoding="utf-8") == generate():
+            return 0
+        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen/events.py", file=sys.stderr)
+        return 1
+    TARGET.write_text(generate(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,160 @@
+"""Events in the store: written with their cause, counted while they repeat, limited for each sender, kept by severity."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.events import MOST_A_MINUTE, SqliteLog, record_event
+from groundcontrol.adapters.sqlite.stores import Store
+from groundcontrol.core.bus import BusEvent, EventStored
+from groundcontrol.core.errors import Conflict
+from groundcontrol.core.ids import NodeId
+from groundcontrol.events import making
+from groundcontrol.events.catalogue import KEEP_S, ROWS, EventUnknown, event_type, known_type
+from groundcontrol.events.model import Event, EventFilter
+from groundcontrol.jobs.model import JobUpdate
+from scripts.gen import events
+from spider.wire.events import MEASURED, REPORTED
+from tests.support.clock import ManualClock
+from tests.support.factories import SCOPE, STRANGER, connect, new_event, new_job, new_node, twice
+from tests.support.store_backend import Backend
+
+
+async def listed(store: Store, only: EventFilter | None = None) -> list[tuple[str, str, int]]:
+    """Type, object and number of each stored event, oldest first."""
+    found = (await store.log.events(SCOPE, 500, only=only)).items
+    return [(one.type, one.object, one.times) for one in reversed(found)]
+
+
+def failed(clock: ManualClock, node: NodeId, unit: str, number: str = "") -> Event:
+    as_ = f"{node}/{number}" if number else ""
+    return making.new_event("unit_failed", clock.now(), {"unit": unit}, node=node, name="web-1", source="agent", reported_as=as_)
+
+
+async def test_events_come_newest_first_and_once(store: Store, clock: ManualClock) -> None:
+    node = (await store.nodes.create_node(SCOPE, new_node())).id
+    made = [new_event(clock.now() + at, node if at % 2 else None) for at in range(5)]
+    for event in made:
+        await twice(lambda event=event: store.log.add_event(event))  # type: ignore[misc]  # bound in this turn
+    page = await store.log.events(SCOPE, 3)
+    rest = await store.log.events(SCOPE, 3, page.next)
+    assert [*page.items, *rest.items] == made[::-1]
+    assert (await store.log.events(SCOPE, 10, node=node)).items == [made[3], made[1]]
+    assert (await store.log.events(STRANGER, 10)).items == []
+
+
+async def test_an_event_is_stored_with_its_cause_or_neither(backend: Backend, clock: ManualClock) -> None:
+    store, told = backend.store, list[BusEvent]()
+    backend.database.publish_to(told.append)
+    session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)
+    job = await store.jobs.create_job(SCOPE, new_job(session.node, clock.now()), None)
+    await store.jobs.take(None, [session], clock.now())
+    await store.jobs.advance(job.id, "accepted", session, JobUpdate())
+    for state in ("running", "running", "succeeded"):
+        await store.jobs.advance(job.id, state, session, JobUpdate())
+    assert [kind for kind, *_ in await listed(store)] == ["node_registered", "job_started", "job_succeeded"]
+    assert [one.type for one in told if isinstance(one, EventStored)] == ["node_registered", "job_started", "job_succeeded"]
+
+    def broken(tx: Tx) -> None:
+        record_event(tx, making.new_event("node_rekeyed", clock.now(), node=session.node, name="web-1"))
+        raise Conflict("the cause is refused")
+
+    log = store.log
+    assert isinstance(log, SqliteLog)
+    with pytest.raises(Conflict):
+        await log._writer.run(broken)
+    with pytest.raises(Conflict):
+        await store.jobs.advance(job.id, "failed", session, JobUpdate())
+    assert len(await listed(store)) == len(told) == 3
+    await store.nodes.delete_node(SCOPE, session.node)
+    assert (await listed(store))[-1][0] == "node_removed"
+
+
+async def test_equal_events_of_ten_minutes_share_a_row(store: Store, clock: ManualClock) -> None:
+    node = NodeId("n1")
+    for unit in ("a.service", "b.service", "a.service"):
+        await twice(lambda unit=unit: store.log.add_event(failed(clock, node, unit)))  # type: ignore[misc]  # bound in this turn
+        clock.advance(200)
+    assert await listed(store) == [("unit_failed", "a.service", 4), ("unit_failed", "b.service", 2)]
+    [event] = (await store.log.events(SCOPE, 9, only=EventFilter(search="a.service"))).items
+    assert event.last_at - event.at == 400
+    clock.advance(601)
+    await store.log.add_event(failed(clock, node, "a.service"))
+    await store.log.add_event(failed(clock, NodeId("n2"), "a.service"))
+    assert [times for *_, times in await listed(store)] == [4, 2, 1, 1]
+
+
+async def test_what_programs_say_is_counted_only_where_they_say_the_same(store: Store, clock: ManualClock) -> None:
+    for name, text in (("nightly", "ok"), ("nightly", "ok"), ("nightly", "2 files"), ("weekly", "ok")):
+        await store.log.add_event(making.new_event("custom", clock.now(), {"name": name}, source="api", message=text))
+    assert await listed(store) == [("custom", "nightly", 2), ("custom", "nightly", 1), ("custom", "weekly", 1)]
+
+
+async def test_what_a_sender_reports_again_is_stored_once(store: Store, clock: ManualClock) -> None:
+    first = await store.log.add_event(failed(clock, NodeId("n1"), "a.service", "7"))
+    clock.advance(3600)
+    assert await store.log.add_event(failed(clock, NodeId("n1"), "a.service", "7")) == first
+    assert await store.log.add_event(failed(clock, NodeId("n2"), "a.service", "7")) != first
+    assert [times for *_, times in await listed(store)] == [1, 1]
+
+
+async def test_a_sender_stores_sixty_events_a_minute_and_one_says_how_many_more(store: Store, clock: ManualClock) -> None:
+    node = (await store.nodes.create_node(SCOPE, new_node())).id
+    sent = [await store.log.add_event(failed(clock, node, f"u{at}", f"{at}")) for at in range(MOST_A_MINUTE + 5)]
+    assert sent.count(None) == 5
+    assert (await listed(store))[-1] == ("events_throttled", "", 5)
+    assert len(await listed(store)) == MOST_A_MINUTE + 1
+    await store.log.add_event(making.new_event("node_offline", clock.now(), node=node, name="web-1"))
+    assert (await listed(store))[-1][0] == "node_offline", "the hub's own events have no such limit"
+    clock.advance(60)
+    assert await store.log.add_event(failed(clock, node, "later", "later")) is not None
+
+
+async def test_events_are_kept_by_severity_and_up_to_a_number(backend: Backend, clock: ManualClock) -> None:
+    store, start = backend.store, clock.now()
+    made = [new_event(start)._replace(severity=severity) for severity in KEEP_S]
+    for event in (*made, new_event(start)._replace(org=STRANGER.org)):
+        await store.log.add_event(event)
+    assert await store.log.expire_events(start + KEEP_S["info"]) == 0
+    for severity, left in (("info", 2), ("warning", 1), ("error", 0)):
+        assert await store.log.expire_events(start + KEEP_S[severity] + 1) == (2 if severity == "info" else 1)  # type: ignore[index]
+        assert len((await store.log.events(SCOPE, 10)).items) == left
+    assert (await store.log.events(STRANGER, 10)).items == []
+    log = store.log
+    assert isinstance(log, SqliteLog)
+    log._most_events = 3
+    for at in range(8):
+        await store.log.add_event(new_event(start + at))
+    assert [await store.log.expire_events(start), await store.log.expire_events(start)] == [5, 0]
+    assert [one.at - start for one in (await store.log.events(SCOPE, 10)).items] == [7, 6, 5]
+
+
+async def test_the_counts_of_a_day_are_those_of_its_hours(store: Store, clock: ManualClock) -> None:
+    node = (await store.nodes.create_node(SCOPE, new_node())).id
+    for severity, of in (("info", node), ("error", node), ("error", None), ("error", node)):
+        await store.log.add_event(new_event(clock.now(), of)._replace(severity=severity))  # type: ignore[arg-type]
+        clock.advance(3600)
+    assert (await store.log.count_events(SCOPE, clock.now()))[1:] == (1, 0, 3)
+    assert (await store.log.count_events(SCOPE, clock.now(), node))[1:] == (1, 0, 2)
+    assert (await store.log.count_events(STRANGER, clock.now()))[1:] == (0, 0, 0)
+    clock.advance(20 * 3600)
+    assert (await store.log.count_events(SCOPE, clock.now()))[1:] == (0, 0, 3)
+
+
+def test_the_catalogue_is_one_closed_list() -> None:
+    names = [row.name for row in ROWS]
+    assert len(set(names)) == len(names)
+    assert {*MEASURED, *REPORTED} <= set(names), "the hub knows what a node may report"
+    assert all(set(row.key) <= set(MEASURED[row.name]) for row in ROWS if row.name in MEASURED)
+    assert event_type("expected_backup_completed_missed") is not None
+    assert (event_type("node.offline"), event_type("expected__missed")) == (None, None)
+    for name, source in (("nothing", None), ("node_offline", "api"), ("backup_failed", "hub")):
+        with pytest.raises(EventUnknown):
+            known_type(name, source)  # type: ignore[arg-type]  # sources of events
+    with pytest.raises(EventUnknown):
+        making.new_event("custom", 0.0, {"name": "Not a slug"})
+
+
+def test_the_page_of_events_is_current() -> None:
+    assert events.TARGET.read_text(encoding="utf-8") == events.generate(), "run scripts/gen/events.py"
