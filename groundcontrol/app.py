@@ -282,6 +282,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         tables,
         registry.update_latest,
         registry.end,
+        registry.skew,
         deployments.receive_farewell,
     )
     handshake = AgentHandshake(

@@ -9,6 +9,7 @@ from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.validation import KnownSchema
 from groundcontrol.core.bus import Bus
 from groundcontrol.core.forward_clock import ForwardClock
+from groundcontrol.core.ids import NodeId
 from groundcontrol.core.stores import Stores
 from groundcontrol.nodes.model import Session
 from spider.clock import Clock
@@ -94,5 +95,7 @@ class SessionDeps(NamedTuple):
     """Called with the rows of each live pack as it arrives."""
     end: Callable[[AgentSession, int, str], Awaitable[None]]
     """Removes a session from the registry and closes its socket."""
+    skew: Callable[[NodeId], float | None]
+    """Seconds by which a node's clock is ahead; None: unknown."""
     farewell: Callable[[AgentSession, str, str], Awaitable[None]]
     """Called when an agent reports that it was uninstalled. It deletes the node, which ends the session."""

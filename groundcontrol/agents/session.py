@@ -13,6 +13,7 @@ from typing import Final
 
 from groundcontrol.agents.interfaces import AgentSocket, SessionDeps, SocketClosed
 from groundcontrol.agents.quota import COSTLY, VALUES_OF_A_FRAME
+from groundcontrol.agents.reported_events import read_events
 from groundcontrol.agents.retry_writer import RETRY_S, TRANSIENT_ERRORS, LatestWriter, Save
 from groundcontrol.agents.validation import (
     SchemaCache,
@@ -29,7 +30,7 @@ from groundcontrol.core.bus import Changed, Topic
 from groundcontrol.core.errors import Conflict
 from groundcontrol.core.text import clean
 from groundcontrol.nodes.model import Node, Session
-from groundcontrol.nodes.store import JournalStore, NodeStore
+from groundcontrol.nodes.store import JournalStore, NodeStore, NodeTableStore
 from groundcontrol.samples.backfill import LatePack, LostRows
 from groundcontrol.samples.model import SeriesSchema, StoredPack
 from groundcontrol.samples.store import Marks, MetricStore
@@ -44,6 +45,7 @@ from spider.wire.frames import (
     STREAM_LIVE,
     Ack,
     Events,
+    EventsStored,
     Farewell,
     Gap,
     Heartbeat,
@@ -186,7 +188,7 @@ class AgentSession:
         while (left := until - self._monotonic()) > 0 and not self.over:
             await self._with.clock.sleep(min(left, LOOK_UP_S))
 
-    async def _apply(self, message: Message) -> None:
+    async def _apply(self, message: Message) -> None:  # noqa: PLR0912  # one branch for each message
         match message:
             case Pack():
                 await self._pack(message)
@@ -210,8 +212,19 @@ class AgentSession:
                 await self.paused(self._with.tables.packages(self, message))
             case Farewell():
                 await self.paused(self._with.farewell(self, clean(message.why, MAX_FAREWELL_CHARS), clean(message.left, MAX_LEFT_CHARS)))
-            case _ if not isinstance(message, Events):  # a node keeps its events until they are acknowledged
+            case Events():
+                await self._events(message)
+            case _:
                 raise ProtocolError("a message that a node does not send")
+
+    async def _events(self, message: Events) -> None:
+        events = read_events(message, self.node, self._with.skew(self.node.id) or 0.0, self._with.clock.now())
+
+        async def save() -> None:
+            await self._with.store[NodeTableStore].save_events(self.session, events)
+            await self.send(EventsStored(message.ids))
+
+        await self.save("events", save)
 
     async def _log_lines(self, message: LogLines) -> None:
         batch, until = read_log_lines(message, self._with.clock.now()), self._monotonic() + LOG_REPEAT_S

@@ -96,6 +96,12 @@ class BadRequest(HubError):
     code = "request.invalid"
 
 
+class EventUnknown(BadRequest):
+    """No event has this type, or a program may not report it. docs/events.md lists the types."""
+
+    code = "event.type_unknown"
+
+
 class TooLarge(HubError):
     """The request body is larger than allowed."""
 

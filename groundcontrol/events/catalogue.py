@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, NamedTuple, get_args
 
-from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.errors import BadRequest, EventUnknown
 from groundcontrol.events.model import EventSource, Severity
 from spider.wire.events import CUSTOM, CUSTOM_NAME, MEASURED, REPORTED
 
@@ -30,12 +30,6 @@ _DAY_S: Final = 86_400.0
 KEEP_S: Final[dict[Severity, float]] = {"info": 30 * _DAY_S, "warning": 90 * _DAY_S, "error": 400 * _DAY_S}
 """How long an event is stored, by its severity."""
 WINDOW_S: Final = 600.0
-
-
-class EventUnknown(BadRequest):
-    """The catalogue has no event of this type, or the sender may not report it; docs/events.md lists the types."""
-
-    code = "event.type_unknown"
 
 
 class EventType(NamedTuple):

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Final
 
+from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.scope import DEFAULT_ORG
 from groundcontrol.core.text import clean
 from groundcontrol.events.catalogue import custom_name, known_type, words
 from groundcontrol.events.model import Event, EventSource, Severity
-from spider.wire.events import CUSTOM, MEASURED
+from spider.wire.events import CUSTOM, DETAIL_NAME, MAX_DETAIL_CHARS, MAX_DETAILS, MEASURED
 from spider.wire.ids import new_time_id
 
 MAX_MESSAGE_CHARS: Final = 1000
 """The limit of a message, since each browser receives several events together."""
 MAX_OBJECT_CHARS: Final = 200
+AHEAD_S: Final = 5.0
+"""How far the time of a report may be ahead of the hub's clock."""
+_GREATEST: Final = 1 << 53
 RETRO_S: Final = 120.0
 """An event that arrives later than this is history."""
 
@@ -52,6 +57,26 @@ def new_event(
         clean(message or words(row, facts, name), MAX_MESSAGE_CHARS), facts, clean(thing, MAX_OBJECT_CHARS), received, 1, at,
         received - at > RETRO_S, row.window_s, reported_as,
     )  # fmt: skip
+
+
+def checked_details(given: Mapping[str, object]) -> dict[str, object]:
+    """The details of a report: a few short texts and numbers. Texts are cleaned, since they come from outside.
+
+    Raises: BadRequest.
+    """
+    if len(given) > MAX_DETAILS:
+        raise BadRequest(f"an event has at most {MAX_DETAILS} details", field="details")
+    details: dict[str, object] = {}
+    for name, value in given.items():
+        if not DETAIL_NAME.match(name):
+            raise BadRequest("the name of a detail is of a-z, 0-9 and _, with at most 32 characters", field="details")
+        if isinstance(value, str) and len(value) <= MAX_DETAIL_CHARS:
+            details[name] = clean(value, MAX_DETAIL_CHARS)
+        elif isinstance(value, (int, float)) and abs(value) < _GREATEST:
+            details[name] = value
+        else:
+            raise BadRequest(f"a detail is a text of at most {MAX_DETAIL_CHARS} characters, or a number", field="details")
+    return details
 
 
 def same_as(event: Event) -> str:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.nodes import api as nodes_api
+from groundcontrol.nodes import events_api
 from groundcontrol.nodes.feed import find_node, fleet_feed, node_feed
 from groundcontrol.nodes.views import (
+    EventBody,
     LogsView,
+    NodeEventBody,
     NodePatch,
     NodesView,
     NodeUpdatesView,
     NodeView,
     PackagesView,
     PackageUpdatesView,
+    StoredEventView,
     TablesView,
 )
 from groundcontrol.web.declare import LiveTopic, Slice
@@ -45,6 +49,8 @@ ROUTES: Final = (
         "GET", "/updates/nodes", "node.read", nodes_api.list_nodes_of_update, NodeUpdatesView, cost="fleet",
         query=(LIMIT, CURSOR, Parameter("package", "its name", required=True)),
     ),
+    Route("POST", "/events", "event.write", events_api.post_event, StoredEventView, EventBody, status=202, cost="page"),
+    Route("POST", "/nodes/{id}/events", "event.write", events_api.post_node_event, StoredEventView, NodeEventBody, status=202, cost="page"),
     Route("GET", "/nodes/{id}/logs", "node.read", nodes_api.list_logs, LogsView, query=(LIMIT, CURSOR), cost="page"),
 )  # fmt: skip
 

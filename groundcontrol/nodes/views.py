@@ -91,6 +91,29 @@ class NodePatch(Body):
     tags: list[str] | None = None
 
 
+class NodeEventBody(Body):
+    type: str
+    """One that programs may report (docs/events.md)."""
+    message: str
+    severity: Literal["info", "warning", "error"] | None = None
+    """Null: that of the type."""
+    details: dict[str, str | int | float] | None = None
+    """At most 16 short texts and numbers."""
+    at: float | None = None
+    """When it happened, in Unix seconds; null: now."""
+    event_id: str | None = None
+    """The caller's own id of it: what is sent again with the same id is stored once."""
+
+
+class EventBody(NodeEventBody):
+    node_id: str | None = None
+
+
+class StoredEventView(Answer):
+    id: str
+    """An equal event of the last minutes may have the same."""
+
+
 class FleetData(Answer):
     nodes: list[NodeView]
     """All nodes with the summary in `latest`. Other series are in `node:<id>`."""

@@ -32,6 +32,7 @@ STATUS: Final[dict[type[HubError], int]] = {
     errors.NotFound: 404,
     errors.VaultError: 500,
     errors.BadRequest: 400,
+    errors.EventUnknown: 400,
     errors.TooLarge: 413,
     errors.HeadersTooLarge: 431,
     errors.TooManyRequests: 429,

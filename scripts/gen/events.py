@@ -28,6 +28,19 @@ transaction as its cause. `scripts/gen/events.py` writes this page from `groundc
 The list of types is closed: another type is refused with `event.type_unknown`. A program that has none of its own here uses `custom` with a
 name in the detail `name` (1 to 64 of `a-z 0-9 _ . -`). `expected_<type>_missed` stands for one type of each reported type and name.
 
+## Report one
+
+```
+curl --fail-with-body -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
+  -d '{{"type": "backup_completed", "message": "nightly backup, 12 GB", "details": {{"repository": "nas"}}, "event_id": "nightly-2026-11-26"}}' \\
+  https://hub.example.org/api/v1/nodes/NODE_ID/events
+```
+
+The token needs the role operator. On the node itself, `stardust-spider event backup_completed "nightly backup, 12 GB"` does the same without
+a token, also while the hub is away. What is sent again with the same `event_id` is stored once. `at` may name an earlier time.
+
+## Rules
+
 - **Repeats.** Equal events of a node and object within ten minutes share a row: `count` rises, and `last_at` is the time of the newest.
 - **Limits.** A node or program stores at most {MOST_A_MINUTE} events a minute. One `events_throttled` counts the others.
 - **Times.** `at` is when it happened, `received_at` when the hub learned of it. `retro` marks what was reported more than two minutes late.

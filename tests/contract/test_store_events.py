@@ -8,10 +8,10 @@ from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.events import MOST_A_MINUTE, SqliteLog, record_event
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.bus import BusEvent, EventStored
-from groundcontrol.core.errors import Conflict
+from groundcontrol.core.errors import Conflict, EventUnknown
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events import making
-from groundcontrol.events.catalogue import KEEP_S, ROWS, EventUnknown, event_type, known_type
+from groundcontrol.events.catalogue import KEEP_S, ROWS, event_type, known_type
 from groundcontrol.events.model import Event, EventFilter
 from groundcontrol.jobs.model import JobUpdate
 from scripts.gen import events

@@ -66,6 +66,7 @@ class Hub:
             quotas=self.quotas,
             store={MetricStore: self.metrics},
             readings=SimpleNamespace(offer=_take),
+            skew=lambda _: None,
             update_latest=lambda _agent, _layout, _rows: None,
         )
         node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])

@@ -394,6 +394,16 @@ export interface ErrorMessage {
   topic: string;
 }
 
+export interface EventBody {
+  type: string;
+  message: string;
+  severity?: "info" | "warning" | "error" | null;
+  details?: Record<string, string | number | number> | null;
+  at?: number | null;
+  event_id?: string | null;
+  node_id?: string | null;
+}
+
 export interface EventView {
   id: string;
   type: string;
@@ -994,6 +1004,20 @@ export interface NodeDayView {
   late_s: number | null;
 }
 
+export interface NodeEventBody {
+  /** One that programs may report (docs/events.md). */
+  type: string;
+  message: string;
+  /** Null: that of the type. */
+  severity?: "info" | "warning" | "error" | null;
+  /** At most 16 short texts and numbers. */
+  details?: Record<string, string | number | number> | null;
+  /** When it happened, in Unix seconds; null: now. */
+  at?: number | null;
+  /** The caller's own id of it: what is sent again with the same id is stored once. */
+  event_id?: string | null;
+}
+
 export interface NodePatch {
   name?: string | null;
   tags?: string[] | null;
@@ -1414,6 +1438,11 @@ export interface StopView {
   at: number;
   /** Whether a hanging script may be killed. */
   force: boolean;
+}
+
+export interface StoredEventView {
+  /** An equal event of the last minutes may have the same. */
+  id: string;
 }
 
 export interface SubscribeBody {

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundcontrol.agents.reported_events import read_events
 from groundcontrol.agents.validation import (
     SANE_FROM_S,
     check_gap,
@@ -19,12 +23,13 @@ from groundcontrol.agents.validation import (
     schema_id_of,
     validate_schema,
 )
-from groundcontrol.nodes.model import units_state
+from groundcontrol.core.ids import NodeId
+from groundcontrol.nodes.model import Node, units_state
 from groundcontrol.samples.backfill import PreviousSend
 from spider.sampling import sampler
 from spider.wire.codec import pack_rows
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import STREAM_LIVE, Gap, Late, Layout, LogLines, Pack, Row, Updates
+from spider.wire.frames import STREAM_LIVE, Events, Gap, Late, Layout, LogLines, Pack, Row, Updates
 from tests.support.agent import IDENTITY, layout_of, pack_of
 
 
@@ -169,3 +174,36 @@ def test_a_row_is_ahead_when_it_is_dated_more_than_a_day_later_than_now_by_a_clo
     assert not is_ahead(int((now + 86_000) * 1000), now)
     assert is_ahead(int((now + 87_000) * 1000), now)
     assert not is_ahead(int(now * 1000), 0.0)
+
+
+def reported(**given: object) -> Events:
+    one = {"ids": "e1", "types": "backup_failed", "at_ms": 1_790_000_000_000, "messages": "no room", "details": ""} | given
+    return Events(**{name: [value] for name, value in one.items()})  # type: ignore[arg-type]  # wrong values, too
+
+
+def test_an_event_of_a_node_has_its_true_time_and_clean_texts() -> None:
+    node = cast("Node", SimpleNamespace(id=NodeId("n1"), name="web-1", org=1))
+    now = 1_790_000_000.0
+    [event] = read_events(reported(messages="no\x1b room", details='{"path": "/mnt"}'), node, 60.0, now)
+    assert (event.at, event.message, event.details, event.source) == (now - 60, "no room", {"path": "/mnt"}, "agent")
+    [event] = read_events(reported(at_ms=1_990_000_000_000), node, 0.0, now)
+    assert event.at == now + 5
+    [event] = read_events(reported(types="unit_failed", messages="forged", details='{"unit": "a.service", "more": 1}'), node, 0.0, now)
+    assert (event.message, event.details, event.object) == ("a.service failed on web-1", {"unit": "a.service"}, "a.service")
+    for kind in ("node_offline", "of_tomorrow", "custom"):
+        assert read_events(reported(types=kind), node, 0.0, now) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ids": "a b"}, {"at_ms": -1}, {"messages": "x" * 501}, {"details": "[]"}, {"details": "{"}, {"details": '{"a": []}'},
+        {"details": '{"A": 1}'}, {"details": '{"a": 99999999999999999999}'}, {"details": '{"a": "%s"}' % ("x" * 201)},
+    ],
+)  # fmt: skip
+def test_an_event_beyond_its_limits_ends_the_session(wrong: dict[str, object]) -> None:
+    node = cast("Node", SimpleNamespace(id=NodeId("n1"), name="web-1", org=1))
+    with pytest.raises(ProtocolError):
+        read_events(reported(**wrong), node, 0.0, 1_790_000_000.0)
+    with pytest.raises(ProtocolError):
+        read_events(Events(["a"], [], [], [], []), node, 0.0, 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from groundcontrol.core.ids import EventId
+from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
 from spider.wire.ids import new_time_id
 from spider.wire.metrics import CATALOGUE
@@ -44,9 +45,61 @@ async def test_events_are_paged_and_of_one_node(hub: TestHub) -> None:
     assert [event["details"] for event in ones["events"]] == [{"n": 1}]
 
 
-@pytest.mark.parametrize("query", ["node=x", "limit=-1", "before=3"])
+@pytest.mark.parametrize("query", ["node=x", "limit=-1", "before=3", "group=bogus", "severity=fatal", "from=soon", "to=nan"])
 async def test_a_wrong_question_about_events_is_refused(hub: TestHub, query: str) -> None:
     assert (await (await hub.logged_in()).get(f"events?{query}")).code == "request.invalid"
+
+
+async def test_events_are_found_by_type_group_and_time(hub: TestHub) -> None:
+    viewer = await hub.logged_in("viewer")
+    for at, kind in enumerate(("node_online", "backup_failed", "job_failed"), start=1):
+        await hub.store.log.add_event(new_event(kind, float(at), {"action": "check"}, name="web-1", received_at=hub.clock.now()))
+
+    async def found(query: str) -> list[str]:
+        return [one["type"] for one in (await viewer.get(f"events?{query}")).json["events"]]
+
+    assert await found("group=report") == await found("type=backup_failed,health_ok") == await found("from=2&to=3") == ["backup_failed"]
+    assert await found("group=node&type=job_failed") == []
+    assert (await viewer.get("events?type=node.online")).code == "event.type_unknown"
+    assert (await viewer.get("events/summary")).json.items() >= {"info": 1, "warning": 0, "error": 2}.items()
+
+
+async def test_a_program_reports_an_event_once_by_its_own_id(hub: TestHub) -> None:
+    operator, node = await hub.logged_in("operator"), await hub.node()
+    report = {"type": "backup_completed", "message": "12 GB", "details": {"repository": "nas"}, "event_id": "nightly-1"}
+    first = await operator.post(f"nodes/{node.id}/events", report)
+    again = await operator.post("events", report | {"node_id": node.id})
+    assert (first.status, again.status, first.json["id"]) == (202, 202, again.json["id"])
+    [event] = (await operator.get(f"events?node={node.id}")).json["events"]
+    assert event.items() >= {"source": "api", "severity": "info", "message": "12 GB", "details": {"repository": "nas"}, "count": 1}.items()
+    custom = {"type": "custom", "message": "done", "details": {"name": "rotate-keys"}, "severity": "warning", "at": 1.0}
+    assert (await operator.post("events", custom)).status == 202
+    [event] = (await operator.get("events?type=custom")).json["events"]
+    assert (event["object"], event["at"], event["retro"], event["node_id"]) == ("rotate-keys", 1.0, True, None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"type": "node_offline"}, "event.type_unknown"), ({"type": "nothing"}, "event.type_unknown"), ({"type": "custom"}, "event.type_unknown"),
+        ({"message": ""}, "request.invalid"), ({"message": "x" * 501}, "request.invalid"), ({"at": 1e11}, "request.invalid"),
+        ({"details": {"Bad name": 1}}, "request.invalid"), ({"details": {"text": "x" * 201}}, "request.invalid"),
+        ({"event_id": "a b"}, "request.invalid"), ({"node_id": "x"}, "request.invalid"), ({"node_id": "0" * 26}, "not_found"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_report_is_refused(hub: TestHub, wrong: dict[str, object], code: str) -> None:
+    operator = await hub.logged_in("operator")
+    assert (await operator.post("events", {"type": "health_ok", "message": "fine"} | wrong)).code == code
+
+
+async def test_too_many_reports_are_refused_for_a_minute(hub: TestHub) -> None:
+    operator, node = await hub.logged_in("operator"), await hub.node()
+    for number in range(60):
+        made = new_event("health_ok", hub.clock.now(), node=node.id, source="api", message=f"{number}", reported_as=f"someone/{number}")
+        await hub.store.log.add_event(made)
+    refused = await operator.post(f"nodes/{node.id}/events", {"type": "health_ok", "message": "fine"})
+    assert (refused.status, refused.code) == (429, "request.too_many")
+    assert (await (await hub.logged_in("viewer")).post("events", {"type": "health_ok", "message": "fine"})).code == "auth.forbidden"
 
 
 async def test_the_audit_log_is_for_admins(hub: TestHub) -> None:
