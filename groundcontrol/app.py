@@ -31,8 +31,11 @@ from groundcontrol.agents.node_events import CorruptionReporter
 from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.session import AgentSession
 from groundcontrol.agents.store import HubInfo
+from groundcontrol.agents.validation import KnownSchema
 from groundcontrol.agents.watch_leases import WatchLeases
+from groundcontrol.alerts.service import AlertService
 from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError, StoreError, StoreFull, VaultError
 from groundcontrol.core.forward_clock import ForwardClock
@@ -75,6 +78,7 @@ from majortom.build.bundle import BundleError, read_bundle
 from spider.clock import Clock, SystemClock
 from spider.logs import event, set_up
 from spider.version import VERSION
+from spider.wire.frames import Row
 from spider.wire.ids import new_time_id
 
 log = logging.getLogger(__name__)
@@ -254,6 +258,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     except BundleError as exc:
         raise ConfigError(str(exc)) from exc
     invites = Invitations(urls=[config.node_url], fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, tls_pin=config.tls_pin, script=text)
+    lag = LoopLag(notifier)
     services = Services(
         config=config, clock=clock, bus=bus, auth=auth, refusals=refusals, hub_id=hub, build=VERSION, costs=Costs(clock), stores=store,
         providers=(
@@ -267,10 +272,17 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
             provide(ReceivedTables)(lambda _: tables),
             provide(DamageReports)(lambda _: CorruptionReporter(registry.events)),
             provide(Invitations)(lambda _: invites),
+            provide(LoopLag)(lambda _: lag),
         ),
     )  # fmt: skip
     deployments = services[DeploymentService]
     forward_clock = ForwardClock(clock, await database.latest())
+    alerts = services[AlertService]
+
+    def receive_rows(agent: AgentSession, schema: KnownSchema, rows: list[Row]) -> None:
+        registry.update_latest(agent, schema, rows)
+        alerts.add_rows(agent.node.id, schema.row, rows)
+
     deps = SessionDeps(
         store,
         bus,
@@ -280,7 +292,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         ingest,
         jobs,
         tables,
-        registry.update_latest,
+        receive_rows,
         registry.end,
         registry.skew,
         deployments.receive_farewell,
@@ -290,7 +302,6 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     )
     handshake.joins = services[Joining]
     handshake.adopt_until = await store.recovery.adopt_until()
-    lag = LoopLag(notifier)
     facts = HubInfo(hub, config.node_url, VERSION)
     housekeeping = Housekeeping(
         store, clock, facts, EXPIRES, retention=config.retention, broken=lambda: database.broken, trouble=lambda: database.trouble,

@@ -4,41 +4,52 @@ from __future__ import annotations
 
 from typing import Final
 
-from groundcontrol.agents.registry import Registry
-from groundcontrol.alerts.channel_store import DeliveryStore
+from groundcontrol.alerts.api import ALERT_ROUTES
+from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.dead_man import DeadMan
 from groundcontrol.alerts.deadline_checker import DeadlineChecker
 from groundcontrol.alerts.deadlines_store import ExpectationStore
 from groundcontrol.alerts.egress import Egress
+from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.expectations_api import EXPECTATION_ROUTES
+from groundcontrol.alerts.facts import FactReader
+from groundcontrol.alerts.feed import alerts_feed, incidents_feed
+from groundcontrol.alerts.health import AlertHealth
 from groundcontrol.alerts.heartbeat import Heartbeat
+from groundcontrol.alerts.hub_facts import HubFactReader
 from groundcontrol.alerts.links import AlertHandler
 from groundcontrol.alerts.maintenance_api import MAINTENANCE_ROUTES
 from groundcontrol.alerts.maintenance_closer import WindowCloser
 from groundcontrol.alerts.maintenance_store import MaintenanceStore
-from groundcontrol.alerts.messages import MessageContent, Withheld
-from groundcontrol.alerts.model import Alert, AlertId, Delivery
 from groundcontrol.alerts.notify import NOTIFY_EXPIRES, NOTIFY_PROVIDES, NOTIFY_ROUTES, NOTIFY_TASKS
-from groundcontrol.alerts.outbox import ContentSource
+from groundcontrol.alerts.outbox import ContentSource, Outbox
+from groundcontrol.alerts.replay import Replay
+from groundcontrol.alerts.rule_preview import RulePreviews
+from groundcontrol.alerts.rules import Rules
+from groundcontrol.alerts.service import AlertService
 from groundcontrol.alerts.silence_store import SilenceStore
+from groundcontrol.alerts.store import AlertStore
 from groundcontrol.config import Config
-from groundcontrol.core.errors import NotFound
-from groundcontrol.core.scope import Scope
-from groundcontrol.web.declare import Slice
+from groundcontrol.jobs.store import JobStore
+from groundcontrol.lifecycle import LoopLag
+from groundcontrol.nodes.interfaces import NodeHealth, Presence, ReceivedTables
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.samples.store import MetricStore
+from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
 from groundcontrol.web.services import Services, provide
 
 
 def _window_closer(services: Services) -> WindowCloser:
-    return WindowCloser(services[MaintenanceStore], services.clock, services[Registry].online)
+    return WindowCloser(services[MaintenanceStore], services.clock, services[Presence].online)
 
 
 def _dead_man(services: Services) -> DeadMan:
-    return DeadMan(services[SilenceStore], services.clock, services[Registry].online)
+    return DeadMan(services[SilenceStore], services.clock, services[Presence].online)
 
 
 def _deadline_checker(services: Services) -> DeadlineChecker:
-    registry = services[Registry]
-    return DeadlineChecker(services[ExpectationStore], services[SilenceStore], services.clock, lambda node: not registry.online(node))
+    presence = services[Presence]
+    return DeadlineChecker(services[ExpectationStore], services[SilenceStore], services.clock, lambda node: not presence.online(node))
 
 
 def _heartbeat(services: Services) -> Heartbeat:
@@ -46,31 +57,58 @@ def _heartbeat(services: Services) -> Heartbeat:
     return Heartbeat(services.clock, services[Egress], None if url is None else url.reveal(), services[DeliveryStore].next_due)
 
 
-class NoAlerts:
-    """`ContentSource` and `AlertHandler` of a hub that evaluates no rules: there is no incident and no alert."""
+def _facts(services: Services) -> FactReader:
+    return FactReader(
+        services[NodeStore], services[JobStore], services[Presence], services[ReceivedTables], services[DeadMan], services[DeadlineChecker],
+        services.clock,
+    )  # fmt: skip
 
-    async def content(self, delivery: Delivery) -> MessageContent | Withheld:
-        raise NotFound(f"there is no incident {delivery.incident_id}")
 
-    async def acknowledge(self, _scope: Scope, alert: AlertId, _note: str = "") -> Alert:
-        raise NotFound(f"there is no alert {alert}")
+def _hub_facts(services: Services) -> HubFactReader:
+    return HubFactReader(services[Config].data_dir, services[ChannelStore], services.bus, lambda: services[LoopLag].worst_s, services.clock)
 
-    async def snooze(self, _scope: Scope, alert: AlertId, _until_at: float) -> Alert:
-        raise NotFound(f"there is no alert {alert}")
+
+def _alerts(services: Services) -> AlertService:
+    facts = services[FactReader]
+    return AlertService(
+        store=services[AlertStore],
+        channels=services[ChannelStore],
+        deliveries=services[DeliveryStore],
+        rules=services[Rules],
+        engine=services[Engine],
+        facts=facts,
+        hub_facts=services[HubFactReader],
+        replay=Replay(services[MetricStore], facts.number, services.clock),
+        windows=services[WindowCloser].windows,
+        bus=services.bus,
+        clock=services.clock,
+        poke=lambda: services[Outbox].wake(),  # noqa: PLW0108  the outbox is made with this service
+    )
 
 
 SLICE: Final = Slice(
     "alerts",
-    (*MAINTENANCE_ROUTES, *EXPECTATION_ROUTES, *NOTIFY_ROUTES),
+    (*ALERT_ROUTES, *MAINTENANCE_ROUTES, *EXPECTATION_ROUTES, *NOTIFY_ROUTES),
+    topics=(
+        LiveTopic("alerts", "alert.read", "page", feed=alerts_feed),
+        LiveTopic("incidents", "alert.read", "page", feed=incidents_feed),
+    ),
     provides=(
         provide(WindowCloser)(_window_closer),
         provide(DeadMan)(_dead_man),
         provide(DeadlineChecker)(_deadline_checker),
         provide(Heartbeat)(_heartbeat),
         *NOTIFY_PROVIDES,
-        provide(ContentSource)(lambda _: NoAlerts()),
-        provide(AlertHandler)(lambda _: NoAlerts()),
+        provide(Rules)(lambda _: Rules()),
+        provide(Engine)(lambda _: Engine()),
+        provide(FactReader)(_facts),
+        provide(HubFactReader)(_hub_facts),
+        provide(AlertService)(_alerts),
+        provide(RulePreviews)(lambda services: RulePreviews(services[NodeStore], services[MetricStore], services[FactReader])),
+        provide(ContentSource)(lambda services: services[AlertService]),
+        provide(AlertHandler)(lambda services: services[AlertService]),
+        provide(NodeHealth)(lambda services: AlertHealth(services[AlertService], services[Rules], services[Presence])),
     ),
-    tasks=(WindowCloser, DeadMan, DeadlineChecker, Heartbeat, *NOTIFY_TASKS),
-    expires=NOTIFY_EXPIRES,
+    tasks=(WindowCloser, DeadMan, DeadlineChecker, Heartbeat, AlertService, *NOTIFY_TASKS),
+    expires=(*NOTIFY_EXPIRES, Expiry("alerts", KEEP_S, lambda stores, before: stores[AlertStore].expire_alerts(before))),
 )

@@ -62,13 +62,7 @@ class HubInfo(NamedTuple):
     queue_drops: int = 0
     """What a bounded queue has dropped in the last 5 minutes."""
     loop_lag_s: float | None = None
-    """99th percentile of the last minute."""
-    clock_jump_s: float = 0.0
-    """The greatest jump of the wall clock in the last hour."""
-    audit_broken: bool = False
-    silent_nodes: int = 0
-    """Nodes that fell silent within the same 60 s and are still silent."""
-    known_nodes: int = 0
+    """The longest lag of the event loop in the last minute."""
 
 
 Values = Mapping[str, float] | None
@@ -186,13 +180,6 @@ def _percent_free(facts: HubInfo, _now: float) -> Values:
     return None if facts.disk_free_percent is None else {"": facts.disk_free_percent}
 
 
-def _mass_offline(facts: HubInfo, _now: float) -> Values:
-    few = facts.silent_nodes < MASS_NODES or not facts.known_nodes
-    return {} if few else {"": 100.0 * facts.silent_nodes / facts.known_nodes}
-
-
-MASS_NODES: Final = 5
-"""Fewer silent nodes are told one by one."""
 _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
     StateKind("offline", "seconds", "since the node's session was lost; the hub's own absence does not count", _offline, elapsed=True),
     StateKind("clock_skew", "seconds", "difference of the node's clock from the hub's", _skew),
@@ -218,11 +205,11 @@ _HUB: Final[tuple[StateKind[HubInfo], ...]] = (
     StateKind("hub_channel_broken", "flag", "1: the channel cannot send", lambda hub, _: dict.fromkeys(hub.channels_broken, 1.0)),
     StateKind("hub_queue_drops", "items", "that full queues dropped in 5 minutes", lambda hub, _: {"": float(hub.queue_drops)}),
     StateKind(
-        "hub_loop_lag", "seconds", "99th percentile of one minute", lambda hub, _: None if hub.loop_lag_s is None else {"": hub.loop_lag_s}
+        "hub_loop_lag",
+        "seconds",
+        "longest lag of the event loop in the last minute",
+        lambda hub, _: None if hub.loop_lag_s is None else {"": hub.loop_lag_s},
     ),
-    StateKind("hub_clock_jump", "seconds", "jump of the hub's clock in the last hour", lambda hub, _: {"": abs(hub.clock_jump_s)}),
-    StateKind("hub_audit_broken", "flag", "1: the audit log was changed outside the hub", lambda hub, _: {"": float(hub.audit_broken)}),
-    StateKind("hub_mass_offline", "percent", "of all nodes that fell silent within one minute, if five or more did", _mass_offline),
 )
 NODE_STATES: Final = {kind.name: kind for kind in _NODE}
 HUB_STATES: Final = {kind.name: kind for kind in _HUB}

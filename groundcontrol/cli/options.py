@@ -88,9 +88,11 @@ def add_settings(parser: argparse.ArgumentParser, *, behind: bool = False) -> No
     parser.add_argument("--config", default=default, metavar="FILE", help="stardust.toml to read (default: the data folder's)")
 
 
-def add_acts(parser: argparse.ArgumentParser) -> Any:
-    """Add the choice of a verb's acts."""
-    return parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=Parser)
+def add_acts(parser: argparse.ArgumentParser, default: str | None = None) -> Any:
+    """Add the choice of a verb's acts. `default`: the act without a word; it then takes no arguments."""
+    acts = parser.add_subparsers(dest="act", required=default is None, metavar="ACT", parser_class=Parser)
+    parser.set_defaults(act=default)
+    return acts
 
 
 def add_act(acts: Any, name: str, *, help: str, description: str | None = None) -> argparse.ArgumentParser:  # noqa: A002  # argparse's own word

@@ -67,8 +67,8 @@ class NodeTable(NamedTuple):
 class Changed(NamedTuple):
     """topic changed, id = "<kind>:<id>". A change of this object is committed; read it from the store."""
 
-    kind: Literal["node", "job", "deployment"]
-    id: NodeId | JobId | DeploymentId
+    kind: Literal["node", "job", "deployment", "alert", "incident"]
+    id: NodeId | JobId | DeploymentId | str
     version: int
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from groundcontrol.core.ids import BatchId, JobId, NodeId
@@ -52,6 +52,10 @@ class JobStore(Protocol):
 
     async def undispatched(self, session: Session) -> Sequence[Job]:
         """Jobs of this node in state dispatched, which it has not accepted yet."""
+        ...
+
+    async def last_ended(self, actions: Collection[str]) -> Sequence[Job]:
+        """The newest ended job of each node that did one of these actions."""
         ...
 
     async def open_jobs(self, node: NodeId) -> Sequence[Job]:

@@ -14,7 +14,7 @@ from groundcontrol.core.permissions import check_granting_tags
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.text import is_visible
-from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables, ShippedAgent
+from groundcontrol.nodes.interfaces import NewestValues, NodeHealth, Presence, ReceivedTables, ShippedAgent
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import JournalStore, NodeStore, NodeTableStore
 from groundcontrol.nodes.views import (
@@ -49,6 +49,7 @@ MAX_NAME_CHARS: Final = 100
 MAX_TAGS: Final = 32
 MAX_TAG_CHARS: Final = 64
 MAX_METRICS: Final = 50
+MAX_NOTE_CHARS: Final = 2000
 _SPLIT: Final = re.compile(r",(?![^{}]*\})")
 
 
@@ -79,12 +80,12 @@ async def get_node(call: ApiRequest) -> NodeView:
 
 
 async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
-    """Change its name, its tags or both."""
+    """Change its name, its tags or its note."""
     services = call.services
     before = await services[NodeStore].node(call.scope, call.node_id)
     call.authorize("node.edit", before)
-    if body.name is None and body.tags is None:
-        raise BadRequest("nothing to change: give name, tags or both")
+    if body.name is None and body.tags is None and body.note is None:
+        raise BadRequest("nothing to change: give name, tags or note")
     if body.tags is not None and call.scope.grants:
         raise Forbidden("rights hang on tags: who is limited to some nodes may change their names only")
     tags = None if body.tags is None else checked_tags(body.tags)
@@ -97,6 +98,7 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
         call.node_id,
         name=checked_name(body.name) if body.name is not None else None,
         tags=tags,
+        note=checked_note(body.note) if body.note is not None else None,
     )
     services.bus.publish(Changed("node", node.id, node.version))
     if node.tags != before.tags:
@@ -129,6 +131,7 @@ def node_view_with(services: Services, node: Node, latest: dict[str, Sample], *,
         last_seen_at=here.last_seen(node),
         credentials_kept=credentials_kept,
         skew_s=here.skew(node.id),
+        health=services[NodeHealth].of(node),
     )
 
 
@@ -147,6 +150,17 @@ def checked_name(name: str) -> str:
         raise BadRequest(f"a node's name has 1 to {MAX_NAME_CHARS} visible characters")
     if is_id(text):
         raise BadRequest("a node's name must not be an id: who names that id means another node")
+    return text
+
+
+def checked_note(note: str) -> str:
+    """Check a note and bring it into its stored form.
+
+    Raises: BadRequest.
+    """
+    text = note.strip()
+    if len(text) > MAX_NOTE_CHARS or not is_visible(text.replace("\n", " ").replace("\t", " ")):
+        raise BadRequest(f"a note has at most {MAX_NOTE_CHARS} visible characters", field="note")
     return text
 
 

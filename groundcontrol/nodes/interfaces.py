@@ -7,7 +7,7 @@ from typing import Protocol
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.tables import SubjectTable
-from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.model import Health, Node
 from groundcontrol.nodes.summary import SummaryFragment
 
 
@@ -37,6 +37,12 @@ class NewestValues(Protocol):
     def summary(self, node: NodeId, *, written: bool = False) -> Collection[SummaryFragment]:
         """What a list shows of it, a fragment for each family; `written`: it will be sent as JSON. Copy it to keep it: it follows new rows."""
         ...
+
+
+class NodeHealth(Protocol):
+    """What is wrong with each node."""
+
+    def of(self, node: Node) -> Health: ...
 
 
 class ReceivedTables(Protocol):

@@ -93,6 +93,8 @@ class Node(NamedTuple):
     """Since when it has had security updates; None: it has none, or never told."""
     reboot_since_at: float | None = None
     """Since when it has needed a reboot; None: it needs none, or it is not known."""
+    note: str = ""
+    """Free text of users."""
 
     def admitted(self, scope: Scope) -> bool:
         """Whether the caller's grants include this node."""
@@ -155,3 +157,31 @@ class LogBatch(NamedTuple):
     cursor: str
     """The journal cursor of the last line."""
     lines: Sequence[LogLine]
+
+
+HealthLevel = Literal["ok", "notice", "warning", "critical", "unknown"]
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong with a node, or due."""
+
+    kind: str
+    """`offline`, `filesystem`, `unit_failed`, `reboot_due` …"""
+    object: str
+    """The mount, unit, interface … that it is about; empty: the node as a whole."""
+    level: Literal["notice", "warning", "critical"]
+    since_at: float
+    cause: str
+    """A sentence for people."""
+    action: str | None
+    """The verb that helps; None: there is none."""
+    alert_id: str = ""
+    """The alert that it comes from; empty: a notice, which has none."""
+
+
+class Health(NamedTuple):
+    """The state of a node in one word, and why."""
+
+    level: HealthLevel
+    findings: tuple[Finding, ...] = ()
+    """The worst first."""

@@ -36,7 +36,9 @@ class NodeStore(Protocol):
         """The node whose samples are stored under this number; None: it is deleted."""
         ...
 
-    async def edit_node(self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None) -> Node:
+    async def edit_node(
+        self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None, note: str | None = None
+    ) -> Node:
         """Forbidden: the change adds or removes a tag that some grants name, and the caller may not change rights."""
         ...
 

@@ -8,7 +8,7 @@ from typing import Literal, cast
 import msgspec
 
 from groundcontrol.core.tables import SubjectTable, TableCell
-from groundcontrol.nodes.model import Node, NodeIdentity, agent_state, units_state
+from groundcontrol.nodes.model import Health, Node, NodeIdentity, agent_state, units_state
 from groundcontrol.nodes.summary import SummaryFragment, pack_summary, write_summary
 from groundcontrol.web.answer import Answer, Body
 from spider.wire.tables import BY_NAME, FAILED, TEXT, Column
@@ -50,6 +50,27 @@ class Sample(Answer, gc=False):
     at: float
 
 
+class FindingView(Answer):
+    kind: str
+    object: str
+    """The mount, unit, interface … that it is about; empty: the server as a whole."""
+    level: Literal["notice", "warning", "critical"]
+    since_at: float
+    cause: str
+    """A sentence for people."""
+    action: str | None
+    """The verb that helps; null: there is none."""
+    alert_id: str
+    """The alert that it comes from; empty: there is none."""
+
+
+class NodeHealthView(Answer):
+    level: Literal["ok", "notice", "warning", "critical", "unknown"]
+    """That of the worst finding; unknown: the server does not report, and no alert says so yet."""
+    findings: list[FindingView]
+    """The worst first."""
+
+
 class NodeView(Answer):
     id: str
     name: str
@@ -79,6 +100,9 @@ class NodeView(Answer):
     """Whole seconds by which its clock is ahead of the hub's, measured within the last minute. null: unknown or not connected."""
     keys_generation: int
     """The key generation that the node last proved. `rekey` issues the next one."""
+    note: str
+    """Free text of users."""
+    health: NodeHealthView
 
 
 class NodesView(Answer):
@@ -89,6 +113,7 @@ class NodesView(Answer):
 class NodePatch(Body):
     name: str | None = None
     tags: list[str] | None = None
+    note: str | None = None
 
 
 class NodeEventBody(Body):
@@ -176,6 +201,7 @@ def node_view(
     last_seen_at: float | None,
     credentials_kept: bool,
     skew_s: float | None,
+    health: Health,
 ) -> NodeView:
     identity = node.identity
     policy = node.policy
@@ -201,6 +227,8 @@ def node_view(
         agent=agent_state(node.agent_version, shipped),
         clock_skew_seconds=None if skew_s is None else float(round(skew_s)),  # whole seconds, since a list sends every change of this value
         keys_generation=node.generation,
+        note=node.note,
+        health=NodeHealthView(level=health.level, findings=[FindingView(**finding._asdict()) for finding in health.findings]),
     )
 
 

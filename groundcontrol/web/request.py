@@ -65,31 +65,31 @@ class ApiRequest:
 
     @property
     def node_id(self) -> NodeId:
-        return NodeId(self._id("node"))
+        return NodeId(self.id_of("node"))
 
     @property
     def job_id(self) -> JobId:
-        return JobId(self._id("job"))
+        return JobId(self.id_of("job"))
 
     @property
     def batch_id(self) -> BatchId:
-        return BatchId(self._id("batch"))
+        return BatchId(self.id_of("batch"))
 
     @property
     def deployment_id(self) -> DeploymentId:
-        return DeploymentId(self._id("deployment"))
+        return DeploymentId(self.id_of("deployment"))
 
     @property
     def invite_id(self) -> InviteId:
-        return InviteId(self._id("invite"))
+        return InviteId(self.id_of("invite"))
 
     @property
     def session_id(self) -> SessionId:
-        return SessionId(self._id("session"))
+        return SessionId(self.id_of("session"))
 
     @property
     def token_id(self) -> TokenId:
-        return TokenId(self._id("token"))
+        return TokenId(self.id_of("token"))
 
     @property
     def username(self) -> str:
@@ -113,7 +113,8 @@ class ApiRequest:
             return None
         return (await self.services[PeopleStore].person(self.scope, asked)).user.id
 
-    def _id(self, what: str) -> str:
+    def id_of(self, what: str) -> str:
+        """The id in the path. Raises: NotFound: it is no id; `what` names its object."""
         text = self.request.match_info["id"]
         if not is_id(text):
             raise NotFound(f"there is no {what} of this id")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
+from typing import Any
 
 from groundcontrol.alerts.deadlines import Expectation, ExpectationId, JudgedDay
 from groundcontrol.alerts.maintenance import MOST_WINDOWS, Window
-from groundcontrol.alerts.model import MaintenanceId, Selector
+from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId, MaintenanceId, Rule, RuleId, Selector, Threshold
 from groundcontrol.alerts.silence import KnownNode
+from groundcontrol.alerts.snapshot import Snapshot
+from groundcontrol.alerts.store import AlertChange, Handling
 from groundcontrol.alerts.wall_clock import DAYS
 from groundcontrol.core.errors import Conflict
+from groundcontrol.core.ids import NodeId
+from groundcontrol.events.making import new_event
 from spider.wire.ids import new_time_id
 from tests.support.factories import SCOPE, connect, running_job
 from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals
@@ -26,6 +31,111 @@ def an_expectation(now: float, select: Selector | None = None, name: str = "") -
     """A backup of each day by 05:00 UTC; windows that begin before `now` are not judged."""
     made = ExpectationId(new_time_id(now))
     return Expectation(made, 1, name or made, select or Selector(all=True), "backup_completed", "05:00", "UTC", DAYS, valid_from=now)
+
+
+def an_alert(now: float, node: NodeId | None, **fields: Any) -> tuple[Alert, Incident]:
+    """A firing episode, and its incident."""
+    incident = Incident(IncidentId(new_time_id(now)), 1, "warning", "open", "web-3: CPU", now, None, f"node:{node}", 1)
+    alert = Alert(
+        AlertId(new_time_id(now)), 1, RuleId("cpu.load"), node, "", "warning", "firing", now, now, None, None, 5.0, 4.0, incident.id
+    )
+    return alert._replace(**fields), incident
+
+
+def a_rule(now: float, name: str = "") -> Rule:
+    made = RuleId(new_time_id(now))
+    return Rule(made, name or made, "avg(cpu.total, 10m)", Selector(all=True), warn=Threshold(90, 80), kind="rule", version=0)
+
+
+# -- alerts ------------------------------------------------------------------------------------------------
+
+
+async def _firing(ground: Ground) -> Alert:
+    alert, incident = an_alert(ground.now, (await ground.node()).id)
+    await ground.store.alerts.commit(AlertChange([alert], [incident]))
+    return alert
+
+
+async def _events_of(ground: Ground) -> list[str]:
+    return sorted(event.type for event in (await ground.store.log.events(SCOPE, 50)).items if event.type.startswith("alert_"))
+
+
+@CASES.of("alerts.commit")
+async def _commit(ground: Ground) -> Race:
+    """State, event and incident together, once."""
+    alert, incident = an_alert(ground.now, (await ground.node()).id)
+    fired = new_event("alert_firing", ground.now, {"alert": alert.id, "rule": "cpu.load"}, node=alert.node_id, name="web-3")
+
+    async def held() -> object:
+        return (*map(list, await ground.store.alerts.open_alerts(1)), await _events_of(ground))
+
+    return Race(
+        lambda: ground.store.alerts.commit(AlertChange([alert], [incident], [fired])), held, ([alert], [incident], ["alert_firing"])
+    )
+
+
+@CASES.of("alerts.handle")
+async def _handle(ground: Ground) -> Race:
+    store, alert = ground.store.alerts, await _firing(ground)
+
+    async def held() -> object:
+        stored = await store.alert(SCOPE, alert.id)
+        return stored.acknowledged_by, stored.note, await _events_of(ground)
+
+    return Race(
+        lambda: store.handle(SCOPE, [alert.id], Handling(acknowledge=True, note="mine")),
+        held,
+        (SCOPE.actor.name, "mine", ["alert_acknowledged"]),
+        ("alert.acknowledge",),
+    )
+
+
+@CASES.of("alerts.save_engine")
+async def _save_engine(ground: Ground) -> Race:
+    store, snapshot = ground.store.alerts, Snapshot(ground.now)
+    return Race(lambda: store.save_engine(1, snapshot), lambda: store.engine(1), snapshot)
+
+
+@CASES.of("alerts.save_rule")
+async def _save_rule(ground: Ground) -> Race:
+    """Twenty change the same version."""
+    store = ground.store.alerts
+    rule = await store.save_rule(SCOPE, a_rule(ground.now))
+
+    async def held() -> object:
+        return [(one.name, one.version) for one in await store.rules(1)]
+
+    return Race(
+        lambda: store.save_rule(SCOPE, rule._replace(name="renamed")),
+        held,
+        [("renamed", 2)],
+        ("rule.change",),
+        rivals=Rivals("one", lambda at: store.save_rule(SCOPE, rule._replace(name=f"{at}")), lambda at: [(f"{at}", 2)], Conflict),
+    )
+
+
+@CASES.of("alerts.delete_rule")
+async def _delete_rule(ground: Ground) -> Race:
+    store = ground.store.alerts
+    rule = await store.save_rule(SCOPE, a_rule(ground.now))
+
+    async def held() -> object:
+        return list(await store.rules(1))
+
+    return Race(lambda: store.delete_rule(SCOPE, rule.id), held, [], ("rule.delete",))
+
+
+@CASES.of("alerts.expire_alerts")
+async def _expire_alerts(ground: Ground) -> Race:
+    store, alert = ground.store.alerts, await _firing(ground)
+    incident = await store.incident(SCOPE, alert.incident_id)
+    ended = alert._replace(state="resolved", resolved_at=ground.now, reason="cleared")
+    await store.commit(AlertChange([ended], [incident._replace(state="resolved", resolved_at=ground.now)]))
+
+    async def held() -> object:
+        return list((await store.alerts(SCOPE, 10)).items), list((await store.incidents(SCOPE, 10)).items)
+
+    return Race(lambda: store.expire_alerts(ground.now + 1), held, ([], []), alone=(1, 0))
 
 
 # -- maintenance -------------------------------------------------------------------------------------------

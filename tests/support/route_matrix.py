@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Final
 
 from groundcontrol.core.permissions import PERMISSIONS
@@ -19,11 +20,13 @@ BODIES: Final[dict[str, object]] = {
     "POST /deployments/{id}/retry": {},
     "POST /nodes/{id}/jobs": {"action": "check"},
     "PATCH /expectations/{id}": {"grace_s": 60},
+    "PATCH /rules/{id}": {"version": 0, "enabled": False},
+    "POST /alerts/{id}/snooze": {"until_at": time.time() + 3600},
 }
 """Of calls that need one."""
 OF_PEOPLE: Final = {"GET /auth/sessions", "GET /tokens", "GET /users"}
 """Lists of people's own things, or for admins alone: `access/test_sessions_api`, `test_api_tokens_api`, `test_users_api`."""
-OF_NO_NODE: Final = {"GET /audit", "GET /channels", "GET /deliveries", "GET /updates", "GET /updates/nodes"}
+OF_NO_NODE: Final = {"GET /audit", "GET /channels", "GET /deliveries", "GET /rules", "GET /updates", "GET /updates/nodes"}
 """Lists without a node of their own: their own tests hold what is granted."""
 
 

@@ -17,12 +17,64 @@ export interface AccountsView {
   next: string | null;
 }
 
+export interface AcknowledgeBody {
+  note?: string;
+}
+
+export interface AcknowledgeManyBody {
+  ids: string[];
+  note?: string;
+}
+
 export interface AgentUpdatesBody {
   /** Ids, 1 to 1000, in the order of the update. */
   nodes: string[];
   /** The number of nodes to update first. The others follow once these are connected with the new version. */
   canaries?: number;
   at_once?: number;
+}
+
+export interface AlertFlags {
+  acknowledged: boolean;
+  snoozed_until: number | null;
+  /** The rule whose alert explains this one. */
+  suppressed_by: string | null;
+  /** Its data is missing at the moment; it neither ends nor rises meanwhile. */
+  stale: boolean;
+  /** It changes so often that its changes are not sent. */
+  flapping: boolean;
+  /** The open maintenance window that holds its messages back. */
+  maintenance: string | null;
+}
+
+export interface AlertView {
+  id: string;
+  rule_id: string;
+  rule_name: string;
+  /** Null: an alert of the hub itself. */
+  node_id: string | null;
+  /** What of the node: a mount, a unit, an interface; empty: the node as a whole. */
+  object: string;
+  level: "warning" | "critical";
+  state: "firing" | "resolved";
+  since_at: number;
+  fired_at: number;
+  resolved_at: number | null;
+  /** Why it ended. */
+  reason: "cleared" | "object_gone" | "rule_disabled" | "node_removed" | null;
+  value: number | null;
+  threshold: number | null;
+  flags: AlertFlags;
+  acknowledged_by: string;
+  note: string;
+  /** It began and ended while the hub could not see it. Nobody is told of it. */
+  retro: boolean;
+  incident_id: string;
+}
+
+export interface AlertsView {
+  alerts: AlertView[];
+  next: string | null;
 }
 
 export interface ApiTokenView {
@@ -175,6 +227,16 @@ export interface ChannelBody {
   min_severity?: "info" | "warning" | "critical";
   quiet_hours?: QuietHoursBody | null;
   caps?: CapsBody;
+}
+
+export interface ChannelExplanation {
+  channel_id: string;
+  channel_name: string;
+  decision: "send" | "defer" | "skip";
+  reason: string;
+  /** One sentence for people: told when and at which try, held until when and why, or not told and why. */
+  sentence: string;
+  next_at: number | null;
 }
 
 export interface ChannelKindView {
@@ -372,6 +434,17 @@ export interface EarlierView {
   kept: string[];
 }
 
+export interface EffectiveRuleView {
+  /** With the values that hold for this node. */
+  rule: RuleView;
+  /** Which of the rule's overrides holds, counted from 0; null: none. */
+  override: number | null;
+}
+
+export interface EffectiveRulesView {
+  rules: EffectiveRuleView[];
+}
+
 export interface EnrolledListView {
   nodes: EnrolledView[];
   server_url: string;
@@ -475,6 +548,24 @@ export interface ExpectationView {
 
 export interface ExpectationsView {
   expectations: ExpectationView[];
+}
+
+export interface ExplainView {
+  channels: ChannelExplanation[];
+}
+
+export interface FindingView {
+  kind: string;
+  /** The mount, unit, interface … that it is about; empty: the server as a whole. */
+  object: string;
+  level: "notice" | "warning" | "critical";
+  since_at: number;
+  /** A sentence for people. */
+  cause: string;
+  /** The verb that helps; null: there is none. */
+  action: string | null;
+  /** The alert that it comes from; empty: there is none. */
+  alert_id: string;
 }
 
 /** Changes since the last message: whole rows of nodes whose record changed, else only new values. */
@@ -594,6 +685,23 @@ export interface IdentityView {
   timezone: string;
   booted_at: number;
   addresses: string[];
+}
+
+export interface IncidentView {
+  id: string;
+  level: "warning" | "critical";
+  state: "open" | "resolved";
+  title: string;
+  since_at: number;
+  resolved_at: number | null;
+  group: string;
+  nodes: string[];
+  alerts: AlertView[];
+}
+
+export interface IncidentsView {
+  incidents: IncidentView[];
+  next: string | null;
 }
 
 export interface InstalledPackageView {
@@ -1018,9 +1126,17 @@ export interface NodeEventBody {
   event_id?: string | null;
 }
 
+export interface NodeHealthView {
+  /** That of the worst finding; unknown: the server does not report, and no alert says so yet. */
+  level: "ok" | "notice" | "warning" | "critical" | "unknown";
+  /** The worst first. */
+  findings: FindingView[];
+}
+
 export interface NodePatch {
   name?: string | null;
   tags?: string[] | null;
+  note?: string | null;
 }
 
 export interface NodeUpdateView {
@@ -1068,6 +1184,9 @@ export interface NodeView {
   clock_skew_seconds: number | null;
   /** The key generation that the node last proved. `rekey` issues the next one. */
   keys_generation: number;
+  /** Free text of users. */
+  note: string;
+  health: NodeHealthView;
 }
 
 export interface NodesView {
@@ -1099,6 +1218,22 @@ export interface NotificationsView {
 export interface OneTimePasswordView {
   user: AccountView;
   password: string;
+}
+
+export interface OverrideBody {
+  select: SelectorBody;
+  enabled?: boolean | null;
+  warn?: ThresholdBody | null;
+  crit?: ThresholdBody | null;
+  for_s?: number | null;
+}
+
+export interface OverrideView {
+  select: SelectorView;
+  enabled: boolean | null;
+  warn: ThresholdView | null;
+  crit: ThresholdView | null;
+  for_s: number | null;
 }
 
 export interface PackageUpdateView {
@@ -1212,6 +1347,30 @@ export interface PreferencesView {
   network_bits: boolean;
 }
 
+export interface PreviewBody {
+  rule: RuleBody;
+  from: number;
+  to: number;
+}
+
+export interface PreviewEpisode {
+  node_id: string;
+  object: string;
+  level: "warning" | "critical";
+  since_at: number;
+  until_at: number | null;
+  told: boolean;
+}
+
+export interface PreviewView {
+  would_fire: PreviewEpisode[];
+  /** How many messages a channel without quiet hours would have received. */
+  told: number;
+  per_day: number;
+  /** False: there were more servers or episodes than a preview reads. */
+  complete: boolean;
+}
+
 /** RFC 9457 `application/problem+json`. */
 export interface Problem {
   type: string;
@@ -1312,6 +1471,62 @@ export interface RetryBody {
   jump?: JumpBody | null;
 }
 
+export interface RuleBody {
+  name: string;
+  expr: string;
+  select: SelectorBody;
+  when?: "above" | "below";
+  warn?: ThresholdBody | null;
+  crit?: ThresholdBody | null;
+  for_s?: number;
+  clear_s?: number;
+  enabled?: boolean;
+  overrides?: OverrideBody[];
+}
+
+export interface RulePatch {
+  /** Of the rule that was read: a change in between is refused. 0: a default rule that nobody has changed. */
+  version: number;
+  name?: string;
+  expr?: string;
+  select?: SelectorBody;
+  when?: "above" | "below";
+  warn?: ThresholdBody | null;
+  crit?: ThresholdBody | null;
+  for_s?: number;
+  clear_s?: number;
+  enabled?: boolean;
+  overrides?: OverrideBody[];
+}
+
+export interface RuleView {
+  id: string;
+  name: string;
+  enabled: boolean;
+  select: SelectorView;
+  expr: string;
+  when: "above" | "below";
+  warn: ThresholdView | null;
+  crit: ThresholdView | null;
+  for_s: number;
+  clear_s: number;
+  overrides: OverrideView[];
+  /** default: the rule comes with the hub; a user may have changed it (`changed`). */
+  origin: "default" | "user";
+  changed: boolean;
+  kind: string;
+  /** Of its value and thresholds, such as percent, seconds or bytes/s. */
+  unit: string;
+  /** Its findings are shown and never sent. */
+  notice: boolean;
+  action: string | null;
+  version: number;
+}
+
+export interface RulesView {
+  rules: RuleView[];
+}
+
 /** One value; null: it could not be measured. */
 export interface Sample {
   value: number | null;
@@ -1339,6 +1554,18 @@ export interface SelectBody {
 }
 
 export interface SelectView {
+  all: boolean;
+  tags: string[];
+  nodes: string[];
+}
+
+export interface SelectorBody {
+  all?: boolean;
+  tags?: string[];
+  nodes?: string[];
+}
+
+export interface SelectorView {
   all: boolean;
   tags: string[];
   nodes: string[];
@@ -1417,6 +1644,11 @@ export interface SettingsView {
   hub: HubView;
 }
 
+export interface SnoozeBody {
+  /** Unix seconds; at most 30 days ahead. */
+  until_at: number;
+}
+
 export interface StepUpBody {
   password: string;
   totp?: string | null;
@@ -1475,6 +1707,16 @@ export interface TablesView {
 
 export interface TestView {
   delivery_id: string;
+}
+
+export interface ThresholdBody {
+  trigger: number;
+  clear: number;
+}
+
+export interface ThresholdView {
+  trigger: number;
+  clear: number;
 }
 
 /** The retention of one tier of the history, and its disk use. */

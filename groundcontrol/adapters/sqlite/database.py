@@ -30,6 +30,7 @@ from groundcontrol.adapters.sqlite.admin.migrate import (  # fmt: skip
     suspect,
 )
 from groundcontrol.adapters.sqlite.admin.post_restore import RestoreReport, open_fences, orphan_nodes, settle
+from groundcontrol.adapters.sqlite.alerts import SqliteAlerts
 from groundcontrol.adapters.sqlite.api_tokens import SqliteApiTokens
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.batches import SqliteBatches
@@ -178,6 +179,7 @@ class Database:
             deliveries=SqliteDeliveries(writer, reader, audit),
             expectations=SqliteExpectations(writer, reader, audit),
             silence=SqliteSilence(writer, reader),
+            alerts=SqliteAlerts(writer, reader, audit),
         )
 
     async def settle_restored(self, store: Store, *, audit_key: bytes, chain: str, scope: Scope, made_at: float) -> RestoreReport:

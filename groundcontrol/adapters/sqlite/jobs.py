@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite import output, plans
@@ -186,6 +186,10 @@ class SqliteJobs:
             return [to_job(row) for row in select(rows, where, session.no) if is_order(row)]
 
         return await self._reader.run(query)
+
+    async def last_ended(self, actions: Collection[str]) -> Sequence[Job]:
+        where = "WHERE job.no IN (SELECT max(no) FROM job WHERE ended_at IS NOT NULL AND action IN (SELECT value FROM json_each(?)) GROUP BY node)"
+        return [to_job(row) for row in await self._reader.run(lambda rows: select(rows, where, json.dumps(sorted(actions))))]
 
     async def open_jobs(self, node: NodeId) -> Sequence[Job]:
         where = "WHERE node.id = ? AND job.state IN ('dispatched', 'accepted', 'running') ORDER BY job.id"

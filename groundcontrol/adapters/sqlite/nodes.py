@@ -100,20 +100,24 @@ class SqliteNodes:
         row = await self._reader.run(lambda rows: rows.one("SELECT id FROM node WHERE no = ?", no))
         return None if row is None else NodeId(row["id"])
 
-    async def edit_node(self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None) -> Node:
+    async def edit_node(
+        self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None, note: str | None = None
+    ) -> Node:
         def command(tx: Tx) -> Node:
             before = load_node(tx, scope, node)
             new_name = before.name if name is None else name
             new_tags = before.tags if tags is None else tuple(tags)
-            if (new_name, new_tags) == (before.name, before.tags):
+            new_note = before.note if note is None else note
+            if (new_name, new_tags, new_note) == (before.name, before.tags, before.note):
                 return before
             _refuse_taken_name(tx, scope, node, new_name)
             check_granting_tags(scope, _granting(tx, scope, {*before.tags} ^ {*new_tags}, tx.now))
             tx.do(
-                "UPDATE node SET name = ?, name_key = ?, tags = ?, version = version + 1 WHERE no = ?",
-                *(new_name, fold(new_name), to_json(new_tags), before.no),
+                "UPDATE node SET name = ?, name_key = ?, tags = ?, note = ?, version = version + 1 WHERE no = ?",
+                *(new_name, fold(new_name), to_json(new_tags), new_note, before.no),
             )
-            self._chain.write(tx, scope, "node.edit", node, {"name": new_name, "tags": new_tags})
+            detail = {"name": new_name, "tags": new_tags} | ({} if new_note == before.note else {"note": new_note})
+            self._chain.write(tx, scope, "node.edit", node, detail)
             return load_node(tx, scope, node)
 
         return await self._writer.run(command)
@@ -300,4 +304,5 @@ def _to_node(row: sqlite3.Row) -> Node:
         damaged=tuple(damaged),
         security_since_at=row["security_since"],
         reboot_since_at=row["reboot_since"],
+        note=row["note"],
     )

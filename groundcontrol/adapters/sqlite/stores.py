@@ -23,6 +23,7 @@ from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.deadlines_store import ExpectationStore
 from groundcontrol.alerts.maintenance_store import MaintenanceStore
 from groundcontrol.alerts.silence_store import SilenceStore
+from groundcontrol.alerts.store import AlertStore
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments.store import DeploymentStore, InviteStore
 from groundcontrol.events.store import LogStore
@@ -61,6 +62,7 @@ class Store:
     deliveries: DeliveryStore
     expectations: ExpectationStore
     silence: SilenceStore
+    alerts: AlertStore
 
     @cached_property
     def _by_type(self) -> dict[type, object]:

@@ -19,7 +19,7 @@ from groundcontrol.adapters.sqlite.engine.json_codec import (
     texts_from_json,
 )
 from groundcontrol.alerts.maintenance import Weekly
-from groundcontrol.alerts.model import QuietHours, Selector
+from groundcontrol.alerts.model import QuietHours, Rule, Selector
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.scope import Grants
 from groundcontrol.deployments.model import DeploymentError, DeploymentOptions, HostKey, Step
@@ -90,6 +90,7 @@ COLUMNS: Final = (
     _Column("deployment", "wishes", partial(record_from_json, DeploymentOptions), node="coalesce(node_id, '')"),
     _Column("invite", "tags", texts_from_json),
     _Column("maintenance", "selector", partial(record_from_json, Selector)),
+    _Column("alert_rule", "body", _json(Rule)),
     _Column("channel", "quiet_hours", partial(record_from_json, QuietHours)),
     _Column("expectation", "selector", partial(record_from_json, Selector)),
     _Column("expectation", "days", texts_from_json),

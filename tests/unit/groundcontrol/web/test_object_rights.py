@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from groundcontrol.alerts.model import DeliveryId, Selector
+from groundcontrol.alerts.store import AlertChange
 from groundcontrol.core.bus import Changed, NodesUpdated
 from groundcontrol.core.ids import BatchId, BootId, EventId, HubId, InviteId, JobId, NodeId
 from groundcontrol.core.scope import Role
@@ -19,7 +20,7 @@ from groundcontrol.slices import TOPICS
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.inprocess_hub import ADMIN, Client, TestHub, a_deployment
 from tests.support.printing_node import tell_plan_and_report
-from tests.support.race_cases_alerts import an_expectation
+from tests.support.race_cases_alerts import an_alert, an_expectation
 from tests.support.race_cases_channels import a_channel, a_target
 from tests.support.route_matrix import BY_NAME, LISTS, THINGS, kind_of, may, path_of
 
@@ -61,6 +62,9 @@ class World:
             await hub.store.channels.create_channel(ADMIN, channel, a_target(channel))
             ids["channel", side] = channel.id
             ids["delivery", side] = (await hub.store.deliveries.add_test(ADMIN, channel.id, DeliveryId(new_time_id(now)))).id
+            alert, incident = an_alert(now, node.id)
+            await hub.store.alerts.commit(AlertChange([alert], [incident]))
+            ids |= {("alert", side): alert.id, ("incident", side): incident.id}
             ids |= {("node", side): node.id, ("job", side): job.id, ("deployment", side): deployment.id, ("event", side): event.id}
         for kind in (
             "node",
@@ -75,8 +79,11 @@ class World:
             "expectation",
             "channel",
             "delivery",
+            "alert",
+            "incident",
         ):
             ids[kind, "none"] = new_random_id()
+        ids |= {("rule", "own"): "cpu.load", ("rule", "other"): "cpu.steal", ("rule", "none"): "no.such"}
         return cls(hub, ids)
 
     async def person(self, role: Role, *, cookie: bool = True) -> Client:
@@ -110,7 +117,7 @@ async def test_the_own_thing_is_there_and_anothers_is_as_none(hub: TestHub, row:
     client = await world.person(role, cookie=route.method == "GET")
     if kind in ("session", "token", "user"):
         await world.of_people(client, await hub.logged_in("operator"))
-    sees_others = role == "admin" and kind != "user"
+    sees_others = kind == "rule" or (role == "admin" and kind != "user")
 
     answers = {
         whose: await client.request(route.method, path_of(route, world.ids[kind, whose]), body) for whose in ("none", "other", "own")

@@ -1,0 +1,257 @@
+"""The store of alerts, incidents and rules."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.deliveries import add_deliveries
+from groundcontrol.adapters.sqlite.engine.json_codec import decoded, to_json
+from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.adapters.sqlite.rights import grant_values, of_granted
+from groundcontrol.alerts.model import Alert, AlertId, ChannelId, Incident, IncidentId, Rule, RuleId
+from groundcontrol.alerts.snapshot import Snapshot
+from groundcontrol.alerts.store import AlertChange, AlertFilter, Handling
+from groundcontrol.core.errors import Conflict, NotFound
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.paging import Page
+from groundcontrol.core.scope import Scope
+from groundcontrol.events.making import new_event
+
+_EXPIRE_ROWS: Final = 100
+RULE: Final = msgspec.json.Decoder(Rule)
+_snapshot: Final = msgspec.msgpack.Decoder(Snapshot)
+_ALERT_COLUMNS: Final = (
+    "org, id, rule, node_id, object, level, state, since_at, fired_at, resolved_at, reason, value, threshold, incident,"
+    " acknowledged_at, acknowledged_by, note, snoozed_until, suppressed_by, maintenance, stale, flapping, retro"
+)
+_SAVE_ALERT: Final = (
+    f"INSERT INTO alert ({_ALERT_COLUMNS}) VALUES ({', '.join('?' * 23)}) ON CONFLICT (org, id) DO UPDATE SET"  # noqa: S608  made of constants
+    " level = excluded.level, state = excluded.state, resolved_at = excluded.resolved_at, reason = excluded.reason, value = excluded.value,"
+    " threshold = excluded.threshold, incident = excluded.incident, suppressed_by = excluded.suppressed_by,"
+    " maintenance = excluded.maintenance, stale = excluded.stale, flapping = excluded.flapping,"
+    " acknowledged_at = CASE WHEN excluded.level = 'critical' AND alert.level = 'warning' THEN NULL ELSE alert.acknowledged_at END"
+)
+_SAVE_INCIDENT: Final = (
+    "INSERT INTO incident (org, id, level, state, title, since_at, resolved_at, grouped, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (org, id) DO UPDATE SET level = excluded.level, state = excluded.state, title = excluded.title,"
+    " resolved_at = excluded.resolved_at, revision = excluded.revision"
+)
+
+
+class SqliteAlerts:
+    """`AlertStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+
+    # -- what the engine writes --------------------------------------------------------------------
+
+    async def commit(self, change: AlertChange) -> None:
+        def command(tx: Tx) -> None:
+            for incident in change.incidents:
+                tx.do(_SAVE_INCIDENT, *_incident_values(incident))
+            for alert in change.alerts:
+                tx.do(_SAVE_ALERT, *_alert_values(alert))
+            for one in change.events:
+                record_event(tx, one)
+            add_deliveries(tx, change.deliveries)
+
+        await self._writer.run(command)
+
+    async def open_alerts(self, org: int) -> tuple[Sequence[Alert], Sequence[Incident]]:
+        def query(rows: Rows) -> tuple[list[Alert], list[Incident]]:
+            alerts = rows.all("SELECT * FROM alert WHERE org = ? AND state = 'firing' ORDER BY no", org)
+            incidents = rows.all("SELECT * FROM incident WHERE org = ? AND state = 'open' ORDER BY no", org)
+            return [_to_alert(row) for row in alerts], [_to_incident(row) for row in incidents]
+
+        return await self._reader.run(query)
+
+    async def ended_since(self, org: int, at: float) -> Sequence[Alert]:
+        sql = "SELECT * FROM alert WHERE org = ? AND state = 'resolved' AND resolved_at >= ? ORDER BY no"
+        return [_to_alert(row) for row in await self._reader.run(lambda rows: rows.all(sql, org, at))]
+
+    async def save_engine(self, org: int, snapshot: Snapshot) -> None:
+        body = msgspec.msgpack.encode(snapshot)
+        await self._writer.run(lambda tx: tx.do("INSERT OR REPLACE INTO alert_engine VALUES (?, ?, ?)", org, snapshot.at, body))
+
+    async def engine(self, org: int) -> Snapshot | None:
+        row = await self._reader.run(lambda rows: rows.one("SELECT body FROM alert_engine WHERE org = ?", org))
+        try:
+            return None if row is None else _snapshot.decode(row["body"])
+        except msgspec.MsgspecError:
+            return None  # of another version, or damaged: the engine finds again what samples and alerts tell
+
+    async def last_told(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
+        sql = (
+            "SELECT delivery.channel_id AS channel, max(delivery.sent_at) AS sent_at FROM alert JOIN delivery"
+            " ON delivery.org = alert.org AND delivery.incident_id = alert.incident"
+            " WHERE alert.org = ? AND alert.rule = ? AND alert.node_id IS ? AND delivery.state = 'sent' AND delivery.sent_at >= ?"
+            " GROUP BY delivery.channel_id"
+        )
+        rows = await self._reader.run(lambda rows: rows.all(sql, org, rule, node, since))
+        return {ChannelId(row["channel"]): row["sent_at"] for row in rows}
+
+    # -- lists -------------------------------------------------------------------------------------
+
+    async def alerts(self, scope: Scope, limit: int, cursor: str | None = None, only: AlertFilter | None = None) -> Page[Alert]:
+        size = check_limit(limit)
+        chosen, wanted = _chosen(only or AlertFilter())
+        before = BEHIND_ALL if cursor is None else read_cursor(cursor, "alerts", scope.org, int)[0]
+        sql = "SELECT * FROM alert WHERE org = ? AND no < ?" + chosen + _granted(scope) + " ORDER BY no DESC LIMIT ?"  # noqa: S608  made of constants
+        found = await self._reader.run(lambda rows: rows.all(sql, scope.org, before, *wanted, *grant_values(scope), size + 1))
+        items = [_to_alert(row) for row in found[:size]]
+        return Page(items, make_cursor("alerts", scope.org, found[size - 1]["no"]) if len(found) > size else None)
+
+    async def alert(self, scope: Scope, alert: AlertId) -> Alert:
+        return _to_alert(await self._reader.run(lambda rows: _load(rows, scope, alert)))
+
+    async def incidents(self, scope: Scope, limit: int, cursor: str | None = None, state: str = "") -> Page[Incident]:
+        size = check_limit(limit)
+        before = BEHIND_ALL if cursor is None else read_cursor(cursor, "incidents", scope.org, int)[0]
+        sql = f"SELECT * FROM incident WHERE org = ? AND no < ? AND (? = '' OR state = ?){_shown(scope)} ORDER BY no DESC LIMIT ?"  # noqa: S608  made of constants
+        found = await self._reader.run(lambda rows: rows.all(sql, scope.org, before, state, state, *grant_values(scope), size + 1))
+        items = [_to_incident(row) for row in found[:size]]
+        return Page(items, make_cursor("incidents", scope.org, found[size - 1]["no"]) if len(found) > size else None)
+
+    async def incident(self, scope: Scope, incident: IncidentId) -> Incident:
+        sql = "SELECT * FROM incident WHERE org = ? AND id = ?" + _shown(scope)  # noqa: S608  made of constants
+        row = await self._reader.run(lambda rows: rows.one(sql, scope.org, incident, *grant_values(scope)))
+        if row is None:
+            raise NotFound(f"there is no incident {incident}")
+        return _to_incident(row)
+
+    # -- what users change ---------------------------------------------------------------------------
+
+    async def handle(self, scope: Scope, alerts: Collection[AlertId], handling: Handling) -> Sequence[Alert]:
+        def command(tx: Tx) -> list[Alert]:
+            return [self._handle(tx, scope, _to_alert(_load(tx, scope, alert)), handling) for alert in dict.fromkeys(alerts)]
+
+        return await self._writer.run(command)
+
+    def _handle(self, tx: Tx, scope: Scope, alert: Alert, handling: Handling) -> Alert:
+        if alert.state != "firing":
+            raise Conflict(f"the alert {alert.id} has ended", alert=alert.id)
+        handled = handling.apply(alert, scope.actor.name, tx.now)
+        if handled != alert:
+            tx.do(
+                "UPDATE alert SET acknowledged_at = ?, acknowledged_by = ?, note = ?, snoozed_until = ? WHERE org = ? AND id = ?",
+                *(handled.acknowledged_at, handled.acknowledged_by, handled.note, handled.snoozed_until, scope.org, alert.id),
+            )
+            self._chain.write(tx, scope, handling.action, alert.id, {"rule": alert.rule_id, "node": alert.node_id or ""})
+            if handling.event:
+                details: dict[str, object] = {"alert": alert.id, "rule": alert.rule_id, "by": scope.actor.name}
+                record_event(tx, new_event(handling.event, tx.now, details, node=alert.node_id, name=_name(tx, alert.node_id)))
+        return handled
+
+    async def rules(self, org: int) -> Sequence[Rule]:
+        rows = await self._reader.run(lambda rows: rows.all("SELECT body, version FROM alert_rule WHERE org = ? ORDER BY id", org))
+        return [decoded(RULE, row["body"])._replace(version=row["version"]) for row in rows]
+
+    async def save_rule(self, scope: Scope, rule: Rule) -> Rule:
+        def command(tx: Tx) -> Rule:
+            row = tx.one("SELECT body, version FROM alert_rule WHERE org = ? AND id = ?", scope.org, rule.id)
+            stored = 0 if row is None else row["version"]
+            if row is not None and decoded(RULE, row["body"]) == rule._replace(version=rule.version + 1):
+                return rule._replace(version=stored)  # the same change, repeated
+            if rule.version != stored:
+                raise Conflict("somebody else has changed this rule: load it again", rule=rule.id)
+            saved = rule._replace(version=stored + 1)
+            tx.do("INSERT OR REPLACE INTO alert_rule VALUES (?, ?, ?, ?)", scope.org, rule.id, to_json(saved), saved.version)
+            detail = {"name": rule.name, "expr": rule.expr, "enabled": rule.enabled}
+            self._chain.write(tx, scope, "rule.change" if stored else "rule.create", rule.id, detail)
+            return saved
+
+        return await self._writer.run(command)
+
+    async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
+        def command(tx: Tx) -> None:
+            if tx.do("DELETE FROM alert_rule WHERE org = ? AND id = ?", scope.org, rule):
+                self._chain.write(tx, scope, "rule.delete", rule)
+
+        await self._writer.run(command)
+
+    async def expire_alerts(self, before: float) -> int:
+        def command(tx: Tx) -> int:
+            count = tx.do(
+                "DELETE FROM alert WHERE no IN (SELECT no FROM alert WHERE state = 'resolved' AND resolved_at < ? LIMIT ?)",
+                before,
+                _EXPIRE_ROWS,
+            )
+            tx.do(
+                "DELETE FROM incident WHERE no IN (SELECT no FROM incident WHERE state = 'resolved' AND resolved_at < ?"
+                " AND NOT EXISTS (SELECT 1 FROM alert WHERE alert.org = incident.org AND alert.incident = incident.id) LIMIT ?)",
+                *(before, _EXPIRE_ROWS),
+            )
+            return count
+
+        return await self._writer.run(command)
+
+
+def _granted(scope: Scope) -> str:
+    """A user with grants sees the alerts of the granted nodes, and none of the hub or the fleet as a whole."""
+    return " AND " + of_granted(scope, "alert.node_id") if scope.grants else ""
+
+
+def _shown(scope: Scope) -> str:
+    """The same for incidents: one of its alerts is granted."""
+    if not scope.grants:
+        return ""
+    return f" AND EXISTS (SELECT 1 FROM alert WHERE alert.org = incident.org AND alert.incident = incident.id{_granted(scope)})"  # noqa: S608  made of constants
+
+
+def _chosen(only: AlertFilter) -> tuple[str, list[Value]]:
+    wanted: dict[str, Value] = {"state": only.state, "node_id": only.node, "rule": only.rule, "incident": only.incident}
+    given = {column: value for column, value in wanted.items() if value}
+    return "".join(f" AND {column} = ?" for column in given), list(given.values())
+
+
+def _load(rows: Rows, scope: Scope, alert: AlertId) -> sqlite3.Row:
+    sql = "SELECT * FROM alert WHERE org = ? AND id = ?" + _granted(scope)  # noqa: S608  made of constants
+    row = rows.one(sql, scope.org, alert, *grant_values(scope))
+    if row is None:
+        raise NotFound(f"there is no alert {alert}")
+    return row
+
+
+def _name(rows: Rows, node: NodeId | None) -> str:
+    row = None if node is None else rows.one("SELECT name FROM node WHERE id = ?", node)
+    return "Ground Control" if row is None else row["name"]
+
+
+def _alert_values(alert: Alert) -> tuple[Value, ...]:
+    return (
+        *(alert.org, alert.id, alert.rule_id, alert.node_id, alert.object, alert.level, alert.state, alert.since_at, alert.fired_at),
+        *(alert.resolved_at, alert.reason, alert.value, alert.threshold, alert.incident_id, alert.acknowledged_at, alert.acknowledged_by),
+        *(alert.note, alert.snoozed_until, alert.suppressed_by, alert.maintenance, alert.stale, alert.flapping, alert.retro),
+    )
+
+
+def _incident_values(incident: Incident) -> tuple[Value, ...]:
+    return (
+        *(incident.org, incident.id, incident.level, incident.state, incident.title, incident.since_at, incident.resolved_at),
+        *(incident.group, incident.revision),
+    )
+
+
+def _to_alert(row: sqlite3.Row) -> Alert:
+    known: dict[str, Any] = {name: row[name] for name in Alert._fields if name not in ("rule_id", "incident_id")}
+    known |= {name: bool(row[name]) for name in ("stale", "flapping", "retro")}
+    return Alert(**known, rule_id=RuleId(row["rule"]), incident_id=IncidentId(row["incident"]))
+
+
+def _to_incident(row: sqlite3.Row) -> Incident:
+    return Incident(
+        *(IncidentId(row["id"]), row["org"], row["level"], row["state"], row["title"], row["since_at"], row["resolved_at"]),
+        *(row["grouped"], row["revision"]),
+    )

@@ -1,0 +1,237 @@
+"""`/api/v1/alerts`, `incidents` and `rules`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId, Rule, RuleId
+from groundcontrol.alerts.rule_preview import RulePreviews
+from groundcontrol.alerts.rules import Rules, checked_rule
+from groundcontrol.alerts.service import AlertService
+from groundcontrol.alerts.store import AlertFilter, AlertStore, Handling
+from groundcontrol.alerts.views import (
+    AcknowledgeBody,
+    AcknowledgeManyBody,
+    AlertsView,
+    AlertView,
+    EffectiveRulesView,
+    EffectiveRuleView,
+    ExplainView,
+    IncidentsView,
+    IncidentView,
+    PreviewBody,
+    PreviewEpisode,
+    PreviewView,
+    RuleBody,
+    RulePatch,
+    RulesView,
+    RuleView,
+    SnoozeBody,
+    alert_view,
+    explanation_view,
+    incident_view,
+    patched,
+    rule_of,
+    rule_view,
+)
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.ids import NodeId
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.samples.api import current_retention
+from groundcontrol.web.request import ApiRequest
+from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
+from spider.wire.ids import is_id, new_time_id
+
+MAX_SNOOZE_S: Final = 30 * 86_400.0
+MAX_ALERTS_OF_INCIDENT: Final = 500
+
+
+async def list_alerts(call: ApiRequest) -> AlertsView:
+    """A page of alerts, newest first; `?state=firing`, `?node=` and `?rule=` choose some of them."""
+    limit, cursor = call.page("state", "node", "rule")
+    query = call.request.query
+    node = query.get("node", "")
+    if node and not is_id(node):
+        raise BadRequest("the parameter node is not an id")
+    only = AlertFilter(_one_of(query.get("state", ""), "firing", "resolved"), NodeId(node) if node else None, query.get("rule", ""))
+    page = await call.services[AlertStore].alerts(call.scope, limit, cursor, only)
+    return AlertsView(alerts=[_view(call, alert) for alert in page.items], next=page.next)
+
+
+def _one_of(text: str, *known: str) -> str:
+    if text and text not in known:
+        raise BadRequest(f"the parameter state is one of {', '.join(known)}")
+    return text
+
+
+def _view(call: ApiRequest, alert: Alert) -> AlertView:
+    return alert_view(alert, call.services[Rules].get(alert.rule_id))
+
+
+async def get_alert(call: ApiRequest) -> AlertView:
+    """One alert."""
+    call.query()
+    return _view(call, await _alert(call))
+
+
+async def _alert(call: ApiRequest) -> Alert:
+    return await call.services[AlertStore].alert(call.scope, _alert_id(call))
+
+
+def _alert_id(call: ApiRequest) -> AlertId:
+    return AlertId(call.id_of("alert"))
+
+
+async def acknowledge(call: ApiRequest, body: AcknowledgeBody | None) -> AlertView:
+    """Take charge of an alert: it is not repeated any more. It ends by itself, and a rise to critical is told again."""
+    note = "" if body is None else body.note
+    return _view(call, await call.services[AlertService].acknowledge(call.scope, _alert_id(call), note))
+
+
+async def acknowledge_many(call: ApiRequest, body: AcknowledgeManyBody) -> AlertsView:
+    """Take charge of several alerts; either all of them or none."""
+    if not all(is_id(one) for one in body.ids):
+        raise BadRequest("ids are the ids of alerts", field="ids")
+    handling = Handling(acknowledge=True, note=body.note)
+    handled = await call.services[AlertService].handle(call.scope, [AlertId(one) for one in body.ids], handling)
+    return AlertsView(alerts=[_view(call, alert) for alert in handled], next=None)
+
+
+async def snooze(call: ApiRequest, body: SnoozeBody) -> AlertView:
+    """Hold the messages of an alert back until a time. If it still fires then, that is told."""
+    now = call.services.clock.now()
+    if not now < body.until_at <= now + MAX_SNOOZE_S:
+        raise BadRequest("until_at must lie ahead, by 30 days at most", field="until_at")
+    return _view(call, await call.services[AlertService].snooze(call.scope, _alert_id(call), body.until_at))
+
+
+async def unsnooze(call: ApiRequest) -> AlertView:
+    """End the snooze of an alert."""
+    return _view(call, await call.services[AlertService].snooze(call.scope, _alert_id(call), 0.0))
+
+
+async def explain_alert(call: ApiRequest) -> ExplainView:
+    """For each channel: what it was told of this alert and when, or why not."""
+    call.query()
+    found = await call.services[AlertService].explain(call.scope, await _alert(call))
+    return ExplainView(channels=[explanation_view(one) for one in found])
+
+
+# -- incidents ---------------------------------------------------------------------------------------
+
+
+async def list_incidents(call: ApiRequest) -> IncidentsView:
+    """A page of incidents, newest first; `?state=open` chooses those that go on."""
+    limit, cursor = call.page("state")
+    state = _one_of(call.request.query.get("state", ""), "open", "resolved")
+    page = await call.services[AlertStore].incidents(call.scope, limit, cursor, state)
+    views = await asyncio.gather(*(_incident_view(call, incident) for incident in page.items))
+    return IncidentsView(incidents=list(views), next=page.next)
+
+
+async def get_incident(call: ApiRequest) -> IncidentView:
+    """One incident with its alerts."""
+    call.query()
+    return await _incident_view(call, await call.services[AlertStore].incident(call.scope, IncidentId(call.id_of("incident"))))
+
+
+async def _incident_view(call: ApiRequest, incident: Incident) -> IncidentView:
+    page = await call.services[AlertStore].alerts(call.scope, MAX_ALERTS_OF_INCIDENT, None, AlertFilter(incident=incident.id))
+    return incident_view(incident, [_view(call, alert) for alert in page.items])
+
+
+# -- rules -------------------------------------------------------------------------------------------
+
+
+async def list_rules(call: ApiRequest) -> RulesView:
+    """All rules: those that come with the hub and those of users."""
+    call.query()
+    rules = call.services[Rules]
+    return RulesView(rules=[rule_view(rule, rules.unit(rule)) for rule in rules.all()])
+
+
+async def get_rule(call: ApiRequest) -> RuleView:
+    """One rule."""
+    call.query()
+    rules = call.services[Rules]
+    rule = rules.find(_rule_id(call))
+    return rule_view(rule, rules.unit(rule))
+
+
+def _rule_id(call: ApiRequest) -> RuleId:
+    return RuleId(call.request.match_info["id"])
+
+
+async def create_rule(call: ApiRequest, body: RuleBody) -> RuleView:
+    """Make a rule. It holds for every server that it selects, also for those that join later."""
+    return await _save(call, rule_of(body, RuleId(new_time_id(call.services.clock.now()))))
+
+
+async def edit_rule(call: ApiRequest, patch: RulePatch) -> RuleView:
+    """Change a rule. A default rule keeps its id, and `DELETE` gives it its values back."""
+    return await _save(call, patched(call.services[Rules].find(_rule_id(call)), patch))
+
+
+async def _save(call: ApiRequest, rule: Rule) -> RuleView:
+    saved = await call.services[AlertService].save_rule(call.scope, checked_rule(rule))
+    return rule_view(saved, call.services[Rules].unit(saved))
+
+
+async def delete_rule(call: ApiRequest) -> None:
+    """Delete a rule of a user, or give a default rule its values back. Alerts of a deleted rule end as `rule_disabled`."""
+    call.query()
+    await call.services[AlertService].delete_rule(call.scope, call.services[Rules].find(_rule_id(call)).id)
+
+
+async def rules_of_node(call: ApiRequest) -> EffectiveRulesView:
+    """The rules that hold for a server, with the values and the override that won."""
+    call.query()
+    node = await call.services[NodeStore].node(call.scope, call.node_id)
+    rules = call.services[Rules]
+    return EffectiveRulesView(
+        rules=[
+            EffectiveRuleView(rule=rule_view(one.rule, rules.unit(one.rule)), override=one.override)
+            for one in call.services[AlertService].effective(node.id)
+        ]
+    )
+
+
+async def preview_rule(call: ApiRequest, body: PreviewBody) -> PreviewView:
+    """When a rule would have fired between two times, by the stored samples. Nothing is saved."""
+    rule = checked_rule(rule_of(body.rule, RuleId("preview")))
+    seconds_from = call.services.clock.now() - (await current_retention(call.services)).seconds_s
+    found = await call.services[RulePreviews].run(call.scope, rule, body.from_, body.to, seconds_from)
+    episodes = [
+        PreviewEpisode(str(one.key.node), one.key.object, one.level, one.since_at, one.ended_at, told) for one, told in found.episodes
+    ]
+    per_day = len(episodes) * 86_400 / (body.to - body.from_)
+    return PreviewView(episodes, sum(episode.told for episode in episodes), round(per_day, 2), found.complete)
+
+
+ALERT_ROUTES: Final = (
+    Route(
+        "GET", "/alerts", "alert.read", list_alerts, AlertsView, cost="scan",
+        query=(LIMIT, CURSOR, NODE, Parameter("state", "firing or resolved"), Parameter("rule", "only those of this rule")),
+    ),
+    Route("POST", "/alerts/acknowledge", "alert.handle", acknowledge_many, AlertsView, AcknowledgeManyBody, cost="many"),
+    Route("GET", "/alerts/{id}", "alert.read", get_alert, AlertView),
+    Route(
+        "POST", "/alerts/{id}/acknowledge", "alert.handle", acknowledge, AlertView, AcknowledgeBody, optional_body=True,
+    ),
+    Route("POST", "/alerts/{id}/snooze", "alert.handle", snooze, AlertView, SnoozeBody),
+    Route("POST", "/alerts/{id}/unsnooze", "alert.handle", unsnooze, AlertView),
+    Route("GET", "/alerts/{id}/explain", "alert.read", explain_alert, ExplainView, cost="page"),
+    Route(
+        "GET", "/incidents", "alert.read", list_incidents, IncidentsView, cost="scan",
+        query=(LIMIT, CURSOR, Parameter("state", "open or resolved")),
+    ),
+    Route("GET", "/incidents/{id}", "alert.read", get_incident, IncidentView, cost="page"),
+    Route("GET", "/rules", "alert.read", list_rules, RulesView, cost="page"),
+    Route("POST", "/rules", "alert.manage", create_rule, RuleView, RuleBody, status=201),
+    Route("POST", "/rules/preview", "alert.manage", preview_rule, PreviewView, PreviewBody, cost="history"),
+    Route("GET", "/rules/{id}", "alert.read", get_rule, RuleView),
+    Route("PATCH", "/rules/{id}", "alert.manage", edit_rule, RuleView, RulePatch),
+    Route("DELETE", "/rules/{id}", "alert.manage", delete_rule, None, status=204),
+    Route("GET", "/nodes/{id}/rules", "alert.read", rules_of_node, EffectiveRulesView, cost="page"),
+)  # fmt: skip

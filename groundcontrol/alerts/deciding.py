@@ -1,0 +1,177 @@
+"""Decides for one incident and one channel: send, wait, or not, each with a reason. Pure: `explain` asks the same function.
+
+The checks stand in their order in `decide`; the first that applies decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from groundcontrol.alerts.model import RANK, Alert, Channel, Delivery, Incident, MessageKind, QuietHours
+
+GROUP_S: Final[dict[str, float]] = {"critical": 10.0, "warning": 30.0}
+"""How long the first message waits for other episodes of its incident."""
+UPDATE_EVERY_S: Final = 300.0
+"""Least time between two messages about the same incident, unless it became critical."""
+COOL_DOWN_S: Final = 3600.0
+"""Least time between two first messages about the same rule, node and channel."""
+SETTLE_S: Final = 90.0
+"""After its start the hub tells nothing this long: nodes are still coming back."""
+REPEAT_S: Final[dict[str, float]] = {"critical": 4 * 3600.0, "warning": 24 * 3600.0}
+SEVERITY: Final[dict[str, int]] = {"info": 0, "warning": 1, "critical": 2}
+
+SkipReason = Literal[
+    "channel_disabled", "retroactive", "never_told_firing", "below_severity", "acknowledged", "suppressed_by_parent", "flapping",
+    "nothing_left", "already_told",
+]  # fmt: skip
+DeferReason = Literal["settling", "maintenance", "snoozed", "cool_down", "quiet_hours", "grouping", "update_interval"]
+
+
+_HIDDEN: Final[tuple[tuple[str, SkipReason], ...]] = (
+    ("suppressed_by", "suppressed_by_parent"),
+    ("flapping", "flapping"),
+    ("acknowledged_at", "acknowledged"),
+)
+"""Fields of an alert that keep it quiet."""
+
+
+class Send(NamedTuple):
+    at: float
+    reason: str = "ready"
+
+
+class Defer(NamedTuple):
+    until: float
+    reason: DeferReason
+
+
+class Skip(NamedTuple):
+    reason: SkipReason
+
+
+Decision = Send | Defer | Skip
+
+
+class Question(NamedTuple):
+    """Everything that a decision depends on."""
+
+    kind: MessageKind
+    incident: Incident
+    firing: Sequence[Alert]
+    """The firing episodes of the incident, worst first."""
+    channel: Channel
+    history: Sequence[Delivery]
+    """All deliveries of this incident to this channel, oldest first."""
+    now: float
+    started_at: float
+    """When this hub started."""
+    maintenance_until: float | None = None
+    """The end of the maintenance that covers all firing episodes; None: they are not covered."""
+    told_at: float | None = None
+    """When this channel was last told of the same rule and node, in another incident."""
+
+
+def decide(question: Question) -> Decision:
+    """The decision for one channel."""
+    channel, incident = question.channel, question.incident
+    if not channel.enabled:
+        return Skip("channel_disabled")
+    if question.kind == "resolved":
+        return _recovery(question)
+    if SEVERITY[incident.level] < SEVERITY[channel.min_severity]:
+        return Skip("below_severity")
+    heard = [alert for alert in question.firing if not alert.retro]
+    if not heard:
+        return Skip("retroactive" if question.firing else "nothing_left")
+    for hidden, reason in _HIDDEN:
+        if all(getattr(alert, hidden) for alert in heard):
+            return Skip(reason)
+        heard = [alert for alert in heard if not getattr(alert, hidden)]
+    return _when(question, heard)
+
+
+def _recovery(question: Question) -> Decision:
+    """An end is told only to a channel that was told of the start."""
+    if not told(question.history):
+        return Skip("never_told_firing")
+    return _quiet(question, question.now)
+
+
+def _when(question: Question, heard: Sequence[Alert]) -> Decision:
+    now, level = question.now, heard[0].level
+    settled = question.started_at + SETTLE_S
+    if now < settled:
+        return Defer(settled, "settling")
+    if question.maintenance_until is not None and question.maintenance_until > now:
+        return Defer(question.maintenance_until, "maintenance")
+    snoozes = [alert.snoozed_until or 0.0 for alert in heard]
+    if min(snoozes) > now:
+        return Defer(min(snoozes), "snoozed")
+    last = told(question.history)
+    if last is None:
+        if question.told_at is not None and question.told_at + COOL_DOWN_S > now and level != "critical":
+            return Defer(question.told_at + COOL_DOWN_S, "cool_down")
+        ready = max(now, min(alert.fired_at for alert in heard) + GROUP_S[level])
+    else:
+        risen = level == "critical" and not last.critical
+        ready = now if risen or question.kind == "repeat" else max(now, (last.sent_at or now) + UPDATE_EVERY_S)
+    return (
+        _quiet(question, ready) if level == "warning" or _covers_critical(question) else Send(ready, "grouping" if ready > now else "ready")
+    )
+
+
+def _covers_critical(question: Question) -> bool:
+    hours = question.channel.quiet_hours
+    return hours is not None and hours.critical_too
+
+
+def _quiet(question: Question, ready: float) -> Decision:
+    hours = question.channel.quiet_hours
+    until = None if hours is None or (question.incident.level == "critical" and not hours.critical_too) else quiet_until(hours, ready)
+    if until is not None:
+        return Defer(until, "quiet_hours")
+    return Send(ready, "grouping" if ready > question.now else "ready")
+
+
+def told(history: Sequence[Delivery]) -> Delivery | None:
+    """The last message about this incident that the channel took."""
+    sent = [one for one in history if one.state == "sent" and one.kind in ("firing", "changed", "repeat")]
+    return sent[-1] if sent else None
+
+
+def waiting(history: Sequence[Delivery]) -> Delivery | None:
+    """The message that is still to be sent. It renders the incident as it is by then, so no second one is needed."""
+    open_ones = [one for one in history if one.state in ("due", "deferred") and one.kind != "resolved"]
+    return open_ones[-1] if open_ones else None
+
+
+def repeats_at(incident: Incident, firing: Sequence[Alert], history: Sequence[Delivery]) -> float | None:
+    """When the channel is told again that the incident still fires; None: never, since it was not told or somebody handles it."""
+    last = told(history)
+    if last is None or not firing or all(alert.acknowledged_at or alert.suppressed_by for alert in firing):
+        return None
+    return (last.sent_at or last.at) + REPEAT_S[incident.level]
+
+
+def quiet_until(hours: QuietHours, at: float) -> float | None:
+    """The end of the quiet hours that cover this time, in Unix seconds; None: it is not covered.
+
+    Both times are wall-clock times in the channel's zone. A time that a change of the clock skips is the first instant after it.
+    """
+    zone = ZoneInfo(hours.zone)
+    local = datetime.fromtimestamp(at, zone)
+    start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)
+    now = local.time()
+    covered = start <= now < end if start <= end else now >= start or now < end
+    if not covered:
+        return None
+    day = local.date() + timedelta(days=start > end and now >= start)
+    return datetime.combine(day, end, zone).astimezone(ZoneInfo("UTC")).timestamp()
+
+
+def is_rise(before: Incident | None, after: Incident) -> bool:
+    """Whether an incident became worse."""
+    return before is not None and RANK[after.level] > RANK[before.level]

@@ -1,0 +1,146 @@
+"""Reads the facts of nodes that rules ask for: the node's row, its session, its tables and its last job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from groundcontrol.alerts.dead_man import DeadMan
+from groundcontrol.alerts.deadline_checker import DeadlineChecker
+from groundcontrol.alerts.incidents import Fleet
+from groundcontrol.alerts.states import NodeFacts
+from groundcontrol.core.errors import NotFound
+from groundcontrol.core.ids import JobId, NodeId
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.jobs.model import TERMINAL, Job
+from groundcontrol.jobs.store import JobStore
+from groundcontrol.nodes.interfaces import Presence, ReceivedTables
+from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore
+from spider.clock import Clock
+from spider.wire.verbs import CATALOGUE, READONLY
+
+PAGE_NODES: Final = 200
+MASS_SILENCE_S: Final = 45.0
+"""Half-open connections are noticed within this time: nodes that fell silent together all count by then."""
+WATCHED: Final = frozenset(verb.name for verb in CATALOGUE if verb.policy != READONLY)
+"""Verbs whose failure leaves work for somebody; a later success of any of them ends it."""
+FAILED: Final = frozenset({"failed", "interrupted"})
+"""States of a job that somebody has to look at."""
+
+
+class FactReader:
+    """Keeps the rows of all nodes in memory, and builds the facts of some of them at each tick."""
+
+    def __init__(
+        self, nodes: NodeStore, jobs: JobStore, presence: Presence, tables: ReceivedTables, silences: DeadMan, deadlines: DeadlineChecker,
+        clock: Clock,
+    ) -> None:  # fmt: skip
+        self._store = nodes
+        self._jobs = jobs
+        self._presence = presence
+        self._tables = tables
+        self._silences = silences
+        self._deadlines = deadlines
+        self._clock = clock
+        self._nodes: dict[NodeId, Node] = {}
+        self._failed_at: dict[NodeId, float] = {}
+        """Nodes whose last job failed, and when."""
+        self._removed: list[NodeId] = []
+        self._silent: set[NodeId] = set()
+        """Nodes that were silent for MASS_SILENCE_S at their last turn."""
+
+    @property
+    def fleet(self) -> Fleet:
+        return Fleet(len(self._nodes), len(self._silent))
+
+    def name(self, node: NodeId) -> str:
+        found = self._nodes.get(node)
+        return node if found is None else found.name
+
+    def tags(self, node: NodeId) -> tuple[str, ...]:
+        found = self._nodes.get(node)
+        return () if found is None else found.tags
+
+    def number(self, node: NodeId) -> int | None:
+        """The number under which the store has its samples; None: there is no such node."""
+        found = self._nodes.get(node)
+        return None if found is None else found.no
+
+    def pop_removed(self) -> list[NodeId]:
+        """The nodes that are gone since the last call."""
+        gone, self._removed = self._removed, []
+        return gone
+
+    async def load(self) -> None:
+        """Read all nodes and the last job of each. Raises: StoreError."""
+        found: dict[NodeId, Node] = {}
+        cursor: str | None = None
+        while True:
+            page = await self._store.nodes(SYSTEM, PAGE_NODES, cursor)
+            found.update((node.id, node) for node in page.items)
+            cursor = page.next
+            if cursor is None:
+                break
+        self._removed += [node for node in self._nodes if node not in found]
+        self._nodes = found
+        self._failed_at = {}
+        for job in await self._jobs.last_ended(WATCHED):
+            self._note(job)
+
+    async def reload(self, node: NodeId) -> None:
+        """Read one node again. Raises: StoreError."""
+        try:
+            self._nodes[node] = await self._store.node(SYSTEM, node)
+        except NotFound:
+            if self._nodes.pop(node, None) is not None:
+                self._removed.append(node)
+            self._failed_at.pop(node, None)
+            self._silent.discard(node)
+
+    async def reload_job(self, job: JobId) -> None:
+        """Note how a job ended. Raises: StoreError."""
+        try:
+            self._note(await self._jobs.job(SYSTEM, job))
+        except NotFound:
+            return  # it went with its node
+
+    def _note(self, job: Job) -> None:
+        if job.action not in WATCHED:
+            return
+        if job.state in FAILED:
+            self._failed_at[job.node_id] = job.ended_at or self._clock.now()
+        elif job.state in TERMINAL:
+            self._failed_at.pop(job.node_id, None)
+
+    def read(self, turn: int, turns: int) -> Iterator[NodeFacts]:
+        """The facts of the nodes of one turn; each node has one turn of `turns`."""
+        for place, node in enumerate(list(self._nodes.values())):
+            if place % turns == turn:
+                yield self.of(node)
+
+    def of(self, node: Node) -> NodeFacts:
+        """The facts of one node now."""
+        online, reconnecting = self._presence.online(node.id), self._presence.reconnecting(node.id)
+        silent = None if online else self._silences.silent_s(node.id)
+        (self._silent.add if silent is not None and silent >= MASS_SILENCE_S else self._silent.discard)(node.id)
+        failed_at = self._failed_at.get(node.id)
+        return NodeFacts(
+            id=node.id,
+            tags=node.tags,
+            silent_s=silent,
+            reconnecting=reconnecting,
+            simulated=node.simulated,
+            pending=node.pending,
+            waiting=node.waiting,
+            cores=node.identity.cpu_cores,
+            reboot_required=node.reboot_required,
+            reboot_since_at=node.reboot_since_at,
+            updates_security=node.updates.security,
+            security_since_at=node.security_since_at,
+            lists_checked_at=node.updates.checked_at,
+            tables=self._tables.tables(node.id),
+            clock_skew_s=self._presence.skew(node.id),
+            jobs={} if failed_at is None else {"job_failed": failed_at},
+            deadlines=self._deadlines.unmet(node.id),
+        )

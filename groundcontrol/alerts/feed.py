@@ -1,0 +1,74 @@
+"""The live topics `alerts` and `incidents`."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Final
+
+from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId
+from groundcontrol.alerts.rules import Rules
+from groundcontrol.alerts.store import AlertFilter, AlertStore
+from groundcontrol.alerts.views import AlertsView, AlertView, IncidentsView, IncidentView, alert_view, incident_view
+from groundcontrol.core.bus import BusEvent, Changed, Topic
+from groundcontrol.core.errors import NotFound
+from groundcontrol.core.scope import Scope
+from groundcontrol.web.limits import LiveLimits
+from groundcontrol.web.live.topics import Feed
+from groundcontrol.web.services import Services
+
+MOST_FIRING: Final = 500
+"""Firing alerts, and open incidents, of a snapshot. `next` says whether there are more."""
+
+
+class AlertsFeed(Feed):
+    """The topic `alerts`: a snapshot of those that fire, then each alert that changes."""
+
+    def __init__(self, services: Services, scope: Scope, limits: LiveLimits) -> None:
+        super().__init__(services, scope.org, "alerts", scope.grants, limits=limits)
+
+    def topics(self) -> tuple[Topic, ...]:
+        return (Topic("changed"),)
+
+    async def snapshot(self) -> AlertsView:
+        page = await self.services[AlertStore].alerts(self.scope, MOST_FIRING, None, AlertFilter(state="firing"))
+        return AlertsView([self._view(alert) for alert in page.items], page.next)
+
+    def _view(self, alert: Alert) -> AlertView:
+        return alert_view(alert, self.services[Rules].get(alert.rule_id))
+
+    async def take(self, change: BusEvent, /) -> None:
+        if isinstance(change, Changed) and change.kind == "alert":
+            with contextlib.suppress(NotFound):  # it belongs to a node outside the grants
+                self.emit(self._view(await self.services[AlertStore].alert(self.scope, AlertId(change.id))))
+
+
+class IncidentsFeed(Feed):
+    """The topic `incidents`: a snapshot of the open ones, then each incident that changes."""
+
+    def __init__(self, services: Services, scope: Scope, limits: LiveLimits) -> None:
+        super().__init__(services, scope.org, "incidents", scope.grants, limits=limits)
+
+    def topics(self) -> tuple[Topic, ...]:
+        return (Topic("changed"),)
+
+    async def snapshot(self) -> IncidentsView:
+        page = await self.services[AlertStore].incidents(self.scope, MOST_FIRING, None, "open")
+        return IncidentsView([await self._view(incident) for incident in page.items], page.next)
+
+    async def _view(self, incident: Incident) -> IncidentView:
+        rules = self.services[Rules]
+        page = await self.services[AlertStore].alerts(self.scope, MOST_FIRING, None, AlertFilter(incident=incident.id))
+        return incident_view(incident, [alert_view(alert, rules.get(alert.rule_id)) for alert in page.items])
+
+    async def take(self, change: BusEvent, /) -> None:
+        if isinstance(change, Changed) and change.kind == "incident":
+            with contextlib.suppress(NotFound):  # as above
+                self.emit(await self._view(await self.services[AlertStore].incident(self.scope, IncidentId(change.id))))
+
+
+def alerts_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
+    return AlertsFeed(services, scope, limits)
+
+
+def incidents_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
+    return IncidentsFeed(services, scope, limits)

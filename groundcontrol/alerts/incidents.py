@@ -1,0 +1,284 @@
+"""Groups episodes into incidents. `Book` holds what is open; it plans a change without changing itself, and accepts it once it is stored."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from groundcontrol.alerts.model import RANK, Alert, AlertId, Incident, IncidentId, InstanceKey, Rule, RuleId, Transition
+from groundcontrol.core.ids import NodeId
+from spider.wire.ids import new_time_id
+
+OFFLINE: Final = RuleId("node.offline")
+MANY_NODES: Final = 5
+"""So many nodes with the same new trouble are one incident."""
+MANY_S: Final = 120.0
+MASS_SHARE: Final = 0.2
+"""The share of all nodes that, silent at the same time, points to the hub's own network."""
+PARENTS: Final[dict[str, str]] = {"filesystem.space": "filesystem.readonly", "filesystem.inodes": "filesystem.readonly"}
+"""Rule -> the rule of the same node that explains it. `node.offline` explains every other rule of its node."""
+
+
+class Names(NamedTuple):
+    """What titles need."""
+
+    node: Callable[[NodeId], str]
+    rule: Callable[[RuleId], Rule | None]
+
+
+class Fleet(NamedTuple):
+    """The size of the fleet, by which an outage of many is told from that of a few."""
+
+    nodes: int
+    silent: int = 0
+    """Nodes that are silent now, also those whose silence is too short for an alert: the next ones to fire."""
+
+
+class Plan(NamedTuple):
+    """A change of the book: the rows as they will be, and what of them is news for channels."""
+
+    alerts: dict[AlertId, Alert]
+    incidents: dict[IncidentId, Incident]
+    transitions: tuple[tuple[Transition, Alert], ...]
+
+
+class Book:
+    """The firing episodes and the open incidents."""
+
+    def __init__(self, org: int, alerts: Iterable[Alert] = (), incidents: Iterable[Incident] = ()) -> None:
+        self._org = org
+        self.alerts = {alert.id: alert for alert in alerts}
+        self.incidents = {incident.id: incident for incident in incidents}
+        self._by_key = {key_of(alert): alert.id for alert in self.alerts.values()}
+        self._by_node: dict[NodeId | None, set[AlertId]] = defaultdict(set)
+        for alert in self.alerts.values():
+            self._by_node[alert.node_id].add(alert.id)
+
+    def alert(self, key: InstanceKey) -> Alert | None:
+        found = self._by_key.get(key)
+        return None if found is None else self.alerts[found]
+
+    def of_incident(self, incident: IncidentId) -> list[Alert]:
+        """Its firing episodes, worst and oldest first."""
+        return worst_first(alert for alert in self.alerts.values() if alert.incident_id == incident)
+
+    def of_node(self, node: NodeId | None) -> list[Alert]:
+        found = self._by_node.get(node)
+        return worst_first(self.alerts[alert] for alert in found) if found else []
+
+    def accept(self, plan: Plan) -> None:
+        """Take over a plan that is stored."""
+        for alert in plan.alerts.values():
+            if alert.state == "firing":
+                self.alerts[alert.id] = alert
+                self._by_key[key_of(alert)] = alert.id
+                self._by_node[alert.node_id].add(alert.id)
+            elif self.alerts.pop(alert.id, None) is not None:
+                self._by_key.pop(key_of(alert), None)
+                self._by_node[alert.node_id].discard(alert.id)
+        for incident in plan.incidents.values():
+            if incident.state == "open":
+                self.incidents[incident.id] = incident
+            else:
+                self.incidents.pop(incident.id, None)
+
+    def replace(self, alerts: Iterable[Alert]) -> None:
+        """Take over what a user changed: acknowledgement, note and snooze."""
+        for alert in alerts:
+            if alert.id in self.alerts:
+                self.alerts[alert.id] = alert
+
+    def renew(self, alerts: Sequence[Alert]) -> Plan:
+        """A plan that makes these episodes news again, since what kept them quiet is over."""
+        told = {alert.incident_id for alert in alerts}
+        incidents = {one.id: one._replace(revision=one.revision + 1) for one in self.incidents.values() if one.id in told}
+        return Plan({alert.id: alert for alert in alerts}, incidents, ())
+
+    def plan(self, transitions: Sequence[Transition], now: float, names: Names, fleet: Fleet) -> Plan:
+        """What these transitions change."""
+        return _Planner(self, self._org, now, names, fleet).run(transitions)
+
+
+class _Planner:
+    """One plan in the making; reads the book through it."""
+
+    def __init__(self, book: Book, org: int, now: float, names: Names, fleet: Fleet) -> None:
+        self._book = book
+        self._org = org
+        self._now = now
+        self._names = names
+        self._fleet = fleet
+        self._alerts: dict[AlertId, Alert] = {}
+        self._incidents: dict[IncidentId, Incident] = {}
+        self._by_key: dict[InstanceKey, Alert] = {}
+        self._news: set[IncidentId] = set()
+        """Incidents with a change that channels may be told."""
+
+    def run(self, transitions: Sequence[Transition]) -> Plan:
+        changed = []
+        for transition in transitions:
+            alert = self._apply(transition)
+            if alert is not None:
+                changed.append((transition, alert))
+        for rule in dict.fromkeys(transition.key.rule for transition, _alert in changed if transition.kind == "fired"):
+            self._join_many(rule)
+        self._suppress()
+        for incident in list(self._incidents.values()):
+            self._sum_up(incident)
+        return Plan(self._alerts, self._incidents, tuple((transition, self._alerts[alert.id]) for transition, alert in changed))
+
+    def _current(self, key: InstanceKey) -> Alert | None:
+        return self._by_key.get(key) or self._book.alert(key)
+
+    def _firing(self) -> list[Alert]:
+        merged = {**self._book.alerts, **self._alerts}
+        return [alert for alert in merged.values() if alert.state == "firing"]
+
+    def _apply(self, transition: Transition) -> Alert | None:
+        alert = self._current(transition.key)
+        if alert is not None and alert.state == "resolved":
+            alert = None
+        if transition.kind == "fired":
+            return self._fire(transition) if alert is None else None
+        if alert is None:
+            return None  # its start was never stored, so nobody misses its end
+        if transition.kind == "resolved":
+            return self._put(
+                alert._replace(state="resolved", resolved_at=transition.at, reason=transition.reason, stale=False, value=transition.value)
+            )
+        if transition.kind in ("stale", "fresh"):
+            return self._put(alert._replace(stale=transition.kind == "stale"))
+        level = transition.level or alert.level
+        risen = RANK[level] > RANK[alert.level]
+        if risen:
+            self._news.add(alert.incident_id)
+        return self._put(
+            alert._replace(
+                level=level,
+                value=transition.value,
+                threshold=transition.threshold,
+                acknowledged_at=None if risen else alert.acknowledged_at,
+                snoozed_until=None if risen else alert.snoozed_until,
+            )
+        )
+
+    def _put(self, alert: Alert) -> Alert:
+        self._alerts[alert.id] = self._by_key[key_of(alert)] = alert
+        self._touch(alert.incident_id)
+        return alert
+
+    def _touch(self, incident: IncidentId) -> None:
+        if incident not in self._incidents and incident in self._book.incidents:
+            self._incidents[incident] = self._book.incidents[incident]
+
+    def _fire(self, transition: Transition) -> Alert:
+        key, level = transition.key, transition.level or "warning"
+        incident = self._open(f"node:{key.node}" if key.node is not None else "hub", transition.since_at)
+        self._news.add(incident.id)
+        return self._put(
+            Alert(
+                *(AlertId(new_time_id(self._now)), self._org, key.rule, key.node, key.object, level, "firing"),
+                *(transition.since_at, transition.at, None, None, transition.value, transition.threshold, incident.id),
+            )
+        )
+
+    def _open(self, group: str, since_at: float) -> Incident:
+        known = {**self._book.incidents, **self._incidents}
+        found = next((one for one in known.values() if one.group == group and one.state == "open"), None)
+        if found is None:
+            found = Incident(IncidentId(new_time_id(self._now)), self._org, "warning", "open", "", since_at, None, group, 0)
+        self._incidents[found.id] = found
+        return found
+
+    # -- one incident for the same trouble of many nodes ------------------------------------------------
+
+    def _join_many(self, rule: RuleId) -> None:
+        """Move new episodes of a rule on many nodes into one incident."""
+        fresh = [
+            alert
+            for alert in self._firing()
+            if alert.rule_id == rule and alert.node_id is not None and self._now - alert.fired_at <= MANY_S
+        ]
+        many = len({alert.node_id for alert in fresh})
+        group = f"rule:{rule}"
+        if rule == OFFLINE:
+            many = max(many, self._fleet.silent)
+            if many >= max(MANY_NODES, MASS_SHARE * self._fleet.nodes):
+                group = "mass_offline"
+        known = {**self._book.incidents, **self._incidents}
+        is_open = any(one.group == group and one.state == "open" for one in known.values())
+        if many < MANY_NODES and not is_open:
+            return
+        joint = self._open(group, min(alert.since_at for alert in fresh))
+        for alert in fresh:
+            if alert.incident_id != joint.id:
+                self._touch(alert.incident_id)
+                self._alerts[alert.id] = self._by_key[key_of(alert)] = alert._replace(incident_id=joint.id)
+        self._news.add(joint.id)
+
+    # -- suppression ---------------------------------------------------------------------------------
+
+    def _suppress(self) -> None:
+        """Mark the episodes that another episode of their node explains, and unmark those whose explanation is over."""
+        by_node: dict[NodeId, list[Alert]] = defaultdict(list)
+        touched = {alert.node_id for alert in self._alerts.values() if alert.node_id is not None}
+        for alert in self._firing():
+            if alert.node_id is not None and alert.node_id in touched:
+                by_node[alert.node_id].append(alert)
+        for alerts in by_node.values():
+            rules = {alert.rule_id for alert in alerts}
+            for alert in alerts:
+                parent = parent_of(alert.rule_id, rules)
+                if parent != alert.suppressed_by:
+                    if not parent:
+                        self._news.add(alert.incident_id)  # it may be told now
+                    self._put(alert._replace(suppressed_by=parent))
+
+    # -- an incident from its episodes -------------------------------------------------------------------
+
+    def _sum_up(self, incident: Incident) -> None:
+        firing = worst_first(alert for alert in self._firing() if alert.incident_id == incident.id)
+        if not firing:
+            ended = [alert.resolved_at for alert in self._alerts.values() if alert.incident_id == incident.id and alert.resolved_at]
+            over = incident._replace(state="resolved", resolved_at=max(ended, default=self._now), revision=incident.revision + 1)
+            self._incidents[incident.id] = over
+            return
+        self._incidents[incident.id] = incident._replace(
+            level=firing[0].level,
+            title=title_of(incident.group, firing, self._names),
+            revision=incident.revision + (incident.id in self._news),
+        )
+
+
+def parent_of(rule: RuleId, firing: Iterable[RuleId]) -> str:
+    """The firing rule of the same node that explains this one; empty: none does."""
+    firing = set(firing)
+    if rule != OFFLINE and OFFLINE in firing:
+        return OFFLINE
+    parent = PARENTS.get(rule, "")
+    return parent if parent in firing else ""
+
+
+def key_of(alert: Alert) -> InstanceKey:
+    return InstanceKey(alert.rule_id, alert.node_id, alert.object)
+
+
+def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
+    """Critical before warning, unexplained before explained, then by age."""
+    return sorted(alerts, key=lambda alert: (-RANK[alert.level], bool(alert.suppressed_by), alert.since_at))
+
+
+def title_of(group: str, firing: Sequence[Alert], names: Names) -> str:
+    """One line for people: what, where, and how much more."""
+    first = firing[0]
+    rule = names.rule(first.rule_id)
+    what = (rule.name if rule is not None else first.rule_id) + (f" ({first.object})" if first.object else "")
+    nodes = {alert.node_id for alert in firing if alert.node_id is not None}
+    if group == "mass_offline":
+        return f"{len(nodes)} servers are offline: look at the network of the hub first"
+    if len(nodes) > 1:
+        return f"{what} on {len(nodes)} servers"
+    where = "hub" if first.node_id is None else names.node(first.node_id)
+    more = f" and {len(firing) - 1} more" if len(firing) > 1 else ""
+    return f"{where}: {what}{more}"

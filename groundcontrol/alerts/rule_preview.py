@@ -1,0 +1,77 @@
+"""Previews of a rule: when it would have fired, by the stored samples of the nodes that it selects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from groundcontrol.alerts.deciding import COOL_DOWN_S
+from groundcontrol.alerts.facts import FactReader
+from groundcontrol.alerts.model import Rule
+from groundcontrol.alerts.preview import Episode, replay
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.scope import Scope
+from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.samples.store import MetricStore
+
+MOST_NODES: Final = 50
+"""Nodes whose samples one preview reads: a week of a node takes tens of milliseconds."""
+MOST_EPISODES: Final = 500
+MOST_DAYS: Final = 31
+PAGE_NODES: Final = 200
+
+
+class Preview(NamedTuple):
+    episodes: Sequence[tuple[Episode, bool]]
+    """Each with whether a channel would have been told of it."""
+    complete: bool
+    """False: there were more nodes or episodes than a preview reads."""
+
+
+class RulePreviews:
+    def __init__(self, nodes: NodeStore, metrics: MetricStore, facts: FactReader) -> None:
+        self._nodes = nodes
+        self._metrics = metrics
+        self._facts = facts
+
+    async def run(self, scope: Scope, rule: Rule, start: float, end: float, seconds_from: float) -> Preview:
+        """Replay the samples of [start, end) against one rule.
+
+        Args:   seconds_from: since when the store keeps samples of a second.
+        Raises: BadRequest: the times are not a range of up to 31 days; StoreError.
+        """
+        if not 0 < end - start <= MOST_DAYS * 86_400:
+            raise BadRequest(f"from and to are a range of at most {MOST_DAYS} days", field="from")
+        nodes, complete = await self._selected(scope, rule)
+        episodes: list[tuple[Episode, bool]] = []
+        for node in nodes:
+            facts = self._facts.of(node)
+            found = await replay(self._metrics, node.no, facts, [rule._replace(enabled=True)], start, end, seconds_from)
+            episodes += zip(found, told(found), strict=True)
+            if len(episodes) >= MOST_EPISODES:
+                return Preview(episodes[:MOST_EPISODES], complete=False)
+        return Preview(episodes, complete)
+
+    async def _selected(self, scope: Scope, rule: Rule) -> tuple[list[Node], bool]:
+        """The nodes that the rule selects, and whether these are all."""
+        chosen: list[Node] = []
+        cursor: str | None = None
+        while len(chosen) <= MOST_NODES:
+            page = await self._nodes.nodes(scope, PAGE_NODES, cursor)
+            chosen += [node for node in page.items if rule.select.selects(node.id, node.tags)]
+            cursor = page.next
+            if cursor is None:
+                break
+        return chosen[:MOST_NODES], len(chosen) <= MOST_NODES
+
+
+def told(episodes: Sequence[Episode]) -> list[bool]:
+    """Which episodes of one node a channel would have been told of: a warning within an hour after the last message is not."""
+    told_at: float | None = None
+    found = []
+    for one in episodes:
+        tell = one.level == "critical" or told_at is None or one.fired_at - told_at >= COOL_DOWN_S
+        told_at = one.fired_at if tell else told_at
+        found.append(tell)
+    return found

@@ -1,0 +1,98 @@
+"""The rules in force: the default ones, and those that users made or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from groundcontrol.alerts.defaults import DEFAULT_RULES
+from groundcontrol.alerts.derived import metric_of
+from groundcontrol.alerts.detectors import DETECTORS
+from groundcontrol.alerts.expression import Detector, Expression, MetricWindow, State, parse
+from groundcontrol.alerts.model import Rule, RuleId, Selector, Threshold
+from groundcontrol.alerts.states import STATES
+from groundcontrol.core.errors import BadRequest, NotFound
+from spider.wire.ids import is_id
+
+_DEFAULTS: Final = {rule.id: rule._replace(version=0) for rule in DEFAULT_RULES}
+"""Version 0: nobody has changed it."""
+
+
+class Rules:
+    """All rules by id. A stored rule with the id of a default one stands in its place."""
+
+    def __init__(self) -> None:
+        self._rules: dict[RuleId, Rule] = dict(_DEFAULTS)
+
+    def load(self, stored: Iterable[Rule]) -> None:
+        """Take over the stored rules."""
+        self._rules = _DEFAULTS | {rule.id: rule for rule in stored}
+
+    def all(self) -> list[Rule]:
+        return list(self._rules.values())
+
+    def get(self, rule: RuleId) -> Rule | None:
+        return self._rules.get(rule)
+
+    def find(self, rule: RuleId) -> Rule:
+        """Raises: NotFound."""
+        found = self._rules.get(rule)
+        if found is None:
+            raise NotFound(f"there is no rule {rule[:80]}")
+        return found
+
+    def unit(self, rule: Rule) -> str:
+        """The unit of its value and thresholds."""
+        return unit_of(parse(rule.expr))
+
+
+def unit_of(expression: Expression) -> str:
+    """The unit of its value and of the thresholds."""
+    match expression:
+        case MetricWindow(function=function, metric=name):
+            metric = metric_of(name)
+            unit = "" if metric is None else metric.unit
+            return f"{unit}/s" if function == "rate" else unit
+        case State(kind=kind):
+            return STATES[kind].unit
+        case Detector(name=name):
+            return DETECTORS[name].unit
+        case _:
+            return "flag"
+
+
+def checked_rule(rule: Rule) -> Rule:
+    """Check a rule of a user.
+
+    Raises: BadRequest: it names what to change.
+    """
+    parse(rule.expr)
+    if rule.warn is None and rule.crit is None:
+        raise BadRequest("a rule needs a threshold: give warn, crit or both", field="warn")
+    _check_select(rule.select, "select")
+    _check_thresholds(rule, rule.warn, rule.crit, "")
+    for number, one in enumerate(rule.overrides):
+        _check_select(one.select, f"overrides[{number}].select")
+        _check_thresholds(rule, one.warn or rule.warn, one.crit or rule.crit, f"overrides[{number}].")
+    return rule
+
+
+def _check_select(select: Selector, field: str) -> None:
+    if not (select.all or select.tags or select.nodes):
+        raise BadRequest(f"{field} selects no server: set all, or name tags or nodes", field=field)
+    if select.all and (select.tags or select.nodes):
+        raise BadRequest(f"{field} says all and names some: choose one", field=field)
+    if not all(is_id(node) for node in select.nodes):
+        raise BadRequest(f"{field}.nodes are ids of nodes", field=field)
+
+
+def _check_thresholds(rule: Rule, warn: Threshold | None, crit: Threshold | None, where: str) -> None:
+    sign = 1 if rule.when == "above" else -1
+    for name, level in (("warn", warn), ("crit", crit)):
+        if level is not None and sign * (level.trigger - level.clear) < 0:
+            side = "below" if rule.when == "above" else "above"
+            raise BadRequest(
+                f"{where}{name}.clear must not lie {'above' if side == 'below' else 'below'} its trigger", field=f"{where}{name}"
+            )
+    if warn is not None and crit is not None and sign * (crit.trigger - warn.trigger) < 0:
+        raise BadRequest(f"{where}crit.trigger must be worse than warn.trigger", field=f"{where}crit")

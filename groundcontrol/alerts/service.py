@@ -1,0 +1,427 @@
+"""Runs the engine: feeds it facts and samples, stores what changes with its events and messages in one transaction, and answers users."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
+from groundcontrol.alerts.deciding import REPEAT_S, Defer, Question, Send, Skip, decide, repeats_at, told, waiting
+from groundcontrol.alerts.engine import Engine
+from groundcontrol.alerts.explaining import Explanation, explain, latest_of
+from groundcontrol.alerts.facts import FactReader
+from groundcontrol.alerts.hub_facts import HubFactReader
+from groundcontrol.alerts.incidents import Book, Names, Plan, key_of
+from groundcontrol.alerts.maintenance import Quiet
+from groundcontrol.alerts.messages import MessageContent, ToldAlert, Withheld
+from groundcontrol.alerts.model import (
+    Alert,
+    AlertId,
+    Channel,
+    ChannelId,
+    Delivery,
+    DeliveryId,
+    Incident,
+    IncidentId,
+    MessageKind,
+    Rule,
+    RuleId,
+    Transition,
+)
+from groundcontrol.alerts.replay import Replay
+from groundcontrol.alerts.rules import Rules
+from groundcontrol.alerts.ruleset import Effective
+from groundcontrol.alerts.snapshot import Snapshot
+from groundcontrol.alerts.store import AlertChange, AlertFilter, AlertStore, Handling
+from groundcontrol.core.bus import Bus, BusGap, Changed, EventStored, SessionChanged, Topic
+from groundcontrol.core.errors import HubError, StoreError
+from groundcontrol.core.ids import JobId, NodeId
+from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
+from groundcontrol.events.making import new_event
+from groundcontrol.events.model import Event
+from groundcontrol.samples.model import SeriesSchema
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.frames import Row
+from spider.wire.ids import new_time_id
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 1.0
+ROUND_TICKS: Final = 10
+"""Each node is evaluated once in so many ticks."""
+SAVE_EVERY_S: Final = 60.0
+MINUTE_S: Final = 60.0
+MOST_SHOWN: Final = 20
+"""Episodes that a message about an ended incident reads."""
+MOST_UNSTORED: Final = 100_000
+"""Transitions that may wait for the store; the engine stops while there are more."""
+
+
+class OpenWindows(Protocol):
+    """Maintenance windows."""
+
+    def covering(self, node: NodeId, tags: tuple[str, ...], now: float) -> Quiet | None:
+        """The window that is open for a node and ends last."""
+        ...
+
+
+class AlertService:
+    """The owner of the engine and of what it found."""
+
+    def __init__(
+        self, *, store: AlertStore, channels: ChannelStore, deliveries: DeliveryStore, rules: Rules, engine: Engine, facts: FactReader, hub_facts: HubFactReader, replay: Replay, windows: OpenWindows,
+        bus: Bus, clock: Clock, poke: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """`poke`: called after a commit, so that the outbox looks for new messages."""
+        self._store = store
+        self._channels = channels
+        self._deliveries = deliveries
+        self._poke = poke
+        self._rules = rules
+        self._engine = engine
+        self._facts = facts
+        self._hub_facts = hub_facts
+        self._replay = replay
+        self._windows = windows
+        self._bus = bus
+        self._clock = clock
+        self._book = Book(DEFAULT_ORG)
+        self._unstored: list[Transition] = []
+        self._started_at = clock.now()
+        self._names = Names(facts.name, rules.get)
+        self._changing = asyncio.Lock()
+        """Held from a plan until the book has it: plans build on each other."""
+
+    # -- the engine's life ---------------------------------------------------------------------------
+
+    def add_rows(self, node: NodeId, schema: SeriesSchema, rows: Sequence[Row]) -> None:
+        """Take rows of a node as they arrive, the oldest first. The first ones wait until the engine knows the minutes before them."""
+        if not self._replay.hold(node, schema, rows):
+            self._engine.add_rows(node, schema, rows)
+
+    async def load(self) -> None:
+        """Continue what an earlier process of this hub left.
+
+        Raises: StoreError.
+        """
+        self._take_rules(await self._store.rules(DEFAULT_ORG))
+        alerts, incidents = await self._store.open_alerts(DEFAULT_ORG)
+        self._book = Book(DEFAULT_ORG, alerts, incidents)
+        await self._facts.load()
+        for turn in range(ROUND_TICKS):
+            for facts in self._facts.read(turn, ROUND_TICKS):
+                self._engine.set_node(facts)
+        snapshot = await self._store.engine(DEFAULT_ORG) or Snapshot(self._started_at)
+        self._engine.restore([*alerts, *await self._store.ended_since(DEFAULT_ORG, snapshot.at)], snapshot)
+
+    async def run(self) -> None:
+        """Load what an earlier process left, then evaluate until cancelled."""
+        while True:
+            try:
+                await self.load()
+                break
+            except StoreError as exc:
+                event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=0)
+                await self._clock.sleep(TICK_S)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tick_forever(), name="alert engine")
+            group.create_task(self._follow_nodes(), name="facts of alerts")
+            group.create_task(self._replay.run(self._engine), name="samples before the start")
+            group.create_task(self._minutes(), name="minutes of alerts")
+
+    async def _tick_forever(self) -> None:
+        saved_at = self._clock.monotonic()
+        turn = 0
+        while True:
+            await self._clock.sleep(TICK_S)
+            try:
+                await self.tick(turn)
+                if self._clock.monotonic() - saved_at >= SAVE_EVERY_S:
+                    saved_at = self._clock.monotonic()
+                    await self._store.save_engine(DEFAULT_ORG, self._engine.snapshot())
+            except HubError as exc:
+                event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=len(self._unstored))
+            turn = (turn + 1) % ROUND_TICKS
+
+    async def tick(self, turn: int) -> None:
+        """Evaluate one part of the nodes, and store what changed.
+
+        Raises: StoreError: nothing of it is stored; the next tick tries it again.
+        """
+        if len(self._unstored) < MOST_UNSTORED:
+            for facts in self._facts.read(turn, ROUND_TICKS):
+                self._engine.set_node(facts)
+            self._unstored += self._engine.tick(self._clock.now())
+        if self._unstored:
+            await self._store_all()
+
+    async def _store_all(self) -> None:
+        async with self._changing:
+            taken = len(self._unstored)
+            plan = self._book.plan(self._unstored[:taken], self._clock.now(), self._names, self._facts.fleet)
+            await self._commit(plan)
+            del self._unstored[:taken]
+        self._publish(plan)
+
+    async def _commit(self, plan: Plan) -> None:
+        """Store a plan with its events and the decision for each channel."""
+        plan = self._with_flags(plan)
+        deliveries: list[Delivery] = []
+        for incident in plan.incidents.values():
+            before = self._book.incidents.get(incident.id)
+            if before is None or incident.revision > before.revision:
+                deliveries += await self._intents(incident, plan.alerts)
+        events = [self._event_of(transition, alert) for transition, alert in plan.transitions if transition.kind in ("fired", "resolved")]
+        await self._store.commit(AlertChange(list(plan.alerts.values()), list(plan.incidents.values()), events, deliveries))
+        self._book.accept(plan)
+
+    def _with_flags(self, plan: Plan) -> Plan:
+        """Note on each changed episode the maintenance window that covers it, and whether it flaps."""
+        return plan._replace(alerts={alert.id: self._flagged(alert) for alert in plan.alerts.values()})
+
+    def _flagged(self, alert: Alert) -> Alert:
+        now = self._clock.now()
+        window = None if alert.node_id is None else self._windows.covering(alert.node_id, self._facts.tags(alert.node_id), now)
+        flaps = self._engine.flapping(key_of(alert))
+        return alert._replace(maintenance=None if window is None else window.id, flapping=flaps is not None and flaps.quiet(now))
+
+    def _event_of(self, transition: Transition, alert: Alert) -> Event:
+        rule = self._rules.get(alert.rule_id)
+        details: dict[str, object] = {
+            "alert": alert.id, "rule": alert.rule_id if rule is None else rule.name, "object": alert.object, "level": alert.level,
+            "value": alert.value, "threshold": alert.threshold, "reason": alert.reason,
+        }  # fmt: skip
+        known = {key: value for key, value in details.items() if value not in (None, "")}
+        name = "Ground Control" if alert.node_id is None else self._facts.name(alert.node_id)
+        kind = "alert_firing" if transition.kind == "fired" else "alert_resolved"
+        return new_event(kind, transition.at, known, node=alert.node_id, name=name, received_at=self._clock.now())
+
+    def _publish(self, plan: Plan) -> None:
+        for alert in plan.alerts.values():
+            self._bus.publish(Changed("alert", alert.id, 0))
+        for incident in plan.incidents.values():
+            self._bus.publish(Changed("incident", incident.id, incident.revision))
+        for node in {alert.node_id for alert in plan.alerts.values() if alert.node_id is not None}:
+            self._bus.publish(Changed("node", node, 0))
+        self._poke()
+
+    # -- messages ------------------------------------------------------------------------------------
+
+    async def _intents(self, incident: Incident, changed: Mapping[AlertId, Alert]) -> list[Delivery]:
+        """One decision for each channel about the newest revision of an incident."""
+        firing = self._firing_of(incident.id, changed)
+        channels = await self._channels.channels(DEFAULT_ORG)
+        history = await self._past(incident.id)
+        told_at = await self._last_told(firing)
+        intents = []
+        for channel in channels:
+            past = [one for one in history if one.channel_id == channel.id]
+            kind: MessageKind = "resolved" if incident.state == "resolved" else "firing" if told(past) is None else "changed"
+            under_way = waiting(past)
+            if kind != "resolved" and under_way is not None and not (incident.level == "critical" and not under_way.critical):
+                continue  # the message that waits will show the incident as it is then
+            intents.append(self._intent(self._question(kind, incident, firing, channel, past, told_at.get(channel.id))))
+        return intents
+
+    async def _last_told(self, firing: Sequence[Alert]) -> Mapping[ChannelId, float]:
+        if not firing:
+            return {}
+        first = firing[0]
+        return await self._store.last_told(DEFAULT_ORG, first.rule_id, first.node_id, self._clock.now() - REPEAT_S["critical"])
+
+    def _firing_of(self, incident: IncidentId, changed: Mapping[AlertId, Alert]) -> list[Alert]:
+        known = {alert.id: alert for alert in self._book.of_incident(incident)} | dict(changed)
+        from_now = [alert for alert in known.values() if alert.incident_id == incident and alert.state == "firing"]
+        return sorted(from_now, key=lambda alert: (alert.level != "critical", bool(alert.suppressed_by), alert.since_at))
+
+    def _question(
+        self,
+        kind: MessageKind,
+        incident: Incident,
+        firing: Sequence[Alert],
+        channel: Channel,
+        past: Sequence[Delivery],
+        told_at: float | None,
+    ) -> Question:
+        now = self._clock.now()
+        return Question(kind, incident, firing, channel, past, now, self._started_at, self._maintenance_until(firing, now), told_at)
+
+    def _maintenance_until(self, firing: Sequence[Alert], now: float) -> float | None:
+        """When the windows that cover all of these episodes have ended; None: one is not covered."""
+        ends = []
+        for alert in firing:
+            window = None if alert.node_id is None else self._windows.covering(alert.node_id, self._facts.tags(alert.node_id), now)
+            if window is None:
+                return None
+            ends.append(window.until_at)
+        return max(ends, default=None)
+
+    def _intent(self, question: Question) -> Delivery:
+        now = question.now
+        decision = decide(question)
+        delivery = Delivery(
+            DeliveryId(new_time_id(now)), DEFAULT_ORG, question.channel.id, question.kind, question.incident.id, None,
+            question.incident.revision, "due", "ready", now, now, critical=question.incident.level == "critical",
+        )  # fmt: skip
+        match decision:
+            case Send(at=at, reason=reason):
+                return delivery._replace(next_at=at, reason=reason)
+            case Defer(until=until, reason=reason):
+                return delivery._replace(state="deferred", next_at=until, reason=reason)
+            case _:
+                return delivery._replace(state="skipped", next_at=None, reason=decision.reason)
+
+    async def content(self, delivery: Delivery) -> MessageContent | Withheld:
+        """What a message about an incident says now, or why it says nothing: it is decided again at the moment of sending.
+
+        Raises: NotFound, StoreError.
+        """
+        if delivery.incident_id is None:
+            return Withheld("nothing_left")
+        incident = self._book.incidents.get(delivery.incident_id) or await self._store.incident(SYSTEM, delivery.incident_id)
+        firing = self._book.of_incident(incident.id)
+        if delivery.kind != "resolved" and incident.state == "open":
+            channel = await self._channels.channel(SYSTEM, delivery.channel_id)
+            past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
+            told_at = await self._last_told(firing)
+            decision = decide(self._question(delivery.kind, incident, firing, channel, past, told_at.get(channel.id)))
+            match decision:
+                case Send(at=at) if at > self._clock.now():
+                    return Withheld("grouping", at)
+                case Defer(until=until, reason=reason):
+                    return Withheld(reason, until)
+                case Skip(reason=reason):
+                    return Withheld(reason)
+        shown = firing or (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
+        return MessageContent(incident, tuple(self._told(alert) for alert in shown))
+
+    def _told(self, alert: Alert) -> ToldAlert:
+        rule = self._rules.get(alert.rule_id)
+        name, unit = (alert.rule_id, "") if rule is None else (rule.name, self._rules.unit(rule))
+        return ToldAlert(alert, "" if alert.node_id is None else self._facts.name(alert.node_id), name, unit)
+
+    async def _past(self, incident: IncidentId) -> Sequence[Delivery]:
+        return await self._deliveries.history(DEFAULT_ORG, incident)
+
+    async def _minutes(self) -> None:
+        """Once a minute: look at the hub itself, and tell again what nobody handles."""
+        while True:
+            await self._clock.sleep(MINUTE_S)
+            try:
+                self._engine.set_hub(await self._hub_facts.read())
+                await self._end_flapping()
+                async with self._changing:
+                    repeats = await self._repeats(self._clock.now())
+                    if repeats:
+                        await self._store.commit(AlertChange(deliveries=repeats))
+                        self._poke()
+            except HubError as exc:
+                event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=0)
+
+    async def _end_flapping(self) -> None:
+        """Tell of episodes that still fire when the quiet time of their flapping is over."""
+        over = [alert for alert in self._book.alerts.values() if alert.flapping and not self._flagged(alert).flapping]
+        if over:
+            async with self._changing:
+                plan = self._book.renew(over)
+                await self._commit(plan)
+            self._publish(plan)
+
+    async def _repeats(self, now: float) -> list[Delivery]:
+        repeats = []
+        channels = await self._channels.channels(DEFAULT_ORG) if self._book.incidents else ()
+        for incident in self._book.incidents.values():
+            firing = self._book.of_incident(incident.id)
+            if not firing or now - firing[0].fired_at < min(REPEAT_S.values()):
+                continue
+            history = await self._past(incident.id)
+            for channel in channels:
+                past = [one for one in history if one.channel_id == channel.id]
+                at = repeats_at(incident, firing, past)
+                if at is not None and at <= now and waiting(past) is None:
+                    number = incident._replace(revision=max(one.revision for one in past) + 1)
+                    repeats.append(self._intent(self._question("repeat", number, firing, channel, past, None)))
+        return repeats
+
+    async def explain(self, scope: Scope, alert: Alert) -> list[Explanation]:
+        """What became of an alert in each channel. Raises: StoreError."""
+        incident = self._book.incidents.get(alert.incident_id) or await self._store.incident(scope, alert.incident_id)
+        firing = self._firing_of(incident.id, {}) or [alert]
+        history = await self._past(incident.id)
+        told_at = await self._last_told(firing)
+        found = []
+        for channel in await self._channels.channels(alert.org):
+            past = [one for one in history if one.channel_id == channel.id]
+            kind: MessageKind = "resolved" if incident.state == "resolved" else "firing" if told(past) is None else "changed"
+            question = self._question(kind, incident, firing, channel, past, told_at.get(channel.id))
+            found.append(explain(question, latest_of(past)))
+        return found
+
+    # -- what users do -------------------------------------------------------------------------------
+
+    async def handle(self, scope: Scope, alerts: Collection[AlertId], handling: Handling) -> Sequence[Alert]:
+        """Acknowledge or snooze. Raises: NotFound, Conflict, StoreError."""
+        async with self._changing:
+            handled = await self._store.handle(scope, alerts, handling)
+            self._book.replace(handled)
+        for alert in handled:
+            self._bus.publish(Changed("alert", alert.id, 0))
+        return handled
+
+    async def acknowledge(self, scope: Scope, alert: AlertId, note: str = "") -> Alert:
+        """Raises: as `handle`."""
+        return (await self.handle(scope, [alert], Handling(acknowledge=True, note=note)))[0]
+
+    async def snooze(self, scope: Scope, alert: AlertId, until_at: float) -> Alert:
+        """Hold the messages of an alert back until a time; 0 ends that. Raises: as `handle`."""
+        return (await self.handle(scope, [alert], Handling(snooze_until=until_at)))[0]
+
+    async def save_rule(self, scope: Scope, rule: Rule) -> Rule:
+        """Store a rule that was checked, and evaluate by it from now on. Raises: Conflict, StoreError."""
+        saved = await self._store.save_rule(scope, rule)
+        self._take_rules(await self._store.rules(DEFAULT_ORG))
+        return saved
+
+    async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
+        """Raises: StoreError."""
+        await self._store.delete_rule(scope, rule)
+        self._take_rules(await self._store.rules(DEFAULT_ORG))
+
+    def _take_rules(self, stored: Iterable[Rule]) -> None:
+        self._rules.load(stored)
+        for rule, fault in self._engine.set_rules(self._rules.all()).items():
+            event(log, "rule_unreadable", logging.ERROR, rule=rule, why=fault)
+
+    def effective(self, node: NodeId) -> list[Effective]:
+        """The rules that select a node, with the values that hold for it."""
+        return self._engine.effective(node)
+
+    def firing(self, node: NodeId | None) -> list[Alert]:
+        """The firing episodes of a node, worst first."""
+        return self._book.of_node(node)
+
+    # -- facts ---------------------------------------------------------------------------------------
+
+    async def _follow_nodes(self) -> None:
+        """Read nodes again when they change, and all of them once a minute."""
+        topics = (Topic("changed"), Topic("session"), Topic("event"))
+        async with self._bus.subscribe(*topics, limit=10_000, policy="ordered") as changes:
+            async for change in changes:
+                try:
+                    if isinstance(change, BusGap):
+                        await self._facts.load()
+                    elif isinstance(change, SessionChanged):
+                        await self._facts.reload(change.node)
+                    elif isinstance(change, Changed) and change.kind == "node":
+                        await self._facts.reload(NodeId(change.id))
+                    elif isinstance(change, Changed) and change.kind == "job":
+                        await self._facts.reload_job(JobId(change.id))
+                    elif isinstance(change, EventStored):
+                        self._engine.add_event(change.node, change.type, change.object, change.at)
+                    for gone in self._facts.pop_removed():
+                        self._engine.remove_node(gone)
+                except StoreError as exc:
+                    event(log, "alert_facts_wait", logging.WARNING, error=exc.code)

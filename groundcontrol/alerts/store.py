@@ -1,0 +1,119 @@
+"""The store interface of alerts, incidents and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Protocol
+
+from groundcontrol.alerts.model import Alert, AlertId, ChannelId, Delivery, Incident, IncidentId, Rule, RuleId
+from groundcontrol.alerts.snapshot import Snapshot
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.paging import Page
+from groundcontrol.core.scope import Scope
+from groundcontrol.events.model import Event
+
+
+class AlertFilter(NamedTuple):
+    """The filter of a list of alerts; an empty field matches every alert."""
+
+    state: str = ""
+    node: NodeId | None = None
+    rule: str = ""
+    incident: IncidentId | None = None
+
+
+class AlertChange(NamedTuple):
+    """Everything that one evaluation changes. It is stored as a whole or not at all."""
+
+    alerts: Sequence[Alert] = ()
+    """Episodes as they are from now on, new or known by their id."""
+    incidents: Sequence[Incident] = ()
+    events: Sequence[Event] = ()
+    deliveries: Sequence[Delivery] = ()
+    """Intents to send, and decisions not to."""
+
+
+class Handling(NamedTuple):
+    """What a user does with an alert: acknowledge it, or snooze it until a time (0 ends the snooze)."""
+
+    acknowledge: bool = False
+    note: str = ""
+    snooze_until: float | None = None
+
+    @property
+    def action(self) -> str:
+        """The word for the audit log."""
+        return "alert.acknowledge" if self.acknowledge else "alert.snooze" if self.snooze_until else "alert.unsnooze"
+
+    @property
+    def event(self) -> str:
+        """The type of its event; empty: the end of a snooze has none."""
+        return "alert_acknowledged" if self.acknowledge else "alert_snoozed" if self.snooze_until else ""
+
+    def apply(self, alert: Alert, user: str, now: float) -> Alert:
+        """The alert after it. A second acknowledgement changes the note only."""
+        if not self.acknowledge:
+            return alert._replace(snoozed_until=self.snooze_until or None)
+        first = alert.acknowledged_at is None
+        return alert._replace(
+            acknowledged_at=now if first else alert.acknowledged_at,
+            acknowledged_by=user if first else alert.acknowledged_by,
+            note=self.note or alert.note,
+        )
+
+
+class AlertStore(Protocol):
+    async def commit(self, change: AlertChange) -> None:
+        """Write one evaluation. A repeated call changes nothing more."""
+        ...
+
+    async def open_alerts(self, org: int) -> tuple[Sequence[Alert], Sequence[Incident]]:
+        """The firing episodes and the open incidents: what a new process continues."""
+        ...
+
+    async def ended_since(self, org: int, at: float) -> Sequence[Alert]:
+        """Episodes that ended at this time or later."""
+        ...
+
+    async def save_engine(self, org: int, snapshot: Snapshot) -> None:
+        """Replace what the engine needs after a restart."""
+        ...
+
+    async def engine(self, org: int) -> Snapshot | None: ...
+
+    async def alerts(self, scope: Scope, limit: int, cursor: str | None = None, only: AlertFilter | None = None) -> Page[Alert]:
+        """Episodes in the reverse order of their start."""
+        ...
+
+    async def alert(self, scope: Scope, alert: AlertId) -> Alert: ...
+
+    async def handle(self, scope: Scope, alerts: Collection[AlertId], handling: Handling) -> Sequence[Alert]:
+        """Acknowledge or snooze firing episodes, with an audit row and an event for each.
+
+        Raises: NotFound: one of them does not exist; Conflict: one of them has ended. Nothing is changed.
+        """
+        ...
+
+    async def incidents(self, scope: Scope, limit: int, cursor: str | None = None, state: str = "") -> Page[Incident]: ...
+
+    async def incident(self, scope: Scope, incident: IncidentId) -> Incident: ...
+
+    async def last_told(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
+        """The last time since then that each channel was told of an episode of this rule and node."""
+        ...
+
+    async def rules(self, org: int) -> Sequence[Rule]:
+        """The stored rules: those of users, and default rules that somebody changed."""
+        ...
+
+    async def save_rule(self, scope: Scope, rule: Rule) -> Rule:
+        """Store a rule with its next version. Raises: Conflict: `rule.version` is not the stored one (0: a new rule)."""
+        ...
+
+    async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
+        """Delete a stored rule. A default rule gets its values back."""
+        ...
+
+    async def expire_alerts(self, before: float) -> int:
+        """Delete some resolved episodes from before this time, with their incidents. Returns their number; call again until 0."""
+        ...

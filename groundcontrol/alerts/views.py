@@ -1,0 +1,310 @@
+"""Bodies and views of alerts, incidents and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from groundcontrol.alerts.explaining import Explanation
+from groundcontrol.alerts.model import Alert, Incident, Override, Rule, RuleId, Selector, Threshold
+from groundcontrol.core.ids import NodeId
+from groundcontrol.web.answer import Answer, Body, view_of
+
+_Level = Literal["warning", "critical"]
+_Ids = Annotated[list[str], msgspec.Meta(min_length=1, max_length=500)]
+
+
+class AlertFlags(Answer):
+    acknowledged: bool
+    snoozed_until: float | None
+    suppressed_by: str | None
+    """The rule whose alert explains this one."""
+    stale: bool
+    """Its data is missing at the moment; it neither ends nor rises meanwhile."""
+    flapping: bool
+    """It changes so often that its changes are not sent."""
+    maintenance: str | None
+    """The open maintenance window that holds its messages back."""
+
+
+class AlertView(Answer):
+    id: str
+    rule_id: str
+    rule_name: str
+    node_id: str | None
+    """Null: an alert of the hub itself."""
+    object: str
+    """What of the node: a mount, a unit, an interface; empty: the node as a whole."""
+    level: _Level
+    state: Literal["firing", "resolved"]
+    since_at: float
+    fired_at: float
+    resolved_at: float | None
+    reason: Literal["cleared", "object_gone", "rule_disabled", "node_removed"] | None
+    """Why it ended."""
+    value: float | None
+    threshold: float | None
+    flags: AlertFlags
+    acknowledged_by: str
+    note: str
+    retro: bool
+    """It began and ended while the hub could not see it. Nobody is told of it."""
+    incident_id: str
+
+
+class AlertsView(Answer):
+    alerts: list[AlertView]
+    next: str | None
+
+
+class IncidentView(Answer):
+    id: str
+    level: _Level
+    state: Literal["open", "resolved"]
+    title: str
+    since_at: float
+    resolved_at: float | None
+    group: str
+    nodes: list[str]
+    alerts: list[AlertView]
+
+
+class IncidentsView(Answer):
+    incidents: list[IncidentView]
+    next: str | None
+
+
+class AcknowledgeBody(Body):
+    note: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
+class AcknowledgeManyBody(Body):
+    ids: _Ids
+    note: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
+class SnoozeBody(Body):
+    until_at: float
+    """Unix seconds; at most 30 days ahead."""
+
+
+class ChannelExplanation(Answer):
+    channel_id: str
+    channel_name: str
+    decision: Literal["send", "defer", "skip"]
+    reason: str
+    sentence: str
+    """One sentence for people: told when and at which try, held until when and why, or not told and why."""
+    next_at: float | None
+
+
+class ExplainView(Answer):
+    channels: list[ChannelExplanation]
+
+
+class ThresholdView(Answer):
+    trigger: float
+    clear: float
+
+
+class SelectorView(Answer):
+    all: bool
+    tags: list[str]
+    nodes: list[str]
+
+
+class OverrideView(Answer):
+    select: SelectorView
+    enabled: bool | None
+    warn: ThresholdView | None
+    crit: ThresholdView | None
+    for_s: float | None
+
+
+class RuleView(Answer):
+    id: str
+    name: str
+    enabled: bool
+    select: SelectorView
+    expr: str
+    when: Literal["above", "below"]
+    warn: ThresholdView | None
+    crit: ThresholdView | None
+    for_s: float
+    clear_s: float
+    overrides: list[OverrideView]
+    origin: Literal["default", "user"]
+    """default: the rule comes with the hub; a user may have changed it (`changed`)."""
+    changed: bool
+    kind: str
+    unit: str
+    """Of its value and thresholds, such as percent, seconds or bytes/s."""
+    notice: bool
+    """Its findings are shown and never sent."""
+    action: str | None
+    version: int
+
+
+class RulesView(Answer):
+    rules: list[RuleView]
+
+
+class EffectiveRuleView(Answer):
+    rule: RuleView
+    """With the values that hold for this node."""
+    override: int | None
+    """Which of the rule's overrides holds, counted from 0; null: none."""
+
+
+class EffectiveRulesView(Answer):
+    rules: list[EffectiveRuleView]
+
+
+class ThresholdBody(Body):
+    trigger: float
+    clear: float
+
+
+class SelectorBody(Body):
+    all: bool = False
+    tags: Annotated[list[str], msgspec.Meta(max_length=100)] = msgspec.field(default_factory=list)
+    nodes: Annotated[list[str], msgspec.Meta(max_length=1000)] = msgspec.field(default_factory=list)
+
+
+class OverrideBody(Body):
+    select: SelectorBody
+    enabled: bool | None = None
+    warn: ThresholdBody | None = None
+    crit: ThresholdBody | None = None
+    for_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+
+
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+_Expr = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=31_536_000)]
+_Overrides = Annotated[list[OverrideBody], msgspec.Meta(max_length=100)]
+
+
+class RuleBody(Body):
+    name: _Name
+    expr: _Expr
+    select: SelectorBody
+    when: Literal["above", "below"] = "above"
+    warn: ThresholdBody | None = None
+    crit: ThresholdBody | None = None
+    for_s: _Seconds = 0.0
+    clear_s: _Seconds = 0.0
+    enabled: bool = True
+    overrides: _Overrides = msgspec.field(default_factory=list)
+
+
+class RulePatch(Body):
+    version: int
+    """Of the rule that was read: a change in between is refused. 0: a default rule that nobody has changed."""
+    name: _Name | msgspec.UnsetType = msgspec.UNSET
+    expr: _Expr | msgspec.UnsetType = msgspec.UNSET
+    select: SelectorBody | msgspec.UnsetType = msgspec.UNSET
+    when: Literal["above", "below"] | msgspec.UnsetType = msgspec.UNSET
+    warn: ThresholdBody | msgspec.UnsetType | None = msgspec.UNSET
+    crit: ThresholdBody | msgspec.UnsetType | None = msgspec.UNSET
+    for_s: _Seconds | msgspec.UnsetType = msgspec.UNSET
+    clear_s: _Seconds | msgspec.UnsetType = msgspec.UNSET
+    enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    overrides: _Overrides | msgspec.UnsetType = msgspec.UNSET
+
+
+class PreviewBody(Body):
+    rule: RuleBody
+    from_: float = msgspec.field(name="from")
+    to: float
+
+
+class PreviewEpisode(Answer):
+    node_id: str
+    object: str
+    level: _Level
+    since_at: float
+    until_at: float | None
+    told: bool
+
+
+class PreviewView(Answer):
+    would_fire: list[PreviewEpisode]
+    told: int
+    """How many messages a channel without quiet hours would have received."""
+    per_day: float
+    complete: bool
+    """False: there were more servers or episodes than a preview reads."""
+
+
+def alert_view(alert: Alert, rule: Rule | None) -> AlertView:
+    flags = AlertFlags(
+        acknowledged=alert.acknowledged_at is not None,
+        snoozed_until=alert.snoozed_until,
+        suppressed_by=alert.suppressed_by or None,
+        stale=alert.stale,
+        flapping=alert.flapping,
+        maintenance=alert.maintenance,
+    )
+    return view_of(AlertView, alert, flags=flags, rule_name=alert.rule_id if rule is None else rule.name)
+
+
+def incident_view(incident: Incident, alerts: Sequence[AlertView]) -> IncidentView:
+    nodes = list(dict.fromkeys(alert.node_id for alert in alerts if alert.node_id is not None))
+    return view_of(IncidentView, incident, nodes=nodes, alerts=list(alerts))
+
+
+def explanation_view(found: Explanation) -> ChannelExplanation:
+    return view_of(ChannelExplanation, found, channel_id=found.channel.id, channel_name=found.channel.name)
+
+
+def rule_view(rule: Rule, unit: str) -> RuleView:
+    return view_of(
+        RuleView,
+        rule,
+        select=view_of(SelectorView, rule.select),
+        warn=_threshold(rule.warn),
+        crit=_threshold(rule.crit),
+        overrides=[
+            OverrideView(view_of(SelectorView, one.select), one.enabled, _threshold(one.warn), _threshold(one.crit), one.for_s)
+            for one in rule.overrides
+        ],
+        changed=rule.origin == "default" and rule.version > 0,
+        unit=unit,
+    )
+
+
+def _threshold(threshold: Threshold | None) -> ThresholdView | None:
+    return None if threshold is None else ThresholdView(*threshold)
+
+
+def rule_of(body: RuleBody, rule_id: RuleId) -> Rule:
+    """The rule in a body; `alerts.rules.checked_rule` judges it."""
+    return Rule(id=rule_id, version=0, kind="rule", **_fields(msgspec.structs.asdict(body)))
+
+
+def patched(rule: Rule, patch: RulePatch) -> Rule:
+    """The rule with the changes of a body."""
+    given = {name: value for name, value in msgspec.structs.asdict(patch).items() if value is not msgspec.UNSET}
+    return rule._replace(**_fields(given))
+
+
+def _fields(given: Mapping[str, object]) -> dict[str, Any]:
+    """Values of a body as a rule holds them."""
+    return {name: _value(value) for name, value in given.items()}
+
+
+def _value(value: object) -> object:
+    match value:
+        case ThresholdBody():
+            return Threshold(value.trigger, value.clear)
+        case SelectorBody():
+            return Selector(value.all, tuple(value.tags), tuple(map(NodeId, value.nodes)))
+        case OverrideBody():
+            return Override(**_fields(msgspec.structs.asdict(value)))
+        case list():
+            return tuple(_value(one) for one in value)
+        case _:
+            return value

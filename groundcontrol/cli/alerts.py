@@ -1,0 +1,98 @@
+"""`stardust alerts`: what fires, who handles it, and who was told."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from typing import Any, Final
+
+from groundcontrol.cli.client import Hub, shown
+from groundcontrol.cli.formatting import MISSING, age, table
+from groundcontrol.cli.options import UsageError, add_act, add_acts
+
+_SPAN: Final = re.compile(r"(\d{1,4})([mhd])")
+_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    acts = add_acts(parser, "list")
+    parser.set_defaults(all=False)
+    listed = add_act(acts, "list", help="the alerts that fire, the worst first")
+    listed.add_argument("--all", action="store_true", help="also those that have ended, newest first")
+    ack = add_act(acts, "ack", help="take charge of alerts: they are not repeated any more")
+    ack.add_argument("alert", nargs="+", metavar="ALERT", help="an id of the list")
+    ack.add_argument("--note", default="", help="a note for the others")
+    snooze = add_act(acts, "snooze", help="hold the messages of an alert back")
+    snooze.add_argument("alert", metavar="ALERT")
+    snooze.add_argument("--for", dest="span", default="1h", metavar="TIME", help="such as 30m, 8h or 2d [1h]")
+    add_act(acts, "unsnooze", help="end a snooze").add_argument("alert", metavar="ALERT")
+    add_act(acts, "explain", help="for each channel: what it was told, or why not").add_argument("alert", metavar="ALERT")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """List alerts, handle some, or explain one."""
+    async with Hub(args) as hub:
+        match args.act:
+            case "list":
+                return await _list(hub, args)
+            case "ack":
+                answer = await hub.post("/alerts/acknowledge", {"ids": args.alert, "note": args.note})
+                return _done(args, answer, f"{len(answer['alerts'])} acknowledged")
+            case "snooze":
+                until_at = time.time() + _seconds(args.span)
+                answer = await hub.post(f"/alerts/{args.alert}/snooze", {"until_at": until_at})
+                return _done(args, answer, f"snoozed for {args.span}")
+            case "unsnooze":
+                return _done(args, await hub.post(f"/alerts/{args.alert}/unsnooze", None), "the snooze is over")
+            case _:
+                answer = await hub.get(f"/alerts/{args.alert}/explain")
+                lines = [shown(channel["sentence"]) for channel in answer["channels"]]
+                return _done(args, answer, "\n".join(lines) or "there is no channel: alerts are shown and sent nowhere")
+
+
+def _seconds(span: str) -> int:
+    found = _SPAN.fullmatch(span)
+    if found is None:
+        raise UsageError(f"alerts: {span!r} is no time; give a number with m, h or d, such as 30m")
+    return int(found.group(1)) * _SECONDS[found.group(2)]
+
+
+def _done(args: argparse.Namespace, answer: Any, text: str) -> int:
+    print(json.dumps(answer) if args.json else text)
+    return 0
+
+
+async def _list(hub: Hub, args: argparse.Namespace) -> int:
+    params = {} if args.all else {"state": "firing"}
+    alerts = [alert async for alert in hub.every("/alerts", "alerts", params)]
+    if not args.all:
+        alerts.sort(key=lambda alert: (alert["level"] != "critical", alert["since_at"]))
+    if args.json:
+        print(json.dumps({"alerts": alerts}))
+        return 0
+    if not alerts:
+        print("nothing fires")
+        return 0
+    names = {node["id"]: node["name"] async for node in hub.every("/nodes", "nodes")}
+    rows = [
+        [
+            alert["id"], alert["level"], "hub" if alert["node_id"] is None else names.get(alert["node_id"], alert["node_id"]),
+            alert["rule_name"], alert["object"] or MISSING, alert["state"], age(alert["since_at"]), _flags(alert),
+        ]
+        for alert in alerts
+    ]  # fmt: skip
+    print(table(("ALERT", "LEVEL", "NODE", "WHAT", "OF", "STATE", "SINCE", "FLAGS"), rows))
+    return 0
+
+
+def _flags(alert: Any) -> str:
+    """The flags that are set, in words."""
+    flags = alert["flags"]
+    words = [word for word in ("acknowledged", "stale", "flapping", "maintenance") if flags[word]]
+    if flags["snoozed_until"] and flags["snoozed_until"] > time.time():
+        words.append("snoozed")
+    if flags["suppressed_by"]:
+        words.append(f"explained by {flags['suppressed_by']}")
+    return ", ".join(words) or MISSING

@@ -1,0 +1,207 @@
+"""Decisions about messages: each reason once, and random sequences against a second implementation."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groundcontrol.alerts.deciding import (
+    COOL_DOWN_S,
+    SETTLE_S,
+    UPDATE_EVERY_S,
+    Defer,
+    Question,
+    Send,
+    Skip,
+    decide,
+    quiet_until,
+    repeats_at,
+)
+from groundcontrol.alerts.explaining import explain, latest_of
+from groundcontrol.alerts.model import (
+    Alert,
+    AlertId,
+    Caps,
+    Channel,
+    ChannelId,
+    Delivery,
+    DeliveryId,
+    Incident,
+    IncidentId,
+    QuietHours,
+    RuleId,
+)
+from groundcontrol.core.ids import NodeId
+
+NOW = 1_800_000_000.0
+STARTED = NOW - 3600
+NIGHT = QuietHours("22:00", "07:00", "Europe/Budapest")
+
+
+def channel(**fields: Any) -> Channel:
+    return Channel(ChannelId("c"), 1, "ntfy", "phone", True, "warning", None, Caps(), "ntfy.sh/…")._replace(**fields)
+
+
+def alert(**fields: Any) -> Alert:
+    made = Alert(
+        AlertId("a"), 1, RuleId("cpu"), NodeId("n"), "", "warning", "firing", NOW - 60, NOW - 60, None, None, 96.0, 95.0, IncidentId("i")
+    )
+    return made._replace(**fields)
+
+
+def incident(**fields: Any) -> Incident:
+    return Incident(IncidentId("i"), 1, "warning", "open", "web-3: CPU", NOW - 60, None, "node:n", 1)._replace(**fields)
+
+
+def delivery(**fields: Any) -> Delivery:
+    made = Delivery(
+        DeliveryId("d"), 1, ChannelId("c"), "firing", IncidentId("i"), None, 1, "sent", "ready", NOW - 600, None, 1, None, NOW - 600
+    )
+    return made._replace(**fields)
+
+
+def question(**fields: Any) -> Question:
+    return Question("firing", incident(), (alert(),), channel(), (), NOW, STARTED)._replace(**fields)
+
+
+SKIPS = {
+    "channel_disabled": question(channel=channel(enabled=False)),
+    "below_severity": question(channel=channel(min_severity="critical")),
+    "never_told_firing": question(kind="resolved", incident=incident(state="resolved"), firing=()),
+    "suppressed_by_parent": question(firing=(alert(suppressed_by="node.offline"),)),
+    "flapping": question(firing=(alert(flapping=True),)),
+    "acknowledged": question(firing=(alert(acknowledged_at=NOW - 5),)),
+    "retroactive": question(firing=(alert(retro=True),)),
+    "nothing_left": question(firing=()),
+}
+DEFERS = {
+    "settling": (question(started_at=NOW - 10), NOW - 10 + SETTLE_S),
+    "maintenance": (question(maintenance_until=NOW + 500), NOW + 500),
+    "snoozed": (question(firing=(alert(snoozed_until=NOW + 50),)), NOW + 50),
+    "cool_down": (question(told_at=NOW - 100), NOW - 100 + COOL_DOWN_S),
+}
+
+
+@pytest.mark.parametrize("reason", SKIPS)
+def test_each_reason_not_to_send_decides(reason: str) -> None:
+    assert decide(SKIPS[reason]) == Skip(reason)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("reason", DEFERS)
+def test_each_reason_to_wait_says_until_when(reason: str) -> None:
+    asked, until = DEFERS[reason]
+    assert decide(asked) == Defer(until, reason)  # type: ignore[arg-type]
+
+
+def test_the_first_message_waits_for_others_of_its_incident() -> None:
+    assert decide(question(firing=(alert(fired_at=NOW),))) == Send(NOW + 30, "grouping")
+    critical = question(incident=incident(level="critical"), firing=(alert(fired_at=NOW, level="critical"),))
+    assert decide(critical) == Send(NOW + 10, "grouping")
+
+
+def test_an_update_waits_five_minutes_unless_the_incident_became_critical() -> None:
+    past = (delivery(sent_at=NOW - 100),)
+    assert decide(question(kind="changed", history=past)) == Send(NOW - 100 + UPDATE_EVERY_S, "grouping")
+    risen = question(kind="changed", history=past, incident=incident(level="critical"), firing=(alert(level="critical"),))
+    assert decide(risen) == Send(NOW)
+
+
+def test_a_recovery_reaches_exactly_the_channels_that_were_told() -> None:
+    over = incident(state="resolved")
+    assert decide(question(kind="resolved", incident=over, firing=(), history=(delivery(),))) == Send(NOW)
+    assert decide(question(kind="resolved", incident=over, firing=(), history=(delivery(state="failed"),))) == Skip("never_told_firing")
+
+
+def test_a_cool_down_does_not_hold_a_critical_alert_back() -> None:
+    critical = question(incident=incident(level="critical"), firing=(alert(level="critical"),), told_at=NOW - 100)
+    assert isinstance(decide(critical), Send)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Budapest", "America/New_York", "Australia/Lord_Howe"])
+def test_quiet_hours_end_at_the_named_local_time_on_every_night_of_a_year(zone: str) -> None:
+    hours, local = QuietHours("22:00", "07:00", zone), ZoneInfo(zone)
+    for day in range(365):
+        at = NOW + day * 86_400
+        for hour in range(0, 24, 3):
+            moment = at + hour * 3600
+            until, clock = quiet_until(hours, moment), datetime.fromtimestamp(moment, local)
+            assert (until is not None) == (clock.hour >= 22 or clock.hour < 7)
+            if until is not None:
+                end = datetime.fromtimestamp(until, local)
+                assert (end.hour, end.minute) == (7, 0)
+                assert 0 < until - moment <= 10 * 3600
+
+
+def test_quiet_hours_hold_warnings_and_let_critical_pass() -> None:
+    night = datetime(2026, 11, 3, 2, 0, tzinfo=ZoneInfo("Europe/Budapest")).timestamp()
+    asked = question(now=night, started_at=night - 3600, channel=channel(quiet_hours=NIGHT), firing=(alert(fired_at=night - 60),))
+    decision = decide(asked)
+    assert isinstance(decision, Defer)
+    assert decision.reason == "quiet_hours"
+    critical = asked._replace(incident=incident(level="critical"), firing=(alert(level="critical", fired_at=night - 60),))
+    assert decide(critical) == Send(night)
+    both = critical._replace(channel=channel(quiet_hours=NIGHT._replace(critical_too=True)))
+    assert isinstance(decide(both), Defer)
+
+
+def test_repeats_stop_when_somebody_acknowledges() -> None:
+    past = (delivery(sent_at=NOW),)
+    assert repeats_at(incident(), (alert(),), past) == NOW + 86_400
+    assert repeats_at(incident(level="critical"), (alert(level="critical"),), past) == NOW + 4 * 3600
+    assert repeats_at(incident(), (alert(acknowledged_at=NOW),), past) is None
+    assert repeats_at(incident(), (alert(),), ()) is None
+
+
+alerts = st.builds(
+    alert,
+    level=st.sampled_from(["warning", "critical"]),
+    fired_at=st.sampled_from([NOW - 5, NOW - 15, NOW - 60]),
+    acknowledged_at=st.sampled_from([None, NOW - 1]),
+    snoozed_until=st.sampled_from([None, NOW - 1, NOW + 60]),
+    suppressed_by=st.sampled_from(["", "node.offline"]),
+    flapping=st.booleans(),
+    retro=st.booleans(),
+)
+questions = st.builds(
+    question,
+    kind=st.sampled_from(["firing", "changed", "repeat", "resolved"]),
+    incident=st.builds(incident, level=st.sampled_from(["warning", "critical"])),
+    firing=st.lists(alerts, max_size=3).map(tuple),
+    channel=st.builds(
+        channel,
+        enabled=st.booleans(),
+        min_severity=st.sampled_from(["info", "warning", "critical"]),
+        quiet_hours=st.sampled_from([None, NIGHT]),
+    ),
+    history=st.lists(st.builds(delivery, state=st.sampled_from(["sent", "failed", "skipped"]), sent_at=st.just(NOW - 400)), max_size=2).map(
+        tuple
+    ),
+    started_at=st.sampled_from([STARTED, NOW - 10]),
+    maintenance_until=st.sampled_from([None, NOW + 100]),
+    told_at=st.sampled_from([None, NOW - 100]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(questions)
+def test_decisions_keep_their_promises(asked: Question) -> None:
+    decision = decide(asked)
+    told = any(one.state == "sent" for one in asked.history)
+    if isinstance(decision, Send):
+        assert asked.channel.enabled
+        assert asked.kind != "resolved" or told
+        if asked.kind != "resolved":
+            assert any(not (one.acknowledged_at or one.suppressed_by or one.flapping or one.retro) for one in asked.firing)
+            assert asked.maintenance_until is None
+            assert asked.started_at + SETTLE_S <= asked.now
+    if isinstance(decision, Send | Defer):
+        assert (decision.at if isinstance(decision, Send) else decision.until) >= asked.now
+    said = explain(asked, latest_of(asked.history))
+    assert said.sentence.startswith("phone: ")
+    if not asked.history:
+        assert said.decision == type(decision).__name__.lower()

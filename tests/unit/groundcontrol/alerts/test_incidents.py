@@ -1,0 +1,117 @@
+"""Incidents: which episodes are one story, what explains what, and how many stories a bad night has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from groundcontrol.alerts.incidents import OFFLINE, Book, Fleet, Names, Plan
+from groundcontrol.alerts.model import InstanceKey, Level, Rule, RuleId, Selector, Transition
+from groundcontrol.core.ids import NodeId
+
+NOW = 1_800_000_000.0
+FLEET = Fleet(100)
+NAMES = Names(lambda node: f"web-{node}", lambda rule: Rule(rule, f"Rule {rule}", "", Selector(all=True)))
+
+
+def fired(node: int, rule: str = "cpu", level: Level = "warning", thing: str = "", at: float = NOW) -> Transition:
+    return Transition(InstanceKey(RuleId(rule), NodeId(str(node)), thing), "fired", level, at, at - 60, 96.0, 95.0)
+
+
+def ended(transition: Transition, at: float) -> Transition:
+    return transition._replace(kind="resolved", level=None, at=at, reason="cleared")
+
+
+def took(book: Book, transitions: Sequence[Transition], at: float = NOW, fleet: Fleet = FLEET) -> Plan:
+    plan = book.plan(transitions, at, NAMES, fleet)
+    book.accept(plan)
+    return plan
+
+
+def test_episodes_of_a_node_are_one_incident_that_ends_with_the_last() -> None:
+    book = Book(1)
+    one, other = fired(3), fired(3, "disk", "critical", "/var")
+    took(book, [one])
+    took(book, [other], NOW + 5)
+    (incident,) = book.incidents.values()
+    assert (incident.level, incident.revision) == ("critical", 2)
+    assert incident.title == "web-3: Rule disk (/var) and 1 more"
+    took(book, [ended(other, NOW + 9)], NOW + 9)
+    (incident,) = book.incidents.values()
+    assert (incident.level, incident.state) == ("warning", "open")
+    plan = took(book, [ended(one, NOW + 20)], NOW + 20)
+    (over,) = plan.incidents.values()
+    assert (over.state, over.resolved_at) == ("resolved", NOW + 20)
+    assert not book.incidents
+    assert not book.alerts
+
+
+def test_a_plan_that_is_not_accepted_changes_nothing() -> None:
+    book = Book(1)
+    first = book.plan([fired(3)], NOW, NAMES, FLEET)
+    assert not book.alerts
+    second = book.plan([fired(3)], NOW, NAMES, FLEET)
+    assert len(first.alerts) == len(second.alerts) == 1
+
+
+@pytest.mark.parametrize(("silent", "incidents", "group"), [(4, 4, "node"), (30, 1, "mass_offline"), (1000, 1, "mass_offline")])
+def test_many_nodes_that_fall_silent_together_are_one_incident(silent: int, incidents: int, group: str) -> None:
+    book = Book(1)
+    took(book, [fired(node, OFFLINE, "critical") for node in range(silent)], fleet=Fleet(max(100, silent)))
+    assert len(book.incidents) == incidents
+    assert {one.group.split(":")[0] for one in book.incidents.values()} == {group}
+
+
+def test_nodes_that_fall_silent_one_after_the_other_join_their_incident() -> None:
+    book = Book(1)
+    for node in range(30):
+        took(book, [fired(node, OFFLINE, "critical", at=NOW + node)], NOW + node)
+    assert len(book.incidents) == 1
+    (incident,) = book.incidents.values()
+    assert len(book.of_incident(incident.id)) == 30
+    assert incident.title.startswith("30 servers are offline")
+
+
+def test_the_first_of_many_silent_nodes_opens_the_joint_incident() -> None:
+    book = Book(1)
+    took(book, [fired(3, OFFLINE, "critical")], fleet=Fleet(100, silent=30))
+    assert [one.group for one in book.incidents.values()] == ["mass_offline"]
+
+
+def test_the_same_rule_on_five_nodes_is_one_incident() -> None:
+    book = Book(1)
+    took(book, [fired(node) for node in range(5)])
+    (incident,) = book.incidents.values()
+    assert incident.group == "rule:cpu"
+    assert incident.title == "Rule cpu on 5 servers"
+
+
+def test_an_offline_node_explains_its_other_alerts_and_they_are_news_again_when_it_is_back() -> None:
+    book = Book(1)
+    offline = fired(3, OFFLINE, "critical")
+    took(book, [fired(3), offline])
+    assert {alert.rule_id: alert.suppressed_by for alert in book.of_node(NodeId("3"))} == {OFFLINE: "", "cpu": OFFLINE}
+    (before,) = book.incidents.values()
+    took(book, [ended(offline, NOW + 60)], NOW + 60)
+    (alert,) = book.of_node(NodeId("3"))
+    assert alert.suppressed_by == ""
+    (after,) = book.incidents.values()
+    assert after.revision > before.revision
+
+
+def test_a_rise_to_critical_ends_acknowledgement_and_snooze() -> None:
+    book = Book(1)
+    warning = fired(3)
+    took(book, [warning])
+    (alert,) = book.alerts.values()
+    book.replace([alert._replace(acknowledged_at=NOW, snoozed_until=NOW + 999)])
+    took(book, [warning._replace(kind="level", level="critical", at=NOW + 9)], NOW + 9)
+    (alert,) = book.alerts.values()
+    assert (alert.level, alert.acknowledged_at, alert.snoozed_until) == ("critical", None, None)
+
+
+def test_an_end_without_a_stored_start_changes_nothing() -> None:
+    book = Book(1)
+    plan = book.plan([ended(fired(3), NOW)], NOW, NAMES, FLEET)
+    assert plan == Plan({}, {}, ())
