@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from groundcontrol.alerts.channel_store import DeliveryFilter, DeliveryStore
+from groundcontrol.alerts.channels_api import deliveries_with_attempts
+from groundcontrol.alerts.channels_views import DeliveriesView
 from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId, Rule, RuleId
 from groundcontrol.alerts.rule_preview import RulePreviews
 from groundcontrol.alerts.rules import Rules, checked_rule
@@ -118,6 +121,14 @@ async def explain_alert(call: ApiRequest) -> ExplainView:
     return ExplainView(channels=[explanation_view(one) for one in found])
 
 
+async def deliveries_of_alert(call: ApiRequest) -> DeliveriesView:
+    """The decisions about the incident of an alert, the newest first: each message with its attempts, and each silence with its reason."""
+    limit, cursor = call.page()
+    only = DeliveryFilter(incident=(await _alert(call)).incident_id)
+    page = await call.services[DeliveryStore].deliveries(call.scope, limit, cursor, only)
+    return DeliveriesView(deliveries=await deliveries_with_attempts(call, list(page.items)), next=page.next)
+
+
 # -- incidents ---------------------------------------------------------------------------------------
 
 
@@ -222,6 +233,9 @@ ALERT_ROUTES: Final = (
     Route("POST", "/alerts/{id}/snooze", "alert.handle", snooze, AlertView, SnoozeBody),
     Route("POST", "/alerts/{id}/unsnooze", "alert.handle", unsnooze, AlertView),
     Route("GET", "/alerts/{id}/explain", "alert.read", explain_alert, ExplainView, cost="page"),
+    Route(
+        "GET", "/alerts/{id}/deliveries", "alert.read", deliveries_of_alert, DeliveriesView, cost="page", query=(LIMIT, CURSOR),
+    ),
     Route(
         "GET", "/incidents", "alert.read", list_incidents, IncidentsView, cost="scan",
         query=(LIMIT, CURSOR, Parameter("state", "open or resolved")),

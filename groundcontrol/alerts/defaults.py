@@ -106,7 +106,7 @@ _NODE: Final = (
     _rule("network.errors", "network", "Network loses packets", "detector(network_errors)", warn=(1, 0.2), clear_s=5 * _MINUTE_S),
     _rule("network.link", "network", "Network link is down", "detector(network_link)", warn=_ANY, clear_s=_MINUTE_S),
     _rule("network.saturated", "network", "Network link fully used", "detector(network_saturated)", warn=(90, 85)),
-    _rule("unit.failed", "unit_failed", "Service failed", "state(unit_failed)", warn=_ANY, for_s=2 * _MINUTE_S, action="unit-restart"),
+    _rule("unit.failed", "unit_failed", "Service failed", "state(unit_failed)", warn=_ANY, for_s=2 * _MINUTE_S),
     _rule(
         "unit.restarting",
         "unit_failed",
@@ -121,7 +121,6 @@ _NODE: Final = (
         "state(container_unhealthy)",
         warn=_ANY,
         for_s=2 * _MINUTE_S,
-        action="container-restart",
     ),
     _rule(
         "container.restarting",

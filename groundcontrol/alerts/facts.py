@@ -119,6 +119,11 @@ class FactReader:
             if place % turns == turn:
                 yield self.of(node)
 
+    def find(self, node: NodeId) -> NodeFacts | None:
+        """The facts of one node now; None: there is no such node."""
+        found = self._nodes.get(node)
+        return None if found is None else self.of(found)
+
     def of(self, node: Node) -> NodeFacts:
         """The facts of one node now."""
         online, reconnecting = self._presence.online(node.id), self._presence.reconnecting(node.id)

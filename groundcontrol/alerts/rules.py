@@ -8,10 +8,11 @@ from typing import Final
 from groundcontrol.alerts.defaults import DEFAULT_RULES
 from groundcontrol.alerts.derived import metric_of
 from groundcontrol.alerts.detectors import DETECTORS
-from groundcontrol.alerts.expression import Detector, Expression, MetricWindow, State, parse
+from groundcontrol.alerts.expression import Detector, EventOf, Expression, MetricWindow, State, parse
 from groundcontrol.alerts.model import Rule, RuleId, Selector, Threshold
 from groundcontrol.alerts.states import STATES
 from groundcontrol.core.errors import BadRequest, NotFound
+from groundcontrol.events.catalogue import ROWS
 from spider.wire.ids import is_id
 
 _DEFAULTS: Final = {rule.id: rule._replace(version=0) for rule in DEFAULT_RULES}
@@ -66,7 +67,9 @@ def checked_rule(rule: Rule) -> Rule:
 
     Raises: BadRequest: it names what to change.
     """
-    parse(rule.expr)
+    expression = parse(rule.expr, [row.name for row in ROWS])
+    if isinstance(expression, EventOf) and rule.clear_s <= 0:
+        raise BadRequest("an event is over at once: clear_s says how long its alert lasts, such as 3600", field="clear_s")
     if rule.warn is None and rule.crit is None:
         raise BadRequest("a rule needs a threshold: give warn, crit or both", field="warn")
     _check_select(rule.select, "select")

@@ -31,6 +31,7 @@ from groundcontrol.alerts.model import (
     Transition,
 )
 from groundcontrol.alerts.replay import Replay
+from groundcontrol.alerts.retro import RetroEpisodes
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.ruleset import Effective
 from groundcontrol.alerts.snapshot import Snapshot
@@ -72,7 +73,7 @@ class AlertService:
     """The owner of the engine and of what it found."""
 
     def __init__(
-        self, *, store: AlertStore, channels: ChannelStore, deliveries: DeliveryStore, rules: Rules, engine: Engine, facts: FactReader, hub_facts: HubFactReader, replay: Replay, windows: OpenWindows,
+        self, *, store: AlertStore, channels: ChannelStore, deliveries: DeliveryStore, rules: Rules, engine: Engine, facts: FactReader, hub_facts: HubFactReader, replay: Replay, retro: RetroEpisodes, windows: OpenWindows,
         bus: Bus, clock: Clock, poke: Callable[[], None],
     ) -> None:  # fmt: skip
         """`poke`: called after a commit, so that the outbox looks for new messages."""
@@ -85,17 +86,24 @@ class AlertService:
         self._facts = facts
         self._hub_facts = hub_facts
         self._replay = replay
+        self._retro = retro
         self._windows = windows
         self._bus = bus
         self._clock = clock
         self._book = Book(DEFAULT_ORG)
         self._unstored: list[Transition] = []
         self._started_at = clock.now()
+        self._ticked_at = clock.monotonic()
         self._names = Names(facts.name, rules.get)
         self._changing = asyncio.Lock()
         """Held from a plan until the book has it: plans build on each other."""
 
     # -- the engine's life ---------------------------------------------------------------------------
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether the rules were evaluated, and what changed was stored, within the last minute."""
+        return self._clock.monotonic() - self._ticked_at < MINUTE_S
 
     def add_rows(self, node: NodeId, schema: SeriesSchema, rows: Sequence[Row]) -> None:
         """Take rows of a node as they arrive, the oldest first. The first ones wait until the engine knows the minutes before them."""
@@ -157,6 +165,7 @@ class AlertService:
             self._unstored += self._engine.tick(self._clock.now())
         if self._unstored:
             await self._store_all()
+        self._ticked_at = self._clock.monotonic()
 
     async def _store_all(self) -> None:
         async with self._changing:
@@ -311,6 +320,7 @@ class AlertService:
         while True:
             await self._clock.sleep(MINUTE_S)
             try:
+                await self._look_back()
                 self._engine.set_hub(await self._hub_facts.read())
                 await self._end_flapping()
                 async with self._changing:
@@ -320,6 +330,16 @@ class AlertService:
                         self._poke()
             except HubError as exc:
                 event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=0)
+
+    async def _look_back(self) -> None:
+        """Write the episodes that samples show which came late. Nobody is told of them."""
+        self._retro.note(self._engine)
+        for node, start, end in self._retro.due():
+            change = await self._retro.find(self._engine, node, start, end)
+            if change.alerts:
+                await self._store.commit(change)
+                for alert in change.alerts:
+                    self._bus.publish(Changed("alert", alert.id, 0))
 
     async def _end_flapping(self) -> None:
         """Tell of episodes that still fire when the quiet time of their flapping is over."""

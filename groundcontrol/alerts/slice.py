@@ -24,6 +24,7 @@ from groundcontrol.alerts.maintenance_store import MaintenanceStore
 from groundcontrol.alerts.notify import NOTIFY_EXPIRES, NOTIFY_PROVIDES, NOTIFY_ROUTES, NOTIFY_TASKS
 from groundcontrol.alerts.outbox import ContentSource, Outbox
 from groundcontrol.alerts.replay import Replay
+from groundcontrol.alerts.retro import RetroEpisodes
 from groundcontrol.alerts.rule_preview import RulePreviews
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.service import AlertService
@@ -54,7 +55,10 @@ def _deadline_checker(services: Services) -> DeadlineChecker:
 
 def _heartbeat(services: Services) -> Heartbeat:
     url = services[Config].heartbeat_url
-    return Heartbeat(services.clock, services[Egress], None if url is None else url.reveal(), services[DeliveryStore].next_due)
+    alerts = services[AlertService]
+    return Heartbeat(
+        services.clock, services[Egress], None if url is None else url.reveal(), services[DeliveryStore].next_due, lambda: alerts.evaluates
+    )
 
 
 def _facts(services: Services) -> FactReader:
@@ -79,6 +83,7 @@ def _alerts(services: Services) -> AlertService:
         facts=facts,
         hub_facts=services[HubFactReader],
         replay=Replay(services[MetricStore], facts.number, services.clock),
+        retro=RetroEpisodes(services[MetricStore], facts, services[Rules], services.clock),
         windows=services[WindowCloser].windows,
         bus=services.bus,
         clock=services.clock,

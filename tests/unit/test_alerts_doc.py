@@ -1,0 +1,10 @@
+"""docs/alerts.md shows the rules that the hub has."""
+
+from __future__ import annotations
+
+from scripts.gen import alerts
+
+
+def test_the_document_is_that_of_the_default_rules() -> None:
+    text = alerts.TARGET.read_text(encoding="utf-8")
+    assert alerts.generate(text) == text, "run scripts/gen/alerts.py"
