@@ -18,6 +18,7 @@ BODIES: Final[dict[str, object]] = {
     "PATCH /nodes/{id}": {"name": "renamed"},
     "POST /deployments/{id}/host-key": {"fingerprint": "SHA256:" + "a" * 43},
     "POST /deployments/{id}/retry": {},
+    "POST /nodes/{id}/events": {"type": "health_ok", "message": "fine"},
     "POST /nodes/{id}/jobs": {"action": "check"},
     "PATCH /expectations/{id}": {"grace_s": 60},
     "PATCH /rules/{id}": {"version": 0, "enabled": False},

@@ -27,6 +27,7 @@ TOPICS = ("node", "job", "deployment")
 NAMING = [route for route in ROUTES if re.match(rf"/({'|'.join(KINDS)})/{{id}}", route.path)]
 BODIES: dict[str, Any] = {
     "PATCH /nodes/{id}": {"tags": ["mine"]},
+    "POST /nodes/{id}/events": {"type": "health_ok", "message": "fine"},
     "POST /nodes/{id}/jobs": {"action": "refresh"},
     "POST /deployments/{id}/host-key": {"fingerprint": "SHA256:" + "a" * 43},
 }
