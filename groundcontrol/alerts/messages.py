@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from groundcontrol.alerts.model import Alert, Delivery, DeliveryId, Incident, IncidentId, Level, MessageKind
+from groundcontrol.alerts.values import in_words
 from groundcontrol.core.text import clean
 from groundcontrol.events.model import Event
 
@@ -198,16 +199,10 @@ def alert_line(told: ToldAlert, now: float) -> str:
     alert = told.alert
     name = f"{told.node_name}: " if told.node_name else ""
     which = f" ({alert.object})" if alert.object else ""
-    value = "" if alert.value is None else f", {number(alert.value, told.unit)}"
-    limit = "" if alert.threshold is None or alert.value is None else f" (limit {number(alert.threshold, told.unit)})"
+    value = "" if alert.value is None else f", {in_words(alert.value, told.unit)}"
+    limit = "" if alert.threshold is None or alert.value is None else f" (limit {in_words(alert.threshold, told.unit)})"
     end = f", {_ENDED[alert.reason]}" if alert.state == "resolved" else ""
     return f"{name}{told.rule_name}{which}{value}{limit}, since {at(alert.since_at, now)}{end}"
-
-
-def number(value: float, unit: str) -> str:
-    """A value with at most three digits after the point."""
-    text = f"{value:.3f}".rstrip("0").rstrip(".")
-    return f"{text} {unit}".rstrip()
 
 
 def at(moment: float, now: float) -> str:

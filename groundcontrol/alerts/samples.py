@@ -24,7 +24,7 @@ def sample_message(kind: MessageKind, hub: str, now: float) -> Message:
         IncidentId(incident_id), 1, "critical", "resolved" if is_over else "open", "web-3: file system almost full (/var)", since, ended_at,
         "node:web-3", 1,
     )  # fmt: skip
-    told = MessageContent(incident, (ToldAlert(alert, "web-3", "File system almost full", "%"),))
+    told = MessageContent(incident, (ToldAlert(alert, "web-3", "File system almost full", "percent"),))
     happened = Event(EventId(new_time_id(now)), 1, "backup_failed", "error", "api", now, NodeId("0" * 26), "the backup of web-3 failed", {})
     content = {
         "event": MessageContent(event=happened, node_name="web-3"),
