@@ -26,6 +26,7 @@ KINDS = ("nodes", "jobs", "batches", "deployments")
 TOPICS = ("node", "job", "deployment")
 NAMING = [route for route in ROUTES if re.match(rf"/({'|'.join(KINDS)})/{{id}}", route.path)]
 BODIES: dict[str, Any] = {
+    "POST /nodes/{id}/events": {"type": "backup_completed", "message": "made"},
     "PATCH /nodes/{id}": {"tags": ["mine"]},
     "POST /nodes/{id}/events": {"type": "health_ok", "message": "fine"},
     "POST /nodes/{id}/jobs": {"action": "refresh"},
@@ -122,7 +123,7 @@ async def test_lists_hold_only_what_is_one_s_own(hub: TestHub, things: Things, r
 
 @pytest.mark.holds("SAFETY-34")
 def test_every_topic_asks_for_an_action_of_the_table() -> None:
-    assert set(DECLARED) == {"fleet", "node", "job", "deployment", "events", "jobs"}
+    assert set(DECLARED) == {"alerts", "fleet", "incidents", "node", "job", "deployment", "events", "jobs"}
     assert {topic.action for topic in DECLARED.values()} <= set(PERMISSIONS)
 
 
