@@ -97,7 +97,7 @@ class BadRequest(HubError):
 
 
 class EventUnknown(BadRequest):
-    """No event has this type, or a program may not report it. [events.md](events.md) lists the types."""
+    """No event has this type, or a program may not report it. docs/events.md lists the types."""
 
     code = "event.type_unknown"
 

@@ -26,7 +26,6 @@ KINDS = ("nodes", "jobs", "batches", "deployments")
 TOPICS = ("node", "job", "deployment")
 NAMING = [route for route in ROUTES if re.match(rf"/({'|'.join(KINDS)})/{{id}}", route.path)]
 BODIES: dict[str, Any] = {
-    "POST /nodes/{id}/events": {"type": "backup_completed", "message": "made"},
     "PATCH /nodes/{id}": {"tags": ["mine"]},
     "POST /nodes/{id}/events": {"type": "health_ok", "message": "fine"},
     "POST /nodes/{id}/jobs": {"action": "refresh"},
