@@ -19,7 +19,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def _frozen_clock(_file: Path, value: str) -> None:
 
 def _reconnect(_file: Path, value: str) -> None:
     """A node that was online before this hub may come back for VALUE seconds until it is offline."""
-    _replace(app, "Registry", partial(Registry, reconnect_s=float(value)))
+    _replace(Registry, "__init__", partialmethod(Registry.__init__, reconnect_s=float(value)))
 
 
 def _killable(file: Path, _value: str) -> OnSignal:

@@ -86,6 +86,8 @@ class Star(NamedTuple):
     mood: str = "well"
     """well; quiet: measures nothing any more; gone: its session ended; new: never came; watched: its policy allows looking only."""
     reboot: str = "no"
+    failed: tuple[str, ...] = ()
+    """Units of systemd."""
 
 
 UBUNTU, ROCKY, ARCH = ("ubuntu", "Ubuntu", "24.04", "apt"), ("rocky", "Rocky Linux", "9.4", "dnf"), ("arch", "Arch Linux", "", "pacman")
@@ -101,7 +103,18 @@ STARS = (
     Star("queue-01", ("prod",), system=ROCKY, cpu=14, used=0.38, disk=0.44, updates=(3, 0)),
     Star("build-01", ("ci",), system=ARCH, cores=32, memory=64 * GIB, cpu=71, used=0.55, disk=0.61, heat=72, updates=(23, 0), up_days=3),
     Star("build-02", ("ci",), system=ARCH, cores=32, memory=64 * GIB, cpu=64, used=0.51, disk=0.58, mood="quiet"),
-    Star("mail-01", ("office",), cpu=4, used=0.33, disk=0.52, traffic=4e4, updates=(2, 1), reboot="yes", up_days=230),
+    Star(
+        "mail-01",
+        ("office",),
+        cpu=4,
+        used=0.33,
+        disk=0.52,
+        traffic=4e4,
+        updates=(2, 1),
+        reboot="yes",
+        failed=("certbot.service",),
+        up_days=230,
+    ),
     Star(
         "edge-ams",
         ("edge",),
@@ -208,7 +221,7 @@ def tables(star: Star, at: float) -> list[Table]:
             ),
             total=96 + 4 * star.cores,
         ),
-        table("services", at, ("certbot.service", "Renew certificates", "failed", "exit-code", int((at - 7300) * 1000))),
+        table("services", at, *((unit, "Renew certificates", "failed", "exit-code", int((at - 7300) * 1000), None) for unit in star.failed)),
         table(
             "timers", at,
             ("apt-daily.timer", "apt-daily.service", int((at + 5400) * 1000), int((at - 37_800) * 1000)),
@@ -227,7 +240,7 @@ def tables(star: Star, at: float) -> list[Table]:
             "disks", at, ("sda", "disk", "", "QEMU HARDDISK", "QM00001", star.cores * 20_000_000_000, 0, ""),
             ("sda1", "part", "sda", "", "", star.cores * 20_000_000_000 - 2**20, 0, "/"),
         ),
-        table("containers", at, ("docker", "4f1c0a9be2d7", "metrics", "running", "prom/prometheus:v3")),
+        table("containers", at, ("docker", "4f1c0a9be2d7", "metrics", "running", "prom/prometheus:v3", 0, 0)),
         table(
             "updates", at,
             *(((f"{name}", old, new, "yes" if place < star.updates[1] else "no", "bookworm-security" if place < star.updates[1] else "bookworm"))
