@@ -7,7 +7,6 @@ from typing import Final
 from groundcontrol.alerts.model import Alert, Rule
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.service import AlertService
-from groundcontrol.alerts.values import in_words
 from groundcontrol.nodes.interfaces import Presence
 from groundcontrol.nodes.model import Finding, Health, HealthLevel, Node
 
@@ -38,7 +37,7 @@ class AlertHealth:
             object=alert.object,
             level="notice" if rule is not None and rule.notice else alert.level,
             since_at=alert.since_at,
-            cause=cause_of(alert, rule, "" if rule is None else self._rules.unit(rule)),
+            cause=cause_of(alert, rule),
             action=None if rule is None else rule.action,
             alert_id=alert.id,
         )
@@ -48,10 +47,9 @@ _OK: Final = Health("ok")
 _UNKNOWN: Final = Health("unknown")
 
 
-def cause_of(alert: Alert, rule: Rule | None, unit: str) -> str:
-    """One sentence: the rule, what of the node, and the value that it has."""
+def cause_of(alert: Alert, rule: Rule | None) -> str:
+    """The rule, and what of the node it is about. Without the value: it is that of the moment when the alert fired, and a list beside it
+    shows the present one.
+    """
     name = alert.rule_id if rule is None else rule.name
-    where = f" ({alert.object})" if alert.object else ""
-    if alert.value is None or unit in ("", "flag"):
-        return name + where
-    return f"{name}{where}: {in_words(alert.value, unit)}"
+    return f"{name} ({alert.object})" if alert.object else name
