@@ -50,17 +50,26 @@ async def run(args: argparse.Namespace) -> int:
         latest = node["latest"]
         rows.append(
             [
-                node["name"], _state(node), node["address"], percent(latest.get("cpu.total")), number_text(latest.get("load.1")),
+                node["name"], _state(node), health_text(node["health"]), node["address"], percent(latest.get("cpu.total")), number_text(latest.get("load.1")),
                 ratio(latest.get("memory.used"), latest.get("memory.total")), updates_text(node["updates"]), node["identity"]["os_name"] or MISSING,
                 agent_text(node), age(node["last_seen_at"]), node["id"],
             ]
         )  # fmt: skip
-    print(table(("NAME", "STATE", "ADDRESS", "CPU", "LOAD", "MEM", "UPDATES (SEC)", "SYSTEM", "SPIDER", "SEEN", "ID"), rows))
+    print(table(("NAME", "STATE", "HEALTH", "ADDRESS", "CPU", "LOAD", "MEM", "UPDATES (SEC)", "SYSTEM", "SPIDER", "SEEN", "ID"), rows))
     return 0
 
 
 def _state(node: Mapping[str, Any]) -> str:
     return "waiting" if node["waiting"] else "reconnecting" if node.get("reconnecting") else str(node["state"])
+
+
+def health_text(health: Mapping[str, Any]) -> str:
+    """The level, the worst finding, and how many there are beside it."""
+    findings = health["findings"]
+    if not findings:
+        return MISSING if health["level"] == "unknown" else str(health["level"])
+    more = f" (+{len(findings) - 1})" if len(findings) > 1 else ""
+    return f"{health['level']}: {findings[0]['cause']}{more}"
 
 
 def updates_text(updates: Mapping[str, Any]) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from typing import Final
 
 from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.formatting import UPDATE_OUTDATED, named_agents
+
+LEVELS: Final = ("critical", "warning", "notice", "ok", "unknown")
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -18,6 +21,7 @@ async def run(args: argparse.Namespace) -> int:
     """Exit status 1 while the hub is unhealthy. Its database may be unreadable then; unknown values are shown as unknown."""
     unknown = ""
     states: Counter[str] = Counter()
+    levels: Counter[str] = Counter()
     security = 0
     outdated: list[tuple[str, str]] = []
     async with Hub(args) as hub:
@@ -25,6 +29,7 @@ async def run(args: argparse.Namespace) -> int:
         try:
             async for node in hub.every("/nodes", "nodes"):
                 states["reconnecting" if node.get("reconnecting") else node["state"]] += 1
+                levels[node["health"]["level"]] += 1
                 security += node["updates"]["security"] or 0
                 outdated += [(node["name"], node["agent_version"])] if node["agent"] == "outdated" else []
         except CliError as exc:
@@ -33,6 +38,7 @@ async def run(args: argparse.Namespace) -> int:
             unknown = str(exc)
     nodes = None if unknown else {state: states[state] for state in ("online", "reconnecting", "offline", "pending")}
     document = {"health": health, "nodes": nodes, "security_updates": None if unknown else security}
+    document["health_levels"] = None if unknown else {level: levels[level] for level in LEVELS}
     document["outdated_agents"] = None if unknown else dict(outdated)
     if args.json:
         print(json.dumps(document))
@@ -43,6 +49,9 @@ async def run(args: argparse.Namespace) -> int:
         else:
             back = f"{states['reconnecting']} reconnecting, " if states["reconnecting"] else ""
             print(f"nodes: {states['online']} online, {back}{states['offline']} offline, {states['pending']} pending")
+            print(
+                f"findings: {', '.join(f'{levels[level]} {level}' for level in LEVELS[:3])}; {levels['ok']} ok, {levels['unknown']} unknown"
+            )
         if security and not unknown:
             print(f"security updates waiting: {security}")
         if outdated and not unknown:
