@@ -163,7 +163,7 @@ export class FakeNode {
         cpu_model: "EPYC 7443P", cpu_cores: this.cores, memory_bytes: this.gib * GIB, package_manager: "apt", timezone: "Europe/Berlin", booted_at: now() - this.days * 86400 - 21600, addresses: [this.address],
       },
       latest, agent_version: "0.1.0", last_seen_at: this.seenAt, policy: { mode: this.policy, verbs: this.policy === "monitor" ? [] : ["refresh", "check", "upgrade", "full-upgrade"] },
-      updates: { total: this.total, security: this.security, checked_at: this.checkedAt }, reboot_required: "no", created_at: this.createdAt, credentials_kept: this.name !== "pi-hole", simulated: false,
+      updates: { total: this.total, security: this.security, checked_at: this.checkedAt }, reboot_required: "no", created_at: this.createdAt, credentials_kept: this.name !== "pi-hole", simulated: false, note: "", health: { level: "ok", findings: [] },
     };
   }
 

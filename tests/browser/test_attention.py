@@ -1,98 +1,93 @@
-"""What needs a person stands first, with its cause, since when, and until when."""
+"""What needs a person stands first, as the hub finds it, with its cause and since when."""
 
 from __future__ import annotations
 
 import re
-import time
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.gate import gate
+from tests.support.page.rules import quick_rules
 from tests.support.page.waits import until
-from tests.support.stage import BY_STAR, Stage, Star, values
+from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-HOURS = 6
-LEFT_H = 9.5
-"""So long until the disk is full, by the growth that is played."""
+FINDING_MS = 45_000
+"""Within which the hub finds what a node has measured: it judges each node every ten seconds."""
 
 
-def growing(route: Route) -> None:
-    """As if the disk of db-01 had grown for hours."""
-    [metric] = parse_qs(urlsplit(route.request.url).query)["metric"]
-    star, now = BY_STAR["db-01"], int(time.time())
-    whole = star.cores * 20e9
-    an_hour = whole * (1 - star.disk) / LEFT_H
-    times = [now - 3600 * hour for hour in range(HOURS, -1, -1)]
-    used = [whole * star.disk - an_hour * (now - at) / 3600 for at in times]
-    answer = {
-        "node_id": "",
-        "from": times[0],
-        "to": now,
-        "step": 3600,
-        "times": times,
-        "series": {metric: {"avg": used, "min": used, "max": used}},
-    }
-    route.fulfill(json=answer)
-
-
-def test_trouble_says_since_when_and_until_when(browser: Browser, hub: HubProcess) -> None:
-    with Stage(hub, only=("web-03", "db-01", "edge-ams")) as stage, gate(browser, hub) as seen:
+def test_what_needs_attention_is_counted_by_kind_and_each_kind_is_a_filter(browser: Browser, hub: HubProcess) -> None:
+    quick_rules(hub)
+    with Stage(hub, only=("web-01", "web-03", "mail-01")) as stage, gate(browser, hub) as seen:
         page = seen.page
+        stage.hold_cpu("web-03", 99)
         seen.sign_in()
         strip = page.get_by_role("region", name="Needs attention")
-        disk = strip.get_by_role("link").filter(has_text="db-01")
-        expect(disk).to_contain_text("/ 93% full")
-        expect(disk).to_contain_text(re.compile(r"277\sGiB of 298\sGiB"))  # a quarter of an hour is too short for a forecast
-        assert "127.0.0.1" not in disk.inner_text()
-        expect(strip.get_by_role("link").last).to_contain_text("edge-ams")  # an update can wait, whatever its server is called
-        stage.hold_cpu("web-03", 99)
-        expect(strip.get_by_role("link").filter(has_text="web-03")).to_contain_text(
-            re.compile(r"CPU \d+% for (over )?\d+\s(s|min)"), timeout=60_000
-        )
+        rows = page.get_by_role("table", name="Nodes").locator("[data-node]")
+        names = rows.get_by_role("rowheader").locator("b")
+        for part in ("2 need attention", "1 CPU", "1 memory", "1 failed unit", "1 reboot"):
+            expect(strip).to_contain_text(part, timeout=FINDING_MS)
+        expect(names).to_have_text(["web-03", "mail-01", "web-01"], timeout=FINDING_MS)  # the worst first
+        failed = strip.get_by_role("link").filter(has_text="mail-01")
+        expect(failed).to_contain_text(re.compile(r"for \d+\s(s|min)"))
+        expect(failed).to_contain_text("Service failed (certbot.service)")
+        mail = rows.filter(has_text="mail-01")
+        expect(rows.filter(has_text="web-03").locator(".figure.crit [aria-label=Critical]")).to_be_visible()  # the value that it is about
+        for mark in ("failed unit", "reboot"):
+            expect(mail.get_by_role("img", name=mark)).to_be_visible()
+        assert seen.axe() == []
 
-        page.route(re.compile(r"/history\?metric=filesystem\.used"), growing)
-        page.reload()
-        expect(disk).to_contain_text(re.compile(r"full in about 9\sh at this rate"))
-        disk.click()
-        expect(page.get_by_role("status").filter(has_text="/ is 93% full.")).to_contain_text(
-            re.compile(r"Growing .*/h, full in about 9\sh\.")
-        )
+        strip.get_by_role("link", name="1 reboot").click()
+        expect(names).to_have_text(["mail-01"])
+        expect(page.get_by_label("Filter nodes")).to_have_value("finding:reboot_due")
+        seen.open("/?q=health:critical")
+        expect(names).to_have_text(["web-03"])
+
+        seen.open(f"/n/{stage.ids['mail-01']}")
+        reboot = page.get_by_role("status").filter(has_text="Reboot is due")
+        expect(reboot).to_contain_text(re.compile(r"since \d\d:\d\d"))
+        failed = page.get_by_role("status").filter(has_text="Service failed (certbot.service)")
+        expect(failed.get_by_role("link", name="Services")).to_have_attribute("href", f"/n/{stage.ids['mail-01']}/services")
+        expect(page.get_by_role("tab", name="Services")).to_contain_text("1")
+        reboot.get_by_role("button", name="Reboot…").click()
+        expect(page.get_by_role("dialog")).to_contain_text("The server restarts now.")
 
 
-def test_what_was_wrong_with_servers_that_measure_no_more_stays_with_its_age_behind_what_is_known(
-    browser: Browser, hub: HubProcess
-) -> None:
-    with Stage(hub, only=("web-01", "web-03", "db-01")) as stage, gate(browser, hub) as seen:
+def test_what_the_hub_found_stays_while_nothing_is_measured(browser: Browser, hub: HubProcess) -> None:
+    quick_rules(hub, "memory.available")
+    with Stage(hub, only=("web-01", "web-03")) as stage, gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
-        links = page.get_by_role("region", name="Needs attention").get_by_role("link")
-        disk = links.filter(has_text="db-01")
-        stage.hold_cpu("web-03", 99)
-        expect(links.first).to_contain_text("web-03", timeout=60_000)
+        links = page.get_by_role("region", name="Needs attention").locator(".worst").get_by_role("link")
+        expect(links).to_contain_text(["web-03"], timeout=FINDING_MS)
         for name in stage.ids:
             stage.hush(name)
-        for link in (links.first, disk):
-            expect(link).to_contain_text(re.compile(r"(CPU|/) \d+%.*\d+\ss old", re.DOTALL))
-            expect(link.get_by_role("img", name="Stale")).to_be_visible()
-        expect(links.first).to_contain_text("web-03")
-        assert seen.axe() == []
-        page.get_by_role("link", name="Jobs").first.click()
-        expect(page.get_by_role("heading", level=1, name="Jobs")).to_be_attached()
-        page.get_by_role("link", name="Fleet").first.click()
-        expect(disk).to_contain_text("/ 93% full")
+        row = page.get_by_role("table", name="Nodes").locator("[data-node]")
+        expect(row.filter(has_text="web-01")).to_contain_text(re.compile(r"\d+\ss old"))
+        expect(row.filter(has_text="web-03")).to_have_class(re.compile("dimmed"))
+        expect(row.filter(has_text="web-03").get_by_role("img", name="Warning").first).to_be_visible()
+        page.reload()
+        expect(links).to_contain_text(["Memory almost used up"])
         stage.leave("web-01")
         expect(links.first).to_contain_text(re.compile("web-01.*No contact for", re.DOTALL), timeout=60_000)
-        stage.leave("web-03")  # whoever is removed does not come again
-        assert hub.local("DELETE", f"/api/v1/nodes/{stage.ids['web-03']}?force=true").status < 300
-        expect(links.filter(has_text="web-03")).to_have_count(0)
-        stage.hush("db-01", on=False)
-        expect(disk.get_by_role("img", name="Warning")).to_be_visible()
-        expect(disk).not_to_contain_text("old")
+        assert hub.local("DELETE", f"/api/v1/nodes/{stage.ids['web-01']}?force=true").status < 300
+        expect(links).to_contain_text(["web-03"])
+
+
+def test_a_note_is_written_by_an_operator_and_stands_at_the_head_of_the_page(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        seen.open(f"/n/{stage.ids['web-01']}/settings")
+        note = page.get_by_role("region", name="Note")
+        note.get_by_role("textbox").fill("Marie's: no reboot before 18:00\nask first")
+        note.get_by_role("button", name="Save note").click()
+        expect(page.locator(".note")).to_have_text("Marie's: no reboot before 18:00\nask first")
+        page.get_by_role("tab", name="Overview").click()
+        expect(page.locator(".note")).to_be_visible()
 
 
 def test_a_server_that_is_lost_says_how_once_the_cause_is_known(browser: Browser, hub: HubProcess) -> None:
@@ -162,24 +157,3 @@ def test_charts_of_a_node_that_has_measured_before_do_not_wait_for_its_first_sam
         expect(page.get_by_role("status").filter(has_text="No samples for")).to_be_visible()
         expect(page.get_by_role("figure", name="CPU")).to_contain_text("No data in this time")
         expect(page.get_by_text("Waiting for the first samples")).to_have_count(0)
-
-
-def test_a_file_system_out_of_inodes_is_marked_in_the_fleet_as_on_its_own_page(
-    browser: Browser, hub: HubProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def worn(star: Star, at: int) -> dict[str, float]:
-        return {**values(star, at), "filesystem.inodes_used": 99.0}
-
-    monkeypatch.setattr("tests.support.stage.values", worn)
-    with Stage(hub, only=("cache-01",)) as stage, gate(browser, hub) as seen:
-        page = seen.page
-        seen.sign_in()
-        row = page.get_by_role("table", name="Nodes").locator("[data-node]")
-        expect(row.get_by_role("img", name="Critical")).to_be_visible()
-        strip = page.get_by_role("region", name="Needs attention")
-        expect(strip.get_by_role("link").filter(has_text="cache-01")).to_contain_text("99% of inodes used")
-        seen.open("/?q=state:critical")
-        expect(row).to_have_count(1)
-        seen.open(f"/n/{stage.ids['cache-01']}")
-        expect(page.get_by_text("/ has used 99% of its inodes.")).to_be_visible()
-        expect(page.locator(".node-head").get_by_role("img", name="Critical")).to_be_visible()

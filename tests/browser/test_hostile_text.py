@@ -37,6 +37,7 @@ from tests.support.job_messages import ended
 from tests.support.page.accounts import sign_in
 from tests.support.page.deployments import Server
 from tests.support.page.fleets import plan
+from tests.support.page.rules import add_rule
 from tests.support.stage import Stage, report
 
 pytestmark = pytest.mark.browser
@@ -157,6 +158,7 @@ def test_hostile_text_of_a_node_is_inert_everywhere(page: Page, fresh_hub: HubPr
     page.on("request", lambda request: outside.append(request.url) if "127.0.0.1" not in request.url.split("/")[2] else None)
     page.add_init_script(WATCHED)
     told: Future[str] = Future()
+    add_rule(hub, "traffic", "last(network.received)", 1)
     stop = threading.Event()
     speaker = threading.Thread(target=lambda: asyncio.run(speak(hub, node, told, stop)))
     speaker.start()
@@ -205,7 +207,7 @@ def test_hostile_text_of_a_node_is_inert_everywhere(page: Page, fresh_hub: HubPr
         expect(page.get_by_role("dialog")).to_be_visible()
         seen += page.get_by_role("dialog").inner_text()
         page.keyboard.press("Escape")
-        expect(page.get_by_role("region", name="Needs attention")).to_contain_text(MARK)  # by the name of a disk
+        expect(page.get_by_role("region", name="Needs attention")).to_contain_text(MARK, timeout=45_000)  # by the name of an interface
         page.goto(f"{hub.url}/n/{node.node_id}")
         for name in ("Network shown", "Disk shown"):
             expect(page.get_by_label(name).get_by_role("option")).to_have_count(len(LABELS))

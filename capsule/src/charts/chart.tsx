@@ -122,7 +122,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
       if (sight.current.near && made.current === shape) plot.current?.setData(columnsOf(data));
       follow();
     }, [data, shape]);
-    useEffect(() => plot.current?.redraw(false), [group.marks]);
+    useEffect(() => plot.current?.redraw(false), [group.marks, props.threshold?.at]);
     useEffect(
       () =>
         effect(() => {

@@ -69,6 +69,7 @@ export function drawThreshold({ ctx, bbox, valToPos }: uPlot, { threshold }: Cha
   if (!threshold) return;
   const ratio = devicePixelRatio;
   const y = valToPos(threshold.at, "y", true);
+  if (y < bbox.top || y > bbox.top + bbox.height) return;
   ctx.save();
   ctx.strokeStyle = token(`--${threshold.level}-f`);
   ctx.setLineDash([4 * ratio, 4 * ratio]);

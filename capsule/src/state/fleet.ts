@@ -3,14 +3,13 @@
 import { computed, effect, signal, type Signal } from "@preact/signals";
 import { call } from "../wire/http";
 import type { FleetChange, FleetData, NodePatch, NodeView } from "../wire/schema.gen";
-import { cpuLevel, nodeStatusOf, STALE_S, healthOf, type NodeStatus, type Level, type Health } from "../core/nodes/node-status";
+import { healthOf, isOld, nodeStatusOf, STALE_S, type Health, type NodeStatus } from "../core/nodes/node-status";
 import { nameCollator } from "../core/nodes/node-groups";
 import { now } from "./clock";
 import { lastMessageAt, subscribe } from "./live/link";
 import { pageUrl } from "./router";
 import { onSessionEnd, phase } from "./session";
-import type { SmoothedCpu } from "../core/nodes/cpu-smoothing";
-import { forgetSparks, noteCpu, smoothedCpu } from "./sparklines";
+import { forgetSparks, noteCpu } from "./sparklines";
 
 /**
  * How long values may wait to be drawn together; each node sends once a second.
@@ -45,10 +44,8 @@ export interface Row {
   node: NodeView;
   status: NodeStatus;
   health: Health;
-  /** The smoothed CPU. */
-  cpu: SmoothedCpu | null;
-  /** The level of the smoothed CPU, or of the newest second if there is none. `health` uses it, and so does the row. */
-  busy: Level;
+  /** Its values are not current. */
+  old: boolean;
 }
 
 /** The status by id and view: it depends on the view alone, health also on time. A map by views would grow each second. */
@@ -64,9 +61,8 @@ function knownOf(node: NodeView): NodeStatus {
 
 export function rowOf(node: NodeView, at: number): Row {
   const status = knownOf(node);
-  const cpu = smoothedCpu(node.id);
-  const busy = cpu?.level ?? cpuLevel(status.cpu);
-  return { node, status, health: healthOf(node, status, at, busy), cpu, busy };
+  const health = healthOf(node, status, at);
+  return { node, status, health, old: health === "off" || health === "back" || isOld(status, at) };
 }
 
 /** Every node with its status, computed each second from the values of that moment. A row on the page shows its own values immediately. */
@@ -205,7 +201,7 @@ export const isReporting = (status: NodeStatus): boolean => lastMessageAt() - (s
 
 export const fleetSummary = computed<FleetSummary>(() => {
   const v: FleetSummary = {
-    nodes: 0, online: 0, counts: { ok: 0, warn: 0, crit: 0, off: 0, stale: 0, wait: 0 }, cpu: null, cores: 0, memoryUsed: 0, memoryTotal: 0,
+    nodes: 0, online: 0, counts: { ok: 0, notice: 0, warn: 0, crit: 0, off: 0, stale: 0, back: 0, wait: 0 }, cpu: null, cores: 0, memoryUsed: 0, memoryTotal: 0,
     received: 0, sent: 0, updates: 0, updateNodes: 0, security: 0, securityNodes: 0, updatesKnown: false, newest: 0,
   }; // prettier-ignore
   let weighted = 0;

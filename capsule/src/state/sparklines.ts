@@ -2,7 +2,6 @@
 
 import { signal, type Signal } from "@preact/signals";
 import { RollingMean } from "../core/metrics/rolling-mean";
-import { smoothCpu, type SmoothedCpu } from "../core/nodes/cpu-smoothing";
 import { ApiError, call } from "../wire/http";
 import type { HistoriesView, Sample } from "../wire/schema.gen";
 import { hubNow } from "./clock";
@@ -24,7 +23,6 @@ interface Spark {
   filled: boolean;
   lastAt: number;
   shownAt: number;
-  settled: SmoothedCpu | null;
 }
 
 const sparks = new Map<string, Spark>();
@@ -34,7 +32,7 @@ let era = 0;
 
 function sparkOf(id: string): Spark {
   let spark = sparks.get(id);
-  if (!spark) sparks.set(id, (spark = { means: new RollingMean(POINTS, BUCKET_S), shown: signal([]), lookers: 0, filled: false, lastAt: 0, shownAt: 0, settled: null }));
+  if (!spark) sparks.set(id, (spark = { means: new RollingMean(POINTS, BUCKET_S), shown: signal([]), lookers: 0, filled: false, lastAt: 0, shownAt: 0 }));
   return spark;
 }
 
@@ -53,14 +51,10 @@ export function noteCpu(id: string, sample: Sample | undefined): void {
     if (spark.lookers) ask(id);
   }
   spark.lastAt = sample.at;
-  spark.settled = smoothCpu(spark.settled, sample.value, sample.at);
   spark.means.add(sample.at, sample.value);
   // One second changes the mean of the newest point by less than the width of the line.
   if (spark.lookers && hubNow() - spark.shownAt >= REDRAW_S) show(spark);
 }
-
-/** The smoothed CPU; null = unknown. */
-export const smoothedCpu = (id: string): SmoothedCpu | null => sparks.get(id)?.settled ?? null;
 
 export const sparkFor = (id: string): Signal<readonly (number | null)[]> => sparkOf(id).shown;
 

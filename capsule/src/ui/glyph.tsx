@@ -3,14 +3,16 @@
 import type { VNode } from "preact";
 import { t } from "../core/text/i18n";
 
-export type GlyphKind = "ok" | "warn" | "crit" | "off" | "stale" | "pause" | "run" | "done" | "wait" | "fail";
+export type GlyphKind = "ok" | "notice" | "warn" | "crit" | "off" | "stale" | "back" | "pause" | "run" | "done" | "wait" | "fail";
 
 export const GLYPH_WORDS: Record<GlyphKind, string> = {
   ok: t`Online`,
+  notice: t`Notice`,
   warn: t`Warning`,
   crit: t`Critical`,
   off: t`Offline`,
   stale: t`Stale`,
+  back: t`Reconnecting`,
   pause: t`Maintenance`,
   run: t`Running`,
   done: t`Done`,
@@ -22,6 +24,13 @@ function shape(kind: GlyphKind): VNode {
   switch (kind) {
     case "ok":
       return <circle cx="6" cy="6" r="4" fill="var(--ok-f)" />;
+    case "notice":
+      return (
+        <>
+          <rect x="1.2" y="1.2" width="9.6" height="9.6" rx="2.6" fill="var(--accent)" />
+          <path d="M6 5.6v3M6 3.4v.2" stroke="var(--surface)" stroke-width="1.5" stroke-linecap="round" />
+        </>
+      );
     case "warn":
       return (
         <>
@@ -44,6 +53,7 @@ function shape(kind: GlyphKind): VNode {
         </>
       );
     case "stale":
+    case "back":
       return <circle cx="6" cy="6" r="4.6" fill="none" stroke="var(--text-3)" stroke-width="1.5" stroke-dasharray="2.2 1.9" />;
     case "pause":
       return (

@@ -31,6 +31,10 @@ interface EventLike {
 const MOST = 200;
 const LEVELS = { info: "", warning: "warn", error: "crit" } as const;
 
+function eventMarkText({ type, message }: EventLike): string {
+  return type === "alert_firing" ? t`Alert: ${message}` : type === "alert_resolved" ? t`Alert ended: ${message}` : message;
+}
+
 function jobText(job: JobLike): string {
   const [what, state] = [actionLabel(job.action), stateLabel(job.state).toLowerCase()];
   return job.started_at !== null && job.ended_at !== null ? t`${what}: ${state}, took ${duration(job.ended_at - job.started_at)}` : t`${what}: ${state}`;
@@ -72,7 +76,7 @@ export function chartMarks(jobs: readonly JobLike[], events: readonly EventLike[
   const boots = [...earlier.filter((at) => Math.abs(at - bootedAt) > step + BOOT_SLACK_S), ...(bootedAt > 0 ? [bootedAt] : [])];
   const all: ChartMark[] = [
     ...jobs.map((job): ChartMark => ({ at: job.started_at ?? job.created_at, kind: "job", level: job.state === "failed" ? "crit" : job.state === "interrupted" || job.state === "unknown" ? "warn" : "", text: jobText(job) })),
-    ...events.filter((event) => !/^job_/.test(event.type)).map((event): ChartMark => ({ at: event.at, kind: "event", level: LEVELS[event.severity], text: event.message })),
+    ...events.filter((event) => !/^job_/.test(event.type)).map((event): ChartMark => ({ at: event.at, kind: "event", level: LEVELS[event.severity], text: eventMarkText(event) })),
     ...boots.map((at) => ({ at, kind: "restart", level: "", text: t`restarted` }) as const),
   ];
   return all

@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chartScaleOf } from "./chart-scale";
 
-test("a share is of a hundred, and a busy CPU has its threshold", () => {
-  assert.deepEqual(chartScaleOf("cpu.total", "percent", null), { max: 100, threshold: { at: 80, level: "warn" } });
-  assert.deepEqual(chartScaleOf("cpu.core{core=3}", "percent", null).threshold, { at: 80, level: "warn" });
+test("a share is of a hundred", () => {
+  assert.deepEqual(chartScaleOf("cpu.total", "percent", null), { max: 100 });
   assert.deepEqual(chartScaleOf("disk.busy{device=sda}", "percent", null), { max: 100 });
 });
 
@@ -13,7 +12,7 @@ test("a share of one core may be more than all of it", () => {
 });
 
 test("the temperature scale begins at room temperature", () => {
-  assert.deepEqual(chartScaleOf("temperature{sensor=k10}", "celsius", null), { min: 30, max: 95, threshold: { at: 80, level: "warn" } });
+  assert.deepEqual(chartScaleOf("temperature{sensor=k10}", "celsius", null), { min: 30, max: 95 });
 });
 
 test("the memory scale ends at the installed memory, other scales at their values", () => {

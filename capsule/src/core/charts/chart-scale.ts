@@ -21,17 +21,14 @@ export interface ChartScale {
 const OF_ONE_CORE = /^(?!cpu\.)\w+\.cpu$/;
 /** Promised memory: it may be more than the node has. */
 const BEYOND = new Set(["memory.committed"]);
-const BUSY = new Set(["cpu.total", "cpu.user", "cpu.system", "cpu.iowait", "cpu.steal", "cpu.core"]);
-const HOT_AT = 80;
-const BUSY_AT = 80;
 const COLD = 30;
 const HOTTEST = 95;
 
 /** `unit` is the hub's unit. `memory` is the memory of the node in bytes, of several nodes the largest, or null if unknown. */
 export function chartScaleOf(series: string, unit: string, memory: number | null): ChartScale {
   const metric = parseSeries(series)?.metric ?? "";
-  if (unit === "celsius") return { min: COLD, max: HOTTEST, threshold: { at: HOT_AT, level: "warn" } };
+  if (unit === "celsius") return { min: COLD, max: HOTTEST };
   if (unit === "bytes") return { binary: true, ...(memory && metric.startsWith("memory.") && !BEYOND.has(metric) ? { max: memory } : {}) };
   if (unit !== "percent" || OF_ONE_CORE.test(metric)) return {};
-  return { max: 100, ...(BUSY.has(metric) ? { threshold: { at: BUSY_AT, level: "warn" } } : {}) };
+  return { max: 100 };
 }

@@ -53,7 +53,9 @@ export function jobGlyph(state: string): "done" | "fail" | "run" | "wait" | "off
 }
 
 /** States of a node, with the words of the filter. */
-export const NODE_STATE_LABELS: Record<string, string> = { online: t`online`, critical: t`critical`, warning: t`warning`, stale: t`stale`, offline: t`offline`, pending: t`pending` };
+export const NODE_STATE_LABELS: Record<string, string> = {
+  online: t`online`, critical: t`critical`, warning: t`warning`, notice: t`notice`, stale: t`stale`, offline: t`offline`, reconnecting: t`reconnecting`, pending: t`pending`,
+}; // prettier-ignore
 export const GROUPING_LABELS: Record<string, string> = { tag: t`tag`, os: t`os`, state: t`state` };
 
 /** The policies that the owner of a server can set, for a choice. */

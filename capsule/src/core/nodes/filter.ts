@@ -1,4 +1,4 @@
-/** The fleet's filter: words, `tag:` `state:` `os:`, `cpu>80` `memory<50` `disk>90` `load>4` `updates>0` `security>0`, and `-` before any of them. */
+/** The fleet's filter: words, `tag:` `state:` `health:` `finding:` `os:`, `cpu>80` `memory<50` `disk>90` `load>4` `updates>0` `security>0`, and `-` before any of them. */
 
 export interface Filterable {
   name: string;
@@ -6,6 +6,10 @@ export interface Filterable {
   tags: readonly string[];
   os: string;
   state: string;
+  /** The hub's word for it. */
+  health: string;
+  /** The kinds of what the hub finds. */
+  findings: readonly string[];
   cpu: number | null;
   memory: number | null;
   disk: number | null;
@@ -23,7 +27,10 @@ export interface Filter {
 }
 
 export const NUMBERS = ["cpu", "memory", "disk", "load", "updates", "security"] as const;
-export const STATES = ["online", "offline", "pending", "stale", "warning", "critical"];
+export const STATES = ["online", "offline", "pending", "reconnecting", "stale", "notice", "warning", "critical"];
+export const LEVELS = ["critical", "warning", "notice", "ok", "unknown"];
+/** Nodes of these states have no connection. */
+const AWAY = ["offline", "pending", "reconnecting"];
 
 /** Digits of a number: `toFixed` takes no more than a hundred. */
 const MOST_DIGITS = 20;
@@ -74,7 +81,9 @@ function parseToken(token: string, tell: () => void): Test | void {
   }
   if (key === "tag") return (row) => row.tags.some((tag) => tag.toLowerCase().replace(/["“”]/g, "") === want); // quotes are ignored in the filter too
   if (key === "os") return (row) => row.os.toLowerCase().includes(want);
-  if (key === "state") return STATES.includes(want) ? (row) => row.state === want || (want === "online" && !["offline", "pending"].includes(row.state)) : tell();
+  if (key === "state") return STATES.includes(want) ? (row) => row.state === want || (want === "online" && !AWAY.includes(row.state)) : tell();
+  if (key === "health") return LEVELS.includes(want) ? (row) => row.health === want : tell();
+  if (key === "finding") return (row) => row.findings.includes(want);
   if (operator) tell();
   return (row) => [row.name, row.address, ...row.tags].some((text) => text.toLowerCase().includes(key + operator + want));
 }

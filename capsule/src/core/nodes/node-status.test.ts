@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nodeStatusOf, listsAreOld, healthOf, type NodeLike } from "./node-status";
+import { healthOf, levelOf, listsAreOld, nodeStatusOf, type HealthLike, type NodeLike } from "./node-status";
 
 const sample = (value: number | null, at = 100): { value: number | null; at: number } => ({ value, at });
-const node = (latest: NodeLike["latest"], state: NodeLike["state"] = "online"): NodeLike => ({ state, latest, identity: { cpu_cores: 4 }, last_seen_at: 100, updates: { total: 0, checked_at: 50 } });
+const node = (latest: NodeLike["latest"], state: NodeLike["state"] = "online"): NodeLike => ({ state, latest, identity: { cpu_cores: 4 }, last_seen_at: 100, updates: { total: 0, checked_at: 50 }, health: { level: "ok", findings: [] } });
 
 test("a node's status is the same from a summary and from all series", () => {
   const whole = nodeStatusOf(
@@ -29,23 +29,29 @@ test("a node's status is the same from a summary and from all series", () => {
   assert.deepEqual([carried.cpu, carried.at, carried.memory, carried.disk, carried.mount, carried.received, carried.temperature], [13, 101, 50, 90, "/srv", null, 60]);
 });
 
-test("health: the worst level counts, stale after five seconds, offline as the hub reports", () => {
-  const at = (latest: NodeLike["latest"], now = 100, state: NodeLike["state"] = "online"): string => healthOf(node(latest, state), nodeStatusOf(node(latest, state)), now);
-  assert.equal(at({ "cpu.total": sample(10) }), "ok");
-  assert.equal(at({ "cpu.total": sample(85) }), "warn");
-  assert.equal(at({ "cpu.total": sample(93) }), "crit");
-  assert.equal(at({ "cpu.total": sample(93) }, 106), "stale");
-  assert.equal(at({ "cpu.total": sample(93) }, 106, "offline"), "off");
-  assert.equal(at({ "cpu.total": sample(null) }), "ok");
-  const back: NodeLike = { ...node({ "cpu.total": sample(10) }, "offline"), reconnecting: true };
-  assert.equal(healthOf(back, nodeStatusOf(back), 100), "stale");
+const finding = (kind: string, level: "notice" | "warning" | "critical", object = ""): HealthLike["findings"][number] => ({ kind, object, level });
+
+test("health is what the hub finds, and what the page knows of the connection", () => {
+  const at = (level: HealthLike["level"], more: Partial<NodeLike> = {}, now = 100): string => {
+    const one = { ...node({ "cpu.total": sample(99) }), health: { level, findings: [] }, ...more };
+    return healthOf(one, nodeStatusOf(one), now);
+  };
+  assert.deepEqual((["ok", "notice", "warning", "critical", "unknown"] as const).map((level) => at(level)), ["ok", "notice", "warn", "crit", "ok"]);
+  assert.equal(at("ok", {}, 106), "stale");
+  assert.equal(at("critical", {}, 106), "crit"); // missing values end no finding
+  assert.equal(at("critical", { state: "offline" }), "off");
+  assert.equal(at("critical", { state: "offline", reconnecting: true }), "back");
+  assert.equal(at("unknown", { state: "pending" }), "wait");
 });
 
-test("zero updates from old or missing lists are an issue, and an unknown count is none", () => {
-  const week = 7 * 86_400;
-  for (const [total, checked_at, old] of [[0, 50, false], [0, null, true], [3, null, true], [null, null, false], [0, 50 - week, true]] as const) {
-    assert.equal(listsAreOld({ total, checked_at }, 100), old);
-    const one = { ...node({ "cpu.total": sample(10) }), updates: { total, checked_at } };
-    assert.equal(healthOf(one, nodeStatusOf(one), 100), old ? "warn" : "ok");
+test("a value is marked by the worst finding about it", () => {
+  const health: HealthLike = { level: "critical", findings: [finding("filesystem", "critical", "/srv"), finding("filesystem", "warning", "/"), finding("cpu", "notice")] };
+  assert.deepEqual([levelOf(health, "filesystem", "/"), levelOf(health, "filesystem", "/srv"), levelOf(health, "filesystem")], ["warn", "crit", "crit"]);
+  assert.deepEqual([levelOf(health, "filesystem", "/var"), levelOf(health, "cpu"), levelOf(health, "memory")], ["", "", ""]);
+});
+
+test("zero updates prove nothing while package lists are old or missing", () => {
+  for (const [total, checked_at, found, old] of [[0, 50, false, false], [0, null, false, true], [3, null, false, true], [null, null, false, false], [0, 50, true, true]] as const) {
+    assert.equal(listsAreOld({ updates: { total, checked_at }, health: { level: "ok", findings: found ? [finding("lists_stale", "warning")] : [] } }), old);
   }
 });

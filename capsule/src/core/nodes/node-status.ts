@@ -4,7 +4,21 @@ import { labelOf, type SampleLike } from "../metrics/series";
 import { share } from "../text/units";
 
 export type Level = "" | "warn" | "crit";
-export type Health = "ok" | "warn" | "crit" | "off" | "stale" | "wait";
+/** `back`: the hub was restarted, and the node has not reconnected yet. */
+export type Health = "ok" | "notice" | "warn" | "crit" | "off" | "stale" | "back" | "wait";
+
+export interface FindingLike {
+  kind: string;
+  /** The mount, unit … that it is about; empty: the server as a whole. */
+  object: string;
+  level: "notice" | "warning" | "critical";
+}
+
+export interface HealthLike {
+  level: "ok" | "notice" | "warning" | "critical" | "unknown";
+  /** The worst first. */
+  findings: readonly FindingLike[];
+}
 
 export interface UpdatesLike {
   total: number | null;
@@ -19,6 +33,7 @@ export interface NodeLike {
   identity: { cpu_cores: number };
   last_seen_at: number | null;
   updates: UpdatesLike;
+  health: HealthLike;
 }
 
 export interface NodeStatus {
@@ -28,8 +43,6 @@ export interface NodeStatus {
   memoryTotal: number | null;
   disk: number | null;
   mount: string;
-  /** Of the file system with the fewest left, in percent used. */
-  inodes: number | null;
   received: number | null;
   sent: number | null;
   load: number | null;
@@ -59,7 +72,6 @@ export function nodeStatusOf({ latest }: Pick<NodeLike, "latest">, before?: Node
     memoryTotal: whole,
     disk: before?.disk ?? null,
     mount: before?.mount ?? "",
-    inodes: before?.inodes ?? null,
     received: received ? received.value : (before?.received ?? null),
     sent: sent ? sent.value : (before?.sent ?? null),
     load: latest["load.1"]?.value ?? null,
@@ -67,20 +79,14 @@ export function nodeStatusOf({ latest }: Pick<NodeLike, "latest">, before?: Node
     at: cpu?.at ?? latest["load.1"]?.at ?? null,
   };
   if (before) return status;
-  let newest = 0;
   for (const name in latest) {
     if (!name.endsWith("}")) continue;
-    const { value, at } = latest[name] as SampleLike;
+    const { value } = latest[name] as SampleLike;
     if (name.startsWith("filesystem.used{")) {
       const part = share(value, latest[name.replace("used", "size")]?.value);
       if (part === null || part <= (status.disk ?? -1)) continue;
       status.disk = part;
       status.mount = labelOf(name);
-    } else if (name.startsWith("filesystem.inodes_used{")) {
-      // A summary names the worst file system of its moment, so an older name is stale.
-      if (at < newest || (at === newest && (value ?? 0) <= (status.inodes ?? -1))) continue;
-      status.inodes = value;
-      newest = at;
     } else if (name.startsWith("temperature{")) {
       if (!heat && value !== null && value > (status.temperature ?? -Infinity)) status.temperature = value;
     } else if (labelOf(name) !== "lo") {
@@ -91,34 +97,29 @@ export function nodeStatusOf({ latest }: Pick<NodeLike, "latest">, before?: Node
   return status;
 }
 
-const OLD_LISTS_S = 7 * 86_400;
+const LEVELS = { notice: "", warning: "warn", critical: "crit" } as const;
 
-/** Whether the update count rests on missing or old package lists. Then "nothing newer" proves nothing. */
-export const listsAreOld = ({ total, checked_at }: UpdatesLike, now: number): boolean => total !== null && (checked_at === null || now - checked_at > OLD_LISTS_S);
-
-export const above = (value: number | null, warn: number, crit: number): Level => (value === null ? "" : value >= crit ? "crit" : value >= warn ? "warn" : "");
-export const cpuLevel = (value: number | null): Level => above(value, 80, 92);
-export const fillLevel = (value: number | null): Level => above(value, 85, 95);
-export const heatLevel = (value: number | null): Level => above(value, 80, 95);
-
-/** The level of each value, for lists and for the node's own page. */
-export const levelsOf = (status: NodeStatus, cpu: Level): Record<"disk" | "inodes" | "memory" | "cpu" | "heat", Level> => ({
-  disk: fillLevel(status.disk),
-  inodes: fillLevel(status.inodes),
-  memory: fillLevel(status.memory),
-  cpu,
-  heat: heatLevel(status.temperature),
-});
-
-/** `cpu` is the current CPU level, if more than the newest second is known. */
-export function healthOf(node: NodeLike, status: NodeStatus, now: number, cpu: Level = cpuLevel(status.cpu)): Health {
-  if (node.state === "pending") return "wait";
-  // The hub has just started and does not know yet whether the node is offline.
-  if (node.state === "offline") return node.reconnecting ? "stale" : "off";
-  if (status.at !== null && now - status.at > STALE_S) return "stale";
-  const levels = Object.values(levelsOf(status, cpu));
-  return levels.includes("crit") ? "crit" : levels.includes("warn") || listsAreOld(node.updates, now) ? "warn" : "ok";
+/** The level of a value: that of the worst finding of this kind, and about this object if one is given. */
+export function levelOf({ findings }: HealthLike, kind: string, object = ""): Level {
+  const found = findings.find((one) => one.kind === kind && (!object || one.object === object));
+  return found ? LEVELS[found.level] : "";
 }
 
-/** Larger is worse: the order of "needs attention" and of the phone's list. */
-export const healthRank: Record<Health, number> = { crit: 5, off: 4, warn: 3, stale: 2, wait: 1, ok: 0 };
+/** Whether the update count rests on missing or old package lists. Then "nothing newer" proves nothing. */
+export const listsAreOld = ({ updates: { total, checked_at }, health }: Pick<NodeLike, "updates" | "health">): boolean => (total !== null && checked_at === null) || health.findings.some(({ kind }) => kind === "lists_stale");
+
+/** Whether the newest values are no longer current. */
+export const isOld = ({ at }: NodeStatus, now: number): boolean => at !== null && now - at > STALE_S;
+
+const HEALTHS = { ok: "ok", unknown: "ok", notice: "notice", warning: "warn", critical: "crit" } as const;
+
+/** What the hub finds comes first; the page itself knows which connections and values are missing. */
+export function healthOf(node: NodeLike, status: NodeStatus, now: number): Health {
+  if (node.state === "pending") return "wait";
+  if (node.state === "offline") return node.reconnecting ? "back" : "off";
+  const found = HEALTHS[node.health.level];
+  return isOld(status, now) && found !== "crit" && found !== "warn" ? "stale" : found;
+}
+
+/** Larger is worse: the order of the fleet. Nothing is wrong with a node that waits for its first contact. */
+export const healthRank: Record<Health, number> = { crit: 7, off: 6, warn: 5, stale: 4, back: 3, notice: 2, ok: 0, wait: 0 };

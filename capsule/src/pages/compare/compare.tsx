@@ -137,8 +137,7 @@ export function ComparePage(): VNode {
 function staleSeconds({ view }: NodeDetail, series: string): number | null {
   const sample = view.value?.latest[series];
   if (!view.value || sample?.value == null) return null;
-  const { health } = rowOf(view.value, now.value);
-  return health === "off" || health === "stale" ? Math.max(0, now.value - sample.at) : null;
+  return rowOf(view.value, now.value).old ? Math.max(0, now.value - sample.at) : null;
 }
 
 /** One for each id, kept while the id is present: adding another server does not reload it. */
@@ -223,16 +222,16 @@ interface RowProps {
 function AggregateRow({ node: { id, name, detail }, line, series, text, data, index, chosen }: RowProps): VNode {
   const view = detail.view.value;
   const { low, mean, high } = index < 0 ? aggregate([]) : aggregate(data.columns.values[index] ?? [], data.band?.min[index], data.band?.max[index]);
-  const standing = view ? rowOf(view, now.value).health : "wait";
+  const row = view && rowOf(view, now.value);
   const sample = view?.latest[series];
   const old = staleSeconds(detail, series);
   const shown = (value: number | null | undefined): string => (value == null ? "—" : text(value));
   return (
-    <tr role="row" class={standing === "off" || standing === "stale" ? "dimmed" : ""}>
+    <tr role="row" class={row?.old ? "dimmed" : ""}>
       <td role="cell">
         <span class="row">
           {line && <i class={`swatch key-${line.colour} ${line.dashed ? "dashed" : ""}`} />}
-          <Glyph kind={isGone(detail) ? "fail" : standing} />
+          <Glyph kind={isGone(detail) ? "fail" : (row?.health ?? "wait")} />
           {isGone(detail) ? (
             <span class="t3 cut">{name}</span>
           ) : (

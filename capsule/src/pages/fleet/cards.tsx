@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useRef } from "preact/hooks";
-import { fillLevel, type Level } from "../../core/nodes/node-status";
+import { levelOf, type Level } from "../../core/nodes/node-status";
 import { t } from "../../core/text/i18n";
 import { degrees, load, network, percent } from "../../core/text/units";
 import { now } from "../../state/clock";
@@ -53,12 +53,13 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
     );
   }
   const row = rowOf(node, now.value);
-  const { status, health, busy } = row;
+  const { status, health, old } = row;
   const { latest } = node;
   const gone = health === "off" || health === "wait";
+  const levels = node.health;
   const job = runningJobOn(id);
   return (
-    <a class={`node-card ${gone || health === "stale" ? "dimmed" : ""}`} href={`/n/${id}`} data-node={id}>
+    <a class={`node-card ${gone || old ? "dimmed" : ""}`} href={`/n/${id}`} data-node={id}>
       <div class="first">
         <Glyph kind={glyphOf(health, job !== undefined)} />
         <b class="cut">{node.name}</b>
@@ -68,9 +69,9 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
         {job ? <span class="pill accent">{job.action === "upgrade" || job.action === "full-upgrade" ? t`Upgrading` : t`Working`}</span> : <Security count={node.updates.security} />}
       </div>
       <div class="three">
-        <Third name={t`CPU`} value={gone ? null : status.cpu} level={busy} live={sampleAttributes("cpu.total", latest["cpu.total"])} />
-        <Third name={t`Memory`} value={gone ? null : status.memory} level={fillLevel(status.memory)} live={sampleAttributes("memory.used", latest["memory.used"])} />
-        <Third name={t`Disk`} value={gone ? null : status.disk} level={fillLevel(status.disk)} live={{}} />
+        <Third name={t`CPU`} value={gone ? null : status.cpu} level={levelOf(levels, "cpu")} live={sampleAttributes("cpu.total", latest["cpu.total"])} />
+        <Third name={t`Memory`} value={gone ? null : status.memory} level={levelOf(levels, "memory")} live={sampleAttributes("memory.used", latest["memory.used"])} />
+        <Third name={t`Disk`} value={gone ? null : status.disk} level={levelOf(levels, "filesystem", status.mount)} live={{}} />
       </div>
       {!gone && (
         <div class="last">

@@ -2,7 +2,8 @@
 
 import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
-import type { Level, Health } from "../../core/nodes/node-status";
+import { type Health, type Level } from "../../core/nodes/node-status";
+import { kindLabel } from "../../core/nodes/findings";
 import { pluralWord, t } from "../../core/text/i18n";
 import { age, shortDuration } from "../../core/text/time";
 import { percent, UNKNOWN } from "../../core/text/units";
@@ -14,7 +15,7 @@ import { pick, picked } from "../../state/selection";
 import { watchSpark, sparkFor } from "../../state/sparklines";
 import type { JobView } from "../../state/types";
 import type { GlyphKind } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
+import { Icon, type IconName } from "../../ui/icon";
 import { Mark, Meter } from "../../ui/meter";
 import type { SampleAttributes } from "../../ui/sample-attributes";
 
@@ -35,9 +36,45 @@ export function useSpark(id: string): readonly (number | null)[] {
 
 export const glyphOf = (standing: Health, busy: boolean): GlyphKind => (busy && standing !== "off" ? "run" : standing);
 
-/** The text beside the name: the address, or the current state. */
+/** Findings that a value of the row does not show. */
+const FLAGS: readonly (readonly [string, IconName])[] = [
+  ["packages_broken", "package"],
+  ["unit_failed", "settings"],
+  ["reboot_due", "rotate-cw"],
+  ["lists_stale", "refresh-cw"],
+];
+
+function Flags({ findings }: Row["node"]["health"]): VNode {
+  return (
+    <>
+      {FLAGS.map(([kind, icon]) => {
+        const found = findings.find((one) => one.kind === kind);
+        return (
+          found && (
+            <span key={kind} class={`flag ${LEVEL_CLASSES[found.level]}`} role="img" aria-label={kindLabel(kind)} title={found.cause}>
+              <Icon name={icon} size="small" />
+            </span>
+          )
+        );
+      })}
+    </>
+  );
+}
+
+const LEVEL_CLASSES = { critical: "crit", warning: "warn", notice: "" } as const;
+
+/** What stands beside the name: marks of findings, and the address or the current state. */
 export function RowBadges({ row }: { row: Row }): VNode {
-  const { node, status, health } = row;
+  const { findings } = row.node.health;
+  return (
+    <>
+      {findings.length > 0 && <Flags {...row.node.health} />}
+      <Also {...row} />
+    </>
+  );
+}
+
+function Also({ node, status, health, old }: Row): VNode {
   const job = runningJobOn(node.id);
   if (health === "off") return <span class="also cut">{node.last_seen_at === null ? t`never connected` : t`last seen ${shortDuration(now.value - node.last_seen_at)} ago`}</span>;
   if (health === "wait") return <span class="also cut">{t`waiting for the first contact`}</span>;
@@ -45,8 +82,11 @@ export function RowBadges({ row }: { row: Row }): VNode {
     const what = job.phase ? phaseLabel(job.phase, job.action) : actionLabel(job.action).toLowerCase();
     return <span class="also cut accent">{job.progress_percent === null ? what : `${what} ${job.progress_percent}%`}</span>;
   }
-  if (health === "stale" && status.at !== null) return <span class="also cut">{t`${age(now.value - status.at)} old`}</span>;
-  return <span class="also cut">{node.agent === "outdated" ? t`${node.address} · Spider ${node.agent_version}` : node.address}</span>;
+  if (health === "back") return <span class="also cut">{t`reconnecting`}</span>;
+  const [first] = node.health.findings;
+  if (first && first.level !== "notice") return <span class="also cut" title={first.cause}>{first.cause}</span>;
+  if (old && status.at !== null) return <span class="also cut">{t`${age(now.value - status.at)} old`}</span>;
+  return <span class="also cut">{[node.address !== node.name && node.address, node.agent === "outdated" && t`Spider ${node.agent_version}`].filter(Boolean).join(" · ")}</span>;
 }
 
 /**

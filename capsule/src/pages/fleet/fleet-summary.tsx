@@ -15,6 +15,8 @@ const HEALTHS = [
   ["warn", "warning"],
   ["off", "offline"],
   ["stale", "stale"],
+  ["back", "reconnecting"],
+  ["notice", "notice"],
   ["wait", "pending"],
 ] as const;
 
@@ -41,7 +43,7 @@ export function FleetSummaryStrip(): VNode {
           <small>{t`of ${v.nodes} online`}</small>
         </div>
         <div class="state-bar" aria-hidden="true">
-          {(["ok", "warn", "crit", "stale", "off", "wait"] as const).map((kind) => v.counts[kind] > 0 && <i key={kind} class={kind} style={{ flex: v.counts[kind] }} />)}
+          {(["ok", "notice", "warn", "crit", "stale", "back", "off", "wait"] as const).map((kind) => v.counts[kind] > 0 && <i key={kind} class={kind} style={{ flex: v.counts[kind] }} />)}
         </div>
         <div class="states">
           {HEALTHS.filter(([kind]) => v.counts[kind] > 0).map(([kind, word]) => (

@@ -13,7 +13,6 @@ import { pageUrl, setQuery } from "../../state/router";
 import { picked } from "../../state/selection";
 import { mayAct } from "../../state/session";
 import { Button } from "../../ui/button";
-import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { lazy } from "../../ui/lazy";
 import { Empty, Loading } from "../../ui/load-states";
@@ -21,7 +20,7 @@ import { MenuButton } from "../../ui/menu";
 import { Segmented } from "../../ui/segmented";
 import { useIsPhone } from "../../ui/use-is-phone";
 import { SearchField } from "../../ui/search";
-import { BLANK, fleetIssues, issueText, type FleetIssue } from "./issue-list";
+import { Attention } from "./attention";
 import { NodeCards } from "./cards";
 import { CardGroup, groupName } from "./group-header";
 import { GroupMenu, SortMenu } from "./sort-menu";
@@ -30,8 +29,6 @@ import { NodeTable } from "./table";
 import { FleetSummaryStrip } from "./fleet-summary";
 
 const REORDER_MS = 5000;
-/** Until the cause is known its line is blank: a temporary text would change while somebody reads it. */
-const IssueCause = lazy<FleetIssue>("", async () => (await import("./issue-cause")).IssueCause, (one) => issueText(one.busy ? one : { ...one, more: BLANK }));
 const FilterFault = lazy(
   "",
   async () => {
@@ -71,21 +68,6 @@ export function FleetPage(): VNode {
         </>
       )}
     </div>
-  );
-}
-
-function Attention(): VNode | null {
-  const found = fleetIssues(rows.value, now.value);
-  if (!found.length) return null;
-  return (
-    <section class="attention" aria-label={t`Needs attention`}>
-      {found.map((one) => (
-        <a key={one.id} class={one.kind === "stale" ? "dimmed" : ""} href={`/n/${one.id}`}>
-          <Glyph kind={one.kind} />
-          {one.mount || one.busy || one.kind === "off" ? <IssueCause {...one} /> : issueText(one)}
-        </a>
-      ))}
-    </section>
   );
 }
 
@@ -157,10 +139,9 @@ function Nodes(): VNode {
   const query = pageUrl.value.query;
   const text = query.get("q") ?? "";
   const view = query.get("view") === "cards" || phone ? "cards" : "table";
-  const chosen = query.get("sort");
   const by = groupingOf(query.get("group"));
   const grouping = by ? (GROUPING_LABELS[by] ?? by) : t`none`;
-  const { key, down } = chosen === null && view === "cards" ? { key: "state" as const, down: true } : parseSort(chosen);
+  const { key, down } = parseSort(query.get("sort"));
   const { groups, pending, touch, apply } = useOrder(text, key, down, by);
   const { wrong } = parseFilter(text);
   const closed = parseClosed(query.get("closed"));
@@ -169,9 +150,11 @@ function Nodes(): VNode {
     if (!next.delete(group)) next.add(group);
     setQuery({ closed: closedQuery(next) });
   };
+  /** In its usual direction, then turned; the third time the worst are first again. */
   const sortBy = (next: SortKey): void => {
-    const turned = next === key ? !down : next !== "name";
-    setQuery({ sort: next === "name" && !turned ? null : (turned ? "-" : "") + next });
+    const usual = next !== "name";
+    const turned = next === key ? !down : usual;
+    setQuery({ sort: next === key && turned === usual ? null : (turned ? "-" : "") + next });
   };
   const tokens = tokensOf(text);
   const has = (token: string): boolean => tokens.includes(token);

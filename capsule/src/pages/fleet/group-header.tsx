@@ -10,14 +10,14 @@ import { nodeSignal, rowOf, isReporting } from "../../state/fleet";
 import { pageUrl } from "../../state/router";
 import { Icon } from "../../ui/icon";
 
-const STATES = { crit: "critical", off: "offline", warn: "warning", stale: "stale" } as const;
+const STATES = { crit: "critical", off: "offline", warn: "warning", stale: "stale", back: "reconnecting" } as const;
 
 /** Tags and systems keep their names; states have labels. */
 export const groupName = (key: string): string => (pageUrl.value.query.get("group") === "state" && NODE_STATE_LABELS[key]) || key || t`untagged`;
 
 /** Computed every second, for visible headers. */
 export function aggregate(ids: readonly string[]): string {
-  const counts = { crit: 0, off: 0, warn: 0, stale: 0 };
+  const counts = { crit: 0, off: 0, warn: 0, stale: 0, back: 0 };
   let weighted = 0;
   let weight = 0;
   for (const id of ids) {

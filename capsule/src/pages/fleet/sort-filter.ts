@@ -1,5 +1,6 @@
 /** Filtering and sorting of rows: pure, so that tests can check it. */
 
+import { findingKinds } from "../../core/nodes/findings";
 import { healthRank } from "../../core/nodes/node-status";
 import { parseFilter, type Filter, type Filterable } from "../../core/nodes/filter";
 import { nameCollator, type Groupable } from "../../core/nodes/node-groups";
@@ -9,15 +10,17 @@ import type { Row } from "../../state/fleet";
 export type SortKey = "state" | "name" | "cpu" | "memory" | "disk" | "network" | "load" | "temperature" | "updates" | "up";
 const KEYS: readonly string[] = ["state", "name", "cpu", "memory", "disk", "network", "load", "temperature", "updates", "up"];
 
+/** The worst first where no order is chosen. */
 export function parseSort(text: string | null): { key: SortKey; down: boolean } {
   const down = text?.startsWith("-") ?? false;
   const key = down ? (text ?? "").slice(1) : (text ?? "");
-  return KEYS.includes(key) ? { key: key as SortKey, down } : { key: "name", down: false };
+  return KEYS.includes(key) ? { key: key as SortKey, down } : { key: "state", down: true };
 }
 
-const STATE_WORDS = { ok: "online", warn: "warning", crit: "critical", off: "offline", stale: "stale", wait: "pending" } as const;
+const STATE_WORDS = { ok: "online", notice: "notice", warn: "warning", crit: "critical", off: "offline", stale: "stale", back: "reconnecting", wait: "pending" } as const;
 
-function filterable({ node, status, health }: Row): Filterable {
+function filterable(row: Row): Filterable {
+  const { node, status, health } = row;
   const gone = health === "off" || health === "wait";
   return {
     name: node.name,
@@ -25,6 +28,8 @@ function filterable({ node, status, health }: Row): Filterable {
     tags: node.tags,
     os: `${node.identity.os_id} ${node.identity.os_name} ${node.identity.os_version}`,
     state: STATE_WORDS[health],
+    health: node.health.level,
+    findings: findingKinds(row),
     cpu: gone ? null : status.cpu,
     memory: gone ? null : status.memory,
     disk: gone ? null : status.disk,

@@ -2,7 +2,7 @@ import { useComputed } from "@preact/signals";
 import type { VNode } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { TableLine } from "../../core/nodes/node-groups";
-import { fillLevel, heatLevel } from "../../core/nodes/node-status";
+import { levelOf } from "../../core/nodes/node-status";
 import { t } from "../../core/text/i18n";
 import { seriesName } from "../../core/metrics/series";
 import { shortDuration } from "../../core/text/time";
@@ -188,16 +188,19 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
   // The part that changes with time alone; everything else is redrawn with the row's own values.
   const aged = useComputed(() => {
     const known = nodeSignal(id)?.value;
-    return known && `${rowOf(known, now.value).health} ${upTime(known, now.value)}`;
+    if (!known) return "";
+    const { health, old } = rowOf(known, now.value);
+    return `${health} ${old} ${upTime(known, now.value)}`;
   });
   const node = nodeSignal(id)?.value;
   if (!node || !aged.value) return null;
   const row = rowOf(node, now.peek());
-  const { status, health, busy } = row;
+  const { status, health, old } = row;
   const { latest } = node;
   const gone = health === "off" || health === "wait";
   const glyph = glyphOf(health, runningJobOn(id) !== undefined);
-  const heat = heatLevel(status.temperature);
+  const heat = levelOf(node.health, "temperature");
+  const busy = levelOf(node.health, "cpu");
   const updates = node.updates.total;
   const label = t`${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${gone ? UNKNOWN : percent(status.cpu)}, memory ${gone ? UNKNOWN : percent(status.memory)}, ${updates ?? t`unknown`} updates`;
   const up = gone ? UNKNOWN : upTime(node, now.peek());
@@ -221,10 +224,10 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
         </span>
       </>
     ),
-    [node.identity, glyph, health, health === "stale" && status.at, picks],
+    [node.identity, glyph, health, old && status.at, picks],
   );
   const fullest = seriesName("filesystem.used", "mount", status.mount);
-  const disk = useMemo(() => <>{shareCell(gone ? null : status.disk, fillLevel(status.disk), sampleAttributes(fullest, latest[fullest]), gone ? undefined : status.mount)}</>, [latest[fullest], status.disk, gone]);
+  const disk = useMemo(() => <>{shareCell(gone ? null : status.disk, levelOf(node.health, "filesystem", status.mount), sampleAttributes(fullest, latest[fullest]), gone ? undefined : status.mount)}</>, [latest[fullest], status.disk, node.health, gone]);
   const rest = useMemo(
     () => (
       <>
@@ -247,7 +250,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
         </span>
       </>
     ),
-    [node.identity, health, status.temperature, up],
+    [node.identity, node.health, health, status.temperature, up],
   );
   const way = (name: "received" | "sent"): VNode => (
     <span class={name} {...sampleAttributes(`network.${name}`, latest[`network.${name}`])}>
@@ -257,7 +260,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
   return (
     <div
       role="row"
-      class={gone || health === "stale" ? "dimmed" : ""}
+      class={gone || old ? "dimmed" : ""}
       tabIndex={current ? 0 : -1}
       aria-label={label}
       aria-rowindex={index + 2}
@@ -266,7 +269,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
     >
       {who}
       {shareCell(gone ? null : status.cpu, busy, sampleAttributes("cpu.total", latest["cpu.total"]), undefined, <CpuSpark id={id} level={busy} />)}
-      {shareCell(gone ? null : status.memory, fillLevel(status.memory), sampleAttributes("memory.used", latest["memory.used"]), gone ? undefined : t`${size(status.memoryUsed)} of ${size(status.memoryTotal)}`)}
+      {shareCell(gone ? null : status.memory, levelOf(node.health, "memory"), sampleAttributes("memory.used", latest["memory.used"]), gone ? undefined : t`${size(status.memoryUsed)} of ${size(status.memoryTotal)}`)}
       {disk}
       <span role="cell" class="both-ways">
         {gone ? <span class="unknown">{UNKNOWN}</span> : way("received")}

@@ -15,6 +15,7 @@ import { toast } from "../../state/toasts";
 import { ApiError, type NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
+import { NodeNote } from "./note";
 import { TagsField } from "../../ui/form";
 import { AgentSettings } from "./agent-settings";
 
@@ -32,6 +33,7 @@ export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeV
   return (
     <div class="settings">
       {mayAct.value && <Names detail={detail} view={view} />}
+      {mayAct.value && <NodeNote view={view} />}
       <section class="card" aria-label={t`About this node`}>
         <h2>{t`About this node`}</h2>
         <dl class="facts">

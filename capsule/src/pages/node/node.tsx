@@ -1,28 +1,19 @@
 import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
-import { listsAreOld } from "../../core/nodes/node-status";
 import { tagFilter } from "../../core/nodes/filter";
-import { forecastText } from "../../core/nodes/disk-forecast";
 import { pluralWord, t } from "../../core/text/i18n";
-import { labelled } from "../../core/metrics/series";
-import { age, clock, timeOrDate } from "../../core/text/time";
+import { age } from "../../core/text/time";
 import { size } from "../../core/text/units";
-import { jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
-import { worstIssue } from "../../core/nodes/node-issues";
 import { now } from "../../state/clock";
-import { nodeName } from "../../state/fleet";
-import { diskGrowth } from "../../state/disk-growth";
+import { nodeName, rowOf } from "../../state/fleet";
 import { runningOn } from "../../state/jobs";
 import { lostSince, tryNow } from "../../state/live/link";
 import { timeRangeQuery } from "../../core/charts/time-range";
 import { NodeDetail } from "../../state/node-detail";
 import { go } from "../../state/router";
-import { smoothedCpu } from "../../state/sparklines";
 import { mayAct } from "../../state/session";
 import type { NodeView } from "../../state/types";
-import { Banner } from "../../ui/banner";
 import { Boundary } from "../../ui/boundary";
-import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Empty, Failure } from "../../ui/load-states";
@@ -33,13 +24,13 @@ import { Available, Hardware, Processes, Services } from "./tables";
 import { AllMetrics } from "./all-metrics";
 import { Overview } from "./overview";
 import { Packages } from "./packages";
-import { offlineText } from "./offline-text";
 import { NodeJobs } from "./node-jobs";
 import { NodeLogs } from "./node-logs";
 import { NodeSettings } from "./node-settings";
 import { PageSkeleton } from "./skeleton";
 import { RangeButtons, useViewKeys, shownTimeRange } from "./time-bar";
-import { refusal, start, UpgradeMenu } from "./upgrade";
+import { UpgradeMenu } from "./upgrade";
+import { Notices } from "./notices";
 
 const hasCharts = (tab: NodeTab): boolean => tab === "overview" || tab === "measures";
 
@@ -98,7 +89,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
     { key: "measures", label: t`All values`, href: `${base}/measures${keep}` },
     { key: "processes", label: t`Processes`, href: `${base}/processes`, ...counted(detail.tables.value?.processes?.total) },
     { key: "hardware", label: t`Disks & network`, href: `${base}/hardware` },
-    { key: "services", label: t`Services`, href: `${base}/services` },
+    { key: "services", label: t`Services`, href: `${base}/services`, ...counted(view.health.findings.filter(({ kind }) => kind === "unit_failed").length) },
     { key: "packages", label: t`Packages`, href: `${base}/packages`, ...counted(view.updates.total) },
     { key: "jobs", label: t`Jobs`, href: `${base}/jobs` },
     { key: "logs", label: t`Logs`, href: `${base}/logs` },
@@ -106,11 +97,16 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
     { key: "settings", label: t`Settings`, href: `${base}/settings` },
   ];
   const standing = detail.standing.value;
-  const dim = standing === "off" || standing === "stale" || lostSince.value !== null;
+  const dim = rowOf(view, now.value).old || lostSince.value !== null;
   return (
     <div class="page">
       <Head view={view} standing={standing} />
-      <Notice view={view} standing={standing} />
+      {view.note && (
+        <p class="note" role="note" aria-label={t`Note`}>
+          {view.note}
+        </p>
+      )}
+      <Notices detail={detail} view={view} standing={standing} />
       <div class="node-bar">
         <Tabs label={t`Parts of the node`} tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
         {hasCharts(tab) && (
@@ -206,94 +202,4 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
       )}
     </div>
   );
-}
-
-/** The most important note about this node. */
-function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VNode | null {
-  const job = runningOn.value.get(view.id);
-  const at = view.latest["cpu.total"]?.at;
-  const worst = view.state === "online" && standing !== "stale" ? worstIssue(view.latest, smoothedCpu(view.id)) : null;
-  const mount = worst?.mount ?? "";
-  if (standing === "off") {
-    const seen = view.last_seen_at;
-    const restarting = job?.action === "reboot" ? t`It is being restarted by a job.` : "";
-    return (
-      <Banner mark={<Glyph kind="off" label="" />}>
-        <b>{t`${view.name} is offline.`}</b>{" "}
-        <span class="plain">{seen === null ? t`It has never connected.` : t`Last contact ${age(now.value - seen)} ago, at ${timeOrDate(seen, now.value)}. ${restarting || offlineText(view.id)?.long || ""} The values below are the last ones known.`}</span>
-      </Banner>
-    );
-  }
-  if (standing === "wait") {
-    return (
-      <Banner kind="calm" mark={<Glyph kind="wait" label="" />}>
-        <b>{t`Waiting for the first contact.`}</b> {mayAct.value && <span class="plain">{t`If it does not connect, deploy the node again or remove it; both are in its settings.`}</span>}
-      </Banner>
-    );
-  }
-  if (view.reconnecting) {
-    return (
-      <Banner kind="calm" mark={<Glyph kind="stale" label="" />}>
-        <b>{t`${view.name} is reconnecting.`}</b> <span class="plain">{t`The hub was started a moment ago. The values below are the last ones known.`}</span>
-      </Banner>
-    );
-  }
-  // Without a connection the page cannot know; the banner says so.
-  if (standing === "stale" && at !== undefined && lostSince.value === null) {
-    return (
-      <Banner kind="calm" mark={<Glyph kind="stale" label="" />}>
-        <b>{t`No samples for ${age(now.value - at)}.`}</b> <span class="plain">{t`The last values are from ${clock(at)}.`}</span>
-      </Banner>
-    );
-  }
-  const warning = worst && (
-    <Banner kind={worst.level === "crit" ? "crit" : ""} mark={<Glyph kind={worst.level} label="" />}>
-      <b>{worst.title}</b> <span class="plain">{mount ? forecastText(diskGrowth(view.id, mount).value, labelled(view.latest, "filesystem.used").get(mount)?.value ?? null, labelled(view.latest, "filesystem.size").get(mount)?.value ?? null) : ""}</span>
-    </Banner>
-  );
-  if (worst?.level === "crit") return warning;
-  if (job) {
-    const state = job.state === "running" && job.phase ? phaseLabel(job.phase, job.action) : stateLabel(job.state).toLowerCase();
-    return (
-      <Banner
-        kind="info"
-        mark={<Glyph kind="run" label="" />}
-        action={
-          <a class="button slim" href={`/jobs/${job.id}`}>
-            {t`Open output`}
-          </a>
-        }
-      >
-        <b>{jobLabel(job)}</b> <span class="plain">{job.progress_percent === null ? state : `${state}, ${job.progress_percent}%`}</span>
-      </Banner>
-    );
-  }
-  if (warning) return warning;
-  if (listsAreOld(view.updates, now.value)) {
-    const { checked_at } = view.updates;
-    return (
-      <Banner
-        mark={<Glyph kind="warn" label="" />}
-        action={
-          mayAct.value &&
-          !refusal(view, "refresh") && (
-            <Button slim onClick={() => start(view, "refresh")}>
-              {t`Refresh package lists`}
-            </Button>
-          )
-        }
-      >
-        <b>{checked_at === null ? t`Not all package lists are known.` : t`The package lists are ${age(now.value - checked_at)} old.`}</b>{" "}
-        <span class="plain">{t`Updates published since then are not counted. If a refresh fails, its output names the repository.`}</span>
-      </Banner>
-    );
-  }
-  if (view.reboot_required === "yes") {
-    return (
-      <Banner mark={<Icon name="rotate-cw" />}>
-        <b>{t`A restart is needed.`}</b> <span class="plain">{t`Some installed updates take effect only after a restart.`}</span>
-      </Banner>
-    );
-  }
-  return null;
 }

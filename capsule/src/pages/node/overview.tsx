@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { eventText } from "../../core/events/event-text";
-import { above, fillLevel } from "../../core/nodes/node-status";
+import { levelOf } from "../../core/nodes/node-status";
 import { bootTimes, chartMarks, type ChartMark } from "../../core/charts/chart-marks";
 import { pluralWord, tElements, t } from "../../core/text/i18n";
 import { labelled, seriesName } from "../../core/metrics/series";
@@ -20,6 +20,7 @@ import { Time } from "../../ui/time";
 import { TopProcesses } from "./tables";
 import { CPU_LINES, CpuPanel, devicesOf, diskLines, DiskPanel, interfacesOf, LOAD_LINES, LoadPanel, MEMORY_LINES, MemoryPanel, networkLines, NetworkPanel, sensorLines, TemperaturePanel, useChoice, type PanelProps } from "./panels";
 import { HistoryStatus } from "./history-status";
+import { useFiring } from "./use-firing";
 import { points, useGroup, useHistory, WindowBar } from "./time-bar";
 
 const MINUTE_S = 60;
@@ -54,7 +55,7 @@ export function usePanels({ detail, node, shown }: Props, names: readonly string
   });
   void detail.version.value;
   const group = useGroup(shown, useMarks({ detail, node, shown }), node.identity.timezone);
-  return { detail, node, shown, until: detail.until.value, group };
+  return { detail, node, shown, until: detail.until.value, group, firing: useFiring(node) };
 }
 
 export function HistoryFailure({ detail, shown, names }: Omit<Props, "node"> & { names: readonly string[] }): VNode {
@@ -165,26 +166,25 @@ function Filesystems({ view, wide, past }: { view: NodeView; wide: boolean; past
   const inodes = labelled(view.latest, "filesystem.inodes_used");
   const used = [...labelled(view.latest, "filesystem.used")].sort((a, b) => a[0].localeCompare(b[0]));
   if (!used.length) return null;
-  const tight = [...inodes.values()].some((sample) => (sample.value ?? 0) >= 85);
   return (
     <section class={`card ${wide ? "two-wide" : ""}`} aria-label={t`Filesystems`}>
       <header>
         <h3>{t`Filesystems`}</h3>
         <Now past={past} />
-        <span class={`meta end ${tight ? "warn" : "t3"}`}>{tight ? t`low on inodes` : t`inodes ok`}</span>
       </header>
       <ul class="filesystems">
         {used.map(([mount, sample]) => {
           const whole = sizes.get(mount)?.value ?? null;
           const part = share(sample.value, whole);
-          const level = fillLevel(part);
+          const level = levelOf(view.health, "filesystem", mount);
           const nodes = inodes.get(mount)?.value ?? null;
           return (
             <li key={mount}>
               <span class="cut medium" title={mount}>
                 {mount}{" "}
                 <span class="t3 meta">
-                  {t`${size(sample.value)} of ${size(whole)}${above(nodes, 85, 95) && `, ${t`inodes ${percent(nodes)}`}`}`}
+                  {t`${size(sample.value)} of ${size(whole)}`}
+                  {nodes !== null && t`, inodes ${percent(nodes)}`}
                 </span>
               </span>
               <span class={`row share ${level}`} {...sampleAttributes(seriesName("filesystem.used", "mount", mount), sample)}>

@@ -3,6 +3,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { BIT_FORMAT, DEGREE_FORMAT, PERCENT_FORMAT, PLAIN_FORMAT, RATE_FORMAT, seriesLabel, SIZE_FORMAT, type ValueFormat } from "../../core/charts/value-format";
+import { firingThreshold, type FiringRule } from "../../core/alerts/firing-thresholds";
 import { t } from "../../core/text/i18n";
 import { chartScaleOf } from "../../core/charts/chart-scale";
 import { labelled, parseSeries, seriesName } from "../../core/metrics/series";
@@ -31,6 +32,8 @@ export interface PanelProps {
   /** The end of the live window. */
   until: number;
   group: ChartGroup;
+  /** The rules whose alerts fire. */
+  firing: readonly FiringRule[];
 }
 
 /** How far the shown data is the requested one. */
@@ -80,8 +83,9 @@ interface SpecProps extends PanelProps {
   more?: readonly MenuItem[];
 }
 
-function Panel({ label, title, lines, more = [], detail, node, shown, until, group, ...rest }: SpecProps): VNode {
-  const data = dataOf({ detail, node, shown, until, group }, lines);
+function Panel({ label, title, lines, more = [], detail, node, shown, until, group, firing, ...rest }: SpecProps): VNode {
+  const data = dataOf({ detail, node, shown, until, group, firing }, lines);
+  const threshold = firingThreshold(lines.map(({ series }) => series), firing, { cores: node.identity.cpu_cores, memory: memoryOf(node) });
   const missing = (): string => {
     if (shown.range !== "live" || shown.zoom) return detail.pastFailure.value ? t`Could not be read` : t`No data in this time`;
     if (node.state === "offline") return t`No data: the node is offline`;
@@ -107,6 +111,7 @@ function Panel({ label, title, lines, more = [], detail, node, shown, until, gro
         return shown.zoom ? { value: lastOf(data, lines.findIndex((line) => line.series === series)), live: {} } : { value: sample?.value ?? null, live: sampleAttributes(series, sample) };
       })}
       {...scale}
+      {...(threshold && { threshold })}
       {...rest}
     />
   );
@@ -129,10 +134,11 @@ function lastOf({ columns }: ChartData, index: number): number | null {
 }
 
 export const CPU_LINES: readonly Line[] = [
-  { series: "cpu.user", name: t`user`, colour: 1, filled: true },
-  { series: "cpu.system", name: t`system`, colour: 2 },
+  { series: "cpu.total", name: t`total`, colour: 1, filled: true },
+  { series: "cpu.user", name: t`user`, colour: 2 },
+  { series: "cpu.system", name: t`system`, colour: 4 },
   { series: "cpu.iowait", name: t`iowait`, colour: 3 },
-  { series: "cpu.steal", name: t`steal`, colour: 4 },
+  { series: "cpu.steal", name: t`steal`, colour: 5 },
 ];
 export const MEMORY_LINES: readonly Line[] = [
   { series: "memory.used", name: t`used`, colour: 1, filled: true },
@@ -145,7 +151,7 @@ export const LOAD_LINES: readonly Line[] = [
 
 /** Steal is shown only if there is any: on physical machines it is always zero. */
 function cpuLines(view: NodeView): readonly Line[] {
-  return (view.latest["cpu.steal"]?.value ?? 0) > 0.5 ? CPU_LINES : CPU_LINES.slice(0, 3);
+  return (view.latest["cpu.steal"]?.value ?? 0) > 0.5 ? CPU_LINES : CPU_LINES.slice(0, 4);
 }
 
 export function CpuPanel(props: PanelProps): VNode {

@@ -67,6 +67,8 @@ const AVAILABLE: readonly Subject[] = [
   { name: "package_faults", title: t`Broken packages`, none: t`Every package is in order.` },
   { name: "repositories", title: t`Repositories`, none: t`No repository is enabled.` },
 ];
+/** "Everything is up to date" says little while packages are broken. */
+const BROKEN_FIRST = [...AVAILABLE].sort((a, b) => Number(b.name === "package_faults") - Number(a.name === "package_faults"));
 const SERVICES: readonly Subject[] = [
   { name: "services", title: t`Failed and restarted units`, none: t`No unit has failed or was restarted.` },
   { name: "containers", title: t`Containers`, none: t`None running.` },
@@ -108,7 +110,8 @@ export function Hardware({ detail }: Props): VNode {
 
 /** Available upgrades; nothing if the node has not reported any. */
 export function Available({ detail }: Props): VNode {
-  return <Tables detail={detail} subjects={AVAILABLE} nothing={<></>} />;
+  const broken = detail.tables.value?.package_faults?.total;
+  return <Tables detail={detail} subjects={broken ? BROKEN_FIRST : AVAILABLE} nothing={<></>} />;
 }
 
 export function Services({ detail }: Props): VNode {

@@ -2,13 +2,14 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { policyRefusal } from "../../core/jobs/batch";
 import { JOB_VERBS } from "../../core/jobs/package-actions";
-import type { Verb } from "../../core/jobs/verbs.gen";
+import { VERBS, type Verb } from "../../core/jobs/verbs.gen";
 import { pluralWord, t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { actionLabel } from "../../core/jobs/job-labels";
 import { dayStart } from "../../state/clock";
 import { newIdempotencyKey, submitJob } from "../../state/job-detail";
 import type { JobBody, NodeView } from "../../state/types";
+import { Button } from "../../ui/button";
 import { Icon, type IconName } from "../../ui/icon";
 import { MenuButton, type MenuItem } from "../../ui/menu";
 import { lazy } from "../../ui/lazy";
@@ -36,6 +37,23 @@ export function refusal(view: NodeView, action?: Action): string {
 export function start({ id, name }: NodeView, action: Action): Promise<void> {
   const key = newIdempotencyKey();
   return startJob(`${actionLabel(action)}: ${name}`, () => submitJob(id, { action }, key));
+}
+
+/** The button of one action that helps; nothing if it cannot start here. */
+export function VerbButton({ view, verb }: { view: NodeView; verb: string }): VNode | null {
+  const [asked, setAsked] = useState(false);
+  const known = VERBS[verb];
+  const action = verb as Action;
+  if (!known || refusal(view, action)) return null;
+  const label = known.menu ?? actionLabel(action);
+  return (
+    <>
+      <Button slim icon={verbIcon(action)} onClick={() => (known.readonly ? void start(view, action) : setAsked(true))}>
+        {known.readonly ? label : t`${label}…`}
+      </Button>
+      {asked && <JobDialog view={view} action={action} planned={!policyRefusal(view.policy, "plan")} onClose={() => setAsked(false)} />}
+    </>
+  );
 }
 
 export function UpgradeMenu({ view }: { view: NodeView }): VNode {

@@ -3,7 +3,6 @@ import { listSome } from "../../core/jobs/batch";
 import { listsAreOld } from "../../core/nodes/node-status";
 import { t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
-import { now } from "../../state/clock";
 import { showDialog } from "../../state/dialogs";
 import { rows, fleetSummary } from "../../state/fleet";
 import { pageUrl, setQuery } from "../../state/router";
@@ -29,7 +28,7 @@ export function UpdatesPage(): VNode {
   const wanting = matchingRows(rows.value, by === "node" ? search : "", security);
   /** The search narrows packages, but an action from here is for all of them. */
   const beyond = by === "package" && search.trim() !== "";
-  const old = rows.value.filter(({ node }) => listsAreOld(node.updates, now.value));
+  const old = rows.value.filter(({ node }) => listsAreOld(node));
   const readable = old.filter(({ node }) => !ineligibleReason(node, "refresh"));
   const able = wanting.filter(({ node }) => !ineligibleReason(node, security ? "security-upgrade" : "upgrade"));
   return (

@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { firingThreshold, type FiringRule } from "./firing-thresholds";
+
+const server = { cores: 4, memory: 1000 };
+const rule = (expr: string, threshold: number | null, object = "", level: FiringRule["level"] = "warning"): FiringRule => ({ expr, threshold, object, level });
+const line = (series: string, ...firing: FiringRule[]): unknown => firingThreshold([series], firing, server);
+
+test("a firing alert draws its threshold in the chart of its metric", () => {
+  assert.deepEqual(line("cpu.total", rule("avg(cpu.total, 5m)", 90)), { at: 90, level: "warn" });
+  assert.deepEqual(line("cpu.total", rule("detector(cpu_saturated)", 95, "", "critical")), { at: 95, level: "crit" });
+  assert.deepEqual(line("memory.used", rule("avg(memory.available_percent, 1m)", 10)), { at: 900, level: "warn" });
+  assert.deepEqual(line("load.1", rule("avg(load.per_core, 10m)", 3)), { at: 12, level: "warn" });
+  assert.equal(line("cpu.total", rule("avg(cpu.iowait, 10m)", 40)), null);
+  assert.equal(line("cpu.total", rule("state(unit_failed)", 0, "a.service")), null);
+});
+
+test("of a labelled metric only its own object has the line, and the worst one wins", () => {
+  const firing = [rule("avg(disk.busy, 10m)", 98, "sda"), rule("last(disk.busy)", 99, "sda", "critical")];
+  assert.deepEqual(line("disk.busy{device=sda}", ...firing), { at: 99, level: "crit" });
+  assert.equal(line("disk.busy{device=sdb}", ...firing), null);
+});

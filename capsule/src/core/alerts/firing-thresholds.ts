@@ -1,0 +1,44 @@
+/** The threshold that a firing alert has crossed, as a line in the chart of the metric that its rule reads. */
+
+import { parseSeries } from "../metrics/series";
+import type { Threshold } from "../charts/chart-scale";
+
+export interface FiringRule {
+  expr: string;
+  /** The mount, sensor, interface … of the alert; empty: the server as a whole. */
+  object: string;
+  level: "warning" | "critical";
+  threshold: number | null;
+}
+
+interface Server {
+  cores: number;
+  /** Bytes; null = unknown. */
+  memory: number | null;
+}
+
+/** Detectors whose number is that of one metric. */
+const DETECTED: Readonly<Record<string, string>> = { cpu_saturated: "cpu.total", sensor_temperature: "temperature" };
+
+/** The metric of a rule and its threshold in the unit of that metric; null where no chart has it. */
+function inChart({ expr, threshold }: FiringRule, { cores, memory }: Server): { metric: string; at: number } | null {
+  const metric = DETECTED[/^detector\((\w+)\)$/.exec(expr)?.[1] ?? ""] ?? /^\w+\(\s*([\w.]+)/.exec(expr)?.[1];
+  if (metric === undefined || threshold === null) return null;
+  // Charts show what these are derived from.
+  if (metric === "memory.available_percent") return memory === null ? null : { metric: "memory.used", at: memory * (1 - threshold / 100) };
+  if (metric === "load.per_core") return { metric: "load.1", at: threshold * cores };
+  return { metric, at: threshold };
+}
+
+/** The worst threshold of the alerts about any of these series. */
+export function firingThreshold(series: readonly string[], firing: readonly FiringRule[], server: Server): Threshold | null {
+  const shown = series.map(parseSeries);
+  let worst: Threshold | null = null;
+  for (const rule of firing) {
+    const found = inChart(rule, server);
+    if (!found || !shown.some((one) => one?.metric === found.metric && (!one.label || one.value === rule.object))) continue;
+    if (rule.level === "critical") return { at: found.at, level: "crit" };
+    worst ??= { at: found.at, level: "warn" };
+  }
+  return worst;
+}

@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { countFindings, findingKinds, kindLabel } from "./findings";
+import type { FindingLike, Health } from "./node-status";
+
+const row = (health: Health, ...kinds: [string, FindingLike["level"]][]) => ({ health, node: { health: { level: "ok" as const, findings: kinds.map(([kind, level]) => ({ kind, level, object: "" })) } } });
+
+test("the worst kind of finding stands first, and a node counts once for each kind", () => {
+  const found = countFindings([row("ok"), row("notice", ["reboot_due", "notice"]), row("notice", ["reboot_due", "notice"]), row("warn", ["filesystem", "warning"], ["filesystem", "warning"]), row("crit", ["filesystem", "critical"], ["reboot_due", "notice"])]);
+  assert.equal(found.nodes, 4);
+  assert.deepEqual(found.kinds, [{ kind: "filesystem", level: "critical", nodes: 2 }, { kind: "reboot_due", level: "notice", nodes: 3 }]);
+});
+
+test("a node is offline before the hub alerts, and not while it reconnects to a restarted hub", () => {
+  assert.deepEqual(findingKinds(row("off")), ["offline"]);
+  assert.deepEqual(findingKinds(row("off", ["filesystem", "warning"], ["offline", "critical"])), ["offline", "filesystem"]);
+  assert.deepEqual(findingKinds(row("back", ["offline", "critical"], ["filesystem", "warning"])), ["filesystem"]);
+  assert.deepEqual(findingKinds(row("ok")), []);
+});
+
+test("an unknown kind is shown in its own words", () => {
+  assert.deepEqual([kindLabel("reboot_due"), kindLabel("disk_on_fire")], ["reboot", "disk on fire"]);
+});

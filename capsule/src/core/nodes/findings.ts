@@ -1,0 +1,64 @@
+/** What the hub finds about nodes: its kinds in words, and how many nodes have each. */
+
+import type { FindingLike, Health, HealthLike } from "./node-status";
+import { t } from "../text/i18n";
+
+const KINDS: Readonly<Record<string, string>> = {
+  offline: t`offline`,
+  packages_broken: t`broken packages`,
+  unit_failed: t`failed unit`,
+  filesystem: t`disk space`,
+  job_failed: t`failed job`,
+  reboot_due: t`reboot`,
+  memory: t`memory`,
+  cpu: t`CPU`,
+  lists_stale: t`old package lists`,
+  updates: t`security updates`,
+  deadline_missed: t`missed event`,
+  rule: t`own rule`,
+};
+
+export const kindLabel = (kind: string): string => KINDS[kind] ?? kind.replace(/_/g, " ");
+
+interface RowLike {
+  health: Health;
+  node: { health: HealthLike };
+}
+
+const NONE: readonly string[] = [];
+
+/** The kinds of findings about a node, the worst first. A node that is offline is so at once, and one that reconnects is not. */
+export function findingKinds({ health, node: { health: { findings } } }: RowLike): readonly string[] {
+  if (!findings.length && health !== "off") return NONE;
+  const kinds = new Set(findings.map(({ kind }) => kind));
+  if (health === "back") kinds.delete("offline");
+  return health === "off" ? [...new Set(["offline", ...kinds])] : [...kinds];
+}
+
+export interface KindCount {
+  kind: string;
+  level: FindingLike["level"];
+  nodes: number;
+}
+
+const RANKS = { critical: 2, warning: 1, notice: 0 } as const;
+
+/** How many nodes have findings, and how many have each kind: the worst kind first, then the most frequent. */
+export function countFindings(rows: readonly RowLike[]): { nodes: number; kinds: KindCount[] } {
+  const found = new Map<string, KindCount>();
+  let nodes = 0;
+  for (const row of rows) {
+    const kinds = findingKinds(row);
+    if (kinds.length) nodes += 1;
+    for (const kind of kinds) {
+      const level = row.node.health.findings.find((one) => one.kind === kind)?.level ?? "critical";
+      const one = found.get(kind);
+      if (!one) found.set(kind, { kind, level, nodes: 1 });
+      else {
+        one.nodes += 1;
+        if (RANKS[level] > RANKS[one.level]) one.level = level;
+      }
+    }
+  }
+  return { nodes, kinds: [...found.values()].sort((a, b) => RANKS[b.level] - RANKS[a.level] || b.nodes - a.nodes) };
+}

@@ -1,0 +1,85 @@
+/** What needs attention: how many nodes have which finding, each a filter, and the worst nodes with their cause. */
+
+import type { VNode } from "preact";
+import { countFindings, kindLabel } from "../../core/nodes/findings";
+import { healthRank, type Health } from "../../core/nodes/node-status";
+import { nameCollator } from "../../core/nodes/node-groups";
+import { t } from "../../core/text/i18n";
+import { age, shortDuration } from "../../core/text/time";
+import { now } from "../../state/clock";
+import { fleetSummary, rows, type Row } from "../../state/fleet";
+import { hubStarted } from "../../state/live/link";
+import { withQuery } from "../../state/router";
+import { Glyph } from "../../ui/glyph";
+import { lazy } from "../../ui/lazy";
+
+const MOST = 4;
+/** A blank line that keeps its place. */
+const BLANK = "\u00a0";
+const GLYPHS = { critical: "crit", warning: "warn", notice: "notice" } as const;
+/** Until the cause is known its line is blank: a temporary text would change while somebody reads it. */
+const OfflineCause = lazy<{ id: string; address: string }>("", async () => (await import("./issue-cause")).OfflineCause, () => <>{BLANK}</>);
+
+const isIll = (health: Health): boolean => health === "crit" || health === "off" || health === "warn";
+
+/** In a large fleet many nodes are ill, and four are described. Comparing names is slow: nearly all nodes come after the last described one. */
+function worst(all: readonly Row[]): Row[] {
+  const found: Row[] = [];
+  for (const row of all) {
+    if (!isIll(row.health)) continue;
+    let place = found.length;
+    while (place > 0 && isWorse(row, found[place - 1] as Row)) place -= 1;
+    if (place < MOST) found.splice(place, 0, row);
+    found.length = Math.min(found.length, MOST);
+  }
+  return found;
+}
+
+const isWorse = (a: Row, b: Row): boolean => (healthRank[a.health] - healthRank[b.health] || nameCollator.compare(b.node.name, a.node.name)) > 0;
+
+export function Attention(): VNode | null {
+  const at = now.value;
+  const { nodes, kinds } = countFindings(rows.value);
+  const { counts, nodes: all } = fleetSummary.value;
+  if (!nodes && !counts.back) return null;
+  return (
+    <section class="attention stack" aria-label={t`Needs attention`}>
+      <div class="states">
+        {nodes > 0 && <b class="strong">{nodes === 1 ? t`1 needs attention` : t`${nodes} need attention`}</b>}
+        {kinds.map(({ kind, level, nodes: count }) => (
+          <a key={kind} href={withQuery({ q: `finding:${kind}` })}>
+            <Glyph kind={kind === "offline" ? "off" : GLYPHS[level]} label="" />
+            {count} {kindLabel(kind)}
+          </a>
+        ))}
+        {counts.back > 0 && (
+          <a href={withQuery({ q: "state:reconnecting" })}>
+            <Glyph kind="back" label="" />
+            {t`Ground Control restarted ${age(at - hubStarted)} ago, ${all - counts.back} of ${all} back`}
+          </a>
+        )}
+      </div>
+      <div class="worst">
+        {worst(rows.value).map((row) => (
+          <Ill key={row.node.id} {...row} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function Ill({ node: { id, name, address, health: { findings }, last_seen_at }, health }: Row): VNode {
+  const first = findings[0];
+  const since = health === "off" ? last_seen_at : (first?.since_at ?? null);
+  const more = findings.length - 1;
+  return (
+    <a href={`/n/${id}`}>
+      <Glyph kind={health} />
+      <span class="cut">
+        <b class="strong">{name}</b>{" "}
+        <span class="t2">{health === "off" ? (since === null ? t`Never connected` : t`No contact for ${age(now.value - since)}`) : since !== null && t`for ${shortDuration(now.value - since)}`}</span>
+      </span>
+      <p class="cut">{health === "off" ? <OfflineCause id={id} address={address} /> : more > 0 ? t`${first?.cause ?? ""} +${more}` : first?.cause}</p>
+    </a>
+  );
+}

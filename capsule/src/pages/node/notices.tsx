@@ -1,0 +1,143 @@
+/** What is to be known about a node first: its connection, what the hub finds, and its running job. */
+
+import type { VNode } from "preact";
+import { listsAreOld } from "../../core/nodes/node-status";
+import { jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
+import { sortRows } from "../../core/nodes/node-tables";
+import { t } from "../../core/text/i18n";
+import { age, clock, timeOrDate } from "../../core/text/time";
+import { percent } from "../../core/text/units";
+import { dayStart, now } from "../../state/clock";
+import { runningOn } from "../../state/jobs";
+import { lostSince } from "../../state/live/link";
+import { mayAct } from "../../state/session";
+import type { NodeDetail } from "../../state/node-detail";
+import type { NodeView, TableView } from "../../state/types";
+import { Banner } from "../../ui/banner";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { offlineText } from "./offline-text";
+import { VerbButton } from "./upgrade";
+
+type Finding = NodeView["health"]["findings"][number];
+
+const MOST = 3;
+const KINDS = { critical: "crit", warning: "", notice: "info" } as const;
+const GLYPHS = { critical: "crit", warning: "warn", notice: "notice" } as const;
+
+export function Notices({ detail, view, standing }: { detail: NodeDetail; view: NodeView; standing: GlyphKind }): VNode {
+  // What is offline is said above with its cause.
+  const findings = view.health.findings.filter(({ kind }) => kind !== "offline");
+  const more = findings.length - MOST;
+  return (
+    <>
+      <Connection view={view} standing={standing} />
+      {findings.slice(0, MOST).map((finding) => (
+        <FindingBanner key={finding.alert_id} view={view} finding={finding} culprit={finding.kind === "cpu" ? busiest(detail.tables.value?.processes) : ""} />
+      ))}
+      {more > 0 && <p class="meta t3">{more === 1 ? t`1 more finding is under Alerts.` : t`${more} more findings are under Alerts.`}</p>}
+      <RunningJob view={view} />
+      {!findings.length && standing === "ok" && <UnknownLists view={view} />}
+    </>
+  );
+}
+
+/** The process with the most CPU; empty where processes are not known. */
+function busiest(table: TableView | undefined): string {
+  const row = table && sortRows(table, { column: "cpu", down: true })[0];
+  if (!row) return "";
+  const [name, cpu] = ["name", "cpu"].map((column) => row[table.columns.findIndex((one) => one.name === column)]);
+  return typeof name === "string" && typeof cpu === "number" ? t`Busiest now: ${name}, ${percent(cpu)} of one core.` : "";
+}
+
+function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Finding; culprit: string }): VNode {
+  const { kind, level, cause, since_at, action, alert_id } = finding;
+  return (
+    <Banner
+      kind={KINDS[level]}
+      mark={<Glyph kind={GLYPHS[level]} />}
+      action={
+        <>
+          {kind === "unit_failed" && (
+            <a class="button slim" href={`/n/${view.id}/services`}>
+              {t`Services`}
+            </a>
+          )}
+          {mayAct.value && action && <VerbButton view={view} verb={action} />}
+          {alert_id && (
+            <a class="button slim quiet" href="/alerts">
+              {t`Alert`}
+            </a>
+          )}
+        </>
+      }
+    >
+      <b>{cause}</b> <span class="plain nowrap">{t`since ${timeOrDate(since_at, dayStart.value)}`}</span>{culprit && <span class="plain"> {culprit}</span>}
+    </Banner>
+  );
+}
+
+/** What the page itself knows of the connection. */
+function Connection({ view, standing }: { view: NodeView; standing: GlyphKind }): VNode | null {
+  const at = view.latest["cpu.total"]?.at;
+  if (standing === "off") {
+    const seen = view.last_seen_at;
+    const restarting = runningOn.value.get(view.id)?.action === "reboot" ? t`It is being restarted by a job.` : "";
+    return (
+      <Banner mark={<Glyph kind="off" label="" />}>
+        <b>{t`${view.name} is offline.`}</b>{" "}
+        <span class="plain">{seen === null ? t`It has never connected.` : t`Last contact ${age(now.value - seen)} ago, at ${timeOrDate(seen, now.value)}. ${restarting || offlineText(view.id)?.long || ""} The values below are the last ones known.`}</span>
+      </Banner>
+    );
+  }
+  if (standing === "wait") {
+    return (
+      <Banner kind="calm" mark={<Glyph kind="wait" label="" />}>
+        <b>{t`Waiting for the first contact.`}</b> {mayAct.value && <span class="plain">{t`If it does not connect, deploy the node again or remove it; both are in its settings.`}</span>}
+      </Banner>
+    );
+  }
+  if (standing === "back") {
+    return (
+      <Banner kind="calm" mark={<Glyph kind="back" label="" />}>
+        <b>{t`${view.name} is reconnecting.`}</b> <span class="plain">{t`The hub was started a moment ago. The values below are the last ones known.`}</span>
+      </Banner>
+    );
+  }
+  // Without a connection the page cannot know; the banner says so.
+  if (standing === "stale" && at !== undefined && lostSince.value === null) {
+    return (
+      <Banner kind="calm" mark={<Glyph kind="stale" label="" />}>
+        <b>{t`No samples for ${age(now.value - at)}.`}</b> <span class="plain">{t`The last values are from ${clock(at)}.`}</span>
+      </Banner>
+    );
+  }
+  return null;
+}
+
+function RunningJob({ view }: { view: NodeView }): VNode | null {
+  const job = runningOn.value.get(view.id);
+  if (!job || view.state !== "online") return null;
+  const state = job.state === "running" && job.phase ? phaseLabel(job.phase, job.action) : stateLabel(job.state).toLowerCase();
+  return (
+    <Banner
+      kind="info"
+      mark={<Glyph kind="run" label="" />}
+      action={
+        <a class="button slim" href={`/jobs/${job.id}`}>
+          {t`Open output`}
+        </a>
+      }
+    >
+      <b>{jobLabel(job)}</b> <span class="plain">{job.progress_percent === null ? state : `${state}, ${job.progress_percent}%`}</span>
+    </Banner>
+  );
+}
+
+function UnknownLists({ view }: { view: NodeView }): VNode | null {
+  if (!listsAreOld(view)) return null;
+  return (
+    <Banner mark={<Glyph kind="warn" label="" />} action={mayAct.value && <VerbButton view={view} verb="refresh" />}>
+      <b>{t`Not all package lists are known.`}</b> <span class="plain">{t`Updates published since then are not counted. If a refresh fails, its output names the repository.`}</span>
+    </Banner>
+  );
+}
