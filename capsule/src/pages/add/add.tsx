@@ -21,7 +21,7 @@ import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { DEPLOYMENTS, SENT_TEXT, startedNote, useSubmit } from "../jobs/submit/use-submit";
-import { ActionError, useAction } from "../settings/use-action";
+import { ActionError, useAction } from "../use-action";
 import { DraftBanner } from "./draft-banner";
 import { JumpFields, ServerFields, SignInFields, useFocusFirstError } from "./connection-fields";
 import { commandDraft, listDraft, oneDraft, useDraft } from "./draft";

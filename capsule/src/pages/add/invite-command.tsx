@@ -21,7 +21,7 @@ import { TextField } from "../../ui/field";
 import { SelectField, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { isUnanswered, useSubmit } from "../jobs/submit/use-submit";
-import { ActionError, useAction } from "../settings/use-action";
+import { ActionError, useAction } from "../use-action";
 import { DraftBanner } from "./draft-banner";
 import { commandDraft, useDraft } from "./draft";
 import { EMPTY_COMMAND, type CommandForm } from "./connection-form";

@@ -21,7 +21,7 @@ import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
 import { usePolling } from "../bulk/use-polling";
 import { StopBulkDialog, BulkSummary } from "../bulk/bulk-summary";
-import { ActionError, useAction } from "../settings/use-action";
+import { ActionError, useAction } from "../use-action";
 
 const EVERY_MS = 1500;
 const AT_ONCE = 4;

@@ -5,7 +5,7 @@ import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { ConfirmName } from "../../ui/form";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { ActionError, useAction } from "../settings/use-action";
+import { ActionError, useAction } from "../use-action";
 
 interface BulkSummaryProps<G extends string> {
   mark: GlyphKind;

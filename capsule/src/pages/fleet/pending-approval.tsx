@@ -5,7 +5,7 @@ import { rows } from "../../state/fleet";
 import { approveNode, rejectNode } from "../../state/invites";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
-import { ActionError, useAction } from "../settings/use-action";
+import { ActionError, useAction } from "../use-action";
 
 /** Nodes that joined with an organisation secret and wait for approval. */
 export function PendingApproval(): VNode | null {

@@ -15,8 +15,8 @@ import { SecretField } from "../../ui/field";
 import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
 import { NewPassword, NO_PASSWORD, unmet } from "../login/new-password";
-import { ListView, useList, type ListState } from "./list-view";
-import { ActionError, useAction } from "./use-action";
+import { ListView, useList, type ListState } from "../list-view";
+import { ActionError, useAction } from "../use-action";
 import { SecondFactor } from "./second-factor";
 
 export function AccountPage(): VNode {

@@ -19,8 +19,8 @@ import { GridHead } from "../../ui/grid-head";
 import { downloadText } from "../../ui/download";
 import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
-import { ListView, useList } from "./list-view";
-import { useAction } from "./use-action";
+import { ListView, useList } from "../list-view";
+import { useAction } from "../use-action";
 
 const SETTLE_MS = 300;
 /** The result of an action that was not refused and did not fail. */

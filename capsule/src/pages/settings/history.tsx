@@ -15,8 +15,8 @@ import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Failure, Loading } from "../../ui/load-states";
-import { RoleRefusal } from "./list-view";
-import { ActionError, useAction } from "./use-action";
+import { RoleRefusal } from "../list-view";
+import { ActionError, useAction } from "../use-action";
 import { Typed } from "./user-dialogs";
 
 type Wanted = Readonly<Partial<Record<Tier, number>>>;

@@ -9,7 +9,7 @@ import { loadSettings } from "../../state/users";
 import { ApiError, type HubView } from "../../state/types";
 import { CopyButton } from "../../ui/copy";
 import { Failure, Loading } from "../../ui/load-states";
-import { RoleRefusal } from "./list-view";
+import { RoleRefusal } from "../list-view";
 
 const COPY = "stardust backup FOLDER";
 

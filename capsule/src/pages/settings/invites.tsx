@@ -20,8 +20,8 @@ import { GridHead } from "../../ui/grid-head";
 import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
 import { PendingApproval } from "../fleet/pending-approval";
-import { ListView, useList } from "./list-view";
-import { ActionError, useAction } from "./use-action";
+import { ListView, useList } from "../list-view";
+import { ActionError, useAction } from "../use-action";
 import { SecretOnce } from "./secret-once";
 import { Typed } from "./user-dialogs";
 

@@ -14,7 +14,7 @@ import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
 import { Qr } from "../../ui/qr";
 import { downloadText } from "../../ui/download";
-import { ActionError, useAction } from "./use-action";
+import { ActionError, useAction } from "../use-action";
 import { StoreFirstNote, useConfirmStored } from "./secret-once";
 
 /** The new secret as a QR code and as text, and a field for its first code. */

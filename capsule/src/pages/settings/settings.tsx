@@ -10,7 +10,7 @@ import { AuditPage } from "./audit";
 import { HistoryPage } from "./history";
 import { HubPage } from "./hub";
 import { InvitesPage } from "./invites";
-import { RoleRefusal } from "./list-view";
+import { RoleRefusal } from "../list-view";
 import { TokensPage } from "./tokens";
 import { UsersPage } from "./users";
 

@@ -15,9 +15,9 @@ import { Check, SelectField } from "../../ui/form";
 import { GridHead } from "../../ui/grid-head";
 import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
-import { GrantsField } from "./grants";
-import { ListView, useList } from "./list-view";
-import { ActionError, useAction } from "./use-action";
+import { NodesField } from "../nodes-field";
+import { ListView, useList } from "../list-view";
+import { ActionError, useAction } from "../use-action";
 import { SecretOnce } from "./secret-once";
 import { RoleField, Typed } from "./user-dialogs";
 
@@ -143,7 +143,7 @@ function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: New
           <TextField label={t`Name`} hint={t`What it is for, such as “backup script”.`} value={name} onText={setName} input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
           <RoleField value={role} onPick={setRole} roles={rolesUpTo(own)} />
           <SelectField label={t`Expires in`} value={days} onPick={setDays} options={LIVES} />
-          <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`All nodes I can see`} />
+          <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`All nodes I can see`} />
           {role !== "viewer" && (
             <Check checked={sensitive} onCheck={setSensitive}>
               {t`May also do what normally asks for the password again, such as removing a node`}

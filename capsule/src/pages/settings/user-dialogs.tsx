@@ -10,8 +10,8 @@ import { ConfirmName } from "../../ui/form";
 import { RadioCards } from "../../ui/radio-cards";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
-import { GrantsField } from "./grants";
-import { ActionError, useAction } from "./use-action";
+import { NodesField } from "../nodes-field";
+import { ActionError, useAction } from "../use-action";
 
 const roleOptions = (roles: readonly Role[]): { key: Role; label: string; hint: string }[] => roles.map((key) => ({ key, label: ROLE_LABELS[key], hint: ROLE_HINTS[key] }));
 
@@ -39,7 +39,7 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
           <ActionError text={act.refusal} />
           <TextField label={t`User name`} value={username} onText={setUsername} input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
           <RoleField value={role} onPick={setRole} />
-          {role !== "admin" && <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
+          {role !== "admin" && <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
         </div>
         <Foot {...end}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
@@ -78,7 +78,7 @@ export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClos
         <div class="body">
           <ActionError text={act.refusal} />
           <RoleField value={role} onPick={setRole} />
-          {role !== "admin" && <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
+          {role !== "admin" && <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
         </div>
         <Foot {...end}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>

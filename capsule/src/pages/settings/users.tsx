@@ -18,8 +18,8 @@ import { GridHead } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 import { MenuButton } from "../../ui/menu";
 import { SessionTable } from "./account";
-import { ListView, useList } from "./list-view";
-import { ActionError, useAction } from "./use-action";
+import { ListView, useList } from "../list-view";
+import { ActionError, useAction } from "../use-action";
 import { SecretOnce } from "./secret-once";
 import { AddUser, Disable, EditUser, ResetPassword } from "./user-dialogs";
 

@@ -1,15 +1,19 @@
 import type { VNode } from "preact";
 import { useId } from "preact/hooks";
-import { t } from "../../core/text/i18n";
-import { rows } from "../../state/fleet";
-import type { GrantsView } from "../../state/types";
-import { TagsField } from "../../ui/form";
-import { Segmented } from "../../ui/segmented";
+import { t } from "../core/text/i18n";
+import { rows } from "../state/fleet";
+import { TagsField } from "../ui/form";
+import { Segmented } from "../ui/segmented";
+
+interface Chosen {
+  nodes: string[];
+  tags: string[];
+}
 
 const NAME_ORDER = new Intl.Collator("en", { numeric: true });
 
 /** All nodes, or those of some tags and some by name. Null = all nodes. */
-export function GrantsField({ label, value, onChange, every }: { label: string; value: GrantsView | null; onChange: (grants: GrantsView | null) => void; every: string }): VNode {
+export function NodesField({ label, value, onChange, every }: { label: string; value: Chosen | null; onChange: (chosen: Chosen | null) => void; every: string }): VNode {
   const id = useId();
   const known = rows.value.map(({ node }) => node).sort((a, b) => NAME_ORDER.compare(a.name, b.name));
   const nameOf = (node: string): string => known.find((one) => one.id === node)?.name ?? t`removed node ${node.slice(0, 8)}`;

@@ -1,11 +1,11 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { errorText } from "../../core/text/error-text";
-import { t } from "../../core/text/i18n";
-import { toast } from "../../state/toasts";
-import { ApiError } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Glyph } from "../../ui/glyph";
+import { errorText } from "../core/text/error-text";
+import { t } from "../core/text/i18n";
+import { toast } from "../state/toasts";
+import { ApiError } from "../state/types";
+import { Banner } from "../ui/banner";
+import { Glyph } from "../ui/glyph";
 
 export interface Action {
   busy: boolean;
