@@ -49,6 +49,8 @@ const sheets = {
 /** The chunk of each module that is imported on demand. Modules that are used together share a chunk, which avoids many small shared chunks. */
 const CHUNKS = {
   dialogs: ["pages/add/add", "pages/redeploy/redeploy", "pages/remove/remove", "app/help-dialogs", "app/palette"],
+  alerts: ["pages/alerts/alerts", "pages/alerts/link"],
+  messenger: ["pages/alerts/messenger-trouble"],
   pages: ["pages/add/servers", "pages/bulk/batch", "pages/compare/compare", "pages/events/events", "pages/job/job", "pages/jobs/jobs", "pages/node/node", "pages/not-found", "pages/updates/updates"],
   jobs: [
     "pages/bulk/bulk-job-dialog", "pages/bulk/forget", "pages/bulk/selection-bar", "pages/bulk/tags", "pages/fleet/first-run", "pages/fleet/pending-approval", "pages/fleet/saved-views", "pages/job/job-report",
@@ -60,10 +62,10 @@ const CHUNKS = {
   expiry: ["state/session-expiry"],
 };
 /** Modules that are loaded with the first of these chunks, and shared by them. */
-const LATER = ["ui/later-assets", "state/role-watch", "state/node-label", "ui/form", "ui/tabs"];
-const WITH_LATER = new Set(["dialogs", "pages", "jobs", "access"]);
+const LATER = ["ui/later-assets", "state/role-watch", "state/node-label", "ui/form", "ui/tabs", "ui/radio-cards", "ui/segmented", "core/text/local-datetime", "pages/list-view", "pages/use-action", "pages/nodes-field"];
+const WITH_LATER = new Set(["dialogs", "pages", "jobs", "access", "alerts"]);
 /** The chunks that use parts of the first view. Importing its entry keeps it in one chunk; split by use, it packs two kilobytes worse. */
-const WITH_FIRST = new Set([...WITH_LATER, "issues", "terminal", "expiry"]);
+const WITH_FIRST = new Set([...WITH_LATER, "issues", "messenger", "terminal", "expiry"]);
 
 /** Resolves each `import("…")` to its chunk. */
 const chunks = {

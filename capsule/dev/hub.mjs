@@ -111,6 +111,8 @@ if (past) jobs.push(past);
 function snapshot(topic) {
   if (topic === "fleet") return { nodes: nodes.map((node) => node.view()) };
   if (topic === "events") return { events: events.slice(0, 50) };
+  if (topic === "alerts") return { alerts: [], next: null };
+  if (topic === "incidents") return { incidents: [], next: null };
   if (topic === "jobs") return { jobs: jobs.map((job) => job.view()) };
   const [kind, id] = topic.split(":");
   if (kind === "node") {
@@ -184,6 +186,7 @@ async function rest(method, url, body) {
   }
   if (!signedIn) return problem(401, "auth.required", "log in first");
   if (process.argv.includes("--step-up") && !stepUps && method !== "GET" && ["auth", "users", "tokens", "settings"].includes(kind)) return problem(403, "auth.step_up_required", "the password is needed once more");
+  if (kind === "notifications") return [200, { since_at: 0, sent: 0, deferred: 0, skipped: 0, failed: 0, due: 0, reasons: {}, oldest_due_at: null, channels_broken: [], channels_retrying: [] }];
   const said = access.rest(method, parts, url, body);
   if (said) return said;
   const node = nodes.find((one) => one.id === id);

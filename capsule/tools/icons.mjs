@@ -4,14 +4,14 @@ import path from "node:path";
 
 /** Icons of the first view. */
 const FIRST = [
-  "arrow-down", "arrow-up", "chevron-down", "circle-alert", "eye", "eye-off", "filter", "info", "layout-grid", "list-checks", "lock", "log-out", "moon",
+  "arrow-down", "arrow-up", "bell", "chevron-down", "circle-alert", "eye", "eye-off", "filter", "info", "layout-grid", "list-checks", "lock", "log-out", "moon",
   "package", "plus", "refresh-cw", "rotate-cw", "rows-3", "satellite", "scroll-text", "search", "server", "settings", "shield", "sun", "sun-moon", "tag",
   "wifi-off", "x",
 ];
 /** Icons of later chunks. */
 const LATER = [
-  "arrow-down-to-line", "check", "clock", "copy", "cpu", "download", "ellipsis", "file-key", "keyboard", "memory-stick", "menu", "monitor", "pause", "printer", "square", "star",
-  "table-2", "trash-2", "users",
+  "arrow-down-to-line", "bell-off", "calendar-clock", "check", "clock", "copy", "cpu", "download", "ellipsis", "file-key", "keyboard", "memory-stick", "menu", "monitor", "pause", "printer", "send", "square", "star",
+  "table-2", "trash-2", "users", "wrench",
 ];
 
 export function writeIcons(folder, target) {

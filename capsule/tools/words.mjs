@@ -20,7 +20,7 @@ const TYPED = new Set(["code", "kbd"]);
 const NAMES = new Set([
   "Stardust", "Stardust,", "Edge", "Opera", "Firefox", "Chrome", "Safari", "Python", "Android", "Windows", "ChromeOS", "Linux", "Ed25519", "ECDSA P-256", "ECDSA P-384", "ECDSA P-521",
   "KiB", "MiB", "GiB", "TiB", "PiB", "Mbit/s", "Gbit/s", "Tbit/s", "ground control", "major tom", "stardust backup FOLDER", "-----BEGIN OPENSSH PRIVATE KEY-----",
-  "ssh-ed25519-cert-v01@openssh.com AAAA…", "disk sda", "admin", "user.create", "g f", "g u", "g j", "g e", "g s",
+  "ssh-ed25519-cert-v01@openssh.com AAAA…", "avg(cpu.total, 10m)", "Europe/Budapest", "disk sda", "admin", "user.create", "g f", "g a", "g u", "g j", "g e", "g s",
 ]);
 /** Selectors and fonts in constants. */
 const CODE = /^(?:button, |input[,:]|main :is|11px )|\bsans-serif$/;

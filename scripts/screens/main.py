@@ -120,6 +120,10 @@ def screens(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
         Screen("job-failed", f"/jobs/{jobs['failed']}"),
         Screen("job-succeeded", f"/jobs/{jobs['succeeded']}"),
         Screen("order-for-many", f"/batches/{jobs['batch']}"),
+        *(
+            Screen(f"alerts-{tab}", f"/alerts/{tab}")
+            for tab in ("firing", "history", "rules", "channels", "maintenance", "deadlines", "deliveries")
+        ),
         Screen("updates", "/updates"),
         Screen("updates-by-node", "/updates?by=node"),
         Screen("jobs", "/jobs"),

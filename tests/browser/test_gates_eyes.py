@@ -27,6 +27,8 @@ SCREENS = (
     "/n/{node}/settings",
     "/n/{node}/processes",
     "/compare?nodes={node}",
+    "/alerts",
+    "/alerts/rules",
     "/updates",
     "/jobs",
     "/events",

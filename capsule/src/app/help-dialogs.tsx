@@ -21,6 +21,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]
       [["/"], t`Filter`],
       [["n"], t`Add a node`],
       [["g", "f"], t`Go to fleet`],
+      [["g", "a"], t`Go to alerts`],
       [["g", "u"], t`Go to updates`],
       [["g", "j"], t`Go to jobs`],
       [["g", "e"], t`Go to events`],
@@ -39,6 +40,13 @@ const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]
       [["x"], t`Select the row or its group`],
       [[t`Shift`, "x"], t`Select from the last selected row to this one`],
       [["u"], t`Upgrade the selected nodes`],
+    ],
+  ],
+  [
+    t`Alerts`,
+    [
+      [["x"], t`Select the alert`],
+      [["e"], t`Acknowledge the alert`],
     ],
   ],
   [

@@ -1,9 +1,11 @@
 import { render, type VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { t } from "../core/text/i18n";
 import { LoginPage } from "../pages/login/login";
 import { hubResponds, connections, lostSince, retryIn, tryNow } from "../state/live/link";
 import { pageUrl } from "../state/router";
 import { phase, resume } from "../state/session";
+import { lazy } from "../ui/lazy";
 import { Boundary } from "../ui/boundary";
 import { setHub } from "../ui/offline-notice";
 import "../ui/preact-leak-fix";
@@ -13,6 +15,8 @@ import { routeOf } from "./routes";
 import { Shell } from "./shell";
 import { Toasts } from "./toasts";
 
+/** The page of a link in a message; it needs no sign-in. */
+const LinkPage = lazy(t`the page`, async () => (await import("../pages/alerts/link")).LinkPage, null, "page");
 const TITLE_MS = 50;
 const TITLE_TRIES = 60;
 /** The interval of the check of the session's remaining time. */
@@ -21,6 +25,7 @@ const CHECK_MS = 30_000;
 function App(): VNode | null {
   const at = phase.value;
   const asked = useRef(false);
+  if (pageUrl.value.path === "/a") return <LinkPage />;
   if (at === "loading") return null;
   if (at !== "ready") {
     asked.current = true;

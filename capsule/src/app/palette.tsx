@@ -54,6 +54,7 @@ function actions(): Entry[] {
     ...(mayAct.value ? [act("add", t`Add node`, "plus", () => showDialog({ kind: "add" }), "n")] : []),
     ...(path.startsWith("/n/") ? RANGES.map(([range, words], index) => act(`range-${range}`, t`Charts: ${words}`, "clock", () => setQuery({ range, from: null, to: null }), String(index + 1))) : []),
     act("fleet", t`Go to fleet`, "server", () => go("/"), "g f"),
+    act("alerts", t`Go to alerts`, "bell", () => go("/alerts"), "g a"),
     act("updates", t`Go to updates`, "package", () => go("/updates"), "g u"),
     act("jobs", t`Go to jobs`, "list-checks", () => go("/jobs"), "g j"),
     act("deployments", t`Go to deployments`, "server", () => go("/jobs?of=deployments")),

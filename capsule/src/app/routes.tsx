@@ -3,7 +3,7 @@
 import type { ComponentType, VNode } from "preact";
 import { t } from "../core/text/i18n";
 import { FleetPage } from "../pages/fleet/fleet";
-import { NODE_TABS, type NodeTab, SETTINGS_TABS, type SettingsTab } from "../pages/tabs";
+import { ALERT_TABS, type AlertTab, NODE_TABS, type NodeTab, SETTINGS_TABS, type SettingsTab } from "../pages/tabs";
 import { lazy } from "../ui/lazy";
 
 const page = <P extends object>(what: string, load: () => Promise<ComponentType<P>>): ((props: P) => VNode | null) => lazy(what, load, null, "page");
@@ -15,10 +15,11 @@ const ServersPage = page(t`the servers`, async () => (await import("../pages/add
 const ComparePage = page(t`the comparison`, async () => (await import("../pages/compare/compare")).ComparePage);
 const UpdatesPage = page(t`the updates`, async () => (await import("../pages/updates/updates")).UpdatesPage);
 const EventsPage = page(t`the list of events`, async () => (await import("../pages/events/events")).EventsPage);
+const AlertsPage = page(t`the alerts`, async () => (await import("../pages/alerts/alerts")).AlertsPage);
 const NotFound = page(t`the page`, async () => (await import("../pages/not-found")).NotFound);
 const SettingsPage = page(t`the settings`, async () => (await import("../pages/settings/settings")).SettingsPage);
 
-export type Section = "fleet" | "updates" | "jobs" | "events" | "settings";
+export type Section = "fleet" | "alerts" | "updates" | "jobs" | "events" | "settings";
 
 export interface Route {
   section: Section;
@@ -46,6 +47,9 @@ export function routeOf(path: string): Route {
   if (first === "compare" && parts.length === 1) return { ...base, section: "fleet", key: "compare", view: () => <ComparePage /> };
   if (first === "updates" && parts.length === 1) return { ...base, section: "updates", key: "updates", view: () => <UpdatesPage /> };
   if (first === "events" && parts.length === 1) return { ...base, section: "events", key: "events", view: () => <EventsPage /> };
+  if (first === "alerts" && parts.length <= 2 && (ALERT_TABS as readonly string[]).includes(id || "firing")) {
+    return { ...base, section: "alerts", key: "alerts", view: () => <AlertsPage tab={(id || "firing") as AlertTab} /> };
+  }
   if (first === "settings" && parts.length <= 2 && (SETTINGS_TABS as readonly string[]).includes(id || "account")) {
     return { ...base, section: "settings", key: "settings", view: () => <SettingsPage tab={(id || "account") as SettingsTab} /> };
   }

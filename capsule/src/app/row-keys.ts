@@ -19,13 +19,14 @@ function step(by: number): boolean {
 /** Arrows move from a focused row; elsewhere they scroll the page. */
 export const isRowArrow = (key: string): boolean => (key === "ArrowDown" || key === "ArrowUp") && document.activeElement === focusedRow() && focusedRow() !== null && step(key === "ArrowDown" ? 1 : -1);
 
-/** j, k, o and x; true = the key did something. */
+/** j, k, o, x and e; true = the key did something. */
 export function rowLetter(key: string): boolean {
   if (key === "j" || key === "k") return step(key === "j" ? 1 : -1);
   const here = focusedRow();
   if (!here || document.activeElement !== here) return false;
   if (key === "o") here.click();
-  else if (key === "x") here.closest("li")?.querySelector<HTMLElement>("input[type=checkbox]")?.click();
+  else if (key === "e") here.querySelector<HTMLElement>("[aria-keyshortcuts=e]")?.click();
+  else if (key === "x") (here.closest("li") ?? here).querySelector<HTMLElement>("input[type=checkbox]")?.click();
   else return false;
   return true;
 }

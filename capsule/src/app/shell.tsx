@@ -4,11 +4,13 @@ import { t } from "../core/text/i18n";
 import { age, clock } from "../core/text/time";
 import { plural } from "../core/text/units";
 import { jobLabel } from "../core/jobs/job-labels";
+import { firingCount } from "../state/alerts";
 import { showDialog } from "../state/dialogs";
 import { activeDeployments, openDeployment } from "../state/deployments";
 import { ids, loaded, nodeName, silentFor, tags, updateCount } from "../state/fleet";
 import { jobs, running } from "../state/jobs";
 import { connections, lastMessageBeforeLoss, live, lostSince, newerBuild, retryIn, tryNow } from "../state/live/link";
+import { messengerTrouble } from "../state/messenger";
 import { preferences } from "../state/preferences";
 import { go, pageUrl } from "../state/router";
 import { logOut, mayAct, user } from "../state/session";
@@ -24,6 +26,7 @@ import { MenuButton } from "../ui/menu";
 import type { Route } from "./routes";
 
 const StorageWarning = lazy(t`what is wrong`, async () => (await import("../pages/storage-warning")).StorageWarning, () => null);
+const MessengerTrouble = lazy(t`what is wrong`, async () => (await import("../pages/alerts/messenger-trouble")).MessengerTrouble, () => null);
 const THEME_ICONS = { auto: "sun-moon", light: "sun", dark: "moon" } as const;
 const THEME_WORDS = { auto: t`auto`, light: t`light`, dark: t`dark` };
 
@@ -81,6 +84,7 @@ function Side({ route }: { route: Route }): VNode {
         </span>
       </a>
       <Entry href="/" icon="server" label={t`Fleet`} count={loaded.value ? String(ids.value.length) : ""} current={route.section === "fleet"} />
+      <Entry href="/alerts" icon="bell" label={t`Alerts`} count={firingCount.value} current={route.section === "alerts"} />
       <Entry href="/updates" icon="package" label={t`Updates`} count={updateCount.value ? String(updateCount.value) : ""} current={route.section === "updates"} />
       <Entry href="/jobs" icon="list-checks" label={t`Jobs`} count={runningWords()} current={route.section === "jobs"} />
       <Entry href="/events" icon="scroll-text" label={t`Events`} current={route.section === "events"} />
@@ -142,7 +146,7 @@ function Crumb({ route }: { route: Route }): VNode {
       </div>
     );
   }
-  return <div class="crumb cut">{{ fleet: t`Fleet`, updates: t`Updates`, jobs: t`Jobs`, events: t`Events`, settings: t`Settings` }[route.section]}</div>;
+  return <div class="crumb cut">{{ fleet: t`Fleet`, alerts: t`Alerts`, updates: t`Updates`, jobs: t`Jobs`, events: t`Events`, settings: t`Settings` }[route.section]}</div>;
 }
 
 function under({ kind, again, name, host }: DeploymentView): string {
@@ -204,7 +208,7 @@ function Live(): VNode {
 function Banners(): VNode | null {
   const since = lostSince.value;
   const wait = retryIn.value;
-  if (since === null && hubCanStore.value && !newerBuild.value) return null;
+  if (since === null && hubCanStore.value && !messengerTrouble.value && !newerBuild.value) return null;
   return (
     <div class="banners">
       {since !== null && (
@@ -223,6 +227,7 @@ function Banners(): VNode | null {
         </Banner>
       )}
       {since === null && !hubCanStore.value && <StorageWarning />}
+      {since === null && messengerTrouble.value && <MessengerTrouble {...messengerTrouble.value} />}
       {newerBuild.value && (
         <Banner
           kind="info"
@@ -247,6 +252,16 @@ function TabBar({ route }: { route: Route }): VNode {
       <a href="/" aria-current={at("fleet")}>
         <Icon name="server" size="large" />
         {t`Fleet`}
+      </a>
+      <a href="/alerts" aria-current={at("alerts")}>
+        <Icon name="bell" size="large" />
+        {t`Alerts`}
+        {firingCount.value && (
+          <span class="dot">
+            <span class="hidden-text">{t`firing:`}{" "}</span>
+            {firingCount.value}
+          </span>
+        )}
       </a>
       <a href="/updates" aria-current={at("updates")}>
         <Icon name="package" size="large" />

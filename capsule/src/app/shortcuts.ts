@@ -12,7 +12,7 @@ import { isRowArrow, rowLetter } from "./row-keys";
 const SEQUENCE_MS = 1200;
 const PRESSED = "button, a, input, summary, [role=option], [role=tab], [role=radio], [role=row][tabindex]";
 const TYPED_INTO = "input:not([type=checkbox]), textarea, select, [contenteditable], .xterm";
-const PAGES: Readonly<Record<string, string>> = { f: "/", u: "/updates", j: "/jobs", e: "/events", s: "/settings" };
+const PAGES: Readonly<Record<string, string>> = { f: "/", a: "/alerts", u: "/updates", j: "/jobs", e: "/events", s: "/settings" };
 const names = new Intl.Collator(undefined, { numeric: true });
 
 /** The filter field of the page, if it has one. */

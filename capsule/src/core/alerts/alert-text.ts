@@ -1,0 +1,96 @@
+/** Alerts and incidents in words: flags, ends, groups. */
+
+import { t } from "../text/i18n";
+import { timeOrDate } from "../text/time";
+
+export interface FlagsLike {
+  acknowledged: boolean;
+  snoozed_until: number | null;
+  suppressed_by: string | null;
+  stale: boolean;
+  flapping: boolean;
+  maintenance: string | null;
+}
+
+export interface AlertLike {
+  id: string;
+  rule_id: string;
+  rule_name: string;
+  node_id: string | null;
+  object: string;
+  level: "warning" | "critical";
+  state: "firing" | "resolved";
+  since_at: number;
+  reason: "cleared" | "object_gone" | "rule_disabled" | "node_removed" | null;
+  flags: FlagsLike;
+  acknowledged_by: string;
+  incident_id: string;
+}
+
+export interface Flag {
+  key: string;
+  text: string;
+  kind: "" | "ok" | "warn";
+}
+
+/** `ruleName`: the name of the rule that explains the alert. */
+export function flagWords(alert: AlertLike, now: number, ruleName: (rule: string) => string): Flag[] {
+  const { flags } = alert;
+  const found: Flag[] = [];
+  if (flags.acknowledged) found.push({ key: "acknowledged", text: alert.acknowledged_by ? t`${alert.acknowledged_by} has it` : t`acknowledged`, kind: "ok" });
+  if (flags.snoozed_until !== null && flags.snoozed_until > now) found.push({ key: "snoozed", text: t`snoozed until ${timeOrDate(flags.snoozed_until, now)}`, kind: "" });
+  if (flags.suppressed_by) found.push({ key: "suppressed", text: t`because of: ${ruleName(flags.suppressed_by)}`, kind: "" });
+  if (flags.maintenance) found.push({ key: "maintenance", text: t`in maintenance`, kind: "" });
+  if (flags.flapping) found.push({ key: "flapping", text: t`changes too often`, kind: "warn" });
+  if (flags.stale) found.push({ key: "stale", text: t`no data now`, kind: "warn" });
+  return found;
+}
+
+const END_WORDS = { cleared: t`ended`, object_gone: t`no longer there`, rule_disabled: t`rule switched off`, node_removed: t`server removed` } as const;
+
+export const endWords = ({ reason }: Pick<AlertLike, "reason">): string => (reason === null ? END_WORDS.cleared : END_WORDS[reason]);
+
+/** Whether somebody still has to look at it. */
+export const isOpen = ({ state, flags }: AlertLike, now: number): boolean => state === "firing" && !flags.acknowledged && !flags.suppressed_by && !((flags.snoozed_until ?? 0) > now);
+
+export interface IncidentLike {
+  id: string;
+  level: "warning" | "critical";
+  state: "open" | "resolved";
+  since_at: number;
+  alerts: readonly AlertLike[];
+}
+
+export interface IncidentGroup<I, A> {
+  incident: I;
+  firing: readonly A[];
+  /** How many of its alerts ended. */
+  ended: number;
+}
+
+const RANK = { critical: 0, warning: 1 } as const;
+
+/** The open incidents with the newest views of their alerts, worst first, then newest. `known` has alerts by id. */
+export function openIncidents<A extends AlertLike, I extends IncidentLike & { alerts: readonly A[] }>(incidents: readonly I[], known: ReadonlyMap<string, A>): IncidentGroup<I, A>[] {
+  const byIncident = new Map<string, Map<string, A>>();
+  const place = (alert: A): void => {
+    const held = byIncident.get(alert.incident_id) ?? new Map<string, A>();
+    byIncident.set(alert.incident_id, held.set(alert.id, known.get(alert.id) ?? alert));
+  };
+  for (const { alerts } of incidents) alerts.forEach(place);
+  for (const alert of known.values()) if (alert.state === "firing") place(alert);
+  return incidents
+    .filter(({ state }) => state === "open")
+    .map((incident) => {
+      const all = [...(byIncident.get(incident.id)?.values() ?? [])];
+      const firing = all.filter(({ state }) => state === "firing").sort((a, b) => RANK[a.level] - RANK[b.level] || b.since_at - a.since_at);
+      return { incident, firing, ended: all.length - firing.length };
+    })
+    .sort((a, b) => RANK[a.incident.level] - RANK[b.incident.level] || b.incident.since_at - a.incident.since_at);
+}
+
+/** When "until tomorrow" ends: at eight in the morning of the next day. */
+export function tomorrow(now: number): number {
+  const at = new Date(now * 1000);
+  return new Date(at.getFullYear(), at.getMonth(), at.getDate() + 1, 8).getTime() / 1000;
+}

@@ -1,0 +1,62 @@
+/** Values and thresholds of alerts in their unit, and the numbers of the fields that edit them. */
+
+import { formatValue } from "../metrics/metric-list";
+import { t } from "../text/i18n";
+import { age } from "../text/time";
+
+const NBSP = "\u00a0";
+const GIB = 1024 ** 3;
+const MIB = 1024 ** 2;
+
+/** "95%", "5 min", "85 °C", "20 GiB". */
+export function alertValue(value: number | null, unit: string): string {
+  if (value === null) return "—";
+  if (unit === "percent") return `${+value.toFixed(1)}%`;
+  if (unit === "celsius") return `${+value.toFixed(1)}${NBSP}°C`;
+  if (unit === "seconds") return value < 60 && !Number.isInteger(value) ? `${+value.toFixed(3)}${NBSP}${t`s`}` : age(value);
+  return formatValue(value, unit);
+}
+
+/** A reading beside its limit; empty where the value says no more than the name of the rule. */
+export function readingText(value: number | null, threshold: number | null, unit: string): string {
+  if (value === null || unit === "flag" || unit === "level" || unit === "") return "";
+  return threshold === null ? alertValue(value, unit) : t`${alertValue(value, unit)}, limit ${alertValue(threshold, unit)}`;
+}
+
+export interface FieldScale {
+  factor: number;
+  /** The unit beside the field. */
+  label: string;
+}
+
+/** The unit in which a field shows a threshold: days rather than seconds for a value of days. */
+export function fieldScale(unit: string, value: number): FieldScale {
+  const size = Math.abs(value);
+  switch (unit) {
+    case "seconds":
+      if (size >= 86_400 && value % 86_400 === 0) return { factor: 86_400, label: t`days` };
+      if (size >= 3600 && value % 3600 === 0) return { factor: 3600, label: t`h` };
+      return size >= 60 && value % 60 === 0 ? { factor: 60, label: t`min` } : { factor: 1, label: t`s` };
+    case "bytes":
+      return size >= GIB ? { factor: GIB, label: "GiB" } : { factor: MIB, label: "MiB" };
+    case "bytes/s":
+      return { factor: 1_000_000, label: "MB/s" };
+    case "bits/s":
+      return { factor: 1_000_000, label: "Mbit/s" };
+    case "percent":
+      return { factor: 1, label: "%" };
+    case "celsius":
+      return { factor: 1, label: "°C" };
+    default:
+      return { factor: 1, label: unit };
+  }
+}
+
+/** The text of a field; up to three digits behind the point. */
+export const fieldText = (value: number, { factor }: FieldScale): string => String(+(value / factor).toFixed(3));
+
+/** The number of a field in the rule's unit; null: it is no number. */
+export function fieldNumber(text: string, { factor }: FieldScale): number | null {
+  const value = Number(text.trim().replace(",", "."));
+  return text.trim() === "" || !Number.isFinite(value) ? null : value * factor;
+}

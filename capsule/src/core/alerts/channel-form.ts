@@ -1,0 +1,128 @@
+/** The fields of a kind of channel, from the JSON schema of its target, and the target from what was typed. */
+
+import { t } from "../text/i18n";
+
+export interface TargetField {
+  /** `smtp.host`. */
+  path: string;
+  label: string;
+  hint: string;
+  kind: "text" | "number" | "list" | "choice";
+  choices: readonly string[];
+  secret: boolean;
+  required: boolean;
+  /** What the hub takes when it is left out. */
+  otherwise: string;
+}
+
+interface Schema {
+  $ref?: string;
+  $defs?: Record<string, Schema>;
+  type?: string;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  anyOf?: Schema[];
+  enum?: unknown[];
+  writeOnly?: boolean;
+  description?: string;
+  default?: unknown;
+}
+
+const LABELS: Readonly<Record<string, string>> = {
+  url: t`Address (URL)`,
+  secret: t`Signing key`,
+  old_secret: t`Old signing key`,
+  "smtp.host": t`Mail server`,
+  "smtp.port": t`Port`,
+  "smtp.tls": t`Encryption`,
+  "smtp.username": t`User name`,
+  "smtp.password": t`Password`,
+  from: t`From`,
+  to: t`To`,
+  topic: t`Topic`,
+  server: t`Server`,
+  token: t`Token`,
+  username: t`User name`,
+  password: t`Password`,
+  chat_id: t`Chat`,
+  thread_id: t`Thread`,
+  routing_key: t`Integration key`,
+};
+
+const HINTS: Readonly<Record<string, string>> = {
+  secret: t`Optional: signs each message. whsec_ and 24 to 64 bytes in base64.`,
+  old_secret: t`Only while you change the key: messages are signed with both.`,
+  to: t`One or several addresses, with commas between.`,
+  topic: t`Everyone who knows the topic can read it on a public server.`,
+  "telegram token": t`Of your bot, from @BotFather.`,
+  chat_id: t`Number of the chat, or @name of a channel.`,
+  "slack url": t`Begins with https://hooks.slack.com/services/`,
+  "discord url": t`Begins with https://discord.com/api/webhooks/`,
+  "teams url": t`Of the workflow “Post to a channel when a webhook request is received”.`,
+  "gotify token": t`Of the application.`,
+  "ntfy token": t`Access token of a user, where the server wants one.`,
+  routing_key: t`Of the service in PagerDuty.`,
+};
+
+/** Says what each kind is for. */
+export const KIND_HINTS: Readonly<Record<string, string>> = {
+  email: t`Through your own mail server.`,
+  webhook: t`Signed JSON to a program of yours.`,
+  ntfy: t`Push to phones, with a button that acknowledges.`,
+  telegram: t`A bot writes into a chat.`,
+  slack: t`An incoming webhook of Slack.`,
+  discord: t`A webhook of a Discord channel.`,
+  teams: t`A workflow of Microsoft Teams.`,
+  gotify: t`Push through your own Gotify server.`,
+  pagerduty: t`Opens and closes incidents in PagerDuty.`,
+};
+
+const shape = (schema: Schema, defs: Record<string, Schema>): Schema => (schema.$ref ? shape(defs[schema.$ref.split("/").pop() ?? ""] ?? {}, defs) : schema);
+
+export function targetFields(kind: string, given: Readonly<Record<string, unknown>>): TargetField[] {
+  const root = given as Schema;
+  const defs = root.$defs ?? {};
+  const walk = (schema: Schema, before: string, needed: boolean): TargetField[] => {
+    const { properties = {}, required = [] } = shape(schema, defs);
+    return Object.entries(properties).flatMap(([name, raw]) => {
+      const path = before + name;
+      const one = shape(raw, defs);
+      const must = needed && required.includes(name);
+      if (one.properties) return walk(one, `${path}.`, must);
+      const choices = (one.enum ?? one.anyOf?.find((other) => other.enum)?.enum ?? []).map(String);
+      const number = one.type === "integer" || one.anyOf?.some((other) => other.type === "integer") === true;
+      const otherwise = typeof one.default === "string" || typeof one.default === "number" ? String(one.default) : "";
+      return [
+        {
+          path,
+          label: LABELS[path] ?? name.replaceAll("_", " "),
+          hint: HINTS[`${kind} ${path}`] ?? HINTS[path] ?? "",
+          kind: choices.length ? ("choice" as const) : one.type === "array" ? ("list" as const) : number ? ("number" as const) : ("text" as const),
+          choices,
+          secret: raw.writeOnly === true || one.writeOnly === true,
+          required: must,
+          otherwise,
+        },
+      ];
+    });
+  };
+  return walk(root, "", true);
+}
+
+/** Whether all fields that must be there are filled. */
+export const targetComplete = (fields: readonly TargetField[], typed: Readonly<Record<string, string>>): boolean => fields.every(({ path, required }) => !required || (typed[path] ?? "").trim() !== "");
+
+/** The target as the hub takes it. Fields that are left empty are left out. */
+export function targetOf(fields: readonly TargetField[], typed: Readonly<Record<string, string>>): Record<string, unknown> {
+  const target: Record<string, unknown> = {};
+  for (const { path, kind } of fields) {
+    const text = (typed[path] ?? "").trim();
+    if (!text) continue;
+    const names = path.split(".");
+    const last = names.pop() ?? "";
+    let into = target;
+    for (const name of names) into = (into[name] ??= {}) as Record<string, unknown>;
+    into[last] = kind === "number" ? Number(text) : kind === "list" ? text.split(/[\s,;]+/).filter(Boolean) : text;
+  }
+  return target;
+}

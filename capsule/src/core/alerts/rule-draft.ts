@@ -1,0 +1,111 @@
+/** A rule while it is edited: thresholds may be unfinished. Pure; numbers are in the rule's own unit. */
+
+import { t } from "../text/i18n";
+import type { SelectLike, ThresholdLike } from "./rule-text";
+
+/** Null: the field has no number. */
+export interface ThresholdDraft {
+  trigger: number | null;
+  clear: number | null;
+}
+
+export interface OverrideDraft {
+  select: SelectLike;
+  /** False: the rule is off for these servers. */
+  enabled: boolean;
+  warn: ThresholdDraft | null;
+  crit: ThresholdDraft | null;
+  for_s: number | null;
+}
+
+export interface RuleDraft {
+  name: string;
+  expr: string;
+  /** Null: all servers. */
+  select: { tags: string[]; nodes: string[] } | null;
+  when: "above" | "below";
+  /** Null: this level is off. */
+  warn: ThresholdDraft | null;
+  crit: ThresholdDraft | null;
+  for_s: number;
+  clear_s: number;
+  enabled: boolean;
+  overrides: readonly OverrideDraft[];
+}
+
+export const NEW_DRAFT: RuleDraft = { name: "", expr: "avg(cpu.total, 10m)", select: null, when: "above", warn: { trigger: 90, clear: 80 }, crit: null, for_s: 300, clear_s: 60, enabled: true, overrides: [] };
+
+interface RuleLike {
+  name: string;
+  expr: string;
+  select: SelectLike;
+  when: "above" | "below";
+  warn: ThresholdLike | null;
+  crit: ThresholdLike | null;
+  for_s: number;
+  clear_s: number;
+  enabled: boolean;
+  overrides: readonly { select: SelectLike; enabled: boolean | null; warn: ThresholdLike | null; crit: ThresholdLike | null; for_s: number | null }[];
+}
+
+export function draftOf(rule: RuleLike): RuleDraft {
+  const { name, expr, select, when, warn, crit, for_s, clear_s, enabled } = rule;
+  return {
+    name, expr, when, warn, crit, for_s, clear_s, enabled,
+    select: select.all ? null : { tags: [...select.tags], nodes: [...select.nodes] },
+    overrides: rule.overrides.map((one) => ({ ...one, enabled: one.enabled !== false })),
+  }; // prettier-ignore
+}
+
+interface OverrideBody {
+  select: { all: boolean; tags: string[]; nodes: string[] };
+  enabled: boolean | null;
+  warn: ThresholdLike | null;
+  crit: ThresholdLike | null;
+  for_s: number | null;
+}
+
+export interface RuleDraftBody {
+  name: string;
+  expr: string;
+  select: { all: boolean; tags: string[]; nodes: string[] };
+  when: "above" | "below";
+  warn: ThresholdLike | null;
+  crit: ThresholdLike | null;
+  for_s: number;
+  clear_s: number;
+  enabled: boolean;
+  overrides: OverrideBody[];
+}
+
+const isWhole = (threshold: ThresholdDraft | null): threshold is ThresholdLike | null => threshold === null || (threshold.trigger !== null && threshold.clear !== null);
+
+/** What is sent; null while a number is missing. */
+export function bodyOf(draft: RuleDraft): RuleDraftBody | null {
+  const { warn, crit } = draft;
+  if (!isWhole(warn) || !isWhole(crit)) return null;
+  const overrides: OverrideBody[] = [];
+  for (const one of draft.overrides) {
+    const { warn: lower, crit: upper } = one;
+    if (!isWhole(lower) || !isWhole(upper)) return null;
+    const select = { all: one.select.all, tags: [...one.select.tags], nodes: [...one.select.nodes] };
+    overrides.push(one.enabled ? { select, enabled: null, warn: lower, crit: upper, for_s: one.for_s } : { select, enabled: false, warn: null, crit: null, for_s: null });
+  }
+  const select = draft.select ? { all: false, ...draft.select } : { all: true, tags: [], nodes: [] };
+  return { name: draft.name.trim(), expr: draft.expr.trim(), select, when: draft.when, warn, crit, for_s: draft.for_s, clear_s: draft.clear_s, enabled: draft.enabled, overrides };
+}
+
+/** What has to be changed first, in the order of the fields; an empty name is seen without words. */
+export function draftFaults(draft: RuleDraft): string[] {
+  const sign = draft.when === "above" ? 1 : -1;
+  const behind = ({ trigger, clear }: ThresholdDraft): boolean => trigger !== null && clear !== null && sign * (trigger - clear) < 0;
+  const faults: string[] = [];
+  if (!draft.warn && !draft.crit) faults.push(t`Switch on a warning, a critical level or both.`);
+  if ([draft.warn, draft.crit, ...draft.overrides.flatMap(({ warn, crit }) => [warn, crit])].some((one) => one && behind(one))) {
+    faults.push(draft.when === "above" ? t`A level must end at or below the value at which it starts.` : t`A level must end at or above the value at which it starts.`);
+  }
+  if (draft.warn && draft.crit && draft.warn.trigger !== null && draft.crit.trigger !== null && sign * (draft.crit.trigger - draft.warn.trigger) < 0) faults.push(t`The critical level must start after the warning.`);
+  if (draft.select && !draft.select.tags.length && !draft.select.nodes.length) faults.push(t`Choose the servers of the rule.`);
+  if (draft.overrides.some(({ select }) => !select.all && !select.tags.length && !select.nodes.length)) faults.push(t`An exception needs a tag.`);
+  return faults;
+}

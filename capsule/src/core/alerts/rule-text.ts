@@ -1,0 +1,155 @@
+/** Rules as sentences: "CPU total, mean of 10 min: above 95% → warning". */
+
+import { seriesLabel } from "../charts/value-format";
+import { t } from "../text/i18n";
+import { age } from "../text/time";
+import { plural } from "../text/units";
+import { alertValue } from "./alert-values";
+import { expressionParts, type MetricWindow } from "./expression";
+
+export interface ThresholdLike {
+  trigger: number;
+  clear: number;
+}
+
+export interface SelectLike {
+  all: boolean;
+  tags: readonly string[];
+  nodes: readonly string[];
+}
+
+export interface RuleLike {
+  expr: string;
+  when: "above" | "below";
+  warn: ThresholdLike | null;
+  crit: ThresholdLike | null;
+  for_s: number;
+  unit: string;
+}
+
+/** What a state or a detector measures. `any`: how to say that it is more than nothing. */
+interface Words {
+  value: string;
+  any?: string;
+}
+
+const WORDS: Readonly<Record<string, Words>> = {
+  offline: { value: t`silence of the server` },
+  clock_skew: { value: t`difference of its clock` },
+  reboot_due: { value: t`time since a reboot is due`, any: t`a reboot is due` },
+  updates_security: { value: t`time that security updates wait` },
+  lists_age: { value: t`age of the package lists` },
+  unit_failed: { value: t`failed service`, any: t`a service has failed` },
+  unit_restarting: { value: t`restarts of a service in 10 min`, any: t`a service restarts by itself` },
+  container_restarting: { value: t`restarts of a container in 5 min`, any: t`a container restarts by itself` },
+  container_unhealthy: { value: t`unhealthy container`, any: t`a container is unhealthy` },
+  job_failed: { value: t`time since the last job failed`, any: t`the last job failed` },
+  deadline_missed: { value: t`missed deadline`, any: t`an expected event is missing` },
+  packages_broken: { value: t`half-installed packages`, any: t`a package is half installed` },
+  hub_disk_free_percent: { value: t`free space of Ground Control` },
+  hub_disk_free: { value: t`free space of Ground Control` },
+  hub_backup_age: { value: t`age of Ground Control’s backup` },
+  hub_channel_broken: { value: t`broken channel`, any: t`a channel cannot send` },
+  hub_queue_drops: { value: t`dropped data in 5 min`, any: t`full queues dropped data` },
+  hub_loop_lag: { value: t`delay of Ground Control` },
+  hub_clock_jump: { value: t`jump of Ground Control’s clock` },
+  hub_audit_broken: { value: t`changed audit log`, any: t`the audit log was changed from outside` },
+  hub_mass_offline: { value: t`nodes that fell silent within one minute` },
+  filesystem_space: { value: t`used space of a file system that has little left` },
+  filesystem_fills: { value: t`time until a file system is full` },
+  filesystem_readonly: { value: t`read-only file system`, any: t`a file system became read-only` },
+  memory_oom: { value: t`killed programs in 5 min`, any: t`a program was killed for want of memory` },
+  swap_thrash: { value: t`used swap while programs wait for memory` },
+  cpu_saturated: { value: t`CPU total, mean of 10 min` },
+  network_errors: { value: t`damaged or dropped packets of 10 min` },
+  network_saturated: { value: t`use of a network link, mean of 5 min` },
+  network_link: { value: t`network link that is down`, any: t`a network link is down` },
+  disk_failing: { value: t`bad sectors of a disk`, any: t`a disk has bad sectors` },
+  nvme_temperature: { value: t`temperature of an NVMe disk, mean of 5 min` },
+  disk_temperature: { value: t`temperature of a disk, mean of 5 min` },
+  sensor_temperature: { value: t`temperature, mean of 5 min` },
+};
+
+function windowWords({ reads, windowS }: MetricWindow): string {
+  const span = age(windowS);
+  switch (reads) {
+    case "avg":
+      return t`mean of ${span}`;
+    case "max":
+      return t`highest of ${span}`;
+    case "min":
+      return t`lowest of ${span}`;
+    case "rate":
+      return t`rate over ${span}`;
+    case "last":
+      return windowS ? t`newest of ${span}` : "";
+  }
+}
+
+/** What the rule looks at. */
+function subjectWords(expr: string): Words {
+  const parts = expressionParts(expr);
+  switch (parts.kind) {
+    case "metric": {
+      const name = [seriesLabel(parts.metric), parts.label].filter(Boolean).join(" ");
+      return { value: [name, windowWords(parts)].filter(Boolean).join(", ") };
+    }
+    case "state":
+    case "detector":
+      return WORDS[parts.name] ?? { value: parts.name.replaceAll("_", " ") };
+    case "event":
+      return { value: t`event ${parts.name}`, any: t`event ${parts.name}` };
+    default:
+      return { value: expr };
+  }
+}
+
+export const LEVEL_WORDS = { warning: t`warning`, critical: t`critical` } as const;
+
+function levelWords(rule: RuleLike, words: Words): string {
+  const one = (threshold: ThresholdLike, level: string): string => {
+    if (words.any && threshold.trigger === 0 && rule.when === "above") return t`→ ${level}`;
+    const value = alertValue(threshold.trigger, rule.unit);
+    return rule.when === "above" ? t`above ${value} → ${level}` : t`below ${value} → ${level}`;
+  };
+  return [rule.warn && one(rule.warn, LEVEL_WORDS.warning), rule.crit && one(rule.crit, LEVEL_WORDS.critical)].filter(Boolean).join(" · ");
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+export function ruleSentence(rule: RuleLike): string {
+  const words = subjectWords(rule.expr);
+  const levels = levelWords(rule, words);
+  const any = words.any !== undefined && [rule.warn, rule.crit].every((threshold) => !threshold || (threshold.trigger === 0 && rule.when === "above"));
+  const lasts = rule.for_s > 0 ? t`, for ${age(rule.for_s)}` : "";
+  return any ? `${capital(words.any ?? "")}${lasts} ${levels}` : `${capital(words.value)}: ${levels}${lasts}`;
+}
+
+/** "all servers", "tag web, tag db", "3 servers". */
+export function selectWords({ all, tags, nodes }: SelectLike, nameOf: (node: string) => string): string {
+  if (all) return t`all servers`;
+  const named = nodes.length > 2 ? [plural(nodes.length, "server")] : nodes.map(nameOf);
+  return [...tags.map((tag) => t`tag ${tag}`), ...named].join(", ") || t`no server`;
+}
+
+/** The groups of the list of rules, in order. */
+export type RuleGroup = "own" | "servers" | "hub";
+
+export const ruleGroup = ({ origin, kind, expr }: { origin: string; kind: string; expr: string }): RuleGroup =>
+  origin === "user" ? "own" : kind === "hub" || expr.startsWith("state(hub_") ? "hub" : "servers";
+
+export interface PreviewLike {
+  would_fire: readonly { node_id: string; told: boolean }[];
+  told: number;
+  complete: boolean;
+}
+
+/** What the rule would have done. */
+export function previewSentence(found: PreviewLike, days: number): string {
+  const times = found.would_fire.length;
+  const partly = found.complete ? "" : ` ${t`The history does not cover all of it.`}`;
+  if (!times) return t`Would not have fired in the last ${days} days.` + partly;
+  const where = new Set(found.would_fire.map((one) => one.node_id)).size;
+  const fired = t`Would have fired ${plural(times, "time")} in the last ${days} days on ${plural(where, "server")}`;
+  return (found.told ? t`${fired}, and told you ${plural(found.told, "time")}.` : t`${fired}, and told you nothing.`) + partly;
+}

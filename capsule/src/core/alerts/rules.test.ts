@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { alertValue, fieldNumber, fieldScale, fieldText, readingText } from "./alert-values";
+import { expressionParts, metricExpression } from "./expression";
+import { bodyOf, draftFaults, draftOf, NEW_DRAFT, type RuleDraft } from "./rule-draft";
+import { previewSentence, ruleGroup, ruleSentence, selectWords, type RuleLike } from "./rule-text";
+
+const rule = (part: Partial<RuleLike>): RuleLike => ({ expr: "avg(cpu.total, 10m)", when: "above", warn: { trigger: 95, clear: 85 }, crit: null, for_s: 0, unit: "percent", ...part });
+const plain = (text: string): string => text.replaceAll("\u00a0", " ");
+
+test("a rule reads as a sentence with its levels", () => {
+  assert.equal(plain(ruleSentence(rule({}))), "CPU total, mean of 10 min: above 95% → warning");
+  assert.equal(plain(ruleSentence(rule({ crit: { trigger: 98, clear: 90 }, for_s: 300 }))), "CPU total, mean of 10 min: above 95% → warning · above 98% → critical, for 5 min");
+  assert.equal(plain(ruleSentence(rule({ expr: "detector(filesystem_fills)", when: "below", warn: { trigger: 72, clear: 96 }, unit: "hours" }))), "Time until a file system is full: below 72 hours → warning");
+});
+
+test("a condition that is there or not has no number", () => {
+  assert.equal(plain(ruleSentence(rule({ expr: "state(unit_failed)", warn: { trigger: 0, clear: 0 }, for_s: 120, unit: "flag" }))), "A service has failed, for 2 min → warning");
+  assert.equal(plain(ruleSentence(rule({ expr: "event(node_cloned)", warn: null, crit: { trigger: 0, clear: 0 }, unit: "flag" }))), "Event node_cloned → critical");
+});
+
+test("an unknown expression is shown as it is", () => {
+  assert.equal(ruleSentence(rule({ expr: "share_above(x)" })), "Share_above(x): above 95% → warning");
+  assert.equal(ruleSentence(rule({ expr: "state(new_thing)", unit: "" })), "New thing: above 95 → warning");
+});
+
+test("the parts of an expression make the same expression again", () => {
+  for (const [text, label] of [["avg(cpu.total, 10m)", ""], ["max(filesystem.used_percent{mount=/var}, 6h)", "mount"], ["last(md.missing)", ""], ["rate(memory.oom_kills, 45s)", ""]] as const) {
+    const parts = expressionParts(text);
+    assert.ok(parts.kind === "metric");
+    assert.equal(metricExpression(parts, label), text);
+  }
+  assert.deepEqual(expressionParts("detector(filesystem_space, warning_free_gib=50)"), { kind: "detector", name: "filesystem_space" });
+  assert.deepEqual(expressionParts("avg(cpu.total"), { kind: "other" });
+});
+
+test("values have their unit", () => {
+  assert.equal(plain(alertValue(97.25, "percent")), "97.3%");
+  assert.equal(plain(alertValue(0.25, "seconds")), "0.25 s");
+  assert.equal(plain(alertValue(259_200, "seconds")), "3 d");
+  assert.equal(plain(alertValue(85, "celsius")), "85 °C");
+  assert.equal(plain(readingText(97, 90, "percent")), "97%, limit 90%");
+  assert.equal(readingText(1, 0, "flag"), "");
+  assert.equal(readingText(null, 90, "percent"), "");
+});
+
+test("fields show a threshold in a unit for people", () => {
+  const days = fieldScale("seconds", 259_200);
+  assert.deepEqual([days.label, fieldText(259_200, days), fieldNumber("1,5", days)], ["days", "3", 129_600]);
+  const size = fieldScale("bytes", 20 * 1024 ** 3);
+  assert.deepEqual([size.label, fieldText(20 * 1024 ** 3, size)], ["GiB", "20"]);
+  assert.equal(fieldNumber("", days), null);
+  assert.equal(fieldNumber("many", days), null);
+});
+
+const DRAFT: RuleDraft = { ...NEW_DRAFT, name: "Busy" };
+
+test("a draft says what is wrong with it", () => {
+  assert.deepEqual(draftFaults(DRAFT), []);
+  assert.equal(draftFaults({ ...DRAFT, warn: null }).length, 1);
+  assert.equal(draftFaults({ ...DRAFT, warn: { trigger: 90, clear: 95 } }).length, 1);
+  assert.equal(draftFaults({ ...DRAFT, when: "below" }).length, 1);
+  assert.equal(draftFaults({ ...DRAFT, crit: { trigger: 80, clear: 70 } }).length, 1);
+  assert.equal(draftFaults({ ...DRAFT, select: { tags: [], nodes: [] } }).length, 1);
+});
+
+test("a draft becomes a body only when all its numbers are there", () => {
+  assert.equal(bodyOf({ ...DRAFT, crit: { trigger: null, clear: 1 } }), null);
+  const exception = { select: { all: false, tags: ["db"], nodes: [] }, enabled: false, warn: { trigger: null, clear: null }, crit: null, for_s: 60 };
+  assert.equal(bodyOf({ ...DRAFT, overrides: [exception] }), null);
+  const off = { ...exception, warn: null };
+  assert.deepEqual(bodyOf({ ...DRAFT, overrides: [off] })?.overrides, [{ select: off.select, enabled: false, warn: null, crit: null, for_s: null }]);
+});
+
+test("a stored rule and its draft are the same", () => {
+  const select = { all: false, tags: ["web"], nodes: [] };
+  const stored = { name: "Busy", expr: "avg(cpu.total, 10m)", select, when: "above" as const, warn: { trigger: 90, clear: 80 }, crit: null, for_s: 0, clear_s: 0, enabled: true, overrides: [{ select, enabled: null, warn: null, crit: { trigger: 99, clear: 90 }, for_s: null }] };
+  assert.deepEqual(bodyOf(draftOf(stored)), stored);
+});
+
+test("rules are grouped and their servers named", () => {
+  assert.equal(ruleGroup({ origin: "user", kind: "rule", expr: "state(hub_disk_free)" }), "own");
+  assert.equal(ruleGroup({ origin: "default", kind: "offline", expr: "state(hub_mass_offline)" }), "hub");
+  assert.equal(ruleGroup({ origin: "default", kind: "cpu", expr: "avg(cpu.total, 10m)" }), "servers");
+  assert.equal(selectWords({ all: true, tags: [], nodes: [] }, String), "all servers");
+  assert.equal(plain(selectWords({ all: false, tags: ["web"], nodes: ["a", "b", "c"] }, String)), "tag web, 3 servers");
+  assert.equal(selectWords({ all: false, tags: [], nodes: [] }, String), "no server");
+});
+
+test("a preview is one sentence", () => {
+  const episode = (node_id: string): { node_id: string; told: boolean } => ({ node_id, told: true });
+  assert.equal(plain(previewSentence({ would_fire: [episode("a"), episode("a"), episode("b")], told: 2, complete: true }, 7)), "Would have fired 3 times in the last 7 days on 2 servers, and told you 2 times.");
+  assert.equal(plain(previewSentence({ would_fire: [episode("a")], told: 0, complete: true }, 7)), "Would have fired 1 time in the last 7 days on 1 server, and told you nothing.");
+  assert.equal(previewSentence({ would_fire: [], told: 0, complete: false }, 7), "Would not have fired in the last 7 days. The history does not cover all of it.");
+});

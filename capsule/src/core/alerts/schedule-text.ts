@@ -1,0 +1,84 @@
+/** Maintenance windows and deadlines in words, and the calendar of a deadline. */
+
+import { t } from "../text/i18n";
+import { age, timeOrDate } from "../text/time";
+
+export const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
+export type Day = (typeof DAYS)[number];
+
+export const DAY_WORDS: Record<Day, string> = { mon: t`Mon`, tue: t`Tue`, wed: t`Wed`, thu: t`Thu`, fri: t`Fri`, sat: t`Sat`, sun: t`Sun` };
+
+/** "every day", "Mon–Fri", "Mon, Wed". */
+export function daysWords(days: readonly Day[]): string {
+  if (days.length === DAYS.length) return t`every day`;
+  const at = days.map((day) => DAYS.indexOf(day)).sort((a, b) => a - b);
+  const [first = 0] = at;
+  const last = at[at.length - 1] ?? 0;
+  const name = (index: number): string => DAY_WORDS[DAYS[index] ?? "mon"];
+  if (at.length > 2 && last - first === at.length - 1) return `${name(first)}–${name(last)}`;
+  return at.map(name).join(", ");
+}
+
+interface WindowLike {
+  from_at: number;
+  until_at: number | null;
+  weekly: { days: readonly Day[]; start: string; end: string } | null;
+  zone: string | null;
+}
+
+export function windowWords(window: WindowLike, now: number): string {
+  if (window.weekly) {
+    const { days, start, end } = window.weekly;
+    const times = t`${daysWords(days)} ${start}–${end} ${window.zone ?? ""}`;
+    return window.until_at === null ? times : t`${times}, until ${timeOrDate(window.until_at, now)}`;
+  }
+  return window.until_at === null ? t`since ${timeOrDate(window.from_at, now)}` : t`${timeOrDate(window.from_at, now)} – ${timeOrDate(window.until_at, now)}`;
+}
+
+interface DeadlineLike {
+  event: string;
+  by: string;
+  from: string;
+  zone: string;
+  days: readonly Day[];
+  grace_s: number;
+}
+
+export const deadlineWords = (one: DeadlineLike): string => {
+  const words = t`${one.event} by ${one.by} ${one.zone}, ${daysWords(one.days)}`;
+  return one.grace_s > 0 ? t`${words}, ${age(one.grace_s)} of grace` : words;
+};
+
+export interface DayLike {
+  date: string;
+  due_at: number;
+  met: number;
+  arrived_late: number;
+  late: number;
+  missed: number;
+  not_judged: number;
+}
+
+export type DayState = "met" | "late" | "missed" | "not_judged" | "coming";
+
+/** The worst that happened on a day. */
+export function dayState(day: DayLike, now: number): DayState {
+  if (day.missed) return "missed";
+  if (day.late) return "late";
+  if (day.met || day.arrived_late) return "met";
+  return day.due_at > now ? "coming" : "not_judged";
+}
+
+export const DAY_STATE_WORDS: Record<DayState, string> = { met: t`met`, late: t`late`, missed: t`missed`, not_judged: t`not judged`, coming: t`to come` };
+
+/** "2026-11-03: 3 met, 1 missed". */
+export function dayWords(day: DayLike, now: number): string {
+  const parts = [
+    day.met && t`${day.met} met`,
+    day.arrived_late && t`${day.arrived_late} met, reported late`,
+    day.late && t`${day.late} late`,
+    day.missed && t`${day.missed} missed`,
+    day.not_judged && t`${day.not_judged} not judged`,
+  ].filter(Boolean);
+  return `${day.date}: ${parts.join(", ") || DAY_STATE_WORDS[dayState(day, now)]}`;
+}

@@ -1,0 +1,93 @@
+/** Acknowledge with a note, and snooze. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { tomorrow } from "../../core/alerts/alert-text";
+import { errorText } from "../../core/text/error-text";
+import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { plural } from "../../core/text/units";
+import { acknowledge, snooze, unsnooze } from "../../state/alert-calls";
+import { hubNow, now } from "../../state/clock";
+import { toast } from "../../state/toasts";
+import { ApiError, type AlertView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Icon } from "../../ui/icon";
+import { MenuButton } from "../../ui/menu";
+import { ActionError, useAction } from "../use-action";
+
+const MAX_NOTE = 500;
+const HOUR_S = 3600;
+
+export function AcknowledgeDialog({ alerts, onClose, onDone }: { alerts: readonly AlertView[]; onClose: () => void; onDone: () => void }): VNode {
+  const [note, setNote] = useState("");
+  const act = useAction();
+  const end = act.held(onClose);
+  const [first] = alerts;
+  const title = alerts.length === 1 && first ? [first.rule_name, first.object].filter(Boolean).join(" ") : plural(alerts.length, "alert");
+  const save = async (): Promise<void> => {
+    if (await act.run(() => acknowledge(alerts.map(({ id }) => id), note.trim()))) onDone();
+  };
+  return (
+    <Dialog title={t`Acknowledge`} subtitle={title} icon="check" size="narrow" onClose={end.onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        <div class="body">
+          <ActionError text={act.refusal} />
+          <TextField label={t`Note`} hint={t`Others see it. The alert is not repeated any more; if it becomes critical, that is told again.`} value={note} onText={setNote} input={{ maxLength: MAX_NOTE, autocomplete: "off", placeholder: t`optional`, autofocus: true }} />
+        </div>
+        <Foot {...end}>
+          <Button kind="primary" type="submit" busy={act.busy}>
+            {t`Acknowledge`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}
+
+async function run(act: () => Promise<void>, title: string, undo?: () => void): Promise<void> {
+  try {
+    await act();
+    toast("done", title, "", undo && { label: t`Undo`, run: undo });
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    toast("fail", t`Not done`, errorText(error));
+  }
+}
+
+const awake = (alerts: readonly AlertView[]): Promise<void> =>
+  run(async () => {
+    for (const { id } of alerts) await unsnooze(id);
+  }, t`No longer snoozed`);
+
+export function SnoozeButton({ alerts, slim = false, onDone }: { alerts: readonly AlertView[]; slim?: boolean; onDone?: () => void }): VNode {
+  const put = (until: number): void => void run(() => snooze(alerts.map(({ id }) => id), until), t`Snoozed until ${timeOrDate(until, hubNow())}`, () => void awake(alerts)).then(onDone);
+  const snoozed = alerts.filter(({ flags }) => flags.snoozed_until !== null && flags.snoozed_until > now.value);
+  const [first] = alerts;
+  const label = alerts.length === 1 && first ? t`Snooze ${[first.rule_name, first.object].filter(Boolean).join(" ")}` : t`Snooze ${plural(alerts.length, "alert")}`;
+  return (
+    <MenuButton
+      label={label}
+      class={slim ? "slim" : ""}
+      groups={[
+        [
+          { label: t`1 hour`, icon: "bell-off", run: () => put(hubNow() + HOUR_S) },
+          { label: t`8 hours`, icon: "bell-off", run: () => put(hubNow() + 8 * HOUR_S) },
+          { label: t`Until tomorrow, 08:00`, icon: "bell-off", run: () => put(tomorrow(hubNow())) },
+        ],
+        snoozed.length ? [{ label: t`End the snooze`, icon: "bell", run: () => void awake(snoozed) }] : [],
+      ]}
+    >
+      <Icon name="bell-off" size="small" />
+      <span>{t`Snooze`}</span>
+      <Icon name="chevron-down" size="small" />
+    </MenuButton>
+  );
+}

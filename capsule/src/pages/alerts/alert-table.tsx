@@ -1,0 +1,127 @@
+/** The alerts of an incident. Where the user may act, each firing one can be acknowledged, snoozed and selected. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { endWords, flagWords } from "../../core/alerts/alert-text";
+import { readingText } from "../../core/alerts/alert-values";
+import { t } from "../../core/text/i18n";
+import { elapsed, timeOrDate } from "../../core/text/time";
+import { rules } from "../../state/alert-calls";
+import { dayStart, now } from "../../state/clock";
+import { nodeLabel } from "../../state/node-label";
+import { mayAct } from "../../state/session";
+import type { AlertView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Glyph } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
+import { ShowMore } from "../../ui/show-more";
+import { Time } from "../../ui/time";
+import { SnoozeButton } from "./alert-actions";
+import { Explanation } from "./explanation";
+
+/** An incident of a whole fleet has one alert for each server. */
+const FIRST = 50;
+
+const ruleName = (id: string): string => rules.value?.find((one) => one.id === id)?.name ?? id;
+
+interface Props {
+  alerts: readonly AlertView[];
+  /** The incident is about several nodes: each alert names its own. */
+  several: boolean;
+  picked?: ReadonlySet<string>;
+  onPick?: (id: string) => void;
+  onAcknowledge?: (alert: AlertView) => void;
+}
+
+export function AlertTable({ alerts, several, picked, onPick, onAcknowledge }: Props): VNode {
+  const [open, setOpen] = useState("");
+  const [most, setMost] = useState(FIRST);
+  return (
+    <>
+      <div class="grid-table alert-table" role="table" aria-label={t`Alerts of the incident`}>
+        <GridHead labels={[t`Level`, t`Alert`, t`Value`, t`Since`, t`Actions`]} unseen={[t`Level`, t`Alert`, t`Value`, t`Since`, t`Actions`]} />
+        {alerts.slice(0, most).map((alert) => [
+          <Row key={alert.id} alert={alert} several={several} open={open === alert.id} picked={picked?.has(alert.id) ?? false} onPick={onPick} onAcknowledge={onAcknowledge} onExplain={() => setOpen(open === alert.id ? "" : alert.id)} />,
+          open === alert.id && (
+            <div key={`${alert.id}-why`} role="row" class="opened">
+              <span role="cell">
+                <Explanation alert={alert} />
+              </span>
+            </div>
+          ),
+        ])}
+      </div>
+      <ShowMore more={alerts.length > most} class="more-alerts" onMore={() => setMost(most + FIRST)} />
+    </>
+  );
+}
+
+interface RowProps extends Pick<Props, "several" | "onPick" | "onAcknowledge"> {
+  alert: AlertView;
+  open: boolean;
+  picked: boolean;
+  onExplain: () => void;
+}
+
+function Row({ alert, several, open, picked, onPick, onAcknowledge, onExplain }: RowProps): VNode {
+  const title = alert.object ? `${alert.rule_name}: ${alert.object}` : alert.rule_name;
+  const unit = rules.value?.find((one) => one.id === alert.rule_id)?.unit ?? "";
+  const firing = alert.state === "firing";
+  const acts = firing && mayAct.value;
+  return (
+    <div role="row" tabIndex={0} aria-label={title} onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && onExplain()}>
+      <span role="cell" class="row">
+        {acts && onPick && (
+          <label class="pick">
+            <input type="checkbox" checked={picked} aria-label={t`Select ${title}`} onChange={() => onPick(alert.id)} />
+          </label>
+        )}
+        <Glyph kind={firing ? (alert.level === "critical" ? "crit" : "warn") : "done"} label={firing ? undefined : endWords(alert)} />
+      </span>
+      <span role="cell" class="alert-what">
+        <span class="medium anywhere">{alert.rule_name}</span>
+        {alert.object && <span class="t2 anywhere"> {alert.object}</span>}
+        {several && alert.node_id && (
+          <a class="t3" href={`/n/${alert.node_id}`}>
+            {" "}
+            {nodeLabel(alert.node_id)}
+          </a>
+        )}
+        <Flags alert={alert} />
+        {alert.note && <span class="t3 meta anywhere note">{t`“${alert.note}”`}</span>}
+      </span>
+      <span role="cell" class="t2 num">
+        {readingText(alert.value, alert.threshold, unit)}
+      </span>
+      <span role="cell" class="t3 nowrap">
+        {firing ? <Time at={alert.since_at}>{timeOrDate(alert.since_at, dayStart.value)}</Time> : `${endWords(alert)} · ${elapsed(alert.since_at, alert.resolved_at, dayStart.value)}`}
+      </span>
+      <span role="cell" class="row right">
+        {acts && onAcknowledge && !alert.flags.acknowledged && (
+          <Button slim icon="check" more={{ "aria-keyshortcuts": "e", "aria-label": t`Acknowledge ${title}` }} onClick={() => onAcknowledge(alert)}>
+            {t`Acknowledge`}
+          </Button>
+        )}
+        {acts && <SnoozeButton alerts={[alert]} slim />}
+        <Button slim kind="quiet" more={{ "aria-expanded": open, "aria-label": t`Explain ${title}` }} onClick={onExplain}>
+          {t`Explain`}
+        </Button>
+      </span>
+    </div>
+  );
+}
+
+function Flags({ alert }: { alert: AlertView }): VNode | null {
+  const flags = flagWords(alert, alert.flags.snoozed_until === null ? 0 : now.value, ruleName);
+  if (!flags.length && !alert.retro) return null;
+  return (
+    <span class="row wrap flags">
+      {alert.retro && <span class="pill small">{t`seen afterwards`}</span>}
+      {flags.map(({ key, text, kind }) => (
+        <span key={key} class={`pill small ${kind}`}>
+          {text}
+        </span>
+      ))}
+    </span>
+  );
+}

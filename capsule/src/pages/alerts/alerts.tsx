@@ -1,0 +1,74 @@
+import type { VNode } from "preact";
+import { useEffect } from "preact/hooks";
+import { t } from "../../core/text/i18n";
+import { loadRules } from "../../state/alert-calls";
+import { firingCount } from "../../state/alerts";
+import { followIncidents } from "../../state/incidents";
+import { go } from "../../state/router";
+import { ApiError } from "../../state/types";
+import { Tabs } from "../../ui/tabs";
+import type { AlertTab } from "../tabs";
+import { ChannelsTab } from "./channels";
+import { DeadlinesTab } from "./deadlines";
+import { DeliveriesTab } from "./deliveries";
+import { FiringTab } from "./firing";
+import { HistoryTab } from "./history";
+import { MaintenanceTab } from "./maintenance";
+import { RulesTab } from "./rules";
+
+const TABS: readonly { key: AlertTab; label: string; href: string }[] = [
+  { key: "firing", label: t`Firing`, href: "/alerts" },
+  { key: "history", label: t`History`, href: "/alerts/history" },
+  { key: "rules", label: t`Rules`, href: "/alerts/rules" },
+  { key: "channels", label: t`Channels`, href: "/alerts/channels" },
+  { key: "maintenance", label: t`Maintenance`, href: "/alerts/maintenance" },
+  { key: "deadlines", label: t`Deadlines`, href: "/alerts/deadlines" },
+  { key: "deliveries", label: t`Delivery log`, href: "/alerts/deliveries" },
+];
+
+/** Units and names of rules; without them values are shown plain. */
+async function readRules(): Promise<void> {
+  try {
+    await loadRules();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error; // the tab of rules reports it
+  }
+}
+
+export function AlertsPage({ tab }: { tab: AlertTab }): VNode {
+  useEffect(() => {
+    void readRules();
+    return followIncidents();
+  }, []);
+  const tabs = TABS.map((one) => (one.key === "firing" && firingCount.value ? { ...one, count: parseInt(firingCount.value, 10) } : one));
+  return (
+    <div class="page">
+      <div class="page-head">
+        <h1 tabIndex={-1}>{t`Alerts`}</h1>
+      </div>
+      <Tabs label={t`Parts of the alerts`} tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
+      <div id="panel" role="tabpanel" aria-label={TABS.find((one) => one.key === tab)?.label}>
+        <Panel tab={tab} />
+      </div>
+    </div>
+  );
+}
+
+function Panel({ tab }: { tab: AlertTab }): VNode {
+  switch (tab) {
+    case "firing":
+      return <FiringTab />;
+    case "history":
+      return <HistoryTab />;
+    case "rules":
+      return <RulesTab />;
+    case "channels":
+      return <ChannelsTab />;
+    case "maintenance":
+      return <MaintenanceTab />;
+    case "deadlines":
+      return <DeadlinesTab />;
+    case "deliveries":
+      return <DeliveriesTab />;
+  }
+}

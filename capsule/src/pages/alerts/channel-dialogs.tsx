@@ -1,0 +1,192 @@
+/** Adds a channel, or changes one. What is typed as its target is sent once and never shown again. */
+
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { KIND_HINTS, targetComplete, targetFields, targetOf, type TargetField } from "../../core/alerts/channel-form";
+import { t } from "../../core/text/i18n";
+import { addChannel, editChannel, loadKinds } from "../../state/alert-calls";
+import { toast } from "../../state/toasts";
+import { ApiError, type ChannelBody, type ChannelKindView, type ChannelView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { SecretField, TextField } from "../../ui/field";
+import { Check, SelectField } from "../../ui/form";
+import { Failure, Loading } from "../../ui/load-states";
+import { ActionError, useAction } from "../use-action";
+import { ownZone } from "./schedule-fields";
+
+type Severity = NonNullable<ChannelBody["min_severity"]>;
+type Hours = NonNullable<ChannelBody["quiet_hours"]>;
+
+const SEVERITIES: [string, string][] = [["warning", t`Warnings and critical alerts`], ["critical", t`Critical alerts only`], ["info", t`Everything, also events`]]; // prettier-ignore
+/** Whether a password stays until it is changed: the browser must not offer one of its own. */
+const SECRET_INPUT = { autocomplete: "new-password" };
+
+
+
+function TargetFields({ fields, typed, onType }: { fields: readonly TargetField[]; typed: Readonly<Record<string, string>>; onType: (path: string, text: string) => void }): VNode {
+  return (
+    <>
+      {fields.map((field) => {
+        const { path, label, hint, required, otherwise } = field;
+        const value = typed[path] ?? "";
+        const more = required ? hint : hint || t`optional`;
+        if (field.kind === "choice") return <SelectField key={path} label={label} value={value} onPick={(text) => onType(path, text)} options={[["", t`by the port`], ...field.choices.map((choice): [string, string] => [choice, choice])]} />;
+        const Kind = field.secret ? SecretField : TextField;
+        return <Kind key={path} label={label} hint={more} value={value} onText={(text) => onType(path, text)} input={{ ...(field.secret ? SECRET_INPUT : { autocomplete: "off" }), spellcheck: false, autocapitalize: "off", placeholder: otherwise, required, ...(field.kind === "number" ? { inputmode: "numeric" } : {}) }} />;
+      })}
+    </>
+  );
+}
+
+interface WhenProps {
+  severity: Severity;
+  onSeverity: (severity: Severity) => void;
+  hours: Hours | null;
+  onHours: (hours: Hours | null) => void;
+}
+
+/** What is told, and when. */
+function WhenFields({ severity, onSeverity, hours, onHours }: WhenProps): VNode {
+  return (
+    <>
+      <SelectField label={t`What is told`} value={severity} onPick={(next) => onSeverity(next as Severity)} options={SEVERITIES} />
+      <Check checked={hours !== null} onCheck={(on) => onHours(on ? { start: "22:00", end: "07:00", zone: ownZone(), critical_too: false } : null)}>
+        {t`Quiet hours: warnings wait until they end`}
+      </Check>
+      {hours && (
+        <div class="stack">
+          <div class="number-fields">
+            <TextField label={t`From`} type="time" value={hours.start} onText={(start) => onHours({ ...hours, start })} input={{ required: true }} />
+            <TextField label={t`Until`} type="time" value={hours.end} onText={(end) => onHours({ ...hours, end })} input={{ required: true }} />
+            <TextField label={t`Time zone`} value={hours.zone} onText={(zone) => onHours({ ...hours, zone })} input={{ required: true, autocomplete: "off", spellcheck: false, maxLength: 64 }} />
+          </div>
+          <Check checked={hours.critical_too ?? false} onCheck={(critical_too) => onHours({ ...hours, critical_too })}>
+            {t`Critical alerts wait too`}
+          </Check>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** The kinds of channels; null while they are read. */
+function useKinds(): { kinds: readonly ChannelKindView[] | null; failure: ApiError | null; load: () => void } {
+  const [kinds, setKinds] = useState<readonly ChannelKindView[] | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const load = (): void => {
+    setFailure(null);
+    loadKinds().then(setKinds, (error: unknown) => {
+      if (!(error instanceof ApiError)) throw error;
+      setFailure(error);
+    });
+  };
+  useEffect(load, []);
+  return { kinds, failure, load };
+}
+
+export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (channel: ChannelView) => void }): VNode {
+  const { kinds, failure, load } = useKinds();
+  const [kind, setKind] = useState<ChannelBody["kind"]>("email");
+  const [name, setName] = useState("");
+  const [typed, setTyped] = useState<Readonly<Record<string, string>>>({});
+  const [severity, setSeverity] = useState<Severity>("warning");
+  const [hours, setHours] = useState<Hours | null>(null);
+  const act = useAction();
+  const end = act.held(onClose);
+  const fields = targetFields(kind, kinds?.find((one) => one.kind === kind)?.target ?? {});
+  const ready = kinds !== null && name.trim() !== "" && targetComplete(fields, typed);
+  const save = async (): Promise<void> => {
+    if (!ready) return;
+    const done = await act.run(async () => onMade(await addChannel({ kind, name: name.trim(), target: targetOf(fields, typed), min_severity: severity, quiet_hours: hours })));
+    if (!done) return;
+    toast("done", t`${name.trim()} was added`, t`Test it, to see whether a message arrives.`);
+    onClose();
+  };
+  return (
+    <Dialog title={t`Add channel`} icon="send" onClose={end.onClose}>
+      <form
+        autocomplete="off"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        <div class="body">
+          <ActionError text={act.refusal} />
+          {failure && <Failure title={t`The kinds of channels could not be read`} error={failure} onRetry={load} />}
+          {!kinds && !failure && <Loading rows={3} what={t`the kinds of channels`} onRetry={load} />}
+          {kinds && (
+            <>
+              <SelectField
+                label={t`Kind`}
+                hint={KIND_HINTS[kind]}
+                value={kind}
+                onPick={(next) => {
+                  setKind(next as ChannelBody["kind"]);
+                  setTyped({});
+                }}
+                options={kinds.map((one) => [one.kind, one.title])}
+              />
+              <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 100, autocomplete: "off", placeholder: t`such as Ops by mail`, required: true }} />
+              <TargetFields fields={fields} typed={typed} onType={(path, text) => setTyped({ ...typed, [path]: text })} />
+              <WhenFields severity={severity} onSeverity={setSeverity} hours={hours} onHours={setHours} />
+            </>
+          )}
+        </div>
+        <Foot {...end}>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+            {t`Add channel`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}
+
+export function EditChannel({ channel, onClose, onChanged }: { channel: ChannelView; onClose: () => void; onChanged: (channel: ChannelView) => void }): VNode {
+  const { kinds } = useKinds();
+  const [name, setName] = useState(channel.name);
+  const [retarget, setRetarget] = useState(false);
+  const [typed, setTyped] = useState<Readonly<Record<string, string>>>({});
+  const [severity, setSeverity] = useState<Severity>(channel.min_severity);
+  const [hours, setHours] = useState<Hours | null>(channel.quiet_hours);
+  const act = useAction();
+  const end = act.held(onClose);
+  const fields = targetFields(channel.kind, kinds?.find((one) => one.kind === channel.kind)?.target ?? {});
+  const ready = name.trim() !== "" && (!retarget || targetComplete(fields, typed));
+  const save = async (): Promise<void> => {
+    if (!ready) return;
+    const target = retarget ? { target: targetOf(fields, typed) } : {};
+    if (!(await act.run(async () => onChanged(await editChannel(channel.id, { name: name.trim(), min_severity: severity, quiet_hours: hours, ...target }))))) return;
+    toast("done", t`${name.trim()} was changed`);
+    onClose();
+  };
+  return (
+    <Dialog title={t`Edit ${channel.name}`} icon="send" onClose={end.onClose}>
+      <form
+        autocomplete="off"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        <div class="body">
+          <ActionError text={act.refusal} />
+          <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: true }} />
+          <WhenFields severity={severity} onSeverity={setSeverity} hours={hours} onHours={setHours} />
+          <Check checked={retarget} onCheck={setRetarget}>
+            {t`Change the target; the present one is ${channel.target_masked}`}
+          </Check>
+          {retarget && <TargetFields fields={fields} typed={typed} onType={(path, text) => setTyped({ ...typed, [path]: text })} />}
+          {retarget && <p class="t3 meta">{t`The old receiver is told of the change.`}</p>}
+        </div>
+        <Foot {...end}>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+            {t`Save`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,61 @@
+/** A button that sends a test message, and shows what becomes of it. */
+
+import type { VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { deliverySentence, isSettled } from "../../core/alerts/delivery-text";
+import { errorText } from "../../core/text/error-text";
+import { t } from "../../core/text/i18n";
+import { deliveryOf, testChannel } from "../../state/alert-calls";
+import { dayStart } from "../../state/clock";
+import { ApiError, type ChannelView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Glyph } from "../../ui/glyph";
+
+const EVERY_MS = 700;
+/** A message that is tried again is followed this long; the log has the rest. */
+const MOST_LOOKS = 60;
+
+interface Outcome {
+  text: string;
+  glyph: "run" | "done" | "fail";
+}
+
+export function ChannelTest({ channel, onSettled }: { channel: ChannelView; onSettled: () => void }): VNode {
+  const [outcome, setOutcome] = useState<Outcome | null>(null);
+  const gone = useRef(false);
+  useEffect(
+    () => () => {
+      gone.current = true;
+    },
+    [],
+  );
+  const follow = async (id: string): Promise<void> => {
+    for (let look = 0; look < MOST_LOOKS && !gone.current; look += 1) {
+      const found = await deliveryOf(channel.id, id);
+      if (gone.current) return;
+      if (found) setOutcome({ text: deliverySentence(found, dayStart.peek()), glyph: found.state === "sent" ? "done" : found.state === "failed" ? "fail" : "run" });
+      if (found && isSettled(found)) return onSettled();
+      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    }
+  };
+  const run = async (): Promise<void> => {
+    setOutcome({ text: t`Sending the test…`, glyph: "run" });
+    try {
+      await follow(await testChannel(channel.id));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setOutcome({ text: errorText(error), glyph: "fail" });
+    }
+  };
+  return (
+    <div class="row wrap channel-test">
+      <span class="row meta" role="status">
+        {outcome && <Glyph kind={outcome.glyph} label="" />}
+        <span class="anywhere">{outcome?.text}</span>
+      </span>
+      <Button slim icon="send" more={{ "aria-label": t`Test ${channel.name}` }} onClick={() => void run()}>
+        {t`Test`}
+      </Button>
+    </div>
+  );
+}

@@ -1,0 +1,159 @@
+/** Where alerts are told: channels with their state and last test. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { reasonWords } from "../../core/alerts/delivery-text";
+import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { deleteChannel, editChannel, loadChannels } from "../../state/alert-calls";
+import { dayStart } from "../../state/clock";
+import { askMessenger } from "../../state/messenger";
+import { toast } from "../../state/toasts";
+import type { ChannelView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { Icon } from "../../ui/icon";
+import { Empty } from "../../ui/load-states";
+import { MenuButton } from "../../ui/menu";
+import { Time } from "../../ui/time";
+import { ListView } from "../list-view";
+import { ActionError, useAction } from "../use-action";
+import { AddChannel, EditChannel } from "./channel-dialogs";
+import { ChannelTest } from "./channel-test";
+import { FormatPreview } from "./format-preview";
+import { mayManageAlerts } from "./rules";
+import { drop, put, useAll } from "./use-all";
+
+const STATES: Record<ChannelView["state"], { text: string; glyph: GlyphKind; pill: string }> = {
+  ok: { text: t`works`, glyph: "ok", pill: "ok" },
+  retrying: { text: t`tries again`, glyph: "warn", pill: "warn" },
+  broken: { text: t`broken`, glyph: "fail", pill: "crit" },
+};
+const SEVERITIES = { info: t`everything`, warning: t`warnings and critical`, critical: t`critical only` } as const;
+
+type Asked = { kind: "add" } | { kind: "edit" | "delete" | "format"; channel: ChannelView };
+
+export function ChannelsTab(): VNode {
+  const list = useAll(loadChannels);
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const act = useAction();
+  const close = (): void => setAsked(null);
+  const manages = mayManageAlerts();
+  const changed = (channel: ChannelView): void => {
+    put(list, channel);
+    void askMessenger();
+  };
+  const turn = (channel: ChannelView): void => void act.run(async () => changed(await editChannel(channel.id, { enabled: !channel.enabled })));
+  const add = manages && (
+    <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "add" })}>
+      {t`Add channel`}
+    </Button>
+  );
+  return (
+    <div class="stack">
+      <div class="section-head">
+        <p class="t3 meta grow">{t`Each alert is told through every channel that wants its level.`}</p>
+        {list.items && list.items.length > 0 && add}
+      </div>
+      <ActionError text={act.refusal} />
+      <ListView list={list} what={t`the channels`} refused={t`Your role cannot see channels.`} empty={<Empty icon="send" title={t`No channels`} text={t`A channel is where Stardust tells you of alerts: an e-mail address, a chat or your phone.`}>{add || undefined}</Empty>}>
+        {(items) => (
+          <ul class="card rows-card channels">
+            {items.map((channel) => (
+              <Row key={channel.id} channel={channel} manages={manages} onTurn={() => turn(channel)} onAsk={(kind) => setAsked({ kind, channel })} onTested={list.load} />
+            ))}
+          </ul>
+        )}
+      </ListView>
+      {asked?.kind === "add" && <AddChannel onClose={close} onMade={changed} />}
+      {asked?.kind === "edit" && <EditChannel channel={asked.channel} onClose={close} onChanged={changed} />}
+      {asked?.kind === "format" && <FormatPreview channel={asked.channel} onClose={close} />}
+      {asked?.kind === "delete" && (
+        <DeleteChannel
+          channel={asked.channel}
+          onClose={close}
+          onDone={() => {
+            drop(list, asked.channel.id);
+            void askMessenger();
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+interface RowProps {
+  channel: ChannelView;
+  manages: boolean;
+  onTurn: () => void;
+  onAsk: (kind: "edit" | "delete" | "format") => void;
+  onTested: () => void;
+}
+
+function Row({ channel, manages, onTurn, onAsk, onTested }: RowProps): VNode {
+  const { text, glyph, pill } = STATES[channel.state];
+  const hours = channel.quiet_hours;
+  return (
+    <li class={channel.enabled ? "" : "dimmed"}>
+      {manages && <button type="button" class="switch" role="switch" aria-checked={channel.enabled} aria-label={channel.name} onClick={onTurn} />}
+      <div class="grow channel-what">
+        <span class="row wrap">
+          <span class="medium anywhere">{channel.name}</span>
+          <span class="pill small">{channel.kind}</span>
+          {channel.enabled ? (
+            <span class={`pill small ${pill}`}>
+              <Glyph kind={glyph} size="tiny" label="" />
+              {channel.state === "ok" ? text : t`${text}: ${reasonWords(channel.state_reason)}`}
+            </span>
+          ) : (
+            <span class="pill small">{t`off`}</span>
+          )}
+        </span>
+        <span class="t3 meta anywhere">
+          <span class="mono">{channel.target_masked}</span> · {SEVERITIES[channel.min_severity]}
+          {hours && ` · ${t`quiet ${hours.start}–${hours.end} ${hours.zone}`}`} ·{" "}
+          {channel.tested_at === null ? t`never tested` : <>{t`last test arrived`} <Time at={channel.tested_at}>{timeOrDate(channel.tested_at, dayStart.value)}</Time></>}
+        </span>
+      </div>
+      {manages && channel.enabled && <ChannelTest channel={channel} onSettled={onTested} />}
+      <MenuButton
+        label={t`Actions for ${channel.name}`}
+        class="quiet slim only-icon"
+        groups={[
+          [
+            ...(manages ? [{ label: t`Edit…`, icon: "settings" as const, run: () => onAsk("edit") }] : []),
+            { label: t`Show what it sends…`, icon: "eye", run: () => onAsk("format") },
+          ],
+          manages ? [{ label: t`Delete…`, icon: "trash-2", danger: true, run: () => onAsk("delete") }] : [],
+        ]}
+      >
+        <Icon name="ellipsis" size="small" />
+      </MenuButton>
+    </li>
+  );
+}
+
+function DeleteChannel({ channel, onClose, onDone }: { channel: ChannelView; onClose: () => void; onDone: () => void }): VNode {
+  const act = useAction();
+  const end = act.held(onClose);
+  const remove = async (): Promise<void> => {
+    if (!(await act.run(() => deleteChannel(channel.id)))) return;
+    toast("done", t`${channel.name} was deleted`);
+    onDone();
+    onClose();
+  };
+  return (
+    <Dialog title={t`Delete ${channel.name}`} icon="trash-2" size="narrow" onClose={end.onClose}>
+      <div class="body">
+        <ActionError text={act.refusal} />
+        <p>{t`Messages that wait for it are not sent. Its receiver is told. Your password is asked for.`}</p>
+      </div>
+      <Foot {...end} focused>
+        <Button kind="destroy" busy={act.busy} onClick={() => void remove()}>
+          {t`Delete channel`}
+        </Button>
+      </Foot>
+    </Dialog>
+  );
+}

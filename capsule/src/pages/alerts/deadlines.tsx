@@ -1,0 +1,168 @@
+/** Events that are expected by a time of day, with a calendar of what became of each day. */
+
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { selectWords } from "../../core/alerts/rule-text";
+import { DAY_STATE_WORDS, dayState, dayWords, deadlineWords } from "../../core/alerts/schedule-text";
+import { t } from "../../core/text/i18n";
+import { duration, timeOrDate } from "../../core/text/time";
+import { deleteExpectation, loadDays, loadExpectations } from "../../state/alert-calls";
+import { dayStart, now } from "../../state/clock";
+import { nodeLabel } from "../../state/node-label";
+import { toast } from "../../state/toasts";
+import { ApiError, type DayView, type ExpectationView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { Icon } from "../../ui/icon";
+import { Empty, Failure, Loading } from "../../ui/load-states";
+import { MenuButton } from "../../ui/menu";
+import { ListView } from "../list-view";
+import { ActionError, useAction } from "../use-action";
+import { DeadlineDialog } from "./deadline-dialog";
+import { mayManageAlerts } from "./rules";
+import { drop, put, useAll } from "./use-all";
+
+type Asked = { kind: "add" } | { kind: "edit" | "delete"; one: ExpectationView };
+const MARKS = { met: "✓", late: "!", missed: "×", not_judged: "–", coming: "·" } as const;
+const NODE_WORDS = { met: t`met`, arrived_late: t`met, reported late`, late: t`late`, missed: t`missed`, not_judged: t`not judged` } as const;
+
+export function DeadlinesTab(): VNode {
+  const list = useAll(loadExpectations);
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const close = (): void => setAsked(null);
+  const manages = mayManageAlerts();
+  const add = manages && (
+    <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "add" })}>
+      {t`Add deadline`}
+    </Button>
+  );
+  return (
+    <div class="stack">
+      <div class="section-head">
+        <p class="t3 meta grow">{t`A deadline expects an event of each server by a time of day, such as a finished backup. A missed one is told.`}</p>
+        {list.items && list.items.length > 0 && add}
+      </div>
+      <ListView list={list} what={t`the deadlines`} refused={t`Your role cannot see deadlines.`} empty={<Empty icon="calendar-clock" title={t`No deadlines`} text={t`With one, a backup that does not come is noticed.`}>{add || undefined}</Empty>}>
+        {(items) => (
+          <div class="stack">
+            {items.map((one) => (
+              <Deadline key={one.id} one={one} manages={manages} onAsk={(kind) => setAsked({ kind, one })} />
+            ))}
+          </div>
+        )}
+      </ListView>
+      {asked?.kind === "add" && <DeadlineDialog onClose={close} onSaved={(saved) => put(list, saved)} />}
+      {asked?.kind === "edit" && <DeadlineDialog one={asked.one} onClose={close} onSaved={(saved) => put(list, saved)} />}
+      {asked?.kind === "delete" && <DeleteDeadline one={asked.one} onClose={close} onDone={() => drop(list, asked.one.id)} />}
+    </div>
+  );
+}
+
+function Deadline({ one, manages, onAsk }: { one: ExpectationView; manages: boolean; onAsk: (kind: "edit" | "delete") => void }): VNode {
+  return (
+    <section class="card deadline" aria-label={one.name}>
+      <header>
+        <h2 class="cut">{one.name}</h2>
+        <span class={`pill small ${one.severity === "critical" ? "crit" : "warn"}`}>{one.severity === "critical" ? t`critical` : t`warning`}</span>
+        <span class="grow" />
+        {manages && (
+          <MenuButton
+            label={t`Actions for ${one.name}`}
+            class="quiet slim only-icon"
+            groups={[[{ label: t`Edit…`, icon: "settings", run: () => onAsk("edit") }], [{ label: t`Delete…`, icon: "trash-2", danger: true, run: () => onAsk("delete") }]]}
+          >
+            <Icon name="ellipsis" size="small" />
+          </MenuButton>
+        )}
+      </header>
+      <p class="t3 meta anywhere">
+        {deadlineWords(one)} · {selectWords(one.select, nodeLabel)}
+      </p>
+      <Calendar one={one} />
+    </section>
+  );
+}
+
+function Calendar({ one }: { one: ExpectationView }): VNode {
+  const [days, setDays] = useState<readonly DayView[] | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const [open, setOpen] = useState("");
+  const load = async (): Promise<void> => {
+    setFailure(null);
+    try {
+      setDays([...(await loadDays(one.id))].reverse());
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setFailure(error);
+    }
+  };
+  useEffect(() => void load(), [JSON.stringify(one)]);
+  if (failure && !days) return <Failure title={t`The days could not be read`} error={failure} onRetry={() => void load()} />;
+  if (!days) return <Loading rows={1} what={t`the days`} onRetry={() => void load()} />;
+  const chosen = days.find(({ date }) => date === open);
+  return (
+    <div class="stack">
+      <ol class="days" aria-label={t`Days of ${one.name}`}>
+        {days.map((day) => {
+          const state = dayState(day, now.value);
+          return (
+            <li key={day.date}>
+              <button type="button" class={`day ${state}`} aria-label={dayWords(day, now.value)} title={dayWords(day, now.value)} aria-pressed={open === day.date} onClick={() => setOpen(open === day.date ? "" : day.date)}>
+                <span aria-hidden="true">{day.date.slice(8)}</span>
+                <b aria-hidden="true">{MARKS[state]}</b>
+              </button>
+            </li>
+          );
+        })}
+      </ol>
+      <p class="row wrap t3 meta days-legend">
+        {(["met", "late", "missed", "not_judged"] as const).map((state) => (
+          <span key={state}>
+            <b aria-hidden="true">{MARKS[state]}</b> {DAY_STATE_WORDS[state]}
+          </span>
+        ))}
+      </p>
+      {chosen && (
+        <div class="meta">
+          <p class="t2">{dayWords(chosen, now.value)}</p>
+          <ul>
+            {chosen.nodes.map((node) => (
+              <li key={node.node_id}>
+                <a class="accent" href={`/n/${node.node_id}/events`}>
+                  {nodeLabel(node.node_id)}
+                </a>{" "}
+                {NODE_WORDS[node.state]}
+                {node.at !== null && ` · ${timeOrDate(node.at, dayStart.value)}`}
+                {node.late_s !== null && node.late_s > 0 && ` · ${t`${duration(node.late_s)} late`}`}
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function DeleteDeadline({ one, onClose, onDone }: { one: ExpectationView; onClose: () => void; onDone: () => void }): VNode {
+  const act = useAction();
+  const end = act.held(onClose);
+  const remove = async (): Promise<void> => {
+    if (!(await act.run(() => deleteExpectation(one.id)))) return;
+    toast("done", t`${one.name} was deleted`);
+    onDone();
+    onClose();
+  };
+  return (
+    <Dialog title={t`Delete ${one.name}`} icon="trash-2" size="narrow" onClose={end.onClose}>
+      <div class="body">
+        <ActionError text={act.refusal} />
+        <p>{t`Nobody is told any more when this event does not come. Its calendar is lost.`}</p>
+      </div>
+      <Foot {...end} focused>
+        <Button kind="destroy" busy={act.busy} onClick={() => void remove()}>
+          {t`Delete deadline`}
+        </Button>
+      </Foot>
+    </Dialog>
+  );
+}

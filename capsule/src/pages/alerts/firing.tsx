@@ -1,0 +1,115 @@
+/** The open incidents with their alerts, and what a user can do about them. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { openIncidents, type IncidentGroup } from "../../core/alerts/alert-text";
+import { t } from "../../core/text/i18n";
+import { age, timeOrDate } from "../../core/text/time";
+import { plural } from "../../core/text/units";
+import { rules } from "../../state/alert-calls";
+import { alerts } from "../../state/alerts";
+import { dayStart, now } from "../../state/clock";
+import { ids as nodeIds } from "../../state/fleet";
+import { incidents } from "../../state/incidents";
+import { mayAct } from "../../state/session";
+import { toast } from "../../state/toasts";
+import type { AlertView, IncidentView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Glyph } from "../../ui/glyph";
+import { Empty, Failure, Loading } from "../../ui/load-states";
+import { StaleNotice } from "../../ui/stale-notice";
+import { Time } from "../../ui/time";
+import { AcknowledgeDialog, SnoozeButton } from "./alert-actions";
+import { AlertTable } from "./alert-table";
+import { NodeLinks } from "./node-links";
+
+const levelGlyph = (level: AlertView["level"]): VNode => <Glyph kind={level === "critical" ? "crit" : "warn"} />;
+const retry = (): void => location.reload();
+
+function Quiet(): VNode {
+  const watching = rules.value?.filter(({ enabled }) => enabled).length;
+  const text = watching === undefined ? t`Everything that a rule watches is in order.` : t`${plural(nodeIds.value.length, "server is", "servers are")} watched by ${plural(watching, "rule")}.`;
+  return <Empty icon="bell" title={t`Nothing fires`} text={text} />;
+}
+
+export function FiringTab(): VNode {
+  const { incidents: open, more, failure } = incidents.value;
+  const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
+  const [asked, setAsked] = useState<readonly AlertView[] | null>(null);
+  if (!open && failure) return <Failure title={t`The alerts could not be read`} error={failure} onRetry={retry} />;
+  if (!open) return <Loading what={t`the alerts`} />;
+  const groups = openIncidents<AlertView, IncidentView>(open, alerts.value);
+  if (!groups.length) {
+    return (
+      <div class="stack">
+        <StaleNotice failure={failure} />
+        <Quiet />
+      </div>
+    );
+  }
+  const chosen = groups.flatMap(({ firing }) => firing).filter(({ id }) => picked.has(id));
+  const pick = (id: string): void => {
+    const next = new Set(picked);
+    if (!next.delete(id)) next.add(id);
+    setPicked(next);
+  };
+  const clear = (): void => setPicked(new Set());
+  return (
+    <div class="stack">
+      <StaleNotice failure={failure} />
+      {groups.map((group) => (
+        <Incident key={group.incident.id} group={group} picked={picked} onPick={pick} onAcknowledge={(alert) => setAsked([alert])} />
+      ))}
+      {more && <p class="t3">{t`More incidents are open than are listed here.`}</p>}
+      {mayAct.value && chosen.length > 0 && (
+        <div class="selection card" role="region" aria-label={t`Selection`}>
+          <b class="strong num" role="status">
+            {t`${plural(chosen.length, "alert")} selected`}
+          </b>
+          <Button kind="primary" icon="check" onClick={() => setAsked(chosen)}>
+            {t`Acknowledge…`}
+          </Button>
+          <SnoozeButton alerts={chosen} onDone={clear} />
+          <Button kind="quiet" name={t`Clear`} icon="x" onClick={clear} />
+        </div>
+      )}
+      {asked && (
+        <AcknowledgeDialog
+          alerts={asked}
+          onClose={() => setAsked(null)}
+          onDone={() => {
+            toast("done", asked.length > 1 ? t`${plural(asked.length, "alert")} acknowledged` : t`Acknowledged`);
+            setAsked(null);
+            clear();
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+interface IncidentProps {
+  group: IncidentGroup<IncidentView, AlertView>;
+  picked: ReadonlySet<string>;
+  onPick: (id: string) => void;
+  onAcknowledge: (alert: AlertView) => void;
+}
+
+function Incident({ group: { incident, firing, ended }, picked, onPick, onAcknowledge }: IncidentProps): VNode {
+  return (
+    <section class="card incident" aria-label={incident.title}>
+      <header>
+        {levelGlyph(incident.level)}
+        <h2 class="cut">{incident.title}</h2>
+        <span class="t3 meta end nowrap">
+          {t`for ${age(now.value - incident.since_at)}`} · <Time at={incident.since_at}>{timeOrDate(incident.since_at, dayStart.value)}</Time>
+        </span>
+      </header>
+      <p class="meta t3 incident-nodes">
+        <NodeLinks nodes={incident.nodes} />
+        {ended > 0 && ` · ${t`${plural(ended, "alert")} of it ended`}`}
+      </p>
+      {firing.length > 0 ? <AlertTable alerts={firing} several={incident.nodes.length > 1} picked={picked} onPick={onPick} onAcknowledge={onAcknowledge} /> : <p class="t3 incident-nodes">{t`All its alerts ended. It is closed soon.`}</p>}
+    </section>
+  );
+}

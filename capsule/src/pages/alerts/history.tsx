@@ -1,0 +1,85 @@
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { t } from "../../core/text/i18n";
+import { duration, timeOrDate } from "../../core/text/time";
+import { plural } from "../../core/text/units";
+import { findIncidents } from "../../state/alert-calls";
+import { dayStart } from "../../state/clock";
+import { endedIncidents } from "../../state/incidents";
+import type { IncidentView } from "../../state/types";
+import { Glyph } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
+import { Icon } from "../../ui/icon";
+import { Empty } from "../../ui/load-states";
+import { Time } from "../../ui/time";
+import { ListView, useList } from "../list-view";
+import { AlertTable } from "./alert-table";
+import { NodeLinks } from "./node-links";
+
+export function HistoryTab(): VNode {
+  const list = useList<IncidentView>(
+    async (cursor) => {
+      const page = await findIncidents(cursor);
+      return { items: page.incidents, next: page.next };
+    },
+    (one) => one.id,
+  );
+  const [open, setOpen] = useState("");
+  const ended = endedIncidents.value;
+  useEffect(() => {
+    if (ended) list.load();
+  }, [ended]);
+  return (
+    <ListView list={list} what={t`the history`} refused={t`Your role cannot see alerts.`} empty={<Empty icon="clock" title={t`No incident has ended yet`} text={t`Incidents are listed here when all their alerts have ended.`} />}>
+      {(items) => (
+        <div class="card grid-table history-table" role="table" aria-label={t`Ended incidents`}>
+          <GridHead labels={[t`Level`, t`Incident`, t`Servers`, t`Began`, t`Lasted`, t`Alerts`]} unseen={[t`Level`]} />
+          {items.map((incident) => [
+            <Row key={incident.id} incident={incident} open={open === incident.id} onOpen={() => setOpen(open === incident.id ? "" : incident.id)} />,
+            open === incident.id && (
+              <div key={`${incident.id}-alerts`} role="row" class="opened">
+                <span role="cell">
+                  <AlertTable alerts={incident.alerts} several={incident.nodes.length > 1} />
+                </span>
+              </div>
+            ),
+          ])}
+        </div>
+      )}
+    </ListView>
+  );
+}
+
+function Row({ incident, open, onOpen }: { incident: IncidentView; open: boolean; onOpen: () => void }): VNode {
+  const retro = incident.alerts.length > 0 && incident.alerts.every((alert) => alert.retro);
+  return (
+    <div role="row" tabIndex={0} class={retro ? "retro" : ""} onClick={(event) => (event.target as Element).closest("a, button") || onOpen()} onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && onOpen()}>
+      <span role="cell">
+        <Glyph kind={incident.level === "critical" ? "crit" : "warn"} />
+      </span>
+      <span role="rowheader" class="row wrap">
+        <span class="medium anywhere">{incident.title}</span>
+        {retro && (
+          <span class="pill small" title={t`It began and ended while Ground Control could not see it. Nobody was told.`}>
+            {t`seen afterwards`}
+          </span>
+        )}
+      </span>
+      <span role="cell" class="t2 cut">
+        <NodeLinks nodes={incident.nodes} />
+      </span>
+      <span role="cell" class="t3">
+        <Time at={incident.since_at}>{timeOrDate(incident.since_at, dayStart.value)}</Time>
+      </span>
+      <span role="cell" class="t3">
+        {incident.resolved_at === null ? "—" : duration(incident.resolved_at - incident.since_at)}
+      </span>
+      <span role="cell" class="right">
+        <button type="button" class="button quiet slim" aria-expanded={open} aria-label={t`Show the alerts of ${incident.title}`} onClick={onOpen}>
+          <span>{plural(incident.alerts.length, "alert")}</span>
+          <Icon name="chevron-down" size="small" />
+        </button>
+      </span>
+    </div>
+  );
+}

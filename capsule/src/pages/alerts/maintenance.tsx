@@ -1,0 +1,97 @@
+/** Windows in which alerts are shown and not told. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { selectWords } from "../../core/alerts/rule-text";
+import { windowWords } from "../../core/alerts/schedule-text";
+import { errorText } from "../../core/text/error-text";
+import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { endMaintenance, loadMaintenance } from "../../state/alert-calls";
+import { dayStart } from "../../state/clock";
+import { nodeLabel } from "../../state/node-label";
+import { mayAct } from "../../state/session";
+import { toast } from "../../state/toasts";
+import { ApiError, type MaintenanceView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
+import { Empty } from "../../ui/load-states";
+import { ListView } from "../list-view";
+import { MaintenanceDialog } from "./maintenance-dialog";
+import { put, useAll } from "./use-all";
+
+const ORIGINS = { job: t`opened by a job`, deployment: t`opened by a deployment` } as const;
+
+const stateOf = (one: MaintenanceView): { text: string; glyph: GlyphKind } => (one.active ? { text: t`open now`, glyph: "pause" } : one.next_from_at === null || one.closed_at !== null ? { text: t`over`, glyph: "done" } : { text: t`next ${timeOrDate(one.next_from_at, dayStart.value)}`, glyph: "wait" });
+
+export function MaintenanceTab(): VNode {
+  const list = useAll(loadMaintenance);
+  const [asked, setAsked] = useState(false);
+  const end = async (one: MaintenanceView): Promise<void> => {
+    try {
+      await endMaintenance(one.id);
+      toast("done", one.active ? t`The maintenance ended` : t`The maintenance was taken back`);
+      list.load();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      toast("fail", t`Not ended`, errorText(error));
+    }
+  };
+  const open = mayAct.value && (
+    <Button kind="primary" icon="wrench" class="end" onClick={() => setAsked(true)}>
+      {t`Open maintenance`}
+    </Button>
+  );
+  return (
+    <div class="stack">
+      <div class="section-head">
+        <p class="t3 meta grow">{t`During maintenance alerts are shown and not told. What still fires at its end is told as one message. Upgrades and reboots open their own.`}</p>
+        {list.items && list.items.length > 0 && open}
+      </div>
+      <ListView list={list} what={t`the maintenance`} refused={t`Your role cannot see maintenance.`} empty={<Empty icon="wrench" title={t`No maintenance`} text={t`Open one before you work on a server, so that nobody is woken.`}>{open || undefined}</Empty>}>
+        {(items) => (
+          <div class="card grid-table maintenance-table" role="table" aria-label={t`Maintenance`}>
+            <GridHead labels={[t`State`, t`Servers`, t`When`, t`Why`, t`By`, t`Actions`]} unseen={[t`Actions`]} />
+            {items.map((one) => (
+              <Row key={one.id} one={one} onEnd={() => void end(one)} />
+            ))}
+          </div>
+        )}
+      </ListView>
+      {asked && <MaintenanceDialog onClose={() => setAsked(false)} onMade={(made) => put(list, made)} />}
+    </div>
+  );
+}
+
+function Row({ one, onEnd }: { one: MaintenanceView; onEnd: () => void }): VNode {
+  const { text, glyph } = stateOf(one);
+  const over = !one.active && (one.next_from_at === null || one.closed_at !== null);
+  return (
+    <div role="row" class={over ? "dimmed" : ""}>
+      <span role="cell" class="row">
+        <Glyph kind={glyph} label="" />
+        <span class="cut">{text}</span>
+      </span>
+      <span role="rowheader" class="cut medium">
+        {selectWords(one.select, nodeLabel)}
+      </span>
+      <span role="cell" class="t2 anywhere">
+        {windowWords(one, dayStart.value)}
+      </span>
+      <span role="cell" class="t2 anywhere">
+        {one.reason}
+      </span>
+      <span role="cell" class="t3 cut">
+        {one.origin === "user" ? one.created_by : ORIGINS[one.origin]}
+      </span>
+      <span role="cell" class="right">
+        {mayAct.value && !over && one.origin === "user" && (
+          <Button slim onClick={onEnd}>
+            {one.active ? t`End now` : t`Take back`}
+          </Button>
+        )}
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,29 @@
+/** Tells on every page that notifications do not go out. */
+
+import type { VNode } from "preact";
+import { t } from "../../core/text/i18n";
+import { age } from "../../core/text/time";
+import { now } from "../../state/clock";
+import { go } from "../../state/router";
+import type { NotificationsView } from "../../state/types";
+import { Banner } from "../../ui/banner";
+import { Button } from "../../ui/button";
+import { Icon } from "../../ui/icon";
+
+export function MessengerTrouble({ channels_broken: broken, oldest_due_at: oldest }: NotificationsView): VNode {
+  const [first = ""] = broken;
+  return (
+    <Banner
+      kind={broken.length ? "crit" : ""}
+      mark={<Icon name="bell" />}
+      action={
+        <Button slim onClick={() => go(broken.length ? "/alerts/channels" : "/alerts/deliveries")}>
+          {broken.length ? t`Channels` : t`Delivery log`}
+        </Button>
+      }
+    >
+      <b>{broken.length > 1 ? t`${broken.length} channels are broken.` : broken.length ? t`The channel “${first}” is broken.` : t`Notifications are late.`}</b>{" "}
+      <span class="plain">{broken.length ? t`Nobody is told of alerts through it.` : t`The oldest one has waited for ${age(now.value - (oldest ?? now.value))}.`}</span>
+    </Banner>
+  );
+}

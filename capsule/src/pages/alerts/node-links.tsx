@@ -1,0 +1,23 @@
+import type { VNode } from "preact";
+import { t } from "../../core/text/i18n";
+import { nodeLabel } from "../../state/node-label";
+
+const MOST = 5;
+
+/** Links to the nodes of an incident; none = it is about the hub itself. */
+export function NodeLinks({ nodes }: { nodes: readonly string[] }): VNode {
+  if (!nodes.length) return <span>{t`Ground Control`}</span>;
+  return (
+    <span>
+      {nodes.slice(0, MOST).map((id, index) => (
+        <span key={id}>
+          {index > 0 && ", "}
+          <a class="accent" href={`/n/${id}`}>
+            {nodeLabel(id)}
+          </a>
+        </span>
+      ))}
+      {nodes.length > MOST && ` ${t`and ${nodes.length - MOST} more`}`}
+    </span>
+  );
+}

@@ -1,0 +1,100 @@
+/** Makes a rule, or changes one. Under the fields it says what the rule would have done in the last days. */
+
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { expressionParts } from "../../core/alerts/expression";
+import { bodyOf, draftFaults, draftOf, NEW_DRAFT, type RuleDraft } from "../../core/alerts/rule-draft";
+import { ruleSentence } from "../../core/alerts/rule-text";
+import { t } from "../../core/text/i18n";
+import { addRule, editRule, loadMetrics } from "../../state/alert-calls";
+import { toast } from "../../state/toasts";
+import { ApiError, type MetricView, type RuleView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Segmented } from "../../ui/segmented";
+import { NodesField } from "../nodes-field";
+import { ActionError, useAction } from "../use-action";
+import { ExpressionField } from "./expression-field";
+import { OverridesField } from "./overrides-field";
+import { RulePreview } from "./rule-preview";
+import { ThresholdFields } from "./threshold-fields";
+
+/** The metrics that a rule can be about; without them the fields take any name. */
+function useMetrics(): readonly MetricView[] {
+  const [metrics, setMetrics] = useState<readonly MetricView[]>([]);
+  useEffect(() => {
+    loadMetrics().then(setMetrics, (error: unknown) => {
+      if (!(error instanceof ApiError)) throw error;
+    });
+  }, []);
+  return metrics;
+}
+
+/** The unit of a draft's value: that of its metric, or of the rule as it is stored. */
+function unitOf(draft: RuleDraft, metrics: readonly MetricView[], rule: RuleView | undefined): string {
+  if (rule?.expr === draft.expr) return rule.unit;
+  const parts = expressionParts(draft.expr);
+  if (parts.kind !== "metric") return parts.kind === "event" ? "flag" : "";
+  const unit = metrics.find(({ name }) => name === parts.metric)?.unit ?? "";
+  return parts.reads === "rate" && unit ? `${unit}/s` : unit;
+}
+
+export function RuleDialog({ rule, onClose }: { rule?: RuleView; onClose: () => void }): VNode {
+  const metrics = useMetrics();
+  const [draft, setDraft] = useState<RuleDraft>(() => (rule ? draftOf(rule) : NEW_DRAFT));
+  const act = useAction();
+  const end = act.held(onClose);
+  const change = (part: Partial<RuleDraft>): void => setDraft({ ...draft, ...part });
+  const unit = unitOf(draft, metrics, rule);
+  const body = bodyOf(draft);
+  const faults = draftFaults(draft);
+  const sound = body !== null && !faults.length;
+  const ready = sound && body.name !== "";
+  const save = async (): Promise<void> => {
+    if (!ready) return;
+    const done = await act.run(() => (rule ? editRule(rule.id, { version: rule.version, ...body }) : addRule(body)));
+    if (!done) return;
+    toast("done", rule ? t`${draft.name} was changed` : t`${draft.name} was added`);
+    onClose();
+  };
+  return (
+    <Dialog title={rule ? t`Edit ${rule.name}` : t`New rule`} icon="bell" onClose={end.onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        <div class="body">
+          <ActionError text={act.refusal} />
+          <TextField label={t`Name`} value={draft.name} onText={(name) => change({ name })} input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: !rule }} />
+          <ExpressionField expr={draft.expr} metrics={metrics} onExpr={(expr) => change({ expr })} />
+          <div>
+            <p class="label">{t`Alert when the value is`}</p>
+            <Segmented
+              label={t`Alert when the value is`}
+              value={draft.when}
+              onPick={(when) => change({ when })}
+              options={[
+                { key: "above", label: t`above` },
+                { key: "below", label: t`below` },
+              ]}
+            />
+          </div>
+          <ThresholdFields draft={draft} unit={unit} onChange={change} />
+          <NodesField label={t`Applies to`} value={draft.select} onChange={(select) => change({ select })} every={t`Every server`} />
+          <OverridesField draft={draft} unit={unit} onChange={change} />
+          {body && <p class="t2 anywhere rule-sentence">{ruleSentence({ ...body, unit })}</p>}
+          {faults.length > 0 && <p class="wrong">{faults[0]}</p>}
+          {sound && <RulePreview rule={body} />}
+        </div>
+        <Foot {...end}>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+            {rule ? t`Save` : t`Add rule`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,42 @@
+/** One sentence: how often the rule would have fired in the last days. It waits until typing stops. */
+
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { previewSentence } from "../../core/alerts/rule-text";
+import { errorText } from "../../core/text/error-text";
+import { t } from "../../core/text/i18n";
+import { previewRule } from "../../state/alert-calls";
+import { hubNow } from "../../state/clock";
+import { ApiError, type RuleBody } from "../../state/types";
+
+const SETTLE_MS = 600;
+const DAYS = 7;
+
+export function RulePreview({ rule }: { rule: RuleBody }): VNode {
+  const [text, setText] = useState("");
+  // The name changes nothing.
+  const asked = JSON.stringify({ ...rule, name: "" });
+  useEffect(() => {
+    let over = false;
+    setText(t`Looking at the last ${DAYS} days…`);
+    const timer = setTimeout(async () => {
+      const to = hubNow();
+      try {
+        const found = await previewRule({ ...(JSON.parse(asked) as RuleBody), name: rule.name || "preview" }, to - DAYS * 86_400, to);
+        if (!over) setText(found ? previewSentence(found, DAYS) : "");
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (!over) setText(errorText(error));
+      }
+    }, SETTLE_MS);
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }, [asked]);
+  return (
+    <p class="t2 anywhere" role="status">
+      {text}
+    </p>
+  );
+}

@@ -1,0 +1,164 @@
+/** All rules as sentences: those of users, and those that come with the hub. */
+
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { ruleGroup, ruleSentence, selectWords, type RuleGroup } from "../../core/alerts/rule-text";
+import { errorText } from "../../core/text/error-text";
+import { t } from "../../core/text/i18n";
+import { plural } from "../../core/text/units";
+import { editRule, loadRules, removeRule, rules } from "../../state/alert-calls";
+import { nodeLabel } from "../../state/node-label";
+import { isAdmin, user } from "../../state/session";
+import { toast } from "../../state/toasts";
+import { ApiError, type RuleView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { GridHead } from "../../ui/grid-head";
+import { Icon } from "../../ui/icon";
+import { Empty, Failure, Loading } from "../../ui/load-states";
+import { MenuButton } from "../../ui/menu";
+import { StaleNotice } from "../../ui/stale-notice";
+import { ActionError, useAction } from "../use-action";
+import { RuleDialog } from "./rule-dialog";
+
+const GROUPS: readonly { key: RuleGroup; title: string }[] = [
+  { key: "own", title: t`Own rules` },
+  { key: "servers", title: t`Default rules for servers` },
+  { key: "hub", title: t`Default rules for Ground Control` },
+];
+
+type Asked = { kind: "new" } | { kind: "edit" | "reset" | "delete"; rule: RuleView };
+
+/** Rules apply to the whole fleet: a user who sees only some nodes cannot change them. */
+export const mayManageAlerts = (): boolean => isAdmin.value && !user.value?.limited;
+
+export function RulesTab(): VNode {
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const close = (): void => setAsked(null);
+  const load = async (): Promise<void> => {
+    try {
+      await loadRules();
+      setFailure(null);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setFailure(error);
+    }
+  };
+  useEffect(() => void load(), []);
+  const all = rules.value;
+  if (!all && failure) return <Failure title={t`The rules could not be read`} error={failure} onRetry={() => void load()} />;
+  if (!all) return <Loading rows={10} what={t`the rules`} onRetry={() => void load()} />;
+  const manages = mayManageAlerts();
+  return (
+    <div class="stack">
+      <div class="section-head">
+        <p class="t3 meta grow">{t`Each rule holds for every server that it selects, also for those that join later.`}</p>
+        {manages && (
+          <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "new" })}>
+            {t`New rule`}
+          </Button>
+        )}
+      </div>
+      <StaleNotice failure={failure} onRetry={() => void load()} />
+      {!all.length && <Empty icon="bell" title={t`No rules`} text={t`What a rule watches is told when it leaves its limits.`} />}
+      {GROUPS.map(({ key, title }) => {
+        const rows = all.filter((rule) => ruleGroup(rule) === key);
+        return rows.length > 0 && <Group key={key} title={title} rules={rows} onAsk={setAsked} />;
+      })}
+      {asked?.kind === "new" && <RuleDialog onClose={close} />}
+      {asked?.kind === "edit" && <RuleDialog rule={asked.rule} onClose={close} />}
+      {(asked?.kind === "reset" || asked?.kind === "delete") && <RemoveDialog rule={asked.rule} onClose={close} />}
+    </div>
+  );
+}
+
+function Group({ title, rules: rows, onAsk }: { title: string; rules: readonly RuleView[]; onAsk: (asked: Asked) => void }): VNode {
+  return (
+    <section class="stack" aria-label={title}>
+      <h2 class="group-title">
+        {title} <span class="t3">{rows.length}</span>
+      </h2>
+      <div class="card grid-table rules-table" role="table" aria-label={title}>
+        <GridHead labels={[t`On`, t`Rule`, t`Applies to`, t`Actions`]} unseen={[t`On`, t`Actions`]} />
+        {rows.map((rule) => (
+          <Row key={rule.id} rule={rule} onAsk={onAsk} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+async function turn(rule: RuleView): Promise<void> {
+  try {
+    await editRule(rule.id, { version: rule.version, enabled: !rule.enabled });
+    toast("done", rule.enabled ? t`${rule.name} is off` : t`${rule.name} is on`);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    toast("fail", t`Not changed: ${rule.name}`, errorText(error), { label: t`Retry`, run: () => void turn(rule) });
+  }
+}
+
+function Row({ rule, onAsk }: { rule: RuleView; onAsk: (asked: Asked) => void }): VNode {
+  const manages = mayManageAlerts();
+  const { origin, changed } = rule;
+  return (
+    <div role="row" class={rule.enabled ? "" : "dimmed"}>
+      <span role="cell">{manages ? <button type="button" class="switch" role="switch" aria-checked={rule.enabled} aria-label={rule.name} onClick={() => void turn(rule)} /> : <span class="pill small">{rule.enabled ? t`on` : t`off`}</span>}</span>
+      <span role="rowheader">
+        <span class="row wrap">
+          <span class="medium anywhere">{rule.name}</span>
+          {changed && <span class="pill small accent">{t`changed`}</span>}
+          {rule.notice && (
+            <span class="pill small" title={t`Its findings are shown and never sent.`}>
+              {t`only shown`}
+            </span>
+          )}
+          {rule.overrides.length > 0 && <span class="pill small">{plural(rule.overrides.length, "exception")}</span>}
+        </span>
+        <span class="t2 meta anywhere sentence">{ruleSentence(rule)}</span>
+      </span>
+      <span role="cell" class="t3 cut">
+        {ruleGroup(rule) === "hub" ? t`Ground Control` : selectWords(rule.select, nodeLabel)}
+      </span>
+      <span role="cell" class="right row">
+        {manages && (
+          <MenuButton
+            label={t`Actions for ${rule.name}`}
+            class="quiet slim only-icon"
+            groups={[
+              [{ label: t`Edit…`, icon: "settings", run: () => onAsk({ kind: "edit", rule }) }],
+              origin === "user" ? [{ label: t`Delete…`, icon: "trash-2", danger: true, run: () => onAsk({ kind: "delete", rule }) }] : changed ? [{ label: t`Reset to the default…`, icon: "rotate-cw", run: () => onAsk({ kind: "reset", rule }) }] : [],
+            ]}
+          >
+            <Icon name="ellipsis" size="small" />
+          </MenuButton>
+        )}
+      </span>
+    </div>
+  );
+}
+
+function RemoveDialog({ rule, onClose }: { rule: RuleView; onClose: () => void }): VNode {
+  const act = useAction();
+  const end = act.held(onClose);
+  const own = rule.origin === "user";
+  const remove = async (): Promise<void> => {
+    if (!(await act.run(() => removeRule(rule.id)))) return;
+    toast("done", own ? t`${rule.name} was deleted` : t`${rule.name} has its default values again`);
+    onClose();
+  };
+  return (
+    <Dialog title={own ? t`Delete ${rule.name}` : t`Reset ${rule.name}`} icon={own ? "trash-2" : "rotate-cw"} size="narrow" onClose={end.onClose}>
+      <div class="body">
+        <ActionError text={act.refusal} />
+        <p>{own ? t`Its alerts end. This cannot be undone.` : t`Your changes of this rule are lost: thresholds, exceptions, and whether it is on.`}</p>
+      </div>
+      <Foot {...end} focused>
+        <Button kind={own ? "destroy" : "primary"} busy={act.busy} onClick={() => void remove()}>
+          {own ? t`Delete rule` : t`Reset rule`}
+        </Button>
+      </Foot>
+    </Dialog>
+  );
+}

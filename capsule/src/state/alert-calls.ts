@@ -1,0 +1,119 @@
+/** Questions and orders of the alerts' page. */
+
+import { signal } from "@preact/signals";
+import { ApiError, call } from "../wire/http";
+import type {
+  AlertsView, AlertView, ChannelBody, ChannelExplanation, ChannelKindsView, ChannelKindView, ChannelPatch, ChannelsView, ChannelView, DaysView, DayView, DeliveriesView, DeliveryView, ExpectationBody, ExpectationPatch, ExpectationsView, ExpectationView, ExplainView, FormatPreviewBody, FormatPreviewView, IncidentsView, LinkBody, LinkView,
+  MaintenanceBody, MaintenancesView, MaintenanceView, MetricsView, MetricView, PreviewView, RuleBody, RulePatch, RulesView, RuleView, TestView,
+} from "../wire/schema.gen"; // prettier-ignore
+import { noteAlerts } from "./alerts";
+import { onSessionEnd } from "./session";
+import { withStepUp } from "./step-up";
+
+const PAGE = 30;
+
+// -- alerts ------------------------------------------------------------------------------------------
+
+export async function acknowledge(ids: readonly string[], note: string): Promise<void> {
+  noteAlerts((await call<AlertsView>("POST", "alerts/acknowledge", { body: { ids, note } })).alerts);
+}
+
+/** One by one: the hub has no call for several. */
+export async function snooze(ids: readonly string[], until: number): Promise<void> {
+  for (const id of ids) noteAlerts([await call<AlertView>("POST", `alerts/${id}/snooze`, { body: { until_at: until } })]);
+}
+
+export async function unsnooze(id: string): Promise<void> {
+  noteAlerts([await call<AlertView>("POST", `alerts/${id}/unsnooze`)]);
+}
+
+export const explain = async (id: string): Promise<readonly ChannelExplanation[]> => (await call<ExplainView>("GET", `alerts/${id}/explain`)).channels;
+
+export const findIncidents = (cursor?: string): Promise<IncidentsView> => call<IncidentsView>("GET", "incidents", { query: { limit: PAGE, cursor, state: "resolved" } });
+
+/** Without a log-in: the token says what it is about. */
+export const followLink = (body: LinkBody): Promise<LinkView> => call<LinkView>("POST", "links/alert", { body, renews: false });
+
+// -- rules -------------------------------------------------------------------------------------------
+
+/** Null: not read yet. */
+export const rules = signal<readonly RuleView[] | null>(null);
+
+export async function loadRules(): Promise<readonly RuleView[]> {
+  rules.value = (await call<RulesView>("GET", "rules")).rules;
+  return rules.value;
+}
+
+function noteRule(rule: RuleView): void {
+  const held = rules.peek() ?? [];
+  rules.value = held.some(({ id }) => id === rule.id) ? held.map((one) => (one.id === rule.id ? rule : one)) : [...held, rule];
+}
+
+export async function addRule(body: RuleBody): Promise<void> {
+  noteRule(await call<RuleView>("POST", "rules", { body }));
+}
+
+export async function editRule(id: string, body: RulePatch): Promise<void> {
+  noteRule(await call<RuleView>("PATCH", `rules/${id}`, { body }));
+}
+
+/** Deletes a user's rule, or gives a default rule its values back. */
+export async function removeRule(id: string): Promise<void> {
+  await call<undefined>("DELETE", `rules/${id}`);
+  await loadRules();
+}
+
+/** Null: this hub has no previews. */
+export async function previewRule(rule: RuleBody, from: number, to: number): Promise<PreviewView | null> {
+  try {
+    return await call<PreviewView>("POST", "rules/preview", { body: { rule, from, to } });
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 404 || error.status === 405)) return null;
+    throw error;
+  }
+}
+
+export const loadMetrics = async (): Promise<readonly MetricView[]> => (await call<MetricsView>("GET", "metrics")).metrics;
+
+// -- channels ----------------------------------------------------------------------------------------
+
+export const loadChannels = async (): Promise<readonly ChannelView[]> => (await call<ChannelsView>("GET", "channels")).channels;
+export const loadKinds = async (): Promise<readonly ChannelKindView[]> => (await call<ChannelKindsView>("GET", "channels/kinds")).kinds;
+export const addChannel = (body: ChannelBody): Promise<ChannelView> => withStepUp(() => call<ChannelView>("POST", "channels", { body }));
+export const editChannel = (id: string, body: ChannelPatch): Promise<ChannelView> => withStepUp(() => call<ChannelView>("PATCH", `channels/${id}`, { body }));
+export const deleteChannel = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `channels/${id}`));
+export const testChannel = async (id: string): Promise<string> => (await call<TestView>("POST", `channels/${id}/test`)).delivery_id;
+export const previewFormat = async (body: FormatPreviewBody): Promise<Record<string, unknown>> => (await call<FormatPreviewView>("POST", "channels/preview", { body })).payload;
+
+// -- deliveries --------------------------------------------------------------------------------------
+
+export interface DeliveriesQuery {
+  state?: string | undefined;
+  channel?: string | undefined;
+}
+
+export const findDeliveries = (only: DeliveriesQuery, cursor?: string): Promise<DeliveriesView> => call<DeliveriesView>("GET", "deliveries", { query: { limit: PAGE, cursor, ...only } });
+export const retryDelivery = (id: string): Promise<DeliveryView> => call<DeliveryView>("POST", `deliveries/${id}/retry`);
+
+/** Null: it is older than the newest ones of its channel. */
+export async function deliveryOf(channel: string, id: string): Promise<DeliveryView | null> {
+  const { deliveries } = await findDeliveries({ channel });
+  return deliveries.find((one) => one.id === id) ?? null;
+}
+
+// -- maintenance and deadlines -----------------------------------------------------------------------
+
+export const loadMaintenance = async (): Promise<readonly MaintenanceView[]> => (await call<MaintenancesView>("GET", "maintenance")).maintenance;
+export const addMaintenance = (body: MaintenanceBody): Promise<MaintenanceView> => call<MaintenanceView>("POST", "maintenance", { body });
+export const endMaintenance = (id: string): Promise<void> => call<undefined>("DELETE", `maintenance/${id}`);
+
+export const loadExpectations = async (): Promise<readonly ExpectationView[]> => (await call<ExpectationsView>("GET", "expectations")).expectations;
+/** The newest day first. */
+export const loadDays = async (id: string): Promise<readonly DayView[]> => (await call<DaysView>("GET", `expectations/${id}/days`)).days;
+export const addExpectation = (body: ExpectationBody): Promise<ExpectationView> => call<ExpectationView>("POST", "expectations", { body });
+export const editExpectation = (id: string, body: ExpectationPatch): Promise<ExpectationView> => call<ExpectationView>("PATCH", `expectations/${id}`, { body });
+export const deleteExpectation = (id: string): Promise<void> => call<undefined>("DELETE", `expectations/${id}`);
+
+onSessionEnd(() => {
+  rules.value = null;
+});

@@ -1,0 +1,45 @@
+/** Whether notifications go out; users who see only some nodes are not told. */
+
+import { effect, signal } from "@preact/signals";
+import { ApiError, call } from "../wire/http";
+import type { NotificationsView } from "../wire/schema.gen";
+import { onEvent } from "./events";
+import { live } from "./live/link";
+import { onSessionEnd, user } from "./session";
+import { hubNow } from "./clock";
+
+const FIRST_MS = 1500;
+const EVERY_MS = 60_000;
+/** A message that waits longer than this is stuck. */
+const LATE_S = 120;
+
+/** What is wrong with the channels; null = nothing, as far as the page knows. */
+export const messengerTrouble = signal<NotificationsView | null>(null);
+
+const late = ({ oldest_due_at: at }: NotificationsView): boolean => at !== null && hubNow() - at > LATE_S;
+
+export async function askMessenger(): Promise<void> {
+  if (document.hidden || !user.peek() || user.peek()?.limited) return;
+  try {
+    const found = await call<NotificationsView>("GET", "notifications/summary");
+    messengerTrouble.value = found.channels_broken.length || late(found) ? found : null;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error; // the socket reports a hub that does not answer
+  }
+}
+
+effect(() => {
+  if (!live.value) return;
+  const first = setTimeout(() => void askMessenger(), FIRST_MS);
+  const timer = setInterval(() => void askMessenger(), EVERY_MS);
+  return () => {
+    clearTimeout(first);
+    clearInterval(timer);
+  };
+});
+onEvent(({ type }) => {
+  if (type.startsWith("channel_")) void askMessenger();
+});
+onSessionEnd(() => {
+  messengerTrouble.value = null;
+});

@@ -1,0 +1,156 @@
+"""The page of alerts: one that fires is acknowledged by key and explained, a channel is added, tested and broken."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.hub import PASSWORD, HubProcess
+from tests.support.page.gate import PHONE, Gate, gate
+from tests.support.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+FIRES_LIMIT_MS = 60_000
+"""The samples of a pack, and a tick of the engine."""
+RULE = {"name": "CPU in use", "expr": "last(cpu.total)", "select": {"all": True}, "warn": {"trigger": 1, "clear": 0.5}}
+GONE = "410 (Gone)"
+"""The browser's word for a link that is over."""
+
+
+class Hook:
+    """A receiver of webhooks on loopback; its status is the test's."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.paths: list[str] = []
+        self.port = 0
+
+    @contextmanager
+    def running(self) -> Iterator[Hook]:
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                hook.paths.append(self.path)
+                self.send_response(hook.status)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name of the base class
+                """Say nothing."""
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            self.port = server.server_address[1]
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            try:
+                yield self
+            finally:
+                server.shutdown()
+                thread.join()
+
+
+def acknowledge_by_key(page: Page) -> None:
+    page.keyboard.press("g")
+    page.keyboard.press("a")
+    row = page.get_by_role("row", name="CPU in use")
+    expect(row).to_be_visible(timeout=FIRES_LIMIT_MS)
+    expect(page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Alerts")).to_contain_text("1")
+    page.keyboard.press("j")
+    expect(row).to_be_focused()
+    page.keyboard.press("e")
+    expect(page.get_by_label("Note")).to_be_focused()
+    page.keyboard.type("on <b>it</b>")
+    page.keyboard.press("Enter")
+    expect(row).to_contain_text("admin has it")
+    expect(row).to_contain_text("“on <b>it</b>”")  # words of a person are text
+    expect(row.get_by_role("button", name="Acknowledge")).to_have_count(0)
+
+
+def add_channel(page: Page, hook: Hook) -> None:
+    page.get_by_role("tab", name="Channels").click()
+    expect(page.get_by_role("heading", name="No channels")).to_be_visible()
+    page.get_by_role("button", name="Add channel").click()
+    dialog = page.get_by_role("dialog", name="Add channel")
+    dialog.get_by_label("Kind").select_option("webhook")
+    dialog.get_by_label("Name", exact=True).fill("Ops")
+    dialog.get_by_role("textbox", name="Address (URL)").fill(f"http://127.0.0.1:{hook.port}/secret-path")
+    dialog.get_by_role("button", name="Add channel").click()
+    row = page.get_by_role("listitem").filter(has_text="Ops")
+    expect(row).to_contain_text("never tested")
+    assert "secret-path" not in row.inner_text()
+
+
+def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_page(browser: Browser, tmp_path: Path) -> None:
+    with Hook().running() as hook, HubProcess(tmp_path / "hub", env={"STARDUST_NOTIFY_ALLOW": f"127.0.0.1:{hook.port}"}) as hub:
+        assert hub.local("POST", "/api/v1/rules", RULE).status == 201
+        with Stage(hub, only=("web-01",)), gate(browser, hub, expected=(GONE,)) as seen:
+            page = seen.page
+            seen.sign_in()
+            acknowledge_by_key(page)
+            page.get_by_role("button", name="Explain CPU in use").click()
+            expect(page.get_by_text("There is no channel yet, so nobody is told.")).to_be_visible()
+            check(seen)
+            page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a TypedDict in disguise
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+            check(seen)
+
+            add_channel(page, hook)
+            row = page.get_by_role("listitem").filter(has_text="Ops")
+            row.get_by_role("button", name="Test Ops").click()
+            expect(row.get_by_role("status")).to_have_text("Sent")
+            expect(row).to_contain_text("last test arrived")
+            assert hook.paths == ["/secret-path"]
+            hook.status = 404
+            row.get_by_role("button", name="Test Ops").click()
+            expect(row.get_by_role("status")).to_have_text("Failed: the receiver answered 404")
+            check(seen)
+            page.goto(hub.url)
+            expect(page.get_by_role("status").filter(has_text="The channel “Ops” is broken.")).to_be_visible()
+
+            page.keyboard.press("g")
+            page.keyboard.press("a")
+            page.get_by_role("tab", name="Rules").click()
+            expect(page.get_by_text("CPU total: above 1% → warning")).to_be_visible()
+            viewer_changes_nothing(browser, hub)
+            link_leaves_no_token(seen)
+
+
+def check(seen: Gate) -> None:
+    assert seen.axe() == []
+
+
+def viewer_changes_nothing(browser: Browser, hub: HubProcess) -> None:
+    token = hub.login()
+    made = hub.request("POST", "/api/v1/users", {"username": "vera", "role": "viewer"}, token=token.token)
+    assert made.status == 201, made.body
+    password = made.json["password"]
+    first = hub.login("vera", password)
+    changed = hub.request("POST", "/api/v1/auth/password", {"current": password, "new": PASSWORD}, token=first.token)
+    assert changed.status == 200, changed.body
+    with gate(browser, hub) as seen:
+        seen.sign_in("vera", PASSWORD)
+        seen.open("/alerts")
+        expect(seen.page.get_by_role("button", name="Explain CPU in use")).to_be_visible()
+        for name in ("Acknowledge", "Snooze"):
+            expect(seen.page.get_by_role("button", name=name)).to_have_count(0)
+        seen.page.get_by_role("tab", name="Rules").click()
+        expect(seen.page.get_by_role("table", name="Own rules")).to_be_visible()
+        expect(seen.page.get_by_role("switch")).to_have_count(0)
+        expect(seen.page.get_by_role("button", name="New rule")).to_have_count(0)
+
+
+def link_leaves_no_token(seen: Gate) -> None:
+    seen.page.goto(f"{seen.hub.url}/a#AAAA")
+    expect(seen.page.get_by_role("heading", level=1)).to_be_visible()
+    assert seen.page.url == f"{seen.hub.url}/a"
+    seen.page.get_by_role("button", name="Acknowledge").click()
+    expect(seen.page.get_by_role("alert")).to_contain_text("This link is not one of this hub")
