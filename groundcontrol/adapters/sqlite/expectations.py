@@ -31,8 +31,8 @@ from groundcontrol.alerts.wall_clock import Day, zone_of
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.scope import Scope
-from groundcontrol.events.model import Event
-from spider.wire.ids import new_time_id
+from groundcontrol.events.making import new_event
+from groundcontrol.events.model import Severity
 
 _FIND: Final = "SELECT * FROM expectation WHERE org = ? AND id = ?"
 _EXPIRE_AT_ONCE: Final = 1000
@@ -205,10 +205,16 @@ def _record_missed(tx: Tx, expectation: Expectation, day: JudgedDay, name: str) 
         "expectation": expectation.name, "event": expectation.event, "due": by, "due_at": day.due_at, "date": day.date.isoformat(),
         "name": name,
     }  # fmt: skip
-    severity: Final = "error" if expectation.level == "critical" else "warning"
-    message = f"{name}: {expectation.event} did not arrive by {by}"
-    made = Event(
-        EventId(new_time_id(tx.now)), expectation.org, missed_type(expectation), severity, "hub", day.judged_at, day.node, message, details
+    severity: Severity = "error" if expectation.level == "critical" else "warning"
+    made = new_event(
+        missed_type(expectation),
+        day.judged_at,
+        details,
+        node=day.node,
+        name=name,
+        org=expectation.org,
+        severity=severity,
+        received_at=tx.now,
     )
     record_event(tx, made)
 

@@ -16,7 +16,7 @@ from groundcontrol.alerts.channel_store import Claim, Failed, Left, Result, Retr
 from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId
 from groundcontrol.alerts.retrying import rest_s
 from groundcontrol.core.ids import EventId
-from groundcontrol.events.model import Event, Severity
+from groundcontrol.events.making import new_event
 from spider.wire.ids import new_time_id
 
 LEASE_S: Final = 60.0
@@ -224,7 +224,7 @@ def _recover(tx: Tx, claimed: Delivery) -> None:
     if before["state"] != "ok":
         _set_state(tx, claimed, "ok", "")
     if before["state"] == "broken":
-        _record(tx, claimed, "channel_recovered", "info", f"notifications through {before['name']} work again", before["name"], "")
+        _record(tx, claimed, "channel_recovered", before["name"], "")
 
 
 def _count_failure(tx: Tx, claimed: Delivery, code: str, pause_s: float) -> None:
@@ -248,7 +248,7 @@ def _break(tx: Tx, claimed: Delivery, code: str) -> None:
     _set_state(tx, claimed, "broken", code)
     if known or claimed.kind == "test":
         return
-    event = _record(tx, claimed, "channel_failed", "error", f"notifications through {row['name']} fail: {code}", row["name"], code)
+    event = _record(tx, claimed, "channel_failed", row["name"], code)
     others = tx.all("SELECT id FROM channel WHERE org = ? AND id <> ? AND enabled = 1", claimed.org, claimed.channel_id)
     add_deliveries(
         tx,
@@ -270,8 +270,7 @@ def _set_state(tx: Tx, claimed: Delivery, state: str, reason: str) -> None:
     )
 
 
-def _record(tx: Tx, claimed: Delivery, kind: str, severity: Severity, message: str, name: str, why: str) -> EventId:
+def _record(tx: Tx, claimed: Delivery, kind: str, name: str, why: str) -> EventId:
     details: dict[str, object] = {"channel": name, "channel_id": claimed.channel_id, **({"why": why} if why else {})}
-    event = Event(EventId(new_time_id(tx.now)), claimed.org, kind, severity, "hub", tx.now, None, message, details)
-    record_event(tx, event)
-    return event.id
+    event = new_event(kind, tx.now, details, org=claimed.org)
+    return record_event(tx, event) or event.id

@@ -11,9 +11,8 @@ from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.alerts.silence import Absence, KnownNode, Stage, stages_after
-from groundcontrol.core.ids import EventId, NodeId
-from groundcontrol.events.model import Event, Severity
-from spider.wire.ids import new_time_id
+from groundcontrol.core.ids import NodeId
+from groundcontrol.events.making import new_event
 
 _KEEP: Final = 1000
 """Absences: a silence is at most as old as the oldest of them."""
@@ -25,7 +24,6 @@ _NODE: Final = (
     "SELECT node.no, node.org, node.name, s.epoch, s.boot, q.epoch AS stage_epoch, q.stage, q.at AS stage_at, q.silence_s,"
     " q.boot AS stage_boot FROM node JOIN node_session AS s ON s.node = node.no LEFT JOIN node_silence AS q ON q.node = node.no WHERE node.id = ?"
 )
-_SEVERITY: Final[dict[Stage, Severity]] = {"stale": "warning", "down": "error"}
 
 
 def note_absence(tx: Tx) -> None:
@@ -61,8 +59,7 @@ class SqliteSilence:
                 *(row["no"], node.epoch, stage, silence_s, tx.now, row["boot"]),
             )
             minutes = round(silence_s / 60)
-            message = f"{row['name']} has reported nothing for {minutes} min"
-            _record(tx, node, row, f"node_{stage}", _SEVERITY[stage], message, {"minutes": minutes})
+            _record(tx, node, row, f"node_{stage}", {"minutes": minutes})
             return True
 
         return await self._writer.run(command)
@@ -75,13 +72,11 @@ class SqliteSilence:
             tx.do("DELETE FROM node_silence WHERE node = ?", row["no"])
             minutes = round((row["silence_s"] + max(0.0, tx.now - row["stage_at"])) / 60)
             why = "network" if row["boot"] == row["stage_boot"] else "reboot"
-            message = f"{row['name']} reports again after {minutes} min"
-            _record(tx, node, row, "node_recovered", "info", message, {"minutes": minutes, "why": why, "stage": row["stage"]})
+            _record(tx, node, row, "node_recovered", {"minutes": minutes, "why": why, "stage": row["stage"]})
             return True
 
         return await self._writer.run(command)
 
 
-def _record(tx: Tx, node: KnownNode, row: sqlite3.Row, kind: str, severity: Severity, message: str, details: dict[str, object]) -> None:
-    details |= {"name": row["name"]}
-    record_event(tx, Event(EventId(new_time_id(tx.now)), row["org"], kind, severity, "hub", tx.now, node.id, message, details))
+def _record(tx: Tx, node: KnownNode, row: sqlite3.Row, kind: str, details: dict[str, object]) -> None:
+    record_event(tx, new_event(kind, tx.now, details, node=node.id, name=row["name"], org=row["org"]))
