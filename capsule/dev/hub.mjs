@@ -260,7 +260,7 @@ function dev(url) {
       node.online = false;
       node.quietAt = 0;
       changed(node);
-      event("node.offline", "error", node, `${node.name} went offline`);
+      event("node_offline", "warning", node, `${node.name} went offline`);
       break;
     case "/dev/back":
       node.online = true;

@@ -124,7 +124,7 @@ connections.subscribe((made) => {
 });
 let soon: ReturnType<typeof setTimeout> | undefined;
 onEvent(({ type }) => {
-  if (!type.startsWith("deployment.")) return;
+  if (!type.startsWith("deployment_")) return;
   clearTimeout(soon);
   soon = setTimeout(() => phase.peek() === "ready" && void loadDeployments(), SETTLE_MS);
 });

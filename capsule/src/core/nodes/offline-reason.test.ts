@@ -4,7 +4,7 @@ import { offlineReason, RESTARTED } from "./offline-reason";
 
 const STARTED = 1000;
 const SEEN = 990;
-const event = (at: number, type = "job.succeeded", node_id = "db-01", how = "") => ({ at, type, node_id, details: { how } });
+const event = (at: number, type = "job_succeeded", node_id = "db-01", how = "") => ({ at, type, node_id, details: { how } });
 /** This many events of other nodes, newest first, back to the one of `oldest`. */
 const since = (oldest: number, count: number) => Array.from({ length: count }, (_, n) => event(oldest + count - 1 - n, "node_online", "web-01"));
 const gone = (events: Parameters<typeof offlineReason>[3], seen = SEEN): string | undefined => offlineReason("db-01", seen, STARTED, events);
