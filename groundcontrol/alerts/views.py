@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from groundcontrol.alerts.deadlines_views import SelectBody, SelectView
 from groundcontrol.alerts.explaining import Explanation
 from groundcontrol.alerts.model import Alert, Incident, Override, Rule, RuleId, Selector, Threshold
 from groundcontrol.core.ids import NodeId
@@ -109,14 +110,8 @@ class ThresholdView(Answer):
     clear: float
 
 
-class SelectorView(Answer):
-    all: bool
-    tags: list[str]
-    nodes: list[str]
-
-
 class OverrideView(Answer):
-    select: SelectorView
+    select: SelectView
     enabled: bool | None
     warn: ThresholdView | None
     crit: ThresholdView | None
@@ -127,7 +122,7 @@ class RuleView(Answer):
     id: str
     name: str
     enabled: bool
-    select: SelectorView
+    select: SelectView
     expr: str
     when: Literal["above", "below"]
     warn: ThresholdView | None
@@ -167,14 +162,8 @@ class ThresholdBody(Body):
     clear: float
 
 
-class SelectorBody(Body):
-    all: bool = False
-    tags: Annotated[list[str], msgspec.Meta(max_length=100)] = msgspec.field(default_factory=list)
-    nodes: Annotated[list[str], msgspec.Meta(max_length=1000)] = msgspec.field(default_factory=list)
-
-
 class OverrideBody(Body):
-    select: SelectorBody
+    select: SelectBody
     enabled: bool | None = None
     warn: ThresholdBody | None = None
     crit: ThresholdBody | None = None
@@ -190,7 +179,7 @@ _Overrides = Annotated[list[OverrideBody], msgspec.Meta(max_length=100)]
 class RuleBody(Body):
     name: _Name
     expr: _Expr
-    select: SelectorBody
+    select: SelectBody
     when: Literal["above", "below"] = "above"
     warn: ThresholdBody | None = None
     crit: ThresholdBody | None = None
@@ -205,7 +194,7 @@ class RulePatch(Body):
     """Of the rule that was read: a change in between is refused. 0: a default rule that nobody has changed."""
     name: _Name | msgspec.UnsetType = msgspec.UNSET
     expr: _Expr | msgspec.UnsetType = msgspec.UNSET
-    select: SelectorBody | msgspec.UnsetType = msgspec.UNSET
+    select: SelectBody | msgspec.UnsetType = msgspec.UNSET
     when: Literal["above", "below"] | msgspec.UnsetType = msgspec.UNSET
     warn: ThresholdBody | msgspec.UnsetType | None = msgspec.UNSET
     crit: ThresholdBody | msgspec.UnsetType | None = msgspec.UNSET
@@ -264,11 +253,11 @@ def rule_view(rule: Rule, unit: str) -> RuleView:
     return view_of(
         RuleView,
         rule,
-        select=view_of(SelectorView, rule.select),
+        select=view_of(SelectView, rule.select),
         warn=_threshold(rule.warn),
         crit=_threshold(rule.crit),
         overrides=[
-            OverrideView(view_of(SelectorView, one.select), one.enabled, _threshold(one.warn), _threshold(one.crit), one.for_s)
+            OverrideView(view_of(SelectView, one.select), one.enabled, _threshold(one.warn), _threshold(one.crit), one.for_s)
             for one in rule.overrides
         ],
         changed=rule.origin == "default" and rule.version > 0,
@@ -300,7 +289,7 @@ def _value(value: object) -> object:
     match value:
         case ThresholdBody():
             return Threshold(value.trigger, value.clear)
-        case SelectorBody():
+        case SelectBody():
             return Selector(value.all, tuple(value.tags), tuple(map(NodeId, value.nodes)))
         case OverrideBody():
             return Override(**_fields(msgspec.structs.asdict(value)))

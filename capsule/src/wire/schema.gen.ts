@@ -1221,7 +1221,7 @@ export interface OneTimePasswordView {
 }
 
 export interface OverrideBody {
-  select: SelectorBody;
+  select: SelectBody;
   enabled?: boolean | null;
   warn?: ThresholdBody | null;
   crit?: ThresholdBody | null;
@@ -1229,7 +1229,7 @@ export interface OverrideBody {
 }
 
 export interface OverrideView {
-  select: SelectorView;
+  select: SelectView;
   enabled: boolean | null;
   warn: ThresholdView | null;
   crit: ThresholdView | null;
@@ -1474,7 +1474,7 @@ export interface RetryBody {
 export interface RuleBody {
   name: string;
   expr: string;
-  select: SelectorBody;
+  select: SelectBody;
   when?: "above" | "below";
   warn?: ThresholdBody | null;
   crit?: ThresholdBody | null;
@@ -1489,7 +1489,7 @@ export interface RulePatch {
   version: number;
   name?: string;
   expr?: string;
-  select?: SelectorBody;
+  select?: SelectBody;
   when?: "above" | "below";
   warn?: ThresholdBody | null;
   crit?: ThresholdBody | null;
@@ -1503,7 +1503,7 @@ export interface RuleView {
   id: string;
   name: string;
   enabled: boolean;
-  select: SelectorView;
+  select: SelectView;
   expr: string;
   when: "above" | "below";
   warn: ThresholdView | null;
@@ -1554,18 +1554,6 @@ export interface SelectBody {
 }
 
 export interface SelectView {
-  all: boolean;
-  tags: string[];
-  nodes: string[];
-}
-
-export interface SelectorBody {
-  all?: boolean;
-  tags?: string[];
-  nodes?: string[];
-}
-
-export interface SelectorView {
   all: boolean;
   tags: string[];
   nodes: string[];
