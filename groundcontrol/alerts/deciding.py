@@ -148,6 +148,15 @@ def waiting(history: Sequence[Delivery]) -> Delivery | None:
     return open_ones[-1] if open_ones else None
 
 
+def sooner(question: Question, held: Delivery) -> Delivery | None:
+    """A deferred message that may go before its time, since its reason is over, with the new time; None: it waits on."""
+    decision = decide(question)
+    if held.state != "deferred" or held.next_at is None or isinstance(decision, Skip):
+        return None
+    at = decision.at if isinstance(decision, Send) else decision.until
+    return held._replace(next_at=at, reason=decision.reason) if at < held.next_at else None
+
+
 def repeats_at(incident: Incident, firing: Sequence[Alert], history: Sequence[Delivery]) -> float | None:
     """When the channel is told again that the incident still fires; None: never, since it was not told or somebody handles it."""
     last = told(history)

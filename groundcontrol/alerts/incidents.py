@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.alerts.model import RANK, Alert, AlertId, Incident, IncidentId, InstanceKey, Rule, RuleId, Transition
@@ -89,10 +89,9 @@ class Book:
             if alert.id in self.alerts:
                 self.alerts[alert.id] = alert
 
-    def renew(self, alerts: Sequence[Alert]) -> Plan:
-        """A plan that makes these episodes news again, since what kept them quiet is over."""
-        told = {alert.incident_id for alert in alerts}
-        incidents = {one.id: one._replace(revision=one.revision + 1) for one in self.incidents.values() if one.id in told}
+    def renew(self, alerts: Sequence[Alert], news: Collection[IncidentId]) -> Plan:
+        """A plan with these episodes, whose flags have changed. Args: news: incidents that may be told now, since nothing keeps them quiet."""
+        incidents = {one.id: one._replace(revision=one.revision + 1) for one in self.incidents.values() if one.id in news}
         return Plan({alert.id: alert for alert in alerts}, incidents, ())
 
     def plan(self, transitions: Sequence[Transition], now: float, names: Names, fleet: Fleet) -> Plan:
@@ -124,8 +123,12 @@ class _Planner:
         for rule in dict.fromkeys(transition.key.rule for transition, _alert in changed if transition.kind == "fired"):
             self._join_many(rule)
         self._suppress()
+        used = {alert.incident_id for alert in self._alerts.values()}
         for incident in list(self._incidents.values()):
-            self._sum_up(incident)
+            if incident.id in used or incident.id in self._book.incidents:
+                self._sum_up(incident)
+            else:
+                del self._incidents[incident.id]  # opened for an episode that then joined another one
         return Plan(self._alerts, self._incidents, tuple((transition, self._alerts[alert.id]) for transition, alert in changed))
 
     def _current(self, key: InstanceKey) -> Alert | None:

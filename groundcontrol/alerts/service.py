@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
-from groundcontrol.alerts.deciding import REPEAT_S, Defer, Question, Send, Skip, decide, repeats_at, told, waiting
+from groundcontrol.alerts.deciding import REPEAT_S, Defer, Question, Send, Skip, decide, repeats_at, sooner, told, waiting
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.explaining import Explanation, explain, latest_of
 from groundcontrol.alerts.facts import FactReader
@@ -175,16 +175,18 @@ class AlertService:
             del self._unstored[:taken]
         self._publish(plan)
 
-    async def _commit(self, plan: Plan) -> None:
+    async def _commit(self, plan: Plan, hastened: Sequence[Delivery] = ()) -> None:
         """Store a plan with its events and the decision for each channel."""
         plan = self._with_flags(plan)
-        deliveries: list[Delivery] = []
+        deliveries, earlier = list[Delivery](), list(hastened)
         for incident in plan.incidents.values():
             before = self._book.incidents.get(incident.id)
             if before is None or incident.revision > before.revision:
-                deliveries += await self._intents(incident, plan.alerts)
+                new, sooner_ones = await self._intents(incident, plan.alerts)
+                deliveries += new
+                earlier += sooner_ones
         events = [self._event_of(transition, alert) for transition, alert in plan.transitions if transition.kind in ("fired", "resolved")]
-        await self._store.commit(AlertChange(list(plan.alerts.values()), list(plan.incidents.values()), events, deliveries))
+        await self._store.commit(AlertChange(list(plan.alerts.values()), list(plan.incidents.values()), events, deliveries, earlier))
         self._book.accept(plan)
 
     def _with_flags(self, plan: Plan) -> Plan:
@@ -219,21 +221,26 @@ class AlertService:
 
     # -- messages ------------------------------------------------------------------------------------
 
-    async def _intents(self, incident: Incident, changed: Mapping[AlertId, Alert]) -> list[Delivery]:
-        """One decision for each channel about the newest revision of an incident."""
+    async def _intents(self, incident: Incident, changed: Mapping[AlertId, Alert]) -> tuple[list[Delivery], list[Delivery]]:
+        """One decision for each channel about the newest revision of an incident.
+
+        Returns: new messages, and those that wait and are due earlier now.
+        """
         firing = self._firing_of(incident.id, changed)
         channels = await self._channels.channels(DEFAULT_ORG)
         history = await self._past(incident.id)
         told_at = await self._last_told(firing)
-        intents = []
+        intents, earlier = list[Delivery](), list[Delivery]()
         for channel in channels:
             past = [one for one in history if one.channel_id == channel.id]
             kind: MessageKind = "resolved" if incident.state == "resolved" else "firing" if told(past) is None else "changed"
             under_way = waiting(past)
             if kind != "resolved" and under_way is not None and not (incident.level == "critical" and not under_way.critical):
+                held = sooner(self._question(under_way.kind, incident, firing, channel, past, told_at.get(channel.id)), under_way)
+                earlier += [] if held is None else [held]
                 continue  # the message that waits will show the incident as it is then
             intents.append(self._intent(self._question(kind, incident, firing, channel, past, told_at.get(channel.id))))
-        return intents
+        return intents, earlier
 
     async def _last_told(self, firing: Sequence[Alert]) -> Mapping[ChannelId, float]:
         if not firing:
@@ -316,20 +323,26 @@ class AlertService:
         return await self._deliveries.history(DEFAULT_ORG, incident)
 
     async def _minutes(self) -> None:
-        """Once a minute: look at the hub itself, and tell again what nobody handles."""
         while True:
             await self._clock.sleep(MINUTE_S)
             try:
-                await self._look_back()
-                self._engine.set_hub(await self._hub_facts.read())
-                await self._end_flapping()
-                async with self._changing:
-                    repeats = await self._repeats(self._clock.now())
-                    if repeats:
-                        await self._store.commit(AlertChange(deliveries=repeats))
-                        self._poke()
+                await self.minute()
             except HubError as exc:
                 event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=0)
+
+    async def minute(self) -> None:
+        """Once a minute: look back and at the hub itself, renew what keeps alerts quiet, and tell again what nobody handles.
+
+        Raises: StoreError: the next minute tries it again.
+        """
+        await self._look_back()
+        self._engine.set_hub(await self._hub_facts.read())
+        await self._renew_flags()
+        async with self._changing:
+            repeats = await self._repeats(self._clock.now())
+            if repeats:
+                await self._store.commit(AlertChange(deliveries=repeats))
+                self._poke()
 
     async def _look_back(self) -> None:
         """Write the episodes that samples show which came late. Nobody is told of them."""
@@ -341,30 +354,59 @@ class AlertService:
                 for alert in change.alerts:
                     self._bus.publish(Changed("alert", alert.id, 0))
 
-    async def _end_flapping(self) -> None:
-        """Tell of episodes that still fire when the quiet time of their flapping is over."""
-        over = [alert for alert in self._book.alerts.values() if alert.flapping and not self._flagged(alert).flapping]
-        if over:
-            async with self._changing:
-                plan = self._book.renew(over)
-                await self._commit(plan)
-            self._publish(plan)
+    async def _renew_flags(self) -> None:
+        """Note which windows opened or closed and which flapping is over. What still fires then is told."""
+        async with self._changing:
+            changed = [(alert, renewed) for alert in self._book.alerts.values() if (renewed := self._flagged(alert)) != alert]
+            if not changed:
+                return
+            plan = self._book.renew([renewed for _, renewed in changed], {alert.incident_id for alert, _ in changed if alert.flapping})
+            await self._commit(plan, await self._sooner({alert.incident_id for alert, _ in changed}))
+        self._publish(plan)
+
+    async def _sooner(self, incidents: Collection[IncidentId]) -> list[Delivery]:
+        """Messages about these incidents that wait for something that is over, with the time at which they are due instead."""
+        found = []
+        for incident, firing, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
+            held = waiting(past)
+            if held is not None:
+                told_at = await self._last_told(firing)
+                earlier = sooner(self._question(held.kind, incident, firing, channel, past, told_at.get(channel.id)), held)
+                found += [] if earlier is None else [earlier]
+        return found
 
     async def _repeats(self, now: float) -> list[Delivery]:
-        repeats = []
-        channels = await self._channels.channels(DEFAULT_ORG) if self._book.incidents else ()
-        for incident in self._book.incidents.values():
-            firing = self._book.of_incident(incident.id)
-            if not firing or now - firing[0].fired_at < min(REPEAT_S.values()):
-                continue
+        """New messages about incidents of which the last message is old, and which nobody handles."""
+        old = (one for one in self._book.incidents.values() if now - one.since_at >= min(REPEAT_S.values()))
+        found = []
+        for incident, firing, channel, past in await self._by_channel(old):
+            at = repeats_at(incident, firing, past)
+            if at is not None and at <= now and waiting(past) is None:
+                found.append(self._repeat(incident, firing, channel, past))
+        return found
+
+    async def _reminders(self, incidents: Collection[IncidentId]) -> list[Delivery]:
+        """Messages at the end of a snooze, to those who were told before it. They are left out if nothing fires by then."""
+        found = []
+        for incident, firing, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
+            if told(past) is not None and waiting(past) is None:
+                found.append(self._repeat(incident, firing, channel, past))
+        return [one for one in found if one.reason == "snoozed"]
+
+    def _repeat(self, incident: Incident, firing: Sequence[Alert], channel: Channel, past: Sequence[Delivery]) -> Delivery:
+        # a revision of its own: (incident, revision, kind, channel) is unique
+        number = incident._replace(revision=max(one.revision for one in past) + 1)
+        return self._intent(self._question("repeat", number, firing, channel, past, None))
+
+    async def _by_channel(self, incidents: Iterable[Incident]) -> list[tuple[Incident, list[Alert], Channel, list[Delivery]]]:
+        """Each of these incidents that still fires with each channel, and all deliveries of it to that channel, oldest first."""
+        found = []
+        firing_ones = [(incident, firing) for incident in incidents if (firing := self._book.of_incident(incident.id))]
+        channels = await self._channels.channels(DEFAULT_ORG) if firing_ones else ()
+        for incident, firing in firing_ones:
             history = await self._past(incident.id)
-            for channel in channels:
-                past = [one for one in history if one.channel_id == channel.id]
-                at = repeats_at(incident, firing, past)
-                if at is not None and at <= now and waiting(past) is None:
-                    number = incident._replace(revision=max(one.revision for one in past) + 1)
-                    repeats.append(self._intent(self._question("repeat", number, firing, channel, past, None)))
-        return repeats
+            found += [(incident, firing, one, [row for row in history if row.channel_id == one.id]) for one in channels]
+        return found
 
     async def explain(self, scope: Scope, alert: Alert) -> list[Explanation]:
         """What became of an alert in each channel. Raises: StoreError."""
@@ -387,9 +429,17 @@ class AlertService:
         async with self._changing:
             handled = await self._store.handle(scope, alerts, handling)
             self._book.replace(handled)
+            if handling.snooze_until is not None:
+                await self._follow_snooze({alert.incident_id for alert in handled})
         for alert in handled:
             self._bus.publish(Changed("alert", alert.id, 0))
         return handled
+
+    async def _follow_snooze(self, incidents: Collection[IncidentId]) -> None:
+        change = AlertChange(deliveries=await self._reminders(incidents), sooner=await self._sooner(incidents))
+        if change.deliveries or change.sooner:
+            await self._store.commit(change)
+            self._poke()
 
     async def acknowledge(self, scope: Scope, alert: AlertId, note: str = "") -> Alert:
         """Raises: as `handle`."""

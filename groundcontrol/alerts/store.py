@@ -31,6 +31,8 @@ class AlertChange(NamedTuple):
     events: Sequence[Event] = ()
     deliveries: Sequence[Delivery] = ()
     """Intents to send, and decisions not to."""
+    sooner: Sequence[Delivery] = ()
+    """Messages that wait and are due earlier, with their new time and reason. One that does not wait any more is left as it is."""
 
 
 class Handling(NamedTuple):

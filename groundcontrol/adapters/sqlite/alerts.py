@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.deliveries import add_deliveries
+from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, hasten_deliveries
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -38,7 +38,8 @@ _SAVE_ALERT: Final = (
     " level = excluded.level, state = excluded.state, resolved_at = excluded.resolved_at, reason = excluded.reason, value = excluded.value,"
     " threshold = excluded.threshold, incident = excluded.incident, suppressed_by = excluded.suppressed_by,"
     " maintenance = excluded.maintenance, stale = excluded.stale, flapping = excluded.flapping,"
-    " acknowledged_at = CASE WHEN excluded.level = 'critical' AND alert.level = 'warning' THEN NULL ELSE alert.acknowledged_at END"
+    " acknowledged_at = CASE WHEN excluded.level = 'critical' AND alert.level = 'warning' THEN NULL ELSE alert.acknowledged_at END,"
+    " snoozed_until = CASE WHEN excluded.level = 'critical' AND alert.level = 'warning' THEN NULL ELSE alert.snoozed_until END"
 )
 _SAVE_INCIDENT: Final = (
     "INSERT INTO incident (org, id, level, state, title, since_at, resolved_at, grouped, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -66,6 +67,7 @@ class SqliteAlerts:
             for one in change.events:
                 record_event(tx, one)
             add_deliveries(tx, change.deliveries)
+            hasten_deliveries(tx, change.sooner)
 
         await self._writer.run(command)
 

@@ -38,6 +38,15 @@ def add_deliveries(tx: Tx, rows: Iterable[Delivery]) -> int:
     return count
 
 
+def hasten_deliveries(tx: Tx, rows: Iterable[Delivery]) -> None:
+    """Let deferred messages be due earlier."""
+    for row in rows:
+        tx.do(
+            "UPDATE delivery SET next_at = ?, reason = ? WHERE org = ? AND id = ? AND state = 'deferred' AND next_at > ?",
+            *(row.next_at, row.reason, row.org, row.id, row.next_at),
+        )
+
+
 def give_up_s(*, critical: bool) -> float:
     """How long a message is tried, in seconds."""
     return CRITICAL_GIVE_UP_S if critical else GIVE_UP_S

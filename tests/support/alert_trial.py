@@ -1,0 +1,282 @@
+"""The service of alerts with its engine, store and outbox, a played fleet, and receivers that note what they are told.
+
+Time is a test's: each second the service evaluates, and the outbox sends what is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.agents.store import HubInfo
+from groundcontrol.alerts.channel_service import ChannelService, Wanted
+from groundcontrol.alerts.channels.kind import Outcome, Sent
+from groundcontrol.alerts.dead_man import LOOK_S, DeadMan
+from groundcontrol.alerts.deadline_checker import DeadlineChecker
+from groundcontrol.alerts.egress import Egress
+from groundcontrol.alerts.engine import Engine
+from groundcontrol.alerts.facts import FactReader
+from groundcontrol.alerts.hub_facts import HubFactReader
+from groundcontrol.alerts.links import Links
+from groundcontrol.alerts.maintenance import Windows
+from groundcontrol.alerts.messages import Message
+from groundcontrol.alerts.model import Alert, Channel, Delivery, MessageKind
+from groundcontrol.alerts.outbox import Outbox
+from groundcontrol.alerts.replay import Replay
+from groundcontrol.alerts.retro import RetroEpisodes
+from groundcontrol.alerts.rules import Rules
+from groundcontrol.alerts.service import MINUTE_S, ROUND_TICKS, AlertService
+from groundcontrol.alerts.store import AlertFilter
+from groundcontrol.core.errors import StoreError
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM
+from groundcontrol.core.tables import SubjectTable
+from groundcontrol.nodes.model import Node
+from tests.support.clock import ManualClock
+from tests.support.factories import BOOT, HUB, SCOPE, new_node
+from tests.support.store_backend import Backend
+from tests.support.store_files import open_new
+from tests.support.vault import a_vault
+
+HUB_INFO: Final = HubInfo(HUB, "wss://hub.example/ws", "0")
+ORIGIN: Final = "https://hub.example"
+STARTED_S: Final = 100.0
+"""After its start a hub tells nothing for 90 s."""
+
+
+class PlayedFleet(DeadlineChecker):
+    """What the service learns of nodes: their sessions, tables and missed deadlines, as a test says."""
+
+    def __init__(self) -> None:
+        self.connected: set[NodeId] = set()
+        self.awaited: set[NodeId] = set()
+        """Nodes that may still come back after a start of the hub."""
+        self.levels: dict[NodeId, dict[str, float]] = {}
+        """Node -> name of a deadline -> 1: a warning, 2: critical. It fires at the node's next turn."""
+        self.failed: dict[NodeId, tuple[str, ...]] = {}
+        """Node -> its failed units."""
+        self.clock: ManualClock
+
+    def online(self, node: NodeId) -> bool:
+        return node in self.connected
+
+    def reconnecting(self, node: NodeId) -> bool:
+        return node in self.awaited and node not in self.connected
+
+    def last_seen(self, node: Node) -> float | None:
+        return node.last_seen_at
+
+    def skew(self, node: NodeId) -> float | None:
+        return 0.0 if node in self.connected else None
+
+    def tables(self, node: NodeId) -> Mapping[str, SubjectTable]:
+        units = self.failed.get(node)
+        if units is None:
+            return {}
+        cells = tuple(cell for unit in units for cell in (unit, "failed"))
+        return {"services": SubjectTable("services", 0.0, len(units), ("unit", "state"), cells)}
+
+    def unmet(self, node: NodeId) -> Mapping[str, float]:
+        return self.levels.get(node, {})
+
+
+class Told(NamedTuple):
+    """A message that a receiver took."""
+
+    at: float
+    channel: str
+    kind: MessageKind
+    message: Message
+
+
+class Receivers(ChannelService):
+    """Channels whose receivers note what they are told, and fail as a test says."""
+
+    def __init__(self, backend: Backend, clock: ManualClock) -> None:
+        vault = a_vault()
+        store = backend.store
+        super().__init__(
+            store.channels, store.deliveries, vault, Links(vault.link_key), Egress(frozenset()), clock, lambda: ORIGIN, lambda: None
+        )
+        self._now = clock.now
+        self.told: list[Told] = []
+        self.outcome: Outcome = Sent()
+        self.attempts = 0
+
+    async def send(self, channel: Channel, message: Message) -> Outcome:
+        self.attempts += 1
+        if isinstance(self.outcome, Sent):
+            self.told.append(Told(self._now(), channel.name, message.kind, message))
+        return self.outcome
+
+
+class AlertTrial:
+    """A hub's alerts, from facts to messages."""
+
+    def __init__(self, backend: Backend, folder: Path) -> None:
+        self.backend, self.clock, self.folder = backend, backend.clock, folder
+        self.fleet = PlayedFleet()
+        self.windows = Windows()
+        self.nodes: list[NodeId] = []
+        self.receivers = Receivers(backend, self.clock)
+        self.refused = 0
+        """Seconds in which the store took nothing."""
+        self._turn = 0
+
+    # -- the hub ---------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Make the parts of a hub on the store, as a start does, and load what an earlier one left."""
+        store, clock, bus = self.backend.store, self.clock, LocalBus()
+        await store.hubs.beat(HUB, HUB_INFO, 20.0)
+        told, attempts = self.receivers.told, self.receivers.attempts
+        self.receivers = Receivers(self.backend, clock)
+        self.receivers.told, self.receivers.attempts = told, attempts
+        self.dead_man = DeadMan(store.silence, clock, self.fleet.online)
+        await self.dead_man.look()
+        self.engine, self.rules = Engine(), Rules()
+        facts = self.facts = FactReader(store.nodes, store.jobs, self.fleet, self.fleet, self.dead_man, self.fleet, clock)
+        self.service = AlertService(
+            store=store.alerts, channels=store.channels, deliveries=store.deliveries, rules=self.rules, engine=self.engine, facts=facts,
+            hub_facts=HubFactReader(self.folder, store.channels, bus, lambda: 0.0, clock),
+            replay=Replay(store.metrics, facts.number, clock), retro=RetroEpisodes(store.metrics, facts, self.rules, clock), windows=self.windows, bus=bus, clock=clock, poke=self._poked,
+        )  # fmt: skip
+        self.outbox = Outbox(store.deliveries, self.service, self.receivers, clock, lambda: 1.0)
+        self._due_at: float | None = clock.now()
+        self._looked_at = self._minute_at = clock.monotonic()
+        await self.service.load()
+
+    async def restart(self, away_s: float, back: Iterable[NodeId] = ()) -> None:
+        """Stop the hub for a while. Args: back: nodes that were connected, and may come back."""
+        await self._save()
+        await self.backend.database.close()
+        self.fleet.awaited = set(back)
+        self.fleet.connected -= self.fleet.awaited
+        self.clock.advance(away_s)
+        await self.backend.open()
+        await self.start()
+
+    async def add_nodes(self, count: int) -> list[NodeId]:
+        """Connected nodes; the hub that runs does not know them before its next start."""
+        store = self.backend.store
+        new = [new_node(f"web-{len(self.nodes) + at}") for at in range(count)]
+        await store.nodes.create_nodes(SCOPE, new)
+        await asyncio.gather(*(store.sessions.claim(node.id, BOOT, HUB) for node in new))
+        made = [node.id for node in new]
+        self.nodes += made
+        self.fleet.connected |= set(made)
+        return made
+
+    async def channel(self, name: str = "ops", **wanted: Any) -> Channel:
+        made = Wanted(name=name, **wanted)
+        return await self.receivers.create(SYSTEM, "webhook", {"url": f"https://{name}.example/"}, made)
+
+    # -- time ------------------------------------------------------------------------------------------
+
+    async def pass_s(self, seconds: float, step_s: float = 1.0) -> None:
+        """Let time pass. Args: step_s: more than a second leaves evaluations out; then only the first node has turns."""
+        for _ in range(round(seconds / step_s)):
+            self.clock.advance(step_s)
+            await self._step(0 if step_s > 1 else self._turn)
+            self._turn = (self._turn + 1) % ROUND_TICKS
+
+    async def _step(self, turn: int) -> None:
+        try:
+            await self._evaluate(turn)
+        except StoreError:
+            self.refused += 1
+        if self._due_at is not None and self._due_at <= self.clock.now():
+            await self.send()
+
+    async def _evaluate(self, turn: int) -> None:
+        monotonic = self.clock.monotonic()
+        if monotonic - self._looked_at >= LOOK_S:
+            self._looked_at = monotonic
+            await self.dead_man.look()
+        await self.service.tick(turn)
+        if monotonic - self._minute_at >= MINUTE_S:
+            self._minute_at = monotonic
+            await self.service.minute()
+
+    async def _save(self) -> None:
+        """What a running hub stores every minute, or more often."""
+        store, now = self.backend.store, self.clock.now()
+        await store.alerts.save_engine(DEFAULT_ORG, self.engine.snapshot())
+        await store.nodes.save_seen(dict.fromkeys(self.fleet.connected, now))
+        await store.hubs.beat(HUB, HUB_INFO, 20.0)
+
+    def _poked(self) -> None:
+        self._due_at = self.clock.now()
+
+    async def send(self) -> None:
+        """Send what is due and may be sent."""
+        busy = True
+        while busy:
+            async with asyncio.TaskGroup() as group:
+                try:
+                    await self.outbox._round(group)
+                except StoreError:
+                    self.refused += 1
+                busy = bool(self.outbox._under_way)
+        due_at = await self.backend.store.deliveries.next_due()
+        self._due_at = None if due_at is None else max(due_at, self.clock.now() + LOOK_S)
+
+    def hold_all(self) -> None:
+        """Evaluate all nodes, and let the next step store everything at once."""
+        for turn in range(ROUND_TICKS):
+            for facts in self.facts.read(turn, ROUND_TICKS):
+                self.engine.set_node(facts)
+        for _ in range(ROUND_TICKS):
+            self.service._unstored += self.engine.tick(self.clock.now())
+
+    # -- what came of it -------------------------------------------------------------------------------
+
+    def told(self, channel: str = "ops") -> list[MessageKind]:
+        return [one.kind for one in self.receivers.told if one.channel == channel]
+
+    def titles(self, channel: str = "ops") -> list[str]:
+        return [one.message.title for one in self.receivers.told if one.channel == channel]
+
+    async def firing(self) -> list[Alert]:
+        return await self._alerts("firing")
+
+    async def ended(self) -> list[Alert]:
+        return await self._alerts("resolved")
+
+    async def _alerts(self, state: str) -> list[Alert]:
+        found: list[Alert] = []
+        cursor: str | None = None
+        while True:
+            page = await self.backend.store.alerts.alerts(SYSTEM, 1000, cursor, AlertFilter(state=state))
+            found += page.items
+            cursor = page.next
+            if cursor is None:
+                return found
+
+    async def deliveries(self) -> Sequence[Delivery]:
+        return (await self.backend.store.deliveries.deliveries(SYSTEM, 1000)).items
+
+    async def reasons(self, alert: Alert) -> list[str]:
+        """Why each channel was told of an alert, or not."""
+        return [one.reason for one in await self.service.explain(SYSTEM, alert)]
+
+
+@asynccontextmanager
+async def alert_trial(folder: Path, nodes: int = 1, clock: ManualClock | None = None) -> AsyncIterator[AlertTrial]:
+    """A hub that has run for long enough to tell, with one channel, `ops`."""
+    clock = clock or ManualClock()
+    backend = Backend(lambda: open_new(folder / "data", clock=clock), clock)
+    await backend.open()
+    trial = AlertTrial(backend, folder)
+    try:
+        await trial.add_nodes(nodes)
+        await trial.start()
+        await trial.channel()
+        await trial.pass_s(STARTED_S)
+        yield trial
+    finally:
+        await backend.database.close()

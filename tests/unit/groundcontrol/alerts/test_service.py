@@ -1,0 +1,263 @@
+"""The service of alerts on a real store, with a played fleet and a clock that tests move."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.alerts.channels.kind import Sent, Transient
+from groundcontrol.alerts.maintenance import Window
+from groundcontrol.alerts.model import Alert, MaintenanceId, QuietHours, Selector
+from groundcontrol.core.ids import NodeId
+from tests.support.alert_trial import STARTED_S, AlertTrial, alert_trial
+from tests.support.clock import ManualClock
+from tests.support.factories import SCOPE
+
+HOUR_S = 3600.0
+LONGEST_RETRY_S = 1800.0
+MOST_MESSAGES_A_DAY = 12
+"""Of one instance that changes all day: two episodes are told before it counts as flapping, and what fires after each quiet time."""
+
+
+@pytest.fixture
+async def trial(tmp_path: Path) -> AsyncIterator[AlertTrial]:
+    async with alert_trial(tmp_path) as made:
+        yield made
+
+
+async def fires(trial: AlertTrial, node: NodeId, level: float, told_after_s: float = 60.0) -> Alert:
+    """Let a deadline of a node fire, and wait for its message. Args: level: 1: a warning, 2: critical."""
+    trial.fleet.levels[node] = {"backup": level}
+    await trial.pass_s(told_after_s)
+    return next(alert for alert in await trial.firing() if alert.node_id == node)
+
+
+def a_window(trial: AlertTrial, seconds: float) -> Window:
+    now = trial.clock.now()
+    return Window(MaintenanceId("0" * 26), 1, Selector(all=True), now, now + seconds, "work", "user", "admin", now)
+
+
+# -- one message for one story ------------------------------------------------------------------------------
+
+
+async def test_what_fires_is_told_once_and_so_is_its_end(trial: AlertTrial) -> None:
+    await fires(trial, trial.nodes[0], 1.0, 600.0)
+    assert trial.told() == ["firing"]
+    trial.fleet.levels.clear()
+    await trial.pass_s(60)
+    assert trial.told() == ["firing", "resolved"]
+
+
+@pytest.mark.parametrize(("nodes", "lost", "messages"), [(1000, 1000, 1), (100, 30, 1), (100, 4, 4)])
+async def test_nodes_that_are_lost_together_are_one_message_where_they_are_many(
+    tmp_path: Path, nodes: int, lost: int, messages: int
+) -> None:
+    async with alert_trial(tmp_path, nodes) as trial:
+        trial.fleet.connected -= set(trial.nodes[:lost])
+        await trial.pass_s(180)
+        assert len(await trial.firing()) == lost
+        assert trial.told() == ["firing"] * messages
+        assert len(await trial.deliveries()) == messages, "an episode that joins another incident leaves no decision behind"
+
+
+async def test_a_square_wave_of_a_day_is_told_a_few_times_and_kept_exactly(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    for _ in range(240):
+        trial.fleet.levels = {node: {"backup": 2.0}}
+        await trial.pass_s(180, step_s=30)
+        trial.fleet.levels = {}
+        await trial.pass_s(180, step_s=30)
+    episodes = await trial.ended()
+    assert len(episodes) == 240
+    assert {round(alert.resolved_at - alert.fired_at) for alert in episodes if alert.resolved_at is not None} == {180}
+    assert len(trial.told()) <= MOST_MESSAGES_A_DAY
+
+
+async def test_what_still_fires_when_its_flapping_is_over_is_told(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    for _ in range(2):
+        await fires(trial, node, 2.0)
+        trial.fleet.levels.clear()
+        await trial.pass_s(60)
+    assert trial.told() == ["firing", "resolved"] * 2
+    alert = await fires(trial, node, 2.0)
+    assert alert.flapping
+    assert await trial.reasons(alert) == ["flapping"]
+    await trial.pass_s(1500)
+    assert trial.told() == ["firing", "resolved"] * 2
+    await trial.pass_s(360)
+    assert trial.told() == [*["firing", "resolved"] * 2, "firing"]
+
+
+# -- restarts and faults ---------------------------------------------------------------------------------------
+
+
+async def test_a_restart_with_1000_nodes_of_which_300_were_offline_tells_nothing(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 1000) as trial:
+        away, there = trial.nodes[:300], trial.nodes[300:]
+        trial.fleet.connected -= set(away)
+        await trial.pass_s(180)
+        trial.fleet.levels = {node: {"backup": 1.0} for node in away[:20]}
+        await trial.pass_s(60)
+        assert trial.told() == ["firing"]
+
+        await trial.restart(120.0, back=there)
+        for at in range(0, 700, 10):  # they come back within 70 s
+            trial.fleet.connected |= set(there[at : at + 10])
+            await trial.pass_s(1)
+        await trial.pass_s(STARTED_S)
+        trial.fleet.awaited.clear()
+        await trial.pass_s(120)
+        firing = await trial.firing()
+        assert trial.told() == ["firing"]
+        assert sorted(alert.suppressed_by for alert in firing) == [""] * 300 + ["node.offline"] * 20
+
+        trial.fleet.connected |= set(away)
+        await trial.pass_s(60)
+        assert sorted(trial.told()) == ["firing", "firing", "resolved"], "the fleet is back, and what their silence hid is one story"
+        assert {alert.suppressed_by for alert in await trial.firing()} == {""}
+
+
+async def test_what_a_full_store_does_not_take_is_told_when_it_is_stored(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 100) as trial:
+        thread = trial.backend.database._control.writer._thread
+        pages = await thread.run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
+        await thread.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+        trial.fleet.levels = {node: {"backup": 2.0} for node in trial.nodes}
+        await trial.pass_s(90)
+        assert trial.refused > 60
+        assert trial.told() == []
+        began_at = trial.clock.now() - 90
+        await thread.run(lambda db: db.execute("PRAGMA max_page_count = 100000").fetchone())
+        await trial.pass_s(60)
+        assert len(await trial.firing()) == 100
+        assert trial.told() == ["firing"]
+        assert {alert.since_at - began_at < 15 for alert in await trial.firing()} == {True}, "it began when it began"
+
+
+async def test_a_network_that_was_dead_for_an_hour_brings_what_is_still_worth_telling(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 3) as trial:
+        warned, late, lasting = trial.nodes
+        trial.receivers.outcome = Transient("connect")
+        trial.fleet.levels = {warned: {"backup": 1.0}, late: {"backup": 2.0}, lasting: {"backup": 2.0}}
+        await trial.pass_s(1200)
+        del trial.fleet.levels[warned], trial.fleet.levels[late]
+        await trial.pass_s(60)
+        await trial.pass_s(2340, step_s=10)
+        assert 3 <= trial.receivers.attempts < 60
+        trial.receivers.outcome = Sent()
+        await trial.pass_s(LONGEST_RETRY_S + 60, step_s=10)
+        assert sorted(trial.told()) == ["firing", "resolved"]
+        told = {one.kind: one.message.content for one in trial.receivers.told}
+        assert [one.alert.node_id for one in told["firing"].alerts] == [lasting]
+        assert [one.alert.node_id for one in told["resolved"].alerts] == [late], "it was critical for longer than ten minutes, and untold"
+
+
+# -- what holds messages back ----------------------------------------------------------------------------------
+
+
+async def test_a_window_shows_what_fires_and_tells_what_still_fires_at_its_end(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    window = a_window(trial, HOUR_S)
+    trial.windows.replace([window])
+    await fires(trial, node, 2.0)
+    trial.fleet.levels.clear()
+    await trial.pass_s(60)
+    alert = await fires(trial, node, 2.0)
+    assert alert.maintenance == window.id
+    assert await trial.reasons(alert) == ["maintenance"]
+    trial.clock.advance(HOUR_S - 300)
+    await trial.pass_s(60)
+    assert trial.told() == []
+    await trial.pass_s(180)
+    assert trial.told() == ["firing"]
+    assert [alert.maintenance for alert in await trial.firing()] == [None]
+
+
+async def test_a_window_that_ends_early_tells_what_still_fires_then(trial: AlertTrial) -> None:
+    trial.windows.replace([a_window(trial, 2 * HOUR_S)])
+    await fires(trial, trial.nodes[0], 2.0)
+    trial.windows.replace([])
+    await trial.pass_s(70)
+    assert trial.told() == ["firing"]
+
+
+async def test_quiet_hours_hold_warnings_until_their_end_and_let_critical_ones_pass(tmp_path: Path) -> None:
+    clock = ManualClock(datetime(2026, 10, 24, 20, 55, tzinfo=UTC).timestamp())  # 22:55 in Budapest, and in that night clocks go back
+    async with alert_trial(tmp_path, 3, clock) as trial:
+        hours = QuietHours("22:00", "07:00", "Europe/Budapest")
+        await trial.channel("night", quiet_hours=hours, change_quiet_hours=True)
+        warned, broken, brief = trial.nodes
+        for node, level in ((warned, 1.0), (broken, 2.0), (brief, 1.0)):
+            alert = await fires(trial, node, level)
+        assert await trial.reasons(alert) == ["quiet_hours", "ready"]
+        assert trial.told("night") == ["firing"], "the critical one"
+        del trial.fleet.levels[brief]
+        await trial.pass_s(60)
+        clock.advance(datetime(2026, 10, 25, 5, 59, tzinfo=UTC).timestamp() - clock.now())
+        await trial.pass_s(50)
+        assert trial.told("night").count("firing") == 1
+        await trial.pass_s(60)
+        assert [title for title in trial.titles("night") if "web-0" in title] != []
+        assert [title for title in trial.titles("night") if "web-2" in title] == [], "it came and went in the night"
+
+
+# -- what users do -----------------------------------------------------------------------------------------------
+
+
+async def test_an_acknowledged_alert_is_not_repeated_and_another_is(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 2) as trial:
+        handled, left = trial.nodes
+        alert = await fires(trial, handled, 2.0)
+        await fires(trial, left, 2.0)
+        await trial.service.acknowledge(SCOPE, alert.id, "on it")
+        trial.clock.advance(4 * HOUR_S)
+        await trial.pass_s(120)
+        assert trial.told() == ["firing", "firing", "repeat"]
+        assert "web-1" in trial.titles()[-1]
+
+
+async def test_a_rise_ends_an_acknowledgement_and_a_snooze(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    alert = await fires(trial, node, 1.0)
+    await trial.service.acknowledge(SCOPE, alert.id)
+    await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + HOUR_S)
+    risen = await fires(trial, node, 2.0)
+    assert trial.told() == ["firing", "changed"]
+    assert (risen.id, risen.level, risen.acknowledged_at, risen.snoozed_until) == (alert.id, "critical", None, None)
+
+
+async def test_a_snooze_ends_with_a_message_that_it_still_fires(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    alert = await fires(trial, node, 1.0)
+    await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + HOUR_S)
+    trial.clock.advance(HOUR_S - 10)
+    await trial.pass_s(5)
+    assert trial.told() == ["firing"]
+    await trial.pass_s(30)
+    assert trial.told() == ["firing", "repeat"]
+    await trial.pass_s(120)
+    assert trial.told() == ["firing", "repeat"]
+
+
+async def test_a_snooze_that_outlives_its_alert_ends_in_silence(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    alert = await fires(trial, node, 1.0)
+    await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + HOUR_S)
+    trial.fleet.levels.clear()
+    await trial.pass_s(60)
+    trial.clock.advance(HOUR_S)
+    await trial.pass_s(30)
+    assert trial.told() == ["firing", "resolved"]
+
+
+async def test_a_new_trouble_of_a_snoozed_node_is_told_before_the_snooze_ends(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    alert = await fires(trial, node, 1.0)
+    await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + 8 * HOUR_S)
+    trial.fleet.failed[node] = ("backup.service",)
+    await trial.pass_s(600)
+    assert len(trial.told()) == 2
