@@ -35,6 +35,7 @@ from groundcontrol.agents.session import AgentSession
 from groundcontrol.agents.store import HubInfo
 from groundcontrol.agents.validation import KnownSchema
 from groundcontrol.agents.watch_leases import WatchLeases
+from groundcontrol.alerts.outbox import Outbox
 from groundcontrol.alerts.service import AlertService
 from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError, StoreError, StoreFull, VaultError
@@ -312,7 +313,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     app = build_app(services, SLICES, routes=local_api.routes(vault.fleet_id, vault.fleet_key, handshake.stop_adopting))
     runner = make_runner(app)
     counting = MetricSources(
-        registry, ingest, jobs, handshake, auth, compactor, lag, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped,
+        registry, ingest, jobs, alerts, services[Outbox], handshake, auth, compactor, lag, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped,
         lambda: database.trouble is not None,
     )  # fmt: skip
     vitals = health.Vitals(store.users, lambda: _trouble(handshake, database), lambda: export_metrics(counting))

@@ -10,6 +10,9 @@ from groundcontrol.access.service import AuthService
 from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.ingest import Ingest
 from groundcontrol.agents.registry import Registry
+from groundcontrol.alerts.machine import LEVELS
+from groundcontrol.alerts.outbox import Outbox
+from groundcontrol.alerts.service import AlertService
 from groundcontrol.jobs.tracker import JobTracker
 from groundcontrol.lifecycle import LoopLag
 from groundcontrol.samples.compactor import Compactor
@@ -35,6 +38,8 @@ class MetricSources(NamedTuple):
     registry: Registry
     ingest: Ingest
     jobs: JobTracker
+    alerts: AlertService
+    outbox: Outbox
     handshake: AgentHandshake
     auth: AuthService
     compactor: Compactor
@@ -72,11 +77,26 @@ def export_metrics(parts: MetricSources) -> Iterator[ExportedMetric]:
         "connections_cut_total", "Connections that were ended since they did not take what waited for them.", parts.runner.unread_cut
     )
     yield _gauge("events_waiting", "Events of nodes that wait for the database to take them.", parts.registry.events.waiting)
+    yield from _alerts(parts.alerts, parts.outbox)
     yield from _writers(parts.databases())
     yield _counter("password_hashes_total", "Passwords that were hashed or checked.", parts.auth.passwords.hashed)
     yield _gauge("loop_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
     yield _gauge("loop_lag_seconds_max", "The longest that the event loop was late within a minute.", parts.lag.worst_s)
     yield _gauge("database_in_trouble", "1 while the database takes nothing.", parts.in_trouble())
+
+
+def _alerts(alerts: AlertService, outbox: Outbox) -> Iterator[ExportedMetric]:
+    firing = alerts.counts()
+    states = {
+        f'level="{level}",state="{state}"': float(firing[level, state])
+        for level in LEVELS
+        for state in ("firing", "acknowledged", "suppressed")
+    }
+    yield ExportedMetric("alerts", "gauge", "Alerts that fire, by level and by what keeps them quiet.", states)
+    ended = {f'state="{state}",reason="{reason}"': float(count) for (state, reason), count in outbox.ended.items()}
+    yield ExportedMetric("notifications_total", "counter", "Attempts to tell of something, by what became of them.", ended)
+    yield _gauge("outbox_oldest_seconds", "How long the oldest message that is due has waited.", outbox.oldest_s)
+    yield _counter("rule_eval_seconds_total", "Time that the rules of alerts took.", alerts.evaluated_s)
 
 
 def _writers(databases: Mapping[str, WriterCounts]) -> Iterator[ExportedMetric]:

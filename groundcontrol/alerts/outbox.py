@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -62,12 +63,21 @@ class Outbox:
         self._sender = sender
         self._clock = clock
         self._jitter = jitter
+        self.ended: Counter[tuple[str, str]] = Counter()
+        """Attempts since the start by what became of them: (`sent`, `retried`, `failed`, `skipped` or `deferred`; the reason)."""
+        self._due_at: float | None = None
+        """When the oldest message was due at the last look."""
         self._wake = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
         """Something may be due: look now."""
         self._wake.set()
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the oldest message that is due has waited; 0: none is due."""
+        return 0.0 if self._due_at is None else max(0.0, self._clock.now() - self._due_at)
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -83,7 +93,7 @@ class Outbox:
 
     async def _round(self, group: asyncio.TaskGroup) -> float:
         """Start what may be sent now. Returns: seconds until the next look."""
-        due_at = await self._store.next_due()
+        due_at = self._due_at = await self._store.next_due()
         if due_at is None or due_at > self._clock.now():
             return SWEEP_S if due_at is None else min(SWEEP_S, due_at - self._clock.now())
         free = MOST_AT_ONCE - len(self._under_way)
@@ -112,7 +122,8 @@ class Outbox:
         """One attempt, and its record. Where it cannot be recorded, the lease runs out and the message is sent again."""
         try:
             result = await self._attempt(claim)
-            await self._store.finish(claim, result)
+            if await self._store.finish(claim, result):
+                self.ended[_word_of(result)] += 1
         except HubError as exc:
             event(log, "delivery_not_recorded", logging.WARNING, delivery=claim.delivery.id, why=exc.code)
         except Exception:  # the boundary of one message: a mistake in its content must not stop the others
@@ -152,6 +163,19 @@ class Outbox:
                 return Retry(code, retry_delay_s(attempts, self._jitter(), asked_s), pause=asked_s is not None)
             case Permanent(code):
                 return Failed(code)
+
+
+def _word_of(result: Result) -> tuple[str, str]:
+    """State and reason for counters. A code counts without its number: those of receivers have no bound."""
+    match result:
+        case Told(reason=reason):
+            return "sent", reason
+        case Retry(code=code):
+            return "retried", code.partition(":")[0]
+        case Failed(code=code):
+            return "failed", code.partition(":")[0]
+        case Left(reason=reason, until=until):
+            return "skipped" if until is None else "deferred", reason
 
 
 LATE: Final = "late"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -25,6 +27,7 @@ from groundcontrol.alerts.model import (
     DeliveryId,
     Incident,
     IncidentId,
+    Level,
     MessageKind,
     Rule,
     RuleId,
@@ -94,6 +97,8 @@ class AlertService:
         self._unstored: list[Transition] = []
         self._started_at = clock.now()
         self._ticked_at = clock.monotonic()
+        self.evaluated_s = 0.0
+        """Time that the engine took since the start."""
         self._names = Names(facts.name, rules.get)
         self._changing = asyncio.Lock()
         """Held from a plan until the book has it: plans build on each other."""
@@ -105,10 +110,16 @@ class AlertService:
         """Whether the rules were evaluated, and what changed was stored, within the last minute."""
         return self._clock.monotonic() - self._ticked_at < MINUTE_S
 
+    def counts(self) -> Counter[tuple[Level, str]]:
+        """Numbers of firing episodes by level and what keeps them quiet: `suppressed`, `acknowledged`, or `firing` where nothing does."""
+        return Counter((alert.level, _state_of(alert)) for alert in self._book.alerts.values())
+
     def add_rows(self, node: NodeId, schema: SeriesSchema, rows: Sequence[Row]) -> None:
         """Take rows of a node as they arrive, the oldest first. The first ones wait until the engine knows the minutes before them."""
         if not self._replay.hold(node, schema, rows):
+            began = time.perf_counter()
             self._engine.add_rows(node, schema, rows)
+            self.evaluated_s += time.perf_counter() - began
 
     async def load(self) -> None:
         """Continue what an earlier process of this hub left.
@@ -162,7 +173,9 @@ class AlertService:
         if len(self._unstored) < MOST_UNSTORED:
             for facts in self._facts.read(turn, ROUND_TICKS):
                 self._engine.set_node(facts)
+            began = time.perf_counter()
             self._unstored += self._engine.tick(self._clock.now())
+            self.evaluated_s += time.perf_counter() - began
         if self._unstored:
             await self._store_all()
         self._ticked_at = self._clock.monotonic()
@@ -495,3 +508,7 @@ class AlertService:
                         self._engine.remove_node(gone)
                 except StoreError as exc:
                     event(log, "alert_facts_wait", logging.WARNING, error=exc.code)
+
+
+def _state_of(alert: Alert) -> str:
+    return "suppressed" if alert.suppressed_by else "acknowledged" if alert.acknowledged_at is not None else "firing"

@@ -402,6 +402,10 @@ def test_metrics_are_for_whoever_has_a_token(shared_hub: HubProcess) -> None:
         "stardust_compaction_backlog",
         "stardust_events_waiting",
         "stardust_loop_lag_seconds_max",
+        'stardust_alerts{level="critical",state="firing"}',
+        'stardust_alerts{level="warning",state="suppressed"}',
+        "stardust_outbox_oldest_seconds",
+        "stardust_rule_eval_seconds_total",
     } <= named
     dropped = {
         "packs_dropped_total",

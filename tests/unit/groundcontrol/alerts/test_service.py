@@ -46,9 +46,11 @@ def a_window(trial: AlertTrial, seconds: float) -> Window:
 async def test_what_fires_is_told_once_and_so_is_its_end(trial: AlertTrial) -> None:
     await fires(trial, trial.nodes[0], 1.0, 600.0)
     assert trial.told() == ["firing"]
+    assert trial.service.counts() == {("warning", "firing"): 1}
     trial.fleet.levels.clear()
     await trial.pass_s(60)
     assert trial.told() == ["firing", "resolved"]
+    assert trial.outbox.ended == {("sent", "ready"): 2}
 
 
 @pytest.mark.parametrize(("nodes", "lost", "messages"), [(1000, 1000, 1), (100, 30, 1), (100, 4, 4)])
