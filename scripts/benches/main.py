@@ -14,7 +14,7 @@ from scripts.benches import page
 from scripts.benches.access import requests
 from scripts.benches.access.costs import costs
 from scripts.benches.access.storms import storms
-from scripts.benches.hub import alerts, fleet
+from scripts.benches.hub import alert_service, alerts, fleet
 from scripts.benches.hub.connection import connection
 from scripts.benches.hub.fleet_latency import fleet_age
 from scripts.benches.hub.frames import frame_cpu
@@ -61,6 +61,10 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "live.latest_1000": latest_1000,
     "alert.eval": alerts.evaluation,
     "alert.memory": alerts.memory,
+    "alert.storm": lambda: asyncio.run(alert_service.storm()),
+    "alert.restart": lambda: asyncio.run(alert_service.restart()),
+    "alert.explain": lambda: asyncio.run(alert_service.explain()),
+    "alert.latency": alert_service.latency,
     "history": lambda: asyncio.run(history()),
     "spider.unit_rss": unit_rss,
     "deploy.first_second": first_second,

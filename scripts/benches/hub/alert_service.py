@@ -1,0 +1,117 @@
+"""alert.storm, alert.restart, alert.explain and alert.latency: what the service of alerts takes, on a store on the disk."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from groundcontrol.alerts.engine import Engine
+from groundcontrol.alerts.model import Rule, RuleId, Selector, Threshold
+from groundcontrol.alerts.states import NodeFacts
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.samples.model import StoredRow
+from scripts.benches.measure import line
+from tests.support.alert_samples import BEGAN, layout_of
+from tests.support.alert_trial import AlertTrial, alert_trial
+
+NODES: Final = 1000
+EXPLAINED: Final = 50
+RUNS: Final = 3
+MINUTE_S: Final = 60
+"""Of samples that a node sends together while nobody watches it."""
+GROUPED_S: Final = 60.0
+
+Results = list[dict[str, object]]
+
+
+@asynccontextmanager
+async def _trial() -> AsyncIterator[AlertTrial]:
+    with tempfile.TemporaryDirectory() as folder:
+        async with alert_trial(Path(folder), NODES) as trial:
+            yield trial
+
+
+async def storm(runs: int = RUNS) -> Results:
+    """The same trouble of all nodes in one tick: from its transitions to the end of their one transaction, and the messages of a channel."""
+    ticks, messages = [], []
+    for _ in range(runs):
+        async with _trial() as trial:
+            trial.fleet.levels = {node: {"backup": 2.0} for node in trial.nodes}
+            trial.hold_all()
+            before = _commits(trial)
+            began = time.perf_counter()
+            await trial.service.tick(0)
+            ticks.append(time.perf_counter() - began)
+            if _commits(trial) != before + 1 or len(await trial.firing()) != NODES:
+                raise ValueError("it was not one transaction with all of it")
+            await trial.pass_s(GROUPED_S)
+            messages.append(len(trial.told()))
+    return [line("alert.storm", statistics.median(ticks) * 1000, "ms"), line("alert.storm.messages", max(messages), "messages")]
+
+
+def _commits(trial: AlertTrial) -> int:
+    return sum(stats.commits for stats in trial.backend.database.stats.values())
+
+
+async def restart() -> Results:
+    """From the start of the service until it evaluates, with two firing alerts on each of 1,000 nodes; and explaining one of them."""
+    async with _trial() as trial:
+        trial.fleet.levels = {node: {"backup": 2.0, "copy": 1.0} for node in trial.nodes}
+        await trial.pass_s(GROUPED_S)
+        await trial.restart(60.0, back=trial.nodes)
+        began = time.perf_counter()
+        await trial.start()
+        await trial.service.tick(0)
+        started_s = time.perf_counter() - began
+        firing = await trial.firing()
+        if len(firing) != 2 * NODES:
+            raise ValueError(f"{len(firing)} alerts fire")
+    return [line("alert.restart", started_s, "s")]
+
+
+async def explain() -> Results:
+    """What became of one of 2,000 firing alerts in each of five channels."""
+    async with _trial() as trial:
+        for number in range(4):
+            await trial.channel(f"team-{number}")
+        trial.fleet.levels = {node: {"backup": 2.0, "copy": 1.0} for node in trial.nodes}
+        await trial.pass_s(GROUPED_S)
+        took = []
+        for alert in (await trial.firing())[:EXPLAINED]:
+            began = time.perf_counter()
+            found = await trial.service.explain(SYSTEM, alert)
+            took.append(time.perf_counter() - began)
+            if [one.reason for one in found] != ["ready"] * 5:
+                raise ValueError("it was not told")
+    return [line("alert.explain", statistics.median(took) * 1000, "ms"), line("alert.explain.max", max(took) * 1000, "ms")]
+
+
+def latency() -> Results:
+    """From the sample that passes a threshold until the alert fires, without `for`: a watched node's seconds, and packs of a minute."""
+    return [
+        line(name, max(_latency(at, pack_s) for at in range(MINUTE_S)), "s")
+        for name, pack_s in (("alert.latency", MINUTE_S), ("alert.latency.watched", 1))
+    ]
+
+
+def _latency(crossed: int, pack_s: int) -> float:
+    """Args: crossed: after so many seconds. pack_s: seconds of samples that arrive together. Returns: simulated seconds."""
+    engine, node, layout = Engine(), NodeId("n"), layout_of("pulse", ["cpu.total"])
+    limit = Threshold(50.0, 50.0)
+    engine.set_rules([Rule(RuleId("busy"), "busy", "last(cpu.total)", Selector(all=True), warn=limit)])
+    engine.set_node(NodeFacts(node, cores=1, clock_skew_s=0.0))
+    held: list[StoredRow] = []
+    for second in range(4 * MINUTE_S):
+        held.append(StoredRow((BEGAN + second) * 1000, [9000 if second >= MINUTE_S + crossed else 1000]))
+        if len(held) == pack_s:
+            engine.add_rows(node, layout, held)
+            held = []
+        if any(one.kind == "fired" for one in engine.tick(BEGAN + second + 1.0)):
+            return second + 1.0 - MINUTE_S - crossed
+    raise ValueError("it did not fire")
