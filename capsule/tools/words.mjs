@@ -13,7 +13,7 @@ const here = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const folder = path.join(here, "words");
 /** Attributes with text for people. Attributes of components count too, except those below and those whose type is a union of words. */
 const SHOWN = new Set(["title", "aria-label", "placeholder", "alt", "aria-description", "aria-valuetext", "aria-roledescription"]);
-const NOT_SHOWN = /^(?:on[A-Z]|data-)|^(?:class|href|id|key|for|type|kind|icon|size|above|input|more|ref|style|aria-keyshortcuts|mark|outcome|value|tab)$|^(?:Icon|FilterText) name$/;
+const NOT_SHOWN = /^(?:on[A-Z]|data-)|^(?:class|href|id|key|for|type|kind|icon|size|above|input|more|ref|style|aria-keyshortcuts|mark|outcome|value|tab|verb)$|^(?:Icon|FilterText) name$/;
 /** Elements with text that is typed literally in any language. */
 const TYPED = new Set(["code", "kbd"]);
 /** Names, examples of input, and texts for programmers. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -120,12 +121,24 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
             page.keyboard.press("a")
             page.get_by_role("tab", name="Rules").click()
             expect(page.get_by_text("CPU total: above 1% → warning")).to_be_visible()
+            preview_says_what_it_would_have_done(page)
             viewer_changes_nothing(browser, hub)
             link_leaves_no_token(seen)
 
 
 def check(seen: Gate) -> None:
     assert seen.axe() == []
+
+
+def preview_says_what_it_would_have_done(page: Page) -> None:
+    page.get_by_role("button", name="Actions for CPU in use").click()
+    page.get_by_role("menuitem", name="Edit…").click()
+    dialog = page.get_by_role("dialog", name="Edit CPU in use")
+    expect(dialog.get_by_text(re.compile(r"Would have fired \d+.time.* in the last 7 days on 1.server, and told you"))).to_be_visible()
+    dialog.get_by_role("group", name="Warning").get_by_label("Starts at (%)").fill("101")
+    dialog.get_by_role("group", name="Warning").get_by_label("Ends at (%)").fill("100.5")
+    expect(dialog.get_by_text(re.compile("Would not have fired in the last 7 days"))).to_be_visible()
+    dialog.get_by_role("button", name="Cancel").click()
 
 
 def viewer_changes_nothing(browser: Browser, hub: HubProcess) -> None:

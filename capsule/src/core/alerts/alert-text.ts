@@ -38,7 +38,7 @@ export function flagWords(alert: AlertLike, now: number, ruleName: (rule: string
   const { flags } = alert;
   const found: Flag[] = [];
   if (flags.acknowledged) found.push({ key: "acknowledged", text: alert.acknowledged_by ? t`${alert.acknowledged_by} has it` : t`acknowledged`, kind: "ok" });
-  if (flags.snoozed_until !== null && flags.snoozed_until > now) found.push({ key: "snoozed", text: t`snoozed until ${timeOrDate(flags.snoozed_until, now)}`, kind: "" });
+  if (alert.state === "firing" && flags.snoozed_until !== null && flags.snoozed_until > now) found.push({ key: "snoozed", text: t`snoozed until ${timeOrDate(flags.snoozed_until, now)}`, kind: "" });
   if (flags.suppressed_by) found.push({ key: "suppressed", text: t`because of: ${ruleName(flags.suppressed_by)}`, kind: "" });
   if (flags.maintenance) found.push({ key: "maintenance", text: t`in maintenance`, kind: "" });
   if (flags.flapping) found.push({ key: "flapping", text: t`changes too often`, kind: "warn" });

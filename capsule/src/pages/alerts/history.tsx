@@ -75,7 +75,7 @@ function Row({ incident, open, onOpen }: { incident: IncidentView; open: boolean
         {incident.resolved_at === null ? "—" : duration(incident.resolved_at - incident.since_at)}
       </span>
       <span role="cell" class="right">
-        <button type="button" class="button quiet slim" aria-expanded={open} aria-label={t`Show the alerts of ${incident.title}`} onClick={onOpen}>
+        <button type="button" class="button quiet slim" aria-expanded={open} aria-label={t`${plural(incident.alerts.length, "alert")} of ${incident.title}`} onClick={onOpen}>
           <span>{plural(incident.alerts.length, "alert")}</span>
           <Icon name="chevron-down" size="small" />
         </button>
