@@ -92,7 +92,7 @@ def wrong(page: Page) -> None:
 def screens(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
     """All of them that a signed-in admin sees."""
     busy, hot = f"/n/{stage.ids['db-01']}", f"/n/{stage.ids['web-03']}"
-    tabs = ("measures", "processes", "hardware", "services", "packages", "jobs", "logs", "events", "settings")
+    tabs = ("measures", "processes", "hardware", "services", "packages", "jobs", "logs", "events", "rules", "settings")
     settings = ("account", "users", "tokens", "joining", "history", "hub", "audit", "appearance")
     return [
         Screen("fleet", "/"),

@@ -84,7 +84,7 @@ def test_a_note_is_written_by_an_operator_and_stands_at_the_head_of_the_page(bro
         seen.open(f"/n/{stage.ids['web-01']}/settings")
         note = page.get_by_role("region", name="Note")
         note.get_by_role("textbox").fill("Marie's: no reboot before 18:00\nask first")
-        note.get_by_role("button", name="Save note").click()
+        note.get_by_role("button", name="Set note").click()
         expect(page.locator(".note")).to_have_text("Marie's: no reboot before 18:00\nask first")
         page.get_by_role("tab", name="Overview").click()
         expect(page.locator(".note")).to_be_visible()
@@ -157,3 +157,16 @@ def test_charts_of_a_node_that_has_measured_before_do_not_wait_for_its_first_sam
         expect(page.get_by_role("status").filter(has_text="No samples for")).to_be_visible()
         expect(page.get_by_role("figure", name="CPU")).to_contain_text("No data in this time")
         expect(page.get_by_text("Waiting for the first samples")).to_have_count(0)
+
+
+def test_a_node_shows_the_rules_that_watch_it_with_the_override_that_holds(browser: Browser, hub: HubProcess) -> None:
+    override = {"select": {"tags": ["web"]}, "warn": {"trigger": 70, "clear": 65}}
+    reply = hub.local("PATCH", "/api/v1/rules/cpu.iowait", {"version": 0, "overrides": [override]})
+    assert reply.status == 200, reply.body
+    with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
+        seen.sign_in()
+        seen.open(f"/n/{stage.ids['web-01']}/rules")
+        row = seen.page.get_by_role("row").filter(has_text="CPU waits for disks")
+        expect(row).to_contain_text("above 70%")
+        expect(row).to_contain_text("override for tag web")
+        assert seen.axe() == []

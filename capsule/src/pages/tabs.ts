@@ -1,6 +1,6 @@
 /** The tabs that an address can name: known before their pages are loaded. */
 
-export const NODE_TABS = ["overview", "measures", "processes", "hardware", "services", "packages", "jobs", "logs", "events", "settings"] as const;
+export const NODE_TABS = ["overview", "measures", "processes", "hardware", "services", "packages", "jobs", "logs", "events", "rules", "settings"] as const;
 export type NodeTab = (typeof NODE_TABS)[number];
 
 export const ALERT_TABS = ["firing", "history", "rules", "channels", "maintenance", "deadlines", "deliveries"] as const;

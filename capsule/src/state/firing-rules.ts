@@ -1,12 +1,17 @@
-/** The rules whose alerts fire for a node. */
+/** The rules of a node, and those whose alerts fire. */
 
 import type { FiringRule } from "../core/alerts/firing-thresholds";
 import { call } from "../wire/http";
-import type { AlertsView, EffectiveRulesView } from "../wire/schema.gen";
+import type { AlertsView, EffectiveRulesView, EffectiveRuleView as NodeRule } from "../wire/schema.gen";
+
+export type { NodeRule };
+
+/** The rules that watch a node, with the values that hold for it. Raises: ApiError. */
+export const nodeRules = async (id: string): Promise<NodeRule[]> => (await call<EffectiveRulesView>("GET", `nodes/${id}/rules`)).rules;
 
 /** Raises: ApiError. */
 export async function firingRules(id: string): Promise<FiringRule[]> {
-  const [{ alerts }, { rules }] = await Promise.all([call<AlertsView>("GET", "alerts", { query: { node: id, state: "firing" } }), call<EffectiveRulesView>("GET", `nodes/${id}/rules`)]);
+  const [{ alerts }, rules] = await Promise.all([call<AlertsView>("GET", "alerts", { query: { node: id, state: "firing" } }), nodeRules(id)]);
   const exprs = new Map(rules.map(({ rule }) => [rule.id, rule.expr]));
   return alerts.map(({ rule_id, object, level, threshold }) => ({ expr: exprs.get(rule_id) ?? "", object, level, threshold }));
 }

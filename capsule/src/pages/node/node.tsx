@@ -26,6 +26,7 @@ import { Overview } from "./overview";
 import { Packages } from "./packages";
 import { NodeJobs } from "./node-jobs";
 import { NodeLogs } from "./node-logs";
+import { NodeRules } from "./node-rules";
 import { NodeSettings } from "./node-settings";
 import { PageSkeleton } from "./skeleton";
 import { RangeButtons, useViewKeys, shownTimeRange } from "./time-bar";
@@ -94,6 +95,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
     { key: "jobs", label: t`Jobs`, href: `${base}/jobs` },
     { key: "logs", label: t`Logs`, href: `${base}/logs` },
     { key: "events", label: t`Events`, href: `${base}/events` },
+    { key: "rules", label: t`Rules`, href: `${base}/rules` },
     { key: "settings", label: t`Settings`, href: `${base}/settings` },
   ];
   const standing = detail.standing.value;
@@ -113,7 +115,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
           <RangeButtons view={shown} mark={<Glyph kind={dim || standing === "wait" ? "stale" : "ok"} label="" />} />
         )}
       </div>
-      <div id="panel" role="tabpanel" aria-label={tabs.find((one) => one.key === tab)?.label} class={dim && tab !== "settings" && tab !== "jobs" && tab !== "logs" && tab !== "events" ? "dimmed" : ""}>
+      <div id="panel" role="tabpanel" aria-label={tabs.find((one) => one.key === tab)?.label} class={dim && tab !== "rules" && tab !== "settings" && tab !== "jobs" && tab !== "logs" && tab !== "events" ? "dimmed" : ""}>
         <h2 class="hidden-text">{tabs.find((one) => one.key === tab)?.label}</h2>
         <Boundary key={tab}>
           {tab === "overview" && <Overview detail={detail} node={view} shown={shown} />}
@@ -130,6 +132,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
           {tab === "jobs" && <NodeJobs id={view.id} />}
           {tab === "logs" && <NodeLogs id={view.id} />}
           {tab === "events" && <EventList node={view.id} />}
+          {tab === "rules" && <NodeRules view={view} />}
           {tab === "settings" && <NodeSettings detail={detail} view={view} />}
         </Boundary>
       </div>

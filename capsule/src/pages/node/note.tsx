@@ -50,7 +50,7 @@ export function NodeNote({ view }: { view: NodeView }): VNode {
         </div>
         <div>
           <Button kind="primary" type="submit" busy={busy} disabled={text.trim() === view.note}>
-            {t`Save note`}
+            {t`Set note`}
           </Button>
         </div>
       </form>

@@ -21,6 +21,7 @@ import { VerbButton } from "./upgrade";
 type Finding = NodeView["health"]["findings"][number];
 
 const MOST = 3;
+const REFRESH = "refresh";
 const KINDS = { critical: "crit", warning: "", notice: "info" } as const;
 const GLYPHS = { critical: "crit", warning: "warn", notice: "notice" } as const;
 
@@ -136,7 +137,7 @@ function RunningJob({ view }: { view: NodeView }): VNode | null {
 function UnknownLists({ view }: { view: NodeView }): VNode | null {
   if (!listsAreOld(view)) return null;
   return (
-    <Banner mark={<Glyph kind="warn" label="" />} action={mayAct.value && <VerbButton view={view} verb="refresh" />}>
+    <Banner mark={<Glyph kind="warn" label="" />} action={mayAct.value && <VerbButton view={view} verb={REFRESH} />}>
       <b>{t`Not all package lists are known.`}</b> <span class="plain">{t`Updates published since then are not counted. If a refresh fails, its output names the repository.`}</span>
     </Banner>
   );
