@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from typing import Final, Literal, NamedTuple, cast
 
-from groundcontrol.alerts.derived import DERIVED, metric_of
 from groundcontrol.alerts.detectors import DETECTORS
 from groundcontrol.alerts.states import STATES
 from groundcontrol.alerts.windows import GRAIN_S, MOST_WINDOW_S
 from groundcontrol.core.errors import BadRequest
+from groundcontrol.samples.derived import DERIVED, metric_of
 from spider.wire.metrics import METRICS, Metric
 
 Function = Literal["avg", "max", "min", "last", "rate"]

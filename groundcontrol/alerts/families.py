@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from groundcontrol.alerts.derived import SCALE, Derived
 from groundcontrol.alerts.machine import Flapping, Instance
 from groundcontrol.alerts.ruleset import Item, Key, Plan, RuleSet
 from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.alerts.windows import GRAIN_S, Window, WindowSpec, make_window
+from groundcontrol.samples.derived import SCALE, Derived
 from groundcontrol.samples.model import SeriesSchema
 
 MOST_WAITING: Final = 1024

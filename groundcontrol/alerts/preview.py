@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final, NamedTuple
 
-from groundcontrol.alerts.derived import DERIVED, metric_of
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.model import RANK, InstanceKey, Level, Reason, Rule, Transition
 from groundcontrol.alerts.states import NodeFacts
+from groundcontrol.samples.derived import DERIVED, metric_of
 from groundcontrol.samples.model import Damage, SeriesSchema, StoredRow
 from groundcontrol.samples.store import MetricStore
 

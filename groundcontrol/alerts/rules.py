@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from groundcontrol.alerts.defaults import DEFAULT_RULES
-from groundcontrol.alerts.derived import metric_of
 from groundcontrol.alerts.detectors import DETECTORS
 from groundcontrol.alerts.expression import Detector, EventOf, Expression, MetricWindow, State, parse
 from groundcontrol.alerts.model import Rule, RuleId, Selector, Threshold
 from groundcontrol.alerts.states import STATES
 from groundcontrol.core.errors import BadRequest, NotFound
 from groundcontrol.events.catalogue import ROWS
+from groundcontrol.samples.derived import metric_of
 from spider.wire.ids import is_id
 
 _DEFAULTS: Final = {rule.id: rule._replace(version=0) for rule in DEFAULT_RULES}

@@ -7,7 +7,6 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
-from groundcontrol.alerts.derived import DERIVED, Derived, metric_of
 from groundcontrol.alerts.detectors import DETECTORS, NO_NUMBERS, Judge, Numbers, Read, just_the_value
 from groundcontrol.alerts.expression import Detector, EventOf, Expression, MetricWindow, State, parse
 from groundcontrol.alerts.machine import Limits, limits_of
@@ -16,6 +15,7 @@ from groundcontrol.alerts.states import HUB_STATES
 from groundcontrol.alerts.windows import GRAIN_S, WindowSpec
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
+from groundcontrol.samples.derived import DERIVED, Derived, metric_of
 from groundcontrol.samples.model import SeriesSchema
 from spider.wire.metrics import INTERVAL_S, METRICS, series_name
 

@@ -20,6 +20,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
+from groundcontrol.samples.derived import DERIVED
 from groundcontrol.samples.model import Damage, Retention, RetentionChange, TierName, Window
 from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.store import DamageReports, MetricStore, RetentionStore
@@ -282,8 +283,9 @@ async def list_metrics(_call: ApiRequest) -> MetricsView:
                 rhythm=INTERVAL_S[metric.family],
                 kind=cast("Literal['gauge', 'counter']", metric.kind),
                 labels=list(metric.labels),
+                derived=metric.name in DERIVED,
             )
-            for metric in CATALOGUE
+            for metric in (*CATALOGUE, *(row.metric for row in DERIVED.values()))
         ]
     )
 

@@ -15,6 +15,8 @@ class MetricView(Answer):
     rhythm: int
     kind: Literal["gauge", "counter"]
     labels: list[str]
+    derived: bool
+    """The hub computes it from other metrics for the rules of alerts; it has no history of its own."""
 
 
 class MetricsView(Answer):

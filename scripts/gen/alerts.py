@@ -17,13 +17,13 @@ BEGIN, END = "<!-- tables -->\n", "<!-- end of tables -->\n"
 sys.path.insert(0, str(ROOT))
 
 from groundcontrol.alerts.defaults import DEFAULT_RULES  # noqa: E402  # the checkout is put on the path first
-from groundcontrol.alerts.derived import DERIVED  # noqa: E402
 from groundcontrol.alerts.detectors import DETECTORS  # noqa: E402
 from groundcontrol.alerts.expression import parse  # noqa: E402
 from groundcontrol.alerts.model import Rule, Threshold  # noqa: E402
 from groundcontrol.alerts.rules import unit_of  # noqa: E402
 from groundcontrol.alerts.states import STATES  # noqa: E402
 from groundcontrol.alerts.values import in_words  # noqa: E402
+from groundcontrol.samples.derived import DERIVED  # noqa: E402
 
 
 def cell(text: str) -> str:

@@ -1052,6 +1052,8 @@ export interface MetricView {
   rhythm: number;
   kind: "gauge" | "counter";
   labels: string[];
+  /** The hub computes it from other metrics for the rules of alerts; it has no history of its own. */
+  derived: boolean;
 }
 
 export interface MetricsView {

@@ -7,6 +7,7 @@ import pytest
 from groundcontrol.core.ids import EventId
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
+from groundcontrol.samples.derived import DERIVED
 from spider.wire.ids import new_time_id
 from spider.wire.metrics import CATALOGUE
 from tests.support.inprocess_hub import ADMIN, TestHub
@@ -15,8 +16,9 @@ from tests.support.inprocess_hub import ADMIN, TestHub
 async def test_the_catalogue_names_every_metric(hub: TestHub) -> None:
     shown = (await (await hub.logged_in("viewer")).get("metrics")).json["metrics"]
 
-    assert [metric["name"] for metric in shown] == [metric.name for metric in CATALOGUE]
-    assert {"name": "disk.read", "unit": "bytes/s", "rhythm": 1, "kind": "gauge", "labels": ["device"]} in shown
+    assert [metric["name"] for metric in shown] == [*(metric.name for metric in CATALOGUE), *DERIVED]
+    assert [metric["name"] for metric in shown if metric["derived"]] == [*DERIVED]
+    assert {"name": "disk.read", "unit": "bytes/s", "rhythm": 1, "kind": "gauge", "labels": ["device"], "derived": False} in shown
     assert next(metric for metric in shown if metric["name"] == "filesystem.used")["rhythm"] == 60
 
 
