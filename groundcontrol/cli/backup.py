@@ -79,8 +79,8 @@ async def run(args: argparse.Namespace) -> int:
         return 128 + caught[0]
     try:
         record_backup(settings.data_dir, manifest.made_at)
-    except OSError as exc:
-        raise CliError(f"{target} was made, but the hub cannot know of it: {settings.data_dir}: {exc.strerror}") from exc
+    except OSError as exc:  # a data folder on a broken disk is the very one that must be copied
+        report(f"the hub cannot know of this backup: {settings.data_dir}: {exc.strerror}")
     removed, later = await asyncio.to_thread(_remove_old, target, manifest.made_at, fleet, args.keep) if args.keep is not None else ([], [])
     size = target.stat().st_size
     if args.json:

@@ -234,7 +234,8 @@ class Fleet:
         await self.dead_man.look()
 
     async def told(self) -> list[str]:
-        return [event.type for event in reversed((await self.backend.store.log.events(SCOPE, 100)).items)]
+        events = reversed((await self.backend.store.log.events(SCOPE, 100)).items)
+        return [event.type for event in events if event.type in ("node_stale", "node_down", "node_recovered")]
 
 
 @pytest.fixture

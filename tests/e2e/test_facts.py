@@ -60,7 +60,7 @@ async def test_packages_come_in_parts_and_then_as_differences(shared_hub: HubPro
     found = await asyncio.to_thread(packages_of, shared_hub, node, "?limit=1")
     assert (found["total"], found["packages"]) == (5000, [{"name": "package-0000", "version": "2.0"}])
     events = (await asyncio.to_thread(shared_hub.local, "GET", f"/api/v1/events?node={node.node_id}")).json["events"]
-    assert [event["message"] for event in events if event["type"] == "packages_changed"] == ["1 package changed on many-packages"]
+    assert [event["message"] for event in events if event["type"] == "packages_changed"] == ["packages changed on many-packages: 1"]
     async with agents(shared_hub, node) as [again]:
         await again.join()
         assert await again.expect(PackagesHeld) == PackagesHeld(digest_of(newer))

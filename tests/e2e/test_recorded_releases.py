@@ -130,6 +130,8 @@ def lost(recorded: Any, now: Any, where: str) -> Iterator[str]:
     elif isinstance(recorded, list) and isinstance(now, list) and len(recorded) == len(now):
         for at, pair in enumerate(zip(recorded, now, strict=True)):
             yield from lost(*pair, f"{where} {at}")
+    elif where.endswith(" type") and isinstance(recorded, str) and recorded.replace(".", "_") == now:
+        return  # types of events were written with a point
     elif recorded != now:
         yield f"{where}: {recorded!r} was recorded, now {now!r}"
 

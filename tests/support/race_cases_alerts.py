@@ -243,7 +243,7 @@ async def _save_judgements(ground: Ground) -> Race:
 
     async def held() -> object:
         days = await store.judged_days(SCOPE, one.id, missed.date, missed.date)
-        return list(days), [event.type for event in (await ground.store.log.events(SCOPE, 50)).items]
+        return list(days), [event.type for event in (await ground.store.log.events(SCOPE, 50)).items if event.type.startswith("expected_")]
 
     return Race(lambda: store.save_judgements(one, [missed]), held, ([missed], ["expected_backup_missed"]), alone=(1, 0))
 
@@ -272,7 +272,8 @@ async def _silent(ground: Ground) -> KnownNode:
 
 async def _stages(ground: Ground) -> tuple[object, ...]:
     (node,) = await ground.store.silence.known_nodes()
-    return node.stage, sorted(event.type for event in (await ground.store.log.events(SCOPE, 50)).items)
+    types = [event.type for event in (await ground.store.log.events(SCOPE, 50)).items]
+    return node.stage, sorted(kind for kind in types if kind in ("node_stale", "node_down", "node_recovered"))
 
 
 @CASES.of("silence.save_stage")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -62,6 +63,13 @@ def a_world(hub: HubProcess) -> World:
         made.local("PATCH", f"nodes/{node.node_id}", {"tags": [side]})
         batch = made.local("POST", "jobs", {"action": "check", "nodes": [node.node_id]})
         invite = made.local("POST", "invites", {"kind": "node", "tags": [side]})
+        window = made.local("POST", "maintenance", {"select": {"nodes": [node.node_id]}, "until_at": time.time() + 3600, "reason": side})
+        expected = made.local(
+            "POST",
+            "expectations",
+            {"name": side, "select": {"nodes": [node.node_id]}, "event": "backup_completed", "by": "05:00", "zone": "UTC"},
+        )
+        made.ids |= {("maintenance", side): window["id"], ("expectation", side): expected["id"]}
         made.ids |= {
             ("node", side): node.node_id, ("batch", side): batch["id"], ("job", side): batch["jobs"][0]["id"], ("invite", side): invite["info"]["id"],
         }  # fmt: skip
@@ -75,6 +83,10 @@ def a_world(hub: HubProcess) -> World:
         ("session", "other"): sessions[0]["id"], ("token", "other"): tokens["info"]["id"], ("user", "other"): "admin",
         ("deployment", "other"): deployment.json["id"],
     }  # fmt: skip
+    channel = made.call(admin, "POST", "channels", {"kind": "webhook", "name": "ops", "target": {"url": "https://receiver.example/"}}).json
+    made.ids |= {("channel", "other"): channel["id"], ("rule", "other"): "cpu.load"}
     for kind in {thing for thing, _ in THINGS.values()}:
         made.ids[kind, "none"] = new_random_id()
+    for kind in ("alert", "incident", "delivery"):  # rules make them in minutes: the tests of the hub in this process have real ones
+        made.ids[kind, "other"] = new_random_id()
     return made

@@ -13,8 +13,24 @@ from groundcontrol.cli import status
 from groundcontrol.cli.client import CliError
 
 NODES = [
-    {"name": "web-1", "state": "online", "reconnecting": False, "updates": {"security": 3}, "agent": "outdated", "agent_version": "0.9", "health": {"level": "critical", "findings": []}},
-    {"name": "web-2", "state": "offline", "reconnecting": False, "updates": {"security": None}, "agent": "current", "agent_version": "1.0", "health": {"level": "unknown", "findings": []}},
+    {
+        "name": "web-1",
+        "state": "online",
+        "reconnecting": False,
+        "updates": {"security": 3},
+        "agent": "outdated",
+        "agent_version": "0.9",
+        "health": {"level": "critical", "findings": []},
+    },
+    {
+        "name": "web-2",
+        "state": "offline",
+        "reconnecting": False,
+        "updates": {"security": None},
+        "agent": "current",
+        "agent_version": "1.0",
+        "health": {"level": "unknown", "findings": []},
+    },
 ]
 
 
