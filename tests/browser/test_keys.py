@@ -16,12 +16,12 @@ from tests.support.stage import Stage
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 NODES = ("db-01", "web-01", "web-02")
-PAGES = {"f": "Fleet", "u": "Updates", "j": "Jobs", "e": "Events", "s": "Settings"}
+PAGES = {"f": "Fleet", "a": "Alerts", "u": "Updates", "j": "Jobs", "e": "Events", "s": "Settings"}
 RANGES = ("Live", "1h", "24h", "7d", "30d")
 LISTED = [
-    "CtrlK", "/", "n", "gf", "gu", "gj", "ge", "gs", "jk", "Entero", "t", "?", "Esc", "←→", "x", "Shiftx", "u", "[]", "1…5", "Space", "v", "←→", "Esc",
+    "CtrlK", "/", "n", "gf", "ga", "gu", "gj", "ge", "gs", "jk", "Entero", "t", "?", "Esc", "←→", "x", "Shiftx", "u", "x", "e", "[]", "1…5", "Space", "v", "←→", "Esc",
 ]  # fmt: skip
-"""Those of charts and groups are pressed by the tests of charts and of groups."""
+"""Those of charts, groups and alerts are pressed by the tests of charts, of groups and of alerts."""
 
 
 def call_palette(page: Page) -> Route:
@@ -214,7 +214,7 @@ def test_every_key_does_what_the_list_says(browser: Browser, hub: HubProcess) ->
         press("Escape")
         expect(dialog).to_have_count(0)
 
-        for key in "ujesf":
+        for key in "aujesf":
             press("g")
             press(key)
             expect(title).to_have_text(PAGES[key])
