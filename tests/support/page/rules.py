@@ -22,7 +22,7 @@ def quick_rules(hub: HubProcess, *only: str) -> None:
 
 
 def add_rule(hub: HubProcess, name: str, expr: str, above: float) -> None:
-    """A rule of a user for all nodes, which fires at once."""
-    body = {"name": name, "expr": expr, "select": {"all": True}, "warn": {"trigger": above, "clear": above}}
+    """A rule of a user for all nodes, critical and without delay."""
+    body = {"name": name, "expr": expr, "select": {"all": True}, "crit": {"trigger": above, "clear": above}}
     reply = hub.local("POST", "/api/v1/rules", body)
     assert reply.status == 201, reply.body
