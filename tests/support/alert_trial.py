@@ -6,6 +6,7 @@ Time is a test's: each second the service evaluates, and the outbox sends what i
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ from groundcontrol.alerts.replay import Replay
 from groundcontrol.alerts.retro import RetroEpisodes
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.service import MINUTE_S, ROUND_TICKS, AlertService
-from groundcontrol.alerts.store import AlertFilter
+from groundcontrol.alerts.store import AlertChange, AlertFilter, AlertStore
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM
@@ -125,6 +126,8 @@ class AlertTrial:
         self.receivers = Receivers(backend, self.clock)
         self.refused = 0
         """Seconds in which the store took nothing."""
+        self.commit_s = 0.0
+        """What the last transaction of an evaluation took, by the machine's clock."""
         self._turn = 0
 
     # -- the hub ---------------------------------------------------------------------------------------
@@ -138,6 +141,7 @@ class AlertTrial:
         self.receivers.told, self.receivers.attempts = told, attempts
         self.dead_man = DeadMan(store.silence, clock, self.fleet.online)
         await self.dead_man.look()
+        self._time_commits(store.alerts)
         self.engine, self.rules = Engine(), Rules()
         facts = self.facts = FactReader(store.nodes, store.jobs, self.fleet, self.fleet, self.dead_man, self.fleet, clock)
         self.service = AlertService(
@@ -149,6 +153,16 @@ class AlertTrial:
         self._due_at: float | None = clock.now()
         self._looked_at = self._minute_at = clock.monotonic()
         await self.service.load()
+
+    def _time_commits(self, alerts: AlertStore) -> None:
+        commit = alerts.commit
+
+        async def timed(change: AlertChange) -> None:
+            began = time.perf_counter()
+            await commit(change)
+            self.commit_s = time.perf_counter() - began
+
+        alerts.commit = timed  # type: ignore[method-assign]
 
     async def restart(self, away_s: float, back: Iterable[NodeId] = ()) -> None:
         """Stop the hub for a while. Args: back: nodes that were connected, and may come back."""
