@@ -234,7 +234,7 @@ def test_the_chosen_tab_is_in_sight_and_the_bar_below_names_where_one_is(browser
                 until(page, partial(inside, page, tab))
         below = page.get_by_role("navigation", name="Main, phone")
         names = [re.sub(r"\W*\d*$", "", text.strip().splitlines()[0]) for text in below.get_by_role("link").all_inner_texts()]
-        assert names == ["Fleet", "Updates", "Jobs", "Events"], "in the order of the side bar"
+        assert names == ["Fleet", "Alerts", "Updates", "Jobs", "Events"], "in the order of the side bar"
         account = below.get_by_role("button", name="Account")
         assert account.evaluate("(one) => getComputedStyle(one).color") != below.get_by_role("link", name="Events").evaluate(
             "(one) => getComputedStyle(one).color"
