@@ -71,7 +71,9 @@ class Question(NamedTuple):
     maintenance_until: float | None = None
     """The end of the maintenance that covers all firing episodes; None: they are not covered."""
     told_at: float | None = None
-    """When this channel was last told of the same rule and node, in another incident."""
+    """When this channel was last told that the same rule fires on the node, also in another incident."""
+    flapping_since: float | None = None
+    """When the present quiet time of a flapping episode began."""
 
 
 def decide(question: Question) -> Decision:
@@ -87,10 +89,19 @@ def decide(question: Question) -> Decision:
     if not heard:
         return Skip("retroactive" if question.firing else "nothing_left")
     for hidden, reason in _HIDDEN:
+        if reason == "flapping" and _opens_quiet_time(question):
+            continue
         if all(getattr(alert, hidden) for alert in heard):
             return Skip(reason)
         heard = [alert for alert in heard if not getattr(alert, hidden)]
     return _when(question, heard)
+
+
+def _opens_quiet_time(question: Question) -> bool:
+    """Of each quiet time of a flapping episode, the first one that fires is told: silence would look like an end."""
+    last = told(question.history)
+    heard_at = max(question.told_at or 0.0, 0.0 if last is None else last.sent_at or last.at)
+    return question.flapping_since is not None and heard_at < question.flapping_since
 
 
 def _recovery(question: Question) -> Decision:

@@ -178,6 +178,11 @@ class Flapping(NamedTuple):
         """Whether a change at this time is kept and not told."""
         return at < self.quiet_until
 
+    @property
+    def since_at(self) -> float:
+        """When the present quiet time began."""
+        return self.quiet_until - self.quiet_s
+
     def changed(self, at: float) -> Flapping:
         """Count a change."""
         changes = (*self.changes, at)[-FLAP_CHANGES:]

@@ -16,6 +16,7 @@ from groundcontrol.alerts.explaining import Explanation, explain, latest_of
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.hub_facts import HubFactReader
 from groundcontrol.alerts.incidents import Book, Names, Plan, key_of
+from groundcontrol.alerts.machine import FLAP_MOST_QUIET_S
 from groundcontrol.alerts.maintenance import Quiet
 from groundcontrol.alerts.messages import MessageContent, ToldAlert, Withheld
 from groundcontrol.alerts.model import (
@@ -259,7 +260,7 @@ class AlertService:
         if not firing:
             return {}
         first = firing[0]
-        return await self._store.last_told(DEFAULT_ORG, first.rule_id, first.node_id, self._clock.now() - REPEAT_S["critical"])
+        return await self._store.last_told(DEFAULT_ORG, first.rule_id, first.node_id, self._clock.now() - FLAP_MOST_QUIET_S)
 
     def _firing_of(self, incident: IncidentId, changed: Mapping[AlertId, Alert]) -> list[Alert]:
         known = {alert.id: alert for alert in self._book.of_incident(incident)} | dict(changed)
@@ -276,7 +277,10 @@ class AlertService:
         told_at: float | None,
     ) -> Question:
         now = self._clock.now()
-        return Question(kind, incident, firing, channel, past, now, self._started_at, self._maintenance_until(firing, now), told_at)
+        flaps = [flap for alert in firing if (flap := self._engine.flapping(key_of(alert))) is not None and flap.quiet(now)]
+        since_at = max((flap.since_at for flap in flaps), default=None)
+        until = self._maintenance_until(firing, now)
+        return Question(kind, incident, firing, channel, past, now, self._started_at, until, told_at, since_at)
 
     def _maintenance_until(self, firing: Sequence[Alert], now: float) -> float | None:
         """When the windows that cover all of these episodes have ended; None: one is not covered."""

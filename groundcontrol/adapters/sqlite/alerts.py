@@ -99,6 +99,7 @@ class SqliteAlerts:
             "SELECT delivery.channel_id AS channel, max(delivery.sent_at) AS sent_at FROM alert JOIN delivery"
             " ON delivery.org = alert.org AND delivery.incident_id = alert.incident"
             " WHERE alert.org = ? AND alert.rule = ? AND alert.node_id IS ? AND delivery.state = 'sent' AND delivery.sent_at >= ?"
+            " AND delivery.kind <> 'resolved'"
             " GROUP BY delivery.channel_id"
         )
         rows = await self._reader.run(lambda rows: rows.all(sql, org, rule, node, since))
