@@ -28,7 +28,15 @@ READ_S: Final = 60.0
 class DeadMan:
     """The periodic task, and the silence of each node for rules."""
 
-    def __init__(self, store: SilenceStore, clock: Clock, online: Callable[[NodeId], bool]) -> None:
+    def __init__(
+        self,
+        store: SilenceStore,
+        clock: Clock,
+        online: Callable[[NodeId], bool],
+        heard_at: Callable[[NodeId], float | None] = lambda _node: None,
+    ) -> None:
+        """Args: heard_at: when the hub received something from a node last; None: as the database knows it."""
+        self._heard_at = heard_at
         self._store = store
         self._clock = clock
         self._online = online
@@ -67,7 +75,8 @@ class DeadMan:
             await self._record(self._silences)
 
     def _heard_s(self, node: NodeId) -> float:
-        return self._clock.now() - self._nodes[node].last_heard_at
+        heard_at = self._heard_at(node)
+        return self._clock.now() - (self._nodes[node].last_heard_at if heard_at is None else heard_at)
 
     async def _record(self, silences: Silences) -> None:
         """A network that is cut or comes back concerns many nodes: what is written together is one commit."""

@@ -148,8 +148,8 @@ def _quiet(question: Question, ready: float) -> Decision:
 
 
 def told(history: Sequence[Delivery]) -> Delivery | None:
-    """The last message about this incident that the channel took."""
-    sent = [one for one in history if one.state == "sent" and one.kind in ("firing", "changed", "repeat")]
+    """The last message about this incident that the channel took, or is taking now."""
+    sent = [one for one in history if one.state in ("sent", "sending") and one.kind in ("firing", "changed", "repeat")]
     return sent[-1] if sent else None
 
 

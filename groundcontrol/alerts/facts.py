@@ -62,6 +62,11 @@ class FactReader:
         found = self._nodes.get(node)
         return () if found is None else found.tags
 
+    def heard_at(self, node: NodeId) -> float | None:
+        """When the hub received something from it last, Unix seconds."""
+        found = self._nodes.get(node)
+        return None if found is None else self._presence.last_seen(found)
+
     def number(self, node: NodeId) -> int | None:
         """The number under which the store has its samples; None: there is no such node."""
         found = self._nodes.get(node)

@@ -111,6 +111,8 @@ class _Planner:
         self._alerts: dict[AlertId, Alert] = {}
         self._incidents: dict[IncidentId, Incident] = {}
         self._by_key: dict[InstanceKey, Alert] = {}
+        self._left: set[IncidentId] = set()
+        """Incidents whose episodes have moved to another one."""
         self._news: set[IncidentId] = set()
         """Incidents with a change that channels may be told."""
 
@@ -198,6 +200,9 @@ class _Planner:
 
     def _join_many(self, rule: RuleId) -> None:
         """Move new episodes of a rule on many nodes into one incident."""
+        row = self._names.rule(rule)
+        if row is not None and row.notice:
+            return  # nobody is told of it, on however many nodes
         fresh = [
             alert
             for alert in self._firing()
@@ -217,6 +222,7 @@ class _Planner:
         for alert in fresh:
             if alert.incident_id != joint.id:
                 self._touch(alert.incident_id)
+                self._left.add(alert.incident_id)
                 self._alerts[alert.id] = self._by_key[key_of(alert)] = alert._replace(incident_id=joint.id)
         self._news.add(joint.id)
 
@@ -244,7 +250,8 @@ class _Planner:
         firing = worst_first(alert for alert in self._firing() if alert.incident_id == incident.id)
         if not firing:
             ended = [alert.resolved_at for alert in self._alerts.values() if alert.incident_id == incident.id and alert.resolved_at]
-            over = incident._replace(state="resolved", resolved_at=max(ended, default=self._now), revision=incident.revision + 1)
+            news = bool(ended) or incident.id not in self._left  # nobody is told of the end of what goes on elsewhere
+            over = incident._replace(state="resolved", resolved_at=max(ended, default=self._now), revision=incident.revision + news)
             self._incidents[incident.id] = over
             return
         self._incidents[incident.id] = incident._replace(

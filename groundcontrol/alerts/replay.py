@@ -65,6 +65,8 @@ class Replay:
                     engine.add_rows(node, schema, stored)
         except HubError as exc:
             event(log, "alert_replay_failed", logging.WARNING, node=node, error=exc.code)
+        except Exception:  # the boundary: one node's samples must not affect the others
+            event(log, "alert_replay_failed", logging.ERROR, node=node, exc_info=True)
         self._done.add(node)
         for schema, rows in self._held.pop(node, ()):
             engine.add_rows(node, schema, rows)
@@ -72,9 +74,9 @@ class Replay:
     async def _read(self, no: int) -> list[tuple[SeriesSchema, list[StoredRow]]]:
         """The stored rows of the last minutes by schema, oldest first."""
         now = self._clock.now()
-        found: dict[bytes, tuple[SeriesSchema, list[StoredRow]]] = {}
+        found: dict[tuple[str, tuple[str, ...]], tuple[SeriesSchema, list[StoredRow]]] = {}
         async for schema, rows in self._samples.read(no, now - REPLAY_S, now, FAMILIES, lambda _damage: None):
-            found.setdefault(schema.schema_id, (schema, []))[1].extend(rows)
+            found.setdefault((schema.family, schema.series), (schema, []))[1].extend(rows)  # compacted rows have no schema id
         for _schema, rows in found.values():
             rows.sort(key=lambda row: row.taken_at_ms)
         return sorted(found.values(), key=lambda one: one[1][0].taken_at_ms)

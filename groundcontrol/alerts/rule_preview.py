@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.alerts.deciding import COOL_DOWN_S
+from groundcontrol.alerts.expression import EventOf, State, parse
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.model import Rule
 from groundcontrol.alerts.preview import Episode, replay
@@ -39,10 +40,12 @@ class RulePreviews:
         """Replay the samples of [start, end) against one rule.
 
         Args:   seconds_from: since when the store keeps samples of a second.
-        Raises: BadRequest: the times are not a range of up to 31 days; StoreError.
+        Raises: BadRequest: the times are not a range of up to 31 days, or the rule is about no metric; StoreError.
         """
         if not 0 < end - start <= MOST_DAYS * 86_400:
             raise BadRequest(f"from and to are a range of at most {MOST_DAYS} days", field="from")
+        if isinstance(parse(rule.expr), State | EventOf):
+            raise BadRequest("only rules on metrics and detectors can be previewed: the hub keeps no history of states", field="rule.expr")
         nodes, complete = await self._selected(scope, rule)
         episodes: list[tuple[Episode, bool]] = []
         for node in nodes:

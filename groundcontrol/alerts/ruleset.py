@@ -211,13 +211,14 @@ class RuleSet:
             if isinstance(rule.expression, EventOf):
                 self.events.setdefault(rule.expression.type, []).append(rule)
         self._metrics = [rule for rule in rules if rule.reads]
-        self._plans: WeakValueDictionary[tuple[bytes, int], Plan] = WeakValueDictionary()
+        self._plans: WeakValueDictionary[tuple[str, tuple[str, ...], int], Plan] = WeakValueDictionary()
 
     def plan(self, layout: SeriesSchema, width_s: int) -> Plan:
         """The plan of a layout with buckets of `width_s`."""
-        found = self._plans.get((layout.schema_id, width_s))
+        key = (layout.family, layout.series, width_s)  # compacted rows have no schema id
+        found = self._plans.get(key)
         if found is None:
-            found = self._plans[layout.schema_id, width_s] = Plan(self, self._metrics, layout, width_s)
+            found = self._plans[key] = Plan(self, self._metrics, layout, width_s)
         return found
 
 

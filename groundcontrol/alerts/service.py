@@ -44,8 +44,9 @@ from groundcontrol.core.bus import Bus, BusGap, Changed, EventStored, SessionCha
 from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
-from groundcontrol.events.making import new_event
-from groundcontrol.events.model import Event
+from groundcontrol.events.making import RETRO_S, new_event
+from groundcontrol.events.model import Event, EventFilter
+from groundcontrol.events.store import LogStore
 from groundcontrol.samples.model import SeriesSchema
 from spider.clock import Clock
 from spider.logs import event
@@ -59,6 +60,8 @@ ROUND_TICKS: Final = 10
 """Each node is evaluated once in so many ticks."""
 SAVE_EVERY_S: Final = 60.0
 MINUTE_S: Final = 60.0
+MOST_MISSED: Final = 1000
+"""Events that a start reads again."""
 MOST_SHOWN: Final = 20
 """Episodes that a message about an ended incident reads."""
 MOST_UNSTORED: Final = 100_000
@@ -77,12 +80,13 @@ class AlertService:
     """The owner of the engine and of what it found."""
 
     def __init__(
-        self, *, store: AlertStore, channels: ChannelStore, deliveries: DeliveryStore, rules: Rules, engine: Engine, facts: FactReader, hub_facts: HubFactReader, replay: Replay, retro: RetroEpisodes, windows: OpenWindows,
+        self, *, store: AlertStore, log: LogStore, channels: ChannelStore, deliveries: DeliveryStore, rules: Rules, engine: Engine, facts: FactReader, hub_facts: HubFactReader, replay: Replay, retro: RetroEpisodes, windows: OpenWindows,
         bus: Bus, clock: Clock, poke: Callable[[], None],
     ) -> None:  # fmt: skip
         """`poke`: called after a commit, so that the outbox looks for new messages."""
         self._store = store
         self._channels = channels
+        self._log = log
         self._deliveries = deliveries
         self._poke = poke
         self._rules = rules
@@ -97,6 +101,7 @@ class AlertService:
         self._book = Book(DEFAULT_ORG)
         self._unstored: list[Transition] = []
         self._started_at = clock.now()
+        self._known_channels: set[ChannelId] = set()
         self._ticked_at = clock.monotonic()
         self.evaluated_s = 0.0
         """Time that the engine took since the start."""
@@ -136,6 +141,12 @@ class AlertService:
                 self._engine.set_node(facts)
         snapshot = await self._store.engine(DEFAULT_ORG) or Snapshot(self._started_at)
         self._engine.restore([*alerts, *await self._store.ended_since(DEFAULT_ORG, snapshot.at)], snapshot)
+        self._engine.set_hub(await self._hub_facts.read())
+        missed = await self._log.events(SYSTEM, MOST_MISSED, None, None, EventFilter(from_at=snapshot.at))
+        for one in reversed(missed.items):  # stored, and not evaluated before the last process ended
+            if not one.retro:
+                self._engine.add_event(one.node_id, one.type, one.object, one.at)
+        self._known_channels = {channel.id for channel in await self._channels.channels(DEFAULT_ORG)}
 
     async def run(self) -> None:
         """Load what an earlier process left, then evaluate until cancelled."""
@@ -241,6 +252,8 @@ class AlertService:
         Returns: new messages, and those that wait and are due earlier now.
         """
         firing = self._firing_of(incident.id, changed)
+        if not firing and incident.state == "open":
+            return [], []  # notices alone
         channels = await self._channels.channels(DEFAULT_ORG)
         history = await self._past(incident.id)
         told_at = await self._last_told(firing)
@@ -256,6 +269,11 @@ class AlertService:
             intents.append(self._intent(self._question(kind, incident, firing, channel, past, told_at.get(channel.id))))
         return intents, earlier
 
+    def _is_told(self, alert: Alert) -> bool:
+        """False: its rule makes notices, which are shown and never sent."""
+        rule = self._rules.get(alert.rule_id)
+        return rule is None or not rule.notice
+
     async def _last_told(self, firing: Sequence[Alert]) -> Mapping[ChannelId, float]:
         if not firing:
             return {}
@@ -264,7 +282,7 @@ class AlertService:
 
     def _firing_of(self, incident: IncidentId, changed: Mapping[AlertId, Alert]) -> list[Alert]:
         known = {alert.id: alert for alert in self._book.of_incident(incident)} | dict(changed)
-        from_now = [alert for alert in known.values() if alert.incident_id == incident and alert.state == "firing"]
+        from_now = [one for one in known.values() if one.incident_id == incident and one.state == "firing" and self._is_told(one)]
         return sorted(from_now, key=lambda alert: (alert.level != "critical", bool(alert.suppressed_by), alert.since_at))
 
     def _question(
@@ -315,7 +333,7 @@ class AlertService:
         if delivery.incident_id is None:
             return Withheld("nothing_left")
         incident = self._book.incidents.get(delivery.incident_id) or await self._store.incident(SYSTEM, delivery.incident_id)
-        firing = self._book.of_incident(incident.id)
+        firing = self._firing_of(incident.id, {})
         if delivery.kind != "resolved" and incident.state == "open":
             channel = await self._channels.channel(SYSTEM, delivery.channel_id)
             past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
@@ -356,7 +374,7 @@ class AlertService:
         self._engine.set_hub(await self._hub_facts.read())
         await self._renew_flags()
         async with self._changing:
-            repeats = await self._repeats(self._clock.now())
+            repeats = await self._repeats(self._clock.now()) + await self._for_new_channels()
             if repeats:
                 await self._store.commit(AlertChange(deliveries=repeats))
                 self._poke()
@@ -402,6 +420,19 @@ class AlertService:
                 found.append(self._repeat(incident, firing, channel, past))
         return found
 
+    async def _for_new_channels(self) -> list[Delivery]:
+        """First messages about what fires already, to channels that were made meanwhile."""
+        channels = {channel.id for channel in await self._channels.channels(DEFAULT_ORG)}
+        fresh, self._known_channels = channels - self._known_channels, channels
+        if not fresh:
+            return []
+        pairs = await self._by_channel(list(self._book.incidents.values()))
+        return [
+            self._intent(self._question("firing", incident, firing, channel, past, None))
+            for incident, firing, channel, past in pairs
+            if channel.id in fresh and not past
+        ]
+
     async def _reminders(self, incidents: Collection[IncidentId]) -> list[Delivery]:
         """Messages at the end of a snooze, to those who were told before it. They are left out if nothing fires by then."""
         found = []
@@ -418,7 +449,7 @@ class AlertService:
     async def _by_channel(self, incidents: Iterable[Incident]) -> list[tuple[Incident, list[Alert], Channel, list[Delivery]]]:
         """Each of these incidents that still fires with each channel, and all deliveries of it to that channel, oldest first."""
         found = []
-        firing_ones = [(incident, firing) for incident in incidents if (firing := self._book.of_incident(incident.id))]
+        firing_ones = [(incident, firing) for incident in incidents if (firing := self._firing_of(incident.id, {}))]
         channels = await self._channels.channels(DEFAULT_ORG) if firing_ones else ()
         for incident, firing in firing_ones:
             history = await self._past(incident.id)
@@ -506,7 +537,8 @@ class AlertService:
                         await self._facts.reload(NodeId(change.id))
                     elif isinstance(change, Changed) and change.kind == "job":
                         await self._facts.reload_job(JobId(change.id))
-                    elif isinstance(change, EventStored):
+                    elif isinstance(change, EventStored) and self._clock.now() - change.at <= RETRO_S:
+                        # one that was reported later is history: it fires nothing
                         self._engine.add_event(change.node, change.type, change.object, change.at)
                     for gone in self._facts.pop_removed():
                         self._engine.remove_node(gone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from groundcontrol.alerts.api import ALERT_ROUTES
@@ -31,6 +32,8 @@ from groundcontrol.alerts.service import AlertService
 from groundcontrol.alerts.silence_store import SilenceStore
 from groundcontrol.alerts.store import AlertStore
 from groundcontrol.config import Config
+from groundcontrol.core.ids import NodeId
+from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.lifecycle import LoopLag
 from groundcontrol.nodes.interfaces import NodeHealth, Presence, ReceivedTables
@@ -44,8 +47,17 @@ def _window_closer(services: Services) -> WindowCloser:
     return WindowCloser(services[MaintenanceStore], services.clock, services[Presence].online)
 
 
+def _heard_at(services: Services) -> Callable[[NodeId], float | None]:
+    """Asks the facts as late as possible: they are made with the dead man's switch."""
+
+    def heard_at(node: NodeId) -> float | None:
+        return services[FactReader].heard_at(node)
+
+    return heard_at
+
+
 def _dead_man(services: Services) -> DeadMan:
-    return DeadMan(services[SilenceStore], services.clock, services[Presence].online)
+    return DeadMan(services[SilenceStore], services.clock, services[Presence].online, _heard_at(services))
 
 
 def _deadline_checker(services: Services) -> DeadlineChecker:
@@ -76,6 +88,7 @@ def _alerts(services: Services) -> AlertService:
     facts = services[FactReader]
     return AlertService(
         store=services[AlertStore],
+        log=services[LogStore],
         channels=services[ChannelStore],
         deliveries=services[DeliveryStore],
         rules=services[Rules],

@@ -209,7 +209,7 @@ def constants() -> str:
         + ",\n"
         for metric in metrics.CATALOGUE
     )
-    parts = ["/** Every metric there is. */\nexport const METRICS: readonly MetricView[] = [\n" + rows + "];\n"]
+    parts = ['/** Every metric there is. */\nexport const METRICS: readonly Omit<MetricView, "derived">[] = [\n' + rows + "];\n"]
     columns = sorted({column.name for subject in tables.SUBJECTS for column in subject.columns})
     parts.append(f"/** Every column of a table of a node, by name. */\nexport const COLUMNS: readonly string[] = {json.dumps(columns)};\n")
     names = "".join(f"\n  | {json.dumps(metric.name)}" for metric in metrics.CATALOGUE)

@@ -145,7 +145,8 @@ class AlertTrial:
         self.engine, self.rules = Engine(), Rules()
         facts = self.facts = FactReader(store.nodes, store.jobs, self.fleet, self.fleet, self.dead_man, self.fleet, clock)
         self.service = AlertService(
-            store=store.alerts, channels=store.channels, deliveries=store.deliveries, rules=self.rules, engine=self.engine, facts=facts,
+            store=store.alerts,
+            log=store.log, channels=store.channels, deliveries=store.deliveries, rules=self.rules, engine=self.engine, facts=facts,
             hub_facts=HubFactReader(self.folder, store.channels, bus, lambda: 0.0, clock),
             replay=Replay(store.metrics, facts.number, clock), retro=RetroEpisodes(store.metrics, facts, self.rules, clock), windows=self.windows, bus=bus, clock=clock, poke=self._poked,
         )  # fmt: skip

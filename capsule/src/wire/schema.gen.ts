@@ -1813,7 +1813,7 @@ export type LiveMessage =
   | ["pong", Nothing];
 
 /** Every metric there is. */
-export const METRICS: readonly MetricView[] = [
+export const METRICS: readonly Omit<MetricView, "derived">[] = [
   {"name": "cpu.total", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "cpu.user", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "cpu.system", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},

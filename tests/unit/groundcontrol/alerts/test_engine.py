@@ -212,6 +212,13 @@ def test_a_label_in_the_expression_leaves_one_object() -> None:
     assert [one.key.object for one in found] == ["sda"]
 
 
+def test_rows_of_history_which_have_no_schema_id_are_read_by_their_series() -> None:
+    """The same samples with and without the ids that nodes give: compacted rows have lost them."""
+    made = samples(7)
+    bare = [one._replace(schema=one.schema._replace(schema_id=b"")) for one in made]
+    assert play(engine_of(), NODE, bare) == play(engine_of(), NODE, made) != []
+
+
 def test_silence_is_judged_from_its_true_start_and_not_while_the_hub_waits_for_its_nodes() -> None:
     engine = engine_of((rule("offline", "state(offline)", (120, 0)),))
     key = InstanceKey(RuleId("offline"), NODE, "")

@@ -73,6 +73,15 @@ def test_nodes_that_fall_silent_one_after_the_other_join_their_incident() -> Non
     assert incident.title.startswith("30 servers are offline")
 
 
+def test_an_incident_whose_episodes_move_to_another_one_ends_without_a_word() -> None:
+    book = Book(1)
+    took(book, [fired(node) for node in range(4)])
+    before = {one.id: one.revision for one in book.incidents.values()}
+    plan = took(book, [fired(4, at=NOW + 20)], NOW + 20)
+    assert [one.group for one in book.incidents.values()] == ["rule:cpu"]
+    assert {one.id: one.revision for one in plan.incidents.values() if one.state == "resolved" and one.id in before} == before
+
+
 def test_the_first_of_many_silent_nodes_opens_the_joint_incident() -> None:
     book = Book(1)
     took(book, [fired(3, OFFLINE, "critical")], fleet=Fleet(100, silent=30))
