@@ -25,6 +25,7 @@ from groundcontrol.adapters.sqlite.database import Database
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.node_events import CorruptionReporter, NodeEvents
 from groundcontrol.agents.node_tables import NodeTables
+from groundcontrol.alerts.egress import Egress
 from groundcontrol.config import Config
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import NotFound
@@ -469,6 +470,7 @@ async def running(
         stack.push_async_callback(_end, live)
         await hub.server.start_server()
         stack.push_async_callback(hub.close)
+        stack.push_async_callback(hub.services[Egress].close)
         async with aiohttp.ClientSession() as session, session.get(hub.url(f"{ROOT}/openapi.json")) as response:
             hub.description = Description(await response.json())
         yield hub

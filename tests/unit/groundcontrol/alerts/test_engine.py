@@ -215,7 +215,7 @@ def test_a_label_in_the_expression_leaves_one_object() -> None:
 def test_rows_of_history_which_have_no_schema_id_are_read_by_their_series() -> None:
     """The same samples with and without the ids that nodes give: compacted rows have lost them."""
     made = samples(7)
-    bare = [one._replace(schema=one.schema._replace(schema_id=b"")) for one in made]
+    bare = [one._replace(layout=one.layout._replace(schema_id=b"")) for one in made]
     assert play(engine_of(), NODE, bare) == play(engine_of(), NODE, made) != []
 
 

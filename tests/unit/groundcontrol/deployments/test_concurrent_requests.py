@@ -26,7 +26,7 @@ async def all_at_once(ask: Callable[[], Awaitable[Deployment]]) -> tuple[list[De
     answers = await asyncio.gather(*(ask() for _ in range(PEOPLE)), return_exceptions=True)
     given = [answer for answer in answers if isinstance(answer, Deployment)]
     refused = [answer for answer in answers if isinstance(answer, Conflict)]
-    assert len(given) + len(refused) == PEOPLE, answers
+    assert len(given) + len(refused) == PEOPLE, [answer for answer in answers if not isinstance(answer, Deployment | Conflict)]
     return given, refused
 
 
