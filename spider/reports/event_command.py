@@ -1,5 +1,6 @@
 """`stardust-spider event TYPE [MESSAGE]`: reports an event to the hub through the agent of this server."""
 
+import contextlib
 import datetime
 import json
 import math
@@ -115,7 +116,8 @@ def report(raw: Dict[str, Any], path: str) -> Tuple[str, str]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
             sock.settimeout(LIMIT_S)
             sock.connect(path)
-            sock.sendall(json.dumps(raw).encode() + b"\n")
+            with contextlib.suppress(BrokenPipeError):  # it refused before it read the event: its answer can be read
+                sock.sendall(json.dumps(raw).encode() + b"\n")
             while not answer.endswith(b"\n") and len(answer) < MAX_ANSWER_BYTES:
                 part = sock.recv(MAX_ANSWER_BYTES)
                 if not part:
