@@ -25,7 +25,7 @@ for (const [file, bytes] of page) if (file.endsWith(".js") && /\(\?<[=!]/.test(b
 const elsewhere = fs.mkdtempSync(path.join(os.tmpdir(), "capsule-"));
 try {
   const copy = path.join(elsewhere, "of/the/page");
-  for (const part of ["package.json", "build.mjs", "assets", "src", "tools"]) fs.cpSync(path.join(here, part), path.join(copy, part), { recursive: true });
+  for (const part of ["package.json", "tsconfig.base.json", "build.mjs", "assets", "src", "tools"]) fs.cpSync(path.join(here, part), path.join(copy, part), { recursive: true });
   // The bundler resolves links: packages that end up in the page are copied, the others are linked.
   const bundled = new Set(Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs).flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? [])));
   const { dependencies } = JSON.parse(fs.readFileSync(path.join(here, "package.json"), "utf8"));
