@@ -7,6 +7,7 @@ import io
 import operator
 import re
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -184,20 +185,18 @@ def test_a_pointer_beside_the_lines_reads_no_moment(page: Page, hub: HubProcess)
             expect(cpu.locator(".plot-tip")).to_have_count(0)
 
 
-def test_every_chart_of_a_value_is_on_the_same_scale(page: Page, hub: HubProcess) -> None:
+def test_every_chart_of_a_node_has_the_threshold_of_an_alert(page: Page, hub: HubProcess) -> None:
+    add_rule(hub, "busy", "last(cpu.total)", 1)
     [node] = hub.enrol("large")
     with Large(hub, [node]) as large:
         sign_in(page, hub)
         assert large.speaks_again.wait(60)
-        for address in (
-            f"n/{node.node_id}",
-            f"n/{node.node_id}/measures?chart=cpu.total",
-            f"compare?nodes={node.node_id}&metric=cpu.total",
-        ):
+        for address in (f"n/{node.node_id}", f"n/{node.node_id}/measures?chart=cpu.total"):
             page.goto(f"{hub.url}/{address}")
             chart = page.get_by_role("figure", name=re.compile(r"^CPU (total )?chart$"))
             expect(chart.locator(".u-over")).to_be_visible()
-            until(page, lambda: told_at_the_end(page, chart), lambda found: any("80%" in told for told in found))  # noqa: B023  # called at once
+            told = partial(told_at_the_end, page, chart)
+            until(page, told, lambda found: any("threshold\n1%" in text for text in found), limit_s=60)
 
 
 def test_charts_out_of_sight_wait_until_they_are_seen(page: Page, hub: HubProcess) -> None:
