@@ -30,6 +30,9 @@ const letters = (text) => /\p{L}/u.test(text);
 /** Two words side by side, or a word that begins or ends like a sentence. */
 const reads = (text) => /\p{L}[\p{L}’',.:;”)]* +[\p{L}“(0-9{]|\} \p{L}|^[A-Z][a-z]+|\p{L}[….]$/u.test(text.trim());
 
+/** Parts of the names of metrics that the hub derives for rules: those are not in the schema of what is measured. */
+const DERIVED = ["available percent", "used percent", "per core"];
+
 /** The hub's names that the page translates: metrics, their units, columns of tables. Acronyms, and units with an own form, are left out. */
 function named() {
   const schema = fs.readFileSync(path.join(here, "src/wire/schema.gen.ts"), "utf8");
@@ -40,7 +43,7 @@ function named() {
     return [head(family), rest.length ? rest.join(" ").replaceAll("_", " ") : family, /^(?:bytes|bytes\/s|bits\/s|percent|celsius|seconds|milliseconds|flag)$/.test(unit) ? "" : unit];
   });
   const columns = JSON.parse(/COLUMNS: readonly string\[\] = (.*);/.exec(schema)[1]).map(head);
-  return [...metrics, ...columns].filter(letters);
+  return [...metrics, ...columns, ...DERIVED].filter(letters);
 }
 
 const messages = new Map(named().map((name) => [name, name]));

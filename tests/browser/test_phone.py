@@ -412,6 +412,8 @@ ALARMING = ":is(.node-card b, .fleet .figure):is(.warn, .crit)"
 
 
 def test_all_figures_are_dimmed_while_the_hub_is_lost_alarming_ones_too(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    busy = {"version": 0, "expr": "last(cpu.total)", "for_s": 0, "clear_s": 0, "warn": {"trigger": 1, "clear": 0.5}}
+    assert hub.local("PATCH", "/api/v1/rules/cpu.saturated", busy).status == 200
     with gate(browser, hub, expected=HUB_AWAY) as seen:
         seen.sign_in()
         page = on_phone(seen)
@@ -421,7 +423,7 @@ def test_all_figures_are_dimmed_while_the_hub_is_lost_alarming_ones_too(browser:
             found: list[str] = main.evaluate(INKS)
             return found
 
-        expect(page.locator(f".node-card {ALARMING}").first).to_be_visible()
+        expect(page.locator(f".node-card {ALARMING}").first).to_be_visible(timeout=60_000)
         bright = inks()
         assert len(bright) > 1, "what alarms has an ink of its own"
         hub.slay()
@@ -466,6 +468,7 @@ WORN = """(part) => [getComputedStyle(part, "::after").backgroundColor, getCompu
 
 
 def test_in_forced_colours_what_is_chosen_can_be_told(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    hub.enrol("late")  # a second state
     with gate(browser, hub, forced_colors="active") as seen:
         page = seen.page
         seen.sign_in()
