@@ -14,6 +14,7 @@ from aiohttp import web
 
 from groundcontrol.alerts.channel_service import Wanted
 from groundcontrol.alerts.channel_store import Failed, Told
+from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.messages import Withheld
 from groundcontrol.alerts.model import Caps
 from groundcontrol.core.errors import Conflict, TooManyRequests
@@ -196,18 +197,17 @@ async def test_messages_over_the_limit_of_a_channel_become_one_digest_with_their
 
 
 async def test_a_lease_that_ran_out_is_taken_by_another_and_the_first_cannot_end_it(live: Backend, running_clock: RunningClock) -> None:
-    async with notifying(live, running_clock) as hub:
-        channel = await hub.webhook("https://receiver.example/")
-        hub.outbox._store = _Idle()  # type: ignore[assignment]
-        await hub.add(hub.delivery(channel.id))
-        [first] = await live.store.deliveries.claim(16)
-        assert await live.store.deliveries.claim(16) == []
-        running_clock.shift += 61
-        [second] = await live.store.deliveries.claim(16)
-        assert second.delivery.id == first.delivery.id
-        assert not await live.store.deliveries.finish(first, Failed("http:400"))
-        assert await live.store.deliveries.finish(second, Told())
-        assert (await hub.of(first.delivery)).attempts == 2
+    hub = Notifying(live, running_clock, Egress())
+    channel = await hub.webhook("https://receiver.example/")
+    await hub.add(hub.delivery(channel.id))
+    [first] = await live.store.deliveries.claim(16)
+    assert await live.store.deliveries.claim(16) == []
+    running_clock.shift += 61
+    [second] = await live.store.deliveries.claim(16)
+    assert second.delivery.id == first.delivery.id
+    assert not await live.store.deliveries.finish(first, Failed("http:400"))
+    assert await live.store.deliveries.finish(second, Told())
+    assert (await hub.of(first.delivery)).attempts == 2
 
 
 async def test_what_was_tried_for_too_long_fails_and_breaks_its_channel(hub: Notifying, receiver: Receiver) -> None:
@@ -305,13 +305,6 @@ async def test_a_channel_keeps_its_target_sealed_and_tells_the_old_receiver_of_a
     ]
     stored = b"".join(path.read_bytes() for path in hub.backend.database._control.path.parent.iterdir() if path.is_file())
     assert not [part for part in ("first-path-7f3a", secret) if part.encode() in stored]
-
-
-class _Idle:
-    """A store in which nothing is ever due."""
-
-    async def next_due(self) -> None:
-        return None
 
 
 def _refuse(path: str, status: int) -> Any:
