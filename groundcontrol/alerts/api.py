@@ -8,6 +8,7 @@ from typing import Final
 from groundcontrol.alerts.channel_store import DeliveryFilter, DeliveryStore
 from groundcontrol.alerts.channels_api import deliveries_with_attempts
 from groundcontrol.alerts.channels_views import DeliveriesView
+from groundcontrol.alerts.intents import Intents
 from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId, Rule, RuleId
 from groundcontrol.alerts.rule_preview import RulePreviews
 from groundcontrol.alerts.rules import Rules, checked_rule
@@ -117,7 +118,7 @@ async def unsnooze(call: ApiRequest) -> AlertView:
 async def explain_alert(call: ApiRequest) -> ExplainView:
     """For each channel: what it was told of this alert and when, or why not."""
     call.query()
-    found = await call.services[AlertService].explain(call.scope, await _alert(call))
+    found = await call.services[Intents].explain(call.scope, await _alert(call))
     return ExplainView(channels=[explanation_view(one) for one in found])
 
 

@@ -48,6 +48,10 @@ class Book:
 
     def __init__(self, org: int, alerts: Iterable[Alert] = (), incidents: Iterable[Incident] = ()) -> None:
         self._org = org
+        self.load(alerts, incidents)
+
+    def load(self, alerts: Iterable[Alert], incidents: Iterable[Incident]) -> None:
+        """Take over what is stored, in the place of what it held."""
         self.alerts = {alert.id: alert for alert in alerts}
         self.incidents = {incident.id: incident for incident in incidents}
         self._by_key = {key_of(alert): alert.id for alert in self.alerts.values()}

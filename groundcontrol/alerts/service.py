@@ -6,40 +6,21 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Final
 
-from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
-from groundcontrol.alerts.deciding import REPEAT_S, Defer, Question, Send, Skip, decide, repeats_at, sooner, told, waiting
 from groundcontrol.alerts.engine import Engine
-from groundcontrol.alerts.explaining import Explanation, explain, latest_of
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.hub_facts import HubFactReader
 from groundcontrol.alerts.incidents import Book, Names, Plan, key_of
-from groundcontrol.alerts.machine import FLAP_MOST_QUIET_S
-from groundcontrol.alerts.maintenance import Quiet
-from groundcontrol.alerts.messages import MessageContent, ToldAlert, Withheld
-from groundcontrol.alerts.model import (
-    Alert,
-    AlertId,
-    Channel,
-    ChannelId,
-    Delivery,
-    DeliveryId,
-    Incident,
-    IncidentId,
-    Level,
-    MessageKind,
-    Rule,
-    RuleId,
-    Transition,
-)
+from groundcontrol.alerts.intents import Intents, OpenWindows
+from groundcontrol.alerts.model import Alert, AlertId, Delivery, IncidentId, Level, Rule, RuleId, Transition
 from groundcontrol.alerts.replay import Replay
 from groundcontrol.alerts.retro import RetroEpisodes
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.ruleset import Effective
 from groundcontrol.alerts.snapshot import Snapshot
-from groundcontrol.alerts.store import AlertChange, AlertFilter, AlertStore, Handling
+from groundcontrol.alerts.store import AlertChange, AlertStore, Handling
 from groundcontrol.core.bus import Bus, BusGap, Changed, EventStored, SessionChanged, Topic
 from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import JobId, NodeId
@@ -51,7 +32,6 @@ from groundcontrol.samples.model import SeriesSchema
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.frames import Row
-from spider.wire.ids import new_time_id
 
 log = logging.getLogger(__name__)
 
@@ -62,32 +42,23 @@ SAVE_EVERY_S: Final = 60.0
 MINUTE_S: Final = 60.0
 MOST_MISSED: Final = 1000
 """Events that a start reads again."""
-MOST_SHOWN: Final = 20
-"""Episodes that a message about an ended incident reads."""
 MOST_UNSTORED: Final = 100_000
 """Transitions that may wait for the store; the engine stops while there are more."""
-
-
-class OpenWindows(Protocol):
-    """Maintenance windows."""
-
-    def covering(self, node: NodeId, tags: tuple[str, ...], now: float) -> Quiet | None:
-        """The window that is open for a node and ends last."""
-        ...
 
 
 class AlertService:
     """The owner of the engine and of what it found."""
 
     def __init__(
-        self, *, store: AlertStore, log: LogStore, channels: ChannelStore, deliveries: DeliveryStore, rules: Rules, engine: Engine, facts: FactReader, hub_facts: HubFactReader, replay: Replay, retro: RetroEpisodes, windows: OpenWindows,
-        bus: Bus, clock: Clock, poke: Callable[[], None],
+        self, *, book: Book, store: AlertStore, log: LogStore, intents: Intents, rules: Rules, engine: Engine, facts: FactReader,
+        hub_facts: HubFactReader, replay: Replay, retro: RetroEpisodes, windows: OpenWindows, bus: Bus, clock: Clock,
+        poke: Callable[[], None],
     ) -> None:  # fmt: skip
         """`poke`: called after a commit, so that the outbox looks for new messages."""
+        self._book = book
         self._store = store
-        self._channels = channels
         self._log = log
-        self._deliveries = deliveries
+        self._intents = intents
         self._poke = poke
         self._rules = rules
         self._engine = engine
@@ -98,10 +69,8 @@ class AlertService:
         self._windows = windows
         self._bus = bus
         self._clock = clock
-        self._book = Book(DEFAULT_ORG)
         self._unstored: list[Transition] = []
         self._started_at = clock.now()
-        self._known_channels: set[ChannelId] = set()
         self._ticked_at = clock.monotonic()
         self.evaluated_s = 0.0
         """Time that the engine took since the start."""
@@ -134,7 +103,7 @@ class AlertService:
         """
         self._take_rules(await self._store.rules(DEFAULT_ORG))
         alerts, incidents = await self._store.open_alerts(DEFAULT_ORG)
-        self._book = Book(DEFAULT_ORG, alerts, incidents)
+        self._book.load(alerts, incidents)
         await self._facts.load()
         for turn in range(ROUND_TICKS):
             for facts in self._facts.read(turn, ROUND_TICKS):
@@ -146,7 +115,7 @@ class AlertService:
         for one in reversed(missed.items):  # stored, and not evaluated before the last process ended
             if not one.retro:
                 self._engine.add_event(one.node_id, one.type, one.object, one.at)
-        self._known_channels = {channel.id for channel in await self._channels.channels(DEFAULT_ORG)}
+        await self._intents.load()
 
     async def run(self) -> None:
         """Load what an earlier process left, then evaluate until cancelled."""
@@ -207,7 +176,7 @@ class AlertService:
         for incident in plan.incidents.values():
             before = self._book.incidents.get(incident.id)
             if before is None or incident.revision > before.revision:
-                new, sooner_ones = await self._intents(incident, plan.alerts)
+                new, sooner_ones = await self._intents.of_change(incident, plan.alerts)
                 deliveries += new
                 earlier += sooner_ones
         events = [self._event_of(transition, alert) for transition, alert in plan.transitions if transition.kind in ("fired", "resolved")]
@@ -244,118 +213,7 @@ class AlertService:
             self._bus.publish(Changed("node", node, 0))
         self._poke()
 
-    # -- messages ------------------------------------------------------------------------------------
-
-    async def _intents(self, incident: Incident, changed: Mapping[AlertId, Alert]) -> tuple[list[Delivery], list[Delivery]]:
-        """One decision for each channel about the newest revision of an incident.
-
-        Returns: new messages, and those that wait and are due earlier now.
-        """
-        firing = self._firing_of(incident.id, changed)
-        if not firing and incident.state == "open":
-            return [], []  # notices alone
-        channels = await self._channels.channels(DEFAULT_ORG)
-        history = await self._past(incident.id)
-        told_at = await self._last_told(firing)
-        intents, earlier = list[Delivery](), list[Delivery]()
-        for channel in channels:
-            past = [one for one in history if one.channel_id == channel.id]
-            kind: MessageKind = "resolved" if incident.state == "resolved" else "firing" if told(past) is None else "changed"
-            under_way = waiting(past)
-            if kind != "resolved" and under_way is not None and not (incident.level == "critical" and not under_way.critical):
-                held = sooner(self._question(under_way.kind, incident, firing, channel, past, told_at.get(channel.id)), under_way)
-                earlier += [] if held is None else [held]
-                continue  # the message that waits will show the incident as it is then
-            intents.append(self._intent(self._question(kind, incident, firing, channel, past, told_at.get(channel.id))))
-        return intents, earlier
-
-    def _is_told(self, alert: Alert) -> bool:
-        """False: its rule makes notices, which are shown and never sent."""
-        rule = self._rules.get(alert.rule_id)
-        return rule is None or not rule.notice
-
-    async def _last_told(self, firing: Sequence[Alert]) -> Mapping[ChannelId, float]:
-        if not firing:
-            return {}
-        first = firing[0]
-        return await self._store.last_told(DEFAULT_ORG, first.rule_id, first.node_id, self._clock.now() - FLAP_MOST_QUIET_S)
-
-    def _firing_of(self, incident: IncidentId, changed: Mapping[AlertId, Alert]) -> list[Alert]:
-        known = {alert.id: alert for alert in self._book.of_incident(incident)} | dict(changed)
-        from_now = [one for one in known.values() if one.incident_id == incident and one.state == "firing" and self._is_told(one)]
-        return sorted(from_now, key=lambda alert: (alert.level != "critical", bool(alert.suppressed_by), alert.since_at))
-
-    def _question(
-        self,
-        kind: MessageKind,
-        incident: Incident,
-        firing: Sequence[Alert],
-        channel: Channel,
-        past: Sequence[Delivery],
-        told_at: float | None,
-    ) -> Question:
-        now = self._clock.now()
-        flaps = [flap for alert in firing if (flap := self._engine.flapping(key_of(alert))) is not None and flap.quiet(now)]
-        since_at = max((flap.since_at for flap in flaps), default=None)
-        until = self._maintenance_until(firing, now)
-        return Question(kind, incident, firing, channel, past, now, self._started_at, until, told_at, since_at)
-
-    def _maintenance_until(self, firing: Sequence[Alert], now: float) -> float | None:
-        """When the windows that cover all of these episodes have ended; None: one is not covered."""
-        ends = []
-        for alert in firing:
-            window = None if alert.node_id is None else self._windows.covering(alert.node_id, self._facts.tags(alert.node_id), now)
-            if window is None:
-                return None
-            ends.append(window.until_at)
-        return max(ends, default=None)
-
-    def _intent(self, question: Question) -> Delivery:
-        now = question.now
-        decision = decide(question)
-        delivery = Delivery(
-            DeliveryId(new_time_id(now)), DEFAULT_ORG, question.channel.id, question.kind, question.incident.id, None,
-            question.incident.revision, "due", "ready", now, now, critical=question.incident.level == "critical",
-        )  # fmt: skip
-        match decision:
-            case Send(at=at, reason=reason):
-                return delivery._replace(next_at=at, reason=reason)
-            case Defer(until=until, reason=reason):
-                return delivery._replace(state="deferred", next_at=until, reason=reason)
-            case _:
-                return delivery._replace(state="skipped", next_at=None, reason=decision.reason)
-
-    async def content(self, delivery: Delivery) -> MessageContent | Withheld:
-        """What a message about an incident says now, or why it says nothing: it is decided again at the moment of sending.
-
-        Raises: NotFound, StoreError.
-        """
-        if delivery.incident_id is None:
-            return Withheld("nothing_left")
-        incident = self._book.incidents.get(delivery.incident_id) or await self._store.incident(SYSTEM, delivery.incident_id)
-        firing = self._firing_of(incident.id, {})
-        if delivery.kind != "resolved" and incident.state == "open":
-            channel = await self._channels.channel(SYSTEM, delivery.channel_id)
-            past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
-            told_at = await self._last_told(firing)
-            decision = decide(self._question(delivery.kind, incident, firing, channel, past, told_at.get(channel.id)))
-            match decision:
-                case Send(at=at) if at > self._clock.now():
-                    return Withheld("grouping", at)
-                case Defer(until=until, reason=reason):
-                    return Withheld(reason, until)
-                case Skip(reason=reason):
-                    return Withheld(reason)
-        shown = firing or (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
-        return MessageContent(incident, tuple(self._told(alert) for alert in shown))
-
-    def _told(self, alert: Alert) -> ToldAlert:
-        rule = self._rules.get(alert.rule_id)
-        name, unit = (alert.rule_id, "") if rule is None else (rule.name, self._rules.unit(rule))
-        return ToldAlert(alert, "" if alert.node_id is None else self._facts.name(alert.node_id), name, unit)
-
-    async def _past(self, incident: IncidentId) -> Sequence[Delivery]:
-        return await self._deliveries.history(DEFAULT_ORG, incident)
+    # -- each minute ---------------------------------------------------------------------------------
 
     async def _minutes(self) -> None:
         while True:
@@ -374,7 +232,7 @@ class AlertService:
         self._engine.set_hub(await self._hub_facts.read())
         await self._renew_flags()
         async with self._changing:
-            repeats = await self._repeats(self._clock.now()) + await self._for_new_channels()
+            repeats = await self._intents.repeats(self._clock.now()) + await self._intents.for_new_channels()
             if repeats:
                 await self._store.commit(AlertChange(deliveries=repeats))
                 self._poke()
@@ -396,79 +254,8 @@ class AlertService:
             if not changed:
                 return
             plan = self._book.renew([renewed for _, renewed in changed], {alert.incident_id for alert, _ in changed if alert.flapping})
-            await self._commit(plan, await self._sooner({alert.incident_id for alert, _ in changed}))
+            await self._commit(plan, await self._intents.sooner({alert.incident_id for alert, _ in changed}))
         self._publish(plan)
-
-    async def _sooner(self, incidents: Collection[IncidentId]) -> list[Delivery]:
-        """Messages about these incidents that wait for something that is over, with the time at which they are due instead."""
-        found = []
-        for incident, firing, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
-            held = waiting(past)
-            if held is not None:
-                told_at = await self._last_told(firing)
-                earlier = sooner(self._question(held.kind, incident, firing, channel, past, told_at.get(channel.id)), held)
-                found += [] if earlier is None else [earlier]
-        return found
-
-    async def _repeats(self, now: float) -> list[Delivery]:
-        """New messages about incidents of which the last message is old, and which nobody handles."""
-        old = (one for one in self._book.incidents.values() if now - one.since_at >= min(REPEAT_S.values()))
-        found = []
-        for incident, firing, channel, past in await self._by_channel(old):
-            at = repeats_at(incident, firing, past)
-            if at is not None and at <= now and waiting(past) is None:
-                found.append(self._repeat(incident, firing, channel, past))
-        return found
-
-    async def _for_new_channels(self) -> list[Delivery]:
-        """First messages about what fires already, to channels that were made meanwhile."""
-        channels = {channel.id for channel in await self._channels.channels(DEFAULT_ORG)}
-        fresh, self._known_channels = channels - self._known_channels, channels
-        if not fresh:
-            return []
-        pairs = await self._by_channel(list(self._book.incidents.values()))
-        return [
-            self._intent(self._question("firing", incident, firing, channel, past, None))
-            for incident, firing, channel, past in pairs
-            if channel.id in fresh and not past
-        ]
-
-    async def _reminders(self, incidents: Collection[IncidentId]) -> list[Delivery]:
-        """Messages at the end of a snooze, to those who were told before it. They are left out if nothing fires by then."""
-        found = []
-        for incident, firing, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
-            if told(past) is not None and waiting(past) is None:
-                found.append(self._repeat(incident, firing, channel, past))
-        return [one for one in found if one.reason == "snoozed"]
-
-    def _repeat(self, incident: Incident, firing: Sequence[Alert], channel: Channel, past: Sequence[Delivery]) -> Delivery:
-        # a revision of its own: (incident, revision, kind, channel) is unique
-        number = incident._replace(revision=max(one.revision for one in past) + 1)
-        return self._intent(self._question("repeat", number, firing, channel, past, None))
-
-    async def _by_channel(self, incidents: Iterable[Incident]) -> list[tuple[Incident, list[Alert], Channel, list[Delivery]]]:
-        """Each of these incidents that still fires with each channel, and all deliveries of it to that channel, oldest first."""
-        found = []
-        firing_ones = [(incident, firing) for incident in incidents if (firing := self._firing_of(incident.id, {}))]
-        channels = await self._channels.channels(DEFAULT_ORG) if firing_ones else ()
-        for incident, firing in firing_ones:
-            history = await self._past(incident.id)
-            found += [(incident, firing, one, [row for row in history if row.channel_id == one.id]) for one in channels]
-        return found
-
-    async def explain(self, scope: Scope, alert: Alert) -> list[Explanation]:
-        """What became of an alert in each channel. Raises: StoreError."""
-        incident = self._book.incidents.get(alert.incident_id) or await self._store.incident(scope, alert.incident_id)
-        firing = self._firing_of(incident.id, {}) or [alert]
-        history = await self._past(incident.id)
-        told_at = await self._last_told(firing)
-        found = []
-        for channel in await self._channels.channels(alert.org):
-            past = [one for one in history if one.channel_id == channel.id]
-            kind: MessageKind = "resolved" if incident.state == "resolved" else "firing" if told(past) is None else "changed"
-            question = self._question(kind, incident, firing, channel, past, told_at.get(channel.id))
-            found.append(explain(question, latest_of(past)))
-        return found
 
     # -- what users do -------------------------------------------------------------------------------
 
@@ -484,7 +271,7 @@ class AlertService:
         return handled
 
     async def _follow_snooze(self, incidents: Collection[IncidentId]) -> None:
-        change = AlertChange(deliveries=await self._reminders(incidents), sooner=await self._sooner(incidents))
+        change = AlertChange(deliveries=await self._intents.reminders(incidents), sooner=await self._intents.sooner(incidents))
         if change.deliveries or change.sooner:
             await self._store.commit(change)
             self._poke()

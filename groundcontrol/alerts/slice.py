@@ -18,6 +18,8 @@ from groundcontrol.alerts.feed import alerts_feed, incidents_feed
 from groundcontrol.alerts.health import AlertHealth
 from groundcontrol.alerts.heartbeat import Heartbeat
 from groundcontrol.alerts.hub_facts import HubFactReader
+from groundcontrol.alerts.incidents import Book
+from groundcontrol.alerts.intents import Intents
 from groundcontrol.alerts.links import AlertHandler
 from groundcontrol.alerts.maintenance_api import MAINTENANCE_ROUTES
 from groundcontrol.alerts.maintenance_closer import WindowCloser
@@ -33,6 +35,7 @@ from groundcontrol.alerts.silence_store import SilenceStore
 from groundcontrol.alerts.store import AlertStore
 from groundcontrol.config import Config
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import DEFAULT_ORG
 from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.lifecycle import LoopLag
@@ -84,13 +87,27 @@ def _hub_facts(services: Services) -> HubFactReader:
     return HubFactReader(services[Config].data_dir, services[ChannelStore], services.bus, lambda: services[LoopLag].worst_s, services.clock)
 
 
+def _intents(services: Services) -> Intents:
+    return Intents(
+        book=services[Book],
+        store=services[AlertStore],
+        channels=services[ChannelStore],
+        deliveries=services[DeliveryStore],
+        rules=services[Rules],
+        engine=services[Engine],
+        facts=services[FactReader],
+        windows=services[WindowCloser].windows,
+        clock=services.clock,
+    )
+
+
 def _alerts(services: Services) -> AlertService:
     facts = services[FactReader]
     return AlertService(
+        book=services[Book],
         store=services[AlertStore],
         log=services[LogStore],
-        channels=services[ChannelStore],
-        deliveries=services[DeliveryStore],
+        intents=services[Intents],
         rules=services[Rules],
         engine=services[Engine],
         facts=facts,
@@ -121,9 +138,11 @@ SLICE: Final = Slice(
         provide(Engine)(lambda _: Engine()),
         provide(FactReader)(_facts),
         provide(HubFactReader)(_hub_facts),
+        provide(Book)(lambda _: Book(DEFAULT_ORG)),
+        provide(Intents)(_intents),
         provide(AlertService)(_alerts),
         provide(RulePreviews)(lambda services: RulePreviews(services[NodeStore], services[MetricStore], services[FactReader])),
-        provide(ContentSource)(lambda services: services[AlertService]),
+        provide(ContentSource)(lambda services: services[Intents]),
         provide(AlertHandler)(lambda services: services[AlertService]),
         provide(NodeHealth)(lambda services: AlertHealth(services[AlertService], services[Rules], services[Presence])),
     ),

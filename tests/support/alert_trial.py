@@ -22,6 +22,8 @@ from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.hub_facts import HubFactReader
+from groundcontrol.alerts.incidents import Book
+from groundcontrol.alerts.intents import Intents
 from groundcontrol.alerts.links import Links
 from groundcontrol.alerts.maintenance import Windows
 from groundcontrol.alerts.messages import Message
@@ -144,13 +146,17 @@ class AlertTrial:
         self._time_commits(store.alerts)
         self.engine, self.rules = Engine(), Rules()
         facts = self.facts = FactReader(store.nodes, store.jobs, self.fleet, self.fleet, self.dead_man, self.fleet, clock)
+        book = Book(DEFAULT_ORG)
+        self.intents = Intents(
+            book=book, store=store.alerts, channels=store.channels, deliveries=store.deliveries, rules=self.rules, engine=self.engine,
+            facts=facts, windows=self.windows, clock=clock,
+        )  # fmt: skip
         self.service = AlertService(
-            store=store.alerts,
-            log=store.log, channels=store.channels, deliveries=store.deliveries, rules=self.rules, engine=self.engine, facts=facts,
+            book=book, store=store.alerts, log=store.log, intents=self.intents, rules=self.rules, engine=self.engine, facts=facts,
             hub_facts=HubFactReader(self.folder, store.channels, bus, lambda: 0.0, clock),
             replay=Replay(store.metrics, facts.number, clock), retro=RetroEpisodes(store.metrics, facts, self.rules, clock), windows=self.windows, bus=bus, clock=clock, poke=self._poked,
         )  # fmt: skip
-        self.outbox = Outbox(store.deliveries, self.service, self.receivers, clock, lambda: 1.0)
+        self.outbox = Outbox(store.deliveries, self.intents, self.receivers, clock, lambda: 1.0)
         self._due_at: float | None = clock.now()
         self._looked_at = self._minute_at = clock.monotonic()
         await self.service.load()
@@ -277,7 +283,7 @@ class AlertTrial:
 
     async def reasons(self, alert: Alert) -> list[str]:
         """Why each channel was told of an alert, or not."""
-        return [one.reason for one in await self.service.explain(SYSTEM, alert)]
+        return [one.reason for one in await self.intents.explain(SYSTEM, alert)]
 
 
 @asynccontextmanager

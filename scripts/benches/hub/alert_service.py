@@ -98,7 +98,7 @@ async def explain() -> Results:
         took = []
         for alert in (await trial.firing())[:EXPLAINED]:
             began = time.perf_counter()
-            found = await trial.service.explain(SYSTEM, alert)
+            found = await trial.intents.explain(SYSTEM, alert)
             took.append(time.perf_counter() - began)
             if [one.reason for one in found] != ["ready"] * 5:
                 raise ValueError("it was not told")

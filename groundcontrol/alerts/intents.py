@@ -1,0 +1,240 @@
+"""Makes the intents to send messages about incidents, one decision for each channel, and explains them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
+from groundcontrol.alerts.deciding import REPEAT_S, Defer, Question, Send, Skip, decide, repeats_at, sooner, told, waiting
+from groundcontrol.alerts.engine import Engine
+from groundcontrol.alerts.explaining import Explanation, explain, latest_of
+from groundcontrol.alerts.facts import FactReader
+from groundcontrol.alerts.incidents import Book, key_of
+from groundcontrol.alerts.machine import FLAP_MOST_QUIET_S
+from groundcontrol.alerts.maintenance import Quiet
+from groundcontrol.alerts.messages import MessageContent, ToldAlert, Withheld
+from groundcontrol.alerts.model import Alert, AlertId, Channel, ChannelId, Delivery, DeliveryId, Incident, IncidentId, MessageKind
+from groundcontrol.alerts.rules import Rules
+from groundcontrol.alerts.store import AlertFilter, AlertStore
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
+from spider.clock import Clock
+from spider.wire.ids import new_time_id
+
+MOST_SHOWN: Final = 20
+"""Episodes that a message about an ended incident reads."""
+
+
+class OpenWindows(Protocol):
+    """Maintenance windows."""
+
+    def covering(self, node: NodeId, tags: tuple[str, ...], now: float) -> Quiet | None:
+        """The window that is open for a node and ends last."""
+        ...
+
+
+class Intents:
+    """Asks `decide` with all that is known of an incident and a channel. It stores nothing; it is the `ContentSource` of the outbox."""
+
+    def __init__(
+        self, *, book: Book, store: AlertStore, channels: ChannelStore, deliveries: DeliveryStore, rules: Rules, engine: Engine,
+        facts: FactReader, windows: OpenWindows, clock: Clock,
+    ) -> None:  # fmt: skip
+        self._book = book
+        self._store = store
+        self._channels = channels
+        self._deliveries = deliveries
+        self._rules = rules
+        self._engine = engine
+        self._facts = facts
+        self._windows = windows
+        self._clock = clock
+        self._started_at = clock.now()
+        self._known_channels: set[ChannelId] = set()
+
+    async def load(self) -> None:
+        """Note the channels that there are: those made later are notified of what fires. Raises: StoreError."""
+        self._known_channels = {channel.id for channel in await self._channels.channels(DEFAULT_ORG)}
+
+    async def of_change(self, incident: Incident, changed: Mapping[AlertId, Alert]) -> tuple[list[Delivery], list[Delivery]]:
+        """One decision for each channel about the newest revision of an incident.
+
+        Returns: new messages, and those that wait and are due earlier now.
+        """
+        firing = self._firing_of(incident.id, changed)
+        if not firing and incident.state == "open":
+            return [], []  # notices alone
+        channels = await self._channels.channels(DEFAULT_ORG)
+        history = await self._past(incident.id)
+        told_at = await self._last_told(firing)
+        intents, earlier = list[Delivery](), list[Delivery]()
+        for channel in channels:
+            past = [one for one in history if one.channel_id == channel.id]
+            kind: MessageKind = "resolved" if incident.state == "resolved" else "firing" if told(past) is None else "changed"
+            under_way = waiting(past)
+            if kind != "resolved" and under_way is not None and not (incident.level == "critical" and not under_way.critical):
+                held = sooner(self._question(under_way.kind, incident, firing, channel, past, told_at.get(channel.id)), under_way)
+                earlier += [] if held is None else [held]
+                continue  # the message that waits will show the incident as it is then
+            intents.append(self._intent(self._question(kind, incident, firing, channel, past, told_at.get(channel.id))))
+        return intents, earlier
+
+    def _is_told(self, alert: Alert) -> bool:
+        """False: its rule makes notices, which are shown and never sent."""
+        rule = self._rules.get(alert.rule_id)
+        return rule is None or not rule.notice
+
+    async def _last_told(self, firing: Sequence[Alert]) -> Mapping[ChannelId, float]:
+        if not firing:
+            return {}
+        first = firing[0]
+        return await self._store.last_told(DEFAULT_ORG, first.rule_id, first.node_id, self._clock.now() - FLAP_MOST_QUIET_S)
+
+    def _firing_of(self, incident: IncidentId, changed: Mapping[AlertId, Alert]) -> list[Alert]:
+        known = {alert.id: alert for alert in self._book.of_incident(incident)} | dict(changed)
+        from_now = [one for one in known.values() if one.incident_id == incident and one.state == "firing" and self._is_told(one)]
+        return sorted(from_now, key=lambda alert: (alert.level != "critical", bool(alert.suppressed_by), alert.since_at))
+
+    def _question(
+        self,
+        kind: MessageKind,
+        incident: Incident,
+        firing: Sequence[Alert],
+        channel: Channel,
+        past: Sequence[Delivery],
+        told_at: float | None,
+    ) -> Question:
+        now = self._clock.now()
+        flaps = [flap for alert in firing if (flap := self._engine.flapping(key_of(alert))) is not None and flap.quiet(now)]
+        since_at = max((flap.since_at for flap in flaps), default=None)
+        until = self._maintenance_until(firing, now)
+        return Question(kind, incident, firing, channel, past, now, self._started_at, until, told_at, since_at)
+
+    def _maintenance_until(self, firing: Sequence[Alert], now: float) -> float | None:
+        """When the windows that cover all of these episodes have ended; None: one is not covered."""
+        ends = []
+        for alert in firing:
+            window = None if alert.node_id is None else self._windows.covering(alert.node_id, self._facts.tags(alert.node_id), now)
+            if window is None:
+                return None
+            ends.append(window.until_at)
+        return max(ends, default=None)
+
+    def _intent(self, question: Question) -> Delivery:
+        now = question.now
+        decision = decide(question)
+        delivery = Delivery(
+            DeliveryId(new_time_id(now)), DEFAULT_ORG, question.channel.id, question.kind, question.incident.id, None,
+            question.incident.revision, "due", "ready", now, now, critical=question.incident.level == "critical",
+        )  # fmt: skip
+        match decision:
+            case Send(at=at, reason=reason):
+                return delivery._replace(next_at=at, reason=reason)
+            case Defer(until=until, reason=reason):
+                return delivery._replace(state="deferred", next_at=until, reason=reason)
+            case _:
+                return delivery._replace(state="skipped", next_at=None, reason=decision.reason)
+
+    async def content(self, delivery: Delivery) -> MessageContent | Withheld:
+        """What a message about an incident says now, or why it says nothing: it is decided again at the moment of sending.
+
+        Raises: NotFound, StoreError.
+        """
+        if delivery.incident_id is None:
+            return Withheld("nothing_left")
+        incident = self._book.incidents.get(delivery.incident_id) or await self._store.incident(SYSTEM, delivery.incident_id)
+        firing = self._firing_of(incident.id, {})
+        if delivery.kind != "resolved" and incident.state == "open":
+            channel = await self._channels.channel(SYSTEM, delivery.channel_id)
+            past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
+            told_at = await self._last_told(firing)
+            decision = decide(self._question(delivery.kind, incident, firing, channel, past, told_at.get(channel.id)))
+            match decision:
+                case Send(at=at) if at > self._clock.now():
+                    return Withheld("grouping", at)
+                case Defer(until=until, reason=reason):
+                    return Withheld(reason, until)
+                case Skip(reason=reason):
+                    return Withheld(reason)
+        shown = firing or (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
+        return MessageContent(incident, tuple(self._told(alert) for alert in shown))
+
+    def _told(self, alert: Alert) -> ToldAlert:
+        rule = self._rules.get(alert.rule_id)
+        name, unit = (alert.rule_id, "") if rule is None else (rule.name, self._rules.unit(rule))
+        return ToldAlert(alert, "" if alert.node_id is None else self._facts.name(alert.node_id), name, unit)
+
+    async def _past(self, incident: IncidentId) -> Sequence[Delivery]:
+        return await self._deliveries.history(DEFAULT_ORG, incident)
+
+    async def sooner(self, incidents: Collection[IncidentId]) -> list[Delivery]:
+        """Messages about these incidents that wait for something that is over, with the time at which they are due instead."""
+        found = []
+        for incident, firing, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
+            held = waiting(past)
+            if held is not None:
+                told_at = await self._last_told(firing)
+                earlier = sooner(self._question(held.kind, incident, firing, channel, past, told_at.get(channel.id)), held)
+                found += [] if earlier is None else [earlier]
+        return found
+
+    async def repeats(self, now: float) -> list[Delivery]:
+        """New messages about incidents of which the last message is old, and which nobody handles."""
+        old = (one for one in self._book.incidents.values() if now - one.since_at >= min(REPEAT_S.values()))
+        found = []
+        for incident, firing, channel, past in await self._by_channel(old):
+            at = repeats_at(incident, firing, past)
+            if at is not None and at <= now and waiting(past) is None:
+                found.append(self._repeat(incident, firing, channel, past))
+        return found
+
+    async def for_new_channels(self) -> list[Delivery]:
+        """First messages about what fires already, to channels that were made meanwhile."""
+        channels = {channel.id for channel in await self._channels.channels(DEFAULT_ORG)}
+        fresh, self._known_channels = channels - self._known_channels, channels
+        if not fresh:
+            return []
+        pairs = await self._by_channel(list(self._book.incidents.values()))
+        return [
+            self._intent(self._question("firing", incident, firing, channel, past, None))
+            for incident, firing, channel, past in pairs
+            if channel.id in fresh and not past
+        ]
+
+    async def reminders(self, incidents: Collection[IncidentId]) -> list[Delivery]:
+        """Messages at the end of a snooze, to those who were told before it. They are left out if nothing fires by then."""
+        found = []
+        for incident, firing, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
+            if told(past) is not None and waiting(past) is None:
+                found.append(self._repeat(incident, firing, channel, past))
+        return [one for one in found if one.reason == "snoozed"]
+
+    def _repeat(self, incident: Incident, firing: Sequence[Alert], channel: Channel, past: Sequence[Delivery]) -> Delivery:
+        # a revision of its own: (incident, revision, kind, channel) is unique
+        number = incident._replace(revision=max(one.revision for one in past) + 1)
+        return self._intent(self._question("repeat", number, firing, channel, past, None))
+
+    async def _by_channel(self, incidents: Iterable[Incident]) -> list[tuple[Incident, list[Alert], Channel, list[Delivery]]]:
+        """Each of these incidents that still fires with each channel, and all deliveries of it to that channel, oldest first."""
+        found = []
+        firing_ones = [(incident, firing) for incident in incidents if (firing := self._firing_of(incident.id, {}))]
+        channels = await self._channels.channels(DEFAULT_ORG) if firing_ones else ()
+        for incident, firing in firing_ones:
+            history = await self._past(incident.id)
+            found += [(incident, firing, one, [row for row in history if row.channel_id == one.id]) for one in channels]
+        return found
+
+    async def explain(self, scope: Scope, alert: Alert) -> list[Explanation]:
+        """What became of an alert in each channel. Raises: StoreError."""
+        incident = self._book.incidents.get(alert.incident_id) or await self._store.incident(scope, alert.incident_id)
+        firing = self._firing_of(incident.id, {}) or [alert]
+        history = await self._past(incident.id)
+        told_at = await self._last_told(firing)
+        found = []
+        for channel in await self._channels.channels(alert.org):
+            past = [one for one in history if one.channel_id == channel.id]
+            kind: MessageKind = "resolved" if incident.state == "resolved" else "firing" if told(past) is None else "changed"
+            question = self._question(kind, incident, firing, channel, past, told_at.get(channel.id))
+            found.append(explain(question, latest_of(past)))
+        return found
