@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import zipfile
 from collections.abc import Sequence
@@ -118,6 +119,12 @@ def _pack(main: bytes, spider: Path, modules: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
+@functools.cache
+def _built_once() -> bytes:
+    """The bundle of a checkout that ships none: a process with many hubs, such as a test run, builds it once."""
+    return build_bundle()
+
+
 def read_bundle(path: Path | None = None) -> bytes:
     """Read the bundle that is shipped with this program, or the one at `path`.
 
@@ -125,7 +132,7 @@ def read_bundle(path: Path | None = None) -> bytes:
     """
     if path is None:
         shipped = resources.files("majortom") / "spider.pyz"
-        return shipped.read_bytes() if shipped.is_file() else build_bundle()
+        return shipped.read_bytes() if shipped.is_file() else _built_once()
     try:
         bundle = path.read_bytes()
         with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
