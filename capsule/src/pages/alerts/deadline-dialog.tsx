@@ -3,14 +3,11 @@ import { useState } from "preact/hooks";
 import { DAYS, type Day } from "../../core/alerts/schedule-text";
 import { t } from "../../core/text/i18n";
 import { addExpectation, editExpectation } from "../../state/alert-calls";
-import { toast } from "../../state/toasts";
 import type { ExpectationBody, ExpectationView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { SelectField } from "../../ui/form";
 import { NodesField } from "../nodes-field";
-import { ActionError, useAction } from "../use-action";
+import { FormDialog } from "./form-dialog";
 import { DaysField, ownZone, TimeField, ZoneField } from "./schedule-fields";
 
 const SEVERITIES: [string, string][] = [["critical", t`Critical`], ["warning", t`Warning`]]; // prettier-ignore
@@ -30,49 +27,27 @@ const firstDraft = (one: ExpectationView | undefined): ExpectationBody & { days:
 
 export function DeadlineDialog({ one, onClose, onSaved }: { one?: ExpectationView; onClose: () => void; onSaved: (saved: ExpectationView) => void }): VNode {
   const [draft, setDraft] = useState(() => firstDraft(one));
-  const act = useAction();
-  const end = act.held(onClose);
   const change = (part: Partial<typeof draft>): void => setDraft({ ...draft, ...part });
   const { all = false, tags = [], nodes = [] } = draft.select;
   const ready = draft.name.trim() !== "" && draft.event.trim() !== "" && draft.days.length > 0 && (all || tags.length + nodes.length > 0);
-  const save = async (): Promise<void> => {
-    if (!ready) return;
-    const body = { ...draft, name: draft.name.trim(), event: draft.event.trim() };
-    if (!(await act.run(async () => onSaved(one ? await editExpectation(one.id, body) : await addExpectation(body))))) return;
-    toast("done", one ? t`${body.name} was changed` : t`${body.name} was added`);
-    onClose();
-  };
+  const body = { ...draft, name: draft.name.trim(), event: draft.event.trim() };
+  const save = async (): Promise<void> => onSaved(one ? await editExpectation(one.id, body) : await addExpectation(body));
   const graces = GRACES.some(([seconds]) => Number(seconds) === draft.grace_s) ? GRACES : [...GRACES, [String(draft.grace_s), t`${draft.grace_s ?? 0} s`] as [string, string]];
   return (
-    <Dialog title={one ? t`Edit ${one.name}` : t`Add deadline`} icon="calendar-clock" onClose={end.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save();
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <TextField label={t`Name`} value={draft.name} onText={(name) => change({ name })} input={{ maxLength: 100, autocomplete: "off", placeholder: t`such as Nightly backup`, required: true, autofocus: true }} />
-          <TextField label={t`Event`} hint={t`A type of event, such as backup_completed, or the name of an event of your own.`} value={draft.event} onText={(event) => change({ event })} input={{ autocomplete: "off", spellcheck: false, maxLength: 64, required: true }} />
-          <NodesField label={t`Servers`} value={all ? null : { tags, nodes }} onChange={(chosen) => change({ select: chosen ?? { all: true } })} every={t`Every server`} />
-          <div class="number-fields">
-            <TimeField label={t`Not before`} value={draft.from ?? "00:00"} onText={(from) => change({ from })} />
-            <TimeField label={t`By`} value={draft.by} onText={(by) => change({ by })} />
-            <ZoneField value={draft.zone} onText={(zone) => change({ zone })} />
-          </div>
-          <DaysField days={draft.days} onDays={(days) => change({ days })} />
-          <div class="number-fields">
-            <SelectField label={t`Grace`} value={String(draft.grace_s)} onPick={(seconds) => change({ grace_s: Number(seconds) })} options={graces} />
-            <SelectField label={t`A missed one is`} value={draft.severity ?? "critical"} onPick={(severity) => change({ severity: severity as "warning" })} options={SEVERITIES} />
-          </div>
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {one ? t`Save` : t`Add deadline`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog title={one ? t`Edit ${one.name}` : t`Add deadline`} icon="calendar-clock" submit={one ? t`Save` : t`Add deadline`} ready={ready} onSave={save} done={[one ? t`${body.name} was changed` : t`${body.name} was added`]} onClose={onClose}>
+      <TextField label={t`Name`} value={draft.name} onText={(name) => change({ name })} input={{ maxLength: 80, autocomplete: "off", placeholder: t`such as Nightly backup`, required: true, autofocus: true }} />
+      <TextField label={t`Event`} hint={t`A type of event, such as backup_completed, or the name of an event of your own.`} value={draft.event} onText={(event) => change({ event })} input={{ autocomplete: "off", spellcheck: false, maxLength: 64, required: true }} />
+      <NodesField label={t`Servers`} value={all ? null : { tags, nodes }} onChange={(chosen) => change({ select: chosen ?? { all: true } })} every={t`Every server`} />
+      <div class="number-fields">
+        <TimeField label={t`Not before`} value={draft.from ?? "00:00"} onText={(from) => change({ from })} />
+        <TimeField label={t`By`} value={draft.by} onText={(by) => change({ by })} />
+        <ZoneField value={draft.zone} onText={(zone) => change({ zone })} />
+      </div>
+      <DaysField days={draft.days} onDays={(days) => change({ days })} />
+      <div class="number-fields">
+        <SelectField label={t`Grace`} value={String(draft.grace_s)} onPick={(seconds) => change({ grace_s: Number(seconds) })} options={graces} />
+        <SelectField label={t`A missed one is`} value={draft.severity ?? "critical"} onPick={(severity) => change({ severity: severity as "warning" })} options={SEVERITIES} />
+      </div>
+    </FormDialog>
   );
 }

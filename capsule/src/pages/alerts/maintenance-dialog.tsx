@@ -6,15 +6,12 @@ import { localDatetime, parseLocalDatetime } from "../../core/text/local-datetim
 import { addMaintenance } from "../../state/alert-calls";
 import { hubNow } from "../../state/clock";
 import { user } from "../../state/session";
-import { toast } from "../../state/toasts";
 import type { MaintenanceBody, MaintenanceView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { SelectField } from "../../ui/form";
 import { Segmented } from "../../ui/segmented";
 import { NodesField } from "../nodes-field";
-import { ActionError, useAction } from "../use-action";
+import { FormDialog } from "./form-dialog";
 import { DaysField, ownZone, TimeField, ZoneField } from "./schedule-fields";
 
 const LENGTHS: [string, string][] = [["1800", t`30 min`], ["3600", t`1 hour`], ["7200", t`2 hours`], ["14400", t`4 hours`], ["28800", t`8 hours`], ["86400", t`1 day`]]; // prettier-ignore
@@ -30,58 +27,36 @@ export function MaintenanceDialog({ onClose, onMade }: { onClose: () => void; on
   const [finish, setFinish] = useState("02:00");
   const [zone, setZone] = useState(ownZone);
   const [reason, setReason] = useState("");
-  const act = useAction();
-  const end = act.held(onClose);
   const untilAt = kind === "for" ? hubNow() + Number(lengthS) : parseLocalDatetime(until, NaN);
   const ready = (!select || select.nodes.length + select.tags.length > 0) && (kind === "weekly" ? days.length > 0 : Number.isFinite(untilAt));
-  const save = async (): Promise<void> => {
-    if (!ready) return;
-    const when: Partial<MaintenanceBody> = kind === "weekly" ? { weekly: { days, start, end: finish }, zone } : { until_at: untilAt };
-    if (!(await act.run(async () => onMade(await addMaintenance({ select: select ?? { all: true }, reason: reason.trim(), ...when }))))) return;
-    toast("done", kind === "weekly" ? t`The maintenance was planned` : t`The maintenance is open`);
-    onClose();
-  };
+  const when: Partial<MaintenanceBody> = kind === "weekly" ? { weekly: { days, start, end: finish }, zone } : { until_at: untilAt };
+  const save = async (): Promise<void> => onMade(await addMaintenance({ select: select ?? { all: true }, reason: reason.trim(), ...when }));
   return (
-    <Dialog title={t`Open maintenance`} icon="wrench" onClose={end.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save();
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <NodesField label={t`Servers`} value={select} onChange={setSelect} every={user.value?.limited ? t`All my servers` : t`Every server`} />
-          <Segmented<Kind>
-            label={t`When`}
-            value={kind}
-            onPick={setKind}
-            options={[
-              { key: "for", label: t`Now, for a while` },
-              { key: "until", label: t`Now, until` },
-              { key: "weekly", label: t`Every week` },
-            ]}
-          />
-          {kind === "for" && <SelectField label={t`For`} value={lengthS} onPick={setLengthS} options={LENGTHS} />}
-          {kind === "until" && <TextField label={t`Until`} type="datetime-local" value={until} onText={setUntil} input={{ required: true }} />}
-          {kind === "weekly" && (
-            <>
-              <DaysField days={days} onDays={setDays} />
-              <div class="number-fields">
-                <TimeField label={t`From`} value={start} onText={setStart} />
-                <TimeField label={t`Until`} value={finish} onText={setFinish} />
-                <ZoneField value={zone} onText={setZone} />
-              </div>
-            </>
-          )}
-          <TextField label={t`Why`} value={reason} onText={setReason} hint={t`Optional. Others see it.`} input={{ maxLength: 200, autocomplete: "off" }} />
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {kind === "weekly" ? t`Plan maintenance` : t`Open maintenance`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog title={t`Open maintenance`} icon="wrench" submit={kind === "weekly" ? t`Plan maintenance` : t`Open maintenance`} ready={ready} onSave={save} done={[kind === "weekly" ? t`The maintenance was planned` : t`The maintenance is open`]} onClose={onClose}>
+      <NodesField label={t`Servers`} value={select} onChange={setSelect} every={user.value?.limited ? t`All my servers` : t`Every server`} />
+      <Segmented<Kind>
+        label={t`When`}
+        value={kind}
+        onPick={setKind}
+        options={[
+          { key: "for", label: t`Now, for a while` },
+          { key: "until", label: t`Now, until` },
+          { key: "weekly", label: t`Every week` },
+        ]}
+      />
+      {kind === "for" && <SelectField label={t`For`} value={lengthS} onPick={setLengthS} options={LENGTHS} />}
+      {kind === "until" && <TextField label={t`Until`} type="datetime-local" value={until} onText={setUntil} input={{ required: true }} />}
+      {kind === "weekly" && (
+        <>
+          <DaysField days={days} onDays={setDays} />
+          <div class="number-fields">
+            <TimeField label={t`From`} value={start} onText={setStart} />
+            <TimeField label={t`Until`} value={finish} onText={setFinish} />
+            <ZoneField value={zone} onText={setZone} />
+          </div>
+        </>
+      )}
+      <TextField label={t`Why`} value={reason} onText={setReason} hint={t`Optional. Others see it.`} input={{ maxLength: 200, autocomplete: "off" }} />
+    </FormDialog>
   );
 }

@@ -7,14 +7,11 @@ import { bodyOf, draftFaults, draftOf, NEW_DRAFT, type RuleDraft } from "../../c
 import { ruleSentence } from "../../core/alerts/rule-text";
 import { t } from "../../core/text/i18n";
 import { addRule, editRule, loadMetrics } from "../../state/alert-calls";
-import { toast } from "../../state/toasts";
 import { ApiError, type MetricView, type RuleView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Segmented } from "../../ui/segmented";
 import { NodesField } from "../nodes-field";
-import { ActionError, useAction } from "../use-action";
+import { FormDialog } from "./form-dialog";
 import { ExpressionField } from "./expression-field";
 import { OverridesField } from "./overrides-field";
 import { RulePreview } from "./rule-preview";
@@ -43,8 +40,6 @@ function unitOf(draft: RuleDraft, metrics: readonly MetricView[], rule: RuleView
 export function RuleDialog({ rule, onClose }: { rule?: RuleView; onClose: () => void }): VNode {
   const metrics = useMetrics();
   const [draft, setDraft] = useState<RuleDraft>(() => (rule ? draftOf(rule) : NEW_DRAFT));
-  const act = useAction();
-  const end = act.held(onClose);
   const change = (part: Partial<RuleDraft>): void => setDraft({ ...draft, ...part });
   const unit = unitOf(draft, metrics, rule);
   const body = bodyOf(draft);
@@ -52,49 +47,30 @@ export function RuleDialog({ rule, onClose }: { rule?: RuleView; onClose: () => 
   const sound = body !== null && !faults.length;
   const ready = sound && body.name !== "";
   const save = async (): Promise<void> => {
-    if (!ready) return;
-    const done = await act.run(() => (rule ? editRule(rule.id, { version: rule.version, ...body }) : addRule(body)));
-    if (!done) return;
-    toast("done", rule ? t`${draft.name} was changed` : t`${draft.name} was added`);
-    onClose();
+    if (body) await (rule ? editRule(rule.id, { version: rule.version, ...body }) : addRule(body));
   };
   return (
-    <Dialog title={rule ? t`Edit ${rule.name}` : t`New rule`} icon="bell" onClose={end.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save();
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <TextField label={t`Name`} value={draft.name} onText={(name) => change({ name })} input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: !rule }} />
-          <ExpressionField expr={draft.expr} metrics={metrics} onExpr={(expr) => change({ expr })} />
-          <div>
-            <p class="label">{t`Alert when the value is`}</p>
-            <Segmented
-              label={t`Alert when the value is`}
-              value={draft.when}
-              onPick={(when) => change({ when })}
-              options={[
-                { key: "above", label: t`above` },
-                { key: "below", label: t`below` },
-              ]}
-            />
-          </div>
-          <ThresholdFields draft={draft} unit={unit} onChange={change} />
-          <NodesField label={t`Applies to`} value={draft.select} onChange={(select) => change({ select })} every={t`Every server`} />
-          <OverridesField draft={draft} unit={unit} onChange={change} />
-          {body && <p class="t2 anywhere rule-sentence">{ruleSentence({ ...body, unit })}</p>}
-          {faults.length > 0 && <p class="wrong">{faults[0]}</p>}
-          {sound && <RulePreview rule={body} />}
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {rule ? t`Save` : t`Add rule`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog title={rule ? t`Edit ${rule.name}` : t`New rule`} icon="bell" submit={rule ? t`Save` : t`Add rule`} ready={ready} onSave={save} done={[rule ? t`${draft.name} was changed` : t`${draft.name} was added`]} onClose={onClose}>
+      <TextField label={t`Name`} value={draft.name} onText={(name) => change({ name })} input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: !rule }} />
+      <ExpressionField expr={draft.expr} metrics={metrics} onExpr={(expr) => change({ expr })} />
+      <div>
+        <p class="label">{t`Alert when the value is`}</p>
+        <Segmented
+          label={t`Alert when the value is`}
+          value={draft.when}
+          onPick={(when) => change({ when })}
+          options={[
+            { key: "above", label: t`above` },
+            { key: "below", label: t`below` },
+          ]}
+        />
+      </div>
+      <ThresholdFields draft={draft} unit={unit} onChange={change} />
+      <NodesField label={t`Applies to`} value={draft.select} onChange={(select) => change({ select })} every={t`Every server`} />
+      <OverridesField draft={draft} unit={unit} onChange={change} />
+      {body && <p class="t2 anywhere rule-sentence">{ruleSentence({ ...body, unit })}</p>}
+      {faults.length > 0 && <p class="wrong">{faults[0]}</p>}
+      {sound && <RulePreview rule={body} />}
+    </FormDialog>
   );
 }
