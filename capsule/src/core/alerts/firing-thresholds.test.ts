@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { firingThreshold, type FiringRule } from "./firing-thresholds";
+import { firingThreshold, worstThreshold, type FiringRule } from "./firing-thresholds";
 
 const server = { cores: 4, memory: 1000 };
 const rule = (expr: string, threshold: number | null, object = "", level: FiringRule["level"] = "warning"): FiringRule => ({ expr, threshold, object, level });
@@ -19,4 +19,11 @@ test("of a labelled metric only its own object has the line, and the worst one w
   const firing = [rule("avg(disk.busy, 10m)", 98, "sda"), rule("last(disk.busy)", 99, "sda", "critical")];
   assert.deepEqual(line("disk.busy{device=sda}", ...firing), { at: 99, level: "crit" });
   assert.equal(line("disk.busy{device=sdb}", ...firing), null);
+});
+
+test("of several servers in one chart a critical one has the line, else the first", () => {
+  const [warn, other, crit] = [{ at: 90, level: "warn" }, { at: 80, level: "warn" }, { at: 97, level: "crit" }] as const;
+  assert.equal(worstThreshold([null, warn, crit, other]), crit);
+  assert.equal(worstThreshold([null, warn, other]), warn);
+  assert.equal(worstThreshold([null]), null);
 });

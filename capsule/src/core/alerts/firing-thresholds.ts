@@ -42,3 +42,6 @@ export function firingThreshold(series: readonly string[], firing: readonly Firi
   }
   return worst;
 }
+
+/** The one that a chart of several servers draws: a critical one, else the first. */
+export const worstThreshold = (found: readonly (Threshold | null)[]): Threshold | null => found.find((one) => one?.level === "crit") ?? found.find((one) => one !== null) ?? null;

@@ -3,6 +3,7 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ChartPanel, type ChartData, type ChartSeries, type Colour } from "../../charts/panel";
+import { firingThreshold, worstThreshold } from "../../core/alerts/firing-thresholds";
 import { aggregate, alignSeries, MAX_NODES, parseNodeIds } from "../../core/charts/compare";
 import { columnLabel } from "../../core/nodes/node-tables";
 import { isNetworkSeries, seriesLabel, valueFormatOf } from "../../core/charts/value-format";
@@ -28,6 +29,7 @@ import { Empty } from "../../ui/load-states";
 import { sampleAttributes } from "../../ui/sample-attributes";
 import { memoryOf, type LoadState } from "../node/panels";
 import { Skeleton } from "../node/skeleton";
+import { useFiring } from "../node/use-firing";
 import { HistoryStatus, Reading } from "../node/history-status";
 import { points, RangeButtons, useGroup, useHistory, useViewKeys, shownTimeRange, WindowBar } from "../node/time-bar";
 
@@ -67,6 +69,8 @@ export function ComparePage(): VNode {
   const words = valueFormatOf(unit, inBits() && isNetworkSeries(series));
   const heading = seriesLabel(series);
   const lines: ChartSeries[] = there.map(({ name }, index) => ({ name, colour: COLOURS[index % COLOURS.length] as Colour, dashed: index >= COLOURS.length }));
+  const firing = useFiring(there.flatMap(({ detail }) => detail.view.value ?? []));
+  const threshold = worstThreshold(there.map(({ detail: { view } }) => view.value && firingThreshold([series], firing.get(view.value.id) ?? [], { cores: view.value.identity.cpu_cores, memory: memoryOf(view.value) })));
   const live = key === "live";
   const seen = data.columns.values.some((column) => column.some((value) => value != null));
   return (
@@ -98,6 +102,7 @@ export function ComparePage(): VNode {
             shade={shade.value}
             words={words}
             {...chartScaleOf(series, unit, Math.max(0, ...there.map(({ detail }) => (detail.view.value && memoryOf(detail.view.value)) ?? 0)) || null)}
+            {...(threshold && { threshold })}
             columns={there.map(({ name }) => `${name} ${series}`)}
             over={data.other && seen ? <Reading failed={failure !== null} /> : null}
             waiting={seen ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">{failure ? t`Could not be read` : t`No data in this time`}</div>}

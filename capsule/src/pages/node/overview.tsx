@@ -55,7 +55,7 @@ export function usePanels({ detail, node, shown }: Props, names: readonly string
   });
   void detail.version.value;
   const group = useGroup(shown, useMarks({ detail, node, shown }), node.identity.timezone);
-  return { detail, node, shown, until: detail.until.value, group, firing: useFiring(node) };
+  return { detail, node, shown, until: detail.until.value, group, firing: useFiring([node]).get(node.id) ?? [] };
 }
 
 export function HistoryFailure({ detail, shown, names }: Omit<Props, "node"> & { names: readonly string[] }): VNode {

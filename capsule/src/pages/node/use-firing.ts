@@ -1,28 +1,34 @@
-/** The rules whose alerts fire for a node. */
+/** The rules whose alerts fire for nodes. */
 
 import { useEffect, useState } from "preact/hooks";
 import type { FiringRule } from "../../core/alerts/firing-thresholds";
 import { firingRules } from "../../state/firing-rules";
 import { ApiError, type NodeView } from "../../state/types";
 
-/** Read again when other alerts fire. Without an answer charts only lack their lines. */
-export function useFiring({ id, health }: NodeView): readonly FiringRule[] {
-  const [firing, setFiring] = useState<readonly FiringRule[]>([]);
-  const wanted = health.findings.map((one) => one.alert_id).join();
+/** By node. Read again when other alerts fire. Without an answer charts only lack their lines. */
+export function useFiring(nodes: readonly NodeView[]): ReadonlyMap<string, readonly FiringRule[]> {
+  const [firing, setFiring] = useState<ReadonlyMap<string, readonly FiringRule[]>>(new Map());
+  const alarmed = nodes.filter(({ health }) => health.findings.length > 0);
+  const wanted = alarmed.map(({ id, health }) => [id, ...health.findings.map((one) => one.alert_id)].join()).join(" ");
   useEffect(() => {
     let gone = false;
     const read = async (): Promise<void> => {
-      try {
-        const found = wanted ? await firingRules(id) : [];
-        if (!gone) setFiring(found);
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-      }
+      const found = await Promise.all(alarmed.map(async ({ id }) => [id, await readOf(id)] as const));
+      if (!gone) setFiring((held) => new Map(found.map(([id, rules]) => [id, rules ?? held.get(id) ?? []])));
     };
     void read();
     return () => {
       gone = true;
     };
-  }, [id, wanted]);
+  }, [wanted]);
   return firing;
+}
+
+async function readOf(id: string): Promise<readonly FiringRule[] | null> {
+  try {
+    return await firingRules(id);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return null;
+  }
 }
