@@ -40,7 +40,7 @@ class WeeklyView(Answer):
 
 
 class MaintenanceBody(Body):
-    """A window in which alerts of the selected nodes are shown and not told."""
+    """A window in which alerts of the selected nodes are shown and not sent."""
 
     select: SelectBody
     from_at: float | None = None

@@ -1,4 +1,4 @@
-"""`/api/v1/maintenance`: windows in which alerts are shown and not told."""
+"""`/api/v1/maintenance`: windows in which alerts are shown and not sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stardust alerts`: what fires, who handles it, and who was told."""
+"""`stardust alerts`: what fires, who handles it, and who was notified."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     snooze.add_argument("alert", metavar="ALERT")
     snooze.add_argument("--for", dest="span", default="1h", metavar="TIME", help="such as 30m, 8h or 2d [1h]")
     add_act(acts, "unsnooze", help="end a snooze").add_argument("alert", metavar="ALERT")
-    add_act(acts, "explain", help="for each channel: what it was told, or why not").add_argument("alert", metavar="ALERT")
+    add_act(acts, "explain", help="for each channel: when it was notified, or why not").add_argument("alert", metavar="ALERT")
 
 
 async def run(args: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ VERBS: Final = (
     Command("jobs", ("j",), "the latest jobs, or all about one; follow one that goes on"),
     Command("cancel", ("c",), "take a job back, or stop it as far as its phase allows"),
     Command("logs", ("l",), "the latest events"),
-    Command("alerts", (), "what fires; acknowledge, snooze, and why somebody was told or not"),
+    Command("alerts", (), "what fires; acknowledge, snooze, and why somebody was notified or not"),
     Command("rules", (), "the rules of alerts: list, export, apply"),
     Command("channels", (), "where messages about alerts go; test one"),
     Command("update", (), "bring nodes the Spider that this hub ships, through their live sessions"),

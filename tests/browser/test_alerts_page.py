@@ -98,7 +98,7 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
             seen.sign_in()
             acknowledge_by_key(page)
             page.get_by_role("button", name="Explain CPU in use").click()
-            expect(page.get_by_text("There is no channel yet, so nobody is told.")).to_be_visible()
+            expect(page.get_by_text("There is no channel yet, so nobody is notified.")).to_be_visible()
             check(seen)
             page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a TypedDict in disguise
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
@@ -134,7 +134,7 @@ def preview_says_what_it_would_have_done(page: Page) -> None:
     page.get_by_role("button", name="Actions for CPU in use").click()
     page.get_by_role("menuitem", name="Edit…").click()
     dialog = page.get_by_role("dialog", name="Edit CPU in use")
-    expect(dialog.get_by_text(re.compile(r"Would have fired \d+.time.* in the last 7 days on 1.server, and told you"))).to_be_visible()
+    expect(dialog.get_by_text(re.compile(r"Would have fired \d+.time.* in the last 7 days on 1.server, and notified"))).to_be_visible()
     dialog.get_by_role("group", name="Warning").get_by_label("Starts at (%)").fill("101")
     dialog.get_by_role("group", name="Warning").get_by_label("Ends at (%)").fill("100.5")
     expect(dialog.get_by_text(re.compile("Would not have fired in the last 7 days"))).to_be_visible()

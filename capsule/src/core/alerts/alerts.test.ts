@@ -41,7 +41,7 @@ const delivery = (part: Partial<DeliveryLike>): DeliveryLike => ({ kind: "firing
 test("each decision about a message has its reason in words", () => {
   assert.equal(deliverySentence(delivery({}), NOW), "Sent");
   assert.equal(deliverySentence(delivery({ attempts: 3 }), NOW), "Sent at try 3");
-  assert.equal(deliverySentence(delivery({ state: "skipped", reason: "never_told_firing" }), NOW), "Not sent: the channel was never told that it began");
+  assert.equal(deliverySentence(delivery({ state: "skipped", reason: "never_told_firing" }), NOW), "Not sent: the channel was never notified that it began");
   assert.equal(deliverySentence(delivery({ state: "deferred", reason: "quiet_hours", next_at: NOW + 3600 }), NOW), "Held until 13:00: quiet hours");
   assert.equal(deliverySentence(delivery({ state: "failed", reason: "http:404" }), NOW), "Failed: the receiver answered 404");
   assert.equal(deliverySentence(delivery({ state: "due", reason: "smtp:451", next_at: NOW + 60 }), NOW), "Try 1 failed: the mail server answered 451. Next at 12:01");

@@ -27,7 +27,7 @@ const REASONS: Readonly<Record<string, string>> = {
   channel_disabled: t`the channel is off`,
   channel_deleted: t`the channel was deleted`,
   retroactive: t`it was over before Ground Control learned of it`,
-  never_told_firing: t`the channel was never told that it began`,
+  never_told_firing: t`the channel was never notified that it began`,
   below_severity: t`the channel takes only worse alerts`,
   acknowledged: t`somebody acknowledged it`,
   suppressed_by_parent: t`another alert of this server explains it`,
@@ -40,10 +40,10 @@ const REASONS: Readonly<Record<string, string>> = {
   settling: t`Ground Control has just started and waits for its servers`,
   maintenance: t`a maintenance window is open`,
   snoozed: t`somebody snoozed it`,
-  cool_down: t`the channel was told of the same trouble less than an hour ago`,
+  cool_down: t`the channel was notified of the same trouble less than an hour ago`,
   quiet_hours: t`quiet hours`,
   grouping: t`it waits for other alerts of the same incident`,
-  update_interval: t`the channel was told of this incident minutes ago`,
+  update_interval: t`the channel was notified of this incident minutes ago`,
   rule_info_only: t`the rule is only shown`,
 };
 

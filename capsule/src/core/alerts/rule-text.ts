@@ -151,5 +151,5 @@ export function previewSentence(found: PreviewLike, days: number): string {
   if (!times) return t`Would not have fired in the last ${days} days.` + partly;
   const where = new Set(found.would_fire.map((one) => one.node_id)).size;
   const fired = t`Would have fired ${plural(times, "time")} in the last ${days} days on ${plural(where, "server")}`;
-  return (found.told ? t`${fired}, and told you ${plural(found.told, "time")}.` : t`${fired}, and told you nothing.`) + partly;
+  return (found.told ? t`${fired}, and notified you ${plural(found.told, "time")}.` : t`${fired}, and notified nobody.`) + partly;
 }

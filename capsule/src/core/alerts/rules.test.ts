@@ -89,7 +89,7 @@ test("rules are grouped and their servers named", () => {
 
 test("a preview is one sentence", () => {
   const episode = (node_id: string): { node_id: string; told: boolean } => ({ node_id, told: true });
-  assert.equal(plain(previewSentence({ would_fire: [episode("a"), episode("a"), episode("b")], told: 2, complete: true }, 7)), "Would have fired 3 times in the last 7 days on 2 servers, and told you 2 times.");
-  assert.equal(plain(previewSentence({ would_fire: [episode("a")], told: 0, complete: true }, 7)), "Would have fired 1 time in the last 7 days on 1 server, and told you nothing.");
+  assert.equal(plain(previewSentence({ would_fire: [episode("a"), episode("a"), episode("b")], told: 2, complete: true }, 7)), "Would have fired 3 times in the last 7 days on 2 servers, and notified you 2 times.");
+  assert.equal(plain(previewSentence({ would_fire: [episode("a")], told: 0, complete: true }, 7)), "Would have fired 1 time in the last 7 days on 1 server, and notified nobody.");
   assert.equal(previewSentence({ would_fire: [], told: 0, complete: false }, 7), "Would not have fired in the last 7 days. The history does not cover all of it.");
 });

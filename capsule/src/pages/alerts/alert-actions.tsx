@@ -40,7 +40,7 @@ export function AcknowledgeDialog({ alerts, onClose, onDone }: { alerts: readonl
       >
         <div class="body">
           <ActionError text={act.refusal} />
-          <TextField label={t`Note`} hint={t`Others see it. The alert is not repeated any more; if it becomes critical, that is told again.`} value={note} onText={setNote} input={{ maxLength: MAX_NOTE, autocomplete: "off", placeholder: t`optional`, autofocus: true }} />
+          <TextField label={t`Note`} hint={t`Others see it. The alert is not repeated any more; if it becomes critical, a new message is sent.`} value={note} onText={setNote} input={{ maxLength: MAX_NOTE, autocomplete: "off", placeholder: t`optional`, autofocus: true }} />
         </div>
         <Foot {...end}>
           <Button kind="primary" type="submit" busy={act.busy}>

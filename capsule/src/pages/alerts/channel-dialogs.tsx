@@ -5,14 +5,11 @@ import { useEffect, useState } from "preact/hooks";
 import { KIND_HINTS, targetComplete, targetFields, targetOf, type TargetField } from "../../core/alerts/channel-form";
 import { t } from "../../core/text/i18n";
 import { addChannel, editChannel, loadKinds } from "../../state/alert-calls";
-import { toast } from "../../state/toasts";
 import { ApiError, type ChannelBody, type ChannelKindView, type ChannelView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
 import { SecretField, TextField } from "../../ui/field";
 import { Check, SelectField } from "../../ui/form";
 import { Failure, Loading } from "../../ui/load-states";
-import { ActionError, useAction } from "../use-action";
+import { FormDialog } from "./form-dialog";
 import { ownZone } from "./schedule-fields";
 
 type Severity = NonNullable<ChannelBody["min_severity"]>;
@@ -46,11 +43,11 @@ interface WhenProps {
   onHours: (hours: Hours | null) => void;
 }
 
-/** What is told, and when. */
+/** What is sent, and when. */
 function WhenFields({ severity, onSeverity, hours, onHours }: WhenProps): VNode {
   return (
     <>
-      <SelectField label={t`What is told`} value={severity} onPick={(next) => onSeverity(next as Severity)} options={SEVERITIES} />
+      <SelectField label={t`What is sent`} value={severity} onPick={(next) => onSeverity(next as Severity)} options={SEVERITIES} />
       <Check checked={hours !== null} onCheck={(on) => onHours(on ? { start: "22:00", end: "07:00", zone: ownZone(), critical_too: false } : null)}>
         {t`Quiet hours: warnings wait until they end`}
       </Check>
@@ -92,55 +89,31 @@ export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (
   const [typed, setTyped] = useState<Readonly<Record<string, string>>>({});
   const [severity, setSeverity] = useState<Severity>("warning");
   const [hours, setHours] = useState<Hours | null>(null);
-  const act = useAction();
-  const end = act.held(onClose);
   const fields = targetFields(kind, kinds?.find((one) => one.kind === kind)?.target ?? {});
   const ready = kinds !== null && name.trim() !== "" && targetComplete(fields, typed);
-  const save = async (): Promise<void> => {
-    if (!ready) return;
-    const done = await act.run(async () => onMade(await addChannel({ kind, name: name.trim(), target: targetOf(fields, typed), min_severity: severity, quiet_hours: hours })));
-    if (!done) return;
-    toast("done", t`${name.trim()} was added`, t`Test it, to see whether a message arrives.`);
-    onClose();
-  };
+  const save = async (): Promise<void> => onMade(await addChannel({ kind, name: name.trim(), target: targetOf(fields, typed), min_severity: severity, quiet_hours: hours }));
   return (
-    <Dialog title={t`Add channel`} icon="send" onClose={end.onClose}>
-      <form
-        autocomplete="off"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save();
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          {failure && <Failure title={t`The kinds of channels could not be read`} error={failure} onRetry={load} />}
-          {!kinds && !failure && <Loading rows={3} what={t`the kinds of channels`} onRetry={load} />}
-          {kinds && (
-            <>
-              <SelectField
-                label={t`Kind`}
-                hint={KIND_HINTS[kind]}
-                value={kind}
-                onPick={(next) => {
-                  setKind(next as ChannelBody["kind"]);
-                  setTyped({});
-                }}
-                options={kinds.map((one) => [one.kind, one.title])}
-              />
-              <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 100, autocomplete: "off", placeholder: t`such as Ops by mail`, required: true }} />
-              <TargetFields fields={fields} typed={typed} onType={(path, text) => setTyped({ ...typed, [path]: text })} />
-              <WhenFields severity={severity} onSeverity={setSeverity} hours={hours} onHours={setHours} />
-            </>
-          )}
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {t`Add channel`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog title={t`Add channel`} icon="send" submit={t`Add channel`} ready={ready} onSave={save} done={[t`${name.trim()} was added`, t`Test it, to see whether a message arrives.`]} onClose={onClose}>
+      {failure && <Failure title={t`The kinds of channels could not be read`} error={failure} onRetry={load} />}
+      {!kinds && !failure && <Loading rows={3} what={t`the kinds of channels`} onRetry={load} />}
+      {kinds && (
+        <>
+          <SelectField
+            label={t`Kind`}
+            hint={KIND_HINTS[kind]}
+            value={kind}
+            onPick={(next) => {
+              setKind(next as ChannelBody["kind"]);
+              setTyped({});
+            }}
+            options={kinds.map((one) => [one.kind, one.title])}
+          />
+          <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 100, autocomplete: "off", placeholder: t`such as Ops by mail`, required: true }} />
+          <TargetFields fields={fields} typed={typed} onType={(path, text) => setTyped({ ...typed, [path]: text })} />
+          <WhenFields severity={severity} onSeverity={setSeverity} hours={hours} onHours={setHours} />
+        </>
+      )}
+    </FormDialog>
   );
 }
 
@@ -151,42 +124,19 @@ export function EditChannel({ channel, onClose, onChanged }: { channel: ChannelV
   const [typed, setTyped] = useState<Readonly<Record<string, string>>>({});
   const [severity, setSeverity] = useState<Severity>(channel.min_severity);
   const [hours, setHours] = useState<Hours | null>(channel.quiet_hours);
-  const act = useAction();
-  const end = act.held(onClose);
   const fields = targetFields(channel.kind, kinds?.find((one) => one.kind === channel.kind)?.target ?? {});
   const ready = name.trim() !== "" && (!retarget || targetComplete(fields, typed));
-  const save = async (): Promise<void> => {
-    if (!ready) return;
-    const target = retarget ? { target: targetOf(fields, typed) } : {};
-    if (!(await act.run(async () => onChanged(await editChannel(channel.id, { name: name.trim(), min_severity: severity, quiet_hours: hours, ...target }))))) return;
-    toast("done", t`${name.trim()} was changed`);
-    onClose();
-  };
+  const target = retarget ? { target: targetOf(fields, typed) } : {};
+  const save = async (): Promise<void> => onChanged(await editChannel(channel.id, { name: name.trim(), min_severity: severity, quiet_hours: hours, ...target }));
   return (
-    <Dialog title={t`Edit ${channel.name}`} icon="send" onClose={end.onClose}>
-      <form
-        autocomplete="off"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save();
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: true }} />
-          <WhenFields severity={severity} onSeverity={setSeverity} hours={hours} onHours={setHours} />
-          <Check checked={retarget} onCheck={setRetarget}>
-            {t`Change the target; the present one is ${channel.target_masked}`}
-          </Check>
-          {retarget && <TargetFields fields={fields} typed={typed} onType={(path, text) => setTyped({ ...typed, [path]: text })} />}
-          {retarget && <p class="t3 meta">{t`The old receiver is told of the change.`}</p>}
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {t`Save`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog title={t`Edit ${channel.name}`} icon="send" submit={t`Save`} ready={ready} onSave={save} done={[t`${name.trim()} was changed`]} onClose={onClose}>
+      <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: true }} />
+      <WhenFields severity={severity} onSeverity={setSeverity} hours={hours} onHours={setHours} />
+      <Check checked={retarget} onCheck={setRetarget}>
+        {t`Change the target; the present one is ${channel.target_masked}`}
+      </Check>
+      {retarget && <TargetFields fields={fields} typed={typed} onType={(path, text) => setTyped({ ...typed, [path]: text })} />}
+      {retarget && <p class="t3 meta">{t`The old receiver is notified of the change.`}</p>}
+    </FormDialog>
   );
 }

@@ -1,4 +1,4 @@
-/** Where alerts are told: channels with their state and last test. */
+/** Where messages go: channels with their state and last test. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -53,7 +53,7 @@ export function ChannelsTab(): VNode {
   return (
     <div class="stack">
       <div class="section-head">
-        <p class="t3 meta grow">{t`Each alert is told through every channel that wants its level.`}</p>
+        <p class="t3 meta grow">{t`Each channel is notified of the alerts of its level.`}</p>
         {list.items && list.items.length > 0 && add}
       </div>
       <ActionError text={act.refusal} />
@@ -147,7 +147,7 @@ function DeleteChannel({ channel, onClose, onDone }: { channel: ChannelView; onC
     <Dialog title={t`Delete ${channel.name}`} icon="trash-2" size="narrow" onClose={end.onClose}>
       <div class="body">
         <ActionError text={act.refusal} />
-        <p>{t`Messages that wait for it are not sent. Its receiver is told. Your password is asked for.`}</p>
+        <p>{t`Messages that wait for it are not sent. Its receiver is notified. Your password is asked for.`}</p>
       </div>
       <Foot {...end} focused>
         <Button kind="destroy" busy={act.busy} onClick={() => void remove()}>

@@ -39,7 +39,7 @@ export function DeadlinesTab(): VNode {
   return (
     <div class="stack">
       <div class="section-head">
-        <p class="t3 meta grow">{t`A deadline expects an event of each server by a time of day, such as a finished backup. A missed one is told.`}</p>
+        <p class="t3 meta grow">{t`A deadline expects an event of each server by a time of day, such as a finished backup. A missed one fires an alert.`}</p>
         {list.items && list.items.length > 0 && add}
       </div>
       <ListView list={list} what={t`the deadlines`} refused={t`Your role cannot see deadlines.`} empty={<Empty icon="calendar-clock" title={t`No deadlines`} text={t`With one, a backup that does not come is noticed.`}>{add || undefined}</Empty>}>
@@ -156,7 +156,7 @@ function DeleteDeadline({ one, onClose, onDone }: { one: ExpectationView; onClos
     <Dialog title={t`Delete ${one.name}`} icon="trash-2" size="narrow" onClose={end.onClose}>
       <div class="body">
         <ActionError text={act.refusal} />
-        <p>{t`Nobody is told any more when this event does not come. Its calendar is lost.`}</p>
+        <p>{t`Nobody is notified any more when this event does not come. Its calendar is lost.`}</p>
       </div>
       <Foot {...end} focused>
         <Button kind="destroy" busy={act.busy} onClick={() => void remove()}>

@@ -1,4 +1,4 @@
-/** For each channel one sentence: what it was told of an alert and when, or why not. */
+/** For each channel one sentence: when it was notified of an alert, or why not. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -26,7 +26,7 @@ export function Explanation({ alert }: { alert: AlertView }): VNode {
   useEffect(() => void load(), [alert.id, alert.state, alert.level, JSON.stringify(alert.flags)]);
   if (failure) return <Failure title={t`It could not be explained`} error={failure} onRetry={() => void load()} />;
   if (!found) return <Loading rows={1} what={t`the explanation`} onRetry={() => void load()} />;
-  if (!found.length) return <p class="t2">{t`There is no channel yet, so nobody is told.`} <a class="accent" href="/alerts/channels">{t`Channels`}</a></p>;
+  if (!found.length) return <p class="t2">{t`There is no channel yet, so nobody is notified.`} <a class="accent" href="/alerts/channels">{t`Channels`}</a></p>;
   return (
     <ul class="explained">
       {found.map((one) => (

@@ -60,7 +60,7 @@ function Row({ incident, open, onOpen }: { incident: IncidentView; open: boolean
       <span role="rowheader" class="row wrap">
         <span class="medium anywhere">{incident.title}</span>
         {retro && (
-          <span class="pill small" title={t`It began and ended while Ground Control could not see it. Nobody was told.`}>
+          <span class="pill small" title={t`It began and ended while Ground Control could not see it. Nobody was notified.`}>
             {t`seen afterwards`}
           </span>
         )}

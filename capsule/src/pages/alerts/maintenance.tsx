@@ -1,4 +1,4 @@
-/** Windows in which alerts are shown and not told. */
+/** Windows in which alerts are shown and not sent. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -46,7 +46,7 @@ export function MaintenanceTab(): VNode {
   return (
     <div class="stack">
       <div class="section-head">
-        <p class="t3 meta grow">{t`During maintenance alerts are shown and not told. What still fires at its end is told as one message. Upgrades and reboots open their own.`}</p>
+        <p class="t3 meta grow">{t`During maintenance alerts are shown and not sent. What still fires at its end is one message. Upgrades and reboots open their own.`}</p>
         {list.items && list.items.length > 0 && open}
       </div>
       <ListView list={list} what={t`the maintenance`} refused={t`Your role cannot see maintenance.`} empty={<Empty icon="wrench" title={t`No maintenance`} text={t`Open one before you work on a server, so that nobody is woken.`}>{open || undefined}</Empty>}>

@@ -23,7 +23,7 @@ export function MessengerTrouble({ channels_broken: broken, oldest_due_at: oldes
       }
     >
       <b>{broken.length > 1 ? t`${broken.length} channels are broken.` : broken.length ? t`The channel “${first}” is broken.` : t`Notifications are late.`}</b>{" "}
-      <span class="plain">{broken.length ? t`Nobody is told of alerts through it.` : t`The oldest one has waited for ${age(now.value - (oldest ?? now.value))}.`}</span>
+      <span class="plain">{broken.length ? t`Nobody is notified of alerts through it.` : t`The oldest one has waited for ${age(now.value - (oldest ?? now.value))}.`}</span>
     </Banner>
   );
 }

@@ -61,7 +61,7 @@ export function RulesTab(): VNode {
         )}
       </div>
       <StaleNotice failure={failure} onRetry={() => void load()} />
-      {!all.length && <Empty icon="bell" title={t`No rules`} text={t`What a rule watches is told when it leaves its limits.`} />}
+      {!all.length && <Empty icon="bell" title={t`No rules`} text={t`A rule notifies when what it watches leaves its limits.`} />}
       {GROUPS.map(({ key, title }) => {
         const rows = all.filter((rule) => ruleGroup(rule) === key);
         return rows.length > 0 && <Group key={key} title={title} rules={rows} onAsk={setAsked} />;
