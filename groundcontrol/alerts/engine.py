@@ -221,6 +221,12 @@ class Engine:
         node = self._nodes.get(key.node)
         return None if node is None else node.flaps.get((key.rule, key.object))
 
+    def known_at(self, key: InstanceKey) -> float | None:
+        """When an instance that has a state was last observed."""
+        node = self._nodes.get(key.node)
+        held = None if node is None else node.instances.get((key.rule, key.object))
+        return None if held is None else held.known_at
+
     def value(self, key: InstanceKey) -> float | None:
         """The value of an instance now; None: not known."""
         node = self._nodes.get(key.node)

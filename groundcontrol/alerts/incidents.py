@@ -16,6 +16,9 @@ MANY_NODES: Final = 5
 MANY_S: Final = 120.0
 MASS_SHARE: Final = 0.2
 """The share of all nodes that, silent at the same time, points to the hub's own network."""
+SETTLE_S: Final = 60.0
+SETTLE_GRAINS: Final = 2
+"""What another alert explained is told so long after the end of that one, and after so many new values: most of it ends meanwhile."""
 PARENTS: Final[dict[str, str]] = {"filesystem.space": "filesystem.readonly", "filesystem.inodes": "filesystem.readonly"}
 """Rule -> the rule of the same node that explains it. `node.offline` explains every other rule of its node."""
 
@@ -33,6 +36,16 @@ class Fleet(NamedTuple):
     nodes: int
     silent: int = 0
     """Nodes that are silent now, also those whose silence is too short for an alert: the next ones to fire."""
+
+
+class Settling(NamedTuple):
+    """An episode whose explanation is over, on its way to be told."""
+
+    since_at: float
+    known_at: float
+    """When it was last observed."""
+    grains: int = 0
+    """How often it was observed since."""
 
 
 class Plan(NamedTuple):
@@ -58,6 +71,36 @@ class Book:
         self._by_node: dict[NodeId | None, set[AlertId]] = defaultdict(set)
         for alert in self.alerts.values():
             self._by_node[alert.node_id].add(alert.id)
+        self._settling: dict[AlertId, Settling | None] = {}
+        """None: settling begins at the next look."""
+        for node in self._by_node:
+            self._note_settling(node)
+
+    def _note_settling(self, node: NodeId | None) -> None:
+        alerts = self.of_node(node)
+        rules = {alert.rule_id for alert in alerts}
+        for alert in alerts:
+            if alert.suppressed_by and not parent_of(alert.rule_id, rules):
+                self._settling.setdefault(alert.id)
+            else:
+                self._settling.pop(alert.id, None)
+
+    def settled(self, now: float, known_at: Callable[[InstanceKey], float | None]) -> list[Alert]:
+        """Episodes whose explanation has been over for long enough, without its mark.
+
+        Args: known_at: when an instance was last observed; None: it is not known.
+        """
+        found = []
+        for alert_id, held in self._settling.items():
+            alert = self.alerts[alert_id]
+            at = known_at(key_of(alert))
+            state = Settling(now, now) if held is None else held
+            if at is not None and at > state.known_at:
+                state = state._replace(known_at=at, grains=state.grains + 1)
+            self._settling[alert_id] = state
+            if now - state.since_at >= SETTLE_S and state.grains >= SETTLE_GRAINS:
+                found.append(alert._replace(suppressed_by=""))
+        return found
 
     def alert(self, key: InstanceKey) -> Alert | None:
         found = self._by_key.get(key)
@@ -81,6 +124,9 @@ class Book:
             elif self.alerts.pop(alert.id, None) is not None:
                 self._by_key.pop(key_of(alert), None)
                 self._by_node[alert.node_id].discard(alert.id)
+                self._settling.pop(alert.id, None)
+        for node in {alert.node_id for alert in plan.alerts.values()}:
+            self._note_settling(node)
         for incident in plan.incidents.values():
             if incident.state == "open":
                 self.incidents[incident.id] = incident
@@ -233,7 +279,7 @@ class _Planner:
     # -- suppression ---------------------------------------------------------------------------------
 
     def _suppress(self) -> None:
-        """Mark the episodes that another episode of their node explains, and unmark those whose explanation is over."""
+        """Mark the episodes that another episode of their node explains. The mark stays until `Book.settled` gives them back."""
         by_node: dict[NodeId, list[Alert]] = defaultdict(list)
         touched = {alert.node_id for alert in self._alerts.values() if alert.node_id is not None}
         for alert in self._firing():
@@ -243,9 +289,7 @@ class _Planner:
             rules = {alert.rule_id for alert in alerts}
             for alert in alerts:
                 parent = parent_of(alert.rule_id, rules)
-                if parent != alert.suppressed_by:
-                    if not parent:
-                        self._news.add(alert.incident_id)  # it may be told now
+                if parent and parent != alert.suppressed_by:
                     self._put(alert._replace(suppressed_by=parent))
 
     # -- an incident from its episodes -------------------------------------------------------------------

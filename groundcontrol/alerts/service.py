@@ -159,6 +159,7 @@ class AlertService:
             self.evaluated_s += time.perf_counter() - began
         if self._unstored:
             await self._store_all()
+        await self._tell_settled()
         self._ticked_at = self._clock.monotonic()
 
     async def _store_all(self) -> None:
@@ -167,6 +168,16 @@ class AlertService:
             plan = self._book.plan(self._unstored[:taken], self._clock.now(), self._names, self._facts.fleet)
             await self._commit(plan)
             del self._unstored[:taken]
+        self._publish(plan)
+
+    async def _tell_settled(self) -> None:
+        """Let channels be told of what another alert explained, and what still fires after that one."""
+        async with self._changing:
+            settled = self._book.settled(self._clock.now(), self._engine.known_at)
+            if not settled:
+                return
+            plan = self._book.renew(settled, {alert.incident_id for alert in settled})
+            await self._commit(plan)
         self._publish(plan)
 
     async def _commit(self, plan: Plan, hastened: Sequence[Delivery] = ()) -> None:

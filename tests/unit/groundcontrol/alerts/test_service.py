@@ -118,9 +118,30 @@ async def test_a_restart_with_1000_nodes_of_which_300_were_offline_tells_nothing
         assert sorted(alert.suppressed_by for alert in firing) == [""] * 300 + ["node.offline"] * 20
 
         trial.fleet.connected |= set(away)
+        await trial.pass_s(55)
+        assert trial.told() == ["firing", "resolved"]
         await trial.pass_s(60)
         assert sorted(trial.told()) == ["firing", "firing", "resolved"], "the fleet is back, and what their silence hid is one story"
         assert {alert.suppressed_by for alert in await trial.firing()} == {""}
+
+
+async def test_what_a_silent_node_hid_is_told_only_if_it_outlasts_its_return_by_a_minute(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    trial.fleet.connected.clear()
+    await trial.pass_s(150)
+    trial.fleet.levels = {node: {"passing": 1.0, "lasting": 1.0}}
+    await trial.pass_s(60)
+    trial.fleet.connected.add(node)
+    await trial.pass_s(15)
+    trial.fleet.levels = {node: {"lasting": 1.0}}
+    await trial.pass_s(40)
+    assert {alert.suppressed_by for alert in await trial.firing()} == {"node.offline"}
+    await trial.pass_s(60)
+    assert {alert.suppressed_by for alert in await trial.firing()} == {""}
+    await trial.pass_s(300)
+    assert trial.told() == ["firing", "changed"]
+    assert [one.alert.object for one in trial.receivers.told[-1].message.content.alerts] == ["lasting"]
+    assert [alert.object for alert in await trial.ended() if alert.suppressed_by] == ["passing"]
 
 
 async def test_what_a_full_store_does_not_take_is_told_when_it_is_stored(tmp_path: Path) -> None:
