@@ -10,6 +10,7 @@ from groundcontrol.alerts.channels_api import deliveries_with_attempts
 from groundcontrol.alerts.channels_views import DeliveriesView
 from groundcontrol.alerts.intents import Intents
 from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId, Rule, RuleId
+from groundcontrol.alerts.rule_file import Planned, planned
 from groundcontrol.alerts.rule_preview import RulePreviews
 from groundcontrol.alerts.rules import Rules, checked_rule
 from groundcontrol.alerts.service import AlertService
@@ -19,6 +20,8 @@ from groundcontrol.alerts.views import (
     AcknowledgeManyBody,
     AlertsView,
     AlertView,
+    AppliedRule,
+    AppliedRulesView,
     EffectiveRulesView,
     EffectiveRuleView,
     ExplainView,
@@ -29,10 +32,12 @@ from groundcontrol.alerts.views import (
     PreviewView,
     RuleBody,
     RulePatch,
+    RulesBody,
     RulesView,
     RuleView,
     SnoozeBody,
     alert_view,
+    changes_of,
     explanation_view,
     incident_view,
     patched,
@@ -41,6 +46,7 @@ from groundcontrol.alerts.views import (
 )
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
+from groundcontrol.nodes.api import checked_note
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.api import current_retention
 from groundcontrol.web.request import ApiRequest
@@ -88,8 +94,8 @@ def _alert_id(call: ApiRequest) -> AlertId:
 
 
 async def acknowledge(call: ApiRequest, body: AcknowledgeBody | None) -> AlertView:
-    """Take charge of an alert: it is not repeated any more. It ends by itself, and a rise to critical is told again."""
-    note = "" if body is None else body.note
+    """Take charge of an alert: it is not repeated any more. It ends by itself, and a rise to critical is sent as a new message."""
+    note = "" if body is None else checked_note(body.note)
     return _view(call, await call.services[AlertService].acknowledge(call.scope, _alert_id(call), note))
 
 
@@ -97,13 +103,13 @@ async def acknowledge_many(call: ApiRequest, body: AcknowledgeManyBody) -> Alert
     """Take charge of several alerts; either all of them or none."""
     if not all(is_id(one) for one in body.ids):
         raise BadRequest("ids are the ids of alerts", field="ids")
-    handling = Handling(acknowledge=True, note=body.note)
+    handling = Handling(acknowledge=True, note=checked_note(body.note))
     handled = await call.services[AlertService].handle(call.scope, [AlertId(one) for one in body.ids], handling)
     return AlertsView(alerts=[_view(call, alert) for alert in handled], next=None)
 
 
 async def snooze(call: ApiRequest, body: SnoozeBody) -> AlertView:
-    """Hold the messages of an alert back until a time. If it still fires then, that is told."""
+    """Hold the messages of an alert back until a time. If it still fires then, a message says so."""
     now = call.services.clock.now()
     if not now < body.until_at <= now + MAX_SNOOZE_S:
         raise BadRequest("until_at must lie ahead, by 30 days at most", field="until_at")
@@ -116,7 +122,7 @@ async def unsnooze(call: ApiRequest) -> AlertView:
 
 
 async def explain_alert(call: ApiRequest) -> ExplainView:
-    """For each channel: what it was told of this alert and when, or why not."""
+    """For each channel: when it was notified of this alert, or why not."""
     call.query()
     found = await call.services[Intents].explain(call.scope, await _alert(call))
     return ExplainView(channels=[explanation_view(one) for one in found])
@@ -177,7 +183,12 @@ def _rule_id(call: ApiRequest) -> RuleId:
 
 async def create_rule(call: ApiRequest, body: RuleBody) -> RuleView:
     """Make a rule. It holds for every server that it selects, also for those that join later."""
-    return await _save(call, rule_of(body, RuleId(new_time_id(call.services.clock.now()))))
+    call.services[Rules].check_room(1)
+    return await _save(call, rule_of(body, _new_rule_id(call)))
+
+
+def _new_rule_id(call: ApiRequest) -> RuleId:
+    return RuleId(new_time_id(call.services.clock.now()))
 
 
 async def edit_rule(call: ApiRequest, patch: RulePatch) -> RuleView:
@@ -186,8 +197,27 @@ async def edit_rule(call: ApiRequest, patch: RulePatch) -> RuleView:
 
 
 async def _save(call: ApiRequest, rule: Rule) -> RuleView:
-    saved = await call.services[AlertService].save_rule(call.scope, checked_rule(rule))
+    [saved] = await call.services[AlertService].save_rules(call.scope, [checked_rule(rule)])
     return rule_view(saved, call.services[Rules].unit(saved))
+
+
+async def apply_rules(call: ApiRequest, body: RulesBody) -> AppliedRulesView:
+    """Make the rules of the hub those of a file: all of them, or none if one does not fit. Rules that are not in the file stay."""
+    rules = call.services[Rules]
+    plan = planned(rules.all(), body.rules, lambda: _new_rule_id(call))
+    rules.check_room(sum(one.act == "add" for one in plan))
+    named = {one.after.id for one in plan}
+    left = [rule.id for rule in rules.all() if rule.id not in named]
+    changed = [one.after for one in plan if one.act != "keep"]
+    if changed and not body.dry_run:
+        await call.services[AlertService].save_rules(call.scope, changed)
+    return AppliedRulesView(body.dry_run, [_applied(one, dry_run=body.dry_run) for one in plan], [str(rule) for rule in left])
+
+
+def _applied(one: Planned, *, dry_run: bool) -> AppliedRule:
+    unsaved = dry_run and one.before is None
+    changes = [] if one.before is None else changes_of(one.before, one.after)
+    return AppliedRule(one.act, None if unsaved else one.after.id, one.after.name, changes)
 
 
 async def delete_rule(call: ApiRequest) -> None:
@@ -244,6 +274,7 @@ ALERT_ROUTES: Final = (
     Route("GET", "/incidents/{id}", "alert.read", get_incident, IncidentView, cost="page"),
     Route("GET", "/rules", "alert.read", list_rules, RulesView, cost="page"),
     Route("POST", "/rules", "alert.manage", create_rule, RuleView, RuleBody, status=201),
+    Route("POST", "/rules/apply", "alert.manage", apply_rules, AppliedRulesView, RulesBody, cost="page"),
     Route("POST", "/rules/preview", "alert.manage", preview_rule, PreviewView, PreviewBody, cost="history"),
     Route("GET", "/rules/{id}", "alert.read", get_rule, RuleView),
     Route("PATCH", "/rules/{id}", "alert.manage", edit_rule, RuleView, RulePatch),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from typing import Any, Final, cast, get_args
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -38,6 +37,7 @@ from groundcontrol.alerts.channels_views import (
 from groundcontrol.alerts.links import MOST_SNOOZE_S, AlertHandler, Link, Links
 from groundcontrol.alerts.model import Caps, ChannelId, Delivery, DeliveryId, DeliveryState, IncidentId, QuietHours
 from groundcontrol.alerts.samples import sample_message
+from groundcontrol.alerts.wall_clock import zone_of
 from groundcontrol.core.errors import BadRequest, LinkExpired, NotFound, TooManyRequests
 from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.core.text import is_visible
@@ -202,10 +202,7 @@ def _caps(body: CapsBody) -> Caps:
 def _hours(body: QuietHoursBody | None) -> QuietHours | None:
     if body is None:
         return None
-    try:
-        ZoneInfo(body.zone)
-    except (ValueError, OSError, KeyError):
-        raise BadRequest(f"there is no time zone {body.zone!r}", field="quiet_hours.zone") from None
+    zone_of(body.zone, "quiet_hours.zone")
     if body.start == body.end:
         raise BadRequest("quiet hours must end at another time than they start", field="quiet_hours.end")
     return QuietHours(body.start, body.end, body.zone, body.critical_too)

@@ -11,6 +11,7 @@ from groundcontrol.alerts.detectors import DETECTORS
 from groundcontrol.alerts.states import STATES
 from groundcontrol.alerts.windows import GRAIN_S, MOST_WINDOW_S
 from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.text import is_visible
 from groundcontrol.samples.derived import DERIVED, metric_of
 from spider.wire.metrics import METRICS, Metric
 
@@ -61,8 +62,10 @@ def parse(text: str, events: Collection[str] | None = None) -> Expression:
     Raises: BadRequest: what is wrong, and what to do.
     """
     call = _CALL.fullmatch(text) if len(text) <= MOST_TEXT else None
-    if call is None:
-        raise _refused("an expression has the form avg(cpu.total, 10m); thresholds are given as warn and crit, not in it")
+    if call is None or not is_visible(text):
+        raise _refused(
+            "an expression has the form avg(cpu.total, 10m), in one line of visible characters; thresholds are given as warn and crit, not in it"
+        )
     name, inside = call.groups()
     if name in FUNCTIONS:
         return _metric_window(cast("Function", name), inside)

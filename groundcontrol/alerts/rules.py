@@ -9,12 +9,17 @@ from groundcontrol.alerts.defaults import DEFAULT_RULES
 from groundcontrol.alerts.detectors import DETECTORS
 from groundcontrol.alerts.expression import Detector, EventOf, Expression, MetricWindow, State, parse
 from groundcontrol.alerts.model import Rule, RuleId, Selector, Threshold
+from groundcontrol.alerts.selecting import MOST_NODES
 from groundcontrol.alerts.states import STATES
-from groundcontrol.core.errors import BadRequest, NotFound
+from groundcontrol.core.errors import BadRequest, Conflict, NotFound
+from groundcontrol.core.text import is_visible
 from groundcontrol.events.catalogue import ROWS
+from groundcontrol.nodes.api import checked_tags
 from groundcontrol.samples.derived import metric_of
 from spider.wire.ids import is_id
 
+MOST_RULES: Final = 500
+"""Rules that users made."""
 _DEFAULTS: Final = {rule.id: rule._replace(version=0) for rule in DEFAULT_RULES}
 """Version 0: nobody has changed it."""
 
@@ -28,6 +33,11 @@ class Rules:
     def load(self, stored: Iterable[Rule]) -> None:
         """Take over the stored rules."""
         self._rules = _DEFAULTS | {rule.id: rule for rule in stored}
+
+    def check_room(self, new: int) -> None:
+        """Raises: Conflict: so many new rules are too many."""
+        if sum(rule.origin == "user" for rule in self._rules.values()) + new > MOST_RULES:
+            raise Conflict(f"users may make {MOST_RULES} rules: delete some first, or use overrides")
 
     def all(self) -> list[Rule]:
         return list(self._rules.values())
@@ -72,21 +82,37 @@ def checked_rule(rule: Rule) -> Rule:
         raise BadRequest("an event is over at once: clear_s says how long its alert lasts, such as 3600", field="clear_s")
     if rule.warn is None and rule.crit is None:
         raise BadRequest("a rule needs a threshold: give warn, crit or both", field="warn")
-    _check_select(rule.select, "select")
     _check_thresholds(rule, rule.warn, rule.crit, "")
     for number, one in enumerate(rule.overrides):
-        _check_select(one.select, f"overrides[{number}].select")
         _check_thresholds(rule, one.warn or rule.warn, one.crit or rule.crit, f"overrides[{number}].")
-    return rule
+    return rule._replace(
+        name=_checked_name(rule.name),
+        select=_checked_select(rule.select, "select"),
+        overrides=tuple(
+            one._replace(select=_checked_select(one.select, f"overrides[{number}].select")) for number, one in enumerate(rule.overrides)
+        ),
+    )
 
 
-def _check_select(select: Selector, field: str) -> None:
+def _checked_name(name: str) -> str:
+    text = " ".join(name.split())
+    if not text or not is_visible(text):
+        raise BadRequest("name: give it visible characters only", field="name")
+    return text
+
+
+def _checked_select(select: Selector, field: str) -> Selector:
     if not (select.all or select.tags or select.nodes):
         raise BadRequest(f"{field} selects no server: set all, or name tags or nodes", field=field)
     if select.all and (select.tags or select.nodes):
         raise BadRequest(f"{field} says all and names some: choose one", field=field)
-    if not all(is_id(node) for node in select.nodes):
-        raise BadRequest(f"{field}.nodes are ids of nodes", field=field)
+    if len(select.nodes) > MOST_NODES or not all(is_id(node) for node in select.nodes):
+        raise BadRequest(f"{field}.nodes are at most {MOST_NODES} ids of servers; use a tag for more", field=field)
+    try:
+        tags = checked_tags(list(select.tags))
+    except BadRequest as exc:
+        raise BadRequest(f"{field}.tags: {exc.message}", field=field) from None
+    return Selector(select.all, tags, tuple(dict.fromkeys(select.nodes)))
 
 
 def _check_thresholds(rule: Rule, warn: Threshold | None, crit: Threshold | None, where: str) -> None:

@@ -295,9 +295,9 @@ class AlertService:
         """Hold the messages of an alert back until a time; 0 ends that. Raises: as `handle`."""
         return (await self.handle(scope, [alert], Handling(snooze_until=until_at)))[0]
 
-    async def save_rule(self, scope: Scope, rule: Rule) -> Rule:
-        """Store a rule that was checked, and evaluate by it from now on. Raises: Conflict, StoreError."""
-        saved = await self._store.save_rule(scope, rule)
+    async def save_rules(self, scope: Scope, rules: Sequence[Rule]) -> Sequence[Rule]:
+        """Store rules that were checked, all or none, and evaluate by them from now on. Raises: Conflict, StoreError."""
+        saved = await self._store.save_rules(scope, rules)
         self._take_rules(await self._store.rules(DEFAULT_ORG))
         return saved
 

@@ -108,8 +108,11 @@ class AlertStore(Protocol):
         """The stored rules: those of users, and default rules that somebody changed."""
         ...
 
-    async def save_rule(self, scope: Scope, rule: Rule) -> Rule:
-        """Store a rule with its next version. Raises: Conflict: `rule.version` is not the stored one (0: a new rule)."""
+    async def save_rules(self, scope: Scope, rules: Sequence[Rule]) -> Sequence[Rule]:
+        """Store rules with their next versions: all of them or none.
+
+        Raises: Conflict: the version of one is not the stored one (0: a new rule).
+        """
         ...
 
     async def delete_rule(self, scope: Scope, rule: RuleId) -> None:

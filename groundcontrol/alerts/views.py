@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -51,7 +51,7 @@ class AlertView(Answer):
     acknowledged_by: str
     note: str
     retro: bool
-    """It began and ended while the hub could not see it. Nobody is told of it."""
+    """It began and ended while the hub could not see it. Nobody is notified of it."""
     incident_id: str
 
 
@@ -97,7 +97,7 @@ class ChannelExplanation(Answer):
     decision: Literal["send", "defer", "skip"]
     reason: str
     sentence: str
-    """One sentence for people: told when and at which try, held until when and why, or not told and why."""
+    """One sentence for people: notified when and at which try, held until when and why, or not notified and why."""
     next_at: float | None
 
 
@@ -157,9 +157,14 @@ class EffectiveRulesView(Answer):
     rules: list[EffectiveRuleView]
 
 
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=604_800)]
+"""At most seven days."""
+_Number = Annotated[float, msgspec.Meta(ge=-1e18, le=1e18)]
+
+
 class ThresholdBody(Body):
-    trigger: float
-    clear: float
+    trigger: _Number
+    clear: _Number
 
 
 class OverrideBody(Body):
@@ -167,12 +172,11 @@ class OverrideBody(Body):
     enabled: bool | None = None
     warn: ThresholdBody | None = None
     crit: ThresholdBody | None = None
-    for_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    for_s: _Seconds | None = None
 
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 _Expr = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
-_Seconds = Annotated[float, msgspec.Meta(ge=0, le=31_536_000)]
 _Overrides = Annotated[list[OverrideBody], msgspec.Meta(max_length=100)]
 
 
@@ -189,9 +193,9 @@ class RuleBody(Body):
     overrides: _Overrides = msgspec.field(default_factory=list)
 
 
-class RulePatch(Body):
-    version: int
-    """Of the rule that was read: a change in between is refused. 0: a default rule that nobody has changed."""
+class RuleFields(Body):
+    """What is left out stays."""
+
     name: _Name | msgspec.UnsetType = msgspec.UNSET
     expr: _Expr | msgspec.UnsetType = msgspec.UNSET
     select: SelectBody | msgspec.UnsetType = msgspec.UNSET
@@ -204,10 +208,50 @@ class RulePatch(Body):
     overrides: _Overrides | msgspec.UnsetType = msgspec.UNSET
 
 
+class RulePatch(RuleFields, kw_only=True):
+    version: int
+    """Of the rule that was read: a change in between is refused. 0: a default rule that nobody has changed."""
+
+
+class RulesBody(Body):
+    """A file of rules, as `stardust rules export` prints it. The hub takes all of it or nothing."""
+
+    rules: Annotated[list[dict[str, object]], msgspec.Meta(max_length=1000)]
+    """Fields as in `PATCH rules/{id}`, with `id`; a rule without an id that the hub knows is known by its name, or new."""
+    dry_run: bool = False
+    """Check and compare, and change nothing."""
+
+
+class FieldChange(Answer):
+    field: str
+    before: object
+    after: object
+
+
+class AppliedRule(Answer):
+    act: Literal["add", "change", "keep"]
+    id: str | None
+    """Null: a dry run has no id for a new rule."""
+    name: str
+    fields: list[FieldChange]
+    """Of a changed rule."""
+
+
+class AppliedRulesView(Answer):
+    dry_run: bool
+    rules: list[AppliedRule]
+    """In the order of the file."""
+    left: list[str]
+    """Ids of the rules of the hub that are not in the file. They stay as they are."""
+
+
+_Moment = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
+
+
 class PreviewBody(Body):
     rule: RuleBody
-    from_: float = msgspec.field(name="from")
-    to: float
+    from_: _Moment = msgspec.field(name="from")
+    to: _Moment
 
 
 class PreviewEpisode(Answer):
@@ -274,10 +318,19 @@ def rule_of(body: RuleBody, rule_id: RuleId) -> Rule:
     return Rule(id=rule_id, version=0, kind="rule", **_fields(msgspec.structs.asdict(body)))
 
 
-def patched(rule: Rule, patch: RulePatch) -> Rule:
+def patched(rule: Rule, patch: RuleFields) -> Rule:
     """The rule with the changes of a body."""
     given = {name: value for name, value in msgspec.structs.asdict(patch).items() if value is not msgspec.UNSET}
     return rule._replace(**_fields(given))
+
+
+_COMPARED: Final = ("name", "enabled", "select", "expr", "when", "warn", "crit", "for_s", "clear_s", "overrides")
+
+
+def changes_of(before: Rule, after: Rule) -> list[FieldChange]:
+    """The fields that a change of a rule changes, with both values as views show them."""
+    old, new = (msgspec.to_builtins(rule_view(rule, "")) for rule in (before, after))
+    return [FieldChange(name, old[name], new[name]) for name in _COMPARED if old[name] != new[name]]
 
 
 def _fields(given: Mapping[str, object]) -> dict[str, Any]:

@@ -38,11 +38,12 @@ _MASKED: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 16
 
 
 class CliError(Exception):
-    """An error of the command. The text is the whole message to the user; `code` is for programs."""
+    """An error of the command. The text is the whole message to the user; `code` and the hub's `facts` are for programs."""
 
-    def __init__(self, message: str, code: str = "command.failed") -> None:
+    def __init__(self, message: str, code: str = "command.failed", facts: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.facts = facts or {}
 
 
 class NotReadable(CliError):
@@ -246,7 +247,7 @@ class Hub:
             return
         try:
             problem = json.loads(await answer.text())
-            raise CliError(shown(str(problem["detail"])), shown(str(problem["code"])))
+            raise CliError(shown(str(problem["detail"])), shown(str(problem["code"])), problem.get("facts"))
         except (ValueError, KeyError, TypeError):
             raise CliError(f"the hub at {self._where} answered with status {answer.status}", UNREACHABLE) from None
 

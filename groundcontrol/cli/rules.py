@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,17 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = add_acts(parser, "list")
     add_act(acts, "list", help="all rules")
     add_act(acts, "export", help="all rules as JSON, for `apply`")
-    apply = add_act(acts, "apply", help="make the rules of the hub those of a file; rules that are not in it stay")
+    apply = add_act(acts, "apply", help="make the rules of the hub those of a file, all or none; rules that are not in it stay")
     apply.add_argument("file", type=file_path, metavar="FILE")
-    apply.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    apply.add_argument("--dry-run", action="store_true", help="check the file and say what it would change; change nothing")
 
 
 async def run(args: argparse.Namespace) -> int:
     """List, export or apply rules."""
     async with Hub(args) as hub:
-        rules = (await hub.get("/rules"))["rules"]
         if args.act == "apply":
-            return await _apply(hub, args, rules)
+            return await _apply(hub, args)
+        rules = (await hub.get("/rules"))["rules"]
     if args.act == "export":
         print(json.dumps({"rules": [_kept(rule) for rule in rules]}, indent=2, ensure_ascii=False))
         return 0
@@ -56,32 +57,39 @@ def _kept(rule: Any) -> dict[str, Any]:
     return {"id": rule["id"], **{field: rule[field] for field in FIELDS}}
 
 
-async def _apply(hub: Hub, args: argparse.Namespace, rules: list[Any]) -> int:
-    wanted = _read(args.file)
-    known: dict[str, Any] = {rule["id"]: rule for rule in rules}
-    by_name: dict[str, Any] = {rule["name"]: rule for rule in rules}
-    changes: list[dict[str, Any]] = []
-    for rule in wanted:
-        body = {field: rule[field] for field in FIELDS if field in rule}
-        before = known.get(rule.get("id", "")) or by_name.get(rule.get("name", ""))
-        if before is None:
-            changes.append({"act": "create", "rule": rule.get("name", "")})
-            if not args.dry_run:
-                await hub.post("/rules", body)
-            continue
-        differing: dict[str, Any] = {field: value for field, value in body.items() if before[field] != value}
-        if differing:
-            changes.append({"act": "change", "rule": before["id"], "fields": sorted(differing)})
-            if not args.dry_run:
-                await hub.patch(f"/rules/{before['id']}", {"version": before["version"], **differing})
+async def _apply(hub: Hub, args: argparse.Namespace) -> int:
+    try:
+        answer = await hub.post("/rules/apply", {"rules": _read(args.file), "dry_run": args.dry_run})
+    except CliError as exc:
+        faults = exc.facts.get("faults")
+        if args.json or not faults:
+            raise
+        lines = [shown(f"rule {fault['number']} ({fault['rule']}): {fault['fault']}") for fault in faults]
+        raise CliError("\n".join([f"{args.file} was not applied, and nothing was changed:", *lines]), exc.code) from exc
     if args.json:
-        print(json.dumps({"changes": changes, "dry_run": args.dry_run}))
+        print(json.dumps(answer))
         return 0
-    verb = "would " if args.dry_run else ""
-    for change in changes:
-        print(f"{verb}{change['act']} {shown(change['rule'])}" + (f": {', '.join(change['fields'])}" if "fields" in change else ""))
-    print(f"{len(changes)} of {len(wanted)} rules {'would change' if args.dry_run else 'changed'}")
+    for rule in answer["rules"]:
+        for line in _lines(rule, "would " if args.dry_run else ""):
+            print(shown(line))
+    acts = Counter(rule["act"] for rule in answer["rules"])
+    done = "would be added, " if args.dry_run else "added, "
+    print(
+        f"{acts['add']} {done}{acts['change']} {'would be ' if args.dry_run else ''}changed, {acts['keep']} are the same;"
+        f" {len(answer['left'])} rules of the hub are not in the file and stay"
+    )
     return 0
+
+
+def _lines(rule: Any, verb: str) -> list[str]:
+    """What becomes of a rule: nothing of one that stays."""
+    if rule["act"] == "add":
+        return [f"{verb}add {rule['name']}"]
+    return [f"{verb}change {rule['id']}: {one['field']} {_value(one['before'])} -> {_value(one['after'])}" for one in rule["fields"]]
+
+
+def _value(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -80,6 +80,25 @@ def test_a_command_has_its_invite_and_a_line_that_asks_for_it_has_not(shared_hub
     assert not any("install.sh" in line for line in secret if not line.startswith("#"))
 
 
+def test_a_file_of_rules_is_checked_and_applied_as_a_whole(shared_hub: HubProcess, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.json"
+    _, exported, _ = stardust(shared_hub, "rules", "export")
+    [load] = [rule for rule in exported["rules"] if rule["id"] == "cpu.load"]
+
+    def applied(*given: dict[str, Any], dry_run: bool = False) -> subprocess.CompletedProcess[str]:
+        rules.write_text(json.dumps({"rules": given}))
+        return command(shared_hub.folder, "rules", "apply", str(rules), *(["--dry-run"] if dry_run else []))
+
+    faulty = applied(load | {"for_s": 60}, {"id": "cpu.steal", "for_s": -1}, {"name": "new"}, dry_run=True)
+    assert (faulty.returncode, faulty.stdout) == (1, "")
+    said = faulty.stderr.splitlines()
+    assert "nothing was changed" in said[0]
+    assert [line.partition(": ")[2].partition(":")[0] for line in said[1:]] == ["rule 2 (cpu.steal)", "rule 3 (new)"]
+    assert "would change cpu.load: for_s 0.0 -> 60" in applied(load | {"for_s": 60}, dry_run=True).stdout
+    assert "0 added, 0 changed, 1 are the same" in applied(load).stdout
+    assert stardust(shared_hub, "rules", "apply", str(rules))[1]["rules"][0]["act"] == "keep"
+
+
 async def test_one_command_orders_many_nodes_and_says_what_became_of_each(shared_hub: HubProcess) -> None:
     nodes = await asyncio.to_thread(shared_hub.enrol, "cli-a", "cli-b")
     for node in nodes:

@@ -67,7 +67,7 @@ export interface AlertView {
   flags: AlertFlags;
   acknowledged_by: string;
   note: string;
-  /** It began and ended while the hub could not see it. Nobody is told of it. */
+  /** It began and ended while the hub could not see it. Nobody is notified of it. */
   retro: boolean;
   incident_id: string;
 }
@@ -96,6 +96,23 @@ export interface ApiTokenView {
 export interface ApiTokensView {
   tokens: ApiTokenView[];
   next: string | null;
+}
+
+export interface AppliedRule {
+  act: "add" | "change" | "keep";
+  /** Null: a dry run has no id for a new rule. */
+  id: string | null;
+  name: string;
+  /** Of a changed rule. */
+  fields: FieldChange[];
+}
+
+export interface AppliedRulesView {
+  dry_run: boolean;
+  /** In the order of the file. */
+  rules: AppliedRule[];
+  /** Ids of the rules of the hub that are not in the file. They stay as they are. */
+  left: string[];
 }
 
 export interface AttemptView {
@@ -234,7 +251,7 @@ export interface ChannelExplanation {
   channel_name: string;
   decision: "send" | "defer" | "skip";
   reason: string;
-  /** One sentence for people: told when and at which try, held until when and why, or not told and why. */
+  /** One sentence for people: notified when and at which try, held until when and why, or not notified and why. */
   sentence: string;
   next_at: number | null;
 }
@@ -552,6 +569,12 @@ export interface ExpectationsView {
 
 export interface ExplainView {
   channels: ChannelExplanation[];
+}
+
+export interface FieldChange {
+  field: string;
+  before: unknown;
+  after: unknown;
 }
 
 export interface FindingView {
@@ -985,7 +1008,7 @@ export interface LogsView {
   next: string | null;
 }
 
-/** A window in which alerts of the selected nodes are shown and not told. */
+/** A window in which alerts of the selected nodes are shown and not sent. */
 export interface MaintenanceBody {
   select: SelectBody;
   /** Unix seconds; without it now. */
@@ -1486,9 +1509,8 @@ export interface RuleBody {
   overrides?: OverrideBody[];
 }
 
-export interface RulePatch {
-  /** Of the rule that was read: a change in between is refused. 0: a default rule that nobody has changed. */
-  version: number;
+/** What is left out stays. */
+export interface RuleFields {
   name?: string;
   expr?: string;
   select?: SelectBody;
@@ -1499,6 +1521,21 @@ export interface RulePatch {
   clear_s?: number;
   enabled?: boolean;
   overrides?: OverrideBody[];
+}
+
+export interface RulePatch {
+  name?: string;
+  expr?: string;
+  select?: SelectBody;
+  when?: "above" | "below";
+  warn?: ThresholdBody | null;
+  crit?: ThresholdBody | null;
+  for_s?: number;
+  clear_s?: number;
+  enabled?: boolean;
+  overrides?: OverrideBody[];
+  /** Of the rule that was read: a change in between is refused. 0: a default rule that nobody has changed. */
+  version: number;
 }
 
 export interface RuleView {
@@ -1523,6 +1560,14 @@ export interface RuleView {
   notice: boolean;
   action: string | null;
   version: number;
+}
+
+/** A file of rules, as `stardust rules export` prints it. The hub takes all of it or nothing. */
+export interface RulesBody {
+  /** Fields as in `PATCH rules/{id}`, with `id`; a rule without an id that the hub knows is known by its name, or new. */
+  rules: Record<string, unknown>[];
+  /** Check and compare, and change nothing. */
+  dry_run?: boolean;
 }
 
 export interface RulesView {

@@ -161,21 +161,21 @@ class SqliteAlerts:
         rows = await self._reader.run(lambda rows: rows.all("SELECT body, version FROM alert_rule WHERE org = ? ORDER BY id", org))
         return [decoded(RULE, row["body"])._replace(version=row["version"]) for row in rows]
 
-    async def save_rule(self, scope: Scope, rule: Rule) -> Rule:
-        def command(tx: Tx) -> Rule:
-            row = tx.one("SELECT body, version FROM alert_rule WHERE org = ? AND id = ?", scope.org, rule.id)
-            stored = 0 if row is None else row["version"]
-            if row is not None and decoded(RULE, row["body"]) == rule._replace(version=rule.version + 1):
-                return rule._replace(version=stored)  # the same change, repeated
-            if rule.version != stored:
-                raise Conflict("somebody else has changed this rule: load it again", rule=rule.id)
-            saved = rule._replace(version=stored + 1)
-            tx.do("INSERT OR REPLACE INTO alert_rule VALUES (?, ?, ?, ?)", scope.org, rule.id, to_json(saved), saved.version)
-            detail = {"name": rule.name, "expr": rule.expr, "enabled": rule.enabled}
-            self._chain.write(tx, scope, "rule.change" if stored else "rule.create", rule.id, detail)
-            return saved
+    async def save_rules(self, scope: Scope, rules: Sequence[Rule]) -> Sequence[Rule]:
+        return await self._writer.run(lambda tx: [self._save_rule(tx, scope, rule) for rule in rules])
 
-        return await self._writer.run(command)
+    def _save_rule(self, tx: Tx, scope: Scope, rule: Rule) -> Rule:
+        row = tx.one("SELECT body, version FROM alert_rule WHERE org = ? AND id = ?", scope.org, rule.id)
+        stored = 0 if row is None else row["version"]
+        if row is not None and decoded(RULE, row["body"]) == rule._replace(version=rule.version + 1):
+            return rule._replace(version=stored)  # the same change, repeated
+        if rule.version != stored:
+            raise Conflict(f"somebody else has changed the rule {rule.name!r}: load it again", rule=rule.id)
+        saved = rule._replace(version=stored + 1)
+        tx.do("INSERT OR REPLACE INTO alert_rule VALUES (?, ?, ?, ?)", scope.org, rule.id, to_json(saved), saved.version)
+        detail = {"name": rule.name, "expr": rule.expr, "enabled": rule.enabled}
+        self._chain.write(tx, scope, "rule.change" if stored else "rule.create", rule.id, detail)
+        return saved
 
     async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
         def command(tx: Tx) -> None:

@@ -1,0 +1,102 @@
+"""`/api/v1/rules`: what is refused at save, and files of rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from groundcontrol.alerts.rules import MOST_RULES
+from tests.support.inprocess_hub import Client, TestHub
+
+BUSY: dict[str, Any] = {
+    "name": "Too busy", "expr": "avg(cpu.total, 5m)", "select": {"all": True}, "warn": {"trigger": 60, "clear": 55}, "for_s": 60,
+}  # fmt: skip
+SPACE = "filesystem.space"
+
+
+def an_override(**fields: Any) -> dict[str, Any]:
+    return {"overrides": [{"select": {"tags": ["db"]}, **fields}]}
+
+
+REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"name": "a\u202eb"}, "visible"),
+    ({"name": "x" * 101}, "100"),
+    ({"name": "  "}, "visible"),
+    ({"for_s": 604_801}, "604800"),
+    ({"clear_s": -1}, "$.clear_s"),
+    (an_override(for_s=604_801), "$.overrides[0].for_s"),
+    (an_override(warn={"trigger": 1e19, "clear": 1}), "$.overrides[0].warn.trigger"),
+    ({"overrides": [{"select": {"tags": ["db"]}}] * 101}, "100"),
+    ({"select": {"tags": ["x" * 65]}}, "select.tags"),
+    ({"select": {"tags": [f"t{number}" for number in range(33)]}}, "select.tags: at most 32"),
+    ({"overrides": [{"select": {"tags": ["a\x07"]}, "for_s": 1}]}, "overrides[0].select.tags"),
+    ({"select": {"nodes": ["0" * 26] * 201}}, "use a tag"),
+    ({"expr": "last(filesystem.used_percent{mount=/a\u202eb})"}, "one line"),
+)
+
+
+async def test_what_has_no_bound_or_cannot_be_read_is_refused_with_what_to_do(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    for changes, said in REFUSED:
+        answer = await admin.post("rules", {**BUSY, **changes})
+        assert (answer.status, said in answer.json["detail"]) == (400, True), answer.json
+
+
+async def test_users_make_a_limited_number_of_rules(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    body = {"rules": [{**BUSY, "name": f"rule {number}"} for number in range(MOST_RULES)]}
+    assert (await admin.post("rules/apply", body)).status == 200
+    for refused in (await admin.post("rules", BUSY), await admin.post("rules/apply", {"rules": [BUSY], "dry_run": True})):
+        assert (refused.status, "delete some" in refused.json["detail"]) == (409, True)
+
+
+async def names(client: Client) -> list[str]:
+    return [rule["name"] for rule in (await client.get("rules")).json["rules"]]
+
+
+async def test_a_file_of_rules_adds_and_changes_and_leaves_the_others(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    before = (await admin.get(f"rules/{SPACE}")).json
+    body = {"rules": [BUSY, {"id": SPACE, "for_s": 900}, {"id": "cpu.load", "name": "Too many programs wait for a CPU"}]}
+    tried = (await admin.post("rules/apply", {**body, "dry_run": True})).json
+    assert BUSY["name"] not in await names(admin)
+    assert [(rule["act"], rule["id"]) for rule in tried["rules"]] == [("add", None), ("change", SPACE), ("keep", "cpu.load")]
+    assert tried["rules"][1]["fields"] == [{"field": "for_s", "before": before["for_s"], "after": 900}]
+    assert len(tried["left"]) == len(await names(admin)) - 2
+    done = (await admin.post("rules/apply", body)).json
+    assert {**done, "dry_run": True} == {**tried, "rules": [{**tried["rules"][0], "id": done["rules"][0]["id"]}, *tried["rules"][1:]]}
+    assert (await admin.get(f"rules/{SPACE}")).json["for_s"] == 900
+    again = (await admin.post("rules/apply", body)).json
+    assert {rule["act"] for rule in again["rules"]} == {"keep"}
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_file_of_rules_is_taken_as_a_whole_or_not_at_all_and_every_fault_is_named(hub: TestHub, dry_run: bool) -> None:
+    admin = await hub.logged_in()
+    faulty = [
+        {**BUSY, "name": "Fine"},
+        {"id": SPACE, "for_s": 10_000_000},
+        {**BUSY, "expr": "avg(cpu.totl, 10m)"},
+        {"id": "filesystem.spcae", "for_s": 1},
+        {**BUSY, "name": "Fine"},
+        {"name": "Lacks all else"},
+    ]
+    before = (await admin.get("rules")).json
+    refused = await admin.post("rules/apply", {"rules": faulty, "dry_run": dry_run})
+    assert refused.status == 400
+    faults = [(fault["number"], fault["rule"], fault["fault"]) for fault in refused.json["facts"]["faults"]]
+    assert [fault[:2] for fault in faults] == [(2, SPACE), (3, BUSY["name"]), (4, "filesystem.spcae"), (5, "Fine"), (6, "Lacks all else")]
+    for fault, said in zip(faults, ("$.for_s", "cpu.total", "leave the id out", "twice", "expr"), strict=True):
+        assert said in fault[2]
+        assert fault[2] in refused.json["detail"]
+    assert (await admin.get("rules")).json == before
+
+
+async def test_a_token_that_may_not_change_rules_is_told_who_may(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    token = (await admin.post("tokens", {"name": "ci", "role": "admin", "sensitive": True})).json["token"]
+    program = hub.anonymous()
+    program.bearer = token
+    refused = await program.post("rules/apply", {"rules": []})
+    assert (refused.status, "stardust on the hub's machine" in refused.json["detail"]) == (403, True)
