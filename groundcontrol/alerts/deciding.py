@@ -6,11 +6,12 @@ The checks stand in their order in `decide`; the first that applies decides.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import time, timedelta
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from groundcontrol.alerts.model import RANK, Alert, Channel, Delivery, Incident, MessageKind, QuietHours
+from groundcontrol.alerts.wall_clock import local_date, span
 
 GROUP_S: Final[dict[str, float]] = {"critical": 10.0, "warning": 30.0}
 """How long the first message waits for other episodes of its incident."""
@@ -179,17 +180,14 @@ def repeats_at(incident: Incident, firing: Sequence[Alert], history: Sequence[De
 def quiet_until(hours: QuietHours, at: float) -> float | None:
     """The end of the quiet hours that cover this time, in Unix seconds; None: it is not covered.
 
-    Both times are wall-clock times in the channel's zone. A time that a change of the clock skips is the first instant after it.
+    Both times are wall-clock times in the channel's zone. A time that a change of the clock skips is the first instant after it; of one that
+    it repeats, the first occurrence is a start and the second one an end.
     """
     zone = ZoneInfo(hours.zone)
-    local = datetime.fromtimestamp(at, zone)
     start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)
-    now = local.time()
-    covered = start <= now < end if start <= end else now >= start or now < end
-    if not covered:
-        return None
-    day = local.date() + timedelta(days=start > end and now >= start)
-    return datetime.combine(day, end, zone).astimezone(ZoneInfo("UTC")).timestamp()
+    today = local_date(zone, at)
+    nights = (span(zone, day, start, end) for day in (today - timedelta(days=1), today))
+    return next((ends_at for begins_at, ends_at in nights if begins_at <= at < ends_at), None)
 
 
 def is_rise(before: Incident | None, after: Incident) -> bool:

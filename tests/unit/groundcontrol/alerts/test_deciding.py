@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -135,6 +135,25 @@ def test_quiet_hours_end_at_the_named_local_time_on_every_night_of_a_year(zone: 
                 end = datetime.fromtimestamp(until, local)
                 assert (end.hour, end.minute) == (7, 0)
                 assert 0 < until - moment <= 10 * 3600
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "end", "begins", "ends"),
+    [
+        ("Europe/Budapest", "22:00", "02:30", "2026-03-28 21:00", "2026-03-29 01:00"),
+        ("Europe/Budapest", "22:00", "02:30", "2026-10-24 20:00", "2026-10-25 01:30"),
+        ("Europe/Budapest", "02:30", "07:00", "2026-10-25 00:30", "2026-10-25 06:00"),
+        ("America/New_York", "22:00", "02:30", "2026-03-08 03:00", "2026-03-08 07:00"),
+        ("America/New_York", "22:00", "01:30", "2026-11-01 02:00", "2026-11-01 06:30"),
+        ("Australia/Lord_Howe", "22:00", "02:15", "2026-10-03 11:30", "2026-10-03 15:30"),
+        ("Australia/Lord_Howe", "22:00", "01:45", "2026-04-04 11:00", "2026-04-04 15:15"),
+    ],
+)
+def test_quiet_hours_that_begin_or_end_while_clocks_change(zone: str, start: str, end: str, begins: str, ends: str) -> None:
+    begins_at, ends_at = (datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp() for at in (begins, ends))
+    hours = QuietHours(start, end, zone)
+    assert [quiet_until(hours, begins_at - 1), quiet_until(hours, ends_at)] == [None, None]
+    assert {quiet_until(hours, begins_at + minute * 60) for minute in range(round(ends_at - begins_at) // 60)} == {ends_at}
 
 
 def test_quiet_hours_hold_warnings_and_let_critical_pass() -> None:
