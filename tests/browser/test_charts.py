@@ -191,7 +191,11 @@ def test_every_chart_of_a_node_has_the_threshold_of_an_alert(page: Page, hub: Hu
     with Large(hub, [node]) as large:
         sign_in(page, hub)
         assert large.speaks_again.wait(60)
-        for address in (f"n/{node.node_id}", f"n/{node.node_id}/measures?chart=cpu.total", f"compare?nodes={node.node_id}&metric=cpu.total"):
+        for address in (
+            f"n/{node.node_id}",
+            f"n/{node.node_id}/measures?chart=cpu.total",
+            f"compare?nodes={node.node_id}&metric=cpu.total",
+        ):
             page.goto(f"{hub.url}/{address}")
             chart = page.get_by_role("figure", name=re.compile(r"^CPU (total )?chart$"))
             expect(chart.locator(".u-over")).to_be_visible()
