@@ -35,6 +35,8 @@ class Told(NamedTuple):
     reason: str = "ready"
     """`late`: the message said that it was over already."""
     code: str = "ok"
+    shown: str = ""
+    """What it saw of the incident, as a digest."""
 
 
 class Retry(NamedTuple):
@@ -80,6 +82,15 @@ class DeliveryFilter(NamedTuple):
     channel: ChannelId | None = None
     incident: IncidentId | None = None
     since: float = 0.0
+
+
+class Missing(NamedTuple):
+    """An open incident and a channel that takes messages, and that its last message about it did not reach."""
+
+    incident: IncidentId
+    channel: ChannelId
+    lost: Delivery | None
+    """The last decision: it failed, or the channel took no messages then. None: the channel is new."""
 
 
 class Summary(NamedTuple):
@@ -159,6 +170,10 @@ class DeliveryStore(Protocol):
 
     async def history(self, org: int, incident: IncidentId) -> Sequence[Delivery]:
         """All deliveries of an incident, oldest first."""
+        ...
+
+    async def missing(self, org: int) -> Sequence[Missing]:
+        """What channels that are new, or that work again, have to be notified of."""
         ...
 
     async def attempts(self, scope: Scope, deliveries: Sequence[DeliveryId]) -> Mapping[DeliveryId, Sequence[Attempt]]: ...

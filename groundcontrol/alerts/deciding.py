@@ -24,8 +24,13 @@ SETTLE_S: Final = 90.0
 REPEAT_S: Final[dict[str, float]] = {"critical": 4 * 3600.0, "warning": 24 * 3600.0}
 SEVERITY: Final[dict[str, int]] = {"info": 0, "warning": 1, "critical": 2}
 
+LATE: Final = "late"
+"""The reason of a message that says of an incident that it is over, and could not be sent until now."""
+LATE_S: Final = 600.0
+"""A critical incident that fired longer is told even when it is over."""
+
 SkipReason = Literal[
-    "channel_disabled", "retroactive", "never_told_firing", "below_severity", "acknowledged", "suppressed_by_parent", "flapping",
+    "channel_disabled", "channel_broken", "resolved_before_delivery", "retroactive", "never_told_firing", "below_severity", "acknowledged", "suppressed_by_parent", "flapping",
     "nothing_left", "already_told",
 ]  # fmt: skip
 DeferReason = Literal["settling", "maintenance", "snoozed", "cool_down", "quiet_hours", "grouping", "update_interval"]
@@ -75,13 +80,15 @@ class Question(NamedTuple):
     """When this channel was last told that the same rule fires on the node, also in another incident."""
     flapping_since: float | None = None
     """When the present quiet time of a flapping episode began."""
+    shown: str = ""
+    """What a message shows of the incident now, as a digest."""
 
 
 def decide(question: Question) -> Decision:
     """The decision for one channel."""
     channel, incident = question.channel, question.incident
-    if not channel.enabled:
-        return Skip("channel_disabled")
+    if not channel.enabled or channel.refuses:
+        return Skip("channel_broken" if channel.enabled else "channel_disabled")
     if question.kind == "resolved":
         return _recovery(question)
     if SEVERITY[incident.level] < SEVERITY[channel.min_severity]:
@@ -95,7 +102,13 @@ def decide(question: Question) -> Decision:
         if all(getattr(alert, hidden) for alert in heard):
             return Skip(reason)
         heard = [alert for alert in heard if not getattr(alert, hidden)]
-    return _when(question, heard)
+    return Skip("already_told") if _says_nothing_new(question) else _when(question, heard)
+
+
+def _says_nothing_new(question: Question) -> bool:
+    """Whether the channel saw the incident as it is, such as before its node was away for a while."""
+    last = told(question.history)
+    return question.kind == "changed" and last is not None and last.shown != "" and last.shown == question.shown
 
 
 def _opens_quiet_time(question: Question) -> bool:
@@ -114,6 +127,7 @@ def _recovery(question: Question) -> Decision:
 
 def _when(question: Question, heard: Sequence[Alert]) -> Decision:
     now, level = question.now, heard[0].level
+    last = told(question.history)
     settled = question.started_at + SETTLE_S
     if now < settled:
         return Defer(settled, "settling")
@@ -122,7 +136,6 @@ def _when(question: Question, heard: Sequence[Alert]) -> Decision:
     snoozes = [alert.snoozed_until or 0.0 for alert in heard]
     if min(snoozes) > now:
         return Defer(min(snoozes), "snoozed")
-    last = told(question.history)
     if last is None:
         if question.told_at is not None and question.told_at + COOL_DOWN_S > now and level != "critical":
             return Defer(question.told_at + COOL_DOWN_S, "cool_down")
@@ -130,9 +143,10 @@ def _when(question: Question, heard: Sequence[Alert]) -> Decision:
     else:
         risen = level == "critical" and not last.critical
         ready = now if risen or question.kind == "repeat" else max(now, (last.sent_at or now) + UPDATE_EVERY_S)
-    return (
-        _quiet(question, ready) if level == "warning" or _covers_critical(question) else Send(ready, "grouping" if ready > now else "ready")
-    )
+    waits = "grouping" if last is None else "update_interval"
+    if level == "warning" or _covers_critical(question):
+        return _quiet(question, ready, waits)
+    return Send(ready, waits if ready > now else "ready")
 
 
 def _covers_critical(question: Question) -> bool:
@@ -140,12 +154,12 @@ def _covers_critical(question: Question) -> bool:
     return hours is not None and hours.critical_too
 
 
-def _quiet(question: Question, ready: float) -> Decision:
+def _quiet(question: Question, ready: float, waits: str = "grouping") -> Decision:
     hours = question.channel.quiet_hours
     until = None if hours is None or (question.incident.level == "critical" and not hours.critical_too) else quiet_until(hours, ready)
     if until is not None:
         return Defer(until, "quiet_hours")
-    return Send(ready, "grouping" if ready > question.now else "ready")
+    return Send(ready, waits if ready > question.now else "ready")
 
 
 def told(history: Sequence[Delivery]) -> Delivery | None:
@@ -167,6 +181,24 @@ def sooner(question: Question, held: Delivery) -> Delivery | None:
         return None
     at = decision.at if isinstance(decision, Send) else decision.until
     return held._replace(next_at=at, reason=decision.reason) if at < held.next_at else None
+
+
+def supersede(delivery: Delivery, incident: Incident | None, *, told: bool, told_late: bool) -> str | None:
+    """What the incident's end means for a message about it.
+
+    Args:    told: the channel took a message that the incident fires. told_late: that message said already that it was over.
+    Returns: None: send it; `LATE`: send it as the late one; another word: the reason why it is not sent.
+    """
+    if incident is None or delivery.kind in ("event", "test", "digest"):
+        return None
+    if delivery.kind == "resolved":
+        return "never_told_firing" if not told else "resolved_before_delivery" if told_late else None
+    if incident.state != "resolved":
+        return None
+    lasted_s = (incident.resolved_at or delivery.at) - incident.since_at
+    if delivery.critical and not told and lasted_s > LATE_S:
+        return LATE
+    return "resolved_before_delivery"
 
 
 def repeats_at(incident: Incident, firing: Sequence[Alert], history: Sequence[Delivery]) -> float | None:

@@ -7,19 +7,20 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from groundcontrol.alerts.deciding import Decision, Defer, Question, Send, decide, told
-from groundcontrol.alerts.model import Channel, Delivery
+from groundcontrol.alerts.deciding import LATE, Decision, Defer, Question, Send, Skip, decide, supersede, told
+from groundcontrol.alerts.model import Channel, Delivery, Reason
 
 _SKIPPED: Final[dict[str, str]] = {
     "channel_disabled": "this channel is off",
+    "channel_broken": "its receiver refused messages",
     "retroactive": "it was over before the hub learned of it",
-    "never_told_firing": "the channel was never told that it began",
+    "never_told_firing": "the channel was never notified that it began",
     "below_severity": "the channel takes only worse alerts",
     "acknowledged": "somebody acknowledged it",
     "suppressed_by_parent": "another alert of this server explains it",
     "flapping": "it changes too often",
     "nothing_left": "nothing fires any more",
-    "already_told": "the channel knows it",
+    "already_told": "nothing of it has changed",
     "resolved_before_delivery": "it was over before the message could be sent",
     "grouped": "it is part of a larger incident",
     "cap": "the channel had too many messages in this hour",
@@ -28,12 +29,22 @@ _DEFERRED: Final[dict[str, str]] = {
     "settling": "the hub has just started and waits for its servers",
     "maintenance": "a maintenance window is open",
     "snoozed": "somebody snoozed it",
-    "cool_down": "the channel was told of the same trouble less than an hour ago",
+    "cool_down": "the channel was notified of the same trouble less than an hour ago",
     "quiet_hours": "quiet hours",
     "grouping": "it waits for other alerts of the same incident",
-    "update_interval": "the channel was told of this incident minutes ago",
+    "update_interval": "the channel was notified of this incident minutes ago",
     "cap": "the channel had too many messages in this hour",
 }
+_ENDED: Final[dict[Reason, str]] = {
+    "cleared": "that it is over",
+    "object_gone": "that it is no longer there",
+    "rule_disabled": "that its rule was switched off",
+    "node_removed": "that its server was removed",
+}
+_UNSENT: Final = ("due", "deferred", "sending")
+_NEAR_S: Final = 600.0
+"""Times that are so near are written with their seconds."""
+_HALF_DAY_S: Final = 43_200.0
 
 
 class Explanation(NamedTuple):
@@ -47,74 +58,136 @@ class Explanation(NamedTuple):
     next_at: float | None
 
 
-def explain(question: Question, latest: Delivery | None) -> Explanation:
-    """What was decided and done last, else what `decide` says now."""
-    channel = question.channel
-    clock = _clock_of(channel)
-    last = told(question.history)
-    if latest is None or (latest.state == "skipped" and last is None):
-        decision = decide(question)
-        reason, next_at = _facts_of(decision)
-        return Explanation(channel, type(decision).__name__.lower(), reason, f"{channel.name}: {_decided(decision, clock)}", next_at)
-    return _from_delivery(channel, latest, last, clock)
+class _Answer(NamedTuple):
+    """What is said of the message that waits, or of the last decision."""
+
+    decision: str
+    reason: str
+    words: str
+    next_at: float | None = None
 
 
-def _from_delivery(channel: Channel, latest: Delivery, last: Delivery | None, clock: ZoneInfo) -> Explanation:
-    parts = []
-    if last is not None and last.sent_at is not None:
-        tries = f" at try {last.attempts}" if last.attempts > 1 else ""
-        parts.append(f"told {_hour(last.sent_at, clock)}{tries}")
-    if latest.state == "sending":
-        parts.append("is being told now")
-    elif latest.state in ("due", "deferred") and latest.reason in _DEFERRED:
-        parts.append(f"held until {_hour(latest.next_at, clock)}: {_DEFERRED[latest.reason]}")
-    elif latest.state in ("due", "deferred") and latest.attempts:
-        tries = "1 try" if latest.attempts == 1 else f"{latest.attempts} tries"
-        parts.append(f"{tries} failed ({latest.reason}), the next is at {_hour(latest.next_at, clock)}")
-    elif latest.state in ("due", "deferred"):
-        parts.append(f"will be told at {_hour(latest.next_at, clock)}")
-    elif latest.state == "failed":
-        parts.append(f"not told: the channel refused it ({latest.reason})")
-    elif latest.state == "skipped" and last is None:
-        parts.append(f"not told: {_SKIPPED.get(latest.reason, latest.reason)}")
-    decision = {"deferred": "defer", "skipped": "skip"}.get(latest.state, "send")
-    sentence = f"{channel.name}: {'; '.join(parts) or 'told'}"
-    return Explanation(channel, decision, latest.reason, sentence, latest.next_at)
+def under_way(history: Sequence[Delivery]) -> Delivery | None:
+    """Of the messages that are not sent yet, the one that goes first: later ones about the same incident wait for one that was tried."""
+    unsent = [one for one in history if one.state in _UNSENT]
+    return min(unsent, key=lambda one: (not one.attempts, one.next_at or 0.0), default=None)
 
 
-def _facts_of(decision: Decision) -> tuple[str, float | None]:
-    match decision:
-        case Send(at=at, reason=reason):
-            return reason, at
-        case Defer(until=until, reason=why):
-            return why, until
-        case _:
-            return decision.reason, None
+def explain(question: Question, held: Delivery | None) -> Explanation:
+    """What was done, and what `decide` says now.
+
+    Args: question: of the message that waits, without it in the history; where none waits, of the next one. held: that message.
+    """
+    channel, last = question.channel, told(question.history)
+    sent = [] if last is None or last.sent_at is None else [f"notified at {_time(question, last.sent_at)}{_tries(last)}"]
+    end = next((one for one in reversed(question.history) if one.kind == "resolved" and one.sent_at is not None), None)
+    if end is not None and end.sent_at is not None:
+        sent.append(f"notified {_end_words(question)} at {_time(question, end.sent_at)}{_tries(end)}")
+    answer = _of_held(question, held) if held is not None else _of_last(question, last, end)
+    sentence = "; ".join(part for part in (*sent, answer.words) if part)
+    return Explanation(channel, answer.decision, answer.reason, f"{channel.name}: {sentence}", answer.next_at)
 
 
-def _decided(decision: Decision, clock: ZoneInfo) -> str:
-    match decision:
-        case Send(at=at):
-            return f"will be told at {_hour(at, clock)}"
-        case Defer(until=until, reason=reason):
-            return f"held until {_hour(until, clock)}: {_DEFERRED[reason]}"
-        case _:
-            return f"not told: {_SKIPPED[decision.reason]}"
+def _of_held(question: Question, held: Delivery) -> _Answer:
+    """A message that is tried, or that waits. The outbox asks `decide` again before each try, so this says what that will find."""
+    if held.state == "sending":
+        return _Answer("send", held.reason, f"is being notified now{_number(' (try {})', held.attempts)}", held.next_at)
+    decision = _superseded(question, held) or decide(question)
+    if isinstance(decision, Skip):
+        return _skipped(question, decision)
+    probe_at, row_at = question.channel.probe_at, held.next_at or question.now
+    tried = held.attempts > 0 and held.reason not in _DEFERRED and held.reason != "ready"
+    until, reason = _time_of(decision)
+    if until <= max(row_at, question.now) and tried:
+        at = max(row_at, probe_at)
+        yet = "" if told(question.history) else "not notified yet: "
+        words = f"{yet}try {held.attempts} failed ({held.reason}), try {held.attempts + 1} at {_time(question, at)}"
+        return _Answer("send", held.reason, words, at)
+    if until < row_at:
+        until, reason = row_at, held.reason
+    if max(until, question.now) < probe_at:
+        words = f"held until {_time(question, probe_at)}: other messages to this channel failed ({question.channel.state_reason})"
+        return _Answer("defer", "channel_retry", words, probe_at)
+    return _waits(question, until, reason, is_deferred=isinstance(decision, Defer) or held.state == "deferred")
 
 
-def latest_of(history: Sequence[Delivery]) -> Delivery | None:
-    """The delivery that speaks for the channel: one that is under way, else the newest."""
-    under_way = [one for one in history if one.state in ("due", "sending", "deferred")]
-    found = under_way or list(history)
-    return found[-1] if found else None
+def _superseded(question: Question, held: Delivery) -> Decision | None:
+    """What the end of the incident means for a message that waits. None: nothing."""
+    late = any(one.reason == LATE for one in question.history)
+    why = supersede(held, question.incident, told=told(question.history) is not None, told_late=late)
+    if why == LATE:
+        return Send(question.now, LATE)
+    return None if why is None else Skip("never_told_firing" if why == "never_told_firing" else "resolved_before_delivery")
 
 
-def _clock_of(channel: Channel) -> ZoneInfo:
-    return ZoneInfo("UTC" if channel.quiet_hours is None else channel.quiet_hours.zone)
+def _of_last(question: Question, last: Delivery | None, end: Delivery | None) -> _Answer:
+    """No message waits: the last decision stands, unless the channel was not reached, and works again."""
+    newest = end or (question.history[-1] if question.history else None)
+    if newest is not None and newest.state == "sent":
+        return _Answer("send", newest.reason, "")
+    if newest is not None and newest.state == "failed" and question.channel.state == "broken" and not question.channel.refuses:
+        return _Answer("skip", newest.reason, f"not notified: {newest.attempts} tries failed, and it was given up")
+    stands = _standing(question, last)
+    if stands:
+        return _Answer("skip", stands, _not_notified(question, stands))
+    decision = decide(question)
+    if isinstance(decision, Skip):
+        return _skipped(question, decision)
+    until, reason = _time_of(decision)
+    return _waits(question, until, reason, is_deferred=isinstance(decision, Defer))
 
 
-def _hour(at: float | None, clock: ZoneInfo) -> str:
-    if at is None:
-        return "an unknown time"
-    local = datetime.fromtimestamp(at, UTC).astimezone(clock)
-    return local.strftime("%Y-%m-%d %H:%M:%S %Z")
+def _standing(question: Question, last: Delivery | None) -> str:
+    """The reason of a decision not to send that stands; empty: `decide` is asked anew."""
+    is_over = question.incident.state == "resolved"
+    rows = [one for one in question.history if one.kind != "resolved" or last is not None or not is_over]
+    if not rows or rows[-1].state != "skipped" or rows[-1].reason in ("channel_disabled", "channel_broken"):
+        return ""
+    return rows[-1].reason if is_over or last is not None else ""
+
+
+def _time_of(decision: Send | Defer) -> tuple[float, str]:
+    return (decision.at, decision.reason) if isinstance(decision, Send) else (decision.until, decision.reason)
+
+
+def _waits(question: Question, until: float, reason: str, *, is_deferred: bool) -> _Answer:
+    why = _DEFERRED.get(reason)
+    at = _time(question, until)
+    words = f"will be notified at {at}" if why is None else f"held until {at}: {why}"
+    return _Answer("defer" if is_deferred else "send", reason, words, until)
+
+
+def _skipped(question: Question, decision: Skip) -> _Answer:
+    return _Answer("skip", decision.reason, _not_notified(question, decision.reason))
+
+
+def _not_notified(question: Question, reason: str) -> str:
+    again = "" if told(question.history) is None else " again"
+    if reason == "channel_broken" and question.channel.refuses:
+        since = _time(question, question.channel.state_since_at)
+        return f"not notified{again}: its receiver refuses messages since {since} ({question.channel.state_reason}); mend its target or test it"
+    return f"not notified{again}: {_SKIPPED.get(reason, reason)}"
+
+
+def _end_words(question: Question) -> str:
+    reasons = {alert.reason for alert in question.firing if alert.reason is not None}
+    return _ENDED[reasons.pop() if len(reasons) == 1 else "cleared"]
+
+
+def _tries(sent: Delivery) -> str:
+    """Nothing for the first try, else ` (2nd try)`."""
+    number = sent.attempts
+    suffix = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f" ({number}{suffix} try)" if number > 1 else ""
+
+
+def _number(form: str, number: int) -> str:
+    return form.format(number) if number > 1 else ""
+
+
+def _time(question: Question, at: float) -> str:
+    """In the zone of the channel's quiet hours: `14:02 UTC`, with seconds where it is near, with its date where it is far."""
+    hours = question.channel.quiet_hours
+    distance = abs(at - question.now)
+    form = "%H:%M:%S %Z" if at > question.now and distance < _NEAR_S else "%H:%M %Z" if distance < _HALF_DAY_S else "%Y-%m-%d %H:%M %Z"
+    return datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo("UTC" if hours is None else hours.zone)).strftime(form)

@@ -47,6 +47,8 @@ class FactReader:
         self._failed_at: dict[NodeId, float] = {}
         """Nodes whose last job failed, and when."""
         self._removed: list[NodeId] = []
+        self._former: dict[NodeId, str] = {}
+        """Names of nodes that were removed since the start: their alerts end after them."""
         self._silent: set[NodeId] = set()
         """Nodes that were silent for MASS_SILENCE_S at their last turn."""
 
@@ -56,7 +58,7 @@ class FactReader:
 
     def name(self, node: NodeId) -> str:
         found = self._nodes.get(node)
-        return node if found is None else found.name
+        return self._former.get(node, node) if found is None else found.name
 
     def tags(self, node: NodeId) -> tuple[str, ...]:
         found = self._nodes.get(node)
@@ -87,7 +89,8 @@ class FactReader:
             cursor = page.next
             if cursor is None:
                 break
-        self._removed += [node for node in self._nodes if node not in found]
+        for gone in self._nodes.keys() - found.keys():
+            self._note_removed(self._nodes[gone])
         self._nodes = found
         self._failed_at = {}
         for job in await self._jobs.last_ended(WATCHED):
@@ -98,10 +101,14 @@ class FactReader:
         try:
             self._nodes[node] = await self._store.node(SYSTEM, node)
         except NotFound:
-            if self._nodes.pop(node, None) is not None:
-                self._removed.append(node)
+            if (gone := self._nodes.pop(node, None)) is not None:
+                self._note_removed(gone)
             self._failed_at.pop(node, None)
             self._silent.discard(node)
+
+    def _note_removed(self, node: Node) -> None:
+        self._removed.append(node.id)
+        self._former[node.id] = node.name
 
     async def reload_job(self, job: JobId) -> None:
         """Note how a job ended. Raises: StoreError."""

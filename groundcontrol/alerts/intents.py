@@ -8,13 +8,13 @@ from typing import Final, Protocol
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.deciding import REPEAT_S, Defer, Question, Send, Skip, decide, repeats_at, sooner, told, waiting
 from groundcontrol.alerts.engine import Engine
-from groundcontrol.alerts.explaining import Explanation, explain, latest_of
+from groundcontrol.alerts.explaining import Explanation, explain, under_way
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.incidents import Book, key_of
 from groundcontrol.alerts.machine import FLAP_MOST_QUIET_S
 from groundcontrol.alerts.maintenance import Quiet
-from groundcontrol.alerts.messages import MessageContent, ToldAlert, Withheld
-from groundcontrol.alerts.model import Alert, AlertId, Channel, ChannelId, Delivery, DeliveryId, Incident, IncidentId, MessageKind
+from groundcontrol.alerts.messages import MessageContent, ToldAlert, Withheld, seen_of
+from groundcontrol.alerts.model import Alert, AlertId, Channel, ChannelId, Delivery, DeliveryId, Incident, IncidentId, MessageKind, RuleId
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.store import AlertFilter, AlertStore
 from groundcontrol.core.ids import NodeId
@@ -22,6 +22,7 @@ from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
 from spider.clock import Clock
 from spider.wire.ids import new_time_id
 
+CHANNEL_RULE: Final = RuleId("hub.channel")
 MOST_SHOWN: Final = 20
 """Episodes that a message about an ended incident reads."""
 
@@ -51,11 +52,6 @@ class Intents:
         self._windows = windows
         self._clock = clock
         self._started_at = clock.now()
-        self._known_channels: set[ChannelId] = set()
-
-    async def load(self) -> None:
-        """Note the channels that there are: those made later are notified of what fires. Raises: StoreError."""
-        self._known_channels = {channel.id for channel in await self._channels.channels(DEFAULT_ORG)}
 
     async def of_change(self, incident: Incident, changed: Mapping[AlertId, Alert]) -> tuple[list[Delivery], list[Delivery]]:
         """One decision for each channel about the newest revision of an incident.
@@ -71,11 +67,11 @@ class Intents:
         intents, earlier = list[Delivery](), list[Delivery]()
         for channel in channels:
             past = [one for one in history if one.channel_id == channel.id]
-            kind: MessageKind = "resolved" if incident.state == "resolved" else "firing" if told(past) is None else "changed"
-            under_way = waiting(past)
-            if kind != "resolved" and under_way is not None and not (incident.level == "critical" and not under_way.critical):
-                held = sooner(self._question(under_way.kind, incident, firing, channel, past, told_at.get(channel.id)), under_way)
-                earlier += [] if held is None else [held]
+            kind = _next_kind(incident, past)
+            held = waiting(past)
+            if kind != "resolved" and held is not None and not (incident.level == "critical" and not held.critical):
+                hastened = sooner(self._question(held.kind, incident, firing, channel, past, told_at.get(channel.id)), held)
+                earlier += [] if hastened is None else [hastened]
                 continue  # the message that waits will show the incident as it is then
             intents.append(self._intent(self._question(kind, incident, firing, channel, past, told_at.get(channel.id))))
         return intents, earlier
@@ -109,7 +105,7 @@ class Intents:
         flaps = [flap for alert in firing if (flap := self._engine.flapping(key_of(alert))) is not None and flap.quiet(now)]
         since_at = max((flap.since_at for flap in flaps), default=None)
         until = self._maintenance_until(firing, now)
-        return Question(kind, incident, firing, channel, past, now, self._started_at, until, told_at, since_at)
+        return Question(kind, incident, firing, channel, past, now, self._started_at, until, told_at, since_at, seen_of(incident, firing))
 
     def _maintenance_until(self, firing: Sequence[Alert], now: float) -> float | None:
         """When the windows that cover all of these episodes have ended; None: one is not covered."""
@@ -123,11 +119,16 @@ class Intents:
 
     def _intent(self, question: Question) -> Delivery:
         now = question.now
-        decision = decide(question)
         delivery = Delivery(
             DeliveryId(new_time_id(now)), DEFAULT_ORG, question.channel.id, question.kind, question.incident.id, None,
-            question.incident.revision, "due", "ready", now, now, critical=question.incident.level == "critical",
+            question.incident.revision, "due", "ready", now, now,
         )  # fmt: skip
+        return self._decided(question, delivery)
+
+    def _decided(self, question: Question, delivery: Delivery) -> Delivery:
+        """The row with the decision in it."""
+        decision = decide(question)
+        delivery = delivery._replace(critical=question.incident.level == "critical", state="due")
         match decision:
             case Send(at=at, reason=reason):
                 return delivery._replace(next_at=at, reason=reason)
@@ -147,12 +148,13 @@ class Intents:
         firing = self._firing_of(incident.id, {})
         if delivery.kind != "resolved" and incident.state == "open":
             channel = await self._channels.channel(SYSTEM, delivery.channel_id)
+            channel = channel._replace(enabled=True, state="ok")  # the claim has judged it, and lets tries through that a user asks for
             past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
             told_at = await self._last_told(firing)
             decision = decide(self._question(delivery.kind, incident, firing, channel, past, told_at.get(channel.id)))
             match decision:
-                case Send(at=at) if at > self._clock.now():
-                    return Withheld("grouping", at)
+                case Send(at=at, reason=reason) if at > self._clock.now():
+                    return Withheld(reason, at)
                 case Defer(until=until, reason=reason):
                     return Withheld(reason, until)
                 case Skip(reason=reason):
@@ -162,8 +164,8 @@ class Intents:
 
     def _told(self, alert: Alert) -> ToldAlert:
         rule = self._rules.get(alert.rule_id)
-        name, unit = (alert.rule_id, "") if rule is None else (rule.name, self._rules.unit(rule))
-        return ToldAlert(alert, "" if alert.node_id is None else self._facts.name(alert.node_id), name, unit)
+        unit = "" if rule is None else self._rules.unit(rule)
+        return ToldAlert(alert, "" if alert.node_id is None else self._facts.name(alert.node_id), self._rules.name(alert.rule_id), unit)
 
     async def _past(self, incident: IncidentId) -> Sequence[Delivery]:
         return await self._deliveries.history(DEFAULT_ORG, incident)
@@ -187,20 +189,26 @@ class Intents:
             at = repeats_at(incident, firing, past)
             if at is not None and at <= now and waiting(past) is None:
                 found.append(self._repeat(incident, firing, channel, past))
-        return found
+        return [one for one in found if one.state != "skipped"]  # asked again each minute: a row each time would say nothing
 
-    async def for_new_channels(self) -> list[Delivery]:
-        """First messages about what fires already, to channels that were made meanwhile."""
-        channels = {channel.id for channel in await self._channels.channels(DEFAULT_ORG)}
-        fresh, self._known_channels = channels - self._known_channels, channels
-        if not fresh:
-            return []
-        pairs = await self._by_channel(list(self._book.incidents.values()))
-        return [
-            self._intent(self._question("firing", incident, firing, channel, past, None))
-            for incident, firing, channel, past in pairs
-            if channel.id in fresh and not past
-        ]
+    async def missing(self) -> tuple[list[Delivery], list[Delivery]]:
+        """What channels that are new, or that work again, have to be notified of.
+
+        Returns: first messages about what fires, and new decisions about messages that did not reach their channel. Raises: StoreError.
+        """
+        wanted = {(one.incident, one.channel): one.lost for one in await self._deliveries.missing(DEFAULT_ORG)}
+        new, again = list[Delivery](), list[Delivery]()
+        incidents = {incident for incident, _ in wanted}
+        for incident, firing, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
+            if (incident.id, channel.id) not in wanted or all(_is_about(alert, channel) for alert in firing):
+                continue
+            lost = wanted[incident.id, channel.id]
+            if lost is None:
+                new.append(self._intent(self._question("firing", incident, firing, channel, past, None)))
+            elif lost.kind != "resolved":
+                before = [one for one in past if one.id != lost.id]
+                again.append(self._decided(self._question(lost.kind, incident, firing, channel, before, None), lost))
+        return new, again
 
     async def reminders(self, incidents: Collection[IncidentId]) -> list[Delivery]:
         """Messages at the end of a snooze, to those who were told before it. They are left out if nothing fires by then."""
@@ -234,7 +242,18 @@ class Intents:
         found = []
         for channel in await self._channels.channels(alert.org):
             past = [one for one in history if one.channel_id == channel.id]
-            kind: MessageKind = "resolved" if incident.state == "resolved" else "firing" if told(past) is None else "changed"
-            question = self._question(kind, incident, firing, channel, past, told_at.get(channel.id))
-            found.append(explain(question, latest_of(past)))
+            held = under_way(past)
+            before = [one for one in past if one is not held]
+            kind = _next_kind(incident, past) if held is None else held.kind
+            found.append(explain(self._question(kind, incident, firing, channel, before, told_at.get(channel.id)), held))
         return found
+
+
+def _is_about(alert: Alert, channel: Channel) -> bool:
+    """Whether it says that this very channel is broken. Once it works again, that is over in a moment."""
+    return (alert.rule_id, alert.object) == (CHANNEL_RULE, channel.name)
+
+
+def _next_kind(incident: Incident, past: Sequence[Delivery]) -> MessageKind:
+    """The kind of a message about the incident as it is."""
+    return "resolved" if incident.state == "resolved" else "firing" if told(past) is None else "changed"

@@ -5,11 +5,12 @@ Names of nodes, objects and rules and the messages of events come from outside. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from groundcontrol.alerts.model import Alert, Delivery, DeliveryId, Incident, IncidentId, Level, MessageKind
+from groundcontrol.alerts.model import Alert, Delivery, DeliveryId, Incident, IncidentId, Level, MessageKind, Reason
 from groundcontrol.alerts.values import in_words
 from groundcontrol.core.text import clean
 from groundcontrol.events.model import Event
@@ -19,13 +20,13 @@ TITLE_CHARS: Final = 200
 LINE_CHARS: Final = 300
 _DAY_S: Final = 86_400.0
 _LEVEL_OF: Final[dict[str, Level]] = {"error": "critical", "warning": "warning"}
-_ENDED: Final[dict[str | None, str]] = {
+ENDED: Final[dict[Reason, str]] = {
     "cleared": "over",
-    "object_gone": "its object is gone",
-    "rule_disabled": "its rule was switched off",
-    "node_removed": "its server was removed",
-    None: "over",
+    "object_gone": "no longer there",
+    "rule_disabled": "rule switched off",
+    "node_removed": "server removed",
 }
+"""What ended an episode, as the page says it."""
 
 
 class ToldAlert(NamedTuple):
@@ -83,6 +84,8 @@ class Message(NamedTuple):
     """The web origin of the hub."""
     content: MessageContent
     """The cleaned facts, for a body that programs read."""
+    recovered: bool = False
+    """What it tells of ended because it is well again, and not because nobody looks at it any more."""
 
     @property
     def thread(self) -> str:
@@ -125,7 +128,22 @@ def build_message(delivery: Delivery, content: MessageContent, address: Address,
         sent_at=now,
         hub=address.hub,
         content=content,
+        recovered=is_over and end_of(content) == "cleared",
     )
+
+
+def seen_of(incident: Incident, alerts: Iterable[Alert]) -> str:
+    """What a receiver sees of an incident, as a digest: equal for two messages of which the second says nothing new."""
+    seen = sorted((alert.id, alert.level, str(alert.value), str(alert.threshold)) for alert in alerts)
+    return hashlib.sha256(repr((incident.level, incident.title, seen)).encode()).hexdigest()[:24]
+
+
+def end_of(content: MessageContent) -> Reason:
+    """Why an incident ended: the reason of the episode that ended last. Of several at the same time, one that cleared decides."""
+    ended = [(told.alert.resolved_at or 0.0, told.alert.reason or "cleared") for told in content.alerts if told.alert.state == "resolved"]
+    at = max((at for at, _ in ended), default=0.0)
+    reasons = [reason for ended_at, reason in ended if ended_at == at]
+    return reasons[0] if reasons and "cleared" not in reasons else "cleared"
 
 
 def cleaned(content: MessageContent) -> MessageContent:
@@ -170,17 +188,21 @@ def _words(delivery: Delivery, content: MessageContent, address: Address, now: f
         where = f" ({content.node_name})" if content.node_name else ""
         return f"{event.severity.capitalize()}: {event.message}{where}", [f"Event {event.type}, {at(event.at, now)}"]
     if content.incident is not None:
-        return _incident_words(delivery.kind, content.incident, [alert_line(told, now) for told in content.alerts], now, late=late)
+        lines = [alert_line(told, now) for told in content.alerts]
+        return _incident_words(delivery.kind, content.incident, end_of(content), lines, now, late=late)
     return _digest_words(delivery, content)
 
 
-def _incident_words(kind: MessageKind, incident: Incident, lines: list[str], now: float, *, late: bool) -> tuple[str, list[str]]:
+def _incident_words(
+    kind: MessageKind, incident: Incident, end: Reason, lines: list[str], now: float, *, late: bool
+) -> tuple[str, list[str]]:
     since = at(incident.since_at, now)
     ended_at = incident.resolved_at or now
     if late:
-        return f"Was firing {since} to {at(ended_at, now)}, could not be told until now: {incident.title}", lines
+        return f"Was firing {since} to {at(ended_at, now)}, could not be notified until now: {incident.title}", lines
     if incident.state == "resolved":
-        return f"Resolved: {incident.title}", [f"It lasted {duration(ended_at - incident.since_at)}, since {since}.", *lines]
+        word = "Resolved" if end == "cleared" else ENDED[end].capitalize()
+        return f"{word}: {incident.title}", [f"It lasted {duration(ended_at - incident.since_at)}, since {since}.", *lines]
     if kind == "repeat":
         return f"Still firing since {since}: {incident.title}", lines
     return f"{incident.level.capitalize()}: {incident.title}", lines
@@ -201,7 +223,7 @@ def alert_line(told: ToldAlert, now: float) -> str:
     which = f" ({alert.object})" if alert.object else ""
     value = "" if alert.value is None else f", {in_words(alert.value, told.unit)}"
     limit = "" if alert.threshold is None or alert.value is None else f" (limit {in_words(alert.threshold, told.unit)})"
-    end = f", {_ENDED[alert.reason]}" if alert.state == "resolved" else ""
+    end = f", {ENDED[alert.reason or 'cleared']}" if alert.state == "resolved" else ""
     return f"{name}{told.rule_name}{which}{value}{limit}, since {at(alert.since_at, now)}{end}"
 
 

@@ -156,6 +156,8 @@ class Incident(NamedTuple):
 
 ChannelKind = Literal["email", "webhook", "ntfy", "telegram", "slack", "discord", "teams", "gotify", "pagerduty"]
 ChannelState = Literal["ok", "retrying", "broken"]
+EXPIRED: Final = "expired"
+"""The reason of a message that was tried for too long, and of its channel's state."""
 
 
 class QuietHours(NamedTuple):
@@ -191,6 +193,13 @@ class Channel(NamedTuple):
     state_since_at: float = 0.0
     tested_at: float | None = None
     version: int = 1
+    probe_at: float = 0.0
+    """After several failures in a row: no message is tried before."""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether its receiver refused messages for good: none is tried until somebody mends or tests it."""
+        return self.state == "broken" and self.state_reason != EXPIRED
 
 
 MessageKind = Literal["firing", "changed", "repeat", "resolved", "event", "test", "digest"]
@@ -218,3 +227,5 @@ class Delivery(NamedTuple):
     lease_until: float | None = None
     sent_at: float | None = None
     critical: bool = False
+    shown: str = ""
+    """What its receiver saw of the incident, as a digest."""

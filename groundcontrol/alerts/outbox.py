@@ -14,8 +14,9 @@ from typing import Final, Protocol
 
 from groundcontrol.alerts.channel_store import Claim, DeliveryStore, Failed, Left, Result, Retry, Told
 from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
-from groundcontrol.alerts.messages import Message, MessageContent, Withheld
-from groundcontrol.alerts.model import Channel, Delivery, Incident
+from groundcontrol.alerts.deciding import LATE, supersede
+from groundcontrol.alerts.messages import Message, MessageContent, Withheld, seen_of
+from groundcontrol.alerts.model import Channel, Delivery
 from groundcontrol.alerts.retrying import retry_delay_s
 from groundcontrol.core.errors import HubError, NotFound, StoreError
 from spider.clock import Clock
@@ -28,8 +29,6 @@ SWEEP_S: Final = 5.0
 """How often the outbox looks for due messages that nobody told it of."""
 BLOCKED_S: Final = 0.5
 """How long it waits when messages are due, but none may be sent now."""
-LATE_S: Final = 600.0
-"""A critical incident that fired longer is told even when it is over."""
 
 
 class ContentSource(Protocol):
@@ -134,13 +133,13 @@ class Outbox:
         content = await self._content(delivery)
         if isinstance(content, Withheld):
             return Left(content.reason, content.until)
-        superseded = supersede(claim, content.incident)
+        superseded = supersede(delivery, content.incident, told=claim.told, told_late=claim.told_late)
         if superseded is not None and superseded != LATE:
             return Left(superseded)
         message = await self._sender.prepare(claim.channel, delivery, content, late=superseded == LATE)
         outcome = await self._sender.send(claim.channel, message)
         event(log, "delivery_attempted", delivery=delivery.id, channel=claim.channel.id, attempt=delivery.attempts, code=outcome.code)
-        return self._result_of(outcome, delivery.attempts, late=superseded == LATE)
+        return self._result_of(outcome, delivery.attempts, content, late=superseded == LATE)
 
     async def _content(self, delivery: Delivery) -> MessageContent | Withheld:
         """What it says now. A test says nothing of the fleet; a digest has its number, also where nothing fires any more."""
@@ -155,10 +154,11 @@ class Outbox:
             content = Withheld("nothing_left")
         return MessageContent() if delivery.kind == "digest" and isinstance(content, Withheld) else content
 
-    def _result_of(self, outcome: Outcome, attempts: int, *, late: bool) -> Result:
+    def _result_of(self, outcome: Outcome, attempts: int, content: MessageContent, *, late: bool) -> Result:
         match outcome:
             case Sent(code):
-                return Told(LATE if late else "ready", code)
+                shown = "" if content.incident is None else seen_of(content.incident, [told.alert for told in content.alerts])
+                return Told(LATE if late else "ready", code, shown)
             case Transient(code, asked_s):
                 return Retry(code, retry_delay_s(attempts, self._jitter(), asked_s), pause=asked_s is not None)
             case Permanent(code):
@@ -176,25 +176,3 @@ def _word_of(result: Result) -> tuple[str, str]:
             return "failed", code.partition(":")[0]
         case Left(reason=reason, until=until):
             return "skipped" if until is None else "deferred", reason
-
-
-LATE: Final = "late"
-"""The reason of a message that says of an incident that it is over, and could not be told until now."""
-
-
-def supersede(claim: Claim, incident: Incident | None) -> str | None:
-    """What the incident's end means for a message about it.
-
-    Returns: None: send it; `LATE`: send it as the late one; another word: the reason why it is not sent.
-    """
-    kind = claim.delivery.kind
-    if incident is None or kind in ("event", "test", "digest"):
-        return None
-    if kind == "resolved":
-        return "never_told_firing" if not claim.told else "resolved_before_delivery" if claim.told_late else None
-    if incident.state != "resolved":
-        return None
-    lasted_s = (incident.resolved_at or claim.delivery.at) - incident.since_at
-    if claim.delivery.critical and not claim.told and lasted_s > LATE_S:
-        return LATE
-    return "resolved_before_delivery"

@@ -29,10 +29,13 @@ class Rules:
 
     def __init__(self) -> None:
         self._rules: dict[RuleId, Rule] = dict(_DEFAULTS)
+        self._names: dict[RuleId, str] = {}
+        """Also of rules that were deleted since the start: their alerts end after them."""
 
     def load(self, stored: Iterable[Rule]) -> None:
         """Take over the stored rules."""
         self._rules = _DEFAULTS | {rule.id: rule for rule in stored}
+        self._names |= {rule.id: rule.name for rule in self._rules.values()}
 
     def check_room(self, new: int) -> None:
         """Raises: Conflict: so many new rules are too many."""
@@ -44,6 +47,10 @@ class Rules:
 
     def get(self, rule: RuleId) -> Rule | None:
         return self._rules.get(rule)
+
+    def name(self, rule: RuleId) -> str:
+        """Its name; its id, where nobody knows it any more."""
+        return self._names.get(rule, rule)
 
     def find(self, rule: RuleId) -> Rule:
         """Raises: NotFound."""

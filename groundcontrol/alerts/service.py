@@ -14,13 +14,13 @@ from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.hub_facts import HubFactReader
 from groundcontrol.alerts.incidents import Book, Names, Plan, key_of
 from groundcontrol.alerts.intents import Intents, OpenWindows
-from groundcontrol.alerts.model import Alert, AlertId, Delivery, IncidentId, Level, Rule, RuleId, Transition
+from groundcontrol.alerts.model import Alert, AlertId, Delivery, IncidentId, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.replay import Replay
 from groundcontrol.alerts.retro import RetroEpisodes
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.ruleset import Effective
 from groundcontrol.alerts.snapshot import Snapshot
-from groundcontrol.alerts.store import AlertChange, AlertStore, Handling
+from groundcontrol.alerts.store import AlertChange, AlertStore, Handling, in_words
 from groundcontrol.core.bus import Bus, BusGap, Changed, EventStored, SessionChanged, Topic
 from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import JobId, NodeId
@@ -42,6 +42,12 @@ SAVE_EVERY_S: Final = 60.0
 MINUTE_S: Final = 60.0
 MOST_MISSED: Final = 1000
 """Events that a start reads again."""
+_END_WORDS: Final[dict[Reason, str]] = {
+    "cleared": "is over",
+    "object_gone": "has ended: it is no longer there",
+    "rule_disabled": "has ended: its rule was switched off",
+    "node_removed": "has ended: the server was removed",
+}
 MOST_UNSTORED: Final = 100_000
 """Transitions that may wait for the store; the engine stops while there are more."""
 
@@ -115,7 +121,6 @@ class AlertService:
         for one in reversed(missed.items):  # stored, and not evaluated before the last process ended
             if not one.retro:
                 self._engine.add_event(one.node_id, one.type, one.object, one.at)
-        await self._intents.load()
 
     async def run(self) -> None:
         """Load what an earlier process left, then evaluate until cancelled."""
@@ -205,10 +210,10 @@ class AlertService:
         return alert._replace(maintenance=None if window is None else window.id, flapping=flaps is not None and flaps.quiet(now))
 
     def _event_of(self, transition: Transition, alert: Alert) -> Event:
-        rule = self._rules.get(alert.rule_id)
         details: dict[str, object] = {
-            "alert": alert.id, "rule": alert.rule_id if rule is None else rule.name, "object": alert.object, "level": alert.level,
+            "alert": alert.id, "rule": in_words(alert, self._rules.name(alert.rule_id)), "object": alert.object, "level": alert.level,
             "value": alert.value, "threshold": alert.threshold, "reason": alert.reason,
+            "end": "" if alert.reason is None else _END_WORDS[alert.reason],
         }  # fmt: skip
         known = {key: value for key, value in details.items() if value not in (None, "")}
         name = "Ground Control" if alert.node_id is None else self._facts.name(alert.node_id)
@@ -243,9 +248,10 @@ class AlertService:
         self._engine.set_hub(await self._hub_facts.read())
         await self._renew_flags()
         async with self._changing:
-            repeats = await self._intents.repeats(self._clock.now()) + await self._intents.for_new_channels()
-            if repeats:
-                await self._store.commit(AlertChange(deliveries=repeats))
+            repeats = await self._intents.repeats(self._clock.now())
+            new, again = await self._intents.missing()
+            if repeats or new or again:
+                await self._store.commit(AlertChange(deliveries=[*repeats, *new], again=again))
                 self._poke()
 
     async def _look_back(self) -> None:
@@ -273,7 +279,8 @@ class AlertService:
     async def handle(self, scope: Scope, alerts: Collection[AlertId], handling: Handling) -> Sequence[Alert]:
         """Acknowledge or snooze. Raises: NotFound, Conflict, StoreError."""
         async with self._changing:
-            handled = await self._store.handle(scope, alerts, handling)
+            names = {rule.id: rule.name for rule in self._rules.all()}
+            handled = await self._store.handle(scope, alerts, handling._replace(names=names))
             self._book.replace(handled)
             if handling.snooze_until is not None:
                 await self._follow_snooze({alert.incident_id for alert in handled})

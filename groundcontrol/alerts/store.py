@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from groundcontrol.alerts.model import Alert, AlertId, ChannelId, Delivery, Incident, IncidentId, Rule, RuleId
@@ -33,6 +33,8 @@ class AlertChange(NamedTuple):
     """Intents to send, and decisions not to."""
     sooner: Sequence[Delivery] = ()
     """Messages that wait and are due earlier, with their new time and reason. One that does not wait any more is left as it is."""
+    again: Sequence[Delivery] = ()
+    """Decisions in the place of those that ended without a message, since the channel did not work."""
 
 
 class Handling(NamedTuple):
@@ -41,6 +43,8 @@ class Handling(NamedTuple):
     acknowledge: bool = False
     note: str = ""
     snooze_until: float | None = None
+    names: Mapping[RuleId, str] = {}
+    """Of rules, for the event."""
 
     @property
     def action(self) -> str:
@@ -62,6 +66,11 @@ class Handling(NamedTuple):
             acknowledged_by=user if first else alert.acknowledged_by,
             note=self.note or alert.note,
         )
+
+
+def in_words(alert: Alert, rule_name: str) -> str:
+    """What fires, as events say it: `File system almost full (/var)`."""
+    return f"{rule_name} ({alert.object})" if alert.object else rule_name
 
 
 class AlertStore(Protocol):

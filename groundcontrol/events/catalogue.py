@@ -131,7 +131,7 @@ ROWS: Final = (
     EventType("health_failed", "report", "{name} is not healthy", "error"),
     EventType(CUSTOM, "report", "{custom} on {name}"),
     _once("alert_firing", "alert", "{rule} on {name}", "info", "alert"),
-    _once("alert_resolved", "alert", "{rule} on {name} is over", "info", "alert"),
+    _once("alert_resolved", "alert", "{rule} on {name} {end}", "info", "alert"),
     _once("alert_acknowledged", "alert", "{rule} on {name} was acknowledged by {by}", "info", "alert"),
     _once("alert_snoozed", "alert", "{rule} on {name} was snoozed by {by}", "info", "alert"),
     _once("maintenance_overran", "alert", "maintenance lasts longer than planned: {reason}", "warning"),

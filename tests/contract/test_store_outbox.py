@@ -69,9 +69,9 @@ async def test_a_message_that_failed_for_now_is_sent_again_with_the_same_id(hub:
     await hub.waits(sent, 2)
     await hub.skip(71)
 
-    assert (await hub.ends(sent))._replace(sent_at=None, next_at=None) == sent._replace(
-        state="sent", attempts=3, sent_at=None, next_at=None
-    )
+    ended = await hub.ends(sent)
+    assert ended.shown
+    assert ended._replace(sent_at=None, next_at=None, shown="") == sent._replace(state="sent", attempts=3, sent_at=None, next_at=None)
     assert receiver.ids == [sent.id] * 3
     assert (await hub.state(channel.id)).state == "ok"
     attempts = (await hub.backend.store.deliveries.attempts(SYSTEM, [sent.id]))[sent.id]
@@ -91,6 +91,9 @@ async def test_a_refused_message_breaks_its_channel_and_the_others_are_told_once
     [news] = [one.json for one in receiver.got if one.path == "/good"]
     assert (news["event"]["type"], news["title"]) == ("channel_failed", "Error: notifications through bad fail: http:404")
 
+    later, attempts = hub.delivery(bad.id), len(receiver.got)
+    await hub.add(later)
+    assert ((await hub.ends(later)).reason, len(receiver.got)) == ("channel_broken", attempts)
     receiver.answer = None
     again = await hub.channels.retry(SYSTEM, rows[0].id)
     assert (await hub.ends(again)).state == "sent"
@@ -176,7 +179,7 @@ async def test_what_ended_before_it_could_be_told_is_told_only_if_it_was_long_an
     ]
     [one] = receiver.got
     assert one.json["kind"] == "resolved"
-    assert "could not be told until now" in one.json["title"]
+    assert "could not be notified until now" in one.json["title"]
     assert (await hub.of(rows[0])).attempts == 0
 
 

@@ -79,7 +79,7 @@ async def test_a_failed_unit_is_told_acknowledged_by_its_link_and_told_once_when
         set_fault(hub, "clock", str(SETTLED_S))
         [body] = await eventually(lambda: bodies(receiver, "firing"))
         assert body["alerts"][0]["object"] == "backup.service"
-        await eventually(lambda: "told" in _explained(hub, alert["id"]))
+        await eventually(lambda: "notified" in _explained(hub, alert["id"]))
 
         acknowledged = await posted(hub, who, f"/alerts/{alert['id']}/acknowledge", {"note": "on it"}, 200)
         assert acknowledged["flags"]["acknowledged"]

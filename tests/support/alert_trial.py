@@ -20,6 +20,7 @@ from groundcontrol.alerts.dead_man import LOOK_S, DeadMan
 from groundcontrol.alerts.deadline_checker import DeadlineChecker
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.engine import Engine
+from groundcontrol.alerts.explaining import Explanation
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.hub_facts import HubFactReader
 from groundcontrol.alerts.incidents import Book
@@ -281,9 +282,13 @@ class AlertTrial:
     async def deliveries(self) -> Sequence[Delivery]:
         return (await self.backend.store.deliveries.deliveries(SYSTEM, 1000)).items
 
+    async def explained(self, alert: Alert) -> list[Explanation]:
+        """What became of an alert in each channel."""
+        return await self.intents.explain(SYSTEM, await self.backend.store.alerts.alert(SYSTEM, alert.id))
+
     async def reasons(self, alert: Alert) -> list[str]:
-        """Why each channel was told of an alert, or not."""
-        return [one.reason for one in await self.intents.explain(SYSTEM, alert)]
+        """Why each channel was notified of an alert, or not."""
+        return [one.reason for one in await self.explained(alert)]
 
 
 @asynccontextmanager

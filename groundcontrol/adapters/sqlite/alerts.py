@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, hasten_deliveries
+from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, decide_again, hasten_deliveries
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -19,7 +19,7 @@ from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.rights import grant_values, of_granted
 from groundcontrol.alerts.model import Alert, AlertId, ChannelId, Incident, IncidentId, Rule, RuleId
 from groundcontrol.alerts.snapshot import Snapshot
-from groundcontrol.alerts.store import AlertChange, AlertFilter, Handling
+from groundcontrol.alerts.store import AlertChange, AlertFilter, Handling, in_words
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
@@ -68,6 +68,7 @@ class SqliteAlerts:
                 record_event(tx, one)
             add_deliveries(tx, change.deliveries)
             hasten_deliveries(tx, change.sooner)
+            decide_again(tx, change.again)
 
         await self._writer.run(command)
 
@@ -153,7 +154,8 @@ class SqliteAlerts:
             )
             self._chain.write(tx, scope, handling.action, alert.id, {"rule": alert.rule_id, "node": alert.node_id or ""})
             if handling.event:
-                details: dict[str, object] = {"alert": alert.id, "rule": alert.rule_id, "by": scope.actor.name}
+                what = in_words(alert, handling.names.get(alert.rule_id, alert.rule_id))
+                details: dict[str, object] = {"alert": alert.id, "rule": what, "object": alert.object, "by": scope.actor.name}
                 record_event(tx, new_event(handling.event, tx.now, details, node=alert.node_id, name=_name(tx, alert.node_id)))
         return handled
 

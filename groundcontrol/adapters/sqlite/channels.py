@@ -161,6 +161,7 @@ def to_channel(row: sqlite3.Row) -> Channel:
         state_since_at=row["state_since_at"],
         tested_at=row["tested_at"],
         version=row["version"],
+        probe_at=row["probe_at"],
     )
 
 

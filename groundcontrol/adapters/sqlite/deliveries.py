@@ -14,7 +14,7 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import to_event
 from groundcontrol.adapters.sqlite.outbox import SqliteOutbox
-from groundcontrol.alerts.channel_store import Attempt, DeliveryFilter, Summary
+from groundcontrol.alerts.channel_store import Attempt, DeliveryFilter, Missing, Summary
 from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId
 from groundcontrol.core.errors import Conflict, NotFound, TooManyRequests
 from groundcontrol.core.ids import EventId
@@ -30,6 +30,14 @@ HOUR_S: Final = 3600.0
 _EXPIRE_BATCH: Final = 100
 _LAST: Final = "~"
 """Sorts behind every id."""
+_MISSING: Final = (
+    "SELECT i.id AS incident, c.id AS channel, d.* FROM incident i JOIN channel c ON c.org = i.org LEFT JOIN delivery d ON d.org = i.org"
+    " AND d.id = (SELECT e.id FROM delivery e WHERE e.org = i.org AND e.incident_id = i.id AND e.channel_id = c.id"
+    " ORDER BY e.revision DESC, e.id DESC LIMIT 1)"
+    " WHERE i.org = ? AND i.state = 'open' AND c.enabled = 1 AND c.state <> 'broken' AND (d.id IS NULL OR d.state = 'failed'"
+    " OR (d.state = 'skipped' AND d.reason IN ('channel_disabled', 'channel_broken')))"
+)
+"""Each open incident with each channel: one look into the index of deliveries by incident."""
 
 
 class SqliteDeliveries(SqliteOutbox):
@@ -48,6 +56,7 @@ class SqliteDeliveries(SqliteOutbox):
             if tx.all(recent, scope.org, channel, first_id(tx.now - HOUR_S))[0]["n"] >= MOST_TESTS:
                 raise TooManyRequests(f"this channel had {MOST_TESTS} tests in the last hour; try again later", retry_after_s=int(HOUR_S))
             add_deliveries(tx, [Delivery(delivery, scope.org, channel, "test", None, None, 0, "due", "ready", tx.now, None)])
+            tx.do("UPDATE channel SET probe_at = 0 WHERE org = ? AND id = ?", scope.org, channel)
             self._chain.write(tx, scope, "channel.test", channel, {"delivery": delivery})
             return _load(tx, scope, delivery)
 
@@ -88,6 +97,13 @@ class SqliteDeliveries(SqliteOutbox):
             lambda rows: rows.all("SELECT * FROM delivery WHERE org = ? AND incident_id = ? ORDER BY revision, id", org, incident)
         )
         return [to_delivery(row) for row in found]
+
+    async def missing(self, org: int) -> Sequence[Missing]:
+        found = await self._reader.run(lambda rows: rows.all(_MISSING, org))
+        return [
+            Missing(IncidentId(row["incident"]), ChannelId(row["channel"]), None if row["id"] is None else to_delivery(row))
+            for row in found
+        ]
 
     async def attempts(self, scope: Scope, deliveries: Sequence[DeliveryId]) -> Mapping[DeliveryId, Sequence[Attempt]]:
         sql = "SELECT * FROM delivery_attempt WHERE org = ? AND delivery_id = ? ORDER BY number"

@@ -47,6 +47,17 @@ def hasten_deliveries(tx: Tx, rows: Iterable[Delivery]) -> None:
         )
 
 
+def decide_again(tx: Tx, rows: Iterable[Delivery]) -> None:
+    """Replace decisions that ended without a message: what is open now is sent from its `next_at` on."""
+    for row in rows:
+        due_at = row.next_at if row.state in _OPEN else None
+        tx.do(
+            "UPDATE delivery SET state = ?, reason = ?, next_at = ?, until_at = ?, critical = ? WHERE org = ? AND id = ?"
+            " AND state IN ('failed', 'skipped')",
+            *(row.state, row.reason, due_at, (due_at or tx.now) + give_up_s(critical=row.critical), row.critical, row.org, row.id),
+        )
+
+
 def give_up_s(*, critical: bool) -> float:
     """How long a message is tried, in seconds."""
     return CRITICAL_GIVE_UP_S if critical else GIVE_UP_S
@@ -69,4 +80,5 @@ def to_delivery(row: sqlite3.Row) -> Delivery:
         lease_until=row["next_at"] if row["state"] == "sending" else None,
         sent_at=row["sent_at"],
         critical=bool(row["critical"]),
+        shown=row["shown"],
     )

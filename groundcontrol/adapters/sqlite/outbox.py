@@ -13,7 +13,7 @@ from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.alerts.channel_store import Claim, Failed, Left, Result, Retry, Told
-from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId
+from groundcontrol.alerts.model import EXPIRED, ChannelId, Delivery, DeliveryId
 from groundcontrol.alerts.retrying import rest_s
 from groundcontrol.core.ids import EventId
 from groundcontrol.events.making import new_event
@@ -115,9 +115,12 @@ class _Claims:
         if not channel["enabled"] and row["kind"] != "test":
             self._tx.do(_END, "skipped", "channel_disabled", row["org"], row["id"])
             return True
+        if to_channel(channel).refuses and not _is_asked_for(row):
+            self._tx.do(_END, "skipped", "channel_broken", row["org"], row["id"])
+            return True
         if row["until_at"] <= self._tx.now and row["attempts"]:
-            self._tx.do(_END, "failed", "expired", row["org"], row["id"])
-            _break(self._tx, to_delivery(row), "expired")
+            self._tx.do(_END, "failed", EXPIRED, row["org"], row["id"])
+            _break(self._tx, to_delivery(row), EXPIRED)
             return True
         if row["kind"] in _UNCAPPED:
             return False
@@ -160,18 +163,21 @@ class _Claims:
         self._taken.append(Claim(taken, to_channel(channel), bool(told["told"]), bool(told["late"])))
 
 
+def _is_asked_for(row: sqlite3.Row) -> bool:
+    """Whether a user wants this attempt, to see whether the channel works: a test, or a failed message that is tried again."""
+    return bool(row["kind"] == "test" or (row["attempts"] > 0 and row["reason"] == "ready"))
+
+
 def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
     place = (claimed.org, claimed.id)
     row = tx.one("SELECT * FROM delivery WHERE org = ? AND id = ? AND state = 'sending' AND attempts = ?", *place, claimed.attempts)
     if row is None:
         return False
     match result:
-        case Told(reason, code):
+        case Told(reason, code, shown):
             tx.do(
-                "UPDATE delivery SET state = 'sent', reason = ?, sent_at = ?, next_at = NULL WHERE org = ? AND id = ?",
-                reason,
-                tx.now,
-                *place,
+                "UPDATE delivery SET state = 'sent', reason = ?, sent_at = ?, shown = ?, next_at = NULL WHERE org = ? AND id = ?",
+                *(reason, tx.now, shown, *place),
             )
             _end_attempt(tx, claimed, code)
             _recover(tx, claimed)

@@ -25,6 +25,7 @@ export const kindWords = (kind: string): string => KINDS[kind] ?? kind;
 
 const REASONS: Readonly<Record<string, string>> = {
   channel_disabled: t`the channel is off`,
+  channel_broken: t`the receiver refuses messages`,
   channel_deleted: t`the channel was deleted`,
   retroactive: t`it was over before Ground Control learned of it`,
   never_told_firing: t`the channel was never notified that it began`,

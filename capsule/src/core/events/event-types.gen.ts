@@ -69,7 +69,7 @@ export const EVENT_TYPES: Readonly<Record<string, readonly [group: string, words
   "health_failed": ["report"],
   "custom": ["report"],
   "alert_firing": ["alert", (f) => t`${f("rule")} on ${f("name")}`],
-  "alert_resolved": ["alert", (f) => t`${f("rule")} on ${f("name")} is over`],
+  "alert_resolved": ["alert", (f) => t`${f("rule")} on ${f("name")} ${f("end")}`],
   "alert_acknowledged": ["alert", (f) => t`${f("rule")} on ${f("name")} was acknowledged by ${f("by")}`],
   "alert_snoozed": ["alert", (f) => t`${f("rule")} on ${f("name")} was snoozed by ${f("by")}`],
   "maintenance_overran": ["alert", (f) => t`maintenance lasts longer than planned: ${f("reason")}`],

@@ -14,6 +14,8 @@ from groundcontrol.alerts.messages import Message
 
 _MARKUP: Final = re.compile(r"([\\*_~`|>\[\]()#<:-])")
 _COLOUR: Final = {"critical": 0xC62828, "warning": 0xEF8F00, None: 0x2E7D32}
+_GREY: Final = 0x757575
+"""Of an end that is no recovery."""
 
 
 class DiscordTarget(Target, frozen=True):
@@ -34,7 +36,7 @@ def render(message: Message) -> Payload:
         "title": cut(_text(message.title), 256),
         "description": cut("\n".join(_text(line) for line in message.lines), 3500) + "\n" + " · ".join(links),
         "url": message.link,
-        "color": _COLOUR[message.level],
+        "color": _GREY if message.kind == "resolved" and not message.recovered else _COLOUR[message.level],
         "timestamp": datetime.fromtimestamp(message.sent_at, UTC).isoformat(),
     }
     return {"embeds": [embed], "allowed_mentions": {"parse": []}}

@@ -60,7 +60,7 @@ def render(message: Message) -> Payload:
         "title": message.title,
         "message": "\n".join(message.lines) or message.title,
         "priority": 3 if message.kind == "resolved" else _PRIORITY[message.level],
-        "tags": ["white_check_mark" if message.kind == "resolved" else _TAG[message.level]],
+        "tags": ["white_check_mark" if message.recovered else _TAG[message.level]],
         "click": message.link,
         "actions": actions,
     }

@@ -32,13 +32,14 @@ def mask(target: TeamsTarget) -> str:
 
 
 def render(message: Message) -> Payload:
+    colour = "Default" if message.kind == "resolved" and not message.recovered else _COLOUR[message.level]
     links = [("Open", message.link), *([("Acknowledge", message.ack_link)] if message.ack_link else [])]
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": [
-            _run(message.title, {"weight": "Bolder", "size": "Medium", "color": _COLOUR[message.level]}),
+            _run(message.title, {"weight": "Bolder", "size": "Medium", "color": colour}),
             *(_run(line, {}) for line in message.lines),
         ],
         "actions": [{"type": "Action.OpenUrl", "title": title, "url": url} for title, url in links],

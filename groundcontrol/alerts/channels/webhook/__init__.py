@@ -75,7 +75,20 @@ def render(message: Message) -> Payload:
 
 def _alert(told: ToldAlert) -> dict[str, Any]:
     alert = told.alert
-    same = ("id", "rule_id", "node_id", "object", "level", "state", "since_at", "resolved_at", "value", "threshold", "incident_id")
+    same = (
+        "id",
+        "rule_id",
+        "node_id",
+        "object",
+        "level",
+        "state",
+        "since_at",
+        "resolved_at",
+        "reason",
+        "value",
+        "threshold",
+        "incident_id",
+    )
     return {
         **{name: getattr(alert, name) for name in same},
         "flags": {

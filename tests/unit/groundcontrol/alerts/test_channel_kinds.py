@@ -270,7 +270,7 @@ async def test_a_webhook_is_verified_by_the_library_of_its_standard_with_either_
     assert (body["version"], body["kind"], body["event"], body["hub"]) == (1, "firing", None, HUB)
     assert set(body["incident"]) == {"id", "level", "state", "title", "url"}
     assert set(body["alerts"][0]) == {
-        "id", "rule_id", "node_id", "object", "level", "state", "since_at", "resolved_at", "value", "threshold", "incident_id", "flags",
+        "id", "rule_id", "node_id", "object", "level", "state", "since_at", "resolved_at", "reason", "value", "threshold", "incident_id", "flags",
         "node_name", "rule_name",
     }  # fmt: skip
 
@@ -306,3 +306,15 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after_s("120") == 120.0
     assert retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
     assert [retry_after_s(text) for text in (None, "", "soon", "-5", "9" * 99)] == [None] * 5
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"pagerduty"}))
+def test_an_end_that_is_no_recovery_is_called_what_it_is(kind: str) -> None:
+    over = sample_message("resolved", HUB, NOW).content
+    [episode] = over.alerts
+    off = over._replace(alerts=(episode._replace(alert=episode.alert._replace(reason="rule_disabled")),))
+    delivery = Delivery(DeliveryId("0" * 26), 1, ChannelId("0" * 26), "resolved", None, None, 2, "due", "ready", NOW, None)
+    rendered = json.dumps(KINDS[kind].render(build_message(delivery, off, Address(HUB, "ops"), NOW)), ensure_ascii=False)
+    assert "Rule switched off" in rendered
+    assert "Resolved" not in rendered
+    assert "white_check_mark" not in rendered

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.alerts.channels.kind import Sent, Transient
+from groundcontrol.alerts.channels.kind import Permanent, Sent, Transient
 from groundcontrol.alerts.maintenance import Window
-from groundcontrol.alerts.model import Alert, MaintenanceId, QuietHours, Selector
+from groundcontrol.alerts.model import Alert, MaintenanceId, QuietHours, Selector, Threshold
 from groundcontrol.core.ids import NodeId
 from tests.support.alert_trial import STARTED_S, AlertTrial, alert_trial
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE
+from tests.support.race_cases_alerts import a_rule
 
 HOUR_S = 3600.0
 LONGEST_RETRY_S = 1800.0
@@ -284,3 +285,130 @@ async def test_a_new_trouble_of_a_snoozed_node_is_told_before_the_snooze_ends(tr
     trial.fleet.failed[node] = ("backup.service",)
     await trial.pass_s(600)
     assert len(trial.told()) == 2
+
+
+# -- what channels are notified of, and what explain says ---------------------------------------------------------
+
+
+async def test_explain_says_what_is_decided_after_a_snooze_and_while_a_receiver_fails(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    trial.receivers.outcome = Transient("http:500")
+    alert = await fires(trial, node, 1.0, told_after_s=45)
+    [failing] = await trial.explained(alert)
+    assert (failing.decision, failing.reason) == ("send", "http:500")
+    assert "not notified yet: try 2 failed (http:500), try 3 at " in failing.sentence
+    assert failing.next_at is not None
+    assert trial.clock.now() < failing.next_at <= trial.clock.now() + 15
+
+    until = trial.clock.now() + HOUR_S
+    await trial.service.snooze(SCOPE, alert.id, until)
+    [snoozed] = await trial.explained(alert)
+    assert (snoozed.decision, snoozed.reason, snoozed.next_at) == ("defer", "snoozed", until)
+    await trial.service.snooze(SCOPE, alert.id, until + HOUR_S)
+    assert [one.next_at for one in await trial.explained(alert)] == [until + HOUR_S]
+    tried = trial.receivers.attempts
+    await trial.pass_s(60)
+    assert trial.receivers.attempts == tried
+    await trial.service.acknowledge(SCOPE, alert.id)
+    [acknowledged] = await trial.explained(alert)
+    assert (acknowledged.decision, acknowledged.reason) == ("skip", "acknowledged")
+
+
+async def test_a_channel_that_refused_gets_no_message_until_it_is_mended_and_then_what_fires(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 3) as trial:
+        lasting, over, later = trial.nodes
+        trial.receivers.outcome = Permanent("http:410")
+        alert = await fires(trial, lasting, 1.0, told_after_s=45)
+        await fires(trial, over, 1.0, told_after_s=45)
+        assert trial.receivers.attempts == 1
+        [refused] = await trial.explained(alert)
+        assert (refused.decision, refused.reason) == ("skip", "channel_broken")
+        assert "not notified: its receiver refuses messages since" in refused.sentence
+        assert "(http:410)" in refused.sentence
+        del trial.fleet.levels[over]
+        await trial.pass_s(30)
+        trial.receivers.outcome = Sent()
+        trial.fleet.levels[later] = {"backup": 1.0}
+        await trial.pass_s(70)
+        assert (trial.told(), trial.receivers.attempts) == ([], 1)
+
+        [channel] = await trial.backend.store.channels.channels(1)
+        await trial.receivers.test(SCOPE, channel.id)
+        await trial.send()
+        await trial.pass_s(130)
+        assert trial.told() == ["test", "firing", "firing"], trial.titles()
+        assert sorted(title.partition(":")[2] for title in trial.titles()[1:]) == [
+            " web-0: Expected event is missing (backup)",
+            " web-2: Expected event is missing (backup)",
+        ]
+        [notified] = await trial.explained(alert)
+        assert "notified at" in notified.sentence
+        assert "(2nd try)" in notified.sentence
+
+
+async def test_a_channel_that_is_new_is_notified_of_what_fires_also_after_a_restart(trial: AlertTrial) -> None:
+    await fires(trial, trial.nodes[0], 2.0)
+    await trial.channel("late")
+    await trial.restart(1.0, back=trial.nodes)
+    trial.fleet.connected |= trial.fleet.awaited
+    await trial.pass_s(STARTED_S + 60)
+    assert (trial.told("late"), trial.told()) == (["firing"], ["firing"])
+
+
+async def test_a_node_that_comes_back_as_it_went_is_not_told_again(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 10) as trial:
+        full, *_ = trial.nodes
+        alert = await fires(trial, full, 1.0)
+        await trial.pass_s(600, step_s=10)
+        trial.fleet.connected.clear()  # all of them: their silence is one incident of its own
+        await trial.pass_s(180)
+        trial.fleet.connected |= set(trial.nodes)
+        await trial.pass_s(120)
+        assert [kind for kind, title in zip(trial.told(), trial.titles(), strict=True) if "web-0: Expected" in title] == ["firing"]
+        assert await trial.reasons(alert) == ["already_told"]
+        trial.fleet.failed[full] = ("backup.service",)
+        await trial.pass_s(600)
+        assert trial.told()[-1] == "changed"
+
+
+async def test_what_ends_for_another_reason_than_recovery_says_so(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 2) as trial:
+        off, removed = trial.nodes
+        alert = await fires(trial, off, 2.0)
+        rule = trial.rules.find(alert.rule_id)
+        await trial.service.save_rule(SCOPE, rule._replace(enabled=False))
+        await trial.pass_s(60)
+        [sentence] = [one.sentence for one in await trial.explained((await trial.ended())[0])]
+        assert "notified that its rule was switched off at" in sentence
+
+        trial.fleet.failed[removed] = ("backup.service",)
+        await trial.pass_s(300)
+        own = a_rule(trial.clock.now(), "Loud")._replace(expr="state(unit_failed)", warn=Threshold(0, 0))
+        await trial.service.save_rule(SCOPE, own)
+        trial.fleet.failed[off] = ("loud.service",)
+        await trial.pass_s(60)
+        await trial.service.delete_rule(SCOPE, own.id)
+        await trial.backend.store.nodes.delete_node(SCOPE, removed)
+        await trial.facts.reload(removed)
+        for gone in trial.facts.pop_removed():
+            trial.engine.remove_node(gone)
+        await trial.pass_s(60)
+        ends = [title.partition(":")[0] for kind, title in zip(trial.told(), trial.titles(), strict=True) if kind == "resolved"]
+        assert sorted(set(ends)) == ["Rule switched off", "Server removed"]
+
+
+async def test_events_about_an_alert_name_its_rule_and_its_object(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    alert = await fires(trial, node, 2.0)
+    await trial.service.acknowledge(SCOPE, alert.id)
+    await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + HOUR_S)
+    rule = trial.rules.find(alert.rule_id)
+    await trial.service.save_rule(SCOPE, rule._replace(enabled=False))
+    await trial.pass_s(20)
+    events = (await trial.backend.store.log.events(SCOPE, 50)).items
+    assert [event.message for event in reversed(events) if event.type.startswith("alert_")] == [
+        "Expected event is missing (backup) on web-0",
+        f"Expected event is missing (backup) on web-0 was acknowledged by {SCOPE.actor.name}",
+        f"Expected event is missing (backup) on web-0 was snoozed by {SCOPE.actor.name}",
+        "Expected event is missing (backup) on web-0 has ended: its rule was switched off",
+    ]
