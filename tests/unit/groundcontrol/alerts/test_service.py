@@ -376,7 +376,7 @@ async def test_what_ends_for_another_reason_than_recovery_says_so(tmp_path: Path
         off, removed = trial.nodes
         alert = await fires(trial, off, 2.0)
         rule = trial.rules.find(alert.rule_id)
-        await trial.service.save_rule(SCOPE, rule._replace(enabled=False))
+        await trial.service.save_rules(SCOPE, [rule._replace(enabled=False)])
         await trial.pass_s(60)
         [sentence] = [one.sentence for one in await trial.explained((await trial.ended())[0])]
         assert "notified that its rule was switched off at" in sentence
@@ -384,7 +384,7 @@ async def test_what_ends_for_another_reason_than_recovery_says_so(tmp_path: Path
         trial.fleet.failed[removed] = ("backup.service",)
         await trial.pass_s(300)
         own = a_rule(trial.clock.now(), "Loud")._replace(expr="state(unit_failed)", warn=Threshold(0, 0))
-        await trial.service.save_rule(SCOPE, own)
+        await trial.service.save_rules(SCOPE, [own])
         trial.fleet.failed[off] = ("loud.service",)
         await trial.pass_s(60)
         await trial.service.delete_rule(SCOPE, own.id)
@@ -403,7 +403,7 @@ async def test_events_about_an_alert_name_its_rule_and_its_object(trial: AlertTr
     await trial.service.acknowledge(SCOPE, alert.id)
     await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + HOUR_S)
     rule = trial.rules.find(alert.rule_id)
-    await trial.service.save_rule(SCOPE, rule._replace(enabled=False))
+    await trial.service.save_rules(SCOPE, [rule._replace(enabled=False)])
     await trial.pass_s(20)
     events = (await trial.backend.store.log.events(SCOPE, 50)).items
     assert [event.message for event in reversed(events) if event.type.startswith("alert_")] == [
