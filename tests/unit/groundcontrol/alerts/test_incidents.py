@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -96,6 +96,11 @@ def test_the_same_rule_on_five_nodes_is_one_incident() -> None:
     assert incident.title == "Rule cpu on 5 servers"
 
 
+def seen_at(at: float) -> Callable[[InstanceKey], float]:
+    """All instances were last observed then."""
+    return lambda _: at
+
+
 def test_an_offline_node_explains_its_other_alerts_and_they_are_news_when_they_outlast_its_return() -> None:
     book = Book(1)
     offline = fired(3, OFFLINE, "critical")
@@ -103,7 +108,7 @@ def test_an_offline_node_explains_its_other_alerts_and_they_are_news_when_they_o
     assert {alert.rule_id: alert.suppressed_by for alert in book.of_node(NodeId("3"))} == {OFFLINE: "", "cpu": OFFLINE}
     (before,) = book.incidents.values()
     took(book, [ended(offline, NOW + 60)], NOW + 60)
-    assert not any(book.settled(NOW + 60 + after, lambda _, after=after: NOW + 60 + after) for after in range(0, 60, 10))
+    assert not any(book.settled(NOW + 60 + after, seen_at(NOW + 60 + after)) for after in range(0, 60, 10))
     (alert,) = book.settled(NOW + 120, lambda _: NOW + 120)
     assert alert.suppressed_by == ""
     book.accept(book.renew([alert], {alert.incident_id}))
@@ -121,7 +126,7 @@ def test_what_another_alert_explained_is_news_after_two_new_values(grains: int, 
     book = Book(1, book.alerts.values(), book.incidents.values())  # the hub restarts meanwhile
     book.settled(NOW + 60, lambda _: NOW)
     for grain in range(grains):
-        found = book.settled(NOW + 200 + grain, lambda _, grain=grain: NOW + 100 + grain)
+        found = book.settled(NOW + 200 + grain, seen_at(NOW + 100 + grain))
     assert len(found) == freed
 
 
@@ -132,7 +137,7 @@ def test_a_node_that_leaves_again_explains_its_alerts_again() -> None:
     took(book, [ended(offline, NOW + 60)], NOW + 60)
     book.settled(NOW + 60, lambda _: NOW)
     took(book, [fired(3, OFFLINE, "critical", at=NOW + 90)], NOW + 90)
-    assert not any(book.settled(NOW + at, lambda _, at=at: NOW + at) for at in range(100, 300, 10))
+    assert not any(book.settled(NOW + at, seen_at(NOW + at)) for at in range(100, 300, 10))
 
 
 def test_a_rise_to_critical_ends_acknowledgement_and_snooze() -> None:
