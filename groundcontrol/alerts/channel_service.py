@@ -130,7 +130,7 @@ class ChannelService:
     def _token(self, channel: Channel, content: MessageContent, now: float) -> str:
         """For the worst episode that still fires and that nobody acknowledged."""
         left = (told.alert for told in content.alerts if told.alert.state == "firing" and told.alert.acknowledged_at is None)
-        alert = next(left, None)
+        alert = None if content.incident is None else next(left, None)
         return "" if alert is None else self._links.token(Link(channel.org, alert.id, channel.id, now + LINK_S))
 
     async def _send(self, channel: Channel, message: Message, limit_s: float) -> Outcome:

@@ -16,6 +16,8 @@ SEALED_TABLE: Final = "channel"
 """The table of sealed targets in the vault; the record is the channel's id, the column `TARGET`."""
 TARGET: Final = "target"
 MOST_CHANNELS: Final = 100
+SUMMARY: Final = "summary"
+"""The reason of messages that are part of the summary after quiet hours."""
 
 
 class Claim(NamedTuple):
@@ -37,6 +39,8 @@ class Told(NamedTuple):
     code: str = "ok"
     shown: str = ""
     """What it saw of the incident, as a digest."""
+    named: tuple[IncidentId, ...] = ()
+    """The open incidents that a summary named."""
 
 
 class Retry(NamedTuple):
@@ -143,7 +147,7 @@ class DeliveryStore(Protocol):
         """Take up to so many due deliveries, each with a lease of `LEASE_S` and a row for the attempt.
 
         Messages about one incident keep their order within a channel. Of one channel at most `MOST_OF_CHANNEL` are under way. What is over a
-        channel's limit, or was tried for too long, is ended here.
+        channel's limit, or was tried for too long, is ended here. Several that quiet hours held until now are one summary.
         """
         ...
 
@@ -152,6 +156,10 @@ class DeliveryStore(Protocol):
 
         Returns: False: the lease was over, and another took the delivery; nothing was changed.
         """
+        ...
+
+    async def parts(self, summary: Delivery) -> Sequence[Delivery]:
+        """The messages that a summary stands for, oldest first."""
         ...
 
     async def add_test(self, scope: Scope, channel: ChannelId, delivery: DeliveryId) -> Delivery:

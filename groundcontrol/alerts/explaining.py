@@ -24,6 +24,7 @@ _SKIPPED: Final[dict[str, str]] = {
     "resolved_before_delivery": "it was over before the message could be sent",
     "grouped": "it is part of a larger incident",
     "cap": "the channel had too many messages in this hour",
+    "summary": "it was over when quiet hours ended, and their summary counts it",
 }
 _DEFERRED: Final[dict[str, str]] = {
     "settling": "the hub has just started and waits for its servers",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
-from groundcontrol.alerts.deciding import REPEAT_S, Defer, Question, Send, Skip, decide, repeats_at, sooner, told, waiting
+from groundcontrol.alerts.deciding import REPEAT_S, Decision, Defer, Question, Send, Skip, decide, repeats_at, sooner, told, waiting
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.explaining import Explanation, explain, under_way
 from groundcontrol.alerts.facts import FactReader
@@ -14,7 +14,19 @@ from groundcontrol.alerts.incidents import Book, key_of
 from groundcontrol.alerts.machine import FLAP_MOST_QUIET_S
 from groundcontrol.alerts.maintenance import Quiet
 from groundcontrol.alerts.messages import MessageContent, ToldAlert, Withheld, seen_of
-from groundcontrol.alerts.model import Alert, AlertId, Channel, ChannelId, Delivery, DeliveryId, Incident, IncidentId, MessageKind, RuleId
+from groundcontrol.alerts.model import (
+    Alert,
+    AlertId,
+    Channel,
+    ChannelId,
+    Delivery,
+    DeliveryId,
+    Incident,
+    IncidentId,
+    MessageKind,
+    RuleId,
+    is_summary,
+)
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.store import AlertFilter, AlertStore
 from groundcontrol.core.ids import NodeId
@@ -25,6 +37,10 @@ from spider.wire.ids import new_time_id
 CHANNEL_RULE: Final = RuleId("hub.channel")
 MOST_SHOWN: Final = 20
 """Episodes that a message about an ended incident reads."""
+
+
+MOST_SUMMED: Final = 100
+"""Episodes that a summary has, for a body that programs read."""
 
 
 class OpenWindows(Protocol):
@@ -142,17 +158,15 @@ class Intents:
 
         Raises: NotFound, StoreError.
         """
+        if is_summary(delivery):
+            return await self._summary(delivery)
         if delivery.incident_id is None:
             return Withheld("nothing_left")
         incident = self._book.incidents.get(delivery.incident_id) or await self._store.incident(SYSTEM, delivery.incident_id)
         firing = self._firing_of(incident.id, {})
         if delivery.kind != "resolved" and incident.state == "open":
             channel = await self._channels.channel(SYSTEM, delivery.channel_id)
-            channel = channel._replace(enabled=True, state="ok")  # the claim has judged it, and lets tries through that a user asks for
-            past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
-            told_at = await self._last_told(firing)
-            decision = decide(self._question(delivery.kind, incident, firing, channel, past, told_at.get(channel.id)))
-            match decision:
+            match await self._decision(delivery, incident, channel):
                 case Send(at=at, reason=reason) if at > self._clock.now():
                     return Withheld(reason, at)
                 case Defer(until=until, reason=reason):
@@ -161,6 +175,40 @@ class Intents:
                     return Withheld(reason)
         shown = firing or (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
         return MessageContent(incident, tuple(self._told(alert) for alert in shown))
+
+    async def _summary(self, delivery: Delivery) -> MessageContent | Withheld:
+        """What quiet hours held back, as it is now: what still fires, and how much came and went."""
+        channel = await self._channels.channel(SYSTEM, delivery.channel_id)
+        parts = await self._deliveries.parts(delivery)
+        ended = {part.incident_id for part in parts if part.kind == "resolved"}
+        open_ones, gone = dict[IncidentId, str](), set[IncidentId]()
+        for part in parts:
+            if part.incident_id is None or part.kind == "resolved":
+                continue
+            incident = self._book.incidents.get(part.incident_id)
+            if incident is None:
+                gone.add(part.incident_id)
+            elif await self._is_due(part, incident, channel):
+                open_ones[incident.id] = incident.title
+        if not (open_ones or gone or ended):
+            return Withheld("nothing_left")
+        alerts = tuple(self._told(alert) for incident in open_ones for alert in self._firing_of(incident, {}))[:MOST_SUMMED]
+        return MessageContent(
+            alerts=alerts, still_firing=tuple(open_ones.values()), ended=len(gone - ended), over=len(ended), named=tuple(open_ones)
+        )
+
+    async def _is_due(self, delivery: Delivery, incident: Incident, channel: Channel) -> bool:
+        """Whether it would be sent now."""
+        decision = await self._decision(delivery, incident, channel)
+        return isinstance(decision, Send) and decision.at <= self._clock.now()
+
+    async def _decision(self, delivery: Delivery, incident: Incident, channel: Channel) -> Decision:
+        """What `decide` says now of a message that waits."""
+        channel = channel._replace(enabled=True, state="ok")  # the claim has judged it, and lets tries through that a user asks for
+        firing = self._firing_of(incident.id, {})
+        past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
+        told_at = await self._last_told(firing)
+        return decide(self._question(delivery.kind, incident, firing, channel, past, told_at.get(channel.id)))
 
     def _told(self, alert: Alert) -> ToldAlert:
         rule = self._rules.get(alert.rule_id)

@@ -52,6 +52,10 @@ class MessageContent(NamedTuple):
     """For a digest: the titles of open incidents."""
     ended: int = 0
     """For a digest: how many incidents came and went."""
+    over: int = 0
+    """For a digest: how many incidents have ended that the channel was notified of before."""
+    named: tuple[IncidentId, ...] = ()
+    """For a digest: the open incidents."""
 
 
 class Withheld(NamedTuple):
@@ -213,7 +217,8 @@ def _digest_words(delivery: Delivery, content: MessageContent) -> tuple[str, Seq
     firing = len(content.still_firing)
     ended = f", {content.ended} came and went" if content.ended else ""
     held = f"{delivery.revision} messages were held back by the limit of this channel; " if delivery.revision else ""
-    return f"{held}{firing} still firing{ended}", list(content.still_firing)
+    over = f", {content.over} over" if content.over else ""
+    return f"{held}{firing} still firing{ended}{over}", list(content.still_firing)
 
 
 def alert_line(told: ToldAlert, now: float) -> str:

@@ -229,3 +229,8 @@ class Delivery(NamedTuple):
     critical: bool = False
     shown: str = ""
     """What its receiver saw of the incident, as a digest."""
+
+
+def is_summary(delivery: Delivery) -> bool:
+    """Whether it is the summary after quiet hours. A digest of a limit has a number."""
+    return delivery.kind == "digest" and delivery.revision == 0

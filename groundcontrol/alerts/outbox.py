@@ -16,7 +16,7 @@ from groundcontrol.alerts.channel_store import Claim, DeliveryStore, Failed, Lef
 from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
 from groundcontrol.alerts.deciding import LATE, supersede
 from groundcontrol.alerts.messages import Message, MessageContent, Withheld, seen_of
-from groundcontrol.alerts.model import Channel, Delivery
+from groundcontrol.alerts.model import Channel, Delivery, is_summary
 from groundcontrol.alerts.retrying import retry_delay_s
 from groundcontrol.core.errors import HubError, NotFound, StoreError
 from spider.clock import Clock
@@ -152,13 +152,13 @@ class Outbox:
             content = await self._contents.content(delivery)
         except NotFound:
             content = Withheld("nothing_left")
-        return MessageContent() if delivery.kind == "digest" and isinstance(content, Withheld) else content
+        return MessageContent() if delivery.kind == "digest" and not is_summary(delivery) and isinstance(content, Withheld) else content
 
     def _result_of(self, outcome: Outcome, attempts: int, content: MessageContent, *, late: bool) -> Result:
         match outcome:
             case Sent(code):
                 shown = "" if content.incident is None else seen_of(content.incident, [told.alert for told in content.alerts])
-                return Told(LATE if late else "ready", code, shown)
+                return Told(LATE if late else "ready", code, shown, content.named)
             case Transient(code, asked_s):
                 return Retry(code, retry_delay_s(attempts, self._jitter(), asked_s), pause=asked_s is not None)
             case Permanent(code):

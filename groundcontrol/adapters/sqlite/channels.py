@@ -88,7 +88,7 @@ class SqliteChannels:
             shred(tx, scope.org, SEALED_TABLE, channel)
             tx.do(
                 "UPDATE delivery SET state = 'skipped', reason = 'channel_disabled', next_at = NULL"
-                " WHERE org = ? AND channel_id = ? AND next_at IS NOT NULL",
+                " WHERE org = ? AND channel_id = ? AND (next_at IS NOT NULL OR state = 'deferred')",
                 *(scope.org, channel),
             )
             self._chain.write(tx, scope, "channel.delete", channel, {**_audited(before), "old_target_told": old_target_told})

@@ -12,7 +12,8 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.alerts.channel_store import Claim, Failed, Left, Result, Retry, Told
+from groundcontrol.adapters.sqlite.quiet_summaries import end_parts, parts_of, release_parts, sum_up, tell_parts
+from groundcontrol.alerts.channel_store import SUMMARY, Claim, Failed, Left, Result, Retry, Told
 from groundcontrol.alerts.model import EXPIRED, ChannelId, Delivery, DeliveryId
 from groundcontrol.alerts.retrying import rest_s
 from groundcontrol.core.ids import EventId
@@ -29,15 +30,17 @@ _ENDED_AT_ONCE: Final = 100
 """How many deliveries of a channel one claim may end without sending them."""
 _UNCAPPED: Final = ("test", "digest")
 _CHANNELS: Final = (
-    "SELECT c.*, min(d.next_at) AS due_at,"
+    "SELECT c.*, min(d.next_at) AS due_at,"  # noqa: S608  made of constants
     " (SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.next_at > ?1 AND s.state = 'sending') AS under_way,"
-    " (SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600) AS sent,"
+    " (SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600"
+    f" AND s.reason <> '{SUMMARY}') AS sent,"
     " (SELECT min(s.sent_at) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600) AS first_sent_at"
     " FROM channel c JOIN delivery d ON d.org = c.org AND d.channel_id = c.id AND d.next_at <= ?1"
     " GROUP BY c.org, c.id ORDER BY due_at"
 )
 _SENT: Final = (
-    "SELECT sum((SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1)) AS n,"
+    "SELECT sum((SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1"  # noqa: S608  made of constants
+    f" AND s.reason <> '{SUMMARY}')) AS n,"
     " min((SELECT min(s.sent_at) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1)) AS first FROM channel c"
 )
 """Of all channels, by their index: the claim must not read the whole log."""
@@ -69,6 +72,9 @@ class SqliteOutbox:
 
     async def claim(self, most: int) -> Sequence[Claim]:
         return await self._writer.run(lambda tx: _Claims(tx, most).take())
+
+    async def parts(self, summary: Delivery) -> Sequence[Delivery]:
+        return await self._reader.run(lambda rows: parts_of(rows, summary))
 
     async def finish(self, claim: Claim, result: Result) -> bool:
         return await self._writer.run(lambda tx: _finish(tx, claim.delivery, result))
@@ -105,7 +111,7 @@ class _Claims:
             row = self._tx.one(_NEXT, channel["org"], channel["id"], self._tx.now)
             if row is None:
                 return
-            if self._is_over(channel, row, sent):
+            if sum_up(self._tx, channel, row) or self._is_over(channel, row, sent):
                 continue
             self._lease(channel, row)
             free, sent = free - 1, sent + 1
@@ -114,12 +120,15 @@ class _Claims:
         """End a delivery that is not to be sent any more."""
         if not channel["enabled"] and row["kind"] != "test":
             self._tx.do(_END, "skipped", "channel_disabled", row["org"], row["id"])
+            end_parts(self._tx, to_delivery(row), "skipped", "channel_disabled")
             return True
         if to_channel(channel).refuses and not _is_asked_for(row):
             self._tx.do(_END, "skipped", "channel_broken", row["org"], row["id"])
+            end_parts(self._tx, to_delivery(row), "skipped", "channel_broken")
             return True
         if row["until_at"] <= self._tx.now and row["attempts"]:
             self._tx.do(_END, "failed", EXPIRED, row["org"], row["id"])
+            end_parts(self._tx, to_delivery(row), "failed", EXPIRED)
             _break(self._tx, to_delivery(row), EXPIRED)
             return True
         if row["kind"] in _UNCAPPED:
@@ -174,11 +183,12 @@ def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
     if row is None:
         return False
     match result:
-        case Told(reason, code, shown):
+        case Told(reason, code, shown, named):
             tx.do(
                 "UPDATE delivery SET state = 'sent', reason = ?, sent_at = ?, shown = ?, next_at = NULL WHERE org = ? AND id = ?",
                 *(reason, tx.now, shown, *place),
             )
+            tell_parts(tx, claimed, named)
             _end_attempt(tx, claimed, code)
             _recover(tx, claimed)
         case Retry(code, after_s, pause):
@@ -187,10 +197,12 @@ def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
             _count_failure(tx, claimed, code, after_s if pause else 0.0)
         case Failed(code):
             tx.do(_END, "failed", code, *place)
+            end_parts(tx, claimed, "failed", code)
             _end_attempt(tx, claimed, code)
             _break(tx, claimed, code)
         case Left(reason, until):
             _leave(tx, row, reason, until)
+            release_parts(tx, claimed)
     return True
 
 

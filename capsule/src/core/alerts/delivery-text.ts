@@ -38,6 +38,7 @@ const REASONS: Readonly<Record<string, string>> = {
   resolved_before_delivery: t`it was over before the message could be sent`,
   grouped: t`it is part of a larger incident`,
   cap: t`the channel had too many messages in this hour`,
+  summary: t`it is part of the summary after quiet hours`,
   settling: t`Ground Control has just started and waits for its servers`,
   maintenance: t`a maintenance window is open`,
   snoozed: t`somebody snoozed it`,

@@ -209,24 +209,64 @@ async def test_a_window_that_ends_early_tells_what_still_fires_then(trial: Alert
     assert trial.told() == ["firing"]
 
 
-async def test_quiet_hours_hold_warnings_until_their_end_and_let_critical_ones_pass(tmp_path: Path) -> None:
-    clock = ManualClock(datetime(2026, 10, 24, 20, 55, tzinfo=UTC).timestamp())  # 22:55 in Budapest, and in that night clocks go back
-    async with alert_trial(tmp_path, 3, clock) as trial:
-        hours = QuietHours("22:00", "07:00", "Europe/Budapest")
-        await trial.channel("night", quiet_hours=hours, change_quiet_hours=True)
-        warned, broken, brief = trial.nodes
-        for node, level in ((warned, 1.0), (broken, 2.0), (brief, 1.0)):
-            alert = await fires(trial, node, level)
-        assert await trial.reasons(alert) == ["quiet_hours", "ready"]
-        assert trial.told("night") == ["firing"], "the critical one"
-        del trial.fleet.levels[brief]
+@pytest.mark.parametrize(
+    ("zone", "start", "end"),
+    [
+        ("Europe/Budapest", "2026-03-28 21:00", "2026-03-29 05:00"),
+        ("Europe/Budapest", "2026-10-24 20:00", "2026-10-25 06:00"),
+        ("America/New_York", "2026-03-08 03:00", "2026-03-08 11:00"),
+        ("America/New_York", "2026-11-01 02:00", "2026-11-01 12:00"),
+        ("Australia/Lord_Howe", "2026-04-04 11:00", "2026-04-04 20:30"),
+        ("Australia/Lord_Howe", "2026-10-03 11:30", "2026-10-03 20:00"),
+    ],
+)
+async def test_quiet_hours_let_critical_alerts_pass_and_sum_up_the_others_at_their_end(
+    tmp_path: Path, zone: str, start: str, end: str
+) -> None:
+    starts_at, ends_at = (datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp() for at in (start, end))
+    async with alert_trial(tmp_path, 6, ManualClock(starts_at - 600)) as trial:
+        before, lasting, other, brief, handled, broken = trial.nodes
+        await trial.channel("night", quiet_hours=QuietHours("22:00", "07:00", zone), change_quiet_hours=True)
+        await fires(trial, before, 1.0)
+        trial.clock.advance(starts_at - trial.clock.now())
+        for node, level in ((lasting, 1.0), (other, 1.0), (brief, 1.0), (broken, 2.0)):
+            alert = await fires(trial, node, level, 130.0)
+            assert await trial.reasons(alert) == ["quiet_hours" if level == 1.0 else "ready", "ready"]
+        await trial.service.acknowledge(SCOPE, (await fires(trial, handled, 1.0)).id)
+        await trial.service.acknowledge(SCOPE, alert.id)
+        assert trial.told("night") == ["firing", "firing"], "the one before the night, and the critical one"
+        del trial.fleet.levels[before], trial.fleet.levels[brief]
         await trial.pass_s(60)
-        clock.advance(datetime(2026, 10, 25, 5, 59, tzinfo=UTC).timestamp() - clock.now())
-        await trial.pass_s(50)
-        assert trial.told("night").count("firing") == 1
+        trial.clock.advance(ends_at - trial.clock.now() - 20)
+        await trial.pass_s(19)
+        assert trial.told("night") == ["firing", "firing"]
+        await trial.pass_s(10)
+        assert trial.told("night") == ["firing", "firing", "digest"]
+        summary = trial.receivers.told[-1].message
+        assert summary.title == "2 still firing, 1 came and went, 1 over"
+        assert [line.partition(":")[0] for line in summary.lines] == ["web-1", "web-2"]
+        reasons = {one.node_id: (await trial.reasons(one))[0] for one in await trial.firing()}
+        assert reasons == {lasting: "summary", other: "summary", broken: "ready", handled: "acknowledged"}
+        del trial.fleet.levels[lasting], trial.fleet.levels[handled]
         await trial.pass_s(60)
-        assert [title for title in trial.titles("night") if "web-0" in title] != []
-        assert [title for title in trial.titles("night") if "web-2" in title] == [], "it came and went in the night"
+        assert trial.told("night")[3:] == ["resolved"], "of what the summary named"
+
+
+async def test_a_summary_that_its_receiver_refuses_ends_with_all_that_it_stands_for(tmp_path: Path) -> None:
+    clock = ManualClock(datetime(2026, 10, 24, 20, 5, tzinfo=UTC).timestamp())
+    async with alert_trial(tmp_path, 2, clock) as trial:
+        night = await trial.channel("night", quiet_hours=QuietHours("22:00", "07:00", "Europe/Budapest"), change_quiet_hours=True)
+        for node in trial.nodes:
+            await fires(trial, node, 1.0)
+        trial.receivers.outcome = Transient("connect")
+        clock.advance(datetime(2026, 10, 25, 6, 0, tzinfo=UTC).timestamp() - clock.now())
+        await trial.pass_s(60)
+        trial.receivers.outcome = Permanent("http:410")
+        await trial.pass_s(120)
+        made = [one for one in await trial.deliveries() if one.channel_id == night.id and one.kind != "event"]
+        assert [(one.state, one.reason) for one in made if one.kind == "digest"] == [("failed", "http:410")]
+        assert {one.state for one in made if one.kind == "firing"} <= {"failed", "skipped"}
+        assert trial.told("night") == []
 
 
 # -- what users do -----------------------------------------------------------------------------------------------

@@ -1,0 +1,81 @@
+"""One summary in the place of the messages that quiet hours held back.
+
+Those messages stay `deferred` with the reason `SUMMARY` and no time of their own, until their summary has ended.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from typing import Final
+
+from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, to_delivery
+from groundcontrol.adapters.sqlite.engine.pagination import first_id
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.alerts.channel_store import SUMMARY
+from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId, is_summary
+from spider.wire.ids import new_time_id
+
+_OLDEST_S: Final = 4 * 86_400.0
+"""Quiet hours hold a message for less than a day, and a summary is tried for a day."""
+_KEEPS_INCIDENTS: Final = ("pagerduty",)
+"""Kinds whose receiver opens and closes each incident by its own message."""
+_HELD: Final = "org = ? AND channel_id = ? AND state = 'deferred' AND reason = 'quiet_hours' AND next_at <= ? AND incident_id IS NOT NULL AND attempts = 0"
+_PARTS: Final = f"org = ? AND channel_id = ? AND id >= ? AND state = 'deferred' AND reason = '{SUMMARY}'"
+
+
+def sum_up(tx: Tx, channel: sqlite3.Row, row: sqlite3.Row) -> bool:
+    """Make one summary of this message and others, if quiet hours held several until now.
+
+    Returns: whether it is part of one.
+    """
+    if row["reason"] != "quiet_hours" or channel["kind"] in _KEEPS_INCIDENTS:
+        return False
+    held = (row["org"], row["channel_id"], tx.now)
+    [found] = tx.all(f"SELECT count(*) AS n, max(critical) AS critical FROM delivery WHERE {_HELD}", *held)  # noqa: S608  made of constants
+    if found["n"] < 2:
+        return False
+    tx.do(f"UPDATE delivery SET reason = '{SUMMARY}', next_at = NULL WHERE {_HELD}", *held)  # noqa: S608  made of constants
+    summary = Delivery(
+        DeliveryId(new_time_id(tx.now)), row["org"], ChannelId(row["channel_id"]), "digest", None, None, 0, "due", "ready", tx.now, tx.now,
+        critical=bool(found["critical"]),
+    )  # fmt: skip
+    add_deliveries(tx, [summary])
+    return True
+
+
+def parts_of(rows: Rows, summary: Delivery) -> list[Delivery]:
+    """The messages that a summary stands for, oldest first. Any other delivery has none."""
+    if not is_summary(summary):
+        return []
+    return [to_delivery(row) for row in rows.all(f"SELECT * FROM delivery WHERE {_PARTS} ORDER BY id", *_place(summary))]  # noqa: S608  made of constants
+
+
+def tell_parts(tx: Tx, summary: Delivery, named: Collection[IncidentId]) -> None:
+    """The receiver took the summary: it knows what the summary names, and what has ended. Anything else is decided once more."""
+    for part in parts_of(tx, summary):
+        incident = tx.one("SELECT state FROM incident WHERE org = ? AND id = ?", part.org, part.incident_id)
+        is_over = incident is None or incident["state"] == "resolved"
+        if part.incident_id in named or part.kind == "resolved":
+            values: tuple[Value, ...] = ("sent", SUMMARY, None, tx.now)
+        elif is_over:
+            values = ("skipped", SUMMARY, None, None)
+        else:
+            values = ("due", "ready", tx.now, None)
+        tx.do("UPDATE delivery SET state = ?, reason = ?, next_at = ?, sent_at = ? WHERE org = ? AND id = ?", *values, part.org, part.id)
+
+
+def end_parts(tx: Tx, summary: Delivery, state: str, reason: str) -> None:
+    """End the messages of a summary that is not sent."""
+    if is_summary(summary):
+        tx.do(f"UPDATE delivery SET state = ?, reason = ? WHERE {_PARTS}", state, reason, *_place(summary))  # noqa: S608  made of constants
+
+
+def release_parts(tx: Tx, summary: Delivery) -> None:
+    """Decide once more about each message of a summary that says nothing."""
+    if is_summary(summary):
+        tx.do(f"UPDATE delivery SET state = 'due', reason = 'ready', next_at = ? WHERE {_PARTS}", tx.now, *_place(summary))  # noqa: S608  made of constants
+
+
+def _place(summary: Delivery) -> tuple[Value, ...]:
+    return summary.org, summary.channel_id, first_id(summary.at - _OLDEST_S)
