@@ -89,7 +89,7 @@ class DeliveryFilter(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """An open incident and a channel that takes messages, and that its last message about it did not reach."""
+    """An incident and a channel that takes messages, and that the last message about it did not reach."""
 
     incident: IncidentId
     channel: ChannelId
@@ -180,8 +180,8 @@ class DeliveryStore(Protocol):
         """All deliveries of an incident, oldest first."""
         ...
 
-    async def missing(self, org: int) -> Sequence[Missing]:
-        """What channels that are new, or that work again, have to be notified of."""
+    async def missing(self, org: int, since: float) -> Sequence[Missing]:
+        """What channels that are new, or that work again, have to be notified of: open incidents, and ends that were decided since then."""
         ...
 
     async def attempts(self, scope: Scope, deliveries: Sequence[DeliveryId]) -> Mapping[DeliveryId, Sequence[Attempt]]: ...

@@ -92,7 +92,8 @@ def explain(question: Question, held: Delivery | None) -> Explanation:
 def _of_held(question: Question, held: Delivery) -> _Answer:
     """A message that is tried, or that waits. The outbox asks `decide` again before each try, so this says what that will find."""
     if held.state == "sending":
-        return _Answer("send", held.reason, f"is being notified now{_number(' (try {})', held.attempts)}", held.next_at)
+        before = f" (try {held.attempts}, the last failed: {held.reason})" if held.attempts > 1 and held.reason != "ready" else ""
+        return _Answer("send", held.reason, f"is being notified now{before}", held.next_at)
     decision = _superseded(question, held) or decide(question)
     if isinstance(decision, Skip):
         return _skipped(question, decision)
@@ -180,10 +181,6 @@ def _tries(sent: Delivery) -> str:
     number = sent.attempts
     suffix = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f" ({number}{suffix} try)" if number > 1 else ""
-
-
-def _number(form: str, number: int) -> str:
-    return form.format(number) if number > 1 else ""
 
 
 def _time(question: Question, at: float) -> str:

@@ -35,6 +35,8 @@ from spider.clock import Clock
 from spider.wire.ids import new_time_id
 
 CHANNEL_RULE: Final = RuleId("hub.channel")
+END_S: Final = 86_400.0
+"""A channel that works again is notified of ends that are not older."""
 MOST_SHOWN: Final = 20
 """Episodes that a message about an ended incident reads."""
 
@@ -244,8 +246,12 @@ class Intents:
 
         Returns: first messages about what fires, and new decisions about messages that did not reach their channel. Raises: StoreError.
         """
-        wanted = {(one.incident, one.channel): one.lost for one in await self._deliveries.missing(DEFAULT_ORG)}
-        new, again = list[Delivery](), list[Delivery]()
+        missing = await self._deliveries.missing(DEFAULT_ORG, self._clock.now() - END_S)
+        wanted = {(one.incident, one.channel): one.lost for one in missing}
+        new, again = (
+            list[Delivery](),
+            [await self._lost_end(lost) for lost in wanted.values() if lost is not None and lost.kind == "resolved"],
+        )
         incidents = {incident for incident, _ in wanted}
         for incident, firing, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
             if (incident.id, channel.id) not in wanted or all(_is_about(alert, channel) for alert in firing):
@@ -257,6 +263,12 @@ class Intents:
                 before = [one for one in past if one.id != lost.id]
                 again.append(self._decided(self._question(lost.kind, incident, firing, channel, before, None), lost))
         return new, again
+
+    async def _lost_end(self, lost: Delivery) -> Delivery:
+        channel = await self._channels.channel(SYSTEM, lost.channel_id)
+        incident = await self._store.incident(SYSTEM, lost.incident_id or IncidentId(""))
+        past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != lost.id]
+        return self._decided(self._question("resolved", incident, (), channel, past, None), lost)
 
     async def reminders(self, incidents: Collection[IncidentId]) -> list[Delivery]:
         """Messages at the end of a snooze, to those who were told before it. They are left out if nothing fires by then."""

@@ -30,14 +30,19 @@ HOUR_S: Final = 3600.0
 _EXPIRE_BATCH: Final = 100
 _LAST: Final = "~"
 """Sorts behind every id."""
+_LOST: Final = "(d.state = 'failed' OR (d.state = 'skipped' AND d.reason IN ('channel_disabled', 'channel_broken')))"
+_WORKS: Final = "c.enabled = 1 AND c.state <> 'broken'"
 _MISSING: Final = (
-    "SELECT i.id AS incident, c.id AS channel, d.* FROM incident i JOIN channel c ON c.org = i.org LEFT JOIN delivery d ON d.org = i.org"
+    "SELECT i.id AS incident, c.id AS channel, d.* FROM incident i JOIN channel c ON c.org = i.org LEFT JOIN delivery d ON d.org = i.org"  # noqa: S608  words of our own
     " AND d.id = (SELECT e.id FROM delivery e WHERE e.org = i.org AND e.incident_id = i.id AND e.channel_id = c.id"
     " ORDER BY e.revision DESC, e.id DESC LIMIT 1)"
-    " WHERE i.org = ? AND i.state = 'open' AND c.enabled = 1 AND c.state <> 'broken' AND (d.id IS NULL OR d.state = 'failed'"
-    " OR (d.state = 'skipped' AND d.reason IN ('channel_disabled', 'channel_broken')))"
+    f" WHERE i.org = ? AND i.state = 'open' AND {_WORKS} AND (d.id IS NULL OR {_LOST})"
 )
 """Each open incident with each channel: one look into the index of deliveries by incident."""
+_LOST_ENDS: Final = (
+    "SELECT d.incident_id AS incident, d.channel_id AS channel, d.* FROM delivery d JOIN channel c ON c.org = d.org AND c.id = d.channel_id"  # noqa: S608  words of our own
+    f" WHERE d.org = ? AND d.id >= ? AND d.kind = 'resolved' AND {_WORKS} AND {_LOST}"
+)
 
 
 class SqliteDeliveries(SqliteOutbox):
@@ -98,8 +103,8 @@ class SqliteDeliveries(SqliteOutbox):
         )
         return [to_delivery(row) for row in found]
 
-    async def missing(self, org: int) -> Sequence[Missing]:
-        found = await self._reader.run(lambda rows: rows.all(_MISSING, org))
+    async def missing(self, org: int, since: float) -> Sequence[Missing]:
+        found = await self._reader.run(lambda rows: [*rows.all(_MISSING, org), *rows.all(_LOST_ENDS, org, first_id(since))])
         return [
             Missing(IncidentId(row["incident"]), ChannelId(row["channel"]), None if row["id"] is None else to_delivery(row))
             for row in found
