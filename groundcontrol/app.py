@@ -8,11 +8,12 @@ import errno
 import logging
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import uvloop
 from aiohttp import web
@@ -52,6 +53,7 @@ from groundcontrol.events.refusals import Refusals
 from groundcontrol.housekeeping import Housekeeping
 from groundcontrol.jobs.orders import OrderSender
 from groundcontrol.jobs.tracker import JobTracker
+from groundcontrol.lan import fixed_addresses
 from groundcontrol.lifecycle import (
     LoopLag,
     StopSignals,
@@ -65,6 +67,7 @@ from groundcontrol.lifecycle import (
 )
 from groundcontrol.metrics_export import MetricSources, export_metrics
 from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables
+from groundcontrol.own_certificate import make_tls_end
 from groundcontrol.samples.compactor import Compactor
 from groundcontrol.samples.store import DamageReports
 from groundcontrol.settings import SETTINGS
@@ -75,6 +78,7 @@ from groundcontrol.web.costs import Costs
 from groundcontrol.web.local_socket import SOCKET_NAME, listen
 from groundcontrol.web.server import GATE, LIVE, build_app, make_runner
 from groundcontrol.web.services import Services, provide
+from groundcontrol.web.tls_listener import TlsListener
 from majortom.build.bundle import BundleError, read_bundle
 from spider.clock import Clock, SystemClock
 from spider.logs import event, set_up
@@ -98,6 +102,13 @@ HEADS_LIMIT_S: Final = 0.5
 REFUSALS_LIMIT_S: Final = 1.0
 END_LIMIT_S: Final = 9.5
 """When the hub stops waiting for a hanging disk, in seconds since the signal."""
+
+
+class Site(Protocol):
+    """Where clients connect."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
 
 
 class _Stop(Exception):
@@ -125,6 +136,8 @@ class Components:
     compactor: Compactor
     lag: LoopLag
     runner: web.AppRunner
+    tls: ssl.SSLContext | None
+    """Where the hub ends TLS itself."""
 
 
 def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Callable[[str, str], None]) -> int:
@@ -141,6 +154,8 @@ def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Call
         set_up(style=config.log_format)
         scrub_environment(item.env for item in SETTINGS if item.kind == "secret")
         check_folders(config.data_dir, config.control_db.parent, volatile=config.allow_volatile)
+        if config.lan is not None:
+            config = config.with_lan(fixed_addresses(config.data_dir, config.lan))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(config, SystemdNotifier(environ.get("NOTIFY_SOCKET"), environ.get("WATCHDOG_USEC"))))
     except ConfigError as exc:
@@ -232,14 +247,15 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     bus = LocalBus()
     database.publish_to(bus.publish)
     refusals = Refusals(store.log, clock)
+    config, tls = await _end_tls(config, vault, clock)
     auth = AuthService(
         store=store, bus=bus, clock=clock, refusals=refusals, sealer=vault, jwt_key=vault.jwt_key, pepper=vault.pepper,
         passwords=Passwords(vault.pepper), issuer=vault.fleet_id, least_totp=config.require_totp,
+        always_setup_code=config.lan is not None,
     )  # fmt: skip
     code = await auth.first_start(config.admin_user, None if config.admin_pass is None else config.admin_pass.reveal())
     if code is not None:
-        print_notice(f"first start: log in as {config.admin_user} with the first password and choose a new one")
-        print_notice(f"setup code, needed to do that from a public address, or where no named proxy says from which (shown once): {code}")
+        _print_first_login(config, code)
     if behind := await auth.hold.look():
         print_notice(f"this machine's clock is {behind / 3600:.1f} hours behind the newest row of the audit log: nobody can log in")
         print_notice("set the clock right; or, if it is right now and was wrong before: stardust clock accept")
@@ -258,7 +274,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         text = await asyncio.to_thread(install_script)
     except BundleError as exc:
         raise ConfigError(str(exc)) from exc
-    invites = Invitations(urls=[config.node_url], fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, tls_pin=config.tls_pin, script=text)
+    invites = Invitations(urls=config.node_urls, fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, tls_pin=config.tls_pin, script=text)
     lag = LoopLag(notifier)
     services = Services(
         config=config, clock=clock, bus=bus, auth=auth, refusals=refusals, hub_id=hub, build=VERSION, costs=Costs(clock), stores=store,
@@ -326,8 +342,25 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         ]
     )
     return Components(
-        config, clock, database, store, bus, refusals, registry, ingest, watching, jobs, services, handshake, auth, housekeeping, compactor, lag, runner
+        config, clock, database, store, bus, refusals, registry, ingest, watching, jobs, services, handshake, auth, housekeeping, compactor, lag, runner,
+        tls,
     )  # fmt: skip
+
+
+async def _end_tls(config: Config, vault: Vault, clock: Clock) -> tuple[Config, ssl.SSLContext | None]:
+    """The hub's own certificate, where it has one (`--lan`)."""
+    if config.lan is None:
+        return config, None
+    tls = await asyncio.to_thread(make_tls_end, config, vault.fleet_key, clock.now())
+    for line in tls.notices:
+        print_notice(line)
+    return tls.config, tls.context
+
+
+def _print_first_login(config: Config, code: str) -> None:
+    print_notice(f"first start: log in as {config.admin_user} with the first password and choose a new one")
+    where = " from a public address, or where no named proxy says from which" if config.lan is None else ""
+    print_notice(f"setup code, needed to do that{where} (shown once): {code}")
 
 
 async def _shrink(database: Database) -> None:
@@ -356,16 +389,16 @@ async def _serve(parts: Components, listener: socket.socket, notifier: SystemdNo
                 group.create_task(work, name=name)
             await parts.runner.setup()
             control = await asyncio.to_thread(listen, parts.config.data_dir / SOCKET_NAME)
-            sites = [web.SockSite(parts.runner, control), web.SockSite(parts.runner, listener, backlog=BACKLOG)]
+            sites = [web.SockSite(parts.runner, control), _network(parts, listener, group)]
             for site in sites:
                 await site.start()
             tune_gc()
             notifier.notify("READY=1")
             event(
-                log, "hub_ready", page=min(parts.config.origins), port=parts.config.port, bind=parts.config.bind, nodes=parts.config.node_url,
+                log, "hub_ready", page=parts.config.origin, port=parts.config.port, bind=parts.config.bind, nodes=parts.config.node_url,
                 data=str(parts.config.data_dir),
             )  # fmt: skip
-            if parts.config.secure and not parts.config.trusted_proxies:
+            if not parts.config.direct and not parts.config.trusted_proxies:
                 event(
                     log,
                     "no_proxy_named",
@@ -388,7 +421,17 @@ async def _serve(parts: Components, listener: socket.socket, notifier: SystemdNo
     return status
 
 
-async def _drain(parts: Components, sites: Sequence[web.BaseSite]) -> None:
+def _network(parts: Components, listener: socket.socket, group: asyncio.TaskGroup) -> Site:
+    """What takes connections from the network."""
+    if parts.tls is None:
+        return web.SockSite(parts.runner, listener, backlog=BACKLOG)
+    assert parts.runner.server is not None  # it is set up
+    tls = TlsListener(listener, parts.tls, parts.runner.server, parts.config.origin, BACKLOG)
+    group.create_task(tls.run(), name="tls")
+    return tls
+
+
+async def _drain(parts: Components, sites: Sequence[Site]) -> None:
     """Refuse new connections, close the existing ones, and commit all received data."""
     parts.handshake.draining = True
     try:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from groundcontrol.access.addresses import Network
 from groundcontrol.access.model import TOTP_RULES, TotpRule
 from groundcontrol.core.errors import ConfigError
+from groundcontrol.lan import LOOPBACK_NAMES, parse_setting
 from groundcontrol.samples.model import Retention, fault_of
 from groundcontrol.settings import SETTINGS, Setting, serve_parser
 from groundcontrol.vault import check_secret
@@ -27,6 +28,7 @@ ListenAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 MOST_SECRET_BYTES: Final = 4096
 """Size limit of a file with a secret."""
 _LOOPBACK: Final[Mapping[int, ListenAddress]] = {4: ipaddress.IPv4Address("127.0.0.1"), 6: ipaddress.IPv6Address("::1")}
+_ANY: Final = ipaddress.IPv4Address(0)
 WIDEST_PROXY_NETWORK: Final = {4: 8, 6: 7}
 """A network with a shorter prefix trusts half the internet, like a wildcard."""
 
@@ -51,6 +53,11 @@ class Secret:
 _NOT_SERVED: Final = {
     "STARDUST_DATABASE_URL": "this version serves SQLite only: unset it and use --db",
     "STARDUST_NATS_URL": "this version runs as a single hub on SQLite only: unset it",
+}
+_NOT_WITH_LAN: Final = {
+    "server_url": "behind a TLS proxy, keep --server-url alone; without one, --lan alone",
+    "tls_pin": "with --lan the hub makes its certificate and its pin itself",
+    "trusted_proxies": "with --lan the hub ends TLS itself, so no proxy stands before it",
 }
 _OFF: Final = frozenset({"", "0", "no", "false", "off"})
 _VARIABLES: Final = frozenset(
@@ -93,6 +100,8 @@ class Config:
     heartbeat_url: Secret | None = None
     """Requested every minute while the hub can alert."""
     """Pairs of (address, port) on this machine that channels may reach."""
+    lan: tuple[str, ...] | None = None
+    """The hub's addresses where it ends TLS itself; empty: not fixed yet (`with_lan`); None: it does not."""
 
     @classmethod
     def from_env(cls, environ: MutableMapping[str, str], argv: Sequence[str]) -> Config:
@@ -104,7 +113,14 @@ class Config:
 
     def on_port(self, port: int) -> Config:
         """The same configuration with the port that the system chose for port 0."""
-        return replace(self, port=port)
+        made = replace(self, port=port)
+        return made.with_lan(self.lan) if self.lan else made
+
+    def with_lan(self, addresses: tuple[str, ...], tls_pin: str | None = None) -> Config:
+        """The same configuration with the addresses and the pin of the hub's own certificate; nodes dial the first address."""
+        both = self.bind == str(_ANY) and any(":" in address for address in addresses)
+        made = replace(self, lan=addresses, bind="::" if both else self.bind, tls_pin=tls_pin or self.tls_pin)
+        return replace(made, server_url=made.node_urls[0])
 
     @property
     def loopback_only(self) -> bool:
@@ -123,6 +139,9 @@ class Config:
     def local_node_url(self) -> str | None:
         """The URL of this hub for a node on this machine, without a proxy. None: ws:// is not allowed for the address that the hub
         listens on."""
+        if self.lan is not None:
+            bind = ipaddress.ip_address(self.bind)
+            return f"wss://{_join('127.0.0.1' if bind.is_unspecified else str(bind), self.port, 443)}/ws"
         return f"ws://{self._on_port(self.local_host)}/ws" if is_loopback_name(self.local_host.strip("[]")) else None
 
     @property
@@ -131,19 +150,45 @@ class Config:
         return self.server_url or f"ws://{self._on_port(self.local_host)}/ws"
 
     @property
+    def node_urls(self) -> list[str]:
+        """Every URL of this hub for nodes, the preferred one first."""
+        return [f"wss://{_join(address, self.port, 443)}/ws" for address in self.lan or ()] or [self.node_url]
+
+    def node_url_at(self, host: str) -> str:
+        """The URL of this hub under a host that a node has reached it by; the preferred one if that is none of the node URLs."""
+        return next((url for url in self.node_urls if _authority(url)[1] == host), self.node_url)
+
+    @property
+    def origin(self) -> str:
+        """The web origin that links name."""
+        return min(self.origins) if self.server_url is None else _origin(self.server_url)
+
+    @property
+    def direct(self) -> bool:
+        """Whether clients connect without a proxy, so that the other end of a connection is the client."""
+        return not self.secure or self.lan is not None
+
+    @property
+    def signed(self) -> bool:
+        """Whether browsers use TLS with a certificate that they trust unasked."""
+        return self.secure and self.lan is None
+
+    @property
     def origins(self) -> frozenset[str]:
         """The web origins of the page; no other origin may use a cookie."""
         if self.server_url is None:
-            names = {self.local_host, "localhost"} if self.local_host in ("127.0.0.1", "[::1]") else {self.local_host}
-            return frozenset(f"http://{self._on_port(name)}" for name in names)
-        scheme, authority = _authority(self.server_url)
-        return frozenset({f"{'https' if scheme == 'wss' else 'http'}://{authority}"})
+            here = {self.local_host, "localhost"} if self.local_host in ("127.0.0.1", "[::1]") else {self.local_host}
+            return frozenset(f"http://{self._on_port(name)}" for name in here)
+        names = () if self.lan is None else (*self.lan, *LOOPBACK_NAMES)
+        return frozenset({_origin(self.server_url), *(f"https://{_join(name, self.port, 443)}" for name in names)})
 
     @property
     def agent_hosts(self) -> frozenset[str]:
         """The hosts that a node may have connected to: a connection to any other host is relayed."""
         if self.server_url is None:  # a tunnel may end at any name of a node's own machine
             return frozenset(self._on_port(name) for name in {self.local_host, "localhost", "127.0.0.1", "[::1]"})
+        if self.lan is not None:
+            return frozenset(_join(name, self.port, 443) for name in (*self.lan, *LOOPBACK_NAMES))
         local = () if self.local_node_url is None else (self._on_port(self.local_host),)
         return frozenset({_authority(self.server_url)[1], *local})
 
@@ -168,10 +213,18 @@ def is_loopback_name(host: str) -> bool:
 
 def _authority(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    name = f"[{host}]" if ":" in host else host
     default = 443 if parts.scheme == "wss" else 80
-    return parts.scheme, name if parts.port in (None, default) else f"{name}:{parts.port}"
+    return parts.scheme, _join((parts.hostname or "").lower(), parts.port or default, default)
+
+
+def _join(host: str, port: int, default: int) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return name if port == default else f"{name}:{port}"
+
+
+def _origin(url: str) -> str:
+    scheme, authority = _authority(url)
+    return f"{'https' if scheme == 'wss' else 'http'}://{authority}"
 
 
 def _misspelt(environ: Mapping[str, str]) -> list[str]:
@@ -258,7 +311,11 @@ class _Reader:
                 self._faults.append(
                     f"{path}: data_dir cannot be set by the file that stands in the data folder; use --config for such a file"
                 )
-            elif isinstance(value, list) and known[name].kind in ("networks", "receivers") and all(isinstance(part, str) for part in value):
+            elif (
+                isinstance(value, list)
+                and known[name].kind in ("networks", "receivers", "addresses")
+                and all(isinstance(part, str) for part in value)
+            ):
                 found[name] = ",".join(value)
             elif isinstance(value, (str, int)) and not isinstance(value, bool):
                 found[name] = str(value)
@@ -323,9 +380,14 @@ class _Reader:
         data_dir = Path(self._raw["data_dir"][0]).absolute()
         control = self._control_db() or data_dir / "stardust.db"
         bind, server_url, proxies = self._bind(), self._server_url(), self._proxies()
-        if bind is not None and not ipaddress.ip_address(bind).is_loopback:
+        lan = self._lan()
+        if lan is not None:
+            bind = self._lan_bind(bind)
+        elif bind is not None and not ipaddress.ip_address(bind).is_loopback:
             if server_url is None:
-                self._faults.append(f"--bind {bind} lets other machines in: say with --server-url wss://host/ws how they reach this hub")
+                self._faults.append(
+                    f"--bind {bind} lets other machines in: say with --server-url wss://host/ws how they reach this hub, or start it with --lan"
+                )
             elif not server_url.startswith("wss://"):
                 self._faults.append(f"--bind {bind} lets other machines in, but --server-url is ws://: nodes and browsers need wss://")
             if not proxies:
@@ -352,7 +414,7 @@ class _Reader:
             allow_volatile=self._choice("allow_volatile", ("no", "yes")) == "yes",
             agent_bundle=self._bundle(),
             server_url=server_url,
-            tls_pin=self._tls_pin(server_url),
+            tls_pin=None if lan is not None else self._tls_pin(server_url),
             log_format=self._choice("log_format", ("auto", "json", "text")),
             trusted_proxies=proxies,
             jobs_at_once=self._count("jobs_at_once", 1, 1000),
@@ -365,6 +427,7 @@ class _Reader:
             secret=Secret(secret or ""),
             notify_allow=self._notify_allow(),
             heartbeat_url=self._heartbeat_url(secrets["heartbeat_url"]),
+            lan=lan,
         )
 
     def _check_secret(self, name: str, secret: str | None) -> None:
@@ -395,6 +458,31 @@ class _Reader:
         except ValueError:
             self._faults.append(f"{where} is {text!r}, but it must be an IP address of this machine, for instance 127.0.0.1")
             return None
+
+    def _lan(self) -> tuple[str, ...] | None:
+        """Where the hub ends TLS itself, nothing may say that a proxy does."""
+        text, where = self._raw["lan"]
+        try:
+            lan = parse_setting(text)
+        except ValueError as exc:
+            self._faults.append(f"{where}: {exc}")
+            return None
+        if lan is None:
+            return None
+        for name, why in _NOT_WITH_LAN.items():
+            other, there = self._raw[name]
+            if other:
+                self._faults.append(f"{where} and {there} are both set: {why}")
+        return lan
+
+    def _lan_bind(self, bind: str | None) -> str | None:
+        """Every address, unless one is named."""
+        item = next(item for item in SETTINGS if item.name == "bind")
+        if self._raw["bind"] == (item.default, item.env) and not self._environ.get(item.env):
+            return str(_ANY)
+        if bind is not None and ipaddress.ip_address(bind).is_loopback:
+            self._faults.append(f"--lan lets other machines in, but {self._raw['bind'][1]} is {bind}, which no other machine reaches")
+        return bind
 
     def _heartbeat_url(self, text: str | None) -> Secret | None:
         """Its value stands in no fault: whoever knows the URL can feign the sign of life."""

@@ -7,13 +7,14 @@ from typing import Final, Literal, NamedTuple, NoReturn
 
 from groundcontrol.access.model import TOTP_RULES
 from groundcontrol.core.errors import ConfigError
+from groundcontrol.lan import FIND
 
 
 class Setting(NamedTuple):
     """One setting: its sources, its default and its purpose."""
 
     name: str
-    kind: Literal["text", "port", "count", "address", "path", "choice", "networks", "receivers", "url", "secret"]
+    kind: Literal["text", "port", "count", "address", "addresses", "path", "choice", "networks", "receivers", "url", "secret"]
     default: str
     help: str
     flags: tuple[str, ...] = ()
@@ -48,6 +49,14 @@ SETTINGS: Final = (
         "SHA-256 (64 hex digits) of the public key at --server-url, where no authority has signed its certificate: nodes know the hub by it;"
         " several, with commas between, while one key follows another",
         ("--tls-pin",),
+    ),
+    Setting(
+        "lan",
+        "addresses",
+        "",
+        "listen on the network and end TLS with a certificate of the hub's own, instead of --server-url and a proxy; the addresses and host"
+        " names at which others reach it, the first for nodes (`auto`, or the flag alone: found at the first start, and kept)",
+        ("--lan",),
     ),
     Setting("log_format", "choice", "auto", "auto = text on a terminal, else JSON", ("--log-format",), ("auto", "json", "text")),
     Setting("trusted_proxies", "networks", "", "addresses or networks of the reverse proxies whose forwarding headers count"),
@@ -120,6 +129,19 @@ def settings_page() -> str:
     )
 
 
+class _Addresses(argparse.Action):
+    """Any number of addresses; none: they are found."""
+
+    def __call__(self, _parser: argparse.ArgumentParser, names: argparse.Namespace, values: object, _option: str | None = None) -> None:
+        words = values if isinstance(values, list) else [values]
+        setattr(names, self.dest, ",".join(str(word) for word in words) or FIND)
+
+
+def add_lan_flag(parser: argparse.ArgumentParser, about: str) -> None:
+    """`--lan [ADDRESS ...]`."""
+    parser.add_argument("--lan", dest="lan", nargs="*", action=_Addresses, metavar="ADDRESS", help=about, default=None)
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}; see stardust serve --help")
@@ -135,7 +157,9 @@ def serve_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     for item in SETTINGS:
-        if item.flags:
+        if item.kind == "addresses":
+            add_lan_flag(parser, item.help)
+        elif item.flags:
             parser.add_argument(*item.flags, dest=item.name, metavar=item.name.upper(), help=item.help, default=None)
     parser.add_argument(
         "--json", dest="log_format", action="store_const", const="json", help="log as JSON, and a refused start as one object"

@@ -77,7 +77,7 @@ MESSAGES: Final[dict[str, str]] = {
     "already_installed": "Stardust is already on this server ({what}): remove it there first.",
     "name_in_use": "The server already has a {what} named stardust that is not ours: rename or remove it.",
     "job_running": "A job is running on this server: wait for its end, or cancel it, and try again.",
-    "hub_unreachable": "The server cannot reach Ground Control at {url} ({why}): open the way there, or correct --server-url.",
+    "hub_unreachable": "The server cannot reach Ground Control at {url} ({why}): open the way there, or correct the hub's address (--lan or --server-url).",
     # -- the installation ----------------------------------------------------------------
     "upload_failed": "The files could not be copied to the server ({why}): check that /tmp has room.",
     "upload_damaged": "The files arrived damaged on the server: try again.",

@@ -102,15 +102,18 @@ class AuthService:
         issuer: str,
         words: tuple[str, ...] = (),
         least_totp: TotpRule = "none",
+        always_setup_code: bool = False,
     ) -> None:
         """`issuer` names the installation and stays the same over restarts; `words` are names of the hub, which make a password weak.
 
         `least_totp`: who must have a second factor whatever the stored settings say.
+        `always_setup_code`: ask for it at the first log-in from every address, this machine's too.
         """
         self._users = store[UserStore]
         self._standings = store[PeopleStore]
         self._refusals = refusals
         self._least_totp = least_totp
+        self._always_setup_code = always_setup_code
         self._bus = bus
         self._clock = clock
         self._words = words
@@ -453,12 +456,14 @@ class AuthService:
             raise Forbidden(
                 "the first password was not changed within 24 hours and no longer works; set a new one on the hub's own machine"
             )
-        if inside:
+        if inside and not self._always_setup_code:
             return
         if not await self._is_setup_code(setup_code):
             await self._refused(user, user.username, address, "setup code")
             raise SetupCodeRequired(
-                "from outside, or where no proxy that the hub was told of says where from, the first log-in also needs the setup code that the hub"
+                "the first log-in also needs the setup code that the hub printed when it was first started"
+                if self._always_setup_code
+                else "from outside, or where no proxy that the hub was told of says where from, the first log-in also needs the setup code that the hub"
                 " printed when it was first started"
             )
 

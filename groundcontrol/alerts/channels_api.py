@@ -97,7 +97,7 @@ async def list_kinds(call: ApiRequest) -> ChannelKindsView:
 
 async def preview(call: ApiRequest, body: FormatPreviewBody) -> FormatPreviewView:
     """A made-up message in the format of a kind."""
-    message = sample_message(body.message, min(call.services.config.origins), call.services.clock.now())
+    message = sample_message(body.message, call.services.config.origin, call.services.clock.now())
     return FormatPreviewView(kind=body.kind, payload=kind_of(body.kind).render(message))
 
 

@@ -57,7 +57,7 @@ NOTIFY_ROUTES: Final = (
 def _channels(services: Services) -> ChannelService:
     return ChannelService(
         services[ChannelStore], services[DeliveryStore], services[Vault], services[Links], services[Egress], services.clock,
-        hub=lambda: min(services.config.origins), wake=lambda: _wake(services),
+        hub=lambda: services.config.origin, wake=lambda: _wake(services),
     )  # fmt: skip
 
 

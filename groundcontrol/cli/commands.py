@@ -42,6 +42,7 @@ VERBS: Final = (
     Command("clock", (), "let people log in by a clock that is behind the audit log"),
     Command("backup", ("b",), "everything that the hub holds, in one checked file"),
     Command("restore", (), "a data folder from a backup, while the hub is stopped"),
+    Command("addresses", (), "where a hub with its own certificate (--lan) is reached; change it"),
     Command("doctor", ("d",), "what is wrong with this hub, and what to do"),
     Command("secret", (), "make a secret for a hub"),
     Command("example", (), "print the units, proxy configurations and other files that go with a hub"),

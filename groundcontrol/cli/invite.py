@@ -50,7 +50,7 @@ async def run(args: argparse.Namespace) -> int:
         return 0
     print(f"# On the server, until {moment(made['expires_at'])}; shown once. install.sh has the SHA-256 {made['installer']['sha256']}.")
     if made["this_machine_only"]:
-        print("# This hub does not know how other machines reach it (--server-url): only this one can join.")
+        print("# Other servers cannot reach this hub yet (--lan, or --server-url): only this machine can join.")
     if args.organisation:
         print(made["invite"])
         return 0

@@ -133,7 +133,7 @@ def invite_view(invite: Invite, now: float) -> InviteView:
 
 def installer(services: Services) -> InstallerView:
     """The URL of `install.sh`, and its checksum."""
-    return InstallerView(url=f"{min(services[Config].origins)}/install.sh", sha256=services[Invitations].script_sha256)
+    return InstallerView(url=f"{services[Config].origin}/install.sh", sha256=services[Invitations].script_sha256)
 
 
 def command(services: Services, invite: str, proxy: str) -> str:

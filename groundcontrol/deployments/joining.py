@@ -83,6 +83,8 @@ class Opened(NamedTuple):
     joined: Joined
     invite: Invite
     address: str
+    url: str
+    """The hub's URL, as this server has reached it."""
 
 
 class Joining:
@@ -152,7 +154,7 @@ class Joining:
             if self._refusals.first_line("join_wrong_host", self._address_key_of(address)):
                 event(log, "join_wrong_host", logging.WARNING, invite=invite.id, host=one_line(hello.host, 100), address=address)
             raise HandshakeRefused(CLOSE_HOST, "host")
-        return Opened(socket, joined, invite, address)
+        return Opened(socket, joined, invite, address, self.hub.node_url_at(hello.host))
 
     async def serve(self, opened: Opened) -> tuple[int, str]:
         """Run a join to its end. Returns: close code and reason."""
@@ -239,7 +241,7 @@ class _Visit:
 
     def __init__(self, joining: Joining, opened: Opened) -> None:
         self._joining = joining
-        self._socket, self._joined, self._invite, self._address = opened
+        self._socket, self._joined, self._invite, self._address, self._url = opened
         self._received = 0
         self.scope = Scope(SYSTEM.actor, self._invite.org)
         self.open_end: NodeId | None = None
@@ -282,7 +284,7 @@ class _Visit:
         replaceable = (
             there.fleet == joining.fleet_id and bool(there.node) and await joining.store[NodeStore].find_node(NodeId(there.node)) is None
         )
-        return plan_install(probe, install_python=False, hub_url=joining.hub.node_url, fleet=joining.fleet_id, replaceable=replaceable)
+        return plan_install(probe, install_python=False, hub_url=self._url, fleet=joining.fleet_id, replaceable=replaceable)
 
     def _name(self, probe: Probe) -> str:
         if self._invite.kind == "node" and self._invite.name:
@@ -295,7 +297,7 @@ class _Visit:
         payload = Payload(
             version=joining.spider.version,
             bundle=joining.spider.bundle,
-            spider_conf=spider_conf(node, joining.hub.node_url, joining.fleet_id, joining.hub.tls_pin, proxy_of(probe.proxy)),
+            spider_conf=spider_conf(node, self._url, joining.fleet_id, joining.hub.tls_pin, proxy_of(probe.proxy)),
             policy_conf=policy_conf(self._invite.policy),
             session_key=Secret(session_key.hex()),
             launch_key=Secret(launch_key.hex()),

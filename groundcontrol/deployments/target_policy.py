@@ -10,9 +10,7 @@ from majortom.ssh.address_policy import forbidden_address, is_address, is_loopba
 from majortom.ssh.dns import addresses_of
 
 RESOLVE_LIMIT_S: Final = 5.0
-UNKNOWN_TO_SERVERS: Final = (
-    "it is another machine, and Ground Control does not know the address at which servers find it: start it with --server-url wss://…/ws"
-)
+UNKNOWN_TO_SERVERS: Final = "it is another machine, and other servers cannot reach this hub yet: start it with --lan, or behind a TLS proxy with --server-url wss://…/ws"
 
 
 class HubAddress(Protocol):
@@ -20,6 +18,7 @@ class HubAddress(Protocol):
 
     @property
     def node_url(self) -> str: ...
+    def node_url_at(self, host: str) -> str: ...
     @property
     def server_url(self) -> str | None: ...
     @property

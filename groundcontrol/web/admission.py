@@ -51,7 +51,7 @@ class Admission:
         """
         check_size(request)
         config = self._services.config
-        address, sure = client_by(request, config.trusted_proxies, direct=not config.secure)
+        address, sure = client_by(request, config.trusted_proxies, direct=config.direct)
         caller: Caller | None = None
         if action is not None:
             caller = await self._caller(request, address)

@@ -77,7 +77,8 @@ def check_same_origin(request: web.Request, origins: Collection[str], *, require
     origin = request.headers.getall(hdrs.ORIGIN, [])
     if origin and (len(origin) != 1 or origin[0] not in origins):
         raise CrossSite(
-            f"this page is not served from {origin[0][:200]!r}: open it under its own address, or set --server-url", origins=sorted(origins)
+            f"this page is not served from {origin[0][:200]!r}: open it under its own address, or correct the hub's (--lan or --server-url)",
+            origins=sorted(origins),
         )
     if site and site != ["same-origin"]:
         raise CrossSite("this request comes from another site")

@@ -19,7 +19,8 @@ def security_headers(origins: Iterable[str], *, secure: bool) -> dict[str, str]:
     """The fixed set.
 
     Args: origins: the origins of the page; it may connect only to these and its live socket.
-          secure: whether browsers use TLS.
+          secure: whether browsers use TLS with a certificate that they trust unasked. With another, HSTS would take away their
+                  way to go on.
     """
     sockets = " ".join(sorted("ws" + origin.removeprefix("http") for origin in origins))
     policy = (

@@ -63,7 +63,7 @@ def build_app(
     gate = Admission(services)
     topics = {topic.kind: topic for each in slices for topic in each.topics}
     live = LiveHub(services, gate, topics, page_build=shown.build or services.build, limits=limits.live)
-    headers = HeaderWriter(security_headers(services.config.origins, secure=services.config.secure))
+    headers = HeaderWriter(security_headers(services.config.origins, secure=services.config.signed))
     app = web.Application(middlewares=[_answer_errors(shown, services.refusals)], client_max_size=MAX_BODY_BYTES)
     app[SERVICES], app[GATE], app[LIVE], app[HEADERS], app[LIMITS] = services, gate, live, headers, limits
     table = tuple(route for each in slices for route in each.routes)

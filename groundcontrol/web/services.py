@@ -26,7 +26,22 @@ class WebConfig(Protocol):
         ...
 
     @property
+    def origin(self) -> str:
+        """The origin that links name."""
+        ...
+
+    @property
     def secure(self) -> bool: ...
+
+    @property
+    def signed(self) -> bool:
+        """Whether browsers use TLS with a certificate that they trust unasked."""
+        ...
+
+    @property
+    def direct(self) -> bool:
+        """Whether clients connect without a proxy."""
+        ...
 
     @property
     def trusted_proxies(self) -> tuple[Network, ...]: ...

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -26,6 +27,9 @@ import aiohttp
 
 from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError
+from groundcontrol.lan import FIND, kept_addresses
+from groundcontrol.own_certificate import WHY_BROWSERS_ASK, grouped, read_certificate
+from groundcontrol.settings import add_lan_flag
 from majortom.build.bundle import BundleError, read_bundle
 
 HUB_START_LIMIT_S = 30.0
@@ -33,6 +37,7 @@ STOP_LIMIT_S = 12.0
 SPIDER_POLICY = "[policy]\nversion = 1\nmode = monitor\n"
 AGENT_FILES = ("spider.pyz", "spider.conf", "spider.key", "policy.conf", "node.json", "spider")
 PASSED_FLAGS = ("bind", "port", "server_url")
+USAGE: Final = "scripts/run [--lan [ADDRESS ...]] [--bind ADDRESS] [--port PORT] [--server-url URL]"
 OWN_VARIABLES = ("STARDUST_SECRET", "STARDUST_SECRET_FILE", "STARDUST_DATA_DIR", "STARDUST_PORT", "STARDUST_CONFIG")
 """Not passed on to the hub: this script sets them, or reads them itself."""
 RESTART_PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -268,6 +273,16 @@ class Runner:
         connector = aiohttp.UnixConnector(str(self.state / "control.sock"))
         return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10))
 
+    def setup_code(self) -> str:
+        """The code that the hub printed at its first start; empty: its log does not have it any more."""
+        try:
+            found = re.findall(
+                r"^stardust: setup code,.*: ([A-Z2-7]{20})$", (self.state / "hub.log").read_text(errors="replace"), re.MULTILINE
+            )
+        except OSError:
+            return ""
+        return found[-1] if found else ""
+
     async def first_admin(self) -> dict[str, Any]:
         """The account that the hub made at its first start, or the oldest that is left."""
         async with self.local_session() as http, http.get("http://hub/api/v1/users", params={"limit": "1"}) as answer:
@@ -323,7 +338,7 @@ class Runner:
         """
         node = json.loads((self.agent / "node.json").read_text())
         url = config.local_node_url or config.node_url
-        pin = f"tls_pin = {config.tls_pin}\n" if config.tls_pin and url == config.node_url else ""
+        pin = f"tls_pin = {config.tls_pin}\n" if config.tls_pin and (url == config.node_url or config.lan) else ""
         return (
             f"[hub]\nurl = {url}\nfleet = {node['fleet_id']}\n{pin}\n"
             f"[node]\nid = {node['node_id']}\ngeneration = {node['generation']}\nname = {node['name']}\n"
@@ -436,14 +451,36 @@ def how_it_ended(status: int | None) -> str:
     return f"killed by {signal.Signals(-status).name}" if status is not None and status < 0 else f"exit status {status}"
 
 
-def login_of(config: Config, admin: Mapping[str, Any]) -> str:
+def with_certificate(state: Path, config: Config) -> Config:
+    """The settings with what the hub has fixed at its start: its addresses, and the pin of its certificate."""
+    certificate = None if config.lan is None else read_certificate(state)
+    return config if certificate is None else config.with_lan(kept_addresses(state), certificate.pin)
+
+
+def login_of(config: Config, admin: Mapping[str, Any], setup_code: str = "") -> str:
     """With what to log in, as long as the first admin has not yet."""
     if admin["last_seen_at"] is not None or not (admin["must_change_password"] or config.admin_pass):
         return "as before"
     password = "admin" if config.admin_pass is None else "the password of STARDUST_ADMIN_PASS"
-    return f"{admin['username']} / {password}" + (
+    code = f", setup code {setup_code or 'in .stardust/hub.log'}" if config.lan else ""
+    return f"{admin['username']} / {password}{code}" + (
         " (you choose a new password at the first log-in)" if admin["must_change_password"] else ""
     )
+
+
+def lan_lines(state: Path, config: Config) -> list[str]:
+    """What a person compares in the browser, where the hub has its own certificate."""
+    certificate = read_certificate(state) if config.lan else None
+    if certificate is None:
+        return []
+    digits = grouped(certificate.fingerprint)
+    half = (len(digits) + 1) // 2
+    return [
+        *(f"  also          {url.replace('wss://', 'https://').removesuffix('/ws')}" for url in config.node_urls[1:]),
+        f"  certificate   SHA-256  {digits[:half].rstrip()}",
+        f"                         {digits[half:]}",
+        f"                {WHY_BROWSERS_ASK}",
+    ]
 
 
 def welcome(state: Path, config: Config, login: str) -> str:
@@ -454,13 +491,14 @@ def welcome(state: Path, config: Config, login: str) -> str:
     except IndexError:
         machine = socket.gethostname()
     host = "localhost" if config.local_host == "127.0.0.1" else config.local_host
-    address = f"http://{host}:{port}" if config.server_url is None else next(iter(config.origins))
+    address = f"http://{host}:{port}" if config.server_url is None else config.origin
     here = str(port) if host == "localhost" else f"{host}:{port}"  # the address must be the same at the other end
     afar = f"  from afar     ssh -L {here}:{host}:{port} {pwd.getpwuid(os.geteuid()).pw_name}@{machine}"
     lines = [
         "",
         f"  Stardust      {address}",
         *([afar] if config.server_url is None else []),
+        *lan_lines(state, config),
         f"  log in        {login}",
         f"  data          {state}",
         "  stop          Ctrl-C (or scripts/stop); scripts/reset starts from nothing",
@@ -481,11 +519,12 @@ async def run(state: Path, flags: Sequence[str]) -> None:
         check_port(config)
         await runner.start_hub()
         try:
+            config = with_certificate(state, config)
             await runner.enrol()
             await runner.start_spider(config)
         except (RunError, OSError, aiohttp.ClientError, BundleError) as exc:
             say(f"No Spider watches this machine: {reason_of(exc)}. The next scripts/run tries again.")
-        say(welcome(state, config, login_of(config, await runner.first_admin())), sys.stdout)
+        say(welcome(state, config, login_of(config, await runner.first_admin(), runner.setup_code())), sys.stdout)
         await runner.supervise(config)
         say("Stopping …")
     finally:
@@ -494,13 +533,13 @@ async def run(state: Path, flags: Sequence[str]) -> None:
 
 def flags_of(argv: Sequence[str]) -> list[str]:
     """The command line of the hub; exits with 2 and a sentence when it is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/run", allow_abbrev=False, usage="scripts/run [--bind ADDRESS] [--port PORT] [--server-url URL]"
-    )
+    parser = argparse.ArgumentParser(prog="scripts/run", allow_abbrev=False, usage=USAGE)
+    add_lan_flag(parser, "listen on the network, with a certificate of the hub's own")
     for name in PASSED_FLAGS:
         parser.add_argument("--" + name.replace("_", "-"), default=None)
     given = vars(parser.parse_args(argv))
-    return [word for name in PASSED_FLAGS if given[name] is not None for word in ("--" + name.replace("_", "-"), given[name])]
+    lan = [] if given["lan"] is None else ["--lan", *(word for word in given["lan"].split(",") if word != FIND)]
+    return lan + [word for name in PASSED_FLAGS if given[name] is not None for word in ("--" + name.replace("_", "-"), given[name])]
 
 
 def main() -> int:

@@ -61,6 +61,9 @@ class Config(NamedTuple):
     tls_pin: str | None = None
     loopback_only: bool = True
 
+    def node_url_at(self, _host: str) -> str:
+        return self.node_url
+
 
 class Desk:
     """The service with what is around it."""

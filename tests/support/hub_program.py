@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import ctypes
 import gc
 import json
 import signal
@@ -43,6 +44,7 @@ OnSignal = Callable[[], None]
 
 ENDLESS_QUERY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 POLL_S = 0.05
+CLONE_NEWNET = 0x40000000
 BLOCKS = "blocks"
 """Allocated blocks of any type, including strings, numbers and bytes, which the collector does not track."""
 COLLECT_AFTER, SWITCH_US = "collect after", "switch us"
@@ -70,6 +72,13 @@ def _clock(file: Path, _value: str) -> OnSignal:
     read()
     _replace(app, "SystemClock", WrongClock)
     return read
+
+
+def _network(_file: Path, value: str) -> None:
+    """The hub runs in the network namespace of the process VALUE."""
+    with open(f"/proc/{value}/ns/net", "rb") as there:
+        if ctypes.CDLL(None, use_errno=True).setns(there.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "the network cannot be entered")
 
 
 def _frozen_clock(_file: Path, value: str) -> None:
@@ -192,6 +201,7 @@ def _usual_passwords(_file: Path, _value: str) -> None:
 FAULTS: dict[str, Callable[[Path, str], OnSignal | None]] = {
     "clock": _clock,
     "frozen-clock": _frozen_clock,
+    "network": _network,
     "reconnect": _reconnect,
     "killable": _killable,
     "killed-at": _killed_at,

@@ -156,7 +156,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
       <div class="body">
         <ActionError text={refusal || ending.refusal} />
         {made.this_machine_only && state === "open" && (
-          <Banner mark={<Glyph kind="warn" label="" />}>{t`Ground Control does not know how other servers can reach it, so only this machine can join. Start it with --server-url.`}</Banner>
+          <Banner mark={<Glyph kind="warn" label="" />}>{t`Other servers cannot reach this hub yet, so only this machine can join. Start it with --lan, or behind a TLS proxy with --server-url.`}</Banner>
         )}
         {state === "open" && (
           <>

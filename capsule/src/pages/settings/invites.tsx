@@ -97,7 +97,7 @@ export function InvitesPage(): VNode {
 const nameOf = (one: InviteView): string => one.name || t`Invite for one server`;
 
 function howTo(made: NewInviteView): string {
-  const reach = made.this_machine_only ? ` ${t`Ground Control does not know how other servers can reach it, so only this machine can join. Start it with --server-url.`}` : "";
+  const reach = made.this_machine_only ? ` ${t`Other servers cannot reach this hub yet, so only this machine can join. Start it with --lan, or behind a TLS proxy with --server-url.`}` : "";
   return t`Put it in a file that only root can read, and pass that file to install.sh on standard input. The script is at ${made.installer.url}, its SHA-256 is ${made.installer.sha256}.${reach}`;
 }
 

@@ -17,7 +17,7 @@ from tests.support.ports import free_port
 
 
 def services(port: int, tls_pin: str | None) -> Services:
-    config = SimpleNamespace(tls_pin=tls_pin, origins=frozenset({f"https://127.0.0.1:{port}"}))
+    config = SimpleNamespace(tls_pin=tls_pin, origin=f"https://127.0.0.1:{port}")
     return cast("Services", {Config: config, Invitations: SimpleNamespace(script_sha256="0" * 64)})
 
 

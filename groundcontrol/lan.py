@@ -1,0 +1,152 @@
+"""The addresses of a hub that ends TLS itself (`--lan`): named by somebody, or found at the first start and kept in the data folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import os
+import re
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from groundcontrol.core.errors import ConfigError
+
+MOST_ADDRESSES: Final = 8
+"""As many as an invite can hold."""
+LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+"""Under these the hub's own machine reaches it, whatever its addresses are."""
+HOW_TO_CHANGE: Final = "`stardust addresses set ADDRESS …` changes the addresses"
+FIND: Final = "auto"
+"""The setting's word for: those of this machine."""
+_OFF: Final = frozenset({"", "0", "no", "false", "off"})
+_FIND: Final = frozenset({FIND, "1", "yes", "true", "on"})
+_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_FILE: Final = "lan-addresses"
+_ELSEWHERE: Final = ("192.0.2.1", 9)
+"""An address of no network (RFC 5737). Nothing is sent to it."""
+
+
+def parse_setting(text: str) -> tuple[str, ...] | None:
+    """The setting `lan`. Returns: the named addresses; empty: the kept or found ones; None: this hub does not end TLS.
+
+    Raises: ValueError: the text is for people.
+    """
+    word = text.strip().lower()
+    if word in _OFF:
+        return None
+    return () if word in _FIND else parse_addresses(re.split(r"[\s,]+", text.strip()))
+
+
+def parse_addresses(words: Sequence[str]) -> tuple[str, ...]:
+    """Check addresses and host names, and write them in one form; the first is the one that new nodes dial.
+
+    Raises: ValueError: the text is for people.
+    """
+    found = tuple(dict.fromkeys(_parse(word) for word in words if word))
+    if not found:
+        raise ValueError("no address is named")
+    if len(found) > MOST_ADDRESSES:
+        raise ValueError(f"at most {MOST_ADDRESSES} addresses can be named")
+    return found
+
+
+def _parse(word: str) -> str:
+    name = word.lower().strip("[]").rstrip(".")
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        if not _NAME.fullmatch(name) or name.rpartition(".")[2].isdigit():
+            raise ValueError(f"{word[:80]!r} is neither an IP address nor a host name") from None
+        if name == "localhost":
+            raise ValueError("localhost is this machine alone: name an address at which others reach it") from None
+        return name
+    if address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local:
+        raise ValueError(f"{word[:80]!r} is no address at which other machines reach this one")
+    return str(address)
+
+
+def is_own(address: str) -> bool:
+    """Whether this machine has the address now. A host name counts as one: whoever named it knows where it leads."""
+    try:
+        version = ipaddress.ip_address(address).version
+    except ValueError:
+        return True
+    with socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError as exc:
+            return exc.errno != errno.EADDRNOTAVAIL
+    return True
+
+
+def find_addresses() -> tuple[str, ...]:
+    """The address with which this machine goes to other networks; without such a way, the addresses of its interfaces."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError, ValueError):
+        probe.connect(_ELSEWHERE)
+        return parse_addresses([probe.getsockname()[0]])
+    found: list[str] = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for addresses in psutil.net_if_addrs().values():
+            for one in addresses:
+                if one.family == family:
+                    with contextlib.suppress(ValueError):
+                        found.append(_parse(one.address))
+    return tuple(dict.fromkeys(found))[:MOST_ADDRESSES]
+
+
+def kept_addresses(data_dir: Path) -> tuple[str, ...]:
+    """The addresses that were fixed at an earlier start, or with `stardust addresses set`; empty: none were.
+
+    Raises: ConfigError: the file is unusable.
+    """
+    path = data_dir / _FILE
+    try:
+        return parse_addresses(path.read_text(encoding="utf-8").split())
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise ConfigError(f"{path}: {exc}; correct it, or delete it to have this machine's addresses found anew") from exc
+
+
+def keep_addresses(data_dir: Path, addresses: Sequence[str]) -> None:
+    """Fix the addresses for later starts.
+
+    Raises: OSError.
+    """
+    write_private(data_dir / _FILE, "\n".join((*addresses, "")).encode())
+
+
+def fixed_addresses(data_dir: Path, named: tuple[str, ...]) -> tuple[str, ...]:
+    """The addresses of this start: the named ones, else the kept ones, else those of this machine.
+
+    Raises: ConfigError: there are none.
+    """
+    found = named or kept_addresses(data_dir) or find_addresses()
+    if not found:
+        raise ConfigError("--lan found no address of this machine at which others reach it: name one (--lan ADDRESS)")
+    return found
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace a file by one that only its owner reads; a reader sees the old one or the new one.
+
+    Raises: OSError.
+    """
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
