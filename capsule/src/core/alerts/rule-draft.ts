@@ -3,6 +3,10 @@
 import { t } from "../text/i18n";
 import type { SelectLike, ThresholdLike } from "./rule-text";
 
+/** The hub's limits. */
+const LONGEST_S = 604_800;
+const MOST_OVERRIDES = 100;
+
 /** Null: the field has no number. */
 export interface ThresholdDraft {
   trigger: number | null;
@@ -106,6 +110,8 @@ export function draftFaults(draft: RuleDraft): string[] {
   }
   if (draft.warn && draft.crit && draft.warn.trigger !== null && draft.crit.trigger !== null && sign * (draft.crit.trigger - draft.warn.trigger) < 0) faults.push(t`The critical level must start after the warning.`);
   if (draft.select && !draft.select.tags.length && !draft.select.nodes.length) faults.push(t`Choose the servers of the rule.`);
+  if ([draft.for_s, draft.clear_s, ...draft.overrides.map(({ for_s }) => for_s ?? 0)].some((seconds) => seconds < 0 || seconds > LONGEST_S)) faults.push(t`A time is at most 7 days.`);
+  if (draft.overrides.length > MOST_OVERRIDES) faults.push(t`A rule has at most ${MOST_OVERRIDES} exceptions.`);
   if (draft.overrides.some(({ select }) => !select.all && !select.tags.length && !select.nodes.length)) faults.push(t`An exception needs a tag.`);
   return faults;
 }

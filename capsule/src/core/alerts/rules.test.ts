@@ -62,6 +62,7 @@ test("a draft says what is wrong with it", () => {
   assert.equal(draftFaults({ ...DRAFT, when: "below" }).length, 1);
   assert.equal(draftFaults({ ...DRAFT, crit: { trigger: 80, clear: 70 } }).length, 1);
   assert.equal(draftFaults({ ...DRAFT, select: { tags: [], nodes: [] } }).length, 1);
+  assert.equal(draftFaults({ ...DRAFT, for_s: 604_801 }).length, 1);
 });
 
 test("a draft becomes a body only when all its numbers are there", () => {
