@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from groundcontrol.alerts.rules import MOST_RULES
+from groundcontrol.cli.rules import FIELDS
 from tests.support.inprocess_hub import Client, TestHub
 
 BUSY: dict[str, Any] = {
@@ -41,6 +42,7 @@ async def test_what_has_no_bound_or_cannot_be_read_is_refused_with_what_to_do(hu
     for changes, said in REFUSED:
         answer = await admin.post("rules", {**BUSY, **changes})
         assert (answer.status, said in answer.json["detail"]) == (400, True), answer.json
+    assert (await admin.post("rules/preview", {"rule": BUSY, "from": 1e17, "to": 1e17 + 3600})).status == 400
 
 
 async def test_users_make_a_limited_number_of_rules(hub: TestHub) -> None:
@@ -53,6 +55,13 @@ async def test_users_make_a_limited_number_of_rules(hub: TestHub) -> None:
 
 async def names(client: Client) -> list[str]:
     return [rule["name"] for rule in (await client.get("rules")).json["rules"]]
+
+
+async def test_a_file_with_all_rules_of_the_hub_changes_nothing(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    exported = [{"id": rule["id"]} | {name: rule[name] for name in FIELDS} for rule in (await admin.get("rules")).json["rules"]]
+    answer = (await admin.post("rules/apply", {"rules": exported})).json
+    assert ({rule["act"] for rule in answer["rules"]}, answer["left"]) == ({"keep"}, [])
 
 
 async def test_a_file_of_rules_adds_and_changes_and_leaves_the_others(hub: TestHub) -> None:
