@@ -55,6 +55,7 @@ async def run(args: argparse.Namespace) -> int:
         print(made["invite"])
         return 0
     print(made["command"], end="")
+    print(f"# Shorter, without the checksum; it asks for the invite, which stands before EOF:\n# {made['short']}")
     print(
         f"# zsh and fish keep in their history what is pasted. For them, a line that asks for the invite (it stands before EOF):\n# {made['line']}"
     )

@@ -62,6 +62,7 @@ async def create_invite(call: ApiRequest, body: InviteBody) -> NewInviteView:
     text = services[Invitations].text(invite, proxy)
     return NewInviteView(
         invite=text,
+        short=short(services, proxy),
         command=command(services, text, proxy),
         line=line(services, proxy),
         expires_at=expires_at,
@@ -136,6 +137,21 @@ def installer(services: Services) -> InstallerView:
     return InstallerView(url=f"{services[Config].origin}/install.sh", sha256=services[Invitations].script_sha256)
 
 
+def short(services: Services, proxy: str) -> str:
+    """The command that runs the script as it is fetched. TLS alone vouches for the script: an authority, or the pinned key of the hub.
+
+    The invite is in no argument, environment or history: the script asks for it on the terminal.
+    """
+    by = f" -x {proxy}" if proxy else ""
+    return f"curl -fsS{_pinned(services)}{by} {installer(services).url} | sudo sh"
+
+
+def _pinned(services: Services) -> str:
+    """The flags by which curl goes by the pinned keys alone."""
+    pins = [bytes.fromhex(pin) for pin in (services[Config].tls_pin or "").split(", ") if pin]
+    return f' -k --pinnedpubkey "{";".join("sha256//" + base64.b64encode(pin).decode() for pin in pins)}"' if pins else ""
+
+
 def command(services: Services, invite: str, proxy: str) -> str:
     """The command to paste into a shell of the server. It fetches the script, compares its checksum and passes the invite by standard input.
 
@@ -160,9 +176,8 @@ def _fetched(services: Services, proxy: str) -> str:
     If both curl and Python fail, a line explains the usual cause on a first server: an untrusted certificate.
     """
     script = installer(services)
-    pins = [bytes.fromhex(pin) for pin in (services[Config].tls_pin or "").split(", ") if pin]
-    known = f' -k --pinnedpubkey "{";".join("sha256//" + base64.b64encode(pin).decode() for pin in pins)}"' if pins else ""
-    unsigned = "import ssl; ssl._create_default_https_context = ssl._create_unverified_context; " if pins else ""
+    known = _pinned(services)
+    unsigned = "import ssl; ssl._create_default_https_context = ssl._create_unverified_context; " if known else ""
     fetch = f'import urllib.request; {unsigned}urllib.request.urlretrieve(\\"{script.url}\\", \\"install.sh\\")'
     by = f"http_proxy={proxy} https_proxy={proxy} " if proxy else ""
     return (

@@ -64,6 +64,8 @@ class NewInviteView(Answer):
     """The invite itself, shown once."""
 
     invite: str
+    short: str
+    """The shortest command: it runs `install.sh` as it is fetched, which asks for the invite on the terminal."""
     command: str
     """The command with the invite, for a shell of root or with sudo."""
     line: str

@@ -5,6 +5,7 @@
 #     stardust1.…
 #     EOF
 #
+# Where the shell reads this script itself from a pipe (curl … | sudo sh), it asks for the invite on the terminal.
 # The invite says where the hub is and holds a secret that is never sent: hub and server prove to each other that they know it. Until the hub
 # has done so it gets a greeting and nothing else, and nothing of it is trusted. Then it sends Spider, its units and this node's keys, and the
 # script below under NODE puts them in place and writes down what it made. Whatever fails, the server ends as it was before.
@@ -48,7 +49,13 @@ main() {
     probe_text >"$work/probe.sh" && lifecycle_text >"$work/lifecycle.sh" &&
         joiner_text | "$python" -I -B -c 'import base64, sys; sys.stdout.buffer.write(base64.b64decode(sys.stdin.read()))' >"$work/joiner.pyz" ||
         fail 'there is no room in /tmp'
-    "$python" -I -B "$work/joiner.pyz" "$work/probe.sh" "$work/lifecycle.sh"
+    case ${0##*/} in
+        sh | -sh | dash | bash | -bash | ash | ksh | busybox) # the script is what stands on standard input
+            (: </dev/tty) 2>/dev/null || fail 'there is no terminal on which to ask for the invite: use the command that has it inside'
+            "$python" -I -B "$work/joiner.pyz" "$work/probe.sh" "$work/lifecycle.sh" </dev/tty
+            ;;
+        *) "$python" -I -B "$work/joiner.pyz" "$work/probe.sh" "$work/lifecycle.sh" ;;
+    esac
 }
 main "$@"
 exit $?

@@ -57,7 +57,7 @@ def of_a_command(page: Page, hub: HubProcess, look: LOOK) -> None:
     dialog.get_by_role("button", name="Create command").click()
     dialog.get_by_label("Checksum").wait_for()
     look("add-node-command-made")
-    with Server(hub, dialog.get_by_label("Command").inner_text().splitlines()[-2]) as server:
+    with Server(hub, dialog.get_by_label("Invite", exact=True).inner_text()) as server:
         dialog.get_by_text("The server was recognised").wait_for()
         look("add-node-joining")
         server.go_on.set()

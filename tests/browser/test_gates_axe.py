@@ -183,7 +183,7 @@ def test_a_server_that_joins_breaks_no_rule(browser: Browser, tmp_path: Path, *,
             here.open("/")
             here.page.get_by_role("button", name="One-line command").click()
             dialog.get_by_role("button", name="Create command").click()
-            dialog.get_by_text("Using zsh or fish?").click()
+            dialog.get_by_text("Compare the script").click()
             expect(dialog.get_by_label("Line that asks for the invite")).to_be_visible()
 
         def comes(_: Gate) -> None:

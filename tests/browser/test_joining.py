@@ -36,12 +36,13 @@ def test_a_command_is_counted_down_ends_and_is_used_once(page: Page, hub: HubPro
     expect(dialog.get_by_text(re.compile(r"works once, for another 4.min"))).to_be_visible()
     checksum = hub.request("GET", "/api/v1/invites", token=hub.login().token).json["installer"]["sha256"]
     expect(dialog.get_by_label("Checksum")).to_have_text(checksum)
-    first = command.inner_text()
-    assert "sha256sum -c" in first
-    dialog.get_by_text("Using zsh or fish?").click()
+    assert command.inner_text() == f"curl -fsS {hub.url}/install.sh | sudo sh"
+    first = dialog.get_by_label("Invite", exact=True).inner_text()
+    dialog.get_by_text("Compare the script").click()
+    paste = dialog.get_by_label("Paste that holds the invite").inner_text()
+    assert ("sha256sum -c" in paste, paste.splitlines()[-2]) == (True, first)
     line = dialog.get_by_label("Line that asks for the invite").inner_text()
     assert ("sha256sum -c" in line, "stardust1." in line) == (True, False)
-    assert dialog.get_by_label("Invite", exact=True).inner_text() == first.splitlines()[-2]
     page.keyboard.press("c")
     expect(dialog.get_by_role("status").get_by_text("Copied").first).to_be_attached()
 
@@ -52,14 +53,13 @@ def test_a_command_is_counted_down_ends_and_is_used_once(page: Page, hub: HubPro
     expect(command).to_have_count(0)
     dialog.get_by_role("button", name="Create a new one").click()
     expect(command).to_be_visible()
-    second = command.inner_text()
-    invites = [text.splitlines()[-2] for text in (first, second)]
-    assert invites[0] != invites[1]
-    with Server(hub, invites[1]) as server:
+    second = dialog.get_by_label("Invite", exact=True).inner_text()
+    assert first != second
+    with Server(hub, second) as server:
         expect(dialog.get_by_role("heading", name="The server is joining")).to_be_visible()
         server.go_on.set()
         expect(dialog.get_by_role("heading", name="web-7 is connected")).to_be_visible()
-        forgotten(page, invites[1])
+        forgotten(page, second)
         dialog.get_by_role("button", name="Open node").click()
         page.wait_for_url(re.compile(r"/n/"))
         listed = hub.local("GET", "/api/v1/invites").json["invites"]
@@ -106,7 +106,7 @@ def test_a_server_that_spends_the_command_and_fails_is_said_to_have_failed(page:
     dialog.get_by_text("One-line command").click()
     dialog.get_by_role("button", name="Create command").click()
     expect(dialog.get_by_label("Checksum")).to_be_visible()
-    with Server(hub, dialog.get_by_label("Command").inner_text().splitlines()[-2], "the disk is full") as server:
+    with Server(hub, dialog.get_by_label("Invite", exact=True).inner_text(), "the disk is full") as server:
         expect(dialog.get_by_role("heading", name="The server is joining")).to_be_visible()
         server.go_on.set()
         expect(dialog.get_by_role("heading", name="The server could not join")).to_be_visible()

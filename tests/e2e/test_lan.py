@@ -50,6 +50,26 @@ except urllib.error.HTTPError as refused:
     print(refused.status, json.loads(refused.read())["code"])
 """
 
+TERMINAL = """
+import os, pty, sys
+command, answer = sys.argv[1:]
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv("/bin/sh", ["sh", "-c", command])
+said = b""
+while True:
+    try:
+        part = os.read(terminal, 65536)
+    except OSError:
+        break
+    if not part:
+        break
+    said += part
+    if said.endswith(b"Paste the invite: "):
+        os.write(terminal, answer.encode() + b"\\r")
+print(said.decode(errors="replace"))
+"""
+
 
 class Server(NamedTuple):
     """A server in the other network."""
@@ -60,6 +80,11 @@ class Server(NamedTuple):
     @property
     def env(self) -> dict[str, str]:
         return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+    def at_terminal(self, command: str, answer: str) -> str:
+        """What a person sees who pastes the command, and answers the question for the invite. The person is root already."""
+        words = command.replace("| sudo sh", "| sh"), answer
+        return self.network.run(sys.executable, "-c", TERMINAL, *words, env=self.env).stdout
 
     def join(self, invite: str) -> str:
         """What a person sees who joins it."""
@@ -103,6 +128,12 @@ def test_a_server_of_another_network_joins_by_the_pin_in_its_invite(cable: tuple
         refused = server.join(write_invite(read._replace(tls_pin=bytes(32))))
         assert "is not the one that is pinned" in refused
         assert hub.local("GET", "/api/v1/nodes").json["nodes"] == []
+
+        short = made(hub)["short"]
+        assert "Paste the invite: \nstardust: this is not an invite" in server.at_terminal(short, "nonsense")
+        other = re.sub('sha256//[^"]+', "sha256//" + "A" * 43 + "=", short)
+        told = server.at_terminal(other, "nonsense")
+        assert ("pinned public key" in told, "Paste the invite" in told) == (True, False)
 
         assert "connected" in server.join(invite)
         [node] = hub.local("GET", "/api/v1/nodes").json["nodes"]

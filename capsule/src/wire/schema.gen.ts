@@ -1086,6 +1086,8 @@ export interface MetricsView {
 /** The invite itself, shown once. */
 export interface NewInviteView {
   invite: string;
+  /** The shortest command: it runs `install.sh` as it is fetched, which asks for the invite on the terminal. */
+  short: string;
   /** The command with the invite, for a shell of root or with sudo. */
   command: string;
   /** The command without the invite, which it reads from a prompt or standard input: for shells that save pasted text (zsh, fish). */

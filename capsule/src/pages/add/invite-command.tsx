@@ -160,27 +160,33 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
         )}
         {state === "open" && (
           <>
-            <p class="t2">{t`Run it as root or as a user with sudo. It needs Python 3.8 or newer. The invite in it is shown only once.`}</p>
+            <p class="t2">{t`Run it as root or as a user with sudo. It needs Python 3.8 or newer, and asks for the invite, which is shown only once.`}</p>
             <div class="code one-line">
-              <code aria-label={t`Command`} tabIndex={0}>{made.command}</code>
+              <code aria-label={t`Command`} tabIndex={0}>{made.short}</code>
             </div>
             <div class="row" ref={commandRow}>
-              <CopyButton text={() => made.command} />
+              <CopyButton text={() => made.short} />
               {preferences.value.single_keys && (
                 <span class="t3">
                   {tElements`or press ${<kbd>c</kbd>}`}
                 </span>
               )}
             </div>
+            <div class="code one-line">
+              <code aria-label={t`Invite`} tabIndex={0}>{made.invite}</code>
+              <CopyButton text={() => made.invite} name={t`Copy the invite`} />
+            </div>
             <details>
-              <summary>{t`Using zsh or fish? They keep pasted commands in their history: use a line that asks for the invite`}</summary>
+              <summary>{t`Compare the script with its checksum before it runs`}</summary>
+              <p class="t2">{t`In one paste, for sh and bash. The invite is inside.`}</p>
+              <div class="code one-line">
+                <code aria-label={t`Paste that holds the invite`} tabIndex={0}>{made.command}</code>
+                <CopyButton text={() => made.command} name={t`Copy the paste`} />
+              </div>
+              <p class="t2">{t`For zsh and fish, which keep what is pasted in their history. It asks for the invite.`}</p>
               <div class="code one-line">
                 <code aria-label={t`Line that asks for the invite`} tabIndex={0}>{made.line}</code>
                 <CopyButton text={() => made.line} name={t`Copy the line`} />
-              </div>
-              <div class="code one-line">
-                <code aria-label={t`Invite`} tabIndex={0}>{made.invite}</code>
-                <CopyButton text={() => made.invite} name={t`Copy the invite`} />
               </div>
             </details>
             <div class="fingerprint">
