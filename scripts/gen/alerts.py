@@ -7,13 +7,11 @@ scripts/gen/alerts.py --check   change nothing; exit 1 when the file is not curr
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "docs" / "alerts.md"
-BEGIN, END = "<!-- tables -->\n", "<!-- end of tables -->\n"
 sys.path.insert(0, str(ROOT))
 
 from groundcontrol.alerts.defaults import DEFAULT_RULES  # noqa: E402  # the checkout is put on the path first
@@ -24,11 +22,7 @@ from groundcontrol.alerts.rules import unit_of  # noqa: E402
 from groundcontrol.alerts.states import STATES  # noqa: E402
 from groundcontrol.alerts.values import in_words  # noqa: E402
 from groundcontrol.samples.derived import DERIVED  # noqa: E402
-
-
-def cell(text: str) -> str:
-    """One line, as a table of Markdown wants it."""
-    return " ".join(text.split()).replace("|", "\\|")
+from scripts.gen import target  # noqa: E402
 
 
 def level(rule: Rule, threshold: Threshold | None) -> str:
@@ -52,7 +46,7 @@ def rules() -> str:
         told = "; shown, never sent" if rule.notice else ""
         held = in_words(rule.for_s, "seconds") if rule.for_s else "-"
         lines.append(
-            f"| `{rule.id}` | {cell(rule.name)}{told} | `{rule.expr}` | {level(rule, rule.warn)} | {level(rule, rule.crit)} | {held} |"
+            f"| `{rule.id}` | {target.cell(rule.name)}{told} | `{rule.expr}` | {level(rule, rule.warn)} | {level(rule, rule.crit)} | {held} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -60,38 +54,22 @@ def rules() -> str:
 def values() -> str:
     """What rules may ask for beside the metrics of nodes."""
     lines = ["### States, detectors and derived metrics", "", "| form | unit | what it is |", "|---|---|---|"]
-    lines += [f"| `state({state.name})` | {state.unit} | {cell(state.about)} |" for state in STATES.values()]
+    lines += [f"| `state({state.name})` | {state.unit} | {target.cell(state.about)} |" for state in STATES.values()]
     for detector in DETECTORS.values():
         numbers = ", ".join(f"{name}={number:g}" for name, number in detector.numbers.items())
-        lines.append(f"| `detector({detector.name})` | {detector.unit} | {cell(detector.about)}{f'; {numbers}' if numbers else ''} |")
+        lines.append(
+            f"| `detector({detector.name})` | {detector.unit} | {target.cell(detector.about)}{f'; {numbers}' if numbers else ''} |"
+        )
     for name, derived in DERIVED.items():
         labels = "".join(f"{{{label}}}" for label in derived.metric.labels)
-        lines.append(f"| `{name}`{labels} | {derived.metric.unit} | {cell(derived.metric.about)} |")
+        lines.append(f"| `{name}`{labels} | {derived.metric.unit} | {target.cell(derived.metric.about)} |")
     return "\n".join(lines) + "\n"
 
 
 def generate(text: str) -> str:
     """The whole file, with the tables of now."""
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return head + BEGIN + "\n" + rules() + "\n" + values() + "\n" + END + tail
-
-
-def main(argv: list[str]) -> int:
-    """Write or check; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="exit 1 when the file is not current")
-    options = parser.parse_args(argv)
-    before = TARGET.read_text(encoding="utf-8")
-    after = generate(before)
-    if options.check:
-        if before == after:
-            return 0
-        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen/alerts.py", file=sys.stderr)
-        return 1
-    TARGET.write_text(after, encoding="utf-8")
-    return 0
+    return target.with_tables(text, rules() + "\n" + values())
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(target.main({TARGET: generate(TARGET.read_text(encoding="utf-8"))}, "scripts/gen/alerts.py", __doc__))

@@ -7,7 +7,6 @@ scripts/gen/api.py --check   change nothing; exit 1 when the file is not current
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from groundcontrol.core.permissions import FOR_TOKENS, PERMISSIONS, Action  # no
 from groundcontrol.slices import SLICES  # noqa: E402
 from groundcontrol.web.declare import LiveTopic, Slice  # noqa: E402
 from groundcontrol.web.routes import Route  # noqa: E402
+from scripts.gen import target  # noqa: E402
 
 TARGET = ROOT / "docs" / "api.md"
 HEAD = """# REST and live topics
@@ -79,18 +79,5 @@ def generate() -> str:
     return "\n".join([HEAD, *(section(each) for each in SLICES if each.routes or each.topics)])
 
 
-def main(argv: list[str]) -> int:
-    """Write or check; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="exit 1 when the file is not current")
-    if parser.parse_args(argv).check:
-        if TARGET.read_text(encoding="utf-8") == generate():
-            return 0
-        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen/api.py", file=sys.stderr)
-        return 1
-    TARGET.write_text(generate(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(target.main({TARGET: generate()}, "scripts/gen/api.py", __doc__))

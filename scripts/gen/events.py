@@ -7,7 +7,6 @@ scripts/gen/events.py --check   change nothing; exit 1 when the file is not curr
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from groundcontrol.adapters.sqlite.events import MOST_A_MINUTE  # noqa: E402
 from groundcontrol.events.catalogue import GROUPS, KEEP_S, ROWS, EventType  # noqa: E402
+from scripts.gen import target  # noqa: E402
 
 TARGET = ROOT / "docs" / "events.md"
 DAY_S = 86_400
@@ -63,18 +63,5 @@ def generate() -> str:
     return "\n".join(parts)
 
 
-def main(argv: list[str]) -> int:
-    """Write or check; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="exit 1 when the file is not current")
-    if parser.parse_args(argv).check:
-        if TARGET.exists() and TARGET.read_text(encoding="utf-8") == generate():
-            return 0
-        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen/events.py", file=sys.stderr)
-        return 1
-    TARGET.write_text(generate(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(target.main({TARGET: generate()}, "scripts/gen/events.py", __doc__))

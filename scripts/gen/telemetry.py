@@ -7,7 +7,6 @@ scripts/gen/telemetry.py --check   change nothing; exit 1 when the file is not c
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import pkgutil
 import sys
@@ -16,9 +15,9 @@ from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "docs" / "telemetry.md"
-BEGIN, END = "<!-- tables -->\n", "<!-- end of tables -->\n"
 sys.path.insert(0, str(ROOT))
 
+from scripts.gen import target  # noqa: E402
 from spider.wire import catalogue, metrics, tables  # noqa: E402  # the checkout is put on the path first
 
 
@@ -27,11 +26,6 @@ def subjects() -> list[ModuleType]:
     names = [found.name for found in pkgutil.iter_modules(catalogue.__path__)]
     modules = [importlib.import_module(f"{catalogue.__name__}.{name}") for name in names]
     return sorted(modules, key=lambda module: metrics.CATALOGUE.index(module.METRICS[0]))
-
-
-def cell(text: str) -> str:
-    """One line, as a table of Markdown wants it."""
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def table(module: ModuleType) -> str:
@@ -46,7 +40,7 @@ def table(module: ModuleType) -> str:
         labels = "".join(f" {{{label}}}" for label in metric.labels)
         unit = metric.unit if metric.kind == "gauge" else f"{metric.unit}, since boot"
         every = f"{metrics.INTERVAL_S[metric.family]} s"
-        lines.append(f"| `{metric.name}`{labels} | {unit} | {every} | {cell(metric.about)} | {cell(metric.source)} |")
+        lines.append(f"| `{metric.name}`{labels} | {unit} | {every} | {target.cell(metric.about)} | {target.cell(metric.source)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -66,7 +60,7 @@ def lists() -> str:
     """What is told as rows instead of numbers."""
     lines = ["### Tables", "", "| table | every | watched | what it holds | columns |", "|---|---|---|---|---|"]
     lines += [
-        f"| `{subject.name}` | {every(subject)} | {subject.watched_s} s | {cell(subject.about)} | {cell(columns(subject))} |"
+        f"| `{subject.name}` | {every(subject)} | {subject.watched_s} s | {target.cell(subject.about)} | {target.cell(columns(subject))} |"
         for subject in tables.SUBJECTS
     ]
     return "\n".join(lines) + "\n"
@@ -74,26 +68,8 @@ def lists() -> str:
 
 def generate(text: str) -> str:
     """The whole file, with the tables that the catalogue has now."""
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return head + BEGIN + "\n" + "\n".join([*(table(module) for module in subjects()), lists()]) + "\n" + END + tail
-
-
-def main(argv: list[str]) -> int:
-    """Write or check; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="exit 1 when the file is not current")
-    options = parser.parse_args(argv)
-    before = TARGET.read_text(encoding="utf-8")
-    after = generate(before)
-    if options.check:
-        if before == after:
-            return 0
-        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen/telemetry.py", file=sys.stderr)
-        return 1
-    TARGET.write_text(after, encoding="utf-8")
-    return 0
+    return target.with_tables(text, "\n".join([*(table(module) for module in subjects()), lists()]))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(target.main({TARGET: generate(TARGET.read_text(encoding="utf-8"))}, "scripts/gen/telemetry.py", __doc__))

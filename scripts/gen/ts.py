@@ -9,7 +9,6 @@ scripts/gen/ts.py --check   change nothing; exit 1 when a file is not current
 
 from __future__ import annotations
 
-import argparse
 import ast
 import importlib
 import itertools
@@ -31,6 +30,7 @@ from groundcontrol.core import errors, verbs  # noqa: E402  # the checkout is pu
 from groundcontrol.events import catalogue  # noqa: E402
 from groundcontrol.nodes import summary  # noqa: E402
 from groundcontrol.web.answer import Answer, Body  # noqa: E402
+from scripts.gen import target  # noqa: E402
 from spider.wire import metrics, tables  # noqa: E402
 from spider.wire.verbs import NONE, READONLY, VERBS  # noqa: E402
 
@@ -272,19 +272,5 @@ def generate() -> dict[Path, str]:
     }
 
 
-def main(argv: list[str]) -> int:
-    """Write or check; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="exit 1 when the file is not current")
-    options = parser.parse_args(argv)
-    old = {path: text for path, text in generate().items() if not path.exists() or path.read_text(encoding="utf-8") != text}
-    for path, text in old.items():
-        if options.check:
-            print(f"{path.relative_to(ROOT)} is not current: run scripts/gen/ts.py", file=sys.stderr)
-        else:
-            path.write_text(text, encoding="utf-8")
-    return 1 if options.check and old else 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(target.main(generate(), "scripts/gen/ts.py", __doc__))
