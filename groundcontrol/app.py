@@ -23,21 +23,11 @@ from groundcontrol.access.passwords import Passwords
 from groundcontrol.access.service import AuthService
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.adapters.sqlite.database import Database, open_database
-from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents import socket as agents_socket
 from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.ingest import Ingest
-from groundcontrol.agents.interfaces import SessionDeps
-from groundcontrol.agents.node_events import CorruptionReporter
-from groundcontrol.agents.node_tables import NodeTables
-from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.registry import Registry
-from groundcontrol.agents.session import AgentSession
 from groundcontrol.agents.store import HubInfo
-from groundcontrol.agents.validation import KnownSchema
-from groundcontrol.agents.watch_leases import WatchLeases
-from groundcontrol.alerts.outbox import Outbox
-from groundcontrol.alerts.service import AlertService
 from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError, StoreError, StoreFull, VaultError
 from groundcontrol.core.forward_clock import ForwardClock
@@ -45,14 +35,10 @@ from groundcontrol.core.ids import HubId
 from groundcontrol.data_dir import PID_NAME, check_folders
 from groundcontrol.deployments import invites_api as invites_http
 from groundcontrol.deployments.install_script import Invitations, install_script
-from groundcontrol.deployments.joining import Joining
 from groundcontrol.deployments.node_files import bundle_version
-from groundcontrol.deployments.run import AgentBundle
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.housekeeping import Housekeeping
-from groundcontrol.jobs.orders import OrderSender
-from groundcontrol.jobs.tracker import JobTracker
 from groundcontrol.lan import fixed_addresses
 from groundcontrol.lifecycle import (
     LoopLag,
@@ -66,12 +52,11 @@ from groundcontrol.lifecycle import (
     tune_malloc,
 )
 from groundcontrol.metrics_export import MetricSources, export_metrics
-from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables
+from groundcontrol.nodes.interfaces import AgentBundle
 from groundcontrol.own_certificate import make_tls_end
 from groundcontrol.samples.compactor import Compactor
-from groundcontrol.samples.store import DamageReports
 from groundcontrol.settings import SETTINGS
-from groundcontrol.slices import EXPIRES, PROVIDERS, SLICES, TASKS
+from groundcontrol.slices import EXPIRES, PROVIDERS, SLICES, STARTS, TASKS
 from groundcontrol.vault import KeyringStore, Vault, open_vault
 from groundcontrol.web import health
 from groundcontrol.web.costs import Costs
@@ -83,7 +68,6 @@ from majortom.build.bundle import BundleError, read_bundle
 from spider.clock import Clock, SystemClock
 from spider.logs import event, set_up
 from spider.version import VERSION
-from spider.wire.frames import Row
 from spider.wire.ids import new_time_id
 
 log = logging.getLogger(__name__)
@@ -120,21 +104,9 @@ class Components:
     """The running parts, for start and stop in order."""
 
     config: Config
-    clock: Clock
-    database: Database
-    store: Store
-    bus: LocalBus
-    refusals: Refusals
-    registry: Registry
-    ingest: Ingest
-    watching: WatchLeases
-    jobs: JobTracker
     services: Services
-    handshake: AgentHandshake
-    auth: AuthService
     housekeeping: Housekeeping
     compactor: Compactor
-    lag: LoopLag
     runner: web.AppRunner
     tls: ssl.SSLContext | None
     """Where the hub ends TLS itself."""
@@ -191,7 +163,7 @@ async def _run(config: Config, notifier: SystemdNotifier) -> int:
             try:
                 status = await _serve(parts, listener, notifier, signals)
             finally:
-                parts.auth.close()
+                parts.services.auth.close()
         finally:
             closed = await database.close(END_LIMIT_S if signals is None else signals.left_s(END_LIMIT_S))
             remove_files()
@@ -261,21 +233,11 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         print_notice("set the clock right; or, if it is right now and was wrong before: stardust clock accept")
     try:
         bundle = await asyncio.to_thread(read_bundle, config.agent_bundle)
-    except BundleError as exc:
-        raise ConfigError(str(exc)) from exc
-    registry = Registry(store, bus, clock, hub, await store.sessions.left_online(hub))
-    ingest = Ingest(store.metrics, clock)
-    watching = WatchLeases(registry, bus, clock)
-    jobs = JobTracker(
-        store, bus, clock, registry, refusals, OrderSender(clock, registry, vault.fleet_key, bundle), config.jobs_at_once
-    )  # fmt: skip
-    tables = NodeTables(store, bus, clock)
-    try:
         text = await asyncio.to_thread(install_script)
     except BundleError as exc:
         raise ConfigError(str(exc)) from exc
     invites = Invitations(urls=config.node_urls, fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, tls_pin=config.tls_pin, script=text)
-    lag = LoopLag(notifier)
+    lag, forward_clock = LoopLag(notifier), ForwardClock(clock, await database.latest())
     services = Services(
         config=config, clock=clock, bus=bus, auth=auth, refusals=refusals, hub_id=hub, build=VERSION, costs=Costs(clock), stores=store,
         providers=(
@@ -283,42 +245,14 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
             provide(Config)(lambda _: config),
             provide(Vault)(lambda _: vault),
             provide(AgentBundle)(lambda _: AgentBundle(bundle_version(bundle), bundle)),
-            provide(Registry)(lambda _: registry),
-            provide(Presence)(lambda _: registry),
-            provide(NewestValues)(lambda _: registry.values),
-            provide(ReceivedTables)(lambda _: tables),
-            provide(DamageReports)(lambda _: CorruptionReporter(registry.events)),
+            provide(ForwardClock)(lambda _: forward_clock),
             provide(Invitations)(lambda _: invites),
             provide(LoopLag)(lambda _: lag),
         ),
     )  # fmt: skip
-    deployments = services[DeploymentService]
-    forward_clock = ForwardClock(clock, await database.latest())
-    alerts = services[AlertService]
-
-    def receive_rows(agent: AgentSession, schema: KnownSchema, rows: list[Row]) -> None:
-        registry.update_latest(agent, schema, rows)
-        alerts.add_rows(agent.node.id, schema.row, rows)
-
-    deps = SessionDeps(
-        store,
-        bus,
-        clock,
-        forward_clock,
-        Quotas(),
-        ingest,
-        jobs,
-        tables,
-        receive_rows,
-        registry.end,
-        registry.skew,
-        deployments.receive_farewell,
-    )
-    handshake = AgentHandshake(
-        deps, registry, refusals, watching, hub, vault.fleet_id, vault.fleet_key, config.agent_hosts, config.pack_seconds
-    )
-    handshake.joins = services[Joining]
-    handshake.adopt_until = await store.recovery.adopt_until()
+    for service in STARTS:
+        await services[service].start()
+    registry, handshake = services[Registry], services[AgentHandshake]
     facts = HubInfo(hub, config.node_url, VERSION)
     housekeeping = Housekeeping(
         store, clock, facts, EXPIRES, retention=config.retention, broken=lambda: database.broken, trouble=lambda: database.trouble,
@@ -329,9 +263,8 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     app = build_app(services, SLICES, routes=local_api.routes(vault.fleet_id, vault.fleet_key, handshake.stop_adopting))
     runner = make_runner(app)
     counting = MetricSources(
-        registry, ingest, jobs, alerts, services[Outbox], handshake, auth, compactor, lag, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped,
-        lambda: database.trouble is not None,
-    )  # fmt: skip
+        services, compactor, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped, lambda: database.trouble is not None
+    )
     vitals = health.Vitals(store.users, lambda: _trouble(handshake, database), lambda: export_metrics(counting))
     app.add_routes(
         [
@@ -341,10 +274,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
             web.get("/metrics", health.metrics(vitals, app[GATE], config.metrics_token)),
         ]
     )
-    return Components(
-        config, clock, database, store, bus, refusals, registry, ingest, watching, jobs, services, handshake, auth, housekeeping, compactor, lag, runner,
-        tls,
-    )  # fmt: skip
+    return Components(config, services, housekeeping, compactor, runner, tls)
 
 
 async def _end_tls(config: Config, vault: Vault, clock: Clock) -> tuple[Config, ssl.SSLContext | None]:
@@ -374,15 +304,10 @@ async def _serve(parts: Components, listener: socket.socket, notifier: SystemdNo
     try:
         async with asyncio.TaskGroup() as group:
             for name, work in (
-                ("ingest", parts.ingest.run()),
-                ("registry", parts.registry.run()),
-                ("refusals", parts.refusals.run()),
-                ("recall", parts.registry.values.restore()),
-                ("watching", parts.watching.run()),
-                ("jobs", parts.jobs.run()),
+                ("refusals", parts.services.refusals.run()),
                 ("janitor", parts.housekeeping.run()),
                 ("compactor", parts.compactor.run()),
-                ("lag", parts.lag.run()),
+                ("lag", parts.services[LoopLag].run()),
                 ("live", parts.runner.app[LIVE].run()),
                 *((task.__name__, parts.services[task].run()) for task in TASKS),
             ):
@@ -433,7 +358,7 @@ def _network(parts: Components, listener: socket.socket, group: asyncio.TaskGrou
 
 async def _drain(parts: Components, sites: Sequence[Site]) -> None:
     """Refuse new connections, close the existing ones, and commit all received data."""
-    parts.handshake.draining = True
+    parts.services[AgentHandshake].draining = True
     try:
         async with asyncio.timeout(DRAIN_LIMIT_S):
             for site in sites:
@@ -447,11 +372,12 @@ async def _drain(parts: Components, sites: Sequence[Site]) -> None:
 
 
 async def _drain_agents(parts: Components) -> None:
-    await parts.registry.drain()
-    if not await parts.ingest.flush(FLUSH_LIMIT_S):
+    registry = parts.services[Registry]
+    await registry.drain()
+    if not await parts.services[Ingest].flush(FLUSH_LIMIT_S):
         event(log, "drain_unflushed", logging.WARNING)  # never acknowledged, so the nodes still have it
-    await parts.registry.events.close(FLUSH_LIMIT_S)
-    await parts.refusals.close(REFUSALS_LIMIT_S)
+    await registry.events.close(FLUSH_LIMIT_S)
+    await parts.services.refusals.close(REFUSALS_LIMIT_S)
 
 
 def _trouble(handshake: AgentHandshake, database: Database) -> str:

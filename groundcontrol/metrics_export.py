@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
-from groundcontrol.access.service import AuthService
 from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.ingest import Ingest
 from groundcontrol.agents.registry import Registry
@@ -19,6 +18,7 @@ from groundcontrol.samples.compactor import Compactor
 from groundcontrol.web.connections import HubRunner
 from groundcontrol.web.health import ExportedMetric
 from groundcontrol.web.live.hub import LiveHub
+from groundcontrol.web.services import Services
 
 
 class WriterCounts(Protocol):
@@ -35,15 +35,8 @@ class WriterCounts(Protocol):
 class MetricSources(NamedTuple):
     """The sources of metrics."""
 
-    registry: Registry
-    ingest: Ingest
-    jobs: JobTracker
-    alerts: AlertService
-    outbox: Outbox
-    handshake: AgentHandshake
-    auth: AuthService
+    services: Services
     compactor: Compactor
-    lag: LoopLag
     live: LiveHub
     runner: HubRunner
     databases: Callable[[], Mapping[str, WriterCounts]]
@@ -55,12 +48,14 @@ class MetricSources(NamedTuple):
 
 def export_metrics(parts: MetricSources) -> Iterator[ExportedMetric]:
     """All metrics, as they are now."""
-    agents, handshake, ingest, compactor = parts.registry.agents(), parts.handshake, parts.ingest, parts.compactor
+    services, compactor = parts.services, parts.compactor
+    registry, handshake, ingest, tracker = services[Registry], services[AgentHandshake], services[Ingest], services[JobTracker]
+    agents = registry.agents()
     yield _gauge("agents_online", "Nodes with a live session.", len(agents))
     yield _gauge("agents_throttled_seconds", "Time that live sessions were made to wait.", sum(agent.throttled_s for agent in agents))
     refused = {f'reason="{reason}"': float(count) for reason, count in handshake.refused.items()}
     yield ExportedMetric("agents_refused_total", "counter", "Openings that ended without a session.", refused)
-    yield _counter("rows_total", "Live rows that arrived.", parts.registry.values.rows)
+    yield _counter("rows_total", "Live rows that arrived.", registry.values.rows)
     yield _counter("packs_stored_total", "Packs that were committed.", ingest.packs)
     yield _counter("pack_batches_total", "Transactions that they took.", ingest.batches)
     yield _counter("packs_dropped_total", "Packs of sessions that ended before the commit.", ingest.dropped)
@@ -68,20 +63,20 @@ def export_metrics(parts: MetricSources) -> Iterator[ExportedMetric]:
     yield _counter("chunk_merges_total", "Times that parts of a span became one.", compactor.merges)
     yield _gauge("compaction_backlog", "Hours of nodes that are over and in no chunk yet.", compactor.backlog)
     yield _gauge("packs_set_aside", "Packs that cannot be read and stay in no chunk.", compactor.aside)
-    yield _counter("job_output_bytes_total", "Output of jobs that was committed.", parts.jobs.output_bytes)
-    yield _counter("jobs_ended_total", "Jobs that reached a final state.", parts.jobs.ended)
+    yield _counter("job_output_bytes_total", "Output of jobs that was committed.", tracker.output_bytes)
+    yield _counter("jobs_ended_total", "Jobs that reached a final state.", tracker.ended)
     yield _counter("bus_dropped_total", "Messages that a slow subscriber missed.", parts.bus_dropped())
     yield _gauge("pages_open", "Live pages that are connected.", parts.live.connections)
     yield _counter("pages_cut_total", "Live pages that were cut since they did not take what was sent to them.", parts.live.cut)
     yield _counter(
         "connections_cut_total", "Connections that were ended since they did not take what waited for them.", parts.runner.unread_cut
     )
-    yield _gauge("events_waiting", "Events of nodes that wait for the database to take them.", parts.registry.events.waiting)
-    yield from _alerts(parts.alerts, parts.outbox)
+    yield _gauge("events_waiting", "Events of nodes that wait for the database to take them.", registry.events.waiting)
+    yield from _alerts(services[AlertService], services[Outbox])
     yield from _writers(parts.databases())
-    yield _counter("password_hashes_total", "Passwords that were hashed or checked.", parts.auth.passwords.hashed)
+    yield _counter("password_hashes_total", "Passwords that were hashed or checked.", services.auth.passwords.hashed)
     yield _gauge("loop_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
-    yield _gauge("loop_lag_seconds_max", "The longest that the event loop was late within a minute.", parts.lag.worst_s)
+    yield _gauge("loop_lag_seconds_max", "The longest that the event loop was late within a minute.", services[LoopLag].worst_s)
     yield _gauge("database_in_trouble", "1 while the database takes nothing.", parts.in_trouble())
 
 

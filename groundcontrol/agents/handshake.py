@@ -27,7 +27,7 @@ from groundcontrol.core.text import clean
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.nodes.enrolment import adopt
 from groundcontrol.nodes.model import Node
-from groundcontrol.nodes.store import NodeStore
+from groundcontrol.nodes.store import NodeStore, RecoveryStore
 from groundcontrol.samples.store import MetricStore
 from spider.logs import event
 from spider.wire.errors import NotProven, ProtocolError
@@ -92,6 +92,7 @@ class AgentHandshake:
         registry: Registry,
         refusals: Refusals,
         watching: WatchLeases,
+        joins: JoinHandler,
         hub: HubId,
         fleet_id: str,
         fleet_key: bytes,
@@ -101,6 +102,7 @@ class AgentHandshake:
         self._with = with_
         self._registry = registry
         self._watching = watching
+        self._joins = joins
         self._hub = hub
         self._fleet_id = fleet_id
         self._fleet_key = fleet_key
@@ -111,12 +113,14 @@ class AgentHandshake:
         self._locks: weakref.WeakValueDictionary[NodeId, asyncio.Lock] = weakref.WeakValueDictionary()
         self._clones_reported: dict[NodeId, float] = {}
         self.draining = False
-        self.joins: JoinHandler | None = None
-        """None: this hub accepts no joins."""
         self.adopt_until = 0.0
         """Until this time, unknown nodes of this fleet are adopted. It is set when the hub was rebuilt with the recovery key."""
         self.refused: Counter[str] = Counter()
         """Reason -> number of refused handshakes, for /metrics."""
+
+    async def start(self) -> None:
+        """Read until when unknown nodes are adopted."""
+        self.adopt_until = await self._with.store[RecoveryStore].adopt_until()
 
     def stop_adopting(self) -> None:
         """Accept only nodes that the store knows from now on."""
@@ -150,16 +154,16 @@ class AgentHandshake:
                 opening.begin(limit)
                 first = await socket.receive()
                 opening.first_message(self._with.clock.monotonic())
-                joining = await self.joins.open(socket, first, address) if self.joins is not None and is_join(first) else None
+                joining = await self._joins.open(socket, first, address) if is_join(first) else None
                 if joining is None:
                     agent = await self._open(socket, first, address, opening)
             self._openings.leave(opening)
             if agent is not None:
                 await self._live(agent)
                 code, reason = agent.verdict  # the hub ended the session, in another task
-            elif self.joins is not None:
+            else:
                 joined = True
-                code, reason = await self.joins.serve(joining)
+                code, reason = await self._joins.serve(joining)
         except Exception as exc:  # the boundary: an error in one session must not affect the others
             # A consequence of the hub's own close needs no log line.
             ended_here = agent is not None and agent.over and isinstance(exc, SocketClosed)
@@ -217,8 +221,7 @@ class AgentHandshake:
                 event(log, "agent_wrong_host", logging.WARNING, node=node.id, host=hello.host[:100], address=address)
             raise HandshakeRefused(CLOSE_HOST, "host")
         if node.waiting:
-            if self.joins is not None:
-                self.joins.seen(node.id)
+            self._joins.seen(node.id)
             raise HandshakeRefused(CLOSE_GOING_AWAY, str(WAITING_MS))
         async with self._locks.setdefault(node.id, asyncio.Lock()):
             await self._refuse_clone(node, hello, address)

@@ -12,6 +12,7 @@ from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.stores import Stores
 from groundcontrol.nodes.model import Session
+from groundcontrol.samples.model import SeriesSchema
 from spider.clock import Clock
 from spider.wire.frames import JobAnswer, JobEnded, JobOutput, JobPlan, JobProgress, JobReport, Row
 
@@ -79,6 +80,20 @@ class JobSink(Protocol):
     def left(self, agent: AgentSession) -> None: ...
 
 
+class RowSink(Protocol):
+    """Receives the rows of live packs as they arrive; implemented in `alerts/service.py`."""
+
+    def add_rows(self, node: NodeId, schema: SeriesSchema, rows: Sequence[Row]) -> None: ...
+
+
+class FarewellHandler(Protocol):
+    """Implemented in `deployments/service.py`."""
+
+    async def receive_farewell(self, agent: AgentSession, why: str, left: str) -> None:
+        """An agent reports that it was uninstalled: delete the node, which ends the session."""
+        ...
+
+
 class SessionDeps(NamedTuple):
     """The dependencies of a session."""
 
@@ -98,4 +113,4 @@ class SessionDeps(NamedTuple):
     skew: Callable[[NodeId], float | None]
     """Seconds by which a node's clock is ahead; None: unknown."""
     farewell: Callable[[AgentSession, str, str], Awaitable[None]]
-    """Called when an agent reports that it was uninstalled. It deletes the node, which ends the session."""
+    """`FarewellHandler.receive_farewell`."""

@@ -161,7 +161,7 @@ class LatestValues:
         nodes, self._fresh = tuple(self._fresh), {}
         self._bus.publish(NodesUpdated(nodes))
 
-    async def restore(self) -> None:
+    async def run(self) -> None:
         """Load the latest stored samples after a start, and log those that are corrupt.
 
         An error of one node does not affect the others, and never ends the hub.

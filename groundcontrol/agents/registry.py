@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import weakref
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.agents.clock_skew import FAMILY as SKEW_FAMILY
@@ -63,11 +63,8 @@ class _Gone(NamedTuple):
 class Registry:
     """The live sessions of this hub, at most one per node."""
 
-    def __init__(
-        self, store: Stores, bus: Bus, clock: Clock, hub: HubId, awaited: Collection[NodeId] = (), reconnect_s: float = RECONNECT_S
-    ) -> None:
-        """Args: awaited: nodes that were online when the previous hub process ended."""
-        self._awaited = set(awaited)
+    def __init__(self, store: Stores, bus: Bus, clock: Clock, hub: HubId, reconnect_s: float = RECONNECT_S) -> None:
+        self._awaited: set[NodeId] = set()
         """Nodes online before the restart that have not reconnected and do not count as offline yet."""
         self._started = clock.monotonic()
         self._reconnect_s = reconnect_s
@@ -93,6 +90,10 @@ class Registry:
         """Session -> its newest loss report at the previous tick. If it is unchanged, the report is complete."""
         self._untold: dict[NodeId, list[LostRows]] = {}
         """Node -> losses of ended sessions without an event yet. The node's next session or its offline event triggers it."""
+
+    async def start(self) -> None:
+        """Read which nodes were online when the previous hub process ended."""
+        self._awaited = set(await self._store[SessionStore].left_online(self._hub))
 
     # -- sessions --------------------------------------------------------------------------------
 

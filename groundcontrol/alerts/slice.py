@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from groundcontrol.agents.interfaces import RowSink
 from groundcontrol.alerts.api import ALERT_ROUTES
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.dead_man import DeadMan
@@ -141,6 +142,7 @@ SLICE: Final = Slice(
         provide(Book)(lambda _: Book(DEFAULT_ORG)),
         provide(Intents)(_intents),
         provide(AlertService)(_alerts),
+        provide(RowSink)(lambda services: services[AlertService]),
         provide(RulePreviews)(lambda services: RulePreviews(services[NodeStore], services[MetricStore], services[FactReader])),
         provide(ContentSource)(lambda services: services[Intents]),
         provide(AlertHandler)(lambda services: services[AlertService]),

@@ -25,12 +25,12 @@ from groundcontrol.core.stores import Stores
 from groundcontrol.deployments.model import Invite
 from groundcontrol.deployments.node_files import policy_conf, spider_conf
 from groundcontrol.deployments.requests import proxy_of
-from groundcontrol.deployments.run import AgentBundle
 from groundcontrol.deployments.store import InviteStore
 from groundcontrol.deployments.target_policy import HubAddress
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
 from groundcontrol.events.refusals import Refusals
+from groundcontrol.nodes.interfaces import AgentBundle
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.store import NodeStore
 from majortom.errors import one_line

@@ -25,6 +25,7 @@ from groundcontrol.deployments.requests import proxy_of, target_of
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.target_policy import HubAddress
 from groundcontrol.events.model import Event
+from groundcontrol.nodes.interfaces import AgentBundle
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.store import NodeStore
 from majortom import interfaces
@@ -62,13 +63,6 @@ WaitOnline = Callable[[NodeId, float], Awaitable[None]]
 """Returns once the node has a live session. Raises TimeoutError after that many seconds."""
 CloseSession = Callable[[NodeId, int, str], Awaitable[None]]
 """Ends a node's session with a code and a reason."""
-
-
-class AgentBundle(NamedTuple):
-    """The agent bundle to install, and its version."""
-
-    version: str
-    bundle: bytes
 
 
 class Deps(NamedTuple):

@@ -49,12 +49,13 @@ from groundcontrol.deployments.requests import (
     requested,
     same_server,
 )
-from groundcontrol.deployments.run import AgentBundle, CloseSession, DeploymentRun, Deps, WaitOnline, close_unfinished
+from groundcontrol.deployments.run import CloseSession, DeploymentRun, Deps, WaitOnline, close_unfinished
 from groundcontrol.deployments.running import LAST_LIMIT_S, TIMES, Active, Begun
 from groundcontrol.deployments.session_removal import RemovalDeps, SessionRemoval, by_ssh, is_live
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.target_policy import HubAddress, check_target, refusal
 from groundcontrol.jobs.store import JobStore
+from groundcontrol.nodes.interfaces import AgentBundle
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from majortom.deployer import MajorTom

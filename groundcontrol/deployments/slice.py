@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.access.addresses import rate_limit_key
+from groundcontrol.agents.handshake import JoinHandler
+from groundcontrol.agents.interfaces import FarewellHandler
 from groundcontrol.agents.registry import Registry
 from groundcontrol.config import Config
 from groundcontrol.deployments import api as deployments_api
@@ -13,7 +15,6 @@ from groundcontrol.deployments.agent_updates import UpdateService
 from groundcontrol.deployments.feed import deployment_feed, find_deployment
 from groundcontrol.deployments.invites_views import InviteBody, InvitesView, InviteView, NewInviteView
 from groundcontrol.deployments.joining import Joining
-from groundcontrol.deployments.run import AgentBundle
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.deployments.session_removal import RemovalDeps
 from groundcontrol.deployments.store import DeploymentStore
@@ -33,7 +34,7 @@ from groundcontrol.deployments.views import (
 from groundcontrol.jobs.requests import check_policy
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.views import JobView
-from groundcontrol.nodes.interfaces import ShippedAgent
+from groundcontrol.nodes.interfaces import AgentBundle
 from groundcontrol.nodes.views import NodeView
 from groundcontrol.vault import Vault
 from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
@@ -97,8 +98,9 @@ SLICE: Final = Slice(
     provides=(
         provide(DeploymentService)(_deployments),
         provide(UpdateService)(_updates),
-        provide(ShippedAgent)(lambda services: services[UpdateService]),
+        provide(FarewellHandler)(lambda services: services[DeploymentService]),
         provide(Joining)(_joining),
+        provide(JoinHandler)(lambda services: services[Joining]),
     ),
     tasks=(DeploymentService, Joining, UpdateService),
     expires=(Expiry("deployments", KEEP_S, lambda stores, before: stores[DeploymentStore].expire(before)),),

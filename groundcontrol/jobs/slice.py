@@ -1,19 +1,25 @@
-"""Declares the routes and topics of jobs and batches."""
+"""Declares the routes, topics and services of jobs and batches."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from groundcontrol.agents.interfaces import JobSink
+from groundcontrol.agents.registry import Registry
 from groundcontrol.config import Config
 from groundcontrol.jobs import api as jobs_api
 from groundcontrol.jobs.api import Outputs
 from groundcontrol.jobs.feed import JobStream, find_job, jobs_feed
+from groundcontrol.jobs.orders import OrderSender
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.store import JobStore
+from groundcontrol.jobs.tracker import JobTracker
 from groundcontrol.jobs.views import BatchBody, BatchesView, BatchView, CancelBody, JobBody, JobsView, JobView, PlanView, ReportView
+from groundcontrol.nodes.interfaces import AgentBundle
+from groundcontrol.vault import Vault
 from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
-from groundcontrol.web.services import provide
+from groundcontrol.web.services import Services, provide
 
 ROUTES: Final = (
     Route("POST", "/nodes/{id}/jobs", "job.create", jobs_api.create_job, JobView, JobBody, status=202, keyed=True),
@@ -38,6 +44,13 @@ ROUTES: Final = (
     Route("POST", "/batches/{id}/cancel", "job.cancel", jobs_api.cancel_batch, BatchView, cost="many"),
 )  # fmt: skip
 
+
+def _tracker(services: Services) -> JobTracker:
+    registry = services[Registry]
+    orders = OrderSender(services.clock, registry, services[Vault].fleet_key, services[AgentBundle].bundle)
+    return JobTracker(services, services.bus, services.clock, registry, services.refusals, orders, services[Config].jobs_at_once)
+
+
 SLICE: Final = Slice(
     "jobs",
     ROUTES,
@@ -47,7 +60,10 @@ SLICE: Final = Slice(
     ),
     provides=(
         provide(Outputs)(lambda _: Outputs()),
+        provide(JobTracker)(_tracker),
+        provide(JobSink)(lambda services: services[JobTracker]),
         provide(JobService)(lambda services: JobService(services, services.bus, services.clock, services[Config].jobs_at_once)),
     ),
+    tasks=(JobTracker,),
     expires=(Expiry("jobs", KEEP_S, lambda stores, before: stores[JobStore].expire(before)),),
 )

@@ -14,7 +14,7 @@ from groundcontrol.core.permissions import check_granting_tags
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.text import is_visible
-from groundcontrol.nodes.interfaces import NewestValues, NodeHealth, Presence, ReceivedTables, ShippedAgent
+from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, NodeHealth, Presence, ReceivedTables
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import JournalStore, NodeStore, NodeTableStore
 from groundcontrol.nodes.views import (
@@ -125,7 +125,7 @@ def node_view_with(services: Services, node: Node, latest: dict[str, Sample], *,
     return node_view(
         node,
         latest,
-        shipped=services[ShippedAgent].version,
+        shipped=services[AgentBundle].version,
         online=here.online(node.id),
         reconnecting=here.reconnecting(node.id),
         last_seen_at=here.last_seen(node),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.tables import SubjectTable
@@ -53,8 +53,8 @@ class ReceivedTables(Protocol):
         ...
 
 
-class ShippedAgent(Protocol):
-    """The agent that this hub installs."""
+class AgentBundle(NamedTuple):
+    """The agent that this hub installs: its version and its program."""
 
-    @property
-    def version(self) -> str: ...
+    version: str
+    bundle: bytes

@@ -40,6 +40,12 @@ class LiveTopic(NamedTuple):
     """(services, scope, id, offset, put, room): one stream for each browser; `room` limits its cost."""
 
 
+class Starts(Protocol):
+    """A service that reads its state from the store before the hub listens."""
+
+    async def start(self) -> None: ...
+
+
 class Runs(Protocol):
     """A service with a task that runs as long as the hub."""
 
@@ -67,6 +73,8 @@ class Slice(NamedTuple):
     topics: tuple[LiveTopic, ...] = ()
     provides: tuple[Provider, ...] = ()
     """Its services. Their makers take what they need from `Services`, in any order."""
+    starts: tuple[type[Starts], ...] = ()
+    """Services that the hub starts before it listens."""
     tasks: tuple[type[Runs], ...] = ()
     """Services that the hub runs."""
     expires: tuple[Expiry, ...] = ()

@@ -49,7 +49,7 @@ from groundcontrol.deployments.model import (
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.service import JobService
-from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables
+from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, Presence, ReceivedTables
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.summary import Summary, SummaryFragment
 from groundcontrol.samples.store import DamageReports
@@ -343,6 +343,7 @@ class TestHub:
                 provide(DamageReports)(lambda _: CorruptionReporter(NodeEvents(store, clock))),
                 provide(DeploymentService)(lambda _: self.deployer),
                 provide(Invitations)(lambda _: invites),
+                provide(AgentBundle)(lambda _: AgentBundle(self.updates.version, b"")),
                 provide(UpdateService)(lambda _: self.updates),
             ),
         )

@@ -237,7 +237,7 @@ async def test_what_is_damaged_of_one_node_is_told_once_at_a_start_and_hides_no_
     )
     registry = Registry(hub.store, LocalBus(), hub.clock, HubId("next"))
 
-    await registry.values.restore()
+    await registry.values.run()
 
     assert [bool(registry.values.latest(node.id)) for node in nodes] == [True, False, True]
     told = [(record.getMessage(), record.__dict__["facts"]) for record in caplog.records if record.getMessage().endswith("_damaged")]
@@ -263,6 +263,6 @@ async def test_newest_values_that_cannot_be_read_hide_no_other_node_after_a_star
     await hub.database._samples.writer.run(harm)
     registry = Registry(hub.store, LocalBus(), hub.clock, HubId("next"))
 
-    await registry.values.restore()
+    await registry.values.run()
 
     assert [bool(registry.values.latest(node.id)) for node in (harmed, newer, sound)] == [False, False, True]

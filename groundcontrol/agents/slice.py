@@ -1,0 +1,70 @@
+"""Declares the services of the agent gateway. It has no routes of its own: `/ws` is no call of REST."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol.agents.handshake import AgentHandshake, JoinHandler
+from groundcontrol.agents.ingest import Ingest
+from groundcontrol.agents.interfaces import FarewellHandler, JobSink, RowSink, SessionDeps
+from groundcontrol.agents.latest import LatestValues
+from groundcontrol.agents.node_events import CorruptionReporter
+from groundcontrol.agents.node_tables import NodeTables
+from groundcontrol.agents.quota import Quotas
+from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.agents.validation import KnownSchema
+from groundcontrol.agents.watch_leases import WatchLeases
+from groundcontrol.config import Config
+from groundcontrol.core.forward_clock import ForwardClock
+from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables
+from groundcontrol.samples.store import DamageReports, MetricStore
+from groundcontrol.vault import Vault
+from groundcontrol.web.declare import Slice
+from groundcontrol.web.services import Services, provide
+from spider.wire.frames import Row
+
+
+def _registry(services: Services) -> Registry:
+    return Registry(services, services.bus, services.clock, services.hub_id)
+
+
+def _session_deps(services: Services) -> SessionDeps:
+    registry, row_sink = services[Registry], services[RowSink]
+
+    def receive_rows(agent: AgentSession, schema: KnownSchema, rows: list[Row]) -> None:
+        registry.update_latest(agent, schema, rows)
+        row_sink.add_rows(agent.node.id, schema.row, rows)
+
+    return SessionDeps(
+        store=services, bus=services.bus, clock=services.clock, forward_clock=services[ForwardClock], quotas=Quotas(),
+        readings=services[Ingest], jobs=services[JobSink], tables=services[NodeTables], update_latest=receive_rows,
+        end=registry.end, skew=registry.skew, farewell=services[FarewellHandler].receive_farewell,
+    )  # fmt: skip
+
+
+def _handshake(services: Services) -> AgentHandshake:
+    config, vault = services[Config], services[Vault]
+    return AgentHandshake(
+        _session_deps(services), services[Registry], services.refusals, services[WatchLeases], services[JoinHandler], services.hub_id,
+        vault.fleet_id, vault.fleet_key, config.agent_hosts, config.pack_seconds,
+    )  # fmt: skip
+
+
+SLICE: Final = Slice(
+    "agents",
+    provides=(
+        provide(Registry)(_registry),
+        provide(LatestValues)(lambda services: services[Registry].values),
+        provide(Ingest)(lambda services: Ingest(services[MetricStore], services.clock)),
+        provide(WatchLeases)(lambda services: WatchLeases(services[Registry], services.bus, services.clock)),
+        provide(NodeTables)(lambda services: NodeTables(services, services.bus, services.clock)),
+        provide(AgentHandshake)(_handshake),
+        provide(Presence)(lambda services: services[Registry]),
+        provide(NewestValues)(lambda services: services[LatestValues]),
+        provide(ReceivedTables)(lambda services: services[NodeTables]),
+        provide(DamageReports)(lambda services: CorruptionReporter(services[Registry].events)),
+    ),
+    starts=(Registry, AgentHandshake),
+    tasks=(Ingest, Registry, LatestValues, WatchLeases),
+)
