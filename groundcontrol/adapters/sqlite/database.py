@@ -1,4 +1,4 @@
-"""Opens the two database files of a hub and composes all stores of this folder."""
+"""Opens the two database files of a hub."""
 
 from __future__ import annotations
 
@@ -30,35 +30,15 @@ from groundcontrol.adapters.sqlite.admin.migrate import (  # fmt: skip
     suspect,
 )
 from groundcontrol.adapters.sqlite.admin.post_restore import RestoreReport, open_fences, orphan_nodes, settle
-from groundcontrol.adapters.sqlite.alerts import SqliteAlerts
-from groundcontrol.adapters.sqlite.api_tokens import SqliteApiTokens
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.batches import SqliteBatches
-from groundcontrol.adapters.sqlite.channels import SqliteChannels
-from groundcontrol.adapters.sqlite.deliveries import SqliteDeliveries
-from groundcontrol.adapters.sqlite.deployments import SqliteDeployments
 from groundcontrol.adapters.sqlite.engine.connection import Thread, is_damage, open_thread, translate
 from groundcontrol.adapters.sqlite.engine.data_files import FolderLock, check_names, lock_folders, make_private_file, make_private_folder
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import CLOSE_LIMIT_S, Writer, WriterStats
-from groundcontrol.adapters.sqlite.events import SqliteLog
-from groundcontrol.adapters.sqlite.expectations import SqliteExpectations
-from groundcontrol.adapters.sqlite.invites import SqliteInvites
-from groundcontrol.adapters.sqlite.jobs import SqliteJobs
-from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance
-from groundcontrol.adapters.sqlite.node_logs import SqliteJournal
-from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
-from groundcontrol.adapters.sqlite.nodes import SqliteNodes
-from groundcontrol.adapters.sqlite.samples import SqliteMetrics
-from groundcontrol.adapters.sqlite.second_factors import SqliteFactors
-from groundcontrol.adapters.sqlite.secrets import Keyring, SqliteSecrets
-from groundcontrol.adapters.sqlite.sessions import SqliteHubs, SqliteSessions
-from groundcontrol.adapters.sqlite.settings import SqlitePreferences, SqliteRecovery, SqliteRetention
-from groundcontrol.adapters.sqlite.silence import SqliteSilence, note_absence
-from groundcontrol.adapters.sqlite.stores import Store
-from groundcontrol.adapters.sqlite.users import SqliteUsers
-from groundcontrol.adapters.sqlite.users_admin import SqlitePeople
+from groundcontrol.adapters.sqlite.secrets import Keyring
+from groundcontrol.adapters.sqlite.silence import note_absence
+from groundcontrol.adapters.sqlite.stores import Connections, Store
 from groundcontrol.core.bus import BusEvent
 from groundcontrol.core.errors import ConfigError, StoreBusy, StoreDown, StoreError, StoreFull
 from groundcontrol.core.scope import Scope
@@ -148,39 +128,14 @@ class Database:
 
         Args: chain: the name of this process's audit chain (its hub id). earlier_audit_keys: rows from before rotations verify with these.
         """
-        writer, reader, urgent = self._control.writer, self._control.reader, self._control.urgent
-        audit = Chain(audit_key, chain)
-        metrics = SqliteMetrics(self._samples.writer, self._samples.reader)
-        nodes = SqliteNodes(writer, reader, urgent, audit, metrics, self._clock)
-        jobs = SqliteJobs(writer, reader, urgent, audit)
-        await nodes.sweep()
-        return Store(
-            hubs=SqliteHubs(writer),
-            sessions=SqliteSessions(writer, urgent, audit, self._clock),
-            nodes=nodes,
-            tables=SqliteNodeTables(writer, reader),
-            metrics=metrics,
-            journal=SqliteJournal(self._samples.writer, self._samples.reader),
-            jobs=jobs,
-            batches=SqliteBatches(writer, reader, audit, jobs),
-            deployments=SqliteDeployments(writer, reader, audit),
-            secrets=SqliteSecrets(writer, reader, audit),
-            users=SqliteUsers(writer, urgent, audit, self._clock),
-            log=SqliteLog(writer, reader, audit, (audit_key, *earlier_audit_keys)),
-            people=SqlitePeople(writer, urgent, audit, self._clock),
-            preferences=SqlitePreferences(writer, reader, audit),
-            factors=SqliteFactors(writer, audit),
-            tokens=SqliteApiTokens(writer, urgent, audit, self._clock),
-            retention=SqliteRetention(writer, reader, audit),
-            recovery=SqliteRecovery(writer, reader, audit),
-            invites=SqliteInvites(writer, reader, audit),
-            maintenance=SqliteMaintenance(writer, reader, audit, self._clock),
-            channels=SqliteChannels(writer, reader, audit),
-            deliveries=SqliteDeliveries(writer, reader, audit),
-            expectations=SqliteExpectations(writer, reader, audit),
-            silence=SqliteSilence(writer, reader),
-            alerts=SqliteAlerts(writer, reader, audit),
-        )
+        control, samples = self._control, self._samples
+        connections = Connections(
+            control.writer, control.reader, control.urgent, samples.writer, samples.reader, Chain(audit_key, chain),
+            (audit_key, *earlier_audit_keys), self._clock,
+        )  # fmt: skip
+        store = Store.on(connections)
+        await store.nodes.sweep()
+        return store
 
     async def settle_restored(self, store: Store, *, audit_key: bytes, chain: str, scope: Scope, made_at: float) -> RestoreReport:
         """Clean up a restored database before a hub runs on it."""

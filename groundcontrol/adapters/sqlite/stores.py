@@ -1,13 +1,16 @@
-"""The interfaces of all stores, in domain terms. No SQL, rows, cursors or transactions cross this boundary.
+"""The table of all stores: interface and implementation. No SQL, rows, cursors or transactions cross the interfaces.
 
 A mutating method is one domain command: one durable transaction that holds the change and its audit row,
 and it returns only after the commit. It may be repeated with equal arguments. Changes are compare-and-set.
 Errors that cross: StoreDown, StoreBusy, StoreFull, StoreReadOnly, StoreDamaged, Fenced, Conflict, NotFound.
 """
 
+# ruff: noqa: RUF009  # `_made` makes fields, no values
+
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TypeVar, cast, get_type_hints
 
@@ -18,6 +21,31 @@ from groundcontrol.access.store import (
     PreferenceStore,
     UserStore,
 )
+from groundcontrol.adapters.sqlite.alerts import SqliteAlerts
+from groundcontrol.adapters.sqlite.api_tokens import SqliteApiTokens
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.batches import SqliteBatches
+from groundcontrol.adapters.sqlite.channels import SqliteChannels
+from groundcontrol.adapters.sqlite.deliveries import SqliteDeliveries
+from groundcontrol.adapters.sqlite.deployments import SqliteDeployments
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import SqliteLog
+from groundcontrol.adapters.sqlite.expectations import SqliteExpectations
+from groundcontrol.adapters.sqlite.invites import SqliteInvites
+from groundcontrol.adapters.sqlite.jobs import SqliteJobs
+from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance
+from groundcontrol.adapters.sqlite.node_logs import SqliteJournal
+from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
+from groundcontrol.adapters.sqlite.nodes import SqliteNodes
+from groundcontrol.adapters.sqlite.samples import SqliteMetrics
+from groundcontrol.adapters.sqlite.second_factors import SqliteFactors
+from groundcontrol.adapters.sqlite.secrets import SqliteSecrets
+from groundcontrol.adapters.sqlite.sessions import SqliteHubs, SqliteSessions
+from groundcontrol.adapters.sqlite.settings import SqlitePreferences, SqliteRecovery, SqliteRetention
+from groundcontrol.adapters.sqlite.silence import SqliteSilence
+from groundcontrol.adapters.sqlite.users import SqliteUsers
+from groundcontrol.adapters.sqlite.users_admin import SqlitePeople
 from groundcontrol.agents.store import HubStore, SessionStore
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.deadlines_store import ExpectationStore
@@ -30,39 +58,77 @@ from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.store import BatchStore, JobStore
 from groundcontrol.nodes.store import JournalStore, NodeStore, NodeTableStore, RecoveryStore
 from groundcontrol.samples.store import MetricStore, RetentionStore
+from spider.clock import Clock
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Connections:
+    """What stores are made of: the connections to both files, the audit chain and the clock."""
+
+    writer: Writer
+    reader: Reader
+    urgent: Reader
+    """For queries that must not wait."""
+    samples_writer: Writer
+    samples_reader: Reader
+    audit: Chain
+    audit_keys: tuple[bytes, ...]
+    """The present key, and those from before rotations."""
+    clock: Clock
+
+    @cached_property
+    def metrics(self) -> SqliteMetrics:
+        """Shared: removing a node deletes its samples."""
+        return SqliteMetrics(self.samples_writer, self.samples_reader)
+
+    @cached_property
+    def jobs(self) -> SqliteJobs:
+        """Shared: a batch makes jobs."""
+        return SqliteJobs(self.writer, self.reader, self.urgent, self.audit)
+
+
+def _made(make: Callable[[Connections], T]) -> T:
+    """A field of `Store` with its maker; mypy holds what it makes against the field's Protocol."""
+    made: T = field(metadata={"make": make})
+    return made
 
 
 @dataclass(frozen=True)
 class Store:
     """All stores of one hub. Control and metrics are separate databases: no transaction spans them."""
 
-    hubs: HubStore
-    sessions: SessionStore
-    nodes: NodeStore
-    tables: NodeTableStore
-    metrics: MetricStore
-    journal: JournalStore
-    jobs: JobStore
-    batches: BatchStore
-    deployments: DeploymentStore
-    secrets: SecretStore
-    users: UserStore
-    log: LogStore
-    people: PeopleStore
-    preferences: PreferenceStore
-    factors: FactorStore
-    tokens: ApiTokenStore
-    retention: RetentionStore
-    recovery: RecoveryStore
-    invites: InviteStore
-    maintenance: MaintenanceStore
-    channels: ChannelStore
-    deliveries: DeliveryStore
-    expectations: ExpectationStore
-    silence: SilenceStore
-    alerts: AlertStore
+    hubs: HubStore = _made(lambda at: SqliteHubs(at.writer))
+    sessions: SessionStore = _made(lambda at: SqliteSessions(at.writer, at.urgent, at.audit, at.clock))
+    nodes: NodeStore = _made(lambda at: SqliteNodes(at.writer, at.reader, at.urgent, at.audit, at.metrics, at.clock))
+    tables: NodeTableStore = _made(lambda at: SqliteNodeTables(at.writer, at.reader))
+    metrics: MetricStore = _made(lambda at: at.metrics)
+    journal: JournalStore = _made(lambda at: SqliteJournal(at.samples_writer, at.samples_reader))
+    jobs: JobStore = _made(lambda at: at.jobs)
+    batches: BatchStore = _made(lambda at: SqliteBatches(at.writer, at.reader, at.audit, at.jobs))
+    deployments: DeploymentStore = _made(lambda at: SqliteDeployments(at.writer, at.reader, at.audit))
+    secrets: SecretStore = _made(lambda at: SqliteSecrets(at.writer, at.reader, at.audit))
+    users: UserStore = _made(lambda at: SqliteUsers(at.writer, at.urgent, at.audit, at.clock))
+    log: LogStore = _made(lambda at: SqliteLog(at.writer, at.reader, at.audit, at.audit_keys))
+    people: PeopleStore = _made(lambda at: SqlitePeople(at.writer, at.urgent, at.audit, at.clock))
+    preferences: PreferenceStore = _made(lambda at: SqlitePreferences(at.writer, at.reader, at.audit))
+    factors: FactorStore = _made(lambda at: SqliteFactors(at.writer, at.audit))
+    tokens: ApiTokenStore = _made(lambda at: SqliteApiTokens(at.writer, at.urgent, at.audit, at.clock))
+    retention: RetentionStore = _made(lambda at: SqliteRetention(at.writer, at.reader, at.audit))
+    recovery: RecoveryStore = _made(lambda at: SqliteRecovery(at.writer, at.reader, at.audit))
+    invites: InviteStore = _made(lambda at: SqliteInvites(at.writer, at.reader, at.audit))
+    maintenance: MaintenanceStore = _made(lambda at: SqliteMaintenance(at.writer, at.reader, at.audit, at.clock))
+    channels: ChannelStore = _made(lambda at: SqliteChannels(at.writer, at.reader, at.audit))
+    deliveries: DeliveryStore = _made(lambda at: SqliteDeliveries(at.writer, at.reader, at.audit))
+    expectations: ExpectationStore = _made(lambda at: SqliteExpectations(at.writer, at.reader, at.audit))
+    silence: SilenceStore = _made(lambda at: SqliteSilence(at.writer, at.reader))
+    alerts: AlertStore = _made(lambda at: SqliteAlerts(at.writer, at.reader, at.audit))
+
+    @classmethod
+    def on(cls, connections: Connections) -> Store:
+        """Make all stores."""
+        return cls(**{each.name: each.metadata["make"](connections) for each in fields(cls)})
 
     @cached_property
     def _by_type(self) -> dict[type, object]:
