@@ -21,6 +21,7 @@ from groundcontrol.deployments.store import InviteStore
 from groundcontrol.nodes.api import checked_name, checked_tags, node_detail_view
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.nodes.views import NodeView
+from groundcontrol.web.answer import view_of
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.services import Services
 from spider.wire.ids import new_random_id
@@ -114,22 +115,7 @@ async def reject_node(call: ApiRequest) -> None:
 
 def invite_view(invite: Invite, now: float) -> InviteView:
     """The view of an invite. It has no secret, since the hub does not store it."""
-    return InviteView(
-        id=invite.id,
-        kind=invite.kind,
-        state=invite.state(now),
-        name=invite.name,
-        tags=list(invite.tags),
-        policy=invite.policy,
-        approval=invite.approval,
-        most_uses=invite.most_uses,
-        uses=invite.uses,
-        node_id=invite.node_id,
-        created_by=invite.created_by,
-        created_at=invite.created_at,
-        expires_at=invite.expires_at,
-        revoked_at=invite.revoked_at,
-    )
+    return view_of(InviteView, invite, state=invite.state(now))
 
 
 def installer(services: Services) -> InstallerView:

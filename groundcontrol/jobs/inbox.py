@@ -1,20 +1,44 @@
-"""A bounded queue of one agent's job messages, kept until they are stored."""
+"""Job messages of agents: a bounded queue for each agent, and the store of what its jobs print and report."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from groundcontrol.agents.interfaces import JobMessage
-from spider.wire.frames import JobOutput, JobProgress
+from groundcontrol.agents.retry_writer import TRANSIENT_ERRORS
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core import failpoints
+from groundcontrol.core.bus import Bus, Changed, JobOutputArrived
+from groundcontrol.core.errors import Conflict, NotFound, StoreDown
+from groundcontrol.core.ids import JobId
+from groundcontrol.core.scope import SYSTEM, node_actor
+from groundcontrol.core.stores import Stores
+from groundcontrol.events.refusals import Refusals
+from groundcontrol.jobs.messages import MAX_OUTPUT_BYTES, read_plan, read_progress, read_report
+from groundcontrol.jobs.model import TERMINAL, Job, JobUpdate
+from groundcontrol.jobs.store import JobStore
+from groundcontrol.nodes.store import NodeStore
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import MAX_OUTPUT_BYTES as CHUNK_BYTES
+from spider.wire.frames import JobAck, JobOutput, JobPlan, JobProgress, JobReport
+from spider.wire.ids import is_id
+
+log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 64
 """Messages in the queue. For output this is twice the window that a node may send ahead."""
 JOIN_BYTES: Final = 128 * 1024
 """Bytes of output that are written in one transaction."""
 MAX_JOBS: Final = 2048
+PASSING_ERRORS: Final = (*TRANSIENT_ERRORS, StoreDown)
+"""Errors of the database after which the same command may succeed."""
 
 
 class Inbox:
@@ -87,3 +111,122 @@ class Inbox:
             end += len(follower.data)
             size += len(follower.data)
         return first if len(parts) == 1 else first._replace(data=b"".join(parts))
+
+
+class JobRecorder:
+    """Stores what nodes send of their running jobs: output, progress, plan and report. It acknowledges and publishes what is stored."""
+
+    def __init__(self, store: Stores, bus: Bus, clock: Clock, refusals: Refusals, settled: Callable[[JobId], None]) -> None:
+        """Args: settled: called when a node shows that it has taken a job."""
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._refusals = refusals
+        self._settled = settled
+        self.output_bytes = 0
+        """Bytes of output committed since the start of the hub."""
+
+    async def is_own(self, agent: AgentSession, inbox: Inbox, job_id: str) -> bool:
+        if job_id in inbox.own:
+            return True
+        if is_id(job_id) and len(inbox.own) < MAX_JOBS:
+            try:
+                job = await self._store[JobStore].job(SYSTEM, JobId(job_id))
+            except NotFound:
+                pass
+            else:
+                if job.node_id == agent.node.id:
+                    inbox.own.add(job_id)
+                    return True
+        if await self.refuse(agent, "not_of_this_node", job_id):
+            event(log, "job_not_of_this_node", logging.WARNING, node=agent.node.id)
+        raise ProtocolError("a job that is not of this node")
+
+    async def refuse(self, agent: AgentSession, why: str, job_id: str) -> bool:
+        """Record a refused message. Returns: whether to log it (repeats are not logged)."""
+        return await self._refusals.note(node_actor(agent.node.id, agent.address), "job.evidence", why, target=f"job:{job_id[:26]}")
+
+    async def _begin(self, agent: AgentSession, inbox: Inbox, job_id: JobId) -> Job:
+        """The job, moved to `running` by the first message that it produces."""
+        self._settled(job_id)
+        job = await self._store[JobStore].job(SYSTEM, job_id)
+        if job.state in ("dispatched", "accepted"):
+            failpoints.reach("job.begin.pre")
+            job = await self._store[JobStore].advance(job_id, "running", agent.session, JobUpdate(started_at=self._clock.now()))
+            failpoints.reach("job.begin.post")
+            self._changed(job)
+        inbox.begun.add(job_id)
+        inbox.ends.setdefault(job_id, job.output_bytes)
+        return job
+
+    async def output(self, agent: AgentSession, inbox: Inbox, message: JobOutput) -> None:
+        if message.offset < 0 or message.offset + len(message.data) > MAX_OUTPUT_BYTES:
+            raise ProtocolError("output beyond what a job may print")
+        job_id = JobId(message.job)
+        if job_id not in inbox.begun:
+            await self._begin(agent, inbox, job_id)
+        failpoints.reach("job.output.pre")
+        end = await self._store[JobStore].append_output(job_id, message.offset, message.data, agent.session)
+        failpoints.reach("job.output.post")
+        if end < message.offset:
+            raise ProtocolError("output with a hole before it")  # the next session resumes at the stored offset
+        start = max(message.offset, inbox.ends.get(job_id, 0))
+        inbox.ends[job_id] = end
+        self.output_bytes += max(0, end - start)
+        for at in range(start, end, CHUNK_BYTES):
+            piece = message.data[at - message.offset : min(at + CHUNK_BYTES, end) - message.offset]
+            self._bus.publish(JobOutputArrived(job_id, at, piece))
+        agent.post(JobAck(job_id, end))
+        await agent.flush()
+        failpoints.reach("job.output.acked")
+
+    async def write_progress(self, agent: AgentSession, inbox: Inbox) -> None:
+        """Store the queued progress. It stays queued while the database is full or unavailable; after any other error it is dropped."""
+        for message in list(inbox.progress.values()):
+            try:
+                await self._progress(agent, inbox, message)
+            except PASSING_ERRORS:
+                raise
+            except Exception:
+                inbox.forget(message)
+                raise
+            inbox.forget(message)
+
+    async def _progress(self, agent: AgentSession, inbox: Inbox, message: JobProgress) -> None:
+        if agent.over or not await self.is_own(agent, inbox, message.job):
+            return
+        job_id = JobId(message.job)
+        before = await self._begin(agent, inbox, job_id)
+        try:
+            job = await self._store[JobStore].advance(job_id, "running", agent.session, read_progress(message, before, self._clock.now()))
+        except Conflict:
+            return  # the job has ended meanwhile
+        self._changed(job)
+
+    async def plan(self, agent: AgentSession, inbox: Inbox, message: JobPlan) -> None:
+        part = read_plan(message)
+        job_id = JobId(message.job)
+        before = await self._begin(agent, inbox, job_id)
+        if before.state in TERMINAL and before.plan_digest is not None:
+            return  # a repeat, since the hub's answer to the end was lost
+        failpoints.reach("job.plan.pre")
+        job = await self._store[JobStore].save_plan(job_id, part, agent.session)
+        failpoints.reach("job.plan.post")
+        self._changed(job)
+
+    async def report(self, agent: AgentSession, inbox: Inbox, message: JobReport) -> None:
+        report = read_report(message)
+        job_id = JobId(message.job)
+        before = await self._begin(agent, inbox, job_id)
+        if before.state in TERMINAL and before.has_report:
+            return
+        failpoints.reach("job.report.pre")
+        job = await self._store[JobStore].save_report(job_id, report, agent.session)
+        failpoints.reach("job.report.post")
+        self._changed(job)
+        node = await self._store[NodeStore].find_node(job.node_id)
+        if node is not None:
+            self._bus.publish(Changed("node", node.id, node.version))
+
+    def _changed(self, job: Job) -> None:
+        self._bus.publish(Changed("job", job.id, job.version))

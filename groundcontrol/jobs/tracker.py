@@ -1,6 +1,6 @@
 """Follows each job from queued to its end: sends its order, stores what the node reports, and closes what no node answers.
 
-`orders.py` seals and sends, `messages.py` decodes, `inbox.py` queues. Each message is stored, then acknowledged and published;
+`orders.py` seals and sends, `messages.py` decodes, `inbox.py` queues and stores. Each message is stored, then acknowledged and published;
 a repeated message changes nothing. A `JobPoke` on the bus may be lost, so a periodic sweep finds the same jobs.
 """
 
@@ -16,27 +16,22 @@ from typing import Final
 
 from groundcontrol.agents.interfaces import JobMessage, WantedJobs
 from groundcontrol.agents.registry import Registry
-from groundcontrol.agents.retry_writer import TRANSIENT_ERRORS
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core import failpoints
-from groundcontrol.core.bus import Bus, Changed, JobOutputArrived, JobPoke, Topic
-from groundcontrol.core.errors import Conflict, Fenced, HubError, NotFound, StoreDown
+from groundcontrol.core.bus import Bus, Changed, JobPoke, Topic
+from groundcontrol.core.errors import Conflict, Fenced, HubError, NotFound
 from groundcontrol.core.ids import JobId
-from groundcontrol.core.scope import SYSTEM, Scope, node_actor
+from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
-from groundcontrol.jobs.inbox import MAX_JOBS, Inbox
+from groundcontrol.jobs.inbox import PASSING_ERRORS, Inbox, JobRecorder
 from groundcontrol.jobs.messages import (
     CLOCK,
     KEYS_CHANGE,
-    MAX_OUTPUT_BYTES,
     NEVER_BEGUN,
     NOT_BACK,
     RETRY,
     read_ended,
-    read_plan,
-    read_progress,
-    read_report,
     refusal_error,
 )
 from groundcontrol.jobs.model import (
@@ -55,13 +50,11 @@ from groundcontrol.jobs.model import (
 from groundcontrol.jobs.orders import KEYS_CHANGE_S, NotAccepted, OrderSender
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.model import Session
-from groundcontrol.nodes.store import NodeStore
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import CLOSE_CLONE, CLOSE_PROTOCOL, JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobPlan, JobProgress, JobReport
-from spider.wire.frames import MAX_OUTPUT_BYTES as CHUNK_BYTES
-from spider.wire.ids import is_id, new_time_id
+from spider.wire.frames import CLOSE_CLONE, CLOSE_PROTOCOL, JobAnswer, JobDone, JobEnded, JobOutput, JobPlan, JobProgress, JobReport
+from spider.wire.ids import new_time_id
 from spider.wire.verbs import REBOOT, REKEY
 
 log = logging.getLogger(__name__)
@@ -76,7 +69,6 @@ PROGRESS_EVERY_S: Final = 0.5
 SHORT_LIMIT: Final = 3
 """After this many reported ends with missing output, the end is stored with the output that there is."""
 STORE_RETRY_S: Final = 1.0
-_PASSING: Final = (*TRANSIENT_ERRORS, StoreDown)
 CLOSE_INTERNAL: Final = 1011
 
 
@@ -96,6 +88,7 @@ class JobTracker:
         self._registry = registry
         self._refusals = refusals
         self._orders = orders
+        self.recorder = JobRecorder(store, bus, clock, refusals, orders.settled)
         self._at_once = at_once
         self._inboxes: dict[AgentSession, Inbox] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -103,8 +96,6 @@ class JobTracker:
         """Job -> how often its end was reported while output was missing."""
         self.ended = 0
         """Jobs that reached a final state."""
-        self.output_bytes = 0
-        """Bytes of output committed since the start of the hub."""
 
     async def run(self) -> None:
         """Send jobs and process the agents' messages, until cancelled."""
@@ -116,20 +107,20 @@ class JobTracker:
     async def _follow_pokes(self) -> None:
         async with self._bus.subscribe(Topic("job_poke"), limit=POKES, policy="ordered") as told:
             async for message in told:
-                await self._survive(self._take(message.jobs if isinstance(message, JobPoke) else None))
-                await self._survive(self._stop())
+                await self._log_store_errors(self._take(message.jobs if isinstance(message, JobPoke) else None))
+                await self._log_store_errors(self._stop())
 
     async def _sweep(self) -> None:
         while True:
             await self._clock.sleep(random.uniform(*SWEEP_S))
-            await self._survive(self._sweep_once())
+            await self._log_store_errors(self._sweep_once())
 
     async def _sweep_once(self) -> None:
         if await self._store[JobStore].any_open():  # without open jobs, the steps would only cost queries
             for step in (self._withdraw, self._take, self._send_again, self._stop, self._expire):
-                await self._survive(step())
+                await self._log_store_errors(step())
 
-    async def _survive(self, work: Awaitable[None]) -> None:
+    async def _log_store_errors(self, work: Awaitable[None]) -> None:
         """Await `work` and log a store error: the next sweep does the same work again."""
         try:
             await work
@@ -140,7 +131,7 @@ class JobTracker:
 
     async def _withdraw(self) -> None:
         for job in await self._store[JobStore].withdraw(self._clock.now()):
-            self._tell_ended(job)
+            self._publish_ended(job)
 
     async def _take(self, ids: Sequence[JobId] | None = None, sessions: Sequence[Session] | None = None) -> None:
         """Claim queued jobs for connected nodes, and send them.
@@ -266,31 +257,31 @@ class JobTracker:
             message = await inbox.get(PROGRESS_EVERY_S if inbox.progress else None)
             try:
                 if message is not None:
-                    await self._insist(agent, partial(self._apply, agent, inbox, message))
+                    await self._retry_until_stored(agent, partial(self._apply, agent, inbox, message))
                 if inbox.progress and (not isinstance(message, JobOutput) or self._clock.monotonic() >= due_at):
                     due_at = self._clock.monotonic() + PROGRESS_EVERY_S
-                    await self._insist(agent, partial(self._write_progress, agent, inbox))
+                    await self._retry_until_stored(agent, partial(self.recorder.write_progress, agent, inbox))
             except Fenced:
                 await agent.end(CLOSE_CLONE, "a newer session of this node took over")
             except ProtocolError as exc:
                 await agent.end(exc.close_code, exc.reason)
             except Conflict as exc:  # output or an end of a job that was never sent, or that the hub closed
-                if await self._refuse(agent, "impossible", message.job if message else ""):
+                if await self.recorder.refuse(agent, "impossible", message.job if message else ""):
                     event(log, "job_message_refused", logging.WARNING, node=agent.node.id, why=str(exc))
                 await agent.end(CLOSE_PROTOCOL, "a job that cannot be there")
             except HubError as exc:
-                if await self._refuse(agent, exc.code, message.job if message else ""):
+                if await self.recorder.refuse(agent, exc.code, message.job if message else ""):
                     event(log, "job_message_dropped", logging.WARNING, node=agent.node.id, error=exc.code)
             except Exception:  # the boundary: a bug that one node's message hits must not affect other nodes
                 event(log, "job_message_failed", logging.ERROR, node=agent.node.id, exc_info=True)
                 await agent.end(CLOSE_INTERNAL, "internal")
 
-    async def _insist(self, agent: AgentSession, work: Callable[[], Awaitable[None]]) -> None:
+    async def _retry_until_stored(self, agent: AgentSession, work: Callable[[], Awaitable[None]]) -> None:
         """Repeat `work` while the database is full or unavailable. Nothing is acknowledged before it is stored."""
         while True:
             try:
                 await work()
-            except _PASSING as exc:
+            except PASSING_ERRORS as exc:
                 if agent.over:
                     return
                 event(log, "job_store_failed", logging.WARNING, node=agent.node.id, error=exc.code)
@@ -299,127 +290,23 @@ class JobTracker:
             return
 
     async def _apply(self, agent: AgentSession, inbox: Inbox, message: JobMessage) -> None:
-        if agent.over or not await self._is_own(agent, inbox, message.job):
+        if agent.over or not await self.recorder.is_own(agent, inbox, message.job):
             return
         match message:
             case JobOutput():
-                await self._output(agent, inbox, message)
+                await self.recorder.output(agent, inbox, message)
             case JobAnswer():
                 await self._answer(agent, message)
             case JobPlan():
-                await self._plan(agent, inbox, message)
+                await self.recorder.plan(agent, inbox, message)
             case JobReport():
-                await self._report(agent, inbox, message)
+                await self.recorder.report(agent, inbox, message)
             case JobEnded():
                 if message.job in inbox.progress:
-                    await self._write_progress(agent, inbox)  # the last phase, and the answer to a stop request
+                    await self.recorder.write_progress(agent, inbox)  # the last phase, and the answer to a stop request
                 await self._ended(agent, inbox, message)
             case JobProgress():
                 inbox.progress[message.job] = message
-
-    async def _is_own(self, agent: AgentSession, inbox: Inbox, job_id: str) -> bool:
-        if job_id in inbox.own:
-            return True
-        if is_id(job_id) and len(inbox.own) < MAX_JOBS:
-            try:
-                job = await self._store[JobStore].job(SYSTEM, JobId(job_id))
-            except NotFound:
-                pass
-            else:
-                if job.node_id == agent.node.id:
-                    inbox.own.add(job_id)
-                    return True
-        if await self._refuse(agent, "not_of_this_node", job_id):
-            event(log, "job_not_of_this_node", logging.WARNING, node=agent.node.id)
-        raise ProtocolError("a job that is not of this node")
-
-    async def _refuse(self, agent: AgentSession, why: str, job_id: str) -> bool:
-        """Record a refused message. Returns: whether to log it (repeats are not logged)."""
-        return await self._refusals.note(node_actor(agent.node.id, agent.address), "job.evidence", why, target=f"job:{job_id[:26]}")
-
-    # -- started: output, progress, plan, report -----------------------------------------------------
-
-    async def _begin(self, agent: AgentSession, inbox: Inbox, job_id: JobId) -> Job:
-        """The job, moved to `running` by the first message that it produces."""
-        self._orders.settled(job_id)
-        job = await self._store[JobStore].job(SYSTEM, job_id)
-        if job.state in ("dispatched", "accepted"):
-            failpoints.reach("job.begin.pre")
-            job = await self._store[JobStore].advance(job_id, "running", agent.session, JobUpdate(started_at=self._clock.now()))
-            failpoints.reach("job.begin.post")
-            self._changed(job)
-        inbox.begun.add(job_id)
-        inbox.ends.setdefault(job_id, job.output_bytes)
-        return job
-
-    async def _output(self, agent: AgentSession, inbox: Inbox, message: JobOutput) -> None:
-        if message.offset < 0 or message.offset + len(message.data) > MAX_OUTPUT_BYTES:
-            raise ProtocolError("output beyond what a job may print")
-        job_id = JobId(message.job)
-        if job_id not in inbox.begun:
-            await self._begin(agent, inbox, job_id)
-        failpoints.reach("job.output.pre")
-        end = await self._store[JobStore].append_output(job_id, message.offset, message.data, agent.session)
-        failpoints.reach("job.output.post")
-        if end < message.offset:
-            raise ProtocolError("output with a hole before it")  # the next session resumes at the stored offset
-        start = max(message.offset, inbox.ends.get(job_id, 0))
-        inbox.ends[job_id] = end
-        self.output_bytes += max(0, end - start)
-        for at in range(start, end, CHUNK_BYTES):
-            piece = message.data[at - message.offset : min(at + CHUNK_BYTES, end) - message.offset]
-            self._bus.publish(JobOutputArrived(job_id, at, piece))
-        agent.post(JobAck(job_id, end))
-        await agent.flush()
-        failpoints.reach("job.output.acked")
-
-    async def _write_progress(self, agent: AgentSession, inbox: Inbox) -> None:
-        """Store the queued progress. It stays queued while the database is full or unavailable; after any other error it is dropped."""
-        for message in list(inbox.progress.values()):
-            try:
-                await self._progress(agent, inbox, message)
-            except _PASSING:
-                raise
-            except Exception:
-                inbox.forget(message)
-                raise
-            inbox.forget(message)
-
-    async def _progress(self, agent: AgentSession, inbox: Inbox, message: JobProgress) -> None:
-        if agent.over or not await self._is_own(agent, inbox, message.job):
-            return
-        job_id = JobId(message.job)
-        before = await self._begin(agent, inbox, job_id)
-        try:
-            job = await self._store[JobStore].advance(job_id, "running", agent.session, read_progress(message, before, self._clock.now()))
-        except Conflict:
-            return  # the job has ended meanwhile
-        self._changed(job)
-
-    async def _plan(self, agent: AgentSession, inbox: Inbox, message: JobPlan) -> None:
-        part = read_plan(message)
-        job_id = JobId(message.job)
-        before = await self._begin(agent, inbox, job_id)
-        if before.state in TERMINAL and before.plan_digest is not None:
-            return  # a repeat, since the hub's answer to the end was lost
-        failpoints.reach("job.plan.pre")
-        job = await self._store[JobStore].save_plan(job_id, part, agent.session)
-        failpoints.reach("job.plan.post")
-        self._changed(job)
-
-    async def _report(self, agent: AgentSession, inbox: Inbox, message: JobReport) -> None:
-        report = read_report(message)
-        job_id = JobId(message.job)
-        before = await self._begin(agent, inbox, job_id)
-        if before.state in TERMINAL and before.has_report:
-            return
-        failpoints.reach("job.report.pre")
-        job = await self._store[JobStore].save_report(job_id, report, agent.session)
-        failpoints.reach("job.report.post")
-        self._changed(job)
-        node = await self._store[NodeStore].find_node(job.node_id)
-        if node is not None:
-            self._bus.publish(Changed("node", node.id, node.version))
 
     # -- the answer to an order ------------------------------------------------------------------
 
@@ -505,7 +392,7 @@ class JobTracker:
             if job.state not in TERMINAL:
                 raise
         else:
-            self._tell_ended(job)
+            self._publish_ended(job)
         if job.action == REKEY and verdict.state == "succeeded":
             self._orders.keys_changed(agent.session, job_id)
         for memory in (inbox.own, inbox.begun):
@@ -533,16 +420,16 @@ class JobTracker:
             ended = None  # the job changed its state meanwhile, or was removed with its node
         self._orders.settled(job.id)
         if ended is not None:
-            self._tell_ended(ended)
+            self._publish_ended(ended)
 
     async def _start_next(self, session: Session, ended: Job) -> None:
         """Send the node's next job, and the next of the batch. Neither waits for the sweep."""
         agent = self._registry.agent(session.node)
         if agent is not None:
             self._orders.forget_bundle(agent)
-        await self._survive(self._take(None, [session] if ended.batch_id is None else None))
+        await self._log_store_errors(self._take(None, [session] if ended.batch_id is None else None))
 
-    def _tell_ended(self, job: Job) -> None:
+    def _publish_ended(self, job: Job) -> None:
         """Log and publish the end of a job."""
         self.ended += 1
         self._changed(job)

@@ -39,6 +39,7 @@ from groundcontrol.nodes.views import (
     summary_msgpack,
     table_view,
 )
+from groundcontrol.web.answer import view_of
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.services import Services
 from spider.wire.ids import is_id
@@ -231,25 +232,8 @@ async def list_updates(call: ApiRequest) -> PackageUpdatesView:
     if security not in ("true", "false"):
         raise BadRequest("the parameter security must be true or false")
     found = await call.services[NodeTableStore].updates(call.scope, limit, cursor, search, security_only=security == "true")
-    return PackageUpdatesView(
-        packages=[
-            PackageUpdateView(
-                package=one.package,
-                security=one.security,
-                nodes=one.nodes,
-                security_nodes=one.security_nodes,
-                candidates=[CandidateView(*candidate) for candidate in one.candidates],
-            )
-            for one in found.items
-        ],
-        total=found.total,
-        security=found.security,
-        told=found.told,
-        silent=found.silent,
-        cut=found.cut,
-        oldest_at=found.oldest_at,
-        next=found.next,
-    )
+    packages = [view_of(PackageUpdateView, one, candidates=[CandidateView(*each) for each in one.candidates]) for one in found.items]
+    return view_of(PackageUpdatesView, found, packages=packages)
 
 
 async def list_nodes_of_update(call: ApiRequest) -> NodeUpdatesView:
