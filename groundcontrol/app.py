@@ -257,9 +257,9 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     housekeeping = Housekeeping(
         store, clock, facts, EXPIRES, retention=config.retention, broken=lambda: database.broken, trouble=lambda: database.trouble,
         probe=database.probe, last_seen=await database.last_probe(), shrink=lambda: _shrink(database),
-        outvoted=registry.outvoted, forward_clock=forward_clock.now,
+        clock_disagrees=registry.clock_disagrees, forward_clock=forward_clock.now,
     )  # fmt: skip
-    compactor = Compactor(store.metrics, clock, housekeeping.may_compact, store.nodes.id_of)
+    compactor = Compactor(store.metrics, clock, housekeeping.may_compact, store.nodes.id_by_number)
     app = build_app(services, SLICES, routes=local_api.routes(vault.fleet_id, vault.fleet_key, handshake.stop_adopting))
     runner = make_runner(app)
     counting = MetricSources(

@@ -80,11 +80,11 @@ class Housekeeping:
         probe: Callable[[], Awaitable[StoreError | None]],
         last_seen: float | None = None,
         shrink: Callable[[], Awaitable[None]] | None = None,
-        outvoted: Callable[[], bool | None] = lambda: False,
+        clock_disagrees: Callable[[], bool | None] = lambda: False,
         forward_clock: Callable[[], float] | None = None,
     ) -> None:
         """`shrink` frees cached memory. `retention` applies until an admin sets another one; `last_seen` is the time of the last write
-        to the database. `outvoted`: most nodes have another time; None: unknown. `forward_clock`: the latest time that the clock showed, plus
+        to the database. `clock_disagrees`: most nodes have another time; None: unknown. `forward_clock`: the latest time that the clock showed, plus
         the time elapsed since.
         """
         self._store = store
@@ -100,7 +100,7 @@ class Housekeeping:
         """The error of the last test write that was reported here."""
         self._probe = probe
         self._shrink = shrink
-        self._outvoted = outvoted
+        self._clock_disagrees = clock_disagrees
         self._forward_clock = forward_clock or clock.now
 
     def _log_trouble(self, found: StoreError | None) -> None:
@@ -150,14 +150,14 @@ class Housekeeping:
 
     def _is_right(self) -> bool:
         """Whether the hub may remove data by this clock."""
-        outvoted = self._outvoted()
-        if outvoted:
+        clock_disagrees = self._clock_disagrees()
+        if clock_disagrees:
             event(log, "clock_outvoted", logging.WARNING, means="nothing is removed by age")
             return False
-        if outvoted is None and self._steady.jumped:
+        if clock_disagrees is None and self._steady.jumped:
             event(log, "clock_unconfirmed", logging.WARNING, means="nothing is removed by age until a node has the same time")
             return False
-        self._steady.jumped = self._steady.jumped and outvoted is None
+        self._steady.jumped = self._steady.jumped and clock_disagrees is None
         return True
 
     async def log_chain_heads(self) -> None:

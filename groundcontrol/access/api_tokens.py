@@ -11,7 +11,7 @@ import secrets
 from typing import Final, NamedTuple
 
 from groundcontrol.access.clock_guard import ClockGuard
-from groundcontrol.access.model import ApiToken, TokenStanding, TotpRule, User, must_enrol, stricter
+from groundcontrol.access.model import ApiToken, TokenAuthState, TotpRule, User, must_enrol, stricter
 from groundcontrol.access.sessions import Caller
 from groundcontrol.access.store import ApiTokenStore
 from groundcontrol.core.bus import Bus, Revoked
@@ -113,13 +113,13 @@ class ApiTokens:
         return await self._caller(token.hash, address)
 
     async def _caller(self, digest: bytes, address: str) -> Caller:
-        standing = await self._tokens.token_standing(digest)
+        standing = await self._tokens.token_auth_state(digest)
         if standing is None or standing.token.expires_at <= self._clock_guard.latest:
             raise Unauthenticated("this token is not valid, or not any more")
         return _as_caller(standing, address, self._least_totp)
 
 
-def _as_caller(standing: TokenStanding, address: str, least: TotpRule) -> Caller:
+def _as_caller(standing: TokenAuthState, address: str, least: TotpRule) -> Caller:
     token, user = standing.token, standing.user
     actor = Actor("token", token.id, f"{user.username}/{token.name}", min_role(token.role, user.role), address)
     grants = tuple(grant for grant in (user.grants, token.grants) if grant is not None)

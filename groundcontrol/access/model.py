@@ -76,7 +76,7 @@ class ApiToken(NamedTuple):
     last_address: str = ""
 
 
-class Standing(NamedTuple):
+class AuthState(NamedTuple):
     """All that decides whether a request with an access token is allowed, read at one moment."""
 
     session: LoginSession
@@ -84,7 +84,7 @@ class Standing(NamedTuple):
     require_totp: TotpRule
 
 
-class TokenStanding(NamedTuple):
+class TokenAuthState(NamedTuple):
     """All that decides whether a request with an API token is allowed, read at one moment."""
 
     token: ApiToken

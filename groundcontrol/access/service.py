@@ -15,7 +15,7 @@ from groundcontrol.access.access_tokens import AccessTokens
 from groundcontrol.access.addresses import is_loopback, is_private, rate_limit_key
 from groundcontrol.access.api_tokens import PREFIX, ApiTokens
 from groundcontrol.access.clock_guard import ClockGuard
-from groundcontrol.access.model import LoginSession, Standing, TotpRule, User, must_enrol, stricter
+from groundcontrol.access.model import AuthState, LoginSession, TotpRule, User, must_enrol, stricter
 from groundcontrol.access.passwords import Passwords, check_new
 from groundcontrol.access.portions import Portions
 from groundcontrol.access.rate_limits import (
@@ -110,7 +110,7 @@ class AuthService:
         `always_setup_code`: ask for it at the first log-in from every address, this machine's too.
         """
         self._users = store[UserStore]
-        self._standings = store[PeopleStore]
+        self._auth_states = store[PeopleStore]
         self._refusals = refusals
         self._least_totp = least_totp
         self._always_setup_code = always_setup_code
@@ -220,7 +220,7 @@ class AuthService:
         except Conflict as exc:  # meanwhile the password or the second factor changed, or the account ended
             raise BadCredentials("the user name or the password is wrong") from exc
         event(log, "logged_in", user=user.username, address=address)
-        issued = self._issued(session, user, refresh, must_enrol=self._must_enrol(user, await self._standings.totp_rule()))
+        issued = self._issued(session, user, refresh, must_enrol=self._must_enrol(user, await self._auth_states.totp_rule()))
         return issued._replace(device=self._devices.make(user.id, user.password_version, now))
 
     async def _way(self, username: str, address: str, cookie: str, *, inside: bool, code: str | None) -> tuple[LoginOrigin, str, str]:
@@ -357,8 +357,8 @@ class AuthService:
             if known is None or not self._portions.take(known.id, nodes):
                 raise
 
-    async def _live(self, session_id: SessionId) -> Standing:
-        found = await self._standings.standing(session_id)
+    async def _live(self, session_id: SessionId) -> AuthState:
+        found = await self._auth_states.auth_state(session_id)
         if found is None or found.session.revoked_at is not None or found.user.disabled or found.session.expires_at <= self._clock.now():
             raise Unauthenticated("the session is over; log in again")
         if found.session.password_version != found.user.password_version:

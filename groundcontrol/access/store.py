@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from groundcontrol.access.model import ApiToken, LoginSession, Person, Preferences, Standing, TokenStanding, TotpRule, User
+from groundcontrol.access.model import ApiToken, AuthState, LoginSession, Person, Preferences, TokenAuthState, TotpRule, User
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.ids import SessionId, TokenId, UserId
 from groundcontrol.core.paging import Page
@@ -97,7 +97,7 @@ class ListedSession(NamedTuple):
 class PeopleStore(Protocol):
     """The store interface of users with their rights, lists of sessions, and the rule about second factors."""
 
-    async def standing(self, session: SessionId) -> Standing | None:
+    async def auth_state(self, session: SessionId) -> AuthState | None:
         """Everything that decides about a request, read at one moment that is not before the last announced change.
 
         None: as for `login_session`.
@@ -187,8 +187,8 @@ class ApiTokenStore(Protocol):
         ...
 
     async def token(self, scope: Scope, token: TokenId) -> ApiToken: ...
-    async def token_standing(self, digest: bytes) -> TokenStanding | None:
-        """Look up a token by the hash of its text, read at such a moment as `standing` says.
+    async def token_auth_state(self, digest: bytes) -> TokenAuthState | None:
+        """Look up a token by the hash of its text, read at such a moment as `auth_state` says.
 
         None: the token is unknown, expired or revoked, or its owner is gone or disabled.
         """

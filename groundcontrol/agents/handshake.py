@@ -25,7 +25,7 @@ from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.core.scope import node_actor
 from groundcontrol.core.text import clean
 from groundcontrol.events.refusals import Refusals
-from groundcontrol.nodes.enrolment import adopt
+from groundcontrol.nodes.enrolment import re_adopt
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore, RecoveryStore
 from groundcontrol.samples.store import MetricStore
@@ -88,7 +88,7 @@ class AgentHandshake:
 
     def __init__(
         self,
-        with_: SessionDeps,
+        deps: SessionDeps,
         registry: Registry,
         refusals: Refusals,
         watching: WatchLeases,
@@ -99,7 +99,7 @@ class AgentHandshake:
         hosts: frozenset[str],
         pack_s: int,
     ) -> None:
-        self._with = with_
+        self._deps = deps
         self._registry = registry
         self._watching = watching
         self._joins = joins
@@ -108,7 +108,7 @@ class AgentHandshake:
         self._fleet_key = fleet_key
         self._hosts = hosts
         self._pack_s = pack_s
-        self._openings = Openings(with_.clock)
+        self._openings = Openings(deps.clock)
         self._refusals = refusals
         self._locks: weakref.WeakValueDictionary[NodeId, asyncio.Lock] = weakref.WeakValueDictionary()
         self._clones_reported: dict[NodeId, float] = {}
@@ -120,14 +120,14 @@ class AgentHandshake:
 
     async def start(self) -> None:
         """Read until when unknown nodes are adopted."""
-        self.adopt_until = await self._with.store[RecoveryStore].adopt_until()
+        self.adopt_until = await self._deps.store[RecoveryStore].adopt_until()
 
     def stop_adopting(self) -> None:
         """Accept only nodes that the store knows from now on."""
         self.adopt_until = 0.0
 
     @contextlib.contextmanager
-    def admit(self, address_key: str) -> Iterator[HandshakeSlot]:
+    def reserve_slot(self, address_key: str) -> Iterator[HandshakeSlot]:
         """Reserve a handshake slot. `address_key`: the key by which slots are counted, from the client's address.
 
         Raises: Unavailable: too many handshakes at the moment, or the hub is stopping.
@@ -153,7 +153,7 @@ class AgentHandshake:
             async with asyncio.timeout(None) as limit:
                 opening.begin(limit)
                 first = await socket.receive()
-                opening.first_message(self._with.clock.monotonic())
+                opening.first_message(self._deps.clock.monotonic())
                 joining = await self._joins.open(socket, first, address) if is_join(first) else None
                 if joining is None:
                     agent = await self._open(socket, first, address, opening)
@@ -193,14 +193,14 @@ class AgentHandshake:
             event(log, "agent_refused", logging.INFO, node=opening.node, address=address, code=code, reason=reason)
 
     async def _open(self, socket: AgentSocket, first: bytes, address: str, slot: HandshakeSlot) -> AgentSession:
-        now_ms = int(self._with.clock.now() * 1000)
+        now_ms = int(self._deps.clock.now() * 1000)
         opening = HubOpening(first, os.urandom(NONCE_BYTES), now_ms, self._fleet_id, CODEC, FEATURES)
         hello = opening.hello._replace(version=clean(opening.hello.version, 64), host=clean(opening.hello.host))
-        node = await self._with.store[NodeStore].find_node(NodeId(hello.node))
+        node = await self._deps.store[NodeStore].find_node(NodeId(hello.node))
         keys = node_keys(self._fleet_key, hello.node, hello.generation)
         # Keys of a later generation derive from this fleet's key alone. Their holder got them from this hub,
         # or from the hub whose backup this one is.
-        adopting = node is None and self._with.clock.now() < self.adopt_until
+        adopting = node is None and self._deps.clock.now() < self.adopt_until
         known = adopting or (node is not None and hello.generation >= node.generation)
         await socket.send(opening.challenge(keys.session if known else os.urandom(32)))
         link = opening.auth(await socket.receive())
@@ -211,7 +211,7 @@ class AgentHandshake:
         self._openings.await_turn(slot)
         if adopting and hello.host in self._hosts:
             try:
-                node = await adopt(self._with.store, self._with.bus, NodeId(hello.node), address, self._with.clock.now())
+                node = await re_adopt(self._deps.store, self._deps.bus, NodeId(hello.node), address, self._deps.clock.now())
             except Conflict:  # the node was removed from this hub
                 raise HandshakeRefused(CLOSE_UNKNOWN, "unknown") from None
         if node is None:
@@ -226,15 +226,15 @@ class AgentHandshake:
         async with self._locks.setdefault(node.id, asyncio.Lock()):
             await self._refuse_clone(node, hello, address)
             if hello.generation > node.generation:
-                node = await self._with.store[NodeStore].renew_keys(node.id, hello.generation)
-                self._registry.trust(node.id)
-                self._with.bus.publish(Changed("node", node.id, node.version))
+                node = await self._deps.store[NodeStore].renew_keys(node.id, hello.generation)
+                self._registry.clear_clone(node.id)
+                self._deps.bus.publish(Changed("node", node.id, node.version))
             return await self._welcome(node, hello, link, socket, address)
 
     async def _charge(self, node: NodeId, address: str) -> None:
         """Charge the handshake to the quota of its node, before any wait."""
-        now = self._with.clock.monotonic()
-        if (wait_s := self._with.quotas.of(node, now).open(now)) > 0:
+        now = self._deps.clock.monotonic()
+        if (wait_s := self._deps.quotas.of(node, now).open(now)) > 0:
             await self._refusals.note(node_actor(node, address), "agent.open", "too_many_sessions")
             raise HandshakeRefused(CLOSE_GOING_AWAY, str(int(1000 * (wait_s + random.uniform(0, wait_s)))))
 
@@ -242,20 +242,20 @@ class AgentHandshake:
         first = self._registry.agent(node.id)
         if first is None or first.hello.boot == hello.boot or not await first.probe(PROBE_S):
             return
-        self._registry.suspect(node.id)
-        now = self._with.clock.monotonic()
-        self._with.quotas.of(node.id, now).give_back()  # a clone must not use up the quota of the real node
+        self._registry.mark_clone(node.id)
+        now = self._deps.clock.monotonic()
+        self._deps.quotas.of(node.id, now).give_back()  # a clone must not use up the quota of the real node
         if now - self._clones_reported.get(node.id, -CLONE_EVENT_EVERY_S) >= CLONE_EVENT_EVERY_S:
             self._clones_reported[node.id] = now
             await self._registry.events.cloned(node, address)
         raise HandshakeRefused(CLOSE_CLONE, "another machine with this key is connected")
 
     async def _welcome(self, node: Node, hello: Hello, link: SecureChannel, socket: AgentSocket, address: str) -> AgentSession:
-        store, clock = self._with.store, self._with.clock
+        store, clock = self._deps.store, self._deps.clock
         session = await store[SessionStore].claim(node.id, BootId(hello.boot), self._hub)
         marks = await store[MetricStore].marks(session)
-        jobs = await self._with.jobs.wanted(session, hello.known_jobs)
-        agent = AgentSession(node, session, link, socket, hello, address, marks, self._with)
+        jobs = await self._deps.jobs.wanted(session, hello.known_jobs)
+        agent = AgentSession(node, session, link, socket, hello, address, marks, self._deps)
         if self.draining or not self._registry.add(agent):
             raise HandshakeRefused(CLOSE_GOING_AWAY, str(random.randint(2_000, 10_000)))
         now_ms = int(clock.now() * 1000)
@@ -281,21 +281,21 @@ class AgentHandshake:
         )
         await self._registry.arrived(agent)
         await self._watching.joined(agent)
-        await self._with.jobs.joined(agent)
-        await self._with.tables.joined(agent)
+        await self._deps.jobs.joined(agent)
+        await self._deps.tables.joined(agent)
         await agent.run()
 
     async def _left(self, agent: AgentSession, code: int, reason: str) -> None:
         away = self._registry.leave(agent, code)
-        self._with.jobs.left(agent)
-        self._with.tables.left(agent)
-        seconds = round(self._with.clock.monotonic() - agent.since, 1)
+        self._deps.jobs.left(agent)
+        self._deps.tables.left(agent)
+        seconds = round(self._deps.clock.monotonic() - agent.since, 1)
         event(
             log, "agent_gone", node=agent.node.id, node_name=agent.node.name, code=code, reason=reason, frames=agent.frames, seconds=seconds
         )
         if away and not self.draining:  # the next hub expects the nodes that were connected until shutdown
             with contextlib.suppress(StoreError):  # the next claim replaces the row anyway
-                await self._with.store[SessionStore].release(agent.session)
+                await self._deps.store[SessionStore].release(agent.session)
 
 
 def _verdict(exc: Exception, address: str, opening: HandshakeSlot) -> tuple[int, str]:  # noqa: PLR0911  # one answer for each kind of end

@@ -70,7 +70,7 @@ class Ingest:
         self.dropped = 0
         """Packs of sessions that ended before the commit. They are never acknowledged, so the node sends them again."""
 
-    async def offer(self, agent: AgentSession, pack: StoredItem) -> None:
+    async def submit(self, agent: AgentSession, pack: StoredItem) -> None:
         """Queue a pack; waits while the queue of this agent, or of all agents, is full."""
         while agent.inflight_packs >= AGENT_PACKS or agent.inflight_bytes >= AGENT_BYTES:
             await agent.wait_for_room()

@@ -110,15 +110,15 @@ class Registry:
         agent = self._agents.get(node)
         return None if agent is None else agent.session
 
-    def suspect(self, node: NodeId) -> None:
+    def mark_clone(self, node: NodeId) -> None:
         """Mark the node as cloned: a second machine uses its keys, and the hub cannot know which of the two is genuine."""
         self._suspected[node] = self._clock.monotonic()
 
-    def trust(self, node: NodeId) -> None:
+    def clear_clone(self, node: NodeId) -> None:
         """Clear the clone mark: the node has new keys."""
         self._suspected.pop(node, None)
 
-    def suspected(self, node: NodeId) -> bool:
+    def is_cloned(self, node: NodeId) -> bool:
         """Whether a second machine used this node's keys within SUSPECT_S. No job is sent to either machine then."""
         seen = self._suspected.get(node)
         if seen is not None and self._clock.monotonic() - seen > SUSPECT_S:
@@ -149,7 +149,7 @@ class Registry:
         newest = self.values.rows_of(node).get(SKEW_FAMILY) if node in self._agents else None
         return None if newest is None else skew_of(newest.schema.row, newest.row)
 
-    def outvoted(self) -> bool | None:
+    def clock_disagrees(self) -> bool | None:
         """Whether most connected nodes disagree with the hub's clock by more than an hour. None: no connected node has samples."""
         now = self._clock.now()
         newest = [max(one.row.taken_at_ms for one in held.values()) for node in self._agents if (held := self.values.rows_of(node))]

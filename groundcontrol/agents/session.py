@@ -104,7 +104,7 @@ class AgentSession:
         hello: Hello,
         address: str,
         marks: Marks,
-        with_: SessionDeps,
+        deps: SessionDeps,
     ) -> None:
         self.node = node
         self.session = session
@@ -121,17 +121,17 @@ class AgentSession:
         """Set after each commit of its packs."""
         self._beside = asyncio.TaskGroup()
         """Background tasks of the session. They end with it, and an exception in them ends the session."""
-        self._facts, self._lines = LatestWriter(with_.clock), LatestWriter(with_.clock)
+        self._facts, self._lines = LatestWriter(deps.clock), LatestWriter(deps.clock)
         self._link = link
-        self._with = with_
-        self._monotonic = with_.clock.monotonic
+        self._deps = deps
+        self._monotonic = deps.clock.monotonic
         self.live = Topic("node_live", node.id)
         """Subscribers of this topic watch this very node."""
-        now = with_.clock.monotonic()
+        now = deps.clock.monotonic()
         self._received_at = self._sent_at = self.since = now
         self._busy = 0
         self._stuck_since: float | None = None
-        self._quota = with_.quotas.of(node.id, now)
+        self._quota = deps.quotas.of(node.id, now)
         self._owed = 0.0
         """Frames to charge for the content of the last pack."""
         self._schemas = SchemaCache()
@@ -186,7 +186,7 @@ class AgentSession:
     async def _pause_reading(self, wait_s: float) -> None:
         until = self._monotonic() + wait_s
         while (left := until - self._monotonic()) > 0 and not self.over:
-            await self._with.clock.sleep(min(left, LOOK_UP_S))
+            await self._deps.clock.sleep(min(left, LOOK_UP_S))
 
     async def _apply(self, message: Message) -> None:  # noqa: PLR0912  # one branch for each message
         match message:
@@ -197,7 +197,7 @@ class AgentSession:
             case Gap():
                 await self._gap(message)
             case JobOutput() | JobProgress() | JobAnswer() | JobPlan() | JobReport() | JobEnded():
-                await self.paused(self._with.jobs.receive(self, message))
+                await self.paused(self._deps.jobs.receive(self, message))
             case Layout():
                 await self._receive_schema(message)
             case LogLines():
@@ -207,32 +207,32 @@ class AgentSession:
             case Updates():
                 await self._updates(message)
             case Table():
-                await self._with.tables.table(self, message)
+                await self._deps.tables.table(self, message)
             case InstalledPackages():
-                await self.paused(self._with.tables.packages(self, message))
+                await self.paused(self._deps.tables.packages(self, message))
             case Farewell():
-                await self.paused(self._with.farewell(self, clean(message.why, MAX_FAREWELL_CHARS), clean(message.left, MAX_LEFT_CHARS)))
+                await self.paused(self._deps.farewell(self, clean(message.why, MAX_FAREWELL_CHARS), clean(message.left, MAX_LEFT_CHARS)))
             case Events():
                 await self._events(message)
             case _:
                 raise ProtocolError("a message that a node does not send")
 
     async def _events(self, message: Events) -> None:
-        events = read_events(message, self.node, self._with.skew(self.node.id) or 0.0, self._with.clock.now())
+        events = read_events(message, self.node, self._deps.skew(self.node.id) or 0.0, self._deps.clock.now())
 
         async def save() -> None:
-            await self._with.store[NodeTableStore].save_events(self.session, events)
+            await self._deps.store[NodeTableStore].save_events(self.session, events)
             await self.send(EventsStored(message.ids))
 
         await self.save("events", save)
 
     async def _log_lines(self, message: LogLines) -> None:
-        batch, until = read_log_lines(message, self._with.clock.now()), self._monotonic() + LOG_REPEAT_S
+        batch, until = read_log_lines(message, self._deps.clock.now()), self._monotonic() + LOG_REPEAT_S
 
         async def save() -> None:
             try:
                 async with asyncio.timeout(LOG_REPEAT_S):
-                    held = await self._with.store[JournalStore].add_lines(self.session, batch)
+                    held = await self._deps.store[JournalStore].add_lines(self.session, batch)
             except (*TRANSIENT_ERRORS, TimeoutError) as exc:
                 if self._monotonic() < until and not isinstance(exc, TimeoutError):
                     raise
@@ -243,7 +243,7 @@ class AgentSession:
 
     async def _identity(self, message: Identity) -> None:
         identity, version, policy, reboot = read_identity(message)
-        nodes, at = self._with.store[NodeStore], self._with.clock.now()
+        nodes, at = self._deps.store[NodeStore], self._deps.clock.now()
 
         async def save() -> None:
             self._adopt(await nodes.save_identity(self.session, identity, version, policy, reboot, at))
@@ -254,7 +254,7 @@ class AgentSession:
         updates = read_updates(message)
 
         async def save() -> None:
-            self._adopt(await self._with.store[NodeStore].save_updates(self.session, updates))
+            self._adopt(await self._deps.store[NodeStore].save_updates(self.session, updates))
 
         await self.save("updates", save)
 
@@ -280,7 +280,7 @@ class AgentSession:
         """Save a layout, retrying as long as needed: its packs cannot be stored without it."""
         while not self.over:
             try:
-                await self._with.store[MetricStore].save_schema(self.session, schema)
+                await self._deps.store[MetricStore].save_schema(self.session, schema)
                 return
             except TRANSIENT_ERRORS:
                 await self._pause_reading(RETRY_S)
@@ -298,8 +298,8 @@ class AgentSession:
         self._quota.store(len(body), len(rows), last - first)
         stored = StoredPack(self.session, message.stream, message.seq, message.layout, first, last, message.coding, body)
         if message.stream == STREAM_LIVE:
-            self._with.update_latest(self, schema, rows)
-        await self._with.readings.offer(self, stored)
+            self._deps.update_latest(self, schema, rows)
+        await self._deps.readings.submit(self, stored)
 
     async def _late(self, message: Late) -> None:
         schema = self._schemas.get(message.layout)
@@ -311,13 +311,13 @@ class AgentSession:
         body = self._body_to_store(times[1], len(rows), message.body)
         self._quota.store(len(body), len(rows), times[1] - times[0])
         late = LatePack(self.session, message.seq, message.journal, message.number, sent, message.layout, *times, message.coding, body)
-        await self._with.readings.offer(self, late)
+        await self._deps.readings.submit(self, late)
 
     async def _gap(self, message: Gap) -> None:
         sent = check_gap(message)
         self._follow(message)
         span = (message.family, message.first_ms, message.last_ms, message.rows)
-        await self._with.readings.offer(self, LostRows(self.session, message.seq, message.journal, message.number, sent, *span))
+        await self._deps.readings.submit(self, LostRows(self.session, message.seq, message.journal, message.number, sent, *span))
 
     def _follow(self, message: Late | Gap) -> None:
         """Check the sequence number of a late message. It counts from 0 in each session."""
@@ -330,7 +330,7 @@ class AgentSession:
 
     def _body_to_store(self, newest_ms: int, rows: int, body: bytes) -> bytes:
         """The body to store. It is empty if the node's clock is far ahead, since such rows would outlive every retention."""
-        if not is_ahead(newest_ms, self._with.forward_clock.now()):
+        if not is_ahead(newest_ms, self._deps.forward_clock.now()):
             return body
         if not self.ahead_rows:
             event(log, "agent_clock_ahead", logging.WARNING, node=self.node.id, taken_at=newest_ms / 1000)
@@ -339,7 +339,7 @@ class AgentSession:
 
     def _adopt(self, node: Node) -> None:
         self.node = node
-        self._with.bus.publish(Changed("node", node.id, node.version))
+        self._deps.bus.publish(Changed("node", node.id, node.version))
 
     async def paused(self, work: Awaitable[object]) -> None:
         """Await work of the hub. The node is not read meanwhile, so this time does not count as silence."""
@@ -348,7 +348,7 @@ class AgentSession:
             await work
         finally:
             self._busy -= 1
-            self._received_at = self._with.clock.monotonic()
+            self._received_at = self._deps.clock.monotonic()
 
     async def wait_for_room(self) -> None:
         """Wait for the next commit of this agent's packs. Its socket is not read meanwhile."""
@@ -391,18 +391,18 @@ class AgentSession:
                 stream, seq = self._acks.popitem()
                 message: Message = Ack(stream, seq)
                 if stream == STREAM_LIVE:
-                    self._answered, self._answered_at = seq, self._with.clock.monotonic()
+                    self._answered, self._answered_at = seq, self._deps.clock.monotonic()
             else:
                 message = self._outbox.popleft()
             try:
-                self._sent_at = self._with.clock.monotonic()
+                self._sent_at = self._deps.clock.monotonic()
                 await self.socket.send(self._link.send(message))
             except (SocketClosed, SessionOver):
                 return  # the reading task sees the same error, and ends the session
         if not (self._acks or self._outbox):
             self._stuck_since = None
         elif self._stuck_since is None:
-            self._stuck_since = self._with.clock.monotonic()
+            self._stuck_since = self._deps.clock.monotonic()
 
     def is_idle(self, now: float) -> bool:
         """Whether `tick` has nothing to do at this monotonic time: nearly always."""
@@ -416,12 +416,12 @@ class AgentSession:
 
     async def tick(self) -> None:
         """Send a heartbeat, and end a silent or congested session. Called once a second."""
-        now = self._with.clock.monotonic()
+        now = self._deps.clock.monotonic()
         if now - self._received_at >= SILENCE_LIMIT_S and not self._busy:
             self.end(CLOSE_SLOW, f"nothing came for {SILENCE_LIMIT_S:.0f} s")
             return
         if now - self._sent_at >= HEARTBEAT_S and not self._outbox:
-            self.post(Heartbeat(int(self._with.clock.now() * 1000)))
+            self.post(Heartbeat(int(self._deps.clock.now() * 1000)))
         if self._outbox or self.owes_answer or self._stuck_since is not None:
             await self.flush()
         if len(self._outbox) > MAX_OUTBOX or (self._stuck_since is not None and now - self._stuck_since > STUCK_LIMIT_S):
@@ -429,7 +429,7 @@ class AgentSession:
 
     def end(self, code: int, reason: str) -> Awaitable[None]:
         """Remove this session from the registry immediately and close its socket. Await the result to wait for the close."""
-        return self._with.end(self, code, reason)
+        return self._deps.end(self, code, reason)
 
     async def probe(self, timeout_s: float) -> bool:
         """Whether the agent answers a ping."""
@@ -443,4 +443,4 @@ class AgentSession:
     @property
     def silent_s(self) -> float:
         """Seconds since the last verified frame; 0.0 while the hub itself does not read."""
-        return 0.0 if self._busy else self._with.clock.monotonic() - self._received_at
+        return 0.0 if self._busy else self._deps.clock.monotonic() - self._received_at

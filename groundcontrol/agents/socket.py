@@ -1,6 +1,6 @@
 """`/ws`: the WebSocket of an agent's session. Browsers cannot open it, since they always send Origin, which is refused.
 
-aiohttp answers the HTTP handshake and passes the bytes to `_Socket`, which splits them into messages. The session takes them one
+aiohttp answers the HTTP handshake and passes the bytes to `AgentTransport`, which splits them into messages. The session takes them one
 by one. The queue between them is bounded: while it is full, the connection is not read.
 """
 
@@ -71,7 +71,7 @@ def handler(
         if not offered.ok or offered.protocol != SUBPROTOCOL:
             raise BadRequest(f"this address takes WebSocket connections with the subprotocol {SUBPROTOCOL} only")
         address = address_of(request, trusted) or "local"
-        with handshake.admit(rate_limit_key(address)) as opening:
+        with handshake.reserve_slot(rate_limit_key(address)) as opening:
             switched = web.StreamResponse(
                 status=101,
                 headers={
@@ -86,7 +86,7 @@ def handler(
             transport = request.transport
             if writer is None or transport is None:
                 raise ConnectionResetError("the connection is gone")
-            socket = _Socket(transport, request.protocol, writer, close_wait_s)
+            socket = AgentTransport(transport, request.protocol, writer, close_wait_s)
             request.protocol.set_parser(cast("Any", socket))  # like aiohttp's own WebSocketReader
             await handshake.serve(socket, address, opening)
         return switched
@@ -94,7 +94,7 @@ def handler(
     return handle
 
 
-class _Socket:
+class AgentTransport:
     """An `AgentSocket` that is also the parser which aiohttp feeds with the connection's bytes."""
 
     def __init__(

@@ -39,7 +39,7 @@ def arm(name: str, after: int) -> None:
     _armed[name] = after
 
 
-def reach(name: str) -> None:
+def hit(name: str) -> None:
     """Kill the process here if this failpoint is armed and due."""
     if _armed and name in _armed:
         _armed[name] -= 1

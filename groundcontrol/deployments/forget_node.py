@@ -52,7 +52,7 @@ async def forget_departed(tools: Deps, leaving: SessionRemoval, agent: AgentSess
         await tools.close_session(node.id, CLOSE_UNKNOWN, "not wholly removed")
         return
     scope = Scope(Actor("node", node.id, f"node:{node.id}", "viewer", agent.address), node.org)
-    failpoints.reach("leave.forget.pre")
+    failpoints.hit("leave.forget.pre")
     told = new_event("node_uninstalled", tools.clock.now(), facts | {"why": why}, name=node.name, org=node.org)
     await forget_node(tools, scope, node.id, "the node was removed", told)
-    failpoints.reach("leave.forget.post")
+    failpoints.hit("leave.forget.post")

@@ -66,15 +66,15 @@ class ProgressReporter:
 
     async def started(self, step: StepName) -> None:
         await self.change(lambda row: transitions.step_started(row, step, self._clock.now()))
-        failpoints.reach(f"step.{step}.begun")
+        failpoints.hit(f"step.{step}.begun")
 
     async def detail(self, step: StepName, text: str) -> None:
         await self.change(lambda row: transitions.step_detail(row, step, text))
 
     async def done(self, step: StepName, detail: str = "") -> None:
-        failpoints.reach(f"step.{step}.done")
+        failpoints.hit(f"step.{step}.done")
         await self.change(lambda row: transitions.step_done(row, step, detail, self._clock.now()))
-        failpoints.reach(f"step.{step}.told")
+        failpoints.hit(f"step.{step}.told")
 
     async def confirm_host_key(self, key: interfaces.HostKey) -> bool:
         """Publish the key and wait for its confirmation by a user; False after CONFIRM_LIMIT_S."""

@@ -143,9 +143,9 @@ class SessionRemoval:
             scope, "remove", LIVE_REMOVE_STEPS, host=node.address, port=0, username="", name=node.name, options=DeploymentOptions(), node=node.id,
             at=self._tools.clock.now(),
         )  # fmt: skip
-        failpoints.reach("leave.row.pre")
+        failpoints.hit("leave.row.pre")
         row = await self._tools.store[DeploymentStore].create_deployment(scope, wanted)
-        failpoints.reach("leave.row.post")
+        failpoints.hit("leave.row.post")
         return await self._order(scope, row)
 
     async def retry(self, scope: Scope, row: Deployment) -> Deployment:
@@ -169,9 +169,9 @@ class SessionRemoval:
         progress = ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
         try:
             await progress.started("connect")
-            failpoints.reach("leave.order.pre")
+            failpoints.hit("leave.order.pre")
             job = await self._ways.order(scope, _node(row), JobRequest(UNINSTALL))
-            failpoints.reach("leave.order.post")
+            failpoints.hit("leave.order.post")
         except HubError as exc:
             await self._end(progress, "failed", DeploymentError(exc.code, exc.message, "connect"))
             if progress.row.ended_at is None:
@@ -187,7 +187,7 @@ class SessionRemoval:
             await _note(progress, job.id)
         except Exception:  # the order exists: the following task saves it
             event(log, "removal_not_noted", logging.WARNING, exc_info=True, deployment=row.id)
-        failpoints.reach("leave.noted")
+        failpoints.hit("leave.noted")
         self._start(scope, progress, job.id)
         event(log, "deployment_started", deployment=row.id, kind=row.kind, host=row.host)
         return progress.row
@@ -240,16 +240,16 @@ class SessionRemoval:
         if left:
             self._left[_node(progress.row)] = left
             return
-        failpoints.reach("leave.heard.pre")
+        failpoints.hit("leave.heard.pre")
         steps: tuple[StepName, ...] = ("connect", "uninstall")
         for step in steps:
             if not _done(progress.row, step):
                 await progress.started(step)
                 await progress.done(step)
         await progress.started("verify")
-        failpoints.reach("leave.heard.begun")
+        failpoints.hit("leave.heard.begun")
         await progress.done("verify", "nothing of Stardust is left on the server, says root there")
-        failpoints.reach("leave.heard.post")
+        failpoints.hit("leave.heard.post")
 
     def _found(self, row: Deployment) -> tuple[Scope, ProgressReporter, JobId | None]:
         scope = Scope(SYSTEM.actor, row.org)
@@ -294,9 +294,9 @@ class SessionRemoval:
                 gone = await tools.store[NodeStore].find_node(node) is None
                 heard = _done(progress.row, "verify")
                 if gone and heard:
-                    failpoints.reach("leave.wipe.pre")
+                    failpoints.hit("leave.wipe.pre")
                     await wipe(tools, scope, progress)
-                    failpoints.reach("leave.wipe.post")
+                    failpoints.hit("leave.wipe.post")
                     return True
                 if gone:
                     await progress.detail("uninstall", "the node was forgotten meanwhile: what became of the server is not known")
@@ -334,10 +334,10 @@ class SessionRemoval:
         if ends_at is not None:
             if not _done(progress.row, "connect"):
                 await progress.done("connect")
-                failpoints.reach("leave.taken")
+                failpoints.hit("leave.taken")
             if any(step.name == "uninstall" and step.state == "waiting" for step in progress.row.steps):
                 await progress.started("uninstall")
-                failpoints.reach("leave.begun")
+                failpoints.hit("leave.begun")
 
     async def _end(self, progress: ProgressReporter, state: DeploymentState, error: DeploymentError | None) -> None:
         for attempt in range(CLEAN_UP_TRIES):
@@ -355,9 +355,9 @@ class SessionRemoval:
 
     async def _save_end(self, progress: ProgressReporter, state: DeploymentState, error: DeploymentError | None) -> None:
         at = self._tools.clock.now()
-        failpoints.reach("leave.end.pre")
+        failpoints.hit("leave.end.pre")
         row = await progress.change(lambda row: transitions.ended(row, state, at, error))
-        failpoints.reach("leave.end.post")
+        failpoints.hit("leave.end.post")
         event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=error.code if error else None)
 
 

@@ -151,9 +151,9 @@ class JobRecorder:
         self._settled(job_id)
         job = await self._store[JobStore].job(SYSTEM, job_id)
         if job.state in ("dispatched", "accepted"):
-            failpoints.reach("job.begin.pre")
+            failpoints.hit("job.begin.pre")
             job = await self._store[JobStore].advance(job_id, "running", agent.session, JobUpdate(started_at=self._clock.now()))
-            failpoints.reach("job.begin.post")
+            failpoints.hit("job.begin.post")
             self._changed(job)
         inbox.begun.add(job_id)
         inbox.ends.setdefault(job_id, job.output_bytes)
@@ -165,9 +165,9 @@ class JobRecorder:
         job_id = JobId(message.job)
         if job_id not in inbox.begun:
             await self._begin(agent, inbox, job_id)
-        failpoints.reach("job.output.pre")
+        failpoints.hit("job.output.pre")
         end = await self._store[JobStore].append_output(job_id, message.offset, message.data, agent.session)
-        failpoints.reach("job.output.post")
+        failpoints.hit("job.output.post")
         if end < message.offset:
             raise ProtocolError("output with a hole before it")  # the next session resumes at the stored offset
         start = max(message.offset, inbox.ends.get(job_id, 0))
@@ -178,7 +178,7 @@ class JobRecorder:
             self._bus.publish(JobOutputArrived(job_id, at, piece))
         agent.post(JobAck(job_id, end))
         await agent.flush()
-        failpoints.reach("job.output.acked")
+        failpoints.hit("job.output.acked")
 
     async def write_progress(self, agent: AgentSession, inbox: Inbox) -> None:
         """Store the queued progress. It stays queued while the database is full or unavailable; after any other error it is dropped."""
@@ -209,9 +209,9 @@ class JobRecorder:
         before = await self._begin(agent, inbox, job_id)
         if before.state in TERMINAL and before.plan_digest is not None:
             return  # a repeat, since the hub's answer to the end was lost
-        failpoints.reach("job.plan.pre")
+        failpoints.hit("job.plan.pre")
         job = await self._store[JobStore].save_plan(job_id, part, agent.session)
-        failpoints.reach("job.plan.post")
+        failpoints.hit("job.plan.post")
         self._changed(job)
 
     async def report(self, agent: AgentSession, inbox: Inbox, message: JobReport) -> None:
@@ -220,9 +220,9 @@ class JobRecorder:
         before = await self._begin(agent, inbox, job_id)
         if before.state in TERMINAL and before.has_report:
             return
-        failpoints.reach("job.report.pre")
+        failpoints.hit("job.report.pre")
         job = await self._store[JobStore].save_report(job_id, report, agent.session)
-        failpoints.reach("job.report.post")
+        failpoints.hit("job.report.post")
         self._changed(job)
         node = await self._store[NodeStore].find_node(job.node_id)
         if node is not None:

@@ -106,7 +106,7 @@ class OrderSender:
         Raises: Conflict: a `rekey` of a node that has the last generation of keys.
         """
         sent = self._sent.setdefault(job.id, _Sent())
-        if self.left_behind(agent.session) or (job.action != REKEY and self._registry.suspected(job.node_id)):
+        if self.left_behind(agent.session) or (job.action != REKEY and self._registry.is_cloned(job.node_id)):
             sent.held_skew_s = skew_s
             return
         sent.held_skew_s = None
@@ -124,7 +124,7 @@ class OrderSender:
         if job.action == REKEY:
             self._new_keys[job.node_id] = _NewKeys(job.id, agent.session.epoch, None)
         await agent.send(JobStart(job.id, frame))
-        failpoints.reach("job.send.post")
+        failpoints.hit("job.send.post")
 
     def _seal(self, agent: AgentSession, order: SignedOrder) -> bytes:
         return seal_order(node_keys(self._fleet_key, order.node, agent.hello.generation).launch, order)
@@ -182,7 +182,7 @@ class OrderSender:
     async def stop(self, job: Job) -> None:
         """Send a stop order, at most every RETRY_EVERY_S in a session. A node suspected of a clone gets it once that is resolved."""
         agent = self._registry.agent(job.node_id)
-        if agent is None or (job.action != REKEY and self._registry.suspected(job.node_id)):
+        if agent is None or (job.action != REKEY and self._registry.is_cloned(job.node_id)):
             return
         now, epoch, force = self._clock.monotonic(), agent.session.epoch, job.stop is not None and job.stop.force
         last = self._stops.get(job.id, _StopSent())

@@ -46,9 +46,9 @@ class JobService:
         check_policy(node, request)
         now = self._clock.now()
         made = NewJob(JobId(new_time_id(now)), node.id, request, now, now + START_LIMIT_S)
-        failpoints.reach("job.insert.pre")
+        failpoints.hit("job.insert.pre")
         job = await self._store[JobStore].create_job(scope, made, idempotency_key)
-        failpoints.reach("job.insert.post")
+        failpoints.hit("job.insert.post")
         self._bus.publish(Changed("job", job.id, job.version))
         if job.state == "queued":
             self._bus.publish(JobPoke((job.id,)))

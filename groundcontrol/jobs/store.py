@@ -43,7 +43,7 @@ class JobStore(Protocol):
         """
         ...
 
-    async def withdraw(self, now: float) -> Sequence[Job]:
+    async def cancel_unauthorized(self, now: float) -> Sequence[Job]:
         """Close queued jobs whose creator is no longer authorized: disabled, a lower role, no access to the node, an expired token.
 
         `take` claims none of them: it checks the rights in its own transaction.
@@ -66,7 +66,7 @@ class JobStore(Protocol):
         """Job -> bytes of stored output, for those of this node's jobs whose output is not complete."""
         ...
 
-    async def finished(self, ids: Sequence[JobId], node: NodeId) -> Sequence[JobId]:
+    async def completed(self, ids: Sequence[JobId], node: NodeId) -> Sequence[JobId]:
         """Which of these jobs are complete (terminal, all output stored), or do not belong to this node."""
         ...
 

@@ -117,7 +117,7 @@ class JobTracker:
 
     async def _sweep_once(self) -> None:
         if await self._store[JobStore].any_open():  # without open jobs, the steps would only cost queries
-            for step in (self._withdraw, self._take, self._send_again, self._stop, self._expire):
+            for step in (self._cancel_unauthorized, self._take, self._send_again, self._stop, self._expire):
                 await self._log_store_errors(step())
 
     async def _log_store_errors(self, work: Awaitable[None]) -> None:
@@ -129,8 +129,8 @@ class JobTracker:
 
     # -- queued: claim and send --------------------------------------------------------------------
 
-    async def _withdraw(self) -> None:
-        for job in await self._store[JobStore].withdraw(self._clock.now()):
+    async def _cancel_unauthorized(self) -> None:
+        for job in await self._store[JobStore].cancel_unauthorized(self._clock.now()):
             self._publish_ended(job)
 
     async def _take(self, ids: Sequence[JobId] | None = None, sessions: Sequence[Session] | None = None) -> None:
@@ -140,7 +140,7 @@ class JobTracker:
         """
         some = self._registry.sessions() if sessions is None else sessions
         ready = [session for session in some if not self._orders.left_behind(session)]
-        for session in [session for session in ready if self._registry.suspected(session.node)]:
+        for session in [session for session in ready if self._registry.is_cloned(session.node)]:
             ready.remove(session)
             rekeys = (await self._store[JobStore].jobs(SYSTEM, REKEYS_LOOKED_AT, None, session.node, JobFilter(("queued",), REKEY))).items
             if rekeys:
@@ -149,10 +149,10 @@ class JobTracker:
             await self._claim(ids, ready)
 
     async def _claim(self, ids: Sequence[JobId] | None, sessions: Sequence[Session]) -> None:
-        failpoints.reach("job.take.pre")
+        failpoints.hit("job.take.pre")
         claimed = await self._store[JobStore].take(ids, sessions, self._clock.now(), self._at_once)
         if claimed:
-            failpoints.reach("job.take.post")
+            failpoints.hit("job.take.post")
         for job, session in claimed:
             self._changed(job)
             agent = self._registry.agent(session.node)
@@ -196,7 +196,7 @@ class JobTracker:
             if job.state == "queued":
                 session = self._registry.current(job.node_id)
                 left_behind = session is not None and self._orders.left_behind(session)
-                cloned = self._registry.suspected(job.node_id)
+                cloned = self._registry.is_cloned(job.node_id)
                 why = NOT_BACK if left_behind else CLONED if cloned else "the node was not connected, or busy, for 10 minutes"
                 await self._close(job, "expired", JobError("job.expired", f"{why}: nothing was done"))
             elif (refusal := self._orders.final_refusal(job.id)) is not None:
@@ -219,7 +219,7 @@ class JobTracker:
         if not ids:
             return WantedJobs((), (), ())
         held = await self._store[JobStore].output_offsets(ids, session.node)
-        return WantedJobs(list(held), list(held.values()), await self._store[JobStore].finished(ids, session.node))
+        return WantedJobs(list(held), list(held.values()), await self._store[JobStore].completed(ids, session.node))
 
     async def joined(self, agent: AgentSession) -> None:
         """Send a reconnected node the jobs that it never received. Close the jobs that it accepted and no longer knows."""
@@ -324,9 +324,9 @@ class JobTracker:
             return
         if message.answer == "accepted":
             self._orders.settled(job_id)
-            failpoints.reach("job.accept.pre")
+            failpoints.hit("job.accept.pre")
             job = await self._store[JobStore].advance(job_id, "accepted", agent.session, JobUpdate())
-            failpoints.reach("job.accept.post")
+            failpoints.hit("job.accept.post")
             self._changed(job)
             return
         before = self._orders.refusal(job_id)
@@ -384,10 +384,10 @@ class JobTracker:
         held, digest = await self._store[JobStore].output_digest(job_id)
         verdict = read_ended(message, job, held, digest, self._clock.now())
         follow = await self._reboot_after(job) if job.reboot and verdict.state == "succeeded" else None
-        failpoints.reach("job.end.pre")
+        failpoints.hit("job.end.pre")
         try:
             job = await self._store[JobStore].advance(job_id, verdict.state, agent.session, verdict.update, follow)
-            failpoints.reach("job.end.post")
+            failpoints.hit("job.end.post")
         except Conflict:
             if job.state not in TERMINAL:
                 raise
@@ -401,7 +401,7 @@ class JobTracker:
         self._short.pop(job_id, None)
         self._orders.settled(job_id)
         await agent.send(JobDone(job_id))
-        failpoints.reach("job.end.told")
+        failpoints.hit("job.end.told")
         await self._start_next(agent.session, job)
 
     async def _reboot_after(self, job: Job) -> NewJob | None:

@@ -90,7 +90,7 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
     if body.tags is not None and call.scope.grants:
         raise Forbidden("rights hang on tags: who is limited to some nodes may change their names only")
     tags = None if body.tags is None else checked_tags(body.tags)
-    granting = frozenset[str]() if tags is None else await services[NodeStore].granting(call.scope, {*before.tags} ^ {*tags})
+    granting = frozenset[str]() if tags is None else await services[NodeStore].tags_in_grants(call.scope, {*before.tags} ^ {*tags})
     if granting:  # such a change of tags is a change of rights, and needs the same proof
         check_granting_tags(call.scope, granting)
         services.auth.require_step_up(call.caller)

@@ -54,7 +54,7 @@ async def enrol(
     return made
 
 
-async def adopt(store: Stores, bus: Bus, node: NodeId, address: str, at: float) -> Node:
+async def re_adopt(store: Stores, bus: Bus, node: NodeId, address: str, at: float) -> Node:
     """Enrol a node that has proven that it belongs to this fleet. It takes its host's name when it first reports that name.
 
     Raises: Conflict: it was removed from this hub. StoreError.

@@ -32,7 +32,7 @@ class NodeStore(Protocol):
         """For the handshake of agents: finds nodes of any organisation. None: unknown or deleted."""
         ...
 
-    async def id_of(self, no: int) -> NodeId | None:
+    async def id_by_number(self, no: int) -> NodeId | None:
         """The node whose samples are stored under this number; None: it is deleted."""
         ...
 
@@ -42,7 +42,7 @@ class NodeStore(Protocol):
         """Forbidden: the change adds or removes a tag that some grants name, and the caller may not change rights."""
         ...
 
-    async def granting(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:
+    async def tags_in_grants(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:
         """The tags among these that the grants of a user, or of a token in force, name."""
         ...
 

@@ -41,7 +41,7 @@ class Chunks(Protocol):
 
     async def hot_hours(self) -> Sequence[HotHour]: ...
     async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved: ...
-    async def dues(self) -> Sequence[Due]: ...
+    async def pending_merges(self) -> Sequence[Due]: ...
     async def merge(self, due: Due, *, everything: bool = True) -> bool: ...
 
 
@@ -88,14 +88,14 @@ class Compactor:
         chunks: Chunks,
         clock: Clock,
         may_work: Callable[[], Awaitable[bool]],
-        id_of: Callable[[int], Awaitable[NodeId | None]],
+        id_by_number: Callable[[int], Awaitable[NodeId | None]],
         longest_pause: float = LONGEST_PAUSE,
     ) -> None:
-        """`may_work` says whether this hub may compact now. `id_of` gives the node of a number, for log events."""
+        """`may_work` says whether this hub may compact now. `id_by_number` gives the node of a number, for log events."""
         self._chunks = chunks
         self._clock = clock
         self._may_work = may_work
-        self._id_of = id_of
+        self._id_of = id_by_number
         self._longest_pause = longest_pause
         self._seen: dict[tuple[int, int], _Seen] = {}
         """Hours other than the current one, by node number and hour."""
@@ -134,7 +134,7 @@ class Compactor:
         ripe = _in_turn(self._ripe(await self._chunks.hot_hours()))
         for left, one in zip(range(len(ripe), 0, -1), ripe, strict=True):
             await self._step(left, (one.hour.no, one.hour.hour), partial(self._compact, one))
-        every = await self._chunks.dues()
+        every = await self._chunks.pending_merges()
         self._forget({(due.no, due.span, due.tier, due.family) for due in every}, 4)
         dues = [due for due in every if self._is_due(due)]
         for left, due in zip(range(len(dues), 0, -1), dues, strict=True):

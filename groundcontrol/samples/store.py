@@ -95,7 +95,7 @@ class MetricStore(Protocol):
         """
         ...
 
-    async def dues(self) -> Sequence[Due]:
+    async def pending_merges(self) -> Sequence[Due]:
         """The spans that consist of several parts."""
         ...
 

@@ -8,7 +8,18 @@ from typing import Awaitable, Callable, NamedTuple, Optional, Tuple
 from spider import logs
 from spider.clock import Clock
 from spider.jobs.files import LOG, PLANNED, Progress
-from spider.jobs.status import REBOOT_MISSING, REBOOTED, JobProcesses, JobSnapshot, JobStatus, WantedFiles, ending, judge, log_digest, look
+from spider.jobs.status import (
+    REBOOT_MISSING,
+    REBOOTED,
+    JobProcesses,
+    JobSnapshot,
+    JobStatus,
+    WantedFiles,
+    classify,
+    ending,
+    log_digest,
+    look,
+)
 from spider.packages.plan_file import plan_messages
 from spider.packages.report import Report
 from spider.packages.report_file import report_message
@@ -196,7 +207,7 @@ class JobFollower:
             self._quiet_since = None
         elif self._quiet_since is None:
             self._quiet_since = now
-        return judge(seen, self._position.boot, 0.0 if self._quiet_since is None else now - self._quiet_since, self._clock.now())
+        return classify(seen, self._position.boot, 0.0 if self._quiet_since is None else now - self._quiet_since, self._clock.now())
 
     async def _send_state(self, seen: JobSnapshot, current: Callable[[], bool]) -> bool:
         """All output is sent: check whether the job has ended."""

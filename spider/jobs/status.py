@@ -164,7 +164,7 @@ def runner_lives(run: Run, job: str, proc: str = "/proc") -> bool:
     return boot != "" and boot == run.boot
 
 
-def judge(seen: JobSnapshot, boot: str, quiet_s: float, now: float = 0.0) -> JobStatus:  # noqa: PLR0911  # one answer for each row of the table
+def classify(seen: JobSnapshot, boot: str, quiet_s: float, now: float = 0.0) -> JobStatus:  # noqa: PLR0911  # one answer for each row of the table
     """The status of a job.
 
     Args:

@@ -136,7 +136,7 @@ class Jobs:
 
     async def run(self) -> None:
         """Submit orders and follow jobs until cancelled."""
-        await run_until_first_error(self._carry_orders(), self._follow_all())
+        await run_until_first_error(self._carry_orders(), self._tail_jobs())
 
     def _following(self, job: str) -> JobFollower:
         return JobFollower(job, self._position, self._clock, self._send)
@@ -205,7 +205,7 @@ class Jobs:
     def _is_current(self, session: int) -> bool:
         return session == self._session
 
-    async def _follow_all(self) -> None:
+    async def _tail_jobs(self) -> None:
         pause_s = BUSY_POLL_S
         while True:
             flowed = False

@@ -10,7 +10,7 @@ from spider.jobs.files import JOBS_DIR, REFRESHED, REFUSED
 from spider.packages.backend import STOP_AFTER_STEP, STOP_TOO_LATE, Backend, Command, Failure, OwnStep, PackageError, PackageList, Replan
 from spider.packages.hook_install import PLAN_CHANGED
 from spider.packages.interfaces import Console, Outcome, PackageCondition, PackagesUnreadable, Task
-from spider.packages.outcome import Ran, judge, judge_act
+from spider.packages.outcome import Ran, decide, judge_act
 from spider.packages.plan import Inventory, Plan, Planned, compare_inventories, unplanned
 from spider.packages.plan_text import print_difference, print_kept_back, print_plan, print_sizes
 from spider.packages.preconditions import (
@@ -298,7 +298,7 @@ class Driver:
         after = self._settle(runs, before, console)
         if _refused(runs) and not compare_inventories(before, after):
             raise self._changed(task.verb, task.packages, plan, console)
-        outcome = judge(runs, plan, before, after, self.name)
+        outcome = decide(runs, plan, before, after, self.name)
         self._report(runs, plan, outcome, console)
         if outcome.state == "succeeded":
             console.progress("check", 100)

@@ -44,7 +44,7 @@ def _status(runs: Sequence[Ran]) -> Tuple[Optional[int], int]:
     return (runs[-1].ended.rc, runs[-1].ended.signal) if runs else (0, 0)
 
 
-def judge(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory, name: str) -> Outcome:
+def decide(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory, name: str) -> Outcome:
     """The outcome of a job that changes packages.
 
     Args: name: the package manager's name for texts.

@@ -36,7 +36,7 @@ def end_marked(word: bytes, uid: int, proc: str = "/proc") -> Tuple[int, int]:
         time.sleep(PAUSE_S)
 
 
-def adopt() -> bool:
+def become_subreaper() -> bool:
     """Make this process a subreaper: descendants that lose their parent become its children. False: this system cannot.
 
     Source: PR_SET_CHILD_SUBREAPER(2const).

@@ -141,7 +141,7 @@ def _run_selfcare(plan: AcceptedOrder, console: JobConsole, boot: str) -> Outcom
     if plan.verb == verbs.REKEY:
         return _guarded(lambda: rekey.rekey(plan.job, plan.args, console, rekey.RekeyPaths()))
     if plan.verb == verbs.UNINSTALL:
-        return _guarded(lambda: uninstall_job.hand_over(plan.job, boot, console))
+        return _guarded(lambda: uninstall_job.start_uninstall(plan.job, boot, console))
     paths, systemctl = self_update.here()
     return _guarded(lambda: self_update.update(plan.args, console, paths, systemctl))
 

@@ -201,7 +201,7 @@ def _is_this(service: str) -> bool:
     return read_text(f"/run/{service}.pid", 20) == str(os.getpid())
 
 
-def as_systemctl(*words: str) -> str:
+def run_systemctl(*words: str) -> str:
     """Do what `systemctl` does for this command line, as far as an update of Spider needs it."""
     verb, units = words[0], [word.partition(".")[0] for word in words if word.startswith("stardust-")]
     for service in units:

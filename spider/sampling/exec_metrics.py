@@ -20,7 +20,7 @@ from collections import deque
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from spider.logs import event
-from spider.root.process_cleanup import adopt, end_adopted, end_marked, foreign_children
+from spider.root.process_cleanup import become_subreaper, end_adopted, end_marked, foreign_children
 from spider.sampling.collectors.base import Collector
 from spider.wire.metrics import series_name
 
@@ -245,7 +245,7 @@ class Programs(Collector):
             if len(names) > MAX_PROGRAMS:
                 faults.add((self._folder, f"{len(names)} programs; the first {MAX_PROGRAMS} are run"))
             if names and self._adopts is None:
-                self._adopts = adopt()
+                self._adopts = become_subreaper()
             self._children = foreign_children() if names else set()
             for name in names[:MAX_PROGRAMS]:
                 try:

@@ -87,7 +87,7 @@ Systemctl = Callable[..., str]
 def here() -> Tuple[UpdatePaths, Systemctl]:
     """The paths of this host, and the function that starts and stops services."""
     return (
-        (UpdatePaths(units="/etc/init.d", timers=False), systemctl_shim.as_systemctl)
+        (UpdatePaths(units="/etc/init.d", timers=False), systemctl_shim.run_systemctl)
         if systemctl_shim.is_here()
         else (UpdatePaths(), systemctl)
     )

@@ -86,7 +86,7 @@ def run_script(script: bytes, action: str, *, holds_lock: bool = False, limit_s:
     return ScriptResult("ok" in lines and not sections["error"], (sections["error"] or [""])[0], sections["note"], sections["left"])
 
 
-def carried() -> Optional[bytes]:
+def bundled_script() -> Optional[bytes]:
     """The script in the bundle. None: this program does not run from a bundle."""
     try:
         return pkgutil.get_data("spider", "lifecycle.sh")
@@ -96,7 +96,7 @@ def carried() -> Optional[bytes]:
 
 def give_command() -> str:
     """Install root's command `stardust-spider` if it is missing or older than this version. Returns the error; empty: it is installed."""
-    script = None if is_command_new() else carried()
+    script = None if is_command_new() else bundled_script()
     try:
         return "" if script is None else run_script(script, "command").error
     except OSError as exc:
@@ -105,7 +105,7 @@ def give_command() -> str:
 
 def status(argv: Optional[List[str]] = None) -> int:
     """`spider.pyz status`: prints the state of this node for its owner. Returns the exit status."""
-    script = carried()
+    script = bundled_script()
     if argv or script is None:
         sys.stderr.write("status takes no arguments\n" if argv else NO_SCRIPT)
         return 64 if argv else EXIT_LEFT
@@ -192,7 +192,7 @@ def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def insist(send: Callable[[], str], limit_s: float = ORDERED_FAREWELL_S, pause_s: float = FAREWELL_PAUSE_S) -> str:
+def retry_farewell(send: Callable[[], str], limit_s: float = ORDERED_FAREWELL_S, pause_s: float = FAREWELL_PAUSE_S) -> str:
     """Inform the hub with retries, for an uninstall without a terminal: the hub may be restarting just now."""
     ends_at = time.monotonic() + limit_s
     while True:
@@ -202,7 +202,7 @@ def insist(send: Callable[[], str], limit_s: float = ORDERED_FAREWELL_S, pause_s
         time.sleep(pause_s)
 
 
-def take_off(run: Callable[[str], ScriptResult], wait_s: float) -> ScriptResult:
+def uninstall_now(run: Callable[[str], ScriptResult], wait_s: float) -> ScriptResult:
     """Remove Stardust. Returns the result of the script, or where it failed.
 
     Args:
@@ -232,7 +232,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     if os.geteuid() != 0:
         sys.stderr.write("uninstall is root's: run it with sudo\n")
         return EXIT_NOT_ROOT
-    script = carried()
+    script = bundled_script()
     if script is None:
         sys.stderr.write(NO_SCRIPT)
         return EXIT_LEFT
@@ -247,22 +247,22 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def _leave(script: bytes, config: Optional[Config], *, ordered: bool, wait_s: float = ORDERED_WAIT_S) -> int:
-    result = take_off(partial(run_script, script, holds_lock=ordered), wait_s if ordered else 0.0)
+    result = uninstall_now(partial(run_script, script, holds_lock=ordered), wait_s if ordered else 0.0)
     for note in result.notes:
         _print(note)
     if not result.ok:
         code, why = result.error.partition(" ")[0], result.error or "the script did not end"
         sys.stderr.write(_SENTENCES.get(code, f"it could not be removed ({why})") + "\n")
         if ordered and code != "job_running":
-            insist(partial(_say_farewell, config, [], BY_ORDER, (", ".join(result.left) or why)[:MAX_LEFT_CHARS]))
+            retry_farewell(partial(_say_farewell, config, [], BY_ORDER, (", ".join(result.left) or why)[:MAX_LEFT_CHARS]))
         return EXIT_BUSY if code == "job_running" else EXIT_LEFT
     left = ", ".join(result.left)
     if left:
         sys.stderr.write(f"not everything could be removed: {left}\n")
         if ordered:
-            insist(partial(_say_farewell, config, [], BY_ORDER, left[:MAX_LEFT_CHARS]))
+            retry_farewell(partial(_say_farewell, config, [], BY_ORDER, left[:MAX_LEFT_CHARS]))
         return EXIT_LEFT
-    why = insist(partial(_say_farewell, config, [], BY_ORDER)) if ordered else _say_farewell(config, [])
+    why = retry_farewell(partial(_say_farewell, config, [], BY_ORDER)) if ordered else _say_farewell(config, [])
     if why:
         _print(f"Nothing of Stardust is left on this server. Its hub could not be told ({why}): remove the node there with “forget”.")
     else:

@@ -59,7 +59,7 @@ def _run(argv: Sequence[str]) -> str:
     return (done.stderr.strip()[-300:] or f"exit status {done.returncode}") if done.returncode else ""
 
 
-def hand_over(job: str, boot: str, console: Console, run: Callable[[Sequence[str]], str] = _run) -> Outcome:
+def start_uninstall(job: str, boot: str, console: Console, run: Callable[[Sequence[str]], str] = _run) -> Outcome:
     """Carry out the verb `uninstall`. On return the work has begun in a unit of its own, which waits for this job's end.
 
     Args: boot: id of this boot, as passed to the unit of the job.

@@ -26,7 +26,7 @@ async def test_a_node_is_made_once_however_often_it_is_asked_for(store: Store) -
     assert (node.name, node.address, node.tags, node.pending, node.generation) == ("web-1", "192.0.2.1", ("web",), True, 1)
     assert await store.nodes.node(SCOPE, node.id) == node
     assert await store.nodes.find_node(node.id) == node
-    assert await store.nodes.id_of(node.no) == node.id
+    assert await store.nodes.id_by_number(node.no) == node.id
     assert await audited(store) == [("local:1000", "node.create", node.id)]
 
 
@@ -137,7 +137,7 @@ async def test_a_deleted_node_takes_everything_with_it_and_its_id_never_comes_ba
     await twice(store.nodes.sweep)
 
     assert await store.nodes.find_node(node.id) is None
-    assert await store.nodes.id_of(node.no) is None
+    assert await store.nodes.id_by_number(node.no) is None
     assert (await store.jobs.jobs(SCOPE, 10)).items == []
     assert await store.metrics.latest(node.no) == {}
     with pytest.raises(NotFound):

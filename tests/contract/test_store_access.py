@@ -99,11 +99,11 @@ async def test_the_last_admin_stays(store: Store) -> None:
 async def test_who_is_disabled_is_out_at_once(store: Store, clock: ManualClock) -> None:
     user = await made_user(store, role="viewer")
     session = await with_session(store, clock, user)
-    assert await store.people.standing(session.id) is not None
+    assert await store.people.auth_state(session.id) is not None
     await twice(lambda: store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None))
-    assert await store.people.standing(session.id) is None
+    assert await store.people.auth_state(session.id) is None
     await store.people.edit_user(SCOPE, user.id, role=None, disabled=False, grants=None)
-    assert await store.people.standing(session.id) is None
+    assert await store.people.auth_state(session.id) is None
     assert [action for _, action, _ in await audited(store)] == ["user.create", "auth.login", "user.edit", "user.edit"]
 
 
@@ -122,7 +122,7 @@ async def test_sessions_are_listed_by_user_and_page(store: Store, clock: ManualC
     assert await store.people.revoke_others(SCOPE, bob.id, mine[0].id) == 2
     assert await store.people.revoke_others(SCOPE, bob.id, mine[0].id) == 0
     assert [listed.session.id for listed in (await store.people.listed_sessions(SCOPE, 10, user=bob.id)).items] == [mine[0].id]
-    assert await store.people.standing(theirs.id) is not None
+    assert await store.people.auth_state(theirs.id) is not None
 
 
 async def test_the_rule_about_second_factors_is_read_with_every_standing(backend: Backend) -> None:
@@ -132,12 +132,12 @@ async def test_the_rule_about_second_factors_is_read_with_every_standing(backend
     assert await store.people.totp_rule() == "none"
     await twice(lambda: store.people.save_totp_rule(SCOPE, "admins"))
     store = await backend.reopen()
-    standing = await store.people.standing(session.id)
+    standing = await store.people.auth_state(session.id)
     assert standing is not None
     assert standing.require_totp == "admins"
     await backend.database._control.writer.run(lambda tx: tx.do("UPDATE fact SET value = ? WHERE name = 'require_totp'", b"some"))
     with pytest.raises(StoreError):
-        await store.people.standing(session.id)
+        await store.people.auth_state(session.id)
 
 
 # -- second factors --------------------------------------------------------------------------
@@ -151,8 +151,8 @@ async def test_a_second_factor_counts_from_its_confirmation_on(store: Store, clo
     assert not await store.factors.use_step(user.id, 200)
     on = await twice(lambda: store.factors.confirm_totp(SCOPE, user.id, 1, 100, CODES, here.id, clock.now(), clock.now() + 1800))
     assert on.totp_since == clock.now()
-    assert await store.people.standing(there.id) is None
-    standing = await store.people.standing(here.id)
+    assert await store.people.auth_state(there.id) is None
+    standing = await store.people.auth_state(here.id)
     assert standing is not None
     assert (standing.session.second_factor, standing.session.expires_at) == (True, clock.now() + 1800)
     assert not await store.factors.use_step(user.id, 100)
@@ -223,8 +223,8 @@ async def test_what_is_switched_off_is_gone(store: Store, clock: ManualClock) ->
     off = await twice(lambda: store.factors.stop_totp(SCOPE, user.id, session.id))
     assert off.totp_since is None
     assert await store.secrets.secret("totp", user.id, "seed") is None
-    assert await store.people.standing(other.id) is None
-    standing = await store.people.standing(session.id)
+    assert await store.people.auth_state(other.id) is None
+    standing = await store.people.auth_state(session.id)
     assert standing is not None
     assert not standing.session.second_factor
     assert await store.factors.use_recovery_code(user.id, CODES[0], "") is None
@@ -244,7 +244,7 @@ async def test_a_session_that_has_ended_meanwhile_switches_no_second_factor_off_
     other = await with_session(store, clock, await made_user(store, "eve"))
     with pytest.raises(NotFound):
         await store.people.revoke_others(SCOPE, user.id, other.id)
-    standing = await store.people.standing(owner.id)
+    standing = await store.people.auth_state(owner.id)
     assert standing is not None
     assert standing.user.totp_since is not None
 
@@ -256,10 +256,10 @@ async def test_a_token_lives_until_it_is_revoked(store: Store, clock: ManualCloc
     user = await made_user(store)
     token = a_token(user, clock.now(), grants=Grants(("a",), ("web",)))
     assert await twice(lambda: store.tokens.create_token(SCOPE, token)) == token
-    standing = await store.tokens.token_standing(token.hash)
+    standing = await store.tokens.token_auth_state(token.hash)
     assert standing is not None
     assert (standing.token, standing.user) == (token, user)
-    assert await store.tokens.token_standing(b"other") is None
+    assert await store.tokens.token_auth_state(b"other") is None
     await twice(lambda: store.tokens.touch_token(token.id, clock.now() + 5, "192.0.2.9"))
     await store.tokens.touch_token(token.id, clock.now() + 1, "192.0.2.1")
     used = await store.tokens.token(SCOPE, token.id)
@@ -268,7 +268,7 @@ async def test_a_token_lives_until_it_is_revoked(store: Store, clock: ManualCloc
         with pytest.raises(NotFound):
             await call
     await twice(lambda: store.tokens.revoke_token(SCOPE, token.id))
-    assert await store.tokens.token_standing(token.hash) is None
+    assert await store.tokens.token_auth_state(token.hash) is None
     assert (await store.tokens.tokens(SCOPE, 10)).items == []
     assert [action for _, action, _ in await audited(store)] == ["user.create", "token.create", "token.revoke"]
     with pytest.raises(NotFound):
@@ -279,11 +279,11 @@ async def test_a_token_ends_with_its_time_and_with_its_owner(store: Store, clock
     user = await made_user(store, role="viewer")
     token = await store.tokens.create_token(SCOPE, a_token(user, clock.now()))
     await store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None)
-    assert await store.tokens.token_standing(token.hash) is None
+    assert await store.tokens.token_auth_state(token.hash) is None
     await store.people.edit_user(SCOPE, user.id, role=None, disabled=False, grants=None)
-    assert await store.tokens.token_standing(token.hash) is not None
+    assert await store.tokens.token_auth_state(token.hash) is not None
     clock.advance(86_400.0)
-    assert await store.tokens.token_standing(token.hash) is None
+    assert await store.tokens.token_auth_state(token.hash) is None
 
 
 async def test_one_user_has_a_hundred_tokens_at_most(store: Store, clock: ManualClock) -> None:
@@ -373,8 +373,8 @@ async def test_a_tag_that_a_limit_names_is_moved_by_who_may_change_rights_alone(
     await store.tokens.create_token(SCOPE, token)
     operator = Scope(Actor("user", owner.id, owner.username, "operator"), 1)
     program = Scope(Actor("token", token.id, "owner/ci", "admin"), 1)
-    assert await store.nodes.granting(SCOPE, ("web", "ci", "prod", "x")) == {"web", "ci"}
-    assert await store.nodes.granting(STRANGER, ("web", "ci")) == frozenset()
+    assert await store.nodes.tags_in_grants(SCOPE, ("web", "ci", "prod", "x")) == {"web", "ci"}
+    assert await store.nodes.tags_in_grants(STRANGER, ("web", "ci")) == frozenset()
     for scope in (operator, program):
         for tag in ("web", "db", "ci"):
             with pytest.raises(Forbidden, match=tag):

@@ -69,9 +69,9 @@ async def compact_all(store: Store) -> None:
 
 
 async def merge_all(store: Store) -> None:
-    for due in await store.metrics.dues():
+    for due in await store.metrics.pending_merges():
         assert await store.metrics.merge(due)
-    assert await store.metrics.dues() == []
+    assert await store.metrics.pending_merges() == []
 
 
 # -- the model --------------------------------------------------------------------------------
@@ -238,11 +238,11 @@ async def test_twenty_that_merge_the_same_span_do_it_once(store: Store) -> None:
         await store.metrics.append([pack(session, at, LAYOUT, AT_MS + at * 60_000)])
         await store.metrics.compact(session.no, AT_MS // HOUR_MS)
     before = await rows_of(store, session)
-    dues = await store.metrics.dues()
+    dues = await store.metrics.pending_merges()
     assert {(due.tier, due.parts) for due in dues} == {(0, 5), (1, 5), (2, 5)}
     done = await asyncio.gather(*(store.metrics.merge(due) for due in dues for _ in range(20)))
     assert sum(done) == 3
-    assert await store.metrics.dues() == []
+    assert await store.metrics.pending_merges() == []
     assert await rows_of(store, session) == before
     assert not await twice(lambda: store.metrics.merge(dues[0]))
 
@@ -339,7 +339,7 @@ async def test_a_removed_node_leaves_no_chunk(store: Store) -> None:
     await twice(lambda: store.metrics.drop_node(gone.no))
     assert await rows_of(store, gone) == []
     assert await store.metrics.latest(gone.no) == {}
-    assert await store.metrics.dues() == []
+    assert await store.metrics.pending_merges() == []
     assert [hour.no for hour in await store.metrics.hot_hours()] == []
     assert len(await rows_of(store, stays)) == 10
 

@@ -25,7 +25,7 @@ from tests.support.store_backend import Backend
 CASES: Final = {**OF_THE_FLEET, **OF_PEOPLE, **OF_ALERTS, **OF_CHANNELS}
 HERE: Final = Path(__file__).parent
 
-READS: Final = {"jobs.finished", "jobs.output_offsets", "metrics.hot_hours", "people.standing", "tokens.token_standing"}
+READS: Final = {"jobs.completed", "jobs.output_offsets", "metrics.hot_hours", "people.auth_state", "tokens.token_auth_state"}
 """They change nothing, which `is_read` cannot see: they ask by another method, or hand the writer on for a later command."""
 
 ELSEWHERE: Final = {
@@ -45,7 +45,7 @@ ELSEWHERE: Final = {
     "jobs.save_report": "test_store_job_commands.py::test_a_report_is_kept_and_the_node_follows_where_it_knows",
     "jobs.stop_job": "test_store_job_commands.py::test_of_twenty_who_stop_a_waiting_job_one_takes_it_back",
     "jobs.take": "test_store_jobs.py::test_of_twenty_takers_one_wins",
-    "jobs.withdraw": "test_store_standing.py::test_what_somebody_has_ordered_who_may_not_any_more_is_not_begun",
+    "jobs.cancel_unauthorized": "test_store_standing.py::test_what_somebody_has_ordered_who_may_not_any_more_is_not_begun",
     "metrics.append": "test_store_metrics.py::test_twenty_senders_of_one_pack_store_it_once",
     "metrics.compact": "test_store_history.py::test_twenty_that_compact_the_same_hour_move_it_once",
     "metrics.merge": "test_store_history.py::test_twenty_that_merge_the_same_span_do_it_once",

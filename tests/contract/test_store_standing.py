@@ -59,10 +59,10 @@ CHANGES: dict[str, Change] = {
 async def test_what_somebody_has_ordered_who_may_not_any_more_is_not_begun(store: Store, clock: ManualClock, change: Change) -> None:
     user, scope = await an_operator(store, clock)
     session = await queued(store, clock, scope)
-    assert await store.jobs.withdraw(clock.now()) == []
+    assert await store.jobs.cancel_unauthorized(clock.now()) == []
     await change(store, user)
     assert await store.jobs.take(None, [session], clock.now()) == []
-    closed = await asyncio.gather(*(store.jobs.withdraw(clock.now()) for _ in range(20)))
+    closed = await asyncio.gather(*(store.jobs.cancel_unauthorized(clock.now()) for _ in range(20)))
     [job] = [job for jobs in closed for job in jobs]
     assert (job.state, job.error and job.error.code) == ("failed", "job.not_allowed")
     assert "job.withdraw" in [action for _, action, _ in await audited(store)]
@@ -72,7 +72,7 @@ async def test_who_still_may_gets_it_done(store: Store, clock: ManualClock) -> N
     user, scope = await an_operator(store, clock)
     session = await queued(store, clock, scope)
     await store.people.edit_user(SCOPE, user.id, role=None, disabled=None, grants=Grants(tags=("web",)))
-    assert await store.jobs.withdraw(clock.now()) == []
+    assert await store.jobs.cancel_unauthorized(clock.now()) == []
     assert len(await store.jobs.take(None, [session], clock.now())) == 1
 
 
@@ -90,7 +90,7 @@ async def test_a_token_that_is_over_orders_nothing(store: Store, clock: ManualCl
     else:
         await store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None)
     assert await store.jobs.take(None, [session], clock.now()) == []
-    assert {job.error.code for job in await store.jobs.withdraw(clock.now()) if job.error is not None} == {"job.not_allowed"}
+    assert {job.error.code for job in await store.jobs.cancel_unauthorized(clock.now()) if job.error is not None} == {"job.not_allowed"}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ async def test_a_token_that_is_over_orders_nothing(store: Store, clock: ManualCl
 async def test_an_orderer_whom_nobody_knows_orders_nothing(store: Store, clock: ManualClock, actor: Actor) -> None:
     session = await queued(store, clock, Scope(actor, 1))
     assert await store.jobs.take(None, [session], clock.now()) == []
-    assert [job.state for job in await store.jobs.withdraw(clock.now())] == ["failed"]
+    assert [job.state for job in await store.jobs.cancel_unauthorized(clock.now())] == ["failed"]
 
 
 @pytest.mark.holds("SAFETY-36")
@@ -141,7 +141,7 @@ async def test_who_has_chosen_a_password_after_a_reset_orders_again(store: Store
     before, later = await queued(store, clock, scope), await queued(store, clock, program, "web-2")
     session = await with_session(store, clock, user)
     own = await store.users.save_password(SCOPE, user.id, "own", session.id, must_change=False)
-    assert await store.jobs.withdraw(clock.now()) == []
+    assert await store.jobs.cancel_unauthorized(clock.now()) == []
     clock.advance(1)
     reset = await store.users.save_password(SCOPE, user.id, "given", None, must_change=must_change)
     assert reset.password_version == own.password_version + 1
@@ -150,7 +150,7 @@ async def test_who_has_chosen_a_password_after_a_reset_orders_again(store: Store
     session = await with_session(store, clock, reset)
     await store.users.save_password(SCOPE, user.id, "chosen", session.id, must_change=False)
     assert await store.jobs.take(None, [before, later], clock.now()) == []
-    assert len(await store.jobs.withdraw(clock.now())) == 2
+    assert len(await store.jobs.cancel_unauthorized(clock.now())) == 2
     _, another = await a_token(store, user, clock, b"e" * 32)
     for by, name in ((scope, "web-3"), (another, "web-4")):
         fresh = await queued(store, clock, by, name)
@@ -167,9 +167,9 @@ async def test_a_reset_ends_the_tokens_of_a_user_and_an_own_change_does_not(stor
     await a_token(store, neighbour, clock, b"n" * 32)
     session = await with_session(store, clock, user)
     await store.users.save_password(SCOPE, user.id, "own", session.id, must_change=False)
-    assert await store.tokens.token_standing(b"d" * 32) is not None
+    assert await store.tokens.token_auth_state(b"d" * 32) is not None
     await twice(lambda: store.users.save_password(SCOPE, user.id, "given", None, must_change=must_change))
-    assert await store.tokens.token_standing(b"d" * 32) is None
-    assert await store.tokens.token_standing(b"n" * 32) is not None
+    assert await store.tokens.token_auth_state(b"d" * 32) is None
+    assert await store.tokens.token_auth_state(b"n" * 32) is not None
     told = [row.detail for row in (await store.log.audit(SCOPE, 10)).items if row.action == "auth.password"]
     assert told == [{"must_change": must_change, "programs_ended": 1}, {"must_change": False}]

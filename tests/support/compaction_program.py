@@ -23,7 +23,7 @@ async def move_until_killed(folder: Path) -> None:
             await store.metrics.compact(hour.no, hour.hour, slow=False)
             await store.metrics.compact(hour.no, hour.hour)
             os.write(1, b"moved\n")
-            for due in await store.metrics.dues():
+            for due in await store.metrics.pending_merges():
                 await store.metrics.merge(due)
     os.write(1, b"done\n")
     await database.close()

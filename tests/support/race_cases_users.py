@@ -147,7 +147,7 @@ async def _open_session(ground: Ground) -> Race:
         return wanted._replace(refresh_hash=bytes([at]) * 32, csrf_token=f"{at:043}")
 
     async def held() -> object:
-        found = await store.people.standing(wanted.id)
+        found = await store.people.auth_state(wanted.id)
         return found and found.session
 
     rivals = Rivals("one", lambda at: store.users.open_session(other(at), logged_in(user), b"a place"), other, Conflict)
@@ -160,7 +160,7 @@ async def _step_up(ground: Ground) -> Race:
     session, start = await ground.login(user), ground.now
 
     async def held() -> object:
-        found = await store.people.standing(session.id)
+        found = await store.people.auth_state(session.id)
         return found and (found.session.authenticated_at, found.session.last_seen_at)
 
     rivals = Rivals("most", lambda at: store.users.step_up(session.id, start + 1 + (at * 7) % CALLERS), lambda _: (start + CALLERS,) * 2)
@@ -236,7 +236,7 @@ async def _confirm_totp(ground: Ground) -> Race:
         return await store.factors.confirm_totp(SCOPE, user.id, 1, 100, codes, sessions[number].id, at, ends)
 
     async def held() -> object:
-        standings = [await store.people.standing(session) for session in await live(ground, user)]
+        standings = [await store.people.auth_state(session) for session in await live(ground, user)]
         on = (await account(ground, user)).totp_since
         return (on, [(one.session.id, one.session.second_factor, one.session.expires_at) for one in standings if one])
 
@@ -321,7 +321,7 @@ async def _revoke_token(ground: Ground) -> Race:
     token, kept = [await store.tokens.create_token(SCOPE, a_token(user, ground.now)) for _ in range(2)]
 
     async def held() -> object:
-        return (await store.tokens.token_standing(token.hash), (await store.tokens.tokens(SCOPE, 10)).items)
+        return (await store.tokens.token_auth_state(token.hash), (await store.tokens.tokens(SCOPE, 10)).items)
 
     return Race(lambda: store.tokens.revoke_token(SCOPE, token.id), held, (None, [kept]), ("token.revoke",))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from groundcontrol.access.model import ApiToken, TokenStanding
+from groundcontrol.access.model import ApiToken, TokenAuthState
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
@@ -43,7 +43,7 @@ class SqliteApiTokens:
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
-        self._fresh = CommitCache[TokenStanding](writer, reader, clock)
+        self._fresh = CommitCache[TokenAuthState](writer, reader, clock)
         self._chain = chain
         self._clock = clock
 
@@ -96,9 +96,9 @@ class SqliteApiTokens:
             raise NotFound("there is no such token")
         return _to_token(row)
 
-    async def token_standing(self, digest: bytes) -> TokenStanding | None:
+    async def token_auth_state(self, digest: bytes) -> TokenAuthState | None:
         now = self._clock.now()
-        found = await self._fresh.get(_STANDING, digest, _to_standing)
+        found = await self._fresh.get(_STANDING, digest, _to_auth_state)
         if found is None or found.user.disabled or found.token.expires_at <= now:
             return None
         return found
@@ -124,8 +124,8 @@ class SqliteApiTokens:
         await self._writer.run(command)
 
 
-def _to_standing(row: sqlite3.Row) -> TokenStanding | None:
-    return None if row["revoked_at"] is not None else TokenStanding(_to_token(row), to_user(row), to_rule(row["rule"]))
+def _to_auth_state(row: sqlite3.Row) -> TokenAuthState | None:
+    return None if row["revoked_at"] is not None else TokenAuthState(_to_token(row), to_user(row), to_rule(row["rule"]))
 
 
 def _to_token(row: sqlite3.Row) -> ApiToken:

@@ -69,7 +69,7 @@ async def hot_hours(reader: Reader, writer: Writer) -> list[HotHour]:
     """The hours of nodes with rows in no chunk, within the newest `hot_packs.MOST_HOURS`. Each costs two seeks, since packs lie in the
     table's own pages."""
     if await reader.one("SELECT 1 FROM arrived LIMIT 1") is not None:
-        await writer.run(hot_packs.settle)
+        await writer.run(hot_packs.flush_staging)
 
     def query(rows: Rows) -> list[HotHour]:
         found = []
@@ -91,7 +91,7 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: b
     """
     sound, made, aside = await _sound_packs(reader, no, hour, slow=slow, memory=memory)
     if not sound and await reader.run(lambda rows: hot_packs.has_arrived(rows, no, hour)):  # packs arrived after the call of `hot_hours`
-        await writer.run(hot_packs.settle)
+        await writer.run(hot_packs.flush_staging)
         sound, made, aside = await _sound_packs(reader, no, hour, slow=slow, memory=memory)
     if not sound:
         return Moved(0, aside)
@@ -185,7 +185,7 @@ def _move(tx: Tx, no: int, hour: int, packs: Sequence[sqlite3.Row], made: Sequen
         chunks.add_part(tx, chunk.tier, no, chunk.span, chunks.family_no(tx, chunk.family), chunk.samples, chunk.body)
 
 
-async def dues(reader: Reader) -> list[Due]:
+async def pending_merges(reader: Reader) -> list[Due]:
     """Spans with several parts, oldest first."""
     found = await reader.run(lambda rows: rows.all("SELECT tier, node, span, family, parts, since FROM due ORDER BY since"))
     return [Due(*row) for row in found]

@@ -17,17 +17,17 @@ from groundcontrol.adapters.sqlite.admin.migrate import (  # fmt: skip
     SAMPLES,
     STARTS,
     Kind,
-    bring_up,
     check_not_lost,
     check_samples_not_lost,
     damaged,
     is_blank,
     is_marked,
+    lost_start_error,
     make,
+    mark_suspect,
     migrations,
     size,
-    start_lost,
-    suspect,
+    upgrade,
 )
 from groundcontrol.adapters.sqlite.admin.post_restore import RestoreReport, open_fences, orphan_nodes, settle
 from groundcontrol.adapters.sqlite.audit import Chain
@@ -78,7 +78,7 @@ class _File:
             await asyncio.to_thread(_make_if_blank, path, kind)
             left = kind.wipe and size(path.with_name(path.name + "-wal")) > 0
             thread = await open_thread(path, page_size=kind.page_size, wipe=kind.wipe)
-            await thread.run(lambda db: bring_up(db, path, kind, migrations(kind)))
+            await thread.run(lambda db: upgrade(db, path, kind, migrations(kind)))
             reader = await Reader.open(path)
             urgent = await Reader.open(path, URGENT) if kind is CONTROL else reader
         except BaseException as exc:
@@ -99,7 +99,7 @@ class _File:
         if not await self.writer.close(fold=all(idle), limit_s=limit_s):
             return False
         if self.reader.damaged or self.urgent.damaged or self.writer.damaged:
-            await asyncio.to_thread(suspect, self.path)
+            await asyncio.to_thread(mark_suspect, self.path)
         return True
 
 
@@ -291,7 +291,7 @@ async def open_database(
         if await opened[0].reader.run(lambda rows: rows.one(_LATEST)) is not None:
             await asyncio.to_thread(check_samples_not_lost, samples_beside(path))
         elif await opened[0].reader.run(lambda rows: rows.one(STARTS)) is None and await asyncio.to_thread(is_marked, samples_beside(path)):
-            raise start_lost(path, samples_beside(path))
+            raise lost_start_error(path, samples_beside(path))
         if not is_new and not size(samples_beside(path)):
             event(log, "samples_begun_anew", logging.WARNING, means="there was no file of samples")
         samples = _File.open(samples_beside(path), SAMPLES, clock)

@@ -73,7 +73,7 @@ def _expire_tier(tx: Tx, tier: Tier, no: int, before: float, future: float, most
 
 def _expire_hot(tx: Tx, bounds: Bounds) -> int:
     """Remove packs of hours that no tier keeps, and of the future."""
-    hot_packs.settle(tx)
+    hot_packs.flush_staging(tx)
     return tx.do(
         "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"
         " (SELECT hour, node, boot, stream, seq FROM hot WHERE hour < ? UNION ALL"
@@ -93,7 +93,7 @@ def _remove_schemas(tx: Tx, no: int, epoch: int) -> None:
     }
     if not dead:
         return
-    hot_packs.settle(tx)
+    hot_packs.flush_staging(tx)
     for looked, hour in enumerate(hot_packs.hours(tx, -hot_packs.HIGHEST, hot_packs.HIGHEST)):
         dead -= {row["layout"] for row in tx.all("SELECT DISTINCT layout FROM hot WHERE hour = ? AND node = ?", hour, no)}
         if not dead or looked >= hot_packs.MOST_HOURS:  # later, when there are fewer hours
@@ -123,7 +123,7 @@ def _drop_step(tx: Tx, no: int) -> int:
         if removed:
             return removed
     removed = 0
-    hot_packs.settle(tx)
+    hot_packs.flush_staging(tx)
     for hour in hot_packs.hours(tx, -hot_packs.HIGHEST, hot_packs.HIGHEST):
         removed += tx.do(
             "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"

@@ -158,7 +158,7 @@ def next_batch(tx: Tx) -> int:
     return 1 if newest is None else newest + 1
 
 
-def settle(tx: Tx) -> None:
+def flush_staging(tx: Tx) -> None:
     """Move the packs in `arrived` to their hours and nodes.
 
     Only a restored or repaired file can hold a pack that is in `hot` already; then the first one stays.

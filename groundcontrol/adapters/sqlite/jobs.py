@@ -142,7 +142,7 @@ class SqliteJobs:
             for row in waiting:
                 session = by_node[row["node"]]
                 if (row["batch"] is not None and room <= 0) or not is_order(row) or not may_still_run(tx, row, now):
-                    continue  # `withdraw` closes jobs whose user may no longer order them
+                    continue  # `cancel_unauthorized` closes jobs whose user may no longer order them
                 won = tx.do(
                     "UPDATE job SET state = 'dispatched', not_after = min(not_after, ?5), version = version + 1"
                     " WHERE no = ?1 AND state = 'queued'"
@@ -160,7 +160,7 @@ class SqliteJobs:
 
         return await self._writer.run(command)
 
-    async def withdraw(self, now: float) -> Sequence[Job]:
+    async def cancel_unauthorized(self, now: float) -> Sequence[Job]:
         def unfounded(rows: Rows) -> list[sqlite3.Row]:
             return [row for row in rows.all(_QUEUED) if not may_still_run(rows, row, now)]
 
@@ -198,7 +198,7 @@ class SqliteJobs:
     async def output_offsets(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
         return {JobId(row["id"]): row["output_end"] for row in await self._unfinished(ids, node)}
 
-    async def finished(self, ids: Sequence[JobId], node: NodeId) -> Sequence[JobId]:
+    async def completed(self, ids: Sequence[JobId], node: NodeId) -> Sequence[JobId]:
         wanted = {row["id"] for row in await self._unfinished(ids, node)}
         return [job for job in ids if job not in wanted]
 
@@ -421,7 +421,7 @@ def _of_batches(tx: Rows, sessions: Sequence[Session]) -> int:
     return int(found[0]["n"])
 
 
-def bury(tx: Tx, node: int) -> None:
+def delete_jobs_of(tx: Tx, node: int) -> None:
     """Delete the jobs of a removed node with their output. Their ids stay in a table of tombstones."""
     for job in tx.all("SELECT no FROM job WHERE node = ?", node):
         output.remove(tx, job["no"])

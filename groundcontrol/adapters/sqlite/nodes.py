@@ -16,7 +16,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.adapters.sqlite.jobs import bury
+from groundcontrol.adapters.sqlite.jobs import delete_jobs_of
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values
 from groundcontrol.adapters.sqlite.secrets import shred
 from groundcontrol.adapters.sqlite.sessions import check_session
@@ -96,7 +96,7 @@ class SqliteNodes:
         row = await self._urgent.run(lambda rows: rows.one("SELECT * FROM node WHERE id = ?", node))
         return None if row is None else _to_node(row)
 
-    async def id_of(self, no: int) -> NodeId | None:
+    async def id_by_number(self, no: int) -> NodeId | None:
         row = await self._reader.run(lambda rows: rows.one("SELECT id FROM node WHERE no = ?", no))
         return None if row is None else NodeId(row["id"])
 
@@ -122,7 +122,7 @@ class SqliteNodes:
 
         return await self._writer.run(command)
 
-    async def granting(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:
+    async def tags_in_grants(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:
         now = self._clock.now()
         return await self._reader.run(lambda rows: _granting(rows, scope, tags, now))
 
@@ -158,7 +158,7 @@ class SqliteNodes:
             if tx.one("SELECT 1 FROM node_grave WHERE id = ? AND org = ?", node, scope.org) is not None:
                 return
             found = load_node(tx, scope, node)
-            bury(tx, found.no)
+            delete_jobs_of(tx, found.no)
             shred(tx, scope.org, "credential", node)
             tx.do("DELETE FROM node WHERE no = ?", found.no)
             tx.do("INSERT INTO node_grave VALUES (?, ?, ?, ?, 0)", node, scope.org, found.no, tx.now)

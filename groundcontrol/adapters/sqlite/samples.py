@@ -133,7 +133,7 @@ class SqliteMetrics:
         before = self._arrived_bytes if batch > 1 else 0  # the packs have been moved to `hot` since
         self._arrived_bytes = before + sum(len(cast("bytes", row[-1])) for row in stored)
         if batch >= hot_packs.MOST_BATCHES or self._arrived_bytes >= hot_packs.MOST_BYTES:
-            hot_packs.settle(tx)
+            hot_packs.flush_staging(tx)
 
     def _states(self, rows: Rows, sessions: Iterable[Session]) -> dict[Session, sqlite3.Row]:
         """Epoch, boot number and marks of the sessions that may write."""
@@ -186,8 +186,8 @@ class SqliteMetrics:
         with self._stretches.moving(no, hour - 1, hour + 1) as may:  # a rate may span the end of an hour
             return await compaction.compact(self._reader, self._writer, no, hour, slow=slow) if may else Moved(0, 0)
 
-    async def dues(self) -> Sequence[Due]:
-        return await compaction.dues(self._reader)
+    async def pending_merges(self) -> Sequence[Due]:
+        return await compaction.pending_merges(self._reader)
 
     async def merge(self, due: Due, *, everything: bool = True) -> bool:
         hours = TIERS[due.tier].span_s // HOUR_S

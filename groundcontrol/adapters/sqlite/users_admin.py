@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from groundcontrol.access.model import TOTP_RULES, LoginSession, Person, Standing, TotpRule, User
+from groundcontrol.access.model import TOTP_RULES, AuthState, LoginSession, Person, TotpRule, User
 from groundcontrol.access.store import ListedSession
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
@@ -40,13 +40,13 @@ class SqlitePeople:
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
-        self._fresh = CommitCache[Standing](writer, reader, clock)
+        self._fresh = CommitCache[AuthState](writer, reader, clock)
         self._chain = chain
         self._clock = clock
 
-    async def standing(self, session: SessionId) -> Standing | None:
+    async def auth_state(self, session: SessionId) -> AuthState | None:
         now = self._clock.now()
-        found = await self._fresh.get(_STANDING, session, _to_standing)
+        found = await self._fresh.get(_STANDING, session, _to_auth_state)
         if found is None or found.user.disabled or found.session.revoked_at is not None or found.session.expires_at <= now:
             return None
         return found
@@ -167,8 +167,8 @@ class SqlitePeople:
         await self._writer.run(command)
 
 
-def _to_standing(row: sqlite3.Row) -> Standing:
-    return Standing(to_session(row), to_user(row), to_rule(row["rule"]))
+def _to_auth_state(row: sqlite3.Row) -> AuthState:
+    return AuthState(to_session(row), to_user(row), to_rule(row["rule"]))
 
 
 def rule_of(rows: Rows) -> TotpRule:

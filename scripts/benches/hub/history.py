@@ -96,7 +96,7 @@ async def compact_and_merge(store: Store, *, slow: bool) -> None:
     """As the hub's compactor does."""
     for hour in await store.metrics.hot_hours():
         await store.metrics.compact(hour.no, hour.hour, slow=slow)
-    for due in await store.metrics.dues():
+    for due in await store.metrics.pending_merges():
         if due.parts >= MOST_PARTS:
             await store.metrics.merge(due, everything=False)
 
@@ -132,12 +132,12 @@ async def fill(store: Store, sessions: Sequence[Session], trace: Sequence[Trace]
             appending += middle - before
             compacting += time.process_time() - middle
         before = time.process_time()
-        for due in await store.metrics.dues():
+        for due in await store.metrics.pending_merges():
             if due.tier == 0:
                 await store.metrics.merge(due)
         compacting += time.process_time() - before
     before = time.process_time()
-    for due in await store.metrics.dues():
+    for due in await store.metrics.pending_merges():
         await store.metrics.merge(due)
     return Cost(samples, stored, appending, compacting + time.process_time() - before)
 
@@ -221,7 +221,7 @@ async def month(store: Store, trace: Sequence[Trace], end_s: int) -> Session:
         seq += len(found)
         await store.metrics.append(found)
         await compact_and_merge(store, slow=True)
-    for due in await store.metrics.dues():
+    for due in await store.metrics.pending_merges():
         await store.metrics.merge(due)
     return session
 

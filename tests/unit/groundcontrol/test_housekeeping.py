@@ -228,7 +228,7 @@ async def test_a_wrong_clock_that_lasts_removes_nothing_where_the_nodes_or_the_h
         asked.append(clock.monotonic())
         return outvoted
 
-    async with rounds(database, store, clock, outvoted=vote, forward_clock=ForwardClock(clock).now):
+    async with rounds(database, store, clock, clock_disagrees=vote, forward_clock=ForwardClock(clock).now):
         clock.jump(jump)
         await advance_until(clock, lambda: len(asked) >= 3, EXPIRE_EVERY_S / 2)
         assert asked[-1] - asked[0] >= EXPIRE_EVERY_S

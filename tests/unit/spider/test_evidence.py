@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spider.jobs.files import JobResult, Run, StopRecord
-from spider.jobs.status import GONE_AFTER_S, NEVER_BEGAN_AFTER_S, JobSnapshot, JobStatus, ending, judge
+from spider.jobs.status import GONE_AFTER_S, NEVER_BEGAN_AFTER_S, JobSnapshot, JobStatus, classify, ending
 from spider.wire.frames import MAX_FRAME_BYTES
 from spider.wire.ids import new_time_id
 
@@ -48,7 +48,7 @@ NOTHING = JobSnapshot(None, None, None, None, 0, b"", alive=False)
     ],
 )
 def test_each_evidence_has_its_verdict(seen: JobSnapshot, quiet_s: float, verdict: JobStatus) -> None:
-    assert judge(seen, BOOT, quiet_s) == verdict
+    assert classify(seen, BOOT, quiet_s) == verdict
 
 
 def test_the_ending_carries_the_result() -> None:

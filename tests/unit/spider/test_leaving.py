@@ -14,8 +14,8 @@ import pytest
 
 from spider.packages.interfaces import Outcome
 from spider.selfcare import uninstall
-from spider.selfcare.uninstall import ScriptResult, insist, run_script, take_off
-from spider.selfcare.uninstall_job import argv_of, hand_over, is_command_new
+from spider.selfcare.uninstall import ScriptResult, retry_farewell, run_script, uninstall_now
+from spider.selfcare.uninstall_job import argv_of, is_command_new, start_uninstall
 from spider.wire.ids import new_time_id
 from tests.support.bundles import shipped_bundle
 from tests.support.null_console import NullConsole
@@ -59,7 +59,7 @@ def test_the_owner_is_told_the_policy_as_the_launcher_reads_it(
     read = partial(uninstall._policy, str(path), os.geteuid())
     monkeypatch.setattr(uninstall, "_policy", read)
     script = (ROOT / "majortom/remote/lifecycle.sh").read_bytes().replace(b"ETC=/etc/stardust", f"ETC={tmp_path}".encode())
-    monkeypatch.setattr(uninstall, "carried", lambda: script)
+    monkeypatch.setattr(uninstall, "bundled_script", lambda: script)
     (tmp_path / "spider.conf").write_text("[hub]\nurl = wss://h/ws\n")
     assert uninstall.status() == 0
     printed = [line.split(None, 1) for line in capsys.readouterr().out.splitlines()]
@@ -75,19 +75,19 @@ def test_the_job_ends_well_once_systemd_has_the_unit() -> None:
         asked.append(argv)
         return ""
 
-    assert hand_over(JOB, BOOT, NullConsole(), run) == Outcome("succeeded", 0, 0, ())
+    assert start_uninstall(JOB, BOOT, NullConsole(), run) == Outcome("succeeded", 0, 0, ())
     assert asked == [argv_of(JOB, BOOT)]
     assert argv_of(JOB, BOOT)[-3:] == ["uninstall", "--ordered", JOB]
 
 
 def test_where_systemd_refuses_nothing_was_taken_off_and_that_is_said() -> None:
-    outcome = hand_over(JOB, BOOT, NullConsole(), lambda _argv: "Unit stardust-uninstall.service was already loaded")
+    outcome = start_uninstall(JOB, BOOT, NullConsole(), lambda _argv: "Unit stardust-uninstall.service was already loaded")
     assert (outcome.state, outcome.error_code) == ("failed", "job.uninstall_failed")
     assert "already loaded" in outcome.error_text
 
 
 def test_one_that_is_stopped_first_takes_nothing_off() -> None:
-    assert hand_over(JOB, BOOT, Stopped(), lambda _argv: pytest.fail("nothing is run")).state == "cancelled"
+    assert start_uninstall(JOB, BOOT, Stopped(), lambda _argv: pytest.fail("nothing is run")).state == "cancelled"
 
 
 def test_the_end_of_the_job_is_waited_for() -> None:
@@ -103,19 +103,19 @@ def test_the_end_of_the_job_is_waited_for() -> None:
         asked.append(action)
         return said.pop(0) if said else ScriptResult(True, "", [], ["/opt/stardust"])
 
-    assert take_off(run, 30.0) == ScriptResult(True, "", ["one"], ["/opt/stardust"])
+    assert uninstall_now(run, 30.0) == ScriptResult(True, "", ["one"], ["/opt/stardust"])
     assert asked == ["stop", "stop", "stop", "remove", "search"]
 
 
 def test_by_hand_a_running_job_is_not_waited_for() -> None:
-    assert take_off(lambda _action: ScriptResult(False, "job_running", [], []), 0.0).error == "job_running"
+    assert uninstall_now(lambda _action: ScriptResult(False, "job_running", [], []), 0.0).error == "job_running"
 
 
 def test_a_hub_that_is_away_is_told_again_and_again() -> None:
     answers = ["refused", "refused", ""]
-    assert insist(lambda: answers.pop(0), 30.0, 0.0) == ""
+    assert retry_farewell(lambda: answers.pop(0), 30.0, 0.0) == ""
     assert answers == []
-    assert insist(lambda: "refused", 0.0, 0.0) == "refused"
+    assert retry_farewell(lambda: "refused", 0.0, 0.0) == "refused"
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.jobs.files import Run, StopRecord
-from spider.jobs.status import REBOOT_MISSING, REBOOTED, JobSnapshot, ending, judge
+from spider.jobs.status import REBOOT_MISSING, REBOOTED, JobSnapshot, classify, ending
 from spider.root.reboot import (
     REBOOT_LIMIT_S,
     RebootRequest,
@@ -114,14 +114,14 @@ def test_what_is_missing_is_said_and_what_failed_before_is_not() -> None:
 
 
 def test_another_boot_is_the_proof() -> None:
-    assert judge(SEEN, AFTER, 0.0, 1060.0) == (True, REBOOTED)
+    assert classify(SEEN, AFTER, 0.0, 1060.0) == (True, REBOOTED)
     ended = ending(new_time_id(), SEEN, REBOOTED, "", 1060.0)
     assert (ended.state, ended.exit_code, ended.output_bytes, ended.output_sha256) == ("succeeded", 0, 10, "c" * 64)
 
 
 def test_the_same_boot_is_waited_in_and_at_last_told_as_a_failure() -> None:
-    assert not judge(SEEN, BEFORE, 500.0, 1000.0 + REBOOT_LIMIT_S - 1).ended
-    assert judge(SEEN, BEFORE, 500.0, 1000.0 + REBOOT_LIMIT_S) == (True, REBOOT_MISSING)
+    assert not classify(SEEN, BEFORE, 500.0, 1000.0 + REBOOT_LIMIT_S - 1).ended
+    assert classify(SEEN, BEFORE, 500.0, 1000.0 + REBOOT_LIMIT_S) == (True, REBOOT_MISSING)
     ended = ending(new_time_id(), SEEN, REBOOT_MISSING, "", 5000.0)
     assert (ended.state, ended.exit_code, ended.error_code) == ("failed", None, REBOOT_MISSING)
 

@@ -35,7 +35,7 @@ def replace(control: Path, target: Path) -> list[Path]:
         ready = old.with_name(f"{old.name}{_READY}{stamp}")
         os.rename(new, ready)
         sync(ready)
-        failpoints.reach(f"restore.{name}.ready")
+        failpoints.hit(f"restore.{name}.ready")
     return finish(target)
 
 
@@ -58,10 +58,10 @@ def finish(control: Path) -> list[Path]:
             new, former = (old.with_name(f"{old.name}{ending}{stamp}") for ending in (_READY, KEPT))
             if new.exists():
                 _keep_former(old, former)
-                failpoints.reach(f"restore.{name}.kept")
+                failpoints.hit(f"restore.{name}.kept")
                 os.replace(new, old)
                 sync(old)
-                failpoints.reach(f"restore.{name}.placed")
+                failpoints.hit(f"restore.{name}.placed")
             aside += [former] if former.exists() else []
     for left in samples.parent.glob(f"{samples.name}{_READY}*"):
         left.unlink()

@@ -81,7 +81,7 @@ def check_kind(db: sqlite3.Connection, path: Path, kind: Kind, known: int) -> No
         raise ConfigError(f"the database {path} was made by a newer Stardust (schema {version}; this program knows {known})")
 
 
-def bring_up(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migration]) -> None:
+def upgrade(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migration]) -> None:
     """Check the file, then apply the missing migrations. Each is one transaction, and a copy of the file precedes the first one that
     changes it.
 
@@ -115,14 +115,14 @@ def check(db: sqlite3.Connection, path: Path) -> None:
         found.unlink(missing_ok=True)
 
 
-def suspect(path: Path) -> None:
+def mark_suspect(path: Path) -> None:
     """Request a whole check of the file at the next start, however large it is: a hub found a damaged page in it."""
     with contextlib.suppress(OSError):  # without room for the mark, the next hub finds the page as well
         _suspicion(path).touch(mode=0o600)
 
 
 def _suspicion(path: Path) -> Path:
-    return path.with_name(f"{path.name}.suspect")
+    return path.with_name(f"{path.name}.mark_suspect")
 
 
 def check_whole(db: sqlite3.Connection, path: Path) -> None:
@@ -179,7 +179,7 @@ def make(path: Path, kind: Kind) -> None:
             db.execute(f"PRAGMA page_size = {kind.page_size}")
             db.execute("PRAGMA journal_mode = MEMORY").fetchall()
             db.execute("PRAGMA synchronous = OFF")  # the file is made durable as a whole
-            bring_up(db, fresh, kind, migrations(kind))
+            upgrade(db, fresh, kind, migrations(kind))
         sync(fresh)
         for ending in ("-wal", "-shm"):  # left by a lost database: SQLite would read them into this one
             path.with_name(path.name + ending).unlink(missing_ok=True)
@@ -227,7 +227,7 @@ def check_not_lost(control: Path, samples: Path) -> None:
         )
 
 
-def start_lost(control: Path, samples: Path) -> ConfigError:
+def lost_start_error(control: Path, samples: Path) -> ConfigError:
     """The error text for a control database with tables and keys, but without the later rows, which were lost with its write-ahead log.
     A start on it would be a first start.
     """

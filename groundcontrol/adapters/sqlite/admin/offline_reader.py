@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from groundcontrol.adapters.sqlite.admin.backup import samples_beside
-from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, STARTS, copy, is_marked, migrations, start_lost
+from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, STARTS, copy, is_marked, lost_start_error, migrations
 from groundcontrol.adapters.sqlite.audit import check_heads, heads, last_at, listed, to_audit_row, verify
 from groundcontrol.adapters.sqlite.chunks import TABLES, ChunkBody
 from groundcontrol.adapters.sqlite.engine.connection import open_thread, translate
@@ -81,7 +81,7 @@ class Inspection:
         samples = samples_beside(self.path)
         marked = await asyncio.to_thread(is_marked, samples)  # first: a hub may be at its first start at the same time
         if marked and await self._reader.run(lambda rows: rows.one(STARTS)) is None:
-            raise start_lost(self.path, samples)
+            raise lost_start_error(self.path, samples)
 
     async def schema(self) -> Schema:
         """The schema version of the database.

@@ -85,9 +85,9 @@ async def test_a_node_that_says_very_much_is_moved_and_merged_in_parts(
     assert moved == PACKS
     assert await rows_of(store, session) == before
     for _round in range(PACKS):
-        for due in await store.metrics.dues():
+        for due in await store.metrics.pending_merges():
             await sqlite_compaction.merge(*files, due, everything=True, memory=memory)
-    assert await store.metrics.dues() == [], "what cannot be one chunk is left alone"
+    assert await store.metrics.pending_merges() == [], "what cannot be one chunk is left alone"
     assert await rows_of(store, session) == before
     assert len(held) > PACKS * ROWS * 2 // most
     assert max(held) <= most + ROWS * 2

@@ -75,7 +75,7 @@ async def move(store: Store) -> int:
     moved = 0
     for hour in await store.metrics.hot_hours():
         moved += (await store.metrics.compact(hour.no, hour.hour)).packs
-    for due in await store.metrics.dues():
+    for due in await store.metrics.pending_merges():
         moved += await store.metrics.merge(due)
     return moved
 

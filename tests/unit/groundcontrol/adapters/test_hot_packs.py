@@ -55,7 +55,7 @@ async def counts(database: Database) -> tuple[int, int]:
 
 
 async def settle(database: Database) -> None:
-    await database._samples.writer.run(hot_packs.settle)
+    await database._samples.writer.run(hot_packs.flush_staging)
 
 
 async def test_what_is_read_is_the_same_wherever_it_lies(store: Store, database: Database) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, Migration, bring_up, damaged, migrations
+from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, Migration, damaged, migrations, upgrade
 from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.tx import Tx
@@ -27,7 +27,7 @@ _KILLED = """
 import os, signal, sqlite3, sys
 from pathlib import Path
 from typing import Any
-from groundcontrol.adapters.sqlite.admin.migrate import bring_up, migrations
+from groundcontrol.adapters.sqlite.admin.migrate import upgrade, migrations
 from tests.unit.groundcontrol.adapters.test_migrate import KINDS
 
 path, kind, left = Path(sys.argv[1]), KINDS[sys.argv[2]], int(sys.argv[3])
@@ -41,7 +41,7 @@ def count(statement):
 db = sqlite3.connect(path, isolation_level=None)
 db.execute("PRAGMA journal_mode = WAL")
 db.set_trace_callback(count)
-bring_up(db, path, kind, migrations(kind))
+upgrade(db, path, kind, migrations(kind))
 """
 
 
@@ -62,7 +62,7 @@ def schemas(folder: Path, kind: Kind) -> list[list[tuple[str, str, str]]]:
     for version in range(1, len(migrations(kind)) + 1):
         path = folder / f"as-{version}.db"
         with closing(opened(path)) as db:
-            bring_up(db, path, kind, migrations(kind)[:version])
+            upgrade(db, path, kind, migrations(kind)[:version])
         known.append(schema(path))
     return known
 
@@ -71,7 +71,7 @@ def kill_at(folder: Path, name: str, step: int) -> bool:
     """Bring a database of the first version up, killed before its `step`-th statement. Returns: False: there are fewer."""
     kind, path = KINDS[name], folder / f"killed-{step}.db"
     with closing(opened(path)) as db:
-        bring_up(db, path, kind, migrations(kind)[:1])
+        upgrade(db, path, kind, migrations(kind)[:1])
         db.execute("INSERT INTO fact VALUES ('kept', 1)" if kind is CONTROL else "INSERT INTO fence VALUES (7, 1)")
     done = subprocess.run([sys.executable, "-c", _KILLED, str(path), name, str(step)], check=False, timeout=60)
     assert done.returncode in (0, -signal.SIGKILL)
@@ -83,7 +83,7 @@ def check(folder: Path, name: str, step: int, known: list[list[tuple[str, str, s
     kind, path = KINDS[name], folder / f"killed-{step}.db"
     with closing(opened(path)) as db:
         assert schema(path) == known[db.execute("PRAGMA user_version").fetchone()[0]]
-        bring_up(db, path, kind, migrations(kind))
+        upgrade(db, path, kind, migrations(kind))
         [kept] = db.execute("SELECT count(*) FROM fact WHERE name = 'kept'" if kind is CONTROL else "SELECT count(*) FROM fence").fetchone()
         assert kept == 1
     assert schema(path) == known[-1]
@@ -119,18 +119,18 @@ def test_a_migration_is_one_transaction_with_a_copy_before_it(tmp_path: Path, ki
     path = tmp_path / "some.db"
     known = migrations(kind)  # type: ignore[arg-type]  # pytest has no type for its parameters
     with closing(opened(path)) as db:
-        bring_up(db, path, kind, known)  # type: ignore[arg-type]
+        upgrade(db, path, kind, known)  # type: ignore[arg-type]
         assert list(tmp_path.glob("*.before-*")) == []
         tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         no = len(known) + 1
         bad = Migration(no, "bad", "CREATE TABLE half (a); INSERT INTO half VALUES (1); CREATE TABLE half (again);")
         with pytest.raises(sqlite3.OperationalError):
-            bring_up(db, path, kind, [*known, bad])  # type: ignore[arg-type]
+            upgrade(db, path, kind, [*known, bad])  # type: ignore[arg-type]
         assert db.execute("SELECT count(*) FROM sqlite_schema").fetchone() == tables
         assert db.execute("PRAGMA user_version").fetchone() == (len(known),)
         good = Migration(no, "good", "CREATE TABLE whole (a)")
-        bring_up(db, path, kind, [*known, good])  # type: ignore[arg-type]
-        bring_up(db, path, kind, [*known, good])  # type: ignore[arg-type]
+        upgrade(db, path, kind, [*known, good])  # type: ignore[arg-type]
+        upgrade(db, path, kind, [*known, good])  # type: ignore[arg-type]
         assert db.execute("PRAGMA user_version").fetchone() == (no,)
     copies = list(tmp_path.glob("*.before-*"))
     assert [copy.name for copy in copies] == [f"some.db.before-{no:04d}"]
@@ -144,8 +144,8 @@ def test_a_file_that_an_update_leaves_as_it_is_is_not_copied(tmp_path: Path) -> 
     path = tmp_path / "some.db"
     known = migrations(SAMPLES)
     with closing(opened(path)) as db:
-        bring_up(db, path, SAMPLES, known)
-        bring_up(db, path, SAMPLES, [*known, Migration(len(known) + 1, "elsewhere", "")])
+        upgrade(db, path, SAMPLES, known)
+        upgrade(db, path, SAMPLES, [*known, Migration(len(known) + 1, "elsewhere", "")])
         assert db.execute("PRAGMA user_version").fetchone() == (len(known) + 1,)
     assert list(tmp_path.glob("*.before-*")) == []
 
@@ -156,7 +156,7 @@ SYSTEM_WIDE = {"fact", "keyring", "hub", "lease", "node_grave", "job_grave", "at
 
 def test_org_stands_first_in_every_unique_index(tmp_path: Path) -> None:
     with closing(opened(tmp_path / "some.db")) as db:
-        bring_up(db, tmp_path / "some.db", CONTROL, migrations(CONTROL))
+        upgrade(db, tmp_path / "some.db", CONTROL, migrations(CONTROL))
         tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
         owned = [table for table in tables if table not in SYSTEM_WIDE]
         assert len(owned) >= 8
@@ -186,9 +186,9 @@ def test_a_copy_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "some.db"
     known = migrations(SAMPLES)
     with closing(opened(path)) as db:
-        bring_up(db, path, SAMPLES, known)
+        upgrade(db, path, SAMPLES, known)
     with closing(sqlite3.connect(path, isolation_level=None, factory=_Full)) as db, pytest.raises(sqlite3.OperationalError):
-        bring_up(db, path, SAMPLES, [*known, Migration(len(known) + 1, "next", "CREATE TABLE next (a)")])
+        upgrade(db, path, SAMPLES, [*known, Migration(len(known) + 1, "next", "CREATE TABLE next (a)")])
     assert [file.name for file in tmp_path.iterdir()] == ["some.db"]
 
 
@@ -198,7 +198,7 @@ def test_of_copies_the_newest_that_is_whole_is_named(tmp_path: Path, left: int |
     path = tmp_path / "some.db"
     good, bad = (tmp_path / f"some.db.before-{no:04d}" for no in (1, 2))
     with closing(opened(good)) as db:
-        bring_up(db, good, CONTROL, migrations(CONTROL))
+        upgrade(db, good, CONTROL, migrations(CONTROL))
     whole = good.read_bytes()
     bad.write_bytes(whole[:left] if left is not None else whole[:4096] + b"\xff" * (len(whole) - 4096))
     os.utime(good, (1, 1))
@@ -213,7 +213,7 @@ async def test_the_audit_log_of_a_database_from_before_refusals_is_listed_and_ho
     key = bytes(32)
     with closing(opened(path)) as db:
         db.row_factory = sqlite3.Row
-        bring_up(db, path, CONTROL, [step for step in migrations(CONTROL) if step.no < 16])
+        upgrade(db, path, CONTROL, [step for step in migrations(CONTROL) if step.no < 16])
         for at in range(3):
             Chain(key, f"hub-{at}").write(Tx(db, 1_790_000_000.0 + at), SYSTEM, "node.create", f"n{at}")
     for _ in range(2):
@@ -221,5 +221,5 @@ async def test_the_audit_log_of_a_database_from_before_refusals_is_listed_and_ho
             assert [row.target for row in await inspection.newest_audit(100) if row.action == "node.create"] == ["n0", "n1", "n2"]
             assert await inspection.verify_audit([key]) is None
         with closing(opened(path)) as db:
-            bring_up(db, path, CONTROL, migrations(CONTROL))
+            upgrade(db, path, CONTROL, migrations(CONTROL))
             assert db.execute("SELECT count(*) FROM refusal").fetchone() == (0,)

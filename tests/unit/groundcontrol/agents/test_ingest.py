@@ -69,7 +69,7 @@ async def test_a_fleet_is_answered_with_pauses_in_which_others_have_their_turn()
     agents = [Agent(f"n{number}", turn) for number in range(100)]
     tasks = [asyncio.create_task(ingest.run(), name="ingest"), asyncio.create_task(others(), name="others")]
     for agent in agents:
-        await ingest.offer(cast("AgentSession", agent), agent.pack(7))
+        await ingest.submit(cast("AgentSession", agent), agent.pack(7))
     agents[3].over = True  # it leaves before its pack is held
     assert await ingest.flush(30)
     for task in tasks:
@@ -89,11 +89,11 @@ async def test_what_comes_in_a_hurry_just_as_a_batch_goes_out_ends_nobodys_sessi
     ingest = Ingest(cast("MetricStore", metrics), ManualClock())
     running = asyncio.create_task(ingest.run(), name="ingest")
     first, second = Agent("first", [0]), Agent("second", [0])
-    await ingest.offer(cast("AgentSession", first), first.pack(7))
+    await ingest.submit(cast("AgentSession", first), first.pack(7))
     while ingest._gathering is None or not ingest._gathering.expired():  # noqa: ASYNC110  # over, and `run` has not had its turn yet
         await asyncio.sleep(0)
 
-    await ingest.offer(cast("AgentSession", second), second.pack(7, STREAM_BACKFILL))
+    await ingest.submit(cast("AgentSession", second), second.pack(7, STREAM_BACKFILL))
 
     assert await ingest.flush(30)
     running.cancel()
@@ -112,7 +112,7 @@ async def test_a_full_disk_is_not_over_because_everybody_who_waited_has_gone(cap
     metrics.fails = StoreFull("no room")
     gone, stays = Agent("gone", [0]), Agent("stays", [0])
     for agent, resumed in ((gone, False), (stays, True)):
-        await ingest.offer(cast("AgentSession", agent), agent.pack(7))
+        await ingest.submit(cast("AgentSession", agent), agent.pack(7))
         await eventually(lambda: ingest.health == "full" and clock._sleepers)  # it was refused, and waits
         if resumed:
             metrics.fails = None

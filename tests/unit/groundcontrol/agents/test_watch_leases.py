@@ -311,13 +311,13 @@ def test_a_hub_whose_time_is_not_that_of_most_nodes_is_outvoted() -> None:
     strangers = [cast("AgentSession", Stranger(NodeId(f"n{at}"))) for at in range(4)]
     for agent in strangers:
         registry.add(agent)
-    assert registry.outvoted() is None, "nobody has measured anything"
+    assert registry.clock_disagrees() is None, "nobody has measured anything"
     for agent in strangers[:3]:
         registry.update_latest(agent, layout, [Row(int(clock.now() * 1000), [1])])
     clock.advance(600)
-    assert not registry.outvoted()
+    assert not registry.clock_disagrees()
     clock.jump(10 * 365 * 86_400)
     registry.update_latest(strangers[0], layout, [Row(int(clock.now() * 1000), [1])])  # the one on the hub's own machine
-    assert registry.outvoted()
+    assert registry.clock_disagrees()
     registry.update_latest(strangers[1], layout, [Row(int(clock.now() * 1000), [1])])
-    assert not registry.outvoted()
+    assert not registry.clock_disagrees()

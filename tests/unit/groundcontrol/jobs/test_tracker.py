@@ -121,14 +121,14 @@ async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
 async def test_nothing_but_new_keys_is_handed_over_while_a_clone_is_about(bench: Bench) -> None:
     tracker, registry = bench.tracker, bench.registry
     session, job = await bench.session(), await bench.order()
-    registry.suspect(bench.node)
+    registry.mark_clone(bench.node)
     await tracker._take(None, [session])
     assert await bench.state(job) == ("queued", "")
     rekey = await bench.service.submit_selfcare(SYSTEM, bench.node, JobRequest("rekey"))
     await tracker._take(None, [session])
     assert [await bench.state(one) for one in (job, rekey)] == [("queued", ""), ("dispatched", "")]
     await bench.store.jobs.advance(rekey.id, "failed", session, JobUpdate())
-    registry.trust(bench.node)
+    registry.clear_clone(bench.node)
     await tracker._take(None, [session])
     assert await bench.state(job) == ("dispatched", "")
 
@@ -137,7 +137,7 @@ async def test_nothing_but_new_keys_is_handed_over_while_a_clone_is_about(bench:
 async def test_what_was_handed_over_before_a_clone_came_is_not_sent_again_until_it_is_gone(bench: Bench) -> None:
     tracker, registry = bench.tracker, bench.registry
     job, _ = await bench.dispatched()
-    registry.suspect(bench.node)
+    registry.mark_clone(bench.node)
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), await bench.session(), Hello((), 1), [])
     registry._agents[bench.node] = cast("AgentSession", agent)
     await tracker.joined(cast("AgentSession", agent))
@@ -149,7 +149,7 @@ async def test_what_was_handed_over_before_a_clone_came_is_not_sent_again_until_
     bench.orders._sent[job.id].refusal = None  # nothing but the hold stands against it
     await tracker._send_again()
     assert agent.told == []
-    registry.trust(bench.node)
+    registry.clear_clone(bench.node)
     await tracker._send_again()
     await tracker._send_again()
     assert [type(frame) for frame in agent.told] == [JobStart]
@@ -162,10 +162,10 @@ async def test_a_wish_to_stop_waits_too_while_a_clone_is_about(bench: Bench) -> 
     await bench.service.cancel(SYSTEM, job.id)
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), session, Hello((), 1), [])
     registry._agents[bench.node] = cast("AgentSession", agent)
-    registry.suspect(bench.node)
+    registry.mark_clone(bench.node)
     await tracker._stop()
     assert agent.told == []
-    registry.trust(bench.node)
+    registry.clear_clone(bench.node)
     await tracker._stop()
     assert [type(frame) for frame in agent.told] == [JobStop]
 
@@ -228,7 +228,7 @@ async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench
 async def test_new_keys_are_sent_again_while_a_clone_is_about(bench: Bench) -> None:
     tracker, registry, session = bench.tracker, bench.registry, await bench.session()
     rekey = await bench.service.submit_selfcare(SYSTEM, bench.node, JobRequest("rekey"))
-    registry.suspect(bench.node)
+    registry.mark_clone(bench.node)
     await tracker._take(None, [session])
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), await bench.session(), Hello((), 1), [])
     await tracker.joined(cast("AgentSession", agent))
@@ -238,7 +238,7 @@ async def test_new_keys_are_sent_again_while_a_clone_is_about(bench: Bench) -> N
 async def test_a_clone_that_is_gone_holds_nothing_up_and_one_that_is_there_is_named(bench: Bench) -> None:
     tracker, registry = bench.tracker, bench.registry
     session, job = await bench.session(), await bench.order()
-    registry.suspect(bench.node)
+    registry.mark_clone(bench.node)
     bench.clock.advance(SUSPECT_S / 2)
     assert SUSPECT_S > 2 * CLONE_S
     await tracker._take(None, [session])

@@ -38,7 +38,7 @@ class Shelf:
         self.done.append(("compact", no, hour, slow))
         return self.moves
 
-    async def dues(self) -> Sequence[Due]:
+    async def pending_merges(self) -> Sequence[Due]:
         return self.parts
 
     async def merge(self, due: Due, *, everything: bool = True) -> bool:
@@ -62,7 +62,7 @@ async def always() -> bool:
     return True
 
 
-async def id_of(no: int) -> NodeId | None:
+async def id_by_number(no: int) -> NodeId | None:
     if no > 8:
         raise StoreBusy("the database is locked")
     return None if no == 8 else NodeId(f"node-{no}")
@@ -76,7 +76,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, object]]:
 def made() -> tuple[ManualClock, Shelf, Compactor]:
     clock = ManualClock(1_790_000_000.0 // 3600 * 3600 + 1800)
     shelf = Shelf(clock)
-    return clock, shelf, Compactor(shelf, clock, always, id_of)
+    return clock, shelf, Compactor(shelf, clock, always, id_by_number)
 
 
 async def test_the_current_hour_goes_in_pieces() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spider.packages.backend import Command, Failure, OutputReader
 from spider.packages.interfaces import Outcome
-from spider.packages.outcome import Ran, judge, judge_act
+from spider.packages.outcome import Ran, decide, judge_act
 from spider.packages.plan import InstalledPackage, Inventory, Plan, Planned, compare_inventories, missed
 from spider.root.terminal import TerminalEnded
 from tests.support.null_console import NullConsole
@@ -22,7 +22,7 @@ def ran(ended: TerminalEnded, *lines: str, failure: Failure | None = None) -> li
 
 
 def judged(runs: list[Ran], after: Inventory, before: Inventory = BEFORE, plan: Plan = PLAN) -> Outcome:
-    return judge(runs, plan, before, after, "manager")
+    return decide(runs, plan, before, after, "manager")
 
 
 def test_all_done_and_status_0_is_success() -> None:
