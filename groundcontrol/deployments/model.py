@@ -7,6 +7,8 @@ from typing import Final, Literal, NamedTuple
 
 from groundcontrol.core.ids import DeploymentId, InviteId, NodeId
 from groundcontrol.core.permissions import Action
+from groundcontrol.events.making import new_event
+from groundcontrol.events.model import Event
 
 PolicyName = Literal["monitor", "readonly", "managed"]
 DeploymentKind = Literal["install", "update", "remove"]
@@ -261,3 +263,14 @@ class Invite(NamedTuple):
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expires_at <= now else "open"
+
+
+def deployment_event(row: Deployment, at: float) -> Event:
+    """The event of an ended deployment."""
+    details: dict[str, object] = {"deployment": row.id, "kind": row.kind, "host": row.host, "code": row.error.code if row.error else None}
+    if row.error is not None:
+        details["why"] = row.error.message
+    kind = f"deployment_{row.state}"
+    if row.kind == "update" and row.state != "cancelled":
+        kind = "agent_updated" if row.state == "succeeded" else "agent_update_failed"
+    return new_event(kind, at, details, node=None if row.kind == "remove" else row.node_id, name=row.name, org=row.org)

@@ -1,4 +1,4 @@
-"""`/api/v1/events`: the timeline of events, for users and programs."""
+"""The timeline of events, for users and programs, and the audit log, which proves who did what."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.events.catalogue import in_group, known_type
 from groundcontrol.events.model import EventFilter, Severity
 from groundcontrol.events.store import LogStore
-from groundcontrol.events.views import EventsView, SummaryView, event_view
+from groundcontrol.events.views import AuditPageView, EventsView, SummaryView, audit_view, event_view
 from groundcontrol.web.answer import view_of
 from groundcontrol.web.request import ApiRequest
 from spider.wire.ids import is_id
@@ -29,6 +29,13 @@ async def list_events(call: ApiRequest) -> EventsView:
 async def count_events(call: ApiRequest) -> SummaryView:
     """The number of events of the last 24 hours, by severity; `?node=` for those of one node."""
     return view_of(SummaryView, await call.services[LogStore].count_events(call.scope, call.services.clock.now(), _node_of(call)))
+
+
+async def list_audit(call: ApiRequest) -> AuditPageView:
+    """A page of the audit log, newest first."""
+    limit, cursor = call.page()
+    page = await call.services[LogStore].audit(call.scope, limit, cursor)
+    return AuditPageView(audit=[audit_view(row) for row in page.items], next=page.next)
 
 
 def _node_of(call: ApiRequest) -> NodeId | None:

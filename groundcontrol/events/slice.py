@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.events import api as events_api
-from groundcontrol.events import audit_api
 from groundcontrol.events.feed import events_feed
 from groundcontrol.events.store import LogStore
 from groundcontrol.events.views import AuditPageView, EventsView, SummaryView
@@ -26,7 +25,7 @@ ROUTES: Final = (
         ),
     ),
     Route("GET", "/events/summary", "event.read", events_api.count_events, SummaryView, query=(NODE,)),
-    Route("GET", "/audit", "audit.read", audit_api.list_audit, AuditPageView, query=(LIMIT, CURSOR), cost="page"),
+    Route("GET", "/audit", "audit.read", events_api.list_audit, AuditPageView, query=(LIMIT, CURSOR), cost="page"),
 )  # fmt: skip
 
 SLICE: Final = Slice(

@@ -6,6 +6,8 @@ from typing import Final, Literal, NamedTuple
 
 from groundcontrol.core.errors import Conflict
 from groundcontrol.core.ids import BatchId, JobId, NodeId
+from groundcontrol.events.making import new_event
+from groundcontrol.events.model import Event
 
 JobState = Literal[
     "queued", "dispatched", "accepted", "running",
@@ -234,3 +236,14 @@ class Batch(NamedTuple):
     """State -> how many of its jobs are in it."""
     ended_at: float | None
     """When the last of its jobs ended; None: some are still open."""
+
+
+def job_event(job: Job, name: str, at: float) -> Event | None:
+    """The event of a job that has just got its present state; None: that state has none. `name`: of its node."""
+    if job.state not in TERMINAL and job.state != "running":
+        return None
+    details: dict[str, object] = {"job": job.id, "action": job.action, "changes": len(job.changes)}
+    if job.error is not None:
+        details["error"] = job.error.code
+    state = "started" if job.state == "running" else job.state
+    return new_event(f"job_{state}", at, details, node=job.node_id, name=name, org=job.org)

@@ -21,8 +21,7 @@ from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, S
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
-from groundcontrol.deployments.events import deployment_event
-from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentOptions, HostKey, Step, makes_node
+from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentOptions, HostKey, Step, deployment_event, makes_node
 
 _DEPLOYMENT: Final = "SELECT * FROM deployment "
 _EXPIRE_BATCH: Final = 200

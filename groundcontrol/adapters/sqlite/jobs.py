@@ -24,7 +24,6 @@ from groundcontrol.core.errors import BadRequest, Conflict, IdempotencyMismatch,
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import SYSTEM, Scope
-from groundcontrol.jobs.events import job_event
 from groundcontrol.jobs.model import (
     START_LIMIT_S,
     TERMINAL,
@@ -37,6 +36,7 @@ from groundcontrol.jobs.model import (
     effect_of_stop,
     holds_all,
     is_finished,
+    job_event,
     may_move,
     never_ran,
 )

@@ -17,9 +17,15 @@ from groundcontrol.core.errors import BadRequest, Conflict, NotFound, VaultError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.deployments import transitions
-from groundcontrol.deployments.events import deployment_event
 from groundcontrol.deployments.forget_node import LEFT_BEHIND
-from groundcontrol.deployments.model import INSTALL_STEPS, REMOVE_STEPS, DeploymentOptions, DeploymentOverrides, JumpRequest
+from groundcontrol.deployments.model import (
+    INSTALL_STEPS,
+    REMOVE_STEPS,
+    DeploymentOptions,
+    DeploymentOverrides,
+    JumpRequest,
+    deployment_event,
+)
 from groundcontrol.deployments.run import WIPED_LATER
 from groundcontrol.events.making import MAX_MESSAGE_CHARS
 from groundcontrol.events.model import Event
