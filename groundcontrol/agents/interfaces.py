@@ -108,6 +108,7 @@ class SessionDeps(NamedTuple):
     tables: NodeTables
     update_latest: Callable[[AgentSession, KnownSchema, list[Row]], None]
     """Called with the rows of each live pack as it arrives."""
+    row_sink: RowSink
     end: Callable[[AgentSession, int, str], Awaitable[None]]
     """Removes a session from the registry and closes its socket."""
     skew: Callable[[NodeId], float | None]

@@ -299,6 +299,7 @@ class AgentSession:
         stored = StoredPack(self.session, message.stream, message.seq, message.layout, first, last, message.coding, body)
         if message.stream == STREAM_LIVE:
             self._deps.update_latest(self, schema, rows)
+            self._deps.row_sink.add_rows(self.node.id, schema.row, rows)
         await self._deps.readings.submit(self, stored)
 
     async def _late(self, message: Late) -> None:

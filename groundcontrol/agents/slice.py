@@ -12,8 +12,6 @@ from groundcontrol.agents.node_events import CorruptionReporter
 from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.registry import Registry
-from groundcontrol.agents.session import AgentSession
-from groundcontrol.agents.validation import KnownSchema
 from groundcontrol.agents.watch_leases import WatchLeases
 from groundcontrol.config import Config
 from groundcontrol.core.forward_clock import ForwardClock
@@ -22,7 +20,6 @@ from groundcontrol.samples.store import DamageReports, MetricStore
 from groundcontrol.vault import Vault
 from groundcontrol.web.declare import Slice
 from groundcontrol.web.services import Services, provide
-from spider.wire.frames import Row
 
 
 def _registry(services: Services) -> Registry:
@@ -30,16 +27,11 @@ def _registry(services: Services) -> Registry:
 
 
 def _session_deps(services: Services) -> SessionDeps:
-    registry, row_sink = services[Registry], services[RowSink]
-
-    def receive_rows(agent: AgentSession, schema: KnownSchema, rows: list[Row]) -> None:
-        registry.update_latest(agent, schema, rows)
-        row_sink.add_rows(agent.node.id, schema.row, rows)
-
+    registry = services[Registry]
     return SessionDeps(
         store=services, bus=services.bus, clock=services.clock, forward_clock=services[ForwardClock], quotas=Quotas(),
-        readings=services[Ingest], jobs=services[JobSink], tables=services[NodeTables], update_latest=receive_rows,
-        end=registry.end, skew=registry.skew, farewell=services[FarewellHandler].receive_farewell,
+        readings=services[Ingest], jobs=services[JobSink], tables=services[NodeTables], update_latest=registry.update_latest,
+        row_sink=services[RowSink], end=registry.end, skew=registry.skew, farewell=services[FarewellHandler].receive_farewell,
     )  # fmt: skip
 
 

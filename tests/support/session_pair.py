@@ -65,9 +65,10 @@ class Hub:
             forward_clock=ForwardClock(self.clock),
             quotas=self.quotas,
             store={MetricStore: self.metrics},
-            readings=SimpleNamespace(offer=_take),
+            readings=SimpleNamespace(submit=_take),
             skew=lambda _: None,
             update_latest=lambda _agent, _layout, _rows: None,
+            row_sink=SimpleNamespace(add_rows=lambda _node, _layout, _rows: None),
         )
         node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
         session = Session(NODE, 1, self._epoch, HubId("hub"), BootId("0f" * 16))
