@@ -21,6 +21,10 @@ _OLDEST_S: Final = 4 * 86_400.0
 _KEEPS_INCIDENTS: Final = ("pagerduty",)
 """Kinds whose receiver opens and closes each incident by its own message."""
 _HELD: Final = "org = ? AND channel_id = ? AND state = 'deferred' AND reason = 'quiet_hours' AND next_at <= ? AND incident_id IS NOT NULL AND attempts = 0"
+_SEND_END: Final = (
+    "UPDATE delivery SET state = 'due', reason = 'ready', next_at = ? WHERE org = ? AND incident_id = ? AND channel_id = ?"
+    " AND kind = 'resolved' AND state = 'skipped' AND reason = 'never_told_firing'"
+)
 _PARTS: Final = f"org = ? AND channel_id = ? AND id >= ? AND state = 'deferred' AND reason = '{SUMMARY}'"
 
 
@@ -63,6 +67,8 @@ def tell_parts(tx: Tx, summary: Delivery, named: Collection[IncidentId]) -> None
         else:
             values = ("due", "ready", tx.now, None)
         tx.do("UPDATE delivery SET state = ?, reason = ?, next_at = ?, sent_at = ? WHERE org = ? AND id = ?", *values, part.org, part.id)
+        if part.incident_id in named and is_over:  # it ended while the summary was sent: the end was for nobody then
+            tx.do(_SEND_END, tx.now, part.org, part.incident_id, part.channel_id)
 
 
 def end_parts(tx: Tx, summary: Delivery, state: str, reason: str) -> None:

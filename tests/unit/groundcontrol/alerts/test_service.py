@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.alerts.channels.kind import Permanent, Sent, Transient
+from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
 from groundcontrol.alerts.maintenance import Window
-from groundcontrol.alerts.model import Alert, MaintenanceId, QuietHours, Selector, Threshold
+from groundcontrol.alerts.messages import Message
+from groundcontrol.alerts.model import Alert, Channel, MaintenanceId, QuietHours, Selector, Threshold
+from groundcontrol.alerts.service import ROUND_TICKS
 from groundcontrol.core.ids import NodeId
 from tests.support.alert_trial import STARTED_S, AlertTrial, alert_trial
 from tests.support.clock import ManualClock
@@ -250,6 +252,28 @@ async def test_quiet_hours_let_critical_alerts_pass_and_sum_up_the_others_at_the
         del trial.fleet.levels[lasting], trial.fleet.levels[handled]
         await trial.pass_s(60)
         assert trial.told("night")[3:] == ["resolved"], "of what the summary named"
+
+
+async def test_what_ends_while_its_summary_is_sent_is_told_as_over(tmp_path: Path) -> None:
+    clock = ManualClock(datetime(2026, 10, 24, 20, 5, tzinfo=UTC).timestamp())
+    async with alert_trial(tmp_path, 2, clock) as trial:
+        await trial.channel("night", quiet_hours=QuietHours("22:00", "07:00", "Europe/Budapest"), change_quiet_hours=True)
+        for node in trial.nodes:
+            await fires(trial, node, 1.0)
+        send = trial.receivers.send
+
+        async def slowly(channel: Channel, message: Message) -> Outcome:
+            if message.kind == "digest":
+                trial.fleet.levels.clear()
+                for turn in range(ROUND_TICKS):
+                    clock.advance(5)
+                    await trial.service.tick(turn)
+            return await send(channel, message)
+
+        trial.receivers.send = slowly  # type: ignore[method-assign]
+        clock.advance(datetime(2026, 10, 25, 6, 0, tzinfo=UTC).timestamp() - clock.now())
+        await trial.pass_s(60)
+        assert trial.told("night") == ["digest", "resolved", "resolved"]
 
 
 async def test_a_summary_that_its_receiver_refuses_ends_with_all_that_it_stands_for(tmp_path: Path) -> None:
