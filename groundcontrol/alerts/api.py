@@ -76,7 +76,7 @@ def _one_of(text: str, *known: str) -> str:
 
 
 def _view(call: ApiRequest, alert: Alert) -> AlertView:
-    return alert_view(alert, call.services[Rules].get(alert.rule_id))
+    return alert_view(alert, call.services[Rules].name(alert.rule_id))
 
 
 async def get_alert(call: ApiRequest) -> AlertView:

@@ -272,7 +272,7 @@ class PreviewView(Answer):
     """False: there were more servers or episodes than a preview reads."""
 
 
-def alert_view(alert: Alert, rule: Rule | None) -> AlertView:
+def alert_view(alert: Alert, rule_name: str) -> AlertView:
     flags = AlertFlags(
         acknowledged=alert.acknowledged_at is not None,
         snoozed_until=alert.snoozed_until,
@@ -281,7 +281,7 @@ def alert_view(alert: Alert, rule: Rule | None) -> AlertView:
         flapping=alert.flapping,
         maintenance=alert.maintenance,
     )
-    return view_of(AlertView, alert, flags=flags, rule_name=alert.rule_id if rule is None else rule.name)
+    return view_of(AlertView, alert, flags=flags, rule_name=rule_name)
 
 
 def incident_view(incident: Incident, alerts: Sequence[AlertView]) -> IncidentView:
