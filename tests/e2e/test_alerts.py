@@ -79,7 +79,7 @@ async def test_a_failed_unit_is_told_acknowledged_by_its_link_and_told_once_when
         set_fault(hub, "clock", str(SETTLED_S))
         [body] = await eventually(lambda: bodies(receiver, "firing"))
         assert body["alerts"][0]["object"] == "backup.service"
-        await eventually(lambda: "notified" in _explained(hub, alert["id"]))
+        await eventually(lambda: "ops: notified at" in _explained(hub, alert["id"]))
 
         acknowledged = await posted(hub, who, f"/alerts/{alert['id']}/acknowledge", {"note": "on it"}, 200)
         assert acknowledged["flags"]["acknowledged"]
@@ -112,7 +112,7 @@ async def test_a_hub_that_is_killed_goes_on_with_its_alerts_and_tells_nothing_tw
         alert = await eventually(lambda: _firing(hub, "Service failed at once"))
         set_fault(hub, "clock", str(SETTLED_S))
         await eventually(lambda: bodies(receiver, "firing"))
-        await eventually(lambda: "notified" in _explained(hub, alert["id"]))  # it is recorded: else the message is sent once more
+        await eventually(lambda: "ops: notified at" in _explained(hub, alert["id"]))  # it is recorded: else the message is sent once more
     await hub.kill()
     fault_file(hub.folder, "clock").write_text(str(SETTLED_S))
     await hub.start()
