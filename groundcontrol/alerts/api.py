@@ -204,7 +204,7 @@ async def _save(call: ApiRequest, rule: Rule) -> RuleView:
 async def apply_rules(call: ApiRequest, body: RulesBody) -> AppliedRulesView:
     """Make the rules of the hub those of a file: all of them, or none if one does not fit. Rules that are not in the file stay."""
     rules = call.services[Rules]
-    plan = planned(rules.all(), body.rules, lambda: _new_rule_id(call))
+    plan = await asyncio.to_thread(planned, rules.all(), body.rules, lambda: _new_rule_id(call))  # 0.3 ms a rule
     rules.check_room(sum(one.act == "add" for one in plan))
     named = {one.after.id for one in plan}
     left = [rule.id for rule in rules.all() if rule.id not in named]

@@ -35,12 +35,13 @@ def planned(rules: Sequence[Rule], given: Sequence[Mapping[str, object]], new_id
 
     Raises: BadRequest: some rules cannot be taken. The text and `facts` name each of them, with what to change.
     """
+    known = _Known({rule.id: rule for rule in rules}, _by_name(rules))
     found: list[Planned] = []
     faults: list[dict[str, object]] = []
     taken: set[str] = set()
     for number, fields in enumerate(given, 1):
         try:
-            one = _planned(rules, fields, new_id)
+            one = _planned(known, fields, new_id)
             name = one.after.name if one.before is None else one.before.id
             if name in taken:
                 raise BadRequest("the file holds this rule twice: leave one of them out")
@@ -53,24 +54,36 @@ def planned(rules: Sequence[Rule], given: Sequence[Mapping[str, object]], new_id
     return found
 
 
-def _planned(rules: Sequence[Rule], fields: Mapping[str, object], new_id: Callable[[], RuleId]) -> Planned:
-    before = _known(rules, fields.get("id", ""), fields.get("name", ""))
+class _Known(NamedTuple):
+    """The rules of the hub."""
+
+    by_id: Mapping[object, Rule]
+    by_name: Mapping[object, Sequence[Rule]]
+
+    def find(self, rule_id: object, name: object) -> Rule | None:
+        if isinstance(rule_id, str) and rule_id in self.by_id:
+            return self.by_id[rule_id]
+        if rule_id and not (isinstance(rule_id, str) and is_id(rule_id)):
+            raise BadRequest("this hub has no rule of this id: leave the id out to make a new rule", field="id")
+        named = self.by_name.get(name, ()) if isinstance(name, str) else ()
+        if len(named) > 1:
+            raise BadRequest(f"{len(named)} rules of the hub have this name: give the id of one", field="name")
+        return named[0] if named else None
+
+
+def _by_name(rules: Sequence[Rule]) -> Mapping[object, Sequence[Rule]]:
+    found: dict[object, list[Rule]] = {}
+    for rule in rules:
+        found.setdefault(rule.name, []).append(rule)
+    return found
+
+
+def _planned(known: _Known, fields: Mapping[str, object], new_id: Callable[[], RuleId]) -> Planned:
+    before = known.find(fields.get("id", ""), fields.get("name", ""))
     body = {name: value for name, value in fields.items() if name != "id"}
     if before is None:
         return Planned(None, checked_rule(rule_of(_read(body, RuleBody), new_id())))
     return Planned(before, checked_rule(patched(before, _read(body, RuleFields))))
-
-
-def _known(rules: Sequence[Rule], rule_id: object, name: object) -> Rule | None:
-    found = next((rule for rule in rules if rule.id == rule_id), None)
-    if found is not None:
-        return found
-    if rule_id and not (isinstance(rule_id, str) and is_id(rule_id)):
-        raise BadRequest("this hub has no rule of this id: leave the id out to make a new rule", field="id")
-    named = [rule for rule in rules if rule.name == name]
-    if len(named) > 1:
-        raise BadRequest(f"{len(named)} rules of the hub have this name: give the id of one", field="name")
-    return named[0] if named else None
 
 
 def _read(body: Mapping[str, object], kind: type[B]) -> B:
