@@ -136,8 +136,16 @@ def _named(names: Sequence[str]) -> str:
 
 
 def compare(before: RebootState, after: RebootState) -> List[str]:
-    """What is missing or failed since, one sentence each; empty = nothing is."""
+    """What is there again, and what is missing or failed since, one sentence each; empty = there was nothing to compare."""
     notes = []
+    same = (
+        (len(set(before.running) & set(after.running)), "service"),
+        (len(set(before.ports) & set(after.ports)), "port"),
+        (len(set(before.mounts) & set(after.mounts)), "file system"),
+    )
+    there = [f"{count} {what}" + ("" if count == 1 else "s") for count, what in same if count]
+    if there:
+        notes.append("As before the reboot: {}.".format(", ".join(there)))
     for sentence, old, new in (
         ("Services that ran before the reboot and do not now: {}.", before.running, after.running),
         ("Ports that were open before the reboot and are not now: {}.", before.ports, after.ports),

@@ -102,10 +102,12 @@ def test_this_machine_can_be_looked_at() -> None:
     assert all(port.split(" ")[0] in ("tcp", "udp") for port in look().ports)
 
 
-def test_what_is_missing_is_said_and_what_failed_before_is_not() -> None:
-    assert compare(STATE, STATE) == []
+def test_what_is_there_again_and_what_is_missing_is_said_and_what_failed_before_is_not() -> None:
+    assert compare(STATE, STATE) == ["As before the reboot: 2 services, 2 ports, 1 file system."]
+    assert compare(RebootState((), (), (), ()), RebootState((), (), (), ())) == []
     after = RebootState(("a.service", "new.service"), ("old.service", "x.service"), ("tcp 22",), ())
     assert compare(STATE, after) == [
+        "As before the reboot: 1 service, 1 port.",
         "Services that ran before the reboot and do not now: b.service.",
         "Ports that were open before the reboot and are not now: udp 53.",
         "File systems that were mounted before the reboot and are not now: /data.",
