@@ -31,6 +31,7 @@ from groundcontrol.access.rate_limits import (
 )
 from groundcontrol.access.second_factor import Sealer, SecondFactor
 from groundcontrol.access.sessions import (
+    JOB_STEP_UP_S,
     STEP_UP_S,
     Caller,
     Issued,
@@ -335,23 +336,26 @@ class AuthService:
             return await self.programs.reload_caller(caller.token, address)
         return caller
 
-    def require_step_up(self, caller: Caller) -> None:
-        """Refuse an action unless the password was proved within the last five minutes.
+    def require_step_up(self, caller: Caller, *, for_job: bool = False) -> None:
+        """Refuse an action unless the password was proved within the last five minutes; after the log-in, fifteen are enough for a job.
 
         Raises: StepUpRequired.
         """
         if caller.token is not None and not caller.token.sensitive:
             raise StepUpRequired("people are asked for their password here: a token may do this only if it was made for it (sensitive)")
-        if caller.session is not None and not 0 <= self._clock.now() - caller.session.authenticated_at <= STEP_UP_S:
+        if (session := caller.session) is None:
+            return
+        limit_s = JOB_STEP_UP_S if for_job and session.authenticated_at > session.created_at else STEP_UP_S
+        if not 0 <= self._clock.now() - session.authenticated_at <= limit_s:
             raise StepUpRequired("this wants your password once more")
 
-    def require_step_up_for_many(self, caller: Caller, nodes: Collection[NodeId]) -> None:
+    def require_step_up_for_many(self, caller: Caller, nodes: Collection[NodeId], *, for_job: bool = False) -> None:
         """As `require_step_up`, if a session or token changes more than a few nodes, in one request or in several within some minutes.
 
         Raises: StepUpRequired.
         """
         try:
-            self.require_step_up(caller)
+            self.require_step_up(caller, for_job=for_job)
         except StepUpRequired:
             known = caller.session or caller.token
             if known is None or not self._portions.take(known.id, nodes):

@@ -21,7 +21,9 @@ IDLE_2FA_S: Final = 30 * 60.0
 """The same for a session with a second factor. It is shorter: such a user has more to protect, and an app makes a new log-in easy."""
 ABSOLUTE_2FA_S: Final = 12 * 3600.0
 STEP_UP_S: Final = 300.0
-"""How long a proof of the password is valid for actions that require one."""
+"""How long a proof of the password is valid for actions that require one. A log-in is such a proof."""
+JOB_STEP_UP_S: Final = 900.0
+"""How long a proof after the log-in is valid for jobs: an evening of upgrades does not ask every five minutes."""
 USER_AGENT_CHARS: Final = 200
 
 

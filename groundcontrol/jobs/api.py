@@ -37,7 +37,7 @@ from groundcontrol.web.costs import SlotLimiter
 from groundcontrol.web.request import ApiRequest, StreamAuthorizer, whole_number
 from spider.logs import event
 from spider.wire.ids import is_id
-from spider.wire.verbs import READONLY, VERBS
+from spider.wire.verbs import READONLY, REBOOT, VERBS
 
 MAX_OFFSET: Final = 10**18 - 1
 MAX_BY_CHARS: Final = 100
@@ -178,10 +178,12 @@ def check_step_up(call: ApiRequest, request: JobRequest, nodes: Collection[NodeI
 
     Raises: StepUpRequired.
     """
-    if WORDS[request.action].dangerous or request.reboot:
-        call.services.auth.require_step_up(call.caller)
+    reboots = request.action == REBOOT or request.reboot
+    for_job = not reboots or len(nodes) == 1
+    if reboots or WORDS[request.action].dangerous:
+        call.services.auth.require_step_up(call.caller, for_job=for_job)
     elif VERBS[request.action].policy != READONLY:
-        call.services.auth.require_step_up_for_many(call.caller, nodes)
+        call.services.auth.require_step_up_for_many(call.caller, nodes, for_job=for_job)
 
 
 async def create_batch(call: ApiRequest, body: BatchBody) -> BatchView:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from groundcontrol.access.sessions import JOB_STEP_UP_S, STEP_UP_S
 from groundcontrol.core.bus import Revoked, Topic
 from groundcontrol.core.errors import BadCredentials, NotFound, StepUpRequired, TooManyAttempts, Unauthenticated, WeakPassword
 from groundcontrol.core.scope import SYSTEM
@@ -71,6 +72,25 @@ async def test_a_proof_counts_for_five_minutes(ready: Door) -> None:
 
     await ready.service.step_up(caller, PASSWORD)
     ready.service.require_step_up(await ready.caller(issued))
+
+
+@pytest.mark.holds("S-15")
+async def test_a_proof_counts_longer_for_jobs_and_a_log_in_does_not(ready: Door) -> None:
+    issued = await ready.login()
+    ready.clock.shift += STEP_UP_S + 1
+    caller = await ready.caller(issued)
+    with pytest.raises(StepUpRequired):
+        ready.service.require_step_up(caller, for_job=True)
+
+    await ready.service.step_up(caller, PASSWORD)
+    ready.clock.shift += JOB_STEP_UP_S - 1
+    caller = await ready.caller(await ready.service.refresh(issued.refresh))
+    ready.service.require_step_up(caller, for_job=True)
+    with pytest.raises(StepUpRequired):
+        ready.service.require_step_up(caller)
+    ready.clock.shift += 2
+    with pytest.raises(StepUpRequired):
+        ready.service.require_step_up(caller, for_job=True)
 
 
 async def test_a_refresh_is_no_proof(ready: Door) -> None:
