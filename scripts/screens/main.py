@@ -73,7 +73,6 @@ def order(page: Page) -> None:
 
 def plan(page: Page) -> None:
     page.get_by_role("button", name="Upgrade").first.click()
-    page.get_by_role("menuitem", name="Upgrade packages…").click()
     page.get_by_role("table", name="Planned changes").wait_for()
 
 

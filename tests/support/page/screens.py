@@ -75,7 +75,6 @@ def plan_an_upgrade(node: str) -> Screen:
     def go(seen: Gate) -> None:
         seen.open(f"/n/{node}")
         seen.page.get_by_role("button", name="Upgrade").first.click()
-        seen.page.get_by_role("menuitem", name="Upgrade packages…").click()
         expect(seen.page.get_by_role("table", name="Planned changes")).to_be_visible()
 
     return "plan of an upgrade", go
@@ -94,10 +93,10 @@ def as_table(node: str) -> Callable[[Gate], None]:
 def menu_of_upgrades(node: str) -> Screen:
     def go(seen: Gate) -> None:
         seen.open(f"/n/{node}")
-        seen.page.get_by_role("button", name="Upgrade").first.click()
+        seen.page.get_by_role("button", name="More package actions").click()
         expect(seen.page.get_by_role("menu")).to_be_visible()
 
-    return "menu of upgrades", go
+    return "menu of package actions", go
 
 
 def by_keys(path: str, *keys: str) -> Screen:
@@ -456,7 +455,7 @@ def of_the_page(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
         ("menu of a chart", menu_by(node, "CPU, more")),
         ("chart under the pointer", hovered(stage.ids["db-01"])),
         ("window of time", dialog_by(node, "Choose a time range")),
-        ("packages to remove", dialog_by(node, "Upgrade", "Remove…")),
+        ("packages to remove", dialog_by(node, "More package actions", "Remove…")),
         ("deploy again", dialog_by(f"{offline}/settings", "Deploy again…")),
         ("output as text", plain_text(jobs["failed"])),
         ("form with faults", empty_form),

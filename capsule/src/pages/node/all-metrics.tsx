@@ -71,10 +71,10 @@ interface ListProps {
 function List({ view, drawn, words, onWords }: ListProps): VNode {
   const groups = metricGroups(view.latest, metricUnits(), words);
   return (
-    <section class="card" aria-label={t`All values`}>
+    <section class="card" aria-label={t`Metrics`}>
       <header>
-        <h3 class="nowrap">{t`All values`}</h3>
-        <span class="t3 meta">{t`${plural(Object.keys(view.latest).length, "series", "series")}; press one to show its chart, again to hide it`}</span>
+        <h3 class="nowrap">{t`Metrics`}</h3>
+        <span class="t3 meta">{t`${plural(Object.keys(view.latest).length, "metric")}. Click one to chart it.`}</span>
         {drawn.length > 1 && (
           <Button slim class="end" onClick={() => setQuery({ chart: null })}>
             {t`Remove ${plural(drawn.length, "chart")}`}

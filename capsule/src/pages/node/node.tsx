@@ -17,6 +17,7 @@ import { Boundary } from "../../ui/boundary";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Empty, Failure } from "../../ui/load-states";
+import { Segmented } from "../../ui/segmented";
 import { Tabs } from "../../ui/tabs";
 import { EventList } from "../events/list";
 import type { NodeTab } from "../tabs";
@@ -30,8 +31,14 @@ import { NodeRules } from "./node-rules";
 import { NodeSettings } from "./node-settings";
 import { PageSkeleton } from "./skeleton";
 import { RangeButtons, useViewKeys, shownTimeRange } from "./time-bar";
-import { UpgradeMenu } from "./upgrade";
+import { NodeActions } from "./upgrade";
 import { Notices } from "./notices";
+
+/** The parts of a tab that has several, the first one first. Each has its own address. */
+const PARTS: readonly (readonly NodeTab[])[] = [["packages", "jobs"], ["events", "logs"], ["settings", "hardware", "rules"]]; // prettier-ignore
+const PART_LABELS: Partial<Record<NodeTab, string>> = { packages: t`Packages`, jobs: t`Jobs`, events: t`Events`, logs: t`Logs`, settings: t`General`, hardware: t`Hardware`, rules: t`Rules` };
+/** Parts that do not show samples, and so are never old. */
+const TIMELESS: ReadonlySet<NodeTab> = new Set(["rules", "settings", "jobs", "logs", "events"]);
 
 const hasCharts = (tab: NodeTab): boolean => tab === "overview" || tab === "measures";
 
@@ -87,17 +94,16 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
   const base = `/n/${view.id}`;
   const tabs = [
     { key: "overview", label: t`Overview`, href: base + keep },
-    { key: "measures", label: t`All values`, href: `${base}/measures${keep}` },
     { key: "processes", label: t`Processes`, href: `${base}/processes`, ...counted(detail.tables.value?.processes?.total) },
-    { key: "hardware", label: t`Disks & network`, href: `${base}/hardware` },
     { key: "services", label: t`Services`, href: `${base}/services`, ...counted(view.health.findings.filter(({ kind }) => kind === "unit_failed").length) },
-    { key: "packages", label: t`Packages`, href: `${base}/packages`, ...counted(view.updates.total) },
-    { key: "jobs", label: t`Jobs`, href: `${base}/jobs` },
-    { key: "logs", label: t`Logs`, href: `${base}/logs` },
-    { key: "events", label: t`Events`, href: `${base}/events` },
-    { key: "rules", label: t`Rules`, href: `${base}/rules` },
+    { key: "packages", label: t`Software`, href: `${base}/packages`, ...counted(view.updates.total) },
+    { key: "events", label: t`Logs & events`, href: `${base}/events` },
+    { key: "measures", label: t`Metrics`, href: `${base}/measures${keep}` },
     { key: "settings", label: t`Settings`, href: `${base}/settings` },
   ];
+  const parts = PARTS.find((found) => found.includes(tab)) ?? [tab];
+  const current = tabs.find(({ key }) => key === parts[0]);
+  const title = PART_LABELS[tab] ?? current?.label;
   const standing = detail.standing.value;
   const dim = rowOf(view, now.value).old || lostSince.value !== null;
   return (
@@ -110,13 +116,18 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
       )}
       <Notices detail={detail} view={view} standing={standing} />
       <div class="node-bar">
-        <Tabs label={t`Parts of the node`} tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
+        <Tabs label={t`Parts of the node`} tabs={tabs} current={current?.key ?? tab} onPick={(picked) => go(picked.href)} />
         {hasCharts(tab) && (
           <RangeButtons view={shown} mark={<Glyph kind={dim || standing === "wait" ? "stale" : "ok"} label="" />} />
         )}
       </div>
-      <div id="panel" role="tabpanel" aria-label={tabs.find((one) => one.key === tab)?.label} class={dim && tab !== "rules" && tab !== "settings" && tab !== "jobs" && tab !== "logs" && tab !== "events" ? "dimmed" : ""}>
-        <h2 class="hidden-text">{tabs.find((one) => one.key === tab)?.label}</h2>
+      <div id="panel" role="tabpanel" aria-label={title} class={dim && !TIMELESS.has(tab) ? "dimmed" : ""}>
+        <h2 class="hidden-text">{title}</h2>
+        {parts.length > 1 && (
+          <div class="node-parts">
+            <Segmented label={current?.label ?? ""} value={tab} onPick={(part) => go(`${base}/${part}`)} options={parts.map((key) => ({ key, label: PART_LABELS[key] ?? key }))} />
+          </div>
+        )}
         <Boundary key={tab}>
           {tab === "overview" && <Overview detail={detail} node={view} shown={shown} />}
           {tab === "measures" && <AllMetrics detail={detail} node={view} shown={shown} />}
@@ -200,7 +211,7 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
       </div>
       {mayAct.value && (
         <div class="row actions">
-          <UpgradeMenu view={view} />
+          <NodeActions view={view} />
         </div>
       )}
     </div>

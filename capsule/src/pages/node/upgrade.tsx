@@ -56,7 +56,11 @@ export function VerbButton({ view, verb }: { view: NodeView; verb: string }): VN
   );
 }
 
-export function UpgradeMenu({ view }: { view: NodeView }): VNode {
+/** Verbs about the server or its holds, in a menu of their own beside that of upgrades. */
+const SERVER_VERBS: ReadonlySet<string> = new Set(["reboot", "hold", "unhold", "repair"]);
+
+/** The button that opens the plan of an upgrade, and the menus of all other actions. */
+export function NodeActions({ view }: { view: NodeView }): VNode {
   const [asked, setAsked] = useState<Action | null>(null);
   const { total, security, checked_at } = view.updates;
   const all = refusal(view);
@@ -65,30 +69,57 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
     upgrade: total === null ? t`available updates not known` : t`${total} ${pluralWord(total, "update")}`,
     "security-upgrade": security ? t`${security} for security` : t`only what is for security`,
   };
-  const items = (belongs: (verb: Verb) => boolean | undefined): MenuItem[] =>
-    JOB_VERBS.filter(([name, verb]) => belongs(verb) && !refusal(view, name as Action)).map(([name, { menu = actionLabel(name), hint = "", readonly }]) => {
+  const items = (belongs: (verb: Verb, name: string) => boolean | undefined): MenuItem[] =>
+    JOB_VERBS.filter(([name, verb]) => belongs(verb, name) && !refusal(view, name as Action)).map(([name, { menu = actionLabel(name), hint = "", readonly }]) => {
       const action = name as Action;
       return { label: readonly ? menu : t`${menu}…`, hint: hints[name] ?? hint, icon: verbIcon(name), run: readonly ? () => void start(view, action) : () => setAsked(action) };
     });
+  const split = !refusal(view, "upgrade");
+  const groups = all ? [] : [
+    items(({ upgrades }, name) => upgrades && !(split && name === "upgrade")),
+    items(({ readonly }) => readonly),
+    items(({ planned, upgrades }) => planned && !upgrades),
+    items(({ planned, readonly }, name) => !planned && !readonly && !SERVER_VERBS.has(name)),
+  ]; // prettier-ignore
+  const server = all ? [] : items((_, name) => SERVER_VERBS.has(name));
   const words = total ? t`Upgrade ${total}` : t`Upgrade`;
+  const label = security ? t`${words} ${security} for security` : words;
+  const face = (
+    <>
+      <Icon name="package" size="small" />
+      <span>{words} </span>
+      {security ? (
+        <span class="pill warn small">
+          <Icon name="shield" size="tiny" />
+          {security}
+          <span class="hidden-text"> {t`for security`}</span>
+        </span>
+      ) : null}
+    </>
+  );
+  const arrow = <Icon name="chevron-down" size="small" />;
   return (
     <>
-      <MenuButton
-        label={security ? t`${words} ${security} for security` : words}
-        note={all}
-        groups={all ? [] : [items(({ readonly }) => readonly), items(({ upgrades }) => upgrades), items(({ planned, upgrades }) => planned && !upgrades), items(({ planned, readonly }) => !planned && !readonly)]}
-      >
-        <Icon name="package" size="small" />
-        <span>{words} </span>
-        {security ? (
-          <span class="pill warn small">
-            <Icon name="shield" size="tiny" />
-            {security}
-            <span class="hidden-text"> {t`for security`}</span>
-          </span>
-        ) : null}
-        <Icon name="chevron-down" size="small" />
-      </MenuButton>
+      {split ? (
+        <div class="split">
+          <button type="button" class="button" aria-label={t`${label}…`} onClick={() => setAsked("upgrade")}>
+            {face}
+          </button>
+          <MenuButton label={t`More package actions`} class="only-icon" groups={groups}>
+            {arrow}
+          </MenuButton>
+        </div>
+      ) : (
+        <MenuButton label={label} note={all} groups={groups}>
+          {face}
+          {arrow}
+        </MenuButton>
+      )}
+      {server.length > 0 && (
+        <MenuButton label={t`Server actions`} class="only-icon" groups={[server]}>
+          <Icon name="ellipsis" />
+        </MenuButton>
+      )}
       {asked && <JobDialog view={view} action={asked} planned={!policyRefusal(view.policy, "plan")} onClose={() => setAsked(null)} />}
     </>
   );
