@@ -1,15 +1,28 @@
-import type { VNode } from "preact";
+import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { hasFollowUp, rebootNeed, type RebootNeed } from "../../core/jobs/follow-up";
 import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { dayStart } from "../../state/clock";
 import { planOf, reportOf } from "../../state/job-detail";
 import { ApiError, type JobView, type PlanView, type ReportView } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Glyph } from "../../ui/glyph";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Failure } from "../../ui/load-states";
 import { PlanTable } from "./plan-table";
 
+export interface JobReportProps {
+  job: JobView;
+  /** The last boot of the node; 0 = not known. */
+  bootedAt: number;
+  /** The button that reboots the node; nothing if this user or this node cannot. */
+  reboot: ComponentChildren;
+  /** The button that leads to the units of the node. */
+  units: ComponentChildren;
+  onNeed: (need: RebootNeed) => void;
+}
+
 /** The plan of a job, and what the user should check after it. */
-export function JobReport({ job }: { job: JobView }): VNode {
+export function JobReport({ job, onNeed, ...rest }: JobReportProps): VNode {
   const [plan, setPlan] = useState<PlanView | null>(null);
   const [report, setReport] = useState<ReportView | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
@@ -24,10 +37,12 @@ export function JobReport({ job }: { job: JobView }): VNode {
     }
   };
   useEffect(() => void load(), [job.id, job.plan_digest, job.has_report]);
+  const need = report ? rebootNeed(report, job.ended_at, rest.bootedAt) : "no";
+  useEffect(() => onNeed(need), [need]);
   if (failure) return <Failure title={t`The plan and the report could not be read`} error={failure} onRetry={() => void load()} />;
   return (
     <>
-      {report && <Report report={report} />}
+      {report && hasFollowUp(report) && <Report report={report} rebooted={job.action === "reboot"} need={need} {...rest} />}
       {plan && (job.action === "plan" || job.error?.code === "job.plan_changed") && (
         <section class="card stack job-sum" aria-label={t`Plan`}>
           <h2 class="strong">{job.action === "plan" ? t`Plan` : t`Current plan`}</h2>
@@ -38,46 +53,56 @@ export function JobReport({ job }: { job: JobView }): VNode {
   );
 }
 
-function Report({ report }: { report: ReportView }): VNode | null {
+interface ReportProps extends Pick<JobReportProps, "bootedAt" | "reboot" | "units"> {
+  report: ReportView;
+  /** The job was a reboot: its notes compare the server with before. */
+  rebooted: boolean;
+  need: RebootNeed;
+}
+
+function Report({ report, rebooted, need, bootedAt, reboot, units }: ReportProps): VNode {
   const { services, failed_units, config_files, notes } = report;
-  const due = report.reboot === "yes";
-  const lists: [string, readonly string[]][] = [
-    [t`Services still running the old version`, services],
-    [t`Units that failed since the job started`, failed_units],
-    [t`Good to know`, notes],
-  ];
-  if (!due && report.reboot === "no" && !config_files.length && lists.every(([, items]) => !items.length)) return null;
+  const why = report.reboot_why;
   return (
     <section class="card stack job-sum" aria-label={t`Report`}>
-      <h2 class="strong">{t`Follow-up`}</h2>
-      {report.reboot !== "no" && (
-        <Banner kind={due ? "" : "calm"} mark={<Glyph kind="warn" label="" />}>
-          {due ? t`The server needs a reboot` : t`It is not known whether the server needs a reboot`}
-          {report.reboot_why ? `: ${report.reboot_why}` : ""}
-        </Banner>
-      )}
-      {lists.map(
-        ([title, items]) =>
-          items.length > 0 && (
-            <div key={title}>
-              <h3 class="medium">{title}</h3>
-              <ul>
-                {items.map((item) => (
-                  <li key={item} class="mono t2">
-                    {item}
-                  </li>
-                ))}
-              </ul>
-            </div>
-          ),
-      )}
-      {config_files.length > 0 && <h3 class="medium">{t`Configuration files left beside those in use`}</h3>}
-      {config_files.map((file) => (
-        <details key={file.path}>
-          <summary class="mono">{file.path}</summary>
-          <pre class="mono t2">{file.diff || t`The difference cannot be shown.`}</pre>
-        </details>
-      ))}
+      <h2 class="strong">{rebooted ? t`After the reboot` : t`Follow-up`}</h2>
+      <ul class="rows-card follow-up">
+        {need === "due" && (
+          <Line mark="warn" title={why ? t`Reboot needed (${why})` : t`Reboot needed`} action={reboot} />
+        )}
+        {need === "since" && <Line mark="done" title={t`Rebooted since, at ${timeOrDate(bootedAt, dayStart.value)}`} />}
+        {need === "unknown" && <Line mark="notice" title={why ? t`It is not known whether a reboot is needed: ${why}` : t`It is not known whether a reboot is needed`} />}
+        {services.length > 0 && <Line mark="warn" title={t`Services still running the old version`} items={services} action={units} />}
+        {failed_units.length > 0 && <Line mark="crit" title={t`Units that failed since the job started`} items={failed_units} action={units} />}
+        {config_files.length > 0 && (
+          <Line mark="notice" title={t`New configuration files, not applied`}>
+            {config_files.map((file) => (
+              <details key={file.path}>
+                <summary class="mono">{file.path}</summary>
+                <pre class="mono t2">{file.diff || t`The difference cannot be shown.`}</pre>
+              </details>
+            ))}
+          </Line>
+        )}
+        {notes.map((note) => (
+          <Line key={note} mark="notice" title={note} plain />
+        ))}
+      </ul>
     </section>
+  );
+}
+
+/** One finding and its one button. */
+function Line({ mark, title, items = [], plain = false, action, children }: { mark: GlyphKind; title: string; items?: readonly string[]; plain?: boolean; action?: ComponentChildren; children?: ComponentChildren }): VNode {
+  return (
+    <li>
+      <Glyph kind={mark} label="" />
+      <div class="grow">
+        <p class={plain ? "" : "medium"}>{title}</p>
+        {items.length > 0 && <p class="mono t2">{items.join(", ")}</p>}
+        {children}
+      </div>
+      {action}
+    </li>
   );
 }

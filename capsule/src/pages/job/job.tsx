@@ -3,7 +3,8 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { pluralWord, t } from "../../core/text/i18n";
 import { age, timeOrDate, elapsed } from "../../core/text/time";
 import { FORCE_STOP_HINT, mayForce, packagesLabel, STOP_HINT, stopStatusText } from "../../core/jobs/package-actions";
-import { actionLabel, jobEnded, jobGlyph, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
+import { outcomeLabel, type RebootNeed } from "../../core/jobs/follow-up";
+import { actionLabel, jobEnded, jobGlyph, jobLabel, phaseLabel } from "../../core/jobs/job-labels";
 import { dayStart, now } from "../../state/clock";
 import { nodeSignal } from "../../state/fleet";
 import { cancelJob, JobDetail, newIdempotencyKey, submitJob } from "../../state/job-detail";
@@ -23,9 +24,12 @@ import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
 import { RepeatOrder } from "../jobs/submit/repeat-order";
 import { startJob } from "../jobs/submit/start-job";
+import { VerbButton } from "../node/upgrade";
+import { JobLoad } from "./job-load";
+import type { JobReportProps } from "./job-report";
 import { Output } from "./output";
 
-const JobReport = lazy<{ job: JobView }>(t`the report`, async () => (await import("./job-report")).JobReport);
+const JobReport = lazy<JobReportProps>(t`the report`, async () => (await import("./job-report")).JobReport);
 
 const QUIET_S = 5;
 
@@ -59,6 +63,8 @@ export function JobPage({ id }: { id: string }): VNode {
 
 function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
   const node = nodeLabel(job.node_id);
+  const view = nodeSignal(job.node_id)?.value;
+  const [need, setNeed] = useState<RebootNeed>("no");
   const ended = jobEnded(job.state);
   const percent = job.progress_percent;
   const about = packagesLabel(job);
@@ -91,8 +97,8 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         {!ended && mayAct.value && (job.stop === null || job.stop.state === "asked") && <StopButton job={job} node={node} />}
         {!ended && mayAct.value && mayForce(job) && <ForceButton job={job} node={node} />}
         {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} node={node} />}
-        {ended && job.state !== "succeeded" && job.error?.code !== "job.packages_broken" && nodeSignal(job.node_id) && <RepeatOrder nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />}
-        {nodeSignal(job.node_id) && (
+        {ended && job.state !== "succeeded" && job.error?.code !== "job.packages_broken" && view && <RepeatOrder nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />}
+        {view && (
           <a class="button" href={`/n/${job.node_id}`}>
             {t`Open ${node}`}
           </a>
@@ -102,7 +108,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         <div class="row wrap">
           <Glyph kind={jobGlyph(job.state)} size="large" label="" />
           <b class="strong" role="status">
-            {stateLabel(job.state)}
+            {outcomeLabel(job.state, need)}
           </b>
           {!ended && job.phase && (
             <span class="t2 cut">
@@ -134,7 +140,22 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
           {job.state === "interrupted" ? t`The server was lost while this ran. Check the output and the server before you start it again.` : t`It is not known how this ended. Check the server before you start it again.`}
         </Banner>
       )}
-      {(job.plan_digest !== null || job.has_report) && <JobReport job={job} />}
+      {(job.plan_digest !== null || job.has_report) && (
+        <JobReport
+          job={job}
+          bootedAt={view?.identity.booted_at ?? 0}
+          reboot={view && mayAct.value && <VerbButton view={view} verb="reboot" />}
+          units={
+            view && (
+              <a class="button slim" href={`/n/${view.id}/services`}>
+                {t`Services`}
+              </a>
+            )
+          }
+          onNeed={setNeed}
+        />
+      )}
+      {view && job.started_at !== null && <JobLoad job={job} />}
       <Output detail={detail} job={job} node={node} />
       {ended && job.changes.length > 0 && <Changes changes={job.changes} />}
     </div>
@@ -239,7 +260,7 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
     setBusy(true);
     setWrong("");
     try {
-      await withStepUp(() => cancelJob(job.id, true), () => there.current);
+      await withStepUp(() => cancelJob(job.id, true), t`Enter your password to force-stop a job on ${node}.`, () => there.current);
       close();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

@@ -1,31 +1,56 @@
 import type { VNode } from "preact";
-import { keptBackLabel, planSummary } from "../../core/jobs/package-actions";
+import { keptBackLabel, planChips, type PlanChipKind } from "../../core/jobs/package-actions";
 import { t } from "../../core/text/i18n";
 import { decimalSize } from "../../core/text/units";
 import type { PlanView } from "../../state/types";
 import { GridHead } from "../../ui/grid-head";
-import { Icon } from "../../ui/icon";
+import { Icon, type IconName } from "../../ui/icon";
 
 const MOST = 500;
+
+const CHIPS: Record<PlanChipKind, readonly [string, IconName | null]> = { change: ["", null], size: ["", null], removal: ["crit", "x"], security: ["warn", "shield"], reboot: ["warn", "rotate-cw"], kept: ["", "lock"] }; // prettier-ignore
+
+export function PlanChips({ plan, small = false }: { plan: PlanView; small?: boolean }): VNode {
+  return (
+    <ul class="row wrap chips">
+      {planChips(small ? { ...plan, download_bytes: null } : plan).map(([kind, text]) => {
+        const [colour, icon] = CHIPS[kind];
+        return (
+          <li key={text} class={`pill ${colour} ${small ? "small" : ""}`}>
+            {icon && <Icon name={icon} size="tiny" />}
+            {text}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
 
 /** All changes of a plan, removals first, and what it keeps back. */
 export function PlanTable({ plan }: { plan: PlanView }): VNode {
   const steps = [...plan.steps].sort((a, b) => Number(Boolean(a.to)) - Number(Boolean(b.to)));
+  const { reboot, reboot_why, installed_bytes } = plan;
+  const facts = [
+    reboot === "yes" && reboot_why ? t`reboot: ${reboot_why}` : reboot === "unknown" ? (reboot_why ? t`whether a reboot follows is not known: ${reboot_why}` : t`whether a reboot follows is not known`) : "",
+    installed_bytes === null ? "" : t`${decimalSize(Math.abs(installed_bytes))} of disk ${installed_bytes < 0 ? t`freed` : t`used`}`,
+  ].filter(Boolean);
   return (
     <div class="stack">
-      <p class="t2" role="status">
-        {planSummary(plan)}
-        {plan.reboot_why && plan.reboot !== "no" ? ` (${plan.reboot_why})` : ""}
-        {plan.download_bytes === null ? "" : ` · ${t`${decimalSize(plan.download_bytes)} to download`}`}
-        {plan.installed_bytes === null ? "" : ` · ${t`${decimalSize(Math.abs(plan.installed_bytes))} of disk ${plan.installed_bytes < 0 ? t`freed` : t`used`}`}`}
-      </p>
+      <div role="status">
+        <PlanChips plan={plan} />
+        {facts.length > 0 && <p class="t3 meta plan-facts">{facts.join(" · ")}</p>}
+      </div>
       {steps.length > 0 && (
         <div class="grid-table changes" role="table" aria-label={t`Planned changes`} aria-rowcount={steps.length + 1}>
           <GridHead labels={[t`Package`, t`From`, t`To`]} />
           {steps.slice(0, MOST).map((step) => (
             <div role="row" key={step.package} title={step.repository}>
               <span role="rowheader" class="mono medium cut">
-                {step.security === "yes" && <Icon name="shield" size="tiny" />} {step.package}
+                {step.security === "yes" && (
+                  <span class="warn">
+                    <Icon name="shield" size="tiny" />
+                  </span>
+                )} {step.package}
                 {step.security === "yes" && <span class="hidden-text"> {t`for security`}</span>}
               </span>
               <span role="cell" class="mono t3 cut">

@@ -1,0 +1,22 @@
+/** History of a node around a job. While the job runs, the node is watched, so that its samples arrive each second. */
+
+import { seriesName } from "../core/metrics/series";
+import { call } from "../wire/http";
+import type { HistoryView, NodeView } from "../wire/schema.gen";
+import { subscribeWithRetry } from "./live/subscribe-with-retry";
+
+const POINTS = 120;
+
+/** Watches a node without showing it. Returns the unsubscriber. */
+export const watchNode = (id: string): (() => void) => subscribeWithRetry(`node:${id}`, { snapshot: () => undefined, change: () => undefined, refused: () => undefined });
+
+export const loadNode = (id: string): Promise<NodeView> => call<NodeView>("GET", `nodes/${id}`);
+
+/** `device`, `network`: names of a disk and an interface; empty = the node has none. */
+export function loadJobHistory(id: string, device: string, network: string, { from, to }: { from: number; to: number }): Promise<HistoryView> {
+  const metric = ["cpu.total", "memory.used", ...(device ? DISK.map((name) => seriesName(name, "device", device)) : []), ...(network ? NETWORK.map((name) => seriesName(name, "interface", network)) : [])];
+  return call<HistoryView>("GET", `nodes/${id}/history`, { query: { metric, from, to, points: POINTS } });
+}
+
+export const DISK = ["disk.read", "disk.written"] as const;
+export const NETWORK = ["network.received", "network.sent"] as const;
