@@ -263,7 +263,7 @@ def test_every_key_does_what_the_list_says(browser: Browser, hub: HubProcess) ->
             press(key)
         expect(bar).to_contain_text("3 nodes selected")
         press("u")
-        expect(page.get_by_role("dialog", name="Run on 3 nodes").get_by_label("What to do")).to_have_value("upgrade")
+        expect(page.get_by_role("dialog", name="Upgrade packages on 3 nodes")).to_be_visible()
         press("Escape")
         expect(dialog).to_have_count(0)
         press("Escape")

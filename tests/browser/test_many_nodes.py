@@ -14,6 +14,8 @@ from tests.support.page.answers import Kept
 from tests.support.page.fleets import NAMES, Fleet, choose
 from tests.support.page.waits import until
 
+PLANNED = re.compile(r"on \d nodes?$")
+"""The button that starts what the plans say."""
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
@@ -51,10 +53,10 @@ def test_an_order_for_all_that_are_shown_reaches_its_end_and_says_who_refused(pa
     page.get_by_role("heading", level=1).focus()
     page.keyboard.press("u")
 
-    dialog = page.get_by_role("dialog", name="Run on 4 nodes")
-    dialog.get_by_label("What to do").select_option("upgrade")
+    dialog = page.get_by_role("dialog", name="Upgrade packages on 4 nodes")
+    expect(dialog.get_by_label("What to do")).to_have_count(0)
     expect(dialog.get_by_text("1 node cannot do this:")).to_be_visible()
-    dialog.get_by_role("button", name="Start upgrade on 3 without plans").click()
+    dialog.get_by_role("button", name="Start upgrade on 3 without a preview").click()
     page.wait_for_url(re.compile(r"/batches/"))
     expect(page.get_by_role("heading", level=1, name="Upgrade packages on 4 nodes")).to_be_visible()
     expect(page.get_by_text("3 of 3 ended")).to_be_visible()
@@ -159,21 +161,21 @@ def test_a_plan_stands_for_the_order_it_was_asked_for_and_for_no_other(page: Pag
     what = dialog.get_by_label("What to do")
     what.select_option(label="Install packages")
     dialog.get_by_label("Packages").fill("vim")
-    dialog.get_by_role("button", name="Show plans").click()
-    expect(dialog.get_by_role("button", name="as planned")).to_be_visible()
+    dialog.get_by_role("button", name="Preview", exact=True).click()
+    expect(dialog.get_by_role("button", name=PLANNED)).to_be_visible()
     dialog.get_by_label("Packages").fill("nginx")
-    expect(dialog.get_by_role("button", name="as planned")).to_have_count(0)
-    expect(dialog.get_by_role("button", name="Show plans")).to_be_enabled()
+    expect(dialog.get_by_role("button", name=PLANNED)).to_have_count(0)
+    expect(dialog.get_by_role("button", name="Preview", exact=True)).to_be_enabled()
 
     held: list[Route] = []
     page.route("**/api/v1/jobs", lambda route: route.fallback() if held else held.append(route))
-    dialog.get_by_role("button", name="Show plans").click()
+    dialog.get_by_role("button", name="Preview", exact=True).click()
     until(page, lambda: held)
     what.select_option("upgrade")
     with page.expect_response("**/api/v1/jobs"):
         held[0].continue_()
-    expect(dialog.get_by_role("button", name="Show plans")).to_be_enabled()
-    expect(dialog.get_by_role("button", name="as planned")).to_have_count(0)
+    expect(dialog.get_by_role("button", name="Preview", exact=True)).to_be_enabled()
+    expect(dialog.get_by_role("button", name=PLANNED)).to_have_count(0)
 
 
 @pytest.mark.refusals("409 (Conflict)")
@@ -210,14 +212,16 @@ def test_log_lines_and_how_long_samples_are_kept(page: Page, hub: HubProcess, no
     sign_in(page, hub)
     all_online(page)
     page.get_by_role("row").get_by_text("web-1").first.click()
-    page.get_by_role("tab", name="Logs").click()
+    page.get_by_role("tab", name="Logs & events").click()
+    page.get_by_role("radio", name="Logs").click()
     log = page.get_by_role("table", name="Log").get_by_role("row")
     expect(log).to_have_count(3)
     expect(log.nth(1)).to_contain_text(r"I/O error⏎⇥on \x1b[31msda\u202e (3 lines before this one dropped")
     expect(log.nth(2)).to_contain_text("Failed <b>password</b>")
     page.get_by_role("link", name="Fleet", exact=True).first.click()
     page.get_by_role("row").get_by_text("web-2").first.click()
-    page.get_by_role("tab", name="Logs").click()
+    page.get_by_role("tab", name="Logs & events").click()
+    page.get_by_role("radio", name="Logs").click()
     expect(page.get_by_text("journal = warning")).to_be_visible()
 
     settings(page, "History")

@@ -65,14 +65,14 @@ def test_the_button_orders_what_is_listed_or_says_that_it_orders_more(page: Page
     page.get_by_role("searchbox", name="Search nodes").fill("mail")
     expect(page.get_by_role("table", name="Nodes with updates").get_by_role("row")).to_have_count(2)
     page.get_by_role("button", name="Upgrade on 1 node…").click()
-    expect(page.get_by_role("dialog", name="Run on 1 node")).to_contain_text("mail-1")
+    expect(page.get_by_role("dialog", name="Upgrade packages on 1 node")).to_contain_text("mail-1")
     page.keyboard.press("Escape")
     page.get_by_role("searchbox", name="Search nodes").fill("")
     page.get_by_role("radio", name="By package").click()
     expect(page.get_by_role("button", name="Upgrade on 3 nodes…")).to_be_visible()
     page.get_by_role("searchbox", name="Search packages").fill("curl")
     page.get_by_role("button", name="Upgrade all packages on 3 nodes…").click()
-    expect(page.get_by_role("dialog", name="Run on 3 nodes")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Upgrade packages on 3 nodes")).to_be_visible()
 
 
 def test_a_newer_version_and_what_is_for_security_are_shown_though_no_count_of_updates_changes(

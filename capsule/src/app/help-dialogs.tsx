@@ -118,7 +118,7 @@ export function StepUpDialog(): VNode {
     }
   };
   return (
-    <Dialog title={t`Confirm your identity`} subtitle={second ? t`With your password and a code.` : t`With your password.`} icon="lock" size="narrow" onClose={() => asked?.cancel()}>
+    <Dialog title={t`Confirm your identity`} icon="lock" size="narrow" onClose={() => asked?.cancel()}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -126,6 +126,7 @@ export function StepUpDialog(): VNode {
         }}
       >
         <div class="body">
+          <p>{asked?.question}</p>
           <SecretField label={t`Your password`} value={password} onText={setPassword} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
           {second && (
             <>
@@ -150,7 +151,7 @@ export function StepUpDialog(): VNode {
             </>
           )}
         </div>
-        <Foot onClose={() => asked?.cancel()}>
+        <Foot status={asked && asked.minutes > 5 ? t`Not asked again for ${asked.minutes} min.` : ""} onClose={() => asked?.cancel()}>
           <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
             {t`Confirm`}
           </Button>

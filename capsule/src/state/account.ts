@@ -1,5 +1,6 @@
 /** The viewer's own account: sessions and the second factor. Secrets go to the dialog that asked for them and are not stored here. */
 
+import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
 import type { RecoveryCodesView, SessionsView, TotpView } from "../wire/schema.gen";
 import { withStepUp } from "./step-up";
@@ -8,13 +9,13 @@ const PAGE = 50;
 
 /** The viewer's own sessions, or as admin those of another user. */
 export const loadSessions = (cursor?: string, user?: string): Promise<SessionsView> => call<SessionsView>("GET", "auth/sessions", { query: { limit: PAGE, cursor, user } });
-export const endSession = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `auth/sessions/${id}`));
+export const endSession = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `auth/sessions/${id}`), t`Enter your password to end a session.`);
 /** All of the viewer's sessions except this one. */
-export const endOtherSessions = (): Promise<void> => withStepUp(() => call<undefined>("DELETE", "auth/sessions"));
+export const endOtherSessions = (): Promise<void> => withStepUp(() => call<undefined>("DELETE", "auth/sessions"), t`Enter your password to end all other sessions.`);
 
 /** Creates a new secret, which is active after `confirmTotp`. */
-export const beginTotp = (): Promise<TotpView> => withStepUp(() => call<TotpView>("POST", "auth/totp"));
-export const confirmTotp = (code: string): Promise<RecoveryCodesView> => withStepUp(() => call<RecoveryCodesView>("POST", "auth/totp/confirm", { body: { code } }));
+export const beginTotp = (): Promise<TotpView> => withStepUp(() => call<TotpView>("POST", "auth/totp"), t`Enter your password to set up a second factor.`);
+export const confirmTotp = (code: string): Promise<RecoveryCodesView> => withStepUp(() => call<RecoveryCodesView>("POST", "auth/totp/confirm", { body: { code } }), t`Enter your password to set up a second factor.`);
 /** Creates recovery codes; the old ones become invalid. */
-export const newRecoveryCodes = (): Promise<RecoveryCodesView> => withStepUp(() => call<RecoveryCodesView>("POST", "auth/recovery-codes"));
-export const stopTotp = (): Promise<void> => withStepUp(() => call<undefined>("DELETE", "auth/totp"));
+export const newRecoveryCodes = (): Promise<RecoveryCodesView> => withStepUp(() => call<RecoveryCodesView>("POST", "auth/recovery-codes"), t`Enter your password to make new recovery codes.`);
+export const stopTotp = (): Promise<void> => withStepUp(() => call<undefined>("DELETE", "auth/totp"), t`Enter your password to remove the second factor.`);

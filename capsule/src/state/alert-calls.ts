@@ -1,5 +1,6 @@
 /** Questions and orders of the alerts' page. */
 
+import { t } from "../core/text/i18n";
 import { signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
 import type {
@@ -79,9 +80,9 @@ export const loadMetrics = async (): Promise<readonly MetricView[]> => (await ca
 
 export const loadChannels = async (): Promise<readonly ChannelView[]> => (await call<ChannelsView>("GET", "channels")).channels;
 export const loadKinds = async (): Promise<readonly ChannelKindView[]> => (await call<ChannelKindsView>("GET", "channels/kinds")).kinds;
-export const addChannel = (body: ChannelBody): Promise<ChannelView> => withStepUp(() => call<ChannelView>("POST", "channels", { body }));
-export const editChannel = (id: string, body: ChannelPatch): Promise<ChannelView> => withStepUp(() => call<ChannelView>("PATCH", `channels/${id}`, { body }));
-export const deleteChannel = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `channels/${id}`));
+export const addChannel = (body: ChannelBody): Promise<ChannelView> => withStepUp(() => call<ChannelView>("POST", "channels", { body }), t`Enter your password to add a channel.`);
+export const editChannel = (id: string, body: ChannelPatch): Promise<ChannelView> => withStepUp(() => call<ChannelView>("PATCH", `channels/${id}`, { body }), t`Enter your password to change a channel.`);
+export const deleteChannel = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `channels/${id}`), t`Enter your password to delete a channel.`);
 export const testChannel = async (id: string): Promise<string> => (await call<TestView>("POST", `channels/${id}/test`)).delivery_id;
 export const previewFormat = async (body: FormatPreviewBody): Promise<Record<string, unknown>> => (await call<FormatPreviewView>("POST", "channels/preview", { body })).payload;
 

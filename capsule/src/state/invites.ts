@@ -1,5 +1,6 @@
 /** Invites, and nodes that wait for approval. The secret of an invite is passed on and not stored here. */
 
+import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
 import type { InviteBody, InvitesView, InviteView, NewInviteView, NodeView } from "../wire/schema.gen";
 import { withStepUp } from "./step-up";
@@ -10,4 +11,4 @@ export const loadInvites = (cursor?: string): Promise<InvitesView> => call<Invit
 export const lookInvite = (id: string): Promise<InviteView> => call<InviteView>("GET", `invites/${id}`);
 export const endInvite = (id: string): Promise<void> => call<undefined>("DELETE", `invites/${id}`);
 export const approveNode = (id: string): Promise<NodeView> => call<NodeView>("POST", `nodes/${id}/approve`);
-export const rejectNode = (id: string): Promise<void> => withStepUp(() => call<undefined>("POST", `nodes/${id}/reject`));
+export const rejectNode = (id: string): Promise<void> => withStepUp(() => call<undefined>("POST", `nodes/${id}/reject`), t`Enter your password to reject a node.`);

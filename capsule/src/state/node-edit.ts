@@ -1,5 +1,6 @@
 /** Edits a node in its current state, not in that when the dialog opened: changes of other users are kept. */
 
+import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
 import type { NodePatch, NodeView } from "../wire/schema.gen";
 import { patchNode } from "./fleet";
@@ -16,4 +17,4 @@ export const editNode = (id: string, change: (now: NodeView) => NodePatch | null
     const before = await call<NodeView>("GET", `nodes/${id}`);
     const patch = change(before);
     return patch && { before, after: await patchNode(id, patch) };
-  });
+  }, t`Enter your password to change a node.`);

@@ -1,5 +1,6 @@
 /** Agent maintenance through the live session: the agent's version and its keys. */
 
+import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
 import type { DeploymentsView, DeploymentView, JobView } from "../wire/schema.gen";
 import { followDeployment } from "./deployments";
@@ -8,7 +9,7 @@ import { withStepUp } from "./step-up";
 
 /** Updates the agent of one node to the hub's version. A toast reports the end. */
 export async function updateAgent(node: string): Promise<DeploymentView | undefined> {
-  const answer = await withStepUp(() => call<DeploymentsView>("POST", "agent-updates", { body: { nodes: [node] } }));
+  const answer = await withStepUp(() => call<DeploymentsView>("POST", "agent-updates", { body: { nodes: [node] } }), t`Enter your password to update an agent.`);
   const one = answer.deployments[0];
   if (one) followDeployment(one);
   return one;

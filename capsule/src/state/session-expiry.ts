@@ -28,6 +28,8 @@ function renewSignIn(): void {
   const who = user.peek();
   if (!who || stepUp.peek()) return;
   stepUp.value = {
+    question: t`Enter your password to stay signed in.`,
+    minutes: 0,
     confirm: async (password, code) => {
       await logIn(who.username, password, code ? { code } : {});
       stepUp.value = null;

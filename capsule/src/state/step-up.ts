@@ -5,25 +5,37 @@ import { ApiError, call, OVER } from "../wire/http";
 import { onSessionEnd } from "./session";
 
 export interface StepUp {
+  /** The sentence that asks for the password and names the action. */
+  question: string;
+  /** For how long the answer counts. */
+  minutes: number;
   confirm(password: string, code: string): Promise<void>;
   /** Without a reason: the hub's refusal. */
   cancel(why?: Error): void;
 }
 
 export const stepUp = signal<StepUp | null>(null);
+const OTHER_MINUTES = 5;
+export const JOB_MINUTES = 15;
 /** The open question: parallel actions wait for the same answer. */
 let asking: Promise<void> | null = null;
 
 onSessionEnd(() => stepUp.peek()?.cancel(OVER));
 
-/** Runs `act`. If the hub requires the password, asks for it while `wanted`, then runs `act` again. Cancelling throws the hub's refusal. */
-export async function withStepUp<T>(act: () => Promise<T>, wanted = (): boolean => true): Promise<T> {
+/**
+ * Runs `act`. If the hub requires the password, asks for it while `wanted`, then runs `act` again. Cancelling throws the hub's refusal.
+ *
+ * `question` names the action. `minutes`: how long the hub accepts the answer for such actions.
+ */
+export async function withStepUp<T>(act: () => Promise<T>, question: string, wanted = (): boolean => true, minutes = OTHER_MINUTES): Promise<T> {
   try {
     return await act();
   } catch (error) {
     if (!(error instanceof ApiError) || error.code !== "auth.step_up_required" || !wanted()) throw error;
     asking ??= new Promise<void>((resolve, reject) => {
       stepUp.value = {
+        question,
+        minutes,
         confirm: async (password, code) => {
           await call<undefined>("POST", "auth/step-up", { body: { password, totp: code || undefined } });
           stepUp.value = null;

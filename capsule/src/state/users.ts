@@ -1,5 +1,6 @@
 /** Users, API tokens, the rule about second factors, and the audit log. */
 
+import { t } from "../core/text/i18n";
 import { matchesAuditFilter, type AuditFilter } from "../core/access/audit";
 import { call } from "../wire/http";
 import type {
@@ -13,17 +14,17 @@ const PAGE = 100;
 const user = (name: string): string => `users/${encodeURIComponent(name)}`;
 
 export const loadUsers = (cursor?: string): Promise<AccountsView> => call<AccountsView>("GET", "users", { query: { limit: PAGE, cursor } });
-export const addUser = (body: NewUserBody): Promise<OneTimePasswordView> => withStepUp(() => call<OneTimePasswordView>("POST", "users", { body }));
-export const patchUser = (name: string, body: UserPatch): Promise<AccountView> => withStepUp(() => call<AccountView>("PATCH", user(name), { body }));
-export const resetPassword = (name: string): Promise<OneTimePasswordView> => withStepUp(() => call<OneTimePasswordView>("POST", `${user(name)}/password`));
+export const addUser = (body: NewUserBody): Promise<OneTimePasswordView> => withStepUp(() => call<OneTimePasswordView>("POST", "users", { body }), t`Enter your password to add a user.`);
+export const patchUser = (name: string, body: UserPatch): Promise<AccountView> => withStepUp(() => call<AccountView>("PATCH", user(name), { body }), t`Enter your password to change the user ${name}.`);
+export const resetPassword = (name: string): Promise<OneTimePasswordView> => withStepUp(() => call<OneTimePasswordView>("POST", `${user(name)}/password`), t`Enter your password to reset the password of ${name}.`);
 
 /** The viewer's own tokens; an admin's list has all. */
 export const loadTokens = (cursor?: string): Promise<ApiTokensView> => call<ApiTokensView>("GET", "tokens", { query: { limit: PAGE, cursor, user: isAdmin.peek() ? "*" : undefined } });
-export const addToken = (body: NewTokenBody): Promise<NewTokenView> => withStepUp(() => call<NewTokenView>("POST", "tokens", { body }));
-export const revokeToken = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `tokens/${id}`));
+export const addToken = (body: NewTokenBody): Promise<NewTokenView> => withStepUp(() => call<NewTokenView>("POST", "tokens", { body }), t`Enter your password to make an API token.`);
+export const revokeToken = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `tokens/${id}`), t`Enter your password to revoke an API token.`);
 
 export const loadSettings = (): Promise<SettingsView> => call<SettingsView>("GET", "settings");
-export const patchSettings = (body: SettingsPatch): Promise<SettingsView> => withStepUp(() => call<SettingsView>("PATCH", "settings", { body }));
+export const patchSettings = (body: SettingsPatch): Promise<SettingsView> => withStepUp(() => call<SettingsView>("PATCH", "settings", { body }), t`Enter your password to change the settings of the hub.`);
 
 const AUDIT_PAGE = 500;
 const MAX_READ = 10_000;

@@ -1,17 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { decimalSize } from "../text/units";
 import { phaseLabel } from "./job-labels";
-import { isPlanned, skippedNodes, mayForce, splitNames, packagesLabel, planSummary, stopStatusText, wantsPackages } from "./package-actions";
+import { isPlanned, skippedNodes, mayForce, splitNames, packagesLabel, planChips, stopStatusText, wantsPackages } from "./package-actions";
 
 test("names may be separated by blanks, commas and line breaks, each once", () => {
   assert.deepEqual(splitNames(" curl, nginx\ncurl  g++ "), ["curl", "nginx", "g++"]);
   assert.deepEqual(splitNames(" ,\n "), []);
 });
 
-test("a plan is summarized in one line", () => {
-  const plan = { counts: { upgrades: 1, new: 0, removals: 2, security: 1, kept: 0 }, reboot: "yes" };
-  assert.equal(planSummary(plan), "1 upgrade, 2 removals, 1 for security; a reboot is expected");
-  assert.equal(planSummary({ ...plan, counts: { upgrades: 0, new: 0, removals: 0, security: 0, kept: 0 }, reboot: "no" }), "Nothing to do");
+test("a plan is a few chips, what wants attention first", () => {
+  const plan = { counts: { upgrades: 1, new: 0, removals: 2, security: 1, kept: 0 }, reboot: "yes", download_bytes: 48_000_000 };
+  assert.deepEqual(planChips(plan), [["reboot", "reboot expected"], ["security", "1 for security"], ["removal", "2 removals"], ["change", "1 upgrade"], ["size", `${decimalSize(48_000_000)} to download`]]);
+  assert.deepEqual(planChips({ counts: { upgrades: 0, new: 0, removals: 0, security: 0, kept: 3 }, reboot: "yes", download_bytes: null }), [["change", "Nothing to do"], ["kept", "3 kept back"]]);
 });
 
 test("the status of a stop request has its reason", () => {

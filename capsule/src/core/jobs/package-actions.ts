@@ -1,6 +1,7 @@
 /** Package actions of a server, and their labels. */
 
 import { pluralWord, t } from "../text/i18n";
+import { decimalSize } from "../text/units";
 import { jobEnded } from "./job-labels";
 import { VERBS, type PlannedVerb, type Verb } from "./verbs.gen";
 
@@ -9,6 +10,7 @@ type KeptBackReason = "held" | "phased" | "pinned" | "needs_new" | "needs_remova
 interface PlanLike {
   counts: { upgrades: number; new: number; removals: number; security: number; kept: number };
   reboot: string;
+  download_bytes: number | null;
 }
 
 interface PlanBatch {
@@ -47,17 +49,21 @@ export function packagesLabel({ action, for: planned, packages }: { action: stri
   return VERBS[planned ?? action]?.upgrades ? t`All packages` : "";
 }
 
-/** A plan in one line. */
-export function planSummary({ counts, reboot }: PlanLike): string {
-  const parts: [number, string][] = [
-    [counts.upgrades, pluralWord(counts.upgrades, "upgrade")],
-    [counts.new, pluralWord(counts.new, "new package")],
-    [counts.removals, pluralWord(counts.removals, "removal")],
-    [counts.security, t`for security`],
-    [counts.kept, t`kept back`],
+export type PlanChipKind = "change" | "removal" | "security" | "reboot" | "kept" | "size";
+
+/** A plan in few words: what it changes, and what the user should know before it starts. */
+export function planChips({ counts, reboot, download_bytes }: PlanLike): readonly (readonly [PlanChipKind, string])[] {
+  const parts: readonly (readonly [PlanChipKind, number, string])[] = [
+    ["security", counts.security, t`${counts.security} for security`],
+    ["removal", counts.removals, t`${counts.removals} ${pluralWord(counts.removals, "removal")}`],
+    ["change", counts.upgrades, t`${counts.upgrades} ${pluralWord(counts.upgrades, "upgrade")}`],
+    ["change", counts.new, t`${counts.new} ${pluralWord(counts.new, "new package")}`],
+    ["kept", counts.kept, t`${counts.kept} kept back`],
+    ["size", download_bytes ?? 0, t`${decimalSize(download_bytes ?? 0)} to download`],
   ];
-  const said = parts.filter(([count]) => count > 0).map(([count, words]) => `${count} ${words}`);
-  return [said.join(", ") || t`Nothing to do`, ...(reboot === "yes" ? [t`a reboot is expected`] : [])].join("; ");
+  const shown = parts.filter(([, count]) => count > 0).map(([kind, , text]) => [kind, text] as const);
+  if (counts.upgrades + counts.new + counts.removals === 0) return [["change", t`Nothing to do`], ...shown.filter(([kind]) => kind === "kept")];
+  return reboot === "yes" ? [["reboot", t`reboot expected`], ...shown] : shown;
 }
 
 /** Why a node is left out when jobs start from plans: offline, still planning, no plan reported, or not asked. */

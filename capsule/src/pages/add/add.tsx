@@ -20,7 +20,7 @@ import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
-import { DEPLOYMENTS, SENT_TEXT, startedNote, useSubmit } from "../jobs/submit/use-submit";
+import { DEPLOYMENTS, startedNote, useSubmit } from "../jobs/submit/use-submit";
 import { ActionError, useAction } from "../use-action";
 import { DraftBanner } from "./draft-banner";
 import { JumpFields, ServerFields, SignInFields, useFocusFirstError } from "./connection-fields";
@@ -119,7 +119,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
   const [refusal, setRefusal] = useState("");
   const [inTheWay, setInTheWay] = useState<DeploymentView | undefined>();
   const { form, judged } = useFocusFirstError(wrong);
-  const { sending, give } = useSubmit();
+  const { sending, status, give } = useSubmit();
   const body = deploymentBody(entries);
   const encrypted = parseKeyHeader(entries.key)?.encrypted;
   // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
@@ -212,7 +212,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
           </div>
           <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={entries.proxy} onText={(proxy) => change({ proxy })} wrong={wrong.proxy ?? ""} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
         </div>
-        <Foot status={sending ? SENT_TEXT : t`Next, you confirm the server’s fingerprint.`} sending={sending} onClose={onClose}>
+        <Foot status={status || t`Next, you confirm the server’s fingerprint.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending}>
             {t`Connect`}
           </Button>

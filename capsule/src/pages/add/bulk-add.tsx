@@ -16,7 +16,7 @@ import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
-import { DEPLOYMENTS, SENT_TEXT, startedNote, useSubmit } from "../jobs/submit/use-submit";
+import { DEPLOYMENTS, startedNote, useSubmit } from "../jobs/submit/use-submit";
 import { DraftBanner } from "./draft-banner";
 import { JumpFields, SignInFields, useFocusFirstError } from "./connection-fields";
 import { listDraft, useDraft } from "./draft";
@@ -81,7 +81,7 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
   const [refused, setRefused] = useState<ReadonlyMap<number, string>>(new Map());
   const [without, setWithout] = useState(false);
   const { form: fields, judged } = useFocusFirstError(wrong);
-  const { sending, give } = useSubmit();
+  const { sending, status, give } = useSubmit();
   const { read, failure, fresh } = useParsedList(text, format);
   const rows = read?.list.servers ?? [];
   const { good, bad, nameless } = splitRows(rows, entries.username);
@@ -167,7 +167,7 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
           </div>
           <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={entries.proxy} onText={(proxy) => change({ proxy })} wrong={wrong.proxy ?? ""} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
         </div>
-        <Foot status={sending ? SENT_TEXT : hindered || t`Next, you confirm all fingerprints at once.`} sending={sending} onClose={onClose}>
+        <Foot status={status || (hindered || t`Next, you confirm all fingerprints at once.`)} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending} disabled={!ready}>
             {good.length ? t`Add ${plural(good.length, "server")}` : t`Add servers`}
           </Button>

@@ -12,6 +12,7 @@ import { nodeSignal } from "../../state/fleet";
 import { nodeLabel } from "../../state/node-label";
 import { go } from "../../state/router";
 import { unpick } from "../../state/selection";
+import { JOB_MINUTES } from "../../state/step-up";
 import { ApiError, type BatchBody, type BatchView, type NodeView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
@@ -23,7 +24,8 @@ import { Icon } from "../../ui/icon";
 import { useNodes } from "./use-nodes";
 import { useLostAnswer } from "../jobs/submit/use-lost-answer";
 import { stopPolling, PlansTable, usePlans, withWork } from "./plans";
-import { isUnanswered, SENT_TEXT, startedNote, useSubmit, submitErrorText } from "../jobs/submit/use-submit";
+import { RebootChoice } from "../jobs/submit/reboot-choice";
+import { isUnanswered, startedNote, useSubmit, submitErrorText } from "../jobs/submit/use-submit";
 
 type Action = BatchBody["action"];
 
@@ -35,7 +37,8 @@ const RULES: readonly string[] = [t`Configuration files that were changed on a s
 const propsOf = ({ state, policy }: NodeView): readonly unknown[] => [state, policy];
 
 /** One action for many nodes. The exact plan of one node is on its own page. */
-export function BulkJobDialog({ nodes: ids, action: first = "check", packages: given = [] }: { nodes: readonly string[]; action?: Action; packages?: readonly string[] }): VNode {
+export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] }: { nodes: readonly string[]; action?: Action; packages?: readonly string[] }): VNode {
+  const first = asked ?? "check";
   const live = useNodes(ids, propsOf);
   /** The nodes of a request that may have arrived: a retry is for the same nodes. */
   const [sentTo, setSentTo] = useState<readonly NodeView[] | null>(null);
@@ -46,10 +49,13 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
   const plans = usePlans(planning);
   /** The plans that were sent and may have started: a node that reports its plan later is not added to the same request. */
   const [sent, setSent] = useState<readonly string[] | null>(null);
+  /** Nodes with a plan that the user has left out. */
+  const [without, setWithout] = useState<ReadonlySet<string>>(new Set());
+  const [rebooting, setRebooting] = useState(false);
   const [typed, setTyped] = useState("");
   const [wrong, setWrong] = useState("");
   const [asking, setAsking] = useState(false);
-  const { sending, give } = useSubmit();
+  const { sending, status, give } = useSubmit();
   const { mark } = useLostAnswer(({ id, batch_id }) => {
     if (plans) stopPolling(plans);
     closeDialog();
@@ -60,7 +66,7 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
   const naming = wantsPackages(action) || chosen;
   const packages = chosen ? [...given] : naming ? splitNames(names) : [];
   // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
-  const key = useMemo(newIdempotencyKey, [action, packages.join(" "), planning?.id, nodes.map(({ id }) => id).join()]);
+  const key = useMemo(newIdempotencyKey, [action, packages.join(" "), planning?.id, nodes.map(({ id }) => id).join(), [...without].join(), rebooting]);
   const [replanKey, setReplanKey] = useState(newIdempotencyKey);
   const refused = new Map<string, string[]>();
   const able: NodeView[] = [];
@@ -71,7 +77,7 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
   }
   const planKey = useMemo(newIdempotencyKey, [action, packages.join(" "), able.map(({ id }) => id).join()]);
   const onClose = closeDialog;
-  const working = plans ? (sent ?? withWork(plans).filter(nodeSignal)) : [];
+  const working = plans ? (sent ?? withWork(plans).filter((id) => nodeSignal(id) && !without.has(id))) : [];
   /** The number of servers: the eligible ones or, with plans, those with something to do. */
   const willing = plans?.complete || working.length ? working.length : able.length;
   /** The nodes without a plan that the others do not wait for. */
@@ -86,6 +92,7 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
     setTyped("");
     setWrong("");
     setPlanning(null);
+    setRebooting(false);
     setSent(null);
     setSentTo(null);
   };
@@ -95,6 +102,14 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
     setPlanning(null);
     setSent(null);
     setSentTo(null);
+  };
+  const mayReboot = VERBS[action]?.upgrades === true && able.every(({ policy }) => !policyRefusal(policy, "reboot"));
+  const leaveOut = (node: string, out: boolean): void => {
+    setTyped("");
+    const next = new Set(without);
+    if (out) next.add(node);
+    else next.delete(node);
+    setWithout(next);
   };
   const wish = useRef(planKey);
   wish.current = planKey;
@@ -110,6 +125,7 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
       if (wish.current === planKey) {
         // not as the plan of a later choice
         setPlanning(made);
+        setWithout(new Set());
         setSent(null);
       }
     } catch (error) {
@@ -122,13 +138,14 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
     if (!ready || asking || sending) return;
     setWrong("");
     const bound = planning ? { nodes: [...working], plans_of: planning.id } : { nodes: nodes.map(({ id }) => id) };
-    const body = { action, ...bound, ...(naming ? { packages } : {}) };
+    const body = { action, ...bound, ...(naming ? { packages } : {}), ...(rebooting ? { reboot: true } : {}) };
     const what = t`${actionLabel(action)} on ${plural(bound.nodes.length, "node")}`;
     const unheard = mark(action, bound.nodes);
     if (planning) setSent(bound.nodes);
     setSentTo(nodes);
     void give({
       what,
+      ...(action === "reboot" || rebooting ? {} : { minutes: JOB_MINUTES }),
       send: async () => {
         const made = await submitBatch(body, key);
         if (plans) stopPolling(plans);
@@ -149,7 +166,7 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
     });
   };
   return (
-    <Dialog size={planning ? "wide" : ""} title={t`Run on ${plural(nodes.length, "node")}`} subtitle={listSome(nodes.map(({ name }) => name), 6)} icon="package" onClose={onClose}>
+    <Dialog size={planning ? "wide" : ""} title={asked ? t`${actionLabel(action)} on ${plural(nodes.length, "node")}` : t`Run on ${plural(nodes.length, "node")}`} subtitle={listSome(nodes.map(({ name }) => name), 6)} icon="package" onClose={onClose}>
       <div class="body">
         {wrong && (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
@@ -161,9 +178,10 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
             {t`At most ${MOST} nodes at once. Select fewer.`}
           </Banner>
         )}
-        <SelectField label={t`What to do`} value={action} onPick={choose} options={ACTIONS} />
+        {!asked && <SelectField label={t`What to do`} value={action} onPick={choose} options={ACTIONS} />}
         {chosen ? <p class="t2">{tElements`Only ${<b class="mono">{given.join(", ")}</b>}, and what it needs.`}</p> : naming && <TextField label={t`Packages`} hint={t`Exact names, separated by spaces.`} value={names} onText={rename} input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }} />}
-        {plans && <PlansTable plans={plans} />}
+        {plans && <PlansTable plans={plans} without={without} locked={sending || sent !== null} onWithout={leaveOut} />}
+        {mayReboot && (!planning || working.length > 0) && <RebootChoice rebooting={rebooting} expected={working.some((id) => plans?.byNode.get(id)?.reboot === "yes")} onPick={setRebooting} />}
         {before && action !== "reboot" && <p class="t2">{before}</p>}
         {!danger && isPlanned(action) && (
           <ul class="rules">
@@ -205,14 +223,14 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
           </>
         )}
       </div>
-      <Foot status={sending ? SENT_TEXT : ""} sending={sending} focused onClose={onClose}>
+      <Foot status={status} sending={sending} focused onClose={onClose}>
         {isPlanned(action) && (!planning || (left && !left.has("planning"))) && (
           <Button kind={planning ? "" : "primary"} busy={asking} disabled={sending || able.length === 0 || nodes.length > MOST || (naming && packages.length === 0)} onClick={() => void plan()}>
-            {planning ? t`Plan again` : t`Show plans`}
+            {planning ? t`Plan again` : t`Preview`}
           </Button>
         )}
         <Button kind={danger ? "destroy" : isPlanned(action) && !planning ? "" : "primary"} busy={sending} disabled={!ready || asking} onClick={start}>
-          {planning ? t`${label} on ${working.length}, as planned` : action === "reboot" ? t`Reboot ${plural(willing, "server")}` : isPlanned(action) ? t`${label} on ${willing} without plans` : t`${label} on ${willing}`}
+          {planning ? t`${label} on ${plural(working.length, "node")}` : action === "reboot" ? t`Reboot ${plural(willing, "server")}` : isPlanned(action) ? t`${label} on ${willing} without a preview` : t`${label} on ${willing}`}
         </Button>
       </Foot>
     </Dialog>

@@ -38,7 +38,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
   const asks = views.filter((view) => removalMethod(view) === "ask" && !view.simulated);
   const remove = async (): Promise<void> => {
     setBegun(views);
-    const all = await run.start(views, AT_ONCE, ({ id }) => withStepUp(() => removeNode(id, {}, force)));
+    const all = await run.start(views, AT_ONCE, ({ id }) => withStepUp(() => removeNode(id, {}, force), t`Enter your password to remove ${plural(views.length, "node")}.`));
     const here = run.here();
     if (all.done.length) {
       pick(all.done.map(({ id }) => id), false);

@@ -3,7 +3,6 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { errorText } from "../../core/text/error-text";
-import { planSummary } from "../../core/jobs/package-actions";
 import { t } from "../../core/text/i18n";
 import { decimalSize } from "../../core/text/units";
 import { jobEnded, jobGlyph, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
@@ -13,6 +12,7 @@ import { nodeLabel } from "../../state/node-label";
 import { ApiError, type BatchJobView, type BatchView, type PlanView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Glyph } from "../../ui/glyph";
+import { PlanChips } from "../job/plan-table";
 
 const EVERY_MS = 1000;
 const AT_ONCE = 4;
@@ -76,36 +76,61 @@ export function stopPolling({ batch }: Plans): void {
 /** Nodes whose plan changes something. */
 export const withWork = (plans: Plans): string[] => [...plans.byNode].filter(([, plan]) => plan.steps.length > 0).map(([node]) => node);
 
-function said(job: BatchJobView, plan: PlanView | undefined): string {
-  if (plan) return planSummary(plan);
+/** Plans that were not made first, then plans with work, then those with nothing to do. */
+function rankOf({ state }: BatchJobView, plan: PlanView | undefined): number {
+  if (plan) return plan.steps.length ? 2 : 3;
+  return jobEnded(state) ? 0 : 1;
+}
+
+function said(job: BatchJobView): string {
   if (job.error) return job.error.message;
   if (job.state === "succeeded") return t`No plan reported.`;
   return job.state === "running" && job.phase ? phaseLabel(job.phase, "plan") : stateLabel(job.state);
 }
 
-export function PlansTable({ plans }: { plans: Plans }): VNode {
+const Said = ({ job, plan }: { job: BatchJobView; plan: PlanView | undefined }): VNode => (plan ? <PlanChips plan={plan} small /> : <>{said(job)}</>);
+
+interface TableProps {
+  plans: Plans;
+  /** Nodes that the user has left out. */
+  without: ReadonlySet<string>;
+  /** Nothing can be left out any more. */
+  locked: boolean;
+  onWithout: (node: string, out: boolean) => void;
+}
+
+export function PlansTable({ plans, without, locked, onWithout }: TableProps): VNode {
   const { batch, byNode } = plans;
   const names = new Intl.Collator(undefined, { numeric: true });
-  const jobs = batch.jobs.map((job) => ({ job, name: nodeLabel(job.node_id) })).sort((a, b) => names.compare(a.name, b.name));
+  const jobs = batch.jobs.map((job) => ({ job, name: nodeLabel(job.node_id) })).sort((a, b) => rankOf(a.job, byNode.get(a.job.node_id)) - rankOf(b.job, byNode.get(b.job.node_id)) || names.compare(a.name, b.name));
   const ended = batch.jobs.filter(({ state }) => jobEnded(state)).length;
-  const bytes = [...byNode.values()].reduce((sum, plan) => sum + (plan.download_bytes ?? 0), 0);
+  const bytes = [...byNode].reduce((sum, [node, plan]) => sum + (without.has(node) ? 0 : (plan.download_bytes ?? 0)), 0);
   return (
     <div class="stack">
       {plans.failure && <Banner mark={<Glyph kind="stale" label="" />}>{plans.failure}</Banner>}
       <p class="t2" role="status">
         {plans.complete ? t`${withWork(plans).length} of ${batch.jobs.length} have something to do` : t`${ended} of ${batch.jobs.length} have sent their plan…`}
+        {without.size > 0 && ` · ${t`${without.size} left out`}`}
         {bytes > 0 && ` · ${t`${decimalSize(bytes)} to download in all`}`}
       </p>
       <div class="grid-table plans-table" role="table" aria-label={t`Plans`} aria-rowcount={jobs.length + 1}>
         <div role="row" class="head">
           <span role="columnheader">
+            <span class="hidden-text">{t`Included`}</span>
+          </span>
+          <span role="columnheader">
             <span class="hidden-text">{t`State`}</span>
           </span>
           <span role="columnheader">{t`Node`}</span>
-          <span role="columnheader">{t`Would do`}</span>
+          <span role="columnheader">{t`Planned changes`}</span>
         </div>
         {jobs.slice(0, SHOWN).map(({ job, name }) => (
           <div role="row" key={job.id}>
+            <span role="cell">
+              {(byNode.get(job.node_id)?.steps.length ?? 0) > 0 && (
+                <input type="checkbox" aria-label={t`Include ${name}`} checked={!without.has(job.node_id)} disabled={locked} onChange={(event) => onWithout(job.node_id, !event.currentTarget.checked)} />
+              )}
+            </span>
             <span role="cell">
               <Glyph kind={jobGlyph(job.state)} label={stateLabel(job.state)} />
             </span>
@@ -115,7 +140,7 @@ export function PlansTable({ plans }: { plans: Plans }): VNode {
               </a>
             </span>
             <span role="cell" class={job.state === "failed" ? "crit" : "t2"}>
-              {said(job, byNode.get(job.node_id))}
+              <Said job={job} plan={byNode.get(job.node_id)} />
             </span>
           </div>
         ))}

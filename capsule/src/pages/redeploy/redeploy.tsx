@@ -14,7 +14,7 @@ import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { ServerFields, SignInFields } from "../add/connection-fields";
 import { credentialsBody, formErrors, knownHostForm, changedKeyReason, type ConnectionForm } from "../add/connection-form";
-import { DEPLOYMENTS, SENT_TEXT, startedNote, useSubmit } from "../jobs/submit/use-submit";
+import { DEPLOYMENTS, startedNote, useSubmit } from "../jobs/submit/use-submit";
 
 /** Explains the deployment and asks for credentials. After that it is followed like other deployments. */
 export function RedeployDialog({ node: id }: { node: string }): VNode | null {
@@ -27,7 +27,7 @@ function Ask({ view }: { view: NodeView }): VNode {
   const [entries, setEntries] = useState<ConnectionForm>(() => knownHostForm(view.address));
   const [wrong, setWrong] = useState<Partial<Record<keyof ConnectionForm, string>>>({});
   const [refusal, setRefusal] = useState("");
-  const { sending, give } = useSubmit();
+  const { sending, status, give } = useSubmit();
   const change = (part: Partial<ConnectionForm>): void => setEntries((before) => ({ ...before, ...part }));
   const deploy = (): void => {
     const found = needs ? formErrors(entries, true) : {};
@@ -75,7 +75,7 @@ function Ask({ view }: { view: NodeView }): VNode {
             </>
           )}
         </div>
-        <Foot status={sending ? SENT_TEXT : ""} sending={sending} focused={!needs} onClose={closeDialog}>
+        <Foot status={status} sending={sending} focused={!needs} onClose={closeDialog}>
           <Button kind="primary" icon="rotate-cw" type="submit" busy={sending}>
             {t`Deploy again`}
           </Button>

@@ -26,7 +26,7 @@ import { FailureBox, ToSettings, triesOf } from "../add/failure";
 import { useDeployment } from "../add/use-deployment";
 import { LoadingDialog } from "../add/loading-dialog";
 import { ProgressBar, Steps } from "../add/steps";
-import { DEPLOYMENTS, isUnanswered, SENT_TEXT, startedNote, useSubmit } from "../jobs/submit/use-submit";
+import { DEPLOYMENTS, isUnanswered, startedNote, useSubmit } from "../jobs/submit/use-submit";
 
 /** The user types the name, then follows the steps. */
 export function RemoveNodeDialog({ node: id, deployment }: { node: string; deployment?: string }): VNode | null {
@@ -55,7 +55,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
   const [refusal, setRefusal] = useState("");
   /** When an unanswered removal was sent. */
   const [unheard, setUnheard] = useState<number | null>(null);
-  const { sending, give } = useSubmit();
+  const { sending, status, give } = useSubmit();
   const deploymentsNow = deploymentStates.value;
   // The result is read now and with each reported deployment: the hub may have started it, or even finished it.
   useEffect(() => {
@@ -136,7 +136,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
           )}
           <ConfirmName name={view.name} value={typed} onText={setTyped} />
         </div>
-        <Foot status={sending ? SENT_TEXT : ""} sending={sending} focused onClose={onClose}>
+        <Foot status={status} sending={sending} focused onClose={onClose}>
           <Button kind="destroy" icon="trash-2" busy={sending} disabled={!matches} onClick={remove}>
             {t`Remove node`}
           </Button>

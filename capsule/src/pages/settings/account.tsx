@@ -83,7 +83,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
     let changed = false;
     await act.run(async () => {
       try {
-        await withStepUp(() => changePassword(current, entries.password));
+        await withStepUp(() => changePassword(current, entries.password), t`Enter your password to change it.`);
         changed = true;
       } catch (error) {
         if (!(error instanceof ApiError) || error.code !== "auth.bad_credentials") throw error;

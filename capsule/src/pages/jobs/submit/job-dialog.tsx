@@ -9,6 +9,7 @@ import { closeDialog } from "../../../state/dialogs";
 import { nodeSignal } from "../../../state/fleet";
 import { JobDetail, newIdempotencyKey, planOf, submitJob } from "../../../state/job-detail";
 import { go } from "../../../state/router";
+import { JOB_MINUTES } from "../../../state/step-up";
 import { ApiError, type JobBody, type JobView, type NodeView, type PlanView } from "../../../state/types";
 import { Banner } from "../../../ui/banner";
 import { Button } from "../../../ui/button";
@@ -18,8 +19,9 @@ import { ConfirmName } from "../../../ui/form";
 import { Glyph } from "../../../ui/glyph";
 import { Icon } from "../../../ui/icon";
 import { PlanTable } from "../../job/plan-table";
+import { RebootChoice } from "./reboot-choice";
 import { useLostAnswer } from "./use-lost-answer";
-import { isUnanswered, SENT_TEXT, startedNote, useSubmit, submitErrorText } from "./use-submit";
+import { isUnanswered, startedNote, useSubmit, submitErrorText } from "./use-submit";
 
 type Action = JobBody["action"];
 
@@ -31,7 +33,7 @@ export interface JobDialogProps {
   onClose: () => void;
 }
 
-const RULES: readonly string[] = [t`Configuration files that were changed on the server stay as they are.`, t`Services may restart. The server itself is not restarted.`, t`The job continues if this page, the connection or Ground Control goes away, and runs only once.`];
+const RULES: readonly string[] = [t`Configuration files that were changed on the server stay as they are.`, t`Services may restart.`, t`The job continues if this page, the connection or Ground Control goes away, and runs only once.`];
 
 /** An error, and the step that "Try again" repeats: request a plan, read it, make another one, start. */
 interface DialogError {
@@ -48,17 +50,19 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const [busy, setBusy] = useState(false);
   const [reading, setReading] = useState(0);
   const [round, setRound] = useState(0);
-  const { sending, give } = useSubmit();
+  const { sending, status, give } = useSubmit();
   const { mark } = useLostAnswer(({ id }) => {
     onClose();
     go(`/jobs/${id}`);
   });
   const [typed, setTyped] = useState("");
+  const [rebooting, setRebooting] = useState(false);
+  const mayReboot = VERBS[action]?.upgrades === true && !policyRefusal(view.policy, "reboot");
   const naming = wantsPackages(action);
   const packages = naming ? splitNames(names) : [];
   // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
   const planKey = useMemo(newIdempotencyKey, [packages.join(" "), round]);
-  const runKey = useMemo(newIdempotencyKey, [packages.join(" "), round]);
+  const runKey = useMemo(newIdempotencyKey, [packages.join(" "), round, rebooting]);
   const [plans] = useState(() => planned && isPlanned(action));
   const away = (nodeSignal(view.id)?.value ?? view).state !== "online";
 
@@ -78,11 +82,12 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const start = (): void => {
     if (sending) return;
     setTrouble(null);
-    const body: JobBody = { action, ...(naming ? { packages } : {}), ...(plan ? { plan: plan.digest } : {}) };
+    const body: JobBody = { action, ...(naming ? { packages } : {}), ...(plan ? { plan: plan.digest } : {}), ...(rebooting ? { reboot: true } : {}) };
     const what = `${actionLabel(action)}: ${view.name}`;
     const unheard = mark(action, [view.id]);
     void give({
       what,
+      minutes: JOB_MINUTES,
       send: async () => `/jobs/${(await submitJob(view.id, body, runKey)).id}`,
       taken: (path) => {
         onClose();
@@ -170,6 +175,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
           </p>
         )}
         {plan && <PlanTable plan={plan} />}
+        {mayReboot && !empty && (!plans || plan) && <RebootChoice rebooting={rebooting} expected={plan?.reboot === "yes"} onPick={setRebooting} />}
         {isPlanned(action) && !empty && (
           <ul class="rules">
             {RULES.map((rule) => (
@@ -194,14 +200,14 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
           </Button>
         )}
         <span class="t3 aside" role="status">
-          {sending && SENT_TEXT}
+          {status}
         </span>
         <Button class="end" more={{ autofocus: !naming }} onClick={onClose}>
           {sending ? t`Close` : t`Cancel`}
         </Button>
         {plans && naming && !asked ? (
           <Button kind="primary" busy={busy} disabled={packages.length === 0} onClick={() => void requestPlan()}>
-            {t`Show plan`}
+            {t`Preview`}
           </Button>
         ) : (
           <Button kind={isDangerous(action) ? "destroy" : "primary"} busy={sending} disabled={busy || !ready} onClick={start}>

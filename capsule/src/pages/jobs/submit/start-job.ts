@@ -1,10 +1,10 @@
 import { t } from "../../../core/text/i18n";
 import { openDialog } from "../../../state/dialogs";
 import { go, pageUrl } from "../../../state/router";
-import { withStepUp } from "../../../state/step-up";
+import { JOB_MINUTES, withStepUp } from "../../../state/step-up";
 import { toast } from "../../../state/toasts";
 import { ApiError, type JobView } from "../../../state/types";
-import { isUnanswered, startedNote, submitErrorText } from "./use-submit";
+import { isUnanswered, startedNote, stepUpQuestion, submitErrorText } from "./use-submit";
 
 /**
  * Starts a job with one press, without a dialog, and opens its output. If the user is on another page or in a dialog by then, only a toast
@@ -18,7 +18,7 @@ export async function startJob(what: string, send: () => Promise<JobView>, press
   const stays = (): boolean => pageUrl.peek() === from && !openDialog.peek() && !document.querySelector("dialog[open]");
   let asked = false;
   try {
-    const path = `/jobs/${(await withStepUp(send, () => (asked = pressed || stays()))).id}`;
+    const path = `/jobs/${(await withStepUp(send, stepUpQuestion(what), () => (asked = pressed || stays()), JOB_MINUTES)).id}`;
     if (stays()) go(path);
     else startedNote(what, () => go(path));
   } catch (error) {

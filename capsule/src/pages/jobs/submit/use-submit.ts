@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { errorText } from "../../../core/text/error-text";
 import { t } from "../../../core/text/i18n";
-import { withStepUp } from "../../../state/step-up";
+import { stepUp, withStepUp } from "../../../state/step-up";
 import { toast } from "../../../state/toasts";
 import { ApiError } from "../../../state/types";
 
@@ -10,6 +10,8 @@ interface SubmitRequest<T> {
   what: string;
   /** The title of the toast after a failure, in place of "not started". */
   failed?: string;
+  /** For how long the password counts for such a request, if not the usual time. */
+  minutes?: number;
   /** Sends the request. Called again, it sends the same request. */
   send: () => Promise<T>;
   /** The hub accepted it, and the dialog is still open. */
@@ -27,6 +29,8 @@ interface SubmitRequest<T> {
 
 interface Submit {
   sending: boolean;
+  /** The status beside the buttons; empty while nothing is under way. */
+  status: string;
   give: <T>(order: SubmitRequest<T>) => Promise<void>;
 }
 
@@ -39,6 +43,9 @@ export const submitErrorText = (error: ApiError, again = true): string => {
   if (!isUnanswered(error)) return why;
   return again ? t`${why} It is not known whether it started. Trying again does not start it twice.` : t`${why} It is not known whether it started.`;
 };
+
+/** `what`: the title of the request. */
+export const stepUpQuestion = (what: string): string => t`Enter your password to start “${what}”.`;
 
 /** The toast for a request whose dialog is closed. */
 export const startedNote = (what: string, open: () => void): void => void toast("run", what, t`It was started.`, { label: t`Open`, run: open });
@@ -55,7 +62,7 @@ export function useSubmit(): Submit {
     const { what, back } = order;
     setSending(true);
     try {
-      const made = await withStepUp(order.send, wanted);
+      const made = await withStepUp(order.send, stepUpQuestion(what), wanted, order.minutes);
       if (gone.current) order.late(made);
       else order.taken(made);
     } catch (error) {
@@ -71,11 +78,8 @@ export function useSubmit(): Submit {
       setSending(false);
     }
   };
-  return { sending, give };
+  return { sending, status: sending ? (stepUp.value ? t`Waiting for your confirmation. Nothing is sent yet.` : t`Sent, waiting for the answer. It continues when you close this.`) : "", give };
 }
 
 /** The list of all deployments, in any state. */
 export const DEPLOYMENTS = "/jobs?of=deployments";
-
-/** The status beside the buttons of a dialog after sending. */
-export const SENT_TEXT = t`Sent, waiting for the answer. It continues when you close this.`;

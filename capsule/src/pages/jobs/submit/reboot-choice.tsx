@@ -1,0 +1,29 @@
+import type { VNode } from "preact";
+import { t } from "../../../core/text/i18n";
+import { Segmented } from "../../../ui/segmented";
+
+interface Props {
+  rebooting: boolean;
+  /** A plan expects that a reboot is needed. */
+  expected: boolean;
+  onPick: (rebooting: boolean) => void;
+}
+
+/** Whether an upgrade that makes a reboot due is followed by it. */
+export function RebootChoice({ rebooting, expected, onPick }: Props): VNode {
+  return (
+    <div class="row wrap">
+      <span class="medium">{t`Reboot afterwards`}</span>
+      <Segmented
+        label={t`Reboot afterwards`}
+        value={rebooting ? "needed" : "later"}
+        onPick={(picked) => onPick(picked === "needed")}
+        options={[
+          { key: "later", label: t`No` },
+          { key: "needed", label: t`If needed` },
+        ]}
+      />
+      <span class="t3 meta">{rebooting ? t`The server reboots as soon as the upgrade has succeeded and needs it.` : expected ? t`The new version is not in use before a reboot.` : ""}</span>
+    </div>
+  );
+}
