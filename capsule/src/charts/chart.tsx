@@ -89,7 +89,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         sight.current.near = near;
         if (!near || !sight.current.late) return;
         sight.current.late = false;
-        if (made.current === shapeOf(held.current.props)) plot.current?.setData(columnsOf(held.current.props.data));
+        if (made.current === shapeOf(held.current.props)) plot.current?.setData(columnsOf(held.current.props));
       });
       // A canvas costs time in each frame of the page, even where it is invisible and unchanged.
       const unwatched = observeAhead(element, (ahead) => element.classList.toggle("far", !ahead));
@@ -119,7 +119,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     // In the same frame as the values beside it; later it would need a frame of its own.
     useLayoutEffect(() => {
       sight.current.late = !sight.current.near;
-      if (sight.current.near && made.current === shape) plot.current?.setData(columnsOf(data));
+      if (sight.current.near && made.current === shape) plot.current?.setData(columnsOf(props));
       follow();
     }, [data, shape]);
     useEffect(() => plot.current?.redraw(false), [group.marks, props.threshold?.at]);

@@ -2,9 +2,9 @@
 
 import type uPlot from "uplot";
 import { clock, day } from "../core/text/time";
-import { isolatedRows } from "../core/charts/window";
+import { isolatedRows, stacked, type Cell } from "../core/charts/window";
 import { drawGaps, drawMarks, drawThreshold, FONT, forgetTokens, token } from "./draw";
-import type { ChartData, ChartProps, Library } from "./types";
+import type { ChartProps, Library } from "./types";
 
 /** The width left of a plot; it is wider if the axis marks need it. */
 const AXIS = 46;
@@ -54,9 +54,13 @@ function axisWidth({ ctx }: uPlot, marks: readonly string[] | null): number {
   }, AXIS);
 }
 
-export function columnsOf({ columns, band }: ChartData): uPlot.AlignedData {
-  const rows: unknown[] = [...columns.values];
-  if (band) columns.values.forEach((_, index) => rows.push(band.max[index] ?? [], band.min[index] ?? []));
+export function columnsOf({ data: { columns, band }, series }: Pick<ChartProps, "data" | "series">): uPlot.AlignedData {
+  const drawn = (values: readonly Cell[], index: number): readonly Cell[] => {
+    const base = series[index]?.stackedOn;
+    return base === undefined ? values : stacked(values, columns.values[base] ?? []);
+  };
+  const rows: unknown[] = columns.values.map(drawn);
+  if (band) columns.values.forEach((_, index) => rows.push(drawn(band.max[index] ?? [], index), drawn(band.min[index] ?? [], index)));
   return [columns.times, ...rows] as uPlot.AlignedData;
 }
 
@@ -90,7 +94,7 @@ export function createPlot(library: Library, box: HTMLElement, held: PlotState, 
     const stroke = token(`--c${colour}`);
     return { label: name, stroke, width: lineWidth(), points: { show: true, size: 4, fill: stroke, filter: () => isolatedRows(held.props.data.columns.values[index] ?? []) }, spanGaps: false, ...(filled ? { fill: faded(stroke, fill) } : {}), ...(dashed ? { dash: [4, 3] } : {}) };
   });
-  const bands: uPlot.Band[] = [];
+  const bands: uPlot.Band[] = series.flatMap(({ colour, stackedOn }, index) => (stackedOn === undefined ? [] : [{ series: [index + 1, stackedOn + 1] as [number, number], fill: faded(token(`--c${colour}`), 2 * fill) }]));
   if (held.props.data.band) {
     series.forEach(({ colour }) => {
       const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false }, spanGaps: false };
@@ -146,7 +150,7 @@ export function createPlot(library: Library, box: HTMLElement, held: PlotState, 
         ],
       },
     },
-    columnsOf(held.props.data),
+    columnsOf(held.props),
     box,
   );
 }

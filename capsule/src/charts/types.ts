@@ -18,6 +18,8 @@ export interface ChartSeries {
   colour: Colour;
   filled?: boolean;
   dashed?: boolean;
+  /** The place of the series on whose line this one stands. It is not stacked itself. */
+  stackedOn?: number;
 }
 
 export interface ChartData {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { breakGaps, fromBuckets, findGaps, isolatedRows, LiveWindow, nearestRow, seriesGaps, partOf, sampleRow, bridgeGaps, tableRows } from "./window";
+import { breakGaps, fromBuckets, findGaps, isolatedRows, LiveWindow, nearestRow, seriesGaps, partOf, sampleRow, bridgeGaps, stacked, tableRows } from "./window";
 
 test("a gap of more than two and a half intervals becomes a null that no line crosses", () => {
   const window = new LiveWindow(300);
@@ -124,4 +124,8 @@ test("a value with a gap on both sides is isolated, and one beside another is no
   assert.deepEqual(isolatedRows([1, null, 2, 3, null, 4, undefined, 5, null, 6]), [0, 9]);
   assert.deepEqual(isolatedRows([undefined, 7, undefined]), [1]);
   assert.deepEqual(isolatedRows([]), []);
+});
+
+test("a stacked line stands on another one, and its gaps stay gaps", () => {
+  assert.deepEqual(stacked([1, null, undefined, 4], [10, 20, 30, null]), [11, null, undefined, 4]);
 });

@@ -15,6 +15,9 @@ export interface Columns {
   values: Cell[][];
 }
 
+/** Values that stand on those of another column. Where that has none, they stand on zero. */
+export const stacked = (values: readonly Cell[], base: readonly Cell[]): Cell[] => values.map((value, row) => (value == null ? value : value + (base[row] ?? 0)));
+
 interface Track {
   times: number[];
   values: (number | null)[];

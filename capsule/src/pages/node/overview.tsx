@@ -84,13 +84,13 @@ export function Overview(props: Props): VNode {
       <div class="panels">
         <CpuPanel {...base} />
         <Cores view={node} past={past} />
+        <TopProcesses detail={detail} />
         <MemoryPanel {...base} />
         <LoadPanel {...base} />
         {network && <NetworkPanel {...base} names={interfaces} chosen={network} onPick={setNetwork} />}
         {device && <DiskPanel {...base} names={devices} chosen={device} onPick={setDevice} />}
         {sensors.length > 0 && <TemperaturePanel {...base} />}
         <Filesystems view={node} wide={!sensors.length} past={past} />
-        <TopProcesses detail={detail} />
         <Tcp view={node} past={past} />
         <RecentEvents id={node.id} />
       </div>

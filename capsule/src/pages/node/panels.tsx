@@ -135,8 +135,8 @@ function lastOf({ columns }: ChartData, index: number): number | null {
 
 export const CPU_LINES: readonly Line[] = [
   { series: "cpu.total", name: t`total`, colour: 1, filled: true },
-  { series: "cpu.user", name: t`user`, colour: 2 },
-  { series: "cpu.system", name: t`system`, colour: 4 },
+  { series: "cpu.user", name: t`user`, colour: 2, stackedOn: 2 },
+  { series: "cpu.system", name: t`system`, colour: 4, filled: true },
   { series: "cpu.iowait", name: t`iowait`, colour: 3 },
   { series: "cpu.steal", name: t`steal`, colour: 5 },
 ];
