@@ -5,11 +5,16 @@ const MAX_LENGTH = 1024;
 
 const COMMON = ["password", "stardust", "groundcontrol", "ground control", "capsule", "spider", "majortom", "major tom", "admin"];
 
-/** Whether too little is left without the product's words and the user name to stop a guesser. */
-function isLittleElse(low: string, username: string): boolean {
-  let rest = low;
-  for (const word of [username.toLowerCase(), ...COMMON].sort((a, b) => b.length - a.length)) if (word.length > 2) rest = rest.replaceAll(word, "");
-  return rest !== low && rest.replace(/[^\p{L}]/gu, "").length < 4;
+/** The words of the product and the user name in a password, if too little is left without them to stop a guesser. */
+export function wordsThatDoNotCount(password: string, username: string): string[] {
+  let rest = password.toLowerCase();
+  const found: string[] = [];
+  for (const word of [username.toLowerCase(), ...COMMON].sort((a, b) => b.length - a.length)) {
+    if (word.length <= 2 || !rest.includes(word)) continue;
+    rest = rest.replaceAll(word, "");
+    found.push(word);
+  }
+  return rest.replace(/[^\p{L}]/gu, "").length < 4 ? found : [];
 }
 
 export interface PasswordRules {
@@ -22,7 +27,7 @@ export function passwordRules(password: string, repeat: string, username: string
   const low = password.toLowerCase();
   return {
     long: password.length >= MIN_LENGTH && password.length <= MAX_LENGTH,
-    ownWords: password !== "" && low !== current.toLowerCase() && low !== username.toLowerCase() && new Set(low).size > 4 && !isLittleElse(low, username),
+    ownWords: password !== "" && low !== current.toLowerCase() && low !== username.toLowerCase() && new Set(low).size > 4 && wordsThatDoNotCount(password, username).length === 0,
     match: password !== "" && password === repeat,
   };
 }

@@ -1,5 +1,5 @@
 import type { ComponentChildren, VNode } from "preact";
-import { passwordRules, strength } from "../../core/access/password";
+import { passwordRules, strength, wordsThatDoNotCount } from "../../core/access/password";
 import { t } from "../../core/text/i18n";
 import { SecretField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
@@ -13,7 +13,7 @@ export const NO_PASSWORD: NewPasswordEntries = { password: "", repeat: "" };
 
 const RULES = {
   long: t`At least 12 characters`,
-  ownWords: t`Not the old one, and more than common words like “password”, “stardust” or your user name`,
+  ownWords: t`Not the old one, and not easy to guess`,
   match: t`Both entries match`,
 } as const;
 const STRENGTHS = [t`none`, t`weak`, t`fair`, t`good`, t`strong`];
@@ -22,8 +22,16 @@ const NAMES = Object.keys(RULES) as (keyof typeof RULES)[];
 /** The rules that are not met, in plain words; empty = the hub will probably accept it. */
 export function unmet({ password, repeat }: NewPasswordEntries, username: string, current: string): string {
   const rules = passwordRules(password, repeat, username, current);
-  const missing = NAMES.filter((name) => !rules[name]).map((name) => RULES[name]);
-  return missing.length ? t`Not met yet: ${missing.join("; ")}.` : "";
+  const missing = NAMES.filter((name) => !rules[name]);
+  if (!missing.length) return "";
+  if (password && missing.length === 1 && missing[0] === "ownWords") return guessable(password, username);
+  return t`Not met yet: ${missing.map((name) => RULES[name]).join("; ")}.`;
+}
+
+/** Why a password is easy to guess; the words that do not count are named. */
+function guessable(password: string, username: string): string {
+  const words = wordsThatDoNotCount(password, username).map((word) => `“${word}”`);
+  return words.length ? t`Too easy to guess: ${words.join(", ")} ${words.length > 1 ? t`do not count` : t`does not count`}. Add another word.` : t`Too easy to guess. Use words other than your user name, “password” or “stardust”.`;
 }
 
 interface Props {
@@ -38,7 +46,8 @@ interface Props {
 export function NewPassword({ entries, onChange, username, current, autofocus = false }: Props): VNode {
   const { password, repeat } = entries;
   const rules = passwordRules(password, repeat, username, current);
-  const score = strength(password);
+  const refused = password !== "" && !(rules.long && rules.ownWords);
+  const score = refused ? 1 : strength(password);
   return (
     <>
       <div>
@@ -48,7 +57,7 @@ export function NewPassword({ entries, onChange, username, current, autofocus = 
           onText={(text) => onChange({ ...entries, password: text })}
           input={{ name: "new-password", autocomplete: "new-password", maxLength: 1024, required: true, autofocus }}
         />
-        <div class={`strength ${score < 3 ? "weak" : ""}`} role="img" aria-label={t`Strength: ${STRENGTHS[score] ?? ""}`}>
+        <div class={`strength ${refused ? "refused" : score < 3 ? "weak" : ""}`} role="img" aria-label={t`Strength: ${STRENGTHS[score] ?? ""}`}>
           {[1, 2, 3, 4].map((step) => (
             <i key={step} class={score >= step ? "filled" : ""} />
           ))}
@@ -57,7 +66,7 @@ export function NewPassword({ entries, onChange, username, current, autofocus = 
       <ul class="rules" aria-label={t`Password rules`}>
         {NAMES.map((name) => (
           <Rule key={name} met={rules[name]}>
-            {RULES[name]}
+            {name === "ownWords" && rules.long && !rules.ownWords ? guessable(password, username) : RULES[name]}
           </Rule>
         ))}
       </ul>
