@@ -121,7 +121,7 @@ def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> O
     if console.stop_wanted():
         return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before the server was asked to reboot")
     console.progress("commit", text="the server goes down")
-    console.print_line("The server is asked to reboot. What runs, listens and is mounted now is looked for again afterwards.")
+    console.print_line("Rebooting. Services, ports and mounts are compared before and after.")
     return Outcome(REBOOTING, None, 0, ())
 
 

@@ -127,7 +127,7 @@ def test_a_reboot_of_many_wants_their_number_and_what_cannot_be_stopped_wants_fo
     asked.get_by_label("Type 1 to confirm").fill("1")
     asked.get_by_role("button", name="Stop 1 job").click()
     row = page.get_by_role("table", name="Jobs in this bulk job").get_by_role("row").nth(2)
-    expect(row).to_contain_text("It can no longer be stopped")
+    expect(row).to_contain_text("The job can no longer be stopped")
     row.click()
     expect(page.get_by_text("last output")).to_be_visible()
 

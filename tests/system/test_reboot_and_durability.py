@@ -72,7 +72,7 @@ def test_a_reboot_is_proved_by_the_next_boot_and_what_is_missing_is_told(agent: 
     agent.host.sh("systemctl kill -s KILL stardust-spider.service")  # nothing of it is kept in memory alone
     done = agent.finish(job)
     assert (done.state, done.exit_code, done.error_code, done.changes) == ("succeeded", 0, "", {}), done
-    assert b"The server is asked to reboot." in done.output
+    assert b"Rebooting. " in done.output
     assert done.report is not None
     assert done.report["reboot"] == "no"
     assert done.report["failed_units"] == ["lab-gone.service"]

@@ -114,17 +114,17 @@ class PostJobChecks:
         found = services.find_replaced(self._root + "/proc")
         alone = [name for name in found.services if name in services.NEVER_ALONE]
         if alone:
-            notes.append(f"{_named(alone)} still runs replaced code: restarting it ends sessions of users, so a reboot is the better way.")
+            notes.append(f"Still on the old version: {_named(alone)}. A restart logs users out; reboot instead.")
         if found.init:
-            notes.append("Process 1 still runs replaced code: a reboot changes that, systemd's own 'systemctl daemon-reexec' too.")
+            notes.append("Process 1 still runs the old version. Reboot, or with systemd run systemctl daemon-reexec.")
         if found.own:
-            notes.append("Spider itself still runs replaced code; restart stardust-spider.service when nothing else is to be done.")
+            notes.append("The agent still runs the old version. It can be restarted at any time: systemctl restart stardust-spider.")
         if found.sessions:
-            notes.append(f"Sessions of users that still run replaced code: {_named([_user(uid) for uid in found.sessions])}.")
+            notes.append(f"Sessions of users that still run the old version: {_named([_user(uid) for uid in found.sessions])}.")
         if found.others:
-            notes.append(f"Processes without a service that still run replaced code: {_named(found.others)}.")
+            notes.append(f"Processes without a service that still run the old version: {_named(found.others)}.")
         if not found.complete:
-            notes.append("Not every process could be looked at for replaced code.")
+            notes.append("Not every process could be checked for old versions.")
         return found.services[:MAX_SERVICES]
 
 

@@ -17,7 +17,7 @@ test("a plan is a few chips, what wants attention first", () => {
 
 test("the status of a stop request has its reason", () => {
   const job = { stop: { state: "too_late", why: "rpm has begun" } } as const;
-  assert.equal(stopStatusText(job), "It can no longer be stopped: rpm has begun");
+  assert.equal(stopStatusText(job), "The job can no longer be stopped: rpm has begun");
   assert.equal(stopStatusText({ stop: null }), "");
 });
 

@@ -86,19 +86,19 @@ export function stopStatusText(job: Stoppable): string {
   const why = job.stop.why ? `: ${job.stop.why}` : "";
   switch (job.stop.state) {
     case "asked":
-      return t`The server was asked to stop it.`;
+      return t`The server was asked to stop the job.`;
     case "now":
-      return t`It stops now${why}`;
+      return t`Stopping now${why}`;
     case "after_package":
-      return t`It stops after the current package${why}`;
+      return t`Stopping after the current package${why}`;
     case "too_late":
-      return t`It can no longer be stopped${why}`;
+      return t`The job can no longer be stopped${why}`;
   }
 }
 
 /** True when a server has answered that it cannot stop immediately, and force was not used yet. */
 export const mayForce = ({ stop }: Stoppable): boolean => stop !== null && !stop.force && (stop.state === "too_late" || stop.state === "after_package");
 
-export const STOP_HINT = t`It stops as soon as it safely can: a package being installed is finished first. What is done by then stays; the rest you have to start again.`;
+export const STOP_HINT = t`The job stops as soon as it safely can: a package being installed is finished first. What is done by then stays; the rest you have to start again.`;
 
 export const FORCE_STOP_HINT = t`This ends the current package’s script, such as one waiting for a service or an answer, but not the package manager itself. That package and those that need it may stay half configured until “Repair packages” fixes them.`;
