@@ -19,6 +19,7 @@ from groundcontrol.jobs.store import BatchStore, JobStore
 from groundcontrol.jobs.views import (
     BatchBody,
     BatchesView,
+    BatchSummaryView,
     BatchView,
     CancelBody,
     JobBody,
@@ -40,7 +41,9 @@ from spider.wire.ids import is_id
 from spider.wire.verbs import READONLY, REBOOT, VERBS
 
 MAX_OFFSET: Final = 10**18 - 1
+_FILTERS: Final = ("state", "action", "by", "search", "plans", "folded")
 MAX_BY_CHARS: Final = 100
+MAX_SEARCH_CHARS: Final = 100
 MAX_OUTPUTS: Final = 16
 """Outputs that are sent at the same time: each holds up to 1 MiB until its reader has taken it."""
 MAX_OUTPUTS_OF_A_USER: Final = 4
@@ -67,17 +70,30 @@ async def create_job(call: ApiRequest, body: JobBody) -> JobView:
 
 
 async def list_jobs(call: ApiRequest) -> JobsView:
-    """A page of jobs, newest first; `?node=` for those of one node, `?state=`, `?action=` and `?by=` for some of them."""
-    limit, cursor = call.page("node", "state", "action", "by")
+    """A page of jobs, newest first; `?node=` for those of one node, `?state=`, `?action=`, `?by=` and `?search=` for some of them.
+
+    `?plans=false` leaves plans out. `?folded=true` gives one job for each batch, and the batches.
+    """
+    limit, cursor = call.page("node", *_FILTERS)
     node = call.request.query.get("node")
     if node is not None and not is_id(node):
         raise BadRequest("the parameter node is not an id")
-    page = await call.services[JobStore].jobs(call.scope, limit, cursor, NodeId(node) if node else None, _filter_of(call))
-    return JobsView(jobs=[job_view(job) for job in page.items], next=page.next)
+    only = _filter_of(call)
+    page = await call.services[JobStore].jobs(call.scope, limit, cursor, NodeId(node) if node else None, only)
+    batches = await _batches_of(call, page.items) if only is not None and only.folded else []
+    return JobsView(jobs=[job_view(job) for job in page.items], next=page.next, batches=batches)
+
+
+async def _batches_of(call: ApiRequest, jobs: Collection[Job]) -> list[BatchSummaryView]:
+    found = []
+    for batch in dict.fromkeys(job.batch_id for job in jobs if job.batch_id is not None):
+        with contextlib.suppress(NotFound):  # deleted since the page was read
+            found.append(batch_summary(await call.services[BatchStore].batch(call.scope, batch)))
+    return found
 
 
 def _filter_of(call: ApiRequest) -> JobFilter | None:
-    """The filter in `?state=` (several states, separated by commas), `?action=` and `?by=`.
+    """The filter in the query; `?state=` may name several states, separated by commas.
 
     Raises: BadRequest.
     """
@@ -90,7 +106,13 @@ def _filter_of(call: ApiRequest) -> JobFilter | None:
         raise BadRequest(f"the parameter action is one of {', '.join(VERBS)}")
     if len(by) > MAX_BY_CHARS:
         raise BadRequest(f"the parameter by has at most {MAX_BY_CHARS} characters")
-    only = JobFilter(cast("tuple[JobState, ...]", states), action, by)
+    search, plans, folded = query.get("search", ""), query.get("plans", "true"), query.get("folded", "false")
+    if len(search) > MAX_SEARCH_CHARS:
+        raise BadRequest(f"the parameter search has at most {MAX_SEARCH_CHARS} characters")
+    for name, value in (("plans", plans), ("folded", folded)):
+        if value not in ("true", "false"):
+            raise BadRequest(f"the parameter {name} is true or false")
+    only = JobFilter(cast("tuple[JobState, ...]", states), action, by, search, plans == "true", folded == "true")
     return None if only == JobFilter() else only
 
 

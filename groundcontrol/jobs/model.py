@@ -173,6 +173,12 @@ class JobFilter(NamedTuple):
     action: str = ""
     by: str = ""
     """Name of the user or token that created the job."""
+    search: str = ""
+    """A part of the node's name, of a package, of the action or of `created_by`; case does not matter."""
+    plans: bool = True
+    """Whether plans are included."""
+    folded: bool = False
+    """Only the newest job of each batch."""
 
 
 class NewJob(NamedTuple):

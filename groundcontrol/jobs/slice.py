@@ -28,7 +28,8 @@ ROUTES: Final = (
         "GET", "/jobs", "job.read", jobs_api.list_jobs, JobsView, cost="scan",
         query=(
             LIMIT, CURSOR, NODE, Parameter("state", "only these, with commas between"), Parameter("action", "only this"),
-            Parameter("by", "only those that this user asked for"),
+            Parameter("by", "only those that this user asked for"), Parameter("search", "only those with this in node, package, action or user"),
+            Parameter("plans", "false: without plans"), Parameter("folded", "true: one job of each batch, and the batches"),
         ),
     ),
     Route("GET", "/jobs/{id}", "job.read", jobs_api.get_job, JobView),

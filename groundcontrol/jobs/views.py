@@ -112,11 +112,6 @@ class JobView(Answer, rename={"for_": "for"}):
     """Grows with each change: the view with the higher number is newer."""
 
 
-class JobsView(Answer):
-    jobs: list[JobView]
-    next: str | None
-
-
 class PlanStepView(Answer, rename={"before": "from", "after": "to"}):
     package: str
     before: str
@@ -211,6 +206,13 @@ class BatchSummaryView(Answer, rename={"for_": "for"}):
     created_by: str
     created_at: float
     ended_at: float | None
+
+
+class JobsView(Answer):
+    jobs: list[JobView]
+    next: str | None
+    batches: list[BatchSummaryView]
+    """With `?folded=true`, the batches that these jobs belong to; else empty."""
 
 
 class BatchView(BatchSummaryView, rename={"for_": "for"}):

@@ -21,6 +21,8 @@ from tests.support.page.waits import until
 from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
 
+PLANNED = re.compile(r"on \d nodes?$")
+"""The button that starts what the plans say."""
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 SLOW = "web-2"
@@ -87,17 +89,17 @@ def test_those_that_have_planned_are_started_and_the_others_are_named_and_asked_
     choose(page, "web-1", SLOW, AWAY)
     dialog = page.get_by_role("dialog", name="Run on 3 nodes")
     dialog.get_by_label("What to do").select_option("upgrade")
-    dialog.get_by_role("button", name="Show plans").click()
-    start = dialog.get_by_role("button", name="as planned")
+    dialog.get_by_role("button", name="Preview", exact=True).click()
+    start = dialog.get_by_role("button", name=PLANNED)
     expect(start).to_be_enabled()
-    expect(start).to_have_text("Start upgrade on 1, as planned")
+    expect(start).to_have_text("Start upgrade on 1 node")
     expect(dialog.get_by_text("2 nodes left out:")).to_be_visible()
     expect(dialog).to_contain_text(f"{AWAY} (not connected)")
     expect(dialog).to_contain_text(f"{SLOW} (still planning)")
     expect(dialog.get_by_role("button", name="Plan again")).to_have_count(0)
 
     nodes.tell()
-    expect(start).to_have_text("Start upgrade on 2, as planned")
+    expect(start).to_have_text("Start upgrade on 2 nodes")
     expect(dialog.get_by_text("1 node left out:")).to_be_visible()
     expect(dialog.get_by_role("button", name="Plan again")).to_be_enabled()  # for nobody is at it any more
     start.click()
@@ -107,6 +109,13 @@ def test_those_that_have_planned_are_started_and_the_others_are_named_and_asked_
     assert upgrade["counts"] == {"succeeded": 2}
     until(page, lambda: orders(hub)[1]["counts"], lambda counts: counts == {"succeeded": 2, "cancelled": 1})
     assert plans["for"] == "upgrade"
+    page.goto(f"{hub.url}/jobs")
+    rows = page.get_by_role("table", name="Jobs").get_by_role("row")
+    expect(rows).to_have_count(2)
+    for text in ("Upgrade packages", "2 nodes", "2 succeeded"):
+        expect(rows.nth(1)).to_contain_text(text)
+    page.get_by_role("searchbox", name="Search jobs").fill("nobody")
+    expect(page.get_by_text("No job matches")).to_be_visible()
 
 
 def test_who_has_planned_and_is_removed_is_not_started(page: Page, hub: HubProcess, nodes: Planners) -> None:
@@ -116,13 +125,16 @@ def test_who_has_planned_and_is_removed_is_not_started(page: Page, hub: HubProce
     choose(page, "web-1", SLOW)
     dialog = page.get_by_role("dialog", name="Run on 2 nodes")
     dialog.get_by_label("What to do").select_option("upgrade")
-    dialog.get_by_role("button", name="Show plans").click()
-    start = dialog.get_by_role("button", name="as planned")
-    expect(start).to_have_text("Start upgrade on 2, as planned")
+    dialog.get_by_role("button", name="Preview", exact=True).click()
+    start = dialog.get_by_role("button", name=PLANNED)
+    expect(start).to_have_text("Start upgrade on 2 nodes")
+    dialog.get_by_role("checkbox", name=f"Include {SLOW}").uncheck()
+    expect(start).to_have_text("Start upgrade on 1 node")
+    dialog.get_by_role("checkbox", name=f"Include {SLOW}").check()
     [gone] = [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == "web-1"]
     assert hub.local("DELETE", f"/api/v1/nodes/{gone['id']}?force=true").status < 300
-    start = page.get_by_role("dialog", name="Run on 1 node").get_by_role("button", name="as planned")
-    expect(start).to_have_text("Start upgrade on 1, as planned")
+    start = page.get_by_role("dialog", name="Run on 1 node").get_by_role("button", name=PLANNED)
+    expect(start).to_have_text("Start upgrade on 1 node")
     start.click()
     page.wait_for_url(re.compile(r"/batches/"))
     expect(page.get_by_text("1 of 1 ended")).to_be_visible()
@@ -135,8 +147,8 @@ def test_who_tells_a_plan_after_an_order_that_was_not_answered_is_not_added_to_i
     choose(page, "web-1", SLOW)
     dialog = page.get_by_role("dialog", name="Run on 2 nodes")
     dialog.get_by_label("What to do").select_option("upgrade")
-    dialog.get_by_role("button", name="Show plans").click()
-    start = dialog.get_by_role("button", name="as planned")
+    dialog.get_by_role("button", name="Preview", exact=True).click()
+    start = dialog.get_by_role("button", name=PLANNED)
     expect(start).to_be_enabled()
 
     page.route("**/api/v1/jobs", lambda route: route.abort(), times=1)
@@ -145,7 +157,7 @@ def test_who_tells_a_plan_after_an_order_that_was_not_answered_is_not_added_to_i
     row = dialog.get_by_role("table", name="Plans").get_by_role("row").filter(has_text=SLOW)
     nodes.tell()
     expect(row).to_contain_text("1 upgrade")
-    expect(start).to_have_text("Start upgrade on 1, as planned")
+    expect(start).to_have_text("Start upgrade on 1 node")
     start.click()
     page.wait_for_url(re.compile(r"/batches/"))
     assert [verb for _, verb in nodes.verbs].count("upgrade") == 1

@@ -12,7 +12,7 @@ from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import Conflict, Fenced, IdempotencyMismatch, NotFound
 from groundcontrol.core.ids import JobId
 from groundcontrol.core.scope import SYSTEM, Grants
-from groundcontrol.jobs.model import Job, JobError, JobRequest, JobState, JobUpdate, NewJob, RefusedNode, StopAnswer
+from groundcontrol.jobs.model import Job, JobError, JobFilter, JobRequest, JobState, JobUpdate, NewJob, RefusedNode, StopAnswer
 from groundcontrol.jobs.plans import MAX_STEPS, ConfigFile, KeptBack, PlanHead, PlanPart, PlanStep, Report
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
@@ -235,6 +235,10 @@ async def test_a_batch_is_made_once_for_each_key(store: Store, clock: ManualCloc
     assert {job.node_id for job in jobs} == set(nodes)
     assert {job.batch_id for job in jobs} == {made[0].id}
     assert len((await store.jobs.jobs(SCOPE, 100)).items) == 2
+    for node in nodes:  # who sees one of the nodes only sees the batch too
+        limited = SCOPE._replace(grants=(Grants((node,)),))
+        assert [job.node_id for job in (await store.jobs.jobs(limited, 100, only=JobFilter(folded=True))).items] == [node]
+    assert len((await store.jobs.jobs(SCOPE, 100, only=JobFilter(folded=True))).items) == 1
     with pytest.raises(IdempotencyMismatch):
         await store.batches.create_batch(SCOPE, new_batch(nodes, clock.now(), "check", [refused]), "key")
     with pytest.raises(IdempotencyMismatch):

@@ -131,6 +131,9 @@ async def test_lists_with_a_filter_hold_what_fits_and_go_on_with_it(store: Store
         assert (await store.jobs.jobs(SCOPE, 9, only=other)).items == []
     with pytest.raises(BadRequest):
         await store.jobs.jobs(SCOPE, 1, page.next)
+    for search, found in (("WEB-1", [nodes[1]]), ("check", [nodes[1]]), ("%", []), (SCOPE.actor.name, nodes[::-1])):
+        listed = await store.jobs.jobs(SCOPE, 9, only=JobFilter(search=search))
+        assert [job.node_id for job in listed.items] == [node.id for node in found], search
 
     made = [new_event(clock.now() + at, nodes[0].id) for at in range(3)]
     made[1] = made[1]._replace(type="job_failed", severity="error", message="Upgrade of WEB-0 failed: 100% full")

@@ -7,6 +7,9 @@ export interface JobsQuery {
   state?: string | undefined;
   action?: string | undefined;
   by?: string | undefined;
+  search?: string | undefined;
+  plans?: "false" | undefined;
+  folded?: "true" | "false";
 }
 
 export interface EventsQuery {

@@ -862,6 +862,8 @@ export interface JobsData {
 export interface JobsView {
   jobs: JobView[];
   next: string | null;
+  /** With `?folded=true`, the batches that these jobs belong to; else empty. */
+  batches: BatchSummaryView[];
 }
 
 /** The jump host of a server (`ssh -J`). Omitted credentials are those of the server itself. */

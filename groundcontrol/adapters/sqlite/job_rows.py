@@ -8,6 +8,7 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, records_from_json, texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.rights import admitted, grant_values
 from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import BatchId, JobId, NodeId
@@ -20,6 +21,12 @@ _SELECT: Final = (
     " EXISTS (SELECT 1 FROM job_report WHERE job_report.job = job.no) AS has_report"
     " FROM job JOIN node ON node.no = job.node LEFT JOIN batch ON batch.no = job.batch "
 )
+_SEARCHED: Final = ("node.name", "job.packages", "job.action", "job.created_by")
+_NEWEST_OF_BATCH: Final = (
+    " AND (job.batch IS NULL OR NOT EXISTS (SELECT 1 FROM job AS later JOIN node ON node.no = later.node"
+    " WHERE later.batch = job.batch AND later.no > job.no"
+)
+"""It is closed by the conditions of `admitted` and two brackets."""
 DAMAGED: Final = JobError("store.damaged", "a part of what is kept of this job cannot be read: stardust doctor tells more")
 
 
@@ -28,14 +35,23 @@ def select(rows: Rows, where: str, *values: Value) -> list[sqlite3.Row]:
     return rows.all(_SELECT + where, *values)
 
 
-def chosen_by(only: JobFilter | None) -> tuple[str, list[Value]]:
-    """More conditions for a WHERE with a table `job`, and their values."""
+def chosen_by(only: JobFilter | None, scope: Scope) -> tuple[str, list[Value]]:
+    """More conditions for a WHERE with the tables `job` and `node`, and their values."""
     if only is None:
         return "", []
-    return (
-        " AND (? = '[]' OR job.state IN (SELECT value FROM json_each(?))) AND (? = '' OR job.action = ?) AND (? = '' OR job.created_by = ?)",
-        [*([to_json(only.states)] * 2), *([only.action] * 2), *([only.by] * 2)],
+    chosen = (
+        " AND (? = '[]' OR job.state IN (SELECT value FROM json_each(?))) AND (? = '' OR job.action = ?) AND (? = '' OR job.created_by = ?)"
     )
+    values: list[Value] = [*([to_json(only.states)] * 2), *([only.action] * 2), *([only.by] * 2)]
+    if not only.plans:
+        chosen += " AND job.action <> 'plan'"
+    if only.search:
+        chosen += " AND (" + " OR ".join(f"instr(lower({column}), lower(?))" for column in _SEARCHED) + ")"
+        values += [only.search] * len(_SEARCHED)
+    if only.folded:
+        chosen += _NEWEST_OF_BATCH + admitted(scope) + "))"
+        values += grant_values(scope)
+    return chosen, values
 
 
 def load(rows: Rows, job: JobId) -> sqlite3.Row:

@@ -102,7 +102,7 @@ class SqliteJobs:
         size = check_limit(limit)
         kind = f"jobs:{node or ''}" + ("" if only is None else f":{digest(only).hex()}")
         before = BEHIND_ALL if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
-        chosen, wanted = chosen_by(only)
+        chosen, wanted = chosen_by(only, scope)
 
         def query(rows: Rows) -> list[sqlite3.Row]:
             if node is None:

@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { consequence, jobGroupOf, isDangerous, policyRefusal, listSome, countJobs } from "./batch";
+import { consequence, countGroups, groupsText, jobGroupOf, isDangerous, policyRefusal, listSome, countJobs } from "./batch";
 
 test("jobs are counted by group", () => {
   const jobs = ["queued", "running", "succeeded", "failed", "interrupted", "unknown", "cancelled", "expired"].map((state) => ({ state }));
   assert.deepEqual(countJobs(jobs), { failed: 3, open: 2, done: 1, other: 2 });
   assert.deepEqual(countJobs([]), { failed: 0, open: 0, done: 0, other: 0 });
   assert.equal(jobGroupOf("dispatched"), "open");
+});
+
+test("counts of states are told by group, problems first", () => {
+  assert.equal(groupsText(countGroups({ succeeded: 31, failed: 1, interrupted: 1 })), "2 with problems, 31 succeeded");
+  assert.equal(groupsText(countGroups({})), "");
 });
 
 test("a server’s policy excludes it, and an unknown policy refuses nothing", () => {

@@ -31,6 +31,16 @@ export function countJobs(jobs: readonly JobLike[]): Record<JobGroup, number> {
   return found;
 }
 
+/** Counts of states, as counts of groups. */
+export function countGroups(counts: Readonly<Record<string, number>>): Record<JobGroup, number> {
+  const found: Record<JobGroup, number> = { failed: 0, open: 0, done: 0, other: 0 };
+  for (const [state, count] of Object.entries(counts)) found[jobGroupOf(state)] += count;
+  return found;
+}
+
+/** "2 with problems, 31 succeeded", failures first; empty if there is no job. */
+export const groupsText = (counts: Record<JobGroup, number>): string => JOB_GROUPS.filter((group) => counts[group] > 0).map((group) => `${counts[group]} ${JOB_GROUP_LABELS[group]}`).join(", ");
+
 /** Why the policy of a server would refuse this; empty = it would not. Unknown policies are not guessed. */
 export function policyRefusal(policy: PolicyLike | null, action?: string): string {
   if (!policy || (action === "rekey" && (policy.mode === "managed" || policy.verbs.includes(action)))) return "";

@@ -3,19 +3,22 @@ import { useEffect } from "preact/hooks";
 import type { Page } from "../../core/live/paged-list";
 import { t } from "../../core/text/i18n";
 import { ACTION_LABELS } from "../../core/jobs/job-labels";
+import { foldRows, jobRows, type JobRow } from "../../core/jobs/job-rows";
 import { jobs as known, newest } from "../../state/jobs";
 import { findJobs } from "../../state/queries";
 import { pageUrl, setQuery } from "../../state/router";
 import { user } from "../../state/session";
-import type { JobView } from "../../state/types";
+import type { BatchSummaryView, JobView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { FilterChips } from "../../ui/filter-chips";
 import { Glyph } from "../../ui/glyph";
 import { Empty, Failure, Loading } from "../../ui/load-states";
+import { SearchField } from "../../ui/search";
 import { Segmented } from "../../ui/segmented";
 import { StaleNotice } from "../../ui/stale-notice";
 import { ShowMore } from "../../ui/show-more";
 import { usePaged } from "../use-paged";
+import { useSettledText } from "../use-settled-text";
 import { Deployments } from "./deployments";
 import { JobsTable } from "./table";
 
@@ -43,7 +46,7 @@ export function JobsPage(): VNode {
         <Segmented
           label={t`Show`}
           value={of}
-          onPick={(next) => setQuery({ of: next === "jobs" ? null : next, state: null, action: null, by: null })}
+          onPick={(next) => setQuery({ of: next === "jobs" ? null : next, state: null, action: null, by: null, q: null, plans: null })}
           options={[
             { key: "jobs", label: t`Jobs` },
             { key: "deployments", label: t`Deployments` },
@@ -55,30 +58,43 @@ export function JobsPage(): VNode {
   );
 }
 
+/** The hub takes no longer text. */
+const MAX_SEARCH = 100;
+
+type Row = JobRow<JobView, BatchSummaryView>;
+
 function Jobs(): VNode {
   const { query } = pageUrl.value;
   const state = query.get("state") ?? "";
   const action = query.get("action") ?? "";
+  const search = (query.get("q") ?? "").trim();
+  const [typed, setTyped] = useSettledText(search, (text) => setQuery({ q: text || null }));
   const mine = query.get("by") === "me";
-  const asked = `${state}|${action}|${mine}`;
-  const { list, found, failure } = usePaged<JobView, Page<JobView>>(
+  const plans = query.get("plans") === "1";
+  const asked = `${state}|${action}|${mine}|${plans}|${search}`;
+  const { list, found, failure } = usePaged<Row, Page<Row>>(
     async (cursor) => {
-      const { jobs, next } = await findJobs({ state: Object.hasOwn(STATES, state) ? STATES[state] : undefined, action: Object.hasOwn(ACTION_LABELS, action) ? action : undefined, by: mine ? user.peek()?.username : undefined }, cursor);
-      return { items: jobs, next };
+      const states = Object.hasOwn(STATES, state) ? STATES[state] : undefined;
+      const only = Object.hasOwn(ACTION_LABELS, action) ? action : undefined;
+      const by = mine ? user.peek()?.username : undefined;
+      const page = await findJobs({ state: states, action: only, by, search: search || undefined, plans: plans || only === "plan" ? undefined : "false", folded: "true" }, cursor);
+      return { items: jobRows(page.jobs, page.batches), next: page.next };
     },
-    (job) => job.id,
+    ({ job }) => job.id,
     [asked],
   );
   const load = (): void => void list.refresh();
   // Each event about a job reloads the newest jobs, and then this list.
   const liveStates = known.value.map((job) => `${job.id}${job.state}`).join();
   useEffect(load, [list, liveStates]);
-  const filtered = state !== "" || action !== "" || mine;
+  const filtered = state !== "" || action !== "" || search !== "" || mine;
   return (
     <>
       <div class="tools wrap">
+        <SearchField label={t`Search jobs`} placeholder={t`Node, package or user`} text={typed} onText={(text) => setTyped(text.slice(0, MAX_SEARCH))} />
         <FilterChips label={t`State`} chips={CHIPS} value={state} onPick={(next) => setQuery({ state: next })} />
-        <FilterChips label={t`Who`} chips={[{ key: "me", label: t`Mine` }]} value={mine ? "me" : ""} onPick={(next) => setQuery({ by: next })} />
+        <FilterChips label={t`Who`} chips={[{ key: "me", label: t`My jobs` }]} value={mine ? "me" : ""} onPick={(next) => setQuery({ by: next })} />
+        <FilterChips label={t`Plans`} chips={[{ key: "1", label: t`Plans too` }]} value={plans ? "1" : ""} onPick={(next) => setQuery({ plans: next })} />
         <select class="input short" aria-label={t`Action`} value={action} onChange={(event) => setQuery({ action: event.currentTarget.value })}>
           <option value="">{t`Every action`}</option>
           {Object.entries(ACTION_LABELS).map(([key, words]) => (
@@ -96,14 +112,14 @@ function Jobs(): VNode {
       ) : !found.items.length ? (
         filtered ? (
           <Empty icon="filter" title={t`No job matches`} text={t`There are none of this kind.`}>
-            <Button onClick={() => setQuery({ state: null, action: null, by: null })}>{t`Show all jobs`}</Button>
+            <Button onClick={() => setQuery({ state: null, action: null, by: null, q: null })}>{t`Show all jobs`}</Button>
           </Empty>
         ) : (
           <Empty icon="list-checks" title={t`No jobs yet`} text={t`Start a check or an upgrade from a node’s page. Each job keeps its whole output here.`} />
         )
       ) : (
         <>
-          <JobsTable jobs={found.items.map(newest)} />
+          <JobsTable rows={foldRows(found.items).map(({ job, batch }) => ({ job: newest(job), batch }))} />
           <ShowMore more={found.next !== null} onMore={() => void list.more()} />
         </>
       )}

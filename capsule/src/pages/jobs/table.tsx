@@ -1,11 +1,14 @@
 import type { VNode } from "preact";
+import { countGroups, groupsText } from "../../core/jobs/batch";
+import type { JobRow } from "../../core/jobs/job-rows";
 import { pluralWord, t } from "../../core/text/i18n";
+import { plural } from "../../core/text/units";
 import { timeOrDate, elapsed as lasted } from "../../core/text/time";
 import { jobEnded, jobGlyph, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
 import { dayStart, now } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import { go } from "../../state/router";
-import type { JobView } from "../../state/types";
+import type { BatchSummaryView, JobView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { Time } from "../../ui/time";
@@ -21,13 +24,47 @@ function jobStatusText(job: JobView): string {
   return job.error && job.state !== "cancelled" ? `${stateLabel(job.state)}: ${job.error.message}` : stateLabel(job.state);
 }
 
-export function JobsTable({ jobs }: { jobs: readonly JobView[] }): VNode {
+export function JobsTable({ rows }: { rows: readonly JobRow<JobView, BatchSummaryView>[] }): VNode {
   return (
-    <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs`} aria-rowcount={jobs.length + 1}>
+    <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs`} aria-rowcount={rows.length + 1}>
       <GridHead labels={[t`State`, t`Job`, t`Node`, t`Outcome`, t`By`, t`Started`, t`Took`]} unseen={[t`State`]} />
-      {jobs.map((job) => (
-        <Row key={job.id} job={job} />
-      ))}
+      {rows.map(({ job, batch }) => (batch ? <BatchRow key={batch.id} batch={batch} /> : <Row key={job.id} job={job} />))}
+    </div>
+  );
+}
+
+/** An order for many nodes. */
+function BatchRow({ batch }: { batch: BatchSummaryView }): VNode {
+  const counts = countGroups(batch.counts);
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const mark = counts.open ? "run" : counts.failed ? "fail" : counts.done ? "done" : "off";
+  const result = [groupsText(counts), batch.refused.length ? t`${batch.refused.length} refused` : ""].filter(Boolean).join(", ");
+  const open = (): void => go(`/batches/${batch.id}`);
+  return (
+    <div role="row" tabIndex={0} onClick={open} onKeyDown={(event) => event.key === "Enter" && open()}>
+      <span role="cell">
+        <Glyph kind={mark} label={counts.open ? t`Running` : counts.failed ? t`Ended with problems` : t`Ended`} />
+      </span>
+      <span role="rowheader" class="cut medium">
+        <a href={`/batches/${batch.id}`} tabIndex={-1}>
+          {jobLabel(batch)}
+        </a>
+      </span>
+      <span role="cell" class="cut">
+        {plural(total + batch.refused.length, "node")}
+      </span>
+      <span role="cell" class={`cut ${!counts.open && counts.failed ? "crit" : "t2"}`} title={result}>
+        {result}
+      </span>
+      <span role="cell" class="cut t3">
+        {batch.created_by}
+      </span>
+      <span role="cell" class="t3">
+        <Time at={batch.created_at}>{timeOrDate(batch.created_at, dayStart.value)}</Time>
+      </span>
+      <span role="cell" class="t3">
+        {lasted(batch.created_at, batch.ended_at, now.value)}
+      </span>
     </div>
   );
 }

@@ -29,7 +29,7 @@ export function NodeJobs({ id }: { id: string }): VNode {
   return (
     <div class="stack">
       <StaleNotice failure={failure} onRetry={load} />
-      {found.items.length ? <JobsTable jobs={found.items.map(newest)} /> : <Empty icon="list-checks" title={t`No jobs yet`} text={t`Checks and upgrades of this node are listed here, each with its whole output.`} />}
+      {found.items.length ? <JobsTable rows={found.items.map((job) => ({ job: newest(job), batch: null }))} /> : <Empty icon="list-checks" title={t`No jobs yet`} text={t`Checks and upgrades of this node are listed here, each with its whole output.`} />}
       <ShowMore more={found.next !== null} onMore={() => void list.more()} />
     </div>
   );

@@ -115,6 +115,24 @@ async def test_to_change_many_nodes_at_once_wants_the_password_once_more_and_to_
     assert (fewer.status, looking.status) == (202, 202)
 
 
+async def test_an_order_of_many_is_one_job_of_a_folded_list_and_plans_can_be_left_out(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    nodes = [(await managed(hub)).id for _ in range(3)]
+    for action, more in (("upgrade", {}), ("plan", {"for": "upgrade"})):
+        assert (await admin.post("jobs", {"action": action, "nodes": nodes, **more})).status == 202
+    single = (await admin.post(f"nodes/{nodes[0]}/jobs", {"action": "check"})).json["id"]
+
+    every = (await admin.get("jobs")).json
+    folded = (await admin.get("jobs?folded=true&plans=false")).json
+
+    assert (len(every["jobs"]), every["batches"]) == (7, [])
+    assert [job["action"] for job in folded["jobs"]] == ["check", "upgrade"]
+    assert folded["jobs"][0]["id"] == single
+    [batch] = folded["batches"]
+    assert (batch["id"], batch["counts"]) == (folded["jobs"][1]["batch_id"], {"queued": 3})
+    assert (await admin.get("jobs?folded=yes")).status == 400
+
+
 @pytest.mark.holds("SAFETY-22", "S-15")
 async def test_many_nodes_in_portions_want_the_password_once_more(hub: TestHub) -> None:
     """Ten at a time, one at a time, or both; other sessions have a count of their own, and a fresh proof needs none."""
