@@ -147,7 +147,7 @@ class Installation:
                 await verify(limits.verify_s)
             except TimeoutError:
                 raise await self._no_session(login) from None
-            closing.append(f"Spider came back after {self._clock.monotonic() - began:.1f} s")
+            closing.append(f"Agent connected after {self._clock.monotonic() - began:.1f} s")
         self._traces.verified = True
         return probe
 

@@ -58,7 +58,7 @@ WORDS: Final[dict[str, HubVerb]] = {
     ),
     "reboot": HubVerb(
         "Reboot", start="Reboot server", also="restart", dangerous=True,
-        before="The server restarts now. The job ends when it is back, and says which units, ports and mounts are missing then.",
+        before="The server reboots now. The job ends when it is back, and says which units, ports and mounts are missing then.",
     ),
     "update": HubVerb("Update agent"),
     "rekey": HubVerb("Replace keys", roles=frozenset({"admin"}), for_tokens=False),

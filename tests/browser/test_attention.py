@@ -53,7 +53,7 @@ def test_what_needs_attention_is_counted_by_kind_and_each_kind_is_a_filter(brows
         expect(failed.get_by_role("link", name="Services")).to_have_attribute("href", f"/n/{stage.ids['mail-01']}/services")
         expect(page.get_by_role("tab", name="Services")).to_contain_text("1")
         reboot.get_by_role("button", name="Reboot…").click()
-        expect(page.get_by_role("dialog")).to_contain_text("The server restarts now.")
+        expect(page.get_by_role("dialog")).to_contain_text("The server reboots now.")
 
 
 def test_what_the_hub_found_stays_while_nothing_is_measured(browser: Browser, hub: HubProcess) -> None:

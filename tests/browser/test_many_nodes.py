@@ -96,7 +96,7 @@ def test_an_order_is_for_those_that_are_there_when_it_is_given(page: Page, hub: 
     gone = next(node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == "web-2")
     assert hub.local("DELETE", f"/api/v1/nodes/{gone['id']}?force=true").status < 300
     dialog = page.get_by_role("dialog", name="Run on 2 nodes")
-    expect(dialog.get_by_text("1 server restarts")).to_be_visible()
+    expect(dialog.get_by_text("1 server reboots")).to_be_visible()
     start = dialog.get_by_role("button", name="Reboot 1 server")
     expect(start).to_be_disabled()
     dialog.get_by_label("Type 1 to confirm").fill("1")
@@ -114,7 +114,7 @@ def test_a_reboot_of_many_wants_their_number_and_what_cannot_be_stopped_wants_fo
     choose(page, "web-1", "web-3")
     dialog = page.get_by_role("dialog", name="Run on 2 nodes")
     dialog.get_by_label("What to do").select_option("reboot")
-    expect(dialog.get_by_text("2 servers restart")).to_be_visible()
+    expect(dialog.get_by_text("2 servers reboot")).to_be_visible()
     start = dialog.get_by_role("button", name="Reboot 2 servers")
     expect(start).to_be_disabled()
     dialog.get_by_label("Type 2 to confirm").fill("2")

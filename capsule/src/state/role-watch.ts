@@ -15,5 +15,5 @@ effect(() => {
   const at = openDialog.peek();
   if (!lost || !at || FOR_ALL.includes(at.kind) || ("deployment" in at && at.deployment)) return;
   closeDialog();
-  toast("fail", t`Your role does not allow this any more`, t`What was open has been closed: you can look, but not change anything.`);
+  toast("fail", t`Your role does not allow this any more`, t`You now have read-only access; open dialogs were closed.`);
 });

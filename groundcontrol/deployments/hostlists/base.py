@@ -48,7 +48,7 @@ def read_server(text: str) -> JumpServer:
         rest = rest[6:].removesuffix("/")
     user, at, rest = rest.rpartition("@")
     if ":" in user:
-        raise ServerError(ListProblem("user_invalid", "username", "a password does not belong into a list: give it in the form, for all"))
+        raise ServerError(ListProblem("user_invalid", "username", "passwords are not allowed in the list; enter one below for all servers"))
     host, port = _host_and_port(rest)
     if not host:
         raise ServerError(ListProblem("host_missing", "host", f"{quoted(text)} names no server"))

@@ -33,8 +33,8 @@ test("a server’s policy excludes it, and an unknown policy refuses nothing", (
 test("a dangerous action states its consequence with the number", () => {
   assert.equal(isDangerous("reboot") && isDangerous("remove") && isDangerous("autoremove"), true);
   assert.equal(isDangerous("upgrade"), false);
-  assert.match(consequence("reboot", 31), /^31 servers restart,/);
-  assert.match(consequence("reboot", 1), /^1 server restarts,/);
+  assert.match(consequence("reboot", 31), /^31 servers reboot\./);
+  assert.match(consequence("reboot", 1), /^1 server reboots\./);
   assert.match(consequence("remove", 2), /from 2 servers/);
   assert.equal(consequence("check", 31), "");
 });

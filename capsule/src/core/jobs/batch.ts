@@ -64,7 +64,7 @@ export function consequence(action: string, nodes: number, planned = false): str
     case "autoremove":
       return t`On ${servers}, every package that was installed for another one and is no longer needed is removed.`;
     case "reboot":
-      return t`${servers} ${pluralWord(nodes, "restarts", "restart")}, each as soon as its job starts. What runs there is unavailable until it is back.`;
+      return t`${servers} ${pluralWord(nodes, "reboots", "reboot")}. Services there are down until each server is back.`;
     default:
       return VERBS[action]?.readonly ? "" : t`Services on ${servers} may restart.`;
   }

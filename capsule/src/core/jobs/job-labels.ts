@@ -37,7 +37,7 @@ export const jobLabel = (job: { action: string; for?: string | null }): string =
 /** The phase of a change is named after its action: not all actions install. */
 export function phaseLabel(phase: string, action: string): string {
   if (phase === "commit" && /remove$/.test(action)) return t`removing`;
-  if (phase === "commit" && action === "reboot") return t`restarting`;
+  if (phase === "commit" && action === "reboot") return t`rebooting`;
   if (phase === "commit" && !/upgrade|install|update/.test(action)) return t`working`;
   return PHASE_LABELS[phase] ?? phase;
 }

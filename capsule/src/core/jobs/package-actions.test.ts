@@ -43,7 +43,7 @@ test("the phase of a change is named after its action", () => {
   assert.deepEqual(words(["upgrade", "full-upgrade", "security-upgrade", "install", "update"]), Array(5).fill("installing"));
   assert.deepEqual(words(["remove", "autoremove"]), ["removing", "removing"]);
   assert.deepEqual(words(["hold", "unhold", "clean", "repair", "rekey"]), Array(5).fill("working"));
-  assert.equal(phaseLabel("commit", "reboot"), "restarting");
+  assert.equal(phaseLabel("commit", "reboot"), "rebooting");
   assert.equal(phaseLabel("download", "remove"), "downloading");
 });
 

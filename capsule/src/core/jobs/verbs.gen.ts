@@ -41,7 +41,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "unhold": { menu: t`Release`, hint: t`upgrade them again`, start: t`Release`, before: t`Released packages are upgraded again with the others.`, packages: "needed" },
   "clean": { hint: t`downloaded files`, start: t`Clean up`, before: t`Downloaded package files are removed from the server’s cache. Installed packages do not change.` },
   "repair": { menu: t`Repair`, hint: t`interrupted package work`, start: t`Repair`, before: t`Finishes interrupted package work: half-configured packages, stale locks, unfinished transactions.` },
-  "reboot": { start: t`Reboot server`, before: t`The server restarts now. The job ends when it is back, and says which units, ports and mounts are missing then.`, also: t`restart`, dangerous: true },
+  "reboot": { start: t`Reboot server`, before: t`The server reboots now. The job ends when it is back, and says which units, ports and mounts are missing then.`, also: t`restart`, dangerous: true },
   "update": { selfcare: true },
   "rekey": { selfcare: true },
   "uninstall": { selfcare: true },

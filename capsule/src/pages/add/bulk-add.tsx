@@ -90,7 +90,7 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
   const key = useMemo(newIdempotencyKey, [JSON.stringify(body)]);
   const ready = fresh && good.length > 0 && (bad === 0 || without);
   /** The reason why the button is disabled; its cause may be far above it. */
-  const hindered = !fresh || bad === 0 || (without && good.length) ? "" : good.length ? t`${plural(bad, "server")} cannot be added: correct the list, or leave them out below it.` : t`${plural(bad, "server")} cannot be added: correct the list.`;
+  const hindered = !fresh || bad === 0 || (without && good.length) ? "" : `${bad === 1 ? t`1 line has an error.` : t`${bad} lines have errors.`} ${good.length ? t`Fix the list, or tick “Skip lines with errors”.` : t`Fix the list.`}`;
   const change = (part: Partial<ConnectionForm>): void => {
     type((before) => ({ ...before, entries: { ...before.entries, ...part } }));
     setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
@@ -133,7 +133,7 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
     });
   };
   return (
-    <Dialog title={t`Add many servers`} subtitle={t`One list, one confirmation, each server by itself.`} icon="server" size="wide" onClose={onClose}>
+    <Dialog title={t`Add many servers`} subtitle={t`Paste a list. Confirm all fingerprints once. Servers are added independently.`} icon="server" size="wide" onClose={onClose}>
       <form
         ref={fields}
         noValidate
@@ -287,7 +287,7 @@ function ParsedRows({ list, refused, bad, without, onWithout }: ParsedRowsProps)
       )}
       {bad > 0 && total > bad && (
         <Check checked={without} onCheck={onWithout}>
-          {bad === 1 ? t`Leave out the one that cannot be added` : t`Leave out the ${bad} that cannot be added`}
+          {t`Skip lines with errors`}
         </Check>
       )}
       {list.notes.map(({ line, message }) => (

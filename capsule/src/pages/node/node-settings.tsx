@@ -121,7 +121,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
   const undo = async (edit: Edit): Promise<void> => {
     try {
       const back = await editNode(view.id, (now) => rebasePatch(now, edit.after, edit.before));
-      if (!back) return void toast("done", t`There was nothing left to undo`, view.name);
+      if (!back) return void toast("done", t`Nothing to undo`, view.name);
       setName(back.after.name);
       setTags(back.after.tags);
       toast("done", t`Undone`, back.after.name);

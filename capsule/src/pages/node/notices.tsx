@@ -82,7 +82,7 @@ function Connection({ view, standing }: { view: NodeView; standing: GlyphKind })
   const at = view.latest["cpu.total"]?.at;
   if (standing === "off") {
     const seen = view.last_seen_at;
-    const restarting = runningOn.value.get(view.id)?.action === "reboot" ? t`It is being restarted by a job.` : "";
+    const restarting = runningOn.value.get(view.id)?.action === "reboot" ? t`A job is rebooting it.` : "";
     return (
       <Banner mark={<Glyph kind="off" label="" />}>
         <b>{t`${view.name} is offline.`}</b>{" "}

@@ -86,7 +86,7 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
               label={TIER_LABELS[tier.tier]}
               value={texts[index] ?? ""}
               wrong={faults[index] ?? ""}
-              hint={t`About ${size(bytesWhenFull(tier, seconds[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${axisMark(tier.bytes_per_value)} bytes each${tier.measured ? `, ${t`as measured here recently`}` : `, ${t`as measured elsewhere: too little is stored here yet`}`}.`}
+              hint={t`About ${size(bytesWhenFull(tier, seconds[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${axisMark(tier.bytes_per_value)} bytes each${tier.measured ? "" : ` (${t`estimate; improves as data arrives`})`}.`}
               onText={(text) => setTexts(texts.map((one, at) => (at === index ? text : one)))}
               input={{ autocomplete: "off", spellcheck: false, maxLength: 12 }}
             />

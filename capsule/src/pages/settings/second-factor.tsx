@@ -116,7 +116,7 @@ export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
         <h2>{t`Second factor`}</h2>
         <span class={`pill small ${on ? "ok" : ""}`}>{on ? t`on` : t`off`}</span>
       </div>
-      <p class="t2">{on ? t`Signing in asks for a code from your authenticator app after the password.` : t`With one, a stolen password is not enough: signing in also asks for a code from an app on your phone.`}</p>
+      <p class="t2">{on ? t`Signing in asks for a code from your authenticator app after the password.` : t`Adds a code from your phone at sign-in, so a stolen password is not enough.`}</p>
       <div class="row wrap">
         {on ? (
           <>
