@@ -160,7 +160,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
         )}
         {state === "open" && (
           <>
-            <p class="t2">{t`Run it as root or as a user with sudo. It needs Python 3.8 or newer, and asks for the invite, which is shown only once.`}</p>
+            <p class="t2">{t`Run it as root or as a user with sudo. It needs Python 3.8 or newer.`}</p>
             <div class="code one-line">
               <code aria-label={t`Command`} tabIndex={0}>{made.short}</code>
             </div>
@@ -172,6 +172,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
                 </span>
               )}
             </div>
+            <p class="t2">{t`It asks for this invite, which is shown only once.`}</p>
             <div class="code one-line">
               <code aria-label={t`Invite`} tabIndex={0}>{made.invite}</code>
               <CopyButton text={() => made.invite} name={t`Copy the invite`} />

@@ -120,7 +120,7 @@ function words(error: ApiError): string {
     case "auth.rate_limited":
       return t`Too many attempts.`;
     case "auth.setup_code_required":
-      return t`This is the first sign-in, from another machine. Enter the setup code from Ground Control’s console.`;
+      return t`This is the first sign-in. Enter the setup code from Ground Control’s console.`;
     default:
       return error.detail;
   }

@@ -51,7 +51,7 @@ export function HubPage(): VNode {
           <dd>{hub.secure ? t`TLS` : t`None: only its own machine can reach it`}</dd>
           {hub.secure && (
             <>
-              <dt>{t`Certificate`}</dt>
+              <dt>{hub.tls_pin ? t`Public key, SHA-256` : t`Certificate`}</dt>
               <dd class={hub.tls_pin ? "mono wrap-any" : ""}>{hub.tls_pin ?? t`Signed by an authority that nodes trust`}</dd>
             </>
           )}

@@ -383,6 +383,8 @@ def test_what_is_known_of_each_sqlite(version: tuple[int, ...], state: str, says
         (("--server-url", "wss://127.0.0.1:8443/ws"), {"STARDUST_TRUSTED_PROXIES": "127.0.0.1"}, "warning"),
         (("--server-url", "wss://[::1]/ws"), {"STARDUST_TRUSTED_PROXIES": "127.0.0.1"}, "warning"),
         (("--server-url", "ws://localhost:8933/ws"), {}, "ok"),
+        (("--lan", "hub.lan"), {}, "ok"),
+        (("--lan", "198.51.100.77"), {}, "warning"),
     ],
 )
 def test_addresses_that_nobody_finds_are_noticed(tmp_path: Path, argv: tuple[str, ...], env: dict[str, str], state: str) -> None:

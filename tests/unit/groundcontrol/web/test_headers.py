@@ -184,3 +184,10 @@ def test_without_tls_nothing_promises_it() -> None:
     assert "Strict-Transport-Security" not in headers
     assert "connect-src 'self' ws://127.0.0.1:8933 ws://localhost:8933;" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
+
+
+def test_an_ipv6_address_is_no_source_of_the_policy() -> None:
+    """Browsers refuse one, and say so on their console; 'self' covers it."""
+    headers = security_headers(["https://[fd00::1]:8933", "https://10.0.0.5:8933"], secure=False)
+    assert "connect-src 'self' wss://10.0.0.5:8933;" in headers["Content-Security-Policy"]
+    assert "connect-src 'self';" in security_headers(["http://[::1]:8933"], secure=False)["Content-Security-Policy"]
