@@ -1,4 +1,4 @@
-"""`/api/v1/channels`, `deliveries`, `notifications` and `links`: who is told, what became of each message, and links in messages."""
+"""`/api/v1/channels`, `deliveries`, `notifications` and `links`: who is notified, what became of each message, and links in messages."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def create_channel(call: ApiRequest, body: ChannelBody) -> ChannelView:
 
 
 async def edit_channel(call: ApiRequest, body: ChannelPatch) -> ChannelView:
-    """Change a channel. A new target wants the password once more, and the old receiver is told of it."""
+    """Change a channel. A new target wants the password once more, and the old receiver is notified of it."""
     if body.target is not None:
         call.services.auth.require_step_up(call.caller)
     changes_hours = body.quiet_hours is not msgspec.UNSET
