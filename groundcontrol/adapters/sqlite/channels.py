@@ -13,6 +13,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.nodes import fold
+from groundcontrol.adapters.sqlite.quiet_summaries import reschedule
 from groundcontrol.adapters.sqlite.secrets import insert, shred
 from groundcontrol.alerts.channel_store import MOST_CHANNELS, SEALED_TABLE, TARGET
 from groundcontrol.alerts.model import Caps, Channel, ChannelId, QuietHours
@@ -70,6 +71,8 @@ class SqliteChannels:
                 *(channel.name, fold(channel.name), channel.enabled, channel.min_severity, _hours_to_json(channel.quiet_hours)),
                 *(channel.caps.per_hour, channel.caps.critical_per_hour, scope.org, channel.id),
             )
+            if before.quiet_hours != channel.quiet_hours:
+                reschedule(tx, channel)
             detail = _audited(channel)
             if target is not None:
                 _replace_target(tx, scope, channel, target)

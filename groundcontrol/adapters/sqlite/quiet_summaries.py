@@ -1,6 +1,6 @@
-"""One summary in the place of the messages that quiet hours held back.
+"""Messages that quiet hours hold back, and one summary in their place.
 
-Those messages stay `deferred` with the reason `SUMMARY` and no time of their own, until their summary has ended.
+The messages of a summary stay `deferred` with the reason `SUMMARY` and no time of their own, until it has ended.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ import sqlite3
 from collections.abc import Collection
 from typing import Final
 
-from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, to_delivery
+from groundcontrol.adapters.sqlite.delivery_rows import GIVE_UP_S, add_deliveries, to_delivery
 from groundcontrol.adapters.sqlite.engine.pagination import first_id
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.alerts.channel_store import SUMMARY
-from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId, is_summary
+from groundcontrol.alerts.deciding import quiet_until
+from groundcontrol.alerts.model import Channel, ChannelId, Delivery, DeliveryId, IncidentId, is_summary
 from spider.wire.ids import new_time_id
 
 _OLDEST_S: Final = 4 * 86_400.0
@@ -46,6 +47,18 @@ def sum_up(tx: Tx, channel: sqlite3.Row, row: sqlite3.Row) -> bool:
     )  # fmt: skip
     add_deliveries(tx, [summary])
     return True
+
+
+def reschedule(tx: Tx, channel: Channel) -> None:
+    """What the quiet hours of a channel hold waits for the end of its present ones, or is due now."""
+    hours = channel.quiet_hours
+    ends_at = (None if hours is None else quiet_until(hours, tx.now)) or tx.now
+    critical_at = ends_at if hours is not None and hours.critical_too else tx.now
+    tx.do(
+        "UPDATE delivery SET next_at = CASE WHEN critical THEN ?1 ELSE ?2 END, until_at = max(until_at, ?2 + ?3)"
+        " WHERE org = ?4 AND channel_id = ?5 AND state = 'deferred' AND reason = 'quiet_hours' AND next_at IS NOT NULL",
+        *(critical_at, ends_at, GIVE_UP_S, channel.org, channel.id),
+    )
 
 
 def parts_of(rows: Rows, summary: Delivery) -> list[Delivery]:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from groundcontrol.alerts.channel_service import Wanted
 from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
 from groundcontrol.alerts.maintenance import Window
 from groundcontrol.alerts.messages import Message
 from groundcontrol.alerts.model import Alert, Channel, MaintenanceId, QuietHours, Selector, Threshold
 from groundcontrol.alerts.service import ROUND_TICKS
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import SYSTEM
 from tests.support.alert_trial import STARTED_S, AlertTrial, alert_trial
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE
@@ -252,6 +254,21 @@ async def test_quiet_hours_let_critical_alerts_pass_and_sum_up_the_others_at_the
         del trial.fleet.levels[lasting], trial.fleet.levels[handled]
         await trial.pass_s(60)
         assert trial.told("night")[3:] == ["resolved"], "of what the summary named"
+
+
+async def test_what_quiet_hours_hold_follows_a_change_of_them(tmp_path: Path) -> None:
+    clock = ManualClock(datetime(2026, 10, 24, 20, 5, tzinfo=UTC).timestamp())
+    async with alert_trial(tmp_path, 1, clock) as trial:
+        night = QuietHours("22:00", "07:00", "Europe/Budapest")
+        channel = await trial.channel("night", quiet_hours=night, change_quiet_hours=True)
+        await fires(trial, trial.nodes[0], 1.0)
+        for hours, next_at in ((night._replace(end="06:00"), "05:00"), (night._replace(end="09:00"), "08:00")):
+            await trial.receivers.edit(SYSTEM, channel.id, None, Wanted(quiet_hours=hours, change_quiet_hours=True))
+            [held] = [one for one in await trial.deliveries() if one.channel_id == channel.id]
+            assert held.next_at == datetime.fromisoformat(f"2026-10-25 {next_at}").replace(tzinfo=UTC).timestamp()
+        await trial.receivers.edit(SYSTEM, channel.id, None, Wanted(change_quiet_hours=True))
+        await trial.send()
+        assert trial.told("night") == ["firing"]
 
 
 async def test_what_ends_while_its_summary_is_sent_is_told_as_over(tmp_path: Path) -> None:
