@@ -162,6 +162,7 @@ def with_many_sessions(hub: HubProcess, count: int) -> None:
     hub.launch()
 
 
+@pytest.mark.slow
 @pytest.mark.holds("SAFETY-16", "S-04")
 async def test_how_long_the_running_hub_takes_tells_nothing_of_who_exists(hub: HubProcess) -> None:
     """Both ways to be refused: the limit, which may be asked as often as one likes, and a wrong password."""
