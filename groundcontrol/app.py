@@ -32,6 +32,7 @@ from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError, StoreError, StoreFull, VaultError
 from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import HubId
+from groundcontrol.core.steady_clock import SteadyClock
 from groundcontrol.data_dir import PID_NAME, check_folders
 from groundcontrol.deployments import invites_api as invites_http
 from groundcontrol.deployments.install_script import Invitations, install_script
@@ -252,11 +253,13 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     )  # fmt: skip
     for service in STARTS:
         await services[service].start()
+    steady = services[SteadyClock]
+    steady.start(await database.last_probe())
     registry, handshake = services[Registry], services[AgentHandshake]
     facts = HubInfo(hub, config.node_url, VERSION)
     housekeeping = Housekeeping(
         store, clock, facts, EXPIRES, retention=config.retention, broken=lambda: database.broken, trouble=lambda: database.trouble,
-        probe=database.probe, last_seen=await database.last_probe(), shrink=lambda: _shrink(database),
+        probe=database.probe, steady=steady, shrink=lambda: _shrink(database),
         clock_disagrees=registry.clock_disagrees, forward_clock=forward_clock.now,
     )  # fmt: skip
     compactor = Compactor(store.metrics, clock, housekeeping.may_compact, store.nodes.id_by_number)

@@ -9,7 +9,10 @@ from typing import Any, Final
 from groundcontrol.agents.store import HubInfo, HubStore
 from groundcontrol.core.errors import StoreDown, StoreError
 from groundcontrol.core.ids import HubId
+from groundcontrol.core.steady_clock import SteadyClock
 from groundcontrol.core.stores import Stores
+from groundcontrol.events.making import new_event
+from groundcontrol.events.model import Event
 from groundcontrol.events.store import LogStore
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.model import Bounds, Retention
@@ -30,38 +33,10 @@ EXPIRE_FIRST_S: Final = 60.0
 """Delay of the first expiry. It is short, for hubs that restart often."""
 EXPIRE_LEASE_S: Final = 300.0
 HEADS_EVERY_S: Final = 86_400.0
+MOST_JUMPS: Final = 100
+"""Jumps of the clock that may wait for the store."""
 SHRINK_EVERY_S: Final = 60.0
 """Interval at which caches and free heap memory are released. At ten minutes they were full most of the time."""
-STEADY_S: Final = 3600.0
-"""Time of steady clocks after a jump before the hub removes anything by its clock."""
-JUMP_S: Final = 60.0
-
-
-class SteadyClock:
-    """Whether the wall clock advances like the monotonic clock. After a jump it may be wrong, and removal cannot be undone."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._offset = clock.now() - clock.monotonic()
-        self._steady_since: float | None = None
-        self.jumped = False
-        """The clock jumped, and nobody has confirmed it since."""
-
-    def start(self, last_seen: float | None) -> None:
-        """`last_seen` is a time of the wall clock at which this hub, or the previous one, certainly ran."""
-        if last_seen is not None and abs(self._clock.now() - last_seen) > STEADY_S:
-            self._steady_since, self.jumped = self._clock.monotonic(), True
-
-    def believed(self) -> bool:
-        """Compare both clocks; must be called often."""
-        offset, now = self._clock.now() - self._clock.monotonic(), self._clock.monotonic()
-        if abs(offset - self._offset) > JUMP_S:
-            self._steady_since, self.jumped = now, True
-            event(log, "clock_jumped", logging.WARNING, by_s=round(offset - self._offset))
-        self._offset = offset
-        if self._steady_since is not None and now - self._steady_since >= STEADY_S:
-            self._steady_since = None
-        return self._steady_since is None
 
 
 class Housekeeping:
@@ -78,22 +53,22 @@ class Housekeeping:
         broken: Callable[[], bool],
         trouble: Callable[[], StoreError | None],
         probe: Callable[[], Awaitable[StoreError | None]],
-        last_seen: float | None = None,
+        steady: SteadyClock | None = None,
         shrink: Callable[[], Awaitable[None]] | None = None,
         clock_disagrees: Callable[[], bool | None] = lambda: False,
         forward_clock: Callable[[], float] | None = None,
     ) -> None:
-        """`shrink` frees cached memory. `retention` applies until an admin sets another one; `last_seen` is the time of the last write
-        to the database. `clock_disagrees`: most nodes have another time; None: unknown. `forward_clock`: the latest time that the clock showed, plus
-        the time elapsed since.
+        """`shrink` frees cached memory. `retention` applies until an admin sets another one. `clock_disagrees`: most nodes have another
+        time; None: unknown. `forward_clock`: the latest time that the clock showed, plus the time elapsed since.
         """
         self._store = store
         self._clock = clock
         self._info = info
         self._expires = expires
         self._retention = retention
-        self._steady = SteadyClock(clock)
-        self._steady.start(last_seen)
+        self._steady = steady or SteadyClock(clock)
+        self._jumps: list[Event] = []
+        """Events that are not stored yet."""
         self._broken = broken
         self._trouble = trouble
         self._logged: StoreError | None = None
@@ -126,6 +101,7 @@ class Housekeeping:
         while True:
             now = self._clock.monotonic()
             believed = self._steady.believed()
+            self._note_jump()
             if self._broken():
                 raise StoreDown("the database failed with an input/output error")
             if self._trouble() is not None or now - probed_at >= PROBE_EVERY_S:
@@ -133,6 +109,9 @@ class Housekeeping:
                 self._log_trouble(await self._probe())
             try:
                 await self._store[HubStore].beat(self._info.id, self._info, BEAT_TTL_S)
+                while self._jumps:
+                    await self._store[LogStore].add_event(self._jumps[0])
+                    del self._jumps[0]
                 if believed and now - expired_at >= EXPIRE_EVERY_S:
                     expired_at = now
                     if self._is_right():
@@ -147,6 +126,12 @@ class Housekeeping:
             except StoreError as exc:
                 event(log, "janitor_store_failed", logging.WARNING, error=exc.code)
             await self._clock.sleep(BEAT_S)
+
+    def _note_jump(self) -> None:
+        """Keep an event of each jump until it is stored; of many jumps, the newest."""
+        if self._steady.jump_s:
+            self._jumps.append(new_event("hub_clock_jumped", self._clock.now(), {"seconds": round(self._steady.jump_s)}))
+            del self._jumps[:-MOST_JUMPS]
 
     def _is_right(self) -> bool:
         """Whether the hub may remove data by this clock."""

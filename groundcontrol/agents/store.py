@@ -23,6 +23,10 @@ class Lease(NamedTuple):
 
 class HubStore(Protocol):
     async def beat(self, hub: HubId, info: HubInfo, ttl_s: float) -> Sequence[HubInfo]: ...
+    async def ship_agent(self, version: str) -> float:
+        """Note the version of Spider that this hub ships. Returns: since when it is this one, Unix seconds."""
+        ...
+
     async def lease(self, task: str, hub: HubId, ttl_s: float) -> Lease | None:
         """Acquire the lease of `task` for `ttl_s` by the store's clock."""
         ...

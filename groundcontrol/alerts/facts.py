@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Final
 
+from groundcontrol.agents.store import HubStore
 from groundcontrol.alerts.dead_man import DeadMan
 from groundcontrol.alerts.deadline_checker import DeadlineChecker
 from groundcontrol.alerts.incidents import Fleet
 from groundcontrol.alerts.states import NodeFacts
-from groundcontrol.core.errors import NotFound
+from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.jobs.model import TERMINAL, Job
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.interfaces import Presence, ReceivedTables
-from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.model import Node, agent_state
 from groundcontrol.nodes.store import NodeStore
 from spider.clock import Clock
+from spider.logs import event
 from spider.wire.verbs import CATALOGUE, READONLY
+
+log = logging.getLogger(__name__)
 
 PAGE_NODES: Final = 200
 MASS_SILENCE_S: Final = 45.0
@@ -34,14 +39,18 @@ class FactReader:
 
     def __init__(
         self, nodes: NodeStore, jobs: JobStore, presence: Presence, tables: ReceivedTables, silences: DeadMan, deadlines: DeadlineChecker,
-        clock: Clock,
+        hubs: HubStore, shipped: str, clock: Clock,
     ) -> None:  # fmt: skip
+        """Args: shipped: the version of Spider that this hub ships."""
         self._store = nodes
         self._jobs = jobs
         self._presence = presence
         self._tables = tables
         self._silences = silences
         self._deadlines = deadlines
+        self._hubs = hubs
+        self._shipped = shipped
+        self._shipped_since: float | None = None
         self._clock = clock
         self._nodes: dict[NodeId, Node] = {}
         self._failed_at: dict[NodeId, float] = {}
@@ -81,6 +90,7 @@ class FactReader:
 
     async def load(self) -> None:
         """Read all nodes and the last job of each. Raises: StoreError."""
+        await self._note_shipped()
         found: dict[NodeId, Node] = {}
         cursor: str | None = None
         while True:
@@ -158,6 +168,19 @@ class FactReader:
             lists_checked_at=node.updates.checked_at,
             tables=self._tables.tables(node.id),
             clock_skew_s=self._presence.skew(node.id),
+            outdated_since_at=self._outdated_since(node),
             jobs={} if failed_at is None else {"job_failed": failed_at},
             deadlines=self._deadlines.unmet(node.id),
         )
+
+    def _outdated_since(self, node: Node) -> float | None:
+        if self._shipped_since is None or agent_state(node.agent_version, self._shipped) != "outdated":
+            return None
+        return max(self._shipped_since, node.created_at)
+
+    async def _note_shipped(self) -> None:
+        """A full disk must not keep alerts from being evaluated: then it is not known which Spiders are outdated."""
+        try:
+            self._shipped_since = await self._hubs.ship_agent(self._shipped)
+        except StoreError as exc:
+            event(log, "shipped_agent_unnoted", logging.WARNING, error=exc.code)

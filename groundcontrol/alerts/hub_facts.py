@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections import deque
 from collections.abc import Callable
@@ -12,19 +13,42 @@ from typing import Final
 from groundcontrol.alerts.channel_store import ChannelStore
 from groundcontrol.alerts.states import HubInfo
 from groundcontrol.core.bus import Bus
+from groundcontrol.core.errors import StoreError
 from groundcontrol.core.last_backup import last_backup_at
 from groundcontrol.core.scope import DEFAULT_ORG
+from groundcontrol.core.steady_clock import SteadyClock
+from groundcontrol.events.store import LogStore
 from spider.clock import Clock
+from spider.logs import event
 
+log = logging.getLogger(__name__)
+
+AUDIT_FIRST_S: Final = 300.0
+"""The first check of the audit log is behind the work of a start."""
+AUDIT_EVERY_S: Final = 86_400.0
+AUDIT_AGAIN_S: Final = 600.0
+"""When the store could not be read."""
 DROPS_S: Final = 300.0
 """The time over which dropped bus messages are counted."""
 
 
 class HubFactReader:
-    """Looks at the data folder, the channels, the bus and the event loop."""
+    """Looks at the data folder, the channels, the bus, the event loop, the clock and the audit log."""
 
-    def __init__(self, data_dir: Path, channels: ChannelStore, bus: Bus, lag_s: Callable[[], float], clock: Clock) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        channels: ChannelStore,
+        logs: LogStore,
+        bus: Bus,
+        lag_s: Callable[[], float],
+        steady: SteadyClock,
+        clock: Clock,
+    ) -> None:
         """`lag_s`: the longest lag of the event loop in the last minute."""
+        self._logs = logs
+        self._steady = steady
+        self._audit_broken: bool | None = None
         self._data_dir = data_dir
         self._channels = channels
         self._bus = bus
@@ -44,7 +68,27 @@ class HubFactReader:
             channels_broken=tuple(channel.name for channel in channels if channel.enabled and channel.state == "broken"),
             queue_drops=self._drops(),
             loop_lag_s=self._lag_s(),
+            clock_jump_s=self._steady.worst_jump_s,
+            audit_broken=self._audit_broken,
         )
+
+    async def run(self) -> None:
+        """Check the audit log once a day, until cancelled."""
+        await self._clock.sleep(AUDIT_FIRST_S)
+        while True:
+            await self._clock.sleep(AUDIT_EVERY_S if await self.check_audit() else AUDIT_AGAIN_S)
+
+    async def check_audit(self) -> bool:
+        """Walk the chains of the audit log. Returns: False: the store could not be read."""
+        try:
+            fault = await self._logs.verify_audit()
+        except StoreError as exc:
+            event(log, "audit_unread", logging.WARNING, error=exc.code)
+            return False
+        if fault is not None:
+            event(log, "audit_chain_broken", logging.CRITICAL, fault=fault)
+        self._audit_broken = fault is not None
+        return True
 
     def _look(self) -> tuple[shutil._ntuple_diskusage, float | None]:
         return shutil.disk_usage(self._data_dir), last_backup_at(self._data_dir)

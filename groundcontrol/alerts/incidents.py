@@ -14,6 +14,8 @@ OFFLINE: Final = RuleId("node.offline")
 MANY_NODES: Final = 5
 """So many nodes with the same new trouble are one incident."""
 MANY_S: Final = 120.0
+MASS: Final = "mass_offline"
+"""The group of the incident of many servers that fell silent together."""
 MASS_SHARE: Final = 0.2
 """The share of all nodes that, silent at the same time, points to the hub's own network."""
 SETTLE_S: Final = 60.0
@@ -263,7 +265,7 @@ class _Planner:
         if rule == OFFLINE:
             many = max(many, self._fleet.silent)
             if many >= max(MANY_NODES, MASS_SHARE * self._fleet.nodes):
-                group = "mass_offline"
+                group = MASS
         known = {**self._book.incidents, **self._incidents}
         is_open = any(one.group == group and one.state == "open" for one in known.values())
         if many < MANY_NODES and not is_open:
@@ -333,7 +335,7 @@ def title_of(group: str, firing: Sequence[Alert], names: Names) -> str:
     rule = names.rule(first.rule_id)
     what = (rule.name if rule is not None else first.rule_id) + (f" ({first.object})" if first.object else "")
     nodes = {alert.node_id for alert in firing if alert.node_id is not None}
-    if group == "mass_offline":
+    if group == MASS:
         return f"{len(nodes)} servers are offline: look at the network of the hub first"
     if len(nodes) > 1:
         return f"{what} on {len(nodes)} servers"

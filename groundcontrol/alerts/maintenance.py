@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final, Literal, NamedTuple
 
@@ -89,15 +89,20 @@ def occurrence(window: Window, now: float) -> tuple[float, float] | None:
     return None
 
 
+def begun(windows: Iterable[Window], now: float) -> Iterator[tuple[Window, float, float]]:
+    """The windows that are open now, with the begin and the end of their occurrence."""
+    for window in windows:
+        times = occurrence(window, now)
+        if times is not None and times[0] <= now:
+            yield window, *times
+
+
 def active(windows: Iterable[Window], node: NodeId, tags: tuple[str, ...], now: float) -> Quiet | None:
     """Of the windows that are open for this node now, the one that ends last."""
     found: Quiet | None = None
-    for window in windows:
-        if not window.select.selects(node, tags):
-            continue
-        times = occurrence(window, now)
-        if times is not None and times[0] <= now and (found is None or times[1] > found.until_at):
-            found = Quiet(window.id, times[1])
+    for window, _, until_at in begun((one for one in windows if one.select.selects(node, tags)), now):
+        if found is None or until_at > found.until_at:
+            found = Quiet(window.id, until_at)
     return found
 
 

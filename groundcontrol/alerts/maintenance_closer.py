@@ -1,4 +1,4 @@
-"""Keeps the open maintenance windows in memory, and closes those of jobs and deployments.
+"""Keeps the open maintenance windows in memory, closes those of jobs and deployments, and records begins and ends.
 
 Such a window closes once its node is healthy again, or once its time is over.
 """
@@ -9,8 +9,9 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from groundcontrol.alerts.maintenance import Windows, verdict
+from groundcontrol.alerts.maintenance import Windows, begun, verdict
 from groundcontrol.alerts.maintenance_store import MaintenanceStore
+from groundcontrol.alerts.model import MaintenanceId
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import NodeId
 from spider.clock import Clock
@@ -31,6 +32,8 @@ class WindowCloser:
         self.windows = Windows()
         self._healthy_since: dict[NodeId, float] = {}
         """By the monotonic clock; only nodes with an open window."""
+        self._recorded: dict[MaintenanceId, float] = {}
+        """The begin that was recorded last, of each window of a user."""
 
     async def run(self) -> None:
         """Look every five seconds, until cancelled."""
@@ -56,4 +59,12 @@ class WindowCloser:
             found = verdict(one, None if since is None else monotonic - since, self._clock.now())
             if found != "open":
                 await self._store.end_automatic(one.window.org, one.window.id, overran=found == "overran")
-        self.windows.replace(await self._store.open_windows())
+        await self._store.record_ends()
+        open_windows = await self._store.open_windows()
+        self.windows.replace(open_windows)
+        of_users = [one for one in open_windows if one.origin == "user"]  # work records the begin of its window itself
+        for window, from_at, until_at in begun(of_users, self._clock.now()):
+            if self._recorded.get(window.id) != from_at:
+                await self._store.record_begin(window, from_at, until_at)
+                self._recorded[window.id] = from_at
+        self._recorded = {one.id: self._recorded[one.id] for one in of_users if one.id in self._recorded}

@@ -37,3 +37,11 @@ class MaintenanceStore(Protocol):
     async def end_automatic(self, org: int, window: MaintenanceId, *, overran: bool) -> bool:
         """Close the window of a job or a deployment; one that overran with its event. Returns: False: it was closed before."""
         ...
+
+    async def record_begin(self, window: Window, from_at: float, until_at: float) -> None:
+        """Record with an event that an occurrence of a window began. Repeating it changes nothing."""
+        ...
+
+    async def record_ends(self) -> None:
+        """Record with an event each occurrence that is over, and whose begin was recorded."""
+        ...

@@ -12,9 +12,9 @@ from typing import Final
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.hub_facts import HubFactReader
-from groundcontrol.alerts.incidents import Book, Names, Plan, key_of
+from groundcontrol.alerts.incidents import MASS, Book, Names, Plan, key_of
 from groundcontrol.alerts.intents import Intents, OpenWindows
-from groundcontrol.alerts.model import Alert, AlertId, Delivery, IncidentId, Level, Reason, Rule, RuleId, Transition
+from groundcontrol.alerts.model import Alert, AlertId, Delivery, Incident, IncidentId, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.replay import Replay
 from groundcontrol.alerts.retro import RetroEpisodes
 from groundcontrol.alerts.rules import Rules
@@ -196,6 +196,9 @@ class AlertService:
                 deliveries += new
                 earlier += sooner_ones
         events = [self._event_of(transition, alert) for transition, alert in plan.transitions if transition.kind in ("fired", "resolved")]
+        events += [
+            self._event_of_mass(one, plan) for one in plan.incidents.values() if one.group == MASS and one.id not in self._book.incidents
+        ]
         await self._store.commit(AlertChange(list(plan.alerts.values()), list(plan.incidents.values()), events, deliveries, earlier))
         self._book.accept(plan)
 
@@ -219,6 +222,11 @@ class AlertService:
         name = "Ground Control" if alert.node_id is None else self._facts.name(alert.node_id)
         kind = "alert_firing" if transition.kind == "fired" else "alert_resolved"
         return new_event(kind, transition.at, known, node=alert.node_id, name=name, received_at=self._clock.now())
+
+    def _event_of_mass(self, incident: Incident, plan: Plan) -> Event:
+        nodes = {alert.node_id for alert in plan.alerts.values() if alert.incident_id == incident.id}
+        count = max(len(nodes), self._facts.fleet.silent)  # some fall silent a moment later
+        return new_event("mass_offline", self._clock.now(), {"incident": incident.id, "count": count})
 
     def _publish(self, plan: Plan) -> None:
         for alert in plan.alerts.values():

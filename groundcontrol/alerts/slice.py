@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from groundcontrol.agents.interfaces import RowSink
+from groundcontrol.agents.store import HubStore
 from groundcontrol.alerts.api import ALERT_ROUTES
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.dead_man import DeadMan
@@ -37,6 +38,8 @@ from groundcontrol.alerts.store import AlertStore
 from groundcontrol.config import Config
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG
+from groundcontrol.core.steady_clock import SteadyClock
+from groundcontrol.deployments.agent_updates import UpdateService
 from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.lifecycle import LoopLag
@@ -80,12 +83,15 @@ def _heartbeat(services: Services) -> Heartbeat:
 def _facts(services: Services) -> FactReader:
     return FactReader(
         services[NodeStore], services[JobStore], services[Presence], services[ReceivedTables], services[DeadMan], services[DeadlineChecker],
-        services.clock,
+        services[HubStore], services[UpdateService].version, services.clock,
     )  # fmt: skip
 
 
 def _hub_facts(services: Services) -> HubFactReader:
-    return HubFactReader(services[Config].data_dir, services[ChannelStore], services.bus, lambda: services[LoopLag].worst_s, services.clock)
+    return HubFactReader(
+        services[Config].data_dir, services[ChannelStore], services[LogStore], services.bus, lambda: services[LoopLag].worst_s,
+        services[SteadyClock], services.clock,
+    )  # fmt: skip
 
 
 def _intents(services: Services) -> Intents:
@@ -138,6 +144,7 @@ SLICE: Final = Slice(
         provide(Rules)(lambda _: Rules()),
         provide(Engine)(lambda _: Engine()),
         provide(FactReader)(_facts),
+        provide(SteadyClock)(lambda services: SteadyClock(services.clock)),
         provide(HubFactReader)(_hub_facts),
         provide(Book)(lambda _: Book(DEFAULT_ORG)),
         provide(Intents)(_intents),
@@ -148,6 +155,6 @@ SLICE: Final = Slice(
         provide(AlertHandler)(lambda services: services[AlertService]),
         provide(NodeHealth)(lambda services: AlertHealth(services[AlertService], services[Rules], services[Presence])),
     ),
-    tasks=(WindowCloser, DeadMan, DeadlineChecker, Heartbeat, AlertService, *NOTIFY_TASKS),
+    tasks=(WindowCloser, DeadMan, DeadlineChecker, Heartbeat, HubFactReader, AlertService, *NOTIFY_TASKS),
     expires=(*NOTIFY_EXPIRES, Expiry("alerts", KEEP_S, lambda stores, before: stores[AlertStore].expire_alerts(before))),
 )

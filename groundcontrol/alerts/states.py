@@ -42,6 +42,8 @@ class NodeFacts(NamedTuple):
     tables: Mapping[str, SubjectTable] = {}
     """The newest tables by subject."""
     clock_skew_s: float | None = None
+    outdated_since_at: float | None = None
+    """Since when the hub ships another version of Spider than the node runs; None: it runs that one, or its version is not known."""
     jobs: Mapping[str, float] = {}
     """Open troubles by kind (`job_failed`, `packages_broken`) -> since when."""
     deadlines: Mapping[str, float] = {}
@@ -63,6 +65,10 @@ class HubInfo(NamedTuple):
     """What a bounded queue has dropped in the last 5 minutes."""
     loop_lag_s: float | None = None
     """The longest lag of the event loop in the last minute."""
+    clock_jump_s: float = 0.0
+    """The greatest jump of its wall clock in the last hour."""
+    audit_broken: bool | None = None
+    """Whether a row of the audit log is missing or altered."""
 
 
 Values = Mapping[str, float] | None
@@ -104,6 +110,10 @@ def _security(facts: NodeFacts, now: float) -> Values:
 
 def _lists_age(facts: NodeFacts, now: float) -> Values:
     return None if facts.lists_checked_at is None or facts.silent_s is not None else {"": now - facts.lists_checked_at}
+
+
+def _outdated(facts: NodeFacts, now: float) -> Values:
+    return {} if facts.outdated_since_at is None else {"": now - facts.outdated_since_at}
 
 
 def _trouble(kind: str) -> Callable[[NodeFacts, float], Values]:
@@ -185,6 +195,7 @@ _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
     StateKind("clock_skew", "seconds", "difference of the node's clock from the hub's", _skew),
     StateKind("reboot_due", "seconds", "since a reboot is due", _reboot_due, elapsed=True),
     StateKind("updates_security", "seconds", "since security updates wait", _security, elapsed=True),
+    StateKind("agent_outdated", "seconds", "since the hub ships another version of Spider than the node runs", _outdated, elapsed=True),
     StateKind("lists_age", "seconds", "since the package lists were checked", _lists_age),
     StateKind("unit_failed", "flag", "1: the unit of systemd failed", _in_state("services", "unit", "failed")),
     StateKind("unit_restarting", "restarts", "of the unit by systemd itself in 10 minutes", _restarting("services")),
@@ -209,6 +220,13 @@ _HUB: Final[tuple[StateKind[HubInfo], ...]] = (
         "seconds",
         "longest lag of the event loop in the last minute",
         lambda hub, _: None if hub.loop_lag_s is None else {"": hub.loop_lag_s},
+    ),
+    StateKind("hub_clock_jump", "seconds", "greatest jump of the hub's clock in the last hour", lambda hub, _: {"": hub.clock_jump_s}),
+    StateKind(
+        "hub_audit_broken",
+        "flag",
+        "1: a row of the audit log is missing or altered",
+        lambda hub, _: None if hub.audit_broken is None else {"": 1.0} if hub.audit_broken else {},
     ),
 )
 NODE_STATES: Final = {kind.name: kind for kind in _NODE}

@@ -53,8 +53,9 @@ async def test_an_event_is_stored_with_its_cause_or_neither(backend: Backend, cl
     await store.jobs.advance(job.id, "accepted", session, JobUpdate())
     for state in ("running", "running", "succeeded"):
         await store.jobs.advance(job.id, state, session, JobUpdate())
-    assert [kind for kind, *_ in await listed(store)] == ["node_registered", "job_started", "job_succeeded"]
-    assert [one.type for one in told if isinstance(one, EventStored)] == ["node_registered", "job_started", "job_succeeded"]
+    recorded = ["node_registered", "maintenance_opened", "job_started", "job_succeeded"]
+    assert [kind for kind, *_ in await listed(store)] == recorded
+    assert [one.type for one in told if isinstance(one, EventStored)] == recorded
 
     def broken(tx: Tx) -> None:
         record_event(tx, making.new_event("node_rekeyed", clock.now(), node=session.node, name="web-1"))
@@ -66,7 +67,7 @@ async def test_an_event_is_stored_with_its_cause_or_neither(backend: Backend, cl
         await log._writer.run(broken)
     with pytest.raises(Conflict):
         await store.jobs.advance(job.id, "failed", session, JobUpdate())
-    assert len(await listed(store)) == len(told) == 3
+    assert len(await listed(store)) == len(told) == 4
     await store.nodes.delete_node(SCOPE, session.node)
     assert (await listed(store))[-1][0] == "node_removed"
 

@@ -7,12 +7,13 @@ import pytest
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.alerts.maintenance import HEALTHY_S, OVERRUN_S
 from groundcontrol.alerts.maintenance_closer import WindowCloser
+from groundcontrol.alerts.model import MaintenanceId
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.model import Event
 from groundcontrol.jobs.model import JobUpdate
 from tests.support.clock import ManualClock
-from tests.support.factories import SCOPE, STRANGER, connect, new_deployment, new_job, new_node, running_job
+from tests.support.factories import SCOPE, STRANGER, connect, new_deployment, new_job, new_node, running_job, twice
 from tests.support.race_cases_alerts import a_window
 from tests.support.store_backend import Backend
 
@@ -23,6 +24,12 @@ class Health:
 
     def __call__(self, node: NodeId) -> bool:
         return node not in self.ill
+
+
+async def recorded(store: Store) -> list[tuple[str, float]]:
+    """Type and time of each event of a maintenance window, oldest first."""
+    found = (await store.log.events(SCOPE, 50)).items
+    return [(event.type, event.at) for event in reversed(found) if event.type.startswith("maintenance_")]
 
 
 async def overruns(store: Store) -> list[Event]:
@@ -105,3 +112,41 @@ async def test_strangers_see_no_windows_and_those_that_are_over_leave_the_list_a
     assert await store.maintenance.windows(SCOPE) == [window]
     clock.advance(8 * 86_400)
     assert await store.maintenance.windows(SCOPE) == []
+
+
+async def test_the_begin_and_the_end_of_a_window_are_recorded_once_whatever_restarts(backend: Backend, clock: ManualClock) -> None:
+    began = clock.now()
+    window = a_window(began)._replace(from_at=began + 60, until_at=began + 600)
+    await backend.store.maintenance.create_window(SCOPE, window)
+    store = backend.store
+    for wait_s in (0, 60, 0, 300, 241, 0):
+        clock.advance(wait_s)
+        store = await backend.reopen()
+        for closer in [WindowCloser(store.maintenance, clock, Health()) for _ in range(2)]:
+            await closer.look()
+            await closer.look()
+    assert await recorded(store) == [("maintenance_opened", began + 60), ("maintenance_closed", began + 600)]
+
+
+async def test_a_window_that_a_user_ends_is_recorded_then_and_one_that_never_began_is_not(store: Store, clock: ManualClock) -> None:
+    began = clock.now()
+    closer = WindowCloser(store.maintenance, clock, Health())
+    window, later = a_window(began), a_window(began)._replace(id=MaintenanceId("later"), from_at=began + 3000)
+    for one in (window, later):
+        await store.maintenance.create_window(SCOPE, one)
+    await closer.look()
+    clock.advance(100)
+    for one in (window, later):
+        await twice(lambda one=one: store.maintenance.end_window(SCOPE, one.id))  # type: ignore[misc]  # bound in this turn
+    assert await recorded(store) == [("maintenance_opened", window.from_at), ("maintenance_closed", began + 100)]
+
+
+async def test_the_window_of_a_job_is_recorded_with_the_job(store: Store, clock: ManualClock) -> None:
+    running = await running_job(store, clock.now())
+    began = clock.now()
+    closer = WindowCloser(store.maintenance, clock, Health())
+    await store.jobs.advance(running.job.id, "succeeded", SCOPE, JobUpdate(exit_code=0))
+    await closer.look()
+    clock.advance(HEALTHY_S)
+    await closer.look()
+    assert await recorded(store) == [("maintenance_opened", began), ("maintenance_closed", began + HEALTHY_S)]

@@ -38,6 +38,7 @@ from groundcontrol.alerts.store import AlertChange, AlertFilter, AlertStore
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM
+from groundcontrol.core.steady_clock import SteadyClock
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.model import Node
 from tests.support.clock import ManualClock
@@ -146,7 +147,9 @@ class AlertTrial:
         await self.dead_man.look()
         self._time_commits(store.alerts)
         self.engine, self.rules = Engine(), Rules()
-        facts = self.facts = FactReader(store.nodes, store.jobs, self.fleet, self.fleet, self.dead_man, self.fleet, clock)
+        facts = self.facts = FactReader(
+            store.nodes, store.jobs, self.fleet, self.fleet, self.dead_man, self.fleet, store.hubs, "0.1.0", clock
+        )
         book = Book(DEFAULT_ORG)
         self.intents = Intents(
             book=book, store=store.alerts, channels=store.channels, deliveries=store.deliveries, rules=self.rules, engine=self.engine,
@@ -154,7 +157,7 @@ class AlertTrial:
         )  # fmt: skip
         self.service = AlertService(
             book=book, store=store.alerts, log=store.log, intents=self.intents, rules=self.rules, engine=self.engine, facts=facts,
-            hub_facts=HubFactReader(self.folder, store.channels, bus, lambda: 0.0, clock),
+            hub_facts=HubFactReader(self.folder, store.channels, store.log, bus, lambda: 0.0, SteadyClock(clock), clock),
             replay=Replay(store.metrics, facts.number, clock), retro=RetroEpisodes(store.metrics, facts, self.rules, clock), windows=self.windows, bus=bus, clock=clock, poke=self._poked,
         )  # fmt: skip
         self.outbox = Outbox(store.deliveries, self.intents, self.receivers, clock, lambda: 1.0)

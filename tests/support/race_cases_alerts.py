@@ -189,6 +189,25 @@ async def _end_automatic(ground: Ground) -> Race:
     )
 
 
+async def _recorded(ground: Ground) -> list[str]:
+    return [one.type for one in (await ground.store.log.events(SCOPE, 10)).items if one.type.startswith("maintenance_")]
+
+
+@CASES.of("maintenance.record_begin")
+async def _record_begin(ground: Ground) -> Race:
+    store = ground.store.maintenance
+    window = await store.create_window(SCOPE, a_window(ground.now))
+    return Race(lambda: store.record_begin(window, ground.now, ground.now + 3600), lambda: _recorded(ground), ["maintenance_opened"])
+
+
+@CASES.of("maintenance.record_ends")
+async def _record_ends(ground: Ground) -> Race:
+    store = ground.store.maintenance
+    window = await store.create_window(SCOPE, a_window(ground.now - 3600))
+    await store.record_begin(window, window.from_at, ground.now)
+    return Race(store.record_ends, lambda: _recorded(ground), ["maintenance_closed", "maintenance_opened"])
+
+
 # -- expectations ------------------------------------------------------------------------------------------
 
 

@@ -64,6 +64,14 @@ async def _beat(ground: Ground) -> Race:
     return Race(lambda: ground.store.hubs.beat(facts.id, facts, 15.0), held, True)
 
 
+@CASES.of("hubs.ship_agent")
+async def _ship_agent(ground: Ground) -> Race:
+    """Since when a version is shipped does not move while it is shipped."""
+    hubs = ground.store.hubs
+    await hubs.ship_agent("0.1.0")
+    return Race(lambda: hubs.ship_agent("0.2.0"), lambda: hubs.ship_agent("0.2.0"), ground.now)
+
+
 @CASES.of("sessions.release")
 async def _release(ground: Ground) -> Race:
     session = await ground.session()

@@ -17,6 +17,7 @@ from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.job_rows import chosen_by, insert, is_order, load, load_for, select, to_job
 from groundcontrol.adapters.sqlite.maintenance import open_for
+from groundcontrol.adapters.sqlite.node_changes import note_reboot
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, may_still_run
 from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.alerts.maintenance import COVERED
@@ -300,6 +301,7 @@ class SqliteJobs:
             _refuse_silent(row)
             if plans.save_report(tx, row["no"], report):
                 tx.do("UPDATE job SET version = version + 1 WHERE no = ?", row["no"])
+                note_reboot(tx, by, report.reboot)
                 tx.do(
                     "UPDATE node SET reboot_required = ?1, version = version + 1,"
                     " reboot_since = CASE WHEN ?1 = 'yes' THEN coalesce(reboot_since, ?3) END"

@@ -28,6 +28,7 @@ _EXPIRE: Final = f"DELETE FROM maintenance WHERE {_OVER} < ?"  # noqa: S608  wor
 _COUNT: Final = f"SELECT count(*) AS n FROM maintenance WHERE org = ? AND origin = 'user' AND {_OVER} > ?"  # noqa: S608  words of our own
 _LIST: Final = f"SELECT * FROM maintenance WHERE org = ? AND {_OVER} > ? ORDER BY created_at DESC, id"  # noqa: S608  words of our own
 _OPEN: Final = "SELECT * FROM maintenance WHERE closed_at IS NULL AND coalesce(until_at, 9e99) > ?"
+_ENDED: Final = "SELECT * FROM maintenance WHERE opened_until <= ?"
 _AUTOMATIC: Final = (
     "SELECT m.*, job.id IS NULL AND deployment.id IS NULL OR node.id IS NULL AS gone, coalesce(job.ended_at, deployment.ended_at) AS ended_at"
     " FROM maintenance AS m LEFT JOIN job ON m.origin = 'job' AND job.id = m.id LEFT JOIN deployment"
@@ -92,6 +93,7 @@ class SqliteMaintenance:
                 raise NotFound("there is no such maintenance window")
             if row["closed_at"] is None:
                 tx.do("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, scope.org, window)
+                _record_end(tx, row, tx.now)
                 self._chain.write(tx, scope, "maintenance.end", window, {"origin": row["origin"], "reason": row["reason"]})
 
         await self._writer.run(command)
@@ -103,10 +105,33 @@ class SqliteMaintenance:
                 return False
             tx.do("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, org, window)
             if overran:
-                _record_overrun(tx, _to_window(row))
+                _record(tx, _to_window(row), "maintenance_overran", tx.now)
+            _record_end(tx, row, tx.now)
             return True
 
         return await self._writer.run(command)
+
+    async def record_begin(self, window: Window, from_at: float, until_at: float) -> None:
+        def command(tx: Tx) -> None:
+            new = tx.do(
+                "UPDATE maintenance SET opened_at = ?, opened_until = ? WHERE org = ? AND id = ? AND opened_at IS NULL AND closed_at IS NULL",
+                *(from_at, until_at, window.org, window.id),
+            )
+            if new:
+                _record(tx, window, "maintenance_opened", from_at)
+
+        await self._writer.run(command)
+
+    async def record_ends(self) -> None:
+        now = self._clock.now()
+        if await self._reader.run(lambda rows: rows.one(_ENDED, now)) is None:
+            return
+
+        def command(tx: Tx) -> None:
+            for row in tx.all(_ENDED, tx.now):
+                _record_end(tx, row, row["opened_until"])
+
+        await self._writer.run(command)
 
 
 def open_for(tx: Tx, org: int, node: NodeId, origin: Origin, source: str, reason: str, by: str) -> None:
@@ -115,12 +140,28 @@ def open_for(tx: Tx, org: int, node: NodeId, origin: Origin, source: str, reason
     if found is not None and found["closed_at"] is None:
         return
     tx.do("DELETE FROM maintenance WHERE org = ? AND id = ?", org, source)
-    _insert(tx, Window(MaintenanceId(source), org, Selector(nodes=(node,)), tx.now, latest_end(tx.now), reason, origin, by, tx.now))
+    until = latest_end(tx.now)
+    window = Window(MaintenanceId(source), org, Selector(nodes=(node,)), tx.now, until, reason, origin, by, tx.now)
+    _insert(tx, window)
+    tx.do("UPDATE maintenance SET opened_at = ?, opened_until = ? WHERE org = ? AND id = ?", tx.now, until, org, source)
+    _record(tx, window, "maintenance_opened", tx.now)
 
 
-def _record_overrun(tx: Tx, window: Window) -> None:
-    details: dict[str, object] = {"maintenance": window.id, "origin": window.origin, "reason": window.reason}
-    record_event(tx, new_event("maintenance_overran", tx.now, details, node=window.select.nodes[0], org=window.org))
+def _record_end(tx: Tx, row: sqlite3.Row, at: float) -> None:
+    """Record that an occurrence ended at this time, if its begin was recorded."""
+    if row["opened_at"] is None:
+        return
+    tx.do("UPDATE maintenance SET opened_at = NULL, opened_until = NULL WHERE org = ? AND id = ?", row["org"], row["id"])
+    with contextlib.suppress(StoreError):  # a damaged window, which the doctor reports
+        _record(tx, _to_window(row), "maintenance_closed", at)
+
+
+def _record(tx: Tx, window: Window, kind: str, at: float) -> None:
+    """An event of a window. One for a single node belongs to that."""
+    details: dict[str, object] = {"maintenance": window.id, "origin": window.origin, "reason": window.reason or "planned work"}
+    select = window.select
+    node = select.nodes[0] if len(select.nodes) == 1 and not select.tags and not select.all else None
+    record_event(tx, new_event(kind, at, details, node=node, org=window.org, received_at=tx.now))
 
 
 def _insert(tx: Tx, window: Window) -> None:

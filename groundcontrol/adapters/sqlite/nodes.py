@@ -17,6 +17,7 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.jobs import delete_jobs_of
+from groundcontrol.adapters.sqlite.node_changes import note_policy, note_reboot, note_updates
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values
 from groundcontrol.adapters.sqlite.secrets import shred
 from groundcontrol.adapters.sqlite.sessions import check_session
@@ -183,6 +184,8 @@ class SqliteNodes:
         def command(tx: Tx) -> Node:
             check_session(tx, session)
             fields = (record_to_json(identity), agent_version, record_to_json(policy), reboot_required)
+            note_policy(tx, session, policy)
+            note_reboot(tx, session, reboot_required)
             tx.do(
                 "UPDATE node SET identity = ?1, agent_version = ?2, policy = ?3, reboot_required = ?4, version = version + 1,"
                 " reboot_since = CASE WHEN ?4 = 'yes' THEN coalesce(reboot_since, ?6) END"
@@ -198,6 +201,7 @@ class SqliteNodes:
     async def save_updates(self, session: Session, updates: NodeUpdates) -> Node:
         def command(tx: Tx) -> Node:
             check_session(tx, session)
+            note_updates(tx, session, updates)
             # A count that is not known leaves the time as it was: a repository that does not answer must not begin the wait anew.
             tx.do(
                 "UPDATE node SET updates = ?1, version = version + 1, security_since ="

@@ -12,7 +12,7 @@ from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.agents.store import HubInfo, Lease
 from groundcontrol.core.errors import Fenced, NotFound
-from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.core.ids import BootId, EventId, HubId, NodeId
 from groundcontrol.events.making import new_event
 from groundcontrol.nodes.model import Owner, Session
 from spider.clock import Clock
@@ -43,6 +43,8 @@ class SqliteHubs:
 
     async def beat(self, hub: HubId, info: HubInfo, ttl_s: float) -> Sequence[HubInfo]:
         def command(tx: Tx) -> list[HubInfo]:
+            if tx.one("SELECT 1 FROM hub WHERE id = ?", hub) is None:  # the id of the hub is that of the event: one for each process
+                record_event(tx, new_event("hub_started", tx.now, {"version": info.version})._replace(id=EventId(hub)))
             tx.do("DELETE FROM hub WHERE alive_until <= ?", tx.now)
             tx.do(
                 "INSERT INTO hub VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
@@ -50,6 +52,16 @@ class SqliteHubs:
                 *(hub, info.address, info.version, tx.now + ttl_s),
             )
             return [HubInfo(HubId(row["id"]), row["address"], row["version"]) for row in tx.all("SELECT * FROM hub ORDER BY id")]
+
+        return await self._writer.run(command)
+
+    async def ship_agent(self, version: str) -> float:
+        def command(tx: Tx) -> float:
+            facts = {row["name"]: row["value"] for row in tx.all("SELECT name, value FROM fact WHERE name IN ('ships', 'ships_since')")}
+            if facts.get("ships") == version:
+                return float(facts["ships_since"])
+            tx.do("INSERT OR REPLACE INTO fact VALUES ('ships', ?), ('ships_since', ?)", version, tx.now)
+            return tx.now
 
         return await self._writer.run(command)
 

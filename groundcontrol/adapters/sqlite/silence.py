@@ -14,6 +14,8 @@ from groundcontrol.alerts.silence import Absence, KnownNode, Stage, stages_after
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.making import new_event
 
+AWAY_S: Final = 60.0
+"""A shorter absence is a restart, and has no event."""
 _KEEP: Final = 1000
 """Absences: a silence is at most as old as the oldest of them."""
 _NODES: Final = (
@@ -32,6 +34,9 @@ def note_absence(tx: Tx) -> None:
     if row is not None and row["until"] is not None:
         tx.do("INSERT INTO hub_absence (from_at, until_at) VALUES (?, ?)", min(row["until"], tx.now), tx.now)
         tx.do("DELETE FROM hub_absence WHERE no <= (SELECT max(no) FROM hub_absence) - ?", _KEEP)
+        if tx.now - row["until"] >= AWAY_S:
+            details: dict[str, object] = {"since": row["until"], "until": tx.now, "minutes": max(1, round((tx.now - row["until"]) / 60))}
+            record_event(tx, new_event("hub_was_away", tx.now, details))
 
 
 class SqliteSilence:

@@ -17,16 +17,16 @@ from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.store import HubInfo
 from groundcontrol.core.errors import StoreBusy, StoreError, StoreFull
 from groundcontrol.core.forward_clock import ForwardClock
-from groundcontrol.core.ids import HubId
+from groundcontrol.core.ids import EventId, HubId
 from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.core.steady_clock import STEADY_S, SteadyClock
+from groundcontrol.events.model import Event
 from groundcontrol.housekeeping import (
     BEAT_S,
     EXPIRE_EVERY_S,
     HEADS_EVERY_S,
     SHRINK_EVERY_S,
-    STEADY_S,
     Housekeeping,
-    SteadyClock,
     bounds_of,
 )
 from groundcontrol.samples.model import Retention
@@ -94,6 +94,41 @@ def test_a_start_far_from_the_last_time_is_a_jump_too() -> None:
     assert not steady.believed()
     clock.advance(STEADY_S)
     assert steady.believed()
+
+
+def test_the_greatest_jump_of_the_last_hour_is_known_and_a_correction_is_none() -> None:
+    clock = ManualClock()
+    steady = SteadyClock(clock)
+    for jump, worst in ((29.0, 0.0), (31.0, 31.0), (-40.0, 40.0), (0.0, 40.0)):
+        clock.jump(jump)
+        clock.advance(5)
+        assert steady.believed(), "less than a minute removes nothing too early"
+        assert round(steady.worst_jump_s) == worst
+    clock.advance(3601)
+    assert steady.worst_jump_s == 0
+
+
+async def test_a_jump_of_the_clock_is_recorded_once_also_when_the_store_fails_at_first(tmp_path: Path) -> None:
+    clock = ManualClock()
+    database, store = await opened(tmp_path, clock)
+    add, fail = store.log.add_event, [StoreBusy("busy")]
+
+    async def add_event(made: Event) -> EventId | None:
+        if fail:
+            raise fail.pop()
+        return await add(made)
+
+    store.log.add_event = add_event  # type: ignore[method-assign, assignment]
+    async with rounds(database, store, clock):
+        await clock.elapse(BEAT_S)
+        clock.jump(-DAY_S)
+
+        async def recorded() -> list[object]:
+            await clock.elapse(BEAT_S)
+            return [one.details for one in (await store.log.events(SCOPE, 9)).items if one.type == "hub_clock_jumped"]
+
+        assert await ask_until(recorded) == [{"seconds": -DAY_S}]
+        assert len(await recorded()) == 1
 
 
 def test_a_first_start_is_believed() -> None:
@@ -248,6 +283,7 @@ async def test_events_and_deployments_go_with_the_jobs_of_their_time(tmp_path: P
         async def told() -> bool:
             clock.advance(BEAT_S)
             left = [one.created_at for one in (await store.deployments.deployments(SCOPE, 10)).items]
-            return left == [young] and (await store.log.events(SCOPE, 10)).items == [kept]
+            events = (await store.log.events(SCOPE, 10)).items
+            return left == [young] and [one for one in events if one.type != "hub_started"] == [kept]
 
         await ask_until(told, poll_s=0.005)

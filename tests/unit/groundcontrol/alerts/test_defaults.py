@@ -170,6 +170,11 @@ _SERVICE = ("unit", "description", "state", "result", "since", "restarts")
 ILL_FACTS: dict[str, tuple[NodeFacts, NodeFacts, Level]] = {
     "node.offline": (NodeFacts(NODE, silent_s=121), NodeFacts(NODE, silent_s=100), "critical"),
     "node.clock_skew": (NodeFacts(NODE, clock_skew_s=-40), NodeFacts(NODE, clock_skew_s=1.9), "critical"),
+    "agent.outdated": (
+        NodeFacts(NODE, outdated_since_at=_NOW - 8 * _DAY),
+        NodeFacts(NODE, outdated_since_at=_NOW - 6 * _DAY),
+        "warning",
+    ),
     "unit.failed": (
         NodeFacts(NODE, tables=_table("services", _NOW, _SERVICE, ("a.service", "", "failed", "exit-code", None, 0))),
         NodeFacts(NODE, tables=_table("services", _NOW, _SERVICE, ("a.service", "", "auto-restart", "exit-code", None, 0))),
@@ -206,6 +211,8 @@ ILL_HUB: dict[str, tuple[HubInfo, HubInfo, Level]] = {
     "hub.channel": (HubInfo(channels_broken=("phone",)), HubInfo(), "critical"),
     "hub.queue": (HubInfo(queue_drops=1), HubInfo(), "warning"),
     "hub.lag": (HubInfo(loop_lag_s=0.7), HubInfo(loop_lag_s=0.3), "warning"),
+    "hub.clock": (HubInfo(clock_jump_s=31), HubInfo(clock_jump_s=29), "warning"),
+    "hub.audit": (HubInfo(audit_broken=True), HubInfo(audit_broken=False), "critical"),
 }
 
 
@@ -213,7 +220,7 @@ WELL = NodeFacts(
     NODE, clock_skew_s=0.0, reboot_required="no", updates_security=0, lists_checked_at=_NOW,
     tables=_table("services", _NOW, _SERVICE) | _table("containers", _NOW, ("name", "state")) | _table("package_faults", _NOW, ("package", "fault")),
 )  # fmt: skip
-WELL_HUB = HubInfo(disk_free_percent=50, disk_free_bytes=500 * GIB, backup_age_s=3600, loop_lag_s=0.01)
+WELL_HUB = HubInfo(disk_free_percent=50, disk_free_bytes=500 * GIB, backup_age_s=3600, loop_lag_s=0.01, audit_broken=False)
 
 
 @pytest.mark.parametrize("name", [*ILL_FACTS, *ILL_HUB])

@@ -14,8 +14,11 @@ from groundcontrol.alerts.maintenance import Window
 from groundcontrol.alerts.messages import Message
 from groundcontrol.alerts.model import Alert, Channel, MaintenanceId, QuietHours, Selector, Threshold
 from groundcontrol.alerts.service import ROUND_TICKS
+from groundcontrol.core.errors import StoreFull
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM
+from groundcontrol.events.making import new_event
+from groundcontrol.events.model import EventFilter
 from tests.support.alert_trial import STARTED_S, AlertTrial, alert_trial
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE
@@ -68,6 +71,8 @@ async def test_nodes_that_are_lost_together_are_one_message_where_they_are_many(
         assert len(await trial.firing()) == lost
         assert trial.told() == ["firing"] * messages
         assert len(await trial.deliveries()) == messages, "an episode that joins another incident leaves no decision behind"
+        events = await trial.backend.store.log.events(SCOPE, 500, only=EventFilter(types=("mass_offline",)))
+        assert [one.details["count"] for one in events.items] == ([lost] if messages == 1 else [])
 
 
 async def test_a_square_wave_of_a_day_is_told_a_few_times_and_kept_exactly(trial: AlertTrial) -> None:
@@ -154,6 +159,9 @@ async def test_what_a_full_store_does_not_take_is_told_when_it_is_stored(tmp_pat
         thread = trial.backend.database._control.writer._thread
         pages = await thread.run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
         await thread.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+        with pytest.raises(StoreFull):  # noqa: PT012  the page of events has room for some
+            for _ in range(1000):
+                await trial.backend.store.log.add_event(new_event("hub_started", trial.clock.now()))
         trial.fleet.levels = {node: {"backup": 2.0} for node in trial.nodes}
         await trial.pass_s(90)
         assert trial.refused > 60

@@ -1,0 +1,69 @@
+"""Events of what a node reports about itself: another policy, more updates, a reboot that is due or was done.
+
+Each is written in the transaction that stores the report. The row of the node holds what the last event was about, so that neither a
+reconnect nor a report without the fact writes an event twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import Final
+
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.core.errors import StoreError
+from groundcontrol.core.ids import NodeId
+from groundcontrol.events.making import new_event
+from groundcontrol.nodes.model import NodePolicy, NodeUpdates, Session
+
+_KNOWN: Final = "SELECT org, id, name, policy, known_updates, known_security, reboot_boot FROM node WHERE no = ?"
+
+
+def note_policy(tx: Tx, session: Session, policy: NodePolicy) -> None:
+    """Before a policy is stored: record that it is another one. The first one of a node changes nothing, nor does one after a damaged one."""
+    row = _known(tx, session)
+    if row["policy"] is None:
+        return
+    with contextlib.suppress(StoreError):
+        if record_from_json(NodePolicy, row["policy"]) != policy:
+            _record(tx, row, "policy_changed", {"mode": policy.mode, "verbs": list(policy.verbs)})
+
+
+def note_updates(tx: Tx, session: Session, updates: NodeUpdates) -> None:
+    """Record that there are more updates than the hub knew of. A number that is unknown changes nothing, and the first one is no news."""
+    row = _known(tx, session)
+    for column, kind, field, count in (
+        ("known_updates", "updates_found", "total", updates.total),
+        ("known_security", "security_updates_found", "security", updates.security),
+    ):
+        if count is None or count == row[column]:
+            continue
+        tx.do(f"UPDATE node SET {column} = ? WHERE no = ?", count, session.no)  # noqa: S608  one of the two names above
+        if row[column] is not None and count > row[column]:
+            _record(tx, row, kind, {field: count, "before": row[column]})
+
+
+def note_reboot(tx: Tx, session: Session, required: str) -> None:
+    """Record that a reboot is due, and that it was done: it is no longer due, and the node has booted since.
+
+    Before the first identity is stored: one that was due when the node joined is no news.
+    """
+    row = _known(tx, session)
+    if required == "yes" and row["reboot_boot"] is None:
+        tx.do("UPDATE node SET reboot_boot = ? WHERE no = ?", session.boot, session.no)
+        if row["policy"] is not None:
+            _record(tx, row, "reboot_required", {})
+    elif required == "no" and row["reboot_boot"] is not None:
+        tx.do("UPDATE node SET reboot_boot = NULL WHERE no = ?", session.no)
+        if row["reboot_boot"] != session.boot:
+            _record(tx, row, "reboot_done", {})
+
+
+def _known(tx: Tx, session: Session) -> sqlite3.Row:
+    return tx.all(_KNOWN, session.no)[0]
+
+
+def _record(tx: Tx, row: sqlite3.Row, kind: str, details: dict[str, object]) -> None:
+    record_event(tx, new_event(kind, tx.now, details, node=NodeId(row["id"]), name=row["name"], org=row["org"]))

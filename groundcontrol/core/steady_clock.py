@@ -1,0 +1,62 @@
+"""Compares the wall clock of the hub with its monotonic clock."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import Final
+
+from spider.clock import Clock
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+
+STEADY_S: Final = 3600.0
+"""Time of steady clocks after a jump before the hub removes anything by its clock."""
+DISTRUST_S: Final = 60.0
+"""A jump by more than this: the clock is not believed."""
+JUMP_S: Final = 30.0
+"""A jump by more than this is recorded: codes of a second factor change after so long. Corrections of a time service are smaller."""
+TOLD_S: Final = 3600.0
+"""How long a jump counts for `worst_jump_s`."""
+
+
+class SteadyClock:
+    """Whether the wall clock advances like the monotonic clock. After a jump it may be wrong, and removal cannot be undone."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = clock.now() - clock.monotonic()
+        self._steady_since: float | None = None
+        self.jumped = False
+        """The clock jumped, and nobody has confirmed it since."""
+        self.jump_s = 0.0
+        """By how much the last comparison found the clock moved forwards (or back: negative); 0: not by more than JUMP_S."""
+        self._jumps: deque[tuple[float, float]] = deque(maxlen=1000)
+        """(monotonic time, seconds)."""
+
+    def start(self, last_seen: float | None) -> None:
+        """`last_seen` is a time of the wall clock at which this hub, or the previous one, certainly ran."""
+        if last_seen is not None and abs(self._clock.now() - last_seen) > STEADY_S:
+            self._steady_since, self.jumped = self._clock.monotonic(), True
+
+    @property
+    def worst_jump_s(self) -> float:
+        """The greatest jump of the last hour, forwards or back."""
+        since = self._clock.monotonic() - TOLD_S
+        return max((abs(jump_s) for at, jump_s in self._jumps if at >= since), default=0.0)
+
+    def believed(self) -> bool:
+        """Compare both clocks; must be called often."""
+        offset, now = self._clock.now() - self._clock.monotonic(), self._clock.monotonic()
+        by_s = offset - self._offset
+        self.jump_s = by_s if abs(by_s) > JUMP_S else 0.0
+        if self.jump_s:
+            self._jumps.append((now, by_s))
+            event(log, "clock_jumped", logging.WARNING, by_s=round(by_s))
+        if abs(by_s) > DISTRUST_S:
+            self._steady_since, self.jumped = now, True
+        self._offset = offset
+        if self._steady_since is not None and now - self._steady_since >= STEADY_S:
+            self._steady_since = None
+        return self._steady_since is None
