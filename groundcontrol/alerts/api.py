@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.alerts.channel_store import DeliveryFilter, DeliveryStore
 from groundcontrol.alerts.channels_api import deliveries_with_attempts
 from groundcontrol.alerts.channels_views import DeliveriesView
 from groundcontrol.alerts.intents import Intents
-from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId, Rule, RuleId
+from groundcontrol.alerts.model import Alert, AlertId, DeliveryId, Incident, IncidentId, Rule, RuleId
 from groundcontrol.alerts.rule_file import Planned, planned
 from groundcontrol.alerts.rule_preview import RulePreviews
 from groundcontrol.alerts.rules import Rules, checked_rule
 from groundcontrol.alerts.service import AlertService
 from groundcontrol.alerts.store import AlertFilter, AlertStore, Handling
+from groundcontrol.alerts.timeline import EPISODES, MOST, span_of, timeline_of
 from groundcontrol.alerts.views import (
     AcknowledgeBody,
     AcknowledgeManyBody,
@@ -25,6 +27,7 @@ from groundcontrol.alerts.views import (
     EffectiveRulesView,
     EffectiveRuleView,
     ExplainView,
+    IncidentDetailView,
     IncidentsView,
     IncidentView,
     PreviewBody,
@@ -39,6 +42,7 @@ from groundcontrol.alerts.views import (
     alert_view,
     changes_of,
     explanation_view,
+    incident_detail_view,
     incident_view,
     patched,
     rule_of,
@@ -46,6 +50,7 @@ from groundcontrol.alerts.views import (
 )
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
+from groundcontrol.events.store import LogStore
 from groundcontrol.nodes.api import checked_note
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.api import current_retention
@@ -148,15 +153,29 @@ async def list_incidents(call: ApiRequest) -> IncidentsView:
     return IncidentsView(incidents=list(views), next=page.next)
 
 
-async def get_incident(call: ApiRequest) -> IncidentView:
-    """One incident with its alerts."""
+async def get_incident(call: ApiRequest) -> IncidentDetailView:
+    """One incident with its alerts and its timeline."""
     call.query()
-    return await _incident_view(call, await call.services[AlertStore].incident(call.scope, IncidentId(call.id_of("incident"))))
+    incident = await call.services[AlertStore].incident(call.scope, IncidentId(call.id_of("incident")))
+    alerts = await _alerts_of(call, incident)
+    nodes = [alert.node_id for alert in alerts if alert.node_id is not None]
+    span = span_of(incident, call.services.clock.now())
+    fleet = not incident.group.startswith("node:")
+    events = await call.services[LogStore].events_of(call.scope, nodes, span, MOST + 1, without=EPISODES, fleet=fleet)
+    page = await call.services[DeliveryStore].deliveries(call.scope, MOST + 1, None, DeliveryFilter(incident=incident.id))
+    entries, cut = timeline_of(alerts, events, page.items)
+    views = await deliveries_with_attempts(call, [one.delivery for one in entries if one.delivery is not None])
+    shown = incident_view(incident, [_view(call, alert) for alert in alerts])
+    return incident_detail_view(shown, entries, {DeliveryId(one.id): one for one in views}, cut=cut)
 
 
 async def _incident_view(call: ApiRequest, incident: Incident) -> IncidentView:
+    return incident_view(incident, [_view(call, alert) for alert in await _alerts_of(call, incident)])
+
+
+async def _alerts_of(call: ApiRequest, incident: Incident) -> Sequence[Alert]:
     page = await call.services[AlertStore].alerts(call.scope, MAX_ALERTS_OF_INCIDENT, None, AlertFilter(incident=incident.id))
-    return incident_view(incident, [_view(call, alert) for alert in page.items])
+    return page.items
 
 
 # -- rules -------------------------------------------------------------------------------------------
@@ -271,7 +290,7 @@ ALERT_ROUTES: Final = (
         "GET", "/incidents", "alert.read", list_incidents, IncidentsView, cost="scan",
         query=(LIMIT, CURSOR, Parameter("state", "open or resolved")),
     ),
-    Route("GET", "/incidents/{id}", "alert.read", get_incident, IncidentView, cost="page"),
+    Route("GET", "/incidents/{id}", "alert.read", get_incident, IncidentDetailView, cost="scan"),
     Route("GET", "/rules", "alert.read", list_rules, RulesView, cost="page"),
     Route("POST", "/rules", "alert.manage", create_rule, RuleView, RuleBody, status=201),
     Route("POST", "/rules/apply", "alert.manage", apply_rules, AppliedRulesView, RulesBody, cost="page"),

@@ -7,10 +7,13 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from groundcontrol.alerts.channels_views import DeliveryView
 from groundcontrol.alerts.deadlines_views import SelectBody, SelectView
 from groundcontrol.alerts.explaining import Explanation
-from groundcontrol.alerts.model import Alert, Incident, Override, Rule, RuleId, Selector, Threshold
+from groundcontrol.alerts.model import Alert, DeliveryId, Incident, Override, Rule, RuleId, Selector, Threshold
+from groundcontrol.alerts.timeline import Entry, EntryKind
 from groundcontrol.core.ids import NodeId
+from groundcontrol.events.views import EventView, event_view
 from groundcontrol.web.answer import Answer, Body, view_of
 
 _Level = Literal["warning", "critical"]
@@ -70,6 +73,22 @@ class IncidentView(Answer):
     group: str
     nodes: list[str]
     alerts: list[AlertView]
+
+
+class TimelineEntry(Answer):
+    at: float
+    kind: EntryKind
+    """`fired` and `resolved`: the alert of this id; `event`: also of jobs, and what users did; `delivery`: a message, or why there was none."""
+    alert_id: str | None
+    event: EventView | None
+    delivery: DeliveryView | None
+
+
+class IncidentDetailView(IncidentView):
+    timeline: list[TimelineEntry]
+    """What happened to its servers in its time and ten minutes before, oldest first."""
+    timeline_cut: bool
+    """There was more than the newest 200 entries."""
 
 
 class IncidentsView(Answer):
@@ -287,6 +306,22 @@ def alert_view(alert: Alert, rule_name: str) -> AlertView:
 def incident_view(incident: Incident, alerts: Sequence[AlertView]) -> IncidentView:
     nodes = list(dict.fromkeys(alert.node_id for alert in alerts if alert.node_id is not None))
     return view_of(IncidentView, incident, nodes=nodes, alerts=list(alerts))
+
+
+def incident_detail_view(
+    incident: IncidentView, entries: Sequence[Entry], deliveries: Mapping[DeliveryId, DeliveryView], *, cut: bool
+) -> IncidentDetailView:
+    timeline = [
+        TimelineEntry(
+            at=one.at,
+            kind=one.kind,
+            alert_id=one.alert,
+            event=None if one.event is None else event_view(one.event),
+            delivery=None if one.delivery is None else deliveries[one.delivery.id],
+        )
+        for one in entries
+    ]
+    return IncidentDetailView(**msgspec.structs.asdict(incident), timeline=timeline, timeline_cut=cut)
 
 
 def explanation_view(found: Explanation) -> ChannelExplanation:

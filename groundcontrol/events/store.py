@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from groundcontrol.core.audit import AuditHead, AuditRow
@@ -26,6 +26,12 @@ class LogStore(Protocol):
         self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: EventFilter | None = None
     ) -> Page[Event]:
         """Events in the reverse order of writing, whatever the clock showed."""
+        ...
+
+    async def events_of(
+        self, scope: Scope, nodes: Collection[NodeId], span: tuple[float, float], limit: int, *, without: Collection[str], fleet: bool
+    ) -> Sequence[Event]:
+        """The newest events of these nodes between two times, newest first. Args: without: types; fleet: also events of no node."""
         ...
 
     async def expire_events(self, now: float) -> int:

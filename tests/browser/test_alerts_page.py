@@ -99,6 +99,8 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
             acknowledge_by_key(page)
             page.get_by_role("button", name="Explain CPU in use").click()
             expect(page.get_by_text("There is no channel yet, so nobody is notified.")).to_be_visible()
+            page.get_by_role("button", name="Timeline of").click()
+            expect(page.get_by_role("list", name="Timeline").get_by_text("Fired: CPU in use · web-01")).to_be_visible()
             check(seen)
             page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a TypedDict in disguise
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

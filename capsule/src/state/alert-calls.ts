@@ -4,7 +4,7 @@ import { t } from "../core/text/i18n";
 import { signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
 import type {
-  AlertsView, AlertView, ChannelBody, ChannelExplanation, ChannelKindsView, ChannelKindView, ChannelPatch, ChannelsView, ChannelView, DaysView, DayView, DeliveriesView, DeliveryView, ExpectationBody, ExpectationPatch, ExpectationsView, ExpectationView, ExplainView, FormatPreviewBody, FormatPreviewView, IncidentsView, LinkBody, LinkView,
+  AlertsView, AlertView, ChannelBody, ChannelExplanation, ChannelKindsView, ChannelKindView, ChannelPatch, ChannelsView, ChannelView, DaysView, DayView, DeliveriesView, DeliveryView, ExpectationBody, ExpectationPatch, ExpectationsView, ExpectationView, ExplainView, FormatPreviewBody, FormatPreviewView, IncidentDetailView, IncidentsView, LinkBody, LinkView,
   MaintenanceBody, MaintenancesView, MaintenanceView, MetricsView, MetricView, PreviewView, RuleBody, RulePatch, RulesView, RuleView, TestView,
 } from "../wire/schema.gen"; // prettier-ignore
 import { noteAlerts } from "./alerts";
@@ -31,6 +31,9 @@ export async function unsnooze(id: string): Promise<void> {
 export const explain = async (id: string): Promise<readonly ChannelExplanation[]> => (await call<ExplainView>("GET", `alerts/${id}/explain`)).channels;
 
 export const findIncidents = (cursor?: string): Promise<IncidentsView> => call<IncidentsView>("GET", "incidents", { query: { limit: PAGE, cursor, state: "resolved" } });
+
+/** With its timeline. */
+export const findIncident = (id: string): Promise<IncidentDetailView> => call<IncidentDetailView>("GET", `incidents/${id}`);
 
 /** Without a log-in: the token says what it is about. */
 export const followLink = (body: LinkBody): Promise<LinkView> => call<LinkView>("POST", "links/alert", { body, renews: false });

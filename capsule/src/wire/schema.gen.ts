@@ -710,6 +710,22 @@ export interface IdentityView {
   addresses: string[];
 }
 
+export interface IncidentDetailView {
+  id: string;
+  level: "warning" | "critical";
+  state: "open" | "resolved";
+  title: string;
+  since_at: number;
+  resolved_at: number | null;
+  group: string;
+  nodes: string[];
+  alerts: AlertView[];
+  /** What happened to its servers in its time and ten minutes before, oldest first. */
+  timeline: TimelineEntry[];
+  /** There was more than the newest 200 entries. */
+  timeline_cut: boolean;
+}
+
 export interface IncidentView {
   id: string;
   level: "warning" | "critical";
@@ -1773,6 +1789,15 @@ export interface TierView {
   values_per_day: number;
   /** The size once the whole retention is stored. */
   bytes: number;
+}
+
+export interface TimelineEntry {
+  at: number;
+  /** `fired` and `resolved`: the alert of this id; `event`: also of jobs, and what users did; `delivery`: a message, or why there was none. */
+  kind: "fired" | "resolved" | "event" | "delivery";
+  alert_id: string | null;
+  event: EventView | null;
+  delivery: DeliveryView | null;
 }
 
 /** Body of `snapshot` and `change`. `seq` grows by one per change from any start; for `job:<id>` it is an offset in the output. */

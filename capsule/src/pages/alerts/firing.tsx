@@ -22,6 +22,7 @@ import { Time } from "../../ui/time";
 import { AcknowledgeDialog, SnoozeButton } from "./alert-actions";
 import { AlertTable } from "./alert-table";
 import { NodeLinks } from "./node-links";
+import { TimelineFold } from "./timeline";
 
 const levelGlyph = (level: AlertView["level"]): VNode => <Glyph kind={level === "critical" ? "crit" : "warn"} />;
 const retry = (): void => location.reload();
@@ -110,6 +111,7 @@ function Incident({ group: { incident, firing, ended }, picked, onPick, onAcknow
         {ended > 0 && ` · ${t`${plural(ended, "alert")} of it ended`}`}
       </p>
       {firing.length > 0 ? <AlertTable alerts={firing} several={incident.nodes.length > 1} picked={picked} onPick={onPick} onAcknowledge={onAcknowledge} /> : <p class="t3 incident-nodes">{t`All its alerts ended. It is closed soon.`}</p>}
+      <TimelineFold incident={incident} />
     </section>
   );
 }

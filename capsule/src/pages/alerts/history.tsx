@@ -15,6 +15,7 @@ import { Time } from "../../ui/time";
 import { ListView, useList } from "../list-view";
 import { AlertTable } from "./alert-table";
 import { NodeLinks } from "./node-links";
+import { TimelineFold } from "./timeline";
 
 export function HistoryTab(): VNode {
   const list = useList<IncidentView>(
@@ -40,6 +41,7 @@ export function HistoryTab(): VNode {
               <div key={`${incident.id}-alerts`} role="row" class="opened">
                 <span role="cell">
                   <AlertTable alerts={incident.alerts} several={incident.nodes.length > 1} />
+                  <TimelineFold incident={incident} />
                 </span>
               </div>
             ),

@@ -1,0 +1,53 @@
+"""The timeline of an incident: its episodes, the events of its nodes with their jobs, what users did, and its messages. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+from groundcontrol.alerts.model import Alert, AlertId, Delivery, Incident
+from groundcontrol.events.model import Event
+
+MOST: Final = 200
+"""Entries of a timeline."""
+BEFORE_S: Final = 600.0
+"""What happened shortly before an incident may be its cause."""
+AFTER_S: Final = 60.0
+EPISODES: Final = frozenset({"alert_firing", "alert_resolved"})
+"""Events that the episodes themselves tell of."""
+_HANDLED: Final = frozenset({"alert_acknowledged", "alert_snoozed"})
+
+EntryKind = Literal["fired", "resolved", "event", "delivery"]
+
+
+class Entry(NamedTuple):
+    """One thing that happened. Exactly one of the last three fields is set."""
+
+    at: float
+    kind: EntryKind
+    alert: AlertId | None = None
+    event: Event | None = None
+    delivery: Delivery | None = None
+
+
+def span_of(incident: Incident, now: float) -> tuple[float, float]:
+    """The time that the timeline covers, in Unix seconds."""
+    return incident.since_at - BEFORE_S, (now if incident.resolved_at is None else incident.resolved_at) + AFTER_S
+
+
+def timeline_of(
+    alerts: Sequence[Alert], events: Sequence[Event], deliveries: Sequence[Delivery], most: int = MOST
+) -> tuple[list[Entry], bool]:
+    """The newest entries, oldest first, and whether older ones were left out. Args: most: how many."""
+    entries = [Entry(alert.fired_at, "fired", alert=alert.id) for alert in alerts]
+    entries += [Entry(alert.resolved_at, "resolved", alert=alert.id) for alert in alerts if alert.resolved_at is not None]
+    own = {alert.id for alert in alerts}
+    entries += [Entry(event.at, "event", event=event) for event in events if _belongs(event, own)]
+    entries += [Entry(one.at if one.sent_at is None else one.sent_at, "delivery", delivery=one) for one in deliveries]
+    entries.sort(key=lambda entry: entry.at)
+    return entries[-most:], len(entries) > most
+
+
+def _belongs(event: Event, own: set[AlertId]) -> bool:
+    """Whether an event of the nodes is told here: what a user did with another incident's alert is not."""
+    return event.type not in _HANDLED or event.details.get("alert") in own

@@ -1,0 +1,65 @@
+"""The timeline of an incident: what belongs to it, in order, and no more than fits."""
+
+from __future__ import annotations
+
+from groundcontrol.alerts.model import Alert, ChannelId, Delivery, DeliveryId, Incident
+from groundcontrol.alerts.store import AlertChange, Handling
+from groundcontrol.alerts.timeline import timeline_of
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import Grants
+from groundcontrol.events.making import new_event
+from spider.wire.ids import new_time_id
+from tests.support.factories import SCOPE
+from tests.support.inprocess_hub import TestHub
+from tests.support.race_cases_alerts import an_alert
+
+NOW = 1_790_000_000.0
+
+
+def a_delivery(incident: Incident, at: float) -> Delivery:
+    id_ = DeliveryId(new_time_id(at))
+    return Delivery(id_, 1, ChannelId("ops"), "firing", incident.id, None, 1, "skipped", "below_severity", at, None)
+
+
+async def an_incident(hub: TestHub, node: NodeId, at: float) -> tuple[Alert, Incident]:
+    alert, incident = an_alert(at, node)
+    await hub.store.alerts.commit(AlertChange([alert], [incident], deliveries=[a_delivery(incident, at + 30)]))
+    return alert, incident
+
+
+async def test_an_incident_tells_what_happened_to_its_server_in_its_time(hub: TestHub) -> None:
+    node, other, now = await hub.node("web-1"), await hub.node("web-2"), hub.clock.now() - 400
+    alert, incident = await an_incident(hub, node.id, now)
+    neighbour, _ = await an_incident(hub, other.id, now)
+    for at, kind, of in ((-3600, "node_online", node), (-100, "job_started", node), (5, "unit_failed", node), (6, "unit_failed", other)):
+        await hub.store.log.add_event(new_event(kind, now + at, {"action": "upgrade", "unit": "a.service"}, node=of.id, name=of.name))
+    await hub.store.log.add_event(new_event("alert_firing", now, {"alert": alert.id, "rule": "CPU"}, node=node.id, name="web-1"))
+    await hub.store.log.add_event(new_event("invite_used", now, name="web-9"))
+    await hub.store.alerts.handle(SCOPE, [alert.id, neighbour.id], Handling(acknowledge=True))
+
+    shown = (await (await hub.logged_in("viewer")).get(f"incidents/{incident.id}")).json
+    told = [entry["event"]["type"] if entry["event"] else entry["kind"] for entry in shown["timeline"]]
+    assert told == ["job_started", "fired", "unit_failed", "delivery", "alert_acknowledged"]
+    assert [entry["at"] for entry in shown["timeline"]] == sorted(entry["at"] for entry in shown["timeline"])
+    assert shown["timeline_cut"] is False
+    assert shown["timeline"][1]["alert_id"] == alert.id
+    assert shown["timeline"][3]["delivery"]["reason"] == "below_severity"
+
+
+async def test_who_may_see_one_server_sees_no_event_of_another_or_of_the_fleet(hub: TestHub) -> None:
+    mine, other, now = await hub.node("web-1"), await hub.node("web-2"), hub.clock.now()
+    for node in (mine.id, other.id, None):
+        await hub.store.log.add_event(new_event("node_online", now, node=node, name="one"))
+    limited = SCOPE._replace(grants=(Grants(nodes=(mine.id,)),))
+    for scope, seen in ((SCOPE, {mine.id, other.id, None}), (limited, {mine.id})):
+        found = await hub.store.log.events_of(scope, [mine.id, other.id], (now - 1, now + 1), 10, without=(), fleet=True)
+        assert {one.node_id for one in found} == seen
+
+
+def test_the_newest_entries_stay_where_there_are_too_many() -> None:
+    alert, incident = an_alert(NOW, NodeId("web-1"))
+    events = [new_event("node_online", NOW + at, node=NodeId("web-1")) for at in range(9, 0, -1)]
+    entries, cut = timeline_of([alert], events, [a_delivery(incident, NOW + 20)], most=4)
+    assert ([entry.at - NOW for entry in entries], cut) == ([7, 8, 9, 20], True)
+    entries, cut = timeline_of([alert._replace(resolved_at=NOW + 30)], events, [], most=11)
+    assert ([entry.kind for entry in entries[:1] + entries[-1:]], len(entries), cut) == (["fired", "resolved"], 11, False)
