@@ -17,7 +17,7 @@ from typing import Final
 
 from spider.logs import event
 
-MAX_HANDSHAKES: Final = 256
+MAX_HANDSHAKES: Final = 1024
 HANDSHAKE_S: Final = 10.0
 CLOSE_S: Final = 2.0
 """How long a peer has to answer the end of TLS."""
