@@ -141,7 +141,7 @@ async def test_a_window_that_a_user_ends_is_recorded_then_and_one_that_never_beg
     assert await recorded(store) == [("maintenance_opened", window.from_at), ("maintenance_closed", began + 100)]
 
 
-async def test_the_window_of_a_job_is_recorded_with_the_job(store: Store, clock: ManualClock) -> None:
+async def test_the_window_of_a_job_is_recorded_with_the_job_and_goes_after_a_week(store: Store, clock: ManualClock) -> None:
     running = await running_job(store, clock.now())
     began = clock.now()
     closer = WindowCloser(store.maintenance, clock, Health())
@@ -150,3 +150,8 @@ async def test_the_window_of_a_job_is_recorded_with_the_job(store: Store, clock:
     clock.advance(HEALTHY_S)
     await closer.look()
     assert await recorded(store) == [("maintenance_opened", began), ("maintenance_closed", began + HEALTHY_S)]
+    clock.advance(8 * 86_400)
+    later = await running_job(store, clock.now(), "web-2")
+    assert await store.maintenance.end_automatic(1, MaintenanceId(later.job.id), overran=False)
+    with pytest.raises(NotFound):
+        await store.maintenance.window(SCOPE, MaintenanceId(running.job.id))

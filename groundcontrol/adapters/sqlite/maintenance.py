@@ -28,7 +28,7 @@ _EXPIRE: Final = f"DELETE FROM maintenance WHERE {_OVER} < ?"  # noqa: S608  wor
 _COUNT: Final = f"SELECT count(*) AS n FROM maintenance WHERE org = ? AND origin = 'user' AND {_OVER} > ?"  # noqa: S608  words of our own
 _LIST: Final = f"SELECT * FROM maintenance WHERE org = ? AND {_OVER} > ? ORDER BY created_at DESC, id"  # noqa: S608  words of our own
 _OPEN: Final = "SELECT * FROM maintenance WHERE closed_at IS NULL AND coalesce(until_at, 9e99) > ?"
-_ENDED: Final = "SELECT * FROM maintenance WHERE opened_until <= ?"
+_ENDED: Final = "SELECT * FROM maintenance WHERE closed_at IS NULL AND opened_until <= ?"
 _AUTOMATIC: Final = (
     "SELECT m.*, job.id IS NULL AND deployment.id IS NULL OR node.id IS NULL AS gone, coalesce(job.ended_at, deployment.ended_at) AS ended_at"
     " FROM maintenance AS m LEFT JOIN job ON m.origin = 'job' AND job.id = m.id LEFT JOIN deployment"
@@ -104,6 +104,7 @@ class SqliteMaintenance:
             if row is None:
                 return False
             tx.do("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, org, window)
+            tx.do(_EXPIRE, tx.now - _KEEP_S)
             if overran:
                 _record(tx, _to_window(row), "maintenance_overran", tx.now)
             _record_end(tx, row, tx.now)
