@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from groundcontrol.access import api as access_api
-from groundcontrol.access.store import PeopleStore
+from groundcontrol.access.store import UserAdminStore
 from groundcontrol.access.users import one_time_password
 from groundcontrol.access.views import AccountView, NewTokenView, account_view
 from groundcontrol.config import Config
@@ -61,12 +61,12 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
 
     async def create_token(call: ApiRequest, body: LocalTokenBody) -> NewTokenView:
         """Make a token of a user who is named."""
-        owner = await call.services[PeopleStore].person(call.scope, body.username)
+        owner = await call.services[UserAdminStore].person(call.scope, body.username)
         return await access_api.new_token(call, owner.user, body)
 
     async def reset_totp(call: ApiRequest) -> AccountView:
         """Take somebody's second factor away, whose authenticator and recovery codes are lost, and end their sessions."""
-        people = call.services[PeopleStore]
+        people = call.services[UserAdminStore]
         user = (await people.person(call.scope, call.username)).user
         await call.services.auth.factors.stop(call.scope, user, None)
         return account_view(await people.person(call.scope, user.username))

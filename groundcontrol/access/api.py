@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 from groundcontrol.access.model import MAX_NAME_CHARS, MAX_QUERY_CHARS, MAX_VIEWS, Preferences, SavedView, User
 from groundcontrol.access.service import person_of
 from groundcontrol.access.sessions import Issued
-from groundcontrol.access.store import ApiTokenStore, PeopleStore, PreferenceStore, UserStore
+from groundcontrol.access.store import ApiTokenStore, PreferenceStore, UserAdminStore, UserStore
 from groundcontrol.access.users import checked_grants
 from groundcontrol.access.views import (
     AccountsView,
@@ -120,13 +120,13 @@ async def list_sessions(call: ApiRequest) -> SessionsView:
     """A page of live sessions, newest first: the caller's own, or for admins those of `?user=`."""
     limit, cursor = call.page("user")
     current = call.caller.session.id if call.caller.session is not None else None
-    page = await call.services[PeopleStore].listed_sessions(call.scope, limit, cursor, await call.whose())
+    page = await call.services[UserAdminStore].listed_sessions(call.scope, limit, cursor, await call.whose())
     return SessionsView(sessions=[session_view(one, current) for one in page.items], next=page.next)
 
 
 async def end_session(call: ApiRequest) -> None:
     """End one session and its sockets: an own one, or as admin anybody's."""
-    session = await call.services[PeopleStore].listed_session(call.scope, call.session_id)
+    session = await call.services[UserAdminStore].listed_session(call.scope, call.session_id)
     own = call.caller.user is not None and session.user_id == call.caller.user.id
     if not own and not allowed(call.scope, "user.manage"):
         raise NotFound("there is no such session")
@@ -138,7 +138,7 @@ async def end_other_sessions(call: ApiRequest) -> None:
     """End every session of the caller but this one."""
     user, session = person_of(call.caller)
     try:
-        await call.services[PeopleStore].revoke_others(call.scope, user.id, session.id)
+        await call.services[UserAdminStore].revoke_others(call.scope, user.id, session.id)
     except NotFound as exc:  # another request ended this session meanwhile, and its change stays
         raise Unauthenticated("the session is over; log in again") from exc
     call.services.bus.publish(Revoked("", user.id))
@@ -215,19 +215,19 @@ def _view(preferences: Preferences) -> PreferencesView:
 async def list_users(call: ApiRequest) -> AccountsView:
     """A page of users, the first ones first."""
     limit, cursor = call.page()
-    page = await call.services[PeopleStore].people(call.scope, limit, cursor)
+    page = await call.services[UserAdminStore].users(call.scope, limit, cursor)
     return AccountsView(users=[account_view(one) for one in page.items], next=page.next)
 
 
 async def create_user(call: ApiRequest, body: NewUserBody) -> OneTimePasswordView:
     """Make a user with a one-time password."""
-    person, password = await call.services.auth.people.create(call.scope, body.username, body.role, grants_of(body.grants))
+    person, password = await call.services.auth.user_admin.create(call.scope, body.username, body.role, grants_of(body.grants))
     return OneTimePasswordView(user=account_view(person), password=password)
 
 
 async def edit_user(call: ApiRequest, body: UserPatch) -> AccountView:
     """Change somebody's role or nodes, lock them out, or let them in again; it holds from their next request on."""
-    person = await call.services.auth.people.edit(
+    person = await call.services.auth.user_admin.edit(
         call.scope, call.username, role=body.role, disabled=body.disabled, grants=grants_of(body.grants), all_nodes=body.all_nodes
     )
     return account_view(person)
@@ -235,7 +235,7 @@ async def edit_user(call: ApiRequest, body: UserPatch) -> AccountView:
 
 async def reset_password(call: ApiRequest) -> OneTimePasswordView:
     """Give somebody a one-time password, and end all their sessions and tokens."""
-    person, password = await call.services.auth.people.reset_password(call.scope, call.username)
+    person, password = await call.services.auth.user_admin.reset_password(call.scope, call.username)
     return OneTimePasswordView(user=account_view(person), password=password)
 
 

@@ -42,7 +42,7 @@ from groundcontrol.access.sessions import (
     refresh_session_id,
     scope_of,
 )
-from groundcontrol.access.store import ApiTokenStore, PeopleStore, UserStore
+from groundcontrol.access.store import ApiTokenStore, UserAdminStore, UserStore
 from groundcontrol.access.trusted_browsers import Devices
 from groundcontrol.access.users import UserAdmin
 from groundcontrol.core.audit import AuditEntry
@@ -111,7 +111,7 @@ class AuthService:
         `always_setup_code`: ask for it at the first log-in from every address, this machine's too.
         """
         self._users = store[UserStore]
-        self._auth_states = store[PeopleStore]
+        self._auth_states = store[UserAdminStore]
         self._refusals = refusals
         self._least_totp = least_totp
         self._always_setup_code = always_setup_code
@@ -129,7 +129,7 @@ class AuthService:
         self.factors = SecondFactor(
             store=store, bus=bus, clock=clock, refusals=refusals, sealer=sealer, pepper=pepper, addresses=self._addresses
         )
-        self.people = UserAdmin(store=store, bus=bus, clock=clock, hash_password=self.passwords.hash, least_totp=least_totp)
+        self.user_admin = UserAdmin(store=store, bus=bus, clock=clock, hash_password=self.passwords.hash, least_totp=least_totp)
         self.programs = ApiTokens(tokens=store[ApiTokenStore], bus=bus, clock_guard=self.hold, clock=clock, least_totp=least_totp)
 
     def close(self) -> None:

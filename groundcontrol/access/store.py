@@ -94,7 +94,7 @@ class ListedSession(NamedTuple):
     username: str
 
 
-class PeopleStore(Protocol):
+class UserAdminStore(Protocol):
     """The store interface of users with their rights, lists of sessions, and the rule about second factors."""
 
     async def auth_state(self, session: SessionId) -> AuthState | None:
@@ -109,7 +109,7 @@ class PeopleStore(Protocol):
         ...
 
     async def person(self, scope: Scope, username: str) -> Person: ...
-    async def people(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Person]: ...
+    async def users(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Person]: ...
     async def edit_user(
         self, scope: Scope, user: UserId, *, role: Role | None, disabled: bool | None, grants: Grants | None, all_nodes: bool = False
     ) -> User:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from groundcontrol.access.model import Person, TotpRule, User, stricter
 from groundcontrol.access.rate_limits import everything_of
-from groundcontrol.access.store import PeopleStore, UserStore
+from groundcontrol.access.store import UserAdminStore, UserStore
 from groundcontrol.core.bus import Bus, Revoked
 from groundcontrol.core.errors import BadRequest, Conflict
 from groundcontrol.core.ids import UserId
@@ -93,7 +93,7 @@ class UserAdmin:
             grants=grants,
             password_at=now,
         )
-        return Person(await self._store[PeopleStore].create_user(scope, user), None), password
+        return Person(await self._store[UserAdminStore].create_user(scope, user), None), password
 
     async def edit(
         self, scope: Scope, username: str, *, role: Role | None, disabled: bool | None, grants: Grants | None, all_nodes: bool
@@ -106,28 +106,28 @@ class UserAdmin:
             raise BadRequest("give grants or all_nodes, not both", field="grants")
         if role is None and disabled is None and grants is None and not all_nodes:
             raise BadRequest("nothing to change: give role, disabled, grants or all_nodes")
-        before = await self._store[PeopleStore].person(scope, username)
-        await self._store[PeopleStore].edit_user(
+        before = await self._store[UserAdminStore].person(scope, username)
+        await self._store[UserAdminStore].edit_user(
             scope, before.user.id, role=role, disabled=disabled, grants=grants, all_nodes=all_nodes or (role == "admin" and grants is None)
         )
         self._bus.publish(Revoked("", before.user.id))
-        return await self._store[PeopleStore].person(scope, before.user.username)
+        return await self._store[UserAdminStore].person(scope, before.user.username)
 
     async def reset_password(self, scope: Scope, username: str) -> tuple[Person, str]:
         """Give a user a one-time password and end their sessions and tokens; a second factor stays.
 
         Raises: NotFound; Unavailable.
         """
-        person = await self._store[PeopleStore].person(scope, username)
+        person = await self._store[UserAdminStore].person(scope, username)
         password = one_time_password()
         await self._store[UserStore].save_password(scope, person.user.id, await self._hash(password), None, must_change=True)
         self._bus.publish(Revoked("", person.user.id))
         await self._store[UserStore].clear_attempts((), everything_of(person.user.id))
-        return await self._store[PeopleStore].person(scope, person.user.username), password
+        return await self._store[UserAdminStore].person(scope, person.user.username), password
 
     async def rule(self) -> Rule:
         """The rule about second factors that is in force."""
-        return Rule(stricter(await self._store[PeopleStore].totp_rule(), self._least_totp), self._least_totp)
+        return Rule(stricter(await self._store[UserAdminStore].totp_rule(), self._least_totp), self._least_totp)
 
     def check_rule(self, rule: TotpRule) -> None:
         """Raises: Conflict: the rule is milder than the hub's configuration demands."""
@@ -140,6 +140,6 @@ class UserAdmin:
         Raises: Conflict: it is milder than the hub's configuration demands.
         """
         self.check_rule(rule)
-        await self._store[PeopleStore].save_totp_rule(scope, rule)
+        await self._store[UserAdminStore].save_totp_rule(scope, rule)
         self._bus.publish(Revoked("", ALL_USERS))
         return await self.rule()

@@ -298,7 +298,7 @@ TYPICAL_BYTES: Final[dict[TierName, float]] = {"1s": 0.7, "1m": 2.5, "1h": 3.5}
 
 async def get_settings(call: ApiRequest) -> SettingsView:
     """The settings as they hold, and what each tier of the history takes."""
-    rule = await call.services.auth.people.rule()
+    rule = await call.services.auth.user_admin.rule()
     hub = await asyncio.to_thread(_hub, call.services[Config])
     return SettingsView(require_totp=rule.holds, require_totp_least=rule.least, retention=await _retention(call), hub=hub)
 
@@ -308,11 +308,11 @@ async def edit_settings(call: ApiRequest, body: SettingsPatch) -> SettingsView:
     if body.require_totp is msgspec.UNSET and body.retention in (msgspec.UNSET, RetentionPatch()):
         raise BadRequest("nothing to change: give require_totp, retention or both")
     if body.require_totp is not msgspec.UNSET:
-        call.services.auth.people.check_rule(body.require_totp)  # checked first, so that a refused request deletes no samples
+        call.services.auth.user_admin.check_rule(body.require_totp)  # checked first, so that a refused request deletes no samples
     if body.retention is not msgspec.UNSET:
         await _save(call, body.retention)
     if body.require_totp is not msgspec.UNSET:
-        await call.services.auth.people.set_rule(call.scope, body.require_totp)
+        await call.services.auth.user_admin.set_rule(call.scope, body.require_totp)
     return await get_settings(call)
 
 

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from groundcontrol.access.sessions import Caller
-from groundcontrol.access.store import PeopleStore
+from groundcontrol.access.store import UserAdminStore
 from groundcontrol.access.users import USERNAME
 from groundcontrol.core.errors import BadRequest, NotFound, TooLarge, Unauthenticated, UnsupportedType
 from groundcontrol.core.ids import BatchId, DeploymentId, InviteId, JobId, NodeId, SessionId, TokenId, UserId
@@ -111,7 +111,7 @@ class ApiRequest:
         authorize(self.scope, "user.manage")
         if asked == "*":
             return None
-        return (await self.services[PeopleStore].person(self.scope, asked)).user.id
+        return (await self.services[UserAdminStore].person(self.scope, asked)).user.id
 
     def id_of(self, what: str) -> str:
         """The id in the path. Raises: NotFound: it is no id; `what` names its object."""

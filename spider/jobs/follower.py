@@ -18,13 +18,12 @@ from spider.jobs.status import (
     classify,
     ending,
     log_digest,
-    look,
+    take_snapshot,
 )
 from spider.packages.plan_file import plan_messages
 from spider.packages.report import Report
 from spider.packages.report_file import report_message
-from spider.root.reboot import RebootRequest, compare, is_up, uptime_s
-from spider.root.reboot import look as look_at_host
+from spider.root.reboot import RebootRequest, compare, is_up, read_reboot_state, uptime_s
 from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobEnded, JobOutput, JobProgress, Message
 
 READ_AHEAD_BYTES = 8 * MAX_OUTPUT_BYTES
@@ -130,7 +129,7 @@ class JobFollower:
         plan = self._plan()
         wanted = WantedFiles(self._sent, 0, plan != self._plan_sent, not self._report_sent)
         loop = asyncio.get_event_loop()
-        seen = await loop.run_in_executor(None, look, self._position.folder, self.job, wanted, self._position.processes)
+        seen = await loop.run_in_executor(None, take_snapshot, self._position.folder, self.job, wanted, self._position.processes)
         if self._plan() != plan:
             return True  # more was written meanwhile, perhaps the end too: output and plan are sent before the end
         sent = current() and await self._send_plan(seen, plan, current)
@@ -262,7 +261,7 @@ class JobFollower:
         loop = asyncio.get_event_loop()
         if not await loop.run_in_executor(None, lambda: is_up(uptime_s())):
             return False
-        state = await loop.run_in_executor(None, look_at_host)
+        state = await loop.run_in_executor(None, read_reboot_state)
         failed = tuple(name for name in state.failed if name not in reboot_request.state.failed)
         self._after_reboot = Report(
             "no", "it has just been rebooted", failed_units=failed, notes=tuple(compare(reboot_request.state, state))

@@ -101,7 +101,7 @@ class JobStatus(NamedTuple):
     """Why it counts as interrupted; for a running job orphaned or overdue; REBOOTED: the server is back. Empty = nothing unusual."""
 
 
-def look(jobs_dir: str, job: str, wanted: WantedFiles, processes: JobProcesses = job_processes) -> JobSnapshot:
+def take_snapshot(jobs_dir: str, job: str, wanted: WantedFiles, processes: JobProcesses = job_processes) -> JobSnapshot:
     """Read the files of a job. Blocks.
 
     Args:   processes: returns the processes of a job's unit; None = unknown.

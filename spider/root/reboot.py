@@ -107,7 +107,7 @@ def parse_mounts(text: str) -> FrozenSet[str]:
     return frozenset(found)
 
 
-def look() -> RebootState:
+def read_reboot_state() -> RebootState:
     """The present state; parts that cannot be read are empty. Blocks for up to a minute."""
     running = parse_units(_systemctl("list-units", "--type=service", "--state=running"))
     enabled = parse_units(_systemctl("list-unit-files", "--type=service", "--state=enabled,enabled-runtime,generated"))

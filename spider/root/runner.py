@@ -169,7 +169,7 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optio
     _forget_keys(job)
     write_bytecode()
     started_at = _begin(folder, boot)
-    before = reboot.look() if plan.verb == verbs.REBOOT else None
+    before = reboot.read_reboot_state() if plan.verb == verbs.REBOOT else None
     log = Log(os.path.join(folder, LOG))
     reporter = OutputReporter(os.path.join(folder, PROGRESS))
     stop_request = StopRequest(folder, reporter)

@@ -35,7 +35,7 @@ from tests.support.store_backend import Backend
 
 
 async def made_user(store: Store, name: str = "bob", **more: object) -> User:
-    return await store.people.create_user(SCOPE, new_user(name)._replace(**more))  # type: ignore[arg-type]  # fields of a User
+    return await store.user_admin.create_user(SCOPE, new_user(name)._replace(**more))  # type: ignore[arg-type]  # fields of a User
 
 
 async def with_factor(store: Store, clock: ManualClock, name: str = "bob", codes: Sequence[bytes] = CODES) -> tuple[User, LoginSession]:
@@ -55,55 +55,55 @@ def limited(*nodes: str, tags: tuple[str, ...] = ()) -> Scope:
 
 async def test_a_user_is_made_once(store: Store) -> None:
     user = new_user("bob")._replace(grants=Grants((), ("web",)), password_at=3.0)
-    assert await twice(lambda: store.people.create_user(SCOPE, user)) == user
+    assert await twice(lambda: store.user_admin.create_user(SCOPE, user)) == user
     with pytest.raises(Conflict):
-        await store.people.create_user(SCOPE, new_user("BOB"))
-    assert (await store.people.person(SCOPE, "Bob")).user == user
+        await store.user_admin.create_user(SCOPE, new_user("BOB"))
+    assert (await store.user_admin.person(SCOPE, "Bob")).user == user
     with pytest.raises(NotFound):
-        await store.people.person(STRANGER, "bob")
+        await store.user_admin.person(STRANGER, "bob")
     assert [action for _, action, _ in await audited(store)] == ["user.create"]
 
 
 async def test_of_twenty_users_of_one_name_one_is_made(store: Store) -> None:
-    results = await asyncio.gather(*(store.people.create_user(SCOPE, new_user("bob")) for _ in range(20)), return_exceptions=True)
+    results = await asyncio.gather(*(store.user_admin.create_user(SCOPE, new_user("bob")) for _ in range(20)), return_exceptions=True)
     assert sum(isinstance(result, User) for result in results) == 1
 
 
 async def test_people_come_page_by_page(store: Store) -> None:
     for at in range(5):
         await made_user(store, f"u{at}")
-    first = await store.people.people(SCOPE, 3)
-    rest = await store.people.people(SCOPE, 3, first.next)
+    first = await store.user_admin.users(SCOPE, 3)
+    rest = await store.user_admin.users(SCOPE, 3, first.next)
     assert [person.user.username for person in (*first.items, *rest.items)] == [f"u{at}" for at in range(5)]
-    assert (await store.people.people(STRANGER, 3)).items == []
+    assert (await store.user_admin.users(STRANGER, 3)).items == []
 
 
 async def test_the_last_admin_stays(store: Store) -> None:
     one, other = await made_user(store, "one"), await made_user(store, "other")
     results = await asyncio.gather(
-        *(store.people.edit_user(SCOPE, user.id, role="viewer", disabled=None, grants=None) for user in (one, other)),
+        *(store.user_admin.edit_user(SCOPE, user.id, role="viewer", disabled=None, grants=None) for user in (one, other)),
         return_exceptions=True,
     )
     assert {type(result) for result in results} == {User, Conflict}
-    left = [person.user for person in (await store.people.people(SCOPE, 10)).items if person.user.role == "admin"]
+    left = [person.user for person in (await store.user_admin.users(SCOPE, 10)).items if person.user.role == "admin"]
     assert len(left) == 1
     with pytest.raises(Conflict):
-        await store.people.edit_user(SCOPE, left[0].id, role=None, disabled=True, grants=None)
+        await store.user_admin.edit_user(SCOPE, left[0].id, role=None, disabled=True, grants=None)
     with pytest.raises(NotFound):
-        await store.people.edit_user(STRANGER, left[0].id, role="viewer", disabled=None, grants=None)
+        await store.user_admin.edit_user(STRANGER, left[0].id, role="viewer", disabled=None, grants=None)
     with pytest.raises(Conflict):
-        await store.people.edit_user(SCOPE, left[0].id, role=None, disabled=None, grants=Grants((), ("web",)))
+        await store.user_admin.edit_user(SCOPE, left[0].id, role=None, disabled=None, grants=Grants((), ("web",)))
 
 
 @pytest.mark.holds("SAFETY-18")
 async def test_who_is_disabled_is_out_at_once(store: Store, clock: ManualClock) -> None:
     user = await made_user(store, role="viewer")
     session = await with_session(store, clock, user)
-    assert await store.people.auth_state(session.id) is not None
-    await twice(lambda: store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None))
-    assert await store.people.auth_state(session.id) is None
-    await store.people.edit_user(SCOPE, user.id, role=None, disabled=False, grants=None)
-    assert await store.people.auth_state(session.id) is None
+    assert await store.user_admin.auth_state(session.id) is not None
+    await twice(lambda: store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None))
+    assert await store.user_admin.auth_state(session.id) is None
+    await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=False, grants=None)
+    assert await store.user_admin.auth_state(session.id) is None
     assert [action for _, action, _ in await audited(store)] == ["user.create", "auth.login", "user.edit", "user.edit"]
 
 
@@ -111,33 +111,33 @@ async def test_sessions_are_listed_by_user_and_page(store: Store, clock: ManualC
     bob, eve = await made_user(store, "bob"), await made_user(store, "eve")
     mine = [await with_session(store, clock, bob) for _ in range(3)]
     theirs = await with_session(store, clock, eve)
-    first = await store.people.listed_sessions(SCOPE, 2, user=bob.id)
-    rest = await store.people.listed_sessions(SCOPE, 2, first.next, bob.id)
+    first = await store.user_admin.listed_sessions(SCOPE, 2, user=bob.id)
+    rest = await store.user_admin.listed_sessions(SCOPE, 2, first.next, bob.id)
     assert [listed.session.id for listed in (*first.items, *rest.items)] == [session.id for session in reversed(mine)]
-    assert {listed.username for listed in (await store.people.listed_sessions(SCOPE, 10)).items} == {"bob", "eve"}
-    assert (await store.people.listed_sessions(STRANGER, 10)).items == []
-    assert await twice(lambda: store.people.listed_session(SCOPE, theirs.id)) == theirs
+    assert {listed.username for listed in (await store.user_admin.listed_sessions(SCOPE, 10)).items} == {"bob", "eve"}
+    assert (await store.user_admin.listed_sessions(STRANGER, 10)).items == []
+    assert await twice(lambda: store.user_admin.listed_session(SCOPE, theirs.id)) == theirs
     with pytest.raises(NotFound):
-        await store.people.listed_session(STRANGER, theirs.id)
-    assert await store.people.revoke_others(SCOPE, bob.id, mine[0].id) == 2
-    assert await store.people.revoke_others(SCOPE, bob.id, mine[0].id) == 0
-    assert [listed.session.id for listed in (await store.people.listed_sessions(SCOPE, 10, user=bob.id)).items] == [mine[0].id]
-    assert await store.people.auth_state(theirs.id) is not None
+        await store.user_admin.listed_session(STRANGER, theirs.id)
+    assert await store.user_admin.revoke_others(SCOPE, bob.id, mine[0].id) == 2
+    assert await store.user_admin.revoke_others(SCOPE, bob.id, mine[0].id) == 0
+    assert [listed.session.id for listed in (await store.user_admin.listed_sessions(SCOPE, 10, user=bob.id)).items] == [mine[0].id]
+    assert await store.user_admin.auth_state(theirs.id) is not None
 
 
 async def test_the_rule_about_second_factors_is_read_with_every_standing(backend: Backend) -> None:
     store = backend.store
     user = await made_user(store)
     session = await with_session(store, backend.clock, user)
-    assert await store.people.totp_rule() == "none"
-    await twice(lambda: store.people.save_totp_rule(SCOPE, "admins"))
+    assert await store.user_admin.totp_rule() == "none"
+    await twice(lambda: store.user_admin.save_totp_rule(SCOPE, "admins"))
     store = await backend.reopen()
-    standing = await store.people.auth_state(session.id)
+    standing = await store.user_admin.auth_state(session.id)
     assert standing is not None
     assert standing.require_totp == "admins"
     await backend.database._control.writer.run(lambda tx: tx.do("UPDATE fact SET value = ? WHERE name = 'require_totp'", b"some"))
     with pytest.raises(StoreError):
-        await store.people.auth_state(session.id)
+        await store.user_admin.auth_state(session.id)
 
 
 # -- second factors --------------------------------------------------------------------------
@@ -147,12 +147,12 @@ async def test_a_second_factor_counts_from_its_confirmation_on(store: Store, clo
     user = await made_user(store)
     here, there = await with_session(store, clock, user), await with_session(store, clock, user)
     await twice(lambda: store.factors.begin_totp(SCOPE, user.id, seed(user)))
-    assert (await store.people.person(SCOPE, "bob")).user.totp_since is None
+    assert (await store.user_admin.person(SCOPE, "bob")).user.totp_since is None
     assert not await store.factors.use_step(user.id, 200)
     on = await twice(lambda: store.factors.confirm_totp(SCOPE, user.id, 1, 100, CODES, here.id, clock.now(), clock.now() + 1800))
     assert on.totp_since == clock.now()
-    assert await store.people.auth_state(there.id) is None
-    standing = await store.people.auth_state(here.id)
+    assert await store.user_admin.auth_state(there.id) is None
+    standing = await store.user_admin.auth_state(here.id)
     assert standing is not None
     assert (standing.session.second_factor, standing.session.expires_at) == (True, clock.now() + 1800)
     assert not await store.factors.use_step(user.id, 100)
@@ -201,7 +201,7 @@ async def test_a_session_without_the_second_factor_is_not_opened_once_there_is_o
     user, session = await with_factor(store, clock)
     with pytest.raises(Conflict):
         await store.users.open_session(login(user, clock.now()), logged_in(user), b"a place")
-    assert [one.session.id for one in (await store.people.listed_sessions(SCOPE, 10, user=user.id)).items] == [session.id]
+    assert [one.session.id for one in (await store.user_admin.listed_sessions(SCOPE, 10, user=user.id)).items] == [session.id]
 
 
 @pytest.mark.holds("S-09")
@@ -223,8 +223,8 @@ async def test_what_is_switched_off_is_gone(store: Store, clock: ManualClock) ->
     off = await twice(lambda: store.factors.stop_totp(SCOPE, user.id, session.id))
     assert off.totp_since is None
     assert await store.secrets.secret("totp", user.id, "seed") is None
-    assert await store.people.auth_state(other.id) is None
-    standing = await store.people.auth_state(session.id)
+    assert await store.user_admin.auth_state(other.id) is None
+    standing = await store.user_admin.auth_state(session.id)
     assert standing is not None
     assert not standing.session.second_factor
     assert await store.factors.use_recovery_code(user.id, CODES[0], "") is None
@@ -240,11 +240,11 @@ async def test_a_session_that_has_ended_meanwhile_switches_no_second_factor_off_
     with pytest.raises(NotFound):
         await store.factors.stop_totp(SCOPE, user.id, thief.id)
     with pytest.raises(NotFound):
-        await store.people.revoke_others(SCOPE, user.id, thief.id)
+        await store.user_admin.revoke_others(SCOPE, user.id, thief.id)
     other = await with_session(store, clock, await made_user(store, "eve"))
     with pytest.raises(NotFound):
-        await store.people.revoke_others(SCOPE, user.id, other.id)
-    standing = await store.people.auth_state(owner.id)
+        await store.user_admin.revoke_others(SCOPE, user.id, other.id)
+    standing = await store.user_admin.auth_state(owner.id)
     assert standing is not None
     assert standing.user.totp_since is not None
 
@@ -278,9 +278,9 @@ async def test_a_token_lives_until_it_is_revoked(store: Store, clock: ManualCloc
 async def test_a_token_ends_with_its_time_and_with_its_owner(store: Store, clock: ManualClock) -> None:
     user = await made_user(store, role="viewer")
     token = await store.tokens.create_token(SCOPE, a_token(user, clock.now()))
-    await store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None)
+    await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None)
     assert await store.tokens.token_auth_state(token.hash) is None
-    await store.people.edit_user(SCOPE, user.id, role=None, disabled=False, grants=None)
+    await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=False, grants=None)
     assert await store.tokens.token_auth_state(token.hash) is not None
     clock.advance(86_400.0)
     assert await store.tokens.token_auth_state(token.hash) is None

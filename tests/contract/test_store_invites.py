@@ -104,8 +104,8 @@ async def test_an_invite_is_worth_what_its_maker_may_at_this_moment(store: Store
         user = User(
             UserId(new_random_id()), 1, name, "admin", "hash", 1, must_change_password=False, disabled=False, created_at=clock.now()
         )
-        await store.people.create_user(SCOPE, user)
-    ada = (await store.people.person(SCOPE, "ada")).user
+        await store.user_admin.create_user(SCOPE, user)
+    ada = (await store.user_admin.person(SCOPE, "ada")).user
     maker = "nobody" if change == "never there" else "ada"
     many = an_invite(clock.now(), kind="organisation", name="cloud", most_uses=9, created_by=maker)
     invite = await store.invites.create_invite(SCOPE, many)
@@ -116,7 +116,7 @@ async def test_an_invite_is_worth_what_its_maker_may_at_this_moment(store: Store
         if change == "another password":
             await store.users.save_password(SCOPE, ada.id, "given", None, must_change=False)
         else:
-            await store.people.edit_user(
+            await store.user_admin.edit_user(
                 SCOPE, ada.id, role=None if change == "disabled" else "operator", disabled=change == "disabled", grants=limits
             )
     with pytest.raises(NotFound):
@@ -131,11 +131,11 @@ async def test_no_name_makes_an_invite_outlive_its_maker_s_rights(store: Store, 
         user = User(
             UserId(new_random_id()), 1, name, "admin", "hash", 1, must_change_password=False, disabled=False, created_at=clock.now()
         )
-        made = await store.people.create_user(SCOPE, user)
+        made = await store.user_admin.create_user(SCOPE, user)
     invite = await store.invites.create_invite(
         SCOPE, an_invite(clock.now(), kind="organisation", name="cloud", most_uses=9, created_by="system")
     )
     assert (await use(store, invite)).name == "web-1"
-    await store.people.edit_user(SCOPE, made.id, role=None, disabled=True, grants=None)
+    await store.user_admin.edit_user(SCOPE, made.id, role=None, disabled=True, grants=None)
     with pytest.raises(NotFound):
         await use(store, invite, "web-2")

@@ -25,7 +25,7 @@ from tests.support.store_backend import Backend
 CASES: Final = {**OF_THE_FLEET, **OF_PEOPLE, **OF_ALERTS, **OF_CHANNELS}
 HERE: Final = Path(__file__).parent
 
-READS: Final = {"jobs.completed", "jobs.output_offsets", "metrics.hot_hours", "people.auth_state", "tokens.token_auth_state"}
+READS: Final = {"jobs.completed", "jobs.output_offsets", "metrics.hot_hours", "user_admin.auth_state", "tokens.token_auth_state"}
 """They change nothing, which `is_read` cannot see: they ask by another method, or hand the writer on for a later command."""
 
 ELSEWHERE: Final = {
@@ -51,7 +51,7 @@ ELSEWHERE: Final = {
     "metrics.merge": "test_store_history.py::test_twenty_that_merge_the_same_span_do_it_once",
     "nodes.create_node": "test_store.py::test_of_twenty_makers_of_one_name_one_wins",
     "nodes.create_nodes": "test_store.py::test_of_twenty_makers_of_many_nodes_one_makes_all_and_the_others_none",
-    "people.create_user": "test_store_access.py::test_of_twenty_users_of_one_name_one_is_made",
+    "user_admin.create_user": "test_store_access.py::test_of_twenty_users_of_one_name_one_is_made",
     "secrets.create_keyring": "test_store_users.py::test_the_first_keyring_wins_together_with_its_fleet_key",
     "sessions.claim": "test_store.py::test_of_twenty_claims_each_has_its_own_epoch_and_the_last_owns",
     "users.create_first_admin": "test_store_users.py::test_of_twenty_first_admins_one_wins",

@@ -24,7 +24,7 @@ async def an_operator(store: Store, clock: ManualClock) -> tuple[User, Scope]:
         id=id_, org=1, username=f"op-{id_[:6]}", role="operator", password_hash="x", password_version=1, must_change_password=False,
         disabled=False, created_at=clock.now(),
     )  # fmt: skip
-    made = await store.people.create_user(SCOPE, user)
+    made = await store.user_admin.create_user(SCOPE, user)
     return made, Scope(Actor("user", made.id, made.username, made.role), 1)
 
 
@@ -46,9 +46,9 @@ async def queued(store: Store, clock: ManualClock, by: Scope, name: str = "web-1
 
 Change = Callable[[Store, User], Awaitable[object]]
 CHANGES: dict[str, Change] = {
-    "disabled": lambda store, user: store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None),
-    "a viewer": lambda store, user: store.people.edit_user(SCOPE, user.id, role="viewer", disabled=None, grants=None),
-    "other nodes": lambda store, user: store.people.edit_user(SCOPE, user.id, role=None, disabled=None, grants=Grants(tags=("db",))),
+    "disabled": lambda store, user: store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None),
+    "a viewer": lambda store, user: store.user_admin.edit_user(SCOPE, user.id, role="viewer", disabled=None, grants=None),
+    "other nodes": lambda store, user: store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=None, grants=Grants(tags=("db",))),
     "a one-time password": lambda store, user: store.users.save_password(SCOPE, user.id, "y", None, must_change=True),
     "a password of the console": lambda store, user: store.users.save_password(SCOPE, user.id, "y", None, must_change=False),
 }
@@ -71,7 +71,7 @@ async def test_what_somebody_has_ordered_who_may_not_any_more_is_not_begun(store
 async def test_who_still_may_gets_it_done(store: Store, clock: ManualClock) -> None:
     user, scope = await an_operator(store, clock)
     session = await queued(store, clock, scope)
-    await store.people.edit_user(SCOPE, user.id, role=None, disabled=None, grants=Grants(tags=("web",)))
+    await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=None, grants=Grants(tags=("web",)))
     assert await store.jobs.cancel_unauthorized(clock.now()) == []
     assert len(await store.jobs.take(None, [session], clock.now())) == 1
 
@@ -88,7 +88,7 @@ async def test_a_token_that_is_over_orders_nothing(store: Store, clock: ManualCl
         clock.advance(3601)
         await store.jobs.create_job(scope, new_job(session.node, clock.now()), None)
     else:
-        await store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None)
+        await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None)
     assert await store.jobs.take(None, [session], clock.now()) == []
     assert {job.error.code for job in await store.jobs.cancel_unauthorized(clock.now()) if job.error is not None} == {"job.not_allowed"}
 
@@ -117,7 +117,7 @@ async def test_a_deployment_of_somebody_who_may_not_any_more_is_not_theirs_to_be
     for who in (scope, program):
         assert await store.deployments.may_still_deploy(who, wanted, clock.now(), clock.now())
     assert not await store.deployments.may_still_deploy(program, wanted, clock.now(), clock.now() + 3601)
-    await store.people.edit_user(SCOPE, user.id, role=None, disabled=None, grants=Grants(tags=("web",)))
+    await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=None, grants=Grants(tags=("web",)))
     assert await store.deployments.may_still_deploy(scope, wanted, clock.now(), clock.now())
     await change(store, user)
     for who in (scope, program):

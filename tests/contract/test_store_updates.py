@@ -159,7 +159,7 @@ async def test_lists_with_a_filter_hold_what_fits_and_go_on_with_it(store: Store
 
 async def test_preferences_are_one_s_own_and_leave_a_row_only_when_they_change(store: Store) -> None:
     user = new_user("ada")
-    await store.people.create_user(SCOPE, user)
+    await store.user_admin.create_user(SCOPE, user)
     assert await store.preferences.preferences(SCOPE, user.id) == Preferences()
     wanted = Preferences((SavedView("Full disks", "q=disk%3E90&sort=-disk"),), single_keys=False, network_bits=True)
     for _ in range(2):

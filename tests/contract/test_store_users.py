@@ -106,11 +106,11 @@ async def test_what_was_proven_before_the_account_changed_opens_no_session(store
     now = user._replace(password_version=2)
     good = login(now, clock.now())
     await store.users.open_session(good, logged_in(now), b"a place")
-    await store.people.create_user(SCOPE, new_user("another"))
-    await store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None)
+    await store.user_admin.create_user(SCOPE, new_user("another"))
+    await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None)
     with pytest.raises(Conflict):
         await store.users.open_session(login(now, clock.now()), logged_in(now), b"a place")
-    await store.people.edit_user(SCOPE, user.id, role=None, disabled=False, grants=None)
+    await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=False, grants=None)
     await store.users.open_session(login(now, clock.now()), logged_in(now), b"a place")
 
 
@@ -309,7 +309,7 @@ async def test_secrets_and_control_characters_never_reach_the_audit_log(store: S
         "failed",
         {"password": "hunter2", "nested": {"private_key": "KEY", "list": ["a\x07b"]}, "count": 3, "ratio": float("nan")},
     )
-    await store.users.open_session(login(await store.people.create_user(SCOPE, new_user()), clock.now()), entry, b"a place")
+    await store.users.open_session(login(await store.user_admin.create_user(SCOPE, new_user()), clock.now()), entry, b"a place")
     row = (await store.log.audit(SCOPE, 1)).items[0]
     assert row.actor == "ad\\x1b[31mmin\\ud800"
     assert row.target.startswith("who\\x00\\nxxx")

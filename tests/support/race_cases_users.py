@@ -22,7 +22,7 @@ async def account(ground: Ground, user: User) -> User:
 
 
 async def live(ground: Ground, user: User) -> list[SessionId]:
-    return [one.session.id for one in (await ground.store.people.listed_sessions(SCOPE, 100, user=user.id)).items]
+    return [one.session.id for one in (await ground.store.user_admin.listed_sessions(SCOPE, 100, user=user.id)).items]
 
 
 # -- accounts ------------------------------------------------------------------------------------------------
@@ -78,14 +78,14 @@ async def _reset_password(ground: Ground) -> Race:
     )
 
 
-@CASES.of("people.edit_user")
+@CASES.of("user_admin.edit_user")
 async def _edit_user(ground: Ground) -> Race:
     """Of twenty admins that are all made less at once, one stays."""
     store, users = ground.store, [await ground.user() for _ in range(CALLERS)]
     await ground.login(users[0])
 
     async def held() -> object:
-        people = [person.user for person in (await store.people.people(SCOPE, 100)).items]
+        people = [person.user for person in (await store.user_admin.users(SCOPE, 100)).items]
         return ({user.id for user in people if user.role == "admin" and not user.disabled}, await live(ground, users[0]))
 
     def all_but(at: int) -> object:
@@ -93,11 +93,11 @@ async def _edit_user(ground: Ground) -> Race:
 
     rivals = Rivals(
         "all but one",
-        lambda at: store.people.edit_user(SCOPE, users[at].id, role=None if at == 0 else "viewer", disabled=at == 0, grants=None),
+        lambda at: store.user_admin.edit_user(SCOPE, users[at].id, role=None if at == 0 else "viewer", disabled=at == 0, grants=None),
         all_but,
     )
     return Race(
-        lambda: store.people.edit_user(SCOPE, users[0].id, role="viewer", disabled=True, grants=Grants(tags=("web",))),
+        lambda: store.user_admin.edit_user(SCOPE, users[0].id, role="viewer", disabled=True, grants=Grants(tags=("web",))),
         held,
         ({user.id for user in users[1:]}, []),
         ("user.edit",),
@@ -105,16 +105,18 @@ async def _edit_user(ground: Ground) -> Race:
     )
 
 
-@CASES.of("people.save_totp_rule")
+@CASES.of("user_admin.save_totp_rule")
 async def _save_totp_rule(ground: Ground) -> Race:
     store = ground.store
     rivals = Rivals(
         "last",
-        lambda at: store.people.save_totp_rule(SCOPE, TOTP_RULES[1 + at % 2]),
+        lambda at: store.user_admin.save_totp_rule(SCOPE, TOTP_RULES[1 + at % 2]),
         lambda at: TOTP_RULES[1 + at % 2],
         writes=False,
     )
-    return Race(lambda: store.people.save_totp_rule(SCOPE, "admins"), store.people.totp_rule, "admins", ("settings.edit",), rivals=rivals)
+    return Race(
+        lambda: store.user_admin.save_totp_rule(SCOPE, "admins"), store.user_admin.totp_rule, "admins", ("settings.edit",), rivals=rivals
+    )
 
 
 @CASES.of("preferences.save_preferences")
@@ -147,7 +149,7 @@ async def _open_session(ground: Ground) -> Race:
         return wanted._replace(refresh_hash=bytes([at]) * 32, csrf_token=f"{at:043}")
 
     async def held() -> object:
-        found = await store.people.auth_state(wanted.id)
+        found = await store.user_admin.auth_state(wanted.id)
         return found and found.session
 
     rivals = Rivals("one", lambda at: store.users.open_session(other(at), logged_in(user), b"a place"), other, Conflict)
@@ -160,7 +162,7 @@ async def _step_up(ground: Ground) -> Race:
     session, start = await ground.login(user), ground.now
 
     async def held() -> object:
-        found = await store.people.auth_state(session.id)
+        found = await store.user_admin.auth_state(session.id)
         return found and (found.session.authenticated_at, found.session.last_seen_at)
 
     rivals = Rivals("most", lambda at: store.users.step_up(session.id, start + 1 + (at * 7) % CALLERS), lambda _: (start + CALLERS,) * 2)
@@ -188,14 +190,16 @@ async def _clear_attempts(ground: Ground) -> Race:
     return Race(lambda: store.users.clear_attempts(["address:c"], ["account:a:"]), held, 900.0)
 
 
-@CASES.of("people.revoke_others")
+@CASES.of("user_admin.revoke_others")
 async def _revoke_others(ground: Ground) -> Race:
     """Of twenty sessions that end all others, one does and is left: who was ended meanwhile ends nobody."""
     store, user = ground.store, await ground.user()
     sessions = [await ground.login(user) for _ in range(CALLERS)]
-    rivals = Rivals("one", lambda at: store.people.revoke_others(SCOPE, user.id, sessions[at].id), lambda at: [sessions[at].id], NotFound)
+    rivals = Rivals(
+        "one", lambda at: store.user_admin.revoke_others(SCOPE, user.id, sessions[at].id), lambda at: [sessions[at].id], NotFound
+    )
     return Race(
-        lambda: store.people.revoke_others(SCOPE, user.id, sessions[0].id),
+        lambda: store.user_admin.revoke_others(SCOPE, user.id, sessions[0].id),
         lambda: live(ground, user),
         [sessions[0].id],
         ("auth.session_end",),
@@ -236,7 +240,7 @@ async def _confirm_totp(ground: Ground) -> Race:
         return await store.factors.confirm_totp(SCOPE, user.id, 1, 100, codes, sessions[number].id, at, ends)
 
     async def held() -> object:
-        standings = [await store.people.auth_state(session) for session in await live(ground, user)]
+        standings = [await store.user_admin.auth_state(session) for session in await live(ground, user)]
         on = (await account(ground, user)).totp_since
         return (on, [(one.session.id, one.session.second_factor, one.session.expires_at) for one in standings if one])
 

@@ -17,8 +17,8 @@ from typing import TypeVar, cast, get_type_hints
 from groundcontrol.access.store import (
     ApiTokenStore,
     FactorStore,
-    PeopleStore,
     PreferenceStore,
+    UserAdminStore,
     UserStore,
 )
 from groundcontrol.adapters.sqlite.alerts import SqliteAlerts
@@ -45,7 +45,7 @@ from groundcontrol.adapters.sqlite.sessions import SqliteHubs, SqliteSessions
 from groundcontrol.adapters.sqlite.settings import SqlitePreferences, SqliteRecovery, SqliteRetention
 from groundcontrol.adapters.sqlite.silence import SqliteSilence
 from groundcontrol.adapters.sqlite.users import SqliteUsers
-from groundcontrol.adapters.sqlite.users_admin import SqlitePeople
+from groundcontrol.adapters.sqlite.users_admin import SqliteUserAdmin
 from groundcontrol.agents.store import HubStore, SessionStore
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.deadlines_store import ExpectationStore
@@ -111,7 +111,7 @@ class Store:
     secrets: SecretStore = _made(lambda at: SqliteSecrets(at.writer, at.reader, at.audit))
     users: UserStore = _made(lambda at: SqliteUsers(at.writer, at.urgent, at.audit, at.clock))
     log: LogStore = _made(lambda at: SqliteLog(at.writer, at.reader, at.audit, at.audit_keys))
-    people: PeopleStore = _made(lambda at: SqlitePeople(at.writer, at.urgent, at.audit, at.clock))
+    user_admin: UserAdminStore = _made(lambda at: SqliteUserAdmin(at.writer, at.urgent, at.audit, at.clock))
     preferences: PreferenceStore = _made(lambda at: SqlitePreferences(at.writer, at.reader, at.audit))
     factors: FactorStore = _made(lambda at: SqliteFactors(at.writer, at.audit))
     tokens: ApiTokenStore = _made(lambda at: SqliteApiTokens(at.writer, at.urgent, at.audit, at.clock))

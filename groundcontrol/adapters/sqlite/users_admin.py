@@ -34,8 +34,8 @@ _LISTED: Final = (
 _LAST: Final = (1 << 63) - 1
 
 
-class SqlitePeople:
-    """`PeopleStore`."""
+class SqliteUserAdmin:
+    """`UserAdminStore`."""
 
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
         self._writer = writer
@@ -80,7 +80,7 @@ class SqlitePeople:
             raise NotFound("there is no user of this name")
         return Person(to_user(row), row["seen"])
 
-    async def people(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Person]:
+    async def users(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Person]:
         size = check_limit(limit)
         after = 0 if cursor is None else read_cursor(cursor, "users", scope.org, int)[0]
         found = await self._reader.run(

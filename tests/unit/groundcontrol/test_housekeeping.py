@@ -160,7 +160,7 @@ async def test_the_ends_of_the_audit_chains_are_told_at_the_start_and_once_a_day
     """What was told outlives a database that somebody cuts, or puts an old copy of in its place."""
     clock, probes = ManualClock(), list[float]()
     database, store = await opened(tmp_path, clock)
-    await store.people.save_totp_rule(Scope(Actor("user", "0" * 26, "ada", "admin"), 1), "admins")
+    await store.user_admin.save_totp_rule(Scope(Actor("user", "0" * 26, "ada", "admin"), 1), "admins")
 
     async def probe() -> None:
         probes.append(clock.now())

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from spider.jobs.files import Run
-from spider.jobs.status import WantedFiles, look, runner_lives
+from spider.jobs.status import WantedFiles, runner_lives, take_snapshot
 from spider.root import systemctl_shim
 from spider.wire.ids import new_time_id
 from tests.support.eventually import wait_until
@@ -149,9 +149,9 @@ def test_without_control_groups_a_job_is_alive_while_its_runner_is(tmp_path: Pat
     (tmp_path / job).mkdir()
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)", "run", job]) as runner:
         (tmp_path / job / "run").write_text(json.dumps({"pid": runner.pid, "boot": "b" * 32, "started_at": 1.0}))
-        wait_until(lambda: look(str(tmp_path), job, WantedFiles(), lambda _job: None).alive)
+        wait_until(lambda: take_snapshot(str(tmp_path), job, WantedFiles(), lambda _job: None).alive)
         (tmp_path / job / "run").write_text(json.dumps({"pid": os.getpid(), "boot": "b" * 32, "started_at": 1.0}))
-        assert not look(str(tmp_path), job, WantedFiles(), lambda _job: None).alive, "its number is another process's by now"
+        assert not take_snapshot(str(tmp_path), job, WantedFiles(), lambda _job: None).alive, "its number is another process's by now"
         runner.kill()
 
 

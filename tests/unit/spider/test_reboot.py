@@ -15,12 +15,12 @@ from spider.root.reboot import (
     RebootState,
     compare,
     from_document,
-    look,
     parse_by_hand,
     parse_inhibitors,
     parse_mounts,
     parse_ports,
     parse_units,
+    read_reboot_state,
     to_document,
 )
 from spider.wire.ids import new_time_id
@@ -99,7 +99,7 @@ def test_no_text_upsets_the_readers(junk: str) -> None:
 
 
 def test_this_machine_can_be_looked_at() -> None:
-    assert all(port.split(" ")[0] in ("tcp", "udp") for port in look().ports)
+    assert all(port.split(" ")[0] in ("tcp", "udp") for port in read_reboot_state().ports)
 
 
 def test_what_is_there_again_and_what_is_missing_is_said_and_what_failed_before_is_not() -> None:

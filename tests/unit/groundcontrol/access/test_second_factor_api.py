@@ -92,14 +92,14 @@ async def test_a_code_works_once(hub: TestHub) -> None:
 @pytest.mark.holds("S-14")
 async def test_of_fifty_equal_codes_at_once_one_opens_a_session(hub: TestHub) -> None:
     person, _ = await with_second_factor(hub)
-    before = len((await hub.store.people.listed_sessions(ADMIN, 100)).items)
+    before = len((await hub.store.user_admin.listed_sessions(ADMIN, 100)).items)
     code = person.next_code()
 
     answers = await asyncio.gather(*(person.try_to_log_in(code) for _ in range(50)))
 
     assert sum(answer.status == 200 for answer in answers) == 1
     assert {answer.code for answer in answers if answer.status != 200} <= {"auth.totp_wrong", "auth.rate_limited", "unavailable"}
-    assert len((await hub.store.people.listed_sessions(ADMIN, 100)).items) == before + 1
+    assert len((await hub.store.user_admin.listed_sessions(ADMIN, 100)).items) == before + 1
 
 
 @pytest.mark.holds("SAFETY-21", "S-14")
@@ -185,7 +185,7 @@ async def test_who_must_have_a_second_factor_can_do_nothing_else(hub: TestHub, r
     person = await somebody(hub, role)  # type: ignore[arg-type]  # one of the three
     client = await person.log_in()
     assert (await client.get("nodes")).status == 200
-    await hub.store.people.save_totp_rule(ADMIN, rule)
+    await hub.store.user_admin.save_totp_rule(ADMIN, rule)
 
     answer = await client.get("nodes")
     assert answer.status == (403 if held else 200)

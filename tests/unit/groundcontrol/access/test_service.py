@@ -352,8 +352,8 @@ async def test_a_spent_refresh_token_gives_nothing_once_the_session_is_over(read
     elif end == "reset":
         await ready.service.reset_password(SYSTEM, "admin", NEW)
     else:
-        await ready.service.people.create(SYSTEM, "second", "admin", None)
-        await ready.service.people.edit(SYSTEM, "admin", role=None, disabled=True, grants=None, all_nodes=False)
+        await ready.service.user_admin.create(SYSTEM, "second", "admin", None)
+        await ready.service.user_admin.edit(SYSTEM, "admin", role=None, disabled=True, grants=None, all_nodes=False)
     with pytest.raises(Unauthenticated):
         await ready.service.refresh(issued.refresh)
 

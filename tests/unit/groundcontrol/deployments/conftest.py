@@ -40,7 +40,7 @@ async def desk(tmp_path: Path, bundle: bytes, vault: Vault) -> AsyncIterator[Des
     try:
         hub = HubId("h" * 26)
         store = await database.store(audit_key=vault.audit_key, chain=hub)
-        await store.people.create_user(SYSTEM, an_account(ADMIN.actor.id, ADMIN.actor.name, ADMIN.actor.role))
+        await store.user_admin.create_user(SYSTEM, an_account(ADMIN.actor.id, ADMIN.actor.name, ADMIN.actor.role))
         bus = LocalBus()
         database.publish_to(bus.publish)
         yield Desk(store, bus, vault, bundle)

@@ -44,15 +44,15 @@ async def silent() -> AsyncIterator[tuple[int, asyncio.Event]]:
 async def an_operator(desk: Desk, *grants: Grants) -> Scope:
     id_ = new_random_id()
     made = an_account(id_, f"op-{id_[:6]}", "operator")._replace(grants=grants[0] if grants else None)
-    await desk.store.people.create_user(ADMIN, made)
+    await desk.store.user_admin.create_user(ADMIN, made)
     return Scope(Actor("user", made.id, made.username, "operator"), 1, grants)
 
 
 Change = Callable[[Desk, UserId], Awaitable[object]]
 CHANGES: dict[str, Change] = {
-    "disabled": lambda desk, user: desk.store.people.edit_user(ADMIN, user, role=None, disabled=True, grants=None),
-    "a viewer": lambda desk, user: desk.store.people.edit_user(ADMIN, user, role="viewer", disabled=None, grants=None),
-    "other nodes": lambda desk, user: desk.store.people.edit_user(ADMIN, user, role=None, disabled=None, grants=Grants(tags=("db",))),
+    "disabled": lambda desk, user: desk.store.user_admin.edit_user(ADMIN, user, role=None, disabled=True, grants=None),
+    "a viewer": lambda desk, user: desk.store.user_admin.edit_user(ADMIN, user, role="viewer", disabled=None, grants=None),
+    "other nodes": lambda desk, user: desk.store.user_admin.edit_user(ADMIN, user, role=None, disabled=None, grants=Grants(tags=("db",))),
 }
 
 
@@ -100,7 +100,7 @@ async def test_who_still_may_gets_it_done(desk: Desk, request_to: Requests) -> N
         first, _ = await service.install_many(operator, [request_to(port, name="a"), request_to(other, name="b", tags=("web",))], None)
         async with asyncio.timeout(30):
             await dialled.wait()
-            await desk.store.people.edit_user(ADMIN, UserId(operator.actor.id), role=None, disabled=None, grants=WEB)
+            await desk.store.user_admin.edit_user(ADMIN, UserId(operator.actor.id), role=None, disabled=None, grants=WEB)
             await service.cancel(ADMIN, first.id)
             await dialled_too.wait()
 

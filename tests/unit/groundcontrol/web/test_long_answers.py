@@ -35,7 +35,7 @@ async def test_output_that_is_read_slowly_ends_with_the_right_to_it(hub: TestHub
         if end == "session":
             await hub.store.users.revoke_session(ADMIN, client.login.id)
         elif end == "account":
-            await hub.store.people.edit_user(ADMIN, client.user.id, role=None, disabled=True, grants=None)
+            await hub.store.user_admin.edit_user(ADMIN, client.user.id, role=None, disabled=True, grants=None)
         elif end == "nodes":
             await limit_to_no_node(hub, client)
         hub.clock.shift += REAUTHORIZE_S + 0.1
