@@ -29,6 +29,7 @@ from groundcontrol.agents.ingest import Ingest
 from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.store import HubInfo
 from groundcontrol.config import Config
+from groundcontrol.config_reader import read_config
 from groundcontrol.core.errors import ConfigError, StoreError, StoreFull, VaultError
 from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import HubId
@@ -123,7 +124,7 @@ def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Call
     tune_malloc()
     set_switch_interval()
     try:
-        config = Config.from_env(environ, argv)
+        config = read_config(environ, argv)
         set_up(style=config.log_format)
         scrub_environment(item.env for item in SETTINGS if item.kind == "secret")
         check_folders(config.data_dir, config.control_db.parent, volatile=config.allow_volatile)

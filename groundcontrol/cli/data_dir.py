@@ -18,6 +18,7 @@ from groundcontrol.cli.client import CONTROL_NAME, CliError, HubLocation, NotRea
 from groundcontrol.cli.file_permissions import reason
 from groundcontrol.cli.installed import SERVICE
 from groundcontrol.config import Config, Secret
+from groundcontrol.config_reader import read_config
 from groundcontrol.core.errors import ConfigError, VaultError
 from groundcontrol.core.filesystem import mount_of
 from groundcontrol.data_dir import PID_NAME, user_name
@@ -98,7 +99,7 @@ def read_settings(args: argparse.Namespace) -> DataDirSettings:
     config: Config | None = None
     faults: tuple[str, ...] = ()
     try:
-        config = Config.from_env(environ, argv)
+        config = read_config(environ, argv)
     except ConfigError as exc:
         faults = tuple(str(exc).splitlines())
     folder = location.folder.absolute() if config is None else config.data_dir

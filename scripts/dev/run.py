@@ -26,6 +26,7 @@ from typing import Any, Final, TextIO
 import aiohttp
 
 from groundcontrol.config import Config
+from groundcontrol.config_reader import read_config
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.lan import FIND, kept_addresses
 from groundcontrol.own_certificate import WHY_BROWSERS_ASK, grouped, read_certificate
@@ -205,7 +206,7 @@ class Runner:
         port = environ.get("STARDUST_PORT") or "8933"
         self._words = ["--data-dir", str(self.state), "--log-format", "json", "--port", port, *flags]
         try:
-            config = Config.from_env(dict(self._env), self._words)
+            config = read_config(dict(self._env), self._words)
         except ConfigError as exc:
             raise RunError(str(exc).replace("--port is", "STARDUST_PORT is") if "--port" not in flags else str(exc), EXIT_CONFIG) from None
         if config.port == 0:

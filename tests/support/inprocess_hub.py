@@ -27,6 +27,7 @@ from groundcontrol.agents.node_events import CorruptionReporter, NodeEvents
 from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.config import Config
+from groundcontrol.config_reader import read_config
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import DeploymentId, HubId, NodeId, UserId
@@ -445,7 +446,7 @@ def a_config(folder: Path, server_url: str | None = "wss://hub.example/ws", prox
         environ["STARDUST_TRUSTED_PROXIES"] = proxies
     if server_url is not None:
         argv += ["--server-url", server_url]
-    return replace(Config.from_env(environ, argv), port=8933)
+    return replace(read_config(environ, argv), port=8933)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

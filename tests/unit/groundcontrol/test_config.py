@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.config import Config
+from groundcontrol.config_reader import read_config
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.settings import SETTINGS, serve_parser, settings_page
 from tests.support.hub import ROOT
@@ -20,7 +21,7 @@ SECRET = "Zq7hV2-mB9tKx4-Lw8pRf"
 def config(tmp_path: Path, *argv: str, **env: str) -> Config:
     """Settings of a hub in an empty folder, with a good secret unless one is given."""
     environ = {"STARDUST_DATA_DIR": str(tmp_path / "data")} | ({} if "STARDUST_SECRET_FILE" in env else {"STARDUST_SECRET": SECRET}) | env
-    return Config.from_env(environ, argv)
+    return read_config(environ, argv)
 
 
 def faults(tmp_path: Path, *argv: str, **env: str) -> list[str]:
@@ -85,7 +86,7 @@ def test_the_old_name_of_the_bundle_flag_still_works(tmp_path: Path) -> None:
 @pytest.mark.holds("SAFETY-2")
 def test_secrets_leave_the_environment_and_do_not_show(tmp_path: Path) -> None:
     environ = {"STARDUST_SECRET": SECRET, "STARDUST_ADMIN_PASS": "hunter2-canary", "STARDUST_METRICS_TOKEN": SECRET + "x"}
-    made = Config.from_env(environ, ["--data-dir", str(tmp_path)])
+    made = read_config(environ, ["--data-dir", str(tmp_path)])
     assert not any(name in environ for name in ("STARDUST_SECRET", "STARDUST_ADMIN_PASS", "STARDUST_METRICS_TOKEN"))
     assert made.secret.reveal() == SECRET
     assert SECRET not in repr(made)
@@ -99,7 +100,7 @@ def test_a_secret_comes_from_a_file_or_a_systemd_credential(tmp_path: Path) -> N
     file.write_text(SECRET + "\n")
     assert config(tmp_path, STARDUST_SECRET_FILE=str(file)).secret.reveal() == SECRET
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path), "STARDUST_DATA_DIR": str(tmp_path)}
-    assert Config.from_env(environ, []).secret.reveal() == SECRET
+    assert read_config(environ, []).secret.reveal() == SECRET
 
 
 @pytest.mark.parametrize(
@@ -123,14 +124,14 @@ def test_a_file_in_the_place_of_the_data_folder_is_no_fault_of_a_settings_file(t
 @pytest.mark.holds("SAFETY-1")
 def test_no_secret_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="STARDUST_SECRET is not set; make one with: stardust secret new"):
-        Config.from_env({"STARDUST_DATA_DIR": str(tmp_path)}, [])
+        read_config({"STARDUST_DATA_DIR": str(tmp_path)}, [])
 
 
 @pytest.mark.parametrize("name", ["stardust.db", "mine.db"])
 def test_where_there_is_a_database_its_own_secret_is_asked_for_and_not_a_new_one(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(ConfigError) as refused:
-        Config.from_env({"STARDUST_DATA_DIR": str(tmp_path)}, ["--db", str(tmp_path / name)] if name == "mine.db" else [])
+        read_config({"STARDUST_DATA_DIR": str(tmp_path)}, ["--db", str(tmp_path / name)] if name == "mine.db" else [])
     assert str(refused.value) == (
         f"STARDUST_SECRET is not set, and the database {tmp_path / name} is there already: give the secret that belongs to it, by"
         " STARDUST_SECRET_FILE (or STARDUST_SECRET)"
@@ -160,7 +161,7 @@ def test_a_secret_that_was_given_and_cannot_be_taken_is_one_fault_that_names_whe
     assert faults(tmp_path, **{env: str(path)}) == [f"{env} ({path}) {reason}"]
     given = {"CREDENTIALS_DIRECTORY": str(tmp_path)} | ({} if name == "secret" else {"STARDUST_SECRET": SECRET})
     with pytest.raises(ConfigError) as refused:
-        Config.from_env(given, ["--data-dir", str(tmp_path / "data")])
+        read_config(given, ["--data-dir", str(tmp_path / "data")])
     assert str(refused.value) == f"the credential {name} ({path}) {reason}"
 
 
@@ -191,13 +192,13 @@ def test_a_password_of_nothing_but_a_line_end_is_none_that_stands_for_the_defaul
 _AS_NOBODY = """
 import os, sys
 from groundcontrol.cli.data_dir import _given
-from groundcontrol.config import Config
+from groundcontrol.config_reader import read_config
 from groundcontrol.core.errors import ConfigError
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 closed = sys.argv[1]
 assert _given("secret", {"CREDENTIALS_DIRECTORY": closed})
 try:
-    Config.from_env(
+    read_config(
         {"CREDENTIALS_DIRECTORY": closed, "STARDUST_AGENT_BUNDLE": closed + "/spider.pyz", "STARDUST_DB": closed + "/hub.db"},
         ["--data-dir", "/none"],
     )

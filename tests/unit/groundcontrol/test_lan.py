@@ -10,6 +10,7 @@ import pytest
 
 from groundcontrol.cli.main import main
 from groundcontrol.config import Config
+from groundcontrol.config_reader import read_config
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.lan import fixed_addresses, keep_addresses, kept_addresses, parse_addresses, parse_setting
 from groundcontrol.own_certificate import FILE, RENEW_S, grouped, kept_or_issued, make_tls_end, private_key, read_certificate
@@ -19,7 +20,7 @@ NOW = 1_795_000_000.0
 
 
 def config(folder: Path, *words: str, **environ: str) -> Config:
-    return Config.from_env({"STARDUST_SECRET": "a quite random thing 4711", **environ}, ["--data-dir", str(folder), *words])
+    return read_config({"STARDUST_SECRET": "a quite random thing 4711", **environ}, ["--data-dir", str(folder), *words])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.config import Config
+from groundcontrol.config_reader import read_config
 from scripts.dev.run import EXIT_CONFIG, RESTART_PAUSES_S, STEADY_S, Restarts, Runner, detail_of, login_of, shorten_log, start_again
 from tests.support.faults import small_disk
 
@@ -86,7 +86,7 @@ async def test_a_start_that_the_system_refuses_is_tried_until_it_succeeds(capsys
 def test_the_first_log_in_is_shown_until_it_is_made(tmp_path: Path) -> None:
     def shown(seen: float | None, *, must_change: bool, password: str = "") -> str:
         environ = {"STARDUST_SECRET": "only-for-this-test-0123456789", "STARDUST_ADMIN_PASS": password}
-        config = Config.from_env(environ, ["--data-dir", str(tmp_path)])
+        config = read_config(environ, ["--data-dir", str(tmp_path)])
         return login_of(config, {"username": "root", "last_seen_at": seen, "must_change_password": must_change})
 
     assert shown(None, must_change=True) == "root / admin (you choose a new password at the first log-in)"

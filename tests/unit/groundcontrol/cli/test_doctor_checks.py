@@ -21,6 +21,7 @@ from groundcontrol.cli import doctor, doctor_checks
 from groundcontrol.cli.data_dir import DataDirSettings, flock_holders, lock_holder
 from groundcontrol.cli.doctor_checks import Finding
 from groundcontrol.config import Config
+from groundcontrol.config_reader import read_config
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.deployments.node_files import bundle_version
 from groundcontrol.samples.chunks.row_table import RowTable, encode_rows
@@ -34,7 +35,7 @@ SECRET = "a lamp beside the window"
 
 
 def config(folder: Path, *argv: str, **env: str) -> Config:
-    return Config.from_env({"STARDUST_SECRET": SECRET, **env}, ["--data-dir", str(folder), *argv])
+    return read_config({"STARDUST_SECRET": SECRET, **env}, ["--data-dir", str(folder), *argv])
 
 
 def states(findings: object) -> list[str]:
