@@ -1,9 +1,11 @@
 import type { VNode } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { eventFits, newerEvents, eventSearch, eventText } from "../../core/events/event-text";
+import { byDay, foldEvents } from "../../core/events/fold-events";
+import { listSome } from "../../core/jobs/batch";
 import type { Page } from "../../core/live/paged-list";
 import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
+import { clock, date, sameDay, timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
 import { events } from "../../state/events";
 import { findEvents, type EventsQuery } from "../../state/queries";
@@ -11,13 +13,16 @@ import { nodeName } from "../../state/fleet";
 import { nodeLabel } from "../../state/node-label";
 import type { EventView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Glyph } from "../../ui/glyph";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
+import { Icon } from "../../ui/icon";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
 import { ShowMore } from "../../ui/show-more";
 import { Time } from "../../ui/time";
 import { usePaged } from "../use-paged";
+
+const HALF_DAY_S = 43_200;
 
 interface Props {
   node?: string;
@@ -58,28 +63,76 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
       <StaleNotice failure={failure} onRetry={load} />
       <div class="card grid-table events-table" role="table" aria-label={t`Events`}>
         <GridHead labels={[t`Severity`, t`Event`, t`Node`, t`From`, t`Time`]} unseen={[t`Severity`]} />
-        {shown.map((event) => (
-          <div role="row" key={event.id}>
-            <span role="cell">
-              <Glyph kind={event.severity === "error" ? "fail" : event.severity === "warning" ? "warn" : "done"} label={event.severity} />
-            </span>
-            <span role="cell">
-              {eventText(event, nodeName)}
-              {event.count > 1 && <span class="t3"> ×{event.count}</span>}
-            </span>
-            <span role="cell" class="cut t2">
-              {event.node_id ? <a href={`/n/${event.node_id}`}>{nodeLabel(event.node_id)}</a> : "—"}
-            </span>
-            <span role="cell" class="t3">
-              {event.source}
-            </span>
-            <span role="cell" class="t3">
-              <Time at={event.at}>{timeOrDate(event.at, dayStart.value)}</Time>
-            </span>
+        {byDay(foldEvents(shown), startOfDay).map(({ day, runs }) => (
+          <div role="rowgroup" key={day} aria-label={dayLabel(day)} data-day={dayLabel(day)}>
+            {runs.map((run) => (run.length > 1 ? <Run key={run[0]?.id} run={run} /> : run.map((event) => <Row key={event.id} event={event} />)))}
           </div>
         ))}
       </div>
       <ShowMore more={found.next !== null} onMore={() => void list.more()} />
     </div>
+  );
+}
+
+const startOfDay = (at: number): number => new Date(at * 1000).setHours(0, 0, 0, 0) / 1000;
+const dayLabel = (at: number): string => (sameDay(at, dayStart.value) ? t`Today` : sameDay(at, dayStart.value - HALF_DAY_S) ? t`Yesterday` : date(at, dayStart.value));
+
+const GLYPHS: Readonly<Record<string, GlyphKind>> = { error: "fail", warning: "warn" };
+
+function Row({ event }: { event: EventView }): VNode {
+  return (
+    <div role="row">
+      <span role="cell">
+        <Glyph kind={GLYPHS[event.severity] ?? "done"} label={event.severity} />
+      </span>
+      <span role="cell">
+        {eventText(event, nodeName)}
+        {event.count > 1 && <span class="t3"> ×{event.count}</span>}
+      </span>
+      <span role="cell" class="cut t2">
+        {event.node_id ? <a href={`/n/${event.node_id}`}>{nodeLabel(event.node_id)}</a> : "—"}
+      </span>
+      <span role="cell" class="t3">
+        {event.source}
+      </span>
+      <span role="cell" class="t3">
+        <Time at={event.at}>{timeOrDate(event.at, dayStart.value)}</Time>
+      </span>
+    </div>
+  );
+}
+
+/** The same event on many nodes, folded. */
+function Run({ run }: { run: readonly EventView[] }): VNode | null {
+  const [open, setOpen] = useState(false);
+  const [newest] = run;
+  const oldest = run.at(-1);
+  if (!newest || !oldest) return null;
+  const span = [Math.min(newest.at, oldest.at), Math.max(newest.at, oldest.at)] as const;
+  const [from, to] = span.map((at) => clock(at, false));
+  return (
+    <>
+      <div role="row">
+        <span role="cell">
+          <Glyph kind={GLYPHS[newest.severity] ?? "done"} label={newest.severity} />
+        </span>
+        <span role="cell">
+          <button type="button" class="fold" aria-expanded={open} onClick={() => setOpen(!open)}>
+            <Icon name="chevron-down" size="small" />
+            {newest.type === "node_offline" ? t`${run.length} nodes went offline` : t`${run.length} nodes came online`}
+          </button>
+        </span>
+        <span role="cell" class="cut t2">
+          {listSome(run.map(({ node_id }) => (node_id ? nodeLabel(node_id) : "—")))}
+        </span>
+        <span role="cell" class="t3">
+          {newest.source}
+        </span>
+        <span role="cell" class="t3">
+          <Time at={span[0]}>{from === to ? timeOrDate(span[0], dayStart.value) : `${from}–${to}`}</Time>
+        </span>
+      </div>
+      {open && run.map((event) => <Row key={event.id} event={event} />)}
+    </>
   );
 }
