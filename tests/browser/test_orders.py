@@ -70,6 +70,10 @@ def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub:
     dialog = page.get_by_role("dialog")
     chips = dialog.get_by_role("status").get_by_role("listitem")
     expect(chips).to_have_text(["reboot expected", "1 for security", "1 removal", "1 upgrade", "1 kept back", re.compile("to download")])
+    included = dialog.get_by_role("checkbox", name="Include curl")
+    included.uncheck()
+    expect(dialog.get_by_role("button", name="Preview without 1 package")).to_be_disabled()  # for nothing is left to upgrade
+    included.check()
     expect(dialog.get_by_role("radio", name="No", exact=True)).to_be_checked()
     dialog.get_by_role("radio", name="If needed").click()
     table = dialog.get_by_role("table", name="Planned changes")

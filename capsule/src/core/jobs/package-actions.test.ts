@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decimalSize } from "../text/units";
 import { phaseLabel } from "./job-labels";
-import { isPlanned, skippedNodes, mayForce, splitNames, packagesLabel, planChips, stopStatusText, wantsPackages } from "./package-actions";
+import { canLeaveOut, isPlanned, skippedNodes, mayForce, splitNames, packagesLabel, planChips, remainingUpgrades, stopStatusText, wantsPackages } from "./package-actions";
 
 test("names may be separated by blanks, commas and line breaks, each once", () => {
   assert.deepEqual(splitNames(" curl, nginx\ncurl  g++ "), ["curl", "nginx", "g++"]);
@@ -13,6 +13,13 @@ test("a plan is a few chips, what wants attention first", () => {
   const plan = { counts: { upgrades: 1, new: 0, removals: 2, security: 1, kept: 0 }, reboot: "yes", download_bytes: 48_000_000 };
   assert.deepEqual(planChips(plan), [["reboot", "reboot expected"], ["security", "1 for security"], ["removal", "2 removals"], ["change", "1 upgrade"], ["size", `${decimalSize(48_000_000)} to download`]]);
   assert.deepEqual(planChips({ counts: { upgrades: 0, new: 0, removals: 0, security: 0, kept: 3 }, reboot: "yes", download_bytes: null }), [["change", "Nothing to do"], ["kept", "3 kept back"]]);
+});
+
+test("what remains of a plan is its upgrades without those that are left out", () => {
+  const step = (name: string, from: string, to: string): { package: string; from: string; to: string } => ({ package: name, from, to });
+  const steps = [step("curl", "1", "2"), step("nginx", "1", "2"), step("new", "", "1"), step("gone", "1", "")];
+  assert.deepEqual(remainingUpgrades(steps, new Set(["nginx"])), ["curl"]);
+  assert.equal(canLeaveOut("full-upgrade"), false);
 });
 
 test("the status of a stop request has its reason", () => {

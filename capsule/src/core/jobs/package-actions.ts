@@ -49,6 +49,19 @@ export function packagesLabel({ action, for: planned, packages }: { action: stri
   return VERBS[planned ?? action]?.upgrades ? t`All packages` : "";
 }
 
+interface StepLike {
+  package: string;
+  from: string;
+  to: string;
+}
+
+/** Whether a step replaces a package by another version of it. */
+export const isUpgrade = ({ from, to }: StepLike): boolean => from !== "" && to !== "";
+/** Whether packages can be left out of the plan of this action: what remains is an upgrade of named packages. */
+export const canLeaveOut = (action: string): boolean => action === "upgrade" || action === "security-upgrade";
+/** The packages to upgrade when some of a plan are left out. What they need comes with them. */
+export const remainingUpgrades = (steps: readonly StepLike[], without: ReadonlySet<string>): string[] => steps.filter((step) => isUpgrade(step) && !without.has(step.package)).map((step) => step.package);
+
 export type PlanChipKind = "change" | "removal" | "security" | "reboot" | "kept" | "size";
 
 /** A plan in few words: what it changes, and what the user should know before it starts. */

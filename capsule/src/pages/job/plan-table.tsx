@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { keptBackLabel, planChips, type PlanChipKind } from "../../core/jobs/package-actions";
+import { isUpgrade, keptBackLabel, planChips, type PlanChipKind } from "../../core/jobs/package-actions";
 import { t } from "../../core/text/i18n";
 import { decimalSize } from "../../core/text/units";
 import type { PlanView } from "../../state/types";
@@ -26,8 +26,15 @@ export function PlanChips({ plan, small = false }: { plan: PlanView; small?: boo
   );
 }
 
+interface PlanTableProps {
+  plan: PlanView;
+  /** Packages that the user has left out; without it nothing can be left out. */
+  without?: ReadonlySet<string>;
+  onWithout?: (name: string, out: boolean) => void;
+}
+
 /** All changes of a plan, removals first, and what it keeps back. */
-export function PlanTable({ plan }: { plan: PlanView }): VNode {
+export function PlanTable({ plan, without, onWithout }: PlanTableProps): VNode {
   const steps = [...plan.steps].sort((a, b) => Number(Boolean(a.to)) - Number(Boolean(b.to)));
   const { reboot, reboot_why, installed_bytes } = plan;
   const facts = [
@@ -46,6 +53,7 @@ export function PlanTable({ plan }: { plan: PlanView }): VNode {
           {steps.slice(0, MOST).map((step) => (
             <div role="row" key={step.package} title={step.repository}>
               <span role="rowheader" class="mono medium cut">
+                {without && onWithout && isUpgrade(step) && <input type="checkbox" class="tick" aria-label={t`Include ${step.package}`} checked={!without.has(step.package)} onChange={(event) => onWithout(step.package, !event.currentTarget.checked)} />}
                 {step.security === "yes" && (
                   <span class="warn">
                     <Icon name="shield" size="tiny" />

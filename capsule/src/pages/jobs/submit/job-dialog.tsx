@@ -1,8 +1,8 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { isDangerous, policyRefusal } from "../../../core/jobs/batch";
-import { isPlanned, splitNames, wantsPackages } from "../../../core/jobs/package-actions";
-import { t } from "../../../core/text/i18n";
+import { canLeaveOut, isPlanned, remainingUpgrades, splitNames, wantsPackages } from "../../../core/jobs/package-actions";
+import { pluralWord, t } from "../../../core/text/i18n";
 import { actionLabel, jobEnded, phaseLabel, stateLabel } from "../../../core/jobs/job-labels";
 import { VERBS } from "../../../core/jobs/verbs.gen";
 import { closeDialog } from "../../../state/dialogs";
@@ -35,6 +35,9 @@ export interface JobDialogProps {
 
 const RULES: readonly string[] = [t`Configuration files that were changed on the server stay as they are.`, t`Services may restart.`, t`The job continues if this page, the connection or Ground Control goes away, and runs only once.`];
 
+/** The agent takes no more names in one order. */
+const MOST_NAMED = 512;
+
 /** An error, and the step that "Try again" repeats: request a plan, read it, make another one, start. */
 interface DialogError {
   why: string;
@@ -59,7 +62,11 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const [rebooting, setRebooting] = useState(false);
   const mayReboot = VERBS[action]?.upgrades === true && !policyRefusal(view.policy, "reboot");
   const naming = wantsPackages(action);
-  const packages = naming ? splitNames(names) : [];
+  /** Once packages are left out: the remaining ones, which are an upgrade by name. */
+  const [only, setOnly] = useState<string[] | null>(null);
+  const [without, setWithout] = useState<ReadonlySet<string>>(new Set());
+  const acted: Action = only ? "upgrade" : action;
+  const packages = naming ? splitNames(names) : (only ?? []);
   // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
   const planKey = useMemo(newIdempotencyKey, [packages.join(" "), round]);
   const runKey = useMemo(newIdempotencyKey, [packages.join(" "), round, rebooting]);
@@ -67,11 +74,11 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const away = (nodeSignal(view.id)?.value ?? view).state !== "online";
 
   const requestPlan = async (): Promise<void> => {
-    if (!isPlanned(action) || busy) return;
+    if (!isPlanned(acted) || busy) return;
     setBusy(true);
     setTrouble(null);
     try {
-      setAsked(await submitJob(view.id, { action: "plan", for: action, ...(naming ? { packages } : {}) }, planKey));
+      setAsked(await submitJob(view.id, { action: "plan", for: acted, ...(naming || only ? { packages } : {}) }, planKey));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setTrouble({ why: submitErrorText(error), again: "ask" });
@@ -82,9 +89,9 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const start = (): void => {
     if (sending) return;
     setTrouble(null);
-    const body: JobBody = { action, ...(naming ? { packages } : {}), ...(plan ? { plan: plan.digest } : {}), ...(rebooting ? { reboot: true } : {}) };
-    const what = `${actionLabel(action)}: ${view.name}`;
-    const unheard = mark(action, [view.id]);
+    const body: JobBody = { action: acted, ...(naming || only ? { packages } : {}), ...(plan ? { plan: plan.digest } : {}), ...(rebooting ? { reboot: true } : {}) };
+    const what = `${actionLabel(acted)}: ${view.name}`;
+    const unheard = mark(acted, [view.id]);
     void give({
       what,
       minutes: JOB_MINUTES,
@@ -105,6 +112,17 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
     setAsked(null);
     setPlan(null);
     setTrouble(null);
+  };
+  const restrict = (names: string[] | null): void => {
+    setOnly(names);
+    setWithout(new Set());
+    replan();
+  };
+  const leaveOut = (name: string, out: boolean): void => {
+    const next = new Set(without);
+    if (out) next.add(name);
+    else next.delete(name);
+    setWithout(next);
   };
   const refetch = (): void => {
     setTrouble(null);
@@ -142,6 +160,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
     };
   }, [asked?.id, reading]);
 
+  const remaining = plan ? remainingUpgrades(plan.steps, without) : [];
   const empty = plan !== null && plan.steps.length === 0;
   const sure = action !== "reboot" || typed === view.name;
   const ready = sure && !(plans && (!plan || !plan.complete || empty)) && !(naming && packages.length === 0);
@@ -174,7 +193,15 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
             {asked?.phase ? t`The server is ${phaseLabel(asked.phase, asked.action)}${asked.note ? `: ${asked.note}` : ""}…` : t`Asking the server what it would do…`}
           </p>
         )}
-        {plan && <PlanTable plan={plan} />}
+        {only && (
+          <p class="row wrap t2">
+            {t`Only ${only.length} ${pluralWord(only.length, "package")}, and what ${pluralWord(only.length, "it needs", "they need")}.`}
+            <Button slim kind="quiet" disabled={sending || busy} onClick={() => restrict(null)}>
+              {t`All packages`}
+            </Button>
+          </p>
+        )}
+        {plan && <PlanTable plan={plan} {...(canLeaveOut(action) && !sending && !policyRefusal(view.policy, "upgrade") ? { without, onWithout: leaveOut } : {})} />}
         {mayReboot && !empty && (!plans || plan) && <RebootChoice rebooting={rebooting} expected={plan?.reboot === "yes"} onPick={setRebooting} />}
         {isPlanned(action) && !empty && (
           <ul class="rules">
@@ -205,7 +232,11 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
         <Button class="end" more={{ autofocus: !naming }} onClick={onClose}>
           {sending ? t`Close` : t`Cancel`}
         </Button>
-        {plans && naming && !asked ? (
+        {plan && without.size > 0 ? (
+          <Button kind="primary" disabled={remaining.length === 0 || remaining.length > MOST_NAMED} onClick={() => restrict(remaining)}>
+            {t`Preview without ${without.size} ${pluralWord(without.size, "package")}`}
+          </Button>
+        ) : plans && naming && !asked ? (
           <Button kind="primary" busy={busy} disabled={packages.length === 0} onClick={() => void requestPlan()}>
             {t`Preview`}
           </Button>
