@@ -80,14 +80,14 @@ class Housekeeping:
 
     def _log_trouble(self, found: StoreError | None) -> None:
         """Report an error once at its begin and once at its end, unless the database itself reports it by the same events."""
-        untold = found if self._trouble() is None else None
-        if type(untold) is type(self._logged):
+        unreported = found if self._trouble() is None else None
+        if type(unreported) is type(self._logged):
             return
-        if untold is not None:
-            event(log, "database_in_trouble", logging.ERROR, code=untold.code, reason=untold.message)
+        if unreported is not None:
+            event(log, "database_in_trouble", logging.ERROR, code=unreported.code, reason=unreported.message)
         elif found is None:
             event(log, "database_recovered")
-        self._logged = untold
+        self._logged = unreported
 
     async def run(self) -> None:
         """Run the tasks until cancelled.

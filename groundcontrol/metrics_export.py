@@ -62,7 +62,7 @@ def export_metrics(parts: MetricSources) -> Iterator[ExportedMetric]:
     yield _counter("packs_compacted_total", "Packs that were moved into chunks.", compactor.packs)
     yield _counter("chunk_merges_total", "Times that parts of a span became one.", compactor.merges)
     yield _gauge("compaction_backlog", "Hours of nodes that are over and in no chunk yet.", compactor.backlog)
-    yield _gauge("packs_set_aside", "Packs that cannot be read and stay in no chunk.", compactor.aside)
+    yield _gauge("packs_set_aside", "Packs that cannot be read and stay in no chunk.", compactor.quarantined)
     yield _counter("job_output_bytes_total", "Output of jobs that was committed.", tracker.recorder.output_bytes)
     yield _counter("jobs_ended_total", "Jobs that reached a final state.", tracker.ended)
     yield _counter("bus_dropped_total", "Messages that a slow subscriber missed.", parts.bus_dropped())

@@ -37,7 +37,7 @@ OTHER_TIME_S: Final = 3600.0
 """A larger difference means that the clocks of node and hub disagree, not that the samples are late."""
 SEEN_EVERY_S: Final = 30.0
 """How often `last_seen_at` of online nodes is stored."""
-MOST_UNTOLD: Final = 1000
+MOST_UNREPORTED: Final = 1000
 """Loss reports of a node that are merged into one event. A node that reports more gets several events."""
 OFFLINE_GRACE_S: Final = 10.0
 """A node that reconnects within this time causes no event. Its state is shown immediately all the same."""
@@ -88,7 +88,7 @@ class Registry:
         """Node -> monotonic time at which a second machine last used its keys."""
         self._lost_seen: weakref.WeakKeyDictionary[AgentSession, LostRows] = weakref.WeakKeyDictionary()
         """Session -> its newest loss report at the previous tick. If it is unchanged, the report is complete."""
-        self._untold: dict[NodeId, list[LostRows]] = {}
+        self._unreported: dict[NodeId, list[LostRows]] = {}
         """Node -> losses of ended sessions without an event yet. The node's next session or its offline event triggers it."""
 
     async def start(self) -> None:
@@ -205,7 +205,7 @@ class Registry:
         if before is not None:
             self.end(before, CLOSE_CLONE, "a newer session of this node took over")
         self._agents[node] = agent
-        agent.lost = self._untold.pop(node, []) + agent.lost
+        agent.lost = self._unreported.pop(node, []) + agent.lost
         for future in self._waiting.get(node, ()):
             if not future.done():
                 future.set_result(None)
@@ -226,7 +226,7 @@ class Registry:
         del self._agents[node]
         self._awaited.discard(node)
         if agent.lost:
-            self._untold[node], agent.lost = agent.lost, []
+            self._unreported[node], agent.lost = agent.lost, []
         self._gone[node] = _Gone(
             self._clock.monotonic(), self._clock.now() - agent.silent_s, _how(agent.verdict[0] if code is None else code)
         )
@@ -327,10 +327,10 @@ class Registry:
             if self.events.may_emit("clock", agent.node.id) and (skew := self.values.skews.pop_change(agent.node.id)) is not None:
                 await self.events.clock_moved(agent.node, *skew)
                 self._bus.publish(Changed("node", agent.node.id, agent.node.version))
-            if agent.lost and (self.events.may_emit("samples_lost", agent.node.id) or len(agent.lost) > MOST_UNTOLD):
-                if agent.lost[-1] is self._lost_seen.pop(agent, None) or len(agent.lost) > MOST_UNTOLD:
-                    told, agent.lost = agent.lost, []
-                    await self.events.samples_lost(agent.node, told)
+            if agent.lost and (self.events.may_emit("samples_lost", agent.node.id) or len(agent.lost) > MOST_UNREPORTED):
+                if agent.lost[-1] is self._lost_seen.pop(agent, None) or len(agent.lost) > MOST_UNREPORTED:
+                    reported, agent.lost = agent.lost, []
+                    await self.events.samples_lost(agent.node, reported)
                 else:
                     self._lost_seen[agent] = agent.lost[-1]
         except Exception:  # the boundary, as above
@@ -367,7 +367,7 @@ class Registry:
         if node in self._agents:
             return
         if found is None:
-            self._untold.pop(node, None)
+            self._unreported.pop(node, None)
             return
         try:
             await self._store[NodeStore].save_seen({node: gone.seen_at})
@@ -377,7 +377,7 @@ class Registry:
             return
         self._emitted_offline.add(node)
         await self.events.offline(found, gone.how)
-        if lost := self._untold.pop(node, None):
+        if lost := self._unreported.pop(node, None):
             await self.events.samples_lost(found, lost)
         self._bus.publish(Changed("node", node, found.version))
 

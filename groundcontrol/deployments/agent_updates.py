@@ -175,7 +175,7 @@ class UpdateService:
             if good:
                 good = all(await asyncio.gather(*(self._work(scope, line) for _ in range(min(at_once, len(part))))))
             for row in line.rows:
-                await self._survive(self._stop_short(scope, row))
+                await self._log_store_errors(self._stop_short(scope, row))
 
     async def _work(self, scope: Scope, line: _Line) -> bool:
         """Update nodes one by one, until none is left or any update of the request failed. Returns whether its own succeeded."""
@@ -302,7 +302,7 @@ class UpdateService:
                 event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
                 return
             error = exc.error if isinstance(exc, _Failed) else DeploymentError(exc.code, exc.message, "install")
-            await self._survive(self._close(scope, row, error))
+            await self._log_store_errors(self._close(scope, row, error))
         finally:
             if row.node_id is not None:
                 self._running.pop(row.node_id, None)
@@ -311,7 +311,7 @@ class UpdateService:
         row = await self._store[DeploymentStore].deployment(scope, row.id)
         await self._end(scope, row, "failed", error)
 
-    async def _survive(self, work: Awaitable[None]) -> None:
+    async def _log_store_errors(self, work: Awaitable[None]) -> None:
         try:
             await work
         except HubError as exc:

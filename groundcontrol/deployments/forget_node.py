@@ -47,12 +47,14 @@ async def forget_departed(tools: Deps, leaving: SessionRemoval, agent: AgentSess
     await leaving.receive_farewell(node.id, left)
     facts: dict[str, object] = {"node": node.id, "address": node.address}
     if left:
-        told = new_event("node_uninstall_incomplete", tools.clock.now(), facts | {"left": left}, node=node.id, name=node.name, org=node.org)
-        await tools.store[LogStore].add_event(told)
+        own_event = new_event(
+            "node_uninstall_incomplete", tools.clock.now(), facts | {"left": left}, node=node.id, name=node.name, org=node.org
+        )
+        await tools.store[LogStore].add_event(own_event)
         await tools.close_session(node.id, CLOSE_UNKNOWN, "not wholly removed")
         return
     scope = Scope(Actor("node", node.id, f"node:{node.id}", "viewer", agent.address), node.org)
     failpoints.hit("leave.forget.pre")
-    told = new_event("node_uninstalled", tools.clock.now(), facts | {"why": why}, name=node.name, org=node.org)
-    await forget_node(tools, scope, node.id, "the node was removed", told)
+    own_event = new_event("node_uninstalled", tools.clock.now(), facts | {"why": why}, name=node.name, org=node.org)
+    await forget_node(tools, scope, node.id, "the node was removed", own_event)
     failpoints.hit("leave.forget.post")

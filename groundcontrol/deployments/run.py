@@ -161,7 +161,7 @@ class DeploymentRun:
 
     async def _install(self) -> None:
         tools, request = self._tools, self.request
-        wish = InstallOptions(
+        options = InstallOptions(
             hub_url=tools.hub.node_url,
             tls_pinned=tools.hub.tls_pin is not None,
             fleet=tools.vault.fleet_id,
@@ -171,7 +171,7 @@ class DeploymentRun:
             node=(self._node or "") if request.again else "",
             stopped=self._stopped,
         )
-        done = await tools.major.install(self._target(), wish, self.progress, self._payload, self._verify)
+        done = await tools.major.install(self._target(), options, self.progress, self._payload, self._verify)
         self._stands = True
         node = self._node
 
@@ -354,14 +354,14 @@ async def wipe(tools: Deps, scope: Scope, progress: ProgressReporter, note: str 
     await progress.done("wipe", detail)
 
 
-async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str, told: Event | None = None) -> bool:
+async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str, own_event: Event | None = None) -> bool:
     """Delete a node, leave its tombstone and end its session. This works even if the node left the user's scope meanwhile.
 
-    Args:    told: the event to store with it instead of `node_removed`.
+    Args:    own_event: the event to store with it instead of `node_removed`.
     Returns: whether its samples are deleted too; if their database fails, housekeeping deletes them later.
     Raises:  StoreError: the node is still there.
     """
-    deleting = asyncio.ensure_future(tools.store[NodeStore].delete_node(scope._replace(grants=()), node, told))
+    deleting = asyncio.ensure_future(tools.store[NodeStore].delete_node(scope._replace(grants=()), node, own_event))
     try:
         with contextlib.suppress(NotFound):
             await asyncio.shield(deleting)

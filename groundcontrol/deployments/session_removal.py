@@ -292,8 +292,8 @@ class SessionRemoval:
         while True:
             try:
                 gone = await tools.store[NodeStore].find_node(node) is None
-                heard = _done(progress.row, "verify")
-                if gone and heard:
+                reported = _done(progress.row, "verify")
+                if gone and reported:
                     failpoints.hit("leave.wipe.pre")
                     await wipe(tools, scope, progress)
                     failpoints.hit("leave.wipe.post")
@@ -303,7 +303,7 @@ class SessionRemoval:
                     return False
                 if node in self._left:
                     raise failure("uninstall_failed", "verify", left=self._left[node])
-                if not heard and job_id is not None:
+                if not reported and job_id is not None:
                     with contextlib.suppress(NotFound):  # the node was deleted between the two calls
                         job = await tools.store[JobStore].job(SYSTEM._replace(org=progress.row.org), job_id)
                         if ends_at is None and job.state not in ("queued", "dispatched"):

@@ -211,10 +211,10 @@ def check_step_up(call: ApiRequest, request: JobRequest, nodes: Collection[NodeI
 async def create_batch(call: ApiRequest, body: BatchBody) -> BatchView:
     """Ask many nodes for the same; those that cannot are named in `refused`."""
     services = call.services
-    wish = to_job_request(body)
+    request = to_job_request(body)
     nodes = [NodeId(node) for node in body.nodes]
-    check_step_up(call, wish, nodes)
-    return await _whole(call, await services[JobService].submit_many(call.scope, nodes, wish, call.idempotency_key(), _plans_of(body)))
+    check_step_up(call, request, nodes)
+    return await _whole(call, await services[JobService].submit_many(call.scope, nodes, request, call.idempotency_key(), _plans_of(body)))
 
 
 async def list_batches(call: ApiRequest) -> BatchesView:

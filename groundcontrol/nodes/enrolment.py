@@ -60,7 +60,7 @@ async def re_adopt(store: Stores, bus: Bus, node: NodeId, address: str, at: floa
     Raises: Conflict: it was removed from this hub. StoreError.
     """
     name = adopted_name(node)
-    told = new_event("node_adopted", at, {"address": address}, node=node, name=name)
-    made = await store[NodeStore].create_node(SYSTEM, NewNode(node, name, address), told)
+    adopted = new_event("node_adopted", at, {"address": address}, node=node, name=name)
+    made = await store[NodeStore].create_node(SYSTEM, NewNode(node, name, address), adopted)
     bus.publish(Changed("node", made.id, made.version))
     return made

@@ -53,7 +53,7 @@ class _Seen(NamedTuple):
     first: float
 
 
-class _Aside(NamedTuple):
+class _Quarantined(NamedTuple):
     """The packs of an hour that cannot be read."""
 
     packs: int
@@ -101,7 +101,7 @@ class Compactor:
         """Hours other than the current one, by node number and hour."""
         self._moved: dict[tuple[int, int], float] = {}
         """When rows of the current hour were last moved, by node number and hour (monotonic)."""
-        self._aside: dict[tuple[int, int], _Aside] = {}
+        self._quarantined: dict[tuple[int, int], _Quarantined] = {}
         self._full: dict[tuple[int, int], float] = {}
         """Hours with a span that has the most parts allowed, and when each was last tried (monotonic)."""
         self._damaged: set[tuple[int, ...]] = set()
@@ -115,9 +115,9 @@ class Compactor:
         """The number of hours, except the current one, with rows in no chunk, counted over all nodes in the last round."""
 
     @property
-    def aside(self) -> int:
+    def quarantined(self) -> int:
         """The number of packs that cannot be read. They stay where they are; the packs around them were moved."""
-        return sum(aside.packs for aside in self._aside.values())
+        return sum(quarantined.packs for quarantined in self._quarantined.values())
 
     async def run(self) -> None:
         """Compact in rounds until cancelled."""
@@ -145,7 +145,7 @@ class Compactor:
         now, here = self._clock.monotonic(), self._clock.now()
         current = int(here // HOUR_S)
         found = {(hour.no, hour.hour) for hour in hours}
-        self._aside = {key: aside for key, aside in self._aside.items() if key in found}
+        self._quarantined = {key: quarantined for key, quarantined in self._quarantined.items() if key in found}
         self._full = {key: at for key, at in self._full.items() if key in found}
         self._forget(found, 2)
         self.backlog = sum(hour.hour != current and not self._rests(hour, now) for hour in hours)
@@ -173,8 +173,13 @@ class Compactor:
 
         This is checked again after PIECE_S, since a late pack need not become the newest.
         """
-        aside = self._aside.get((hour.no, hour.hour))
-        return aside is not None and aside.alone_since is not None and aside.last == hour.last and now - aside.alone_since < PIECE_S
+        quarantined = self._quarantined.get((hour.no, hour.hour))
+        return (
+            quarantined is not None
+            and quarantined.alone_since is not None
+            and quarantined.last == hour.last
+            and now - quarantined.alone_since < PIECE_S
+        )
 
     def _is_over(self, due: Due) -> bool:
         here = self._clock.now()
@@ -225,14 +230,14 @@ class Compactor:
             return
         self._full.pop(key, None)
         self.packs += moved.packs
-        before = self._aside.pop((hour.no, hour.hour), None)
-        if moved.aside:
-            self._aside[hour.no, hour.hour] = _Aside(
-                moved.aside, hour.last, None if moved.packs or not ripe.slow else self._clock.monotonic()
+        before = self._quarantined.pop((hour.no, hour.hour), None)
+        if moved.quarantined:
+            self._quarantined[hour.no, hour.hour] = _Quarantined(
+                moved.quarantined, hour.last, None if moved.packs or not ripe.slow else self._clock.monotonic()
             )
-            if before is None or before.packs != moved.aside:
+            if before is None or before.packs != moved.quarantined:
                 await self._log(
-                    "samples_damaged", hour.no, place=(hour.hour,), packs=moved.aside, means="set aside, `stardust doctor` tells more"
+                    "samples_damaged", hour.no, place=(hour.hour,), packs=moved.quarantined, means="set aside, `stardust doctor` tells more"
                 )
 
     async def _log(self, name: str, no: int, **fields: Any) -> None:

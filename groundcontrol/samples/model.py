@@ -112,7 +112,7 @@ class Moved(NamedTuple):
 
     packs: int
     """The number of packs moved; 0: there were none, or another process moved them."""
-    aside: int
+    quarantined: int
     """The number of packs that cannot be read; they stay where they are."""
     full: bool = False
     """A span already has the most parts allowed. Nothing was moved, and nothing can be moved before its parts are merged."""

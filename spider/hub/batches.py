@@ -117,7 +117,7 @@ def seal_batches(batches: Sequence[SampleBatch]) -> List[SealedBatch]:
     closed: List[SealedBatch] = []
     open_: Dict[str, SampleBatch] = {}
 
-    def let_go(family: str) -> None:
+    def release(family: str) -> None:
         batch = open_.pop(family, None)
         if batch is not None:
             coding, body = join_rows(batch.rows)
@@ -136,12 +136,12 @@ def seal_batches(batches: Sequence[SampleBatch]) -> List[SealedBatch]:
             and before.newest_ms <= batch.first_ms
         )
         if before is None or not joined:
-            let_go(family)
+            release(family)
             before = open_[family] = SampleBatch(batch.layout, batch.born_at)
             before.sent, before.first_ms = batch.sent, batch.first_ms
         before.rows += batch.rows  # a copy: a batch that is not written in the end stays as it was
         before.newest_ms = batch.newest_ms
         before.size += batch.size
     for family in list(open_):
-        let_go(family)
+        release(family)
     return closed

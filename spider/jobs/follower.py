@@ -154,7 +154,7 @@ class JobFollower:
     async def not_stopped(self, why: str) -> None:
         """Report that the stop request was not accepted."""
         last = self._progress or Progress(0.0, "plan", -1, "", "")
-        await self._send_remark(last, f"the wish to stop was not taken: {why}")
+        await self._send_remark(last, f"the stop request was refused: {why}")
 
     async def _send_remark(self, last: Progress, text: str, error_code: str = "") -> None:
         at_ms = int(self._clock.now() * 1000)

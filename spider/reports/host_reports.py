@@ -47,14 +47,14 @@ class HostReports:
         self._reader = IdentityReader()
         self._identity: Optional[Identity] = None
         self._updates: Optional[Updates] = None
-        self._untold: List[Message] = []
+        self._unsent: List[Message] = []
         self._changed = asyncio.Event()
         self._identity_due = asyncio.Event()
         self._updates_due = asyncio.Event()
 
     def joined(self) -> None:
         """A session has begun: everything is sent to the hub."""
-        self._untold = [report for report in (self._identity, self._updates) if report is not None]
+        self._unsent = [report for report in (self._identity, self._updates) if report is not None]
         self._changed.set()
 
     def job_ended(self) -> None:
@@ -71,10 +71,10 @@ class HostReports:
             await self._changed.wait()
             self._changed.clear()
             try:
-                while self._untold:
-                    await self._send_report(self._untold.pop(0))
+                while self._unsent:
+                    await self._send_report(self._unsent.pop(0))
             except ConnectionError:  # the next session begins with all reports
-                self._untold.clear()
+                self._unsent.clear()
 
     async def _send_report(self, report: Message) -> None:
         try:
@@ -109,7 +109,7 @@ class HostReports:
     def _learn_identity(self, identity: Identity) -> None:
         if identity != self._identity:
             self._identity = identity
-            self._untold.append(identity)
+            self._unsent.append(identity)
             self._changed.set()
 
     async def _watch_updates(self) -> None:
@@ -153,7 +153,7 @@ class HostReports:
             return UPDATES_S
         if updates != self._updates:
             self._updates = updates
-            self._untold.append(updates)
+            self._unsent.append(updates)
             self._changed.set()
         return UPDATES_S
 

@@ -89,19 +89,19 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: b
 
     Args: slow: also families with few rows in an hour.
     """
-    sound, made, aside = await _sound_packs(reader, no, hour, slow=slow, memory=memory)
+    sound, made, quarantined = await _sound_packs(reader, no, hour, slow=slow, memory=memory)
     if not sound and await reader.run(lambda rows: hot_packs.has_arrived(rows, no, hour)):  # packs arrived after the call of `hot_hours`
         await writer.run(hot_packs.flush_staging)
-        sound, made, aside = await _sound_packs(reader, no, hour, slow=slow, memory=memory)
+        sound, made, quarantined = await _sound_packs(reader, no, hour, slow=slow, memory=memory)
     if not sound:
-        return Moved(0, aside)
+        return Moved(0, quarantined)
     try:
         await writer.run(lambda tx: _move(tx, no, hour, sound, made))
     except LostRace:
         return Moved(0, 0)
     except chunks.SpanFull:
-        return Moved(0, aside, full=True)
-    return Moved(len(sound), aside)
+        return Moved(0, quarantined, full=True)
+    return Moved(len(sound), quarantined)
 
 
 async def _sound_packs(
@@ -111,13 +111,13 @@ async def _sound_packs(
     position: PackPosition | None = hot_packs.START
     sound: list[sqlite3.Row] = []
     made: list[Made] = []
-    aside = 0
+    quarantined = 0
     while position is not None and not sound:  # a batch of damaged packs alone is not the end of an hour
         batch = await reader.run(partial(_read, no=no, hour=hour, slow=slow, after=position, most_bytes=memory.batch_bytes))
         sound, damaged, made = await asyncio.to_thread(_encode, batch, memory.values)
-        aside += damaged
+        quarantined += damaged
         position = batch.next
-    return sound, made, aside
+    return sound, made, quarantined
 
 
 def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: PackPosition, most_bytes: int) -> _Batch:

@@ -281,10 +281,10 @@ async def test_a_stop_that_is_not_taken_is_told(node: Node) -> None:
         jobs.start(order)
         await hub.until(lambda: b"step 2" in hub.output)
         jobs.stop(JobStop(order.job, order.order[:-1] + b"x"))
-        await hub.until(lambda: any("not taken" in progress.text for progress in hub.progress))
+        await hub.until(lambda: any("stop request was refused" in progress.text for progress in hub.progress))
         await hub.until(lambda: hub.ended)
     assert hub.ended[0].state == "succeeded"
-    assert any(progress.text == "the wish to stop was not taken: bad-mac" for progress in hub.progress)
+    assert any(progress.text == "the stop request was refused: bad-mac" for progress in hub.progress)
 
 
 async def test_plan_and_report_come_again_in_every_session(node: Node) -> None:

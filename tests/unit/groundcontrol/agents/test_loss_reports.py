@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from groundcontrol.agents.node_events import EVERY_S
-from groundcontrol.agents.registry import MOST_UNTOLD, OFFLINE_GRACE_S
+from groundcontrol.agents.registry import MOST_UNREPORTED, OFFLINE_GRACE_S
 from groundcontrol.core.bus import BusEvent, SessionChanged
 from tests.support.lost_sessions import Hub
 
@@ -49,11 +49,11 @@ async def test_a_loss_is_told_once_when_nothing_is_added_to_it(hub: Hub) -> None
 async def test_who_always_has_another_loss_to_tell_is_told_of_in_parts_and_takes_no_room(hub: Hub) -> None:
     agent, number = hub.comes(1), 0
     for _ in range(10):
-        for _ in range(MOST_UNTOLD // 2):
+        for _ in range(MOST_UNREPORTED // 2):
             number += 1
             agent.loses(number, 1)
         await hub.ticks(agent, 1)
-        assert len(agent.lost) <= MOST_UNTOLD
+        assert len(agent.lost) <= MOST_UNREPORTED
     hub.clock.advance(EVERY_S)
     await hub.ticks(agent)
     assert sum(cast("dict[str, int]", rows)["pulse"] for rows in hub.losses()) == number

@@ -231,7 +231,7 @@ async def test_what_cannot_be_read_is_counted_told_once_and_looked_at_now_and_th
     clock.advance(SETTLE_S)
     shelf.moves = Moved(7, 2)
     await compactor.round()
-    assert (compactor.packs, compactor.aside, compactor.backlog) == (7, 2, 1)
+    assert (compactor.packs, compactor.quarantined, compactor.backlog) == (7, 2, 1)
     shelf.moves = Moved(0, 2)
     await compactor.round()
     assert len(shelf.taken()) == 2, "the rest of its hour goes on at once"
@@ -250,7 +250,7 @@ async def test_what_cannot_be_read_is_counted_told_once_and_looked_at_now_and_th
     assert shelf.taken() == [("compact", 1, over.hour, True)], "what came since goes at its own time"
     shelf.hours = []
     await compactor.round()
-    assert compactor.aside == 0, "it is gone with its time"
+    assert compactor.quarantined == 0, "it is gone with its time"
     assert told(caplog) == [("samples_damaged", "node-1")]
 
 
