@@ -21,6 +21,8 @@ MASS_SHARE: Final = 0.2
 SETTLE_S: Final = 60.0
 SETTLE_GRAINS: Final = 2
 """What another alert explained is told so long after the end of that one, and after so many new values: most of it ends meanwhile."""
+MOST_SETTLE_S: Final = 900.0
+"""Without new values it is told all the same: what was measured last may well be true."""
 PARENTS: Final[dict[str, str]] = {"filesystem.space": "filesystem.readonly", "filesystem.inodes": "filesystem.readonly"}
 """Rule -> the rule of the same node that explains it. `node.offline` explains every other rule of its node."""
 
@@ -100,7 +102,8 @@ class Book:
             if at is not None and at > state.known_at:
                 state = state._replace(known_at=at, grains=state.grains + 1)
             self._settling[alert_id] = state
-            if now - state.since_at >= SETTLE_S and state.grains >= SETTLE_GRAINS:
+            settled_s = now - state.since_at
+            if settled_s >= SETTLE_S and (state.grains >= SETTLE_GRAINS or settled_s >= MOST_SETTLE_S):
                 found.append(alert._replace(suppressed_by=""))
         return found
 

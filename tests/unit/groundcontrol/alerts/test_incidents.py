@@ -130,6 +130,14 @@ def test_what_another_alert_explained_is_news_after_two_new_values(grains: int, 
     assert len(found) == freed
 
 
+def test_what_another_alert_explained_is_news_after_a_quarter_of_an_hour_without_a_value() -> None:
+    book = Book(1)
+    offline = fired(3, OFFLINE, "critical")
+    took(book, [fired(3), offline])
+    took(book, [ended(offline, NOW + 60)], NOW + 60)
+    assert [len(book.settled(NOW + 60 + after, lambda _: NOW)) for after in (0, 60, 899, 900)] == [0, 0, 0, 1]
+
+
 def test_a_node_that_leaves_again_explains_its_alerts_again() -> None:
     book = Book(1)
     offline = fired(3, OFFLINE, "critical")
