@@ -227,7 +227,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         passwords=Passwords(vault.pepper), issuer=vault.fleet_id, least_totp=config.require_totp,
         always_setup_code=config.lan is not None,
     )  # fmt: skip
-    code = await auth.first_start(config.admin_user, None if config.admin_pass is None else config.admin_pass.reveal())
+    code = await auth.first_log_in.create_admin(config.admin_user, None if config.admin_pass is None else config.admin_pass.reveal())
     if code is not None:
         _print_first_login(config, code)
     if behind := await auth.hold.look():

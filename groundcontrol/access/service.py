@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import hmac
 import logging
-import secrets
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
@@ -15,6 +12,7 @@ from groundcontrol.access.access_tokens import AccessTokens
 from groundcontrol.access.addresses import is_loopback, is_private, rate_limit_key
 from groundcontrol.access.api_tokens import PREFIX, ApiTokens
 from groundcontrol.access.clock_guard import ClockGuard
+from groundcontrol.access.first_log_in import FirstLogIn, FirstLogInRefused
 from groundcontrol.access.model import AuthState, LoginSession, TotpRule, User, must_enrol, stricter
 from groundcontrol.access.passwords import Passwords, check_new
 from groundcontrol.access.portions import Portions
@@ -50,12 +48,9 @@ from groundcontrol.core.bus import Bus, Revoked
 from groundcontrol.core.errors import (
     BadCredentials,
     BadRequest,
-    ConfigError,
     Conflict,
-    Forbidden,
     NotFound,
     PasswordChangeRequired,
-    SetupCodeRequired,
     StepUpRequired,
     TooManyAttempts,
     TotpEnrolmentRequired,
@@ -63,17 +58,14 @@ from groundcontrol.core.errors import (
     Unauthenticated,
     WeakPassword,
 )
-from groundcontrol.core.ids import NodeId, SessionId, UserId
-from groundcontrol.core.scope import DEFAULT_ORG, Actor, Scope
+from groundcontrol.core.ids import NodeId, SessionId
+from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.events.store import LogStore
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.ids import new_random_id
 
-DEFAULT_PASSWORD: Final = "admin"  # noqa: S105  # the documented first password, which expires after 24 hours
-FIRST_PASSWORD_LIFE_S: Final = 24 * 3600.0
 REFRESH_GRACE_S: Final = 10.0
 """Two tabs may send the same refresh token at the same time; within this time both get the same new one."""
 _REMEMBERED_REFRESHES: Final = 1024
@@ -114,7 +106,6 @@ class AuthService:
         self._auth_states = store[UserAdminStore]
         self._refusals = refusals
         self._least_totp = least_totp
-        self._always_setup_code = always_setup_code
         self._bus = bus
         self._clock = clock
         self._words = words
@@ -124,6 +115,7 @@ class AuthService:
         self._portions = Portions(clock)
         self.hold = ClockGuard(store[LogStore], clock)
         self.passwords = passwords
+        self.first_log_in = FirstLogIn(store[UserStore], clock, passwords, words, always_setup_code=always_setup_code)
         self._addresses = KnownAddresses(store[UserStore], pepper)
         self._devices = Devices(pepper)
         self.factors = SecondFactor(
@@ -134,44 +126,6 @@ class AuthService:
 
     def close(self) -> None:
         self.passwords.close()
-
-    # -- first start ---------------------------------------------------------------------
-
-    async def first_start(self, username: str, password: str | None) -> str | None:
-        """Create the first admin if the database never had one.
-
-        Args:    password: None = the default password. The default one, and any that breaks the rules, must be changed at the first log-in.
-        Returns: the setup code to print on the console, once; None: this is not a first start, or the password meets the rules.
-        Raises:  ConfigError: all users are gone although there were some. A second set-up would give the hub to a stranger.
-        """
-        if await self._users.initialised_at() is not None:
-            if await self._users.count_users() == 0:
-                raise ConfigError("this database was set up before, but it holds no user any more; restore it from a backup")
-            return None
-        given = DEFAULT_PASSWORD if password is None else password
-        try:
-            check_new(given, username=username, words=self._words)
-            weak = False
-        except WeakPassword:
-            weak = True
-        now = self._clock.now()
-        code = base64.b32encode(secrets.token_bytes(15)).decode()[:20]
-        admin = User(
-            id=UserId(new_random_id()),
-            org=DEFAULT_ORG,
-            username=username,
-            role="admin",
-            password_hash=await self.passwords.hash(given),
-            password_version=1,
-            must_change_password=weak,
-            disabled=False,
-            created_at=now,
-        )
-        try:
-            await self._users.create_first_admin(admin, _code_hash(code), now)
-        except Conflict as exc:
-            raise ConfigError("this database was set up before, but what it knew of that is gone; restore it from a backup") from exc
-        return code if weak else None
 
     # -- log-in --------------------------------------------------------------------------
 
@@ -207,7 +161,11 @@ class AuthService:
             await self._refused(user, username, address, "password")
             raise BadCredentials("the user name or the password is wrong")
         if user.must_change_password:
-            await self._check_first_password(user, address, setup_code, inside=address_sure and is_private(address))
+            try:
+                await self.first_log_in.check(user, setup_code, inside=address_sure and is_private(address))
+            except FirstLogInRefused as refused:
+                await self._refused(user, user.username, address, refused.why)
+                raise refused.error from None
         second = user.totp_since is not None
         if second:
             await self._prove_second(user, totp, address, way, browser)
@@ -234,7 +192,7 @@ class AuthService:
         if lookup.known:
             return "place", who, ""
         # at the first set-up no address and no browser is known yet; strangers must not be able to lock the owner out
-        return "here" if inside or await self._is_setup_code(code) else "elsewhere", who, ""
+        return "here" if inside or await self.first_log_in.is_setup_code(code) else "elsewhere", who, ""
 
     async def _prove_second(self, user: User, code: str | None, address: str, way: LoginOrigin, browser: str = "") -> None:
         if not code:
@@ -448,33 +406,6 @@ class AuthService:
             wait_s = min(int(wait) + 1, LONGEST_WAIT_S)
             raise TooManyAttempts(f"too many attempts; try again in {wait_s} seconds", retry_after_s=wait_s)
 
-    async def _check_first_password(self, user: User, address: str, setup_code: str | None, *, inside: bool) -> None:
-        if user.password_at is not None:
-            if not self._clock.now() - user.password_at < FIRST_PASSWORD_LIFE_S:
-                await self._refused(user, user.username, address, "one-time password too old")
-                raise Forbidden("the one-time password was not changed within 24 hours and no longer works; ask an admin for another")
-            return
-        first = await self._users.initialised_at()
-        if first is None or not self._clock.now() - first < FIRST_PASSWORD_LIFE_S:
-            await self._refused(user, user.username, address, "first password too old")
-            raise Forbidden(
-                "the first password was not changed within 24 hours and no longer works; set a new one on the hub's own machine"
-            )
-        if inside and not self._always_setup_code:
-            return
-        if not await self._is_setup_code(setup_code):
-            await self._refused(user, user.username, address, "setup code")
-            raise SetupCodeRequired(
-                "the first log-in also needs the setup code that the hub printed when it was first started"
-                if self._always_setup_code
-                else "from outside, or where no proxy that the hub was told of says where from, the first log-in also needs the setup code that the hub"
-                " printed when it was first started"
-            )
-
-    async def _is_setup_code(self, code: str | None) -> bool:
-        wanted = await self._users.setup_code_hash() if code else None
-        return wanted is not None and hmac.compare_digest(wanted, _code_hash(code or ""))
-
     async def _refused(self, user: User | None, username: str, address: str, why: str) -> None:
         name = user.username if user is not None else "unknown"
         actor = Actor("user", user.id if user is not None else "", name, "viewer", address)
@@ -512,7 +443,3 @@ def person_of(caller: Caller) -> tuple[User, LoginSession]:
     if caller.user is None or caller.session is None:
         raise BadRequest("this belongs to a log-in session; a token or the local socket has none")
     return caller.user, caller.session
-
-
-def _code_hash(code: str) -> bytes:
-    return hashlib.sha256(code.strip().upper().replace("-", "").encode("utf-8", "surrogatepass")).digest()

@@ -26,5 +26,5 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
 @pytest.fixture
 async def ready(door: Door) -> Door:
     """With an admin who has a good password."""
-    assert await door.service.first_start("admin", PASSWORD) is None
+    assert await door.service.first_log_in.create_admin("admin", PASSWORD) is None
     return door

@@ -34,7 +34,7 @@ def cookies(answer: object) -> dict[str, dict[str, str]]:
 
 @pytest.mark.holds("SAFETY-20")
 async def test_a_log_in_gives_a_token_and_three_cookies(hub: TestHub) -> None:
-    await hub.auth.first_start("admin", PASSWORD)
+    await hub.auth.first_log_in.create_admin("admin", PASSWORD)
 
     client, answer = await log_in(hub)
 
@@ -61,7 +61,7 @@ async def test_a_log_in_gives_a_token_and_three_cookies(hub: TestHub) -> None:
 @pytest.mark.holds("SAFETY-20", "S-09")
 async def test_by_plain_http_the_cookies_have_other_names(tmp_path: Path) -> None:
     async with running(tmp_path, config=a_config(tmp_path, server_url=None)) as hub:
-        await hub.auth.first_start("admin", PASSWORD)
+        await hub.auth.first_log_in.create_admin("admin", PASSWORD)
         answer = await hub.anonymous().post(
             "auth/login", {"username": "admin", "password": PASSWORD}, headers={"Origin": "http://127.0.0.1:8933"}
         )
@@ -75,7 +75,7 @@ async def test_by_plain_http_the_cookies_have_other_names(tmp_path: Path) -> Non
 
 
 async def test_wrong_and_unknown_are_answered_alike(hub: TestHub) -> None:
-    await hub.auth.first_start("admin", PASSWORD)
+    await hub.auth.first_log_in.create_admin("admin", PASSWORD)
     client = hub.anonymous()
 
     wrong = await client.post("auth/login", {"username": "admin", "password": "wrong"})
@@ -99,7 +99,7 @@ async def test_too_many_log_ins_are_told_when_to_come_back(hub: TestHub) -> None
 
 @pytest.mark.holds("S-48")
 async def test_wrong_passwords_of_one_address_are_one_row_a_minute_and_in_no_chain(hub: TestHub) -> None:
-    await hub.auth.first_start("admin", PASSWORD)
+    await hub.auth.first_log_in.create_admin("admin", PASSWORD)
     for _ in range(3):
         await hub.anonymous().post("auth/login", {"username": "admin", "password": "wrong"})
 
@@ -124,7 +124,7 @@ async def test_strangers_do_not_fill_the_log_while_the_disk_is_full(
 
 
 async def test_the_default_password_opens_three_calls(hub: TestHub) -> None:
-    code = await hub.auth.first_start("admin", None)
+    code = await hub.auth.first_log_in.create_admin("admin", None)
 
     client, _ = await log_in(hub, "admin", setup_code=str(code))
 
@@ -137,7 +137,7 @@ async def test_the_default_password_opens_three_calls(hub: TestHub) -> None:
 
 async def test_from_outside_the_default_password_needs_the_code(tmp_path: Path) -> None:
     async with running(tmp_path, config=a_config(tmp_path, proxies="127.0.0.1")) as hub:
-        code = await hub.auth.first_start("admin", None)
+        code = await hub.auth.first_log_in.create_admin("admin", None)
         outside = {"X-Forwarded-For": "203.0.113.9"}
         body = {"username": "admin", "password": "admin"}
 
@@ -148,7 +148,7 @@ async def test_from_outside_the_default_password_needs_the_code(tmp_path: Path) 
 
 
 async def test_a_new_password_ends_the_other_sessions(hub: TestHub) -> None:
-    await hub.auth.first_start("admin", PASSWORD)
+    await hub.auth.first_log_in.create_admin("admin", PASSWORD)
     (here, _), (there, _) = await log_in(hub), await log_in(hub)
     assert (await there.get("auth/me")).status == 200
 
@@ -165,7 +165,7 @@ async def test_a_new_password_ends_the_other_sessions(hub: TestHub) -> None:
     [({"current": PASSWORD, "new": "short"}, "auth.weak_password"), ({"current": "x", "new": NEW}, "auth.bad_credentials")],
 )
 async def test_a_password_that_cannot_be_changed_stays(hub: TestHub, body: dict[str, str], code: str) -> None:
-    await hub.auth.first_start("admin", PASSWORD)
+    await hub.auth.first_log_in.create_admin("admin", PASSWORD)
     client, _ = await log_in(hub)
 
     answer = await client.post("auth/password", body)
@@ -175,7 +175,7 @@ async def test_a_password_that_cannot_be_changed_stays(hub: TestHub, body: dict[
 
 
 async def test_a_refresh_rotates_and_a_spent_one_ends_everything(hub: TestHub) -> None:
-    await hub.auth.first_start("admin", PASSWORD)
+    await hub.auth.first_log_in.create_admin("admin", PASSWORD)
     client, _ = await log_in(hub)
     stolen = client.session.cookie_jar.kept["__Host-stardust-refresh"]  # type: ignore[attr-defined]
 
@@ -232,7 +232,7 @@ async def test_a_demotion_counts_from_the_next_request_on(hub: TestHub) -> None:
 
 
 async def test_step_up_proves_the_password_once_more(hub: TestHub) -> None:
-    await hub.auth.first_start("admin", PASSWORD)
+    await hub.auth.first_log_in.create_admin("admin", PASSWORD)
     client, _ = await log_in(hub)
     node = await hub.node()
     hub.clock.shift += 301

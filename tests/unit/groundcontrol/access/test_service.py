@@ -29,7 +29,7 @@ from tests.support.clock import RunningClock
 
 
 async def test_the_default_password_opens_only_the_way_to_another_one(door: Door) -> None:
-    assert await door.service.first_start("admin", None) is not None
+    assert await door.service.first_log_in.create_admin("admin", None) is not None
 
     issued = await door.login("admin")
 
@@ -44,7 +44,7 @@ async def test_the_default_password_opens_only_the_way_to_another_one(door: Door
 
 
 async def test_from_outside_the_default_password_wants_the_code_of_the_console(door: Door) -> None:
-    code = await door.service.first_start("admin", None)
+    code = await door.service.first_log_in.create_admin("admin", None)
     assert code is not None
     assert len(code) == 20
 
@@ -63,7 +63,7 @@ async def test_a_changed_password_never_wants_the_code(ready: Door) -> None:
 
 @pytest.mark.holds("SAFETY-11", "S-06")
 async def test_the_default_password_dies_after_a_day(door: Door) -> None:
-    code = await door.service.first_start("admin", None)
+    code = await door.service.first_log_in.create_admin("admin", None)
     door.clock.shift = 24 * 3600 + 1
 
     with pytest.raises(Forbidden, match="24 hours"):
@@ -71,12 +71,12 @@ async def test_the_default_password_dies_after_a_day(door: Door) -> None:
 
 
 async def test_a_given_password_that_is_weak_must_be_changed_too(door: Door) -> None:
-    assert await door.service.first_start("boss", "changeme") is not None
+    assert await door.service.first_log_in.create_admin("boss", "changeme") is not None
     assert (await door.login("changeme", "boss")).user.must_change_password
 
 
 async def test_the_first_start_happens_once(ready: Door) -> None:
-    assert await ready.service.first_start("mallory", "another good password") is None
+    assert await ready.service.first_log_in.create_admin("mallory", "another good password") is None
     with pytest.raises(BadCredentials):
         await ready.login("another good password", "mallory")
 
@@ -86,11 +86,11 @@ async def test_an_emptied_table_of_users_is_no_first_start(tmp_path: Path) -> No
     clock = RunningClock()
     database = await open_database(tmp_path / "data", clock=clock)
     door = Door(await database.store(audit_key=b"a" * 32, chain="hub"), clock)
-    await door.service.first_start("admin", PASSWORD)
+    await door.service.first_log_in.create_admin("admin", PASSWORD)
     await database._control.writer.run(lambda tx: tx.do("DELETE FROM account"))
 
     with pytest.raises(ConfigError, match="set up before"):
-        await door.service.first_start("admin", None)
+        await door.service.first_log_in.create_admin("admin", None)
     door.service.close()
     await database.close()
 
@@ -303,7 +303,7 @@ async def test_strangers_lock_nobody_out_of_an_account_for_ever(ready: Door) -> 
 @pytest.mark.parametrize("hours", [0, 12])
 async def test_strangers_keep_nobody_from_the_first_set_up(door: Door, hours: int) -> None:
     """From the hub's own machine, and from anywhere with the code that it printed."""
-    code = await door.service.first_start("admin", None)
+    code = await door.service.first_log_in.create_admin("admin", None)
     for number in range(200):
         with pytest.raises((BadCredentials, TooManyAttempts)):
             await door.login("wrong password", address=f"198.51.100.{number}")

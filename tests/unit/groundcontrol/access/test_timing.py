@@ -33,7 +33,7 @@ async def timed(tmp_path: Path) -> AsyncIterator[tuple[AuthService, RunningClock
         passwords=Passwords(b"p" * 32),
         issuer="hub",
     )  # fmt: skip
-    await service.first_start("admin", "three green sparrows")
+    await service.first_log_in.create_admin("admin", "three green sparrows")
     yield service, clock
     service.close()
     await database.close()

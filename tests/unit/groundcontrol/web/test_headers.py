@@ -172,7 +172,7 @@ async def test_the_page_and_its_files(tmp_path: Path) -> None:
 
 
 async def test_a_log_in_is_never_kept_by_a_cache(hub: TestHub) -> None:
-    await hub.auth.first_start("admin", PASSWORD)
+    await hub.auth.first_log_in.create_admin("admin", PASSWORD)
     answer = await hub.anonymous().post("auth/login", {"username": "admin", "password": PASSWORD})
 
     assert answer.headers["Cache-Control"] == "no-store"
