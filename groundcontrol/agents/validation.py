@@ -20,6 +20,7 @@ from groundcontrol.samples.model import SeriesSchema
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import MAX_ITEMS, STREAM_BACKFILL, STREAM_LIVE, Gap, Identity, Late, Layout, LogLines, Pack, Row, Updates
 from spider.wire.metrics import INTERVAL_S, parse_series
+from spider.wire.units import MAX_NAME
 
 MAX_SERIES: Final = MAX_ITEMS
 MOST_SHARED: Final = 128
@@ -40,6 +41,8 @@ MAX_LOG_TEXT: Final = 2000
 MAX_LOG_CURSOR: Final = 512
 MAX_LOST_ROWS: Final = 1 << 40
 JOURNAL_BYTES: Final = 16
+MAX_POLICY_UNITS: Final = 64
+JOURNAL_LEVELS: Final = frozenset({"off", "warning", "all"})
 POLICY_MODES: Final = frozenset({"monitor", "readonly", "managed", "invalid"})
 
 
@@ -227,7 +230,9 @@ def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str
     )
     mode = message.policy_mode if message.policy_mode in POLICY_MODES else "invalid"
     reboot = message.reboot_required if message.reboot_required in ("yes", "no") else "unknown"
-    policy = NodePolicy(mode, tuple(clean(verb, 32) for verb in message.policy_verbs))
+    units = [clean(name.strip(), MAX_NAME) for name in message.policy_units.split(",", MAX_POLICY_UNITS)[:MAX_POLICY_UNITS]]
+    journal = message.policy_journal if message.policy_journal in JOURNAL_LEVELS else "off"
+    policy = NodePolicy(mode, tuple(clean(verb, 32) for verb in message.policy_verbs), tuple(filter(None, units)), journal)
     return identity, clean(message.agent_version, 64), policy, reboot
 
 

@@ -107,7 +107,10 @@ async def _one(hub: Hub, args: argparse.Namespace, wanted: str) -> int:
         print(json.dumps(job))
         return 0
     node = await hub.get(f"/nodes/{job['node_id']}")
-    print(f"{job['action']} {shown(' '.join(job['packages']))}".strip() + f" on {shown(node['name'])}, by {shown(job['created_by'])}")
+    print(
+        f"{job['action']} {shown(' '.join(job['packages'] + job['units']))}".strip()
+        + f" on {shown(node['name'])}, by {shown(job['created_by'])}"
+    )
     stood = (
         ("ordered", job["created_at"]),
         ("began", job["started_at"]),

@@ -18,6 +18,7 @@ from groundcontrol.cli.terminal import AnsiFilter
 from groundcontrol.cli.watch import JobWatch
 from groundcontrol.core.verbs import JOBS, PLANNED
 from groundcontrol.jobs.model import TERMINAL
+from spider.wire.units import full_name
 from spider.wire.verbs import NONE, VERBS
 
 POLL_S: Final = 0.25
@@ -27,7 +28,12 @@ COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=JOBS)
-    parser.add_argument("words", nargs="*", metavar="NODE | PACKAGE", help="the node, unless --node or --tag says which; then packages")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="NODE | PACKAGE | UNIT",
+        help="the node, unless --node or --tag says which; then packages, or units of systemd",
+    )
     parser.add_argument("--node", action="append", default=[], metavar="NAME", help="on this node (name or id); may be repeated")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="on every node with this tag; may be repeated")
     parser.add_argument("--for", dest="for_action", choices=PLANNED, help="of a plan: what it is made for [upgrade]")
@@ -44,6 +50,8 @@ async def run(args: argparse.Namespace) -> int:
             raise CliError("name a node, or several with --node or --tag")
         named.append(packages.pop(0))
     request: dict[str, object] = {"action": args.action}
+    if VERBS[args.action].units:
+        request["units"], packages = [full_name(word) for word in packages], []
     if packages:
         request["packages"] = packages
     if args.action == "plan":

@@ -56,6 +56,10 @@ WORDS: Final[dict[str, HubVerb]] = {
         "Repair packages", menu="Repair", hint="interrupted package work", start="Repair",
         before="Finishes interrupted package work: half-configured packages, stale locks, unfinished transactions.",
     ),
+    "unit-start": HubVerb("Start unit", start="Start"),
+    "unit-stop": HubVerb("Stop unit", start="Stop", dangerous=True),
+    "unit-restart": HubVerb("Restart unit", start="Restart"),
+    "unit-reload": HubVerb("Reload unit", start="Reload"),
     "reboot": HubVerb(
         "Reboot", start="Reboot server", also="restart", dangerous=True,
         before="The server reboots now. The job ends when it is back, and says which units, ports and mounts are missing then.",

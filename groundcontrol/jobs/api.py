@@ -192,6 +192,7 @@ def to_job_request(body: JobBody) -> JobRequest:
         for_action=None if body.for_ is msgspec.UNSET else body.for_,
         plan=None if body.plan is msgspec.UNSET else body.plan,
         reboot=body.reboot,
+        units=() if body.units is msgspec.UNSET else tuple(dict.fromkeys(body.units)),
     )
 
 

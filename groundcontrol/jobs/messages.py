@@ -53,10 +53,13 @@ _WORDS: Final = {
     KEYS_CHANGE: NOT_BACK,
     "wrong-generation": "the node's launch key is of another generation: deploy the node again",
     "wrong-node": "the node's launcher is set up for another node: deploy the node again",
-    "bad-args": "the node does not accept these packages",
+    "bad-args": "the node does not accept these names of packages or services",
     "policy-invalid": "the node's policy file is not valid",
     "policy-monitor": "the node's policy is monitor: it runs no jobs",
     "policy-readonly": "the node's policy is readonly: it only refreshes, checks and plans",
+    "policy-unit": "the node's policy does not name this service: its owner adds it to the line `units` in /etc/stardust/policy.conf "
+    "(OpenRC has no such actions)",
+    "unit-protected": "no policy allows this service: it is Stardust's own, a shell of root, or it stops the server",
     "policy-verb": "the node's policy does not allow this action",
     "replay": "the node took this job before and has no trace of it: it may have run, or never begun",
 }

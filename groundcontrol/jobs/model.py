@@ -20,7 +20,7 @@ START_LIMIT_S: Final = 600.0
 """How long after its creation a job may still start. An offline node can reconnect within it."""
 
 OPEN: Final = frozenset({"dispatched", "accepted", "running"})
-"""States of a job that was sent to its node and has not ended. A node has at most one such job."""
+"""States of a job that was sent to its node and has not ended. A node has at most one such job, and one of units beside it."""
 TERMINAL: Final = frozenset({"succeeded", "failed", "cancelled", "interrupted", "expired", "unknown"})
 TRANSITIONS: Final[dict[str, frozenset[str]]] = {
     "queued": frozenset({"dispatched", "cancelled", "expired", "failed"}),
@@ -85,6 +85,8 @@ class JobRequest(NamedTuple):
     plan: str | None = None
     """Digest of the plan that the user confirmed. If the node's present plan differs, the node does nothing."""
     reboot: bool = False
+    units: tuple[str, ...] = ()
+    """For the actions `unit-…`: full names of units of systemd."""
 
 
 class Job(NamedTuple):
@@ -129,10 +131,11 @@ class Job(NamedTuple):
     batch_id: BatchId | None = None
     follows: JobId | None = None
     """The job that requested this one, such as an upgrade its reboot."""
+    units: tuple[str, ...] = ()
 
     @property
     def request(self) -> JobRequest:
-        return JobRequest(self.action, self.packages, self.for_action, self.plan, self.reboot)
+        return JobRequest(self.action, self.packages, self.for_action, self.plan, self.reboot, self.units)
 
 
 def effect_of_stop(job: Job, *, force: bool) -> Literal["cancel", "request", "nothing"]:

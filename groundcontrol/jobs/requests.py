@@ -7,13 +7,16 @@ import re
 from typing import Final
 
 from groundcontrol.core.errors import BadRequest, PolicyRefuses
+from groundcontrol.core.text import clean
 from groundcontrol.core.verbs import JOBS, PLANNED
 from groundcontrol.jobs.model import JobRequest
 from groundcontrol.nodes.model import Node
+from spider.wire.units import MAX_UNITS, is_protected, is_unit_name, names_unit
 from spider.wire.verbs import CATALOGUE, MAX_PACKAGES, NEEDED, NONE, PACKAGE_NAME, PLAN, READONLY, REBOOT, REKEY, VERBS, Verb
 
 MAX_PACKAGES_BYTES: Final = 14_000
 """Bytes of all package names together. They must fit into one order."""
+POLICY_FILE: Final = "policy.conf (in /etc/stardust where Spider was installed)"
 _READONLY_VERBS: Final = tuple(verb.name for verb in CATALOGUE if verb.policy == READONLY)
 _UPGRADE_VERBS: Final = sorted(verb.name for verb in CATALOGUE if verb.upgrades)
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -28,6 +31,8 @@ def order_args(request: JobRequest) -> dict[str, object]:
         args["for"] = request.for_action
     if request.plan is not None:
         args["plan"] = request.plan
+    if request.units:
+        args["units"] = list(request.units)
     return args
 
 
@@ -45,6 +50,7 @@ def validate_request(request: JobRequest) -> None:
     if request.for_action is not None and request.for_action not in PLANNED:
         raise BadRequest(f"there are plans for {', '.join(PLANNED)}", field="for")
     _check_packages(VERBS[request.for_action or action], request.packages)
+    _check_units(verb, request.units)
     if request.plan is not None and not verb.planned:
         raise BadRequest(f"{action} follows no plan: leave it out", field="plan")
     if request.plan is not None and not DIGEST.fullmatch(request.plan):
@@ -67,6 +73,18 @@ def _check_packages(verb: Verb, packages: tuple[str, ...]) -> None:
             raise BadRequest(f"{name[:80]!r} is no package name", field="packages")
 
 
+def _check_units(verb: Verb, units: tuple[str, ...]) -> None:
+    if bool(units) != verb.units:
+        wants = "wants units: name at least one, such as nginx.service" if verb.units else "takes no units: leave them out"
+        raise BadRequest(f"{verb.name} {wants}", field="units")
+    if len(units) > MAX_UNITS:
+        raise BadRequest(f"too many units for one job: at most {MAX_UNITS}", field="units")
+    for name in units:
+        if not is_unit_name(name):
+            kinds = "the full name of a service, socket or timer of systemd, such as nginx.service"
+            raise BadRequest(f"{clean(name, 80)!r} is not {kinds}", field="units")
+
+
 def check_policy(node: Node, request: JobRequest) -> None:
     """Refuse a request that the node's last reported policy forbids. The user need not wait for the node's refusal.
 
@@ -75,6 +93,24 @@ def check_policy(node: Node, request: JobRequest) -> None:
     """
     for action in (request.action, *((REBOOT,) if request.reboot else ())):
         _check_policy(node, action)
+    for name in request.units:
+        _check_unit(node, name)
+
+
+def _check_unit(node: Node, name: str) -> None:
+    policy = node.policy
+    if is_protected(name):
+        why, how = "it is Stardust's own, a shell of root, or it stops the server", "no policy allows that"
+    elif policy is None or names_unit(policy.units, name):
+        return
+    else:
+        why = "its policy does not name this unit"
+        how = f"its owner adds it on the node, in {POLICY_FILE}: `units = {', '.join((*policy.units, name))}`"
+    raise PolicyRefuses(
+        f"{node.name} allows no action on {name}: {why}; {how}",
+        mode=policy.mode if policy else "",
+        units=list(policy.units) if policy else [],
+    )
 
 
 def _check_policy(node: Node, action: str) -> None:
@@ -86,6 +122,8 @@ def _check_policy(node: Node, action: str) -> None:
         if policy.mode == "managed" or action in policy.verbs:
             return  # in mode `managed`, the node does not report whether it allows this action
         how = "; `rekey = yes` there allows it"
+    if VERBS[action].units:
+        how = "; there, `units = nginx.service, …` with `version = 2` allows it for the named units"
     match policy.mode:
         case "monitor":
             why = "it is in monitor mode, which allows no jobs"
@@ -98,7 +136,7 @@ def _check_policy(node: Node, action: str) -> None:
         case _:
             return
     raise PolicyRefuses(
-        f"{node.name} does not allow {action}: {why}; its owner decides that on the node, in policy.conf (in /etc/stardust where Spider was installed){how}",
+        f"{node.name} does not allow {action}: {why}; its owner decides that on the node, in {POLICY_FILE}{how}",
         mode=policy.mode,
         verbs=list(policy.verbs),
     )

@@ -28,6 +28,8 @@ class JobBody(Body, rename={"for_": "for"}):
     """The action that `plan` simulates."""
     plan: str | msgspec.UnsetType = msgspec.UNSET
     """Digest of the approved plan. If the node's plan differs now, the job ends with job.plan_changed before any change."""
+    units: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Required by the actions `unit-…`, and only for them: full names of services, sockets or timers of systemd, such as `nginx.service`."""
     reboot: bool = False
     """Whether to reboot after a successful upgrade, unless the node reports that none is due."""
 
@@ -72,6 +74,7 @@ class JobView(Answer, rename={"for_": "for"}):
     node_id: str
     action: str
     packages: list[str]
+    units: list[str]
     for_: str | None
     plan: str | None
     """Digest of the approved plan; empty: none."""
@@ -196,6 +199,7 @@ class BatchSummaryView(Answer, rename={"for_": "for"}):
     id: str
     action: str
     packages: list[str]
+    units: list[str]
     for_: str | None
     plan: str | None
     reboot: bool
@@ -301,6 +305,7 @@ def _batch(batch: Batch) -> dict[str, Any]:
         "id": batch.id,
         "action": request.action,
         "packages": list(request.packages),
+        "units": list(request.units),
         "for_": request.for_action,
         "plan": request.plan,
         "reboot": request.reboot,

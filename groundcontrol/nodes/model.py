@@ -61,6 +61,10 @@ class NodePolicy(NamedTuple):
 
     mode: str
     verbs: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    """Names and patterns (`*`) of the units that the actions `unit-…` may name."""
+    journal: str = "off"
+    """Lines of the journal that the hub may request: off, warning or all."""
 
 
 class Node(NamedTuple):

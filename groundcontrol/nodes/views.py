@@ -8,7 +8,7 @@ from typing import Literal, cast
 import msgspec
 
 from groundcontrol.core.tables import SubjectTable, TableCell
-from groundcontrol.nodes.model import Health, Node, NodeIdentity, agent_state, units_state
+from groundcontrol.nodes.model import Health, Node, NodeIdentity, NodePolicy, agent_state, units_state
 from groundcontrol.nodes.summary import SummaryFragment, pack_summary, write_summary
 from groundcontrol.web.answer import Answer, Body
 from spider.wire.tables import BY_NAME, FAILED, TEXT, Column
@@ -35,6 +35,10 @@ class IdentityView(Answer):
 class PolicyView(Answer):
     mode: str
     verbs: list[str]
+    units: list[str]
+    """Names and patterns (`*`) of the units that the actions `unit-…` may name."""
+    journal: Literal["off", "warning", "all"]
+    """Lines of the journal that may be requested."""
 
 
 class UpdatesView(Answer):
@@ -204,7 +208,6 @@ def node_view(
     health: Health,
 ) -> NodeView:
     identity = node.identity
-    policy = node.policy
     return NodeView(
         id=node.id,
         name=node.name,
@@ -216,7 +219,7 @@ def node_view(
         latest=latest,
         agent_version=node.agent_version,
         last_seen_at=last_seen_at,
-        policy=PolicyView(mode=policy.mode, verbs=list(policy.verbs)) if policy is not None else None,
+        policy=_policy(node.policy),
         updates=UpdatesView(**node.updates._asdict()),
         reboot_required=_reboot(node.reboot_required),
         created_at=node.created_at,
@@ -236,6 +239,13 @@ def _identity(identity: NodeIdentity) -> IdentityView:
     fields = {**identity._asdict(), "addresses": list(identity.addresses)}
     del fields["units"]
     return IdentityView(**fields)
+
+
+def _policy(policy: NodePolicy | None) -> PolicyView | None:
+    if policy is None:
+        return None
+    journal = cast("Literal['warning', 'all']", policy.journal) if policy.journal in ("warning", "all") else "off"
+    return PolicyView(mode=policy.mode, verbs=list(policy.verbs), units=list(policy.units), journal=journal)
 
 
 def _reboot(text: str) -> Literal["yes", "no", "unknown"]:

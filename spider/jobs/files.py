@@ -12,9 +12,10 @@ import os
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, TypeVar
 
 from spider.files import sync_folder, write_all
+from spider.wire.verbs import VERBS
 
 JOBS_DIR = "/var/lib/stardust/jobs"
-LOCK = ".lock"
+LOCK, UNITS_LOCK = ".lock", ".units-lock"
 REFRESHED = ".refreshed"
 """File in the jobs folder, touched when a refresh has reached every repository."""
 REFUSED = ".refused"
@@ -88,6 +89,11 @@ class Progress(NamedTuple):
     text: str
     stop: str = ""
     """Effect of the request to stop: now, after_package or too_late. Empty = no request was seen."""
+
+
+def lock_of(verb: str) -> str:
+    """The lock file that a job of this verb holds while it runs. A job of units runs beside one that changes packages."""
+    return UNITS_LOCK if verb in VERBS and VERBS[verb].units else LOCK
 
 
 def reserve(path: str, size: int) -> None:

@@ -44,6 +44,7 @@ class Outcome(NamedTuple):
     job.lists_missing, job.lock_busy, job.no_space, job.unmet_dependencies, job.host_stopping, job.reboot_inhibited, job.reboot_refused.
     Codes if something may have changed: job.repository_stale, job.fetch_failed, job.script_failed, job.incomplete, job.stopped, job.timed_out,
     job.signal, job.package_manager (any other error of its own).
+    Codes of jobs of units: job.no_systemd, job.unit_protected, job.unit_not_loaded, job.unit_unknown, job.unit_failed.
     Codes of the runner: job.unknown_verb, job.no_package_manager, job.runner_failed.
     Codes without a result: job.never_began, job.killed, job.power_lost, job.shutdown_overran, job.no_trace, job.reboot_missing.
     """

@@ -124,7 +124,8 @@ class HostReports:
         except PolicyRefused as error:
             event(log, "policy_refused", logging.DEBUG, why=str(error))
             policy = Policy("invalid", ())
-        return self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.allowed_verbs, self._config.units)
+        identity = self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.allowed_verbs, self._config.units)
+        return identity._replace(policy_units=", ".join(policy.units), policy_journal=policy.journal)
 
     async def _read_packages(self, manager: UpdateQuery) -> float:
         """Returns: seconds until the next reading."""

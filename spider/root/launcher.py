@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 
 from spider import logs
 from spider.files import create_once, sync_folder
-from spider.jobs.files import FORCE, JOBS_DIR, LOCK, PLAN, RESULT, RUN, STOPPED, read_document, write_document
+from spider.jobs.files import FORCE, JOBS_DIR, PLAN, RESULT, RUN, STOPPED, lock_of, read_document, read_plan, write_document
 from spider.jobs.files import STOP as JOB_STOP
 from spider.root import systemctl_shim
 from spider.root.cgroups import busy_jobs, job_processes, unit_name
@@ -61,7 +61,8 @@ class LauncherAnswer(NamedTuple):
     |---|---|
     | slow-frame, short-frame | the order did not arrive in time, or not completely |
     | bad-args | the arguments are invalid |
-    | policy-invalid, -monitor, -readonly, -verb | the node's policy is invalid, or forbids the verb |
+    | policy-invalid, -monitor, -readonly, -verb, -unit | the node's policy is invalid, or forbids the verb or the unit |
+    | unit-protected | no policy allows this unit |
     | no-such-job, ended | a stop of a job that never begins, or that has ended |
     | replay | an order with this id was accepted before |
     | outdated | an order with a later time of issue was accepted; the id stays unused |
@@ -167,35 +168,61 @@ def check_args(order: SignedOrder) -> None:
         raise OrderRefused("bad-args")
 
 
+def check_policy(order: SignedOrder, paths: LauncherPaths) -> None:
+    """Check the order's verb, arguments and units against the owner's policy.
+
+    Raises: OrderRefused.
+    """
+    try:
+        policy = read_policy(paths.policy, paths.owner)
+    except PolicyRefused as exc:
+        logs.event(_log, "policy_refused", level=logging.ERROR, why=str(exc))
+        raise OrderRefused("policy-invalid") from exc
+    refusal = policy.refusal(order.verb)
+    if refusal:
+        raise OrderRefused(refusal)
+    check_args(order)
+    refusal = policy.unit_refusal(order.args["units"]) if VERBS[order.verb].units else None
+    if refusal:
+        raise OrderRefused(refusal)
+
+
 def check_room(paths: LauncherPaths, verb: str) -> None:
     """Refuse a job that would fill the disk before it starts. Verbs that free space or need none pass.
 
     Raises: OrderRefused.
     """
     roomy = paths.roomy if VERBS[verb].fills else ()
-    for path, least in [*((path, NODE_FREE_BYTES) for path in roomy), (paths.jobs, SPOOL_FREE_BYTES)]:
+    spool = () if VERBS[verb].units else ((paths.jobs, SPOOL_FREE_BYTES),)  # their output is short; a full disk may be why they are needed
+    for path, least in [*((path, NODE_FREE_BYTES) for path in roomy), *spool]:
         space = os.statvfs(path)
         if space.f_bavail * space.f_frsize < least:
             raise OrderRefused("no-space")
 
 
 @contextlib.contextmanager
-def only_one(jobs: str) -> Iterator[None]:
-    """Hold the lock under which a job is started. A runner holds it for its whole life.
+def only_one(jobs: str, verb: str) -> Iterator[None]:
+    """Hold the lock under which a job is started. A runner holds it for its whole life. A job of units has a lock of its own.
 
     Raises: OrderRefused: another job runs, or processes that a killed runner left behind still run.
     """
-    fd = os.open(os.path.join(jobs, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fd = os.open(os.path.join(jobs, lock_of(verb)), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OrderRefused("busy") from None
-        if any(not os.path.exists(os.path.join(jobs, job, RESULT)) for job in busy_jobs()):
+        if any(_blocks(os.path.join(jobs, job), verb) for job in busy_jobs()):
             raise OrderRefused("busy")
         yield
     finally:
         os.close(fd)
+
+
+def _blocks(folder: str, verb: str) -> bool:
+    """Whether an unfinished job with live processes excludes this verb."""
+    plan = read_plan(folder)
+    return not os.path.exists(os.path.join(folder, RESULT)) and (plan is None or lock_of(plan.verb) == lock_of(verb))
 
 
 def prune(jobs: str, most: int = MAX_STORED_JOBS) -> None:
@@ -330,20 +357,13 @@ def decide(frame: bytes, paths: LauncherPaths, now: float, boot: str, unit: JobU
         check_order(order, node, generation, now)
         if order.verb == STOP:
             return _stop(order, body, paths, now, boot), order
-        try:
-            refusal = read_policy(paths.policy, paths.owner).refusal(order.verb)
-        except PolicyRefused as exc:
-            logs.event(_log, "policy_refused", level=logging.ERROR, why=str(exc))
-            refusal = "policy-invalid"
-        if refusal:
-            raise OrderRefused(refusal)
-        check_args(order)
+        check_policy(order, paths)
         if os.path.lexists(os.path.join(paths.started, order.job)):
             raise OrderRefused("replay")
         if unit.stopping():
             raise OrderRefused("host-stopping")
         check_room(paths, order.verb)
-        with only_one(paths.jobs):
+        with only_one(paths.jobs, order.verb):
             return _begin(order, body, paths, now, boot, unit), order
     except OrderError as exc:
         return LauncherAnswer("refused", exc.why), order

@@ -4,6 +4,7 @@ host."""
 import re
 from typing import Any, Callable, Dict, Mapping
 
+from spider.wire.units import MAX_UNITS, is_unit_name
 from spider.wire.verbs import DIGEST, GENERATION, KEYS, MAX_PACKAGES, NEEDED, NONE, PACKAGE_NAME, PLAN, STOP, VERBS, Verb
 
 _PACKAGE_NAME = re.compile(PACKAGE_NAME + r"\Z")
@@ -29,17 +30,24 @@ def _good_names(verb: Verb, packages: Any) -> bool:
     return verb.packages != NONE if packages else verb.packages != NEEDED
 
 
+def _good_units(units: Any) -> bool:
+    return type(units) is list and 0 < len(units) <= MAX_UNITS and all(map(is_unit_name, units)) and len(set(units)) == len(units)
+
+
 def validate_args(verb: str, args: Mapping[str, Any]) -> bool:
     """Whether the verb accepts these arguments.
 
     `packages`: as the verb's row says. `plan`: digest of the plan that a user approved, for verbs that have one. `for`: the verb that
     `plan` plans. `reboot` may be given, but only as false. A stop may have `force`. Selfcare verbs have exactly the arguments of their row.
+    Verbs of units have `units`, and nothing else.
     """
     if verb == STOP:
         return set(args) <= {"force"} and type(args.get("force", False)) is bool
     row = VERBS.get(verb)
     if row is not None and row.selfcare:
         return set(args) == {name for name, _ in row.args} and all(_SHAPES[shape](args[name]) for name, shape in row.args)
+    if row is not None and row.units:
+        return set(args) == {"units"} and _good_units(args["units"])
     wanted = args.get("for", "upgrade") if verb == PLAN else verb
     target = VERBS.get(wanted) if type(wanted) is str else None
     return (

@@ -6,28 +6,34 @@ version = 2
 mode = managed
 verbs = refresh, check, upgrade
 events = backup, deploy
+units = nginx.service, php*
 ```
 
 `monitor`: no verb at all. `readonly`: verbs that change no installed package. `managed`: every verb, or those in `verbs`.
 `rekey = yes` or `no` says whether the hub may replace this node's keys. Without it, the hub may if the mode is `managed`. `rekey` is not
 allowed in `verbs`. Only the owner writes this line, because an older Spider refuses a file with a word that it does not know.
-Version 2 adds four lines; absent means no. `events`: users of this host who may report events to the hub (root always may). `units`,
-`containers` (names) and `journal` (off, warning or all) are checked, and used by a later Spider. A Spider that does not know version 2
-refuses the whole file; version 1 keeps its meaning.
+Version 2 adds four lines; absent means no. `events`: users of this host who may report events to the hub (root always may). `units`:
+units of systemd that the verbs `unit-…` may name; they need the mode `managed`, and `verbs` must list them if it is there. `journal`: lines
+of the journal that the hub may request (off, warning or all). `containers` (names) is checked, and used by a later Spider. A Spider that
+does not know version 2 refuses the whole file; version 1 keeps its meaning.
 A file with anything unknown is refused as a whole: a misspelt restriction must never be read as no restriction.
 """
 
 import re
-from typing import Mapping, NamedTuple, Optional, Tuple
+from typing import Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from spider.ini_reader import read_ini
 from spider.root.trusted_files import Untrusted, read_trusted
+from spider.wire.units import is_protected, names_unit
 from spider.wire.verbs import CATALOGUE, REKEY, VERBS
 
 POLICY_PATH = "/etc/stardust/policy.conf"
 MODES = ("monitor", "readonly", "managed")
-LISTED: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.policy in MODES)
+LISTED: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.policy in MODES and not verb.units)
 """Verbs that the line `verbs` may name; `rekey` has a line of its own."""
+UNIT_VERBS: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.units)
+"""Verbs that `verbs` may name, too, in version 2."""
+JOURNAL = ("off", "warning", "all")
 _KEYS = {"1": frozenset({"version", "mode", "verbs", "rekey"})}
 _KEYS["2"] = _KEYS["1"] | {"events", "units", "containers", "journal"}
 """By version, the keys of the file."""
@@ -45,9 +51,13 @@ class Policy(NamedTuple):
 
     mode: str
     verbs: Tuple[str, ...]
-    """The allowed verbs, in the order of `LISTED`; then `rekey`."""
+    """The allowed verbs, in the order of `LISTED`; then `rekey`; then those of units."""
     events: Tuple[str, ...] = ()
     """Users who may report events, beside root."""
+    units: Tuple[str, ...] = ()
+    """Names and patterns (`*`) of the units that the verbs `unit-…` may name."""
+    journal: str = "off"
+    """The lines of the journal that the hub may request: off, warning or all."""
 
     @property
     def allowed_verbs(self) -> Tuple[str, ...]:
@@ -59,7 +69,15 @@ class Policy(NamedTuple):
         """Why `verb` may not run, as a reason of the launcher's answer. None: it may."""
         if verb in self.verbs:
             return None
-        return "policy-verb" if self.mode == "managed" else "policy-" + self.mode
+        if self.mode != "managed":
+            return "policy-" + self.mode
+        return "policy-unit" if verb in UNIT_VERBS and not self.units else "policy-verb"
+
+    def unit_refusal(self, names: Sequence[str]) -> Optional[str]:
+        """Why a verb that the policy allows may not name these units. None: it may."""
+        if any(is_protected(name) for name in names):
+            return "unit-protected"
+        return None if all(names_unit(self.units, name) for name in names) else "policy-unit"
 
 
 def parse_policy(text: str) -> Policy:
@@ -83,21 +101,25 @@ def parse_policy(text: str) -> Policy:
     mode = section.get("mode", "")
     if mode not in MODES:
         raise PolicyRefused(f"unknown mode {mode!r}")
-    allowed = {verb for verb in LISTED if MODES.index(VERBS[verb].policy) <= MODES.index(mode)}
+    allowed = {verb for verb in (*LISTED, *UNIT_VERBS) if MODES.index(VERBS[verb].policy) <= MODES.index(mode)}
     if "verbs" in section:
         listed = [word.strip() for word in section["verbs"].split(",")]
-        if set(listed) - set(LISTED):
-            raise PolicyRefused(f"unknown verb {sorted(set(listed) - set(LISTED))[0]!r}")
+        strange = sorted(set(listed) - set(LISTED) - (set(UNIT_VERBS) if section["version"] == "2" else set()))
+        if strange:
+            raise PolicyRefused(f"unknown verb {strange[0]!r}")
         allowed &= set(listed)
     rekey = section.get("rekey", "yes" if mode == "managed" else "no")
     if rekey not in ("yes", "no"):
         raise PolicyRefused("rekey is yes or no")
-    if section.get("journal", "off") not in ("off", "warning", "all"):
+    journal = section.get("journal", "off")
+    if journal not in JOURNAL:
         raise PolicyRefused("journal is off, warning or all")
-    for key in ("units", "containers"):
-        _names(section, key, _PATTERN)
-    verbs = tuple(verb for verb in LISTED if verb in allowed) + ((REKEY,) if rekey == "yes" else ())
-    return Policy(mode, verbs, _names(section, "events", _USER))
+    _names(section, "containers", _PATTERN)
+    units = _names(section, "units", _PATTERN)
+    verbs = [verb for verb in LISTED if verb in allowed]
+    verbs += [REKEY] if rekey == "yes" else []
+    verbs += [verb for verb in UNIT_VERBS if units and verb in allowed]
+    return Policy(mode, tuple(verbs), _names(section, "events", _USER), units, journal)
 
 
 def _names(section: Mapping[str, str], key: str, form: "re.Pattern[str]") -> Tuple[str, ...]:

@@ -27,6 +27,7 @@ from spider.jobs.files import (
     STOPPED_RESERVE_BYTES,
     AcceptedOrder,
     JobResult,
+    lock_of,
     read_plan,
     reserve,
     write_document,
@@ -37,8 +38,10 @@ from spider.packages.interfaces import Outcome, PackageManager, Task
 from spider.root import reboot
 from spider.root.bytecode import write_bytecode
 from spider.root.job_console import JobConsole, StopRequest
+from spider.root.policy import POLICY_PATH, PolicyRefused, read_policy
 from spider.root.terminal import Log, OutputReporter, Terminal
 from spider.root.trusted_files import Untrusted
+from spider.root.unit_actions import UnitActions
 from spider.selfcare import rekey, self_update, uninstall_job
 from spider.wire import verbs
 from spider.wire.ids import is_id
@@ -70,12 +73,12 @@ def ignore_signals() -> None:
         signal.signal(number, lambda *_: None)
 
 
-def take_lock(jobs: str, wait_s: float = LOCK_WAIT_S) -> int:
-    """Hold the lock of this node's jobs until this process ends, even if it is killed.
+def take_lock(jobs: str, wait_s: float = LOCK_WAIT_S, name: str = LOCK) -> int:
+    """Hold a lock of this node's jobs until this process ends, even if it is killed.
 
     Raises: JobNotStarted: another job has it.
     """
-    fd = os.open(os.path.join(jobs, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fd = os.open(os.path.join(jobs, name), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     if lock_within(fd, wait_s):
         return fd
     os.close(fd)
@@ -130,10 +133,21 @@ def _carry_out(plan: AcceptedOrder, manager: Optional[PackageManager], console: 
         return Outcome("failed", None, 0, (), "job.unknown_verb", f"this version of Spider cannot {plan.verb[:40]!r}")
     if plan.verb == verbs.REBOOT:
         return _prepare_reboot(manager, console)
+    if verbs.VERBS[plan.verb].units:
+        return _guarded(lambda: UnitActions(console, _journal_level()).perform(plan.verb, [str(name) for name in plan.args["units"]]))
     if manager is None:
         console.print_line("No package manager that Spider knows owns this host.")
         return Outcome("failed", None, 0, (), "job.no_package_manager", "no package manager that Spider knows owns this host")
     return _guarded(lambda: manager.perform(_task(plan), console))
+
+
+def _journal_level() -> str:
+    """The lines of the journal that the owner shows."""
+    try:
+        return read_policy(POLICY_PATH).journal
+    except PolicyRefused as exc:  # it has changed since the launcher read it
+        logs.event(_log, "policy_refused", level=logging.WARNING, why=str(exc))
+        return "off"
 
 
 def _run_selfcare(plan: AcceptedOrder, console: JobConsole, boot: str) -> Outcome:
@@ -165,7 +179,7 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optio
     plan = read_plan(folder)
     if plan is None or plan.job != job:
         raise JobNotStarted("there is no such order")
-    lock = take_lock(jobs)
+    lock = take_lock(jobs, name=lock_of(plan.verb))
     _forget_keys(job)
     write_bytecode()
     started_at = _begin(folder, boot)

@@ -242,6 +242,10 @@ class Identity(NamedTuple):
     """yes, no or unknown."""
     units: int = 0
     """Edition of the unit files that started this Spider."""
+    policy_units: str = ""
+    """Names and patterns of the units that the policy allows verbs on, separated by commas as in its line `units`."""
+    policy_journal: str = "off"
+    """Lines of the journal that the policy allows the hub to request: off, warning or all."""
 
 
 class Updates(NamedTuple):

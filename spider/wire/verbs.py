@@ -35,6 +35,8 @@ class Verb(NamedTuple):
     """It replaces installed packages by newer ones."""
     fills: bool = False
     """It needs room in the node's file systems."""
+    units: bool = False
+    """Its arguments name units of systemd, which the policy's line `units` must name. Such a job runs beside one that changes packages."""
     selfcare: bool = False
     """It maintains the agent itself and changes no package."""
     args: Tuple[Tuple[str, str], ...] = ()
@@ -55,6 +57,10 @@ CATALOGUE: Tuple[Verb, ...] = (
     Verb("unhold", MANAGED, NEEDED),
     Verb("clean", MANAGED),
     Verb("repair", MANAGED, fills=True),
+    Verb("unit-start", MANAGED, units=True),
+    Verb("unit-stop", MANAGED, units=True),
+    Verb("unit-restart", MANAGED, units=True),
+    Verb("unit-reload", MANAGED, units=True),
     Verb(REBOOT, MANAGED),
     Verb(UPDATE, MANAGED, selfcare=True, args=(("plan", DIGEST),)),
     Verb(REKEY, OWN_LINE, selfcare=True, args=(("generation", GENERATION), ("keys", KEYS), ("digest", DIGEST))),

@@ -298,12 +298,44 @@ async def test_what_the_nodes_own_policy_forbids_is_refused_at_once(
 ) -> None:
     mode, verbs = policy
     await agent.say(IDENTITY._replace(policy_mode=mode, policy_verbs=verbs))
-    await eventually(lambda: shared_hub.node(agent.node.node_id)["policy"] == {"mode": mode, "verbs": verbs})
+    await eventually(lambda: shared_hub.node(agent.node.node_id)["policy"]["verbs"] == verbs)
     reply = await shared_hub.call("POST", f"/api/v1/nodes/{agent.node.node_id}/jobs", {"action": action})
     assert reply.status == status
     if status == 409:
         assert reply.json["code"] == "node.policy_refuses"
         assert "policy.conf" in reply.json["detail"]
+
+
+@pytest.mark.holds("SAFETY-56", "SAFETY-35")
+async def test_units_that_the_policy_names_are_restarted_beside_an_upgrade_and_others_are_refused(
+    shared_hub: HubProcess, agent: TestAgent
+) -> None:
+    verbs = ["upgrade", "unit-restart", "unit-stop"]
+    path = f"/api/v1/nodes/{agent.node.node_id}/jobs"
+    await agent.say(IDENTITY._replace(policy_mode="managed", policy_verbs=verbs, policy_units="nginx.service, php*, stardust*"))
+    await eventually(lambda: shared_hub.node(agent.node.node_id)["policy"]["units"] == ["nginx.service", "php*", "stardust*"])
+    for units, action, status, word in (
+        (["ssh.service"], "unit-restart", 409, "`units = nginx.service, php*, stardust*, ssh.service`"),
+        (["stardust-spider.service"], "unit-restart", 409, "no policy allows that"),
+        (["nginx.service"], "unit-reload", 409, "its verbs are upgrade, unit-restart, unit-stop"),
+        (["--now"], "unit-restart", 400, "not the full name"),
+        (["../x.service"], "unit-restart", 400, "not the full name"),
+        (["nginx"], "unit-restart", 400, "not the full name"),
+        ([], "unit-restart", 400, "wants units"),
+        (["nginx.service"], "upgrade", 400, "takes no units"),
+    ):
+        reply = await shared_hub.call("POST", path, {"action": action, "units": units})
+        assert (reply.status, word in reply.json["detail"]) == (status, True), (units, reply.body)
+    upgrade, _ = await started(shared_hub, agent)
+    job, restart = await started(shared_hub, agent, action="unit-restart", units=["nginx.service", "php8.2-fpm.service"])
+    assert (restart.verb, restart.args) == ("unit-restart", {"units": ["nginx.service", "php8.2-fpm.service"]})
+    waiting = await order(shared_hub, agent.node, "unit-stop", units=["nginx.service"])
+    await agent.say(ended(job, b"", "failed", error_code="job.unit_failed", error_text="nginx.service: it is failed (failed)"))
+    assert (await agent.expect(JobStart)).job == waiting["id"]  # one of units at a time, whatever becomes of the upgrade
+    done = await job_is(shared_hub, job, "failed")
+    assert (done["units"], done["error"]["code"]) == (["nginx.service", "php8.2-fpm.service"], "job.unit_failed")
+    await agent.say(JobAnswer(waiting["id"], "refused", "policy-unit", 0), ended(upgrade, b""))
+    assert "the line `units`" in (await job_is(shared_hub, waiting["id"], "failed"))["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,31 @@ def test_the_policy_of_the_node_beats_every_order(agent: AgentHost, policy: str,
 
 
 @pytest.mark.holds("SAFETY-56", "S-50")
+def test_a_failed_unit_is_restarted_where_the_policy_names_it(agent: AgentHost) -> None:
+    policy = "[policy]\nversion = 2\nmode = managed\nunits = {}\njournal = all\n"
+    unit = "[Service]\nExecStart=/bin/sh -c 'echo it begins; test -e /run/lab-mended && exec sleep 1000'\n"
+    agent.put("/etc/systemd/system/lab-web.service", unit.encode())
+    agent.host.sh("systemctl daemon-reload; systemctl start lab-web.service; until systemctl -q is-failed lab-web; do sleep 0.05; done")
+    agent.policy(policy.format("lab-other.service"))
+    assert agent.hand_in(agent.seal("unit-restart", {"units": ["lab-web.service"]})[1])["why"] == "policy-unit"
+    agent.policy(policy.format("lab-*"))
+    broken = agent.gather(agent.order("unit-restart", {"units": ["lab-web.service"]}))
+    told = json.loads(broken["result"])
+    assert (told["state"], told["error_code"]) == ("failed", "job.unit_failed")
+    assert broken["log"].count(b"it begins") == 2  # the journal's lines of both starts
+    agent.host.sh("touch /run/lab-mended")
+    mended = agent.gather(agent.order("unit-restart", {"units": ["lab-web.service"]}))
+    assert json.loads(mended["result"])["state"] == "succeeded", mended["log"]
+    assert mended["log"].splitlines() == [
+        b"lab-web.service: failed (failed), result exit-code",
+        b"$ systemctl restart lab-web.service",
+        b"lab-web.service: active (running)",
+    ]
+    gone = json.loads(agent.gather(agent.order("unit-stop", {"units": ["lab-gone.service"]}))["result"])
+    assert gone["error_code"] == "job.unit_not_loaded"
+
+
+@pytest.mark.holds("SAFETY-56", "S-50")
 def test_a_policy_that_others_could_have_written_allows_nothing(agent: AgentHost) -> None:
     before = whatever_ran(agent)
     managed = b"[policy]\nversion = 1\nmode = managed\n"

@@ -141,10 +141,11 @@ export interface AuditView {
 }
 
 export interface BatchBody {
-  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "reboot";
+  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "reboot";
   packages?: string[];
   for?: "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
   plan?: string;
+  units?: string[];
   reboot?: boolean;
   /** Ids, 1 to 1000. */
   nodes: string[];
@@ -170,6 +171,7 @@ export interface BatchSummaryView {
   id: string;
   action: string;
   packages: string[];
+  units: string[];
   for: string | null;
   plan: string | null;
   reboot: boolean;
@@ -186,6 +188,7 @@ export interface BatchView {
   id: string;
   action: string;
   packages: string[];
+  units: string[];
   for: string | null;
   plan: string | null;
   reboot: boolean;
@@ -797,13 +800,15 @@ export interface InvitesView {
 }
 
 export interface JobBody {
-  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "reboot";
+  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "reboot";
   /** Required by install, remove, hold and unhold. An upgrade without them covers all packages. Null and an empty list are invalid. */
   packages?: string[];
   /** The action that `plan` simulates. */
   for?: "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
   /** Digest of the approved plan. If the node's plan differs now, the job ends with job.plan_changed before any change. */
   plan?: string;
+  /** Required by the actions `unit-…`, and only for them: full names of services, sockets or timers of systemd, such as `nginx.service`. */
+  units?: string[];
   /** Whether to reboot after a successful upgrade, unless the node reports that none is due. */
   reboot?: boolean;
 }
@@ -827,6 +832,7 @@ export interface JobView {
   node_id: string;
   action: string;
   packages: string[];
+  units: string[];
   for: string | null;
   /** Digest of the approved plan; empty: none. */
   plan: string | null;
@@ -1374,6 +1380,10 @@ export interface PlanView {
 export interface PolicyView {
   mode: string;
   verbs: string[];
+  /** Names and patterns (`*`) of the units that the actions `unit-…` may name. */
+  units: string[];
+  /** Lines of the journal that may be requested. */
+  journal: "off" | "warning" | "all";
 }
 
 export interface PreferencesPatch {

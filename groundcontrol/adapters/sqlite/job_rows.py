@@ -80,9 +80,9 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
     """Insert a queued job. `node`, `batch`: their numbers."""
     request = job.request
     tx.do(
-        "INSERT INTO job (org, id, node, actor, idempotency_key, action, packages, for_action, plan, reboot, batch, state,"
+        "INSERT INTO job (org, id, node, actor, idempotency_key, action, packages, units, for_action, plan, reboot, batch, state,"
         " output_end, created_by, created_at, not_after, changes, version)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, '[]', 1)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, '[]', 1)",
         *(
             scope.org,
             job.id,
@@ -91,6 +91,7 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
             key,
             request.action,
             to_json(request.packages),
+            to_json(request.units),
             request.for_action,
             request.plan,
             request.reboot,
@@ -104,6 +105,7 @@ def is_order(row: sqlite3.Row) -> bool:
     order for all packages."""
     with contextlib.suppress(StoreError):
         texts_from_json(row["packages"])
+        texts_from_json(row["units"])
         return True
     return False
 
@@ -111,9 +113,11 @@ def is_order(row: sqlite3.Row) -> bool:
 def to_job(row: sqlite3.Row) -> Job:
     """A row of `select` as a `Job`. Damaged parts are left out and reported as its error."""
     packages: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     try:
-        packages, changes = texts_from_json(row["packages"]), records_from_json(Change, row["changes"])
+        packages, units = texts_from_json(row["packages"]), texts_from_json(row["units"])
+        changes = records_from_json(Change, row["changes"])
         error = None if row["error"] is None else record_from_json(JobError, row["error"])
     except StoreError:
         error = DAMAGED
@@ -149,4 +153,5 @@ def to_job(row: sqlite3.Row) -> Job:
         stop=None if row["stop"] is None else Stop(row["stop"], row["stop_why"], row["stop_by"], row["stop_at"], bool(row["stop_force"])),
         batch_id=None if row["batch_id"] is None else BatchId(row["batch_id"]),
         follows=None if row["follows"] is None else JobId(row["follows"]),
+        units=units,
     )

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spider.jobs.files import read_plan
+from spider.jobs.files import lock_of, read_plan
 from spider.root import launcher
 from spider.root.launcher import JobUnit, LauncherPaths, OrderRefused, check_args, decide, orders, prune, receive_frame, serve
+from spider.root.runner import take_lock
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.orders import MAGIC, OrderError, SignedOrder, seal_order
 
@@ -304,6 +305,60 @@ def test_names_of_packages_are_taken() -> None:
     check_args(order(verb="plan", args={"for": "remove", "packages": ["lab-hello"]}))
     check_args(order(verb="plan", args={}))
     check_args(order(verb="reboot", args={}))
+
+
+@pytest.mark.holds("SAFETY-57", "S-52")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", "nginx", "-nginx.service", "--force.service", "../nginx.service", "/etc/systemd/system/nginx.service", "nginx.service\n", "ngi nx.service",
+        "nginx*.service", "ngin[x].service", "nginx?.service", "nginx@.service", "a@b@c.service", "@b.service", "nginx.target", "home.mount",
+        "nginx.service;reboot", "$(reboot).service", "%n.service", "n\u0456ginx.service", "nginx.SERVICE", "x" * 250 + ".service", 7, None, ["nginx.service"],
+    ],
+)  # fmt: skip
+def test_a_unit_name_that_is_not_one_plain_unit_is_refused(name: object) -> None:
+    with pytest.raises(OrderRefused, match="bad-args"):
+        check_args(order(verb="unit-restart", args={"units": [name]}))
+
+
+def test_names_of_units_are_taken_and_nothing_beside_them() -> None:
+    check_args(order(verb="unit-stop", args={"units": ["ssh.socket", "getty@tty1.service", "a-b.timer", "dev-disk\\x2d1.service"]}))
+    for args in ({}, {"units": []}, {"units": "ssh.service"}, {"units": ["a.service"], "packages": []}, {"units": ["a.service"] * 2},
+                 {"units": [f"a{number}.service" for number in range(17)]}):  # fmt: skip
+        with pytest.raises(OrderRefused, match="bad-args"):
+            check_args(order(verb="unit-stop", args=args))
+
+
+@pytest.mark.holds("SAFETY-56")
+def test_an_order_for_a_unit_runs_only_where_the_policy_names_the_unit(places: LauncherPaths) -> None:
+    systemd, wish = Systemd(), order(verb="unit-restart", args={"units": ["nginx.service"]})
+    for lines, why in (
+        ("version = 1\nmode = managed", "policy-unit"),
+        ("version = 2\nmode = managed\nunits = apache2.service", "policy-unit"),
+        ("version = 2\nmode = readonly\nunits = nginx.service", "policy-readonly"),
+        ("version = 2\nmode = managed\nunits = nginx.service; x", "policy-invalid"),
+    ):
+        Path(places.policy).write_text(f"[policy]\n{lines}\n")
+        assert put_to(places, wish, systemd) == ("refused", why)
+    Path(places.policy).write_text("[policy]\nversion = 2\nmode = managed\nunits = *\n")
+    own = order(verb="unit-stop", args={"units": ["stardust-spider.service"]})
+    assert put_to(places, own, systemd) == ("refused", "unit-protected")
+    assert put_to(places, order(verb="unit-restart", args={"units": "nginx.service"}), systemd) == ("refused", "bad-args")
+    assert (systemd.started, os.listdir(places.started)) == ([], [])
+    assert put_to(places, wish, systemd) == ("accepted", "")
+
+
+def test_a_unit_is_restarted_beside_a_job_of_packages_and_not_beside_another_of_units(places: LauncherPaths) -> None:
+    Path(places.policy).write_text("[policy]\nversion = 2\nmode = managed\nunits = *\n")
+    systemd, args = Systemd(), {"units": ["nginx.service"]}
+    packages = take_lock(places.jobs)
+    assert put_to(places, order(verb="upgrade"), systemd) == ("refused", "busy")
+    assert put_to(places, order(verb="unit-restart", args=args), systemd) == ("accepted", "")
+    os.close(packages)
+    units = take_lock(places.jobs, name=lock_of("unit-stop"))
+    assert put_to(places, order(verb="unit-restart", args=args), systemd) == ("refused", "busy")
+    assert put_to(places, order(verb="upgrade"), systemd) == ("accepted", "")
+    os.close(units)
 
 
 def test_a_stop_leaves_a_wish_beside_the_job_as_often_as_it_comes(places: LauncherPaths) -> None:

@@ -55,6 +55,50 @@ def test_version_2_adds_who_may_report_events_and_nothing_to_what_version_1_allo
 
 
 @pytest.mark.holds("SAFETY-56")
+@pytest.mark.parametrize(
+    ("lines", "verb", "why"),
+    [
+        ("mode = managed", "unit-restart", "policy-unit"),
+        ("mode = managed\nunits = nginx.service", "unit-restart", None),
+        ("mode = managed\nunits = nginx.service", "unit-stop", None),
+        ("mode = managed\nverbs = check, unit-reload\nunits = nginx.service", "unit-reload", None),
+        ("mode = managed\nverbs = check, unit-reload\nunits = nginx.service", "unit-stop", "policy-verb"),
+        ("mode = managed\nverbs = check, unit-reload", "unit-reload", "policy-unit"),
+        ("mode = readonly\nunits = nginx.service", "unit-restart", "policy-readonly"),
+        ("mode = monitor\nunits = nginx.service", "unit-restart", "policy-monitor"),
+    ],
+)
+def test_verbs_of_units_need_the_line_that_names_units(lines: str, verb: str, why: str | None) -> None:
+    policy = parse_policy(f"[policy]\nversion = 2\n{lines}\n")
+    assert policy.refusal(verb) == why
+    assert (verb in policy.allowed_verbs) == (why is None)
+
+
+@pytest.mark.holds("SAFETY-56")
+def test_version_1_knows_no_verb_of_units() -> None:
+    assert parse_policy("[policy]\nversion = 1\nmode = managed\n").refusal("unit-restart") == "policy-unit"
+    with pytest.raises(PolicyRefused, match="unknown verb 'unit-restart'"):
+        parse_policy("[policy]\nversion = 1\nmode = managed\nverbs = unit-restart\n")
+
+
+@pytest.mark.holds("SAFETY-57")
+def test_only_units_that_the_policy_names_are_allowed_and_never_those_that_no_policy_allows() -> None:
+    policy = parse_policy("[policy]\nversion = 2\nmode = managed\nunits = nginx, php*-fpm.service, backup.timer, app@*\n")
+    for name in ("nginx.service", "php8.2-fpm.service", "php-fpm.service", "backup.timer", "app@one.service"):
+        assert policy.unit_refusal([name]) is None, name
+    for name in ("nginx.socket", "php8.2.service", "backup.service", "app.service", "xnginx.service", "nginx.service.service"):
+        assert policy.unit_refusal(["nginx.service", name]) == "policy-unit", name
+    everything = parse_policy("[policy]\nversion = 2\nmode = managed\nunits = *\n")
+    assert everything.unit_refusal(["ssh.service"]) is None
+    for name in (
+        "stardust-spider.service", "stardust-launcher.socket", "stardust-launcher@1-2-3.service", "stardust-job@x.service", "stardust-hub.service",
+        "debug-shell.service", "rescue.service", "emergency.service", "systemd-poweroff.service", "systemd-reboot.service",
+        "systemd-suspend-then-hibernate.service", "systemd-initctl.socket", "stardust-rollback.timer",
+    ):  # fmt: skip
+        assert everything.unit_refusal([name]) == "unit-protected", name
+
+
+@pytest.mark.holds("SAFETY-56")
 def test_a_list_of_verbs_never_widens_a_mode() -> None:
     assert parse_policy("[policy]\nversion = 1\nmode = readonly\nverbs = check, upgrade\n").verbs == ("check",)
     monitor = parse_policy("[policy]\nversion = 1\nmode = monitor\nverbs = check\n")

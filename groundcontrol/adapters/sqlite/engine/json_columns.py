@@ -76,6 +76,7 @@ COLUMNS: Final = (
     _Column("account", "grants", partial(record_from_json, Grants)),
     _Column("api_token", "grants", partial(record_from_json, Grants)),
     _Column("job", "packages", texts_from_json, node=_of_node("job.node")),
+    _Column("job", "units", texts_from_json, node=_of_node("job.node")),
     _Column("job", "changes", partial(records_from_json, Change), node=_of_node("job.node")),
     _Column("job", "error", partial(record_from_json, JobError), node=_of_node("job.node")),
     _Column("job_plan", "head", partial(record_from_json, PlanHead), "place", _OF_JOB),

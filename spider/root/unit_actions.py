@@ -1,0 +1,175 @@
+"""Jobs that start, stop, restart or reload units of systemd, through systemctl."""
+
+import os
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+
+from spider.packages.interfaces import ENVIRONMENT, Console, Outcome, PackagesUnreadable, run_query
+from spider.root.terminal import StopRule, TerminalEnded
+from spider.wire.units import is_protected
+
+WORDS: Dict[str, str] = {"unit-start": "start", "unit-stop": "stop", "unit-restart": "restart", "unit-reload": "reload"}
+"""Verb -> the command of systemctl."""
+SHOW_LIMIT_S = 10.0
+WORK_LIMIT_S = 600.0
+"""Of all units together. Systemd itself limits most starts and stops to 90 s."""
+SETTLE_S = 1.0
+"""A service may end right after systemctl has called its start a success."""
+MOST_LINES = 20
+JOURNAL_LIMIT_S = 10.0
+_TOO_LATE = StopRule("too_late", "systemd finishes what it was asked to do")
+_PROPERTIES = ("Id", "Names", "LoadState", "ActiveState", "SubState", "Result", "NRestarts")
+_JOURNAL_WORDS: Dict[str, Sequence[str]] = {"warning": ("--priority=warning",), "all": ()}
+
+
+class UnitState(NamedTuple):
+    """The state of one unit."""
+
+    names: Sequence[str]
+    """Its name and aliases."""
+    load: str
+    active: str
+    sub: str
+    result: str
+    restarts: int
+
+    def __str__(self) -> str:
+        why = f", result {self.result}" if self.result not in ("", "success") else ""
+        return f"{self.active} ({self.sub}){why}"
+
+
+class UnitsUnknown(Exception):
+    """Systemd does not say the state of a unit."""
+
+
+def parse_state(text: str) -> UnitState:
+    """Read `systemctl show` of one unit."""
+    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    restarts = found.get("NRestarts", "")
+    return UnitState(
+        sorted({*found.get("Names", "").split(), found.get("Id", "")} - {""}),
+        found.get("LoadState", ""),
+        found.get("ActiveState", ""),
+        found.get("SubState", ""),
+        found.get("Result", ""),
+        int(restarts) if restarts.isdigit() else 0,
+    )
+
+
+def show(name: str) -> UnitState:
+    """The present state of a unit. Raises: UnitsUnknown."""
+    words = ["systemctl", "--no-pager", "show", "--property=" + ",".join(_PROPERTIES), "--", name]
+    try:
+        answer = run_query(words, {**ENVIRONMENT, "TERM": "dumb"}, SHOW_LIMIT_S)
+    except PackagesUnreadable as exc:
+        raise UnitsUnknown(str(exc)) from exc
+    if answer.rc:
+        raise UnitsUnknown(f"systemctl show {name}: {answer.err.strip()[:300] or f'exit status {answer.rc}'}")
+    return parse_state(answer.out)
+
+
+def unfit(name: str, state: UnitState) -> Optional[Outcome]:
+    """Why nothing is done with this unit. None: it may be."""
+    if any(is_protected(alias) for alias in state.names):
+        return _failed("job.unit_protected", f"{name} is another name of {', '.join(state.names)}: no policy allows that")
+    if state.load != "loaded":
+        why = {"not-found": "there is no such unit", "masked": "it is masked"}.get(state.load, state.load or "unknown")
+        text = f"{name} is not loaded here ({why}). The line `units` in /etc/stardust/policy.conf must name units that this server has"
+        return _failed("job.unit_not_loaded", text)
+    return None
+
+
+def complaint(word: str, first: UnitState, after: UnitState) -> str:
+    """What is wrong although systemctl called the command a success. Empty: nothing.
+
+    Args: first, after: the state right after the command, and a moment later.
+    """
+    if word == "stop":
+        return "" if after.active in ("inactive", "failed", "deactivating") else f"it is {after} again"
+    if after.active == "failed" or after.sub == "auto-restart":
+        return f"it is {after}"
+    if after.restarts > first.restarts:
+        return f"it ended and was started again by systemd: {after}"
+    return ""
+
+
+def _failed(code: str, text: str, ended: Optional[TerminalEnded] = None) -> Outcome:
+    return Outcome("failed", None if ended is None else ended.rc, 0 if ended is None else ended.signal, (), code, text)
+
+
+class UnitActions:
+    """Carries out one job of units."""
+
+    def __init__(
+        self,
+        console: Console,
+        journal: str,
+        look: Callable[[str], UnitState] = show,
+        has_systemd: Callable[[], bool] = lambda: os.path.isdir("/run/systemd/system"),
+    ) -> None:
+        """Args: journal: lines that the owner's policy shows: off, warning or all."""
+        self._console = console
+        self._journal = journal
+        self._look = look
+        self._has_systemd = has_systemd
+
+    def perform(self, verb: str, names: Sequence[str]) -> Outcome:
+        """Do it with each unit. Nothing is begun if one of them is unfit; one that fails does not keep the others back."""
+        if not self._has_systemd():
+            return self._say(_failed("job.no_systemd", "units are systemd's, and it does not run this server"))
+        self._console.progress("plan")
+        try:
+            for name in names:
+                state = self._look(name)
+                self._console.print_line(f"{name}: {state}")
+                outcome = unfit(name, state)
+                if outcome is not None:
+                    return self._say(outcome)
+            if self._console.stop_wanted():
+                return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before anything was changed")
+            return self._all(WORDS[verb], names)
+        except UnitsUnknown as exc:
+            return self._say(_failed("job.unit_unknown", str(exc)))
+
+    def _all(self, word: str, names: Sequence[str]) -> Outcome:
+        failed: List[Outcome] = []
+        for at, name in enumerate(names):
+            self._console.progress("commit", at * 100 // len(names), name)
+            outcome = self._one(word, name)
+            if outcome.state != "succeeded":
+                failed.append(outcome)
+        self._console.progress("check", 100)
+        if len(failed) > 1:
+            return failed[0]._replace(error_text="; ".join(outcome.error_text for outcome in failed))
+        return failed[0] if failed else Outcome("succeeded", 0, 0, ())
+
+    def _one(self, word: str, name: str) -> Outcome:
+        argv = ["systemctl", "--no-ask-password", "--no-pager", word, "--", name]
+        self._console.print_line(f"$ systemctl {word} {name}")
+        ended = self._console.run(argv, ENVIRONMENT, lambda _line: None, None, {"commit": WORK_LIMIT_S}, stop_rule=lambda _phase: _TOO_LATE)
+        first = after = self._look(name)
+        if ended.rc == 0 and word in ("start", "restart") and after.active in ("active", "activating"):
+            self._console.wait(SETTLE_S)
+            after = self._look(name)
+        self._console.print_line(f"{name}: {after}")
+        if ended.overran:
+            return _failed("job.timed_out", f"{name}: systemd had not finished within {WORK_LIMIT_S / 60:.0f} minutes, and goes on", ended)
+        why = f"systemctl {word} failed, {name} is {after}" if ended.rc != 0 else complaint(word, first, after)
+        if not why:
+            return Outcome("succeeded", 0, 0, ())
+        self._show_journal(name)
+        return _failed("job.unit_failed", why if ended.rc else f"{name}: {why}", ended)
+
+    def _show_journal(self, name: str) -> None:
+        """Print the unit's last lines of the journal, as far as the owner's policy shows any."""
+        words = _JOURNAL_WORDS.get(self._journal)
+        if words is None:
+            self._console.print_line("The owner's policy shows no lines of the journal (`journal = warning` or `all` there does).")
+            return
+        self._console.print_line(f"The last lines of {name} in the journal:")
+        argv = ["journalctl", "--no-pager", "--quiet", "--output=short-iso", f"--lines={MOST_LINES}", f"--unit={name}", *words]
+        self._console.progress("check")
+        self._console.run(argv, ENVIRONMENT, lambda _line: None, None, {"check": JOURNAL_LIMIT_S}, stop_rule=lambda _phase: _TOO_LATE)
+
+    def _say(self, outcome: Outcome) -> Outcome:
+        self._console.print_line(outcome.error_text)
+        return outcome

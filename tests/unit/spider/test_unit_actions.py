@@ -1,0 +1,139 @@
+"""Jobs of units: what is looked at before and after, and what of systemctl's word is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from spider.root.terminal import StopRule, TerminalEnded
+from spider.root.unit_actions import UnitActions, UnitState, parse_state
+
+RUNNING = UnitState(("web.service",), "loaded", "active", "running", "success", 0)
+FAILED = RUNNING._replace(active="failed", sub="failed", result="exit-code")
+SHOWN = """Restart=no
+Result=exit-code
+NRestarts=2
+Id=web.service
+Names=www.service web.service
+LoadState=loaded
+ActiveState=failed
+SubState=failed
+"""
+
+
+class Played:
+    """The console of a job, on which systemctl is played."""
+
+    def __init__(self, rc: int | None = 0, overran: str = "", *, stop: bool = False) -> None:
+        self._ended = TerminalEnded(rc, 0 if rc is not None else 9, overran)
+        self._stop = stop
+        self.lines: list[str] = []
+        self.ran: list[list[str]] = []
+
+    def print_line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def progress(self, phase: str, percent: int = -1, package: str = "", text: str = "") -> None: ...
+
+    def run(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        each_line: Callable[[str], object],
+        each_status: Callable[[str], None] | None = None,
+        limits_s: Mapping[str, float] | None = None,
+        signals: Sequence[int] = (),
+        stop_rule: Callable[[str], StopRule] | None = None,
+    ) -> TerminalEnded:
+        assert limits_s
+        assert env["SYSTEMD_PAGER"] == "cat"
+        self.ran.append(list(argv))
+        return self._ended
+
+    def wait(self, seconds: float) -> None: ...
+
+    def stop_wanted(self) -> bool:
+        return self._stop
+
+    def planned(self, plan: object) -> None: ...
+    def seen_plan(self, digest: str) -> None: ...
+    def reported(self, report: object) -> None: ...
+
+
+def actions(console: Played, *states: UnitState, journal: str = "off", systemd: bool = True) -> UnitActions:
+    left = list(states)
+    return UnitActions(console, journal, lambda _name: left.pop(0) if len(left) > 1 else left[0], lambda: systemd)
+
+
+def test_the_state_is_read_from_systemctl() -> None:
+    state = parse_state(SHOWN)
+    assert state == UnitState(["web.service", "www.service"], "loaded", "failed", "failed", "exit-code", 2)
+    assert str(state) == "failed (failed), result exit-code"
+
+
+def test_a_restart_shows_the_state_before_and_after() -> None:
+    console = Played()
+    outcome = actions(console, FAILED, RUNNING).perform("unit-restart", ["web.service"])
+    assert (outcome.state, outcome.exit_code) == ("succeeded", 0)
+    assert console.ran == [["systemctl", "--no-ask-password", "--no-pager", "restart", "--", "web.service"]]
+    assert console.lines == [
+        "web.service: failed (failed), result exit-code",
+        "$ systemctl restart web.service",
+        "web.service: active (running)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "rc", "states", "code"),
+    [
+        ("unit-restart", 1, (RUNNING, FAILED), "job.unit_failed"),
+        ("unit-restart", 0, (RUNNING, RUNNING, FAILED), "job.unit_failed"),  # it ended right after its start
+        ("unit-start", 0, (FAILED, RUNNING, RUNNING._replace(restarts=1)), "job.unit_failed"),
+        ("unit-start", 0, (FAILED, RUNNING._replace(active="activating", sub="auto-restart")), "job.unit_failed"),
+        ("unit-stop", 0, (RUNNING, RUNNING), "job.unit_failed"),
+        ("unit-stop", 0, (RUNNING, RUNNING._replace(active="inactive", sub="dead")), ""),
+        ("unit-stop", 0, (RUNNING, FAILED), ""),  # it ended with a signal: it is down
+        ("unit-start", 0, (FAILED, FAILED._replace(active="inactive", sub="dead", result="success")), ""),  # it did its one thing
+        ("unit-reload", 0, (RUNNING, RUNNING), ""),
+        ("unit-restart", 0, (RUNNING._replace(load="not-found"),), "job.unit_not_loaded"),
+        ("unit-restart", 0, (RUNNING._replace(load="masked"),), "job.unit_not_loaded"),
+        ("unit-stop", 0, (RUNNING._replace(names=("web.service", "stardust-spider.service")),), "job.unit_protected"),
+    ],
+)
+def test_the_state_afterwards_decides_and_not_the_exit_status_alone(verb: str, rc: int, states: tuple[UnitState, ...], code: str) -> None:
+    console = Played(rc)
+    outcome = actions(console, *states).perform(verb, ["web.service"])
+    assert (outcome.state, outcome.error_code) == ("failed" if code else "succeeded", code)
+    assert bool(console.ran) == (code not in ("job.unit_not_loaded", "job.unit_protected"))
+
+
+@pytest.mark.parametrize(("journal", "words"), [("off", None), ("warning", ["--priority=warning"]), ("all", [])])
+def test_a_failure_shows_the_lines_of_the_journal_that_the_owner_shows(journal: str, words: list[str] | None) -> None:
+    console = Played(1)
+    actions(console, RUNNING, FAILED, journal=journal).perform("unit-restart", ["web.service"])
+    shown = [argv for argv in console.ran if argv[0] == "journalctl"]
+    assert [argv[-1:] for argv in shown] == ([] if words is None else [words or ["--unit=web.service"]])
+    assert any("journal = warning" in line for line in console.lines) == (words is None)
+
+
+def test_one_unit_that_fails_does_not_keep_the_others_back_and_one_that_is_not_there_does() -> None:
+    console = Played(1)
+    outcome = actions(console, RUNNING, RUNNING, FAILED).perform("unit-restart", ["web.service", "db.service"])
+    assert len(console.ran) == 2
+    assert "web.service" in outcome.error_text
+    assert "db.service" in outcome.error_text
+    console = Played()
+    actions(console, RUNNING, RUNNING._replace(load="not-found")).perform("unit-restart", ["web.service", "db.service"])
+    assert console.ran == []
+
+
+def test_nothing_is_begun_without_systemd_or_after_a_stop() -> None:
+    for console, systemd, code in ((Played(), False, "job.no_systemd"), (Played(stop=True), True, "job.stopped")):
+        assert actions(console, RUNNING, systemd=systemd).perform("unit-restart", ["web.service"]).error_code == code
+        assert console.ran == []
+
+
+def test_a_start_that_does_not_end_is_told_to_go_on() -> None:
+    outcome = actions(Played(None, "commit"), RUNNING).perform("unit-start", ["web.service"])
+    assert (outcome.state, outcome.error_code) == ("failed", "job.timed_out")
