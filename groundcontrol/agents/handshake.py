@@ -37,6 +37,7 @@ from spider.wire.frames import (
     CLOSE_HOST,
     CLOSE_PROTOCOL,
     CLOSE_UNKNOWN,
+    JOURNAL,
     Welcome,
 )
 from spider.wire.joining import is_join
@@ -54,7 +55,7 @@ WAITING_MS: Final = 15_000
 """A node that waits for approval reconnects after a random part of this."""
 WHY_REFUSED: Final = {CLOSE_PROTOCOL: "protocol", CLOSE_UNKNOWN: "unknown_key", CLOSE_HOST: "wrong_host", CLOSE_CLONE: "clone"}
 """Close code -> name of the refusal. A node that only has to wait is not refused."""
-FEATURES: Final = (ORDER_TIME,)
+FEATURES: Final = (ORDER_TIME, JOURNAL)
 """Optional features of the protocol that this hub supports."""
 
 

@@ -18,15 +18,15 @@ from groundcontrol.agents.session import AgentSession
 from groundcontrol.agents.store import SessionStore
 from groundcontrol.agents.validation import KnownSchema
 from groundcontrol.core.bus import Bus, Changed, SessionChanged
-from groundcontrol.core.errors import HubError, StoreError
+from groundcontrol.core.errors import HubError, JournalUnreadable, NodeOffline, StoreError
 from groundcontrol.core.ids import HubId, NodeId
 from groundcontrol.core.stores import Stores
-from groundcontrol.nodes.model import Node, Session
+from groundcontrol.nodes.model import Node, Session, UnitLines
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.backfill import LostRows
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.frames import CLOSE_CLONE, CLOSE_GOING_AWAY, CLOSE_SLOW, CLOSE_UNKNOWN, Row
+from spider.wire.frames import CLOSE_CLONE, CLOSE_GOING_AWAY, CLOSE_SLOW, CLOSE_UNKNOWN, JOURNAL, Row
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +136,18 @@ class Registry:
     def agent(self, node: NodeId) -> AgentSession | None:
         """The live session object of the node, to send it messages."""
         return self._agents.get(node)
+
+    async def read_journal(self, node: NodeId, unit: str, lines: int) -> UnitLines:
+        """The last lines of a unit's journal, from the node.
+
+        Raises: NodeOffline, Unavailable; JournalUnreadable: the node's Spider cannot do that.
+        """
+        agent = self._agents.get(node)
+        if agent is None:
+            raise NodeOffline("the node is not connected: its journal is read there, and not stored here")
+        if JOURNAL not in agent.hello.features:
+            raise JournalUnreadable("the node's Spider is too old to read the journal on demand: update it")
+        return await agent.journal.read(unit, lines)
 
     def agents(self) -> list[AgentSession]:
         return list(self._agents.values())

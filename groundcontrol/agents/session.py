@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from typing import Final
 
 from groundcontrol.agents.interfaces import AgentSocket, SessionDeps, SocketClosed
+from groundcontrol.agents.journal_requests import JournalRequests
 from groundcontrol.agents.quota import COSTLY, VALUES_OF_A_FRAME
 from groundcontrol.agents.reported_events import read_events
 from groundcontrol.agents.retry_writer import RETRY_S, TRANSIENT_ERRORS, LatestWriter, Save
@@ -57,6 +58,7 @@ from spider.wire.frames import (
     JobPlan,
     JobProgress,
     JobReport,
+    JournalAnswer,
     Late,
     Layout,
     LogAck,
@@ -149,6 +151,8 @@ class AgentSession:
         self._journals: set[bytes] = set()
         self.ahead_rows = 0
         """Rows of this session that are dated in the far future and therefore not stored."""
+        self.journal = JournalRequests(self.send)
+        """Requests for lines of the journal that wait for the node's answer."""
         self.lost: list[LostRows] = []
         """Committed loss reports without an event yet."""
 
@@ -165,6 +169,8 @@ class AgentSession:
                     await self._receive(await self.socket.receive())
         except ExceptionGroup as ended:
             raise ended.exceptions[0] from None
+        finally:
+            self.journal.close()
 
     async def _receive(self, data: bytes) -> None:
         """Apply a message."""
@@ -214,6 +220,8 @@ class AgentSession:
                 await self.paused(self._deps.farewell(self, clean(message.why, MAX_FAREWELL_CHARS), clean(message.left, MAX_LEFT_CHARS)))
             case Events():
                 await self._events(message)
+            case JournalAnswer():
+                self.journal.answered(message)
             case _:
                 raise ProtocolError("a message that a node does not send")
 

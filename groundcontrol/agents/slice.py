@@ -15,7 +15,7 @@ from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.watch_leases import WatchLeases
 from groundcontrol.config import Config
 from groundcontrol.core.forward_clock import ForwardClock
-from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables
+from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables, UnitJournals
 from groundcontrol.samples.store import DamageReports, MetricStore
 from groundcontrol.vault import Vault
 from groundcontrol.web.declare import Slice
@@ -53,6 +53,7 @@ SLICE: Final = Slice(
         provide(NodeTables)(lambda services: NodeTables(services, services.bus, services.clock)),
         provide(AgentHandshake)(_handshake),
         provide(Presence)(lambda services: services[Registry]),
+        provide(UnitJournals)(lambda services: services[Registry]),
         provide(NewestValues)(lambda services: services[LatestValues]),
         provide(ReceivedTables)(lambda services: services[NodeTables]),
         provide(DamageReports)(lambda services: CorruptionReporter(services[Registry].events)),

@@ -231,6 +231,12 @@ class NodeOffline(HubError):
     code = "node.offline"
 
 
+class JournalUnreadable(HubError):
+    """The node cannot read its journal, or its Spider is too old for that; the text says why."""
+
+    code = "node.journal_unreadable"
+
+
 class PolicyRefuses(HubError):
     """The node's own policy does not allow this action."""
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.tables import SubjectTable
-from groundcontrol.nodes.model import Health, Node
+from groundcontrol.nodes.model import Health, Node, UnitLines
 from groundcontrol.nodes.summary import SummaryFragment
 
 
@@ -36,6 +36,17 @@ class NewestValues(Protocol):
 
     def summary(self, node: NodeId, *, written: bool = False) -> Collection[SummaryFragment]:
         """What a list shows of it, a fragment for each family; `written`: it will be sent as JSON. Copy it to keep it: it follows new rows."""
+        ...
+
+
+class UnitJournals(Protocol):
+    """Journals of connected nodes."""
+
+    async def read_journal(self, node: NodeId, unit: str, lines: int) -> UnitLines:
+        """The last lines of a unit's journal.
+
+        Raises: NodeOffline, Unavailable; JournalUnreadable: the node's Spider cannot do that.
+        """
         ...
 
 

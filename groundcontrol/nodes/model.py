@@ -153,6 +153,18 @@ class LogLine(NamedTuple):
     """The number of lines shortly before this one that the node did not send, because there were too many."""
 
 
+class UnitLines(NamedTuple):
+    """A node's answer to a request for the last lines of a unit's journal."""
+
+    refused: str
+    """Why there are none: policy, bad-unit, busy, unreadable or slow; empty = here they are."""
+    why: str
+    left_out: int
+    """Number of older ones of the requested lines that did not fit."""
+    lines: tuple[LogLine, ...]
+    """Oldest first."""
+
+
 class LogBatch(NamedTuple):
     """Consecutive lines of a node's journal."""
 

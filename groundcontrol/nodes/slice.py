@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.nodes import api as nodes_api
-from groundcontrol.nodes import events_api
+from groundcontrol.nodes import events_api, journal_api
 from groundcontrol.nodes.feed import find_node, fleet_feed, node_feed
+from groundcontrol.nodes.journal_api import JournalReads
 from groundcontrol.nodes.views import (
     EventBody,
+    JournalBody,
     LogsView,
     NodeEventBody,
     NodePatch,
@@ -19,9 +21,11 @@ from groundcontrol.nodes.views import (
     PackageUpdatesView,
     StoredEventView,
     TablesView,
+    UnitJournalView,
 )
 from groundcontrol.web.declare import LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, Parameter, Route
+from groundcontrol.web.services import provide
 
 ROUTES: Final = (
     Route(
@@ -51,6 +55,7 @@ ROUTES: Final = (
     ),
     Route("POST", "/events", "event.write", events_api.post_event, StoredEventView, EventBody, status=202, cost="page"),
     Route("POST", "/nodes/{id}/events", "event.write", events_api.post_node_event, StoredEventView, NodeEventBody, status=202, cost="page"),
+    Route("POST", "/nodes/{id}/journal", "journal.read", journal_api.read_journal, UnitJournalView, JournalBody, cost="page"),
     Route("GET", "/nodes/{id}/logs", "node.read", nodes_api.list_logs, LogsView, query=(LIMIT, CURSOR), cost="page"),
 )  # fmt: skip
 
@@ -61,4 +66,5 @@ SLICE: Final = Slice(
         LiveTopic("fleet", "node.read", "fleet", feed=fleet_feed),
         LiveTopic("node", "node.read", "page", find=find_node, feed=node_feed),
     ),
+    provides=(provide(JournalReads)(lambda _: JournalReads()),),
 )

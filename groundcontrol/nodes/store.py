@@ -73,6 +73,10 @@ class NodeStore(Protocol):
         """Delete all remaining samples of deleted nodes, even if an earlier process deleted the node."""
         ...
 
+    async def audit_journal(self, scope: Scope, node: NodeId, unit: str) -> None:
+        """Record that lines of a unit's journal are read. Raises: NotFound, StoreError."""
+        ...
+
     async def save_identity(
         self, session: Session, identity: NodeIdentity, agent_version: str, policy: NodePolicy, reboot_required: str, at: float
     ) -> Node: ...

@@ -11,6 +11,7 @@ from groundcontrol.core.tables import SubjectTable, TableCell
 from groundcontrol.nodes.model import Health, Node, NodeIdentity, NodePolicy, agent_state, units_state
 from groundcontrol.nodes.summary import SummaryFragment, pack_summary, write_summary
 from groundcontrol.web.answer import Answer, Body
+from spider.wire.frames import MAX_JOURNAL_LINES
 from spider.wire.tables import BY_NAME, FAILED, TEXT, Column
 
 
@@ -268,6 +269,31 @@ class LogsView(Answer):
     lines: list[LogLineView]
     """Log lines. Empty if the node's owner does not enable them."""
     next: str | None
+
+
+class JournalBody(Body):
+    unit: str
+    """Full name of a service, socket or timer of systemd, such as `nginx.service`."""
+    lines: int = MAX_JOURNAL_LINES
+    """1 to 200."""
+
+
+class UnitLineView(Answer):
+    at: float
+    """By the node's clock."""
+    priority: int
+    """0 (emergency) to 7 (debug), as syslog(3) counts."""
+    text: str
+
+
+class UnitJournalView(Answer):
+    unit: str
+    level: Literal["warning", "all"]
+    """The lines that the node's owner shows: warnings and worse, or all."""
+    left_out: int
+    """Number of older ones of the requested lines that did not fit."""
+    lines: list[UnitLineView]
+    """Oldest first. The hub does not store them."""
 
 
 class ColumnView(Answer):

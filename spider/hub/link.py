@@ -19,6 +19,7 @@ from spider.wire.errors import NotProven, ProtocolError, SessionOver
 from spider.wire.frames import (
     CLOSE_PROTOCOL,
     CLOSE_UNKNOWN,
+    JOURNAL,
     OPENING_TIMEOUT_S,
     SUBPROTOCOL,
     Ack,
@@ -36,7 +37,7 @@ from spider.wire.session import NodeOpening, SecureChannel
 
 TICK_S = 1.0
 FINISH_POLL_S = 0.02
-FEATURES: Sequence[str] = (ORDER_TIME,)
+FEATURES: Sequence[str] = (ORDER_TIME, JOURNAL)
 NOT_MINE = "this hub is not mine, or has forgotten me"
 
 log = logging.getLogger(__name__)

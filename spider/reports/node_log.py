@@ -211,6 +211,10 @@ class JournalChild:
                 return
             self._stderr = (self._stderr + chunk)[-400:]
 
+    async def listened(self) -> None:
+        """Wait until the process, which has ended its output, has ended its error output, too."""
+        await asyncio.wait({self._listener})
+
     @property
     def complaint(self) -> str:
         """The end of its error output."""

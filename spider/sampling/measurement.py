@@ -16,6 +16,7 @@ from spider.reports.host_reports import HostReports
 from spider.reports.node_log import Journal
 from spider.reports.package_sync import PackageSync
 from spider.reports.table_reporter import Tables
+from spider.reports.unit_journal import UnitJournal
 from spider.sampling.collectors.boots import BootRecord, Boots
 from spider.sampling.collectors.host import host_collectors, host_tables
 from spider.sampling.collectors.updates import Available, package_tables
@@ -23,7 +24,7 @@ from spider.sampling.exec_metrics import Programs
 from spider.sampling.sampler import Sampler, phase_ms_of
 from spider.sampling.statsd import Statsd
 from spider.selfcare.bundle_receiver import Bundles, note_joined
-from spider.wire.frames import Bundle, EventsStored, LogAck, PackagesHeld, Watch
+from spider.wire.frames import Bundle, EventsStored, JournalRequest, LogAck, PackagesHeld, Watch
 from spider.wire.ids import from_text
 
 
@@ -68,6 +69,9 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
     link.on_message(Watch, tables.watch)
     link.on_joined(partial(note_joined, config.state_dir))
     link.on_message(Bundle, Bundles(config.state_dir).receive_part)
+    unit_journal = UnitJournal(config.policy_path, policy_owner, link.send)
+    link.on_joined(unit_journal.joined)
+    link.on_message(JournalRequest, unit_journal.request)
     if config.events_path:
         asked_for["events"] = _events(config, clock, link, policy_owner, boot).run()
     if config.journal:
@@ -86,6 +90,7 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
             "facts": info.run(),
             "inventory": inventory.run(),
             "tables": tables.run(),
+            "unit journal": unit_journal.run(),
             **asked_for,
         },
         job_ended,

@@ -18,8 +18,13 @@ MAX_TABLE_BYTES = 160 * 1024
 """Largest weight of the cells of one `Table` (`tables.weight`)."""
 MAX_OUTPUT_BYTES = 32 * 1024
 """Most job output in one `JobOutput`."""
+MAX_JOURNAL_LINES = 200
+"""Most lines of one `JournalAnswer`."""
 MAX_BUNDLE_PART_BYTES = 128 * 1024
 """Largest part of a bundle in one `Bundle`."""
+
+JOURNAL = "journal"
+"""Feature of a node that answers `JournalRequest`."""
 
 OPENING_TIMEOUT_S = 10.0
 HEARTBEAT_S = 20.0
@@ -437,7 +442,34 @@ class Farewell(NamedTuple):
     """What could not be removed. If it is not empty, the hub also closes with 4401, but keeps the node and reports this text."""
 
 
-ToNode = Union[Welcome, Watch, Ack, LogAck, Heartbeat, JobStart, JobAck, JobDone, JobStop, PackagesHeld, Bundle, EventsStored]
+class JournalRequest(NamedTuple):
+    """Hub to node: answer with the last lines of a unit's journal. Sent only to a node with the feature `JOURNAL`."""
+
+    request: int
+    """The number of this request in the session."""
+    unit: str
+    lines: int
+    """At most MAX_JOURNAL_LINES."""
+
+
+class JournalAnswer(NamedTuple):
+    """Node to hub: the last lines of a unit's journal, oldest first. Neither end stores them."""
+
+    request: int
+    refused: str
+    """Why there are no lines: policy (the owner shows none), bad-unit, busy, unreadable (`text` says why), slow; empty = here they are."""
+    text: str
+    left_out: int
+    """Number of older ones of the requested lines that did not fit."""
+    at_ms: List[int]
+    priorities: List[int]
+    """0 to 7, as syslog(3) counts. Parallel to `at_ms`, as is the following field."""
+    texts: List[str]
+
+
+ToNode = Union[
+    JournalRequest, Welcome, Watch, Ack, LogAck, Heartbeat, JobStart, JobAck, JobDone, JobStop, PackagesHeld, Bundle, EventsStored
+]
 ToHub = Union[
     Heartbeat,
     Layout,
@@ -456,6 +488,7 @@ ToHub = Union[
     JobPlan,
     JobReport,
     Events,
+    JournalAnswer,
     Farewell,
 ]
 Message = Union[ToNode, ToHub]
@@ -472,6 +505,7 @@ KINDS_TO_NODE: Dict[int, Type[Tuple[object, ...]]] = {
     23: JobStop,
     24: PackagesHeld,
     25: EventsStored,
+    26: JournalRequest,
     45: Bundle,
 }
 KINDS_TO_HUB: Dict[int, Type[Tuple[object, ...]]] = {
@@ -492,5 +526,6 @@ KINDS_TO_HUB: Dict[int, Type[Tuple[object, ...]]] = {
     33: JobEnded,
     34: JobPlan,
     35: JobReport,
+    36: JournalAnswer,
     53: Farewell,
 }

@@ -118,6 +118,20 @@ SUBJECTS: List[Subject] = [
         ListUnitsByPatterns, the properties Result, StateChangeTimestamp and NRestarts; /run/systemd/units says which service has started.""",
     ),
     Subject(
+        "units",
+        (_text("unit"), _text("description", 120), _text("state", 32), _time("since")),
+        ("unit",),
+        300,
+        15,
+        400,
+        """Services, sockets and timers of systemd that are loaded: failed ones first, then active ones, by name.
+
+        state: failed, or systemd's word for what the unit does (running, exited, listening, waiting, dead …). since: when it was last
+        started; none = not since the boot, or a systemd before 239. Source: org.freedesktop.systemd1(5) on the system bus:
+        ListUnitsByPatterns; the links in /run/systemd/units.""",
+        3600,
+    ),
+    Subject(
         "timers",
         (_text("unit"), _text("activates"), _time("next_at"), _time("last_at")),
         ("unit",),

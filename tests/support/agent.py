@@ -81,6 +81,7 @@ class TestAgent:
         self.node = node
         self.boot = boot
         self.known_jobs: list[str] = []
+        self.features: list[str] = []
         self.host = f"127.0.0.1:{hub.port}"
         self.key = node.session_key
         self.link: SecureChannel | None = None
@@ -96,7 +97,7 @@ class TestAgent:
         """Dial and prove; returns the welcome."""
         await self.connect()
         opening = NodeOpening(
-            self.node.node_id, self.node.generation, self.key, self.boot, self.host, "0.1.0", [], self.known_jobs, os.urandom(32)
+            self.node.node_id, self.node.generation, self.key, self.boot, self.host, "0.1.0", self.features, self.known_jobs, os.urandom(32)
         )
         await self.raw(opening.hello())
         answer, self.link = opening.challenge(await self.receive_raw())

@@ -254,6 +254,16 @@ async def _save_seen(ground: Ground) -> Race:
     return Race(lambda: store.nodes.save_seen({node.id: start}), held, (start, node.version), rivals=rivals)
 
 
+@CASES.of("nodes.audit_journal")
+async def _audit_journal(ground: Ground) -> Race:
+    store, node = ground.store, await ground.node()
+
+    async def held() -> object:
+        return (await shown(ground, node.id)).version
+
+    return Race(lambda: store.nodes.audit_journal(SCOPE, node.id, "ssh.service"), held, node.version, each=True)
+
+
 @CASES.of("tables.save_table")
 async def _save_table(ground: Ground) -> Race:
     store, session = ground.store, await ground.session()

@@ -105,6 +105,9 @@ def shown(host: labs.Host, unit: str, name: str) -> str:
     return host.sh(f"systemctl show -p {name} --value {unit}").strip()
 
 
+LOADED = "systemctl list-units --all --type=service,socket,timer --plain --no-legend --full | awk '$2 == \"loaded\"'"
+
+
 def cpu_time(host: labs.Host) -> tuple[float, float] | None:
     """Seconds that busy.service has used, by systemd's account, and when; None: it keeps none here."""
     used = shown(host, "busy", "CPUUsageNSec")
@@ -127,6 +130,11 @@ def test_tables_agree_with_the_hosts_own_tools(host: labs.Host) -> None:
             services[unit]["since"] // 1_000_000
             == int(host.sh(f'date -d "$(systemctl show -p StateChangeTimestamp --value {unit})" +%s')) // 1000
         )
+
+    known = {line.split()[0]: line.split()[3] for line in host.sh(LOADED).splitlines()}
+    listed = {row["unit"]: row["state"] for row in named(found, "units")}
+    assert set(listed) == set(known) >= {"bad.service", "dbus.socket", "far.timer"}
+    assert (listed["bad.service"], listed["dbus.socket"]) == ("failed", "running")
 
     told = {row["unit"]: row for row in json.loads(host.sh("systemctl list-timers -o json"))}
     timers = {row["unit"]: row for row in named(found, "timers")}

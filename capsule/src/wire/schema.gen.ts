@@ -888,6 +888,13 @@ export interface JobsView {
   batches: BatchSummaryView[];
 }
 
+export interface JournalBody {
+  /** Full name of a service, socket or timer of systemd, such as `nginx.service`. */
+  unit: string;
+  /** 1 to 200. */
+  lines?: number;
+}
+
 /** The jump host of a server (`ssh -J`). Omitted credentials are those of the server itself. */
 export interface JumpBody {
   host: string;
@@ -1835,6 +1842,24 @@ export interface UnconfirmedView {
   message: string;
 }
 
+export interface UnitJournalView {
+  unit: string;
+  /** The lines that the node's owner shows: warnings and worse, or all. */
+  level: "warning" | "all";
+  /** Number of older ones of the requested lines that did not fit. */
+  left_out: number;
+  /** Oldest first. The hub does not store them. */
+  lines: UnitLineView[];
+}
+
+export interface UnitLineView {
+  /** By the node's clock. */
+  at: number;
+  /** 0 (emergency) to 7 (debug), as syslog(3) counts. */
+  priority: number;
+  text: string;
+}
+
 export interface UnsubscribeBody {
   topic: string;
 }
@@ -2294,6 +2319,7 @@ export type ErrorCode =
   | "internal"
   | "job.not_cancellable"
   | "link.expired"
+  | "node.journal_unreadable"
   | "node.offline"
   | "node.policy_refuses"
   | "not_found"

@@ -178,6 +178,13 @@ class SqliteNodes:
             await self._metrics.drop_node(no)
             await self._writer.run(partial(_note_dropped, no))
 
+    async def audit_journal(self, scope: Scope, node: NodeId, unit: str) -> None:
+        def command(tx: Tx) -> None:
+            load_node(tx, scope, node)
+            self._chain.write(tx, scope, "journal.read", node, {"unit": unit})
+
+        await self._writer.run(command)
+
     async def save_identity(
         self, session: Session, identity: NodeIdentity, agent_version: str, policy: NodePolicy, reboot_required: str, at: float
     ) -> Node:

@@ -31,7 +31,7 @@ from spider.sampling.collectors.sensors import Chips, Temperatures
 from spider.sampling.collectors.services import ServicesAndContainers
 from spider.sampling.collectors.smart import Smart
 from spider.sampling.collectors.system import System
-from spider.sampling.collectors.systemd_units import FailedCount, FailedUnits, Timers
+from spider.sampling.collectors.systemd_units import AllUnits, FailedCount, FailedUnits, Timers
 from spider.sampling.collectors.table_reader import TableReader
 from spider.sampling.collectors.tcp import Tcp
 
@@ -72,6 +72,7 @@ def linux_tables(proc: str = "/proc", sys: str = "/sys") -> List[TableReader]:
     users, names = UserNames(), Names()
     return [
         FailedUnits(),
+        AllUnits(),
         LoggedIn(),
         Interfaces(sys),
         DiskTable(proc, sys),

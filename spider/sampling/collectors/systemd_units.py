@@ -10,6 +10,7 @@ from spider.sampling.collectors.dbus import BUS, DbusRefused, SystemBus
 from spider.sampling.collectors.table_reader import Reading, plain
 from spider.wire.frames import Cell
 from spider.wire.tables import BY_NAME
+from spider.wire.units import KINDS
 
 _SYSTEMD = "org.freedesktop.systemd1"
 _MANAGER = "/org/freedesktop/systemd1"
@@ -21,6 +22,7 @@ _BAD = ("failed", "auto-restart")
 _INVOCATIONS = "/run/systemd/units"
 """A link `invocation:UNIT` for each started unit; its target is the id of that start (systemd 239 and newer)."""
 _ENCODED = re.compile("[^A-Za-z0-9]|^[0-9]")
+_ORDER = {"failed": 0, "activating": 1, "deactivating": 1, "reloading": 1, "active": 2}
 RESTARTED_S = 3600.0
 """How long a restarted service stays in the table."""
 MOST_QUERIED = 100
@@ -35,6 +37,7 @@ class Unit(NamedTuple):
     active: str
     sub: str
     path: str
+    load: str = "loaded"
 
 
 def has_systemd(root: str = "") -> bool:
@@ -49,7 +52,7 @@ def list_units(bus: SystemBus, states: Tuple[str, ...], patterns: Tuple[str, ...
     Source: org.freedesktop.systemd1(5): ListUnitsByPatterns (systemd 230 and newer).
     """
     rows = bus.call(_SYSTEMD, _MANAGER, _SYSTEMD + ".Manager", "ListUnitsByPatterns", "asas", list(states), list(patterns))[0]
-    return sorted(Unit(row[0], row[1], row[3], row[4], row[6]) for row in rows if row[4] != "not-found")
+    return sorted(Unit(row[0], row[1], row[3], row[4], row[6], row[2]) for row in rows if row[4] != "not-found")
 
 
 def _moment_ms(value: Any) -> Optional[int]:
@@ -152,6 +155,37 @@ class FailedUnits:
             _moment_ms(attributes["StateChangeTimestamp"]),
             _restarts(bus, unit.path) if kind == "service" else None,
         )
+
+
+class AllUnits:
+    """The `units` table: one query to systemd, whatever the number of units."""
+
+    subject = "units"
+
+    def __init__(self, bus: str = BUS, root: str = "") -> None:
+        self._bus = bus
+        self._root = root
+
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - the table holds states, not rates
+        """Query the loaded services, sockets and timers."""
+        if not has_systemd(self._root) or not os.path.exists(self._bus):
+            return None
+        with SystemBus(self._bus) as bus:
+            units = [unit for unit in list_units(bus, (), tuple(f"*.{kind}" for kind in KINDS)) if unit.load == "loaded"]
+        units.sort(key=lambda unit: (_ORDER.get(unit.active, len(_ORDER)), unit.name))
+        return Reading([self._row(unit) for unit in units[: BY_NAME[self.subject].max_rows]], len(units))
+
+    def _row(self, unit: Unit) -> Tuple[Cell, ...]:
+        state = "failed" if unit.active == "failed" else unit.sub
+        since = None if unit.active == "inactive" else self._started_ms(unit.name)
+        return (plain(unit.name), plain(unit.description, 120), plain(state, 32), since)
+
+    def _started_ms(self, name: str) -> Optional[int]:
+        """When systemd made the link of the unit's present start."""
+        try:
+            return int(os.lstat(f"{self._root}{_INVOCATIONS}/invocation:{name}").st_mtime * 1000)
+        except (OSError, ValueError):  # it has ended meanwhile, or its name is no file's
+            return None
 
 
 def _path_of(unit: str) -> str:

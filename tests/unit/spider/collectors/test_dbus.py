@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from spider.sampling.collectors.dbus import MAX_MESSAGE_BYTES, DbusReader, DbusRefused, SystemBus, call_of, first_type
 from spider.sampling.collectors.logins import LoggedIn, Login, sessions_of
-from spider.sampling.collectors.systemd_units import RESTARTED_S, FailedCount, FailedUnits, Timers, next_elapse_ms
+from spider.sampling.collectors.systemd_units import RESTARTED_S, AllUnits, FailedCount, FailedUnits, Timers, next_elapse_ms
 from tests.support.recordings import DATA
 
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -131,6 +131,21 @@ def test_failed_units_of_the_oldest_and_newest_systemd(booted: str, origin: str,
     ]
     assert all(isinstance(row[4], int) and moment_ms <= row[4] < moment_ms + 1000 for row in reading.rows)
     assert [row[5] for row in reading.rows] == [0, 0]
+
+
+@pytest.mark.parametrize("origin", ["debian-old", "debian-new"])
+def test_all_units_are_listed_by_one_query_failed_ones_first(booted: str, origin: str) -> None:
+    starts(booted, again="a")
+    started_ms = int(Path(booted, "run/systemd/units/invocation:again.service").lstat().st_mtime * 1000)
+    bus = Replayed(booted + "/bus", recorded(origin, "failed")[:3])
+    reading = AllUnits(booted + "/bus", booted).read(0.0)
+    bus.join()
+    assert reading is not None
+    assert reading.total == 2
+    assert [(row[0], row[2], row[3]) for row in reading.rows] == [
+        ("bad.service", "failed", None),
+        ("again.service", "auto-restart", started_ms),
+    ]
 
 
 def starts(root: str, **units: str) -> None:

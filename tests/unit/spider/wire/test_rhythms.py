@@ -45,9 +45,9 @@ def test_every_table_has_its_rhythm() -> None:
             ("users", "interfaces", "arrays", "containers", "batteries", "updates", "held", "package_faults", "repositories"), 60
         ),
         "services": 30,
-        **dict.fromkeys(("timers", "listening", "disks", "boots"), 300),
+        **dict.fromkeys(("units", "timers", "listening", "disks", "boots"), 300),
     }
-    assert {name: subject.rests_s for name, subject in BY_NAME.items() if subject.rests_s} == {"processes": 60}
+    assert {name: subject.rests_s for name, subject in BY_NAME.items() if subject.rests_s} == {"processes": 60, "units": 3600}
     assert BY_NAME["processes"].watched_s == 5
     assert BY_NAME["processes"].max_rows == 60
 
