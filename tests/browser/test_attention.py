@@ -54,6 +54,21 @@ def test_what_needs_attention_is_counted_by_kind_and_each_kind_is_a_filter(brows
         expect(page.get_by_role("tab", name="Services")).to_contain_text("1")
         reboot.get_by_role("button", name="Reboot…").click()
         expect(page.get_by_role("dialog")).to_contain_text("The server reboots now.")
+        page.keyboard.press("Escape")
+
+        page.get_by_role("tab", name="Services").click()
+        units = page.get_by_role("region", name="Units, table").get_by_role("row")
+        expect(units.nth(1)).to_contain_text("certbot.service")
+        expect(units.nth(1)).to_contain_text("exit-code")
+        expect(page.get_by_role("button", name="Actions for ssh.service")).to_be_visible()  # its journal may be read
+        page.get_by_role("button", name="Actions for certbot.service").click()
+        expect(page.get_by_role("menuitem")).to_have_text(["Start", "Restart…", "Last 200 lines"])
+        page.get_by_role("menuitem", name="Restart…").click()
+        dialog = page.get_by_role("dialog", name="Restart certbot.service")
+        expect(dialog).to_contain_text("Connections to it may end")
+        assert seen.axe() == []
+        dialog.get_by_role("button", name="Restart").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Restart unit, mail-01")
 
 
 def test_what_the_hub_found_stays_while_nothing_is_measured(browser: Browser, hub: HubProcess) -> None:

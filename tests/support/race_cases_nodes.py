@@ -261,7 +261,7 @@ async def _audit_journal(ground: Ground) -> Race:
     async def held() -> object:
         return (await shown(ground, node.id)).version
 
-    return Race(lambda: store.nodes.audit_journal(SCOPE, node.id, "ssh.service"), held, node.version, each=True)
+    return Race(lambda: store.nodes.audit_journal(SCOPE, node.id, "ssh.service"), held, node.version, ("journal.read",), each=True)
 
 
 @CASES.of("tables.save_table")

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 
 from spider.reports.package_sync import digest_of, messages
-from spider.root.policy import LISTED
+from spider.root.policy import LISTED, UNIT_VERBS
 from spider.wire.codec import pack_rows
 from spider.wire.frames import (
     STREAM_LIVE,
@@ -223,6 +223,14 @@ def tables(star: Star, at: float) -> list[Table]:
         ),
         table("services", at, *((unit, "Renew certificates", "failed", "exit-code", int((at - 7300) * 1000), None) for unit in star.failed)),
         table(
+            "units", at,
+            *((unit, "Renew certificates", "failed", None) for unit in star.failed),
+            *((f"{unit}.service", about, "running", boot + 60_000) for unit, about in UNITS),
+            ("dbus.socket", "D-Bus System Message Bus Socket", "running", boot + 30_000),
+            ("apt-daily.timer", "Daily apt download activities", "waiting", boot + 40_000),
+            ("emergency-backup.service", "Backup on demand", "dead", None),
+        ),
+        table(
             "timers", at,
             ("apt-daily.timer", "apt-daily.service", int((at + 5400) * 1000), int((at - 37_800) * 1000)),
             ("logrotate.timer", "logrotate.service", int((at + 43_200) * 1000), int((at - 43_200) * 1000)),
@@ -251,6 +259,7 @@ def tables(star: Star, at: float) -> list[Table]:
     ]  # fmt: skip
 
 
+UNITS = (("nginx", "A high performance web server"), ("postgresql", "PostgreSQL RDBMS"), ("ssh", "OpenBSD Secure Shell server"))
 UPDATES = (
     ("openssl", "3.0.16-1~deb12u1", "3.0.17-1~deb12u2"), ("curl", "7.88.1-10+deb12u8", "7.88.1-10+deb12u12"),
     ("linux-image-amd64", "6.1.135-1", "6.1.140-1"), ("libcurl4", "7.88.1-10+deb12u8", "7.88.1-10+deb12u12"), ("nginx", "1.22.1-9", "1.22.1-9+deb12u1"),
@@ -266,7 +275,8 @@ def identity(star: Star, at: float, spider: str) -> Identity:
     return Identity(
         star.name, hashlib.md5(star.name.encode(), usedforsecurity=False).hexdigest(), system, title, version, "6.1.0-38-amd64", "x86_64", "kvm", "AMD EPYC 9354",
         star.cores, star.memory, manager, "Europe/Berlin", int((at - star.up_days * 86_400) * 1000), ["192.0.2.17", "2001:db8::17"], spider,
-        mode, list(LISTED) if mode == "managed" else [], star.reboot,
+        mode, [*LISTED, *UNIT_VERBS] if mode == "managed" else [], star.reboot,
+        policy_units="certbot.service, nginx.service, postgresql.service", policy_journal="warning",
     )  # fmt: skip
 
 

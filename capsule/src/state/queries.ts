@@ -1,7 +1,7 @@
 /** Lists that the hub filters and sends page by page: jobs, deployments, events, lines of a node's system log. */
 
 import { call } from "../wire/http";
-import type { DeploymentsView, EventsView, EventView, JobsView, LogsView } from "../wire/schema.gen";
+import type { DeploymentsView, EventsView, EventView, JobsView, LogsView, UnitJournalView } from "../wire/schema.gen";
 
 export interface JobsQuery {
   state?: string | undefined;
@@ -40,5 +40,8 @@ export async function allEvents(asked: EventsQuery): Promise<{ events: EventView
   } while (cursor && events.length < MAX_EXPORTED);
   return { events, whole: !cursor };
 }
+
+/** The last lines of a unit's journal, read on the node. */
+export const readUnitJournal = (nodeId: string, unit: string): Promise<UnitJournalView> => call<UnitJournalView>("POST", `nodes/${nodeId}/journal`, { body: { unit } });
 
 export const loadLogs = (nodeId: string, cursor?: string): Promise<LogsView> => call<LogsView>("GET", `nodes/${nodeId}/logs`, { query: { limit: 200, cursor } });

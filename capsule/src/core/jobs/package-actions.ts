@@ -44,8 +44,8 @@ export const keptBackLabel = (reason: KeptBackReason): string => KEPT_BACK_LABEL
 export const splitNames = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter(Boolean))];
 
 /** The packages of a job; empty if the job is about none. */
-export function packagesLabel({ action, for: planned, packages }: { action: string; for?: string | null; packages: readonly string[] }): string {
-  if (packages.length) return packages.join(", ");
+export function packagesLabel({ action, for: planned, packages, units = [] }: { action: string; for?: string | null; packages: readonly string[]; units?: readonly string[] }): string {
+  if (packages.length || units.length) return [...packages, ...units].join(", ");
   return VERBS[planned ?? action]?.upgrades ? t`All packages` : "";
 }
 

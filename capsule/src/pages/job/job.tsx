@@ -97,7 +97,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         {!ended && mayAct.value && (job.stop === null || job.stop.state === "asked") && <StopButton job={job} node={node} />}
         {!ended && mayAct.value && mayForce(job) && <ForceButton job={job} node={node} />}
         {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} node={node} />}
-        {ended && job.state !== "succeeded" && job.error?.code !== "job.packages_broken" && view && <RepeatOrder nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />}
+        {ended && job.state !== "succeeded" && job.error?.code !== "job.packages_broken" && !job.units.length && view && <RepeatOrder nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />}
         {view && (
           <a class="button" href={`/n/${job.node_id}`}>
             {t`Open ${node}`}

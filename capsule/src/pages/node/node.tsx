@@ -133,7 +133,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
           {tab === "measures" && <AllMetrics detail={detail} node={view} shown={shown} />}
           {tab === "processes" && <Processes detail={detail} />}
           {tab === "hardware" && <Hardware detail={detail} />}
-          {tab === "services" && <Services detail={detail} />}
+          {tab === "services" && <Services detail={detail} view={view} />}
           {tab === "packages" && (
             <div class="stack">
               <Available detail={detail} />

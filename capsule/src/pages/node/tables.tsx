@@ -8,14 +8,16 @@ import { timeOrDate, shortDuration as age } from "../../core/text/time";
 import { plural } from "../../core/text/units";
 import { dayStart, now } from "../../state/clock";
 import type { NodeDetail } from "../../state/node-detail";
-import type { TableView } from "../../state/types";
+import type { NodeView, TableView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Icon } from "../../ui/icon";
+import { lazy } from "../../ui/lazy";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { Time } from "../../ui/time";
 import { useIsPhone } from "../../ui/use-is-phone";
 import { Skeleton } from "./skeleton";
+import type { UnitsProps } from "./units";
 
 interface Props {
   detail: NodeDetail;
@@ -114,8 +116,21 @@ export function Available({ detail }: Props): VNode {
   return <Tables detail={detail} subjects={broken ? BROKEN_FIRST : AVAILABLE} nothing={<></>} />;
 }
 
-export function Services({ detail }: Props): VNode {
-  return <Tables detail={detail} subjects={SERVICES} nothing={<Empty icon="settings" title={t`Nothing reported yet`} text={t`Spider reads services, timers and sockets within five minutes of its start.`} />} />;
+const UnitTable = lazy<UnitsProps>(t`the units`, async () => (await import("./units")).Units);
+
+/** All units where the node's Spider lists them, else those that failed or were restarted; then the other tables. */
+export function Services({ detail, view }: Props & { view: NodeView }): VNode {
+  const units = detail.tables.value?.units;
+  return (
+    <div class="stack">
+      {units && <UnitTable detail={detail} view={view} table={units} />}
+      <Others detail={detail} listed={units !== undefined} />
+    </div>
+  );
+}
+
+function Others({ detail, listed }: Props & { listed: boolean }): VNode {
+  return <Tables detail={detail} subjects={listed ? SERVICES.slice(1) : SERVICES} nothing={<Empty icon="settings" title={t`Nothing reported yet`} text={t`Spider reads services, timers and sockets within five minutes of its start.`} />} />;
 }
 
 function FactsTable({ subject, table, most = Infinity }: { subject: Subject; table: TableView; most?: number }): VNode {

@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { namesUnit, unitRows, unitVerbs, type UnitRow } from "./units";
+
+const text = (name: string) => ({ name, kind: "text", unit: "" }) as const;
+const UNITS = {
+  columns: [text("unit"), text("description"), text("state"), { name: "since", kind: "time", unit: "" }],
+  rows: [
+    ["ssh.service", "Shell", "running", 100],
+    ["web.service", "Web", "running", 100],
+    ["old.service", "", "dead", null],
+  ],
+} as const;
+const SERVICES = { columns: [text("unit"), text("state"), text("result"), { name: "since", kind: "time", unit: "" }, { name: "restarts", kind: "number", unit: "" }], rows: [["web.service", "failed", "exit-code", 200, 3]] } as const;
+
+test("failed units come first, with what the other reports know", () => {
+  const rows = unitRows(UNITS, SERVICES, { "service.cpu{service=ssh.service}": { value: 1.5 }, "service.memory{service=ssh.service}": { value: 4096 } });
+  assert.deepEqual(rows[0], { name: "web.service", description: "Web", state: "failed", result: "exit-code", since: 200, restarts: 3, cpu: null, memory: null });
+  assert.deepEqual(rows[1], { name: "ssh.service", description: "Shell", state: "running", result: "", since: 100, restarts: null, cpu: 1.5, memory: 4096 });
+  assert.equal(rows[2]?.name, "old.service");
+  assert.equal(unitRows(UNITS, undefined, {})[0]?.name, "ssh.service");
+});
+
+test("a pattern names a unit as it does on the node", () => {
+  for (const name of ["nginx.service", "php8-fpm.service", "app@one.service"]) assert.ok(namesUnit(["nginx", "php*-fpm.service", "app@*"], name), name);
+  for (const name of ["nginx.socket", "xnginx.service", "php-fpm.socket", "app.service"]) assert.ok(!namesUnit(["nginx", "php*-fpm.service", "app@*"], name), name);
+  assert.ok(namesUnit(["a*b*c.service"], "a-b-c.service"));
+  assert.ok(!namesUnit(["ab*bc.service"], "abc.service"));
+  assert.ok(!namesUnit([], "ssh.service"));
+});
+
+test("only what the owner allows and what makes sense is offered", () => {
+  const row: UnitRow = { name: "ssh.service", description: "", state: "running", result: "", since: null, restarts: null, cpu: null, memory: null };
+  const policy = { mode: "managed", verbs: ["unit-start", "unit-stop", "unit-restart"], units: ["ssh.service", "stardust*"] };
+  assert.deepEqual(unitVerbs(row, policy), ["unit-restart", "unit-stop"]);
+  assert.deepEqual(unitVerbs({ ...row, state: "dead" }, policy), ["unit-start", "unit-restart"]);
+  assert.deepEqual(unitVerbs({ ...row, name: "stardust-spider.service" }, policy), []);
+  assert.deepEqual(unitVerbs({ ...row, name: "other.service" }, policy), []);
+  assert.deepEqual(unitVerbs(row, { ...policy, mode: "readonly" }), []);
+  assert.deepEqual(unitVerbs(row, null), []);
+});

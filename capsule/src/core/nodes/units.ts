@@ -1,0 +1,83 @@
+/** Units of systemd on a node: the rows of its tab, and what its owner allows. */
+
+import type { TableCell, TableLike } from "./node-tables";
+
+export interface UnitRow {
+  name: string;
+  description: string;
+  /** failed, or systemd's word for what it does: running, exited, listening, waiting, dead … */
+  state: string;
+  /** Why it failed; empty = it did not, or that is not known. */
+  result: string;
+  since: number | null;
+  /** How often systemd has restarted it by itself; null = not known, or never. */
+  restarts: number | null;
+  cpu: number | null;
+  memory: number | null;
+}
+
+export interface UnitPolicy {
+  mode: string;
+  verbs: readonly string[];
+  units: readonly string[];
+}
+
+type Latest = Readonly<Record<string, { value: number | null } | undefined>>;
+
+const KINDS = /\.(?:service|socket|timer)$/;
+const DOWN = new Set(["failed", "dead", "auto-restart"]);
+export const isDown = (row: UnitRow): boolean => DOWN.has(row.state);
+export const hasFailed = (row: UnitRow): boolean => row.state === "failed" || row.state === "auto-restart";
+
+const cells = (table: TableLike, ...names: string[]): ((row: readonly TableCell[]) => TableCell[]) => {
+  const places = names.map((name) => table.columns.findIndex((column) => column.name === name));
+  return (row) => places.map((place) => (place < 0 ? null : (row[place] ?? null)));
+};
+const text = (cell: TableCell): string => (typeof cell === "string" ? cell : "");
+const number = (cell: TableCell): number | null => (typeof cell === "number" ? cell : null);
+
+/**
+ * The rows in the order of the node, with what other reports say of each. `services`: the table of failed and restarted units, which is newer
+ * than `units`.
+ */
+export function unitRows(units: TableLike, services: TableLike | undefined, latest: Latest): UnitRow[] {
+  const known = new Map<string, TableCell[]>();
+  if (services) {
+    const read = cells(services, "unit", "state", "result", "since", "restarts");
+    for (const row of services.rows) known.set(text(read(row)[0] ?? null), read(row));
+  }
+  const read = cells(units, "unit", "description", "state", "since");
+  const rows = units.rows.map((row): UnitRow => {
+    const [unit = null, description = null, state = null, since = null] = read(row);
+    const name = text(unit);
+    const [, newer = null, result = null, changed = null, restarts = null] = known.get(name) ?? [];
+    const usage = (part: string): number | null => latest[`service.${part}{service=${name}}`]?.value ?? null;
+    return { name, description: text(description), state: text(newer) || text(state), result: text(result), since: number(newer === null ? since : changed), restarts: number(restarts), cpu: usage("cpu"), memory: usage("memory") };
+  });
+  return rows.sort((a, b) => Number(hasFailed(b)) - Number(hasFailed(a)));
+}
+
+/** Whether one of the patterns of the policy names the unit, by the rules of the node (`spider/wire/units.py`). */
+export function namesUnit(patterns: readonly string[], name: string): boolean {
+  return patterns.some((pattern) => fits((KINDS.test(pattern) || pattern.endsWith("*") ? pattern : `${pattern}.service`).split("*"), name));
+}
+
+function fits(parts: readonly string[], name: string): boolean {
+  const [first = "", last = ""] = [parts[0], parts.at(-1)];
+  if (parts.length === 1) return name === first;
+  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false;
+  let [at, end] = [first.length, name.length - last.length];
+  for (const part of parts.slice(1, -1)) {
+    const found = name.slice(0, end).indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return at <= end;
+}
+
+/** The verbs that make sense for a unit and that its node's owner allows. */
+export function unitVerbs(row: UnitRow, policy: UnitPolicy | null): string[] {
+  if (!policy || policy.mode !== "managed" || row.name.startsWith("stardust") || !namesUnit(policy.units, row.name)) return [];
+  const fitting = row.state === "dead" || row.state === "failed" ? ["unit-start", "unit-restart"] : ["unit-restart", "unit-reload", "unit-stop"];
+  return fitting.filter((verb) => policy.verbs.includes(verb));
+}
