@@ -55,7 +55,7 @@ ROUTES: Final = (
     ),
     Route("POST", "/events", "event.write", events_api.post_event, StoredEventView, EventBody, status=202, cost="page"),
     Route("POST", "/nodes/{id}/events", "event.write", events_api.post_node_event, StoredEventView, NodeEventBody, status=202, cost="page"),
-    Route("POST", "/nodes/{id}/journal", "journal.read", journal_api.read_journal, UnitJournalView, JournalBody, cost="page"),
+    Route("POST", "/nodes/{id}/journal", "journal.read", journal_api.read_journal, UnitJournalView, JournalBody),
     Route("GET", "/nodes/{id}/logs", "node.read", nodes_api.list_logs, LogsView, query=(LIMIT, CURSOR), cost="page"),
 )  # fmt: skip
 

@@ -42,12 +42,19 @@ class UnitJournal:
     """Reads the journal for the hub, one request at a time. `run` it as one task."""
 
     def __init__(
-        self, policy_path: str, policy_owner: int, send: Callable[[Message], Awaitable[None]], program: str = "journalctl"
+        self,
+        policy_path: str,
+        policy_owner: int,
+        send: Callable[[Message], Awaitable[None]],
+        program: str = "journalctl",
+        limit_s: float = LIMIT_S,
     ) -> None:
-        """Args: policy_owner: uid that must own the policy. program: reads the journal."""
+        """Args: policy_owner: uid that must own the policy. program: reads the journal. limit_s: for one of its
+        runs."""
         self._policy = (policy_path, policy_owner)
         self._send = send
         self._program = program
+        self._limit_s = limit_s
         self._waiting: Deque[JournalRequest] = deque()
         self._late: Deque[JournalRequest] = deque(maxlen=MAX_WAITING)
         """Requests that came while too many waited. They are refused."""
@@ -116,9 +123,9 @@ class UnitJournal:
     async def _lines(self, words: List[str]) -> _Lines:
         child = await JournalChild.start(self._program, words)
         try:
-            found, complaint = await wait_for(LIMIT_S, _all(child))
+            found, complaint = await wait_for(self._limit_s, _all(child))
         except asyncio.TimeoutError:
-            raise _Refused("slow", f"journalctl has not answered within {LIMIT_S:.0f} s") from None
+            raise _Refused("slow", f"journalctl has not answered within {self._limit_s:.0f} s") from None
         finally:
             await child.stop()
         if complaint and not found.lines:

@@ -42,4 +42,6 @@ async def managed(hub: TestHub) -> Node:
     """A node whose owner allows everything."""
     node = await hub.node(new_random_id()[:8])
     session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
-    return await hub.store.nodes.save_identity(session, NodeIdentity(package_manager="apt"), "0.1.0", NodePolicy("managed"), "no", 1.0)
+    return await hub.store.nodes.save_identity(
+        session, NodeIdentity(package_manager="apt"), "0.1.0", NodePolicy("managed", units=("*",)), "no", 1.0
+    )

@@ -20,6 +20,7 @@ BODIES: Final[dict[str, object]] = {
     "POST /deployments/{id}/retry": {},
     "POST /nodes/{id}/events": {"type": "health_ok", "message": "fine"},
     "POST /nodes/{id}/jobs": {"action": "check"},
+    "POST /nodes/{id}/journal": {"unit": "ssh.service"},
     "PATCH /expectations/{id}": {"grace_s": 60},
     "PATCH /rules/{id}": {"version": 0, "enabled": False},
     "POST /alerts/{id}/snooze": {"until_at": time.time() + 3600},

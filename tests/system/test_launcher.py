@@ -15,6 +15,25 @@ from tests.support.agent_host import JOBS, LAUNCH_KEY, AgentHost
 pytestmark = pytest.mark.system
 
 
+READ_JOURNAL = """
+import asyncio, json, sys
+sys.path.insert(0, "/opt/stardust/current/spider.pyz")
+from spider.reports.unit_journal import UnitJournal
+from spider.wire.frames import JournalRequest
+async def main():
+    told = asyncio.get_running_loop().create_future()
+    async def send(answer):
+        told.set_result(answer)
+    journal = UnitJournal("/etc/stardust/policy.conf", 0, send)
+    running = asyncio.ensure_future(journal.run())
+    journal.request(JournalRequest(1, "lab-web.service", 200))
+    print(json.dumps((await told)._asdict()))
+    running.cancel()
+asyncio.run(main())
+"""
+"""Prints the answer of Spider's own reader, as the user who runs it may read."""
+
+
 @pytest.fixture
 def agent(kept_agent: AgentHost) -> AgentHost:
     """One host for all tests of this file: before each, its policy and its key are as installed, and no job runs."""
@@ -168,6 +187,10 @@ def test_a_failed_unit_is_restarted_where_the_policy_names_it(agent: AgentHost) 
         b"$ systemctl restart lab-web.service",
         b"lab-web.service: active (running)",
     ]
+    read = json.loads(agent.host.run("runuser", "-u", "stardust", "--", "python3", "-c", READ_JOURNAL).stdout)
+    assert (read["refused"], read["texts"].count("it begins")) == ("", 3)
+    hidden = json.loads(agent.host.run("runuser", "-u", "nobody", "--", "python3", "-c", READ_JOURNAL).stdout)
+    assert (hidden["refused"], hidden["texts"]) == ("unreadable", [])
     gone = json.loads(agent.gather(agent.order("unit-stop", {"units": ["lab-gone.service"]}))["result"])
     assert gone["error_code"] == "job.unit_not_loaded"
 

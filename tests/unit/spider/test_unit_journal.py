@@ -46,7 +46,7 @@ class Node:
         program = folder / "journalctl"
         program.write_text(textwrap.dedent(STAND_IN.format(python=sys.executable, folder=str(folder))))
         program.chmod(0o755)
-        self.journal = UnitJournal(str(self.policy), os.geteuid(), self.hear, str(program))
+        self.journal = UnitJournal(str(self.policy), os.geteuid(), self.hear, str(program), limit_s=5.0)
         self.shows("journal = all")
 
     def shows(self, line: str) -> None:
@@ -108,8 +108,7 @@ async def test_what_the_owner_does_not_show_is_not_read(tmp_path: Path, policy: 
         assert not (tmp_path / "asked").exists()
 
 
-async def test_a_journal_that_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unit_journal, "LIMIT_S", 3.0)
+async def test_a_journal_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     async with answering(Node(tmp_path)) as node:
         assert await node.ask("quiet.service") == JournalAnswer(1, "", "", 0, [], [], [])  # it has lines, and this unit has none
         assert (await node.ask("slow.service")).refused == "slow"

@@ -67,6 +67,7 @@ const AUDIT_LABELS: Readonly<Record<string, string>> = {
   "job.succeeded": t`Job succeeded`,
   "job.unknown": t`Job outcome unknown`,
   "job.withdraw": t`Job withdrawn`,
+  "journal.read": t`Journal of a unit read`,
   "node.approve": t`Node approved`,
   "node.create": t`Node added`,
   "node.delete": t`Node removed`,

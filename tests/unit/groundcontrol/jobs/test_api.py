@@ -84,6 +84,7 @@ async def test_every_verb_can_be_asked_for(hub: TestHub, body: dict[str, Any]) -
 ASKED: dict[str, dict[str, Any]] = {
     "plan": {"for": "upgrade"}, "install": {"packages": ["curl"]}, "remove": {"packages": ["curl"]},
     "hold": {"packages": ["curl"]}, "unhold": {"packages": ["curl"]},
+    **{key: {"units": ["nginx.service"]} for key in ("unit-start", "unit-stop", "unit-restart", "unit-reload")},
 }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ BODIES: dict[str, Any] = {
     "PATCH /nodes/{id}": {"tags": ["mine"]},
     "POST /nodes/{id}/events": {"type": "health_ok", "message": "fine"},
     "POST /nodes/{id}/jobs": {"action": "refresh"},
+    "POST /nodes/{id}/journal": {"unit": "ssh.service"},
     "POST /deployments/{id}/host-key": {"fingerprint": "SHA256:" + "a" * 43},
 }
 QUERIES = {"GET /nodes/{id}/history": "?metric=cpu.total"}
