@@ -113,17 +113,17 @@ class ApiTokens:
         return await self._caller(token.hash, address)
 
     async def _caller(self, digest: bytes, address: str) -> Caller:
-        standing = await self._tokens.token_auth_state(digest)
-        if standing is None or standing.token.expires_at <= self._clock_guard.latest:
+        found = await self._tokens.token_auth_state(digest)
+        if found is None or found.token.expires_at <= self._clock_guard.latest:
             raise Unauthenticated("this token is not valid, or not any more")
-        return _as_caller(standing, address, self._least_totp)
+        return _as_caller(found, address, self._least_totp)
 
 
-def _as_caller(standing: TokenAuthState, address: str, least: TotpRule) -> Caller:
-    token, user = standing.token, standing.user
+def _as_caller(found: TokenAuthState, address: str, least: TotpRule) -> Caller:
+    token, user = found.token, found.user
     actor = Actor("token", token.id, f"{user.username}/{token.name}", min_role(token.role, user.role), address)
     grants = tuple(grant for grant in (user.grants, token.grants) if grant is not None)
-    needs = must_enrol(user, stricter(standing.require_totp, least))
+    needs = must_enrol(user, stricter(found.require_totp, least))
     return Caller(Scope(actor, user.org, grants), user, None, token, needs)
 
 

@@ -52,7 +52,7 @@ CLOSE_INTERNAL: Final = 1011
 DRAIN_JITTER_MS: Final = (2_000, 10_000)
 
 
-class _Gone(NamedTuple):
+class _Disconnected(NamedTuple):
     """A disconnected node whose offline event is not written yet."""
 
     since: float
@@ -76,7 +76,7 @@ class Registry:
         self.values = LatestValues(store, bus, clock)
         self._agents: dict[NodeId, AgentSession] = {}
         self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}
-        self._gone: dict[NodeId, _Gone] = {}
+        self._disconnected: dict[NodeId, _Disconnected] = {}
         self._emitted_offline: set[NodeId] = set()
         self._emitted_pending: set[NodeId] = set()
         self._unsaved: dict[NodeId, float] = {}
@@ -128,10 +128,10 @@ class Registry:
 
     def last_seen(self, node: Node) -> float | None:
         """When the node was last seen. The stored value of an online node is up to SEEN_EVERY_S old."""
-        agent, gone = self._agents.get(node.id), self._gone.get(node.id)
+        agent, disconnected = self._agents.get(node.id), self._disconnected.get(node.id)
         if agent is not None:
             return self._clock.now() - agent.silent_s
-        return gone.seen_at if gone is not None else node.last_seen_at
+        return disconnected.seen_at if disconnected is not None else node.last_seen_at
 
     def agent(self, node: NodeId) -> AgentSession | None:
         """The live session object of the node, to send it messages."""
@@ -193,7 +193,7 @@ class Registry:
         agent = self._agents.get(node)
         if code == CLOSE_UNKNOWN:
             self.values.forget(node)
-            self._gone.pop(node, None)
+            self._disconnected.pop(node, None)
             self._awaited.discard(node)
             self._suspected.pop(node, None)
         if agent is not None:
@@ -239,7 +239,7 @@ class Registry:
         self._awaited.discard(node)
         if agent.lost:
             self._unreported[node], agent.lost = agent.lost, []
-        self._gone[node] = _Gone(
+        self._disconnected[node] = _Disconnected(
             self._clock.monotonic(), self._clock.now() - agent.silent_s, _how(agent.verdict[0] if code is None else code)
         )
         if not self._draining:  # during shutdown, browsers notice the end of their own connection instead
@@ -267,7 +267,7 @@ class Registry:
     async def arrived(self, agent: AgentSession) -> None:
         """Publish that a node has connected, and emit its event."""
         node, now = agent.node, self._clock.now()
-        self._gone.pop(node.id, None)
+        self._disconnected.pop(node.id, None)
         try:
             await self._store[NodeStore].save_seen({node.id: now})
         except TRANSIENT_ERRORS:
@@ -324,7 +324,7 @@ class Registry:
                 await self.events.write_waiting()
                 if self._awaited and self._clock.monotonic() - self._started >= self._reconnect_s:
                     await self._stop_awaiting()
-                await self._emit_gone()
+                await self._emit_disconnected()
                 if self._clock.monotonic() - seen_at >= SEEN_EVERY_S:
                     seen_at = self._clock.monotonic()
                     await self._save_seen(self.agents())
@@ -355,25 +355,25 @@ class Registry:
             if node in self._awaited and node not in self._agents:
                 self._awaited.discard(node)
                 if found is not None:
-                    self._gone[node] = _Gone(self._started, found.last_seen_at or 0.0, "restarted")
+                    self._disconnected[node] = _Disconnected(self._started, found.last_seen_at or 0.0, "restarted")
         await self._store[SessionStore].release_dead(self._hub)
 
-    async def _emit_gone(self) -> None:
+    async def _emit_disconnected(self) -> None:
         now = self._clock.monotonic()
-        for node, gone in list(self._gone.items()):
-            if self._draining or now - gone.since < OFFLINE_GRACE_S:
+        for node, disconnected in list(self._disconnected.items()):
+            if self._draining or now - disconnected.since < OFFLINE_GRACE_S:
                 continue
-            if self._gone.get(node) is not gone:
+            if self._disconnected.get(node) is not disconnected:
                 continue  # it reconnected or was removed while other events were written
-            del self._gone[node]
+            del self._disconnected[node]
             try:
-                await self._emit_offline(node, gone)
+                await self._emit_offline(node, disconnected)
             except HubError:
                 if node not in self._agents:
-                    self._gone.setdefault(node, gone)  # nothing was written: retry when the store works again
+                    self._disconnected.setdefault(node, disconnected)  # nothing was written: retry when the store works again
                 raise
 
-    async def _emit_offline(self, node: NodeId, gone: _Gone) -> None:
+    async def _emit_offline(self, node: NodeId, disconnected: _Disconnected) -> None:
         """Emit the offline event. Raises: HubError: nothing was written."""
         found = await self._store[NodeStore].find_node(node)
         if node in self._agents:
@@ -382,13 +382,13 @@ class Registry:
             self._unreported.pop(node, None)
             return
         try:
-            await self._store[NodeStore].save_seen({node: gone.seen_at})
+            await self._store[NodeStore].save_seen({node: disconnected.seen_at})
         except StoreError:
-            self._unsaved[node] = gone.seen_at  # the event has its own queue and keeps its time
+            self._unsaved[node] = disconnected.seen_at  # the event has its own queue and keeps its time
         if node in self._agents:
             return
         self._emitted_offline.add(node)
-        await self.events.offline(found, gone.how)
+        await self.events.offline(found, disconnected.how)
         if lost := self._unreported.pop(node, None):
             await self.events.samples_lost(found, lost)
         self._bus.publish(Changed("node", node, found.version))

@@ -12,17 +12,17 @@ from groundcontrol.core.errors import StoreBusy
 from majortom.ssh.connect import Limits
 
 
-class Turn:
+class Slot:
     """The slot of one active deployment.
 
-    Args: places: the semaphore that all deployments share.
+    Args: slots: the semaphore that all deployments share.
     """
 
-    def __init__(self, places: asyncio.Semaphore) -> None:
-        self._places = places
-        self._held = False
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots = slots
+        self._taken = False
 
-    async def __aenter__(self) -> Turn:
+    async def __aenter__(self) -> Slot:
         await self._take()
         return self
 
@@ -30,20 +30,20 @@ class Turn:
         self._give()
 
     @contextlib.asynccontextmanager
-    async def rest(self) -> AsyncIterator[None]:
+    async def yielded(self) -> AsyncIterator[None]:
         """Release the slot during the block, then wait for one again. After an exception no new slot is taken."""
         self._give()
         yield
         await self._take()
 
     async def _take(self) -> None:
-        await self._places.acquire()
-        self._held = True
+        await self._slots.acquire()
+        self._taken = True
 
     def _give(self) -> None:
-        if self._held:
-            self._held = False
-            self._places.release()
+        if self._taken:
+            self._taken = False
+            self._slots.release()
 
 
 PATIENCE_S: Final = 10.0

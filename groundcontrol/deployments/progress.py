@@ -14,7 +14,7 @@ from groundcontrol.core.errors import HubError
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import transitions
-from groundcontrol.deployments.limits import PATIENCE_S, Turn, WriteLock
+from groundcontrol.deployments.limits import PATIENCE_S, Slot, WriteLock
 from groundcontrol.deployments.model import Deployment, HostKey
 from groundcontrol.deployments.store import DeploymentStore
 from majortom import interfaces
@@ -41,7 +41,7 @@ class ProgressReporter:
         self._writing = WriteLock(patience_s)
         self._confirmed: asyncio.Future[bool] | None = None
         self.row = deployment
-        self.turn: Turn | None = None
+        self.slot: Slot | None = None
         """The slot of the deployment. It is released while the deployment waits for a user."""
 
     async def change(
@@ -81,7 +81,7 @@ class ProgressReporter:
         self._confirmed = asyncio.get_running_loop().create_future()
         try:
             await self.change(lambda row: row._replace(state="awaiting_host_key", host_key=HostKey(*key), host_key_confirmed=False))
-            async with contextlib.nullcontext() if self.turn is None else self.turn.rest():
+            async with contextlib.nullcontext() if self.slot is None else self.slot.yielded():
                 async with asyncio.timeout(self._confirm_limit_s):
                     return await self._confirmed
         except TimeoutError:

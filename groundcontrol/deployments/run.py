@@ -17,7 +17,7 @@ from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import credentials, transitions
 from groundcontrol.deployments.credentials import CredentialSealer
-from groundcontrol.deployments.limits import ServiceLimits, Turn
+from groundcontrol.deployments.limits import ServiceLimits, Slot
 from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentRequest, HostKey, makes_node
 from groundcontrol.deployments.node_files import policy_conf, spider_conf
 from groundcontrol.deployments.progress import ProgressReporter
@@ -129,7 +129,7 @@ class DeploymentRun:
             await self._end("succeeded", None)
 
     async def _carry_out(self) -> None:
-        async with Turn(self._tools.slots) as self.progress.turn:
+        async with Slot(self._tools.slots) as self.progress.slot:
             await self._check_still_allowed()
             await (self._install() if self.progress.row.kind == "install" else self._remove())
 

@@ -123,12 +123,12 @@ class JobStream:
         try:
             node = (await self._read()).node_id
             topics = (Topic("job_output", self._job), Topic("changed", self.topic), Topic("changed", f"node:{node}"))
-            async with self._services.bus.subscribe(*topics, limit=QUEUED_EVENTS, policy="ordered") as told:
+            async with self._services.bus.subscribe(*topics, limit=QUEUED_EVENTS, policy="ordered") as messages:
                 job = await self._read()
                 self._position = min(self._position, job.output_bytes)
                 self._put(topic_message("snapshot", self.topic, self._position, job_view(job)))
                 await self._catch_up()
-                async for message in told:
+                async for message in messages:
                     if isinstance(message, JobOutputArrived):
                         await self._arrived(message)
                     elif isinstance(message, Changed) and message.kind == "node":
@@ -143,11 +143,11 @@ class JobStream:
         """Raises: NotFound: the job was deleted; StoreError."""
         return await self._services[JobStore].job(self._scope(), self._job)
 
-    async def _arrived(self, told: JobOutputArrived) -> None:
-        if told.offset > self._position:
+    async def _arrived(self, piece: JobOutputArrived) -> None:
+        if piece.offset > self._position:
             await self._catch_up()
-        fresh = told.data[max(0, self._position - told.offset) :]
-        if fresh and told.offset <= self._position:
+        fresh = piece.data[max(0, self._position - piece.offset) :]
+        if fresh and piece.offset <= self._position:
             await self._send(fresh)
 
     async def _changed(self, *, lost: bool) -> None:

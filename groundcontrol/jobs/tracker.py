@@ -105,8 +105,8 @@ class JobTracker:
             group.create_task(self._sweep(), name="job sweep")
 
     async def _follow_pokes(self) -> None:
-        async with self._bus.subscribe(Topic("job_poke"), limit=POKES, policy="ordered") as told:
-            async for message in told:
+        async with self._bus.subscribe(Topic("job_poke"), limit=POKES, policy="ordered") as messages:
+            async for message in messages:
                 await self._log_store_errors(self._take(message.jobs if isinstance(message, JobPoke) else None))
                 await self._log_store_errors(self._stop())
 
@@ -202,8 +202,8 @@ class JobTracker:
             elif (refusal := self._orders.final_refusal(job.id)) is not None:
                 await self._close(job, "expired", refusal_error(refusal.answer, refusal.why))
             elif now > job.not_after + UNANSWERED_S:
-                told = "the job was handed to the node, which never answered; whether it ran is not known"
-                await self._close(job, "unknown", JobError("job.no_answer", told))
+                why = "the job was handed to the node, which never answered; whether it ran is not known"
+                await self._close(job, "unknown", JobError("job.no_answer", why))
 
     # -- a node connects, reports and leaves ---------------------------------------------------------
 
@@ -218,8 +218,8 @@ class JobTracker:
         ]
         if not ids:
             return WantedJobs((), (), ())
-        held = await self._store[JobStore].output_offsets(ids, session.node)
-        return WantedJobs(list(held), list(held.values()), await self._store[JobStore].completed(ids, session.node))
+        stored = await self._store[JobStore].output_offsets(ids, session.node)
+        return WantedJobs(list(stored), list(stored.values()), await self._store[JobStore].completed(ids, session.node))
 
     async def joined(self, agent: AgentSession) -> None:
         """Send a reconnected node the jobs that it never received. Close the jobs that it accepted and no longer knows."""
@@ -381,8 +381,8 @@ class JobTracker:
         if job.output_bytes < message.output_bytes and self._short[job_id] < SHORT_LIMIT:
             self._short[job_id] += 1
             raise ProtocolError("a job ended before its output was sent")  # the next session resumes at the stored offset
-        held, digest = await self._store[JobStore].output_digest(job_id)
-        verdict = read_ended(message, job, held, digest, self._clock.now())
+        stored, digest = await self._store[JobStore].output_digest(job_id)
+        verdict = read_ended(message, job, stored, digest, self._clock.now())
         follow = await self._reboot_after(job) if job.reboot and verdict.state == "succeeded" else None
         failpoints.hit("job.end.pre")
         try:

@@ -82,7 +82,7 @@ async def test_a_loss_of_a_node_that_stays_away_is_told_with_that(hub: Hub, know
     hub.goes(agent)
     hub.known = known
     hub.clock.advance(OFFLINE_GRACE_S)
-    await hub.registry._emit_gone()
+    await hub.registry._emit_disconnected()
     assert hub.losses() == ([{"pulse": 5}] if known else [])
     again = hub.comes(2)
     await hub.ticks(again)

@@ -50,16 +50,16 @@ async def test_who_comes_back_while_others_are_told_of_is_not_told_of(hub: SlowH
     def back() -> None:
         hub.meanwhile = None
         hub.registry.add(cast("AgentSession", Agent(2, SECOND)))
-        del hub.registry._gone[SECOND]  # as `arrived` does
+        del hub.registry._disconnected[SECOND]  # as `arrived` does
 
     hub.meanwhile = back
-    await hub.registry._emit_gone()
+    await hub.registry._emit_disconnected()
     assert hub.offline() == [FIRST, THIRD]
 
 
 async def test_who_is_removed_while_others_are_told_of_is_not_told_of(hub: SlowHub) -> None:
     hub.meanwhile = lambda: cast("None", hub.registry.close(SECOND))
-    await hub.registry._emit_gone()
+    await hub.registry._emit_disconnected()
     assert hub.offline() == [FIRST, THIRD]
 
 
@@ -71,17 +71,17 @@ async def test_who_came_and_left_again_meanwhile_has_its_own_time(hub: SlowHub) 
         hub.goes(again)
 
     hub.meanwhile = comes_and_goes
-    await hub.registry._emit_gone()
+    await hub.registry._emit_disconnected()
     assert hub.offline() == [FIRST, THIRD]
     hub.clock.advance(OFFLINE_GRACE_S)
-    await hub.registry._emit_gone()
+    await hub.registry._emit_disconnected()
     assert hub.offline() == [FIRST, THIRD, SECOND]
 
 
 async def test_who_leaves_while_the_disk_is_full_is_told_of_with_its_own_time(hub: SlowHub) -> None:
     left_at = hub.clock.now()
     hub.fails = StoreFull("no space")
-    await hub.registry._emit_gone()
+    await hub.registry._emit_disconnected()
     hub.clock.advance(3600)
     back = Agent(2, FIRST)
     hub.registry.add(cast("AgentSession", back))

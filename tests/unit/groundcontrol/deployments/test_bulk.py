@@ -12,7 +12,7 @@ import pytest
 
 from groundcontrol.core.errors import BadRequest, Forbidden, IdempotencyMismatch, Unavailable
 from groundcontrol.core.ids import DeploymentId
-from groundcontrol.deployments.limits import Turn
+from groundcontrol.deployments.limits import Slot
 from groundcontrol.deployments.model import Confirmation, DeploymentOverrides, DeploymentRequest, JumpRequest
 from groundcontrol.nodes.model import NewNode
 from majortom.ssh.connect import describe
@@ -166,12 +166,12 @@ async def test_a_list_is_judged_by_what_the_hub_knows(desk: Desk) -> None:
 async def test_a_turn_is_given_back_whatever_happens() -> None:
     places = asyncio.Semaphore(1)
     with contextlib.suppress(TimeoutError):
-        async with Turn(places) as turn, turn.rest():
+        async with Slot(places) as turn, turn.yielded():
             assert not places.locked()
             raise TimeoutError
     assert not places.locked()
-    async with Turn(places) as turn:
-        async with turn.rest():
+    async with Slot(places) as turn:
+        async with turn.yielded():
             await asyncio.wait_for(places.acquire(), 30)
             waiting = asyncio.create_task(places.acquire())
             await asyncio.sleep(0)
