@@ -19,6 +19,8 @@ MOST_LINES: Final = 10
 TITLE_CHARS: Final = 200
 LINE_CHARS: Final = 300
 _DAY_S: Final = 86_400.0
+_WITHOUT_NUMBER: Final = ("flag", "level")
+"""Units of what holds or does not."""
 _LEVEL_OF: Final[dict[str, Level]] = {"error": "critical", "warning": "warning"}
 ENDED: Final[dict[Reason, str]] = {
     "cleared": "over",
@@ -222,12 +224,16 @@ def _digest_words(delivery: Delivery, content: MessageContent) -> tuple[str, Seq
 
 
 def alert_line(told: ToldAlert, now: float) -> str:
-    """One line about one episode: `web-3: File system almost full (/var), 97 % (limit 90 %), since 14:02 UTC`."""
+    """One line about one episode: `web-3: File system almost full (/var), 97 % (limit 90 %), since 14:02 UTC`.
+
+    What holds or does not, as a failed service, has no number that says more.
+    """
     alert = told.alert
+    shown = None if told.unit in _WITHOUT_NUMBER else alert.value
     name = f"{told.node_name}: " if told.node_name else ""
     which = f" ({alert.object})" if alert.object else ""
-    value = "" if alert.value is None else f", {in_words(alert.value, told.unit)}"
-    limit = "" if alert.threshold is None or alert.value is None else f" (limit {in_words(alert.threshold, told.unit)})"
+    value = "" if shown is None else f", {in_words(shown, told.unit)}"
+    limit = "" if alert.threshold is None or shown is None else f" (limit {in_words(alert.threshold, told.unit)})"
     end = f", {ENDED[alert.reason or 'cleared']}" if alert.state == "resolved" else ""
     return f"{name}{told.rule_name}{which}{value}{limit}, since {at(alert.since_at, now)}{end}"
 

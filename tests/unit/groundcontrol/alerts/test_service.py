@@ -247,6 +247,8 @@ async def test_quiet_hours_let_critical_alerts_pass_and_sum_up_the_others_at_the
         await trial.service.acknowledge(SCOPE, (await fires(trial, handled, 1.0)).id)
         await trial.service.acknowledge(SCOPE, alert.id)
         assert trial.told("night") == ["firing", "firing"], "the one before the night, and the critical one"
+        [line] = trial.receivers.told[0].message.lines
+        assert line.startswith("web-0: Expected event is missing (backup), since "), "such a state has no number"
         del trial.fleet.levels[before], trial.fleet.levels[brief]
         await trial.pass_s(60)
         trial.clock.advance(ends_at - trial.clock.now() - 20)
