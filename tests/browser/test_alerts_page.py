@@ -90,6 +90,7 @@ def add_channel(page: Page, hook: Hook) -> None:
     assert "secret-path" not in row.inner_text()
 
 
+@pytest.mark.holds("J-12", "J-14")
 def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_page(browser: Browser, tmp_path: Path) -> None:
     with Hook().running() as hook, HubProcess(tmp_path / "hub", env={"STARDUST_NOTIFY_ALLOW": f"127.0.0.1:{hook.port}"}) as hub:
         assert hub.local("POST", "/api/v1/rules", RULE).status == 201
