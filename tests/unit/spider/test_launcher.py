@@ -323,8 +323,11 @@ def test_a_unit_name_that_is_not_one_plain_unit_is_refused(name: object) -> None
 
 def test_names_of_units_are_taken_and_nothing_beside_them() -> None:
     check_args(order(verb="unit-stop", args={"units": ["ssh.socket", "getty@tty1.service", "a-b.timer", "dev-disk\\x2d1.service"]}))
-    for args in ({}, {"units": []}, {"units": "ssh.service"}, {"units": ["a.service"], "packages": []}, {"units": ["a.service"] * 2},
-                 {"units": [f"a{number}.service" for number in range(17)]}):  # fmt: skip
+    refused: list[dict[str, object]] = [
+        {}, {"units": []}, {"units": "ssh.service"}, {"units": ["a.service"], "packages": []}, {"units": ["a.service"] * 2},
+        {"units": [f"a{number}.service" for number in range(17)]},
+    ]  # fmt: skip
+    for args in refused:
         with pytest.raises(OrderRefused, match="bad-args"):
             check_args(order(verb="unit-stop", args=args))
 
