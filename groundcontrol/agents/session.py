@@ -31,7 +31,7 @@ from groundcontrol.core.bus import Changed, Topic
 from groundcontrol.core.errors import Conflict
 from groundcontrol.core.text import clean
 from groundcontrol.nodes.model import Node, Session
-from groundcontrol.nodes.store import JournalStore, NodeStore, NodeTableStore
+from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore
 from groundcontrol.samples.backfill import LatePack, LostRows
 from groundcontrol.samples.model import SeriesSchema, StoredPack
 from groundcontrol.samples.store import Marks, MetricStore
@@ -240,7 +240,7 @@ class AgentSession:
         async def save() -> None:
             try:
                 async with asyncio.timeout(LOG_REPEAT_S):
-                    held = await self._deps.store[JournalStore].add_lines(self.session, batch)
+                    held = await self._deps.store[NodeLogStore].add_lines(self.session, batch)
             except (*TRANSIENT_ERRORS, TimeoutError) as exc:
                 if self._monotonic() < until and not isinstance(exc, TimeoutError):
                     raise

@@ -16,7 +16,7 @@ from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.text import is_visible
 from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, NodeHealth, Presence, ReceivedTables
 from groundcontrol.nodes.model import Node
-from groundcontrol.nodes.store import JournalStore, NodeStore, NodeTableStore
+from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore
 from groundcontrol.nodes.views import (
     CandidateView,
     InstalledPackageView,
@@ -250,6 +250,6 @@ async def list_logs(call: ApiRequest) -> LogsView:
     """A page of lines, the newest first."""
     limit, cursor = call.page()
     node = await call.services[NodeStore].node(call.scope, call.node_id)
-    page = await call.services[JournalStore].lines(node.no, limit, cursor)
+    page = await call.services[NodeLogStore].lines(node.no, limit, cursor)
     lines = [LogLineView(line.at_ms / 1000, line.priority, line.source, line.text, line.left_out) for line in page.items]
     return LogsView(lines=lines, next=page.next)

@@ -137,7 +137,7 @@ class RecoveryStore(Protocol):
     async def end_adoption(self, scope: Scope) -> None: ...
 
 
-class JournalStore(Protocol):
+class NodeLogStore(Protocol):
     """The store interface of lines of nodes' system logs."""
 
     async def add_lines(self, session: Session, batch: LogBatch) -> str:

@@ -21,17 +21,17 @@ def batch(after: str, cursor: str, *texts: str) -> LogBatch:
 
 
 async def texts_of(store: Store, session: Session) -> list[str]:
-    return [line.text for line in (await store.journal.lines(session.no, 1000)).items]
+    return [line.text for line in (await store.node_logs.lines(session.no, 1000)).items]
 
 
 async def test_lines_that_follow_are_stored_and_all_others_are_answered_with_what_is_held(store: Store) -> None:
     session = await session_of(store)
-    assert await store.journal.add_lines(session, batch("", "")) == ""
-    assert await store.journal.add_lines(session, batch("", "c2", "one", "two")) == "c2"
-    assert await store.journal.add_lines(session, batch("", "c2", "one", "two")) == "c2"
-    assert await store.journal.add_lines(session, batch("c9", "c12", "from elsewhere")) == "c2"
-    assert await store.journal.add_lines(session, batch("c2", "c3", "three")) == "c3"
-    assert await store.journal.add_lines(session, batch("c3", "c7")) == "c7"  # all of them were left out, or below the level
+    assert await store.node_logs.add_lines(session, batch("", "")) == ""
+    assert await store.node_logs.add_lines(session, batch("", "c2", "one", "two")) == "c2"
+    assert await store.node_logs.add_lines(session, batch("", "c2", "one", "two")) == "c2"
+    assert await store.node_logs.add_lines(session, batch("c9", "c12", "from elsewhere")) == "c2"
+    assert await store.node_logs.add_lines(session, batch("c2", "c3", "three")) == "c3"
+    assert await store.node_logs.add_lines(session, batch("c3", "c7")) == "c7"  # all of them were left out, or below the level
     assert await texts_of(store, session) == ["three", "two", "one"]
 
 
@@ -39,31 +39,31 @@ async def test_a_session_that_is_over_stores_no_line(store: Store) -> None:
     session = await session_of(store)
     await connect(store, session.node)
     with pytest.raises(Fenced):
-        await store.journal.add_lines(session, batch("", "c1", "late"))
+        await store.node_logs.add_lines(session, batch("", "c1", "late"))
     assert await texts_of(store, session) == []
 
 
 async def test_lines_outlive_a_restart_and_go_by_pages(backend: Backend) -> None:
     session = await session_of(backend.store)
-    await backend.store.journal.add_lines(session, batch("", "c5", *"abcde"))
+    await backend.store.node_logs.add_lines(session, batch("", "c5", *"abcde"))
     store = await backend.reopen()
-    first = await store.journal.lines(session.no, 3)
+    first = await store.node_logs.lines(session.no, 3)
     assert [line.text for line in first.items] == ["e", "d", "c"]
-    second = await store.journal.lines(session.no, 3, first.next)
+    second = await store.node_logs.lines(session.no, 3, first.next)
     assert ([line.text for line in second.items], second.next) == (["b", "a"], None)
     with pytest.raises(BadRequest):
-        await store.journal.lines(session.no + 1, 3, first.next)
+        await store.node_logs.lines(session.no + 1, 3, first.next)
 
 
 async def test_each_node_keeps_its_newest_lines_and_a_removed_one_none(store: Store) -> None:
     one, two = await session_of(store, "one"), await session_of(store, "two")
-    await store.journal.add_lines(two, batch("", "c1", "of two"))
+    await store.node_logs.add_lines(two, batch("", "c1", "of two"))
     held = ""
     for part in range(MAX_STORED_LINES // 1000 + 1):
-        held = await store.journal.add_lines(one, batch(held, f"c{part}", *(f"{part}/{number}" for number in range(1000))))
+        held = await store.node_logs.add_lines(one, batch(held, f"c{part}", *(f"{part}/{number}" for number in range(1000))))
     count, cursor = 0, None
     while True:
-        page = await store.journal.lines(one.no, 1000, cursor)
+        page = await store.node_logs.lines(one.no, 1000, cursor)
         count, cursor = count + len(page.items), page.next
         if cursor is None:
             break

@@ -194,11 +194,11 @@ async def _sweep(ground: Ground) -> Race:
     store = ground.store
     session = await ground.session()
     await store.metrics.append([pack(session, 0, layout_row(), AT_MS)])
-    await store.journal.add_lines(session, LogBatch("", "c1", [LogLine(AT_MS, 4, "sshd", "hello")]))
+    await store.node_logs.add_lines(session, LogBatch("", "c1", [LogLine(AT_MS, 4, "sshd", "hello")]))
     await store.nodes.delete_node(SCOPE, session.node)
 
     async def held() -> object:
-        return (await samples(ground, session.no), (await store.journal.lines(session.no, 10)).items)
+        return (await samples(ground, session.no), (await store.node_logs.lines(session.no, 10)).items)
 
     return Race(store.nodes.sweep, held, (0, []))
 
@@ -330,16 +330,16 @@ async def _expire_samples(ground: Ground) -> Race:
 async def _drop_node(ground: Ground) -> Race:
     store, session = ground.store, await ground.session()
     await store.metrics.append([pack(session, 0, layout_row(), AT_MS)])
-    await store.journal.add_lines(session, LogBatch("", "c1", [LogLine(AT_MS, 4, "sshd", "hello")]))
+    await store.node_logs.add_lines(session, LogBatch("", "c1", [LogLine(AT_MS, 4, "sshd", "hello")]))
 
     async def held() -> object:
         answer = await store.metrics.append([pack(session, 1, layout_row(), AT_MS + 10_000)])
-        return (await samples(ground, session.no), answer[session.node], (await store.journal.lines(session.no, 9)).items)
+        return (await samples(ground, session.no), answer[session.node], (await store.node_logs.lines(session.no, 9)).items)
 
     return Race(lambda: store.metrics.drop_node(session.no), held, (0, None, []))
 
 
-@CASES.of("journal.add_lines")
+@CASES.of("node_logs.add_lines")
 async def _add_lines(ground: Ground) -> Race:
     """Of twenty that follow on the same line one is taken, whole; all are told up to where lines are held now."""
     store, session = ground.store, await ground.session()
@@ -348,10 +348,10 @@ async def _add_lines(ground: Ground) -> Race:
         return LogBatch("", name, [LogLine(AT_MS + at, 4, "sshd", f"{name}/{at}") for at in range(2)])
 
     async def held() -> object:
-        return [line.text for line in (await store.journal.lines(session.no, 100)).items]
+        return [line.text for line in (await store.node_logs.lines(session.no, 100)).items]
 
-    rivals = Rivals("same", lambda at: store.journal.add_lines(session, batch(f"c{at}")), lambda at: [f"c{at}/1", f"c{at}/0"])
-    return Race(lambda: store.journal.add_lines(session, batch("c")), held, ["c/1", "c/0"], rivals=rivals)
+    rivals = Rivals("same", lambda at: store.node_logs.add_lines(session, batch(f"c{at}")), lambda at: [f"c{at}/1", f"c{at}/0"])
+    return Race(lambda: store.node_logs.add_lines(session, batch("c")), held, ["c/1", "c/0"], rivals=rivals)
 
 
 @CASES.of("retention.save_retention")

@@ -17,8 +17,8 @@ MAX_STORED_LINES: Final = 10_000
 _LIST: Final = "log_lines"
 
 
-class SqliteJournal:
-    """`JournalStore`."""
+class SqliteNodeLogs:
+    """`NodeLogStore`."""
 
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer

@@ -35,7 +35,7 @@ from groundcontrol.adapters.sqlite.expectations import SqliteExpectations
 from groundcontrol.adapters.sqlite.invites import SqliteInvites
 from groundcontrol.adapters.sqlite.jobs import SqliteJobs
 from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance
-from groundcontrol.adapters.sqlite.node_logs import SqliteJournal
+from groundcontrol.adapters.sqlite.node_logs import SqliteNodeLogs
 from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
 from groundcontrol.adapters.sqlite.samples import SqliteMetrics
@@ -56,7 +56,7 @@ from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments.store import DeploymentStore, InviteStore
 from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.store import BatchStore, JobStore
-from groundcontrol.nodes.store import JournalStore, NodeStore, NodeTableStore, RecoveryStore
+from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore, RecoveryStore
 from groundcontrol.samples.store import MetricStore, RetentionStore
 from spider.clock import Clock
 
@@ -104,7 +104,7 @@ class Store:
     nodes: NodeStore = _made(lambda at: SqliteNodes(at.writer, at.reader, at.urgent, at.audit, at.metrics, at.clock))
     tables: NodeTableStore = _made(lambda at: SqliteNodeTables(at.writer, at.reader))
     metrics: MetricStore = _made(lambda at: at.metrics)
-    journal: JournalStore = _made(lambda at: SqliteJournal(at.samples_writer, at.samples_reader))
+    node_logs: NodeLogStore = _made(lambda at: SqliteNodeLogs(at.samples_writer, at.samples_reader))
     jobs: JobStore = _made(lambda at: at.jobs)
     batches: BatchStore = _made(lambda at: SqliteBatches(at.writer, at.reader, at.audit, at.jobs))
     deployments: DeploymentStore = _made(lambda at: SqliteDeployments(at.writer, at.reader, at.audit))

@@ -13,7 +13,7 @@ async def test_lines_are_listed_the_newest_first_and_by_pages(hub: TestHub) -> N
     path = f"nodes/{session.node}/logs"
     assert (await client.get(path)).json == {"lines": [], "next": None}
     lines = [LogLine(1_790_000_000_500 + number, 4, "smartd.service", f"line {number}", 9 * number) for number in range(3)]
-    await hub.store.journal.add_lines(session, LogBatch("", "c3", lines))
+    await hub.store.node_logs.add_lines(session, LogBatch("", "c3", lines))
     first = await client.get(f"{path}?limit=2")
     assert first.json["lines"][0] == {"at": 1_790_000_000.502, "priority": 4, "source": "smartd.service", "text": "line 2", "left_out": 18}
     second = await client.get(f"{path}?limit=2&cursor={first.json['next']}")
