@@ -419,7 +419,7 @@ def test_updates_are_planned_then_run_and_the_lists_find_them(page: Page, hub: H
     page.get_by_role("button", name="Show all jobs").click()
     expect(jobs).to_have_count(3)  # an order for many is one row, and its plans are none
 
-    page.goto(f"{hub.url}/events?type=job&q=upgrade")
+    page.goto(f"{hub.url}/events?group=job&q=upgrade")
     events = page.get_by_role("table", name="Events").get_by_role("row")
     expect(events).to_have_count(2)
     with page.expect_download() as download:
