@@ -29,7 +29,7 @@ class Door:
         self.seen: list[weakref.ref[AgentSocket]] = []
         self.ended: list[Exception] = []
 
-    def admit(self, _place: str) -> contextlib.nullcontext[None]:
+    def reserve_slot(self, _address_key: str) -> contextlib.nullcontext[None]:
         return contextlib.nullcontext()
 
     async def serve(self, socket: AgentSocket, _address: str, _opening: None) -> None:
