@@ -29,14 +29,16 @@ def layout_of(family: str, series: Iterable[str], interval_s: int = 0) -> Series
     return SeriesSchema(hashlib.sha256("\n".join((family, *names)).encode()).digest()[:8], family, interval_s or INTERVAL_S[family], names)
 
 
-def samples_of(signals: Mapping[str, Signal], seconds: int, *, start: int = 0, pulse_s: int = 1, began: int = BEGAN) -> list[Sample]:
-    """The samples of a node, by time. Args: pulse_s: the interval of what is measured every second on a real node."""
+def samples_of(
+    signals: Mapping[str, Signal], seconds: int, *, start: int = 0, pulse_s: int = 1, grain_s: int = 0, began: int = BEGAN
+) -> list[Sample]:
+    """The samples of a node, by time. Args: pulse_s: the interval of what is measured every second on a real node; grain_s: of all."""
     found = []
     families: dict[str, list[str]] = {}
     for series in signals:
         families.setdefault(METRICS[series.partition("{")[0]].family, []).append(series)
     for family, names in families.items():
-        layout = layout_of(family, names, pulse_s if family == "pulse" else 0)
+        layout = layout_of(family, names, grain_s or (pulse_s if family == "pulse" else 0))
         for at in range(start - start % layout.interval_s, start + seconds, layout.interval_s):
             values = [_scaled(name, signals[name], at) for name in names]
             found.append(Sample(layout, StoredRow((began + at) * 1000 + 300, values)))
