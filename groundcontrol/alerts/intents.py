@@ -192,7 +192,19 @@ class Intents:
                 case Skip(reason=reason):
                     return Withheld(reason)
         shown = firing or (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
+        if firing and delivery.kind == "changed":
+            shown = [*firing, *await self._ended_since_told(delivery, incident)]
         return MessageContent(incident, tuple(self._told(alert) for alert in shown))
+
+    async def _ended_since_told(self, delivery: Delivery, incident: Incident) -> list[Alert]:
+        """Episodes that fired when the channel was last told of the incident, and that are over."""
+        last = told([one for one in await self._past(incident.id) if one.channel_id == delivery.channel_id and one.id != delivery.id])
+        if last is None or last.sent_at is None:
+            return []
+        ended = (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(state="resolved", incident=incident.id))).items
+        return [
+            one for one in ended if one.fired_at <= last.sent_at < (one.resolved_at or 0.0) and self._is_told(one) and not one.suppressed_by
+        ]
 
     async def _summary(self, delivery: Delivery) -> MessageContent | Withheld:
         """What quiet hours held back, as it is now: what still fires, and how much came and went."""

@@ -139,8 +139,8 @@ def build_message(delivery: Delivery, content: MessageContent, address: Address,
 
 
 def seen_of(incident: Incident, alerts: Iterable[Alert]) -> str:
-    """What a receiver sees of an incident, as a digest: equal for two messages of which the second says nothing new."""
-    seen = sorted(f"{alert.id} {alert.level} {alert.value} {alert.threshold}" for alert in alerts)
+    """What a receiver sees of an incident that fires, as a digest: equal for two messages of which the second says nothing new."""
+    seen = sorted(f"{alert.id} {alert.level} {alert.value} {alert.threshold}" for alert in alerts if alert.state == "firing")
     return hashlib.sha256("\n".join([incident.level, incident.title, *seen]).encode()).hexdigest()[:24]
 
 

@@ -150,7 +150,11 @@ async def test_what_a_silent_node_hid_is_told_only_if_it_outlasts_its_return_by_
     assert {alert.suppressed_by for alert in await trial.firing()} == {""}
     await trial.pass_s(300)
     assert trial.told() == ["firing", "changed"]
-    assert [one.alert.object for one in trial.receivers.told[-1].message.content.alerts] == ["lasting"]
+    shown = [one.alert for one in trial.receivers.told[-1].message.content.alerts]
+    assert [(alert.rule_id, alert.object, alert.state) for alert in shown] == [
+        ("expectation.missed", "lasting", "firing"),
+        ("node.offline", "", "resolved"),
+    ]
     assert [alert.object for alert in await trial.ended() if alert.suppressed_by] == ["passing"]
 
 
@@ -463,6 +467,23 @@ async def test_a_node_that_comes_back_as_it_went_is_not_told_again(tmp_path: Pat
         trial.fleet.failed[full] = ("backup.service",)
         await trial.pass_s(600)
         assert trial.told()[-1] == "changed"
+
+
+async def test_a_message_about_what_is_new_on_a_node_says_also_what_is_over_since_the_last_one(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    await fires(trial, node, 2.0, 60.0)
+    trial.fleet.failed[node] = ("backup.service",)
+    await trial.pass_s(200)
+    del trial.fleet.levels[node]
+    await trial.pass_s(300)
+    assert trial.told() == ["firing", "changed"]
+    lines = trial.receivers.told[-1].message.lines
+    assert [line.partition(", since ")[0] for line in lines] == [
+        "web-0: Service failed (backup.service)",
+        "web-0: Expected event is missing (backup)",
+    ]
+    assert [line.endswith(", over") for line in lines] == [False, True]
+    assert [one.reason for one in await trial.deliveries()] == ["ready", "ready"]
 
 
 async def test_what_ends_for_another_reason_than_recovery_says_so(tmp_path: Path) -> None:
