@@ -52,6 +52,17 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Collect what a file has left, and look at the rest no more: the heap of a long run would be walked again and again."""
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or nextitem.path != item.path:
+            gc.collect()
+            gc.freeze()
+
+
 def _is_unasked(item: pytest.Item) -> bool:
     return item.get_closest_marker("slow") is not None and not item.config.getoption("--slow")
 
