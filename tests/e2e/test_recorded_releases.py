@@ -30,6 +30,7 @@ from tests.support.hub_faults import fault_file
 from tests.support.invariants import check_databases, told_holes
 from tests.support.spider_process import OLD_PYTHONS
 
+pytestmark = pytest.mark.timeout(300)  # a Spider that missed the hub dials again after up to a minute
 API = "/api/v1"
 RECORDINGS = sorted(Path(__file__).with_name("recordings").glob("*.tar.xz"))
 PYTHON = [*OLD_PYTHONS, "/usr/bin/python3"][0]
