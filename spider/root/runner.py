@@ -38,7 +38,6 @@ from spider.packages.interfaces import Outcome, PackageManager, Task
 from spider.root import reboot
 from spider.root.bytecode import write_bytecode
 from spider.root.job_console import JobConsole, StopRequest
-from spider.root.policy import POLICY_PATH, PolicyRefused, read_policy
 from spider.root.terminal import Log, OutputReporter, Terminal
 from spider.root.trusted_files import Untrusted
 from spider.root.unit_actions import UnitActions
@@ -134,20 +133,11 @@ def _carry_out(plan: AcceptedOrder, manager: Optional[PackageManager], console: 
     if plan.verb == verbs.REBOOT:
         return _prepare_reboot(manager, console)
     if verbs.VERBS[plan.verb].units:
-        return _guarded(lambda: UnitActions(console, _journal_level()).perform(plan.verb, [str(name) for name in plan.args["units"]]))
+        return _guarded(lambda: UnitActions(console).perform(plan.verb, [str(name) for name in plan.args["units"]]))
     if manager is None:
         console.print_line("No package manager that Spider knows owns this host.")
         return Outcome("failed", None, 0, (), "job.no_package_manager", "no package manager that Spider knows owns this host")
     return _guarded(lambda: manager.perform(_task(plan), console))
-
-
-def _journal_level() -> str:
-    """The lines of the journal that the owner shows."""
-    try:
-        return read_policy(POLICY_PATH).journal
-    except PolicyRefused as exc:  # it has changed since the launcher read it
-        logs.event(_log, "policy_refused", level=logging.WARNING, why=str(exc))
-        return "off"
 
 
 def _run_selfcare(plan: AcceptedOrder, console: JobConsole, boot: str) -> Outcome:

@@ -1,4 +1,7 @@
-"""Jobs that start, stop, restart or reload units of systemd, through systemctl."""
+"""Jobs that start, stop, restart or reload units of systemd, through systemctl.
+
+No job prints lines of the journal: its output is stored, and shown to everybody who may see the server.
+"""
 
 import os
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
@@ -14,11 +17,8 @@ WORK_LIMIT_S = 600.0
 """Of all units together. Systemd itself limits most starts and stops to 90 s."""
 SETTLE_S = 1.0
 """A service may end right after systemctl has called its start a success."""
-MOST_LINES = 20
-JOURNAL_LIMIT_S = 10.0
 _TOO_LATE = StopRule("too_late", "systemd finishes what it was asked to do")
 _PROPERTIES = ("Id", "Names", "LoadState", "ActiveState", "SubState", "Result", "NRestarts")
-_JOURNAL_WORDS: Dict[str, Sequence[str]] = {"warning": ("--priority=warning",), "all": ()}
 
 
 class UnitState(NamedTuple):
@@ -102,13 +102,10 @@ class UnitActions:
     def __init__(
         self,
         console: Console,
-        journal: str,
         look: Callable[[str], UnitState] = show,
         has_systemd: Callable[[], bool] = lambda: os.path.isdir("/run/systemd/system"),
     ) -> None:
-        """Args: journal: lines that the owner's policy shows: off, warning or all."""
         self._console = console
-        self._journal = journal
         self._look = look
         self._has_systemd = has_systemd
 
@@ -156,19 +153,7 @@ class UnitActions:
         why = f"systemctl {word} failed, {name} is {after}" if ended.rc != 0 else complaint(word, first, after)
         if not why:
             return Outcome("succeeded", 0, 0, ())
-        self._show_journal(name)
         return _failed("job.unit_failed", why if ended.rc else f"{name}: {why}", ended)
-
-    def _show_journal(self, name: str) -> None:
-        """Print the unit's last lines of the journal, as far as the owner's policy shows any."""
-        words = _JOURNAL_WORDS.get(self._journal)
-        if words is None:
-            self._console.print_line("The owner's policy shows no lines of the journal (`journal = warning` or `all` there does).")
-            return
-        self._console.print_line(f"The last lines of {name} in the journal:")
-        argv = ["journalctl", "--no-pager", "--quiet", "--output=short-iso", f"--lines={MOST_LINES}", f"--unit={name}", *words]
-        self._console.progress("check")
-        self._console.run(argv, ENVIRONMENT, lambda _line: None, None, {"check": JOURNAL_LIMIT_S}, stop_rule=lambda _phase: _TOO_LATE)
 
     def _say(self, outcome: Outcome) -> Outcome:
         self._console.print_line(outcome.error_text)

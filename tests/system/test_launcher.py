@@ -178,7 +178,7 @@ def test_a_failed_unit_is_restarted_where_the_policy_names_it(agent: AgentHost) 
     broken = agent.gather(agent.order("unit-restart", {"units": ["lab-web.service"]}))
     told = json.loads(broken["result"])
     assert (told["state"], told["error_code"]) == ("failed", "job.unit_failed")
-    assert broken["log"].count(b"it begins") == 2  # the journal's lines of both starts
+    assert b"it begins" not in broken["log"]  # which is stored, as lines of the journal must not be
     agent.host.sh("touch /run/lab-mended")
     mended = agent.gather(agent.order("unit-restart", {"units": ["lab-web.service"]}))
     assert json.loads(mended["result"])["state"] == "succeeded", mended["log"]

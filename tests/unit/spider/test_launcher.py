@@ -453,7 +453,7 @@ def test_a_host_that_goes_down_or_has_no_room_refuses_and_the_id_stays_free(plac
     full = places._replace(roomy=("/proc",))
     assert put_to(full, wish, systemd) == ("refused", "no-space")
     assert os.listdir(places.started) == []
-    assert put_to(full, order(verb="clean"), systemd) == ("accepted", "")  # what makes room is let through
+    assert put_to(full, order(verb="clean", iat=wish.iat), systemd) == ("accepted", "")  # what makes room is let through
     assert put_to(places, wish, systemd) == ("accepted", "")
 
 

@@ -61,9 +61,9 @@ class Played:
     def reported(self, report: object) -> None: ...
 
 
-def actions(console: Played, *states: UnitState, journal: str = "off", systemd: bool = True) -> UnitActions:
+def actions(console: Played, *states: UnitState, systemd: bool = True) -> UnitActions:
     left = list(states)
-    return UnitActions(console, journal, lambda _name: left.pop(0) if len(left) > 1 else left[0], lambda: systemd)
+    return UnitActions(console, lambda _name: left.pop(0) if len(left) > 1 else left[0], lambda: systemd)
 
 
 def test_the_state_is_read_from_systemctl() -> None:
@@ -106,15 +106,6 @@ def test_the_state_afterwards_decides_and_not_the_exit_status_alone(verb: str, r
     outcome = actions(console, *states).perform(verb, ["web.service"])
     assert (outcome.state, outcome.error_code) == ("failed" if code else "succeeded", code)
     assert bool(console.ran) == (code not in ("job.unit_not_loaded", "job.unit_protected"))
-
-
-@pytest.mark.parametrize(("journal", "words"), [("off", None), ("warning", ["--priority=warning"]), ("all", [])])
-def test_a_failure_shows_the_lines_of_the_journal_that_the_owner_shows(journal: str, words: list[str] | None) -> None:
-    console = Played(1)
-    actions(console, RUNNING, FAILED, journal=journal).perform("unit-restart", ["web.service"])
-    shown = [argv for argv in console.ran if argv[0] == "journalctl"]
-    assert [argv[-1:] for argv in shown] == ([] if words is None else [words or ["--unit=web.service"]])
-    assert any("journal = warning" in line for line in console.lines) == (words is None)
 
 
 def test_one_unit_that_fails_does_not_keep_the_others_back_and_one_that_is_not_there_does() -> None:
