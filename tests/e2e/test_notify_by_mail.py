@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from email import message_from_bytes
 from typing import Any
 
+import psutil
 import pytest
 
 from groundcontrol.alerts.channel_service import read_target
@@ -18,6 +19,7 @@ from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transie
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.samples import sample_message
 from tests.support import exim
+from tests.support.eventually import eventually
 from tests.support.exim import PASSWORD, Exim
 
 HUB = "https://hub.example"
@@ -43,6 +45,12 @@ async def send(relay: dict[str, Any], *to: str, trusting: Exim | None = None, al
         return await EMAIL.send(target, MESSAGE, egress)
     finally:
         await egress.close()
+        await eventually(lambda: relay["port"] not in _connected())  # TLS says goodbye after the answer
+
+
+def _connected() -> set[int]:
+    """The ports that this process has a connection to."""
+    return {one.raddr.port for one in psutil.Process().net_connections("tcp") if one.raddr}
 
 
 async def test_a_mail_is_taken_over_starttls_and_over_implicit_tls_after_a_log_in(server: Exim) -> None:

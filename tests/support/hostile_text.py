@@ -19,7 +19,7 @@ CORPUS = [
     f'{MARK}\r\nSet-Cookie: stardust-plain=evil\r\n\r\n{{"event": "{MARK}"}}\u2028\x85',
     f"{MARK}'; DROP TABLE node; --\x00\\",
     f"{MARK}%s%n%n../../../etc/passwd",
-    MARK + "A" * 8_000,
+    MARK + "A" * 6_000,
 ]
 """Hostile texts: for pages, terminals, readers, logs, databases, paths and memories."""
 
