@@ -9,6 +9,7 @@ from typing import Final
 from groundcontrol.alerts.channel_store import DeliveryFilter, DeliveryStore
 from groundcontrol.alerts.channels_api import deliveries_with_attempts
 from groundcontrol.alerts.channels_views import DeliveriesView
+from groundcontrol.alerts.incidents import NOTICES
 from groundcontrol.alerts.intents import Intents
 from groundcontrol.alerts.model import Alert, AlertId, DeliveryId, Incident, IncidentId, Rule, RuleId
 from groundcontrol.alerts.rule_file import Planned, planned
@@ -160,7 +161,7 @@ async def get_incident(call: ApiRequest) -> IncidentDetailView:
     alerts = await _alerts_of(call, incident)
     nodes = [alert.node_id for alert in alerts if alert.node_id is not None]
     span = span_of(incident, call.services.clock.now())
-    fleet = not incident.group.startswith("node:")
+    fleet = not incident.group.startswith(("node:", f"{NOTICES}:"))
     events = await call.services[LogStore].events_of(call.scope, nodes, span, MOST + 1, without=EPISODES, fleet=fleet)
     page = await call.services[DeliveryStore].deliveries(call.scope, MOST + 1, None, DeliveryFilter(incident=incident.id))
     entries, cut = timeline_of(alerts, events, page.items)

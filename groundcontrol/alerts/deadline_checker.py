@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -14,6 +14,7 @@ from groundcontrol.alerts.deadlines import (
     Expectation,
     ExpectationId,
     JudgedDay,
+    Unmet,
     deadline,
     deadlines_due,
     judge,
@@ -22,7 +23,6 @@ from groundcontrol.alerts.deadlines import (
     usable,
 )
 from groundcontrol.alerts.deadlines_store import ExpectationStore
-from groundcontrol.alerts.model import RANK
 from groundcontrol.alerts.silence import START_S
 from groundcontrol.alerts.silence_store import SilenceStore
 from groundcontrol.alerts.wall_clock import local_date, zone_of
@@ -58,11 +58,16 @@ class DeadlineChecker:
         """What was due by then is judged, but for nodes that were away. A node that is selected later is not judged for the time before."""
         self._waiting: dict[tuple[ExpectationId, str], set[NodeId]] = {}
         """By expectation and date: the nodes that were away when it was due."""
-        self._unmet: dict[NodeId, dict[str, float]] = {}
+        self._unmet: Mapping[NodeId, Mapping[str, Unmet]] = {}
+        self._names: Collection[str] | None = None
 
-    def unmet(self, node: NodeId) -> Mapping[str, float]:
-        """The open misses of a node, by the name of the expectation: 1: a warning, 2: critical (`NodeFacts.deadlines`)."""
+    def unmet(self, node: NodeId) -> Mapping[str, Unmet]:
+        """The open misses of a node, by the name of the expectation."""
         return self._unmet.get(node, {})
+
+    def names(self) -> Collection[str] | None:
+        """The names of all expectations; None: not read yet."""
+        return self._names
 
     async def run(self) -> None:
         """Check every minute, from 90 seconds after the start, until cancelled."""
@@ -92,8 +97,9 @@ class DeadlineChecker:
             oldest = local_date(zone_of("UTC"), now) - timedelta(days=KEEP_DAYS)
             while await self._store.expire_days(oldest):
                 pass
-        found = await self._store.unmet(local_date(zone_of("UTC"), now) - timedelta(days=OPEN_DAYS))
-        self._unmet = {node: {name: float(RANK[one.level]) for name, one in names.items()} for node, names in found.items()}
+        unmet = await self._store.unmet(local_date(zone_of("UTC"), now) - timedelta(days=OPEN_DAYS))
+        names = {one.name for one in await self._store.all_expectations()}
+        self._unmet, self._names = unmet, self._names if self._names == names else names
 
     async def _last_check(self, now: float) -> float:
         """Until when deadlines are judged. After a start: what was due up to an hour before the hub was away may have waited for nodes."""

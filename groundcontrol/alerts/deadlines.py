@@ -96,7 +96,9 @@ class Unmet(NamedTuple):
     """A missed deadline that is still open."""
 
     level: Level
-    due_at: float
+    by_at: float
+    event: str
+    zone: str
 
 
 def deadline(expectation: Expectation, day: date) -> Deadline | None:

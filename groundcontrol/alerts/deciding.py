@@ -31,7 +31,7 @@ LATE_S: Final = 600.0
 
 SkipReason = Literal[
     "channel_disabled", "channel_broken", "resolved_before_delivery", "retroactive", "never_told_firing", "below_severity", "acknowledged", "suppressed_by_parent", "flapping",
-    "nothing_left", "already_told",
+    "nothing_left", "already_told", "rule_info_only",
 ]  # fmt: skip
 DeferReason = Literal["settling", "maintenance", "snoozed", "cool_down", "quiet_hours", "grouping", "update_interval"]
 
@@ -82,6 +82,8 @@ class Question(NamedTuple):
     """When the present quiet time of a flapping episode began."""
     shown: str = ""
     """What a message shows of the incident now, as a digest."""
+    about: Alert | None = None
+    """The episode that `explain` is asked about. It decides nothing."""
 
 
 def decide(question: Question) -> Decision:

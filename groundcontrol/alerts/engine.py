@@ -7,7 +7,7 @@ however they are cut into packs. States and events are judged by `tick`, at the 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from groundcontrol.alerts.expression import EventOf, State
@@ -16,7 +16,7 @@ from groundcontrol.alerts.machine import Arm, Change, Flapping, Limits, Observat
 from groundcontrol.alerts.model import Alert, InstanceKey, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
 from groundcontrol.alerts.snapshot import Pending, Snapshot, restored
-from groundcontrol.alerts.states import ELAPSED, HUB_STATES, NODE_STATES, HubInfo, NodeFacts, Values, count_restarts
+from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, HubInfo, Look, NodeFacts, Values, count_restarts, look
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import SeriesSchema, StoredRow
 from spider.wire.frames import Row
@@ -31,6 +31,8 @@ STALE_S: Final = 180.0
 """A firing instance without a value for this long, or for three samples, is stale."""
 AHEAD_MS: Final = 60_000
 """Samples further ahead of the hub's clock are left out, until the skew of the node's clock is known."""
+OWN_EVENTS: Final = "alert_"
+"""The beginning of the types of events about alerts. A rule on them would fire because of itself, for ever."""
 SKEW_S: Final = 30.0
 """A node whose clock is wrong by more is judged in the hub's time."""
 
@@ -85,7 +87,7 @@ class Engine:
     def add_event(self, node_id: NodeId | None, kind: str, about: str, at: float) -> None:
         """Something has happened: rules with `event(kind)` fire, until `clear_s` after the last time. Args: about: the object."""
         node = self._nodes.get(node_id)
-        if node is not None:
+        if node is not None and not kind.startswith(OWN_EVENTS):
             for rule in self._current(node_id, node).rules.events.get(kind, ()):
                 held = node.instances.get((rule.rule.id, about))
                 when = at if held is None else max(at, held.known_at)
@@ -322,13 +324,9 @@ class Engine:
             return
         node.judged = node.facts, now
         for rule, kind in rules.states:
-            values = self._state(node, kind, now)
-            if values is not None and (values or node.instances):
-                held = [key[1] for key in node.instances if key[0] == rule.rule.id]
-                for about in {**values, **dict.fromkeys(held)}:
-                    value = values.get(about, 0.0)
-                    seen = Observation(value, since_at=now - value if kind in ELAPSED else None)
-                    self._observe(node_id, node, (rule.rule.id, about), rule.limits, seen, now)
+            held = [key[1] for key in node.instances if key[0] == rule.rule.id]
+            for about, value, since_at, end in self._look(node, kind, held, now):
+                self._observe(node_id, node, (rule.rule.id, about), rule.limits, Observation(value, since_at=since_at), now, end)
         for key, state in list(node.instances.items()):
             rule = rules.by_id[key[0]]
             if isinstance(rule.expression, EventOf):
@@ -348,7 +346,15 @@ class Engine:
             return HUB_STATES[kind].read(self._hub, now)
         return NODE_STATES[kind].read(node.facts, now)
 
-    def _observe(self, node_id: NodeId | None, node: NodeState, key: Key, limits: Limits, seen: Observation, at: float) -> None:
+    def _look(self, node: NodeState, kind: str, held: Sequence[str], now: float) -> Iterator[Look]:
+        if node.facts is None:
+            return look(HUB_STATES[kind], self._hub, held, now)
+        return look(NODE_STATES[kind], node.facts, held, now)
+
+    def _observe(
+        self, node_id: NodeId | None, node: NodeState, key: Key, limits: Limits, seen: Observation, at: float, end: Reason = "cleared"
+    ) -> None:
+        """Args: end: why the alert ends, if it does."""
         held = node.instances.get(key)
         after, changes = step(held, seen, limits, at)
         if after is not None and changes and changes[0].kind == "fresh" and self._is_old(at, limits):
@@ -360,7 +366,7 @@ class Engine:
         for change in changes:
             if change.kind in ("fired", "level", "resolved"):
                 node.flaps[key] = node.flaps.get(key, Flapping()).changed(at)
-            self._emit(node_id, key, change, at, seen.value)
+            self._emit(node_id, key, change, at, seen.value, end if change.kind == "resolved" else None)
 
     def _end(self, node_id: NodeId | None, node: NodeState, key: Key, reason: Reason, at: float) -> None:
         """End an instance whose condition can no longer be judged."""
@@ -369,8 +375,7 @@ class Engine:
             self._emit(node_id, key, Change("resolved", None, state.since_at, None), at, state.value, reason)
 
     def _emit(self, node_id: NodeId | None, key: Key, change: Change, at: float, value: float, reason: Reason | None = None) -> None:
-        why = "cleared" if change.kind == "resolved" and reason is None else reason
-        self._out.append(Transition(_full(node_id, key), change.kind, change.level, at, change.since_at, value, change.threshold, why))
+        self._out.append(Transition(_full(node_id, key), change.kind, change.level, at, change.since_at, value, change.threshold, reason))
 
 
 def _full(node_id: NodeId | None, key: Key) -> InstanceKey:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from groundcontrol.alerts.deciding import LATE, Decision, Defer, Question, Send, Skip, decide, supersede, told
+from groundcontrol.alerts.deciding import LATE, Decision, Defer, Question, Send, Skip, SkipReason, decide, supersede, told
+from groundcontrol.alerts.messages import names
 from groundcontrol.alerts.model import Channel, Delivery, Reason
 
 _SKIPPED: Final[dict[str, str]] = {
@@ -24,6 +25,7 @@ _SKIPPED: Final[dict[str, str]] = {
     "resolved_before_delivery": "it was over before the message could be sent",
     "grouped": "it is part of a larger incident",
     "cap": "the channel had too many messages in this hour",
+    "rule_info_only": "its rule makes notices, which are shown and never sent",
     "summary": "it was over when quiet hours ended, and their summary counts it",
 }
 _DEFERRED: Final[dict[str, str]] = {
@@ -79,14 +81,41 @@ def explain(question: Question, held: Delivery | None) -> Explanation:
 
     Args: question: of the message that waits, without it in the history; where none waits, of the next one. held: that message.
     """
-    channel, last = question.channel, told(question.history)
+    channel, last = question.channel, _told(question)
     sent = [] if last is None or last.sent_at is None else [f"notified at {_time(question, last.sent_at)}{_tries(last)}"]
     end = next((one for one in reversed(question.history) if one.kind == "resolved" and one.sent_at is not None), None)
-    if end is not None and end.sent_at is not None:
+    if last is not None and end is not None and end.sent_at is not None:
         sent.append(f"notified {_end_words(question)} at {_time(question, end.sent_at)}{_tries(end)}")
-    answer = _of_held(question, held) if held is not None else _of_last(question, last, end)
+    if last is None and _is_past(question):
+        answer = _skipped(question, Skip(_kept_quiet(question)))
+    else:
+        answer = _of_held(question, held) if held is not None else _of_last(question, last, end)
     sentence = "; ".join(part for part in (*sent, answer.words) if part)
     return Explanation(channel, answer.decision, answer.reason, f"{channel.name}: {sentence}", answer.next_at)
+
+
+def notice_only(channel: Channel) -> Explanation:
+    """What becomes of an alert whose rule makes notices."""
+    return Explanation(channel, "skip", "rule_info_only", f"{channel.name}: not notified: {_SKIPPED['rule_info_only']}", None)
+
+
+def _told(question: Question) -> Delivery | None:
+    """The last message that was about the episode, and not only about others of its incident."""
+    about = question.about
+    return told(question.history if about is None else [one for one in question.history if names(one, about)])
+
+
+def _is_past(question: Question) -> bool:
+    """Whether the episode ended while its incident goes on: the next message is about the others."""
+    return question.about is not None and question.about.state == "resolved" and question.incident.state == "open"
+
+
+def _kept_quiet(question: Question) -> SkipReason:
+    """Why no message was about an episode that has ended."""
+    about = question.about
+    if about is not None and about.retro:
+        return "retroactive"
+    return "suppressed_by_parent" if about is not None and about.suppressed_by else "resolved_before_delivery"
 
 
 def _of_held(question: Question, held: Delivery) -> _Answer:
@@ -102,7 +131,7 @@ def _of_held(question: Question, held: Delivery) -> _Answer:
     until, reason = _time_of(decision)
     if until <= max(row_at, question.now) and tried:
         at = max(row_at, probe_at)
-        yet = "" if told(question.history) else "not notified yet: "
+        yet = "" if _told(question) else "not notified yet: "
         words = f"{yet}try {held.attempts} failed ({held.reason}), try {held.attempts + 1} at {_time(question, at)}"
         return _Answer("send", held.reason, words, at)
     if until < row_at:
@@ -123,9 +152,12 @@ def _superseded(question: Question, held: Delivery) -> Decision | None:
 
 
 def _of_last(question: Question, last: Delivery | None, end: Delivery | None) -> _Answer:
-    """No message waits: the last decision stands, unless the channel was not reached, and works again."""
+    """No message waits: the last decision stands, unless the channel was not reached, and works again.
+
+    Args: last: the last message about the episode.
+    """
     newest = end or (question.history[-1] if question.history else None)
-    if newest is not None and newest.state == "sent":
+    if newest is not None and newest.state == "sent" and last is not None:
         return _Answer("send", newest.reason, "")
     if newest is not None and newest.state == "failed" and question.channel.state == "broken" and not question.channel.refuses:
         return _Answer("skip", newest.reason, f"not notified: {newest.attempts} tries failed, and it was given up")
@@ -164,7 +196,7 @@ def _skipped(question: Question, decision: Skip) -> _Answer:
 
 
 def _not_notified(question: Question, reason: str) -> str:
-    again = "" if told(question.history) is None else " again"
+    again = "" if _told(question) is None else " again"
     if reason == "channel_broken" and question.channel.refuses:
         since = _time(question, question.channel.state_since_at)
         return f"not notified{again}: its receiver refuses messages since {since} ({question.channel.state_reason}); mend its target or test it"

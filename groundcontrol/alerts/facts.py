@@ -9,7 +9,9 @@ from typing import Final
 from groundcontrol.agents.store import HubStore
 from groundcontrol.alerts.dead_man import DeadMan
 from groundcontrol.alerts.deadline_checker import DeadlineChecker
+from groundcontrol.alerts.deadlines import Unmet
 from groundcontrol.alerts.incidents import Fleet
+from groundcontrol.alerts.model import RANK
 from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import JobId, NodeId
@@ -151,7 +153,7 @@ class FactReader:
         online, reconnecting = self._presence.online(node.id), self._presence.reconnecting(node.id)
         silent = None if online else self._silences.silent_s(node.id)
         (self._silent.add if silent is not None and silent >= MASS_SILENCE_S else self._silent.discard)(node.id)
-        failed_at = self._failed_at.get(node.id)
+        failed_at, unmet = self._failed_at.get(node.id), self._deadlines.unmet(node.id)
         return NodeFacts(
             id=node.id,
             tags=node.tags,
@@ -170,8 +172,14 @@ class FactReader:
             clock_skew_s=self._presence.skew(node.id),
             outdated_since_at=self._outdated_since(node),
             jobs={} if failed_at is None else {"job_failed": failed_at},
-            deadlines=self._deadlines.unmet(node.id),
+            deadlines={name: float(RANK[one.level]) for name, one in unmet.items()},
+            missing_since={name: one.by_at for name, one in unmet.items()},
+            expectations=self._deadlines.names(),
         )
+
+    def unmet(self, node: NodeId, expectation: str) -> Unmet | None:
+        """What a node has missed; None: nothing, or nothing any more."""
+        return self._deadlines.unmet(node).get(expectation)
 
     def _outdated_since(self, node: Node) -> float | None:
         if self._shipped_since is None or agent_state(node.agent_version, self._shipped) != "outdated":

@@ -66,6 +66,7 @@ class HubFactReader:
             disk_free_bytes=usage.free,
             backup_age_s=None if backup_at is None else max(0.0, self._clock.now() - backup_at),
             channels_broken=tuple(channel.name for channel in channels if channel.enabled and channel.state == "broken"),
+            channels=tuple(channel.name for channel in channels if channel.enabled),
             queue_drops=self._drops(),
             loop_lag_s=self._lag_s(),
             clock_jump_s=self._steady.worst_jump_s,

@@ -16,6 +16,8 @@ MANY_NODES: Final = 5
 MANY_S: Final = 120.0
 MASS: Final = "mass_offline"
 """The group of the incident of many servers that fell silent together."""
+NOTICES: Final = "notices"
+"""The beginning of the group of a node's notices. They would keep an incident open whose troubles are over."""
 MASS_SHARE: Final = 0.2
 """The share of all nodes that, silent at the same time, points to the hub's own network."""
 SETTLE_S: Final = 60.0
@@ -234,7 +236,8 @@ class _Planner:
 
     def _fire(self, transition: Transition) -> Alert:
         key, level = transition.key, transition.level or "warning"
-        incident = self._open(f"node:{key.node}" if key.node is not None else "hub", transition.since_at)
+        group = "hub" if key.node is None else f"node:{key.node}" if self._is_told(key.rule) else f"{NOTICES}:{key.node}"
+        incident = self._open(group, transition.since_at)
         self._news.add(incident.id)
         return self._put(
             Alert(
@@ -242,6 +245,11 @@ class _Planner:
                 *(transition.since_at, transition.at, None, None, transition.value, transition.threshold, incident.id),
             )
         )
+
+    def _is_told(self, rule: RuleId) -> bool:
+        """False: its alerts are notices, which are shown and never sent."""
+        row = self._names.rule(rule)
+        return row is None or not row.notice
 
     def _open(self, group: str, since_at: float) -> Incident:
         known = {**self._book.incidents, **self._incidents}
@@ -255,8 +263,7 @@ class _Planner:
 
     def _join_many(self, rule: RuleId) -> None:
         """Move new episodes of a rule on many nodes into one incident."""
-        row = self._names.rule(rule)
-        if row is not None and row.notice:
+        if not self._is_told(rule):
             return  # nobody is told of it, on however many nodes
         fresh = [
             alert
@@ -301,6 +308,7 @@ class _Planner:
 
     def _sum_up(self, incident: Incident) -> None:
         firing = worst_first(alert for alert in self._firing() if alert.incident_id == incident.id)
+        firing = [alert for alert in firing if self._is_told(alert.rule_id)] or firing
         if not firing:
             ended = [alert.resolved_at for alert in self._alerts.values() if alert.incident_id == incident.id and alert.resolved_at]
             news = bool(ended) or incident.id not in self._left  # nobody is told of the end of what goes on elsewhere
@@ -309,7 +317,7 @@ class _Planner:
             return
         self._incidents[incident.id] = incident._replace(
             level=firing[0].level,
-            title=title_of(incident.group, firing, self._names),
+            title=title_of(incident.group, firing, self._names, self._fleet.silent if incident.id in self._news else 0),
             revision=incident.revision + (incident.id in self._news),
         )
 
@@ -332,14 +340,26 @@ def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
     return sorted(alerts, key=lambda alert: (-RANK[alert.level], bool(alert.suppressed_by), alert.since_at))
 
 
-def title_of(group: str, firing: Sequence[Alert], names: Names) -> str:
-    """One line for people: what, where, and how much more."""
+def last_title(incident: Incident, episodes: Iterable[Alert], names: Names) -> str:
+    """The title of an incident that is over: it counts all that was part of it. Args: episodes: all of it; notices are left out."""
+    objects = {key_of(alert): alert for alert in reversed(worst_first(episodes))}
+    told = [alert for alert in objects.values() if (row := names.rule(alert.rule_id)) is None or not row.notice]
+    if incident.group == MASS and told:
+        return f"{len({alert.node_id for alert in told})} servers were offline"
+    return title_of(incident.group, worst_first(told), names) if told else incident.title
+
+
+def title_of(group: str, firing: Sequence[Alert], names: Names, silent: int = 0) -> str:
+    """One line for people: what, where, and how much more.
+
+    Args: silent: the nodes that are silent, where some have just become so: the others fire a moment later.
+    """
     first = firing[0]
     rule = names.rule(first.rule_id)
     what = (rule.name if rule is not None else first.rule_id) + (f" ({first.object})" if first.object else "")
     nodes = {alert.node_id for alert in firing if alert.node_id is not None}
     if group == MASS:
-        return f"{len(nodes)} servers are offline: look at the network of the hub first"
+        return f"{max(len(nodes), silent)} servers are offline: look at the network of the hub first"
     if len(nodes) > 1:
         return f"{what} on {len(nodes)} servers"
     where = "hub" if first.node_id is None else names.node(first.node_id)

@@ -10,12 +10,13 @@ from typing import Final, Protocol
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.deciding import REPEAT_S, Decision, Defer, Question, Send, Skip, decide, repeats_at, sooner, told, waiting
 from groundcontrol.alerts.engine import Engine
-from groundcontrol.alerts.explaining import Explanation, explain, under_way
+from groundcontrol.alerts.explaining import Explanation, explain, notice_only, under_way
+from groundcontrol.alerts.expression import State, parse
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.incidents import Book, key_of
 from groundcontrol.alerts.machine import FLAP_MOST_QUIET_S
 from groundcontrol.alerts.maintenance import Quiet
-from groundcontrol.alerts.messages import MessageContent, ToldAlert, Withheld, seen_of
+from groundcontrol.alerts.messages import MessageContent, ToldAlert, Withheld, missing_words, seen_of
 from groundcontrol.alerts.model import (
     Alert,
     AlertId,
@@ -26,10 +27,12 @@ from groundcontrol.alerts.model import (
     Incident,
     IncidentId,
     MessageKind,
+    Rule,
     RuleId,
     is_summary,
 )
 from groundcontrol.alerts.rules import Rules
+from groundcontrol.alerts.states import DEADLINE_MISSED
 from groundcontrol.alerts.store import AlertFilter, AlertStore
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
@@ -191,7 +194,8 @@ class Intents:
                     return Withheld(reason, until)
                 case Skip(reason=reason):
                     return Withheld(reason)
-        shown = firing or (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
+        ended = () if firing else (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
+        shown = firing or [alert for alert in ended if self._is_told(alert)]
         if firing and delivery.kind == "changed":
             shown = [*firing, *await self._ended_since_told(delivery, incident)]
         return MessageContent(incident, tuple(self._told(alert) for alert in shown))
@@ -242,7 +246,14 @@ class Intents:
     def _told(self, alert: Alert) -> ToldAlert:
         rule = self._rules.get(alert.rule_id)
         unit = "" if rule is None else self._rules.unit(rule)
-        return ToldAlert(alert, "" if alert.node_id is None else self._facts.name(alert.node_id), self._rules.name(alert.rule_id), unit)
+        name = "" if alert.node_id is None else self._facts.name(alert.node_id)
+        return ToldAlert(alert, name, self._rules.name(alert.rule_id), unit, self._detail(alert, rule))
+
+    def _detail(self, alert: Alert, rule: Rule | None) -> str:
+        if rule is None or alert.node_id is None or alert.state != "firing" or parse(rule.expr) != State(DEADLINE_MISSED):
+            return ""
+        unmet = self._facts.unmet(alert.node_id, alert.object)
+        return "" if unmet is None else missing_words(unmet)
 
     async def _past(self, incident: IncidentId) -> Sequence[Delivery]:
         return await self._deliveries.history(DEFAULT_ORG, incident)
@@ -323,6 +334,8 @@ class Intents:
 
     async def explain(self, scope: Scope, alert: Alert) -> list[Explanation]:
         """What became of an alert in each channel. Raises: StoreError."""
+        if not self._is_told(alert):
+            return [notice_only(channel) for channel in await self._channels.channels(alert.org)]
         incident = self._book.incidents.get(alert.incident_id) or await self._store.incident(scope, alert.incident_id)
         firing = self._firing_of(incident.id, {}) or [alert]
         history = await self._past(incident.id)
@@ -333,7 +346,7 @@ class Intents:
             held = under_way(past)
             before = [one for one in past if one is not held]
             kind = _next_kind(incident, past) if held is None else held.kind
-            found.append(explain(self._question(kind, story, channel, before), held))
+            found.append(explain(self._question(kind, story, channel, before)._replace(about=alert), held))
         return found
 
 

@@ -10,14 +10,19 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from groundcontrol.alerts.model import Alert, Delivery, DeliveryId, Incident, IncidentId, Level, MessageKind, Reason
+from groundcontrol.alerts.deadlines import Unmet
+from groundcontrol.alerts.model import Alert, AlertId, Delivery, DeliveryId, Incident, IncidentId, Level, MessageKind, Reason
 from groundcontrol.alerts.values import in_words
+from groundcontrol.alerts.wall_clock import zone_of
+from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.text import clean
 from groundcontrol.events.model import Event
 
 MOST_LINES: Final = 10
 TITLE_CHARS: Final = 200
 LINE_CHARS: Final = 300
+_DIGEST_CHARS: Final = 24
+_MARK_CHARS: Final = 8
 _DAY_S: Final = 86_400.0
 _WITHOUT_NUMBER: Final = ("flag", "level")
 """Units of what holds or does not."""
@@ -39,6 +44,8 @@ class ToldAlert(NamedTuple):
     """Empty: the hub itself."""
     rule_name: str
     unit: str = ""
+    detail: str = ""
+    """What says more than the object, such as the event that is missing."""
 
 
 class MessageContent(NamedTuple):
@@ -139,9 +146,26 @@ def build_message(delivery: Delivery, content: MessageContent, address: Address,
 
 
 def seen_of(incident: Incident, alerts: Iterable[Alert]) -> str:
-    """What a receiver sees of an incident that fires, as a digest: equal for two messages of which the second says nothing new."""
-    seen = sorted(f"{alert.id} {alert.level} {alert.value} {alert.threshold}" for alert in alerts if alert.state == "firing")
-    return hashlib.sha256("\n".join([incident.level, incident.title, *seen]).encode()).hexdigest()[:24]
+    """What a receiver sees of an incident that fires, as a digest: equal for two messages of which the second says nothing new.
+
+    A mark for each firing episode stands behind it, by which `names` knows that the message was about that episode.
+    """
+    firing = [alert for alert in alerts if alert.state == "firing"]
+    seen = sorted(f"{alert.id} {alert.level} {alert.value} {alert.threshold}" for alert in firing)
+    digest = hashlib.sha256("\n".join([incident.level, incident.title, *seen]).encode()).hexdigest()[:_DIGEST_CHARS]
+    return digest + "".join(sorted(_mark(alert.id) for alert in firing))
+
+
+def names(sent: Delivery, alert: Alert) -> bool:
+    """Whether a message was about this episode. Where the message has no marks, as a summary, the times decide."""
+    marks = sent.shown[_DIGEST_CHARS:]
+    if not marks:
+        return alert.fired_at <= (sent.at if sent.sent_at is None else sent.sent_at)
+    return _mark(alert.id) in (marks[at : at + _MARK_CHARS] for at in range(0, len(marks), _MARK_CHARS))
+
+
+def _mark(alert: AlertId) -> str:
+    return hashlib.sha256(alert.encode()).hexdigest()[:_MARK_CHARS]
 
 
 def end_of(content: MessageContent) -> Reason:
@@ -162,6 +186,7 @@ def cleaned(content: MessageContent) -> MessageContent:
                 alert=told.alert._replace(object=clean(told.alert.object), note=clean(told.alert.note)),
                 node_name=clean(told.node_name),
                 rule_name=clean(told.rule_name),
+                detail=clean(told.detail),
             )
             for told in content.alerts
         ),
@@ -232,10 +257,20 @@ def alert_line(told: ToldAlert, now: float) -> str:
     shown = None if told.unit in _WITHOUT_NUMBER else alert.value
     name = f"{told.node_name}: " if told.node_name else ""
     which = f" ({alert.object})" if alert.object else ""
+    detail = f", {told.detail}" if told.detail else ""
     value = "" if shown is None else f", {in_words(shown, told.unit)}"
     limit = "" if alert.threshold is None or shown is None else f" (limit {in_words(alert.threshold, told.unit)})"
     end = f", {ENDED[alert.reason or 'cleared']}" if alert.state == "resolved" else ""
-    return f"{name}{told.rule_name}{which}{value}{limit}, since {at(alert.since_at, now)}{end}"
+    return f"{name}{told.rule_name}{which}{detail}{value}{limit}, since {at(alert.since_at, now)}{end}"
+
+
+def missing_words(unmet: Unmet) -> str:
+    """`backup_completed did not arrive by 2026-11-26 05:00 (Europe/Budapest)`."""
+    try:
+        by = f"{datetime.fromtimestamp(unmet.by_at, zone_of(unmet.zone)):%Y-%m-%d %H:%M} ({unmet.zone})"
+    except BadRequest:  # a zone that this machine does not know any more
+        by = f"{datetime.fromtimestamp(unmet.by_at, UTC):%Y-%m-%d %H:%M UTC}"
+    return f"{unmet.event} did not arrive by {by}"
 
 
 def at(moment: float, now: float) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.hub_facts import HubFactReader
-from groundcontrol.alerts.incidents import MASS, Book, Names, Plan, key_of
+from groundcontrol.alerts.incidents import MASS, Book, Names, Plan, key_of, last_title
 from groundcontrol.alerts.intents import Intents, OpenWindows
 from groundcontrol.alerts.model import Alert, AlertId, Delivery, Incident, IncidentId, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.replay import Replay
@@ -20,7 +20,7 @@ from groundcontrol.alerts.retro import RetroEpisodes
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.ruleset import Effective
 from groundcontrol.alerts.snapshot import Snapshot
-from groundcontrol.alerts.store import AlertChange, AlertStore, Handling, in_words
+from groundcontrol.alerts.store import AlertChange, AlertFilter, AlertStore, Handling, in_words
 from groundcontrol.core.bus import Bus, BusGap, Changed, EventStored, SessionChanged, Topic
 from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import JobId, NodeId
@@ -48,6 +48,9 @@ _END_WORDS: Final[dict[Reason, str]] = {
     "rule_disabled": "has ended: its rule was switched off",
     "node_removed": "has ended: the server was removed",
 }
+PAGE_EPISODES: Final = 500
+MOST_EPISODES: Final = 10_000
+"""Episodes of an incident that its last title counts."""
 MOST_UNSTORED: Final = 100_000
 """Transitions that may wait for the store; the engine stops while there are more."""
 
@@ -187,7 +190,7 @@ class AlertService:
 
     async def _commit(self, plan: Plan, hastened: Sequence[Delivery] = ()) -> None:
         """Store a plan with its events and the decision for each channel."""
-        plan = self._with_flags(plan)
+        plan = await self._with_last_titles(self._with_flags(plan))
         deliveries, earlier = list[Delivery](), list(hastened)
         for incident in plan.incidents.values():
             before = self._book.incidents.get(incident.id)
@@ -205,6 +208,29 @@ class AlertService:
     def _with_flags(self, plan: Plan) -> Plan:
         """Note on each changed episode the maintenance window that covers it, and whether it flaps."""
         return plan._replace(alerts={alert.id: self._flagged(alert) for alert in plan.alerts.values()})
+
+    async def _with_last_titles(self, plan: Plan) -> Plan:
+        """Incidents that end tell what was part of them, and not what was left last. Raises: StoreError."""
+        incidents = dict(plan.incidents)
+        for incident in plan.incidents.values():
+            before = self._book.incidents.get(incident.id)
+            if incident.state == "resolved" and before is not None and incident.revision > before.revision:
+                stored = {alert.id: alert for alert in await self._episodes(incident.id)}
+                now = {alert.id: alert for alert in plan.alerts.values() if alert.incident_id == incident.id}
+                incidents[incident.id] = incident._replace(title=last_title(incident, (stored | now).values(), self._names))
+        return plan._replace(incidents=incidents)
+
+    async def _episodes(self, incident: IncidentId) -> list[Alert]:
+        """Those of an incident, the newest first; of a very long one the newest."""
+        found = list[Alert]()
+        cursor: str | None = None
+        while len(found) < MOST_EPISODES:
+            page = await self._store.alerts(SYSTEM, PAGE_EPISODES, cursor, AlertFilter(incident=incident))
+            found += page.items
+            cursor = page.next
+            if cursor is None:
+                break
+        return found
 
     def _flagged(self, alert: Alert) -> Alert:
         now = self._clock.now()

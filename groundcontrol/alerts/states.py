@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from groundcontrol.alerts.model import Reason
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.tables import SubjectTable, TableCell
 
 RESTARTS: Final = {"services": ("unit", 600.0), "containers": ("name", 300.0)}
 """Subjects of tables with a column `restarts`: the column of the name, and in how many seconds restarts are counted."""
 MOST_RESTARTS: Final = 64
+DEADLINE_MISSED: Final = "deadline_missed"
 
 
 class Restarts(NamedTuple):
@@ -48,6 +50,10 @@ class NodeFacts(NamedTuple):
     """Open troubles by kind (`job_failed`, `packages_broken`) -> since when."""
     deadlines: Mapping[str, float] = {}
     """Missed deadlines by the name of the expectation -> 1: a warning, 2: critical."""
+    missing_since: Mapping[str, float] = {}
+    """The same -> the time by which the event was expected."""
+    expectations: Collection[str] | None = None
+    """The names of all expectations; None: not known."""
     restarts: Mapping[str, Restarts] = {}
     """By subject. The engine fills it from the tables that follow each other."""
 
@@ -61,6 +67,8 @@ class HubInfo(NamedTuple):
     """None: there is no backup to wait for."""
     channels_broken: tuple[str, ...] = ()
     """Names of channels."""
+    channels: tuple[str, ...] | None = None
+    """The names of all channels that are on."""
     queue_drops: int = 0
     """What a bounded queue has dropped in the last 5 minutes."""
     loop_lag_s: float | None = None
@@ -76,6 +84,17 @@ Values = Mapping[str, float] | None
 Facts = TypeVar("Facts", NodeFacts, HubInfo)
 
 
+class Look(NamedTuple):
+    """What is seen of one object."""
+
+    about: str
+    value: float
+    since_at: float | None
+    """When the condition began, if that is known."""
+    end: Reason
+    """Why its alert ends, if it does."""
+
+
 class StateKind(NamedTuple, Generic[Facts]):
     name: str
     unit: str
@@ -84,6 +103,22 @@ class StateKind(NamedTuple, Generic[Facts]):
     """Takes the facts and the time."""
     elapsed: bool = False
     """Its value is the time since the condition began."""
+    since: Callable[[Facts, str], float | None] | None = None
+    """When the condition of an object began; None: when it is first seen."""
+    objects: Callable[[Facts], Collection[str] | None] | None = None
+    """All objects that there are, well or not; None: not known. One that is not among them did not get well: it is gone."""
+
+
+def look(kind: StateKind[Facts], facts: Facts, held: Iterable[str], now: float) -> Iterator[Look]:
+    """The objects with a value, and those that have an alert. Args: held: the latter."""
+    values = kind.read(facts, now)
+    if values is None:
+        return
+    for about in {**values, **dict.fromkeys(held)}:
+        value = values.get(about, 0.0)
+        since_at = now - value if kind.elapsed else None if kind.since is None else kind.since(facts, about)
+        known = None if about in values or kind.objects is None else kind.objects(facts)
+        yield Look(about, value, since_at, "cleared" if known is None or about in known else "object_gone")
 
 
 def _offline(facts: NodeFacts, _now: float) -> Values:
@@ -136,6 +171,11 @@ def _in_state(subject: str, name: str, *states: str) -> Callable[[NodeFacts, flo
         return None if rows is None else {str(what): 1.0 for what, state in rows if state in states}
 
     return read
+
+
+def _containers(facts: NodeFacts) -> Collection[str] | None:
+    rows = _rows(facts, "containers", "name")
+    return None if rows is None else {str(name) for (name,) in rows}
 
 
 def count_restarts(before: NodeFacts, facts: NodeFacts) -> NodeFacts:
@@ -199,12 +239,23 @@ _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
     StateKind("lists_age", "seconds", "since the package lists were checked", _lists_age),
     StateKind("unit_failed", "flag", "1: the unit of systemd failed", _in_state("services", "unit", "failed")),
     StateKind("unit_restarting", "restarts", "of the unit by systemd itself in 10 minutes", _restarting("services")),
-    StateKind("container_restarting", "restarts", "of the container in 5 minutes", _restarting("containers")),
+    StateKind("container_restarting", "restarts", "of the container in 5 minutes", _restarting("containers"), objects=_containers),
     StateKind(
-        "container_unhealthy", "flag", "1: its engine calls it unhealthy or dead", _in_state("containers", "name", "unhealthy", "dead")
+        "container_unhealthy",
+        "flag",
+        "1: its engine calls it unhealthy or dead",
+        _in_state("containers", "name", "unhealthy", "dead"),
+        objects=_containers,
     ),
     StateKind("job_failed", "seconds", "since the last job failed", _trouble("job_failed"), elapsed=True),
-    StateKind("deadline_missed", "level", "1: an expected event is missing, 2: a critical one", lambda facts, _: facts.deadlines),
+    StateKind(
+        DEADLINE_MISSED,
+        "level",
+        "1: an expected event is missing, 2: a critical one",
+        lambda facts, _: facts.deadlines,
+        since=lambda facts, name: facts.missing_since.get(name),
+        objects=lambda facts: facts.expectations,
+    ),
     StateKind("packages_broken", "packages", "whose installation did not end", _packages_broken),
 )
 _HUB: Final[tuple[StateKind[HubInfo], ...]] = (
@@ -213,7 +264,13 @@ _HUB: Final[tuple[StateKind[HubInfo], ...]] = (
     StateKind(
         "hub_backup_age", "seconds", "since the newest backup", lambda hub, _: {} if hub.backup_age_s is None else {"": hub.backup_age_s}
     ),
-    StateKind("hub_channel_broken", "flag", "1: the channel cannot send", lambda hub, _: dict.fromkeys(hub.channels_broken, 1.0)),
+    StateKind(
+        "hub_channel_broken",
+        "flag",
+        "1: the channel cannot send",
+        lambda hub, _: dict.fromkeys(hub.channels_broken, 1.0),
+        objects=lambda hub: hub.channels,
+    ),
     StateKind("hub_queue_drops", "items", "that full queues dropped in 5 minutes", lambda hub, _: {"": float(hub.queue_drops)}),
     StateKind(
         "hub_loop_lag",
@@ -231,6 +288,4 @@ _HUB: Final[tuple[StateKind[HubInfo], ...]] = (
 )
 NODE_STATES: Final = {kind.name: kind for kind in _NODE}
 HUB_STATES: Final = {kind.name: kind for kind in _HUB}
-ELAPSED: Final = frozenset(kind.name for kind in _NODE if kind.elapsed)
-"""States whose value is the time since they began."""
 STATES: Final[dict[str, StateKind[NodeFacts] | StateKind[HubInfo]]] = {**NODE_STATES, **HUB_STATES}

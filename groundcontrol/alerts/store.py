@@ -57,15 +57,12 @@ class Handling(NamedTuple):
         return "alert_acknowledged" if self.acknowledge else "alert_snoozed" if self.snooze_until else ""
 
     def apply(self, alert: Alert, user: str, now: float) -> Alert:
-        """The alert after it. A second acknowledgement changes the note only."""
+        """The alert after it. Of several acknowledgements the last one with a note counts, with its user and its time."""
         if not self.acknowledge:
             return alert._replace(snoozed_until=self.snooze_until or None)
-        first = alert.acknowledged_at is None
-        return alert._replace(
-            acknowledged_at=now if first else alert.acknowledged_at,
-            acknowledged_by=user if first else alert.acknowledged_by,
-            note=self.note or alert.note,
-        )
+        if alert.acknowledged_at is not None and not self.note:
+            return alert
+        return alert._replace(acknowledged_at=now, acknowledged_by=user, note=self.note)
 
 
 def in_words(alert: Alert, rule_name: str) -> str:

@@ -86,7 +86,8 @@ async def test_a_deadline_is_met_missed_and_told_once(trial: Trial) -> None:
         await checker.check()
     assert (await trial.states())[21] == "missed"
     assert await trial.misses() == before + 1
-    assert dict(checkers[0].unmet(node)) == {"backup": 2.0}
+    assert [(name, one.level, one.event) for name, one in checkers[0].unmet(node).items()] == [("backup", "critical", "backup_completed")]
+    assert checkers[0].names() == {"backup"}
 
     await trial.backup(node, "2026-11-22 04:00")
     await trial.check_at("2026-11-22 05:15")
@@ -98,7 +99,7 @@ async def test_a_report_that_comes_late_says_whether_the_backup_was_late(trial: 
     for day in ("19", "20"):
         await trial.check_at(f"2026-11-{day} 05:15")
     assert [(await trial.states())[day] for day in (19, 20)] == ["missed", "missed"]
-    assert dict(trial.checker.unmet(node)) == {"backup": 2.0}
+    assert list(trial.checker.unmet(node)) == ["backup"]
     trial.clock.advance(4 * 3600)
     await trial.backup(node, "2026-11-19 06:20")
     await trial.backup(node, "2026-11-20 04:12")

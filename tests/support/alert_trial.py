@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -18,6 +18,7 @@ from groundcontrol.alerts.channel_service import ChannelService, Wanted
 from groundcontrol.alerts.channels.kind import Outcome, Sent
 from groundcontrol.alerts.dead_man import LOOK_S, DeadMan
 from groundcontrol.alerts.deadline_checker import DeadlineChecker
+from groundcontrol.alerts.deadlines import Unmet
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.explaining import Explanation
@@ -56,7 +57,8 @@ STARTED_S: Final = 100.0
 class PlayedFleet(DeadlineChecker):
     """What the service learns of nodes: their sessions, tables and missed deadlines, as a test says."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
         self.connected: set[NodeId] = set()
         self.awaited: set[NodeId] = set()
         """Nodes that may still come back after a start of the hub."""
@@ -64,7 +66,9 @@ class PlayedFleet(DeadlineChecker):
         """Node -> name of a deadline -> 1: a warning, 2: critical. It fires at the node's next turn."""
         self.failed: dict[NodeId, tuple[str, ...]] = {}
         """Node -> its failed units."""
-        self.clock: ManualClock
+        self.expectations: Collection[str] | None = None
+        """The names of all expectations; None: not known."""
+        self._since: dict[tuple[NodeId, str], float] = {}
 
     def online(self, node: NodeId) -> bool:
         return node in self.connected
@@ -85,8 +89,16 @@ class PlayedFleet(DeadlineChecker):
         cells = tuple(cell for unit in units for cell in (unit, "failed"))
         return {"services": SubjectTable("services", 0.0, len(units), ("unit", "state"), cells)}
 
-    def unmet(self, node: NodeId) -> Mapping[str, float]:
-        return self.levels.get(node, {})
+    def unmet(self, node: NodeId) -> Mapping[str, Unmet]:
+        levels = self.levels.get(node, {})
+        self._since = {key: at for key, at in self._since.items() if key[0] != node or key[1] in levels}
+        return {
+            name: Unmet("critical" if level > 1 else "warning", self._since.setdefault((node, name), self.clock.now()), name, "UTC")
+            for name, level in levels.items()
+        }
+
+    def names(self) -> Collection[str] | None:
+        return self.expectations
 
 
 class Told(NamedTuple):
@@ -124,7 +136,7 @@ class AlertTrial:
 
     def __init__(self, backend: Backend, folder: Path) -> None:
         self.backend, self.clock, self.folder = backend, backend.clock, folder
-        self.fleet = PlayedFleet()
+        self.fleet = PlayedFleet(backend.clock)
         self.windows = Windows()
         self.nodes: list[NodeId] = []
         self.receivers = Receivers(backend, self.clock)

@@ -42,7 +42,7 @@ _REPORTS: Final = (
 )
 _DAYS: Final = "SELECT deadline.*, node.id AS node_id FROM deadline JOIN node ON node.no = deadline.node "
 _UNMET: Final = (
-    "SELECT node.id AS node_id, e.name, e.level, d.due_at FROM deadline AS d JOIN node ON node.no = d.node"
+    "SELECT node.id AS node_id, e.name, e.level, e.event, e.zone, d.by_at FROM deadline AS d JOIN node ON node.no = d.node"
     " JOIN expectation AS e ON e.org = d.org AND e.id = d.expectation WHERE d.state = 'missed' AND d.date >= ? AND NOT EXISTS (SELECT 1 FROM deadline AS later"
     " WHERE (later.org, later.expectation, later.node) = (d.org, d.expectation, d.node) AND later.date > d.date AND later.state <> 'not_judged')"
 )
@@ -166,7 +166,7 @@ class SqliteExpectations:
     async def unmet(self, since: date) -> Mapping[NodeId, Mapping[str, Unmet]]:
         found: dict[NodeId, dict[str, Unmet]] = {}
         for row in await self._reader.run(lambda rows: rows.all(_UNMET, since.isoformat())):
-            found.setdefault(NodeId(row["node_id"]), {})[row["name"]] = Unmet(row["level"], row["due_at"])
+            found.setdefault(NodeId(row["node_id"]), {})[row["name"]] = Unmet(row["level"], row["by_at"], row["event"], row["zone"])
         return found
 
     async def expire_days(self, before: date) -> int:

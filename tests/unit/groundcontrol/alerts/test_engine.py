@@ -294,3 +294,9 @@ def test_a_window_that_was_hardly_measured_has_no_value(known_s: int) -> None:
     engine = engine_of((rule("cpu", "avg(cpu.total, 1m)", (90, 80)),))
     found = play(engine, NODE, samples_of({"cpu.total": lambda at: 100 if at < known_s else None}, 300))
     assert bool(found) is (known_s >= 36)
+
+
+def test_events_about_alerts_fire_no_rule() -> None:
+    engine = engine_of((rule("loop", "event(alert_firing)", (0, 0), clear_s=60.0),))
+    engine.add_event(NODE, "alert_firing", "", BEGAN)
+    assert not engine.take()

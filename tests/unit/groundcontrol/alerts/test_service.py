@@ -12,7 +12,7 @@ from groundcontrol.alerts.channel_service import Wanted
 from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
 from groundcontrol.alerts.maintenance import Window
 from groundcontrol.alerts.messages import Message
-from groundcontrol.alerts.model import Alert, Channel, MaintenanceId, QuietHours, Selector, Threshold
+from groundcontrol.alerts.model import Alert, Channel, MaintenanceId, QuietHours, RuleId, Selector, Threshold
 from groundcontrol.alerts.service import ROUND_TICKS
 from groundcontrol.core.errors import StoreFull
 from groundcontrol.core.ids import NodeId
@@ -252,7 +252,8 @@ async def test_quiet_hours_let_critical_alerts_pass_and_sum_up_the_others_at_the
         await trial.service.acknowledge(SCOPE, alert.id)
         assert trial.told("night") == ["firing", "firing"], "the one before the night, and the critical one"
         [line] = trial.receivers.told[0].message.lines
-        assert line.startswith("web-0: Expected event is missing (backup), since "), "such a state has no number"
+        assert line.startswith("web-0: Expected event is missing (backup), backup did not arrive by "), "such a state has no number"
+        assert " level" not in line
         del trial.fleet.levels[before], trial.fleet.levels[brief]
         await trial.pass_s(60)
         trial.clock.advance(ends_at - trial.clock.now() - 20)
@@ -510,6 +511,84 @@ async def test_what_ends_for_another_reason_than_recovery_says_so(tmp_path: Path
         await trial.pass_s(60)
         ends = [title.partition(":")[0] for kind, title in zip(trial.told(), trial.titles(), strict=True) if kind == "resolved"]
         assert sorted(set(ends)) == ["Rule switched off", "Server removed"]
+
+
+async def test_explain_says_of_an_alert_what_its_own_messages_said(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    first = await fires(trial, node, 2.0)
+    own = a_rule(trial.clock.now(), "Brief")._replace(expr="state(unit_failed)", warn=Threshold(0, 0), kind="rule")
+    await trial.service.save_rules(SCOPE, [own])
+    trial.fleet.failed[node] = ("brief.service",)
+    await trial.pass_s(20)
+    [brief] = [alert for alert in await trial.firing() if alert.rule_id == own.id]
+    [waits] = await trial.explained(brief)
+    assert (waits.reason, "notified at" in waits.sentence) == ("update_interval", False)
+    trial.fleet.failed[node] = ()
+    await trial.pass_s(20)
+    [over] = await trial.explained(brief)
+    assert (over.decision, over.reason) == ("skip", "resolved_before_delivery")
+    [told] = await trial.explained(first)
+    assert "notified at" in told.sentence
+    trial.fleet.failed[node] = ("later.service",)
+    await trial.pass_s(400)
+    [later] = [alert for alert in await trial.firing() if alert.rule_id == own.id]
+    assert "notified at" in (await trial.explained(later))[0].sentence
+    assert "notified at" not in (await trial.explained(brief))[0].sentence
+    assert trial.told() == ["firing", "changed"]
+
+
+async def test_a_notice_is_in_no_message_and_explain_says_so(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    notice = a_rule(trial.clock.now(), "Shown only")._replace(expr="state(unit_failed)", warn=Threshold(0, 0), notice=True)
+    await trial.service.save_rules(SCOPE, [notice, trial.rules.find(RuleId("unit.failed"))._replace(enabled=False)])
+    trial.fleet.failed[node] = ("odd.service",)
+    await fires(trial, node, 2.0)
+    shown, told = sorted(await trial.firing(), key=lambda alert: alert.rule_id != notice.id)
+    assert [(one.decision, one.reason) for one in await trial.explained(shown)] == [("skip", "rule_info_only")]
+    assert (await trial.explained(told))[0].decision == "send"
+    trial.fleet.levels.clear()
+    await trial.pass_s(60)
+    assert trial.titles() == [f"{word}: web-0: Expected event is missing (backup)" for word in ("Critical", "Resolved")]
+    assert await trial.firing() == [shown]
+
+
+async def test_what_is_gone_is_not_said_to_be_well(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    trial.fleet.expectations = {"backup"}
+    alert = await fires(trial, node, 2.0)
+    assert alert.since_at == trial.fleet.unmet(node)["backup"].by_at
+    trial.fleet.levels, trial.fleet.expectations = {}, ()
+    await trial.pass_s(60)
+    [ended] = await trial.ended()
+    assert (ended.id, ended.reason) == (alert.id, "object_gone")
+    assert trial.titles()[-1].startswith("No longer there: web-0: ")
+    trial.fleet.expectations = {"backup"}
+    await fires(trial, node, 2.0)
+    trial.fleet.levels = {}
+    await trial.pass_s(60)
+    assert trial.titles()[-1].startswith("Resolved: web-0: ")
+
+
+async def test_the_message_of_an_end_counts_all_that_was_part_of_it(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 12) as trial:
+        trial.fleet.connected.clear()
+        await trial.pass_s(180)
+        for node in trial.nodes:
+            trial.fleet.connected.add(node)
+            await trial.pass_s(20)
+        await trial.pass_s(60)
+        assert trial.titles()[0].startswith("Critical: 12 servers are offline")
+        assert trial.titles()[-1] == "Resolved: 12 servers were offline"
+
+
+async def test_the_last_acknowledgement_with_a_note_counts(trial: AlertTrial) -> None:
+    alert = await fires(trial, trial.nodes[0], 2.0)
+    await trial.service.acknowledge(SCOPE, alert.id, "a look")
+    trial.clock.advance(60)
+    other = SCOPE._replace(actor=SCOPE.actor._replace(name="other"))
+    assert (await trial.service.acknowledge(other, alert.id)).acknowledged_by == SCOPE.actor.name
+    handled = await trial.service.acknowledge(other, alert.id, "mine now")
+    assert (handled.acknowledged_by, handled.note, handled.acknowledged_at) == ("other", "mine now", trial.clock.now())
 
 
 async def test_events_about_an_alert_name_its_rule_and_its_object(trial: AlertTrial) -> None:
