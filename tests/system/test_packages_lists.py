@@ -77,7 +77,7 @@ MANAGERS = {
 }
 
 
-@pytest.fixture(params=MANAGERS)
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name == "dnf5-like")) for name in MANAGERS])
 def managed(request: pytest.FixtureRequest) -> Iterator[tuple[PackageHost, Manager]]:
     """A host of each flavour in factory state, one after the other."""
     reason = labs.unavailable()

@@ -120,7 +120,11 @@ MANAGERS = {
 }
 
 
-@pytest.fixture(scope="module", params=MANAGERS)
+SLOW = frozenset({"debian-new", "dnf5-like"})
+"""Their siblings are told the same settings in the fast lanes."""
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MANAGERS])
 def manager_host(request: pytest.FixtureRequest) -> Iterator[tuple[labs.Host, Manager]]:
     """A host of each flavour, one after the other."""
     reason = labs.unavailable()
