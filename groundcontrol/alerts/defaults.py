@@ -13,6 +13,9 @@ _DAY_S: Final = 86_400.0
 _ANY: Final = (0.0, 0.0)
 """Whatever is more than none."""
 
+_ERROR: Final = (0.5, 0.5)
+"""An event that its sender calls an error."""
+
 Pair = tuple[float, float]
 
 
@@ -35,6 +38,11 @@ def _rule(
     return Rule(
         RuleId(id_), name, expr, _ALL, when, warning, critical, for_s, clear_s, origin="default", kind=kind, notice=notice, action=action
     )
+
+
+def _event(id_: str, kind: str, name: str, type_: str, warn: Pair = _ANY) -> Rule:
+    """A rule on an event: an error is critical. It ends an hour after the last one, so that each is told once an hour at most."""
+    return _rule(id_, kind, name, f"event({type_})", warn, _ERROR, clear_s=_HOUR_S)
 
 
 _NODE: Final = (
@@ -145,6 +153,17 @@ _NODE: Final = (
     _rule("job.failed", "job_failed", "Job failed", "state(job_failed)", warn=_ANY),
     _rule("expectation.missed", "deadline_missed", "Expected event is missing", "state(deadline_missed)", warn=_ANY, crit=(1, 1)),
 )
+_EVENTS: Final = (
+    _event("backup.failed", "reported", "Backup failed", "backup_failed"),
+    _event("dbdump.failed", "reported", "Database dump failed", "dbdump_failed"),
+    _event("service.failed", "reported", "Service reported as failed", "service_failed"),
+    _event("config.failed", "reported", "Configuration failed", "config_failed"),
+    _event("health.failed", "reported", "Reported as not healthy", "health_failed"),
+    _event("health.degraded", "reported", "Reported as degraded", "health_degraded"),
+    _event("custom.failed", "reported", "A program reports a problem", "custom", warn=(0.25, 0.25)),
+    _event("job.interrupted", "job_failed", "Job was interrupted", "job_interrupted"),
+    _event("history.damaged", "samples_lost", "Stored measurements are damaged", "history_damaged"),
+)
 _HUB: Final = (
     _rule("hub.disk", "hub", "Ground Control's disk is almost full", "state(hub_disk_free_percent)", warn=(10, 12), when="below"),
     _rule("hub.disk_bytes", "hub", "Ground Control's disk is full", "state(hub_disk_free)", crit=(5, 6), when="below"),
@@ -157,4 +176,4 @@ _HUB: Final = (
     _rule("hub.clock", "hub", "Ground Control's clock jumped", "state(hub_clock_jump)", warn=(30, 30)),
     _rule("hub.audit", "hub", "Ground Control's audit log was altered", "state(hub_audit_broken)", crit=_ANY),
 )
-DEFAULT_RULES: Final = (*_NODE, *_HUB)
+DEFAULT_RULES: Final = (*_NODE, *_EVENTS, *_HUB)

@@ -18,6 +18,7 @@ from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
 from groundcontrol.alerts.snapshot import Pending, Snapshot, restored
 from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, HubInfo, Look, NodeFacts, Values, count_restarts, look
 from groundcontrol.core.ids import NodeId
+from groundcontrol.events.model import Severity
 from groundcontrol.samples.model import SeriesSchema, StoredRow
 from spider.wire.frames import Row
 
@@ -31,6 +32,7 @@ STALE_S: Final = 180.0
 """A firing instance without a value for this long, or for three samples, is stale."""
 AHEAD_MS: Final = 60_000
 """Samples further ahead of the hub's clock are left out, until the skew of the node's clock is known."""
+EVENT_VALUE: Final[dict[Severity, float]] = {"info": 0.25, "warning": 0.5, "error": 1.0}
 OWN_EVENTS: Final = "alert_"
 """The beginning of the types of events about alerts. A rule on them would fire because of itself, for ever."""
 SKEW_S: Final = 30.0
@@ -84,14 +86,15 @@ class Engine:
         """Renew what the hub knows of itself."""
         self._hub = facts
 
-    def add_event(self, node_id: NodeId | None, kind: str, about: str, at: float) -> None:
+    def add_event(self, node_id: NodeId | None, kind: str, about: str, at: float, severity: Severity = "error") -> None:
         """Something has happened: rules with `event(kind)` fire, until `clear_s` after the last time. Args: about: the object."""
         node = self._nodes.get(node_id)
         if node is not None and not kind.startswith(OWN_EVENTS):
             for rule in self._current(node_id, node).rules.events.get(kind, ()):
-                held = node.instances.get((rule.rule.id, about))
-                when = at if held is None else max(at, held.known_at)
-                self._observe(node_id, node, (rule.rule.id, about), rule.limits, Observation(1.0), when)
+                if isinstance(rule.expression, EventOf) and rule.expression.name in ("", about):
+                    held = node.instances.get((rule.rule.id, about))
+                    when = at if held is None else max(at, held.known_at)
+                    self._observe(node_id, node, (rule.rule.id, about), rule.limits, Observation(EVENT_VALUE[severity]), when)
 
     def add_rows(self, node_id: NodeId, layout: SeriesSchema, rows: Sequence[Row] | Sequence[StoredRow]) -> int:
         """Take samples of one family, oldest first. One that is not newer than all before it is late, and changes nothing.
@@ -330,7 +333,7 @@ class Engine:
         for key, state in list(node.instances.items()):
             rule = rules.by_id[key[0]]
             if isinstance(rule.expression, EventOf):
-                self._observe(node_id, node, key, rule.limits, Observation(0.0), now)
+                self._observe(node_id, node, key, rule.limits, Observation(0.0), now, "not_repeated")
             elif state.level is not None and not state.stale and self._is_old(state.known_at, rule.limits):
                 node.instances[key] = state._replace(stale=True)
                 self._emit(node_id, key, Change("stale", state.level, state.since_at, None), now, state.value)

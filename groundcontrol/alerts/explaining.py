@@ -43,6 +43,7 @@ _ENDED: Final[dict[Reason, str]] = {
     "object_gone": "that it is no longer there",
     "rule_disabled": "that its rule was switched off",
     "node_removed": "that its server was removed",
+    "not_repeated": "that it was not reported again",
 }
 _UNSENT: Final = ("due", "deferred", "sending")
 _NEAR_S: Final = 600.0

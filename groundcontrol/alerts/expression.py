@@ -13,6 +13,7 @@ from groundcontrol.alerts.windows import GRAIN_S, MOST_WINDOW_S
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.text import is_visible
 from groundcontrol.samples.derived import DERIVED, metric_of
+from spider.wire.events import CUSTOM
 from spider.wire.metrics import METRICS, Metric
 
 Function = Literal["avg", "max", "min", "last", "rate"]
@@ -24,6 +25,7 @@ _CALL: Final = re.compile(r"\s*([a-z_]+)\s*\((.*)\)\s*", re.DOTALL)
 _METRIC: Final = re.compile(r"\s*([a-zA-Z0-9_.]+)\s*(?:\{\s*([a-z_]+)\s*=\s*([^{}]{1,200}?)\s*\}\s*)?(?:,\s*([^,]*?)\s*)?")
 _WINDOW: Final = re.compile(r"(\d{1,6})\s*([smh])")
 _NAME: Final = re.compile(r"[a-z0-9_.-]{1,64}")
+_CUSTOM: Final = re.compile(r"custom\s*\{\s*name\s*=\s*([a-z0-9_.-]{1,64})\s*\}")
 _NUMBER: Final = re.compile(r"\s*([a-z_]+)\s*=\s*(\d{1,12}(?:\.\d{1,6})?)\s*")
 
 
@@ -44,6 +46,8 @@ class State(NamedTuple):
 
 class EventOf(NamedTuple):
     type: str
+    name: str = ""
+    """Of a custom event; empty: each of its type."""
 
 
 class Detector(NamedTuple):
@@ -77,6 +81,9 @@ def parse(text: str, events: Collection[str] | None = None) -> Expression:
             raise _refused(f"there is no state {_shown(kind)}{_nearest(kind, STATES)}")
         return State(kind)
     if name == "event":
+        custom = _CUSTOM.fullmatch(kind)
+        if custom is not None:
+            return EventOf(CUSTOM, custom[1])
         if not _NAME.fullmatch(kind) or (events is not None and kind not in events):
             raise _refused(f"there is no event {_shown(kind)}{_nearest(kind, events or ())}")
         return EventOf(kind)

@@ -362,6 +362,8 @@ def title_of(group: str, firing: Sequence[Alert], names: Names, silent: int = 0)
         return f"{max(len(nodes), silent)} servers are offline: look at the network of the hub first"
     if len(nodes) > 1:
         return f"{what} on {len(nodes)} servers"
-    where = "hub" if first.node_id is None else names.node(first.node_id)
     more = f" and {len(firing) - 1} more" if len(firing) > 1 else ""
+    if first.node_id is None and rule is not None and rule.expr.lstrip().startswith("event"):
+        return what + more  # a program reported it of no server
+    where = "hub" if first.node_id is None else names.node(first.node_id)
     return f"{where}: {what}{more}"

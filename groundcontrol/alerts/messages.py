@@ -32,6 +32,7 @@ ENDED: Final[dict[Reason, str]] = {
     "object_gone": "no longer there",
     "rule_disabled": "rule switched off",
     "node_removed": "server removed",
+    "not_repeated": "not reported again",
 }
 """What ended an episode, as the page says it."""
 

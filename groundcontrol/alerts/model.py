@@ -75,8 +75,8 @@ class Rule(NamedTuple):
     version: int = 1
 
 
-Reason = Literal["cleared", "object_gone", "rule_disabled", "node_removed"]
-"""Why an episode ended."""
+Reason = Literal["cleared", "object_gone", "rule_disabled", "node_removed", "not_repeated"]
+"""Why an episode ended. `not_repeated`: an event was not reported again; whether anything is well, nobody knows."""
 
 
 class InstanceKey(NamedTuple):

@@ -253,7 +253,8 @@ class RuleBook:
         found = []
         for rule, expression in self._rules:
             of_hub = isinstance(expression, State) and expression.kind in HUB_STATES
-            if of_hub is (node is None) and (node is None or rule.select.selects(node, tags)):
+            of_all = of_hub or (isinstance(expression, EventOf) and rule.select.all)  # an event may be about no node
+            if of_all if node is None else not of_hub and rule.select.selects(node, tags):
                 found.append(_effective(rule, expression, node, tags))
         return found
 

@@ -47,6 +47,7 @@ _END_WORDS: Final[dict[Reason, str]] = {
     "object_gone": "has ended: it is no longer there",
     "rule_disabled": "has ended: its rule was switched off",
     "node_removed": "has ended: the server was removed",
+    "not_repeated": "has ended: it was not reported again",
 }
 PAGE_EPISODES: Final = 500
 MOST_EPISODES: Final = 10_000
@@ -123,7 +124,7 @@ class AlertService:
         missed = await self._log.events(SYSTEM, MOST_MISSED, None, None, EventFilter(from_at=snapshot.at))
         for one in reversed(missed.items):  # stored, and not evaluated before the last process ended
             if not one.retro:
-                self._engine.add_event(one.node_id, one.type, one.object, one.at)
+                self._engine.add_event(one.node_id, one.type, one.object, one.at, one.severity)
 
     async def run(self) -> None:
         """Load what an earlier process left, then evaluate until cancelled."""
@@ -378,7 +379,7 @@ class AlertService:
                         await self._facts.reload_job(JobId(change.id))
                     elif isinstance(change, EventStored) and self._clock.now() - change.at <= RETRO_S:
                         # one that was reported later is history: it fires nothing
-                        self._engine.add_event(change.node, change.type, change.object, change.at)
+                        self._engine.add_event(change.node, change.type, change.object, change.at, change.severity)
                     for gone in self._facts.pop_removed():
                         self._engine.remove_node(gone)
                 except StoreError as exc:

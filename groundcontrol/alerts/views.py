@@ -46,7 +46,7 @@ class AlertView(Answer):
     since_at: float
     fired_at: float
     resolved_at: float | None
-    reason: Literal["cleared", "object_gone", "rule_disabled", "node_removed"] | None
+    reason: Literal["cleared", "object_gone", "rule_disabled", "node_removed", "not_repeated"] | None
     """Why it ended."""
     value: float | None
     threshold: float | None

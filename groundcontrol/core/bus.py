@@ -83,6 +83,7 @@ class EventStored(NamedTuple):
     at: float
     times: int
     """Equal events that share its row: with 1 it is new."""
+    severity: Literal["info", "warning", "error"]
 
 
 class Interest(NamedTuple):

@@ -61,7 +61,7 @@ export interface AlertView {
   fired_at: number;
   resolved_at: number | null;
   /** Why it ended. */
-  reason: "cleared" | "object_gone" | "rule_disabled" | "node_removed" | null;
+  reason: "cleared" | "object_gone" | "rule_disabled" | "node_removed" | "not_repeated" | null;
   value: number | null;
   threshold: number | null;
   flags: AlertFlags;

@@ -203,7 +203,7 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
     stored = _count_again(tx, event) or _insert(tx, event)
     if event.reported_as:
         tx.do("INSERT INTO event_reported VALUES (?, ?, ?, ?)", event.org, event.reported_as, stored.id, event.received_at)
-    tx.publish(EventStored(stored.id, stored.org, stored.type, stored.node_id, stored.object, stored.at, stored.times))
+    tx.publish(EventStored(stored.id, stored.org, stored.type, stored.node_id, stored.object, stored.at, stored.times, stored.severity))
     return stored.id
 
 

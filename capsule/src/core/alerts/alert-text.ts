@@ -21,7 +21,7 @@ export interface AlertLike {
   level: "warning" | "critical";
   state: "firing" | "resolved";
   since_at: number;
-  reason: "cleared" | "object_gone" | "rule_disabled" | "node_removed" | null;
+  reason: "cleared" | "object_gone" | "rule_disabled" | "node_removed" | "not_repeated" | null;
   flags: FlagsLike;
   acknowledged_by: string;
   incident_id: string;
@@ -46,7 +46,7 @@ export function flagWords(alert: AlertLike, now: number, ruleName: (rule: string
   return found;
 }
 
-const END_WORDS = { cleared: t`ended`, object_gone: t`no longer there`, rule_disabled: t`rule switched off`, node_removed: t`server removed` } as const;
+const END_WORDS = { cleared: t`ended`, object_gone: t`no longer there`, rule_disabled: t`rule switched off`, node_removed: t`server removed`, not_repeated: t`not reported again` } as const;
 
 export const endWords = ({ reason }: Pick<AlertLike, "reason">): string => (reason === null ? END_WORDS.cleared : END_WORDS[reason]);
 

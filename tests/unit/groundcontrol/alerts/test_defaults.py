@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
-from typing import NamedTuple
+from typing import Final, NamedTuple, cast
 
 import pytest
 
@@ -17,6 +17,7 @@ from groundcontrol.alerts.model import InstanceKey, Level, RuleId, Transition
 from groundcontrol.alerts.states import HUB_STATES, HubInfo, NodeFacts
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.tables import SubjectTable, TableCell
+from groundcontrol.events.model import Severity
 from tests.support.alert_samples import BEGAN, Signal, play, samples_of
 
 NODE = NodeId("web-1")
@@ -252,10 +253,31 @@ def test_units_and_containers_that_restart_again_and_again_are_told() -> None:
             assert told == ([(rule, "fired"), (rule, "resolved")] if restarts > most else []), (subject, restarts)
 
 
+EVENTS = {rule.id: parsed.type for rule in DEFAULT_RULES if isinstance(parsed := parse(rule.expr), EventOf)}
+ANY_EVENT: Final = frozenset({"node.cloned", "node.rebooted", "agent.gap"})
+"""Rules that do not ask how bad the event is."""
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_default_rule_on_an_event_fires_as_bad_as_its_sender_says_and_ends_an_hour_after_the_last(name: str) -> None:
+    for severity, level in (("error", "critical"), ("warning", "warning"), ("info", None if name == "custom.failed" else "warning")):
+        engine, found = _engine(), list[Transition]()
+        for at in range(0, 7200, 10):
+            if at in (100, 1000):
+                engine.add_event(NODE, EVENTS[RuleId(name)], "nightly", _NOW + at, cast("Severity", severity))
+            found += engine.tick(_NOW + at)
+        if level is None:
+            assert not found
+            continue
+        fired, ended = found
+        assert (fired.key.rule, fired.at, ended.reason) == (name, _NOW + 100, "not_repeated")
+        assert fired.level == level or name in ANY_EVENT
+        assert 1000 + 3600 <= ended.at - _NOW <= 1000 + 3600 + 20
+
+
 def test_every_default_rule_has_a_recording() -> None:
     shown = {case.rule for case in CASES} | {*ILL_FACTS, *ILL_HUB} | {"filesystem.fills", "unit.restarting", "container.restarting"}
-    events = {rule.id for rule in DEFAULT_RULES if isinstance(parse(rule.expr), EventOf)}
-    assert {rule.id for rule in DEFAULT_RULES} == shown | events
+    assert {rule.id for rule in DEFAULT_RULES} == shown | EVENTS.keys()
     hub = {rule.id for rule in DEFAULT_RULES if isinstance(state := parse(rule.expr), State) and state.kind in HUB_STATES}
     assert hub == set(ILL_HUB)
 

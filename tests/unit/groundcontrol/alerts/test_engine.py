@@ -300,3 +300,12 @@ def test_events_about_alerts_fire_no_rule() -> None:
     engine = engine_of((rule("loop", "event(alert_firing)", (0, 0), clear_s=60.0),))
     engine.add_event(NODE, "alert_firing", "", BEGAN)
     assert not engine.take()
+
+
+def test_a_rule_on_all_servers_hears_events_about_none_and_may_choose_a_custom_one() -> None:
+    named = rule("named", "event(custom{name=rotate-keys})", (0, 0), clear_s=60.0)
+    engine = engine_of((named, named._replace(id=RuleId("some"), select=Selector(tags=("db",)))))
+    engine.add_event(None, "custom", "nightly", BEGAN)
+    engine.add_event(None, "custom", "rotate-keys", BEGAN)
+    engine.add_event(NODE, "custom", "rotate-keys", BEGAN)
+    assert [one.key for one in engine.take()] == [InstanceKey(RuleId("named"), node, "rotate-keys") for node in (None, NODE)]

@@ -591,6 +591,14 @@ async def test_the_last_acknowledgement_with_a_note_counts(trial: AlertTrial) ->
     assert (handled.acknowledged_by, handled.note, handled.acknowledged_at) == ("other", "mine now", trial.clock.now())
 
 
+async def test_an_error_that_a_program_reports_is_told_also_where_it_is_about_no_server(trial: AlertTrial) -> None:
+    trial.engine.add_event(None, "backup_failed", "", trial.clock.now(), "error")
+    await trial.pass_s(30)
+    trial.engine.add_event(None, "backup_failed", "", trial.clock.now(), "error")
+    await trial.pass_s(3700)
+    assert trial.titles() == ["Critical: Backup failed", "Not reported again: Backup failed"]
+
+
 async def test_events_about_an_alert_name_its_rule_and_its_object(trial: AlertTrial) -> None:
     [node] = trial.nodes
     alert = await fires(trial, node, 2.0)
