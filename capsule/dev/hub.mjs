@@ -179,7 +179,7 @@ async function rest(method, url, body) {
       access.me.mustChange = false;
       return [200, session()];
     }
-    if (id === "preferences") return [200, { views: [], single_keys: true, network_bits: false }];
+    if (id === "preferences") return [200, { views: [], single_keys: true, network_bits: false, columns: [] }];
     if (id === "step-up") return body.password === "wrong" ? problem(401, "auth.bad_credentials", "wrong") : (access.login(body) ?? ((stepUps = 1), [204]));
     if (id === "logout") return (signedIn = false), (stepUps = 0), [204];
     if (!["totp", "recovery-codes", "sessions"].includes(id)) return [200, session()];

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import hdrs, web
 
-from groundcontrol.access.model import MAX_NAME_CHARS, MAX_QUERY_CHARS, MAX_VIEWS, Preferences, SavedView, User
+from groundcontrol.access.model import MAX_COLUMNS, MAX_NAME_CHARS, MAX_QUERY_CHARS, MAX_VIEWS, Preferences, SavedView, User
 from groundcontrol.access.service import person_of
 from groundcontrol.access.sessions import Issued
 from groundcontrol.access.store import ApiTokenStore, PreferenceStore, UserAdminStore, UserStore
@@ -185,6 +185,7 @@ async def edit_preferences(call: ApiRequest, body: PreferencesPatch) -> Preferen
         views=before.views if body.views is None else _views(body.views),
         single_keys=before.single_keys if body.single_keys is None else body.single_keys,
         network_bits=before.network_bits if body.network_bits is None else body.network_bits,
+        columns=before.columns if body.columns is None else _columns(body.columns),
     )
     await store.save_preferences(call.scope, user.id, wanted)
     return _view(wanted)
@@ -204,11 +205,20 @@ def _views(bodies: list[SavedViewBody]) -> tuple[SavedView, ...]:
     return found
 
 
+def _columns(names: list[str]) -> tuple[str, ...]:
+    if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
+        raise BadRequest(f"at most {MAX_COLUMNS} different columns", field="columns")
+    if not all(0 < len(name) <= MAX_NAME_CHARS and is_visible(name) for name in names):
+        raise BadRequest(f"the name of a column has 1 to {MAX_NAME_CHARS} printable characters", field="columns")
+    return tuple(names)
+
+
 def _view(preferences: Preferences) -> PreferencesView:
     return PreferencesView(
         views=[SavedViewView(view.name, view.query) for view in preferences.views],
         single_keys=preferences.single_keys,
         network_bits=preferences.network_bits,
+        columns=list(preferences.columns),
     )
 
 

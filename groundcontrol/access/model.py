@@ -113,6 +113,7 @@ def must_enrol(user: User, rule: TotpRule) -> bool:
 MAX_VIEWS: Final = 40
 MAX_NAME_CHARS: Final = 60
 MAX_QUERY_CHARS: Final = 400
+MAX_COLUMNS: Final = 20
 
 
 class SavedView(NamedTuple):
@@ -129,3 +130,5 @@ class Preferences(NamedTuple):
     """Whether single letters are keyboard shortcuts of the page."""
     network_bits: bool = False
     """Whether the page shows network rates in bits a second."""
+    columns: tuple[str, ...] = ()
+    """The columns that the user added to the fleet, by the names that the page gives them."""

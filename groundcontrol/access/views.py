@@ -233,6 +233,8 @@ class PreferencesPatch(Body):
     """Whether single letters are keyboard shortcuts of the page."""
     network_bits: bool | None = None
     """Whether network rates are shown in bits a second instead of bytes."""
+    columns: list[str] | None = None
+    """The columns added to the fleet, in their order; at most 20 names of 1 to 60 characters."""
 
 
 class SavedViewView(Answer):
@@ -246,3 +248,4 @@ class PreferencesView(Answer):
     views: list[SavedViewView]
     single_keys: bool
     network_bits: bool
+    columns: list[str]

@@ -187,6 +187,47 @@ def test_when_a_node_was_last_seen_is_read_in_its_row(page: Page, hub: HubProces
     assert seen.evaluate("(one) => one.scrollWidth - one.clientWidth") <= 0
 
 
+class Kernels(PlayedNodes):
+    """One runs an older kernel than it has installed."""
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        kernel, reboot = ("6.1.0", "yes") if node.name == "web-1" else ("6.12.0", "no")
+        await agent.say(IDENTITY._replace(hostname=node.name, kernel=kernel, reboot_required=reboot))
+
+
+def test_columns_are_added_sorted_filtered_and_saved_as_csv(page: Page, hub: HubProcess) -> None:
+    """They are the user's own, so another visit has them; a name or a note that begins like a formula is none in the file."""
+    enrolled = hub.enrol("web-1", "web-2")
+    for node, note in zip(enrolled, ("=1+1", ""), strict=True):
+        hub.local("PATCH", f"/api/v1/nodes/{node.node_id}", {"note": note})
+    with Kernels(hub, enrolled):
+        sign_in(page, hub)
+        page.get_by_role("button", name="Columns…").click()
+        dialog = page.get_by_role("dialog", name="Columns")
+        for label in ("Kernel", "Reboot", "Note"):
+            with page.expect_response(lambda response: response.url.endswith("/auth/preferences")):
+                dialog.get_by_label(label).click()
+        with page.expect_download() as saved:
+            dialog.get_by_role("button", name="Save 2 nodes as CSV").click()
+        lines = Path(saved.value.path()).read_text().splitlines()
+        assert sorted(line.split(",")[0] for line in lines) == ["name", "web-1", "web-2"]
+        assert any(line.endswith(",yes,0,'=1+1") for line in lines), lines
+        page.keyboard.press("Escape")
+        page.reload()
+        table = page.get_by_role("table", name="Nodes")
+        expect(table.get_by_role("columnheader").filter(has_text=re.compile("^(Updates|Kernel|Reboot|Note)$"))).to_have_count(4)
+        row = table.get_by_role("row", name=re.compile("^web-1,"))
+        for text in ("6.1.0", "needed", "=1+1"):
+            expect(row.get_by_role("cell", name=text, exact=True)).to_be_visible()
+        names = table.get_by_role("rowheader").locator("b")
+        table.get_by_role("columnheader", name="Kernel").get_by_role("button").click()
+        expect(names).to_have_text(["web-2", "web-1"])
+        assert table.get_by_role("row").nth(1).evaluate("(one) => one.offsetHeight") == 32
+        for text, left in (("kernel:6.12", "web-2"), ("reboot:yes", "web-1"), ("-failed:>0 note:=1", "web-1")):
+            page.get_by_label("Filter nodes").fill(text)
+            expect(names).to_have_text([left])
+
+
 POINTS = """() => {
     const lines = [...document.querySelectorAll(".vitals .spark path")].map((one) => one.getAttribute("d").split(/[ML]/).length - 1);
     return lines.length === 2 && lines;

@@ -69,7 +69,10 @@ def test_five_hundred_nodes_are_filtered_sorted_walked_and_found_again(browser: 
             ("cpu>much", "needs a number"),
             ("state:happy", "is not a state"),
             ("speed > 1", "cannot be compared"),
-            ("name:vm", "is not a key, so “name:vm” is searched as text. Keys are tag, state, health, finding and os, and cpu"),
+            (
+                "name:vm",
+                "is not a key, so “name:vm” is searched as text. Keys are tag, state, health, finding, reboot, os, kernel, agent, address, note, and cpu",
+            ),
         ):
             field.fill(text)
             expect(field).to_have_attribute("aria-invalid", "true")

@@ -161,7 +161,7 @@ async def test_preferences_are_one_s_own_and_leave_a_row_only_when_they_change(s
     user = new_user("ada")
     await store.user_admin.create_user(SCOPE, user)
     assert await store.preferences.preferences(SCOPE, user.id) == Preferences()
-    wanted = Preferences((SavedView("Full disks", "q=disk%3E90&sort=-disk"),), single_keys=False, network_bits=True)
+    wanted = Preferences((SavedView("Full disks", "q=disk%3E90&sort=-disk"),), single_keys=False, network_bits=True, columns=("kernel",))
     for _ in range(2):
         await store.preferences.save_preferences(SCOPE, user.id, wanted)
     assert await store.preferences.preferences(SCOPE, user.id) == wanted

@@ -30,6 +30,7 @@ const BulkJob = dialog(t`the dialog`, async () => (await import("../pages/bulk/b
 const Tags = dialog(t`the dialog`, async () => (await import("../pages/bulk/tags")).TagsDialog);
 const Forget = dialog(t`the dialog`, async () => (await import("../pages/bulk/forget")).ForgetDialog);
 const Views = dialog(t`the dialog`, async () => (await import("../pages/fleet/saved-views")).SavedViewsDialog);
+const Columns = dialog(t`the dialog`, async () => (await import("../pages/fleet/columns-dialog")).ColumnsDialog);
 const StepUpDialog = dialog(
   t`the dialog`,
   async () => (await import("./help-dialogs")).StepUpDialog,
@@ -69,6 +70,8 @@ function CurrentDialog(): VNode | null {
       return <Forget {...wanted} />;
     case "views":
       return <Views />;
+    case "columns":
+      return <Columns />;
     case "palette":
       return <Palette />;
     case "keys":

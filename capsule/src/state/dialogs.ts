@@ -14,7 +14,7 @@ export type OpenDialog = {
   | { kind: "order"; node: string; action: JobBody["action"] }
   | { kind: "many"; nodes: readonly string[]; action?: JobBody["action"]; packages?: readonly string[] }
   | { kind: "tags" | "forget"; nodes: readonly string[] }
-  | { kind: "views" | "keys" | "palette" }
+  | { kind: "views" | "columns" | "keys" | "palette" }
 );
 
 export const openDialog = signal<OpenDialog | null>(null);

@@ -5,7 +5,7 @@ import { ApiError, call, OVER } from "../wire/http";
 import type { PreferencesPatch, PreferencesView } from "../wire/schema.gen";
 import { onSessionEnd, phase, user } from "./session";
 
-const NONE: PreferencesView = { views: [], single_keys: true, network_bits: false };
+const NONE: PreferencesView = { views: [], single_keys: true, network_bits: false, columns: [] };
 
 export const preferences = signal<PreferencesView>(NONE);
 

@@ -1400,6 +1400,8 @@ export interface PreferencesPatch {
   single_keys?: boolean | null;
   /** Whether network rates are shown in bits a second instead of bytes. */
   network_bits?: boolean | null;
+  /** The columns added to the fleet, in their order; at most 20 names of 1 to 60 characters. */
+  columns?: string[] | null;
 }
 
 /** A user's own settings of the page. */
@@ -1407,6 +1409,7 @@ export interface PreferencesView {
   views: SavedViewView[];
   single_keys: boolean;
   network_bits: boolean;
+  columns: string[];
 }
 
 export interface PreviewBody {

@@ -128,6 +128,7 @@ class SqlitePreferences:
                 "views": [view.name for view in preferences.views],
                 "single_keys": preferences.single_keys,
                 "network_bits": preferences.network_bits,
+                "columns": list(preferences.columns),
             }
             self._chain.write(tx, scope, "preferences.edit", user, detail)
 

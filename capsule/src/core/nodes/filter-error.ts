@@ -1,9 +1,9 @@
 /** The error text for a part of the fleet's filter that is not understood. */
 
-import { LEVELS, numberNamed, NUMBERS, splitToken, STATES } from "./filter";
+import { LEVELS, numberNamed, NUMBERS, REBOOTS, splitToken, STATES, TEXTS } from "./filter";
 import { t } from "../text/i18n";
 
-const EXAMPLES: Record<string, string> = { tag: "web", state: "offline", health: "critical", finding: "filesystem", os: "debian" };
+const EXAMPLES: Record<string, string> = { tag: "web", state: "offline", health: "critical", finding: "filesystem", reboot: "yes", os: "debian", kernel: "6.1", agent: "1.2", address: "10.0.", note: "backup" };
 
 export function filterError(token: string): string {
   const said = token.replace(/^-/, "");
@@ -14,8 +14,9 @@ export function filterError(token: string): string {
   if (name && operator === ":") return t`“${key}” needs a comparison: use ${name}>80`;
   if (name) return t`“${said}” needs a number, as in ${name}>80`;
   if (operator !== ":" && operator !== "=") return t`“${word}” cannot be compared: use ${compared}`;
-  if (!Object.hasOwn(EXAMPLES, key)) return t`“${word}” is not a key, so “${said}” is searched as text. Keys are tag, state, health, finding and os, and ${compared} as in cpu>80.`;
+  if (!Object.hasOwn(EXAMPLES, key)) return t`“${word}” is not a key, so “${said}” is searched as text. Keys are tag, state, health, finding, reboot, ${TEXTS.join(", ")}, and ${compared} as in cpu>80.`;
   if (key === "state" && want.replace(/"/g, "")) return t`“${want}” is not a state: use ${STATES.join(", ")}`;
   if (key === "health" && want.replace(/"/g, "")) return t`“${want}” is not a level: use ${LEVELS.join(", ")}`;
+  if (key === "reboot" && want.replace(/"/g, "")) return t`“${want}” is not an answer: use ${REBOOTS.join(", ")}`;
   return t`“${said}” needs a value, as in ${key}:${EXAMPLES[key] as string}`;
 }

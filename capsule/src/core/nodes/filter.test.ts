@@ -3,12 +3,20 @@ import { test } from "node:test";
 import { type Filterable, parseFilter, tagFilter, tokensOf, withState } from "./filter";
 import { filterError } from "./filter-error";
 
-const row: Filterable = { name: "web-03", address: "10.20.0.23", tags: ["Production", "web"], os: "debian Debian 12", state: "critical", health: "critical", findings: ["filesystem", "reboot_due"], cpu: 98, memory: 91, disk: 41, load: 19, updates: 4, security: null };
+const row: Filterable = { name: "web-03", address: "10.20.0.23", tags: ["Production", "web"], os: "debian Debian 12", kernel: "6.1.0-18-amd64", agent: "1.4.2", note: "Marie’s, do not reboot", reboot: "yes", failed: 2, state: "critical", health: "critical", findings: ["filesystem", "reboot_due"], cpu: 98, memory: 91, disk: 41, load: 19, updates: 4, security: null };
 const fits = (text: string): boolean => parseFilter(text).matches(row);
 
 test("the filter knows words, keys, comparisons and their opposite", () => {
   for (const yes of ["", "web", "10.20", "WEB-03", "tag:production", "state:critical", "state:online", "health:critical", "finding:filesystem", "-finding:offline", "os:debian", "cpu>80", "mem>=91", "disk<50%", "updates>0", "-tag:ci web", "cpu>80 memory>90"]) assert.ok(fits(yes), yes);
   for (const no of ["db", "tag:prod", "state:offline", "health:warning", "finding:file", "cpu<80", "security>0", "-web", "-state:critical"]) assert.ok(!fits(no), no);
+});
+
+test("reboots, failed units, broken packages and what optional columns show are filters", () => {
+  for (const yes of ["reboot:yes", "-reboot:no", "kernel:6.1", "agent:1.4", "address:10.20", "note:marie", "failed>0", "failed:>0", "failed:>=2", "failed=2", "-state:broken"]) assert.ok(fits(yes), yes);
+  for (const no of ["reboot:unknown", "kernel:5", "agent:1.5", "address:10.21", "note:web", "failed:>2", "state:broken"]) assert.ok(!fits(no), no);
+  assert.ok(parseFilter("state:broken").matches({ ...row, findings: ["packages_broken"] }));
+  for (const text of ["failed:>0", "reboot:yes", "note: marie"]) assert.equal(parseFilter(text).wrong, "", text);
+  assert.match(filterError(parseFilter("reboot:maybe").wrong), /“maybe” is not an answer: use yes, no, unknown/);
 });
 
 test("a number is compared with the precision of the filter", () => {
@@ -56,7 +64,7 @@ test("an invalid filter has an error text", () => {
   const said = (text: string): string => filterError(parseFilter(text).wrong);
   for (const text of ["cpu>", "web cpu > much", "-mem<>3"]) assert.match(said(text), /needs a number/, text);
   for (const text of ["foo>3", ">80", "tag > 3", "web-0>3"]) assert.match(said(text), /cannot be compared: use cpu, memory, disk/, text);
-  for (const text of ["name:vm", "-name: vm", "name:", "ip=10.0.0.1", "constructor:x"]) assert.match(said(text), /is not a key, so “.+” is searched as text. Keys are tag, state, health, finding and os, and cpu, memory, disk/, text);
+  for (const text of ["name:vm", "-name: vm", "name:", "ip=10.0.0.1", "constructor:x"]) assert.match(said(text), /is not a key, so “.+” is searched as text. Keys are tag, state, health, finding, reboot, os, kernel, agent, address, note, and cpu, memory, disk/, text);
   assert.match(said("state:fine"), /“fine” is not a state/);
   assert.match(said("health:fine"), /“fine” is not a level: use critical, warning/);
   for (const text of ["tag:", 'os:""', "state:", "finding:"]) assert.match(said(text), /needs a value/, text);

@@ -1,10 +1,18 @@
-/** The fleet's filter: words, `tag:` `state:` `health:` `finding:` `os:`, `cpu>80` `memory<50` `disk>90` `load>4` `updates>0` `security>0`, and `-` before any of them. */
+/**
+ * The fleet's filter: words, `tag:` `state:` `health:` `finding:` `reboot:yes`, `os:` `kernel:` `agent:` `address:` `note:`, `cpu>80` `memory<50`
+ * `disk>90` `load>4` `updates>0` `security>0` `failed>0`, and `-` before any of them.
+ */
 
 export interface Filterable {
   name: string;
   address: string;
   tags: readonly string[];
   os: string;
+  kernel: string;
+  /** The version of its agent. */
+  agent: string;
+  note: string;
+  reboot: string;
   state: string;
   /** The hub's word for it. */
   health: string;
@@ -16,6 +24,8 @@ export interface Filterable {
   load: number | null;
   updates: number | null;
   security: number | null;
+  /** The number of failed units. */
+  failed: number;
 }
 
 type Test = (row: Filterable) => boolean;
@@ -26,8 +36,12 @@ export interface Filter {
   wrong: string;
 }
 
-export const NUMBERS = ["cpu", "memory", "disk", "load", "updates", "security"] as const;
-export const STATES = ["online", "offline", "pending", "reconnecting", "stale", "notice", "warning", "critical"];
+export const NUMBERS = ["cpu", "memory", "disk", "load", "updates", "security", "failed"] as const;
+/** Keys of texts that contain the value. */
+export const TEXTS = ["os", "kernel", "agent", "address", "note"] as const;
+/** Keys of words, with their values. */
+export const REBOOTS = ["yes", "no", "unknown"];
+export const STATES = ["broken", "online", "offline", "pending", "reconnecting", "stale", "notice", "warning", "critical"];
 export const LEVELS = ["critical", "warning", "notice", "ok", "unknown"];
 /** Nodes of these states have no connection. */
 const AWAY = ["offline", "pending", "reconnecting"];
@@ -46,7 +60,7 @@ export const tokensOf = (text: string): string[] =>
     .match(/("[^"]*"|[^\s"])+/g) ?? [];
 
 /** Key, operator and value. An address with colons is a word. */
-export const splitToken = (token: string): RegExpExecArray | null => /^(?![\da-f:.]+$)([a-z]+)([<>]=?|[=:])(.*)/i.exec(token);
+export const splitToken = (token: string): RegExpExecArray | null => /^(?![\da-f:.]+$)([a-z]+)([<>]=?|[=:])(.*)/i.exec(token.replace(/:(?=[<>=])/, ""));
 
 /** The number that a word names. */
 export const numberNamed = (word: string): (typeof NUMBERS)[number] | undefined => NUMBERS.find((known) => known === (word === "mem" ? "memory" : word));
@@ -80,8 +94,10 @@ function parseToken(token: string, tell: () => void): Test | void {
     };
   }
   if (key === "tag") return (row) => row.tags.some((tag) => tag.toLowerCase().replace(/["“”]/g, "") === want); // quotes are ignored in the filter too
-  if (key === "os") return (row) => row.os.toLowerCase().includes(want);
-  if (key === "state") return STATES.includes(want) ? (row) => row.state === want || (want === "online" && !AWAY.includes(row.state)) : tell();
+  const text = TEXTS.find((known) => known === key);
+  if (text) return (row) => row[text].toLowerCase().includes(want);
+  if (key === "reboot") return REBOOTS.includes(want) ? (row) => row.reboot === want : tell();
+  if (key === "state") return STATES.includes(want) ? (row) => row.state === want || (want === "broken" && row.findings.includes("packages_broken")) || (want === "online" && !AWAY.includes(row.state)) : tell();
   if (key === "health") return LEVELS.includes(want) ? (row) => row.health === want : tell();
   if (key === "finding") return (row) => row.findings.includes(want);
   if (operator) tell();

@@ -22,7 +22,7 @@ import { useIsPhone } from "../../ui/use-is-phone";
 import { SearchField } from "../../ui/search";
 import { Attention } from "./attention";
 import { NodeCards } from "./cards";
-import { CardGroup, groupName } from "./group-header";
+import { groupName } from "./group-name";
 import { GroupMenu, SortMenu } from "./sort-menu";
 import { groupable, sortFilter, parseFilter, parseSort, type SortKey } from "./sort-filter";
 import { NodeTable } from "./table";
@@ -38,6 +38,7 @@ const FilterFault = lazy(
   ({ token }: { token: string }) => <>{token}</>,
 );
 const FirstRun = lazy(t`the fleet`, async () => (await import("./first-run")).FirstRun);
+const CardGroup = lazy(t`the groups`, async () => (await import("./group-header")).CardGroup, () => <h2 class="group-head" />);
 const PendingApproval = lazy(t`the waiting nodes`, async () => (await import("./pending-approval")).PendingApproval);
 const SelectionBar = lazy(t`the selection`, async () => (await import("../bulk/selection-bar")).SelectionBar);
 
@@ -197,6 +198,11 @@ function Nodes(): VNode {
         {location.search.length > 1 && (
           <Button kind="quiet" class="only-desk" onClick={() => showDialog({ kind: "views" })}>
             {t`Save view…`}
+          </Button>
+        )}
+        {view === "table" && (
+          <Button kind="quiet" onClick={() => showDialog({ kind: "columns" })}>
+            {t`Columns…`}
           </Button>
         )}
         <MenuButton label={t`Group: ${grouping}`} class="quiet only-desk" groups={[[{ label: t`No groups`, run: () => setQuery({ group: null, closed: null }) }, ...GROUPINGS.map((one) => ({ label: t`Group by ${GROUPING_LABELS[one] ?? one}`, run: () => setQuery({ group: one, closed: null }) }))]]}>

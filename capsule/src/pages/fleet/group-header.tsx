@@ -1,22 +1,21 @@
-/** The header of a group of nodes: their number and totals. */
+/** The header of a group of nodes, above cards and in the table: their number and totals. */
 
 import type { VNode } from "preact";
-import type { NodeGroup } from "../../core/nodes/node-groups";
+import type { NodeGroup, TableLine } from "../../core/nodes/node-groups";
 import { t } from "../../core/text/i18n";
 import { percent } from "../../core/text/units";
 import { NODE_STATE_LABELS } from "../../core/jobs/job-labels";
 import { now } from "../../state/clock";
 import { nodeSignal, rowOf, isReporting } from "../../state/fleet";
-import { pageUrl } from "../../state/router";
+import { mayAct } from "../../state/session";
 import { Icon } from "../../ui/icon";
+import { RowCheckbox } from "./cells";
+import { groupName } from "./group-name";
 
 const STATES = { crit: "critical", off: "offline", warn: "warning", stale: "stale", back: "reconnecting" } as const;
 
-/** Tags and systems keep their names; states have labels. */
-export const groupName = (key: string): string => (pageUrl.value.query.get("group") === "state" && NODE_STATE_LABELS[key]) || key || t`untagged`;
-
 /** Computed every second, for visible headers. */
-export function aggregate(ids: readonly string[]): string {
+function aggregate(ids: readonly string[]): string {
   const counts = { crit: 0, off: 0, warn: 0, stale: 0, back: 0 };
   let weighted = 0;
   let weight = 0;
@@ -43,5 +42,36 @@ export function CardGroup({ group, closed, onFold }: { group: NodeGroup; closed:
         <span class="t3 end">{aggregate(group.ids)}</span>
       </button>
     </h2>
+  );
+}
+
+export interface GroupRowProps {
+  line: Extract<TableLine, { group: string }>;
+  ids: readonly string[];
+  index: number;
+  current: boolean;
+}
+
+export function GroupRow({ line, ids, index, current }: GroupRowProps): VNode {
+  return (
+    <div
+      role="row"
+      class="group"
+      tabIndex={current ? 0 : -1}
+      aria-rowindex={index + 2}
+      data-index={index}
+    >
+      <span role="rowheader" class="row">
+        {mayAct.value && <RowCheckbox ids={ids} label={t`Select all of ${groupName(line.group)}`} tab={-1} />}
+        {/* A table row cannot have an expanded state: its button has, and the row handles the click. */}
+        <button type="button" class="fold row" tabIndex={-1} aria-expanded={!line.closed}>
+          <Icon name="chevron-down" size="small" />
+          <span class="cut">{groupName(line.group)}</span> <span class="t3">{line.size}</span>
+        </button>
+      </span>
+      <span role="cell" class="t3 cut">
+        {aggregate(ids)}
+      </span>
+    </div>
   );
 }

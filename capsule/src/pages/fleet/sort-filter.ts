@@ -7,14 +7,14 @@ import { nameCollator, type Groupable } from "../../core/nodes/node-groups";
 import { t } from "../../core/text/i18n";
 import type { Row } from "../../state/fleet";
 
-export type SortKey = "state" | "name" | "cpu" | "memory" | "disk" | "network" | "load" | "temperature" | "updates" | "up";
-const KEYS: readonly string[] = ["state", "name", "cpu", "memory", "disk", "network", "load", "temperature", "updates", "up"];
+export type SortKey = "state" | "name" | "cpu" | "memory" | "disk" | "network" | "load" | "temperature" | "updates" | "up" | "os" | "kernel" | "agent" | "address" | "reboot" | "failed" | "note";
+const KEYS = /^(state|name|cpu|memory|disk|network|load|temperature|updates|up|os|kernel|agent|address|reboot|failed|note)$/;
 
 /** The worst first where no order is chosen. */
 export function parseSort(text: string | null): { key: SortKey; down: boolean } {
   const down = text?.startsWith("-") ?? false;
   const key = down ? (text ?? "").slice(1) : (text ?? "");
-  return KEYS.includes(key) ? { key: key as SortKey, down } : { key: "state", down: true };
+  return KEYS.test(key) ? { key: key as SortKey, down } : { key: "state", down: true };
 }
 
 const STATE_WORDS = { ok: "online", notice: "notice", warn: "warning", crit: "critical", off: "offline", stale: "stale", back: "reconnecting", wait: "pending" } as const;
@@ -27,6 +27,11 @@ function filterable(row: Row): Filterable {
     address: node.address,
     tags: node.tags,
     os: `${node.identity.os_id} ${node.identity.os_name} ${node.identity.os_version}`,
+    kernel: node.identity.kernel,
+    agent: node.agent_version,
+    note: node.note,
+    reboot: node.reboot_required,
+    failed: node.health.findings.filter(({ kind }) => kind === "unit_failed").length,
     state: STATE_WORDS[health],
     health: node.health.level,
     findings: findingKinds(row),
@@ -39,9 +44,12 @@ function filterable(row: Row): Filterable {
   };
 }
 
+/** With the system's name for people. */
+export const columnsOf = (row: Row): Filterable & { system: string } => ({ ...filterable(row), system: row.node.identity.os_name || row.node.identity.os_id });
+
 export const groupable = ({ node, health }: Row): Groupable => ({ id: node.id, tags: node.tags, os: node.identity.os_name || node.identity.os_id || t`unknown`, state: STATE_WORDS[health] });
 
-function weight({ node, status, health }: Row, key: SortKey): number | null {
+function weight({ node, status, health }: Row, shown: Filterable, key: SortKey): number | string | null {
   const gone = health === "off" || health === "wait";
   switch (key) {
     case "state":
@@ -54,8 +62,10 @@ function weight({ node, status, health }: Row, key: SortKey): number | null {
       return gone || status.received === null ? null : status.received + (status.sent ?? 0);
     case "name":
       return null;
+    case "temperature":
+      return gone ? null : status.temperature;
     default:
-      return gone ? null : status[key];
+      return shown[key] === "" ? null : shown[key];
   }
 }
 
@@ -76,13 +86,14 @@ export function sortFilter(rows: readonly Row[], filter: Filter, key: SortKey, d
   const turn = down ? -1 : 1;
   const place = rankNames(rows);
   return rows
-    .filter((row) => filter.matches(filterable(row)))
-    .map((row) => ({ row, by: weight(row, key), place: place.get(row.node.name) ?? 0 }))
+    .map((row) => ({ row, shown: filterable(row) }))
+    .filter(({ shown }) => filter.matches(shown))
+    .map(({ row, shown }) => ({ row, by: weight(row, shown, key), place: place.get(row.node.name) ?? 0 }))
     .sort((a, b) => {
       const named = a.place - b.place;
       if (key === "name") return named * turn;
       if (a.by === null || b.by === null) return a.by === b.by ? named : a.by === null ? 1 : -1;
-      return (a.by - b.by) * turn || named;
+      return (typeof a.by === "number" ? a.by - Number(b.by) : nameCollator.compare(a.by, String(b.by))) * turn || named;
     })
     .map(({ row }) => row);
 }

@@ -9,19 +9,20 @@ import { shortDuration } from "../../core/text/time";
 import { degrees, load, network, percent, size, UNKNOWN } from "../../core/text/units";
 import { now } from "../../state/clock";
 import { nodeSignal, rowOf } from "../../state/fleet";
-import { inBits, singleKeys } from "../../state/preferences";
+import { inBits, preferences, singleKeys } from "../../state/preferences";
 import { go } from "../../state/router";
 import { pick, picked } from "../../state/selection";
 import { mayAct } from "../../state/session";
 import type { NodeView } from "../../state/types";
 import { Glyph, GLYPH_WORDS } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
+import { lazy } from "../../ui/lazy";
 import { Mark } from "../../ui/meter";
 import { sampleAttributes } from "../../ui/sample-attributes";
 import { Spark } from "../../ui/spark";
 import { VirtualList } from "../../ui/virtual-list";
 import { RowBadges, glyphOf, runningJobOn, RowCheckbox, Security, shareCell, useSpark } from "./cells";
-import { aggregate, groupName } from "./group-header";
+import type { GroupRowProps } from "./group-header";
 import type { SortKey } from "./sort-filter";
 
 const COLUMNS: readonly { key: SortKey | null; label: string; right?: boolean }[] = [
@@ -36,6 +37,12 @@ const COLUMNS: readonly { key: SortKey | null; label: string; right?: boolean }[
   { key: "updates", label: t`Updates`, right: true },
   { key: "up", label: t`Up`, right: true },
 ];
+
+/** Columns that the user added. Blank until they are loaded. */
+const ColumnCells = lazy("", async () => (await import("./columns")).ColumnCells, () => null);
+/** Its place only, until it is loaded. */
+const GroupRow = lazy<GroupRowProps>("", async () => (await import("./group-header")).GroupRow, ({ index, current }) => <div role="row" class="group" tabIndex={current ? 0 : -1} aria-rowindex={index + 2} data-index={index} />);
+const ColumnHeads = lazy("", async () => (await import("./columns")).ColumnHeads, () => null);
 
 interface Props {
   lines: readonly TableLine[];
@@ -62,7 +69,8 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
   const wanted = useRef(false);
   const last = useRef("");
   const table = useRef<HTMLDivElement>(null);
-  const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
+  const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 32;
+  const { columns } = preferences.value;
   const stand = (index: number): void => setHere({ key: (lastRowKey = keyOf(lines[index])), index });
   // Before the browser handles the next key, so that it goes to the visible current row.
   useLayoutEffect(() => {
@@ -88,7 +96,8 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
   return (
     <div
       ref={table}
-      class={`card grid-table fleet ${mayAct.value ? "picks" : ""}`}
+      class={`card grid-table fleet ${mayAct.value ? "picks" : ""} ${columns.length ? "more" : ""}`}
+      style={{ "--added": columns.length }}
       role="table"
       tabIndex={-1}
       aria-label={t`Nodes`}
@@ -137,6 +146,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
               )}
             </span>
           ))}
+          {columns.length > 0 && <ColumnHeads keys={columns} sort={sort} down={down} onSort={onSort} />}
         </div>
       </div>
       <VirtualList
@@ -156,30 +166,6 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
 interface Placed {
   index: number;
   current: boolean;
-}
-
-function GroupRow({ line, ids, index, current }: Placed & { line: Extract<TableLine, { group: string }>; ids: readonly string[] }): VNode {
-  return (
-    <div
-      role="row"
-      class="group"
-      tabIndex={current ? 0 : -1}
-      aria-rowindex={index + 2}
-      data-index={index}
-    >
-      <span role="rowheader" class="row">
-        {mayAct.value && <RowCheckbox ids={ids} label={t`Select all of ${groupName(line.group)}`} tab={-1} />}
-        {/* A table row cannot have an expanded state: its button has, and the row handles the click. */}
-        <button type="button" class="fold row" tabIndex={-1} aria-expanded={!line.closed}>
-          <Icon name="chevron-down" size="small" />
-          <span class="cut">{groupName(line.group)}</span> <span class="t3">{line.size}</span>
-        </button>
-      </span>
-      <span role="cell" class="t3 cut">
-        {aggregate(ids)}
-      </span>
-    </div>
-  );
 }
 
 const upTime = ({ identity }: NodeView, at: number): string => (identity.booted_at ? shortDuration(at - identity.booted_at) : UNKNOWN);
@@ -203,6 +189,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
   const busy = levelOf(node.health, "cpu");
   const updates = node.updates.total;
   const label = t`${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${gone ? UNKNOWN : percent(status.cpu)}, memory ${gone ? UNKNOWN : percent(status.memory)}, ${updates ?? t`unknown`} updates`;
+  const { columns } = preferences.value;
   const up = gone ? UNKNOWN : upTime(node, now.peek());
   const picks = mayAct.value;
   // Parts that rarely change are skipped with most values: components are, elements are not, hence the fragments. A whole new view of a node
@@ -248,9 +235,10 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
         <span role="cell" class="right t3 nowrap">
           {up}
         </span>
+        {columns.length > 0 && <ColumnCells keys={columns} row={row} />}
       </>
     ),
-    [node.identity, node.health, health, status.temperature, up],
+    [node.identity, node.health, health, status.temperature, up, columns],
   );
   const way = (name: "received" | "sent"): VNode => (
     <span class={name} {...sampleAttributes(`network.${name}`, latest[`network.${name}`])}>

@@ -97,14 +97,17 @@ async def test_an_order_is_bound_to_what_each_node_has_planned(hub: TestHub) -> 
 async def test_preferences_are_kept_for_the_person_alone(hub: TestHub) -> None:
     viewer, other = await hub.logged_in("viewer"), await hub.logged_in("viewer")
     views = [{"name": " Full disks ", "query": "q=disk%3E90"}]
-    nothing = {"views": [], "single_keys": True, "network_bits": False}
+    nothing = {"views": [], "single_keys": True, "network_bits": False, "columns": []}
     assert (await viewer.get("auth/preferences")).json == nothing
     assert (await viewer.request("PATCH", "auth/preferences", {"views": views})).json["views"] == [
         {"name": "Full disks", "query": "q=disk%3E90"}
     ]
     assert (await viewer.request("PATCH", "auth/preferences", {"single_keys": False})).json["single_keys"] is False
     assert (await viewer.request("PATCH", "auth/preferences", {"network_bits": True})).json["network_bits"] is True
-    kept = {"views": [{"name": "Full disks", "query": "q=disk%3E90"}], "single_keys": False, "network_bits": True}
+    for bad in (["kernel", "kernel"], [""], ["a\n"], [str(n) for n in range(21)]):
+        assert (await viewer.request("PATCH", "auth/preferences", {"columns": bad})).status == 400
+    assert (await viewer.request("PATCH", "auth/preferences", {"columns": ["kernel"]})).json["columns"] == ["kernel"]
+    kept = {"views": [{"name": "Full disks", "query": "q=disk%3E90"}], "single_keys": False, "network_bits": True, "columns": ["kernel"]}
     assert (await viewer.get("auth/preferences")).json == kept
     assert (await other.get("auth/preferences")).json == nothing
 

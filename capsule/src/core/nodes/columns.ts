@@ -1,0 +1,53 @@
+/** The columns that a user can add to the fleet's table, and the fleet as CSV. */
+
+import type { Filterable } from "./filter";
+import { csv, type CsvCell } from "../text/csv";
+import { t } from "../text/i18n";
+
+export type ColumnKey = "os" | "kernel" | "agent" | "address" | "reboot" | "failed" | "note";
+
+export const COLUMN_LABELS: Readonly<Record<ColumnKey, string>> = {
+  os: t`System`,
+  kernel: t`Kernel`,
+  agent: t`Agent`,
+  address: t`Address`,
+  reboot: t`Reboot`,
+  failed: t`Failed units`,
+  note: t`Note`,
+};
+export const COLUMN_KEYS = Object.keys(COLUMN_LABELS) as readonly ColumnKey[];
+const REBOOT_LABELS: Readonly<Record<string, string>> = { yes: t`needed`, no: t`not needed` };
+
+/** The known ones of stored names, in the order of the table. */
+export const chosenColumns = (names: readonly string[]): ColumnKey[] => COLUMN_KEYS.filter((key) => names.includes(key));
+
+interface Shown extends Filterable {
+  /** The system's name for people. */
+  system: string;
+}
+
+/** The text of a cell; empty: not known, or nothing to say. An address that is the node's name says nothing new. */
+export function columnText(key: ColumnKey, shown: Shown): string {
+  switch (key) {
+    case "os":
+      return shown.system;
+    case "address":
+      return shown.address === shown.name ? "" : shown.address;
+    case "reboot":
+      return REBOOT_LABELS[shown.reboot] ?? "";
+    case "failed":
+      return shown.failed ? String(shown.failed) : "";
+    default:
+      return shown[key];
+  }
+}
+
+/** All values of these nodes, whatever the table shows; values of people and servers are no formulas. */
+export function fleetCsv(rows: readonly Shown[]): string {
+  const head = ["name", "state", "health", "findings", "tags", "cpu_percent", "memory_percent", "disk_percent", "load", "updates", "security_updates", "system", "kernel", "agent", "address", "reboot", "failed_units", "note"];
+  const cells = (one: Shown): CsvCell[] => [
+    one.name, one.state, one.health, one.findings.join(" "), one.tags.join(" "), one.cpu, one.memory, one.disk, one.load, one.updates, one.security,
+    one.system, one.kernel, one.agent, one.address, one.reboot, one.failed, one.note,
+  ]; // prettier-ignore
+  return csv([head, ...rows.map(cells)]);
+}
