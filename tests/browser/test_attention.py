@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import choose_password
 from tests.support.page.gate import gate
 from tests.support.page.rules import quick_rules
 from tests.support.page.waits import until
@@ -19,6 +20,7 @@ FINDING_MS = 45_000
 """Within which the hub finds what a node has measured: it judges each node every ten seconds."""
 
 
+@pytest.mark.timeout(300)  # one journey through three pages, by two users
 def test_what_needs_attention_is_counted_by_kind_and_each_kind_is_a_filter(browser: Browser, hub: HubProcess) -> None:
     quick_rules(hub)
     with Stage(hub, only=("web-01", "web-03", "mail-01")) as stage, gate(browser, hub) as seen:
@@ -51,12 +53,29 @@ def test_what_needs_attention_is_counted_by_kind_and_each_kind_is_a_filter(brows
         expect(reboot).to_contain_text(re.compile(r"since \d\d:\d\d"))
         failed = page.get_by_role("status").filter(has_text="Service failed (certbot.service)")
         expect(failed.get_by_role("link", name="Services")).to_have_attribute("href", f"/n/{stage.ids['mail-01']}/services")
+        failed.get_by_role("button", name="Restart…").click()
+        expect(page.get_by_role("dialog", name="Restart certbot.service").get_by_role("button", name="Restart")).to_be_enabled()
+        page.keyboard.press("Escape")
+        failed.get_by_role("button", name="Last 200 lines").click()
+        journal = page.get_by_role("dialog", name="Last lines of certbot.service")
+        expect(journal.get_by_role("log")).to_contain_text("Challenge failed for domain www.example.org")
+        assert seen.axe() == []
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        journal.get_by_role("button", name="Close").last.click()
+        for name in ("Restart…", "Last 200 lines", "Alert"):
+            box = (failed.get_by_role("button", name=name).or_(failed.get_by_role("link", name=name))).bounding_box()
+            assert box is not None
+            assert 0 <= box["x"] <= 390 - box["width"], (name, box)
         expect(page.get_by_role("tab", name="Services")).to_contain_text("1")
         reboot.get_by_role("button", name="Reboot…").click()
         expect(page.get_by_role("dialog")).to_contain_text("The server reboots now.")
         page.keyboard.press("Escape")
 
         page.get_by_role("tab", name="Services").click()
+        expect(page.get_by_role("region", name="Units, table")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.set_viewport_size({"width": 1440, "height": 900})
         units = page.get_by_role("region", name="Units, table").get_by_role("row")
         expect(units.nth(1)).to_contain_text("certbot.service")
         expect(units.nth(1)).to_contain_text("exit-code")
@@ -69,6 +88,30 @@ def test_what_needs_attention_is_counted_by_kind_and_each_kind_is_a_filter(brows
         assert seen.axe() == []
         dialog.get_by_role("button", name="Restart").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Restart unit, mail-01")
+        page.get_by_role("button", name="Run again…").click()
+        expect(page.get_by_role("dialog", name="Restart certbot.service")).to_contain_text("Connections to it may end")
+        page.keyboard.press("Escape")
+        left = page.get_by_role("region", name="Report").get_by_role("listitem")
+        left.filter(has_text="exim4.service").get_by_role("button", name="Restart…").click()
+        policy = page.get_by_role("dialog", name="Restart exim4.service")
+        expect(policy).to_contain_text("units = certbot.service, nginx.service, postgresql.service, exim4.service")
+        expect(policy.get_by_role("button", name="Restart")).to_have_count(0)
+        assert seen.axe() == []
+        page.keyboard.press("Escape")
+        left.filter(has_text="still running the old version").get_by_role("button", name="Restart…").click()
+        some = page.get_by_role("dialog", name="Restart nginx.service")
+        expect(some).to_contain_text("does not allow this for ssh.service")
+        some.get_by_role("button", name="Restart").click()
+        expect(page.get_by_text("nginx.service · by")).to_be_visible()
+
+        made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).json
+        with gate(browser, hub) as other:
+            choose_password(other.page, hub, "grace", made["password"])
+            other.open(f"/n/{stage.ids['mail-01']}/services")
+            expect(other.page.get_by_role("region", name="Units, table")).to_contain_text("certbot.service")
+            expect(other.page.get_by_role("status").filter(has_text="Service failed")).to_be_visible()
+            for name in ("Restart…", "Last 200 lines", re.compile("Actions for")):
+                expect(other.page.get_by_role("button", name=name)).to_have_count(0)
 
 
 def test_what_the_hub_found_stays_while_nothing_is_measured(browser: Browser, hub: HubProcess) -> None:

@@ -22,6 +22,7 @@ from spider.reports.package_sync import digest_of, messages
 from spider.root.policy import LISTED, UNIT_VERBS
 from spider.wire.codec import pack_rows
 from spider.wire.frames import (
+    JOURNAL,
     STREAM_LIVE,
     Heartbeat,
     Identity,
@@ -31,6 +32,8 @@ from spider.wire.frames import (
     JobProgress,
     JobReport,
     JobStart,
+    JournalAnswer,
+    JournalRequest,
     Layout,
     LogLines,
     Message,
@@ -401,6 +404,7 @@ class Stage(PlayedNodes):
         )
 
     async def _play_one(self, agent: TestAgent, node: Enrolled) -> None:
+        agent.features = [JOURNAL]
         ticking = asyncio.get_running_loop().create_task(self._tick(agent, BY_STAR[node.name]), name=f"ticks of {node.name}")
         try:
             while True:
@@ -448,6 +452,14 @@ class Stage(PlayedNodes):
 
     async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
         """web-01 succeeds, db-01 hangs in the middle, mail-01 fails; every other plans and succeeds."""
+        if isinstance(told, JournalRequest):
+            texts = [
+                "Starting " + told.unit,
+                "Challenge failed for domain www.example.org",
+                told.unit + ": Failed with result 'exit-code'.",
+            ]
+            at_ms = [int((self.now() - 60 + place) * 1000) for place in range(len(texts))]
+            await agent.say(JournalAnswer(told.request, "", "", 0, at_ms, [6, 3, 4], texts))
         if not isinstance(told, JobStart):
             return
         order = open_order(node.launch_key, told.order)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { namesUnit, unitRows, unitVerbs, type UnitRow } from "./units";
+import { namesUnit, unitOrder, unitRows, unitVerbs, type UnitRow } from "./units";
 
 const text = (name: string) => ({ name, kind: "text", unit: "" }) as const;
 const UNITS = {
@@ -38,4 +38,15 @@ test("only what the owner allows and what makes sense is offered", () => {
   assert.deepEqual(unitVerbs({ ...row, name: "other.service" }, policy), []);
   assert.deepEqual(unitVerbs(row, { ...policy, mode: "readonly" }), []);
   assert.deepEqual(unitVerbs(row, null), []);
+});
+
+test("an order names what the owner allows, and says which lines allow the rest", () => {
+  const policy = { mode: "managed", verbs: ["check", "unit-restart"], units: ["nginx.service", "php*"] };
+  const asked = ["nginx.service", "ssh.service", "dbus.service", "stardust-spider.service", "srv.mount"];
+  assert.deepEqual(unitOrder(policy, "unit-restart", asked), { allowed: ["nginx.service"], refused: ["ssh.service"], lines: ["units = nginx.service, php*, ssh.service"] });
+  assert.deepEqual(unitOrder(policy, "unit-restart", ["php8.service"]), { allowed: ["php8.service"], refused: [], lines: [] });
+  assert.deepEqual(unitOrder(policy, "unit-stop", ["nginx.service"]).lines, ["verbs = check, unit-restart, unit-stop"]);
+  assert.deepEqual(unitOrder({ mode: "readonly", verbs: ["check"], units: [] }, "unit-restart", ["nginx.service"]).lines, ["version = 2", "mode = managed", "units = nginx.service"]);
+  assert.deepEqual(unitOrder({ ...policy, units: ["*"] }, "unit-restart", asked).allowed, ["nginx.service", "ssh.service"]);
+  assert.deepEqual(unitOrder(null, "unit-restart", ["srv.mount"]), { allowed: [], refused: [], lines: [] });
 });

@@ -81,3 +81,35 @@ export function unitVerbs(row: UnitRow, policy: UnitPolicy | null): string[] {
   const fitting = row.state === "dead" || row.state === "failed" ? ["unit-start", "unit-restart"] : ["unit-restart", "unit-reload", "unit-stop"];
   return fitting.filter((verb) => policy.verbs.includes(verb));
 }
+
+/** Units whose restart ends all log-in sessions, or more (`spider/packages/after/services.py`). */
+const NEVER_ALONE = new Set(["dbus", "dbus-broker", "systemd-logind", "display-manager", "gdm", "sddm", "lightdm"].map((name) => `${name}.service`));
+/** The maximum of one order (`spider/wire/units.py`). */
+const MAX_UNITS = 16;
+
+export interface UnitOrder {
+  /** The units that the policy allows. */
+  allowed: string[];
+  /** The units that it does not. */
+  refused: string[];
+  /** The lines of policy.conf that allow those. */
+  lines: string[];
+}
+
+/** Which of these units an order may name. Units that must not be restarted from here, and what is no unit, are in neither list. */
+export function unitOrder(policy: UnitPolicy | null, verb: string, units: readonly string[]): UnitOrder {
+  const fitting = units.filter((name) => KINDS.test(name) && !name.startsWith("stardust") && !(verb === "unit-restart" && NEVER_ALONE.has(name))).slice(0, MAX_UNITS);
+  const patterns = policy?.units ?? [];
+  const managed = policy?.mode === "managed";
+  const listed = managed && (!patterns.length || policy.verbs.includes(verb));
+  const allowed = listed ? fitting.filter((name) => namesUnit(patterns, name)) : [];
+  const refused = fitting.filter((name) => !allowed.includes(name));
+  const unnamed = refused.filter((name) => !namesUnit(patterns, name));
+  const lines = [
+    ...(patterns.length ? [] : ["version = 2"]),
+    ...(managed ? [] : ["mode = managed"]),
+    ...(managed && !listed ? [`verbs = ${[...policy.verbs, verb].join(", ")}`] : []),
+    ...(unnamed.length ? [`units = ${[...patterns, ...unnamed].join(", ")}`] : []),
+  ];
+  return { allowed, refused, lines: refused.length ? lines : [] };
+}

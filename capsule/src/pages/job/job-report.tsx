@@ -5,9 +5,10 @@ import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
 import { planOf, reportOf } from "../../state/job-detail";
-import { ApiError, type JobView, type PlanView, type ReportView } from "../../state/types";
+import { ApiError, type JobView, type NodeView, type PlanView, type ReportView } from "../../state/types";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Failure } from "../../ui/load-states";
+import { UnitHelp } from "../node/unit-help";
 import { PlanTable } from "./plan-table";
 
 export interface JobReportProps {
@@ -16,8 +17,8 @@ export interface JobReportProps {
   bootedAt: number;
   /** The button that reboots the node; nothing if this user or this node cannot. */
   reboot: ComponentChildren;
-  /** The button that leads to the units of the node. */
-  units: ComponentChildren;
+  /** The node, if this user sees it. */
+  view: NodeView | undefined;
   onNeed: (need: RebootNeed) => void;
 }
 
@@ -53,14 +54,14 @@ export function JobReport({ job, onNeed, ...rest }: JobReportProps): VNode {
   );
 }
 
-interface ReportProps extends Pick<JobReportProps, "bootedAt" | "reboot" | "units"> {
+interface ReportProps extends Pick<JobReportProps, "bootedAt" | "reboot" | "view"> {
   report: ReportView;
   /** The job was a reboot: its notes compare the server with before. */
   rebooted: boolean;
   need: RebootNeed;
 }
 
-function Report({ report, rebooted, need, bootedAt, reboot, units }: ReportProps): VNode {
+function Report({ report, rebooted, need, bootedAt, reboot, view }: ReportProps): VNode {
   const { services, failed_units, config_files, notes } = report;
   const why = report.reboot_why;
   return (
@@ -72,8 +73,8 @@ function Report({ report, rebooted, need, bootedAt, reboot, units }: ReportProps
         )}
         {need === "since" && <Line mark="done" title={t`Rebooted since, at ${timeOrDate(bootedAt, dayStart.value)}`} />}
         {need === "unknown" && <Line mark="notice" title={why ? t`It is not known whether a reboot is needed: ${why}` : t`It is not known whether a reboot is needed`} />}
-        {services.length > 0 && <Line mark="warn" title={t`Services still running the old version`} items={services} action={units} />}
-        {failed_units.length > 0 && <Line mark="crit" title={t`Units that failed since the job started`} items={failed_units} action={units} />}
+        {services.length > 0 && <Line mark="warn" title={t`Services still running the old version`} items={services} action={<Units view={view} units={services} />} />}
+        {failed_units.length > 0 && <Line mark="crit" title={t`Units that failed since the job started`} items={failed_units} action={<Units view={view} units={failed_units} lines />} />}
         {config_files.length > 0 && (
           <Line mark="notice" title={t`New configuration files, not applied`}>
             {config_files.map((file) => (
@@ -92,7 +93,20 @@ function Report({ report, rebooted, need, bootedAt, reboot, units }: ReportProps
   );
 }
 
-/** One finding and its one button. */
+/** What helps with units: their page, a restart, and the lines of the first one that failed. */
+function Units({ view, units, lines = false }: { view: NodeView | undefined; units: readonly string[]; lines?: boolean }): VNode | null {
+  if (!view) return null;
+  return (
+    <span class="row wrap">
+      <a class="button slim" href={`/n/${view.id}/services`}>
+        {t`Services`}
+      </a>
+      <UnitHelp view={view} units={units} lines={lines && units.length === 1} />
+    </span>
+  );
+}
+
+/** One finding and its buttons. */
 function Line({ mark, title, items = [], plain = false, action, children }: { mark: GlyphKind; title: string; items?: readonly string[]; plain?: boolean; action?: ComponentChildren; children?: ComponentChildren }): VNode {
   return (
     <li>

@@ -24,11 +24,13 @@ import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
 import { RepeatOrder } from "../jobs/submit/repeat-order";
 import { startJob } from "../jobs/submit/start-job";
+import type { UnitHelpProps } from "../node/unit-help";
 import { VerbButton } from "../node/upgrade";
 import { JobLoad } from "./job-load";
 import type { JobReportProps } from "./job-report";
 import { Output } from "./output";
 
+const UnitHelp = lazy<UnitHelpProps>(t`the units`, async () => (await import("../node/unit-help")).UnitHelp, () => null);
 const JobReport = lazy<JobReportProps>(t`the report`, async () => (await import("./job-report")).JobReport);
 
 const QUIET_S = 5;
@@ -98,6 +100,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         {!ended && mayAct.value && mayForce(job) && <ForceButton job={job} node={node} />}
         {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} node={node} />}
         {ended && job.state !== "succeeded" && job.error?.code !== "job.packages_broken" && !job.units.length && view && <RepeatOrder nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />}
+        {ended && job.state !== "succeeded" && job.units.length > 0 && view && <UnitHelp view={view} units={job.units} verb={job.action} label={t`Run again…`} slim={false} lines={job.units.length === 1} />}
         {view && (
           <a class="button" href={`/n/${job.node_id}`}>
             {t`Open ${node}`}
@@ -145,13 +148,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
           job={job}
           bootedAt={view?.identity.booted_at ?? 0}
           reboot={view && mayAct.value && <VerbButton view={view} verb="reboot" />}
-          units={
-            view && (
-              <a class="button slim" href={`/n/${view.id}/services`}>
-                {t`Services`}
-              </a>
-            )
-          }
+          view={view}
           onNeed={setNeed}
         />
       )}

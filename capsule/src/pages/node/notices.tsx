@@ -15,8 +15,12 @@ import type { NodeDetail } from "../../state/node-detail";
 import type { NodeView, TableView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { lazy } from "../../ui/lazy";
 import { offlineText } from "./offline-text";
+import type { UnitHelpProps } from "./unit-help";
 import { VerbButton } from "./upgrade";
+
+const UnitHelp = lazy<UnitHelpProps>(t`the units`, async () => (await import("./unit-help")).UnitHelp, () => null);
 
 type Finding = NodeView["health"]["findings"][number];
 
@@ -63,6 +67,7 @@ function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Fi
               {t`Services`}
             </a>
           )}
+          {kind === "unit_failed" && finding.object && <UnitHelp view={view} units={[finding.object]} lines />}
           {mayAct.value && action && <VerbButton view={view} verb={action} />}
           {alert_id && (
             <a class="button slim quiet" href="/alerts">

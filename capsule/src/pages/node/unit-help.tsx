@@ -1,0 +1,110 @@
+/** Orders for units of systemd, wherever the page names one: a question first, or the line of the policy that is missing. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { actionLabel } from "../../core/jobs/job-labels";
+import { unitOrder } from "../../core/nodes/units";
+import { t } from "../../core/text/i18n";
+import { plural } from "../../core/text/units";
+import { newIdempotencyKey, submitJob } from "../../state/job-detail";
+import { mayAct } from "../../state/session";
+import type { JobBody, NodeView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { CopyButton } from "../../ui/copy";
+import { Dialog, Foot } from "../../ui/dialog";
+import { startJob } from "../jobs/submit/start-job";
+import { UnitJournal } from "./unit-journal";
+
+export const UNIT_WORDS: Readonly<Record<string, string>> = { "unit-start": t`Start`, "unit-stop": t`Stop`, "unit-restart": t`Restart`, "unit-reload": t`Reload` };
+
+export interface UnitHelpProps {
+  view: NodeView;
+  units: readonly string[];
+  verb?: string;
+  /** The button's text; that of the verb by default. */
+  label?: string;
+  slim?: boolean;
+  /** Also offers the last lines of the first unit, where the policy shows them. */
+  lines?: boolean;
+}
+
+/** Buttons beside a message about units. Nothing for a user who may not act, or while the node is not connected. */
+export function UnitHelp({ view, units, verb = "unit-restart", label, slim = true, lines = false }: UnitHelpProps): VNode | null {
+  const [open, setOpen] = useState<"" | "order" | "lines">("");
+  const { allowed, refused } = unitOrder(view.policy, verb, units);
+  const close = (): void => setOpen("");
+  const [first] = units;
+  if (!mayAct.value || view.state !== "online" || first === undefined) return null;
+  return (
+    <>
+      {(allowed.length > 0 || refused.length > 0) && (
+        <Button slim={slim} onClick={() => setOpen("order")}>
+          {label ?? t`${UNIT_WORDS[verb] ?? verb}…`}
+        </Button>
+      )}
+      {lines && view.policy !== null && view.policy.journal !== "off" && (
+        <Button slim={slim} onClick={() => setOpen("lines")}>
+          {t`Last 200 lines`}
+        </Button>
+      )}
+      {open === "order" && <ConfirmUnits view={view} units={units} verb={verb} onClose={close} />}
+      {open === "lines" && <UnitJournal view={view} unit={first} onClose={close} />}
+    </>
+  );
+}
+
+export function orderUnits(view: NodeView, units: string[], verb: string): Promise<void> {
+  const key = newIdempotencyKey();
+  return startJob(`${actionLabel(verb)}: ${units.join(", ")}, ${view.name}`, () => submitJob(view.id, { action: verb as JobBody["action"], units }, key));
+}
+
+/** Says what the order does, and what the policy does not allow of it. */
+export function ConfirmUnits({ view, units, verb, onClose }: { view: NodeView; units: readonly string[]; verb: string; onClose: () => void }): VNode {
+  const word = UNIT_WORDS[verb] ?? verb;
+  const { allowed, refused, lines } = unitOrder(view.policy, verb, units);
+  const start = (): void => {
+    onClose();
+    void orderUnits(view, allowed, verb);
+  };
+  const named = allowed.length ? allowed : refused;
+  return (
+    <Dialog title={named.length === 1 ? `${word} ${named[0] ?? ""}` : `${word} ${plural(named.length, "unit")}`} subtitle={view.name} size="narrow" onClose={onClose}>
+      <div class="body">
+        {allowed.length > 0 && <p>{consequence(verb, allowed, view.name)}</p>}
+        {refused.length > 0 && (
+          <>
+            <p>{t`The policy of ${view.name} does not allow this for ${refused.join(", ")}. Its owner changes that on the server, in policy.conf (in /etc/stardust where Spider was installed):`}</p>
+            <pre class="mono policy-lines">{lines.join("\n")}</pre>
+          </>
+        )}
+      </div>
+      <Foot onClose={onClose} focused {...(allowed.length ? {} : { out: t`Close` })}>
+        {refused.length > 0 && <CopyButton slim={false} text={() => lines.join("\n")} />}
+        {allowed.length > 0 && (
+          <Button kind={verb === "unit-stop" ? "danger" : "primary"} onClick={start}>
+            {word}
+          </Button>
+        )}
+      </Foot>
+    </Dialog>
+  );
+}
+
+function consequence(verb: string, units: readonly string[], node: string): string {
+  const names = units.join(", ");
+  const one = units.length === 1;
+  switch (verb) {
+    case "unit-stop":
+      return one
+        ? t`${names} is stopped on ${node}. What it serves is unavailable until it is started again. A socket, a timer or another unit may start it by itself.`
+        : t`${names} are stopped on ${node}. What they serve is unavailable until they are started again. A socket, a timer or another unit may start them by itself.`;
+    case "unit-start":
+      return one ? t`${names} is started on ${node}. If it does not start, the job says so.` : t`${names} are started on ${node}. If one does not start, the job says so.`;
+    case "unit-reload":
+      return one ? t`${names} reads its configuration again on ${node}.` : t`${names} read their configuration again on ${node}.`;
+    default:
+      return one
+        ? t`${names} is stopped and started again on ${node}. Connections to it may end, and what it serves is unavailable for a moment. If it does not start, the job says so.`
+        : t`${names} are stopped and started again on ${node}. Connections to them may end, and what they serve is unavailable for a moment. If one does not start, the job says so.`;
+  }
+}

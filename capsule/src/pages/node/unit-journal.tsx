@@ -1,0 +1,75 @@
+/** The last lines of a unit's journal, in a dialog. */
+
+import type { VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { t } from "../../core/text/i18n";
+import { clock, date, sameDay } from "../../core/text/time";
+import { plural } from "../../core/text/units";
+import { dayStart } from "../../state/clock";
+import { readUnitJournal } from "../../state/queries";
+import { ApiError, type NodeView, type UnitJournalView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { CopyButton } from "../../ui/copy";
+import { Dialog, Foot } from "../../ui/dialog";
+import { Failure, Loading } from "../../ui/load-states";
+
+const ERROR = 3;
+const WARNING = 4;
+
+/** The last lines of a unit, read on the server when this opens. */
+export function UnitJournal({ view, unit, onClose }: { view: NodeView; unit: string; onClose: () => void }): VNode {
+  const [found, setFound] = useState<UnitJournalView | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const [busy, setBusy] = useState(false);
+  const gone = useRef(false);
+  const end = useRef<HTMLDivElement>(null);
+  useEffect(() => () => void (gone.current = true), []);
+  const load = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      const read = await readUnitJournal(view.id, unit);
+      if (gone.current) return;
+      setFound(read);
+      setFailure(null);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (!gone.current) setFailure(error);
+    } finally {
+      if (!gone.current) setBusy(false);
+    }
+  };
+  useEffect(() => void load(), [unit]);
+  // The newest line is last.
+  useEffect(() => end.current?.scrollTo({ top: end.current.scrollHeight }), [found]);
+  const stamp = (at: number): string => (sameDay(at, dayStart.value) ? "" : `${date(at, dayStart.value)}, `) + clock(at);
+  return (
+    <Dialog title={t`Last lines of ${unit}`} subtitle={view.name} size="wide" onClose={onClose}>
+      {failure ? (
+        <Failure title={t`The journal could not be read`} error={failure} onRetry={() => void load()} />
+      ) : !found ? (
+        <Loading what={t`the journal`} onRetry={() => void load()} />
+      ) : (
+        <>
+          <p class="pad t3 meta">
+            {found.lines.length ? t`${plural(found.lines.length, "line")}.` : t`The journal has no line of this unit.`}
+            {found.level === "warning" && ` ${t`The owner of this server shows warnings and worse only; journal = all in its policy.conf shows all lines.`}`}
+            {found.left_out > 0 && ` ${t`${plural(found.left_out, "older line")} did not fit.`}`} {t`Read just now, and stored nowhere.`}
+          </p>
+          <div class="facts-scroll unit-lines mono" role="log" aria-label={t`Lines of ${unit}`} tabIndex={0} ref={end}>
+            {found.lines.map((line, index) => (
+              <div key={index} class={line.priority <= ERROR ? "crit" : line.priority === WARNING ? "warn" : ""}>
+                <span class="t3">{stamp(line.at)}</span> {line.text}
+              </div>
+            ))}
+          </div>
+        </>
+      )}
+      <Foot onClose={onClose} out={t`Close`}>
+        {found && <CopyButton text={() => found.lines.map((line) => `${stamp(line.at)} ${line.text}`).join("\n")} />}
+        <Button icon="refresh-cw" busy={busy} onClick={() => void load()}>
+          {t`Read again`}
+        </Button>
+      </Foot>
+    </Dialog>
+  );
+}
