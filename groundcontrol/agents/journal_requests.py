@@ -31,8 +31,8 @@ class JournalRequests:
         self._numbers = itertools.count(1)
         self._open: dict[int, asyncio.Future[UnitLines]] = {}
 
-    async def read(self, unit: str, lines: int) -> UnitLines:
-        """The last lines of a unit's journal.
+    async def read(self, unit: str, lines: int, level: str) -> UnitLines:
+        """The last lines of a unit's journal. level: warning or all.
 
         Raises: Unavailable: too many requests are open. NodeOffline: the session ended, or no answer came in time.
         """
@@ -42,7 +42,7 @@ class JournalRequests:
         answer: asyncio.Future[UnitLines] = asyncio.get_running_loop().create_future()
         self._open[number] = answer
         try:
-            await self._send(JournalRequest(number, unit, lines))
+            await self._send(JournalRequest(number, unit, lines, level))
             async with asyncio.timeout(ANSWER_LIMIT_S):
                 return await answer
         except TimeoutError:

@@ -137,8 +137,8 @@ class Registry:
         """The live session object of the node, to send it messages."""
         return self._agents.get(node)
 
-    async def read_journal(self, node: NodeId, unit: str, lines: int) -> UnitLines:
-        """The last lines of a unit's journal, from the node.
+    async def read_journal(self, node: NodeId, unit: str, lines: int, level: str) -> UnitLines:
+        """The last lines of a unit's journal, from the node. level: warning or all.
 
         Raises: NodeOffline, Unavailable; JournalUnreadable: the node's Spider cannot do that.
         """
@@ -147,7 +147,7 @@ class Registry:
             raise NodeOffline("the node is not connected: its journal is read there, and not stored here")
         if JOURNAL not in agent.hello.features:
             raise JournalUnreadable("the node's Spider is too old to read the journal on demand: update it")
-        return await agent.journal.read(unit, lines)
+        return await agent.journal.read(unit, lines, level)
 
     def agents(self) -> list[AgentSession]:
         return list(self._agents.values())

@@ -15,6 +15,7 @@ from spider.wire.units import full_name
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node", help="only those of this node (name or id)")
     parser.add_argument("--unit", help="the last lines of this unit of systemd in the journal of --node, instead of events")
+    parser.add_argument("--warnings", action="store_true", help="only warnings and worse of the lines of --unit")
     parser.add_argument("--limit", type=count, help=f"how many [30; lines of a unit: {MAX_JOURNAL_LINES}]")
 
 
@@ -39,7 +40,7 @@ async def run(args: argparse.Namespace) -> int:
 
 async def _unit(hub: Hub, args: argparse.Namespace) -> int:
     node = await node_of(hub, args.node)
-    body = {"unit": full_name(args.unit), "lines": args.limit or MAX_JOURNAL_LINES}
+    body = {"unit": full_name(args.unit), "lines": args.limit or MAX_JOURNAL_LINES, "level": "warning" if args.warnings else "all"}
     found = await hub.post(f"/nodes/{node['id']}/journal", body)
     if args.json:
         print(json.dumps(found))

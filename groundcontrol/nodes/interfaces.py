@@ -42,8 +42,8 @@ class NewestValues(Protocol):
 class UnitJournals(Protocol):
     """Journals of connected nodes."""
 
-    async def read_journal(self, node: NodeId, unit: str, lines: int) -> UnitLines:
-        """The last lines of a unit's journal.
+    async def read_journal(self, node: NodeId, unit: str, lines: int, level: str) -> UnitLines:
+        """The last lines of a unit's journal. level: warning or all.
 
         Raises: NodeOffline, Unavailable; JournalUnreadable: the node's Spider cannot do that.
         """

@@ -37,14 +37,16 @@ async def read_journal(call: ApiRequest, body: JournalBody) -> UnitJournalView:
     authorize(call.scope, "journal.read", node)
     await call.services[NodeStore].audit_journal(call.scope, node.id, body.unit)
     with call.services[JournalReads].take(call.user_id):
-        found = await call.services[UnitJournals].read_journal(node.id, body.unit, body.lines)
+        found = await call.services[UnitJournals].read_journal(node.id, body.unit, body.lines, body.level)
     if found.refused == "policy":
         raise PolicyRefuses(_closed(node, found.why), mode=node.policy.mode if node.policy else "")
     if found.refused == "busy":
         raise Unavailable("the node reads its journal for others: try again in some seconds", retry_after_s=5)
     if found.refused:
         raise JournalUnreadable(f"the journal of {node.name} cannot be read: {found.why or found.refused}")
-    level: Literal["warning", "all"] = "all" if node.policy is not None and node.policy.journal == "all" else "warning"
+    level: Literal["warning", "all"] = (
+        "all" if body.level == "all" and node.policy is not None and node.policy.journal == "all" else "warning"
+    )
     lines = [UnitLineView(line.at_ms / 1000, line.priority, line.text) for line in found.lines]
     return UnitJournalView(body.unit, level, found.left_out, lines)
 

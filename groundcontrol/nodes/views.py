@@ -276,6 +276,8 @@ class JournalBody(Body):
     """Full name of a service, socket or timer of systemd, such as `nginx.service`."""
     lines: int = MAX_JOURNAL_LINES
     """1 to 200."""
+    level: Literal["warning", "all"] = "all"
+    """Warnings and worse, or all lines that the node's owner shows."""
 
 
 class UnitLineView(Answer):
@@ -289,7 +291,7 @@ class UnitLineView(Answer):
 class UnitJournalView(Answer):
     unit: str
     level: Literal["warning", "all"]
-    """The lines that the node's owner shows: warnings and worse, or all."""
+    """These lines: warnings and worse, since that was requested or the node's owner shows no others; or all."""
     left_out: int
     """Number of older ones of the requested lines that did not fit."""
     lines: list[UnitLineView]

@@ -106,6 +106,8 @@ class UnitJournal:
             raise _Refused("policy", str(error)[:300]) from error
         if level not in _PRIORITIES:
             raise _Refused("policy")
+        if message.level == "warning":
+            level = "warning"
         fields = "--output-fields=MESSAGE,PRIORITY"
         found = await self._lines([f"--unit={message.unit}", f"--lines={message.lines}", fields, *_PRIORITIES[level]])
         if not found.lines:

@@ -450,6 +450,8 @@ class JournalRequest(NamedTuple):
     unit: str
     lines: int
     """At most MAX_JOURNAL_LINES."""
+    level: str
+    """warning: warnings and worse; all. The owner's policy may show less."""
 
 
 class JournalAnswer(NamedTuple):

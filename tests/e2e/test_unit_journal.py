@@ -26,12 +26,12 @@ async def reader(shared_hub: HubProcess) -> AsyncIterator[TestAgent]:
 
 async def test_lines_are_read_on_the_node_and_their_hostile_text_is_made_plain(shared_hub: HubProcess, reader: TestAgent) -> None:
     path = f"/api/v1/nodes/{reader.node.node_id}/journal"
-    asked = asyncio.create_task(shared_hub.call("POST", path, {"unit": "nginx.service"}))
+    asked = asyncio.create_task(shared_hub.call("POST", path, {"unit": "nginx.service", "level": "warning"}))
     request = await reader.expect(JournalRequest)
-    assert request[1:] == ("nginx.service", 200)
+    assert request[1:] == ("nginx.service", 200, "warning")
     await reader.say(JournalAnswer(request.request, "", "", 3, [1_790_000_000_123], [4], ["a\x1b[2J\u202e<b>b\nc"]))
     reply = await asked
-    assert (reply.status, reply.json["left_out"]) == (200, 3)
+    assert (reply.status, reply.json["left_out"], reply.json["level"]) == (200, 3, "warning")
     [line] = reply.json["lines"]
     assert line == {"at": 1_790_000_000.123, "priority": 4, "text": "a\\x1b[2J\\u202e<b>b⏎c"}
     assert (await shared_hub.call("GET", f"/api/v1/nodes/{reader.node.node_id}/logs")).json["lines"] == []
@@ -61,7 +61,13 @@ async def test_a_node_that_shows_no_lines_says_why(
 
 async def test_what_no_node_can_answer_is_refused_at_once(shared_hub: HubProcess, agent: TestAgent) -> None:
     path = f"/api/v1/nodes/{agent.node.node_id}/journal"
-    for body in ({"unit": "--follow"}, {"unit": "nginx*.service"}, {"unit": "nginx.service", "lines": 201}, {}):
+    for body in (
+        {"unit": "nginx.service", "level": "debug"},
+        {"unit": "--follow"},
+        {"unit": "nginx*.service"},
+        {"unit": "nginx.service", "lines": 201},
+        {},
+    ):
         assert (await shared_hub.call("POST", path, body)).status == 400
     old = await shared_hub.call("POST", path, {"unit": "nginx.service"})
     assert (old.status, old.json["code"]) == (409, "node.journal_unreadable")  # its Spider has no such feature

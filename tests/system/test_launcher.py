@@ -26,7 +26,7 @@ async def main():
         told.set_result(answer)
     journal = UnitJournal("/etc/stardust/policy.conf", 0, send)
     running = asyncio.ensure_future(journal.run())
-    journal.request(JournalRequest(1, "lab-web.service", 200))
+    journal.request(JournalRequest(1, "lab-web.service", 200, "all"))
     print(json.dumps((await told)._asdict()))
     running.cancel()
 asyncio.run(main())

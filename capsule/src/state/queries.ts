@@ -41,7 +41,9 @@ export async function allEvents(asked: EventsQuery): Promise<{ events: EventView
   return { events, whole: !cursor };
 }
 
+export type JournalLevel = UnitJournalView["level"];
+
 /** The last lines of a unit's journal, read on the node. */
-export const readUnitJournal = (nodeId: string, unit: string): Promise<UnitJournalView> => call<UnitJournalView>("POST", `nodes/${nodeId}/journal`, { body: { unit } });
+export const readUnitJournal = (nodeId: string, unit: string, level: JournalLevel): Promise<UnitJournalView> => call<UnitJournalView>("POST", `nodes/${nodeId}/journal`, { body: { unit, level } });
 
 export const loadLogs = (nodeId: string, cursor?: string): Promise<LogsView> => call<LogsView>("GET", `nodes/${nodeId}/logs`, { query: { limit: 200, cursor } });

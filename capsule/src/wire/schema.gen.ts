@@ -893,6 +893,8 @@ export interface JournalBody {
   unit: string;
   /** 1 to 200. */
   lines?: number;
+  /** Warnings and worse, or all lines that the node's owner shows. */
+  level?: "warning" | "all";
 }
 
 /** The jump host of a server (`ssh -J`). Omitted credentials are those of the server itself. */
@@ -1847,7 +1849,7 @@ export interface UnconfirmedView {
 
 export interface UnitJournalView {
   unit: string;
-  /** The lines that the node's owner shows: warnings and worse, or all. */
+  /** These lines: warnings and worse, since that was requested or the node's owner shows no others; or all. */
   level: "warning" | "all";
   /** Number of older ones of the requested lines that did not fit. */
   left_out: number;

@@ -57,9 +57,9 @@ class Node:
         assert isinstance(message, JournalAnswer)
         self.answers[message.request] = message
 
-    async def ask(self, unit: str, lines: int = 200) -> JournalAnswer:
+    async def ask(self, unit: str, lines: int = 200, level: str = "all") -> JournalAnswer:
         number = len(self.answers) + 1
-        self.journal.request(JournalRequest(number, unit, lines))
+        self.journal.request(JournalRequest(number, unit, lines, level))
         await eventually(lambda: number in self.answers)
         return self.answers[number]
 
@@ -79,12 +79,12 @@ async def test_the_last_lines_are_read_as_far_as_the_owner_shows_them(tmp_path: 
         answer = await node.ask("nginx.service", 3)
         assert (answer.refused, answer.left_out, [text[:2] for text in answer.texts]) == ("", 0, ["0 ", "1 ", "2 "])
         assert answer.at_ms == [10**12] * 3
+        await node.ask("nginx.service", 3, "warning")
         node.shows("journal = warning")
         await node.ask("nginx.service", 3)
-        first, second = (tmp_path / "asked").read_text().splitlines()
-        assert "--priority" not in first
-        assert "--priority=warning" in second
-        assert all("--unit=nginx.service --lines=3" in asked for asked in (first, second))
+        asked = (tmp_path / "asked").read_text().splitlines()
+        assert ["--priority=warning" in line for line in asked] == [False, True, True]
+        assert all("--unit=nginx.service --lines=3" in line for line in asked)
 
 
 @pytest.mark.holds("SAFETY-56")
@@ -129,6 +129,6 @@ async def test_an_answer_and_the_requests_that_wait_are_bounded(tmp_path: Path) 
         assert len(answer.texts) + answer.left_out == 200
         assert answer.texts[-1].startswith("199 ")
         for number in range(10, 10 + 2 * MAX_WAITING):
-            node.journal.request(JournalRequest(number, "nginx.service", 1))
+            node.journal.request(JournalRequest(number, "nginx.service", 1, "all"))
         await eventually(lambda: len(node.answers) == 1 + 2 * MAX_WAITING)
         assert [node.answers[number].refused for number in range(10, 10 + 2 * MAX_WAITING)] == [""] * MAX_WAITING + ["busy"] * MAX_WAITING

@@ -6,39 +6,47 @@ import { t } from "../../core/text/i18n";
 import { clock, date, sameDay } from "../../core/text/time";
 import { plural } from "../../core/text/units";
 import { dayStart } from "../../state/clock";
-import { readUnitJournal } from "../../state/queries";
+import { readUnitJournal, type JournalLevel } from "../../state/queries";
 import { ApiError, type NodeView, type UnitJournalView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
 import { Failure, Loading } from "../../ui/load-states";
+import { Segmented } from "../../ui/segmented";
 
 const ERROR = 3;
 const WARNING = 4;
+const LEVELS: readonly { key: JournalLevel; label: string }[] = [
+  { key: "all", label: t`All lines` },
+  { key: "warning", label: t`Warnings` },
+];
 
 /** The last lines of a unit, read on the server when this opens. */
 export function UnitJournal({ view, unit, onClose }: { view: NodeView; unit: string; onClose: () => void }): VNode {
   const [found, setFound] = useState<UnitJournalView | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
   const [busy, setBusy] = useState(false);
+  const [level, setLevel] = useState<JournalLevel>("all");
   const gone = useRef(false);
+  const wanted = useRef(level);
+  wanted.current = level;
   const end = useRef<HTMLDivElement>(null);
   useEffect(() => () => void (gone.current = true), []);
   const load = async (): Promise<void> => {
     setBusy(true);
     try {
-      const read = await readUnitJournal(view.id, unit);
-      if (gone.current) return;
+      const read = await readUnitJournal(view.id, unit, level);
+      if (gone.current || wanted.current !== level) return;
       setFound(read);
       setFailure(null);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (!gone.current) setFailure(error);
+      if (!gone.current && wanted.current === level) setFailure(error);
     } finally {
-      if (!gone.current) setBusy(false);
+      if (!gone.current && wanted.current === level) setBusy(false);
     }
   };
-  useEffect(() => void load(), [unit]);
+  useEffect(() => void load(), [unit, level]);
   // The newest line is last.
   useEffect(() => end.current?.scrollTo({ top: end.current.scrollHeight }), [found]);
   const stamp = (at: number): string => (sameDay(at, dayStart.value) ? "" : `${date(at, dayStart.value)}, `) + clock(at);
@@ -52,7 +60,7 @@ export function UnitJournal({ view, unit, onClose }: { view: NodeView; unit: str
         <>
           <p class="pad t3 meta">
             {found.lines.length ? t`${plural(found.lines.length, "line")}.` : t`The journal has no line of this unit.`}
-            {found.level === "warning" && ` ${t`The owner of this server shows warnings and worse only; journal = all in its policy.conf shows all lines.`}`}
+            {found.level === "warning" && ` ${view.policy?.journal === "all" ? t`Warnings and worse.` : t`The owner of this server shows warnings and worse only; journal = all in its policy.conf shows all lines.`}`}
             {found.left_out > 0 && ` ${t`${plural(found.left_out, "older line")} did not fit.`}`} {t`Read just now, and stored nowhere.`}
           </p>
           <div class="facts-scroll unit-lines mono" role="log" aria-label={t`Lines of ${unit}`} tabIndex={0} ref={end}>
@@ -65,6 +73,7 @@ export function UnitJournal({ view, unit, onClose }: { view: NodeView; unit: str
         </>
       )}
       <Foot onClose={onClose} out={t`Close`}>
+        {view.policy?.journal === "all" && <Segmented label={t`Lines`} value={level} options={LEVELS} onPick={setLevel} />}
         {found && <CopyButton text={() => found.lines.map((line) => `${stamp(line.at)} ${line.text}`).join("\n")} />}
         <Button icon="refresh-cw" busy={busy} onClick={() => void load()}>
           {t`Read again`}
