@@ -267,7 +267,7 @@ async def preview_rule(call: ApiRequest, body: PreviewBody) -> PreviewView:
     episodes = [
         PreviewEpisode(str(one.key.node), one.key.object, one.level, one.since_at, one.ended_at, told) for one, told in found.episodes
     ]
-    per_day = len(episodes) * 86_400 / (body.to - body.from_)
+    per_day = len(episodes) * 86_400 / max(86_400.0, found.covered_s)
     return PreviewView(episodes, sum(episode.told for episode in episodes), round(per_day, 2), found.complete)
 
 

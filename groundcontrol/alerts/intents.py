@@ -113,7 +113,9 @@ class Intents:
                 hastened = sooner(self._question(held.kind, story, channel, past), held)
                 earlier += [] if hastened is None else [hastened]
                 continue  # the message that waits will show the incident as it is then
-            intents.append(self._intent(self._question(kind, story, channel, past)))
+            intent = self._intent(self._question(kind, story, channel, past))
+            if not (past and _says_again(intent, past[-1])):
+                intents.append(intent)
         return intents, earlier
 
     def _is_told(self, alert: Alert) -> bool:
@@ -353,6 +355,12 @@ class Intents:
 def _is_about(alert: Alert, channel: Channel) -> bool:
     """Whether it says that this very channel is broken. Once it works again, that is over in a moment."""
     return (alert.rule_id, alert.object) == (CHANNEL_RULE, channel.name)
+
+
+def _says_again(intent: Delivery, last: Delivery) -> bool:
+    """Whether a channel that takes no messages has a row that says so: one for each change would say nothing more."""
+    off = intent.state == "skipped" and intent.reason in ("channel_disabled", "channel_broken")
+    return off and (last.kind, last.state, last.reason) == (intent.kind, intent.state, intent.reason)
 
 
 def _next_kind(incident: Incident, past: Sequence[Delivery]) -> MessageKind:

@@ -41,9 +41,15 @@ class Episode(NamedTuple):
     value: float | None
 
 
+class Replayed(NamedTuple):
+    episodes: list[Episode]
+    first_at: float | None
+    """The time of the first sample; None: there is none."""
+
+
 async def replay(
     metrics: MetricStore, no: int, facts: NodeFacts, rules: Sequence[Rule], start: float, end: float, seconds_from: float
-) -> list[Episode]:
+) -> Replayed:
     """The episodes of a node that touch [start, end).
 
     Args: no: the store's number of the node. seconds_from: since when the store keeps seconds.
@@ -57,16 +63,19 @@ async def replay(
     families = sorted({metric.family for name in history if (metric := metric_of(name)) is not None})
     found: list[Transition] = []
     fed = 0
+    first_at: float | None = None
     first = start - lead_s
     kept_from = max(first, min(end, seconds_from))
     for samples in (_minutes(metrics, no, first, kept_from, families, names), _seconds(metrics, no, kept_from, end, families)):
         async for schema, row in samples:
             engine.add_rows(facts.id, schema, [row])
+            first_at = row.taken_at_ms / 1000 if first_at is None else first_at
             fed += 1
             if fed % SLICE_ROWS == 0:
                 found += engine.take()
                 await asyncio.sleep(0)
-    return [one for one in episodes(found + engine.take()) if one.fired_at < end and (one.ended_at is None or one.ended_at >= start)]
+    seen = [one for one in episodes(found + engine.take()) if one.fired_at < end and (one.ended_at is None or one.ended_at >= start)]
+    return Replayed(seen, first_at)
 
 
 def episodes(transitions: Sequence[Transition]) -> list[Episode]:

@@ -59,7 +59,7 @@ class RetroEpisodes:
         no, facts = self._facts.number(node), self._facts.find(node)
         if no is None or facts is None or end <= start:
             return AlertChange()
-        found = await replay(self._samples, no, facts, self._rules.all(), start, end, start)
+        found, _ = await replay(self._samples, no, facts, self._rules.all(), start, end, start)
         over: list[Episode] = []
         for one in found:
             if one.ended_at is None:

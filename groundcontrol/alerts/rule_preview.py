@@ -20,6 +20,8 @@ MOST_NODES: Final = 50
 """Nodes whose samples one preview reads: a week of a node takes tens of milliseconds."""
 MOST_EPISODES: Final = 500
 MOST_DAYS: Final = 31
+SLACK_S: Final = 3600.0
+"""Some samples are an hour apart."""
 PAGE_NODES: Final = 200
 
 
@@ -27,7 +29,9 @@ class Preview(NamedTuple):
     episodes: Sequence[tuple[Episode, bool]]
     """Each with whether a channel would have been told of it."""
     complete: bool
-    """False: there were more nodes or episodes than a preview reads."""
+    """False: there were more nodes or episodes than a preview reads, or the samples of a node begin later."""
+    covered_s: float
+    """How much of the time the samples cover: from the first one of any node."""
 
 
 class RulePreviews:
@@ -48,13 +52,18 @@ class RulePreviews:
             raise BadRequest("only rules on metrics and detectors can be previewed: the hub keeps no history of states", field="rule.expr")
         nodes, complete = await self._selected(scope, rule)
         episodes: list[tuple[Episode, bool]] = []
+        began: list[float] = []
+        slack_s = min(SLACK_S, (end - start) / 20)
         for node in nodes:
             facts = self._facts.of(node)
             found = await replay(self._metrics, node.no, facts, [rule._replace(enabled=True)], start, end, seconds_from)
-            episodes += zip(found, told(found), strict=True)
+            began.append(max(start, node.created_at if found.first_at is None else found.first_at))
+            episodes += zip(found.episodes, told(found.episodes), strict=True)
             if len(episodes) >= MOST_EPISODES:
-                return Preview(episodes[:MOST_EPISODES], complete=False)
-        return Preview(episodes, complete)
+                complete = False
+                break
+        complete = complete and all(at <= start + slack_s for at in began)
+        return Preview(episodes[:MOST_EPISODES], complete, max(0.0, end - min(began, default=end)))
 
     async def _selected(self, scope: Scope, rule: Rule) -> tuple[list[Node], bool]:
         """The nodes that the rule selects, and whether these are all."""

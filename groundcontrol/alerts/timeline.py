@@ -38,14 +38,21 @@ def span_of(incident: Incident, now: float) -> tuple[float, float]:
 def timeline_of(
     alerts: Sequence[Alert], events: Sequence[Event], deliveries: Sequence[Delivery], most: int = MOST
 ) -> tuple[list[Entry], bool]:
-    """The newest entries, oldest first, and whether older ones were left out. Args: most: how many."""
+    """What happened, oldest first, and whether something was left out: messages that were not sent, then what lies between the beginning and now.
+
+    Args: most: how many entries.
+    """
     entries = [Entry(alert.fired_at, "fired", alert=alert.id) for alert in alerts]
     entries += [Entry(alert.resolved_at, "resolved", alert=alert.id) for alert in alerts if alert.resolved_at is not None]
     own = {alert.id for alert in alerts}
     entries += [Entry(event.at, "event", event=event) for event in events if _belongs(event, own)]
     entries += [Entry(one.at if one.sent_at is None else one.sent_at, "delivery", delivery=one) for one in deliveries]
     entries.sort(key=lambda entry: entry.at)
-    return entries[-most:], len(entries) > most
+    if len(entries) <= most:
+        return entries, False
+    told = [entry for entry in entries if entry.delivery is None or entry.delivery.state != "skipped"]
+    first = max(0, min(most // 4, len(told) - most))
+    return [*told[:first], *told[first:][first - most :]], True
 
 
 def _belongs(event: Event, own: set[AlertId]) -> bool:

@@ -287,8 +287,9 @@ class PreviewView(Answer):
     told: int
     """How many messages a channel without quiet hours would have received."""
     per_day: float
+    """Over the days with samples; what fired within less than a day counts as that of one day."""
     complete: bool
-    """False: there were more servers or episodes than a preview reads."""
+    """False: there were more servers or episodes than a preview reads, or the samples of a server begin later."""
 
 
 def alert_view(alert: Alert, rule_name: str) -> AlertView:

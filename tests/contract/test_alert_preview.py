@@ -71,14 +71,16 @@ async def test_a_preview_over_what_is_stored_equals_what_the_engine_did_live(sto
     if compacted:
         for hour in await store.metrics.hot_hours():
             await store.metrics.compact(hour.no, hour.hour)
-    found = await replay(store.metrics, session.no, facts, RULES, START, START + SECONDS, START)
+    found, first_at = await replay(store.metrics, session.no, facts, RULES, START, START + SECONDS, START)
+    assert first_at is not None
+    assert START <= first_at <= START + 60
     assert found == expected
     assert {one.key.rule for one in found} == {rule.id for rule in RULES}
     middle = [one for one in expected if one.fired_at < START + 7200 and (one.ended_at is None or one.ended_at >= START + 5400)]
-    seen = await replay(store.metrics, session.no, facts, RULES, START + 5400, START + 7200, START)
+    seen, _ = await replay(store.metrics, session.no, facts, RULES, START + 5400, START + 7200, START)
     assert [one[:4] for one in seen] == [one[:4] for one in middle]
     if compacted:
-        coarse = await replay(store.metrics, session.no, facts, RULES[:2], START, START + SECONDS, START + SECONDS)
+        coarse, _ = await replay(store.metrics, session.no, facts, RULES[:2], START, START + SECONDS, START + SECONDS)
         exact = [one for one in expected if one.key.rule in ("busy", "full")]
         assert len(coarse) == len(exact)
         assert all(abs(one.fired_at - other.fired_at) <= 120 for one, other in zip(coarse, exact, strict=True))

@@ -1433,8 +1433,9 @@ export interface PreviewView {
   would_fire: PreviewEpisode[];
   /** How many messages a channel without quiet hours would have received. */
   told: number;
+  /** Over the days with samples; what fired within less than a day counts as that of one day. */
   per_day: number;
-  /** False: there were more servers or episodes than a preview reads. */
+  /** False: there were more servers or episodes than a preview reads, or the samples of a server begin later. */
   complete: boolean;
 }
 

@@ -64,7 +64,7 @@ function Timeline({ incident }: { incident: IncidentView }): VNode {
   if (!found) return <Loading rows={3} what={t`the timeline`} onRetry={() => void load()} />;
   return (
     <ul class="event-list" aria-label={t`Timeline`}>
-      {found.timeline_cut && <li class="t3">{t`More happened before.`}</li>}
+      {found.timeline_cut && <li class="t3">{t`Some of what happened is left out.`}</li>}
       {found.timeline.map((entry, index) => {
         const [glyph, text] = words(entry, found.alerts, (id) => names.get(id) ?? t`deleted channel`);
         return (

@@ -109,3 +109,11 @@ async def test_a_token_that_may_not_change_rules_is_told_who_may(hub: TestHub) -
     program.bearer = token
     refused = await program.post("rules/apply", {"rules": []})
     assert (refused.status, "stardust on the hub's machine" in refused.json["detail"]) == (403, True)
+
+
+async def test_a_preview_of_a_young_server_says_that_its_history_does_not_cover_the_time(hub: TestHub) -> None:
+    admin = await hub.logged_in("admin")
+    await hub.node("web-1")
+    now = hub.clock.now()
+    found = await admin.post("rules/preview", {"rule": BUSY, "from": now - 7 * 86_400, "to": now})
+    assert (found.status, found.json["would_fire"], found.json["complete"]) == (200, [], False)

@@ -445,6 +445,18 @@ async def test_a_channel_that_refused_gets_no_message_until_it_is_mended_and_the
         assert "(2nd try)" in notified.sentence
 
 
+async def test_a_channel_that_is_off_has_one_row_of_an_incident_and_no_more(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    [channel] = await trial.backend.store.channels.channels(1)
+    await trial.receivers.edit(SYSTEM, channel.id, None, Wanted(enabled=False))
+    await fires(trial, node, 1.0)
+    trial.fleet.levels[node] = {"backup": 2.0, "dump": 2.0}
+    await trial.pass_s(60)
+    assert [(one.kind, one.state, one.reason) for one in await trial.deliveries()] == [("firing", "skipped", "channel_disabled")]
+    [explained] = await trial.explained((await trial.firing())[0])
+    assert explained.reason == "channel_disabled"
+
+
 async def test_a_channel_that_is_new_is_notified_of_what_fires_also_after_a_restart(trial: AlertTrial) -> None:
     await fires(trial, trial.nodes[0], 2.0)
     await trial.channel("late")

@@ -56,10 +56,12 @@ async def test_who_may_see_one_server_sees_no_event_of_another_or_of_the_fleet(h
         assert {one.node_id for one in found} == seen
 
 
-def test_the_newest_entries_stay_where_there_are_too_many() -> None:
+def test_the_beginning_and_the_newest_entries_stay_where_there_are_too_many() -> None:
     alert, incident = an_alert(NOW, NodeId("web-1"))
     events = [new_event("node_online", NOW + at, node=NodeId("web-1")) for at in range(9, 0, -1)]
     entries, cut = timeline_of([alert], events, [a_delivery(incident, NOW + 20)], most=4)
-    assert ([entry.at - NOW for entry in entries], cut) == ([7, 8, 9, 20], True)
+    assert ([entry.at - NOW for entry in entries], cut) == ([0, 7, 8, 9], True), "a message that was not sent goes first"
+    entries, cut = timeline_of([alert], events, [a_delivery(incident, NOW + 20)], most=10)
+    assert ([entry.at - NOW for entry in entries], cut) == (list(range(10)), True)
     entries, cut = timeline_of([alert._replace(resolved_at=NOW + 30)], events, [], most=11)
     assert ([entry.kind for entry in entries[:1] + entries[-1:]], len(entries), cut) == (["fired", "resolved"], 11, False)
