@@ -36,6 +36,7 @@ VERBS: Final = (
     Command("update", (), "bring nodes the Spider that this hub ships, through their live sessions"),
     Command("redeploy", (), "install Spider anew on a node's server, by SSH; id, history and settings stay"),
     Command("rekey", (), "give a node the next generation of its keys"),
+    Command("ssh-key", (), "the hub's own SSH key: show, new, replace, remove"),
     Command("user", ("u",), "people: list, add, passwd, reset, role, disable, enable, totp-reset"),
     Command("token", ("t",), "tokens of programs: list, new, revoke"),
     Command("audit", ("a",), "list, verify and export the audit log"),

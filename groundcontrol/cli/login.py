@@ -22,7 +22,7 @@ _SECRETS: Final = {
 
 def has_login(args: argparse.Namespace) -> bool:
     """Whether one of the flags was given; reads no secret yet."""
-    return any(getattr(args, name) for name in (*_PLAIN, *_SECRETS, "key"))
+    return any(getattr(args, name) for name in (*_PLAIN, *_SECRETS, "key", "hub_key"))
 
 
 def add_login(parser: argparse._ActionsContainer) -> None:
@@ -31,6 +31,7 @@ def add_login(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--port", type=int, metavar="PORT", help="of sshd")
     parser.add_argument("--username", metavar="USER", help="who logs in")
     parser.add_argument("--key", metavar="FILE", help="the private key")
+    parser.add_argument("--hub-key", action="store_true", help="log in with the hub's own SSH key (stardust ssh-key)")
     for name, about in _SECRETS.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}", action="store_true", help=f"ask for the {about}, or read it as a line of standard input"
@@ -44,6 +45,7 @@ def login_body(args: argparse.Namespace) -> dict[str, Any]:
     Raises: CliError: a key or a secret cannot be read.
     """
     body: dict[str, Any] = {name: getattr(args, name) for name in _PLAIN if getattr(args, name) is not None}
+    body |= {"use_hub_key": True} if args.hub_key else {}
     body |= {"private_key": _key(Path(args.key))} if args.key else {}
     return body | {name: _secret(about) for name, about in _SECRETS.items() if getattr(args, name)}
 

@@ -74,7 +74,7 @@ async def _restore(args: argparse.Namespace) -> int:
     else:
         print(
             f"{config.data_dir} is a hub of the same fleet now. Start the hub under the same server_url: nodes come back by themselves,"
-            f" within eleven minutes, for {args.days} days. Users, history and kept credentials are not in the key.\n"
+            f" within eleven minutes, for {args.days} days. Users, history, kept credentials and the hub's own SSH key are not in the recovery key.\n"
             "A node that was removed while it was out of reach comes back as well: look through the list, then `stardust recovery end`."
         )
     return 0

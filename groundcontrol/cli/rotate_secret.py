@@ -161,6 +161,7 @@ def _summary(done: RotationDone) -> str:
         "",
         "If the old secret has leaked together with a copy of the database, what was sealed in it is known to whoever has both. Then also replace:",
         "  on every node: its keys derive from the fleet key, which this does not change; deploy the nodes again from a hub with a new data folder",
+        "  the hub's own SSH key, if it has one: stardust ssh-key replace",
         "  the password and the second factor of every user: hashes can be guessed at, and the seeds of the codes were sealed in it",
     ]
     by_node: dict[str, list[str]] = {}

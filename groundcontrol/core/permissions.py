@@ -27,6 +27,8 @@ FixedAction = Literal[
     "deployment.create",
     "deployment.read",
     "deployment.control",
+    "hub_key.use",
+    "hub_key.manage",
     "journal.read",
     "job.create",
     "job.read",
@@ -83,6 +85,8 @@ _RIGHTS: Final[dict[Action, _Right]] = {
     "deployment.create": _Right(_ACTING, for_tokens=True),
     "deployment.read": _Right(_ALL, for_tokens=True),
     "deployment.control": _Right(_ACTING, for_tokens=True),
+    "hub_key.use": _Right(_ACTING, for_tokens=True),
+    "hub_key.manage": _Right(_ADMIN, for_tokens=False),
     "journal.read": _Right(_ACTING, for_tokens=True),
     "job.create": _Right(_ACTING, for_tokens=True),
     "job.read": _Right(_ALL, for_tokens=True),
@@ -112,7 +116,9 @@ PERMISSIONS: Final[dict[Action, frozenset[Role]]] = {action: right.roles for act
 FOR_TOKENS: Final = frozenset(action for action, right in _RIGHTS.items() if right.for_tokens)
 """The actions that an API token may do at all."""
 
-WHOLE_FLEET: Final = frozenset[Action]({"audit.read", "hub.read", "node.enrol", "invite.organisation", "alert.manage", "delivery.read"})
+WHOLE_FLEET: Final = frozenset[Action](
+    {"audit.read", "hub.read", "node.enrol", "invite.organisation", "alert.manage", "delivery.read", "hub_key.use", "hub_key.manage"}
+)
 """Actions that show or change more than some nodes: users with grants are limited to some nodes and may not do them."""
 
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
+
+HUB_KEY: Final = "hub_key"
+"""The `table` of the hub's own SSH key. It has one record for each organisation."""
+
+
+def hub_key_record(org: int) -> str:
+    """The `id` of the record of an organisation's SSH key."""
+    return f"org-{org}"
 
 
 class SealedRecord(NamedTuple):
@@ -51,3 +59,13 @@ class SecretStore(Protocol):
 
     async def credentials(self, node: NodeId) -> Sequence[SealedRecord]: ...
     async def shred_credentials(self, scope: Scope, node: NodeId) -> None: ...
+    async def save_hub_key(self, scope: Scope, record: SealedRecord, fingerprint: str) -> None:
+        """Store the SSH key of the caller's organisation. Version 1 is the first key, version n replaces version n - 1.
+
+        Conflict: another version is stored.
+        """
+        ...
+
+    async def shred_hub_key(self, scope: Scope) -> None:
+        """Remove the SSH key of the caller's organisation, if there is one."""
+        ...

@@ -11,6 +11,7 @@ from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.permissions import check_new_tags
 from groundcontrol.deployments.agent_updates import UpdateService
 from groundcontrol.deployments.hostlists.base import MAX_TEXT_CHARS
+from groundcontrol.deployments.hub_key import HubKey, HubKeyService
 from groundcontrol.deployments.model import Confirmation, Deployment, DeploymentOverrides, DeploymentRequest, JumpRequest
 from groundcontrol.deployments.requests import redirects
 from groundcontrol.deployments.service import DeploymentService
@@ -23,6 +24,9 @@ from groundcontrol.deployments.views import (
     DeploymentView,
     HostKeyBody,
     HostKeysBody,
+    HubKeyBody,
+    HubKeyStateView,
+    HubKeyView,
     JumpBody,
     ManyDeploymentsBody,
     PlaceBody,
@@ -38,6 +42,7 @@ from groundcontrol.jobs.model import JobRequest
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.views import JobView, job_view
 from groundcontrol.nodes.store import NodeStore
+from groundcontrol.web.answer import view_of
 from groundcontrol.web.request import ApiRequest
 from spider.wire.ids import is_id
 from spider.wire.verbs import REKEY
@@ -147,8 +152,30 @@ def check_key_size(key: str | None) -> None:
         raise TooLarge(f"the private key is larger than {MAX_KEY_BYTES} bytes; paste the key alone", limit_bytes=MAX_KEY_BYTES)
 
 
+async def get_hub_key(call: ApiRequest) -> HubKeyStateView:
+    """The public half of the hub's own SSH key, for `authorized_keys` on servers."""
+    call.query()
+    return _hub_key_view(await call.services[HubKeyService].get(call.scope))
+
+
+async def create_hub_key(call: ApiRequest, body: HubKeyBody | None) -> HubKeyStateView:
+    """Make the hub's own SSH key, or with `replace` another one in its place."""
+    replace = body is not None and body.replace
+    return _hub_key_view(await call.services[HubKeyService].create(call.scope, replace=replace))
+
+
+async def remove_hub_key(call: ApiRequest) -> None:
+    """Destroy the hub's own SSH key."""
+    call.query()
+    await call.services[HubKeyService].remove(call.scope)
+
+
+def _hub_key_view(key: HubKey | None) -> HubKeyStateView:
+    return HubKeyStateView(key=None if key is None else view_of(HubKeyView, key))
+
+
 OF_ALL: Final = (
-    "private_key", "passphrase", "password", "sudo_password", "certificate", "keep_credentials", "install_python", "policy", "proxy",
+    "private_key", "passphrase", "password", "sudo_password", "use_hub_key", "certificate", "keep_credentials", "install_python", "policy", "proxy",
 )  # fmt: skip
 OF_A_JUMP: Final = ("username", "private_key", "passphrase", "password", "certificate", "host_key")
 

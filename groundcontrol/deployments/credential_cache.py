@@ -13,6 +13,7 @@ from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments import credentials
+from groundcontrol.deployments.hub_key import load_hub_key
 from groundcontrol.deployments.model import Deployment, DeploymentRequest, HostKey, makes_node
 from groundcontrol.deployments.requests import CREDENTIALS, earlier_request, options_of
 from groundcontrol.deployments.run import DeploymentRun, Deps
@@ -49,7 +50,7 @@ class CredentialCache:
         self._drop_old()
         remembered = self._remembered.get(row.id)
         if remembered is not None:
-            return remembered.request, remembered.pinned
+            return await self._usable(scope, remembered.request), remembered.pinned
         earlier, pinned = earlier_request(row), row.host_key if row.host_key_confirmed else None
         if not makes_node(row) and row.node_id is not None:
             way, known = await self.way_to(scope, row.node_id, row.host)
@@ -57,8 +58,8 @@ class CredentialCache:
             if (way.host, way.port) == (earlier.host, earlier.port) and trusted:
                 pinned = pinned or known
                 if way.username == earlier.username and pinned == known and options_of(way).jump == row.options.jump:
-                    earlier = replace(earlier, jump=way.jump, **{name: getattr(way, name) for name in CREDENTIALS})
-        return earlier, pinned
+                    earlier = replace(earlier, jump=way.jump, **{name: getattr(way, name) for name in (*CREDENTIALS, "use_hub_key")})
+        return await self._usable(scope, earlier), pinned
 
     async def way_to(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
         """The login of a node: stored credentials, else the address of its installation.
@@ -66,7 +67,15 @@ class CredentialCache:
         Raises: VaultError, StoreError.
         """
         stored = await credentials.load(self._tools.store[SecretStore], self._tools.vault, node)
-        return await self._installed_at(scope, node, address) if stored is None else (stored.request, stored.host_key)
+        if stored is None:
+            return await self._installed_at(scope, node, address)
+        return await self._usable(scope, stored.request), stored.host_key
+
+    async def _usable(self, scope: Scope, request: DeploymentRequest) -> DeploymentRequest:
+        """The request without the hub's SSH key, if that was removed: then the node has no kept log-in."""
+        if request.use_hub_key and await load_hub_key(self._tools.store[SecretStore], self._tools.vault, scope.org) is None:
+            return replace(request, use_hub_key=False)
+        return request
 
     async def request_of(self, scope: Scope, node: NodeId, address: str) -> DeploymentRequest:
         """The address of a node's server, for a removal without login. Stored credentials that cannot be decrypted are ignored.

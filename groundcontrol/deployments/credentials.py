@@ -45,7 +45,13 @@ async def save(
 
     Raises: StoreError.
     """
-    way = {"host": request.host, "port": request.port, "username": request.username, "host_key": list(host_key)}
+    way = {
+        "host": request.host,
+        "port": request.port,
+        "username": request.username,
+        "host_key": list(host_key),
+        "use_hub_key": request.use_hub_key,
+    }
     plain = {_WAY: json.dumps(way), **{name: getattr(request, name) for name in CREDENTIALS}}
     if request.jump is not None:
         plain[_JUMP] = json.dumps(vars(request.jump))
@@ -67,6 +73,7 @@ async def load(secrets: SecretStore, vault: CredentialSealer, node: NodeId) -> S
         host=way["host"],
         port=way["port"],
         username=way["username"],
+        use_hub_key=way.get("use_hub_key", False),
         private_key=plain.get("private_key"),
         passphrase=plain.get("passphrase"),
         password=plain.get("password"),

@@ -94,6 +94,8 @@ class DeploymentOptions(NamedTuple):
     """A removal without contact to the server, which no longer exists."""
     proxy: str | None = None
     """The proxy through which the node connects to the hub: `http://host:port`."""
+    use_hub_key: bool = False
+    """Log in with the hub's own SSH key."""
     earlier: Earlier | None = None
     """The previous attempt. Not an option of the user: a retry sets it."""
 
@@ -191,6 +193,8 @@ class DeploymentRequest:
     own_policy: bool = False
     forced: bool = False
     proxy: str | None = None
+    use_hub_key: bool = False
+    """Log in with the hub's own SSH key. The key itself is read right before the log-in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +217,7 @@ class DeploymentOverrides:
     proxy: str | None = None
     policy: PolicyName | None = None
     jump: JumpRequest | None = None
+    use_hub_key: bool | None = None
     direct: bool = False
     """Use no jump host, even if there was one before."""
 

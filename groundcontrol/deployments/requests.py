@@ -38,6 +38,8 @@ MAX_TAGS: Final = 32
 MAX_TAG_CHARS: Final = 64
 MAX_SECRET_CHARS: Final = 1024
 CREDENTIALS: Final = ("private_key", "passphrase", "password", "sudo_password", "certificate")
+GIVEN_LOGIN: Final = ("private_key", "passphrase", "password", "certificate")
+"""Fields that the hub's own SSH key takes the place of."""
 ANY_OF: Final = ("private_key", "password")
 """Fields of which at least one is needed for a login."""
 MAX_CERTIFICATE_CHARS: Final = 16 * 1024
@@ -67,12 +69,19 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
         _check_way(jump, request.username if jump.username is None else jump.username, "jump.")
     if request.proxy is not None:
         request = replace(request, proxy=check_proxy(request.proxy))
+    _check_hub_key(request)
     name = clean(typed, MAX_NAME_CHARS) if request.name is None else request.name.strip()
     if not name or len(name) > MAX_NAME_CHARS or clean(name, MAX_NAME_CHARS) != name:
         raise BadRequest(f"name must have 1 to {MAX_NAME_CHARS} printable characters", field="name")
     if is_id(name):
         raise BadRequest("name must not be an id: who names that id means another node", field="name")
     return replace(request, name=name, tags=_check_tags(request.tags))
+
+
+def _check_hub_key(request: DeploymentRequest) -> None:
+    given = [name for name in GIVEN_LOGIN if getattr(request, name) is not None]
+    if request.use_hub_key and given:
+        raise BadRequest(f"use_hub_key is another way than {given[0]}: send only one of them", field=given[0])
 
 
 def _bare(host: str) -> str:
@@ -201,6 +210,11 @@ def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned:
         changes.setdefault("certificate", None)
     if given.policy is not None:
         changes["own_policy"] = False
+    if given.use_hub_key:
+        for name in GIVEN_LOGIN:
+            changes.setdefault(name, None)
+    elif given.private_key is not None or given.password is not None:
+        changes["use_hub_key"] = False
     changes.pop("direct")
     if given.direct:
         changes["jump"] = None
@@ -209,6 +223,7 @@ def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned:
     if not same_server(request, given, pinned):
         for name in ("host_key", *CREDENTIALS):
             changes.setdefault(name, None)
+        changes.setdefault("use_hub_key", False)
     return replace(request, **changes)
 
 
@@ -320,8 +335,8 @@ def earlier_request(row: Deployment) -> DeploymentRequest:
 
 
 def has_credentials(request: DeploymentRequest) -> bool:
-    """Whether the request has a key or a password."""
-    return request.private_key is not None or request.password is not None
+    """Whether the request has a key or a password, or uses the hub's own SSH key."""
+    return request.use_hub_key or request.private_key is not None or request.password is not None
 
 
 def target_of(request: DeploymentRequest, pinned: HostKey | None) -> Target:

@@ -17,6 +17,7 @@ from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import credentials, transitions
 from groundcontrol.deployments.credentials import CredentialSealer
+from groundcontrol.deployments.hub_key import MISSING, load_hub_key
 from groundcontrol.deployments.limits import ServiceLimits, Slot
 from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentRequest, HostKey, makes_node
 from groundcontrol.deployments.node_files import policy_conf, spider_conf
@@ -133,9 +134,18 @@ class DeploymentRun:
             await self._check_still_allowed()
             await (self._install() if self.progress.row.kind == "install" else self._remove())
 
-    def _target(self) -> Target:
-        """The target. Major Tom has its own queues, so it checks the authorization once more by itself."""
-        target, ask = target_of(self.request, self.pinned), self._check_still_allowed
+    async def _target(self) -> Target:
+        """The target. Major Tom has its own queues, so it checks the authorization once more by itself.
+
+        Raises: DeployError: the hub's SSH key was removed meanwhile; VaultError, StoreError.
+        """
+        request, ask = self.request, self._check_still_allowed
+        if request.use_hub_key:
+            key = await load_hub_key(self._tools.store[SecretStore], self._tools.vault, self.progress.row.org)
+            if key is None:
+                raise DeployError("hub_key.missing", MISSING, "connect")
+            request = replace(request, private_key=key.private)
+        target = target_of(request, self.pinned)
         jump = target.jump and target.jump._replace(still_wanted=ask)
         return target._replace(jump=jump, still_wanted=ask)
 
@@ -171,7 +181,7 @@ class DeploymentRun:
             node=(self._node or "") if request.again else "",
             stopped=self._stopped,
         )
-        done = await tools.major.install(self._target(), options, self.progress, self._payload, self._verify)
+        done = await tools.major.install(await self._target(), options, self.progress, self._payload, self._verify)
         self._stands = True
         node = self._node
 
@@ -246,7 +256,7 @@ class DeploymentRun:
     # -- removal -----------------------------------------------------------------------------
 
     async def _remove(self) -> None:
-        host_key = await self._tools.major.remove(self._target(), self.progress)
+        host_key = await self._tools.major.remove(await self._target(), self.progress)
         await self.progress.report_host_key(host_key)
         await wipe(self._tools, self._scope, self.progress)
 

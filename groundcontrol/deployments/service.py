@@ -14,6 +14,7 @@ from groundcontrol.core.errors import BadRequest, Conflict, CredentialsRequired,
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.permissions import authorize
 from groundcontrol.core.scope import Scope
+from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import transitions
 from groundcontrol.deployments.bulk import check_many, refused_many, with_what_is_known
@@ -24,6 +25,7 @@ from groundcontrol.deployments.forget_node import Forgetting, forget_departed, s
 from groundcontrol.deployments.hostkeys import confirm_each, confirm_host_key
 from groundcontrol.deployments.hostlists.model import Format, ParsedList
 from groundcontrol.deployments.hostlists.reading import read_list
+from groundcontrol.deployments.hub_key import check_hub_key
 from groundcontrol.deployments.limits import ServiceLimits, WriteLock
 from groundcontrol.deployments.model import (
     Confirmation,
@@ -142,6 +144,7 @@ class DeploymentService:
         """
         authorize(scope, "deployment.create")
         request = check_request(request)
+        await check_hub_key(self._tools.store[SecretStore], scope, wanted=request.use_hub_key)
         await check_target(self._tools.hub, request.host, request.jump.host if request.jump else None)
         wanted = requested(scope, request, self._tools.clock.now())
         async with self._ordering.in_time():
@@ -170,6 +173,7 @@ class DeploymentService:
         store = self._tools.store[DeploymentStore]
         if not 1 <= len(requests) <= MAX_MANY:
             raise BadRequest(f"servers names 1 to {MAX_MANY} servers", field="servers")
+        await check_hub_key(self._tools.store[SecretStore], scope, wanted=any(request.use_hub_key for request in requests))
         checked, faults = await check_many(self._tools.hub, requests)
         async with self._ordering.in_time():
             known = None if idempotency_key is None else await store.deployment_of_key(scope, idempotency_key)
@@ -213,6 +217,7 @@ class DeploymentService:
         running = self._active.of_node(node_id)
         if running is not None and running.kind == "install":
             return running
+        await self._check_overrides(scope, overrides)
         self._check_not_leaving(node)
         if node.simulated or node.waiting:
             raise Conflict(f"{node.name} {'is simulated' if node.simulated else 'waits for approval'}: there is no server to deploy to")
@@ -258,6 +263,7 @@ class DeploymentService:
         running = self._removing(node, force=force)
         if running is not None:
             return running
+        await self._check_overrides(scope, overrides)
         if force:
             return await self._forget(scope, node, overrides)
         request, pinned = await self._known.way_to(scope, node_id, node.address)
@@ -322,6 +328,9 @@ class DeploymentService:
         """Handle an agent's `Farewell`: root uninstalled it, except for `left`. Raises StoreError."""
         await forget_departed(self._tools, self._leaving, agent, why, left)
 
+    async def _check_overrides(self, scope: Scope, overrides: DeploymentOverrides | None) -> None:
+        await check_hub_key(self._tools.store[SecretStore], scope, wanted=overrides is not None and bool(overrides.use_hub_key))
+
     async def confirm_host_key(self, scope: Scope, deployment: DeploymentId, fingerprint: str) -> Deployment:
         """Confirm the host key of a deployment.
 
@@ -380,6 +389,7 @@ class DeploymentService:
             raise Conflict("an update is ordered anew, not tried again")
         if row.state not in ("failed", "cancelled"):
             raise Conflict(f"this deployment is {row.state}: only one that failed or was cancelled is retried", state=row.state)
+        await self._check_overrides(scope, overrides)
         if row.options.forced:
             return await self._retry_forget(scope, row, overrides)
         live = is_live(row)
@@ -391,7 +401,7 @@ class DeploymentService:
         if live:
             assert row.node_id is not None
             node = await tools.store[NodeStore].node(scope, row.node_id)
-            if overrides is None or (overrides.private_key is None and overrides.password is None):
+            if overrides is None or not (overrides.private_key or overrides.password or overrides.use_hub_key):
                 return await self._retry_through_session(scope, node, row)
             before, pinned = await self._known.way_to(scope, node.id, row.host)
         else:

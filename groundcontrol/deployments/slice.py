@@ -9,10 +9,12 @@ from groundcontrol.agents.handshake import JoinHandler
 from groundcontrol.agents.interfaces import FarewellHandler
 from groundcontrol.agents.registry import Registry
 from groundcontrol.config import Config
+from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments import api as deployments_api
 from groundcontrol.deployments import invites_api
 from groundcontrol.deployments.agent_updates import UpdateService
 from groundcontrol.deployments.feed import deployment_feed, find_deployment
+from groundcontrol.deployments.hub_key import HubKeyService
 from groundcontrol.deployments.invites_views import InviteBody, InvitesView, InviteView, NewInviteView
 from groundcontrol.deployments.joining import Joining
 from groundcontrol.deployments.service import DeploymentService
@@ -26,6 +28,8 @@ from groundcontrol.deployments.views import (
     DeploymentView,
     HostKeyBody,
     HostKeysBody,
+    HubKeyBody,
+    HubKeyStateView,
     ManyDeploymentsBody,
     RetryBody,
     ServerListBody,
@@ -64,6 +68,9 @@ ROUTES: Final = (
     Route("POST", "/deployments/{id}/host-key", "deployment.control", deployments_api.confirm_host_key, DeploymentView, HostKeyBody),
     Route("POST", "/deployments/{id}/cancel", "deployment.control", deployments_api.cancel_deployment, DeploymentView),
     Route("POST", "/deployments/{id}/retry", "deployment.control", deployments_api.retry_deployment, DeploymentView, RetryBody, status=202, optional_body=True),
+    Route("GET", "/hub-key", "hub_key.use", deployments_api.get_hub_key, HubKeyStateView),
+    Route("POST", "/hub-key", "hub_key.manage", deployments_api.create_hub_key, HubKeyStateView, HubKeyBody, status=201, optional_body=True, step_up=True),
+    Route("DELETE", "/hub-key", "hub_key.manage", deployments_api.remove_hub_key, None, status=204, step_up=True),
     Route("POST", "/agent-updates", "node.update", deployments_api.create_updates, DeploymentsView, AgentUpdatesBody, status=202, step_up=True, cost="many"),
     Route("POST", "/nodes/{id}/redeploy", "node.update", deployments_api.redeploy_node, DeploymentView, RetryBody, status=202, optional_body=True, step_up=True),
     Route("POST", "/nodes/{id}/rekey", "node.rekey", deployments_api.rekey_node, JobView, status=202, step_up=True, keyed=True),
@@ -97,6 +104,7 @@ SLICE: Final = Slice(
     topics=(LiveTopic("deployment", "deployment.read", "small", find=find_deployment, feed=deployment_feed),),
     provides=(
         provide(DeploymentService)(_deployments),
+        provide(HubKeyService)(lambda services: HubKeyService(services[SecretStore], services[Vault], services.clock)),
         provide(UpdateService)(_updates),
         provide(FarewellHandler)(lambda services: services[DeploymentService]),
         provide(Joining)(_joining),

@@ -38,6 +38,8 @@ class DeploymentBody(Body):
     passphrase: SecretText | None = None
     password: SecretText | None = None
     sudo_password: SecretText | None = None
+    use_hub_key: bool = False
+    """Log in with the hub's own SSH key (`GET hub-key`), in place of a key or password."""
     name: ShortText | None = None
     tags: list[ShortText] | None = None
     host_key: ShortText | None = None
@@ -62,6 +64,7 @@ class RetryBody(Body):
     passphrase: SecretText | None = None
     password: SecretText | None = None
     sudo_password: SecretText | None = None
+    use_hub_key: bool | None = None
     name: ShortText | None = None
     tags: list[ShortText] | None = None
     host_key: ShortText | None = None
@@ -73,6 +76,28 @@ class RetryBody(Body):
     """Empty: use none."""
     jump: JumpBody | msgspec.UnsetType | None = msgspec.UNSET
     """Omitted: unchanged. null: without a jump host. The address then counts as another server."""
+
+
+class HubKeyBody(Body):
+    replace: bool = False
+    """Replace the key that there is. The earlier one is destroyed."""
+
+
+class HubKeyView(Answer):
+    """The public half of the hub's own SSH key."""
+
+    public: str
+    """`ssh-ed25519 AAAA…`"""
+    fingerprint: str
+    authorized_keys: str
+    """The line for `~/.ssh/authorized_keys` on a server."""
+    created_at: float
+    created_by: str
+
+
+class HubKeyStateView(Answer):
+    key: HubKeyView | None
+    """null: there is none."""
 
 
 class PlaceBody(Body):
@@ -110,6 +135,7 @@ class ManyDeploymentsBody(Body):
     passphrase: SecretText | None = None
     password: SecretText | None = None
     sudo_password: SecretText | None = None
+    use_hub_key: bool = False
     certificate: SecretText | None = None
     tags: list[ShortText] | None = None
     keep_credentials: bool = True
@@ -276,6 +302,11 @@ class DeploymentView(Answer):
     """Whether the removal deletes only the node's records (`?force=true`). A retry does the same."""
     earlier: EarlierView | None
     """null: this is the first attempt."""
+    tags: list[str]
+    """The tags of the new node."""
+    policy: Literal["monitor", "readonly", "managed"]
+    use_hub_key: bool
+    """Whether it logs in with the hub's own SSH key."""
     version: int
     """Grows with each change: the view with the higher number is newer."""
 
@@ -313,6 +344,9 @@ def deployment_view(deployment: Deployment) -> DeploymentView:
         batch_id=deployment.batch,
         again=deployment.options.again,
         forced=deployment.options.forced,
+        tags=list(deployment.options.tags),
+        policy=deployment.options.policy,
+        use_hub_key=deployment.options.use_hub_key,
         earlier=None if earlier is None else view_of(EarlierView, earlier),
     )
 

@@ -15,7 +15,7 @@ from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.scope import Actor
-from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.core.secrets import HUB_KEY, SealedRecord, hub_key_record
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 from tests.support.factories import ADMIN, SCOPE, STRANGER, audited, logged_in, login, new_node, new_user, twice
@@ -281,6 +281,30 @@ async def test_credentials_are_replaced_as_a_whole_and_shredded(store: Store) ->
         await store.secrets.save_credentials(STRANGER, node, first)
     with pytest.raises(BadRequest):
         await store.secrets.save_credentials(SCOPE, node, [SealedRecord("fleet", "fleet", "key", 1, b"mine")])
+
+
+@pytest.mark.holds("S-57")
+async def test_the_hubs_ssh_key_is_one_and_is_replaced_by_the_next_version_only(store: Store) -> None:
+    def record(version: int, sealed: bytes = b"sealed") -> SealedRecord:
+        return SealedRecord(HUB_KEY, hub_key_record(SCOPE.org), "private_key", version, sealed)
+
+    async def kept() -> SealedRecord | None:
+        return await store.secrets.secret(HUB_KEY, hub_key_record(SCOPE.org), "private_key")
+
+    await twice(lambda: store.secrets.save_hub_key(SCOPE, record(1), "SHA256:a"))
+    with pytest.raises(Conflict):
+        await store.secrets.save_hub_key(SCOPE, record(1, b"another"), "SHA256:b")
+    with pytest.raises(Conflict):
+        await store.secrets.save_hub_key(SCOPE, record(3), "SHA256:b")
+    await store.secrets.save_hub_key(SCOPE, record(2), "SHA256:b")
+    assert await kept() == record(2)
+    with pytest.raises(BadRequest):
+        await store.secrets.save_hub_key(STRANGER, record(3), "SHA256:c")
+    await store.secrets.shred_hub_key(STRANGER)
+    assert await kept() == record(2)
+    await twice(lambda: store.secrets.shred_hub_key(SCOPE))
+    assert await kept() is None
+    assert [action for _, action, _ in await audited(store)] == ["hub_key.create", "hub_key.replace", "hub_key.remove"]
 
 
 async def test_audit_pages_hold_each_row_once(store: Store, clock: ManualClock) -> None:

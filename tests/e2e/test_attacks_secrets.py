@@ -18,9 +18,14 @@ import asyncssh
 import pytest
 
 from groundcontrol.access import totp
+from groundcontrol.adapters.sqlite.database import open_database
+from groundcontrol.core.scope import DEFAULT_ORG
+from groundcontrol.deployments.hub_key import load_hub_key
+from spider.clock import SystemClock
 from tests.support.command import stardust
 from tests.support.eventually import eventually
 from tests.support.hub import PASSWORD, HubFailed, HubProcess, Reply
+from tests.support.keys import hub_vault_of
 from tests.support.ssh_server import serving
 
 API = "/api/v1"
@@ -92,6 +97,17 @@ async def deployed(hub: HubProcess, token: str, body: dict[str, Any], state: str
     return (await hub.call("GET", path, token=token)).json
 
 
+async def own_key(folder: Path, secret: str) -> str:
+    """The private half of the hub's own SSH key, as only the secret opens it."""
+    database = await open_database(folder, clock=SystemClock())
+    try:
+        key = await load_hub_key(database.secrets, await hub_vault_of(database, secret), DEFAULT_ORG)
+    finally:
+        await database.close()
+    assert key is not None
+    return key.private
+
+
 @pytest.mark.holds("SAFETY-2", "SAFETY-7", "S-32", "S-35", "S-37")
 async def test_no_planted_secret_is_found_anywhere(tmp_path: Path) -> None:
     key = asyncssh.generate_private_key("ssh-ed25519")
@@ -142,6 +158,9 @@ async def test_no_planted_secret_is_found_anywhere(tmp_path: Path) -> None:
             answers += [reply.body] if canaries["admin password"] not in body else []
         assert (await asyncio.to_thread(hub.request, "GET", "/metrics", token=canaries["metrics token"])).status == 200
         wish = {"username": "root", "password": canaries["ssh password"], "sudo_password": canaries["sudo password"], "port": 1}
+        made = await hub.call("POST", f"{API}/hub-key", token=token)
+        assert made.status == 201
+        answers.append(made.body)
         async with serving(asyncssh.generate_private_key("ssh-ed25519")) as (port, tried):
             wishes: list[dict[str, Any]] = [
                 {"private_key": locked, "passphrase": canaries["passphrase"]},
@@ -150,19 +169,21 @@ async def test_no_planted_secret_is_found_anywhere(tmp_path: Path) -> None:
                 {"private_key": open_key, "port": port},
                 {"private_key": junk, "port": port},
                 {"port": port},
+                {"port": port, "password": None, "use_hub_key": True},
             ]
             for more in wishes:
                 shown = await deployed(hub, token, {"host": "127.0.0.1", **wish, **more})
                 answers.append(json.dumps(shown).encode())
             assert any(line.startswith("password") for line in tried), tried
             assert any(line.startswith("key") for line in tried), tried
+            assert f"key root {made.json['key']['fingerprint']}" in tried
         changed = await hub.call(
             "POST", f"{API}/auth/password", {"current": canaries["admin password"], "new": canaries["new password"]}, token=token
         )
         assert changed.status == 200
         canaries["second session token"] = changed.json["token"].rpartition(".")[2]
         token = changed.json["token"]
-        for path in ("nodes", f"nodes/{node.node_id}", "deployments", "events", "audit", "jobs", "auth/me", "openapi.json"):
+        for path in ("nodes", f"nodes/{node.node_id}", "deployments", "events", "audit", "jobs", "auth/me", "hub-key", "openapi.json"):
             reply = await hub.call("GET", f"{API}/{path}", token=token)
             assert reply.status == 200
             answers.append(reply.body)
@@ -174,6 +195,7 @@ async def test_no_planted_secret_is_found_anywhere(tmp_path: Path) -> None:
     finally:
         watch.close()
         await hub.stop()
+    canaries["the hub's own key"] = (await own_key(hub.folder, canaries["secret"])).splitlines()[3]
     kept = b"".join(path.read_bytes() for path in hub.folder.iterdir() if path.is_file())
     assert len(watch.processes) > 1, "no process that opens keys was seen"
     assert len(watch.seen) > 2

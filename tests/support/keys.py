@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+import bcrypt
+import msgspec
+
 from groundcontrol import vault
 from groundcontrol.adapters.sqlite.database import Database
 from groundcontrol.core.scope import SYSTEM, Scope
@@ -43,6 +46,16 @@ async def vault_of(database: Database, name: str) -> Vault:
     keyring = vault._read_keyring(blob)
     kek = vault._unwrap(keyring, root_of(name))
     return Vault(kek, keyring.kek_id, keyring.fleet_id, fleet, await database.secrets.secret(*CARRIED))
+
+
+async def hub_vault_of(database: Database, secret: str) -> Vault:
+    """Open what `hub_program` made: a keyring of one round, which the product refuses."""
+    blob, fleet = await database.secrets.keyring(), await database.secrets.secret(*FLEET_KEY)
+    assert blob is not None
+    assert fleet is not None
+    keyring = msgspec.msgpack.decode(blob, type=vault.Keyring)
+    root = bcrypt.kdf(secret.encode(), keyring.salt, 64, keyring.rounds, ignore_few_rounds=True)
+    return Vault(vault._unwrap(keyring, root), keyring.kek_id, keyring.fleet_id, fleet)
 
 
 def rotation_of(old: Vault, name: str) -> Rotation:

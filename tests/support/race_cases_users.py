@@ -7,7 +7,7 @@ from groundcontrol.adapters.sqlite.api_tokens import MOST_LIVE
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import RefusalId, SessionId
 from groundcontrol.core.scope import Actor, Grants
-from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.core.secrets import HUB_KEY, SealedRecord, hub_key_record
 from groundcontrol.events.model import Refusal
 from tests.support.factories import CODES, SCOPE, a_token, logged_in, login, new_refusal, seed
 from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals
@@ -369,6 +369,33 @@ async def _shred_credentials(ground: Ground) -> Race:
         return list(await store.secrets.credentials(node.id))
 
     return Race(lambda: store.secrets.shred_credentials(SCOPE, node.id), held, [], ("credential.shred",))
+
+
+@CASES.of("secrets.save_hub_key")
+async def _save_hub_key(ground: Ground) -> Race:
+    """Of twenty admins who make the first key, one does."""
+    store = ground.store
+
+    def record(number: int) -> SealedRecord:
+        return SealedRecord(HUB_KEY, hub_key_record(SCOPE.org), "private_key", 1, b"%d" % number)
+
+    async def held() -> object:
+        return await store.secrets.secret(HUB_KEY, hub_key_record(SCOPE.org), "private_key")
+
+    rivals = Rivals("one", lambda at: store.secrets.save_hub_key(SCOPE, record(at), "SHA256:x"), record, Conflict)
+    return Race(lambda: store.secrets.save_hub_key(SCOPE, record(99), "SHA256:x"), held, record(99), ("hub_key.create",), rivals=rivals)
+
+
+@CASES.of("secrets.shred_hub_key")
+async def _shred_hub_key(ground: Ground) -> Race:
+    store = ground.store
+    made = SealedRecord(HUB_KEY, hub_key_record(SCOPE.org), "private_key", 1, b"sealed")
+    await store.secrets.save_hub_key(SCOPE, made, "SHA256:x")
+
+    async def held() -> object:
+        return await store.secrets.secret(HUB_KEY, hub_key_record(SCOPE.org), "private_key")
+
+    return Race(lambda: store.secrets.shred_hub_key(SCOPE), held, None, ("hub_key.remove",))
 
 
 # -- the audit log ---------------------------------------------------------------------------------------------

@@ -385,6 +385,8 @@ export interface DeploymentBody {
   passphrase?: string | null;
   password?: string | null;
   sudo_password?: string | null;
+  /** Log in with the hub's own SSH key (`GET hub-key`), in place of a key or password. */
+  use_hub_key?: boolean;
   name?: string | null;
   tags?: string[] | null;
   /** The expected fingerprint (`SHA256:…`). If it matches, the host key needs no confirmation. */
@@ -430,6 +432,11 @@ export interface DeploymentView {
   forced: boolean;
   /** null: this is the first attempt. */
   earlier: EarlierView | null;
+  /** The tags of the new node. */
+  tags: string[];
+  policy: "monitor" | "readonly" | "managed";
+  /** Whether it logs in with the hub's own SSH key. */
+  use_hub_key: boolean;
   /** Grows with each change: the view with the higher number is newer. */
   version: number;
 }
@@ -675,6 +682,27 @@ export interface HostKeyView {
 export interface HostKeysBody {
   /** The confirmed fingerprint, 1 to 256 characters. */
   host_keys: ConfirmationBody[];
+}
+
+export interface HubKeyBody {
+  /** Replace the key that there is. The earlier one is destroyed. */
+  replace?: boolean;
+}
+
+export interface HubKeyStateView {
+  /** null: there is none. */
+  key: HubKeyView | null;
+}
+
+/** The public half of the hub's own SSH key. */
+export interface HubKeyView {
+  /** `ssh-ed25519 AAAA…` */
+  public: string;
+  fingerprint: string;
+  /** The line for `~/.ssh/authorized_keys` on a server. */
+  authorized_keys: string;
+  created_at: number;
+  created_by: string;
 }
 
 /** The hub's addresses, TLS and disk use. */
@@ -1087,6 +1115,7 @@ export interface ManyDeploymentsBody {
   passphrase?: string | null;
   password?: string | null;
   sudo_password?: string | null;
+  use_hub_key?: boolean;
   certificate?: string | null;
   tags?: string[] | null;
   keep_credentials?: boolean;
@@ -1526,6 +1555,7 @@ export interface RetryBody {
   passphrase?: string | null;
   password?: string | null;
   sudo_password?: string | null;
+  use_hub_key?: boolean | null;
   name?: string | null;
   tags?: string[] | null;
   host_key?: string | null;

@@ -10,7 +10,7 @@ from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, te
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Value
 from groundcontrol.core.permissions import Action, StoredRights, job_action, still_authorized
 from groundcontrol.core.scope import SYSTEM, Grants, Scope, min_role
-from groundcontrol.deployments.model import Deployment, right_to_make, right_to_order
+from groundcontrol.deployments.model import Deployment, makes_node, right_to_make, right_to_order
 
 _ADMITTED: Final = (
     " AND (node.id IN (SELECT value FROM json_each(?))"
@@ -61,7 +61,10 @@ def may_still_deploy(rows: Rows, actor: str, deployment: Deployment, ordered_at:
     if right != "deployment.create":
         node = rows.one("SELECT id, tags FROM node WHERE id = ?", deployment.node_id)
         at, tags = ("", "[]") if node is None else (node["id"], node["tags"])
-    return _may(_rights_of(rows, actor), right, at, tags, ordered_at, now)
+    rights = _rights_of(rows, actor)
+    if makes_node(deployment) and deployment.options.use_hub_key and not _may(rights, "hub_key.use", at, tags, ordered_at, now):
+        return False
+    return _may(rights, right, at, tags, ordered_at, now)
 
 
 def may_still_invite(rows: Rows, invite: sqlite3.Row) -> bool:

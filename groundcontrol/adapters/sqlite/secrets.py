@@ -14,7 +14,7 @@ from groundcontrol.adapters.sqlite.settings import ADOPT_UNTIL, time_setting
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, Scope
-from groundcontrol.core.secrets import KeyRotation, SealedRecord
+from groundcontrol.core.secrets import HUB_KEY, KeyRotation, SealedRecord, hub_key_record
 
 CREDENTIAL: Final = "credential"
 
@@ -147,6 +147,31 @@ class SqliteSecrets(Keyring):
         def command(tx: Tx) -> None:
             if shred(tx, scope.org, CREDENTIAL, node):
                 self._chain.write(tx, scope, "credential.shred", node)
+
+        await self._writer.run(command)
+
+    async def save_hub_key(self, scope: Scope, record: SealedRecord, fingerprint: str) -> None:
+        if (record.table, record.id) != (HUB_KEY, hub_key_record(scope.org)):
+            raise BadRequest("this is not the SSH key of this organisation")
+
+        def command(tx: Tx) -> None:
+            row = tx.one("SELECT * FROM secret WHERE org = ? AND kind = ?", scope.org, HUB_KEY)
+            known = None if row is None else _to_record(row)
+            if known == record:
+                return
+            if record.version != (1 if known is None else known.version + 1):
+                raise Conflict("the hub's SSH key has changed meanwhile: look at it again", version=known.version if known else 0)
+            shred(tx, scope.org, HUB_KEY, record.id)
+            insert(tx, scope.org, record)
+            action = "hub_key.create" if known is None else "hub_key.replace"
+            self._chain.write(tx, scope, action, record.id, {"fingerprint": fingerprint})
+
+        await self._writer.run(command)
+
+    async def shred_hub_key(self, scope: Scope) -> None:
+        def command(tx: Tx) -> None:
+            if shred(tx, scope.org, HUB_KEY, hub_key_record(scope.org)):
+                self._chain.write(tx, scope, "hub_key.remove", hub_key_record(scope.org))
 
         await self._writer.run(command)
 
