@@ -13,7 +13,8 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.stores import Stores
 from groundcontrol.core.tables import PackageChanges, SubjectTable
 from groundcontrol.core.text import clean
-from groundcontrol.nodes.store import NodeTableStore
+from groundcontrol.nodes import processes
+from groundcontrol.nodes.store import NodeTableStore, ProcessHistoryStore
 from spider.clock import Clock
 from spider.wire import tables
 from spider.wire.errors import ProtocolError
@@ -22,8 +23,8 @@ from spider.wire.tables import Subject
 
 log = logging.getLogger(__name__)
 
-FLEETING: Final = frozenset({"processes"})
-"""Subjects that are useless without a connected node. They are not stored."""
+FLEETING: Final = frozenset({processes.SUBJECT})
+"""Subjects that are useless without a connected node. They are not stored. Of processes there is a history."""
 MAX_NAME: Final = 200
 MAX_PACKAGES: Final = 32_768
 DIGEST_CHARS: Final = 32
@@ -79,8 +80,15 @@ class NodeTables:
         stored = _to_subject_table(subject, full)
         if subject.name not in FLEETING:
             await agent.save(f"table {subject.name}", partial(self._store[NodeTableStore].save_table, agent.session, stored))
+        if subject.name == processes.SUBJECT:
+            await self._save_processes(agent, stored)
         latest[subject.name] = _Latest(agent.session.epoch, full, stored)
         self._bus.publish(NodeTable(agent.node.id, stored))
+
+    async def _save_processes(self, agent: AgentSession, table: SubjectTable) -> None:
+        reading = processes.top_processes(table)
+        if reading is not None and processes.is_kept(reading, self._clock.now()):
+            await agent.save("process history", partial(self._store[ProcessHistoryStore].save_reading, agent.session, reading))
 
     async def packages(self, agent: AgentSession, message: InstalledPackages) -> None:
         """Receive a part of the package list; the last part is acknowledged.

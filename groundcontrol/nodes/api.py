@@ -16,7 +16,8 @@ from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.text import is_visible
 from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, NodeHealth, Presence, ReceivedTables
 from groundcontrol.nodes.model import Node
-from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore
+from groundcontrol.nodes.processes import by_cpu, by_memory
+from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore, ProcessHistoryStore
 from groundcontrol.nodes.views import (
     CandidateView,
     InstalledPackageView,
@@ -30,17 +31,20 @@ from groundcontrol.nodes.views import (
     PackagesView,
     PackageUpdatesView,
     PackageUpdateView,
+    PastProcessesView,
+    ProcessReadingView,
     Sample,
     TablesView,
     chosen_series,
     node_view,
+    process_views,
     sample_views,
     summary_json,
     summary_msgpack,
     table_view,
 )
 from groundcontrol.web.answer import view_of
-from groundcontrol.web.request import ApiRequest
+from groundcontrol.web.request import ApiRequest, whole_number
 from groundcontrol.web.services import Services
 from spider.wire.ids import is_id
 from spider.wire.metrics import METRICS, parse_series
@@ -51,6 +55,8 @@ MAX_TAGS: Final = 32
 MAX_TAG_CHARS: Final = 64
 MAX_METRICS: Final = 50
 MAX_NOTE_CHARS: Final = 2000
+MAX_TIME_S: Final = 4_102_444_800
+"""2100-01-01."""
 _SPLIT: Final = re.compile(r",(?![^{}]*\})")
 
 
@@ -203,6 +209,19 @@ async def get_tables(call: ApiRequest) -> TablesView:
     tables = {table.subject: table for table in await services[NodeTableStore].tables(call.scope, call.node_id)}
     found = {**tables, **services[ReceivedTables].tables(call.node_id)}
     return TablesView(tables=[table_view(found[name]) for name in sorted(found) if subject in (None, name)])
+
+
+async def get_processes(call: ApiRequest) -> PastProcessesView:
+    """The top processes at or before a time of the last day."""
+    at = whole_number(call.query("at").get("at"), "at", 0, MAX_TIME_S, int(call.services.clock.now()))
+    node = await call.services[NodeStore].node(call.scope, call.node_id)
+    found = await call.services[ProcessHistoryStore].reading(node.no, at)
+    if found is None:
+        return PastProcessesView(at=at, reading=None)
+    reading = ProcessReadingView(
+        taken_at=found.at_ms / 1000, by_cpu=process_views(by_cpu(found)), by_memory=process_views(by_memory(found))
+    )
+    return PastProcessesView(at=at, reading=reading)
 
 
 async def list_packages(call: ApiRequest) -> PackagesView:

@@ -8,6 +8,8 @@ from groundcontrol.nodes import api as nodes_api
 from groundcontrol.nodes import events_api, journal_api
 from groundcontrol.nodes.feed import find_node, fleet_feed, node_feed
 from groundcontrol.nodes.journal_api import JournalReads
+from groundcontrol.nodes.processes import KEEP_S
+from groundcontrol.nodes.store import ProcessHistoryStore
 from groundcontrol.nodes.views import (
     EventBody,
     JournalBody,
@@ -19,11 +21,12 @@ from groundcontrol.nodes.views import (
     NodeView,
     PackagesView,
     PackageUpdatesView,
+    PastProcessesView,
     StoredEventView,
     TablesView,
     UnitJournalView,
 )
-from groundcontrol.web.declare import LiveTopic, Slice
+from groundcontrol.web.declare import Expiry, LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, Parameter, Route
 from groundcontrol.web.services import provide
 
@@ -37,6 +40,10 @@ ROUTES: Final = (
     Route(
         "GET", "/nodes/{id}/tables", "node.read", nodes_api.get_tables, TablesView, cost="page",
         query=(Parameter("subject", "only this one: processes, services, interfaces …"),),
+    ),
+    Route(
+        "GET", "/nodes/{id}/processes", "node.read", nodes_api.get_processes, PastProcessesView,
+        query=(Parameter("at", "Unix seconds; the present time by default", "integer"),),
     ),
     Route(
         "GET", "/nodes/{id}/packages", "node.read", nodes_api.list_packages, PackagesView, cost="page",
@@ -67,4 +74,5 @@ SLICE: Final = Slice(
         LiveTopic("node", "node.read", "page", find=find_node, feed=node_feed),
     ),
     provides=(provide(JournalReads)(lambda _: JournalReads()),),
+    expires=(Expiry("process_readings", KEEP_S, lambda stores, before: stores[ProcessHistoryStore].expire_readings(before)),),
 )

@@ -11,6 +11,7 @@ from groundcontrol.core.scope import Scope
 from groundcontrol.core.tables import PackageChanges, PackageList, PackageState, SubjectTable
 from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import LogBatch, LogLine, NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session
+from groundcontrol.nodes.processes import ProcessReading
 from groundcontrol.nodes.updates import NodeUpdateList, UpdateList
 
 
@@ -146,4 +147,26 @@ class NodeLogStore(Protocol):
 
     async def lines(self, no: int, limit: int, cursor: str | None = None) -> Page[LogLine]:
         """Lines of node number `no`, newest first."""
+        ...
+
+
+class ProcessHistoryStore(Protocol):
+    """The store interface of the top processes of each past minute, deleted with the node."""
+
+    async def save_reading(self, session: Session, reading: ProcessReading) -> None:
+        """Store a reading, unless a later one of the same minute is stored, or the node's row is full.
+
+        Raises: Fenced: the session is over.
+        """
+        ...
+
+    async def reading(self, no: int, at: float) -> ProcessReading | None:
+        """The last reading of node number `no` at or before a time; None: there is none.
+
+        Raises: StoreError: it is damaged.
+        """
+        ...
+
+    async def expire_readings(self, before: float) -> int:
+        """Remove some of the readings before a time, by quarters of an hour. Returns: the removed rows; 0: none is left."""
         ...

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 import msgspec
 
 from groundcontrol.core.tables import SubjectTable, TableCell
 from groundcontrol.nodes.model import Health, Node, NodeIdentity, NodePolicy, agent_state, units_state
+from groundcontrol.nodes.processes import SUBJECT, ProcessUse
 from groundcontrol.nodes.summary import SummaryFragment, pack_summary, write_summary
 from groundcontrol.web.answer import Answer, Body
 from spider.wire.frames import MAX_JOURNAL_LINES
@@ -322,6 +323,31 @@ class TablesView(Answer):
     """Tables by subject. A subject that the server lacks, or that Spider has not sent yet, is absent."""
 
 
+class ProcessView(Answer):
+    name: str
+    user: str
+    cpu: float | None
+    """Percent of one core; null: unknown."""
+    memory: int | None
+    """Resident set in bytes; null: unknown."""
+
+
+class ProcessReadingView(Answer):
+    taken_at: float
+    """By the node's clock."""
+    by_cpu: list[ProcessView]
+    """At most 10, the busiest first."""
+    by_memory: list[ProcessView]
+    """At most 10, the largest first."""
+
+
+class PastProcessesView(Answer):
+    at: float
+    """The time asked for."""
+    reading: ProcessReadingView | None
+    """The last one at or before that time. null: the hub has none."""
+
+
 class InstalledPackageView(Answer):
     name: str
     version: str
@@ -400,6 +426,14 @@ def table_view(table: SubjectTable) -> TableView:
         columns=[ColumnView(column.name, _kind(column), "" if column.unit == "time" else column.unit) for column in columns],
         rows=[[_cell(column, cell) for column, cell in zip(columns, row, strict=True)] for row in rows],
     )
+
+
+def process_views(uses: Iterable[ProcessUse]) -> list[ProcessView]:
+    """Processes with their CPU in percent of one core."""
+    return [ProcessView(use.name, use.user, None if use.cpu is None else use.cpu / _CPU_SCALE, use.memory) for use in uses]
+
+
+_CPU_SCALE: Final = next(column.scale for column in BY_NAME[SUBJECT].columns if column.name == "cpu")
 
 
 def _kind(column: Column) -> Literal["text", "number", "time"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -113,15 +114,20 @@ async def told(agent: TestAgent, hub: HubProcess, *tables: Table) -> None:
     assert hub.pid
 
 
-async def test_tables_stay_when_their_node_is_gone_but_for_processes(shared_hub: HubProcess) -> None:
+async def test_tables_stay_when_their_node_is_gone_and_of_processes_their_history(shared_hub: HubProcess) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, "with-tables")
     processes = Table("processes", 1_790_000_000_000, 1, ["pid", "started_at", "command"], [7, 1_790_000_000_000, "sleep 9"])
     async with agents(shared_hub, node) as [agent]:
         await agent.join()
         await agent.expect(PackagesHeld)
+        now = int(time.time())
+        past = Table(
+            "processes", now * 1000, 1, ["pid", "started_at", "name", "user", "cpu", "memory"], [7, 0, "sl\x1beep", "root", 9125, 4096]
+        )
         await told(
             agent,
             shared_hub,
+            past,
             processes,
             processes._replace(cells=[7, 1_790_000_000_000, None]),
             Table("users", 1_790_000_000_000, 1, [*USERS, "mood"], ["ro\x1b]52;c;aGk=\x07ot", "tty1", 0, "bad"]),
@@ -132,6 +138,9 @@ async def test_tables_stay_when_their_node_is_gone_but_for_processes(shared_hub:
     await eventually(lambda: shared_hub.node(node.node_id)["state"] == "offline")
     left = await asyncio.to_thread(tables_of, shared_hub, node)
     assert list(left) == ["users"]
+    answer = await asyncio.to_thread(shared_hub.local, "GET", f"/api/v1/nodes/{node.node_id}/processes?at={now}")
+    use = {"name": "sleep", "user": "root", "cpu": 91.25, "memory": 4096}
+    assert answer.json["reading"] == {"taken_at": now, "by_cpu": [use], "by_memory": [use]}
     assert [column["name"] for column in left["users"]["columns"]] == USERS
     assert left["users"]["rows"] == [["ro]52;c;aGk=ot", "tty1", 0.0]]
 

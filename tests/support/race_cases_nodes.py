@@ -13,6 +13,7 @@ from groundcontrol.deployments.model import MOST_OPEN, Invite
 from groundcontrol.events.catalogue import KEEP_S
 from groundcontrol.jobs.model import JobUpdate
 from groundcontrol.nodes.model import LogBatch, LogLine, Node, NodeIdentity, NodePolicy, NodeUpdates
+from groundcontrol.nodes.processes import ProcessReading, ProcessUse
 from groundcontrol.samples.model import Bounds, Retention, RetentionChange, SeriesSchema
 from spider.wire.ids import new_random_id
 from tests.support.factories import (
@@ -352,6 +353,38 @@ async def _add_lines(ground: Ground) -> Race:
 
     rivals = Rivals("same", lambda at: store.node_logs.add_lines(session, batch(f"c{at}")), lambda at: [f"c{at}/1", f"c{at}/0"])
     return Race(lambda: store.node_logs.add_lines(session, batch("c")), held, ["c/1", "c/0"], rivals=rivals)
+
+
+@CASES.of("process_history.save_reading")
+async def _save_reading(ground: Ground) -> Race:
+    """Of twenty readings of a minute the last is kept, whenever it arrives."""
+    store, session = ground.store, await ground.session()
+    minute_ms = AT_MS - AT_MS % 60_000
+
+    def reading(at: int) -> ProcessReading:
+        return ProcessReading(minute_ms + at, [ProcessUse("sh", "root", at, 4096)])
+
+    async def held() -> object:
+        return await store.process_history.reading(session.no, minute_ms / 1000 + 60)
+
+    order = [*range(1, CALLERS, 2), *range(0, CALLERS, 2)]
+    last = reading(CALLERS - 1)
+    rivals = Rivals("most", lambda at: store.process_history.save_reading(session, reading(order[at])), lambda _: last)
+    return Race(lambda: store.process_history.save_reading(session, reading(0)), held, reading(0), rivals=rivals)
+
+
+@CASES.of("process_history.expire_readings")
+async def _expire_readings(ground: Ground) -> Race:
+    store, session = ground.store, await ground.session()
+    use = [ProcessUse("sh", "root", 1, 4096)]
+    for at_ms in (AT_MS, AT_MS + 3_600_000):
+        await store.process_history.save_reading(session, ProcessReading(at_ms, use))
+
+    async def held() -> object:
+        return [await store.process_history.reading(session.no, AT_MS / 1000 + ahead_s) for ahead_s in (1800, 3600)]
+
+    kept = ProcessReading(AT_MS + 3_600_000, use)
+    return Race(lambda: store.process_history.expire_readings(AT_MS / 1000 + 1800), held, [None, kept], alone=(1, 0))
 
 
 @CASES.of("retention.save_retention")

@@ -1367,6 +1367,13 @@ export interface PasswordBody {
   new: string;
 }
 
+export interface PastProcessesView {
+  /** The time asked for. */
+  at: number;
+  /** The last one at or before that time. null: the hub has none. */
+  reading: ProcessReadingView | null;
+}
+
 /** A jump host of a host list. Its credentials are those of `jump` if both are the same host, else those of the server. */
 export interface PlaceBody {
   host: string;
@@ -1478,6 +1485,24 @@ export interface Problem {
   /** Names this answer in the hub's log. */
   instance: string;
   facts: Record<string, unknown>;
+}
+
+export interface ProcessReadingView {
+  /** By the node's clock. */
+  taken_at: number;
+  /** At most 10, the busiest first. */
+  by_cpu: ProcessView[];
+  /** At most 10, the largest first. */
+  by_memory: ProcessView[];
+}
+
+export interface ProcessView {
+  name: string;
+  user: string;
+  /** Percent of one core; null: unknown. */
+  cpu: number | null;
+  /** Resident set in bytes; null: unknown. */
+  memory: number | null;
 }
 
 /** Warnings wait until the end of these hours. */

@@ -7,6 +7,7 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.node_logs import drop_lines
+from groundcontrol.adapters.sqlite.process_history import drop_readings
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.backfill import GapRow, LatePack, LostRows, PreviousSend
 from groundcontrol.samples.model import StoredPack
@@ -148,3 +149,4 @@ def drop_late(tx: Tx, no: int) -> None:
     tx.do("DELETE FROM skipped WHERE node = ?", no)
     tx.do("DELETE FROM gap WHERE node = ?", no)
     drop_lines(tx, no)
+    drop_readings(tx, no)

@@ -38,6 +38,7 @@ from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance
 from groundcontrol.adapters.sqlite.node_logs import SqliteNodeLogs
 from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
+from groundcontrol.adapters.sqlite.process_history import SqliteProcessHistory
 from groundcontrol.adapters.sqlite.samples import SqliteMetrics
 from groundcontrol.adapters.sqlite.second_factors import SqliteFactors
 from groundcontrol.adapters.sqlite.secrets import SqliteSecrets
@@ -56,7 +57,7 @@ from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments.store import DeploymentStore, InviteStore
 from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.store import BatchStore, JobStore
-from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore, RecoveryStore
+from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore, ProcessHistoryStore, RecoveryStore
 from groundcontrol.samples.store import MetricStore, RetentionStore
 from spider.clock import Clock
 
@@ -105,6 +106,7 @@ class Store:
     tables: NodeTableStore = _made(lambda at: SqliteNodeTables(at.writer, at.reader))
     metrics: MetricStore = _made(lambda at: at.metrics)
     node_logs: NodeLogStore = _made(lambda at: SqliteNodeLogs(at.samples_writer, at.samples_reader))
+    process_history: ProcessHistoryStore = _made(lambda at: SqliteProcessHistory(at.samples_writer, at.samples_reader))
     jobs: JobStore = _made(lambda at: at.jobs)
     batches: BatchStore = _made(lambda at: SqliteBatches(at.writer, at.reader, at.audit, at.jobs))
     deployments: DeploymentStore = _made(lambda at: SqliteDeployments(at.writer, at.reader, at.audit))

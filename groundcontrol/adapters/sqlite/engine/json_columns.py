@@ -26,6 +26,7 @@ from groundcontrol.deployments.model import DeploymentError, DeploymentOptions, 
 from groundcontrol.jobs.model import Change, JobError, JobRequest, RefusedNode
 from groundcontrol.jobs.plans import KeptBack, PlanHead, PlanStep, Report
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
+from groundcontrol.nodes.processes import ProcessReading
 from groundcontrol.samples.model import Retention
 
 
@@ -102,6 +103,7 @@ COLUMNS: Final = (
     _Column("fact", "value", _json(Preferences), "name", where="name LIKE 'preferences:%'"),
     _Column("fact", "value", _json(tuple[str, int]), "name", where="name = 'clock_accepted'"),
     _Column("layout", "series", texts_from_json, "lower(hex(layout))", "node"),
+    _Column("process_span", "readings", _deflated(list[ProcessReading]), "span", "node"),
 )
 
 

@@ -1,0 +1,84 @@
+"""The process history of nodes: a quarter of an hour of readings in a row, since similar readings compress well together."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+import msgspec
+
+from groundcontrol.adapters.sqlite.engine.json_codec import inflated, to_json
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.core.errors import Fenced, StoreError
+from groundcontrol.nodes.model import Session
+from groundcontrol.nodes.processes import ProcessReading, with_reading
+
+SPAN_S: Final = 900
+MAX_SPAN_BYTES: Final = 8192
+"""A reading that would make a row larger is not stored."""
+MAX_SPANS: Final = 112
+"""Rows of a node: a day has 96. The oldest are removed first. With `MAX_SPAN_BYTES` it is the most that a node can fill: 0.9 MB."""
+_STEP_ROWS: Final = 2000
+_readings: Final = msgspec.json.Decoder(list[ProcessReading])
+
+
+class SqliteProcessHistory:
+    """`ProcessHistoryStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def save_reading(self, session: Session, reading: ProcessReading) -> None:
+        await self._writer.run(lambda tx: _save(tx, session, reading))
+
+    async def reading(self, no: int, at: float) -> ProcessReading | None:
+        at_ms = int(at * 1000)
+        found = await self._reader.run(
+            lambda rows: rows.all(
+                "SELECT readings FROM process_span WHERE node = ? AND span <= ? ORDER BY span DESC LIMIT 2", no, int(at // SPAN_S)
+            )
+        )
+        for row in found:
+            before = [reading for reading in inflated(_readings, row["readings"]) if reading.at_ms <= at_ms]
+            if before:
+                return before[-1]
+        return None
+
+    async def expire_readings(self, before: float) -> int:
+        return await self._writer.run(
+            lambda tx: tx.do(
+                "DELETE FROM process_span WHERE rowid IN (SELECT rowid FROM process_span WHERE span < ? LIMIT ?)",
+                *(int(before // SPAN_S), _STEP_ROWS),
+            )
+        )
+
+
+def _save(tx: Tx, session: Session, reading: ProcessReading) -> None:
+    fence = tx.one("SELECT epoch FROM fence WHERE node = ?", session.no)
+    if fence is None or fence["epoch"] != session.epoch:
+        raise Fenced(f"session {session.epoch} of node {session.node} is over")
+    span = reading.at_ms // (SPAN_S * 1000)
+    row = tx.one("SELECT readings FROM process_span WHERE node = ? AND span = ?", session.no, span)
+    try:
+        held = [] if row is None else inflated(_readings, row["readings"])
+    except StoreError:  # the damaged quarter of an hour begins again
+        held = []
+    readings = with_reading(held, reading)
+    body = zlib.compress(to_json(readings).encode())
+    if readings == held or len(body) > MAX_SPAN_BYTES:
+        return
+    tx.do("INSERT OR REPLACE INTO process_span VALUES (?, ?, ?)", session.no, span, body)
+    if row is None:
+        tx.do(
+            "DELETE FROM process_span WHERE node = ?1 AND span <="
+            " (SELECT span FROM process_span WHERE node = ?1 ORDER BY span DESC LIMIT 1 OFFSET ?2)",
+            *(session.no, MAX_SPANS),
+        )
+
+
+def drop_readings(tx: Tx, no: int) -> None:
+    """Remove the process history of a removed node."""
+    tx.do("DELETE FROM process_span WHERE node = ?", no)

@@ -1,0 +1,89 @@
+"""The process history of a node: of each past minute, the processes that used the most CPU and the most memory. Command lines are not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from groundcontrol.core.tables import SubjectTable
+from spider.wire.tables import FAILED
+
+SUBJECT: Final = "processes"
+TOP: Final = 10
+"""Processes by CPU, and as many by memory."""
+MINUTE_MS: Final = 60_000
+KEEP_S: Final = 86_400.0
+AHEAD_S: Final = 3600.0
+"""How far a reading may be dated ahead of the hub's clock. A later one would be shown in an hour that is not over."""
+_COLUMNS: Final = ("name", "user", "cpu", "memory")
+
+
+class ProcessUse(NamedTuple):
+    """What one process used."""
+
+    name: str
+    user: str
+    cpu: int | None
+    """Hundredths of a percent of one core; None: unknown."""
+    memory: int | None
+    """Resident set in bytes; None: unknown."""
+
+
+class ProcessReading(NamedTuple):
+    """The top processes at one moment, by CPU and by memory together."""
+
+    at_ms: int
+    """By the node's clock."""
+    processes: Sequence[ProcessUse]
+
+
+def top_processes(table: SubjectTable) -> ProcessReading | None:
+    """The part of a table of processes that is kept. None: the reading failed, or it lacks a column."""
+    if table.total == FAILED or not {*_COLUMNS} <= {*table.columns}:
+        return None
+    places = [table.columns.index(name) for name in _COLUMNS]
+    rows = enumerate(zip(*(iter(table.cells),) * len(table.columns), strict=True))
+    uses = [(number, _use(*(row[place] for place in places))) for number, row in rows]
+    busiest, largest = _first(uses, "cpu"), _first(uses, "memory")
+    kept = dict([*busiest, *largest])  # by row: two processes may have equal values
+    return ProcessReading(round(table.taken_at * 1000), sorted(kept.values(), key=lambda use: (use.name, use.user)))
+
+
+def by_cpu(reading: ProcessReading) -> list[ProcessUse]:
+    """Those that used the most CPU, the busiest first."""
+    return [use for _, use in _first(enumerate(reading.processes), "cpu")]
+
+
+def by_memory(reading: ProcessReading) -> list[ProcessUse]:
+    """Those that used the most memory, the largest first."""
+    return [use for _, use in _first(enumerate(reading.processes), "memory")]
+
+
+def is_kept(reading: ProcessReading, now: float) -> bool:
+    """Whether the history covers the reading's time."""
+    return now - KEEP_S < reading.at_ms / 1000 < now + AHEAD_S
+
+
+def with_reading(readings: Sequence[ProcessReading], new: ProcessReading) -> list[ProcessReading]:
+    """The readings with a new one. Of each minute only the last is kept."""
+    minute = new.at_ms // MINUTE_MS
+    if any(old.at_ms // MINUTE_MS == minute and old.at_ms >= new.at_ms for old in readings):
+        return list(readings)
+    return sorted([*(old for old in readings if old.at_ms // MINUTE_MS != minute), new])
+
+
+def _use(name: object, user: object, cpu: object, memory: object) -> ProcessUse:
+    return ProcessUse(_text(name), _text(user), _amount(cpu), _amount(memory))
+
+
+def _text(cell: object) -> str:
+    return cell if isinstance(cell, str) else ""
+
+
+def _amount(cell: object) -> int | None:
+    return cell if isinstance(cell, int) else None
+
+
+def _first(uses: Iterable[tuple[int, ProcessUse]], what: str) -> list[tuple[int, ProcessUse]]:
+    known = [(number, use) for number, use in uses if getattr(use, what) is not None]
+    return sorted(known, key=lambda one: getattr(one[1], what), reverse=True)[:TOP]
