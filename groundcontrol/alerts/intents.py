@@ -9,14 +9,14 @@ from typing import Final, Protocol
 
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.deciding import REPEAT_S, Decision, Defer, Question, Send, Skip, decide, repeats_at, sooner, told, waiting
+from groundcontrol.alerts.details import Details
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.explaining import Explanation, explain, notice_only, under_way
-from groundcontrol.alerts.expression import State, parse
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.incidents import Book, key_of
 from groundcontrol.alerts.machine import FLAP_MOST_QUIET_S
 from groundcontrol.alerts.maintenance import Quiet
-from groundcontrol.alerts.messages import MessageContent, ToldAlert, Withheld, missing_words, seen_of
+from groundcontrol.alerts.messages import MessageContent, ToldAlert, Withheld, seen_of
 from groundcontrol.alerts.model import (
     Alert,
     AlertId,
@@ -27,15 +27,14 @@ from groundcontrol.alerts.model import (
     Incident,
     IncidentId,
     MessageKind,
-    Rule,
     RuleId,
     is_summary,
 )
 from groundcontrol.alerts.rules import Rules
-from groundcontrol.alerts.states import DEADLINE_MISSED
 from groundcontrol.alerts.store import AlertFilter, AlertStore
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
+from groundcontrol.events.store import LogStore
 from spider.clock import Clock
 from spider.wire.ids import new_time_id
 
@@ -80,7 +79,7 @@ class Intents:
 
     def __init__(
         self, *, book: Book, store: AlertStore, channels: ChannelStore, deliveries: DeliveryStore, rules: Rules, engine: Engine,
-        facts: FactReader, windows: OpenWindows, clock: Clock,
+        facts: FactReader, windows: OpenWindows, log: LogStore, clock: Clock,
     ) -> None:  # fmt: skip
         self._book = book
         self._store = store
@@ -90,6 +89,7 @@ class Intents:
         self._engine = engine
         self._facts = facts
         self._windows = windows
+        self._details = Details(rules, facts, log, clock)
         self._clock = clock
         self._started_at = clock.now()
 
@@ -200,7 +200,7 @@ class Intents:
         shown = firing or [alert for alert in ended if self._is_told(alert)]
         if firing and delivery.kind == "changed":
             shown = [*firing, *await self._ended_since_told(delivery, incident)]
-        return MessageContent(incident, tuple(self._told(alert) for alert in shown))
+        return MessageContent(incident, await self._all_told(shown))
 
     async def _ended_since_told(self, delivery: Delivery, incident: Incident) -> list[Alert]:
         """Episodes that fired when the channel was last told of the incident, and that are over."""
@@ -228,7 +228,7 @@ class Intents:
                 open_ones[incident.id] = incident.title
         if not (open_ones or gone or ended):
             return Withheld("nothing_left")
-        alerts = tuple(self._told(alert) for incident in open_ones for alert in self._firing_of(incident, {}))[:MOST_SUMMED]
+        alerts = await self._all_told([alert for incident in open_ones for alert in self._firing_of(incident, {})][:MOST_SUMMED])
         return MessageContent(
             alerts=alerts, still_firing=tuple(open_ones.values()), ended=len(gone - ended), over=len(ended), named=tuple(open_ones)
         )
@@ -245,17 +245,15 @@ class Intents:
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
         return decide(self._question(delivery.kind, await self._story(incident, firing), channel, past))
 
-    def _told(self, alert: Alert) -> ToldAlert:
+    async def _all_told(self, alerts: Sequence[Alert]) -> tuple[ToldAlert, ...]:
+        details = await self._details.of(alerts)
+        return tuple(self._told(alert, details.get(alert.id, "")) for alert in alerts)
+
+    def _told(self, alert: Alert, detail: str) -> ToldAlert:
         rule = self._rules.get(alert.rule_id)
         unit = "" if rule is None else self._rules.unit(rule)
         name = "" if alert.node_id is None else self._facts.name(alert.node_id)
-        return ToldAlert(alert, name, self._rules.name(alert.rule_id), unit, self._detail(alert, rule))
-
-    def _detail(self, alert: Alert, rule: Rule | None) -> str:
-        if rule is None or alert.node_id is None or alert.state != "firing" or parse(rule.expr) != State(DEADLINE_MISSED):
-            return ""
-        unmet = self._facts.unmet(alert.node_id, alert.object)
-        return "" if unmet is None else missing_words(unmet)
+        return ToldAlert(alert, name, self._rules.name(alert.rule_id), unit, detail)
 
     async def _past(self, incident: IncidentId) -> Sequence[Delivery]:
         return await self._deliveries.history(DEFAULT_ORG, incident)

@@ -104,6 +104,7 @@ def _intents(services: Services) -> Intents:
         engine=services[Engine],
         facts=services[FactReader],
         windows=services[WindowCloser].windows,
+        log=services[LogStore],
         clock=services.clock,
     )
 

@@ -165,7 +165,7 @@ class AlertTrial:
         book = Book(DEFAULT_ORG)
         self.intents = Intents(
             book=book, store=store.alerts, channels=store.channels, deliveries=store.deliveries, rules=self.rules, engine=self.engine,
-            facts=facts, windows=self.windows, clock=clock,
+            facts=facts, windows=self.windows, log=store.log, clock=clock,
         )  # fmt: skip
         self.service = AlertService(
             book=book, store=store.alerts, log=store.log, intents=self.intents, rules=self.rules, engine=self.engine, facts=facts,

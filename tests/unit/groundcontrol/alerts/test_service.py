@@ -604,8 +604,11 @@ async def test_the_last_acknowledgement_with_a_note_counts(trial: AlertTrial) ->
 
 
 async def test_an_error_that_a_program_reports_is_told_also_where_it_is_about_no_server(trial: AlertTrial) -> None:
+    said = new_event("backup_failed", trial.clock.now(), source="api", message="no room on /backup")
+    await trial.backend.store.log.add_event(said)
     trial.engine.add_event(None, "backup_failed", "", trial.clock.now(), "error")
     await trial.pass_s(30)
+    assert trial.receivers.told[-1].message.lines[0].startswith("Backup failed, no room on /backup, since ")
     trial.engine.add_event(None, "backup_failed", "", trial.clock.now(), "error")
     await trial.pass_s(3700)
     assert trial.titles() == ["Critical: Backup failed", "Not reported again: Backup failed"]

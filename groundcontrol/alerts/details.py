@@ -1,0 +1,57 @@
+"""What a message says of an alert beside its rule, object and value: the event that is missing, or what a program reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from groundcontrol.alerts.expression import EventOf, State, parse
+from groundcontrol.alerts.facts import FactReader
+from groundcontrol.alerts.messages import MOST_LINES, missing_words
+from groundcontrol.alerts.model import Alert, AlertId
+from groundcontrol.alerts.rules import Rules
+from groundcontrol.alerts.states import DEADLINE_MISSED
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.events.catalogue import known_type, words
+from groundcontrol.events.making import AHEAD_S
+from groundcontrol.events.model import Event
+from groundcontrol.events.store import LogStore
+from spider.clock import Clock
+
+MOST_EVENTS: Final = 100
+"""Events of a server in which the last report is looked for."""
+SAID_CHARS: Final = 150
+
+
+class Details:
+    def __init__(self, rules: Rules, facts: FactReader, log: LogStore, clock: Clock) -> None:
+        self._rules = rules
+        self._facts = facts
+        self._log = log
+        self._clock = clock
+
+    async def of(self, alerts: Sequence[Alert]) -> Mapping[AlertId, str]:
+        """The details of those that fire, as far as a message has lines. Raises: StoreError."""
+        return {alert.id: await self._of(alert) for alert in alerts[:MOST_LINES] if alert.state == "firing"}
+
+    async def _of(self, alert: Alert) -> str:
+        rule = self._rules.get(alert.rule_id)
+        match None if rule is None else parse(rule.expr):
+            case State(kind=kind) if kind == DEADLINE_MISSED and alert.node_id is not None:
+                unmet = self._facts.unmet(alert.node_id, alert.object)
+                return "" if unmet is None else missing_words(unmet)
+            case EventOf(type=kind):
+                return await self._said(kind, alert)
+        return ""
+
+    async def _said(self, kind: str, alert: Alert) -> str:
+        """The message of the last report; empty: it says no more than its type."""
+        nodes = [] if alert.node_id is None else [alert.node_id]
+        span = (alert.since_at, self._clock.now() + AHEAD_S)
+        events = await self._log.events_of(SYSTEM, nodes, span, MOST_EVENTS, without=(), fleet=not nodes)
+        last = next((one for one in events if (one.type, one.object) == (kind, alert.object)), None)
+        return "" if last is None or last.message == self._plain(last) else last.message[:SAID_CHARS]
+
+    def _plain(self, event: Event) -> str:
+        name = "" if event.node_id is None else self._facts.name(event.node_id)
+        return words(known_type(event.type), event.details, name)
