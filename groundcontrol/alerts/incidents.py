@@ -340,6 +340,11 @@ def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
     return sorted(alerts, key=lambda alert: (-RANK[alert.level], bool(alert.suppressed_by), alert.since_at))
 
 
+def is_of_event(rule: Rule) -> bool:
+    """Whether its alerts tell of events, which may be about no node and not about the hub either."""
+    return rule.expr.lstrip().startswith("event")
+
+
 def last_title(incident: Incident, episodes: Iterable[Alert], names: Names) -> str:
     """The title of an incident that is over: it counts all that was part of it. Args: episodes: all of it; notices are left out."""
     objects = {key_of(alert): alert for alert in reversed(worst_first(episodes))}
@@ -363,7 +368,7 @@ def title_of(group: str, firing: Sequence[Alert], names: Names, silent: int = 0)
     if len(nodes) > 1:
         return f"{what} on {len(nodes)} servers"
     more = f" and {len(firing) - 1} more" if len(firing) > 1 else ""
-    if first.node_id is None and rule is not None and rule.expr.lstrip().startswith("event"):
+    if first.node_id is None and rule is not None and is_of_event(rule):
         return what + more  # a program reported it of no server
     where = "hub" if first.node_id is None else names.node(first.node_id)
     return f"{where}: {what}{more}"

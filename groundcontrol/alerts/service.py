@@ -12,7 +12,7 @@ from typing import Final
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.hub_facts import HubFactReader
-from groundcontrol.alerts.incidents import MASS, Book, Names, Plan, key_of, last_title
+from groundcontrol.alerts.incidents import MASS, Book, Names, Plan, is_of_event, key_of, last_title
 from groundcontrol.alerts.intents import Intents, OpenWindows
 from groundcontrol.alerts.model import Alert, AlertId, Delivery, Incident, IncidentId, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.replay import Replay
@@ -40,6 +40,8 @@ ROUND_TICKS: Final = 10
 """Each node is evaluated once in so many ticks."""
 SAVE_EVERY_S: Final = 60.0
 MINUTE_S: Final = 60.0
+NO_NODE: Final = "no server"
+"""Where something happened that a program reported of no server."""
 MOST_MISSED: Final = 1000
 """Events that a start reads again."""
 _END_WORDS: Final[dict[Reason, str]] = {
@@ -246,9 +248,13 @@ class AlertService:
             "end": "" if alert.reason is None else _END_WORDS[alert.reason],
         }  # fmt: skip
         known = {key: value for key, value in details.items() if value not in (None, "")}
-        name = "Ground Control" if alert.node_id is None else self._facts.name(alert.node_id)
+        name = self._facts.name(alert.node_id) if alert.node_id is not None else "Ground Control" if self._is_of_hub(alert) else NO_NODE
         kind = "alert_firing" if transition.kind == "fired" else "alert_resolved"
         return new_event(kind, transition.at, known, node=alert.node_id, name=name, received_at=self._clock.now())
+
+    def _is_of_hub(self, alert: Alert) -> bool:
+        rule = self._rules.get(alert.rule_id)
+        return rule is None or not is_of_event(rule)
 
     def _event_of_mass(self, incident: Incident, plan: Plan) -> Event:
         nodes = {alert.node_id for alert in plan.alerts.values() if alert.incident_id == incident.id}

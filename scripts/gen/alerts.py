@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from groundcontrol.alerts.defaults import DEFAULT_RULES  # noqa: E402  # the checkout is put on the path first
 from groundcontrol.alerts.detectors import DETECTORS  # noqa: E402
-from groundcontrol.alerts.expression import parse  # noqa: E402
+from groundcontrol.alerts.expression import EventOf, parse  # noqa: E402
 from groundcontrol.alerts.model import Rule, Threshold  # noqa: E402
 from groundcontrol.alerts.rules import unit_of  # noqa: E402
 from groundcontrol.alerts.states import STATES  # noqa: E402
@@ -26,7 +26,9 @@ from scripts.gen import target  # noqa: E402
 
 
 def level(rule: Rule, threshold: Threshold | None) -> str:
-    """`> 90 % (87 %)`: where a level starts, and where it ends."""
+    """`> 90 % (87 %)`: where a level starts, and where it ends; of an event, how bad its sender calls it."""
+    if rule.warn and rule.crit and isinstance(parse(rule.expr), EventOf):
+        return "an error" if threshold is rule.crit else "a warning" if rule.warn.trigger else "anything else"
     unit = unit_of(parse(rule.expr))
     if threshold is None:
         return "-"

@@ -612,6 +612,8 @@ async def test_an_error_that_a_program_reports_is_told_also_where_it_is_about_no
     trial.engine.add_event(None, "backup_failed", "", trial.clock.now(), "error")
     await trial.pass_s(3700)
     assert trial.titles() == ["Critical: Backup failed", "Not reported again: Backup failed"]
+    events = (await trial.backend.store.log.events(SCOPE, 50, only=EventFilter(types=("alert_firing",)))).items
+    assert [one.message for one in events] == ["Backup failed on no server"]
 
 
 async def test_events_about_an_alert_name_its_rule_and_its_object(trial: AlertTrial) -> None:
