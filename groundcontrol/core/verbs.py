@@ -31,8 +31,8 @@ class HubVerb(NamedTuple):
 
 
 WORDS: Final[dict[str, HubVerb]] = {
-    "check": HubVerb("Check for updates"),
-    "refresh": HubVerb("Refresh package lists", hint="reads the repositories again"),
+    "check": HubVerb("Check for updates", menu="Check now"),
+    "refresh": HubVerb("Refresh package lists", menu="Check now", hint="reads the repositories again"),
     "plan": HubVerb("Plan"),
     "upgrade": HubVerb("Upgrade packages", start="Start upgrade"),
     "security-upgrade": HubVerb("Security upgrade", start="Start security upgrade"),

@@ -445,7 +445,7 @@ def test_updates_are_planned_then_run_and_the_lists_find_them(page: Page, hub: H
 
     page.goto(hub.url)
     page.get_by_role("table", name="Nodes").get_by_role("link", name=OLD, exact=True).click()
-    page.get_by_role("status").get_by_role("button", name="Refresh package lists").click()
+    page.get_by_role("status").get_by_role("button", name="Check now").click()
     page.wait_for_url(re.compile(r"/jobs/"))
 
     page.goto(f"{hub.url}/updates?by=node&q=w")

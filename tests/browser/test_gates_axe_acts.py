@@ -37,8 +37,8 @@ def told_of_a_failure(seen: Gate) -> None:
     answered(r"/api/v1/nodes/[^/]+/jobs", "/?q=web-1", 500, "internal", "web-1")(seen)
     seen.page.get_by_role("row").get_by_text("web-1").first.click()
     seen.page.get_by_role("button", name="More package actions").click()
-    seen.page.get_by_role("menuitem", name="Check for updates").click()
-    expect(seen.page.get_by_text("Check for updates: web-1")).to_be_visible()
+    seen.page.get_by_role("menuitem", name="Check now").click()
+    expect(seen.page.get_by_text("Refresh package lists: web-1")).to_be_visible()
 
 
 def tags_not_changed(seen: Gate) -> None:

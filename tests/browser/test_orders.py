@@ -143,14 +143,14 @@ def test_a_check_whose_answer_is_lost_or_late_is_done_once_and_takes_no_page_awa
 
     def check() -> Route:
         page.get_by_role("button", name="More package actions").click()
-        page.get_by_role("menuitem", name="Check for updates").click()
+        page.get_by_role("menuitem", name="Check now").click()
         [sent] = asked.wait()
         return sent
 
     lost = check()
     lost.fetch()
     lost.abort()
-    told = page.get_by_role("alert").filter(has_text="Check for updates: web-1")
+    told = page.get_by_role("alert").filter(has_text="Refresh package lists: web-1")
     expect(told).to_contain_text("It is not known whether it started. Trying again does not start it twice.")
     expect(told).not_to_contain_text("not started")
     told.get_by_role("button", name="Retry").click()
@@ -164,7 +164,7 @@ def test_a_check_whose_answer_is_lost_or_late_is_done_once_and_takes_no_page_awa
     dialog, before = opened(page), page.url
     dialog.get_by_label("Host name or IP").fill("web-8.example")
     late.continue_()
-    expect(page.get_by_role("status").filter(has_text="Check for updates: web-1")).to_contain_text("It was started.")
+    expect(page.get_by_role("status").filter(has_text="Refresh package lists: web-1")).to_contain_text("It was started.")
     expect(dialog.get_by_label("Host name or IP")).to_have_value("web-8.example")
     assert page.url == before
 

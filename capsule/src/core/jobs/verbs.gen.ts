@@ -28,8 +28,8 @@ export interface Verb {
 export type PlannedVerb = "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
 
 export const VERBS: Readonly<Record<string, Verb>> = {
-  "check": { readonly: true },
-  "refresh": { hint: t`reads the repositories again`, readonly: true },
+  "check": { menu: t`Check now`, readonly: true },
+  "refresh": { menu: t`Check now`, hint: t`reads the repositories again`, readonly: true },
   "plan": { readonly: true },
   "upgrade": { start: t`Start upgrade`, planned: true, upgrades: true, packages: "optional" },
   "security-upgrade": { start: t`Start security upgrade`, planned: true, upgrades: true },

@@ -65,12 +65,14 @@ export function NodeActions({ view }: { view: NodeView }): VNode {
   const { total, security, checked_at } = view.updates;
   const all = refusal(view);
   const hints: Partial<Record<string, string>> = {
-    check: checked_at ? t`last checked ${timeOrDate(checked_at, dayStart.value)}` : t`not checked yet`,
+    [refusal(view, "refresh") ? "check" : "refresh"]: checked_at ? t`last checked ${timeOrDate(checked_at, dayStart.value)}` : t`not checked yet`,
     upgrade: total === null ? t`available updates not known` : t`${total} ${pluralWord(total, "update")}`,
     "security-upgrade": security ? t`${security} for security` : t`only what is for security`,
   };
+  // A refresh counts what is newer too: only where the policy refuses it, a check of the known lists is offered.
+  const hidden: Action = refusal(view, "refresh") ? "refresh" : "check";
   const items = (belongs: (verb: Verb, name: string) => boolean | undefined): MenuItem[] =>
-    JOB_VERBS.filter(([name, verb]) => belongs(verb, name) && !refusal(view, name as Action)).map(([name, { menu = actionLabel(name), hint = "", readonly }]) => {
+    JOB_VERBS.filter(([name, verb]) => belongs(verb, name) && name !== hidden && !refusal(view, name as Action)).map(([name, { menu = actionLabel(name), hint = "", readonly }]) => {
       const action = name as Action;
       return { label: readonly ? menu : t`${menu}…`, hint: hints[name] ?? hint, icon: verbIcon(name), run: readonly ? () => void start(view, action) : () => setAsked(action) };
     });
