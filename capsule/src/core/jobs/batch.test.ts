@@ -12,6 +12,7 @@ test("jobs are counted by group", () => {
 test("counts of states are told by group, problems first", () => {
   assert.equal(groupsText(countGroups({ succeeded: 31, failed: 1, interrupted: 1 })), "2 with problems, 31 succeeded");
   assert.equal(groupsText(countGroups({})), "");
+  assert.equal(groupsText(countGroups({ succeeded: 31, failed: 1, interrupted: 1 }, "failed")), "2 with problems");
 });
 
 test("a server’s policy excludes it, and an unknown policy refuses nothing", () => {

@@ -31,10 +31,13 @@ export function countJobs(jobs: readonly JobLike[]): Record<JobGroup, number> {
   return found;
 }
 
-/** Counts of states, as counts of groups. */
-export function countGroups(counts: Readonly<Record<string, number>>): Record<JobGroup, number> {
+/** Counts of states, as counts of groups; of one group alone if only that is shown. */
+export function countGroups(counts: Readonly<Record<string, number>>, only?: JobGroup): Record<JobGroup, number> {
   const found: Record<JobGroup, number> = { failed: 0, open: 0, done: 0, other: 0 };
-  for (const [state, count] of Object.entries(counts)) found[jobGroupOf(state)] += count;
+  for (const [state, count] of Object.entries(counts)) {
+    const group = jobGroupOf(state);
+    if (!only || group === only) found[group] += count;
+  }
   return found;
 }
 

@@ -2,8 +2,10 @@ import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Page } from "../../core/live/paged-list";
 import { t } from "../../core/text/i18n";
+import { JOB_GROUPS } from "../../core/jobs/batch";
 import { ACTION_LABELS } from "../../core/jobs/job-labels";
 import { foldRows, jobRows, type JobRow } from "../../core/jobs/job-rows";
+import { activeDeployments } from "../../state/deployments";
 import { jobs as known, newest } from "../../state/jobs";
 import { findJobs } from "../../state/queries";
 import { pageUrl, setQuery } from "../../state/router";
@@ -38,6 +40,7 @@ const CHIPS = [
 /** Jobs on nodes, and added or removed servers. */
 export function JobsPage(): VNode {
   const of = pageUrl.value.query.get("of") === "deployments" ? "deployments" : "jobs";
+  const running = activeDeployments.value.length;
   return (
     <div class="page">
       <div class="page-head">
@@ -49,7 +52,7 @@ export function JobsPage(): VNode {
           onPick={(next) => setQuery({ of: next === "jobs" ? null : next, state: null, action: null, by: null, q: null, plans: null })}
           options={[
             { key: "jobs", label: t`Jobs` },
-            { key: "deployments", label: t`Deployments` },
+            { key: "deployments", label: running ? t`Deployments, ${running} running` : t`Deployments` },
           ]}
         />
       </div>
@@ -119,7 +122,7 @@ function Jobs(): VNode {
         )
       ) : (
         <>
-          <JobsTable rows={foldRows(found.items).map(({ job, batch }) => ({ job: newest(job), batch }))} />
+          <JobsTable only={JOB_GROUPS.find((group) => group === state)} rows={foldRows(found.items).map(({ job, batch }) => ({ job: newest(job), batch }))} />
           <ShowMore more={found.next !== null} onMore={() => void list.more()} />
         </>
       )}

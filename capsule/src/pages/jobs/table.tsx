@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { countGroups, groupsText } from "../../core/jobs/batch";
+import { countGroups, groupsText, type JobGroup } from "../../core/jobs/batch";
 import type { JobRow } from "../../core/jobs/job-rows";
 import { pluralWord, t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
@@ -24,21 +24,23 @@ function jobStatusText(job: JobView): string {
   return job.error && job.state !== "cancelled" ? `${stateLabel(job.state)}: ${job.error.message}` : stateLabel(job.state);
 }
 
-export function JobsTable({ rows }: { rows: readonly JobRow<JobView, BatchSummaryView>[] }): VNode {
+/** `only`: the group of states that is shown. */
+export function JobsTable({ rows, only }: { rows: readonly JobRow<JobView, BatchSummaryView>[]; only?: JobGroup | undefined }): VNode {
   return (
     <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs`} aria-rowcount={rows.length + 1}>
       <GridHead labels={[t`State`, t`Job`, t`Node`, t`Outcome`, t`By`, t`Started`, t`Took`]} unseen={[t`State`]} />
-      {rows.map(({ job, batch }) => (batch ? <BatchRow key={batch.id} batch={batch} /> : <Row key={job.id} job={job} />))}
+      {rows.map(({ job, batch }) => (batch ? <BatchRow key={batch.id} batch={batch} only={only} /> : <Row key={job.id} job={job} />))}
     </div>
   );
 }
 
 /** An order for many nodes. */
-function BatchRow({ batch }: { batch: BatchSummaryView }): VNode {
-  const counts = countGroups(batch.counts);
+function BatchRow({ batch, only }: { batch: BatchSummaryView; only: JobGroup | undefined }): VNode {
+  const counts = countGroups(batch.counts, only);
+  const refused = only ? 0 : batch.refused.length;
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const mark = counts.open ? "run" : counts.failed ? "fail" : counts.done ? "done" : "off";
-  const result = [groupsText(counts), batch.refused.length ? t`${batch.refused.length} refused` : ""].filter(Boolean).join(", ");
+  const result = [groupsText(counts), refused ? t`${refused} refused` : ""].filter(Boolean).join(", ");
   const open = (): void => go(`/batches/${batch.id}`);
   return (
     <div role="row" tabIndex={0} onClick={open} onKeyDown={(event) => event.key === "Enter" && open()}>
@@ -51,7 +53,7 @@ function BatchRow({ batch }: { batch: BatchSummaryView }): VNode {
         </a>
       </span>
       <span role="cell" class="cut">
-        {plural(total + batch.refused.length, "node")}
+        {plural(total + refused, "node")}
       </span>
       <span role="cell" class={`cut ${!counts.open && counts.failed ? "crit" : "t2"}`} title={result}>
         {result}
