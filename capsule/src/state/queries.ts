@@ -18,6 +18,10 @@ export interface EventsQuery {
   type?: string | undefined;
   group?: string | undefined;
   search?: string | undefined;
+  /** Unix seconds: not before this moment. */
+  from?: number | undefined;
+  /** Before this moment. */
+  to?: number | undefined;
 }
 
 const PAGE = 50;

@@ -39,7 +39,8 @@ export interface AuditMatches {
 
 /** Reads on until enough rows match, the log ends, or many rows were read. */
 export async function searchAudit(filter: AuditFilter, cursor?: string): Promise<AuditMatches> {
-  const all = !filter.actor && !filter.action;
+  const all = !filter.actor && !filter.action && filter.to === undefined;
+  const { from = -Infinity } = filter;
   const rows: AuditView[] = [];
   let next: string | null | undefined = cursor;
   let read = 0;
@@ -47,13 +48,14 @@ export async function searchAudit(filter: AuditFilter, cursor?: string): Promise
     const page: AuditPageView = await call<AuditPageView>("GET", "audit", { query: { limit: all ? SHOWN : AUDIT_PAGE, cursor: next ?? undefined } });
     rows.push(...page.audit.filter((row) => matchesAuditFilter(row, filter)));
     read += page.audit.length;
-    next = page.next;
+    next = page.audit.every(({ at }) => at < from) ? null : page.next;
   } while (next && rows.length < SHOWN && read < MAX_READ);
   return { rows, next, read };
 }
 
 /** All matching rows, for a file. `onRead` gets the progress, and stops the read by returning false. */
 export async function loadWholeAudit(filter: AuditFilter, onRead: (read: number) => boolean): Promise<AuditView[] | null> {
+  const { from = -Infinity } = filter;
   const rows: AuditView[] = [];
   let next: string | null | undefined;
   let read = 0;
@@ -61,7 +63,7 @@ export async function loadWholeAudit(filter: AuditFilter, onRead: (read: number)
     const page: AuditPageView = await call<AuditPageView>("GET", "audit", { query: { limit: AUDIT_PAGE, cursor: next ?? undefined } });
     for (const row of page.audit) if (matchesAuditFilter(row, filter)) rows.push(row);
     read += page.audit.length;
-    next = page.next;
+    next = page.audit.every(({ at }) => at < from) ? null : page.next;
     if (!onRead(read)) return null;
   } while (next);
   return rows;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { codeDigits, detailText, deviceName, grantsLabel, groupSecret, recoveryText, rolesUpTo } from "./account-labels";
-import { auditCsv, auditDetail, matchesAuditFilter, auditNames, auditOutcome, auditLabel } from "./audit";
+import { auditCsv, auditDetail, matchesAuditFilter, auditNames, auditOutcome, auditLabel, foldAudit } from "./audit";
 import { checkBytes, qrCode, qrPath } from "./qr-code";
 
 const URI = "otpauth://totp/Stardust:admin?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Stardust&algorithm=SHA1&digits=6&period=30";
@@ -82,6 +82,20 @@ test("a part of actor and action finds a row", () => {
   assert.ok(matchesAuditFilter(row, { actor: " AD", action: "create" }));
   assert.ok(matchesAuditFilter(row, { actor: "", action: "" }));
   assert.ok(!matchesAuditFilter(row, { actor: "grace", action: "" }));
+});
+
+test("rows outside the dates do not match", () => {
+  const filter = { actor: "", action: "" };
+  assert.ok(matchesAuditFilter(row, { ...filter, from: row.at, to: row.at + 1 }));
+  assert.ok(!matchesAuditFilter(row, { ...filter, from: row.at + 1 }));
+  assert.ok(!matchesAuditFilter(row, { ...filter, to: row.at }));
+});
+
+test("the rows of one job are one entry, and what was refused stands alone", () => {
+  const of = (n: number, action: string, target: string, result = "done") => ({ ...row, n, action, target, result });
+  const rows = [of(6, "job.succeeded", "job:j1"), of(5, "user.create", "u"), of(4, "job.running", "j1"), of(3, "job.create", "j2", "refused"), of(2, "job.create", "j2"), of(1, "job.create", "j1")];
+  assert.deepEqual(foldAudit(rows).map((entry) => entry.map(({ n }) => n)), [[6, 4, 1], [5], [3], [2]]);
+  assert.deepEqual(foldAudit([]), []);
 });
 
 test("an action is found by its words and by its name", () => {

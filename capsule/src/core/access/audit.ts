@@ -1,6 +1,7 @@
 /** Rows of the audit log: their labels, filtering, and the CSV file. */
 
 import { detailText } from "./account-labels";
+import { isWithin, type Span } from "../text/day-range";
 import { t } from "../text/i18n";
 import { timeOrDate } from "../text/time";
 import { actionLabel, jobGlyph, stateLabel } from "../jobs/job-labels";
@@ -16,7 +17,7 @@ export interface AuditRowLike {
   detail: Readonly<Record<string, unknown>>;
 }
 
-export interface AuditFilter {
+export interface AuditFilter extends Span {
   actor: string;
   action: string;
 }
@@ -106,7 +107,7 @@ export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "
 }
 
 /** Part of a name is enough, in any case. An action matches by its label and by its name in the API. */
-export const matchesAuditFilter = (row: AuditRowLike, { actor, action }: AuditFilter): boolean => containsText(row.actor, actor) && (containsText(row.action, action) || containsText(auditLabel(row.action), action));
+export const matchesAuditFilter = (row: AuditRowLike, { actor, action, ...span }: AuditFilter): boolean => isWithin(row.at, span) && containsText(row.actor, actor) && (containsText(row.action, action) || containsText(auditLabel(row.action), action));
 
 const ID = /^[0-9a-z]{26}$/;
 /** Enough to tell two ids apart; the title attribute has the whole id. */
@@ -115,6 +116,23 @@ export const shortId = (id: string): string => `…${id.slice(-6)}`;
 export const auditKey = ({ chain, n }: { chain: string; n: number }): string => `${chain}:${n}`;
 /** The id without the prefix that some rows write before it. */
 export const bareId = (target: string): string => target.replace(/^(?:node|job|user):/, "");
+
+/** Rows about one job as one entry, at the place of its newest row. What was refused or failed to run keeps a row of its own. */
+export function foldAudit<R extends AuditRowLike>(rows: readonly R[]): R[][] {
+  const folded: R[][] = [];
+  const ofJobs = new Map<string, R[]>();
+  for (const row of rows) {
+    const id = row.action.startsWith("job.") && row.result === "done" ? bareId(row.target) : "";
+    const held = ofJobs.get(id);
+    if (held) held.push(row);
+    else {
+      const entry = [row];
+      if (id) ofJobs.set(id, entry);
+      folded.push(entry);
+    }
+  }
+  return folded;
+}
 
 /** The names of targets that the rows themselves contain. */
 export function auditNames(rows: readonly AuditRowLike[], nodeName: (id: string) => string | undefined): ReadonlyMap<string, string> {

@@ -38,9 +38,9 @@ test("the CSV of events has the page's texts", () => {
 });
 
 test("a live event is shown where the hub would list it", () => {
-  const one = { ...hub, type: "expected_backup_completed_missed", severity: "error" };
-  for (const only of [{}, { group: "alert" }, { severity: "error,info" }, { type: one.type }, { search: "ENGLISH" }]) assert.ok(eventFits(one, only));
-  for (const only of [{ group: "hub" }, { severity: "info" }, { type: "node_online" }, { search: "french" }]) assert.ok(!eventFits(one, only));
+  const one = { ...hub, type: "expected_backup_completed_missed", severity: "error", at: 100 };
+  for (const only of [{}, { group: "alert" }, { severity: "error,info" }, { type: one.type }, { search: "ENGLISH" }, { from: 100, to: 101 }]) assert.ok(eventFits(one, only));
+  for (const only of [{ group: "hub" }, { severity: "info" }, { type: "node_online" }, { search: "french" }, { from: 101 }, { to: 100 }]) assert.ok(!eventFits(one, only));
 });
 
 test("the shown text of an event can be searched", () => {

@@ -1,5 +1,6 @@
 /** Texts of events, from their fields. */
 
+import { isWithin, type Span } from "../text/day-range";
 import { csv } from "../text/csv";
 import { iso } from "../text/time";
 import { ACTION_LABELS, actionLabel, STATE_LABELS } from "../jobs/job-labels";
@@ -80,7 +81,8 @@ export function parseEventQuery(get: (name: string) => string | null): EventsFil
 }
 
 /** Whether a live event is one that the hub would list. */
-export const eventFits = (event: EventLike & { severity: string }, { severity, type, group, search }: Partial<EventsFilter>): boolean =>
+export const eventFits = (event: EventLike & { severity: string; at: number }, { severity, type, group, search, ...span }: { [Key in keyof EventsFilter]?: string | undefined } & Span): boolean =>
+  isWithin(event.at, span) &&
   (!severity || severity.split(",").includes(event.severity)) &&
   (!type || event.type === type) &&
   (!group || groupOf(event.type) === group) &&

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { eventsCsv, eventSearch, MAX_SEARCH_LENGTH, parseEventQuery } from "../../core/events/event-text";
 import { EVENT_GROUPS } from "../../core/events/event-types.gen";
 import { errorText } from "../../core/text/error-text";
+import { parseDays, spanOf } from "../../core/text/day-range";
 import { t } from "../../core/text/i18n";
 import { count } from "../../core/text/units";
 import { nodeName } from "../../state/fleet";
@@ -14,6 +15,7 @@ import { Button } from "../../ui/button";
 import { FilterChips } from "../../ui/filter-chips";
 import { Glyph } from "../../ui/glyph";
 import { downloadText } from "../../ui/download";
+import { DateRange } from "../date-range";
 import { EventList } from "./list";
 
 const SETTLE_MS = 300;
@@ -35,6 +37,7 @@ async function save(kind: "csv" | "json", only: EventsQuery): Promise<void> {
 
 export function EventsPage(): VNode {
   const { severity, type, group, search } = parseEventQuery((name) => pageUrl.value.query.get(name));
+  const days = parseDays((name) => pageUrl.value.query.get(name));
   const [typed, setTyped] = useState(search);
   const [busy, setBusy] = useState(false);
   const asked = useRef(search);
@@ -46,7 +49,7 @@ export function EventsPage(): VNode {
     const timer = setTimeout(() => setQuery({ q: (asked.current = typed.trim()) }), SETTLE_MS);
     return () => clearTimeout(timer);
   }, [typed]);
-  const only: EventsQuery = { severity: severity || undefined, type: type || undefined, group: group || undefined, search: search || undefined };
+  const only: EventsQuery = { severity: severity || undefined, type: type || undefined, group: group || undefined, search: search || undefined, ...spanOf(days) };
   const download = async (kind: "csv" | "json"): Promise<void> => {
     setBusy(true);
     try {
@@ -78,8 +81,9 @@ export function EventsPage(): VNode {
         </div>
         <FilterChips label={t`Severity`} chips={CHIPS} value={severity} onPick={(next) => setQuery({ severity: next })} />
         <FilterChips label={t`About`} chips={EVENT_GROUPS} value={group} onPick={(next) => setQuery({ group: next, type: null })} />
+        <DateRange {...days} />
       </div>
-      <EventList only={only} onClear={() => setQuery({ severity: null, type: null, group: null, q: null })} />
+      <EventList only={only} onClear={() => setQuery({ severity: null, type: null, group: null, q: null, from: null, to: null })} />
     </div>
   );
 }

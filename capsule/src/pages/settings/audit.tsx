@@ -1,8 +1,10 @@
-import type { VNode } from "preact";
+import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { auditCsv, auditDetail, auditKey, auditNames, auditOutcome, auditLabel, bareId, shortId, type AuditFilter } from "../../core/access/audit";
+import { auditCsv, auditDetail, auditKey, auditNames, auditOutcome, auditLabel, bareId, foldAudit, shortId, type AuditFilter } from "../../core/access/audit";
+import { parseDays, spanOf } from "../../core/text/day-range";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
+import { plural } from "../../core/text/units";
 import { actionLabel } from "../../core/jobs/job-labels";
 import { dayStart } from "../../state/clock";
 import { ids, nodeName } from "../../state/fleet";
@@ -15,10 +17,12 @@ import type { AuditView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
+import { Icon } from "../../ui/icon";
 import { GridHead } from "../../ui/grid-head";
 import { downloadText } from "../../ui/download";
 import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
+import { DateRange } from "../date-range";
 import { ListView, useList } from "../list-view";
 import { useAction } from "../use-action";
 
@@ -33,7 +37,8 @@ const COUNT = new Intl.NumberFormat("en");
 /** The audit log. The URL holds the filter, so that it can be shared. */
 export function AuditPage(): VNode {
   const query = pageUrl.value.query;
-  const filter: AuditFilter = { actor: query.get("actor") ?? "", action: query.get("action") ?? "" };
+  const days = parseDays((name) => query.get(name));
+  const filter: AuditFilter = { actor: query.get("actor") ?? "", action: query.get("action") ?? "", ...spanOf(days) };
   const [read, setRead] = useState(0);
   const list = useList<AuditView>(
     async (cursor) => {
@@ -44,7 +49,7 @@ export function AuditPage(): VNode {
     auditKey,
     JSON.stringify(filter),
   );
-  const filtered = filter.actor !== "" || filter.action !== "";
+  const filtered = filter.actor !== "" || filter.action !== "" || days.from !== "" || days.to !== "";
   return (
     <div class="stack">
       <div class="section-head">
@@ -57,13 +62,14 @@ export function AuditPage(): VNode {
       <div class="audit-filter" role="search" aria-label={t`Filter the audit log`}>
         <FilterText label={t`Actor`} name="actor" value={filter.actor} placeholder="admin" />
         <FilterText label={t`Action`} name="action" value={filter.action} placeholder={t`User added`} />
+        <DateRange {...days} />
       </div>
       <ListView
         list={list}
         what={t`the audit log`}
         refused={t`Your role cannot see the audit log.`}
         empty={
-          <Empty icon="scroll-text" title={filtered ? t`No entry matches` : t`No entries yet`} text={filtered ? t`None of the newest ${COUNT.format(read)} entries match this actor and action.` : t`What people and programs change is listed here.`}>
+          <Empty icon="scroll-text" title={filtered ? t`No entry matches` : t`No entries yet`} text={filtered ? t`None of the newest ${COUNT.format(read)} entries match this filter.` : t`What people and programs change is listed here.`}>
             {list.next && <Button onClick={list.more}>{t`Look further back`}</Button>}
           </Empty>
         }
@@ -131,16 +137,43 @@ function Rows({ rows }: { rows: readonly AuditView[] }): VNode {
   return (
     <div class="card grid-table audit-table" role="table" aria-label={t`Audit log`}>
       <GridHead labels={[t`Result`, t`Action`, t`Target`, t`Actor`, t`Address`, t`Time`]} unseen={[t`Result`]} />
-      {rows.map((row) => (
-        <Row key={auditKey(row)} row={row} nameOf={nameOf} />
-      ))}
+      {foldAudit(rows).map((entry) => {
+        const oldest = entry.at(-1);
+        return oldest && <Entry key={auditKey(oldest)} rows={entry} nameOf={nameOf} />;
+      })}
     </div>
   );
 }
 
 type NameOf = (id: string) => string | undefined;
 
-function Row({ row, nameOf }: { row: AuditView; nameOf: NameOf }): VNode {
+/** The rows of one job, folded behind the newest; any other row is alone. */
+function Entry({ rows, nameOf }: { rows: readonly AuditView[]; nameOf: NameOf }): VNode | null {
+  const [open, setOpen] = useState(false);
+  const [newest, ...before] = rows;
+  if (!newest) return null;
+  const by = before.find(({ action }) => action === "job.create")?.actor;
+  const more = before.length > 0 && (
+    <button type="button" class="fold t3" aria-expanded={open} onClick={() => setOpen(!open)}>
+      <Icon name="chevron-down" size="small" />
+      {by ? t`${plural(before.length, "entry", "entries")} before, ordered by ${nameOf(by) ?? by}` : t`${plural(before.length, "entry", "entries")} before`}
+    </button>
+  );
+  return (
+    <>
+      <Row row={newest} nameOf={nameOf} more={more} />
+      {open && before.map((row) => <Row key={auditKey(row)} row={row} nameOf={nameOf} />)}
+    </>
+  );
+}
+
+interface RowProps {
+  row: AuditView;
+  nameOf: NameOf;
+  more?: ComponentChildren;
+}
+
+function Row({ row, nameOf, more }: RowProps): VNode {
   const details = auditDetail(row, nameOf, dayStart.value);
   const { glyph, label } = auditOutcome(row);
   return (
@@ -150,7 +183,7 @@ function Row({ row, nameOf }: { row: AuditView; nameOf: NameOf }): VNode {
       </span>
       <span role="cell" class="medium wrap-any">
         <span title={row.action}>{auditLabel(row.action)}</span>
-        {row.result !== DONE && <span class="crit"> {row.result === REFUSED ? t`refused` : row.result}</span>}
+        {row.result !== DONE && <span class="crit"> {row.result === REFUSED ? t`refused` : row.result}</span>} {more}
       </span>
       <span role="cell" class="t2 wrap-any">
         <Target text={row.target} action={row.action} nameOf={nameOf} />
