@@ -175,7 +175,9 @@ def _in_state(subject: str, name: str, *states: str) -> Callable[[NodeFacts, flo
 
 def _containers(facts: NodeFacts) -> Collection[str] | None:
     rows = _rows(facts, "containers", "name")
-    return None if rows is None else {str(name) for (name,) in rows}
+    if rows is None or len(rows) < facts.tables["containers"].total:
+        return None  # one that is not listed may be among those beyond the table's limit
+    return {str(name) for (name,) in rows}
 
 
 def count_restarts(before: NodeFacts, facts: NodeFacts) -> NodeFacts:

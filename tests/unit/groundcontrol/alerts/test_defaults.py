@@ -253,6 +253,18 @@ def test_units_and_containers_that_restart_again_and_again_are_told() -> None:
             assert told == ([(rule, "fired"), (rule, "resolved")] if restarts > most else []), (subject, restarts)
 
 
+def test_a_container_that_was_removed_is_not_said_to_be_well() -> None:
+    columns, sick, other = ("name", "state"), ("web", "dead"), ("db", "running")
+    for rows, total, reason in (((other, ("web", "running")), 2, "cleared"), ((other,), 1, "object_gone"), ((other,), 300, "cleared")):
+        engine, found = _engine(), list[Transition]()
+        after = SubjectTable("containers", _NOW, total, columns, tuple(cell for row in rows for cell in row))
+        for at in range(0, 600, 5):
+            table = _table("containers", _NOW, columns, sick, other) if at < 300 else {"containers": after}
+            engine.set_node(NodeFacts(NODE, tables=table))
+            found += engine.tick(_NOW + at)
+        assert [(one.kind, one.reason) for one in found] == [("fired", None), ("resolved", reason)]
+
+
 EVENTS = {rule.id: parsed.type for rule in DEFAULT_RULES if isinstance(parsed := parse(rule.expr), EventOf)}
 ANY_EVENT: Final = frozenset({"node.cloned", "node.rebooted", "agent.gap"})
 """Rules that do not ask how bad the event is."""
