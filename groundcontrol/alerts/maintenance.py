@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
 from groundcontrol.alerts.model import MaintenanceId, Selector
@@ -34,6 +34,13 @@ class Weekly(NamedTuple):
     end: str
 
 
+def open_s(weekly: Weekly) -> float:
+    """For how long a weekly window is open in a week, in seconds."""
+    day = date(2000, 1, 1)
+    start, end = (datetime.combine(day, time_of(text, "weekly")) for text in (weekly.start, weekly.end))
+    return len(weekly.days) * ((end - start).total_seconds() % 86_400)
+
+
 class Window(NamedTuple):
     """A maintenance window. One of a job or a deployment has the same id as that."""
 
@@ -43,7 +50,7 @@ class Window(NamedTuple):
     from_at: float
     """Of a weekly window: there is no occurrence before."""
     until_at: float | None
-    """Of a weekly window: there is no occurrence after; None: it has no end. Of an automatic one: the latest end."""
+    """Of a weekly window: there is no occurrence after. Of an automatic one: the latest end. None: an old weekly window without an end."""
     reason: str
     origin: Origin
     created_by: str

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from groundcontrol.alerts.deadlines_views import MaintenanceBody, MaintenancesView, MaintenanceView, SelectView, WeeklyBody, WeeklyView
-from groundcontrol.alerts.maintenance import Weekly, Window, occurrence
+from groundcontrol.alerts.deadlines_views import MaintenanceBody, MaintenancesView, MaintenanceView, SelectView, WeeklyView
+from groundcontrol.alerts.maintenance import Weekly, Window, occurrence, open_s
 from groundcontrol.alerts.maintenance_store import MaintenanceStore
 from groundcontrol.alerts.model import MaintenanceId
 from groundcontrol.alerts.selecting import VisibleNodes, check_select, checked_select
 from groundcontrol.alerts.wall_clock import DAYS, Day, time_of, zone_of
-from groundcontrol.core.errors import BadRequest, NotFound
+from groundcontrol.core.errors import BadRequest, Forbidden, NotFound
 from groundcontrol.core.text import is_visible
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.web.request import ApiRequest
@@ -20,7 +20,14 @@ from spider.wire.ids import is_id, new_time_id
 MAX_REASON_CHARS: Final = 200
 LONGEST_S: Final = 90 * 86_400.0
 """A single window; one that is forgotten must not silence a node for ever."""
+LONGEST_OF_ALL_S: Final = 7 * 86_400.0
+"""A single window of every server."""
 FARTHEST_S: Final = 366 * 86_400.0
+"""How far ahead a window may begin. A weekly one ends so long after its start at the latest."""
+MOST_OF_WEEK_S: Final = 84 * 3600.0
+"""Half of a week: how long a weekly window may be open in one."""
+TOKEN_S: Final = 86_400.0
+"""A window of an API token ends so long after the request at the latest. So a stolen one silences nothing for longer once it is revoked."""
 
 
 async def list_maintenance(call: ApiRequest) -> MaintenancesView:
@@ -41,10 +48,13 @@ async def create_maintenance(call: ApiRequest, body: MaintenanceBody) -> Mainten
         raise BadRequest(f"reason: at most {MAX_REASON_CHARS} visible characters", field="reason")
     weekly, zone = _weekly(body)
     from_at = now if body.from_at is None else body.from_at
-    _check_times(from_at, body.until_at, now, weekly=weekly is not None)
+    until_at = max(from_at, now) + FARTHEST_S if body.until_at is None and weekly is not None else body.until_at
+    _check_times(from_at, until_at, now, FARTHEST_S if weekly is not None else LONGEST_OF_ALL_S if body.select.all else LONGEST_S)
+    if call.scope.actor.kind == "token":
+        _check_token(body, until_at, now)
     select = await checked_select(call.services[NodeStore], call.scope, body.select)
     window = Window(
-        MaintenanceId(new_time_id(now)), call.scope.org, select, from_at, body.until_at, reason, "user", call.scope.actor.name, now,
+        MaintenanceId(new_time_id(now)), call.scope.org, select, from_at, until_at, reason, "user", call.scope.actor.name, now,
         weekly, zone,
     )  # fmt: skip
     if occurrence(window, now) is None:
@@ -67,19 +77,26 @@ async def end_maintenance(call: ApiRequest) -> None:
     await store.end_window(call.scope, window.id)
 
 
-def _check_times(from_at: float, until_at: float | None, now: float, *, weekly: bool) -> None:
+def _check_times(from_at: float, until_at: float | None, now: float, longest_s: float) -> None:
     """Raises: BadRequest."""
     if abs(from_at - now) > FARTHEST_S:
         raise BadRequest("from_at: Unix seconds of a time within a year", field="from_at")
     if until_at is None:
-        if not weekly:
-            raise BadRequest("until_at: say when the window ends, or give weekly", field="until_at")
-        return
+        raise BadRequest("until_at: say when the window ends, or give weekly", field="until_at")
     if until_at <= max(from_at, now):
         raise BadRequest("until_at: the end must be after the start, and still to come", field="until_at")
-    longest_s = FARTHEST_S * 10 if weekly else LONGEST_S
     if until_at - max(from_at, now) > longest_s:
-        raise BadRequest(f"until_at: at most {longest_s / 86_400:.0f} days after the start", field="until_at")
+        shorter = "; for longer name tags or nodes" if longest_s == LONGEST_OF_ALL_S else ""
+        raise BadRequest(f"until_at: at most {longest_s / 86_400:.0f} days after the start{shorter}", field="until_at")
+
+
+def _check_token(body: MaintenanceBody, until_at: float | None, now: float) -> None:
+    """Raises: Forbidden: an API token may not open this window."""
+    if body.select.all or body.weekly is not None or until_at is None or until_at > now + TOKEN_S:
+        raise Forbidden(
+            "an API token opens single windows that end within 24 hours, for tags or nodes: log in to the page for every server,"
+            " for weekly windows and for longer ones"
+        )
 
 
 def _weekly(body: MaintenanceBody) -> tuple[Weekly | None, str]:
@@ -91,10 +108,14 @@ def _weekly(body: MaintenanceBody) -> tuple[Weekly | None, str]:
     if body.zone is None:
         raise BadRequest("zone: say in which time zone the weekly times are, such as Europe/Budapest", field="zone")
     zone_of(body.zone)
-    times: WeeklyBody = body.weekly
-    time_of(times.start, "weekly.start")
-    time_of(times.end, "weekly.end")
-    return Weekly(ordered_days(times.days, "weekly.days"), times.start, times.end), body.zone
+    weekly = Weekly(ordered_days(body.weekly.days, "weekly.days"), body.weekly.start, body.weekly.end)
+    time_of(weekly.start, "weekly.start")
+    time_of(weekly.end, "weekly.end")
+    if weekly.start == weekly.end:
+        raise BadRequest("weekly.end: a window must end at another time than it starts", field="weekly.end")
+    if open_s(weekly) > MOST_OF_WEEK_S:
+        raise BadRequest(f"weekly: open for at most {MOST_OF_WEEK_S / 3600:.0f} hours of a week: name fewer days or hours", field="weekly")
+    return weekly, body.zone
 
 
 def ordered_days(days: list[Day], field: str) -> tuple[Day, ...]:
