@@ -80,7 +80,7 @@ class ChannelService:
 
     async def create(self, scope: Scope, kind: ChannelKind, target: object, wanted: Wanted) -> Channel:
         """Raises: BadRequest, Conflict."""
-        checked = read_target(kind, target)
+        checked = self._read(kind, target)
         made = ChannelId(new_time_id(self._clock.now()))
         blank = Channel(made, scope.org, kind, "", True, "warning", None, Caps(), KINDS[kind].mask(checked))
         return await self._channels.create_channel(scope, wanted.apply(blank), self._seal(made, 1, checked))
@@ -94,7 +94,7 @@ class ChannelService:
         after = wanted.apply(before)
         if target is None:
             return await self._channels.save_channel(scope, after, None, old_target_told=None)
-        checked = read_target(before.kind, target)
+        checked = self._read(before.kind, target)
         stored = await self._channels.target(channel)
         told = await self._tell_old(before, f"{scope.actor.name} gave this channel another receiver")
         sealed = self._seal(channel, 1 if stored is None else stored.version + 1, checked)
@@ -151,6 +151,12 @@ class ChannelService:
             DeliveryId(new_time_id(now)), title, f"{what}. If nobody of you did it, look at the hub's audit log.", hub=self._hub(), now=now
         )
         return isinstance(await self._send(channel, message, TELL_LIMIT_S), Sent)
+
+    def _read(self, kind: str, target: object) -> Any:
+        """Raises: BadRequest: it does not fit, or no message may go there."""
+        checked = read_target(kind, target)
+        self._egress.check_receiver(*KINDS[kind].receiver(checked))
+        return checked
 
     def _seal(self, channel: ChannelId, version: int, target: Target) -> SealedRecord:
         return self._sealer.seal(SEALED_TABLE, channel, TARGET, version, msgspec.json.encode(target))

@@ -64,8 +64,8 @@ async def create_channel(call: ApiRequest, body: ChannelBody) -> ChannelView:
 
 
 async def edit_channel(call: ApiRequest, body: ChannelPatch) -> ChannelView:
-    """Change a channel. A new target wants the password once more, and the old receiver is notified of it."""
-    if body.target is not None:
+    """Change a channel. All but its name wants the password once more, and the old receiver is notified of a new target."""
+    if body != ChannelPatch(name=body.name):
         call.services.auth.require_step_up(call.caller)
     changes_hours = body.quiet_hours is not msgspec.UNSET
     wanted = Wanted(

@@ -54,7 +54,7 @@ class ChannelPatch(Body):
 
 class FormatPreviewBody(Body):
     kind: ChannelKind
-    message: Literal["firing", "repeat", "resolved", "event", "test", "digest"] = "firing"
+    message: MessageKind = "firing"
 
 
 class LinkBody(Body):

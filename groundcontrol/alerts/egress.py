@@ -90,6 +90,21 @@ def is_own(text: str) -> bool:
         return bool(probe.getsockname()[0] == text)
 
 
+def _literal(host: str) -> str | None:
+    """The address that a host's text stands for, without asking anybody; None: it is a name."""
+    plain = host.lower().rstrip(".")
+    if plain == "localhost" or plain.endswith(".localhost"):
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(plain))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(plain))  # such as 2130706433, 0x7f000001 and 127.1
+    except OSError:
+        return None
+
+
 def check_url(text: str, *, field: str = "url") -> str:
     """Check the form of a URL that messages are posted to.
 
@@ -141,6 +156,23 @@ class Egress:
             return
         if is_denied(address) or is_own(address):
             raise Denied
+
+    def check_receiver(self, host: str, port: int, field: str) -> None:
+        """Judge a receiver as far as its text tells where it is: an address in any form that the system takes, or `localhost`.
+
+        Raises: BadRequest. A name is judged with its addresses when a message is sent, since they may be others by then.
+        """
+        address = _literal(host)
+        if address is None:
+            return
+        try:
+            self.check(address, port)
+        except Denied:
+            raise BadRequest(
+                f"{field}: no message may go to {host}: name a receiver on another machine; for one on this machine the owner of the hub"
+                f" sets STARDUST_NOTIFY_ALLOW={address}:{port}",
+                field=field,
+            ) from None
 
     def http(self) -> aiohttp.ClientSession:
         """The session for requests. It follows no redirect by itself only where the caller says so; it knows no proxy, cookie or cache."""

@@ -58,6 +58,25 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{type(self).__name__}(***)"
 
 
+class Receiver(NamedTuple):
+    """Where a target connects to."""
+
+    host: str
+    port: int
+    field: str
+    """Of the target, for the text of a refusal."""
+
+
+def by_url(name: str) -> Callable[[Any], Receiver]:
+    """The receiver of a target with a URL in this field."""
+
+    def receiver(target: Target) -> Receiver:
+        parts = urlsplit(getattr(target, name))
+        return Receiver(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), f"target.{name}")
+
+    return receiver
+
+
 class Kind(NamedTuple):
     """One kind of channel. Its functions take its own struct of a target."""
 
@@ -71,6 +90,8 @@ class Kind(NamedTuple):
     render: Callable[[Message], Payload]
     """The message in the format of this kind, without anything of the target."""
     send: Callable[[Any, Message, Egress], Awaitable[Outcome]]
+    receiver: Callable[[Any], Receiver]
+    """Of a target that was checked."""
 
 
 class Post(NamedTuple):

@@ -8,7 +8,19 @@ from typing import Annotated, Final
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, cut, json_post, masked_url, no_mentions, post, wait_in
+from groundcontrol.alerts.channels.kind import (
+    Kind,
+    Outcome,
+    Payload,
+    Target,
+    by_url,
+    cut,
+    json_post,
+    masked_url,
+    no_mentions,
+    post,
+    wait_in,
+)
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 
@@ -50,4 +62,4 @@ async def send(target: DiscordTarget, message: Message, egress: Egress) -> Outco
     return await post(json_post(target.url, render(message)), egress, lambda body: wait_in(body, "retry_after"))
 
 
-DISCORD: Final = Kind("discord", "Discord", DiscordTarget, check, mask, render, send)
+DISCORD: Final = Kind("discord", "Discord", DiscordTarget, check, mask, render, send, by_url("url"))

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import aiosmtplib
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Permanent, Sent, Target, Transient, failure
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Permanent, Receiver, Sent, Target, Transient, failure
 from groundcontrol.alerts.egress import CONNECT_S, Egress, is_host
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
@@ -136,4 +136,8 @@ def _of_exception(exc: aiosmtplib.SMTPException) -> Outcome:
     return Permanent("not_offered" if "STARTTLS" in str(exc) or "AUTH" in str(exc) else "smtp")
 
 
-EMAIL: Final = Kind("email", "E-mail", EmailTarget, check, mask, render, send)
+def _receiver(target: EmailTarget) -> Receiver:
+    return Receiver(target.smtp.host, target.smtp.port, "target.smtp.host")
+
+
+EMAIL: Final = Kind("email", "E-mail", EmailTarget, check, mask, render, send, _receiver)

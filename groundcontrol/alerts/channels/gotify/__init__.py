@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, json_post, masked_url, post
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, json_post, masked_url, post
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
@@ -44,4 +44,4 @@ async def send(target: GotifyTarget, message: Message, egress: Egress) -> Outcom
     return await post(json_post(f"{target.url.rstrip('/')}/message", render(message), {"X-Gotify-Key": target.token}), egress)
 
 
-GOTIFY: Final = Kind("gotify", "Gotify", GotifyTarget, check, mask, render, send)
+GOTIFY: Final = Kind("gotify", "Gotify", GotifyTarget, check, mask, render, send, by_url("url"))

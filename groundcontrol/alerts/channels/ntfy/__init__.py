@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, json_post, post
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, json_post, post
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
@@ -76,4 +76,4 @@ async def send(target: NtfyTarget, message: Message, egress: Egress) -> Outcome:
     return await post(json_post(target.server, {"topic": target.topic, **render(message)}, headers), egress)
 
 
-NTFY: Final = Kind("ntfy", "ntfy", NtfyTarget, check, mask, render, send)
+NTFY: Final = Kind("ntfy", "ntfy", NtfyTarget, check, mask, render, send, by_url("server"))

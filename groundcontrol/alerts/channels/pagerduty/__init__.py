@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, cut, json_post, post
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, cut, json_post, post
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
@@ -55,4 +55,4 @@ async def send(target: PagerDutyTarget, message: Message, egress: Egress) -> Out
     return await post(json_post(f"{target.server.rstrip('/')}/v2/enqueue", {"routing_key": target.routing_key, **render(message)}), egress)
 
 
-PAGERDUTY: Final = Kind("pagerduty", "PagerDuty", PagerDutyTarget, check, mask, render, send)
+PAGERDUTY: Final = Kind("pagerduty", "PagerDuty", PagerDutyTarget, check, mask, render, send, by_url("server"))

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, cut, json_post, masked_url, no_mentions, post
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, cut, json_post, masked_url, no_mentions, post
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 
@@ -47,4 +47,4 @@ async def send(target: SlackTarget, message: Message, egress: Egress) -> Outcome
     return await post(json_post(target.url, render(message)), egress)
 
 
-SLACK: Final = Kind("slack", "Slack", SlackTarget, check, mask, render, send)
+SLACK: Final = Kind("slack", "Slack", SlackTarget, check, mask, render, send, by_url("url"))

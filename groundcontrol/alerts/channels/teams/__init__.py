@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, cut, json_post, masked_url, no_mentions, post
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, cut, json_post, masked_url, no_mentions, post
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 
@@ -56,4 +56,4 @@ async def send(target: TeamsTarget, message: Message, egress: Egress) -> Outcome
     return await post(json_post(target.url, render(message)), egress)
 
 
-TEAMS: Final = Kind("teams", "Microsoft Teams", TeamsTarget, check, mask, render, send)
+TEAMS: Final = Kind("teams", "Microsoft Teams", TeamsTarget, check, mask, render, send, by_url("url"))

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, cut, json_post, no_mentions, post, wait_in
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, cut, json_post, no_mentions, post, wait_in
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
@@ -63,4 +63,4 @@ async def send(target: TelegramTarget, message: Message, egress: Egress) -> Outc
     return await post(request, egress, lambda body: wait_in(body, "parameters", "retry_after"))
 
 
-TELEGRAM: Final = Kind("telegram", "Telegram", TelegramTarget, check, mask, render, send)
+TELEGRAM: Final = Kind("telegram", "Telegram", TelegramTarget, check, mask, render, send, by_url("server"))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Post, Target, masked_url, post
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Post, Target, by_url, masked_url, post
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message, ToldAlert
 from groundcontrol.core.errors import BadRequest
@@ -97,7 +97,7 @@ def _alert(told: ToldAlert) -> dict[str, Any]:
             "suppressed_by": alert.suppressed_by or None,
             "stale": alert.stale,
             "flapping": alert.flapping,
-            "maintenance": alert.maintenance is not None,
+            "maintenance": alert.maintenance,
         },
         "node_name": told.node_name,
         "rule_name": told.rule_name,
@@ -119,4 +119,4 @@ async def send(target: WebhookTarget, message: Message, egress: Egress) -> Outco
     return await post(Post(target.url, body, headers), egress)
 
 
-WEBHOOK: Final = Kind("webhook", "Webhook", WebhookTarget, check, mask, render, send)
+WEBHOOK: Final = Kind("webhook", "Webhook", WebhookTarget, check, mask, render, send, by_url("url"))

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -15,7 +15,7 @@ from groundcontrol.access.sessions import STEP_UP_S
 from groundcontrol.alerts.channels import KINDS
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.links import LINK_S, AlertHandler, Link, Links
-from groundcontrol.alerts.model import Alert, AlertId, ChannelId, IncidentId, RuleId
+from groundcontrol.alerts.model import Alert, AlertId, ChannelId, IncidentId, MessageKind, RuleId
 from groundcontrol.alerts.outbox import Outbox
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.scope import Scope
@@ -27,7 +27,7 @@ from tests.support.receivers import Receiver
 WEBHOOK: dict[str, Any] = {
     "kind": "webhook",
     "name": "ops",
-    "target": {"url": "http://127.0.0.1:9/secret-path", "secret": "whsec_" + "QUJD" * 8},
+    "target": {"url": "http://192.0.2.7:9/secret-path", "secret": "whsec_" + "QUJD" * 8},
 }
 
 
@@ -40,7 +40,7 @@ async def made(client: Client, **changes: Any) -> Any:
 async def test_a_channel_is_made_changed_and_deleted_and_its_target_is_never_shown(hub: TestHub) -> None:
     admin = await hub.logged_in()
     channel = await made(admin, quiet_hours={"start": "22:00", "end": "07:00", "zone": "Europe/Budapest"})
-    assert (channel["state"], channel["target_masked"], channel["audience"]) == ("ok", "http://127.0.0.1:9/…", "operator")
+    assert (channel["state"], channel["target_masked"], channel["audience"]) == ("ok", "http://192.0.2.7:9/…", "operator")
     assert channel["quiet_hours"] == {"start": "22:00", "end": "07:00", "zone": "Europe/Budapest", "critical_too": False}
     path = f"channels/{channel['id']}"
     changed = (await admin.request("PATCH", path, {"min_severity": "critical", "caps": {"per_hour": 5}})).json
@@ -58,19 +58,41 @@ async def test_a_channel_is_made_changed_and_deleted_and_its_target_is_never_sho
 
 
 @pytest.mark.holds("SAFETY-22", "S-15")
-async def test_a_new_target_wants_the_password_once_more_and_another_name_does_not(hub: TestHub) -> None:
+async def test_what_a_channel_takes_wants_the_password_once_more_and_another_name_does_not(hub: TestHub) -> None:
     admin = await hub.logged_in()
     channel = await made(admin)
     hub.clock.shift += STEP_UP_S + 1
     path, target = f"channels/{channel['id']}", {"url": "https://y.example/"}
     assert (await admin.request("PATCH", path, {"name": "ops 2"})).status == 200
-    assert (await admin.request("PATCH", path, {"target": target})).code == "auth.step_up_required"
+    quiet = {"start": "00:00", "end": "23:59", "zone": "UTC", "critical_too": True}
+    changes: list[dict[str, Any]] = [
+        {"target": target},
+        {"enabled": False},
+        {"min_severity": "critical"},
+        {"quiet_hours": quiet},
+        {"quiet_hours": None},
+        {"caps": {}},
+    ]
+    for change in changes:
+        assert (await admin.request("PATCH", path, change)).code == "auth.step_up_required", change
     assert (await admin.request("DELETE", path)).code == "auth.step_up_required"
     assert (await admin.post("channels", {**WEBHOOK, "name": "other"})).code == "auth.step_up_required"
 
 
+INSIDE = (
+    "169.254.169.254", "127.0.0.1:22", "[::ffff:127.0.0.1]:22", "[::ffff:7f00:1]", "2130706433", "0x7f.1", "[64:ff9b::7f00:1]", "0.0.0.0:80", "a.localhost",
+)  # fmt: skip
 REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"target": {}}, "url"),
+    *(({"target": {"url": f"http://{host}/"}}, "no message may go to") for host in INSIDE),
+    (
+        {
+            "kind": "email",
+            "target": {"smtp": {"host": "127.0.0.1", "port": 25, "tls": "none"}, "from": "a@x.example", "to": ["b@x.example"]},
+        },
+        "ALLOW",
+    ),
+    ({"kind": "ntfy", "target": {"server": "http://localhost:2586", "topic": "ops"}}, "STARDUST_NOTIFY_ALLOW=127.0.0.1:2586"),
     ({"target": {"url": "https://u:p@x.example/"}}, "user name"),
     ({"target": {"url": "https://x.example/", "x": 1}}, "x"),
     ({"name": " "}, "name"),
@@ -117,7 +139,7 @@ async def test_the_schema_of_each_kind_says_which_fields_are_secret_and_each_has
     assert set(kinds) == set(KINDS)
     assert kinds["webhook"]["$defs"]["WebhookTarget"]["properties"]["secret"]["writeOnly"] is True
     for kind in kinds:
-        for message in ("firing", "resolved", "digest"):
+        for message in get_args(MessageKind):
             shown = await viewer.post("channels/preview", {"kind": kind, "message": message})
             assert shown.json["payload"], kind
 
