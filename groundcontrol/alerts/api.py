@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from groundcontrol.alerts.channel_store import DeliveryFilter, DeliveryStore
@@ -49,7 +49,7 @@ from groundcontrol.alerts.views import (
     rule_of,
     rule_view,
 )
-from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.errors import BadRequest, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.store import LogStore
 from groundcontrol.nodes.api import checked_note
@@ -60,6 +60,8 @@ from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
 from spider.wire.ids import is_id, new_time_id
 
 MAX_SNOOZE_S: Final = 30 * 86_400.0
+MAX_TOKEN_SNOOZE_S: Final = 86_400.0
+"""As of a link and of a maintenance window by a token: what a stolen one holds back comes within a day."""
 MAX_ALERTS_OF_INCIDENT: Final = 500
 
 
@@ -82,7 +84,7 @@ def _one_of(text: str, *known: str) -> str:
 
 
 def _view(call: ApiRequest, alert: Alert) -> AlertView:
-    return alert_view(alert, call.services[Rules].name(alert.rule_id))
+    return alert_view(alert, call.services[Rules])
 
 
 async def get_alert(call: ApiRequest) -> AlertView:
@@ -117,8 +119,10 @@ async def acknowledge_many(call: ApiRequest, body: AcknowledgeManyBody) -> Alert
 async def snooze(call: ApiRequest, body: SnoozeBody) -> AlertView:
     """Hold the messages of an alert back until a time. If it still fires then, a message says so."""
     now = call.services.clock.now()
-    if not now < body.until_at <= now + MAX_SNOOZE_S:
-        raise BadRequest("until_at must lie ahead, by 30 days at most", field="until_at")
+    most_s = MAX_TOKEN_SNOOZE_S if call.scope.actor.kind == "token" else MAX_SNOOZE_S
+    if not now < body.until_at <= now + most_s:
+        most = "24 hours for an API token" if most_s == MAX_TOKEN_SNOOZE_S else "30 days"
+        raise BadRequest(f"until_at must lie ahead, by at most {most}", field="until_at")
     return _view(call, await call.services[AlertService].snooze(call.scope, _alert_id(call), body.until_at))
 
 
@@ -217,8 +221,32 @@ async def edit_rule(call: ApiRequest, patch: RulePatch) -> RuleView:
 
 
 async def _save(call: ApiRequest, rule: Rule) -> RuleView:
-    [saved] = await call.services[AlertService].save_rules(call.scope, [checked_rule(rule)])
+    checked = checked_rule(rule)
+    await _check_new(call, [checked])
+    [saved] = await call.services[AlertService].save_rules(call.scope, [checked])
     return rule_view(saved, call.services[Rules].unit(saved))
+
+
+async def _check_new(call: ApiRequest, after: Sequence[Rule]) -> None:
+    """Check what rules to be saved say beyond those that they replace: names of rules, and servers.
+
+    Raises: Conflict: another rule has this name. BadRequest: there is no such server.
+    """
+    rules = call.services[Rules]
+    rules.check_names(after)
+    named = {node for rule in after for node in _named(rule)}
+    kept = {node for rule in after if (before := rules.get(rule.id)) is not None for node in _named(before)}
+    for node in named - kept:
+        try:
+            await call.services[NodeStore].node(call.scope, node)
+        except NotFound:
+            raise BadRequest(f"select.nodes: there is no server {node}", field="select") from None
+
+
+def _named(rule: Rule) -> Iterator[NodeId]:
+    """The servers that a rule or one of its overrides names."""
+    for select in (rule.select, *(one.select for one in rule.overrides)):
+        yield from select.nodes
 
 
 async def apply_rules(call: ApiRequest, body: RulesBody) -> AppliedRulesView:
@@ -229,7 +257,9 @@ async def apply_rules(call: ApiRequest, body: RulesBody) -> AppliedRulesView:
     named = {one.after.id for one in plan}
     left = [rule.id for rule in rules.all() if rule.id not in named]
     changed = [one.after for one in plan if one.act != "keep"]
+    await _check_new(call, changed)
     if changed and not body.dry_run:
+        call.services.auth.require_step_up(call.caller)
         await call.services[AlertService].save_rules(call.scope, changed)
     return AppliedRulesView(body.dry_run, [_applied(one, dry_run=body.dry_run) for one in plan], [str(rule) for rule in left])
 
@@ -293,11 +323,11 @@ ALERT_ROUTES: Final = (
     ),
     Route("GET", "/incidents/{id}", "alert.read", get_incident, IncidentDetailView, cost="scan"),
     Route("GET", "/rules", "alert.read", list_rules, RulesView, cost="page"),
-    Route("POST", "/rules", "alert.manage", create_rule, RuleView, RuleBody, status=201),
+    Route("POST", "/rules", "alert.manage", create_rule, RuleView, RuleBody, status=201, step_up=True),
     Route("POST", "/rules/apply", "alert.manage", apply_rules, AppliedRulesView, RulesBody, cost="page"),
     Route("POST", "/rules/preview", "alert.manage", preview_rule, PreviewView, PreviewBody, cost="history"),
     Route("GET", "/rules/{id}", "alert.read", get_rule, RuleView),
-    Route("PATCH", "/rules/{id}", "alert.manage", edit_rule, RuleView, RulePatch),
-    Route("DELETE", "/rules/{id}", "alert.manage", delete_rule, None, status=204),
+    Route("PATCH", "/rules/{id}", "alert.manage", edit_rule, RuleView, RulePatch, step_up=True),
+    Route("DELETE", "/rules/{id}", "alert.manage", delete_rule, None, status=204, step_up=True),
     Route("GET", "/nodes/{id}/rules", "alert.read", rules_of_node, EffectiveRulesView, cost="page"),
 )  # fmt: skip

@@ -24,6 +24,10 @@ class ExpectationStore(Protocol):
         the name is taken."""
         ...
 
+    async def was_reported(self, scope: Scope, name: str) -> bool:
+        """Whether a custom event of this name is stored."""
+        ...
+
     async def delete_expectation(self, scope: Scope, expectation: ExpectationId) -> None:
         """Delete it with its judged days. Repeating it changes nothing."""
         ...

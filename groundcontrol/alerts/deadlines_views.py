@@ -25,8 +25,8 @@ class SelectView(Answer):
 
 
 class WeeklyBody(Body):
-    """From `start` to `end`, such as 22:00 to 02:00, on these days in the window's zone. An end that is not after the start is on the
-    next day."""
+    """From `start` to `end`, such as 22:00 to 02:00, on these days in the window's zone. An end before the start is on the next day. It is
+    open for at most half of a week."""
 
     days: list[Day]
     start: str
@@ -46,7 +46,8 @@ class MaintenanceBody(Body):
     from_at: float | None = None
     """Unix seconds; without it now."""
     until_at: float | None = None
-    """Required for a single window; a weekly one may have no end."""
+    """Required for a single window: at most 90 days after its start, 7 days for every server. Of a weekly one at most 366 days, which it has
+    without it. A window of an API token is a single one, ends within 24 hours, and names tags or nodes."""
     reason: str = ""
     weekly: WeeklyBody | None = None
     zone: str | None = None

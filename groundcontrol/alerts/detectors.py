@@ -150,7 +150,7 @@ _KINDS: Final = (
         "filesystem_space",
         "percent",
         "used, while less than warning_free_gib or critical_free_gib is free. Below 40 GiB the percents alone decide: these limits are then"
-        " always met. One that is mounted read-only raises no alert.",
+        " always met. One that is mounted read-only raises no alert",
         (Read("last", "filesystem.used_percent"), Read("last", "filesystem.free"), Read("last", "filesystem.readonly")),
         _space,
         {"warning_free_gib": 20.0, "critical_free_gib": 5.0},

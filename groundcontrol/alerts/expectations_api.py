@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from difflib import get_close_matches
 from typing import Final, TypeVar
 
 import msgspec
@@ -26,9 +27,11 @@ from groundcontrol.alerts.wall_clock import DAYS, local_date, time_of, zone_of
 from groundcontrol.core.errors import BadRequest, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.text import is_visible
+from groundcontrol.events.catalogue import ROWS, event_type
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import Parameter, Route
+from spider.wire.events import CUSTOM
 from spider.wire.ids import is_id, new_time_id
 
 MAX_NAME_CHARS: Final = 80
@@ -37,6 +40,10 @@ MAX_DAYS: Final = 62
 DAYS_SHOWN: Final = 28
 MAX_NODES_OF_A_DAY: Final = 50
 """Nodes that a day names; its counts are of all."""
+OF_SERVERS: Final = frozenset({"node", "host", "packages", "job", "deployment", "report"})
+"""Groups of events that a server may cause."""
+NEAR: Final = 0.8
+"""How alike a name and a type must be to look like a mistake in typing, from 0 to 1."""
 _EVENT: Final = re.compile(r"[a-z0-9_.-]{1,64}\Z")
 T = TypeVar("T")
 
@@ -59,6 +66,7 @@ async def create_expectation(call: ApiRequest, body: ExpectationBody) -> Expecta
         DAYS if body.days is None else ordered_days(body.days, "days"), body.start, body.grace_s, body.severity, now,
     )  # fmt: skip
     _check(made)
+    await _check_event(call, made.event)
     return _whole_view(await call.services[ExpectationStore].create_expectation(call.scope, made))
 
 
@@ -80,6 +88,8 @@ async def edit_expectation(call: ApiRequest, body: ExpectationPatch) -> Expectat
     _check(after)
     if after == before:
         return _whole_view(before)
+    if after.event != before.event:
+        await _check_event(call, after.event)
     if _times(after) != _times(before):
         after = after._replace(valid_from=call.services.clock.now())
     return _whole_view(await store.save_expectation(call.scope, after))
@@ -149,6 +159,25 @@ def _check(one: Expectation) -> None:
         raise BadRequest(f"grace_s: 0 to {MAX_GRACE_S:.0f} seconds", field="grace_s")
 
 
+async def _check_event(call: ApiRequest, name: str) -> None:
+    """Check that servers may report this event. Any other name is one of a custom event, unless it looks like a mistake in typing.
+
+    Raises: BadRequest.
+    """
+    if (row := event_type(name)) is not None:
+        if row.group not in OF_SERVERS or name == CUSTOM:
+            hint = "give the name of the custom event itself" if name == CUSTOM else "choose one that a server or a program on it causes"
+            raise BadRequest(f"event: no server reports {name}; {hint}", field="event")
+        return
+    known = [row.name for row in ROWS if row.group in OF_SERVERS]
+    near = get_close_matches(name, known, 1, NEAR)
+    if near and not await call.services[ExpectationStore].was_reported(call.scope, name):
+        raise BadRequest(
+            f"event: there is no event {name}; did you mean {near[0]}? If it is the name of a custom event, report it once first",
+            field="event",
+        )
+
+
 def _times(one: Expectation) -> tuple[object, ...]:
     return one.event, one.start, one.by, one.zone, one.days, one.grace_s
 
@@ -194,9 +223,9 @@ def _node_view(one: JudgedDay) -> NodeDayView:
 
 EXPECTATION_ROUTES: Final = (
     Route("GET", "/expectations", "alert.read", list_expectations, ExpectationsView, cost="page"),
-    Route("POST", "/expectations", "alert.manage", create_expectation, ExpectationView, ExpectationBody, status=201, cost="scan"),
-    Route("PATCH", "/expectations/{id}", "alert.manage", edit_expectation, ExpectationView, ExpectationPatch, cost="scan"),
-    Route("DELETE", "/expectations/{id}", "alert.manage", delete_expectation, None, status=204),
+    Route("POST", "/expectations", "alert.manage", create_expectation, ExpectationView, ExpectationBody, status=201, step_up=True, cost="scan"),
+    Route("PATCH", "/expectations/{id}", "alert.manage", edit_expectation, ExpectationView, ExpectationPatch, step_up=True, cost="scan"),
+    Route("DELETE", "/expectations/{id}", "alert.manage", delete_expectation, None, status=204, step_up=True),
     Route(
         "GET", "/expectations/{id}/days", "alert.read", list_days, DaysView, cost="scan",
         query=(

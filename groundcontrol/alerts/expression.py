@@ -23,6 +23,7 @@ MOST_TEXT: Final = 400
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 _CALL: Final = re.compile(r"\s*([a-z_]+)\s*\((.*)\)\s*", re.DOTALL)
 _METRIC: Final = re.compile(r"\s*([a-zA-Z0-9_.]+)\s*(?:\{\s*([a-z_]+)\s*=\s*([^{}]{1,200}?)\s*\}\s*)?(?:,\s*([^,]*?)\s*)?")
+_MORE_LABELS: Final = re.compile(r",\s*[a-z_]+\s*=")
 _WINDOW: Final = re.compile(r"(\d{1,6})\s*([smh])")
 _NAME: Final = re.compile(r"[a-z0-9_.-]{1,64}")
 _CUSTOM: Final = re.compile(r"custom\s*\{\s*name\s*=\s*([a-z0-9_.-]{1,64})\s*\}")
@@ -101,6 +102,8 @@ def _metric_window(function: Function, inside: str) -> MetricWindow:
     if label is not None and (label,) != metric.labels:
         has = f"has the label {metric.labels[0]}" if metric.labels else "has no label"
         raise _refused(f"{name} {has}, not {label}")
+    if value is not None and _MORE_LABELS.search(value):
+        raise _refused(f"{name} takes one value of one label: make a rule for each, or leave the label out for all")
     _check_kind(function, metric)
     if window is None and function != "last":
         raise _refused(f"{function} needs a window, such as {function}({name}, 10m)")

@@ -34,7 +34,7 @@ class AlertsFeed(Feed):
         return AlertsView([self._view(alert) for alert in page.items], page.next)
 
     def _view(self, alert: Alert) -> AlertView:
-        return alert_view(alert, self.services[Rules].name(alert.rule_id))
+        return alert_view(alert, self.services[Rules])
 
     async def take(self, change: BusEvent, /) -> None:
         if isinstance(change, Changed) and change.kind == "alert":
@@ -58,7 +58,7 @@ class IncidentsFeed(Feed):
     async def _view(self, incident: Incident) -> IncidentView:
         rules = self.services[Rules]
         page = await self.services[AlertStore].alerts(self.scope, MOST_FIRING, None, AlertFilter(incident=incident.id))
-        return incident_view(incident, [alert_view(alert, rules.name(alert.rule_id)) for alert in page.items])
+        return incident_view(incident, [alert_view(alert, rules) for alert in page.items])
 
     async def take(self, change: BusEvent, /) -> None:
         if isinstance(change, Changed) and change.kind == "incident":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -9,17 +11,22 @@ from groundcontrol.alerts.defaults import DEFAULT_RULES
 from groundcontrol.alerts.detectors import DETECTORS
 from groundcontrol.alerts.expression import Detector, EventOf, Expression, MetricWindow, State, parse
 from groundcontrol.alerts.model import Rule, RuleId, Selector, Threshold
-from groundcontrol.alerts.selecting import MOST_NODES
+from groundcontrol.alerts.selecting import check_named
 from groundcontrol.alerts.states import STATES
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
 from groundcontrol.core.text import is_visible
 from groundcontrol.events.catalogue import ROWS
 from groundcontrol.nodes.api import checked_tags
 from groundcontrol.samples.derived import metric_of
-from spider.wire.ids import is_id
 
 MOST_RULES: Final = 500
 """Rules that users made."""
+OF_ALERTS: Final = frozenset(row.name for row in ROWS if row.name.startswith("alert_"))
+"""Events that alerts cause themselves."""
+SPANS: Final[dict[str, tuple[float, float]]] = {"flag": (0.0, 1.0), "percent": (0.0, 100.0)}
+"""The bounds of values of some units."""
+_OVER_100: Final = frozenset({"service.cpu", "container.cpu", "disk.life_used"})
+"""Percents of one core, and of a life that a disk may outlast."""
 _DEFAULTS: Final = {rule.id: rule._replace(version=0) for rule in DEFAULT_RULES}
 """Version 0: nobody has changed it."""
 
@@ -42,6 +49,19 @@ class Rules:
         if sum(rule.origin == "user" for rule in self._rules.values()) + new > MOST_RULES:
             raise Conflict(f"users may make {MOST_RULES} rules: delete some first, or use overrides")
 
+    def check_names(self, rules: Iterable[Rule]) -> None:
+        """Check that rules to be saved, together, take no name of another rule.
+
+        Raises: Conflict.
+        """
+        saved = {rule.id: rule.name for rule in rules}
+        after = {rule.id: rule.name for rule in self._rules.values()} | saved
+        holders = Counter(name.casefold() for name in after.values())
+        for rule, name in saved.items():
+            before = self._rules.get(rule)
+            if holders[name.casefold()] > 1 and (before is None or before.name != name):
+                raise Conflict(f"there is a rule named {name} already: choose another name", field="name")
+
     def all(self) -> list[Rule]:
         return list(self._rules.values())
 
@@ -51,6 +71,11 @@ class Rules:
     def name(self, rule: RuleId) -> str:
         """Its name; its id, where nobody knows it any more."""
         return self._names.get(rule, rule)
+
+    def is_notice(self, rule: RuleId) -> bool:
+        """Whether findings of this rule are shown and never sent. False, where nobody knows the rule any more."""
+        found = self._rules.get(rule)
+        return found is not None and found.notice
 
     def find(self, rule: RuleId) -> Rule:
         """Raises: NotFound."""
@@ -85,13 +110,18 @@ def checked_rule(rule: Rule) -> Rule:
     Raises: BadRequest: it names what to change.
     """
     expression = parse(rule.expr, [row.name for row in ROWS])
+    if isinstance(expression, EventOf) and expression.type in OF_ALERTS:
+        raise BadRequest(
+            f"{expression.type} is written for each alert, so this rule would fire on itself: choose what the alert is about", field="expr"
+        )
     if isinstance(expression, EventOf) and rule.clear_s <= 0:
         raise BadRequest("an event is over at once: clear_s says how long its alert lasts, such as 3600", field="clear_s")
     if rule.warn is None and rule.crit is None:
         raise BadRequest("a rule needs a threshold: give warn, crit or both", field="warn")
-    _check_thresholds(rule, rule.warn, rule.crit, "")
+    span = _span(expression)
+    _check_thresholds(rule, rule.warn, rule.crit, span, "")
     for number, one in enumerate(rule.overrides):
-        _check_thresholds(rule, one.warn or rule.warn, one.crit or rule.crit, f"overrides[{number}].")
+        _check_thresholds(rule, one.warn or rule.warn, one.crit or rule.crit, span, f"overrides[{number}].")
     return rule._replace(
         name=_checked_name(rule.name),
         select=_checked_select(rule.select, "select"),
@@ -99,6 +129,19 @@ def checked_rule(rule: Rule) -> Rule:
             one._replace(select=_checked_select(one.select, f"overrides[{number}].select")) for number, one in enumerate(rule.overrides)
         ),
     )
+
+
+def _span(expression: Expression) -> tuple[float, float]:
+    """Between what bounds its value lies."""
+    match expression:
+        case EventOf():
+            return 0.0, 1.0
+        case State(kind="deadline_missed"):
+            return 0.0, 2.0
+        case MetricWindow(function=function, metric=name) if function == "rate" or name in _OVER_100:
+            return -math.inf, math.inf
+        case _:
+            return SPANS.get(unit_of(expression), (-math.inf, math.inf))
 
 
 def _checked_name(name: str) -> str:
@@ -113,8 +156,7 @@ def _checked_select(select: Selector, field: str) -> Selector:
         raise BadRequest(f"{field} selects no server: set all, or name tags or nodes", field=field)
     if select.all and (select.tags or select.nodes):
         raise BadRequest(f"{field} says all and names some: choose one", field=field)
-    if len(select.nodes) > MOST_NODES or not all(is_id(node) for node in select.nodes):
-        raise BadRequest(f"{field}.nodes are at most {MOST_NODES} ids of servers; use a tag for more", field=field)
+    check_named(select.nodes, field)
     try:
         tags = checked_tags(list(select.tags))
     except BadRequest as exc:
@@ -122,9 +164,16 @@ def _checked_select(select: Selector, field: str) -> Selector:
     return Selector(select.all, tags, tuple(dict.fromkeys(select.nodes)))
 
 
-def _check_thresholds(rule: Rule, warn: Threshold | None, crit: Threshold | None, where: str) -> None:
+def _check_thresholds(rule: Rule, warn: Threshold | None, crit: Threshold | None, span: tuple[float, float], where: str) -> None:
     sign = 1 if rule.when == "above" else -1
+    last = span[1] if rule.when == "above" else span[0]
     for name, level in (("warn", warn), ("crit", crit)):
+        if level is not None and sign * (last - level.trigger) <= 0:
+            most = "more" if rule.when == "above" else "less"
+            raise BadRequest(
+                f"{where}{name}.trigger: the value of this rule is never {most} than {last:g}, so it would never fire",
+                field=f"{where}{name}",
+            )
         if level is not None and sign * (level.trigger - level.clear) < 0:
             side = "below" if rule.when == "above" else "above"
             raise BadRequest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.alerts.deadlines_views import SelectBody, SelectView
@@ -29,11 +30,19 @@ async def checked_select(nodes: NodeStore, scope: Scope, body: SelectBody) -> Se
         raise BadRequest("select: name tags or nodes, or say all: an empty selection selects nothing", field="select")
     if body.all and (tags or named):
         raise BadRequest("select: all stands alone, without tags and nodes", field="select")
-    if len(named) > MOST_NODES or not all(map(is_id, named)):
-        raise BadRequest(f"select: nodes are at most {MOST_NODES} ids; use a tag for more", field="select")
+    check_named(named, "select")
     select = Selector(body.all, tags, tuple(NodeId(node) for node in named))
     await check_select(nodes, scope, select)
     return select
+
+
+def check_named(named: Sequence[str], field: str) -> None:
+    """Raises: BadRequest: these cannot be the nodes of a selection."""
+    if len(named) > MOST_NODES:
+        raise BadRequest(f"{field}.nodes: at most {MOST_NODES} servers by id; use a tag for more", field=field)
+    for one in named:
+        if not is_id(one):
+            raise BadRequest(f"{field}.nodes: {one[:40]!r} is not the id of a server; GET nodes gives the ids", field=field)
 
 
 async def check_select(nodes: NodeStore, scope: Scope, select: Selector) -> None:

@@ -11,6 +11,7 @@ from groundcontrol.alerts.channels_views import DeliveryView
 from groundcontrol.alerts.deadlines_views import SelectBody, SelectView
 from groundcontrol.alerts.explaining import Explanation
 from groundcontrol.alerts.model import Alert, DeliveryId, Incident, Override, Rule, RuleId, Selector, Threshold
+from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.timeline import Entry, EntryKind
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.views import EventView, event_view
@@ -37,6 +38,8 @@ class AlertView(Answer):
     id: str
     rule_id: str
     rule_name: str
+    notice: bool
+    """Its rule is one whose findings are shown and never sent."""
     node_id: str | None
     """Null: an alert of the hub itself."""
     object: str
@@ -292,7 +295,7 @@ class PreviewView(Answer):
     """False: there were more servers or episodes than a preview reads, or the samples of a server begin later."""
 
 
-def alert_view(alert: Alert, rule_name: str) -> AlertView:
+def alert_view(alert: Alert, rules: Rules) -> AlertView:
     flags = AlertFlags(
         acknowledged=alert.acknowledged_at is not None,
         snoozed_until=alert.snoozed_until,
@@ -301,7 +304,7 @@ def alert_view(alert: Alert, rule_name: str) -> AlertView:
         flapping=alert.flapping,
         maintenance=alert.maintenance,
     )
-    return view_of(AlertView, alert, flags=flags, rule_name=rule_name)
+    return view_of(AlertView, alert, flags=flags, rule_name=rules.name(alert.rule_id), notice=rules.is_notice(alert.rule_id))
 
 
 def incident_view(incident: Incident, alerts: Sequence[AlertView]) -> IncidentView:

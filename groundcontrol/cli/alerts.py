@@ -12,7 +12,8 @@ from groundcontrol.cli.client import Hub, shown
 from groundcontrol.cli.formatting import MISSING, age, table
 from groundcontrol.cli.options import UsageError, add_act, add_acts
 
-_SPAN: Final = re.compile(r"(\d{1,4})([mhd])")
+_SPAN: Final = re.compile(r"(\d{1,9})([mhd])")
+MOST_S: Final = 30 * 86_400
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -54,9 +55,10 @@ async def run(args: argparse.Namespace) -> int:
 
 def _seconds(span: str) -> int:
     found = _SPAN.fullmatch(span)
-    if found is None:
-        raise UsageError(f"alerts: {span!r} is no time; give a number with m, h or d, such as 30m")
-    return int(found.group(1)) * _SECONDS[found.group(2)]
+    seconds = 0 if found is None else int(found.group(1)) * _SECONDS[found.group(2)]
+    if not 0 < seconds <= MOST_S:
+        raise UsageError(f"alerts: --for {span}: give a number with m, h or d, such as 30m; at most 30d")
+    return seconds
 
 
 def _done(args: argparse.Namespace, answer: Any, text: str) -> int:

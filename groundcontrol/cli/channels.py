@@ -56,11 +56,8 @@ async def _test(hub: Hub, args: argparse.Namespace, channels: list[Any]) -> int:
         delivery = next((one for one in page["deliveries"] if one["id"] == wanted), None)
         if delivery is not None and delivery["state"] in ("sent", "failed", "skipped"):
             break
-    sent = delivery is not None and delivery["state"] == "sent"
-    if args.json:
-        print(json.dumps(delivery))
-    elif sent:
-        print(f"{shown(found['name'])}: the receiver took the test message")
-    else:
-        print(f"{shown(found['name'])}: not sent: {'no answer yet' if delivery is None else shown(delivery['reason'])}")
-    return 0 if sent else 1
+    if delivery is None or delivery["state"] != "sent":
+        reason = "no answer yet" if delivery is None else shown(delivery["reason"])
+        raise CliError(f"{shown(found['name'])}: not sent: {reason}")
+    print(json.dumps(delivery) if args.json else f"{shown(found['name'])}: the receiver took the test message")
+    return 0

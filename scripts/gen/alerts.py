@@ -32,7 +32,7 @@ def level(rule: Rule, threshold: Threshold | None) -> str:
     unit = unit_of(parse(rule.expr))
     if threshold is None:
         return "-"
-    if unit == "flag":
+    if unit in ("flag", "level"):
         return "at once"
     sign = ">" if rule.when == "above" else "<"
     return f"{sign} {in_words(threshold.trigger, unit)} ({in_words(threshold.clear, unit)})"
@@ -41,15 +41,14 @@ def level(rule: Rule, threshold: Threshold | None) -> str:
 def rules() -> str:
     """The default rules."""
     lines = [
-        "| rule | what it says | value | warning (ends) | critical (ends) | for |",
-        "|---|---|---|---|---|---|",
+        "| rule | what it says | value | warning (ends) | critical (ends) | `for_s` | `clear_s` |",
+        "|---|---|---|---|---|---|---|",
     ]
     for rule in DEFAULT_RULES:
         told = "; shown, never sent" if rule.notice else ""
-        held = in_words(rule.for_s, "seconds") if rule.for_s else "-"
-        lines.append(
-            f"| `{rule.id}` | {target.cell(rule.name)}{told} | `{rule.expr}` | {level(rule, rule.warn)} | {level(rule, rule.crit)} | {held} |"
-        )
+        levels = " | ".join((level(rule, rule.warn), level(rule, rule.crit)))
+        times = " | ".join(in_words(time_s, "seconds") if time_s else "-" for time_s in (rule.for_s, rule.clear_s))
+        lines.append(f"| `{rule.id}` | {target.cell(rule.name)}{told} | `{rule.expr}` | {levels} | {times} |")
     return "\n".join(lines) + "\n"
 
 

@@ -267,10 +267,16 @@ class Hostile:
 
 
 def hub_address(state: Path) -> Address:
-    """Where the hub of this start listens: what its own Spider was told."""
+    """Where the hub of this start listens: what its own Spider was told.
+
+    Raises: FleetError: `scripts/run` has not started it, or not yet.
+    """
     conf = configparser.ConfigParser(interpolation=None)
     if not conf.read(state / "agent/spider.conf"):
-        raise FleetError("scripts/run has not finished its start; try again")
+        raise FleetError(
+            f"{state / 'agent/spider.conf'} is not there: scripts/run writes it at the end of its start. Wait for that, and start a hub for"
+            " scripts/fleet with scripts/run, not by itself"
+        )
     pins = conf["hub"].get("tls_pin")
     return Address(conf["hub"]["url"], read_pins(pins) if pins else None)
 

@@ -138,8 +138,8 @@ def preview_says_what_it_would_have_done(page: Page) -> None:
     page.get_by_role("menuitem", name="Edit…").click()
     dialog = page.get_by_role("dialog", name="Edit CPU in use")
     expect(dialog.get_by_text(re.compile(r"Would have fired \d+.time.* in the last 7 days on 1.server, and notified"))).to_be_visible()
-    dialog.get_by_role("group", name="Warning").get_by_label("Starts at (%)").fill("101")
-    dialog.get_by_role("group", name="Warning").get_by_label("Ends at (%)").fill("100.5")
+    dialog.get_by_role("group", name="Warning").get_by_label("Starts at (%)").fill("99.99")
+    dialog.get_by_role("group", name="Warning").get_by_label("Ends at (%)").fill("99.9")
     expect(dialog.get_by_text(re.compile("Would not have fired in the last 7 days"))).to_be_visible()
     dialog.get_by_role("button", name="Cancel").click()
 

@@ -105,6 +105,8 @@ async def test_a_report_that_comes_late_says_whether_the_backup_was_late(trial: 
     await trial.backup(node, "2026-11-20 04:12")
     await trial.checker.check()
     assert [(await trial.states())[day] for day in (19, 20)] == ["late", "arrived_late"]
+    judged = await trial.store.expectations.judged_days(SCOPE, trial.expectation, date(2026, 11, 20), date(2026, 11, 20))
+    assert [one.report and one.report.received_at for one in judged] == [trial.clock.now()]
     assert dict(trial.checker.unmet(node)) == {}
     assert await trial.misses() == 2
 

@@ -54,16 +54,16 @@ function noteRule(rule: RuleView): void {
 }
 
 export async function addRule(body: RuleBody): Promise<void> {
-  noteRule(await call<RuleView>("POST", "rules", { body }));
+  noteRule(await withStepUp(() => call<RuleView>("POST", "rules", { body }), t`Enter your password to add a rule.`));
 }
 
 export async function editRule(id: string, body: RulePatch): Promise<void> {
-  noteRule(await call<RuleView>("PATCH", `rules/${id}`, { body }));
+  noteRule(await withStepUp(() => call<RuleView>("PATCH", `rules/${id}`, { body }), t`Enter your password to change a rule.`));
 }
 
 /** Deletes a user's rule, or gives a default rule its values back. */
 export async function removeRule(id: string): Promise<void> {
-  await call<undefined>("DELETE", `rules/${id}`);
+  await withStepUp(() => call<undefined>("DELETE", `rules/${id}`), t`Enter your password to remove a rule or its changes.`);
   await loadRules();
 }
 
@@ -114,9 +114,9 @@ export const endMaintenance = (id: string): Promise<void> => call<undefined>("DE
 export const loadExpectations = async (): Promise<readonly ExpectationView[]> => (await call<ExpectationsView>("GET", "expectations")).expectations;
 /** The newest day first. */
 export const loadDays = async (id: string): Promise<readonly DayView[]> => (await call<DaysView>("GET", `expectations/${id}/days`)).days;
-export const addExpectation = (body: ExpectationBody): Promise<ExpectationView> => call<ExpectationView>("POST", "expectations", { body });
-export const editExpectation = (id: string, body: ExpectationPatch): Promise<ExpectationView> => call<ExpectationView>("PATCH", `expectations/${id}`, { body });
-export const deleteExpectation = (id: string): Promise<void> => call<undefined>("DELETE", `expectations/${id}`);
+export const addExpectation = (body: ExpectationBody): Promise<ExpectationView> => withStepUp(() => call<ExpectationView>("POST", "expectations", { body }), t`Enter your password to add a deadline.`);
+export const editExpectation = (id: string, body: ExpectationPatch): Promise<ExpectationView> => withStepUp(() => call<ExpectationView>("PATCH", `expectations/${id}`, { body }), t`Enter your password to change a deadline.`);
+export const deleteExpectation = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `expectations/${id}`), t`Enter your password to delete a deadline.`);
 
 onSessionEnd(() => {
   rules.value = null;

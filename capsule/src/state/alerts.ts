@@ -12,8 +12,9 @@ const MOST_ENDED = 200;
 export const alerts = signal<ReadonlyMap<string, AlertView>>(new Map());
 /** More fire than the hub sends. */
 const more = signal(false);
-const firing = computed(() => [...alerts.value.values()].filter(({ state }) => state === "firing").length);
-/** For the sidebar; empty = nothing fires. */
+/** Not what another alert explains, or what is only shown. */
+const firing = computed(() => [...alerts.value.values()].filter(({ state, notice, flags }) => state === "firing" && !notice && !flags.suppressed_by).length);
+/** For the sidebar; empty = nothing fires that anybody is to act on. */
 export const firingCount = computed(() => (firing.value ? `${firing.value}${more.value ? "+" : ""}` : ""));
 
 /** Takes newer views of alerts. */

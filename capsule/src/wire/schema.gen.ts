@@ -51,6 +51,8 @@ export interface AlertView {
   id: string;
   rule_id: string;
   rule_name: string;
+  /** Its rule is one whose findings are shown and never sent. */
+  notice: boolean;
   /** Null: an alert of the hub itself. */
   node_id: string | null;
   /** What of the node: a mount, a unit, an interface; empty: the node as a whole. */
@@ -616,7 +618,7 @@ export interface FleetData {
 
 export interface FormatPreviewBody {
   kind: "email" | "webhook" | "ntfy" | "telegram" | "slack" | "discord" | "teams" | "gotify" | "pagerduty";
-  message?: "firing" | "repeat" | "resolved" | "event" | "test" | "digest";
+  message?: "firing" | "changed" | "repeat" | "resolved" | "event" | "test" | "digest";
 }
 
 export interface FormatPreviewView {
@@ -1074,7 +1076,10 @@ export interface MaintenanceBody {
   select: SelectBody;
   /** Unix seconds; without it now. */
   from_at?: number | null;
-  /** Required for a single window; a weekly one may have no end. */
+  /**
+   * Required for a single window: at most 90 days after its start, 7 days for every server. Of a weekly one at most 366 days, which it has
+   * without it. A window of an API token is a single one, ends within 24 hours, and names tags or nodes.
+   */
   until_at?: number | null;
   reason?: string;
   weekly?: WeeklyBody | null;
@@ -1951,8 +1956,8 @@ export interface UserView {
 }
 
 /**
- * From `start` to `end`, such as 22:00 to 02:00, on these days in the window's zone. An end that is not after the start is on the
- * next day.
+ * From `start` to `end`, such as 22:00 to 02:00, on these days in the window's zone. An end before the start is on the next day. It is
+ * open for at most half of a week.
  */
 export interface WeeklyBody {
   days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];

@@ -107,9 +107,13 @@ function subjectWords(expr: string): Words {
 
 export const LEVEL_WORDS = { warning: t`warning`, critical: t`critical` } as const;
 
+/** Whether the threshold says no more than that there is something. A `level` is 1 for a warning and 2 for a critical one. */
+const isAny = (rule: RuleLike, words: Words, threshold: ThresholdLike): boolean => words.any !== undefined && rule.when === "above" && (threshold.trigger === 0 || rule.unit === "level");
+
 function levelWords(rule: RuleLike, words: Words): string {
+  if (rule.unit === "level" && rule.warn && rule.crit) return t`→ warning or critical, as the deadline says`;
   const one = (threshold: ThresholdLike, level: string): string => {
-    if (words.any && threshold.trigger === 0 && rule.when === "above") return t`→ ${level}`;
+    if (isAny(rule, words, threshold)) return t`→ ${level}`;
     const value = alertValue(threshold.trigger, rule.unit);
     return rule.when === "above" ? t`above ${value} → ${level}` : t`below ${value} → ${level}`;
   };
@@ -121,7 +125,7 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 export function ruleSentence(rule: RuleLike): string {
   const words = subjectWords(rule.expr);
   const levels = levelWords(rule, words);
-  const any = words.any !== undefined && [rule.warn, rule.crit].every((threshold) => !threshold || (threshold.trigger === 0 && rule.when === "above"));
+  const any = [rule.warn, rule.crit].every((threshold) => !threshold || isAny(rule, words, threshold));
   const lasts = rule.for_s > 0 ? t`, for ${age(rule.for_s)}` : "";
   return any ? `${capital(words.any ?? "")}${lasts} ${levels}` : `${capital(words.value)}: ${levels}${lasts}`;
 }

@@ -17,6 +17,8 @@ test("a rule reads as a sentence with its levels", () => {
 test("a condition that is there or not has no number", () => {
   assert.equal(plain(ruleSentence(rule({ expr: "state(unit_failed)", warn: { trigger: 0, clear: 0 }, for_s: 120, unit: "flag" }))), "A service has failed, for 2 min → warning");
   assert.equal(plain(ruleSentence(rule({ expr: "event(node_cloned)", warn: null, crit: { trigger: 0, clear: 0 }, unit: "flag" }))), "Event node_cloned → critical");
+  const missed = rule({ expr: "state(deadline_missed)", warn: { trigger: 0, clear: 0 }, crit: { trigger: 1, clear: 1 }, unit: "level" });
+  assert.equal(plain(ruleSentence(missed)), "An expected event is missing → warning or critical, as the deadline says");
 });
 
 test("an unknown expression is shown as it is", () => {

@@ -11,7 +11,7 @@ import { SelectField } from "../../ui/form";
 import { Failure, Loading } from "../../ui/load-states";
 
 type Kind = NonNullable<FormatPreviewBody["message"]>;
-const KINDS: readonly Kind[] = ["firing", "repeat", "resolved", "event", "test", "digest"];
+const KINDS: readonly Kind[] = ["firing", "changed", "repeat", "resolved", "event", "test", "digest"];
 
 export function FormatPreview({ channel, onClose }: { channel: ChannelView; onClose: () => void }): VNode {
   const [kind, setKind] = useState<Kind>("firing");

@@ -18,6 +18,10 @@ export function RulePreview({ rule }: { rule: RuleBody }): VNode {
   const asked = JSON.stringify({ ...rule, name: "" });
   useEffect(() => {
     let over = false;
+    if (/^\s*(state|event)\b/.test(rule.expr)) {
+      setText(t`States and events are not kept as samples, so this rule cannot be tried on the past.`);
+      return;
+    }
     setText(t`Looking at the last ${DAYS} days…`);
     const timer = setTimeout(async () => {
       const to = hubNow();

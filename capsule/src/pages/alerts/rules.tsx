@@ -95,6 +95,7 @@ async function turn(rule: RuleView): Promise<void> {
     toast("done", rule.enabled ? t`${rule.name} is off` : t`${rule.name} is on`);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
+    if (error.code === "auth.step_up_required") return; // the question was closed
     toast("fail", t`Not changed: ${rule.name}`, errorText(error), { label: t`Retry`, run: () => void turn(rule) });
   }
 }

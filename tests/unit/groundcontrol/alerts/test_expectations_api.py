@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from groundcontrol.access.sessions import STEP_UP_S
 from groundcontrol.alerts.deadlines import ExpectationId, JudgedDay, Report
 from groundcontrol.core.ids import EventId
+from groundcontrol.events.making import new_event
 from tests.support.inprocess_hub import TestHub
 
 BODY = {"name": "Nightly backup", "select": {"all": True}, "event": "backup_completed", "by": "05:00", "zone": "Europe/Budapest"}
@@ -41,6 +43,10 @@ WRONG: tuple[tuple[dict[str, object], str], ...] = (
     ({"select": {}}, "select"),
     ({"name": " "}, "name"),
     ({"event": "Backup Completed"}, "event"),
+    ({"event": "bakup_completed"}, "did you mean backup_completed?"),
+    ({"event": "hub_started"}, "no server reports"),
+    ({"event": "alert_firing"}, "no server reports"),
+    ({"event": "custom"}, "name of the custom event itself"),
     ({"by": "5"}, "by"),
     ({"from": "24:00"}, "from"),
     ({"zone": "Europe/Atlantis"}, "zone"),
@@ -58,6 +64,28 @@ async def test_an_expectation_that_does_not_fit_is_refused_with_its_field(hub: T
         answer = await admin.post("expectations", {**BODY, **change})
         assert (answer.status, answer.code) == (400, "request.invalid"), change
         assert word in answer.json["detail"]
+
+
+async def test_a_custom_event_is_expected_by_its_name_and_by_one_like_a_type_once_it_was_reported(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await hub.node()
+    assert (await admin.post("expectations", {**BODY, "event": "certificates-renewed"})).status == 201
+    near = {**BODY, "name": "Other", "event": "backup2_completed"}
+    assert (await admin.post("expectations", near)).status == 400
+    await hub.store.log.add_event(new_event("custom", hub.clock.now(), {"name": near["event"]}, node=node.id, name=node.name))
+    assert (await admin.post("expectations", near)).status == 201
+
+
+@pytest.mark.holds("SAFETY-22")
+async def test_a_change_of_expectations_wants_the_password_once_more(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    path = f"expectations/{(await admin.post('expectations', BODY)).json['id']}"
+    hub.clock.shift += STEP_UP_S + 1
+    answers = (
+        await admin.post("expectations", {**BODY, "name": "other"}),
+        await admin.request("PATCH", path, {"severity": "warning"}),
+        await admin.request("DELETE", path),
+    )
+    assert {answer.code for answer in answers} == {"auth.step_up_required"}
 
 
 async def test_the_calendar_counts_all_nodes_and_names_those_that_did_not_meet_it(hub: TestHub) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from groundcontrol.access.sessions import STEP_UP_S
 from groundcontrol.alerts.rules import MOST_RULES
 from groundcontrol.cli.rules import FIELDS
 from tests.support.inprocess_hub import Client, TestHub
@@ -34,6 +35,15 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"overrides": [{"select": {"tags": ["a\x07"]}, "for_s": 1}]}, "overrides[0].select.tags"),
     ({"select": {"nodes": ["0" * 26] * 201}}, "use a tag"),
     ({"expr": "last(filesystem.used_percent{mount=/a\u202eb})"}, "one line"),
+    ({"select": {"nodes": ["x"]}}, "'x' is not the id of a server"),
+    ({"select": {"nodes": ["0" * 26]}}, "there is no server"),
+    ({"overrides": [{"select": {"nodes": ["0" * 26]}, "for_s": 1}]}, "there is no server"),
+    ({"expr": "event(alert_firing)", "clear_s": 60, "warn": {"trigger": 0, "clear": 0}}, "fire on itself"),
+    ({"expr": "event(custom)", "clear_s": 60}, "never more than 1"),
+    ({"expr": "avg(cpu.core{core=0,core=1}, 1m)"}, "one value of one label"),
+    ({"warn": {"trigger": 100, "clear": 55}}, "never more than 100"),
+    ({"when": "below", "warn": {"trigger": 0, "clear": 5}}, "never less than 0"),
+    (an_override(crit={"trigger": 200, "clear": 55}), "overrides[0].crit.trigger"),
 )
 
 
@@ -43,6 +53,35 @@ async def test_what_has_no_bound_or_cannot_be_read_is_refused_with_what_to_do(hu
         answer = await admin.post("rules", {**BUSY, **changes})
         assert (answer.status, said in answer.json["detail"]) == (400, True), answer.json
     assert (await admin.post("rules/preview", {"rule": BUSY, "from": 1e17, "to": 1e17 + 3600})).status == 400
+
+
+async def test_two_rules_have_two_names(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    first, other = [(await admin.post("rules", {**BUSY, "name": name})).json for name in (BUSY["name"], "Other")]
+    wanted = (
+        await admin.post("rules", {**BUSY, "name": "TOO busy"}),
+        await admin.request("PATCH", f"rules/{other['id']}", {"name": BUSY["name"], "version": other["version"]}),
+        await admin.post("rules/apply", {"rules": [{"id": SPACE, "name": "New"}, {**BUSY, "name": "new"}], "dry_run": True}),
+    )
+    assert {(answer.code, answer.json["detail"].startswith("there is a rule named")) for answer in wanted} == {("conflict", True)}
+    swapped = [{"id": first["id"], "name": "Other"}, {"id": other["id"], "name": BUSY["name"]}]
+    assert (await admin.post("rules/apply", {"rules": swapped})).status == 200
+
+
+@pytest.mark.holds("SAFETY-22")
+async def test_a_change_of_rules_wants_the_password_once_more_and_a_trial_does_not(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    rule = (await admin.post("rules", BUSY)).json
+    hub.clock.shift += STEP_UP_S + 1
+    path, file = f"rules/{rule['id']}", {"rules": [{"id": SPACE, "for_s": 900}]}
+    answers = (
+        await admin.post("rules", {**BUSY, "name": "other"}),
+        await admin.request("PATCH", path, {"enabled": False, "version": rule["version"]}),
+        await admin.request("DELETE", path),
+        await admin.post("rules/apply", file),
+    )
+    assert {answer.code for answer in answers} == {"auth.step_up_required"}
+    assert (await admin.post("rules/apply", {**file, "dry_run": True})).status == 200
 
 
 async def test_users_make_a_limited_number_of_rules(hub: TestHub) -> None:
