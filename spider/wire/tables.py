@@ -241,6 +241,7 @@ SUBJECTS: List[Subject] = [
             _text("image"),
             _int("restarts"),
             _int("oom_kills"),
+            _time("started_at"),
         ),
         ("engine", "id"),
         60,
@@ -252,7 +253,7 @@ SUBJECTS: List[Subject] = [
         state: running or frozen, by their cgroup; stopped: its cgroup was there for ten minutes or longer, and went within the last hour.
         Other states and the image are known only where the engine's socket may be read. restarts: how often its cgroup was made anew since
         Spider saw it first. oom_kills: processes that the kernel killed for want of memory since it started.
-        Source: names of cgroups, memory.events; the engine's HTTP socket.""",
+        started_at: the start of its oldest process. Source: names of cgroups, memory.events, cgroup.procs, proc_pid_stat(5); the engine's HTTP socket.""",
     ),
     Subject(
         "updates",

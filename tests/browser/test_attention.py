@@ -76,6 +76,9 @@ def test_what_needs_attention_is_counted_by_kind_and_each_kind_is_a_filter(brows
         expect(page.get_by_role("region", name="Units, table")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.set_viewport_size({"width": 1440, "height": 900})
+        container = page.get_by_role("region", name="Containers, table").get_by_role("row").nth(1)
+        for part in ("metrics", "running", "docker", "prom/prometheus:v3"):
+            expect(container).to_contain_text(part)
         units = page.get_by_role("region", name="Units, table").get_by_role("row")
         expect(units.nth(1)).to_contain_text("certbot.service")
         expect(units.nth(1)).to_contain_text("exit-code")
@@ -110,8 +113,8 @@ def test_what_needs_attention_is_counted_by_kind_and_each_kind_is_a_filter(brows
             other.open(f"/n/{stage.ids['mail-01']}/services")
             expect(other.page.get_by_role("region", name="Units, table")).to_contain_text("certbot.service")
             expect(other.page.get_by_role("status").filter(has_text="Service failed")).to_be_visible()
-            for name in ("Restart…", "Last 200 lines", re.compile("Actions for")):
-                expect(other.page.get_by_role("button", name=name)).to_have_count(0)
+            for act in ("Restart…", "Last 200 lines", re.compile("Actions for")):
+                expect(other.page.get_by_role("button", name=act)).to_have_count(0)
 
 
 def test_what_the_hub_found_stays_while_nothing_is_measured(browser: Browser, hub: HubProcess) -> None:

@@ -251,7 +251,7 @@ def tables(star: Star, at: float) -> list[Table]:
             "disks", at, ("sda", "disk", "", "QEMU HARDDISK", "QM00001", star.cores * 20_000_000_000, 0, ""),
             ("sda1", "part", "sda", "", "", star.cores * 20_000_000_000 - 2**20, 0, "/"),
         ),
-        table("containers", at, ("docker", "4f1c0a9be2d7", "metrics", "running", "prom/prometheus:v3", 0, 0)),
+        table("containers", at, ("docker", "4f1c0a9be2d7", "metrics", "running", "prom/prometheus:v3", 0, 0, boot + 90_000)),
         table(
             "updates", at,
             *(((f"{name}", old, new, "yes" if place < star.updates[1] else "no", "bookworm-security" if place < star.updates[1] else "bookworm"))

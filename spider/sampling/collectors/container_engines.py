@@ -7,9 +7,10 @@ import socket
 import time
 from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from spider.files import read_text
+from spider.files import read_file, read_text
 from spider.logs import event
 from spider.sampling.collectors.cgroup import ROOT, SERVICE, Group, Hierarchies, groups
+from spider.sampling.collectors.processes import parse_stat
 from spider.sampling.collectors.table_reader import Reading, plain
 from spider.wire.frames import Cell
 
@@ -21,6 +22,10 @@ STOPPED_S = 3600.0
 LASTING_S = 600.0
 """A container that ran for less long is not kept as stopped: it may be a task that was meant to end."""
 MOST_SEEN = 400
+MOST_FOLDERS = 32
+"""Cgroups of one container that are searched for its processes."""
+MOST_PIDS = 64
+HERTZ = os.sysconf("SC_CLK_TCK")
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 VERSIONS: Sequence[str] = ("", "/v1.24")
 """A request without version gets the engine's newest format. Docker 29 and later refuses versions before 1.44, and old engines require a
@@ -176,6 +181,33 @@ def oom_kills(at: Hierarchies, path: str) -> Optional[int]:
     return None
 
 
+def started_at_ms(at: Hierarchies, path: str, proc: str = "/proc") -> Optional[int]:
+    """When the oldest process of a container started, by the host's present clock; None: no process is to be seen.
+
+    Processes are in the first of its cgroups that has any: version 2 allows them in leaves only.
+    """
+    waiting, visited = [at.tree + path], 0
+    while waiting and visited < MOST_FOLDERS:
+        folder, visited = waiting.pop(0), visited + 1
+        started = [ticks for pid in read_text(folder + "/cgroup.procs").split()[:MOST_PIDS] for ticks in _start_ticks(proc, pid)]
+        if started:
+            return round((time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + min(started) / HERTZ) * 1000)
+        try:
+            with os.scandir(folder) as entries:
+                waiting += sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+        except OSError:
+            continue
+    return None
+
+
+def _start_ticks(proc: str, pid: str) -> List[int]:
+    """The start of a process after boot, in USER_HZ; nothing if it has ended."""
+    try:
+        return [parse_stat(read_file(f"{proc}/{pid}/stat").encode("utf-8", "replace")).started]
+    except ValueError:
+        return []
+
+
 class _Seen:
     """What is known of a container from the readings before."""
 
@@ -183,6 +215,7 @@ class _Seen:
         self.inode = inode
         self.restarts = 0
         self.first_at = self.last_at = now
+        self.started_at_ms: Optional[int] = None
         self.row: Tuple[Cell, ...] = ()
 
 
@@ -207,17 +240,22 @@ class Containers:
             state = "frozen" if at is not None and frozen(at, group.path) else "running"
             killed = oom_kills(at, group.path) if at is not None else None
             seen = self._see(group, now)
-            seen.row = (group.kind, short(group), name, state, known.image if known is not None else None, seen.restarts, killed)
+            if seen.started_at_ms is None and at is not None:
+                seen.started_at_ms = started_at_ms(at, group.path, self._proc)
+            image = known.image if known is not None else None
+            seen.row = (group.kind, short(group), name, state, image, seen.restarts, killed, seen.started_at_ms)
             rows.append(seen.row)
         rows += self._stopped(now, named)
-        rows += [(rest.engine, rest.id[:12], rest.name or rest.id[:12], rest.state, rest.image, None, None) for rest in named.values()]
+        rows += [
+            (rest.engine, rest.id[:12], rest.name or rest.id[:12], rest.state, rest.image, None, None, None) for rest in named.values()
+        ]
         rows.sort(key=lambda row: (str(row[3]) not in ("running", "frozen"), str(row[0]), str(row[2])))
         return Reading(rows, len(rows)) if rows else None
 
     def _see(self, group: Group, now: float) -> _Seen:
         seen = self._seen.setdefault((group.kind, group.name), _Seen(group.inode, now))
         if seen.inode != group.inode:  # a start makes a new cgroup
-            seen.inode, seen.restarts = group.inode, seen.restarts + 1
+            seen.inode, seen.restarts, seen.started_at_ms = group.inode, seen.restarts + 1, None
         seen.last_at = now
         return seen
 
@@ -226,4 +264,4 @@ class Containers:
         lasting = sorted(self._seen.items(), key=lambda item: -item[1].last_at)[:MOST_SEEN]
         self._seen = {key: seen for key, seen in lasting if now - seen.last_at < STOPPED_S}
         gone = [(key, seen) for key, seen in self._seen.items() if seen.last_at < now and key[1] not in named]
-        return [(*seen.row[:3], "stopped", *seen.row[4:]) for _, seen in gone if seen.last_at - seen.first_at >= LASTING_S]
+        return [(*seen.row[:3], "stopped", *seen.row[4:7], None) for _, seen in gone if seen.last_at - seen.first_at >= LASTING_S]

@@ -22,6 +22,12 @@ export interface TableLike {
   rows: readonly (readonly TableCell[])[];
 }
 
+/** Reads the cells of these columns from a row; null where the table has no such column. */
+export const reader = (table: TableLike, ...names: string[]): ((row: readonly TableCell[]) => TableCell[]) => {
+  const places = names.map((name) => table.columns.findIndex((column) => column.name === name));
+  return (row) => places.map((place) => (place < 0 ? null : (row[place] ?? null)));
+};
+
 export interface RowOrder {
   column: string;
   down: boolean;

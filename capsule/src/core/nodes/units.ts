@@ -1,6 +1,6 @@
 /** Units of systemd on a node: the rows of its tab, and what its owner allows. */
 
-import type { TableCell, TableLike } from "./node-tables";
+import { reader, type TableCell, type TableLike } from "./node-tables";
 
 export interface UnitRow {
   name: string;
@@ -29,10 +29,6 @@ const DOWN = new Set(["failed", "dead", "auto-restart"]);
 export const isDown = (row: UnitRow): boolean => DOWN.has(row.state);
 export const hasFailed = (row: UnitRow): boolean => row.state === "failed" || row.state === "auto-restart";
 
-const cells = (table: TableLike, ...names: string[]): ((row: readonly TableCell[]) => TableCell[]) => {
-  const places = names.map((name) => table.columns.findIndex((column) => column.name === name));
-  return (row) => places.map((place) => (place < 0 ? null : (row[place] ?? null)));
-};
 const text = (cell: TableCell): string => (typeof cell === "string" ? cell : "");
 const number = (cell: TableCell): number | null => (typeof cell === "number" ? cell : null);
 
@@ -43,10 +39,10 @@ const number = (cell: TableCell): number | null => (typeof cell === "number" ? c
 export function unitRows(units: TableLike, services: TableLike | undefined, latest: Latest): UnitRow[] {
   const known = new Map<string, TableCell[]>();
   if (services) {
-    const read = cells(services, "unit", "state", "result", "since", "restarts");
+    const read = reader(services, "unit", "state", "result", "since", "restarts");
     for (const row of services.rows) known.set(text(read(row)[0] ?? null), read(row));
   }
-  const read = cells(units, "unit", "description", "state", "since");
+  const read = reader(units, "unit", "description", "state", "since");
   const rows = units.rows.map((row): UnitRow => {
     const [unit = null, description = null, state = null, since = null] = read(row);
     const name = text(unit);

@@ -17,6 +17,7 @@ import { Empty, Failure, Loading } from "../../ui/load-states";
 import { Time } from "../../ui/time";
 import { useIsPhone } from "../../ui/use-is-phone";
 import { Skeleton } from "./skeleton";
+import type { ContainersProps } from "./containers";
 import type { UnitsProps } from "./units";
 
 interface Props {
@@ -73,7 +74,6 @@ const AVAILABLE: readonly Subject[] = [
 const BROKEN_FIRST = [...AVAILABLE].sort((a, b) => Number(b.name === "package_faults") - Number(a.name === "package_faults"));
 const SERVICES: readonly Subject[] = [
   { name: "services", title: t`Failed and restarted units`, none: t`No unit has failed or was restarted.` },
-  { name: "containers", title: t`Containers`, none: t`None running.` },
   { name: "listening", title: t`Listening sockets`, none: t`Nothing is listening.` },
   { name: "timers", title: t`Timers`, none: t`None active.` },
   { name: "users", title: t`Logged in`, none: t`Nobody is logged in.` },
@@ -116,14 +116,16 @@ export function Available({ detail }: Props): VNode {
   return <Tables detail={detail} subjects={broken ? BROKEN_FIRST : AVAILABLE} nothing={<></>} />;
 }
 
+const ContainerTable = lazy<ContainersProps>(t`the containers`, async () => (await import("./containers")).Containers);
 const UnitTable = lazy<UnitsProps>(t`the units`, async () => (await import("./units")).Units);
 
-/** All units where the node's Spider lists them, else those that failed or were restarted; then the other tables. */
+/** All units where the node's Spider lists them, else those that failed or were restarted; then containers, and the other tables. */
 export function Services({ detail, view }: Props & { view: NodeView }): VNode {
-  const units = detail.tables.value?.units;
+  const { units, containers } = detail.tables.value ?? {};
   return (
     <div class="stack">
       {units && <UnitTable detail={detail} view={view} table={units} />}
+      {containers && <ContainerTable view={view} table={containers} />}
       <Others detail={detail} listed={units !== undefined} />
     </div>
   );

@@ -352,10 +352,10 @@ def test_names_come_from_the_engine_where_its_socket_may_be_read(host2: Path, tm
         reading = Containers(str(host2), str(tmp_path), Names([("docker", path), ("podman", "/none")])).read(0.0)
     assert reading is not None
     by_name = {row[2]: row for row in reading.rows}
-    assert by_name["web"] == ("docker", ID[:12], "web", "running", "nginx:1", 0, None)
-    assert by_name["old\\x1b[2J"] == ("docker", "f" * 12, "old\\x1b[2J", "exited", "busybox", None, None)
+    assert by_name["web"] == ("docker", ID[:12], "web", "running", "nginx:1", 0, None, None)
+    assert by_name["old\\x1b[2J"] == ("docker", "f" * 12, "old\\x1b[2J", "exited", "busybox", None, None, None)
     assert by_name["e" * 12][3] == "frozen"
-    assert by_name["mail"] == ("lxc", "mail", "mail", "running", None, 0, None)
+    assert by_name["mail"] == ("lxc", "mail", "mail", "running", None, 0, None, None)
 
 
 TOO_OLD = (
@@ -409,7 +409,7 @@ def test_a_container_that_is_held_is_frozen(host2: Path, tmp_path: Path) -> None
     write(version1, {"systemd/lxc/7/x": "", "freezer/lxc/7/freezer.state": "FROZEN\n", "memory/lxc/7/memory.usage_in_bytes": "10\n"})
     reading = Containers(str(version1), str(tmp_path), NOBODY).read(0.0)
     assert reading is not None
-    assert reading.rows == [("lxc", "7", "7", "frozen", None, 0, None)]
+    assert reading.rows == [("lxc", "7", "7", "frozen", None, 0, None, None)]
     at = find_hierarchies(str(version1))
     assert at is not None
     assert read_usage(at, "/lxc/7", set()) == (None, 10, None, None)
@@ -421,7 +421,7 @@ def test_restarts_and_kills_of_a_container_are_counted_and_one_that_ran_a_while_
     def rows(now: float) -> dict[object, tuple[object, ...]]:
         reading = reader.read(now)
         assert reading is not None
-        return {row[2]: row[3:] for row in reading.rows}
+        return {row[2]: row[3:7] for row in reading.rows}
 
     assert rows(0.0)["mail"] == ("running", None, 0, None)
     places.rename(host2 / "lxc.payload.mail.old")
@@ -432,6 +432,19 @@ def test_restarts_and_kills_of_a_container_are_counted_and_one_that_ran_a_while_
     places.rename(host2 / "elsewhere")
     assert rows(LASTING_S + 60.0)["mail"] == ("stopped", None, 1, 2)
     assert "mail" not in rows(LASTING_S + STOPPED_S + 60.0)
+
+
+def test_a_container_is_as_old_as_its_oldest_process(host2: Path, tmp_path: Path) -> None:
+    began = time.time()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        write(host2, {"lxc.payload.mail/init.scope/cgroup.procs": f"999999999\n{process.pid}\n"})
+        reading = Containers(str(host2), "/proc", NOBODY).read(0.0)
+        process.kill()
+    assert reading is not None
+    started = {row[2]: row[7] for row in reading.rows}
+    assert isinstance(started["mail"], int)
+    assert abs(started["mail"] / 1000 - began) < 30
+    assert started["101"] is None
 
 
 def test_a_host_without_containers_has_no_such_table(tmp_path: Path) -> None:
