@@ -15,6 +15,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.stores import Stores
+from groundcontrol.core.text import clean
 from groundcontrol.deployments import credentials, transitions
 from groundcontrol.deployments.credentials import CredentialSealer
 from groundcontrol.deployments.hub_key import MISSING, load_hub_key
@@ -22,7 +23,7 @@ from groundcontrol.deployments.limits import ServiceLimits, Slot
 from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentRequest, HostKey, makes_node
 from groundcontrol.deployments.node_files import policy_conf, spider_conf
 from groundcontrol.deployments.progress import ProgressReporter
-from groundcontrol.deployments.requests import proxy_of, target_of
+from groundcontrol.deployments.requests import MAX_NAME_CHARS, proxy_of, target_of
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.target_policy import HubAddress
 from groundcontrol.events.model import Event
@@ -38,7 +39,7 @@ from majortom.probe import Probe
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_UNKNOWN
-from spider.wire.ids import new_random_id
+from spider.wire.ids import is_id, new_random_id
 from spider.wire.proof import node_keys
 
 log = logging.getLogger(__name__)
@@ -205,18 +206,29 @@ class DeploymentRun:
         """Create the node and its keys."""
         if self.request.again:
             return await self._renew_payload(probe)
-        tools, request = self._tools, self.request
-        name = request.name or request.host
-        new = NewNode(NodeId(new_random_id()), name, request.host, request.tags)
+        named = self.request.name or self.request.host
+        own = self._own_name(probe) if named == self.request.host else ""
+        node = (await self._create_node(own) if own else None) or await self._create_node(named)
+        if node is None:
+            raise failure("name_taken", "probe", name=named)
+        await self.progress.change(lambda row: row._replace(node_id=node.id, name=node.name))
+        self._tools.bus.publish(Changed("node", node.id, node.version))
+        return self._files(node, policy_conf(self.request.policy))
+
+    def _own_name(self, probe: Probe) -> str:
+        """The server's host name, if it can be the name of a node; the user then gave none."""
+        name = clean(probe.hostname, MAX_NAME_CHARS)
+        return "" if is_id(name) or name.startswith("localhost") else name
+
+    async def _create_node(self, name: str) -> Node | None:
+        """The new node; None: another node has this name."""
+        new = NewNode(NodeId(new_random_id()), name, self.request.host, self.request.tags)
         self._made = self._node = new.id
         try:
-            node = await tools.store[NodeStore].create_node(self._scope, new)
+            return await self._tools.store[NodeStore].create_node(self._scope, new)
         except Conflict:
             self._made = self._node = None
-            raise failure("name_taken", "probe", name=name) from None
-        await self.progress.change(lambda row: row._replace(node_id=node.id))
-        tools.bus.publish(Changed("node", node.id, node.version))
-        return self._files(node, policy_conf(request.policy))
+            return None
 
     async def _renew_payload(self, probe: Probe) -> Payload:
         """The existing node with its present keys. They stay the same, so that after a failure the previous agent works again."""

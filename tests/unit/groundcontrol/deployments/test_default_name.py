@@ -1,0 +1,55 @@
+"""The name of a node whose user gave none: the server's own, and the typed address where that is taken."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from groundcontrol.core.ids import NodeId
+from groundcontrol.nodes.model import NewNode
+from majortom import interfaces
+from majortom.deployer import MajorTom
+from majortom.install import InstallOptions, InstallResult, PayloadMaker
+from majortom.interfaces import Reporter, Target, VerifySession
+from majortom.probe import parse_probe
+from majortom.ssh.connect import describe
+from spider.wire.ids import new_random_id
+from tests.support.deployment_desk import ADMIN, KEY, Desk, Requests
+from tests.support.join_client import PROBE
+
+
+class Server:
+    """Major Tom on a server that calls itself so, where nothing can go wrong."""
+
+    def __init__(self, name: str) -> None:
+        self._probe = parse_probe(PROBE)._replace(hostname=name)
+
+    async def install(
+        self, _target: Target, _options: InstallOptions, _reporter: Reporter, payload: PayloadMaker, _verify: VerifySession
+    ) -> InstallResult:
+        await payload(self._probe)
+        return InstallResult(interfaces.HostKey(*describe(KEY)), self._probe)
+
+
+@pytest.mark.parametrize(
+    ("hostname", "given", "name"),
+    [
+        ("web-7", None, "web-7"),
+        ("web-7", "front door", "front door"),
+        ("taken", None, "127.0.0.1"),
+        ("localhost", None, "127.0.0.1"),
+        ("\u202e", None, "127.0.0.1"),
+        (str(new_random_id()), None, "127.0.0.1"),
+    ],
+)
+async def test_a_node_without_a_given_name_has_that_of_its_server(
+    desk: Desk, request_to: Requests, hostname: str, given: str | None, name: str
+) -> None:
+    await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "taken", "192.0.2.1"))
+    async with desk.running() as service:
+        service._tools = service._tools._replace(major=cast("MajorTom", Server(hostname)))
+        row = await desk.end_of((await service.install(ADMIN, request_to(22, name=given), None)).id)
+    assert (row.state, row.name) == ("succeeded", name), row.error
+    assert row.node_id is not None
+    assert (await desk.store.nodes.node(ADMIN, row.node_id)).name == name
