@@ -43,7 +43,7 @@ def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser:
         connect = dialog.get_by_role("button", name="Connect")
         dialog.get_by_label("Port").fill("70000")
         connect.click()
-        for words in ("s name or address.", "1 to 65535", "Enter the user to sign in as.", "Enter a private key, or a password below."):
+        for words in ("s name or address.", "1 to 65535", "Enter the user to sign in as.", "Enter a private key, or choose another way."):
             expect(dialog.get_by_text(words)).to_be_visible()
         expect(dialog.get_by_label("Host name or IP")).to_have_attribute("aria-invalid", "true")
         expect(dialog.get_by_label("Host name or IP")).to_be_focused()  # who is refused goes on where it begins
@@ -58,6 +58,15 @@ def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser:
         connect.click()
         expect(dialog.get_by_text("user and port have their own fields")).to_be_visible()
         assert hub.local("GET", "/api/v1/deployments").json["deployments"] == [], "nothing of it was sent"
+
+        # the hub's own key: made by an admin, and shown as the line for the server
+        dialog.get_by_role("radio", name="Stardust").click()
+        dialog.get_by_role("button", name="Create key").click()
+        line = dialog.get_by_label("Line for authorized_keys")
+        expect(line).to_contain_text("restrict,pty ssh-ed25519 ")
+        assert hub.local("GET", "/api/v1/hub-key").json["key"]["authorized_keys"] == line.inner_text()
+        assert not seen.axe()
+        dialog.get_by_role("radio", name="Key", exact=True).click()
 
         # the public half, a file that is none, and the real one: dropped, then picked
         dialog.get_by_role("button", name="Paste key").click()
@@ -121,7 +130,7 @@ def test_what_stands_in_the_way_of_another_one_is_opened_from_there(browser: Bro
         dialog.get_by_label("Host name or IP").fill("127.0.0.1")
         dialog.get_by_label("Port", exact=True).fill(str(port))
         dialog.get_by_label("SSH user").fill("ada")
-        dialog.get_by_role("button", name="Sign in with a password instead").click()
+        dialog.get_by_role("radio", name="Password", exact=True).click()
         dialog.get_by_label("SSH password", exact=True).fill("right")
         dialog.get_by_role("button", name="Connect").click()
         expect(dialog.get_by_text("a deployment to 127.0.0.1 is running already")).to_be_visible()
@@ -440,7 +449,7 @@ def test_who_is_limited_is_told_that_a_new_node_needs_a_tag_that_they_are_grante
         refused = dialog.get_by_text("your rights are limited to some nodes: give the new one a tag that you are granted")
         dialog.get_by_label("Host name or IP").fill("127.0.0.1")
         dialog.get_by_label("SSH user").fill("ada")
-        dialog.get_by_role("button", name="Sign in with a password instead").click()
+        dialog.get_by_role("radio", name="Password", exact=True).click()
         dialog.get_by_label("SSH password", exact=True).fill("right")
         dialog.get_by_role("button", name="Connect").click()
         expect(refused).to_be_visible()

@@ -29,6 +29,7 @@ def test_what_was_typed_and_not_sent_is_there_again_but_for_its_secrets(browser:
         dialog.get_by_label("Host name or IP").fill("web-7.example")
         dialog.get_by_label("SSH user").fill("ada")
         dialog.get_by_label("sudo password", exact=True).fill(SUDO)
+        dialog.locator("summary", has_text="Options").click()
         dialog.get_by_text("Through a jump host").click()
         dialog.get_by_label("Jump host", exact=True).fill("bastion")
         dialog.get_by_label("Sign in with").select_option("Its own password")

@@ -82,7 +82,7 @@ def test_every_step_that_fails_is_named_mended_and_tried_again(
         dialog.get_by_label("Port").fill(str(free_port()))
         dialog.get_by_label("SSH user").fill("admin")
         dialog.get_by_label("Name in Stardust").fill("stubborn")
-        dialog.get_by_role("button", name="Sign in with a password instead").click()
+        dialog.get_by_role("radio", name="Password", exact=True).click()
         dialog.get_by_label("SSH password", exact=True).fill(WRONG["SSH password"])
         dialog.get_by_label("sudo password", exact=True).fill(WRONG["sudo password"])
         dialog.get_by_role("button", name="Connect").click()

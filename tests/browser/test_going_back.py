@@ -62,7 +62,7 @@ def test_a_dialog_that_is_being_sent_stays_for_its_answer(browser: Browser, hub:
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("Host name or IP").fill("192.0.2.7")
         dialog.get_by_label("SSH user").fill("ada")
-        dialog.get_by_role("button", name="Sign in with a password instead").click()
+        dialog.get_by_role("radio", name="Password", exact=True).click()
         dialog.get_by_label("SSH password", exact=True).fill("right")
         dialog.get_by_role("button", name="Connect").click()
         [route] = until(page, lambda: held)

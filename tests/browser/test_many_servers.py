@@ -113,6 +113,7 @@ def test_a_jump_host_is_typed_shown_and_left_out_again(browser: Browser, hub: Hu
         dialog.get_by_label("User certificate").fill("no certificate")
         expect(dialog.get_by_text("This is not an OpenSSH certificate")).to_be_visible()
         dialog.get_by_label("User certificate").fill("")
+        dialog.locator("summary", has_text="Options").click()
         dialog.get_by_role("switch", name="Through a jump host").click()
         dialog.get_by_label("Sign in with").select_option("password")
         dialog.get_by_role("button", name="Connect").click()

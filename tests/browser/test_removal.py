@@ -190,7 +190,7 @@ def test_a_node_is_signed_in_to_at_its_own_address_and_at_the_port_that_the_hub_
         expect(dialog.get_by_label("Host name or IP")).to_have_value(host)
         expect(dialog.get_by_label("Port", exact=True)).to_have_value("")
         dialog.get_by_label("SSH user").fill("ada")
-        dialog.get_by_role("button", name="Sign in with a password instead").click()
+        dialog.get_by_role("radio", name="Password", exact=True).click()
         dialog.get_by_label("SSH password", exact=True).fill("canary-ssh-7743")
         dialog.get_by_role("button", name=act).click()
         [route] = asked.wait()

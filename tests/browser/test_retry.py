@@ -40,7 +40,7 @@ def test_a_retry_at_another_port_asks_again_for_what_the_hub_may_not_send_there(
     expect(failure.get_by_role("button", name="Paste key")).to_be_visible()
     expect(failure.get_by_text("This is a different server")).to_be_visible()
     expect(failure).not_to_contain_text("private_key")
-    failure.get_by_role("button", name="Sign in with a password instead").click()
+    failure.get_by_role("radio", name="Password", exact=True).click()
     failure.get_by_label("SSH password", exact=True).fill("second server's")
     with page.expect_response(lambda answer: answer.url.endswith("/retry")) as answer:
         failure.get_by_role("button", name="Retry").click()
@@ -61,7 +61,7 @@ def test_the_form_shows_what_was_tried_last(page: Page, hub: HubProcess) -> None
     dialog.get_by_label("Host name or IP").fill("127.0.0.1")
     dialog.get_by_label("Port", exact=True).fill(str(free_port()))
     dialog.get_by_label("SSH user").fill("root")
-    dialog.get_by_role("button", name="Sign in with a password instead").click()
+    dialog.get_by_role("radio", name="Password", exact=True).click()
     dialog.get_by_label("SSH password", exact=True).fill("typed once")
     dialog.get_by_role("button", name="Connect").click()
     failure = dialog.locator(".failure")

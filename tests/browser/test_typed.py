@@ -64,6 +64,7 @@ def test_nothing_typed_about_a_server_is_lost_or_refused_in_silence(page: Page, 
     dialog.get_by_label("Port", exact=True).fill(str(free_port()))
     dialog.get_by_label("SSH user").fill("ada")
 
+    dialog.locator("summary", has_text="Options").click()
     jump = dialog.get_by_role("switch", name="Through a jump host")
     jump.click()
     dialog.get_by_label("Jump host", exact=True).fill("bastion")
@@ -78,7 +79,7 @@ def test_nothing_typed_about_a_server_is_lost_or_refused_in_silence(page: Page, 
     expect(dialog.get_by_role("button", name="Paste instead")).to_be_focused()
     dialog.get_by_role("button", name="Remove key").click()
 
-    dialog.get_by_role("button", name="Sign in with a password instead").click()
+    dialog.get_by_role("radio", name="Password", exact=True).click()
     password, tags = dialog.get_by_label("SSH password", exact=True), dialog.get_by_label("Tags", exact=True)
     password.fill("y" * 1100)
     tags.fill("we\u200bb")

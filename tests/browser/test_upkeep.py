@@ -84,7 +84,7 @@ def test_a_node_is_deployed_again_from_its_page(page: Page, hub: HubProcess) -> 
         dialog.get_by_label("Host name or IP").fill("127.0.0.1")
         dialog.get_by_label("Port").fill(str(mute.getsockname()[1]))
         dialog.get_by_label("SSH user").fill("root")
-        dialog.get_by_role("button", name="Sign in with a password instead").click()
+        dialog.get_by_role("radio", name="Password", exact=True).click()
         dialog.get_by_label("SSH password", exact=True).fill("once only")
         dialog.get_by_role("button", name="Deploy again").click()
         steps = page.get_by_role("dialog", name="Deploying to broken")

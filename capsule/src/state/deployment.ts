@@ -6,7 +6,7 @@
 
 import type { Signal } from "@preact/signals";
 import { call, url } from "../wire/http";
-import type { DeploymentBody, DeploymentView, RetryBody } from "../wire/schema.gen";
+import type { DeploymentBody, DeploymentsView, DeploymentView, RetryBody } from "../wire/schema.gen";
 import { followDeployment, noteDeployment } from "./deployments";
 
 /** A key that was used before returns the deployment of that request. */
@@ -40,4 +40,10 @@ export async function cancelDeployment(id: string): Promise<void> {
 
 export async function retryDeployment(id: string, body: RetryBody): Promise<Signal<DeploymentView>> {
   return followDeployment(await call<DeploymentView>("POST", `deployments/${id}/retry`, { body }));
+}
+
+/** The last server that was added over SSH; undefined = none among the latest deployments. */
+export async function loadLastInstall(): Promise<DeploymentView | undefined> {
+  const { deployments } = await call<DeploymentsView>("GET", "deployments", { query: { limit: "100" } });
+  return deployments.find(({ kind, state, again }) => kind === "install" && state === "succeeded" && !again);
 }

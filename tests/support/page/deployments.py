@@ -78,7 +78,7 @@ def asked_for_its_key(end: SshServerThread, password: str) -> Callable[[Gate], N
         dialog.get_by_label("Host name or IP").fill("127.0.0.1")
         dialog.get_by_label("Port").fill(str(end.port))
         dialog.get_by_label("SSH user").fill("ada")
-        dialog.get_by_role("button", name="Sign in with a password instead").click()
+        dialog.get_by_role("radio", name="Password", exact=True).click()
         dialog.get_by_label("SSH password", exact=True).fill(password)
         dialog.get_by_role("button", name="Connect").click()
         expect(dialog.get_by_text("Is this the right server?")).to_be_visible()
@@ -205,5 +205,5 @@ def signed(dialog: Locator, port: int) -> None:
 
 
 def with_password(dialog: Locator) -> None:
-    dialog.get_by_role("button", name="Sign in with a password instead").click()
+    dialog.get_by_role("radio", name="Password", exact=True).click()
     dialog.get_by_label("SSH password", exact=True).fill(SECRET)

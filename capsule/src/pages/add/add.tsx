@@ -1,7 +1,6 @@
 import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { parseKeyHeader } from "../../core/deployments/private-key";
 import { nameError } from "../../core/nodes/node-name";
 import { t } from "../../core/text/i18n";
 import { cancelDeployment, confirmHostKey, loadDeployment, retryDeployment, startDeployment } from "../../state/deployment";
@@ -27,6 +26,7 @@ import { JumpFields, ServerFields, SignInFields, useFocusFirstError } from "./co
 import { commandDraft, listDraft, oneDraft, useDraft } from "./draft";
 import { deploymentBody, formErrors, EMPTY_CONNECTION, afterRetry, type ConnectionForm, type FormErrors } from "./connection-form";
 import { FailureBox, ViewerNote, ToSettings, triesOf } from "./failure";
+import { LastServer, Options } from "./form-options";
 import { Method, type MethodKey } from "./method";
 import { BulkAdd } from "./bulk-add";
 import { InviteCommand } from "./invite-command";
@@ -121,7 +121,6 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
   const { form, judged } = useFocusFirstError(wrong);
   const { sending, status, give } = useSubmit();
   const body = deploymentBody(entries);
-  const encrypted = parseKeyHeader(entries.key)?.encrypted;
   // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
   const key = useMemo(newIdempotencyKey, [JSON.stringify(body)]);
   const change = (part: Partial<ConnectionForm>): void => {
@@ -154,7 +153,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
       },
       refused: (why, error) => {
         const field = FIELD_OF[String(error.facts["field"] ?? "")];
-        const unseen = field === "password" && encrypted; // the password was typed before the key
+        const unseen = field === "password" && entries.by !== "password";
         if (field && !unseen) setWrong({ [field]: why });
         else setRefusal(why);
         const other = error.facts["deployment"];
@@ -192,25 +191,28 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
               {refusal}
             </Banner>
           )}
+          {onMethod && <LastServer onChange={change} />}
           <ServerFields entries={entries} wrong={wrong} onChange={change} />
           <div class="halves">
             <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
             <TextField label={t`Name in Stardust`} value={entries.name} onText={(name) => change({ name })} wrong={nameError(entries.name) || (wrong.name ?? "")} input={{ placeholder: t`taken from the host name`, autocomplete: "off", spellcheck: false }} />
           </div>
           <SignInFields entries={entries} wrong={wrong} onChange={change} />
-          <JumpFields jump={entries.jump} wrong={wrong} hint={t`For a server that can be reached only through another one, as with ssh -J.`} onJump={(jump) => change({ jump })} />
-          <Switch label={t`Keep credentials`} hint={t`Stored encrypted in Ground Control, for updates and removal. Erased when the node is removed.`} checked={entries.keep} onCheck={(keep) => change({ keep })} />
-          <div class="halves">
-            <SelectField
-              label={t`Policy on the server`}
-              value={entries.policy}
-              onPick={(policy) => change({ policy: policy as ConnectionForm["policy"] })}
-              hint={{ managed: t`Stardust may watch, check and upgrade.`, readonly: t`Stardust may watch and check, never change.`, monitor: t`Stardust may only watch.` }[entries.policy]}
-              options={POLICIES}
-            />
-            <TagsField label={t`Tags`} tags={entries.tags} wrong={wrong.tags ?? ""} onTags={(tags) => change({ tags })} />
-          </div>
-          <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={entries.proxy} onText={(proxy) => change({ proxy })} wrong={wrong.proxy ?? ""} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
+          <TagsField label={t`Tags`} tags={entries.tags} wrong={wrong.tags ?? ""} onTags={(tags) => change({ tags })} />
+          <Options entries={entries} wrong={wrong}>
+            <JumpFields jump={entries.jump} wrong={wrong} hint={t`For a server that can be reached only through another one, as with ssh -J.`} onJump={(jump) => change({ jump })} />
+            <Switch label={t`Keep credentials`} hint={t`Stored encrypted in Ground Control, for updates and removal. Erased when the node is removed.`} checked={entries.keep} onCheck={(keep) => change({ keep })} />
+            <div class="halves">
+              <SelectField
+                label={t`Policy on the server`}
+                value={entries.policy}
+                onPick={(policy) => change({ policy: policy as ConnectionForm["policy"] })}
+                hint={{ managed: t`Stardust may watch, check and upgrade.`, readonly: t`Stardust may watch and check, never change.`, monitor: t`Stardust may only watch.` }[entries.policy]}
+                options={POLICIES}
+              />
+              <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={entries.proxy} onText={(proxy) => change({ proxy })} wrong={wrong.proxy ?? ""} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
+            </div>
+          </Options>
         </div>
         <Foot status={status || t`Next, you confirm the server’s fingerprint.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending}>

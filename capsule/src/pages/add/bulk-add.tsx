@@ -20,7 +20,7 @@ import { DEPLOYMENTS, startedNote, useSubmit } from "../jobs/submit/use-submit";
 import { DraftBanner } from "./draft-banner";
 import { JumpFields, SignInFields, useFocusFirstError } from "./connection-fields";
 import { listDraft, useDraft } from "./draft";
-import { deploymentBody, jumpErrors, EMPTY_LIST, type ConnectionForm, type ListForm, type FormErrors } from "./connection-form";
+import { deploymentBody, jumpErrors, signInErrors, EMPTY_LIST, type ConnectionForm, type ListForm, type FormErrors } from "./connection-form";
 import { Method, type MethodKey } from "./method";
 
 const SETTLE_MS = 400;
@@ -103,7 +103,7 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
   const send = (): void => {
     const found: FormErrors = {
       ...(nameless ? { username: t`${plural(nameless, "server")} on the list ${pluralWord(nameless, "names", "name")} no user: enter one here.` } : {}),
-      ...(!entries.key.trim() && !entries.password ? { key: t`Enter a private key, or a password below.` } : {}),
+      ...signInErrors(entries),
       ...jumpErrors(entries.jump),
     };
     judged();
@@ -179,11 +179,11 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
 
 /** The request: each server with its line's values, and the form's values for all. */
 function batchBody(servers: readonly ListedServerView[], entries: ConnectionForm): ManyDeploymentsBody {
-  const { private_key, passphrase, password, sudo_password, certificate, tags, keep_credentials, install_python, policy, proxy, jump } = deploymentBody(entries);
+  const { private_key, passphrase, password, sudo_password, use_hub_key, certificate, tags, keep_credentials, install_python, policy, proxy, jump } = deploymentBody(entries);
   return {
     servers: servers.map(({ host, port, username, name, tags: own, host_key, jump: through }) => ({ host, port, username, name, tags: own, host_key, ...(through ? { jump: through } : {}) })),
     ...(entries.username.trim() ? { username: entries.username.trim() } : {}),
-    private_key, passphrase, password, sudo_password, certificate, tags, keep_credentials, install_python, policy, ...(proxy ? { proxy } : {}), jump,
+    private_key, passphrase, password, sudo_password, ...(use_hub_key ? { use_hub_key } : {}), certificate, tags, keep_credentials, install_python, policy, ...(proxy ? { proxy } : {}), jump,
   } as ManyDeploymentsBody; // prettier-ignore
 }
 

@@ -9,7 +9,9 @@ import { SecretField, TextField } from "../../ui/field";
 import { SelectField, Switch } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
-import { EMPTY_JUMP, type ConnectionForm, type JumpForm, type FormErrors } from "./connection-form";
+import { Segmented } from "../../ui/segmented";
+import { EMPTY_JUMP, type ConnectionForm, type JumpForm, type FormErrors, type SignInWay } from "./connection-form";
+import { HubKeyField } from "./hub-key-field";
 
 export type Change = (part: Partial<ConnectionForm>) => void;
 
@@ -163,10 +165,29 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
   );
 }
 
+const WAYS: readonly { key: SignInWay; label: string }[] = [{ key: "key", label: t`Key` }, { key: "password", label: t`Password` }, { key: "hub", label: t`Stardust’s key` }]; // prettier-ignore
+
 export function SignInFields({ entries, wrong, onChange }: { entries: ConnectionForm; wrong: FormErrors; onChange: Change }): VNode {
-  const [withPassword, setWithPassword] = useState(entries.password !== "");
+  const { by } = entries;
+  return (
+    <>
+      <div class="field">
+        <span class="label">{t`Credentials`}</span>
+        <Segmented label={t`Credentials`} value={by} options={WAYS} onPick={(way) => onChange({ by: way })} />
+      </div>
+      {by === "key" && <KeyFields entries={entries} wrong={wrong} onChange={onChange} />}
+      {by === "hub" && <HubKeyField />}
+      <div class="halves">
+        {by === "key" && parseKeyHeader(entries.key)?.encrypted && <SecretField label={t`Key passphrase`} value={entries.passphrase} wrong={wrong.passphrase ?? ""} onText={(passphrase) => onChange({ passphrase })} input={{ autocomplete: "off" }} />}
+        {by === "password" && <SecretField label={t`SSH password`} value={entries.password} wrong={wrong.password ?? ""} onText={(password) => onChange({ password })} input={{ autocomplete: "off" }} />}
+        <SecretField label={t`sudo password`} value={entries.sudoPassword} wrong={wrong.sudoPassword ?? ""} onText={(sudoPassword) => onChange({ sudoPassword })} input={{ autocomplete: "off", placeholder: t`only if sudo asks for one` }} />
+      </div>
+    </>
+  );
+}
+
+function KeyFields({ entries, wrong, onChange }: { entries: ConnectionForm; wrong: FormErrors; onChange: Change }): VNode {
   const [certified, setCertified] = useState(entries.certificate !== "");
-  const encrypted = parseKeyHeader(entries.key)?.encrypted ?? false;
   return (
     <>
       <KeyField value={entries.key} name={entries.keyName} wrong={wrong.key ?? ""} onKey={(key, keyName) => onChange({ key, keyName, ...(parseKeyHeader(key)?.encrypted ? {} : { passphrase: "" }) })} />
@@ -178,18 +199,6 @@ export function SignInFields({ entries, wrong, onChange }: { entries: Connection
         </div>
       )}
       {entries.key && certified && <CertificateField value={entries.certificate} wrong={wrong.certificate ?? ""} onText={(certificate) => onChange({ certificate })} />}
-      <div class="halves">
-        {encrypted && <SecretField label={t`Key passphrase`} value={entries.passphrase} wrong={wrong.passphrase ?? ""} onText={(passphrase) => onChange({ passphrase })} input={{ autocomplete: "off" }} />}
-        {withPassword && !encrypted && <SecretField label={t`SSH password`} value={entries.password} wrong={wrong.password ?? ""} onText={(password) => onChange({ password })} input={{ autocomplete: "off" }} />}
-        <SecretField label={t`sudo password`} value={entries.sudoPassword} wrong={wrong.sudoPassword ?? ""} onText={(sudoPassword) => onChange({ sudoPassword })} input={{ autocomplete: "off", placeholder: t`only if sudo asks for one` }} />
-      </div>
-      {!withPassword && !entries.key && (
-        <div>
-          <Button slim kind="quiet" onClick={() => setWithPassword(true)}>
-            {t`Sign in with a password instead`}
-          </Button>
-        </div>
-      )}
     </>
   );
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formErrors, EMPTY_CONNECTION, EMPTY_JUMP, signInBody, afterRetry, changedKeyReason, withoutSecrets } from "./connection-form";
+import { deploymentBody, likeTheLast, formErrors, EMPTY_CONNECTION, EMPTY_JUMP, signInBody, afterRetry, changedKeyReason, withoutSecrets } from "./connection-form";
+import type { DeploymentView } from "../../state/types";
 
 test("a retry replaces the typed values, and no value of the first key goes with another key", () => {
   const first = { ...EMPTY_CONNECTION, host: "web-1", username: "ada", key: "KEY 1", keyName: "id_1", passphrase: "one", certificate: "of key 1", password: "p" };
@@ -31,4 +32,20 @@ test("a jump host with its own secret asks for it again, and never falls back to
 test("the reason of a repeated question has the page's text", () => {
   assert.match(changedKeyReason({ give: ["private_key", "password"], dropped: ["password"] }), /a different server/);
   assert.match(changedKeyReason({ give: ["private_key", "password"] }), /^No credentials are stored for this server/);
+});
+
+test("only the chosen way to sign in is sent, and the hub's key needs no secret", () => {
+  const typed = { ...EMPTY_CONNECTION, host: "web-1", username: "ada", key: "KEY", passphrase: "pass", password: "word", sudoPassword: "sudo" };
+  const sent = (by: "key" | "password" | "hub"): string[] => Object.keys(deploymentBody({ ...typed, by })).filter((name) => /key|pass/.test(name));
+  assert.deepEqual(sent("key"), ["private_key", "passphrase", "sudo_password"]);
+  assert.deepEqual(sent("password"), ["password", "sudo_password"]);
+  assert.deepEqual(sent("hub"), ["use_hub_key", "sudo_password"]);
+  assert.deepEqual(formErrors({ ...EMPTY_CONNECTION, host: "web-1", username: "ada", by: "hub" }), {});
+  assert.deepEqual(Object.keys(formErrors({ ...typed, by: "password", password: "" })), ["password"]);
+  assert.equal(signInBody({ ...typed, by: "hub" }).use_hub_key, true);
+});
+
+test("the next server takes over the settings of the last one", () => {
+  const last = { port: 2222, username: "ops", tags: ["web"], policy: "readonly", use_hub_key: true } as unknown as DeploymentView;
+  assert.deepEqual(likeTheLast(last), { port: "2222", username: "ops", tags: ["web"], policy: "readonly", by: "hub" });
 });

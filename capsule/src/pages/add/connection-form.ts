@@ -1,7 +1,10 @@
 /** The input about a server. It lives in the open dialog, and without secrets in `draft`: never in the URL, in storage or in a signal. */
 
 import { t } from "../../core/text/i18n";
-import type { DeploymentBody, JumpBody, RetryBody, ServerListView } from "../../state/types";
+import type { DeploymentBody, DeploymentView, JumpBody, RetryBody, ServerListView } from "../../state/types";
+
+/** A private key, a password, or the hub's own SSH key. */
+export type SignInWay = "key" | "password" | "hub";
 
 export interface ConnectionForm {
   host: string;
@@ -9,6 +12,8 @@ export interface ConnectionForm {
   username: string;
   name: string;
   tags: readonly string[];
+  /** How the hub signs in. Only the fields of this way are sent. */
+  by: SignInWay;
   key: string;
   keyName: string;
   passphrase: string;
@@ -38,7 +43,7 @@ export interface JumpForm {
 export const EMPTY_JUMP: JumpForm = { host: "", port: "22", username: "", by: "same", password: "", key: "", keyName: "", passphrase: "" };
 
 export const EMPTY_CONNECTION: ConnectionForm = {
-  host: "", port: "22", username: "", name: "", tags: [], key: "", keyName: "", passphrase: "", password: "", sudoPassword: "", keep: true, installPython: false, policy: "managed", certificate: "", proxy: "", jump: null,
+  host: "", port: "22", username: "", name: "", tags: [], by: "key", key: "", keyName: "", passphrase: "", password: "", sudoPassword: "", keep: true, installPython: false, policy: "managed", certificate: "", proxy: "", jump: null,
 }; // prettier-ignore
 
 /** A list of servers, and their common values. Secrets do not belong here, but a user may paste one. */
@@ -82,6 +87,11 @@ export function jumpErrors(jump: JumpForm | null): FormErrors {
   });
 }
 
+/** The errors of the way to sign in; empty = none. */
+export function signInErrors({ by, key, password }: ConnectionForm): FormErrors {
+  return withoutEmpty({ key: by === "key" && !key.trim() ? t`Enter a private key, or choose another way.` : "", password: by === "password" && !password ? t`Enter the password.` : "" });
+}
+
 /** The form for a known server: an empty `port` = the port of the last connection. */
 export const knownHostForm = (host: string): ConnectionForm => ({ ...EMPTY_CONNECTION, host, port: "" });
 
@@ -92,11 +102,14 @@ export function formErrors(entries: ConnectionForm, known = false): FormErrors {
       host: hostFault(entries.host, t`Enter the server’s name or address.`),
       port: known && !entries.port.trim() ? "" : portFault(entries.port),
       username: entries.username.trim() ? "" : t`Enter the user to sign in as.`,
-      key: !entries.key.trim() && !entries.password ? t`Enter a private key, or a password below.` : "",
+      ...signInErrors(entries),
     }),
     ...jumpErrors(entries.jump),
   };
 }
+
+/** The values that the next server probably shares with the last one; no secret. */
+export const likeTheLast = (last: DeploymentView): Partial<ConnectionForm> => ({ port: String(last.port), username: last.username, tags: [...last.tags], policy: last.policy, ...(last.use_hub_key ? { by: "hub" as const } : {}) });
 
 const wholeKey = (key: string): string => (key.endsWith("\n") ? key : `${key}\n`);
 
@@ -111,15 +124,19 @@ function jumpBody(jump: JumpForm | null): JumpBody | null {
   };
 }
 
+function givenLogin({ by, key, certificate, passphrase, password }: ConnectionForm): Pick<DeploymentBody, "private_key" | "certificate" | "passphrase" | "password" | "use_hub_key"> {
+  if (by === "hub") return { use_hub_key: true };
+  if (by === "password") return password ? { password } : {};
+  if (!key.trim()) return {};
+  return { private_key: wholeKey(key), ...(certificate.trim() ? { certificate: certificate.trim() } : {}), ...(passphrase ? { passphrase } : {}) };
+}
+
 export function deploymentBody(entries: ConnectionForm): DeploymentBody {
   return {
     host: entries.host.trim(),
     port: Number(entries.port),
     username: entries.username.trim(),
-    ...(entries.key.trim() ? { private_key: wholeKey(entries.key) } : {}),
-    ...(entries.key.trim() && entries.certificate.trim() ? { certificate: entries.certificate.trim() } : {}),
-    ...(entries.passphrase ? { passphrase: entries.passphrase } : {}),
-    ...(entries.password ? { password: entries.password } : {}),
+    ...givenLogin(entries),
     ...(entries.sudoPassword ? { sudo_password: entries.sudoPassword } : {}),
     ...(entries.name.trim() ? { name: entries.name.trim() } : {}),
     ...(entries.tags.length ? { tags: [...entries.tags] } : {}),
@@ -139,18 +156,18 @@ export function withoutSecrets(entries: ConnectionForm): ConnectionForm {
   const { key, keyName, passphrase, password, sudoPassword, certificate } = EMPTY_CONNECTION;
   const { jump } = entries;
   const left = { ...entries, key, keyName, passphrase, password, sudoPassword, certificate, jump: jump && { ...EMPTY_JUMP, host: jump.host, port: jump.port, username: jump.username, by: jump.by } };
-  return sameForm(left, EMPTY_CONNECTION) ? EMPTY_CONNECTION : left;
+  return sameForm({ ...left, by: EMPTY_CONNECTION.by }, EMPTY_CONNECTION) ? EMPTY_CONNECTION : left; // the way to sign in alone is no input
 }
 
 /** Keys and passwords as typed. Credentials for another host or port must be in the same request. */
 export function signInBody(entries: ConnectionForm): RetryBody {
-  const { private_key, passphrase, password, sudo_password, certificate } = deploymentBody(entries);
-  return { private_key, passphrase, password, sudo_password, certificate };
+  const { private_key, passphrase, password, sudo_password, certificate, use_hub_key } = deploymentBody(entries);
+  return { private_key, passphrase, password, sudo_password, certificate, ...(use_hub_key ? { use_hub_key } : {}) };
 }
 
 /** The form with the values of a retry in place of the first ones. */
 export function afterRetry(entries: ConnectionForm, body: RetryBody): ConnectionForm {
-  const { host, port, username, name, private_key, passphrase, certificate, password, sudo_password, install_python, jump } = body;
+  const { host, port, username, name, private_key, passphrase, certificate, password, sudo_password, use_hub_key, install_python, jump } = body;
   const other = private_key != null && private_key !== wholeKey(entries.key); // values of the first key do not belong to this one
   return {
     ...entries,
@@ -158,6 +175,7 @@ export function afterRetry(entries: ConnectionForm, body: RetryBody): Connection
     port: port == null ? entries.port : String(port),
     username: username ?? entries.username,
     name: name ?? entries.name,
+    by: use_hub_key ? "hub" : private_key != null ? "key" : password != null ? "password" : entries.by,
     key: private_key ?? entries.key,
     keyName: other ? "" : entries.keyName,
     passphrase: passphrase ?? (other ? "" : entries.passphrase),

@@ -46,7 +46,8 @@ export function ToSettings({ one, onClose }: { one: DeploymentView; onClose: () 
 export const triesOf = ({ earlier }: DeploymentView): number => earlier?.tries ?? 0;
 
 export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
-  const fix = one.error ? fixFor(one.error.code) : null;
+  const found = one.error ? fixFor(one.error.code) : null;
+  const fix = one.use_hub_key && found === "private_key" ? null : found; // the server needs the line of Stardust's key, then Retry
   const [value, setValue] = useState(() => start(fix, one));
   const [typed, setTyped] = useState("");
   const { sending, give } = useSubmit();

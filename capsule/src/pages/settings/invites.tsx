@@ -22,6 +22,7 @@ import { Time } from "../../ui/time";
 import { PendingApproval } from "../fleet/pending-approval";
 import { ListView, useList } from "../list-view";
 import { ActionError, useAction } from "../use-action";
+import { HubKeySection } from "./hub-key";
 import { SecretOnce } from "./secret-once";
 import { Typed } from "./user-dialogs";
 
@@ -65,6 +66,7 @@ export function InvitesPage(): VNode {
           </div>
         )}
       </ListView>
+      {isAdmin.value && <HubKeySection />}
       {asked?.kind === "new" && (
         <NewSecret
           onClose={close}

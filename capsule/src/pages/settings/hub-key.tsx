@@ -1,0 +1,68 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { t } from "../../core/text/i18n";
+import { createHubKey, removeHubKey } from "../../state/hub-key";
+import { withStepUp } from "../../state/step-up";
+import { toast } from "../../state/toasts";
+import { Button } from "../../ui/button";
+import { HubKeyField } from "../add/hub-key-field";
+import { Typed } from "./user-dialogs";
+
+const NAME = "authorized_keys";
+
+/** The hub's own SSH key, for admins: make, show, replace and remove it. */
+export function HubKeySection(): VNode {
+  const [asked, setAsked] = useState<"replace" | "remove" | null>(null);
+  /** Grows with each change: the field loads the key again. */
+  const [round, setRound] = useState(0);
+  const done = (what: string): void => {
+    toast("done", what);
+    setAsked(null);
+    setRound(round + 1);
+  };
+  return (
+    <section class="stack" aria-label={t`Stardust’s SSH key`}>
+      <div class="section-head">
+        <div>
+          <h2>{t`Stardust’s SSH key`}</h2>
+          <p class="t3 meta">{t`A way to add servers over SSH without entering a key or password.`}</p>
+        </div>
+      </div>
+      <HubKeyField
+        key={round}
+        actions={
+          <div class="row">
+            <Button slim onClick={() => setAsked("replace")}>{t`Replace…`}</Button>
+            <Button slim kind="danger" onClick={() => setAsked("remove")}>{t`Remove…`}</Button>
+          </div>
+        }
+      />
+      {asked === "replace" && (
+        <Typed
+          name={NAME}
+          title={t`Replace Stardust’s SSH key`}
+          text={t`The present key is destroyed. Stardust can sign in again once each server has the new line in authorized_keys.`}
+          button={t`Replace`}
+          onClose={() => setAsked(null)}
+          act={async () => {
+            await withStepUp(() => createHubKey(true), t`Enter your password to replace Stardust’s SSH key.`);
+            done(t`The SSH key was replaced`);
+          }}
+        />
+      )}
+      {asked === "remove" && (
+        <Typed
+          name={NAME}
+          title={t`Remove Stardust’s SSH key`}
+          text={t`The key is destroyed. Stardust then removes or redeploys those servers through their connection, or with credentials that you enter. The lines in authorized_keys stay.`}
+          button={t`Remove`}
+          onClose={() => setAsked(null)}
+          act={async () => {
+            await withStepUp(removeHubKey, t`Enter your password to remove Stardust’s SSH key.`);
+            done(t`The SSH key was removed`);
+          }}
+        />
+      )}
+    </section>
+  );
+}
