@@ -42,14 +42,14 @@ WORDS: Final[dict[str, HubVerb]] = {
     "autoremove": HubVerb("Remove unneeded packages", start="Remove packages", dangerous=True),
     "hold": HubVerb(
         "Hold packages", menu="Hold", hint="keep packages as they are", start="Hold",
-        before="Held packages stay as they are in every upgrade, until they are released.",
+        before="Held packages stay as they are in every upgrade, until the hold ends.",
     ),
     "unhold": HubVerb(
-        "Release packages", menu="Release", hint="upgrade them again", start="Release",
-        before="Released packages are upgraded again with the others.",
+        "Unhold packages", menu="Unhold", hint="end a hold", start="Unhold",
+        before="These packages are upgraded again with the others.",
     ),
     "clean": HubVerb(
-        "Clean up", hint="downloaded files", start="Clean up",
+        "Clear package cache", start="Clear cache",
         before="Downloaded package files are removed from the server’s cache. Installed packages do not change.",  # noqa: RUF001
     ),
     "repair": HubVerb(

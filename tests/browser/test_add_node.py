@@ -211,7 +211,7 @@ def test_it_goes_on_in_the_background_and_is_found_again(browser: Browser, hub: 
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("button", name="Run in background").click()
         expect(dialog).to_have_count(0)
-        expect(page.get_by_text("It continues in the background.")).to_be_visible()
+        expect(page.get_by_text("The installation continues in the background.")).to_be_visible()
         expect(page.get_by_role("heading", name="Adding 127.0.0.1")).to_be_visible()  # an empty fleet says so too
         page.reload()
         back = page.get_by_role("button", name="Adding 127.0.0.1")

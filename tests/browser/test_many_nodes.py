@@ -224,8 +224,8 @@ def test_log_lines_and_how_long_samples_are_kept(page: Page, hub: HubProcess, no
     page.get_by_role("radio", name="Logs").click()
     expect(page.get_by_text("journal = warning")).to_be_visible()
 
-    settings(page, "History")
-    form = page.get_by_role("region", name="History")
+    settings(page, "Retention")
+    form = page.get_by_role("region", name="Retention")
     expect(form.get_by_label("Per second")).to_have_value("24 h")
     form.get_by_label("Per second").fill("40 d")
     expect(form.get_by_text("At least as long as for the finer samples above.")).to_be_visible()

@@ -65,7 +65,7 @@ def test_a_second_factor_from_set_up_to_recovery(page: Page, hub: HubProcess, ot
     settings(page)
     app, codes = switch_on(page)
     assert len(set(codes)) == 10
-    expect(page.get_by_role("region", name="Second factor").get_by_text("on", exact=True)).to_be_visible()
+    expect(page.get_by_role("region", name="Two-factor authentication").get_by_text("on", exact=True)).to_be_visible()
 
     second = other()
     password_step(second, hub, "admin", PASSWORD)
@@ -384,7 +384,7 @@ def test_the_audit_log_has_whole_ids_in_its_titles_and_never_shortens_who_acted(
 @pytest.mark.refusals("ERR_FAILED")
 def test_what_is_refused_finds_its_dialog_open(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
-    settings(page, "History")
+    settings(page, "Retention")
     held: list[Route] = []
     page.route("**/api/v1/settings", lambda route: held.append(route) if route.request.method == "PATCH" else route.continue_())
     page.get_by_label("Per second").fill("12 h")

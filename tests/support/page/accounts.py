@@ -69,7 +69,7 @@ def keep(dialog: Page | Locator, button: str) -> None:
 
 def switch_on(page: Page) -> tuple[Authenticator, list[str]]:
     """Set a second factor up from the account page; a wrong code first."""
-    page.get_by_role("region", name="Second factor").get_by_role("button", name="Set up…").click()
+    page.get_by_role("region", name="Two-factor authentication").get_by_role("button", name="Set up…").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("img", name="QR code of the key")).to_be_visible()
     key = dialog.get_by_role("group", name="Key").inner_text()

@@ -386,14 +386,14 @@ def token_made(seen: Gate) -> None:
 
 def wrong_retention(seen: Gate) -> None:
     seen.open("/settings/history")
-    form = seen.page.get_by_role("region", name="History")
+    form = seen.page.get_by_role("region", name="Retention")
     form.get_by_label("Per second").fill("40 d")
     expect(form.get_by_text("At least as long as for the finer samples above.")).to_be_visible()
 
 
 def shorter_retention(seen: Gate) -> None:
     seen.open("/settings/history")
-    form = seen.page.get_by_role("region", name="History")
+    form = seen.page.get_by_role("region", name="Retention")
     form.get_by_label("Per second").fill("12 h")
     expect(form.get_by_text("Older samples are deleted.")).to_be_visible()
 

@@ -30,7 +30,7 @@ test("words select rows by any column", () => {
 test("cells have their unit, and ids are unformatted", () => {
   assert.equal(cellText({ name: "cpu", kind: "number", unit: "percent" }, 12.34, 0), "12.3%");
   assert.equal(cellText({ name: "pid", kind: "number", unit: "" }, 123456, 0), "123456");
-  assert.equal(cellText({ name: "rotational", kind: "number", unit: "" }, 0, 0), "no");
+  assert.equal(cellText({ name: "rotational", kind: "number", unit: "" }, 0, 0), "SSD");
   assert.equal(cellText({ name: "user", kind: "text", unit: "" }, "", 0), "—");
   assert.equal(cellText({ name: "memory", kind: "number", unit: "bytes" }, null, 0), "—");
 });

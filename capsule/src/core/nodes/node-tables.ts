@@ -7,7 +7,7 @@ import { UNKNOWN } from "../text/units";
 
 /** Numbers that are not rounded or scaled. */
 const UNFORMATTED = new Set(["pid", "port", "mtu"]);
-const WORDS: Readonly<Record<string, string>> = { pid: "PID", cpu: "CPU", mac: "MAC", mtu: "MTU", next: t`Next run`, last: t`Last run`, tcp: "TCP", udp: "UDP", gpu: "GPU", psi: t`Pressure` };
+const WORDS: Readonly<Record<string, string>> = { pid: "PID", cpu: "CPU", mac: "MAC", mtu: "MTU", next: t`Next run`, last: t`Last run`, tcp: "TCP", udp: "UDP", gpu: "GPU", psi: t`Pressure`, rotational: t`Type`, candidate: t`Available` };
 
 export type TableCell = string | number | null;
 
@@ -57,7 +57,7 @@ export function cellText(column: ColumnLike, cell: TableCell, now: number): stri
   if (cell === null || cell === "") return UNKNOWN;
   if (typeof cell === "string") return cell;
   if (column.kind === "time") return timeOrDate(cell, now);
-  if (column.name === "rotational") return cell ? t`yes` : t`no`;
+  if (column.name === "rotational") return cell ? t`HDD` : t`SSD`;
   if (UNFORMATTED.has(column.name)) return String(cell);
   return formatValue(cell, column.unit);
 }

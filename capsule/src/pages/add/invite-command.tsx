@@ -55,7 +55,7 @@ export function InviteCommand({ onMethod, onAnew, onClose }: Props): VNode {
       },
       late: () => {
         commandDraft.drop(wish);
-        toast("run", t`The command was created, but is no longer shown`, t`It is listed under Settings, Joining, and can be revoked there.`, { label: t`Open`, run: () => go(INVITES) });
+        toast("run", t`The command was created, but is no longer shown`, t`It is listed under Settings, Enrollment, and can be revoked there.`, { label: t`Open`, run: () => go(INVITES) });
       },
       refused: (why, error) => setRefusal(isUnanswered(error) ? t`${error.detail} It is not known whether a command was created. One that is not shown expires after five minutes.` : why),
       back: (unheard) => (unheard ? go(INVITES) : showDialog({ kind: "add", method: "command" })),
@@ -146,7 +146,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
     if (await ending.run(async () => void (await endInvite(made.info.id)))) onClose();
   };
   const close = (): void => {
-    if (state === "open") toast("run", t`The command works for another ${age(left)}`, t`It is listed under Settings, Joining, and can be revoked there.`);
+    if (state === "open") toast("run", t`The command works for another ${age(left)}`, t`It is listed under Settings, Enrollment, and can be revoked there.`);
     onClose();
   };
   const name = node?.name ?? t`The server`;

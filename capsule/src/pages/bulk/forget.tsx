@@ -42,7 +42,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
     const here = run.here();
     if (all.done.length) {
       pick(all.done.map(({ id }) => id), false);
-      toast("run", t`Removing ${plural(all.done.length, "node")}`, t`It continues in the background.`);
+      toast("run", t`Removing ${plural(all.done.length, "node")}`, t`The removal continues in the background.`);
     }
     if (!all.failed.length && !all.left.length) return here ? closeDialog() : undefined;
     if (here) setOutcome(all);
@@ -66,7 +66,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
                 <b>{t`${plural(outcome.left.length, "node")} not started:`}</b> <span class="plain">{t`${listSome(outcome.left.map(({ name }) => name), 8)}. Nothing was changed on them.`}</span>
               </Banner>
             )}
-            <p class="t2">{outcome.done.length ? t`${plural(outcome.done.length, "node")} being removed: ${listSome(outcome.done.map(({ name }) => name), 8)}. This continues in the background.` : t`No node was removed.`}</p>
+            <p class="t2">{outcome.done.length ? t`${plural(outcome.done.length, "node")} being removed: ${listSome(outcome.done.map(({ name }) => name), 8)}. The removal continues in the background.` : t`No node was removed.`}</p>
           </>
         ) : (
           <>

@@ -36,7 +36,7 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
   const close = (): void => {
     closeDialog();
     const one = running?.peek();
-    if (one && !deploymentEnded(one)) toast("run", t`Removing ${name}`, t`It continues in the background.`);
+    if (one && !deploymentEnded(one)) toast("run", t`Removing ${name}`, t`The removal continues in the background.`);
     if (one?.state === "succeeded" && pageUrl.peek().path.startsWith(`/n/${id}`)) go("/");
   };
   if (running) return <Running one={running.value} name={name} onClose={close} onRetry={async (body) => setRunning(await retryDeployment(running.peek().id, body))} />;

@@ -69,7 +69,7 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
     });
   return (
     <div class="settings">
-      <section class="card" aria-label={t`History`}>
+      <section class="card" aria-label={t`Retention`}>
         <form
           class="stack"
           onSubmit={(event) => {

@@ -111,9 +111,9 @@ export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
     onChanged();
   };
   return (
-    <section class="card" aria-label={t`Second factor`}>
+    <section class="card" aria-label={t`Two-factor authentication`}>
       <div class="row">
-        <h2>{t`Second factor`}</h2>
+        <h2>{t`Two-factor authentication`}</h2>
         <span class={`pill small ${on ? "ok" : ""}`}>{on ? t`on` : t`off`}</span>
       </div>
       <p class="t2">{on ? t`Signing in asks for a code from your authenticator app after the password.` : t`Adds a code from your phone at sign-in, so a stolen password is not enough.`}</p>

@@ -61,7 +61,7 @@ export function UsersPage(): VNode {
       <ListView list={list} what={t`the users`} refused={t`Your role cannot see users.`} empty={<Empty icon="users" title={t`No users`} text={t`People who can sign in are listed here.`} />}>
         {(items) => (
           <div class="card grid-table users-table" role="table" aria-label={t`Users`}>
-            <GridHead labels={[t`User`, t`Role`, t`Nodes`, t`Second factor`, t`Last seen`, t`Actions`]} unseen={[t`Actions`]} />
+            <GridHead labels={[t`User`, t`Role`, t`Nodes`, t`Two-factor`, t`Last seen`, t`Actions`]} unseen={[t`Actions`]} />
             {items.map((who) => (
               <Row key={who.username} who={who} onRequest={(kind) => setAsked({ kind, who })} onEnable={() => enable(who)} />
             ))}
