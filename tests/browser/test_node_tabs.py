@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from groundcontrol.nodes.processes import TOP
 from tests.support.agent import SpiderProcess
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import sign_in
@@ -39,6 +40,14 @@ def test_processes_parts_services_packages_and_values_of_this_machine(page: Page
             page.get_by_role("heading", level=1).focus()
             page.keyboard.press("Space")
             expect(page.get_by_role("button", name="Freeze")).to_be_visible()
+            page.get_by_role("button", name="At a past time…").click()
+            page.get_by_role("button", name="+1 min").click()
+            past = page.get_by_role("region", name="Past processes, table")
+            expect(past.get_by_role("row").nth(TOP)).to_be_visible(timeout=20_000)
+            page.get_by_label("Time", exact=True).fill("2026-01-01T03:12")
+            expect(page.get_by_role("heading", name="At 1 Jan, 03:12")).to_be_visible(timeout=20_000)
+            expect(page.get_by_text("No reading at 1 Jan, 03:12.")).to_be_visible()
+            page.get_by_role("button", name="Back to now").click()
 
             page.get_by_role("tab", name="Settings").click()
             page.get_by_role("radio", name="Hardware").click()

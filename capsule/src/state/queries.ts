@@ -1,7 +1,7 @@
 /** Lists that the hub filters and sends page by page: jobs, deployments, events, lines of a node's system log. */
 
 import { call } from "../wire/http";
-import type { DeploymentsView, EventsView, EventView, JobsView, LogsView, UnitJournalView } from "../wire/schema.gen";
+import type { DeploymentsView, EventsView, EventView, JobsView, LogsView, PastProcessesView, UnitJournalView } from "../wire/schema.gen";
 
 export interface JobsQuery {
   state?: string | undefined;
@@ -49,5 +49,8 @@ export type JournalLevel = UnitJournalView["level"];
 
 /** The last lines of a unit's journal, read on the node. */
 export const readUnitJournal = (nodeId: string, unit: string, level: JournalLevel): Promise<UnitJournalView> => call<UnitJournalView>("POST", `nodes/${nodeId}/journal`, { body: { unit, level } });
+
+/** The top processes at or before a time, in Unix seconds. */
+export const loadPastProcesses = (nodeId: string, at: number): Promise<PastProcessesView> => call<PastProcessesView>("GET", `nodes/${nodeId}/processes`, { query: { at } });
 
 export const loadLogs = (nodeId: string, cursor?: string): Promise<LogsView> => call<LogsView>("GET", `nodes/${nodeId}/logs`, { query: { limit: 200, cursor } });

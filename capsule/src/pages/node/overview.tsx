@@ -1,5 +1,6 @@
+import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { eventText } from "../../core/events/event-text";
 import { levelOf } from "../../core/nodes/node-status";
 import { bootTimes, chartMarks, type ChartMark } from "../../core/charts/chart-marks";
@@ -9,6 +10,7 @@ import { timeOrDate } from "../../core/text/time";
 import { count, percent, share, size } from "../../core/text/units";
 import { LIVE_S, spanOf, timeRangeKey, type TimeRange } from "../../core/charts/time-range";
 import { dayStart, hubNow } from "../../state/clock";
+import { chosenMoment } from "../../state/moment";
 import { events } from "../../state/events";
 import { nodeName } from "../../state/fleet";
 import type { NodeDetail } from "../../state/node-detail";
@@ -17,7 +19,7 @@ import { Glyph } from "../../ui/glyph";
 import { Mark, Meter } from "../../ui/meter";
 import { sampleAttributes } from "../../ui/sample-attributes";
 import { Time } from "../../ui/time";
-import { TopProcesses } from "./tables";
+import { PastProcesses, TopProcesses } from "./tables";
 import { CPU_LINES, CpuPanel, devicesOf, diskLines, DiskPanel, interfacesOf, LOAD_LINES, LoadPanel, MEMORY_LINES, MemoryPanel, networkLines, NetworkPanel, sensorLines, TemperaturePanel, useChoice, type PanelProps } from "./panels";
 import { HistoryStatus } from "./history-status";
 import { useFiring } from "./use-firing";
@@ -84,7 +86,7 @@ export function Overview(props: Props): VNode {
       <div class="panels">
         <CpuPanel {...base} />
         <Cores view={node} past={past} />
-        <TopProcesses detail={detail} />
+        <ProcessesThen detail={detail} shown={shown} cursor={base.group.cursor} />
         <MemoryPanel {...base} />
         <LoadPanel {...base} />
         {network && <NetworkPanel {...base} names={interfaces} chosen={network} onPick={setNetwork} />}
@@ -96,6 +98,16 @@ export function Overview(props: Props): VNode {
       </div>
     </div>
   );
+}
+
+/** The processes of the moment in the address, else of a fixed window: those under the cursor of its charts, at first those of its end. */
+function ProcessesThen({ detail, shown: { zoom }, cursor }: Pick<Props, "detail" | "shown"> & { cursor: Signal<number | null> }): VNode | null {
+  const seen = useRef<number | null>(null);
+  const chosen = chosenMoment();
+  if (!zoom) seen.current = null;
+  else if (cursor.value !== null) seen.current = cursor.value;
+  const at = chosen ?? (zoom && (seen.current ?? zoom.to));
+  return at === null ? <TopProcesses detail={detail} /> : <PastProcesses id={detail.id} at={at} wide pinned={chosen !== null} />;
 }
 
 /** Beside charts of the past: parts without a chart show the newest value. */

@@ -6,7 +6,8 @@ import { cellText, columnLabel, filterRows, sortRows, type RowOrder } from "../.
 import { t } from "../../core/text/i18n";
 import { timeOrDate, shortDuration as age } from "../../core/text/time";
 import { plural } from "../../core/text/units";
-import { dayStart, now } from "../../state/clock";
+import { dayStart, hubNow, now } from "../../state/clock";
+import { chooseMoment, chosenMoment, MINUTE_S } from "../../state/moment";
 import type { NodeDetail } from "../../state/node-detail";
 import type { NodeView, TableView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -18,6 +19,7 @@ import { Time } from "../../ui/time";
 import { useIsPhone } from "../../ui/use-is-phone";
 import { Skeleton } from "./skeleton";
 import type { ContainersProps } from "./containers";
+import type { PastProps } from "./past-processes";
 import type { UnitsProps } from "./units";
 
 interface Props {
@@ -79,8 +81,23 @@ const SERVICES: readonly Subject[] = [
   { name: "users", title: t`Logged in`, none: t`Nobody is logged in.` },
 ];
 
+export const PastProcesses = lazy<PastProps>(t`the past processes`, async () => (await import("./past-processes")).PastProcesses);
+
+const PastButton = (): VNode => (
+  <Button slim icon="clock" onClick={() => chooseMoment(hubNow() - MINUTE_S)}>
+    {t`At a past time…`}
+  </Button>
+);
+
 export function Processes({ detail }: Props): VNode {
-  return <Tables detail={detail} subjects={PROCESSES} nothing={<Empty icon="list-checks" title={t`No processes to show`} text={t`They appear within a few seconds while the node is connected.`} />} />;
+  const at = chosenMoment();
+  if (at !== null) return <PastProcesses id={detail.id} at={at} wide={false} pinned />;
+  const nothing = (
+    <Empty icon="list-checks" title={t`No processes to show`} text={t`They appear within a few seconds while the node is connected.`}>
+      <PastButton />
+    </Empty>
+  );
+  return <Tables detail={detail} subjects={PROCESSES} nothing={nothing} />;
 }
 
 const TOP = 30;
@@ -156,6 +173,7 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
           {short ? t`top ${rows.length} of ${shown.total ?? 0}` : rowCountText(shown)}, <Time at={shown.taken_at}>{timeOrDate(shown.taken_at, dayStart.value)}</Time>
         </span>
         <span class="end row">
+          {subject.restless && !short && <PastButton />}
           {subject.restless && (
             <Button slim icon={held ? "refresh-cw" : "pause"} more={{ "aria-pressed": held !== null, ...(short ? {} : { "aria-keyshortcuts": "Space" }) }} onClick={() => setHeld(held ? null : table)}>
               {held ? t`Resume` : t`Freeze`}
