@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.deployments.model import LIVE_REMOVE_STEPS
+from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS
 from spider.agent import FIRST_S
 from tests.support.deploy_client import END_LIMIT_S, SUDO, Desk, Look, failed, seconds, step_of, succeeded
 from tests.support.eventually import wait_until
@@ -517,3 +517,11 @@ def test_a_server_whose_hub_is_away_is_left_by_root_all_the_same(desk: Desk) -> 
     look.check_unchanged()
     desk.hub.launch()
     assert [one["id"] for one in desk.nodes()] == [node]
+
+
+def test_a_server_that_has_the_hubs_line_is_added_and_removed_with_no_other_secret(desk: Desk) -> None:
+    line = desk.hub.local("POST", "/api/v1/hub-key", {"replace": True}).json["key"]["authorized_keys"]
+    desk.spoil(f"echo '{line}' > ~root/.ssh/authorized_keys")
+    row = succeeded(desk.install("root", private_key=None, use_hub_key=True))
+    removed = succeeded(desk.remove(row["node_id"]))
+    assert [step["name"] for step in removed["steps"]] == list(REMOVE_STEPS)
