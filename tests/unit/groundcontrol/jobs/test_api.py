@@ -50,9 +50,15 @@ async def test_a_job_that_makes_no_sense_is_refused(hub: TestHub, body: dict[str
 @pytest.mark.holds("S-15")
 @pytest.mark.parametrize(
     "body",
-    [{"action": "reboot"}, {"action": "upgrade", "reboot": True}, {"action": "remove", "packages": ["curl"]}, {"action": "autoremove"}],
+    [
+        {"action": "reboot"},
+        {"action": "upgrade", "reboot": True},
+        {"action": "remove", "packages": ["curl"]},
+        {"action": "autoremove"},
+        {"action": "unit-stop", "units": ["nginx.service"]},
+    ],
 )
-async def test_what_removes_or_reboots_wants_the_password_once_more(hub: TestHub, body: dict[str, Any]) -> None:
+async def test_what_removes_stops_or_reboots_wants_the_password_once_more(hub: TestHub, body: dict[str, Any]) -> None:
     admin, node = await hub.logged_in(), await managed(hub)
     assert (await admin.post(f"nodes/{node.id}/jobs", body)).status == 202
     hub.clock.shift += 301
