@@ -23,7 +23,7 @@ test("no key and no password outlives the dialog, and an untouched form leaves n
 });
 
 test("a jump host with its own secret asks for it again, and never falls back to the server's", () => {
-  const typed = { ...EMPTY_CONNECTION, host: "web-1", username: "ada", password: "server", jump: { ...EMPTY_JUMP, host: "j", by: "password" as const, password: "jump" } };
+  const typed = { ...EMPTY_CONNECTION, host: "web-1", username: "ada", by: "password" as const, password: "server", jump: { ...EMPTY_JUMP, host: "j", by: "password" as const, password: "jump" } };
   const again = { ...withoutSecrets(typed), password: "server" };
   assert.equal(again.jump?.by, "password");
   assert.deepEqual(Object.keys(formErrors(again)), ["jumpSecret"]);
