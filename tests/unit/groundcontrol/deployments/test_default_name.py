@@ -40,7 +40,7 @@ class Server:
         ("taken", None, "127.0.0.1"),
         ("localhost", None, "127.0.0.1"),
         ("\u202e", None, "127.0.0.1"),
-        (str(new_random_id()), None, "127.0.0.1"),
+        ("0dm1ahkx77cf1tdvky8hpavc6c", None, "127.0.0.1"),
     ],
 )
 async def test_a_node_without_a_given_name_has_that_of_its_server(
