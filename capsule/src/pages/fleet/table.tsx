@@ -114,12 +114,15 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
       }}
       onKeyDown={(event) => {
         if (event.ctrlKey || event.metaKey || event.altKey) return;
-        const line = lines[at];
+        // The row that has the focus, also where it was given a moment ago and nothing is drawn anew yet.
+        const on = rowAt(event.target);
+        const row = on < 0 ? at : on;
+        const line = lines[row];
         const side = event.key === "ArrowRight" ? true : event.key === "ArrowLeft" ? false : null;
         const letter = singleKeys();
         const onRow = event.target instanceof Element && event.target.matches("[role=row], [role=table]");
-        if (event.key === "ArrowDown" || (letter && event.key === "j")) move(at + 1);
-        else if (event.key === "ArrowUp" || (letter && event.key === "k")) move(at - 1);
+        if (event.key === "ArrowDown" || (letter && event.key === "j")) move(row + 1);
+        else if (event.key === "ArrowUp" || (letter && event.key === "k")) move(row - 1);
         else if (event.key === "Home") move(0);
         else if (event.key === "End") move(lines.length - 1);
         else if (side !== null && line && "group" in line && line.closed === side) onFold(line.group);

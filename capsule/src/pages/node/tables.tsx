@@ -167,12 +167,12 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
   const turn = (column: string, numeric: boolean): void => setOrder(order?.column === column ? { column, down: !order.down } : { column, down: numeric });
   return (
     <section class={`card ${short ? "two-wide top-processes" : ""}`} aria-label={subject.title}>
-      <header>
+      <header class="wrap">
         <h3>{subject.title}</h3>
         <span class="t3 meta">
           {short ? t`top ${rows.length} of ${shown.total ?? 0}` : rowCountText(shown)}, <Time at={shown.taken_at}>{timeOrDate(shown.taken_at, dayStart.value)}</Time>
         </span>
-        <span class="end row">
+        <span class="end row wrap">
           {subject.restless && !short && <PastButton />}
           {subject.restless && (
             <Button slim icon={held ? "refresh-cw" : "pause"} more={{ "aria-pressed": held !== null, ...(short ? {} : { "aria-keyshortcuts": "Space" }) }} onClick={() => setHeld(held ? null : table)}>
