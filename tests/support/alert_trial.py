@@ -321,3 +321,10 @@ async def alert_trial(folder: Path, nodes: int = 1, clock: ManualClock | None = 
         yield trial
     finally:
         await backend.database.close()
+
+
+async def fires(trial: AlertTrial, node: NodeId, level: float, told_after_s: float = 60.0) -> Alert:
+    """Let a deadline of a node fire, and wait for its message. Args: level: 1: a warning, 2: critical."""
+    trial.fleet.levels[node] = {"backup": level}
+    await trial.pass_s(told_after_s)
+    return next(alert for alert in await trial.firing() if alert.node_id == node)

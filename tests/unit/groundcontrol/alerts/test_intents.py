@@ -1,0 +1,263 @@
+"""Which channel is notified of what, what each message says, and what is explained: on a real store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from groundcontrol.alerts.channel_service import Wanted
+from groundcontrol.alerts.channels.kind import Permanent, Sent, Transient
+from groundcontrol.alerts.model import RuleId, Threshold
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.events.making import new_event
+from groundcontrol.events.model import EventFilter
+from tests.support.alert_trial import STARTED_S, AlertTrial, alert_trial, fires
+from tests.support.factories import SCOPE
+from tests.support.race_cases_alerts import a_rule
+
+HOUR_S = 3600.0
+
+
+async def test_explain_says_what_is_decided_after_a_snooze_and_while_a_receiver_fails(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    trial.receivers.outcome = Transient("http:500")
+    alert = await fires(trial, node, 1.0, told_after_s=45)
+    [failing] = await trial.explained(alert)
+    assert (failing.decision, failing.reason) == ("send", "http:500")
+    assert "not notified yet: try 2 failed (http:500), try 3 at " in failing.sentence
+    assert failing.next_at is not None
+    assert trial.clock.now() < failing.next_at <= trial.clock.now() + 15
+
+    until = trial.clock.now() + HOUR_S
+    await trial.service.snooze(SCOPE, alert.id, until)
+    [snoozed] = await trial.explained(alert)
+    assert (snoozed.decision, snoozed.reason, snoozed.next_at) == ("defer", "snoozed", until)
+    await trial.service.snooze(SCOPE, alert.id, until + HOUR_S)
+    assert [one.next_at for one in await trial.explained(alert)] == [until + HOUR_S]
+    tried = trial.receivers.attempts
+    await trial.pass_s(60)
+    assert trial.receivers.attempts == tried
+    await trial.service.acknowledge(SCOPE, alert.id)
+    [acknowledged] = await trial.explained(alert)
+    assert (acknowledged.decision, acknowledged.reason) == ("skip", "acknowledged")
+
+
+async def test_a_channel_that_refused_gets_no_message_until_it_is_mended_and_then_what_fires(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 3) as trial:
+        lasting, over, later = trial.nodes
+        trial.fleet.levels[later] = {"backup": 1.0}
+        await trial.pass_s(45)
+        assert trial.told() == ["firing"]
+        trial.receivers.outcome = Permanent("http:410")
+        alert = await fires(trial, lasting, 1.0, told_after_s=45)
+        await fires(trial, over, 1.0, told_after_s=45)
+        assert trial.receivers.attempts == 2
+        [refused] = await trial.explained(alert)
+        assert (refused.decision, refused.reason) == ("skip", "channel_broken")
+        assert "not notified: its receiver refuses messages since" in refused.sentence
+        assert "(http:410)" in refused.sentence
+        del trial.fleet.levels[over]
+        await trial.pass_s(30)
+        trial.receivers.outcome = Sent()
+        del trial.fleet.levels[later]
+        await trial.pass_s(70)
+        assert (trial.told(), trial.receivers.attempts) == (["firing"], 2)
+
+        [channel] = await trial.backend.store.channels.channels(1)
+        await trial.receivers.test(SCOPE, channel.id)
+        await trial.send()
+        await trial.pass_s(130)
+        assert sorted(trial.titles()[1:]) == [
+            "Resolved: web-2: Expected event is missing (backup)",
+            "Test message to ops",
+            "Warning: web-0: Expected event is missing (backup)",
+        ]
+        [notified] = await trial.explained(alert)
+        assert "notified at" in notified.sentence
+        assert "(2nd try)" in notified.sentence
+
+
+async def test_a_channel_that_is_off_has_one_row_of_an_incident_and_no_more(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    [channel] = await trial.backend.store.channels.channels(1)
+    await trial.receivers.edit(SYSTEM, channel.id, None, Wanted(enabled=False))
+    await fires(trial, node, 1.0)
+    trial.fleet.levels[node] = {"backup": 2.0, "dump": 2.0}
+    await trial.pass_s(60)
+    assert [(one.kind, one.state, one.reason) for one in await trial.deliveries()] == [("firing", "skipped", "channel_disabled")]
+    [explained] = await trial.explained((await trial.firing())[0])
+    assert explained.reason == "channel_disabled"
+
+
+async def test_a_channel_that_is_new_is_notified_of_what_fires_also_after_a_restart(trial: AlertTrial) -> None:
+    await fires(trial, trial.nodes[0], 2.0)
+    await trial.channel("late")
+    await trial.restart(1.0, back=trial.nodes)
+    trial.fleet.connected |= trial.fleet.awaited
+    await trial.pass_s(STARTED_S + 60)
+    assert (trial.told("late"), trial.told()) == (["firing"], ["firing"])
+
+
+async def test_a_node_that_comes_back_as_it_went_is_not_told_again(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 10) as trial:
+        full, *_ = trial.nodes
+        alert = await fires(trial, full, 1.0)
+        await trial.pass_s(600, step_s=10)
+        trial.fleet.connected.clear()  # all of them: their silence is one incident of its own
+        await trial.pass_s(180)
+        trial.fleet.connected |= set(trial.nodes)
+        await trial.pass_s(120)
+        assert [kind for kind, title in zip(trial.told(), trial.titles(), strict=True) if "web-0: Expected" in title] == ["firing"]
+        assert await trial.reasons(alert) == ["already_told"]
+        trial.fleet.failed[full] = ("backup.service",)
+        await trial.pass_s(600)
+        assert trial.told()[-1] == "changed"
+
+
+async def test_a_message_about_what_is_new_on_a_node_says_also_what_is_over_since_the_last_one(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    await fires(trial, node, 2.0, 60.0)
+    trial.fleet.failed[node] = ("backup.service",)
+    await trial.pass_s(200)
+    del trial.fleet.levels[node]
+    await trial.pass_s(300)
+    assert trial.told() == ["firing", "changed"]
+    lines = trial.receivers.told[-1].message.lines
+    assert [line.partition(", since ")[0] for line in lines] == [
+        "web-0: Service failed (backup.service)",
+        "web-0: Expected event is missing (backup)",
+    ]
+    assert [line.endswith(", over") for line in lines] == [False, True]
+    assert [one.reason for one in await trial.deliveries()] == ["ready", "ready"]
+
+
+async def test_what_ends_for_another_reason_than_recovery_says_so(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 2) as trial:
+        off, removed = trial.nodes
+        alert = await fires(trial, off, 2.0)
+        rule = trial.rules.find(alert.rule_id)
+        await trial.service.save_rules(SCOPE, [rule._replace(enabled=False)])
+        await trial.pass_s(60)
+        [sentence] = [one.sentence for one in await trial.explained((await trial.ended())[0])]
+        assert "notified that its rule was switched off at" in sentence
+
+        trial.fleet.failed[removed] = ("backup.service",)
+        await trial.pass_s(300)
+        own = a_rule(trial.clock.now(), "Loud")._replace(expr="state(unit_failed)", warn=Threshold(0, 0))
+        await trial.service.save_rules(SCOPE, [own])
+        trial.fleet.failed[off] = ("loud.service",)
+        await trial.pass_s(60)
+        await trial.service.delete_rule(SCOPE, own.id)
+        await trial.backend.store.nodes.delete_node(SCOPE, removed)
+        await trial.facts.reload(removed)
+        for gone in trial.facts.pop_removed():
+            trial.engine.remove_node(gone)
+        await trial.pass_s(60)
+        ends = [title.partition(":")[0] for kind, title in zip(trial.told(), trial.titles(), strict=True) if kind == "resolved"]
+        assert sorted(set(ends)) == ["Rule switched off", "Server removed"]
+
+
+async def test_explain_says_of_an_alert_what_its_own_messages_said(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    first = await fires(trial, node, 2.0)
+    own = a_rule(trial.clock.now(), "Brief")._replace(expr="state(unit_failed)", warn=Threshold(0, 0), kind="rule")
+    await trial.service.save_rules(SCOPE, [own])
+    trial.fleet.failed[node] = ("brief.service",)
+    await trial.pass_s(20)
+    [brief] = [alert for alert in await trial.firing() if alert.rule_id == own.id]
+    [waits] = await trial.explained(brief)
+    assert (waits.reason, "notified at" in waits.sentence) == ("update_interval", False)
+    trial.fleet.failed[node] = ()
+    await trial.pass_s(20)
+    [over] = await trial.explained(brief)
+    assert (over.decision, over.reason) == ("skip", "resolved_before_delivery")
+    [told] = await trial.explained(first)
+    assert "notified at" in told.sentence
+    trial.fleet.failed[node] = ("later.service",)
+    await trial.pass_s(400)
+    [later] = [alert for alert in await trial.firing() if alert.rule_id == own.id]
+    assert "notified at" in (await trial.explained(later))[0].sentence
+    assert "notified at" not in (await trial.explained(brief))[0].sentence
+    assert trial.told() == ["firing", "changed"]
+
+
+async def test_a_notice_is_in_no_message_and_explain_says_so(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    notice = a_rule(trial.clock.now(), "Shown only")._replace(expr="state(unit_failed)", warn=Threshold(0, 0), notice=True)
+    await trial.service.save_rules(SCOPE, [notice, trial.rules.find(RuleId("unit.failed"))._replace(enabled=False)])
+    trial.fleet.failed[node] = ("odd.service",)
+    await fires(trial, node, 2.0)
+    shown, told = sorted(await trial.firing(), key=lambda alert: alert.rule_id != notice.id)
+    assert [(one.decision, one.reason) for one in await trial.explained(shown)] == [("skip", "rule_info_only")]
+    assert (await trial.explained(told))[0].decision == "send"
+    trial.fleet.levels.clear()
+    await trial.pass_s(60)
+    assert trial.titles() == [f"{word}: web-0: Expected event is missing (backup)" for word in ("Critical", "Resolved")]
+    assert await trial.firing() == [shown]
+
+
+async def test_what_is_gone_is_not_said_to_be_well(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    trial.fleet.expectations = {"backup"}
+    alert = await fires(trial, node, 2.0)
+    assert alert.since_at == trial.fleet.unmet(node)["backup"].by_at
+    trial.fleet.levels, trial.fleet.expectations = {}, ()
+    await trial.pass_s(60)
+    [ended] = await trial.ended()
+    assert (ended.id, ended.reason) == (alert.id, "object_gone")
+    assert trial.titles()[-1].startswith("No longer there: web-0: ")
+    trial.fleet.expectations = {"backup"}
+    await fires(trial, node, 2.0)
+    trial.fleet.levels = {}
+    await trial.pass_s(60)
+    assert trial.titles()[-1].startswith("Resolved: web-0: ")
+
+
+async def test_the_message_of_an_end_counts_all_that_was_part_of_it(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 12) as trial:
+        trial.fleet.connected.clear()
+        await trial.pass_s(180)
+        for nodes in (trial.nodes[1:], trial.nodes):
+            trial.fleet.connected |= set(nodes)
+            await trial.pass_s(30)
+        assert trial.titles()[0].startswith("Critical: 12 servers are offline")
+        assert trial.titles()[-1] == "Resolved: 12 servers were offline"
+
+
+async def test_the_last_acknowledgement_with_a_note_counts(trial: AlertTrial) -> None:
+    alert = await fires(trial, trial.nodes[0], 2.0)
+    await trial.service.acknowledge(SCOPE, alert.id, "a look")
+    trial.clock.advance(60)
+    other = SCOPE._replace(actor=SCOPE.actor._replace(name="other"))
+    assert (await trial.service.acknowledge(other, alert.id)).acknowledged_by == SCOPE.actor.name
+    handled = await trial.service.acknowledge(other, alert.id, "mine now")
+    assert (handled.acknowledged_by, handled.note, handled.acknowledged_at) == ("other", "mine now", trial.clock.now())
+
+
+async def test_an_error_that_a_program_reports_is_told_also_where_it_is_about_no_server(trial: AlertTrial) -> None:
+    said = new_event("backup_failed", trial.clock.now(), source="api", message="no room on /backup")
+    await trial.backend.store.log.add_event(said)
+    trial.engine.add_event(None, "backup_failed", "", trial.clock.now(), "error")
+    await trial.pass_s(30)
+    assert trial.receivers.told[-1].message.lines[0].startswith("Backup failed, no room on /backup, since ")
+    trial.engine.add_event(None, "backup_failed", "", trial.clock.now(), "error")
+    await trial.pass_s(3700)
+    assert trial.titles() == ["Critical: Backup failed", "Not reported again: Backup failed"]
+    events = (await trial.backend.store.log.events(SCOPE, 50, only=EventFilter(types=("alert_firing",)))).items
+    assert [one.message for one in events] == ["Backup failed on no server"]
+
+
+async def test_events_about_an_alert_name_its_rule_and_its_object(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    alert = await fires(trial, node, 2.0)
+    await trial.service.acknowledge(SCOPE, alert.id)
+    await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + HOUR_S)
+    rule = trial.rules.find(alert.rule_id)
+    await trial.service.save_rules(SCOPE, [rule._replace(enabled=False)])
+    await trial.pass_s(20)
+    events = (await trial.backend.store.log.events(SCOPE, 50)).items
+    assert [event.message for event in reversed(events) if event.type.startswith("alert_")] == [
+        "Expected event is missing (backup) on web-0",
+        f"Expected event is missing (backup) on web-0 was acknowledged by {SCOPE.actor.name}",
+        f"Expected event is missing (backup) on web-0 was snoozed by {SCOPE.actor.name}",
+        "Expected event is missing (backup) on web-0 has ended: its rule was switched off",
+    ]
