@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.after.services import Replaced, counts, find_replaced, replaced_code, runs_replaced_code, unit_of
+from spider.packages.after.services import NEVER_ALONE, Replaced, counts, find_replaced, replaced_code, runs_replaced_code, unit_of
 from spider.packages.after.units import parse_failed
+from spider.wire.units import MAX_UNITS
 
 DATA = Path(__file__).with_name("data")
 
@@ -118,3 +119,10 @@ def test_failed_units_are_read_from_new_and_old_systemd() -> None:
     text = "● lab-svc.service loaded failed failed Lab\n  other.mount loaded failed failed x\n* third.timer  masked failed failed\n\n"
     assert parse_failed(text) == {"lab-svc.service", "other.mount", "third.timer"}
     assert parse_failed("") == frozenset()
+
+
+def test_the_page_offers_to_restart_none_of_the_units_that_are_never_restarted_alone() -> None:
+    page = (Path(__file__).parents[5] / "capsule/src/core/nodes/units.ts").read_text()
+    row = next(line for line in page.splitlines() if line.startswith("const NEVER_ALONE"))
+    assert {f"{name}.service" for name in re.findall(r'"([a-z-]+)"', row)} == NEVER_ALONE
+    assert f"const MAX_UNITS = {MAX_UNITS};" in page
