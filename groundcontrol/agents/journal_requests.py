@@ -42,8 +42,8 @@ class JournalRequests:
         answer: asyncio.Future[UnitLines] = asyncio.get_running_loop().create_future()
         self._open[number] = answer
         try:
-            await self._send(JournalRequest(number, unit, lines, level))
             async with asyncio.timeout(ANSWER_LIMIT_S):
+                await self._send(JournalRequest(number, unit, lines, level))
                 return await answer
         except TimeoutError:
             raise NodeOffline(f"the node has not sent its journal within {ANSWER_LIMIT_S:.0f} s") from None

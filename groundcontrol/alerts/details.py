@@ -24,6 +24,8 @@ SAID_CHARS: Final = 150
 
 
 class Details:
+    """Looks up the details of alerts that fire."""
+
     def __init__(self, rules: Rules, facts: FactReader, log: LogStore, clock: Clock) -> None:
         self._rules = rules
         self._facts = facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,6 +33,7 @@ from groundcontrol.alerts.model import (
 )
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.store import AlertFilter, AlertStore
+from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
 from groundcontrol.events.store import LogStore
@@ -43,8 +45,6 @@ END_S: Final = 86_400.0
 """A channel that works again is notified of ends that are not older."""
 MOST_SHOWN: Final = 20
 """Episodes that a message about an ended incident reads."""
-
-
 MOST_SUMMED: Final = 100
 """Episodes that a summary has, for a body that programs read."""
 
@@ -285,10 +285,8 @@ class Intents:
         """
         missing = await self._deliveries.missing(DEFAULT_ORG, self._clock.now() - END_S)
         wanted = {(one.incident, one.channel): one.lost for one in missing}
-        new, again = (
-            list[Delivery](),
-            [await self._lost_end(lost) for lost in wanted.values() if lost is not None and lost.kind == "resolved"],
-        )
+        new = list[Delivery]()
+        again = await self._lost_ends(lost for lost in wanted.values() if lost is not None and lost.kind == "resolved")
         incidents = {incident for incident, _ in wanted}
         for story, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
             pair = (story.incident.id, channel.id)
@@ -302,7 +300,15 @@ class Intents:
                 again.append(self._decided(self._question(lost.kind, story, channel, before), lost))
         return new, again
 
+    async def _lost_ends(self, lost: Iterable[Delivery]) -> list[Delivery]:
+        found = []
+        for one in lost:
+            with contextlib.suppress(NotFound):  # its channel or its incident was deleted meanwhile
+                found.append(await self._lost_end(one))
+        return found
+
     async def _lost_end(self, lost: Delivery) -> Delivery:
+        """Raises: NotFound, StoreError."""
         channel = await self._channels.channel(SYSTEM, lost.channel_id)
         incident = await self._store.incident(SYSTEM, lost.incident_id or IncidentId(""))
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != lost.id]
