@@ -83,10 +83,10 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
     stand(Math.max(0, Math.min(lines.length - 1, to)));
   };
   const nodesOf = (some: readonly TableLine[]): string[] => some.flatMap((line) => ("id" in line ? [line.id] : []));
-  const select = (range: boolean): void => {
-    const line = lines[at];
+  const select = (row: number, range: boolean): void => {
+    const line = lines[row];
     const from = Math.max(0, place(last.current));
-    const chosen = range ? nodesOf(lines.slice(Math.min(from, at), Math.max(from, at) + 1)) : line && "group" in line ? members(line.group) : nodesOf(lines.slice(at, at + 1));
+    const chosen = range ? nodesOf(lines.slice(Math.min(from, row), Math.max(from, row) + 1)) : line && "group" in line ? members(line.group) : nodesOf(lines.slice(row, row + 1));
     pick(chosen, range || !chosen.every((id) => picked.value.has(id)));
     last.current = keyOf(line);
   };
@@ -127,7 +127,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
         else if (event.key === "End") move(lines.length - 1);
         else if (side !== null && line && "group" in line && line.closed === side) onFold(line.group);
         else if (onRow && line && (event.key === "Enter" || (letter && event.key === "o") || (event.key === " " && "group" in line))) enter(line);
-        else if (letter && /^x$/i.test(event.key) && mayAct.value) select(event.key === "X");
+        else if (letter && /^x$/i.test(event.key) && mayAct.value) select(row, event.key === "X");
         else return;
         event.preventDefault();
       }}
