@@ -57,7 +57,7 @@ const CHUNKS = {
     "pages/jobs/submit/job-dialog", "pages/node/containers", "pages/node/past-processes", "pages/node/unit-help", "pages/node/units",
   ],
   access: ["pages/login/change", "pages/login/enrol", "pages/login/second", "pages/settings/settings"],
-  columns: ["pages/fleet/columns", "pages/fleet/group-header"],
+  columns: ["pages/fleet/columns", "pages/fleet/group-header", "pages/fleet/sort-menu"],
   issues: ["core/nodes/filter-error", "pages/fleet/issue-cause", "pages/storage-warning"],
   terminal: ["terminal/screen"],
   expiry: ["state/session-expiry"],

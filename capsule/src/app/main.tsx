@@ -48,14 +48,15 @@ function SignedIn({ loaded }: { loaded: boolean }): VNode {
     let left = TITLE_TRIES;
     const arrives = first.current;
     first.current = false;
+    const before = document.activeElement;
     let announced: Element | null = null;
     // The new page is drawn first, and may have to be loaded. Then focus moves to its title, and again when a placeholder is
     // replaced.
     const announce = (): void => {
       const head = document.querySelector<HTMLElement>("main h1");
       if (head !== announced || !left) document.title = head?.textContent ? `${head.textContent} · Stardust` : "Stardust";
-      // A user who went straight to a field of the new page is typing already.
-      if (head !== announced && !arrives && (!announced || document.activeElement === document.body) && !document.querySelector("dialog[open], main :is(input, textarea, select):focus")) head?.focus({ preventScroll: true });
+      // A user who already moved the focus keeps it: this effect may run after a field of the new page got it.
+      if (head !== announced && !arrives && [document.body, announced ?? before].includes(document.activeElement) && !document.querySelector("dialog[open], main :is(input, textarea, select):focus")) head?.focus({ preventScroll: true });
       announced = head;
       if ((left -= 1) >= 0) timer = setTimeout(announce, TITLE_MS);
     };

@@ -22,8 +22,8 @@ import { useIsPhone } from "../../ui/use-is-phone";
 import { SearchField } from "../../ui/search";
 import { Attention } from "./attention";
 import { NodeCards } from "./cards";
+import { GroupMenu } from "./group-menu";
 import { groupName } from "./group-name";
-import { GroupMenu, SortMenu } from "./sort-menu";
 import { groupable, sortFilter, parseFilter, parseSort, type SortKey } from "./sort-filter";
 import { NodeTable } from "./table";
 import { FleetSummaryStrip } from "./fleet-summary";
@@ -39,6 +39,7 @@ const FilterFault = lazy(
 );
 const FirstRun = lazy(t`the fleet`, async () => (await import("./first-run")).FirstRun);
 const CardGroup = lazy(t`the groups`, async () => (await import("./group-header")).CardGroup, () => <h2 class="group-head" />);
+const SortMenu = lazy(t`the sort order`, async () => (await import("./sort-menu")).SortMenu, () => null);
 const PendingApproval = lazy(t`the waiting nodes`, async () => (await import("./pending-approval")).PendingApproval);
 const SelectionBar = lazy(t`the selection`, async () => (await import("../bulk/selection-bar")).SelectionBar);
 

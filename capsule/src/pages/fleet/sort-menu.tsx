@@ -1,9 +1,7 @@
-/** Sort order and grouping where there is no table head: for cards, and so on phones. */
+/** The sort order of cards, which have no table head. */
 
 import type { VNode } from "preact";
-import { GROUPINGS, type Grouping } from "../../core/nodes/node-groups";
 import { t } from "../../core/text/i18n";
-import { GROUPING_LABELS } from "../../core/jobs/job-labels";
 import { setQuery } from "../../state/router";
 import type { SortKey } from "./sort-filter";
 
@@ -27,19 +25,6 @@ export function SortMenu({ sort, down }: { sort: SortKey; down: boolean }): VNod
       ))}
       {!known && <option value={value}>{t`${words ?? ""}, reversed`}</option>}
       {known && <option value={turned(value)}>{t`Reverse order`}</option>}
-    </select>
-  );
-}
-
-export function GroupMenu({ by }: { by: Grouping | null }): VNode {
-  return (
-    <select class="input only-phone" aria-label={t`Groups`} value={by ?? ""} onChange={({ currentTarget }) => setQuery({ group: currentTarget.value, closed: null })}>
-      <option value="">{t`No groups`}</option>
-      {GROUPINGS.map((one) => (
-        <option key={one} value={one}>
-          {t`By ${GROUPING_LABELS[one] ?? one}`}
-        </option>
-      ))}
     </select>
   );
 }

@@ -1,0 +1,20 @@
+/** Grouping on phones, which have no table head. */
+
+import type { VNode } from "preact";
+import { GROUPING_LABELS } from "../../core/jobs/job-labels";
+import { GROUPINGS, type Grouping } from "../../core/nodes/node-groups";
+import { t } from "../../core/text/i18n";
+import { setQuery } from "../../state/router";
+
+export function GroupMenu({ by }: { by: Grouping | null }): VNode {
+  return (
+    <select class="input only-phone" aria-label={t`Groups`} value={by ?? ""} onChange={({ currentTarget }) => setQuery({ group: currentTarget.value, closed: null })}>
+      <option value="">{t`No groups`}</option>
+      {GROUPINGS.map((one) => (
+        <option key={one} value={one}>
+          {t`By ${GROUPING_LABELS[one] ?? one}`}
+        </option>
+      ))}
+    </select>
+  );
+}
