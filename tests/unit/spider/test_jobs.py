@@ -280,7 +280,7 @@ async def test_a_stop_that_is_not_taken_is_told(node: Node) -> None:
         jobs.resume({})
         jobs.start(order)
         await hub.until(lambda: b"step 2" in hub.output)
-        jobs.stop(JobStop(order.job, order.order[:-1] + b"x"))
+        jobs.stop(JobStop(order.job, order.order[:-1] + bytes([order.order[-1] ^ 1])))
         await hub.until(lambda: any("stop request was refused" in progress.text for progress in hub.progress))
         await hub.until(lambda: hub.ended)
     assert hub.ended[0].state == "succeeded"
