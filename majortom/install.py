@@ -183,7 +183,7 @@ class Installation:
             if isinstance(exc, DeployError) and exc.code == "rolled_back":
                 raise
             event(_log, "not_disarmed", logging.WARNING, host=self._target.host, error=one_line(str(exc)))
-            await self.steps.detail("Spider came back; the server closes the installation by itself within some minutes")
+            await self.steps.detail("the agent came back; the server closes the installation by itself within some minutes")
 
     async def _probe(self, login: ShellLogin) -> Probe:
         words = [self._options.hub_url, "pinned" if self._options.tls_pinned else "trusted", self._options.proxy]
@@ -249,7 +249,7 @@ class Installation:
             return True
         if traces.stashed and traces.verified:
             # The new agent has its session by now, and the previous one may be defective.
-            await self.steps.detail("Spider came back and stays; the server closes the installation by itself within some minutes")
+            await self.steps.detail("the agent came back and stays; the server closes the installation by itself within some minutes")
             return True
         work = asyncio.create_task(self._undo(way, login), name="undo-installation")
         left = await finish_anyway(work)
@@ -292,8 +292,8 @@ class Installation:
 def _replaces(probe: Probe, options: InstallOptions) -> str:
     there = probe.existing
     if there.node == options.node and there.fleet == options.fleet:
-        return "in the place of the Spider that is there"
-    return "in the place of a Spider of another hub" if there.node else "in the place of what is left of a Spider there"
+        return "in the place of the agent that is there"
+    return "in the place of an agent of another hub" if there.node else "in the place of what is left of an agent there"
 
 
 def _digest(data: bytes) -> str:

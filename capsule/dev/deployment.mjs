@@ -15,7 +15,7 @@ const ENDS = {
   encrypted: ["authenticate", "key_encrypted", "The private key is encrypted and no passphrase was given: enter its passphrase."],
   rejected: ["authenticate", "key_rejected", "The server does not let {user} in with this key: put its public half into ~{user}/.ssh/authorized_keys, or use another key or user."],
   "no-python": ["probe", "no_python3", "The server has no python3: install it there, or choose “Install Python” (install_python) so that it is done for you."],
-  silent: ["verify", "no_session", "Spider runs on the server but did not come back to Ground Control at ws://10.0.0.1:8933/ws within 30 seconds (connection refused)."],
+  silent: ["verify", "no_session", "The agent runs on the server but did not come back to Ground Control at ws://10.0.0.1:8933/ws within 30 seconds (connection refused)."],
 };
 
 export class Deployment {

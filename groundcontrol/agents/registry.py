@@ -146,7 +146,7 @@ class Registry:
         if agent is None:
             raise NodeOffline("the node is not connected: its journal is read there, and not stored here")
         if JOURNAL not in agent.hello.features:
-            raise JournalUnreadable("the node's Spider is too old to read the journal on demand: update it")
+            raise JournalUnreadable("the node's agent is too old to read the journal on demand: update it")
         return await agent.journal.read(unit, lines, level)
 
     def agents(self) -> list[AgentSession]:

@@ -50,7 +50,7 @@ _NODE: Final = (
     _rule("node.cloned", "cloned", "Two servers use the same keys", "event(node_cloned)", crit=_ANY, clear_s=_HOUR_S),
     _rule("node.rebooted", "rebooted", "Server rebooted unexpectedly", "event(node_rebooted_unexpectedly)", warn=_ANY, clear_s=_HOUR_S),
     _rule("node.clock_skew", "clock", "Clock is wrong", "state(clock_skew)", (2, 1), (30, 15), for_s=5 * _MINUTE_S, clear_s=_MINUTE_S),
-    _rule("agent.outdated", "agent_outdated", "Spider is outdated", "state(agent_outdated)", warn=(7 * _DAY_S, 0), notice=True),
+    _rule("agent.outdated", "agent_outdated", "Agent is outdated", "state(agent_outdated)", warn=(7 * _DAY_S, 0), notice=True),
     _rule("agent.gap", "samples_lost", "Samples were lost", "event(data_gap)", warn=_ANY, clear_s=_HOUR_S),
     _rule(
         "filesystem.space",

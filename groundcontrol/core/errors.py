@@ -232,7 +232,7 @@ class NodeOffline(HubError):
 
 
 class JournalUnreadable(HubError):
-    """The node cannot read its journal, or its Spider is too old for that; the text says why."""
+    """The node cannot read its journal, or its agent is too old for that; the text says why."""
 
     code = "node.journal_unreadable"
 

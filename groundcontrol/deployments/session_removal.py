@@ -202,7 +202,7 @@ class SessionRemoval:
             running = self.running(_node(row))
             if _job_of(row) is not None or (running is not None and running.id == row.id):
                 raise Conflict(
-                    "the node is ordered to remove Spider and goes on by itself: stop its job, if that still waits", state=row.state
+                    "the node is ordered to remove the agent and goes on by itself: stop its job, if that still waits", state=row.state
                 )
             if row.ended_at is not None:
                 raise Conflict(f"this deployment has {row.state} already", state=row.state)
@@ -372,7 +372,7 @@ def _job_of(row: Deployment) -> JobId | None:
 
 
 def _hub_stopped() -> DeploymentError:
-    exc = failure("hub_stopped", "connect", how_far="before the node was told to take Spider off: press Retry")
+    exc = failure("hub_stopped", "connect", how_far="before the node was told to remove the agent: press Retry")
     return DeploymentError(exc.code, exc.message, exc.step)
 
 

@@ -16,7 +16,7 @@ from spider.wire.verbs import CATALOGUE, MAX_PACKAGES, NEEDED, NONE, PACKAGE_NAM
 
 MAX_PACKAGES_BYTES: Final = 14_000
 """Bytes of all package names together. They must fit into one order."""
-POLICY_FILE: Final = "policy.conf (in /etc/stardust where Spider was installed)"
+POLICY_FILE: Final = "policy.conf (in /etc/stardust where the agent was installed)"
 _READONLY_VERBS: Final = tuple(verb.name for verb in CATALOGUE if verb.policy == READONLY)
 _UPGRADE_VERBS: Final = sorted(verb.name for verb in CATALOGUE if verb.upgrades)
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")

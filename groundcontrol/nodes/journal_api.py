@@ -55,6 +55,6 @@ def _closed(node: Node, why: str) -> str:
     if why:
         return f"{node.name} shows no lines of its journal, because its policy file is not valid: {why}"
     return (
-        f"{node.name} shows no lines of its journal; its owner decides that on the node, in policy.conf (in /etc/stardust where Spider was"
+        f"{node.name} shows no lines of its journal; its owner decides that on the node, in policy.conf (in /etc/stardust where the agent was"
         " installed): `journal = warning` or `journal = all` there, with `version = 2`"
     )

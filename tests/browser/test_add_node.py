@@ -384,7 +384,7 @@ def test_an_update_of_the_agent_shows_its_steps_and_its_cause(browser: Browser, 
         page = seen.page
         seen.sign_in()
         listed(seen, "web-1").click()
-        dialog = page.get_by_role("dialog", name="Updating Spider on web-1")
+        dialog = page.get_by_role("dialog", name="Updating the agent on web-1")
         expect(dialog.locator("[data-step=wait][data-state=running]")).to_contain_text("Wait until the node is free")
         expect(dialog.get_by_role("button", name="Cancel")).to_have_count(0)
     hub.end()
@@ -393,7 +393,7 @@ def test_an_update_of_the_agent_shows_its_steps_and_its_cause(browser: Browser, 
         page = seen.page
         seen.sign_in()
         listed(seen, "web-1").click()
-        dialog = page.get_by_role("dialog", name="Could not update Spider on web-1")
+        dialog = page.get_by_role("dialog", name="Could not update the agent on web-1")
         expect(dialog.locator(".failure")).to_contain_text("the hub was stopped before it had begun: order it anew")
         expect(dialog.locator("[data-step=wait]")).to_be_visible()
         expect(dialog.get_by_role("button", name="Retry")).to_have_count(0)

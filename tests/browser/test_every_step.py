@@ -57,7 +57,7 @@ OBSTACLES = (
         by_script("mv /usr/sbin/useradd.away /usr/sbin/useradd"), TAKEN_BACK,
     ),
     Obstacle(
-        "start", "Spider did not start", f"mkdir -p {DROP_IN}; printf '[Service]\\nExecStart=\\nExecStart=/no/such\\n' >{DROP_IN}/x.conf",
+        "start", "The agent did not start", f"mkdir -p {DROP_IN}; printf '[Service]\\nExecStart=\\nExecStart=/no/such\\n' >{DROP_IN}/x.conf",
         by_script(f"printf '[Service]\\nType=simple\\nExecStart=\\nExecStart=/bin/sleep 600\\n' >{DROP_IN}/x.conf"), TAKEN_BACK,
     ),
     Obstacle("verify", "did not come back to Ground Control", "", by_script(f"rm -r {DROP_IN}"), TAKEN_BACK),

@@ -95,7 +95,7 @@ def test_a_server_that_is_there_is_told_and_goes_on_in_the_background(browser: B
         page.get_by_role("button", name="Remove node…").click()
         dialog = page.get_by_role("dialog")
         expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
-        expect(dialog).to_contain_text("so the request goes over Spider")
+        expect(dialog).to_contain_text("so the request goes over the agent")
         expect(dialog.get_by_label("SSH user")).to_have_count(0)
         dialog.get_by_label("Type web-01 to confirm").fill("web-01")
         with page.expect_response(re.compile(f"/nodes/{stage.ids['web-01']}")) as answer:

@@ -47,9 +47,9 @@ def test_the_agent_is_updated_and_given_new_keys_from_its_page(page: Page, hub: 
 def test_a_node_that_runs_another_spider_than_the_hub_ships_is_marked_with_its_version(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",), spider="0.0.9") as stage:
         sign_in(page, hub)
-        expect(page.locator("[data-node]").filter(has_text="web-01")).to_contain_text("127.0.0.1 · Spider 0.0.9")
+        expect(page.locator("[data-node]").filter(has_text="web-01")).to_contain_text("127.0.0.1 · agent 0.0.9")
         page.goto(f"{hub.url}/n/{stage.ids['web-01']}/settings")
-        expect(page.get_by_title("This hub ships another version")).to_have_text("Spider 0.0.9")
+        expect(page.get_by_title("This hub ships another version")).to_have_text("agent 0.0.9")
         agent = page.get_by_role("region", name="Agent", exact=True)
         expect(agent).to_contain_text("Version 0.0.9. This hub ships another version, which an update installs.")
 

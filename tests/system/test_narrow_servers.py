@@ -75,5 +75,5 @@ def test_why_spider_did_not_start_is_quoted_from_its_journal_and_taken_back_in_o
     with sshd(desk.host, "MaxSessions 1") as port:
         row = desk.install("root", port=port)
     assert (row["error"]["code"], row["error"]["step"]) == ("start_failed", "start"), told(row)
-    assert row["error"]["message"] == "Spider did not start on the server (this house is closed)."
+    assert row["error"]["message"] == "The agent did not start on the server (this house is closed)."
     look.check_unchanged()

@@ -126,7 +126,7 @@ def test_a_spider_of_another_hub_gives_way_and_one_of_another_node_does_not(desk
     )
     row = again(desk, node)
     assert row["state"] == "succeeded", told(row)
-    assert step_of(row, "probe")["detail"].endswith("in the place of a Spider of another hub")
+    assert step_of(row, "probe")["detail"].endswith("in the place of an agent of another hub")
     assert desk.host.sh("ls /var/lib/stardust/started") == ""
     assert "former.keys" not in desk.host.sh("ls /etc/stardust")
     assert desk.hub.node(node)["state"] == "online"

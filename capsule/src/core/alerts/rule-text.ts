@@ -38,7 +38,7 @@ const WORDS: Readonly<Record<string, Words>> = {
   clock_skew: { value: t`difference of its clock` },
   reboot_due: { value: t`time since a reboot is due`, any: t`a reboot is due` },
   updates_security: { value: t`time that security updates wait` },
-  agent_outdated: { value: t`time since Ground Control ships another Spider` },
+  agent_outdated: { value: t`time since Ground Control ships another version of the agent` },
   lists_age: { value: t`age of the package lists` },
   unit_failed: { value: t`failed service`, any: t`a service has failed` },
   unit_restarting: { value: t`restarts of a service in 10 min`, any: t`a service restarts by itself` },

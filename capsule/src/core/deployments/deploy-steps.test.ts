@@ -27,9 +27,9 @@ test("a dialog title names the action, and calls a node live only while it is on
   assert.equal(dialogTitle(done, "db-01", false), "db-01 was added");
   assert.equal(dialogTitle({ ...done, again: true }, "db-01", false), "db-01 was deployed again");
   const update = { ...one, kind: "update" as const };
-  assert.equal(dialogTitle(update, "db-01", true), "Updating Spider on db-01");
-  assert.equal(dialogTitle({ ...update, state: "failed" }, "db-01", true), "Could not update Spider on db-01");
-  assert.equal(dialogTitle({ ...update, state: "succeeded" }, "db-01", true), "Spider on db-01 was updated");
+  assert.equal(dialogTitle(update, "db-01", true), "Updating the agent on db-01");
+  assert.equal(dialogTitle({ ...update, state: "failed" }, "db-01", true), "Could not update the agent on db-01");
+  assert.equal(dialogTitle({ ...update, state: "succeeded" }, "db-01", true), "The agent on db-01 was updated");
   assert.equal(stepTitle("install", "update"), "Install the new agent");
 });
 

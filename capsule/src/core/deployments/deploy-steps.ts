@@ -9,7 +9,7 @@ const STEP_TITLES: Record<string, string> = {
   authenticate: t`Sign in`,
   become_root: t`Become root`,
   probe: t`Check the system`,
-  upload: t`Copy Spider`,
+  upload: t`Copy the agent`,
   install: t`Install the service`,
   start: t`Start the service`,
   verify: t`Wait for the first sample`,
@@ -50,10 +50,10 @@ export function deploymentLabel({ kind, again }: DeploymentLike): string {
 /** The title of the dialog of an installation or update. `live` = the node is online now. */
 export function dialogTitle({ kind, state, again }: Pick<DeploymentLike, "kind" | "state" | "again">, name: string, live: boolean): string {
   const update = kind === "update";
-  if (state === "failed") return update ? t`Could not update Spider on ${name}` : t`Could not deploy to ${name}`;
-  if (state === "cancelled") return update ? t`Update of Spider on ${name} cancelled` : t`Deployment to ${name} cancelled`;
-  if (state !== "succeeded") return update ? t`Updating Spider on ${name}` : t`Deploying to ${name}`;
-  if (update) return t`Spider on ${name} was updated`;
+  if (state === "failed") return update ? t`Could not update the agent on ${name}` : t`Could not deploy to ${name}`;
+  if (state === "cancelled") return update ? t`Update of the agent on ${name} cancelled` : t`Deployment to ${name} cancelled`;
+  if (state !== "succeeded") return update ? t`Updating the agent on ${name}` : t`Deploying to ${name}`;
+  if (update) return t`The agent on ${name} was updated`;
   if (live) return t`${name} is live`;
   return again ? t`${name} was deployed again` : t`${name} was added`;
 }

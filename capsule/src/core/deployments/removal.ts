@@ -18,9 +18,9 @@ export function removalMethod(node: NodeLike): RemovalMethod {
 }
 
 export const REMOVAL_TEXTS: Record<RemovalMethod, string> = {
-  ssh: t`Ground Control signs in with the stored credentials and uninstalls Spider: its service, files, user and keys.`,
-  session: t`No credentials are stored, so the request goes over Spider’s own connection, and root on the server uninstalls it: its service, files, user and keys.`,
-  ask: t`Spider is uninstalled from the server: its service, files, user and keys.`,
+  ssh: t`Ground Control signs in with the stored credentials and uninstalls the agent: its service, files, user and keys.`,
+  session: t`No credentials are stored, so the request goes over the agent’s own connection, and root on the server uninstalls it: its service, files, user and keys.`,
+  ask: t`The agent is uninstalled from the server: its service, files, user and keys.`,
 };
 
 /** Whether a finished removal was verified on the server. Otherwise the node was only forgotten. */

@@ -47,8 +47,8 @@ export const groupsText = (counts: Record<JobGroup, number>): string => JOB_GROU
 /** Why the policy of a server would refuse this; empty = it would not. Unknown policies are not guessed. */
 export function policyRefusal(policy: PolicyLike | null, action?: string): string {
   if (!policy || (action === "rekey" && (policy.mode === "managed" || policy.verbs.includes(action)))) return "";
-  if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in its policy.conf) allows monitoring only. Its administrator can change that on the server, in /etc/stardust where Spider was installed.`;
-  if (policy.mode === "invalid") return t`This server’s policy.conf is not valid, so it runs no jobs. Its administrator can fix that on the server, in /etc/stardust where Spider was installed.`;
+  if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in its policy.conf) allows monitoring only. Its administrator can change that on the server, in /etc/stardust where the agent was installed.`;
+  if (policy.mode === "invalid") return t`This server’s policy.conf is not valid, so it runs no jobs. Its administrator can fix that on the server, in /etc/stardust where the agent was installed.`;
   if (policy.mode === "readonly" && action && !VERBS[action]?.readonly) return t`This server’s own policy (mode = readonly) allows checks, plans and fresh package lists only.`;
   if (action && policy.verbs.length > 0 && !policy.verbs.some((verb) => verb === action || verb === `package.${action}` || verb === "*")) return t`This server’s own policy does not allow “${actionLabel(action)}” (verb ${action}).`;
   return "";

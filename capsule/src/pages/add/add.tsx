@@ -52,7 +52,7 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
   const [method, setMethod] = useState<MethodKey>(() => first ?? leftIn());
   const close = (): void => {
     const one = running?.peek();
-    if (one?.state === "running") toast("run", one.kind === "update" ? t`Updating Spider on ${one.name}` : t`Adding ${one.name || one.host}`, one.kind === "update" ? t`The update continues in the background.` : t`The installation continues in the background.`);
+    if (one?.state === "running") toast("run", one.kind === "update" ? t`Updating the agent on ${one.name}` : t`Adding ${one.name || one.host}`, one.kind === "update" ? t`The update continues in the background.` : t`The installation continues in the background.`);
     closeDialog();
   };
   const anew = (): void => setRound(round + 1);

@@ -71,7 +71,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
         ) : (
           <>
             <p class="t2">
-              {force ? t`The nodes are only forgotten here; nothing on the servers is touched. Use this for servers that no longer exist.` : t`Spider is uninstalled from ${plural(views.length, "server")}: its service, files, user and keys.`} {t`Their history is deleted here. This cannot be undone.`}
+              {force ? t`The nodes are only forgotten here; nothing on the servers is touched. Use this for servers that no longer exist.` : t`The agent is uninstalled from ${plural(views.length, "server")}: its service, files, user and keys.`} {t`Their history is deleted here. This cannot be undone.`}
             </p>
             {asks.length > 0 && !force && (
               <Banner mark={<Glyph kind="warn" label="" />}>

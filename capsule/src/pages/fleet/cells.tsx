@@ -86,7 +86,7 @@ function Also({ node, status, health, old }: Row): VNode {
   const [first] = node.health.findings;
   if (first && first.level !== "notice") return <span class="also cut" title={first.cause}>{first.cause}</span>;
   if (old && status.at !== null) return <span class="also cut">{t`${age(now.value - status.at)} old`}</span>;
-  return <span class="also cut">{[node.address !== node.name && node.address, node.agent === "outdated" && t`Spider ${node.agent_version}`].filter(Boolean).join(" · ")}</span>;
+  return <span class="also cut">{[node.address !== node.name && node.address, node.agent === "outdated" && t`agent ${node.agent_version}`].filter(Boolean).join(" · ")}</span>;
 }
 
 /**

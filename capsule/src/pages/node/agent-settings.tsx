@@ -42,7 +42,7 @@ export function AgentSettings({ view }: { view: NodeView }): VNode {
       <h2>{t`Agent`}</h2>
       <p class="t2">
         {watching
-          ? t`This server was set up for monitoring only: its agent runs no jobs. Its owner can change that in policy.conf, in /etc/stardust where Spider was installed; deploying it again adds what jobs need.`
+          ? t`This server was set up for monitoring only: its agent runs no jobs. Its owner can change that in policy.conf, in /etc/stardust where the agent was installed; deploying it again adds what jobs need.`
           : t`Version ${view.agent_version || t`not known`}.`}
         {!watching && view.agent === "outdated" && <> {t`This hub ships another version, which an update installs.`}</>}
         {!watching && isAdmin.value && <> {t`Replacing its keys locks out anyone else who has the current ones.`}</>}

@@ -16,7 +16,7 @@ export interface ContainersProps {
   table: TableView;
 }
 
-/** Engines whose socket Spider reads, where it may. */
+/** Engines whose socket The agent reads, where it may. */
 const SOCKETS = new Set(["docker", "podman"]);
 
 export function Containers({ view, table }: ContainersProps): VNode {
@@ -32,11 +32,11 @@ export function Containers({ view, table }: ContainersProps): VNode {
       </header>
       {unnamed && (
         <p class="pad t3 meta">
-          {t`Names, images and ended containers are known only where Spider’s user may open the socket of the engine (for Docker: a member of the group docker). Whoever may open it is as good as root on this server, so this is off until its owner allows it there. Restarts are counted since Spider saw a container first.`}
+          {t`Names, images and ended containers are known only where the agent’s user may open the socket of the engine (for Docker: a member of the group docker). Whoever may open it is as good as root on this server, so this is off until its owner allows it there. Restarts are counted since the agent first saw the container.`}
         </p>
       )}
       {table.total === null ? (
-        <p class="pad t3">{t`Spider could not read this.`}</p>
+        <p class="pad t3">{t`The agent could not read this.`}</p>
       ) : !rows.length ? (
         <p class="pad t3">{t`None running.`}</p>
       ) : (

@@ -52,7 +52,7 @@ export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeV
           {view.units === "older" && (
             <>
               <dt>{t`Unit files`}</dt>
-              <dd>{t`from an older release; updating Spider does not change them. Deploy the node again to get the new ones.`}</dd>
+              <dd>{t`from an older release; updating the agent does not change them. Deploy the node again to get the new ones.`}</dd>
             </>
           )}
           <dt>{t`Credentials`}</dt>

@@ -204,7 +204,7 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
           )}
           {view.agent_version && (
             <span class={view.agent === "outdated" ? "warn" : ""} title={view.agent === "outdated" ? t`This hub ships another version` : undefined}>
-              {t`Spider ${view.agent_version}`}
+              {t`agent ${view.agent_version}`}
             </span>
           )}
         </div>

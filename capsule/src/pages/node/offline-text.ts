@@ -15,7 +15,7 @@ interface OfflineText {
 }
 
 const LOST: Record<string, OfflineText> = {
-  left: { short: t`Closed the connection itself`, long: t`It closed the connection itself: Spider was stopped, or the server is shutting down or restarting.` },
+  left: { short: t`Closed the connection itself`, long: t`It closed the connection itself: the agent was stopped, or the server is shutting down or restarting.` },
   cut: { short: t`Connection lost`, long: t`The connection was lost without warning.` },
   silent: { short: t`Stopped responding`, long: t`It stopped responding while connected: the server hangs or is off, or the network in between is down.` },
   sent_away: { short: t`Disconnected by Ground Control`, long: t`Ground Control closed the connection; its log says why.` },

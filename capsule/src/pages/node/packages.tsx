@@ -43,7 +43,7 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
   // This time changes when the node reports other packages.
   const version = detail.view.value?.updates.checked_at;
   useEffect(load, [list, version]);
-  if (found?.at === null) return <Empty icon="package" title={t`No packages reported yet`} text={t`Spider reads the package database when it connects, and again when it changes.`} />;
+  if (found?.at === null) return <Empty icon="package" title={t`No packages reported yet`} text={t`The agent reads the package database when it connects, and again when it changes.`} />;
   return (
     <section class="card" aria-label={t`Installed packages`}>
       <header>

@@ -124,7 +124,7 @@ export function TopProcesses({ detail }: Props): VNode | null {
 }
 
 export function Hardware({ detail }: Props): VNode {
-  return <Tables detail={detail} subjects={HARDWARE} nothing={<Empty icon="server" title={t`Nothing reported yet`} text={t`Spider reads disks and interfaces within five minutes of its start.`} />} />;
+  return <Tables detail={detail} subjects={HARDWARE} nothing={<Empty icon="server" title={t`Nothing reported yet`} text={t`The agent reads disks and interfaces within five minutes of its start.`} />} />;
 }
 
 /** Available upgrades; nothing if the node has not reported any. */
@@ -136,7 +136,7 @@ export function Available({ detail }: Props): VNode {
 const ContainerTable = lazy<ContainersProps>(t`the containers`, async () => (await import("./containers")).Containers);
 const UnitTable = lazy<UnitsProps>(t`the units`, async () => (await import("./units")).Units);
 
-/** All units where the node's Spider lists them, else those that failed or were restarted; then containers, and the other tables. */
+/** All units where the node's agent lists them, else those that failed or were restarted; then containers, and the other tables. */
 export function Services({ detail, view }: Props & { view: NodeView }): VNode {
   const { units, containers } = detail.tables.value ?? {};
   return (
@@ -149,7 +149,7 @@ export function Services({ detail, view }: Props & { view: NodeView }): VNode {
 }
 
 function Others({ detail, listed }: Props & { listed: boolean }): VNode {
-  return <Tables detail={detail} subjects={listed ? SERVICES.slice(1) : SERVICES} nothing={<Empty icon="settings" title={t`Nothing reported yet`} text={t`Spider reads services, timers and sockets within five minutes of its start.`} />} />;
+  return <Tables detail={detail} subjects={listed ? SERVICES.slice(1) : SERVICES} nothing={<Empty icon="settings" title={t`Nothing reported yet`} text={t`The agent reads services, timers and sockets within five minutes of its start.`} />} />;
 }
 
 function FactsTable({ subject, table, most = Infinity }: { subject: Subject; table: TableView; most?: number }): VNode {
@@ -183,7 +183,7 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
       </header>
       {!short && shown.rows.length > 8 && <TextField class="facts-search" label={t`Search in ${subject.title}`} value={words} onText={setWords} type="search" input={{ placeholder: t`Search` }} />}
       {shown.total === null ? (
-        <p class="pad t3">{t`Spider could not read this.`}</p>
+        <p class="pad t3">{t`The agent could not read this.`}</p>
       ) : !rows.length ? (
         <p class="pad t3">{words ? t`Nothing matches the search.` : subject.none}</p>
       ) : (

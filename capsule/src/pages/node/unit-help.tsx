@@ -73,7 +73,7 @@ export function ConfirmUnits({ view, units, verb, onClose }: { view: NodeView; u
         {allowed.length > 0 && <p>{consequence(verb, allowed, view.name)}</p>}
         {refused.length > 0 && (
           <>
-            <p>{t`The policy of ${view.name} does not allow this for ${refused.join(", ")}. Its owner changes that on the server, in policy.conf (in /etc/stardust where Spider was installed):`}</p>
+            <p>{t`The policy of ${view.name} does not allow this for ${refused.join(", ")}. Its owner changes that on the server, in policy.conf (in /etc/stardust where the agent was installed):`}</p>
             <pre class="mono policy-lines">{lines.join("\n")}</pre>
           </>
         )}

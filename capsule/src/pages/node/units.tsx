@@ -50,7 +50,7 @@ export function Units({ detail, view, table }: UnitsProps): VNode {
       {acts && <Allowed view={view} />}
       <TextField class="facts-search" label={t`Search in units`} value={words} onText={setWords} type="search" input={{ placeholder: t`Search`, spellcheck: false }} />
       {table.total === null ? (
-        <p class="pad t3">{t`Spider could not read this.`}</p>
+        <p class="pad t3">{t`The agent could not read this.`}</p>
       ) : !shown.length ? (
         <p class="pad t3">{wanted ? t`Nothing matches the search.` : t`No unit is loaded.`}</p>
       ) : (

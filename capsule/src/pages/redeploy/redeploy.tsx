@@ -64,7 +64,7 @@ function Ask({ view }: { view: NodeView }): VNode {
             </Banner>
           )}
           <p class="t2">
-            {t`Ground Control signs in over SSH and reinstalls Spider, replacing any Spider already there. The node keeps its history, name, tags and policy. If this fails, the server stays as it was.`}
+            {t`Ground Control signs in over SSH and reinstalls the agent, replacing any agent already there. The node keeps its history, name, tags and policy. If this fails, the server stays as it was.`}
           </p>
           {needs && (
             <>

@@ -162,7 +162,7 @@ class Quick:
     ) -> InstallResult:
         for step in ("connect", "verify"):
             await reporter.started(step)
-            await reporter.done(step, "Spider came back")
+            await reporter.done(step, "the agent came back")
         self.installed.set()
         await self.go.wait()
         return InstallResult(majortom.interfaces.HostKey(*describe(KEY)), cast("Probe", None))
@@ -192,11 +192,11 @@ async def test_what_was_kept_is_shredded_where_nothing_shall_be_kept(
     verify = next(step.detail for step in row.steps if step.name == "verify")
     if wish is False:
         assert kept == []
-        assert verify.startswith("Spider came back; the credentials that were kept are shredded")
+        assert verify.startswith("the agent came back; the credentials that were kept are shredded")
         assert await shreddings(desk) == [("admin", node.id)]
     else:
         assert {"private_key", "way"} <= {record.column for record in kept}
-        assert verify == "Spider came back"
+        assert verify == "the agent came back"
         assert await shreddings(desk) == []
 
 
