@@ -234,7 +234,14 @@ async def test_a_link_acknowledges_or_snoozes_its_one_alert_and_is_over_after_a_
     assert (await anyone.post("links/alert", {"token": token, "verb": "delete"})).status == 400
     other = links.token(link._replace(alert=AlertId(new_time_id())))
     assert (await anyone.post("links/alert", {"token": other})).status == 404
-    bad = [token[:-2] + ("AA" if token[-2] != "A" else "BA"), token[2:], "", "é", links.token(link._replace(expires_at=now - 1)), Links(b"k" * 32).token(link)]
+    bad = [
+        token[:-2] + ("AA" if token[-2] != "A" else "BA"),
+        token[2:],
+        "",
+        "é",
+        links.token(link._replace(expires_at=now - 1)),
+        Links(b"k" * 32).token(link),
+    ]
     assert {(await anyone.post("links/alert", {"token": one})).code for one in bad} == {"link.expired"}
     assert (await admin.request("DELETE", f"channels/{channel['id']}")).status == 204
     assert (await anyone.post("links/alert", {"token": token})).code == "link.expired"
