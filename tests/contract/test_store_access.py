@@ -135,7 +135,7 @@ async def test_the_rule_about_second_factors_is_read_with_every_standing(backend
     standing = await store.user_admin.auth_state(session.id)
     assert standing is not None
     assert standing.require_totp == "admins"
-    await backend.database._control.writer.run(lambda tx: tx.do("UPDATE fact SET value = ? WHERE name = 'require_totp'", b"some"))
+    await backend.database._control.writer.run(lambda tx: tx.execute("UPDATE fact SET value = ? WHERE name = 'require_totp'", b"some"))
     with pytest.raises(StoreError):
         await store.user_admin.auth_state(session.id)
 

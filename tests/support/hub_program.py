@@ -125,10 +125,10 @@ def _busy_readers(file: Path, _value: str) -> OnSignal:
 
     def read_endlessly(rows: Rows) -> int:
         begun.wait()
-        return len(rows.all(ENDLESS_QUERY))
+        return len(rows.fetch_all(ENDLESS_QUERY))
 
     def wait_endlessly(rows: Rows) -> None:
-        rows.one("SELECT 1 FROM fence")
+        rows.fetch_one("SELECT 1 FROM fence")
         begun.wait()
         threading.Event().wait()
 

@@ -371,7 +371,7 @@ class TestHub:
         """A user straight in the store."""
         user = User(UserId(user_id or new_random_id()), 1, username, role, password_hash, 1, must_change, False, self.clock.now())
         await self.database._control.writer.run(
-            lambda tx: tx.do(
+            lambda tx: tx.execute(
                 "INSERT INTO account (org, id, username, username_key, role, password_hash, password_version, must_change_password,"
                 " disabled, created_at) VALUES (1, ?, ?, ?, ?, ?, 1, ?, 0, ?)",
                 user.id,
@@ -387,7 +387,7 @@ class TestHub:
 
     async def sql(self, statement: str, *values: Any) -> None:
         """Change the database behind everybody's back."""
-        await self.database._control.writer.run(lambda tx: tx.do(statement, *values))
+        await self.database._control.writer.run(lambda tx: tx.execute(statement, *values))
 
     async def logged_in(self, role: Role = "admin", *, must_change: bool = False, cookie: bool = True, user: User | None = None) -> Client:
         """A client with a session, made without the price of a password hash."""

@@ -61,9 +61,9 @@ class SqliteAlerts:
     async def commit(self, change: AlertChange) -> None:
         def command(tx: Tx) -> None:
             for incident in change.incidents:
-                tx.do(_SAVE_INCIDENT, *_incident_values(incident))
+                tx.execute(_SAVE_INCIDENT, *_incident_values(incident))
             for alert in change.alerts:
-                tx.do(_SAVE_ALERT, *_alert_values(alert))
+                tx.execute(_SAVE_ALERT, *_alert_values(alert))
             for one in change.events:
                 record_event(tx, one)
             add_deliveries(tx, change.deliveries)
@@ -74,22 +74,22 @@ class SqliteAlerts:
 
     async def open_alerts(self, org: int) -> tuple[Sequence[Alert], Sequence[Incident]]:
         def query(rows: Rows) -> tuple[list[Alert], list[Incident]]:
-            alerts = rows.all("SELECT * FROM alert WHERE org = ? AND state = 'firing' ORDER BY no", org)
-            incidents = rows.all("SELECT * FROM incident WHERE org = ? AND state = 'open' ORDER BY no", org)
+            alerts = rows.fetch_all("SELECT * FROM alert WHERE org = ? AND state = 'firing' ORDER BY no", org)
+            incidents = rows.fetch_all("SELECT * FROM incident WHERE org = ? AND state = 'open' ORDER BY no", org)
             return [_to_alert(row) for row in alerts], [_to_incident(row) for row in incidents]
 
         return await self._reader.run(query)
 
     async def ended_since(self, org: int, at: float) -> Sequence[Alert]:
         sql = "SELECT * FROM alert WHERE org = ? AND state = 'resolved' AND resolved_at >= ? ORDER BY no"
-        return [_to_alert(row) for row in await self._reader.run(lambda rows: rows.all(sql, org, at))]
+        return [_to_alert(row) for row in await self._reader.run(lambda rows: rows.fetch_all(sql, org, at))]
 
     async def save_engine(self, org: int, snapshot: Snapshot) -> None:
         body = msgspec.msgpack.encode(snapshot)
-        await self._writer.run(lambda tx: tx.do("INSERT OR REPLACE INTO alert_engine VALUES (?, ?, ?)", org, snapshot.at, body))
+        await self._writer.run(lambda tx: tx.execute("INSERT OR REPLACE INTO alert_engine VALUES (?, ?, ?)", org, snapshot.at, body))
 
     async def engine(self, org: int) -> Snapshot | None:
-        row = await self._reader.run(lambda rows: rows.one("SELECT body FROM alert_engine WHERE org = ?", org))
+        row = await self._reader.run(lambda rows: rows.fetch_one("SELECT body FROM alert_engine WHERE org = ?", org))
         try:
             return None if row is None else _snapshot.decode(row["body"])
         except msgspec.MsgspecError:
@@ -103,7 +103,7 @@ class SqliteAlerts:
             " AND delivery.kind <> 'resolved'"
             " GROUP BY delivery.channel_id"
         )
-        rows = await self._reader.run(lambda rows: rows.all(sql, org, rule, node, since))
+        rows = await self._reader.run(lambda rows: rows.fetch_all(sql, org, rule, node, since))
         return {ChannelId(row["channel"]): row["sent_at"] for row in rows}
 
     # -- lists -------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ class SqliteAlerts:
         chosen, wanted = _chosen(only or AlertFilter())
         before = BEHIND_ALL if cursor is None else read_cursor(cursor, "alerts", scope.org, int)[0]
         sql = "SELECT * FROM alert WHERE org = ? AND no < ?" + chosen + _granted(scope) + " ORDER BY no DESC LIMIT ?"  # noqa: S608  made of constants
-        found = await self._reader.run(lambda rows: rows.all(sql, scope.org, before, *wanted, *grant_values(scope), size + 1))
+        found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, before, *wanted, *grant_values(scope), size + 1))
         items = [_to_alert(row) for row in found[:size]]
         return Page(items, make_cursor("alerts", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
@@ -124,13 +124,13 @@ class SqliteAlerts:
         size = check_limit(limit)
         before = BEHIND_ALL if cursor is None else read_cursor(cursor, "incidents", scope.org, int)[0]
         sql = f"SELECT * FROM incident WHERE org = ? AND no < ? AND (? = '' OR state = ?){_shown(scope)} ORDER BY no DESC LIMIT ?"  # noqa: S608  made of constants
-        found = await self._reader.run(lambda rows: rows.all(sql, scope.org, before, state, state, *grant_values(scope), size + 1))
+        found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, before, state, state, *grant_values(scope), size + 1))
         items = [_to_incident(row) for row in found[:size]]
         return Page(items, make_cursor("incidents", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def incident(self, scope: Scope, incident: IncidentId) -> Incident:
         sql = "SELECT * FROM incident WHERE org = ? AND id = ?" + _shown(scope)  # noqa: S608  made of constants
-        row = await self._reader.run(lambda rows: rows.one(sql, scope.org, incident, *grant_values(scope)))
+        row = await self._reader.run(lambda rows: rows.fetch_one(sql, scope.org, incident, *grant_values(scope)))
         if row is None:
             raise NotFound(f"there is no incident {incident}")
         return _to_incident(row)
@@ -148,7 +148,7 @@ class SqliteAlerts:
             raise Conflict(f"the alert {alert.id} has ended", alert=alert.id)
         handled = handling.apply(alert, scope.actor.name, tx.now)
         if handled != alert:
-            tx.do(
+            tx.execute(
                 "UPDATE alert SET acknowledged_at = ?, acknowledged_by = ?, note = ?, snoozed_until = ? WHERE org = ? AND id = ?",
                 *(handled.acknowledged_at, handled.acknowledged_by, handled.note, handled.snoozed_until, scope.org, alert.id),
             )
@@ -160,40 +160,40 @@ class SqliteAlerts:
         return handled
 
     async def rules(self, org: int) -> Sequence[Rule]:
-        rows = await self._reader.run(lambda rows: rows.all("SELECT body, version FROM alert_rule WHERE org = ? ORDER BY id", org))
+        rows = await self._reader.run(lambda rows: rows.fetch_all("SELECT body, version FROM alert_rule WHERE org = ? ORDER BY id", org))
         return [decoded(RULE, row["body"])._replace(version=row["version"]) for row in rows]
 
     async def save_rules(self, scope: Scope, rules: Sequence[Rule]) -> Sequence[Rule]:
         return await self._writer.run(lambda tx: [self._save_rule(tx, scope, rule) for rule in rules])
 
     def _save_rule(self, tx: Tx, scope: Scope, rule: Rule) -> Rule:
-        row = tx.one("SELECT body, version FROM alert_rule WHERE org = ? AND id = ?", scope.org, rule.id)
+        row = tx.fetch_one("SELECT body, version FROM alert_rule WHERE org = ? AND id = ?", scope.org, rule.id)
         stored = 0 if row is None else row["version"]
         if row is not None and decoded(RULE, row["body"]) == rule._replace(version=rule.version + 1):
             return rule._replace(version=stored)  # the same change, repeated
         if rule.version != stored:
             raise Conflict(f"somebody else has changed the rule {rule.name!r}: load it again", rule=rule.id)
         saved = rule._replace(version=stored + 1)
-        tx.do("INSERT OR REPLACE INTO alert_rule VALUES (?, ?, ?, ?)", scope.org, rule.id, to_json(saved), saved.version)
+        tx.execute("INSERT OR REPLACE INTO alert_rule VALUES (?, ?, ?, ?)", scope.org, rule.id, to_json(saved), saved.version)
         detail = {"name": rule.name, "expr": rule.expr, "enabled": rule.enabled}
         self._chain.write(tx, scope, "rule.change" if stored else "rule.create", rule.id, detail)
         return saved
 
     async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
         def command(tx: Tx) -> None:
-            if tx.do("DELETE FROM alert_rule WHERE org = ? AND id = ?", scope.org, rule):
+            if tx.execute("DELETE FROM alert_rule WHERE org = ? AND id = ?", scope.org, rule):
                 self._chain.write(tx, scope, "rule.delete", rule)
 
         await self._writer.run(command)
 
     async def expire_alerts(self, before: float) -> int:
         def command(tx: Tx) -> int:
-            count = tx.do(
+            count = tx.execute(
                 "DELETE FROM alert WHERE no IN (SELECT no FROM alert WHERE state = 'resolved' AND resolved_at < ? LIMIT ?)",
                 before,
                 _EXPIRE_ROWS,
             )
-            tx.do(
+            tx.execute(
                 "DELETE FROM incident WHERE no IN (SELECT no FROM incident WHERE state = 'resolved' AND resolved_at < ?"
                 " AND NOT EXISTS (SELECT 1 FROM alert WHERE alert.org = incident.org AND alert.incident = incident.id) LIMIT ?)",
                 *(before, _EXPIRE_ROWS),
@@ -223,14 +223,14 @@ def _chosen(only: AlertFilter) -> tuple[str, list[Value]]:
 
 def _load(rows: Rows, scope: Scope, alert: AlertId) -> sqlite3.Row:
     sql = "SELECT * FROM alert WHERE org = ? AND id = ?" + _granted(scope)  # noqa: S608  made of constants
-    row = rows.one(sql, scope.org, alert, *grant_values(scope))
+    row = rows.fetch_one(sql, scope.org, alert, *grant_values(scope))
     if row is None:
         raise NotFound(f"there is no alert {alert}")
     return row
 
 
 def _name(rows: Rows, node: NodeId | None) -> str:
-    row = None if node is None else rows.one("SELECT name FROM node WHERE id = ?", node)
+    row = None if node is None else rows.fetch_one("SELECT name FROM node WHERE id = ?", node)
     return "Ground Control" if row is None else row["name"]
 
 

@@ -49,19 +49,19 @@ class SqliteApiTokens:
 
     async def create_token(self, scope: Scope, token: ApiToken) -> ApiToken:
         def command(tx: Tx) -> ApiToken:
-            known = tx.one(_TOKEN + "WHERE api_token.id = ?", token.id)
+            known = tx.fetch_one(_TOKEN + "WHERE api_token.id = ?", token.id)
             if known is not None:
                 if known["hash"] != token.hash:
                     raise Conflict("this token id was used before")
                 return _to_token(known)
-            owner = tx.one("SELECT no, org FROM account WHERE org = ? AND id = ?", scope.org, token.user_id)
+            owner = tx.fetch_one("SELECT no, org FROM account WHERE org = ? AND id = ?", scope.org, token.user_id)
             if owner is None:
                 raise NotFound("there is no such user")
-            tx.do("DELETE FROM api_token WHERE expires_at < ? OR revoked_at < ?", tx.now - _RETENTION_S, tx.now - _RETENTION_S)
-            live = tx.all("SELECT 1 FROM api_token WHERE account = ? AND revoked_at IS NULL AND expires_at > ?", owner["no"], tx.now)
+            tx.execute("DELETE FROM api_token WHERE expires_at < ? OR revoked_at < ?", tx.now - _RETENTION_S, tx.now - _RETENTION_S)
+            live = tx.fetch_all("SELECT 1 FROM api_token WHERE account = ? AND revoked_at IS NULL AND expires_at > ?", owner["no"], tx.now)
             if len(live) >= MOST_LIVE:
                 raise Conflict(f"one user has at most {MOST_LIVE} tokens: revoke one first")
-            tx.do(
+            tx.execute(
                 "INSERT INTO api_token (org, id, account, name, hash, role, grants, sensitive, created_at, expires_at, last_address)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
                 *(owner["org"], token.id, owner["no"], token.name, token.hash, token.role),
@@ -70,7 +70,7 @@ class SqliteApiTokens:
             detail = {"name": token.name, "user": token.user_id, "role": token.role, "expires_at": token.expires_at}
             limits = {"sensitive": token.sensitive, "grants": None if token.grants is None else token.grants._asdict()}
             self._chain.write(tx, scope, "token.create", token.id, {**detail, **limits})
-            return _to_token(tx.all(_TOKEN + "WHERE api_token.id = ?", token.id)[0])
+            return _to_token(tx.fetch_all(_TOKEN + "WHERE api_token.id = ?", token.id)[0])
 
         return await self._writer.run(command)
 
@@ -80,7 +80,7 @@ class SqliteApiTokens:
         before = _LAST if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
         now = self._clock.now()
         found = await self._reader.run(
-            lambda rows: rows.all(
+            lambda rows: rows.fetch_all(
                 _TOKEN + "WHERE api_token.org = ? AND (? IS NULL OR account.id = ?) AND api_token.revoked_at IS NULL"
                 " AND api_token.expires_at > ? AND api_token.no < ? ORDER BY api_token.no DESC LIMIT ?",
                 *(scope.org, user, user, now, before, size + 1),
@@ -91,7 +91,7 @@ class SqliteApiTokens:
 
     async def token(self, scope: Scope, token: TokenId) -> ApiToken:
         now = self._clock.now()
-        row = await self._reader.run(lambda rows: rows.one(_TOKEN + "WHERE api_token.org = ? AND api_token.id = ?", scope.org, token))
+        row = await self._reader.run(lambda rows: rows.fetch_one(_TOKEN + "WHERE api_token.org = ? AND api_token.id = ?", scope.org, token))
         if row is None or row["revoked_at"] is not None or row["expires_at"] <= now:
             raise NotFound("there is no such token")
         return _to_token(row)
@@ -105,18 +105,18 @@ class SqliteApiTokens:
 
     async def revoke_token(self, scope: Scope, token: TokenId) -> None:
         def command(tx: Tx) -> None:
-            row = tx.one(_TOKEN + "WHERE api_token.org = ? AND api_token.id = ?", scope.org, token)
+            row = tx.fetch_one(_TOKEN + "WHERE api_token.org = ? AND api_token.id = ?", scope.org, token)
             if row is None:
                 raise NotFound("there is no such token")
             if row["revoked_at"] is None:
-                tx.do("UPDATE api_token SET revoked_at = ? WHERE no = ?", tx.now, row["no"])
+                tx.execute("UPDATE api_token SET revoked_at = ? WHERE no = ?", tx.now, row["no"])
                 self._chain.write(tx, scope, "token.revoke", token, {"name": row["name"], "user": row["user_id"]})
 
         await self._writer.run(command)
 
     async def touch_token(self, token: TokenId, at: float, address: str) -> None:
         def command(tx: Tx) -> None:
-            tx.do(
+            tx.execute(
                 "UPDATE api_token SET last_used_at = ?, last_address = ? WHERE id = ? AND coalesce(last_used_at, 0) < ?",
                 *(at, address, token, at),
             )

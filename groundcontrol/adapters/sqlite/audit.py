@@ -46,7 +46,7 @@ class Chain:
         self, tx: Tx, scope: Scope, action: str, target: str, detail: Mapping[str, object] | None = None, result: str = "done"
     ) -> None:
         """Append one row: `scope` did `action` to `target`."""
-        last = tx.one("SELECT n, hash FROM audit WHERE chain = ? ORDER BY n DESC LIMIT 1", self._name)
+        last = tx.fetch_one("SELECT n, hash FROM audit WHERE chain = ? ORDER BY n DESC LIMIT 1", self._name)
         if last is None:
             n, prev = 1, self._append(tx, 0, _START, SYSTEM, _ANCHOR, self._name, _other_ends(tx, self._name), "done")
         else:
@@ -62,7 +62,7 @@ class Chain:
             *(action, plain(target), result, msgspec.json.encode(_clean(detail), order="sorted").decode()),
         )
         mac = _mac(self._key, prev, row)
-        tx.do("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row, prev, mac)
+        tx.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row, prev, mac)
         return mac
 
 
@@ -72,17 +72,17 @@ def _mac(key: bytes, prev: bytes, row: Sequence[object]) -> bytes:
 
 def _chains(rows: Rows) -> list[str]:
     chains: list[str] = []
-    while row := rows.one("SELECT chain FROM audit WHERE chain > ? ORDER BY chain LIMIT 1", chains[-1] if chains else ""):
+    while row := rows.fetch_one("SELECT chain FROM audit WHERE chain > ? ORDER BY chain LIMIT 1", chains[-1] if chains else ""):
         chains.append(row["chain"])
     return chains
 
 
 def _other_ends(rows: Rows, name: str) -> dict[str, object]:
     """The last row of each chain that no later chain names yet."""
-    anchored = {(chain, end[0]) for row in rows.all(_ANCHORS) for chain, end in _anchors_of(row).items()}
+    anchored = {(chain, end[0]) for row in rows.fetch_all(_ANCHORS) for chain, end in _anchors_of(row).items()}
     ends: dict[str, object] = {}
     for chain in _chains(rows):
-        for row in rows.all("SELECT n, hash FROM audit WHERE chain = ? AND chain <> ? ORDER BY n DESC LIMIT 1", chain, name):
+        for row in rows.fetch_all("SELECT n, hash FROM audit WHERE chain = ? AND chain <> ? ORDER BY n DESC LIMIT 1", chain, name):
             if (chain, row["n"]) not in anchored:
                 ends[chain] = [row["n"], row["hash"].hex()]
     return ends
@@ -108,7 +108,7 @@ def check_heads(rows: Rows, known: Iterable[AuditHead]) -> str | None:
     Returns: None if all exist unchanged; else a text about the first other one.
     """
     for head in known:
-        found = rows.all("SELECT chain, hash FROM audit WHERE n = ? AND chain = coalesce(nullif(?, ''), chain)", head.n, head.chain)
+        found = rows.fetch_all("SELECT chain, hash FROM audit WHERE n = ? AND chain = coalesce(nullif(?, ''), chain)", head.n, head.chain)
         if not any(row["hash"].hex() == head.hash for row in found):
             return f"chain {head.chain or '(any)'}: row {head.n}, which was seen as its end, is missing or was altered: the log was cut or rewritten"
     return None
@@ -120,19 +120,19 @@ def verify(rows: Rows, keys: Sequence[bytes]) -> str | None:
     Args:    keys: the current key, then those from before the last rotations.
     Returns: None if all are valid; else a text about the first invalid row.
     """
-    if rows.one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit'") is None:
+    if rows.fetch_one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit'") is None:
         return "every chain: row 0 is missing, and the table of audit rows with it"
     chains = _chains(rows)
-    if not chains and rows.one("SELECT 1 FROM fact WHERE name = 'first_admin' UNION ALL SELECT 1 FROM account") is not None:
+    if not chains and rows.fetch_one("SELECT 1 FROM fact WHERE name = 'first_admin' UNION ALL SELECT 1 FROM account") is not None:
         return "every chain: row 0 is missing, although this hub was set up"
     aged: list[str] = []
     for chain in chains:
         prev, n = _START, 0
-        first = rows.all("SELECT * FROM audit WHERE chain = ? ORDER BY n LIMIT 1", chain)[0]
+        first = rows.fetch_all("SELECT * FROM audit WHERE chain = ? ORDER BY n LIMIT 1", chain)[0]
         key = next((key for key in keys if hmac.compare_digest(_mac(key, _START, tuple(first)[:11]), first["hash"])), keys[0])
         if key != keys[0]:
             aged.append(chain)
-        while page := rows.all("SELECT * FROM audit WHERE chain = ? AND n >= ? ORDER BY n LIMIT 1000", chain, n):
+        while page := rows.fetch_all("SELECT * FROM audit WHERE chain = ? AND n >= ? ORDER BY n LIMIT 1000", chain, n):
             for row in page:
                 values = tuple(row)
                 if row["n"] != n:
@@ -146,14 +146,14 @@ def verify(rows: Rows, keys: Sequence[bytes]) -> str | None:
 def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
     """Check that every row that a chain names exists, and that the last row of each chain of an earlier key is named."""
     named_ends: set[tuple[str, int]] = set()
-    for anchor in rows.all(_ANCHORS):
+    for anchor in rows.fetch_all(_ANCHORS):
         for chain, (n, digest) in _anchors_of(anchor).items():
-            named = rows.one("SELECT hash FROM audit WHERE chain = ? AND n = ?", chain, n)
+            named = rows.fetch_one("SELECT hash FROM audit WHERE chain = ? AND n = ?", chain, n)
             if named is None or named["hash"].hex() != digest:
                 return f"chain {chain}: row {n}, which chain {anchor['chain']} names, is missing"
             named_ends.add((chain, n))
     for chain in aged:
-        end = rows.all("SELECT max(n) AS n FROM audit WHERE chain = ?", chain)[0]["n"]
+        end = rows.fetch_all("SELECT max(n) AS n FROM audit WHERE chain = ?", chain)[0]["n"]
         if (chain, end) not in named_ends:
             return f"chain {chain}: row {end} was added under a key of before the last rotation"
     return None
@@ -161,20 +161,20 @@ def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
 
 def last_at(rows: Rows) -> float | None:
     """The latest time of any row since the clock was last accepted. Rows are never removed, so rows with lower numbers are older."""
-    mark = rows.one("SELECT value FROM fact WHERE name = ?", _CLOCK)
+    mark = rows.fetch_one("SELECT value FROM fact WHERE name = ?", _CLOCK)
     if mark is None:
-        found = rows.all("SELECT max(at) AS at FROM audit")[0]["at"]
+        found = rows.fetch_all("SELECT max(at) AS at FROM audit")[0]["at"]
     else:
         chain, n = decoded(_mark, mark["value"])
         since = "coalesce((SELECT rowid FROM audit WHERE chain = ? AND n = ?), 0)"
-        found = rows.all(f"SELECT max(at) AS at FROM audit WHERE rowid >= {since}", chain, n)[0]["at"]  # noqa: S608  a constant
+        found = rows.fetch_all(f"SELECT max(at) AS at FROM audit WHERE rowid >= {since}", chain, n)[0]["at"]  # noqa: S608  a constant
     return None if found is None else float(found)
 
 
 def mark_clock(tx: Tx) -> None:
     """Let `last_at` start with the row that was just written."""
-    row = tx.all("SELECT chain, n FROM audit ORDER BY rowid DESC LIMIT 1")[0]
-    tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _CLOCK, msgspec.json.encode((row["chain"], row["n"])))
+    row = tx.fetch_all("SELECT chain, n FROM audit ORDER BY rowid DESC LIMIT 1")[0]
+    tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _CLOCK, msgspec.json.encode((row["chain"], row["n"])))
 
 
 _ROWS: Final = "SELECT rowid AS place, 0 AS no, chain, n, at, actor, address, action, target, result, detail, prev, hash FROM audit"
@@ -194,11 +194,11 @@ def listed(rows: Rows, limit: int, before: tuple[int, int] = (BEHIND_ALL, 0), or
     position, no = before
     owned, owner = ("", ()) if org is None else (" AND org = ?", (org,))
     sql = f"{_ROWS} WHERE rowid < ?{owned} ORDER BY rowid DESC LIMIT ?"
-    found = rows.all(sql, min(position + (no > 0), BEHIND_ALL), *owner, limit)
+    found = rows.fetch_all(sql, min(position + (no > 0), BEHIND_ALL), *owner, limit)
     # a database of an older schema has no such table
-    if rows.one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'refusal'") is not None:
+    if rows.fetch_one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'refusal'") is not None:
         sql = f"{_REFUSALS} WHERE (after_audit, no) < (?, ?){owned} ORDER BY after_audit DESC, no DESC LIMIT ?"
-        found += rows.all(sql, position, no, *owner, limit)
+        found += rows.fetch_all(sql, position, no, *owner, limit)
     return sorted(found, key=lambda row: (row["place"], row["no"]), reverse=True)[:limit]
 
 

@@ -27,25 +27,25 @@ def begin_session(tx: Tx, session: Session, boot_no: int) -> None:
 
     A session that moved no mark is forgotten: none of its packs are stored, which is also the assumption for an unknown session.
     """
-    before = tx.all(
+    before = tx.fetch_all(
         "SELECT mine.epoch, mine.live, mine.backfill, boot.live AS end_live, boot.backfill AS end_backfill"
         " FROM session_mark AS mine JOIN boot ON boot.no = mine.boot WHERE mine.node = ? AND mine.over = 0 AND mine.epoch < ?",
         *(session.no, session.epoch),
     )
     for row in before:
         if (row["live"], row["backfill"]) == (row["end_live"], row["end_backfill"]):
-            tx.do("DELETE FROM session_mark WHERE node = ? AND epoch = ?", session.no, row["epoch"])
+            tx.execute("DELETE FROM session_mark WHERE node = ? AND epoch = ?", session.no, row["epoch"])
         else:
-            tx.do(
+            tx.execute(
                 "UPDATE session_mark SET live = ?, backfill = ?, over = 1 WHERE node = ? AND epoch = ?",
                 *(row["end_live"], row["end_backfill"], session.no, row["epoch"]),
             )
-    tx.do(
+    tx.execute(
         "INSERT INTO session_mark (node, epoch, boot, live, backfill)"
         " SELECT ?, ?, no, live, backfill FROM boot WHERE no = ? ON CONFLICT DO NOTHING",
         *(session.no, session.epoch, boot_no),
     )
-    tx.do(
+    tx.execute(
         "DELETE FROM session_mark WHERE node = ?1 AND epoch <="
         " (SELECT epoch FROM session_mark WHERE node = ?1 ORDER BY epoch DESC LIMIT 1 OFFSET ?2)",
         *(session.no, MAX_SESSIONS),
@@ -65,8 +65,8 @@ def take_late(tx: Tx, session: Session, items: Sequence[LatePack | LostRows]) ->
     fresh: list[tuple[int, StoredPack]] = []
     for journal, records in by_journal.items():
         key = b"j" + journal  # one byte longer than the id of a boot
-        tx.do("INSERT INTO boot (node, boot) VALUES (?, ?) ON CONFLICT DO NOTHING", session.no, key)
-        [row] = tx.all("SELECT no, backfill FROM boot WHERE node = ? AND boot = ?", session.no, key)
+        tx.execute("INSERT INTO boot (node, boot) VALUES (?, ?) ON CONFLICT DO NOTHING", session.no, key)
+        [row] = tx.fetch_all("SELECT no, backfill FROM boot WHERE node = ? AND boot = ?", session.no, key)
         stored: int = row["backfill"]
         for record in sorted(records, key=lambda record: record.number):
             if record.number > stored:
@@ -83,7 +83,7 @@ def take_late(tx: Tx, session: Session, items: Sequence[LatePack | LostRows]) ->
                 fresh.append(
                     (row["no"], StoredPack(session, STREAM_LATE, record.number, record.schema_id, *times, record.coding, record.body))
                 )
-        tx.do("UPDATE boot SET backfill = ? WHERE no = ?", stored, row["no"])
+        tx.execute("UPDATE boot SET backfill = ? WHERE no = ?", stored, row["no"])
     return fresh
 
 
@@ -91,8 +91,8 @@ def _skip(tx: Tx, no: int, journal_no: int, first: int, last: int) -> None:
     """Record that these numbers, both included, were skipped."""
     if first > last:
         return
-    tx.do("INSERT INTO skipped (node, journal, first, last) VALUES (?, ?, ?, ?)", no, journal_no, first, last)
-    tx.do(
+    tx.execute("INSERT INTO skipped (node, journal, first, last) VALUES (?, ?, ?, ?)", no, journal_no, first, last)
+    tx.execute(
         "DELETE FROM skipped WHERE node = ?1 AND (journal, first) IN"
         " (SELECT journal, first FROM skipped WHERE node = ?1 ORDER BY journal DESC, first DESC LIMIT -1 OFFSET ?2)",
         *(no, MAX_SKIPPED),
@@ -101,12 +101,12 @@ def _skip(tx: Tx, no: int, journal_no: int, first: int, last: int) -> None:
 
 def _was_skipped(tx: Tx, no: int, journal_no: int, number: int) -> bool:
     """Whether this number was skipped; the call removes it from the record."""
-    row = tx.one(
+    row = tx.fetch_one(
         "SELECT first, last FROM skipped WHERE node = ? AND journal = ? AND first <= ? ORDER BY first DESC LIMIT 1", no, journal_no, number
     )
     if row is None or number > int(row["last"]):
         return False
-    tx.do("DELETE FROM skipped WHERE node = ? AND journal = ? AND first = ?", no, journal_no, row["first"])
+    tx.execute("DELETE FROM skipped WHERE node = ? AND journal = ? AND first = ?", no, journal_no, row["first"])
     _skip(tx, no, journal_no, int(row["first"]), number - 1)
     _skip(tx, no, journal_no, number + 1, int(row["last"]))
     return True
@@ -114,24 +114,24 @@ def _was_skipped(tx: Tx, no: int, journal_no: int, number: int) -> bool:
 
 def _is_stored(tx: Tx, no: int, sent: PreviousSend) -> bool:
     """Whether the final marks of the pack's session cover it."""
-    row = tx.one("SELECT live, backfill FROM session_mark WHERE node = ? AND epoch = ? AND over = 1", no, sent.epoch)
+    row = tx.fetch_one("SELECT live, backfill FROM session_mark WHERE node = ? AND epoch = ? AND over = 1", no, sent.epoch)
     return row is not None and sent.seq <= int(row["live"] if sent.stream == STREAM_LIVE else row["backfill"])
 
 
 def _store_gap(tx: Tx, no: int, journal_no: int, lost: LostRows) -> None:
-    if int(tx.all("SELECT count(*) AS found FROM gap WHERE node = ?", no)[0]["found"]) >= MAX_GAPS:
+    if int(tx.fetch_all("SELECT count(*) AS found FROM gap WHERE node = ?", no)[0]["found"]) >= MAX_GAPS:
         same = (
             # gaps with an unknown count stay separate
             "SELECT max(no) AS no FROM gap WHERE node = ? AND family = ? AND (samples = 0) = (? = 0)"
         )
-        newest = tx.one(same, no, lost.family, lost.rows)
+        newest = tx.fetch_one(same, no, lost.family, lost.rows)
         if newest is not None and newest["no"] is not None:
-            tx.do(
+            tx.execute(
                 "UPDATE gap SET first_ms = min(first_ms, ?), last_ms = max(last_ms, ?), samples = samples + ? WHERE no = ?",
                 *(lost.first_ms, lost.last_ms, lost.rows, newest["no"]),
             )
             return
-    tx.do(
+    tx.execute(
         "INSERT INTO gap (node, boot, family, first_ms, last_ms, samples, why) VALUES (?, ?, ?, ?, ?, ?, ?)",
         *(no, journal_no, lost.family, lost.first_ms, lost.last_ms, lost.rows, "outage"),
     )
@@ -139,14 +139,14 @@ def _store_gap(tx: Tx, no: int, journal_no: int, lost: LostRows) -> None:
 
 def read_gaps(rows: Rows, no: int, start_ms: int, end_ms: int) -> list[GapRow]:
     """The gaps of a node that touch [start, end), oldest first."""
-    found = rows.all("SELECT * FROM gap WHERE node = ? AND last_ms >= ? AND first_ms < ? ORDER BY first_ms, no", no, start_ms, end_ms)
+    found = rows.fetch_all("SELECT * FROM gap WHERE node = ? AND last_ms >= ? AND first_ms < ? ORDER BY first_ms, no", no, start_ms, end_ms)
     return [GapRow(row["family"], row["first_ms"], row["last_ms"], row["samples"]) for row in found]
 
 
 def drop_late(tx: Tx, no: int) -> None:
     """Remove all such data of a removed node."""
-    tx.do("DELETE FROM session_mark WHERE node = ?", no)
-    tx.do("DELETE FROM skipped WHERE node = ?", no)
-    tx.do("DELETE FROM gap WHERE node = ?", no)
+    tx.execute("DELETE FROM session_mark WHERE node = ?", no)
+    tx.execute("DELETE FROM skipped WHERE node = ?", no)
+    tx.execute("DELETE FROM gap WHERE node = ?", no)
     drop_lines(tx, no)
     drop_readings(tx, no)

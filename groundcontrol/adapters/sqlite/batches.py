@@ -46,24 +46,24 @@ class SqliteBatches:
                 if first["made"] == made:
                     return _to_batch(tx, scope, first)
                 raise IdempotencyMismatch("this idempotency key was used for another request")
-            tx.do(
+            tx.execute(
                 "INSERT INTO batch (org, id, actor, idempotency_key, wish, refused, created_by, created_at, made)"
                 " VALUES (?, ?, ?, ?, ?, '[]', ?, ?, ?)",
                 *(scope.org, batch.id, scope.actor.id, idempotency_key, record_to_json(batch.request)),
                 *(scope.actor.name, batch.created_at, made),
             )
-            no: int = tx.all("SELECT no FROM batch WHERE id = ?", batch.id)[0]["no"]
+            no: int = tx.fetch_all("SELECT no FROM batch WHERE id = ?", batch.id)[0]["no"]
             detail = {"nodes": len(batch.nodes), "jobs": len(batch.jobs), **batch.request._asdict()}
             self._chain.write(tx, scope, "batch.create", batch.id, detail)
             refused = list(batch.refused)
             for job in batch.jobs:
-                node = tx.one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
+                node = tx.fetch_one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
                 if node is None:
                     refused.append(RefusedNode(job.node_id, NotFound.code, f"there is no node {job.node_id}"))
                     continue
                 insert(tx, scope, job, node["no"], batch=no)
                 self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, "batch": batch.id, **job.request._asdict()})
-            tx.do("UPDATE batch SET refused = ? WHERE no = ?", records_to_json(refused), no)
+            tx.execute("UPDATE batch SET refused = ? WHERE no = ?", records_to_json(refused), no)
             return _to_batch(tx, scope, _load_for(tx, scope, batch.id))
 
         return await self._writer.run(command)
@@ -76,7 +76,7 @@ class SqliteBatches:
         before = BEHIND_ALL if cursor is None else read_cursor(cursor, "batches", scope.org, int)[0]
 
         def query(rows: Rows) -> Page[Batch]:
-            found = rows.all(
+            found = rows.fetch_all(
                 f"SELECT * FROM batch WHERE org = ? AND no < ? AND {_shown(scope)} ORDER BY no DESC LIMIT ?",  # noqa: S608  # made of constants
                 *(scope.org, before, *_shown_values(scope), size + 1),
             )
@@ -106,7 +106,7 @@ def _shown_values(scope: Scope) -> list[Value]:
 
 
 def _load_for(rows: Rows, scope: Scope, batch: BatchId) -> sqlite3.Row:
-    found = rows.one(
+    found = rows.fetch_one(
         f"SELECT * FROM batch WHERE id = ? AND org = ? AND {_shown(scope)}",  # noqa: S608  # made of constants
         *(batch, scope.org, *_shown_values(scope)),
     )
@@ -122,19 +122,19 @@ def _jobs(rows: Rows, scope: Scope, no: int) -> list[sqlite3.Row]:
 def _first(rows: Rows, scope: Scope, batch: BatchId, idempotency_key: str | None) -> sqlite3.Row | None:
     """The batch that this request, or an earlier one with the same key, has created already."""
     if idempotency_key is not None:
-        found = rows.one(
+        found = rows.fetch_one(
             "SELECT * FROM batch WHERE org = ? AND actor = ? AND idempotency_key = ?", scope.org, scope.actor.id, idempotency_key
         )
         if found is not None:
             return found
-    found = rows.one("SELECT * FROM batch WHERE id = ?", batch)
+    found = rows.fetch_one("SELECT * FROM batch WHERE id = ?", batch)
     if found is not None and (found["org"], found["actor"], found["idempotency_key"]) != (scope.org, scope.actor.id, idempotency_key):
         raise Conflict(f"the batch id {batch} was used before")
     return found
 
 
 def _to_batch(rows: Rows, scope: Scope, row: sqlite3.Row) -> Batch:
-    states = rows.all(
+    states = rows.fetch_all(
         _COUNTS + admitted(scope) + " GROUP BY job.state",
         *(row["no"], *grant_values(scope)),
     )

@@ -32,7 +32,7 @@ class SqliteChannels:
 
     async def channels(self, org: int) -> Sequence[Channel]:
         return await self._reader.run(
-            lambda rows: [to_channel(row) for row in rows.all("SELECT * FROM channel WHERE org = ? ORDER BY name_key", org)]
+            lambda rows: [to_channel(row) for row in rows.fetch_all("SELECT * FROM channel WHERE org = ? ORDER BY name_key", org)]
         )
 
     async def channel(self, scope: Scope, channel: ChannelId) -> Channel:
@@ -40,12 +40,12 @@ class SqliteChannels:
 
     async def create_channel(self, scope: Scope, channel: Channel, target: SealedRecord) -> Channel:
         def command(tx: Tx) -> Channel:
-            if tx.one("SELECT 1 FROM channel WHERE org = ? AND id = ?", scope.org, channel.id) is not None:
+            if tx.fetch_one("SELECT 1 FROM channel WHERE org = ? AND id = ?", scope.org, channel.id) is not None:
                 return load_channel(tx, scope.org, channel.id)
-            if tx.all("SELECT count(*) AS n FROM channel WHERE org = ?", scope.org)[0]["n"] >= MOST_CHANNELS:
+            if tx.fetch_all("SELECT count(*) AS n FROM channel WHERE org = ?", scope.org)[0]["n"] >= MOST_CHANNELS:
                 raise Conflict(f"there are {MOST_CHANNELS} channels: delete some first")
             _check_name(tx, scope, channel)
-            tx.do(
+            tx.execute(
                 "INSERT INTO channel VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ok', '', ?, 0, 0, NULL, ?, 1)",
                 *(scope.org, channel.id, channel.kind, channel.name, fold(channel.name), channel.enabled, channel.min_severity),
                 *(_hours_to_json(channel.quiet_hours), channel.caps.per_hour, channel.caps.critical_per_hour, channel.target_masked),
@@ -65,7 +65,7 @@ class SqliteChannels:
             if before.version != channel.version:
                 raise Conflict("the channel has changed meanwhile; load it again")
             _check_name(tx, scope, channel)
-            tx.do(
+            tx.execute(
                 "UPDATE channel SET name = ?, name_key = ?, enabled = ?, min_severity = ?, quiet_hours = ?, per_hour = ?,"
                 " critical_per_hour = ?, version = version + 1 WHERE org = ? AND id = ?",
                 *(channel.name, fold(channel.name), channel.enabled, channel.min_severity, _hours_to_json(channel.quiet_hours)),
@@ -84,12 +84,12 @@ class SqliteChannels:
 
     async def delete_channel(self, scope: Scope, channel: ChannelId, *, old_target_told: bool) -> None:
         def command(tx: Tx) -> None:
-            if tx.one("SELECT 1 FROM channel WHERE org = ? AND id = ?", scope.org, channel) is None:
+            if tx.fetch_one("SELECT 1 FROM channel WHERE org = ? AND id = ?", scope.org, channel) is None:
                 return
             before = load_channel(tx, scope.org, channel)
-            tx.do("DELETE FROM channel WHERE org = ? AND id = ?", scope.org, channel)
+            tx.execute("DELETE FROM channel WHERE org = ? AND id = ?", scope.org, channel)
             shred(tx, scope.org, SEALED_TABLE, channel)
-            tx.do(
+            tx.execute(
                 "UPDATE delivery SET state = 'skipped', reason = 'channel_disabled', next_at = NULL"
                 " WHERE org = ? AND channel_id = ? AND (next_at IS NOT NULL OR state = 'deferred')",
                 *(scope.org, channel),
@@ -103,7 +103,7 @@ class SqliteChannels:
 
 
 def _sealed(rows: Rows, channel: ChannelId) -> SealedRecord | None:
-    row = rows.one("SELECT * FROM secret WHERE kind = ? AND record = ? AND field = ?", SEALED_TABLE, channel, TARGET)
+    row = rows.fetch_one("SELECT * FROM secret WHERE kind = ? AND record = ? AND field = ?", SEALED_TABLE, channel, TARGET)
     return None if row is None else SealedRecord(row["kind"], row["record"], row["field"], row["version"], row["sealed"])
 
 
@@ -113,7 +113,10 @@ def _wishes(channel: Channel) -> tuple[object, ...]:
 
 
 def _check_name(tx: Tx, scope: Scope, channel: Channel) -> None:
-    if tx.one("SELECT 1 FROM channel WHERE org = ? AND name_key = ? AND id <> ?", scope.org, fold(channel.name), channel.id) is not None:
+    if (
+        tx.fetch_one("SELECT 1 FROM channel WHERE org = ? AND name_key = ? AND id <> ?", scope.org, fold(channel.name), channel.id)
+        is not None
+    ):
         raise Conflict(f"there is a channel {channel.name} already", field="name")
 
 
@@ -121,7 +124,7 @@ def _replace_target(tx: Tx, scope: Scope, channel: Channel, target: SealedRecord
     """Write the new target. What is known of the old one's state does not hold for it."""
     shred(tx, scope.org, SEALED_TABLE, channel.id)
     insert(tx, scope.org, target)
-    tx.do(
+    tx.execute(
         "UPDATE channel SET target_masked = ?, target_version = ?, state = 'ok', state_reason = '', state_since_at = ?, failures = 0,"
         " probe_at = 0, tested_at = NULL WHERE org = ? AND id = ?",
         *(channel.target_masked, target.version, tx.now, scope.org, channel.id),
@@ -142,7 +145,7 @@ def _audited(channel: Channel) -> dict[str, object]:
 
 def load_channel(rows: Rows, org: int, channel: ChannelId) -> Channel:
     """Raises: NotFound."""
-    row = rows.one("SELECT * FROM channel WHERE org = ? AND id = ?", org, channel)
+    row = rows.fetch_one("SELECT * FROM channel WHERE org = ? AND id = ?", org, channel)
     if row is None:
         raise NotFound("there is no such channel")
     return to_channel(row)

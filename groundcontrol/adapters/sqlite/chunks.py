@@ -60,7 +60,7 @@ def after_span(no: int, span: int) -> int:
 def families(rows: Rows, names: Iterable[str]) -> dict[int, str]:
     """The numbers of these families, without those that were never stored."""
     wanted = set(names)
-    return {row["no"]: row["name"] for row in rows.all("SELECT no, name FROM family") if row["name"] in wanted}
+    return {row["no"]: row["name"] for row in rows.fetch_all("SELECT no, name FROM family") if row["name"] in wanted}
 
 
 def family_no(tx: Tx, name: str) -> int:
@@ -68,9 +68,9 @@ def family_no(tx: Tx, name: str) -> int:
 
     Raises: StoreError: there are too many.
     """
-    row = tx.one("SELECT no FROM family WHERE name = ?", name)
+    row = tx.fetch_one("SELECT no FROM family WHERE name = ?", name)
     if row is None:
-        row = tx.all("INSERT INTO family (name) VALUES (?) RETURNING no", name)[0]
+        row = tx.fetch_all("INSERT INTO family (name) VALUES (?) RETURNING no", name)[0]
     if row["no"] >= _MOST_FAMILIES:
         raise StoreError("there are more families of samples than a place can name")
     return int(row["no"])
@@ -85,7 +85,7 @@ def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wante
     )
     at, end = chunk_key(no, first_span), after_span(no, last_span)
     while wanted:
-        found = rows.all(sql, at, end, *wanted)
+        found = rows.fetch_all(sql, at, end, *wanted)
         for row in found:
             yield ChunkBody(row["place"], row["body"])
         if len(found) < _PAGE:
@@ -96,14 +96,14 @@ def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wante
 def next_span(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int) -> int | None:
     """The first span from `first_span` to `last_span` with a chunk of the node."""
     sql = f"SELECT place FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place LIMIT 1"  # noqa: S608  a name of our own
-    row = rows.one(sql, chunk_key(no, first_span), after_span(no, last_span))
+    row = rows.fetch_one(sql, chunk_key(no, first_span), after_span(no, last_span))
     return None if row is None else ChunkBody(row["place"], b"").span
 
 
 def newest(rows: Rows, no: int, family: int) -> list[ChunkBody]:
     """All parts of the newest hour of a family."""
     table = TABLES[0]
-    last = rows.one(
+    last = rows.fetch_one(
         f"SELECT place FROM {table} WHERE place >= ? AND place < ? AND (place >> {_FAMILY_SHIFT}) % {_MOST_FAMILIES} = ?"  # noqa: S608
         " ORDER BY place DESC LIMIT 1",
         *(chunk_key(no, 0), chunk_key(no + 1, 0), family),
@@ -115,13 +115,13 @@ def newest_sizes(rows: Rows, tier: Tier, no: int, most: int) -> list[tuple[int, 
     """Bytes and samples of a node's newest final chunks. It leaves out the newest span, which still grows, and unmerged parts: these
     take several times as many bytes for the same samples.
     """
-    due = {(row["span"], row["family"]) for row in rows.all("SELECT span, family FROM due WHERE tier = ? AND node = ?", tier.no, no)}
+    due = {(row["span"], row["family"]) for row in rows.fetch_all("SELECT span, family FROM due WHERE tier = ? AND node = ?", tier.no, no)}
     table, begin, end = TABLES[tier.no], chunk_key(no, 0), chunk_key(no + 1, 0)
-    last = rows.all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", begin, end)[0]["place"]  # noqa: S608
+    last = rows.fetch_all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", begin, end)[0]["place"]  # noqa: S608
     if last is None:
         return []
     sql = f"SELECT place, length(body) AS length, samples FROM {table} WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT ?"  # noqa: S608
-    found = rows.all(sql, begin, chunk_key(no, ChunkBody(last, b"").span), most + len(due))
+    found = rows.fetch_all(sql, begin, chunk_key(no, ChunkBody(last, b"").span), most + len(due))
     whole = [row for row in found if (ChunkBody(row["place"], b"").span, ChunkBody(row["place"], b"").family) not in due]
     return [(row["length"], row["samples"]) for row in whole[:most]]
 
@@ -130,7 +130,7 @@ def parts(rows: Rows, tier: Tier, no: int, span: int, family: int) -> list[Chunk
     """All parts of a span of a family, in their order."""
     first = chunk_key(no, span, family)
     sql = f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608  a name of our own
-    return [ChunkBody(row["place"], row["body"]) for row in rows.all(sql, first, first + _MOST_PARTS)]
+    return [ChunkBody(row["place"], row["body"]) for row in rows.fetch_all(sql, first, first + _MOST_PARTS)]
 
 
 def add_part(tx: Tx, tier: Tier, no: int, span: int, family: int, samples: int, body: bytes) -> None:
@@ -140,13 +140,13 @@ def add_part(tx: Tx, tier: Tier, no: int, span: int, family: int, samples: int, 
     """
     first = chunk_key(no, span, family)
     table = TABLES[tier.no]
-    last = tx.all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", first, first + _MOST_PARTS)[0]["place"]  # noqa: S608
+    last = tx.fetch_all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", first, first + _MOST_PARTS)[0]["place"]  # noqa: S608
     key = first if last is None else last + 1
     if key == first + _MOST_PARTS:
         raise SpanFull
-    tx.do(f"INSERT INTO {table} VALUES (?, ?, ?)", key, samples, body)  # noqa: S608  a name of our own
+    tx.execute(f"INSERT INTO {table} VALUES (?, ?, ?)", key, samples, body)  # noqa: S608  a name of our own
     if last is not None:
-        tx.do(
+        tx.execute(
             "INSERT INTO due VALUES (?, ?, ?, ?, 2, ?) ON CONFLICT DO UPDATE SET parts = parts + 1, since = excluded.since",
             *(tier.no, no, span, family, tx.now),
         )
@@ -159,15 +159,15 @@ def replace_parts(tx: Tx, tier: Tier, no: int, span: int, family: int, old: Sequ
     """
     table = TABLES[tier.no]
     for key in old:
-        if tx.do(f"DELETE FROM {table} WHERE place = ?", key) != 1:  # noqa: S608  a name of our own
+        if tx.execute(f"DELETE FROM {table} WHERE place = ?", key) != 1:  # noqa: S608  a name of our own
             return False
-    tx.do(f"INSERT INTO {table} VALUES (?, ?, ?)", old[0], samples, body)  # noqa: S608  a name of our own
+    tx.execute(f"INSERT INTO {table} VALUES (?, ?, ?)", old[0], samples, body)  # noqa: S608  a name of our own
     first = chunk_key(no, span, family)
-    left = tx.all(f"SELECT count(*) AS n FROM {table} WHERE place >= ? AND place < ?", first, first + _MOST_PARTS)[0]["n"]  # noqa: S608
+    left = tx.fetch_all(f"SELECT count(*) AS n FROM {table} WHERE place >= ? AND place < ?", first, first + _MOST_PARTS)[0]["n"]  # noqa: S608
     if left > 1:
-        tx.do("UPDATE due SET parts = ? WHERE tier = ? AND node = ? AND span = ? AND family = ?", left, tier.no, no, span, family)
+        tx.execute("UPDATE due SET parts = ? WHERE tier = ? AND node = ? AND span = ? AND family = ?", left, tier.no, no, span, family)
     else:
-        tx.do("DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ?", tier.no, no, span, family)
+        tx.execute("DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ?", tier.no, no, span, family)
     return True
 
 
@@ -177,4 +177,4 @@ def remove(tx: Tx, tier: Tier, no: int, first: int | None, end: int | None, most
     low = chunk_key(no, 0 if first is None else min(first, _MOST_SPANS - 1))
     high = chunk_key(no + 1, 0) if end is None else chunk_key(no, 0) + (max(0, min(end, _MOST_SPANS)) << _SPAN_SHIFT)
     sql = f"DELETE FROM {table} WHERE place IN (SELECT place FROM {table} WHERE place >= ? AND place < ? ORDER BY place LIMIT ?)"  # noqa: S608
-    return tx.do(sql, low, high, most)
+    return tx.execute(sql, low, high, most)

@@ -68,16 +68,16 @@ class LostRace(Exception):
 async def hot_hours(reader: Reader, writer: Writer) -> list[HotHour]:
     """The hours of nodes with rows in no chunk, within the newest `hot_packs.MOST_HOURS`. Each costs two seeks, since packs lie in the
     table's own pages."""
-    if await reader.one("SELECT 1 FROM arrived LIMIT 1") is not None:
+    if await reader.fetch_one("SELECT 1 FROM arrived LIMIT 1") is not None:
         await writer.run(hot_packs.flush_staging)
 
     def query(rows: Rows) -> list[HotHour]:
         found = []
         for hour in hot_packs.newest_hours(rows, hot_packs.MOST_HOURS):
             node = -1
-            while first := rows.one(_FIRST, hour, node):
+            while first := rows.fetch_one(_FIRST, hour, node):
                 node = first["node"]
-                last = rows.all(_LAST, hour, node)[0]
+                last = rows.fetch_all(_LAST, hour, node)[0]
                 found.append(HotHour(node, hour, first["first_ms"], (last["boot"], last["stream"], last["seq"])))
         return found
 
@@ -175,7 +175,7 @@ def _sound(bodies: Sequence[bytes]) -> list[RowChunk]:
 
 def _move(tx: Tx, no: int, hour: int, packs: Sequence[sqlite3.Row], made: Sequence[Made]) -> None:
     for pack in packs:
-        gone = tx.do(
+        gone = tx.execute(
             "DELETE FROM hot WHERE hour = ? AND node = ? AND boot = ? AND stream = ? AND seq = ?",
             *(hour, no, pack["boot"], pack["stream"], pack["seq"]),
         )
@@ -187,7 +187,7 @@ def _move(tx: Tx, no: int, hour: int, packs: Sequence[sqlite3.Row], made: Sequen
 
 async def pending_merges(reader: Reader) -> list[Due]:
     """Spans with several parts, oldest first."""
-    found = await reader.run(lambda rows: rows.all("SELECT tier, node, span, family, parts, since FROM due ORDER BY since"))
+    found = await reader.run(lambda rows: rows.fetch_all("SELECT tier, node, span, family, parts, since FROM due ORDER BY since"))
     return [Due(*row) for row in found]
 
 
@@ -235,13 +235,13 @@ def _short(parts: list[ChunkBody]) -> list[ChunkBody]:
 def _settle(tx: Tx, due: Due) -> None:
     """Delete the pending merge of a span that was removed, or that another compaction merged."""
     if len(chunks.parts(tx, TIERS[due.tier], due.no, due.span, due.family)) < 2:
-        tx.do("DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ?", due.tier, due.no, due.span, due.family)
+        tx.execute("DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ?", due.tier, due.no, due.span, due.family)
 
 
 def _leave(tx: Tx, due: Due) -> None:
     """Leave a span as it is until it gets another part."""
     sql = "DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ? AND parts = ?"
-    tx.do(sql, due.tier, due.no, due.span, due.family, due.parts)
+    tx.execute(sql, due.tier, due.no, due.span, due.family, due.parts)
 
 
 def _merge(due: Due, found: Sequence[ChunkBody], most_values: int) -> tuple[list[ChunkBody], int, bytes]:

@@ -193,12 +193,12 @@ class Database:
 
     async def last_probe(self) -> float | None:
         """When the last test write was tried, by the wall clock of that time."""
-        row = await self._control.reader.run(lambda rows: rows.one("SELECT value FROM fact WHERE name = 'probed_at'"))
+        row = await self._control.reader.run(lambda rows: rows.fetch_one("SELECT value FROM fact WHERE name = 'probed_at'"))
         return None if row is None else float(row["value"])
 
     async def latest(self) -> float | None:
         """The latest time of the wall clock that any hub on this database ever saw."""
-        row = await self._control.reader.run(lambda rows: rows.one(_LATEST))
+        row = await self._control.reader.run(lambda rows: rows.fetch_one(_LATEST))
         return None if row is None else float(row["value"])
 
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
@@ -217,25 +217,25 @@ class Database:
 
 
 def _touch_control(tx: Tx) -> None:
-    tx.do("INSERT OR REPLACE INTO fact VALUES ('probed_at', ?)", tx.now)
+    tx.execute("INSERT OR REPLACE INTO fact VALUES ('probed_at', ?)", tx.now)
     _note_latest(tx)
 
 
 def _note_latest(tx: Tx) -> None:
     """Store the latest time of the wall clock, so that a clock that was set back is detected after any number of starts."""
-    before = tx.one(_LATEST)
-    tx.do("INSERT OR REPLACE INTO fact VALUES ('latest_at', ?)", max(tx.now, 0.0 if before is None else float(before["value"])))
+    before = tx.fetch_one(_LATEST)
+    tx.execute("INSERT OR REPLACE INTO fact VALUES ('latest_at', ?)", max(tx.now, 0.0 if before is None else float(before["value"])))
 
 
 def _touch_samples(tx: Tx) -> None:
-    tx.do("INSERT OR REPLACE INTO fence VALUES (0, ?)", int(tx.now))
+    tx.execute("INSERT OR REPLACE INTO fence VALUES (0, ?)", int(tx.now))
 
 
 def _forget_dead_hubs(tx: Tx) -> None:
     """Delete earlier hubs: the folder's lock proves that none of them is alive."""
     note_absence(tx)
-    tx.do("DELETE FROM hub")
-    tx.do("UPDATE lease SET until = 0")
+    tx.execute("DELETE FROM hub")
+    tx.execute("UPDATE lease SET until = 0")
     _note_latest(tx)
 
 
@@ -246,14 +246,14 @@ def _count_past(highest: int) -> Callable[[Tx], int]:
     """
 
     def command(tx: Tx) -> int:
-        row = tx.one("SELECT seq FROM sqlite_sequence WHERE name = 'node'")
+        row = tx.fetch_one("SELECT seq FROM sqlite_sequence WHERE name = 'node'")
         last = 0 if row is None else int(row["seq"])
         if last >= highest:
             return 0
         if row is None:
-            tx.do("INSERT INTO sqlite_sequence VALUES ('node', ?)", highest)
+            tx.execute("INSERT INTO sqlite_sequence VALUES ('node', ?)", highest)
         else:
-            tx.do("UPDATE sqlite_sequence SET seq = ? WHERE name = 'node'", highest)
+            tx.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'node'", highest)
         return highest - last
 
     return command
@@ -261,7 +261,7 @@ def _count_past(highest: int) -> Callable[[Tx], int]:
 
 def _mark(tx: Tx) -> None:
     """Mark the samples: a hub has recorded its start in the control database (`is_marked`)."""
-    if tx.one("SELECT 1 FROM fence WHERE node = 0") is None:
+    if tx.fetch_one("SELECT 1 FROM fence WHERE node = 0") is None:
         _touch_samples(tx)
         tx.shredding = True  # checkpoint immediately: a user who deletes one write-ahead log deletes the other, too
 
@@ -288,9 +288,11 @@ async def open_database(
         await asyncio.to_thread(check_not_lost, path, samples_beside(path))
         is_new = is_blank(path)
         opened.append(await _File.open(path, CONTROL, clock))
-        if await opened[0].reader.run(lambda rows: rows.one(_LATEST)) is not None:
+        if await opened[0].reader.run(lambda rows: rows.fetch_one(_LATEST)) is not None:
             await asyncio.to_thread(check_samples_not_lost, samples_beside(path))
-        elif await opened[0].reader.run(lambda rows: rows.one(STARTS)) is None and await asyncio.to_thread(is_marked, samples_beside(path)):
+        elif await opened[0].reader.run(lambda rows: rows.fetch_one(STARTS)) is None and await asyncio.to_thread(
+            is_marked, samples_beside(path)
+        ):
             raise lost_start_error(path, samples_beside(path))
         if not is_new and not size(samples_beside(path)):
             event(log, "samples_begun_anew", logging.WARNING, means="there was no file of samples")
@@ -303,7 +305,7 @@ async def open_database(
                 raise one
         await opened[0].writer.run(_forget_dead_hubs)
         await opened[1].writer.run(_mark)
-        [numbered] = await opened[1].reader.run(lambda rows: rows.all("SELECT max(node) AS highest FROM fence"))
+        [numbered] = await opened[1].reader.run(lambda rows: rows.fetch_all("SELECT max(node) AS highest FROM fence"))
         if unknown := await opened[0].writer.run(_count_past(numbered["highest"])):
             event(
                 log, "nodes_unknown", logging.WARNING, count=unknown, means="samples of nodes that the control database lost or never had"

@@ -55,13 +55,13 @@ class SqliteDeliveries(SqliteOutbox):
     async def add_test(self, scope: Scope, channel: ChannelId, delivery: DeliveryId) -> Delivery:
         def command(tx: Tx) -> Delivery:
             load_channel(tx, scope.org, channel)
-            if tx.one("SELECT 1 FROM delivery WHERE org = ? AND id = ?", scope.org, delivery) is not None:
+            if tx.fetch_one("SELECT 1 FROM delivery WHERE org = ? AND id = ?", scope.org, delivery) is not None:
                 return _load(tx, scope, delivery)
             recent = "SELECT count(*) AS n FROM delivery WHERE org = ? AND channel_id = ? AND id > ? AND kind = 'test'"
-            if tx.all(recent, scope.org, channel, first_id(tx.now - HOUR_S))[0]["n"] >= MOST_TESTS:
+            if tx.fetch_all(recent, scope.org, channel, first_id(tx.now - HOUR_S))[0]["n"] >= MOST_TESTS:
                 raise TooManyRequests(f"this channel had {MOST_TESTS} tests in the last hour; try again later", retry_after_s=int(HOUR_S))
             add_deliveries(tx, [Delivery(delivery, scope.org, channel, "test", None, None, 0, "due", "ready", tx.now, None)])
-            tx.do("UPDATE channel SET probe_at = 0 WHERE org = ? AND id = ?", scope.org, channel)
+            tx.execute("UPDATE channel SET probe_at = 0 WHERE org = ? AND id = ?", scope.org, channel)
             self._chain.write(tx, scope, "channel.test", channel, {"delivery": delivery})
             return _load(tx, scope, delivery)
 
@@ -74,11 +74,11 @@ class SqliteDeliveries(SqliteOutbox):
                 raise Conflict(f"only a failed or a waiting message can be tried again; this one is {known.state}")
             if known.state == "due" and known.next_at is not None and known.next_at <= tx.now:
                 return known
-            tx.do(
+            tx.execute(
                 "UPDATE delivery SET state = 'due', reason = 'ready', next_at = ?, until_at = ? WHERE org = ? AND id = ?",
                 *(tx.now, tx.now + give_up_s(critical=known.critical), scope.org, delivery),
             )
-            tx.do("UPDATE channel SET probe_at = 0 WHERE org = ? AND id = ?", scope.org, known.channel_id)
+            tx.execute("UPDATE channel SET probe_at = 0 WHERE org = ? AND id = ?", scope.org, known.channel_id)
             self._chain.write(tx, scope, "delivery.retry", delivery, {"channel": known.channel_id, "was": known.state})
             return _load(tx, scope, delivery)
 
@@ -93,18 +93,18 @@ class SqliteDeliveries(SqliteOutbox):
         before = _LAST if cursor is None else str(read_cursor(cursor, "deliveries", scope.org, str)[0])
         where, values = _where(wanted)
         sql = f"SELECT * FROM delivery WHERE org = ? AND id < ?{where} ORDER BY id DESC LIMIT ?"  # noqa: S608  words of our own
-        found = await self._reader.run(lambda rows: rows.all(sql, scope.org, before, *values, size + 1))
+        found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, before, *values, size + 1))
         more = make_cursor("deliveries", scope.org, found[size - 1]["id"]) if len(found) > size else None
         return Page([to_delivery(row) for row in found[:size]], more)
 
     async def history(self, org: int, incident: IncidentId) -> Sequence[Delivery]:
         found = await self._reader.run(
-            lambda rows: rows.all("SELECT * FROM delivery WHERE org = ? AND incident_id = ? ORDER BY revision, id", org, incident)
+            lambda rows: rows.fetch_all("SELECT * FROM delivery WHERE org = ? AND incident_id = ? ORDER BY revision, id", org, incident)
         )
         return [to_delivery(row) for row in found]
 
     async def missing(self, org: int, since: float) -> Sequence[Missing]:
-        found = await self._reader.run(lambda rows: [*rows.all(_MISSING, org), *rows.all(_LOST_ENDS, org, first_id(since))])
+        found = await self._reader.run(lambda rows: [*rows.fetch_all(_MISSING, org), *rows.fetch_all(_LOST_ENDS, org, first_id(since))])
         return [
             Missing(IncidentId(row["incident"]), ChannelId(row["channel"]), None if row["id"] is None else to_delivery(row))
             for row in found
@@ -112,19 +112,19 @@ class SqliteDeliveries(SqliteOutbox):
 
     async def attempts(self, scope: Scope, deliveries: Sequence[DeliveryId]) -> Mapping[DeliveryId, Sequence[Attempt]]:
         sql = "SELECT * FROM delivery_attempt WHERE org = ? AND delivery_id = ? ORDER BY number"
-        found = await self._reader.run(lambda rows: {one: rows.all(sql, scope.org, one) for one in deliveries})
+        found = await self._reader.run(lambda rows: {one: rows.fetch_all(sql, scope.org, one) for one in deliveries})
         return {one: [Attempt(row["number"], row["at"], row["ended_at"], row["code"]) for row in rows] for one, rows in found.items()}
 
     async def summary(self, scope: Scope, since: float, now: float) -> Summary:
         counts = await self._reader.run(
-            lambda rows: rows.all(
+            lambda rows: rows.fetch_all(
                 "SELECT state, reason, count(*) AS n FROM delivery WHERE org = ? AND id >= ? GROUP BY state, reason",
                 scope.org,
                 first_id(since),
             )
         )
         oldest = await self._reader.run(
-            lambda rows: rows.all(
+            lambda rows: rows.fetch_all(
                 "SELECT min(at) AS at FROM delivery WHERE org = ? AND next_at IS NOT NULL AND (state = 'sending' OR state = 'due' AND"
                 " (attempts > 0 OR next_at <= ?))",
                 *(scope.org, now),
@@ -134,15 +134,15 @@ class SqliteDeliveries(SqliteOutbox):
 
     async def told_event(self, org: int, event: EventId) -> tuple[Event, str] | None:
         sql = "SELECT e.*, n.name AS node_name FROM event e LEFT JOIN node n ON n.id = e.node_id WHERE e.org = ? AND e.id = ?"
-        row = await self._reader.run(lambda rows: rows.one(sql, org, event))
+        row = await self._reader.run(lambda rows: rows.fetch_one(sql, org, event))
         return None if row is None else (to_event(row), row["node_name"] or "")
 
     async def expire_deliveries(self, before: float) -> int:
         def command(tx: Tx) -> int:
-            old = tx.all("SELECT org, id FROM delivery WHERE id < ? AND next_at IS NULL LIMIT ?", first_id(before), _EXPIRE_BATCH)
+            old = tx.fetch_all("SELECT org, id FROM delivery WHERE id < ? AND next_at IS NULL LIMIT ?", first_id(before), _EXPIRE_BATCH)
             for row in old:
-                tx.do("DELETE FROM delivery_attempt WHERE org = ? AND delivery_id = ?", row["org"], row["id"])
-                tx.do("DELETE FROM delivery WHERE org = ? AND id = ?", row["org"], row["id"])
+                tx.execute("DELETE FROM delivery_attempt WHERE org = ? AND delivery_id = ?", row["org"], row["id"])
+                tx.execute("DELETE FROM delivery WHERE org = ? AND id = ?", row["org"], row["id"])
             return len(old)
 
         return await self._writer.run(command)
@@ -163,7 +163,7 @@ def _where(wanted: DeliveryFilter) -> tuple[str, list[Value]]:
 
 def _load(rows: Rows, scope: Scope, delivery: DeliveryId) -> Delivery:
     """Raises: NotFound."""
-    row = rows.one("SELECT * FROM delivery WHERE org = ? AND id = ?", scope.org, delivery)
+    row = rows.fetch_one("SELECT * FROM delivery WHERE org = ? AND id = ?", scope.org, delivery)
     if row is None:
         raise NotFound("there is no such delivery")
     return to_delivery(row)

@@ -30,7 +30,7 @@ def add_deliveries(tx: Tx, rows: Iterable[Delivery]) -> int:
     for row in rows:
         due_at = None if row.state not in _OPEN else row.at if row.next_at is None else row.next_at
         until_at = (row.at if due_at is None else due_at) + give_up_s(critical=row.critical)
-        count += tx.do(
+        count += tx.execute(
             _INSERT,
             *(row.org, row.id, row.channel_id, row.kind, row.incident_id, row.event_id, row.revision, row.state, row.reason, row.at),
             *(due_at, until_at, row.critical),
@@ -41,7 +41,7 @@ def add_deliveries(tx: Tx, rows: Iterable[Delivery]) -> int:
 def hasten_deliveries(tx: Tx, rows: Iterable[Delivery]) -> None:
     """Let deferred messages be due earlier."""
     for row in rows:
-        tx.do(
+        tx.execute(
             "UPDATE delivery SET next_at = ?, reason = ? WHERE org = ? AND id = ? AND state = 'deferred' AND next_at > ?",
             *(row.next_at, row.reason, row.org, row.id, row.next_at),
         )
@@ -51,7 +51,7 @@ def decide_again(tx: Tx, rows: Iterable[Delivery]) -> None:
     """Replace decisions that ended without a message: what is open now is sent from its `next_at` on."""
     for row in rows:
         due_at = row.next_at if row.state in _OPEN else None
-        tx.do(
+        tx.execute(
             "UPDATE delivery SET state = ?, reason = ?, next_at = ?, until_at = ?, critical = ? WHERE org = ? AND id = ?"
             " AND state IN ('failed', 'skipped')",
             *(row.state, row.reason, due_at, (due_at or tx.now) + give_up_s(critical=row.critical), row.critical, row.org, row.id),

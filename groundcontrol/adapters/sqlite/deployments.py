@@ -64,10 +64,10 @@ class SqliteDeployments:
                     return [_to_deployment(first)]
                 return [
                     _to_deployment(row)
-                    for row in tx.all(_DEPLOYMENT + "WHERE org = ? AND batch = ? ORDER BY no", scope.org, first["batch"])
+                    for row in tx.fetch_all(_DEPLOYMENT + "WHERE org = ? AND batch = ? ORDER BY no", scope.org, first["batch"])
                 ]
             for one in wanted:
-                tx.do(
+                tx.execute(
                     "INSERT INTO deployment (org, id, actor, idempotency_key, kind, created_by, created_at, version, made, batch, state,"
                     " node_id, host, port, username, name, host_key, steps, error, ended_at, wishes, host_key_confirmed)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -104,7 +104,7 @@ class SqliteDeployments:
         granted, values = _granted(scope)
         one: list[Value] = [] if batch is None else [batch]
         where = "WHERE org = ? AND no < ?" + (" AND batch = ?" if one else "") + granted + " ORDER BY no DESC LIMIT ?"
-        found = await self._reader.run(lambda rows: rows.all(_DEPLOYMENT + where, scope.org, before, *one, *values, size + 1))
+        found = await self._reader.run(lambda rows: rows.fetch_all(_DEPLOYMENT + where, scope.org, before, *one, *values, size + 1))
         items = [_to_deployment(row) for row in found[:size]]
         return Page(items, make_cursor("deployments", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
@@ -116,7 +116,7 @@ class SqliteDeployments:
                 return known
             if known.version != deployment.version:
                 raise Conflict(f"deployment {deployment.id} has changed meanwhile", version=known.version)
-            tx.do(
+            tx.execute(
                 "UPDATE deployment SET version = version + 1, state = ?, node_id = ?, host = ?, port = ?, username = ?, name = ?,"
                 " host_key = ?, steps = ?, error = ?, ended_at = ?, wishes = ?, host_key_confirmed = ? WHERE no = ?",
                 *(*_columns(deployment), row["no"]),
@@ -140,7 +140,7 @@ class SqliteDeployments:
 
     async def unfinished_deployments(self) -> Sequence[Deployment]:
         found = await self._reader.run(
-            lambda rows: rows.all("SELECT * FROM deployment WHERE state IN ('running', 'awaiting_host_key') ORDER BY id")
+            lambda rows: rows.fetch_all("SELECT * FROM deployment WHERE state IN ('running', 'awaiting_host_key') ORDER BY id")
         )
         left = []
         for row in found:
@@ -150,7 +150,7 @@ class SqliteDeployments:
 
     async def expire(self, before: float) -> int:
         sql = f"DELETE FROM deployment WHERE no IN ({_EXPIRED})"  # noqa: S608  words of our own
-        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), before, _EXPIRE_BATCH))
+        return await self._writer.run(lambda tx: tx.execute(sql, first_id(before), before, _EXPIRE_BATCH))
 
 
 def _cover(tx: Tx, scope: Scope, deployment: Deployment) -> None:
@@ -164,19 +164,19 @@ def _first(rows: Rows, scope: Scope, deployment: DeploymentId, idempotency_key: 
         first = _of_key(rows, scope, idempotency_key)
         if first is not None:
             return first
-    same = rows.one("SELECT * FROM deployment WHERE id = ?", deployment)
+    same = rows.fetch_one("SELECT * FROM deployment WHERE id = ?", deployment)
     if same is not None and (same["org"], same["actor"], same["idempotency_key"]) != (scope.org, scope.actor.id, idempotency_key):
         raise Conflict(f"the deployment id {deployment} was used before")
     return same
 
 
 def _of_key(rows: Rows, scope: Scope, idempotency_key: str) -> sqlite3.Row | None:
-    return rows.one(_DEPLOYMENT + "WHERE org = ? AND actor = ? AND idempotency_key = ?", scope.org, scope.actor.id, idempotency_key)
+    return rows.fetch_one(_DEPLOYMENT + "WHERE org = ? AND actor = ? AND idempotency_key = ?", scope.org, scope.actor.id, idempotency_key)
 
 
 def _load(rows: Rows, scope: Scope, deployment: DeploymentId) -> sqlite3.Row:
     granted, values = _granted(scope)
-    row = rows.one(_DEPLOYMENT + "WHERE org = ? AND id = ?" + granted, scope.org, deployment, *values)
+    row = rows.fetch_one(_DEPLOYMENT + "WHERE org = ? AND id = ?" + granted, scope.org, deployment, *values)
     if row is None:
         raise NotFound(f"there is no deployment {deployment}")
     return row

@@ -63,7 +63,7 @@ class SqliteLog:
 
     async def find_event(self, scope: Scope, event: EventId) -> Event | None:
         granted, values = _granted(scope)
-        row = await self._reader.run(lambda rows: rows.one(_EVENT + "WHERE org = ? AND id = ?" + granted, scope.org, event, *values))
+        row = await self._reader.run(lambda rows: rows.fetch_one(_EVENT + "WHERE org = ? AND id = ?" + granted, scope.org, event, *values))
         return None if row is None else to_event(row)
 
     async def count_events(self, scope: Scope, now: float, node: NodeId | None = None) -> Summary:
@@ -71,7 +71,7 @@ class SqliteLog:
         where = "WHERE org = ? AND hour >= ?" + ("" if node is None else " AND node_id = ?")
         granted, values = ("", []) if not scope.grants else (" AND " + of_granted(scope, "event_hour.node_id"), grant_values(scope))
         sql = f"SELECT severity, sum(count) AS count FROM event_hour {where}{granted} GROUP BY severity"  # noqa: S608  words of our own
-        found = await self._reader.run(lambda rows: rows.all(sql, scope.org, first, *([] if node is None else [node]), *values))
+        found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, first, *([] if node is None else [node]), *values))
         counts = {row["severity"]: row["count"] for row in found}
         return Summary(first * _HOUR_S, *(counts.get(severity, 0) for severity in KEEP_S))
 
@@ -87,9 +87,9 @@ class SqliteLog:
             granted, values = _granted(scope)
             end = chosen + granted + " ORDER BY no DESC LIMIT ?"
             if node is None:
-                return rows.all(_EVENT + "WHERE org = ? AND no < ?" + end, scope.org, before, *wanted, *values, size + 1)
+                return rows.fetch_all(_EVENT + "WHERE org = ? AND no < ?" + end, scope.org, before, *wanted, *values, size + 1)
             where = "WHERE org = ? AND node_id = ? AND no < ?" + end
-            return rows.all(_EVENT + where, scope.org, node, before, *wanted, *values, size + 1)
+            return rows.fetch_all(_EVENT + where, scope.org, node, before, *wanted, *values, size + 1)
 
         found = await self._reader.run(query)
         items = [to_event(row) for row in found[:size]]
@@ -109,8 +109,8 @@ class SqliteLog:
 
         def query(rows: Rows) -> list[sqlite3.Row]:
             of_nodes = sql.format("node_id IN (SELECT value FROM json_each(?))")
-            found = rows.all(of_nodes, scope.org, to_json(sorted(nodes)), *rest) if nodes else []
-            of_fleet = rows.all(sql.format("node_id IS NULL"), scope.org, *rest) if fleet else []
+            found = rows.fetch_all(of_nodes, scope.org, to_json(sorted(nodes)), *rest) if nodes else []
+            of_fleet = rows.fetch_all(sql.format("node_id IS NULL"), scope.org, *rest) if fleet else []
             return sorted([*found, *of_fleet], key=lambda row: int(row["no"]), reverse=True)[:limit]
 
         return [to_event(row) for row in await self._reader.run(query)]
@@ -125,14 +125,14 @@ class SqliteLog:
 
     def _too_many(self, rows: Rows) -> int:
         """The rows above the limit. They are counted only if there may be so many."""
-        span = rows.all("SELECT coalesce(max(no) - min(no) + 1, 0) AS span FROM event")[0]["span"]
-        return 0 if span <= self._most_events else rows.all("SELECT count(*) AS n FROM event")[0]["n"] - self._most_events
+        span = rows.fetch_all("SELECT coalesce(max(no) - min(no) + 1, 0) AS span FROM event")[0]["span"]
+        return 0 if span <= self._most_events else rows.fetch_all("SELECT count(*) AS n FROM event")[0]["n"] - self._most_events
 
     async def save_refusals(self, refusals: Sequence[Refusal]) -> None:
         def command(tx: Tx) -> None:
-            newest = tx.all("SELECT max(rowid) AS newest FROM audit")[0]["newest"] or 0
+            newest = tx.fetch_all("SELECT max(rowid) AS newest FROM audit")[0]["newest"] or 0
             for one in refusals:
-                tx.do(
+                tx.execute(
                     "INSERT INTO refusal (org, id, after_audit, at, last_at, count, summed, actor_id, actor, address, node_id, action, why, target)"
                     " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)"
                     " ON CONFLICT (org, id) DO UPDATE SET count = max(count, excluded.count), last_at = max(last_at, excluded.last_at)",
@@ -141,26 +141,28 @@ class SqliteLog:
                     one.actor.id if one.actor.kind == "node" and one.actor.id else None,
                     *(one.action, plain(one.why), plain(one.target)),
                 )
-            tx.do("DELETE FROM refusal WHERE no <= (SELECT max(no) FROM refusal) - ?", self._most_refusals)
+            tx.execute("DELETE FROM refusal WHERE no <= (SELECT max(no) FROM refusal) - ?", self._most_refusals)
 
         await self._writer.run(command)
 
     async def sum_refusals(self) -> None:
         def command(tx: Tx) -> None:
             new = "FROM refusal WHERE count > summed"
-            kinds = tx.all(f"SELECT action, sum(count - summed) AS count, min(at) AS first, max(last_at) AS last {new} GROUP BY action")
+            kinds = tx.fetch_all(
+                f"SELECT action, sum(count - summed) AS count, min(at) AS first, max(last_at) AS last {new} GROUP BY action"
+            )
             if not kinds:
                 return
             detail: dict[str, object] = {row["action"]: row["count"] for row in kinds}
             detail |= {"since_at": min(row["first"] for row in kinds), "until_at": max(row["last"] for row in kinds)}
             self._chain.write(tx, SYSTEM, "refusal.summary", "hub", detail)
-            tx.do("UPDATE refusal SET summed = count WHERE count > summed")
+            tx.execute("UPDATE refusal SET summed = count WHERE count > summed")
 
         await self._writer.run(command)
 
     async def expire_refusals(self, before: float) -> int:
         sql = f"DELETE FROM refusal WHERE no IN ({of_old('refusal')} LIMIT ?)"  # noqa: S608  words of our own
-        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), _REFUSAL_BATCH))
+        return await self._writer.run(lambda tx: tx.execute(sql, first_id(before), _REFUSAL_BATCH))
 
     async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]:
         size = check_limit(limit)
@@ -194,7 +196,7 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
     Returns: the id of its row; None: its sender reports too many events, and it is not stored.
     """
     if event.reported_as:
-        known = tx.one("SELECT id FROM event_reported WHERE org = ? AND reported_as = ?", event.org, event.reported_as)
+        known = tx.fetch_one("SELECT id FROM event_reported WHERE org = ? AND reported_as = ?", event.org, event.reported_as)
         if known is not None:
             return EventId(known["id"])
         if not _within_rate(tx, event):
@@ -202,7 +204,7 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
     event = event._replace(received_at=event.received_at or tx.now, last_at=event.last_at or event.at)
     stored = _count_again(tx, event) or _insert(tx, event)
     if event.reported_as:
-        tx.do("INSERT INTO event_reported VALUES (?, ?, ?, ?)", event.org, event.reported_as, stored.id, event.received_at)
+        tx.execute("INSERT INTO event_reported VALUES (?, ?, ?, ?)", event.org, event.reported_as, stored.id, event.received_at)
     tx.publish(EventStored(stored.id, stored.org, stored.type, stored.node_id, stored.object, stored.at, stored.times, stored.severity))
     return stored.id
 
@@ -210,14 +212,14 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
 def _within_rate(tx: Tx, event: Event) -> bool:
     """Count an event of a sender. The first one above the limit is stored as `events_throttled`, and the others are counted in it."""
     sender, minute = event.node_id or event.reported_as.partition("/")[0], int(event.received_at / 60)
-    count = tx.all(
+    count = tx.fetch_all(
         "INSERT INTO event_rate VALUES (?, ?, ?, 1) ON CONFLICT (org, sender) DO UPDATE SET minute = excluded.minute,"
         " count = CASE WHEN minute = excluded.minute THEN count + 1 ELSE 1 END RETURNING count",
         *(event.org, sender, minute),
     )[0]["count"]
     if count <= MOST_A_MINUTE:
         return True
-    node = tx.one("SELECT name FROM node WHERE id = ?", event.node_id)
+    node = tx.fetch_one("SELECT name FROM node WHERE id = ?", event.node_id)
     name = "a program" if node is None else node["name"]
     record_event(
         tx, new_event("events_throttled", event.received_at, {"limit": MOST_A_MINUTE}, node=event.node_id, name=name, org=event.org)
@@ -230,11 +232,11 @@ def _count_again(tx: Tx, event: Event) -> Event | None:
     if not event.window_s:
         return None
     key = (event.org, event.node_id or "", event.type, same_as(event))
-    recent = tx.one("SELECT id, last_at FROM event_recent WHERE org = ? AND node_id = ? AND type = ? AND same_as = ?", *key)
+    recent = tx.fetch_one("SELECT id, last_at FROM event_recent WHERE org = ? AND node_id = ? AND type = ? AND same_as = ?", *key)
     first = None
     if recent is not None and abs(event.received_at - recent["last_at"]) < event.window_s:
-        first = tx.one(_EVENT + "WHERE org = ? AND id = ?", event.org, recent["id"])
-    tx.do(
+        first = tx.fetch_one(_EVENT + "WHERE org = ? AND id = ?", event.org, recent["id"])
+    tx.execute(
         "INSERT INTO event_recent VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (org, node_id, type, same_as) DO UPDATE SET id = excluded.id, last_at = excluded.last_at",
         *(*key, event.id if first is None else first["id"], event.received_at),
@@ -243,19 +245,19 @@ def _count_again(tx: Tx, event: Event) -> Event | None:
         return None
     if first["id"] == event.id:  # the same command again
         return to_event(first)
-    tx.do("UPDATE event SET count = count + 1, last_at = max(last_at, ?) WHERE no = ?", event.last_at, first["no"])
-    return to_event(tx.all(_EVENT + "WHERE no = ?", first["no"])[0])
+    tx.execute("UPDATE event SET count = count + 1, last_at = max(last_at, ?) WHERE no = ?", event.last_at, first["no"])
+    return to_event(tx.fetch_all(_EVENT + "WHERE no = ?", first["no"])[0])
 
 
 def _insert(tx: Tx, event: Event) -> Event:
-    new = tx.do(
+    new = tx.execute(
         "INSERT INTO event (org, id, type, severity, source, at, node_id, message, details, object, received_at, count, last_at, retro)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org, id) DO NOTHING",
         *(event.org, event.id, event.type, event.severity, event.source, event.at, event.node_id, event.message, to_json(event.details)),
         *(event.object, event.received_at, event.times, event.last_at, event.retro),
     )
     if new:
-        tx.do(
+        tx.execute(
             "INSERT INTO event_hour VALUES (?, ?, ?, ?, 1) ON CONFLICT (org, hour, node_id, severity) DO UPDATE SET count = count + 1",
             *(event.org, int(event.received_at / _HOUR_S), event.node_id or "", event.severity),
         )
@@ -263,22 +265,22 @@ def _insert(tx: Tx, event: Event) -> Event:
 
 
 def _expire_class(severity: Severity, before: float, tx: Tx) -> int:
-    return tx.do(
+    return tx.execute(
         "DELETE FROM event WHERE no IN (SELECT no FROM event WHERE severity = ? AND received_at < ? ORDER BY received_at LIMIT ?)",
         *(severity, before, _EXPIRE_BATCH),
     )
 
 
 def _expire_oldest(most: int, tx: Tx) -> int:
-    return tx.do("DELETE FROM event WHERE no IN (SELECT no FROM event ORDER BY no LIMIT ?)", most)
+    return tx.execute("DELETE FROM event WHERE no IN (SELECT no FROM event ORDER BY no LIMIT ?)", most)
 
 
 def _forget_senders(now: float, tx: Tx) -> None:
     """Delete what the writer of events no longer needs."""
-    tx.do("DELETE FROM event_recent WHERE last_at < ?", now - WINDOW_S)
-    tx.do("DELETE FROM event_rate WHERE minute < ?", int(now / 60) - 1)
-    tx.do("DELETE FROM event_hour WHERE hour < ?", int(now / _HOUR_S) - 2 * _DAY_HOURS)
-    tx.do(
+    tx.execute("DELETE FROM event_recent WHERE last_at < ?", now - WINDOW_S)
+    tx.execute("DELETE FROM event_rate WHERE minute < ?", int(now / 60) - 1)
+    tx.execute("DELETE FROM event_hour WHERE hour < ?", int(now / _HOUR_S) - 2 * _DAY_HOURS)
+    tx.execute(
         "DELETE FROM event_reported WHERE (org, reported_as) IN"
         " (SELECT org, reported_as FROM event_reported WHERE received_at < ? ORDER BY received_at LIMIT 1000)",
         now - KEEP_REPORTED_S,

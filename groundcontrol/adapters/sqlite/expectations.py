@@ -62,15 +62,15 @@ class SqliteExpectations:
         made = expectation._replace(org=scope.org)
 
         def command(tx: Tx) -> Expectation:
-            known = tx.one(_FIND, scope.org, made.id)
+            known = tx.fetch_one(_FIND, scope.org, made.id)
             if known is not None:
                 if _to_expectation(known) != made:
                     raise Conflict("this id of an expectation was used before")
                 return made
-            if tx.all("SELECT count(*) AS n FROM expectation WHERE org = ?", scope.org)[0]["n"] >= MOST_EXPECTATIONS:
+            if tx.fetch_all("SELECT count(*) AS n FROM expectation WHERE org = ?", scope.org)[0]["n"] >= MOST_EXPECTATIONS:
                 raise Conflict(f"there are {MOST_EXPECTATIONS} expectations: delete some first")
             _check_name(tx, made)
-            tx.do(
+            tx.execute(
                 "INSERT INTO expectation (org, id, name, selector, event, start_time, by_time, zone, days, grace_s, level, valid_from, version)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 *(made.org, made.id, *_columns(made), made.version),
@@ -90,7 +90,7 @@ class SqliteExpectations:
             if known.version != expectation.version:
                 raise Conflict("this expectation has changed meanwhile", version=known.version)
             _check_name(tx, after)
-            tx.do(
+            tx.execute(
                 "UPDATE expectation SET name = ?, selector = ?, event = ?, start_time = ?, by_time = ?, zone = ?, days = ?, grace_s = ?,"
                 " level = ?, valid_from = ?, version = ? WHERE org = ? AND id = ?",
                 *(*_columns(after), after.version, scope.org, after.id),
@@ -102,13 +102,13 @@ class SqliteExpectations:
 
     async def was_reported(self, scope: Scope, name: str) -> bool:
         sql = "SELECT 1 FROM event WHERE org = ? AND type = 'custom' AND json_extract(details, '$.name') = ? LIMIT 1"
-        return await self._reader.run(lambda rows: rows.one(sql, scope.org, name)) is not None
+        return await self._reader.run(lambda rows: rows.fetch_one(sql, scope.org, name)) is not None
 
     async def delete_expectation(self, scope: Scope, expectation: ExpectationId) -> None:
         def command(tx: Tx) -> None:
-            known = tx.one(_FIND, scope.org, expectation)
+            known = tx.fetch_one(_FIND, scope.org, expectation)
             if known is not None:
-                tx.do("DELETE FROM expectation WHERE org = ? AND id = ?", scope.org, expectation)
+                tx.execute("DELETE FROM expectation WHERE org = ? AND id = ?", scope.org, expectation)
                 self._chain.write(tx, scope, "expectation.delete", expectation, {"name": known["name"]})
 
         await self._writer.run(command)
@@ -117,12 +117,12 @@ class SqliteExpectations:
         return _to_expectation(await self._reader.run(lambda rows: _load(rows, scope, expectation)))
 
     async def expectations(self, scope: Scope) -> Sequence[Expectation]:
-        found = await self._reader.run(lambda rows: rows.all("SELECT * FROM expectation WHERE org = ? ORDER BY name", scope.org))
+        found = await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM expectation WHERE org = ? ORDER BY name", scope.org))
         return [_to_expectation(row) for row in found]
 
     async def all_expectations(self) -> Sequence[Expectation]:
         found = []
-        for row in await self._reader.run(lambda rows: rows.all("SELECT * FROM expectation")):
+        for row in await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM expectation")):
             with contextlib.suppress(StoreError):  # damaged: the others are judged all the same, and the doctor reports it
                 found.append(_to_expectation(row))
         return found
@@ -134,11 +134,13 @@ class SqliteExpectations:
     ) -> Sequence[JudgedDay]:
         where = "WHERE deadline.org = ? AND expectation = ? AND date BETWEEN ? AND ? AND (? IS NULL OR node.id = ?)" + admitted(scope)
         values: list[Value] = [scope.org, expectation, first.isoformat(), last.isoformat(), node, node, *grant_values(scope)]
-        return [_to_day(row) for row in await self._reader.run(lambda rows: rows.all(_DAYS + where + " ORDER BY date, node.no", *values))]
+        return [
+            _to_day(row) for row in await self._reader.run(lambda rows: rows.fetch_all(_DAYS + where + " ORDER BY date, node.no", *values))
+        ]
 
     async def undecided(self, expectation: Expectation, day: date) -> Sequence[DeadlineNode]:
         found = await self._reader.run(
-            lambda rows: rows.all(
+            lambda rows: rows.fetch_all(
                 "SELECT id, name, tags, created_at FROM node WHERE org = ?1 AND NOT waiting AND NOT EXISTS"
                 " (SELECT 1 FROM deadline WHERE org = ?1 AND expectation = ?2 AND node = node.no AND date = ?3)",
                 *(expectation.org, expectation.id, day.isoformat()),
@@ -151,17 +153,17 @@ class SqliteExpectations:
     ) -> Mapping[NodeId, Sequence[Report]]:
         values: list[Value] = [expectation.org, expectation.event, start_at, until_at, json.dumps(list(nodes))]
         found: dict[NodeId, list[Report]] = {}
-        for row in await self._reader.run(lambda rows: rows.all(_REPORTS, *values)):
+        for row in await self._reader.run(lambda rows: rows.fetch_all(_REPORTS, *values)):
             found.setdefault(NodeId(row["node_id"]), []).append(Report(EventId(row["id"]), row["at"], row["received_at"]))
         return found
 
     async def missed_days(self, since: date) -> Sequence[JudgedDay]:
         where = "WHERE deadline.state = 'missed' AND date >= ?"
-        return [_to_day(row) for row in await self._reader.run(lambda rows: rows.all(_DAYS + where, since.isoformat()))]
+        return [_to_day(row) for row in await self._reader.run(lambda rows: rows.fetch_all(_DAYS + where, since.isoformat()))]
 
     async def save_judgements(self, expectation: Expectation, days: Sequence[JudgedDay]) -> int:
         def command(tx: Tx) -> int:
-            if tx.one(_FIND, expectation.org, expectation.id) is None:
+            if tx.fetch_one(_FIND, expectation.org, expectation.id) is None:
                 return 0  # it was deleted meanwhile
             return sum(_save(tx, expectation, day) for day in days)
 
@@ -169,7 +171,7 @@ class SqliteExpectations:
 
     async def unmet(self, since: date) -> Mapping[NodeId, Mapping[str, Unmet]]:
         found: dict[NodeId, dict[str, Unmet]] = {}
-        for row in await self._reader.run(lambda rows: rows.all(_UNMET, since.isoformat())):
+        for row in await self._reader.run(lambda rows: rows.fetch_all(_UNMET, since.isoformat())):
             found.setdefault(NodeId(row["node_id"]), {})[row["name"]] = Unmet(row["level"], row["by_at"], row["event"], row["zone"])
         return found
 
@@ -178,23 +180,23 @@ class SqliteExpectations:
             "DELETE FROM deadline WHERE (org, expectation, node, date) IN"
             " (SELECT org, expectation, node, date FROM deadline WHERE date < ? LIMIT ?)"
         )
-        return await self._writer.run(lambda tx: tx.do(sql, before.isoformat(), _EXPIRE_AT_ONCE))
+        return await self._writer.run(lambda tx: tx.execute(sql, before.isoformat(), _EXPIRE_AT_ONCE))
 
 
 def _save(tx: Tx, expectation: Expectation, day: JudgedDay) -> int:
     """Store one judgement. Returns: 0: it is stored already, or its node is gone."""
-    node = tx.one("SELECT no, name FROM node WHERE org = ? AND id = ?", expectation.org, day.node)
+    node = tx.fetch_one("SELECT no, name FROM node WHERE org = ? AND id = ?", expectation.org, day.node)
     if node is None:
         return 0
     key = (expectation.org, expectation.id, node["no"], day.date.isoformat())
     report: tuple[Value, ...] = (None, None, None) if day.report is None else day.report
     if day.state in ("arrived_late", "late"):
-        return tx.do(
+        return tx.execute(
             "UPDATE deadline SET state = ?, judged_at = ?, event_id = ?, event_at = ?, received_at = ?"
             " WHERE org = ? AND expectation = ? AND node = ? AND date = ? AND state = 'missed'",
             *(day.state, day.judged_at, *report, *key),
         )
-    stored = tx.do(
+    stored = tx.execute(
         "INSERT INTO deadline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         *(*key, day.state, day.by_at, day.due_at, day.judged_at, *report),
     )
@@ -224,14 +226,14 @@ def _record_missed(tx: Tx, expectation: Expectation, day: JudgedDay, name: str) 
 
 
 def _load(rows: Rows, scope: Scope, expectation: ExpectationId) -> sqlite3.Row:
-    row = rows.one(_FIND, scope.org, expectation)
+    row = rows.fetch_one(_FIND, scope.org, expectation)
     if row is None:
         raise NotFound("there is no such expectation")
     return row
 
 
 def _check_name(tx: Tx, made: Expectation) -> None:
-    if tx.one("SELECT 1 FROM expectation WHERE org = ? AND name = ? AND id <> ?", made.org, made.name, made.id) is not None:
+    if tx.fetch_one("SELECT 1 FROM expectation WHERE org = ? AND name = ? AND id <> ?", made.org, made.name, made.id) is not None:
         raise Conflict(f"there is an expectation named {made.name} already", field="name")
 
 

@@ -47,13 +47,13 @@ def _expire_step(after: int, bounds: Bounds) -> Callable[[Tx], tuple[int, int] |
 
     def command(tx: Tx) -> tuple[int, int] | None:
         done, removed = after, 0
-        for row in tx.all("SELECT node, epoch FROM fence WHERE node > ? ORDER BY node LIMIT ?", after, STEP_NODES):
+        for row in tx.fetch_all("SELECT node, epoch FROM fence WHERE node > ? ORDER BY node LIMIT ?", after, STEP_NODES):
             for tier, before in zip(TIERS, (bounds.seconds, bounds.minutes, bounds.hours), strict=True):
                 removed += _expire_tier(tx, tier, row["node"], before, bounds.future, STEP_CHUNKS - removed)
             if removed >= STEP_CHUNKS:
                 return done, removed  # this node is not finished yet
             done = row["node"]
-            tx.do("DELETE FROM gap WHERE node = ? AND last_ms < ?", done, int(bounds.hours * 1000))
+            tx.execute("DELETE FROM gap WHERE node = ? AND last_ms < ?", done, int(bounds.hours * 1000))
             _remove_schemas(tx, done, row["epoch"])
         return None if done == after else (done, removed)
 
@@ -67,14 +67,14 @@ def _expire_tier(tx: Tx, tier: Tier, no: int, before: float, future: float, most
     removed = sqlite_chunks.remove(tx, tier, no, None, limit, most)
     removed += sqlite_chunks.remove(tx, tier, no, beyond, None, most - removed)
     if removed:
-        tx.do("DELETE FROM due WHERE tier = ? AND node = ? AND (span < ? OR span >= ?)", tier.no, no, limit, beyond)
+        tx.execute("DELETE FROM due WHERE tier = ? AND node = ? AND (span < ? OR span >= ?)", tier.no, no, limit, beyond)
     return removed
 
 
 def _expire_hot(tx: Tx, bounds: Bounds) -> int:
     """Remove packs of hours that no tier keeps, and of the future."""
     hot_packs.flush_staging(tx)
-    return tx.do(
+    return tx.execute(
         "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"
         " (SELECT hour, node, boot, stream, seq FROM hot WHERE hour < ? UNION ALL"
         " SELECT hour, node, boot, stream, seq FROM hot WHERE hour > ? LIMIT ?)",
@@ -86,7 +86,7 @@ def _remove_schemas(tx: Tx, no: int, epoch: int) -> None:
     """Remove schemas that no hot row and no live session can use any more. Chunks name their series themselves."""
     dead = {
         row["layout"]
-        for row in tx.all(
+        for row in tx.fetch_all(
             "SELECT layout FROM layout WHERE node = ? AND (epoch < ? OR told <= (SELECT max(told) FROM layout WHERE node = ?) - ?)",
             *(no, epoch, no, MAX_STORED_SCHEMAS),
         )
@@ -95,11 +95,11 @@ def _remove_schemas(tx: Tx, no: int, epoch: int) -> None:
         return
     hot_packs.flush_staging(tx)
     for looked, hour in enumerate(hot_packs.hours(tx, -hot_packs.HIGHEST, hot_packs.HIGHEST)):
-        dead -= {row["layout"] for row in tx.all("SELECT DISTINCT layout FROM hot WHERE hour = ? AND node = ?", hour, no)}
+        dead -= {row["layout"] for row in tx.fetch_all("SELECT DISTINCT layout FROM hot WHERE hour = ? AND node = ?", hour, no)}
         if not dead or looked >= hot_packs.MOST_HOURS:  # later, when there are fewer hours
             return
     for schema in dead:
-        tx.do("DELETE FROM layout WHERE node = ? AND layout = ?", no, schema)
+        tx.execute("DELETE FROM layout WHERE node = ? AND layout = ?", no, schema)
 
 
 def _gives(rows: Rows, no: int, since: float) -> bool:
@@ -111,7 +111,7 @@ def _gives(rows: Rows, no: int, since: float) -> bool:
 
 async def drop_node(writer: Writer, no: int) -> None:
     """Stop all writes of the node, then remove all its data."""
-    await writer.run(lambda tx: tx.do("INSERT OR REPLACE INTO fence VALUES (?, ?)", no, hot_packs.HIGHEST))
+    await writer.run(lambda tx: tx.execute("INSERT OR REPLACE INTO fence VALUES (?, ?)", no, hot_packs.HIGHEST))
     while await writer.run(lambda tx: _drop_step(tx, no)):
         pass
     await writer.run(lambda tx: _drop_rest(tx, no))
@@ -125,7 +125,7 @@ def _drop_step(tx: Tx, no: int) -> int:
     removed = 0
     hot_packs.flush_staging(tx)
     for hour in hot_packs.hours(tx, -hot_packs.HIGHEST, hot_packs.HIGHEST):
-        removed += tx.do(
+        removed += tx.execute(
             "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"
             " (SELECT hour, node, boot, stream, seq FROM hot WHERE hour = ? AND node = ? LIMIT ?)",
             *(hour, no, STEP_PACKS - removed),
@@ -137,7 +137,7 @@ def _drop_step(tx: Tx, no: int) -> int:
 
 def _drop_rest(tx: Tx, no: int) -> None:
     for table in ("due", "layout", "boot"):
-        tx.do(f"DELETE FROM {table} WHERE node = ?", no)  # noqa: S608  a name of our own
+        tx.execute(f"DELETE FROM {table} WHERE node = ?", no)  # noqa: S608  a name of our own
     drop_late(tx, no)
 
 
@@ -145,7 +145,7 @@ def sizes(rows: Rows, since: float) -> list[TierSize]:
     """The size of the tiers, measured on the newest chunks of the first nodes that have any. A node without samples after `since` counts
     as no longer sending."""
     per_day = [0.0, 0.0, 0.0]
-    newest = rows.all("SELECT node, rhythm_s, series, max(told) FROM layout GROUP BY node, family")
+    newest = rows.fetch_all("SELECT node, rhythm_s, series, max(told) FROM layout GROUP BY node, family")
     giving = {no for no in {row["node"] for row in newest} if _gives(rows, no, since)}
     for row in newest:
         if row["node"] not in giving:
@@ -171,7 +171,7 @@ def _sampled(rows: Rows, tier: Tier) -> Iterator[int]:
     no = 0
     for _ in range(SAMPLED_NODES):
         sql = f"SELECT min(place) AS place FROM {sqlite_chunks.TABLES[tier.no]} WHERE place >= ?"  # noqa: S608  a name of our own
-        first = rows.all(sql, sqlite_chunks.chunk_key(no + 1, 0))[0]["place"]
+        first = rows.fetch_all(sql, sqlite_chunks.chunk_key(no + 1, 0))[0]["place"]
         if first is None:
             return
         no = sqlite_chunks.ChunkBody(first, b"").no

@@ -92,13 +92,13 @@ def newest_hours(rows: Rows, most: int) -> Iterator[int]:
 
 
 def _next(rows: Rows, sql: str, *bounds: int) -> int | None:
-    hour: int | None = rows.all(sql, *bounds)[0]["hour"]
+    hour: int | None = rows.fetch_all(sql, *bounds)[0]["hour"]
     return hour
 
 
 def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
     """The first hour in [first, last] with rows of the node in these tables."""
-    return next((hour for hour in hours(rows, first, last) if rows.one(_ANY, hour, no) is not None), None)
+    return next((hour for hour in hours(rows, first, last) if rows.fetch_one(_ANY, hour, no) is not None), None)
 
 
 class SchemaTable(dict[bytes, SeriesSchema]):
@@ -114,7 +114,7 @@ def schemas(rows: Rows, no: int, families: Iterable[str] | None = None) -> Schem
     """The node's schemas, of these families or of all."""
     wanted = None if families is None else set(families)
     found = SchemaTable()
-    for row in rows.all("SELECT layout, family, rhythm_s, series FROM layout WHERE node = ?", no):
+    for row in rows.fetch_all("SELECT layout, family, rhythm_s, series FROM layout WHERE node = ?", no):
         if wanted is not None and row["family"] not in wanted:
             continue
         try:
@@ -128,19 +128,19 @@ def unreadable(rows: Rows) -> list[tuple[int, str]]:
     """The nodes (by number) and families of unreadable schemas."""
     return [
         (row["node"], family)
-        for row in rows.all("SELECT DISTINCT node FROM layout")
+        for row in rows.fetch_all("SELECT DISTINCT node FROM layout")
         for family in schemas(rows, row["node"]).damaged.values()
     ]
 
 
 def packs(rows: Rows, no: int, hour: int, after: PackPosition = START, limit: int = -1) -> list[sqlite3.Row]:
     """Packs of a node and hour in the order of their positions."""
-    return rows.all(_PACKS, hour, no, *after, limit)
+    return rows.fetch_all(_PACKS, hour, no, *after, limit)
 
 
 def settled(rows: Rows, no: int, hour: int, after: PackPosition, limit: int) -> list[sqlite3.Row]:
     """The same for packs that are in `hot`."""
-    return rows.all(
+    return rows.fetch_all(
         "SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"
         " WHERE hour = ? AND node = ? AND (boot, stream, seq) > (?, ?, ?) ORDER BY boot, stream, seq LIMIT ?",
         *(hour, no, *after, limit),
@@ -149,12 +149,12 @@ def settled(rows: Rows, no: int, hour: int, after: PackPosition, limit: int) -> 
 
 def has_arrived(rows: Rows, no: int, hour: int) -> bool:
     """Whether any packs are still in `arrived`."""
-    return rows.one(_HAVE_ARRIVED, hour, no) is not None
+    return rows.fetch_one(_HAVE_ARRIVED, hour, no) is not None
 
 
 def next_batch(tx: Tx) -> int:
     """The number of this commit in `arrived`."""
-    newest: int | None = tx.all("SELECT max(batch) AS newest FROM arrived")[0]["newest"]
+    newest: int | None = tx.fetch_all("SELECT max(batch) AS newest FROM arrived")[0]["newest"]
     return 1 if newest is None else newest + 1
 
 
@@ -163,11 +163,11 @@ def flush_staging(tx: Tx) -> None:
 
     Only a restored or repaired file can hold a pack that is in `hot` already; then the first one stays.
     """
-    tx.do(
+    tx.execute(
         "INSERT OR IGNORE INTO hot SELECT hour, node, boot, stream, seq, layout, first_ms, last_ms, coding, body FROM arrived"
         " ORDER BY hour, node, boot, stream, seq"
     )
-    tx.do("DELETE FROM arrived")
+    tx.execute("DELETE FROM arrived")
 
 
 def read_pack(row: sqlite3.Row, schema: SeriesSchema | None) -> list[StoredRow]:
@@ -242,7 +242,7 @@ def heads(rows: Rows, no: int, known: Mapping[bytes, SeriesSchema]) -> dict[str,
     for hour in newest_hours(rows, HEAD_HOURS):
         if wanted <= newest.keys():
             break
-        found: Sequence[sqlite3.Row] = rows.all(_HEADS, hour, no)
+        found: Sequence[sqlite3.Row] = rows.fetch_all(_HEADS, hour, no)
         for head in sorted(found, key=lambda head: -head["last_ms"]):
             schema = known.get(head["layout"])
             if schema is None or schema.family in newest:

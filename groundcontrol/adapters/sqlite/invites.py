@@ -42,16 +42,16 @@ class SqliteInvites:
 
     async def create_invite(self, scope: Scope, invite: Invite) -> Invite:
         def command(tx: Tx) -> Invite:
-            known = tx.one("SELECT * FROM invite WHERE id = ?", invite.id)
+            known = tx.fetch_one("SELECT * FROM invite WHERE id = ?", invite.id)
             if known is not None:
                 if known["created_at"] != invite.created_at or known["org"] != scope.org:
                     raise Conflict("this invite id was used before")
                 return _to_invite(known)
-            tx.do("DELETE FROM invite WHERE expires_at < ?", tx.now - _RETENTION_S)
-            count = tx.all(_COUNT, scope.org, tx.now)[0]["n"]
+            tx.execute("DELETE FROM invite WHERE expires_at < ?", tx.now - _RETENTION_S)
+            count = tx.fetch_all(_COUNT, scope.org, tx.now)[0]["n"]
             if count >= MOST_OPEN:
                 raise Conflict(f"{MOST_OPEN} invites are open: revoke some first")
-            tx.do(
+            tx.execute(
                 "INSERT INTO invite (org, id, kind, name, tags, policy, approval, most_uses, uses, created_by, created_at, expires_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
                 *(scope.org, invite.id, invite.kind, invite.name, to_json(invite.tags), invite.policy, invite.approval),
@@ -60,7 +60,7 @@ class SqliteInvites:
             detail = {"kind": invite.kind, "name": invite.name, "tags": invite.tags, "policy": invite.policy}
             limits = {"approval": invite.approval, "most_uses": invite.most_uses, "expires_at": invite.expires_at}
             self._chain.write(tx, scope, "invite.create", invite.id, {**detail, **limits})
-            return _to_invite(tx.all("SELECT * FROM invite WHERE id = ?", invite.id)[0])
+            return _to_invite(tx.fetch_all("SELECT * FROM invite WHERE id = ?", invite.id)[0])
 
         return await self._writer.run(command)
 
@@ -68,43 +68,45 @@ class SqliteInvites:
         size = check_limit(limit)
         before = _LAST if cursor is None else read_cursor(cursor, "invites", scope.org, int)[0]
         found = await self._reader.run(
-            lambda rows: rows.all("SELECT * FROM invite WHERE org = ? AND no < ? ORDER BY no DESC LIMIT ?", scope.org, before, size + 1)
+            lambda rows: rows.fetch_all(
+                "SELECT * FROM invite WHERE org = ? AND no < ? ORDER BY no DESC LIMIT ?", scope.org, before, size + 1
+            )
         )
         items = [_to_invite(row) for row in found[:size] if scope.admits("", texts_from_json(row["tags"]))]
         return Page(items, make_cursor("invites", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def invite(self, scope: Scope, invite: InviteId) -> Invite:
-        row = await self._reader.run(lambda rows: rows.one("SELECT * FROM invite WHERE org = ? AND id = ?", scope.org, invite))
+        row = await self._reader.run(lambda rows: rows.fetch_one("SELECT * FROM invite WHERE org = ? AND id = ?", scope.org, invite))
         if row is None or not scope.admits("", texts_from_json(row["tags"])):
             raise NotFound("there is no such invite")
         return _to_invite(row)
 
     async def find_invite(self, invite: InviteId, now: float) -> Invite | None:
-        row = await self._reader.run(lambda rows: rows.one(_FIND, invite, now))
+        row = await self._reader.run(lambda rows: rows.fetch_one(_FIND, invite, now))
         return None if row is None else _to_invite(row)
 
     async def revoke_invite(self, scope: Scope, invite: InviteId) -> None:
         def command(tx: Tx) -> None:
-            row = tx.one("SELECT * FROM invite WHERE org = ? AND id = ?", scope.org, invite)
+            row = tx.fetch_one("SELECT * FROM invite WHERE org = ? AND id = ?", scope.org, invite)
             if row is None or not scope.admits("", texts_from_json(row["tags"])):
                 raise NotFound("there is no such invite")
             if row["revoked_at"] is None:
-                tx.do("UPDATE invite SET revoked_at = ? WHERE id = ?", tx.now, invite)
+                tx.execute("UPDATE invite SET revoked_at = ? WHERE id = ?", tx.now, invite)
                 self._chain.write(tx, scope, "invite.revoke", invite, {"kind": row["kind"], "name": row["name"], "uses": row["uses"]})
 
         await self._writer.run(command)
 
     async def use_invite(self, invite: InviteId, scope: Scope, node: NewNode) -> Node:
         def command(tx: Tx) -> Node:
-            if tx.one("SELECT 1 FROM node WHERE id = ? AND joining = 1", node.id) is not None:
+            if tx.fetch_one("SELECT 1 FROM node WHERE id = ? AND joining = 1", node.id) is not None:
                 return load_node(tx, scope, node.id)  # a repeated request: no other node has this id
-            row = tx.one("SELECT * FROM invite WHERE id = ?", invite)
-            if row is None or not may_still_invite(tx, row) or tx.do(_USE, node.id, invite, tx.now) != 1:
+            row = tx.fetch_one("SELECT * FROM invite WHERE id = ?", invite)
+            if row is None or not may_still_invite(tx, row) or tx.execute(_USE, node.id, invite, tx.now) != 1:
                 raise NotFound("this invite is not good any more: it was used, is over, or was revoked")
-            row = tx.all("SELECT * FROM invite WHERE id = ?", invite)[0]
+            row = tx.fetch_all("SELECT * FROM invite WHERE id = ?", invite)[0]
             named = node._replace(name=_free_name(tx, scope, node.name))
             insert_node(tx, scope, named)
-            tx.do("UPDATE node SET waiting = ?, joining = 1 WHERE id = ?", row["approval"], named.id)
+            tx.execute("UPDATE node SET waiting = ?, joining = 1 WHERE id = ?", row["approval"], named.id)
             detail = {"name": named.name, "address": named.address, "invite": invite, "invited_by": row["created_by"]}
             self._chain.write(tx, scope, "invite.use", named.id, {**detail, "waiting": bool(row["approval"]), "use": row["uses"]})
             facts: dict[str, object] = {"invite": invite, "kind": row["kind"], "invited_by": row["created_by"], "address": named.address}
@@ -115,20 +117,20 @@ class SqliteInvites:
 
     async def settle_joining(self, node: NodeId, event: Event) -> None:
         def command(tx: Tx) -> None:
-            if tx.do("UPDATE node SET joining = 0 WHERE id = ? AND joining = 1", node):
+            if tx.execute("UPDATE node SET joining = 0 WHERE id = ? AND joining = 1", node):
                 record_event(tx, event)
 
         await self._writer.run(command)
 
     async def unsettled(self) -> list[tuple[NodeId, int]]:
-        found = await self._reader.run(lambda rows: rows.all("SELECT id, org FROM node WHERE joining = 1"))
+        found = await self._reader.run(lambda rows: rows.fetch_all("SELECT id, org FROM node WHERE joining = 1"))
         return [(NodeId(row["id"]), int(row["org"])) for row in found]
 
     async def approve_node(self, scope: Scope, node: NodeId) -> Node:
         def command(tx: Tx) -> Node:
             before = load_node(tx, scope, node)
             if before.waiting:
-                tx.do("UPDATE node SET waiting = 0, version = version + 1 WHERE no = ?", before.no)
+                tx.execute("UPDATE node SET waiting = 0, version = version + 1 WHERE no = ?", before.no)
                 self._chain.write(tx, scope, "node.approve", node, {"name": before.name, "address": before.address})
                 record_event(tx, new_event("node_approved", tx.now, {"by": scope.actor.name}, node=node, name=before.name, org=scope.org))
             return load_node(tx, scope, node)
@@ -140,7 +142,7 @@ def _free_name(tx: Tx, scope: Scope, wanted: str) -> str:
     """The name, with a number if it is taken: a server that joins with an organisation secret cannot be asked for another one."""
     for number in range(1, _NAMES):
         name = wanted if number == 1 else f"{wanted[:90]}-{number}"
-        if tx.one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", scope.org, fold(name)) is None:
+        if tx.fetch_one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", scope.org, fold(name)) is None:
             return name
     raise Conflict(f"there are {_NAMES} nodes named {wanted} already", field="name")
 

@@ -32,7 +32,7 @@ DAMAGED: Final = JobError("store.damaged", "a part of what is kept of this job c
 
 def select(rows: Rows, where: str, *values: Value) -> list[sqlite3.Row]:
     """Rows of jobs with columns of their nodes; `where` may refer to `job`, `node` and `batch`."""
-    return rows.all(_SELECT + where, *values)
+    return rows.fetch_all(_SELECT + where, *values)
 
 
 def chosen_by(only: JobFilter | None, scope: Scope) -> tuple[str, list[Value]]:
@@ -79,7 +79,7 @@ def load_for(rows: Rows, job: JobId, by: Session | Scope) -> sqlite3.Row:
 def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = None, batch: int | None = None) -> None:
     """Insert a queued job. `node`, `batch`: their numbers."""
     request = job.request
-    tx.do(
+    tx.execute(
         "INSERT INTO job (org, id, node, actor, idempotency_key, action, packages, units, for_action, plan, reboot, batch, state,"
         " output_end, created_by, created_at, not_after, changes, version)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, '[]', 1)",

@@ -85,7 +85,7 @@ class SqliteJobs:
                 if (first.node_id, first.request) == (job.node_id, job.request):
                     return first
                 raise IdempotencyMismatch("this idempotency key was used for another job")
-            node = tx.one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
+            node = tx.fetch_one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
             if node is None:
                 raise NotFound(f"there is no node {job.node_id}")
             insert(tx, scope, job, node["no"], key=idempotency_key)
@@ -131,7 +131,7 @@ class SqliteJobs:
         by_node = {session.no: session for session in sessions}
 
         def command(tx: Tx) -> list[ClaimedJob]:
-            waiting = tx.all(
+            waiting = tx.fetch_all(
                 "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.packages, job.units, job.created_by, job.created_at, node.id AS node_id, node.tags FROM job"
                 " JOIN node ON node.no = job.node WHERE job.state = 'queued' AND job.not_after > ?1"
                 " AND job.node IN (SELECT value FROM json_each(?2))"
@@ -144,7 +144,7 @@ class SqliteJobs:
                 session = by_node[row["node"]]
                 if (row["batch"] is not None and room <= 0) or not is_order(row) or not may_still_run(tx, row, now):
                     continue  # `cancel_unauthorized` closes jobs whose user may no longer order them
-                won = tx.do(
+                won = tx.execute(
                     "UPDATE job SET state = 'dispatched', not_after = min(not_after, ?5), version = version + 1"
                     " WHERE no = ?1 AND state = 'queued'"
                     " AND EXISTS (SELECT 1 FROM node_session WHERE node = ?2 AND epoch = ?3 AND hub = ?4)"
@@ -164,7 +164,7 @@ class SqliteJobs:
 
     async def cancel_unauthorized(self, now: float) -> Sequence[Job]:
         def unfounded(rows: Rows) -> list[sqlite3.Row]:
-            return [row for row in rows.all(_QUEUED) if not may_still_run(rows, row, now)]
+            return [row for row in rows.fetch_all(_QUEUED) if not may_still_run(rows, row, now)]
 
         if not await self._reader.run(unfounded):
             return []
@@ -173,7 +173,9 @@ class SqliteJobs:
             closed = []
             for row in unfounded(tx):
                 error = record_to_json(JobError("job.not_allowed", _NOT_ALLOWED))
-                tx.do("UPDATE job SET state = 'failed', error = ?, ended_at = ?, version = version + 1 WHERE no = ?", error, now, row["no"])
+                tx.execute(
+                    "UPDATE job SET state = 'failed', error = ?, ended_at = ?, version = version + 1 WHERE no = ?", error, now, row["no"]
+                )
                 detail = {"node": row["node_id"], "action": row["action"], "for": row["created_by"]}
                 self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.withdraw", row["id"], detail, "refused")
                 closed.append(_changed(tx, JobId(row["id"])))
@@ -210,7 +212,7 @@ class SqliteJobs:
         return [row for row in found if not is_finished(row["state"], row["output_end"], row["output_total"])]
 
     async def any_open(self) -> bool:
-        return await self._reader.one(_ANY_OPEN) is not None
+        return await self._reader.fetch_one(_ANY_OPEN) is not None
 
     async def overdue(self, now: float) -> Sequence[Job]:
         where = "WHERE job.state IN ('queued', 'dispatched') AND job.not_after < ? ORDER BY job.id"
@@ -231,11 +233,11 @@ class SqliteJobs:
         job, state = JobId(row["id"]), row["state"]
         effect = effect_of_stop(to_job(row), force=force)
         if effect == "cancel":
-            tx.do("UPDATE job SET state = 'cancelled', ended_at = ?, version = version + 1 WHERE no = ?", tx.now, row["no"])
+            tx.execute("UPDATE job SET state = 'cancelled', ended_at = ?, version = version + 1 WHERE no = ?", tx.now, row["no"])
             self._chain.write(tx, scope, "job.cancelled", job, {"from": state, "exit_code": None, "error": None})
             return _changed(tx, job)
         if effect == "request":
-            tx.do(
+            tx.execute(
                 "UPDATE job SET stop = 'asked', stop_why = '', stop_by = ?, stop_at = ?, stop_force = ?, version = version + 1 WHERE no = ?",
                 *(scope.actor.name, tx.now, force, row["no"]),
             )
@@ -255,7 +257,7 @@ class SqliteJobs:
                 fields["ended_at"] = tx.now
             if before == to and all(row[name] == value for name, value in fields.items()):
                 return to_job(row)
-            tx.do(
+            tx.execute(
                 f"UPDATE job SET state = ?, {', '.join(f'{name} = ?' for name in fields)}, version = version + 1 WHERE no = ?",  # noqa: S608  # the names of columns stand in `_merge`
                 *(to, *fields.values(), row["no"]),
             )
@@ -274,7 +276,7 @@ class SqliteJobs:
     def _follow(self, tx: Tx, row: sqlite3.Row, job: NewJob) -> None:
         """Create the follow-up job that the ended one asked for, for the user who ordered that one."""
         insert(tx, SYSTEM._replace(org=row["org"]), job, row["node"])
-        tx.do("UPDATE job SET follows = ?, actor = ?, created_by = ? WHERE id = ?", row["id"], row["actor"], row["created_by"], job.id)
+        tx.execute("UPDATE job SET follows = ?, actor = ?, created_by = ? WHERE id = ?", row["id"], row["actor"], row["created_by"], job.id)
         detail = {"node": job.node_id, "follows": row["id"], "for": row["created_by"], **job.request._asdict()}
         self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.create", job.id, detail)
 
@@ -285,7 +287,7 @@ class SqliteJobs:
             row = load_for(tx, job, by)
             _refuse_silent(row)
             if plans.save_part(tx, row["no"], part):
-                tx.do(
+                tx.execute(
                     "UPDATE job SET plan_digest = ?, version = version + 1 WHERE no = ?",
                     *(part.head.digest if plans.is_complete(tx, row["no"]) else None, row["no"]),
                 )
@@ -301,9 +303,9 @@ class SqliteJobs:
             row = load_for(tx, job, by)
             _refuse_silent(row)
             if plans.save_report(tx, row["no"], report):
-                tx.do("UPDATE job SET version = version + 1 WHERE no = ?", row["no"])
+                tx.execute("UPDATE job SET version = version + 1 WHERE no = ?", row["no"])
                 note_reboot(tx, by, report.reboot)
-                tx.do(
+                tx.execute(
                     "UPDATE node SET reboot_required = ?1, version = version + 1,"
                     " reboot_since = CASE WHEN ?1 = 'yes' THEN coalesce(reboot_since, ?3) END"
                     " WHERE no = ?2 AND reboot_required <> ?1 AND ?1 <> 'unknown'",
@@ -332,7 +334,7 @@ class SqliteJobs:
             if fresh:
                 output.append(tx, row["no"], end, fresh)
                 self._digests.grow(tx, row["no"], end, fresh)
-                tx.do("UPDATE job SET output_end = ?, last_output_at = ? WHERE no = ?", end + len(fresh), tx.now, row["no"])
+                tx.execute("UPDATE job SET output_end = ?, last_output_at = ? WHERE no = ?", end + len(fresh), tx.now, row["no"])
                 self._close(tx, row["no"])
             return end + len(fresh)
 
@@ -365,28 +367,28 @@ class SqliteJobs:
 
     def _close(self, tx: Tx, no: int) -> None:
         """Once a job has ended and its output is complete, record its digest. Report output that differs from what the node printed."""
-        row = tx.all("SELECT * FROM job WHERE no = ?", no)[0]
+        row = tx.fetch_all("SELECT * FROM job WHERE no = ?", no)[0]
         if row["state"] not in TERMINAL or not holds_all(row["output_end"], row["output_total"]):
             return
         held = self._digests.whole(tx, no, row["output_end"])
         error = row["error"]
         if error is None and row["node_sha256"] not in (None, "", held):
             error = record_to_json(JobError("job.output_differs", "the stored output is not what the runner wrote"))
-        tx.do("UPDATE job SET held_sha256 = ?, error = ? WHERE no = ?", held, error, no)
+        tx.execute("UPDATE job SET held_sha256 = ?, error = ? WHERE no = ?", held, error, no)
 
     # -- deletion --------------------------------------------------------------------------------
 
     async def expire(self, before: float) -> int:
         def command(tx: Tx) -> int:
-            old = tx.all(
+            old = tx.fetch_all(
                 "SELECT no FROM job WHERE created_at < ? AND state NOT IN ('queued', 'dispatched', 'accepted', 'running') LIMIT ?",
                 *(before, _EXPIRE_BATCH),
             )
             for row in old:
                 output.remove(tx, row["no"])
-                tx.do("DELETE FROM job WHERE no = ?", row["no"])
-            tx.do("DELETE FROM batch WHERE created_at < ? AND NOT EXISTS (SELECT 1 FROM job WHERE job.batch = batch.no)", before)
-            tx.do("DELETE FROM job_grave WHERE buried_at < ?", tx.now - GRAVE_S)
+                tx.execute("DELETE FROM job WHERE no = ?", row["no"])
+            tx.execute("DELETE FROM batch WHERE created_at < ? AND NOT EXISTS (SELECT 1 FROM job WHERE job.batch = batch.no)", before)
+            tx.execute("DELETE FROM job_grave WHERE buried_at < ?", tx.now - GRAVE_S)
             return len(old)
 
         return await self._writer.run(command)
@@ -398,7 +400,7 @@ _NODE: Final = "SELECT no FROM node "
 def _changed(tx: Tx, job_id: JobId) -> Job:
     """A job that has just got another state; its event is stored."""
     job = to_job(load(tx, job_id))
-    event = job_event(job, tx.all("SELECT name FROM node WHERE id = ?", job.node_id)[0]["name"], tx.now)
+    event = job_event(job, tx.fetch_all("SELECT name FROM node WHERE id = ?", job.node_id)[0]["name"], tx.now)
     if event is not None:
         record_event(tx, event)
     return job
@@ -416,7 +418,7 @@ def _refuse_silent(row: sqlite3.Row) -> None:
 def _of_batches(tx: Rows, sessions: Sequence[Session]) -> int:
     """The number of open jobs of batches on nodes that are connected to this hub."""
     hub = sessions[0].hub if sessions else ""
-    found = tx.all(
+    found = tx.fetch_all(
         "SELECT count(*) AS n FROM job JOIN node_session AS s ON s.node = job.node"
         " WHERE job.batch IS NOT NULL AND job.state IN ('dispatched', 'accepted', 'running') AND s.hub = ?",
         hub,
@@ -426,9 +428,9 @@ def _of_batches(tx: Rows, sessions: Sequence[Session]) -> int:
 
 def delete_jobs_of(tx: Tx, node: int) -> None:
     """Delete the jobs of a removed node with their output. Their ids stay in a table of tombstones."""
-    for job in tx.all("SELECT no FROM job WHERE node = ?", node):
+    for job in tx.fetch_all("SELECT no FROM job WHERE node = ?", node):
         output.remove(tx, job["no"])
-    tx.do("INSERT OR IGNORE INTO job_grave SELECT id, org, ? FROM job WHERE node = ?", tx.now, node)
+    tx.execute("INSERT OR IGNORE INTO job_grave SELECT id, org, ? FROM job WHERE node = ?", tx.now, node)
 
 
 def _first(rows: Rows, scope: Scope, job: JobId, idempotency_key: str | None) -> Job | None:
@@ -441,7 +443,7 @@ def _first(rows: Rows, scope: Scope, job: JobId, idempotency_key: str | None) ->
     found = select(rows, "WHERE job.id = ?", job)
     if found and (found[0]["org"], found[0]["actor"], found[0]["idempotency_key"]) != (scope.org, scope.actor.id, idempotency_key):
         raise Conflict(f"the job id {job} was used before")
-    if not found and rows.one("SELECT 1 FROM job_grave WHERE id = ?", job) is not None:
+    if not found and rows.fetch_one("SELECT 1 FROM job_grave WHERE id = ?", job) is not None:
         raise Conflict(f"the job id {job} was used before")
     return to_job(found[0]) if found else None
 

@@ -49,13 +49,13 @@ class SqliteMaintenance:
 
     async def create_window(self, scope: Scope, window: Window) -> Window:
         def command(tx: Tx) -> Window:
-            known = tx.one("SELECT * FROM maintenance WHERE id = ?", window.id)
+            known = tx.fetch_one("SELECT * FROM maintenance WHERE id = ?", window.id)
             if known is not None:
                 if _to_window(known) != window._replace(org=scope.org):
                     raise Conflict("this id of a window was used before")
                 return _to_window(known)
-            tx.do(_EXPIRE, tx.now - _KEEP_S)
-            count = tx.all(_COUNT, scope.org, tx.now)
+            tx.execute(_EXPIRE, tx.now - _KEEP_S)
+            count = tx.fetch_all(_COUNT, scope.org, tx.now)
             if count[0]["n"] >= MOST_WINDOWS:
                 raise Conflict(f"there are {MOST_WINDOWS} maintenance windows: delete some first")
             _insert(tx, window._replace(org=scope.org))
@@ -66,33 +66,33 @@ class SqliteMaintenance:
         return await self._writer.run(command)
 
     async def window(self, scope: Scope, window: MaintenanceId) -> Window:
-        row = await self._reader.run(lambda rows: rows.one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window))
+        row = await self._reader.run(lambda rows: rows.fetch_one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window))
         if row is None:
             raise NotFound("there is no such maintenance window")
         return _to_window(row)
 
     async def windows(self, scope: Scope) -> Sequence[Window]:
         since = self._clock.now() - _KEEP_S
-        return [_to_window(row) for row in await self._reader.run(lambda rows: rows.all(_LIST, scope.org, since))]
+        return [_to_window(row) for row in await self._reader.run(lambda rows: rows.fetch_all(_LIST, scope.org, since))]
 
     async def open_windows(self) -> Sequence[Window]:
         now = self._clock.now()
-        return _readable(await self._reader.run(lambda rows: rows.all(_OPEN, now)))
+        return _readable(await self._reader.run(lambda rows: rows.fetch_all(_OPEN, now)))
 
     async def automatic(self) -> Sequence[AutomaticWindow]:
         found: list[AutomaticWindow] = []
-        for row in await self._reader.run(lambda rows: rows.all(_AUTOMATIC)):
+        for row in await self._reader.run(lambda rows: rows.fetch_all(_AUTOMATIC)):
             windows = _readable([row])
             found += [AutomaticWindow(one, one.select.nodes[0], bool(row["gone"]), row["ended_at"]) for one in windows]
         return found
 
     async def end_window(self, scope: Scope, window: MaintenanceId) -> None:
         def command(tx: Tx) -> None:
-            row = tx.one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window)
+            row = tx.fetch_one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window)
             if row is None:
                 raise NotFound("there is no such maintenance window")
             if row["closed_at"] is None:
-                tx.do("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, scope.org, window)
+                tx.execute("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, scope.org, window)
                 _record_end(tx, row, tx.now)
                 self._chain.write(tx, scope, "maintenance.end", window, {"origin": row["origin"], "reason": row["reason"]})
 
@@ -100,11 +100,11 @@ class SqliteMaintenance:
 
     async def end_automatic(self, org: int, window: MaintenanceId, *, overran: bool) -> bool:
         def command(tx: Tx) -> bool:
-            row = tx.one("SELECT * FROM maintenance WHERE org = ? AND id = ? AND origin <> 'user' AND closed_at IS NULL", org, window)
+            row = tx.fetch_one("SELECT * FROM maintenance WHERE org = ? AND id = ? AND origin <> 'user' AND closed_at IS NULL", org, window)
             if row is None:
                 return False
-            tx.do("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, org, window)
-            tx.do(_EXPIRE, tx.now - _KEEP_S)
+            tx.execute("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, org, window)
+            tx.execute(_EXPIRE, tx.now - _KEEP_S)
             if overran:
                 _record(tx, _to_window(row), "maintenance_overran", tx.now)
             _record_end(tx, row, tx.now)
@@ -114,7 +114,7 @@ class SqliteMaintenance:
 
     async def record_begin(self, window: Window, from_at: float, until_at: float) -> None:
         def command(tx: Tx) -> None:
-            new = tx.do(
+            new = tx.execute(
                 "UPDATE maintenance SET opened_at = ?, opened_until = ? WHERE org = ? AND id = ? AND opened_at IS NULL AND closed_at IS NULL",
                 *(from_at, until_at, window.org, window.id),
             )
@@ -125,11 +125,11 @@ class SqliteMaintenance:
 
     async def record_ends(self) -> None:
         now = self._clock.now()
-        if await self._reader.run(lambda rows: rows.one(_ENDED, now)) is None:
+        if await self._reader.run(lambda rows: rows.fetch_one(_ENDED, now)) is None:
             return
 
         def command(tx: Tx) -> None:
-            for row in tx.all(_ENDED, tx.now):
+            for row in tx.fetch_all(_ENDED, tx.now):
                 _record_end(tx, row, row["opened_until"])
 
         await self._writer.run(command)
@@ -137,14 +137,14 @@ class SqliteMaintenance:
 
 def open_for(tx: Tx, org: int, node: NodeId, origin: Origin, source: str, reason: str, by: str) -> None:
     """Within the command that starts a job or a deployment: open a window for its node. One that starts again opens it again."""
-    found = tx.one("SELECT closed_at FROM maintenance WHERE org = ? AND id = ?", org, source)
+    found = tx.fetch_one("SELECT closed_at FROM maintenance WHERE org = ? AND id = ?", org, source)
     if found is not None and found["closed_at"] is None:
         return
-    tx.do("DELETE FROM maintenance WHERE org = ? AND id = ?", org, source)
+    tx.execute("DELETE FROM maintenance WHERE org = ? AND id = ?", org, source)
     until = latest_end(tx.now)
     window = Window(MaintenanceId(source), org, Selector(nodes=(node,)), tx.now, until, reason, origin, by, tx.now)
     _insert(tx, window)
-    tx.do("UPDATE maintenance SET opened_at = ?, opened_until = ? WHERE org = ? AND id = ?", tx.now, until, org, source)
+    tx.execute("UPDATE maintenance SET opened_at = ?, opened_until = ? WHERE org = ? AND id = ?", tx.now, until, org, source)
     _record(tx, window, "maintenance_opened", tx.now)
 
 
@@ -152,7 +152,7 @@ def _record_end(tx: Tx, row: sqlite3.Row, at: float) -> None:
     """Record that an occurrence ended at this time, if its begin was recorded."""
     if row["opened_at"] is None:
         return
-    tx.do("UPDATE maintenance SET opened_at = NULL, opened_until = NULL WHERE org = ? AND id = ?", row["org"], row["id"])
+    tx.execute("UPDATE maintenance SET opened_at = NULL, opened_until = NULL WHERE org = ? AND id = ?", row["org"], row["id"])
     with contextlib.suppress(StoreError):  # a damaged window, which the doctor reports
         _record(tx, _to_window(row), "maintenance_closed", at)
 
@@ -166,7 +166,7 @@ def _record(tx: Tx, window: Window, kind: str, at: float) -> None:
 
 
 def _insert(tx: Tx, window: Window) -> None:
-    tx.do(
+    tx.execute(
         "INSERT INTO maintenance (org, id, selector, from_at, until_at, reason, origin, created_by, created_at, weekly, zone)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         *(window.org, window.id, record_to_json(window.select), window.from_at, window.until_at, window.reason, window.origin),

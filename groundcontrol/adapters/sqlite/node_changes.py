@@ -40,7 +40,7 @@ def note_updates(tx: Tx, session: Session, updates: NodeUpdates) -> None:
     ):
         if count is None or count == row[column]:
             continue
-        tx.do(f"UPDATE node SET {column} = ? WHERE no = ?", count, session.no)  # noqa: S608  one of the two names above
+        tx.execute(f"UPDATE node SET {column} = ? WHERE no = ?", count, session.no)  # noqa: S608  one of the two names above
         if row[column] is not None and count > row[column]:
             _record(tx, row, kind, {field: count, "before": row[column]})
 
@@ -52,17 +52,17 @@ def note_reboot(tx: Tx, session: Session, required: str) -> None:
     """
     row = _known(tx, session)
     if required == "yes" and row["reboot_boot"] is None:
-        tx.do("UPDATE node SET reboot_boot = ? WHERE no = ?", session.boot, session.no)
+        tx.execute("UPDATE node SET reboot_boot = ? WHERE no = ?", session.boot, session.no)
         if row["policy"] is not None:
             _record(tx, row, "reboot_required", {})
     elif required == "no" and row["reboot_boot"] is not None:
-        tx.do("UPDATE node SET reboot_boot = NULL WHERE no = ?", session.no)
+        tx.execute("UPDATE node SET reboot_boot = NULL WHERE no = ?", session.no)
         if row["reboot_boot"] != session.boot:
             _record(tx, row, "reboot_done", {})
 
 
 def _known(tx: Tx, session: Session) -> sqlite3.Row:
-    return tx.all(_KNOWN, session.no)[0]
+    return tx.fetch_all(_KNOWN, session.no)[0]
 
 
 def _record(tx: Tx, row: sqlite3.Row, kind: str, details: dict[str, object]) -> None:

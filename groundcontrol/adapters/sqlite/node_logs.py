@@ -26,19 +26,19 @@ class SqliteNodeLogs:
 
     async def add_lines(self, session: Session, batch: LogBatch) -> str:
         def command(tx: Tx) -> str:
-            fence = tx.one("SELECT epoch FROM fence WHERE node = ?", session.no)
+            fence = tx.fetch_one("SELECT epoch FROM fence WHERE node = ?", session.no)
             if fence is None or fence["epoch"] != session.epoch:
                 raise Fenced(f"session {session.epoch} of node {session.node} is over")
-            row = tx.one("SELECT cursor FROM log_cursor WHERE node = ?", session.no)
+            row = tx.fetch_one("SELECT cursor FROM log_cursor WHERE node = ?", session.no)
             cursor = "" if row is None else str(row["cursor"])
             if batch.after != cursor or batch.cursor == cursor:
                 return cursor
-            tx.do_many(
+            tx.execute_many(
                 "INSERT INTO log_line (node, at_ms, priority, source, text, left_out) VALUES (?, ?, ?, ?, ?, ?)",
                 [(session.no, *line) for line in batch.lines],
             )
-            tx.do("INSERT OR REPLACE INTO log_cursor VALUES (?, ?)", session.no, batch.cursor)
-            tx.do(
+            tx.execute("INSERT OR REPLACE INTO log_cursor VALUES (?, ?)", session.no, batch.cursor)
+            tx.execute(
                 "DELETE FROM log_line WHERE node = ?1 AND no <="
                 " (SELECT no FROM log_line WHERE node = ?1 ORDER BY no DESC LIMIT 1 OFFSET ?2)",
                 *(session.no, MAX_STORED_LINES),
@@ -53,7 +53,9 @@ class SqliteNodeLogs:
         if cursor is not None:
             [before] = read_cursor(cursor, _LIST, no, int)
         rows = await self._reader.run(
-            lambda reader: reader.all("SELECT * FROM log_line WHERE node = ? AND no < ? ORDER BY no DESC LIMIT ?", no, before, limit + 1)
+            lambda reader: reader.fetch_all(
+                "SELECT * FROM log_line WHERE node = ? AND no < ? ORDER BY no DESC LIMIT ?", no, before, limit + 1
+            )
         )
         items = [LogLine(row["at_ms"], row["priority"], row["source"], row["text"], row["left_out"]) for row in rows[:limit]]
         return Page(items, make_cursor(_LIST, no, rows[limit - 1]["no"]) if len(rows) > limit else None)
@@ -61,5 +63,5 @@ class SqliteNodeLogs:
 
 def drop_lines(tx: Tx, no: int) -> None:
     """Remove all lines of a removed node."""
-    tx.do("DELETE FROM log_line WHERE node = ?", no)
-    tx.do("DELETE FROM log_cursor WHERE node = ?", no)
+    tx.execute("DELETE FROM log_line WHERE node = ?", no)
+    tx.execute("DELETE FROM log_cursor WHERE node = ?", no)

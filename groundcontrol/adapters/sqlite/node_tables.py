@@ -52,7 +52,7 @@ class SqliteNodeTables:
 
         def command(tx: Tx) -> None:
             check_session(tx, session)
-            tx.do(
+            tx.execute(
                 "INSERT INTO node_table SELECT org, no, ?, ?, ?, ?, ? FROM node WHERE no = ?"
                 " ON CONFLICT (org, node, subject) DO UPDATE SET taken_at = excluded.taken_at, total = excluded.total,"
                 " columns = excluded.columns, cells = excluded.cells",
@@ -63,7 +63,9 @@ class SqliteNodeTables:
 
     async def tables(self, scope: Scope, node: NodeId) -> tuple[SubjectTable, ...]:
         def read(rows: Rows) -> tuple[SubjectTable, ...]:
-            found = rows.all("SELECT * FROM node_table WHERE org = ? AND node = ? ORDER BY subject", scope.org, _no(rows, scope, node))
+            found = rows.fetch_all(
+                "SELECT * FROM node_table WHERE org = ? AND node = ? ORDER BY subject", scope.org, _no(rows, scope, node)
+            )
             return tuple(table for row in found if (table := _read_table(row["subject"], row)) is not None)
 
         return await self._reader.run(read)
@@ -77,13 +79,13 @@ class SqliteNodeTables:
         await self._writer.run(command)
 
     async def packages_digest(self, session: Session) -> str:
-        row = await self._reader.run(lambda rows: rows.one("SELECT digest FROM node_packages WHERE node = ?", session.no))
+        row = await self._reader.run(lambda rows: rows.fetch_one("SELECT digest FROM node_packages WHERE node = ?", session.no))
         return "" if row is None else str(row["digest"])
 
     async def save_packages(self, session: Session, changes: PackageChanges, at: float) -> PackageState:
         def command(tx: Tx) -> PackageState:
             check_session(tx, session)
-            row = tx.one("SELECT digest, packages FROM node_packages WHERE node = ?", session.no)
+            row = tx.fetch_one("SELECT digest, packages FROM node_packages WHERE node = ?", session.no)
             try:
                 before = {} if row is None else _read_packages(row["packages"])
             except StoreError:  # then the hub requests the whole table again
@@ -97,14 +99,14 @@ class SqliteNodeTables:
             if len(after) > MAX_PACKAGES or digest_of(after) != changes.digest:
                 return PackageState("", 0)
             changed = sum(1 for name in before.keys() | after.keys() if before.get(name) != after.get(name)) if row is not None else 0
-            tx.do(
+            tx.execute(
                 "INSERT INTO node_packages SELECT org, no, ?, ?, ?, ? FROM node WHERE no = ?"
                 " ON CONFLICT (org, node) DO UPDATE SET digest = excluded.digest, taken_at = excluded.taken_at,"
                 " count = excluded.count, packages = excluded.packages",
                 *(changes.digest, at, len(after), zlib.compress(to_json(after).encode()), session.no),
             )
             if changed:
-                node = tx.all("SELECT org, id, name FROM node WHERE no = ?", session.no)[0]
+                node = tx.fetch_all("SELECT org, id, name FROM node WHERE no = ?", session.no)[0]
                 facts: dict[str, object] = {"count": changed, "packages": sorted(changes.versions)[:MOST_NAMED] if changes.since else []}
                 record_event(tx, new_event("packages_changed", at, facts, node=session.node, name=node["name"], org=node["org"]))
             return PackageState(changes.digest, changed)
@@ -116,7 +118,9 @@ class SqliteNodeTables:
         after = "" if cursor is None else str(read_cursor(cursor, "packages", scope.org, str)[0])
 
         def read(rows: Rows) -> PackageList:
-            row = rows.one("SELECT taken_at, packages FROM node_packages WHERE org = ? AND node = ?", scope.org, _no(rows, scope, node))
+            row = rows.fetch_one(
+                "SELECT taken_at, packages FROM node_packages WHERE org = ? AND node = ?", scope.org, _no(rows, scope, node)
+            )
             if row is None:
                 return PackageList((), 0, None, None)
             matching = [(name, version) for name, version in _read_packages(row["packages"]).items() if search in name]
@@ -207,7 +211,7 @@ def _made_of(rows: Rows, scope: Scope, *subjects: str) -> bytes:
     """A digest of the tables of all nodes that the caller may see. Another digest means that a table changed, or a node was added or
     removed."""
     sql = _MADE_OF + admitted(scope) + " ORDER BY node.no"
-    found = [tuple(row) for subject in subjects for row in rows.all(sql, subject, scope.org, *grant_values(scope))]
+    found = [tuple(row) for subject in subjects for row in rows.fetch_all(sql, subject, scope.org, *grant_values(scope))]
     return hashlib.sha256(repr(found).encode()).digest()
 
 
@@ -233,7 +237,7 @@ def _nodes_of(rows: Rows, scope: Scope, package: str) -> list[tuple[int, NodeUpd
 def _tables(rows: Rows, scope: Scope, subject: str, after: int = 0) -> Iterator[tuple[NodeId, int, SubjectTable | None]]:
     """Each node that the caller may see, with its table of a subject. A query reads few nodes, since a large fleet's tables are large."""
     while True:
-        found = rows.all(
+        found = rows.fetch_all(
             _TABLES_SQL + " AND node.no > ?" + admitted(scope) + " ORDER BY node.no LIMIT ?",
             subject,
             scope.org,
@@ -255,7 +259,7 @@ def digest_of(packages: dict[str, str]) -> str:
 
 
 def _no(rows: Rows, scope: Scope, node: NodeId) -> int:
-    row = rows.one(_NODE + admitted(scope), scope.org, node, *grant_values(scope))
+    row = rows.fetch_one(_NODE + admitted(scope), scope.org, node, *grant_values(scope))
     if row is None:
         raise NotFound(f"there is no node {node}")
     return int(row["no"])

@@ -66,10 +66,10 @@ class SqliteNodes:
 
     def _create(self, tx: Tx, scope: Scope, node: NewNode, event: Event | None = None) -> Node:
         made = digest(scope.org, node)  # first: it refuses text that some databases cannot hold
-        known = tx.one("SELECT * FROM node WHERE id = ?", node.id)
+        known = tx.fetch_one("SELECT * FROM node WHERE id = ?", node.id)
         if known is not None and known["made"] == made:
             return _to_node(known)
-        if known is not None or tx.one("SELECT 1 FROM node_grave WHERE id = ?", node.id) is not None:
+        if known is not None or tx.fetch_one("SELECT 1 FROM node_grave WHERE id = ?", node.id) is not None:
             raise Conflict(f"the node id {node.id} was used before")
         _refuse_taken_name(tx, scope, node.id, node.name)
         insert_node(tx, scope, node)
@@ -85,7 +85,7 @@ class SqliteNodes:
         size = check_limit(limit)
         after = 0 if cursor is None else read_cursor(cursor, "nodes", scope.org, int)[0]
         found = await self._reader.run(
-            lambda rows: rows.all(
+            lambda rows: rows.fetch_all(
                 _NODE + "WHERE org = ? AND no > ?" + admitted(scope) + " ORDER BY no LIMIT ?",
                 *(scope.org, after, *grant_values(scope), size + 1),
             )
@@ -94,11 +94,11 @@ class SqliteNodes:
         return Page(items, make_cursor("nodes", scope.org, items[-1].no) if len(found) > size else None)
 
     async def find_node(self, node: NodeId) -> Node | None:
-        row = await self._urgent.run(lambda rows: rows.one("SELECT * FROM node WHERE id = ?", node))
+        row = await self._urgent.run(lambda rows: rows.fetch_one("SELECT * FROM node WHERE id = ?", node))
         return None if row is None else _to_node(row)
 
     async def id_by_number(self, no: int) -> NodeId | None:
-        row = await self._reader.run(lambda rows: rows.one("SELECT id FROM node WHERE no = ?", no))
+        row = await self._reader.run(lambda rows: rows.fetch_one("SELECT id FROM node WHERE no = ?", no))
         return None if row is None else NodeId(row["id"])
 
     async def edit_node(
@@ -113,7 +113,7 @@ class SqliteNodes:
                 return before
             _refuse_taken_name(tx, scope, node, new_name)
             check_granting_tags(scope, _granting(tx, scope, {*before.tags} ^ {*new_tags}, tx.now))
-            tx.do(
+            tx.execute(
                 "UPDATE node SET name = ?, name_key = ?, tags = ?, note = ?, version = version + 1 WHERE no = ?",
                 *(new_name, fold(new_name), to_json(new_tags), new_note, before.no),
             )
@@ -132,7 +132,7 @@ class SqliteNodes:
             before = load_node(tx, scope, node)
             if before.address == address:
                 return before
-            tx.do("UPDATE node SET address = ?, version = version + 1 WHERE no = ?", address, before.no)
+            tx.execute("UPDATE node SET address = ?, version = version + 1 WHERE no = ?", address, before.no)
             self._chain.write(tx, scope, "node.move", node, {"from": before.address, "to": address})
             return load_node(tx, scope, node)
 
@@ -140,15 +140,15 @@ class SqliteNodes:
 
     async def renew_keys(self, node: NodeId, generation: int) -> Node:
         def command(tx: Tx) -> Node:
-            row = tx.one("SELECT * FROM node WHERE id = ?", node)
+            row = tx.fetch_one("SELECT * FROM node WHERE id = ?", node)
             if row is None:
                 raise NotFound(f"there is no node {node}")
             if row["generation"] < generation:
-                tx.do("UPDATE node SET generation = ?, version = version + 1 WHERE no = ?", generation, row["no"])
+                tx.execute("UPDATE node SET generation = ?, version = version + 1 WHERE no = ?", generation, row["no"])
                 by = SYSTEM._replace(org=row["org"])
                 self._chain.write(tx, by, "node.rekeyed", node, {"from": row["generation"], "to": generation})
                 record_event(tx, new_event("node_rekeyed", tx.now, {"generation": generation}, node=node, name=row["name"], org=row["org"]))
-            return _to_node(tx.all("SELECT * FROM node WHERE id = ?", node)[0])
+            return _to_node(tx.fetch_all("SELECT * FROM node WHERE id = ?", node)[0])
 
         return await self._writer.run(command)
 
@@ -156,13 +156,13 @@ class SqliteNodes:
         """Delete in the control database alone: the caller need not wait for the samples database."""
 
         def command(tx: Tx) -> None:
-            if tx.one("SELECT 1 FROM node_grave WHERE id = ? AND org = ?", node, scope.org) is not None:
+            if tx.fetch_one("SELECT 1 FROM node_grave WHERE id = ? AND org = ?", node, scope.org) is not None:
                 return
             found = load_node(tx, scope, node)
             delete_jobs_of(tx, found.no)
             shred(tx, scope.org, "credential", node)
-            tx.do("DELETE FROM node WHERE no = ?", found.no)
-            tx.do("INSERT INTO node_grave VALUES (?, ?, ?, ?, 0)", node, scope.org, found.no, tx.now)
+            tx.execute("DELETE FROM node WHERE no = ?", found.no)
+            tx.execute("INSERT INTO node_grave VALUES (?, ?, ?, ?, 0)", node, scope.org, found.no, tx.now)
             self._chain.write(tx, scope, "node.delete", node, {"name": found.name, "address": found.address})
             if event is not None:
                 record_event(tx, event)
@@ -173,7 +173,7 @@ class SqliteNodes:
         await self._writer.run(command)
 
     async def sweep(self) -> None:
-        graves = await self._reader.run(lambda rows: rows.all("SELECT no FROM node_grave WHERE samples_dropped = 0"))
+        graves = await self._reader.run(lambda rows: rows.fetch_all("SELECT no FROM node_grave WHERE samples_dropped = 0"))
         for no in [grave["no"] for grave in graves]:
             await self._metrics.drop_node(no)
             await self._writer.run(partial(_note_dropped, no))
@@ -193,13 +193,13 @@ class SqliteNodes:
             fields = (record_to_json(identity), agent_version, record_to_json(policy), reboot_required)
             note_policy(tx, session, policy)
             note_reboot(tx, session, reboot_required)
-            tx.do(
+            tx.execute(
                 "UPDATE node SET identity = ?1, agent_version = ?2, policy = ?3, reboot_required = ?4, version = version + 1,"
                 " reboot_since = CASE WHEN ?4 = 'yes' THEN coalesce(reboot_since, ?6) END"
                 " WHERE no = ?5 AND (identity, agent_version, coalesce(policy, ''), reboot_required) <> (?1, ?2, ?3, ?4)",
                 *(*fields, session.no, tx.now),
             )
-            tx.do("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE no = ?", at, session.no)
+            tx.execute("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE no = ?", at, session.no)
             _call_by_hostname(tx, _of_session(tx, session), identity.hostname)
             return _of_session(tx, session)
 
@@ -210,7 +210,7 @@ class SqliteNodes:
             check_session(tx, session)
             note_updates(tx, session, updates)
             # A count that is not known leaves the time as it was: a repository that does not answer must not begin the wait anew.
-            tx.do(
+            tx.execute(
                 "UPDATE node SET updates = ?1, version = version + 1, security_since ="
                 " CASE WHEN ?3 IS NULL THEN security_since WHEN ?3 > 0 THEN coalesce(security_since, ?4) END"
                 " WHERE no = ?2 AND updates <> ?1",
@@ -223,29 +223,29 @@ class SqliteNodes:
     async def save_seen(self, seen: Mapping[NodeId, float]) -> None:
         def command(tx: Tx) -> None:
             for node, at in seen.items():
-                tx.do("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE id = ?", at, node)
+                tx.execute("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE id = ?", at, node)
 
         await self._writer.run(command)
 
 
 def _note_dropped(no: int, tx: Tx) -> None:
-    tx.do("UPDATE node_grave SET samples_dropped = 1 WHERE no = ?", no)
+    tx.execute("UPDATE node_grave SET samples_dropped = 1 WHERE no = ?", no)
 
 
 def _call_by_hostname(tx: Tx, node: Node, hostname: str) -> None:
     """Name an adopted node after its host if it has no name yet and no other node has that name."""
     if node.name != adopted_name(node.id) or not hostname:
         return
-    taken = tx.one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", node.org, fold(hostname))
+    taken = tx.fetch_one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", node.org, fold(hostname))
     if taken is None:
-        tx.do("UPDATE node SET name = ?, name_key = ?, version = version + 1 WHERE no = ?", hostname, fold(hostname), node.no)
+        tx.execute("UPDATE node SET name = ?, name_key = ?, version = version + 1 WHERE no = ?", hostname, fold(hostname), node.no)
 
 
 def _refuse_taken_name(tx: Tx, scope: Scope, node: NodeId, name: str) -> None:
     same = "SELECT 1 FROM node WHERE org = ? AND name_key = ? AND id <> ?"
-    if tx.one(same, scope.org, fold(name), node) is None:
+    if tx.fetch_one(same, scope.org, fold(name), node) is None:
         return
-    if tx.one(same + admitted(scope), scope.org, fold(name), node, *grant_values(scope)) is None:
+    if tx.fetch_one(same + admitted(scope), scope.org, fold(name), node, *grant_values(scope)) is None:
         raise Conflict("this name cannot be given: choose another one", field="name")  # the caller may not know which node has the name
     raise Conflict(f"there is a node named {name} already", field="name")
 
@@ -254,12 +254,12 @@ def _granting(rows: Rows, scope: Scope, tags: Collection[str], now: float) -> fr
     """The tags among these that appear in somebody's grants. Grants of disabled users count too, since they may be enabled again."""
     if not tags:
         return frozenset()
-    return frozenset(row["tag"] for row in rows.all(_GRANTING, scope.org, scope.org, now, json.dumps(sorted(tags))))
+    return frozenset(row["tag"] for row in rows.fetch_all(_GRANTING, scope.org, scope.org, now, json.dumps(sorted(tags))))
 
 
 def insert_node(tx: Tx, scope: Scope, node: NewNode) -> None:
     """Insert the row of a node whose id and name are free."""
-    tx.do(
+    tx.execute(
         "INSERT INTO node (org, id, name, name_key, address, tags, generation, pending, simulated, identity, agent_version,"
         " updates, reboot_required, created_at, version, made) VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, '', ?, 'unknown', ?, 1, ?)",
         *(scope.org, node.id, node.name, fold(node.name), node.address, to_json(node.tags), node.simulated),
@@ -272,14 +272,14 @@ def load_node(rows: Rows, scope: Scope, node: NodeId) -> Node:
 
     Raises: NotFound.
     """
-    row = rows.one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, node, *grant_values(scope))
+    row = rows.fetch_one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, node, *grant_values(scope))
     if row is None:
         raise NotFound(f"there is no node {node}")
     return _to_node(row)
 
 
 def _of_session(rows: Rows, session: Session) -> Node:
-    return _to_node(rows.all("SELECT * FROM node WHERE no = ?", session.no)[0])
+    return _to_node(rows.fetch_all("SELECT * FROM node WHERE no = ?", session.no)[0])
 
 
 def _to_node(row: sqlite3.Row) -> Node:

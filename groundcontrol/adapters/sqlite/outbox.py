@@ -67,7 +67,7 @@ class SqliteOutbox:
         self._reader = reader
 
     async def next_due(self) -> float | None:
-        found = await self._reader.run(lambda rows: rows.all("SELECT min(next_at) AS at FROM delivery WHERE next_at IS NOT NULL"))
+        found = await self._reader.run(lambda rows: rows.fetch_all("SELECT min(next_at) AS at FROM delivery WHERE next_at IS NOT NULL"))
         return None if found[0]["at"] is None else float(found[0]["at"])
 
     async def claim(self, most: int) -> Sequence[Claim]:
@@ -91,9 +91,9 @@ class _Claims:
         self._first_sent_at = tx.now
 
     def take(self) -> list[Claim]:
-        self._tx.do(_ORPHANS, self._tx.now)
-        channels = self._tx.all(_CHANNELS, self._tx.now)
-        [hub] = self._tx.all(_SENT, self._tx.now - HOUR_S)
+        self._tx.execute(_ORPHANS, self._tx.now)
+        channels = self._tx.fetch_all(_CHANNELS, self._tx.now)
+        [hub] = self._tx.fetch_all(_SENT, self._tx.now - HOUR_S)
         self._sent, self._first_sent_at = hub["n"] or 0, hub["first"] or self._tx.now
         for channel in channels:
             self._take_of(channel)
@@ -108,7 +108,7 @@ class _Claims:
         for _ in range(_ENDED_AT_ONCE):
             if free <= 0 or len(self._taken) >= self._most:
                 return
-            row = self._tx.one(_NEXT, channel["org"], channel["id"], self._tx.now)
+            row = self._tx.fetch_one(_NEXT, channel["org"], channel["id"], self._tx.now)
             if row is None:
                 return
             if sum_up(self._tx, channel, row) or self._is_over(channel, row, sent):
@@ -119,15 +119,15 @@ class _Claims:
     def _is_over(self, channel: sqlite3.Row, row: sqlite3.Row, sent: int) -> bool:
         """End a delivery that is not to be sent any more."""
         if not channel["enabled"] and row["kind"] != "test":
-            self._tx.do(_END, "skipped", "channel_disabled", row["org"], row["id"])
+            self._tx.execute(_END, "skipped", "channel_disabled", row["org"], row["id"])
             end_parts(self._tx, to_delivery(row), "skipped", "channel_disabled")
             return True
         if to_channel(channel).refuses and not _is_asked_for(row):
-            self._tx.do(_END, "skipped", "channel_broken", row["org"], row["id"])
+            self._tx.execute(_END, "skipped", "channel_broken", row["org"], row["id"])
             end_parts(self._tx, to_delivery(row), "skipped", "channel_broken")
             return True
         if row["until_at"] <= self._tx.now and row["attempts"]:
-            self._tx.do(_END, "failed", EXPIRED, row["org"], row["id"])
+            self._tx.execute(_END, "failed", EXPIRED, row["org"], row["id"])
             end_parts(self._tx, to_delivery(row), "failed", EXPIRED)
             _break(self._tx, to_delivery(row), EXPIRED)
             return True
@@ -136,13 +136,13 @@ class _Claims:
         most = channel["critical_per_hour"] if row["critical"] else channel["per_hour"]
         if sent < most and self._sent < MOST_PER_HOUR:
             return False
-        self._tx.do(_END, "skipped", "cap", row["org"], row["id"])
+        self._tx.execute(_END, "skipped", "cap", row["org"], row["id"])
         self._count_in_digest(channel, row)
         return True
 
     def _count_in_digest(self, channel: sqlite3.Row, row: sqlite3.Row) -> None:
         """What is over the limit is one message with the number, when the limit allows one again."""
-        counted = self._tx.do(
+        counted = self._tx.execute(
             "UPDATE delivery SET revision = revision + 1, critical = max(critical, ?) WHERE org = ? AND channel_id = ? AND kind = 'digest'"
             " AND reason = 'cap' AND next_at IS NOT NULL",
             *(row["critical"], row["org"], row["channel_id"]),
@@ -157,13 +157,13 @@ class _Claims:
 
     def _lease(self, channel: sqlite3.Row, row: sqlite3.Row) -> None:
         now = self._tx.now
-        self._tx.do(
+        self._tx.execute(
             "UPDATE delivery SET state = 'sending', attempts = attempts + 1, next_at = ? WHERE org = ? AND id = ?",
             *(now + LEASE_S, row["org"], row["id"]),
         )
-        self._tx.do("INSERT INTO delivery_attempt VALUES (?, ?, ?, ?, NULL, '')", row["org"], row["id"], row["attempts"] + 1, now)
+        self._tx.execute("INSERT INTO delivery_attempt VALUES (?, ?, ?, ?, NULL, '')", row["org"], row["id"], row["attempts"] + 1, now)
         self._sent += 1
-        told = self._tx.all(
+        told = self._tx.fetch_all(
             "SELECT coalesce(max(kind IN ('firing', 'changed', 'repeat')), 0) AS told, coalesce(max(reason = 'late'), 0) AS late"
             " FROM delivery WHERE org = ? AND incident_id = ? AND channel_id = ? AND state = 'sent'",
             *(row["org"], row["incident_id"], row["channel_id"]),
@@ -179,12 +179,12 @@ def _is_asked_for(row: sqlite3.Row) -> bool:
 
 def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
     place = (claimed.org, claimed.id)
-    row = tx.one("SELECT * FROM delivery WHERE org = ? AND id = ? AND state = 'sending' AND attempts = ?", *place, claimed.attempts)
+    row = tx.fetch_one("SELECT * FROM delivery WHERE org = ? AND id = ? AND state = 'sending' AND attempts = ?", *place, claimed.attempts)
     if row is None:
         return False
     match result:
         case Told(reason, code, shown, named):
-            tx.do(
+            tx.execute(
                 "UPDATE delivery SET state = 'sent', reason = ?, sent_at = ?, shown = ?, next_at = NULL WHERE org = ? AND id = ?",
                 *(reason, tx.now, shown, *place),
             )
@@ -192,11 +192,13 @@ def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
             _end_attempt(tx, claimed, code)
             _recover(tx, claimed)
         case Retry(code, after_s, pause):
-            tx.do("UPDATE delivery SET state = 'due', reason = ?, next_at = ? WHERE org = ? AND id = ?", code, tx.now + after_s, *place)
+            tx.execute(
+                "UPDATE delivery SET state = 'due', reason = ?, next_at = ? WHERE org = ? AND id = ?", code, tx.now + after_s, *place
+            )
             _end_attempt(tx, claimed, code)
             _count_failure(tx, claimed, code, after_s if pause else 0.0)
         case Failed(code):
-            tx.do(_END, "failed", code, *place)
+            tx.execute(_END, "failed", code, *place)
             end_parts(tx, claimed, "failed", code)
             _end_attempt(tx, claimed, code)
             _break(tx, claimed, code)
@@ -208,17 +210,17 @@ def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
 
 def _leave(tx: Tx, row: sqlite3.Row, reason: str, until: float | None) -> None:
     """Nothing was sent: it was no attempt."""
-    tx.do("DELETE FROM delivery_attempt WHERE org = ? AND delivery_id = ? AND number = ?", row["org"], row["id"], row["attempts"])
+    tx.execute("DELETE FROM delivery_attempt WHERE org = ? AND delivery_id = ? AND number = ?", row["org"], row["id"], row["attempts"])
     state = "skipped" if until is None else "deferred"
     until_at = row["until_at"] if until is None else until + give_up_s(critical=bool(row["critical"]))
-    tx.do(
+    tx.execute(
         "UPDATE delivery SET state = ?, reason = ?, next_at = ?, until_at = ?, attempts = attempts - 1 WHERE org = ? AND id = ?",
         *(state, reason, until, until_at, row["org"], row["id"]),
     )
 
 
 def _end_attempt(tx: Tx, claimed: Delivery, code: str) -> None:
-    tx.do(
+    tx.execute(
         "UPDATE delivery_attempt SET ended_at = ?, code = ? WHERE org = ? AND delivery_id = ? AND number = ?",
         *(tx.now, code, claimed.org, claimed.id, claimed.attempts),
     )
@@ -227,13 +229,13 @@ def _end_attempt(tx: Tx, claimed: Delivery, code: str) -> None:
 def _recover(tx: Tx, claimed: Delivery) -> None:
     """The channel works: what waited for another attempt is due now."""
     place = (claimed.org, claimed.channel_id)
-    before = tx.one("SELECT * FROM channel WHERE org = ? AND id = ?", *place)
+    before = tx.fetch_one("SELECT * FROM channel WHERE org = ? AND id = ?", *place)
     if before is None:
         return
     tested_at = tx.now if claimed.kind == "test" else before["tested_at"]
-    tx.do("UPDATE channel SET failures = 0, probe_at = 0, tested_at = ? WHERE org = ? AND id = ?", tested_at, *place)
+    tx.execute("UPDATE channel SET failures = 0, probe_at = 0, tested_at = ? WHERE org = ? AND id = ?", tested_at, *place)
     if before["failures"]:
-        tx.do(
+        tx.execute(
             "UPDATE delivery SET next_at = ? WHERE org = ? AND channel_id = ? AND state = 'due' AND attempts > 0 AND next_at > ?",
             tx.now,
             *place,
@@ -247,19 +249,19 @@ def _recover(tx: Tx, claimed: Delivery) -> None:
 
 def _count_failure(tx: Tx, claimed: Delivery, code: str, pause_s: float) -> None:
     place = (claimed.org, claimed.channel_id)
-    tx.do("UPDATE channel SET failures = failures + 1 WHERE org = ? AND id = ?", *place)
-    row = tx.one("SELECT state, failures FROM channel WHERE org = ? AND id = ?", *place)
+    tx.execute("UPDATE channel SET failures = failures + 1 WHERE org = ? AND id = ?", *place)
+    row = tx.fetch_one("SELECT state, failures FROM channel WHERE org = ? AND id = ?", *place)
     if row is None:
         return
     wait_s = max(pause_s, rest_s(row["failures"]))
-    tx.do("UPDATE channel SET probe_at = ? WHERE org = ? AND id = ?", tx.now + wait_s if wait_s else 0.0, *place)
+    tx.execute("UPDATE channel SET probe_at = ? WHERE org = ? AND id = ?", tx.now + wait_s if wait_s else 0.0, *place)
     if row["state"] != "broken":
         _set_state(tx, claimed, "retrying", code)
 
 
 def _break(tx: Tx, claimed: Delivery, code: str) -> None:
     """The channel refuses messages: say so through the others, unless somebody only tests it."""
-    row = tx.one("SELECT * FROM channel WHERE org = ? AND id = ?", claimed.org, claimed.channel_id)
+    row = tx.fetch_one("SELECT * FROM channel WHERE org = ? AND id = ?", claimed.org, claimed.channel_id)
     if row is None:
         return
     known = row["state"] == "broken"
@@ -267,7 +269,7 @@ def _break(tx: Tx, claimed: Delivery, code: str) -> None:
     if known or claimed.kind == "test":
         return
     event = _record(tx, claimed, "channel_failed", row["name"], code)
-    others = tx.all("SELECT id FROM channel WHERE org = ? AND id <> ? AND enabled = 1", claimed.org, claimed.channel_id)
+    others = tx.fetch_all("SELECT id FROM channel WHERE org = ? AND id <> ? AND enabled = 1", claimed.org, claimed.channel_id)
     add_deliveries(
         tx,
         [
@@ -281,7 +283,7 @@ def _break(tx: Tx, claimed: Delivery, code: str) -> None:
 
 
 def _set_state(tx: Tx, claimed: Delivery, state: str, reason: str) -> None:
-    tx.do(
+    tx.execute(
         "UPDATE channel SET state_since_at = CASE WHEN state = ?1 THEN state_since_at ELSE ?2 END, state = ?1, state_reason = ?3"
         " WHERE org = ?4 AND id = ?5",
         *(state, tx.now, reason, claimed.org, claimed.channel_id),

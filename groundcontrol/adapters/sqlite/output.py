@@ -23,18 +23,18 @@ def append(tx: Tx, job: int, offset: int, data: bytes) -> None:
     """
     if offset + len(data) >= 1 << _OFFSET_BITS:
         raise Conflict("the output of a job cannot be longer than 4 GiB")
-    tx.do("INSERT INTO job_output VALUES (?, ?)", job << _OFFSET_BITS | offset, data)
+    tx.execute("INSERT INTO job_output VALUES (?, ?)", job << _OFFSET_BITS | offset, data)
 
 
 def remove(tx: Tx, job: int) -> None:
     """Delete all output of a job."""
-    tx.do("DELETE FROM job_output WHERE place >= ? AND place < ?", job << _OFFSET_BITS, (job + 1) << _OFFSET_BITS)
+    tx.execute("DELETE FROM job_output WHERE place >= ? AND place < ?", job << _OFFSET_BITS, (job + 1) << _OFFSET_BITS)
 
 
 def pieces(rows: Rows, job: int, offset: int) -> list[tuple[int, bytes]]:
     """A few pieces with their offsets, starting with the piece that contains `offset`; empty at the end."""
     first = job << _OFFSET_BITS
-    found = rows.all(
+    found = rows.fetch_all(
         "SELECT place, body FROM job_output WHERE place >= coalesce((SELECT max(place) FROM job_output WHERE place BETWEEN ? AND ?), ?)"
         " AND place < ? ORDER BY place LIMIT ?",
         *(first, first + offset, first + offset, (job + 1) << _OFFSET_BITS, PAGE_PIECES),

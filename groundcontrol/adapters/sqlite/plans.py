@@ -23,26 +23,28 @@ def save_part(tx: Tx, job: int, part: PlanPart) -> bool:
     Raises:  Conflict: the plan is larger than that of any host.
     """
     row = (part.parts, part.head.digest, record_to_json(part.head), to_json(part.steps), to_json(part.kept))
-    known = tx.one("SELECT parts, digest, head, steps, kept FROM job_plan WHERE job = ? AND part = ?", job, part.part)
+    known = tx.fetch_one("SELECT parts, digest, head, steps, kept FROM job_plan WHERE job = ? AND part = ?", job, part.part)
     if known is not None and tuple(known) == row:
         return False
-    tx.do("DELETE FROM job_plan WHERE job = ? AND (parts, digest) <> (?, ?)", job, part.parts, part.head.digest)
+    tx.execute("DELETE FROM job_plan WHERE job = ? AND (parts, digest) <> (?, ?)", job, part.parts, part.head.digest)
     size = len(part.steps) + len(part.kept)
-    stored_bytes = tx.all("SELECT coalesce(sum(size), 0) AS size FROM job_plan WHERE job = ? AND part <> ?", job, part.part)[0]["size"]
+    stored_bytes = tx.fetch_all("SELECT coalesce(sum(size), 0) AS size FROM job_plan WHERE job = ? AND part <> ?", job, part.part)[0][
+        "size"
+    ]
     if stored_bytes + size > MAX_STEPS:
         raise Conflict("a plan of more packages than any host has")
-    tx.do("INSERT OR REPLACE INTO job_plan VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", job << 32 | part.part, job, part.part, *row, size)
+    tx.execute("INSERT OR REPLACE INTO job_plan VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", job << 32 | part.part, job, part.part, *row, size)
     return True
 
 
 def is_complete(rows: Rows, job: int) -> bool:
     """Whether every part of the job's plan is stored."""
-    return rows.one("SELECT 1 FROM job_plan WHERE job = ? GROUP BY job HAVING count(*) = max(parts)", job) is not None
+    return rows.fetch_one("SELECT 1 FROM job_plan WHERE job = ? GROUP BY job HAVING count(*) = max(parts)", job) is not None
 
 
 def read_plan(rows: Rows, job: int) -> Plan | None:
     """The stored parts of a job's plan; None: the job sent none."""
-    found = rows.all("SELECT * FROM job_plan WHERE job = ? ORDER BY part", job)
+    found = rows.fetch_all("SELECT * FROM job_plan WHERE job = ? ORDER BY part", job)
     if not found:
         return None
     return Plan(
@@ -59,14 +61,14 @@ def save_report(tx: Tx, job: int, report: Report) -> bool:
     Returns: whether anything changed.
     """
     body = to_json(report)
-    known = tx.one("SELECT body FROM job_report WHERE job = ?", job)
+    known = tx.fetch_one("SELECT body FROM job_report WHERE job = ?", job)
     if known is not None and known["body"] == body:
         return False
-    tx.do("INSERT OR REPLACE INTO job_report VALUES (?, ?)", job, body)
+    tx.execute("INSERT OR REPLACE INTO job_report VALUES (?, ?)", job, body)
     return True
 
 
 def read_report(rows: Rows, job: int) -> Report | None:
     """The report of a job; None: the job sent none."""
-    row = rows.one("SELECT body FROM job_report WHERE job = ?", job)
+    row = rows.fetch_one("SELECT body FROM job_report WHERE job = ?", job)
     return None if row is None else decoded(_report, row["body"])

@@ -37,7 +37,7 @@ class SqliteProcessHistory:
     async def reading(self, no: int, at: float) -> ProcessReading | None:
         at_ms = int(at * 1000)
         found = await self._reader.run(
-            lambda rows: rows.all(
+            lambda rows: rows.fetch_all(
                 "SELECT readings FROM process_span WHERE node = ? AND span <= ? ORDER BY span DESC LIMIT 2", no, int(at // SPAN_S)
             )
         )
@@ -49,7 +49,7 @@ class SqliteProcessHistory:
 
     async def expire_readings(self, before: float) -> int:
         return await self._writer.run(
-            lambda tx: tx.do(
+            lambda tx: tx.execute(
                 "DELETE FROM process_span WHERE rowid IN (SELECT rowid FROM process_span WHERE span < ? LIMIT ?)",
                 *(int(before // SPAN_S), _STEP_ROWS),
             )
@@ -57,11 +57,11 @@ class SqliteProcessHistory:
 
 
 def _save(tx: Tx, session: Session, reading: ProcessReading) -> None:
-    fence = tx.one("SELECT epoch FROM fence WHERE node = ?", session.no)
+    fence = tx.fetch_one("SELECT epoch FROM fence WHERE node = ?", session.no)
     if fence is None or fence["epoch"] != session.epoch:
         raise Fenced(f"session {session.epoch} of node {session.node} is over")
     span = reading.at_ms // (SPAN_S * 1000)
-    row = tx.one("SELECT readings FROM process_span WHERE node = ? AND span = ?", session.no, span)
+    row = tx.fetch_one("SELECT readings FROM process_span WHERE node = ? AND span = ?", session.no, span)
     try:
         held = [] if row is None else inflated(_readings, row["readings"])
     except StoreError:  # the damaged quarter of an hour begins again
@@ -70,9 +70,9 @@ def _save(tx: Tx, session: Session, reading: ProcessReading) -> None:
     body = zlib.compress(to_json(readings).encode())
     if readings == held or len(body) > MAX_SPAN_BYTES:
         return
-    tx.do("INSERT OR REPLACE INTO process_span VALUES (?, ?, ?)", session.no, span, body)
+    tx.execute("INSERT OR REPLACE INTO process_span VALUES (?, ?, ?)", session.no, span, body)
     if row is None:
-        tx.do(
+        tx.execute(
             "DELETE FROM process_span WHERE node = ?1 AND span <="
             " (SELECT span FROM process_span WHERE node = ?1 ORDER BY span DESC LIMIT 1 OFFSET ?2)",
             *(session.no, MAX_SPANS),
@@ -81,4 +81,4 @@ def _save(tx: Tx, session: Session, reading: ProcessReading) -> None:
 
 def drop_readings(tx: Tx, no: int) -> None:
     """Remove the process history of a removed node."""
-    tx.do("DELETE FROM process_span WHERE node = ?", no)
+    tx.execute("DELETE FROM process_span WHERE node = ?", no)

@@ -37,10 +37,10 @@ def sum_up(tx: Tx, channel: sqlite3.Row, row: sqlite3.Row) -> bool:
     if row["reason"] != "quiet_hours" or channel["kind"] in _KEEPS_INCIDENTS:
         return False
     held = (row["org"], row["channel_id"], tx.now)
-    [found] = tx.all(f"SELECT count(*) AS n, max(critical) AS critical FROM delivery WHERE {_HELD}", *held)  # noqa: S608  made of constants
+    [found] = tx.fetch_all(f"SELECT count(*) AS n, max(critical) AS critical FROM delivery WHERE {_HELD}", *held)  # noqa: S608  made of constants
     if found["n"] < 2:
         return False
-    tx.do(f"UPDATE delivery SET reason = '{SUMMARY}', next_at = NULL WHERE {_HELD}", *held)  # noqa: S608  made of constants
+    tx.execute(f"UPDATE delivery SET reason = '{SUMMARY}', next_at = NULL WHERE {_HELD}", *held)  # noqa: S608  made of constants
     summary = Delivery(
         DeliveryId(new_time_id(tx.now)), row["org"], ChannelId(row["channel_id"]), "digest", None, None, 0, "due", "ready", tx.now, tx.now,
         critical=bool(found["critical"]),
@@ -54,7 +54,7 @@ def reschedule(tx: Tx, channel: Channel) -> None:
     hours = channel.quiet_hours
     ends_at = (None if hours is None else quiet_until(hours, tx.now)) or tx.now
     critical_at = ends_at if hours is not None and hours.critical_too else tx.now
-    tx.do(
+    tx.execute(
         "UPDATE delivery SET next_at = CASE WHEN critical THEN ?1 ELSE ?2 END, until_at = max(until_at, ?2 + ?3)"
         " WHERE org = ?4 AND channel_id = ?5 AND state = 'deferred' AND reason = 'quiet_hours' AND next_at IS NOT NULL",
         *(critical_at, ends_at, GIVE_UP_S, channel.org, channel.id),
@@ -65,13 +65,13 @@ def parts_of(rows: Rows, summary: Delivery) -> list[Delivery]:
     """The messages that a summary stands for, oldest first. Any other delivery has none."""
     if not is_summary(summary):
         return []
-    return [to_delivery(row) for row in rows.all(f"SELECT * FROM delivery WHERE {_PARTS} ORDER BY id", *_place(summary))]  # noqa: S608  made of constants
+    return [to_delivery(row) for row in rows.fetch_all(f"SELECT * FROM delivery WHERE {_PARTS} ORDER BY id", *_place(summary))]  # noqa: S608  made of constants
 
 
 def tell_parts(tx: Tx, summary: Delivery, named: Collection[IncidentId]) -> None:
     """The receiver took the summary: it knows what the summary names, and what has ended. Anything else is decided once more."""
     for part in parts_of(tx, summary):
-        incident = tx.one("SELECT state FROM incident WHERE org = ? AND id = ?", part.org, part.incident_id)
+        incident = tx.fetch_one("SELECT state FROM incident WHERE org = ? AND id = ?", part.org, part.incident_id)
         is_over = incident is None or incident["state"] == "resolved"
         if part.incident_id in named or part.kind == "resolved":
             values: tuple[Value, ...] = ("sent", SUMMARY, None, tx.now)
@@ -79,21 +79,23 @@ def tell_parts(tx: Tx, summary: Delivery, named: Collection[IncidentId]) -> None
             values = ("skipped", SUMMARY, None, None)
         else:
             values = ("due", "ready", tx.now, None)
-        tx.do("UPDATE delivery SET state = ?, reason = ?, next_at = ?, sent_at = ? WHERE org = ? AND id = ?", *values, part.org, part.id)
+        tx.execute(
+            "UPDATE delivery SET state = ?, reason = ?, next_at = ?, sent_at = ? WHERE org = ? AND id = ?", *values, part.org, part.id
+        )
         if part.incident_id in named and is_over:  # it ended while the summary was sent: the end was for nobody then
-            tx.do(_SEND_END, tx.now, part.org, part.incident_id, part.channel_id)
+            tx.execute(_SEND_END, tx.now, part.org, part.incident_id, part.channel_id)
 
 
 def end_parts(tx: Tx, summary: Delivery, state: str, reason: str) -> None:
     """End the messages of a summary that is not sent."""
     if is_summary(summary):
-        tx.do(f"UPDATE delivery SET state = ?, reason = ? WHERE {_PARTS}", state, reason, *_place(summary))  # noqa: S608  made of constants
+        tx.execute(f"UPDATE delivery SET state = ?, reason = ? WHERE {_PARTS}", state, reason, *_place(summary))  # noqa: S608  made of constants
 
 
 def release_parts(tx: Tx, summary: Delivery) -> None:
     """Decide once more about each message of a summary that says nothing."""
     if is_summary(summary):
-        tx.do(f"UPDATE delivery SET state = 'due', reason = 'ready', next_at = ? WHERE {_PARTS}", tx.now, *_place(summary))  # noqa: S608  made of constants
+        tx.execute(f"UPDATE delivery SET state = 'due', reason = 'ready', next_at = ? WHERE {_PARTS}", tx.now, *_place(summary))  # noqa: S608  made of constants
 
 
 def _place(summary: Delivery) -> tuple[Value, ...]:

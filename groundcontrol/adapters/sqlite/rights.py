@@ -59,7 +59,7 @@ def may_still_deploy(rows: Rows, actor: str, deployment: Deployment, ordered_at:
     right = right_to_order(deployment)
     at, tags = "", to_json(deployment.options.tags)
     if right != "deployment.create":
-        node = rows.one("SELECT id, tags FROM node WHERE id = ?", deployment.node_id)
+        node = rows.fetch_one("SELECT id, tags FROM node WHERE id = ?", deployment.node_id)
         at, tags = ("", "[]") if node is None else (node["id"], node["tags"])
     rights = _rights_of(rows, actor)
     if makes_node(deployment) and deployment.options.use_hub_key and not _may(rights, "hub_key.use", at, tags, ordered_at, now):
@@ -73,7 +73,7 @@ def may_still_invite(rows: Rows, invite: sqlite3.Row) -> bool:
     if name.startswith("local:"):  # no user name has a colon
         rights: StoredRights | None = _OWNER
     else:
-        rights = _user(rows.one(_USER + "org = ? AND username = ?", invite["org"], name))
+        rights = _user(rows.fetch_one(_USER + "org = ? AND username = ?", invite["org"], name))
     return _may(rights, right_to_make(invite["kind"]), "", invite["tags"], invite["created_at"], invite["created_at"])
 
 
@@ -86,8 +86,8 @@ def _may(rights: StoredRights | None, action: Action, node: str, tags: str, orde
 def _rights_of(rows: Rows, actor: str) -> StoredRights | None:
     if actor == SYSTEM.actor.id or actor.isdecimal():
         return _OWNER
-    user = _user(rows.one(_USER + "id = ?", actor))
-    token = rows.one(_PROGRAM, actor) if user is None else None
+    user = _user(rows.fetch_one(_USER + "id = ?", actor))
+    token = rows.fetch_one(_PROGRAM, actor) if user is None else None
     if token is None:
         return user
     grants = _grants(token["grants"]) + _grants(token["owner_grants"])

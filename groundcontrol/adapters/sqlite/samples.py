@@ -61,14 +61,14 @@ class SqliteMetrics:
         boot = _boot_bytes(session)
 
         def command(tx: Tx) -> tuple[Marks, int]:
-            tx.do(
+            tx.execute(
                 "INSERT INTO fence VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET epoch = max(epoch, excluded.epoch)",
                 *(session.no, session.epoch),
             )
-            if tx.all("SELECT epoch FROM fence WHERE node = ?", session.no)[0]["epoch"] != session.epoch:
+            if tx.fetch_all("SELECT epoch FROM fence WHERE node = ?", session.no)[0]["epoch"] != session.epoch:
                 raise _fenced(session)
-            tx.do("INSERT INTO boot (node, boot) VALUES (?, ?) ON CONFLICT DO NOTHING", session.no, boot)
-            row = tx.all(_STATE, session.no, boot)[0]
+            tx.execute("INSERT INTO boot (node, boot) VALUES (?, ?) ON CONFLICT DO NOTHING", session.no, boot)
+            row = tx.fetch_all(_STATE, session.no, boot)[0]
             begin_session(tx, session, row["no"])
             return Marks(row["live"], row["backfill"]), row["no"]
 
@@ -83,15 +83,15 @@ class SqliteMetrics:
             if _state(tx, session) is None:
                 raise _fenced(session)
             wanted = (schema.family, schema.interval_s, series)
-            known = tx.one("SELECT family, rhythm_s, series FROM layout WHERE node = ? AND layout = ?", session.no, schema.schema_id)
+            known = tx.fetch_one("SELECT family, rhythm_s, series FROM layout WHERE node = ? AND layout = ?", session.no, schema.schema_id)
             if known is not None and not _is_readable(known):
-                tx.do(
+                tx.execute(
                     "UPDATE layout SET family = ?, rhythm_s = ?, series = ? WHERE node = ? AND layout = ?",
                     *(*wanted, session.no, schema.schema_id),
                 )
             elif known is not None and tuple(known) != wanted:
                 raise Conflict(f"node {session.node} gave one layout id to two layouts")
-            tx.do(
+            tx.execute(
                 "INSERT INTO layout (node, layout, family, rhythm_s, series, epoch, told)"
                 " VALUES (?, ?, ?, ?, ?, ?, (SELECT coalesce(max(told), 0) + 1 FROM layout WHERE node = ?))"
                 " ON CONFLICT DO UPDATE SET epoch = excluded.epoch, told = excluded.told",
@@ -116,7 +116,7 @@ class SqliteMetrics:
                 marks = _append(tx, session, states.get(session), packs, moved, stored)
                 if marks is not None or session.node not in answer:
                     answer[session.node] = marks  # of two sessions of one node in a batch, the current one counts
-            tx.do_many("UPDATE boot SET live = ?, backfill = ? WHERE no = ?", moved)
+            tx.execute_many("UPDATE boot SET live = ?, backfill = ? WHERE no = ?", moved)
             if stored:
                 self._store(tx, stored)
             return answer
@@ -127,7 +127,7 @@ class SqliteMetrics:
         batch = hot_packs.next_batch(tx)
         stored.sort(key=itemgetter(0))  # in the order of the table, so that the pages are read one after the other
         try:
-            tx.do_many(_INSERT, [(batch, *row) for row in stored])
+            tx.execute_many(_INSERT, [(batch, *row) for row in stored])
         except sqlite3.IntegrityError as exc:
             raise Conflict("a node sent a pack whose layout is not stored, or the same twice") from exc
         before = self._arrived_bytes if batch > 1 else 0  # the packs have been moved to `hot` since
@@ -145,7 +145,7 @@ class SqliteMetrics:
                 known[no] = session
             else:
                 found[session] = _state(rows, session)
-        for row in rows.all(_STATES, to_json(list(known))):
+        for row in rows.fetch_all(_STATES, to_json(list(known))):
             session = known[row["no"]]
             found[session] = row if row["epoch"] == session.epoch else None
         return {session: row for session, row in found.items() if row is not None}
@@ -229,7 +229,7 @@ def _boot_bytes(session: Session) -> bytes:
 
 def _state(rows: Rows, session: Session) -> sqlite3.Row | None:
     """Epoch, boot number and marks, if the session may write."""
-    row = rows.one(_STATE, session.no, _boot_bytes(session))
+    row = rows.fetch_one(_STATE, session.no, _boot_bytes(session))
     return row if row is not None and row["epoch"] == session.epoch else None
 
 

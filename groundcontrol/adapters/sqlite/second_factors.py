@@ -43,7 +43,7 @@ class SqliteFactors:
                 raise Conflict("another second factor was begun meanwhile")
             shred(tx, row["org"], TOTP, user)
             insert(tx, row["org"], record)
-            tx.do("UPDATE account SET totp_version = ? WHERE no = ?", record.version, row["no"])
+            tx.execute("UPDATE account SET totp_version = ? WHERE no = ?", record.version, row["no"])
             self._chain.write(tx, scope, "auth.second_factor_begin", user)
 
         await self._writer.run(command)
@@ -59,12 +59,12 @@ class SqliteFactors:
                 if _codes(tx, row["no"]) == sorted(codes):
                     return to_user(row)
                 raise Conflict("the second factor is confirmed already")
-            if (login := tx.one(LOGIN, keep)) is None or not is_live(login, tx.now):
+            if (login := tx.fetch_one(LOGIN, keep)) is None or not is_live(login, tx.now):
                 raise NotFound("this session is over")
-            tx.do("UPDATE account SET totp_since = ?, totp_step = max(totp_step, ?) WHERE no = ?", at, step, row["no"])
+            tx.execute("UPDATE account SET totp_since = ?, totp_step = max(totp_step, ?) WHERE no = ?", at, step, row["no"])
             _replace_codes(tx, row, codes)
             _end_sessions(tx, row["no"], keep)
-            tx.do(
+            tx.execute(
                 "UPDATE login SET second_factor = 1, authenticated_at = max(authenticated_at, ?), expires_at = min(expires_at, ?)"
                 " WHERE account = ? AND id = ?",
                 *(at, expires_at, row["no"], keep),
@@ -77,14 +77,15 @@ class SqliteFactors:
     async def use_step(self, user: UserId, step: int) -> bool:
         return await self._writer.run(
             lambda tx: (
-                tx.do("UPDATE account SET totp_step = ? WHERE id = ? AND totp_since IS NOT NULL AND totp_step < ?", step, user, step) == 1
+                tx.execute("UPDATE account SET totp_step = ? WHERE id = ? AND totp_since IS NOT NULL AND totp_step < ?", step, user, step)
+                == 1
             )
         )
 
     async def use_recovery_code(self, user: UserId, code: bytes, address: str) -> int | None:
         def command(tx: Tx) -> int | None:
-            row = tx.one("SELECT * FROM account WHERE id = ? AND totp_since IS NOT NULL", user)
-            if row is None or tx.do("DELETE FROM recovery_code WHERE account = ? AND hash = ?", row["no"], code) != 1:
+            row = tx.fetch_one("SELECT * FROM account WHERE id = ? AND totp_since IS NOT NULL", user)
+            if row is None or tx.execute("DELETE FROM recovery_code WHERE account = ? AND hash = ?", row["no"], code) != 1:
                 return None
             left = len(_codes(tx, row["no"]))
             scope = Scope(Actor("user", user, row["username"], row["role"], address), row["org"])
@@ -107,15 +108,15 @@ class SqliteFactors:
     async def stop_totp(self, scope: Scope, user: UserId, keep: SessionId | None) -> User:
         def command(tx: Tx) -> User:
             row = _account(tx, scope, user)
-            if row["totp_since"] is None and tx.one(_STORED_SQL, row["org"], TOTP, user, SEED) is None:
+            if row["totp_since"] is None and tx.fetch_one(_STORED_SQL, row["org"], TOTP, user, SEED) is None:
                 return to_user(row)
-            if keep is not None and ((login := tx.one(LOGIN, keep)) is None or not is_live(login, tx.now)):
+            if keep is not None and ((login := tx.fetch_one(LOGIN, keep)) is None or not is_live(login, tx.now)):
                 raise NotFound("this session is over")
             shred(tx, row["org"], TOTP, user)
             _replace_codes(tx, row, ())
-            tx.do("UPDATE account SET totp_since = NULL WHERE no = ?", row["no"])
+            tx.execute("UPDATE account SET totp_since = NULL WHERE no = ?", row["no"])
             _end_sessions(tx, row["no"], keep)
-            tx.do("UPDATE login SET second_factor = 0 WHERE account = ?", row["no"])
+            tx.execute("UPDATE login SET second_factor = 0 WHERE account = ?", row["no"])
             self._chain.write(tx, scope, "auth.second_factor_off", user)
             return to_user(_account(tx, scope, user))
 
@@ -123,7 +124,7 @@ class SqliteFactors:
 
 
 def _account(rows: Rows, scope: Scope, user: UserId) -> sqlite3.Row:
-    row = rows.one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
+    row = rows.fetch_one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
     if row is None:
         raise NotFound("there is no such user")
     return row
@@ -131,18 +132,18 @@ def _account(rows: Rows, scope: Scope, user: UserId) -> sqlite3.Row:
 
 def _is_stored(rows: Rows, org: int, record: SealedRecord) -> bool:
     """Whether exactly this seed, not only its version, is stored."""
-    row = rows.one(_STORED_SQL, org, record.table, record.id, record.column)
+    row = rows.fetch_one(_STORED_SQL, org, record.table, record.id, record.column)
     return row is not None and (row["version"], row["sealed"]) == (record.version, record.sealed)
 
 
 def _codes(rows: Rows, account: int) -> list[bytes]:
-    return [row["hash"] for row in rows.all("SELECT hash FROM recovery_code WHERE account = ? ORDER BY hash", account)]
+    return [row["hash"] for row in rows.fetch_all("SELECT hash FROM recovery_code WHERE account = ? ORDER BY hash", account)]
 
 
 def _replace_codes(tx: Tx, account: sqlite3.Row, codes: Sequence[bytes]) -> None:
-    tx.do("DELETE FROM recovery_code WHERE account = ?", account["no"])
-    tx.do_many("INSERT INTO recovery_code VALUES (?, ?, ?)", [(account["org"], account["no"], code) for code in codes])
+    tx.execute("DELETE FROM recovery_code WHERE account = ?", account["no"])
+    tx.execute_many("INSERT INTO recovery_code VALUES (?, ?, ?)", [(account["org"], account["no"], code) for code in codes])
 
 
 def _end_sessions(tx: Tx, account: int, keep: SessionId | None) -> None:
-    tx.do("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND id <> ?", tx.now, account, keep or "")
+    tx.execute("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND id <> ?", tx.now, account, keep or "")

@@ -24,7 +24,7 @@ def shred(tx: Tx, org: int, kind: str, record: str) -> int:
 
     Returns: the number of removed secrets.
     """
-    count = tx.do("DELETE FROM secret WHERE org = ? AND kind = ? AND record = ?", org, kind, record)
+    count = tx.execute("DELETE FROM secret WHERE org = ? AND kind = ? AND record = ?", org, kind, record)
     tx.shredding = tx.shredding or count > 0
     return count
 
@@ -36,17 +36,17 @@ class KeyringReader:
         self._reader = reader
 
     async def keyring(self) -> bytes | None:
-        row = await self._reader.run(lambda rows: rows.one("SELECT body FROM keyring"))
+        row = await self._reader.run(lambda rows: rows.fetch_one("SELECT body FROM keyring"))
         return None if row is None else bytes(row["body"])
 
     async def secret(self, table: str, record: str, column: str) -> SealedRecord | None:
         row = await self._reader.run(
-            lambda rows: rows.one("SELECT * FROM secret WHERE kind = ? AND record = ? AND field = ?", table, record, column)
+            lambda rows: rows.fetch_one("SELECT * FROM secret WHERE kind = ? AND record = ? AND field = ?", table, record, column)
         )
         return None if row is None else _to_record(row)
 
     async def secrets(self) -> Sequence[SealedRecord]:
-        return [_to_record(row) for row in await self._reader.run(lambda rows: rows.all("SELECT * FROM secret ORDER BY no"))]
+        return [_to_record(row) for row in await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM secret ORDER BY no"))]
 
 
 class Keyring(KeyringReader):
@@ -58,10 +58,10 @@ class Keyring(KeyringReader):
 
     async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes:
         def command(tx: Tx) -> bytes:
-            known = tx.one("SELECT body FROM keyring")
+            known = tx.fetch_one("SELECT body FROM keyring")
             if known is not None:
                 return bytes(known["body"])
-            tx.do("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
+            tx.execute("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
             insert(tx, DEFAULT_ORG, recovery)
             tx.shredding = True  # checkpoint immediately: a hub that lost its write-ahead log must not look like a new one
             return keyring
@@ -76,11 +76,11 @@ class Keyring(KeyringReader):
         """
 
         def command(tx: Tx) -> None:
-            if tx.one("SELECT 1 FROM keyring") is not None:
+            if tx.fetch_one("SELECT 1 FROM keyring") is not None:
                 raise Conflict("there is a keyring already; nothing was done")
-            tx.do("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
+            tx.execute("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
             insert(tx, DEFAULT_ORG, recovery)
-            tx.do("INSERT INTO fact VALUES (?, ?)", ADOPT_UNTIL, time_setting(adopt_until))
+            tx.execute("INSERT INTO fact VALUES (?, ?)", ADOPT_UNTIL, time_setting(adopt_until))
             tx.shredding = True  # as above
 
         await self._writer.run(command)
@@ -95,22 +95,22 @@ class Keyring(KeyringReader):
         """
 
         def command(tx: Tx) -> int:
-            known = tx.one("SELECT body FROM keyring")
+            known = tx.fetch_one("SELECT body FROM keyring")
             if known is None or known["body"] != expected:
                 raise Conflict("the keyring has changed meanwhile; nothing was done")
             key = (rotation.carried.table, rotation.carried.id, rotation.carried.column)
-            tx.do("DELETE FROM secret WHERE kind = ? AND record = ? AND field = ?", *key)
-            rows = tx.all("SELECT * FROM secret ORDER BY no")
+            tx.execute("DELETE FROM secret WHERE kind = ? AND record = ? AND field = ?", *key)
+            rows = tx.fetch_all("SELECT * FROM secret ORDER BY no")
             for row in rows:
-                tx.do("UPDATE secret SET sealed = ? WHERE no = ?", rotation.reseal(_to_record(row)).sealed, row["no"])
+                tx.execute("UPDATE secret SET sealed = ? WHERE no = ?", rotation.reseal(_to_record(row)).sealed, row["no"])
             insert(tx, DEFAULT_ORG, rotation.carried)
-            tx.do("UPDATE keyring SET body = ?, made_at = ?", rotation.keyring, tx.now)
-            sessions = tx.do("UPDATE login SET revoked_at = ? WHERE revoked_at IS NULL AND expires_at > ?", tx.now, tx.now)
+            tx.execute("UPDATE keyring SET body = ?, made_at = ?", rotation.keyring, tx.now)
+            sessions = tx.execute("UPDATE login SET revoked_at = ? WHERE revoked_at IS NULL AND expires_at > ?", tx.now, tx.now)
             Chain(rotation.audit_key, chain).write(
                 tx, scope, "keyring.rotate", "keyring", {"records": len(rows), "sessions_ended": sessions}
             )
-            stored = tx.all("SELECT body FROM keyring")[0]["body"]
-            rotation.prove(stored, [_to_record(row) for row in tx.all("SELECT * FROM secret")])
+            stored = tx.fetch_all("SELECT body FROM keyring")[0]["body"]
+            rotation.prove(stored, [_to_record(row) for row in tx.fetch_all("SELECT * FROM secret")])
             tx.shredding = True
             return len(rows)
 
@@ -129,7 +129,7 @@ class SqliteSecrets(Keyring):
             raise BadRequest(f"the credentials are not of node {node}")
 
         def command(tx: Tx) -> None:
-            if tx.one("SELECT 1 FROM node WHERE org = ? AND id = ?", scope.org, node) is None:
+            if tx.fetch_one("SELECT 1 FROM node WHERE org = ? AND id = ?", scope.org, node) is None:
                 raise NotFound(f"there is no node {node}")
             if sorted(_credentials(tx, node)) == sorted(records):
                 return
@@ -155,7 +155,7 @@ class SqliteSecrets(Keyring):
             raise BadRequest("this is not the SSH key of this organisation")
 
         def command(tx: Tx) -> None:
-            row = tx.one("SELECT * FROM secret WHERE org = ? AND kind = ?", scope.org, HUB_KEY)
+            row = tx.fetch_one("SELECT * FROM secret WHERE org = ? AND kind = ?", scope.org, HUB_KEY)
             known = None if row is None else _to_record(row)
             if known == record:
                 return
@@ -177,12 +177,14 @@ class SqliteSecrets(Keyring):
 
 
 def _credentials(rows: Rows, node: NodeId) -> list[SealedRecord]:
-    return [_to_record(row) for row in rows.all("SELECT * FROM secret WHERE kind = ? AND record = ? ORDER BY field", CREDENTIAL, node)]
+    return [
+        _to_record(row) for row in rows.fetch_all("SELECT * FROM secret WHERE kind = ? AND record = ? ORDER BY field", CREDENTIAL, node)
+    ]
 
 
 def insert(tx: Tx, org: int, record: SealedRecord) -> None:
     """Store a sealed value under a key that has none."""
-    tx.do(
+    tx.execute(
         "INSERT INTO secret (org, kind, record, field, version, sealed) VALUES (?, ?, ?, ?, ?, ?)",
         *(org, record.table, record.id, record.column, record.version, record.sealed),
     )

@@ -23,7 +23,7 @@ def check_session(rows: Rows, session: Session) -> None:
 
     Raises: Fenced: the node is gone, or another session or none owns it.
     """
-    row = rows.one("SELECT epoch, hub FROM node_session WHERE node = ?", session.no)
+    row = rows.fetch_one("SELECT epoch, hub FROM node_session WHERE node = ?", session.no)
     if row is None or (row["epoch"], row["hub"]) != (session.epoch, session.hub):
         raise Fenced(f"session {session.epoch} of node {session.node} is over")
 
@@ -43,36 +43,38 @@ class SqliteHubs:
 
     async def beat(self, hub: HubId, info: HubInfo, ttl_s: float) -> Sequence[HubInfo]:
         def command(tx: Tx) -> list[HubInfo]:
-            if tx.one("SELECT 1 FROM hub WHERE id = ?", hub) is None:  # the id of the hub is that of the event: one for each process
+            if tx.fetch_one("SELECT 1 FROM hub WHERE id = ?", hub) is None:  # the id of the hub is that of the event: one for each process
                 record_event(tx, new_event("hub_started", tx.now, {"version": info.version})._replace(id=EventId(hub)))
-            tx.do("DELETE FROM hub WHERE alive_until <= ?", tx.now)
-            tx.do(
+            tx.execute("DELETE FROM hub WHERE alive_until <= ?", tx.now)
+            tx.execute(
                 "INSERT INTO hub VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
                 " SET address = excluded.address, version = excluded.version, alive_until = excluded.alive_until",
                 *(hub, info.address, info.version, tx.now + ttl_s),
             )
-            return [HubInfo(HubId(row["id"]), row["address"], row["version"]) for row in tx.all("SELECT * FROM hub ORDER BY id")]
+            return [HubInfo(HubId(row["id"]), row["address"], row["version"]) for row in tx.fetch_all("SELECT * FROM hub ORDER BY id")]
 
         return await self._writer.run(command)
 
     async def ship_agent(self, version: str) -> float:
         def command(tx: Tx) -> float:
-            facts = {row["name"]: row["value"] for row in tx.all("SELECT name, value FROM fact WHERE name IN ('ships', 'ships_since')")}
+            facts = {
+                row["name"]: row["value"] for row in tx.fetch_all("SELECT name, value FROM fact WHERE name IN ('ships', 'ships_since')")
+            }
             if facts.get("ships") == version:
                 return float(facts["ships_since"])
-            tx.do("INSERT OR REPLACE INTO fact VALUES ('ships', ?), ('ships_since', ?)", version, tx.now)
+            tx.execute("INSERT OR REPLACE INTO fact VALUES ('ships', ?), ('ships_since', ?)", version, tx.now)
             return tx.now
 
         return await self._writer.run(command)
 
     async def lease(self, task: str, hub: HubId, ttl_s: float) -> Lease | None:
         def command(tx: Tx) -> Lease | None:
-            row = tx.one("SELECT hub, token, until FROM lease WHERE task = ?", task)
+            row = tx.fetch_one("SELECT hub, token, until FROM lease WHERE task = ?", task)
             mine = row is not None and row["hub"] == hub and row["until"] > tx.now
             if row is not None and row["until"] > tx.now and not mine:
                 return None
             token = 1 if row is None else row["token"] + (0 if mine else 1)
-            tx.do("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?)", task, hub, token, tx.now + ttl_s)
+            tx.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?)", task, hub, token, tx.now + ttl_s)
             return Lease(task, hub, token)
 
         return await self._writer.run(command)
@@ -93,17 +95,17 @@ class SqliteSessions:
 
     async def claim(self, node: NodeId, boot: BootId, hub: HubId) -> Session:
         def command(tx: Tx) -> Session:
-            row = tx.one("SELECT no, org, name, address, pending FROM node WHERE id = ?", node)
+            row = tx.fetch_one("SELECT no, org, name, address, pending FROM node WHERE id = ?", node)
             if row is None:
                 raise NotFound(f"there is no node {node}")
-            epoch = tx.all(
+            epoch = tx.fetch_all(
                 "INSERT INTO node_session VALUES (?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE"
                 " SET epoch = epoch + 1, hub = excluded.hub, boot = excluded.boot, claimed_at = excluded.claimed_at RETURNING epoch",
                 *(row["no"], unused_epoch(tx.now), hub, boot, tx.now),
             )[0]["epoch"]
             session = Session(node, row["no"], epoch, hub, boot)
             if row["pending"]:
-                tx.do("UPDATE node SET pending = 0, version = version + 1 WHERE no = ?", row["no"])
+                tx.execute("UPDATE node SET pending = 0, version = version + 1 WHERE no = ?", row["no"])
                 self._chain.write(tx, node_scope(session, row["org"]), "node.join", node)
                 details: dict[str, object] = {"address": row["address"]}
                 record_event(tx, new_event("node_registered", tx.now, details, node=node, name=row["name"], org=row["org"]))
@@ -113,7 +115,7 @@ class SqliteSessions:
 
     async def owner(self, node: NodeId) -> Owner | None:
         def query(rows: Rows) -> Owner | None:
-            row = rows.one(
+            row = rows.fetch_one(
                 "SELECT s.*, coalesce(h.alive_until, 0) AS alive_until FROM node JOIN node_session AS s ON s.node = node.no"
                 " LEFT JOIN hub AS h ON h.id = s.hub WHERE node.id = ? AND s.hub IS NOT NULL",
                 node,
@@ -127,14 +129,16 @@ class SqliteSessions:
 
     async def left_online(self, hub: HubId) -> Collection[NodeId]:
         sql = f"SELECT node.id FROM node_session AS s JOIN node ON node.no = s.node WHERE {_DEAD}"  # noqa: S608  words of our own
-        found = await self._reader.run(lambda rows: rows.all(sql, hub, self._clock.now()))
+        found = await self._reader.run(lambda rows: rows.fetch_all(sql, hub, self._clock.now()))
         return frozenset(NodeId(row["id"]) for row in found)
 
     async def release_dead(self, hub: HubId) -> None:
-        await self._writer.run(lambda tx: tx.do(f"UPDATE node_session AS s SET hub = NULL WHERE {_DEAD}", hub, tx.now))  # noqa: S608  likewise
+        await self._writer.run(lambda tx: tx.execute(f"UPDATE node_session AS s SET hub = NULL WHERE {_DEAD}", hub, tx.now))  # noqa: S608  likewise
 
     async def release(self, session: Session) -> None:
         def command(tx: Tx) -> None:
-            tx.do("UPDATE node_session SET hub = NULL WHERE node = ? AND epoch = ? AND hub = ?", session.no, session.epoch, session.hub)
+            tx.execute(
+                "UPDATE node_session SET hub = NULL WHERE node = ? AND epoch = ? AND hub = ?", session.no, session.epoch, session.hub
+            )
 
         await self._writer.run(command)

@@ -23,7 +23,7 @@ _NAME = "retention"
 
 def setting(rows: Rows, name: str) -> bytes | None:
     """One single value of the store; None: it was never set."""
-    row = rows.one("SELECT value FROM fact WHERE name = ?", name)
+    row = rows.fetch_one("SELECT value FROM fact WHERE name = ?", name)
     return None if row is None else bytes(row["value"])
 
 
@@ -45,7 +45,7 @@ class SqliteRetention:
             if fault := fault_of(retention):
                 raise BadRequest(fault, field="retention")
             if holds != retention:
-                tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _NAME, msgspec.json.encode(retention))
+                tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _NAME, msgspec.json.encode(retention))
                 self._chain.write(tx, scope, "settings.edit", "settings", {"retention": retention._asdict()})
             return retention
 
@@ -71,7 +71,7 @@ def time_setting(at: float) -> bytes:
 
 
 def _time(rows: Rows, name: str) -> float:
-    row = rows.one("SELECT value FROM fact WHERE name = ?", name)
+    row = rows.fetch_one("SELECT value FROM fact WHERE name = ?", name)
     return 0.0 if row is None else float(_TIME.unpack(row["value"])[0])
 
 
@@ -88,7 +88,7 @@ class SqliteRecovery:
             before = _time(tx, _PRINTED)
             if before and not again:
                 return before
-            tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _PRINTED, time_setting(tx.now))
+            tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _PRINTED, time_setting(tx.now))
             self._chain.write(tx, scope, "recovery.print", "recovery", {"again": bool(before)})
             return None
 
@@ -99,7 +99,7 @@ class SqliteRecovery:
 
     async def end_adoption(self, scope: Scope) -> None:
         def command(tx: Tx) -> None:
-            if tx.do("DELETE FROM fact WHERE name = ?", ADOPT_UNTIL):
+            if tx.execute("DELETE FROM fact WHERE name = ?", ADOPT_UNTIL):
                 self._chain.write(tx, scope, "recovery.end", "recovery", {})
 
         await self._writer.run(command)
@@ -123,7 +123,7 @@ class SqlitePreferences:
             before = _preferences(tx, scope, user)
             if before == preferences:
                 return
-            tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _name(user), body)
+            tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _name(user), body)
             detail = {
                 "views": [view.name for view in preferences.views],
                 "single_keys": preferences.single_keys,
@@ -140,7 +140,7 @@ def _name(user: UserId) -> str:
 
 
 def _preferences(rows: Rows, scope: Scope, user: UserId) -> Preferences:
-    if rows.one("SELECT 1 FROM account WHERE org = ? AND id = ?", scope.org, user) is None:
+    if rows.fetch_one("SELECT 1 FROM account WHERE org = ? AND id = ?", scope.org, user) is None:
         raise NotFound("there is no such user")
     found = setting(rows, _name(user))
     try:

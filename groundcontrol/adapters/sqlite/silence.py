@@ -30,10 +30,10 @@ _NODE: Final = (
 
 def note_absence(tx: Tx) -> None:
     """Within the command that forgets dead hubs: note the time since the last sign of life of one. `alive_until` is up to 20 s later."""
-    row = tx.one("SELECT max(alive_until) AS until FROM hub")
+    row = tx.fetch_one("SELECT max(alive_until) AS until FROM hub")
     if row is not None and row["until"] is not None:
-        tx.do("INSERT INTO hub_absence (from_at, until_at) VALUES (?, ?)", min(row["until"], tx.now), tx.now)
-        tx.do("DELETE FROM hub_absence WHERE no <= (SELECT max(no) FROM hub_absence) - ?", _KEEP)
+        tx.execute("INSERT INTO hub_absence (from_at, until_at) VALUES (?, ?)", min(row["until"], tx.now), tx.now)
+        tx.execute("DELETE FROM hub_absence WHERE no <= (SELECT max(no) FROM hub_absence) - ?", _KEEP)
         if tx.now - row["until"] >= AWAY_S:
             details: dict[str, object] = {"since": row["until"], "until": tx.now, "minutes": max(1, round((tx.now - row["until"]) / 60))}
             record_event(tx, new_event("hub_was_away", tx.now, details))
@@ -47,19 +47,19 @@ class SqliteSilence:
         self._reader = reader
 
     async def absences(self) -> Sequence[Absence]:
-        found = await self._reader.run(lambda rows: rows.all("SELECT from_at, until_at FROM hub_absence ORDER BY no"))
+        found = await self._reader.run(lambda rows: rows.fetch_all("SELECT from_at, until_at FROM hub_absence ORDER BY no"))
         return [Absence(row["from_at"], row["until_at"]) for row in found]
 
     async def known_nodes(self) -> Sequence[KnownNode]:
-        found = await self._reader.run(lambda rows: rows.all(_NODES))
+        found = await self._reader.run(lambda rows: rows.fetch_all(_NODES))
         return [KnownNode(NodeId(row["id"]), row["heard_at"], row["epoch"], row["stage"], row["stage_epoch"], row["org"]) for row in found]
 
     async def save_stage(self, node: KnownNode, stage: Stage, silence_s: float) -> bool:
         def command(tx: Tx) -> bool:
-            row = tx.one(_NODE, node.id)
+            row = tx.fetch_one(_NODE, node.id)
             if row is None or row["epoch"] != node.epoch or (row["stage_epoch"] == node.epoch and stage not in stages_after(row["stage"])):
                 return False
-            tx.do(
+            tx.execute(
                 "INSERT OR REPLACE INTO node_silence VALUES (?, ?, ?, ?, ?, ?)",
                 *(row["no"], node.epoch, stage, silence_s, tx.now, row["boot"]),
             )
@@ -71,10 +71,10 @@ class SqliteSilence:
 
     async def save_recovery(self, node: KnownNode) -> bool:
         def command(tx: Tx) -> bool:
-            row = tx.one(_NODE, node.id)
+            row = tx.fetch_one(_NODE, node.id)
             if row is None or row["stage"] is None or row["stage_epoch"] >= row["epoch"]:
                 return False
-            tx.do("DELETE FROM node_silence WHERE node = ?", row["no"])
+            tx.execute("DELETE FROM node_silence WHERE node = ?", row["no"])
             minutes = round((row["silence_s"] + max(0.0, tx.now - row["stage_at"])) / 60)
             why = "network" if row["boot"] == row["stage_boot"] else "reboot"
             _record(tx, node, row, "node_recovered", {"minutes": minutes, "why": why, "stage": row["stage"]})

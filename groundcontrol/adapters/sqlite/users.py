@@ -55,7 +55,7 @@ class SqliteUsers:
         self._clock = clock
 
     async def count_users(self) -> int:
-        row = await self._reader.run(lambda rows: rows.all("SELECT count(*) AS n FROM account")[0])
+        row = await self._reader.run(lambda rows: rows.fetch_all("SELECT count(*) AS n FROM account")[0])
         return int(row["n"])
 
     async def initialised_at(self) -> float | None:
@@ -67,9 +67,9 @@ class SqliteUsers:
             done = setting(tx, "first_admin")
             if done == user.id.encode():
                 return
-            if done is not None or tx.one("SELECT 1 FROM account") is not None:
+            if done is not None or tx.fetch_one("SELECT 1 FROM account") is not None:
                 raise Conflict("the first administrator was created before")
-            tx.do(
+            tx.execute(
                 "INSERT INTO account (org, id, username, username_key, role, password_hash, password_version, must_change_password,"
                 " disabled, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 *(user.org, user.id, user.username, fold(user.username), user.role, user.password_hash, user.password_version),
@@ -80,7 +80,7 @@ class SqliteUsers:
                 ("initialised_at", struct.pack("<d", at)),
                 ("setup_code_hash", setup_code_hash),
             ):
-                tx.do("INSERT INTO fact VALUES (?, ?)", name, value)
+                tx.execute("INSERT INTO fact VALUES (?, ?)", name, value)
             system = Scope(Actor("system", "system", "system", "admin"), user.org)
             self._chain.write(tx, system, "user.create", user.id, {"username": user.username, "role": user.role})
 
@@ -90,16 +90,18 @@ class SqliteUsers:
         return await self._reader.run(lambda rows: setting(rows, "setup_code_hash"))
 
     async def user(self, user: UserId) -> User | None:
-        row = await self._reader.run(lambda rows: rows.one("SELECT * FROM account WHERE id = ?", user))
+        row = await self._reader.run(lambda rows: rows.fetch_one("SELECT * FROM account WHERE id = ?", user))
         return None if row is None else to_user(row)
 
     async def user_by_name(self, username: str) -> User | None:
-        row = await self._reader.run(lambda rows: rows.one("SELECT * FROM account WHERE username_key = ? ORDER BY no", fold(username)))
+        row = await self._reader.run(
+            lambda rows: rows.fetch_one("SELECT * FROM account WHERE username_key = ? ORDER BY no", fold(username))
+        )
         return None if row is None else to_user(row)
 
     async def lookup_login(self, username: str, address: bytes) -> LoginLookup:
         since = self._clock.now() - ADDRESS_LIFETIME_S
-        row = await self._reader.run(lambda rows: rows.one(_KNOCK, fold(username), address, since))
+        row = await self._reader.run(lambda rows: rows.fetch_one(_KNOCK, fold(username), address, since))
         if row is None or row["id"] is None:
             return LoginLookup(None, known=False)
         return LoginLookup(UserId(row["id"]), bool(row["known"]), row["password_version"])
@@ -109,38 +111,40 @@ class SqliteUsers:
         user's earlier orders invalid and ends the tokens: somebody else may have used the account."""
 
         def command(tx: Tx) -> User:
-            row = tx.one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
+            row = tx.fetch_one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
             if row is None:
                 raise NotFound(f"there is no user {user}")
             if (row["password_hash"], bool(row["must_change_password"])) == (password_hash, must_change):
                 return to_user(row)
-            if keep is not None and ((login := tx.one(LOGIN, keep)) is None or not is_live(login, tx.now)):
+            if keep is not None and ((login := tx.fetch_one(LOGIN, keep)) is None or not is_live(login, tx.now)):
                 raise NotFound("this session is over")
             version = row["password_version"] + 1
-            tx.do(
+            tx.execute(
                 "UPDATE account SET password_hash = ?, password_version = ?, must_change_password = ?, password_at = ? WHERE no = ?",
                 *(password_hash, version, must_change, tx.now if must_change else None, row["no"]),
             )
-            tx.do("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND id <> ?", tx.now, row["no"], keep or "")
-            tx.do("UPDATE login SET password_version = ? WHERE account = ? AND revoked_at IS NULL", version, row["no"])
+            tx.execute(
+                "UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND id <> ?", tx.now, row["no"], keep or ""
+            )
+            tx.execute("UPDATE login SET password_version = ? WHERE account = ? AND revoked_at IS NULL", version, row["no"])
             detail: dict[str, object] = {"must_change": must_change}
             if keep is None:
-                tx.do("UPDATE account SET reset_at = ? WHERE no = ?", tx.now, row["no"])
-                ended = tx.do(_END_TOKENS, tx.now, row["no"], tx.now)
+                tx.execute("UPDATE account SET reset_at = ? WHERE no = ?", tx.now, row["no"])
+                ended = tx.execute(_END_TOKENS, tx.now, row["no"], tx.now)
                 detail |= {"programs_ended": ended} if ended else {}
             if not must_change:
-                tx.do("DELETE FROM fact WHERE name = 'setup_code_hash'")
+                tx.execute("DELETE FROM fact WHERE name = 'setup_code_hash'")
             self._chain.write(tx, scope, "auth.password", user, detail)
-            return to_user(tx.all("SELECT * FROM account WHERE no = ?", row["no"])[0])
+            return to_user(tx.fetch_all("SELECT * FROM account WHERE no = ?", row["no"])[0])
 
         return await self._writer.run(command)
 
     async def open_session(self, session: LoginSession, audit: AuditEntry, address: bytes) -> None:
         def command(tx: Tx) -> None:
-            user = tx.one("SELECT * FROM account WHERE id = ?", session.user_id)
+            user = tx.fetch_one("SELECT * FROM account WHERE id = ?", session.user_id)
             if user is None:
                 raise NotFound(f"there is no user {session.user_id}")
-            known = tx.one(LOGIN, session.id)
+            known = tx.fetch_one(LOGIN, session.id)
             if known is not None:
                 if to_session(known) != session:
                     raise Conflict("this session id was used before")
@@ -148,8 +152,8 @@ class SqliteUsers:
             proven = user["password_version"] == session.password_version and (user["totp_since"] is None or session.second_factor)
             if user["disabled"] or not proven:
                 raise Conflict("the account was changed while its password was looked at")
-            tx.do("DELETE FROM login WHERE expires_at < ?", tx.now - _RETENTION_S)
-            tx.do(
+            tx.execute("DELETE FROM login WHERE expires_at < ?", tx.now - _RETENTION_S)
+            tx.execute(
                 "INSERT INTO login (org, id, account, password_version, csrf_token, refresh_hash, created_at, authenticated_at,"
                 " last_seen_at, expires_at, address, user_agent, revoked_at, second_factor)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -167,17 +171,17 @@ class SqliteUsers:
         now = self._clock.now()
 
         def query(rows: Rows) -> tuple[LoginSession, User] | None:
-            login = rows.one(LOGIN, session)
+            login = rows.fetch_one(LOGIN, session)
             if login is None or not is_live(login, now):
                 return None
-            user = to_user(rows.all("SELECT * FROM account WHERE no = ?", login["account"])[0])
+            user = to_user(rows.fetch_all("SELECT * FROM account WHERE no = ?", login["account"])[0])
             return None if user.disabled else (to_session(login), user)
 
         return await self._reader.run(query)
 
     async def refresh_session(self, session: SessionId, spent: bytes, fresh: bytes, at: float, expires_at: float) -> LoginSession:
         def command(tx: Tx) -> LoginSession | None:
-            row = tx.one(LOGIN, session)
+            row = tx.fetch_one(LOGIN, session)
             if row is None or not is_live(row, tx.now):
                 return None
             if hmac.compare_digest(row["refresh_hash"], fresh) and row["spent_hash"] == spent:
@@ -187,11 +191,11 @@ class SqliteUsers:
                 actor = Actor("user", row["user_id"], row["username"], row["role"])
                 self._chain.write(tx, Scope(actor, row["org"]), "auth.refresh_reused", session, result="refused")
                 return None  # the transaction must commit what it found, so the refusal is raised after the commit
-            tx.do(
+            tx.execute(
                 "UPDATE login SET refresh_hash = ?, spent_hash = ?, last_seen_at = ?, expires_at = ? WHERE no = ?",
                 *(fresh, spent, at, expires_at, row["no"]),
             )
-            return to_session(tx.all(LOGIN, session)[0])
+            return to_session(tx.fetch_all(LOGIN, session)[0])
 
         after = await self._writer.run(command)
         if after is None:
@@ -200,12 +204,12 @@ class SqliteUsers:
 
     async def step_up(self, session: SessionId, at: float) -> None:
         def command(tx: Tx) -> None:
-            row = tx.one(LOGIN, session)
+            row = tx.fetch_one(LOGIN, session)
             if row is None or not is_live(row, tx.now):
                 raise NotFound("this session is over")
             if row["authenticated_at"] >= at:
                 return
-            tx.do("UPDATE login SET authenticated_at = ?, last_seen_at = max(last_seen_at, ?) WHERE no = ?", at, at, row["no"])
+            tx.execute("UPDATE login SET authenticated_at = ?, last_seen_at = max(last_seen_at, ?) WHERE no = ?", at, at, row["no"])
             actor = Actor("user", row["user_id"], row["username"], row["role"], row["address"])
             self._chain.write(tx, Scope(actor, row["org"]), "auth.step_up", session)
 
@@ -213,7 +217,7 @@ class SqliteUsers:
 
     async def revoke_session(self, scope: Scope, session: SessionId) -> None:
         def command(tx: Tx) -> None:
-            row = tx.one(LOGIN, session)
+            row = tx.fetch_one(LOGIN, session)
             if row is None or row["org"] != scope.org:
                 raise NotFound("there is no such session")
             if row["revoked_at"] is None:
@@ -229,19 +233,19 @@ class SqliteUsers:
     async def clear_attempts(self, buckets: Sequence[str], beginnings: Sequence[str] = ()) -> None:
         def command(tx: Tx) -> None:
             for bucket in buckets:
-                tx.do("DELETE FROM attempt WHERE bucket = ?", bucket)
+                tx.execute("DELETE FROM attempt WHERE bucket = ?", bucket)
             for beginning in beginnings:
-                tx.do("DELETE FROM attempt WHERE bucket >= ? AND bucket < ?", beginning, beginning[:-1] + chr(ord(beginning[-1]) + 1))
+                tx.execute("DELETE FROM attempt WHERE bucket >= ? AND bucket < ?", beginning, beginning[:-1] + chr(ord(beginning[-1]) + 1))
 
         await self._writer.run(command)
 
 
 def _remember(tx: Tx, user: sqlite3.Row, address: bytes, at: float) -> None:
-    tx.do(
+    tx.execute(
         "INSERT INTO place VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)",
         *(user["org"], user["no"], address, at),
     )
-    tx.do(
+    tx.execute(
         "DELETE FROM place WHERE account = ? AND hash <> ? AND (seen_at <= ? OR hash NOT IN"
         " (SELECT hash FROM place WHERE account = ? ORDER BY seen_at DESC, hash LIMIT ?))",
         *(user["no"], address, at - ADDRESS_LIFETIME_S, user["no"], MAX_ADDRESSES),
@@ -255,7 +259,7 @@ def is_live(login: sqlite3.Row, now: float) -> bool:
 
 def revoke(tx: Tx, login: sqlite3.Row) -> None:
     """End one session."""
-    tx.do("UPDATE login SET revoked_at = ? WHERE no = ?", tx.now, login["no"])
+    tx.execute("UPDATE login SET revoked_at = ? WHERE no = ?", tx.now, login["no"])
 
 
 def to_grants(text: str | None) -> Grants | None:
@@ -305,11 +309,11 @@ def reserve(tx: Tx, buckets: Mapping[str, Bucket], at: float) -> float:
     The window slides. A clock that jumps back makes no caller wait longer.
     Returns: 0.0, or the seconds until all have room.
     """
-    tx.do("DELETE FROM attempt WHERE until <= ?", at)
+    tx.execute("DELETE FROM attempt WHERE until <= ?", at)
     wait, counted = 0.0, {}
     for bucket, rule in buckets.items():
         limit, window_s = rule[0], rule[1]
-        row = tx.one("SELECT times FROM attempt WHERE bucket = ?", bucket)
+        row = tx.fetch_one("SELECT times FROM attempt WHERE bucket = ?", bucket)
         times = [min(time, at) for time in (() if row is None else struct.unpack(f"<{len(row['times']) // 8}d", row["times"]))]
         times = [time for time in times if time > at - window_s]
         if len(times) >= limit:
@@ -320,5 +324,5 @@ def reserve(tx: Tx, buckets: Mapping[str, Bucket], at: float) -> float:
         return wait
     for bucket, times in counted.items():
         packed = struct.pack(f"<{len(times)}d", *times)
-        tx.do("INSERT OR REPLACE INTO attempt VALUES (?, ?, ?)", bucket, packed, at + buckets[bucket][1])
+        tx.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?, ?)", bucket, packed, at + buckets[bucket][1])
     return 0.0

@@ -53,14 +53,14 @@ class SqliteUserAdmin:
 
     async def create_user(self, scope: Scope, user: User) -> User:
         def command(tx: Tx) -> User:
-            known = tx.one("SELECT * FROM account WHERE id = ?", user.id)
+            known = tx.fetch_one("SELECT * FROM account WHERE id = ?", user.id)
             if known is not None:
                 if to_user(known) != user:
                     raise Conflict("this user id was used before")
                 return user
-            if tx.one("SELECT 1 FROM account WHERE username_key = ?", fold(user.username)) is not None:
+            if tx.fetch_one("SELECT 1 FROM account WHERE username_key = ?", fold(user.username)) is not None:
                 raise Conflict(f"there is a user named {user.username} already", field="username")
-            tx.do(
+            tx.execute(
                 "INSERT INTO account (org, id, username, username_key, role, password_hash, password_version, must_change_password,"
                 " disabled, created_at, grants, password_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 *(scope.org, user.id, user.username, fold(user.username), user.role, user.password_hash, user.password_version),
@@ -68,13 +68,13 @@ class SqliteUserAdmin:
             )
             detail = {"username": user.username, "role": user.role, "grants": _shown(user.grants)}
             self._chain.write(tx, scope, "user.create", user.id, detail)
-            return to_user(tx.all("SELECT * FROM account WHERE id = ?", user.id)[0])
+            return to_user(tx.fetch_all("SELECT * FROM account WHERE id = ?", user.id)[0])
 
         return await self._writer.run(command)
 
     async def person(self, scope: Scope, username: str) -> Person:
         row = await self._reader.run(
-            lambda rows: rows.one(_PERSON + " WHERE account.org = ? AND account.username_key = ?", scope.org, fold(username))
+            lambda rows: rows.fetch_one(_PERSON + " WHERE account.org = ? AND account.username_key = ?", scope.org, fold(username))
         )
         if row is None:
             raise NotFound("there is no user of this name")
@@ -84,7 +84,7 @@ class SqliteUserAdmin:
         size = check_limit(limit)
         after = 0 if cursor is None else read_cursor(cursor, "users", scope.org, int)[0]
         found = await self._reader.run(
-            lambda rows: rows.all(
+            lambda rows: rows.fetch_all(
                 _PERSON + " WHERE account.org = ? AND account.no > ? ORDER BY account.no LIMIT ?", scope.org, after, size + 1
             )
         )
@@ -95,7 +95,7 @@ class SqliteUserAdmin:
         self, scope: Scope, user: UserId, *, role: Role | None, disabled: bool | None, grants: Grants | None, all_nodes: bool = False
     ) -> User:
         def command(tx: Tx) -> User:
-            row = tx.one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
+            row = tx.fetch_one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
             if row is None:
                 raise NotFound("there is no such user")
             before = to_user(row)
@@ -110,12 +110,12 @@ class SqliteUserAdmin:
                 return before
             if _rules(before) and not _rules(after) and not _another_admin(tx, scope.org, before.id):
                 raise Conflict("this is the last admin that can log in: make another one first")
-            tx.do(
+            tx.execute(
                 "UPDATE account SET role = ?, disabled = ?, grants = ? WHERE no = ?",
                 *(after.role, after.disabled, _grants(after.grants), row["no"]),
             )
             if after.disabled:
-                tx.do("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL", tx.now, row["no"])
+                tx.execute("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL", tx.now, row["no"])
             detail = {"username": after.username, "role": after.role, "disabled": after.disabled, "grants": _shown(after.grants)}
             self._chain.write(tx, scope, "user.edit", user, detail)
             return after
@@ -127,22 +127,22 @@ class SqliteUserAdmin:
         kind = f"sessions:{user or ''}"
         before = _LAST if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
         now = self._clock.now()
-        found = await self._reader.run(lambda rows: rows.all(_LISTED, scope.org, now, user, user, before, size + 1))
+        found = await self._reader.run(lambda rows: rows.fetch_all(_LISTED, scope.org, now, user, user, before, size + 1))
         items = [ListedSession(to_session(row), row["username"]) for row in found[:size]]
         return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def listed_session(self, scope: Scope, session: SessionId) -> LoginSession:
         now = self._clock.now()
-        row = await self._reader.run(lambda rows: rows.one(LOGIN, session))
+        row = await self._reader.run(lambda rows: rows.fetch_one(LOGIN, session))
         if row is None or row["org"] != scope.org or not is_live(row, now):
             raise NotFound("there is no such session")
         return to_session(row)
 
     async def revoke_others(self, scope: Scope, user: UserId, keep: SessionId) -> int:
         def command(tx: Tx) -> int:
-            if (login := tx.one(LOGIN, keep)) is None or login["user_id"] != user or not is_live(login, tx.now):
+            if (login := tx.fetch_one(LOGIN, keep)) is None or login["user_id"] != user or not is_live(login, tx.now):
                 raise NotFound("this session is over")
-            others = tx.all(
+            others = tx.fetch_all(
                 "SELECT login.no, login.id FROM login JOIN account ON account.no = login.account WHERE account.org = ? AND account.id = ?"
                 " AND login.id <> ? AND login.revoked_at IS NULL AND login.expires_at > ?",
                 *(scope.org, user, keep, tx.now),
@@ -161,7 +161,7 @@ class SqliteUserAdmin:
     async def save_totp_rule(self, scope: Scope, rule: TotpRule) -> None:
         def command(tx: Tx) -> None:
             if rule_of(tx) != rule:
-                tx.do("INSERT OR REPLACE INTO fact VALUES ('require_totp', ?)", rule.encode())
+                tx.execute("INSERT OR REPLACE INTO fact VALUES ('require_totp', ?)", rule.encode())
                 self._chain.write(tx, scope, "settings.edit", "settings", {"second_factor": rule})
 
         await self._writer.run(command)
@@ -202,5 +202,7 @@ def _rules(user: User) -> bool:
 
 
 def _another_admin(rows: Rows, org: int, but: UserId) -> bool:
-    found: sqlite3.Row | None = rows.one("SELECT 1 FROM account WHERE org = ? AND role = 'admin' AND disabled = 0 AND id <> ?", org, but)
+    found: sqlite3.Row | None = rows.fetch_one(
+        "SELECT 1 FROM account WHERE org = ? AND role = 'admin' AND disabled = 0 AND id <> ?", org, but
+    )
     return found is not None

@@ -128,7 +128,7 @@ def next_span(rows: Rows, no: int, tier: Tier, first: int, last: int) -> int | N
 def latest(rows: Rows, no: int) -> dict[str, tuple[SeriesSchema, StoredRow]]:
     """The newest row of each family."""
     newest = hot_packs.heads(rows, no, hot_packs.schemas(rows, no))
-    for row in rows.all("SELECT no, name FROM family"):
+    for row in rows.fetch_all("SELECT no, name FROM family"):
         last = chunks.newest(rows, no, row["no"])
         for chunk in last:
             try:

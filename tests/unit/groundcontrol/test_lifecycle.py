@@ -53,14 +53,14 @@ async def main() -> None:
     before = native.sqlite3_memory_used()
     file = database._samples
     def fill(tx) -> None:
-        tx.do_many("INSERT INTO chunk_1s VALUES (?, 3600, ?)", ((at, bytes(40_000)) for at in range(200)))
+        tx.execute_many("INSERT INTO chunk_1s VALUES (?, 3600, ?)", ((at, bytes(40_000)) for at in range(200)))
     await file.writer.run(fill)
     for _ in range(6):
-        await file.reader.run(lambda rows: len(rows.all("SELECT * FROM chunk_1s")))
+        await file.reader.run(lambda rows: len(rows.fetch_all("SELECT * FROM chunk_1s")))
     held = native.sqlite3_memory_used()
     await database.shrink()
     left = native.sqlite3_memory_used()
-    assert len(await file.reader.run(lambda rows: rows.all("SELECT rowid FROM chunk_1s"))) == 200  # and all is as it was
+    assert len(await file.reader.run(lambda rows: rows.fetch_all("SELECT rowid FROM chunk_1s"))) == 200  # and all is as it was
     await database.close()
     print(held - before, left - before)
 

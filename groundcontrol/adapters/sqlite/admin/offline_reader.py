@@ -80,7 +80,7 @@ class Inspection:
         """Raises: ConfigError: a hub has run on the samples beside it, but this database has no record of that."""
         samples = samples_beside(self.path)
         marked = await asyncio.to_thread(is_marked, samples)  # first: a hub may be at its first start at the same time
-        if marked and await self._reader.run(lambda rows: rows.one(STARTS)) is None:
+        if marked and await self._reader.run(lambda rows: rows.fetch_one(STARTS)) is None:
             raise lost_start_error(self.path, samples)
 
     async def schema(self) -> Schema:
@@ -90,7 +90,7 @@ class Inspection:
         """
 
         def query(rows: Rows) -> tuple[int, int]:
-            return rows.all("PRAGMA application_id")[0][0], rows.all("PRAGMA user_version")[0][0]
+            return rows.fetch_all("PRAGMA application_id")[0][0], rows.fetch_all("PRAGMA user_version")[0][0]
 
         found, version = await self._reader.run(query)
         if found != CONTROL.application_id:
@@ -107,7 +107,7 @@ class Inspection:
 
     async def _page(self, after: int) -> list[sqlite3.Row]:
         sql = "SELECT rowid, * FROM audit WHERE rowid > ? ORDER BY rowid LIMIT ?"
-        return await self._reader.run(lambda rows: rows.all(sql, after, _PAGE))
+        return await self._reader.run(lambda rows: rows.fetch_all(sql, after, _PAGE))
 
     async def newest_audit(self, limit: int) -> list[AuditRow]:
         """The newest rows and refusals, in the order in which they were written."""
@@ -126,13 +126,15 @@ class Inspection:
 
     async def first_password_users(self) -> list[str]:
         """Users who have not changed the password that they were given."""
-        found = await self._reader.run(lambda rows: rows.all("SELECT username FROM account WHERE must_change_password AND NOT disabled"))
+        found = await self._reader.run(
+            lambda rows: rows.fetch_all("SELECT username FROM account WHERE must_change_password AND NOT disabled")
+        )
         return [row["username"] for row in found]
 
     async def nodes_by_units(self, current: int) -> tuple[list[str], list[str]]:
         """Names of nodes with unit files of an earlier edition, and of connected nodes that do not report their edition."""
         found = await self._reader.run(
-            lambda rows: rows.all("SELECT name, identity FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
+            lambda rows: rows.fetch_all("SELECT name, identity FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
         )
         states = [(row["name"], units_state(_units(row["identity"]), current)) for row in found]
         return [name for name, state in states if state == "older"], [name for name, state in states if state == "unknown"]
@@ -140,25 +142,25 @@ class Inspection:
     async def outdated_agents(self, shipped: str) -> list[tuple[str, str]]:
         """The names of nodes whose agent has another version than this program, each with that version."""
         found = await self._reader.run(
-            lambda rows: rows.all("SELECT name, agent_version FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
+            lambda rows: rows.fetch_all("SELECT name, agent_version FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
         )
         return [(row["name"], row["agent_version"]) for row in found if agent_state(row["agent_version"], shipped) == "outdated"]
 
     async def node_names(self, numbers: Iterable[int]) -> dict[int, str]:
         """The names of these nodes, without unknown ones."""
         wanted = set(numbers)
-        found = await self._reader.run(lambda rows: rows.all("SELECT no, name FROM node"))
+        found = await self._reader.run(lambda rows: rows.fetch_all("SELECT no, name FROM node"))
         return {row["no"]: row["name"] for row in found if row["no"] in wanted}
 
     async def names_by_id(self) -> dict[str, str]:
         """The name of each node by its id."""
-        found = await self._reader.run(lambda rows: rows.all("SELECT id, name FROM node"))
+        found = await self._reader.run(lambda rows: rows.fetch_all("SELECT id, name FROM node"))
         return {row["id"]: row["name"] for row in found}
 
     async def credential_holders(self) -> list[CredentialEntry]:
         """Which credentials are stored for each server's log-in, by the name of its node."""
         found = await self._reader.run(
-            lambda rows: rows.all(
+            lambda rows: rows.fetch_all(
                 "SELECT coalesce(node.name, secret.record) AS node, secret.field FROM secret LEFT JOIN node ON node.id = secret.record"
                 " WHERE secret.kind = 'credential' ORDER BY 1, 2"
             )

@@ -48,20 +48,20 @@ async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> 
     def command(tx: Tx) -> RestoreReport:
         jobs = 0
         ahead = 1 + secrets.randbelow(LATER_EPOCHS)
-        tx.do("UPDATE node_session SET epoch = max(epoch, ?) + ?, hub = NULL", unused_epoch(tx.now), ahead)
+        tx.execute("UPDATE node_session SET epoch = max(epoch, ?) + ?, hub = NULL", unused_epoch(tx.now), ahead)
         for state, open_states, why in _ENDS:
             error = record_to_json(JobError("job.restored", why))
-            jobs += tx.do(
+            jobs += tx.execute(
                 f"UPDATE job SET state = ?, error = ?, ended_at = ?, version = version + 1 WHERE state IN {open_states}",  # noqa: S608  # of the constants above
                 *(state, error, tx.now),
             )
-        tx.do("UPDATE delivery SET state = 'skipped', reason = 'retroactive', next_at = NULL WHERE next_at IS NOT NULL")
-        sessions = tx.do("UPDATE login SET revoked_at = ? WHERE revoked_at IS NULL AND expires_at > ?", tx.now, tx.now)
+        tx.execute("UPDATE delivery SET state = 'skipped', reason = 'retroactive', next_at = NULL WHERE next_at IS NOT NULL")
+        sessions = tx.execute("UPDATE login SET revoked_at = ? WHERE revoked_at IS NULL AND expires_at > ?", tx.now, tx.now)
         settled = RestoreReport(
-            tx.all("SELECT count(*) AS n FROM node")[0]["n"],
+            tx.fetch_all("SELECT count(*) AS n FROM node")[0]["n"],
             jobs,
             sessions,
-            tx.all("SELECT count(*) AS n FROM api_token WHERE revoked_at IS NULL AND expires_at > ?", tx.now)[0]["n"],
+            tx.fetch_all("SELECT count(*) AS n FROM api_token WHERE revoked_at IS NULL AND expires_at > ?", tx.now)[0]["n"],
         )
         chain.write(tx, scope, "hub.restore", "", {"made_at": made_at, "jobs": settled.jobs, "sessions": settled.sessions})
         return settled
@@ -71,14 +71,14 @@ async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> 
 
 async def open_fences(samples: Writer) -> None:
     """Let every node write again. Its earlier sessions have ended; one that began during the backup is in the samples database alone."""
-    await samples.run(lambda tx: tx.do("UPDATE fence SET epoch = 0 WHERE node != 0"))
+    await samples.run(lambda tx: tx.execute("UPDATE fence SET epoch = 0 WHERE node != 0"))
 
 
 async def orphan_nodes(control: Reader, samples: Reader) -> list[int]:
     """Numbers of nodes that have samples but no other record. The next node must not inherit the samples."""
-    nodes = {row["no"] for row in await control.run(lambda rows: rows.all("SELECT no FROM node"))}
+    nodes = {row["no"] for row in await control.run(lambda rows: rows.fetch_all("SELECT no FROM node"))}
     found = {
         row["node"]
-        for row in await samples.run(lambda rows: rows.all("SELECT DISTINCT node FROM fence UNION SELECT DISTINCT node FROM boot"))
+        for row in await samples.run(lambda rows: rows.fetch_all("SELECT DISTINCT node FROM fence UNION SELECT DISTINCT node FROM boot"))
     }
     return sorted(found - nodes - {0})

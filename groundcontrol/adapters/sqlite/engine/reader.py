@@ -61,12 +61,12 @@ class Reader:
         """
         return await self._run(lambda db: _query(db, query))
 
-    async def one(self, sql: str, *values: Value) -> sqlite3.Row | None:
+    async def fetch_one(self, sql: str, *values: Value) -> sqlite3.Row | None:
         """The first row of one statement, which is consistent without a transaction.
 
         Raises: as `run`.
         """
-        return await self._run(lambda db: Rows(db).one(sql, *values))
+        return await self._run(lambda db: Rows(db).fetch_one(sql, *values))
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self.broken:
@@ -174,7 +174,7 @@ class CommitCache(Generic[V]):
         known = self._known  # an answer that arrives after the next commit goes into a discarded dictionary
         found = known.get(value)
         if found is None:
-            row = await self._reader.one(sql, value)
+            row = await self._reader.fetch_one(sql, value)
             found = None if row is None else read(row)
             if found is not None and len(known) < self._most:
                 known[value] = found

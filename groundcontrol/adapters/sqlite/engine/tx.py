@@ -53,7 +53,7 @@ class Rows:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def all(self, sql: str, *values: Value) -> list[sqlite3.Row]:
+    def fetch_all(self, sql: str, *values: Value) -> list[sqlite3.Row]:
         """Every row of the answer. A text that is not UTF-8, which only damage causes, shows its bad bytes as `\xe3`."""
         try:
             return self._db.execute(sql, _check(values)).fetchall()
@@ -66,9 +66,9 @@ class Rows:
         finally:
             self._db.text_factory = before
 
-    def one(self, sql: str, *values: Value) -> sqlite3.Row | None:
+    def fetch_one(self, sql: str, *values: Value) -> sqlite3.Row | None:
         """The first row of the answer, or None."""
-        rows = self.all(sql, *values)
+        rows = self.fetch_all(sql, *values)
         return rows[0] if rows else None
 
 
@@ -87,14 +87,14 @@ class Tx(Rows):
         """Publish a message after the commit. Without a commit nobody learns of it."""
         self.published.append(message)
 
-    def do(self, sql: str, *values: Value) -> int:
+    def execute(self, sql: str, *values: Value) -> int:
         """Run a statement that changes rows.
 
         Returns: the number of changed rows.
         """
         return self._db.execute(sql, _check(values)).rowcount
 
-    def do_many(self, sql: str, values: Iterable[Sequence[Value]]) -> int:
+    def execute_many(self, sql: str, values: Iterable[Sequence[Value]]) -> int:
         """Run a statement once for each set of numbers and bytes. The caller checks texts among them first.
 
         Returns: the number of changed rows in all.

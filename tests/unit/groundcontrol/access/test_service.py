@@ -87,7 +87,7 @@ async def test_an_emptied_table_of_users_is_no_first_start(tmp_path: Path) -> No
     database = await open_database(tmp_path / "data", clock=clock)
     door = Door(await database.store(audit_key=b"a" * 32, chain="hub"), clock)
     await door.service.first_log_in.create_admin("admin", PASSWORD)
-    await database._control.writer.run(lambda tx: tx.do("DELETE FROM account"))
+    await database._control.writer.run(lambda tx: tx.execute("DELETE FROM account"))
 
     with pytest.raises(ConfigError, match="set up before"):
         await door.service.first_log_in.create_admin("admin", None)

@@ -25,9 +25,9 @@ class CountingReader(Reader):
     held: asyncio.Event | None = None
     reached = asyncio.Event()
 
-    async def one(self, sql: str, *values: object) -> sqlite3.Row | None:
+    async def fetch_one(self, sql: str, *values: object) -> sqlite3.Row | None:
         self.asked += 1
-        row = await super().one(sql, *values)  # type: ignore[arg-type]  # a test asks by texts
+        row = await super().fetch_one(sql, *values)  # type: ignore[arg-type]  # a test asks by texts
         if self.held is not None:
             self.reached.set()
             await self.held.wait()
@@ -50,7 +50,7 @@ class Bench:
         return await self.fresh.get(ASK, name, role)
 
     async def write(self, sql: str, *values: str) -> None:
-        await self.writer.run(lambda tx: tx.do(sql, *values))
+        await self.writer.run(lambda tx: tx.execute(sql, *values))
 
 
 @pytest.fixture
@@ -58,9 +58,9 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     path, clock = tmp_path / "file.db", ManualClock()
     path.touch()
     writer = Writer(await open_thread(path, page_size=4096), path.name, clock)
-    await writer.run(lambda tx: tx.do("CREATE TABLE person (name TEXT PRIMARY KEY, role TEXT)"))
-    await writer.run(lambda tx: tx.do("CREATE TABLE other (x)"))
-    await writer.run(lambda tx: tx.do("INSERT INTO person VALUES ('ada', 'admin'), ('bob', 'viewer')"))
+    await writer.run(lambda tx: tx.execute("CREATE TABLE person (name TEXT PRIMARY KEY, role TEXT)"))
+    await writer.run(lambda tx: tx.execute("CREATE TABLE other (x)"))
+    await writer.run(lambda tx: tx.execute("INSERT INTO person VALUES ('ada', 'admin'), ('bob', 'viewer')"))
     reader = await CountingReader.open(path, 2)
     assert isinstance(reader, CountingReader)
     reader.reached = asyncio.Event()

@@ -89,7 +89,7 @@ async def test_a_large_file_in_which_a_hub_came_upon_damage_is_read_through_at_t
     os.truncate(path, CHECK_LIMIT_BYTES + 16384)  # a hub that ends takes the hole away
     database = await open_database(tmp_path / "data", clock=CLOCK)
     with pytest.raises(StoreDown, match="damaged"):
-        await database._samples.reader.run(lambda rows: rows.all("SELECT * FROM chunk_1m"))
+        await database._samples.reader.run(lambda rows: rows.fetch_all("SELECT * FROM chunk_1m"))
     await database.close()
 
     with pytest.raises(ConfigError, match="damaged: restore a backup"):

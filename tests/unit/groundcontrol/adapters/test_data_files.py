@@ -135,7 +135,7 @@ async def test_what_is_told_of_other_names_makes_a_killed_hub_s_files_its_own(tm
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
     database = await open_database(folder, clock=CLOCK)
     try:
-        [found] = await database._control.reader.run(lambda rows: rows.all("SELECT count(*) AS n FROM node"))
+        [found] = await database._control.reader.run(lambda rows: rows.fetch_all("SELECT count(*) AS n FROM node"))
         assert found["n"] == len(nodes)
     finally:
         await database.close()

@@ -258,7 +258,7 @@ async def test_what_is_damaged_is_told_and_the_rest_goes_on(database: Database, 
     await send(store, session, COUNTERS, 1, 10, first=10, at_ms=AT_MS - 10 * 10 * 60_000)
     await move(store)
     await database._samples.writer.run(
-        lambda tx: tx.do(
+        lambda tx: tx.execute(
             f"UPDATE chunk_{tier} SET body = substr(body, 2) WHERE (place >> 12) % 128 = (SELECT no FROM family WHERE name = 'pulse')"
         )
     )

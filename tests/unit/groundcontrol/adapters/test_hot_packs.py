@@ -51,7 +51,9 @@ async def counts(database: Database) -> tuple[int, int]:
     def count(table: str) -> str:
         return f"SELECT count(*) AS found FROM {table}"
 
-    return await database._samples.reader.run(lambda rows: (rows.all(count("arrived"))[0]["found"], rows.all(count("hot"))[0]["found"]))
+    return await database._samples.reader.run(
+        lambda rows: (rows.fetch_all(count("arrived"))[0]["found"], rows.fetch_all(count("hot"))[0]["found"])
+    )
 
 
 async def settle(database: Database) -> None:

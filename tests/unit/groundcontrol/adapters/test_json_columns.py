@@ -67,8 +67,8 @@ async def test_a_node_of_which_something_is_damaged_stays_with_the_rest(database
     harmed, sound = [await store.nodes.create_node(SCOPE, new_node(name)) for name in ("web-1", "web-2")]
 
     def harm(tx: Tx) -> None:
-        tx.do('UPDATE node SET policy = \'{"mode": "managed"}\'')
-        tx.do(f"UPDATE node SET {column} = {spoilt.format(column)} WHERE id = ?", harmed.id)
+        tx.execute('UPDATE node SET policy = \'{"mode": "managed"}\'')
+        tx.execute(f"UPDATE node SET {column} = {spoilt.format(column)} WHERE id = ?", harmed.id)
 
     await database._control.writer.run(harm)
 
@@ -85,7 +85,9 @@ async def test_a_layout_that_cannot_be_read_costs_its_samples_until_the_node_say
     database: Database, store: Store, spoilt: str
 ) -> None:
     one, other = [await session_of(store, name) for name in ("web-1", "web-2")]
-    await database._samples.writer.run(lambda tx: tx.do(f"UPDATE layout SET series = {spoilt.format('series')} WHERE node = ?", one.no))
+    await database._samples.writer.run(
+        lambda tx: tx.execute(f"UPDATE layout SET series = {spoilt.format('series')} WHERE node = ?", one.no)
+    )
 
     assert await store.metrics.unreadable() == [(one.no, "pulse")]
     assert (await shown(store, one), await shown(store, other)) == ((0, 1), (10, 0))
@@ -108,7 +110,7 @@ async def test_a_job_of_which_something_is_damaged_is_listed_and_ends(database: 
     now = time.time()
     job, session = await running_job(store, now)
     await store.jobs.advance(job.id, "running", session, JobUpdate(error=JobError("x", "before")))
-    await database._control.writer.run(lambda tx: tx.do(f"UPDATE job SET {column} = {spoilt.format(column)}"))
+    await database._control.writer.run(lambda tx: tx.execute(f"UPDATE job SET {column} = {spoilt.format(column)}"))
 
     [shown] = (await store.jobs.jobs(SCOPE, 10)).items
     assert (shown.id, shown.state, shown.error) == (job.id, "running", DAMAGED)
@@ -123,10 +125,12 @@ async def test_an_order_that_cannot_be_read_is_never_sent_and_holds_up_no_other(
     spoilt, good = new_job(one.node, now, packages=("bash",)), new_job(other.node, now)
     for job in (spoilt, good):
         await store.jobs.create_job(SCOPE, job, None)
-    await database._control.writer.run(lambda tx: tx.do("UPDATE job SET packages = 'Z' || substr(packages, 2) WHERE id = ?", spoilt.id))
+    await database._control.writer.run(
+        lambda tx: tx.execute("UPDATE job SET packages = 'Z' || substr(packages, 2) WHERE id = ?", spoilt.id)
+    )
 
     assert [taken.job.id for taken in await store.jobs.take(None, [one, other], now)] == [good.id]
-    await database._control.writer.run(lambda tx: tx.do("UPDATE job SET state = 'dispatched' WHERE id = ?", spoilt.id))
+    await database._control.writer.run(lambda tx: tx.execute("UPDATE job SET state = 'dispatched' WHERE id = ?", spoilt.id))
     assert await store.jobs.undispatched(one) == []
     assert [job.id for job in await store.jobs.overdue(spoilt.not_after + 1) if job.id == spoilt.id] == [spoilt.id]
 
@@ -137,8 +141,8 @@ async def test_an_event_and_a_row_of_the_audit_log_that_are_damaged_hide_no_othe
     for event in told:
         await store.log.add_event(event)
     await store.nodes.create_node(SCOPE, new_node())
-    await database._control.writer.run(lambda tx: tx.do("UPDATE event SET details = 'z' WHERE id = ?", told[0].id))
-    await database._control.writer.run(lambda tx: tx.do("UPDATE audit SET detail = 'z'"))
+    await database._control.writer.run(lambda tx: tx.execute("UPDATE event SET details = 'z' WHERE id = ?", told[0].id))
+    await database._control.writer.run(lambda tx: tx.execute("UPDATE audit SET detail = 'z'"))
 
     assert [event.details for event in (await store.log.events(SCOPE, 10)).items] == [told[1].details, {"damaged": True}]
     assert all(row.detail == {"damaged": True} for row in (await store.log.audit(SCOPE, 10)).items)
@@ -149,8 +153,8 @@ async def test_every_record_is_looked_through_and_what_is_damaged_is_named(datab
     session = await session_of(store, "web-1")
     control, samples = tmp_path / "stardust.db", tmp_path / "stardust-samples.db"
     assert look(control) + look(samples) == []
-    await database._control.writer.run(lambda tx: tx.do("UPDATE node SET identity = 'z' || substr(identity, 2)"))
-    await database._samples.writer.run(lambda tx: tx.do("UPDATE layout SET series = 'Z' || substr(series, 2)"))
+    await database._control.writer.run(lambda tx: tx.execute("UPDATE node SET identity = 'z' || substr(identity, 2)"))
+    await database._samples.writer.run(lambda tx: tx.execute("UPDATE layout SET series = 'Z' || substr(series, 2)"))
 
     assert look(control) == [("node", session.node, "identity", session.node)]
     assert look(samples) == [("layout", LAYOUT.schema_id.hex(), "series", str(session.no))]

@@ -44,7 +44,7 @@ async def writer(path: Path) -> AsyncIterator[Writer]:
 
 def put(body: str) -> Callable[[Tx], str]:
     def command(tx: Tx) -> str:
-        tx.do("INSERT INTO item (body) VALUES (?)", body)
+        tx.execute("INSERT INTO item (body) VALUES (?)", body)
         return body
 
     return command
@@ -71,14 +71,14 @@ async def test_commands_that_wait_together_commit_together(writer: Writer, path:
 
 async def test_a_command_that_fails_leaves_the_others_of_its_group_alone(writer: Writer, path: Path) -> None:
     def half_done(tx: Tx) -> None:
-        tx.do("INSERT INTO item (body) VALUES ('half')")
+        tx.execute("INSERT INTO item (body) VALUES ('half')")
         raise Conflict("changed meanwhile")
 
     def wrong(tx: Tx) -> None:
-        tx.do("INSERT INTO item (body) VALUES ('a')")  # there already
+        tx.execute("INSERT INTO item (body) VALUES ('a')")  # there already
 
     def mistaken(tx: Tx) -> None:
-        tx.do("INSERT INTO item (body) VALUES ('wrong')")
+        tx.execute("INSERT INTO item (body) VALUES ('wrong')")
         raise KeyError("a mistake in the program")
 
     results = await asyncio.gather(*(writer.run(c) for c in (put("a"), half_done, wrong, mistaken, put("b"))), return_exceptions=True)
@@ -153,7 +153,7 @@ async def test_what_is_taken_back_does_not_tell_that_the_disk_has_room(writer: W
         await writer.run(put("x" * 30_000))
 
     def half_done(tx: Tx) -> None:
-        tx.do("INSERT INTO item (body) VALUES ('half')")
+        tx.execute("INSERT INTO item (body) VALUES ('half')")
         raise Conflict("changed meanwhile")
 
     for commands in ([half_done], [half_done, half_done]):
@@ -185,7 +185,7 @@ async def held(path: Path) -> AsyncIterator[tuple[Writer, asyncio.Task[None], th
     made = Writer(await open_thread(path, page_size=4096), path.name, SystemClock(), stall_s=0.1)
 
     def hang(tx: Tx) -> None:
-        tx.do("INSERT INTO item (body) VALUES ('held')")
+        tx.execute("INSERT INTO item (body) VALUES ('held')")
         assert go_on.wait(30)
 
     caller = asyncio.create_task(made.run(hang))
@@ -330,7 +330,7 @@ async def main():
         await writer.close()
 
 async def use(writer, path, filler):
-    await writer.run(lambda tx: tx.do("CREATE TABLE item (no INTEGER PRIMARY KEY, body TEXT UNIQUE)"))
+    await writer.run(lambda tx: tx.execute("CREATE TABLE item (no INTEGER PRIMARY KEY, body TEXT UNIQUE)"))
     for at in range(8):
         await writer.run(put(f"{at}" * 20_000))
     with filler.open("wb", 0) as file:
@@ -421,11 +421,11 @@ async def test_readers_see_each_commit_and_cannot_write(writer: Writer, path: Pa
     try:
         for at in range(5):
             await writer.run(put(f"{at}"))
-            assert await reader.run(lambda rows: rows.all("SELECT count(*) AS n FROM item")[0]["n"]) == at + 1
+            assert await reader.run(lambda rows: rows.fetch_all("SELECT count(*) AS n FROM item")[0]["n"]) == at + 1
         with pytest.raises(StoreReadOnly):
-            await reader.run(lambda rows: rows.all("DELETE FROM item"))
+            await reader.run(lambda rows: rows.fetch_all("DELETE FROM item"))
         with pytest.raises(StoreError):
-            await reader.run(lambda rows: rows.all("SELECT nothing FROM nowhere"))
+            await reader.run(lambda rows: rows.fetch_all("SELECT nothing FROM nowhere"))
         assert len(await asyncio.gather(*(reader.run(_slow_count) for _ in range(20)))) == 20
     finally:
         await reader.close()
@@ -433,7 +433,7 @@ async def test_readers_see_each_commit_and_cannot_write(writer: Writer, path: Pa
 
 def _slow_count(rows: Rows) -> int:
     sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT sum(i) AS s FROM n"
-    return int(rows.all(sql)[0]["s"])
+    return int(rows.fetch_all(sql)[0]["s"])
 
 
 async def test_one_query_after_the_other_fills_one_cache(writer: Writer, path: Path) -> None:
@@ -459,7 +459,7 @@ async def test_a_reader_whose_caller_gave_up_serves_the_next(path: Path, writer:
 
 
 def _without_end(rows: Rows) -> int:
-    return len(rows.all("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"))
+    return len(rows.fetch_all("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"))
 
 
 @pytest.mark.holds("F-32")
@@ -482,7 +482,7 @@ async def test_a_query_that_hears_nothing_is_left_to_itself(tmp_path: Path) -> N
     begun, go_on = threading.Event(), threading.Event()
 
     def deaf(rows: Rows) -> int:
-        rows.one("SELECT 1 FROM fence")
+        rows.fetch_one("SELECT 1 FROM fence")
         begun.set()
         return int(go_on.wait(60))
 

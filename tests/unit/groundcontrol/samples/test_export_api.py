@@ -114,7 +114,7 @@ async def test_an_export_up_to_a_far_day_ends_and_holds_that_node_alone(hub: Tes
 async def damage_a_chunk(hub: TestHub, table: str) -> None:
     for hour in await hub.store.metrics.hot_hours():
         await hub.store.metrics.compact(hour.no, hour.hour)
-    await hub.database._samples.writer.run(lambda tx: tx.do(f"UPDATE {table} SET body = substr(body, 2)"))
+    await hub.database._samples.writer.run(lambda tx: tx.execute(f"UPDATE {table} SET body = substr(body, 2)"))
 
 
 @pytest.mark.parametrize(("tier", "span_s"), [("1s", 3600), ("1m", 86_400)])
@@ -135,7 +135,7 @@ async def test_what_is_damaged_is_left_out_and_said_in_the_export_itself_and_onc
 
 async def test_a_pack_that_is_damaged_costs_an_export_its_own_rows_only(hub: TestHub) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
-    await hub.database._samples.writer.run(lambda tx: tx.do("UPDATE arrived SET body = x'00' WHERE seq = 5"))
+    await hub.database._samples.writer.run(lambda tx: tx.execute("UPDATE arrived SET body = x'00' WHERE seq = 5"))
 
     lines = [json.loads(line) for line in (await admin.get(f"nodes/{node.id}/export")).body.splitlines()]
 
@@ -183,7 +183,7 @@ async def test_what_a_node_lost_is_said_first_as_far_as_it_touches_the_time(hub:
 @pytest.mark.parametrize("tier", ["1s", "1m"])
 async def test_series_of_a_newer_program_go_out_as_they_are_kept_and_are_named(hub: TestHub, tier: str) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
-    await hub.database._samples.writer.run(lambda tx: tx.do("UPDATE layout SET series = replace(series, 'cpu.total', 'cpu.later')"))
+    await hub.database._samples.writer.run(lambda tx: tx.execute("UPDATE layout SET series = replace(series, 'cpu.total', 'cpu.later')"))
 
     lines = [json.loads(line) for line in (await admin.get(f"nodes/{node.id}/export?tier={tier}")).body.splitlines()]
     text = (await admin.get(f"nodes/{node.id}/export?tier={tier}", headers={"Accept": "text/csv"})).body.decode()

@@ -183,7 +183,9 @@ async def test_what_is_damaged_is_a_gap_that_is_told_in_the_answer_and_once_as_a
     for one in (node, other):
         for hour in hours:
             await hub.store.metrics.compact(one.no, hour)
-    await hub.database._samples.writer.run(lambda tx: tx.do("UPDATE chunk_1s SET body = substr(body, 2) WHERE place >> 40 = ?", node.no))
+    await hub.database._samples.writer.run(
+        lambda tx: tx.execute("UPDATE chunk_1s SET body = substr(body, 2) WHERE place >> 40 = ?", node.no)
+    )
     question = {"from": START, "to": START + 60, "points": 60}
     told = [{"start": hour * 3600.0, "end": (hour + 1) * 3600.0} for hour in hours]
 
@@ -214,7 +216,7 @@ async def test_a_pack_that_is_damaged_costs_its_own_values_only(hub: TestHub, ta
     admin, node = await hub.logged_in(), await measured(hub)
     if table == "hot":
         await hub.store.metrics.hot_hours()
-    harmed = await hub.database._samples.writer.run(lambda tx: tx.do(f"UPDATE {table} SET body = x'00' WHERE seq = 5"))
+    harmed = await hub.database._samples.writer.run(lambda tx: tx.execute(f"UPDATE {table} SET body = x'00' WHERE seq = 5"))
     assert harmed == 1
 
     window = (await admin.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60, "points": 60}))).json
@@ -230,10 +232,10 @@ async def test_what_is_damaged_of_one_node_is_told_once_at_a_start_and_hides_no_
     nodes = [await measured(hub, name) for name in ("a", "b", "c")]
     harmed, unlaid, _ = nodes
     await hub.database._control.writer.run(
-        lambda tx: tx.do("UPDATE node SET identity = 'z' || substr(identity, 2) WHERE no = ?", harmed.no)
+        lambda tx: tx.execute("UPDATE node SET identity = 'z' || substr(identity, 2) WHERE no = ?", harmed.no)
     )
     await hub.database._samples.writer.run(
-        lambda tx: tx.do("UPDATE layout SET series = 'Z' || substr(series, 2) WHERE node = ?", unlaid.no)
+        lambda tx: tx.execute("UPDATE layout SET series = 'Z' || substr(series, 2) WHERE node = ?", unlaid.no)
     )
     registry = Registry(hub.store, LocalBus(), hub.clock, HubId("next"))
 
@@ -257,8 +259,8 @@ async def test_newest_values_that_cannot_be_read_hide_no_other_node_after_a_star
 
     def harm(tx: Tx) -> None:
         for table in ("arrived", "hot"):
-            tx.do(f"UPDATE {table} SET body = x'00' WHERE node = ?", harmed.no)
-        tx.do("UPDATE layout SET series = replace(series, 'cpu.total', 'cpu.later') WHERE node = ?", newer.no)
+            tx.execute(f"UPDATE {table} SET body = x'00' WHERE node = ?", harmed.no)
+        tx.execute("UPDATE layout SET series = replace(series, 'cpu.total', 'cpu.later') WHERE node = ?", newer.no)
 
     await hub.database._samples.writer.run(harm)
     registry = Registry(hub.store, LocalBus(), hub.clock, HubId("next"))

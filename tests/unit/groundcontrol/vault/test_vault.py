@@ -183,7 +183,7 @@ async def test_a_new_store_gets_a_keyring_and_keeps_it_and_one_that_is_gone_is_n
             assert secret not in files
 
         # Made anew when it is gone, it would let the hub start, and nothing that the first had sealed would open.
-        await database._control.writer.run(lambda tx: tx.do("DELETE FROM keyring"))
+        await database._control.writer.run(lambda tx: tx.execute("DELETE FROM keyring"))
         with pytest.raises(ConfigError, match="the keyring is gone"):
             await open_vault(SECRET, database.secrets, LEAST_ROUNDS)
         assert await database.secrets.keyring() is None

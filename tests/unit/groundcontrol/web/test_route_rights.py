@@ -90,8 +90,8 @@ async def test_a_get_changes_nothing(hub: TestHub) -> None:
 
     async def content() -> list[tuple[object, ...]]:
         def read(rows: object) -> list[tuple[object, ...]]:
-            tables = [row["name"] for row in rows.all("SELECT name FROM sqlite_schema WHERE type = 'table'")]  # type: ignore[attr-defined]
-            return [tuple(row) for table in tables for row in rows.all(f"SELECT * FROM {table}")]  # type: ignore[attr-defined]
+            tables = [row["name"] for row in rows.fetch_all("SELECT name FROM sqlite_schema WHERE type = 'table'")]  # type: ignore[attr-defined]
+            return [tuple(row) for table in tables for row in rows.fetch_all(f"SELECT * FROM {table}")]  # type: ignore[attr-defined]
 
         return await hub.database._control.reader.run(read)
 
