@@ -5,11 +5,11 @@
 #     stardust1.…
 #     EOF
 #
-# Where the shell reads this script itself from a pipe (curl … | sudo sh), it asks for the invite on the terminal.
-# The invite says where the hub is and holds a secret that is never sent: hub and server prove to each other that they know it. Until the hub
-# has done so it gets a greeting and nothing else, and nothing of it is trusted. Then it sends Spider, its units and this node's keys, and the
-# script below under NODE puts them in place and writes down what it made. Whatever fails, the server ends as it was before.
-# Nothing secret stands in an argument, the environment or a log.
+# If the shell reads this script from a pipe (curl … | sudo sh), the script asks for the invite on the terminal.
+# The invite has the hub's address and a secret that is never sent: hub and server prove to each other that they know it. Before the hub's proof
+# the server sends only a greeting, and trusts nothing that the hub sends. After it the hub sends Spider, its units and this node's keys. The
+# script in `lifecycle_text` installs them and keeps a journal. If a step fails, the server returns to its former state.
+# No argument, environment variable or log contains a secret.
 
 umask 077
 LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -17,14 +17,14 @@ export LC_ALL PATH
 
 fail() { printf 'stardust: %s\n' "$1" >&2; exit 1; }
 
-# What a server is and has; looks, and changes nothing.
+# Inspects the server and changes nothing.
 probe_text() {
     cat <<'STARDUST_END'
 @PROBE@
 STARDUST_END
 }
 
-# Puts the files into their places, starts the units, and takes all of it back when asked to.
+# Installs the files, starts the units, and can undo both.
 lifecycle_text() {
     cat <<'STARDUST_END'
 @LIFECYCLE@
@@ -50,7 +50,7 @@ main() {
         joiner_text | "$python" -I -B -c 'import base64, sys; sys.stdout.buffer.write(base64.b64decode(sys.stdin.read()))' >"$work/joiner.pyz" ||
         fail 'there is no room in /tmp'
     case ${0##*/} in
-        sh | -sh | dash | bash | -bash | ash | ksh | busybox) # the script is what stands on standard input
+        sh | -sh | dash | bash | -bash | ash | ksh | busybox) # standard input is this script itself
             (: </dev/tty) 2>/dev/null || fail 'there is no terminal on which to ask for the invite: use the command that has it inside'
             "$python" -I -B "$work/joiner.pyz" "$work/probe.sh" "$work/lifecycle.sh" </dev/tty
             ;;

@@ -1,21 +1,21 @@
-# Puts Spider on a server and takes it off. Run as root by `sh -s`; data come as arguments and files only.
-#   arm SECONDS                            before the first change: the server takes everything back by itself after this time
+# Installs Spider on a server and removes it. Run as root by `sh -s`; data come as arguments and files only.
+#   arm SECONDS                            before the first change: set the timer after which the server rolls back by itself
 #   python MANAGER                         install python3 with the server's package manager
-#   install UPLOAD SHA256 VERSION LAUNCHER copy what was uploaded into its places (LAUNCHER: yes or no)
+#   install UPLOAD SHA256 VERSION LAUNCHER copy the uploaded files to their paths (LAUNCHER: yes or no)
 #   start LAUNCHER                         enable and start the units
-#   command                                give root the command `stardust-spider`, where an older version has installed none, or one with fewer words
-#   status                                 which hub, and whether Spider is connected, for the one who owns the server
-#   finish                                 the installation stands: close the journal, and disarm
-#   rollback [SECONDS]                     what the armed timer runs: take back what is not finished; OpenRC has no timers, so it waits itself
-#   diagnose                               why no session came: state and last log lines
+#   command                                install the command `stardust-spider` for root, if an older version installed none or one with fewer words
+#   status                                 print for the server's owner which hub it has, and whether Spider is connected
+#   finish                                 the installation is complete: close the journal and remove the timer
+#   rollback [SECONDS]                     run by the timer: undo an unfinished installation; OpenRC has no timers, so it waits by itself
+#   diagnose                               print why there is no session: state and last log lines
 #   stop                                   stop and disable the units, unless a job runs
-#   remove                                 take everything of ours off again
-#   undo [whole | unlaid]                  take back an installation that is not finished (or even then), with the packages that `python` installed;
-#                                          unlaid: one that was to replace another, and never came so far as to touch that
-#   search                                 print what is left of ours
-# Prints lines: `note TEXT`, `error CODE TEXT`, `left TEXT`, `log TEXT`; the last one of a success is `ok`.
+#   remove                                 remove everything that Stardust installed
+#   undo [whole | unlaid]                  undo an unfinished installation (whole: a finished one too), with the packages that `python` installed;
+#                                          unlaid: one that was to replace another, and has not touched that yet
+#   search                                 print what is left of Stardust
+# Prints lines: `note TEXT`, `error CODE TEXT`, `left TEXT`, `log TEXT`; after a success the last one is `ok`.
 #
-# The journal /var/lib/stardust/installed says what was made: it is written and synced before the first change.
+# The journal /var/lib/stardust/installed lists what was installed: it is written and synced before the first change.
 
 OPT=/opt/stardust ETC=/etc/stardust VAR=/var/lib/stardust UNITS=/etc/systemd/system
 JOURNAL=$VAR/installed
@@ -34,7 +34,7 @@ note() { printf 'note %s\n' "$*"; }
 record() { printf '%s\n' "$*" >>"$JOURNAL" || die install_failed "the journal $JOURNAL cannot be written"; }
 recorded() { [ -f "$JOURNAL" ] && grep -q -x -F -e "$1" "$JOURNAL"; }
 
-begin() {
+begin_journal() {
     [ -f "$JOURNAL" ] && return 0
     mkdir -m 0755 "$VAR" 2>/dev/null || [ -d "$VAR" ] || die install_failed "$VAR cannot be made"
     (umask 077 && printf 'version 1\n' >"$JOURNAL") || die install_failed "$JOURNAL cannot be written"
@@ -42,11 +42,11 @@ begin() {
     return 0
 }
 
-# From here on the server needs nobody to become as it was: a timer of its own runs this very script. It outlives a restart of the
-# server, and each step winds it up again, so that it fires only where nobody is at work any more.
+# Start the rollback timer. It runs this script on the server, also after a reboot. Each step restarts it, so it fires only when no step
+# follows any more.
 arm() {
     [ ! -f "$JOURNAL" ] || recorded armed || die already_installed "$JOURNAL is there"
-    begin
+    begin_journal
     if openrc; then
         recorded armed || record armed
         (umask 077 && rollback_text >"$ROLLBACK") &&
@@ -55,7 +55,7 @@ arm() {
                 'retry="TERM/5/KILL/5"' >"$UNITS/$TIMER" &&
             chmod 0755 "$UNITS/$TIMER" && rc_quiet rc-update add "$TIMER" default || die install_failed "$UNITS cannot be written"
         sync "$JOURNAL" "$ROLLBACK" "$UNITS/$TIMER" 2>/dev/null
-        wind_up || die install_failed "$TIMER cannot be started"
+        restart_timer || die install_failed "$TIMER cannot be started"
         return 0
     fi
     parent "$UNITS/timers.target.wants"
@@ -69,16 +69,16 @@ arm() {
         ln -sf "../$TIMER" "$UNITS/timers.target.wants/$TIMER" || die install_failed "$UNITS cannot be written"
     sync "$JOURNAL" "$ROLLBACK" "$UNITS/stardust-rollback.service" "$UNITS/$TIMER" 2>/dev/null
     if command -v restorecon >/dev/null 2>&1; then restorecon -R "$VAR" "$UNITS" 2>/dev/null; fi
-    systemctl daemon-reload && wind_up || die install_failed "$TIMER cannot be started"
+    systemctl daemon-reload && restart_timer || die install_failed "$TIMER cannot be started"
 }
 
-# Without its `retry` a start-stop-daemon (Debian's) waits for no end, and then starts nothing while the old one is still there. What it has
-# started may not have noted its number yet, nor be the program that it will be: stopped in that moment, it is not found, which fails. One
-# that was killed is not found either, for ever.
-wind_up() {
+# Debian's start-stop-daemon without `retry` does not wait for the end of the old process, and starts none while that exists. A new process may
+# not have written its pid file or executed its program yet: a stop at that moment does not find it and fails. OpenRC never finds a process
+# that was killed: `zap` makes it forget that one.
+restart_timer() {
     openrc || { systemctl restart "$TIMER" 2>/dev/null; return; }
     tries=0
-    until rc_quiet rc-service "$TIMER" restart && rc_waits; do
+    until rc_quiet rc-service "$TIMER" restart && rc_timer_runs; do
         tries=$((tries + 1))
         [ $tries -lt 10 ] || return 1
         sleep 0.3
@@ -86,8 +86,8 @@ wind_up() {
     done
 }
 
-# Whether what takes everything back is there and waits.
-rc_waits() {
+# Whether the process that rolls back runs and waits.
+rc_timer_runs() {
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
         case $(tr '\0' ' ' 2>/dev/null <"/proc/$(cat "/run/$TIMER.pid" 2>/dev/null)/cmdline") in "/bin/sh $ROLLBACK "*) return 0 ;; esac
         sleep 0.1
@@ -95,10 +95,10 @@ rc_waits() {
     return 1
 }
 
-# What is started by OpenRC must not go on holding our lock.
+# A service that OpenRC starts must not inherit the lock (descriptor 9).
 rc_quiet() { "$@" </dev/null >/dev/null 2>&1 9>&-; }
 
-# Ends the supervisor of a service whose script somebody has taken away; it ends what it supervises.
+# End the supervisor of a service whose script was deleted; the supervisor ends its service.
 rc_end() {
     pid=$(cat "/run/$1.pid" 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = supervise-daemo ] || return 0
     kill "$pid"
@@ -107,7 +107,7 @@ rc_end() {
     rm -rf -- "/run/$1.pid" /run/openrc/*/"$1"
 }
 
-# Ends what supervisors that were killed have left, which no service ends: Spider, and the listener of root's. Runners of jobs are none of them.
+# End Spider and root's listener if their supervisors were killed: no service ends them then. Runners of jobs are not among them.
 rc_end_orphans() {
     tries=0
     while [ $tries -lt 100 ]; do
@@ -125,7 +125,7 @@ rc_end_orphans() {
     done
 }
 
-# Takes services of ours out of OpenRC: from the runlevels, from its own state and from what it remembers of all files.
+# Remove Stardust's services from OpenRC: from the runlevels, its state and its cache.
 rc_forget() {
     for service in "$@"; do
         rm -f -- "$UNITS/$service" /etc/runlevels/*/"$service" "/run/$service.pid" "/run/openrc/supervise-$service.ctl"
@@ -134,10 +134,10 @@ rc_forget() {
     rc_quiet rc-update -u
 }
 
-# A step of an installation works only while the timer watches over it.
-watched() {
+# A step of an installation runs only while the rollback timer runs.
+require_timer() {
     [ -f "$JOURNAL" ] || die rolled_back
-    wind_up || die install_failed "$TIMER cannot be started"
+    restart_timer || die install_failed "$TIMER cannot be started"
 }
 
 disarm() {
@@ -153,49 +153,49 @@ disarm() {
     systemctl daemon-reload
 }
 
-# The hub answers for an installation that it lets in: where only the last word did not arrive, it stands.
+# The timer fired. An installation whose agent has a session is kept: only the hub's `finish` did not arrive.
 rollback() {
     [ -f "$JOURNAL" ] || return 0
     if ! recorded complete && new_in_place && in_session; then record complete; fi
     if recorded complete; then
-        forget_before
+        drop_previous
         disarm
     else
         remove undo
     fi
 }
 
-# Whether what lies in the places of an installation is the one that is being made, not one that it replaces.
+# Whether the installed files are those of the new installation, not of the one that it replaces.
 new_in_place() { ! recorded 'again begun' || recorded 'again laid'; }
 
-# What a finished installation has replaced.
-forget_before() {
-    burn "$ETC.before"
+# Delete the installation that a finished one has replaced.
+drop_previous() {
+    shred_folder "$ETC.before"
     rm -rf -- "$OPT.before" "$ETC.before.units" "$VAR/before"
     [ ! -f "$JOURNAL" ] || ! grep -q '^again ' "$JOURNAL" || sed -i '/^again /d' "$JOURNAL"
 }
 
-# Whether Spider is in a session with its hub now, by the last thing that it logged about it.
+# Whether Spider has a session with its hub now, by its last log event about that.
 in_session() {
     active || return 1
     last_event | grep -q session_open
 }
 
-# Since it was started: what one that was here before has told stays in the journal.
+# Only events since its start: the journal also keeps those of an earlier installation.
 last_event() {
     openrc || started=$(systemctl show -p InvocationID --value stardust-spider.service)
-    said "_SYSTEMD_INVOCATION_ID=${started-}" | grep -o '"event": "[a-z_]*"' | grep -E '"(spider_starts|session_|hub_)' | tail -n 1
+    agent_log "_SYSTEMD_INVOCATION_ID=${started-}" | grep -o '"event": "[a-z_]*"' | grep -E '"(spider_starts|session_|hub_)' | tail -n 1
 }
 
 active() { if openrc; then rc_quiet rc-service stardust-spider status; else systemctl is-active --quiet stardust-spider.service; fi; }
 
-# What Spider has logged; under OpenRC since its service was started last.
-said() {
+# Spider's log; under OpenRC since the last start of its service.
+agent_log() {
     if openrc; then tail -n 200 "$LOG" 2>/dev/null; else journalctl "$@" -u stardust-spider.service -o cat --no-pager 2>/dev/null; fi
 }
 
-# By name: what is only brought up to date on the way was there before, and is not ours to take away. (rpm's keys have a name together, and no
-# architecture.)
+# Installed packages by name without version: a package that is only upgraded on the way is not removed later. (All keys of rpm share one name
+# and have no architecture, so their versions are added.)
 packages() {
     if command -v dpkg-query >/dev/null 2>&1; then dpkg-query -W -f '${binary:Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p'
     elif command -v rpm >/dev/null 2>&1; then rpm -qa --qf '%{NAME}%|ARCH?{.%{ARCH}}:{-%{VERSION}-%{RELEASE}}|\n'
@@ -204,7 +204,7 @@ packages() {
 }
 
 install_python() {
-    watched
+    require_timer
     scratch=$(mktemp -d) || die install_failed 'no temporary folder can be made'
     packages >"$scratch/before"
     case $1 in
@@ -222,7 +222,7 @@ install_python() {
         ;;
     zypper)
         zypper --non-interactive install python3 >"$scratch/log" 2>&1 9>&-
-        case $? in 0 | 102 | 103 | 106) ;; *) false ;; esac # it is there: reboot, restart of zypper itself, repositories passed by
+        case $? in 0 | 102 | 103 | 106) ;; *) false ;; esac # installed: a reboot is due, zypper must restart, or repositories were skipped
         ;;
     *) false ;;
     esac
@@ -235,7 +235,7 @@ install_python() {
     note "installed $(grep -c '^package ' "$JOURNAL") packages for python3"
 }
 
-# Parent folders that are missing are made, noted, and removed again when they are empty.
+# Record a missing parent folder: the removal deletes it again if it is empty.
 parent() {
     [ -d "$1" ] && return 0
     record "parent $1"
@@ -254,7 +254,7 @@ install_spider() {
         if getent group stardust >/dev/null; then die name_in_use group; fi
     fi
     [ -d "$upload" ] && [ ! -L "$upload" ] || die upload_damaged
-    watched
+    require_timer
     parent /opt
     openrc || parent "$UNITS/multi-user.target.wants"
     openrc || parent "$UNITS/sockets.target.wants"
@@ -262,7 +262,7 @@ install_spider() {
     record "spider $version"
     sync "$JOURNAL" 2>/dev/null
 
-    # Everything is copied to a place that only root can write, and checked there.
+    # Everything is copied to a folder that only root can write, and is checked there.
     staging=$VAR/staging
     mkdir -m 0700 "$staging" || die install_failed "$staging cannot be made"
     for file in "$upload"/*; do
@@ -297,15 +297,15 @@ install_spider() {
     for unit in $units; do
         place "$UNIT_MODE" root:root "$unit" "$UNITS/$unit" || die install_failed "$UNITS cannot be written"
     done
-    give_command
-    burn "$staging"
+    install_command
+    shred_folder "$staging"
     sweep_uploads
     if command -v restorecon >/dev/null 2>&1; then restorecon -R "$OPT" "$ETC" "$VAR" "$UNITS" 2>/dev/null; fi
     openrc || systemctl daemon-reload || die install_failed 'systemctl daemon-reload failed'
 }
 
-# The program lies below /opt, since /usr may be read-only; there the link is left out. What else stands in the link's place is somebody's.
-give_command() {
+# The command is below /opt, since /usr may be read-only; then there is no link. Another file at the link's path belongs to somebody else.
+install_command() {
     python=$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p; s/^command="\{0,1\}\([^" ]*\).*/\1/p' "$UNITS/${UNIT_FILES%% *}" | head -n 1)
     printf '%s\n' '#!/bin/sh' 'case ${1-} in' "uninstall | status | keys | orders | event | --version) exec ${python:-/usr/bin/python3} -I -B $OPT/current/spider.pyz \"\$@\" ;;" \
         '-h | --help) status=0 ;;' '*) status=64; exec >&2 ;;' 'esac' "cat <<'END'" \
@@ -329,7 +329,7 @@ give_command() {
     done
 }
 
-# The links that are ours, once what they lead to is gone.
+# Remove Stardust's links once their target is gone.
 drop_links() {
     for link in $LINKS; do
         if [ "$(readlink "$link")" = "$COMMAND" ] && [ ! -e "$COMMAND" ]; then rm -f -- "$link" 2>/dev/null; fi
@@ -340,8 +340,8 @@ place() {
     (umask 077 && cp -- "$staging/$3" "$4") && chown "$2" "$4" && chmod "$1" "$4"
 }
 
-# Overwrites keys before their folder goes, if it is root's: in one of somebody else a file may become a link to another at any moment.
-burn() {
+# Delete a folder; overwrite its keys first if root owns it. In a folder of another owner a file may become a link at any moment.
+shred_folder() {
     [ -d "$1" ] && [ ! -L "$1" ] || return 0
     if [ "$(stat -c %u "$1")" = 0 ]; then
         for key in "$1/session.key" "$1/launch.key" "$1/former.keys"; do
@@ -351,8 +351,8 @@ burn() {
     rm -rf -- "$1"
 }
 
-# This upload, and those of deployments whose hub was killed: one deployment at a time works on a server. Anybody may make such a folder, and
-# swap a file in it for a link at any moment: so root writes to nothing in there, and keys are overwritten in the name of the folder's owner.
+# Delete this upload, and uploads left by deployments whose hub was killed: only one deployment at a time works on a server. Any user may make
+# such a folder and replace a file in it by a link at any moment. So root writes nothing there; keys are overwritten as the folder's owner.
 sweep_uploads() {
     for folder in /tmp/stardust-upload.??????????; do
         [ -d "$folder" ] && [ ! -L "$folder" ] || continue
@@ -366,35 +366,35 @@ sweep_uploads() {
 }
 
 start_units() {
-    watched
+    require_timer
     if openrc; then
         for unit in $UNIT_FILES; do
-            [ ! -e "$UNITS/$unit" ] || { rc_quiet rc-update add "$unit" default && rc_quiet rc-service "$unit" start; } || die start_failed "$unit: $(last_words)"
+            [ ! -e "$UNITS/$unit" ] || { rc_quiet rc-update add "$unit" default && rc_quiet rc-service "$unit" start; } || die start_failed "$unit: $(failure_text)"
         done
-        active || die start_failed "$(last_words)"
+        active || die start_failed "$(failure_text)"
         return 0
     fi
-    # The links of `enable` are read with the reload that ends the installation: each reload costs a server more than all else in a step.
+    # The reload at the end of the installation reads the links of `enable`: a reload costs a server more than the rest of a step.
     if [ "$1" = yes ]; then
         out=$(systemctl enable --no-reload stardust-launcher.socket 2>&1 && systemctl start stardust-launcher.socket 2>&1) ||
-            die start_failed "launcher socket: $(last "$out")"
+            die start_failed "launcher socket: $(last_line "$out")"
     fi
     out=$(systemctl enable --no-reload stardust-spider.service 2>&1 && systemctl start stardust-spider.service 2>&1) ||
-        die start_failed "$(last_words)"
-    active || die start_failed "$(last_words)"
+        die start_failed "$(failure_text)"
+    active || die start_failed "$(failure_text)"
 }
 
-last() { printf '%s\n' "$1" | grep -v -e '^ *$' -e '^See ' | tail -n 1; }
+last_line() { printf '%s\n' "$1" | grep -v -e '^ *$' -e '^See ' | tail -n 1; }
 
-# The error that Spider printed, else its last lines, else what systemd says of it: the unit and its journal are hard to find once this is
-# taken back.
-last_words() {
-    told=$(said -n 20 -S "@$(stat -c %Y "$ROLLBACK" 2>/dev/null || printf 0)" | tail -n 20 | cut -c 1-400 | grep -v ', ignoring: ')
-    own=$(printf '%s\n' "$told" | grep -v -e '^ *$' -e '^{.*"level": "info"' -e '^stardust-spider\.service: ' -e '^/[^ ]*:[0-9]*: ' -e '^Start' -e '^Stop' -e '^Failed to start')
+# Why Spider did not start: the error that it printed, else its last lines, else systemd's. After a rollback the unit and its journal are hard
+# to find.
+failure_text() {
+    lines=$(agent_log -n 20 -S "@$(stat -c %Y "$ROLLBACK" 2>/dev/null || printf 0)" | tail -n 20 | cut -c 1-400 | grep -v ', ignoring: ')
+    own=$(printf '%s\n' "$lines" | grep -v -e '^ *$' -e '^{.*"level": "info"' -e '^stardust-spider\.service: ' -e '^/[^ ]*:[0-9]*: ' -e '^Start' -e '^Stop' -e '^Failed to start')
     words=$(printf '%s\n' "$own" | grep -E '^[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Exit)(:|$)' | tail -n 1)
     [ -n "$words" ] || words=$(printf '%s\n' "$own" | tail -n 2)
     for kind in ': Failed at step' 'service: (Failed|Unable) to' 'process exited' 'Failed to start'; do
-        [ -n "$words" ] || words=$(printf '%s\n' "$told" | grep -E -e "$kind" | tail -n 1)
+        [ -n "$words" ] || words=$(printf '%s\n' "$lines" | grep -E -e "$kind" | tail -n 1)
     done
     printf '%s' "${words:-$(state)}" | tr -c '[:print:]' ' ' | cut -c 1-300
 }
@@ -416,14 +416,14 @@ status() {
 diagnose() {
     if in_session; then printf 'in session\n'; fi
     printf 'log state %s\n' "$(state)"
-    said -n 40 -S "@$(stat -c %Y "$ROLLBACK" 2>/dev/null || printf 0)" | tail -n 40 | while IFS= read -r line; do printf 'log %s\n' "$line"; done
+    agent_log -n 40 -S "@$(stat -c %Y "$ROLLBACK" 2>/dev/null || printf 0)" | tail -n 40 | while IFS= read -r line; do printf 'log %s\n' "$line"; done
 }
 
 finish() {
     [ -f "$JOURNAL" ] || die rolled_back
     recorded complete || record complete
     sync "$JOURNAL" 2>/dev/null
-    forget_before
+    drop_previous
     disarm
 }
 
@@ -471,29 +471,29 @@ remove() {
         taken=$(sed -n 's/^package //p' "$JOURNAL")
     fi
     if [ "$why" = undo ] && recorded 'again begun'; then
-        command -v bring_back >/dev/null || die already_installed 'it is being deployed again'
-        bring_back
+        command -v restore_previous >/dev/null || die already_installed 'it is being deployed again'
+        restore_previous
         return 0
     fi
-    # An unfinished installation that never came to its files has made none.
+    # An unfinished installation without a `spider` line has not copied any files yet.
     if [ "$why" = undo ] && ! grep -q '^spider ' "$JOURNAL"; then
         sweep_uploads
-        give_back
+        drop_own_packages
         disarm
         for folder in $parents; do rmdir -- "$folder" 2>/dev/null; done
         rm -rf -- "$VAR"
         return 0
     fi
     stop_units
-    # From here on it is no installation any more: where this is cut off, adding the server again takes back what is left.
+    # From here on the installation counts as unfinished: after an interruption, adding the server again removes the rest.
     [ "$why" = undo ] || { sed -i '/^complete$/d' "$JOURNAL" && sync "$JOURNAL"; } 2>/dev/null
     for unit in $UNIT_FILES; do
         rm -f -- "$UNITS/$unit" "$UNITS"/*.target.wants/"$unit"
-        # Settings that an administrator laid beside our units stood there before an installation that is taken back.
+        # An undo keeps settings that an administrator put beside the units: they were there before the installation.
         [ "$why" = undo ] || rm -rf -- "$UNITS/$unit.d" "/run/systemd/system/$unit.d" "/etc/conf.d/$unit"
     done
     if openrc; then
-        # shellcheck disable=SC2086  # a list of names, which hold no blanks
+        # shellcheck disable=SC2086  # a list of names without blanks
         rc_forget $UNIT_FILES
         rm -f -- "$LOG" "$LOG.1" "${LOG%/*}/stardust-launcher.log" "${LOG%/*}/stardust-launcher.log.1"
     else
@@ -501,19 +501,19 @@ remove() {
         systemctl reset-failed 'stardust-spider.service' 'stardust-launcher*' 'stardust-job@*' >/dev/null 2>&1
         systemctl stop 'system-stardust\x2dlauncher.slice' 'system-stardust\x2djob.slice' >/dev/null 2>&1
     fi
-    if end_ours; then ours=yes; elif getent passwd stardust >/dev/null; then note 'the user stardust is not ours and stays'; fi
-    burn "$ETC"
-    burn "$VAR/staging"
+    if end_account_programs; then ours=yes; elif getent passwd stardust >/dev/null; then note 'the user stardust is not ours and stays'; fi
+    shred_folder "$ETC"
+    shred_folder "$VAR/staging"
     rm -rf -- /run/stardust /run/stardust-spider "$OPT"
     drop_links
-    forget_before
+    drop_previous
     find "$VAR" -mindepth 1 -maxdepth 1 ! -name installed ! -name rollback -exec rm -rf -- {} + 2>/dev/null
     if [ "$ours" = yes ]; then
         if getent passwd stardust >/dev/null; then userdel stardust >/dev/null 2>&1; fi
         if getent group stardust >/dev/null; then groupdel stardust >/dev/null 2>&1; fi
     fi
-    give_back
-    # Last of all, so that one that is cut off here by a power failure goes on at the next start.
+    drop_own_packages
+    # Last, so that after a power failure at this point the timer continues at the next boot.
     disarm
     [ "$why" = undo ] || rm -rf -- "$UNITS"/stardust-rollback.*.d "/etc/conf.d/$TIMER"
     for folder in $parents; do rmdir -- "$folder" 2>/dev/null; done
@@ -522,15 +522,15 @@ remove() {
     if [ "$why" = undo ]; then search; fi
 }
 
-# An account that somebody else made is left alone; ours is known by the journal or by its home. Its programs end before root walks through
-# their folders: not every rm notices a folder that becomes a link meanwhile.
-end_ours() {
+# End the programs of Stardust's own account, which the journal or its home folder identifies; an account that somebody else made is not
+# touched. They end before root deletes their folders: not every rm notices a folder that becomes a link meanwhile.
+end_account_programs() {
     recorded 'user stardust' || case $(getent passwd stardust) in *:"$VAR":*) ;; *) return 1 ;; esac
     end_programs
     return 0
 }
 
-# What a service leaves to end by itself keeps its account, and the account's number may be another one's some day.
+# A process that outlives its service keeps the account's uid, which another account may get one day.
 end_programs() {
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         # shellcheck disable=SC2046  # a list of numbers
@@ -541,13 +541,13 @@ end_programs() {
     done
 }
 
-give_back() {
+drop_own_packages() {
     [ -n "$taken" ] || return 0
-    # shellcheck disable=SC2086  # a list of package names, which hold no blanks
+    # shellcheck disable=SC2086  # a list of package names without blanks
     if [ "$why" = undo ]; then drop_packages $taken; else note 'python3 was installed for Stardust and stays: other programs may use it by now'; fi
 }
 
-# Takes away exactly these packages; where something else needs one of them by now, all stay.
+# Remove exactly these packages; if another package needs one of them by now, all stay.
 drop_packages() {
     if command -v dpkg >/dev/null 2>&1; then
         DEBIAN_FRONTEND=noninteractive dpkg --purge "$@" >/dev/null 2>&1 || printf 'left %s\n' "the packages $*"
@@ -558,7 +558,7 @@ drop_packages() {
     fi
 }
 
-# A hub installed as a service (stardust-hub) is none of ours here.
+# Print what is left. A hub installed as a service (stardust-hub) does not count.
 search() {
     for path in "$OPT" "$ETC" "$VAR" /run/stardust "$OPT.before" "$ETC.before" "$ETC.before.units"; do
         if [ -e "$path" ] || [ -L "$path" ]; then printf 'left %s\n' "$path"; fi
@@ -576,9 +576,9 @@ search() {
     if getent group stardust >/dev/null && ! getent passwd stardust >/dev/null; then printf 'left the group stardust\n'; fi
 }
 
-# A start that takes its time holds the lock and is what shall be taken back: it ends as soon as its unit is stopped. What is there already
-# stays as it is.
-end_start() {
+# A slow `start` holds the lock, and an undo needs it: stopping the unit ends that `start`. A finished or an earlier installation is not
+# stopped.
+stop_slow_start() {
     if openrc || recorded complete || ! recorded armed || ! new_in_place; then return 0; fi
     systemctl stop stardust-spider.service >/dev/null 2>&1
 }
@@ -599,9 +599,9 @@ main() {
         wait $!
         trap - TERM
     fi
-    # A connection that breaks stops nothing half way. (A package manager's own scripts rely on the signals.)
+    # A broken connection must not stop an action half way. (Scripts of package managers rely on these signals.)
     [ "$action" = python ] || trap '' HUP PIPE
-    if [ "$action" = undo ]; then flock -w 1 9 || end_start; fi
+    if [ "$action" = undo ]; then flock -w 1 9 || stop_slow_start; fi
     [ "$action" = status ] || flock -w "$patience" 9 || die busy
     case $action in
     arm) arm "$1" ;;
@@ -611,7 +611,7 @@ main() {
     finish) finish ;;
     diagnose) diagnose ;;
     status) status ;;
-    command) if recorded complete && ! grep -qs ' event ' "$COMMAND"; then give_command; fi ;;
+    command) if recorded complete && ! grep -qs ' event ' "$COMMAND"; then install_command; fi ;;
     stop) stop_units ;;
     remove) remove removal ;;
     rollback) rollback ;;

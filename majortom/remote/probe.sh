@@ -1,11 +1,11 @@
-# Looks at a server and changes nothing. Run by `sh -s`; arguments: the address of Ground Control, `pinned` or not, and a proxy; or nothing.
+# Inspects a server and changes nothing. Run by `sh -s`; arguments: the URL of Ground Control, `pinned` or not, and a proxy; or none.
 # Prints lines `name=value`; the last one is `ok`.
 
 say() { printf '%s=%s\n' "$1" "$2"; }
 
 first_line() { IFS= read -r line && printf '%s' "$line"; }
 
-# The python that Spider would run with: owned by root and changed by nobody else, 3.8 or newer, standard library complete.
+# The Python interpreter for Spider: root owns it and nobody else may write it, version 3.8 or newer, standard library complete.
 look_for_python() {
     for python in /usr/bin/python3 /usr/libexec/platform-python /usr/local/bin/python3 \
         /usr/bin/python3.15 /usr/bin/python3.14 /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11 \
@@ -35,7 +35,7 @@ print(" ".join(gone))' 2>/dev/null) && [ -z "$missing" ]; then
     return 0
 }
 
-# Whether the hub's port answers from here: `ok`, or why not in a few words.
+# Whether this server reaches the hub's port: `ok`, or the reason in a few words.
 reach() {
     "$python" -I -B -c '
 import socket, ssl, sys
@@ -92,8 +92,8 @@ free_space() {
     }
 }
 
-# What Spider's account needs on its way to the interpreter, its library and our folders, as the kernel judges it (an administrator may have
-# let the account in by name). The interpreter judges in its own process: the account may not be able to run any program.
+# Print the first path of the interpreter, its library and Stardust's folders on which Spider's account lacks a right. The kernel decides that,
+# because an ACL may name the account. The interpreter changes its own uid for it: the account may not be able to run any program.
 look_for_closed() {
     [ -n "$python" ] || return 0
     "$python" -I -S -B -c '
@@ -146,7 +146,7 @@ look_for_ours() {
     say group "$(getent group stardust)"
     if [ "$systemd" = yes ]; then
         say jobs "$(systemctl list-units --no-legend --plain --state=active,activating,deactivating 'stardust-job@*' 2>/dev/null | wc -l)"
-    elif [ -e /var/lib/stardust/jobs/.lock ]; then # whoever runs a job holds it
+    elif [ -e /var/lib/stardust/jobs/.lock ]; then # a job that runs holds this lock
         if flock -n /var/lib/stardust/jobs/.lock true; then say jobs 0; else say jobs 1; fi
     fi
 }

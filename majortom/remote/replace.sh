@@ -1,17 +1,17 @@
-# Lays an installation that is there aside for a new one, and brings it back where the new one is not finished. Put before lifecycle.sh, which
-# carries it out; only a deployment by SSH has it.
-#   arm_replace SECONDS        in the place of `arm`, where an installation is there that shall be replaced
-#   stash [FOLDER ...]   stop what is there and lay it aside; these folders of /var/lib/stardust stay in their places
-#   keep_policy          the policy.conf that was laid aside stays the server's
+# Stashes an existing installation before a new one, and restores it if the new one is not finished. It is prepended to lifecycle.sh, which
+# calls it; only a deployment over SSH has it.
+#   arm_replace SECONDS  instead of `arm`, if an existing installation is to be replaced
+#   stash [FOLDER ...]   stop the existing installation and move it away; these folders of /var/lib/stardust stay
+#   keep_policy          use the stashed policy.conf again
 #
-# What is moved stays in its file system, so that each move is one act. The journal says how far it has come: `again begun` and then
-# `again laid`, from where on what lies in the places of an installation is the new one.
+# Each move stays within one file system, so that it is atomic. The journal records the progress: `again begun`, then `again laid`; from then
+# on the installed files are those of the new installation.
 
 BEFORE=/var/lib/stardust/before OLD_OPT=/opt/stardust.before OLD_ETC=/etc/stardust.before
 
 arm_replace() {
     if ! recorded 'again begun'; then
-        forget_before
+        drop_previous
         [ -d "$VAR" ] || mkdir -m 0755 "$VAR" || die install_failed "$VAR cannot be made"
         (umask 077 && mkdir "$BEFORE") || die install_failed "$BEFORE cannot be made"
         if [ -f "$JOURNAL" ]; then cp -p -- "$JOURNAL" "$BEFORE/installed" || die install_failed "no room in $VAR"; fi
@@ -27,7 +27,7 @@ arm_replace() {
         [ -e "$ETC" ] || : >"$BEFORE/no-etc"
         getent passwd stardust >/dev/null || : >"$BEFORE/no-user"
         getent group stardust >/dev/null || : >"$BEFORE/no-group"
-        # In one act: an installation that is not finished, and for the time being still the old one.
+        # Atomically: the installation now counts as unfinished; its files are still the old ones.
         (
             umask 077
             { [ -f "$JOURNAL" ] && grep -v -x -e complete -e armed "$JOURNAL" || printf 'version 1\n'; printf '%s\n' armed 'again begun'; } >"$JOURNAL.new"
@@ -37,10 +37,10 @@ arm_replace() {
 }
 
 stash() {
-    watched
+    require_timer
     recorded 'again begun' && ! recorded 'again laid' || die rolled_back
     stop_units
-    end_ours # what is laid aside is removed when the new Spider runs: by then no program may hold a folder of it
+    end_account_programs # the stash is deleted once the new Spider runs: no program may use a folder of it then
     mkdir -p -m 0700 "$OLD_ETC.units" || die install_failed "$OLD_ETC.units cannot be made"
     if [ -e "$ETC" ]; then mv -T -- "$ETC" "$OLD_ETC" || die install_failed "$ETC cannot be moved"; fi
     if [ -e "$OPT" ]; then mv -T -- "$OPT" "$OLD_OPT" || die install_failed "$OPT cannot be moved"; fi
@@ -54,7 +54,7 @@ stash() {
     for path in "$VAR"/*; do
         name=${path##*/}
         case " installed rollback before $* " in
-        *" $name "*) case $(stat -c %U "$path") in stardust | root) continue ;; esac ;; # an account that is gone owns nothing of a new one
+        *" $name "*) case $(stat -c %U "$path") in stardust | root) continue ;; esac ;; # a file of a deleted account must not belong to the new installation
         esac
         mv -- "$path" "$BEFORE/var/" || die install_failed "$VAR cannot be written"
     done
@@ -72,24 +72,24 @@ units_changed() {
 }
 
 keep_policy() {
-    watched
+    require_timer
     cp -p -- "$OLD_ETC/policy.conf" "$ETC/policy.conf" || die install_failed "$ETC cannot be written"
 }
 
-# A stop that was cut off in the middle is one for ever to OpenRC, which starts nothing that is being stopped.
+# After an interrupted stop, OpenRC regards the service as stopping for ever and does not start it: `zap` resets that.
 rc_start() { rc_quiet rc-service "$1" start || { rc_quiet rc-service "$1" zap && rc_quiet rc-service "$1" start; }; }
 
-# Whatever of this was done before is found done.
-bring_back() {
+# Restore the stashed installation. After an interruption it can run again: each step checks what is done already.
+restore_previous() {
     stop_units
-    end_ours
+    end_account_programs
     if recorded 'again laid'; then
         for unit in $UNIT_FILES; do rm -f -- "$UNITS/$unit" "$UNITS"/*.target.wants/"$unit"; done
-        burn "$ETC"
-        # shellcheck disable=SC2086  # a list of names, which hold no blanks
+        shred_folder "$ETC"
+        # shellcheck disable=SC2086  # a list of names without blanks
         if openrc; then rc_forget $UNIT_FILES; fi
         rm -rf -- /run/stardust /run/stardust-spider "$OPT"
-        for path in "$VAR"/*; do grep -q -x -F -e "${path##*/}" "$BEFORE/kept" || { burn "$path"; rm -rf -- "$path"; }; done
+        for path in "$VAR"/*; do grep -q -x -F -e "${path##*/}" "$BEFORE/kept" || { shred_folder "$path"; rm -rf -- "$path"; }; done
         sed -i '/^again laid$/d' "$JOURNAL" && sync "$JOURNAL" || die install_failed "$JOURNAL cannot be written"
     fi
     for path in "$BEFORE"/var/*; do [ ! -e "$path" ] || mv -- "$path" "$VAR/"; done
@@ -102,10 +102,10 @@ bring_back() {
         userdel stardust >/dev/null 2>&1
     fi
     if [ -e "$BEFORE/no-group" ]; then groupdel stardust >/dev/null 2>&1; fi
-    # Only what came with this attempt.
+    # Only what this attempt added.
     since() { sed -n "s/^$1 //p" "$JOURNAL" | { [ -f "$BEFORE/installed" ] && grep -v -x -F -e "$(sed -n "s/^$1 //p" "$BEFORE/installed")" || cat; }; }
     taken=$(since package) parents=$(since parent)
-    give_back
+    drop_own_packages
     units_changed
     for word in enabled active; do
         [ -f "$BEFORE/$word" ] || continue

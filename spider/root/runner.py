@@ -213,13 +213,13 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optio
     return result
 
 
-def _give_command() -> None:
+def _install_command() -> None:
     """Install root's command. It is missing or out of date when an update has replaced an older version with this one."""
     if uninstall_job.is_command_new():
         return
     from spider.selfcare import uninstall  # noqa: PLC0415 - needed once in the life of an installation
 
-    why = uninstall.give_command()
+    why = uninstall.install_command()
     if why:
         logs.event(_log, "command_not_given", level=logging.WARNING, why=why)
 
@@ -241,7 +241,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         return 64
     ignore_signals()
     logs.bind(job=words[0])
-    _give_command()
+    _install_command()
     try:
         result = run_job(words[0], package_manager(), os.environ.get("STARDUST_BOOT", ""))
     except JobNotStarted as exc:

@@ -94,7 +94,7 @@ def bundled_script() -> Optional[bytes]:
         return None
 
 
-def give_command() -> str:
+def install_command() -> str:
     """Install root's command `stardust-spider` if it is missing or older than this version. Returns the error; empty: it is installed."""
     script = None if is_command_new() else bundled_script()
     try:

@@ -534,8 +534,8 @@ async def test_a_server_that_reboots_in_the_middle_takes_everything_back_after_i
 
 
 @pytest.mark.slow
-async def test_a_step_winds_up_anew_what_was_killed_while_it_waited(cutting: OpenRcCutting) -> None:
-    """A service whose process is gone is one that OpenRC does not stop, and so does not start again."""
+async def test_a_step_restarts_the_rollback_timer_that_was_killed(cutting: OpenRcCutting) -> None:
+    """OpenRC does not stop a service whose process is gone, and so does not start it again."""
     before = await cutting.look()
     waiting: list[str] = []
 
@@ -556,11 +556,11 @@ async def test_a_step_winds_up_anew_what_was_killed_while_it_waited(cutting: Ope
     assert fsdiff.difference(before, await cutting.look()) == []
 
 
-WOUND_UP = """
+RESTARTS_OF_THE_TIMER = """
 rollback_text() { printf '%s\\n' "trap 'sleep 1; kill \\$!; exit 0' TERM; sleep 600 & wait \\$!"; }
 action=arm at=0
 arm 600
-while [ $at -lt 3 ]; do at=$((at + 1)); wind_up || echo "failed at $at"; done
+while [ $at -lt 3 ]; do at=$((at + 1)); restart_timer || echo "failed at $at"; done
 disarm
 rm -rf "$VAR"
 pgrep -af '^/bin/sh .*[s]tardust/rollback' || echo over
@@ -568,12 +568,12 @@ pgrep -af '^/bin/sh .*[s]tardust/rollback' || echo over
 
 
 @pytest.mark.slow
-def test_what_waits_can_be_wound_up_while_it_takes_its_time_to_end(desk: Desk) -> None:
-    """On a server with much to do: nothing is started in the place of what has not ended."""
+def test_the_rollback_timer_restarts_while_its_process_ends_slowly(desk: Desk) -> None:
+    """On a busy server: no second process starts before the first has ended."""
     functions, main, _ = script("lifecycle.sh").partition("main() {")
     assert main
     look = Look(desk)
-    told = desk.host.run("/bin/sh", "-s", stdin=f"{functions}\nexec 9</var/lib\n{WOUND_UP}")
+    told = desk.host.run("/bin/sh", "-s", stdin=f"{functions}\nexec 9</var/lib\n{RESTARTS_OF_THE_TIMER}")
     assert told.stdout.split() == ["over"], told.stdout + told.stderr
     look.check_unchanged()
 

@@ -1,4 +1,4 @@
-"""The script that lays an installation aside: Spider's user has no program left when root moves or removes what that user owns."""
+"""The script that stashes an installation: no program of the agent's user runs when root moves or removes files of that user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ walk() { case $* in *[/\\ ]spider*|*stardust-spider*|*/before*) printf 'walk\\n'
 rm() { walk "$@"; command rm "$@"; }
 mv() { walk "$@"; command mv "$@"; }
 stat() { case $* in '-c %U '*) printf 'stardust\\n' ;; *) command stat "$@" ;; esac; }
-watched() { :; }
+require_timer() { :; }
 """
 
 
@@ -51,13 +51,13 @@ def carry_out(root: Path, action: str, journal: str, *, ours: bool) -> list[str]
     return [word for at, word in enumerate(done) if done[at - 1 : at] != [word]]
 
 
-@pytest.mark.parametrize(("action", "journal"), [("stash", "again begun\n"), ("bring_back", "again begun\nagain laid\n")])
+@pytest.mark.parametrize(("action", "journal"), [("stash", "again begun\n"), ("restore_previous", "again begun\nagain laid\n")])
 @pytest.mark.parametrize("recorded", [True, False])
 def test_programs_of_the_user_end_before_root_walks_through_its_folders(tmp_path: Path, action: str, journal: str, recorded: bool) -> None:
     done = carry_out(tmp_path, action, journal + ("user stardust\n" if recorded else ""), ours=not recorded)
     assert done == ["stop", "end", "walk"]
 
 
-@pytest.mark.parametrize(("action", "journal"), [("stash", "again begun\n"), ("bring_back", "again begun\nagain laid\n")])
+@pytest.mark.parametrize(("action", "journal"), [("stash", "again begun\n"), ("restore_previous", "again begun\nagain laid\n")])
 def test_programs_of_an_account_of_somebody_else_go_on(tmp_path: Path, action: str, journal: str) -> None:
     assert carry_out(tmp_path, action, journal, ours=False) == ["stop", "walk"]

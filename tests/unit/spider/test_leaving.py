@@ -34,7 +34,7 @@ def test_root_s_command_is_renewed_where_it_knows_fewer_words(tmp_path: Path) ->
     assert not is_command_new(str(command))
     command.write_text("#!/bin/sh\ncase ${1-} in\nuninstall | status | --version) exec python3 ;;\n")
     assert not is_command_new(str(command))
-    command.write_text(script.partition("give_command() {")[2].partition("\n}\n")[0])  # as this version writes it
+    command.write_text(script.partition("install_command() {")[2].partition("\n}\n")[0])  # as this version writes it
     assert is_command_new(str(command))
     assert " ! grep -qs ' event ' \"$COMMAND\"" in script
 
