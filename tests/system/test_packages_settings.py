@@ -120,11 +120,11 @@ MANAGERS = {
 }
 
 
-SLOW = frozenset({"debian-new", "dnf5-like"})
-"""Their siblings are told the same settings in the fast lanes."""
+QUICK = frozenset({"debian", "suse-like"})
+"""The others are long tests: they are told the same kinds of settings, and their commands are held by unit tests."""
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MANAGERS])
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in MANAGERS])
 def manager_host(request: pytest.FixtureRequest) -> Iterator[tuple[labs.Host, Manager]]:
     """A host of each flavour, one after the other."""
     reason = labs.unavailable()
