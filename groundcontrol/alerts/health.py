@@ -11,6 +11,17 @@ from groundcontrol.nodes.interfaces import Presence
 from groundcontrol.nodes.model import Finding, Health, HealthLevel, Node
 
 _RANK: Final[dict[str, int]] = {"critical": 0, "warning": 1, "notice": 2}
+_FIRST: Final = ("offline", "cloned", "packages_broken", "array", "unit_failed", "filesystem", "job_failed")
+"""Of one level, these kinds stand first, in this order."""
+_LAST: Final = ("reboot_due", "memory", "cpu")
+"""And these last: a busy server still works."""
+
+
+def urgency(one: Finding) -> tuple[int, int, float]:
+    """Smaller is worse."""
+    middle = len(_FIRST)
+    place = _FIRST.index(one.kind) if one.kind in _FIRST else middle + 1 + _LAST.index(one.kind) if one.kind in _LAST else middle
+    return _RANK[one.level], place, one.since_at
 
 
 class AlertHealth:
@@ -26,7 +37,7 @@ class AlertHealth:
         firing = self._alerts.firing(node.id)
         if not firing:
             return _UNKNOWN if not self._presence.online(node.id) else _OK
-        findings = sorted((self._finding(alert) for alert in firing), key=lambda one: (_RANK[one.level], one.since_at))
+        findings = sorted((self._finding(alert) for alert in firing), key=urgency)
         level: HealthLevel = findings[0].level
         return Health(level, tuple(findings))
 

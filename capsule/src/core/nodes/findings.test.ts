@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countFindings, findingKinds, kindLabel } from "./findings";
+import { countFindings, findingKinds, kindLabel, severityOf } from "./findings";
 import type { FindingLike, Health } from "./node-status";
 
 const row = (health: Health, ...kinds: [string, FindingLike["level"]][]) => ({ health, node: { health: { level: "ok" as const, findings: kinds.map(([kind, level]) => ({ kind, level, object: "" })) } } });
@@ -16,6 +16,14 @@ test("a node is offline before the hub alerts, and not while it reconnects to a 
   assert.deepEqual(findingKinds(row("off", ["filesystem", "warning"], ["offline", "critical"])), ["offline", "filesystem"]);
   assert.deepEqual(findingKinds(row("back", ["offline", "critical"], ["filesystem", "warning"])), ["filesystem"]);
   assert.deepEqual(findingKinds(row("ok")), []);
+});
+
+test("a server that does not answer comes first, and of equal level broken packages before a busy CPU", () => {
+  const [off, broken, hot, busy, due, well] = [row("off"), row("crit", ["packages_broken", "critical"], ["cpu", "critical"]), row("crit", ["temperature", "critical"]), row("crit", ["cpu", "critical"]), row("notice", ["reboot_due", "notice"]), row("ok")];
+  const order = [off, broken, hot, busy, due, well].map(severityOf);
+  assert.deepEqual(order, [...order].sort((a, b) => b - a));
+  assert.equal(new Set(order).size, 6);
+  assert.deepEqual(countFindings([busy, busy, broken]).kinds.map(({ kind }) => kind), ["packages_broken", "cpu"]);
 });
 
 test("an unknown kind is shown in its own words", () => {

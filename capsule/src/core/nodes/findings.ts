@@ -1,8 +1,9 @@
 /** What the hub finds about nodes: its kinds in words, and how many nodes have each. */
 
-import type { FindingLike, Health, HealthLike } from "./node-status";
+import { healthRank, type FindingLike, type Health, type HealthLike } from "./node-status";
 import { t } from "../text/i18n";
 
+/** The most urgent first. */
 const KINDS: Readonly<Record<string, string>> = {
   offline: t`offline`,
   packages_broken: t`broken packages`,
@@ -18,7 +19,14 @@ const KINDS: Readonly<Record<string, string>> = {
   rule: t`own rule`,
 };
 
+const ORDER = Object.keys(KINDS);
+/** Larger is more urgent. Unknown kinds come behind failed jobs. */
+const urgencyOf = (kind: string): number => -(ORDER.indexOf(kind) + 1 || 5.5);
+
 export const kindLabel = (kind: string): string => KINDS[kind] ?? kind.replace(/_/g, " ");
+
+/** Larger is worse: the order of the fleet, by the state of a node and then by its worst finding. */
+export const severityOf = ({ health, node: { health: { findings } } }: RowLike): number => healthRank[health] + (findings[0] ? urgencyOf(findings[0].kind) / 100 : -0.5);
 
 interface RowLike {
   health: Health;
@@ -43,7 +51,7 @@ export interface KindCount {
 
 const RANKS = { critical: 2, warning: 1, notice: 0 } as const;
 
-/** How many nodes have findings, and how many have each kind: the worst kind first, then the most frequent. */
+/** How many nodes have findings, and how many have each kind: the worst level first, then the most urgent kind. */
 export function countFindings(rows: readonly RowLike[]): { nodes: number; kinds: KindCount[] } {
   const found = new Map<string, KindCount>();
   let nodes = 0;
@@ -60,5 +68,5 @@ export function countFindings(rows: readonly RowLike[]): { nodes: number; kinds:
       }
     }
   }
-  return { nodes, kinds: [...found.values()].sort((a, b) => RANKS[b.level] - RANKS[a.level] || b.nodes - a.nodes) };
+  return { nodes, kinds: [...found.values()].sort((a, b) => RANKS[b.level] - RANKS[a.level] || urgencyOf(b.kind) - urgencyOf(a.kind)) };
 }

@@ -15,7 +15,7 @@ test("each node is in one group, keeps its order, and nodes without a tag come l
 
 test("groups by state come worst first", () => {
   const nodes = [node("a"), node("b", [], "", "offline"), node("c", [], "", "critical")];
-  assert.deepEqual(groupNodes(nodes, "state").map(({ key }) => key), ["critical", "offline", "online"]);
+  assert.deepEqual(groupNodes(nodes, "state").map(({ key }) => key), ["offline", "critical", "online"]);
 });
 
 test("a closed group keeps its header and shows none of its nodes", () => {

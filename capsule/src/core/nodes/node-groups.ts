@@ -16,7 +16,7 @@ export interface NodeGroup {
   ids: readonly string[];
 }
 
-const STATES = ["critical", "offline", "warning", "stale", "reconnecting", "notice", "pending", "online"];
+const STATES = ["offline", "critical", "warning", "stale", "reconnecting", "notice", "pending", "online"];
 /** Natural order: t2 before t10. */
 export const nameCollator = new Intl.Collator(undefined, { numeric: true });
 

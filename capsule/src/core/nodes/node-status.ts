@@ -121,5 +121,5 @@ export function healthOf(node: NodeLike, status: NodeStatus, now: number): Healt
   return isOld(status, now) && found !== "crit" && found !== "warn" ? "stale" : found;
 }
 
-/** Larger is worse: the order of the fleet. Nothing is wrong with a node that waits for its first contact. */
-export const healthRank: Record<Health, number> = { crit: 7, off: 6, warn: 5, stale: 4, back: 3, notice: 2, ok: 0, wait: 0 };
+/** Larger is worse. Nothing is wrong with a node that waits for its first contact. */
+export const healthRank: Record<Health, number> = { off: 7, crit: 6, warn: 5, stale: 4, back: 3, notice: 2, ok: 0, wait: 0 };

@@ -1,8 +1,8 @@
 /** What needs attention: how many nodes have which finding, each a filter, and the worst nodes with their cause. */
 
 import type { VNode } from "preact";
-import { countFindings, kindLabel } from "../../core/nodes/findings";
-import { healthRank, type Health } from "../../core/nodes/node-status";
+import { countFindings, kindLabel, severityOf } from "../../core/nodes/findings";
+import type { Health } from "../../core/nodes/node-status";
 import { nameCollator } from "../../core/nodes/node-groups";
 import { t } from "../../core/text/i18n";
 import { age, shortDuration } from "../../core/text/time";
@@ -35,7 +35,7 @@ function worst(all: readonly Row[]): Row[] {
   return found;
 }
 
-const isWorse = (a: Row, b: Row): boolean => (healthRank[a.health] - healthRank[b.health] || nameCollator.compare(b.node.name, a.node.name)) > 0;
+const isWorse = (a: Row, b: Row): boolean => (severityOf(a) - severityOf(b) || nameCollator.compare(b.node.name, a.node.name)) > 0;
 
 export function Attention(): VNode | null {
   const at = now.value;

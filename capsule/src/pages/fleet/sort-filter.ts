@@ -1,7 +1,6 @@
 /** Filtering and sorting of rows: pure, so that tests can check it. */
 
-import { findingKinds } from "../../core/nodes/findings";
-import { healthRank } from "../../core/nodes/node-status";
+import { findingKinds, severityOf } from "../../core/nodes/findings";
 import { parseFilter, type Filter, type Filterable } from "../../core/nodes/filter";
 import { nameCollator, type Groupable } from "../../core/nodes/node-groups";
 import { t } from "../../core/text/i18n";
@@ -49,11 +48,12 @@ export const columnsOf = (row: Row): Filterable & { system: string } => ({ ...fi
 
 export const groupable = ({ node, health }: Row): Groupable => ({ id: node.id, tags: node.tags, os: node.identity.os_name || node.identity.os_id || t`unknown`, state: STATE_WORDS[health] });
 
-function weight({ node, status, health }: Row, shown: Filterable, key: SortKey): number | string | null {
+function weight(row: Row, shown: Filterable, key: SortKey): number | string | null {
+  const { node, status, health } = row;
   const gone = health === "off" || health === "wait";
   switch (key) {
     case "state":
-      return healthRank[health];
+      return severityOf(row);
     case "updates":
       return node.updates.total;
     case "up":
