@@ -26,7 +26,7 @@ from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
 from groundcontrol.events.making import RETRO_S, new_event
-from groundcontrol.events.model import Event, EventFilter
+from groundcontrol.events.model import Event, EventFilter, Severity
 from groundcontrol.events.store import LogStore
 from groundcontrol.samples.model import SeriesSchema
 from spider.clock import Clock
@@ -249,8 +249,18 @@ class AlertService:
         }  # fmt: skip
         known = {key: value for key, value in details.items() if value not in (None, "")}
         name = self._facts.name(alert.node_id) if alert.node_id is not None else "Ground Control" if self._is_of_hub(alert) else NO_NODE
-        kind = "alert_firing" if transition.kind == "fired" else "alert_resolved"
-        return new_event(kind, transition.at, known, node=alert.node_id, name=name, received_at=self._clock.now())
+        fired = transition.kind == "fired"
+        return new_event(
+            "alert_firing" if fired else "alert_resolved", transition.at, known, node=alert.node_id, name=name,
+            severity=self._severity(alert) if fired else None, received_at=self._clock.now(),
+        )  # fmt: skip
+
+    def _severity(self, alert: Alert) -> Severity:
+        """How bad the event is that tells of this alert; what a rule only notes is information."""
+        rule = self._rules.get(alert.rule_id)
+        if rule is not None and rule.notice:
+            return "info"
+        return "error" if alert.level == "critical" else "warning"
 
     def _is_of_hub(self, alert: Alert) -> bool:
         rule = self._rules.get(alert.rule_id)

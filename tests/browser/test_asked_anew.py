@@ -58,7 +58,7 @@ def test_no_list_shows_what_answered_another_question(page: Page, hub: HubProces
     body = {"host": "127.0.0.1", "port": free_port(), "username": "ada", "name": "one", "password": "wrong"}
     assert hub.local("POST", "/api/v1/deployments", body).status == 202
     page.goto(f"{hub.url}/events")
-    rows = page.get_by_role("table", name="Events").get_by_role("row").filter(has_text="install of one")
+    rows = page.get_by_role("table", name="Events").get_by_role("row").filter(has_text="Add server one")
     expect(rows).to_have_count(1)
     asked = Kept(page, "GET", "**/api/v1/events?*group=*")
     page.get_by_role("group", name="About").get_by_role("button", name="Operating system").click()

@@ -2,6 +2,7 @@
 
 import { isWithin, type Span } from "../text/day-range";
 import { csv } from "../text/csv";
+import { t } from "../text/i18n";
 import { iso } from "../text/time";
 import { ACTION_LABELS, actionLabel, STATE_LABELS } from "../jobs/job-labels";
 import { EVENT_GROUPS, EVENT_TYPES } from "./event-types.gen";
@@ -16,6 +17,8 @@ interface EventLike {
 
 export type NameOf = (node: string) => string | undefined;
 
+const DEPLOYMENTS: Readonly<Record<string, string>> = { install: t`Add server`, update: t`Update agent of`, remove: t`Remove server` };
+
 const known = (type: string): (typeof EVENT_TYPES)[string] | undefined => (Object.hasOwn(EVENT_TYPES, type) ? EVENT_TYPES[type] : undefined);
 const groupOf = (type: string): string | undefined => known(type)?.[0] ?? (/^expected_.+_missed$/.test(type) ? "alert" : undefined);
 
@@ -27,7 +30,8 @@ export function eventText({ type, source, node_id, message, details }: EventLike
   const text = words((key) => {
     const value = details[key] ?? (key === "name" && node_id !== null ? nameOf(node_id) : undefined);
     if (value === undefined || value === null) missing = true;
-    return key === "action" ? actionLabel(String(value)) : String(value);
+    const label = key === "action" ? actionLabel(String(value)) : key === "kind" ? DEPLOYMENTS[String(value)] : undefined;
+    return label ?? String(value);
   });
   return missing ? message : text;
 }

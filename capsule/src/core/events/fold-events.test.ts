@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byDay, foldEvents } from "./fold-events";
 
-const event = (type: string, node_id: string, at: number): { type: string; node_id: string; at: number } => ({ type, node_id, at });
+const event = (type: string, node_id: string, at: number, rule = "") => ({ type, severity: "info", node_id, at, details: rule ? { rule } : {} });
 
 test("the same event on many nodes is one run, and few of them or another type are not", () => {
   const many = Array.from({ length: 6 }, (_, place) => event("node_online", `n${place}`, 1000 - place));
@@ -10,6 +10,13 @@ test("the same event on many nodes is one run, and few of them or another type a
   assert.deepEqual(foldEvents(many.slice(0, 4)).map((run) => run.length), [1, 1, 1, 1]);
   const failed = Array.from({ length: 6 }, (_, place) => event("job_failed", `n${place}`, 1000));
   assert.equal(foldEvents(failed).length, 6);
+});
+
+test("alerts of one rule are one run, also where other events stand between", () => {
+  const due = Array.from({ length: 6 }, (_, place) => event("alert_firing", `n${place}`, 1000 - 2 * place, "Reboot is due"));
+  const between = due.flatMap((one, place) => [one, event("alert_firing", `m${place}`, one.at - 1, place ? "CPU fully used" : "Server is hot")]);
+  const runs = foldEvents(between);
+  assert.deepEqual(runs.map((run) => [run.length, run[0]?.details["rule"]]), [[6, "Reboot is due"], [1, "Server is hot"], [5, "CPU fully used"]]);
 });
 
 test("a node that comes twice, or much later, begins another run", () => {

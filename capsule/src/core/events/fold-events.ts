@@ -2,27 +2,45 @@
 
 interface EventLike {
   type: string;
+  severity: string;
   node_id: string | null;
   at: number;
+  details: Readonly<Record<string, unknown>>;
 }
 
-/** Types that many nodes have at the same moment: after a restart of the hub, or when a switch fails. */
-const FOLDED: ReadonlySet<string> = new Set(["node_online", "node_offline"]);
+/** Types that many nodes have at the same moment: after a restart of the hub, when a switch fails, or when a rule fires for all of them. */
+const FOLDED: ReadonlySet<string> = new Set(["node_online", "node_offline", "alert_firing", "alert_resolved"]);
 /** Fewer stay rows of their own. */
 const LEAST = 5;
 const APART_S = 600;
+/** How many rows may stand between two events of a run. */
+const BETWEEN = 20;
 
-/** Runs of the same event on different nodes, one after the other in the list; every other event is a run of its own. */
+/** Events that may share a row. Alerts of different rules, levels or ends are different events. */
+const keyOf = ({ type, severity, details: { rule, end } }: EventLike): string => JSON.stringify([type, severity, rule, end]);
+
+/** The same event on different nodes is one run, at the place of its newest; every other event is a run of its own. Newest first. */
 export function foldEvents<E extends EventLike>(events: readonly E[]): E[][] {
   const runs: E[][] = [];
+  const newest = new Map<string, number>();
   for (const event of events) {
-    const run = runs.at(-1);
+    const key = keyOf(event);
+    const place = FOLDED.has(event.type) ? newest.get(key) : undefined;
+    const run = place !== undefined && runs.length - place <= BETWEEN ? runs[place] : undefined;
     const last = run?.at(-1);
-    const same = last && FOLDED.has(event.type) && last.type === event.type && Math.abs(last.at - event.at) <= APART_S && !run?.some(({ node_id }) => node_id === event.node_id);
-    if (same) run?.push(event);
-    else runs.push([event]);
+    if (run && last && Math.abs(last.at - event.at) <= APART_S && !run.some(({ node_id }) => node_id === event.node_id)) run.push(event);
+    else newest.set(key, runs.push([event]) - 1);
   }
-  return runs.flatMap((run) => (run.length < LEAST ? run.map((event) => [event]) : [run]));
+  // Too short a run is put back where its events were.
+  const long = new Set(runs.filter((run) => run.length >= LEAST).flat());
+  const done = new Set<E>();
+  return events.flatMap((event) => {
+    if (!long.has(event)) return [[event]];
+    if (done.has(event)) return [];
+    const run = runs.find(([first]) => first === event) ?? [event];
+    run.forEach((one) => done.add(one));
+    return [run];
+  });
 }
 
 /** Runs by the local day of their first event, in their order. `dayOf`: the start of a day. */

@@ -102,6 +102,12 @@ function Row({ event }: { event: EventView }): VNode {
   );
 }
 
+function runText({ type, details }: EventView, nodes: number): string {
+  if (type === "node_offline") return t`${nodes} nodes went offline`;
+  if (type === "node_online") return t`${nodes} nodes came online`;
+  return [t`${String(details["rule"])} on ${nodes} nodes`, details["end"]].filter(Boolean).join(" ");
+}
+
 /** The same event on many nodes, folded. */
 function Run({ run }: { run: readonly EventView[] }): VNode | null {
   const [open, setOpen] = useState(false);
@@ -119,7 +125,7 @@ function Run({ run }: { run: readonly EventView[] }): VNode | null {
         <span role="cell">
           <button type="button" class="fold" aria-expanded={open} onClick={() => setOpen(!open)}>
             <Icon name="chevron-down" size="small" />
-            {newest.type === "node_offline" ? t`${run.length} nodes went offline` : t`${run.length} nodes came online`}
+            {runText(newest, run.length)}
           </button>
         </span>
         <span role="cell" class="cut t2">

@@ -255,6 +255,7 @@ async def test_events_about_an_alert_name_its_rule_and_its_object(trial: AlertTr
     await trial.service.save_rules(SCOPE, [rule._replace(enabled=False)])
     await trial.pass_s(20)
     events = (await trial.backend.store.log.events(SCOPE, 50)).items
+    assert [event.severity for event in events if event.type.startswith("alert_")] == ["info", "info", "info", "error"]
     assert [event.message for event in reversed(events) if event.type.startswith("alert_")] == [
         "Expected event is missing (backup) on web-0",
         f"Expected event is missing (backup) on web-0 was acknowledged by {SCOPE.actor.name}",

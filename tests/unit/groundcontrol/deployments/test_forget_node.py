@@ -128,7 +128,7 @@ def test_an_event_is_one_line_of_plain_text_whatever_its_row_holds() -> None:
         ADMIN, "remove", REMOVE_STEPS, host=ODD, port=22, username="u", name="web-1", options=DeploymentOptions(), node=None, at=1.0
     )
     event = deployment_event(transitions.ended(row, "succeeded", 2.0), 2.0)
-    assert event.message.startswith("remove of web-1 ([31mAAAA")
+    assert event.message.startswith("remove web-1 ([31mAAAA")
     assert (len(event.message), event.message.isprintable()) == (MAX_MESSAGE_CHARS, True)
 
 
