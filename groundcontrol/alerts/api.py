@@ -295,7 +295,8 @@ async def preview_rule(call: ApiRequest, body: PreviewBody) -> PreviewView:
     seconds_from = call.services.clock.now() - (await current_retention(call.services)).seconds_s
     found = await call.services[RulePreviews].run(call.scope, rule, body.from_, body.to, seconds_from)
     episodes = [
-        PreviewEpisode(str(one.key.node), one.key.object, one.level, one.since_at, one.ended_at, told) for one, told in found.episodes
+        PreviewEpisode(str(one.key.node), one.key.object, one.level, one.since_at, one.ended_at, notified)
+        for one, notified in found.episodes
     ]
     per_day = len(episodes) * 86_400 / max(86_400.0, found.covered_s)
     return PreviewView(episodes, sum(episode.told for episode in episodes), round(per_day, 2), found.complete)

@@ -68,7 +68,7 @@ class ChannelService:
         hub: Callable[[], str],
         wake: Callable[[], None],
     ) -> None:
-        """Args: hub: the web origin of the page. wake: tells the outbox of a new delivery."""
+        """Args: hub: the web origin of the page. wake: wakes the outbox for a new delivery."""
         self._channels = channels
         self._deliveries = deliveries
         self._sealer = sealer
@@ -86,27 +86,27 @@ class ChannelService:
         return await self._channels.create_channel(scope, wanted.apply(blank), self._seal(made, 1, checked))
 
     async def edit(self, scope: Scope, channel: ChannelId, target: object | None, wanted: Wanted) -> Channel:
-        """Change a channel. Its old receiver is told of a new target first.
+        """Change a channel. Its old receiver is notified of a new target first.
 
         Raises: BadRequest, Conflict, NotFound.
         """
         before = await self._channels.channel(scope, channel)
         after = wanted.apply(before)
         if target is None:
-            return await self._channels.save_channel(scope, after, None, old_target_told=None)
+            return await self._channels.save_channel(scope, after, None, old_target_notified=None)
         checked = self._read(before.kind, target)
         stored = await self._channels.target(channel)
-        told = await self._tell_old(before, f"{scope.actor.name} gave this channel another receiver")
+        notified = await self._notify_old_target(before, f"{scope.actor.name} gave this channel another receiver")
         sealed = self._seal(channel, 1 if stored is None else stored.version + 1, checked)
         return await self._channels.save_channel(
-            scope, after._replace(target_masked=KINDS[before.kind].mask(checked)), sealed, old_target_told=told
+            scope, after._replace(target_masked=KINDS[before.kind].mask(checked)), sealed, old_target_notified=notified
         )
 
     async def delete(self, scope: Scope, channel: ChannelId) -> None:
         """Raises: NotFound."""
         before = await self._channels.channel(scope, channel)
-        told = await self._tell_old(before, f"{scope.actor.name} deleted this channel")
-        await self._channels.delete_channel(scope, channel, old_target_told=told)
+        notified = await self._notify_old_target(before, f"{scope.actor.name} deleted this channel")
+        await self._channels.delete_channel(scope, channel, old_target_notified=notified)
 
     async def test(self, scope: Scope, channel: ChannelId) -> Delivery:
         """Send a test message the way of every other one. Raises: NotFound, TooManyRequests."""
@@ -129,7 +129,7 @@ class ChannelService:
 
     def _token(self, channel: Channel, content: MessageContent, now: float) -> str:
         """For the worst episode that still fires and that nobody acknowledged."""
-        left = (told.alert for told in content.alerts if told.alert.state == "firing" and told.alert.acknowledged_at is None)
+        left = (one.alert for one in content.alerts if one.alert.state == "firing" and one.alert.acknowledged_at is None)
         alert = None if content.incident is None else next(left, None)
         return "" if alert is None else self._links.token(Link(channel.org, alert.id, channel.id, now + LINK_S))
 
@@ -143,8 +143,8 @@ class ChannelService:
             return Permanent("target_unreadable")
         return await sent_by(KINDS[channel.kind], opened, message, self._egress, limit_s)
 
-    async def _tell_old(self, channel: Channel, what: str) -> bool:
-        """Tell the receiver that it gets no more messages, so that nobody silences a hub unseen."""
+    async def _notify_old_target(self, channel: Channel, what: str) -> bool:
+        """Notify the receiver that it gets no more messages, so that nobody can silence a hub unnoticed."""
         now = self._clock.now()
         title = f"{channel.name}: this receiver gets no more messages of the hub"
         message = notice(

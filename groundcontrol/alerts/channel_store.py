@@ -25,9 +25,9 @@ class Claim(NamedTuple):
 
     delivery: Delivery
     channel: Channel
-    told: bool
+    notified: bool
     """The channel took a message that this incident fires."""
-    told_late: bool
+    notified_late: bool
     """That message said already that it was over."""
 
 
@@ -122,14 +122,16 @@ class ChannelStore(Protocol):
         """
         ...
 
-    async def save_channel(self, scope: Scope, channel: Channel, target: SealedRecord | None, *, old_target_told: bool | None) -> Channel:
+    async def save_channel(
+        self, scope: Scope, channel: Channel, target: SealedRecord | None, *, old_target_notified: bool | None
+    ) -> Channel:
         """Change a channel, and its target unless it is None.
 
         Raises: NotFound; Conflict: `channel.version` is not the stored one, or the name is taken.
         """
         ...
 
-    async def delete_channel(self, scope: Scope, channel: ChannelId, *, old_target_told: bool) -> None:
+    async def delete_channel(self, scope: Scope, channel: ChannelId, *, old_target_notified: bool) -> None:
         """Delete a channel, shred its target, and end its open deliveries. One that is gone already is no error."""
         ...
 

@@ -80,7 +80,7 @@ async def edit_channel(call: ApiRequest, body: ChannelPatch) -> ChannelView:
 
 
 async def delete_channel(call: ApiRequest) -> None:
-    """Delete a channel, and tell its receiver. Messages that wait for it are not sent."""
+    """Delete a channel, and notify its receiver. Messages that wait for it are not sent."""
     await call.services[ChannelService].delete(call.scope, _channel_id(call))
 
 

@@ -20,14 +20,14 @@ UPDATE_EVERY_S: Final = 300.0
 COOL_DOWN_S: Final = 3600.0
 """Least time between two first messages about the same rule, node and channel."""
 SETTLE_S: Final = 90.0
-"""After its start the hub tells nothing this long: nodes are still coming back."""
+"""For this long after its start the hub sends no messages: nodes are still reconnecting."""
 REPEAT_S: Final[dict[str, float]] = {"critical": 4 * 3600.0, "warning": 24 * 3600.0}
 SEVERITY: Final[dict[str, int]] = {"info": 0, "warning": 1, "critical": 2}
 
 LATE: Final = "late"
-"""The reason of a message that says of an incident that it is over, and could not be sent until now."""
+"""The reason of a message about an incident that is over by the time it can be sent."""
 LATE_S: Final = 600.0
-"""A critical incident that fired longer is told even when it is over."""
+"""A critical incident that fired for longer is reported even after its end."""
 
 SkipReason = Literal[
     "channel_disabled", "channel_broken", "resolved_before_delivery", "retroactive", "never_told_firing", "below_severity", "acknowledged", "suppressed_by_parent", "flapping",
@@ -76,8 +76,8 @@ class Question(NamedTuple):
     """When this hub started."""
     maintenance_until: float | None = None
     """The end of the maintenance that covers all firing episodes; None: they are not covered."""
-    told_at: float | None = None
-    """When this channel was last told that the same rule fires on the node, also in another incident."""
+    notified_at: float | None = None
+    """When this channel last got a message that the same rule fires on the node, also of another incident."""
     flapping_since: float | None = None
     """When the present quiet time of a flapping episode began."""
     shown: str = ""
@@ -95,53 +95,53 @@ def decide(question: Question) -> Decision:
         return _recovery(question)
     if SEVERITY[incident.level] < SEVERITY[channel.min_severity]:
         return Skip("below_severity")
-    heard = [alert for alert in question.firing if not alert.retro]
-    if not heard:
+    visible = [alert for alert in question.firing if not alert.retro]
+    if not visible:
         return Skip("retroactive" if question.firing else "nothing_left")
     for hidden, reason in _HIDDEN:
         if reason == "flapping" and _opens_quiet_time(question):
             continue
-        if all(getattr(alert, hidden) for alert in heard):
+        if all(getattr(alert, hidden) for alert in visible):
             return Skip(reason)
-        heard = [alert for alert in heard if not getattr(alert, hidden)]
-    return Skip("already_told") if _says_nothing_new(question) else _when(question, heard)
+        visible = [alert for alert in visible if not getattr(alert, hidden)]
+    return Skip("already_told") if _shows_nothing_new(question) else _when(question, visible)
 
 
-def _says_nothing_new(question: Question) -> bool:
-    """Whether the channel saw the incident as it is, such as before its node was away for a while."""
-    last = told(question.history)
+def _shows_nothing_new(question: Question) -> bool:
+    """Whether the channel's last message already shows the incident as it is now."""
+    last = last_firing_message(question.history)
     return question.kind == "changed" and last is not None and last.shown != "" and last.shown == question.shown
 
 
 def _opens_quiet_time(question: Question) -> bool:
-    """Of each quiet time of a flapping episode, the first one that fires is told: silence would look like an end."""
-    last = told(question.history)
-    heard_at = max(question.told_at or 0.0, 0.0 if last is None else last.sent_at or last.at)
-    return question.flapping_since is not None and heard_at < question.flapping_since
+    """Whether this is the first firing in the quiet time of a flapping episode. It is sent: silence would look like an end."""
+    last = last_firing_message(question.history)
+    last_at = max(question.notified_at or 0.0, 0.0 if last is None else last.sent_at or last.at)
+    return question.flapping_since is not None and last_at < question.flapping_since
 
 
 def _recovery(question: Question) -> Decision:
-    """An end is told only to a channel that was told of the start."""
-    if not told(question.history):
+    """The end is sent only to a channel that got the start."""
+    if not last_firing_message(question.history):
         return Skip("never_told_firing")
     return _quiet(question, question.now)
 
 
-def _when(question: Question, heard: Sequence[Alert]) -> Decision:
-    now, level = question.now, heard[0].level
-    last = told(question.history)
+def _when(question: Question, visible: Sequence[Alert]) -> Decision:
+    now, level = question.now, visible[0].level
+    last = last_firing_message(question.history)
     settled = question.started_at + SETTLE_S
     if now < settled:
         return Defer(settled, "settling")
     if question.maintenance_until is not None and question.maintenance_until > now:
         return Defer(question.maintenance_until, "maintenance")
-    snoozes = [alert.snoozed_until or 0.0 for alert in heard]
+    snoozes = [alert.snoozed_until or 0.0 for alert in visible]
     if min(snoozes) > now:
         return Defer(min(snoozes), "snoozed")
     if last is None:
-        if question.told_at is not None and question.told_at + COOL_DOWN_S > now and level != "critical":
-            return Defer(question.told_at + COOL_DOWN_S, "cool_down")
-        ready = max(now, min(alert.fired_at for alert in heard) + GROUP_S[level])
+        if question.notified_at is not None and question.notified_at + COOL_DOWN_S > now and level != "critical":
+            return Defer(question.notified_at + COOL_DOWN_S, "cool_down")
+        ready = max(now, min(alert.fired_at for alert in visible) + GROUP_S[level])
     else:
         risen = level == "critical" and not last.critical
         ready = now if risen or question.kind == "repeat" else max(now, (last.sent_at or now) + UPDATE_EVERY_S)
@@ -164,14 +164,14 @@ def _quiet(question: Question, ready: float, waits: str = "grouping") -> Decisio
     return Send(ready, waits if ready > question.now else "ready")
 
 
-def told(history: Sequence[Delivery]) -> Delivery | None:
+def last_firing_message(history: Sequence[Delivery]) -> Delivery | None:
     """The last message about this incident that the channel took, or is taking now."""
     sent = [one for one in history if one.state in ("sent", "sending") and one.kind in ("firing", "changed", "repeat")]
     return sent[-1] if sent else None
 
 
 def waiting(history: Sequence[Delivery]) -> Delivery | None:
-    """The message that is still to be sent. It renders the incident as it is by then, so no second one is needed."""
+    """The message that is still to be sent. It shows the incident as it is at that time, so no second message is needed."""
     open_ones = [one for one in history if one.state in ("due", "deferred") and one.kind != "resolved"]
     return open_ones[-1] if open_ones else None
 
@@ -185,27 +185,27 @@ def sooner(question: Question, held: Delivery) -> Delivery | None:
     return held._replace(next_at=at, reason=decision.reason) if at < held.next_at else None
 
 
-def supersede(delivery: Delivery, incident: Incident | None, *, told: bool, told_late: bool) -> str | None:
+def supersede(delivery: Delivery, incident: Incident | None, *, notified: bool, notified_late: bool) -> str | None:
     """What the incident's end means for a message about it.
 
-    Args:    told: the channel took a message that the incident fires. told_late: that message said already that it was over.
-    Returns: None: send it; `LATE`: send it as the late one; another word: the reason why it is not sent.
+    Args:    notified: the channel took a message that the incident fires. notified_late: that message already said that it was over.
+    Returns: None: send it; `LATE`: send it as the late one; any other text: the reason why it is not sent.
     """
     if incident is None or delivery.kind in ("event", "test", "digest"):
         return None
     if delivery.kind == "resolved":
-        return "never_told_firing" if not told else "resolved_before_delivery" if told_late else None
+        return "never_told_firing" if not notified else "resolved_before_delivery" if notified_late else None
     if incident.state != "resolved":
         return None
     lasted_s = (incident.resolved_at or delivery.at) - incident.since_at
-    if delivery.critical and not told and lasted_s > LATE_S:
+    if delivery.critical and not notified and lasted_s > LATE_S:
         return LATE
     return "resolved_before_delivery"
 
 
 def repeats_at(incident: Incident, firing: Sequence[Alert], history: Sequence[Delivery]) -> float | None:
-    """When the channel is told again that the incident still fires; None: never, since it was not told or somebody handles it."""
-    last = told(history)
+    """When the channel gets a repeated message that the incident still fires; None: never, since it got none or somebody handles the incident."""
+    last = last_firing_message(history)
     if last is None or not firing or all(alert.acknowledged_at or alert.suppressed_by for alert in firing):
         return None
     return (last.sent_at or last.at) + REPEAT_S[incident.level]

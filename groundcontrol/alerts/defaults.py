@@ -41,7 +41,7 @@ def _rule(
 
 
 def _event(id_: str, kind: str, name: str, type_: str, warn: Pair = _ANY) -> Rule:
-    """A rule on an event: an error is critical. It ends an hour after the last one, so that each is told once an hour at most."""
+    """A rule on an event: an error is critical. It ends an hour after the last one, so that each is sent at most once an hour."""
     return _rule(id_, kind, name, f"event({type_})", warn, _ERROR, clear_s=_HOUR_S)
 
 

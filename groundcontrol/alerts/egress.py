@@ -158,7 +158,7 @@ class Egress:
             raise Denied
 
     def check_receiver(self, host: str, port: int, field: str) -> None:
-        """Judge a receiver as far as its text tells where it is: an address in any form that the system takes, or `localhost`.
+        """Judge a receiver as far as its text gives its address: an address in any form that the system takes, or `localhost`.
 
         Raises: BadRequest. A name is judged with its addresses when a message is sent, since they may be others by then.
         """

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from groundcontrol.alerts.deciding import LATE, Decision, Defer, Question, Send, Skip, SkipReason, decide, supersede, told
+from groundcontrol.alerts.deciding import LATE, Decision, Defer, Question, Send, Skip, SkipReason, decide, last_firing_message, supersede
 from groundcontrol.alerts.messages import names
 from groundcontrol.alerts.model import Channel, Delivery, Reason
 
@@ -103,7 +103,7 @@ def notice_only(channel: Channel) -> Explanation:
 def _told(question: Question) -> Delivery | None:
     """The last message that was about the episode, and not only about others of its incident."""
     about = question.about
-    return told(question.history if about is None else [one for one in question.history if names(one, about)])
+    return last_firing_message(question.history if about is None else [one for one in question.history if names(one, about)])
 
 
 def _is_past(question: Question) -> bool:
@@ -146,7 +146,7 @@ def _of_held(question: Question, held: Delivery) -> _Answer:
 def _superseded(question: Question, held: Delivery) -> Decision | None:
     """What the end of the incident means for a message that waits. None: nothing."""
     late = any(one.reason == LATE for one in question.history)
-    why = supersede(held, question.incident, told=told(question.history) is not None, told_late=late)
+    why = supersede(held, question.incident, notified=last_firing_message(question.history) is not None, notified_late=late)
     if why == LATE:
         return Send(question.now, LATE)
     return None if why is None else Skip("never_told_firing" if why == "never_told_firing" else "resolved_before_delivery")

@@ -22,9 +22,9 @@ MASS_SHARE: Final = 0.2
 """The share of all nodes that, silent at the same time, points to the hub's own network."""
 SETTLE_S: Final = 60.0
 SETTLE_GRAINS: Final = 2
-"""What another alert explained is told so long after the end of that one, and after so many new values: most of it ends meanwhile."""
+"""An alert that another one explained is notified this long after the end of the other, and after this many new values: most end meanwhile."""
 MOST_SETTLE_S: Final = 900.0
-"""Without new values it is told all the same: what was measured last may well be true."""
+"""Without new values it is notified after this time: the last measurement may still be true."""
 PARENTS: Final[dict[str, str]] = {"filesystem.space": "filesystem.readonly", "filesystem.inodes": "filesystem.readonly"}
 """Rule -> the rule of the same node that explains it. `node.offline` explains every other rule of its node."""
 
@@ -37,7 +37,7 @@ class Names(NamedTuple):
 
 
 class Fleet(NamedTuple):
-    """The size of the fleet, by which an outage of many is told from that of a few."""
+    """The size of the fleet, which separates an outage of many nodes from that of a few."""
 
     nodes: int
     silent: int = 0
@@ -45,7 +45,7 @@ class Fleet(NamedTuple):
 
 
 class Settling(NamedTuple):
-    """An episode whose explanation is over, on its way to be told."""
+    """An episode whose explanation is over, and that is notified soon."""
 
     since_at: float
     known_at: float
@@ -147,7 +147,7 @@ class Book:
                 self.alerts[alert.id] = alert
 
     def renew(self, alerts: Sequence[Alert], news: Collection[IncidentId]) -> Plan:
-        """A plan with these episodes, whose flags have changed. Args: news: incidents that may be told now, since nothing keeps them quiet."""
+        """A plan with these episodes, whose flags have changed. Args: news: incidents that may be notified now, since nothing silences them."""
         incidents = {one.id: one._replace(revision=one.revision + 1) for one in self.incidents.values() if one.id in news}
         return Plan({alert.id: alert for alert in alerts}, incidents, ())
 
@@ -171,7 +171,7 @@ class _Planner:
         self._left: set[IncidentId] = set()
         """Incidents whose episodes have moved to another one."""
         self._news: set[IncidentId] = set()
-        """Incidents with a change that channels may be told."""
+        """Incidents with a change for channels."""
 
     def run(self, transitions: Sequence[Transition]) -> Plan:
         changed = []
@@ -236,7 +236,7 @@ class _Planner:
 
     def _fire(self, transition: Transition) -> Alert:
         key, level = transition.key, transition.level or "warning"
-        group = "hub" if key.node is None else f"node:{key.node}" if self._is_told(key.rule) else f"{NOTICES}:{key.node}"
+        group = "hub" if key.node is None else f"node:{key.node}" if self._is_notified(key.rule) else f"{NOTICES}:{key.node}"
         incident = self._open(group, transition.since_at)
         self._news.add(incident.id)
         return self._put(
@@ -246,7 +246,7 @@ class _Planner:
             )
         )
 
-    def _is_told(self, rule: RuleId) -> bool:
+    def _is_notified(self, rule: RuleId) -> bool:
         """False: its alerts are notices, which are shown and never sent."""
         row = self._names.rule(rule)
         return row is None or not row.notice
@@ -263,8 +263,8 @@ class _Planner:
 
     def _join_many(self, rule: RuleId) -> None:
         """Move new episodes of a rule on many nodes into one incident."""
-        if not self._is_told(rule):
-            return  # nobody is told of it, on however many nodes
+        if not self._is_notified(rule):
+            return  # a notice is never sent, on however many nodes
         fresh = [
             alert
             for alert in self._firing()
@@ -308,10 +308,10 @@ class _Planner:
 
     def _sum_up(self, incident: Incident) -> None:
         firing = worst_first(alert for alert in self._firing() if alert.incident_id == incident.id)
-        firing = [alert for alert in firing if self._is_told(alert.rule_id)] or firing
+        firing = [alert for alert in firing if self._is_notified(alert.rule_id)] or firing
         if not firing:
             ended = [alert.resolved_at for alert in self._alerts.values() if alert.incident_id == incident.id and alert.resolved_at]
-            news = bool(ended) or incident.id not in self._left  # nobody is told of the end of what goes on elsewhere
+            news = bool(ended) or incident.id not in self._left  # its episodes go on in another incident: this end is not sent
             over = incident._replace(state="resolved", resolved_at=max(ended, default=self._now), revision=incident.revision + news)
             self._incidents[incident.id] = over
             return
@@ -341,17 +341,17 @@ def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
 
 
 def is_of_event(rule: Rule) -> bool:
-    """Whether its alerts tell of events, which may be about no node and not about the hub either."""
+    """Whether its alerts are about events, which may concern neither a node nor the hub."""
     return rule.expr.lstrip().startswith("event")
 
 
 def last_title(incident: Incident, episodes: Iterable[Alert], names: Names) -> str:
-    """The title of an incident that is over: it counts all that was part of it. Args: episodes: all of it; notices are left out."""
+    """The title of an incident that is over: it counts all its episodes. Args: episodes: all of them; notices are left out."""
     objects = {key_of(alert): alert for alert in reversed(worst_first(episodes))}
-    told = [alert for alert in objects.values() if (row := names.rule(alert.rule_id)) is None or not row.notice]
-    if incident.group == MASS and told:
-        return f"{len({alert.node_id for alert in told})} servers were offline"
-    return title_of(incident.group, worst_first(told), names) if told else incident.title
+    notified = [alert for alert in objects.values() if (row := names.rule(alert.rule_id)) is None or not row.notice]
+    if incident.group == MASS and notified:
+        return f"{len({alert.node_id for alert in notified})} servers were offline"
+    return title_of(incident.group, worst_first(notified), names) if notified else incident.title
 
 
 def title_of(group: str, firing: Sequence[Alert], names: Names, silent: int = 0) -> str:

@@ -9,7 +9,19 @@ from functools import cached_property
 from typing import Final, Protocol
 
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
-from groundcontrol.alerts.deciding import REPEAT_S, Decision, Defer, Question, Send, Skip, decide, repeats_at, sooner, told, waiting
+from groundcontrol.alerts.deciding import (
+    REPEAT_S,
+    Decision,
+    Defer,
+    Question,
+    Send,
+    Skip,
+    decide,
+    last_firing_message,
+    repeats_at,
+    sooner,
+    waiting,
+)
 from groundcontrol.alerts.details import Details
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.explaining import Explanation, explain, notice_only, under_way
@@ -17,7 +29,7 @@ from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.incidents import Book, key_of
 from groundcontrol.alerts.machine import FLAP_MOST_QUIET_S
 from groundcontrol.alerts.maintenance import Quiet
-from groundcontrol.alerts.messages import MessageContent, ToldAlert, Withheld, seen_of
+from groundcontrol.alerts.messages import DescribedAlert, MessageContent, Withheld, seen_of
 from groundcontrol.alerts.model import (
     Alert,
     AlertId,
@@ -64,8 +76,8 @@ class _Story:
     incident: Incident
     firing: Sequence[Alert]
     """Worst first."""
-    told_at: Mapping[ChannelId, float]
-    """When each channel was last told that the same rule fires on the node, also in another incident."""
+    notified_at: Mapping[ChannelId, float]
+    """When each channel last got a message that the same rule fires on the node, also of another incident."""
     maintenance_until: float | None
     flapping_since: float | None
 
@@ -118,7 +130,7 @@ class Intents:
                 intents.append(intent)
         return intents, earlier
 
-    def _is_told(self, alert: Alert) -> bool:
+    def _is_notified(self, alert: Alert) -> bool:
         """False: its rule makes notices, which are shown and never sent."""
         rule = self._rules.get(alert.rule_id)
         return rule is None or not rule.notice
@@ -131,7 +143,7 @@ class Intents:
 
     def _firing_of(self, incident: IncidentId, changed: Mapping[AlertId, Alert]) -> list[Alert]:
         known = {alert.id: alert for alert in self._book.of_incident(incident)} | dict(changed)
-        from_now = [one for one in known.values() if one.incident_id == incident and one.state == "firing" and self._is_told(one)]
+        from_now = [one for one in known.values() if one.incident_id == incident and one.state == "firing" and self._is_notified(one)]
         return sorted(from_now, key=lambda alert: (alert.level != "critical", bool(alert.suppressed_by), alert.since_at))
 
     async def _story(self, incident: Incident, firing: Sequence[Alert]) -> _Story:
@@ -143,7 +155,7 @@ class Intents:
     def _question(self, kind: MessageKind, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Question:
         return Question(
             kind, story.incident, story.firing, channel, past, self._clock.now(), self._started_at, story.maintenance_until,
-            story.told_at.get(channel.id), story.flapping_since, story.shown if kind == "changed" else "",
+            story.notified_at.get(channel.id), story.flapping_since, story.shown if kind == "changed" else "",
         )  # fmt: skip
 
     def _maintenance_until(self, firing: Sequence[Alert], now: float) -> float | None:
@@ -197,19 +209,23 @@ class Intents:
                 case Skip(reason=reason):
                     return Withheld(reason)
         ended = () if firing else (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
-        shown = firing or [alert for alert in ended if self._is_told(alert)]
+        shown = firing or [alert for alert in ended if self._is_notified(alert)]
         if firing and delivery.kind == "changed":
             shown = [*firing, *await self._ended_since_told(delivery, incident)]
-        return MessageContent(incident, await self._all_told(shown))
+        return MessageContent(incident, await self._describe_all(shown))
 
     async def _ended_since_told(self, delivery: Delivery, incident: Incident) -> list[Alert]:
-        """Episodes that fired when the channel was last told of the incident, and that are over."""
-        last = told([one for one in await self._past(incident.id) if one.channel_id == delivery.channel_id and one.id != delivery.id])
+        """Episodes that fired at the time of the channel's last message about the incident, and are over now."""
+        last = last_firing_message(
+            [one for one in await self._past(incident.id) if one.channel_id == delivery.channel_id and one.id != delivery.id]
+        )
         if last is None or last.sent_at is None:
             return []
         ended = (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(state="resolved", incident=incident.id))).items
         return [
-            one for one in ended if one.fired_at <= last.sent_at < (one.resolved_at or 0.0) and self._is_told(one) and not one.suppressed_by
+            one
+            for one in ended
+            if one.fired_at <= last.sent_at < (one.resolved_at or 0.0) and self._is_notified(one) and not one.suppressed_by
         ]
 
     async def _summary(self, delivery: Delivery) -> MessageContent | Withheld:
@@ -228,7 +244,7 @@ class Intents:
                 open_ones[incident.id] = incident.title
         if not (open_ones or gone or ended):
             return Withheld("nothing_left")
-        alerts = await self._all_told([alert for incident in open_ones for alert in self._firing_of(incident, {})][:MOST_SUMMED])
+        alerts = await self._describe_all([alert for incident in open_ones for alert in self._firing_of(incident, {})][:MOST_SUMMED])
         return MessageContent(
             alerts=alerts, still_firing=tuple(open_ones.values()), ended=len(gone - ended), over=len(ended), named=tuple(open_ones)
         )
@@ -245,15 +261,15 @@ class Intents:
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
         return decide(self._question(delivery.kind, await self._story(incident, firing), channel, past))
 
-    async def _all_told(self, alerts: Sequence[Alert]) -> tuple[ToldAlert, ...]:
+    async def _describe_all(self, alerts: Sequence[Alert]) -> tuple[DescribedAlert, ...]:
         details = await self._details.of(alerts)
-        return tuple(self._told(alert, details.get(alert.id, "")) for alert in alerts)
+        return tuple(self._describe(alert, details.get(alert.id, "")) for alert in alerts)
 
-    def _told(self, alert: Alert, detail: str) -> ToldAlert:
+    def _describe(self, alert: Alert, detail: str) -> DescribedAlert:
         rule = self._rules.get(alert.rule_id)
         unit = "" if rule is None else self._rules.unit(rule)
         name = "" if alert.node_id is None else self._facts.name(alert.node_id)
-        return ToldAlert(alert, name, self._rules.name(alert.rule_id), unit, detail)
+        return DescribedAlert(alert, name, self._rules.name(alert.rule_id), unit, detail)
 
     async def _past(self, incident: IncidentId) -> Sequence[Delivery]:
         return await self._deliveries.history(DEFAULT_ORG, incident)
@@ -315,10 +331,10 @@ class Intents:
         return self._decided(self._question("resolved", await self._story(incident, ()), channel, past), lost)
 
     async def reminders(self, incidents: Collection[IncidentId]) -> list[Delivery]:
-        """Messages at the end of a snooze, to those who were told before it. They are left out if nothing fires by then."""
+        """Messages at the end of a snooze, for channels that got one before it. They are skipped if nothing fires any more."""
         found = []
         for story, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
-            if told(past) is not None and waiting(past) is None:
+            if last_firing_message(past) is not None and waiting(past) is None:
                 found.append(self._repeat(story, channel, past))
         return [one for one in found if one.reason == "snoozed"]
 
@@ -340,7 +356,7 @@ class Intents:
 
     async def explain(self, scope: Scope, alert: Alert) -> list[Explanation]:
         """What became of an alert in each channel. Raises: StoreError."""
-        if not self._is_told(alert):
+        if not self._is_notified(alert):
             return [notice_only(channel) for channel in await self._channels.channels(alert.org)]
         incident = self._book.incidents.get(alert.incident_id) or await self._store.incident(scope, alert.incident_id)
         firing = self._firing_of(incident.id, {}) or [alert]
@@ -369,4 +385,4 @@ def _says_again(intent: Delivery, last: Delivery) -> bool:
 
 def _next_kind(incident: Incident, past: Sequence[Delivery]) -> MessageKind:
     """The kind of a message about the incident as it is."""
-    return "resolved" if incident.state == "resolved" else "firing" if told(past) is None else "changed"
+    return "resolved" if incident.state == "resolved" else "firing" if last_firing_message(past) is None else "changed"

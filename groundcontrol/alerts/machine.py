@@ -175,7 +175,7 @@ class Flapping(NamedTuple):
     quiet_until: float = 0.0
 
     def quiet(self, at: float) -> bool:
-        """Whether a change at this time is kept and not told."""
+        """Whether a change at this time is stored but not sent."""
         return at < self.quiet_until
 
     @property

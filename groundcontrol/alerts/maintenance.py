@@ -1,4 +1,4 @@
-"""Maintenance windows: when alerts of some nodes are evaluated and shown, and not told. Pure."""
+"""Maintenance windows: when alerts of some nodes are evaluated and shown, but not sent. Pure."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def occurrence(window: Window, now: float) -> tuple[float, float] | None:
         return (window.from_at, until) if until is not None and now < until else None
     try:
         zone = zone_of(window.zone)
-    except BadRequest:  # it was known when the window was made: without it, alerts are told
+    except BadRequest:  # the zone was known when the window was made; without the window, alerts are sent
         return None
     start, end = time_of(window.weekly.start, "start"), time_of(window.weekly.end, "end")
     first = local_date(zone, max(now, window.from_at)) - timedelta(days=1)

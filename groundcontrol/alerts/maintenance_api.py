@@ -64,7 +64,7 @@ async def create_maintenance(call: ApiRequest, body: MaintenanceBody) -> Mainten
 
 
 async def end_maintenance(call: ApiRequest) -> None:
-    """End a window now, or take back one that is still to come."""
+    """End a window now, or cancel one that is still to come."""
     store, nodes = call.services[MaintenanceStore], call.services[NodeStore]
     name = call.request.match_info["id"]
     if not is_id(name):

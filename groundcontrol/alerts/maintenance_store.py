@@ -31,7 +31,7 @@ class MaintenanceStore(Protocol):
         ...
 
     async def end_window(self, scope: Scope, window: MaintenanceId) -> None:
-        """End a window now, or take back one that is still to come. Repeating it changes nothing."""
+        """End a window now, or cancel one that is still to come. Repeating it changes nothing."""
         ...
 
     async def end_automatic(self, org: int, window: MaintenanceId, *, overran: bool) -> bool:

@@ -37,7 +37,7 @@ ENDED: Final[dict[Reason, str]] = {
 """What ended an episode, as the page says it."""
 
 
-class ToldAlert(NamedTuple):
+class DescribedAlert(NamedTuple):
     """An episode with the names that a message shows."""
 
     alert: Alert
@@ -53,7 +53,7 @@ class MessageContent(NamedTuple):
     """The facts of a message at the moment of sending."""
 
     incident: Incident | None = None
-    alerts: tuple[ToldAlert, ...] = ()
+    alerts: tuple[DescribedAlert, ...] = ()
     """The worst first."""
     event: Event | None = None
     node_name: str = ""
@@ -99,7 +99,7 @@ class Message(NamedTuple):
     content: MessageContent
     """The cleaned facts, for a body that programs read."""
     recovered: bool = False
-    """What it tells of ended because it is well again, and not because nobody looks at it any more."""
+    """The problem ended: the value is good again, and not merely no longer watched."""
 
     @property
     def thread(self) -> str:
@@ -122,7 +122,7 @@ class Address(NamedTuple):
 def build_message(delivery: Delivery, content: MessageContent, address: Address, now: float, *, late: bool = False) -> Message:
     """The words of one delivery.
 
-    Args: late: the incident is over, and its receiver could not be told until now.
+    Args: late: the incident is over, and its receiver could not be reached until now.
     """
     content = cleaned(content)
     incident = content.incident
@@ -171,7 +171,7 @@ def _mark(alert: AlertId) -> str:
 
 def end_of(content: MessageContent) -> Reason:
     """Why an incident ended: the reason of the episode that ended last. Of several at the same time, one that cleared decides."""
-    ended = [(told.alert.resolved_at or 0.0, told.alert.reason or "cleared") for told in content.alerts if told.alert.state == "resolved"]
+    ended = [(one.alert.resolved_at or 0.0, one.alert.reason or "cleared") for one in content.alerts if one.alert.state == "resolved"]
     at = max((at for at, _ in ended), default=0.0)
     reasons = [reason for ended_at, reason in ended if ended_at == at]
     return reasons[0] if reasons and "cleared" not in reasons else "cleared"
@@ -183,13 +183,13 @@ def cleaned(content: MessageContent) -> MessageContent:
     return content._replace(
         incident=None if incident is None else incident._replace(title=clean(incident.title, TITLE_CHARS)),
         alerts=tuple(
-            told._replace(
-                alert=told.alert._replace(object=clean(told.alert.object), note=clean(told.alert.note)),
-                node_name=clean(told.node_name),
-                rule_name=clean(told.rule_name),
-                detail=clean(told.detail),
+            one._replace(
+                alert=one.alert._replace(object=clean(one.alert.object), note=clean(one.alert.note)),
+                node_name=clean(one.node_name),
+                rule_name=clean(one.rule_name),
+                detail=clean(one.detail),
             )
-            for told in content.alerts
+            for one in content.alerts
         ),
         event=None if event is None else event._replace(message=clean(event.message, LINE_CHARS), details=_cleaned_details(event.details)),
         node_name=clean(content.node_name),
@@ -220,7 +220,7 @@ def _words(delivery: Delivery, content: MessageContent, address: Address, now: f
         where = f" ({content.node_name})" if content.node_name else ""
         return f"{event.severity.capitalize()}: {event.message}{where}", [f"Event {event.type}, {at(event.at, now)}"]
     if content.incident is not None:
-        lines = [alert_line(told, now) for told in content.alerts]
+        lines = [alert_line(one, now) for one in content.alerts]
         return _incident_words(delivery.kind, content.incident, end_of(content), lines, now, late=late)
     return _digest_words(delivery, content)
 
@@ -249,20 +249,20 @@ def _digest_words(delivery: Delivery, content: MessageContent) -> tuple[str, Seq
     return f"{held}{firing} still firing{ended}{over}", list(content.still_firing)
 
 
-def alert_line(told: ToldAlert, now: float) -> str:
+def alert_line(one: DescribedAlert, now: float) -> str:
     """One line about one episode: `web-3: File system almost full (/var), 97 % (limit 90 %), since 14:02 UTC`.
 
     What holds or does not, as a failed service, has no number that says more.
     """
-    alert = told.alert
-    shown = None if told.unit in _WITHOUT_NUMBER else alert.value
-    name = f"{told.node_name}: " if told.node_name else ""
+    alert = one.alert
+    shown = None if one.unit in _WITHOUT_NUMBER else alert.value
+    name = f"{one.node_name}: " if one.node_name else ""
     which = f" ({alert.object})" if alert.object else ""
-    detail = f", {told.detail}" if told.detail else ""
-    value = "" if shown is None else f", {in_words(shown, told.unit)}"
-    limit = "" if alert.threshold is None or shown is None else f" (limit {in_words(alert.threshold, told.unit)})"
+    detail = f", {one.detail}" if one.detail else ""
+    value = "" if shown is None else f", {in_words(shown, one.unit)}"
+    limit = "" if alert.threshold is None or shown is None else f" (limit {in_words(alert.threshold, one.unit)})"
     end = f", {ENDED[alert.reason or 'cleared']}" if alert.state == "resolved" else ""
-    return f"{name}{told.rule_name}{which}{detail}{value}{limit}, since {at(alert.since_at, now)}{end}"
+    return f"{name}{one.rule_name}{which}{detail}{value}{limit}, since {at(alert.since_at, now)}{end}"
 
 
 def missing_words(unmet: Unmet) -> str:

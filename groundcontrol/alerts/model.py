@@ -69,7 +69,7 @@ class Rule(NamedTuple):
     kind: str = ""
     """The kind of finding that it makes: `filesystem`, `cpu`, `offline` …; rules of users have `rule`."""
     notice: bool = False
-    """The finding is shown as a notice and never told, such as a reboot that is due."""
+    """The finding is shown as a notice and never sent, such as a reboot that is due."""
     action: str | None = None
     """The verb that helps, if there is one."""
     version: int = 1
@@ -94,7 +94,7 @@ class Transition(NamedTuple):
 
     key: InstanceKey
     kind: Literal["fired", "level", "resolved", "stale", "fresh"]
-    """`stale`: data of a firing instance is missing; `fresh`: it is back. Neither is told."""
+    """`stale`: data of a firing instance is missing; `fresh`: it is back. Neither is sent."""
     level: Level | None
     """The level from now on; None after `resolved`."""
     at: float
@@ -134,7 +134,7 @@ class Alert(NamedTuple):
     stale: bool = False
     flapping: bool = False
     retro: bool = False
-    """It began and ended while the hub was away; it is never told."""
+    """It began and ended while the hub was away; it is never sent."""
 
 
 class Incident(NamedTuple):
@@ -151,7 +151,7 @@ class Incident(NamedTuple):
     group: str
     """`node:<id>`, `rule:<id>`, `mass_offline` or `hub`."""
     revision: int
-    """Rises with each change that may be told."""
+    """Rises with each change that may be sent."""
 
 
 ChannelKind = Literal["email", "webhook", "ntfy", "telegram", "slack", "discord", "teams", "gotify", "pagerduty"]

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 MOST_AT_ONCE: Final = 16
 SWEEP_S: Final = 5.0
-"""How often the outbox looks for due messages that nobody told it of."""
+"""How often the outbox looks for due messages without being woken."""
 BLOCKED_S: Final = 0.5
 """How long it waits when messages are due, but none may be sent now."""
 
@@ -133,7 +133,7 @@ class Outbox:
         content = await self._content(delivery)
         if isinstance(content, Withheld):
             return Left(content.reason, content.until)
-        superseded = supersede(delivery, content.incident, told=claim.told, told_late=claim.told_late)
+        superseded = supersede(delivery, content.incident, notified=claim.notified, notified_late=claim.notified_late)
         if superseded is not None and superseded != LATE:
             return Left(superseded)
         message = await self._sender.prepare(claim.channel, delivery, content, late=superseded == LATE)
@@ -157,7 +157,7 @@ class Outbox:
     def _result_of(self, outcome: Outcome, attempts: int, content: MessageContent, *, late: bool) -> Result:
         match outcome:
             case Sent(code):
-                shown = "" if content.incident is None else seen_of(content.incident, [told.alert for told in content.alerts])
+                shown = "" if content.incident is None else seen_of(content.incident, [one.alert for one in content.alerts])
                 return Told(LATE if late else "ready", code, shown, content.named)
             case Transient(code, asked_s):
                 return Retry(code, retry_delay_s(attempts, self._jitter(), asked_s), pause=asked_s is not None)

@@ -1,4 +1,4 @@
-"""Rules over stored samples: what they would have told, and what they missed while the hub was away.
+"""Rules over stored samples: the alerts that they would have sent, and what they missed while the hub was away.
 
 The same engine runs over what the store holds: samples of seconds where they are kept, else means of minutes. Means have no counters, and
 their minimum and maximum are those of the means. States and events are not stored as samples, so rules on them have no preview.

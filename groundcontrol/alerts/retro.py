@@ -52,7 +52,7 @@ class RetroEpisodes:
                 yield node, max(first, self._clock.now() - MOST_S), last
 
     async def find(self, engine: Engine, node: NodeId, start: float, end: float) -> AlertChange:
-        """Replay one node. What still goes on gets its true start in the engine; what is over becomes rows that nobody is told of.
+        """Replay one node. An episode that still fires gets its true start in the engine; one that is over becomes a row without messages.
 
         Raises: StoreError.
         """

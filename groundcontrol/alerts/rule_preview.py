@@ -27,7 +27,7 @@ PAGE_NODES: Final = 200
 
 class Preview(NamedTuple):
     episodes: Sequence[tuple[Episode, bool]]
-    """Each with whether a channel would have been told of it."""
+    """Each with whether a channel would have got a message."""
     complete: bool
     """False: there were more nodes or episodes than a preview reads, or the samples of a node begin later."""
     covered_s: float
@@ -58,7 +58,7 @@ class RulePreviews:
             facts = self._facts.of(node)
             found = await replay(self._metrics, node.no, facts, [rule._replace(enabled=True)], start, end, seconds_from)
             began.append(max(start, node.created_at if found.first_at is None else found.first_at))
-            episodes += zip(found.episodes, told(found.episodes), strict=True)
+            episodes += zip(found.episodes, notified(found.episodes), strict=True)
             if len(episodes) >= MOST_EPISODES:
                 complete = False
                 break
@@ -78,12 +78,12 @@ class RulePreviews:
         return chosen[:MOST_NODES], len(chosen) <= MOST_NODES
 
 
-def told(episodes: Sequence[Episode]) -> list[bool]:
-    """Which episodes of one node a channel would have been told of: a warning within an hour after the last message is not."""
-    told_at: float | None = None
+def notified(episodes: Sequence[Episode]) -> list[bool]:
+    """For each episode of one node, whether a channel would have got a message: not for a warning within an hour after the last message."""
+    notified_at: float | None = None
     found = []
     for one in episodes:
-        tell = one.level == "critical" or told_at is None or one.fired_at - told_at >= COOL_DOWN_S
-        told_at = one.fired_at if tell else told_at
-        found.append(tell)
+        sends = one.level == "critical" or notified_at is None or one.fired_at - notified_at >= COOL_DOWN_S
+        notified_at = one.fired_at if sends else notified_at
+        found.append(sends)
     return found

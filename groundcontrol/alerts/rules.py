@@ -115,7 +115,7 @@ def checked_rule(rule: Rule) -> Rule:
             f"{expression.type} is written for each alert, so this rule would fire on itself: choose what the alert is about", field="expr"
         )
     if isinstance(expression, EventOf) and rule.clear_s <= 0:
-        raise BadRequest("an event is over at once: clear_s says how long its alert lasts, such as 3600", field="clear_s")
+        raise BadRequest("an event has no duration: clear_s says how long its alert lasts, such as 3600", field="clear_s")
     if rule.warn is None and rule.crit is None:
         raise BadRequest("a rule needs a threshold: give warn, crit or both", field="warn")
     span = _span(expression)

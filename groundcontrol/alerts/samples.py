@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundcontrol.alerts.messages import Address, Message, MessageContent, ToldAlert, build_message
+from groundcontrol.alerts.messages import Address, DescribedAlert, Message, MessageContent, build_message
 from groundcontrol.alerts.model import Alert, AlertId, ChannelId, Delivery, DeliveryId, Incident, IncidentId, MessageKind, RuleId
 from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.events.model import Event
@@ -12,7 +12,7 @@ _LASTED_S = 1020.0
 
 
 def sample_message(kind: MessageKind, hub: str, now: float) -> Message:
-    """A full file system on `web-3`, or an event, as a channel would tell it now."""
+    """A full file system on `web-3`, or an event, as a channel would send it now."""
     incident_id, alert_id, delivery_id = (new_time_id(now) for _ in range(3))
     is_over = kind == "resolved"
     since, ended_at = now - _LASTED_S, now if is_over else None
@@ -24,13 +24,13 @@ def sample_message(kind: MessageKind, hub: str, now: float) -> Message:
         IncidentId(incident_id), 1, "critical", "resolved" if is_over else "open", "web-3: file system almost full (/var)", since, ended_at,
         "node:web-3", 1,
     )  # fmt: skip
-    told = MessageContent(incident, (ToldAlert(alert, "web-3", "File system almost full", "percent"),))
+    firing = MessageContent(incident, (DescribedAlert(alert, "web-3", "File system almost full", "percent"),))
     happened = Event(EventId(new_time_id(now)), 1, "backup_failed", "error", "api", now, NodeId("0" * 26), "the backup of web-3 failed", {})
     content = {
         "event": MessageContent(event=happened, node_name="web-3"),
         "test": MessageContent(),
         "digest": MessageContent(still_firing=(incident.title,), ended=5),
-    }.get(kind, told)
+    }.get(kind, firing)
     delivery = Delivery(
         DeliveryId(delivery_id), 1, ChannelId("0" * 26), kind, None, None, 3 * (kind == "digest"), "due", "ready", now, None
     )

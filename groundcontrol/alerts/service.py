@@ -182,7 +182,7 @@ class AlertService:
         self._publish(plan)
 
     async def _tell_settled(self) -> None:
-        """Let channels be told of what another alert explained, and what still fires after that one."""
+        """Notify channels of alerts that another one explained and that still fire after its end."""
         async with self._changing:
             settled = self._book.settled(self._clock.now(), self._engine.known_at)
             if not settled:
@@ -213,7 +213,7 @@ class AlertService:
         return plan._replace(alerts={alert.id: self._flagged(alert) for alert in plan.alerts.values()})
 
     async def _with_last_titles(self, plan: Plan) -> Plan:
-        """Incidents that end tell what was part of them, and not what was left last. Raises: StoreError."""
+        """Give ended incidents a title of all their episodes, not only of the last one. Raises: StoreError."""
         incidents = dict(plan.incidents)
         for incident in plan.incidents.values():
             before = self._book.incidents.get(incident.id)
@@ -291,7 +291,7 @@ class AlertService:
                 event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=0)
 
     async def minute(self) -> None:
-        """Once a minute: look back and at the hub itself, renew what keeps alerts quiet, and tell again what nobody handles.
+        """Once a minute: replay late samples, check the hub itself, renew silences, and repeat messages of incidents that nobody handles.
 
         Raises: StoreError: the next minute tries it again.
         """
@@ -306,7 +306,7 @@ class AlertService:
                 self._poke()
 
     async def _look_back(self) -> None:
-        """Write the episodes that samples show which came late. Nobody is told of them."""
+        """Store the episodes that late samples show. No message is sent for them."""
         self._retro.note(self._engine)
         for node, start, end in self._retro.due():
             change = await self._retro.find(self._engine, node, start, end)
@@ -316,7 +316,7 @@ class AlertService:
                     self._bus.publish(Changed("alert", alert.id, 0))
 
     async def _renew_flags(self) -> None:
-        """Note which windows opened or closed and which flapping is over. What still fires then is told."""
+        """Note which windows opened or closed and which flapping ended. Alerts that still fire then are sent."""
         async with self._changing:
             changed = [(alert, renewed) for alert in self._book.alerts.values() if (renewed := self._flagged(alert)) != alert]
             if not changed:

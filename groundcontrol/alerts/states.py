@@ -16,7 +16,7 @@ DEADLINE_MISSED: Final = "deadline_missed"
 
 
 class Restarts(NamedTuple):
-    """What tables have told of restarts."""
+    """Restarts that tables have reported."""
 
     began_at: float
     counts: Mapping[str, tuple[tuple[float, int], ...]]
@@ -181,7 +181,7 @@ def _containers(facts: NodeFacts) -> Collection[str] | None:
 
 
 def count_restarts(before: NodeFacts, facts: NodeFacts) -> NodeFacts:
-    """The facts with the restarts that their tables tell. Args: before: the facts before these."""
+    """The facts with the restarts in their tables. Args: before: the facts before these."""
     restarts = dict(before.restarts)
     for subject, (column, window_s) in RESTARTS.items():
         table, rows = facts.tables.get(subject), _rows(facts, subject, column, "restarts")

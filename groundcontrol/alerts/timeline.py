@@ -14,7 +14,7 @@ BEFORE_S: Final = 600.0
 """What happened shortly before an incident may be its cause."""
 AFTER_S: Final = 60.0
 EPISODES: Final = frozenset({"alert_firing", "alert_resolved"})
-"""Events that the episodes themselves tell of."""
+"""Events that the episodes themselves show."""
 _HANDLED: Final = frozenset({"alert_acknowledged", "alert_snoozed"})
 
 EntryKind = Literal["fired", "resolved", "event", "delivery"]
@@ -50,11 +50,11 @@ def timeline_of(
     entries.sort(key=lambda entry: entry.at)
     if len(entries) <= most:
         return entries, False
-    told = [entry for entry in entries if entry.delivery is None or entry.delivery.state != "skipped"]
-    first = max(0, min(most // 4, len(told) - most))
-    return [*told[:first], *told[first:][first - most :]], True
+    shown = [entry for entry in entries if entry.delivery is None or entry.delivery.state != "skipped"]
+    first = max(0, min(most // 4, len(shown) - most))
+    return [*shown[:first], *shown[first:][first - most :]], True
 
 
 def _belongs(event: Event, own: set[AlertId]) -> bool:
-    """Whether an event of the nodes is told here: what a user did with another incident's alert is not."""
+    """Whether the timeline shows an event of the nodes. Acts of users on alerts of other incidents are not shown."""
     return event.type not in _HANDLED or event.details.get("alert") in own

@@ -61,10 +61,10 @@ async def _save_channel(ground: Ground) -> Race:
         return wanted._replace(name=name, version=2), a_target(made, sealed, 2)
 
     return Race(
-        lambda: store.save_channel(SCOPE, wanted, a_target(made, b"new", 2), old_target_told=True), held, after("ops 2", b"new"), ("channel.edit",),
+        lambda: store.save_channel(SCOPE, wanted, a_target(made, b"new", 2), old_target_notified=True), held, after("ops 2", b"new"), ("channel.edit",),
         rivals=Rivals(
             "one",
-            lambda at: store.save_channel(SCOPE, wanted._replace(name=f"n{at}"), a_target(made, b"%d" % at, 2), old_target_told=True),
+            lambda at: store.save_channel(SCOPE, wanted._replace(name=f"n{at}"), a_target(made, b"%d" % at, 2), old_target_notified=True),
             lambda at: after(f"n{at}", b"%d" % at),
         ),
     )  # fmt: skip
@@ -82,7 +82,7 @@ async def _delete_channel(ground: Ground) -> Race:
         return await store.channels.channels(SCOPE.org), await store.channels.target(made.id), row.state, row.reason
 
     gone: tuple[object, ...] = ([], None, "skipped", "channel_disabled")
-    return Race(lambda: store.channels.delete_channel(SCOPE, made.id, old_target_told=True), held, gone, ("channel.delete",))
+    return Race(lambda: store.channels.delete_channel(SCOPE, made.id, old_target_notified=True), held, gone, ("channel.delete",))
 
 
 @CASES.of("deliveries.add_test")

@@ -15,7 +15,7 @@ from groundcontrol.alerts.channel_service import ChannelService, Wanted
 from groundcontrol.alerts.channel_store import DeliveryFilter
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.links import Links
-from groundcontrol.alerts.messages import MessageContent, ToldAlert, Withheld
+from groundcontrol.alerts.messages import DescribedAlert, MessageContent, Withheld
 from groundcontrol.alerts.model import Alert, AlertId, Channel, ChannelId, ChannelKind, Delivery, DeliveryId, Incident, IncidentId, RuleId
 from groundcontrol.alerts.outbox import Outbox
 from groundcontrol.core.ids import NodeId
@@ -107,7 +107,7 @@ def told(incident: str, since: float, *, resolved_at: float | None = None, level
         AlertId("0" * 26), 1, RuleId("filesystem.space"), NodeId("0" * 26), "/var", level, firing, since, since, resolved_at, None, 97.0, 90.0,
         row.id,
     )  # fmt: skip
-    return MessageContent(row, (ToldAlert(alert, "web-3", "File system almost full", "%"),))
+    return MessageContent(row, (DescribedAlert(alert, "web-3", "File system almost full", "%"),))
 
 
 class Notifying:

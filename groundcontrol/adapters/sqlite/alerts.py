@@ -93,7 +93,7 @@ class SqliteAlerts:
         try:
             return None if row is None else _snapshot.decode(row["body"])
         except msgspec.MsgspecError:
-            return None  # of another version, or damaged: the engine finds again what samples and alerts tell
+            return None  # of another version, or damaged: the engine finds again what samples and alerts show
 
     async def last_told(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
         sql = (

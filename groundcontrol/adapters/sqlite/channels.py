@@ -57,7 +57,9 @@ class SqliteChannels:
 
         return await self._writer.run(command)
 
-    async def save_channel(self, scope: Scope, channel: Channel, target: SealedRecord | None, *, old_target_told: bool | None) -> Channel:
+    async def save_channel(
+        self, scope: Scope, channel: Channel, target: SealedRecord | None, *, old_target_notified: bool | None
+    ) -> Channel:
         def command(tx: Tx) -> Channel:
             before = load_channel(tx, scope.org, channel.id)
             if _wishes(before) == _wishes(channel) and (target is None or _sealed(tx, channel.id) == target):
@@ -76,13 +78,13 @@ class SqliteChannels:
             detail = _audited(channel)
             if target is not None:
                 _replace_target(tx, scope, channel, target)
-                detail |= {"target_before": before.target_masked, "old_target_told": old_target_told}
+                detail |= {"target_before": before.target_masked, "old_target_told": old_target_notified}
             self._chain.write(tx, scope, "channel.edit", channel.id, detail)
             return load_channel(tx, scope.org, channel.id)
 
         return await self._writer.run(command)
 
-    async def delete_channel(self, scope: Scope, channel: ChannelId, *, old_target_told: bool) -> None:
+    async def delete_channel(self, scope: Scope, channel: ChannelId, *, old_target_notified: bool) -> None:
         def command(tx: Tx) -> None:
             if tx.fetch_one("SELECT 1 FROM channel WHERE org = ? AND id = ?", scope.org, channel) is None:
                 return
@@ -94,7 +96,7 @@ class SqliteChannels:
                 " WHERE org = ? AND channel_id = ? AND (next_at IS NOT NULL OR state = 'deferred')",
                 *(scope.org, channel),
             )
-            self._chain.write(tx, scope, "channel.delete", channel, {**_audited(before), "old_target_told": old_target_told})
+            self._chain.write(tx, scope, "channel.delete", channel, {**_audited(before), "old_target_told": old_target_notified})
 
         await self._writer.run(command)
 

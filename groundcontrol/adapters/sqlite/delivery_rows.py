@@ -21,7 +21,7 @@ _OPEN: Final = ("due", "deferred")
 
 
 def add_deliveries(tx: Tx, rows: Iterable[Delivery]) -> int:
-    """Store decisions in the transaction of what they tell of. A second row of the same incident, revision, kind and channel is left out.
+    """Store decisions in the transaction of their cause. A second row of the same incident, revision, kind and channel is left out.
 
     Args:    rows: `due` and `deferred` ones are sent from `next_at` on (None: from `at`), `skipped` and `failed` ones are final.
     Returns: the number of new rows.

@@ -163,13 +163,13 @@ class _Claims:
         )
         self._tx.execute("INSERT INTO delivery_attempt VALUES (?, ?, ?, ?, NULL, '')", row["org"], row["id"], row["attempts"] + 1, now)
         self._sent += 1
-        told = self._tx.fetch_all(
-            "SELECT coalesce(max(kind IN ('firing', 'changed', 'repeat')), 0) AS told, coalesce(max(reason = 'late'), 0) AS late"
+        sent = self._tx.fetch_all(
+            "SELECT coalesce(max(kind IN ('firing', 'changed', 'repeat')), 0) AS notified, coalesce(max(reason = 'late'), 0) AS late"
             " FROM delivery WHERE org = ? AND incident_id = ? AND channel_id = ? AND state = 'sent'",
             *(row["org"], row["incident_id"], row["channel_id"]),
         )[0]
         taken = to_delivery(row)._replace(state="sending", attempts=row["attempts"] + 1, next_at=now + LEASE_S, lease_until=now + LEASE_S)
-        self._taken.append(Claim(taken, to_channel(channel), bool(told["told"]), bool(told["late"])))
+        self._taken.append(Claim(taken, to_channel(channel), bool(sent["notified"]), bool(sent["late"])))
 
 
 def _is_asked_for(row: sqlite3.Row) -> bool:

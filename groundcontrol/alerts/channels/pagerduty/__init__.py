@@ -34,7 +34,7 @@ def mask(target: PagerDutyTarget) -> str:
 def render(message: Message) -> Payload:
     if message.kind == "resolved":
         return {"event_action": "resolve", "dedup_key": message.thread}
-    first = next((told.node_name for told in message.content.alerts if told.node_name), "") or message.content.node_name
+    first = next((one.node_name for one in message.content.alerts if one.node_name), "") or message.content.node_name
     return {
         "event_action": "trigger",
         "dedup_key": message.thread,

@@ -13,7 +13,7 @@ import msgspec
 
 from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Post, Target, by_url, masked_url, post
 from groundcontrol.alerts.egress import Egress, check_url
-from groundcontrol.alerts.messages import Message, ToldAlert
+from groundcontrol.alerts.messages import DescribedAlert, Message
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.events.views import event_view
 
@@ -67,14 +67,14 @@ def render(message: Message) -> Payload:
         "incident": None
         if incident is None
         else {"id": incident.id, "level": incident.level, "state": incident.state, "title": incident.title, "url": message.link},
-        "alerts": [_alert(told) for told in message.content.alerts],
+        "alerts": [_alert(described) for described in message.content.alerts],
         "event": None if event is None else msgspec.to_builtins(event_view(event)),
         "hub": message.hub,
     }
 
 
-def _alert(told: ToldAlert) -> dict[str, Any]:
-    alert = told.alert
+def _alert(described: DescribedAlert) -> dict[str, Any]:
+    alert = described.alert
     same = (
         "id",
         "rule_id",
@@ -99,8 +99,8 @@ def _alert(told: ToldAlert) -> dict[str, Any]:
             "flapping": alert.flapping,
             "maintenance": alert.maintenance,
         },
-        "node_name": told.node_name,
-        "rule_name": told.rule_name,
+        "node_name": described.node_name,
+        "rule_name": described.rule_name,
     }
 
 

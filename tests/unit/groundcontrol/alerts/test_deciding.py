@@ -85,7 +85,7 @@ DEFERS = {
     "settling": (question(started_at=NOW - 10), NOW - 10 + SETTLE_S),
     "maintenance": (question(maintenance_until=NOW + 500), NOW + 500),
     "snoozed": (question(firing=(alert(snoozed_until=NOW + 50),)), NOW + 50),
-    "cool_down": (question(told_at=NOW - 100), NOW - 100 + COOL_DOWN_S),
+    "cool_down": (question(notified_at=NOW - 100), NOW - 100 + COOL_DOWN_S),
 }
 
 
@@ -120,7 +120,7 @@ def test_a_recovery_reaches_exactly_the_channels_that_were_told() -> None:
 
 
 def test_a_cool_down_does_not_hold_a_critical_alert_back() -> None:
-    critical = question(incident=incident(level="critical"), firing=(alert(level="critical"),), told_at=NOW - 100)
+    critical = question(incident=incident(level="critical"), firing=(alert(level="critical"),), notified_at=NOW - 100)
     assert isinstance(decide(critical), Send)
 
 
@@ -204,7 +204,7 @@ questions = st.builds(
     ),
     started_at=st.sampled_from([STARTED, NOW - 10]),
     maintenance_until=st.sampled_from([None, NOW + 100]),
-    told_at=st.sampled_from([None, NOW - 100]),
+    notified_at=st.sampled_from([None, NOW - 100]),
 )
 
 
