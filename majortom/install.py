@@ -207,7 +207,7 @@ class Installation:
         """Remove remains of an earlier installation, and install python3 if the user agreed."""
         limits, report_detail = self._limits, self.steps.detail
         if plan.clean in ("undo", "remove"):
-            await report_detail("clearing away what an earlier installation left")
+            await report_detail("removing the rest of an earlier installation")
             action = "undo" if plan.clean == "undo" else "remove"
             answer = await shell.run(login, self._lifecycle_script, [action], "probe", limits.step_s, receive_note=report_detail)
             if answer.of("left"):
@@ -285,7 +285,7 @@ class Installation:
     def _left_behind(self, exc: BaseException) -> DeployError:
         """The error for an incomplete rollback: it gives the original error first."""
         first = exc if isinstance(exc, DeployError) else failure("interrupted", self.steps.now)
-        text = f"{first.message} Not everything could be taken back ({self._left}): the server does so by itself within some minutes, and Retry at once."
+        text = f"{first.message} Not everything could be undone ({self._left}): the server tries again by itself within some minutes, and Retry does so immediately."
         return DeployError(first.code, text, first.step)
 
 

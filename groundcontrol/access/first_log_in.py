@@ -74,7 +74,7 @@ class FirstLogIn:
         try:
             await self._users.create_first_admin(admin, _code_hash(code), now)
         except Conflict as exc:
-            raise ConfigError("this database was set up before, but what it knew of that is gone; restore it from a backup") from exc
+            raise ConfigError("this database was set up before, but its record of that is missing; restore it from a backup") from exc
         return code if weak else None
 
     async def check(self, user: User, setup_code: str | None, *, inside: bool) -> None:
@@ -98,7 +98,7 @@ class FirstLogIn:
             text = (
                 "the first log-in also needs the setup code that the hub printed when it was first started"
                 if self._always_setup_code
-                else "from outside, or where no proxy that the hub was told of says where from, the first log-in also needs the setup code that the hub"
+                else "from another network, or through a proxy that the hub does not trust, the first log-in also needs the setup code that the hub"
                 " printed when it was first started"
             )
             raise FirstLogInRefused("setup code", SetupCodeRequired(text))

@@ -309,7 +309,7 @@ async def _json(answer: aiohttp.ClientResponse) -> Any:
     try:
         return json.loads(await answer.text())
     except ValueError:
-        raise CliError("what answers there is not a Stardust hub", UNREACHABLE) from None
+        raise CliError("the server there is not a Stardust hub", UNREACHABLE) from None
 
 
 def shown(text: str) -> str:

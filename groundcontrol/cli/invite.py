@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--uses", type=int, metavar="N", help="of an organisation secret: how many servers, 1 to 1000 [100]")
     parser.add_argument("--days", type=int, metavar="N", help="of an organisation secret: how long, 1 to 90 [7]")
-    parser.add_argument("--no-approval", action="store_true", help="of an organisation secret: its nodes are in at once")
+    parser.add_argument("--no-approval", action="store_true", help="of an organisation secret: its nodes need no approval")
     acts = parser.add_mutually_exclusive_group()
     acts.add_argument("--list", action="store_true", help="show the invites there are, without their secrets")
     acts.add_argument("--revoke", metavar="ID", help="end one; nodes that came with it stay")

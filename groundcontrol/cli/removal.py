@@ -90,9 +90,9 @@ def _way(node: Any, args: argparse.Namespace, *, given: bool) -> str:
     if args.forget:
         return "it is forgotten; what is on its server stays there"
     if given or node["credentials_kept"]:
-        return f"Spider is taken off its server over SSH, with {'what you give' if given else 'the credentials that are kept'}"
+        return f"Spider is removed from its server over SSH, with {'what you give' if given else 'the credentials that are kept'}"
     if node["state"] == "online":
-        return "Spider is taken off its server through the node's own connection"
+        return "Spider is removed from its server through the node's own connection"
     return "it is not connected and no credentials are kept: the hub will ask for them, or for --forget"
 
 

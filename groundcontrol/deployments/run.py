@@ -49,7 +49,7 @@ LONGEST_PAUSE_S: Final = 30.0
 """Longest pause between two attempts to save the end of a deployment."""
 HOW_FAR: Final = {
     True: "before this had changed anything on the server: press Retry",
-    False: "while this was running: the server takes back what was begun by itself within ten minutes, and Retry does so at once",
+    False: "while this was running: the server undoes what was begun by itself within ten minutes, and Retry does so immediately",
 }
 _MAY_NOT: Final = (
     "who ordered this may not any more (disabled, another role, other nodes, a token that is over), or was given another password since: "

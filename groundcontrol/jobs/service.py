@@ -81,7 +81,7 @@ class JobService:
         if not chosen:
             raise BadRequest("nodes names at least one node", field="nodes")
         if len(chosen) > MAX_NODES:
-            raise BadRequest(f"at most {MAX_NODES} nodes at once", field="nodes")
+            raise BadRequest(f"at most {MAX_NODES} nodes in one request", field="nodes")
         validate_request(request)
         authorize(scope, job_action(request.action))
         plans = None if plans_of is None else await self._plans(scope, plans_of, request)

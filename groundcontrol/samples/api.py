@@ -79,7 +79,7 @@ class Histories(BudgetLimiter):
 
     def __init__(self) -> None:
         super().__init__(
-            "more history is asked for than this hub works out at once: ask for fewer series or points, or for one thing after the other",
+            "the requests for history are larger than this hub serves at the same time: ask for fewer series or points, or one request after the other",
             MAX_HISTORY_VALUES,
             MAX_HISTORY_VALUES_OF_A_USER,
             HISTORY_PATIENCE_S,
@@ -149,7 +149,7 @@ async def _room(call: ApiRequest, query: HistoryQuery, nodes: Sequence[Node]) ->
     size = max(LEAST_VALUES, len(nodes) * len(query.series) * query.points)
     async with call.services[Histories].take(call.user_id, size):
         if call.request.transport is None:
-            raise Unavailable("whoever asked has gone")
+            raise Unavailable("the client has closed the connection")
         await allowed.check()  # the caller may have lost this right while waiting
         yield
 

@@ -68,7 +68,7 @@ except socket.gaierror:
 except ssl.SSLCertVerificationError as exc:
     print("its certificate is not trusted there (%s): add its authority to those of the server, or start the hub with --tls-pin" % exc.verify_message)
 except ssl.SSLError:
-    print("what answers there does not speak TLS")
+    print("the server there does not speak TLS")
 except socket.timeout:
     print("no answer within 5 seconds")
 except OSError as exc:

@@ -89,7 +89,7 @@ def check_response(head: bytes, key: bytes, subprotocol: str) -> None:
     lines = head.decode("latin-1").split("\r\n")
     words = lines[0].split(" ", 2)
     if len(words) < 2 or not words[0].startswith("HTTP/1.") or len(words[1]) != 3 or not (words[1].isascii() and words[1].isdigit()):
-        raise HandshakeRefused("what answers there does not speak HTTP/1.1")
+        raise HandshakeRefused("the server there does not speak HTTP/1.1")
     status = int(words[1])
     headers: Dict[str, str] = {}
     for line in lines[1:]:
@@ -319,7 +319,7 @@ async def _through(proxy: Proxy, url: Url) -> socket.socket:
                     raise WebSocketError(f"{where} closed the connection before it answered")
             words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
             if len(words) < 2 or not words[0].startswith("HTTP/1.") or not (words[1].isascii() and words[1].isdigit()):
-                raise WebSocketError(f"what answers at {where[4:]} is no HTTP proxy")
+                raise WebSocketError(f"the server at {where[4:]} is not an HTTP proxy")
             if not words[1].startswith("2"):
                 why = "asks for a password, which is not supported" if words[1] == "407" else f"answered {words[1][:3]}"
                 raise WebSocketError(f"{where} {why}")

@@ -175,7 +175,7 @@ class Driver:
         outcome = judge_act(runs, self.name)._replace(changes=compare_inventories(before, after))
         if outcome.error_code == "job.stopped" and (outcome.state != "cancelled" or len(runs) > 1 or before != after):
             mended = [name for name, package in sorted(before.items()) if package.broken and name in after and not after[name].broken]
-            text = f"brought to its end by then: {named(mended)}" if mended else "what was done by then stays"
+            text = f"completed by then: {named(mended)}" if mended else "what was done by then stays"
             outcome = outcome._replace(state="failed", error_text=f"it was stopped before it was through; {text}")
         broken = self._backend.broken(after) if task.verb == "repair" and outcome.state != "cancelled" else ""
         if broken:

@@ -50,7 +50,7 @@ def check_names(backend: Backend, verb: str, packages: Sequence[str], inventory:
         raise PackageError("job.unknown_package", f"not installed on this node: {named(unknown)}")
     protected = backend.protected(packages) if verb == "remove" else []
     if protected:
-        raise PackageError("job.protected", f"this server or Stardust itself stands on {named(protected)}")
+        raise PackageError("job.protected", f"this server or Stardust itself needs {named(protected)}")
     held = [name for name in packages if inventory[name].held]
     if held and verb in ("upgrade", "remove"):
         raise PackageError("job.package_held", f"on hold on this node: {named(held)}")
@@ -101,7 +101,7 @@ def check_removals(backend: Backend, verb: str, plan: Plan, *, shown: bool) -> N
         raise PackageError("job.would_remove", f"this would remove {named(removals)}: {advice}")
     protected = backend.protected(removals)
     if protected:
-        raise PackageError("job.protected", f"this would remove what this server or Stardust itself stands on: {named(protected)}")
+        raise PackageError("job.protected", f"this would remove what this server or Stardust itself needs: {named(protected)}")
 
 
 class _Need(NamedTuple):

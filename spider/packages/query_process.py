@@ -77,6 +77,6 @@ class SeparateQuery:
                 raise PackagesUnreadable(f"status {done.returncode}: {done.stderr.decode('utf-8', 'replace').strip()[-300:]}")
             return json.loads(done.stdout.decode("ascii"))
         except subprocess.TimeoutExpired as exc:
-            raise PackagesUnreadable(f"nothing was told within {self._limit_s:.0f} s") from exc
+            raise PackagesUnreadable(f"no answer within {self._limit_s:.0f} s") from exc
         except (OSError, ValueError) as exc:
             raise PackagesUnreadable(str(exc)) from exc

@@ -282,7 +282,7 @@ class _Visit:
 
     async def _install(self, accepted: JoinAccepted, files: Dict[str, bytes]) -> None:
         if accepted.clear in ("undo", "remove"):
-            print_line("clearing away what an earlier installation left")
+            print_line("removing the rest of an earlier installation")
             await self._node(accepted.clear)
         self.begun = True
         await self._node("arm", str(ROLLBACK_S))
@@ -352,7 +352,7 @@ class _Visit:
                 await self._node("undo")
                 print_line("everything was taken back")
             except Failed as error:
-                sys.stderr.write(f"stardust: not everything could be taken back: {error}\n")
+                sys.stderr.write(f"stardust: not everything could be undone: {error}\n")
         self._drop_folder()
         if self._joined is not None:
             try:

@@ -241,7 +241,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         try:
             take_lock(JOBS_DIR, ORDERED_WAIT_S)  # waits for the end of the job itself; no other job begins meanwhile
         except (JobNotStarted, OSError) as error:
-            sys.stderr.write(f"{error}: nothing was taken off\n")
+            sys.stderr.write(f"{error}: nothing was removed\n")
             return EXIT_BUSY
     return _leave(script, config, ordered=ordered)
 

@@ -39,7 +39,7 @@ def argv_of(job: str, boot: str) -> List[str]:
         return words  # it starts outside everything that it removes
     return [
         "systemd-run", f"--unit={UNIT}", "--collect", "--no-block", "--quiet",
-        "--description=Stardust is taken off this server", f"--setenv=STARDUST_BOOT={boot}",
+        "--description=Removes Stardust from this server", f"--setenv=STARDUST_BOOT={boot}",
         *words,
     ]  # fmt: skip
 
@@ -66,12 +66,12 @@ def start_uninstall(job: str, boot: str, console: Console, run: Callable[[Sequen
     """
     console.progress("plan")
     if console.stop_wanted():
-        return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before anything was taken off")
+        return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before anything was removed")
     console.progress("commit")
     why = run(argv_of(job, boot))
     if why:
-        console.print_line(f"Nothing was taken off: {why}")
+        console.print_line(f"Nothing was removed: {why}")
         logs.event(_log, "uninstall_not_begun", level=logging.ERROR, why=why)
-        return Outcome("failed", None, 0, (), "job.uninstall_failed", f"nothing was taken off: {why}")
-    console.print_line("Stardust is taken off this server as soon as this job has ended.")
+        return Outcome("failed", None, 0, (), "job.uninstall_failed", f"nothing was removed: {why}")
+    console.print_line("Stardust is removed from this server as soon as this job has ended.")
     return Outcome("succeeded", 0, 0, ())

@@ -152,14 +152,14 @@ async def test_a_host_that_goes_down_is_said_to_hold_the_rest(trial: Trial) -> N
         raise TimeoutError
 
     try:
-        with pytest.raises(DeployError, match="Not everything could be taken back"):
+        with pytest.raises(DeployError, match="Not everything could be undone"):
             await trial.install(pull_the_plug)
     finally:
         await asyncio.to_thread(trial.host.net, "restore")
     # A later try finds the unfinished installation, clears it away and goes on.
     trial.major = MajorTom(SystemClock(), any_address)
     await trial.install(at_once)
-    assert any("clearing away" in line for line in trial.notes.lines)
+    assert any("removing the rest" in line for line in trial.notes.lines)
 
 
 @pytest.mark.holds("SAFETY-46", "S-46")

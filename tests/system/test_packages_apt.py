@@ -263,7 +263,7 @@ def test_what_was_interrupted_is_brought_to_its_end_by_repair(agent: PackageHost
     agent.release_scripts()
     done = agent.finish(job)
     assert (done.state, done.error_code) == ("failed", "job.stopped"), done
-    assert "brought to its end by then: lab-slow" in done.error_text
+    assert "completed by then: lab-slow" in done.error_text
     assert agent.version("lab-slow") == "2.0"
 
 

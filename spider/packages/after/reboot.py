@@ -135,7 +135,7 @@ def _kernel(root: str, host: Host) -> RebootVerdict:  # noqa: PLR0911  # one ret
     images += [f"{root}/lib/modules/{host.kernel}/vmlinuz", f"{root}/usr/lib/modules/{host.kernel}/vmlinuz"]
     changed = [at for at in map(changed_at, images) if at]
     if host.manager not in ("pacman", "apk") and not (changed and host.booted_at):
-        return RebootVerdict(UNKNOWN, "when the image of the running kernel came cannot be told")
+        return RebootVerdict(UNKNOWN, "it is not known when the image of the running kernel was installed")
     if changed and host.booted_at and max(changed) > host.booted_at:
         return RebootVerdict(YES, f"the image of the kernel {host.kernel} was replaced after the boot")
     return RebootVerdict(NO, f"{host.kernel} is the newest kernel of its kind")
@@ -147,7 +147,7 @@ def _core(root: str, host: Host) -> RebootVerdict:
         return RebootVerdict(UNKNOWN, "core libraries are not to be seen")
     newer = [os.path.basename(path) for path in found if changed_at(path) > host.booted_at]
     if newer:
-        return RebootVerdict(YES, f"{', '.join(sorted(set(newer)))} came after the boot: what was started before still runs the old")
+        return RebootVerdict(YES, f"{', '.join(sorted(set(newer)))} came after the boot: programs started before still run the old version")
     return RebootVerdict(NO, "core libraries are older than the boot")
 
 

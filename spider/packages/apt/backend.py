@@ -63,7 +63,7 @@ _HOOK_WORD = "exec"
 _INVENTORY = ("dpkg-query", "-W", "-f=${db:Status-Abbrev}\\t${binary:Package}\\t${Version}\\t${Architecture}\\n")
 _NEEDED = frozenset({"apt", "dpkg", "init", "libc6", "openrc", "python3", "python3-minimal", "systemd", "systemd-sysv", "sysvinit-core"})
 _INTERRUPTIBLE = StopRule("after_package", "apt-get ends after the packages that dpkg has in hand", (signal.SIGINT,))
-_REST_NOT_BEGUN = StopRule("now", "what was half done is at its end, and nothing else has been begun", (signal.SIGINT, signal.SIGTERM))
+_REST_NOT_BEGUN = StopRule("now", "the half-done part is finished, and nothing else was begun", (signal.SIGINT, signal.SIGTERM))
 _CODES = (
     ("Unable to acquire the dpkg frontend lock", "job.lock_busy"),
     ("Could not get lock", "job.lock_busy"),

@@ -34,7 +34,7 @@ from spider.root.terminal import StopRule
 DOWNLOAD_LIMITS_S: Mapping[str, float] = {"plan": 600.0, "waiting_lock": 360.0, "download": 4 * 3600.0}
 COMMIT_LIMITS_S: Mapping[str, float] = {"waiting_lock": 360.0}
 REFRESH_LIMITS_S: Mapping[str, float] = {"refresh": 900.0, "waiting_lock": 360.0}
-TOO_LATE = StopRule("too_late", "rpm is changing packages: whoever interrupts it now leaves two versions of the same package behind", ())
+TOO_LATE = StopRule("too_late", "rpm is changing packages: an interruption now leaves two versions of the same package behind", ())
 INSTALLONLY = (
     "installonlypkg(kernel)",
     "installonlypkg(kernel-module)",

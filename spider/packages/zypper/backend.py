@@ -329,7 +329,7 @@ class Zypper(RpmBackend):
         if ended.rc == REBOOT_DUE and not reader.downloads:
             self._patch_wants_reboot = True
         if ended.rc == RENEWED:
-            reader.notes.append("zypper renewed itself or what it stands on: run this again, there may be more.")
+            reader.notes.append("zypper updated itself or a package that it needs: run this again, there may be more updates.")
         if ended.rc == LEFT_OUT:
             reader.notes.append("zypper left out a repository that it could not read.")
         if not ended.rc or ended.rc in (REBOOT_DUE, RENEWED, LEFT_OUT):

@@ -56,6 +56,6 @@ test("leftovers of a failed installation are reported only if its steps prove th
   assert.match(ended("python3_install_failed", ["probe", "failed", back]), /has been undone/);
   assert.equal(ended("hub_stopped", ["connect", "failed"]), "");
   assert.equal(ended("hub_stopped", ["install", "failed"]), "");
-  assert.equal(ended("uninstall_failed", ["probe", "failed", "clearing away what an earlier installation left"]), "");
+  assert.equal(ended("uninstall_failed", ["probe", "failed", "removing the rest of an earlier installation"]), "");
   assert.equal(ended("connection_lost", ["probe", "done"], ["upload", "failed"]), "");
 });

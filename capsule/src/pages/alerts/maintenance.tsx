@@ -31,7 +31,7 @@ export function MaintenanceTab(): VNode {
   const end = async (one: MaintenanceView): Promise<void> => {
     try {
       await endMaintenance(one.id);
-      toast("done", one.active ? t`The maintenance ended` : t`The maintenance was taken back`);
+      toast("done", one.active ? t`The maintenance ended` : t`The maintenance was cancelled`);
       list.load();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -88,7 +88,7 @@ function Row({ one, onEnd }: { one: MaintenanceView; onEnd: () => void }): VNode
       <span role="cell" class="right">
         {mayAct.value && !over && one.origin === "user" && (
           <Button slim onClick={onEnd}>
-            {one.active ? t`End now` : t`Take back`}
+            {one.active ? t`End now` : t`Cancel`}
           </Button>
         )}
       </span>

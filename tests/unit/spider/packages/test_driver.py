@@ -208,7 +208,7 @@ def test_a_repair_that_was_stopped_behind_its_work_says_what_it_did(stage: Stage
     stage.paper.first, stage.paper.repair = "sed -i s/!// a", f"touch {stop}; while :; do sleep 0.05; done"
     result = stage.run("repair")
     assert (result.state, result.error_code) == ("failed", "job.stopped")
-    assert result.error_text == "it was stopped before it was through; brought to its end by then: a"
+    assert result.error_text == "it was stopped before it was through; completed by then: a"
     (stage.paper.folder / "a").write_text("1!")
     stage.paper.first = "false"
     result = stage.run("repair")
@@ -222,7 +222,7 @@ def test_a_stop_is_answered_at_once_by_what_is_not_interrupted_and_the_rest_is_n
     stage.paper.first, stage.paper.repair = f"{answered}; sed -i s/!// a", "touch ../begun"
     result = stage.run("repair")
     assert (result.state, result.error_code) == ("failed", "job.stopped")
-    assert result.error_text.endswith("brought to its end by then: a")
+    assert result.error_text.endswith("completed by then: a")
     assert not (stage.jobs.parent / "begun").exists()
     progress = [json.loads(line) for line in (stage.jobs / stage.job / "progress").read_text().splitlines()]
     assert next(line["text"] for line in progress if line["stop"]) == "this step is not interrupted; nothing else is begun after it"
