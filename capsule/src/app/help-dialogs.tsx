@@ -95,7 +95,7 @@ export function StepUpDialog(): VNode {
   const [wrong, setWrong] = useState("");
   const [wrongCode, setWrongCode] = useState("");
   const [busy, setBusy] = useState(false);
-  const asked = stepUp.value;
+  const request = stepUp.value;
   const second = user.value?.totp_enabled ?? false;
   const ready = password !== "" && (!second || (recovery ? code.trim() !== "" : code.length === 6));
   const confirm = async (digits = code): Promise<void> => {
@@ -104,7 +104,7 @@ export function StepUpDialog(): VNode {
     setWrong("");
     setWrongCode("");
     try {
-      await asked?.confirm(password, second ? digits.trim() : "");
+      await request?.confirm(password, second ? digits.trim() : "");
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setCode("");
@@ -118,7 +118,7 @@ export function StepUpDialog(): VNode {
     }
   };
   return (
-    <Dialog title={t`Confirm your identity`} icon="lock" size="narrow" onClose={() => asked?.cancel()}>
+    <Dialog title={t`Confirm your identity`} icon="lock" size="narrow" onClose={() => request?.cancel()}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -126,7 +126,7 @@ export function StepUpDialog(): VNode {
         }}
       >
         <div class="body">
-          <p>{asked?.question}</p>
+          <p>{request?.question}</p>
           <SecretField label={t`Your password`} value={password} onText={setPassword} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
           {second && (
             <>
@@ -151,7 +151,7 @@ export function StepUpDialog(): VNode {
             </>
           )}
         </div>
-        <Foot status={asked && asked.minutes > 5 ? t`Not asked again for ${asked.minutes} min.` : ""} onClose={() => asked?.cancel()}>
+        <Foot status={request && request.minutes > 5 ? t`Not asked again for ${request.minutes} min.` : ""} onClose={() => request?.cancel()}>
           <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
             {t`Confirm`}
           </Button>

@@ -24,11 +24,11 @@ const CHECK_MS = 30_000;
 
 function App(): VNode | null {
   const at = phase.value;
-  const asked = useRef(false);
+  const wasSignedOut = useRef(false);
   if (pageUrl.value.path === "/a") return <LinkPage />;
   if (at === "loading") return null;
   if (at !== "ready") {
-    asked.current = true;
+    wasSignedOut.current = true;
     return (
       <>
         <LoginPage />
@@ -36,7 +36,7 @@ function App(): VNode | null {
       </>
     );
   }
-  return <SignedIn loaded={!asked.current} />;
+  return <SignedIn loaded={!wasSignedOut.current} />;
 }
 
 /** `loaded`: the page was just loaded and starts at its top. False after a sign-in here, whose form is gone. */

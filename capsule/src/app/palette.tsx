@@ -92,12 +92,12 @@ function upgrades(): Entry[] {
 
 /** Jobs for one node that match the search. Jobs that are not possible now show the reason. The node of the page is first. */
 function jobEntries(text: string): Entry[] {
-  const asked = JOB_VERBS.filter(([name, { also = "" }]) => matchesWordStart(text, `${actionLabel(name)} ${also}`));
-  if (!asked.length) return [];
+  const verbs = JOB_VERBS.filter(([name, { also = "" }]) => matchesWordStart(text, `${actionLabel(name)} ${also}`));
+  if (!verbs.length) return [];
   const here = pageUrl.value.path.split("/")[2];
   const nodes = rows.value.map(({ node }) => node).sort((a, b) => Number(b.id === here) - Number(a.id === here));
   const found = nodes.flatMap((node) =>
-    asked.map(([name, { also = "", readonly }]): Entry => {
+    verbs.map(([name, { also = "", readonly }]): Entry => {
       if (name === "upgrade") return upgrade(node);
       const action = name as JobBody["action"];
       const label = `${actionLabel(name)}: ${node.name}`;

@@ -16,9 +16,9 @@ interface PagedState<T, P extends Page<T>> {
  *
  * A list keeps its length when the user returns or reloads the page.
  */
-export function usePaged<T, P extends Page<T>>(read: (cursor?: string) => Promise<P>, key: (item: T) => string, asked: readonly unknown[]): PagedState<T, P> {
+export function usePaged<T, P extends Page<T>>(read: (cursor?: string) => Promise<P>, key: (item: T) => string, question: readonly unknown[]): PagedState<T, P> {
   const [shown, setShown] = useState<PagedState<T, P> | null>(null);
-  const name = asked.map(String).join(" ");
+  const name = question.map(String).join(" ");
   const list = useMemo(() => {
     const made = new PagedList<T, P>(
       read,
@@ -31,7 +31,7 @@ export function usePaged<T, P extends Page<T>>(read: (cursor?: string) => Promis
       savedPages(name),
     );
     return made;
-  }, asked);
+  }, question);
   useEffect(() => () => list.close(), [list]);
   const { pages } = list;
   useEffect(() => {

@@ -16,23 +16,23 @@ export interface ComparedHistory extends Span {
 export class Comparison {
   readonly past = signal<ComparedHistory | null>(null);
   readonly failure = signal<ApiError | null>(null);
-  #asked = 0;
+  #lastRequest = 0;
   #requestedKey = "";
 
   /** Keeps the shown data until the answer arrives, and drops answers to older requests. Returns the step. */
   async load(key: string, { from, to }: Span, ids: readonly string[], series: string, points: number): Promise<number> {
-    const mine = ++this.#asked;
+    const mine = ++this.#lastRequest;
     if (key !== this.#requestedKey) this.failure.value = null;
     this.#requestedKey = key;
     try {
       const found = await call<HistoriesView>("GET", "history", { query: { node: ids, metric: series, from, to, points } });
-      if (mine !== this.#asked) return found.step;
+      if (mine !== this.#lastRequest) return found.step;
       this.failure.value = null;
       this.past.value = { key, series, from, to, step: found.step, times: found.times, nodes: found.nodes };
       return found.step;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (mine === this.#asked) this.failure.value = error;
+      if (mine === this.#lastRequest) this.failure.value = error;
       return 0;
     }
   }

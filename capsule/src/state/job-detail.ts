@@ -72,9 +72,9 @@ export class JobDetail {
         offset: () => this.#offset,
         snapshot: (data) => this.#see(data as JobView),
         change: (data) => {
-          const said = data as JobChunk | JobChange;
-          if ("output" in said) this.#chunk(said);
-          else this.#see(said.job);
+          const message = data as JobChunk | JobChange;
+          if ("output" in message) this.#chunk(message);
+          else this.#see(message.job);
         },
         refused: (error) => {
           this.failure.value = error;

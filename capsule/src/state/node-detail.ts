@@ -74,7 +74,7 @@ export class NodeDetail {
   #marksRequested = 0;
   #marksTimer: ReturnType<typeof setTimeout> | undefined;
   #requestedKey = "";
-  #asked = 0;
+  #lastRequest = 0;
   /** Whether a sample has arrived since the subscription. */
   #hasSample = false;
   #wholeTimer: ReturnType<typeof setTimeout> | undefined;
@@ -266,18 +266,18 @@ export class NodeDetail {
 
   /** Loads a time range of history; the shown one stays until then. */
   async load(key: string, { from, to }: Span, names: readonly string[], points: number): Promise<void> {
-    const mine = ++this.#asked;
+    const mine = ++this.#lastRequest;
     if (key !== this.#requestedKey) this.pastFailure.value = null;
     this.#requestedKey = key;
     void this.#loadUptime(mine, from, to, points);
     try {
       const parts = await this.#history(names, from, to, points);
-      if (this.#closed || mine !== this.#asked) return; // a later request was faster
+      if (this.#closed || mine !== this.#lastRequest) return; // a later request was faster
       this.pastFailure.value = null;
       this.past.value = { key, from, to, step: Math.min(...parts.map(({ step }) => step)), parts };
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (!this.#closed && mine === this.#asked) this.pastFailure.value = error;
+      if (!this.#closed && mine === this.#lastRequest) this.pastFailure.value = error;
     }
   }
 
@@ -286,7 +286,7 @@ export class NodeDetail {
     try {
       const [part] = await this.#history([UPTIME], from, to, points);
       const found = part?.series[UPTIME];
-      if (!this.#closed && mine === this.#asked) this.uptime.value = part && found ? { step: part.step, times: part.times, min: found.min, max: found.max } : null;
+      if (!this.#closed && mine === this.#lastRequest) this.uptime.value = part && found ? { step: part.step, times: part.times, min: found.min, max: found.max } : null;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
     }

@@ -35,8 +35,8 @@ let enrolling = false;
 let renewing: Promise<boolean | ApiError> | null = null;
 let timer: ReturnType<typeof setTimeout> | undefined;
 /** Session requests are numbered in order; this is the number of the last one, and of the one that is shown. */
-let asked = 0;
-let taken = 0;
+let lastRequest = 0;
+let shownRequest = 0;
 /** Grows when a user signs in or out: a renewal from before belongs to an ended session. */
 let turn = 0;
 let ended = 0;
@@ -56,11 +56,11 @@ function mark(on: boolean): void {
  * Shows a session. An answer is ignored if something newer happened (a sign-in, a sign-out, a later answer). The answer to an action on the
  * session always counts.
  */
-function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, asking = ++asked): void {
-  if (asking < taken) return;
+function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, request = ++lastRequest): void {
+  if (request < shownRequest) return;
   // Another user signed in in another tab: the data of this tab is not theirs.
   if (user.value && user.value.username !== who.username) return location.reload();
-  taken = asking;
+  shownRequest = request;
   csrf = csrf_token;
   if (leaving()) return;
   user.value = who;
@@ -74,14 +74,14 @@ function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, asking
 
 /** Asks the hub who is signed in. */
 async function fetchUser(): Promise<void> {
-  const asking = ++asked;
-  enter(await call<MeView>("GET", "auth/me", { always: true }), asking);
+  const request = ++lastRequest;
+  enter(await call<MeView>("GET", "auth/me", { always: true }), request);
 }
 
 function leave(why: string, to: Phase = "login"): void {
   if (to === "login") mark(false);
   clearTimeout(again);
-  taken = ++asked;
+  shownRequest = ++lastRequest;
   turn += 1;
   ended += 1;
   clearTimeout(timer);
@@ -99,10 +99,10 @@ function leave(why: string, to: Phase = "login"): void {
 
 async function requestRenewal(): Promise<boolean | ApiError> {
   const mine = turn;
-  const asking = ++asked;
+  const request = ++lastRequest;
   try {
     const answer = await call<LoginView>("POST", "auth/refresh", { renews: false });
-    if (mine === turn) enter(answer, asking);
+    if (mine === turn) enter(answer, request);
     return user.peek() !== null;
   } catch (error) {
     if (mine !== turn) return user.peek() !== null;

@@ -77,14 +77,14 @@ function ask(id: string): void {
 
 /** One request at a time, for all visible rows. */
 async function pump(): Promise<void> {
-  const asked = era;
+  const startedIn = era;
   const some = [...queue].slice(0, MOST);
   for (const id of some) queue.delete(id);
-  if (some.length) await fill(some, asked);
-  if (asked === era) waiting = queue.size ? setTimeout(pump, SETTLE_MS) : undefined;
+  if (some.length) await fill(some, startedIn);
+  if (startedIn === era) waiting = queue.size ? setTimeout(pump, SETTLE_MS) : undefined;
 }
 
-async function fill(some: readonly string[], asked: number): Promise<void> {
+async function fill(some: readonly string[], startedIn: number): Promise<void> {
   // The end is on a bucket border: otherwise forty points would need wider steps, and every fourth bucket would be empty.
   const to = Math.ceil(hubNow() / BUCKET_S) * BUCKET_S;
   let past: HistoriesView | null = null;
@@ -93,12 +93,12 @@ async function fill(some: readonly string[], asked: number): Promise<void> {
   } catch (error) {
     // One removed node fails the request for all of them.
     if (error instanceof ApiError && error.status === 404 && some.length > 1) {
-      for (const id of some) await fill([id], asked);
+      for (const id of some) await fill([id], startedIn);
       return;
     }
     // Without its past a row still shows live values; the node's page reports the error.
   }
-  if (asked !== era) return;
+  if (startedIn !== era) return;
   for (const id of some) {
     const spark = sparkOf(id);
     const average = past?.nodes[id]?.["cpu.total"]?.avg ?? [];

@@ -201,10 +201,10 @@ export class Connection {
   /** Pings the hub after several silent checks, and closes the socket if there is no answer. */
   #listen(socket: WebSocket, silent = 0): void {
     this.#received = false;
-    const asked = silent === SILENT_CHECKS;
-    if (asked) this.#send(["ping", {}]);
-    this.#arm(asked ? PONG_MS : CHECK_MS, () => {
-      if (asked && !this.#received) this.#lost(socket);
+    const pinged = silent === SILENT_CHECKS;
+    if (pinged) this.#send(["ping", {}]);
+    this.#arm(pinged ? PONG_MS : CHECK_MS, () => {
+      if (pinged && !this.#received) this.#lost(socket);
       else this.#listen(socket, this.#received ? 0 : silent + 1);
     });
   }

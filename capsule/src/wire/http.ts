@@ -16,14 +16,14 @@ export class ApiError extends Error {
   constructor(
     readonly code: FailureCode,
     readonly status: number,
-    said: string,
+    text: string,
     readonly facts: Readonly<Record<string, unknown>> = {},
     /** The id of this answer in the hub's log. */
     readonly instance = "",
     readonly retryAfterS: number | null = null,
   ) {
-    super(said);
-    this.detail = said.charAt(0).toUpperCase() + said.slice(1) + (/[^.?!]$/.test(said) ? "." : "");
+    super(text);
+    this.detail = text.charAt(0).toUpperCase() + text.slice(1) + (/[^.?!]$/.test(text) ? "." : "");
   }
 }
 
@@ -87,9 +87,9 @@ async function once(method: Method, path: string, { query = {}, body = {}, idemp
 async function problem(response: Response): Promise<ApiError> {
   const { status, headers } = response;
   const after = Number(headers.get("retry-after") || NaN);
-  const said = (await response.json().catch(() => null)) as Partial<Problem> | null;
-  const code = said ? ((said.code ?? "internal") as FailureCode) : "answer.unreadable";
-  return new ApiError(code, status, String(said?.detail || said?.title || t`Ground Control answered ${status}.`), said?.facts, said?.instance, Number.isFinite(after) ? after : null);
+  const problem = (await response.json().catch(() => null)) as Partial<Problem> | null;
+  const code = problem ? ((problem.code ?? "internal") as FailureCode) : "answer.unreadable";
+  return new ApiError(code, status, String(problem?.detail || problem?.title || t`Ground Control answered ${status}.`), problem?.facts, problem?.instance, Number.isFinite(after) ? after : null);
 }
 
 interface Options {
@@ -104,9 +104,9 @@ interface Options {
 
 export function call<T>(method: Method, path: string, options: Options = {}): Promise<T> {
   const { renews = true, always = !renews } = options;
-  const asked = hooks.ended();
+  const endedAtStart = hooks.ended();
   const check = (): void => {
-    if (!always && asked !== hooks.ended()) throw OVER;
+    if (!always && endedAtStart !== hooks.ended()) throw OVER;
   };
   const ask = async (renewable: boolean): Promise<T> => {
     const response = await once(method, path, options);

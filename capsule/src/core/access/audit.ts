@@ -153,7 +153,7 @@ export function auditNames(rows: readonly AuditRowLike[], nodeName: (id: string)
 /** The details of a row in plain words: states and actions with their labels, ids with the name of their target. */
 export function auditDetail({ action, detail }: AuditRowLike, nameOf: (id: string) => string | undefined, now: number): string {
   const ofJob = /^(?:job|deployment|batch)\./.test(action);
-  const said = Object.entries(detail).map(([name, value]) => {
+  const entries = Object.entries(detail).map(([name, value]) => {
     if (typeof value === "number" && name.endsWith("_at")) return [name, timeOrDate(value, now)];
     if (typeof value !== "string") return [name, value];
     if (ID.test(value)) return [name, nameOf(value) ?? shortId(value)];
@@ -161,7 +161,7 @@ export function auditDetail({ action, detail }: AuditRowLike, nameOf: (id: strin
     if (ofJob && name === "state") return [name, stateLabel(value)];
     return [name, ofJob && name === "action" ? actionLabel(value) : value];
   });
-  return detailText(Object.fromEntries(said) as Record<string, unknown>);
+  return detailText(Object.fromEntries(entries) as Record<string, unknown>);
 }
 
 /** A spreadsheet must not take a cell for a formula: text that begins like one gets an apostrophe. */

@@ -172,13 +172,13 @@ export class AnsiFilter {
   }
 
   #sequence(final: number, out: ByteBuffer): void {
-    const said = String.fromCharCode(...this.#held);
+    const parameters = String.fromCharCode(...this.#held);
     const letter = String.fromCharCode(final);
     if (letter === "J") {
-      const part = parseInt(said) || 0;
+      const part = parseInt(parameters) || 0;
       if (part === 1 || part === 3) return;
       if (part === 0 && this.#cornered) this.#held = [0x32];
-    } else if (letter !== "m") this.#cornered = (letter === "H" || letter === "f") && CORNER.test(said);
+    } else if (letter !== "m") this.#cornered = (letter === "H" || letter === "f") && CORNER.test(parameters);
     out.push(ESC, 0x5b, ...this.#held, final);
   }
 }

@@ -28,7 +28,7 @@ test("metrics are grouped by family in catalogue order, with labels in natural o
   const latest = { temperature: sample, "disk.read{device=sd10}": sample, "disk.read{device=sd9}": sample, "cpu.total": sample, "of.a.newer{what=ever}": sample };
   const groups = metricGroups(latest, UNITS, "");
   assert.deepEqual(
-    groups.map((group) => [group.family, group.measures.map((measure) => `${measure.name}: ${measure.unit}`)]),
+    groups.map((group) => [group.family, group.values.map((measure) => `${measure.name}: ${measure.unit}`)]),
     [
       ["cpu", ["total: percent"]],
       ["disk", ["read sd9: bytes/s", "read sd10: bytes/s"]],
@@ -40,5 +40,5 @@ test("metrics are grouped by family in catalogue order, with labels in natural o
 test("words narrow the list, all of them", () => {
   const sample = { value: 1, at: 0 };
   const latest = { "disk.read{device=sda}": sample, "disk.read{device=sdb}": sample, "cpu.total": sample };
-  assert.deepEqual(metricGroups(latest, UNITS, "READ sdb").flatMap((group) => group.measures.map((measure) => measure.series)), ["disk.read{device=sdb}"]);
+  assert.deepEqual(metricGroups(latest, UNITS, "READ sdb").flatMap((group) => group.values.map((measure) => measure.series)), ["disk.read{device=sdb}"]);
 });

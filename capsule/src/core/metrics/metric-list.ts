@@ -15,7 +15,7 @@ export interface MetricValue {
 
 export interface MetricGroup {
   family: string;
-  measures: MetricValue[];
+  values: MetricValue[];
 }
 
 const NBSP = "\u00a0";
@@ -54,20 +54,20 @@ const plain = (value: number): string => (Number.isInteger(value) ? count(value)
 /** The values by family, in catalogue order. `words` keeps only the series whose names contain all of them. */
 export function metricGroups(latest: Readonly<Record<string, SampleLike>>, units: ReadonlyMap<string, string>, words: string): MetricGroup[] {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
-  const places = new Map([...units.keys()].map((metric, place) => [metric, place]));
-  const found: (MetricValue & { family: string; place: number })[] = [];
+  const order = new Map([...units.keys()].map((metric, index) => [metric, index]));
+  const found: (MetricValue & { family: string; order: number })[] = [];
   for (const [series, sample] of Object.entries(latest)) {
     const parts = parseSeries(series);
     const unit = parts && units.get(parts.metric);
     if (!parts || typeof unit !== "string" || !wanted.every((word) => series.toLowerCase().includes(word))) continue;
     const [family = "", ...rest] = parts.metric.split(".");
-    found.push({ series, sample, unit, family, name: [translate(rest.join(" ").replaceAll("_", " ")), parts.value].filter(Boolean).join(" ") || translate(family), place: places.get(parts.metric) ?? 0 });
+    found.push({ series, sample, unit, family, name: [translate(rest.join(" ").replaceAll("_", " ")), parts.value].filter(Boolean).join(" ") || translate(family), order: order.get(parts.metric) ?? 0 });
   }
-  found.sort((a, b) => a.place - b.place || names.compare(a.name, b.name));
+  found.sort((a, b) => a.order - b.order || names.compare(a.name, b.name));
   const groups = new Map<string, MetricGroup>();
-  for (const { family, place: _, ...measure } of found) {
-    const group = groups.get(family) ?? { family, measures: [] };
-    group.measures.push(measure);
+  for (const { family, order: _, ...value } of found) {
+    const group = groups.get(family) ?? { family, values: [] };
+    group.values.push(value);
     groups.set(family, group);
   }
   return [...groups.values()];

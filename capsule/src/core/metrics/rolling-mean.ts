@@ -5,48 +5,48 @@ export class RollingMean {
   #newest = -Infinity;
 
   constructor(
-    readonly places: number,
+    readonly slots: number,
     readonly stretch: number,
   ) {
-    this.#sums = new Float64Array(places);
-    this.#counts = new Uint32Array(places);
+    this.#sums = new Float64Array(slots);
+    this.#counts = new Uint32Array(slots);
   }
 
   /** Ignores values older than the oldest interval. */
   add(at: number, value: number): void {
-    const place = this.#positionOf(at);
-    if (place < 0) return;
-    this.#sums[place] = (this.#sums[place] as number) + value;
-    this.#counts[place] = (this.#counts[place] as number) + 1;
+    const slot = this.#slotOf(at);
+    if (slot < 0) return;
+    this.#sums[slot] = (this.#sums[slot] as number) + value;
+    this.#counts[slot] = (this.#counts[slot] as number) + 1;
   }
 
   has(at: number): boolean {
     const stretch = Math.floor(at / this.stretch);
-    return stretch <= this.#newest && stretch > this.#newest - this.places && (this.#counts[modulo(stretch, this.places)] as number) > 0;
+    return stretch <= this.#newest && stretch > this.#newest - this.slots && (this.#counts[modulo(stretch, this.slots)] as number) > 0;
   }
 
   /** One mean for each interval up to the one of `at`, the newest last; null = no values. */
   until(at: number): (number | null)[] {
     const newest = Math.floor(at / this.stretch);
-    return Array.from({ length: this.places }, (_, index) => {
-      const stretch = newest - this.places + 1 + index;
+    return Array.from({ length: this.slots }, (_, index) => {
+      const stretch = newest - this.slots + 1 + index;
       if (!this.has(stretch * this.stretch)) return null;
-      const place = modulo(stretch, this.places);
-      return (this.#sums[place] as number) / (this.#counts[place] as number);
+      const slot = modulo(stretch, this.slots);
+      return (this.#sums[slot] as number) / (this.#counts[slot] as number);
     });
   }
 
   /** The slot of an interval, cleared if the interval is new; -1 = too old. */
-  #positionOf(at: number): number {
+  #slotOf(at: number): number {
     const stretch = Math.floor(at / this.stretch);
-    if (stretch <= this.#newest - this.places) return -1;
-    for (let free = Math.max(this.#newest + 1, stretch - this.places + 1); free <= stretch; free += 1) {
-      const place = modulo(free, this.places);
-      this.#sums[place] = 0;
-      this.#counts[place] = 0;
+    if (stretch <= this.#newest - this.slots) return -1;
+    for (let free = Math.max(this.#newest + 1, stretch - this.slots + 1); free <= stretch; free += 1) {
+      const slot = modulo(free, this.slots);
+      this.#sums[slot] = 0;
+      this.#counts[slot] = 0;
     }
     if (stretch > this.#newest) this.#newest = stretch;
-    return modulo(stretch, this.places);
+    return modulo(stretch, this.slots);
   }
 }
 

@@ -190,7 +190,7 @@ function batchBody(servers: readonly ListedServerView[], entries: ConnectionForm
 function ListField({ text, format, onText, onFormat, failure }: { text: string; format: Format; onText: (text: string) => void; onFormat: (format: Format) => void; failure: string }): VNode {
   const file = useRef<HTMLInputElement>(null);
   const [tooLarge, setTooLarge] = useState("");
-  const said = tooLarge || failure;
+  const wrongText = tooLarge || failure;
   const take = async (chosen: File | undefined): Promise<void> => {
     setTooLarge("");
     if (!chosen) return;
@@ -212,8 +212,8 @@ function ListField({ text, format, onText, onFormat, failure }: { text: string; 
           placeholder={EXAMPLE}
           value={text}
           maxLength={LARGEST}
-          aria-describedby={said ? "server-list-wrong" : "server-list-hint"}
-          aria-invalid={said ? true : undefined}
+          aria-describedby={wrongText ? "server-list-wrong" : "server-list-hint"}
+          aria-invalid={wrongText ? true : undefined}
           onInput={(event) => onText(event.currentTarget.value)}
           onDragOver={(event) => event.preventDefault()}
           onDrop={(event) => {
@@ -222,9 +222,9 @@ function ListField({ text, format, onText, onFormat, failure }: { text: string; 
             void take(event.dataTransfer.files[0]);
           }}
         />
-        {said ? (
+        {wrongText ? (
           <p class="wrong" id="server-list-wrong" role="alert">
-            {said}
+            {wrongText}
           </p>
         ) : (
           <p class="hint" id="server-list-hint">

@@ -73,7 +73,7 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
     onKey(await chosen.text(), chosen.name);
     setPasting(false);
   };
-  const said = refused || wrong || (value && !parsed ? (/^ssh-|^ecdsa-/.test(value.trim()) ? t`This is a public key: the private one is needed, the file of the same name without .pub.` : t`This does not look like a private key.`) : "");
+  const wrongText = refused || wrong || (value && !parsed ? (/^ssh-|^ecdsa-/.test(value.trim()) ? t`This is a public key: the private one is needed, the file of the same name without .pub.` : t`This does not look like a private key.`) : "");
   return (
     <div class="field">
       <span class="label" id={id}>
@@ -156,9 +156,9 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
           }}
         />
       </div>
-      {said && (
+      {wrongText && (
         <p class="wrong" role="alert">
-          {said}
+          {wrongText}
         </p>
       )}
     </div>
@@ -206,7 +206,7 @@ function KeyFields({ entries, wrong, onChange }: { entries: ConnectionForm; wron
 /** The certificate that an authority has signed for the key (`id_ed25519-cert.pub`). It is no secret. */
 function CertificateField({ value, wrong, onText }: { value: string; wrong: string; onText: (text: string) => void }): VNode {
   const id = useId();
-  const said = wrong || (value.trim() && !/^[a-z0-9@.-]+-cert-v\d\d@openssh\.com \S+/.test(value.trim()) ? t`This is not an OpenSSH certificate. One begins with ssh-ed25519-cert-v01@openssh.com or similar.` : "");
+  const wrongText = wrong || (value.trim() && !/^[a-z0-9@.-]+-cert-v\d\d@openssh\.com \S+/.test(value.trim()) ? t`This is not an OpenSSH certificate. One begins with ssh-ed25519-cert-v01@openssh.com or similar.` : "");
   return (
     <div class="field">
       <label for={id}>{t`User certificate`}</label>
@@ -219,13 +219,13 @@ function CertificateField({ value, wrong, onText }: { value: string; wrong: stri
         placeholder="ssh-ed25519-cert-v01@openssh.com AAAA…"
         value={value}
         maxLength={LARGEST_KEY}
-        aria-invalid={said ? true : undefined}
-        aria-describedby={said ? `${id}-wrong` : `${id}-hint`}
+        aria-invalid={wrongText ? true : undefined}
+        aria-describedby={wrongText ? `${id}-wrong` : `${id}-hint`}
         onInput={(event) => onText(event.currentTarget.value)}
       />
-      {said ? (
+      {wrongText ? (
         <p class="wrong" id={`${id}-wrong`} role="alert">
-          {said}
+          {wrongText}
         </p>
       ) : (
         <p class="hint" id={`${id}-hint`}>

@@ -14,19 +14,19 @@ export interface Draft<T> {
 }
 
 function draftOf<T extends object>(nothing: T, clean: (typed: T) => T): Draft<T> {
-  let kept = nothing;
+  let stored = nothing;
   const drop = (sent?: T): void => {
-    if (!sent || sameForm(kept, clean(sent))) kept = nothing;
+    if (!sent || sameForm(stored, clean(sent))) stored = nothing;
   };
   onSessionEnd(() => drop());
   return {
-    get: () => kept,
+    get: () => stored,
     keep(typed) {
       const left = clean(typed);
-      kept = sameForm(left, nothing) ? nothing : left;
+      stored = sameForm(left, nothing) ? nothing : left;
     },
     drop,
-    left: () => kept !== nothing,
+    left: () => stored !== nothing,
   };
 }
 

@@ -38,7 +38,7 @@ interface Props {
 
 /** A command to paste into a shell of the server, with a countdown until the node appears. Its secret is gone with the dialog. */
 export function InviteCommand({ onMethod, onAnew, onClose }: Props): VNode {
-  const { typed: wish, type, left, settle } = useDraft(commandDraft, EMPTY_COMMAND);
+  const { typed: form, type, left, settle } = useDraft(commandDraft, EMPTY_COMMAND);
   const [made, setMade] = useState<NewInviteView | null>(null);
   const [refusal, setRefusal] = useState("");
   const { sending, give } = useSubmit();
@@ -48,13 +48,13 @@ export function InviteCommand({ onMethod, onAnew, onClose }: Props): VNode {
     void give({
       what: t`One-line command`,
       failed: t`One-line command: not created`,
-      send: () => makeInvite({ name: wish.name.trim(), tags: [...wish.tags], policy: wish.policy, ...(wish.proxy.trim() ? { proxy: wish.proxy.trim() } : {}) }),
+      send: () => makeInvite({ name: form.name.trim(), tags: [...form.tags], policy: form.policy, ...(form.proxy.trim() ? { proxy: form.proxy.trim() } : {}) }),
       taken: (invite) => {
         settle();
         setMade(invite);
       },
       late: () => {
-        commandDraft.drop(wish);
+        commandDraft.drop(form);
         toast("run", t`The command was created, but is no longer shown`, t`It is listed under Settings, Enrollment, and can be revoked there.`, { label: t`Open`, run: () => go(INVITES) });
       },
       refused: (why, error) => setRefusal(isUnanswered(error) ? t`${error.detail} It is not known whether a command was created. One that is not shown expires after five minutes.` : why),
@@ -80,17 +80,17 @@ export function InviteCommand({ onMethod, onAnew, onClose }: Props): VNode {
           <Method value="command" busy={sending} onPick={onMethod} />
           {left && <DraftBanner secrets={false} onAnew={anew} />}
           <ActionError text={refusal} />
-          <TextField label={t`Name in Stardust`} value={wish.name} onText={(name) => change({ name })} wrong={nameError(wish.name)} input={{ placeholder: t`taken from the server`, autocomplete: "off", spellcheck: false }} />
+          <TextField label={t`Name in Stardust`} value={form.name} onText={(name) => change({ name })} wrong={nameError(form.name)} input={{ placeholder: t`taken from the server`, autocomplete: "off", spellcheck: false }} />
           <div class="halves">
             <SelectField
               label={t`Policy on the server`}
-              value={wish.policy}
+              value={form.policy}
               onPick={(policy) => change({ policy: policy as CommandForm["policy"] })}
               options={POLICIES}
             />
-            <TagsField label={t`Tags`} tags={wish.tags} onTags={(tags) => change({ tags })} />
+            <TagsField label={t`Tags`} tags={form.tags} onTags={(tags) => change({ tags })} />
           </div>
-          <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={wish.proxy} onText={(proxy) => change({ proxy })} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
+          <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={form.proxy} onText={(proxy) => change({ proxy })} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
         </div>
         <Foot status={sending ? t`Sent, waiting for the answer.` : t`The command works once, within five minutes.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending}>

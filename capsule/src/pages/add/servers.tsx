@@ -163,7 +163,7 @@ function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
   const act = useAction();
   const at = serverGroupOf(one.state);
   const name = one.name || one.host;
-  const said = act.refusal || deploymentStatusText(one);
+  const statusText = act.refusal || deploymentStatusText(one);
   const began = one.steps[0]?.started_at ?? null;
   return (
     <div role="row" data-host={one.host} data-state={one.state}>
@@ -177,8 +177,8 @@ function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
         {addressText(one)}
         {one.jump && <span class="t3"> {t`over ${one.jump.host}`}</span>}
       </span>
-      <span role="cell" class={at === "failed" ? "crit said" : "t2 cut"} title={said}>
-        {said}
+      <span role="cell" class={at === "failed" ? "crit said" : "t2 cut"} title={statusText}>
+        {statusText}
       </span>
       <span role="cell" class="t3 num">
         {began === null ? "—" : elapsed(began, one.ended_at, now.value)}

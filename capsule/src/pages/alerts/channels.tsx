@@ -32,13 +32,13 @@ const STATES: Record<ChannelView["state"], { text: string; glyph: GlyphKind; pil
 };
 const SEVERITIES = { info: t`everything`, warning: t`warnings and critical`, critical: t`critical only` } as const;
 
-type Asked = { kind: "add" } | { kind: "edit" | "delete" | "format"; channel: ChannelView };
+type OpenDialog = { kind: "add" } | { kind: "edit" | "delete" | "format"; channel: ChannelView };
 
 export function ChannelsTab(): VNode {
   const list = useAll(loadChannels);
-  const [asked, setAsked] = useState<Asked | null>(null);
+  const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
   const act = useAction();
-  const close = (): void => setAsked(null);
+  const close = (): void => setOpenDialog(null);
   const manages = mayManageAlerts();
   const changed = (channel: ChannelView): void => {
     put(list, channel);
@@ -46,7 +46,7 @@ export function ChannelsTab(): VNode {
   };
   const turn = (channel: ChannelView): void => void act.run(async () => changed(await editChannel(channel.id, { enabled: !channel.enabled })));
   const add = manages && (
-    <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "add" })}>
+    <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "add" })}>
       {t`Add channel`}
     </Button>
   );
@@ -61,20 +61,20 @@ export function ChannelsTab(): VNode {
         {(items) => (
           <ul class="card rows-card channels">
             {items.map((channel) => (
-              <Row key={channel.id} channel={channel} manages={manages} onTurn={() => turn(channel)} onAsk={(kind) => setAsked({ kind, channel })} onTested={list.load} />
+              <Row key={channel.id} channel={channel} manages={manages} onTurn={() => turn(channel)} onAsk={(kind) => setOpenDialog({ kind, channel })} onTested={list.load} />
             ))}
           </ul>
         )}
       </ListView>
-      {asked?.kind === "add" && <AddChannel onClose={close} onMade={changed} />}
-      {asked?.kind === "edit" && <EditChannel channel={asked.channel} onClose={close} onChanged={changed} />}
-      {asked?.kind === "format" && <FormatPreview channel={asked.channel} onClose={close} />}
-      {asked?.kind === "delete" && (
+      {openDialog?.kind === "add" && <AddChannel onClose={close} onMade={changed} />}
+      {openDialog?.kind === "edit" && <EditChannel channel={openDialog.channel} onClose={close} onChanged={changed} />}
+      {openDialog?.kind === "format" && <FormatPreview channel={openDialog.channel} onClose={close} />}
+      {openDialog?.kind === "delete" && (
         <DeleteChannel
-          channel={asked.channel}
+          channel={openDialog.channel}
           onClose={close}
           onDone={() => {
-            drop(list, asked.channel.id);
+            drop(list, openDialog.channel.id);
             void askMessenger();
           }}
         />

@@ -22,17 +22,17 @@ import { DeadlineDialog } from "./deadline-dialog";
 import { mayManageAlerts } from "./rules";
 import { drop, put, useAll } from "./use-all";
 
-type Asked = { kind: "add" } | { kind: "edit" | "delete"; one: ExpectationView };
+type OpenDialog = { kind: "add" } | { kind: "edit" | "delete"; one: ExpectationView };
 const MARKS = { met: "✓", late: "!", missed: "×", not_judged: "–", coming: "·" } as const;
 const NODE_WORDS = { met: t`met`, arrived_late: t`met, reported late`, late: t`late`, missed: t`missed`, not_judged: t`not judged` } as const;
 
 export function DeadlinesTab(): VNode {
   const list = useAll(loadExpectations);
-  const [asked, setAsked] = useState<Asked | null>(null);
-  const close = (): void => setAsked(null);
+  const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
+  const close = (): void => setOpenDialog(null);
   const manages = mayManageAlerts();
   const add = manages && (
-    <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "add" })}>
+    <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "add" })}>
       {t`Add deadline`}
     </Button>
   );
@@ -46,14 +46,14 @@ export function DeadlinesTab(): VNode {
         {(items) => (
           <div class="stack">
             {items.map((one) => (
-              <Deadline key={one.id} one={one} manages={manages} onAsk={(kind) => setAsked({ kind, one })} />
+              <Deadline key={one.id} one={one} manages={manages} onAsk={(kind) => setOpenDialog({ kind, one })} />
             ))}
           </div>
         )}
       </ListView>
-      {asked?.kind === "add" && <DeadlineDialog onClose={close} onSaved={(saved) => put(list, saved)} />}
-      {asked?.kind === "edit" && <DeadlineDialog one={asked.one} onClose={close} onSaved={(saved) => put(list, saved)} />}
-      {asked?.kind === "delete" && <DeleteDeadline one={asked.one} onClose={close} onDone={() => drop(list, asked.one.id)} />}
+      {openDialog?.kind === "add" && <DeadlineDialog onClose={close} onSaved={(saved) => put(list, saved)} />}
+      {openDialog?.kind === "edit" && <DeadlineDialog one={openDialog.one} onClose={close} onSaved={(saved) => put(list, saved)} />}
+      {openDialog?.kind === "delete" && <DeleteDeadline one={openDialog.one} onClose={close} onDone={() => drop(list, openDialog.one.id)} />}
     </div>
   );
 }

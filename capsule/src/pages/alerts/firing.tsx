@@ -36,7 +36,7 @@ function Quiet(): VNode {
 export function FiringTab(): VNode {
   const { incidents: open, more, failure } = incidents.value;
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
-  const [asked, setAsked] = useState<readonly AlertView[] | null>(null);
+  const [acknowledging, setAcknowledging] = useState<readonly AlertView[] | null>(null);
   if (!open && failure) return <Failure title={t`The alerts could not be read`} error={failure} onRetry={retry} />;
   if (!open) return <Loading what={t`the alerts`} />;
   const groups = openIncidents<AlertView, IncidentView>(open, alerts.value);
@@ -59,7 +59,7 @@ export function FiringTab(): VNode {
     <div class="stack">
       <StaleNotice failure={failure} />
       {groups.map((group) => (
-        <Incident key={group.incident.id} group={group} picked={picked} onPick={pick} onAcknowledge={(alert) => setAsked([alert])} />
+        <Incident key={group.incident.id} group={group} picked={picked} onPick={pick} onAcknowledge={(alert) => setAcknowledging([alert])} />
       ))}
       {more && <p class="t3">{t`More incidents are open than are listed here.`}</p>}
       {mayAct.value && chosen.length > 0 && (
@@ -67,20 +67,20 @@ export function FiringTab(): VNode {
           <b class="strong num" role="status">
             {t`${plural(chosen.length, "alert")} selected`}
           </b>
-          <Button kind="primary" icon="check" onClick={() => setAsked(chosen)}>
+          <Button kind="primary" icon="check" onClick={() => setAcknowledging(chosen)}>
             {t`Acknowledge…`}
           </Button>
           <SnoozeButton alerts={chosen} onDone={clear} />
           <Button kind="quiet" name={t`Clear`} icon="x" onClick={clear} />
         </div>
       )}
-      {asked && (
+      {acknowledging && (
         <AcknowledgeDialog
-          alerts={asked}
-          onClose={() => setAsked(null)}
+          alerts={acknowledging}
+          onClose={() => setAcknowledging(null)}
           onDone={() => {
-            toast("done", asked.length > 1 ? t`${plural(asked.length, "alert")} acknowledged` : t`Acknowledged`);
-            setAsked(null);
+            toast("done", acknowledging.length > 1 ? t`${plural(acknowledging.length, "alert")} acknowledged` : t`Acknowledged`);
+            setAcknowledging(null);
             clear();
           }}
         />

@@ -23,11 +23,17 @@ import { put, useAll } from "./use-all";
 
 const ORIGINS = { job: t`opened by a job`, deployment: t`opened by a deployment` } as const;
 
-const stateOf = (one: MaintenanceView): { text: string; glyph: GlyphKind } => (one.active ? { text: t`open now`, glyph: "pause" } : one.next_from_at === null || one.closed_at !== null ? { text: t`over`, glyph: "done" } : { text: t`next ${timeOrDate(one.next_from_at, dayStart.value)}`, glyph: "wait" });
+const isOver = (one: MaintenanceView): boolean => !one.active && (one.next_from_at === null || one.closed_at !== null);
+
+function stateOf(one: MaintenanceView): { text: string; glyph: GlyphKind } {
+  if (one.active) return { text: t`open now`, glyph: "pause" };
+  if (isOver(one) || one.next_from_at === null) return { text: t`over`, glyph: "done" };
+  return { text: t`next ${timeOrDate(one.next_from_at, dayStart.value)}`, glyph: "wait" };
+}
 
 export function MaintenanceTab(): VNode {
   const list = useAll(loadMaintenance);
-  const [asked, setAsked] = useState(false);
+  const [openDialog, setOpenDialog] = useState(false);
   const end = async (one: MaintenanceView): Promise<void> => {
     try {
       await endMaintenance(one.id);
@@ -39,7 +45,7 @@ export function MaintenanceTab(): VNode {
     }
   };
   const open = mayAct.value && (
-    <Button kind="primary" icon="wrench" class="end" onClick={() => setAsked(true)}>
+    <Button kind="primary" icon="wrench" class="end" onClick={() => setOpenDialog(true)}>
       {t`Open maintenance`}
     </Button>
   );
@@ -59,14 +65,14 @@ export function MaintenanceTab(): VNode {
           </div>
         )}
       </ListView>
-      {asked && <MaintenanceDialog onClose={() => setAsked(false)} onMade={(made) => put(list, made)} />}
+      {openDialog && <MaintenanceDialog onClose={() => setOpenDialog(false)} onMade={(made) => put(list, made)} />}
     </div>
   );
 }
 
 function Row({ one, onEnd }: { one: MaintenanceView; onEnd: () => void }): VNode {
   const { text, glyph } = stateOf(one);
-  const over = !one.active && (one.next_from_at === null || one.closed_at !== null);
+  const over = isOver(one);
   return (
     <div role="row" class={over ? "dimmed" : ""}>
       <span role="cell" class="row">

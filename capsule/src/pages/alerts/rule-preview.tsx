@@ -15,7 +15,7 @@ const DAYS = 7;
 export function RulePreview({ rule }: { rule: RuleBody }): VNode {
   const [text, setText] = useState("");
   // The name changes nothing.
-  const asked = JSON.stringify({ ...rule, name: "" });
+  const request = JSON.stringify({ ...rule, name: "" });
   useEffect(() => {
     let over = false;
     if (/^\s*(state|event)\b/.test(rule.expr)) {
@@ -26,7 +26,7 @@ export function RulePreview({ rule }: { rule: RuleBody }): VNode {
     const timer = setTimeout(async () => {
       const to = hubNow();
       try {
-        const found = await previewRule({ ...(JSON.parse(asked) as RuleBody), name: rule.name || "preview" }, to - DAYS * 86_400, to);
+        const found = await previewRule({ ...(JSON.parse(request) as RuleBody), name: rule.name || "preview" }, to - DAYS * 86_400, to);
         if (!over) setText(found ? previewSentence(found, DAYS) : "");
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
@@ -37,7 +37,7 @@ export function RulePreview({ rule }: { rule: RuleBody }): VNode {
       over = true;
       clearTimeout(timer);
     };
-  }, [asked]);
+  }, [request]);
   return (
     <p class="t2 anywhere" role="status">
       {text}

@@ -27,15 +27,15 @@ const GROUPS: readonly { key: RuleGroup; title: string }[] = [
   { key: "hub", title: t`Default rules for Ground Control` },
 ];
 
-type Asked = { kind: "new" } | { kind: "edit" | "reset" | "delete"; rule: RuleView };
+type OpenDialog = { kind: "new" } | { kind: "edit" | "reset" | "delete"; rule: RuleView };
 
 /** Rules apply to the whole fleet: a user who sees only some nodes cannot change them. */
 export const mayManageAlerts = (): boolean => isAdmin.value && !user.value?.limited;
 
 export function RulesTab(): VNode {
   const [failure, setFailure] = useState<ApiError | null>(null);
-  const [asked, setAsked] = useState<Asked | null>(null);
-  const close = (): void => setAsked(null);
+  const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
+  const close = (): void => setOpenDialog(null);
   const load = async (): Promise<void> => {
     try {
       await loadRules();
@@ -55,7 +55,7 @@ export function RulesTab(): VNode {
       <div class="section-head">
         <p class="t3 meta grow">{t`Each rule holds for every server that it selects, also for those that join later.`}</p>
         {manages && (
-          <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "new" })}>
+          <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "new" })}>
             {t`New rule`}
           </Button>
         )}
@@ -64,16 +64,16 @@ export function RulesTab(): VNode {
       {!all.length && <Empty icon="bell" title={t`No rules`} text={t`A rule notifies when what it watches leaves its limits.`} />}
       {GROUPS.map(({ key, title }) => {
         const rows = all.filter((rule) => ruleGroup(rule) === key);
-        return rows.length > 0 && <Group key={key} title={title} rules={rows} onAsk={setAsked} />;
+        return rows.length > 0 && <Group key={key} title={title} rules={rows} onAsk={setOpenDialog} />;
       })}
-      {asked?.kind === "new" && <RuleDialog onClose={close} />}
-      {asked?.kind === "edit" && <RuleDialog rule={asked.rule} onClose={close} />}
-      {(asked?.kind === "reset" || asked?.kind === "delete") && <RemoveDialog rule={asked.rule} onClose={close} />}
+      {openDialog?.kind === "new" && <RuleDialog onClose={close} />}
+      {openDialog?.kind === "edit" && <RuleDialog rule={openDialog.rule} onClose={close} />}
+      {(openDialog?.kind === "reset" || openDialog?.kind === "delete") && <RemoveDialog rule={openDialog.rule} onClose={close} />}
     </div>
   );
 }
 
-function Group({ title, rules: rows, onAsk }: { title: string; rules: readonly RuleView[]; onAsk: (asked: Asked) => void }): VNode {
+function Group({ title, rules: rows, onAsk }: { title: string; rules: readonly RuleView[]; onAsk: (openDialog: OpenDialog) => void }): VNode {
   return (
     <section class="stack" aria-label={title}>
       <h2 class="group-title">
@@ -100,7 +100,7 @@ async function turn(rule: RuleView): Promise<void> {
   }
 }
 
-function Row({ rule, onAsk }: { rule: RuleView; onAsk: (asked: Asked) => void }): VNode {
+function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) => void }): VNode {
   const manages = mayManageAlerts();
   const { origin, changed } = rule;
   return (

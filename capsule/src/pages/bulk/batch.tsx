@@ -141,7 +141,7 @@ function jobResult(job: BatchJobView, action: string): string {
 function Row({ job, name, action }: { job: BatchJobView; name: string; action: string }): VNode {
   const ended = jobEnded(job.state);
   const open = (): void => go(`/jobs/${job.id}`);
-  const said = jobResult(job, action);
+  const statusText = jobResult(job, action);
   return (
     <div role="row" tabIndex={0} data-job={job.id} data-state={job.state} onClick={open} onKeyDown={(event) => event.key === "Enter" && open()}>
       <span role="cell">
@@ -155,8 +155,8 @@ function Row({ job, name, action }: { job: BatchJobView; name: string; action: s
       <span role="cell" class="t2">
         {ended ? "" : percent(job.progress_percent)}
       </span>
-      <span role="cell" class={`cut ${job.state === "failed" ? "crit" : "t2"}`} title={said}>
-        {said}
+      <span role="cell" class={`cut ${job.state === "failed" ? "crit" : "t2"}`} title={statusText}>
+        {statusText}
       </span>
       <span role="cell" class="t3">
         {job.changes || (ended ? t`none` : "")}

@@ -82,13 +82,13 @@ function rankOf({ state }: BatchJobView, plan: PlanView | undefined): number {
   return jobEnded(state) ? 0 : 1;
 }
 
-function said(job: BatchJobView): string {
+function statusText(job: BatchJobView): string {
   if (job.error) return job.error.message;
   if (job.state === "succeeded") return t`No plan reported.`;
   return job.state === "running" && job.phase ? phaseLabel(job.phase, "plan") : stateLabel(job.state);
 }
 
-const Said = ({ job, plan }: { job: BatchJobView; plan: PlanView | undefined }): VNode => (plan ? <PlanChips plan={plan} small /> : <>{said(job)}</>);
+const PlanStatus = ({ job, plan }: { job: BatchJobView; plan: PlanView | undefined }): VNode => (plan ? <PlanChips plan={plan} small /> : <>{statusText(job)}</>);
 
 interface TableProps {
   plans: Plans;
@@ -140,7 +140,7 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
               </a>
             </span>
             <span role="cell" class={job.state === "failed" ? "crit" : "t2"}>
-              <Said job={job} plan={byNode.get(job.node_id)} />
+              <PlanStatus job={job} plan={byNode.get(job.node_id)} />
             </span>
           </div>
         ))}

@@ -48,9 +48,9 @@ const isGone = ({ failure }: NodeDetail): boolean => failure.value?.status === 4
 
 export function ComparePage(): VNode {
   const { query } = pageUrl.value;
-  const asked = parseNodeIds(query.get("nodes")).join();
+  const listed = parseNodeIds(query.get("nodes")).join();
   const series = parseSeries(query.get("metric") ?? "") ? (query.get("metric") as string) : FIRST_SERIES;
-  const details = useDetails(asked ? asked.split(",") : []);
+  const details = useDetails(listed ? listed.split(",") : []);
   const comparison = useMemo(() => new Comparison(), []);
   const shown = shownTimeRange();
   const key = timeRangeKey(shown);

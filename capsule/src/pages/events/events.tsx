@@ -40,13 +40,13 @@ export function EventsPage(): VNode {
   const days = parseDays((name) => pageUrl.value.query.get(name));
   const [typed, setTyped] = useState(search);
   const [busy, setBusy] = useState(false);
-  const asked = useRef(search);
+  const applied = useRef(search);
   useEffect(() => {
-    if (search !== asked.current) setTyped((asked.current = search)); // it was set from outside
+    if (search !== applied.current) setTyped((applied.current = search)); // it was set from outside
   }, [search]);
   useEffect(() => {
-    if (typed.trim() === asked.current) return;
-    const timer = setTimeout(() => setQuery({ q: (asked.current = typed.trim()) }), SETTLE_MS);
+    if (typed.trim() === applied.current) return;
+    const timer = setTimeout(() => setQuery({ q: (applied.current = typed.trim()) }), SETTLE_MS);
     return () => clearTimeout(timer);
   }, [typed]);
   const only: EventsQuery = { severity: severity || undefined, type: type || undefined, group: group || undefined, search: search || undefined, ...spanOf(days) };

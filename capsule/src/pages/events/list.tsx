@@ -33,21 +33,21 @@ interface Props {
 
 /** Events of the fleet or of one node: pages from the hub, with live ones on top. */
 export function EventList({ node, only = {}, onClear }: Props): VNode {
-  const asked = { ...only, node, search: only.search && eventSearch(only.search) };
+  const query = { ...only, node, search: only.search && eventSearch(only.search) };
   const { list, found, failure } = usePaged<EventView, Page<EventView>>(
     async (cursor) => {
-      const page = await findEvents(asked, cursor);
+      const page = await findEvents(query, cursor);
       return { items: page.events, next: page.next };
     },
     (event) => event.id,
-    [JSON.stringify(asked)],
+    [JSON.stringify(query)],
   );
   const load = (): void => void list.refresh();
   useEffect(load, [list]);
   if (failure && !found) return <Failure title={t`The events could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading what={t`the events`} onRetry={load} />;
   const pages = found.items;
-  const fresh = newerEvents(events.value, pages).filter((event) => (!node || event.node_id === node) && eventFits(event, asked));
+  const fresh = newerEvents(events.value, pages).filter((event) => (!node || event.node_id === node) && eventFits(event, query));
   const shown = [...fresh, ...pages];
   if (!shown.length) {
     return Object.values(only).some(Boolean) ? (

@@ -29,8 +29,8 @@ function aggregate(ids: readonly string[]): string {
     weighted += status.cpu * cores;
     weight += cores;
   }
-  const said = Object.entries(STATES).flatMap(([kind, word]) => (counts[kind as keyof typeof counts] ? [`${counts[kind as keyof typeof counts]} ${NODE_STATE_LABELS[word] ?? ""}`] : []));
-  return [...(weight ? [t`${percent(weighted / weight)} CPU`] : []), ...said].join(" · ");
+  const counted = Object.entries(STATES).flatMap(([kind, word]) => (counts[kind as keyof typeof counts] ? [`${counts[kind as keyof typeof counts]} ${NODE_STATE_LABELS[word] ?? ""}`] : []));
+  return [...(weight ? [t`${percent(weighted / weight)} CPU`] : []), ...counted].join(" · ");
 }
 
 export function CardGroup({ group, closed, onFold }: { group: NodeGroup; closed: boolean; onFold: () => void }): VNode {

@@ -40,7 +40,7 @@ export function Output({ detail, job, node }: Props): VNode {
   const [plain, setPlain] = useState(false);
   const [full, setFull] = useState(false);
   /** The maximum of lines once the buffer is full; 0 = the buffer has everything. */
-  const [kept, setKept] = useState(0);
+  const [linesKept, setLinesKept] = useState(0);
   const ended = jobEnded(job.state);
   // Each chunk redraws this, so that the number of waiting bytes is current.
   const received = Math.max(detail.received.value, ended ? job.output_bytes : 0);
@@ -60,7 +60,7 @@ export function Output({ detail, job, node }: Props): VNode {
   useEffect(() => {
     if (!full) return undefined;
     // New output and the width change how many rows the lines take.
-    const look = (): void => setKept(screen.current?.lines() ?? 0);
+    const look = (): void => setLinesKept(screen.current?.lines() ?? 0);
     look();
     const timer = setInterval(look, TEXT_MS);
     return () => clearInterval(timer);
@@ -86,7 +86,7 @@ export function Output({ detail, job, node }: Props): VNode {
         <b class="cut strong">{node}</b>
         <span class="t3 cut only-desk">{jobLabel(job).toLowerCase()}</span>
         <span class="grow" />
-        <Search screen={screen} kept={kept} />
+        <Search screen={screen} linesKept={linesKept} />
         {!ended ? (
           <Button slim kind="quiet" icon={following ? "pause" : "arrow-down"} more={{ "aria-pressed": following }} onClick={following ? pause : follow}>
             {following ? t`Following` : waiting ? t`Follow (${decimalSize(waiting)} new)` : t`Follow`}
@@ -107,7 +107,7 @@ export function Output({ detail, job, node }: Props): VNode {
           {t`Wrap`}
         </Button>
         <Button slim kind="quiet" icon="scroll-text" name={t`View as plain text`} more={{ "aria-pressed": plain }} onClick={() => setPlain(!plain)} />
-        <CopyButton name={kept ? t`Copy the last ${count(kept)} lines` : t`Copy output`} text={() => screen.current?.text() ?? ""} />
+        <CopyButton name={linesKept ? t`Copy the last ${count(linesKept)} lines` : t`Copy output`} text={() => screen.current?.text() ?? ""} />
         <a class="button quiet slim only-icon" {...file} aria-label={t`Download log`} title={t`Download log`}>
           <Icon name="download" size="small" />
         </a>
@@ -118,10 +118,10 @@ export function Output({ detail, job, node }: Props): VNode {
           {skipped > 0 ? t`${decimalSize(hidden)} are not shown here, partly because output came too fast; the download has everything.` : t`The first ${decimalSize(hidden)} are not shown here; the download has everything.`}
         </p>
       )}
-      {kept > 0 && (
+      {linesKept > 0 && (
         <p class="terminal-foot">
           <Icon name="info" size="small" />
-          {t`Only the last ${count(kept)} lines can be scrolled to, searched and copied here.`}
+          {t`Only the last ${count(linesKept)} lines can be scrolled to, searched and copied here.`}
           <a class="accent" {...file}>
             {t`Download the whole output`}
           </a>
@@ -159,7 +159,7 @@ export function Output({ detail, job, node }: Props): VNode {
 type ScreenRef = { readonly current: ScreenHandle | null };
 
 /** Steps through the matches in the buffer, from the newest backwards. */
-function Search({ screen, kept }: { screen: ScreenRef; kept: number }): VNode {
+function Search({ screen, linesKept }: { screen: ScreenRef; linesKept: number }): VNode {
   const [words, setWords] = useState("");
   const [place, setPlace] = useState(0);
   const [found, setFound] = useState(0);
@@ -170,7 +170,7 @@ function Search({ screen, kept }: { screen: ScreenRef; kept: number }): VNode {
   const step = (by: number): void => look(words, found ? (place + by + found) % found : 0);
   return (
     <span class="row terminal-search" role="search">
-      <span class="search" style={kept ? { width: WIDE } : undefined}>
+      <span class="search" style={linesKept ? { width: WIDE } : undefined}>
         <Icon name="search" size="small" />
         <input
           type="search"
@@ -194,7 +194,7 @@ function Search({ screen, kept }: { screen: ScreenRef; kept: number }): VNode {
           }}
         />
         <span class="num meta" role="status">
-          {words ? (found ? t`${count(found - place)} of ${count(found)}` : kept ? t`none in the last ${count(kept)} lines` : t`none`) : ""}
+          {words ? (found ? t`${count(found - place)} of ${count(found)}` : linesKept ? t`none in the last ${count(linesKept)} lines` : t`none`) : ""}
         </span>
       </span>
       {words && (

@@ -57,7 +57,7 @@ export function Deployments(): VNode {
 
 function Row({ one }: { one: DeploymentView }): VNode {
   const at = serverGroupOf(one.state);
-  const said = deploymentStatusText(one);
+  const statusText = deploymentStatusText(one);
   const open = (): void => openDeployment(one);
   return (
     <div role="row" tabIndex={0} data-state={one.state} onClick={open} onKeyDown={(event) => event.key === "Enter" && open()}>
@@ -72,8 +72,8 @@ function Row({ one }: { one: DeploymentView }): VNode {
       <span role="cell" class="cut" title={addressText(one)}>
         {one.name || addressText(one)}
       </span>
-      <span role="cell" class={`cut ${at === "failed" ? "crit" : "t2"}`} title={said}>
-        {said}
+      <span role="cell" class={`cut ${at === "failed" ? "crit" : "t2"}`} title={statusText}>
+        {statusText}
       </span>
       <span role="cell" class="cut t3">
         {one.created_by}

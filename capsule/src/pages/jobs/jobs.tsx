@@ -74,7 +74,7 @@ function Jobs(): VNode {
   const [typed, setTyped] = useSettledText(search, (text) => setQuery({ q: text || null }));
   const mine = query.get("by") === "me";
   const plans = query.get("plans") === "1";
-  const asked = `${state}|${action}|${mine}|${plans}|${search}`;
+  const question = `${state}|${action}|${mine}|${plans}|${search}`;
   const { list, found, failure } = usePaged<Row, Page<Row>>(
     async (cursor) => {
       const states = Object.hasOwn(STATES, state) ? STATES[state] : undefined;
@@ -84,7 +84,7 @@ function Jobs(): VNode {
       return { items: jobRows(page.jobs, page.batches), next: page.next };
     },
     ({ job }) => job.id,
-    [asked],
+    [question],
   );
   const load = (): void => void list.refresh();
   // Each event about a job reloads the newest jobs, and then this list.

@@ -84,12 +84,12 @@ function SignIn(): VNode {
       />
     );
   }
-  const said = left > 0 ? t`Too many attempts. Try again in ${age(left)}.` : wrong;
+  const refusalText = left > 0 ? t`Too many attempts. Try again in ${age(left)}.` : wrong;
   return (
     <Frame
       title={t`Sign in to Stardust`}
       text={location.host}
-      refusal={said}
+      refusal={refusalText}
       note={notice.value}
     >
       <form

@@ -47,12 +47,12 @@ export function SecondStep({ username, onCode, onBack }: Props): VNode {
     setCode("");
     setWrong("");
   };
-  const said = left > 0 ? t`Too many attempts. Try again in ${age(left)}.` : wrong;
+  const refusalText = left > 0 ? t`Too many attempts. Try again in ${age(left)}.` : wrong;
   return (
     <Frame
       title={recovery ? t`Enter a recovery code` : t`Enter the 6-digit code`}
       text={recovery ? t`One of the ten you saved, for ${username}. Each works once.` : t`From your authenticator app, for ${username}.`}
-      refusal={said}
+      refusal={refusalText}
     >
       <form
         class="panel"

@@ -88,7 +88,7 @@ function List({ view, drawn, words, onWords }: ListProps): VNode {
           <div key={group.family} class="measure-group">
             <h4>{columnLabel(group.family)}</h4>
             <ul>
-              {group.measures.map((measure) => (
+              {group.values.map((measure) => (
                 <li key={measure.series}>
                   <button type="button" aria-pressed={drawn.includes(measure.series)} onClick={() => toggleMetric(measure.series)}>
                     <span class="cut" title={measure.series}>{measure.name}</span>

@@ -21,7 +21,7 @@ import { UnitJournal } from "./unit-journal";
 
 const ASKED = new Set(["unit-stop", "unit-restart"]);
 
-type Asked = { row: UnitRow; verb: string } | { row: UnitRow; verb: null };
+type OpenDialog = { row: UnitRow; verb: string } | { row: UnitRow; verb: null };
 
 export interface UnitsProps {
   detail: NodeDetail;
@@ -31,13 +31,13 @@ export interface UnitsProps {
 
 export function Units({ detail, view, table }: UnitsProps): VNode {
   const [words, setWords] = useState("");
-  const [asked, setAsked] = useState<Asked | null>(null);
+  const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
   const rows = unitRows(table, detail.tables.value?.services, view.latest);
   const wanted = words.toLowerCase().trim();
   const shown = wanted ? rows.filter((row) => `${row.name} ${row.description} ${row.state}`.toLowerCase().includes(wanted)) : rows;
   const acts = mayAct.value && view.state === "online";
   const journal = acts && view.policy !== null && view.policy.journal !== "off";
-  const close = (): void => setAsked(null);
+  const close = (): void => setOpenDialog(null);
   return (
     <section class="card" aria-label={t`Units`}>
       <header>
@@ -85,7 +85,7 @@ export function Units({ detail, view, table }: UnitsProps): VNode {
                   <td class="num">{row.memory === null ? UNKNOWN : formatValue(row.memory, "bytes")}</td>
                   {acts && (
                     <td>
-                      <Actions row={row} view={view} journal={journal} onAsk={setAsked} />
+                      <Actions row={row} view={view} journal={journal} onAsk={setOpenDialog} />
                     </td>
                   )}
                 </tr>
@@ -94,8 +94,8 @@ export function Units({ detail, view, table }: UnitsProps): VNode {
           </table>
         </div>
       )}
-      {asked?.verb && <ConfirmUnits view={view} units={[asked.row.name]} verb={asked.verb} onClose={close} />}
-      {asked && !asked.verb && <UnitJournal view={view} unit={asked.row.name} onClose={close} />}
+      {openDialog?.verb && <ConfirmUnits view={view} units={[openDialog.row.name]} verb={openDialog.verb} onClose={close} />}
+      {openDialog && !openDialog.verb && <UnitJournal view={view} unit={openDialog.row.name} onClose={close} />}
     </section>
   );
 }
@@ -114,7 +114,7 @@ function Allowed({ view }: { view: NodeView }): VNode | null {
   );
 }
 
-function Actions({ row, view, journal, onAsk }: { row: UnitRow; view: NodeView; journal: boolean; onAsk: (asked: Asked) => void }): VNode | null {
+function Actions({ row, view, journal, onAsk }: { row: UnitRow; view: NodeView; journal: boolean; onAsk: (openDialog: OpenDialog) => void }): VNode | null {
   const verbs = unitVerbs(row, view.policy);
   if (!verbs.length && !journal) return null;
   const items = verbs.map((verb) => {

@@ -41,17 +41,17 @@ export function start({ id, name }: NodeView, action: Action): Promise<void> {
 
 /** The button of one action that helps; nothing if it cannot start here. */
 export function VerbButton({ view, verb }: { view: NodeView; verb: string }): VNode | null {
-  const [asked, setAsked] = useState(false);
+  const [openDialog, setOpenDialog] = useState(false);
   const known = VERBS[verb];
   const action = verb as Action;
   if (!known || refusal(view, action)) return null;
   const label = known.menu ?? actionLabel(action);
   return (
     <>
-      <Button slim icon={verbIcon(action)} onClick={() => (known.readonly ? void start(view, action) : setAsked(true))}>
+      <Button slim icon={verbIcon(action)} onClick={() => (known.readonly ? void start(view, action) : setOpenDialog(true))}>
         {known.readonly ? label : t`${label}…`}
       </Button>
-      {asked && <JobDialog view={view} action={action} planned={!policyRefusal(view.policy, "plan")} onClose={() => setAsked(false)} />}
+      {openDialog && <JobDialog view={view} action={action} planned={!policyRefusal(view.policy, "plan")} onClose={() => setOpenDialog(false)} />}
     </>
   );
 }
@@ -61,7 +61,7 @@ const SERVER_VERBS: ReadonlySet<string> = new Set(["reboot", "hold", "unhold", "
 
 /** The button that opens the plan of an upgrade, and the menus of all other actions. */
 export function NodeActions({ view }: { view: NodeView }): VNode {
-  const [asked, setAsked] = useState<Action | null>(null);
+  const [openDialog, setOpenDialog] = useState<Action | null>(null);
   const { total, security, checked_at } = view.updates;
   const all = refusal(view);
   const hints: Partial<Record<string, string>> = {
@@ -74,7 +74,7 @@ export function NodeActions({ view }: { view: NodeView }): VNode {
   const items = (belongs: (verb: Verb, name: string) => boolean | undefined): MenuItem[] =>
     JOB_VERBS.filter(([name, verb]) => belongs(verb, name) && name !== hidden && !refusal(view, name as Action)).map(([name, { menu = actionLabel(name), hint = "", readonly }]) => {
       const action = name as Action;
-      return { label: readonly ? menu : t`${menu}…`, hint: hints[name] ?? hint, icon: verbIcon(name), run: readonly ? () => void start(view, action) : () => setAsked(action) };
+      return { label: readonly ? menu : t`${menu}…`, hint: hints[name] ?? hint, icon: verbIcon(name), run: readonly ? () => void start(view, action) : () => setOpenDialog(action) };
     });
   const split = !refusal(view, "upgrade");
   const groups = all ? [] : [
@@ -104,7 +104,7 @@ export function NodeActions({ view }: { view: NodeView }): VNode {
     <>
       {split ? (
         <div class="split">
-          <button type="button" class="button" aria-label={t`${label}…`} onClick={() => setAsked("upgrade")}>
+          <button type="button" class="button" aria-label={t`${label}…`} onClick={() => setOpenDialog("upgrade")}>
             {face}
           </button>
           <MenuButton label={t`More package actions`} class="only-icon" groups={groups}>
@@ -122,7 +122,7 @@ export function NodeActions({ view }: { view: NodeView }): VNode {
           <Icon name="ellipsis" />
         </MenuButton>
       )}
-      {asked && <JobDialog view={view} action={asked} planned={!policyRefusal(view.policy, "plan")} onClose={() => setAsked(null)} />}
+      {openDialog && <JobDialog view={view} action={openDialog} planned={!policyRefusal(view.policy, "plan")} onClose={() => setOpenDialog(null)} />}
     </>
   );
 }

@@ -42,8 +42,8 @@ export function HistoryPage(): VNode {
 
 /** Saves only the values that were changed here: the others may have been changed by another user meanwhile. */
 async function write({ "1s": seconds_s, "1m": minutes_s, "1h": hours_s }: Wanted): Promise<readonly TierView[]> {
-  const asked = { ...(seconds_s ? { seconds_s } : {}), ...(minutes_s ? { minutes_s } : {}), ...(hours_s ? { hours_s } : {}) };
-  const { retention } = await patchSettings({ retention: asked });
+  const body = { ...(seconds_s ? { seconds_s } : {}), ...(minutes_s ? { minutes_s } : {}), ...(hours_s ? { hours_s } : {}) };
+  const { retention } = await patchSettings({ retention: body });
   toast("done", t`Saved`, t`How long samples are kept was changed.`);
   return retention;
 }

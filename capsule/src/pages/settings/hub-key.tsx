@@ -12,12 +12,12 @@ const NAME = "authorized_keys";
 
 /** The hub's own SSH key, for admins: make, show, replace and remove it. */
 export function HubKeySection(): VNode {
-  const [asked, setAsked] = useState<"replace" | "remove" | null>(null);
+  const [openDialog, setOpenDialog] = useState<"replace" | "remove" | null>(null);
   /** Grows with each change: the field loads the key again. */
   const [round, setRound] = useState(0);
   const done = (what: string): void => {
     toast("done", what);
-    setAsked(null);
+    setOpenDialog(null);
     setRound(round + 1);
   };
   return (
@@ -32,31 +32,31 @@ export function HubKeySection(): VNode {
         key={round}
         actions={
           <div class="row">
-            <Button slim onClick={() => setAsked("replace")}>{t`Replace…`}</Button>
-            <Button slim kind="danger" onClick={() => setAsked("remove")}>{t`Remove…`}</Button>
+            <Button slim onClick={() => setOpenDialog("replace")}>{t`Replace…`}</Button>
+            <Button slim kind="danger" onClick={() => setOpenDialog("remove")}>{t`Remove…`}</Button>
           </div>
         }
       />
-      {asked === "replace" && (
+      {openDialog === "replace" && (
         <Typed
           name={NAME}
           title={t`Replace Stardust’s SSH key`}
           text={t`The present key is destroyed. Stardust can sign in again once each server has the new line in authorized_keys.`}
           button={t`Replace`}
-          onClose={() => setAsked(null)}
+          onClose={() => setOpenDialog(null)}
           act={async () => {
             await withStepUp(() => createHubKey(true), t`Enter your password to replace Stardust’s SSH key.`);
             done(t`The SSH key was replaced`);
           }}
         />
       )}
-      {asked === "remove" && (
+      {openDialog === "remove" && (
         <Typed
           name={NAME}
           title={t`Remove Stardust’s SSH key`}
           text={t`The key is destroyed. Stardust then removes or redeploys those servers through their connection, or with credentials that you enter. The lines in authorized_keys stay.`}
           button={t`Remove`}
-          onClose={() => setAsked(null)}
+          onClose={() => setOpenDialog(null)}
           act={async () => {
             await withStepUp(removeHubKey, t`Enter your password to remove Stardust’s SSH key.`);
             done(t`The SSH key was removed`);

@@ -29,7 +29,7 @@ import { Typed } from "./user-dialogs";
 const LIVES: readonly [string, string][] = [["1", t`1 day`], ["7", t`7 days`], ["30", t`30 days`], ["90", t`90 days`]]; // prettier-ignore
 const STATES: Record<InviteView["state"], string> = { open: t`open`, used: t`used up`, expired: t`expired`, revoked: t`revoked` };
 
-type Asked = { kind: "new" } | { kind: "revoke"; one: InviteView } | { kind: "made"; made: NewInviteView };
+type OpenDialog = { kind: "new" } | { kind: "revoke"; one: InviteView } | { kind: "made"; made: NewInviteView };
 
 /** How servers join by themselves: invite secrets, and nodes that wait for approval. */
 export function InvitesPage(): VNode {
@@ -40,8 +40,8 @@ export function InvitesPage(): VNode {
     },
     (one) => one.id,
   );
-  const [asked, setAsked] = useState<Asked | null>(null);
-  const close = (): void => setAsked(null);
+  const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
+  const close = (): void => setOpenDialog(null);
   return (
     <div class="stack">
       <Approval />
@@ -51,7 +51,7 @@ export function InvitesPage(): VNode {
           <p class="t3 meta">{t`An organisation secret lets many servers join on their own, for example from cloud-init or Ansible. An invite is for one server; create it under Add node.`}</p>
         </div>
         {isAdmin.value && (
-          <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "new" })}>
+          <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "new" })}>
             {t`New organisation secret`}
           </Button>
         )}
@@ -61,33 +61,33 @@ export function InvitesPage(): VNode {
           <div class="card grid-table invites-table" role="table" aria-label={t`Organisation secrets and invites`}>
             <GridHead labels={[t`For`, t`State`, t`Used`, t`Until`, t`Created by`, t`Actions`]} unseen={[t`Actions`]} />
             {items.map((one) => (
-              <Row key={one.id} one={one} onRevoke={() => setAsked({ kind: "revoke", one })} />
+              <Row key={one.id} one={one} onRevoke={() => setOpenDialog({ kind: "revoke", one })} />
             ))}
           </div>
         )}
       </ListView>
       {isAdmin.value && <HubKeySection />}
-      {asked?.kind === "new" && (
+      {openDialog?.kind === "new" && (
         <NewSecret
           onClose={close}
           onMade={(made) => {
             list.set((held) => [made.info, ...held]);
-            setAsked({ kind: "made", made });
+            setOpenDialog({ kind: "made", made });
           }}
         />
       )}
-      {asked?.kind === "made" && <SecretOnce title={asked.made.info.name} label={t`Organisation secret`} secret={asked.made.invite} text={howTo(asked.made)} onClose={close} />}
-      {asked?.kind === "revoke" && (
+      {openDialog?.kind === "made" && <SecretOnce title={openDialog.made.info.name} label={t`Organisation secret`} secret={openDialog.made.invite} text={howTo(openDialog.made)} onClose={close} />}
+      {openDialog?.kind === "revoke" && (
         <Typed
-          name={nameOf(asked.one)}
-          title={t`Revoke ${nameOf(asked.one)}`}
-          text={t`No more servers can join with it. ${asked.one.uses ? t`The ${plural(asked.one.uses, "server")} that joined with it ${pluralWord(asked.one.uses, "stays", "stay")}.` : t`None has joined with it.`} This cannot be undone.`}
+          name={nameOf(openDialog.one)}
+          title={t`Revoke ${nameOf(openDialog.one)}`}
+          text={t`No more servers can join with it. ${openDialog.one.uses ? t`The ${plural(openDialog.one.uses, "server")} that joined with it ${pluralWord(openDialog.one.uses, "stays", "stay")}.` : t`None has joined with it.`} This cannot be undone.`}
           button={t`Revoke`}
           onClose={close}
           act={async () => {
-            await endInvite(asked.one.id);
-            list.set((held) => held.map((one) => (one.id === asked.one.id ? { ...one, state: "revoked", revoked_at: now.peek() } : one)));
-            toast("done", t`${nameOf(asked.one)} was revoked`);
+            await endInvite(openDialog.one.id);
+            list.set((held) => held.map((one) => (one.id === openDialog.one.id ? { ...one, state: "revoked", revoked_at: now.peek() } : one)));
+            toast("done", t`${nameOf(openDialog.one)} was revoked`);
             close();
           }}
         />

@@ -24,7 +24,7 @@ import { RoleField, Typed } from "./user-dialogs";
 const SOON_S = 7 * 86_400;
 const LIVES: readonly [string, string][] = [["7", t`7 days`], ["30", t`30 days`], ["90", t`90 days`], ["180", t`180 days`], ["365", t`1 year`]]; // prettier-ignore
 
-type Asked = { kind: "new" } | { kind: "revoke"; one: ApiTokenView } | { kind: "made"; made: NewTokenView };
+type OpenDialog = { kind: "new" } | { kind: "revoke"; one: ApiTokenView } | { kind: "made"; made: NewTokenView };
 
 export function TokensPage(): VNode {
   const list = useList<ApiTokenView>(
@@ -34,10 +34,10 @@ export function TokensPage(): VNode {
     },
     (one) => one.id,
   );
-  const [asked, setAsked] = useState<Asked | null>(null);
-  const close = (): void => setAsked(null);
+  const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
+  const close = (): void => setOpenDialog(null);
   const button = (
-    <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "new" })}>
+    <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "new" })}>
       {t`New token`}
     </Button>
   );
@@ -55,32 +55,32 @@ export function TokensPage(): VNode {
           <div class="card grid-table tokens-table" role="table" aria-label={t`API tokens`}>
             <GridHead labels={[t`Name`, t`Role`, t`Nodes`, t`Expires`, t`Last used`, t`Actions`]} unseen={[t`Actions`]} />
             {items.map((one) => (
-              <Row key={one.id} one={one} onRevoke={() => setAsked({ kind: "revoke", one })} />
+              <Row key={one.id} one={one} onRevoke={() => setOpenDialog({ kind: "revoke", one })} />
             ))}
           </div>
         )}
       </ListView>
-      {asked?.kind === "new" && (
+      {openDialog?.kind === "new" && (
         <NewToken
           onClose={close}
           onMade={(made) => {
             list.set((held) => [made.info, ...held]);
-            setAsked({ kind: "made", made });
+            setOpenDialog({ kind: "made", made });
           }}
         />
       )}
-      {asked?.kind === "made" && <SecretOnce title={t`Token ${asked.made.info.name}`} label={t`Token`} secret={asked.made.token} text={t`Put it where the program reads it. Anyone who has it can do everything it allows, without a password.`} onClose={close} />}
-      {asked?.kind === "revoke" && (
+      {openDialog?.kind === "made" && <SecretOnce title={t`Token ${openDialog.made.info.name}`} label={t`Token`} secret={openDialog.made.token} text={t`Put it where the program reads it. Anyone who has it can do everything it allows, without a password.`} onClose={close} />}
+      {openDialog?.kind === "revoke" && (
         <Typed
-          name={asked.one.name}
-          title={t`Revoke ${asked.one.name}`}
-          text={[t`Programs that use it are refused from their next request.`, asked.one.last_used_at === null ? t`It was never used.` : t`It was last used ${age(now.value - asked.one.last_used_at)} ago.`, t`This cannot be undone.`].join(" ")}
+          name={openDialog.one.name}
+          title={t`Revoke ${openDialog.one.name}`}
+          text={[t`Programs that use it are refused from their next request.`, openDialog.one.last_used_at === null ? t`It was never used.` : t`It was last used ${age(now.value - openDialog.one.last_used_at)} ago.`, t`This cannot be undone.`].join(" ")}
           button={t`Revoke token`}
           onClose={close}
           act={async () => {
-            await revokeToken(asked.one.id);
-            list.set((held) => held.filter((one) => one.id !== asked.one.id));
-            toast("done", t`${asked.one.name} was revoked`);
+            await revokeToken(openDialog.one.id);
+            list.set((held) => held.filter((one) => one.id !== openDialog.one.id));
+            toast("done", t`${openDialog.one.name} was revoked`);
             close();
           }}
         />

@@ -23,7 +23,7 @@ import { ActionError, useAction } from "../use-action";
 import { SecretOnce } from "./secret-once";
 import { AddUser, Disable, EditUser, ResetPassword } from "./user-dialogs";
 
-type Asked = { kind: "add" } | { kind: "edit" | "reset" | "disable" | "sessions"; who: AccountView } | { kind: "password"; made: OneTimePasswordView; fresh: boolean };
+type OpenDialog = { kind: "add" } | { kind: "edit" | "reset" | "disable" | "sessions"; who: AccountView } | { kind: "password"; made: OneTimePasswordView; fresh: boolean };
 
 export function UsersPage(): VNode {
   const list = useList<AccountView>(
@@ -33,9 +33,9 @@ export function UsersPage(): VNode {
     },
     (who) => who.username,
   );
-  const [asked, setAsked] = useState<Asked | null>(null);
+  const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
   const act = useAction();
-  const close = (): void => setAsked(null);
+  const close = (): void => setOpenDialog(null);
   const changed = (who: AccountView): void => {
     list.set((held) => (held.some((one) => one.username === who.username) ? held.map((one) => (one.username === who.username ? who : one)) : [...held, who]));
     if (who.username === user.peek()?.username) void reloadUser();
@@ -47,13 +47,13 @@ export function UsersPage(): VNode {
     });
   const made = (answer: OneTimePasswordView, fresh: boolean): void => {
     changed(answer.user);
-    setAsked({ kind: "password", made: answer, fresh });
+    setOpenDialog({ kind: "password", made: answer, fresh });
   };
   return (
     <div class="stack">
       <div class="section-head">
         <h2>{t`Users`}</h2>
-        <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "add" })}>
+        <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "add" })}>
           {t`Add user`}
         </Button>
       </div>
@@ -63,23 +63,23 @@ export function UsersPage(): VNode {
           <div class="card grid-table users-table" role="table" aria-label={t`Users`}>
             <GridHead labels={[t`User`, t`Role`, t`Nodes`, t`Two-factor`, t`Last seen`, t`Actions`]} unseen={[t`Actions`]} />
             {items.map((who) => (
-              <Row key={who.username} who={who} onRequest={(kind) => setAsked({ kind, who })} onEnable={() => enable(who)} />
+              <Row key={who.username} who={who} onRequest={(kind) => setOpenDialog({ kind, who })} onEnable={() => enable(who)} />
             ))}
           </div>
         )}
       </ListView>
       <Rule />
-      {asked?.kind === "add" && <AddUser onClose={close} onMade={(answer) => made(answer, true)} />}
-      {asked?.kind === "edit" && <EditUser who={asked.who} onClose={close} onChanged={changed} />}
-      {asked?.kind === "reset" && <ResetPassword who={asked.who} onClose={close} onMade={(answer) => made(answer, false)} />}
-      {asked?.kind === "disable" && <Disable who={asked.who} onClose={close} onChanged={changed} />}
-      {asked?.kind === "sessions" && <SessionsOf who={asked.who} onClose={close} />}
-      {asked?.kind === "password" && (
+      {openDialog?.kind === "add" && <AddUser onClose={close} onMade={(answer) => made(answer, true)} />}
+      {openDialog?.kind === "edit" && <EditUser who={openDialog.who} onClose={close} onChanged={changed} />}
+      {openDialog?.kind === "reset" && <ResetPassword who={openDialog.who} onClose={close} onMade={(answer) => made(answer, false)} />}
+      {openDialog?.kind === "disable" && <Disable who={openDialog.who} onClose={close} onChanged={changed} />}
+      {openDialog?.kind === "sessions" && <SessionsOf who={openDialog.who} onClose={close} />}
+      {openDialog?.kind === "password" && (
         <SecretOnce
-          title={asked.fresh ? t`${asked.made.user.username} was added` : t`New password for ${asked.made.user.username}`}
+          title={openDialog.fresh ? t`${openDialog.made.user.username} was added` : t`New password for ${openDialog.made.user.username}`}
           label={t`One-time password`}
-          secret={asked.made.password}
-          text={t`Give this to ${asked.made.user.username}. It allows one sign-in, only to choose a new password, and expires after 24 hours.`}
+          secret={openDialog.made.password}
+          text={t`Give this to ${openDialog.made.user.username}. It allows one sign-in, only to choose a new password, and expires after 24 hours.`}
           onClose={close}
         />
       )}

@@ -16,14 +16,14 @@ import { isUnanswered, startedNote, stepUpQuestion, submitErrorText } from "./us
 export async function startJob(what: string, send: () => Promise<JobView>, pressed = false): Promise<void> {
   const from = pageUrl.peek();
   const stays = (): boolean => pageUrl.peek() === from && !openDialog.peek() && !document.querySelector("dialog[open]");
-  let asked = false;
+  let passwordAsked = false;
   try {
-    const path = `/jobs/${(await withStepUp(send, stepUpQuestion(what), () => (asked = pressed || stays()), JOB_MINUTES)).id}`;
+    const path = `/jobs/${(await withStepUp(send, stepUpQuestion(what), () => (passwordAsked = pressed || stays()), JOB_MINUTES)).id}`;
     if (stays()) go(path);
     else startedNote(what, () => go(path));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.code === "auth.step_up_required" && asked) return; // the user closed the password question
+    if (error.code === "auth.step_up_required" && passwordAsked) return; // the user closed the password question
     toast("fail", isUnanswered(error) ? what : t`${what}: not started`, submitErrorText(error), { label: t`Retry`, run: () => void startJob(what, send, true) });
   }
 }
