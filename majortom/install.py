@@ -17,7 +17,7 @@ from majortom.plan import InstallPlan, check_open, plan_install, upload_files, w
 from majortom.probe import Probe, parse_probe, summary
 from majortom.ssh import shell, upload
 from majortom.ssh.connect import Connector, Limits
-from majortom.ssh.login_steps import LoginContext, Restart, Steps, enter, find_way, finish_anyway, log_in_again
+from majortom.ssh.login_steps import LoginContext, Restart, Steps, await_shielded, log_in_again, log_in_as_root, prepare_login
 from majortom.ssh.shell import ShellLogin
 from spider.clock import Clock
 from spider.logs import event
@@ -92,27 +92,27 @@ class Installation:
 
         Raises: DeployError.
         """
-        async with find_way(self._connector, self._target, self.steps, restart) as way:
-            return await self._by(way, make_payload, verify)
+        async with prepare_login(self._connector, self._target, self.steps, restart) as context:
+            return await self._run_in(context, make_payload, verify)
 
-    async def _by(self, way: LoginContext, make_payload: PayloadMaker, verify: VerifySession) -> InstallResult:
+    async def _run_in(self, context: LoginContext, make_payload: PayloadMaker, verify: VerifySession) -> InstallResult:
         try:
-            async with self._enter_alone(way) as login:
+            async with self._log_in_alone(context) as login:
                 try:
                     probe = await self._carry_out(login, make_payload, verify)
-                    await self._finish(way, login)
+                    await self._finish(context, login)
                 except BaseException as exc:
-                    if await self._take_back(way, login):
+                    if await self._roll_back(context, login):
                         raise
-                    raise self._left_behind(exc) from exc
+                    raise self._incomplete_rollback(exc) from exc
         except ConnectionError:
             raise failure("connection_lost", self.steps.now) from None
-        return InstallResult(way.reached.key, probe)
+        return InstallResult(context.reached.key, probe)
 
     @contextlib.asynccontextmanager
-    async def _enter_alone(self, way: LoginContext) -> AsyncIterator[ShellLogin]:
-        with self._connector.alone(way.reached, self._target.port):
-            async with enter(self._connector, way, self.steps, self._limits) as login:
+    async def _log_in_alone(self, context: LoginContext) -> AsyncIterator[ShellLogin]:
+        with self._connector.alone(context.reached, self._target.port):
+            async with log_in_as_root(self._connector, context, self.steps, self._limits) as login:
                 yield login
 
     async def _carry_out(self, login: ShellLogin, make_payload: PayloadMaker, verify: VerifySession) -> Probe:
@@ -165,7 +165,7 @@ class Installation:
         source, action = shell.arming(self._lifecycle_script), "arm_replace" if self._traces.stashed else "arm"
         await shell.run(login, source, [action, f"{seconds:.0f}"], self.steps.now, self._limits.step_s)
 
-    async def _finish(self, way: LoginContext, login: ShellLogin) -> None:
+    async def _finish(self, context: LoginContext, login: ShellLogin) -> None:
         """Tell the server to keep the installation, which the hub has stored by now.
 
         Without this message the server decides itself: its timer keeps an installation whose agent has a session with the hub.
@@ -177,7 +177,7 @@ class Installation:
             except DeployError as exc:
                 if exc.code not in ("connection_lost", "max_sessions"):
                     raise
-                async with log_in_again(self._connector, way) as second_login:
+                async with log_in_again(self._connector, context) as second_login:
                     await shell.run(second_login, self._lifecycle_script, ["finish"], "verify", self._limits.step_s)
         except (DeployError, ConnectionError, OSError) as exc:
             if isinstance(exc, DeployError) and exc.code == "rolled_back":
@@ -242,7 +242,7 @@ class Installation:
             return failure("hub_unreachable", step, url=url, why=probe.reach)
         return failure("no_session", step, url=url, seconds=f"{self._limits.verify_s:g}", why=failure_reason(answer.of("log")))
 
-    async def _take_back(self, way: LoginContext, login: ShellLogin) -> bool:
+    async def _roll_back(self, context: LoginContext, login: ShellLogin) -> bool:
         """Roll back the changes, over a new connection if the old one is lost. False: something is left."""
         traces = self._traces
         if traces.folder is None and not traces.begun:
@@ -251,14 +251,14 @@ class Installation:
             # The new agent has its session by now, and the previous one may be defective.
             await self.steps.detail("the agent came back and stays; the server closes the installation by itself within some minutes")
             return True
-        work = asyncio.create_task(self._undo(way, login), name="undo-installation")
-        left = await finish_anyway(work)
+        work = asyncio.create_task(self._undo(context, login), name="undo-installation")
+        left = await await_shielded(work)
         if not left:
             await self.steps.detail(f"{TAKEN_BACK}: the server is as before")
         self._left = left
         return not left
 
-    async def _undo(self, way: LoginContext, login: ShellLogin) -> str:
+    async def _undo(self, context: LoginContext, login: ShellLogin) -> str:
         try:
             async with asyncio.timeout(self._limits.undo_s):
                 try:
@@ -266,7 +266,7 @@ class Installation:
                 except DeployError as exc:
                     if exc.code not in ("connection_lost", "max_sessions"):
                         raise
-                async with log_in_again(self._connector, way) as second_login:
+                async with log_in_again(self._connector, context) as second_login:
                     return await self._undo_by(second_login)
         except (DeployError, TimeoutError, OSError) as exc:
             event(_log, "undo_failed", logging.WARNING, host=self._target.host, error=one_line(str(exc)))
@@ -282,7 +282,7 @@ class Installation:
             await upload.drop(login, self._traces.folder, self._limits.step_s)
         return ", ".join(left)
 
-    def _left_behind(self, exc: BaseException) -> DeployError:
+    def _incomplete_rollback(self, exc: BaseException) -> DeployError:
         """The error for an incomplete rollback: it gives the original error first."""
         first = exc if isinstance(exc, DeployError) else failure("interrupted", self.steps.now)
         text = f"{first.message} Not everything could be undone ({self._left}): the server tries again by itself within some minutes, and Retry does so immediately."

@@ -6,7 +6,7 @@ from majortom.errors import failure
 from majortom.interfaces import HostKey, Reporter, Target
 from majortom.ssh import shell
 from majortom.ssh.connect import Connector, Limits
-from majortom.ssh.login_steps import LoginContext, Restart, Steps, enter, find_way
+from majortom.ssh.login_steps import LoginContext, Restart, Steps, log_in_as_root, prepare_login
 
 
 class Removal:
@@ -23,14 +23,14 @@ class Removal:
 
         Raises: DeployError.
         """
-        async with find_way(self._connector, self._target, self.steps, restart) as way:
-            with self._connector.alone(way.reached, self._target.port):
-                await self._take_off(way)
-            return way.reached.key
+        async with prepare_login(self._connector, self._target, self.steps, restart) as context:
+            with self._connector.alone(context.reached, self._target.port):
+                await self._uninstall(context)
+            return context.reached.key
 
-    async def _take_off(self, way: LoginContext) -> None:
+    async def _uninstall(self, context: LoginContext) -> None:
         source = shell.script("lifecycle.sh")
-        async with enter(self._connector, way, self.steps, self._limits) as login:
+        async with log_in_as_root(self._connector, context, self.steps, self._limits) as login:
             async with self.steps.step("stop"):
                 await shell.run(login, source, ["stop"], "stop", self._limits.step_s)
             async with self.steps.step("uninstall"):

@@ -124,7 +124,7 @@ async def _end_of(watch: JobWatch, job: Any, *, print_output: bool) -> Any:
         if print_output and job["state"] not in TERMINAL and (job["state"], job["phase"], job["stop"]) != last_text:
             last_text = (job["state"], job["phase"], job["stop"])
             if job["phase"] == "waiting_lock" or job["stop"]:
-                print(f"[{_standing(job)}]", file=sys.stderr)
+                print(f"[{_state_text(job)}]", file=sys.stderr)
         if print_output and job["output_bytes"] > offset:
             offset = await watch.pieces(f"/jobs/{job['id']}/output", offset, take)
         elif job["state"] in TERMINAL:
@@ -135,7 +135,7 @@ async def _end_of(watch: JobWatch, job: Any, *, print_output: bool) -> Any:
             await asyncio.sleep(POLL_S)
 
 
-def _standing(job: Any) -> str:
+def _state_text(job: Any) -> str:
     stop = f", stop: {job['stop']['state']}" if job["stop"] else ""
     return shown(f"{job['phase'] or job['state']}{stop}{': ' + job['note'] if job['note'] else ''}")
 

@@ -28,8 +28,8 @@ from groundcontrol.deployments.views import (
     HubKeyStateView,
     HubKeyView,
     JumpBody,
+    ListedJumpBody,
     ManyDeploymentsBody,
-    PlaceBody,
     RetryBody,
     ServerBody,
     ServerListBody,
@@ -211,7 +211,7 @@ def _request(body: ManyDeploymentsBody, one: ServerBody, common: JumpRequest | N
     )
 
 
-def _jump(own: PlaceBody | msgspec.UnsetType | None, common: JumpRequest | None) -> JumpRequest | None:
+def _jump(own: ListedJumpBody | msgspec.UnsetType | None, common: JumpRequest | None) -> JumpRequest | None:
     """The jump host of one server. The common jump host's credentials are only used if the server names the same one."""
     if own is msgspec.UNSET:
         return common

@@ -100,7 +100,7 @@ class HubKeyStateView(Answer):
     """null: there is none."""
 
 
-class PlaceBody(Body):
+class ListedJumpBody(Body):
     """A jump host of a host list. Its credentials are those of `jump` if both are the same host, else those of the server."""
 
     host: ShortText
@@ -121,7 +121,7 @@ class ServerBody(Body):
     """In addition to those for all servers."""
     host_key: ShortText | None = None
     """The expected fingerprint (`SHA256:…`). If it matches, the host key needs no confirmation."""
-    jump: PlaceBody | msgspec.UnsetType | None = msgspec.UNSET
+    jump: ListedJumpBody | msgspec.UnsetType | None = msgspec.UNSET
     """Omitted: the value for all servers. null: none."""
 
 
@@ -153,7 +153,7 @@ class ServerListBody(Body):
     format: Literal["auto", "lines", "csv", "ssh_config"] = "auto"
 
 
-class PlaceView(Answer):
+class ListedJumpView(Answer):
     host: str
     port: int
     username: str | None
@@ -175,7 +175,7 @@ class ListedServerView(Answer):
     name: str | None
     tags: list[str]
     host_key: str | None
-    jump: PlaceView | None
+    jump: ListedJumpView | None
     notes: list[str]
     problems: list[ListProblemView]
     """Empty: the row is valid."""
@@ -358,7 +358,7 @@ def server_list_view(reading: ParsedList) -> ServerListView:
             view_of(
                 ListedServerView,
                 one,
-                jump=None if one.jump is None else PlaceView(*one.jump),
+                jump=None if one.jump is None else ListedJumpView(*one.jump),
                 problems=[ListProblemView(*problem) for problem in one.problems],
             )
             for one in reading.servers

@@ -15,7 +15,7 @@ from majortom.ssh import shell
 from majortom.ssh.connect import Connector, Limits, ReachedServer, Tunnel, check_host_key
 from majortom.ssh.private_keys import LoadedKey, with_certificate
 from majortom.ssh.shell import ShellLogin
-from majortom.ssh.sudo import Rise
+from majortom.ssh.sudo import RootMethod
 
 _ROOT_CHECK = "main() { printf 'uid %s\\n' \"$(id -u)\"; printf 'ok\\n'; }\nmain </dev/null\nexit $?\n"
 
@@ -55,7 +55,7 @@ class LoginContext(NamedTuple):
 class Jump(NamedTuple):
     """The login context of the jump host, and the connection to it."""
 
-    way: LoginContext
+    context: LoginContext
     tunnel: Tunnel
 
 
@@ -66,7 +66,7 @@ class Restart(Protocol):
 
 
 @contextlib.asynccontextmanager
-async def find_way(connector: Connector, target: Target, steps: Steps, restart: Restart) -> AsyncIterator[LoginContext]:
+async def prepare_login(connector: Connector, target: Target, steps: Steps, restart: Restart) -> AsyncIterator[LoginContext]:
     """Do `connect` and `host_key`, and open the private key. A jump host is logged in to, and closed at the end.
 
     The keys are opened first: an invalid one ends the deployment before any connection.
@@ -74,18 +74,18 @@ async def find_way(connector: Connector, target: Target, steps: Steps, restart: 
     """
     async with contextlib.AsyncExitStack() as stack:
         key = await _open_key(connector, stack, target)
-        jump_key = None if target.jump is None else await _at_jump(target.jump, _open_key(connector, stack, target.jump))
+        jump_key = None if target.jump is None else await _name_jump_host(target.jump, _open_key(connector, stack, target.jump))
         async with steps.step("connect") as closing:
             jump = None
             if target.jump is not None:
-                jump = await stack.enter_async_context(_over(connector, target.jump, jump_key, steps, restart))
-                closing.append(f"over {target.jump.host}, {jump.way.reached.key.type} {jump.way.reached.key.fingerprint}")
-            reached = await connector.reach(target, jump and jump.tunnel, jump.way.reached.address if jump else "")
+                jump = await stack.enter_async_context(_log_in_to_jump_host(connector, target.jump, jump_key, steps, restart))
+                closing.append(f"over {target.jump.host}, {jump.context.reached.key.type} {jump.context.reached.key.fingerprint}")
+            reached = await connector.reach(target, jump and jump.tunnel, jump.context.reached.address if jump else "")
             answers = "answers" if reached.asked else "is logged in to by its known key"
             closing.append(f"{reached.address} port {target.port} {answers}")
         async with steps.step("host_key") as closing:
             closing.append(f"{reached.key.type} {reached.key.fingerprint}")
-            await _know(target, reached, steps, restart, reached.key)
+            await _confirm_host_key(target, reached, steps, restart, reached.key)
             closing.extend(filter(None, [reached.warning]))
         yield LoginContext(target, reached, key, jump)
 
@@ -99,7 +99,7 @@ async def _open_key(connector: Connector, stack: contextlib.AsyncExitStack, targ
     return key if target.certificate is None else with_certificate(key, target.certificate)
 
 
-async def _know(target: Target, reached: ReachedServer, steps: Steps, restart: Restart, shown: HostKey) -> None:
+async def _confirm_host_key(target: Target, reached: ReachedServer, steps: Steps, restart: Restart, shown: HostKey) -> None:
     if check_host_key(target, reached):
         return
     restart(stop=True)
@@ -112,7 +112,7 @@ async def _know(target: Target, reached: ReachedServer, steps: Steps, restart: R
 T = TypeVar("T")
 
 
-async def _at_jump(target: Target, work: Awaitable[T]) -> T:
+async def _name_jump_host(target: Target, work: Awaitable[T]) -> T:
     """Do a step at the jump host; an error there names the jump host."""
     try:
         return await work
@@ -121,74 +121,76 @@ async def _at_jump(target: Target, work: Awaitable[T]) -> T:
 
 
 @contextlib.asynccontextmanager
-async def _over(connector: Connector, target: Target, key: LoadedKey | None, steps: Steps, restart: Restart) -> AsyncIterator[Jump]:
+async def _log_in_to_jump_host(
+    connector: Connector, target: Target, key: LoadedKey | None, steps: Steps, restart: Restart
+) -> AsyncIterator[Jump]:
     """Log in to the jump host by the same rules as to any server. Nothing runs there, and one connection goes through it."""
-    reached = await _at_jump(target, connector.reach(target, through=True))
-    await _at_jump(target, _know(target, reached, steps, restart, reached.key._replace(host=target.host)))
-    way = LoginContext(target, reached, key)
+    reached = await _name_jump_host(target, connector.reach(target, through=True))
+    await _name_jump_host(target, _confirm_host_key(target, reached, steps, restart, reached.key._replace(host=target.host)))
+    context = LoginContext(target, reached, key)
     async with contextlib.AsyncExitStack() as stack:
-        tunnel = await _at_jump(target, stack.enter_async_context(connector.login(target, reached, key, through=True)))
-        yield Jump(way, tunnel)
+        tunnel = await _name_jump_host(target, stack.enter_async_context(connector.login(target, reached, key, through=True)))
+        yield Jump(context, tunnel)
 
 
 @contextlib.asynccontextmanager
-async def _connection(connector: Connector, way: LoginContext) -> AsyncIterator[asyncssh.SSHClientConnection]:
+async def _connection(connector: Connector, context: LoginContext) -> AsyncIterator[asyncssh.SSHClientConnection]:
     """Log in to the server, over a new connection to the jump host if the old one is lost."""
     async with contextlib.AsyncExitStack() as stack:
         tunnel = None
-        if way.jump is not None:
-            tunnel, jump = way.jump.tunnel, way.jump.way
+        if context.jump is not None:
+            tunnel, jump = context.jump.tunnel, context.jump.context
             if tunnel.is_closed():
                 next_login = connector.login(jump.target, jump.reached, jump.key, through=True)
-                tunnel = await _at_jump(jump.target, stack.enter_async_context(next_login))
-        yield await stack.enter_async_context(connector.login(way.target, way.reached, way.key, tunnel))
+                tunnel = await _name_jump_host(jump.target, stack.enter_async_context(next_login))
+        yield await stack.enter_async_context(connector.login(context.target, context.reached, context.key, tunnel))
 
 
 @contextlib.asynccontextmanager
-async def enter(connector: Connector, way: LoginContext, steps: Steps, limits: Limits) -> AsyncIterator[ShellLogin]:
+async def log_in_as_root(connector: Connector, context: LoginContext, steps: Steps, limits: Limits) -> AsyncIterator[ShellLogin]:
     """Do `authenticate` and `become_root`; the connection is closed at the end.
 
     Raises: DeployError.
     """
-    target = way.target
+    target = context.target
     async with contextlib.AsyncExitStack() as stack:
         async with steps.step("authenticate") as closing:
-            connection = await stack.enter_async_context(_connection(connector, way))
-            how = f"{way.key.type} key {way.key.fingerprint}" if way.key else "password"
-            if way.key and way.key.certificate:
+            connection = await stack.enter_async_context(_connection(connector, context))
+            how = f"{context.key.type} key {context.key.fingerprint}" if context.key else "password"
+            if context.key and context.key.certificate:
                 how += " and its certificate"
             closing.append(f"{target.username} by {how}")
-            closing.extend(filter(None, [way.key.warning if way.key else ""]))
+            closing.extend(filter(None, [context.key.warning if context.key else ""]))
             login = ShellLogin(connection, target.username, "", target.sudo_password or target.password)
             answer = await shell.run(login, _ROOT_CHECK, [], "authenticate", limits.step_s, root=False)
             root = answer.of("uid") == ["0"]
         async with steps.step("become_root") as closing:
             if not root:
-                login = await _rise(login, limits.step_s)
+                login = await _become_root(login, limits.step_s)
             closing.append("logged in as root" if root else f"by {login.by}")
         yield login
 
 
 @contextlib.asynccontextmanager
-async def log_in_again(connector: Connector, way: LoginContext) -> AsyncIterator[ShellLogin]:
+async def log_in_again(connector: Connector, context: LoginContext) -> AsyncIterator[ShellLogin]:
     """Log in without reports, to clean up after a lost connection. This works also for a user who may start no deployment any more."""
-    way = way._replace(target=way.target._replace(still_wanted=None))
-    if way.jump is not None:
-        over = way.jump.way
-        way = way._replace(jump=way.jump._replace(way=over._replace(target=over.target._replace(still_wanted=None))))
-    target = way.target
-    async with _connection(connector, way) as connection:
+    context = context._replace(target=context.target._replace(still_wanted=None))
+    if context.jump is not None:
+        over = context.jump.context
+        context = context._replace(jump=context.jump._replace(context=over._replace(target=over.target._replace(still_wanted=None))))
+    target = context.target
+    async with _connection(connector, context) as connection:
         login = ShellLogin(connection, target.username, "", target.sudo_password or target.password)
         answer = await shell.run(login, _ROOT_CHECK, [], "authenticate", 30, root=False)
-        yield login if answer.of("uid") == ["0"] else await _rise(login, 30)
+        yield login if answer.of("uid") == ["0"] else await _become_root(login, 30)
 
 
-async def _rise(login: ShellLogin, limit_s: float) -> ShellLogin:
+async def _become_root(login: ShellLogin, limit_s: float) -> ShellLogin:
     """Find out how this user becomes root: by sudo, or without sudo by doas.
 
     Raises: DeployError: `become_root` codes.
     """
-    ways: tuple[Rise, ...] = ("sudo", "doas", "doas with its password")
+    ways: tuple[RootMethod, ...] = ("sudo", "doas", "doas with its password")
     for by in ways:
         tried = login._replace(by=by)
         try:
@@ -203,7 +205,7 @@ async def _rise(login: ShellLogin, limit_s: float) -> ShellLogin:
     raise failure("no_sudo", "become_root", user=login.user)
 
 
-async def finish_anyway(work: asyncio.Task[str]) -> str:
+async def await_shielded(work: asyncio.Task[str]) -> str:
     """Wait for a clean-up that a single cancellation must not stop; a second one stops it."""
     try:
         return await asyncio.shield(work)

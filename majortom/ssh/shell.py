@@ -13,7 +13,7 @@ import asyncssh
 from majortom.errors import REPORTED, failure, one_line
 from majortom.interfaces import DeployError, Secret, StepName
 from majortom.plan import LAUNCHER_UNITS, OPENRC_SERVICES, SPIDER_UNIT
-from majortom.ssh.sudo import Dialogue, Rise, SudoAction, Words, command, receiving
+from majortom.ssh.sudo import Dialogue, RootMethod, SudoAction, Words, command, receiving
 
 MAX_OUTPUT_BYTES: Final = 1024 * 1024
 MAX_NOTES: Final = 50
@@ -45,7 +45,7 @@ class ShellLogin(NamedTuple):
 
     connection: asyncssh.SSHClientConnection
     user: str
-    by: Rise | Literal[""]
+    by: RootMethod | Literal[""]
     """How the user becomes root; empty: the user is root, or root is not needed."""
     sudo_password: Secret | None
 
@@ -125,7 +125,7 @@ class _Call:
         line: str,
         data: bytes,
         step: StepName,
-        by: Rise | Literal[""],
+        by: RootMethod | Literal[""],
         receive_note: ReceiveNote | None,
     ) -> None:
         self._login = login

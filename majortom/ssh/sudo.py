@@ -31,7 +31,7 @@ _DOAS_STARTER: Final = 'printf "%s\\n" "$0"; exec doas -- /bin/sh -c "$@"'
 _ON_TERMINAL: Final = 'stty raw -echo; printf "%s\\n" "$0"; size=$1; shift; head -c "$size" | /bin/sh -s -- "$@"'
 _DOAS_PROMPT: Final = rb"doas \([^\n()]{1,200}\) password: ?"
 
-Rise = Literal["sudo", "doas", "doas with its password"]
+RootMethod = Literal["sudo", "doas", "doas with its password"]
 """How a user becomes root."""
 
 _REFUSALS: Final = (
@@ -60,7 +60,7 @@ class Words(NamedTuple):
         return cls("sd" + secrets.token_hex(16), "sd" + secrets.token_hex(16))
 
 
-def command(words: Words, arguments: Sequence[str], by: Rise | Literal[""], size: int = 0) -> str:
+def command(words: Words, arguments: Sequence[str], by: RootMethod | Literal[""], size: int = 0) -> str:
     """Build the command line of one call: a shell that prints the ready word and reads the script from standard input.
 
     Args: size: bytes of the script, for a terminal, which has no end of file.
@@ -92,7 +92,7 @@ class Dialogue:
     began.
     """
 
-    def __init__(self, words: Words, user: str, by: Rise | Literal[""], *, has_password: bool) -> None:
+    def __init__(self, words: Words, user: str, by: RootMethod | Literal[""], *, has_password: bool) -> None:
         self._words = words
         self._user = user
         self._by = by

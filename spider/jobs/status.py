@@ -108,10 +108,8 @@ def take_snapshot(jobs_dir: str, job: str, wanted: WantedFiles, processes: JobPr
     Raises: OSError: the files cannot be read.
     """
     folder = os.path.join(jobs_dir, job)
-    stopped, result = (
-        read_stopped(folder),
-        read_result(folder),
-    )  # `stopped` first: the runner writes `result` before systemd writes `stopped`
+    stopped = read_stopped(folder)  # first: the runner writes `result` before systemd writes `stopped`
+    result = read_result(folder)
     run = read_run(folder)
     output, size, output_at = b"", 0, 0.0
     try:
@@ -129,17 +127,17 @@ def take_snapshot(jobs_dir: str, job: str, wanted: WantedFiles, processes: JobPr
     planned = read_document(folder, PLANNED) if wanted.plan else None
     reported = read_document(folder, REPORT) if wanted.report else None
     return JobSnapshot(
-        run,
-        result,
-        stopped,
-        read_progress(folder),
-        size,
-        output,
-        alive,
-        output_at,
-        reboot_request,
-        None if planned is None else plan_from_document(planned),
-        None if reported is None else report_from_document(reported),
+        run=run,
+        result=result,
+        stopped=stopped,
+        progress=read_progress(folder),
+        log_bytes=size,
+        output=output,
+        alive=alive,
+        output_at=output_at,
+        reboot_request=reboot_request,
+        plan=None if planned is None else plan_from_document(planned),
+        report=None if reported is None else report_from_document(reported),
     )
 
 
@@ -221,7 +219,7 @@ def ending(job: str, seen: JobSnapshot, code: str, digest: str, now: float) -> J
 
 
 def _without_result(seen: JobSnapshot, code: str, digest: str, now: float) -> JobResult:
-    """The missing result of a runner, as far as the other evidence gives it."""
+    """A result for a job whose runner wrote none, from its other files."""
     started_at = seen.run.started_at if seen.run else 0.0
     reboot_request, stopped = seen.reboot_request, seen.stopped
     if reboot_request is not None:

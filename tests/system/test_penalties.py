@@ -9,7 +9,7 @@ import pytest
 
 from majortom.interfaces import DeployError, Secret, Target
 from majortom.ssh.connect import Connector, Limits
-from majortom.ssh.login_steps import Steps, enter, find_way
+from majortom.ssh.login_steps import Steps, log_in_as_root, prepare_login
 from tests.support import lab as labs
 from tests.support.addresses import any_address
 from tests.support.lab import Host
@@ -32,7 +32,7 @@ def jump_host(request: pytest.FixtureRequest) -> Host:
 
 async def log_in(connector: Connector, target: Target) -> None:
     steps = Steps(Person())
-    async with find_way(connector, target, steps, no_limit) as way, enter(connector, way, steps, LIMITS):
+    async with prepare_login(connector, target, steps, no_limit) as context, log_in_as_root(connector, context, steps, LIMITS):
         pass
 
 

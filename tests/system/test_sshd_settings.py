@@ -11,7 +11,7 @@ import pytest
 from majortom.interfaces import DeployError, Secret, Target
 from majortom.ssh import shell
 from majortom.ssh.connect import Connector, Limits
-from majortom.ssh.login_steps import Steps, enter, find_way
+from majortom.ssh.login_steps import Steps, log_in_as_root, prepare_login
 from majortom.ssh.shell import ScriptOutput
 from tests.support.addresses import any_address
 from tests.support.deploy_client import any_host
@@ -42,7 +42,7 @@ async def running(server: Host, *settings: str) -> AsyncIterator[Target]:
 async def log_in(target: Target) -> ScriptOutput:
     """Up to a script that runs as root."""
     connector, steps = Connector(LIMITS, any_address), Steps(Person())
-    async with find_way(connector, target, steps, no_limit) as way, enter(connector, way, steps, LIMITS) as login:
+    async with prepare_login(connector, target, steps, no_limit) as context, log_in_as_root(connector, context, steps, LIMITS) as login:
         return await shell.run(login, COUNT, [], "probe", LIMITS.step_s)
 
 

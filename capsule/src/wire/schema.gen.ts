@@ -996,6 +996,20 @@ export interface ListProblemView {
   message: string;
 }
 
+/** A jump host of a host list. Its credentials are those of `jump` if both are the same host, else those of the server. */
+export interface ListedJumpBody {
+  host: string;
+  port?: number;
+  username?: string | null;
+  host_key?: string | null;
+}
+
+export interface ListedJumpView {
+  host: string;
+  port: number;
+  username: string | null;
+}
+
 export interface ListedServerView {
   line: number;
   host: string;
@@ -1005,7 +1019,7 @@ export interface ListedServerView {
   name: string | null;
   tags: string[];
   host_key: string | null;
-  jump: PlaceView | null;
+  jump: ListedJumpView | null;
   notes: string[];
   /** Empty: the row is valid. */
   problems: ListProblemView[];
@@ -1379,20 +1393,6 @@ export interface PastProcessesView {
   reading: ProcessReadingView | null;
 }
 
-/** A jump host of a host list. Its credentials are those of `jump` if both are the same host, else those of the server. */
-export interface PlaceBody {
-  host: string;
-  port?: number;
-  username?: string | null;
-  host_key?: string | null;
-}
-
-export interface PlaceView {
-  host: string;
-  port: number;
-  username: string | null;
-}
-
 export interface PlanCountsView {
   upgrades: number;
   new: number;
@@ -1727,7 +1727,7 @@ export interface ServerBody {
   /** The expected fingerprint (`SHA256:…`). If it matches, the host key needs no confirmation. */
   host_key?: string | null;
   /** Omitted: the value for all servers. null: none. */
-  jump?: PlaceBody | null;
+  jump?: ListedJumpBody | null;
 }
 
 /** A pasted host list: lines of `user@host:port`, CSV with a header, or an OpenSSH client configuration. */

@@ -1,4 +1,4 @@
-"""deploy.many: one request for many real servers, from the request until each of them is connected. One confirmation is in it."""
+"""deploy.many: one request for many real servers, timed until every server is connected, including one confirmation of all fingerprints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIMIT_S = 600.0
 
 
 def until(ask: Callable[[], Any], done: Callable[[Any], bool]) -> Any:
-    """Ask until `done` says so."""
+    """Ask again until `done` accepts the answer."""
     ends_at = time.monotonic() + LIMIT_S
     while time.monotonic() < ends_at:
         answer = ask()
@@ -28,7 +28,7 @@ def until(ask: Callable[[], Any], done: Callable[[Any], bool]) -> Any:
 
 
 def cpu_seconds(hub: HubProcess) -> float:
-    """What the hub's process has used of the processors."""
+    """Processor time of the hub's process, in seconds."""
     pid = (hub.folder / "hub.pid").read_text().split()[0]
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""Other programs that tell a machine's numbers, for a benchmark to stand beside Spider."""
+"""Other monitoring programs, which a benchmark measures for comparison with Spider."""
 
 from __future__ import annotations
 
@@ -78,9 +78,9 @@ def netdata(folder: Path) -> Iterator[tuple[int | None, str]]:
         (folder / name).mkdir()
     (folder / "conf/.opt-out-from-anonymous-statistics").touch()
     stock, plugins = root / "usr/lib/netdata/conf.d", root / "usr/lib/netdata/plugins.d"
-    places = {"config": "conf", "log": "log", "cache": "cache", "lib": "lib", "home": "lib"}
+    folders = {"config": "conf", "log": "log", "cache": "cache", "lib": "lib", "home": "lib"}
     lines = ["[global]", f"run as user = {os.environ.get('USER') or 'root'}", "[directories]"]
-    lines += [f"{name} = {folder / place}" for name, place in places.items()]
+    lines += [f"{name} = {folder / name_of_folder}" for name, name_of_folder in folders.items()]
     lines += [f"stock config = {stock}", f"web = {root / 'usr/share/netdata/web'}", f'plugins = "{plugins}"']
     lines += ["[web]", f"bind to = 127.0.0.1:{free_port()}"]
     (folder / "conf/netdata.conf").write_text("\n".join(lines) + "\n")

@@ -11,7 +11,7 @@ import pytest
 from majortom.interfaces import DeployError, Secret, Target
 from majortom.ssh.address_policy import forbidden_address
 from majortom.ssh.connect import Connector, Limits, describe
-from majortom.ssh.login_steps import Steps, find_way
+from majortom.ssh.login_steps import Steps, prepare_login
 from tests.support.addresses import any_address
 from tests.support.ssh_server import Person, jumping, no_limit, serving
 
@@ -33,10 +33,10 @@ async def both() -> AsyncIterator[tuple[int, list[str], int, list[str]]]:
 
 async def reach(wanted: Target, person: Person) -> tuple[str, str]:
     connector = Connector(Limits(connect_s=5, login_s=5), any_address)
-    async with find_way(connector, wanted, Steps(person), no_limit) as way:
-        assert way.jump is not None
-        async with connector.login(wanted, way.reached, None, way.jump.tunnel):
-            return way.reached.key.fingerprint, way.reached.via
+    async with prepare_login(connector, wanted, Steps(person), no_limit) as context:
+        assert context.jump is not None
+        async with connector.login(wanted, context.reached, None, context.jump.tunnel):
+            return context.reached.key.fingerprint, context.reached.via
 
 
 async def fails(wanted: Target, person: Person) -> DeployError:
@@ -97,7 +97,7 @@ async def test_the_metadata_address_of_a_cloud_is_not_reached_through_a_jump_hos
     async with jumping(BASTION) as (jump, at_jump):
         connector = Connector(Limits(connect_s=5, login_s=5), forbidden_address)
         with pytest.raises(DeployError) as caught:
-            async with find_way(connector, target(22, "169.254.169.254", jump=target(jump)), Steps(Person()), no_limit):
+            async with prepare_login(connector, target(22, "169.254.169.254", jump=target(jump)), Steps(Person()), no_limit):
                 pass
     assert caught.value.code == "target_not_allowed"
     assert not [line for line in at_jump if line.startswith("through")]
