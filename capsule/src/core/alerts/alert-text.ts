@@ -89,6 +89,9 @@ export function openIncidents<A extends AlertLike, I extends IncidentLike & { al
     .sort((a, b) => RANK[a.incident.level] - RANK[b.incident.level] || b.incident.since_at - a.incident.since_at);
 }
 
+/** Whether all of it that fires is only shown: nobody is notified. */
+export const isNotice = ({ firing }: { firing: readonly { notice: boolean }[] }): boolean => firing.length > 0 && firing.every(({ notice }) => notice);
+
 /** When "until tomorrow" ends: at eight in the morning of the next day. */
 export function tomorrow(now: number): number {
   const at = new Date(now * 1000);

@@ -13,13 +13,14 @@ export function alertValue(value: number | null, unit: string): string {
   if (value === null) return "—";
   if (unit === "percent") return `${+value.toFixed(1)}%`;
   if (unit === "celsius") return `${+value.toFixed(1)}${NBSP}°C`;
-  if (unit === "seconds") return value < 60 && !Number.isInteger(value) ? `${+value.toFixed(3)}${NBSP}${t`s`}` : age(value);
+  if (unit === "seconds") return value < 60 && !Number.isInteger(value) ? `${+value.toFixed(value < 10 ? 3 : 0)}${NBSP}${t`s`}` : age(value);
   return formatValue(value, unit);
 }
 
-/** A reading beside its limit; empty where the value says no more than the name of the rule. */
+/** A reading beside its limit; empty where the value says no more than the name of the rule: a limit of 0 means "any". */
 export function readingText(value: number | null, threshold: number | null, unit: string): string {
   if (value === null || unit === "flag" || unit === "level" || unit === "") return "";
+  if (threshold === 0 && value > 0) return unit === "seconds" ? "" : alertValue(Math.ceil(value), unit);
   return threshold === null ? alertValue(value, unit) : t`${alertValue(value, unit)}, limit ${alertValue(threshold, unit)}`;
 }
 

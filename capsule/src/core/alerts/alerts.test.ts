@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { flagWords, isOpen, openIncidents, tomorrow, type AlertLike, type IncidentLike } from "./alert-text";
+import { readingText } from "./alert-values";
+import { flagWords, isNotice, isOpen, openIncidents, tomorrow, type AlertLike, type IncidentLike } from "./alert-text";
 import { targetComplete, targetFields, targetOf } from "./channel-form";
 import { deliverySentence, isSettled, reasonWords, type DeliveryLike } from "./delivery-text";
 import { dayState, daysWords, dayWords, deadlineWords, windowWords } from "./schedule-text";
@@ -79,4 +80,17 @@ test("a day shows the worst that happened on it", () => {
   assert.equal(dayState({ ...day, met: 0, missed: 0, late: 0, not_judged: 4 }, NOW), "not_judged");
   assert.equal(dayState({ ...day, met: 0, missed: 0, late: 0, due_at: NOW + 60 }, NOW), "coming");
   assert.equal(dayWords(day, NOW), "2026-11-03: 3 met, 1 late, 1 missed");
+});
+
+test("an incident is a notice where nothing of it that fires is told", () => {
+  assert.ok(isNotice({ firing: [{ notice: true }] }));
+  assert.ok(!isNotice({ firing: [{ notice: true }, { notice: false }] }));
+  assert.ok(!isNotice({ firing: [] }));
+});
+
+test("a limit of 0 means any: it is not written, and a time says no more than since when", () => {
+  assert.equal(readingText(23.9, 0, "seconds"), "");
+  assert.equal(plain(readingText(1.67, 0, "processes")), "2 processes");
+  assert.equal(plain(readingText(0.4, 0.5, "seconds")), "0.4 s, limit 0.5 s");
+  assert.equal(plain(readingText(12.345, 2, "seconds")), "12 s, limit 2 s");
 });

@@ -76,7 +76,7 @@ function Row({ alert, several, open, picked, onPick, onAcknowledge, onExplain }:
             <input type="checkbox" checked={picked} aria-label={t`Select ${title}`} onChange={() => onPick(alert.id)} />
           </label>
         )}
-        <Glyph kind={firing ? (alert.level === "critical" ? "crit" : "warn") : "done"} label={firing ? undefined : endWords(alert)} />
+        <Glyph kind={!firing ? "done" : alert.notice ? "notice" : alert.level === "critical" ? "crit" : "warn"} label={firing ? undefined : endWords(alert)} />
       </span>
       <span role="cell" class="alert-what">
         <span class="medium anywhere">{alert.rule_name}</span>

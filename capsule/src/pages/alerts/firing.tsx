@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { openIncidents, type IncidentGroup } from "../../core/alerts/alert-text";
+import { isNotice, openIncidents, type IncidentGroup } from "../../core/alerts/alert-text";
 import { t } from "../../core/text/i18n";
 import { age, timeOrDate } from "../../core/text/time";
 import { plural } from "../../core/text/units";
@@ -24,7 +24,6 @@ import { AlertTable } from "./alert-table";
 import { NodeLinks } from "./node-links";
 import { TimelineFold } from "./timeline";
 
-const levelGlyph = (level: AlertView["level"]): VNode => <Glyph kind={level === "critical" ? "crit" : "warn"} />;
 const retry = (): void => location.reload();
 
 function Quiet(): VNode {
@@ -55,12 +54,21 @@ export function FiringTab(): VNode {
     setPicked(next);
   };
   const clear = (): void => setPicked(new Set());
+  const notices = groups.filter(isNotice);
+  const incident = (group: IncidentGroup<IncidentView, AlertView>): VNode => <Incident key={group.incident.id} group={group} picked={picked} onPick={pick} onAcknowledge={(alert) => setAcknowledging([alert])} />;
   return (
     <div class="stack">
       <StaleNotice failure={failure} />
-      {groups.map((group) => (
-        <Incident key={group.incident.id} group={group} picked={picked} onPick={pick} onAcknowledge={(alert) => setAcknowledging([alert])} />
-      ))}
+      {notices.length === groups.length && <Quiet />}
+      {groups.filter((group) => !isNotice(group)).map(incident)}
+      {notices.length > 0 && (
+        <details class="options">
+          <summary>
+            {plural(notices.length, "notice")} <span class="t3">{t`Shown only: nobody is notified.`}</span>
+          </summary>
+          <div class="stack">{notices.map(incident)}</div>
+        </details>
+      )}
       {more && <p class="t3">{t`More incidents are open than are listed here.`}</p>}
       {mayAct.value && chosen.length > 0 && (
         <div class="selection card" role="region" aria-label={t`Selection`}>
@@ -100,7 +108,7 @@ function Incident({ group: { incident, firing, ended }, picked, onPick, onAcknow
   return (
     <section class="card incident" aria-label={incident.title}>
       <header>
-        {levelGlyph(incident.level)}
+        <Glyph kind={isNotice({ firing }) ? "notice" : incident.level === "critical" ? "crit" : "warn"} />
         <h2 class="cut">{incident.title}</h2>
         <span class="t3 meta end nowrap">
           {t`for ${age(now.value - incident.since_at)}`} · <Time at={incident.since_at}>{timeOrDate(incident.since_at, dayStart.value)}</Time>
