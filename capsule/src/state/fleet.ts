@@ -5,7 +5,7 @@ import { call } from "../wire/http";
 import type { FleetChange, FleetData, NodePatch, NodeView } from "../wire/schema.gen";
 import { healthOf, isOld, nodeStatusOf, STALE_S, type Health, type NodeStatus } from "../core/nodes/node-status";
 import { nameCollator } from "../core/nodes/node-groups";
-import { now } from "./clock";
+import { hubNow, now } from "./clock";
 import { lastMessageAt, subscribe } from "./live/link";
 import { pageUrl } from "./router";
 import { onSessionEnd, phase } from "./session";
@@ -31,6 +31,9 @@ const version = signal(0);
 /** The ids of all nodes; changes only when a node appears or disappears. */
 export const ids = signal<readonly string[]>([]);
 export const loaded = signal(false);
+
+/** When the page began to watch. */
+let watched = 0;
 
 export const nodeSignal = (id: string): Signal<NodeView> | undefined => map.get(id);
 
@@ -61,8 +64,8 @@ function knownOf(node: NodeView): NodeStatus {
 
 export function rowOf(node: NodeView, at: number): Row {
   const status = knownOf(node);
-  const health = healthOf(node, status, at);
-  return { node, status, health, old: health === "off" || health === "back" || isOld(status, at) };
+  const health = healthOf(node, status, at, watched);
+  return { node, status, health, old: health === "off" || health === "back" || isOld(status, at, watched) };
 }
 
 /** Every node with its status, computed each second from the values of that moment. A row on the page shows its own values immediately. */
@@ -99,6 +102,7 @@ function drop(id: string): boolean {
 }
 
 function snapshot(data: FleetData): void {
+  watched = hubNow();
   const there = new Set(data.nodes.map((node) => node.id));
   for (const id of map.keys()) if (!there.has(id)) drop(id);
   for (const node of data.nodes) put(node);
@@ -197,7 +201,7 @@ export interface FleetSummary {
 }
 
 /** Whether values are current: sums leave out nodes with old values. While the hub is offline, the last sums stay. */
-export const isReporting = (status: NodeStatus): boolean => lastMessageAt() - (status.at ?? 0) <= STALE_S;
+export const isReporting = (status: NodeStatus): boolean => status.at !== null && !isOld(status, lastMessageAt(), watched);
 
 export const fleetSummary = computed<FleetSummary>(() => {
   const v: FleetSummary = {

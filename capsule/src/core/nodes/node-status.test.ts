@@ -44,6 +44,12 @@ test("health is what the hub finds, and what the page knows of the connection", 
   assert.equal(at("unknown", { state: "pending" }), "wait");
 });
 
+test("a page that has just begun to watch calls nothing stale that an unwatched agent sends", () => {
+  const one = { ...node({ "cpu.total": sample(9) }) };
+  const at = (now: number, watched: number): string => healthOf(one, nodeStatusOf(one), now, watched);
+  assert.deepEqual([at(160, 158), at(160, 154), at(175, 174)], ["ok", "stale", "stale"]);
+});
+
 test("a value is marked by the worst finding about it", () => {
   const health: HealthLike = { level: "critical", findings: [finding("filesystem", "critical", "/srv"), finding("filesystem", "warning", "/"), finding("cpu", "notice")] };
   assert.deepEqual([levelOf(health, "filesystem", "/"), levelOf(health, "filesystem", "/srv"), levelOf(health, "filesystem")], ["warn", "crit", "crit"]);

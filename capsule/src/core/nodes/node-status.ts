@@ -52,6 +52,8 @@ export interface NodeStatus {
 }
 
 export const STALE_S = 5;
+/** Agents that nobody watches send once a minute: older values are missing ones. */
+const UNWATCHED_S = 70;
 
 const plus = (sum: number | null, value: number | null): number | null => (value === null ? sum : (sum ?? 0) + value);
 
@@ -108,17 +110,17 @@ export function levelOf({ findings }: HealthLike, kind: string, object = ""): Le
 /** Whether the update count rests on missing or old package lists. Then "nothing newer" proves nothing. */
 export const listsAreOld = ({ updates: { total, checked_at }, health }: Pick<NodeLike, "updates" | "health">): boolean => (total !== null && checked_at === null) || health.findings.some(({ kind }) => kind === "lists_stale");
 
-/** Whether the newest values are no longer current. */
-export const isOld = ({ at }: NodeStatus, now: number): boolean => at !== null && now - at > STALE_S;
+/** Whether the newest values are no longer current. `watched`: since when the node is watched; the first seconds it may send as if nobody did. */
+export const isOld = ({ at }: NodeStatus, now: number, watched = 0): boolean => at !== null && now - at > (now - watched > STALE_S ? STALE_S : UNWATCHED_S);
 
 const HEALTHS = { ok: "ok", unknown: "ok", notice: "notice", warning: "warn", critical: "crit" } as const;
 
 /** What the hub finds comes first; the page itself knows which connections and values are missing. */
-export function healthOf(node: NodeLike, status: NodeStatus, now: number): Health {
+export function healthOf(node: NodeLike, status: NodeStatus, now: number, watched = 0): Health {
   if (node.state === "pending") return "wait";
   if (node.state === "offline") return node.reconnecting ? "back" : "off";
   const found = HEALTHS[node.health.level];
-  return isOld(status, now) && found !== "crit" && found !== "warn" ? "stale" : found;
+  return isOld(status, now, watched) && found !== "crit" && found !== "warn" ? "stale" : found;
 }
 
 /** Larger is worse. Nothing is wrong with a node that waits for its first contact. */
