@@ -13,7 +13,7 @@ from groundcontrol.nodes.model import Finding, Health, HealthLevel, Node
 _RANK: Final[dict[str, int]] = {"critical": 0, "warning": 1, "notice": 2}
 _FIRST: Final = ("offline", "cloned", "packages_broken", "array", "unit_failed", "filesystem", "job_failed")
 """Of one level, these kinds stand first, in this order."""
-_LAST: Final = ("reboot_due", "memory", "cpu")
+_LAST: Final = ("reboot_due", "memory", "load", "cpu")
 """And these last: a busy server still works."""
 
 
