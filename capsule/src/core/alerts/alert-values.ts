@@ -20,7 +20,7 @@ export function alertValue(value: number | null, unit: string): string {
 /** A reading beside its limit; empty where the value says no more than the name of the rule: a limit of 0 means "any". */
 export function readingText(value: number | null, threshold: number | null, unit: string): string {
   if (value === null || unit === "flag" || unit === "level" || unit === "") return "";
-  if (threshold === 0 && value > 0) return unit === "seconds" ? "" : alertValue(Math.ceil(value), unit);
+  if (threshold === 0 && value > 0) return unit === "seconds" || value <= 1 ? "" : alertValue(Math.ceil(value), unit);
   return threshold === null ? alertValue(value, unit) : t`${alertValue(value, unit)}, limit ${alertValue(threshold, unit)}`;
 }
 

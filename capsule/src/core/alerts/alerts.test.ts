@@ -89,7 +89,7 @@ test("an incident is a notice where nothing of it that fires is told", () => {
 });
 
 test("a limit of 0 means any: it is not written, and a time says no more than since when", () => {
-  assert.equal(readingText(23.9, 0, "seconds"), "");
+  assert.deepEqual([readingText(23.9, 0, "seconds"), readingText(1, 0, "packages")], ["", ""]);
   assert.equal(plain(readingText(1.67, 0, "processes")), "2 processes");
   assert.equal(plain(readingText(0.4, 0.5, "seconds")), "0.4 s, limit 0.5 s");
   assert.equal(plain(readingText(12.345, 2, "seconds")), "12 s, limit 2 s");
