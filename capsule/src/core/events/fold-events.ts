@@ -9,7 +9,7 @@ interface EventLike {
 }
 
 /** Types that many nodes have at the same moment: after a restart of the hub, when a switch fails, or when a rule fires for all of them. */
-const FOLDED: ReadonlySet<string> = new Set(["node_online", "node_offline", "alert_firing", "alert_resolved"]);
+const FOLDED: ReadonlySet<string> = new Set(["node_online", "node_offline", "node_registered", "node_joined", "agent_updated", "reboot_required", "updates_found", "security_updates_found", "alert_firing", "alert_resolved"]);
 /** Fewer stay rows of their own. */
 const LEAST = 5;
 const APART_S = 600;

@@ -102,10 +102,12 @@ function Row({ event }: { event: EventView }): VNode {
   );
 }
 
-function runText({ type, details }: EventView, nodes: number): string {
+function runText(event: EventView, nodes: number): string {
+  const { type, details } = event;
   if (type === "node_offline") return t`${nodes} nodes went offline`;
   if (type === "node_online") return t`${nodes} nodes came online`;
-  return [t`${String(details["rule"])} on ${nodes} nodes`, details["end"]].filter(Boolean).join(" ");
+  if (details["rule"] !== undefined) return [t`${String(details["rule"])} on ${nodes} nodes`, details["end"]].filter(Boolean).join(" ");
+  return t`${eventText(event, nodeName)}, and ${nodes - 1} nodes more`;
 }
 
 /** The same event on many nodes, folded. */
