@@ -4,6 +4,7 @@ import { call } from "../wire/http";
 import type { DeploymentsView, EventsView, EventView, JobsView, LogsView, PastProcessesView, UnitJournalView } from "../wire/schema.gen";
 
 export interface JobsQuery {
+  node?: string | undefined;
   state?: string | undefined;
   action?: string | undefined;
   by?: string | undefined;

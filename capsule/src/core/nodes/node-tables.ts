@@ -55,6 +55,7 @@ export function filterRows(rows: readonly (readonly TableCell[])[], words: strin
 /** The text of a cell. */
 export function cellText(column: ColumnLike, cell: TableCell, now: number): string {
   if (cell === null || cell === "") return UNKNOWN;
+  if (column.name === "security" && cell === "no") return "";
   if (typeof cell === "string") return cell;
   if (column.kind === "time") return timeOrDate(cell, now);
   if (column.name === "rotational") return cell ? t`HDD` : t`SSD`;

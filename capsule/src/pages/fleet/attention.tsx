@@ -18,7 +18,7 @@ const MOST = 4;
 const BLANK = "\u00a0";
 const GLYPHS = { critical: "crit", warning: "warn", notice: "notice" } as const;
 /** Until the cause is known its line is blank: a temporary text would change while somebody reads it. */
-const OfflineCause = lazy<{ id: string; address: string }>("", async () => (await import("./issue-cause")).OfflineCause, () => <>{BLANK}</>);
+const OfflineCause = lazy<{ id: string }>("", async () => (await import("./issue-cause")).OfflineCause, () => <>{BLANK}</>);
 
 const isIll = (health: Health): boolean => health === "crit" || health === "off" || health === "warn";
 
@@ -68,7 +68,7 @@ export function Attention(): VNode | null {
   );
 }
 
-function Ill({ node: { id, name, address, health: { findings }, last_seen_at }, health }: Row): VNode {
+function Ill({ node: { id, name, health: { findings }, last_seen_at }, health }: Row): VNode {
   const first = findings[0];
   const since = health === "off" ? last_seen_at : (first?.since_at ?? null);
   const more = findings.length - 1;
@@ -77,9 +77,9 @@ function Ill({ node: { id, name, address, health: { findings }, last_seen_at }, 
       <Glyph kind={health} />
       <span class="cut">
         <b class="strong">{name}</b>{" "}
-        <span class="t2">{health === "off" ? (since === null ? t`Never connected` : t`No contact for ${age(now.value - since)}`) : since !== null && t`for ${shortDuration(now.value - since)}`}</span>
+        <span class="t2">{health === "off" ? (since === null ? t`Never connected` : t`offline ${shortDuration(now.value - since)}`) : since !== null && t`for ${shortDuration(now.value - since)}`}</span>
       </span>
-      <p class="cut">{health === "off" ? <OfflineCause id={id} address={address} /> : more > 0 ? t`${first?.cause ?? ""} +${more}` : first?.cause}</p>
+      <p class="cut">{health === "off" ? <OfflineCause id={id} /> : more > 0 ? t`${first?.cause ?? ""} +${more}` : first?.cause}</p>
     </a>
   );
 }

@@ -7,7 +7,7 @@ import { runningOn } from "../../state/jobs";
 import { offlineText } from "../node/offline-text";
 
 /** Blank until the events are known. */
-export function OfflineCause({ id, address }: { id: string; address: string }): VNode {
+export function OfflineCause({ id }: { id: string }): VNode {
   const how = runningOn.value.get(id)?.action === "reboot" ? t`Being restarted by a job` : offlineText(id)?.short;
-  return <>{how ?? (eventsLoaded.value ? address : "\u00a0")}</>;
+  return <>{how ?? (eventsLoaded.value ? t`No contact` : "\u00a0")}</>;
 }

@@ -26,6 +26,7 @@ import { AllMetrics } from "./all-metrics";
 import { Overview } from "./overview";
 import { Packages } from "./packages";
 import { NodeJobs } from "./node-jobs";
+import { LastJob } from "./last-job";
 import { NodeLogs } from "./node-logs";
 import { NodeRules } from "./node-rules";
 import { NodeSettings } from "./node-settings";
@@ -196,6 +197,7 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
               {t`up ${age(now.value - identity.booted_at)}`}
             </span>
           )}
+          <LastJob id={view.id} />
           {Math.abs(skew) > WRONG_CLOCK_S && (
             <span class="warn">
               <Icon name="clock" />

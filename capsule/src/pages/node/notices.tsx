@@ -3,10 +3,10 @@
 import type { VNode } from "preact";
 import { listsAreOld } from "../../core/nodes/node-status";
 import { jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
-import { sortRows } from "../../core/nodes/node-tables";
+import { reader, sortRows } from "../../core/nodes/node-tables";
 import { t } from "../../core/text/i18n";
 import { age, clock, timeOrDate } from "../../core/text/time";
-import { percent } from "../../core/text/units";
+import { percent, size } from "../../core/text/units";
 import { dayStart, now } from "../../state/clock";
 import { runningOn } from "../../state/jobs";
 import { lostSince } from "../../state/live/link";
@@ -26,6 +26,8 @@ type Finding = NodeView["health"]["findings"][number];
 
 const MOST = 3;
 const REFRESH = "refresh";
+/** A process that uses less of a core, in percent, explains no busy server. */
+const BUSY = 20;
 const KINDS = { critical: "crit", warning: "", notice: "info" } as const;
 const GLYPHS = { critical: "crit", warning: "warn", notice: "notice" } as const;
 
@@ -37,7 +39,7 @@ export function Notices({ detail, view, standing }: { detail: NodeDetail; view: 
     <>
       <Connection view={view} standing={standing} />
       {findings.slice(0, MOST).map((finding) => (
-        <FindingBanner key={finding.alert_id} view={view} finding={finding} culprit={finding.kind === "cpu" ? busiest(detail.tables.value?.processes) : ""} />
+        <FindingBanner key={finding.alert_id} view={view} finding={finding} culprit={culpritOf(finding.kind, detail.tables.value?.processes)} />
       ))}
       {more > 0 && <p class="meta t3">{more === 1 ? t`1 more finding is under Alerts.` : t`${more} more findings are under Alerts.`}</p>}
       <RunningJob view={view} />
@@ -46,12 +48,15 @@ export function Notices({ detail, view, standing }: { detail: NodeDetail; view: 
   );
 }
 
-/** The process with the most CPU; empty where processes are not known. */
-function busiest(table: TableView | undefined): string {
-  const row = table && sortRows(table, { column: "cpu", down: true })[0];
-  if (!row) return "";
-  const [name, cpu] = ["name", "cpu"].map((column) => row[table.columns.findIndex((one) => one.name === column)]);
-  return typeof name === "string" && typeof cpu === "number" ? t`Busiest now: ${name}, ${percent(cpu)} of one core.` : "";
+/** The process that uses most of what a finding is about; empty where none does, or processes are not known. */
+function culpritOf(kind: string, table: TableView | undefined): string {
+  const column = kind === "load" ? "cpu" : kind;
+  if (!table || (column !== "cpu" && column !== "memory")) return "";
+  const row = sortRows(table, { column, down: true })[0];
+  const [name, used] = row ? reader(table, "name", column)(row) : [];
+  if (typeof name !== "string" || typeof used !== "number") return "";
+  if (column === "memory") return t`largest now: ${name}, ${size(used)}`;
+  return used < BUSY ? "" : t`busiest now: ${name}, ${percent(used)} of one core`;
 }
 
 function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Finding; culprit: string }): VNode {
@@ -68,6 +73,11 @@ function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Fi
             </a>
           )}
           {kind === "unit_failed" && finding.object && <UnitHelp view={view} units={[finding.object]} lines />}
+          {kind === "job_failed" && (
+            <a class="button slim" href={`/n/${view.id}/jobs`}>
+              {t`Jobs`}
+            </a>
+          )}
           {mayAct.value && action && <VerbButton view={view} verb={action} />}
           {alert_id && (
             <a class="button slim quiet" href="/alerts">
@@ -77,7 +87,7 @@ function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Fi
         </>
       }
     >
-      <b>{cause}</b> <span class="plain nowrap">{t`since ${timeOrDate(since_at, dayStart.value)}`}</span>{culprit && <span class="plain"> {culprit}</span>}
+      <b>{cause}</b> <span class="plain nowrap">{t`since ${timeOrDate(since_at, dayStart.value)}`}</span>{culprit && <span class="plain"> · {culprit}</span>}
     </Banner>
   );
 }

@@ -78,6 +78,7 @@ export function Overview(props: Props): VNode {
   const names = lines.map((line) => line.series);
   const base = usePanels(props, names);
   const past = shown.zoom !== null;
+  const few = node.identity.cpu_cores <= FEW_CORES;
   const loading = past && detail.past.value?.key !== timeRangeKey(shown) && !detail.pastFailure.value;
   return (
     <div class="stack">
@@ -85,9 +86,9 @@ export function Overview(props: Props): VNode {
       <HistoryFailure detail={detail} shown={shown} names={names} />
       <div class="panels">
         <CpuPanel {...base} />
-        <Cores view={node} past={past} />
+        {few ? <MemoryPanel {...base} /> : <Cores view={node} past={past} />}
         <ProcessesThen detail={detail} shown={shown} cursor={base.group.cursor} />
-        <MemoryPanel {...base} />
+        {!few && <MemoryPanel {...base} />}
         <LoadPanel {...base} />
         {network && <NetworkPanel {...base} names={interfaces} chosen={network} onPick={setNetwork} />}
         {device && <DiskPanel {...base} names={devices} chosen={device} onPick={setDevice} />}
@@ -113,6 +114,8 @@ function ProcessesThen({ detail, shown: { zoom }, cursor }: Pick<Props, "detail"
 /** Beside charts of the past: parts without a chart show the newest value. */
 const Now = ({ past }: { past: boolean }): VNode | null => (past ? <span class="tag">{t`now`}</span> : null);
 
+/** The card of so few cores is nearly empty; *Metrics* has them. */
+const FEW_CORES = 8;
 const MANY_CORES = 64;
 
 const COLUMNS = 8;

@@ -67,7 +67,7 @@ const HARDWARE: readonly Subject[] = [
   { name: "batteries", title: t`Batteries`, none: t`None.` },
 ];
 const AVAILABLE: readonly Subject[] = [
-  { name: "updates", title: t`Updates`, none: t`Everything is up to date, according to this node’s package lists.` },
+  { name: "updates", title: t`Updates`, none: t`Everything is up to date, according to this node’s package lists.`, order: { column: "security", down: true } },
   { name: "held", title: t`Held`, none: t`Nothing is held.` },
   { name: "package_faults", title: t`Broken packages`, none: t`Every package is in order.` },
   { name: "repositories", title: t`Repositories`, none: t`No repository is enabled.` },
@@ -209,7 +209,7 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
                     const text = short && column.name === "started_at" && typeof cell === "number" ? age(now.value - cell) : cellText(column, cell, now.value);
                     return (
                       <td key={column.name} class={column.kind === "number" ? "num" : ""} title={text.length > 40 ? text : undefined}>
-                        {text}
+                        {column.name === "security" && cell === "yes" ? <SecurityMark /> : text}
                       </td>
                     );
                   })}
@@ -222,6 +222,13 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
     </section>
   );
 }
+
+const SecurityMark = (): VNode => (
+  <span class="warn">
+    <Icon name="shield" size="tiny" />
+    <span class="hidden-text">{t`yes`}</span>
+  </span>
+);
 
 function rowCountText(table: TableView): string {
   if (table.total === null) return t`not read`;

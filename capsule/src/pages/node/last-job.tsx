@@ -1,0 +1,39 @@
+/** The outcome of the node's last job, in its head. */
+
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { jobEnded, jobGlyph, jobLabel, stateLabel } from "../../core/jobs/job-labels";
+import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { dayStart } from "../../state/clock";
+import { jobs } from "../../state/jobs";
+import { findJobs } from "../../state/queries";
+import { ApiError, type JobView } from "../../state/types";
+import { Glyph } from "../../ui/glyph";
+
+export function LastJob({ id }: { id: string }): VNode | null {
+  const [read, setRead] = useState<JobView | null>(null);
+  useEffect(() => {
+    let gone = false;
+    findJobs({ node: id, plans: "false" }).then(
+      (page) => gone || setRead(page.jobs.find(({ state }) => jobEnded(state)) ?? null),
+      (error: unknown) => {
+        if (!(error instanceof ApiError)) throw error;
+        // The list of jobs reports the error.
+      },
+    );
+    return () => {
+      gone = true;
+    };
+  }, [id]);
+  const job = jobs.value.find(({ node_id, action, state }) => node_id === id && action !== "plan" && jobEnded(state)) ?? read;
+  if (!job) return null;
+  return (
+    <a href={`/jobs/${job.id}`} aria-label={t`Last job: ${jobLabel(job)}, ${stateLabel(job.state)}`}>
+      <span>
+        <Glyph kind={jobGlyph(job.state)} size="tiny" label="" />
+        {jobLabel(job)} · {stateLabel(job.state)} · {timeOrDate(job.ended_at ?? job.created_at, dayStart.value)}
+      </span>
+    </a>
+  );
+}
