@@ -132,6 +132,7 @@ def read_plan(message: JobPlan) -> PlanPart:
             installed_bytes=message.installed_bytes,
             reboot=_tri(message.reboot),
             reboot_why=clean(message.reboot_why, MAX_SENTENCE),
+            restarts=tuple(filter(None, clean(message.restarts, MAX_SENTENCE).split(", "))),
         ),
         steps=tuple(
             PlanStep(clean(name), clean(before), clean(after), _tri(security), clean(repository))

@@ -43,6 +43,8 @@ class PlanHead(NamedTuple):
     """Change of used disk space in bytes; negative = space is freed."""
     reboot: Tri
     reboot_why: str
+    restarts: tuple[str, ...] = ()
+    """Running services that will probably restart."""
 
 
 class PlanPart(NamedTuple):

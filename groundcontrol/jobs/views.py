@@ -154,6 +154,8 @@ class PlanView(Answer):
     reboot: Literal["yes", "no", "unknown"]
     """Whether the plan makes a reboot due."""
     reboot_why: str
+    restarts: list[str]
+    """Running services that will probably restart."""
 
 
 class ConfigFileView(Answer):

@@ -181,6 +181,8 @@ class Backend:
     reader_type: Type[OutputReader] = OutputReader
     commit_stop: StopRule = STOP_TOO_LATE
     """The stop rule of the commit phase."""
+    list_files: Sequence[str] = ()
+    """The command that prints the files of installed packages, whose names follow; empty = none."""
     newer: Sequence[Planned] = ()
     """The packages that the last `available_updates` counted."""
 

@@ -25,6 +25,7 @@ from spider.packages.preconditions import (
     wait_for_lock,
 )
 from spider.packages.report import AfterCare, Report
+from spider.packages.restarts import will_restart
 from spider.root.terminal import StopRule
 from spider.wire.frames import Updates
 from spider.wire.verbs import PLAN, VERBS
@@ -227,6 +228,7 @@ class Driver:
         check_names(self._backend, task.target, task.packages, inventory)
         plan = self._simulate(task.target, task.packages)
         check_stop(console)
+        plan = plan._replace(restarts=will_restart(plan, self._backend.list_files, self._backend.environment))
         _make_known(plan, console)
         print_plan(console, f"{task.target} would do:", plan)
         print_kept_back(console, plan)

@@ -61,6 +61,8 @@ class Plan(NamedTuple):
     replaced: Tuple[str, ...] = ()
     """Removed packages that another one of this plan replaces: an obsoleted package, or the oldest of several kernels. An upgrade
     may do this."""
+    restarts: Tuple[str, ...] = ()
+    """Running services of changed packages, which will probably restart."""
 
     @property
     def digest(self) -> str:

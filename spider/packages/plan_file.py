@@ -1,6 +1,6 @@
 """Encodes plans as the job file `planned`, and as messages to the hub."""
 
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from spider.packages.plan import HeldPackage, Plan, Planned
 from spider.wire.frames import MAX_ITEMS, JobPlan
@@ -20,6 +20,7 @@ def plan_to_document(plan: Plan) -> Dict[str, Any]:
         "installed_bytes": plan.installed_bytes,
         "reboot": plan.reboot,
         "reboot_why": plan.reboot_why,
+        "restarts": list(plan.restarts),
     }
 
 
@@ -33,6 +34,7 @@ def plan_from_document(found: Mapping[str, Any]) -> Optional[Plan]:
             None if found["installed_bytes"] is None else int(found["installed_bytes"]),
             str(found["reboot"]),
             str(found["reboot_why"]),
+            restarts=tuple(str(name) for name in found.get("restarts", ())),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -41,6 +43,17 @@ def plan_from_document(found: Mapping[str, Any]) -> Optional[Plan]:
 
 def _cut(text: str) -> str:
     return text[:_MOST_TEXT]
+
+
+def _cut_list(names: Iterable[str]) -> str:
+    """As many whole names as fit into a text."""
+    joined = ""
+    for name in names:
+        longer = f"{joined}, {name}" if joined else name
+        if len(longer) > _MOST_TEXT:
+            break
+        joined = longer
+    return joined
 
 
 def plan_messages(job: str, plan: Plan) -> List[JobPlan]:
@@ -83,6 +96,7 @@ def plan_messages(job: str, plan: Plan) -> List[JobPlan]:
             installed_bytes=plan.installed_bytes,
             reboot=plan.reboot,
             reboot_why=_cut(plan.reboot_why),
+            restarts=_cut_list(plan.restarts),
         )
         for part, (steps, stays) in enumerate(zip(parts, kept_parts))
     ]

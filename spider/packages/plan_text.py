@@ -59,6 +59,9 @@ def print_sizes(console: Console, plan: Plan) -> None:
         words.append("a reboot is expected" + (f" ({plan.reboot_why})" if plan.reboot_why else ""))
     if words and plan.steps:
         console.print_line("; ".join(words) + ".")
+    if plan.restarts:
+        console.print_line(f"Services that will probably restart: {', '.join(plan.restarts)}.")
+    if plan.steps and (words or plan.restarts):
         console.print_line("")
 
 

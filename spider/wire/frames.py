@@ -398,6 +398,8 @@ class JobPlan(NamedTuple):
     reboot: str
     """Whether a reboot is expected afterwards: yes, no or unknown."""
     reboot_why: str
+    restarts: str = ""
+    """Running services of changed packages, which will probably restart: names, joined by `, `."""
 
 
 class JobReport(NamedTuple):

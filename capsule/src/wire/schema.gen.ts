@@ -1425,6 +1425,8 @@ export interface PlanView {
   /** Whether the plan makes a reboot due. */
   reboot: "yes" | "no" | "unknown";
   reboot_why: string;
+  /** Running services that will probably restart. */
+  restarts: string[];
 }
 
 export interface PolicyView {

@@ -172,6 +172,7 @@ class Apt(Backend):
     environment: Mapping[str, str] = APT_ENVIRONMENT
     cache_dir = "/var/cache/apt/archives"
     codes = _CODES
+    list_files = ("dpkg-query", "-L")
     commit_stop = _INTERRUPTIBLE
 
     def __init__(self, gate: Optional[TransactionHook] = None) -> None:

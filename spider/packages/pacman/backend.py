@@ -183,6 +183,7 @@ class Pacman(Backend):
     environment: Mapping[str, str] = PACMAN_ENVIRONMENT
     cache_dir = "/var/cache/pacman/pkg"
     codes = _CODES
+    list_files = pacman("-Qlq")
     reader_type = PacmanReader
     commit_stop = _AFTER_PACKAGE
 

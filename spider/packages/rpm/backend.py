@@ -164,6 +164,7 @@ class RpmBackend(Backend):
     """The common part of the backends for dnf, yum and zypper."""
 
     commit_stop = TOO_LATE
+    list_files = ("rpm", "-ql")
     reader_type: Type[RpmReader] = RpmReader
 
     def __init__(self, machine: str = "") -> None:

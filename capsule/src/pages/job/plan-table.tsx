@@ -36,7 +36,7 @@ interface PlanTableProps {
 /** All changes of a plan, removals first, and what it keeps back. */
 export function PlanTable({ plan, without, onWithout }: PlanTableProps): VNode {
   const steps = [...plan.steps].sort((a, b) => Number(Boolean(a.to)) - Number(Boolean(b.to)));
-  const { reboot, reboot_why, installed_bytes } = plan;
+  const { reboot, reboot_why, installed_bytes, restarts } = plan;
   const facts = [
     reboot === "yes" && reboot_why ? t`reboot: ${reboot_why}` : reboot === "unknown" ? (reboot_why ? t`whether a reboot follows is not known: ${reboot_why}` : t`whether a reboot follows is not known`) : "",
     installed_bytes === null ? "" : t`${decimalSize(Math.abs(installed_bytes))} of disk ${installed_bytes < 0 ? t`freed` : t`used`}`,
@@ -45,6 +45,7 @@ export function PlanTable({ plan, without, onWithout }: PlanTableProps): VNode {
     <div class="stack">
       <div role="status">
         <PlanChips plan={plan} />
+        {restarts.length > 0 && <p class="plan-facts">{t`Will probably restart: ${restarts.join(", ")}`}</p>}
         {facts.length > 0 && <p class="t3 meta plan-facts">{facts.join(" · ")}</p>}
       </div>
       {steps.length > 0 && (
