@@ -6,7 +6,7 @@ import { OutputThrottle } from "../../core/jobs/output-throttle";
 import { t } from "../../core/text/i18n";
 import { clock } from "../../core/text/time";
 import { count, decimalSize } from "../../core/text/units";
-import { jobEnded, jobGlyph, jobLabel, stateLabel } from "../../core/jobs/job-labels";
+import { jobEnded, jobGlyph, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
 import { outputUrl, type JobDetail } from "../../state/job-detail";
 import { live } from "../../state/live/link";
 import { shade } from "../../state/theme";
@@ -28,6 +28,12 @@ interface Props {
   detail: JobDetail;
   job: JobView;
   node: string;
+}
+
+/** What is awaited before the first line: a terminal that stays empty looks broken. */
+function waitingText({ state, phase, action }: JobView): string {
+  if (state !== "running") return `${stateLabel(state)}…`;
+  return phase === "plan" ? t`Checking the plan…` : phase ? `${phaseLabel(phase, action)}…` : t`Starting…`;
 }
 
 export function Output({ detail, job, node }: Props): VNode {
@@ -129,6 +135,7 @@ export function Output({ detail, job, node }: Props): VNode {
       )}
       {plain && <Plain label={label} screen={screen} received={received} />}
       <div class="screen-box" hidden={plain}>
+        {received === 0 && <p class="screen-empty t3">{ended ? t`It printed nothing.` : waitingText(job)}</p>}
         <Screen label={label} shade={shade.value} onReady={ready} onFollow={(on) => !feed.current?.held && setFollowing(on)} onFull={() => setFull(true)} />
       </div>
       <div class="terminal-foot">
