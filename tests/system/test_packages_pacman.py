@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from spider.packages.pacman.backend import OWN_DATABASES
+from spider.packages.pacman.lists_copy import OWN_DATABASES
 from tests.support import lab as labs
 from tests.support.agent_host import JOBS, OUT
 from tests.support.lab import named_host

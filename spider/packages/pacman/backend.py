@@ -10,14 +10,12 @@ Before the first package a hook (`gate.py`) compares, while pacman holds its loc
 import fnmatch
 import os
 import re
-import shutil
 import signal
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from spider.files import changed_at, listed, read_file, read_text
+from spider.files import changed_at, read_file
 from spider.packages.backend import (
     PHASES_BEFORE_COMMIT,
     Action,
@@ -32,20 +30,20 @@ from spider.packages.backend import (
     need_repositories,
 )
 from spider.packages.hook_install import TransactionHook
-from spider.packages.interfaces import ENVIRONMENT, Console, Output, PackagesUnreadable, run_query
+from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, run_query
 from spider.packages.locks import open_file_holder
 from spider.packages.pacman import lists as pacman_lists
+from spider.packages.pacman import lists_copy
 from spider.packages.pacman import text as pacman_text
+from spider.packages.pacman.lists_copy import OWN_DATABASES, is_of_an_earlier_boot, newest
+from spider.packages.pacman.reader import PacmanReader
 from spider.packages.pacman.text import PRINT_FORMAT, PacmanSettings, PacmanTarget, Upgrade
 from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, InstalledPackage, Inventory, Plan, Planned
 from spider.packages.transaction_hook import hash_lists
 from spider.root.terminal import StopRule, TerminalEnded
-from spider.sampling.collectors.identity import parse_uptime
 from spider.sampling.collectors.virtualization import detect_container
 from spider.wire.frames import Updates
 
-OWN_DATABASES = "/var/lib/stardust/pacman"
-"""The copy: `sync` has Spider's lists, `local` is a link to the system's database. Everybody may read both."""
 DEFAULT_DATABASES = "/var/lib/pacman"
 REFRESH_LIMITS_S = {"refresh": 900.0}
 COMMIT_LIMITS_S = {"plan": 600.0, "refresh": 900.0, "download": 4 * 3600.0}
@@ -76,8 +74,6 @@ AbortOnFail
 _HOOK_NAME = "00-stardust.hook"
 """The name of the hook. It sorts before all others, such as one that makes a snapshot."""
 _NO_DATABASE = re.compile(r"database file for '([^']*)' does not exist")
-_GLUED = re.compile(r"(?:error|warning): failed retrieving file")
-"""On a terminal it follows the progress bar of the file after a cursor movement only."""
 _CODES = (
     ("unable to lock database", "job.lock_busy"),
     ("not enough free disk space", "job.no_space"),
@@ -90,15 +86,6 @@ _CODES = (
     ("failed to synchronize", "job.fetch_failed"),
     ("download library error", "job.fetch_failed"),
     ("command failed to execute correctly", "job.script_failed"),
-)
-_BAD_SIGNATURE = re.compile(r"(?:unknown|marginal) trust|PGP signature|could not be looked up remotely|keyring is not writable")
-_KEYRING_NOTE = (
-    "A signature was not accepted. Where the key is newer than this server's keyring, upgrade the keyring first: "
-    "'pacman -Sy --needed archlinux-keyring', followed at once by 'pacman -Su'."
-)
-_SANDBOX_NOTE = (
-    "pacman could not lock its downloads in, as this server's kernel or container does not let it. "
-    "DisableSandbox in /etc/pacman.conf, the administrator's own file, makes it go without."
 )
 _REFRESHED_NOTE = "The system's package lists are newer than its packages now: upgrade before anything is installed by hand."
 _PARTIAL_NOTE = "Only a part of the upgrade was done, and packages may not fit each other until the rest follows: upgrade again soon."
@@ -115,44 +102,6 @@ def pacman(*words: str) -> Tuple[str, ...]:
     return ("pacman", "--color", "never", "--noconfirm", *words)
 
 
-def _is_of_an_earlier_boot(path: str) -> bool:
-    """Whether a lock file is of an earlier boot, so its creator has certainly ended."""
-    try:
-        return os.stat(path).st_mtime < time.time() - parse_uptime(read_text("/proc/uptime"))
-    except (OSError, ValueError):
-        return False
-
-
-class PacmanReader(OutputReader):
-    """Parses the output of pacman."""
-
-    TROUBLE = re.compile(
-        r"^(?:error|warning): |^Errors occurred|^\S+: (?:/\S+|.{0,300}) exists in filesystem|^:: .*(?:in conflict|breaks dependency)"
-    )
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
-        self._phase = ""
-
-    def line(self, text: str) -> None:
-        glued = _GLUED.search(text)
-        if glued:
-            text = text[glued.start() :]
-        found = pacman_text.where(text, self._phase)
-        if found is not None:
-            self._phase = found.phase
-            self.console.progress(*found)
-        super().line(text)
-
-    def trouble(self, text: str) -> None:
-        if "ignoring package upgrade" in text:
-            return  # the plan lists it as held
-        super().trouble(text)
-        note = _KEYRING_NOTE if _BAD_SIGNATURE.search(text) else _SANDBOX_NOTE if "sandbox user" in text else ""
-        if note and note not in self.notes:
-            self.notes.append(note)
-
-
 def _settings() -> PacmanSettings:
     """The settings of pacman.conf with its includes.
 
@@ -162,11 +111,6 @@ def _settings() -> PacmanSettings:
     if answer.rc:
         raise PackagesUnreadable(f"pacman-conf: {answer.err.strip()[:300] or f'exit status {answer.rc}'}")
     return pacman_text.parse_settings(answer.out)
-
-
-def _newest(folder: str) -> float:
-    """When a folder of databases last changed. The files themselves have the servers' times."""
-    return max((changed_at(f"{folder}/{name}") for name in listed(folder) if name.endswith(".db")), default=0.0)
 
 
 def _explain(answer: Output) -> str:
@@ -210,7 +154,7 @@ class Pacman(Backend):
 
     def _databases(self) -> str:
         """The newer lists: the copy or the system's."""
-        return self._own if _newest(self._own + "/sync") > _newest(self._system + "/sync") else self._system
+        return self._own if newest(self._own + "/sync") > newest(self._system + "/sync") else self._system
 
     def cannot(self, verb: str, packages: Sequence[str]) -> str:
         if verb in ("upgrade", "full-upgrade") and packages:
@@ -245,7 +189,7 @@ class Pacman(Backend):
     def broken(self, inventory: Inventory) -> str:  # noqa: ARG002  # the records tell more than their list
         """A stale lock, empty records, and duplicate records of a package."""
         lock = self._left_lock()
-        if lock and _is_of_an_earlier_boot(lock):
+        if lock and is_of_an_earlier_boot(lock):
             return f"the lock {lock} was left behind when this server went down, and no process holds it"
         if lock:
             return f"the lock {lock} was left behind since the last boot, and no process holds it (once you know why: 'rm {lock}')"
@@ -271,11 +215,11 @@ class Pacman(Backend):
         Only root sees the open files of other processes. For other users each lock file of this boot counts.
         """
         path = self._system + "/db.lck"
-        hidden = os.geteuid() != 0 and os.path.exists(path) and not _is_of_an_earlier_boot(path)
+        hidden = os.geteuid() != 0 and os.path.exists(path) and not is_of_an_earlier_boot(path)
         return open_file_holder(path) or (Lock(path) if hidden else None)
 
     def lists_refreshed_at(self) -> float:
-        return max(_newest(self._own + "/sync"), _newest(self._system + "/sync"))
+        return max(newest(self._own + "/sync"), newest(self._system + "/sync"))
 
     def lists(self) -> List[PackageList]:
         folder = self._databases() + "/sync"
@@ -436,14 +380,17 @@ class Pacman(Backend):
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
         if verb == "refresh":
             argv = pacman("-Sy", "--dbpath", self._own, "--logfile", "/dev/null")
-            return [OwnStep("The lists go to Stardust's own copy.", self._make_copy), Command(argv, "refresh", REFRESH_LIMITS_S)]
+            return [
+                OwnStep("The lists go to Stardust's own copy.", lambda: lists_copy.make_copy(self._own, self._system)),
+                Command(argv, "refresh", REFRESH_LIMITS_S),
+            ]
         if verb == "clean":
             paccache = "/usr/bin/paccache"
             return [Command((paccache, "-rk2") if os.path.exists(paccache) else pacman("-Sc"), stoppable=False)]
         if verb == "repair":  # pacman has no repair command; other faults are reported again
             lock = self._left_lock()
             let_go = OwnStep(f"It is removed: {lock} is older than this boot.", lambda: os.unlink(lock))
-            return [let_go] if lock and _is_of_an_earlier_boot(lock) else []
+            return [let_go] if lock and is_of_an_earlier_boot(lock) else []
         gate = OwnStep("", lambda: self._install_hook(plan))
         if verb in ("remove", "autoremove"):
             return [gate, self._commit("-R", *self._hooks("whole"), "--", *plan.removals)]
@@ -476,32 +423,8 @@ class Pacman(Backend):
     def _commit(operation: str, *words: str) -> Command:
         return Command(pacman(operation, *words), "plan", COMMIT_LIMITS_S)
 
-    def _make_copy(self) -> None:
-        """Create the folders of the copy. pacman downloads as another user, who needs access."""
-        for folder in (self._own, self._own + "/sync"):
-            os.makedirs(folder, exist_ok=True)
-            os.chmod(folder, 0o755)  # noqa: S103  # as the system's own
-        link = self._own + "/local"
-        if not os.path.islink(link) or os.readlink(link) != self._system + "/local":
-            if os.path.lexists(link):
-                os.unlink(link)
-            os.symlink(self._system + "/local", link)
-        lock = self._own + "/db.lck"
-        if os.path.exists(lock) and open_file_holder(lock) is None:
-            os.unlink(lock)  # a stale lock of the copy, which only Spider uses: a refresh was killed
-
     def _adopt(self) -> None:
-        """Replace the system's lists by the copy's, each atomically and with the servers' times."""
-        lock = open_file_holder(self._system + "/db.lck")
-        if lock is not None:
-            raise PackageError("job.lock_busy", f"gave up {lock}")
-        for name in sorted(os.listdir(self._own + "/sync")):
-            if not name.endswith((".db", ".db.sig")):
-                continue
-            temporary = f"{self._system}/sync/.{name}.stardust"
-            shutil.copy2(f"{self._own}/sync/{name}", temporary)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, f"{self._system}/sync/{name}")
+        lists_copy.move_into_system(self._own, self._system)
         self._adopted = True
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:

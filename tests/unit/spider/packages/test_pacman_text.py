@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.packages.backend import OutputReader
-from spider.packages.pacman.backend import Pacman, PacmanReader
+from spider.packages.pacman.backend import Pacman
+from spider.packages.pacman.reader import PacmanReader
 from spider.packages.pacman.text import (
     PackageDetails,
     PacmanTarget,

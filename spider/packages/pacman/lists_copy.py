@@ -1,0 +1,55 @@
+"""Spider's own copy of pacman's package lists: refreshes write to it, and an upgrade moves it into the system."""
+
+import os
+import shutil
+import time
+
+from spider.files import changed_at, listed, read_text
+from spider.packages.backend import PackageError
+from spider.packages.locks import open_file_holder
+from spider.sampling.collectors.identity import parse_uptime
+
+OWN_DATABASES = "/var/lib/stardust/pacman"
+"""The copy: `sync` has Spider's lists, `local` is a link to the system's database. Everybody may read both."""
+
+
+def newest(folder: str) -> float:
+    """When a folder of databases last changed. The files themselves have the servers' times."""
+    return max((changed_at(f"{folder}/{name}") for name in listed(folder) if name.endswith(".db")), default=0.0)
+
+
+def is_of_an_earlier_boot(path: str) -> bool:
+    """Whether a lock file is of an earlier boot, so its creator has certainly ended."""
+    try:
+        return os.stat(path).st_mtime < time.time() - parse_uptime(read_text("/proc/uptime"))
+    except (OSError, ValueError):
+        return False
+
+
+def make_copy(own: str, system: str) -> None:
+    """Create the folders of the copy. pacman downloads as another user, who needs access."""
+    for folder in (own, own + "/sync"):
+        os.makedirs(folder, exist_ok=True)
+        os.chmod(folder, 0o755)  # noqa: S103  # as the system's own
+    link = own + "/local"
+    if not os.path.islink(link) or os.readlink(link) != system + "/local":
+        if os.path.lexists(link):
+            os.unlink(link)
+        os.symlink(system + "/local", link)
+    lock = own + "/db.lck"
+    if os.path.exists(lock) and open_file_holder(lock) is None:
+        os.unlink(lock)  # a stale lock of the copy, which only Spider uses: a refresh was killed
+
+
+def move_into_system(own: str, system: str) -> None:
+    """Replace the system's lists by the copy's, each atomically and with the servers' times."""
+    lock = open_file_holder(system + "/db.lck")
+    if lock is not None:
+        raise PackageError("job.lock_busy", f"gave up {lock}")
+    for name in sorted(os.listdir(own + "/sync")):
+        if not name.endswith((".db", ".db.sig")):
+            continue
+        temporary = f"{system}/sync/.{name}.stardust"
+        shutil.copy2(f"{own}/sync/{name}", temporary)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, f"{system}/sync/{name}")

@@ -1,0 +1,49 @@
+"""Parses the output of pacman while it runs: phases, progress, errors and notes."""
+
+import re
+
+from spider.packages.backend import OutputReader
+from spider.packages.interfaces import Console
+from spider.packages.pacman import text as pacman_text
+
+_GLUED = re.compile(r"(?:error|warning): failed retrieving file")
+"""On a terminal it follows the progress bar of the file after a cursor movement only."""
+_BAD_SIGNATURE = re.compile(r"(?:unknown|marginal) trust|PGP signature|could not be looked up remotely|keyring is not writable")
+_KEYRING_NOTE = (
+    "A signature was not accepted. If the key is newer than this server's keyring, upgrade the keyring first: "
+    "'pacman -Sy --needed archlinux-keyring', followed immediately by 'pacman -Su'."
+)
+_SANDBOX_NOTE = (
+    "pacman could not sandbox its downloads: this server's kernel or container does not allow it. "
+    "With DisableSandbox in /etc/pacman.conf, the administrator's own file, pacman does without."
+)
+
+
+class PacmanReader(OutputReader):
+    """Parses the output of pacman."""
+
+    TROUBLE = re.compile(
+        r"^(?:error|warning): |^Errors occurred|^\S+: (?:/\S+|.{0,300}) exists in filesystem|^:: .*(?:in conflict|breaks dependency)"
+    )
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._phase = ""
+
+    def line(self, text: str) -> None:
+        glued = _GLUED.search(text)
+        if glued:
+            text = text[glued.start() :]
+        found = pacman_text.where(text, self._phase)
+        if found is not None:
+            self._phase = found.phase
+            self.console.progress(*found)
+        super().line(text)
+
+    def trouble(self, text: str) -> None:
+        if "ignoring package upgrade" in text:
+            return  # the plan lists it as held
+        super().trouble(text)
+        note = _KEYRING_NOTE if _BAD_SIGNATURE.search(text) else _SANDBOX_NOTE if "sandbox user" in text else ""
+        if note and note not in self.notes:
+            self.notes.append(note)
