@@ -1,4 +1,4 @@
-"""What scripts/run does once the environment stands: a hub, a Spider for this machine, and an orderly end."""
+"""The program of scripts/run: starts a hub and a Spider for this machine, supervises both, and stops them in order."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import aiohttp
 
@@ -29,9 +29,12 @@ from groundcontrol.config import Config
 from groundcontrol.config_reader import read_config
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.lan import FIND, kept_addresses
-from groundcontrol.own_certificate import WHY_BROWSERS_ASK, grouped, read_certificate
+from groundcontrol.own_certificate import read_certificate
 from groundcontrol.settings import add_lan_flag
 from majortom.build.bundle import BundleError, read_bundle
+from scripts.dev.restarts import EXIT_CONFIG, Restarts, how_it_ended, start_again
+from scripts.dev.state_files import MOST_LOG_BYTES, shorten_log, write
+from scripts.dev.terminal import login_of, reason_of, say, welcome
 
 HUB_START_LIMIT_S = 30.0
 STOP_LIMIT_S = 12.0
@@ -41,22 +44,15 @@ PASSED_FLAGS = ("bind", "port", "server_url")
 USAGE: Final = "scripts/run [--lan [ADDRESS ...]] [--bind ADDRESS] [--port PORT] [--server-url URL]"
 OWN_VARIABLES = ("STARDUST_SECRET", "STARDUST_SECRET_FILE", "STARDUST_DATA_DIR", "STARDUST_PORT", "STARDUST_CONFIG")
 """Not passed on to the hub: this script sets them, or reads them itself."""
-RESTART_PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Before each new start of a process that ended; after the last of them it is not started again."""
-STEADY_S: Final = 60.0
-"""A process that ran for this long begins with the first pause again."""
-EXIT_CONFIG: Final = 78
-"""The process refuses its settings: another start would refuse them too."""
 MOST_NAMES: Final = 100
-"""Tried for this machine's node, where other nodes have the names before."""
-MOST_LOG_BYTES: Final = 10 << 20
+"""Names to try for this machine's node, if other nodes have the earlier ones."""
 LOG_LOOK_S: Final = 10.0
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
-"""As in Spider's unit: what is free goes back to the system."""
+"""As in Spider's unit: malloc returns free memory to the system."""
 
 
 class RunError(Exception):
-    """It cannot be started, or ended; the text says why and what to do."""
+    """Hub or Spider cannot be started, or ended for good; the text says why and what to do."""
 
     def __init__(self, text: str, status: int = 1) -> None:
         super().__init__(text)
@@ -64,61 +60,15 @@ class RunError(Exception):
 
 
 def detail_of(text: str) -> str:
-    """The sentence in a refusal of the hub."""
+    """The sentence in an error answer of the hub."""
     try:
         return str(json.loads(text)["detail"])
     except (ValueError, KeyError, TypeError):
         return text.strip()[:300] or "it said nothing"
 
 
-class Restarts:
-    """Decides whether and when a process that ended is started again."""
-
-    def __init__(self) -> None:
-        self._in_a_row = 0
-
-    def pause_s(self, status: int | None, ran_s: float) -> float | None:
-        """The pause before the next start. None: there is none."""
-        if ran_s >= STEADY_S:
-            self._in_a_row = 0
-        if status == EXIT_CONFIG or self._in_a_row >= len(RESTART_PAUSES_S):
-            return None
-        self._in_a_row += 1
-        return RESTART_PAUSES_S[self._in_a_row - 1]
-
-
-def write(path: Path, text: str | bytes, mode: int = 0o600) -> None:
-    """Write a whole file at once, with its mode from the first moment."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(text.encode() if isinstance(text, str) else text)
-        fresh.chmod(mode)
-        fresh.rename(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)  # half a file takes room on a disk that is full
-        raise
-
-
-def say(text: str, file: TextIO | None = None) -> None:
-    """Print for the person at the terminal, to standard error by default.
-
-    The terminal may be gone, or the output may be a file on a full disk: this ends nothing.
-    """
-    with contextlib.suppress(OSError):
-        print(text, file=sys.stderr if file is None else file, flush=True)
-
-
-def reason_of(exc: Exception) -> str:
-    """What an error says to a person, without its number."""
-    if isinstance(exc, OSError) and exc.strerror:
-        return f"{exc.strerror} ({exc.filename})" if exc.filename else exc.strerror
-    return str(exc) or type(exc).__name__
-
-
 def check_port(config: Config) -> None:
-    """Raise RunError when something listens there, or nothing can."""
+    """Raises: RunError: the hub cannot listen on its address and port."""
     with socket.socket(socket.AF_INET6 if ":" in config.bind else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -131,44 +81,13 @@ def check_port(config: Config) -> None:
             ) from None
 
 
-def shorten_log(path: Path, most_bytes: int = MOST_LOG_BYTES) -> str:
-    """Move a log of more than `most_bytes` aside. Its writer keeps it open for appending, so the file is copied and emptied.
-
-    A full disk has no room for the copy; the log is emptied without one. Returns: the error, or an empty text.
-    """
-    fault = ""
-    try:
-        if path.exists() and path.stat().st_size > most_bytes:
-            try:
-                write(path.with_name(path.name + ".1"), path.read_bytes())
-            except OSError as exc:
-                fault = f"{path.name} is emptied without a copy: {reason_of(exc)}."
-            os.truncate(path, 0)
-    except OSError as exc:
-        fault = f"{path.name} cannot be held to its size: {reason_of(exc)}."
-    return fault
-
-
-async def start_again(
-    name: str, start: Callable[[], Awaitable[asyncio.subprocess.Process]], pause_s: float, later_s: float = RESTART_PAUSES_S[-1]
-) -> asyncio.subprocess.Process:
-    """Start a process after a pause. Where the system refuses that, for instance on a full disk, try until it succeeds."""
-    while True:
-        await asyncio.sleep(pause_s)
-        try:
-            return await start()
-        except (OSError, BundleError) as exc:
-            pause_s = later_s
-            say(f"{name} cannot be started: {reason_of(exc)}. The next try is in {pause_s:.0f} s.")
-
-
 class Runner:
     """The processes of one start, ended in order."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
         self.agent = state / "agent"
-        """What is Spider's, which runs as another user: a folder of its own in the hub's, which others cannot enter."""
+        """Spider's files. Spider runs as another user, who cannot open this folder: it gets the files as open descriptors."""
         self.hub: asyncio.subprocess.Process | None = None
         self.spider: asyncio.subprocess.Process | None = None
         self.stopping = asyncio.Event()
@@ -179,7 +98,7 @@ class Runner:
         """The last error that was printed about a log that cannot be shortened."""
 
     def prepare(self) -> None:
-        """Make the state folder and take it."""
+        """Create the state folder and lock it."""
         self.state.mkdir(mode=0o700, exist_ok=True)
         self.state.chmod(0o700)
         self._lock = os.open(self.state / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -191,17 +110,17 @@ class Runner:
             write(self.state / "secret", secrets.token_urlsafe(32) + "\n")
         write(self.state / "run.pid", f"{os.getpid()}\n")
         self.agent.mkdir(mode=0o700, exist_ok=True)
-        for name in AGENT_FILES:  # of an earlier version, which kept them beside the hub's own
+        for name in AGENT_FILES:  # an earlier version kept them in the hub's folder
             if (self.state / name).exists() and not (self.agent / name).exists():
                 (self.state / name).rename(self.agent / name)
 
     def settle(self, flags: Sequence[str], environ: Mapping[str, str]) -> Config:
-        """What the hub is started with, read as the hub reads it.
+        """The hub's settings, read as the hub reads them.
 
-        Raises: RunError: it would refuse these settings.
+        Raises: RunError: the hub would refuse these settings.
         """
         self._env = {name: value for name, value in environ.items() if name not in OWN_VARIABLES}
-        self._env["STARDUST_ALLOW_VOLATILE"] = "yes"  # to try it out, a checkout may lie anywhere
+        self._env["STARDUST_ALLOW_VOLATILE"] = "yes"  # a checkout for trying it out may be on any file system
         self._env["STARDUST_SECRET_FILE"] = str(self.state / "secret")
         port = environ.get("STARDUST_PORT") or "8933"
         self._words = ["--data-dir", str(self.state), "--log-format", "json", "--port", port, *flags]
@@ -240,10 +159,10 @@ class Runner:
         return self.hub
 
     def log_file(self, name: str) -> io.FileIO:
-        """A log to append to, for its owner alone: the hub's holds the setup code."""
+        """Open a log for appending, readable by its owner only: the hub's log contains the setup code."""
         self.shorten(name)
         file = io.FileIO(os.open(self.state / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "a")
-        os.fchmod(file.fileno(), 0o600)  # one of an earlier version
+        os.fchmod(file.fileno(), 0o600)  # an earlier version created it with another mode
         return file
 
     def shorten(self, name: str, most_bytes: int = MOST_LOG_BYTES) -> None:
@@ -254,7 +173,7 @@ class Runner:
         self._log_faults[name] = fault
 
     def last_line(self, name: str) -> str:
-        """The last line of a log: what the program said when it ended."""
+        """The last line of a log: the program's last message."""
         try:
             lines = (self.state / name).read_text(errors="replace").strip().splitlines() or ["it said nothing"]
         except OSError as exc:
@@ -270,12 +189,12 @@ class Runner:
         )
 
     def local_session(self) -> aiohttp.ClientSession:
-        """A session by the hub's local socket, as its owner."""
+        """An HTTP session over the hub's local socket, as its owner."""
         connector = aiohttp.UnixConnector(str(self.state / "control.sock"))
         return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10))
 
     def setup_code(self) -> str:
-        """The code that the hub printed at its first start; empty: its log does not have it any more."""
+        """The code that the hub printed at its first start; empty: the log no longer has it."""
         try:
             found = re.findall(
                 r"^stardust: setup code,.*: ([A-Z2-7]{20})$", (self.state / "hub.log").read_text(errors="replace"), re.MULTILINE
@@ -285,7 +204,7 @@ class Runner:
         return found[-1] if found else ""
 
     async def first_admin(self) -> dict[str, Any]:
-        """The account that the hub made at its first start, or the oldest that is left."""
+        """The account that the hub created at its first start, or else the oldest account."""
         async with self.local_session() as http, http.get("http://hub/api/v1/users", params={"limit": "1"}) as answer:
             text = await answer.text()
             if answer.status != HTTPStatus.OK:
@@ -294,7 +213,7 @@ class Runner:
         return found
 
     async def enrol(self) -> None:
-        """Make a node for this machine by the hub's local socket: once, and anew where it was removed since.
+        """Enrol this machine over the hub's local socket, if it is no node yet or its node was removed.
 
         Raises: RunError: the hub refuses.
         """
@@ -305,17 +224,17 @@ class Runner:
                 async with http.get(f"http://hub/api/v1/nodes/{node['node_id']}") as answer:
                     if answer.status != HTTPStatus.NOT_FOUND:
                         return
-                say(f"{node['name']} was removed from the fleet; this machine is watched anew.")
+                say(f"{node['name']} was removed from the fleet; this machine is enrolled again.")
             node = await self.make_node(http)
         key.unlink(missing_ok=True)
-        shutil.rmtree(self.agent / "spider", ignore_errors=True)  # what it had measured as the node that is gone
+        shutil.rmtree(self.agent / "spider", ignore_errors=True)  # samples of the removed node
         if not (self.agent / "policy.conf").exists():
             write(self.agent / "policy.conf", SPIDER_POLICY, 0o644)
         write(self.agent / "node.json", json.dumps({name: node[name] for name in ("node_id", "name", "generation", "fleet_id")}))
         write(key, bytes.fromhex(node["session_key"]))
 
     async def make_node(self, http: aiohttp.ClientSession) -> dict[str, Any]:
-        """A new node, named after this machine; where another node has that name, with a number.
+        """Create a node with this machine's name, and with a number if another node has that name.
 
         Raises: RunError: the hub refuses.
         """
@@ -333,9 +252,9 @@ class Runner:
         raise RunError(f"the hub made no node for this machine: {detail_of(text)}")
 
     def spider_conf(self, config: Config) -> str:
-        """Spider's settings; the hub may be elsewhere at each start.
+        """Spider's settings, written at each start, since the hub's address may change.
 
-        A proxy and its certificate may be wrong, so this machine is watched without them where it can be.
+        Spider connects without the proxy if it can: the proxy or its certificate may be misconfigured.
         """
         node = json.loads((self.agent / "node.json").read_text())
         url = config.local_node_url or config.node_url
@@ -346,10 +265,10 @@ class Runner:
         )
 
     async def start_spider(self, config: Config) -> asyncio.subprocess.Process:
-        """Start Spider, without rights when this is root: its files are handed over as open descriptors."""
+        """Start Spider, as user nobody if this is root. It gets its files as open descriptors."""
         write(self.agent / "spider.pyz", read_bundle(), 0o644)
         write(self.agent / "spider.conf", self.spider_conf(config), 0o644)
-        own = self.agent / "spider"  # its own folder, where samples wait while the hub is away
+        own = self.agent / "spider"  # the spool of samples while the hub is away
         own.mkdir(mode=0o700, exist_ok=True)
         who: dict[str, object] = {}
         if os.geteuid() == 0:
@@ -373,12 +292,12 @@ class Runner:
                 os.close(fd)
         try:
             write(self.state / "spider.pid", f"{self.spider.pid}\n")
-        except OSError as exc:  # scripts/run ends this Spider without it
+        except OSError as exc:  # scripts/run itself does not need the file
             say(f"Spider runs, but scripts/stop cannot find it by itself: {reason_of(exc)}.")
         return self.spider
 
     async def supervise(self, config: Config) -> None:
-        """Keep what was started running until somebody stops it, or the hub cannot go on. Raises: RunError: that."""
+        """Supervise hub, Spider and logs until a stop is requested. Raises: RunError: the hub failed for good."""
         tasks = [
             asyncio.create_task(part, name=name)
             for name, part in (
@@ -396,11 +315,11 @@ class Runner:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def keep_hub(self) -> None:
-        """Start the hub again each time that it died; return once somebody stopped it by itself. Raises: RunError: it is given up."""
+        """Restart the hub whenever it fails; return once it stops with status 0. Raises: RunError: no further restart."""
         assert self.hub is not None
         hub, restarts, started_at = self.hub, Restarts(), time.monotonic()
         while await hub.wait() != 0:
-            how = f"Ground Control ended by itself ({how_it_ended(hub.returncode)}); the last it said: {self.last_line('hub.log')}"
+            how = f"Ground Control ended by itself ({how_it_ended(hub.returncode)}); its last message: {self.last_line('hub.log')}"
             pause_s = restarts.pause_s(hub.returncode, time.monotonic() - started_at)
             if pause_s is None:
                 raise RunError(how, EXIT_CONFIG if hub.returncode == EXIT_CONFIG else 1)
@@ -409,7 +328,7 @@ class Runner:
         say("Ground Control was stopped.")
 
     async def keep_spider(self, config: Config, spider: asyncio.subprocess.Process) -> None:
-        """Start Spider again each time that it ended; the hub goes on without one that is given up."""
+        """Restart Spider whenever it ends; after too many restarts the hub continues without it."""
         restarts, started_at = Restarts(), time.monotonic()
         while True:
             await spider.wait()
@@ -423,14 +342,14 @@ class Runner:
             spider, started_at = await start_again("Spider", lambda: self.start_spider(config), pause_s), time.monotonic()
 
     async def keep_logs(self) -> None:
-        """Hold the logs to their size, until cancelled."""
+        """Keep the logs within their size until cancelled."""
         while True:
             await asyncio.sleep(LOG_LOOK_S)
             for name in ("hub.log", "spider.log"):
                 self.shorten(name)
 
     async def stop(self) -> None:
-        """End Spider, then the hub; nothing is left."""
+        """Stop Spider, then the hub."""
         for name, process in (("spider", self.spider), ("hub", self.hub)):
             if process is not None and process.returncode is None:
                 process.send_signal(signal.SIGTERM)
@@ -447,69 +366,14 @@ class Runner:
         os.close(self._lock)
 
 
-def how_it_ended(status: int | None) -> str:
-    """An exit status as people read it; the log's last line is no reason where a signal was it."""
-    return f"killed by {signal.Signals(-status).name}" if status is not None and status < 0 else f"exit status {status}"
-
-
 def with_certificate(state: Path, config: Config) -> Config:
-    """The settings with what the hub has fixed at its start: its addresses, and the pin of its certificate."""
+    """The settings with the addresses and the certificate's pin that the hub chose at its first start."""
     certificate = None if config.lan is None else read_certificate(state)
     return config if certificate is None else config.with_lan(kept_addresses(state), certificate.pin)
 
 
-def login_of(config: Config, admin: Mapping[str, Any], setup_code: str = "") -> str:
-    """With what to log in, as long as the first admin has not yet."""
-    if admin["last_seen_at"] is not None or not (admin["must_change_password"] or config.admin_pass):
-        return "as before"
-    password = "admin" if config.admin_pass is None else "the password of STARDUST_ADMIN_PASS"
-    code = f", setup code {setup_code or 'in .stardust/hub.log'}" if config.lan else ""
-    return f"{admin['username']} / {password}{code}" + (
-        " (you choose a new password at the first log-in)" if admin["must_change_password"] else ""
-    )
-
-
-def lan_lines(state: Path, config: Config) -> list[str]:
-    """What a person compares in the browser, where the hub has its own certificate."""
-    certificate = read_certificate(state) if config.lan else None
-    if certificate is None:
-        return []
-    digits = grouped(certificate.fingerprint)
-    half = (len(digits) + 1) // 2
-    return [
-        *(f"  also          {url.replace('wss://', 'https://').removesuffix('/ws')}" for url in config.node_urls[1:]),
-        f"  certificate   SHA-256  {digits[:half].rstrip()}",
-        f"                         {digits[half:]}",
-        f"                {WHY_BROWSERS_ASK}",
-    ]
-
-
-def welcome(state: Path, config: Config, login: str) -> str:
-    """What a person needs to know now."""
-    port = config.port
-    try:
-        machine = os.environ.get("SSH_CONNECTION", "").split()[2]
-    except IndexError:
-        machine = socket.gethostname()
-    host = "localhost" if config.local_host == "127.0.0.1" else config.local_host
-    address = f"http://{host}:{port}" if config.server_url is None else config.origin
-    here = str(port) if host == "localhost" else f"{host}:{port}"  # the address must be the same at the other end
-    afar = f"  from afar     ssh -L {here}:{host}:{port} {pwd.getpwuid(os.geteuid()).pw_name}@{machine}"
-    lines = [
-        "",
-        f"  Stardust      {address}",
-        *([afar] if config.server_url is None else []),
-        *lan_lines(state, config),
-        f"  log in        {login}",
-        f"  data          {state}",
-        "  stop          Ctrl-C (or scripts/stop); scripts/reset starts from nothing",
-        "",
-    ]
-    return "\n".join(lines)
-
-
 async def run(state: Path, flags: Sequence[str]) -> None:
-    """Start, say so, wait, stop."""
+    """Start everything, print the welcome text, supervise, stop."""
     runner = Runner(state)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

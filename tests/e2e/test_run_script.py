@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from scripts.dev.run import MOST_LOG_BYTES
+from scripts.dev.state_files import MOST_LOG_BYTES
 from spider.packages.detect import telling_manager
 from spider.packages.interfaces import PackagesUnreadable
 from tests.support.eventually import eventually, wait_until
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(180)
 def start(state: Path, port: int, *flags: str, **variables: str) -> subprocess.Popen[str]:
     env = dict(os.environ, STARDUST_PORT=str(port), PYTHONUNBUFFERED="1", **variables)
     return subprocess.Popen(
-        [sys.executable, "scripts/dev/run.py", str(state), *flags],
+        [sys.executable, "-m", "scripts.dev.run", str(state), *flags],
         cwd=ROOT,
         env=env,
         stdout=subprocess.PIPE,
@@ -193,7 +193,7 @@ def test_a_machine_that_was_removed_is_watched_anew_also_where_another_node_has_
         told = said(again, "stop")
         assert f"  Stardust      http://127.0.0.9:{port}\n" in told
         assert f"ssh -L 127.0.0.9:{port}:127.0.0.9:{port} " in told
-        assert f"{node['name']} was removed from the fleet; this machine is watched anew." in told
+        assert f"{node['name']} was removed from the fleet; this machine is enrolled again." in told
         assert f"Another node is named {node['name']}, so this machine is named {node['name']}-2." in told
         [anew_id] = {found["id"] for found in nodes()} - {other.node_id}
         wait_until(lambda: hub.node(anew_id)["policy"] is not None, START_LIMIT_S, lambda: log_of(state))
@@ -240,7 +240,7 @@ def test_a_hub_that_died_is_started_again_and_one_that_refuses_its_settings_is_n
         assert hub.local("GET", "/api/v1/settings").json["retention"][0]["kept_s"] == 7 * 3600
         spider = (state / "spider.pid").read_text()
         os.kill(int((state / "hub.pid").read_text()), signal.SIGKILL)
-        assert "Ground Control ended by itself (killed by SIGKILL); the last it said: " in said(process, "is started again in 1 s")
+        assert "Ground Control ended by itself (killed by SIGKILL); its last message: " in said(process, "is started again in 1 s")
 
         def online() -> bool:
             try:

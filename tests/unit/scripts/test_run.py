@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.config_reader import read_config
-from scripts.dev.run import EXIT_CONFIG, RESTART_PAUSES_S, STEADY_S, Restarts, Runner, detail_of, login_of, shorten_log, start_again
+from scripts.dev.restarts import EXIT_CONFIG, RESTART_PAUSES_S, STEADY_S, Restarts, start_again
+from scripts.dev.run import Runner, detail_of
+from scripts.dev.state_files import shorten_log
+from scripts.dev.terminal import login_of
 from tests.support.faults import small_disk
 
 
