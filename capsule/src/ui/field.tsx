@@ -20,21 +20,34 @@ interface TextProps extends FieldProps {
   input?: Readonly<Record<string, string | number | boolean | undefined>>;
 }
 
+interface InputProps extends Pick<TextProps, "hint" | "value" | "onText"> {
+  id: string;
+  wrong: string;
+  inputRef: Ref<HTMLInputElement> | undefined;
+  attributes: object;
+}
+
+function Input({ id, hint, wrong, value, onText, inputRef, attributes }: InputProps): VNode {
+  return (
+    <input
+      {...attributes}
+      ref={inputRef ?? null}
+      id={id}
+      class="input"
+      value={value}
+      aria-invalid={wrong ? true : undefined}
+      aria-describedby={wrong ? `${id}-wrong` : hint ? `${id}-hint` : undefined}
+      onInput={(event) => onText(event.currentTarget.value)}
+    />
+  );
+}
+
 export function TextField({ label, hint, wrong = "", value, onText, type = "text", inputRef, input = {}, class: extra = "" }: TextProps): VNode {
   const id = useId();
   return (
     <div class={`field ${extra}`}>
       <label for={id}>{label}</label>
-      <input
-        {...({ ...input, type } as object)}
-        ref={inputRef ?? null}
-        id={id}
-        class="input"
-        value={value}
-        aria-invalid={wrong ? true : undefined}
-        aria-describedby={wrong ? `${id}-wrong` : hint ? `${id}-hint` : undefined}
-        onInput={(event) => onText(event.currentTarget.value)}
-      />
+      <Input {...{ id, hint, wrong, value, onText, inputRef }} attributes={{ ...input, type }} />
       <FieldNote id={id} hint={hint} wrong={wrong} />
     </div>
   );
@@ -47,16 +60,7 @@ export function SecretField({ label, hint, wrong = "", value, onText, inputRef, 
     <div class={`field ${extra}`}>
       <label for={id}>{label}</label>
       <div class="secret">
-        <input
-          {...({ spellcheck: false, autocapitalize: "off", ...input, type: shown ? "text" : "password" } as object)}
-          ref={inputRef ?? null}
-          id={id}
-          class="input"
-          value={value}
-          aria-invalid={wrong ? true : undefined}
-          aria-describedby={wrong ? `${id}-wrong` : hint ? `${id}-hint` : undefined}
-          onInput={(event) => onText(event.currentTarget.value)}
-        />
+        <Input {...{ id, hint, wrong, value, onText, inputRef }} attributes={{ spellcheck: false, autocapitalize: "off", ...input, type: shown ? "text" : "password" }} />
         <Button name={shown ? t`Hide ${label}` : t`Show ${label}`} icon={shown ? "eye-off" : "eye"} onClick={() => setShown(!shown)} />
       </div>
       <FieldNote id={id} hint={hint} wrong={wrong} />

@@ -139,6 +139,17 @@ def parse_summary(text: str) -> ZypperSummary:
     )
 
 
+def _listed(text: str, kind: str) -> List[ElementTree.Element]:
+    """The items of one kind in a list of updates or patches.
+
+    Raises: ValueError: the list is missing.
+    """
+    tree = _tree(text)
+    if tree.find(".//update-list") is None:
+        raise ValueError(" · ".join(messages(text))[:800] or "zypper printed no list")
+    return [item for item in tree.iter("update") if item.get("kind") == kind]
+
+
 class Update(NamedTuple):
     """One package with a newer version."""
 
@@ -152,13 +163,8 @@ def parse_updates(text: str) -> List[Update]:
 
     Raises: ValueError: the list is missing.
     """
-    tree = _tree(text)
-    if tree.find(".//update-list") is None:
-        raise ValueError(" · ".join(messages(text))[:800] or "no list of updates")
     found = []
-    for item in tree.iter("update"):
-        if item.get("kind") != "package":
-            continue
+    for item in _listed(text, "package"):
         source = item.find("source")
         package = RpmPackage(item.get("name", ""), _without_epoch(item.get("edition", "")), item.get("arch", ""))
         found.append(Update(package, _without_epoch(item.get("edition-old", "")), "" if source is None else source.get("alias", "")))
@@ -179,13 +185,10 @@ def parse_patches(text: str) -> List[Patch]:
 
     Raises: ValueError: the list is missing.
     """
-    tree = _tree(text)
-    if tree.find(".//update-list") is None:
-        raise ValueError(" · ".join(messages(text))[:800] or "no list of patches")
     return [
         Patch(item.get("name", ""), item.get("category") == "security", item.get("restart") == "true")
-        for item in tree.iter("update")
-        if item.get("kind") == "patch" and item.get("status", "needed") == "needed"
+        for item in _listed(text, "patch")
+        if item.get("status", "needed") == "needed"
     ]
 
 

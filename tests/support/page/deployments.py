@@ -7,8 +7,9 @@ import contextlib
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import aiohttp
 import asyncssh
@@ -105,22 +106,14 @@ def said(page: Page) -> list[str]:
     return sent
 
 
-class Server(threading.Thread):
-    """A server that joins with an invite, and whose agent stays until `with` ends."""
+class LoopThread(threading.Thread):
+    """Runs `work` on a loop of its own, until `with` ends: then `_over` is set, for which `work` waits."""
 
-    def __init__(self, hub: HubProcess, invite: str, failure: str = "") -> None:
-        super().__init__(name="a server", daemon=True)
-        self._failure = failure
-        self._hub = hub
-        self._invite = invite
-        self.accepted = threading.Event()
-        self.go_on = threading.Event()
+    def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work = work
         self._over = asyncio.Event()
         self._loop = asyncio.new_event_loop()
-
-    def __enter__(self) -> Server:
-        self.start()
-        return self
 
     def __exit__(self, *_exc: object) -> None:
         self._loop.call_soon_threadsafe(self._over.set)
@@ -128,8 +121,24 @@ class Server(threading.Thread):
         assert not self.is_alive()
 
     def run(self) -> None:
-        self._loop.run_until_complete(self._play())
+        self._loop.run_until_complete(self._work())
         self._loop.close()
+
+
+class Server(LoopThread):
+    """A server that joins with an invite, and whose agent stays until `with` ends."""
+
+    def __init__(self, hub: HubProcess, invite: str, failure: str = "") -> None:
+        super().__init__("a server", self._play)
+        self._failure = failure
+        self._hub = hub
+        self._invite = invite
+        self.accepted = threading.Event()
+        self.go_on = threading.Event()
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
 
     async def _play(self) -> None:
         async with aiohttp.ClientSession() as client:
@@ -160,30 +169,19 @@ GATE = asyncssh.generate_private_key("ssh-ed25519")
 OPENS = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
 
 
-class Servers(threading.Thread):
+class Servers(LoopThread):
     """Three real SSH servers that let nobody in, and a jump host that does, until `with` ends."""
 
     def __init__(self) -> None:
-        super().__init__(name="ssh servers", daemon=True)
+        super().__init__("ssh servers", self._serve)
         self.ports: list[int] = []
         self.jump = 0
-        self._loop = asyncio.new_event_loop()
-        self._over = asyncio.Event()
         self._ready = threading.Event()
 
     def __enter__(self) -> Servers:
         self.start()
         assert self._ready.wait(20)
         return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self.join(20)
-        assert not self.is_alive()
-
-    def run(self) -> None:
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
 
     async def _serve(self) -> None:
         async with contextlib.AsyncExitStack() as stack:

@@ -20,6 +20,7 @@ from majortom.ssh.server_opening import CHACHA, CIPHERS, HOST_KEY_ALGS, KEX_ALGS
 from tests.support.addresses import any_address
 from tests.support.ports import free_port
 from tests.support.ssh_server import Barring, Closed, Impatient, Watcher, serving
+from tests.support.tcp_server import listening
 
 ED25519 = asyncssh.generate_private_key("ssh-ed25519")
 OTHER = asyncssh.generate_private_key("ssh-ed25519")
@@ -39,7 +40,6 @@ def target(port: int, **given: object) -> Target:
 async def counting(port: int) -> AsyncIterator[tuple[int, list[str]]]:
     """Another port of the same server, which counts connections."""
     seen: list[str] = []
-    at_work: set[asyncio.Task[None]] = set()
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -51,20 +51,13 @@ async def counting(port: int) -> AsyncIterator[tuple[int, list[str]]]:
         finally:
             writer.transport.abort()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tasks: set[asyncio.Task[None]]) -> None:
         seen.append("connection")
         there, back = await asyncio.open_connection("127.0.0.1", port)
-        at_work.update(asyncio.ensure_future(pass_on(*ways)) for ways in ((reader, back), (there, writer)))
+        tasks.update(asyncio.ensure_future(pass_on(*ways)) for ways in ((reader, back), (there, writer)))
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1], seen
-    finally:
-        server.close()
-        for task in at_work:
-            task.cancel()
-        await asyncio.gather(*at_work, return_exceptions=True)
-        await asyncio.sleep(0)  # aborted transports close their sockets in the next turn of the loop
+    async with listening(serve) as counted_port:
+        yield counted_port, seen
 
 
 def connector() -> Connector:

@@ -16,6 +16,7 @@ from majortom.ssh.connect import Connector, Limits, describe
 from majortom.ssh.shell import MAX_NOTES, MAX_OUTPUT_BYTES, ShellLogin, run
 from majortom.ssh.sudo import Words
 from tests.support.addresses import any_address
+from tests.support.tcp_server import listening
 
 LIMITS = Limits(connect_s=2, login_s=2)
 KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -29,12 +30,11 @@ def target(port: int) -> Target:
 async def saying(talk: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[tuple[int, list[bytes]]]:
     """A port that talks at whoever connects; gives what it was sent."""
     heard: list[bytes] = []
-    at_work: set[asyncio.Task[None]] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tasks: set[asyncio.Task[None]]) -> None:
         task = asyncio.current_task()
         assert task is not None
-        at_work.add(task)
+        tasks.add(task)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(listen(reader))
@@ -47,15 +47,8 @@ async def saying(talk: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> Asy
     async def listen(reader: asyncio.StreamReader) -> None:
         heard.append(await reader.read(1 << 16))
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1], heard
-    finally:
-        server.close()
-        for task in at_work:
-            task.cancel()
-        await asyncio.gather(*at_work, return_exceptions=True)
-        await asyncio.sleep(0)  # aborted transports close their sockets in the next turn of the loop
+    async with listening(serve) as port:
+        yield port, heard
 
 
 async def drip(writer: asyncio.StreamWriter) -> None:
