@@ -113,13 +113,13 @@ def test_every_fault_is_caused_on_each_push() -> None:
     assert [name for name in promised("F") if all(test.only_slow for test in carried().get(name, ()))] == []
 
 
-def test_every_error_code_stands_in_the_docs() -> None:
+def test_every_error_code_is_in_the_docs() -> None:
     text = (ROOT / "docs" / "errors.md").read_text()
     codes = {kind.code for kind in kinds() if kind.__module__.startswith("groundcontrol")}
     assert {code for code in codes if f"| `{code}` |" not in text} == set()
 
 
-def test_every_way_that_a_deployment_fails_stands_in_the_docs() -> None:
+def test_every_way_that_a_deployment_fails_is_in_the_docs() -> None:
     text = (ROOT / "docs" / "errors.md").read_text()
     part = text[text.index("## How deployments fail") : text.index("## How jobs end")]
     table = dict(re.findall(r"^\| `([a-z0-9_]+)` \| (.+) \|$", part, re.MULTILINE))
@@ -168,7 +168,7 @@ def test_the_page_of_the_live_socket_names_every_topic_and_what_is_kept() -> Non
     assert all(said in text for said in (kept, f"{MAX_TOPICS} topics at most", f"2<sup>{FIRST_BELOW.bit_length() - 1}</sup>"))
 
 
-def test_every_benchmark_stands_in_the_help_and_each_that_a_page_names_is_one() -> None:
+def test_every_benchmark_is_in_the_help_and_each_that_a_page_names_is_one() -> None:
     helped = re.findall(r"^  ([a-z]+(?:\.[a-z_0-9]+)?) ", (ROOT / "scripts/bench").read_text(), re.MULTILINE)
     assert sorted(helped) == sorted(BENCHES | LONG)
     named = {

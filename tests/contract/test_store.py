@@ -236,7 +236,7 @@ async def test_an_older_session_is_fenced_from_every_write(store: Store, clock: 
     assert owner.session == new
 
 
-async def test_release_leaves_nobody_and_the_epoch_goes_on(store: Store) -> None:
+async def test_release_leaves_nobody_and_the_epoch_continues(store: Store) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     session = await store.sessions.claim(node.id, BOOT, HUB)
     await twice(lambda: store.sessions.release(session))

@@ -255,7 +255,7 @@ async def test_without_a_key_the_id_tells_a_repeated_batch(store: Store, clock: 
         await store.batches.create_batch(STRANGER, wanted, None)
 
 
-async def test_a_node_that_is_gone_meanwhile_is_refused_and_the_rest_goes_on(store: Store, clock: ManualClock) -> None:
+async def test_a_node_that_is_gone_meanwhile_is_refused_and_the_rest_continues(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     gone = new_node("gone").id
     batch = await store.batches.create_batch(SCOPE, new_batch([node.id, gone], clock.now()), None)

@@ -249,7 +249,7 @@ async def test_the_digest_is_of_what_is_held_even_after_a_restart(backend: Backe
     assert ended.output_sha256 == evidence.output_sha256
 
 
-async def test_output_that_differs_from_the_runners_is_said(store: Store, clock: ManualClock) -> None:
+async def test_output_that_differs_from_the_runners_is_reported(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     await store.jobs.append_output(job.id, 0, b"abc", session)
     ended = await store.jobs.advance(job.id, "succeeded", session, JobUpdate(output_bytes=3, output_sha256="00" * 32))

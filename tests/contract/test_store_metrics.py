@@ -175,7 +175,7 @@ async def test_a_dropped_node_leaves_no_sample(store: Store) -> None:
     assert len(await times_of(store, stays)) == 10
 
 
-async def test_a_restart_goes_on_where_it_was(backend: Backend) -> None:
+async def test_a_restart_continues_where_it_was(backend: Backend) -> None:
     session = await session_of(backend.store)
     await backend.store.metrics.append([pack(session, 0, LAYOUT, AT_MS)])
     store = await backend.reopen()

@@ -78,7 +78,7 @@ async def test_a_message_that_failed_for_now_is_sent_again_with_the_same_id(hub:
     assert [(one.number, one.code) for one in attempts] == [(1, "http:503"), (2, "http:429"), (3, "http:200")]
 
 
-async def test_a_refused_message_breaks_its_channel_and_the_others_are_told_once(hub: Notifying, receiver: Receiver) -> None:
+async def test_a_refused_message_breaks_its_channel_and_the_others_are_reported_once(hub: Notifying, receiver: Receiver) -> None:
     receiver.answer = _refuse("/bad", 404)
     bad, good = await hub.webhook(receiver.url("/bad"), "bad"), await hub.webhook(receiver.url("/good"), "good")
     rows = [hub.delivery(bad.id), hub.delivery(bad.id)]

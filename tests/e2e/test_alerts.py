@@ -106,7 +106,7 @@ def _firing(hub: HubProcess, name: str) -> Any:
     return next((alert for alert in alerts if alert["rule_name"] == name), None)
 
 
-async def test_a_hub_that_is_killed_goes_on_with_its_alerts_and_tells_nothing_twice(hub: HubProcess, receiver: Receiver) -> None:
+async def test_a_hub_that_is_killed_continues_with_its_alerts_and_tells_nothing_twice(hub: HubProcess, receiver: Receiver) -> None:
     who = hub.login()
     await posted(hub, who, "/channels", {"kind": "webhook", "name": "ops", "target": {"url": receiver.url()}})
     rule = {"name": "Service failed at once", "expr": "state(unit_failed)", "select": {"all": True}, "warn": {"trigger": 0, "clear": 0}}

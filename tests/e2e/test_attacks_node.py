@@ -313,7 +313,7 @@ async def test_a_removed_node_is_sent_away_though_its_samples_cannot_be_removed_
 
 
 @pytest.mark.holds("SAFETY-7")
-def test_what_a_node_is_given_stands_in_no_log(shared_hub: HubProcess, tmp_path: Path) -> None:
+def test_what_a_node_is_given_is_in_no_log(shared_hub: HubProcess, tmp_path: Path) -> None:
     [node] = shared_hub.enrol(f"attacker-{next(NAMES)}")
     for key in (node.session_key, node.launch_key):
         assert key.hex() not in shared_hub.output

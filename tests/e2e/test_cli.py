@@ -59,7 +59,7 @@ def test_a_hub_that_cannot_start_says_so_in_json(shared_hub: HubProcess) -> None
     assert "STARDUST_SECRET" in told["error"]["message"]
 
 
-def test_a_file_in_the_place_of_the_data_folder_is_told_as_one(tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_data_folder_is_reported_as_one(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     ended = command(tmp_path / "data", "serve", "--port", "0", env={"STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "yes"})
     assert (ended.returncode, ended.stderr) == (78, f"stardust: the data folder {tmp_path / 'data'} is not a folder\n")

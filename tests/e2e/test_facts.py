@@ -31,7 +31,7 @@ def tables_of(hub: HubProcess, node: Enrolled) -> dict[str, Any]:
     return {table["subject"]: table for table in answer["tables"]}
 
 
-async def test_a_real_spider_tells_what_is_installed(hub: HubProcess, tmp_path: Path) -> None:
+async def test_a_real_spider_reports_what_is_installed(hub: HubProcess, tmp_path: Path) -> None:
     [node] = hub.enrol("this-machine")
     version = await asyncio.to_thread(subprocess.check_output, ["dpkg-query", "-W", "-f=${Version}", "bash"], text=True)
     spider = SpiderProcess(tmp_path / "spider", hub, node)

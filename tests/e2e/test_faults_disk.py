@@ -188,7 +188,7 @@ async def test_a_disk_that_refuses_every_write_ends_the_hub_and_a_good_one_takes
 
 
 @pytest.mark.holds("F-13")
-async def test_a_disk_that_hangs_is_told_holds_nobody_up_and_goes_on_by_itself(tmp_path: Path) -> None:
+async def test_a_disk_that_hangs_is_told_holds_nobody_up_and_continues_by_itself(tmp_path: Path) -> None:
     hub = HubProcess(tmp_path / "hub", faults=["stalled-disk"])
     hang = fault_file(tmp_path / "hub", "stalled-disk")
     with hub:

@@ -182,7 +182,7 @@ async def test_readers_that_never_end_hold_no_stop_up(tmp_path: Path) -> None:
 # -- standing still ------------------------------------------------------------------------------------------
 
 
-async def test_a_hub_that_stands_still_falls_silent_to_its_keeper_and_the_next_one_goes_on(tmp_path: Path) -> None:
+async def test_a_hub_that_stands_still_falls_silent_to_its_keeper_and_the_next_one_continues(tmp_path: Path) -> None:
     """systemd ends a service that says nothing for WatchdogSec with SIGABRT, and starts it again."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as keeper:
         keeper.bind(str(tmp_path / "notify"))

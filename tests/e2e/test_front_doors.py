@@ -71,14 +71,14 @@ async def output_goes_on_over(front: Front, folder: Path, reloads: int) -> None:
 
 
 @pytest.mark.holds("SAFETY-98", "F-36")
-async def test_a_job_goes_on_while_the_front_door_is_reloaded_and_restarted(front: Front, tmp_path: Path) -> None:
+async def test_a_job_continues_while_the_front_door_is_reloaded_and_restarted(front: Front, tmp_path: Path) -> None:
     await output_goes_on_over(front, tmp_path, 2)
 
 
 @pytest.mark.holds("F-36")
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-async def test_a_job_goes_on_over_ten_reloads(front: Front, tmp_path: Path) -> None:
+async def test_a_job_continues_over_ten_reloads(front: Front, tmp_path: Path) -> None:
     await output_goes_on_over(front, tmp_path, 10)
 
 

@@ -156,7 +156,7 @@ def test_everything_that_is_kept_is_private(hub: HubProcess) -> None:
     assert not (hub.folder / "hub.pid").exists()
 
 
-def test_secrets_stand_nowhere(tmp_path: Path) -> None:
+def test_secrets_are_nowhere(tmp_path: Path) -> None:
     password = "canary of the admin 7613"
     token = "canary-metrics-Q8s5xV2"
     hub = HubProcess(tmp_path / "hub", env={"STARDUST_ADMIN_PASS": password, "STARDUST_METRICS_TOKEN": token}, forked=False)

@@ -232,7 +232,7 @@ async def test_no_reboot_follows_where_none_is_due_or_the_job_failed(shared_hub:
         await agent.expect(JobStart, 3)
 
 
-async def test_printed_and_held_are_told_apart(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_printed_and_held_are_distinguished(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(JobOutput(job, 0, 0, LINE), ended(job, LINE, lost_bytes=10**9))
     done = await job_is(shared_hub, job, "succeeded")

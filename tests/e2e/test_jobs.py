@@ -71,7 +71,7 @@ async def test_a_job_runs_from_the_order_to_the_result(hub: HubProcess, tmp_path
 
 @pytest.mark.holds("F-02")
 @pytest.mark.parametrize("victim", ["hub", "spider"])
-async def test_a_job_goes_on_when_either_end_is_killed_and_no_byte_is_lost(hub: HubProcess, tmp_path: Path, victim: str) -> None:
+async def test_a_job_continues_when_either_end_is_killed_and_no_byte_is_lost(hub: HubProcess, tmp_path: Path, victim: str) -> None:
     [node] = hub.enrol("worker")
     spider, long = SpiderProcess(tmp_path / "spider", hub, node), LongJob()
     async with FakeLauncher(spider.launcher, spider.jobs, node.launch_key, long.work) as launcher:
@@ -119,7 +119,7 @@ async def test_a_launcher_that_is_busy_is_asked_again(hub: HubProcess, tmp_path:
 # -- word by word ----------------------------------------------------------------------------------------
 
 
-async def test_output_is_acknowledged_once_it_is_stored_and_goes_on_where_it_stopped(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_output_is_acknowledged_once_it_is_stored_and_continues_where_it_stopped(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, told = await started(shared_hub, agent, packages=["lab-slow", "libc6:amd64"])
     assert (told.job, told.verb, told.args, told.node) == (job, "upgrade", {"packages": ["lab-slow", "libc6:amd64"]}, agent.node.node_id)
     assert told.exp - told.iat <= 600

@@ -240,7 +240,7 @@ async def test_three_days_without_a_hub_are_held_once_though_node_and_hub_are_ki
 
 @pytest.mark.holds("SAFETY-95", "F-12")
 @pytest.mark.timeout(600)
-async def test_a_node_without_room_tells_exactly_what_it_could_not_keep(tmp_path: Path) -> None:
+async def test_a_node_without_room_reports_exactly_what_it_could_not_keep(tmp_path: Path) -> None:
     """Its folder is on a disk that is full long before the hub is back."""
     dice = random.Random(12)
     with small_disk(tmp_path / "disk", "160k") as disk:

@@ -20,7 +20,7 @@ from tests.support.job_messages import LINE, job_is, order
 
 @pytest.mark.holds("SAFETY-51", "S-59", "F-27", "F-28")
 @pytest.mark.timeout(240)
-async def test_a_hub_that_was_built_anew_has_all_nodes_again(tmp_path: Path) -> None:
+async def test_a_hub_that_was_built_again_has_all_nodes_again(tmp_path: Path) -> None:
     async def short(runner: FakeRunner, _order: object) -> None:
         runner.say(LINE)
         runner.end()

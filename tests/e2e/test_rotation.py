@@ -48,7 +48,7 @@ def test_a_secret_is_printed_and_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_a_hub_goes_on_under_its_new_secret(tmp_path: Path) -> None:
+def test_a_hub_continues_under_its_new_secret(tmp_path: Path) -> None:
     old = {"STARDUST_SECRET": SECRET}
     with HubProcess(tmp_path / "hub") as hub:
         token = hub.login().token

@@ -166,7 +166,7 @@ def test_ctrl_c_leaves_no_process(started: tuple[subprocess.Popen[str], Path, in
     assert "spool_unusable" not in (state / "spider.log").read_text()
 
 
-def test_a_machine_that_was_removed_is_watched_anew_also_where_another_node_has_its_name(tmp_path: Path) -> None:
+def test_a_machine_that_was_removed_is_watched_again_also_where_another_node_has_its_name(tmp_path: Path) -> None:
     state, port = tmp_path / ".stardust", free_port()
     hub = HubProcess(state, port=port)  # which scripts/run starts: asked by its socket alone
     refused = start(state, port, "--port", "abc")

@@ -60,7 +60,7 @@ def debian(request: pytest.FixtureRequest) -> PackageHost:
     return agent
 
 
-def test_services_units_and_configuration_that_a_job_leaves_are_told(debian: PackageHost) -> None:
+def test_services_units_and_configuration_that_a_job_leaves_are_reported(debian: PackageHost) -> None:
     debian.host.sh(MAPPER)
     debian.host.sh(HIDDEN)
     debian.host.sh("printf '[Service]\\nExecStart=/bin/false\\n' > /etc/systemd/system/broken-before.service; systemctl daemon-reload")

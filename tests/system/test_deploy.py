@@ -209,7 +209,7 @@ def test_a_failure_ends_in_one_sentence_and_the_server_is_as_before(
     look.check_unchanged()
 
 
-def test_a_retry_with_the_one_field_that_was_wrong_goes_on(desk: Desk) -> None:
+def test_a_retry_with_the_one_field_that_was_wrong_continues(desk: Desk) -> None:
     look = Look(desk)
     row = desk.install("admin", sudo_password="wrong")
     failed(row, "sudo_password_wrong", "become_root")

@@ -40,7 +40,7 @@ async def trial(request: pytest.FixtureRequest, clean_hosts: set[str]) -> AsyncI
 
 @pytest.mark.holds("SAFETY-69")
 @pytest.mark.parametrize(("user", "password"), [("root", None), ("admin", "lab-admin-pw")])
-async def test_a_spider_that_does_not_come_back_is_taken_off_again(trial: Trial, user: str, password: str | None) -> None:
+async def test_a_spider_that_does_not_come_back_is_removed_again(trial: Trial, user: str, password: str | None) -> None:
     before = await trial.look()
 
     async def wait(seconds: float) -> None:
@@ -163,7 +163,7 @@ async def test_a_host_that_goes_down_is_said_to_hold_the_rest(trial: Trial) -> N
 
 
 @pytest.mark.holds("SAFETY-46", "S-46")
-async def test_no_key_stands_in_arguments_environment_or_logs_of_the_server(trial: Trial) -> None:
+async def test_no_key_is_in_arguments_environment_or_logs_of_the_server(trial: Trial) -> None:
     seen: list[str] = []
 
     async def look_around(_seconds: float) -> None:

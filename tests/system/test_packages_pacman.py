@@ -177,7 +177,7 @@ def test_a_failing_script_and_a_conflict_are_failures_with_their_names(arch: Pac
 
 
 @pytest.mark.slow
-def test_a_lock_that_somebody_holds_is_waited_for_and_one_that_nobody_holds_is_told(arch: PackageHost) -> None:
+def test_a_lock_that_somebody_holds_is_waited_for_and_one_that_nobody_holds_is_reported(arch: PackageHost) -> None:
     hold = (
         "import os, time; os.open('/var/lib/pacman/db.lck', os.O_CREAT | os.O_EXCL)\n"
         "while not os.path.exists('/run/let-go'): time.sleep(0.05)\n"
@@ -198,7 +198,7 @@ def test_a_lock_that_somebody_holds_is_waited_for_and_one_that_nobody_holds_is_t
 
 
 @pytest.mark.slow
-def test_a_dead_repository_is_no_success_and_a_new_one_without_lists_is_told(arch: PackageHost) -> None:
+def test_a_dead_repository_is_no_success_and_a_new_one_without_lists_is_reported(arch: PackageHost) -> None:
     arch.host.sh("printf '\\n[dead]\\nServer = http://127.0.0.9:9/\\n' >> /etc/pacman.conf")
     done = arch.perform("check")
     assert (done.state, done.error_code) == ("failed", "job.lists_missing"), done

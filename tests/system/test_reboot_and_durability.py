@@ -53,7 +53,7 @@ def agent(bare_host: labs.Host) -> PackageHost:
     return agent
 
 
-def test_a_reboot_is_proved_by_the_next_boot_and_what_is_missing_is_told(agent: PackageHost) -> None:
+def test_a_reboot_is_proved_by_the_next_boot_and_what_is_missing_is_reported(agent: PackageHost) -> None:
     agent.put("/etc/systemd/system/lab-gone.service", GONE_UNIT.encode())
     agent.put("/etc/systemd/system/lab-by-hand.service", b"[Service]\nExecStart=/bin/sleep 3600\n[Install]\nWantedBy=multi-user.target\n")
     agent.host.sh(

@@ -208,7 +208,7 @@ except ConfigError as exc:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_what_stands_in_a_folder_that_may_not_be_entered_is_a_line_each(tmp_path: Path) -> None:
+def test_what_is_in_a_folder_that_may_not_be_entered_is_a_line_each(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     done = subprocess.run(
@@ -224,7 +224,7 @@ def test_what_stands_in_a_folder_that_may_not_be_entered_is_a_line_each(tmp_path
     )
 
 
-def test_a_short_secret_is_told_with_the_place_that_it_came_from(tmp_path: Path) -> None:
+def test_a_short_secret_is_reported_with_the_place_that_it_came_from(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     short = "has 1 of at least 16 characters"
     assert short in faults(tmp_path, STARDUST_SECRET="x")[0]

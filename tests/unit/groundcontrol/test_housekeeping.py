@@ -202,7 +202,7 @@ async def test_memory_is_given_back_every_minute_and_a_database_that_cannot_does
         assert len(beats) == 11  # the rest of the rounds went on
 
 
-async def test_what_only_a_probe_comes_upon_is_told_once_when_it_begins_and_once_when_it_ends(
+async def test_what_only_a_probe_comes_upon_is_reported_once_when_it_begins_and_once_when_it_ends(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What a database knows of itself it tells itself."""

@@ -146,7 +146,7 @@ async def test_a_key_that_takes_too_long_is_killed() -> None:
 
 
 @pytest.mark.holds("SAFETY-94")
-async def test_the_loop_goes_on_while_a_key_is_opened() -> None:
+async def test_the_loop_continues_while_a_key_is_opened() -> None:
     text = with_rounds(made(passphrase="x"), 64)
     ticks = 0
 

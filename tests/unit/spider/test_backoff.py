@@ -27,7 +27,7 @@ def test_there_is_at_most_one_attempt_a_second() -> None:
         assert Backoff(random.Random(seed)).after(attempt_s=0.1, healthy_s=0.0) >= 0.9
 
 
-def test_a_healthy_minute_starts_the_count_anew() -> None:
+def test_a_healthy_minute_starts_the_count_again() -> None:
     backoff = Backoff(random.Random(1))
     for _ in range(10):
         backoff.after(1.0, 0.0)

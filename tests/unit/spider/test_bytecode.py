@@ -87,7 +87,7 @@ def test_nothing_is_kept_where_another_user_can_write(bundle: Path, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["spider.pyz"]
 
 
-def test_without_room_a_job_goes_on(bundle: Path, tmp_path: Path) -> None:
+def test_without_room_a_job_continues(bundle: Path, tmp_path: Path) -> None:
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
     done = python("-c", f"{limited}{KEEP}; print('on')", bundle)
     assert (done.stdout, done.returncode) == ("on\n", 0)

@@ -109,7 +109,7 @@ def test_a_module_that_cannot_be_compiled_says_where(alone: Path, tmp_path: Path
     assert "No module named 'spider.nothing'" in done.stderr
 
 
-def test_sources_that_lie_in_a_folder_need_no_child() -> None:
+def test_sources_that_are_in_a_folder_need_no_child() -> None:
     assert start_compiler(getattr(__spec__, "loader", None)) is None
 
 

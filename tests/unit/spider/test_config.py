@@ -188,7 +188,7 @@ def test_a_refused_start_exits_78_with_plain_lines(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 2
 
 
-def test_the_version_and_the_help_are_said() -> None:
+def test_the_version_and_the_help_are_reported() -> None:
     assert spider("--version").stdout.startswith("spider ")
     assert spider("--help").stdout == USAGE
 

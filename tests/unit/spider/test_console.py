@@ -49,14 +49,14 @@ def notes(folder: Path, processes: list[int] | None) -> list[str]:
     return [str(note) for note in told["notes"]]
 
 
-def test_what_a_script_sent_away_and_still_runs_is_told_with_its_name(folder: Path, left_behind: int) -> None:
+def test_what_a_script_sent_away_and_still_runs_is_reported_with_its_name(folder: Path, left_behind: int) -> None:
     before, left = notes(folder, [os.getpid(), left_behind, left_behind])
     assert before == "before"
     assert left == f"Started by this job and still running, in stardust-job@job-1.service: sleep ({left_behind})."
 
 
 @pytest.mark.parametrize("processes", [None, [], [os.getpid()]], ids=["not to be told", "none", "the runner alone"])
-def test_where_nothing_was_left_nothing_is_said(folder: Path, processes: list[int] | None) -> None:
+def test_where_nothing_was_left_nothing_is_reported(folder: Path, processes: list[int] | None) -> None:
     assert notes(folder, processes) == ["before"]
 
 

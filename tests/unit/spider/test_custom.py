@@ -102,7 +102,7 @@ def test_a_link_and_a_folder_of_somebody_else_are_not_followed(folder: Path, wri
     assert read(folder) == {}
 
 
-def test_without_a_folder_nothing_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_folder_nothing_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert read(tmp_path / "none") == {}
     assert caplog.messages == []
 
@@ -124,7 +124,7 @@ def running(words: str) -> list[int]:
     return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if words.replace(" ", "\0").encode() in _read(path)]
 
 
-def test_children_in_sessions_of_their_own_end_with_the_run_and_it_is_said_once(
+def test_children_in_sessions_of_their_own_end_with_the_run_and_it_is_reported_once(
     folder: Path, write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     sleeps = f"sleep 1001.{os.getpid()}"  # no other test's
@@ -195,7 +195,7 @@ def names_of(programs: Programs, begin: str) -> list[str]:
     return [name for name in programs.series() if name.startswith("custom{name=" + begin)]
 
 
-def test_too_many_names_of_one_program_cost_no_other_one_its_own_and_it_is_said_once(
+def test_too_many_names_of_one_program_cost_no_other_one_its_own_and_it_is_reported_once(
     folder: Path, write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     programs = Programs(str(folder), os.geteuid())
@@ -223,7 +223,7 @@ def test_too_many_names_of_one_program_cost_no_other_one_its_own_and_it_is_said_
         ("echo 'x 1'\n", "cannot be run: Exec format error"),
     ],
 )
-def test_a_program_that_cannot_be_run_is_said_once(
+def test_a_program_that_cannot_be_run_is_reported_once(
     folder: Path, write: Write, caplog: pytest.LogCaptureFixture, text: str, why: str
 ) -> None:
     write(text, "wrong")

@@ -259,7 +259,7 @@ async def test_a_user_that_holds_connections_keeps_nobody_else_out(tmp_path: Pat
 # -- the command -------------------------------------------------------------------------------------
 
 
-def test_an_agent_that_does_not_run_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_agent_that_does_not_run_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["health_ok", "--socket", str(tmp_path / "none")]) == event_command.AWAY
     assert "No such file" in capsys.readouterr().err
 

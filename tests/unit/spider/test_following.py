@@ -66,7 +66,7 @@ async def test_what_was_printed_is_seen_until_it_is_sent_or_the_hub_has_no_room(
     assert not followed.following.prints()
 
 
-async def test_a_plan_that_is_written_anew_is_told_anew(tmp_path: Path) -> None:
+async def test_a_plan_that_is_written_again_is_told_anew(tmp_path: Path) -> None:
     followed = Followed(tmp_path)
     plans = [Plan((Planned("a", "1", version),)) for version in ("2", "3")]
     for plan in plans:

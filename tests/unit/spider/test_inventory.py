@@ -86,7 +86,7 @@ def test_many_changes_fit_into_frames_in_order() -> None:
     assert [pair for part in parts for pair in zip(part.names, part.versions, strict=True)] == changes
 
 
-async def test_everything_is_told_once_and_then_what_changed(tmp_path: Path) -> None:
+async def test_everything_is_reported_once_and_then_what_changed(tmp_path: Path) -> None:
     first, hub = {"musl": "1.2.4", "busybox": "1.36"}, Hub()
     alpine(tmp_path, first)
 

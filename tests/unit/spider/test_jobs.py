@@ -274,7 +274,7 @@ async def test_a_stop_of_a_job_that_never_began_is_answered(node: Node) -> None:
     assert [(answer.job, answer.answer, answer.why) for answer in hub.answers] == [(job, "refused", "no-such-job")]
 
 
-async def test_a_stop_that_is_not_taken_is_told(node: Node) -> None:
+async def test_a_stop_that_is_not_taken_is_reported(node: Node) -> None:
     hub, order = Hub(), node.order()
     async with spider(node, hub) as jobs:
         jobs.resume({})
@@ -454,7 +454,7 @@ async def test_a_node_that_only_watches_says_so_by_itself(node: Node, tmp_path: 
 
 
 @pytest.mark.holds("F-03")
-async def test_a_killed_runner_is_told_as_an_interruption(node: Node) -> None:
+async def test_a_killed_runner_is_reported_as_an_interruption(node: Node) -> None:
     node.script = "echo begun; sleep 60"
     hub, order, clock = Hub(), node.order(), ShortClock()
     async with spider(node, hub, clock) as jobs:

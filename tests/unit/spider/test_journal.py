@@ -181,7 +181,7 @@ async def test_a_flood_is_cut_and_counted_and_a_long_backlog_is_not(tmp_path: Pa
 
 
 @pytest.mark.parametrize("program", ["no-such-program", "/bin/false"])
-async def test_without_a_journal_it_is_said_once(caplog: pytest.LogCaptureFixture, program: str) -> None:
+async def test_without_a_journal_it_is_reported_once(caplog: pytest.LogCaptureFixture, program: str) -> None:
     host_says: list[LogLines] = []
     journal: Journal
 
@@ -211,7 +211,7 @@ async def test_without_being_asked_nothing_is_read_or_sent() -> None:
     await end(task)
 
 
-async def test_a_journal_that_may_not_be_read_is_said_once_and_by_nobody_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_journal_that_may_not_be_read_is_reported_once_and_by_nobody_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     host = Host(tmp_path)
     tries = tmp_path / "tries"
     host.program.write_text(

@@ -80,13 +80,13 @@ def test_the_job_ends_well_once_systemd_has_the_unit() -> None:
     assert argv_of(JOB, BOOT)[-3:] == ["uninstall", "--ordered", JOB]
 
 
-def test_where_systemd_refuses_nothing_was_taken_off_and_that_is_said() -> None:
+def test_where_systemd_refuses_nothing_was_removed_and_that_is_reported() -> None:
     outcome = start_uninstall(JOB, BOOT, NullConsole(), lambda _argv: "Unit stardust-uninstall.service was already loaded")
     assert (outcome.state, outcome.error_code) == ("failed", "job.uninstall_failed")
     assert "already loaded" in outcome.error_text
 
 
-def test_one_that_is_stopped_first_takes_nothing_off() -> None:
+def test_one_that_is_stopped_first_removes_nothing() -> None:
     assert start_uninstall(JOB, BOOT, Stopped(), lambda _argv: pytest.fail("nothing is run")).state == "cancelled"
 
 

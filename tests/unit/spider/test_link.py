@@ -103,7 +103,7 @@ async def hub() -> AsyncIterator[ScriptedHub]:
         yield running
 
 
-async def test_the_address_dialled_and_the_jobs_known_stand_in_the_hello(hub: ScriptedHub, tmp_path: Path) -> None:
+async def test_the_address_dialled_and_the_jobs_known_are_in_the_hello(hub: ScriptedHub, tmp_path: Path) -> None:
     jobs = [ids.new_time_id(float(at)) for at in (1, 2)]
     for job in jobs:
         (tmp_path / job).mkdir()

@@ -201,7 +201,7 @@ async def test_a_disk_that_could_not_be_used_at_the_start_is_used_when_it_can_be
 
 @pytest.mark.holds("SAFETY-95", "F-12")
 @pytest.mark.parametrize("room", [60, 10], ids=["room for a head", "room for nothing"])
-async def test_a_full_disk_is_said_once_and_memory_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture, room: int) -> None:
+async def test_a_full_disk_is_reported_once_and_memory_continues(tmp_path: Path, caplog: pytest.LogCaptureFixture, room: int) -> None:
     node, hub = Node(tmp_path), ModelHub()
     await node.away(120)
     size = segments(node)[0].stat().st_size
@@ -222,7 +222,7 @@ async def test_a_full_disk_is_said_once_and_memory_goes_on(tmp_path: Path, caplo
 
 
 @pytest.mark.parametrize("wrong", ["missing", "file", "writable", "used"])
-async def test_without_a_good_folder_it_goes_on_in_memory_and_says_so_once(
+async def test_without_a_good_folder_it_continues_in_memory_and_says_so_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, wrong: str
 ) -> None:
     state = tmp_path / "state"
@@ -262,7 +262,7 @@ async def test_where_no_thread_can_be_started_samples_wait_in_memory(
     assert hub.holes == []
 
 
-async def test_losses_of_memory_are_told_once_though_the_answer_is_lost(tmp_path: Path) -> None:
+async def test_losses_of_memory_are_reported_once_though_the_answer_is_lost(tmp_path: Path) -> None:
     node, hub = Node(tmp_path, disk=False), ModelHub()
     await node.away(900)
     node.outbox.resume(hub.welcome(node.boot))

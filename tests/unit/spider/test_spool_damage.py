@@ -57,7 +57,7 @@ async def test_every_bit_of_a_segment_may_be_wrong_and_nothing_goes_without_a_wo
         shutil.rmtree(folder)
 
 
-async def test_what_nobody_can_count_is_told_as_such(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_nobody_can_count_is_reported_as_such(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     node, hub = Node(tmp_path), ModelHub()
     await node.away(3000)
     await node.spool.finish()

@@ -75,7 +75,7 @@ def test_whatever_comes_the_series_are_of_the_catalogue(datagrams: list[bytes]) 
         assert value is None or abs(value) < 1 << 63
 
 
-def test_names_and_lines_have_an_end_that_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_names_and_lines_have_an_end_that_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     for number in range(LINES_PER_MINUTE + 100):
         bench.statsd.take(b"n%d:1|c" % (number % (MAX_NAMES + 50)))
@@ -125,7 +125,7 @@ async def test_it_listens_on_a_port_of_loopback_alone() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_place_that_cannot_be_had_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_place_that_cannot_be_had_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     kept = tmp_path / "file"
     kept.write_text("mine")
     statsd = Statsd(str(kept), RunningClock(10_000))

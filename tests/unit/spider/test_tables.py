@@ -115,7 +115,7 @@ async def test_what_always_moves_is_no_news_but_the_newest_is_sent_with_other_ne
         assert wire.said[1].cells[2:4] == ["full", 10_000]
 
 
-async def test_what_does_not_change_is_told_once_an_hour() -> None:
+async def test_what_does_not_change_is_reported_once_an_hour() -> None:
     wire, reader = Wire(), Reader("timers")
     clock = RunningClock(factor=20_000)
     async with running(wire, reader, clock=clock):
@@ -138,7 +138,7 @@ async def test_a_host_without_the_subject_never_tells_of_it_until_there_is_some(
 
 
 @pytest.mark.parametrize("trouble", [OSError("gone"), ValueError("odd"), RuntimeError("a bug")])
-async def test_a_reading_that_fails_is_told_once_and_costs_the_others_nothing(trouble: Exception) -> None:
+async def test_a_reading_that_fails_is_reported_once_and_costs_the_others_nothing(trouble: Exception) -> None:
     wire, bad, good = Wire(), Reader("users"), Reader("interfaces")
     bad.trouble = trouble
     async with running(wire, bad, good):

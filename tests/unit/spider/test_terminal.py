@@ -78,7 +78,7 @@ def test_a_flood_arrives_whole(stage: Stage) -> None:
     assert [int(line) for line in stage.lines] == list(range(200))
 
 
-def test_a_signal_and_a_missing_program_are_told(stage: Stage) -> None:
+def test_a_signal_and_a_missing_program_are_reported(stage: Stage) -> None:
     assert stage.run("kill -KILL $$") == (None, 9, "", "")
     assert stage.terminal.run(["/no/such/program"], ENV, stage.lines.append) == (127, 0, "", "")
     stage.terminal.close()

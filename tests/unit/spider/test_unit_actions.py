@@ -109,6 +109,6 @@ def test_nothing_is_begun_without_systemd_or_after_a_stop() -> None:
         assert console.ran == []
 
 
-def test_a_start_that_does_not_end_is_told_to_go_on() -> None:
+def test_a_start_that_does_not_end_is_told_to_continue() -> None:
     outcome = actions(Played(None, "commit"), RUNNING).perform("unit-start", ["web.service"])
     assert (outcome.state, outcome.error_code) == ("failed", "job.timed_out")

@@ -327,7 +327,7 @@ async def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
 
 @pytest.mark.holds("SAFETY-98", "F-37")
-async def test_a_name_is_looked_up_anew_with_each_attempt(names: Names) -> None:
+async def test_a_name_is_looked_up_again_with_each_attempt(names: Names) -> None:
     async with websockets_server() as port:
         url = at(port)._replace(host="hub.example")
         names(["127.88.0.1"])

@@ -33,7 +33,7 @@ async def test_a_second_factor_is_shown_once_and_counts_from_its_first_code_on(h
 
 
 @pytest.mark.holds("SAFETY-7")
-async def test_the_seed_stands_nowhere_in_the_database(hub: TestHub, tmp_path: Path) -> None:
+async def test_the_seed_is_nowhere_in_the_database(hub: TestHub, tmp_path: Path) -> None:
     person, _ = await with_second_factor(hub)
 
     kept = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir() if path.is_file())
@@ -228,7 +228,7 @@ async def test_the_environment_demands_more_than_settings_may_take_back(tmp_path
         assert (await client.request("PATCH", "settings", {"require_totp": "all"})).json["require_totp"] == "all"
 
 
-async def test_every_use_stands_in_the_audit_log_and_no_code_does(hub: TestHub) -> None:
+async def test_every_use_is_in_the_audit_log_and_no_code_does(hub: TestHub) -> None:
     person, client = await with_second_factor(hub)
     await person.try_to_log_in("999999")
     await person.try_to_log_in(person.codes[0])

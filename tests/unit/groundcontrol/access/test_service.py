@@ -110,7 +110,7 @@ async def test_an_unknown_user_and_a_wrong_password_are_told_alike(ready: Door) 
 
 
 @pytest.mark.holds("SAFETY-72")
-async def test_a_refused_log_in_stands_in_the_audit_log_without_what_was_typed(ready: Door) -> None:
+async def test_a_refused_log_in_is_in_the_audit_log_without_what_was_typed(ready: Door) -> None:
     with pytest.raises(BadCredentials):
         await ready.login("typed-canary", "hunter2-canary")
 

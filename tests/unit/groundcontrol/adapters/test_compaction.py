@@ -123,7 +123,7 @@ async def test_a_window_takes_rows_in_pieces_and_says_the_same(store: Store, mon
     assert max(held) <= 100 + ROWS * 2
 
 
-async def test_a_span_with_as_many_parts_as_it_can_have_is_told_as_such_and_loses_nothing(tmp_path: Path) -> None:
+async def test_a_span_with_as_many_parts_as_it_can_have_is_reported_as_such_and_loses_nothing(tmp_path: Path) -> None:
     clock = ManualClock()
     database = await open_database(tmp_path / "data", clock=clock)
     try:

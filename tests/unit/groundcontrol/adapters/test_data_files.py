@@ -152,7 +152,7 @@ async def test_a_log_with_another_name_is_refused_too(tmp_path: Path, ending: st
 
 
 @pytest.mark.parametrize("name", ["stardust.db", "stardust-samples.db", "stardust.db-wal"])
-async def test_a_folder_in_the_place_of_a_database_is_told_as_one(tmp_path: Path, name: str) -> None:
+async def test_a_folder_in_the_place_of_a_database_is_reported_as_one(tmp_path: Path, name: str) -> None:
     place = tmp_path / "data" / name
     place.mkdir(parents=True)
     (tmp_path / "data").chmod(0o700)
@@ -209,7 +209,7 @@ async def test_the_keys_are_opened_while_the_samples_still_are(tmp_path: Path) -
     assert tables_in(samples)
 
 
-async def test_a_folder_whose_keys_do_not_open_is_let_go(tmp_path: Path) -> None:
+async def test_a_folder_whose_keys_do_not_open_is_released(tmp_path: Path) -> None:
     async def refuse(_keys: Keyring) -> None:
         raise ConfigError("the vault does not open")
 

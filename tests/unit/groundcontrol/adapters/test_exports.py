@@ -96,7 +96,7 @@ async def test_what_is_read_stays_where_it_is_until_it_was_read(store: Store) ->
     assert await times_of(store, session.no) == found
 
 
-async def test_what_lies_in_chunks_comes_before_the_rows_that_came_after_it(store: Store) -> None:
+async def test_what_is_in_chunks_comes_before_the_rows_that_came_after_it(store: Store) -> None:
     session = await session_of(store, LAYOUT)
     await send(store, session, LAYOUT, 10, 10, at_ms=AT_MS + 1_800_000)
     await move(store)
@@ -252,7 +252,7 @@ async def test_who_reads_does_not_wait_for_ever_for_a_move() -> None:
 
 
 @pytest.mark.parametrize("tier", ["1s", "1m"])
-async def test_what_is_damaged_is_told_and_the_rest_goes_on(database: Database, store: Store, tier: TierName) -> None:
+async def test_what_is_damaged_is_told_and_the_rest_continues(database: Database, store: Store, tier: TierName) -> None:
     session = await session_of(store, LAYOUT, COUNTERS)
     await send(store, session, LAYOUT, 10, 10)
     await send(store, session, COUNTERS, 1, 10, first=10, at_ms=AT_MS - 10 * 10 * 60_000)

@@ -203,7 +203,7 @@ async def test_a_first_start_that_is_killed_anywhere_is_made_again(tmp_path: Pat
         assert {path.name for path in folder.iterdir()} == {"hub.lock", "stardust.db", "stardust-samples.db"}
 
 
-async def test_samples_that_were_moved_away_are_begun_anew_and_that_is_said_and_an_empty_file_is_refused(
+async def test_samples_that_were_moved_away_are_begun_again_and_that_is_said_and_an_empty_file_is_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await open_and_close(tmp_path / "data")

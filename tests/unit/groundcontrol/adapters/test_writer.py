@@ -127,7 +127,7 @@ async def test_closing_finishes_what_waits_and_refuses_the_rest(path: Path) -> N
     assert not path.with_name(path.name + "-wal").exists()
 
 
-async def test_a_full_disk_acknowledges_nothing_and_goes_on_by_itself(writer: Writer, path: Path) -> None:
+async def test_a_full_disk_acknowledges_nothing_and_continues_by_itself(writer: Writer, path: Path) -> None:
     await writer.run(put("first"))
     pages = await writer._thread.run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
     await writer._thread.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages + 2}").fetchone())
@@ -196,7 +196,7 @@ async def held(path: Path) -> AsyncIterator[tuple[Writer, asyncio.Task[None], th
         go_on.set()
 
 
-async def test_nobody_queues_up_behind_a_disk_that_hangs_and_it_goes_on_by_itself(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_nobody_queues_up_behind_a_disk_that_hangs_and_it_continues_by_itself(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with held(path) as (writer, caller, go_on):
         waiting = asyncio.create_task(writer.run(put("behind it")))
         with pytest.raises(StoreBusy, match="hangs"):

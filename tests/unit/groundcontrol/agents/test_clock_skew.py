@@ -23,7 +23,7 @@ def test_the_series_is_one_that_nodes_measure_in_thousandths() -> None:
     assert (metric.unit, metric.scale, metric.family) == ("milliseconds", 1, "breathe")
 
 
-def test_it_is_told_once_when_it_begins_and_once_when_it_ends() -> None:
+def test_it_is_reported_once_when_it_begins_and_once_when_it_ends() -> None:
     skews = SkewTracker()
     told = []
     for skew_ms in (0, 29_000, 31_000, None, 90_000, 25_000, -31_000, 19_000, 25_000, 0):
@@ -39,7 +39,7 @@ def test_what_was_over_before_anybody_was_told_is_not_told() -> None:
     assert skews.pop_change(NODE) is None
 
 
-def test_a_hub_that_starts_anew_tells_only_of_the_end() -> None:
+def test_a_hub_that_starts_again_tells_only_of_the_end() -> None:
     skews = SkewTracker()
     skews.known(NODE, BREATHE, row(-70_000))
     skews.note(NODE, BREATHE, row(-70_000))

@@ -29,7 +29,7 @@ async def test_a_hub_that_goes_says_of_no_node_that_it_is_gone(hub: Hub, monkeyp
     assert [(one.online, one.epoch) for one in told if isinstance(one, SessionChanged)] == [(True, 2)]
 
 
-async def test_a_loss_is_told_once_when_nothing_is_added_to_it(hub: Hub) -> None:
+async def test_a_loss_is_reported_once_when_nothing_is_added_to_it(hub: Hub) -> None:
     agent = hub.comes(1)
     agent.loses(1, 5)
     await hub.ticks(agent, 1)

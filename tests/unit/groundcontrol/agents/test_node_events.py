@@ -78,7 +78,7 @@ async def test_what_still_waits_at_the_end_is_told_as_far_as_it_is_taken(caplog:
     assert "event_lost" not in caplog.messages
 
 
-async def test_what_is_not_taken_to_the_end_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_is_not_taken_to_the_end_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub()
     hub.fails = StoreFull("no space")
     await hub.registry.events.offline(ONE, "cut")

@@ -68,7 +68,7 @@ async def test_what_is_said_while_its_kind_is_being_saved_is_saved_after_it() ->
     assert place.saved == ["first", "third"]
 
 
-async def test_what_is_refused_for_good_is_raised_and_nobody_goes_on() -> None:
+async def test_what_is_refused_for_good_is_raised_and_nobody_continues() -> None:
     place = Place()
     place.fails = Fenced("over")
     went_on = False

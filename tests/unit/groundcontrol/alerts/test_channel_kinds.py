@@ -219,7 +219,7 @@ async def test_each_kind_sends_its_message_to_the_place_and_with_the_proof_that_
 
 
 @pytest.mark.parametrize("kind", HTTP_KINDS)
-async def test_statuses_of_each_kind_are_told_apart(receiver: Receiver, kind: str) -> None:
+async def test_statuses_of_each_kind_are_distinguished(receiver: Receiver, kind: str) -> None:
     made = sample_message("firing", HUB, NOW)
     for status, expected in (
         (500, Transient("http:500")),
@@ -234,7 +234,7 @@ async def test_statuses_of_each_kind_are_told_apart(receiver: Receiver, kind: st
     assert "/elsewhere" not in [got.path for got in receiver.got]
 
 
-async def test_waits_that_stand_in_the_body_are_read(receiver: Receiver) -> None:
+async def test_waits_that_are_in_the_body_are_read(receiver: Receiver) -> None:
     made = sample_message("firing", HUB, NOW)
     receiver.answer = answering(429, b'{"ok":false,"error_code":429,"parameters":{"retry_after":35}}')
     assert await sent(receiver, "telegram", made) == Transient("http:429", 35.0)

@@ -150,7 +150,7 @@ def test_few_packets_say_nothing_about_a_network() -> None:
     assert not _played({"network.drops_received{interface=eth0}": 4}, idle)
 
 
-def test_a_file_system_that_fills_is_told_hours_before_and_one_that_stands_still_is_not() -> None:
+def test_a_file_system_that_fills_is_reported_hours_before_and_one_that_stands_still_is_not() -> None:
     for per_hour, told in ((0.8 * GIB, ["fired"]), (0.0, [])):
         signals: dict[str, Signal] = {
             "filesystem.used{mount=/var}": lambda at, rate=per_hour: 62 * GIB + rate * at / 3600,  # type: ignore[misc]
@@ -241,7 +241,7 @@ def test_a_default_rule_on_a_state_fires_and_clears_and_the_state_next_to_it_doe
     assert told == [(name, "fired", level), (name, "resolved", None)]
 
 
-def test_units_and_containers_that_restart_again_and_again_are_told() -> None:
+def test_units_and_containers_that_restart_again_and_again_are_reported() -> None:
     for subject, rule, named, most in (("services", "unit.restarting", "unit", 4), ("containers", "container.restarting", "name", 2)):
         for restarts in (most, most + 1):
             engine, told = _engine(), []

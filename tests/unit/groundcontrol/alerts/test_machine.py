@@ -89,7 +89,7 @@ def test_a_condition_below_its_trigger_is_the_mirror_of_one_above() -> None:
         assert name_of(after) == TABLE[name][ready][list(VALUES).index(seen)][0]
 
 
-def test_a_gap_does_not_count_towards_for_s_and_a_long_one_begins_anew() -> None:
+def test_a_gap_does_not_count_towards_for_s_and_a_long_one_begins_again() -> None:
     held, _ = step(None, Observation(92.0), LIMITS, 0.0)
     for at in (10.0, 20.0):
         held, _ = step(held, Observation(92.0), LIMITS, at)

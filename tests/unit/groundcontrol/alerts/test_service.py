@@ -35,7 +35,7 @@ def a_window(trial: AlertTrial, seconds: float) -> Window:
 # -- one message for one story ------------------------------------------------------------------------------
 
 
-async def test_what_fires_is_told_once_and_so_is_its_end(trial: AlertTrial) -> None:
+async def test_what_fires_is_reported_once_and_so_is_its_end(trial: AlertTrial) -> None:
     await fires(trial, trial.nodes[0], 1.0, 600.0)
     assert trial.told() == ["firing"]
     assert trial.service.counts() == {("warning", "firing"): 1}
@@ -72,7 +72,7 @@ async def test_a_square_wave_of_a_day_is_told_a_few_times_and_kept_exactly(trial
     assert 8 <= len(trial.told()) <= MOST_MESSAGES_A_DAY
 
 
-async def test_flapping_is_told_once_in_each_quiet_time_and_once_it_is_over(trial: AlertTrial) -> None:
+async def test_flapping_is_reported_once_in_each_quiet_time_and_once_it_is_over(trial: AlertTrial) -> None:
     [node] = trial.nodes
     for _ in range(3):
         await fires(trial, node, 2.0)
@@ -183,7 +183,7 @@ async def test_a_network_that_was_dead_for_an_hour_brings_what_is_still_worth_te
 # -- what holds messages back ----------------------------------------------------------------------------------
 
 
-async def test_a_window_shows_what_fires_and_tells_what_still_fires_at_its_end(trial: AlertTrial) -> None:
+async def test_a_window_shows_what_fires_and_reports_what_still_fires_at_its_end(trial: AlertTrial) -> None:
     [node] = trial.nodes
     window = a_window(trial, HOUR_S)
     trial.windows.replace([window])
@@ -201,7 +201,7 @@ async def test_a_window_shows_what_fires_and_tells_what_still_fires_at_its_end(t
     assert [alert.maintenance for alert in await trial.firing()] == [None]
 
 
-async def test_a_window_that_ends_early_tells_what_still_fires_then(trial: AlertTrial) -> None:
+async def test_a_window_that_ends_early_reports_what_still_fires_then(trial: AlertTrial) -> None:
     trial.windows.replace([a_window(trial, 2 * HOUR_S)])
     await fires(trial, trial.nodes[0], 2.0)
     trial.windows.replace([])

@@ -27,7 +27,7 @@ async def an_incident(hub: TestHub, node: NodeId, at: float) -> tuple[Alert, Inc
     return alert, incident
 
 
-async def test_an_incident_tells_what_happened_to_its_server_in_its_time(hub: TestHub) -> None:
+async def test_an_incident_reports_what_happened_to_its_server_in_its_time(hub: TestHub) -> None:
     node, other, now = await hub.node("web-1"), await hub.node("web-2"), hub.clock.now() - 400
     alert, incident = await an_incident(hub, node.id, now)
     neighbour, _ = await an_incident(hub, other.id, now)

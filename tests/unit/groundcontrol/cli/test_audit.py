@@ -54,7 +54,7 @@ def test_a_head_is_taken_as_the_command_prints_it() -> None:
 @pytest.mark.parametrize(
     "text", ["", "17", "17:abcd", f"x:17:{HEAD.hash}:y", f"-1:{HEAD.hash}", f"17:{HEAD.hash}0", f"17 {HEAD.hash}", "\x1b[31m"]
 )
-def test_what_is_no_head_is_refused(text: str) -> None:
+def test_malformed_head_is_refused(text: str) -> None:
     with pytest.raises(CliError, match="N:HASH") as refused:
         _read_expected(text)
     assert str(refused.value).isprintable()

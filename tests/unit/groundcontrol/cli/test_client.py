@@ -131,6 +131,6 @@ def _another_authority(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("ca", "pin", "told"), [(None, "12:34", "--tls-pin: 64 hex digits"), ("/none.pem", None, "--tls-ca: /none.pem cannot be used")]
 )
-async def test_a_trust_that_cannot_be_is_told(door: Door, ca: str | None, pin: str | None, told: str) -> None:
+async def test_a_trust_that_cannot_be_is_reported(door: Door, ca: str | None, pin: str | None, told: str) -> None:
     with pytest.raises(CliError, match=told):
         await asked(door, ca=ca, pin=pin)

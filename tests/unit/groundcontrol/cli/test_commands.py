@@ -154,7 +154,7 @@ def test_what_may_stand_behind_an_act_may_stand_before_it(console: Console, comm
 
 
 @pytest.mark.parametrize("words", [["nonsense", "--json"], ["help", "nonsense", "--json"], ["--json"]])
-def test_a_verb_that_is_none_is_told_in_json(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_verb_is_told_in_json(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     status = main(words)
     assert Done(status, *capsys.readouterr()).error["code"] == "command.usage"
     assert status == 2

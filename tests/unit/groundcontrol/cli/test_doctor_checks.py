@@ -71,7 +71,7 @@ def test_a_private_folder_is_well_and_an_open_one_is_not(folder: Path) -> None:
     assert [finding.remedy for finding in found] == [f"chmod 700 {folder}", f"chmod go= {folder / 'stardust.db'}"]
 
 
-def test_a_folder_that_is_none_is_a_problem(tmp_path: Path) -> None:
+def test_an_invalid_folder_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert states(doctor_checks.folder_findings(tmp_path / "none")) == ["problem"]
     assert states(doctor_checks.folder_findings(tmp_path / "file")) == ["problem"]
@@ -107,7 +107,7 @@ def test_who_may_read_the_secret(tmp_path: Path, mode: int, state: str) -> None:
 
 
 @pytest.mark.parametrize(("allowed", "state"), [(True, "warning"), (False, "problem")])
-def test_what_lies_in_memory_is_a_problem_unless_that_is_wanted(disk_path: Path, allowed: bool, state: str) -> None:
+def test_what_is_in_memory_is_a_problem_unless_that_is_wanted(disk_path: Path, allowed: bool, state: str) -> None:
     memory = Path("/dev/shm")  # the one that every Linux has
     found = [
         *doctor_checks.lasting_findings(memory, disk_path, allowed=allowed),
@@ -117,7 +117,7 @@ def test_what_lies_in_memory_is_a_problem_unless_that_is_wanted(disk_path: Path,
     assert [finding.state for finding in about] == [state, state]
 
 
-def test_room_is_told_once_for_each_disk(folder: Path) -> None:
+def test_room_is_reported_once_for_each_disk(folder: Path) -> None:
     assert len(list(doctor_checks.space_findings(folder, folder, folder / "none"))) == 1
 
 
@@ -167,7 +167,7 @@ def test_the_lock_of_another_program_on_another_disk_is_not_taken_for_this_folde
             subprocess.run(["umount", place], check=True)
 
 
-async def test_of_a_folder_that_is_a_file_nothing_else_is_said(tmp_path: Path) -> None:
+async def test_of_a_folder_that_is_a_file_nothing_else_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "passwd"
     file.touch(mode=0o600)
     asked = argparse.Namespace(data_dir=str(file), json=False, url=None, db=None, config=None, tls_ca=None, tls_pin=None)
@@ -217,7 +217,7 @@ async def test_a_chunk_that_cannot_be_read_is_named_by_its_node_and_hours(folder
     assert "web-1 from 2026-11-21 11:00 to 2026-11-21 12:00 UTC, tier 1s; node number 2 from 2026-11-21 10:00" in samples.text
 
 
-async def test_packs_that_lie_in_no_chunk_yet_and_cannot_be_read_are_named_too(folder: Path) -> None:
+async def test_packs_that_are_in_no_chunk_yet_and_cannot_be_read_are_named_too(folder: Path) -> None:
     settings = DataDirSettings(None, (), True, folder, folder / "stardust.db")
     at = 1_795_255_200  # 2026-11-21 10:00 UTC
     layout = layout_row("pulse", ("load.1",))
@@ -336,7 +336,7 @@ async def test_a_record_that_cannot_be_read_is_named_by_table_row_and_node(folde
         assert (await doctor_checks.units_finding(inspection)).state in ("ok", "warning"), "another check does not stop there"
 
 
-async def test_a_check_that_fails_is_a_finding_and_the_others_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_check_that_fails_is_a_finding_and_the_others_continue(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     harm(folder, "INSERT OR REPLACE INTO fact VALUES ('clock_accepted', CAST('[1' AS BLOB))")
     harm(folder, "UPDATE node SET identity = 'z' || substr(identity, 2)")
     monkeypatch.setenv("STARDUST_SECRET", SECRET)
@@ -392,7 +392,7 @@ def test_addresses_that_nobody_finds_are_noticed(tmp_path: Path, argv: tuple[str
     assert states(doctor_checks.address_findings(config(tmp_path, *argv, **env))) == [state]
 
 
-def test_a_bundle_that_is_none_is_a_problem(tmp_path: Path) -> None:
+def test_an_invalid_bundle_is_a_problem(tmp_path: Path) -> None:
     bad = tmp_path / "bundle"
     bad.write_bytes(b"no zip")
     assert doctor_checks.bundle_finding(None).state == "ok"

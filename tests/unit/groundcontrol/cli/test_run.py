@@ -84,7 +84,7 @@ async def test_output_that_is_refused_or_cut_is_asked_for_again_from_where_it_en
     assert capsys.readouterr().out == "done\n"
 
 
-async def test_what_became_of_a_stop_is_said_once_and_not_of_a_job_that_is_over(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_what_became_of_a_stop_is_reported_once_and_not_of_a_job_that_is_over(capsys: pytest.CaptureFixture[str]) -> None:
     hub = Told(*([job("running", "commit", 0, STOP)] * 2), job("running", "check", 0, STOP), job("succeeded", "check", 0, STOP))
     await followed(hub)
     lines = capsys.readouterr().err.splitlines()

@@ -79,7 +79,7 @@ def test_a_line_is_a_server(line: str, host: str, port: int, username: str | Non
         ("web-1 name and more", "not_understood", ""),
     ],
 )
-def test_a_line_that_is_none_says_why(line: str, code: str, field: str) -> None:
+def test_an_invalid_line_says_why(line: str, code: str, field: str) -> None:
     problems = [(problem.code, problem.field) for problem in only(line, "lines").problems]
     assert (code, field) in problems
 
@@ -251,7 +251,7 @@ def test_a_client_configuration_is_read_as_openssh_reads_it() -> None:
     assert [note.message.split()[0] for note in reading.notes] == ["Match", "Include"]
 
 
-def test_what_cannot_be_followed_in_a_configuration_is_said() -> None:
+def test_what_cannot_be_followed_in_a_configuration_is_reported() -> None:
     text = (
         "Host a\n ProxyCommand nc %h %p\nHost b\n ProxyJump x,y\nHost c\n ProxyJump g\nHost g\n ProxyJump h\nHost h\n ProxyJump none\n"
         "Host i\n HostName %r.example\nHost j\n Port many\nHost k\n ProxyJump u@k2:99\nHost k2\n Port 7\n HostName 192.0.2.9\n"

@@ -105,7 +105,7 @@ async def test_who_still_may_gets_it_done(desk: Desk, request_to: Requests) -> N
             await dialled_too.wait()
 
 
-async def test_a_removal_comes_to_its_end_when_its_node_leaves_the_limit_of_who_asked(desk: Desk) -> None:
+async def test_a_removal_completes_when_its_node_leaves_the_limit_of_who_asked(desk: Desk) -> None:
     operator = await an_operator(desk, WEB)
     node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-1", "127.0.0.1", ("web",)))
     async with silent() as (port, dialled), desk.running() as service:

@@ -26,7 +26,7 @@ async def confirmed(desk: Desk, service: DeploymentService, request: DeploymentR
     return await desk.end_of(row.id)
 
 
-async def test_a_retry_takes_the_fields_that_are_given_anew(desk: Desk, request_to: Requests, closed_port: int, key_text: str) -> None:
+async def test_a_retry_takes_the_fields_that_are_given_again(desk: Desk, request_to: Requests, closed_port: int, key_text: str) -> None:
     async with serving(KEY) as (port, seen), desk.running() as service:
         row = await service.install(ADMIN, request_to(closed_port, host_key=KEY.get_fingerprint(), name="a"), None)
         await desk.end_of(row.id)

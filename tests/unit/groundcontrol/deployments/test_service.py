@@ -457,7 +457,7 @@ async def test_a_removal_is_retried_after_a_restart_by_what_is_kept(desk: Desk, 
             assert seen[0] == login
 
 
-async def test_what_is_given_anew_is_checked_before_credentials_are_asked_for(desk: Desk, request_to: Requests, closed_port: int) -> None:
+async def test_what_is_given_again_is_checked_before_credentials_are_asked_for(desk: Desk, request_to: Requests, closed_port: int) -> None:
     node = await node_with(desk, request_to(closed_port))
     async with desk.running() as service:
         row = await desk.end_of((await service.install(ADMIN, request_to(closed_port, name="a"), None)).id)

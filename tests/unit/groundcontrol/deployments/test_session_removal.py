@@ -178,7 +178,7 @@ async def test_force_in_the_middle_forgets_and_claims_nothing(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize("taken", [False, True])
-async def test_a_hub_that_starts_anew_goes_on_following(desk: Desk, *, taken: bool) -> None:
+async def test_a_hub_that_starts_again_goes_on_following(desk: Desk, *, taken: bool) -> None:
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
@@ -352,7 +352,7 @@ async def test_a_removal_that_could_not_be_ordered_has_failed(desk: Desk) -> Non
         assert (await desk.end_of(row.id)).state == "succeeded"
 
 
-async def test_one_whose_failure_cannot_be_saved_either_is_cancelled_and_nothing_untrue_is_said(desk: Desk) -> None:
+async def test_one_whose_failure_cannot_be_saved_either_is_cancelled_and_nothing_untrue_is_reported(desk: Desk) -> None:
     node = await played(desk)
     made = trouble(desk, "deployments", "save_deployment")
     async with desk.running(desk.make(desk.config)) as service:
@@ -438,7 +438,7 @@ async def test_an_error_in_our_own_code_ends_it_and_it_can_be_tried_again(desk: 
         assert (await desk.end_of(row.id)).state == "succeeded"
 
 
-async def test_an_error_in_our_own_code_before_the_order_ends_it_and_is_told(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_in_our_own_code_before_the_order_ends_it_and_is_reported(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     node = await played(desk)
     made = trouble(desk, "jobs", "create_job")
     made.error = ValueError("nobody thought of this")

@@ -70,7 +70,7 @@ async def test_who_comes_later_takes_no_event_from_who_is_there(hub: TestHub) ->
         assert (await first.expect("change"))["data"]["message"] == "fresh"
 
 
-async def test_more_events_at_once_than_are_read_are_told_as_a_gap(hub: TestHub) -> None:
+async def test_more_events_at_once_than_are_read_are_reported_as_a_gap(hub: TestHub) -> None:
     def event(at: int) -> Event:
         return Event(EventId(new_time_id(1_790_000_000.0 + at)), 1, "node_offline", "info", "hub", 1.0, None, f"{at}", {})
 
@@ -90,7 +90,7 @@ async def test_more_events_at_once_than_are_read_are_told_as_a_gap(hub: TestHub)
 
 
 @pytest.mark.parametrize("ahead_s", [3600.0, 3650 * 86_400.0])
-async def test_events_after_a_wrong_clock_are_told(hub: TestHub, ahead_s: float) -> None:
+async def test_events_after_a_wrong_clock_are_reported(hub: TestHub, ahead_s: float) -> None:
     clock = ManualClock()
     clock.jump(ahead_s)
     for at in range(60):
@@ -129,7 +129,7 @@ async def test_where_shown_events_are_hidden_older_ones_are_not_told_as_new(hub:
 
 
 @pytest.mark.parametrize("shown", [0, 1])
-async def test_where_nothing_that_was_shown_is_left_only_what_is_new_is_told(hub: TestHub, shown: int) -> None:
+async def test_where_nothing_that_was_shown_is_left_only_what_is_new_is_reported(hub: TestHub, shown: int) -> None:
     """The nodes of a user are others than a moment before, and what happened to these is few enough for a page."""
     before, after = await hub.node("before"), await hub.node("after")
     await hub.store.nodes.edit_node(ADMIN, before.id, name=None, tags=("mine",))

@@ -289,7 +289,7 @@ async def test_output_is_the_raw_bytes_from_an_offset(hub: TestHub, offset: int)
 
 
 @pytest.mark.parametrize("query", ["offset=-1", "offset=x", "offset=1.5", "offset=", "from=1", "offset=1&offset=2"])
-async def test_an_offset_that_is_none_is_refused(hub: TestHub, query: str) -> None:
+async def test_an_invalid_offset_is_refused(hub: TestHub, query: str) -> None:
     answer = await (await hub.logged_in()).get(f"jobs/{new_random_id()}/output?{query}")
 
     assert (answer.status, answer.code) == (400, "request.invalid")

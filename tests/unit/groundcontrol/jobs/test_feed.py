@@ -57,7 +57,7 @@ async def test_the_newest_jobs_are_told_as_they_begin_and_end(hub: TestHub) -> N
         assert await told_of(live) == ([(latest.id, "queued")], [new.id])
 
 
-async def test_jobs_that_are_ordered_after_a_wrong_clock_are_told(hub: TestHub) -> None:
+async def test_jobs_that_are_ordered_after_a_wrong_clock_are_reported(hub: TestHub) -> None:
     node = await hub.node("web-1")
     hub.clock.wrong = 86_400.0
     before = [await hub.store.jobs.stop_job(ADMIN, (await ordered(hub, node)).id) for _ in range(60)]

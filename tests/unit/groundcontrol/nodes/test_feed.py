@@ -86,7 +86,7 @@ async def test_values_that_are_the_same_are_left_out_and_another_mount_is_told_w
         assert await next_of(live) == {"cpu.total", *of("/", 5.0)}, "and so may who was told the whole row"
 
 
-async def test_what_comes_together_is_told_together_and_what_follows_at_once(hub: TestHub) -> None:
+async def test_what_comes_together_is_reported_together_and_what_follows_at_once(hub: TestHub) -> None:
     nodes = [await hub.node(f"n{number}") for number in range(5)]
     async with (await hub.logged_in()).live() as live:
         await live.subscribe("fleet")

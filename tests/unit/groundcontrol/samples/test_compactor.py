@@ -147,7 +147,7 @@ async def test_parts_are_merged_when_they_are_many_or_their_span_is_over() -> No
     assert shelf.taken() == [("merge", 1, hour, False), ("merge", 3, hour - 1, True), ("merge", 5, hour - 1, True)]
 
 
-async def test_a_span_whose_parts_are_damaged_is_told_once_and_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_span_whose_parts_are_damaged_is_reported_once_and_left_alone(caplog: pytest.LogCaptureFixture) -> None:
     _clock, shelf, compactor = made()
     shelf.parts = [Due(0, 1, 5, 1, MOST_PARTS, 0.0)]
     shelf.fails = StoreDamaged("a stored chunk cannot be read")
@@ -158,7 +158,7 @@ async def test_a_span_whose_parts_are_damaged_is_told_once_and_left_alone(caplog
     assert told(caplog) == [("samples_damaged", "node-1")]
 
 
-async def test_what_the_database_refuses_is_told_once_and_tried_again_after_a_pause(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_the_database_refuses_is_reported_once_and_tried_again_after_a_pause(caplog: pytest.LogCaptureFixture) -> None:
     clock, shelf, compactor = made()
     over = shelf.hot(1, 1, 4000)
     shelf.parts = [Due(0, 1, 5, 1, MOST_PARTS, 0.0)]

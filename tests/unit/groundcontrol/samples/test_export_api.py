@@ -46,7 +46,7 @@ async def test_rows_of_a_node_whose_clock_is_ahead_come_too(hub: TestHub, tier: 
     assert (await admin.get(f"{path}&to={hub.clock.now()}")).body == b""
 
 
-async def test_rows_that_lie_in_chunks_come_too_and_once(hub: TestHub) -> None:
+async def test_rows_that_are_in_chunks_come_too_and_once(hub: TestHub) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
     before = (await admin.get(f"nodes/{node.id}/export")).body
     for hour in await hub.store.metrics.hot_hours():

@@ -112,7 +112,7 @@ def test_an_altered_keyring_is_refused(changes: dict[str, object], says: str) ->
 
 
 @pytest.mark.parametrize("blob", [b"", b"junk", b"\x80", b"\xc1"])
-async def test_a_keyring_that_is_none_is_refused(made: NewKeyring, blob: bytes) -> None:
+async def test_an_invalid_keyring_is_refused(made: NewKeyring, blob: bytes) -> None:
     with pytest.raises(ConfigError, match="damaged"):
         await unlock(SECRET, blob, made.fleet)
 
@@ -170,7 +170,7 @@ def test_another_key_opens_nothing(made: NewKeyring) -> None:
         Vault(made.vault._kek, 2, made.vault.fleet_id, made.fleet)
 
 
-async def test_a_new_store_gets_a_keyring_and_keeps_it_and_one_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+async def test_a_new_store_gets_a_keyring_and_keeps_it_and_one_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
     database = await open_database(tmp_path / "data", clock=SystemClock())
     try:
         first = await open_vault(SECRET, database.secrets, LEAST_ROUNDS)

@@ -53,7 +53,7 @@ async def test_exports_at_once_have_an_end_and_it_is_said_before_anything_is_sen
 
 
 @pytest.mark.holds("S-28")
-async def test_outputs_at_once_have_an_end_and_who_follows_a_job_goes_on(hub: TestHub) -> None:
+async def test_outputs_at_once_have_an_end_and_who_follows_a_job_continues(hub: TestHub) -> None:
     printing, slow = await Printing.start(hub), await hub.logged_in("viewer", cookie=False)
     for _ in range(PIECES // 2):
         await printing.print(PIECE, told=False)

@@ -64,7 +64,7 @@ def test_the_answer_is_a_problem(kind: type[HubError]) -> None:
         assert (body["detail"], body["facts"]) == ("web-3 is not connected", {"node": "web-3"})
 
 
-def test_when_to_come_back_is_said() -> None:
+def test_when_to_come_back_is_reported() -> None:
     assert problem_response(errors.TooManyAttempts("wait", retry_after_s=42)).headers["Retry-After"] == "42"
     assert problem_response(errors.Unavailable("full")).headers["Retry-After"] == "2"
     assert "Retry-After" not in problem_response(errors.NotFound("gone")).headers
@@ -83,7 +83,7 @@ def test_what_the_library_refuses_is_one_of_ours(kind: type[web.HTTPException]) 
 
 
 @pytest.mark.parametrize("kind", OURS)
-def test_every_code_stands_in_the_docs(kind: type[HubError]) -> None:
+def test_every_code_is_in_the_docs(kind: type[HubError]) -> None:
     meaning = (kind.__doc__ or "").strip().splitlines()[0]
 
     assert f"| `{kind.code}` | {STATUS[kind]} | {meaning} |" in (ROOT / "docs" / "errors.md").read_text()

@@ -202,7 +202,7 @@ async def test_a_removed_node_is_told(hub: TestHub) -> None:
         assert (await live.expect("error"))["code"] == "not_found"
 
 
-async def test_what_the_bus_lost_is_shown_anew(hub: TestHub) -> None:
+async def test_what_the_bus_lost_is_shown_again(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
         await live.subscribe(f"node:{node.id}")
@@ -213,7 +213,7 @@ async def test_what_the_bus_lost_is_shown_anew(hub: TestHub) -> None:
         assert (await live.expect("snapshot"))["data"]["id"] == node.id
 
 
-async def test_a_page_that_could_not_be_shown_all_anew_is_told_so_and_goes_on(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_that_could_not_be_shown_all_anew_is_told_so_and_continues(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.app[LIVE].limits = LiveLimits(retry_s=0.0)
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
@@ -233,7 +233,7 @@ async def test_a_page_that_could_not_be_shown_all_anew_is_told_so_and_goes_on(hu
         assert (await live.expect("change"))["data"]["latest"]["cpu.total"]["value"] == 1.0
 
 
-async def test_a_topic_that_fails_before_it_listens_is_told_and_begun_anew(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_topic_that_fails_before_it_listens_is_told_and_begun_again(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     node = await hub.node()
 
     async def broken(_feed: NodeFeed) -> None:

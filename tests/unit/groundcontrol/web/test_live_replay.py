@@ -52,7 +52,7 @@ async def left(hub: TestHub, page: Client, topic: str) -> int:
     return int(seq)
 
 
-async def test_who_comes_back_is_sent_what_was_missed_and_goes_on(hub: TestHub) -> None:
+async def test_who_comes_back_is_sent_what_was_missed_and_continues(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as stays, (await hub.logged_in()).live() as back:
         await stays.subscribe("fleet")

@@ -151,7 +151,7 @@ async def test_a_thing_whose_rights_cannot_be_read_stays_for_a_round(
         await sent_away(live)
 
 
-async def test_no_topic_goes_on_as_it_was_while_another_is_shown_anew(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_topic_goes_on_as_it_was_while_another_is_shown_again(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who may see less sees less of everything, however long the first of it takes."""
     mine, other = await hub.node("mine"), await hub.node("other")
     viewer = await hub.logged_in("viewer")
@@ -205,7 +205,7 @@ async def test_a_role_that_changes_leaves_what_is_followed_alone(hub: TestHub) -
         await live.expect("pong")
 
 
-async def test_a_change_of_which_no_message_came_is_told_once_it_is_found(hub: TestHub) -> None:
+async def test_a_change_of_which_no_message_came_is_reported_once_it_is_found(hub: TestHub) -> None:
     """By the first subscription, when nothing is followed yet."""
     viewer = await hub.logged_in("viewer")
     assert viewer.user is not None
@@ -295,7 +295,7 @@ async def test_a_snapshot_that_was_begun_with_more_rights_is_never_shown(
     await eventually(lambda: all(feed.empty for feed, _ in hub.app[LIVE]._feeds.values()), 10, "somebody is still at a topic")
 
 
-async def test_what_is_shown_anew_is_not_sent_to_who_has_left(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_shown_again_is_not_sent_to_who_has_left(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     feed = FleetFeed(hub.services, 1, limits=LiveLimits())
     running = asyncio.create_task(feed.run(), name="feed")
     told: list[tuple[str, str]] = []

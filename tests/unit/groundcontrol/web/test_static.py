@@ -41,7 +41,7 @@ async def test_every_address_of_the_page_gives_the_page(built: TestHub, path: st
 @pytest.mark.parametrize(
     ("cookie", "theme"), [("dark", "dark"), ("light", "light"), ("auto", "auto"), ('"><script>', "auto"), ("DARK", "auto")]
 )
-async def test_the_theme_stands_in_the_page_from_the_first_byte(built: TestHub, cookie: str, theme: str) -> None:
+async def test_the_theme_is_in_the_page_from_the_first_byte(built: TestHub, cookie: str, theme: str) -> None:
     answer = await built.anonymous().get("/", headers={"Cookie": f"theme={cookie}"})
 
     assert f'<html lang="en" data-theme="{theme}">' in answer.body.decode()

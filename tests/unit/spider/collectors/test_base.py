@@ -14,7 +14,7 @@ from spider.sampling.collectors.base import LARGEST, KernelFile, label, numbers,
 from spider.wire.metrics import parse_series, series_name
 
 
-def test_a_file_is_read_anew_each_time(tmp_path: Path) -> None:
+def test_a_file_is_read_again_each_time(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one")
     file = KernelFile(str(path))

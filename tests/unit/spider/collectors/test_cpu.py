@@ -70,7 +70,7 @@ def test_no_tick_is_no_answer() -> None:
 @pytest.mark.parametrize(
     "text", [b"", b"intr 1\n", b"cpu 1 2 3\n", b"cpu a b c d e f g h\n", b"cpux 1 1 1 1 1 1 1 1\ncpu 1 1 1 1 1 1 1 1\n"]
 )
-def test_what_is_no_stat_file_is_refused(text: bytes) -> None:
+def test_malformed_stat_file_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_stat(text)
 
@@ -101,7 +101,7 @@ def test_a_core_is_busy_in_whole_percent() -> None:
     assert busy_percent(CpuTicks(0, 0, 0, 9, 9, 0, 0, 0), CpuTicks(9, 0, 0, 0, 0, 0, 0, 0)) is None, "time went back"
 
 
-def test_values_stand_in_the_order_of_the_series(tmp_path: Path) -> None:
+def test_values_are_in_the_order_of_the_series(tmp_path: Path) -> None:
     rest = "intr {} 1 2 3\nctxt {}\nbtime 5\nprocesses {}\nprocs_running 3\nprocs_blocked 1\n"
     write(tmp_path, {"stat": b"cpu 0 0 0 0 0 0 0 0\ncpu0 0 0 0 0 0 0 0 0\ncpu1 0 0 0 0 0 0 0 0\n" + rest.format(5, 10, 7).encode()})
     cpu = Cpu(str(tmp_path))

@@ -168,7 +168,7 @@ def test_times_become_ticks() -> None:
     assert ticks_of(SimpleNamespace(user=1.25, nice=0.0, system=0.5, idle=10.0))[:4] == (125, 0, 50, 1000)
 
 
-def test_a_mac_without_psutil_tells_its_load(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mac_without_psutil_reports_its_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psutil", None)  # Python's own way of saying that there is none
     assert find_psutil() is None
     found: dict[str, int | None] = {}

@@ -54,7 +54,7 @@ def test_a_real_bus_answers(bus: str) -> None:
         assert client.get_all(*DAEMON)["Features"] == features
 
 
-def test_what_a_bus_refuses_is_told_by_name(bus: str) -> None:
+def test_what_a_bus_refuses_is_reported_by_name(bus: str) -> None:
     with SystemBus(bus) as client:
         with pytest.raises(DbusRefused, match=r"org\.freedesktop\.DBus\.Error\.UnknownMethod"):
             client.call(*DAEMON, "Nonsense")

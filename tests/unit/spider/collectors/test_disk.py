@@ -81,7 +81,7 @@ def test_a_partition_of_a_silent_disk_is_still_one() -> None:
 @pytest.mark.parametrize(
     "text", [b"8 0 sda 1 2 3\n", b"8 0 sda a 0 8 3 4 0 8 2 0 1 9\n", b"8 0 sda 99999999999999999999 0 8 3 4 0 8 2 0 1 9\n"]
 )
-def test_what_is_no_diskstats_is_refused(text: bytes) -> None:
+def test_malformed_diskstats_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_diskstats(text)
 
@@ -138,7 +138,7 @@ def test_a_disk_that_is_used_for_the_first_time_appears(tmp_path: Path) -> None:
     disks.close()
 
 
-def test_volumes_are_told_apart_by_kind(tmp_path: Path) -> None:
+def test_volumes_are_distinguished_by_kind(tmp_path: Path) -> None:
     """As Documentation/ABI/stable/sysfs-block and testing/sysfs-block-dm have their files."""
     names = ("sda", "sda1", "dm-0", "dm-1", "dm-2", "md0", "loop0", "zram0", "sr0")
     sys = write(

@@ -98,7 +98,7 @@ def test_of_memory_only_tmp_is_chosen() -> None:
         ("rw", "rw,errors=remount-ro", False),
     ],
 )
-def test_a_file_system_that_cannot_be_written_is_told(options: str, of_all: str, readonly: bool) -> None:
+def test_a_file_system_that_cannot_be_written_is_reported(options: str, of_all: str, readonly: bool) -> None:
     """proc_pid_mountinfo(5): field 6 is of the mount, the last one of the file system."""
     (mount,) = parse_mountinfo(f"36 35 98:0 / /mnt {options} master:1 - ext4 /dev/sda1 {of_all}\n".encode())
     assert mount.readonly is readonly
@@ -143,7 +143,7 @@ def test_a_folder_of_hundreds_pushes_out_no_other(crowd: str, kind: str) -> None
 
 
 @pytest.mark.parametrize("text", [b"1 2 3\n", b"36 35 98:0 / /mnt rw master:1 ext3 /dev/root rw\n", b"\xff - \xff\n"])
-def test_what_is_no_mountinfo_is_refused(text: bytes) -> None:
+def test_malformed_mountinfo_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match="too short"):
         parse_mountinfo(text)
 
@@ -260,7 +260,7 @@ def test_a_file_system_that_hangs_costs_only_its_own_values(tmp_path: Path, monk
     assert asked.count(f"{tmp_path}/dead") == 2
 
 
-def test_mounts_whose_labels_would_be_one_are_told_apart(tmp_path: Path) -> None:
+def test_mounts_whose_labels_would_be_one_are_distinguished(tmp_path: Path) -> None:
     names = [b"a_b", b"a\nb", b"a\x1bb", b"a{b", b"a\xff", b"a\xfe", b"x" * 210 + b"1", b"x" * 210 + b"2"]
     lines = b""
     for number, name in enumerate(names):

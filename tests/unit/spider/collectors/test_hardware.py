@@ -240,7 +240,7 @@ def test_a_rebuild_that_waits_is_not_done_and_one_that_does_not_tell_is_not_meas
     assert (found["md.progress{array=md0}"], found["md.progress{array=md1}"]) == (0, None)
 
 
-def test_two_btrfs_of_one_label_are_told_apart(tmp_path: Path) -> None:
+def test_two_btrfs_of_one_label_are_distinguished(tmp_path: Path) -> None:
     for number in "12":
         write(tmp_path, {f"fs/btrfs/{number}0000000-aaaa-bbbb-cccc-dddddddddddd/label": "data\n"})
     assert [pool.name for pool in read_btrfs(str(tmp_path))] == ["data 10000000", "data 20000000"]

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts are root's")
 
 
 @pytest.mark.skipif(tuple(map(int, os.uname().release.split(".")[:2])) < (5, 8), reason="the option would be that of every /proc")
-def test_where_processes_are_hidden_only_the_kernels_count_is_told() -> None:
+def test_where_processes_are_hidden_only_the_kernels_count_is_reported() -> None:
     hidden = look("mount -t proc -o hidepid=2 proc /mnt", "/mnt", "nobody", "hidden")
     assert set(hidden) == {"processes.threads"}
     seen = look("mount -t proc -o hidepid=2 proc /mnt", "/mnt", "root", "hidden")
@@ -57,7 +57,7 @@ def test_where_processes_are_hidden_the_few_that_are_left_do_not_pass_for_all(hi
     assert (look(mount, "/mnt", "root", "table")["rows"] or 0) > 1
 
 
-def test_a_file_system_that_turns_read_only_is_told(tmp_path: Path) -> None:
+def test_a_file_system_that_turns_read_only_is_reported(tmp_path: Path) -> None:
     image, point = tmp_path / "disk", tmp_path / "mnt"
     point.mkdir()
     make = f"truncate -s 16M {image}; mkfs.ext4 -q {image}; mount --make-rprivate /; mount -o loop {image} {point}"

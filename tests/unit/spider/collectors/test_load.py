@@ -15,7 +15,7 @@ def test_the_machine_is_read_by_value() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"0.1 0.2", b"a b c", b"nan 0 0 1/1 1", b"-1 0 0", b"inf 0 0", b"1e30 0 0"])
-def test_what_is_no_load_is_refused(text: bytes) -> None:
+def test_malformed_load_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_loadavg(text)
 

@@ -98,7 +98,7 @@ def test_the_zfs_cache_is_not_used_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"name type data\nsize 4 5\n", b"size 4 x\nc_min 4 5\n", b"size 4 -5\nc_min 4 5\n"])
-def test_what_is_no_arcstats_is_refused(text: bytes) -> None:
+def test_malformed_arcstats_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_arcstats(text)
 
@@ -127,7 +127,7 @@ def test_promised_huge_pages_are_used() -> None:
     assert parse_details(text) == {"memory.hugepages_total": 10 * 2048 * KIB, "memory.hugepages_used": 5 * 2048 * KIB}
 
 
-def test_huge_pages_of_every_size_are_told(tmp_path: Path) -> None:
+def test_huge_pages_of_every_size_are_reported(tmp_path: Path) -> None:
     """As hugetlbpage.rst has its files: /proc/meminfo would say 0 here, of the default size."""
     files = {"hugepages-2048kB": (0, 0, 0), "hugepages-1048576kB": (4, 3, 1), "hugepages-junk": (1, 1, 1)}
     tree = {

@@ -53,7 +53,7 @@ def test_a_number_may_touch_the_colon() -> None:
 
 
 @pytest.mark.parametrize("text", [HEAD + b"eth0 1 2 3\n", HEAD + b"eth0: 1 2 3\n", HEAD + b"eth0: a 1 0 0 0 0 0 0 4 1\n"])
-def test_what_is_no_net_dev_is_refused(text: bytes) -> None:
+def test_malformed_net_dev_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_net_dev(text)
 

@@ -62,6 +62,6 @@ def test_a_file_that_was_there_and_goes_is_a_failure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["some avg10=0.00\n", "some total=x\n", "some total=99999999999999999999\n"])
-def test_what_is_no_pressure_is_refused(broken: str) -> None:
+def test_malformed_pressure_is_refused(broken: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_pressure(broken.encode())

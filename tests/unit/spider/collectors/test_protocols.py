@@ -24,7 +24,7 @@ def test_the_machine_is_read_by_value() -> None:
 
 
 @pytest.mark.parametrize("text", [b"Tcp: A B\nTcp: 1\n", b"Tcp: A\nTcp: x\n", b"Tcp: A\nTcp: 99999999999999999999\n"])
-def test_what_is_no_snmp_is_refused(text: bytes) -> None:
+def test_malformed_snmp_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_snmp(text, (b"Tcp",))
 

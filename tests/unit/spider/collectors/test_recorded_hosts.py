@@ -124,7 +124,7 @@ def test_a_folder_in_the_place_of_each_file_fails_nobody(tmp_path: Path) -> None
     assert "memory.total" not in measured(tmp_path)
 
 
-def test_counters_that_went_back_or_wrapped_give_nulls_and_go_on(tmp_path: Path) -> None:
+def test_counters_that_went_back_or_wrapped_give_nulls_and_continue(tmp_path: Path) -> None:
     """After a restart of a driver, a container that was moved, or at 2**32 on old kernels."""
     host = tmp_path / "host"
     shutil.copytree(RECORDED / "machine", host)

@@ -16,7 +16,7 @@ def test_millidegrees_become_hundredths_of_degrees(text: str, value: int | None)
 
 
 @pytest.mark.parametrize("text", ["", "hot", "1.5", "9" * 50])
-def test_what_is_no_temperature_is_refused(text: str) -> None:
+def test_malformed_temperature_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_temperature(text)
 
@@ -52,7 +52,7 @@ def test_chips_come_by_label_and_zones_that_are_chips_once(tmp_path: Path) -> No
     }
 
 
-def test_two_chips_of_one_name_are_told_apart_by_their_device(tmp_path: Path) -> None:
+def test_two_chips_of_one_name_are_distinguished_by_their_device(tmp_path: Path) -> None:
     for number in (0, 1):
         write(tmp_path, {f"class/hwmon/hwmon{number}/name": "nvme", f"class/hwmon/hwmon{number}/temp1_input": f"{30 + number}000"})
         write(tmp_path, {f"devices/nvme{number}/x": ""})

@@ -379,7 +379,7 @@ def test_engines_of_every_age_tell_their_names(tmp_path: Path, kind: str, refuse
     assert [(one.engine, one.name) for one in found] == [(kind, "web"), (kind, "old\\x1b[2J"), (kind, "")]
 
 
-def test_an_engine_that_refuses_is_said_once_with_its_words(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_engine_that_refuses_is_reported_once_with_its_words(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with engine(tmp_path / "engine.sock", b"", refuses=lambda _line: TOO_OLD) as path:
         names = Names([("docker", path)], believe_s=0)
         assert [names.containers() for _ in range(3)] == [[]] * 3

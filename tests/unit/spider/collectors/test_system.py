@@ -32,18 +32,18 @@ def test_the_largest_number_of_files_is_a_limit_too() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"1 2\n", b"a 0 5\n", b"-1 0 5\n"])
-def test_what_is_no_file_nr_is_refused(text: bytes) -> None:
+def test_malformed_file_nr_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_file_nr(text)
 
 
 @pytest.mark.parametrize("text", [b"", b"nan 5\n", b"-1 5\n", b"1e300 5\n"])
-def test_what_is_no_uptime_is_refused(text: bytes) -> None:
+def test_malformed_uptime_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_uptime_s(text)
 
 
-def test_a_virtual_machine_tells_its_nominal_frequency() -> None:
+def test_a_virtual_machine_reports_its_nominal_frequency() -> None:
     speeds = parse_cpuinfo_mhz(captured(MACHINE, "cpuinfo"))
     assert len(speeds) == 2
     assert all(1000 < speed < 6000 for speed in speeds)
@@ -69,7 +69,7 @@ def test_a_state_is_found_behind_any_name(name: bytes, state: str) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"123 sh S 1", b"123 (sh)", b"123 (sh) 1"])
-def test_what_is_no_stat_of_a_process_is_refused(text: bytes) -> None:
+def test_malformed_stat_of_a_process_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_state(text)
 
@@ -91,7 +91,7 @@ def test_processes_are_counted_by_state(tmp_path: Path) -> None:
     }
 
 
-def test_where_others_are_hidden_only_the_kernels_own_count_is_told(tmp_path: Path) -> None:
+def test_where_others_are_hidden_only_the_kernels_own_count_is_reported(tmp_path: Path) -> None:
     """hidepid=2 leaves Spider's own processes in /proc: a total of them would be a lie."""
     root = processes(tmp_path, "SSS")
     (root / "1/stat").unlink()

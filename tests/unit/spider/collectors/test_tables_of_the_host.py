@@ -163,7 +163,7 @@ def agree_with_ss(sockets: dict[str, int]) -> None:
     assert {port for _, _, port in ours} >= {sockets[name] for name in ("tcp", "tcp6", "udp", "udp6")}
 
 
-def test_the_service_of_a_socket_is_told_by_its_cgroup() -> None:
+def test_the_service_of_a_socket_is_reported_by_its_cgroup() -> None:
     """A group of the version 2 tree that looks like a service's, with a process that listens in it."""
     base = Path("/sys/fs/cgroup/unified" if Path("/sys/fs/cgroup/unified").is_dir() else "/sys/fs/cgroup")
     group = base / f"system.slice/stardust-test-{os.getpid()}.service"
@@ -264,7 +264,7 @@ MOUNTS = b"""1 0 253:1 / / rw - ext4 /dev/mapper/vg0-root rw
 """
 
 
-def test_layers_are_told_apart_and_each_stands_after_what_it_stands_on(tmp_path: Path) -> None:
+def test_layers_are_distinguished_and_each_stands_after_what_it_stands_on(tmp_path: Path) -> None:
     """A format test: trees as Documentation/ABI/stable/sysfs-block and md.rst describe them."""
     page = b"\x00\x80\x00\x0aSERIAL-42 "
     block(tmp_path, "dm-1", "253:1", slaves=("dm-0",), files={"dm/name": "vg0-root\n", "dm/uuid": "LVM-abcdef\n"})

@@ -43,7 +43,7 @@ def test_the_totals_of_the_machine_are_read_by_value() -> None:
 
 
 @pytest.mark.parametrize("text", [b"TCP: inuse\n", b"TCP: inuse x\n", b"TCP: inuse 99999999999999999999\n"])
-def test_what_is_no_sockstat_is_refused(text: bytes) -> None:
+def test_malformed_sockstat_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_sockstat(text, b"TCP")
 

@@ -71,5 +71,5 @@ def test_a_manager_that_does_not_answer_in_time_is_no_host_without_updates() -> 
         SeparateQuery(0.0).available_updates()
 
 
-def test_a_host_without_a_manager_is_told_as_such() -> None:
+def test_a_host_without_a_manager_is_reported_as_such() -> None:
     assert answer(None) is None

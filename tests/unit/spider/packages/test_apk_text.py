@@ -91,7 +91,7 @@ def test_the_version_tells_which_apk_it_is() -> None:
     assert apk_text.major_version("?") == 0
 
 
-def test_a_run_tells_packages_and_percent() -> None:
+def test_a_run_reports_packages_and_percent() -> None:
     console, _ = watch("upgrade-slow-progress-fd.txt")
     assert ("commit", 50, "sd-slow", "upgrading sd-slow") in console.told
     assert console.told[-1][:2] == ("commit", 100)
@@ -128,7 +128,7 @@ def test_any_status_but_0_is_a_failure_and_the_lines_tell_which(verb: str, name:
     assert (failure.code if failure else None) == code
 
 
-def test_waiting_for_the_lock_is_told() -> None:
+def test_waiting_for_the_lock_is_reported() -> None:
     console, reader = watch("lock-held-waits.txt")
     assert "waiting_lock" in [phase for phase, *_ in console.told]
     assert reader.lock is not None

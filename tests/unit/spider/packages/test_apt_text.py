@@ -36,7 +36,7 @@ def test_every_line_of_a_plan_is_understood(release: str, which: str) -> None:
     assert all(step.after for step in plan.steps)
 
 
-def test_a_plan_tells_new_upgraded_and_security() -> None:
+def test_a_plan_reports_new_upgraded_and_security() -> None:
     plan = parse_plan(text("apt-2.6/plan-dist-upgrade.txt"))
     by_name = {step.package: step for step in plan.steps}
     assert by_name["lab-hello"] == ("lab-hello", "1.0", "2.0", "no", "Stardust Lab lab")
@@ -110,7 +110,7 @@ def test_packages_of_another_architecture_keep_it_in_their_name() -> None:
     assert set(inventory) == {"dpkg", "libc6", "libc6:i386"}
 
 
-def test_states_of_packages_are_told_apart() -> None:
+def test_states_of_packages_are_distinguished() -> None:
     assert parse_inventory(text("apt-2.6/upgrade-failing-installed.txt"))["lab-fail"].broken
     assert any(package.broken for package in parse_inventory(text("apt-2.6/broken-installed.txt")).values())
     inventory = parse_inventory("hi \ta\t1.0\tall\nrc \tb\t1.0\tall\niiR\tc\t1.0\tall\nit \td\t1.0\tall\niU \te\t1.0\tall\n")
@@ -119,7 +119,7 @@ def test_states_of_packages_are_told_apart() -> None:
     assert set(inventory) == set("acde")
 
 
-def test_what_is_kept_back_and_what_is_phased_is_told_apart() -> None:
+def test_what_is_kept_back_and_what_is_phased_is_distinguished() -> None:
     told = parse_report(text("apt-2.6/plan-upgrade.txt"))
     assert "lab-dep" in told.kept_back
     assert "lab-fail" in told.kept_back
@@ -186,7 +186,7 @@ def test_triggers_are_a_phase_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("release", ["apt-2.2", "apt-2.6", "apt-3.0"])  # 3.3 waits in silence
-def test_who_holds_a_lock_is_told(release: str) -> None:
+def test_who_holds_a_lock_is_reported(release: str) -> None:
     locks = [lock for lock in map(parse_lock, text(f"{release}/lock-held-timeout.txt").splitlines()) if lock]
     assert locks
     assert {lock.name for lock in locks} == {"python3"}

@@ -46,7 +46,7 @@ def test_a_plan_of_security_alone(release: str) -> None:
 
 
 @pytest.mark.parametrize("release", ["dnf-4.24-chroot", "dnf5-5.4-chroot"])
-def test_replacements_new_kernels_and_what_is_skipped_are_told_apart(release: str) -> None:
+def test_replacements_new_kernels_and_what_is_skipped_are_distinguished(release: str) -> None:
     table = parse_table(*both(f"{release}/plan-broken-dependency"))
     by_name = {row.package.name: row for row in table.rows}
     assert by_name["kernel"].act == "install"
@@ -179,7 +179,7 @@ def test_a_run_on_a_terminal_is_followed_to_its_end(release: str, make: type[Dnf
 
 
 @pytest.mark.parametrize(("release", "make"), [("dnf-4.14", DnfReader), ("dnf5-5.4", Dnf5Reader)])
-def test_who_holds_the_lock_is_told(release: str, make: type[DnfReader]) -> None:
+def test_who_holds_the_lock_is_reported(release: str, make: type[DnfReader]) -> None:
     reader = make(NullConsole())
     for line in "".join(both(f"{release}/lock-held-waits")).splitlines():
         reader.line(line)
@@ -199,7 +199,7 @@ def test_who_holds_the_lock_is_told(release: str, make: type[DnfReader]) -> None
         ("dnf-4.14/nothing-to-do", "job.package_manager"),
     ],
 )
-def test_the_kind_of_trouble_is_told_by_its_words(path: str, code: str) -> None:
+def test_the_kind_of_trouble_is_reported_by_its_words(path: str, code: str) -> None:
     assert Dnf4("dnf", "x86_64").code_in("".join(both(path))) == code
 
 

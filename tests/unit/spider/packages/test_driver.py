@@ -154,7 +154,7 @@ def test_a_lock_is_waited_for_and_named(stage: Stage) -> None:
 
 
 @pytest.mark.holds("SAFETY-96", "F-19")
-def test_a_lock_that_is_never_let_go_ends_the_job_and_names_who_has_it(stage: Stage) -> None:
+def test_a_lock_that_is_never_released_ends_the_job_and_names_who_has_it(stage: Stage) -> None:
     stage.paper.locks = 1 << 30
     console = NullConsole()
     with pytest.raises(PackageError) as found:
@@ -164,7 +164,7 @@ def test_a_lock_that_is_never_let_go_ends_the_job_and_names_who_has_it(stage: St
     assert console.told[-1][0] == "waiting_lock"
 
 
-def test_who_was_faster_is_waited_for_and_the_plan_compared_anew(stage: Stage) -> None:
+def test_who_was_faster_is_waited_for_and_the_plan_compared_again(stage: Stage) -> None:
     # The first run finds the lock taken, by somebody who upgrades `a` meanwhile.
     stage.paper.script = "test -e ../taken || { touch ../taken; printf 2 >a; exit 75; }; printf 2 >b; printf 1 >new"
     assert stage.run("upgrade", {"plan": UPGRADE.digest}).state == "succeeded"

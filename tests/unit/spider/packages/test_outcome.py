@@ -59,7 +59,7 @@ def test_a_status_that_the_manager_is_content_with_is_success() -> None:
     assert judged(ran(TerminalEnded(102, 0, "")), DONE)[:2] == ("succeeded", 102)
 
 
-def test_a_signal_and_an_overrun_phase_are_told() -> None:
+def test_a_signal_and_an_overrun_phase_are_reported() -> None:
     outcome = judged(ran(TerminalEnded(None, 9, "")), BEFORE)
     assert (outcome.state, outcome.exit_code, outcome.signal, outcome.error_code) == ("failed", None, 9, "job.signal")
     outcome = judged(ran(TerminalEnded(None, 2, "download")), BEFORE)
@@ -72,7 +72,7 @@ def test_stopped_before_anything_was_changed_is_cancelled() -> None:
     assert (outcome.state, outcome.signal, outcome.error_code, outcome.changes) == ("cancelled", 2, "job.stopped", ())
 
 
-def test_a_stop_that_ends_the_manager_behind_its_last_package_is_told_as_a_stop() -> None:
+def test_a_stop_that_ends_the_manager_behind_its_last_package_is_reported_as_a_stop() -> None:
     """apt-get hears SIGINT as usual again when dpkg has ended."""
     outcome = judged(ran(TerminalEnded(None, 2, "", "after_package")), DONE)
     assert (outcome.state, outcome.signal, outcome.error_code) == ("failed", 2, "job.stopped")

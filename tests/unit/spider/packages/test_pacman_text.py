@@ -103,7 +103,7 @@ def test_what_a_repository_says_of_its_packages() -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_an_upgrade_on_a_terminal_tells_phases_packages_and_percent(release: str) -> None:
+def test_an_upgrade_on_a_terminal_reports_phases_packages_and_percent(release: str) -> None:
     console, reader = watch(f"{release}/upgrade.pty")
     phases = list(dict.fromkeys(phase for phase, *_ in console.told))
     assert phases == ["refresh", "plan", "download", "commit"]

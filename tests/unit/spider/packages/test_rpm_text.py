@@ -33,7 +33,7 @@ def test_everything_installed_is_read(host: str) -> None:
     assert inventory["lab-fail"].held
 
 
-def test_keys_are_no_packages_and_epochs_are_told() -> None:
+def test_keys_are_no_packages_and_epochs_are_reported() -> None:
     text = "gpg-pubkey|0:a15b79cc-63d04c2c|(none)|1\nbind|32:9.16.23-1.el9|x86_64|1700000000\n"
     assert parse_installed(text) == [("bind", "32:9.16.23-1.el9", "x86_64")]
     with pytest.raises(ValueError, match="not understood"):
@@ -132,7 +132,7 @@ def test_names_of_options_groups_paths_patterns_and_removals_are_no_names() -> N
         assert rpm_text.NAME.match(name)  # whether there is such a package is asked of the lists
 
 
-def test_what_excludes_and_locks_mean_is_told_by_name() -> None:
+def test_what_excludes_and_locks_mean_is_reported_by_name() -> None:
     packages = [RpmPackage("lab-hello", "1.0-1.lab", "noarch"), RpmPackage("bash", "1:5-1", "x86_64"), RpmPackage("glibc", "2-1", "i686")]
     for pattern, found in [
         ("lab-hello-0:1.0-1.lab.*", {"lab-hello"}),

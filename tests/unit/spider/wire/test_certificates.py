@@ -87,6 +87,6 @@ def test_pins_are_written_with_commas_between(count: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "ab" * 31, "AB" * 32, "ab" * 64, "ab" * 32 + ",", "zz" * 32, ",".join(["ab" * 32] * 5), "ab" * 32 + " " + "ab" * 32]
 )
-def test_what_is_no_pin_is_refused(text: str) -> None:
+def test_malformed_pin_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="64 hex digits"):
         certificates.read_pins(text)

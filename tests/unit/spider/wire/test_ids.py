@@ -20,7 +20,7 @@ def test_an_id_has_exactly_one_text(raw: bytes) -> None:
 @pytest.mark.parametrize(
     "text", ["", "0" * 25, "0" * 27, "8" + "0" * 25, "0" * 25 + "U", "0" * 25 + "i", "0" * 26 + "\n", "../../" + "0" * 20]
 )
-def test_what_is_no_id_is_refused(text: str) -> None:
+def test_malformed_id_is_refused(text: str) -> None:
     assert not ids.is_id(text)
     with pytest.raises(ValueError, match="not an id"):
         ids.from_text(text)

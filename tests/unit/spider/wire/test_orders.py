@@ -70,7 +70,7 @@ def test_a_frame_that_goes_on_or_stops_early_is_refused() -> None:
 
 
 @pytest.mark.parametrize("body", [b"{}x", b"[1", b"\xff\xff", b'{"a":NaN}', b"[" * 16000])
-def test_what_is_no_json_is_refused(body: bytes) -> None:
+def test_malformed_json_is_refused(body: bytes) -> None:
     assert why(sealed(body)) == "bad-json"
 
 

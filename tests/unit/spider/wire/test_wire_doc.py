@@ -63,12 +63,12 @@ def test_the_vectors_follow_from_the_formulas_without_our_code() -> None:
 
 
 @pytest.mark.parametrize(("kind", "cls"), [*frames.KINDS_TO_NODE.items(), *frames.KINDS_TO_HUB.items()])
-def test_every_message_stands_in_the_tables_with_its_fields(kind: int, cls: type[tuple[object, ...]]) -> None:
+def test_every_message_is_in_the_tables_with_its_fields(kind: int, cls: type[tuple[object, ...]]) -> None:
     fields = ", ".join(f"`{name}` {words(annotation)}" for name, annotation in cls.__annotations__.items())
     assert f"| {kind} | {cls.__name__} | {fields} |" in TEXT
 
 
-def test_every_close_code_and_every_refusal_is_told() -> None:
+def test_every_close_code_and_every_refusal_is_reported() -> None:
     codes = {value for name, value in vars(frames).items() if name.startswith("CLOSE_")}
     assert all(f"| {code} |" in TEXT for code in codes)
     assert orders.OrderError.__doc__ is not None

@@ -46,7 +46,7 @@ def test_each_manager_s_leftover_is_found_with_its_difference(tmp_path: Path, su
     assert text.splitlines() == ["--- /etc/app/app.conf", f"+++ {paths[0]}", "@@ -1,3 +1,3 @@", "-# mine", "-level = 1", "+# default", "+level = 2", " keep"]  # fmt: skip
 
 
-def test_what_lay_there_before_is_not_told_again_but_what_was_written_anew_is(tmp_path: Path) -> None:
+def test_what_lay_there_before_is_not_told_again_but_what_was_written_again_is(tmp_path: Path) -> None:
     write(tmp_path, "/etc/old.conf.pacnew", "a\n")
     write(tmp_path, "/etc/new.conf.pacnew", "a\n")
     before = find_left(str(tmp_path))

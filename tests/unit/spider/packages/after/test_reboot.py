@@ -105,7 +105,7 @@ def test_leftover_folders_of_modules_are_no_kernels(tmp_path: Path) -> None:
     assert ask(tmp_path, "6.1.0-9-amd64").required == "no"
 
 
-def test_the_same_kernel_written_anew_after_the_boot_says_yes(tmp_path: Path) -> None:
+def test_the_same_kernel_written_again_after_the_boot_says_yes(tmp_path: Path) -> None:
     kernels(tmp_path, "6.1.0-9-amd64")
     verdict = ask(tmp_path, "6.1.0-9-amd64", booted_at=LONG_AGO)
     assert verdict == ("yes", "the image of the kernel 6.1.0-9-amd64 was replaced after the boot")

@@ -111,7 +111,7 @@ def test_a_running_program_that_was_replaced_is_found_until_it_ends() -> None:
     assert not runs_replaced_code(f"/proc/{process.pid}")
 
 
-def test_time_that_is_up_is_said() -> None:
+def test_time_that_is_up_is_reported() -> None:
     assert not find_replaced(limit_s=-1).complete
 
 
