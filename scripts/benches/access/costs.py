@@ -34,19 +34,32 @@ CALLS = 33
 JOINED_S = 0.05
 ADMIN_PLACE, USERS_PLACE = "127.0.0.2", "127.0.0.3"
 SERIES = "cpu.total,memory.used,load.1"
+RULE = {
+    "name": "Busy", "select": {"all": True}, "expr": "avg(cpu.total, 1m)", "when": "above", "warn": {"trigger": 90, "clear": 80}, "for_s": 60, "clear_s": 60
+}  # fmt: skip
+EXPECTATION = {"name": "Backups", "select": {"all": True}, "event": "backup_completed", "by": "05:00", "zone": "UTC"}
+FAILED_BACKUP = {"type": "backup_failed", "severity": "error", "message": "no space left"}
+ALERTS = 500
+"""That fire: as many as a page has."""
+FIRES_WITHIN_S = 60.0
 
 Results = list[dict[str, object]]
 Call = Callable[[], Awaitable[int]]
 """Asks once, to the end of the answer. Returns: its status; of a refused topic 503."""
 
 
-class _Fleet(NamedTuple):
+class Fleet(NamedTuple):
+    """What the calls ask about: ids."""
+
     nodes: list[str]
     batch: str
     job: str
+    alerts: list[str]
+    incident: str
+    expectation: str
 
 
-def _requests(fleet: _Fleet) -> dict[str, tuple[str, object]]:
+def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
     """What is asked of each call: the dearest that its limits allow."""
     node, few = fleet.nodes[0], "&".join(f"node={one}" for one in fleet.nodes[:50])
     page = "limit=500"
@@ -54,6 +67,8 @@ def _requests(fleet: _Fleet) -> dict[str, tuple[str, object]]:
     unknown = [{"deployment": node, "fingerprint": "SHA256:" + "A" * 43} for _ in range(256)]
     servers = [{"host": f"192.0.2.{number}"} for number in range(1, 200)] + [{"host": "not a host"}]
     lines = "\n".join(f"root@server-{number}.example:22" for number in range(200))
+    now, everywhere = time.time(), {"all": True}
+    window = {"select": {"nodes": fleet.nodes[:200]}, "from_at": now + 3600, "until_at": now + 7200, "reason": "measured"}
     return {
         "GET /auth/sessions": (f"/auth/sessions?{page}&user=*", None),
         "GET /users": (f"/users?{page}", None),
@@ -83,6 +98,26 @@ def _requests(fleet: _Fleet) -> dict[str, tuple[str, object]]:
         "POST /batches/{id}/cancel": (f"/batches/{fleet.batch}/cancel", None),
         "GET /events": (f"/events?{page}&search=nothing-of-this", None),
         "GET /audit": (f"/audit?{page}", None),
+        "POST /events": ("/events", {**FAILED_BACKUP, "node_id": node}),
+        "POST /nodes/{id}/events": (f"/nodes/{node}/events", FAILED_BACKUP),
+        "GET /alerts": (f"/alerts?{page}", None),
+        "POST /alerts/acknowledge": ("/alerts/acknowledge", {"ids": fleet.alerts}),
+        "GET /alerts/{id}/explain": (f"/alerts/{fleet.alerts[0]}/explain", None),
+        "GET /alerts/{id}/deliveries": (f"/alerts/{fleet.alerts[0]}/deliveries?{page}", None),
+        "GET /incidents": (f"/incidents?{page}", None),
+        "GET /incidents/{id}": (f"/incidents/{fleet.incident}", None),
+        "GET /rules": ("/rules", None),
+        "POST /rules/apply": ("/rules/apply", {"rules": [{**RULE, "name": f"rule {number}"} for number in range(200)], "dry_run": True}),
+        "POST /rules/preview": ("/rules/preview", {"rule": RULE, "from": now - 86_400, "to": now}),
+        "GET /nodes/{id}/rules": (f"/nodes/{node}/rules", None),
+        "GET /maintenance": ("/maintenance", None),
+        "POST /maintenance": ("/maintenance", window),
+        "GET /expectations": ("/expectations", None),
+        "POST /expectations": ("/expectations", {**EXPECTATION, "name": "the same again"}),
+        "PATCH /expectations/{id}": (f"/expectations/{fleet.expectation}", {"select": everywhere}),
+        "GET /expectations/{id}/days": (f"/expectations/{fleet.expectation}/days", None),
+        "GET /deliveries": (f"/deliveries?{page}", None),
+        "GET /notifications/summary": ("/notifications/summary", None),
     }
 
 
@@ -92,7 +127,7 @@ async def costs() -> Results:
         began = time.monotonic()
         fleet = await _fill(hub)
         lines: Results = [{"name": "access.costs.filled", "value": round(time.monotonic() - began), "unit": "s", "versus": NODES}]
-        requests = _requests(fleet)
+        requests = requests_of(fleet)
         dear = [route for route in ROUTES if route.cost != "small"]
         assert {f"{route.method} {route.path}" for route in dear} == {*requests}
         async with attackers(hub, [ADMIN_PLACE]) as [owner]:
@@ -103,6 +138,8 @@ async def costs() -> Results:
                     async def call(
                         method: str = route.method, path: str = path, body: object = body, http: Any = http, token: str = token
                     ) -> int:
+                        if isinstance(body, dict) and "name" in body:  # names are taken once
+                            body = {**body, "name": os.urandom(8).hex()}
                         key = {"Idempotency-Key": os.urandom(16).hex()} if method == "POST" else {}
                         return (await ask(http, method, ROOT + path, body, Authorization=f"Bearer {token}", **key)).status
 
@@ -197,7 +234,7 @@ def _subscribing(socket: aiohttp.ClientWebSocketResponse, topic: str) -> Call:
     return subscribe
 
 
-async def _fill(hub: HubProcess) -> _Fleet:
+async def _fill(hub: HubProcess) -> Fleet:
     """Nodes that have told long tables and some minutes of samples, and one job of each."""
     cells: list[str | int | None] = [cell for number in range(UPDATES) for cell in (f"package-{number}", "1.0", "1.1", "no", "main")]
     table = Table("updates", int(time.time() * 1000), UPDATES, ["package", "installed", "candidate", "security", "repository"], cells)
@@ -217,4 +254,24 @@ async def _fill(hub: HubProcess) -> _Fleet:
     ids = [node.node_id for node in nodes]
     made = await hub.call("POST", f"{ROOT}/jobs", {"action": "check", "nodes": ids})
     assert made.status == 202, made.body
-    return _Fleet(ids, made.json["id"], made.json["jobs"][0]["id"])
+    alerts = await _fire(hub, ids[:ALERTS])
+    expected = await hub.call("POST", f"{ROOT}/expectations", EXPECTATION)
+    assert expected.status == 201, expected.body
+    return Fleet(
+        ids, made.json["id"], made.json["jobs"][0]["id"], [alert["id"] for alert in alerts], alerts[0]["incident_id"], expected.json["id"]
+    )
+
+
+async def _fire(hub: HubProcess, nodes: list[str]) -> list[dict[str, Any]]:
+    """An alert of each of these nodes. Returns: the alerts."""
+    for node in nodes:
+        told = await hub.call("POST", f"{ROOT}/nodes/{node}/events", FAILED_BACKUP)
+        assert told.status == 202, told.body
+    ends_at = time.monotonic() + FIRES_WITHIN_S
+    while True:
+        alerts: list[dict[str, Any]] = (await hub.call("GET", f"{ROOT}/alerts?state=firing&limit={ALERTS}")).json["alerts"]
+        if len(alerts) == len(nodes):
+            return alerts
+        if time.monotonic() > ends_at:
+            raise TimeoutError(f"{len(alerts)} of {len(nodes)} alerts fired")
+        await asyncio.sleep(1)
