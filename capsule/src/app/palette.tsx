@@ -97,8 +97,8 @@ function jobEntries(text: string): Entry[] {
   const here = pageUrl.value.path.split("/")[2];
   const nodes = rows.value.map(({ node }) => node).sort((a, b) => Number(b.id === here) - Number(a.id === here));
   const found = nodes.flatMap((node) =>
-    verbs.map(([name, { also = "", readonly }]): Entry => {
-      if (name === "upgrade") return upgrade(node);
+    verbs.flatMap(([name, { also = "", readonly }]): Entry | Entry[] => {
+      if (name === "upgrade") return node.updates.total === 0 && !text.toLowerCase().includes(node.name.toLowerCase()) ? [] : upgrade(node);
       const action = name as JobBody["action"];
       const label = `${actionLabel(name)}: ${node.name}`;
       const base = { key: `${action}-${node.id}`, group: "Actions", also, hint: "", why: ineligibleReason(node, action), icon: verbIcon(name) } as const;

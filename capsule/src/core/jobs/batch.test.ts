@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { consequence, countGroups, groupsText, jobGroupOf, isDangerous, policyRefusal, listSome, countJobs } from "./batch";
+import { consequence, countGroups, groupsText, jobGroupOf, isDangerous, policyRefusal, listSome, countJobs, nodesToReboot } from "./batch";
 
 test("jobs are counted by group", () => {
   const jobs = ["queued", "running", "succeeded", "failed", "interrupted", "unknown", "cancelled", "expired"].map((state) => ({ state }));
@@ -43,4 +43,12 @@ test("a dangerous action states its consequence with the number", () => {
 test("any number of names fits in one line", () => {
   assert.equal(listSome(["a", "b", "c", "d"]), "a, b, c, d");
   assert.equal(listSome(["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
+});
+
+test("an order that has ended names the nodes to reboot", () => {
+  const jobs = ["a", "b"].map((node_id) => ({ node_id, state: "succeeded" }));
+  const required = (node: string): string => (node === "a" ? "yes" : "no");
+  assert.deepEqual(nodesToReboot({ action: "upgrade", jobs }, required), ["a"]);
+  assert.deepEqual(nodesToReboot({ action: "reboot", jobs }, required), []);
+  assert.deepEqual(nodesToReboot({ action: "upgrade", jobs: [...jobs, { node_id: "c", state: "running" }] }, required), []);
 });

@@ -77,3 +77,12 @@ export function consequence(action: string, nodes: number, planned = false): str
 export function listSome(names: readonly string[], most = 3): string {
   return names.length <= most + 1 ? names.join(", ") : t`${names.slice(0, most).join(", ")} and ${names.length - most} more`;
 }
+
+interface EndedBatch {
+  action: string;
+  jobs: readonly { node_id: string; state: string }[];
+}
+
+/** The nodes of an order that need a reboot once all its jobs have ended. */
+export const nodesToReboot = ({ action, jobs }: EndedBatch, required: (node: string) => string | undefined): string[] =>
+  action === "reboot" || !jobs.every(({ state }) => jobEnded(state)) ? [] : jobs.map(({ node_id }) => node_id).filter((node) => required(node) === "yes");

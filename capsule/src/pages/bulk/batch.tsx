@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { JOB_GROUP_LABELS, jobGroupOf, JOB_GROUPS, countJobs, type JobGroup } from "../../core/jobs/batch";
+import { JOB_GROUP_LABELS, jobGroupOf, JOB_GROUPS, countJobs, nodesToReboot, type JobGroup } from "../../core/jobs/batch";
 import { stopStatusText } from "../../core/jobs/package-actions";
 import { t } from "../../core/text/i18n";
 import { timeOrDate, elapsed } from "../../core/text/time";
@@ -14,6 +14,7 @@ import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { ApiError, BatchJobView, BatchView } from "../../state/types";
+import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
@@ -69,6 +70,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
     // Once all jobs have ended, failures come first.
     .sort((a, b) => (counts.open ? 0 : JOB_GROUPS.indexOf(jobGroupOf(a.job.state)) - JOB_GROUPS.indexOf(jobGroupOf(b.job.state))) || collator.compare(a.name, b.name));
   const failed = batch.jobs.filter((job) => jobGroupOf(job.state) === "failed" && nodeSignal(job.node_id)).map((job) => job.node_id);
+  const due = nodesToReboot(batch, (node) => nodeSignal(node)?.value.reboot_required);
   return (
     <div class="page job-page">
       <div class="page-head">
@@ -97,6 +99,11 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
         only={only}
         onOnly={setOnly}
       />
+      {due.length > 0 && (
+        <Banner kind="info" mark={<Glyph kind="notice" label="" />} action={<RepeatOrder nodes={due} action="reboot" packages={[]} label={t`Reboot ${due.length}…`} />}>
+          <b>{t`${plural(due.length, "server needs", "servers need")} a reboot.`}</b>
+        </Banner>
+      )}
       {batch.refused.length > 0 && (
         <section class="sessions" aria-label={t`Refused`}>
           <h2 class="strong">{t`${plural(batch.refused.length, "node")} refused`}</h2>
