@@ -276,6 +276,9 @@ def test_those_that_have_ended_are_listed_with_the_jobs_and_opened_from_there(br
         expect(row).to_have_attribute("data-state", "failed")
         expect(row).to_contain_text("nothing listens on port")
         expect(row).to_contain_text("local:")
+        seen.open("/jobs")
+        expect(page.get_by_role("table", name="Jobs").get_by_role("row").filter(has_text="one")).to_contain_text("Add server")
+        page.get_by_role("radio", name="Deployments").click()
 
         read = Kept(page, "GET", "**/api/v1/deployments/*")
         row.focus()

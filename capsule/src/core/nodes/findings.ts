@@ -10,7 +10,7 @@ const KINDS: Readonly<Record<string, string>> = {
   unit_failed: t`failed unit`,
   filesystem: t`disk space`,
   job_failed: t`failed job`,
-  oom: t`killed program`,
+  oom: t`out of memory`,
   reboot_due: t`reboot`,
   memory: t`memory`,
   load: t`load`,

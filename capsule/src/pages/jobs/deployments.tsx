@@ -2,13 +2,15 @@ import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Page } from "../../core/live/paged-list";
 import { t } from "../../core/text/i18n";
-import { addressText, serverGroupOf, SERVER_GROUP_LABELS } from "../../core/deployments/server-list";
+import { addressText, countServers, serverGroupOf, SERVER_GROUP_LABELS, SERVER_GROUPS } from "../../core/deployments/server-list";
 import { deploymentStatusText, deploymentLabel } from "../../core/deployments/deploy-steps";
 import { timeOrDate, elapsed } from "../../core/text/time";
+import { plural } from "../../core/text/units";
 import { stateLabel } from "../../core/jobs/job-labels";
 import { dayStart, now } from "../../state/clock";
 import { deploymentEnded, followDeployment, loadDeployments as readNewest, newestDeployment, openDeployment, deploymentStates } from "../../state/deployments";
 import { findDeployments } from "../../state/queries";
+import { go } from "../../state/router";
 import type { DeploymentView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
@@ -23,21 +25,27 @@ import { usePaged } from "../use-paged";
 const EVERY_MS = 4000;
 const NEWEST = 50;
 
-/** Added, removed and updated servers, the newest first. Each row opens the deployment, and a retry if it failed. */
-export function Deployments(): VNode {
-  const { list, found, failure } = usePaged<DeploymentView, Page<DeploymentView>>(
+/** The loaded deployments, kept up to date. */
+export function useDeployments() { // prettier-ignore
+  const paged = usePaged<DeploymentView, Page<DeploymentView>>(
     async (cursor) => {
       const { deployments, next } = await findDeployments(cursor);
       return { items: deployments, next };
     },
     (one) => one.id,
-    [],
+    ["deployments"],
   );
-  const load = (): void => void list.refresh();
-  useEffect(load, [list, deploymentStates.value]);
+  const load = (): void => void paged.list.refresh();
+  useEffect(load, [paged.list, deploymentStates.value]);
+  useEffect(() => paged.found?.items.forEach((one) => deploymentEnded(one) || followDeployment(one)), [paged.found]);
+  return { ...paged, load };
+}
+
+/** Added, removed and updated servers, the newest first. Each row opens the deployment, and a retry if it failed. */
+export function Deployments(): VNode {
+  const { list, found, failure, load } = useDeployments();
   // Deployments of other users are not sent live: the visible list polls.
   usePolling("", EVERY_MS, () => readNewest(NEWEST), () => true);
-  useEffect(() => found?.items.forEach((one) => deploymentEnded(one) || followDeployment(one)), [found]);
   if (failure && !found) return <Failure title={t`The deployments could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading rows={8} what={t`the deployments`} onRetry={load} />;
   if (!found.items.length) return <Empty icon="server" title={t`No deployments yet`} text={t`Every server added, updated or removed is listed here, with each step.`} />;
@@ -55,7 +63,45 @@ export function Deployments(): VNode {
   );
 }
 
-function Row({ one }: { one: DeploymentView }): VNode {
+/** Deployments of one request. `cut`: older ones of it may not be loaded. */
+export function RequestRow({ all, cut }: { all: readonly DeploymentView[]; cut: boolean }): VNode {
+  const first = all[0] as DeploymentView;
+  const counts = countServers(all);
+  const worst = SERVER_GROUPS.find((group) => counts[group] > 0) ?? "other";
+  const result = SERVER_GROUPS.filter((group) => counts[group] > 0).map((group) => `${counts[group]} ${SERVER_GROUP_LABELS[group]}`).join(", "); // prettier-ignore
+  const servers = plural(all.length, "server");
+  const ended = all.every(({ ended_at }) => ended_at !== null) ? Math.max(...all.map(({ ended_at }) => ended_at ?? 0)) : null;
+  const href = `/deployments/${first.batch_id ?? ""}`;
+  return (
+    <div role="row" tabIndex={0} onClick={() => go(href)} onKeyDown={(event) => event.key === "Enter" && go(href)}>
+      <span role="cell">
+        <Glyph kind={SERVER_GROUP_GLYPHS[worst]} label={SERVER_GROUP_LABELS[worst]} />
+      </span>
+      <span role="rowheader" class="cut medium">
+        <a href={href} tabIndex={-1}>
+          {deploymentLabel(first)}
+        </a>
+      </span>
+      <span role="cell" class="cut">
+        {cut ? t`${servers} or more` : servers}
+      </span>
+      <span role="cell" class={`cut ${worst === "failed" ? "crit" : "t2"}`} title={result}>
+        {result}
+      </span>
+      <span role="cell" class="cut t3">
+        {first.created_by}
+      </span>
+      <span role="cell" class="t3">
+        <Time at={first.created_at}>{timeOrDate(first.created_at, dayStart.value)}</Time>
+      </span>
+      <span role="cell" class="t3 num">
+        {elapsed(first.created_at, ended, now.value)}
+      </span>
+    </div>
+  );
+}
+
+export function Row({ one }: { one: DeploymentView }): VNode {
   const at = serverGroupOf(one.state);
   const statusText = deploymentStatusText(one);
   const open = (): void => openDeployment(one);

@@ -5,12 +5,13 @@ import { t } from "../../core/text/i18n";
 import { JOB_GROUPS } from "../../core/jobs/batch";
 import { ACTION_LABELS } from "../../core/jobs/job-labels";
 import { foldRows, jobRows, type JobRow } from "../../core/jobs/job-rows";
-import { activeDeployments } from "../../state/deployments";
+import { deploymentFits, foldDeployments, mergeNewest } from "../../core/jobs/merged-list";
+import { activeDeployments, newestDeployment } from "../../state/deployments";
 import { jobs as known, newest } from "../../state/jobs";
 import { findJobs } from "../../state/queries";
 import { pageUrl, setQuery } from "../../state/router";
 import { user } from "../../state/session";
-import type { BatchSummaryView, JobView } from "../../state/types";
+import type { BatchSummaryView, DeploymentView, JobView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { FilterChips } from "../../ui/filter-chips";
 import { Glyph } from "../../ui/glyph";
@@ -21,8 +22,8 @@ import { StaleNotice } from "../../ui/stale-notice";
 import { ShowMore } from "../../ui/show-more";
 import { usePaged } from "../use-paged";
 import { useSettledText } from "../use-settled-text";
-import { Deployments } from "./deployments";
-import { JobsTable } from "./table";
+import { Deployments, useDeployments } from "./deployments";
+import { JobsTable, type ListRow } from "./table";
 
 const STATES: Readonly<Record<string, string>> = {
   open: "queued,dispatched,accepted,running",
@@ -51,7 +52,7 @@ export function JobsPage(): VNode {
           value={of}
           onPick={(next) => setQuery({ of: next === "jobs" ? null : next, state: null, action: null, by: null, q: null, plans: null })}
           options={[
-            { key: "jobs", label: t`Jobs` },
+            { key: "jobs", label: t`All` },
             { key: "deployments", label: running ? t`Deployments, ${running} running` : t`Deployments` },
           ]}
         />
@@ -65,6 +66,19 @@ export function JobsPage(): VNode {
 const MAX_SEARCH = 100;
 
 type Row = JobRow<JobView, BatchSummaryView>;
+
+const timeOf = (row: ListRow): number => ("job" in row ? row.job.created_at : (row.deployments[0]?.created_at ?? 0));
+
+/** Jobs, and the deployments that pass the filters among them; null = none of them does. */
+function listRows(jobs: Page<Row> | null, deployments: Page<DeploymentView> | null, filtered: boolean, filter: Parameters<typeof deploymentFits>[1] | null): ListRow[] {
+  const requests = foldDeployments(deployments?.items.map(newestDeployment) ?? []);
+  const oldest = deployments?.items.at(-1);
+  const cut = deployments?.next != null;
+  const added = requests.map((all) => ({ deployments: all.filter((one) => filter && deploymentFits(one, filter)), cut: cut && all.at(-1)?.id === oldest?.id })).filter(({ deployments: shown }) => shown.length > 0);
+  const listed = foldRows(jobs?.items ?? []).map(({ job, batch }) => ({ job: newest(job), batch }));
+  // The hub filters jobs: of those that are found none is hidden because deployments of its time are not loaded.
+  return mergeNewest<ListRow>(timeOf, { items: listed, whole: filtered || jobs?.next == null }, { items: added, whole: filtered || !cut });
+}
 
 function Jobs(): VNode {
   const { query } = pageUrl.value;
@@ -91,6 +105,14 @@ function Jobs(): VNode {
   const liveStates = known.value.map((job) => `${job.id}${job.state}`).join();
   useEffect(load, [list, liveStates]);
   const filtered = state !== "" || action !== "" || search !== "" || mine;
+  const added = useDeployments();
+  const rows = listRows(found, added.found, filtered, action ? null : { state, search, by: mine ? (user.value?.username ?? "") : "" });
+  const more = Boolean(found?.next ?? added.found?.next);
+  const refused = added.failure?.status === 403; // this user sees no deployments
+  const loadAll = (): void => {
+    load();
+    added.load();
+  };
   return (
     <>
       <div class="tools wrap">
@@ -107,12 +129,12 @@ function Jobs(): VNode {
           ))}
         </select>
       </div>
-      <StaleNotice failure={found && failure} onRetry={load} />
+      <StaleNotice failure={(found && failure) ?? (refused ? null : added.failure)} onRetry={loadAll} />
       {failure && !found ? (
         <Failure title={t`The jobs could not be read`} error={failure} onRetry={load} />
-      ) : !found ? (
+      ) : !found || !(added.found ?? added.failure) ? (
         <Loading rows={8} what={t`the jobs`} onRetry={load} />
-      ) : !found.items.length ? (
+      ) : !rows.length ? (
         filtered ? (
           <Empty icon="filter" title={t`No job matches`} text={t`There are none of this kind.`}>
             <Button onClick={() => setQuery({ state: null, action: null, by: null, q: null })}>{t`Show all jobs`}</Button>
@@ -122,8 +144,14 @@ function Jobs(): VNode {
         )
       ) : (
         <>
-          <JobsTable only={JOB_GROUPS.find((group) => group === state)} rows={foldRows(found.items).map(({ job, batch }) => ({ job: newest(job), batch }))} />
-          <ShowMore more={found.next !== null} onMore={() => void list.more()} />
+          <JobsTable only={JOB_GROUPS.find((group) => group === state)} rows={rows} />
+          <ShowMore
+            more={more}
+            onMore={() => {
+              void list.more();
+              void added.list.more();
+            }}
+          />
         </>
       )}
     </>

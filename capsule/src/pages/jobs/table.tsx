@@ -8,10 +8,11 @@ import { jobEnded, jobGlyph, jobLabel, phaseLabel, stateLabel } from "../../core
 import { dayStart, now } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import { go } from "../../state/router";
-import type { BatchSummaryView, JobView } from "../../state/types";
+import type { BatchSummaryView, DeploymentView, JobView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { Time } from "../../ui/time";
+import { RequestRow, Row as DeploymentRow } from "./deployments";
 
 function jobDuration(job: JobView, at: number): string {
   return job.started_at === null ? "—" : lasted(job.started_at, job.ended_at, at);
@@ -24,12 +25,20 @@ function jobStatusText(job: JobView): string {
   return job.error && job.state !== "cancelled" ? `${stateLabel(job.state)}: ${job.error.message}` : stateLabel(job.state);
 }
 
+/** A job, an order for many nodes, or the deployments of one request. */
+export type ListRow = JobRow<JobView, BatchSummaryView> | { deployments: readonly DeploymentView[]; cut: boolean };
+
 /** `only`: the group of states that is shown. */
-export function JobsTable({ rows, only }: { rows: readonly JobRow<JobView, BatchSummaryView>[]; only?: JobGroup | undefined }): VNode {
+export function JobsTable({ rows, only }: { rows: readonly ListRow[]; only?: JobGroup | undefined }): VNode {
   return (
     <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs`} aria-rowcount={rows.length + 1}>
       <GridHead labels={[t`State`, t`Job`, t`Node`, t`Outcome`, t`By`, t`Started`, t`Took`]} unseen={[t`State`]} />
-      {rows.map(({ job, batch }) => (batch ? <BatchRow key={batch.id} batch={batch} only={only} /> : <Row key={job.id} job={job} />))}
+      {rows.map((row) => {
+        if ("job" in row) return row.batch ? <BatchRow key={row.batch.id} batch={row.batch} only={only} /> : <Row key={row.job.id} job={row.job} />;
+        const [first] = row.deployments;
+        if (!first) return null;
+        return row.deployments.length > 1 ? <RequestRow key={first.batch_id} all={row.deployments} cut={row.cut} /> : <DeploymentRow key={first.id} one={first} />;
+      })}
     </div>
   );
 }
