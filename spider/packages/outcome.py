@@ -65,7 +65,7 @@ def decide(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory,
     failure = next((ran.failure for ran in runs if ran.failure is not None), None)
     code, text = "", ""
     if broken:
-        code, text = "job.packages_broken", f"{name} did not get to the end with {named(broken)}; {done}"
+        code, text = "job.packages_broken", f"{name} left {named(broken)} half installed; {done}"
     elif stopped and not changes and (left or not plan.steps):
         return Outcome("cancelled", rc, signal_, (), "job.stopped", "it was stopped before anything was changed")
     elif stopped and (left or killed is not None):  # Spider sent the signal, perhaps when the command was nearly complete

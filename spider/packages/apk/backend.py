@@ -170,7 +170,7 @@ class Apk(Backend):
     def broken(self, inventory: Inventory) -> str:
         """Packages with a failed script or missing files. Each later run counts them as errors again."""
         names = [name for name, package in sorted(inventory.items()) if package.broken]
-        return f"apk did not get to the end with {named(names)}" if names else ""
+        return f"apk did not finish {named(names)}" if names else ""
 
     def lock(self) -> Optional[Lock]:
         path = _database() + "/lock"

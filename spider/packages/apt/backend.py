@@ -188,7 +188,7 @@ class Apt(Backend):
         journal = any(name.isdigit() for name in listed(DPKG_JOURNAL))
         if not names and not journal:
             return ""
-        return "dpkg did not get to the end with an earlier run" + (f" ({named(names)})" if names else "")
+        return "an earlier run of dpkg was not finished" + (f" ({named(names)})" if names else "")
 
     def lock(self) -> Optional[Lock]:
         """The lock is checked directly, since newer releases of apt wait without a message."""

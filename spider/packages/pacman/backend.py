@@ -199,7 +199,7 @@ class Pacman(Backend):
             return f"pacman's database cannot be read: {exc.strerror}"
         empty = [name for name in records if not os.path.exists(f"{self._system}/local/{name}/desc")]
         if empty:
-            return f"pacman did not get to the end with {', '.join(empty[:20])}: the record in {self._system}/local is not complete"
+            return f"pacman did not finish {', '.join(empty[:20])}: the record in {self._system}/local is not complete"
         names = [name.rsplit("-", 2)[0] for name in records]
         twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         return f"pacman's database has two records of {', '.join(twice[:20])}" if twice else ""

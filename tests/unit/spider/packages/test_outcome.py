@@ -43,7 +43,7 @@ def test_a_package_that_was_left_half_way_is_named_and_one_that_was_so_before_is
     half = {**DONE, "a": InstalledPackage("2", broken=True)}
     outcome = judged(ran(TerminalEnded(100, 0, ""), failure=Failure("job.package_manager", "status 100")), half)
     assert (outcome.state, outcome.error_code) == ("failed", "job.packages_broken")
-    assert "with a;" in outcome.error_text
+    assert "left a half installed;" in outcome.error_text
     assert "old" not in outcome.error_text
 
 
