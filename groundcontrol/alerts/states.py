@@ -47,7 +47,7 @@ class NodeFacts(NamedTuple):
     outdated_since_at: float | None = None
     """Since when the hub ships another version of Spider than the node runs; None: it runs that one, or its version is not known."""
     jobs: Mapping[str, float] = {}
-    """Open troubles by kind (`job_failed`, `packages_broken`) -> since when."""
+    """Open troubles by kind (`job_failed`) -> since when."""
     deadlines: Mapping[str, float] = {}
     """Missed deadlines by the name of the expectation -> 1: a warning, 2: critical."""
     missing_since: Mapping[str, float] = {}
@@ -219,9 +219,11 @@ def _restarting(subject: str) -> Callable[[NodeFacts, float], Values]:
     return read
 
 
-def _packages_broken(facts: NodeFacts, now: float) -> Values:
+def _packages_broken(facts: NodeFacts, _now: float) -> Values:
     rows = _rows(facts, "package_faults", "package")
-    return {"": float(len(rows))} if rows else _trouble("packages_broken")(facts, now)
+    if rows is None:
+        return None
+    return {"": float(len(rows))} if rows else {}
 
 
 def _bytes_free(facts: HubInfo, _now: float) -> Values:

@@ -1,11 +1,16 @@
-"""In which order the findings of a node stand."""
+"""In which order the findings of a node stand, and what is none."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from groundcontrol.alerts.health import urgency
+from groundcontrol.alerts.states import NODE_STATES, NodeFacts
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.model import Finding
+
+NODE, NOW = NodeId("web-1"), 1_000_000.0
 
 
 def finding(kind: str, level: Literal["notice", "warning", "critical"], since_at: float = 0.0) -> Finding:
@@ -22,3 +27,11 @@ def test_of_one_level_broken_packages_stand_before_a_busy_cpu_however_old_it_is(
         ("offline", 7), ("packages_broken", 8), ("array", 3), ("disk", 4), ("disk", 5), ("memory", 2), ("load", 0), ("cpu", 1), ("unit_failed", 9),
         ("reboot_due", 0.0),
     ]  # fmt: skip
+
+
+def test_broken_packages_are_not_mended_by_a_hub_that_starts_and_knows_no_table_yet() -> None:
+    broken = NODE_STATES["packages_broken"].read
+    assert broken(NodeFacts(NODE), NOW) is None
+    table = {"package_faults": SubjectTable("package_faults", NOW, 1, ("package", "fault"), ("bash", "incomplete"))}
+    assert broken(NodeFacts(NODE, tables=table), NOW) == {"": 1.0}
+    assert broken(NodeFacts(NODE, tables=table, silent_s=5.0), NOW) is None
