@@ -30,6 +30,8 @@ export function UpdatesPage(): VNode {
   const beyond = by === "package" && search.trim() !== "";
   const old = rows.value.filter(({ node }) => listsAreOld(node));
   const readable = old.filter(({ node }) => !ineligibleReason(node, "refresh"));
+  const due = rows.value.filter(({ node }) => node.reboot_required === "yes");
+  const bootable = due.filter(({ node }) => !ineligibleReason(node, "reboot"));
   const able = wanting.filter(({ node }) => !ineligibleReason(node, security ? "security-upgrade" : "upgrade"));
   return (
     <div class="page">
@@ -52,6 +54,22 @@ export function UpdatesPage(): VNode {
           </Button>
         )}
       </div>
+      {due.length > 0 && (
+        <Banner
+          kind="info"
+          mark={<Glyph kind="notice" label="" />}
+          action={
+            <>
+              <a class="button slim" href="/?q=reboot:yes">
+                {t`Show`}
+              </a>
+              {mayAct.value && bootable.length > 0 && <Button slim icon="rotate-cw" onClick={() => showDialog({ kind: "many", nodes: bootable.map(({ node }) => node.id), action: "reboot" })}>{t`Reboot ${bootable.length}…`}</Button>}
+            </>
+          }
+        >
+          <b>{t`${plural(due.length, "server needs", "servers need")} a reboot.`}</b>
+        </Banner>
+      )}
       {old.length > 0 && (
         <Banner
           mark={<Glyph kind="warn" label="" />}
