@@ -28,11 +28,12 @@ export function LastJob({ id }: { id: string }): VNode | null {
   }, [id]);
   const job = jobs.value.find(({ node_id, action, state }) => node_id === id && action !== "plan" && jobEnded(state)) ?? read;
   if (!job) return null;
+  const shown = `${jobLabel(job)} · ${stateLabel(job.state)} · ${timeOrDate(job.ended_at ?? job.created_at, dayStart.value)}`;
   return (
-    <a href={`/jobs/${job.id}`} aria-label={t`Last job: ${jobLabel(job)}, ${stateLabel(job.state)}`}>
+    <a href={`/jobs/${job.id}`} aria-label={t`Last job: ${shown}`}>
       <span>
         <Glyph kind={jobGlyph(job.state)} size="tiny" label="" />
-        {jobLabel(job)} · {stateLabel(job.state)} · {timeOrDate(job.ended_at ?? job.created_at, dayStart.value)}
+        {shown}
       </span>
     </a>
   );
