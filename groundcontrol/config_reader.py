@@ -54,7 +54,7 @@ def read_config(environ: MutableMapping[str, str], argv: Sequence[str]) -> Confi
 
 
 def _misspelt(environ: Mapping[str, str]) -> list[str]:
-    """Faults for unknown variables with nearly the name of a setting: otherwise a restriction meant by one would not apply."""
+    """Faults for unknown variables with nearly the name of a setting: a misspelt restriction would silently not apply."""
     faults = []
     for name in sorted(environ):
         if name.startswith("STARDUST_") and name not in _VARIABLES and environ[name]:
@@ -66,7 +66,7 @@ def _misspelt(environ: Mapping[str, str]) -> list[str]:
 
 
 class _Reader:
-    """Collects settings and faults; nothing is decided before every source was read."""
+    """Collects settings and faults; it decides only after it has read every source."""
 
     def __init__(self, environ: MutableMapping[str, str], argv: Sequence[str]) -> None:
         self._environ = environ
@@ -76,7 +76,7 @@ class _Reader:
         """Setting -> (text, its source)."""
         self._unread: set[str] = set()
         """Secrets that were given but are unusable; each has its fault already."""
-        self._said_by: dict[str, str] = {}
+        self._secret_sources: dict[str, str] = {}
         """The source of a secret, by its variable, if that is not the variable itself."""
 
     def read(self) -> Config:
@@ -132,11 +132,9 @@ class _Reader:
             if name not in known:
                 self._faults.append(f"{path}: there is no setting {key!r}")
             elif known[name].kind == "secret":
-                self._faults.append(f"{path}: {key} is a secret and may not stand in this file; use {known[name].env}_FILE")
+                self._faults.append(f"{path}: {key} is a secret and must not be in this file; use {known[name].env}_FILE")
             elif name == "data_dir" and implicit:
-                self._faults.append(
-                    f"{path}: data_dir cannot be set by the file that stands in the data folder; use --config for such a file"
-                )
+                self._faults.append(f"{path}: data_dir cannot be set by the file in the data folder; use --config for such a file")
             elif (
                 isinstance(value, list)
                 and known[name].kind in ("networks", "receivers", "addresses")
@@ -159,7 +157,9 @@ class _Reader:
             text = direct or self._stored_secret(item, file)
             secret = None if text is None else _normalised(text)
             if secret is not None and not secret.strip():  # an empty secret is more likely a lost one than a request for the default
-                raise ConfigError(f"{self._said_by.get(item.env, item.env)} is empty: write the secret into it, or do not give it at all")
+                raise ConfigError(
+                    f"{self._secret_sources.get(item.env, item.env)} is empty: write the secret into it, or do not give it at all"
+                )
         except ConfigError as exc:
             self._unread.add(item.name)
             if str(exc) not in self._faults:  # a folder is reported once, however many files in it were needed
@@ -175,7 +175,7 @@ class _Reader:
         path = Path(file) if file else self._credential(item)
         if path is None:
             return None
-        where = self._said_by[item.env] = f"{item.env}_FILE ({path})" if file else f"the credential {item.name} ({path})"
+        where = self._secret_sources[item.env] = f"{item.env}_FILE ({path})" if file else f"the credential {item.name} ({path})"
         try:
             if path.stat().st_size > MOST_SECRET_BYTES:
                 raise ConfigError(f"{where} is longer than {MOST_SECRET_BYTES} bytes")
@@ -260,7 +260,7 @@ class _Reader:
         try:
             check_secret(secret)
         except ConfigError as exc:
-            self._faults.append(str(exc).replace("STARDUST_SECRET", self._said_by.get(name, name)))
+            self._faults.append(str(exc).replace("STARDUST_SECRET", self._secret_sources.get(name, name)))
 
     def _port(self) -> int:
         text, where = self._raw["port"]
@@ -314,7 +314,7 @@ class _Reader:
         """Its value stands in no fault: whoever knows the URL can feign the sign of life."""
         if text is None:
             return None
-        where = self._said_by.get("STARDUST_HEARTBEAT_URL", "STARDUST_HEARTBEAT_URL")
+        where = self._secret_sources.get("STARDUST_HEARTBEAT_URL", "STARDUST_HEARTBEAT_URL")
         try:
             parts = urlsplit(text.strip())
             fits = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0

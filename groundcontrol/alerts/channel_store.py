@@ -31,14 +31,14 @@ class Claim(NamedTuple):
     """That message said already that it was over."""
 
 
-class Told(NamedTuple):
-    """The receiver took it."""
+class Delivered(NamedTuple):
+    """The receiver took the message."""
 
     reason: str = "ready"
     """`late`: the message said that it was over already."""
     code: str = "ok"
     shown: str = ""
-    """What it saw of the incident, as a digest."""
+    """What the message showed of the incident, as a digest."""
     named: tuple[IncidentId, ...] = ()
     """The open incidents that a summary named."""
 
@@ -65,7 +65,7 @@ class Left(NamedTuple):
     until: float | None = None
 
 
-Result = Told | Retry | Failed | Left
+Result = Delivered | Retry | Failed | Left
 
 
 class Attempt(NamedTuple):
@@ -190,7 +190,7 @@ class DeliveryStore(Protocol):
 
     async def summary(self, scope: Scope, since: float, now: float) -> Summary: ...
 
-    async def told_event(self, org: int, event: EventId) -> tuple[Event, str] | None:
+    async def event_to_send(self, org: int, event: EventId) -> tuple[Event, str] | None:
         """An event and the name of its node; None: it is gone."""
         ...
 

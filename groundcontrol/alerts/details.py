@@ -20,7 +20,7 @@ from spider.clock import Clock
 
 MOST_EVENTS: Final = 100
 """Events of a server in which the last report is looked for."""
-SAID_CHARS: Final = 150
+REPORT_CHARS: Final = 150
 
 
 class Details:
@@ -43,16 +43,16 @@ class Details:
                 unmet = self._facts.unmet(alert.node_id, alert.object)
                 return "" if unmet is None else missing_words(unmet)
             case EventOf(type=kind):
-                return await self._said(kind, alert)
+                return await self._last_report(kind, alert)
         return ""
 
-    async def _said(self, kind: str, alert: Alert) -> str:
+    async def _last_report(self, kind: str, alert: Alert) -> str:
         """The message of the last report; empty: it says no more than its type."""
         nodes = [] if alert.node_id is None else [alert.node_id]
         span = (alert.since_at, self._clock.now() + AHEAD_S)
         events = await self._log.events_of(SYSTEM, nodes, span, MOST_EVENTS, without=(), fleet=not nodes)
         last = next((one for one in events if (one.type, one.object) == (kind, alert.object)), None)
-        return "" if last is None or last.message == self._plain(last) else last.message[:SAID_CHARS]
+        return "" if last is None or last.message == self._plain(last) else last.message[:REPORT_CHARS]
 
     def _plain(self, event: Event) -> str:
         name = "" if event.node_id is None else self._facts.name(event.node_id)

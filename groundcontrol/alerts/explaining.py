@@ -82,13 +82,13 @@ def explain(question: Question, held: Delivery | None) -> Explanation:
 
     Args: question: of the message that waits, without it in the history; where none waits, of the next one. held: that message.
     """
-    channel, last = question.channel, _told(question)
+    channel, last = question.channel, _last_message(question)
     sent = [] if last is None or last.sent_at is None else [f"notified at {_time(question, last.sent_at)}{_tries(last)}"]
     end = next((one for one in reversed(question.history) if one.kind == "resolved" and one.sent_at is not None), None)
     if last is not None and end is not None and end.sent_at is not None:
         sent.append(f"notified {_end_words(question)} at {_time(question, end.sent_at)}{_tries(end)}")
     if last is None and _is_past(question):
-        answer = _skipped(question, Skip(_kept_quiet(question)))
+        answer = _skipped(question, Skip(_suppression(question)))
     else:
         answer = _of_held(question, held) if held is not None else _of_last(question, last, end)
     sentence = "; ".join(part for part in (*sent, answer.words) if part)
@@ -100,7 +100,7 @@ def notice_only(channel: Channel) -> Explanation:
     return Explanation(channel, "skip", "rule_info_only", f"{channel.name}: not notified: {_SKIPPED['rule_info_only']}", None)
 
 
-def _told(question: Question) -> Delivery | None:
+def _last_message(question: Question) -> Delivery | None:
     """The last message that was about the episode, and not only about others of its incident."""
     about = question.about
     return last_firing_message(question.history if about is None else [one for one in question.history if names(one, about)])
@@ -111,7 +111,7 @@ def _is_past(question: Question) -> bool:
     return question.about is not None and question.about.state == "resolved" and question.incident.state == "open"
 
 
-def _kept_quiet(question: Question) -> SkipReason:
+def _suppression(question: Question) -> SkipReason:
     """Why no message was about an episode that has ended."""
     about = question.about
     if about is not None and about.retro:
@@ -132,7 +132,7 @@ def _of_held(question: Question, held: Delivery) -> _Answer:
     until, reason = _time_of(decision)
     if until <= max(row_at, question.now) and tried:
         at = max(row_at, probe_at)
-        yet = "" if _told(question) else "not notified yet: "
+        yet = "" if _last_message(question) else "not notified yet: "
         words = f"{yet}try {held.attempts} failed ({held.reason}), try {held.attempts + 1} at {_time(question, at)}"
         return _Answer("send", held.reason, words, at)
     if until < row_at:
@@ -197,7 +197,7 @@ def _skipped(question: Question, decision: Skip) -> _Answer:
 
 
 def _not_notified(question: Question, reason: str) -> str:
-    again = "" if _told(question) is None else " again"
+    again = "" if _last_message(question) is None else " again"
     if reason == "channel_broken" and question.channel.refuses:
         since = _time(question, question.channel.state_since_at)
         return f"not notified{again}: its receiver refuses messages since {since} ({question.channel.state_reason}); mend its target or test it"

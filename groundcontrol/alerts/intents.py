@@ -71,7 +71,7 @@ class OpenWindows(Protocol):
 
 @dataclass(frozen=True)
 class _Story:
-    """An incident with what holds for all channels; of 2,000 episodes that takes milliseconds."""
+    """An incident with the facts that all channels share. They are read once, since 2,000 episodes take milliseconds."""
 
     incident: Incident
     firing: Sequence[Alert]
@@ -87,7 +87,7 @@ class _Story:
 
 
 class Intents:
-    """Asks `decide` with all that is known of an incident and a channel. It stores nothing; it is the `ContentSource` of the outbox."""
+    """Calls `decide` with the facts about an incident and a channel. It stores nothing; it is the `ContentSource` of the outbox."""
 
     def __init__(
         self, *, book: Book, store: AlertStore, channels: ChannelStore, deliveries: DeliveryStore, rules: Rules, engine: Engine,
@@ -126,7 +126,7 @@ class Intents:
                 earlier += [] if hastened is None else [hastened]
                 continue  # the message that waits will show the incident as it is then
             intent = self._intent(self._question(kind, story, channel, past))
-            if not (past and _says_again(intent, past[-1])):
+            if not (past and _repeats_skip(intent, past[-1])):
                 intents.append(intent)
         return intents, earlier
 
@@ -135,11 +135,11 @@ class Intents:
         rule = self._rules.get(alert.rule_id)
         return rule is None or not rule.notice
 
-    async def _last_told(self, firing: Sequence[Alert]) -> Mapping[ChannelId, float]:
+    async def _last_notified(self, firing: Sequence[Alert]) -> Mapping[ChannelId, float]:
         if not firing:
             return {}
         first = firing[0]
-        return await self._store.last_told(DEFAULT_ORG, first.rule_id, first.node_id, self._clock.now() - FLAP_MOST_QUIET_S)
+        return await self._store.last_notified(DEFAULT_ORG, first.rule_id, first.node_id, self._clock.now() - FLAP_MOST_QUIET_S)
 
     def _firing_of(self, incident: IncidentId, changed: Mapping[AlertId, Alert]) -> list[Alert]:
         known = {alert.id: alert for alert in self._book.of_incident(incident)} | dict(changed)
@@ -150,7 +150,7 @@ class Intents:
         now = self._clock.now()
         flaps = [flap for alert in firing if (flap := self._engine.flapping(key_of(alert))) is not None and flap.quiet(now)]
         since_at = max((flap.since_at for flap in flaps), default=None)
-        return _Story(incident, firing, await self._last_told(firing), self._maintenance_until(firing, now), since_at)
+        return _Story(incident, firing, await self._last_notified(firing), self._maintenance_until(firing, now), since_at)
 
     def _question(self, kind: MessageKind, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Question:
         return Question(
@@ -211,10 +211,10 @@ class Intents:
         ended = () if firing else (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
         shown = firing or [alert for alert in ended if self._is_notified(alert)]
         if firing and delivery.kind == "changed":
-            shown = [*firing, *await self._ended_since_told(delivery, incident)]
+            shown = [*firing, *await self._ended_since_last_message(delivery, incident)]
         return MessageContent(incident, await self._describe_all(shown))
 
-    async def _ended_since_told(self, delivery: Delivery, incident: Incident) -> list[Alert]:
+    async def _ended_since_last_message(self, delivery: Delivery, incident: Incident) -> list[Alert]:
         """Episodes that fired at the time of the channel's last message about the incident, and are over now."""
         last = last_firing_message(
             [one for one in await self._past(incident.id) if one.channel_id == delivery.channel_id and one.id != delivery.id]
@@ -229,7 +229,7 @@ class Intents:
         ]
 
     async def _summary(self, delivery: Delivery) -> MessageContent | Withheld:
-        """What quiet hours held back, as it is now: what still fires, and how much came and went."""
+        """The messages that quiet hours held back, as a summary: incidents that still fire, and the number of those that ended."""
         channel = await self._channels.channel(SYSTEM, delivery.channel_id)
         parts = await self._deliveries.parts(delivery)
         ended = {part.incident_id for part in parts if part.kind == "resolved"}
@@ -256,7 +256,7 @@ class Intents:
 
     async def _decision(self, delivery: Delivery, incident: Incident, channel: Channel) -> Decision:
         """What `decide` says now of a message that waits."""
-        channel = channel._replace(enabled=True, state="ok")  # the claim has judged it, and lets tries through that a user asks for
+        channel = channel._replace(enabled=True, state="ok")  # the claim has checked the channel, and lets retries of a user through
         firing = self._firing_of(incident.id, {})
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
         return decide(self._question(delivery.kind, await self._story(incident, firing), channel, past))
@@ -292,7 +292,7 @@ class Intents:
             at = repeats_at(story.incident, story.firing, past)
             if at is not None and at <= now and waiting(past) is None:
                 found.append(self._repeat(story, channel, past))
-        return [one for one in found if one.state != "skipped"]  # asked again each minute: a row each time would say nothing
+        return [one for one in found if one.state != "skipped"]  # this runs each minute: a row each time would add nothing
 
     async def missing(self) -> tuple[list[Delivery], list[Delivery]]:
         """What channels that are new, or that work again, have to be notified of.
@@ -339,7 +339,7 @@ class Intents:
         return [one for one in found if one.reason == "snoozed"]
 
     def _repeat(self, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Delivery:
-        # a revision of its own: (incident, revision, kind, channel) is unique
+        # a new revision, since (incident, revision, kind, channel) is unique
         number = story.incident._replace(revision=max(one.revision for one in past) + 1)
         return self._intent(self._question("repeat", replace(story, incident=number), channel, past))
 
@@ -373,12 +373,12 @@ class Intents:
 
 
 def _is_about(alert: Alert, channel: Channel) -> bool:
-    """Whether it says that this very channel is broken. Once it works again, that is over in a moment."""
+    """Whether the alert says that this very channel is broken. It ends a moment after the channel works again."""
     return (alert.rule_id, alert.object) == (CHANNEL_RULE, channel.name)
 
 
-def _says_again(intent: Delivery, last: Delivery) -> bool:
-    """Whether a channel that takes no messages has a row that says so: one for each change would say nothing more."""
+def _repeats_skip(intent: Delivery, last: Delivery) -> bool:
+    """Whether the channel takes no messages and its last row says so already. Another row for each change adds nothing."""
     off = intent.state == "skipped" and intent.reason in ("channel_disabled", "channel_broken")
     return off and (last.kind, last.state, last.reason) == (intent.kind, intent.state, intent.reason)
 

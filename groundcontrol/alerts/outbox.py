@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from groundcontrol.alerts.channel_store import Claim, DeliveryStore, Failed, Left, Result, Retry, Told
+from groundcontrol.alerts.channel_store import Claim, Delivered, DeliveryStore, Failed, Left, Result, Retry
 from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
 from groundcontrol.alerts.deciding import LATE, supersede
 from groundcontrol.alerts.messages import Message, MessageContent, Withheld, seen_of
@@ -146,7 +146,7 @@ class Outbox:
         if delivery.kind == "test":
             return MessageContent()
         if delivery.event_id is not None:
-            found = await self._store.told_event(delivery.org, delivery.event_id)
+            found = await self._store.event_to_send(delivery.org, delivery.event_id)
             return Withheld("nothing_left") if found is None else MessageContent(event=found[0], node_name=found[1])
         try:
             content = await self._contents.content(delivery)
@@ -158,7 +158,7 @@ class Outbox:
         match outcome:
             case Sent(code):
                 shown = "" if content.incident is None else seen_of(content.incident, [one.alert for one in content.alerts])
-                return Told(LATE if late else "ready", code, shown, content.named)
+                return Delivered(LATE if late else "ready", code, shown, content.named)
             case Transient(code, asked_s):
                 return Retry(code, retry_delay_s(attempts, self._jitter(), asked_s), pause=asked_s is not None)
             case Permanent(code):
@@ -168,7 +168,7 @@ class Outbox:
 def _word_of(result: Result) -> tuple[str, str]:
     """State and reason for counters. A code counts without its number: those of receivers have no bound."""
     match result:
-        case Told(reason=reason):
+        case Delivered(reason=reason):
             return "sent", reason
         case Retry(code=code):
             return "retried", code.partition(":")[0]

@@ -170,7 +170,7 @@ class AlertService:
             self.evaluated_s += time.perf_counter() - began
         if self._unstored:
             await self._store_all()
-        await self._tell_settled()
+        await self._notify_settled()
         self._ticked_at = self._clock.monotonic()
 
     async def _store_all(self) -> None:
@@ -181,7 +181,7 @@ class AlertService:
             del self._unstored[:taken]
         self._publish(plan)
 
-    async def _tell_settled(self) -> None:
+    async def _notify_settled(self) -> None:
         """Notify channels of alerts that another one explained and that still fire after its end."""
         async with self._changing:
             settled = self._book.settled(self._clock.now(), self._engine.known_at)

@@ -106,7 +106,7 @@ class AlertStore(Protocol):
 
     async def incident(self, scope: Scope, incident: IncidentId) -> Incident: ...
 
-    async def last_told(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
+    async def last_notified(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
         """The last time since then that each channel got a message that this rule fires on the node."""
         ...
 

@@ -1,7 +1,7 @@
 """Takes events from programs of this host over a socket, and reports them to the hub until it has stored them.
 
-The kernel tells who calls (SO_PEERCRED). Root may report, and the users that the policy names. One connection is one line of JSON and one
-line of answer.
+The kernel identifies the caller (SO_PEERCRED). Root and the users that the policy names may report. A connection carries one line of JSON
+and one line of answer.
 """
 
 import asyncio
@@ -38,8 +38,8 @@ ANSWER_LIMIT_S = 60.0
 MOST_WAIT_S = 3600.0
 """Events without an answer are sent again after the first time, then after twice that and so on, up to the second: a hub may be older
 than this message."""
-BELIEVE_S = 60.0
-"""How long the users of an unchanged policy are not looked up again."""
+VALID_S = 60.0
+"""How long the looked-up users of an unchanged policy are valid."""
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class Reporters:
             return True
         now, seen = self._clock.monotonic(), _stamp(self._path)
         if seen != self._seen or now >= self._until:
-            self._seen, self._until, self._users = seen, now + BELIEVE_S, self._read()
+            self._seen, self._until, self._users = seen, now + VALID_S, self._read()
         return uid in self._users
 
     def _read(self) -> FrozenSet[int]:
@@ -117,7 +117,7 @@ class EventReports:
         self._found_at_start = found_at_start
         self._disk = asyncio.Lock()
         self._ready = asyncio.Event()
-        """Set when what an earlier run has left is known."""
+        """Set once the events of an earlier run are loaded."""
         self._news = asyncio.Event()
         self._stored: List[str] = []
         self._answered = asyncio.Event()
@@ -126,13 +126,13 @@ class EventReports:
         self._recent: Dict[int, Deque[float]] = {}
 
     def joined(self) -> None:
-        """A session has begun: whatever waits is sent."""
+        """A session has begun: send all waiting events."""
         self._wait_s = ANSWER_LIMIT_S
         self._answered.set()
         self._news.set()
 
     def acknowledge(self, message: EventsStored) -> None:
-        """The hub has these events, or will never take them."""
+        """The hub has stored these events, or has refused them for good."""
         self._stored += message.ids[:MAX_WAITING]
         self._wait_s = ANSWER_LIMIT_S
         self._answered.set()
@@ -173,9 +173,9 @@ class EventReports:
         await self._on_disk(lambda: self._queue.forget(done))
         batch = await self._on_disk(self._queue.batch)
         if batch:
-            await self._say(batch)
+            await self._send_batch(batch)
 
-    async def _say(self, batch: List[ReportedEvent]) -> None:
+    async def _send_batch(self, batch: List[ReportedEvent]) -> None:
         """Send events and wait for the answer. Without one they are sent again."""
         self._answered.clear()
         ids, types, at_ms, messages, details = (list(column) for column in zip(*batch))
@@ -196,16 +196,16 @@ class EventReports:
 
     async def _serve(self) -> None:
         """Listen; if that is not possible, retry."""
-        said = False
+        reported = False
         await self._ready.wait()
         while True:
             try:
                 server = await self._listen()
             except OSError as error:
-                if not said:  # an agent that was started by hand has no such folder
+                if not reported:  # an agent that was started by hand has no such folder
                     level = logging.INFO if isinstance(error, FileNotFoundError) else logging.WARNING
                     event(log, "events_unusable", level, path=self._path, why=str(error))
-                said = True
+                reported = True
                 await self._clock.sleep(RETRY_S)
                 continue
             try:
@@ -216,7 +216,7 @@ class EventReports:
     async def _listen(self) -> asyncio.AbstractServer:
         remove(self._path)  # left by an earlier run
         server = await asyncio.start_unix_server(self._call, self._path, limit=MAX_REQUEST_BYTES)
-        os.chmod(self._path, 0o666)  # noqa: S103 # nosec B103 - every user may call; the kernel tells who it is
+        os.chmod(self._path, 0o666)  # noqa: S103 # nosec B103 - every user may call; the kernel identifies the caller
         return server
 
     async def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -252,7 +252,7 @@ class EventReports:
             return Answer("type", str(error))
         except (ValueError, RecursionError):
             return Answer("type", "it is not JSON")
-        if not self._in_time(uid):
+        if not self._within_rate(uid):
             return Answer("rate", f"this user has reported {PER_MINUTE} events in the last minute: wait and try again")
         return await self._keep(new)
 
@@ -265,7 +265,7 @@ class EventReports:
         self._news.set()
         return Answer("accepted", f"{dropped} older events were dropped: the hub has not taken any for long" if dropped else new.id)
 
-    def _in_time(self, uid: int) -> bool:
+    def _within_rate(self, uid: int) -> bool:
         now = self._clock.monotonic()
         recent = self._recent.setdefault(uid, deque(maxlen=PER_MINUTE))
         if len(recent) == PER_MINUTE and now - recent[0] < 60.0:
@@ -275,7 +275,7 @@ class EventReports:
 
 
 def boot_events(record: BootRecord) -> List[ReportedEvent]:
-    """What is reported at the first start of Spider in a boot: that the host has been booted anew. It reads and writes files."""
+    """The event that the host has rebooted, at the first start of Spider in a boot. It reads and writes files."""
     before = record.before or record.begin()
     if not record.first:
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries
-from groundcontrol.alerts.channel_store import Told
+from groundcontrol.alerts.channel_store import Delivered
 from groundcontrol.alerts.model import ChannelId, DeliveryId
 from groundcontrol.core.scope import SYSTEM
 from spider.wire.ids import new_time_id
@@ -37,6 +37,6 @@ async def test_of_twenty_senders_one_claims_a_delivery_and_one_ends_it(backend: 
 
     claims = await asyncio.gather(*(store.deliveries.claim(16) for _ in range(20)))
     [claim] = [one for taken in claims for one in taken]
-    ended = await asyncio.gather(*(store.deliveries.finish(claim, Told()) for _ in range(20)))
+    ended = await asyncio.gather(*(store.deliveries.finish(claim, Delivered()) for _ in range(20)))
     assert sorted(ended) == [False] * 19 + [True]
     assert (await store.deliveries.delivery(SYSTEM, row.id)).state == "sent"

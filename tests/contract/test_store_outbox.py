@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from groundcontrol.alerts.channel_service import Wanted
-from groundcontrol.alerts.channel_store import Failed, Told
+from groundcontrol.alerts.channel_store import Delivered, Failed
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.messages import Withheld
 from groundcontrol.alerts.model import Caps
@@ -209,7 +209,7 @@ async def test_a_lease_that_ran_out_is_taken_by_another_and_the_first_cannot_end
     [second] = await live.store.deliveries.claim(16)
     assert second.delivery.id == first.delivery.id
     assert not await live.store.deliveries.finish(first, Failed("http:400"))
-    assert await live.store.deliveries.finish(second, Told())
+    assert await live.store.deliveries.finish(second, Delivered())
     assert (await hub.of(first.delivery)).attempts == 2
 
 

@@ -95,7 +95,7 @@ class SqliteAlerts:
         except msgspec.MsgspecError:
             return None  # of another version, or damaged: the engine finds again what samples and alerts show
 
-    async def last_told(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
+    async def last_notified(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
         sql = (
             "SELECT delivery.channel_id AS channel, max(delivery.sent_at) AS sent_at FROM alert JOIN delivery"
             " ON delivery.org = alert.org AND delivery.incident_id = alert.incident"

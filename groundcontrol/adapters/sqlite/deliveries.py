@@ -132,7 +132,7 @@ class SqliteDeliveries(SqliteOutbox):
         )
         return Summary({(row["state"], row["reason"]): row["n"] for row in counts}, oldest[0]["at"])
 
-    async def told_event(self, org: int, event: EventId) -> tuple[Event, str] | None:
+    async def event_to_send(self, org: int, event: EventId) -> tuple[Event, str] | None:
         sql = "SELECT e.*, n.name AS node_name FROM event e LEFT JOIN node n ON n.id = e.node_id WHERE e.org = ? AND e.id = ?"
         row = await self._reader.run(lambda rows: rows.fetch_one(sql, org, event))
         return None if row is None else (to_event(row), row["node_name"] or "")

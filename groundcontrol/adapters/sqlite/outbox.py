@@ -12,8 +12,8 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.adapters.sqlite.quiet_summaries import end_parts, parts_of, release_parts, sum_up, tell_parts
-from groundcontrol.alerts.channel_store import SUMMARY, Claim, Failed, Left, Result, Retry, Told
+from groundcontrol.adapters.sqlite.quiet_summaries import deliver_parts, end_parts, parts_of, release_parts, sum_up
+from groundcontrol.alerts.channel_store import SUMMARY, Claim, Delivered, Failed, Left, Result, Retry
 from groundcontrol.alerts.model import EXPIRED, ChannelId, Delivery, DeliveryId
 from groundcontrol.alerts.retrying import rest_s
 from groundcontrol.core.ids import EventId
@@ -183,12 +183,12 @@ def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
     if row is None:
         return False
     match result:
-        case Told(reason, code, shown, named):
+        case Delivered(reason, code, shown, named):
             tx.execute(
                 "UPDATE delivery SET state = 'sent', reason = ?, sent_at = ?, shown = ?, next_at = NULL WHERE org = ? AND id = ?",
                 *(reason, tx.now, shown, *place),
             )
-            tell_parts(tx, claimed, named)
+            deliver_parts(tx, claimed, named)
             _end_attempt(tx, claimed, code)
             _recover(tx, claimed)
         case Retry(code, after_s, pause):

@@ -68,8 +68,8 @@ def parts_of(rows: Rows, summary: Delivery) -> list[Delivery]:
     return [to_delivery(row) for row in rows.fetch_all(f"SELECT * FROM delivery WHERE {_PARTS} ORDER BY id", *_place(summary))]  # noqa: S608  made of constants
 
 
-def tell_parts(tx: Tx, summary: Delivery, named: Collection[IncidentId]) -> None:
-    """The receiver took the summary: it knows what the summary names, and what has ended. Anything else is decided once more."""
+def deliver_parts(tx: Tx, summary: Delivery, named: Collection[IncidentId]) -> None:
+    """The receiver took the summary, so the incidents in it and the ends count as sent. The other messages are decided again."""
     for part in parts_of(tx, summary):
         incident = tx.fetch_one("SELECT state FROM incident WHERE org = ? AND id = ?", part.org, part.incident_id)
         is_over = incident is None or incident["state"] == "resolved"

@@ -16,7 +16,7 @@ from spider.wire.frames import Cell
 
 SOCKETS: Sequence[Tuple[str, str]] = (("docker", "/run/docker.sock"), ("podman", "/run/podman/podman.sock"))
 LIMIT_S = 3.0
-BELIEVE_S = 60.0
+VALID_S = 60.0
 STOPPED_S = 3600.0
 """How long a stopped container stays in the table."""
 LASTING_S = 600.0
@@ -114,9 +114,9 @@ def answer_of(path: str, request: bytes) -> bytes:
 class Names:
     """The answers of the engines, requested at most once a minute. Access to such a socket equals root, so Spider seldom has it."""
 
-    def __init__(self, sockets: Sequence[Tuple[str, str]] = SOCKETS, believe_s: float = BELIEVE_S) -> None:
+    def __init__(self, sockets: Sequence[Tuple[str, str]] = SOCKETS, valid_s: float = VALID_S) -> None:
         self._sockets = sockets
-        self._believe_s = believe_s
+        self._valid_s = valid_s
         self._known: List[Container] = []
         self._queried_at = float("-inf")
         self._failing: Set[str] = set()
@@ -124,7 +124,7 @@ class Names:
     def containers(self) -> List[Container]:
         """All known containers, including stopped ones."""
         now = time.monotonic()
-        if now - self._queried_at >= self._believe_s:
+        if now - self._queried_at >= self._valid_s:
             self._queried_at = now
             known: List[Container] = []
             for engine, path in self._sockets:

@@ -14,7 +14,7 @@ from spider.sampling.collectors.base import MAX_LABELLED, Collector, label
 from spider.wire.metrics import series_name
 
 STATES = "/var/lib/smartmontools"
-BELIEVE_S = 2 * 86_400.0
+VALID_S = 2 * 86_400.0
 """Oldest state file that is used. smartd writes at each check (30 min) that changes something, and when it ends."""
 _FILE = re.compile(r"smartd\.(.+)\.(?:ata|scsi|nvme)\.state\Z")
 _ATTRIBUTE = re.compile(r"ata-smart-attribute\.(\d{1,3})\.(id|raw)\Z")
@@ -70,7 +70,7 @@ def read_states(folder: str, now_s: float) -> List[Health]:
     for name in names:
         match = _FILE.match(name)
         try:
-            fresh = match is not None and now_s - os.stat(f"{folder}/{name}").st_mtime < BELIEVE_S
+            fresh = match is not None and now_s - os.stat(f"{folder}/{name}").st_mtime < VALID_S
         except OSError:
             continue
         values = parse_state(read_text(f"{folder}/{name}")) if fresh else {}

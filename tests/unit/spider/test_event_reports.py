@@ -232,10 +232,10 @@ async def test_a_caller_is_held_to_a_form_a_size_and_a_rate(tmp_path: Path, caps
         for junk in (b"{\n", b"[" * 20_000 + b"\n", json.dumps(raw(type="nonsense")).encode() + b"\n", b"x" * 40_000 + b"\n", b"\xff\n"):
             assert (await said(junk))[0] == "type"
         for _ in range(PER_MINUTE):
-            assert reports._in_time(7)
-        assert not reports._in_time(7)
+            assert reports._within_rate(7)
+        assert not reports._within_rate(7)
         for _ in range(PER_MINUTE):
-            reports._in_time(os.geteuid())
+            reports._within_rate(os.geteuid())
         assert await command(path, "health_ok") == LATER
         (tmp_path / "events").write_text("")  # the disk takes nothing
         reports._recent.clear()

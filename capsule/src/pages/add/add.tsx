@@ -57,8 +57,8 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
   };
   const anew = (): void => setRound(round + 1);
   if (!running && deployment) return <LoadingDialog title={t`Deployment`} onRetry={refetch} />;
-  if (!running && method === "many") return <BulkAdd key={round} onMethod={setMethod} onAnew={anew} onClose={close} />;
-  if (!running && method === "command") return <InviteCommand key={round} onMethod={setMethod} onAnew={anew} onClose={close} />;
+  if (!running && method === "many") return <BulkAdd key={round} onMethod={setMethod} onStartOver={anew} onClose={close} />;
+  if (!running && method === "command") return <InviteCommand key={round} onMethod={setMethod} onStartOver={anew} onClose={close} />;
   if (!running || editing) {
     const again = running?.peek();
     return (
@@ -68,7 +68,7 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
         onChange={(part) => setEntries((before) => ({ ...before, ...part }))}
         onClose={close}
         onMethod={again ? null : setMethod}
-        onAnew={
+        onStartOver={
           left && !again
             ? () => {
                 oneDraft.drop();
@@ -102,7 +102,7 @@ interface FormProps {
   /** null: the method is fixed. */
   onMethod: ((key: MethodKey) => void) | null;
   /** null: the form has no draft. */
-  onAnew: (() => void) | null;
+  onStartOver: (() => void) | null;
   send: (body: DeploymentBody, key: string) => Promise<Signal<DeploymentView>>;
   onSent: (one: Signal<DeploymentView>) => void;
   /** Returns to the form. */
@@ -114,7 +114,7 @@ const FIELD_OF: Record<string, keyof FormErrors> = {
   "jump.host": "jumpHost", "jump.port": "jumpPort", "jump.username": "jumpUser", "jump.private_key": "jumpSecret", "jump.password": "jumpSecret", "jump.passphrase": "jumpSecret",
 }; // prettier-ignore
 
-function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back }: FormProps): VNode {
+function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent, back }: FormProps): VNode {
   const [wrong, setWrong] = useState<FormErrors>({});
   const [refusal, setRefusal] = useState("");
   const [inTheWay, setInTheWay] = useState<DeploymentView | undefined>();
@@ -174,7 +174,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
       >
         <div class="deploy-form">
           {onMethod && <Method value="ssh" busy={sending} onPick={onMethod} />}
-          {onAnew && <DraftBanner onAnew={onAnew} />}
+          {onStartOver && <DraftBanner onStartOver={onStartOver} />}
           {refusal && (
             <Banner
               kind="crit"

@@ -68,12 +68,12 @@ function useParsedList(text: string, format: Format): { read: ParsedList | null;
 
 interface Props {
   onMethod: (key: MethodKey) => void;
-  onAnew: () => void;
+  onStartOver: () => void;
   onClose: () => void;
 }
 
 /** A list of servers: pasted, shown as parsed, and added by one request with common credentials. */
-export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
+export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
   const { typed, type, left, settle } = useDraft(listDraft, EMPTY_LIST);
   const { text, format, entries } = typed;
   const [wrong, setWrong] = useState<FormErrors>({});
@@ -98,7 +98,7 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
   useEffect(() => setRefused(new Map()), [read]);
   const anew = (): void => {
     settle();
-    onAnew();
+    onStartOver();
   };
   const send = (): void => {
     const found: FormErrors = {
@@ -144,7 +144,7 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
       >
         <div class="deploy-form">
           <Method value="many" busy={sending} onPick={onMethod} />
-          {left && <DraftBanner onAnew={anew} />}
+          {left && <DraftBanner onStartOver={anew} />}
           {refusal && (
             <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
               {refusal}

@@ -5,13 +5,13 @@ import { Button } from "../../ui/button";
 import { Icon } from "../../ui/icon";
 
 /** A note above input from an earlier draft. */
-export function DraftBanner({ secrets = true, onAnew }: { secrets?: boolean; onAnew: () => void }): VNode {
+export function DraftBanner({ secrets = true, onStartOver }: { secrets?: boolean; onStartOver: () => void }): VNode {
   return (
     <Banner
       kind="info"
       mark={<Icon name="info" />}
       action={
-        <Button slim onClick={onAnew}>
+        <Button slim onClick={onStartOver}>
           {t`Start over`}
         </Button>
       }

@@ -32,12 +32,12 @@ const INVITES = "/settings/joining";
 
 interface Props {
   onMethod: (key: MethodKey) => void;
-  onAnew: () => void;
+  onStartOver: () => void;
   onClose: () => void;
 }
 
 /** A command to paste into a shell of the server, with a countdown until the node appears. Its secret is gone with the dialog. */
-export function InviteCommand({ onMethod, onAnew, onClose }: Props): VNode {
+export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode {
   const { typed: form, type, left, settle } = useDraft(commandDraft, EMPTY_COMMAND);
   const [made, setMade] = useState<NewInviteView | null>(null);
   const [refusal, setRefusal] = useState("");
@@ -61,11 +61,11 @@ export function InviteCommand({ onMethod, onAnew, onClose }: Props): VNode {
       back: (unheard) => (unheard ? go(INVITES) : showDialog({ kind: "add", method: "command" })),
     });
   };
-  if (made) return <Made key={made.info.id} made={made} busy={sending} refusal={refusal} onAnew={make} onClose={onClose} />;
+  if (made) return <Made key={made.info.id} made={made} busy={sending} refusal={refusal} onStartOver={make} onClose={onClose} />;
   const change = (part: Partial<CommandForm>): void => type((before) => ({ ...before, ...part }));
   const anew = (): void => {
     settle();
-    onAnew();
+    onStartOver();
   };
   return (
     <Dialog title={t`Add node`} subtitle={t`The server connects on its own: works behind NAT and without SSH.`} icon="server" onClose={onClose}>
@@ -78,7 +78,7 @@ export function InviteCommand({ onMethod, onAnew, onClose }: Props): VNode {
       >
         <div class="deploy-form">
           <Method value="command" busy={sending} onPick={onMethod} />
-          {left && <DraftBanner secrets={false} onAnew={anew} />}
+          {left && <DraftBanner secrets={false} onStartOver={anew} />}
           <ActionError text={refusal} />
           <TextField label={t`Name in Stardust`} value={form.name} onText={(name) => change({ name })} wrong={nameError(form.name)} input={{ placeholder: t`taken from the server`, autocomplete: "off", spellcheck: false }} />
           <div class="halves">
@@ -109,11 +109,11 @@ interface MadeProps {
   made: NewInviteView;
   busy: boolean;
   refusal: string;
-  onAnew: () => void;
+  onStartOver: () => void;
   onClose: () => void;
 }
 
-function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
+function Made({ made, busy, refusal, onStartOver, onClose }: MadeProps): VNode {
   const [seen, setSeen] = useState(made.info);
   const commandRow = useRef<HTMLDivElement>(null);
   const left = made.expires_at - now.value;
@@ -222,7 +222,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
       </div>
       <footer>
         {(state === "over" || state === "failed") && (
-          <Button class="end" kind="primary" busy={busy} onClick={onAnew}>
+          <Button class="end" kind="primary" busy={busy} onClick={onStartOver}>
             {t`Create a new one`}
           </Button>
         )}

@@ -381,7 +381,7 @@ def test_engines_of_every_age_tell_their_names(tmp_path: Path, kind: str, refuse
 
 def test_an_engine_that_refuses_is_reported_once_with_its_words(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with engine(tmp_path / "engine.sock", b"", refuses=lambda _line: TOO_OLD) as path:
-        names = Names([("docker", path)], believe_s=0)
+        names = Names([("docker", path)], valid_s=0)
         assert [names.containers() for _ in range(3)] == [[]] * 3
     assert caplog.messages == ["containers_unnamed"]
     assert "Minimum supported API version is 1.44" in caplog.records[0].facts["why"]  # type: ignore[attr-defined]

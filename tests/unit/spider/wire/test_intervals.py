@@ -1,4 +1,4 @@
-"""What is told, and how often: the promise in one place, beside the catalogues that keep it."""
+"""The interval of every metric and table, as one list that the catalogues must agree with."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ EACH_FIVE_MINUTES = "network.speed smart.reallocated smart.pending smart.uncorre
 
 
 @pytest.mark.parametrize(("names", "seconds"), [(EACH_SECOND, 1), (EACH_MINUTE, 60), (EACH_FIVE_MINUTES, 300)])
-def test_every_reading_has_its_rhythm(names: str, seconds: int) -> None:
+def test_every_metric_has_its_interval(names: str, seconds: int) -> None:
     assert {name: INTERVAL_S[METRICS[name].family] for name in names.split()} == dict.fromkeys(names.split(), seconds)
 
 
-def test_every_table_has_its_rhythm() -> None:
+def test_every_table_has_its_interval() -> None:
     found = {name: subject.interval_s for name, subject in BY_NAME.items()}
     assert found == {
         "processes": 5,
