@@ -18,11 +18,13 @@ from groundcontrol.adapters.sqlite.stores import Store
 from tests.support.race_cases import CALLERS, Ground, Rows, check_answers, race_rivals
 from tests.support.race_cases_alerts import CASES as OF_ALERTS
 from tests.support.race_cases_channels import CASES as OF_CHANNELS
-from tests.support.race_cases_nodes import CASES as OF_THE_FLEET
-from tests.support.race_cases_users import CASES as OF_PEOPLE
+from tests.support.race_cases_jobs import CASES as OF_JOBS
+from tests.support.race_cases_nodes import CASES as OF_NODES
+from tests.support.race_cases_samples import CASES as OF_SAMPLES
+from tests.support.race_cases_users import CASES as OF_USERS
 from tests.support.store_backend import Backend
 
-CASES: Final = {**OF_THE_FLEET, **OF_PEOPLE, **OF_ALERTS, **OF_CHANNELS}
+CASES: Final = {**OF_NODES, **OF_SAMPLES, **OF_JOBS, **OF_USERS, **OF_ALERTS, **OF_CHANNELS}
 HERE: Final = Path(__file__).parent
 
 READS: Final = {"jobs.completed", "jobs.output_offsets", "metrics.hot_hours", "user_admin.auth_state", "tokens.token_auth_state"}

@@ -9,18 +9,21 @@ from typing import Final, Literal, NamedTuple
 from groundcontrol.access.model import LoginSession, User
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import Conflict, HubError
+from groundcontrol.core.ids import NodeId
 from groundcontrol.nodes.model import Node, Session
 from spider.wire.ids import new_random_id
 from tests.support.factories import SCOPE, connect, new_node, new_user, with_session
 from tests.support.store_backend import Backend
 
+AT_MS: Final = 1_790_000_000_000
+"""When the samples of a case were measured."""
 CALLERS: Final = 20
 
 Mode = Literal["one", "all but one", "same", "last", "most"]
-"""Who of twenty callers that ask for different things gets it.
+"""Which of twenty concurrent callers with different requests succeeds.
 
-one: one does, all others are refused · all but one: one is refused · same: one does, and all are answered with what that one did ·
-last: each does in its turn, what the last one asked for stands · most: what was asked for furthest stands, in whatever order they came.
+one: one does, the others are refused · all but one: only one is refused · same: one does, and all get its answer ·
+last: each does in turn, and the last request stays · most: the request that goes furthest stays, in any order.
 """
 
 
@@ -55,7 +58,7 @@ class Race(NamedTuple):
 
 
 class Ground:
-    """What a command needs to be there; made anew as often as it is asked for."""
+    """Makes what a command needs: each call makes another node, session or user."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -78,15 +81,22 @@ class Ground:
     async def login(self, user: User) -> LoginSession:
         return await with_session(self.store, self.clock, user)
 
+    async def stored_node(self, node: NodeId) -> Node:
+        return await self.store.nodes.node(SCOPE, node)
+
+    async def stored_rows(self, no: int) -> int:
+        """How many rows of the family pulse are stored of a node."""
+        return sum([len(rows) async for _, rows in self.store.metrics.read(no, 0, AT_MS / 500, ["pulse"])])
+
 
 Case = Callable[[Ground], Awaitable[Race]]
 
 
 class Cases(dict[str, Case]):
-    """By the command's name, as it is called: `nodes.edit_node`; a second one of a command says behind a colon what it is about."""
+    """Cases by the name of their command: `nodes.edit_node`. A second case of a command has its subject after a colon."""
 
     def of(self, name: str) -> Callable[[Case], Case]:
-        """Make a function the case of a command."""
+        """Register a function as the case of a command."""
 
         def add(made: Case) -> Case:
             assert name not in self, name
@@ -97,7 +107,7 @@ class Cases(dict[str, Case]):
 
 
 class Rows:
-    """What a command leaves in the audit log, from now on."""
+    """Counts the rows that commands add to the audit log from now on."""
 
     def __init__(self, store: Store, before: int) -> None:
         self._store = store
