@@ -436,7 +436,7 @@ async def test_what_is_said_of_a_killed_hub_tells_whether_anything_was_changed(d
     assert row.error is not None
     assert (row.error.code, row.error.step) == ("hub_stopped", step)
     assert ("before this had changed anything" in row.error.message) == untouched
-    assert ("takes back what was begun by itself" in row.error.message) != untouched
+    assert ("undoes what was begun by itself" in row.error.message) != untouched
 
 
 async def test_a_removal_is_retried_after_a_restart_by_what_is_kept(desk: Desk, request_to: Requests) -> None:
