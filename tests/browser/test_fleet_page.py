@@ -24,6 +24,7 @@ from tests.support.job_messages import ended
 from tests.support.page.accounts import sign_in
 from tests.support.page.fleets import COLUMNS, DIGEST
 from tests.support.page.rules import quick_rules
+from tests.support.page.waits import stop_clock
 from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
 
@@ -160,7 +161,7 @@ def test_the_order_follows_the_first_values(page: Page, hub: HubProcess) -> None
         expect(page.get_by_role("link", name=re.compile("Stale"))).to_have_count(3)
         tabs.get_by_role("link", name="Jobs").click()
         expect(page.get_by_role("heading", level=1, name="Jobs")).to_be_attached()
-        page.clock.pause_at(page.evaluate("() => Date.now() + 200") / 1000)
+        stop_clock(page)
         page.go_back()
         names = page.locator(".node-card .first b")
         expect(names).to_have_text(["a-1", "m-1", "z-1"])

@@ -18,7 +18,7 @@ from tests.support.hub import PASSWORD, HubProcess
 from tests.support.page.answers import OLDER, Wire
 from tests.support.page.gate import HUB_AWAY, gate
 from tests.support.page.rules import quick_rules
-from tests.support.page.waits import try_now, until
+from tests.support.page.waits import stop_clock, try_now, until
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -231,7 +231,7 @@ def test_a_loss_is_told_when_three_seconds_are_over_and_not_before(browser: Brow
         seen.open(f"/n/{stage.ids['web-01']}")
         next_value(page, "cpu.user")
         banner = page.get_by_text("No connection to Ground Control")
-        page.clock.pause_at(page.evaluate("() => Date.now() + 200") / 1000)
+        stop_clock(page)
         hub.slay()
         try:
             expect(page.get_by_text("Live · 1 s")).to_have_count(0)
@@ -275,7 +275,7 @@ def test_a_hub_that_falls_silent_is_told_of_with_the_time_of_its_last_word_and_w
         expect(strip).to_contain_text("web-03")
         next_value(page, "cpu.total")
         expect(page.get_by_text("Live · 1 s")).to_be_visible()
-        page.clock.pause_at(page.evaluate("() => Date.now() + 200") / 1000)
+        stop_clock(page)
         muted.append(page.evaluate("() => Date.now()") / 1000)
         told = page.get_by_text(re.compile(r"Values are from \d\d:\d\d:\d\d"))
         page.clock.run_for(SILENT_MS)
