@@ -21,7 +21,7 @@ def told(row: Any) -> str:
     return json.dumps(row, indent=1)
 
 
-_WAITING_SAMPLES = re.compile(r" /var/lib/stardust/spider/spool/[0-9]+\.seg ")
+_WAITING = re.compile(r" /var/lib/stardust/spider/spool/[0-9]+\.(seg|out) ")
 
 
 class Look:
@@ -36,8 +36,8 @@ class Look:
         return fsdiff.look(lambda script: self._desk.host.sh(script, check=False), packages=self._packages)
 
     def changes(self) -> list[str]:
-        """What differs, but for samples that wait on the node while the hub is away."""
-        return [line for line in fsdiff.difference(self.before, self.now()) if not _WAITING_SAMPLES.search(line)]
+        """What differs, but for samples that wait on the node while the hub is away, or are on their way."""
+        return [line for line in fsdiff.difference(self.before, self.now()) if not _WAITING.search(line)]
 
     def check_unchanged(self) -> None:
         """Hold the host against what it was; one that was not spoiled by the test itself serves the next test as it is."""
