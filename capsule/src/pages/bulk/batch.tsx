@@ -28,6 +28,7 @@ import { StopBulkDialog, BulkSummary } from "./bulk-summary";
 
 const EVERY_MS = 2000;
 const SHOWN = 200;
+const REBOOT = "reboot";
 const MARKS: Record<JobGroup, GlyphKind> = { failed: "fail", open: "run", done: "done", other: "off" };
 
 export function BatchPage({ id }: { id: string }): VNode {
@@ -100,7 +101,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
         onOnly={setOnly}
       />
       {due.length > 0 && (
-        <Banner kind="info" mark={<Glyph kind="notice" label="" />} action={<RepeatOrder nodes={due} action="reboot" packages={[]} label={t`Reboot ${due.length}…`} />}>
+        <Banner kind="info" mark={<Glyph kind="notice" label="" />} action={<RepeatOrder nodes={due} action={REBOOT} packages={[]} label={t`Reboot ${due.length}…`} />}>
           <b>{t`${plural(due.length, "server needs", "servers need")} a reboot.`}</b>
         </Banner>
       )}
