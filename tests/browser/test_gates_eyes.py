@@ -73,7 +73,7 @@ def stage(hub: HubProcess) -> Iterator[Stage]:
 def each_screen(seen: Gate, stage: Stage) -> Iterator[str]:
     for screen in SCREENS:
         path = screen.format(node=stage.ids["db-01"])
-        seen.open(path)
+        seen.turn_to(path)
         yield path
 
 
@@ -96,7 +96,7 @@ def test_nothing_scrolls_two_ways_on_a_small_screen_or_at_twice_the_size(browser
                 seen.page.wait_for_function("(wanted) => innerWidth === wanted", arg=size["width"])
                 too_wide += [f"{path} at {size['width']}: {over} px" for over in [settled(seen, WIDER)] if over > 0]
         for path in ("/", "/?view=cards", f"/?q={'x' * 2000}", f"/n/{stage.ids['db-01']}"):
-            seen.open(path)
+            seen.turn_to(path)
             for width in BETWEEN:
                 seen.page.set_viewport_size({"width": width, "height": 800})
                 seen.page.wait_for_function("(wanted) => innerWidth === wanted", arg=width)
@@ -123,7 +123,7 @@ def test_long_names_stay_in_their_cards(browser: Browser, hub: HubProcess, stage
         with gate(browser, hub) as seen:
             seen.sign_in()
             for path in (f"/n/{node}", f"/compare?nodes={node},{stage.ids['web-01']},{stage.ids['db-01']}"):
-                seen.open(path)
+                seen.turn_to(path)
                 expect(seen.page.locator("figure .legend b").last).to_have_text(re.compile(r"\d"))
                 for width in (NARROW["width"], PHONE["width"], *BETWEEN, 1440):
                     seen.page.set_viewport_size({"width": width, "height": 900})

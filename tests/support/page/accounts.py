@@ -48,9 +48,10 @@ def password_step(page: Page, hub: HubProcess, username: str, password: str) -> 
     page.get_by_role("button", name="Sign in").click()
 
 
-def sign_in(page: Page, hub: HubProcess, username: str = "admin", password: str = PASSWORD) -> None:
+def sign_in(page: Page, hub: HubProcess, username: str = "admin", password: str = PASSWORD, *, at: str = "") -> None:
+    """Load the page as this user, at an address of it."""
     log_in(page, hub, username, password)
-    page.goto(hub.url)
+    page.goto(hub.url + at)
     expect(page.get_by_role("navigation", name="Main", exact=True)).to_be_visible()
 
 

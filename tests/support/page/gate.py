@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from tests.support.hub import PASSWORD, ROOT, HubProcess
+from tests.support.page.waits import until
 
 DESKTOP = {"width": 1440, "height": 900}
 FIRST_REFUSAL = "401 (Unauthorized)"
@@ -38,6 +40,18 @@ RUN_AXE = """(async () => {
     return found.violations.map(({id, help, nodes}) => `${id}: ${help}: ` + nodes.slice(0, 3).map((node) =>
         `${node.target.join(" ")} ${node.html.slice(0, 160)} ${node.any.concat(node.all, node.none).map((check) => check.message).join("; ").slice(0, 240)}`).join(" | "));
 })()""" % json.dumps(TAGS)  # noqa: UP031  # braces of JavaScript
+
+
+FOLLOW = """async (path) => {
+    const link = document.createElement("a");
+    link.href = path;
+    document.body.append(link);
+    link.click();
+    link.remove();
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    return location.pathname + location.search;
+}"""
+"""Follows a link of the page, and returns the address once the page has drawn what is there."""
 
 
 def closed(context: BrowserContext) -> None:
@@ -88,22 +102,47 @@ class Gate:
         words = (FIRST_REFUSAL, STEP_UP, *expected)
         self.page.on("console", lambda said: self._heard(said.type, said.text, words))
         self.page.on("pageerror", lambda error: self.faults.append(f"page: {error}"))
+        self.page.on("request", self._asked)
+        self.page.on("requestfinished", self._has_answer)
+        self.page.on("requestfailed", self._has_answer)
         self._cdp = context.new_cdp_session(self.page)
         self._has_axe = False
+        self.looked_at: Look | None = None
+        """The last look that was asked for."""
+        self._open_requests: set[Request] = set()
 
     def _heard(self, kind: str, text: str, expected: tuple[str, ...]) -> None:
         if kind == "error" and not any(word in text for word in expected):
             self.faults.append(f"console: {text}")
 
+    def _asked(self, request: Request) -> None:
+        if "/api/" in request.url:
+            self._open_requests.add(request)
+
+    def _has_answer(self, request: Request) -> None:
+        self._open_requests.discard(request)
+
     def look(self, look: Look) -> None:
         """Change theme and width, and let the page settle."""
+        self.looked_at = look
         self.page.emulate_media(color_scheme=look.scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # a literal
         self.page.set_viewport_size(look.size)  # type: ignore[arg-type]  # a TypedDict in disguise
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def open(self, path: str) -> None:
-        """Go to a screen and wait until it stands."""
+        """Load the page at a screen and wait until it stands."""
         self.page.goto(self.hub.url + path)
+        self._stands()
+
+    def turn_to(self, path: str) -> None:
+        """Go to a screen as a link of the page does, without another load of the page, and wait until it stands and has its answers."""
+        turned: str = self.page.evaluate(FOLLOW, path)
+        assert turned == path, turned
+        self._stands()
+        until(self.page, lambda: {request.url for request in self._open_requests}, lambda urls: not urls)
+        self._stands()
+
+    def _stands(self) -> None:
         expect(self.page.get_by_role("heading", level=1).first).to_be_attached()
         expect(self.page.locator(".skeleton")).to_have_count(0)
 
@@ -132,9 +171,13 @@ class Gate:
         found: list[str] = self.page.evaluate("() => window.__violations")
         return found
 
-    def sign_in(self, username: str = "admin", password: str = PASSWORD) -> None:
+    def sign_in(self, username: str = "admin", password: str = PASSWORD, *, at: str = "") -> None:
+        """Load the page as this user, at an address of it: one load is dearer than what most tests then do."""
         log_in(self.page, self.hub, username, password)
-        self.page.goto(self.hub.url)
+        if at:
+            self.open(at)
+        else:
+            self.page.goto(self.hub.url)
         expect(self.page.get_by_role("navigation", name="Main", exact=True)).to_be_attached()
 
 
@@ -156,9 +199,19 @@ Screen = tuple[str, Callable[[Gate], None]]
 """A screen or state by its name, and how one gets there."""
 
 
-def at(path: str) -> Callable[[Gate], None]:
+@dataclass(frozen=True)
+class At:
     """A screen that is an address."""
-    return lambda gate: gate.open(path)
+
+    path: str
+
+    def __call__(self, gate: Gate) -> None:
+        gate.open(self.path)
+
+
+def at(path: str) -> At:
+    """A screen that is an address."""
+    return At(path)
 
 
 def by_button(path: str, *names: str | re.Pattern[str]) -> Callable[[Gate], None]:

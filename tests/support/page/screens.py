@@ -12,7 +12,7 @@ from tests.support.hub import PASSWORD, HubProcess
 from tests.support.page.accounts import NEXT_PASSWORD, password_step
 from tests.support.page.answers import OLDER, Wire
 from tests.support.page.deployments import trusted
-from tests.support.page.gate import LOOKS, Gate, Look, Screen, at, by_button
+from tests.support.page.gate import DESKTOP, LOOKS, At, Gate, Look, Screen, at, by_button
 from tests.support.page.words import Reader
 from tests.support.ssh_server import SshServerThread
 from tests.support.stage import Stage
@@ -27,27 +27,46 @@ def looks(name: str, *, every: bool) -> tuple[Look, ...]:
     return LOOKS if every else (LOOKS[zlib.crc32(name.encode()) % len(LOOKS)],)
 
 
-def sweep(seen: Gate, screens: list[Screen], *, every: bool, reader: Reader | None = None) -> list[str]:
-    """Visit all screens and return what axe found, with where. The reader notes what each screen shows, wide and narrow."""
+def sweep(seen: Gate, screens: list[Screen], *, every: bool, reader: Reader | None = None, in_any_order: bool = False) -> list[str]:
+    """Visit all screens and return what axe found, with where. The reader notes what each screen shows.
+
+    A screen that is an address is opened in the width in which it is seen, any other one in the wide one, where all buttons are.
+    in_any_order: no screen needs what another one has left: those of one look are visited in a row.
+    """
     found = []
     seen.load_axe()
-    for name, go in screens:
-        seen.look(LOOKS[0])
+    before: At | Go | None = None
+    for name, go in sorted(screens, key=lambda screen: _place(screen, every=every)) if in_any_order else screens:
+        chosen = looks(name, every=every)
+        _look(seen, chosen[0] if isinstance(go, At) else Look(chosen[0].scheme, DESKTOP))
         try:
-            go(seen)
+            if isinstance(go, At) and isinstance(before, At):
+                seen.turn_to(go.path)
+            else:
+                go(seen)
         except (Error, AssertionError) as error:
             found.append(f"{name}: cannot be reached: {str(error)[:400]}")
+            before = None
             continue
-        if reader is not None:
-            reader.read(name)
-        for look in looks(name, every=every):
-            seen.look(look)
+        before = go
+        for look in chosen:
+            _look(seen, look)
+            if reader is not None:
+                reader.read(f"{name} ({look})")
             found += [f"{name} ({look}): {violation}" for violation in seen.axe()]
-        if reader is not None:
-            seen.look(LOOKS[1])
-            reader.read(f"{name}, on a phone")
         found += [f"{name}: refused {refusal}" for refusal in seen.refused()]
     return found
+
+
+def _look(seen: Gate, look: Look) -> None:
+    """Each change of the look lays the whole page out anew: a look that the page has already costs nothing."""
+    if seen.looked_at != look:
+        seen.look(look)
+
+
+def _place(screen: Screen, *, every: bool) -> tuple[int, bool]:
+    name, go = screen
+    return LOOKS.index(looks(name, every=every)[0]), not isinstance(go, At)
 
 
 def select_some(seen: Gate) -> None:
