@@ -264,8 +264,7 @@ def test_one_that_waits_or_fails_in_the_background_is_opened_from_its_note(brows
 def test_those_that_have_ended_are_listed_with_the_jobs_and_opened_from_there(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
-        seen.open("/jobs")
+        seen.sign_in(at="/jobs")
         page.get_by_role("radio", name="Deployments").click()
         expect(page.get_by_text("No deployments yet")).to_be_visible()
         body = {"host": "127.0.0.1", "port": free_port(), "username": "ada", "name": "one", "password": "wrong"}

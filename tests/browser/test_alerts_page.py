@@ -153,8 +153,7 @@ def viewer_changes_nothing(browser: Browser, hub: HubProcess) -> None:
     changed = hub.request("POST", "/api/v1/auth/password", {"current": password, "new": PASSWORD}, token=first.token)
     assert changed.status == 200, changed.body
     with gate(browser, hub) as seen:
-        seen.sign_in("vera", PASSWORD)
-        seen.open("/alerts")
+        seen.sign_in("vera", PASSWORD, at="/alerts")
         expect(seen.page.get_by_role("button", name="Explain CPU in use")).to_be_visible()
         for name in ("Acknowledge", "Snooze"):
             expect(seen.page.get_by_role("button", name=name)).to_have_count(0)

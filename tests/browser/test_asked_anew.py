@@ -46,8 +46,7 @@ def refused_then_answered(page: Page, asked: Kept, what: str, rows: Locator) -> 
 
 @pytest.mark.refusals("503 (Service Unavailable)")
 def test_no_list_shows_what_answered_another_question(page: Page, hub: HubProcess) -> None:
-    sign_in(page, hub)
-    page.goto(f"{hub.url}/jobs")
+    sign_in(page, hub, at="/jobs")
     rows = page.get_by_role("table", name="Jobs").get_by_role("row").filter(has_text="web-1")
     expect(rows).to_have_count(1)
     asked = Kept(page, "GET", "**/api/v1/jobs?*state=*")

@@ -141,8 +141,7 @@ def test_what_the_hub_found_stays_while_nothing_is_measured(browser: Browser, hu
 def test_a_note_is_written_by_an_operator_and_stands_at_the_head_of_the_page(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
-        seen.open(f"/n/{stage.ids['web-01']}/settings")
+        seen.sign_in(at=f"/n/{stage.ids['web-01']}/settings")
         note = page.get_by_role("region", name="Note")
         note.get_by_role("textbox").fill("Marie's: no reboot before 18:00\nask first")
         note.get_by_role("button", name="Set note").click()
@@ -201,8 +200,7 @@ def test_a_server_that_never_came_is_not_called_live_and_its_way_out_is_named(br
     [never] = hub.enrol("lab-07")
     with gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
-        seen.open(f"/n/{never.node_id}")
+        seen.sign_in(at=f"/n/{never.node_id}")
         expect(page.get_by_role("status").filter(has_text="Waiting for the first contact.")).to_contain_text("both are in its settings")
         expect(page.get_by_role("radio", name="Live").locator(".glyph [stroke-dasharray]")).to_have_count(1)
         page.get_by_role("tab", name="Settings").click()
@@ -213,8 +211,7 @@ def test_a_server_that_never_came_is_not_called_live_and_its_way_out_is_named(br
 def test_charts_of_a_node_that_has_measured_before_do_not_wait_for_its_first_samples(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("build-02",), quiet_s=400) as stage, gate(browser, hub) as seen:  # longer than a live chart shows
         page = seen.page
-        seen.sign_in()
-        seen.open(f"/n/{stage.ids['build-02']}")
+        seen.sign_in(at=f"/n/{stage.ids['build-02']}")
         expect(page.get_by_role("status").filter(has_text="No samples for")).to_be_visible()
         expect(page.get_by_role("figure", name="CPU")).to_contain_text("No data in this time")
         expect(page.get_by_text("Waiting for the first samples")).to_have_count(0)
@@ -225,8 +222,7 @@ def test_a_node_shows_the_rules_that_watch_it_with_the_override_that_holds(brows
     reply = hub.local("PATCH", "/api/v1/rules/cpu.iowait", {"version": 0, "overrides": [override]})
     assert reply.status == 200, reply.body
     with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
-        seen.sign_in()
-        seen.open(f"/n/{stage.ids['web-01']}/rules")
+        seen.sign_in(at=f"/n/{stage.ids['web-01']}/rules")
         row = seen.page.get_by_role("row").filter(has_text="CPU waits for disks")
         expect(row).to_contain_text("above 70%")
         expect(row).to_contain_text("override for tag web")

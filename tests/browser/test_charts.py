@@ -27,8 +27,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 @pytest.mark.holds("J-7")
 def test_a_table_in_a_narrow_card_shows_every_series_with_what_it_ranged_over(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage:
-        sign_in(page, hub)
-        page.goto(f"{hub.url}/n/{stage.ids['web-01']}?range=24h")
+        sign_in(page, hub, at=f"/n/{stage.ids['web-01']}?range=24h")
         card = page.get_by_role("figure", name="Memory chart")
         expect(card.locator(".u-over")).to_be_visible()
         card.hover()
@@ -43,8 +42,7 @@ def test_a_table_in_a_narrow_card_shows_every_series_with_what_it_ranged_over(pa
 def test_charts_show_any_window_and_never_hide_a_hole(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     with Large(hub, [node]) as large:
-        sign_in(page, hub)
-        page.goto(f"{hub.url}/n/{node.node_id}")
+        sign_in(page, hub, at=f"/n/{node.node_id}")
         cpu = page.get_by_role("figure", name="CPU chart")
         chart = cpu.get_by_role("group", name="CPU over time")
         plot = cpu.locator(".u-over")
@@ -206,8 +204,7 @@ def test_every_chart_of_a_node_has_the_threshold_of_an_alert(page: Page, hub: Hu
 def test_charts_out_of_sight_wait_until_they_are_seen(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     with Large(hub, [node]):
-        sign_in(page, hub)
-        page.goto(f"{hub.url}/n/{node.node_id}/measures")
+        sign_in(page, hub, at=f"/n/{node.node_id}/measures")
         values, figures = page.locator(".measure-groups button"), page.get_by_role("figure")
         expect(values.nth(40)).to_be_visible()
         for at in range(1, 31):
@@ -287,8 +284,7 @@ def test_a_node_tells_its_worst_its_failures_and_why_it_is_gone(page: Page, hub:
     add_rule(hub, "traffic", "last(network.received{interface=eth0})", 1)
     [node] = hub.enrol("large")
     with Large(hub, [node], full=True):
-        sign_in(page, hub)
-        page.goto(f"{hub.url}/n/{node.node_id}")
+        sign_in(page, hub, at=f"/n/{node.node_id}")
         expect(page.get_by_role("status").filter(has_text="traffic (eth0)")).to_be_visible(timeout=45_000)
 
         # a part that fails says so where it is, and tries again; the rest goes on

@@ -139,8 +139,7 @@ def test_many_that_are_added(page: Page, hub: HubProcess) -> None:
 
 def test_a_node_that_is_deployed_again(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
-    sign_in(page, hub)
-    page.goto(f"{hub.url}/n/{node.node_id}/settings")
+    sign_in(page, hub, at=f"/n/{node.node_id}/settings")
     asked = Kept(page, "POST", f"**/nodes/{node.node_id}/redeploy")
     dialog = page.get_by_role("dialog", name="Deploy web-1 again")
     page.get_by_role("button", name="Deploy again").click()
@@ -172,8 +171,7 @@ def test_a_node_that_is_deployed_again(page: Page, hub: HubProcess) -> None:
 @pytest.mark.refusals("409 (Conflict)", "404 (Not Found)")
 def test_a_node_that_is_removed(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
-    sign_in(page, hub)
-    page.goto(f"{hub.url}/n/{node.node_id}/settings")
+    sign_in(page, hub, at=f"/n/{node.node_id}/settings")
     asked = Kept(page, "DELETE", f"**/nodes/{node.node_id}*")
     dialog = page.get_by_role("dialog", name="Remove web-1")
 

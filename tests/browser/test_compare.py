@@ -20,8 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 def test_a_compared_server_can_be_taken_away_however_long_its_name_is(page: Page, hub: HubProcess) -> None:
     nodes = hub.enrol("web-1", "a-server-whose-name-is-as-long-as-they-come")
     with Large(hub, list(nodes)):
-        sign_in(page, hub)
-        page.goto(f"{hub.url}/compare?nodes={','.join(node.node_id for node in nodes)}")
+        sign_in(page, hub, at=f"/compare?nodes={','.join(node.node_id for node in nodes)}")
         figures = page.get_by_role("region", name="Figures, table")
         expect(figures.get_by_role("row").filter(has_text="web-1")).to_contain_text(re.compile(r"\d%.*\d%.*\d%.*\d%"))
         for metric, unit in (("memory.used", "GiB"), ("cpu.total", "%")):
@@ -38,8 +37,7 @@ def test_a_compared_server_can_be_taken_away_however_long_its_name_is(page: Page
 def test_servers_are_compared_in_one_chart(page: Page, hub: HubProcess) -> None:
     first, second, third = hub.enrol("web-1", "web-2", "web-3")
     with Large(hub, [first, second]):
-        sign_in(page, hub)
-        page.goto(f"{hub.url}/n/{first.node_id}")
+        sign_in(page, hub, at=f"/n/{first.node_id}")
         cpu = page.get_by_role("figure", name="CPU chart")
         expect(cpu.locator(".u-over")).to_be_visible()
         cpu.get_by_role("button", name="CPU, more").click()
@@ -81,8 +79,7 @@ def test_servers_are_compared_in_one_chart(page: Page, hub: HubProcess) -> None:
 
 def test_a_compared_server_that_fell_silent_says_since_when_and_its_hole_is_its_own(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01", "db-01")) as stage:
-        sign_in(page, hub)
-        page.goto(f"{hub.url}/compare?nodes={stage.ids['web-01']},{stage.ids['db-01']}&metric=cpu.total")
+        sign_in(page, hub, at=f"/compare?nodes={stage.ids['web-01']},{stage.ids['db-01']}&metric=cpu.total")
         chart = page.get_by_role("figure", name="CPU total chart")
         expect(chart.locator(".u-over")).to_be_visible()
         legend, row = chart.locator(".legend > span"), page.get_by_role("region", name="Figures, table").get_by_role("row")

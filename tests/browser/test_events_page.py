@@ -64,8 +64,7 @@ def test_a_filter_of_the_address_that_makes_no_sense_is_left_out_and_what_is_sho
     [node] = hub.enrol("web-01")
     with Printer(hub, [node]) as printer:
         checked(page, hub, printer, node)
-        sign_in(page, hub)
-        page.goto(f"{hub.url}/events?severity=bogus&type=bogus")
+        sign_in(page, hub, at="/events?severity=bogus&type=bogus")
         row = page.get_by_role("row").filter(has_text=f"{CHECK} on web-01: succeeded")
         expect(row).to_be_visible()
         expect(page.get_by_role("group", name="Severity").locator("[aria-pressed=true]")).to_have_count(0)

@@ -268,8 +268,7 @@ def test_of_a_large_fleet_values_are_drawn_once_a_second(page: Page, hub: HubPro
     enrolled = hub.enrol(*(f"n-{number}" for number in range(20)))
     hub.enrol(*(f"still-{number}" for number in range(60)))
     with Chatty(hub, enrolled):
-        sign_in(page, hub)
-        page.goto(f"{hub.url}/?q=n-")
+        sign_in(page, hub, at="/?q=n-")
         expect(page.locator("[data-node] [data-value]").first).to_be_visible()
         page.evaluate(COUNT_DRAWINGS)
         page.wait_for_function("() => performance.now() - window.__since > 5000 && window.__seen.size > 20", timeout=60_000)

@@ -54,8 +54,7 @@ def test_a_preference_that_waits_when_its_session_ends_is_not_the_next_one_s(bro
         made = hub.local("POST", "/api/v1/users", {"username": "ada", "role": "viewer"}).json
         saved: list[str] = []
         page.on("request", lambda request: saved.append(request.url) if request.method == "PATCH" else None)
-        seen.sign_in()
-        seen.open("/settings/appearance")
+        seen.sign_in(at="/settings/appearance")
         first = Held(page, "PATCH", "**/auth/preferences")
         page.get_by_role("switch", name="Single-key shortcuts").click()
         first.wait()
@@ -73,8 +72,7 @@ def test_jobs_that_others_begin_and_end_are_listed_without_a_question(browser: B
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
         [node] = hub.enrol("web-1")
         page = seen.page
-        seen.sign_in()
-        seen.open("/jobs")
+        seen.sign_in(at="/jobs")
         expect(page.get_by_role("heading", name="No jobs yet")).to_be_visible()
         job = hub.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "refresh"})
         assert job.status == 202, job.body
@@ -90,8 +88,7 @@ def test_jobs_that_others_begin_and_end_are_listed_without_a_question(browser: B
 def test_deployments_that_others_begin_end_and_try_again_are_shown(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, held_back(free_port()) as (port, let_go), gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
-        seen.open("/jobs?of=deployments")
+        seen.sign_in(at="/jobs?of=deployments")
         expect(page.get_by_role("heading", name="No deployments yet")).to_be_visible()
         body = {"host": "127.0.0.1", "port": port, "username": "ada", "name": "one", "password": "wrong"}
         made = hub.local("POST", "/api/v1/deployments", body)

@@ -165,8 +165,7 @@ def of_both_after(moment: float, cells: list[str]) -> bool:
 def test_compared_servers_share_the_rows_of_their_table_and_of_their_file(page: Page, hub: HubProcess) -> None:
     nodes = list(hub.enrol("web-1", "web-2"))
     with Phased(hub, nodes):
-        sign_in(page, hub)
-        page.goto(f"{hub.url}/compare?nodes={','.join(node.node_id for node in nodes)}")
+        sign_in(page, hub, at=f"/compare?nodes={','.join(node.node_id for node in nodes)}")
         chart = page.get_by_role("figure", name=re.compile(r"^CPU total chart"))
         expect(chart.locator(".u-over")).to_be_visible()
         opened = time.time()

@@ -90,8 +90,7 @@ def test_a_server_that_was_removed_elsewhere_is_named_and_the_keys_have_a_place(
 def test_a_server_that_is_there_is_told_and_goes_on_in_the_background(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
-        seen.open(f"/n/{stage.ids['web-01']}/settings")
+        seen.sign_in(at=f"/n/{stage.ids['web-01']}/settings")
         page.get_by_role("button", name="Remove node…").click()
         dialog = page.get_by_role("dialog")
         expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
@@ -183,8 +182,7 @@ def test_a_node_is_signed_in_to_at_its_own_address_and_at_the_port_that_the_hub_
     made = hub.local("POST", "/api/v1/local/enrol", {"names": ["web-1"], "address": host})
     assert made.status == 201, made.body
     node = made.json["nodes"][0]["node_id"]
-    sign_in(page, hub)
-    page.goto(f"{hub.url}/n/{node}/settings")
+    sign_in(page, hub, at=f"/n/{node}/settings")
 
     def sent(dialog: Locator, asked: Kept, act: str) -> Route:
         expect(dialog.get_by_label("Host name or IP")).to_have_value(host)

@@ -133,8 +133,7 @@ def test_a_way_that_is_being_asked_for_is_not_left_for_another_one(page: Page, h
 @pytest.mark.refusals("409 (Conflict)")
 def test_what_is_typed_of_a_node_stays_while_its_other_tabs_are_seen_and_says_what_is_wrong_with_it(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
-    sign_in(page, hub)
-    page.goto(f"{hub.url}/n/{node.node_id}/settings")
+    sign_in(page, hub, at=f"/n/{node.node_id}/settings")
     card = page.get_by_role("region", name="Name and tags")
     name, tags, save = card.get_by_label("Name in Stardust"), card.get_by_label("Tags", exact=True), card.get_by_role("button", name="Save")
     name.fill("web-1 in the cellar")

@@ -121,8 +121,7 @@ def test_an_order_of_plans_says_what_is_planned(page: Page, hub: HubProcess) -> 
     nodes = [node.node_id for node in hub.enrol("web-1", "web-2")]
     made = hub.local("POST", "/api/v1/jobs", {"action": "plan", "for": "upgrade", "nodes": nodes})
     assert made.status < 300, made.body
-    sign_in(page, hub)
-    page.goto(f"{hub.url}/batches/{made.json['id']}")
+    sign_in(page, hub, at=f"/batches/{made.json['id']}")
     expect(page.get_by_role("heading", level=1)).to_have_text("Plan: Upgrade packages on 2 nodes")
     page.get_by_role("table", name="Jobs in this bulk job").get_by_role("link", name="web-1").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Plan: Upgrade packages, web-1")
@@ -236,8 +235,7 @@ def test_tags_of_many_show_how_far_they_are_and_stop_at_the_first_refusal(page: 
 def test_tags_that_others_add_stay_when_those_of_a_node_are_saved_and_taken_back(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     write_tags(hub, "web-1", "old", "web")
-    sign_in(page, hub)
-    page.goto(f"{hub.url}/n/{node.node_id}/settings")
+    sign_in(page, hub, at=f"/n/{node.node_id}/settings")
     card = page.get_by_role("region", name="Name and tags")
     card.get_by_label("Tags", exact=True).fill("eu,")
     card.get_by_role("button", name="Remove tag old").click()

@@ -51,8 +51,7 @@ def test_a_window_of_another_day_says_its_date_and_one_of_another_year_its_year(
 
 def test_a_typed_window_begins_where_it_was_typed_whatever_of_it_is_still_to_come(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage:
-        sign_in(page, hub)
-        page.goto(f"{hub.url}/n/{stage.ids['web-01']}")
+        sign_in(page, hub, at=f"/n/{stage.ids['web-01']}")
         page.get_by_role("button", name="Choose a time range").click()
         dialog = page.get_by_role("dialog", name="Custom time range")
         now = datetime.now().astimezone().replace(microsecond=0)
@@ -111,8 +110,7 @@ def test_a_tab_that_is_not_seen_asks_for_no_history_and_once_it_is_seen_at_once(
 
     page.on("request", heard)
     with Stage(hub, only=("web-01",)) as stage:
-        sign_in(page, hub)
-        page.goto(f"{hub.url}/n/{stage.ids['web-01']}?range=1h")
+        sign_in(page, hub, at=f"/n/{stage.ids['web-01']}?range=1h")
         expect(page.get_by_role("figure").first).to_be_visible()
         until(page, lambda: len(asked))
         page.wait_for_load_state("networkidle")

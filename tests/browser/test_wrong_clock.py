@@ -46,8 +46,7 @@ def test_a_wrong_clock_is_said_beside_the_address_until_it_is_right(page: Page, 
     with HubProcess(tmp_path / "hub") as hub:
         [node] = hub.enrol("late-01")
         with WrongClock(hub, [node]) as played:
-            sign_in(page, hub)
-            page.goto(f"{hub.url}/n/{node.node_id}")
+            sign_in(page, hub, at=f"/n/{node.node_id}")
             label = page.get_by_text(re.compile(r"^clock 3\smin.* ahead$"))
             expect(label).to_be_visible(timeout=30_000)
             played.set_right()
@@ -58,8 +57,7 @@ def test_a_page_left_open_over_midnight_gives_moments_their_day(page: Page, tmp_
     with HubProcess(tmp_path / "hub") as hub:
         [node] = hub.enrol("web-01")
         with PlayedNodes(hub, [node]):
-            sign_in(page, hub)
-            page.goto(f"{hub.url}/events")
+            sign_in(page, hub, at="/events")
             at = page.get_by_role("row").filter(has_text="web-01").first.locator("time")
             expect(at).to_have_text(re.compile(r"^\d\d:\d\d$"))
             page.clock.set_fixed_time(time.time() + 86_400)
@@ -74,8 +72,7 @@ def test_events_come_live_after_the_clock_of_the_hub_was_ahead(page: Page, tmp_p
         with Printer(hub, [node]) as printer:
             checked(page, hub, printer, node)  # of a later hour than all that follows
             set_fault(hub, "clock", "0")
-            sign_in(page, hub)
-            page.goto(f"{hub.url}/events")
+            sign_in(page, hub, at="/events")
             times = page.get_by_role("row").filter(has_text=f"{CHECK} on web-01").locator("time")
             expect(times).to_have_count(1)
             checked(page, hub, printer, node)
