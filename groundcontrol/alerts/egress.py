@@ -144,10 +144,17 @@ class Egress:
     ) -> None:
         """Args: getaddrinfo: the system's; a test gives one whose answers change."""
         self.allowed = allowed
-        self.tls = tls or ssl.create_default_context()
+        self._tls = tls
         self._getaddrinfo = getaddrinfo
         self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
         self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        """Made for the first message: reading the authorities of the system takes a quarter of a hub's start, and most hubs send none."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
 
     def check(self, address: str, port: int) -> None:
         """Raises: Denied."""
