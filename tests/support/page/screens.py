@@ -35,20 +35,14 @@ def sweep(seen: Gate, screens: list[Screen], *, every: bool, reader: Reader | No
     """
     found = []
     seen.load_axe()
-    before: At | Go | None = None
     for name, go in sorted(screens, key=lambda screen: _place(screen, every=every)) if in_any_order else screens:
         chosen = looks(name, every=every)
         _look(seen, chosen[0] if isinstance(go, At) else Look(chosen[0].scheme, DESKTOP))
         try:
-            if isinstance(go, At) and isinstance(before, At):
-                seen.turn_to(go.path)
-            else:
-                go(seen)
+            go(seen)
         except (Error, AssertionError) as error:
             found.append(f"{name}: cannot be reached: {str(error)[:400]}")
-            before = None
             continue
-        before = go
         for look in chosen:
             _look(seen, look)
             if reader is not None:
