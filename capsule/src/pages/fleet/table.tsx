@@ -21,6 +21,7 @@ import { Mark } from "../../ui/meter";
 import { sampleAttributes } from "../../ui/sample-attributes";
 import { Spark } from "../../ui/spark";
 import { VirtualList } from "../../ui/virtual-list";
+import { groupName } from "./group-name";
 import { RowBadges, glyphOf, runningJobOn, RowCheckbox, Security, shareCell, useSpark } from "./cells";
 import type { GroupRowProps } from "./group-header";
 import type { SortKey } from "./sort-filter";
@@ -41,7 +42,7 @@ const COLUMNS: readonly { key: SortKey | null; label: string; right?: boolean }[
 /** Columns that the user added. Blank until they are loaded. */
 const ColumnCells = lazy("", async () => (await import("./columns")).ColumnCells, () => null);
 /** Its place only, until it is loaded. */
-const GroupRow = lazy<GroupRowProps>("", async () => (await import("./group-header")).GroupRow, ({ index, current }) => <div role="row" class="group" tabIndex={current ? 0 : -1} aria-rowindex={index + 2} data-index={index} />);
+const GroupRow = lazy<GroupRowProps>("", async () => (await import("./group-header")).GroupRow, ({ line, index, current }) => <div role="row" class="group" tabIndex={current ? 0 : -1} aria-rowindex={index + 2} data-index={index}><span role="rowheader" class="row">{groupName(line.group)}</span></div>);
 const ColumnHeads = lazy("", async () => (await import("./columns")).ColumnHeads, () => null);
 
 interface Props {
