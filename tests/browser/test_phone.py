@@ -506,9 +506,9 @@ def test_a_long_name_leaves_room_for_what_was_done(browser: Browser, tmp_path: P
         seen.sign_in()
         for width in (390, 800):
             page = on_phone(seen, width)
-            for path, table in (("/jobs", "Jobs"), ("/jobs?of=deployments", "Deployments")):
+            for path, table, whose in (("/jobs", "Jobs", name), ("/jobs", "Jobs", "wx"), ("/jobs?of=deployments", "Deployments", "wx")):
                 seen.open(path)
-                row = page.get_by_role("table", name=table).get_by_role("row").filter(has_text="www")
+                row = page.get_by_role("table", name=table).get_by_role("row").filter(has_text=whose)
                 expect(row).to_be_visible()
                 for cell in (row.get_by_role("rowheader"), row.get_by_role("cell").nth(2)):
                     box = cell.bounding_box()
