@@ -82,7 +82,7 @@ test("a day shows the worst that happened on it", () => {
   assert.equal(dayWords(day, NOW), "2026-11-03: 3 met, 1 late, 1 missed");
 });
 
-test("an incident is a notice where nothing of it that fires is told", () => {
+test("an incident is a notice while nobody is notified of its firing alerts", () => {
   assert.ok(isNotice({ firing: [{ notice: true }] }));
   assert.ok(!isNotice({ firing: [{ notice: true }, { notice: false }] }));
   assert.ok(!isNotice({ firing: [] }));

@@ -38,14 +38,14 @@ export function useDeployments() { // prettier-ignore
   const load = (): void => void paged.list.refresh();
   useEffect(load, [paged.list, deploymentStates.value]);
   useEffect(() => paged.found?.items.forEach((one) => deploymentEnded(one) || followDeployment(one)), [paged.found]);
+  // Deployments of other users are not sent live: the visible list polls.
+  usePolling("", EVERY_MS, () => readNewest(NEWEST), () => true);
   return { ...paged, load };
 }
 
 /** Added, removed and updated servers, the newest first. Each row opens the deployment, and a retry if it failed. */
 export function Deployments(): VNode {
   const { list, found, failure, load } = useDeployments();
-  // Deployments of other users are not sent live: the visible list polls.
-  usePolling("", EVERY_MS, () => readNewest(NEWEST), () => true);
   if (failure && !found) return <Failure title={t`The deployments could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading rows={8} what={t`the deployments`} onRetry={load} />;
   if (!found.items.length) return <Empty icon="server" title={t`No deployments yet`} text={t`Every server added, updated or removed is listed here, with each step.`} />;
@@ -55,7 +55,7 @@ export function Deployments(): VNode {
       <div class="card grid-table jobs-table deployments-table" role="table" aria-label={t`Deployments`} aria-rowcount={found.items.length + 1}>
         <GridHead labels={[t`State`, t`What`, t`Server`, t`Outcome`, t`By`, t`Started`, t`Took`]} unseen={[t`State`]} />
         {found.items.map((one) => (
-          <Row key={one.id} one={newestDeployment(one)} />
+          <DeploymentRow key={one.id} one={newestDeployment(one)} />
         ))}
       </div>
       <ShowMore more={found.next !== null} onMore={() => void list.more()} />
@@ -101,7 +101,7 @@ export function RequestRow({ all, cut }: { all: readonly DeploymentView[]; cut: 
   );
 }
 
-export function Row({ one }: { one: DeploymentView }): VNode {
+export function DeploymentRow({ one }: { one: DeploymentView }): VNode {
   const at = serverGroupOf(one.state);
   const statusText = deploymentStatusText(one);
   const open = (): void => openDeployment(one);

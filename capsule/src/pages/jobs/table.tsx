@@ -12,7 +12,7 @@ import type { BatchSummaryView, DeploymentView, JobView } from "../../state/type
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { Time } from "../../ui/time";
-import { RequestRow, Row as DeploymentRow } from "./deployments";
+import { DeploymentRow, RequestRow } from "./deployments";
 
 function jobDuration(job: JobView, at: number): string {
   return job.started_at === null ? "—" : lasted(job.started_at, job.ended_at, at);
