@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,10 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 LIMIT_S: Final = 3600.0
 END_LIMIT_S: Final = 30.0
 COUNTS: Final = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
+FAILURES: Final = re.compile(r"=+ (FAILURES|ERRORS) =+")
+SUMMARY: Final = re.compile(r"=+ (warnings summary|short test summary info) =+")
+FAILURE_LINES: Final = 80
+"""So many of the last lines of what failed stand at the end again: what keeps only the end of a long log keeps them."""
 NO_TESTS: Final = 5
 """The exit status of pytest when its arguments choose no test of this lane."""
 
@@ -39,6 +43,8 @@ class Lane:
     wall_s: float = 0.0
     processor_s: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
+    failures: deque[str] = field(default_factory=lambda: deque(maxlen=FAILURE_LINES))
+    failed: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
 
 
@@ -62,11 +68,16 @@ def run(lane: Lane, arguments: Sequence[str]) -> None:
     limit = threading.Timer(LIMIT_S, end, [lane])
     limit.start()
     assert lane.process.stdout is not None
-    counts = ""
+    counts, in_failures = "", False
     with lane.process.stdout as output:
         for raw in output:
             line = raw.decode(errors="replace").rstrip("\n")
             counts = line if COUNTS.search(line) and " in " in line else counts
+            in_failures = (in_failures or bool(FAILURES.match(line))) and not SUMMARY.match(line)
+            if in_failures:
+                lane.failures.append(line)
+            elif line.startswith(("FAILED ", "ERROR ")):
+                lane.failed.append(line)
             print(f"{lane.name:7} | {line}", flush=True)
     _, status, used = os.wait4(lane.process.pid, 0)
     limit.cancel()
@@ -107,7 +118,10 @@ def busy_s() -> float:
 
 
 def report(done: Sequence[Lane], wall_s: float, machine_s: float) -> None:
-    """One row for each lane, one for the machine (hosts have processes of their own), then the counts of all on a line of their own."""
+    """What failed; one row for each lane, one for the machine (hosts have processes of their own); the counts of all on a line of their own."""
+    for lane in done:
+        for line in (*lane.failures, *lane.failed):
+            print(f"{lane.name:7} | {line}")
     print(f"\n{'lane':10}{'passed':>8}{'failed':>8}{'skipped':>8}{'minutes':>9}{'budget':>8}{'processor s':>13}")
     total: Counter[str] = Counter()
     for lane in done:
