@@ -26,6 +26,7 @@ from groundcontrol.adapters.sqlite.database import Database, open_database
 from groundcontrol.agents import socket as agents_socket
 from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.ingest import Ingest
+from groundcontrol.agents.process_history import ProcessHistoryWriter
 from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.store import HubInfo
 from groundcontrol.config import Config
@@ -380,6 +381,9 @@ async def _drain_agents(parts: Components) -> None:
     await registry.drain()
     if not await parts.services[Ingest].flush(FLUSH_LIMIT_S):
         event(log, "drain_unflushed", logging.WARNING)  # never acknowledged, so the nodes still have it
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FLUSH_LIMIT_S):
+            await parts.services[ProcessHistoryWriter].flush()
     await registry.events.close(FLUSH_LIMIT_S)
     await parts.services.refusals.close(REFUSALS_LIMIT_S)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final, NamedTuple
 
+from groundcontrol.agents.process_history import ProcessHistoryWriter
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.bus import Bus, Changed, NodeTable
 from groundcontrol.core.ids import NodeId
@@ -14,7 +15,7 @@ from groundcontrol.core.stores import Stores
 from groundcontrol.core.tables import PackageChanges, SubjectTable
 from groundcontrol.core.text import clean
 from groundcontrol.nodes import processes
-from groundcontrol.nodes.store import NodeTableStore, ProcessHistoryStore
+from groundcontrol.nodes.store import NodeTableStore
 from spider.clock import Clock
 from spider.wire import tables
 from spider.wire.errors import ProtocolError
@@ -42,10 +43,11 @@ class _Latest(NamedTuple):
 class NodeTables:
     """The newest tables of each node of this hub."""
 
-    def __init__(self, store: Stores, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: Stores, bus: Bus, clock: Clock, history: ProcessHistoryWriter) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
+        self._history = history
         self._latest: dict[NodeId, dict[str, _Latest]] = {}
         self._coming: dict[NodeId, PackageChanges] = {}
         """Node -> the parts of its package list that were received so far."""
@@ -81,14 +83,14 @@ class NodeTables:
         if subject.name not in FLEETING:
             await agent.save(f"table {subject.name}", partial(self._store[NodeTableStore].save_table, agent.session, stored))
         if subject.name == processes.SUBJECT:
-            await self._save_processes(agent, stored)
+            self._keep_processes(agent, stored)
         latest[subject.name] = _Latest(agent.session.epoch, full, stored)
         self._bus.publish(NodeTable(agent.node.id, stored))
 
-    async def _save_processes(self, agent: AgentSession, table: SubjectTable) -> None:
+    def _keep_processes(self, agent: AgentSession, table: SubjectTable) -> None:
         reading = processes.top_processes(table)
         if reading is not None and processes.is_kept(reading, self._clock.now()):
-            await agent.save("process history", partial(self._store[ProcessHistoryStore].save_reading, agent.session, reading))
+            self._history.add(agent.session, reading)
 
     async def packages(self, agent: AgentSession, message: InstalledPackages) -> None:
         """Receive a part of the package list; the last part is acknowledged.

@@ -10,6 +10,7 @@ from groundcontrol.agents.interfaces import FarewellHandler, JobSink, RowSink, S
 from groundcontrol.agents.latest import LatestValues
 from groundcontrol.agents.node_events import CorruptionReporter
 from groundcontrol.agents.node_tables import NodeTables
+from groundcontrol.agents.process_history import ProcessHistoryWriter
 from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.watch_leases import WatchLeases
@@ -50,7 +51,8 @@ SLICE: Final = Slice(
         provide(LatestValues)(lambda services: services[Registry].values),
         provide(Ingest)(lambda services: Ingest(services[MetricStore], services.clock)),
         provide(WatchLeases)(lambda services: WatchLeases(services[Registry], services.bus, services.clock)),
-        provide(NodeTables)(lambda services: NodeTables(services, services.bus, services.clock)),
+        provide(ProcessHistoryWriter)(lambda services: ProcessHistoryWriter(services, services.clock)),
+        provide(NodeTables)(lambda services: NodeTables(services, services.bus, services.clock, services[ProcessHistoryWriter])),
         provide(AgentHandshake)(_handshake),
         provide(Presence)(lambda services: services[Registry]),
         provide(UnitJournals)(lambda services: services[Registry]),
@@ -59,5 +61,5 @@ SLICE: Final = Slice(
         provide(DamageReports)(lambda services: CorruptionReporter(services[Registry].events)),
     ),
     starts=(Registry, AgentHandshake),
-    tasks=(Ingest, Registry, LatestValues, WatchLeases),
+    tasks=(Ingest, Registry, LatestValues, WatchLeases, ProcessHistoryWriter),
 )

@@ -25,6 +25,7 @@ from groundcontrol.adapters.sqlite.database import Database
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.node_events import CorruptionReporter, NodeEvents
 from groundcontrol.agents.node_tables import NodeTables
+from groundcontrol.agents.process_history import ProcessHistoryWriter
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.config import Config
 from groundcontrol.config_reader import read_config
@@ -310,7 +311,7 @@ class TestHub:
         database.publish_to(self.bus.publish)
         self.nodes = PlayedNodes()
         self.owned = False
-        self.facts = NodeTables(store, self.bus, clock)
+        self.facts = NodeTables(store, self.bus, clock, ProcessHistoryWriter(store, clock))
         self.deployer = PlayedDeployer(store)
         self.refusals = Refusals(store.log, clock)
         self.auth = AuthService(

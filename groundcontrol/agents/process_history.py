@@ -1,0 +1,62 @@
+"""Writes the process history of all nodes together: a commit costs as much as several readings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from groundcontrol.agents.retry_writer import TRANSIENT_ERRORS
+from groundcontrol.core.errors import Fenced, StoreDown, StoreError
+from groundcontrol.core.stores import Stores
+from groundcontrol.nodes.model import Session
+from groundcontrol.nodes.processes import MINUTE_MS, ProcessReading
+from groundcontrol.nodes.store import ProcessHistoryStore
+from spider.clock import Clock
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 5.0
+MAX_CONCURRENT: Final = 64
+"""Readings of one transaction: samples wait behind it."""
+MAX_WAITING: Final = 20_000
+"""Readings that wait for the store. Beyond it the oldest are left out."""
+
+
+class ProcessHistoryWriter:
+    """The readings that are not stored yet, of each node the last of each minute."""
+
+    def __init__(self, store: Stores, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._waiting: dict[tuple[int, int], tuple[Session, ProcessReading]] = {}
+        """Number of the node and minute -> the reading."""
+
+    def add(self, session: Session, reading: ProcessReading) -> None:
+        """Queue a reading. It replaces an earlier one of the same minute."""
+        self._waiting[session.no, reading.at_ms // MINUTE_MS] = session, reading
+        if len(self._waiting) > MAX_WAITING:
+            del self._waiting[next(iter(self._waiting))]
+
+    async def run(self) -> None:
+        """Write what waits every `EVERY_S`, until cancelled."""
+        while True:
+            await self._clock.sleep(EVERY_S)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits, until the store fails for a temporary reason: then it waits on."""
+        while self._waiting:
+            batch = dict(list(self._waiting.items())[:MAX_CONCURRENT])
+            saving = (self._store[ProcessHistoryStore].save_reading(session, reading) for session, reading in batch.values())
+            failures = await asyncio.gather(*saving, return_exceptions=True)  # the store commits them together
+            for (key, entry), failure in zip(batch.items(), failures, strict=True):
+                if isinstance(failure, (*TRANSIENT_ERRORS, StoreDown)):
+                    return
+                if isinstance(failure, StoreError) and not isinstance(failure, Fenced):
+                    event(log, "process_reading_lost", logging.WARNING, node=entry[0].node, error=failure.code)
+                elif failure is not None and not isinstance(failure, Fenced):
+                    raise failure
+                if self._waiting.get(key) is entry:  # otherwise a later reading has come meanwhile
+                    del self._waiting[key]
