@@ -12,7 +12,7 @@ from groundcontrol.alerts.deadline_checker import DeadlineChecker
 from groundcontrol.alerts.deadlines import Unmet
 from groundcontrol.alerts.incidents import Fleet
 from groundcontrol.alerts.model import RANK
-from groundcontrol.alerts.states import NodeFacts
+from groundcontrol.alerts.states import SUBJECTS, NodeFacts
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import SYSTEM
@@ -32,6 +32,8 @@ MASS_SILENCE_S: Final = 45.0
 """Half-open connections are noticed within this time: nodes that fell silent together all count by then."""
 WATCHED: Final = frozenset(verb.name for verb in CATALOGUE if verb.policy != READONLY)
 """Verbs whose failure leaves work for somebody; a later success of any of them ends it."""
+SKEW_DIGITS: Final = 1
+"""A clock that is off by a few milliseconds more or less is no new fact: states are judged again only where facts differ."""
 FAILED: Final = frozenset({"failed", "interrupted"})
 """States of a job that somebody has to look at."""
 
@@ -154,6 +156,7 @@ class FactReader:
         silent = None if online else self._silences.silent_s(node.id)
         (self._silent.add if silent is not None and silent >= MASS_SILENCE_S else self._silent.discard)(node.id)
         failed_at, unmet = self._failed_at.get(node.id), self._deadlines.unmet(node.id)
+        tables, skew_s = self._tables.tables(node.id), self._presence.skew(node.id)
         return NodeFacts(
             id=node.id,
             tags=node.tags,
@@ -168,8 +171,8 @@ class FactReader:
             updates_security=node.updates.security,
             security_since_at=node.security_since_at,
             lists_checked_at=node.updates.checked_at,
-            tables=self._tables.tables(node.id),
-            clock_skew_s=self._presence.skew(node.id),
+            tables={subject: tables[subject] for subject in SUBJECTS if subject in tables},
+            clock_skew_s=None if skew_s is None else round(skew_s, SKEW_DIGITS),
             outdated_since_at=self._outdated_since(node),
             jobs={} if failed_at is None else {"job_failed": failed_at},
             deadlines={name: float(RANK[one.level]) for name, one in unmet.items()},

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, Literal, NamedTuple, TypeVar, get_args
 
 from groundcontrol.alerts.model import Reason
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.tables import SubjectTable, TableCell
 
-RESTARTS: Final = {"services": ("unit", 600.0), "containers": ("name", 300.0)}
+Subject = Literal["services", "containers", "package_faults"]
+"""Of the tables that states read."""
+SUBJECTS: Final[tuple[Subject, ...]] = get_args(Subject)
+RESTARTS: Final[Mapping[Subject, tuple[str, float]]] = {"services": ("unit", 600.0), "containers": ("name", 300.0)}
 """Subjects of tables with a column `restarts`: the column of the name, and in how many seconds restarts are counted."""
 MOST_RESTARTS: Final = 64
 DEADLINE_MISSED: Final = "deadline_missed"
@@ -42,7 +45,7 @@ class NodeFacts(NamedTuple):
     security_since_at: float | None = None
     lists_checked_at: float | None = None
     tables: Mapping[str, SubjectTable] = {}
-    """The newest tables by subject."""
+    """The newest tables of `SUBJECTS`."""
     clock_skew_s: float | None = None
     outdated_since_at: float | None = None
     """Since when the hub ships another version of Spider than the node runs; None: it runs that one, or its version is not known."""
@@ -155,7 +158,7 @@ def _trouble(kind: str) -> Callable[[NodeFacts, float], Values]:
     return lambda facts, now: {"": max(1.0, now - facts.jobs[kind])} if kind in facts.jobs else {}
 
 
-def _rows(facts: NodeFacts, subject: str, *columns: str) -> list[tuple[TableCell, ...]] | None:
+def _rows(facts: NodeFacts, subject: Subject, *columns: str) -> list[tuple[TableCell, ...]] | None:
     """These columns of a table; a column that the node does not send is empty. None: no table, or reading it failed."""
     table = facts.tables.get(subject)
     if table is None or table.total < 0 or facts.silent_s is not None:
@@ -165,7 +168,7 @@ def _rows(facts: NodeFacts, subject: str, *columns: str) -> list[tuple[TableCell
     return list(zip(*picked, strict=False))
 
 
-def _in_state(subject: str, name: str, *states: str) -> Callable[[NodeFacts, float], Values]:
+def _in_state(subject: Subject, name: str, *states: str) -> Callable[[NodeFacts, float], Values]:
     def read(facts: NodeFacts, _now: float) -> Values:
         rows = _rows(facts, subject, name, "state")
         return None if rows is None else {str(what): 1.0 for what, state in rows if state in states}
@@ -182,15 +185,18 @@ def _containers(facts: NodeFacts) -> Collection[str] | None:
 
 def count_restarts(before: NodeFacts, facts: NodeFacts) -> NodeFacts:
     """The facts with the restarts in their tables. Args: before: the facts before these."""
-    restarts = dict(before.restarts)
+    restarts = before.restarts
     for subject, (column, window_s) in RESTARTS.items():
-        table, rows = facts.tables.get(subject), _rows(facts, subject, column, "restarts")
-        if table is not None and rows is not None and table != before.tables.get(subject):
+        table = facts.tables.get(subject)
+        if table is None or table == before.tables.get(subject):
+            continue
+        rows = _rows(facts, subject, column, "restarts")
+        if rows is not None:
             held = restarts.get(subject, Restarts(table.taken_at, {}))
             told = {str(name): count for name, count in rows if isinstance(count, int)}
             counts = {name: _counted(held.counts.get(name, ()), table.taken_at, count, window_s) for name, count in told.items()}
-            restarts[subject] = Restarts(held.began_at, counts)
-    return facts._replace(restarts=restarts)
+            restarts = {**restarts, subject: Restarts(held.began_at, counts)}
+    return facts._replace(restarts=restarts) if restarts else facts
 
 
 def _counted(held: tuple[tuple[float, int], ...], at: float, count: int, window_s: float) -> tuple[tuple[float, int], ...]:
@@ -202,7 +208,7 @@ def _counted(held: tuple[tuple[float, int], ...], at: float, count: int, window_
     return (*held[max(0, recent[0] - 1 if recent else len(held) - 1) :][-MOST_RESTARTS:], (at, count))
 
 
-def _restarting(subject: str) -> Callable[[NodeFacts, float], Values]:
+def _restarting(subject: Subject) -> Callable[[NodeFacts, float], Values]:
     window_s = RESTARTS[subject][1]
 
     def read(facts: NodeFacts, now: float) -> Values:
