@@ -372,7 +372,7 @@ def _job_of(row: Deployment) -> JobId | None:
 
 
 def _hub_stopped() -> DeploymentError:
-    exc = failure("hub_stopped", "connect", how_far="before the node was told to remove the agent: press Retry")
+    exc = failure("hub_stopped", "connect", how_far="before it asked the node to remove the agent: press Retry")
     return DeploymentError(exc.code, exc.message, exc.step)
 
 

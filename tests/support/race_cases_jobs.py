@@ -27,7 +27,7 @@ CASES = Cases()
 
 @CASES.of("jobs.append_output")
 async def _append_output(ground: Ground) -> Race:
-    """Of twenty that bring other bytes of one place those of one are kept, and all are told the same end."""
+    """Twenty calls bring different bytes for one offset: those of one call are stored. Every caller learns the same end."""
     store = ground.store
     job, session = await running_job(store, ground.now, new_random_id())
 

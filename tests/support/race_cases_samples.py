@@ -80,7 +80,7 @@ async def _drop_node(ground: Ground) -> Race:
 
 @CASES.of("node_logs.add_lines")
 async def _add_lines(ground: Ground) -> Race:
-    """Of twenty that follow on the same line one is taken, whole; all are told up to where lines are held now."""
+    """Twenty batches continue the same line: one is stored, whole. Every caller learns the last stored line."""
     store, session = ground.store, await ground.session()
 
     def batch(name: str) -> LogBatch:

@@ -121,7 +121,7 @@ MANAGERS = {
 
 
 QUICK = frozenset({"debian", "suse-like"})
-"""The others are long tests: they are told the same kinds of settings, and their commands are held by unit tests."""
+"""Hosts of the quick run. The others run with --slow: their settings are of the same kinds, and unit tests hold their commands."""
 
 
 @pytest.fixture(scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in MANAGERS])
