@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Route, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import choose_password
-from tests.support.page.gate import gate
+from tests.support.page.gate import HUB_AWAY, gate
 from tests.support.page.rules import quick_rules
 from tests.support.page.waits import until
 from tests.support.stage import Stage
@@ -173,7 +173,7 @@ def test_a_server_that_is_lost_says_how_once_the_cause_is_known(browser: Browser
 
 
 def test_a_server_that_did_not_come_back_to_a_hub_that_was_restarted_says_so(browser: Browser, hub: HubProcess) -> None:
-    with gate(browser, hub, expected=("WebSocket", "ERR_CONNECTION_REFUSED")) as seen:
+    with gate(browser, hub, expected=HUB_AWAY) as seen:
         page = seen.page
         with Stage(hub, only=("db-01", "web-01")) as stage:
             seen.sign_in()

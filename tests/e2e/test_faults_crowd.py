@@ -156,7 +156,7 @@ async def test_a_fleet_whose_hub_was_away_comes_back_by_its_own_patience(tmp_pat
             began = time.monotonic()
             await hub.start()
             logging_in = asyncio.create_task(asyncio.to_thread(hub.login))
-            await eventually(lambda: all(node.online for node in nodes), STORM_LIMIT_S)
+            await eventually(lambda: all(node.online for node in nodes), STORM_LIMIT_S, lambda: hub.output[-4000:])
             print(f"{count} came back in {time.monotonic() - began:.0f} s; {resident_bytes(hub.pid) / MEBIBYTE:.0f} MiB")
             await logging_in
             await eventually(partial(_all_settled, nodes), SETTLE_LIMIT_S, "the hub has not taken everything")

@@ -21,7 +21,10 @@ FIRST_REFUSAL = "401 (Unauthorized)"
 """The browser's own word for the question whether somebody is logged in."""
 STEP_UP = "403 (Forbidden)"
 """Its word for a change that asks for the password again first. What a user may not do at all is 403 too: the page does not offer it."""
-HUB_AWAY = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_CONNECTION_CLOSED", "ERR_EMPTY_RESPONSE", "WebSocket connection to")
+HUB_AWAY = (
+    *("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_CONNECTION_CLOSED", "ERR_EMPTY_RESPONSE", "ERR_SOCKET_NOT_CONNECTED"),
+    "WebSocket connection to",
+)
 """Its words for a hub that is not there, or that goes while it is being asked."""
 
 PATIENCE_MS = 30_000
