@@ -13,27 +13,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from groundcontrol.adapters.sqlite.database import open_database
+from groundcontrol.adapters.sqlite.database import Database, open_database
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.data_dir import user_name
-from groundcontrol.vault import LEAST_ROUNDS, open_existing_vault, open_vault, recovery_text
+from groundcontrol.vault import LEAST_ROUNDS, Vault, open_existing_vault, open_vault, recovery_text
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.command import stardust
 from tests.support.eventually import wait_until
 from tests.support.factories import new_node
 from tests.support.hub import PASSWORD, PROGRAM, ROOT, SECRET, HubProcess
-from tests.support.keys import first_vault, vault_of
+from tests.support.keys import first_vault, hub_vault, vault_of
 
 NEW_SECRET = "Yt5-pQ8rWz1-nM4kLc7-"
-KILLS = 20
+KILLS = 10
 LIMIT_S = 240.0
 """For one command: to stretch two secrets takes seconds of a processor, of which a test may have a small part."""
 
@@ -108,7 +108,7 @@ def test_secrets_come_from_files_as_well(tmp_path: Path) -> None:
     old, new, folder = tmp_path / "old", tmp_path / "new", tmp_path / "data"
     old.write_text(SECRET + "\n")
     new.write_text(NEW_SECRET + "\n")
-    asyncio.run(fill(folder, records=2))
+    asyncio.run(fill(folder, 2, hub_vault))
     done = stardust(folder, "rotate-secret", "--json", "--new-secret-file", str(new), env={"STARDUST_SECRET_FILE": str(old)})
     facts = json.loads(done.stdout)
     assert facts["rotated"]
@@ -213,7 +213,7 @@ def own_path() -> Iterator[Path]:
 @pytest.mark.skipif(everybodys_python() is None, reason="this Python is root's alone")
 def test_root_leaves_everything_with_the_owner_of_the_folder(own_path: Path) -> None:
     folder = own_path / "data"
-    asyncio.run(fill(folder, records=1))
+    asyncio.run(fill(folder, 1, product_vault))
     for path in (folder, *folder.iterdir()):
         os.chown(path, 65534, 65534)
     python = everybodys_python()
@@ -238,11 +238,16 @@ def test_root_leaves_everything_with_the_owner_of_the_folder(own_path: Path) -> 
 # -- F-29 ------------------------------------------------------------------------------------------------
 
 
-async def fill(folder: Path, records: int, *, quick: bool = False) -> None:
-    """A data folder with so many sealed values, under SECRET; `quick`: under the root of that name."""
+async def product_vault(database: Database, secret: str) -> Vault:
+    """Make and store the first keyring, with as few rounds as the product reads."""
+    return await open_vault(secret, database.secrets, LEAST_ROUNDS)
+
+
+async def fill(folder: Path, records: int, first: Callable[[Database, str], Awaitable[Vault]]) -> None:
+    """A data folder with so many sealed values, under SECRET; `first` makes the keyring."""
     database = await open_database(folder, clock=SystemClock())
     try:
-        vault = await (first_vault(database, SECRET) if quick else open_vault(SECRET, database.secrets, LEAST_ROUNDS))
+        vault = await first(database, SECRET)
         store = await database.store(audit_key=vault.audit_key, chain=new_time_id())
         for at in range(records):
             node = await store.nodes.create_node(SYSTEM, new_node(f"n{at}"))
@@ -324,7 +329,7 @@ def test_a_rotation_that_is_killed_is_done_or_not_begun(
 ) -> None:
     folder, chance, quick = tmp_path / "data", random.Random(29), way is kill_a_rotation
     records = 300
-    asyncio.run(fill(folder, records, quick=quick))
+    asyncio.run(fill(folder, records, first_vault if quick else product_vault))
     old, new, done = SECRET, NEW_SECRET, 0
     killed = {False: 0, True: 0}
     while sum(killed.values()) < kills:

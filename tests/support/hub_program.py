@@ -1,7 +1,8 @@
 """The hub of the tests, with faults: `python -m tests.support.hub_program [--fault NAME[=VALUE]]… serve --data-dir … …`.
 
-Each hub makes its keyring with one round, and hashes passwords in microseconds. With the usual cost, keys and passwords take most of the
-processor time of a start, and the tests start hundreds of hubs. The keyring records the rounds, so later starts use the same number.
+Each hub and each command makes keyrings with one round, and hashes passwords in microseconds. With the usual cost, keys and passwords
+take most of the processor time of a start, and the tests start hundreds of hubs. The keyring records the rounds, so later starts use the
+same number.
 
 A test and a fault communicate through the file `DATA_DIR.NAME`, and through SIGUSR1 where the table says so.
 """
@@ -32,7 +33,7 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.agents.registry import Registry
 from groundcontrol.cli import main as cli
-from groundcontrol.cli import rotate_secret
+from groundcontrol.cli import recovery, restore, rotate_secret
 from groundcontrol.core import failpoints
 from groundcontrol.web.live.hub import LiveHub
 from spider.clock import SystemClock
@@ -239,7 +240,9 @@ def main(argv: Sequence[str]) -> int:
     _replace(vault, "LEAST_ROUNDS", 1)
     _replace(app, "Passwords", partial(Passwords, hasher=QUICK_HASHER))
     _replace(app, "open_vault", partial(vault.open_vault, rounds=1))
-    _replace(rotate_secret, "prepare_rotation", partial(vault.prepare_rotation, rounds=1))
+    for module in (rotate_secret, restore):
+        _replace(module, "prepare_rotation", partial(vault.prepare_rotation, rounds=1))
+    _replace(recovery, "create_keyring", partial(vault.create_keyring, rounds=1))
     if faults:
         _install(faults, Path(words[words.index("--data-dir") + 1]))
     return cli.main(words)
