@@ -62,44 +62,78 @@ def processes_of(state: Path) -> list[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("started") / ".stardust"
+class Checkout:
+    """One data folder of scripts/run for all tests of this file that can share it: each start takes seconds of a processor."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.port = free_port()
+        self.hub = HubProcess(state, port=self.port)
+        """Which scripts/run starts: asked by its socket alone."""
+        self.process: subprocess.Popen[str] | None = None
+
+    def begin(self, *flags: str) -> str:
+        """Start it and wait for its welcome; returns what it said."""
+        assert self.process is None or self.process.poll() is not None
+        self.process = start(self.state, self.port, *flags)
+        return said(self.process, "stop")
+
+    def running(self) -> subprocess.Popen[str]:
+        """Start it, unless it runs."""
+        if self.process is None or self.process.poll() is not None:
+            self.begin()
+        assert self.process is not None
+        return self.process
+
+    def interrupt(self) -> None:
+        """Ctrl-C, and wait for its end."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.communicate(timeout=START_LIMIT_S)
+
+    @property
+    def spider_log(self) -> str:
+        return (self.state / "spider.log").read_text()
+
+    def nodes(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.hub.local("GET", "/api/v1/nodes").json["nodes"]
+        return found
 
 
 @pytest.fixture(scope="module")
-def started(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
-    """One start for all tests that leave it alone; the last one ends it."""
-    port = free_port()
-    process = start(folder, port)
-    said(process, "stop")
-    yield process, folder, port
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-    process.communicate(timeout=START_LIMIT_S)
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """A folder that was started for the first time, after a start that was refused."""
+    checkout = Checkout(tmp_path_factory.mktemp("started") / ".stardust")
+    refused = start(checkout.state, checkout.port, "--port", "abc")
+    assert "'abc'" in refused.communicate(timeout=START_LIMIT_S)[0]
+    assert refused.returncode == 78
+    assert "log in        admin / admin (" in checkout.begin(), "the start that was refused made no user"
+    yield checkout
+    checkout.interrupt()
 
 
-def test_a_second_one_is_refused_and_takes_nothing_from_the_first(started: tuple[subprocess.Popen[str], Path, int]) -> None:
-    _process, state, _port = started
-    before = {path.name: path.read_text() for path in state.glob("*.pid")}
-    second = start(state, free_port())
+def test_a_second_one_is_refused_and_takes_nothing_from_the_first(checkout: Checkout) -> None:
+    checkout.running()
+    before = {path.name: path.read_text() for path in checkout.state.glob("*.pid")}
+    second = start(checkout.state, free_port())
     output, _ = second.communicate(timeout=START_LIMIT_S)
     assert second.returncode == 1
     assert "running already in this checkout" in output
-    assert {path.name: path.read_text() for path in state.glob("*.pid")} == before
+    assert {path.name: path.read_text() for path in checkout.state.glob("*.pid")} == before
 
 
-def test_a_taken_port_is_one_sentence(started: tuple[subprocess.Popen[str], Path, int], tmp_path: Path) -> None:
-    _process, _state, port = started
-    second = start(tmp_path / "other", port)
+def test_a_taken_port_is_one_sentence(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.running()
+    second = start(tmp_path / "other", checkout.port)
     output, _ = second.communicate(timeout=START_LIMIT_S)
     assert second.returncode == 1
-    assert f"port {port} is taken" in output
+    assert f"port {checkout.port} is taken" in output
     assert len(output.strip().splitlines()) == 1
 
 
-def test_what_is_made_is_closed_to_others(started: tuple[subprocess.Popen[str], Path, int]) -> None:
-    _process, state, _port = started
+def test_what_is_made_is_closed_to_others(checkout: Checkout) -> None:
+    checkout.running()
+    state = checkout.state
     assert state.stat().st_mode & 0o777 == 0o700
     for name in ("secret", "agent", "agent/spider.key", "stardust.db", "control.sock", "hub.log", "spider.log"):
         assert (state / name).stat().st_mode & 0o077 == 0, name
@@ -117,13 +151,9 @@ def doctor_of(state: Path) -> tuple[int, list[str]]:
     return done.returncode, [check["text"] for check in json.loads(done.stdout)["checks"] if check["state"] == "problem"]
 
 
-def test_the_doctor_finds_nothing_wrong_with_a_fresh_start(started: tuple[subprocess.Popen[str], Path, int]) -> None:
-    _process, state, _port = started
-    assert doctor_of(state) == (0, [])
-
-
-def log_of(state: Path) -> str:
-    return (state / "spider.log").read_text()
+def test_the_doctor_finds_nothing_wrong_with_a_fresh_start(checkout: Checkout) -> None:
+    checkout.running()
+    assert doctor_of(checkout.state) == (0, [])
 
 
 def updates_here() -> tuple[int | None, str]:
@@ -137,92 +167,76 @@ def updates_here() -> tuple[int | None, str]:
     return (updates.total if updates is not None else None), ""
 
 
-async def test_a_machine_with_a_package_manager_is_told_its_updates(started: tuple[subprocess.Popen[str], Path, int]) -> None:
-    _process, state, port = started
-    hub = HubProcess(state, port=port)
+async def test_a_machine_with_a_package_manager_is_told_its_updates(checkout: Checkout) -> None:
+    await asyncio.to_thread(checkout.running)
     total, why = await asyncio.to_thread(updates_here)
 
     def told() -> Any:
-        [node] = hub.local("GET", "/api/v1/nodes").json["nodes"]
+        [node] = checkout.nodes()
         return node["updates"]["total"]
 
     if total is not None:
-        await eventually(lambda: told() is not None or "updates_unreadable" in log_of(state), 60, "nothing is said of updates")
-        assert await asyncio.to_thread(told) == total, log_of(state)
+        await eventually(lambda: told() is not None or "updates_unreadable" in checkout.spider_log, 60, "nothing is said of updates")
+        assert await asyncio.to_thread(told) == total, checkout.spider_log
     elif why:
-        await eventually(lambda: json.dumps(why[:40])[1:-1] in log_of(state), 60, "Spider does not say why it cannot tell")
+        await eventually(lambda: json.dumps(why[:40])[1:-1] in checkout.spider_log, 60, "Spider does not say why it cannot tell")
 
 
-def test_ctrl_c_leaves_no_process(started: tuple[subprocess.Popen[str], Path, int]) -> None:
-    process, state, _port = started
+def test_ctrl_c_leaves_no_process(checkout: Checkout) -> None:
+    process, state = checkout.running(), checkout.state
     spider = int((state / "spider.pid").read_text())
     assert processes_of(state)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=START_LIMIT_S)
+    checkout.interrupt()
     assert process.returncode == 0
     assert processes_of(state) == []
     assert not Path(f"/proc/{spider}").exists()
     assert not list(state.glob("*.pid"))
-    assert "spool_unusable" not in (state / "spider.log").read_text()
+    assert "spool_unusable" not in checkout.spider_log
 
 
-def test_a_machine_that_was_removed_is_watched_again_also_where_another_node_has_its_name(tmp_path: Path) -> None:
-    state, port = tmp_path / ".stardust", free_port()
-    hub = HubProcess(state, port=port)  # which scripts/run starts: asked by its socket alone
-    refused = start(state, port, "--port", "abc")
-    assert "'abc'" in refused.communicate(timeout=START_LIMIT_S)[0]
-    assert refused.returncode == 78
-
-    def nodes() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = hub.local("GET", "/api/v1/nodes").json["nodes"]
-        return found
-
-    first = start(state, port)
-    try:
-        assert "log in        admin / admin (" in said(first, "stop"), "the start that was refused made no user"
-        [node] = nodes()
-        policy = "[policy]\nversion = 1\nmode = readonly\n"
-        (state / "agent" / "policy.conf").write_text(policy)
-        assert hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true").status < 300
-        [other] = hub.enrol(node["name"].upper())
-    finally:
-        first.send_signal(signal.SIGINT)
-        first.communicate(timeout=START_LIMIT_S)
-    again = start(state, port, "--bind", "127.0.0.9")
-    try:
-        told = said(again, "stop")
-        assert f"  Stardust      http://127.0.0.9:{port}\n" in told
-        assert f"ssh -L 127.0.0.9:{port}:127.0.0.9:{port} " in told
-        assert f"{node['name']} was removed from the fleet; this machine is enrolled again." in told
-        assert f"Another node is named {node['name']}, so this machine is named {node['name']}-2." in told
-        [anew_id] = {found["id"] for found in nodes()} - {other.node_id}
-        wait_until(lambda: hub.node(anew_id)["policy"] is not None, START_LIMIT_S, lambda: log_of(state))
-        anew = hub.node(anew_id)
-        assert (anew["name"], anew["policy"]["mode"]) == (f"{node['name']}-2", "readonly")
-        assert anew_id != node["id"]
-    finally:
-        again.send_signal(signal.SIGINT)
-        again.communicate(timeout=START_LIMIT_S)
-
-
-def test_what_an_earlier_version_left_lying_open_is_put_right(started: tuple[subprocess.Popen[str], Path, int]) -> None:
-    process, state, port = started
-    assert process.poll() is not None, "the test before has ended it"
+def test_what_an_earlier_version_left_lying_open_is_put_right(checkout: Checkout) -> None:
+    checkout.interrupt()
+    state = checkout.state
     node = (state / "agent" / "node.json").read_text()
     for path in (state / "agent").iterdir():
         path.rename(state / path.name)
     (state / "agent").rmdir()
     for name in ("hub.log", "spider.log"):
         (state / name).chmod(0o644)
-    again = start(state, port)
-    try:
-        said(again, "stop")
-        assert doctor_of(state) == (0, [])
-        assert (state / "agent" / "node.json").read_text() == node
-        assert "spool_unusable" not in (state / "spider.log").read_text()
-    finally:
-        again.send_signal(signal.SIGINT)
-        again.communicate(timeout=START_LIMIT_S)
+    checkout.begin()
+    assert doctor_of(state) == (0, [])
+    assert (state / "agent" / "node.json").read_text() == node
+    assert "spool_unusable" not in checkout.spider_log
+
+
+def test_a_machine_that_was_removed_is_watched_again_also_where_another_node_has_its_name(checkout: Checkout) -> None:
+    checkout.running()
+    hub, port = checkout.hub, checkout.port
+    [node] = checkout.nodes()
+    policy = "[policy]\nversion = 1\nmode = readonly\n"
+    (checkout.state / "agent" / "policy.conf").write_text(policy)
+    assert hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true").status < 300
+    [other] = hub.enrol(node["name"].upper())
+    checkout.interrupt()
+    told = checkout.begin("--bind", "127.0.0.9")
+    assert f"  Stardust      http://127.0.0.9:{port}\n" in told
+    assert f"ssh -L 127.0.0.9:{port}:127.0.0.9:{port} " in told
+    assert f"{node['name']} was removed from the fleet; this machine is enrolled again." in told
+    assert f"Another node is named {node['name']}, so this machine is named {node['name']}-2." in told
+    [anew_id] = {found["id"] for found in checkout.nodes()} - {other.node_id}
+    wait_until(lambda: hub.node(anew_id)["policy"] is not None, START_LIMIT_S, lambda: checkout.spider_log)
+    anew = hub.node(anew_id)
+    assert (anew["name"], anew["policy"]["mode"]) == (f"{node['name']}-2", "readonly")
+    assert anew_id != node["id"]
+
+
+def test_a_hub_that_somebody_stopped_is_not_started_again(checkout: Checkout) -> None:
+    process = checkout.running()
+    os.kill(int((checkout.state / "hub.pid").read_text()), signal.SIGTERM)
+    told, _ = process.communicate(timeout=START_LIMIT_S)
+    assert process.returncode == 0
+    assert "Ground Control was stopped." in told
+    assert processes_of(checkout.state) == []
 
 
 def test_a_hub_that_died_is_started_again_and_one_that_refuses_its_settings_is_not(tmp_path: Path) -> None:
@@ -248,7 +262,7 @@ def test_a_hub_that_died_is_started_again_and_one_that_refuses_its_settings_is_n
             except OSError:
                 return False
 
-        wait_until(online, START_LIMIT_S, lambda: log_of(state))
+        wait_until(online, START_LIMIT_S, (state / "spider.log").read_text)
         assert (state / "spider.pid").read_text() == spider, "the Spider went on"
         (state / "stardust.toml").write_text("colour = 7\n")
         os.kill(int((state / "hub.pid").read_text()), signal.SIGKILL)
@@ -264,14 +278,3 @@ def test_a_hub_that_died_is_started_again_and_one_that_refuses_its_settings_is_n
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=START_LIMIT_S)
-
-
-def test_a_hub_that_somebody_stopped_is_not_started_again(tmp_path: Path) -> None:
-    state = tmp_path / ".stardust"
-    process = start(state, free_port())
-    said(process, "stop")
-    os.kill(int((state / "hub.pid").read_text()), signal.SIGTERM)
-    told, _ = process.communicate(timeout=START_LIMIT_S)
-    assert process.returncode == 0
-    assert "Ground Control was stopped." in told
-    assert processes_of(state) == []
