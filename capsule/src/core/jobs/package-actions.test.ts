@@ -19,7 +19,11 @@ test("what remains of a plan is its upgrades without those that are left out", (
   const step = (name: string, from: string, to: string): { package: string; from: string; to: string } => ({ package: name, from, to });
   const steps = [step("curl", "1", "2"), step("nginx", "1", "2"), step("new", "", "1"), step("gone", "1", "")];
   assert.deepEqual(remainingUpgrades(steps, new Set(["nginx"])), ["curl"]);
-  assert.equal(canLeaveOut("full-upgrade"), false);
+  const counts = { upgrades: 2, new: 1, removals: 0, security: 0, kept: 0 };
+  const plan = { counts, reboot: "no", download_bytes: null };
+  for (const action of ["upgrade", "security-upgrade", "full-upgrade"]) assert.equal(canLeaveOut(action, plan), true, action);
+  assert.equal(canLeaveOut("full-upgrade", { ...plan, counts: { ...counts, removals: 1 } }), false);
+  assert.equal(canLeaveOut("hold", plan), false);
 });
 
 test("the status of a stop request has its reason", () => {

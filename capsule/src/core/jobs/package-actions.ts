@@ -57,8 +57,8 @@ interface StepLike {
 
 /** Whether a step replaces a package by another version of it. */
 export const isUpgrade = ({ from, to }: StepLike): boolean => from !== "" && to !== "";
-/** Whether packages can be left out of the plan of this action: what remains is an upgrade of named packages. */
-export const canLeaveOut = (action: string): boolean => action === "upgrade" || action === "security-upgrade";
+/** Whether packages can be left out of a plan: what remains is an upgrade of named packages, which removes nothing. */
+export const canLeaveOut = (action: string, { counts }: PlanLike): boolean => action.endsWith("upgrade") && counts.removals === 0;
 /** The packages to upgrade when some of a plan are left out. What they need comes with them. */
 export const remainingUpgrades = (steps: readonly StepLike[], without: ReadonlySet<string>): string[] => steps.filter((step) => isUpgrade(step) && !without.has(step.package)).map((step) => step.package);
 

@@ -201,7 +201,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
             </Button>
           </p>
         )}
-        {plan && <PlanTable plan={plan} {...(canLeaveOut(action) && !sending && !policyRefusal(view.policy, "upgrade") ? { without, onWithout: leaveOut } : {})} />}
+        {plan && <PlanTable plan={plan} {...(canLeaveOut(action, plan) && !sending && !policyRefusal(view.policy, "upgrade") ? { without, onWithout: leaveOut } : {})} />}
         {mayReboot && !empty && (!plans || plan) && <RebootChoice rebooting={rebooting} expected={plan?.reboot === "yes"} onPick={setRebooting} />}
         {isPlanned(action) && !empty && (
           <ul class="rules">
