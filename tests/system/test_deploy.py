@@ -22,12 +22,11 @@ pytestmark = pytest.mark.system
 @pytest.mark.parametrize(
     ("user", "given"),
     [
-        ("root", {}),
-        ("admin", {"sudo_password": SUDO, "key": "id_encrypted", "passphrase": "lab-passphrase"}),
-        ("admin", {"private_key": None, "password": SUDO}),
-        ("ops", {"sudo_password": "never-asked-for"}),
+        pytest.param("root", {}, id="root"),
+        pytest.param("admin", {"sudo_password": SUDO, "key": "id_encrypted", "passphrase": "lab-passphrase"}, id="passphrase"),
+        pytest.param("admin", {"private_key": None, "password": SUDO}, id="password"),
+        pytest.param("ops", {"sudo_password": "never-asked-for"}, id="nopasswd", marks=pytest.mark.slow),
     ],
-    ids=["root", "passphrase", "password", "nopasswd"],
 )
 def test_installing_and_removing_leaves_nothing(desk: Desk, user: str, given: dict[str, Any], record_property: Any) -> None:
     look = Look(desk)
@@ -306,10 +305,7 @@ def test_a_server_with_a_running_job_is_not_taken_apart(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     "step",
-    [
-        pytest.param(step, marks=() if step in ("install", "verify") else pytest.mark.slow)
-        for step in ("upload", "install", "start", "verify")
-    ],
+    [pytest.param(step, marks=() if step == "verify" else pytest.mark.slow) for step in ("upload", "install", "start", "verify")],
 )
 def test_a_hub_that_is_killed_leaves_what_a_retry_clears_away(desk: Desk, step: str) -> None:
     look = Look(desk)

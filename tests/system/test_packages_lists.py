@@ -77,7 +77,11 @@ MANAGERS = {
 }
 
 
-@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name == "dnf5-like")) for name in MANAGERS])
+QUICK = frozenset({"debian", "suse-like", "arch-like"})
+"""Of both dnf, `test_packages_rpm` shows the same of a repository that does not answer."""
+
+
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in MANAGERS])
 def managed(request: pytest.FixtureRequest) -> Iterator[tuple[PackageHost, Manager]]:
     """A host of each flavour in factory state, one after the other."""
     reason = labs.unavailable()

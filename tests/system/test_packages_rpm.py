@@ -154,6 +154,7 @@ def test_the_plan_is_exact_and_what_was_shown_is_done(agent: PackageHost) -> Non
     assert updates(agent)[1:] == (0, 0)
 
 
+@quick_on("fedora-like", "suse-like")
 def test_a_script_that_fails_is_a_failure_whatever_the_status_says(agent: PackageHost) -> None:
     agent.unhold("lab-post")
     post = agent.perform("upgrade", "lab-post")
@@ -168,6 +169,7 @@ def test_a_script_that_fails_is_a_failure_whatever_the_status_says(agent: Packag
     assert agent.version("lab-fail") == "1.0"
 
 
+@quick_on("fedora-like", "suse-like")
 def test_what_becomes_another_upgrade_after_it_was_compared_is_not_run(agent: PackageHost) -> None:
     program = agent.flavour.manager
     hold, unhold = {
@@ -192,6 +194,7 @@ def test_what_becomes_another_upgrade_after_it_was_compared_is_not_run(agent: Pa
     assert done.report["notes"][-1:] == (["Changed without having been planned: lab-hello."] if extra else [])
 
 
+@quick_on("fedora-like")
 def test_a_job_that_installs_is_not_stopped_and_says_why(agent: PackageHost) -> None:
     agent.unhold("lab-hang")
     job = agent.order("upgrade", agent.args(["lab-hang"]))

@@ -120,7 +120,7 @@ MANAGERS = {
 }
 
 
-QUICK = frozenset({"debian", "suse-like"})
+QUICK = frozenset({"debian"})
 """Hosts of the quick run. The others run with --slow: their settings are of the same kinds, and unit tests hold their commands."""
 
 

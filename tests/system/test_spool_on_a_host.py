@@ -73,7 +73,7 @@ async def test_samples_and_log_lines_outlive_stops_kills_and_a_reboot_while_the_
         async def some_are_held() -> bool:
             return len(await seconds(hub)) >= 10
 
-        await ask_until(some_are_held, what=lambda: sh("journalctl -u stardust-spider --no-pager | tail -40"), poll_s=0.2)
+        await ask_until(some_are_held, what=lambda: sh("journalctl -u stardust-spider --no-pager | tail -40"), poll_s=1.0)
         cursor = sh("journalctl -o json --no-pager -q -n 1 --output-fields=MESSAGE").strip()
         sh("logger -p user.warning 'first: disk sda is warm'; logger -p user.info 'not for the hub'")
         await eventually(lambda: "first: disk sda is warm" in log_lines(hub, node))
@@ -101,7 +101,7 @@ async def test_samples_and_log_lines_outlive_stops_kills_and_a_reboot_while_the_
             found = await seconds(hub)
             return bool(found) and found[-1] > up + 3 and sh(f"ls {SPOOL} | grep -c -e seg -e out || true").strip() == "0"
 
-        await ask_until(whole, poll_s=0.2)
+        await ask_until(whole, poll_s=1.0)
         times = await seconds(hub)
         print(
             f"{len(times)} seconds; restart at {restarted - away:.0f}, kill at {killed - away:.0f}, reboot {rebooting - away:.0f} to {up - away:.0f}"
@@ -121,6 +121,6 @@ async def test_samples_and_log_lines_outlive_stops_kills_and_a_reboot_while_the_
         async def own() -> set[Any]:
             return {sample.value for sample in await pulses(hub) if sample.family == "custom"}
 
-        assert await ask_until(own, poll_s=0.2) == {12_000}
+        assert await ask_until(own, poll_s=1.0) == {12_000}
         assert "spool" not in sh("journalctl -u stardust-spider --no-pager -o cat | grep -e unusable -e failed || true")
     check_databases(hub.folder)
