@@ -20,6 +20,7 @@ from spider.sampling.collectors.memory import parse_meminfo
 from spider.sampling.collectors.network import parse_net_dev
 from spider.sampling.collectors.tcp import Tcp
 from spider.wire.metrics import parse_series
+from tests.support.moving_machine import compared_at_rest
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -29,6 +30,7 @@ def read(path: str) -> bytes:
         return file.read()
 
 
+@compared_at_rest
 def test_processor_times_agree() -> None:
     ours, theirs = parse_stat(read("/proc/stat")), psutil.cpu_times()
     for name in ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"):
@@ -36,10 +38,12 @@ def test_processor_times_agree() -> None:
     assert len(ours[1]) == psutil.cpu_count()
 
 
+@compared_at_rest
 def test_load_agrees() -> None:
     assert parse_loadavg(read("/proc/loadavg")) == pytest.approx(psutil.getloadavg(), abs=0.2)
 
 
+@compared_at_rest
 def test_memory_agrees() -> None:
     ours, theirs, swap = parse_meminfo(read("/proc/meminfo")), psutil.virtual_memory(), psutil.swap_memory()
     assert ours.total == theirs.total
@@ -51,6 +55,7 @@ def test_memory_agrees() -> None:
     assert ours.swap_used == pytest.approx(swap.used, abs=64 << 20)
 
 
+@compared_at_rest
 def test_disks_agree() -> None:
     ours, theirs = parse_diskstats(read("/proc/diskstats")), psutil.disk_io_counters(perdisk=True)
     assert ours
@@ -64,6 +69,7 @@ def test_disks_agree() -> None:
         assert counters.busy_ms == pytest.approx(theirs[name].busy_time, abs=2000)
 
 
+@compared_at_rest
 def test_network_agrees() -> None:
     ours, theirs = parse_net_dev(read("/proc/net/dev")), psutil.net_io_counters(pernic=True)
     assert set(ours) == set(theirs) - {"lo"}
@@ -76,6 +82,7 @@ def test_network_agrees() -> None:
         assert faults == pytest.approx((theirs[name].errin, theirs[name].errout, theirs[name].dropin, theirs[name].dropout), abs=100)
 
 
+@compared_at_rest
 def test_file_systems_agree() -> None:
     found = Filesystems()
     values = found.read(0.0)

@@ -24,6 +24,7 @@ from spider.sampling.collectors.process_states import ProcessStates
 from spider.sampling.collectors.protocols import Sockets, parse_snmp
 from spider.sampling.collectors.system import System
 from spider.sampling.collectors.tcp import Tcp
+from tests.support.moving_machine import compared_at_rest
 from tests.support.recordings import read
 
 T = TypeVar("T")
@@ -76,6 +77,7 @@ def of_vmstat() -> dict[str, int]:
     return {name: int(value) for value, name in re.findall(r"^\s*(\d+) (.+)$", tool("vmstat", "-s"), re.MULTILINE)}
 
 
+@compared_at_rest
 def test_scheduler_and_paging_counters_are_those_of_vmstat() -> None:
     def ours() -> dict[str, int]:
         did, paged = parse_activity(file("/proc/stat")), parse_vmstat(file("/proc/vmstat"))
@@ -93,6 +95,7 @@ def test_scheduler_and_paging_counters_are_those_of_vmstat() -> None:
     )
 
 
+@compared_at_rest
 def test_scheduler_counters_are_those_of_psutil() -> None:
     def ours() -> dict[str, int]:
         did = parse_activity(file("/proc/stat"))
@@ -105,6 +108,7 @@ def test_scheduler_counters_are_those_of_psutil() -> None:
     around(ours, theirs)
 
 
+@compared_at_rest
 def test_memory_is_that_of_free() -> None:
     memory, details = parse_meminfo(file("/proc/meminfo")), parse_details(file("/proc/meminfo"))
     titles, *rows = (line.split() for line in tool("free", "-b").splitlines())
@@ -116,6 +120,7 @@ def test_memory_is_that_of_free() -> None:
     assert memory.cached + memory.buffers == pytest.approx(told["buff/cache"], abs=256 << 20)
 
 
+@compared_at_rest
 def test_file_systems_are_those_of_df() -> None:
     ours = one(Filesystems())
     points = [name[len("filesystem.size{mount=") : -1] for name in ours if name.startswith("filesystem.size")]
@@ -132,6 +137,7 @@ def test_file_systems_are_those_of_df() -> None:
         assert ours[f"filesystem.readonly{{mount={point}}}"] == int("ro" in options)
 
 
+@compared_at_rest
 def test_disks_are_those_of_lsblk() -> None:
     ours = one(DiskDetails())
     for device in json.loads(tool("lsblk", "-b", "-J", "-d", "-o", "NAME,SIZE,ROTA,TYPE"))["blockdevices"]:
@@ -149,6 +155,7 @@ def links() -> list[dict[str, Any]]:
     return [link for link in found if link["ifname"] != "lo"]
 
 
+@compared_at_rest
 def test_interfaces_are_those_of_ip() -> None:
     def ours() -> dict[str, int]:
         counters = parse_net_dev(file("/proc/net/dev"))
@@ -203,6 +210,7 @@ def test_the_sums_of_sockets_are_those_of_ss() -> None:
     agree(ours, theirs)
 
 
+@compared_at_rest
 def test_protocol_counters_are_those_of_nstat() -> None:
     def ours() -> dict[str, int]:
         found = parse_snmp(file("/proc/net/snmp"), (b"Tcp", b"Udp")) | parse_snmp(file("/proc/net/netstat"), (b"TcpExt",))
@@ -224,6 +232,7 @@ def test_protocol_counters_are_those_of_nstat() -> None:
     around(ours, theirs)
 
 
+@compared_at_rest
 def test_uptime_processes_and_threads_are_those_of_psutil() -> None:
     assert one(System())["system.uptime"] == pytest.approx(time.time() - psutil.boot_time(), abs=3)
     before, told, after = one(ProcessStates()), len(psutil.pids()), one(ProcessStates())

@@ -12,6 +12,7 @@ import pytest
 from spider.sampling.collectors.identity import IdentityReader, parse_cpu_model, parse_os_release, parse_uptime, read_timezone
 from spider.sampling.collectors.virtualization import detect_container, detect_machine
 from spider.wire.codec import NODE_CODEC
+from tests.support.moving_machine import compared_at_rest
 from tests.support.recordings import captured, write
 
 AGENT = ("0.1.0", "managed", ("refresh", "check"))
@@ -115,7 +116,8 @@ def test_the_moment_of_the_boot_does_not_flutter(tmp_path: Path) -> None:
     assert reader.read(1_000_600.0, *AGENT).booted_at_ms == 1_000_500_000
 
 
-def test_this_machine_is_who_it_says(tmp_path: Path) -> None:
+@compared_at_rest
+def test_this_machine_is_who_it_says() -> None:
     identity = IdentityReader().read(2e9, *AGENT)
     assert (identity.agent_version, identity.policy_mode, identity.policy_verbs) == (AGENT[0], AGENT[1], list(AGENT[2]))
     assert identity.hostname == platform.node()

@@ -30,6 +30,7 @@ from spider.sampling.collectors.services import (
     stacked_devices,
 )
 from spider.wire.metrics import parse_series
+from tests.support.moving_machine import compared_at_rest
 from tests.support.recordings import write
 
 ID = "0123456789abcdef" * 4
@@ -118,6 +119,7 @@ def test_what_a_group_uses_agrees_with_what_its_process_did(tmp_path: Path, kind
     assert all(series.startswith(f"{kind}.") for series in found)
 
 
+@compared_at_rest
 def test_the_groups_of_this_machine_are_found() -> None:
     hierarchies = find_hierarchies()
     if hierarchies is None:

@@ -10,7 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from spider.sampling.collectors.table_reader import Reading
 from spider.sampling.collectors.updates import Available, package_tables
 from spider.wire.tables import BY_NAME, SUBJECTS, check
 from tests.support.bundles import shipped_bundle
+from tests.support.moving_machine import at_rest
 from tests.support.recordings import DATA, captured, write
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -39,15 +40,6 @@ ROOT = Path(__file__).resolve().parents[4]
 def rows(subject: str, reading: Reading | None) -> list[dict[str, Any]]:
     assert reading is not None
     return [dict(zip((column.name for column in BY_NAME[subject].columns), row, strict=True)) for row in reading.rows]
-
-
-def at_rest(compare: Callable[[], object]) -> None:
-    """Compare; once more, where something of this machine changed between the two looks."""
-    for _ in range(4):
-        with contextlib.suppress(AssertionError):
-            compare()
-            return
-    compare()
 
 
 def said(*argv: str) -> Any:
