@@ -7,6 +7,8 @@ import type { ChartProps } from "./types";
 
 export const FONT = '11px "Inter V", system-ui, sans-serif';
 const MARK = 5;
+/** CSS pixels. A narrower chart shows a restart without its label, which would cover the values. */
+const LABELLED_WIDTH = 480;
 
 const tokens = new Map<string, string>();
 
@@ -81,7 +83,7 @@ export function drawThreshold({ ctx, bbox, valToPos }: uPlot, { threshold }: Cha
   ctx.restore();
 }
 
-/** Jobs and events as small shapes on the axis: jobs point up, events point down. A restart is a line with a label. */
+/** Jobs and events as small shapes on the axis: jobs point up, events point down. A restart is a line, with a label on a wide chart. */
 export function drawMarks({ ctx, bbox, valToPos }: uPlot, { group: { marks } }: ChartProps): void {
   const ratio = devicePixelRatio;
   const size = MARK * ratio;
@@ -99,6 +101,7 @@ export function drawMarks({ ctx, bbox, valToPos }: uPlot, { group: { marks } }: 
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bottom);
       ctx.stroke();
+      if (bbox.width < LABELLED_WIDTH * ratio) continue;
       ctx.fillStyle = colour;
       ctx.font = FONT.replace("11px", `${11 * ratio}px`);
       const late = x > bbox.left + bbox.width - 60 * ratio;

@@ -31,6 +31,13 @@ export function ChangePage(): VNode {
       setBusy(false);
     }
   };
+  /** What was refused is no longer there. */
+  const edited =
+    <T,>(set: (value: T) => void) =>
+    (value: T): void => {
+      set(value);
+      setWrong("");
+    };
   return (
     <Frame
       title={t`Choose a new password`}
@@ -45,8 +52,8 @@ export function ChangePage(): VNode {
         }}
       >
         <input class="hidden-text" type="text" name="username" autocomplete="username" value={username} readOnly tabIndex={-1} aria-hidden="true" />
-        {asks && <SecretField label={t`Current password`} value={current} onText={setCurrent} input={{ autocomplete: "current-password", required: true, autofocus: true }} />}
-        <NewPassword entries={entries} onChange={setEntries} username={username} current={current} autofocus={!asks} />
+        {asks && <SecretField label={t`Current password`} value={current} onText={edited(setCurrent)} input={{ autocomplete: "current-password", required: true, autofocus: true }} />}
+        <NewPassword entries={entries} onChange={edited(setEntries)} username={username} current={current} autofocus={!asks} />
         <Button kind="primary" type="submit" busy={busy}>
           {t`Set password and continue`}
         </Button>
