@@ -11,6 +11,9 @@ from groundcontrol.deployments.node_files import bundle_version
 from majortom.build.bundle import build_bundle, read_bundle
 from tests.support.hub import ROOT
 
+WITHOUT_MANAGER = "from spider.packages.query_process import SeparateQuery; SeparateQuery.available_updates = lambda _: None"
+"""The `fault` of an agent that finds no package manager: to ask the one of a machine takes seconds of a processor at each start."""
+
 
 @functools.cache
 def shipped_bundle() -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bundles import shipped_bundle
+from tests.support.bundles import WITHOUT_MANAGER, bundle_of, shipped_bundle
 
 
 @pytest.fixture
@@ -14,3 +14,9 @@ def bundle(tmp_path: Path) -> Path:
     path = tmp_path / "spider.pyz"
     path.write_bytes(shipped_bundle())
     return path
+
+
+@pytest.fixture
+def bundle_without_manager(tmp_path: Path) -> Path:
+    """Spider as it is shipped, but for the questions to the package manager."""
+    return bundle_of(tmp_path, "0.0.0", fault=WITHOUT_MANAGER)

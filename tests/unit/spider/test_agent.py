@@ -16,9 +16,11 @@ from tests.support.scripted_hub import ScriptedHub
 from tests.support.spider_process import OLD_PYTHONS, agent
 
 
-@pytest.mark.parametrize("python", ["/usr/bin/python3", *OLD_PYTHONS])
-async def test_a_session_stands_after_the_start_and_sigterm_ends_it(bundle: Path, python: str) -> None:
-    async with ScriptedHub().running() as hub, agent(hub, bundle, python) as process:
+@pytest.mark.parametrize(
+    "python", ["/usr/bin/python3", *OLD_PYTHONS[:1], *(pytest.param(python, marks=pytest.mark.slow) for python in OLD_PYTHONS[1:])]
+)
+async def test_a_session_stands_after_the_start_and_sigterm_ends_it(bundle_without_manager: Path, python: str) -> None:
+    async with ScriptedHub().running() as hub, agent(hub, bundle_without_manager, python) as process:
         await hub.until(lambda: bool(hub.sessions))
         await hub.until(lambda: any(isinstance(message, Identity) for message in hub.heard))
         identity = next(message for message in hub.heard if isinstance(message, Identity))
@@ -37,9 +39,9 @@ async def test_a_session_stands_after_the_start_and_sigterm_ends_it(bundle: Path
         assert hub.key.hex().encode() not in output
 
 
-async def test_sigterm_ends_an_agent_that_cannot_reach_its_hub(bundle: Path) -> None:
+async def test_sigterm_ends_an_agent_that_cannot_reach_its_hub(bundle_without_manager: Path) -> None:
     hub = ScriptedHub()
-    async with agent(hub, bundle) as process:
+    async with agent(hub, bundle_without_manager) as process:
         assert process.stdout is not None
         async with asyncio.timeout(30):
             while b"hub_not_reached" not in await process.stdout.readline():
@@ -51,9 +53,9 @@ async def test_sigterm_ends_an_agent_that_cannot_reach_its_hub(bundle: Path) -> 
         assert b"spider_ends" in output
 
 
-async def test_a_host_is_measured_before_its_hub_is_there(bundle: Path) -> None:
+async def test_a_host_is_measured_before_its_hub_is_there(bundle_without_manager: Path) -> None:
     hub = ScriptedHub()
-    async with agent(hub, bundle) as process:
+    async with agent(hub, bundle_without_manager) as process:
         assert process.stdout is not None
         async with asyncio.timeout(30):
             while b"hub_not_reached" not in await process.stdout.readline():
@@ -65,8 +67,8 @@ async def test_a_host_is_measured_before_its_hub_is_there(bundle: Path) -> None:
             await hub.until(lambda: any(row.taken_at_ms < began_ms for rows in hub.rows.values() for row in rows), limit_s=60.0)
 
 
-async def test_the_hubs_first_word_is_heard_though_what_it_is_for_was_not_loaded_yet(bundle: Path) -> None:
-    async with ScriptedHub().running() as hub, agent(hub, bundle):
+async def test_the_hubs_first_word_is_heard_though_what_it_is_for_was_not_loaded_yet(bundle_without_manager: Path) -> None:
+    async with ScriptedHub().running() as hub, agent(hub, bundle_without_manager):
         await hub.until(lambda: bool(hub.sessions))
         await hub.tell(PackagesHeld(""))
         await hub.until(lambda: any(isinstance(message, InstalledPackages) for message in hub.heard), limit_s=60.0)

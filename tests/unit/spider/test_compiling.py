@@ -16,10 +16,9 @@ from tests.support.bundles import shipped_bundle
 from tests.support.scripted_hub import ScriptedHub
 from tests.support.spider_process import agent
 
-PYTHONS = [
-    "/usr/bin/python3",
-    *sorted(str(path) for minor in (8, 9, 12, 13, 14) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3")),
-]
+OTHERS = [str(path) for minor in (8, 9, 12, 13, 14) for path in sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3"))]
+PYTHONS = ["/usr/bin/python3", *OTHERS[:1], *(pytest.param(path, marks=pytest.mark.slow) for path in OTHERS[1:-1]), *OTHERS[1:][-1:]]
+"""This machine's own, the oldest and the newest that are here; those between are a long test."""
 PROGRAM = """
 import json, os, sys, traceback
 sys.path.insert(0, sys.argv[1])
@@ -113,8 +112,8 @@ def test_sources_that_are_in_a_folder_need_no_child() -> None:
     assert start_compiler(getattr(__spec__, "loader", None)) is None
 
 
-async def test_an_agent_in_its_session_has_no_child(bundle: Path) -> None:
-    async with ScriptedHub().running() as hub, agent(hub, bundle) as process:
+async def test_an_agent_in_its_session_has_no_child(bundle_without_manager: Path) -> None:
+    async with ScriptedHub().running() as hub, agent(hub, bundle_without_manager) as process:
         await hub.until(lambda: bool(hub.rows), limit_s=60.0)  # it measures: all is loaded
         own = psutil.Process(process.pid).cmdline()
         assert not [child for child in psutil.Process(process.pid).children() if child.cmdline() == own]
