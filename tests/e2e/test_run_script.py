@@ -17,6 +17,7 @@ import pytest
 from scripts.dev.state_files import MOST_LOG_BYTES
 from spider.packages.detect import telling_manager
 from spider.packages.interfaces import PackagesUnreadable
+from tests.support.bundles import WITHOUT_MANAGER, bundle_of, shipped_version
 from tests.support.eventually import eventually, wait_until
 from tests.support.hub import HubProcess
 from tests.support.ports import free_port
@@ -26,10 +27,12 @@ START_LIMIT_S = 60
 pytestmark = pytest.mark.timeout(180)
 
 
-def start(state: Path, port: int, *flags: str, **variables: str) -> subprocess.Popen[str]:
+def start(state: Path, port: int, *flags: str, bundle: Path | None = None, **variables: str) -> subprocess.Popen[str]:
+    """Args: bundle: a Spider instead of the one that is shipped."""
     env = dict(os.environ, STARDUST_PORT=str(port), PYTHONUNBUFFERED="1", **variables)
+    program = ["scripts.dev.run"] if bundle is None else ["tests.support.run_program", str(bundle)]
     return subprocess.Popen(
-        [sys.executable, "-m", "scripts.dev.run", str(state), *flags],
+        [sys.executable, "-m", *program, str(state), *flags],
         cwd=ROOT,
         env=env,
         stdout=subprocess.PIPE,
@@ -67,6 +70,8 @@ class Checkout:
 
     def __init__(self, state: Path) -> None:
         self.state = state
+        self.bundle: Path | None = None
+        """The Spider of the next start."""
         self.port = free_port()
         self.hub = HubProcess(state, port=self.port)
         """Which scripts/run starts: asked by its socket alone."""
@@ -75,7 +80,7 @@ class Checkout:
     def begin(self, *flags: str) -> str:
         """Start it and wait for its welcome; returns what it said."""
         assert self.process is None or self.process.poll() is not None
-        self.process = start(self.state, self.port, *flags)
+        self.process = start(self.state, self.port, *flags, bundle=self.bundle)
         return said(self.process, "stop")
 
     def running(self) -> subprocess.Popen[str]:
@@ -101,13 +106,20 @@ class Checkout:
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """A folder that was started for the first time, after a start that was refused."""
+def quiet_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Spider that asks no package manager."""
+    return bundle_of(tmp_path_factory.mktemp("bundle"), shipped_version(), fault=WITHOUT_MANAGER)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory, quiet_bundle: Path) -> Iterator[Checkout]:
+    """A folder that was started for the first time, after a start that was refused. Later starts ask no package manager."""
     checkout = Checkout(tmp_path_factory.mktemp("started") / ".stardust")
     refused = start(checkout.state, checkout.port, "--port", "abc")
     assert "'abc'" in refused.communicate(timeout=START_LIMIT_S)[0]
     assert refused.returncode == 78
     assert "log in        admin / admin (" in checkout.begin(), "the start that was refused made no user"
+    checkout.bundle = quiet_bundle
     yield checkout
     checkout.interrupt()
 
@@ -239,15 +251,14 @@ def test_a_hub_that_somebody_stopped_is_not_started_again(checkout: Checkout) ->
     assert processes_of(checkout.state) == []
 
 
-def test_a_hub_that_died_is_started_again_and_one_that_refuses_its_settings_is_not(tmp_path: Path) -> None:
+def test_a_hub_that_died_is_started_again_and_one_that_refuses_its_settings_is_not(tmp_path: Path, quiet_bundle: Path) -> None:
     state, port = tmp_path / ".stardust", free_port()
     state.mkdir()
     (state / "hub.log").write_bytes(b"x" * (MOST_LOG_BYTES + 1))
     hub = HubProcess(state, port=port)  # which scripts/run starts: asked by its socket alone
     flags = ("--port", str(port), "--bind", "127.0.0.1", "--server-url", "wss://stardust.example/ws")  # no proxy is there
-    process = start(
-        state, free_port(), *flags, STARDUST_KEEP_SECONDS_HOURS="7", STARDUST_SECRET="not the hub's own", STARDUST_CONFIG="/none"
-    )
+    variables = {"STARDUST_KEEP_SECONDS_HOURS": "7", "STARDUST_SECRET": "not the hub's own", "STARDUST_CONFIG": "/none"}
+    process = start(state, free_port(), *flags, bundle=quiet_bundle, **variables)
     try:
         assert "  Stardust      https://stardust.example\n" in said(process, "stop")
         assert (state / "hub.log").stat().st_size < MOST_LOG_BYTES < (state / "hub.log.1").stat().st_size
