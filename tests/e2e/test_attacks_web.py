@@ -286,11 +286,11 @@ async def test_no_text_of_a_client_names_a_file_or_a_program(tmp_path: Path) -> 
 
     def attack() -> None:
         [node] = hub.enrol("target")
-        for text in TRAVERSALS:
+        for number, text in enumerate(TRAVERSALS):
             whole = quote(text, safe="")
             for path in (f"/{quote(text, safe='/%.;')}", f"/a/{whole}", f"/api/v1/{whole}", f"/install.sh/{whole}"):
                 statuses.add(hub.request("GET", path).status)
-            for route in ROUTES:
+            for route in ROUTES[number % 3 :: 3]:  # each route gets a third of the texts
                 path = API + re.sub(r"{\w+}", whole, route.path)
                 if "{" in route.path:
                     statuses.add(hub.local(route.method, path, {} if route.body else None).status)

@@ -116,7 +116,7 @@ def test_a_hub_that_is_started_as_the_image_does_is_healthy_until_it_is_told_to_
     start = _as_in_the_image([*json.loads(only("ENTRYPOINT")), *json.loads(only("CMD"))])
     hub = subprocess.Popen(start, env=env, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: hub.poll() is not None or healthy(), START_LIMIT_S)
+        wait_until(lambda: hub.poll() is not None or healthy(), START_LIMIT_S, poll_s=0.5)  # each look is a program of its own
         assert hub.poll() is None
         hub.send_signal(signal.Signals[only("STOPSIGNAL")])
         assert hub.wait(STOP_LIMIT_S) == 0

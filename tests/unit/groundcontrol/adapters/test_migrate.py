@@ -95,7 +95,7 @@ def check(folder: Path, name: str, step: int, known: list[list[tuple[str, str, s
 @pytest.mark.parametrize("name", KINDS)
 def test_a_program_that_is_killed_while_it_migrates_leaves_a_version_that_is_whole(tmp_path: Path, name: str) -> None:
     known = schemas(tmp_path, KINDS[name])
-    steps = list(itertools.takewhile(partial(kill_at, tmp_path, name), itertools.count(3, 29)))
+    steps = list(itertools.takewhile(partial(kill_at, tmp_path, name), itertools.count(3, 53)))
     assert len(steps) > 2
     for step in steps:
         check(tmp_path, name, step, known)
