@@ -213,7 +213,7 @@ def own_path() -> Iterator[Path]:
 @pytest.mark.skipif(everybodys_python() is None, reason="this Python is root's alone")
 def test_root_leaves_everything_with_the_owner_of_the_folder(own_path: Path) -> None:
     folder = own_path / "data"
-    asyncio.run(fill(folder, 1, product_vault))
+    asyncio.run(fill(folder, 1, hub_vault))
     for path in (folder, *folder.iterdir()):
         os.chown(path, 65534, 65534)
     python = everybodys_python()

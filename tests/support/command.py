@@ -33,7 +33,7 @@ def command(
         given: its standard input.
         prefix: put before the command, which is not forked then.
         env: with a variable of Python in it, the command is not forked either.
-        python: an interpreter that runs the product as it is.
+        python: an interpreter that runs it instead of this one.
         faults: names of `hub_program.FAULTS`.
     """
     usual = {
@@ -46,9 +46,8 @@ def command(
     argv += [*words, "--data-dir", str(folder)] if faults else words
     if not prefix and not python and not concerns_python(env or {}):
         return FORK_SERVER.run(argv, env=usual | dict(env or {}), cwd=Path("/"), given=given, limit_s=LIMIT_S)
-    program = [python, "-m", "groundcontrol"] if python else [sys.executable, "-m", PROGRAM]
     return subprocess.run(
-        [*prefix, *program, *argv],
+        [*prefix, python or sys.executable, "-m", PROGRAM, *argv],
         cwd="/", env=usual | dict(env or {}), input=given, capture_output=True, text=True, timeout=LIMIT_S, check=False,
     )  # fmt: skip
 
