@@ -28,7 +28,7 @@ def desk(module_desk: Desk) -> Desk:
     return module_desk
 
 
-@pytest.mark.parametrize("user", ["root", "admin"])
+@pytest.mark.parametrize("user", [pytest.param("root", marks=pytest.mark.slow), "admin"])
 def test_one_session_at_a_time_is_enough(desk: Desk, user: str) -> None:
     look = Look(desk)
     with sshd(desk.host, "MaxSessions 1", "UsePAM yes") as port:
