@@ -39,7 +39,7 @@ async def trial(request: pytest.FixtureRequest, clean_hosts: set[str]) -> AsyncI
 
 
 @pytest.mark.holds("SAFETY-69")
-@pytest.mark.parametrize(("user", "password"), [("root", None), ("admin", "lab-admin-pw")])
+@pytest.mark.parametrize(("user", "password"), [pytest.param("root", None, marks=pytest.mark.slow), ("admin", "lab-admin-pw")])
 async def test_a_spider_that_does_not_come_back_is_removed_again(trial: Trial, user: str, password: str | None) -> None:
     before = await trial.look()
 

@@ -28,6 +28,7 @@ def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         yield desk
 
 
+@pytest.mark.slow  # on Debian, test_deploy shows it, and the test below connects and leaves a server of each kind, too
 def test_a_server_of_each_kind_is_connected_and_then_as_before(desk: Desk) -> None:
     look = Look(desk)
     row = succeeded(desk.install("admin", sudo_password=SUDO))
@@ -38,6 +39,7 @@ def test_a_server_of_each_kind_is_connected_and_then_as_before(desk: Desk) -> No
 
 
 @pytest.mark.holds("SAFETY-69")
+@pytest.mark.slow
 def test_a_spider_that_does_not_start_leaves_a_server_of_each_kind_as_before(desk: Desk) -> None:
     desk.spoil(f"mkdir -p {FOLDER} && printf '[Service]\\nExecStart=\\nExecStart=/no/such\\n' >{FOLDER}/x.conf")
     look = Look(desk)
