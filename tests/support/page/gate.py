@@ -39,10 +39,12 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 """Runs before the page's own code. A refusal by CSP or Trusted Types is an event as well as a line of the console."""
 RUN_AXE = """(async () => {
-    const found = await axe.run(document, {runOnly: {type: "tag", values: %s}, resultTypes: ["violations"], preload: false});
+    const dialogs = document.querySelectorAll("dialog:modal");
+    const found = await axe.run(dialogs.length ? dialogs[dialogs.length - 1] : document, {runOnly: {type: "tag", values: %s}, resultTypes: ["violations"], preload: false});
     return found.violations.map(({id, help, nodes}) => `${id}: ${help}: ` + nodes.slice(0, 3).map((node) =>
         `${node.target.join(" ")} ${node.html.slice(0, 160)} ${node.any.concat(node.all, node.none).map((check) => check.message).join("; ").slice(0, 240)}`).join(" | "));
 })()""" % json.dumps(TAGS)  # noqa: UP031  # braces of JavaScript
+"""A dialog is looked at alone: what is beneath it is inert, and a screen of its own."""
 
 
 FOLLOW = """async (path) => {

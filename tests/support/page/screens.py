@@ -172,11 +172,9 @@ def of_the_fleet(stage: Stage) -> list[Screen]:
         ("a filter that is wrong", wrong_filter),
         ("filtered and sorted", at("/?q=tag%3Aprod&sort=-cpu")),
         ("groups", at("/?group=tag&closed=prod")),
-        ("groups by state", at("/?group=state")),
         ("groups of cards", at("/?group=tag&view=cards")),
         ("selection", select_some),
         ("order for some", order_for_some),
-        ("tags of some", on_some("Tag…")),
         ("removal of some", on_some("Remove…")),
         ("saved views", by_button("/?group=tag", "Save view…")),
         by_keys("/", "Control+k"),
@@ -197,7 +195,6 @@ def of_the_rest(jobs: dict[str, str]) -> list[Screen]:
     return [
         ("jobs", at("/jobs")),
         ("deployments", at("/jobs?of=deployments")),
-        ("updates", at("/updates")),
         *((f"job that {state}", at(f"/jobs/{jobs[state]}")) for state in ("succeeded", "failed", "running")),
         ("order for many", at(f"/batches/{jobs['batch']}")),
         ("jobs, none that match", at("/jobs?state=open&action=hold&by=me")),
@@ -207,8 +204,6 @@ def of_the_rest(jobs: dict[str, str]) -> list[Screen]:
         ("events", at("/events")),
         ("events, none that match", at("/events?q=nothing-fits&severity=error")),
         *((f"settings, {tab}", at(f"/settings/{tab}")) for tab in SETTINGS_TABS),
-        ("change of the password", by_button("/settings/account", "Change password…")),
-        ("second factor", by_button("/settings/account", "Set up…")),
         ("new user", by_button("/settings/users", "Add user")),
         ("new token", by_button("/settings/tokens", "New token")),
         ("no such page", at("/nowhere")),
@@ -479,14 +474,12 @@ def of_the_page(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
         ("token, shown once", token_made),
         ("organisation secret", dialog_by("/settings/joining", "New organisation secret")),
         ("retention that cannot be", wrong_retention),
-        ("retention that deletes", shorter_retention),
         ("retention that deletes, asked about", retention_asked_about),
         ("a refusal in a dialog", change_refused(500, "internal", refusal)),
         ("the password once more", change_refused(403, "auth.step_up_required", question)),
         ("jobs that cannot be read", answered(r"/api/v1/jobs\?", "/jobs", 500, "internal", "The jobs could not be read")),
         ("history that cannot be read", answered(r"/history\?", f"{node}?range=24h", 500, "internal", "History could not be read.")),
         ("jobs that are waited for", waits(r"/api/v1/jobs\?", "/jobs")),
-        ("users that are waited for", waits(r"/api/v1/users", "/settings/users")),
     ]
 
 
