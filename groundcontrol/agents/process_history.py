@@ -39,6 +39,11 @@ class ProcessHistoryWriter:
         if len(self._waiting) > MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
 
+    def reading(self, no: int, at: float) -> ProcessReading | None:
+        """The last reading of node number `no` at or before a time that waits to be stored."""
+        waiting = [reading for session, reading in self._waiting.values() if session.no == no and reading.at_ms <= at * 1000]
+        return max(waiting, key=lambda reading: reading.at_ms, default=None)
+
     async def run(self) -> None:
         """Write what waits every `EVERY_S`, until cancelled."""
         while True:

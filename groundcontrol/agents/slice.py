@@ -16,7 +16,7 @@ from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.watch_leases import WatchLeases
 from groundcontrol.config import Config
 from groundcontrol.core.forward_clock import ForwardClock
-from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables, UnitJournals
+from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables, UnitJournals, UnsavedReadings
 from groundcontrol.samples.store import DamageReports, MetricStore
 from groundcontrol.vault import Vault
 from groundcontrol.web.declare import Slice
@@ -52,6 +52,7 @@ SLICE: Final = Slice(
         provide(Ingest)(lambda services: Ingest(services[MetricStore], services.clock)),
         provide(WatchLeases)(lambda services: WatchLeases(services[Registry], services.bus, services.clock)),
         provide(ProcessHistoryWriter)(lambda services: ProcessHistoryWriter(services, services.clock)),
+        provide(UnsavedReadings)(lambda services: services[ProcessHistoryWriter]),
         provide(NodeTables)(lambda services: NodeTables(services, services.bus, services.clock, services[ProcessHistoryWriter])),
         provide(AgentHandshake)(_handshake),
         provide(Presence)(lambda services: services[Registry]),

@@ -14,7 +14,7 @@ from groundcontrol.core.permissions import check_granting_tags
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.text import is_visible
-from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, NodeHealth, Presence, ReceivedTables
+from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, NodeHealth, Presence, ReceivedTables, UnsavedReadings
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.processes import by_cpu, by_memory
 from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore, ProcessHistoryStore
@@ -215,9 +215,12 @@ async def get_processes(call: ApiRequest) -> PastProcessesView:
     """The top processes at or before a time of the last day."""
     at = whole_number(call.query("at").get("at"), "at", 0, MAX_TIME_S, int(call.services.clock.now()))
     node = await call.services[NodeStore].node(call.scope, call.node_id)
-    found = await call.services[ProcessHistoryStore].reading(node.no, at)
-    if found is None:
+    unsaved = call.services[UnsavedReadings].reading(node.no, at)  # first: one that is stored meanwhile is in one of the two
+    stored = await call.services[ProcessHistoryStore].reading(node.no, at)
+    known = [reading for reading in (unsaved, stored) if reading is not None]
+    if not known:
         return PastProcessesView(at=at, reading=None)
+    found = max(known, key=lambda reading: reading.at_ms)
     reading = ProcessReadingView(
         taken_at=found.at_ms / 1000, by_cpu=process_views(by_cpu(found)), by_memory=process_views(by_memory(found))
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.model import Health, Node, UnitLines
+from groundcontrol.nodes.processes import ProcessReading
 from groundcontrol.nodes.summary import SummaryFragment
 
 
@@ -61,6 +62,14 @@ class ReceivedTables(Protocol):
 
     def tables(self, node: NodeId) -> Mapping[str, SubjectTable]:
         """By subject, from the present session; stored tables are not newer."""
+        ...
+
+
+class UnsavedReadings(Protocol):
+    """Readings of the process history that have arrived and are not stored yet."""
+
+    def reading(self, no: int, at: float) -> ProcessReading | None:
+        """The last one of node number `no` at or before a time; None: none waits."""
         ...
 
 

@@ -138,8 +138,9 @@ async def test_tables_stay_when_their_node_is_gone_and_of_processes_their_histor
     await eventually(lambda: shared_hub.node(node.node_id)["state"] == "offline")
     left = await asyncio.to_thread(tables_of, shared_hub, node)
     assert list(left) == ["users"]
-    path, use = f"/api/v1/nodes/{node.node_id}/processes?at={now}", {"name": "sleep", "user": "root", "cpu": 91.25, "memory": 4096}
-    await eventually(lambda: shared_hub.local("GET", path).json["reading"] == {"taken_at": now, "by_cpu": [use], "by_memory": [use]})
+    answer = await asyncio.to_thread(shared_hub.local, "GET", f"/api/v1/nodes/{node.node_id}/processes?at={now}")
+    use = {"name": "sleep", "user": "root", "cpu": 91.25, "memory": 4096}
+    assert answer.json["reading"] == {"taken_at": now, "by_cpu": [use], "by_memory": [use]}
     assert [column["name"] for column in left["users"]["columns"]] == USERS
     assert left["users"]["rows"] == [["ro]52;c;aGk=ot", "tty1", 0.0]]
 

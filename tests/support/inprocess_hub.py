@@ -51,7 +51,7 @@ from groundcontrol.deployments.model import (
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.service import JobService
-from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, Presence, ReceivedTables
+from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, Presence, ReceivedTables, UnsavedReadings
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.summary import Summary, SummaryFragment
 from groundcontrol.samples.store import DamageReports
@@ -311,7 +311,8 @@ class TestHub:
         database.publish_to(self.bus.publish)
         self.nodes = PlayedNodes()
         self.owned = False
-        self.facts = NodeTables(store, self.bus, clock, ProcessHistoryWriter(store, clock))
+        self.process_history = ProcessHistoryWriter(store, clock)
+        self.facts = NodeTables(store, self.bus, clock, self.process_history)
         self.deployer = PlayedDeployer(store)
         self.refusals = Refusals(store.log, clock)
         self.auth = AuthService(
@@ -342,6 +343,7 @@ class TestHub:
                 provide(Presence)(lambda _: self.nodes),
                 provide(NewestValues)(lambda _: self.nodes),
                 provide(ReceivedTables)(lambda _: self.facts),
+                provide(UnsavedReadings)(lambda _: self.process_history),
                 provide(DamageReports)(lambda _: CorruptionReporter(NodeEvents(store, clock))),
                 provide(DeploymentService)(lambda _: self.deployer),
                 provide(Invitations)(lambda _: invites),

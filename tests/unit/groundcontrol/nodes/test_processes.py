@@ -67,4 +67,6 @@ async def test_a_time_is_answered_with_the_reading_before_it(hub: TestHub) -> No
         "by_memory": [database, {"name": "sshd", "user": "root", "cpu": None, "memory": 4096}],
     }
     assert (await client.get(f"{path}?at=1790000007")).json["reading"] is None
+    hub.process_history.add(session, reading._replace(at_ms=reading.at_ms + 60_000))  # not stored yet
+    assert [(await client.get(f"{path}?at={at}")).json["reading"]["taken_at"] for at in (1_790_000_008, 1_790_000_068)] == [AT, AT + 60]
     assert [(await client.get(f"{path}?{query}")).status for query in ("at=yesterday", "at=-1", "at=1&at=2", "since=1")] == [400] * 4
