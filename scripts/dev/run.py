@@ -36,7 +36,7 @@ from scripts.dev.restarts import EXIT_CONFIG, Restarts, how_it_ended, start_agai
 from scripts.dev.state_files import MOST_LOG_BYTES, shorten_log, write
 from scripts.dev.terminal import login_of, reason_of, say, welcome
 
-HUB_START_LIMIT_S = 30.0
+HUB_START_LIMIT_S = 60.0
 STOP_LIMIT_S = 12.0
 SPIDER_POLICY = "[policy]\nversion = 1\nmode = monitor\n"
 AGENT_FILES = ("spider.pyz", "spider.conf", "spider.key", "policy.conf", "node.json", "spider")
