@@ -54,7 +54,7 @@ const CHUNKS = {
   pages: ["pages/add/servers", "pages/bulk/batch", "pages/compare/compare", "pages/events/events", "pages/job/job", "pages/jobs/jobs", "pages/node/node", "pages/not-found", "pages/updates/updates"],
   jobs: [
     "pages/bulk/bulk-job-dialog", "pages/bulk/forget", "pages/bulk/selection-bar", "pages/bulk/tags", "pages/fleet/first-run", "pages/fleet/pending-approval", "pages/fleet/columns-dialog", "pages/fleet/saved-views", "pages/job/job-report",
-    "pages/jobs/submit/job-dialog", "pages/node/containers", "pages/node/past-processes", "pages/node/unit-help", "pages/node/units",
+    "pages/jobs/submit/job-dialog", "pages/node/container-help", "pages/node/containers", "pages/node/past-processes", "pages/node/unit-help", "pages/node/units",
   ],
   access: ["pages/login/change", "pages/login/enrol", "pages/login/second", "pages/settings/settings"],
   columns: ["pages/fleet/columns", "pages/fleet/group-header", "pages/fleet/sort-menu"],

@@ -41,7 +41,7 @@ MAX_LOG_TEXT: Final = 2000
 MAX_LOG_CURSOR: Final = 512
 MAX_LOST_ROWS: Final = 1 << 40
 JOURNAL_BYTES: Final = 16
-MAX_POLICY_UNITS: Final = 64
+MAX_POLICY_NAMES: Final = 64
 JOURNAL_LEVELS: Final = frozenset({"off", "warning", "all"})
 POLICY_MODES: Final = frozenset({"monitor", "readonly", "managed", "invalid"})
 
@@ -230,10 +230,21 @@ def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str
     )
     mode = message.policy_mode if message.policy_mode in POLICY_MODES else "invalid"
     reboot = message.reboot_required if message.reboot_required in ("yes", "no") else "unknown"
-    units = [clean(name.strip(), MAX_NAME) for name in message.policy_units.split(",", MAX_POLICY_UNITS)[:MAX_POLICY_UNITS]]
     journal = message.policy_journal if message.policy_journal in JOURNAL_LEVELS else "off"
-    policy = NodePolicy(mode, tuple(clean(verb, 32) for verb in message.policy_verbs), tuple(filter(None, units)), journal)
+    policy = NodePolicy(
+        mode,
+        tuple(clean(verb, 32) for verb in message.policy_verbs),
+        _policy_names(message.policy_units),
+        journal,
+        _policy_names(message.policy_containers),
+    )
     return identity, clean(message.agent_version, 64), policy, reboot
+
+
+def _policy_names(line: str) -> tuple[str, ...]:
+    """The names of a line of the policy."""
+    names = [clean(name.strip(), MAX_NAME) for name in line.split(",", MAX_POLICY_NAMES)[:MAX_POLICY_NAMES]]
+    return tuple(filter(None, names))
 
 
 def read_updates(message: Updates) -> NodeUpdates:

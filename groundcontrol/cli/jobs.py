@@ -108,7 +108,7 @@ async def _one(hub: Hub, args: argparse.Namespace, wanted: str) -> int:
         return 0
     node = await hub.get(f"/nodes/{job['node_id']}")
     print(
-        f"{job['action']} {shown(' '.join(job['packages'] + job['units']))}".strip()
+        f"{job['action']} {shown(' '.join(job['packages'] + job['units'] + [job['container'] or '']))}".strip()
         + f" on {shown(node['name'])}, by {shown(job['created_by'])}"
     )
     stood = (

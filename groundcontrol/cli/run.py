@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words",
         nargs="*",
-        metavar="NODE | PACKAGE | UNIT",
-        help="the node, unless --node or --tag says which; then packages, or units of systemd",
+        metavar="NODE | PACKAGE | UNIT | CONTAINER",
+        help="the node, unless --node or --tag says which; then packages, units of systemd, or one container",
     )
     parser.add_argument("--node", action="append", default=[], metavar="NAME", help="on this node (name or id); may be repeated")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="on every node with this tag; may be repeated")
@@ -52,6 +52,10 @@ async def run(args: argparse.Namespace) -> int:
     request: dict[str, object] = {"action": args.action}
     if VERBS[args.action].units:
         request["units"], packages = [full_name(word) for word in packages], []
+    if VERBS[args.action].container:
+        if len(packages) != 1:
+            raise CliError(f"{args.action} wants one container: name it after the node", "request.invalid")
+        request["container"], packages = packages[0], []
     if packages:
         request["packages"] = packages
     if args.action == "plan":

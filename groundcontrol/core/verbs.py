@@ -60,6 +60,7 @@ WORDS: Final[dict[str, HubVerb]] = {
     "unit-stop": HubVerb("Stop unit", start="Stop", dangerous=True),
     "unit-restart": HubVerb("Restart unit", start="Restart"),
     "unit-reload": HubVerb("Reload unit", start="Reload"),
+    "container-restart": HubVerb("Restart container", start="Restart"),
     "reboot": HubVerb(
         "Reboot", start="Reboot server", also="restart", dangerous=True,
         before="The server reboots now. The job ends when it is back, and says which units, ports and mounts are missing then.",

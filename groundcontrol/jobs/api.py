@@ -193,6 +193,7 @@ def to_job_request(body: JobBody) -> JobRequest:
         plan=None if body.plan is msgspec.UNSET else body.plan,
         reboot=body.reboot,
         units=() if body.units is msgspec.UNSET else tuple(dict.fromkeys(body.units)),
+        container=None if body.container is msgspec.UNSET else body.container,
     )
 
 

@@ -20,7 +20,7 @@ START_LIMIT_S: Final = 600.0
 """How long after its creation a job may still start. An offline node can reconnect within it."""
 
 OPEN: Final = frozenset({"dispatched", "accepted", "running"})
-"""States of a job that was sent to its node and has not ended. A node has at most one such job, and one of units beside it."""
+"""States of a job that was sent to its node and has not ended. A node has at most one such job, and one of units or containers beside it."""
 TERMINAL: Final = frozenset({"succeeded", "failed", "cancelled", "interrupted", "expired", "unknown"})
 TRANSITIONS: Final[dict[str, frozenset[str]]] = {
     "queued": frozenset({"dispatched", "cancelled", "expired", "failed"}),
@@ -87,6 +87,8 @@ class JobRequest(NamedTuple):
     reboot: bool = False
     units: tuple[str, ...] = ()
     """For the actions `unit-…`: full names of units of systemd."""
+    container: str | None = None
+    """For the action `container-restart`: the name of a container."""
 
 
 class Job(NamedTuple):
@@ -132,10 +134,11 @@ class Job(NamedTuple):
     follows: JobId | None = None
     """The job that requested this one, such as an upgrade its reboot."""
     units: tuple[str, ...] = ()
+    container: str | None = None
 
     @property
     def request(self) -> JobRequest:
-        return JobRequest(self.action, self.packages, self.for_action, self.plan, self.reboot, self.units)
+        return JobRequest(self.action, self.packages, self.for_action, self.plan, self.reboot, self.units, self.container)
 
 
 def effect_of_stop(job: Job, *, force: bool) -> Literal["cancel", "request", "nothing"]:

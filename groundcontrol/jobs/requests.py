@@ -11,6 +11,7 @@ from groundcontrol.core.text import clean
 from groundcontrol.core.verbs import JOBS, PLANNED
 from groundcontrol.jobs.model import JobRequest
 from groundcontrol.nodes.model import Node
+from spider.wire.containers import is_container_name, names_container
 from spider.wire.units import MAX_UNITS, is_protected, is_unit_name, names_unit
 from spider.wire.verbs import CATALOGUE, MAX_PACKAGES, NEEDED, NONE, PACKAGE_NAME, PLAN, READONLY, REBOOT, REKEY, VERBS, Verb
 
@@ -33,6 +34,8 @@ def order_args(request: JobRequest) -> dict[str, object]:
         args["plan"] = request.plan
     if request.units:
         args["units"] = list(request.units)
+    if request.container is not None:
+        args["container"] = request.container
     return args
 
 
@@ -51,6 +54,7 @@ def validate_request(request: JobRequest) -> None:
         raise BadRequest(f"there are plans for {', '.join(PLANNED)}", field="for")
     _check_packages(VERBS[request.for_action or action], request.packages)
     _check_units(verb, request.units)
+    _check_container_name(verb, request.container)
     if request.plan is not None and not verb.planned:
         raise BadRequest(f"{action} follows no plan: leave it out", field="plan")
     if request.plan is not None and not DIGEST.fullmatch(request.plan):
@@ -85,6 +89,14 @@ def _check_units(verb: Verb, units: tuple[str, ...]) -> None:
             raise BadRequest(f"{clean(name, 80)!r} is not {kinds}", field="units")
 
 
+def _check_container_name(verb: Verb, name: str | None) -> None:
+    if (name is not None) != verb.container:
+        wants = "wants a container: name it" if verb.container else "takes no container: leave it out"
+        raise BadRequest(f"{verb.name} {wants}", field="container")
+    if name is not None and not is_container_name(name):
+        raise BadRequest(f"{clean(name, 80)!r} is not the name of a container", field="container")
+
+
 def check_policy(node: Node, request: JobRequest) -> None:
     """Refuse a request that the node's last reported policy forbids. The user need not wait for the node's refusal.
 
@@ -95,6 +107,8 @@ def check_policy(node: Node, request: JobRequest) -> None:
         _check_policy(node, action)
     for name in request.units:
         _check_unit(node, name)
+    if request.container is not None:
+        _check_container(node, request.container)
 
 
 def _check_unit(node: Node, name: str) -> None:
@@ -113,6 +127,18 @@ def _check_unit(node: Node, name: str) -> None:
     )
 
 
+def _check_container(node: Node, name: str) -> None:
+    policy = node.policy
+    if policy is None or names_container(policy.containers, name):
+        return
+    line = f"`containers = {', '.join((*policy.containers, name))}`"
+    raise PolicyRefuses(
+        f"{node.name} allows no action on {name}: its policy does not name this container; its owner adds it on the node, in {POLICY_FILE}: {line}",
+        mode=policy.mode,
+        containers=list(policy.containers),
+    )
+
+
 def _check_policy(node: Node, action: str) -> None:
     policy = node.policy
     if policy is None:
@@ -124,6 +150,8 @@ def _check_policy(node: Node, action: str) -> None:
         how = "; `rekey = yes` there allows it"
     if VERBS[action].units:
         how = "; there, `units = nginx.service, …` with `version = 2` allows it for the named units"
+    if VERBS[action].container:
+        how = "; there, `containers = shop, …` with `version = 2` allows it for the named containers"
     match policy.mode:
         case "monitor":
             why = "it is in monitor mode, which allows no jobs"

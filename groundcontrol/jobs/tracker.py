@@ -73,7 +73,7 @@ CLOSE_INTERNAL: Final = 1011
 
 
 class JobTracker:
-    """The jobs on the nodes of this hub, at most one open job per node, and one of units beside it. An `agents.interfaces.JobSink`.
+    """The jobs on the nodes of this hub, at most one open job per node, and one of units or containers beside it. An `agents.interfaces.JobSink`.
 
     It processes the messages of each node in order. An error of one node does not affect the others.
     """

@@ -30,6 +30,8 @@ class JobBody(Body, rename={"for_": "for"}):
     """Digest of the approved plan. If the node's plan differs now, the job ends with job.plan_changed before any change."""
     units: list[str] | msgspec.UnsetType = msgspec.UNSET
     """Required by the actions `unit-…`, and only for them: full names of services, sockets or timers of systemd, such as `nginx.service`."""
+    container: str | msgspec.UnsetType = msgspec.UNSET
+    """Required by the action `container-restart`, and only for it: the name of a container of Docker or Podman."""
     reboot: bool = False
     """Whether to reboot after a successful upgrade, unless the node reports that none is due."""
 
@@ -75,6 +77,7 @@ class JobView(Answer, rename={"for_": "for"}):
     action: str
     packages: list[str]
     units: list[str]
+    container: str | None
     for_: str | None
     plan: str | None
     """Digest of the approved plan; empty: none."""
@@ -202,6 +205,7 @@ class BatchSummaryView(Answer, rename={"for_": "for"}):
     action: str
     packages: list[str]
     units: list[str]
+    container: str | None
     for_: str | None
     plan: str | None
     reboot: bool
@@ -308,6 +312,7 @@ def _batch(batch: Batch) -> dict[str, Any]:
         "action": request.action,
         "packages": list(request.packages),
         "units": list(request.units),
+        "container": request.container,
         "for_": request.for_action,
         "plan": request.plan,
         "reboot": request.reboot,

@@ -65,6 +65,8 @@ class NodePolicy(NamedTuple):
     """Names and patterns (`*`) of the units that the actions `unit-…` may name."""
     journal: str = "off"
     """Lines of the journal that the hub may request: off, warning or all."""
+    containers: tuple[str, ...] = ()
+    """Names and patterns (`*`) of the containers that the action `container-restart` may name."""
 
 
 class Node(NamedTuple):

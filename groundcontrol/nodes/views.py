@@ -41,6 +41,8 @@ class PolicyView(Answer):
     """Names and patterns (`*`) of the units that the actions `unit-…` may name."""
     journal: Literal["off", "warning", "all"]
     """Lines of the journal that may be requested."""
+    containers: list[str]
+    """Names and patterns (`*`) of the containers that the action `container-restart` may name."""
 
 
 class UpdatesView(Answer):
@@ -247,7 +249,8 @@ def _policy(policy: NodePolicy | None) -> PolicyView | None:
     if policy is None:
         return None
     journal = cast("Literal['warning', 'all']", policy.journal) if policy.journal in ("warning", "all") else "off"
-    return PolicyView(mode=policy.mode, verbs=list(policy.verbs), units=list(policy.units), journal=journal)
+    units, containers = list(policy.units), list(policy.containers)
+    return PolicyView(mode=policy.mode, verbs=list(policy.verbs), units=units, journal=journal, containers=containers)
 
 
 def _reboot(text: str) -> Literal["yes", "no", "unknown"]:

@@ -231,11 +231,11 @@ def verb_titles() -> str:
 
 
 def verb_rows() -> str:
-    """The rest of each verb of a node's menu, in its order. What is not so of a verb is left out. Units have no menu: their rows do."""
+    """The rest of each verb of a node's menu, in its order. What is not so of a verb is left out. Units and containers have no menu: their rows do."""
     rows = []
     for name, words in verbs.WORDS.items():
         verb = VERBS[name]
-        if verb.units:
+        if verb.beside:
             continue
         facts = {
             "readonly": verb.policy == READONLY, "dangerous": words.dangerous, "planned": verb.planned, "upgrades": verb.upgrades, "selfcare": verb.selfcare,

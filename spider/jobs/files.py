@@ -92,8 +92,8 @@ class Progress(NamedTuple):
 
 
 def lock_of(verb: str) -> str:
-    """The lock file that a job of this verb holds while it runs. A job of units runs beside one that changes packages."""
-    return UNITS_LOCK if verb in VERBS and VERBS[verb].units else LOCK
+    """The lock file that a job of this verb holds while it runs. A job of units or containers runs beside one that changes packages."""
+    return UNITS_LOCK if verb in VERBS and VERBS[verb].beside else LOCK
 
 
 def reserve(path: str, size: int) -> None:

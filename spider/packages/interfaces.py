@@ -45,6 +45,7 @@ class Outcome(NamedTuple):
     Codes if something may have changed: job.repository_stale, job.fetch_failed, job.script_failed, job.incomplete, job.stopped, job.timed_out,
     job.signal, job.package_manager (any other error of its own).
     Codes of jobs of units: job.no_systemd, job.unit_protected, job.unit_not_loaded, job.unit_unknown, job.unit_failed.
+    Codes of jobs of containers: job.no_container_engine, job.no_such_container, job.container_unknown, job.container_failed.
     Codes of the runner: job.unknown_verb, job.no_package_manager, job.runner_failed.
     Codes without a result: job.never_began, job.killed, job.power_lost, job.shutdown_overran, job.no_trace, job.reboot_missing.
     """

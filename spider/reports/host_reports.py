@@ -125,7 +125,9 @@ class HostReports:
             event(log, "policy_refused", logging.DEBUG, why=str(error))
             policy = Policy("invalid", ())
         identity = self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.allowed_verbs, self._config.units)
-        return identity._replace(policy_units=", ".join(policy.units), policy_journal=policy.journal)
+        return identity._replace(
+            policy_units=", ".join(policy.units), policy_journal=policy.journal, policy_containers=", ".join(policy.containers)
+        )
 
     async def _read_packages(self, manager: UpdateQuery) -> float:
         """Returns: seconds until the next reading."""

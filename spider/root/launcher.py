@@ -61,7 +61,7 @@ class LauncherAnswer(NamedTuple):
     |---|---|
     | slow-frame, short-frame | the order did not arrive in time, or not completely |
     | bad-args | the arguments are invalid |
-    | policy-invalid, -monitor, -readonly, -verb, -unit | the node's policy is invalid, or forbids the verb or the unit |
+    | policy-invalid, -monitor, -readonly, -verb, -unit, -container | the node's policy is invalid, or forbids the verb, the unit or the container |
     | unit-protected | no policy allows this unit |
     | no-such-job, ended | a stop of a job that never begins, or that has ended |
     | replay | an order with this id was accepted before |
@@ -169,7 +169,7 @@ def check_args(order: SignedOrder) -> None:
 
 
 def check_policy(order: SignedOrder, paths: LauncherPaths) -> None:
-    """Check the order's verb, arguments and units against the owner's policy.
+    """Check the order's verb, arguments and names against the owner's policy.
 
     Raises: OrderRefused.
     """
@@ -182,7 +182,7 @@ def check_policy(order: SignedOrder, paths: LauncherPaths) -> None:
     if refusal:
         raise OrderRefused(refusal)
     check_args(order)
-    refusal = policy.unit_refusal(order.args["units"]) if VERBS[order.verb].units else None
+    refusal = policy.name_refusal(VERBS[order.verb], order.args)
     if refusal:
         raise OrderRefused(refusal)
 
@@ -193,7 +193,7 @@ def check_room(paths: LauncherPaths, verb: str) -> None:
     Raises: OrderRefused.
     """
     roomy = paths.roomy if VERBS[verb].fills else ()
-    spool = () if VERBS[verb].units else ((paths.jobs, SPOOL_FREE_BYTES),)  # their output is short; a full disk may be why they are needed
+    spool = () if VERBS[verb].beside else ((paths.jobs, SPOOL_FREE_BYTES),)  # their output is short; a full disk may be why they are needed
     for path, least in [*((path, NODE_FREE_BYTES) for path in roomy), *spool]:
         space = os.statvfs(path)
         if space.f_bavail * space.f_frsize < least:
@@ -202,7 +202,8 @@ def check_room(paths: LauncherPaths, verb: str) -> None:
 
 @contextlib.contextmanager
 def only_one(jobs: str, verb: str) -> Iterator[None]:
-    """Hold the lock under which a job is started. A runner holds it for its whole life. A job of units has a lock of its own.
+    """Hold the lock under which a job is started. A runner holds it for its whole life. Jobs of units and containers have a lock of
+    their own.
 
     Raises: OrderRefused: another job runs, or processes that a killed runner left behind still run.
     """

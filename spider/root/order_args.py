@@ -4,6 +4,7 @@ host."""
 import re
 from typing import Any, Callable, Dict, Mapping
 
+from spider.wire.containers import is_container_name
 from spider.wire.units import MAX_UNITS, is_unit_name
 from spider.wire.verbs import DIGEST, GENERATION, KEYS, MAX_PACKAGES, NEEDED, NONE, PACKAGE_NAME, PLAN, STOP, VERBS, Verb
 
@@ -39,7 +40,7 @@ def validate_args(verb: str, args: Mapping[str, Any]) -> bool:
 
     `packages`: as the verb's row says. `plan`: digest of the plan that a user approved, for verbs that have one. `for`: the verb that
     `plan` plans. `reboot` may be given, but only as false. A stop may have `force`. Selfcare verbs have exactly the arguments of their row.
-    Verbs of units have `units`, and nothing else.
+    Verbs of units have `units`, those of containers `container`, and nothing else.
     """
     if verb == STOP:
         return set(args) <= {"force"} and type(args.get("force", False)) is bool
@@ -48,6 +49,8 @@ def validate_args(verb: str, args: Mapping[str, Any]) -> bool:
         return set(args) == {name for name, _ in row.args} and all(_SHAPES[shape](args[name]) for name, shape in row.args)
     if row is not None and row.units:
         return set(args) == {"units"} and _good_units(args["units"])
+    if row is not None and row.container:
+        return set(args) == {"container"} and is_container_name(args["container"])
     wanted = args.get("for", "upgrade") if verb == PLAN else verb
     target = VERBS.get(wanted) if type(wanted) is str else None
     return (

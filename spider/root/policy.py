@@ -7,6 +7,7 @@ mode = managed
 verbs = refresh, check, upgrade
 events = backup, deploy
 units = nginx.service, php*
+containers = shop, mail-*
 ```
 
 `monitor`: no verb at all. `readonly`: verbs that change no installed package. `managed`: every verb, or those in `verbs`.
@@ -14,24 +15,26 @@ units = nginx.service, php*
 allowed in `verbs`. Only the owner writes this line, because an older Spider refuses a file with a word that it does not know.
 Version 2 adds four lines; absent means no. `events`: users of this host who may report events to the hub (root always may). `units`:
 units of systemd that the verbs `unit-…` may name; they need the mode `managed`, and `verbs` must list them if it is there. `journal`: lines
-of the journal that the hub may request (off, warning or all). `containers` (names) is checked, and used by a later Spider. A Spider that
-does not know version 2 refuses the whole file; version 1 keeps its meaning.
+of the journal that the hub may request (off, warning or all). `containers`: containers that the verb `container-restart` may name, as
+`units` does. A Spider that does not know version 2 refuses the whole file; version 1 keeps its meaning.
 A file with anything unknown is refused as a whole: a misspelt restriction must never be read as no restriction.
 """
 
 import re
-from typing import Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from spider.ini_reader import read_ini
 from spider.root.trusted_files import Untrusted, read_trusted
+from spider.wire.containers import names_container
 from spider.wire.units import is_protected, names_unit
-from spider.wire.verbs import CATALOGUE, REKEY, VERBS
+from spider.wire.verbs import CATALOGUE, REKEY, VERBS, Verb
 
 POLICY_PATH = "/etc/stardust/policy.conf"
 MODES = ("monitor", "readonly", "managed")
-LISTED: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.policy in MODES and not verb.units)
+LISTED: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.policy in MODES and not verb.beside)
 """Verbs that the line `verbs` may name; `rekey` has a line of its own."""
 UNIT_VERBS: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.units)
+CONTAINER_VERBS: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.container)
 """Verbs that `verbs` may name, too, in version 2."""
 JOURNAL = ("off", "warning", "all")
 _KEYS = {"1": frozenset({"version", "mode", "verbs", "rekey"})}
@@ -51,13 +54,15 @@ class Policy(NamedTuple):
 
     mode: str
     verbs: Tuple[str, ...]
-    """The allowed verbs, in the order of `LISTED`; then `rekey`; then those of units."""
+    """The allowed verbs, in the order of `LISTED`; then `rekey`; then those of units and containers."""
     events: Tuple[str, ...] = ()
     """Users who may report events, beside root."""
     units: Tuple[str, ...] = ()
     """Names and patterns (`*`) of the units that the verbs `unit-…` may name."""
     journal: str = "off"
     """The lines of the journal that the hub may request: off, warning or all."""
+    containers: Tuple[str, ...] = ()
+    """Names and patterns (`*`) of the containers that the verb `container-restart` may name."""
 
     @property
     def allowed_verbs(self) -> Tuple[str, ...]:
@@ -71,7 +76,15 @@ class Policy(NamedTuple):
             return None
         if self.mode != "managed":
             return "policy-" + self.mode
+        if verb in CONTAINER_VERBS and not self.containers:
+            return "policy-container"
         return "policy-unit" if verb in UNIT_VERBS and not self.units else "policy-verb"
+
+    def name_refusal(self, verb: Verb, args: Mapping[str, Any]) -> Optional[str]:
+        """Why a verb that the policy allows may not have these checked arguments. None: it may."""
+        if verb.container:
+            return None if names_container(self.containers, args["container"]) else "policy-container"
+        return self.unit_refusal(args["units"]) if verb.units else None
 
     def unit_refusal(self, names: Sequence[str]) -> Optional[str]:
         """Why a verb that the policy allows may not name these units. None: it may."""
@@ -101,10 +114,10 @@ def parse_policy(text: str) -> Policy:
     mode = section.get("mode", "")
     if mode not in MODES:
         raise PolicyRefused(f"unknown mode {mode!r}")
-    allowed = {verb for verb in (*LISTED, *UNIT_VERBS) if MODES.index(VERBS[verb].policy) <= MODES.index(mode)}
+    allowed = {verb for verb in (*LISTED, *UNIT_VERBS, *CONTAINER_VERBS) if MODES.index(VERBS[verb].policy) <= MODES.index(mode)}
     if "verbs" in section:
         listed = [word.strip() for word in section["verbs"].split(",")]
-        strange = sorted(set(listed) - set(LISTED) - (set(UNIT_VERBS) if section["version"] == "2" else set()))
+        strange = sorted(set(listed) - set(LISTED) - ({*UNIT_VERBS, *CONTAINER_VERBS} if section["version"] == "2" else set()))
         if strange:
             raise PolicyRefused(f"unknown verb {strange[0]!r}")
         allowed &= set(listed)
@@ -114,12 +127,12 @@ def parse_policy(text: str) -> Policy:
     journal = section.get("journal", "off")
     if journal not in JOURNAL:
         raise PolicyRefused("journal is off, warning or all")
-    _names(section, "containers", _PATTERN)
-    units = _names(section, "units", _PATTERN)
+    units, containers = _names(section, "units", _PATTERN), _names(section, "containers", _PATTERN)
     verbs = [verb for verb in LISTED if verb in allowed]
     verbs += [REKEY] if rekey == "yes" else []
     verbs += [verb for verb in UNIT_VERBS if units and verb in allowed]
-    return Policy(mode, tuple(verbs), _names(section, "events", _USER), units, journal)
+    verbs += [verb for verb in CONTAINER_VERBS if containers and verb in allowed]
+    return Policy(mode, tuple(verbs), _names(section, "events", _USER), units, journal, containers)
 
 
 def _names(section: Mapping[str, str], key: str, form: "re.Pattern[str]") -> Tuple[str, ...]:

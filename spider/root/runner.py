@@ -37,6 +37,7 @@ from spider.packages.detect import package_manager
 from spider.packages.interfaces import Outcome, PackageManager, Task
 from spider.root import reboot
 from spider.root.bytecode import write_bytecode
+from spider.root.container_actions import ContainerActions
 from spider.root.job_console import JobConsole, StopRequest
 from spider.root.terminal import Log, OutputReporter, Terminal
 from spider.root.trusted_files import Untrusted
@@ -134,6 +135,8 @@ def _carry_out(plan: AcceptedOrder, manager: Optional[PackageManager], console: 
         return _prepare_reboot(manager, console)
     if verbs.VERBS[plan.verb].units:
         return _guarded(lambda: UnitActions(console).perform(plan.verb, [str(name) for name in plan.args["units"]]))
+    if verbs.VERBS[plan.verb].container:
+        return _guarded(lambda: ContainerActions(console).restart(str(plan.args["container"])))
     if manager is None:
         console.print_line("No package manager that Spider knows owns this host.")
         return Outcome("failed", None, 0, (), "job.no_package_manager", "no package manager that Spider knows owns this host")

@@ -251,6 +251,8 @@ class Identity(NamedTuple):
     """Names and patterns of the units that the policy allows verbs on, separated by commas as in its line `units`."""
     policy_journal: str = "off"
     """Lines of the journal that the policy allows the hub to request: off, warning or all."""
+    policy_containers: str = ""
+    """Names and patterns of the containers that the policy allows verbs on, separated by commas as in its line `containers`."""
 
 
 class Updates(NamedTuple):

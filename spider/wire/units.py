@@ -1,7 +1,7 @@
 """Names of systemd's units in orders, and the patterns of `units` in a policy. Hub and node use the same rules. Pure."""
 
 import re
-from typing import Iterable, Sequence
+from typing import Iterable
 
 MAX_UNITS = 16
 """Most units of one order."""
@@ -37,11 +37,13 @@ def full_name(word: str) -> str:
 
 def names_unit(patterns: Iterable[str], name: str) -> bool:
     """Whether one of these patterns is the name of the unit. `*` stands for any characters."""
-    return any(_fits(full_name(pattern).split("*"), name) for pattern in patterns)
+    return any(fits(full_name(pattern), name) for pattern in patterns)
 
 
-def _fits(parts: Sequence[str], name: str) -> bool:
-    """Whether the parts are in the name in this order, the first at its start and the last at its end. Linear: patterns may be hostile."""
+def fits(pattern: str, name: str) -> bool:
+    """Whether the parts between the `*` are in the name in this order, the first at its start and the last at its end. Linear: patterns may
+    be hostile."""
+    parts = pattern.split("*")
     first, last = parts[0], parts[-1]
     if len(parts) == 1:
         return name == first

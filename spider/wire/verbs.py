@@ -36,11 +36,18 @@ class Verb(NamedTuple):
     fills: bool = False
     """It needs room in the node's file systems."""
     units: bool = False
-    """Its arguments name units of systemd, which the policy's line `units` must name. Such a job runs beside one that changes packages."""
+    """Its arguments name units of systemd, which the policy's line `units` must name."""
+    container: bool = False
+    """Its argument names a container of Docker or Podman, which the policy's line `containers` must name."""
     selfcare: bool = False
     """It maintains the agent itself and changes no package."""
     args: Tuple[Tuple[str, str], ...] = ()
     """For selfcare verbs: names and patterns of the arguments. All are required."""
+
+    @property
+    def beside(self) -> bool:
+        """Whether such a job runs beside one that changes packages, and needs no room on the disk."""
+        return self.units or self.container
 
 
 CATALOGUE: Tuple[Verb, ...] = (
@@ -61,6 +68,7 @@ CATALOGUE: Tuple[Verb, ...] = (
     Verb("unit-stop", MANAGED, units=True),
     Verb("unit-restart", MANAGED, units=True),
     Verb("unit-reload", MANAGED, units=True),
+    Verb("container-restart", MANAGED, container=True),
     Verb(REBOOT, MANAGED),
     Verb(UPDATE, MANAGED, selfcare=True, args=(("plan", DIGEST),)),
     Verb(REKEY, OWN_LINE, selfcare=True, args=(("generation", GENERATION), ("keys", KEYS), ("digest", DIGEST))),

@@ -79,6 +79,10 @@ def test_what_needs_attention_is_counted_by_kind_and_each_kind_is_a_filter(brows
         container = page.get_by_role("region", name="Containers, table").get_by_role("row").nth(1)
         for part in ("metrics", "running", "docker", "prom/prometheus:v3"):
             expect(container).to_contain_text(part)
+        container.get_by_role("button", name="Restart…").click()
+        expect(page.get_by_role("dialog", name="Restart metrics")).to_contain_text("metrics is stopped and started again on mail-01")
+        assert seen.axe() == []
+        page.keyboard.press("Escape")
         units = page.get_by_role("region", name="Units, table").get_by_role("row")
         expect(units.nth(1)).to_contain_text("certbot.service")
         expect(units.nth(1)).to_contain_text("exit-code")

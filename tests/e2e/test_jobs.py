@@ -338,6 +338,35 @@ async def test_units_that_the_policy_names_are_restarted_beside_an_upgrade_and_o
     assert "the line `units`" in (await job_is(shared_hub, waiting["id"], "failed"))["error"]["message"]
 
 
+@pytest.mark.holds("SAFETY-56")
+async def test_a_container_that_the_policy_names_is_restarted_beside_an_upgrade_and_others_are_refused(
+    shared_hub: HubProcess, agent: TestAgent
+) -> None:
+    path = f"/api/v1/nodes/{agent.node.node_id}/jobs"
+    await agent.say(IDENTITY._replace(policy_mode="managed", policy_verbs=["upgrade"]))  # as of a Spider that does not know the verb
+    await eventually(lambda: shared_hub.node(agent.node.node_id)["policy"]["verbs"] == ["upgrade"])
+    reply = await shared_hub.call("POST", path, {"action": "container-restart", "container": "shop"})
+    assert (reply.status, "`containers = shop, …` with `version = 2`" in reply.json["detail"]) == (409, True)
+    verbs = ["upgrade", "container-restart"]
+    await agent.say(IDENTITY._replace(policy_mode="managed", policy_verbs=verbs, policy_containers="shop, mail-*"))
+    await eventually(lambda: shared_hub.node(agent.node.node_id)["policy"]["containers"] == ["shop", "mail-*"])
+    for more, status, word in (
+        ({"container": "db"}, 409, "`containers = shop, mail-*, db`"),
+        ({"container": "../shop"}, 400, "not the name of a container"),
+        ({}, 400, "wants a container"),
+        ({"action": "upgrade", "container": "shop"}, 400, "takes no container"),
+    ):
+        reply = await shared_hub.call("POST", path, {"action": "container-restart", **more})
+        assert (reply.status, word in reply.json["detail"]) == (status, True), (more, reply.body)
+    upgrade, _ = await started(shared_hub, agent)
+    job, restart = await started(shared_hub, agent, action="container-restart", container="mail-1")
+    assert (restart.verb, restart.args) == ("container-restart", {"container": "mail-1"})
+    await agent.say(ended(job, b"", "failed", error_code="job.container_failed", error_text="mail-1: it is exited, exit status 1"))
+    done = await job_is(shared_hub, job, "failed")
+    assert (done["container"], done["units"], done["error"]["code"]) == ("mail-1", [], "job.container_failed")
+    await agent.say(ended(upgrade, b""))
+
+
 @pytest.mark.parametrize(
     "body",
     [

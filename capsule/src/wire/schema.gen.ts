@@ -143,11 +143,12 @@ export interface AuditView {
 }
 
 export interface BatchBody {
-  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "reboot";
+  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "container-restart" | "reboot";
   packages?: string[];
   for?: "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
   plan?: string;
   units?: string[];
+  container?: string;
   reboot?: boolean;
   /** Ids, 1 to 1000. */
   nodes: string[];
@@ -174,6 +175,7 @@ export interface BatchSummaryView {
   action: string;
   packages: string[];
   units: string[];
+  container: string | null;
   for: string | null;
   plan: string | null;
   reboot: boolean;
@@ -191,6 +193,7 @@ export interface BatchView {
   action: string;
   packages: string[];
   units: string[];
+  container: string | null;
   for: string | null;
   plan: string | null;
   reboot: boolean;
@@ -830,7 +833,7 @@ export interface InvitesView {
 }
 
 export interface JobBody {
-  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "reboot";
+  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "container-restart" | "reboot";
   /** Required by install, remove, hold and unhold. An upgrade without them covers all packages. Null and an empty list are invalid. */
   packages?: string[];
   /** The action that `plan` simulates. */
@@ -839,6 +842,8 @@ export interface JobBody {
   plan?: string;
   /** Required by the actions `unit-…`, and only for them: full names of services, sockets or timers of systemd, such as `nginx.service`. */
   units?: string[];
+  /** Required by the action `container-restart`, and only for it: the name of a container of Docker or Podman. */
+  container?: string;
   /** Whether to reboot after a successful upgrade, unless the node reports that none is due. */
   reboot?: boolean;
 }
@@ -863,6 +868,7 @@ export interface JobView {
   action: string;
   packages: string[];
   units: string[];
+  container: string | null;
   for: string | null;
   /** Digest of the approved plan; empty: none. */
   plan: string | null;
@@ -1436,6 +1442,8 @@ export interface PolicyView {
   units: string[];
   /** Lines of the journal that may be requested. */
   journal: "off" | "warning" | "all";
+  /** Names and patterns (`*`) of the containers that the action `container-restart` may name. */
+  containers: string[];
 }
 
 export interface PreferencesPatch {

@@ -80,9 +80,9 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
     """Insert a queued job. `node`, `batch`: their numbers."""
     request = job.request
     tx.execute(
-        "INSERT INTO job (org, id, node, actor, idempotency_key, action, packages, units, for_action, plan, reboot, batch, state,"
+        "INSERT INTO job (org, id, node, actor, idempotency_key, action, packages, units, container, for_action, plan, reboot, batch, state,"
         " output_end, created_by, created_at, not_after, changes, version)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, '[]', 1)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, '[]', 1)",
         *(
             scope.org,
             job.id,
@@ -92,6 +92,7 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
             request.action,
             to_json(request.packages),
             to_json(request.units),
+            request.container,
             request.for_action,
             request.plan,
             request.reboot,
@@ -154,4 +155,5 @@ def to_job(row: sqlite3.Row) -> Job:
         batch_id=None if row["batch_id"] is None else BatchId(row["batch_id"]),
         follows=None if row["follows"] is None else JobId(row["follows"]),
         units=units,
+        container=row["container"],
     )

@@ -132,7 +132,7 @@ class SqliteJobs:
 
         def command(tx: Tx) -> list[ClaimedJob]:
             waiting = tx.fetch_all(
-                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.packages, job.units, job.created_by, job.created_at, node.id AS node_id, node.tags FROM job"
+                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.packages, job.units, job.container, job.created_by, job.created_at, node.id AS node_id, node.tags FROM job"
                 " JOIN node ON node.no = job.node WHERE job.state = 'queued' AND job.not_after > ?1"
                 " AND job.node IN (SELECT value FROM json_each(?2))"
                 " AND (?3 IS NULL OR job.id IN (SELECT value FROM json_each(?3))) ORDER BY job.no",
@@ -149,8 +149,15 @@ class SqliteJobs:
                     " WHERE no = ?1 AND state = 'queued'"
                     " AND EXISTS (SELECT 1 FROM node_session WHERE node = ?2 AND epoch = ?3 AND hub = ?4)"
                     " AND NOT EXISTS (SELECT 1 FROM job WHERE node = ?2 AND state IN ('dispatched', 'accepted', 'running')"
-                    " AND (units = '[]') = ?6)",
-                    *(row["no"], session.no, session.epoch, session.hub, now + START_LIMIT_S, row["units"] == "[]"),
+                    " AND (units = '[]' AND container IS NULL) = ?6)",
+                    *(
+                        row["no"],
+                        session.no,
+                        session.epoch,
+                        session.hub,
+                        now + START_LIMIT_S,
+                        row["units"] == "[]" and row["container"] is None,
+                    ),
                 )
                 if won:
                     room -= row["batch"] is not None

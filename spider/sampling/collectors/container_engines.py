@@ -3,10 +3,10 @@
 import json
 import logging
 import os
-import socket
 import time
 from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from spider.container_socket import SOCKETS, call_engine, status_of
 from spider.files import read_file, read_text
 from spider.logs import event
 from spider.sampling.collectors.cgroup import ROOT, SERVICE, Group, Hierarchies, groups
@@ -14,7 +14,6 @@ from spider.sampling.collectors.processes import parse_stat
 from spider.sampling.collectors.table_reader import Reading, plain
 from spider.wire.frames import Cell
 
-SOCKETS: Sequence[Tuple[str, str]] = (("docker", "/run/docker.sock"), ("podman", "/run/podman/podman.sock"))
 LIMIT_S = 3.0
 VALID_S = 60.0
 STOPPED_S = 3600.0
@@ -26,11 +25,6 @@ MOST_FOLDERS = 32
 """Cgroups of one container that are searched for its processes."""
 MOST_PIDS = 64
 HERTZ = os.sysconf("SC_CLK_TCK")
-MAX_ANSWER_BYTES = 4 * 1024 * 1024
-VERSIONS: Sequence[str] = ("", "/v1.24")
-"""A request without version gets the engine's newest format. Docker 29 and later refuses versions before 1.44, and old engines require a
-version in the path."""
-_REQUEST = "GET {}/containers/json?all=true HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 _WORDS = {"paused": "frozen"}
 
 log = logging.getLogger(__name__)
@@ -71,44 +65,12 @@ def parse_containers(engine: str, answer: bytes) -> List[Container]:
     return found
 
 
-def status_of(answer: bytes) -> bytes:
-    """The status of an HTTP answer, from its first line."""
-    return [*answer[:64].split(b" ", 2), b"", b""][1]
-
-
 def fetch(path: str) -> bytes:
-    """Request the list of all containers, with the API version that the engine accepts.
+    """Request the list of all containers.
 
     Raises: OSError: no socket, no permission, or no answer in time.
     """
-    answer = b""
-    for version in VERSIONS:
-        answer = answer_of(path, _REQUEST.format(version).encode())
-        if status_of(answer) not in (b"400", b"404"):
-            break
-    return answer
-
-
-def answer_of(path: str, request: bytes) -> bytes:
-    """Make one HTTP/1.0 request over a Unix socket.
-
-    Raises: OSError: no socket, no permission, or no answer in time.
-    """
-    until = time.monotonic() + LIMIT_S
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
-        sock.settimeout(LIMIT_S)
-        sock.connect(path)
-        sock.sendall(request)
-        answer = bytearray()
-        while True:
-            left = until - time.monotonic()
-            if left <= 0 or len(answer) > MAX_ANSWER_BYTES:
-                raise TimeoutError(f"{path} does not come to an end")
-            sock.settimeout(left)
-            part = sock.recv(65536)
-            if not part:
-                return bytes(answer)
-            answer += part
+    return call_engine(path, "GET", "/containers/json?all=true", LIMIT_S)
 
 
 class Names:

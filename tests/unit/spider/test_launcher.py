@@ -351,6 +351,33 @@ def test_an_order_for_a_unit_runs_only_where_the_policy_names_the_unit(places: L
     assert put_to(places, wish, systemd) == ("accepted", "")
 
 
+@pytest.mark.holds("SAFETY-57", "S-52")
+@pytest.mark.parametrize(
+    "args",
+    [
+        {}, {"container": ""}, {"container": ["shop"]}, {"container": None}, {"container": "shop", "units": ["a.service"]}, {"units": ["a.service"]},
+        *({"container": name} for name in ("../shop", "a/b", "-f", ".a", "shop\n", "a b", "a%2fb", "a?t=1", "a#b", "shop*", "sh\u043ep", "x" * 129)),
+    ],
+)  # fmt: skip
+def test_a_container_is_one_plain_name_and_nothing_beside_it(args: dict[str, object]) -> None:
+    with pytest.raises(OrderRefused, match="bad-args"):
+        check_args(order(verb="container-restart", args=args))
+
+
+@pytest.mark.holds("SAFETY-56")
+def test_a_container_is_restarted_beside_a_job_of_packages_only_where_the_policy_names_it(places: LauncherPaths) -> None:
+    systemd, wish = Systemd(), order(verb="container-restart", args={"container": "shop-web_1.a"})
+    packages = take_lock(places.jobs)
+    for lines, answer in (
+        ("version = 1\nmode = managed", ("refused", "policy-container")),
+        ("version = 2\nmode = managed\nunits = *\ncontainers = shop", ("refused", "policy-container")),
+        ("version = 2\nmode = managed\ncontainers = shop-*", ("accepted", "")),
+    ):
+        Path(places.policy).write_text(f"[policy]\n{lines}\n")
+        assert put_to(places, wish, systemd) == answer
+    os.close(packages)
+
+
 def test_a_unit_is_restarted_beside_a_job_of_packages_and_not_beside_another_of_units(places: LauncherPaths) -> None:
     Path(places.policy).write_text("[policy]\nversion = 2\nmode = managed\nunits = *\n")
     systemd, args = Systemd(), {"units": ["nginx.service"]}

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.root.policy import LISTED, MODES, PolicyRefused, parse_policy, read_policy
+from spider.wire.verbs import VERBS
 
 
 def test_each_mode_allows_what_it_says() -> None:
@@ -79,6 +80,32 @@ def test_version_1_knows_no_verb_of_units() -> None:
     assert parse_policy("[policy]\nversion = 1\nmode = managed\n").refusal("unit-restart") == "policy-unit"
     with pytest.raises(PolicyRefused, match="unknown verb 'unit-restart'"):
         parse_policy("[policy]\nversion = 1\nmode = managed\nverbs = unit-restart\n")
+    with pytest.raises(PolicyRefused, match="unknown verb 'container-restart'"):
+        parse_policy("[policy]\nversion = 1\nmode = managed\nverbs = container-restart\n")
+
+
+@pytest.mark.holds("SAFETY-56", "SAFETY-57")
+@pytest.mark.parametrize(
+    ("lines", "name", "verb_why", "name_why"),
+    [
+        ("version = 1\nmode = managed", "shop", "policy-container", "policy-container"),
+        ("version = 2\nmode = managed\nunits = *", "shop", "policy-container", "policy-container"),
+        ("version = 2\nmode = managed\ncontainers = shop, mail-*", "shop", None, None),
+        ("version = 2\nmode = managed\ncontainers = shop, mail-*", "mail-1", None, None),
+        ("version = 2\nmode = managed\ncontainers = shop, mail-*", "shop2", None, "policy-container"),
+        ("version = 2\nmode = managed\ncontainers = shop\nverbs = check, unit-stop", "shop", "policy-verb", None),
+        ("version = 2\nmode = managed\ncontainers = shop\nverbs = container-restart", "shop", None, None),
+        ("version = 2\nmode = readonly\ncontainers = *", "shop", "policy-readonly", None),
+        ("version = 2\nmode = monitor\ncontainers = *", "shop", "policy-monitor", None),
+    ],
+)
+def test_containers_are_restarted_only_where_the_policy_names_them(
+    lines: str, name: str, verb_why: str | None, name_why: str | None
+) -> None:
+    policy = parse_policy(f"[policy]\n{lines}\n")
+    assert policy.refusal("container-restart") == verb_why
+    assert ("container-restart" in policy.allowed_verbs) == (verb_why is None)
+    assert policy.name_refusal(VERBS["container-restart"], {"container": name}) == name_why
 
 
 @pytest.mark.holds("SAFETY-57")

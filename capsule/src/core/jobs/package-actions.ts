@@ -43,9 +43,10 @@ export const keptBackLabel = (reason: KeptBackReason): string => KEPT_BACK_LABEL
 /** Typed package names, separated by blanks or commas. */
 export const splitNames = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter(Boolean))];
 
-/** The packages of a job; empty if the job is about none. */
-export function packagesLabel({ action, for: planned, packages, units = [] }: { action: string; for?: string | null; packages: readonly string[]; units?: readonly string[] }): string {
+/** The packages, units or container of a job; empty if the job is about none. */
+export function packagesLabel({ action, for: planned, packages, units = [], container = null }: { action: string; for?: string | null; packages: readonly string[]; units?: readonly string[]; container?: string | null }): string {
   if (packages.length || units.length) return [...packages, ...units].join(", ");
+  if (container) return container;
   return VERBS[planned ?? action]?.upgrades ? t`All packages` : "";
 }
 

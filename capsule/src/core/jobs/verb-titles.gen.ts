@@ -20,6 +20,7 @@ export const ACTION_LABELS: Readonly<Record<string, string>> = {
   "unit-stop": t`Stop unit`,
   "unit-restart": t`Restart unit`,
   "unit-reload": t`Reload unit`,
+  "container-restart": t`Restart container`,
   "reboot": t`Reboot`,
   "update": t`Update agent`,
   "rekey": t`Replace keys`,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { containerRows } from "./containers";
+import { containerRows, mayRestart, namedInPolicy, restartOrder } from "./containers";
 
 test("failed containers come first, then those that use most, then those that ended", () => {
   const columns = ["engine", "id", "name", "state", "image", "restarts", "oom_kills"].map((name) => ({ name, kind: "text" as const, unit: "" }));
@@ -12,4 +12,24 @@ test("failed containers come first, then those that use most, then those that en
   const found = containerRows({ columns, rows }, latest);
   assert.deepEqual(found.map((row) => row.name), ["gone", "busy", "full", "idle", "old"]);
   assert.deepEqual(found[2], { engine: "podman", id: "full", name: "full", state: "running", image: null, restarts: 0, oomKills: 2, startedAt: null, cpu: 1, memory: 9 });
+});
+
+test("a container is restarted where the policy names it, else the lines that allow it are shown", () => {
+  const policy = { mode: "managed", verbs: ["check", "container-restart"], containers: ["shop", "mail-*"] };
+  assert.deepEqual(restartOrder(policy, "mail-1"), { allowed: true, lines: [] });
+  assert.deepEqual(restartOrder(policy, "shop2"), { allowed: false, lines: ["containers = shop, mail-*, shop2"] });
+  assert.deepEqual(restartOrder({ ...policy, verbs: ["check"] }, "shop"), { allowed: false, lines: ["verbs = check, container-restart"] });
+  assert.deepEqual(restartOrder({ mode: "readonly", verbs: ["check"], containers: [] }, "shop").lines, ["version = 2", "mode = managed", "containers = shop"]);
+  assert.deepEqual(restartOrder({ mode: "managed", verbs: ["upgrade"], containers: [] }, "shop").lines, ["version = 2", "containers = shop"]); // no such verb there yet
+  assert.equal(restartOrder(null, "shop").allowed, false);
+});
+
+test("where an engine does not name its containers, those of the policy are offered by name", () => {
+  const policy = { mode: "managed", verbs: ["container-restart"], containers: ["shop", "mail-*", "web"] };
+  const columns = ["engine", "id", "name", "state", "image", "restarts", "oom_kills"].map((name) => ({ name, kind: "text" as const, unit: "" }));
+  const rows = containerRows({ columns, rows: [["docker", "4f1c", "4f1c", "running", null, 0, 0], ["podman", "a0", "web", "running", "nginx:1", 0, 0], ["lxc", "db", "db", "running", null, 0, 0]] }, {});
+  assert.deepEqual(rows.filter(mayRestart).map((row) => row.name), ["web"]);
+  assert.deepEqual(namedInPolicy(policy, rows), ["shop"]);
+  assert.deepEqual(namedInPolicy(policy, rows.slice(1)), []);
+  assert.deepEqual(namedInPolicy({ ...policy, verbs: [] }, rows), []);
 });

@@ -1,6 +1,11 @@
 /** Containers on a node: the rows of its table. */
 
 import { reader, type TableCell, type TableLike } from "./node-tables";
+import { fits, isListed, missingLines } from "./units";
+
+export const RESTART = "container-restart";
+/** Engines with a socket through which containers are named and restarted. */
+const SOCKETS = new Set(["docker", "podman"]);
 
 export interface ContainerRow {
   engine: string;
@@ -16,6 +21,12 @@ export interface ContainerRow {
   startedAt: number | null;
   cpu: number | null;
   memory: number | null;
+}
+
+export interface ContainerPolicy {
+  mode: string;
+  verbs: readonly string[];
+  containers: readonly string[];
 }
 
 type Latest = Readonly<Record<string, { value: number | null } | undefined>>;
@@ -39,4 +50,22 @@ export function containerRows(table: TableLike, latest: Latest): ContainerRow[] 
     return { engine: text(engine), id: text(id), name: text(name), state: text(state), image: text(image) || null, restarts: number(restarts), oomKills: number(kills), startedAt: number(started), cpu: usage("cpu"), memory: usage("memory") };
   });
   return rows.sort((a, b) => rank(a) - rank(b) || (b.cpu ?? -1) - (a.cpu ?? -1) || (b.memory ?? -1) - (a.memory ?? -1));
+}
+
+/** Whether only the id of the container is known: the agent may not read its engine's socket. */
+export const isUnnamed = (row: ContainerRow): boolean => SOCKETS.has(row.engine) && row.image === null;
+export const mayRestart = (row: ContainerRow): boolean => SOCKETS.has(row.engine) && row.image !== null;
+
+/** Names in the policy that no row has: where the names of containers are not known, these can be restarted all the same. */
+export function namedInPolicy(policy: ContainerPolicy | null, rows: readonly ContainerRow[]): string[] {
+  if (!policy || !rows.some(isUnnamed)) return [];
+  return policy.containers.filter((name) => !name.includes("*") && !rows.some((row) => row.name === name) && restartOrder(policy, name).allowed);
+}
+
+/** Whether the policy allows to restart this container; if not, the lines of policy.conf that allow it. */
+export function restartOrder(policy: ContainerPolicy | null, name: string): { allowed: boolean; lines: string[] } {
+  const patterns = policy?.containers ?? [];
+  const named = patterns.some((pattern) => fits(pattern.split("*"), name));
+  const allowed = named && isListed(policy, RESTART, patterns);
+  return { allowed, lines: allowed ? [] : missingLines(policy, RESTART, "containers", patterns, named ? [] : [name]) };
 }

@@ -16,9 +16,12 @@ export interface UnitRow {
   memory: number | null;
 }
 
-export interface UnitPolicy {
+interface Policy {
   mode: string;
   verbs: readonly string[];
+}
+
+export interface UnitPolicy extends Policy {
   units: readonly string[];
 }
 
@@ -58,7 +61,8 @@ export function namesUnit(patterns: readonly string[], name: string): boolean {
   return patterns.some((pattern) => fits((KINDS.test(pattern) || pattern.endsWith("*") ? pattern : `${pattern}.service`).split("*"), name));
 }
 
-function fits(parts: readonly string[], name: string): boolean {
+/** Whether the parts between the `*` of a pattern are in the name in this order. */
+export function fits(parts: readonly string[], name: string): boolean {
   const [first = "", last = ""] = [parts[0], parts.at(-1)];
   if (parts.length === 1) return name === first;
   if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false;
@@ -96,16 +100,22 @@ export interface UnitOrder {
 export function unitOrder(policy: UnitPolicy | null, verb: string, units: readonly string[]): UnitOrder {
   const fitting = units.filter((name) => KINDS.test(name) && !name.startsWith("stardust") && !(verb === "unit-restart" && NEVER_ALONE.has(name))).slice(0, MAX_UNITS);
   const patterns = policy?.units ?? [];
-  const managed = policy?.mode === "managed";
-  const listed = managed && (!patterns.length || policy.verbs.includes(verb));
-  const allowed = listed ? fitting.filter((name) => namesUnit(patterns, name)) : [];
+  const allowed = isListed(policy, verb, patterns) ? fitting.filter((name) => namesUnit(patterns, name)) : [];
   const refused = fitting.filter((name) => !allowed.includes(name));
   const unnamed = refused.filter((name) => !namesUnit(patterns, name));
-  const lines = [
+  return { allowed, refused, lines: refused.length ? missingLines(policy, verb, "units", patterns, unnamed) : [] };
+}
+
+/** Whether mode and `verbs` allow the verb. Without patterns, a node does not report the verb even if they do. */
+export const isListed = (policy: Policy | null, verb: string, patterns: readonly string[]): boolean => policy?.mode === "managed" && (!patterns.length || policy.verbs.includes(verb));
+
+/** The lines of policy.conf that allow a verb for these names. `key`: the line that names them, which has `patterns` now. */
+export function missingLines(policy: Policy | null, verb: string, key: string, patterns: readonly string[], unnamed: readonly string[]): string[] {
+  const managed = policy?.mode === "managed";
+  return [
     ...(patterns.length ? [] : ["version = 2"]),
     ...(managed ? [] : ["mode = managed"]),
-    ...(managed && !listed ? [`verbs = ${[...policy.verbs, verb].join(", ")}`] : []),
-    ...(unnamed.length ? [`units = ${[...patterns, ...unnamed].join(", ")}`] : []),
+    ...(managed && !isListed(policy, verb, patterns) ? [`verbs = ${[...policy.verbs, verb].join(", ")}`] : []),
+    ...(unnamed.length ? [`${key} = ${[...patterns, ...unnamed].join(", ")}`] : []),
   ];
-  return { allowed, refused, lines: refused.length ? lines : [] };
 }

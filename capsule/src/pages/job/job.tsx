@@ -24,6 +24,7 @@ import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
 import { RepeatOrder } from "../jobs/submit/repeat-order";
 import { startJob } from "../jobs/submit/start-job";
+import type { RestartContainerProps } from "../node/container-help";
 import type { UnitHelpProps } from "../node/unit-help";
 import { VerbButton } from "../node/upgrade";
 import { JobLoad } from "./job-load";
@@ -31,6 +32,7 @@ import type { JobReportProps } from "./job-report";
 import { Output } from "./output";
 
 const UnitHelp = lazy<UnitHelpProps>(t`the units`, async () => (await import("../node/unit-help")).UnitHelp, () => null);
+const RestartContainer = lazy<RestartContainerProps>(t`the container`, async () => (await import("../node/container-help")).RestartContainer, () => null);
 const JobReport = lazy<JobReportProps>(t`the report`, async () => (await import("./job-report")).JobReport);
 
 const QUIET_S = 5;
@@ -99,8 +101,9 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         {!ended && mayAct.value && (job.stop === null || job.stop.state === "asked") && <StopButton job={job} node={node} />}
         {!ended && mayAct.value && mayForce(job) && <ForceButton job={job} node={node} />}
         {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} node={node} />}
-        {ended && job.state !== "succeeded" && job.error?.code !== "job.packages_broken" && !job.units.length && view && <RepeatOrder nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />}
+        {ended && job.state !== "succeeded" && job.error?.code !== "job.packages_broken" && !job.units.length && job.container === null && view && <RepeatOrder nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />}
         {ended && job.state !== "succeeded" && job.units.length > 0 && view && <UnitHelp view={view} units={job.units} verb={job.action} label={t`Run again…`} slim={false} lines={job.units.length === 1} />}
+        {ended && job.state !== "succeeded" && job.container !== null && view && <RestartContainer view={view} name={job.container} label={t`Run again…`} />}
         {view && (
           <a class="button" href={`/n/${job.node_id}`}>
             {t`Open ${node}`}

@@ -1,27 +1,30 @@
 /** The containers of a node, as far as its cgroups and its engines tell. */
 
 import type { VNode } from "preact";
+import { useState } from "preact/hooks";
 import { formatValue } from "../../core/metrics/metric-list";
-import { containerRows, isBad, isRunning, type ContainerRow } from "../../core/nodes/containers";
+import { containerRows, isBad, isRunning, isUnnamed, mayRestart, namedInPolicy, type ContainerRow } from "../../core/nodes/containers";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { count, plural, UNKNOWN } from "../../core/text/units";
 import { dayStart } from "../../state/clock";
+import { mayAct } from "../../state/session";
 import type { NodeView, TableView } from "../../state/types";
+import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Time } from "../../ui/time";
+import { ConfirmRestart } from "./container-help";
 
 export interface ContainersProps {
   view: NodeView;
   table: TableView;
 }
 
-/** Engines whose socket The agent reads, where it may. */
-const SOCKETS = new Set(["docker", "podman"]);
-
 export function Containers({ view, table }: ContainersProps): VNode {
+  const [asked, setAsked] = useState<string | null>(null);
   const rows = containerRows(table, view.latest);
-  const unnamed = rows.some((row) => SOCKETS.has(row.engine) && row.image === null);
+  const acts = mayAct.value && view.state === "online";
+  const others = acts ? namedInPolicy(view.policy, rows) : [];
   return (
     <section class="card" aria-label={t`Containers`}>
       <header>
@@ -30,9 +33,21 @@ export function Containers({ view, table }: ContainersProps): VNode {
           {table.total !== null && table.total > rows.length ? t`${count(rows.length)} of ${count(table.total)}` : plural(rows.length, "container")}, <Time at={table.taken_at}>{timeOrDate(table.taken_at, dayStart.value)}</Time>
         </span>
       </header>
-      {unnamed && (
+      {rows.some(isUnnamed) && (
         <p class="pad t3 meta">
           {t`Names, images and ended containers are known only where the agent’s user may open the socket of the engine (for Docker: a member of the group docker). Whoever may open it is as good as root on this server, so this is off until its owner allows it there. Restarts are counted since the agent first saw the container.`}
+        </p>
+      )}
+      {acts && view.policy?.containers.length === 0 && rows.some(({ engine }) => engine === "docker" || engine === "podman") && (
+        <p class="pad t3 meta">{t`The owner of this server names the containers that may be restarted here, in its policy.conf (mode = managed, version = 2): containers = shop, mail-*.`}</p>
+      )}
+      {others.length > 0 && (
+        <p class="pad row wrap">
+          {others.map((name) => (
+            <Button key={name} slim onClick={() => setAsked(name)}>
+              {t`Restart ${name}…`}
+            </Button>
+          ))}
         </p>
       )}
       {table.total === null ? (
@@ -53,6 +68,11 @@ export function Containers({ view, table }: ContainersProps): VNode {
                 <th scope="col" class="num">{t`Killed for memory`}</th>
                 <th scope="col">{t`Engine`}</th>
                 <th scope="col">{t`Image`}</th>
+                {acts && (
+                  <th scope="col">
+                    <span class="hidden-text">{t`Actions`}</span>
+                  </th>
+                )}
               </tr>
             </thead>
             <tbody>
@@ -69,12 +89,22 @@ export function Containers({ view, table }: ContainersProps): VNode {
                   <td class="num">{row.oomKills ?? UNKNOWN}</td>
                   <td>{row.engine}</td>
                   <td title={row.image ?? undefined}>{row.image ?? UNKNOWN}</td>
+                  {acts && (
+                    <td>
+                      {mayRestart(row) && (
+                        <Button slim more={{ title: row.name }} onClick={() => setAsked(row.name)}>
+                          {t`Restart…`}
+                        </Button>
+                      )}
+                    </td>
+                  )}
                 </tr>
               ))}
             </tbody>
           </table>
         </div>
       )}
+      {asked !== null && <ConfirmRestart view={view} name={asked} onClose={() => setAsked(null)} />}
     </section>
   );
 }

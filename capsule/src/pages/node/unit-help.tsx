@@ -71,12 +71,7 @@ export function ConfirmUnits({ view, units, verb, onClose }: { view: NodeView; u
     <Dialog title={named.length === 1 ? `${word} ${named[0] ?? ""}` : `${word} ${plural(named.length, "unit")}`} subtitle={view.name} size="narrow" onClose={onClose}>
       <div class="body">
         {allowed.length > 0 && <p>{consequence(verb, allowed, view.name)}</p>}
-        {refused.length > 0 && (
-          <>
-            <p>{t`The policy of ${view.name} does not allow this for ${refused.join(", ")}. Its owner changes that on the server, in policy.conf (in /etc/stardust where the agent was installed):`}</p>
-            <pre class="mono policy-lines">{lines.join("\n")}</pre>
-          </>
-        )}
+        {refused.length > 0 && <PolicyLines view={view} refused={refused} lines={lines} />}
       </div>
       <Foot onClose={onClose} focused {...(allowed.length ? {} : { out: t`Close` })}>
         {refused.length > 0 && <CopyButton slim={false} text={() => lines.join("\n")} />}
@@ -87,6 +82,16 @@ export function ConfirmUnits({ view, units, verb, onClose }: { view: NodeView; u
         )}
       </Foot>
     </Dialog>
+  );
+}
+
+/** What the owner changes on the server. */
+export function PolicyLines({ view, refused, lines }: { view: NodeView; refused: readonly string[]; lines: readonly string[] }): VNode {
+  return (
+    <>
+      <p>{t`The policy of ${view.name} does not allow this for ${refused.join(", ")}. Its owner changes that on the server, in policy.conf (in /etc/stardust where the agent was installed):`}</p>
+      <pre class="mono policy-lines">{lines.join("\n")}</pre>
+    </>
   );
 }
 

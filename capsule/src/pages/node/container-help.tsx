@@ -1,0 +1,67 @@
+/** The order to restart a container: a question first, or the line of the policy that is missing. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { actionLabel } from "../../core/jobs/job-labels";
+import { RESTART, restartOrder } from "../../core/nodes/containers";
+import { t } from "../../core/text/i18n";
+import { newIdempotencyKey, submitJob } from "../../state/job-detail";
+import { mayAct } from "../../state/session";
+import type { NodeView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { CopyButton } from "../../ui/copy";
+import { Dialog, Foot } from "../../ui/dialog";
+import { startJob } from "../jobs/submit/start-job";
+import { PolicyLines } from "./unit-help";
+
+export interface RestartContainerProps {
+  view: NodeView;
+  name: string;
+  /** The button's text. */
+  label: string;
+}
+
+/** Nothing for a user who may not act, or while the node is not connected. */
+export function RestartContainer({ view, name, label }: RestartContainerProps): VNode | null {
+  const [open, setOpen] = useState(false);
+  if (!mayAct.value || view.state !== "online") return null;
+  return (
+    <>
+      <Button onClick={() => setOpen(true)}>{label}</Button>
+      {open && <ConfirmRestart view={view} name={name} onClose={() => setOpen(false)} />}
+    </>
+  );
+}
+
+/** Says what the order does, or what the policy lacks. */
+export function ConfirmRestart({ view, name, onClose }: { view: NodeView; name: string; onClose: () => void }): VNode {
+  const { allowed, lines } = restartOrder(view.policy, name);
+  const start = (): void => {
+    const key = newIdempotencyKey();
+    onClose();
+    void startJob(`${actionLabel(RESTART)}: ${name}, ${view.name}`, () => submitJob(view.id, { action: RESTART, container: name }, key));
+  };
+  return (
+    <Dialog title={t`Restart ${name}`} subtitle={view.name} size="narrow" onClose={onClose}>
+      <div class="body">
+        {allowed ? (
+          <p>{t`${name} is stopped and started again on ${view.name}. Connections to it may end, and what it serves is unavailable for a moment. If it does not start, the job says so.`}</p>
+        ) : (
+          <>
+            <PolicyLines view={view} refused={[name]} lines={lines} />
+            <p>{t`The hub can then restart this container and change nothing else about it. The order is carried out by root on the server.`}</p>
+          </>
+        )}
+      </div>
+      <Foot onClose={onClose} focused {...(allowed ? {} : { out: t`Close` })}>
+        {allowed ? (
+          <Button kind="primary" onClick={start}>
+            {t`Restart`}
+          </Button>
+        ) : (
+          <CopyButton slim={false} text={() => lines.join("\n")} />
+        )}
+      </Foot>
+    </Dialog>
+  );
+}

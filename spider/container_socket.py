@@ -1,0 +1,56 @@
+"""Requests to container engines over their Unix sockets. Whoever may open such a socket is as good as root on the host."""
+
+import socket
+import time
+from typing import Sequence, Tuple
+
+SOCKETS: Sequence[Tuple[str, str]] = (("docker", "/run/docker.sock"), ("podman", "/run/podman/podman.sock"))
+"""Each engine and its socket. Engines of other users are left out."""
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+VERSIONS: Sequence[str] = ("", "/v1.24")
+"""A request without version gets the engine's newest format. Docker 29 and later refuses versions before 1.44, and old engines require a
+version in the path."""
+_REQUEST = "{} {}{} HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n{}\r\n"
+
+
+def call_engine(path: str, method: str, target: str, limit_s: float) -> bytes:
+    """Make a request, with the API version that the engine accepts. An engine that refuses a version has done nothing.
+
+    Returns: the whole answer, with its head.
+    Raises:  OSError: no socket, no permission, or no answer in time.
+    """
+    answer = b""
+    for version in VERSIONS:
+        length = "Content-Length: 0\r\n" if method == "POST" else ""
+        answer = answer_of(path, _REQUEST.format(method, version, target, length).encode(), limit_s)
+        if status_of(answer) not in (b"400", b"404"):
+            break
+    return answer
+
+
+def status_of(answer: bytes) -> bytes:
+    """The status of an HTTP answer, from its first line."""
+    return [*answer[:64].split(b" ", 2), b"", b""][1]
+
+
+def answer_of(path: str, request: bytes, limit_s: float) -> bytes:
+    """Make one HTTP/1.0 request over a Unix socket.
+
+    Raises: OSError: no socket, no permission, or no answer in time.
+    """
+    until = time.monotonic() + limit_s
+    answer = bytearray()
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
+            sock.settimeout(limit_s)
+            sock.connect(path)
+            sock.sendall(request)
+            while len(answer) <= MAX_ANSWER_BYTES:
+                sock.settimeout(max(0.001, until - time.monotonic()))
+                part = sock.recv(65536)
+                if not part:
+                    return bytes(answer)
+                answer += part
+    except socket.timeout:  # not yet TimeoutError in Python 3.9
+        raise TimeoutError(f"{path} has not answered within {limit_s:g} s") from None
+    raise OSError(f"{path} answers with more than {MAX_ANSWER_BYTES} bytes")
