@@ -13,7 +13,7 @@ from tests.support.hub import HubProcess
 from tests.support.page.accounts import choose_password
 from tests.support.page.answers import Kept
 from tests.support.page.deployments import SUDO, asked_for_its_key, held_back, listed, opened, said, trusted
-from tests.support.page.gate import DESKTOP, LOOKS, PHONE, Look, gate
+from tests.support.page.gate import DESKTOP, LOOKS, PHONE, Look, gate, log_in
 from tests.support.page.waits import forgotten, settle, until
 from tests.support.ports import free_port
 from tests.support.ssh_server import SshServerThread
@@ -34,7 +34,7 @@ def begun(hub: HubProcess, name: str, port: int) -> str:
 @pytest.mark.holds("J-8")
 def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser: Browser, hub: HubProcess) -> None:
     plain = asyncssh.generate_private_key("ssh-ed25519")
-    locked = plain.export_private_key(passphrase=PASSPHRASE).decode()
+    locked = plain.export_private_key(passphrase=PASSPHRASE, rounds=50).decode()
     with SshServerThread() as end, gate(browser, hub) as seen:
         page = seen.page
         sent = said(page)
@@ -146,7 +146,7 @@ def test_why_one_was_not_cancelled_stands_in_its_dialog(browser: Browser, hub: H
         gate(browser, hub, expected=("500 (Internal Server Error)",)) as seen,
     ):
         page = seen.page
-        seen.sign_in()
+        log_in(page, hub)
         page.route("**/cancel", lambda route: route.fulfill(status=500, json=refusal))
         asked_for_its_key(end, "right")(seen)
         dialog = page.get_by_role("dialog")
@@ -175,7 +175,7 @@ def test_why_one_was_not_cancelled_stands_in_its_dialog(browser: Browser, hub: H
 def test_a_server_that_shows_another_key_stays_out_however_often_one_tries(browser: Browser, hub: HubProcess) -> None:
     with SshServerThread() as end, gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(page, hub)
         asked_for_its_key(end, "wrong")(seen)
         dialog = page.get_by_role("dialog")
         trust = dialog.get_by_role("button", name="Trust and deploy")
@@ -205,7 +205,7 @@ def test_a_server_that_shows_another_key_stays_out_however_often_one_tries(brows
 def test_it_goes_on_in_the_background_and_is_found_again(browser: Browser, hub: HubProcess) -> None:
     with SshServerThread() as end, gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(page, hub)
         asked_for_its_key(end, "right")(seen)
         trusted(seen)
         dialog = page.get_by_role("dialog")
@@ -228,16 +228,15 @@ def test_it_goes_on_in_the_background_and_is_found_again(browser: Browser, hub: 
         expect(page.get_by_text("No nodes yet")).to_be_visible()
 
 
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("size", [PHONE, pytest.param(DESKTOP, marks=pytest.mark.slow)], ids=["phone", "desktop"])
 def test_one_that_waits_or_fails_in_the_background_is_opened_from_its_note(browser: Browser, hub: HubProcess, size: dict[str, int]) -> None:
     with SshServerThread() as end, held_back(end.port) as (port, let_go), gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
         page.set_viewport_size(size)  # type: ignore[arg-type]  # a TypedDict in disguise
-        body = {"host": "127.0.0.1", "port": port, "username": "ada", "name": "one", "password": "wrong"}
-        assert hub.local("POST", "/api/v1/deployments", body).status == 202
+        begun(hub, "one", port)
+        log_in(page, hub)
         with page.expect_response(re.compile(r"/deployments\?")):
-            page.reload()
+            seen.open("/")
         notes, dialog = page.get_by_role("region", name="Notifications"), page.get_by_role("dialog")
         expect(page.get_by_role("button", name="Adding one")).to_be_visible()
         let_go.set()
@@ -297,14 +296,12 @@ def test_no_note_of_one_that_failed_is_pushed_out_by_the_next(browser: Browser, 
     names = {"one", "two", "three", "four"}
     with contextlib.ExitStack() as ways, gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
         let_go = []
         for name in names:
             port, event = ways.enter_context(held_back(free_port()))
             let_go.append(event)
-            body = {"host": "127.0.0.1", "port": port, "username": "ada", "name": name, "password": "wrong"}
-            assert hub.local("POST", "/api/v1/deployments", body).status == 202
-        page.reload()
+            begun(hub, name, port)
+        seen.sign_in()
         expect(page.get_by_role("button", name="4 deployments")).to_be_visible()
         for event in let_go:
             event.set()
@@ -323,7 +320,7 @@ def test_no_note_of_one_that_failed_is_pushed_out_by_the_next(browser: Browser, 
 def test_one_that_could_not_be_read_closes_no_other_dialog(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub, expected=("503 (Service Unavailable)",)) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(page, hub)
         begun(hub, "one", free_port())
         row = listed(seen, "one")
         expect(row).to_have_attribute("data-state", "failed")
@@ -384,7 +381,7 @@ def test_an_update_of_the_agent_shows_its_steps_and_its_cause(browser: Browser, 
     assert hub.local("POST", "/api/v1/agent-updates", {"nodes": [node.node_id]}).status < 300
     with gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(page, hub)
         listed(seen, "web-1").click()
         dialog = page.get_by_role("dialog", name="Updating the agent on web-1")
         expect(dialog.locator("[data-step=wait][data-state=running]")).to_contain_text("Wait until the node is free")
@@ -393,7 +390,7 @@ def test_an_update_of_the_agent_shows_its_steps_and_its_cause(browser: Browser, 
     hub.launch()
     with gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(page, hub)
         listed(seen, "web-1").click()
         dialog = page.get_by_role("dialog", name="Could not update the agent on web-1")
         expect(dialog.locator(".failure")).to_contain_text("the hub was stopped before it had begun: order it anew")
@@ -423,7 +420,7 @@ def test_what_was_added_once_is_live_only_while_it_is(browser: Browser, hub: Hub
         page = seen.page
         until(page, lambda: hub.local("GET", "/api/v1/deployments").json["deployments"][0]["state"], lambda state: state == "failed")
         page.route(re.compile(r"/api/v1/deployments([/?][^/]*)?$"), as_of_old)
-        seen.sign_in()
+        log_in(page, hub)
         listed(seen, "one").click()
         dialog = page.get_by_role("dialog", name="one was added")
         expect(dialog).to_contain_text("The node is not connected now.")

@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import settings, sign_in
 from tests.support.page.answers import Kept
+from tests.support.page.gate import log_in
 from tests.support.page.waits import try_now
 from tests.support.ports import free_port
 
@@ -74,7 +75,7 @@ def test_what_a_setting_lists_may_be_old_and_can_be_read_again(page: Page, hub: 
             answer = route.fetch()
             route.fulfill(response=answer, json={**answer.json(), "next": "2"})
 
-    sign_in(page, hub)
+    log_in(page, hub)
     page.route("**/api/v1/auth/sessions?*", of_two_pages)
     page.goto(f"{hub.url}/settings")
     page.get_by_role("button", name="Show more").click()

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import sign_in
+from tests.support.page.gate import log_in
 from tests.support.page.large_node import CARDS, CORES, HOLE, WINDOW_S, Large
 from tests.support.page.plots import drag, told_at_the_end, window_of
 from tests.support.page.rules import add_rule
@@ -168,7 +169,7 @@ def test_charts_show_any_window_and_never_hide_a_hole(page: Page, hub: HubProces
 def test_a_pointer_beside_the_lines_reads_no_moment(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     with Large(hub, [node]) as large:
-        sign_in(page, hub)
+        log_in(page, hub)
         assert large.speaks_again.wait(60)
         page.goto(f"{hub.url}/n/{node.node_id}")
         cpu = page.get_by_role("figure", name="CPU chart")
@@ -187,7 +188,7 @@ def test_every_chart_of_a_node_has_the_threshold_of_an_alert(page: Page, hub: Hu
     add_rule(hub, "busy", "last(cpu.total)", 1)
     [node] = hub.enrol("large")
     with Large(hub, [node]) as large:
-        sign_in(page, hub)
+        log_in(page, hub)
         assert large.speaks_again.wait(60)
         for address in (
             f"n/{node.node_id}",
@@ -266,7 +267,7 @@ def test_a_time_range_that_nobody_changed_is_the_same_in_an_hour_that_comes_twic
     context = browser.new_context(timezone_id="Europe/Berlin")
     page = context.new_page()
     with Large(hub, [node]):
-        sign_in(page, hub)
+        log_in(page, hub)
         page.clock.set_fixed_time(datetime(2026, 11, 25, 12, tzinfo=UTC))
         window = (1_792_890_600, 1_792_892_400)
         page.goto(f"{hub.url}/n/{node.node_id}?from={window[0]}&to={window[1]}")

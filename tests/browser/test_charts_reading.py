@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.support.hub import HubProcess
-from tests.support.page.accounts import sign_in
+from tests.support.page.gate import log_in
 from tests.support.page.large_node import HELD_S, Holding, Large
 from tests.support.page.plots import told_at_the_end
 from tests.support.page.waits import until
@@ -23,7 +23,7 @@ def test_what_history_has_not_told_yet_is_no_hole(page: Page, hub: HubProcess) -
     [node] = hub.enrol("large")
     held: list[Route] = []
     with Large(hub, [node]) as large:
-        sign_in(page, hub)
+        log_in(page, hub)
         assert large.speaks_again.wait(60)
         page.route(re.compile(r"/history\?"), lambda route: held.append(route))  # noqa: PLW0108  # the driver wants a function of Python
         page.goto(f"{hub.url}/n/{node.node_id}")
@@ -40,7 +40,7 @@ def test_what_history_has_not_told_yet_is_no_hole(page: Page, hub: HubProcess) -
 def test_what_a_server_held_back_until_somebody_looked_is_no_hole(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("holding")
     with Holding(hub, node) as holding:
-        sign_in(page, hub)
+        log_in(page, hub)
         assert holding.holds.wait(60)
         with page.expect_response(lambda response: "/history?" in response.url):
             page.goto(f"{hub.url}/n/{node.node_id}")
@@ -62,7 +62,7 @@ def test_what_a_server_held_back_until_somebody_looked_is_no_hole(page: Page, hu
 def test_a_live_view_whose_past_could_not_be_read_says_so_and_reads_it_again(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     with Large(hub, [node]) as large:
-        sign_in(page, hub)
+        log_in(page, hub)
         assert large.speaks_again.wait(60)
         fault = {
             "type": "about:blank",
@@ -88,7 +88,7 @@ def test_a_window_that_is_still_being_read_says_so_and_after_a_while_offers_to_a
     holding = threading.Event()
     page.route(re.compile(r"/history\?"), lambda route: held.append(route) if holding.is_set() else route.continue_())
     with Stage(hub, only=("web-01",)) as stage:
-        sign_in(page, hub)
+        log_in(page, hub)
         for address, name in ((f"n/{stage.ids['web-01']}?", "CPU chart"), (f"compare?nodes={stage.ids['web-01']}&", "CPU total chart")):
             page.goto(f"{hub.url}/{address}range=1h")
             cpu = page.get_by_role("figure", name=name)

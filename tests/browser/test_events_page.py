@@ -10,6 +10,7 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import choose_password, sign_in
 from tests.support.page.fleets import CHECK, Printer, checked
+from tests.support.page.gate import log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -27,7 +28,7 @@ def test_a_node_is_called_removed_only_once_the_fleet_is_known(page: Page, hub: 
             socket.connect_to_server()
 
     page.route_web_socket("**/api/v1/live", opened)
-    sign_in(page, hub)
+    log_in(page, hub)
     main = page.get_by_role("main")
     silent = True
     for path in ("/events", "/jobs", f"/jobs/{job}"):

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.support.hub import HubProcess
-from tests.support.page.gate import LOOKS, gate
+from tests.support.page.gate import LOOKS, gate, log_in
 from tests.support.page.waits import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -73,7 +73,7 @@ def test_paper_is_light_and_has_no_bars(browser: Browser, hub: HubProcess) -> No
     hub.enrol("web-1")
     with gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         for theme in ("dark", "auto"):
             page.context.add_cookies([{"name": "theme", "value": theme, "url": hub.url}])
             seen.open("/")

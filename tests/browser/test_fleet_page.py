@@ -23,6 +23,7 @@ from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import ended
 from tests.support.page.accounts import sign_in
 from tests.support.page.fleets import COLUMNS, DIGEST
+from tests.support.page.gate import log_in
 from tests.support.page.rules import quick_rules
 from tests.support.page.waits import stop_clock
 from tests.support.played import PlayedNodes
@@ -154,7 +155,7 @@ def test_the_order_follows_the_first_values(page: Page, hub: HubProcess) -> None
     """By the page's own clock: before the five seconds are over that an order lasts otherwise."""
     page.clock.install()
     with Late(hub, hub.enrol("a-1", "m-1", "z-1")) as late:
-        sign_in(page, hub)
+        log_in(page, hub)
         page.set_viewport_size({"width": 390, "height": 844})
         page.goto(f"{hub.url}/?sort=-cpu")
         tabs = page.get_by_role("navigation", name="Main, phone")
@@ -357,7 +358,7 @@ def test_groups_rows_and_tags_by_key_and_the_address_keeps_what_is_shown(page: P
 
 
 def test_the_filter_has_room_for_words_at_every_width(page: Page, hub: HubProcess, nodes: Fleet) -> None:
-    sign_in(page, hub)
+    log_in(page, hub)
     field = page.get_by_role("searchbox", name="Filter nodes")
     for view in ("", "&view=cards"):
         page.goto(f"{hub.url}/?q=updates>=0&group=tag&sort=-cpu{view}")

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import choose_password, settings, switch_on
 from tests.support.page.deployments import Server, asked_for_its_key, trusted
-from tests.support.page.gate import DESKTOP, HUB_AWAY, LOOKS, Gate, Screen, at, gate
+from tests.support.page.gate import DESKTOP, HUB_AWAY, LOOKS, Gate, Screen, at, gate, log_in
 from tests.support.page.screens import (
     WAY_IN,
     account_on_a_phone,
@@ -76,7 +76,7 @@ def test_a_full_fleet_breaks_no_rule_in_the_language_of_the_page(
         assert hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).status == 201
     with gate(browser, hub, expected=("404 (Not Found)", "500 (Internal", "403 (Forbidden)")) as seen:
         reader = Reader(seen, marked)
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         found = sweep(seen, PARTS[part](world), every=every, reader=reader, in_any_order=True)
     found += reader.unsaid()
     assert not found, "\n".join(found)
@@ -102,7 +102,7 @@ def test_the_way_in_and_an_empty_hub_break_no_rule(browser: Browser, tmp_path: P
 def test_what_is_asked_on_the_way_to_a_server_breaks_no_rule(browser: Browser, world: Staged, marked: str, *, every: bool) -> None:
     with SshServerThread() as end, gate(browser, world[0]) as seen:
         reader = Reader(seen, marked)
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         screens: list[Screen] = [
             ("host key question", asked_for_its_key(end, "wrong")),
             ("sign-in refused", refused_at_the_door),
@@ -158,7 +158,7 @@ def test_a_phones_menu_a_locked_door_and_a_lost_hub_break_no_rule(browser: Brows
     hub, stage, _ = world
     found = []
     with gate(browser, hub, expected=("502 (Bad Gateway)", "429 (Too Many")) as seen:
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         account_on_a_phone(seen)
         for scheme in (1, 3):
             seen.page.emulate_media(color_scheme=LOOKS[scheme].scheme)  # type: ignore[arg-type]  # a literal
@@ -166,7 +166,7 @@ def test_a_phones_menu_a_locked_door_and_a_lost_hub_break_no_rule(browser: Brows
         seen.look(LOOKS[0])
         found += sweep(seen, [("fleet without a hub", lost(seen.page, "/"))], every=every)
     with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         found += sweep(seen, [("node without a hub", lost(seen.page, f"/n/{stage.ids['db-01']}"))], every=every)
     with gate(browser, hub, expected=("429 (Too Many",)) as seen:
         found += sweep(seen, [("log-in", lambda here: expect_sign_in(here.page, here.hub)), ("locked", locked)], every=every)
@@ -176,7 +176,7 @@ def test_a_phones_menu_a_locked_door_and_a_lost_hub_break_no_rule(browser: Brows
 @pytest.mark.holds("J-15")
 def test_a_server_that_joins_breaks_no_rule(browser: Browser, tmp_path: Path, *, every: bool) -> None:
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         dialog = seen.page.get_by_role("dialog")
 
         def made(here: Gate) -> None:

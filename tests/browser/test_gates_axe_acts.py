@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import choose_password, password_step, switch_on
 from tests.support.page.fleets import NAMES, Fleet
-from tests.support.page.gate import Gate, Screen, at, gate
+from tests.support.page.gate import Gate, Screen, at, gate, log_in
 from tests.support.page.screens import alone, answered, dialog_by, into_palette, sweep
 from tests.support.stage import wait_job
 
@@ -137,7 +137,7 @@ def test_dialogs_of_people_and_their_access_break_no_rule(browser: Browser, hub:
     every = bool(request.config.getoption("--slow"))
     made = hub.local("POST", "/api/v1/users", {"username": "ada", "role": "operator"}).json
     with gate(browser, hub) as seen:
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         found = sweep(seen, [("the key of a second factor", keys_and_codes)], every=every)
         seen.open("/settings/account")
         switch_on(seen.page)

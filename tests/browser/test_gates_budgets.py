@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 FIRST_JS, STYLE, FONT = 45_000, 12_000, 50_000
 """The chunks of charts and terminal are held to theirs by `npm run budget`, with the first view once more."""
 ALL, MOST_ROWS = 500, 80
-DRAWINGS = 8
+DRAWINGS = 4
 HEAP_MB = 5
 COUNT = """() => {
     window.__drawn = 0;
@@ -103,6 +103,7 @@ def test_a_second_of_five_hundred_nodes_lays_the_page_out_once_for_each_drawing(
     assert rows <= MOST_ROWS, "what nobody sees costs nothing"
 
 
+@pytest.mark.slow
 def test_what_was_drawn_before_is_let_go(browser: Browser) -> None:
     """A row that is drawn is some two hundred objects: each drawing that something holds on to stays with all that came after it."""
     with scripted_fleet(browser) as page:

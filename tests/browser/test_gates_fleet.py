@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.hub import HubProcess
-from tests.support.page.gate import gate
+from tests.support.page.gate import gate, log_in
 from tests.support.page.waits import until
 from tests.support.stage import Stage
 
@@ -113,7 +113,7 @@ def test_five_hundred_nodes_are_filtered_sorted_walked_and_found_again(browser: 
 def test_of_five_hundred_cards_those_in_sight_are_alive(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         seen.open("/?view=cards&sort=name")
         cards = page.locator(".cards [data-node]")
         expect(cards).to_have_count(ALL)

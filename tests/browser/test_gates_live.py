@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, WebSocket, WebSocketRoute, expect
 
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.page.answers import OLDER, Wire
-from tests.support.page.gate import HUB_AWAY, gate
+from tests.support.page.gate import HUB_AWAY, gate, log_in
 from tests.support.page.rules import quick_rules
 from tests.support.page.waits import stop_clock, try_now, until
 from tests.support.stage import Stage
@@ -107,7 +107,7 @@ def test_values_come_without_a_shift_and_the_order_waits_for_the_pointer(browser
     with gate(browser, hub) as seen:
         page = seen.page
         page.add_init_script(WATCH_SHIFTS)
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         seen.open("/?sort=name")  # by what they measure, rows change places now and then, as they should
         expect(page.get_by_text("5of 5 online")).to_be_visible()
         expect(page.get_by_role("table", name="Nodes").get_by_role("rowheader").locator("b")).to_have_text(sorted(NODES))
@@ -181,7 +181,7 @@ def test_a_hidden_tab_hears_no_samples_and_has_them_all_when_it_is_back(browser:
         page = seen.page
         page.add_init_script(HIDE)
         heard = metric_frames(page)
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         seen.open(f"/n/{stage.ids['web-01']}")
         next_value(page, "cpu.user")
         assert heard
@@ -199,7 +199,7 @@ def test_a_lost_hub_is_told_values_are_dimmed_and_the_hole_is_filled_when_it_is_
 ) -> None:
     with gate(browser, hub, expected=HUB_AWAY) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         seen.open(f"/n/{stage.ids['web-01']}")
         next_value(page, "cpu.user")
         banner = page.get_by_text("No connection to Ground Control")
@@ -227,7 +227,7 @@ def test_a_loss_is_told_when_three_seconds_are_over_and_not_before(browser: Brow
     with gate(browser, hub, expected=HUB_AWAY) as seen:
         page = seen.page
         page.clock.install()
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         seen.open(f"/n/{stage.ids['web-01']}")
         next_value(page, "cpu.user")
         banner = page.get_by_text("No connection to Ground Control")

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.page.deployments import said
-from tests.support.page.gate import gate
+from tests.support.page.gate import gate, log_in
 from tests.support.page.waits import forgotten, kept_by_browser, until
 from tests.support.stage import Stage, order
 
@@ -66,7 +66,7 @@ def test_no_string_becomes_code_or_markup_on_any_page(browser: Browser, hub: Hub
     job = order(hub, stage, "web-01", "upgrade", "succeeded")
     expected = ("Content Security Policy", "Content Security policy", "TrustedHTML", "TrustedScript", "Trusted Type")
     with gate(browser, hub, expected=expected) as seen:
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         for path in ("/", f"/jobs/{job}", f"/n/{stage.ids['web-01']}"):
             seen.open(path)
             assert seen.refused() == []
@@ -113,7 +113,7 @@ def test_a_secret_is_gone_when_its_dialog_is_closed(browser: Browser, hub: HubPr
 def test_log_out_leaves_nothing_and_the_way_back_shows_nothing(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         for path in (f"/n/{stage.ids['web-01']}", f"/n/{stage.ids['mail-01']}/packages", "/settings/account", "/"):
             seen.open(path)
         expect(page.get_by_role("table", name="Nodes")).to_contain_text("mail-01")
@@ -136,7 +136,7 @@ def test_a_page_that_was_left_shows_nothing_when_its_session_has_ended_meanwhile
     assert stage.ids
     with gate(browser, hub, expected=("404 (Not Found)",)) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         seen.open("/")
         expect(page.get_by_role("table", name="Nodes")).to_contain_text("mail-01")
         page.goto(f"{hub.url}/licences.txt")

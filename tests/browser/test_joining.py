@@ -18,7 +18,7 @@ from tests.support.hub_faults import set_fault
 from tests.support.join_client import made, start_join
 from tests.support.page.accounts import sign_in
 from tests.support.page.deployments import Server
-from tests.support.page.gate import LOOKS, gate
+from tests.support.page.gate import LOOKS, gate, log_in
 from tests.support.page.waits import forgotten, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -197,7 +197,7 @@ def test_organisation_secrets_are_made_shown_once_used_and_revoked(browser: Brow
             await (await start_join(client, hub, invite)).accepted()
 
     with gate(browser, hub) as seen:
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         page = seen.page
         seen.open("/settings/joining")
         expect(page.get_by_text("No servers are waiting.")).to_be_visible()

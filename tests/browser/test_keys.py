@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import choose_password
-from tests.support.page.gate import gate
+from tests.support.page.gate import gate, log_in
 from tests.support.page.waits import until
 from tests.support.stage import Stage
 
@@ -297,7 +297,7 @@ def test_every_key_does_what_the_list_says(browser: Browser, hub: HubProcess) ->
 def test_a_range_by_key_or_by_the_palette_ends_a_window_and_what_was_frozen(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         press = page.keyboard.press
         window = page.locator(".window-bar")
 

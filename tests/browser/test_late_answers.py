@@ -10,7 +10,7 @@ from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expe
 from tests.support.hub import HubProcess
 from tests.support.page.answers import Held
 from tests.support.page.deployments import asked_for_its_key, held_back, trusted
-from tests.support.page.gate import LOOKS, gate
+from tests.support.page.gate import LOOKS, gate, log_in
 from tests.support.page.waits import settle, until
 from tests.support.ports import free_port
 from tests.support.ssh_server import SshServerThread
@@ -22,7 +22,7 @@ def test_late_answers_take_back_neither_names_nor_preferences(browser: Browser, 
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
         [node] = hub.enrol("first-name")
         page = seen.page
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
 
         seen.open(f"/n/{node.node_id}/settings")
         rename = Held(page, "PATCH", f"**/nodes/{node.node_id}")
@@ -141,7 +141,7 @@ def test_a_renewal_that_is_answered_after_the_sign_out_opens_nothing(browser: Br
 def test_a_late_answer_does_not_take_a_deployment_back(browser: Browser, tmp_path: Path) -> None:
     held: list[tuple[Route, APIResponse]] = []
     with HubProcess(tmp_path / "hub") as hub, SshServerThread() as end, gate(browser, hub) as seen:
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         asked_for_its_key(end, "right")(seen)
         seen.page.route("**/host-key", lambda route: held.append((route, route.fetch())))
         trusted(seen)

@@ -22,6 +22,7 @@ from spider.wire.metrics import parse_series
 from tests.support.agent import IDENTITY, TestAgent, layout_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.page.accounts import sign_in
+from tests.support.page.gate import log_in
 from tests.support.page.waits import until
 from tests.support.played import PlayedNodes
 
@@ -138,7 +139,7 @@ def test_more_series_than_one_answer_holds_are_each_drawn_at_their_own_times(pag
     [node] = hub.enrol("ramps")
     with Ramps(hub, node) as ramps:
         assert ramps.told.wait(60)
-        sign_in(page, hub)
+        log_in(page, hub)
         charts = "&".join(f"chart={series}" for series in (*DISKS, FILES))
         for view, least in (("range=1h&", HOUR_S - 120), ("", 120)):
             page.goto(f"{hub.url}/n/{node.node_id}/measures?{view}{charts}")
@@ -187,7 +188,7 @@ def test_compared_servers_share_the_rows_of_their_table_and_of_their_file(page: 
 def test_each_restart_of_a_window_is_marked(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("restarted")
     with Restarted(hub, node) as restarted:
-        sign_in(page, hub)
+        log_in(page, hub)
         assert restarted.told.wait(60)
         page.goto(f"{hub.url}/n/{node.node_id}?range=1h")
         chart = page.get_by_role("figure", name="CPU chart")

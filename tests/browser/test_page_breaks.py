@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.hub import HubProcess
-from tests.support.page.gate import Gate, gate
+from tests.support.page.gate import Gate, gate, log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -33,7 +33,7 @@ def test_an_answer_that_does_not_fit_breaks_its_own_part_alone(browser: Browser,
     [node] = hub.enrol("odd-one")
     with gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         page.route("**/tables", lambda route: route.fulfill(json=UNFIT))
         page.goto(f"{hub.url}/n/{node.node_id}/processes")
         failed = page.get_by_role("alert").filter(has_text="This part of the page failed")
@@ -57,7 +57,7 @@ def test_an_answer_that_does_not_fit_breaks_its_own_part_alone(browser: Browser,
 def test_a_page_that_failed_is_read_and_drawn_again_on_demand(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         page.route("**/api/v1/updates?*", lambda route: route.fulfill(json={"packages": [None], "total": 1, "told": 1}))
         page.goto(f"{hub.url}/updates")
         failed = page.get_by_role("alert").filter(has_text="This part of the page failed")

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.hub import HubProcess
-from tests.support.page.gate import HUB_AWAY, LOOKS, PHONE, Gate, Look, gate
+from tests.support.page.gate import HUB_AWAY, LOOKS, PHONE, Gate, Look, gate, log_in
 from tests.support.page.waits import try_now, until
 from tests.support.ports import free_port
 from tests.support.stage import CALM_S, Stage, order
@@ -130,7 +130,7 @@ def test_the_selection_stands_above_the_tabs_and_within_the_screen(browser: Brow
 
 def test_no_figure_of_a_large_fleet_leaves_its_place(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         for width in (375, 390, 761, 1100, 1240):
             page = on_phone(seen, width)
             seen.open("/")
@@ -155,7 +155,7 @@ def test_the_states_are_large_enough_to_be_pressed(browser: Browser, hub: HubPro
 
 def test_a_note_leaves_free_what_can_be_done_with_the_selected(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         for width in (800, 1440):
             page = on_phone(seen, width)
             seen.open("/")
@@ -182,7 +182,7 @@ LONGEST_VIEW = "x" * 60
 
 def test_a_note_about_a_long_name_keeps_it_within(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         for width in (320, 1440):
             page = seen.page
             seen.open("/?group=tag")
@@ -226,7 +226,7 @@ def test_a_note_leaves_free_what_is_said_of_a_lost_hub(browser: Browser, tmp_pat
 
 def test_the_chosen_tab_is_in_sight_and_the_bar_below_names_where_one_is(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         page = on_phone(seen)
         for path, tabs in ((f"/n/{stage.ids['db-01']}", "Parts of the node"), ("/settings", "Parts of the settings")):
             seen.open(path)
@@ -247,7 +247,7 @@ def test_the_chosen_tab_is_in_sight_and_the_bar_below_names_where_one_is(browser
 
 def test_processes_begin_with_what_one_looks_for(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         page = on_phone(seen)
         seen.open(f"/n/{stage.ids['db-01']}/processes")
         table = page.get_by_role("region", name="Processes, table")
@@ -308,7 +308,7 @@ def test_a_group_with_a_long_name_is_no_wider_than_the_screen(browser: Browser, 
         assert hub.local("PATCH", path, {"tags": [UNBROKEN_TAG]}).status == 200
     try:
         with gate(browser, hub) as seen:
-            seen.sign_in()
+            log_in(seen.page, seen.hub)
             for width in (320, 390):
                 page = on_phone(seen, width)
                 seen.open("/?group=tag")
@@ -328,7 +328,7 @@ def test_a_group_with_a_long_name_is_no_wider_than_the_screen(browser: Browser, 
 
 def test_a_button_under_the_pointer_can_be_read(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         for scheme in ("dark", "light"):
             seen.look(Look(scheme, {"width": 1440, "height": 900}))
             seen.open(f"/n/{stage.ids['db-01']}/settings")
@@ -365,7 +365,7 @@ def test_a_tag_is_shortened_and_not_the_page_made_wider(browser: Browser, hub: H
     assert hub.local("PATCH", path, {"tags": ["prod", LONGEST_TAG]}).status == 200
     try:
         with gate(browser, hub) as seen:
-            seen.sign_in()
+            log_in(seen.page, seen.hub)
             for width in (320, 390):
                 page = on_phone(seen, width)
                 for part, shortened in ((f"/n/{stage.ids['db-01']}", True), (f"/n/{stage.ids['db-01']}/settings", False)):
@@ -446,7 +446,7 @@ def test_the_card_of_a_busy_server_stays_on_the_smallest_screen_in_bits_too(brow
     with HubProcess(tmp_path / "hub") as hub, Stage(hub, only=("edge-ams",)) as stage, gate(browser, hub) as seen:
         order(hub, stage, "edge-ams", "full-upgrade", "running")
         page = seen.page
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         for unit in ("B/s", "bit/s"):
             seen.open("/")
             page.set_viewport_size({"width": 320, "height": 640})
@@ -503,7 +503,7 @@ def test_a_long_name_leaves_room_for_what_was_done(browser: Browser, tmp_path: P
         assert own.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "refresh"}).status == 202
         body = {"host": "127.0.0.1", "port": free_port(), "username": "ada", "name": f"{name[1:]}x", "password": "wrong"}
         assert own.local("POST", "/api/v1/deployments", body).status == 202
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         for width in (390, 800):
             page = on_phone(seen, width)
             for path, table, whose in (("/jobs", "Jobs", name), ("/jobs", "Jobs", "wx"), ("/jobs?of=deployments", "Deployments", "wx")):

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.support.hub import HubProcess
-from tests.support.page.accounts import sign_in
 from tests.support.page.fleets import FIRST, NEXT, Printer
+from tests.support.page.gate import log_in
 from tests.support.page.waits import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -51,7 +51,7 @@ class Door:
 def test_a_node_that_is_refused_for_now_is_asked_for_until_it_comes(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("moon")
     door = Door(page, f"node:{node.node_id}")
-    sign_in(page, hub)
+    log_in(page, hub)
     door.code = "unavailable"
     page.goto(f"{hub.url}/n/{node.node_id}")
     told = page.get_by_role("alert").filter(has_text="The node could not be read")
@@ -86,7 +86,7 @@ def test_a_node_that_is_refused_for_now_is_asked_for_until_it_comes(page: Page, 
 def test_a_job_that_is_refused_stays_shown_says_so_and_goes_on_where_it_stood(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("printer")
     with Printer(hub, [node]) as printer:
-        sign_in(page, hub)
+        log_in(page, hub)
         reply = hub.request("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"}, token=hub.login().token)
         assert reply.status == 202, reply.body
         door = Door(page, f"job:{reply.json['id']}")

@@ -13,7 +13,7 @@ from tests.support.hub import HubProcess
 from tests.support.page.accounts import choose_password, sign_in
 from tests.support.page.answers import Kept
 from tests.support.page.deployments import listed
-from tests.support.page.gate import LOOKS, gate
+from tests.support.page.gate import LOOKS, gate, log_in
 from tests.support.ports import free_port
 from tests.support.stage import Stage
 
@@ -26,7 +26,7 @@ NOT_FOUND = 404
 def test_a_server_that_is_gone_is_forgotten_once_its_name_was_typed(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("backup-hel", "web-01")) as stage, gate(browser, hub, expected=("404 (Not Found)",)) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         gone = stage.ids["backup-hel"]
         seen.open(f"/n/{gone}/settings")
         opener = page.get_by_role("button", name="Remove node…")
@@ -75,7 +75,7 @@ def test_a_server_that_is_gone_is_forgotten_once_its_name_was_typed(browser: Bro
 def test_a_server_that_was_removed_elsewhere_is_named_and_the_keys_have_a_place(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("backup-hel", "web-01")) as stage, gate(browser, hub, expected=("404 (Not Found)",)) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         page.goto(f"{hub.url}/n/{stage.ids['backup-hel']}/settings")
         page.get_by_label("Name in Stardust").fill("half a name")
         assert hub.local("DELETE", f"/api/v1/nodes/{stage.ids['backup-hel']}?force=true").status < 300
@@ -119,7 +119,7 @@ def test_a_removal_whose_answer_is_lost_is_followed_all_the_same(browser: Browse
             return route.abort()
 
         page.route("**/api/v1/nodes/*", lose)
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         for name, gone in (("web-01", False), ("backup-hel", True)):
             seen.open(f"/n/{stage.ids[name]}/settings")
             page.get_by_role("button", name="Remove node…").click()
@@ -141,7 +141,7 @@ def test_a_removal_that_failed_is_tried_again_by_who_types_the_name(browser: Bro
     made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).json
     with gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
+        log_in(seen.page, seen.hub)
         listed(seen, "web-1").click()
         dialog = page.get_by_role("dialog", name="Could not remove web-1")
         retry, name = dialog.get_by_role("button", name="Retry"), dialog.get_by_label("Type web-1 to confirm")

@@ -61,8 +61,7 @@ def other(browser: Browser) -> Iterator[Callable[[], Page]]:
 
 @pytest.mark.holds("J-1", "J-13")
 def test_a_second_factor_from_set_up_to_recovery(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
-    sign_in(page, hub)
-    settings(page)
+    sign_in(page, hub, at="/settings/account")
     app, codes = switch_on(page)
     assert len(set(codes)) == 10
     expect(page.get_by_role("region", name="Two-factor authentication").get_by_text("on", exact=True)).to_be_visible()
@@ -93,8 +92,7 @@ def test_a_second_factor_from_set_up_to_recovery(page: Page, hub: HubProcess, ot
 
 @pytest.mark.holds("J-13")
 def test_turning_the_second_factor_off_ends_the_question_for_a_code(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
-    sign_in(page, hub)
-    settings(page)
+    sign_in(page, hub, at="/settings/account")
     switch_on(page)
     page.get_by_role("button", name="Turn off…").click()
     page.get_by_role("dialog").get_by_role("button", name="Turn off").click()
@@ -104,8 +102,7 @@ def test_turning_the_second_factor_off_ends_the_question_for_a_code(page: Page, 
 
 @pytest.mark.holds("J-13")
 def test_a_required_second_factor_comes_before_everything_else(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
-    sign_in(page, hub)
-    settings(page)
+    sign_in(page, hub, at="/settings/account")
     switch_on(page)
     settings(page, "Users")
     password = add_user(page, "ada", "Operator")
@@ -152,8 +149,7 @@ def test_a_session_ended_elsewhere_goes_to_the_log_in(page: Page, hub: HubProces
 
 @pytest.mark.holds("J-13")
 def test_a_changed_password_is_the_only_one(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
-    sign_in(page, hub)
-    settings(page)
+    sign_in(page, hub, at="/settings/account")
     page.get_by_role("button", name="Change password…").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Current password", exact=True).fill("not the password")
@@ -188,8 +184,7 @@ def add_user(page: Page, name: str, role: str) -> str:
 @pytest.mark.holds("J-13")
 def test_a_viewer_is_offered_no_act_and_the_hub_refuses_it(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     (node,) = hub.enrol("moon", simulated=True)
-    sign_in(page, hub)
-    settings(page, "Users")
+    sign_in(page, hub, at="/settings/users")
     password = add_user(page, "grace", "Viewer")
     grace = other()
     choose_password(grace, hub, "grace", password)
@@ -226,8 +221,7 @@ def test_a_viewer_is_offered_no_act_and_the_hub_refuses_it(page: Page, hub: HubP
 @pytest.mark.holds("J-13")
 def test_a_role_taken_away_is_gone_from_the_page_at_once(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     hub.enrol("moon", "sun", simulated=True)
-    sign_in(page, hub)
-    settings(page, "Users")
+    sign_in(page, hub, at="/settings/users")
     password = add_user(page, "linus", "Operator")
     linus = other()
     choose_password(linus, hub, "linus", password)
@@ -270,8 +264,7 @@ def test_a_role_that_changes_by_itself_reaches_the_open_page_in_both_directions(
     page: Page, hub: HubProcess, other: Callable[[], Page]
 ) -> None:
     """The first change falls between the answer that lets somebody in and the live socket that tells of changes."""
-    sign_in(page, hub)
-    settings(page, "Users")
+    sign_in(page, hub, at="/settings/users")
     password = add_user(page, "linus", "Operator")
     linus = other()
     held: list[tuple[Route, APIResponse]] = []
@@ -294,8 +287,7 @@ def test_a_role_that_changes_by_itself_reaches_the_open_page_in_both_directions(
 
 @pytest.mark.holds("J-13")
 def test_a_token_is_shown_once_works_and_dies_when_revoked(page: Page, hub: HubProcess) -> None:
-    sign_in(page, hub)
-    settings(page, "API tokens")
+    sign_in(page, hub, at="/settings/tokens")
     expect(page.get_by_text("No API tokens")).to_be_visible()
     page.get_by_role("button", name="New token").click()
     dialog = page.get_by_role("dialog")
@@ -323,8 +315,7 @@ def test_a_token_is_shown_once_works_and_dies_when_revoked(page: Page, hub: HubP
 
 
 def test_the_audit_log_is_searched_and_exported(page: Page, hub: HubProcess) -> None:
-    sign_in(page, hub)
-    settings(page, "Users")
+    sign_in(page, hub, at="/settings/users")
     add_user(page, "w" * LONGEST_NAME, "Viewer")
     settings(page, "Audit")
     rows = page.get_by_role("table", name="Audit log").get_by_role("row")
@@ -365,8 +356,7 @@ def test_the_audit_log_has_whole_ids_in_its_titles_and_never_shortens_who_acted(
     assert job.status == ACCEPTED
     assert hub.local("POST", f"/api/v1/jobs/{job.json['id']}/cancel").status == OK
     actor = "d" * len(node.node_id)
-    sign_in(page, hub)
-    settings(page, "Users")
+    sign_in(page, hub, at="/settings/users")
     password = add_user(page, actor, "Viewer")
     assert hub.login(actor, password).token
     settings(page, "Audit")
@@ -383,8 +373,7 @@ def test_the_audit_log_has_whole_ids_in_its_titles_and_never_shortens_who_acted(
 
 @pytest.mark.refusals("ERR_FAILED")
 def test_what_is_refused_finds_its_dialog_open(page: Page, hub: HubProcess) -> None:
-    sign_in(page, hub)
-    settings(page, "Retention")
+    sign_in(page, hub, at="/settings/history")
     held: list[Route] = []
     page.route("**/api/v1/settings", lambda route: held.append(route) if route.request.method == "PATCH" else route.continue_())
     page.get_by_label("Per second").fill("12 h")

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.hub import HubProcess
-from tests.support.page.accounts import sign_in
 from tests.support.page.fleets import FIRST, LINES, NEXT, WIDE, Printer
+from tests.support.page.gate import log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 def test_the_output_of_a_job_is_followed_held_searched_and_read(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("printer")
     with Printer(hub, [node]) as printer:
-        sign_in(page, hub)
+        log_in(page, hub)
         token = hub.login().token
         reply = hub.request("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"}, token=token)
         assert reply.status == 202, reply.body
@@ -101,7 +101,7 @@ def test_the_output_of_a_job_is_followed_held_searched_and_read(page: Page, hub:
 def test_what_a_job_erases_can_still_be_scrolled_to_and_read(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("printer")
     with Printer(hub, [node]) as printer:
-        sign_in(page, hub)
+        log_in(page, hub)
         reply = hub.request("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"}, token=hub.login().token)
         assert reply.status == 202, reply.body
         assert printer.began.wait(30)

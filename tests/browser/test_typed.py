@@ -13,6 +13,7 @@ from tests.support.hub import HubProcess
 from tests.support.page.accounts import sign_in
 from tests.support.page.answers import Kept
 from tests.support.page.deployments import opened
+from tests.support.page.gate import log_in
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 def test_a_filter_shows_what_it_filters_by(page: Page, hub: HubProcess) -> None:
     hub.enrol("web-1", "web-2", "db-1")
-    sign_in(page, hub)
+    log_in(page, hub)
     field, nodes = page.get_by_label("Filter nodes"), page.locator("[data-node]")
     page.goto(f"{hub.url}/?q=db")
     expect(nodes).to_have_count(1)

@@ -13,6 +13,7 @@ from tests.support.hub import HubProcess
 from tests.support.page.accounts import choose_password, sign_in
 from tests.support.page.answers import Kept
 from tests.support.page.deployments import opened
+from tests.support.page.gate import log_in
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -57,7 +58,7 @@ def test_a_node_that_runs_another_spider_than_the_hub_ships_is_marked_with_its_v
 def test_who_cannot_replace_the_keys_reads_nothing_of_it(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("kept-up")
     made = hub.local("POST", "/api/v1/users", {"username": "vera", "role": "operator"})
-    sign_in(page, hub)
+    log_in(page, hub)
     agent = page.get_by_role("region", name="Agent", exact=True)
     page.goto(f"{hub.url}/n/{node.node_id}/settings")
     expect(agent).to_contain_text("Replacing its keys")

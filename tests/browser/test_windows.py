@@ -10,6 +10,7 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import sign_in
+from tests.support.page.gate import log_in
 from tests.support.page.waits import settle, until
 from tests.support.stage import Stage
 
@@ -35,7 +36,7 @@ def single_keys(hub: HubProcess, page: Page, *, on: bool) -> None:
 
 def test_a_window_of_another_day_says_its_date_and_one_of_another_year_its_year(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage:
-        sign_in(page, hub)
+        log_in(page, hub)
         bar = page.locator(".window-bar b")
         today = datetime.now().astimezone()
         noon = today.replace(hour=12, minute=0, second=0)
@@ -66,7 +67,7 @@ def test_a_typed_window_begins_where_it_was_typed_whatever_of_it_is_still_to_com
 
 def test_single_keys_that_are_off_choose_no_range_turn_no_chart_and_copy_nothing(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage:
-        sign_in(page, hub)
+        log_in(page, hub)
         node_page = f"{hub.url}/n/{stage.ids['web-01']}"
         cpu = page.get_by_role("figure", name=re.compile("^CPU")).first
         for on in (False, True):
