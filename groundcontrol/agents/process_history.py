@@ -7,7 +7,7 @@ import logging
 from typing import Final
 
 from groundcontrol.agents.retry_writer import TRANSIENT_ERRORS
-from groundcontrol.core.errors import Fenced, StoreDown, StoreError
+from groundcontrol.core.errors import Fenced, StoreDown
 from groundcontrol.core.stores import Stores
 from groundcontrol.nodes.model import Session
 from groundcontrol.nodes.processes import MINUTE_MS, ProcessReading
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 EVERY_S: Final = 5.0
 MAX_CONCURRENT: Final = 64
 """Readings of one transaction: samples wait behind it."""
-MAX_WAITING: Final = 20_000
-"""Readings that wait for the store. Beyond it the oldest are left out."""
+MAX_WAITING: Final = 5000
+"""Readings that wait for the store, some 30 MB. Beyond it the oldest are left out."""
 
 
 class ProcessHistoryWriter:
@@ -51,7 +51,7 @@ class ProcessHistoryWriter:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what waits, until the store fails for a temporary reason: then it waits on."""
+        """Write what waits. A temporary error of the store ends this: what is not written waits on. Any other error costs that reading."""
         while self._waiting:
             batch = dict(list(self._waiting.items())[:MAX_CONCURRENT])
             saving = (self._store[ProcessHistoryStore].save_reading(session, reading) for session, reading in batch.values())
@@ -59,9 +59,7 @@ class ProcessHistoryWriter:
             for (key, entry), failure in zip(batch.items(), failures, strict=True):
                 if isinstance(failure, (*TRANSIENT_ERRORS, StoreDown)):
                     return
-                if isinstance(failure, StoreError) and not isinstance(failure, Fenced):
-                    event(log, "process_reading_lost", logging.WARNING, node=entry[0].node, error=failure.code)
-                elif failure is not None and not isinstance(failure, Fenced):
-                    raise failure
+                if failure is not None and not isinstance(failure, Fenced):  # one node's reading must not affect the others
+                    event(log, "process_reading_lost", logging.ERROR, node=entry[0].node, why=repr(failure))
                 if self._waiting.get(key) is entry:  # otherwise a later reading has come meanwhile
                     del self._waiting[key]

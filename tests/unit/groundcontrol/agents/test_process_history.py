@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar, cast
 
+import pytest
+
 from groundcontrol.agents.process_history import MAX_WAITING, ProcessHistoryWriter
 from groundcontrol.core.errors import Fenced, StoreError, StoreFull
 from groundcontrol.core.ids import BootId, HubId, NodeId
@@ -19,7 +21,7 @@ class RefusingHistory:
     """A store of the process history that refuses what a test names."""
 
     def __init__(self) -> None:
-        self.fails: StoreError | None = None
+        self.fails: Exception | None = None
         self.ended: set[int] = set()
         self.held: list[tuple[int, int]] = []
 
@@ -61,10 +63,11 @@ async def test_readings_wait_while_the_disk_is_full_and_an_ended_session_holds_n
     assert store.held == [(2, 9000)]
 
 
-async def test_a_reading_that_the_store_never_takes_is_left_out() -> None:
+@pytest.mark.parametrize("error", [StoreError("a damaged page"), ValueError("a fault of this program")])
+async def test_a_reading_that_the_store_never_takes_is_left_out(error: Exception) -> None:
     store, clock = RefusingHistory(), ManualClock()
     writer = ProcessHistoryWriter(store, clock)
-    store.fails = StoreError("a damaged page")
+    store.fails = error
     writer.add(session(1), ProcessReading(0, []))
     await writer.flush()
     store.fails = None
