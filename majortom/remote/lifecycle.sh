@@ -387,26 +387,20 @@ start_units() {
 last_line() { printf '%s\n' "$1" | grep -v -e '^ *$' -e '^See ' | tail -n 1; }
 
 # Why Spider did not start: the error that it printed, else its last lines, else systemd's. After a rollback the unit and its journal are hard
-# to find. On a busy server journald stores what a program printed a moment after its end.
+# to find. On a busy server the journal gets what a program printed a moment after its end.
 failure_text() {
-    openrc || timeout 5 journalctl --sync >/dev/null 2>&1
-    for wait_s in 1 1 0; do
-        words=$(printed_error)
-        [ -z "$words" ] && [ "$wait_s" != 0 ] || break
-        sleep "$wait_s"
+    for _ in 1 2 3; do
+        lines=$(agent_log -n 20 -S "@$(stat -c %Y "$ROLLBACK" 2>/dev/null || printf 0)" | tail -n 20 | cut -c 1-400 | grep -v ', ignoring: ')
+        own=$(printf '%s\n' "$lines" | grep -v -e '^ *$' -e '^{.*"level": "info"' -e '^stardust-spider\.service: ' -e '^/[^ ]*:[0-9]*: ' -e '^Start' -e '^Stop' -e '^Failed to start')
+        words=$(printf '%s\n' "$own" | grep -E '^[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Exit)(:|$)' | tail -n 1)
+        [ -n "$words" ] || words=$(printf '%s\n' "$own" | tail -n 2)
+        [ -z "$words" ] || break
+        sleep 1
     done
-    printf '%s' "${words:-$(state)}" | tr -c '[:print:]' ' ' | cut -c 1-300
-}
-
-printed_error() {
-    lines=$(agent_log -n 20 -S "@$(stat -c %Y "$ROLLBACK" 2>/dev/null || printf 0)" | tail -n 20 | cut -c 1-400 | grep -v ', ignoring: ')
-    own=$(printf '%s\n' "$lines" | grep -v -e '^ *$' -e '^{.*"level": "info"' -e '^stardust-spider\.service: ' -e '^/[^ ]*:[0-9]*: ' -e '^Start' -e '^Stop' -e '^Failed to start')
-    words=$(printf '%s\n' "$own" | grep -E '^[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Exit)(:|$)' | tail -n 1)
-    [ -n "$words" ] || words=$(printf '%s\n' "$own" | tail -n 2)
     for kind in ': Failed at step' 'service: (Failed|Unable) to' 'process exited' 'Failed to start'; do
         [ -n "$words" ] || words=$(printf '%s\n' "$lines" | grep -E -e "$kind" | tail -n 1)
     done
-    printf '%s' "$words"
+    printf '%s' "${words:-$(state)}" | tr -c '[:print:]' ' ' | cut -c 1-300
 }
 
 state() {

@@ -56,7 +56,7 @@ def functions(name: str) -> str:
 def test_why_spider_did_not_start_is_the_line_that_names_the_error(printed: str, says: str) -> None:
     told = run(
         functions("lifecycle.sh")
-        + '\nagent_log() { printf "%s" "$text"; }\nstate() { printf "as its state says"; }\ntext=$1\nfailure_text',
+        + '\nagent_log() { printf "%s" "$text"; }\nstate() { printf "as its state says"; }\nsleep() { :; }\ntext=$1\nfailure_text',
         printed,
     )
     assert told.strip().removeprefix("stardust-spider.service: ") == says
