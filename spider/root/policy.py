@@ -33,9 +33,8 @@ POLICY_PATH = "/etc/stardust/policy.conf"
 MODES = ("monitor", "readonly", "managed")
 LISTED: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.policy in MODES and not verb.beside)
 """Verbs that the line `verbs` may name; `rekey` has a line of its own."""
-UNIT_VERBS: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.units)
-CONTAINER_VERBS: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.container)
-"""Verbs that `verbs` may name, too, in version 2."""
+BESIDE: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.beside)
+"""Verbs of units and containers, which `verbs` may name, too, in version 2."""
 JOURNAL = ("off", "warning", "all")
 _KEYS = {"1": frozenset({"version", "mode", "verbs", "rekey"})}
 _KEYS["2"] = _KEYS["1"] | {"events", "units", "containers", "journal"}
@@ -76,9 +75,10 @@ class Policy(NamedTuple):
             return None
         if self.mode != "managed":
             return "policy-" + self.mode
-        if verb in CONTAINER_VERBS and not self.containers:
-            return "policy-container"
-        return "policy-unit" if verb in UNIT_VERBS and not self.units else "policy-verb"
+        if verb not in BESIDE:
+            return "policy-verb"
+        names, refusal = (self.containers, "policy-container") if VERBS[verb].container else (self.units, "policy-unit")
+        return "policy-verb" if names else refusal
 
     def name_refusal(self, verb: Verb, args: Mapping[str, Any]) -> Optional[str]:
         """Why a verb that the policy allows may not have these checked arguments. None: it may."""
@@ -114,10 +114,10 @@ def parse_policy(text: str) -> Policy:
     mode = section.get("mode", "")
     if mode not in MODES:
         raise PolicyRefused(f"unknown mode {mode!r}")
-    allowed = {verb for verb in (*LISTED, *UNIT_VERBS, *CONTAINER_VERBS) if MODES.index(VERBS[verb].policy) <= MODES.index(mode)}
+    allowed = {verb for verb in (*LISTED, *BESIDE) if MODES.index(VERBS[verb].policy) <= MODES.index(mode)}
     if "verbs" in section:
         listed = [word.strip() for word in section["verbs"].split(",")]
-        strange = sorted(set(listed) - set(LISTED) - ({*UNIT_VERBS, *CONTAINER_VERBS} if section["version"] == "2" else set()))
+        strange = sorted(set(listed) - set(LISTED) - (set(BESIDE) if section["version"] == "2" else set()))
         if strange:
             raise PolicyRefused(f"unknown verb {strange[0]!r}")
         allowed &= set(listed)
@@ -130,8 +130,7 @@ def parse_policy(text: str) -> Policy:
     units, containers = _names(section, "units", _PATTERN), _names(section, "containers", _PATTERN)
     verbs = [verb for verb in LISTED if verb in allowed]
     verbs += [REKEY] if rekey == "yes" else []
-    verbs += [verb for verb in UNIT_VERBS if units and verb in allowed]
-    verbs += [verb for verb in CONTAINER_VERBS if containers and verb in allowed]
+    verbs += [verb for verb in BESIDE if (containers if VERBS[verb].container else units) and verb in allowed]
     return Policy(mode, tuple(verbs), _names(section, "events", _USER), units, journal, containers)
 
 
