@@ -59,7 +59,7 @@ interface StepLike {
 /** Whether a step replaces a package by another version of it. */
 export const isUpgrade = ({ from, to }: StepLike): boolean => from !== "" && to !== "";
 /** Whether packages can be left out of a plan: what remains is an upgrade of named packages. A full upgrade may remove others only as a whole. */
-export const canLeaveOut = (action: string, { counts }: PlanLike): boolean => action.endsWith("upgrade") && (action !== "full-upgrade" || counts.removals === 0);
+export const canLeaveOut = (action: string, { counts }: PlanLike): boolean => !!VERBS[action]?.upgrades && (action !== "full-upgrade" || counts.removals === 0);
 /** The packages to upgrade when some of a plan are left out. What they need comes with them. */
 export const remainingUpgrades = (steps: readonly StepLike[], without: ReadonlySet<string>): string[] => steps.filter((step) => isUpgrade(step) && !without.has(step.package)).map((step) => step.package);
 

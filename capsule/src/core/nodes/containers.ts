@@ -1,7 +1,7 @@
 /** Containers on a node: the rows of its table. */
 
 import { reader, type TableCell, type TableLike } from "./node-tables";
-import { fits, isListed, missingLines } from "./units";
+import { fits, isListed, missingLines, type Policy } from "./units";
 
 export const RESTART = "container-restart";
 /** Engines with a socket through which containers are named and restarted. */
@@ -23,9 +23,7 @@ export interface ContainerRow {
   memory: number | null;
 }
 
-export interface ContainerPolicy {
-  mode: string;
-  verbs: readonly string[];
+export interface ContainerPolicy extends Policy {
   containers: readonly string[];
 }
 
@@ -52,9 +50,10 @@ export function containerRows(table: TableLike, latest: Latest): ContainerRow[] 
   return rows.sort((a, b) => rank(a) - rank(b) || (b.cpu ?? -1) - (a.cpu ?? -1) || (b.memory ?? -1) - (a.memory ?? -1));
 }
 
+export const hasSocket = (row: ContainerRow): boolean => SOCKETS.has(row.engine);
 /** Whether only the id of the container is known: the agent may not read its engine's socket. */
-export const isUnnamed = (row: ContainerRow): boolean => SOCKETS.has(row.engine) && row.image === null;
-export const mayRestart = (row: ContainerRow): boolean => SOCKETS.has(row.engine) && row.image !== null;
+export const isUnnamed = (row: ContainerRow): boolean => hasSocket(row) && row.image === null;
+export const mayRestart = (row: ContainerRow): boolean => hasSocket(row) && row.image !== null;
 
 /** Names in the policy that no row has: where the names of containers are not known, these can be restarted all the same. */
 export function namedInPolicy(policy: ContainerPolicy | null, rows: readonly ContainerRow[]): string[] {

@@ -16,7 +16,7 @@ export interface UnitRow {
   memory: number | null;
 }
 
-interface Policy {
+export interface Policy {
   mode: string;
   verbs: readonly string[];
 }

@@ -3,7 +3,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { formatValue } from "../../core/metrics/metric-list";
-import { containerRows, isBad, isRunning, isUnnamed, mayRestart, namedInPolicy, type ContainerRow } from "../../core/nodes/containers";
+import { containerRows, hasSocket, isBad, isRunning, isUnnamed, mayRestart, namedInPolicy, type ContainerRow } from "../../core/nodes/containers";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { count, plural, UNKNOWN } from "../../core/text/units";
@@ -38,7 +38,7 @@ export function Containers({ view, table }: ContainersProps): VNode {
           {t`Names, images and ended containers are known only where the agent’s user may open the socket of the engine (for Docker: a member of the group docker). Whoever may open it is as good as root on this server, so this is off until its owner allows it there. Restarts are counted since the agent first saw the container.`}
         </p>
       )}
-      {acts && view.policy?.containers.length === 0 && rows.some(({ engine }) => engine === "docker" || engine === "podman") && (
+      {acts && view.policy?.containers.length === 0 && rows.some(hasSocket) && (
         <p class="pad t3 meta">{t`The owner of this server names the containers that may be restarted here, in its policy.conf (mode = managed, version = 2): containers = shop, mail-*.`}</p>
       )}
       {others.length > 0 && (
