@@ -317,7 +317,7 @@ async def test_sockets_that_say_nothing_keep_no_node_out(shared_hub: HubProcess)
 
 
 async def joins(hub: HubProcess, node: Enrolled) -> bool:
-    """Whether a node gets its session at once. A hub that cannot keep up asks it to come back some seconds later."""
+    """Open a session of a node. Returns: False: the hub asked the node to connect again later."""
     async with agents(hub, node) as [agent]:
         try:
             await agent.join()

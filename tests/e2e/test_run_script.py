@@ -188,7 +188,7 @@ async def test_a_machine_with_a_package_manager_is_told_its_updates(checkout: Ch
         return node["updates"]["total"]
 
     if total is not None:
-        await eventually(lambda: told() is not None or "updates_unreadable" in checkout.spider_log, 60, "nothing is said of updates")
+        await eventually(lambda: told() is not None or "updates_unreadable" in checkout.spider_log, 60, "no updates are reported")
         assert await asyncio.to_thread(told) == total, checkout.spider_log
     elif why:
         await eventually(lambda: json.dumps(why[:40])[1:-1] in checkout.spider_log, 60, "Spider does not say why it cannot tell")
