@@ -1,4 +1,4 @@
-"""For tests that run Spider as it is shipped."""
+"""Spider as it is shipped, and the files of a launcher."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from spider.root.launcher import LauncherPaths
 from tests.support.bundles import WITHOUT_MANAGER, bundle_of, shipped_bundle
+from tests.support.launcher import launcher_paths
 
 
 @pytest.fixture
@@ -20,3 +22,8 @@ def bundle(tmp_path: Path) -> Path:
 def bundle_without_manager(tmp_path: Path) -> Path:
     """Spider as it is shipped, but for the questions to the package manager."""
     return bundle_of(tmp_path, "0.0.0", fault=WITHOUT_MANAGER)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> LauncherPaths:
+    return launcher_paths(tmp_path)
