@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { consequence, countGroups, groupsText, jobGroupOf, isDangerous, policyRefusal, listSome, countJobs, nodesToReboot } from "./batch";
+import { consequence, countGroups, groupsText, jobGroupOf, isDangerous, policyRefusal, listSome, countJobs, nodesToReboot, restartsText } from "./batch";
 
 test("jobs are counted by group", () => {
   const jobs = ["queued", "running", "succeeded", "failed", "interrupted", "unknown", "cancelled", "expired"].map((state) => ({ state }));
@@ -51,4 +51,11 @@ test("an order that has ended names the nodes to reboot", () => {
   assert.deepEqual(nodesToReboot({ action: "upgrade", jobs }, required), ["a"]);
   assert.deepEqual(nodesToReboot({ action: "reboot", jobs }, required), []);
   assert.deepEqual(nodesToReboot({ action: "upgrade", jobs: [...jobs, { node_id: "c", state: "running" }] }, required), []);
+});
+
+test("services that plans will probably restart are counted, the commonest first", () => {
+  const plans = [["ssh", "nginx"], ["nginx"], [], ["cron"]].map((restarts) => ({ restarts }));
+  assert.equal(restartsText(plans), "nginx on 2 servers, cron on 1 server, ssh on 1 server");
+  assert.equal(restartsText(plans, 1), "nginx on 2 servers and 2 more");
+  assert.equal(restartsText([]), "");
 });

@@ -78,6 +78,14 @@ export function listSome(names: readonly string[], most = 3): string {
   return names.length <= most + 1 ? names.join(", ") : t`${names.slice(0, most).join(", ")} and ${names.length - most} more`;
 }
 
+/** "nginx on 12 servers, php-fpm on 1 server": what these plans will probably restart, the commonest first; empty = nothing. */
+export function restartsText(plans: readonly { restarts: readonly string[] }[], most = 4): string {
+  const counts = new Map<string, number>();
+  for (const { restarts } of plans) for (const name of restarts) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const found = [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
+  return listSome(found.map(([name, count]) => t`${name} on ${count} ${pluralWord(count, "server")}`), most);
+}
+
 interface EndedBatch {
   action: string;
   jobs: readonly { node_id: string; state: string }[];

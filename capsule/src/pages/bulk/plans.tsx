@@ -4,6 +4,7 @@ import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
+import { restartsText } from "../../core/jobs/batch";
 import { decimalSize } from "../../core/text/units";
 import { jobEnded, jobGlyph, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
 import { forEachLimited } from "../../state/bulk";
@@ -104,7 +105,9 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
   const names = new Intl.Collator(undefined, { numeric: true });
   const jobs = batch.jobs.map((job) => ({ job, name: nodeLabel(job.node_id) })).sort((a, b) => rankOf(a.job, byNode.get(a.job.node_id)) - rankOf(b.job, byNode.get(b.job.node_id)) || names.compare(a.name, b.name));
   const ended = batch.jobs.filter(({ state }) => jobEnded(state)).length;
-  const bytes = [...byNode].reduce((sum, [node, plan]) => sum + (without.has(node) ? 0 : (plan.download_bytes ?? 0)), 0);
+  const included = [...byNode].filter(([node]) => !without.has(node)).map(([, plan]) => plan);
+  const bytes = included.reduce((sum, plan) => sum + (plan.download_bytes ?? 0), 0);
+  const restarts = restartsText(included);
   return (
     <div class="stack">
       {plans.failure && <Banner mark={<Glyph kind="stale" label="" />}>{plans.failure}</Banner>}
@@ -113,6 +116,7 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
         {without.size > 0 && ` · ${t`${without.size} left out`}`}
         {bytes > 0 && ` · ${t`${decimalSize(bytes)} to download in all`}`}
       </p>
+      {restarts && <p class="t2">{t`Will probably restart: ${restarts}`}</p>}
       <div class="grid-table plans-table" role="table" aria-label={t`Plans`} aria-rowcount={jobs.length + 1}>
         <div role="row" class="head">
           <span role="columnheader">
