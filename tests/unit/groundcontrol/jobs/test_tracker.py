@@ -1,108 +1,32 @@
-"""Jobs whose time is up, on the real store with a clock of the test's own."""
+"""The job tracker: sending, expiry, answers and progress, on the real store with a manual clock."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import pytest
 
-from groundcontrol.adapters.local_bus import LocalBus
-from groundcontrol.adapters.sqlite.stores import Store
-from groundcontrol.agents.registry import SUSPECT_S, Registry
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.errors import BadRequest, Forbidden, JobNotCancellable, NotFound, PolicyRefuses, StoreError, StoreFull
-from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM, Actor, Scope
-from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.inbox import Inbox
 from groundcontrol.jobs.model import START_LIMIT_S, Job, JobRequest, JobUpdate
-from groundcontrol.jobs.orders import KEYS_CHANGE_S, MAX_GENERATION, NotAccepted, OrderSender
-from groundcontrol.jobs.service import ROUND_S, JobService
-from groundcontrol.jobs.tracker import PROGRESS_EVERY_S, STORE_RETRY_S, UNANSWERED_S, JobTracker
+from groundcontrol.jobs.service import ROUND_S
+from groundcontrol.jobs.tracker import PROGRESS_EVERY_S, STORE_RETRY_S, UNANSWERED_S
 from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, Session
-from spider.hub.backoff import CLONE_S
-from spider.wire.frames import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, JobStop
+from spider.wire.frames import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart
 from spider.wire.ids import new_random_id
 from spider.wire.orders import ORDER_TIME, issue_time
 from spider.wire.proof import node_keys
-from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
-from tests.support.store_files import open_new
+from tests.support.job_bench import FLEET_KEY, Bench, Hello, Listener, Talker, over
 from tests.support.wire import open_order
 
-HUB = HubId("h" * 26)
-BOOT = BootId("a" * 32)
-FLEET_KEY = bytes(32)
 VIEWER = Scope(Actor("user", "v", "viewer", "viewer"), 1)
 STRANGER = Scope(Actor("user", "s", "stranger", "admin"), 2)
-
-
-class Hello(NamedTuple):
-    known_jobs: Sequence[str]
-    generation: int
-    features: Sequence[str] = ()
-
-
-class Listener(NamedTuple):
-    """What of a node's session is asked when orders go there."""
-
-    node: Node
-    session: Session
-    hello: Hello
-    told: list[object]
-
-    async def send(self, frame: object) -> None:
-        self.told.append(frame)
-
-
-class Bench:
-    """A hub's jobs without its sockets."""
-
-    def __init__(self, store: Store, clock: ManualClock) -> None:
-        self.store = store
-        self.clock = clock
-        self.bus = LocalBus()
-        self.service = JobService(store, self.bus, clock, 2)
-        self.registry = Registry(store, self.bus, clock, HUB)
-        self.orders = OrderSender(clock, self.registry, FLEET_KEY, b"no bundle")
-        self.tracker = JobTracker(store, self.bus, clock, self.registry, Refusals(store.log, clock), self.orders, 2)
-        self.node = NodeId(new_random_id())
-
-    async def session(self) -> Session:
-        session = await self.store.sessions.claim(self.node, BOOT, HUB)
-        await self.store.metrics.marks(session)
-        return session
-
-    async def order(self) -> Job:
-        return await self.service.submit(SYSTEM, self.node, JobRequest("upgrade"), None)
-
-    async def dispatched(self) -> tuple[Job, Session]:
-        job, session = await self.order(), await self.session()
-        [dispatch] = await self.store.jobs.take(None, [session], self.clock.now())
-        assert dispatch.job.id == job.id
-        return dispatch.job, session
-
-    async def state(self, job: Job) -> tuple[str, str]:
-        found = await self.store.jobs.job(SYSTEM, job.id)
-        return found.state, found.error.code if found.error else ""
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """An empty store with one node."""
-    clock = ManualClock()
-    database = await open_new(tmp_path / "data", clock=clock)
-    try:
-        made = Bench(await database.store(audit_key=bytes(32), chain=HUB), clock)
-        await made.store.nodes.create_node(SYSTEM, NewNode(made.node, "web-1", "192.0.2.1"))
-        yield made
-    finally:
-        await database.close()
 
 
 async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
@@ -117,59 +41,6 @@ async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
     assert [(event.type, event.severity) for event in events] == [("job_expired", "warning")]
 
 
-@pytest.mark.holds("S-43")
-async def test_nothing_but_new_keys_is_handed_over_while_a_clone_is_about(bench: Bench) -> None:
-    tracker, registry = bench.tracker, bench.registry
-    session, job = await bench.session(), await bench.order()
-    registry.mark_clone(bench.node)
-    await tracker._take(None, [session])
-    assert await bench.state(job) == ("queued", "")
-    rekey = await bench.service.submit_selfcare(SYSTEM, bench.node, JobRequest("rekey"))
-    await tracker._take(None, [session])
-    assert [await bench.state(one) for one in (job, rekey)] == [("queued", ""), ("dispatched", "")]
-    await bench.store.jobs.advance(rekey.id, "failed", session, JobUpdate())
-    registry.clear_clone(bench.node)
-    await tracker._take(None, [session])
-    assert await bench.state(job) == ("dispatched", "")
-
-
-@pytest.mark.holds("S-43")
-async def test_what_was_handed_over_before_a_clone_came_is_not_sent_again_until_it_is_gone(bench: Bench) -> None:
-    tracker, registry = bench.tracker, bench.registry
-    job, _ = await bench.dispatched()
-    registry.mark_clone(bench.node)
-    agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), await bench.session(), Hello((), 1), [])
-    registry._agents[bench.node] = cast("AgentSession", agent)
-    await tracker.joined(cast("AgentSession", agent))
-    bench.orders.send_later(job.id, NotAccepted("busy", "busy", 0.0))
-    bench.clock.advance(6)
-    await tracker._send_again()
-    await bench.orders.start(cast("AgentSession", agent), job, 2.0)
-    assert agent.told == []
-    bench.orders._sent[job.id].refusal = None  # nothing but the hold stands against it
-    await tracker._send_again()
-    assert agent.told == []
-    registry.clear_clone(bench.node)
-    await tracker._send_again()
-    await tracker._send_again()
-    assert [type(frame) for frame in agent.told] == [JobStart]
-
-
-async def test_a_wish_to_stop_waits_too_while_a_clone_is_about(bench: Bench) -> None:
-    tracker, registry = bench.tracker, bench.registry
-    job, session = await bench.dispatched()
-    await bench.store.jobs.advance(job.id, "accepted", session, JobUpdate())
-    await bench.service.cancel(SYSTEM, job.id)
-    agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), session, Hello((), 1), [])
-    registry._agents[bench.node] = cast("AgentSession", agent)
-    registry.mark_clone(bench.node)
-    await tracker._stop()
-    assert agent.told == []
-    registry.clear_clone(bench.node)
-    await tracker._stop()
-    assert [type(frame) for frame in agent.told] == [JobStop]
-
-
 @pytest.mark.holds("S-42")
 async def test_an_order_says_the_hub_s_own_time_to_nodes_that_know_it(bench: Bench) -> None:
     job, session = await bench.dispatched()
@@ -178,7 +49,7 @@ async def test_an_order_says_the_hub_s_own_time_to_nodes_that_know_it(bench: Ben
     for features, at in (((), None), ((ORDER_TIME,), int(bench.clock.now()))):
         agent = Listener(node, session, Hello((), 1, features), [])
         await bench.orders.start(cast("AgentSession", agent), job, 3600.0)
-        [start] = agent.told
+        [start] = agent.sent
         assert isinstance(start, JobStart)
         told = open_order(key, start.order)
         assert (told.at, told.iat) == (at, int(bench.clock.now() + 3600))
@@ -212,71 +83,7 @@ async def test_a_node_that_refuses_an_order_again_and_again_sets_no_pace(bench: 
     await working
     assert await bench.state(job) == ("dispatched", "")
     assert sorted(record.getMessage() for record in caplog.records) == ["job_refused", "job_sent", "node_clock_differs"]
-    assert [type(frame) for frame in agent.told] == [JobStart]
-
-
-async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench: Bench) -> None:
-    tracker, session = bench.tracker, await bench.session()
-    rekey = await bench.service.submit_selfcare(SYSTEM, bench.node, JobRequest("rekey"))
-    agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), session, Hello((), MAX_GENERATION), [])
-    bench.registry._agents[bench.node] = cast("AgentSession", agent)
-    await tracker._take(None, [session])
-    assert agent.told == []
-    assert await bench.state(rekey) == ("failed", "job.no_next_keys")
-
-
-async def test_new_keys_are_sent_again_while_a_clone_is_about(bench: Bench) -> None:
-    tracker, registry, session = bench.tracker, bench.registry, await bench.session()
-    rekey = await bench.service.submit_selfcare(SYSTEM, bench.node, JobRequest("rekey"))
-    registry.mark_clone(bench.node)
-    await tracker._take(None, [session])
-    agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), await bench.session(), Hello((), 1), [])
-    await tracker.joined(cast("AgentSession", agent))
-    assert [frame.job for frame in agent.told if isinstance(frame, JobStart)] == [rekey.id]
-
-
-async def test_a_clone_that_is_gone_holds_nothing_up_and_one_that_is_there_is_named(bench: Bench) -> None:
-    tracker, registry = bench.tracker, bench.registry
-    session, job = await bench.session(), await bench.order()
-    registry.mark_clone(bench.node)
-    bench.clock.advance(SUSPECT_S / 2)
-    assert SUSPECT_S > 2 * CLONE_S
-    await tracker._take(None, [session])
-    assert await bench.state(job) == ("queued", "")
-    bench.clock.advance(START_LIMIT_S - SUSPECT_S / 2 + 1)
-    await tracker._expire()
-    expired = await bench.store.jobs.job(SYSTEM, job.id)
-    assert expired.error is not None
-    assert (expired.state, "stardust rekey" in expired.error.message) == ("expired", True)
-    bench.clock.advance(SUSPECT_S)
-    later = await bench.order()
-    await tracker._take(None, [session])
-    assert await bench.state(later) == ("dispatched", "")
-
-
-class Talker:
-    """A node's session that says what the test wants."""
-
-    def __init__(self, node: Node, session: Session) -> None:
-        self.node, self.session, self.hello, self.address, self.over = node, session, Hello((), 1), "", False
-        self.told: list[object] = []
-
-    def post(self, frame: object) -> None:
-        self.told.append(frame)
-
-    async def send(self, frame: object) -> None:
-        self.told.append(frame)
-
-    async def flush(self) -> None:
-        """All is out at once."""
-
-    @property
-    def started(self) -> list[str]:
-        return [frame.job for frame in self.told if isinstance(frame, JobStart)]
-
-
-def over(job: str) -> JobEnded:
-    return JobEnded(job, "succeeded", 0, 0, 0, hashlib.sha256().hexdigest(), 0, 0, 0, [], [], [], "", "")
+    assert [type(frame) for frame in agent.sent] == [JobStart]
 
 
 async def test_jobs_that_wait_begin_with_the_end_of_the_one_before_and_wait_for_no_sweep(bench: Bench) -> None:
@@ -294,94 +101,6 @@ async def test_jobs_that_wait_begin_with_the_end_of_the_one_before_and_wait_for_
         inbox.close()
         await bench.tracker.process(cast("AgentSession", agent), inbox)
         assert agent.started == jobs[:at], said
-
-
-async def hear(bench: Bench, agent: Talker, *words: JobAnswer | JobEnded) -> None:
-    inbox = Inbox()
-    for said in words:
-        await inbox.put(said)
-    inbox.close()
-    await bench.tracker.process(cast("AgentSession", agent), inbox)
-
-
-async def renewing(bench: Bench) -> tuple[Job, Talker]:
-    """A node that was handed an order for new keys."""
-    rekey, session = await bench.service.submit_selfcare(SYSTEM, bench.node, JobRequest("rekey")), await bench.session()
-    agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
-    bench.registry._agents[bench.node] = cast("AgentSession", agent)
-    await bench.tracker._take(None, [session])
-    assert agent.started == [rekey.id]
-    return rekey, agent
-
-
-@pytest.mark.holds("SAFETY-50")
-async def test_after_new_keys_nothing_is_sent_by_the_session_of_the_former_ones(bench: Bench) -> None:
-    tracker = bench.tracker
-    rekey, agent = await renewing(bench)
-    waiting = await bench.order()
-    await hear(bench, agent, JobAnswer(rekey.id, "accepted", "", 0), over(rekey.id))
-    assert await bench.state(rekey) == ("succeeded", "")
-    later = await bench.order()
-    await tracker._take(None)
-    assert agent.started == [rekey.id]
-    assert [await bench.state(job) for job in (waiting, later)] == [("queued", "")] * 2
-    again = Talker(agent.node, await bench.session())  # with the new keys
-    again.hello = Hello((), 2)
-    bench.registry._agents[bench.node] = cast("AgentSession", again)
-    await tracker.joined(cast("AgentSession", again))
-    assert again.started == [waiting.id]
-    await hear(bench, again, over(waiting.id))
-    assert again.started == [waiting.id, later.id]
-
-
-@pytest.mark.holds("SAFETY-50")
-async def test_a_node_that_does_not_come_back_with_its_new_keys_is_asked_again_after_a_while(bench: Bench) -> None:
-    tracker = bench.tracker
-    rekey, agent = await renewing(bench)
-    job = await bench.order()
-    await hear(bench, agent, over(rekey.id))
-    bench.clock.advance(KEYS_CHANGE_S - 1)
-    await tracker._take(None)
-    assert agent.started == [rekey.id]
-    bench.clock.advance(2)
-    await tracker._take(None)
-    assert agent.started == [rekey.id, job.id]
-
-
-@pytest.mark.holds("SAFETY-50")
-@pytest.mark.parametrize("end", ["succeeded", "failed", "interrupted"])
-async def test_an_order_under_keys_that_were_just_replaced_is_sent_again(bench: Bench, end: str) -> None:
-    """The hub was started again meanwhile, or what carried the order out was killed after it had put the keys in place."""
-    rekey, agent = await renewing(bench)
-    await hear(bench, agent, over(rekey.id)._replace(state=end))
-    bench.orders._new_keys.clear()
-    job = await bench.order()
-    await bench.tracker._take(None)
-    await hear(bench, agent, JobAnswer(job.id, "refused", "bad-mac", 0))
-    assert await bench.state(job) == ("dispatched", "")
-    again = Talker(agent.node, await bench.session())
-    again.hello = Hello((), 2)
-    await bench.tracker.joined(cast("AgentSession", again))
-    assert again.started == [job.id]
-    bench.clock.advance(KEYS_CHANGE_S + 1)
-    await hear(bench, again, JobAnswer(job.id, "refused", "bad-mac", 0))  # then it is the truth
-    assert await bench.state(job) == ("failed", "job.bad_mac")
-
-
-async def test_an_order_for_new_keys_that_does_not_open_is_refused_for_good(bench: Bench) -> None:
-    rekey, agent = await renewing(bench)
-    await hear(bench, agent, JobAnswer(rekey.id, "refused", "bad-mac", 0))
-    assert await bench.state(rekey) == ("failed", "job.bad_mac")
-
-
-async def test_a_wish_to_stop_that_comes_when_the_keys_are_replaced_is_not_refused_for_a_false_reason(bench: Bench) -> None:
-    rekey, agent = await renewing(bench)
-    await hear(bench, agent, JobAnswer(rekey.id, "accepted", "", 0))
-    await bench.service.cancel(SYSTEM, rekey.id)
-    await hear(bench, agent, JobAnswer(rekey.id, "refused", "bad-mac", 0))
-    stop = (await bench.store.jobs.job(SYSTEM, rekey.id)).stop
-    assert stop is not None
-    assert (stop.state, stop.why) == ("asked", "")
 
 
 async def test_a_job_that_was_handed_over_and_never_answered_is_unknown(bench: Bench) -> None:
@@ -539,7 +258,7 @@ async def test_where_a_job_stood_and_what_became_of_a_stop_outlive_a_database_th
     working = asyncio.create_task(bench.tracker.process(cast("AgentSession", agent), inbox))
 
     async with asyncio.timeout(10):
-        while inbox.progress or (ended and JobDone(job.id) not in agent.told):
+        while inbox.progress or (ended and JobDone(job.id) not in agent.sent):
             bench.clock.advance(STORE_RETRY_S)
             await asyncio.sleep(0.01)
         inbox.close()
