@@ -97,7 +97,7 @@ class Ending:
                 db.interrupt()
 
     def check(self) -> None:
-        """Raises: Ended."""
+        """Raises: BackupEnded."""
         if self._wanted:
             raise BackupEnded
 
@@ -118,7 +118,7 @@ class Ending:
 def make(control: Path, target: Path, version: str, report: ReportProgress, *, fleet: str = "", ending: Ending | None = None) -> Manifest:
     """Write a backup to `target`, which must not exist. The file gets its name only when it is complete, checked and durable.
 
-    Raises: ConfigError: the backup failed; nothing is left of it. Ended.
+    Raises: ConfigError: the backup failed; nothing is left of it. BackupEnded.
     """
     ending = ending or Ending()
     try:

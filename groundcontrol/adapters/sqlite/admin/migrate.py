@@ -40,13 +40,13 @@ class Kind(NamedTuple):
     """The application id in the file's header, so that one kind is never taken for the other."""
     page_size: int
     wipe: bool
-    """Whether deleted rows are overwritten. Secrets need that; a second write of an expired hour of samples does not pay."""
+    """Whether deleted rows are overwritten. Secrets need that; overwriting expired samples is not worth a second write."""
 
 
 CONTROL: Final = Kind("sqlite.sql", 0x53445354, page_size=4096, wipe=True)
 SAMPLES: Final = Kind("sqlite_samples.sql", 0x53445358, page_size=16384, wipe=False)
-"""Packs lie in the pages of a clustered table, which keep only a quarter page of each: with 2 kB packs a day of a node took
-114 MB on pages of 4 KiB, 56 on 8 KiB, 49 on 16 KiB."""
+"""Packs are rows of a table WITHOUT ROWID. SQLite keeps about a quarter page of such a row in place, and the rest in other pages.
+With 2 kB packs, a day of a node took 114 MB on pages of 4 KiB, 56 on 8 KiB, 49 on 16 KiB."""
 
 
 class Migration(NamedTuple):
@@ -105,7 +105,7 @@ def upgrade(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migratio
 
 
 def check(db: sqlite3.Connection, path: Path) -> None:
-    """Check the file as a whole. A file so large that the start would wait is checked only after somebody found damage in it.
+    """Check the file as a whole. A file so large that the start would wait is checked only after a hub found damage in it.
 
     Raises: ConfigError: the file is damaged.
     """
@@ -122,7 +122,7 @@ def mark_suspect(path: Path) -> None:
 
 
 def _suspicion(path: Path) -> Path:
-    return path.with_name(f"{path.name}.mark_suspect")
+    return path.with_name(f"{path.name}.suspect")
 
 
 def check_whole(db: sqlite3.Connection, path: Path) -> None:
@@ -150,7 +150,8 @@ def _newest_copy(path: Path) -> str:
 
 
 def _is_whole(copy: Path) -> bool:
-    """Whether a copy can be restored. A program that was killed during the copy leaves a partial file."""
+    """Whether a copy can be restored. A program that was killed during the copy leaves a partial file. Of a large copy only the size is
+    compared."""
     try:
         with open(copy, "rb") as file:
             head = file.read(100)
@@ -166,9 +167,9 @@ def _is_whole(copy: Path) -> bool:
 
 
 def make(path: Path, kind: Kind) -> None:
-    """Put a new database in the place of an empty one. It is complete from the first moment under its name, and lies in that one file.
+    """Put a new database in the place of an empty file.
 
-    So an empty file is never the remainder of a killed program.
+    It is built under another name and renamed when it is complete. So a killed program never leaves a partial file.
     Raises: OSError, sqlite3.Error, and as `make_private_file`.
     """
     fresh = path.with_name(f"{path.name}.new")

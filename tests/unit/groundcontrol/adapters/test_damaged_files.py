@@ -91,6 +91,7 @@ async def test_a_large_file_in_which_a_hub_came_upon_damage_is_read_through_at_t
     with pytest.raises(StoreDown, match="damaged"):
         await database._samples.reader.run(lambda rows: rows.fetch_all("SELECT * FROM chunk_1m"))
     await database.close()
+    assert list((tmp_path / "data").glob("*.suspect")), "the next start checks the whole file"
 
     with pytest.raises(ConfigError, match="damaged: restore a backup"):
         await open_database(tmp_path / "data", clock=CLOCK)
@@ -98,4 +99,4 @@ async def test_a_large_file_in_which_a_hub_came_upon_damage_is_read_through_at_t
         await open_database(tmp_path / "data", clock=CLOCK)
     path.write_bytes(whole)
     await open_and_close(tmp_path / "data")
-    assert not list((tmp_path / "data").glob("*.suspect")), "once it is whole nobody suspects it"
+    assert not list((tmp_path / "data").glob("*.suspect")), "a whole file is not checked again"
