@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import subprocess
 import sys
@@ -148,3 +149,17 @@ def test_the_hub_provides_just_the_services_that_handlers_ask_for() -> None:
     asked |= {task.__name__ for task in TASKS}
     provided = {name for path in hub.rglob("*.py") for name in re.findall(r"provide\((\w+)\)", path.read_text())}
     assert provided == asked - {kind.__name__ for kind in get_type_hints(Store).values()}
+
+
+def test_docstrings_name_only_exceptions_that_exist() -> None:
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in tracked("groundcontrol/*.py", "spider/*.py", "majortom/*.py")}
+    whole = "\n".join(texts.values())
+    known = {*dir(builtins), *re.findall(r"^\s*class (\w+)", whole, re.MULTILINE), *re.findall(r"\b\w+\.(\w+)", whole)}
+    said = {
+        (path, name)
+        for path, text in texts.items()
+        for part in re.findall(r"Raises:(.*?)(?:\n\n|\"\"\")", text, re.DOTALL)
+        for name in re.findall(r"(?:^|[;,.] )\s*([A-Z][A-Za-z]+)(?=[:;,.]|\s*$)", part, re.MULTILINE)
+    }
+    assert len(said) > 300
+    assert {(path, name) for path, name in said if name not in known} == set()

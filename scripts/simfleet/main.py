@@ -160,7 +160,7 @@ class Server:
         self._link = HubLink(config, outbox, self._jobs, clock, Backoff())
         self._facts: asyncio.Queue[Message] = asyncio.Queue(maxsize=4)
         self._link.on_joined(self._joined)
-        self._inventory = PackageSync(clock, self._link.send, str(root))
+        self._inventory = PackageSync(self._link.send, str(root))
         self._link.on_joined(self._inventory.joined)
         self._link.on_message(PackagesHeld, self._inventory.acknowledge)
         self._tables = Tables([SimulatedProcesses(self.host), self._newer], clock, self._link.send)

@@ -88,7 +88,7 @@ class Command(NamedTuple):
 
 
 class OwnStep(NamedTuple):
-    """A Python step, such as an edit of the manager's settings. Raises Trouble or OSError."""
+    """A Python step, such as an edit of the manager's settings. Raises PackageError or OSError."""
 
     says: str
     """Text for the job's log before the step; empty = none."""
@@ -225,7 +225,7 @@ class Backend:
     def missing(self) -> List[str]:
         """Repositories without a complete list on this host; works as any user.
 
-        Raises: PackagesUnreadable. Trouble: no repository is enabled (`need_repositories`).
+        Raises: PackagesUnreadable. PackageError: no repository is enabled (`need_repositories`).
         """
         raise NotImplementedError
 
@@ -245,7 +245,7 @@ class Backend:
         """The exact plan of upgrade, full-upgrade, security-upgrade, install, remove or autoremove, with the packages that are kept back.
 
         Changes nothing and waits for no lock. `packages` is empty except for install, remove and an upgrade of chosen packages.
-        Raises: PackagesUnreadable: the manager fails, or its output is unknown. Trouble: an error with a code.
+        Raises: PackagesUnreadable: the manager fails, or its output is unknown. PackageError: an error with a code.
         """
         raise NotImplementedError
 
@@ -286,6 +286,6 @@ class Backend:
     def available_updates(self) -> Updates:
         """Count the upgrades of `full-upgrade`, without privileges and changes; blocks for up to a minute.
 
-        Raises: PackagesUnreadable: the number is unknown. Trouble.
+        Raises: PackagesUnreadable: the number is unknown. PackageError.
         """
         raise NotImplementedError

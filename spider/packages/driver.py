@@ -242,7 +242,7 @@ class Driver:
     def _simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         """Make a plan. It is empty only if the lists of all repositories are known.
 
-        Raises: Trouble; PackagesUnreadable.
+        Raises: PackageError; PackagesUnreadable.
         """
         plan = self._backend.simulate(verb, packages)
         incomplete = "" if plan.steps or not VERBS[verb].upgrades else self._incomplete()
@@ -268,7 +268,7 @@ class Driver:
     def _incomplete(self) -> str:
         """Which repository lists are missing or incomplete; empty = none.
 
-        Raises: PackagesUnreadable. Trouble: no repository is enabled.
+        Raises: PackagesUnreadable. PackageError: no repository is enabled.
         """
         missing = self._backend.missing()
         if missing:
@@ -346,7 +346,7 @@ class Driver:
     def _compare(self, task: Task, plan: Plan, console: Console) -> None:
         """Check that the plan equals the approved one.
 
-        Raises: Trouble.
+        Raises: PackageError.
         """
         if not task.plan or task.plan == plan.digest:
             return
@@ -413,7 +413,7 @@ class Driver:
             raise PackageError("job.package_manager", f"{exc.filename or piece.says}: {exc.strerror or exc}") from exc
 
     def _check_replan(self, piece: Replan, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> None:
-        """Raises: Trouble: the plan has changed. Stopped."""
+        """Raises: PackageError: the plan has changed. JobStopped."""
         wait_for_lock(self._backend, console)
         now = piece.plan()
         check_stop(console)
@@ -466,7 +466,7 @@ class Driver:
 
 
 def _make_known(plan: Plan, console: Console) -> None:
-    """Raises: Trouble: the disk is full, so the refresh does not start."""
+    """Raises: PackageError: the disk is full, so the refresh does not start."""
     try:
         console.planned(plan)
     except OSError as exc:

@@ -30,7 +30,7 @@ def named(names: Sequence[str]) -> str:
 
 
 def check_stop(console: Console) -> None:
-    """Raises: Stopped."""
+    """Raises: JobStopped."""
     if console.stop_wanted():
         raise JobStopped
 
@@ -38,7 +38,7 @@ def check_stop(console: Console) -> None:
 def check_names(backend: Backend, verb: str, packages: Sequence[str], inventory: Inventory) -> None:
     """Check that the manager knows each name exactly. So no option, pattern, version, suite, file or `name-` passes.
 
-    Raises: Trouble; PackagesUnreadable.
+    Raises: PackageError; PackagesUnreadable.
     """
     if verb == "install":
         unknown = backend.unknown(packages)
@@ -60,7 +60,7 @@ def check_order(backend: Backend, inventory: Inventory, leaving: Sequence[str] =
     """Check the package database: one broken package makes every later run fail.
 
     Args:   leaving: packages to be removed. They may be broken, since their removal repairs the database.
-    Raises: Trouble.
+    Raises: PackageError.
     """
     broken = backend.broken({name: package for name, package in inventory.items() if name not in leaving})
     if broken:
@@ -70,7 +70,7 @@ def check_order(backend: Backend, inventory: Inventory, leaving: Sequence[str] =
 def wait_for_lock(backend: Backend, console: Console, limit_s: float = LOCK_LIMIT_S) -> bool:
     """Wait for the package lock. True: another program had it, so earlier results may be outdated.
 
-    Raises: PackageError: the lock was not free within the limit. Stopped.
+    Raises: PackageError: the lock was not free within the limit. JobStopped.
     """
     ends_at = time.monotonic() + limit_s
     waited = False
@@ -90,7 +90,7 @@ def check_removals(backend: Backend, verb: str, plan: Plan, *, shown: bool) -> N
     """Refuse unrequested removals, and removals of packages that the host or Spider needs.
 
     Args:   shown: a person approved this plan.
-    Raises: Trouble.
+    Raises: PackageError.
     """
     removals = [name for name in plan.removals if name not in plan.replaced]
     if not removals:
@@ -128,7 +128,7 @@ def _needs(backend: Backend, plan: Plan) -> Iterator[_Need]:
 def check_room(backend: Backend, plan: Plan) -> None:
     """Check the disk space. Needs of the same file system are added.
 
-    Raises: Trouble.
+    Raises: PackageError.
     """
     disks: List[Tuple[int, List[_Need]]] = []
     for need in [*_needs(backend, plan), _Need("/", "", 0), _Need(_existing("/var"), "", 0)]:

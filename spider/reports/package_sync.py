@@ -7,7 +7,6 @@ import logging
 import zlib
 from typing import Awaitable, Callable, List, Optional, Tuple
 
-from spider.clock import Clock
 from spider.logs import event
 from spider.reports.package_database import DatabaseStamp, PackageDatabase, Packages, find_database, stamp
 from spider.threads import run_in_thread
@@ -18,7 +17,7 @@ from spider.wire.frames import InstalledPackages, Message, PackagesHeld
 LOOK_S = 60.0
 PART_ITEMS = 2048
 PART_BYTES = 96 * 1024
-_CHANGE_OVERHEAD = 6
+_TEXT_OVERHEAD_BYTES = 6
 
 log = logging.getLogger(__name__)
 Changes = List[Tuple[str, str]]
@@ -58,7 +57,7 @@ def messages(since: str, digest: str, changes: Changes) -> List[InstalledPackage
     pieces: List[Changes] = [[]]
     size = 0
     for change in changes:
-        length = sum(len(text.encode("utf-8", "replace")) + _CHANGE_OVERHEAD for text in change)
+        length = sum(len(text.encode("utf-8", "replace")) + _TEXT_OVERHEAD_BYTES for text in change)
         if pieces[-1] and (size + length > PART_BYTES or len(pieces[-1]) == PART_ITEMS):
             pieces.append([])
             size = 0
@@ -73,8 +72,7 @@ def messages(since: str, digest: str, changes: Changes) -> List[InstalledPackage
 class PackageSync:
     """Watches the database and reports changes. `run` it as one task."""
 
-    def __init__(self, clock: Clock, send: Callable[[Message], Awaitable[None]], root: str = "/") -> None:
-        self._clock = clock
+    def __init__(self, send: Callable[[Message], Awaitable[None]], root: str = "/") -> None:
         self._send = send
         self._root = root
         self._database: Optional[PackageDatabase] = None
@@ -94,7 +92,7 @@ class PackageSync:
         self._hub_digest = None
 
     def acknowledge(self, message: PackagesHeld) -> None:
-        """The hub holds this state; empty: none, or not the expected one."""
+        """The hub's answer: the digest of the state that it holds. Empty: it has none, or could not apply the changes."""
         self._hub_digest = message.digest
         self._due.set()
 

@@ -53,7 +53,7 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
     available = Available()
     info = HostReports(config, clock, link.send, policy_owner, SeparateQuery(), available)
     link.on_joined(info.joined)
-    inventory = PackageSync(clock, link.send)
+    inventory = PackageSync(link.send)
     link.on_joined(inventory.joined)
     link.on_message(PackagesHeld, inventory.acknowledge)
     collectors = [*host_collectors(clock, lambda: link.hub_time), Programs(config.metrics_dir)]

@@ -11,7 +11,7 @@ import sys
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from spider.files import changed_at, read_file
-from spider.packages.apk import text as apk_text
+from spider.packages.apk import parsers as apk_parsers
 from spider.packages.backend import (
     Action,
     Backend,
@@ -77,8 +77,8 @@ class ApkReader(OutputReader):
     )
 
     def line(self, text: str) -> None:
-        text = apk_text.without_bar(text)
-        step = apk_text.parse_step(text)
+        text = apk_parsers.without_bar(text)
+        step = apk_parsers.parse_step(text)
         if step is not None:
             percent = min(99, int(100 * (step.number - 0.5) / step.of))
             self.console.progress("commit", percent, step.package, f"{step.verb.lower()} {step.package}")
@@ -89,7 +89,7 @@ class ApkReader(OutputReader):
         super().line(text)
 
     def status(self, text: str) -> None:
-        percent = apk_text.parse_progress(text)
+        percent = apk_parsers.parse_progress(text)
         if percent is not None:
             self.console.progress("commit", percent)
 
@@ -111,7 +111,7 @@ def _read(path: str) -> str:
 def apk(*words: str) -> Tuple[str, ...]:
     """A call of apk with the administrator's own settings."""
     settings = next((path for path in CONFIGS if os.path.exists(path)), "")
-    return ("apk", *apk_text.own_options(read_file(settings)), *words)
+    return ("apk", *apk_parsers.own_options(read_file(settings)), *words)
 
 
 def enabled_repositories(options: Sequence[str], patterns: Sequence[str] = REPOSITORIES) -> List[str]:
@@ -123,7 +123,7 @@ def enabled_repositories(options: Sequence[str], patterns: Sequence[str] = REPOS
     named = [value for option, value in zip(options, options[1:]) if option == "--repository"]
     files = [value for option, value in zip(options, options[1:]) if option == "--repositories-file"]
     for path in files or [path for pattern in patterns for path in glob.glob(pattern)]:
-        named += apk_text.parse_repositories(_read(path))
+        named += apk_parsers.parse_repositories(_read(path))
     return named
 
 
@@ -147,7 +147,7 @@ class Apk(Backend):
 
     def _version(self) -> int:
         if not self._major:
-            self._major = apk_text.major_version(run_query(["apk", "--version"], APK_ENVIRONMENT).out)
+            self._major = apk_parsers.major_version(run_query(["apk", "--version"], APK_ENVIRONMENT).out)
         return self._major
 
     def cannot(self, verb: str, packages: Sequence[str]) -> str:
@@ -155,16 +155,16 @@ class Apk(Backend):
             return _CHOSEN
         return _CANNOT.get(verb, "")
 
-    def _installed(self) -> Dict[str, apk_text.ApkPackage]:
+    def _installed(self) -> Dict[str, apk_parsers.ApkPackage]:
         path = _database() + "/installed"
         try:
-            return apk_text.parse_database(_read(path))
+            return apk_parsers.parse_database(_read(path))
         except ValueError as exc:
             raise PackagesUnreadable(f"{path}: {exc}") from exc
 
     def inventory(self) -> Inventory:
         """Held packages are those with a version in world."""
-        _, pinned = apk_text.parse_world(_read(WORLD))
+        _, pinned = apk_parsers.parse_world(_read(WORLD))
         return {name: InstalledPackage(it.version, it.broken, name in pinned) for name, it in self._installed().items()}
 
     def broken(self, inventory: Inventory) -> str:
@@ -187,19 +187,21 @@ class Apk(Backend):
     def missing(self) -> List[str]:
         """Found by apk's warnings of a list."""
         need_repositories(enabled_repositories(apk()))
-        return apk_text.parse_unopened(run_query(apk("--cache-max-age", str(OLD_INDEX_MIN), "list", "--upgradable"), APK_ENVIRONMENT).err)
+        return apk_parsers.parse_unopened(
+            run_query(apk("--cache-max-age", str(OLD_INDEX_MIN), "list", "--upgradable"), APK_ENVIRONMENT).err
+        )
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """Accepts only names of real packages: `apk search` prints `name-version` of the matches."""
         answer = run_query(apk("search", "--exact", *packages), APK_ENVIRONMENT)
-        known = {apk_text.split_name(line.strip())[0] for line in answer.out.splitlines()}
+        known = {apk_parsers.split_name(line.strip())[0] for line in answer.out.splitlines()}
         return [name for name in packages if name not in known]
 
     def protected(self, packages: Sequence[str]) -> List[str]:
         """Packages that the system and Spider need, and all kernels."""
         needed = set(_NEEDED)
         answer = run_query(apk("info", "--quiet", "--who-owns", os.path.realpath(sys.executable)), APK_ENVIRONMENT)
-        needed.update(apk_text.split_name(word)[0] for word in answer.out.split())  # `name-version`, or a sentence that contains it
+        needed.update(apk_parsers.split_name(word)[0] for word in answer.out.split())  # `name-version`, or a sentence that contains it
         return [name for name in packages if name in needed or _KERNEL.match(name)]
 
     @staticmethod
@@ -214,21 +216,21 @@ class Apk(Backend):
         steps = self._steps(verb, packages)
         return self._plan(steps, with_kept_back=verb in ("upgrade", "full-upgrade"))
 
-    def _steps(self, verb: str, packages: Sequence[str]) -> List[apk_text.ApkStep]:
+    def _steps(self, verb: str, packages: Sequence[str]) -> List[apk_parsers.ApkStep]:
         words = apk("--cache-max-age", str(OLD_INDEX_MIN), "--simulate", *self._words(verb, packages))
         answer = run_query(words, APK_ENVIRONMENT, limit_s=300.0)
         if answer.rc:
             raise PackageError(self.code_in(answer.err), _explain(answer))
         try:
-            steps = apk_text.parse_steps(answer.out)
+            steps = apk_parsers.parse_steps(answer.out)
         except ValueError as exc:
             raise PackagesUnreadable(f"apk's plan: {exc}") from exc
-        stays = apk_text.not_removed(steps, packages) if verb == "remove" else []
+        stays = apk_parsers.not_removed(steps, packages) if verb == "remove" else []
         if stays:  # apk reports it, removes them from world and returns 0
             raise PackageError("job.unmet_dependencies", f"others need {', '.join(stays[:20])}: {' '.join(answer.out.split())[:300]}")
         return steps
 
-    def _plan(self, found: Sequence[apk_text.ApkStep], *, with_kept_back: bool) -> Plan:
+    def _plan(self, found: Sequence[apk_parsers.ApkStep], *, with_kept_back: bool) -> Plan:
         steps = tuple(Planned(it.package, it.before, it.after, UNKNOWN if it.after else NO) for it in found if it.before != it.after)
         kernels = [step.package for step in steps if step.after and _KERNEL.match(step.package)]
         reboot = (YES, f"the kernel changes: {', '.join(kernels)}") if kernels else (UNKNOWN, "") if steps else (NO, "")
@@ -236,9 +238,9 @@ class Apk(Backend):
 
     def _kept_back(self, steps: Sequence[Planned]) -> Tuple[HeldPackage, ...]:
         answer = run_query(apk("list", "--upgradable"), APK_ENVIRONMENT)
-        _, pinned = apk_text.parse_world(_read(WORLD))
+        _, pinned = apk_parsers.parse_world(_read(WORLD))
         changing = {step.package for step in steps}
-        left = {name: version for name, version in apk_text.parse_upgradable(answer.out).items() if name not in changing}
+        left = {name: version for name, version in apk_parsers.parse_upgradable(answer.out).items() if name not in changing}
         return tuple(HeldPackage(name, version, "pinned" if name in pinned else "unresolvable") for name, version in sorted(left.items()))
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:  # noqa: ARG002  # part of the interface
@@ -256,7 +258,7 @@ class Apk(Backend):
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
         """The status is the number of errors, or 99; each except 0 is a failure. A missing local repository is only a warning."""
         printed = "\n".join(reader.troubles)
-        if verb == "refresh" and (apk_text.unreached(printed) or "WARNING: " in printed):
+        if verb == "refresh" and (apk_parsers.unreached(printed) or "WARNING: " in printed):
             return Failure("job.repository_stale", "repositories that could not be refreshed keep their old lists")
         if not ended.rc:
             return None

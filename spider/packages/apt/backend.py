@@ -9,7 +9,7 @@ import time
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from spider.files import listed, read_file
-from spider.packages.apt import text as apt_text
+from spider.packages.apt import parsers as apt_parsers
 from spider.packages.apt.calls import DPKG_OPTIONS, apt_cache, apt_config, apt_get, apt_mark
 from spider.packages.apt.plan import plan_of, run_words
 from spider.packages.backend import (
@@ -86,16 +86,16 @@ def read_inventory() -> Inventory:
 
     Raises: PackagesUnreadable.
     """
-    return apt_text.parse_inventory(query_output(_INVENTORY, APT_ENVIRONMENT))
+    return apt_parsers.parse_inventory(query_output(_INVENTORY, APT_ENVIRONMENT))
 
 
-def _targets() -> List[apt_text.AptTarget]:
+def _targets() -> List[apt_parsers.AptTarget]:
     """The package lists that apt-get expects; none if no repository is enabled, or if the settings want no lists.
 
     Raises: PackagesUnreadable.
     """
-    words = ("indextargets", "--no-release-info", "--format", apt_text.TARGET_FORMAT, "Created-By: Packages")
-    return apt_text.parse_targets(query_output(apt_get(*words), APT_ENVIRONMENT))
+    words = ("indextargets", "--no-release-info", "--format", apt_parsers.TARGET_FORMAT, "Created-By: Packages")
+    return apt_parsers.parse_targets(query_output(apt_get(*words), APT_ENVIRONMENT))
 
 
 def lists_refreshed_at(stamps: Sequence[str] = STAMPS) -> float:
@@ -119,7 +119,7 @@ def lists_refreshed_at(stamps: Sequence[str] = STAMPS) -> float:
     return newest
 
 
-def _is_there(target: apt_text.AptTarget) -> bool:
+def _is_there(target: apt_parsers.AptTarget) -> bool:
     """Whether a list exists, compressed or not, or the repository has none."""
     if os.path.exists(target.file) or any(os.path.exists(path) for path in glob.glob(glob.escape(target.file) + ".*")):
         return True
@@ -127,14 +127,14 @@ def _is_there(target: apt_text.AptTarget) -> bool:
     for name in ("InRelease", "Release"):
         release = read_file(base + name)
         if release:
-            return not apt_text.has_list(release, target)
+            return not apt_parsers.has_list(release, target)
     return False
 
 
-def _has_expired(target: apt_text.AptTarget) -> bool:
+def _has_expired(target: apt_parsers.AptTarget) -> bool:
     """Whether the repository's Release file has expired. apt uses it, but refuses a new one with such a date."""
     base = target.file[: -len(target.key)]
-    return any(apt_text.valid_until(read_file(base + name, MAX_RELEASE_HEAD)) < time.time() for name in ("InRelease", "Release"))
+    return any(apt_parsers.valid_until(read_file(base + name, MAX_RELEASE_HEAD)) < time.time() for name in ("InRelease", "Release"))
 
 
 class AptReader(OutputReader):
@@ -147,7 +147,7 @@ class AptReader(OutputReader):
         self._verb = verb
 
     def line(self, text: str) -> None:
-        lock = apt_text.parse_lock(text)
+        lock = apt_parsers.parse_lock(text)
         if lock is not None:
             if self._verb == "refresh":
                 self.lock = lock  # apt-get does not wait for this lock
@@ -156,7 +156,7 @@ class AptReader(OutputReader):
         super().line(text)
 
     def status(self, text: str) -> None:
-        status = apt_text.parse_status(text)
+        status = apt_parsers.parse_status(text)
         if status is None:
             return
         if self._verb == "refresh":
@@ -199,7 +199,7 @@ class Apt(Backend):
 
     def lists(self) -> List[PackageList]:
         """apt has one time for all lists: an unchanged list keeps the time of its repository."""
-        found: Dict[str, List[apt_text.AptTarget]] = {}
+        found: Dict[str, List[apt_parsers.AptTarget]] = {}
         for target in _targets():
             found.setdefault(target.repository, []).append(target)
         at = lists_refreshed_at()
@@ -241,7 +241,8 @@ class Apt(Backend):
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         self.cache_dir = (
-            apt_text.parse_folder(run_query(apt_config("shell", "FOLDER", "Dir::Cache::archives/d"), APT_ENVIRONMENT).out) or self.cache_dir
+            apt_parsers.parse_folder(run_query(apt_config("shell", "FOLDER", "Dir::Cache::archives/d"), APT_ENVIRONMENT).out)
+            or self.cache_dir
         )
         return plan_of(verb, packages, read_inventory(), APT_ENVIRONMENT)
 
@@ -293,7 +294,7 @@ class Apt(Backend):
         if verb == "refresh":
             if ended.rc and reader.lock is not None:
                 return Failure("job.lock_busy", f"gave up {reader.lock}")
-            stale = [line for line in reader.troubles if apt_text.is_stale_repository(line)]
+            stale = [line for line in reader.troubles if apt_parsers.is_stale_repository(line)]
             if stale:
                 reader.troubles[:] = [*stale, *(line for line in reader.troubles if line not in stale)]
                 return Failure("job.repository_stale", "repositories that could not be refreshed keep their old lists")

@@ -4,7 +4,7 @@ import re
 import subprocess
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
-from spider.packages.apt import text as apt_text
+from spider.packages.apt import parsers as apt_parsers
 from spider.packages.apt.calls import apt_cache, apt_get
 from spider.packages.backend import PackageError
 from spider.packages.interfaces import Output, PackagesUnreadable, query_output
@@ -24,7 +24,7 @@ class _Simulation(NamedTuple):
     """The steps and the report of one simulation."""
 
     steps: Tuple[Planned, ...]
-    report: apt_text.AptReport
+    report: apt_parsers.AptReport
 
 
 def words(verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
@@ -84,7 +84,7 @@ def _simulation(call: Sequence[str]) -> Tuple[str, ...]:
 
 
 def _understood(answer: Output) -> _Simulation:
-    """Raises: PackagesUnreadable; Trouble."""
+    """Raises: PackagesUnreadable; PackageError."""
     if answer.rc:
         lines = [line for line in answer.err.split("\n") if line.startswith("E:")] or answer.err.strip().split("\n")
         summary = " · ".join(line[:400] for line in lines[:3]) or f"apt-get: exit status {answer.rc}"
@@ -98,16 +98,16 @@ def _understood(answer: Output) -> _Simulation:
             raise PackageError("job.protected", summary)
         raise PackagesUnreadable(summary)
     try:
-        return _Simulation(apt_text.parse_plan(answer.out), apt_text.parse_report(answer.out))
+        return _Simulation(apt_parsers.parse_plan(answer.out), apt_parsers.parse_report(answer.out))
     except ValueError as exc:
         raise PackagesUnreadable(f"apt-get's plan: {exc}") from exc
 
 
-def _policy(names: Iterable[str], env: Mapping[str, str]) -> Dict[str, apt_text.Versions]:
-    found: Dict[str, apt_text.Versions] = {}
+def _policy(names: Iterable[str], env: Mapping[str, str]) -> Dict[str, apt_parsers.Versions]:
+    found: Dict[str, apt_parsers.Versions] = {}
     rest = list(names)
     while rest:
-        found.update(apt_text.parse_policy(query_output(apt_cache("policy", "--", *rest[:MOST_NAMES]), env)))
+        found.update(apt_parsers.parse_policy(query_output(apt_cache("policy", "--", *rest[:MOST_NAMES]), env)))
         rest = rest[MOST_NAMES:]
     return found
 
@@ -130,7 +130,7 @@ def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mappi
     """Make a plan; needs no privileges and no lock.
 
     Args:   inventory: the installed packages. counts_only: omit sizes and reasons.
-    Raises: PackagesUnreadable: apt-get failed, or its plan has an unknown format. Trouble.
+    Raises: PackagesUnreadable: apt-get failed, or its plan has an unknown format. PackageError.
     """
     if verb == "security-upgrade":
         everything = plan_of("full-upgrade", (), inventory, env, counts_only=True)
@@ -146,7 +146,7 @@ def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mappi
     if counts_only:
         return Plan(_more_security(found.steps, _policy(_perhaps_for_security(found.steps), env)))
     reasons = {} if verb in ("install", "remove", "autoremove", "security-upgrade") or packages else _kept_back(verb, found, inventory, env)
-    pinned: Set[str] = set(apt_text.parse_pinned(answers[2].out)) & set(inventory)
+    pinned: Set[str] = set(apt_parsers.parse_pinned(answers[2].out)) & set(inventory)
     versions = _policy(dict.fromkeys([*reasons, *pinned, *_perhaps_for_security(found.steps)]), env)
     for name in pinned & set(versions):
         if name not in reasons and inventory[name].version == versions[name].candidate != versions[name].newest:
@@ -154,7 +154,7 @@ def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mappi
     kept_back = tuple(
         HeldPackage(name, versions[name].newest if name in versions else "", reason) for name, reason in sorted(reasons.items())
     )
-    sizes = apt_text.parse_sizes(answers[1].out) if answers[1].rc == 0 else apt_text.Sizes(-1, None)
+    sizes = apt_parsers.parse_sizes(answers[1].out) if answers[1].rc == 0 else apt_parsers.Sizes(-1, None)
     restart = [step.package for step in found.steps if step.after and _REBOOT.match(step.package)]
     return Plan(
         _more_security(found.steps, versions),
@@ -170,7 +170,7 @@ def _perhaps_for_security(steps: Iterable[Planned]) -> List[str]:
     return [step.package for step in steps if step.before and step.after and step.security != YES]
 
 
-def _more_security(steps: Tuple[Planned, ...], versions: Mapping[str, apt_text.Versions]) -> Tuple[Planned, ...]:
+def _more_security(steps: Tuple[Planned, ...], versions: Mapping[str, apt_parsers.Versions]) -> Tuple[Planned, ...]:
     """An ordinary update above a version of the security pocket contains the same fix."""
     return tuple(
         step._replace(security=YES)

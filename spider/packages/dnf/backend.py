@@ -13,19 +13,19 @@ from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, NamedTu
 
 from spider.files import read_file
 from spider.packages.backend import Failure, Lock, OutputReader, PackageError, Reboot
-from spider.packages.dnf import text as dnf_text
-from spider.packages.dnf.reader import CODES, DnfReader
-from spider.packages.dnf.text import Advisory, DnfRow, DnfTable
+from spider.packages.dnf import parsers as dnf_parsers
+from spider.packages.dnf.parsers import Advisory, DnfRow, DnfTable
+from spider.packages.dnf.run_reader import CODES, DnfReader
 from spider.packages.interfaces import Output, PackagesUnreadable, run_query
 from spider.packages.locks import record_lock_holder
 from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, Inventory, Plan, Planned
 from spider.packages.preconditions import named
 from spider.packages.rpm import backend as rpm_backend
+from spider.packages.rpm import parsers as rpm_parsers
 from spider.packages.rpm import repositories as rpm_repositories
-from spider.packages.rpm import text as rpm_text
 from spider.packages.rpm.backend import RpmBackend, RpmReader, installed, pid_file_holder
+from spider.packages.rpm.parsers import RpmPackage
 from spider.packages.rpm.repositories import Repository
-from spider.packages.rpm.text import RpmPackage
 from spider.root.terminal import TerminalEnded
 from spider.wire.frames import Updates
 
@@ -149,7 +149,7 @@ class DnfFamily(RpmBackend):
 
     def excluded_patterns(self) -> List[str]:
         """Packages that the settings exclude."""
-        return rpm_repositories.excluded(self.settings, self.repo_folders)
+        return rpm_repositories.excluded(self.settings, self.repo_folders, self.repo_overrides)
 
     def held(self, packages: Sequence[RpmPackage]) -> Set[str]:
         """Packages that are excluded by the settings or locked to a version."""
@@ -203,8 +203,8 @@ class DnfFamily(RpmBackend):
 
     def _packages(self, text: str) -> List[RpmPackage]:
         try:
-            self._origins = dnf_text.parse_origins(text)
-            return list(dnf_text.parse_repoquery(text).values())
+            self._origins = dnf_parsers.parse_origins(text)
+            return list(dnf_parsers.parse_repoquery(text).values())
         except ValueError as exc:
             raise PackagesUnreadable(f"{self.name}: {exc}") from exc
 
@@ -215,7 +215,7 @@ class DnfFamily(RpmBackend):
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         repositories = self.need_lists() if verb not in ("remove", "autoremove") else self.repositories()
-        rpm_repositories.check_tells_security(verb, repositories)
+        rpm_repositories.require_advisories(verb, repositories)
         now, takes = rpm_backend.installed_with_sizes(self.environment)
         inventory = self.inventory_of(now)
         table, secure, beside = self._gather(verb, packages, inventory, repositories)
@@ -234,17 +234,17 @@ class DnfFamily(RpmBackend):
         comes = [row.package for row in rows if row.act not in ("skip", "reinstall", "remove")]
         new = [f"{one.name}-{one.version}.{one.arch}" for one in comes if one not in sizes]
         if new:
-            sizes.update(dnf_text.parse_sizes(self.run_query("-q", "repoquery", "--qf", self.query(), *new).out))
-        return dnf_text.growth(rows, now, sizes)
+            sizes.update(dnf_parsers.parse_sizes(self.run_query("-q", "repoquery", "--qf", self.query(), *new).out))
+        return dnf_parsers.growth(rows, now, sizes)
 
     def table(self, words: Sequence[str]) -> DnfTable:
         """The plan that the manager prints."""
         answer = self.run_query("--assumeno", *self.loud, *words)
-        unmatched = dnf_text.parse_unmatched(answer.out + "\n" + answer.err)
+        unmatched = dnf_parsers.parse_unmatched(answer.out + "\n" + answer.err)
         if unmatched:
             raise PackageError("job.unknown_package", f"{self.name} does not find {named(unmatched)}")
         try:
-            return dnf_text.parse_table(answer.out, answer.err)
+            return dnf_parsers.parse_table(answer.out, answer.err)
         except ValueError as exc:
             answer_text = self._failure_text(answer)
             if answer.rc:
@@ -262,7 +262,7 @@ class DnfFamily(RpmBackend):
             table = pool.submit(self.table, self.words(verb, packages))
             more = pool.submit(self.beside, advisories=comes and any(one.advisories for one in repositories), newer=newer)
             found, beside = table.result(), more.result()
-        return found, None if beside.advisories is None else dnf_text.secured(beside.advisories), beside
+        return found, None if beside.advisories is None else dnf_parsers.secured(beside.advisories), beside
 
     def steps_of(
         self, rows: Iterable[DnfRow], inventory: Inventory, secure: Secured, repositories: Sequence[Repository]
@@ -321,7 +321,7 @@ class DnfFamily(RpmBackend):
             kept = [one for one in kept if one.package in packages]
         if verb == "security-upgrade":
             if any(one.reason == "held" for one in kept) and secure is not None:
-                secure = dnf_text.secured(self.advisories(self.ignore_holds))
+                secure = dnf_parsers.secured(self.advisories(self.ignore_holds))
             names = {self.label(name, arch) for name, arch in secure or ()}
             kept = [one for one in kept if one.package in names]
         return kept
@@ -332,7 +332,7 @@ class DnfFamily(RpmBackend):
         secure = None
         if any(one.advisories for one in repositories):
             with contextlib.suppress(PackagesUnreadable):  # the caller then reports it as unknown
-                secure = dnf_text.secured(self.advisories())
+                secure = dnf_parsers.secured(self.advisories())
         self.newer = self._newer(newer, secure)
         security = -1 if secure is None else sum(step.security == YES for step in self.newer)
         return Updates(len(newer), security, int(rpm_repositories.refreshed_at(repositories) * 1000))
@@ -341,7 +341,7 @@ class DnfFamily(RpmBackend):
         installed = self.inventory()
         answer_text = []
         for package in packages:
-            name = rpm_text.label(package.name, package.arch, self._machine)
+            name = rpm_parsers.label(package.name, package.arch, self._machine)
             safe = UNKNOWN if secure is None else YES if (package.name, package.arch) in secure else NO
             before = installed[name].version if name in installed else ""
             answer_text.append(Planned(name, before, package.version, safe, self._origins.get((package.name, package.arch), "")))
@@ -370,7 +370,7 @@ class DnfFamily(RpmBackend):
 
         The list first clears one of a `.repo` file, to which it would be added. An argument is at most 128 KiB.
         """
-        names = [pattern for step in plan.steps if step.after for pattern in rpm_text.patterns(step.package, step.after, self._machine)]
+        names = [pattern for step in plan.steps if step.after for pattern in rpm_parsers.patterns(step.package, step.after, self._machine)]
         if not self.can_include or not names:
             return ()
         parts = [",".join(names[start : start + MOST_INCLUDED]) for start in range(0, len(names), MOST_INCLUDED)]

@@ -5,11 +5,11 @@ import os
 import tempfile
 from typing import List, Mapping, Sequence, Tuple
 
-from spider.packages.dnf import text as dnf_text
+from spider.packages.dnf import parsers as dnf_parsers
 from spider.packages.dnf.backend import PLAN_LIMIT_S, QUERY, Beside, DnfFamily, lines_of, plugin_setting
-from spider.packages.dnf.text import Advisory
+from spider.packages.dnf.parsers import Advisory
 from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, run_query
-from spider.packages.rpm.text import RpmPackage
+from spider.packages.rpm.parsers import RpmPackage
 
 PROGRAMS = ("dnf", "dnf-3", "yum")
 """Possible names of the program. `detect.py` has checked which manager it is."""
@@ -85,10 +85,10 @@ class Dnf4(DnfFamily):
                 answer = run_query([self.program, *self.neutral, *options, "shell"], self.environment, PLAN_LIMIT_S, answer_text)
             if answer.rc or answer.err.strip():
                 raise PackagesUnreadable(self._failure_text(answer))
-            listed, found = dnf_text.parse_shell(answer.out)
-            sizes = dnf_text.parse_sizes("\n".join(line.lstrip("|") for line in found.split("\n")))
+            listed, found = dnf_parsers.parse_shell(answer.out)
+            sizes = dnf_parsers.parse_sizes("\n".join(line.lstrip("|") for line in found.split("\n")))
             newest = "\n".join(line for line in found.split("\n") if not line.startswith("|"))
-            return Beside(dnf_text.parse_advisories(listed) if advisories else None, self._packages(newest) if newer else (), sizes)
+            return Beside(dnf_parsers.parse_advisories(listed) if advisories else None, self._packages(newest) if newer else (), sizes)
         except (PackagesUnreadable, OSError):
             return super().beside(advisories=advisories, newer=newer)
 
@@ -99,7 +99,7 @@ class Dnf4(DnfFamily):
                 os.symlink(entry.path, os.path.join(folder, entry.name))
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
-        return dnf_text.parse_advisories(self.query_output(*options, *_ADVISORIES))
+        return dnf_parsers.parse_advisories(self.query_output(*options, *_ADVISORIES))
 
     def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
         return self._packages(self.query_output(*options, *_UPGRADES, self.query()))

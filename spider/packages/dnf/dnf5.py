@@ -8,14 +8,14 @@ from typing import List, Sequence, Tuple
 
 from spider.files import read_file
 from spider.packages.backend import Reboot
-from spider.packages.dnf import text as dnf_text
+from spider.packages.dnf import parsers as dnf_parsers
 from spider.packages.dnf.backend import PLAN_LIMIT_S, QUERY, DnfFamily
-from spider.packages.dnf.reader import DnfReader
-from spider.packages.dnf.text import Advisory
+from spider.packages.dnf.parsers import Advisory
+from spider.packages.dnf.run_reader import DnfReader
 from spider.packages.interfaces import Console, Output, PackagesUnreadable, run_query
 from spider.packages.plan import NO, UNKNOWN, YES, Planned
 from spider.packages.preconditions import named
-from spider.packages.rpm.text import RpmPackage
+from spider.packages.rpm.parsers import RpmPackage
 
 LOCKS = "/etc/dnf/versionlock.toml"
 _LOCKED = re.compile(r'^\s*name\s*=\s*"([^"\\]+)"\s*$')
@@ -34,11 +34,11 @@ class Dnf5Reader(DnfReader):
         self._waits = False
 
     def follow(self, text: str) -> None:
-        lock = dnf_text.parse_lock_5(text, waits=self._waits)
+        lock = dnf_parsers.parse_lock_5(text, waits=self._waits)
         if lock is not None:
             self._waits = True
             self.waits(lock)
-        step = dnf_text.parse_step_5(text)
+        step = dnf_parsers.parse_step_5(text)
         if step is None:
             return
         self._waits = False
@@ -93,7 +93,7 @@ class Dnf5(DnfFamily):
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
         answer_text = self.query_output(*options, "advisory", "list", "--updates", "--security", "--json")
         try:
-            return dnf_text.parse_advisories_json(answer_text)
+            return dnf_parsers.parse_advisories_json(answer_text)
         except ValueError as exc:
             raise PackagesUnreadable(f"{self.name}: {exc}") from exc
 

@@ -34,10 +34,10 @@ from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, 
 from spider.packages.locks import open_file_holder
 from spider.packages.pacman import lists as pacman_lists
 from spider.packages.pacman import lists_copy
-from spider.packages.pacman import text as pacman_text
+from spider.packages.pacman import parsers as pacman_parsers
 from spider.packages.pacman.lists_copy import OWN_DATABASES, is_of_an_earlier_boot, newest
-from spider.packages.pacman.reader import PacmanReader
-from spider.packages.pacman.text import PRINT_FORMAT, PacmanSettings, PacmanTarget, Upgrade
+from spider.packages.pacman.parsers import PRINT_FORMAT, PacmanSettings, PacmanTarget, Upgrade
+from spider.packages.pacman.run_reader import PacmanReader
 from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, InstalledPackage, Inventory, Plan, Planned
 from spider.packages.transaction_hook import hash_lists
 from spider.root.terminal import StopRule, TerminalEnded
@@ -110,7 +110,7 @@ def _settings() -> PacmanSettings:
     answer = run_query(["pacman-conf"], PACMAN_ENVIRONMENT)
     if answer.rc:
         raise PackagesUnreadable(f"pacman-conf: {answer.err.strip()[:300] or f'exit status {answer.rc}'}")
-    return pacman_text.parse_settings(answer.out)
+    return pacman_parsers.parse_settings(answer.out)
 
 
 def _explain(answer: Output) -> str:
@@ -168,7 +168,7 @@ class Pacman(Backend):
         if answer.rc and (answer.err.strip() or answer.out):
             raise PackagesUnreadable(f"pacman -Q: {_explain(answer)}")
         try:
-            return pacman_text.parse_installed(answer.out)
+            return pacman_parsers.parse_installed(answer.out)
         except ValueError as exc:
             raise PackagesUnreadable(f"pacman -Q: {exc}") from exc
 
@@ -262,13 +262,13 @@ class Pacman(Backend):
     def _targets(self, *words: str) -> List[PacmanTarget]:
         """Make the steps of a verb.
 
-        Raises: Trouble; PackagesUnreadable.
+        Raises: PackageError; PackagesUnreadable.
         """
         answer = self._run_query(*words, "--print", "--print-format", PRINT_FORMAT)
         if answer.rc:
             raise PackageError(self.code_in(answer.err + answer.out), _explain(answer))
         try:
-            return pacman_text.parse_targets(answer.out)
+            return pacman_parsers.parse_targets(answer.out)
         except ValueError as exc:
             raise PackagesUnreadable(f"pacman's plan: {exc}") from exc
 
@@ -277,7 +277,7 @@ class Pacman(Backend):
         if answer.rc and (answer.err.strip() or answer.out.strip()):  # status 1 without output: nothing to upgrade
             raise PackagesUnreadable(f"pacman -Qu: {_explain(answer)}")
         try:
-            return pacman_text.parse_upgrades(answer.out)
+            return pacman_parsers.parse_upgrades(answer.out)
         except ValueError as exc:
             raise PackagesUnreadable(f"pacman -Qu: {exc}") from exc
 
@@ -355,8 +355,8 @@ class Pacman(Backend):
             answer = self._run_query("-Si", *(f"{it.repository}/{it.package}" for it in missing[start : start + MAX_QUERIED]))
             if answer.rc:
                 raise PackagesUnreadable(f"pacman -Si: {_explain(answer)}")
-            found += pacman_text.parse_details(answer.out)
-        return {details.package: details.installed_bytes for details in found}, pacman_text.replaced(found, installed)
+            found += pacman_parsers.parse_details(answer.out)
+        return {details.package: details.installed_bytes for details in found}, pacman_parsers.replaced(found, installed)
 
     def _size(self, name: str, version: str) -> int:
         """The size of an installed package by its record."""

@@ -8,7 +8,7 @@ import os
 from typing import Dict, List, Optional, Tuple
 
 from spider.packages.gzip_files import MAX_BYTES, unpacked
-from spider.packages.pacman.text import PackageDetails
+from spider.packages.pacman.parsers import PackageDetails
 
 _BLOCK = 512
 _FILE_OR_FOLDER = b"05\0"

@@ -25,10 +25,10 @@ from spider.packages.interfaces import Console, PackagesUnreadable, run_query
 from spider.packages.locks import process_name, record_lock_holder
 from spider.packages.plan import Inventory, Plan, Planned
 from spider.packages.preconditions import named
+from spider.packages.rpm import parsers as rpm_parsers
 from spider.packages.rpm import repositories as rpm_repositories
-from spider.packages.rpm import text as rpm_text
+from spider.packages.rpm.parsers import RpmPackage, ScriptFailed
 from spider.packages.rpm.repositories import Repository
-from spider.packages.rpm.text import RpmPackage, ScriptFailed
 from spider.root.terminal import StopRule
 
 DOWNLOAD_LIMITS_S: Mapping[str, float] = {"plan": 600.0, "waiting_lock": 360.0, "download": 4 * 3600.0}
@@ -62,12 +62,12 @@ def installed_with_sizes(env: Mapping[str, str]) -> Tuple[List[RpmPackage], Dict
 
     Raises: PackagesUnreadable.
     """
-    answer = run_query(["rpm", "-qa", "--qf", rpm_text.QUERY], env)
+    answer = run_query(["rpm", "-qa", "--qf", rpm_parsers.QUERY], env)
     if answer.rc:
         failure_text = f"rpm cannot read its database (exit status {answer.rc}): {answer.err.strip()[:300]}"
         raise PackagesUnreadable(f"{failure_text}. Keep a copy of it before 'rpm --rebuilddb', which only a person should run")
     try:
-        return rpm_text.parse_installed(answer.out), rpm_text.parse_installed_sizes(answer.out)
+        return rpm_parsers.parse_installed(answer.out), rpm_parsers.parse_installed_sizes(answer.out)
     except ValueError as exc:
         raise PackagesUnreadable(f"rpm: {exc}") from exc
 
@@ -84,7 +84,7 @@ def side_by_side(names: Collection[str], env: Mapping[str, str]) -> FrozenSet[st
 
 def wrongly_doubled(packages: Sequence[RpmPackage], env: Mapping[str, str]) -> Dict[Tuple[str, str], List[str]]:
     """Packages that an interrupted upgrade left in two versions: name and architecture to the versions, oldest first."""
-    doubled = rpm_text.doubled(packages)
+    doubled = rpm_parsers.doubled(packages)
     may = side_by_side({name for name, _ in doubled}, env)
     return {key: versions for key, versions in doubled.items() if key[0] not in may}
 
@@ -109,7 +109,7 @@ def matching(patterns: Iterable[str], packages: Iterable[RpmPackage], machine: s
             f"{package.name}-{evr.rpartition('-')[0]}",
         )
         if any(fnmatch.fnmatchcase(form, pattern) for pattern in wanted for form in forms):
-            found.add(rpm_text.label(package.name, package.arch, machine))
+            found.add(rpm_parsers.label(package.name, package.arch, machine))
     return found
 
 
@@ -131,7 +131,7 @@ class RpmReader(OutputReader):
         self._plain = {f"{step.package}-{version}": step.package for step in steps for version in step[1:3] if version}
 
     def line(self, text: str) -> None:
-        failed = rpm_text.parse_script_failed(text)
+        failed = rpm_parsers.parse_script_failed(text)
         if failed is not None:
             self.trouble(text.strip())
             if failed not in self.scripts:
@@ -187,7 +187,7 @@ class RpmBackend(Backend):
     def inventory_of(self, packages: Sequence[RpmPackage]) -> Inventory:
         """The inventory of these packages."""
         broken = {self.label(name, arch) for name, arch in self.left_doubled(packages)}
-        return rpm_text.inventory_of(packages, self._machine, self.held(packages), broken)
+        return rpm_parsers.inventory_of(packages, self._machine, self.held(packages), broken)
 
     def left_doubled(self, packages: Sequence[RpmPackage]) -> Dict[Tuple[str, str], List[str]]:
         """Duplicate packages, unless a program changes packages now: an upgrade in progress also has two versions."""
@@ -200,7 +200,7 @@ class RpmBackend(Backend):
 
     def label(self, name: str, arch: str) -> str:
         """The manager's name for texts."""
-        return rpm_text.label(name, arch, self._machine)
+        return rpm_parsers.label(name, arch, self._machine)
 
     def broken(self, inventory: Inventory) -> str:
         names = [name for name, package in sorted(inventory.items()) if package.broken]
@@ -223,7 +223,7 @@ class RpmBackend(Backend):
 
         Raises: PackageError: no repository has metadata, so updates are unknown.
         """
-        return rpm_repositories.need_lists(self.repositories())
+        return rpm_repositories.require_metadata(self.repositories())
 
     def lists_refreshed_at(self) -> float:
         """The age of the oldest metadata."""
@@ -236,7 +236,7 @@ class RpmBackend(Backend):
         return rpm_repositories.missing(need_repositories(self.repositories()))
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
-        sound = [name for name in packages if rpm_text.NAME.match(name)]
+        sound = [name for name in packages if rpm_parsers.NAME.match(name)]
         if not sound:
             return list(packages)
         self.need_lists()
@@ -260,7 +260,7 @@ class RpmBackend(Backend):
             stays.update(line.strip() for line in read_file(path).split("\n") if line.strip() and not line.startswith("#"))
         owners = [os.path.realpath(path) for path in (sys.executable, "/sbin/init", f"/usr/bin/{self.name}") if path]
         answer = run_query(["rpm", "-qf", "--qf", "%{NAME}\\n", *owners], self.environment)
-        return stays | {line for line in answer.out.split("\n") if rpm_text.NAME.match(line)}
+        return stays | {line for line in answer.out.split("\n") if rpm_parsers.NAME.match(line)}
 
     def reader(self, verb: str, console: Console) -> RpmReader:
         del verb
@@ -269,7 +269,7 @@ class RpmBackend(Backend):
 
     def stale(self, repositories: Sequence[Repository], lines: Sequence[str]) -> Failure:
         """Repositories that a refresh did not reach, by name if their files show it."""
-        names = rpm_repositories.left_behind(repositories, self._began_at)
+        names = rpm_repositories.not_refreshed_since(repositories, self._began_at)
         failure_text = " · ".join([*([named(names)] if names else []), *dict.fromkeys(line[:400] for line in lines[:3])])
         return Failure(
             "job.repository_stale", f"repositories that could not be refreshed keep their old lists: {failure_text or 'see the log'}"

@@ -33,9 +33,13 @@ def _parser(paths: Iterable[str]) -> configparser.RawConfigParser:
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
                 parser.read_file(file)
-        except (OSError, configparser.Error):  # noqa: PERF203  # the manager speaks of it when it runs; here it names no repository
+        except (OSError, configparser.Error):  # noqa: PERF203  # the manager reports it when it runs; here it counts as empty
             continue
     return parser
+
+
+def _repo_files(folders: Iterable[str]) -> List[str]:
+    return [path for folder in folders for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.repo")))]
 
 
 def enabled(folders: Sequence[str], main: str = "", overrides: Sequence[str] = ()) -> List[str]:
@@ -44,9 +48,8 @@ def enabled(folders: Sequence[str], main: str = "", overrides: Sequence[str] = (
     Args: folders: folders of `*.repo` files. main: a settings file that may contain repositories. overrides: folders of `*.repo`
           files that override options (dnf 5); a section may be a pattern.
     """
-    files = [path for folder in folders for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.repo")))]
-    parser = _parser([main, *files] if main else files)
-    over = _parser(path for folder in overrides for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.repo"))))
+    parser = _parser([main, *_repo_files(folders)] if main else _repo_files(folders))
+    over = _parser(_repo_files(overrides))
     found = []
     for name in parser.sections():
         if name == "main":
@@ -71,12 +74,13 @@ def option(main: str, key: str) -> str:
     return "" if "$" in value else value
 
 
-def excluded(main: str, folders: Sequence[str] = ()) -> List[str]:
-    """Patterns of excluded packages (`excludepkgs`, `exclude`), also those of enabled repositories."""
-    files = [path for folder in folders for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.repo")))]
-    parser = _parser([main, *files])
+def excluded(main: str, folders: Sequence[str] = (), overrides: Sequence[str] = ()) -> List[str]:
+    """Patterns of packages that the settings or an enabled repository exclude (`excludepkgs`, `exclude`). Args: as for `enabled`."""
+    parser = _parser([main, *_repo_files(folders)])
     patterns: List[str] = []
-    for name in parser.sections():
+    for name in ("main", *enabled(folders, main, overrides)):
+        if name not in parser:
+            continue
         for key in ("excludepkgs", "exclude"):
             patterns += [word for word in re.split(r"[\s,]+", parser[name].get(key, "")) if word and word not in patterns]
     return patterns
@@ -90,7 +94,7 @@ def repository(name: str, folders: Iterable[str]) -> Repository:
         try:
             if not os.path.isfile(path):
                 continue
-            # if a repository is unchanged, dnf touches the package list, and zypper this file
+            # if a repository is unchanged, dnf touches the package list, and zypper touches repomd.xml
             files = [entry.path for entry in os.scandir(folder) if entry.is_file()]
             at = max(os.stat(file).st_mtime for file in files)
         except OSError:
@@ -123,20 +127,20 @@ def missing(repositories: Iterable[Repository]) -> List[str]:
     return [one.name for one in repositories if not one.refreshed_at]
 
 
-def need_lists(repositories: Sequence[Repository]) -> Sequence[Repository]:
+def require_metadata(repositories: Sequence[Repository]) -> Sequence[Repository]:
     """Refuse if no repository has metadata, since updates are unknown then.
 
-    Raises: Trouble.
+    Raises: PackageError.
     """
     if not any(one.refreshed_at for one in need_repositories(repositories)):
         raise PackageError("job.lists_missing", "no repository was ever loaded on this node, so nothing is known of updates: refresh first")
     return repositories
 
 
-def check_tells_security(verb: str, repositories: Iterable[Repository]) -> None:
+def require_advisories(verb: str, repositories: Iterable[Repository]) -> None:
     """Refuse a security upgrade if no repository has advisories: an empty result would be wrong.
 
-    Raises: Trouble.
+    Raises: PackageError.
     """
     if verb == "security-upgrade" and not any(one.advisories for one in repositories):
         raise PackageError(
@@ -144,6 +148,6 @@ def check_tells_security(verb: str, repositories: Iterable[Repository]) -> None:
         )
 
 
-def left_behind(repositories: Iterable[Repository], since: float) -> List[str]:
-    """Repositories that were not confirmed as current since then, with two seconds of tolerance for file systems."""
+def not_refreshed_since(repositories: Iterable[Repository], since: float) -> List[str]:
+    """Repositories that were not confirmed as current since then. Coarse time stamps of file systems are tolerated: two seconds."""
     return [one.name for one in repositories if one.refreshed_at < since - 2.0]

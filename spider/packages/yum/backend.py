@@ -5,16 +5,16 @@ import os
 from typing import List, Mapping, Optional, Sequence, Tuple
 
 from spider.packages.backend import Action, Command, Failure, OutputReader, Reboot
-from spider.packages.dnf import text as dnf_text
+from spider.packages.dnf import parsers as dnf_parsers
 from spider.packages.dnf.backend import DnfFamily, lines_of, plugin_setting
-from spider.packages.dnf.reader import DnfReader
-from spider.packages.dnf.text import Advisory
+from spider.packages.dnf.parsers import Advisory
+from spider.packages.dnf.run_reader import DnfReader
 from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, run_query
 from spider.packages.plan import NO, UNKNOWN, YES, Plan
 from spider.packages.rpm import repositories
 from spider.packages.rpm.backend import REFRESH_LIMITS_S
+from spider.packages.rpm.parsers import RpmPackage
 from spider.packages.rpm.repositories import Repository
-from spider.packages.rpm.text import RpmPackage
 from spider.root.terminal import TerminalEnded
 
 LOCKS_SETTINGS = "/etc/yum/pluginconf.d/versionlock.conf"
@@ -60,7 +60,7 @@ class Yum(DnfFamily):
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
         """Uses updateinfo, which is part of yum on EL7."""
-        return dnf_text.parse_advisories(self.query_output(*options, "updateinfo", "list", "security"))
+        return dnf_parsers.parse_advisories(self.query_output(*options, "updateinfo", "list", "security"))
 
     def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
         """Uses check-update: status 100 = updates exist, 0 = none."""
@@ -76,7 +76,7 @@ class Yum(DnfFamily):
 
     def _listed(self, text: str) -> List[RpmPackage]:
         try:
-            return dnf_text.parse_check_update(text)
+            return dnf_parsers.parse_check_update(text)
         except ValueError as exc:
             raise PackagesUnreadable(f"yum: {exc}") from exc
 

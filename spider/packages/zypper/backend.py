@@ -17,15 +17,15 @@ from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, 
 from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, Inventory, Plan, Planned
 from spider.packages.preconditions import named
 from spider.packages.rpm import backend as rpm_backend
+from spider.packages.rpm import parsers as rpm_parsers
 from spider.packages.rpm import repositories as rpm_repositories
-from spider.packages.rpm import text as rpm_text
 from spider.packages.rpm.backend import RpmBackend, installed, pid_file_holder
+from spider.packages.rpm.parsers import RpmPackage
 from spider.packages.rpm.repositories import Repository
-from spider.packages.rpm.text import RpmPackage
-from spider.packages.zypper import text as zypper_text
+from spider.packages.zypper import parsers as zypper_parsers
+from spider.packages.zypper.parsers import INSTALL, REMOVE, ZypperSummary
 from spider.packages.zypper.patches import Advisories, Needed
-from spider.packages.zypper.reader import ZypperReader
-from spider.packages.zypper.text import INSTALL, REMOVE, ZypperSummary
+from spider.packages.zypper.run_reader import ZypperReader
 from spider.root.terminal import TerminalEnded
 from spider.wire.frames import Updates
 
@@ -119,7 +119,7 @@ class Zypper(RpmBackend):
         return [rpm_repositories.repository(name, [os.path.join(RAW, name, "repodata")]) for name in names]
 
     def held(self, packages: Sequence[RpmPackage]) -> Set[str]:
-        return rpm_backend.matching(zypper_text.parse_locks(read_file(LOCKS)), packages, self._machine)
+        return rpm_backend.matching(zypper_parsers.parse_locks(read_file(LOCKS)), packages, self._machine)
 
     def lock(self) -> Optional[Lock]:
         """Another zypper or YaST, or the holder of rpm's lock."""
@@ -130,13 +130,13 @@ class Zypper(RpmBackend):
         if answer.rc not in (0, 104):
             raise PackagesUnreadable(f"zypper: exit status {answer.rc}: {(answer.err or answer.out).strip()[:300]}")
         try:
-            return zypper_text.parse_found(answer.out)
+            return zypper_parsers.parse_found(answer.out)
         except ValueError as exc:
             raise PackagesUnreadable(f"zypper: {exc}") from exc
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         repositories = self.need_lists() if verb != "remove" else self.repositories()
-        rpm_repositories.check_tells_security(verb, repositories)
+        rpm_repositories.require_advisories(verb, repositories)
         with ThreadPoolExecutor(2) as pool:  # queries take no lock, so two run in parallel
             plan = pool.submit(self.summary, verb, packages)
             listed = pool.submit(self.updates, "--all") if verb.endswith("upgrade") else None
@@ -153,13 +153,13 @@ class Zypper(RpmBackend):
     def summary(self, verb: str, packages: Sequence[str]) -> ZypperSummary:
         """zypper's own plan.
 
-        Raises: Trouble; PackagesUnreadable.
+        Raises: PackageError; PackagesUnreadable.
         """
         words = self.words(verb, packages)
         head = words[: len(words) - len(packages)]
         answer = self.run_query("--xmlout", *head, "--dry-run", *(["--", *packages] if packages else []))
         try:
-            summary = zypper_text.parse_summary(answer.out)
+            summary = zypper_parsers.parse_summary(answer.out)
         except ValueError as exc:
             raise PackagesUnreadable(f"zypper's plan: {exc}") from exc
         if summary.missing:
@@ -173,7 +173,7 @@ class Zypper(RpmBackend):
             raise PackageError(_STATUSES.get(answer.rc, "job.package_manager"), errors_text)
         return summary
 
-    def updates(self, *options: str) -> List[zypper_text.Update]:
+    def updates(self, *options: str) -> List[zypper_parsers.Update]:
         """Packages with a newer version; with `--all` also locked and uninstallable ones."""
         return _updates(self.run_query("--quiet", "--xmlout", "list-updates", *options).out)
 
@@ -194,13 +194,13 @@ class Zypper(RpmBackend):
     def needed_by_zypper(self) -> Needed:
         """The same by zypper's own output."""
         try:
-            patches = zypper_text.parse_patches(self.run_query("--quiet", "--xmlout", "list-patches").out)
+            patches = zypper_parsers.parse_patches(self.run_query("--quiet", "--xmlout", "list-patches").out)
         except ValueError as exc:
             raise PackagesUnreadable(f"zypper: {exc}") from exc
         names = sorted({patch.name for patch in patches if patch.security and _PATCH_NAME.match(patch.name)})
         found: List[RpmPackage] = []
         for start in range(0, len(names), PATCH_BATCH):
-            found += zypper_text.parse_patched(self.run_query("--quiet", "patch-info", "--", *names[start : start + PATCH_BATCH]).out)
+            found += zypper_parsers.parse_patched(self.run_query("--quiet", "patch-info", "--", *names[start : start + PATCH_BATCH]).out)
         return Needed(found, any(patch.restart for patch in patches))
 
     def _steps_of(
@@ -208,7 +208,7 @@ class Zypper(RpmBackend):
         verb: str,
         summary: ZypperSummary,
         inventory: Inventory,
-        updates: Sequence[zypper_text.Update],
+        updates: Sequence[zypper_parsers.Update],
         patched: Sequence[RpmPackage],
         repositories: Sequence[Repository],
     ) -> Tuple[List[Planned], List[str]]:
@@ -229,7 +229,7 @@ class Zypper(RpmBackend):
                 continue
             old = "" if row.act == INSTALL else row.before or (inventory[label].version if label in inventory else "")
             repository = row.repository or from_list.get((package.name, package.arch), "") or only
-            mended = zypper_text.mended(patched, package.name, package.arch, old)
+            mended = zypper_parsers.mended(patched, package.name, package.arch, old)
             steps.append(
                 Planned(label, old, package.version, YES if mended else NO if repository in with_advisories else UNKNOWN, repository)
             )
@@ -241,7 +241,7 @@ class Zypper(RpmBackend):
         packages: Sequence[str],
         summary: ZypperSummary,
         inventory: Inventory,
-        updates: Sequence[zypper_text.Update],
+        updates: Sequence[zypper_parsers.Update],
         patched: Sequence[RpmPackage],
     ) -> List[HeldPackage]:
         reached = {(row.package.name, row.package.arch) for row in summary.rows if row.act != REMOVE}
@@ -252,7 +252,7 @@ class Zypper(RpmBackend):
             label = self.label(package.name, package.arch)
             if (package.name, package.arch) in reached or label not in inventory or (packages and label not in packages):
                 continue
-            if verb == "security-upgrade" and not zypper_text.mended(patched, package.name, package.arch, update.before):
+            if verb == "security-upgrade" and not zypper_parsers.mended(patched, package.name, package.arch, update.before):
                 continue
             reason = "held" if inventory[label].held else "unresolvable"
             if reason != "held" and verb == "upgrade" and self.words("upgrade", packages) != self.words("full-upgrade", packages):
@@ -283,7 +283,7 @@ class Zypper(RpmBackend):
         patched = self.needed(repositories, installed(self.environment)).cures if any(one.advisories for one in repositories) else None
         self.newer = [
             Planned(
-                rpm_text.label(one.package.name, one.package.arch, self._machine),
+                rpm_parsers.label(one.package.name, one.package.arch, self._machine),
                 *(one.before, one.package.version, _security(patched, one), one.repository),
             )
             for one in newer
@@ -350,14 +350,14 @@ class Zypper(RpmBackend):
         return Reboot(UNKNOWN, f"zypper needs-rebooting: exit status {answer.rc}")
 
 
-def _updates(listed: str) -> List[zypper_text.Update]:
+def _updates(listed: str) -> List[zypper_parsers.Update]:
     try:
-        return zypper_text.parse_updates(listed)
+        return zypper_parsers.parse_updates(listed)
     except ValueError as exc:
         raise PackagesUnreadable(f"zypper: {exc}") from exc
 
 
-def _security(patched: Optional[Sequence[RpmPackage]], update: zypper_text.Update) -> str:
+def _security(patched: Optional[Sequence[RpmPackage]], update: zypper_parsers.Update) -> str:
     if patched is None:
         return UNKNOWN
-    return YES if zypper_text.mended(patched, update.package.name, update.package.arch, update.before) else NO
+    return YES if zypper_parsers.mended(patched, update.package.name, update.package.arch, update.before) else NO

@@ -12,7 +12,7 @@ from xml.parsers import expat
 
 from spider.packages.after.versions import compare_rpm
 from spider.packages.gzip_files import unpacked
-from spider.packages.rpm.text import RpmPackage
+from spider.packages.rpm.parsers import RpmPackage
 
 MAX_PACKED_BYTES = 64 * 1024 * 1024
 _HREF = re.compile(rb'<data\s+type="updateinfo".*?<location\s[^>]*?href="([^"]+)"', re.DOTALL)

@@ -22,9 +22,9 @@ CROWD = 16
 MAX_LABEL = 200
 LIMIT_S = 1.0
 """How long a file system may take to answer."""
-SHORT = 0.05
-"""How long a local file system is awaited before the next one is queried, as a part of that time."""
-MOST_OUT = 32
+LOCAL_WAIT_SHARE = 0.05
+"""The share of LIMIT_S to wait for one local file system before the next one is queried."""
+MAX_UNANSWERED = 32
 """Most unanswered queries of remote file systems. Each occupies a thread, and Spider's unit may have 64 tasks."""
 
 NOT_THERE = (NotADirectoryError, FileNotFoundError, PermissionError)
@@ -35,27 +35,34 @@ _IMAGES = frozenset({"squashfs", "iso9660", "udf", "erofs", "cramfs", "romfs"})
 _POOLED = frozenset({"zfs", "bcachefs", "fuse.mergerfs", "fuse.zfs"})
 """File systems on disks that the kernel does not mark as such."""
 _REMOTE = frozenset(
-    (
-        *(
-            "nfs",
-            "nfs4",
-            "cifs",
-            "smb3",
-            "smbfs",
-            "ceph",
-            "9p",
-            "virtiofs",
-            "glusterfs",
-            "lustre",
-            "beegfs",
-            "gpfs",
-            "afs",
-            "ocfs2",
-            "gfs2",
-        ),
-        *("orangefs", "vboxsf", "fuse.glusterfs", "fuse.ceph-fuse", "fuse.ceph", "fuse.sshfs", "fuse.juicefs", "fuse.moosefs", "fuse.mfs"),
-        *("fuse.s3fs", "fuse.rclone"),
-    )
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "ceph",
+        "9p",
+        "virtiofs",
+        "glusterfs",
+        "lustre",
+        "beegfs",
+        "gpfs",
+        "afs",
+        "ocfs2",
+        "gfs2",
+        "orangefs",
+        "vboxsf",
+        "fuse.glusterfs",
+        "fuse.ceph-fuse",
+        "fuse.ceph",
+        "fuse.sshfs",
+        "fuse.juicefs",
+        "fuse.moosefs",
+        "fuse.mfs",
+        "fuse.s3fs",
+        "fuse.rclone",
+    ]
 )
 """Served by another machine. They may hang when that machine is gone: see `StatQueries`."""
 _OF_CONTAINERS = re.compile(
@@ -148,7 +155,7 @@ def is_remote(kind: str) -> bool:
     return kind in _REMOTE or kind.startswith("fuse.")
 
 
-def choose(mounts: List[Mount], on_disks: Set[str]) -> List[List[Mount]]:
+def choose(mounts: List[Mount], disk_kinds: Set[str]) -> List[List[Mount]]:
     """The file systems to report, each once, with its mount points.
 
     Returns: mount points, the best first: where the whole file system is mounted, and the shortest of several.
@@ -162,7 +169,7 @@ def choose(mounts: List[Mount], on_disks: Set[str]) -> List[List[Mount]]:
     for mount in visible.values():
         point = mount.point
         if point != "/":
-            real = mount.kind in on_disks or mount.kind in _POOLED or mount.kind in _REMOTE
+            real = mount.kind in disk_kinds or mount.kind in _POOLED or mount.kind in _REMOTE
             if mount.kind in _IMAGES or not (real or (mount.kind == "tmpfs" and point in _MEMORY_AT)):
                 continue
             if (point + "/").startswith(("/dev/", "/proc/", "/run/", "/sys/")) and not point.startswith("/run/media/"):
@@ -264,11 +271,11 @@ def measure_first(candidates: List[VisibleMount]) -> Tuple[Mount, Optional[Space
 
     A container has bind mounts of single files (/etc/hosts) from the disk that also holds its volumes, often at shorter paths.
 
-    Returns: that mount; with None: this process sees its file system nowhere.
+    Returns: that mount and its usage. Usage None: this process sees its file system nowhere.
     Raises:  OSError: it does not answer. NotADirectoryError, FileNotFoundError, PermissionError: none of its mount points is a folder that
     this process may access.
     """
-    passed: OSError = NotADirectoryError("nothing of it is mounted")
+    last_error: OSError = NotADirectoryError("nothing of it is mounted")
     started: Set[str] = set()
     for mount, paths in candidates:
         if not paths:
@@ -280,8 +287,8 @@ def measure_first(candidates: List[VisibleMount]) -> Tuple[Mount, Optional[Space
             try:
                 return mount, measure(path)
             except NOT_THERE as error:
-                passed = error
-    raise passed
+                last_error = error
+    raise last_error
 
 
 class _Question(threading.Thread):
@@ -312,26 +319,28 @@ class StatQueries:
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
         self._limit_s = limit_s
-        self._out: Dict[str, _Question] = {}
+        self._unanswered: Dict[str, _Question] = {}
         self._answered: Set[str] = set()
-        self._room = threading.BoundedSemaphore(MOST_OUT)
+        self._room = threading.BoundedSemaphore(MAX_UNANSWERED)
 
     def ask(self, wanted: Dict[str, List[VisibleMount]]) -> Dict[str, _Question]:
-        """Args:    wanted: mount points of each file system, by a stable name of it.
+        """Query file systems side by side, and wait for them together.
+
+        Args:    wanted: mount points of each file system, by a stable name of it.
         Returns: those that have answered or failed, by the same name.
         Raises:  ThreadUnavailable: no more can be queried at present.
         """
-        self._out = {name: question for name, question in self._out.items() if question.is_alive()}
+        self._unanswered = {name: question for name, question in self._unanswered.items() if question.is_alive()}
         started: Dict[str, _Question] = {}
         remote: List[str] = []
         for name, candidates in wanted.items():
-            if name in self._out:
+            if name in self._unanswered:
                 continue
             if is_remote(candidates[0][0].kind):
                 remote.append(name)
             else:
                 started[name] = _begin(candidates, lambda: None)
-                started[name].join(self._limit_s * SHORT)
+                started[name].join(self._limit_s * LOCAL_WAIT_SHARE)
         ends_at = time.monotonic() + self._limit_s
         for name in sorted(remote, key=lambda name: name not in self._answered):
             if not self._room.acquire(timeout=max(0.0, ends_at - time.monotonic())):
@@ -340,8 +349,8 @@ class StatQueries:
         for name, question in started.items():
             question.join(max(0.0, ends_at - time.monotonic()))
             if question.is_alive():
-                self._out[name] = question
-        answered = {name: question for name, question in started.items() if name not in self._out}
+                self._unanswered[name] = question
+        answered = {name: question for name, question in started.items() if name not in self._unanswered}
         self._answered = set(answered)
         return answered
 
@@ -373,7 +382,7 @@ class Filesystems(Collector):
         self._proc = proc
         self._questions = StatQueries(limit_s)
         self._known: Dict[str, Tuple[str, bool]] = {}
-        """Label of each device that answered, and whether it has a fixed number of inodes."""
+        """The last reported mount point of each device, and whether it has a fixed number of inodes."""
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         found: Dict[str, Optional[int]] = {}
@@ -405,14 +414,14 @@ class Filesystems(Collector):
 
     def _wanted(self) -> Tuple[Dict[str, List[VisibleMount]], int]:
         """The mount points of each device to report, and how many devices are left out."""
-        on_disks = parse_filesystems(_read(self._proc + "/filesystems"))
+        disk_kinds = parse_filesystems(_read(self._proc + "/filesystems"))
         own = parse_mountinfo(_read(self._proc + "/self/mountinfo"))
         try:
             every = parse_mountinfo(_read(self._proc + "/1/mountinfo"))
         except OSError:  # hidepid: only the sandbox of Spider's own unit is visible, in which nearly all is read-only whatever the host has
             every = [mount._replace(readonly=mount.readonly_whole) for mount in own]
         points = points_of(own)
-        chosen = choose(every, on_disks)
+        chosen = choose(every, disk_kinds)
         important = most_important(chosen, MAX_MOUNTS)
         wanted = {candidates[0].device: [(mount, reachable(mount, points)) for mount in candidates] for candidates in important}
         return wanted, len(chosen) - len(important)

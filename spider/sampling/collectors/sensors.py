@@ -11,13 +11,17 @@ from spider.wire.metrics import series_name
 COLDEST, HOTTEST = -90_000, 250_000
 """Plausible millidegrees; a sensor outside this range is not connected."""
 
-_INPUTS = {kind: re.compile(kind + r"(\d{1,4})_input\Z") for kind in ("temp", "fan", "power", "curr")}
-_INPUTS["power"] = re.compile(r"power(\d{1,4})_(?:input|average)\Z")
+_INPUTS = {
+    "temp": re.compile(r"temp(\d{1,4})_input\Z"),
+    "fan": re.compile(r"fan(\d{1,4})_input\Z"),
+    "power": re.compile(r"power(\d{1,4})_(?:input|average)\Z"),
+    "curr": re.compile(r"curr(\d{1,4})_input\Z"),
+}
 """Source: Documentation/hwmon/sysfs-interface.rst; chips of processors and power supplies provide only the average."""
 
 
 class Sensor(NamedTuple):
-    """One sensor: the file to read (millidegrees Celsius), its name, and the device name that distinguishes it from others of that name."""
+    """One sensor: the file to read (its unit depends on the kind), its name, and the device name that distinguishes it from others of that name."""
 
     path: str
     name: str

@@ -10,7 +10,6 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.clock import SystemClock
 from spider.reports.package_sync import PART_ITEMS, PackageSync, changes_between, digest_of, messages, pack, unpack
 from spider.wire.codec import HUB_CODEC, NODE_CODEC
 from spider.wire.frames import InstalledPackages, Message, PackagesHeld
@@ -44,7 +43,7 @@ def alpine(root: Path, packages: dict[str, str]) -> None:
 
 
 async def with_inventory(root: Path, hub: Hub, scenario: Callable[[PackageSync], Awaitable[None]]) -> None:
-    inventory = PackageSync(SystemClock(), hub.hear, str(root))
+    inventory = PackageSync(hub.hear, str(root))
     task = asyncio.create_task(inventory.run())
     try:
         async with asyncio.timeout(30):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from spider.packages.apk import backend as apk_backend
-from spider.packages.apk import text as apk_text
+from spider.packages.apk import parsers as apk_parsers
 from spider.packages.apt import backend as apt_backend
-from spider.packages.apt import text as apt_text
+from spider.packages.apt import parsers as apt_parsers
 from spider.packages.apt.calls import NEUTRAL
 from spider.packages.backend import Backend, Command
 from spider.packages.dnf.dnf4 import Dnf4
@@ -61,7 +61,7 @@ def test_what_of_apk_s_settings_is_the_administrator_s_stays() -> None:
     config = (
         "quiet\nverbose\ninteractive\nsimulate\nno-network\n# allow-untrusted\n\ncache-dir /srv/cache\ntimeout 120\nforce-refresh\nwait 3\n"
     )
-    assert apk_text.own_options(config) == ["--cache-dir", "/srv/cache", "--timeout", "120", "--force-refresh"]
+    assert apk_parsers.own_options(config) == ["--cache-dir", "/srv/cache", "--timeout", "120", "--force-refresh"]
 
 
 def test_words_that_are_no_names_are_no_packages_that_are_kept_back() -> None:
@@ -69,5 +69,5 @@ def test_words_that_are_no_names_are_no_packages_that_are_kept_back() -> None:
         KEPT
         + "   lab-fail (1.0 => 2.0)\n   libc6:i386 (2.36-9+deb12u1 => 2.36-9+deb12u2)\n   \x1b[1mg++-12\x1b[0m (12 => 13)\n0 upgraded\n"
     )
-    assert apt_text.parse_report(shown).kept_back == ("lab-fail", "libc6:i386")
-    assert apt_text.parse_report(KEPT + "  g++ lab-hang\n").kept_back == ("g++", "lab-hang")
+    assert apt_parsers.parse_report(shown).kept_back == ("lab-fail", "libc6:i386")
+    assert apt_parsers.parse_report(KEPT + "  g++ lab-hang\n").kept_back == ("g++", "lab-hang")

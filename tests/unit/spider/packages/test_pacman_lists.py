@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.packages.pacman.lists import PackedList, installed, parse_desc, size
-from spider.packages.pacman.text import PackageDetails, PacmanSettings, parse_settings
+from spider.packages.pacman.parsers import PackageDetails, PacmanSettings, parse_settings
 
 ENTRIES = {
     "a-1-1": "%FILENAME%\na-1-1-any.pkg.tar.gz\n\n%NAME%\na\n\n%VERSION%\n1-1\n\n%ISIZE%\n120000\n\n%REPLACES%\nb<2\nc\n\n",

@@ -11,13 +11,13 @@ import pytest
 from spider.packages import interfaces
 from spider.packages.apk import backend as apk_backend
 from spider.packages.apt import backend as apt_backend
-from spider.packages.apt import text as apt_text
+from spider.packages.apt import parsers as apt_parsers
 from spider.packages.backend import Backend, PackageError
 from spider.packages.dnf.dnf4 import Dnf4
 from spider.packages.dnf.dnf5 import Dnf5
 from spider.packages.interfaces import Output
 from spider.packages.pacman import backend as pacman_backend
-from spider.packages.pacman.text import parse_settings
+from spider.packages.pacman.parsers import parse_settings
 from spider.packages.rpm import repositories
 from spider.packages.yum.backend import Yum
 from spider.packages.zypper.backend import Zypper
@@ -81,7 +81,7 @@ def test_the_lists_of_apt_are_where_it_says(monkeypatch: pytest.MonkeyPatch, tmp
     [("FOLDER='/srv/archives/'\n", "/srv/archives"), ("FOLDER='/srv/a b'\\''c/'\n", "/srv/a b'c"), ("", ""), ("FOLDER='", "")],
 )
 def test_a_folder_is_read_as_apt_config_writes_it(said: str, folder: str) -> None:
-    assert apt_text.parse_folder(said) == folder
+    assert apt_parsers.parse_folder(said) == folder
 
 
 def test_pacman_without_a_section_has_no_repository(monkeypatch: pytest.MonkeyPatch) -> None:

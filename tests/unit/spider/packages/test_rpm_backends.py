@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from spider.packages.backend import Backend, Command, Replan
-from spider.packages.dnf import text as dnf_text
+from spider.packages.dnf import parsers as dnf_parsers
 from spider.packages.dnf.backend import DnfFamily
 from spider.packages.dnf.dnf4 import Dnf4
 from spider.packages.dnf.dnf5 import Dnf5
-from spider.packages.dnf.reader import DnfReader
-from spider.packages.dnf.text import DnfRow
+from spider.packages.dnf.parsers import DnfRow
+from spider.packages.dnf.run_reader import DnfReader
 from spider.packages.plan import Plan, Planned
 from spider.packages.rpm.backend import RpmBackend, RpmReader
-from spider.packages.rpm.text import RpmPackage
+from spider.packages.rpm.parsers import RpmPackage
 from spider.packages.yum.backend import Yum
 from spider.packages.zypper.backend import Zypper
-from spider.packages.zypper.reader import ZypperReader
+from spider.packages.zypper.run_reader import ZypperReader
 from spider.root.terminal import TerminalEnded
 from tests.support.null_console import NullConsole
 
@@ -234,7 +234,7 @@ Your transaction was saved, rerun it with:
 
 
 def test_a_plan_of_yum() -> None:
-    table = dnf_text.parse_table(YUM_PLAN)
+    table = dnf_parsers.parse_table(YUM_PLAN)
     assert [(row.act, row.package.name, row.package.version) for row in table.rows] == [
         ("install", "kernel", "3.10.0-1160.el7"),
         ("upgrade", "bash", "4.2.46-34.el7"),
@@ -243,7 +243,7 @@ def test_a_plan_of_yum() -> None:
     ]
     assert table.rows[0].replaces == (RpmPackage("kernel-old", "3.10.0-1.el7", "x86_64"),)
     assert table.download_bytes == 131 * 1024**2
-    assert dnf_text.parse_table("Loaded plugins: fastestmirror\nNo packages marked for update\n").rows == ()
+    assert dnf_parsers.parse_table("Loaded plugins: fastestmirror\nNo packages marked for update\n").rows == ()
 
 
 def test_a_list_of_yum_whose_lines_are_broken() -> None:
@@ -253,12 +253,12 @@ def test_a_list_of_yum_whose_lines_are_broken() -> None:
         "Security: kernel-3.10.0-1.el7.x86_64 is an installed security update\n"
         "Obsoleting Packages\nnew.noarch  1-1  updates\n    old.noarch  1-1  @base\n"
     )
-    assert dnf_text.parse_check_update(text) == [
+    assert dnf_parsers.parse_check_update(text) == [
         RpmPackage("bash", "4.2.46-34.el7", "x86_64"),
         RpmPackage("python-a-very-long-name-of-a-package-that-does-not-fit", "1:2.0-1.el7", "noarch"),
     ]
     with pytest.raises(ValueError, match="not understood"):
-        dnf_text.parse_check_update("bash.x86_64\n")
+        dnf_parsers.parse_check_update("bash.x86_64\n")
 
 
 def test_a_run_of_yum_is_followed() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.rpm.text import RpmPackage
+from spider.packages.rpm.parsers import RpmPackage
 from spider.packages.zypper.patches import Advisories, Needed
 
 REPOMD = '<repomd><data type="primary"><location href="repodata/p.xml.gz"/></data><data type="updateinfo"><checksum/><location href="repodata/{name}"/></data></repomd>'

@@ -1,14 +1,14 @@
-"""Parses the output of dnf 4 and yum, and classifies errors."""
+"""Follows a running dnf 4 or yum: phases, progress, locks and errors. `parsers.py` parses its plans and lists."""
 
 import re
 from typing import Iterable, List
 
-from spider.packages.dnf import text as dnf_text
+from spider.packages.dnf import parsers as dnf_parsers
 from spider.packages.interfaces import Console
 from spider.packages.plan import Planned
 from spider.packages.rpm.backend import RpmReader
 
-CODES = (
+CODES = (  # the first that a line contains counts; dnf 5 has them, too
     ("already locked by", "job.lock_busy"),
     ("transaction lock on", "job.lock_busy"),
     ("currently holding the yum lock", "job.lock_busy"),
@@ -29,10 +29,10 @@ CODES = (
 
 
 class DnfReader(RpmReader):
-    """Parses the output of dnf 4 or yum."""
+    """Follows the output of a running dnf 4 or yum."""
 
     TROUBLE = re.compile(
-        r"^(?:Error|error|warning|Warning|E:|Failed|\s*Problem|\s+- (?:nothing|package|cannot|conflict|problem)|RPMDB|No match for|"
+        r"^(?:Error|error|warning|Warning|Failed|\s*Problem|\s+- (?:nothing|package|cannot|conflict|problem)|RPMDB|No match for|"
         r"Public key|Ignoring repositories|Existing lock|There are unfinished|At least .* more space|\s+At least)\b.*\S"
     )
     DOWNLOADS = ("DNF will only download packages", "Background downloading packages", "The operation will only download packages")
@@ -48,27 +48,27 @@ class DnfReader(RpmReader):
 
     def line(self, text: str) -> None:
         super().line(text)
-        if dnf_text.is_stale(text):
+        if dnf_parsers.is_stale(text):
             self.trouble(text.strip())
             self.stale.append(text.strip())
         if text.startswith(self.DOWNLOADS):
             self.downloads = True
             self.console.progress("download", 0)
-        elif text.startswith("Running transaction") and text.strip() in ("Running transaction", "Running Transaction"):
+        elif text.strip() in ("Running transaction", "Running Transaction"):
             self.commits = True
             self.console.progress("commit", 0)
         self.follow(text)
 
     def follow(self, text: str) -> None:
         """Parse a line about progress or locks."""
-        lock = dnf_text.parse_lock(text)
+        lock = dnf_parsers.parse_lock(text)
         if lock is not None:
             self.waits(lock)
         if self.downloads:
-            step = dnf_text.parse_download(text)
+            step = dnf_parsers.parse_download(text)
             if step is not None:
                 self.console.progress("download", 100 * step.done // step.total, "", step.what)
         elif self.commits:
-            step = dnf_text.parse_step(text)
+            step = dnf_parsers.parse_step(text)
             if step is not None:
                 self.console.progress("commit", 100 * step.done // step.total, self.package(step.what), text.strip().partition(" ")[0])

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.apk import text as apk_text
+from spider.packages.apk import parsers as apk_parsers
 from spider.packages.apk.backend import Apk, ApkReader
-from spider.packages.apk.text import ApkStep
+from spider.packages.apk.parsers import ApkStep
 from spider.root.terminal import Lines, TerminalEnded
 from tests.support.null_console import NullConsole
 
@@ -37,58 +37,58 @@ def watch(name: str) -> tuple[NullConsole, ApkReader]:
 
 
 def test_the_database_is_read_whole() -> None:
-    installed = apk_text.parse_database(text("installed-db.txt"))
+    installed = apk_parsers.parse_database(text("installed-db.txt"))
     assert set(installed) == {"apk-tools", "sd-a", "sd-broke", "sd-fail", "sd-pin", "sd-slow"}
     assert installed["sd-a"] == ("1.0-r0", 10, False)
-    listed = [apk_text.split_name(line.split(" ")[0]) for line in text("installed.txt").splitlines()]
+    listed = [apk_parsers.split_name(line.split(" ")[0]) for line in text("installed.txt").splitlines()]
     assert dict(listed) == {name: package.version for name, package in installed.items()}
-    broken = apk_text.parse_database("P:a\nV:1-r0\nf:s\nF:etc\nR:x\n\nP:b\nV:2-r0\n")
+    broken = apk_parsers.parse_database("P:a\nV:1-r0\nf:s\nF:etc\nR:x\n\nP:b\nV:2-r0\n")
     assert [package.broken for package in broken.values()] == [True, False]
     with pytest.raises(ValueError, match="no packages"):
-        apk_text.parse_database("")
+        apk_parsers.parse_database("")
 
 
 def test_a_simulation_is_read_step_by_step() -> None:
-    steps = apk_text.parse_steps(text("plan.txt"))
+    steps = apk_parsers.parse_steps(text("plan.txt"))
     assert [(step.package, step.before, step.after) for step in steps] == [
         ("apk-tools", "2.0-r0", "2.1-r0"),
         ("sd-a", "1.0-r0", "1.1-r0"),
         ("sd-fail", "1.0-r0", "1.1-r0"),
         ("sd-slow", "1.0-r0", "1.1-r0"),
     ]
-    assert apk_text.parse_steps(text("nothing-plan.txt")) == []
-    assert apk_text.parse_step("(2/3) Installing b (1.0-r0)") == ApkStep(2, 3, "Installing", "b", "", "1.0-r0")
-    assert apk_text.parse_step("(3/3) Purging c (1.0-r0)") == ApkStep(3, 3, "Purging", "c", "1.0-r0", "")
-    assert apk_text.parse_step("  * (3/3) Purging c (1.0-r0)") is None  # what a script prints is no step
+    assert apk_parsers.parse_steps(text("nothing-plan.txt")) == []
+    assert apk_parsers.parse_step("(2/3) Installing b (1.0-r0)") == ApkStep(2, 3, "Installing", "b", "", "1.0-r0")
+    assert apk_parsers.parse_step("(3/3) Purging c (1.0-r0)") == ApkStep(3, 3, "Purging", "c", "1.0-r0", "")
+    assert apk_parsers.parse_step("  * (3/3) Purging c (1.0-r0)") is None  # what a script prints is no step
     with pytest.raises(ValueError, match="1 steps of 4"):
-        apk_text.parse_steps(text("plan.txt").splitlines()[3])
+        apk_parsers.parse_steps(text("plan.txt").splitlines()[3])
 
 
 def test_what_others_need_is_seen_by_its_absence_from_a_removal() -> None:
     """By apk's documents: `apk del` takes it out of world, says so and ends with 0."""
-    steps = apk_text.parse_steps("(1/1) Purging a (1.0-r0)\nOK: 10 B in 5 packages\n")
-    assert apk_text.not_removed(steps, ["a", "b"]) == ["b"]
-    assert apk_text.not_removed(steps, ["a"]) == []
+    steps = apk_parsers.parse_steps("(1/1) Purging a (1.0-r0)\nOK: 10 B in 5 packages\n")
+    assert apk_parsers.not_removed(steps, ["a", "b"]) == ["b"]
+    assert apk_parsers.not_removed(steps, ["a"]) == []
 
 
 def test_what_is_known_but_stays_is_told_from_two_lists() -> None:
-    upgradable = apk_text.parse_upgradable(text("upgrades.txt"))
+    upgradable = apk_parsers.parse_upgradable(text("upgrades.txt"))
     assert upgradable["sd-pin"] == "1.1-r0"
-    assert set(upgradable) - {step.package for step in apk_text.parse_steps(text("plan.txt"))} == {"sd-pin", "sd-broke"}
-    wished, pinned = apk_text.parse_world(text("world.txt") + "other@testing name>1 ~odd !not\n")
+    assert set(upgradable) - {step.package for step in apk_parsers.parse_steps(text("plan.txt"))} == {"sd-pin", "sd-broke"}
+    wished, pinned = apk_parsers.parse_world(text("world.txt") + "other@testing name>1 ~odd !not\n")
     assert pinned == ["sd-pin", "name"]
     assert {"sd-a", "sd-pin", "other"} <= set(wished)
 
 
 def test_names_are_told_from_versions() -> None:
-    assert apk_text.split_name("py3-foo-2-bar-1.0_rc1-r12") == ("py3-foo-2-bar", "1.0_rc1-r12")
-    assert apk_text.split_name("plain") == ("plain", "")
+    assert apk_parsers.split_name("py3-foo-2-bar-1.0_rc1-r12") == ("py3-foo-2-bar", "1.0_rc1-r12")
+    assert apk_parsers.split_name("plain") == ("plain", "")
 
 
 def test_the_version_tells_which_apk_it_is() -> None:
-    assert apk_text.major_version(text("detect-version.txt")) == 3
-    assert apk_text.major_version("apk-tools 2.14.4, compiled for x86_64.") == 2
-    assert apk_text.major_version("?") == 0
+    assert apk_parsers.major_version(text("detect-version.txt")) == 3
+    assert apk_parsers.major_version("apk-tools 2.14.4, compiled for x86_64.") == 2
+    assert apk_parsers.major_version("?") == 0
 
 
 def test_a_run_reports_packages_and_percent() -> None:
@@ -149,9 +149,9 @@ def test_any_text_is_borne(line: str) -> None:
     reader = ApkReader(NullConsole())
     reader.line(line)
     reader.status(line)
-    apk_text.parse_upgradable(line)
-    apk_text.parse_world(line)
-    for parse in (apk_text.parse_database, apk_text.parse_steps):
+    apk_parsers.parse_upgradable(line)
+    apk_parsers.parse_world(line)
+    for parse in (apk_parsers.parse_database, apk_parsers.parse_steps):
         try:
             parse(line)
         except ValueError:
@@ -160,6 +160,6 @@ def test_any_text_is_borne(line: str) -> None:
 
 def test_repositories_that_apk_does_not_open_are_named() -> None:
     dead = "WARNING: opening from cache http://127.0.0.1:9/x/x86_64/APKINDEX.tar.gz: No such file or directory\n"
-    assert apk_text.parse_unopened(dead + dead) == ["http://127.0.0.1:9/x/x86_64/APKINDEX.tar.gz"]
-    assert apk_text.parse_unopened("WARNING: updating and opening /srv/x: Connection refused\n") == ["/srv/x"]
-    assert apk_text.parse_unopened("WARNING: something else\n") == []
+    assert apk_parsers.parse_unopened(dead + dead) == ["http://127.0.0.1:9/x/x86_64/APKINDEX.tar.gz"]
+    assert apk_parsers.parse_unopened("WARNING: updating and opening /srv/x: Connection refused\n") == ["/srv/x"]
+    assert apk_parsers.parse_unopened("WARNING: something else\n") == []

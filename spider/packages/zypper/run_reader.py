@@ -6,7 +6,7 @@ from typing import List, Sequence
 from spider.packages.interfaces import Console
 from spider.packages.plan import Planned
 from spider.packages.rpm.backend import RpmReader
-from spider.packages.zypper import text as zypper_text
+from spider.packages.zypper import parsers as zypper_parsers
 
 
 class ZypperReader(RpmReader):
@@ -25,10 +25,10 @@ class ZypperReader(RpmReader):
 
     def line(self, text: str) -> None:
         super().line(text)
-        lock = zypper_text.parse_lock(text)
+        lock = zypper_parsers.parse_lock(text)
         if lock is not None:
             self.waits(lock)
-        if zypper_text.is_stale(text):
+        if zypper_parsers.is_stale(text):
             self.trouble(text.strip())
             self.stale.append(text.strip())
         if "dependencies of installed packages are broken" in text:
@@ -37,9 +37,9 @@ class ZypperReader(RpmReader):
         if "Download only" in text:
             self.downloads = True
             self.console.progress("download", 0)
-        fetched = zypper_text.parse_fetched(text) if self.downloads else None
+        fetched = zypper_parsers.parse_fetched(text) if self.downloads else None
         if fetched is not None:
             self.console.progress("download", 100 * fetched.done // fetched.total, self.package(fetched.what))
-        step = zypper_text.parse_step(text)
+        step = zypper_parsers.parse_step(text)
         if step is not None:
             self.console.progress("commit", 100 * step.done // step.total, self.package(step.what), step.act)

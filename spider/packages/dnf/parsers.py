@@ -9,7 +9,7 @@ import re
 from typing import Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from spider.packages.backend import Lock
-from spider.packages.rpm.text import RpmPackage, parse_size, split_nevra, without_zero_epoch
+from spider.packages.rpm.parsers import RpmPackage, parse_size, split_nevra, without_zero_epoch
 
 _INSTALL, _UPGRADE, _DOWNGRADE, _REINSTALL, _REMOVE, _SKIP = "install", "upgrade", "downgrade", "reinstall", "remove", "skip"
 _SECTIONS: Dict[str, str] = {

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.apt import text as apt_text
-from spider.packages.apt.text import parse_inventory, parse_lock, parse_pinned, parse_policy, parse_report, parse_sizes, parse_status
+from spider.packages.apt import parsers as apt_parsers
+from spider.packages.apt.parsers import parse_inventory, parse_lock, parse_pinned, parse_policy, parse_report, parse_sizes, parse_status
 from spider.packages.plan import Plan
 from spider.root.terminal import Lines
 
@@ -23,7 +23,7 @@ def text(name: str) -> str:
 
 
 def parse_plan(printed: str) -> Plan:
-    return Plan(apt_text.parse_plan(printed))
+    return Plan(apt_parsers.parse_plan(printed))
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -85,7 +85,7 @@ def test_no_text_upsets_the_readers(junk: str) -> None:
     for prefix in ("", "pmstatus:", "dlstatus:1:", "E: Could not get lock "):
         parse_status(prefix + junk)
         parse_lock(prefix + junk)
-        apt_text.is_stale_repository(prefix + junk)
+        apt_parsers.is_stale_repository(prefix + junk)
         parse_report(prefix + junk)
         parse_sizes(prefix + junk)
         parse_policy(prefix + junk)
@@ -201,12 +201,12 @@ def test_who_holds_a_lock_is_reported(release: str) -> None:
 )  # fmt: skip
 def test_a_repository_that_could_not_be_refreshed_is_seen(path: Path) -> None:
     lines = path.read_text().splitlines()
-    assert any(apt_text.is_stale_repository(line) for line in lines)
+    assert any(apt_parsers.is_stale_repository(line) for line in lines)
 
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_a_good_refresh_shows_no_trouble(release: str) -> None:
-    assert not any(apt_text.is_stale_repository(line) for line in text(f"{release}/refresh.txt").splitlines())
+    assert not any(apt_parsers.is_stale_repository(line) for line in text(f"{release}/refresh.txt").splitlines())
 
 
 def test_lines_come_off_a_terminal_as_a_person_sees_them() -> None:
@@ -223,8 +223,8 @@ def test_lines_come_off_a_terminal_as_a_person_sees_them() -> None:
 
 def test_a_list_that_apt_expects_is_one_that_its_repository_has() -> None:
     told = "http://a/debian bookworm\t/lists/a_main_binary-amd64_Packages\tmain/binary-amd64/Packages\tamd64\nnoise\n"
-    [target] = apt_text.parse_targets(told)
-    assert target == apt_text.AptTarget(
+    [target] = apt_parsers.parse_targets(told)
+    assert target == apt_parsers.AptTarget(
         "http://a/debian bookworm", "/lists/a_main_binary-amd64_Packages", "main/binary-amd64/Packages", "amd64"
     )
     digest = "0" * 64
@@ -236,10 +236,10 @@ def test_a_list_that_apt_expects_is_one_that_its_repository_has() -> None:
         ("12", "contrib/main/binary-amd64/Packages", False),
         ("12", "main/binary-amd64/Packages.diff/Index", False),
     ):
-        assert apt_text.has_list(f"Origin: x\nSHA256:\n {digest} {size:>8} {name}\n", target) is has, name
+        assert apt_parsers.has_list(f"Origin: x\nSHA256:\n {digest} {size:>8} {name}\n", target) is has, name
     both = target._replace(key="main/binary-all/Packages", architecture="all")
     listed = f"SHA256:\n {digest} 12 main/binary-all/Packages\n"
-    assert apt_text.has_list(listed, both)
-    assert not apt_text.has_list("No-Support-for-Architecture-all: Packages\n" + listed, both)
-    assert not apt_text.has_list("Architectures: amd64 arm64\n" + listed, both)
-    assert apt_text.has_list("Architectures: all amd64\n" + listed, both)
+    assert apt_parsers.has_list(listed, both)
+    assert not apt_parsers.has_list("No-Support-for-Architecture-all: Packages\n" + listed, both)
+    assert not apt_parsers.has_list("Architectures: amd64 arm64\n" + listed, both)
+    assert apt_parsers.has_list("Architectures: all amd64\n" + listed, both)

@@ -4,7 +4,7 @@ import re
 
 from spider.packages.backend import OutputReader
 from spider.packages.interfaces import Console
-from spider.packages.pacman import text as pacman_text
+from spider.packages.pacman import parsers as pacman_parsers
 
 _GLUED = re.compile(r"(?:error|warning): failed retrieving file")
 """On a terminal it follows the progress bar of the file after a cursor movement only."""
@@ -34,7 +34,7 @@ class PacmanReader(OutputReader):
         glued = _GLUED.search(text)
         if glued:
             text = text[glued.start() :]
-        found = pacman_text.where(text, self._phase)
+        found = pacman_parsers.where(text, self._phase)
         if found is not None:
             self._phase = found.phase
             self.console.progress(*found)

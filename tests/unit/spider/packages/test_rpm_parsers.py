@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from spider.packages.backend import PackageError
 from spider.packages.plan import Planned
 from spider.packages.rpm import backend as rpm_backend
+from spider.packages.rpm import parsers as rpm_parsers
 from spider.packages.rpm import repositories
-from spider.packages.rpm import text as rpm_text
 from spider.packages.rpm.backend import RpmReader
-from spider.packages.rpm.text import RpmPackage, parse_installed, split_nevra
+from spider.packages.rpm.parsers import RpmPackage, parse_installed, split_nevra
 from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("data")
@@ -28,7 +28,7 @@ def test_everything_installed_is_read(host: str) -> None:
     packages = parse_installed(printed)
     assert len(packages) == len(printed.splitlines())
     assert RpmPackage("lab-hello", "1.0-1.lab", "noarch") in packages
-    inventory = rpm_text.inventory_of(packages, "x86_64", held={"lab-fail"})
+    inventory = rpm_parsers.inventory_of(packages, "x86_64", held={"lab-fail"})
     assert inventory["lab-hello"] == ("1.0-1.lab", False, False)
     assert inventory["lab-fail"].held
 
@@ -44,13 +44,13 @@ def test_a_foreign_architecture_is_part_of_the_name() -> None:
     packages = [RpmPackage("glibc", "2.39-1", arch) for arch in ("x86_64", "i686")] + [
         RpmPackage("kernel-core", v, "x86_64") for v in ("6.9-2", "6.10-1")
     ]
-    inventory = rpm_text.inventory_of(packages, "x86_64", ())
+    inventory = rpm_parsers.inventory_of(packages, "x86_64", ())
     assert sorted(inventory) == ["glibc", "glibc.i686", "kernel-core"]
     assert inventory["kernel-core"].version == "6.9-2 6.10-1"
-    assert rpm_text.label("a", "x86_64_v2", "x86_64") == "a"
-    assert rpm_text.label("a", "i586", "i686") == "a"
-    assert rpm_text.label("a", "armv7hl", "armv7l") == "a"
-    assert rpm_text.doubled(packages) == {("kernel-core", "x86_64"): ["6.9-2", "6.10-1"]}
+    assert rpm_parsers.label("a", "x86_64_v2", "x86_64") == "a"
+    assert rpm_parsers.label("a", "i586", "i686") == "a"
+    assert rpm_parsers.label("a", "armv7hl", "armv7l") == "a"
+    assert rpm_parsers.doubled(packages) == {("kernel-core", "x86_64"): ["6.9-2", "6.10-1"]}
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_a_full_name_is_taken_apart(nevra: str, package: RpmPackage | None) -> N
 @given(st.text(max_size=60))
 def test_any_text_is_bearable(text: str) -> None:
     split_nevra(text)
-    rpm_text.parse_script_failed(text)
-    rpm_text.parse_size(text)
+    rpm_parsers.parse_script_failed(text)
+    rpm_parsers.parse_size(text)
     with contextlib.suppress(ValueError):
         parse_installed(text)
 
@@ -82,7 +82,7 @@ def test_any_text_is_bearable(text: str) -> None:
     [("6.1 k", 6246), ("49 KiB", 50176), ("14  ", 14), ("40.0   B", 40), ("1.2 G", 1288490189), ("0 B", 0), ("many", None)],
 )
 def test_sizes_are_read_to_the_accuracy_they_are_printed_with(text: str, size: int | None) -> None:
-    assert rpm_text.parse_size(text) == size
+    assert rpm_parsers.parse_size(text) == size
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_names_of_options_groups_paths_patterns_and_removals_are_no_names() -> N
         "$(x)",
         "%x",
     ):
-        assert not rpm_text.NAME.match(name), name
+        assert not rpm_parsers.NAME.match(name), name
     for name in ("bash", "glibc.i686", "gtk2+extra", "python3.11", "NetworkManager", "lab-hello-"):
-        assert rpm_text.NAME.match(name)  # whether there is such a package is asked of the lists
+        assert rpm_parsers.NAME.match(name)  # whether there is such a package is asked of the lists
 
 
 def test_what_excludes_and_locks_mean_is_reported_by_name() -> None:
@@ -165,7 +165,9 @@ def test_enabled_repositories_excludes_and_their_metadata_are_read_from_files(tm
     repos, overrides, cache = tmp_path / "repos", tmp_path / "override", tmp_path / "cache"
     for folder in (repos, overrides):
         folder.mkdir()
-    (repos / "a.repo").write_text("[one]\nname=One\n[two]\nenabled=0\n[three]\nenabled = no\nexclude=kernel* foo\n[four]\nenabled=1\n")
+    (repos / "a.repo").write_text(
+        "[one]\nname=One\n[two]\nenabled=0\n[three]\nenabled = no\nexclude=kernel* foo\n[four]\nenabled=1\nexcludepkgs=bar\n"
+    )
     (repos / "b.repo").write_text("no section here\n[five]\n")
     (repos / "c.txt").write_text("[six]\n")
     (overrides / "o.repo").write_text("[tw?]\nenabled=1\n[four]\nenabled=0\n")
@@ -173,7 +175,8 @@ def test_enabled_repositories_excludes_and_their_metadata_are_read_from_files(tm
     main.write_text("[main]\nexcludepkgs=a, b\n  c-*\n[inmain]\nbaseurl=x\n")
     assert repositories.enabled([str(repos)], str(main)) == ["inmain", "one", "four"]
     assert repositories.enabled([str(repos)], str(main), [str(overrides)]) == ["inmain", "one", "two"]
-    assert repositories.excluded(str(main), [str(repos)]) == ["a", "b", "c-*", "kernel*", "foo"]
+    assert repositories.excluded(str(main), [str(repos)]) == ["a", "b", "c-*", "bar"], "a disabled repository excludes nothing"
+    assert repositories.excluded(str(main), [str(repos)], [str(overrides)]) == ["a", "b", "c-*"]
     assert repositories.option(str(main), "excludepkgs") == "a, b\nc-*"
     main.write_text("[main]\ncachedir = /srv/cache\nreposdir=/var/$basearch\n")
     assert [repositories.option(str(main), key) for key in ("cachedir", "reposdir", "nothing")] == ["/srv/cache", "", ""]
@@ -189,7 +192,7 @@ def test_enabled_repositories_excludes_and_their_metadata_are_read_from_files(tm
     assert repositories.missing([one, other]) == ["two"]
     assert repositories.refreshed_at([one, other]) == one.refreshed_at
     assert repositories.refreshed_at([other]) == 0.0
-    repositories.check_tells_security("security-upgrade", [one, other])
-    repositories.check_tells_security("upgrade", [other])
+    repositories.require_advisories("security-upgrade", [one, other])
+    repositories.require_advisories("upgrade", [other])
     with pytest.raises(PackageError, match="no repository of this server says"):
-        repositories.check_tells_security("security-upgrade", [other])
+        repositories.require_advisories("security-upgrade", [other])

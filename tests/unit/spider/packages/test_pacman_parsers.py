@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from spider.packages.backend import OutputReader
 from spider.packages.pacman.backend import Pacman
-from spider.packages.pacman.reader import PacmanReader
-from spider.packages.pacman.text import (
+from spider.packages.pacman.parsers import (
     PackageDetails,
     PacmanTarget,
     Upgrade,
@@ -24,6 +23,7 @@ from spider.packages.pacman.text import (
     satisfies,
     where,
 )
+from spider.packages.pacman.run_reader import PacmanReader
 from spider.root.terminal import Lines, TerminalEnded
 from tests.support.null_console import NullConsole
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.packages.plan import Planned
-from spider.packages.rpm.text import RpmPackage
-from spider.packages.zypper import text as zypper_text
-from spider.packages.zypper.reader import ZypperReader
-from spider.packages.zypper.text import parse_summary
+from spider.packages.rpm.parsers import RpmPackage
+from spider.packages.zypper import parsers as zypper_parsers
+from spider.packages.zypper.parsers import parse_summary
+from spider.packages.zypper.run_reader import ZypperReader
 from spider.root.terminal import Lines
 from tests.support.null_console import NullConsole
 
@@ -56,7 +56,7 @@ def test_nothing_to_do_a_wish_for_a_decision_and_an_unknown_name_are_three_thing
     assert "nothing provides the requested 'glibc'" in problem.problem
     assert parse_summary(text("zypper-1.14.42/unknown-package-xml.txt")).missing == ("nosuchpkg",)
     locked = parse_summary(text("zypper-1.14.42/lock-held-xml.txt"))
-    assert zypper_text.parse_lock(locked.errors[0]) == ("/run/zypp.pid", "39", "zypper")
+    assert zypper_parsers.parse_lock(locked.errors[0]) == ("/run/zypp.pid", "39", "zypper")
 
 
 def test_packages_that_are_not_those_it_counts_are_not_believed() -> None:
@@ -72,27 +72,27 @@ def test_packages_that_are_not_those_it_counts_are_not_believed() -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_an_answer_or_is_not_understood(junk: str) -> None:
-    for parse in (parse_summary, zypper_text.parse_updates, zypper_text.parse_patches, zypper_text.parse_found):
+    for parse in (parse_summary, zypper_parsers.parse_updates, zypper_parsers.parse_patches, zypper_parsers.parse_found):
         for answer in (junk, "<?xml version='1.0'?><stream>" + junk + "</stream>"):
             with contextlib.suppress(ValueError):
                 parse(answer)
-    zypper_text.parse_locks(junk)
-    zypper_text.parse_patched(junk)
-    zypper_text.parse_step(junk)
-    zypper_text.parse_fetched(junk)
+    zypper_parsers.parse_locks(junk)
+    zypper_parsers.parse_patched(junk)
+    zypper_parsers.parse_step(junk)
+    zypper_parsers.parse_fetched(junk)
 
 
 def test_updates_are_listed_with_what_is_installed_and_where_from() -> None:
-    updates = zypper_text.parse_updates(text("zypper-1.14.42/upgrades-xml.txt"))
+    updates = zypper_parsers.parse_updates(text("zypper-1.14.42/upgrades-xml.txt"))
     # linux-firmware stands among the patches alone where zypper lists packages for people
     assert [update.package.name for update in updates] == [name for name in LAB if name in {update.package.name for update in updates}]
     assert updates[0] == (RpmPackage("lab-conf", "2.0-1.lab", "noarch"), "1.0-1.lab", "lab")
-    every = {update.package.name for update in zypper_text.parse_updates(text("zypper-1.14.42/upgrades-all-xml.txt"))}
+    every = {update.package.name for update in zypper_parsers.parse_updates(text("zypper-1.14.42/upgrades-all-xml.txt"))}
     assert {"lab-fail", "lab-hang", "lab-post"} <= every
 
 
 def test_a_repository_that_is_left_out_is_seen() -> None:
-    assert any(zypper_text.is_stale(message) for message in zypper_text.messages(text("zypper-1.14.42/repo-dead-upgrades-xml.txt")))
+    assert any(zypper_parsers.is_stale(message) for message in zypper_parsers.messages(text("zypper-1.14.42/repo-dead-upgrades-xml.txt")))
     for name in ("zypper-1.14.42/repo-dead-refresh", "zypper-1.14.42/repo-dead-update", "zypper-1.14.101/repo-dead-update"):
         reader = ZypperReader(NullConsole())
         for line in (text(f"{name}.txt") + text(f"{name}.err")).splitlines():
@@ -105,19 +105,19 @@ def test_a_repository_that_is_left_out_is_seen() -> None:
 
 
 def test_which_packages_a_patch_mends_is_told_by_the_patch() -> None:
-    patches = zypper_text.parse_patches(text("zypper-1.14.42/patches-xml.txt"))
+    patches = zypper_parsers.parse_patches(text("zypper-1.14.42/patches-xml.txt"))
     assert patches == [("LAB-2026-0001", True, False), ("LAB-2026-0002", True, True), ("LAB-2026-0003", False, False)]
-    assert zypper_text.parse_patches(text("zypper-1.14.42/nothing-patches-xml.txt")) == []
-    assert zypper_text.parse_patches(text("zypper-1.14.101-chroot/patches-xml.txt"))[0] == ("RLSA-2026:0001", True, True)
-    patched = zypper_text.parse_patched(text("zypper-1.14.42/patch-info.txt"))
+    assert zypper_parsers.parse_patches(text("zypper-1.14.42/nothing-patches-xml.txt")) == []
+    assert zypper_parsers.parse_patches(text("zypper-1.14.101-chroot/patches-xml.txt"))[0] == ("RLSA-2026:0001", True, True)
+    patched = zypper_parsers.parse_patched(text("zypper-1.14.42/patch-info.txt"))
     assert patched == [RpmPackage("lab-sec", "1.1-1.lab", "")]
-    assert zypper_text.mended(patched, "lab-sec", "noarch", "1.0-1.lab")
-    assert not zypper_text.mended(patched, "lab-sec", "noarch", "1.1-1.lab")
-    assert not zypper_text.mended(patched, "lab-hello", "noarch", "1.0-1.lab")
+    assert zypper_parsers.mended(patched, "lab-sec", "noarch", "1.0-1.lab")
+    assert not zypper_parsers.mended(patched, "lab-sec", "noarch", "1.1-1.lab")
+    assert not zypper_parsers.mended(patched, "lab-hello", "noarch", "1.0-1.lab")
     several = (
         "Conflicts   : [3]\n    srcpackage:bind < 9.2-1\n    bind.x86_64 < 9.2-1\n    python3.11.noarch < 3.11.9-1\n    libfoo.so < 2-1\n"
     )
-    assert zypper_text.parse_patched(several) == [
+    assert zypper_parsers.parse_patched(several) == [
         RpmPackage("bind", "9.2-1", "x86_64"),
         RpmPackage("python3.11", "3.11.9-1", "noarch"),
         RpmPackage("libfoo.so", "2-1", ""),
@@ -129,7 +129,7 @@ def test_locks_are_read_from_their_file() -> None:
         "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: lab-fail\n\n\n"
         "type: patch\nmatch_type: glob\nsolvable_name: SUSE-1\n\ntype: package\nsolvable_name: kernel-*\n"
     )
-    assert zypper_text.parse_locks(file) == ["lab-fail", "kernel-*"]
+    assert zypper_parsers.parse_locks(file) == ["lab-fail", "kernel-*"]
 
 
 @pytest.mark.parametrize("release", ["zypper-1.14.42", "zypper-1.14.101"])

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from spider.packages.after.versions import compare_rpm
 from spider.packages.backend import Lock
-from spider.packages.rpm.text import RpmPackage
+from spider.packages.rpm.parsers import RpmPackage
 
 UPGRADE, INSTALL, REMOVE = "upgrade", "install", "remove"
 _ACTS: Dict[str, str] = {

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.dnf import text as dnf_text
+from spider.packages.dnf import parsers as dnf_parsers
 from spider.packages.dnf.dnf4 import Dnf4
 from spider.packages.dnf.dnf5 import Dnf5Reader
-from spider.packages.dnf.reader import DnfReader
-from spider.packages.dnf.text import DnfRow, parse_table
+from spider.packages.dnf.parsers import DnfRow, parse_table
+from spider.packages.dnf.run_reader import DnfReader
 from spider.packages.plan import Planned
-from spider.packages.rpm.text import RpmPackage, parse_installed_sizes
+from spider.packages.rpm.parsers import RpmPackage, parse_installed_sizes
 from spider.root.terminal import Lines
 from tests.support.null_console import NullConsole
 
@@ -122,33 +122,35 @@ def test_any_text_is_a_plan_or_is_not_understood(text: str) -> None:
     with contextlib.suppress(ValueError):
         parse_table(text)
     with contextlib.suppress(ValueError):
-        dnf_text.parse_repoquery(text)
+        dnf_parsers.parse_repoquery(text)
     with contextlib.suppress(ValueError):
-        dnf_text.parse_check_update(text)
+        dnf_parsers.parse_check_update(text)
     with contextlib.suppress(ValueError):
-        dnf_text.parse_advisories_json(text)
-    dnf_text.parse_advisories(text)
-    dnf_text.parse_step(text)
-    dnf_text.parse_step_5(text)
+        dnf_parsers.parse_advisories_json(text)
+    dnf_parsers.parse_advisories(text)
+    dnf_parsers.parse_step(text)
+    dnf_parsers.parse_step_5(text)
 
 
 def test_newer_versions_are_listed_once_each() -> None:
     for path in ("dnf-4.14/upgrades-repoquery.txt", "dnf5-5.4/upgrades-repoquery.txt"):
-        newer = dnf_text.parse_repoquery((DATA / path).read_text())
+        newer = dnf_parsers.parse_repoquery((DATA / path).read_text())
         assert [package.name for package in newer.values()] == LAB
-        assert set(dnf_text.parse_origins((DATA / path).read_text()).items()) == {((name, "noarch"), "lab") for name in LAB}
-    assert [package.name for package in dnf_text.parse_check_update((DATA / "dnf-4.14/upgrades.txt").read_text())] == LAB
-    listed = dnf_text.parse_check_update((DATA / "dnf-4.24-chroot/upgrades-obsoletes.txt").read_text())
+        assert set(dnf_parsers.parse_origins((DATA / path).read_text()).items()) == {((name, "noarch"), "lab") for name in LAB}
+    assert [package.name for package in dnf_parsers.parse_check_update((DATA / "dnf-4.14/upgrades.txt").read_text())] == LAB
+    listed = dnf_parsers.parse_check_update((DATA / "dnf-4.24-chroot/upgrades-obsoletes.txt").read_text())
     assert "sd-obs" not in [package.name for package in listed]
     assert len(listed) == 6
 
 
 def test_security_is_told_by_the_kind_of_an_advisory_and_not_by_its_name() -> None:
     wanted = {("lab-sec", "noarch"), ("linux-firmware", "noarch")}
-    assert dnf_text.secured(dnf_text.parse_advisories((DATA / "dnf-4.14/advisory-list.txt").read_text())) == wanted
-    assert dnf_text.secured(dnf_text.parse_advisories_json((DATA / "dnf5-5.4/advisory-list-json.txt").read_text())) == wanted
-    assert dnf_text.secured(dnf_text.parse_advisories((DATA / "dnf-4.24-chroot/advisory-list.txt").read_text())) == {("sd-sec", "noarch")}
-    assert dnf_text.parse_advisories_json((DATA / "dnf5-5.4/nothing-advisory-json.txt").read_text()) == []
+    assert dnf_parsers.secured(dnf_parsers.parse_advisories((DATA / "dnf-4.14/advisory-list.txt").read_text())) == wanted
+    assert dnf_parsers.secured(dnf_parsers.parse_advisories_json((DATA / "dnf5-5.4/advisory-list-json.txt").read_text())) == wanted
+    assert dnf_parsers.secured(dnf_parsers.parse_advisories((DATA / "dnf-4.24-chroot/advisory-list.txt").read_text())) == {
+        ("sd-sec", "noarch")
+    }
+    assert dnf_parsers.parse_advisories_json((DATA / "dnf5-5.4/nothing-advisory-json.txt").read_text()) == []
 
 
 def read(reader: DnfReader, data: bytes) -> NullConsole:
@@ -219,13 +221,15 @@ def test_a_repository_that_does_not_answer_is_seen_though_the_status_is_0(releas
 
 def test_what_was_asked_for_and_is_not_there_is_named() -> None:
     for path, name in [("dnf-4.14/unknown-and-known", "nosuchpkg"), ("dnf-4.14/excluded-package", "lab-fail"), ("dnf5-5.4/unknown-and-known", "nosuchpkg"), ("dnf5-5.4/excluded-package", "lab-fail")]:  # fmt: skip
-        assert dnf_text.parse_unmatched("\n".join(both(path))) == [name]
+        assert dnf_parsers.parse_unmatched("\n".join(both(path))) == [name]
 
 
 def test_answers_of_dnfs_shell_come_apart_behind_its_prompts() -> None:
-    listed, found = dnf_text.parse_shell("> LAB-1 Important/Sec. a-2-1.noarch\n> |a|noarch|0:2-1|lab|4096\n|b|noarch|0:2-1|lab|4096\n> > ")
-    assert [advisory.package.name for advisory in dnf_text.parse_advisories(listed)] == ["a"]
-    assert sorted(dnf_text.parse_repoquery(found)) == [("a", "noarch"), ("b", "noarch")]
+    listed, found = dnf_parsers.parse_shell(
+        "> LAB-1 Important/Sec. a-2-1.noarch\n> |a|noarch|0:2-1|lab|4096\n|b|noarch|0:2-1|lab|4096\n> > "
+    )
+    assert [advisory.package.name for advisory in dnf_parsers.parse_advisories(listed)] == ["a"]
+    assert sorted(dnf_parsers.parse_repoquery(found)) == [("a", "noarch"), ("b", "noarch")]
 
 
 def test_what_a_plan_adds_is_reckoned_from_the_sizes_of_what_comes_and_goes() -> None:
@@ -233,19 +237,19 @@ def test_what_a_plan_adds_is_reckoned_from_the_sizes_of_what_comes_and_goes() ->
     old, new, more, gone = (
         RpmPackage(name, version, "noarch") for name, version in (("a", "1-1"), ("a", "1:2-1"), ("b", "1-1"), ("c", "3-1"))
     )
-    told = dnf_text.parse_sizes("a|noarch|1:2-1|lab|4096|150\nb|noarch|0:1-1|lab|9|7\nUpdating Subscription Management repositories.\n")
+    told = dnf_parsers.parse_sizes("a|noarch|1:2-1|lab|4096|150\nb|noarch|0:1-1|lab|9|7\nUpdating Subscription Management repositories.\n")
     takes = parse_installed_sizes("a|0:1-1|noarch|100\nc|0:3-1|noarch|40\nold|0:1-1|noarch|(none)\n")
     assert (told, takes) == ({new: 150, more: 7}, {old: 100, gone: 40})
     sizes = {**told, **takes}
     rows = [DnfRow("upgrade", new, "lab", (gone,)), DnfRow("install", more, "lab"), DnfRow("skip", RpmPackage("x", "1-1", "noarch"), "lab")]
-    assert dnf_text.growth(rows, [old, gone], sizes) == 150 + 7 - 100 - 40
-    assert dnf_text.growth([DnfRow("remove", old, "")], [old], sizes) == -100
-    assert dnf_text.growth([], [old], sizes) == 0
+    assert dnf_parsers.growth(rows, [old, gone], sizes) == 150 + 7 - 100 - 40
+    assert dnf_parsers.growth([DnfRow("remove", old, "")], [old], sizes) == -100
+    assert dnf_parsers.growth([], [old], sizes) == 0
 
 
 def test_a_size_that_is_not_known_is_no_zero() -> None:
     old, new = RpmPackage("a", "1-1", "noarch"), RpmPackage("a", "2-1", "noarch")
     upgrade = DnfRow("upgrade", new, "lab")
     for known in ({old: 1}, {new: 1}, {}):
-        assert dnf_text.growth([upgrade], [old], known) is None
-    assert dnf_text.growth([upgrade], [old._replace(arch="x86_64")], {old: 1, new: 2}) is None
+        assert dnf_parsers.growth([upgrade], [old], known) is None
+    assert dnf_parsers.growth([upgrade], [old._replace(arch="x86_64")], {old: 1, new: 2}) is None
