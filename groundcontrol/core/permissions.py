@@ -146,13 +146,11 @@ def authorize(scope: Scope, action: Action, resource: Owned | None = None) -> No
     if admitted is not None and not admitted(scope):
         raise NotFound("there is no such thing here")
     if actor.kind not in ("user", "token", "local") or actor.role not in PERMISSIONS.get(action, frozenset()):
-        raise Forbidden(f"the role {actor.role!r} may not do this ({action})", action=action)
+        raise Forbidden(f"your role ({actor.role}) does not allow this", action=action)
     if actor.kind == "token" and action not in FOR_TOKENS:
-        raise Forbidden(
-            f"a token may not do this ({action}): log in to the page, or use the command stardust on the hub's machine", action=action
-        )
+        raise Forbidden("a token does not allow this: log in to the page, or use the command stardust on the hub's machine", action=action)
     if scope.grants and action in WHOLE_FLEET:
-        raise Forbidden(f"who is limited to some nodes may not do this ({action})", action=action)
+        raise Forbidden("your rights are limited to some nodes, and this is about all of them", action=action)
 
 
 class StoredRights(NamedTuple):

@@ -1,6 +1,5 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { errorText } from "../core/text/error-text";
 import { t } from "../core/text/i18n";
 import { toast } from "../state/toasts";
 import { ApiError } from "../state/types";
@@ -40,7 +39,7 @@ export function useAction(what = t`Not done`): Action {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.code === "auth.step_up_required") return false;
-      const text = errorText(error);
+      const text = error.detail;
       if (gone.current) toast("fail", what, text);
       else setRefusal(text);
       return false;

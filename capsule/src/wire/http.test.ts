@@ -5,6 +5,6 @@ import { ApiError } from "./http";
 test("an error detail of the hub becomes a sentence on the page", () => {
   const detail = (said: string): string => new ApiError("conflict", 409, said).detail;
   assert.equal(detail("there is a node named cache-01 already"), "There is a node named cache-01 already.");
-  assert.equal(detail("the role 'viewer' may not do this (job.create)"), "The role 'viewer' may not do this (job.create).");
+  assert.equal(detail("your role (viewer) does not allow this"), "Your role (viewer) does not allow this.");
   for (const kept of ["Ground Control could not be reached.", "Is it there?", ""]) assert.equal(detail(kept), kept);
 });

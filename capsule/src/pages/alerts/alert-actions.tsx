@@ -3,7 +3,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { tomorrow } from "../../core/alerts/alert-text";
-import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { plural } from "../../core/text/units";
@@ -58,7 +57,7 @@ async function run(act: () => Promise<void>, title: string, undo?: () => void): 
     toast("done", title, "", undo && { label: t`Undo`, run: undo });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    toast("fail", t`Not done`, errorText(error));
+    toast("fail", t`Not done`, error.detail);
   }
 }
 

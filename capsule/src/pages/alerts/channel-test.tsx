@@ -3,7 +3,6 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { deliverySentence, isSettled } from "../../core/alerts/delivery-text";
-import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
 import { deliveryOf, testChannel } from "../../state/alert-calls";
 import { dayStart } from "../../state/clock";
@@ -44,7 +43,7 @@ export function ChannelTest({ channel, onSettled }: { channel: ChannelView; onSe
       await follow(await testChannel(channel.id));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setOutcome({ text: errorText(error), glyph: "fail" });
+      setOutcome({ text: error.detail, glyph: "fail" });
     }
   };
   return (

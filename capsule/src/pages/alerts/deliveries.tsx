@@ -2,7 +2,6 @@
 
 import type { VNode } from "preact";
 import { deliverySentence, kindWords } from "../../core/alerts/delivery-text";
-import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { findDeliveries, loadChannels, retryDelivery } from "../../state/alert-calls";
@@ -47,7 +46,7 @@ export function DeliveriesTab(): VNode {
       put(list, await retryDelivery(one.id));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`Not tried again`, errorText(error));
+      toast("fail", t`Not tried again`, error.detail);
     }
   };
   const nameOf = (id: string): string => channels.items?.find((one) => one.id === id)?.name ?? t`deleted channel`;

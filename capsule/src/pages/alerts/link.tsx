@@ -2,7 +2,6 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { errorText } from "../../core/text/error-text";
 import { LEVEL_WORDS } from "../../core/alerts/rule-text";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
@@ -41,7 +40,7 @@ export function LinkPage(): VNode {
       setFound(await followLink({ token, verb }));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setRefusal(errorText(error));
+      setRefusal(error.detail);
     } finally {
       setBusy("");
     }

@@ -4,7 +4,6 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { selectWords } from "../../core/alerts/rule-text";
 import { windowWords } from "../../core/alerts/schedule-text";
-import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { endMaintenance, loadMaintenance } from "../../state/alert-calls";
@@ -41,7 +40,7 @@ export function MaintenanceTab(): VNode {
       list.load();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`Not ended`, errorText(error));
+      toast("fail", t`Not ended`, error.detail);
     }
   };
   const open = mayAct.value && (

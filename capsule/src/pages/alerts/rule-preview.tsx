@@ -3,7 +3,6 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { previewSentence } from "../../core/alerts/rule-text";
-import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
 import { previewRule } from "../../state/alert-calls";
 import { hubNow } from "../../state/clock";
@@ -30,7 +29,7 @@ export function RulePreview({ rule }: { rule: RuleBody }): VNode {
         if (!over) setText(found ? previewSentence(found, DAYS) : "");
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        if (!over) setText(errorText(error));
+        if (!over) setText(error.detail);
       }
     }, SETTLE_MS);
     return () => {

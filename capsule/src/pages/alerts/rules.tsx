@@ -3,7 +3,6 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ruleGroup, ruleSentence, selectWords, type RuleGroup } from "../../core/alerts/rule-text";
-import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
 import { editRule, loadRules, removeRule, rules } from "../../state/alert-calls";
@@ -96,7 +95,7 @@ async function turn(rule: RuleView): Promise<void> {
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.code === "auth.step_up_required") return; // the question was closed
-    toast("fail", t`Not changed: ${rule.name}`, errorText(error), { label: t`Retry`, run: () => void turn(rule) });
+    toast("fail", t`Not changed: ${rule.name}`, error.detail, { label: t`Retry`, run: () => void turn(rule) });
   }
 }
 

@@ -1,7 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { listSome } from "../../core/jobs/batch";
-import { errorText } from "../../core/text/error-text";
 import { removalMethod } from "../../core/deployments/removal";
 import { t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
@@ -46,7 +45,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
     }
     if (!all.failed.length && !all.left.length) return here ? closeDialog() : undefined;
     if (here) setOutcome(all);
-    else toast("fail", t`${plural(all.failed.length + all.left.length, "node")} not removed`, all.failed[0] ? errorText(all.failed[0].error) : "");
+    else toast("fail", t`${plural(all.failed.length + all.left.length, "node")} not removed`, all.failed[0] ? all.failed[0].error.detail : "");
   };
   return (
     <Dialog title={t`Remove ${plural(views.length, "node")}`} subtitle={listSome(views.map(({ name }) => name), 6)} icon="trash-2" size="narrow" onClose={run.through === null ? closeDialog : run.stop}>
@@ -57,7 +56,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
               <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
                 <b>{t`${plural(outcome.failed.length, "node")} not removed:`}</b>{" "}
                 <span class="plain">
-                  {listSome(outcome.failed.map(({ one }) => one.name), 8)}. {outcome.failed[0] && errorText(outcome.failed[0].error)}
+                  {listSome(outcome.failed.map(({ one }) => one.name), 8)}. {outcome.failed[0] && outcome.failed[0].error.detail}
                 </span>
               </Banner>
             )}

@@ -2,7 +2,6 @@
 
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
 import { restartsText } from "../../core/jobs/batch";
 import { decimalSize } from "../../core/text/units";
@@ -53,7 +52,7 @@ export function usePlans(started: BatchView | null): Plans | null {
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (left) return;
-        setFound((before) => ({ batch: before?.batch ?? started, byNode: new Map(held.current), complete: false, failure: errorText(error) }));
+        setFound((before) => ({ batch: before?.batch ?? started, byNode: new Map(held.current), complete: false, failure: error.detail }));
       }
       if (!over && !left) timer = setTimeout(() => void read(), EVERY_MS);
     };

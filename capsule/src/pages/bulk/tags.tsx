@@ -1,7 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { listSome } from "../../core/jobs/batch";
-import { errorText } from "../../core/text/error-text";
 import { rebaseTags, applyTagChange, tagCounts } from "../../core/nodes/tag-diff";
 import { t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
@@ -46,7 +45,7 @@ async function undo(edits: readonly Edit[]): Promise<void> {
   else if (done.length) toast("done", what);
   if (failed[0]) {
     const rest = [...failed.map(({ one }) => one), ...left];
-    toast("fail", t`${plural(rest.length, "node")} not changed`, errorText(failed[0].error), { label: t`Retry`, run: () => void undo(rest) });
+    toast("fail", t`${plural(rest.length, "node")} not changed`, failed[0].error.detail, { label: t`Retry`, run: () => void undo(rest) });
   }
 }
 
@@ -79,7 +78,7 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
     });
     offerUndo(t`Tags changed on ${plural(edits.length, "node")}`, edits);
     const names = [...failed.map(({ one }) => one), ...left].map(({ name }) => name);
-    const why = (failed[0] && errorText(failed[0].error)) ?? t`The change was stopped.`;
+    const why = (failed[0] && failed[0].error.detail) ?? t`The change was stopped.`;
     if (run.here()) {
       if (!names.length) return closeDialog();
       setBegun(null);

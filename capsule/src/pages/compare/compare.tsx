@@ -108,7 +108,7 @@ export function ComparePage(): VNode {
             waiting={seen ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">{failure ? t`Could not be read` : t`No data in this time`}</div>}
             legend={there.map(({ detail }) => {
               const sample = detail.view.value?.latest[series];
-              return { value: sample?.value ?? null, live: sampleAttributes(series, sample), old: staleSeconds(detail, series) };
+              return { value: sample?.value ?? null, live: sampleAttributes(series, sample), ageS: staleSeconds(detail, series) };
             })}
           />
           <section class="card" aria-label={t`Figures`}>

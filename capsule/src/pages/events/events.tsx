@@ -2,7 +2,6 @@ import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { eventsCsv, eventSearch, MAX_SEARCH_LENGTH, parseEventQuery } from "../../core/events/event-text";
 import { EVENT_GROUPS } from "../../core/events/event-types.gen";
-import { errorText } from "../../core/text/error-text";
 import { parseDays, spanOf } from "../../core/text/day-range";
 import { t } from "../../core/text/i18n";
 import { count } from "../../core/text/units";
@@ -56,7 +55,7 @@ export function EventsPage(): VNode {
       await save(kind, only);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`The events could not be read`, errorText(error), { label: t`Retry`, run: () => void download(kind) });
+      toast("fail", t`The events could not be read`, error.detail, { label: t`Retry`, run: () => void download(kind) });
     } finally {
       setBusy(false);
     }

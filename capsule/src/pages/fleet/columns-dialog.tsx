@@ -1,7 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { chosenColumns, COLUMN_KEYS, COLUMN_LABELS, fleetCsv } from "../../core/nodes/columns";
-import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
 import { closeDialog } from "../../state/dialogs";
@@ -30,7 +29,7 @@ export function ColumnsDialog(): VNode {
       await savePreferences({ columns });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setWrong(errorText(error));
+      setWrong(error.detail);
     }
   };
   return (

@@ -1,6 +1,5 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { errorText } from "../../core/text/error-text";
 import { nameError, tagsError } from "../../core/nodes/node-name";
 import { rebaseTags, rebasePatch } from "../../core/nodes/tag-diff";
 import { t } from "../../core/text/i18n";
@@ -112,7 +111,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
       toast("done", t`Saved`, edit.after.name, { label: t`Undo`, run: () => void undo(edit) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setWrong(errorText(error));
+      setWrong(error.detail);
     } finally {
       setBusy(false);
     }
@@ -127,7 +126,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
       toast("done", t`Undone`, back.after.name);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`It could not be undone`, errorText(error), { label: t`Retry`, run: () => void undo(edit) });
+      toast("fail", t`It could not be undone`, error.detail, { label: t`Retry`, run: () => void undo(edit) });
     }
   };
   return (

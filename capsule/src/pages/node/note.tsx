@@ -1,6 +1,5 @@
 import type { VNode } from "preact";
 import { useEffect, useId, useState } from "preact/hooks";
-import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
 import { patchNode } from "../../state/fleet";
 import { toast } from "../../state/toasts";
@@ -28,7 +27,7 @@ export function NodeNote({ view }: { view: NodeView }): VNode {
       toast("done", t`Saved`, view.name);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setWrong(errorText(error));
+      setWrong(error.detail);
     } finally {
       setBusy(false);
     }

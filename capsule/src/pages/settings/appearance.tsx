@@ -1,5 +1,4 @@
 import type { VNode } from "preact";
-import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
 import { preferences, savePreferences } from "../../state/preferences";
 import { setTheme, theme, type Theme } from "../../state/theme";
@@ -13,7 +12,7 @@ async function save(patch: PreferencesPatch): Promise<void> {
     await savePreferences(patch);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    toast("fail", t`The setting was not saved`, errorText(error), { label: t`Retry`, run: () => void save(patch) });
+    toast("fail", t`The setting was not saved`, error.detail, { label: t`Retry`, run: () => void save(patch) });
   }
 }
 

@@ -1,7 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { groupSecret, recoveryText } from "../../core/access/account-labels";
-import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
 import { beginTotp, confirmTotp, newRecoveryCodes, stopTotp } from "../../state/account";
 import { reloadUser, user } from "../../state/session";
@@ -31,7 +30,7 @@ export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; sub
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setCode("");
-      setWrong(error.code === "auth.totp_wrong" ? t`The code is wrong or expired. Check your phone’s clock, then enter the next code.` : errorText(error));
+      setWrong(error.code === "auth.totp_wrong" ? t`The code is wrong or expired. Check your phone’s clock, then enter the next code.` : error.detail);
     } finally {
       setBusy(false);
     }

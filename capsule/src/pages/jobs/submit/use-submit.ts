@@ -1,5 +1,4 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { errorText } from "../../../core/text/error-text";
 import { t } from "../../../core/text/i18n";
 import { stepUp, withStepUp } from "../../../state/step-up";
 import { toast } from "../../../state/toasts";
@@ -39,7 +38,7 @@ export const isUnanswered = ({ status, code }: ApiError): boolean => status === 
 
 /** A text that claims only what is known. `again`: a retry would be the same request. */
 export const submitErrorText = (error: ApiError, again = true): string => {
-  const why = errorText(error);
+  const why = error.detail;
   if (!isUnanswered(error)) return why;
   return again ? t`${why} It is not known whether it started. Trying again does not start it twice.` : t`${why} It is not known whether it started.`;
 };
