@@ -11,25 +11,25 @@ from groundcontrol.alerts.deciding import LATE, Decision, Defer, Question, Send,
 from groundcontrol.alerts.messages import names
 from groundcontrol.alerts.model import Channel, Delivery, Reason
 
-_SKIPPED: Final[dict[str, str]] = {
-    "channel_disabled": "this channel is off",
+SKIPPED_TEXTS: Final[dict[str, str]] = {
+    "channel_disabled": "the channel is off",
     "channel_broken": "its receiver refused messages",
-    "retroactive": "it was over before the hub learned of it",
+    "retroactive": "it was over before Ground Control learned of it",
     "never_told_firing": "the channel was never notified that it began",
     "below_severity": "the channel takes only worse alerts",
     "acknowledged": "somebody acknowledged it",
     "suppressed_by_parent": "another alert of this server explains it",
     "flapping": "it changes too often",
     "nothing_left": "nothing fires any more",
-    "already_told": "nothing of it has changed",
+    "already_told": "nothing has changed since the last message",
     "resolved_before_delivery": "it was over before the message could be sent",
     "grouped": "it is part of a larger incident",
     "cap": "the channel had too many messages in this hour",
     "rule_info_only": "its rule makes notices, which are shown and never sent",
     "summary": "it was over when quiet hours ended, and their summary counts it",
 }
-_DEFERRED: Final[dict[str, str]] = {
-    "settling": "the hub has just started and waits for its servers",
+DEFERRED_TEXTS: Final[dict[str, str]] = {
+    "settling": "Ground Control has just started and waits for its servers",
     "maintenance": "a maintenance window is open",
     "snoozed": "somebody snoozed it",
     "cool_down": "the channel was notified of the same trouble less than an hour ago",
@@ -97,7 +97,7 @@ def explain(question: Question, held: Delivery | None) -> Explanation:
 
 def notice_only(channel: Channel) -> Explanation:
     """What becomes of an alert whose rule makes notices."""
-    return Explanation(channel, "skip", "rule_info_only", f"{channel.name}: not notified: {_SKIPPED['rule_info_only']}", None)
+    return Explanation(channel, "skip", "rule_info_only", f"{channel.name}: not notified: {SKIPPED_TEXTS['rule_info_only']}", None)
 
 
 def _last_message(question: Question) -> Delivery | None:
@@ -128,7 +128,7 @@ def _of_held(question: Question, held: Delivery) -> _Answer:
     if isinstance(decision, Skip):
         return _skipped(question, decision)
     probe_at, row_at = question.channel.probe_at, held.next_at or question.now
-    tried = held.attempts > 0 and held.reason not in _DEFERRED and held.reason != "ready"
+    tried = held.attempts > 0 and held.reason not in DEFERRED_TEXTS and held.reason != "ready"
     until, reason = _time_of(decision)
     if until <= max(row_at, question.now) and tried:
         at = max(row_at, probe_at)
@@ -186,7 +186,7 @@ def _time_of(decision: Send | Defer) -> tuple[float, str]:
 
 
 def _waits(question: Question, until: float, reason: str, *, is_deferred: bool) -> _Answer:
-    why = _DEFERRED.get(reason)
+    why = DEFERRED_TEXTS.get(reason)
     at = _time(question, until)
     words = f"will be notified at {at}" if why is None else f"held until {at}: {why}"
     return _Answer("defer" if is_deferred else "send", reason, words, until)
@@ -201,7 +201,7 @@ def _not_notified(question: Question, reason: str) -> str:
     if reason == "channel_broken" and question.channel.refuses:
         since = _time(question, question.channel.state_since_at)
         return f"not notified{again}: its receiver refuses messages since {since} ({question.channel.state_reason}); mend its target or test it"
-    return f"not notified{again}: {_SKIPPED.get(reason, reason)}"
+    return f"not notified{again}: {SKIPPED_TEXTS.get(reason, reason)}"
 
 
 def _end_words(question: Question) -> str:

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes capsule/src/wire/schema.gen.ts from the hub's `views.py` modules, the metric catalogue and the error codes,
 capsule/src/core/jobs/verbs.gen.ts and verb-titles.gen.ts from the catalogue of verbs,
-and capsule/src/core/events/event-types.gen.ts from the catalogue of events.
+capsule/src/core/events/event-types.gen.ts from the catalogue of events,
+and capsule/src/core/alerts/delivery-reasons.gen.ts from the reasons why a message waits or is not sent.
 
 scripts/gen/ts.py           write the files
 scripts/gen/ts.py --check   change nothing; exit 1 when a file is not current
@@ -26,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "capsule" / "src"
 sys.path.insert(0, str(ROOT))
 
-from groundcontrol.core import errors, verbs  # noqa: E402  # the checkout is put on the path first
+from groundcontrol.alerts.explaining import DEFERRED_TEXTS, SKIPPED_TEXTS  # noqa: E402  # the checkout is put on the path first
+from groundcontrol.core import errors, verbs  # noqa: E402
 from groundcontrol.events import catalogue  # noqa: E402
 from groundcontrol.nodes import summary  # noqa: E402
 from groundcontrol.web.answer import Answer, Body  # noqa: E402
@@ -54,6 +56,13 @@ import { t } from "../text/i18n";
 type Words = (field: (name: string) => string) => string;
 
 export const EVENT_TYPES: Readonly<Record<string, readonly [group: string, words?: Words]>> = {
+"""
+REASONS_HEAD = """// Made by scripts/gen/ts.py from groundcontrol/alerts/explaining.py: never edited by hand.
+
+import { t } from "../text/i18n";
+
+/** Why a message waits or is not sent. */
+export const DELIVERY_REASONS: Readonly<Record<string, string>> = {
 """
 VERBS_HEAD = """// Made by scripts/gen/ts.py from spider/wire/verbs.py and groundcontrol/core/verbs.py: never edited by hand.
 
@@ -262,6 +271,11 @@ def event_types() -> str:
     return f"{EVENTS_HEAD}{''.join(rows)}}};\n\nexport const EVENT_GROUPS: readonly {{ key: string; label: string }}[] = [\n{groups}];\n"
 
 
+def delivery_reasons() -> str:
+    """The texts of the reasons, by code."""
+    return REASONS_HEAD + "".join(f"  {code}: t`{text}`,\n" for code, text in (SKIPPED_TEXTS | DEFERRED_TEXTS).items()) + "};\n"
+
+
 def generate() -> dict[Path, str]:
     """The whole files."""
     docs = {key: text for path in sources() for key, text in field_docs(path.read_text(encoding="utf-8")).items()}
@@ -271,6 +285,7 @@ def generate() -> dict[Path, str]:
         SOURCES / "core/jobs/verb-titles.gen.ts": verb_titles(),
         SOURCES / "core/jobs/verbs.gen.ts": verb_rows(),
         SOURCES / "core/events/event-types.gen.ts": event_types(),
+        SOURCES / "core/alerts/delivery-reasons.gen.ts": delivery_reasons(),
     }
 
 

@@ -1,7 +1,8 @@
-/** The log of deliveries in words: also why a message was not sent. */
+/** Deliveries in words, with the reason where a message waits, was not sent or failed. */
 
 import { t } from "../text/i18n";
 import { timeOrDate } from "../text/time";
+import { DELIVERY_REASONS } from "./delivery-reasons.gen";
 
 export interface DeliveryLike {
   kind: string;
@@ -23,32 +24,7 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 export const kindWords = (kind: string): string => KINDS[kind] ?? kind;
 
-const REASONS: Readonly<Record<string, string>> = {
-  channel_disabled: t`the channel is off`,
-  channel_broken: t`the receiver refuses messages`,
-  channel_deleted: t`the channel was deleted`,
-  retroactive: t`it was over before Ground Control learned of it`,
-  never_told_firing: t`the channel was never notified that it began`,
-  below_severity: t`the channel takes only worse alerts`,
-  acknowledged: t`somebody acknowledged it`,
-  suppressed_by_parent: t`another alert of this server explains it`,
-  flapping: t`it changes too often`,
-  nothing_left: t`nothing fires any more`,
-  already_told: t`the channel knows it`,
-  resolved_before_delivery: t`it was over before the message could be sent`,
-  grouped: t`it is part of a larger incident`,
-  cap: t`the channel had too many messages in this hour`,
-  summary: t`it is part of the summary after quiet hours`,
-  settling: t`Ground Control has just started and waits for its servers`,
-  maintenance: t`a maintenance window is open`,
-  snoozed: t`somebody snoozed it`,
-  cool_down: t`the channel was notified of the same trouble less than an hour ago`,
-  quiet_hours: t`quiet hours`,
-  grouping: t`it waits for other alerts of the same incident`,
-  update_interval: t`the channel was notified of this incident minutes ago`,
-  rule_info_only: t`the rule is only shown`,
-};
-
+/** Why an attempt failed. */
 const CODES: Readonly<Record<string, string>> = {
   timeout: t`no answer in time`,
   connect: t`no connection`,
@@ -70,7 +46,7 @@ export function reasonWords(reason: string): string {
   const [kind = "", code = ""] = reason.split(":");
   if (kind === "http" && code) return t`the receiver answered ${code}`;
   if (kind === "smtp" && code) return t`the mail server answered ${code}`;
-  return REASONS[reason] ?? CODES[reason] ?? reason.replaceAll("_", " ");
+  return DELIVERY_REASONS[reason] ?? CODES[reason] ?? reason.replaceAll("_", " ");
 }
 
 export function deliverySentence(one: DeliveryLike, now: number): string {
