@@ -44,14 +44,14 @@ class Target(NamedTuple):
     password: Secret | None
     sudo_password: Secret | None
     pinned: HostKey | None
-    """The known host key: a server with another key gets no log-in."""
+    """The host key of an earlier log-in: a server with another key gets no log-in."""
     expected_fingerprint: str | None
-    """A fingerprint that the user gave before: it confirms a host key without a question."""
+    """A fingerprint that the user gave with the request: it confirms a host key without a question."""
     certificate: str | None = None
     """The OpenSSH line of a user certificate for the private key."""
     jump: Target | None = None
     """The server that serves as jump host."""
-    still_wanted: Callable[[], Awaitable[None]] | None = None
+    ensure_wanted: Callable[[], Awaitable[None]] | None = None
     """Called right before the connection and before the log-in; raises DeployError if the deployment is no longer wanted."""
 
 
@@ -64,11 +64,11 @@ class Payload(NamedTuple):
     spider_conf: str
     policy_conf: str
     session_key: Secret
-    """Hex of the 32 bytes."""
+    """Hex of 32 bytes, as `launch_key`."""
     launch_key: Secret
     install_python: bool
     own_policy: bool = False
-    """The server's own policy.conf stays unchanged; `policy_conf` has the same mode."""
+    """Keep the server's policy.conf. Then `policy_conf` only has to have its mode."""
 
 
 StepName = Literal[

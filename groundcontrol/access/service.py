@@ -294,26 +294,27 @@ class AuthService:
             return await self.programs.reload_caller(caller.token, address)
         return caller
 
-    def require_step_up(self, caller: Caller, *, for_job: bool = False) -> None:
-        """Refuse an action unless the password was proved within the last five minutes; after the log-in, fifteen are enough for a job.
+    def require_step_up(self, caller: Caller, *, longer: bool = False) -> None:
+        """Refuse an action unless the password was proved within the last five minutes.
 
+        With `longer` fifteen minutes are enough, if the password was proved again after the log-in.
         Raises: StepUpRequired.
         """
         if caller.token is not None and not caller.token.sensitive:
             raise StepUpRequired("people are asked for their password here: a token may do this only if it was made for it (sensitive)")
         if (session := caller.session) is None:
             return
-        limit_s = JOB_STEP_UP_S if for_job and session.authenticated_at > session.created_at else STEP_UP_S
+        limit_s = JOB_STEP_UP_S if longer and session.authenticated_at > session.created_at else STEP_UP_S
         if not 0 <= self._clock.now() - session.authenticated_at <= limit_s:
             raise StepUpRequired("this wants your password once more")
 
-    def require_step_up_for_many(self, caller: Caller, nodes: Collection[NodeId], *, for_job: bool = False) -> None:
+    def require_step_up_for_many(self, caller: Caller, nodes: Collection[NodeId], *, longer: bool = False) -> None:
         """As `require_step_up`, if a session or token changes more than a few nodes, in one request or in several within some minutes.
 
         Raises: StepUpRequired.
         """
         try:
-            self.require_step_up(caller, for_job=for_job)
+            self.require_step_up(caller, longer=longer)
         except StepUpRequired:
             known = caller.session or caller.token
             if known is None or not self._portions.take(known.id, nodes):

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple, NewType
 
 from groundcontrol.alerts.model import Level, Selector
-from groundcontrol.alerts.wall_clock import DAYS, Day, exists, instant, local_date, time_of, zone_of
+from groundcontrol.alerts.wall_clock import DAYS, Day, date_exists, instant, local_date, time_of, zone_of
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import EventId, NodeId
 
@@ -110,7 +110,7 @@ def deadline(expectation: Expectation, day: date) -> Deadline | None:
     Raises: BadRequest: the zone is not known (any more).
     """
     zone = zone_of(expectation.zone)
-    if DAYS[day.weekday()] not in expectation.days or not exists(zone, day):
+    if DAYS[day.weekday()] not in expectation.days or not date_exists(zone, day):
         return None
     start, by = time_of(expectation.start, "from"), time_of(expectation.by, "by")
     first = day if start < by else day - timedelta(days=1)

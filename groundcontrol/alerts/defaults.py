@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from groundcontrol.alerts.model import Rule, RuleId, Selector, Threshold
+from groundcontrol.alerts.model import EVENT_VALUES, Rule, RuleId, Selector, Threshold
 
 _ALL: Final = Selector(all=True)
 _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
 _ANY: Final = (0.0, 0.0)
-"""Whatever is more than none."""
-
-_ERROR: Final = (0.5, 0.5)
-"""An event that its sender calls an error."""
+"""Above zero."""
+_ABOVE_INFO: Final = (EVENT_VALUES["info"], EVENT_VALUES["info"])
+_ABOVE_WARNING: Final = (EVENT_VALUES["warning"], EVENT_VALUES["warning"])
 
 Pair = tuple[float, float]
 
@@ -33,7 +32,7 @@ def _rule(
     notice: bool = False,
     action: str | None = None,
 ) -> Rule:
-    """A default rule. A pair is trigger and clear value."""
+    """A default rule. A pair is trigger and clear value, in the unit of its state, detector or metric."""
     warning, critical = (None if pair is None else Threshold(*pair) for pair in (warn, crit))
     return Rule(
         RuleId(id_), name, expr, _ALL, when, warning, critical, for_s, clear_s, origin="default", kind=kind, notice=notice, action=action
@@ -42,7 +41,7 @@ def _rule(
 
 def _event(id_: str, kind: str, name: str, type_: str, warn: Pair = _ANY) -> Rule:
     """A rule on an event: an error is critical. It ends an hour after the last one, so that each is sent at most once an hour."""
-    return _rule(id_, kind, name, f"event({type_})", warn, _ERROR, clear_s=_HOUR_S)
+    return _rule(id_, kind, name, f"event({type_})", warn, _ABOVE_WARNING, clear_s=_HOUR_S)
 
 
 _NODE: Final = (
@@ -100,7 +99,7 @@ _NODE: Final = (
     ),
     _rule("memory.oom", "oom", "A program was killed for want of memory", "detector(memory_oom)", warn=_ANY, clear_s=25 * _MINUTE_S),
     _rule("swap.thrash", "memory", "Memory is swapped all the time", "detector(swap_thrash)", warn=(80, 70), clear_s=5 * _MINUTE_S),
-    _rule("cpu.saturated", "cpu", "CPU fully used", "detector(cpu_saturated)", (95, 85), (95, 85), clear_s=_MINUTE_S),
+    _rule("cpu.saturated", "cpu", "CPU fully used", "detector(cpu_saturated)", (95, 85), (95, 85), clear_s=_MINUTE_S),  # critical is gated
     _rule("cpu.load", "load", "Too many programs wait for a CPU", "avg(load.per_core, 10m)", warn=(4, 3), clear_s=_MINUTE_S),
     _rule("cpu.iowait", "cpu", "CPU waits for disks", "avg(cpu.iowait, 10m)", warn=(40, 20), clear_s=_MINUTE_S),
     _rule("cpu.steal", "cpu", "Hypervisor takes CPU away", "avg(cpu.steal, 20m)", warn=(10, 5), clear_s=_MINUTE_S),
@@ -148,7 +147,7 @@ _NODE: Final = (
         action="security-upgrade",
     ),
     _rule("updates.stale", "lists_stale", "Package lists are old", "state(lists_age)", warn=(7 * _DAY_S, _DAY_S), action="refresh"),
-    _rule("reboot.required", "reboot_due", "Reboot is due", "state(reboot_due)", warn=(0, 0), notice=True, action="reboot"),
+    _rule("reboot.required", "reboot_due", "Reboot is due", "state(reboot_due)", warn=_ANY, notice=True, action="reboot"),
     _rule("packages.broken", "packages_broken", "Packages are broken", "state(packages_broken)", crit=_ANY, action="repair"),
     _rule("job.failed", "job_failed", "Job failed", "state(job_failed)", warn=_ANY),
     _rule("expectation.missed", "deadline_missed", "Expected event is missing", "state(deadline_missed)", warn=_ANY, crit=(1, 1)),
@@ -160,13 +159,13 @@ _EVENTS: Final = (
     _event("config.failed", "reported", "Configuration failed", "config_failed"),
     _event("health.failed", "reported", "Reported as not healthy", "health_failed"),
     _event("health.degraded", "reported", "Reported as degraded", "health_degraded"),
-    _event("custom.failed", "reported", "A program reports a problem", "custom", warn=(0.25, 0.25)),
+    _event("custom.failed", "reported", "A program reports a problem", "custom", warn=_ABOVE_INFO),
     _event("job.interrupted", "job_failed", "Job was interrupted", "job_interrupted"),
     _event("history.damaged", "samples_lost", "Stored measurements are damaged", "history_damaged"),
 )
 _HUB: Final = (
     _rule("hub.disk", "hub", "Ground Control's disk is almost full", "state(hub_disk_free_percent)", warn=(10, 12), when="below"),
-    _rule("hub.disk_bytes", "hub", "Ground Control's disk is full", "state(hub_disk_free)", crit=(5, 6), when="below"),
+    _rule("hub.disk_bytes", "hub", "Ground Control's disk is full", "state(hub_disk_free)", crit=(5, 6), when="below"),  # GiB
     _rule("hub.backup", "hub", "Ground Control's backup is old", "state(hub_backup_age)", warn=(48 * _HOUR_S, 47 * _HOUR_S)),
     _rule("hub.channel", "hub", "Notification channel is broken", "state(hub_channel_broken)", crit=_ANY),
     _rule("hub.queue", "hub", "Ground Control drops data", "state(hub_queue_drops)", warn=_ANY),

@@ -13,7 +13,7 @@ from typing import Final
 from groundcontrol.alerts.expression import EventOf, State
 from groundcontrol.alerts.families import Family, NodeState, Range, Waiting, width_of
 from groundcontrol.alerts.machine import Arm, Change, Flapping, Limits, Observation, step
-from groundcontrol.alerts.model import Alert, InstanceKey, Level, Reason, Rule, RuleId, Transition
+from groundcontrol.alerts.model import EVENT_VALUES, Alert, InstanceKey, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
 from groundcontrol.alerts.snapshot import Pending, Snapshot, restored
 from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, HubInfo, Look, NodeFacts, Values, count_restarts, look
@@ -32,7 +32,6 @@ STALE_S: Final = 180.0
 """A firing instance without a value for this long, or for three samples, is stale."""
 AHEAD_MS: Final = 60_000
 """Samples further ahead of the hub's clock are left out, until the skew of the node's clock is known."""
-EVENT_VALUE: Final[dict[Severity, float]] = {"info": 0.25, "warning": 0.5, "error": 1.0}
 OWN_EVENTS: Final = "alert_"
 """The beginning of the types of events about alerts. A rule on them would fire because of itself, for ever."""
 SKEW_S: Final = 30.0
@@ -94,7 +93,7 @@ class Engine:
                 if isinstance(rule.expression, EventOf) and rule.expression.name in ("", about):
                     held = node.instances.get((rule.rule.id, about))
                     when = at if held is None else max(at, held.known_at)
-                    self._observe(node_id, node, (rule.rule.id, about), rule.limits, Observation(EVENT_VALUE[severity]), when)
+                    self._observe(node_id, node, (rule.rule.id, about), rule.limits, Observation(EVENT_VALUES[severity]), when)
 
     def add_rows(self, node_id: NodeId, layout: SeriesSchema, rows: Sequence[Row] | Sequence[StoredRow]) -> int:
         """Take samples of one family, oldest first. One that is not newer than all before it is late, and changes nothing.

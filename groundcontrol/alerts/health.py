@@ -1,4 +1,4 @@
-"""The health of a node: its firing alerts and what is due, as one ranked list."""
+"""The health of a node: its firing alerts, notices included, as one ranked list."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from groundcontrol.nodes.model import Finding, Health, HealthLevel, Node
 
 _RANK: Final[dict[str, int]] = {"critical": 0, "warning": 1, "notice": 2}
 _FIRST: Final = ("offline", "cloned", "packages_broken", "array", "unit_failed", "filesystem", "job_failed")
-"""Of one level, these kinds stand first, in this order."""
 _LAST: Final = ("reboot_due", "memory", "load", "cpu")
-"""And these last: a busy server still works."""
+_ORDER: Final = {kind: rank for rank, kind in enumerate(_FIRST, -len(_FIRST))} | {kind: rank for rank, kind in enumerate(_LAST, 1)}
+"""Of one level, the first of these stand first and the last stand last: a busy server still works. Other kinds have rank 0."""
 
 
-def urgency(one: Finding) -> tuple[int, int, float]:
-    """Smaller is worse."""
-    middle = len(_FIRST)
-    place = _FIRST.index(one.kind) if one.kind in _FIRST else middle + 1 + _LAST.index(one.kind) if one.kind in _LAST else middle
-    return _RANK[one.level], place, one.since_at
+def worst_first(finding: Finding) -> tuple[int, int, float]:
+    """Sort key: the worst finding comes first."""
+    return _RANK[finding.level], _ORDER.get(finding.kind, 0), finding.since_at
 
 
 class AlertHealth:
@@ -37,7 +35,7 @@ class AlertHealth:
         firing = self._alerts.firing(node.id)
         if not firing:
             return _UNKNOWN if not self._presence.online(node.id) else _OK
-        findings = sorted((self._finding(alert) for alert in firing), key=urgency)
+        findings = sorted((self._finding(alert) for alert in firing), key=worst_first)
         level: HealthLevel = findings[0].level
         return Health(level, tuple(findings))
 
@@ -59,8 +57,8 @@ _UNKNOWN: Final = Health("unknown")
 
 
 def cause_of(alert: Alert, rule: Rule | None) -> str:
-    """The rule, and what of the node it is about. Without the value: it is that of the moment when the alert fired, and a list beside it
-    shows the present one.
+    """The name of the rule and the object of the alert. The value is left out: it is that of the start of the alert, and the page shows
+    the present one beside it.
     """
     name = alert.rule_id if rule is None else rule.name
     return f"{name} ({alert.object})" if alert.object else name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple, NewType
 
 from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.events.model import Severity as EventSeverity
 
 RuleId = NewType("RuleId", str)
 """A slug for a default rule (`filesystem.space`), a time id for a rule of a user."""
@@ -18,6 +19,8 @@ Level = Literal["warning", "critical"]
 RANK: Final[dict[Level | None, int]] = {None: 0, "warning": 1, "critical": 2}
 Severity = Literal["info", "warning", "critical"]
 """The least level that a channel sends."""
+EVENT_VALUES: Final[dict[EventSeverity, float]] = {"info": 0.25, "warning": 0.5, "error": 1.0}
+"""The value of an event for the thresholds of its rule, by the severity that its sender gave it."""
 
 
 class Threshold(NamedTuple):

@@ -17,7 +17,7 @@ from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transie
 from groundcontrol.alerts.deciding import LATE, supersede
 from groundcontrol.alerts.messages import Message, MessageContent, Withheld, seen_of
 from groundcontrol.alerts.model import Channel, Delivery, is_summary
-from groundcontrol.alerts.retrying import retry_delay_s
+from groundcontrol.alerts.retry_delays import retry_delay_s
 from groundcontrol.core.errors import HubError, NotFound, StoreError
 from spider.clock import Clock
 from spider.logs import event

@@ -47,7 +47,9 @@ class AlertView(Answer):
     level: _Level
     state: Literal["firing", "resolved"]
     since_at: float
+    """When the values began to be too high or low, in Unix seconds."""
     fired_at: float
+    """When they had been so for as long as the rule says."""
     resolved_at: float | None
     reason: Literal["cleared", "object_gone", "rule_disabled", "node_removed", "not_repeated"] | None
     """Why it ended."""
@@ -91,7 +93,7 @@ class IncidentDetailView(IncidentView):
     timeline: list[TimelineEntry]
     """What happened to its servers in its time and ten minutes before, oldest first."""
     timeline_cut: bool
-    """There was more than the newest 200 entries."""
+    """There were more than 200 entries; the newest are here."""
 
 
 class IncidentsView(Answer):
@@ -239,7 +241,7 @@ class RulesBody(Body):
     """A file of rules, as `stardust rules export` prints it. The hub takes all of it or nothing."""
 
     rules: Annotated[list[dict[str, object]], msgspec.Meta(max_length=1000)]
-    """Fields as in `PATCH rules/{id}`, with `id`; a rule without an id that the hub knows is known by its name, or new."""
+    """Fields as in `PATCH rules/{id}`, with `id`. A rule without a known id is matched by its name; if no rule has that, it is new."""
     dry_run: bool = False
     """Check and compare, and change nothing."""
 
@@ -283,6 +285,7 @@ class PreviewEpisode(Answer):
     since_at: float
     until_at: float | None
     told: bool
+    """Whether it would have caused a message."""
 
 
 class PreviewView(Answer):
@@ -290,7 +293,7 @@ class PreviewView(Answer):
     told: int
     """How many messages a channel without quiet hours would have received."""
     per_day: float
-    """Over the days with samples; what fired within less than a day counts as that of one day."""
+    """Episodes per day with samples. Samples of less than a day count as one day."""
     complete: bool
     """False: there were more servers or episodes than a preview reads, or the samples of a server begin later."""
 
@@ -367,7 +370,7 @@ _COMPARED: Final = ("name", "enabled", "select", "expr", "when", "warn", "crit",
 
 
 def changes_of(before: Rule, after: Rule) -> list[FieldChange]:
-    """The fields that a change of a rule changes, with both values as views show them."""
+    """The fields that differ between two versions of a rule, with both values as views show them."""
     old, new = (msgspec.to_builtins(rule_view(rule, "")) for rule in (before, after))
     return [FieldChange(name, old[name], new[name]) for name in _COMPARED if old[name] != new[name]]
 

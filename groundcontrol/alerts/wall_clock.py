@@ -13,6 +13,7 @@ from groundcontrol.core.errors import BadRequest
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: Final[tuple[Day, ...]] = get_args(Day)
 """In the order of `date.weekday()`."""
+# posix/… and right/… are copies of the database, those with leap seconds.
 _ZONE: Final = re.compile(r"(?!posix|right)[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9_+-]{1,32}){0,2}\Z")
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\Z")
 
@@ -57,7 +58,7 @@ def instant(zone: ZoneInfo, day: date, at: time, *, second: bool = False) -> flo
     return float(after)
 
 
-def exists(zone: ZoneInfo, day: date) -> bool:
+def date_exists(zone: ZoneInfo, day: date) -> bool:
     """Whether the zone had this date: Samoa skipped 30 December 2011."""
     return local_date(zone, instant(zone, day, time())) == day
 
@@ -68,7 +69,7 @@ def local_date(zone: ZoneInfo, at: float) -> date:
 
 
 def span(zone: ZoneInfo, day: date, start: time, end: time) -> tuple[float, float]:
-    """From the first occurrence of `start` on this date to the last one of `end`, which is the next date if it is not after `start`."""
+    """From the first occurrence of `start` on this date to the last one of `end`: on the next date, unless `end` is later than `start`."""
     last = day if end > start else day + timedelta(days=1)
     return instant(zone, day, start), instant(zone, last, end, second=True)
 

@@ -21,19 +21,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def percent(sample: Any) -> str:
-    """A ratio of `latest` as a percentage."""
+    """A sample in percent, such as `42%`. A sample is an entry of a node's `latest`: `value` and `at`."""
     return MISSING if not sample or sample["value"] is None else f"{sample['value']:.0f}%"
 
 
 def ratio(part: Any, whole: Any) -> str:
-    """One value of `latest` as a percentage of another."""
+    """One sample as a percentage of another."""
     if not part or not whole or part["value"] is None or not whole["value"]:
         return MISSING
     return f"{100 * part['value'] / whole['value']:.0f}%"
 
 
 def number_text(sample: Any) -> str:
-    """A plain number of `latest`."""
+    """The number of a sample."""
     return MISSING if not sample or sample["value"] is None else f"{sample['value']:.2f}"
 
 

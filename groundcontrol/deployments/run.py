@@ -147,8 +147,8 @@ class DeploymentRun:
                 raise DeployError("hub_key.missing", MISSING, "connect")
             request = replace(request, private_key=key.private)
         target = target_of(request, self.pinned)
-        jump = target.jump and target.jump._replace(still_wanted=ask)
-        return target._replace(jump=jump, still_wanted=ask)
+        jump = target.jump and target.jump._replace(ensure_wanted=ask)
+        return target._replace(jump=jump, ensure_wanted=ask)
 
     async def _check_still_allowed(self) -> None:
         """Check the authorization again at the start: the slot may come long after the order.

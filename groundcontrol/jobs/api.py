@@ -1,4 +1,4 @@
-"""`/api/v1/jobs` and `nodes/{id}/jobs`: package jobs and their output."""
+"""`/api/v1/jobs` and `nodes/{id}/jobs`: jobs of nodes, their plans, reports and output, and batches of jobs."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Outputs(SlotLimiter):
 
 
 async def create_job(call: ApiRequest, body: JobBody) -> JobView:
-    """Ask a node to do something with its packages, or to reboot."""
+    """Create a job on a node: for its packages, units or a container, or a reboot."""
     services = call.services
     call.authorize("job.create", await services[NodeStore].node(call.scope, call.node_id))
     request = to_job_request(body)
@@ -123,7 +123,7 @@ async def get_job(call: ApiRequest) -> JobView:
 
 
 async def cancel_job(call: ApiRequest, body: CancelBody | None) -> JobView:
-    """Take a job back, or stop it as far as its phase allows: `stop` says what became of that."""
+    """Cancel a job that waits, or stop one that runs as far as its phase allows. `stop` in the answer says how far."""
     services = call.services
     call.authorize("job.cancel", await services[JobStore].job(call.scope, call.job_id))
     force = body is not None and body.force
@@ -133,7 +133,7 @@ async def cancel_job(call: ApiRequest, body: CancelBody | None) -> JobView:
 
 
 async def job_plan(call: ApiRequest) -> PlanView:
-    """What the job is going to do, or would."""
+    """The plan of a job: the changes that it makes, or would make."""
     call.query()
     plan = await call.services[JobStore].plan(call.scope, call.job_id)
     if plan is None:
@@ -142,7 +142,7 @@ async def job_plan(call: ApiRequest) -> PlanView:
 
 
 async def job_report(call: ApiRequest) -> ReportView:
-    """What the job left to be looked after."""
+    """The report of a job: what needs attention afterwards."""
     call.query()
     report = await call.services[JobStore].report(call.scope, call.job_id)
     if report is None:
@@ -200,18 +200,19 @@ def to_job_request(body: JobBody) -> JobRequest:
 def check_step_up(call: ApiRequest, request: JobRequest, nodes: Collection[NodeId]) -> None:
     """Require a recent password check for an action that removes or reboots, and for a change of many nodes.
 
+    The longer limit of jobs does not hold for a reboot of many nodes.
     Raises: StepUpRequired.
     """
     reboots = request.action == REBOOT or request.reboot
-    for_job = not reboots or len(nodes) == 1
+    longer = not reboots or len(nodes) == 1
     if reboots or WORDS[request.action].dangerous:
-        call.services.auth.require_step_up(call.caller, for_job=for_job)
+        call.services.auth.require_step_up(call.caller, longer=longer)
     elif VERBS[request.action].policy != READONLY:
-        call.services.auth.require_step_up_for_many(call.caller, nodes, for_job=for_job)
+        call.services.auth.require_step_up_for_many(call.caller, nodes, longer=longer)
 
 
 async def create_batch(call: ApiRequest, body: BatchBody) -> BatchView:
-    """Ask many nodes for the same; those that cannot are named in `refused`."""
+    """Create the same job on many nodes. `refused` names those that cannot do it."""
     services = call.services
     request = to_job_request(body)
     nodes = [NodeId(node) for node in body.nodes]
@@ -220,14 +221,14 @@ async def create_batch(call: ApiRequest, body: BatchBody) -> BatchView:
 
 
 async def list_batches(call: ApiRequest) -> BatchesView:
-    """A page of them, newest first."""
+    """A page of batches, newest first."""
     limit, cursor = call.page()
     page = await call.services[BatchStore].batches(call.scope, limit, cursor)
     return BatchesView(batches=[batch_summary(batch) for batch in page.items], next=page.next)
 
 
 async def get_batch(call: ApiRequest) -> BatchView:
-    """How far it is, with the job of each node."""
+    """The progress of a batch, with the job of each node."""
     call.query()
     return await _whole(call, await call.services[BatchStore].batch(call.scope, call.batch_id))
 

@@ -194,7 +194,7 @@ class Finding(NamedTuple):
     action: str | None
     """The verb that helps; None: there is none."""
     alert_id: str = ""
-    """The alert that it comes from; empty: a notice, which has none."""
+    """The alert or notice that it comes from."""
 
 
 class Health(NamedTuple):

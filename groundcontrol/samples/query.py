@@ -24,13 +24,15 @@ STEPS_S: Final = (
     *(60, 120, 180, 300, 600, 900, 1200, 1800),
     *(3600, 7200, 10800, 14400, 21600, 43200, 86400),
 )
-"""The widths of a bucket; wider ones are whole days."""
+"""The widths of a bucket; wider ones are 2, 4, 8 … days."""
 _LATEST: Final = 253_402_300_800.0
 """The year 10000: a later time has the wrong unit."""
 
 
 def choose_step(start: float, end: float, points: int, interval_s: int = 1) -> int:
-    """The narrowest step of whole seconds, at least the sample interval, that needs at most `points` buckets.
+    """The narrowest of STEPS_S, else 2, 4, 8 … days, that is no narrower than the sample interval and needs at most `points` buckets.
+
+    A range that crosses the border of two wide buckets needs two, also if `points` is 1.
 
     Raises: BadRequest: the range is empty or absurd, or `points` is out of bounds.
     """
@@ -96,7 +98,7 @@ class WindowBuilder:
         self._length = _count(start, end, self.step_s)
         self.start_ms, self.end_ms = _edges(start, end, self.tier)
         for column in self._columns.values():
-            column.grow(self._length)
+            column.reset(self._length)
 
     @property
     def has_counters(self) -> bool:
@@ -111,7 +113,8 @@ class WindowBuilder:
             self._take([row.taken_at_ms for row in rows], {name: [row.values[at] for row in rows] for name, at in wanted}, fresh=True)
 
     def add_rows(self, chunk: RowChunk, *, fresh: bool = True) -> None:
-        """Add a chunk of the tier of seconds. With `fresh` false its counters only serve as neighbours of other rows."""
+        """Add a chunk of the tier of seconds. With `fresh` false only its counters are used, for the rates at the edges of
+        other rows."""
         wanted = self._columns if fresh else self._counters
         columns = {name: chunk.column(at) for at, name in enumerate(chunk.names) if name in wanted}
         if columns:
@@ -211,7 +214,7 @@ class _Column:
         self._least: list[int | None] = []
         self._greatest: list[int | None] = []
 
-    def grow(self, length: int) -> None:
+    def reset(self, length: int) -> None:
         self._sums, self._counts = [0] * length, [0] * length
         self._least, self._greatest = [None] * length, [None] * length
 

@@ -21,15 +21,15 @@ from groundcontrol.web.limits import WebLimits
 from spider.logs import event
 
 MAX_UNREAD_BYTES: Final = 32 << 20
-"""Some of the longest answers, which have 7 MB. Each byte may be in memory twice: as it was made, and in one piece with the head of its
-answer."""
+"""Enough for four of the longest answers, of 7 MB each. A byte may be in memory twice: as it was made, and in one piece with the head of
+its answer."""
 
 
 class BufferedConnection(Protocol):
     """A connection with data that its client has not read yet."""
 
     @property
-    def whose(self) -> str:
+    def account(self) -> str:
         """The key of the account: a user, or an address of an unknown client."""
         ...
 
@@ -52,9 +52,9 @@ class SendBudget:
         while len(sizes) > 1 and sum(sizes.values()) > self.most_bytes:
             of: Counter[str] = Counter()
             for holder, size in sizes.items():
-                of[holder.whose] += size
+                of[holder.account] += size
             [(most, _)] = of.most_common(1)
-            dropped = next(holder for holder in sizes if holder.whose == most)
+            dropped = next(holder for holder in sizes if holder.account == most)
             del sizes[dropped], self._holders[dropped]
             dropped.drop_unread()
 
@@ -70,14 +70,14 @@ MAX_HEADERS: Final = 100
 TOO_MANY_HEADERS: Final = "Too many headers received"
 """The library's text for this error, which has no class of its own."""
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""Size of all headers, and of data of the next request that arrives meanwhile: the head of an unknown client stays in memory until it is
-complete."""
+"""Most bytes of an incomplete head, which stays in memory until it is complete. Data of a next request that arrives during an answer
+counts, too."""
 MAX_SILENT: Final = 512
 """Connections without a request yet. One more drops the oldest of them, so that silent clients keep nobody out."""
 MAX_IDLE: Final = 512
+"""Connections that wait for their next request. One more drops the oldest of them, which clients expect."""
 MAX_IDLE_OF_AN_ADDRESS: Final = 32
-"""Connections of one address that wait for their next request. One more drops the oldest, which clients expect. A browser has six. Only
-the first limit applies to named proxies."""
+"""The same for one address. A browser has six. Named proxies have only the limit of all."""
 KEEPALIVE_S: Final = 75.0
 LINGER_S: Final = 2.0
 
@@ -93,11 +93,12 @@ class ConnectionTable:
         self._proxies = proxies
         self.limits = limits
         self._fresh: dict[_Connection, None] = {}
+        """Those without a request yet."""
         """Connections of the last seconds that may not have sent a request yet."""
         self._all: dict[_Connection, None] = {}
-        self._of: dict[str, dict[_Connection, None]] = {}
+        self._by_address: dict[str, dict[_Connection, None]] = {}
         """Connections by address; the key is empty for named proxies and the local socket."""
-        self.unread = SendBudget()
+        self.send_budget = SendBudget()
         self.cut = 0
         """Number of connections that were dropped because they did not read their data."""
 
@@ -110,35 +111,28 @@ class ConnectionTable:
     def add(self, one: _Connection) -> None:
         """Add a connection. Over a limit, drop the connection that has been idle or silent for the longest."""
         self._fresh[one] = self._all[one] = None
-        here = self._of.setdefault(one.key, {})
+        here = self._by_address.setdefault(one.key, {})
         here[one] = None
         if len(self._fresh) > MAX_SILENT:
-            self._drop_silent()
+            next(iter(self._fresh)).drop_silent()
         if one.key and len(here) > MAX_IDLE_OF_AN_ADDRESS:
             _drop_idle(here, MAX_IDLE_OF_AN_ADDRESS)
         if len(self._all) > MAX_IDLE:
             _drop_idle(self._all, MAX_IDLE)
 
-    def note_request(self, one: _Connection) -> None:
-        """Record that a connection has sent a request."""
+    def forget_fresh(self, one: _Connection) -> None:
+        """Stop counting a connection as one without a request: it has sent one, or ends."""
         self._fresh.pop(one, None)
 
     def remove(self, one: _Connection) -> None:
         """Remove a connection that ended."""
         self._fresh.pop(one, None)
         self._all.pop(one, None)
-        here = self._of.get(one.key)
+        here = self._by_address.get(one.key)
         if here is not None:
             here.pop(one, None)
             if not here:
-                del self._of[one.key]
-
-    def _drop_silent(self) -> None:
-        """Skip connections with a request, then drop the oldest one without."""
-        for one in [one for one in self._fresh if not one.silent]:
-            del self._fresh[one]
-        if len(self._fresh) > MAX_SILENT:
-            next(iter(self._fresh)).drop_silent()
+                del self._by_address[one.key]
 
 
 def _drop_idle(connections: Iterable[_Connection], limit: int) -> None:
@@ -148,18 +142,17 @@ def _drop_idle(connections: Iterable[_Connection], limit: int) -> None:
 
 
 class _Connection(WatchedHandler):
-    __slots__ = ("_crowd", "_deadline", "_head_bytes", "_headers_of", "_unread", "answer_bytes", "key", "user", "websocket")
+    __slots__ = ("_deadline", "_head_bytes", "_headers_of", "_table", "_unread_timer", "answer_bytes", "key", "user", "websocket")
 
-    def __init__(self, headers: HeaderWriter, crowd: ConnectionTable, manager: web.Server, **kwargs: Any) -> None:
+    def __init__(self, headers: HeaderWriter, table: ConnectionTable, manager: web.Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._headers_of = headers
-        self._crowd = crowd
+        self._table = table
         self._deadline: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         """Bytes received of an incomplete request."""
         self.websocket = False
-        """A WebSocket is one long request, so it is neither silent nor idle."""
         self.key = ""
         self.user = ""
         """The user of the current request."""
@@ -168,14 +161,14 @@ class _Connection(WatchedHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.key = self._crowd.key_of(transport)
-        self._deadline = asyncio.get_running_loop().call_later(self._crowd.limits.headers_s, self.drop_silent)
-        self._crowd.add(self)
+        self.key = self._table.key_of(transport)
+        self._deadline = asyncio.get_running_loop().call_later(self._table.limits.headers_s, self.drop_silent)
+        self._table.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._end_deadline()
         self._end_unread()
-        self._crowd.remove(self)
+        self._table.remove(self)
         super().connection_lost(exc)
 
     def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
@@ -192,28 +185,28 @@ class _Connection(WatchedHandler):
         if self.heads_read > before:
             self._head_bytes = 0
             self._end_deadline()
-            self._crowd.note_request(self)
+            self._table.forget_fresh(self)
             return
         if idle or not before:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and self.transport is not None:
                 self.transport.abort()
         if idle and self._deadline is None:
-            self._deadline = asyncio.get_running_loop().call_later(self._crowd.limits.headers_s, self.drop_idle)
+            self._deadline = asyncio.get_running_loop().call_later(self._table.limits.headers_s, self.drop_idle)
 
     def pause_writing(self) -> None:
         super().pause_writing()
         if self.transport is not None:
-            self._unread = asyncio.get_running_loop().call_later(self._crowd.limits.unread_s, self.drop_unread)
+            self._unread_timer = asyncio.get_running_loop().call_later(self._table.limits.unread_s, self.drop_unread)
             if not self.websocket:  # the sender limits the unread data of a page or a node
-                self._crowd.unread.add(self)
+                self._table.send_budget.add(self)
 
     def resume_writing(self) -> None:
         self._end_unread()
         super().resume_writing()
 
     @property
-    def whose(self) -> str:
+    def account(self) -> str:
         """The user or address to which the unread data is charged."""
         return self.user or self.key
 
@@ -235,28 +228,28 @@ class _Connection(WatchedHandler):
 
     def drop_silent(self) -> None:
         """End a connection that still has not sent a request."""
-        self._crowd.note_request(self)
+        self._table.forget_fresh(self)
         if self.silent and self.transport is not None:
             self.transport.abort()
 
     def drop_idle(self) -> None:
         """End a connection that waits for its next request."""
         if self.idle:
-            self._crowd.remove(self)
+            self._table.remove(self)
             self.force_close()
 
     def drop_unread(self) -> None:
         """End a connection whose client reads too little. Ends it later, since its transport may be in the middle of a write."""
         if self.transport is not None:
-            self._crowd.cut += 1
+            self._table.cut += 1
             self._end_unread()
             asyncio.get_running_loop().call_soon(self.transport.abort)
 
     def _end_unread(self) -> None:
-        self._crowd.unread.remove(self)
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+        self._table.send_budget.remove(self)
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
     def _end_deadline(self) -> None:
         if self._deadline is not None:
@@ -311,14 +304,14 @@ class _Connection(WatchedHandler):
 
 
 class _Server(web.Server):
-    def __init__(self, headers: HeaderWriter, crowd: ConnectionTable, inner: web.Server, **kwargs: Any) -> None:
+    def __init__(self, headers: HeaderWriter, table: ConnectionTable, inner: web.Server, **kwargs: Any) -> None:
         super().__init__(_in_our_words(inner.request_handler, headers), request_factory=inner.request_factory, **kwargs)
         self._headers = headers
-        self._crowd = crowd
+        self._table = table
         self._options = kwargs
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self._headers, self._crowd, self, loop=asyncio.get_running_loop(), **self._options)
+        return _Connection(self._headers, self._table, self, loop=asyncio.get_running_loop(), **self._options)
 
 
 def answer_for(request: web.BaseRequest, user: str) -> None:
@@ -348,18 +341,18 @@ class HubRunner(ServerRunner):
     def __init__(self, app: web.Application, headers: HeaderWriter, proxies: Sequence[Network], limits: WebLimits = WebLimits()) -> None:  # noqa: B008  # immutable
         super().__init__(app, handle_signals=False)
         self._header_writer = headers
-        self._crowd = ConnectionTable(proxies, limits)
+        self._table = ConnectionTable(proxies, limits)
 
     @property
     def unread_cut(self) -> int:
         """Number of connections that were dropped because they did not read their data."""
-        return self._crowd.cut
+        return self._table.cut
 
     def make_server(self, inner: web.Server) -> web.Server:
         """Uses the hub's own connections in place of aiohttp's."""
         return _Server(
             self._header_writer,
-            self._crowd,
+            self._table,
             inner,
             access_log=None,
             auto_decompress=False,

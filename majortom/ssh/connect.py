@@ -368,5 +368,5 @@ def same_fingerprint(given: str, shown: str) -> bool:
 
 async def _check_wanted(target: Target) -> None:
     """Check that the deployment is still wanted after the wait for a slot or a person."""
-    if target.still_wanted is not None:
-        await target.still_wanted()
+    if target.ensure_wanted is not None:
+        await target.ensure_wanted()

@@ -174,10 +174,10 @@ async def log_in_as_root(connector: Connector, context: LoginContext, steps: Ste
 @contextlib.asynccontextmanager
 async def log_in_again(connector: Connector, context: LoginContext) -> AsyncIterator[ShellLogin]:
     """Log in without reports, to clean up after a lost connection. This works also for a user who may start no deployment any more."""
-    context = context._replace(target=context.target._replace(still_wanted=None))
+    context = context._replace(target=context.target._replace(ensure_wanted=None))
     if context.jump is not None:
         over = context.jump.context
-        context = context._replace(jump=context.jump._replace(context=over._replace(target=over.target._replace(still_wanted=None))))
+        context = context._replace(jump=context.jump._replace(context=over._replace(target=over.target._replace(ensure_wanted=None))))
     target = context.target
     async with _connection(connector, context) as connection:
         login = ShellLogin(connection, target.username, "", target.sudo_password or target.password)

@@ -42,7 +42,7 @@ LIVE: Final = (
 PAGE: Final[dict[str, tuple[str, ...]]] = {
     "second": (
         *LIVE, "state/node-detail.ts", "core/charts/window.ts", "pages/node/panels.tsx", "charts/panel.tsx", "charts/chart.tsx",
-        "charts/create-plot.ts", "charts/draw.ts",
+        "charts/create-plot.ts", "charts/draw-overlays.ts",
     ),
     "job": (
         "pages/jobs/submit/start-job.ts", "state/step-up.ts", "state/job-detail.ts", "wire/http.ts", "state/jobs.ts", "state/router.ts",

@@ -7,7 +7,7 @@ import type uPlot from "uplot";
 import { t } from "../core/text/i18n";
 import { nearestRow } from "../core/charts/window";
 import { observeAhead, observeVisible } from "../ui/use-in-view";
-import { FONT } from "./draw";
+import { FONT } from "./draw-overlays";
 import { columnsOf, leftOf, createPlot, widthOf, type PlotState } from "./create-plot";
 import { momentAt, momentSentence, Tooltip } from "./tooltip";
 import { selectByTouch } from "./touch";

@@ -3,7 +3,7 @@
 import type uPlot from "uplot";
 import { clock, day } from "../core/text/time";
 import { isolatedRows, stacked, type Cell } from "../core/charts/window";
-import { drawGaps, drawMarks, drawThreshold, FONT, forgetTokens, token } from "./draw";
+import { drawGaps, drawMarks, drawThreshold, FONT, forgetTokens, token } from "./draw-overlays";
 import type { ChartProps, Library } from "./types";
 
 /** The width left of a plot; it is wider if the axis marks need it. */

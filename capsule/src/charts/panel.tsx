@@ -26,8 +26,8 @@ export interface LegendEntry {
   /** The newest value. */
   value: number | null;
   live: SampleAttributes;
-  /** Seconds since then, if the value is too old to be current. */
-  old?: number | null;
+  /** The age of the value in seconds, if it is too old to be current. */
+  ageS?: number | null;
 }
 
 export interface PanelProps extends ChartProps {
@@ -48,7 +48,7 @@ export interface PanelProps extends ChartProps {
 export function ChartPanel({ title, legend, wide = false, waiting = null, over = null, columns, more = [], ...chart }: PanelProps): VNode {
   const [table, setTable] = useState(false);
   const phone = useIsPhone();
-  const twin: MenuItem = { label: table ? t`View as chart` : t`View as table`, ...(phone ? {} : { hint: "v" }), icon: "table-2", run: () => setTable(!table) };
+  const tableToggle: MenuItem = { label: table ? t`View as chart` : t`View as table`, ...(phone ? {} : { hint: "v" }), icon: "table-2", run: () => setTable(!table) };
   return (
     <figure
       class={`card ${wide ? "two-wide" : ""}`}
@@ -63,7 +63,7 @@ export function ChartPanel({ title, legend, wide = false, waiting = null, over =
         <h3>{title}</h3>
         <Legend chart={chart} legend={legend} />
         {table && <Button slim kind="quiet" icon="table-2" name={t`View ${chart.label} as chart`} more={{ "aria-pressed": true, "aria-keyshortcuts": "v" }} onClick={() => setTable(false)} />}
-        <MenuButton label={t`${chart.label}, more`} class="quiet slim only-icon chart-menu" groups={[[twin, { label: t`Download as CSV`, icon: "download", run: () => downloadText(csv(csvRows(chart, columns)), `${chart.label.replaceAll(/[^\w.-]+/g, "-")}.csv`, "text/csv") }], more]}>
+        <MenuButton label={t`${chart.label}, more`} class="quiet slim only-icon chart-menu" groups={[[tableToggle, { label: t`Download as CSV`, icon: "download", run: () => downloadText(csv(csvRows(chart, columns)), `${chart.label.replaceAll(/[^\w.-]+/g, "-")}.csv`, "text/csv") }], more]}>
           <Icon name="ellipsis" size="small" />
         </MenuButton>
       </header>
@@ -77,17 +77,17 @@ export function ChartPanel({ title, legend, wide = false, waiting = null, over =
 function Legend({ chart: { series, data, group, words }, legend }: { chart: ChartProps; legend: readonly LegendEntry[] }): VNode {
   const at = group.cursor.value;
   const { times, values } = data.columns;
-  const now = at === null || at < data.from || at > data.to;
-  const shown = now ? legend.map(({ value }) => value) : values.map((column) => column[sampleRow(times, column, at, data.gapS)] ?? null);
+  const newest = at === null || at < data.from || at > data.to;
+  const shown = newest ? legend.map(({ value }) => value) : values.map((column) => column[sampleRow(times, column, at, data.gapS)] ?? null);
   const texts = words.row(shown);
   return (
     <span class="legend">
       {series.map(({ name, colour }, index) => {
-        const { live, old = null } = legend[index] ?? {};
+        const { live, ageS = null } = legend[index] ?? {};
         return (
-          <span key={name} class={now && old !== null ? "dimmed" : ""}>
+          <span key={name} class={newest && ageS !== null ? "dimmed" : ""}>
             <i class={`key-${colour}`} />
-            <span class="t3">{name}</span> <b {...live}>{now && old !== null ? t`${texts[index] ?? ""}, ${shortDuration(old)} ago` : texts[index]}</b>
+            <span class="t3">{name}</span> <b {...live}>{newest && ageS !== null ? t`${texts[index] ?? ""}, ${shortDuration(ageS)} ago` : texts[index]}</b>
           </span>
         );
       })}
@@ -110,7 +110,7 @@ function csvRows({ data, group, series }: ChartProps, names: readonly string[]):
   return [["time", ...heads, "marks"], ...rows];
 }
 
-/** All rows of the window, newest first: no more than the points of the chart. A gap is one row. */
+/** All rows of the window, newest first: at most as many as the chart has points. A gap is one row. */
 function DataTable({ label, series, data, words, group }: ChartProps): VNode {
   const { columns, band, from, since, to, gapS } = data;
   const { times, values } = columns;

@@ -1,8 +1,8 @@
 /**
  * Releases old vnodes.
  *
- * A replaced vnode keeps its children, and skipped ones refer to the newest one. So one old vnode that is still referenced (by a parent's
- * element, or a part that was not redrawn) kept all later ones. A fleet of 500 grew by 50 MB an hour.
+ * A replaced vnode still refers to its children, and the vnode of a component that was not redrawn refers to the newest one. So one old
+ * vnode that is still referenced kept all later ones. A fleet of 500 grew by 50 MB an hour.
  */
 
 import { options, type VNode } from "preact";
@@ -12,7 +12,7 @@ interface RenderedNode extends VNode {
   __c?: ComponentInstance | null;
   __k?: unknown;
 }
-/** A component and its newest vnode. It is stored there, because the garbage collector would scan a table beside it each time. */
+/** A component and its newest vnode. The component itself holds it: the garbage collector would scan a table of them in every run. */
 interface ComponentInstance {
   drawn?: RenderedNode;
 }

@@ -59,7 +59,9 @@ export interface AlertView {
   object: string;
   level: "warning" | "critical";
   state: "firing" | "resolved";
+  /** When the values began to be too high or low, in Unix seconds. */
   since_at: number;
+  /** When they had been so for as long as the rule says. */
   fired_at: number;
   resolved_at: number | null;
   /** Why it ended. */
@@ -758,7 +760,7 @@ export interface IncidentDetailView {
   alerts: AlertView[];
   /** What happened to its servers in its time and ten minutes before, oldest first. */
   timeline: TimelineEntry[];
-  /** There was more than the newest 200 entries. */
+  /** There were more than 200 entries; the newest are here. */
   timeline_cut: boolean;
 }
 
@@ -1477,6 +1479,7 @@ export interface PreviewEpisode {
   level: "warning" | "critical";
   since_at: number;
   until_at: number | null;
+  /** Whether it would have caused a message. */
   told: boolean;
 }
 
@@ -1484,7 +1487,7 @@ export interface PreviewView {
   would_fire: PreviewEpisode[];
   /** How many messages a channel without quiet hours would have received. */
   told: number;
-  /** Over the days with samples; what fired within less than a day counts as that of one day. */
+  /** Episodes per day with samples. Samples of less than a day count as one day. */
   per_day: number;
   /** False: there were more servers or episodes than a preview reads, or the samples of a server begin later. */
   complete: boolean;
@@ -1677,7 +1680,7 @@ export interface RuleView {
 
 /** A file of rules, as `stardust rules export` prints it. The hub takes all of it or nothing. */
 export interface RulesBody {
-  /** Fields as in `PATCH rules/{id}`, with `id`; a rule without an id that the hub knows is known by its name, or new. */
+  /** Fields as in `PATCH rules/{id}`, with `id`. A rule without a known id is matched by its name; if no rule has that, it is new. */
   rules: Record<string, unknown>[];
   /** Check and compare, and change nothing. */
   dry_run?: boolean;

@@ -15,7 +15,7 @@ from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.quiet_summaries import deliver_parts, end_parts, parts_of, release_parts, sum_up
 from groundcontrol.alerts.channel_store import SUMMARY, Claim, Delivered, Failed, Left, Result, Retry
 from groundcontrol.alerts.model import EXPIRED, ChannelId, Delivery, DeliveryId
-from groundcontrol.alerts.retrying import rest_s
+from groundcontrol.alerts.retry_delays import rest_s
 from groundcontrol.core.ids import EventId
 from groundcontrol.events.making import new_event
 from spider.wire.ids import new_time_id

@@ -41,7 +41,7 @@ def read_server(text: str) -> JumpServer:
     """Parse `[ssh://][user@]host[:port]`. An IPv6 address with a port needs brackets.
 
     Returns: the server, with port 22 if none is given.
-    Raises:  PlaceError.
+    Raises:  ServerError.
     """
     rest = text.strip()
     if rest[:6].lower() == "ssh://":
@@ -91,7 +91,7 @@ def _is_ipv6(text: str) -> bool:
 def read_port(text: str) -> int:
     """Parse a port.
 
-    Raises: PlaceError.
+    Raises: ServerError.
     """
     digits = text.strip()
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and 0 < int(digits) < 65536):  # the range of ports

@@ -30,7 +30,7 @@ const SYSTEMS: readonly (readonly [RegExp, string])[] = [
   [/\bAndroid\b/, "Android"], [/\biPhone\b|\biPad\b/, "iOS"], [/\bWindows\b/, "Windows"], [/\bMac OS X\b|\bMacintosh\b/, "macOS"], [/\bCrOS\b/, "ChromeOS"], [/\bLinux\b|\bX11\b/, "Linux"],
 ];
 
-/** "Firefox on Linux" from a User-Agent; an unknown agent is named as it names itself. */
+/** "Firefox on Linux" from a User-Agent; an unknown one is shown as sent, cut to 60 characters. */
 export function deviceName(agent: string): string {
   const browser = BROWSERS.find(([pattern]) => pattern.test(agent))?.[1];
   const system = SYSTEMS.find(([pattern]) => pattern.test(agent))?.[1];
@@ -58,8 +58,8 @@ export function recoveryText(codes: readonly string[], username: string, host: s
   return [t`Stardust recovery codes of ${username} at ${host}`, t`Each one signs you in once, in place of the code from the app.`, "", ...codes, ""].join("\n");
 }
 
-/** A user without limits sees all nodes. */
-const NOT_LIMITED = "grants";
+/** The detail whose null means: every node. */
+const GRANTS = "grants";
 
 /** Plain words for names that the hub abbreviates or uses in its own sense. */
 const DETAIL_NAMES: Readonly<Record<string, string>> = {
@@ -83,7 +83,7 @@ const DETAIL_NAMES: Readonly<Record<string, string>> = {
   node: t`node`,
   nodes: t`nodes`,
   packages: t`packages`,
-  reboot: t`restart`,
+  reboot: t`reboot`,
   role: t`role`,
   state: t`state`,
   tags: t`tags`,
@@ -98,7 +98,7 @@ const detailName = (name: string): string => DETAIL_NAMES[name] ?? name.replace(
 export function detailText(detail: Readonly<Record<string, unknown>>): string {
   return Object.entries(detail)
     .flatMap(([name, value]) => {
-      const words = value === null && name === NOT_LIMITED ? t`every node` : valueLabel(value);
+      const words = value === null && name === GRANTS ? t`every node` : valueLabel(value);
       return words ? [`${detailName(name)}: ${words}`] : [];
     })
     .join(" · ");

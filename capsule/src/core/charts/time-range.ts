@@ -16,10 +16,10 @@ export interface TimeRange {
   zoom: Span | null;
 }
 
-/** Samples are a second apart at least: a shorter window shows nothing. */
+/** Samples are a second apart at least: a shorter window has too few to show. */
 const MIN_SPAN_S = 10;
 const MAX_SPAN_S = 400 * 86_400;
-/** Bucket widths of the hub. Wall-clock times are multiples of them. */
+/** Bucket widths of the hub (`STEPS_S` of samples/query.py). Buckets begin at multiples of their width. */
 const STEPS_S = [1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400];
 
 const isRange = (text: string | null): text is Range => text !== null && Object.hasOwn(RANGES, text);
@@ -47,7 +47,7 @@ export function stepFor(seconds: number, points: number): number {
   return STEPS_S.find((step) => seconds / step + 1 <= points) ?? Math.ceil(seconds / points / 86_400) * 86_400;
 }
 
-/** Start and end. Both lie on bucket borders, so that most buckets are still the same a minute later. */
+/** Start and end. Those of a range lie on bucket borders, so that most buckets are still the same a minute later. */
 export function spanOf({ range, zoom }: TimeRange, now: number, points: number): Span {
   if (zoom) return zoom;
   const step = range === "live" ? 1 : stepFor(RANGES[range], points);
@@ -65,7 +65,7 @@ export function clampSpan(from: number, to: number, now: number): Span {
   return { from: start, to: start + length };
 }
 
-/** A window from two typed times. It keeps its start, ends now at the latest, and is not too short. */
+/** A window from two typed times. It ends now at the latest. Its start moves back only where it would be too short. */
 export function typedSpan(from: number, to: number, now: number): Span {
   const end = Math.ceil(Math.min(Math.max(to, from + MIN_SPAN_S), now));
   return { from: Math.max(0, Math.floor(Math.min(from, end - MIN_SPAN_S))), to: end };
@@ -77,9 +77,9 @@ export function panSpan({ from, to }: Span, share: number, now: number): Span {
   return clampSpan(from + by, to + by, now);
 }
 
-/** A window half or twice as long around a moment. */
-export function zoomSpan({ from, to }: Span, factor: number, round: number, now: number): Span {
-  return clampSpan(round - (round - from) * factor, round + (to - round) * factor, now);
+/** A window scaled by a factor around a moment. */
+export function zoomSpan({ from, to }: Span, factor: number, centre: number, now: number): Span {
+  return clampSpan(centre - (centre - from) * factor, centre + (to - centre) * factor, now);
 }
 
 /** The key of a range: another key means other data. */

@@ -9,7 +9,7 @@ interface NodeLike {
   policy: { mode: string; verbs: readonly string[] } | null;
 }
 
-/** ssh: with stored credentials. session: through the agent's connection. ask: neither exists, so credentials are needed. */
+/** ssh: with stored credentials. session: through the agent's connection. ask: neither is possible (the node is offline, or its policy refuses), so the page asks for credentials. */
 export type RemovalMethod = "ssh" | "session" | "ask";
 
 export function removalMethod(node: NodeLike): RemovalMethod {
@@ -19,7 +19,7 @@ export function removalMethod(node: NodeLike): RemovalMethod {
 
 export const REMOVAL_TEXTS: Record<RemovalMethod, string> = {
   ssh: t`Ground Control signs in with the stored credentials and uninstalls the agent: its service, files, user and keys.`,
-  session: t`No credentials are stored, so the request goes over the agent’s own connection, and root on the server uninstalls it: its service, files, user and keys.`,
+  session: t`No credentials are stored, so the request goes over the agent’s own connection, and root on the server uninstalls the agent: its service, files, user and keys.`,
   ask: t`The agent is uninstalled from the server: its service, files, user and keys.`,
 };
 

@@ -7,11 +7,11 @@ interface Row {
   problems: readonly unknown[];
 }
 
-/** Rows that can be added, and why the others cannot. `username` applies to rows without a user. */
+/** good: rows without a problem. nameless: how many of these lack a user, to whom `username` applies. bad: how many rows have a problem. */
 export function splitRows<T extends Row>(rows: readonly T[], username: string): { good: T[]; bad: number; nameless: number } {
-  const right = rows.filter((row) => !row.problems.length);
-  const nameless = username.trim() ? 0 : right.filter((row) => row.username === null).length;
-  return { good: right, bad: rows.length - right.length, nameless };
+  const good = rows.filter((row) => !row.problems.length);
+  const nameless = username.trim() ? 0 : good.filter((row) => row.username === null).length;
+  return { good, bad: rows.length - good.length, nameless };
 }
 
 interface Address {
@@ -43,7 +43,7 @@ export interface PendingHostKey {
   type: string;
   /** The host that has this key. */
   where: string;
-  /** The key of a jump host that all of `ids` go through. */
+  /** Whether it is the key of a jump host; then all of `ids` go through that. */
   jump: boolean;
   ids: string[];
 }
@@ -56,10 +56,10 @@ export function pendingHostKeys(rows: readonly HostKeyHolder[]): PendingHostKey[
     if (state !== "awaiting_host_key" || !key) continue;
     const jump = isJumpHostKey(row);
     const where = jump ? addressText(key) : name && name !== host ? `${name}, ${addressText({ host, port })}` : addressText({ host, port });
-    const place = jump ? `jump:${where} ${key.fingerprint}` : id;
-    const held = found.get(place);
+    const groupKey = jump ? `jump:${where} ${key.fingerprint}` : id;
+    const held = found.get(groupKey);
     if (held) held.ids.push(id);
-    else found.set(place, { fingerprint: key.fingerprint, type: key.type, where, jump, ids: [id] });
+    else found.set(groupKey, { fingerprint: key.fingerprint, type: key.type, where, jump, ids: [id] });
   }
   return [...found.values()].sort((a, b) => Number(b.jump) - Number(a.jump));
 }

@@ -20,13 +20,13 @@ export interface SampleLike {
   at: number;
 }
 
-/** The label value of a series: `sda` of `disk.read{device=sda}`. */
-export const labelOf = (name: string): string => name.slice(name.indexOf("=") + 1, -1);
+/** The label value of a series with a label: `sda` of `disk.read{device=sda}`. */
+export const labelValueOf = (name: string): string => name.slice(name.indexOf("=") + 1, -1);
 
 /** The samples of one labelled metric, by label value. */
 export function labelled(latest: Readonly<Record<string, SampleLike>>, metric: string): Map<string, SampleLike> {
   const found = new Map<string, SampleLike>();
   const start = `${metric}{`;
-  for (const name in latest) if (name.startsWith(start)) found.set(labelOf(name), latest[name] as SampleLike);
+  for (const name in latest) if (name.startsWith(start)) found.set(labelValueOf(name), latest[name] as SampleLike);
   return found;
 }

@@ -11,7 +11,7 @@ export interface Groupable {
 }
 
 export interface NodeGroup {
-  /** Empty = the nodes without one. */
+  /** Empty: nodes without a tag or an OS. */
   key: string;
   ids: readonly string[];
 }
@@ -20,7 +20,7 @@ const STATES = ["offline", "critical", "warning", "stale", "reconnecting", "noti
 /** Natural order: t2 before t10. */
 export const nameCollator = new Intl.Collator(undefined, { numeric: true });
 
-/** Each node is in one group, by its first tag, and keeps its order. Nodes without a group come last. */
+/** Each node is in one group: that of its first tag, its OS or its state. Nodes keep their order. Those without a tag or an OS come last. */
 export function groupNodes(nodes: readonly Groupable[], by: Grouping): NodeGroup[] {
   const found = new Map<string, string[]>();
   for (const node of nodes) {
@@ -33,10 +33,10 @@ export function groupNodes(nodes: readonly Groupable[], by: Grouping): NodeGroup
   return [...found].map(([key, ids]) => ({ key, ids })).sort((a, b) => rank(a.key) - rank(b.key) || nameCollator.compare(a.key, b.key));
 }
 
-/** One row of the table. */
-export type TableLine = { group: string; size: number; closed: boolean } | { id: string };
+/** One row of the table: the header of a group, or a node. */
+export type TableRow = { group: string; size: number; closed: boolean } | { id: string };
 
-export function tableLines(groups: readonly NodeGroup[], closed: ReadonlySet<string>): TableLine[] {
+export function tableLines(groups: readonly NodeGroup[], closed: ReadonlySet<string>): TableRow[] {
   return groups.flatMap(({ key, ids }) => [{ group: key, size: ids.length, closed: closed.has(key) }, ...(closed.has(key) ? [] : ids.map((id) => ({ id })))]);
 }
 

@@ -1,6 +1,6 @@
 /** The values of a node that lists show, computed from its latest samples, and their levels. */
 
-import { labelOf, type SampleLike } from "../metrics/series";
+import { labelValueOf, type SampleLike } from "../metrics/series";
 import { share } from "../text/units";
 
 export type Level = "" | "warn" | "crit";
@@ -88,10 +88,10 @@ export function nodeStatusOf({ latest }: Pick<NodeLike, "latest">, before?: Node
       const part = share(value, latest[name.replace("used", "size")]?.value);
       if (part === null || part <= (status.disk ?? -1)) continue;
       status.disk = part;
-      status.mount = labelOf(name);
+      status.mount = labelValueOf(name);
     } else if (name.startsWith("temperature{")) {
       if (!heat && value !== null && value > (status.temperature ?? -Infinity)) status.temperature = value;
-    } else if (labelOf(name) !== "lo") {
+    } else if (labelValueOf(name) !== "lo") {
       if (!received && name.startsWith("network.received{")) status.received = plus(status.received, value);
       if (!sent && name.startsWith("network.sent{")) status.sent = plus(status.sent, value);
     }

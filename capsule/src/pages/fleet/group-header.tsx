@@ -1,7 +1,7 @@
 /** The header of a group of nodes, above cards and in the table: their number and totals. */
 
 import type { VNode } from "preact";
-import type { NodeGroup, TableLine } from "../../core/nodes/node-groups";
+import type { NodeGroup, TableRow } from "../../core/nodes/node-groups";
 import { t } from "../../core/text/i18n";
 import { percent } from "../../core/text/units";
 import { NODE_STATE_LABELS } from "../../core/jobs/job-labels";
@@ -46,7 +46,7 @@ export function CardGroup({ group, closed, onFold }: { group: NodeGroup; closed:
 }
 
 export interface GroupRowProps {
-  line: Extract<TableLine, { group: string }>;
+  line: Extract<TableRow, { group: string }>;
   ids: readonly string[];
   index: number;
   current: boolean;

@@ -1,7 +1,7 @@
 import { useComputed } from "@preact/signals";
 import type { VNode } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { TableLine } from "../../core/nodes/node-groups";
+import type { TableRow } from "../../core/nodes/node-groups";
 import { levelOf } from "../../core/nodes/node-status";
 import { t } from "../../core/text/i18n";
 import { seriesName } from "../../core/metrics/series";
@@ -46,7 +46,7 @@ const GroupRow = lazy<GroupRowProps>("", async () => (await import("./group-head
 const ColumnHeads = lazy("", async () => (await import("./columns")).ColumnHeads, () => null);
 
 interface Props {
-  lines: readonly TableLine[];
+  lines: readonly TableRow[];
   /** The nodes of a group, also while it is closed. */
   members: (group: string) => readonly string[];
   sort: SortKey;
@@ -56,7 +56,7 @@ interface Props {
   onFold: (group: string) => void;
 }
 
-const keyOf = (line: TableLine | undefined): string => (line === undefined ? "" : "id" in line ? line.id : `group:${line.group}`);
+const keyOf = (line: TableRow | undefined): string => (line === undefined ? "" : "id" in line ? line.id : `group:${line.group}`);
 
 /** The row of the keyboard cursor, restored when the user returns. */
 let lastRowKey = "";
@@ -83,7 +83,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
     wanted.current = true;
     stand(Math.max(0, Math.min(lines.length - 1, to)));
   };
-  const nodesOf = (some: readonly TableLine[]): string[] => some.flatMap((line) => ("id" in line ? [line.id] : []));
+  const nodesOf = (some: readonly TableRow[]): string[] => some.flatMap((line) => ("id" in line ? [line.id] : []));
   const select = (row: number, range: boolean): void => {
     const line = lines[row];
     const from = Math.max(0, place(last.current));
@@ -91,7 +91,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
     pick(chosen, range || !chosen.every((id) => picked.value.has(id)));
     last.current = keyOf(line);
   };
-  const enter = (line: TableLine): void => ("id" in line ? go(`/n/${line.id}`) : onFold(line.group));
+  const enter = (line: TableRow): void => ("id" in line ? go(`/n/${line.id}`) : onFold(line.group));
   /** The row of an event; the table has one handler of each kind for all rows. */
   const rowAt = (target: EventTarget | null): number => Number(target instanceof Element ? (target.closest<HTMLElement>("[data-index]")?.dataset.index ?? -1) : -1);
   return (
@@ -158,7 +158,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
         height={height}
         keep={at}
         row={(index) => {
-          const line = lines[index] as TableLine;
+          const line = lines[index] as TableRow;
           const shared = { index, current: index === at };
           return "id" in line ? <NodeRow key={keyOf(line)} id={line.id} {...shared} /> : <GroupRow key={keyOf(line)} line={line} ids={members(line.group)} {...shared} />;
         }}

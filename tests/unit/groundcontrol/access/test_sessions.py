@@ -80,17 +80,17 @@ async def test_a_proof_counts_longer_for_jobs_and_a_log_in_does_not(ready: Door)
     ready.clock.shift += STEP_UP_S + 1
     caller = await ready.caller(issued)
     with pytest.raises(StepUpRequired):
-        ready.service.require_step_up(caller, for_job=True)
+        ready.service.require_step_up(caller, longer=True)
 
     await ready.service.step_up(caller, PASSWORD)
     ready.clock.shift += JOB_STEP_UP_S - 1
     caller = await ready.caller(await ready.service.refresh(issued.refresh))
-    ready.service.require_step_up(caller, for_job=True)
+    ready.service.require_step_up(caller, longer=True)
     with pytest.raises(StepUpRequired):
         ready.service.require_step_up(caller)
     ready.clock.shift += 2
     with pytest.raises(StepUpRequired):
-        ready.service.require_step_up(caller, for_job=True)
+        ready.service.require_step_up(caller, longer=True)
 
 
 async def test_a_refresh_is_no_proof(ready: Door) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from groundcontrol.alerts.health import urgency
+from groundcontrol.alerts.health import worst_first
 from groundcontrol.alerts.states import NODE_STATES, NodeFacts
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.tables import SubjectTable
@@ -23,7 +23,7 @@ def test_of_one_level_broken_packages_stand_before_a_busy_cpu_however_old_it_is(
         finding("array", "critical", 3), finding("disk", "critical", 5), finding("packages_broken", "critical", 8), finding("disk", "critical", 4),
         finding("offline", "critical", 7),
     ]  # fmt: skip
-    assert [(one.kind, one.since_at) for one in sorted(found, key=urgency)] == [
+    assert [(one.kind, one.since_at) for one in sorted(found, key=worst_first)] == [
         ("offline", 7), ("packages_broken", 8), ("array", 3), ("disk", 4), ("disk", 5), ("memory", 2), ("load", 0), ("cpu", 1), ("unit_failed", 9),
         ("reboot_due", 0.0),
     ]  # fmt: skip

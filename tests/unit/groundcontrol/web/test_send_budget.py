@@ -22,7 +22,7 @@ class Played:
     """A connection whose client takes nothing."""
 
     def __init__(self, whose: str, unread_bytes: int) -> None:
-        self.whose = whose
+        self.account = whose
         self.unread_bytes = unread_bytes
         self.dropped = False
 
@@ -62,7 +62,7 @@ async def test_long_answers_that_nobody_takes_are_cut_and_those_of_others_are_no
     path = f"nodes/{node.id}/history?{series}&points=4000&from={START}&to={START + 3999}"
     whole = len((await viewer.get(path)).body)
     assert isinstance(hub.server.runner, HubRunner)
-    hub.server.runner._crowd.unread.most_bytes = 3 * whole
+    hub.server.runner._table.send_budget.most_bytes = 3 * whole
     [site] = hub.server.runner.sites
     assert isinstance(site._server, asyncio.Server)
     site._server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)  # or the network takes it all
