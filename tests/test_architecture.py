@@ -32,7 +32,7 @@ def _loaded(modules: str) -> list[str]:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
 
 
-def test_what_measures_is_not_loaded_before_the_session_stands() -> None:
+def test_measuring_modules_are_not_loaded_before_the_session_opens() -> None:
     first, all_of_it = _loaded("spider.__main__, spider.agent"), _loaded("spider.agent, spider.sampling.measurement")
     measuring = (
         "spider.sampling.collectors.",

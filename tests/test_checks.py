@@ -35,7 +35,7 @@ def test_the_types_hold() -> None:
     run("mypy", "--cache-dir", str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stardust/mypy"))
 
 
-def test_each_package_imports_only_what_it_may() -> None:
+def test_each_package_imports_only_what_its_contract_allows() -> None:
     run("lint-imports", "--no-cache")
 
 

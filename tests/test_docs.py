@@ -152,13 +152,13 @@ def test_every_path_in_the_architecture_exists() -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_the_page_knows_how_many_events_the_hub_tells_of_first() -> None:
+def test_the_page_knows_the_size_of_the_hubs_first_event_list() -> None:
     """It concludes from fewer that there are no more. Generated with the schema it would bring that along to where every byte counts."""
     found = re.findall(r"const RECENT_EVENTS = (\d+);", (ROOT / "capsule" / "src" / "core" / "nodes" / "offline-reason.ts").read_text())
     assert found == [str(RECENT_EVENTS)]
 
 
-def test_the_page_of_the_live_socket_names_every_topic_and_what_is_kept() -> None:
+def test_the_live_document_lists_every_topic_and_the_replay_limits() -> None:
     rows = [row for row in rows_of("live.md") if row[0].startswith("`")]
     assert {row[0].strip("`").partition(":")[0]: row[1].strip("`") for row in rows} == {
         kind: topic.action for kind, topic in TOPICS.items()

@@ -89,7 +89,7 @@ def held(machine: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("block", blocks(), ids=lambda block: f"{block.page}:{block.line}")
-def test_after_a_command_that_fails_nothing_is_taken_away(block: Block, tmp_path: Path) -> None:
+def test_after_a_failed_command_nothing_is_removed(block: Block, tmp_path: Path) -> None:
     whole = pasted(block, tmp_path / "whole", 0)
     for fails in range(1, len(whole) + 1):
         machine = tmp_path / str(fails)
@@ -104,7 +104,7 @@ def test_after_a_command_that_fails_nothing_is_taken_away(block: Block, tmp_path
 @pytest.mark.parametrize(
     "block", [block for block in blocks() if "rotate-secret" in block.text], ids=lambda block: f"{block.page}:{block.line}"
 )
-def test_the_secret_is_replaced_after_its_rotation_alone_and_both_are_kept(block: Block, tmp_path: Path) -> None:
+def test_the_secret_is_replaced_only_after_its_rotation_and_both_are_saved(block: Block, tmp_path: Path) -> None:
     whole = pasted(block, tmp_path / "whole", 0)
     rotation = next(at for at, line in enumerate(whole, 1) if "rotate-secret" in line)
     for fails in range(1, rotation + 1):

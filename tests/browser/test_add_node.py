@@ -32,7 +32,7 @@ def begun(hub: HubProcess, name: str, port: int) -> str:
 
 
 @pytest.mark.holds("J-8")
-def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser: Browser, hub: HubProcess) -> None:
+def test_invalid_fields_are_marked_and_a_private_key_is_parsed(browser: Browser, hub: HubProcess) -> None:
     plain = asyncssh.generate_private_key("ssh-ed25519")
     locked = plain.export_private_key(passphrase=PASSPHRASE, rounds=50).decode()
     with SshServerThread() as end, gate(browser, hub) as seen:
@@ -121,7 +121,7 @@ def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser:
         assert not [line for line in sent if PASSPHRASE in line or SUDO in line or "PRIVATE KEY" in line]
 
 
-def test_what_stands_in_the_way_of_another_one_is_opened_from_there(browser: Browser, hub: HubProcess) -> None:
+def test_a_conflicting_deployment_can_be_opened_from_the_error(browser: Browser, hub: HubProcess) -> None:
     with held_back(free_port()) as (port, _), gate(browser, hub, expected=("409 (Conflict)",)) as seen:
         page = seen.page
         seen.sign_in()
@@ -138,7 +138,7 @@ def test_what_stands_in_the_way_of_another_one_is_opened_from_there(browser: Bro
         expect(page.get_by_role("dialog", name="Deploying to one")).to_be_visible()
 
 
-def test_why_one_was_not_cancelled_stands_in_its_dialog(browser: Browser, hub: HubProcess) -> None:
+def test_a_refused_cancel_is_shown_in_its_dialog(browser: Browser, hub: HubProcess) -> None:
     refusal = {"code": "internal", "detail": "It is in a muddle."}
     with (
         SshServerThread() as end,
@@ -229,7 +229,7 @@ def test_it_goes_on_in_the_background_and_is_found_again(browser: Browser, hub: 
 
 
 @pytest.mark.parametrize("size", [PHONE, pytest.param(DESKTOP, marks=pytest.mark.slow)], ids=["phone", "desktop"])
-def test_one_that_waits_or_fails_in_the_background_is_opened_from_its_note(browser: Browser, hub: HubProcess, size: dict[str, int]) -> None:
+def test_a_background_deployment_is_opened_from_its_toast(browser: Browser, hub: HubProcess, size: dict[str, int]) -> None:
     with SshServerThread() as end, held_back(end.port) as (port, let_go), gate(browser, hub) as seen:
         page = seen.page
         page.set_viewport_size(size)  # type: ignore[arg-type]  # a TypedDict in disguise
@@ -292,7 +292,7 @@ def test_those_that_have_ended_are_listed_with_the_jobs_and_opened_from_there(br
         assert not seen.axe()
 
 
-def test_no_note_of_one_that_failed_is_pushed_out_by_the_next(browser: Browser, hub: HubProcess) -> None:
+def test_toasts_of_failed_deployments_do_not_displace_each_other(browser: Browser, hub: HubProcess) -> None:
     names = {"one", "two", "three", "four"}
     with contextlib.ExitStack() as ways, gate(browser, hub) as seen:
         page = seen.page
@@ -317,7 +317,7 @@ def test_no_note_of_one_that_failed_is_pushed_out_by_the_next(browser: Browser, 
         assert told == names
 
 
-def test_one_that_could_not_be_read_closes_no_other_dialog(browser: Browser, hub: HubProcess) -> None:
+def test_a_failed_read_of_a_deployment_closes_no_other_dialog(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub, expected=("503 (Service Unavailable)",)) as seen:
         page = seen.page
         log_in(page, hub)
@@ -403,7 +403,7 @@ def test_an_update_of_the_agent_shows_its_steps_and_its_cause(browser: Browser, 
         expect(page.get_by_role("button", name="Update agent")).to_be_visible()
 
 
-def test_what_was_added_once_is_live_only_while_it_is(browser: Browser, hub: HubProcess) -> None:
+def test_an_added_node_is_shown_as_live_only_while_it_is(browser: Browser, hub: HubProcess) -> None:
     [node] = hub.enrol("one")
     begun(hub, "other", free_port())
     batch = "0" * 20
@@ -434,7 +434,7 @@ def test_what_was_added_once_is_live_only_while_it_is(browser: Browser, hub: Hub
         expect(dialog).to_have_count(0)
 
 
-def test_who_is_limited_is_told_that_a_new_node_needs_a_tag_that_they_are_granted(browser: Browser, hub: HubProcess) -> None:
+def test_a_limited_user_is_told_that_a_new_node_needs_a_granted_tag(browser: Browser, hub: HubProcess) -> None:
     made = hub.local("POST", "/api/v1/users", {"username": "olga", "role": "operator", "grants": {"tags": ["web"]}}).json
     with gate(browser, hub) as seen:
         page = seen.page

@@ -13,7 +13,7 @@ from tests.support.page.waits import forgotten
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
-def test_what_was_typed_and_not_sent_is_there_again_but_for_its_secrets(browser: Browser, hub: HubProcess) -> None:
+def test_an_unsent_draft_is_restored_without_its_secrets(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()

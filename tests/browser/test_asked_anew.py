@@ -46,7 +46,7 @@ def refused_then_answered(page: Page, asked: Kept, what: str, rows: Locator) -> 
 
 
 @pytest.mark.refusals("503 (Service Unavailable)")
-def test_no_list_shows_what_answered_another_question(page: Page, hub: HubProcess) -> None:
+def test_a_list_never_shows_the_answer_to_an_earlier_filter(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub, at="/jobs")
     rows = page.get_by_role("table", name="Jobs").get_by_role("row").filter(has_text="web-1")
     expect(rows).to_have_count(1)
@@ -67,7 +67,7 @@ def test_no_list_shows_what_answered_another_question(page: Page, hub: HubProces
 
 
 @pytest.mark.refusals("503 (Service Unavailable)")
-def test_what_a_setting_lists_may_be_old_and_can_be_read_again(page: Page, hub: HubProcess) -> None:
+def test_a_stale_list_of_a_setting_is_marked_and_can_be_reloaded(page: Page, hub: HubProcess) -> None:
     def of_two_pages(route: Route) -> None:
         if "cursor=" in route.request.url:
             route.fulfill(status=503, json=BUSY)

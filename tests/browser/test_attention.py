@@ -21,7 +21,7 @@ FINDING_MS = 45_000
 
 
 @pytest.mark.timeout(300)  # one journey through three pages, by two users
-def test_what_needs_attention_is_counted_by_kind_and_each_kind_is_a_filter(browser: Browser, hub: HubProcess) -> None:
+def test_issues_are_counted_by_kind_and_each_kind_is_a_filter(browser: Browser, hub: HubProcess) -> None:
     quick_rules(hub)
     with Stage(hub, only=("web-01", "web-03", "mail-01")) as stage, gate(browser, hub) as seen:
         page = seen.page
@@ -121,7 +121,7 @@ def test_what_needs_attention_is_counted_by_kind_and_each_kind_is_a_filter(brows
                 expect(other.page.get_by_role("button", name=withheld)).to_have_count(0)
 
 
-def test_what_the_hub_found_stays_while_nothing_is_measured(browser: Browser, hub: HubProcess) -> None:
+def test_findings_of_the_hub_stay_while_nothing_is_measured(browser: Browser, hub: HubProcess) -> None:
     quick_rules(hub, "memory.available")
     with Stage(hub, only=("web-01", "web-03")) as stage, gate(browser, hub) as seen:
         page = seen.page
@@ -142,7 +142,7 @@ def test_what_the_hub_found_stays_while_nothing_is_measured(browser: Browser, hu
         expect(links).to_contain_text(["web-03"])
 
 
-def test_a_note_is_written_by_an_operator_and_stands_at_the_head_of_the_page(browser: Browser, hub: HubProcess) -> None:
+def test_an_operator_sets_a_note_that_is_shown_at_the_top_of_the_page(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in(at=f"/n/{stage.ids['web-01']}/settings")

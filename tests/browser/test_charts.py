@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
 @pytest.mark.holds("J-7")
-def test_a_table_in_a_narrow_card_shows_every_series_with_what_it_ranged_over(page: Page, hub: HubProcess) -> None:
+def test_the_table_of_a_narrow_chart_shows_every_series_with_its_range(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage:
         sign_in(page, hub, at=f"/n/{stage.ids['web-01']}?range=24h")
         card = page.get_by_role("figure", name="Memory chart")
@@ -234,7 +234,7 @@ UNDER_SPARKS = """() => [...document.querySelectorAll('.vitals .spark')].filter(
 
 
 @pytest.mark.holds("J-13")
-def test_networks_are_read_in_bits_by_who_wants_them_so(page: Page, hub: HubProcess) -> None:
+def test_network_rates_are_shown_in_bits_if_preferred(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     with Large(hub, [node]):
         sign_in(page, hub)
@@ -262,7 +262,7 @@ def test_networks_are_read_in_bits_by_who_wants_them_so(page: Page, hub: HubProc
         expect(network).not_to_contain_text("bit/s")
 
 
-def test_a_time_range_that_nobody_changed_is_the_same_in_an_hour_that_comes_twice(browser: Browser, hub: HubProcess) -> None:
+def test_an_unchanged_time_range_stays_the_same_in_a_repeated_hour(browser: Browser, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     context = browser.new_context(timezone_id="Europe/Berlin")
     page = context.new_page()
@@ -281,7 +281,7 @@ def test_a_time_range_that_nobody_changed_is_the_same_in_an_hour_that_comes_twic
 
 
 @pytest.mark.refusals("500 (Internal Server Error)")
-def test_a_node_tells_its_worst_its_failures_and_why_it_is_gone(page: Page, hub: HubProcess) -> None:
+def test_a_node_page_shows_its_issues_failures_and_offline_reason(page: Page, hub: HubProcess) -> None:
     add_rule(hub, "traffic", "last(network.received{interface=eth0})", 1)
     [node] = hub.enrol("large")
     with Large(hub, [node], full=True):

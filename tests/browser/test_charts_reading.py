@@ -19,7 +19,7 @@ from tests.support.stage import Stage
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
-def test_what_history_has_not_told_yet_is_no_hole(page: Page, hub: HubProcess) -> None:
+def test_history_that_has_not_arrived_yet_is_not_shown_as_a_gap(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     held: list[Route] = []
     with Large(hub, [node]) as large:
@@ -37,7 +37,7 @@ def test_what_history_has_not_told_yet_is_no_hole(page: Page, hub: HubProcess) -
         until(page, lambda: [told for told in told_at_the_end(page, cpu) if "no data" in told])
 
 
-def test_what_a_server_held_back_until_somebody_looked_is_no_hole(page: Page, hub: HubProcess) -> None:
+def test_rows_delayed_until_a_watch_are_not_shown_as_a_gap(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("holding")
     with Holding(hub, node) as holding:
         log_in(page, hub)
@@ -59,7 +59,7 @@ def test_what_a_server_held_back_until_somebody_looked_is_no_hole(page: Page, hu
 
 
 @pytest.mark.refusals("500 (Internal Server Error)")
-def test_a_live_view_whose_past_could_not_be_read_says_so_and_reads_it_again(page: Page, hub: HubProcess) -> None:
+def test_a_live_view_whose_history_could_not_be_read_says_so_and_retries(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     with Large(hub, [node]) as large:
         log_in(page, hub)

@@ -254,7 +254,7 @@ def test_an_answer_that_is_lost_is_asked_for_again_with_the_same_key(page: Page,
 
 
 @pytest.mark.refusals("ERR_FAILED")
-def test_what_is_told_once_finds_its_dialog_open_and_is_not_lost_by_going_back(page: Page, hub: HubProcess) -> None:
+def test_a_secret_shown_once_is_not_lost_by_navigating_back(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     settings(page, "API tokens")
     url, dialog = page.url, page.get_by_role("dialog")

@@ -48,7 +48,7 @@ def test_a_node_is_called_removed_only_once_the_fleet_is_known(page: Page, hub: 
 
 
 @pytest.mark.refusals("404 (Not Found)")
-def test_to_who_is_limited_no_node_is_called_removed(page: Page, hub: HubProcess) -> None:
+def test_nodes_outside_the_grant_are_not_shown_as_removed(page: Page, hub: HubProcess) -> None:
     mine, other = hub.enrol("web-01", "web-02")
     made = hub.local("POST", "/api/v1/users", {"username": "vera", "role": "operator", "grants": {"nodes": [mine.node_id]}})
     assert made.status == CREATED, made.body
@@ -61,7 +61,7 @@ def test_to_who_is_limited_no_node_is_called_removed(page: Page, hub: HubProcess
     expect(page.get_by_text("removed node")).to_have_count(0)
 
 
-def test_a_filter_of_the_address_that_makes_no_sense_is_left_out_and_what_is_shown_is_found_half_typed(page: Page, hub: HubProcess) -> None:
+def test_an_invalid_filter_in_the_address_is_ignored_and_text_search_is_incremental(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-01")
     with Printer(hub, [node]) as printer:
         checked(page, hub, printer, node)

@@ -62,7 +62,7 @@ def test_the_first_password_opens_the_choice_of_another_one_alone(page: Page, fr
 
 
 @pytest.mark.refusals("429 (Too Many Requests)")
-def test_who_is_wrong_again_and_again_is_told_before_they_have_to_wait(page: Page, fresh_hub: HubProcess) -> None:
+def test_repeated_wrong_log_ins_warn_before_the_rate_limit(page: Page, fresh_hub: HubProcess) -> None:
     page.goto(fresh_hub.url)
     page.get_by_label("User name").fill("ada")
     told = page.get_by_role("alert")

@@ -19,7 +19,7 @@ SURFACES = """() => ["body", ".card, main", "main"].map((part) => {
 BRIGHT, DARK = 240, 100
 
 
-def test_over_a_slow_link_a_mark_stands_there_until_the_page_has_come(browser: Browser, hub: HubProcess) -> None:
+def test_over_a_slow_link_a_loading_mark_is_shown_until_the_page_arrives(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         held: list[Route] = []
@@ -52,7 +52,7 @@ def test_over_a_slow_link_a_mark_stands_there_until_the_page_has_come(browser: B
         assert seen.refused() == []
 
 
-def test_another_tab_takes_the_theme_over_at_once(browser: Browser, hub: HubProcess) -> None:
+def test_another_tab_adopts_a_changed_theme_at_once(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()

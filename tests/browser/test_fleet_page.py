@@ -115,7 +115,7 @@ class Busy(PlayedNodes):
                 await asyncio.sleep(1)
 
 
-def test_what_makes_a_node_a_warning_is_what_is_marked(page: Page, hub: HubProcess) -> None:
+def test_the_value_that_causes_a_warning_is_marked(page: Page, hub: HubProcess) -> None:
     quick_rules(hub, "cpu.saturated")
     with Busy(hub, hub.enrol("vm")) as busy:
         sign_in(page, hub)
@@ -236,7 +236,7 @@ POINTS = """() => {
 }"""
 
 
-def test_the_lines_of_the_strip_stand_there_once_they_say_something(page: Page, hub: HubProcess) -> None:
+def test_sparklines_of_the_summary_appear_with_enough_points(page: Page, hub: HubProcess) -> None:
     with Chatty(hub, hub.enrol("n-0")):
         sign_in(page, hub)
         first = page.wait_for_function(POINTS).json_value()
@@ -278,7 +278,7 @@ def test_of_a_large_fleet_values_are_drawn_once_a_second(page: Page, hub: HubPro
 
 
 @pytest.mark.holds("J-2", "J-14")
-def test_groups_rows_and_tags_by_key_and_the_address_keeps_what_is_shown(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+def test_groups_rows_and_tags_work_by_key_and_the_address_stores_the_view(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     expect(page.get_by_text("5of 5 online")).to_be_visible()
     table = page.get_by_role("table", name="Nodes")
@@ -357,7 +357,7 @@ def test_groups_rows_and_tags_by_key_and_the_address_keeps_what_is_shown(page: P
     asked.get_by_role("button", name="Cancel").click()
 
 
-def test_the_filter_has_room_for_words_at_every_width(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+def test_the_filter_field_is_wide_enough_at_every_width(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     log_in(page, hub)
     field = page.get_by_role("searchbox", name="Filter nodes")
     for view in ("", "&view=cards"):

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.mark.holds("SAFETY-82")
 @pytest.mark.refusals("503 (Service Unavailable)")
-def test_a_full_disk_is_told_and_taken_back_when_there_is_room(page: Page, tmp_path: Path) -> None:
+def test_a_full_disk_is_shown_until_there_is_space(page: Page, tmp_path: Path) -> None:
     with small_disk(tmp_path / "hub", "12m") as disk:
         hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
         hub.view = disk.view

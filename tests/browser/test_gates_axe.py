@@ -99,7 +99,7 @@ def test_the_way_in_and_an_empty_hub_break_no_rule(browser: Browser, tmp_path: P
 
 
 @pytest.mark.holds("J-15")
-def test_what_is_asked_on_the_way_to_a_server_breaks_no_rule(browser: Browser, world: Staged, marked: str, *, every: bool) -> None:
+def test_the_dialogs_of_a_deployment_pass_axe(browser: Browser, world: Staged, marked: str, *, every: bool) -> None:
     with SshServerThread() as end, gate(browser, world[0]) as seen:
         reader = Reader(seen, marked)
         log_in(seen.page, seen.hub)

@@ -104,7 +104,7 @@ def test_a_second_of_five_hundred_nodes_lays_the_page_out_once_for_each_drawing(
 
 
 @pytest.mark.slow
-def test_what_was_drawn_before_is_let_go(browser: Browser) -> None:
+def test_earlier_drawings_are_released(browser: Browser) -> None:
     """A row that is drawn is some two hundred objects: each drawing that something holds on to stays with all that came after it."""
     with scripted_fleet(browser) as page:
         cdp = page.context.new_cdp_session(page)

@@ -135,9 +135,7 @@ def test_long_names_stay_in_their_cards(browser: Browser, hub: HubProcess, stage
 
 
 @pytest.mark.holds("J-19")
-def test_nothing_moves_for_who_wants_stillness_and_forced_colours_leave_every_glyph(
-    browser: Browser, hub: HubProcess, stage: Stage
-) -> None:
+def test_reduced_motion_stops_animations_and_forced_colours_preserve_glyphs(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub, reduced_motion="reduce", forced_colors="active") as seen:
         page = seen.page
         seen.sign_in()

@@ -176,7 +176,7 @@ def heard_within(page: Page, heard: list[str], milliseconds: float) -> list[str]
 
 
 @pytest.mark.holds("J-5")
-def test_a_hidden_tab_hears_no_samples_and_has_them_all_when_it_is_back(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_a_hidden_tab_receives_no_samples_and_has_them_all_after_its_return(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         page.add_init_script(HIDE)
@@ -194,9 +194,7 @@ def test_a_hidden_tab_hears_no_samples_and_has_them_all_when_it_is_back(browser:
 
 
 @pytest.mark.holds("J-4")
-def test_a_lost_hub_is_told_values_are_dimmed_and_the_hole_is_filled_when_it_is_back(
-    browser: Browser, hub: HubProcess, stage: Stage
-) -> None:
+def test_a_lost_hub_is_shown_values_are_dimmed_and_the_gap_is_filled(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub, expected=HUB_AWAY) as seen:
         page = seen.page
         log_in(seen.page, seen.hub)
@@ -222,7 +220,7 @@ def test_a_lost_hub_is_told_values_are_dimmed_and_the_hole_is_filled_when_it_is_
 
 
 @pytest.mark.holds("J-4")
-def test_a_loss_is_told_when_three_seconds_are_over_and_not_before(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_a_loss_of_the_hub_is_shown_after_three_seconds(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     """By the page's own clock, which stands while the machine is late."""
     with gate(browser, hub, expected=HUB_AWAY) as seen:
         page = seen.page
@@ -262,9 +260,7 @@ def mutable(page: Page) -> list[float]:
     return muted
 
 
-def test_a_hub_that_falls_silent_is_told_of_with_the_time_of_its_last_word_and_what_was_wrong_stays(
-    browser: Browser, hub: HubProcess, stage: Stage
-) -> None:
+def test_a_silent_hub_is_shown_with_the_time_of_its_last_message(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     """By the page's own clock, which stands while the machine is late."""
     with gate(browser, hub) as seen:
         page = seen.page
@@ -333,7 +329,7 @@ def test_the_lines_of_the_fleet_have_a_hole_where_nothing_came(browser: Browser,
 
 
 @pytest.mark.holds("J-6")
-def test_a_node_whose_values_are_old_is_left_out_of_the_fleet_s_sums(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_a_node_with_old_values_is_left_out_of_the_fleets_sums(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
@@ -365,7 +361,7 @@ def test_a_button_that_is_at_work_keeps_its_name(browser: Browser, hub: HubProce
 
 
 @pytest.mark.holds("J-4")
-def test_a_page_opened_while_nobody_answers_says_so_and_opens_by_itself(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_a_page_opened_without_a_hub_says_so_and_opens_later(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
         page = seen.page
         wire = Wire(page)
@@ -381,9 +377,7 @@ def test_a_page_opened_while_nobody_answers_says_so_and_opens_by_itself(browser:
 
 
 @pytest.mark.holds("J-4")
-def test_a_page_without_a_hub_says_what_it_waits_for_and_reads_by_itself_once_it_is_back(
-    browser: Browser, hub: HubProcess, stage: Stage
-) -> None:
+def test_a_page_without_a_hub_states_what_it_waits_for_and_reloads_it_later(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
         page = seen.page
         wire = Wire(page)

@@ -245,7 +245,7 @@ def test_hostile_text_of_a_server_that_joins_is_inert(page: Page, fresh_hub: Hub
 
 
 @pytest.mark.holds("J-17")
-def test_an_address_that_names_what_every_object_has_names_nothing(page: Page, hub: HubProcess) -> None:
+def test_property_names_of_objects_in_the_address_match_nothing(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage:
         sign_in(page, hub, at="/jobs?state=constructor&action=constructor")
         expect(page.get_by_role("heading", name=re.compile("No job"))).to_be_visible()

@@ -99,7 +99,7 @@ def test_a_command_outlives_its_dialog_unless_it_is_revoked(page: Page, hub: Hub
 
 
 @pytest.mark.holds("J-9")
-def test_a_server_that_spends_the_command_and_fails_is_said_to_have_failed(page: Page, hub: HubProcess) -> None:
+def test_a_server_that_uses_the_invite_and_fails_is_shown_as_failed(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     page.get_by_role("button", name="Add node").first.click()
     dialog = page.get_by_role("dialog")

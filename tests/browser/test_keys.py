@@ -33,9 +33,7 @@ def call_palette(page: Page) -> Route:
 
 
 @pytest.mark.holds("J-14")
-def test_what_is_typed_before_the_palette_is_there_is_typed_into_it_and_presses_nothing_behind_it(
-    browser: Browser, hub: HubProcess
-) -> None:
+def test_keys_typed_before_the_palette_opens_go_into_it(browser: Browser, hub: HubProcess) -> None:
     def typed(*keys: str) -> None:
         held = call_palette(page)
         for key in keys:
@@ -64,7 +62,7 @@ def test_what_is_typed_before_the_palette_is_there_is_typed_into_it_and_presses_
         expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-def test_escape_gives_up_what_does_not_come_and_the_keys_are_the_page_s_again(browser: Browser, hub: HubProcess) -> None:
+def test_escape_cancels_a_pending_palette_and_restores_the_shortcuts(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
@@ -197,7 +195,7 @@ def test_the_palette_offers_a_viewer_no_orders(browser: Browser, hub: HubProcess
 
 
 @pytest.mark.holds("J-14")
-def test_every_key_does_what_the_list_says(browser: Browser, hub: HubProcess) -> None:
+def test_every_shortcut_does_what_the_list_says(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=NODES), gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
@@ -294,7 +292,7 @@ def test_every_key_does_what_the_list_says(browser: Browser, hub: HubProcess) ->
 
 
 @pytest.mark.holds("J-14")
-def test_a_range_by_key_or_by_the_palette_ends_a_window_and_what_was_frozen(browser: Browser, hub: HubProcess) -> None:
+def test_a_range_by_key_or_palette_ends_a_window_and_a_freeze(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
         page = seen.page
         log_in(seen.page, seen.hub)
@@ -337,7 +335,7 @@ def test_a_range_by_key_or_by_the_palette_ends_a_window_and_what_was_frozen(brow
 
 
 @pytest.mark.holds("J-14")
-def test_escape_out_of_a_window_of_time_leaves_what_is_selected_in_the_fleet(browser: Browser, hub: HubProcess) -> None:
+def test_escape_from_a_time_window_keeps_the_selection_in_the_fleet(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=NODES), gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()

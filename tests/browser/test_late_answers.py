@@ -111,7 +111,7 @@ def test_deployments_that_others_begin_end_and_try_again_are_shown(browser: Brow
         expect(row).to_have_attribute("data-state", "failed")
 
 
-def test_who_signed_out_is_not_signed_in_by_a_late_answer(browser: Browser, tmp_path: Path) -> None:
+def test_a_late_answer_does_not_sign_a_user_in_again(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
@@ -167,7 +167,7 @@ def nobody_answers(page: Page, told: Locator) -> None:
 
 
 @pytest.mark.holds("J-4")
-def test_what_does_not_come_is_told_of_and_the_page_loaded_anew_has_it(browser: Browser, tmp_path: Path) -> None:
+def test_a_part_of_the_page_that_fails_to_load_is_reported_and_loaded_by_a_reload(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub, expected=("ERR_FAILED",)) as seen:
         page = seen.page
         hub.enrol("moon")

@@ -114,7 +114,7 @@ def test_jobs_that_were_asked_for_stay_while_others_begin_and_end(page: Page, hu
     expect(rows.nth(2 * PAGE + 1)).to_be_focused()  # the first that came, below the job that began meanwhile
 
 
-def test_who_comes_back_to_a_list_finds_it_as_long_and_where_it_was_left(page: Page, hub: HubProcess) -> None:
+def test_a_list_is_restored_with_its_length_and_scroll_position(page: Page, hub: HubProcess) -> None:
     _, rows, more = jobs_of(page, hub, JOBS, "/jobs")
     for count in (2 * PAGE, JOBS):
         more.click()
@@ -145,7 +145,7 @@ def test_jobs_of_one_node_that_were_asked_for_stay_while_another_begins(page: Pa
     expect(rows).to_have_count(PAGE + 11)
 
 
-def test_packages_that_were_asked_for_stay_when_a_node_tells_anew(page: Page, hub: HubProcess) -> None:
+def test_expanded_packages_stay_when_a_node_reports_again(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     with Shelf(hub, node) as shelf:
         assert shelf.told.wait(30)
@@ -159,7 +159,7 @@ def test_packages_that_were_asked_for_stay_when_a_node_tells_anew(page: Page, hu
         expect(rows).to_have_count(PACKAGES + 1)
 
 
-def test_who_reads_more_nodes_of_a_package_is_left_at_their_list(page: Page, hub: HubProcess) -> None:
+def test_loading_more_nodes_of_a_package_keeps_the_focus_in_the_list(page: Page, hub: HubProcess) -> None:
     one, two = hub.enrol("web-1", "web-2")
     with Shelf(hub, one) as first, Shelf(hub, two) as second:
         assert first.told.wait(20)
@@ -177,7 +177,7 @@ def test_who_reads_more_nodes_of_a_package_is_left_at_their_list(page: Page, hub
         expect(page.get_by_role("button", name="Upgrade it on 2…")).to_be_visible()
 
 
-def test_what_is_installed_stays_as_far_as_it_was_asked_for_and_a_search_shows_its_own_answer_only(page: Page, hub: HubProcess) -> None:
+def test_expanded_packages_stay_and_a_search_shows_only_its_own_answer(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     with Shelf(hub, node) as shelf:
         assert shelf.told.wait(30)

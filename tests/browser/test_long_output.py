@@ -143,7 +143,7 @@ def settled(page: Page, note: Locator) -> str:
     return text
 
 
-def test_what_is_no_longer_held_is_told_and_the_download_has_it(page: Page, hub: HubProcess) -> None:
+def test_dropped_output_is_reported_and_the_download_has_it(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("builder")
     with Builder(hub, node) as builder:
         begun(page, hub, node, builder)

@@ -31,7 +31,7 @@ def all_online(page: Page) -> None:
 
 
 @pytest.mark.holds("J-10")
-def test_an_order_for_all_that_are_shown_reaches_its_end_and_says_who_refused(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+def test_a_bulk_order_for_all_shown_nodes_ends_and_lists_refusals(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     all_online(page)
     rows = page.get_by_role("table", name="Nodes").get_by_role("row")
@@ -108,7 +108,7 @@ def test_an_order_is_for_those_that_are_there_when_it_is_given(page: Page, hub: 
 
 @pytest.mark.holds("J-10")
 @pytest.mark.refusals("409 (Conflict)")
-def test_a_reboot_of_many_wants_their_number_and_what_cannot_be_stopped_wants_force(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+def test_a_bulk_reboot_needs_the_number_of_nodes_and_a_late_stop_needs_force(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     all_online(page)
     choose(page, "web-1", "web-3")
@@ -153,7 +153,7 @@ def test_a_reboot_of_many_wants_their_number_and_what_cannot_be_stopped_wants_fo
 
 
 @pytest.mark.refusals("404 (Not Found)")  # these nodes end their plans without one
-def test_a_plan_stands_for_the_order_it_was_asked_for_and_for_no_other(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+def test_a_plan_is_used_only_for_the_order_it_was_made_for(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     all_online(page)
     choose(page, "web-1", "web-3")
@@ -179,7 +179,7 @@ def test_a_plan_stands_for_the_order_it_was_asked_for_and_for_no_other(page: Pag
 
 
 @pytest.mark.refusals("409 (Conflict)")
-def test_esc_again_and_again_hides_nothing_that_goes_on(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+def test_repeated_escape_does_not_close_a_running_removal(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     all_online(page)
     for name in ("web-1", "web-2", "web-3"):
@@ -208,7 +208,7 @@ def test_esc_again_and_again_hides_nothing_that_goes_on(page: Page, hub: HubProc
     expect(dialog).to_be_visible()
 
 
-def test_log_lines_and_how_long_samples_are_kept(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+def test_log_lines_are_shown_and_retention_is_changed(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     all_online(page)
     page.get_by_role("row").get_by_text("web-1").first.click()

@@ -136,7 +136,7 @@ def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub:
 
 
 @pytest.mark.refusals("ERR_FAILED")
-def test_a_check_whose_answer_is_lost_or_late_is_done_once_and_takes_no_page_away(page: Page, hub: HubProcess, node: Planner) -> None:
+def test_a_check_whose_answer_is_lost_is_done_once_and_does_not_navigate(page: Page, hub: HubProcess, node: Planner) -> None:
     password_step(page, hub, "admin", PASSWORD)
     page.get_by_role("row").get_by_text("web-1").first.click()
     asked = Kept(page, "POST", "**/api/v1/nodes/*/jobs")
@@ -189,7 +189,7 @@ def test_packages_are_named_before_they_are_planned_and_removal_wants_its_plan(p
     ]
 
 
-def test_what_wants_a_plan_wants_it_from_a_node_that_has_gone_meanwhile_too(page: Page, hub: HubProcess) -> None:
+def test_a_verb_that_needs_a_plan_needs_it_from_an_offline_node_too(page: Page, hub: HubProcess) -> None:
     [enrolled] = hub.enrol("web-1")
     with Planner(hub, enrolled):
         password_step(page, hub, "admin", PASSWORD)
@@ -284,7 +284,7 @@ def confirmed_reboot(page: Page, hub: HubProcess) -> Locator:
 
 
 @pytest.mark.refusals("ERR_FAILED")
-def test_an_order_whose_answer_is_lost_is_followed_as_soon_as_its_job_is_told_of(page: Page, hub: HubProcess, node: Planner) -> None:
+def test_an_order_whose_answer_is_lost_is_followed_once_its_job_appears(page: Page, hub: HubProcess, node: Planner) -> None:
     dialog = confirmed_reboot(page, hub)
     asked = Kept(page, "POST", "**/api/v1/nodes/*/jobs")
     start = dialog.get_by_role("button", name="Reboot server")
@@ -304,7 +304,7 @@ def test_an_order_whose_answer_is_lost_is_followed_as_soon_as_its_job_is_told_of
     until(page, lambda: [order.verb for order in node.orders], lambda verbs: verbs == ["reboot"])
 
 
-def test_a_restart_that_is_sent_is_told_of_where_its_dialog_was_closed_meanwhile(page: Page, hub: HubProcess, node: Planner) -> None:
+def test_a_sent_reboot_whose_dialog_was_closed_is_reported(page: Page, hub: HubProcess, node: Planner) -> None:
     dialog = confirmed_reboot(page, hub)
     asked = Kept(page, "POST", "**/api/v1/nodes/*/jobs")
     dialog.get_by_role("button", name="Reboot server").click()

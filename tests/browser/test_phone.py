@@ -106,7 +106,7 @@ def on_phone(seen: Gate, width: int = PHONE["width"]) -> Page:
     return seen.page
 
 
-def test_the_selection_stands_above_the_tabs_and_within_the_screen(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_the_selection_bar_is_above_the_tabs_and_within_the_screen(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         seen.sign_in()
         for width in (320, 390):
@@ -153,7 +153,7 @@ def test_the_states_are_large_enough_to_be_pressed(browser: Browser, hub: HubPro
         hub.local("DELETE", f"/api/v1/nodes/{late.node_id}?force=true")
 
 
-def test_a_note_leaves_free_what_can_be_done_with_the_selected(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_a_toast_does_not_cover_the_selection_bar(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)
         for width in (800, 1440):
@@ -203,7 +203,7 @@ def test_a_note_about_a_long_name_keeps_it_within(browser: Browser, hub: HubProc
             expect(page.get_by_role("button", name=f"Remove {LONGEST_VIEW}")).to_have_count(0)
 
 
-def test_a_note_leaves_free_what_is_said_of_a_lost_hub(browser: Browser, tmp_path: Path) -> None:
+def test_a_toast_does_not_cover_the_offline_notice(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as own, gate(browser, own, expected=(*HUB_AWAY, "ERR_FAILED")) as seen:
         own.enrol("one")
         seen.sign_in()
@@ -245,7 +245,7 @@ def test_the_chosen_tab_is_in_sight_and_the_bar_below_names_where_one_is(browser
         )
 
 
-def test_processes_begin_with_what_one_looks_for(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_the_process_table_of_a_phone_begins_with_the_name(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)
         page = on_phone(seen)
@@ -467,7 +467,7 @@ def test_the_card_of_a_busy_server_stays_on_the_smallest_screen_in_bits_too(brow
 WORN = """(part) => [getComputedStyle(part, "::after").backgroundColor, getComputedStyle(part).backgroundColor]"""
 
 
-def test_in_forced_colours_what_is_chosen_can_be_told(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_in_forced_colours_the_selected_items_are_distinguishable(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     hub.enrol("late")  # a second state
     with gate(browser, hub, forced_colors="active") as seen:
         page = seen.page
@@ -496,7 +496,7 @@ def test_in_forced_colours_what_is_chosen_can_be_told(browser: Browser, hub: Hub
         assert knob != track, (knob, track)
 
 
-def test_a_long_name_leaves_room_for_what_was_done(browser: Browser, tmp_path: Path) -> None:
+def test_a_long_name_leaves_room_for_the_action(browser: Browser, tmp_path: Path) -> None:
     name = "w" * LONGEST_NAME
     with HubProcess(tmp_path / "hub") as own, gate(browser, own) as seen:
         [node] = own.enrol(name)

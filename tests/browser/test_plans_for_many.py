@@ -118,7 +118,7 @@ def test_those_that_have_planned_are_started_and_the_others_are_named_and_asked_
     expect(page.get_by_text("No job matches")).to_be_visible()
 
 
-def test_who_has_planned_and_is_removed_is_not_started(page: Page, hub: HubProcess, nodes: Planners) -> None:
+def test_a_planned_node_that_was_removed_is_not_started(page: Page, hub: HubProcess, nodes: Planners) -> None:
     nodes.tell_at_once()
     sign_in(page, hub)
     expect(page.get_by_text("2of 3 online")).to_be_visible()
@@ -141,7 +141,7 @@ def test_who_has_planned_and_is_removed_is_not_started(page: Page, hub: HubProce
 
 
 @pytest.mark.refusals("Failed to load resource")
-def test_who_tells_a_plan_after_an_order_that_was_not_answered_is_not_added_to_it(page: Page, hub: HubProcess, nodes: Planners) -> None:
+def test_a_late_plan_is_not_added_to_an_unanswered_order(page: Page, hub: HubProcess, nodes: Planners) -> None:
     sign_in(page, hub)
     expect(page.get_by_text("2of 3 online")).to_be_visible()
     choose(page, "web-1", SLOW)

@@ -87,7 +87,7 @@ def test_a_server_that_was_removed_elsewhere_is_named_and_the_keys_have_a_place(
 
 
 @pytest.mark.holds("J-11")
-def test_a_server_that_is_there_is_told_and_goes_on_in_the_background(browser: Browser, hub: HubProcess) -> None:
+def test_removal_of_a_connected_server_continues_in_the_background(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in(at=f"/n/{stage.ids['web-01']}/settings")
@@ -107,7 +107,7 @@ def test_a_server_that_is_there_is_told_and_goes_on_in_the_background(browser: B
         assert (row["kind"], row["node_id"]) == ("remove", stage.ids["web-01"])
 
 
-def test_a_removal_whose_answer_is_lost_is_followed_all_the_same(browser: Browser, hub: HubProcess) -> None:
+def test_a_removal_whose_answer_is_lost_is_followed(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("backup-hel", "web-01")) as stage, gate(browser, hub, expected=("ERR_FAILED", "404 (Not Found)")) as seen:
         page = seen.page
         answers: list[int] = []
@@ -134,7 +134,7 @@ def test_a_removal_whose_answer_is_lost_is_followed_all_the_same(browser: Browse
         assert len(answers) == len([answer for answer in answers if answer < 300]) == 2, "each was sent once"
 
 
-def test_a_removal_that_failed_is_tried_again_by_who_types_the_name(browser: Browser, hub: HubProcess) -> None:
+def test_a_failed_removal_can_be_retried_by_typing_the_name(browser: Browser, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     given = {"host": "127.0.0.1", "port": free_port(), "username": "root", "password": "no"}
     assert hub.local("DELETE", f"/api/v1/nodes/{node.node_id}", given).status < 300

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 @pytest.mark.holds("J-8")
 @pytest.mark.refusals("409 (Conflict)")
-def test_a_retry_at_another_port_asks_again_for_what_the_hub_may_not_send_there(page: Page, hub: HubProcess) -> None:
+def test_a_retry_at_another_port_asks_for_credentials_again(page: Page, hub: HubProcess) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         sign_in(page, hub)
         port = mute.getsockname()[1]
@@ -54,7 +54,7 @@ def test_a_retry_at_another_port_asks_again_for_what_the_hub_may_not_send_there(
     ).to_be_visible()
 
 
-def test_the_form_shows_what_was_tried_last(page: Page, hub: HubProcess) -> None:
+def test_the_retry_form_shows_the_last_values(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     page.get_by_role("button", name="Add node").first.click()
     dialog = page.get_by_role("dialog")

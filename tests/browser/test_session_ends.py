@@ -103,7 +103,7 @@ def not_yet(seen: Gate) -> None:
     expect(seen.page.get_by_label("User name")).to_have_count(0)
 
 
-def test_who_signs_out_while_the_hub_is_away_is_told_and_signed_out_once_it_is_back(browser: Browser, hub: HubProcess) -> None:
+def test_a_sign_out_without_a_hub_says_so_and_completes_later(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
         page = seen.page
         wire = Wire(page)
@@ -130,7 +130,7 @@ def test_who_signs_out_while_the_hub_is_away_is_told_and_signed_out_once_it_is_b
         seen.sign_in()
 
 
-def test_who_signs_out_is_asked_after_until_it_is_done(browser: Browser, hub: HubProcess) -> None:
+def test_a_failed_sign_out_is_retried_until_it_succeeds(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub, expected=(*HUB_AWAY, "ERR_FAILED")) as seen:
         page = seen.page
         seen.sign_in()
@@ -142,7 +142,7 @@ def test_who_signs_out_is_asked_after_until_it_is_done(browser: Browser, hub: Hu
         assert page.evaluate(OPEN) == 401
 
 
-def test_a_hub_that_says_nothing_does_not_keep_on_the_screen_what_was_left(browser: Browser, hub: HubProcess) -> None:
+def test_a_silent_hub_does_not_delay_hiding_the_page_at_sign_out(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
@@ -151,7 +151,7 @@ def test_a_hub_that_says_nothing_does_not_keep_on_the_screen_what_was_left(brows
         not_yet(seen)
 
 
-def test_a_session_whose_token_has_run_out_is_ended_as_well(browser: Browser, hub: HubProcess) -> None:
+def test_a_session_with_an_expired_token_can_be_signed_out(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
@@ -163,7 +163,7 @@ def test_a_session_whose_token_has_run_out_is_ended_as_well(browser: Browser, hu
         assert not [cookie for cookie in page.context.cookies() if "refresh" in cookie["name"]]
 
 
-def test_a_renewal_that_fails_for_a_while_does_not_end_the_link_for_good(browser: Browser, hub: HubProcess) -> None:
+def test_a_renewal_that_fails_for_a_while_does_not_end_the_connection_permanently(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub, expected=("401 (Unauthorized)", "503 (Service Unavailable)")) as seen:
         page = seen.page
         wire = Wire(page)
@@ -183,7 +183,7 @@ def test_a_renewal_that_fails_for_a_while_does_not_end_the_link_for_good(browser
 
 
 @pytest.mark.parametrize("wrong_s", [HOURS_6, -HOURS_6], ids=["ahead", "behind"])
-def test_a_session_is_renewed_in_time_whatever_the_browser_s_clock_says(browser: Browser, hub: HubProcess, wrong_s: int) -> None:
+def test_a_session_is_renewed_in_time_whatever_the_browsers_clock(browser: Browser, hub: HubProcess, wrong_s: int) -> None:
     with gate(browser, hub, expected=HUB_AWAY) as seen:
         page = seen.page
         page.clock.install(time=time.time() + wrong_s)
@@ -211,7 +211,7 @@ def left_s(page: Page) -> float:
     return ends_at - time.time()
 
 
-def test_who_is_about_to_be_signed_out_is_told_and_goes_on_where_they_are(browser: Browser, hub: HubProcess) -> None:
+def test_an_expiring_session_is_announced_and_can_be_continued_in_place(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub, expected=("401 (Unauthorized)",)) as seen:
         page = seen.page
         page.clock.install()
@@ -241,7 +241,7 @@ def test_who_is_about_to_be_signed_out_is_told_and_goes_on_where_they_are(browse
         expect(warning).to_have_count(0)
 
 
-def test_who_signs_out_leaves_no_address_behind_and_who_is_signed_out_comes_back_to_theirs(browser: Browser, hub: HubProcess) -> None:
+def test_a_sign_out_forgets_the_address_and_an_expired_session_returns_to_it(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub, expected=(*HUB_AWAY, "401 (Unauthorized)")) as seen:
         page = seen.page
         seen.sign_in()
@@ -263,7 +263,7 @@ def takes_long(page: Page) -> None:
     page.clock.run_for(LONG_MS)
 
 
-def test_trying_again_asks_anew_for_what_does_not_come(browser: Browser, hub: HubProcess) -> None:
+def test_retrying_reopens_a_socket_that_sends_nothing(browser: Browser, hub: HubProcess) -> None:
     """By a socket that stands and says hello, and nothing more."""
     with gate(browser, hub) as seen:
         page = seen.page
@@ -344,7 +344,7 @@ def test_a_session_that_ends_takes_an_open_dialog_with_it_and_the_keys_go_on(bro
             goes_on()
 
 
-def test_what_was_drawn_of_a_fleet_ends_with_the_session(browser: Browser, hub: HubProcess) -> None:
+def test_drawings_of_the_fleet_end_with_the_session(browser: Browser, hub: HubProcess) -> None:
     """Who comes next may see fewer nodes."""
     with Stage(hub, only=("web-02",)), gate(browser, hub) as seen:
         page = seen.page
@@ -359,7 +359,7 @@ def test_what_was_drawn_of_a_fleet_ends_with_the_session(browser: Browser, hub: 
         assert drawn.count() == 0, "there is a line again once there are points enough"
 
 
-def test_a_page_whose_browser_has_changed_hands_meanwhile_is_loaded_anew(browser: Browser, hub: HubProcess) -> None:
+def test_a_page_whose_user_changed_in_the_browser_is_reloaded(browser: Browser, hub: HubProcess) -> None:
     """It heard nothing of that: whoever is signed in now finds nothing of what stood open."""
     made = hub.local("POST", "/api/v1/users", {"username": "ada", "role": "operator"}).json
     # The socket that is mended may reach the hub before the page has asked who is signed in: 403, Ada has to change her password.
@@ -389,7 +389,7 @@ def test_a_page_whose_browser_has_changed_hands_meanwhile_is_loaded_anew(browser
         expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-def test_answers_that_come_after_the_end_are_nobody_s(browser: Browser, hub: HubProcess) -> None:
+def test_answers_that_arrive_after_sign_out_are_dropped(browser: Browser, hub: HubProcess) -> None:
     """Who comes next may have nothing to do with what was asked."""
     with SshServerThread() as end, gate(browser, hub) as seen:
         page = seen.page
@@ -414,7 +414,7 @@ def test_answers_that_come_after_the_end_are_nobody_s(browser: Browser, hub: Hub
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["503", "no answer"])
-def test_a_hub_that_cannot_renew_a_session_asks_nobody_to_sign_in(browser: Browser, hub: HubProcess, *, silent: bool) -> None:
+def test_a_hub_that_cannot_renew_a_session_does_not_show_the_log_in(browser: Browser, hub: HubProcess, *, silent: bool) -> None:
     with gate(browser, hub, expected=("503 (Service Unavailable)",)) as seen:
         page = seen.page
         seen.sign_in()
@@ -439,7 +439,7 @@ def test_a_hub_that_cannot_renew_a_session_asks_nobody_to_sign_in(browser: Brows
         until(page, half_a_second_later)
 
 
-def test_who_may_not_act_any_more_keeps_no_dialog_of_an_act(browser: Browser, hub: HubProcess) -> None:
+def test_a_demoted_user_loses_dialogs_of_actions_and_keeps_others(browser: Browser, hub: HubProcess) -> None:
     """But what everybody may look at stays open."""
     made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "operator"}).json
     with gate(browser, hub) as seen:

@@ -219,7 +219,7 @@ def test_a_viewer_is_offered_no_act_and_the_hub_refuses_it(page: Page, hub: HubP
 
 
 @pytest.mark.holds("J-13")
-def test_a_role_taken_away_is_gone_from_the_page_at_once(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+def test_a_revoked_role_disappears_from_the_page_at_once(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     hub.enrol("moon", "sun", simulated=True)
     sign_in(page, hub, at="/settings/users")
     password = add_user(page, "linus", "Operator")
@@ -349,7 +349,7 @@ def test_the_audit_log_is_searched_and_exported(page: Page, hub: HubProcess) -> 
     expect(made).to_be_visible()
 
 
-def test_the_audit_log_has_whole_ids_in_its_titles_and_never_shortens_who_acted(page: Page, hub: HubProcess) -> None:
+def test_the_audit_log_has_whole_ids_in_titles_and_never_shortens_actors(page: Page, hub: HubProcess) -> None:
     """A job tells of its node by an id; a user may be called what looks like one."""
     [node] = hub.enrol("lab-07", simulated=True)
     job = hub.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"})
@@ -372,7 +372,7 @@ def test_the_audit_log_has_whole_ids_in_its_titles_and_never_shortens_who_acted(
 
 
 @pytest.mark.refusals("ERR_FAILED")
-def test_what_is_refused_finds_its_dialog_open(page: Page, hub: HubProcess) -> None:
+def test_a_refused_setting_is_shown_in_its_open_dialog(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub, at="/settings/history")
     held: list[Route] = []
     page.route("**/api/v1/settings", lambda route: held.append(route) if route.request.method == "PATCH" else route.continue_())

@@ -98,7 +98,7 @@ def test_the_output_of_a_job_is_followed_held_searched_and_read(page: Page, hub:
 
 
 @pytest.mark.holds("J-10")
-def test_what_a_job_erases_can_still_be_scrolled_to_and_read(page: Page, hub: HubProcess) -> None:
+def test_erased_output_of_a_job_can_be_scrolled_to(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("printer")
     with Printer(hub, [node]) as printer:
         log_in(page, hub)

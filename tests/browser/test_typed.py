@@ -19,7 +19,7 @@ from tests.support.ports import free_port
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
-def test_a_filter_shows_what_it_filters_by(page: Page, hub: HubProcess) -> None:
+def test_a_filter_field_shows_the_active_filter(page: Page, hub: HubProcess) -> None:
     hub.enrol("web-1", "web-2", "db-1")
     log_in(page, hub)
     field, nodes = page.get_by_label("Filter nodes"), page.locator("[data-node]")
@@ -132,7 +132,7 @@ def test_a_way_that_is_being_asked_for_is_not_left_for_another_one(page: Page, h
 
 
 @pytest.mark.refusals("409 (Conflict)")
-def test_what_is_typed_of_a_node_stays_while_its_other_tabs_are_seen_and_says_what_is_wrong_with_it(page: Page, hub: HubProcess) -> None:
+def test_node_drafts_stay_over_tabs_and_show_their_errors(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     sign_in(page, hub, at=f"/n/{node.node_id}/settings")
     card = page.get_by_role("region", name="Name and tags")

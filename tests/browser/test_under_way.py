@@ -60,7 +60,7 @@ def test_a_removal_of_many_is_stopped_after_those_under_way(page: Page, hub: Hub
 
 
 @pytest.mark.refusals("503 (Service Unavailable)")
-def test_an_order_that_is_sent_is_not_said_to_be_cancelled_and_moves_nothing_once_its_dialog_is_gone(page: Page, hub: HubProcess) -> None:
+def test_a_sent_order_is_not_shown_as_cancelled_after_its_dialog_closed(page: Page, hub: HubProcess) -> None:
     hub.enrol("web-1", "web-2")
     sign_in(page, hub)
     asked = Kept(page, "POST", "**/api/v1/jobs")
@@ -102,7 +102,7 @@ def test_an_order_that_is_sent_is_not_said_to_be_cancelled_and_moves_nothing_onc
 
 
 @pytest.mark.refusals("ERR_FAILED")
-def test_an_order_for_many_whose_answer_is_lost_is_followed_as_soon_as_its_jobs_are_told_of(page: Page, hub: HubProcess) -> None:
+def test_a_bulk_order_whose_answer_is_lost_is_followed_once_its_jobs_appear(page: Page, hub: HubProcess) -> None:
     hub.enrol("web-1", "web-2")
     sign_in(page, hub)
     asked = Kept(page, "POST", "**/api/v1/jobs")
@@ -117,7 +117,7 @@ def test_an_order_for_many_whose_answer_is_lost_is_followed_as_soon_as_its_jobs_
     expect(page.get_by_role("heading", level=1, name="Check for updates on 2 nodes")).to_be_visible()
 
 
-def test_an_order_of_plans_says_what_is_planned(page: Page, hub: HubProcess) -> None:
+def test_a_bulk_plan_shows_the_planned_action(page: Page, hub: HubProcess) -> None:
     nodes = [node.node_id for node in hub.enrol("web-1", "web-2")]
     made = hub.local("POST", "/api/v1/jobs", {"action": "plan", "for": "upgrade", "nodes": nodes})
     assert made.status < 300, made.body
@@ -142,7 +142,7 @@ def forget(hub: HubProcess, name: str) -> None:
     assert reply.status < 300, reply.body
 
 
-def test_who_removes_many_sees_who_has_gone_meanwhile_and_types_their_number_anew(page: Page, hub: HubProcess) -> None:
+def test_a_bulk_removal_shows_removed_nodes_and_asks_for_the_number_again(page: Page, hub: HubProcess) -> None:
     hub.enrol("web-1", "web-2", "web-3")
     sign_in(page, hub)
     choose_all(page, "Remove…")
@@ -160,7 +160,7 @@ def test_who_removes_many_sees_who_has_gone_meanwhile_and_types_their_number_ane
     until(page, lambda: tags(hub), lambda left: not left)
 
 
-def test_who_tags_many_sees_what_others_tag_meanwhile(page: Page, hub: HubProcess) -> None:
+def test_a_bulk_tag_dialog_shows_concurrent_changes(page: Page, hub: HubProcess) -> None:
     hub.enrol("web-1", "web-2", "web-3")
     sign_in(page, hub)
     choose_all(page, "Tag…")
@@ -179,7 +179,7 @@ def test_who_tags_many_sees_what_others_tag_meanwhile(page: Page, hub: HubProces
     assert tags(hub) == {"web-2": [], "web-3": []}
 
 
-def test_tags_of_many_are_changed_and_taken_back_on_what_they_are_then(page: Page, hub: HubProcess) -> None:
+def test_bulk_tags_are_applied_and_undone_on_the_current_tags(page: Page, hub: HubProcess) -> None:
     hub.enrol("web-1", "web-2")
     write_tags(hub, "web-1", "old", "web")
     write_tags(hub, "web-2", "web")

@@ -59,7 +59,7 @@ def opened(page: Page, hub: HubProcess, query: str = "") -> Locator:
     return page.get_by_role("table").get_by_role("row").nth(1)
 
 
-def test_the_button_orders_what_is_listed_or_says_that_it_orders_more(page: Page, hub: HubProcess, nodes: Tellers) -> None:
+def test_the_upgrade_button_covers_the_listed_nodes_or_says_that_it_covers_more(page: Page, hub: HubProcess, nodes: Tellers) -> None:
     opened(page, hub, "?by=node")
     expect(page.get_by_role("button", name="Upgrade on 3 nodes…")).to_be_visible()
     page.get_by_role("searchbox", name="Search nodes").fill("mail")
@@ -75,9 +75,7 @@ def test_the_button_orders_what_is_listed_or_says_that_it_orders_more(page: Page
     expect(page.get_by_role("dialog", name="Upgrade packages on 3 nodes")).to_be_visible()
 
 
-def test_a_newer_version_and_what_is_for_security_are_shown_though_no_count_of_updates_changes(
-    page: Page, hub: HubProcess, nodes: Tellers
-) -> None:
+def test_a_newer_version_is_shown_although_no_count_changes(page: Page, hub: HubProcess, nodes: Tellers) -> None:
     row = opened(page, hub)
     expect(row).to_contain_text("1.1")
     for name in NAMES:
@@ -102,7 +100,7 @@ def test_an_opened_package_is_that_of_now(page: Page, hub: HubProcess, nodes: Te
     expect(chips.filter(has_text="1.0 → 1.3")).to_have_count(1)
 
 
-def test_versions_stand_in_their_order_and_the_summary_has_a_phone_s_width(page: Page, hub: HubProcess, nodes: Tellers) -> None:
+def test_versions_are_sorted_and_the_summary_has_full_width_on_a_phone(page: Page, hub: HubProcess, nodes: Tellers) -> None:
     row = opened(page, hub)
     for name, version in zip(NAMES, ("6.5.2-1", "6.5.10-1", "6.5.2-1"), strict=True):
         nodes.tell(name, ("curl", version, "no"))

@@ -50,7 +50,7 @@ def test_a_window_of_another_day_says_its_date_and_one_of_another_year_its_year(
         expect(bar).to_have_text(f"{since:%H:%M:%S} \u2013 {still:%H:%M:%S}" if since.date() == today.date() else re.compile(""))
 
 
-def test_a_typed_window_begins_where_it_was_typed_whatever_of_it_is_still_to_come(page: Page, hub: HubProcess) -> None:
+def test_a_typed_window_keeps_its_start_although_its_end_is_in_the_future(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage:
         sign_in(page, hub, at=f"/n/{stage.ids['web-01']}")
         page.get_by_role("button", name="Choose a time range").click()
@@ -100,7 +100,7 @@ def test_single_keys_that_are_off_choose_no_range_turn_no_chart_and_copy_nothing
             expect(dialog).to_have_count(0)
 
 
-def test_a_tab_that_is_not_seen_asks_for_no_history_and_once_it_is_seen_at_once(page: Page, hub: HubProcess) -> None:
+def test_a_hidden_tab_requests_no_history_and_a_shown_one_immediately(page: Page, hub: HubProcess) -> None:
     page.add_init_script(HIDING)
     page.clock.install()
     asked: list[str] = []

@@ -42,7 +42,7 @@ class WrongClock(PlayedNodes):
         asyncio.run_coroutine_threadsafe(self._measure(12), self._loop).result(30)
 
 
-def test_a_wrong_clock_is_said_beside_the_address_until_it_is_right(page: Page, tmp_path: Path) -> None:
+def test_a_wrong_node_clock_is_shown_beside_the_address_until_corrected(page: Page, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub:
         [node] = hub.enrol("late-01")
         with WrongClock(hub, [node]) as played:

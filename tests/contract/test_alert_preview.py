@@ -51,7 +51,7 @@ def made() -> list[Sample]:
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-async def test_a_preview_over_what_is_stored_equals_what_the_engine_did_live(store: Store, compacted: bool) -> None:
+async def test_a_preview_of_stored_samples_equals_the_live_evaluation(store: Store, compacted: bool) -> None:
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)
     facts, samples = NodeFacts(session.node, cores=4), made()
     live = Engine()

@@ -74,7 +74,7 @@ async def test_rows_of_before_a_rotation_verify_with_the_key_of_their_time(backe
     assert await with_old_only.log.verify_audit() is not None
 
 
-async def test_who_learned_the_old_secret_cannot_change_lengthen_or_add_a_chain(backend: Backend, tmp_path: Path) -> None:
+async def test_the_old_secret_cannot_change_extend_or_add_an_audit_chain(backend: Backend, tmp_path: Path) -> None:
     path = tmp_path / "data" / "stardust.db"
     old, new = await rotated(backend)
     store = await act(backend, new, "e")
@@ -99,7 +99,7 @@ async def test_who_learned_the_old_secret_cannot_change_lengthen_or_add_a_chain(
 
 
 @pytest.mark.holds("S-34")
-async def test_a_tail_that_was_cut_shows_by_a_head_that_was_told_before(backend: Backend, tmp_path: Path) -> None:
+async def test_a_truncated_chain_is_detected_by_a_known_head(backend: Backend, tmp_path: Path) -> None:
     """The one thing that nothing inside the database can show."""
     vault = await first_vault(backend.database, "old")
     store = await act(backend, vault, "a", "b", "c")

@@ -74,13 +74,13 @@ async def test_other_topics_stay_silent(bus: LocalBus) -> None:
     assert await drain(bus, [mine, other, output(1)], Topic("node_live", NODE)) == [mine]
 
 
-async def test_order_holds_whatever_is_lost_or_doubled(any_bus: LocalBus) -> None:
+async def test_order_is_preserved_over_loss_and_duplication(any_bus: LocalBus) -> None:
     got = await drain(any_bus, [output(at) for at in range(500)], Topic("job_output", JOB))
     offsets = [event.offset for event in got if isinstance(event, JobOutputArrived)]
     assert offsets == sorted(offsets)
 
 
-async def test_what_is_missing_is_counted_exactly(any_bus: LocalBus) -> None:
+async def test_missing_events_are_counted_exactly(any_bus: LocalBus) -> None:
     got = await drain(any_bus, [output(at) for at in range(500)], Topic("job_output", JOB), limit=5000)
     arrived = {event.offset for event in got if isinstance(event, JobOutputArrived)}
     assert len(arrived) + sum(event.dropped for event in got if isinstance(event, BusGap)) == 500
@@ -104,7 +104,7 @@ async def test_a_reader_that_reads_the_store_at_each_gap_misses_nothing(any_bus:
                 seen.add(event.offset)
 
 
-async def test_over_the_limit_the_oldest_go_and_a_gap_stands_before_the_rest(bus: LocalBus) -> None:
+async def test_above_the_limit_the_oldest_events_are_dropped_and_a_gap_comes_first(bus: LocalBus) -> None:
     got = await drain(bus, [output(at) for at in range(10)], Topic("job_output", JOB), limit=4)
     assert got == [BusGap(7), output(7), output(8), output(9)]  # the fourth place went to the event that ends the test
     assert bus.dropped == 6
@@ -132,7 +132,7 @@ async def test_memory_is_bounded_by_the_limit(any_bus: LocalBus) -> None:
         assert all(len(reader._waiting) <= 8 for reader in any_bus.readers_of(output(0)))
 
 
-async def test_publishing_to_nobody_is_nothing(any_bus: LocalBus) -> None:
+async def test_publishing_without_subscribers_does_nothing(any_bus: LocalBus) -> None:
     for event in EVERYTHING * 10:
         any_bus.publish(event)
 
@@ -173,7 +173,7 @@ def test_a_subscription_without_room_is_refused(bus: LocalBus) -> None:
         bus.subscribe(Topic("interest"), limit=0, policy="latest")
 
 
-async def test_what_nobody_listens_to_need_not_be_made(any_bus: LocalBus) -> None:
+async def test_a_publisher_can_ask_whether_a_topic_has_subscribers(any_bus: LocalBus) -> None:
     one, other, every = Topic("node_live", "a"), Topic("node_live", "b"), Topic("node_live")
     assert not any_bus.has_subscribers(one)
     async with any_bus.subscribe(one, limit=4, policy="latest"):

@@ -41,7 +41,7 @@ def literals() -> Iterator[str]:
             yield from (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
-def test_the_hub_writes_each_type_of_the_catalogue_that_nobody_reports() -> None:
+def test_the_hub_emits_each_event_type_whose_only_source_is_the_hub() -> None:
     own = {row.name for row in ROWS if row.sources == ("hub",) and "<" not in row.name}
     assert own - {*literals()} - BUILT == set()
 
@@ -121,7 +121,7 @@ async def test_a_reboot_is_recorded_when_it_is_due_and_when_it_was_done(ground: 
     assert await types(ground.store, *told) == ["reboot_required", "reboot_done", "reboot_required"]
 
 
-async def test_what_a_node_says_when_it_joins_is_no_news(ground: Ground) -> None:
+async def test_the_first_report_of_a_node_emits_no_change_events(ground: Ground) -> None:
     await ground.says("readonly", "yes")
     await ground.counts(5, 2)
     assert [one.type for one in (await ground.store.log.events(SCOPE, 9)).items] == ["node_registered"]

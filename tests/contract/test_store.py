@@ -36,14 +36,14 @@ async def test_an_id_in_use_makes_no_other_node(store: Store) -> None:
         await store.nodes.create_node(SCOPE, new_node("other")._replace(id=first.id))
 
 
-async def test_names_are_taken_whatever_their_case_and_free_in_another_organisation(store: Store) -> None:
+async def test_names_are_unique_whatever_their_case_within_an_organisation(store: Store) -> None:
     await store.nodes.create_node(SCOPE, new_node("Straße-1"))
     with pytest.raises(Conflict, match="already"):
         await store.nodes.create_node(SCOPE, new_node("STRASSE-1"))
     await store.nodes.create_node(STRANGER, new_node("Straße-1"))
 
 
-async def test_a_name_that_a_hidden_node_has_is_refused_without_a_word_about_it(store: Store) -> None:
+async def test_a_name_of_a_hidden_node_is_refused_without_details(store: Store) -> None:
     await store.nodes.create_node(SCOPE, new_node("hidden-1", tags=("db",)))
     own = await store.nodes.create_node(SCOPE, new_node("own-1", tags=("web",)))
     limited = SCOPE._replace(grants=(Grants(tags=("web",)),))
@@ -84,7 +84,7 @@ async def test_another_organisation_sees_and_touches_nothing(store: Store) -> No
     assert (await store.nodes.nodes(STRANGER, 10)).items == []
 
 
-async def test_editing_changes_what_is_given_and_says_so_once(store: Store) -> None:
+async def test_editing_changes_only_given_fields_and_is_audited_once(store: Store) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     renamed = await twice(lambda: store.nodes.edit_node(SCOPE, node.id, name="db-1", tags=None))
     assert (renamed.name, renamed.tags, renamed.version) == ("db-1", ("web",), node.version + 1)
@@ -152,7 +152,7 @@ async def test_a_deleted_node_takes_everything_with_it_and_its_id_never_comes_ba
     assert successor.no != node.no
 
 
-async def test_deleting_what_never_was_is_not_found(store: Store) -> None:
+async def test_deleting_an_unknown_node_is_not_found(store: Store) -> None:
     with pytest.raises(NotFound):
         await store.nodes.delete_node(SCOPE, NodeId(new_random_id()))
 
@@ -178,7 +178,7 @@ async def test_the_store_keeps_since_when_security_updates_and_a_reboot_wait(sto
     assert [await due("no"), await due("yes"), await due("yes"), await due("unknown")] == [None, began + 800, began + 800, None]
 
 
-async def test_what_a_node_says_of_itself_is_kept_and_counted_once(store: Store, clock: ManualClock) -> None:
+async def test_the_identity_of_a_node_is_stored_and_counted_once(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     session = await connect(store, node.id)
     identity = NodeIdentity(hostname="web-1", os_id="debian", cpu_cores=4, memory_bytes=1 << 40, addresses=("192.0.2.1", "2001:db8::1"))
@@ -236,7 +236,7 @@ async def test_an_older_session_is_fenced_from_every_write(store: Store, clock: 
     assert owner.session == new
 
 
-async def test_release_leaves_nobody_and_the_epoch_continues(store: Store) -> None:
+async def test_a_released_session_has_no_owner_and_the_epoch_continues(store: Store) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     session = await store.sessions.claim(node.id, BOOT, HUB)
     await twice(lambda: store.sessions.release(session))

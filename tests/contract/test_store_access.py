@@ -96,7 +96,7 @@ async def test_the_last_admin_stays(store: Store) -> None:
 
 
 @pytest.mark.holds("SAFETY-18")
-async def test_who_is_disabled_is_out_at_once(store: Store, clock: ManualClock) -> None:
+async def test_disabling_a_user_ends_all_sessions_immediately(store: Store, clock: ManualClock) -> None:
     user = await made_user(store, role="viewer")
     session = await with_session(store, clock, user)
     assert await store.user_admin.auth_state(session.id) is not None
@@ -217,7 +217,7 @@ async def test_a_session_that_has_ended_meanwhile_switches_no_second_factor_on(s
     assert after.totp_since is None
 
 
-async def test_what_is_switched_off_is_gone(store: Store, clock: ManualClock) -> None:
+async def test_a_disabled_second_factor_is_deleted_and_ends_other_sessions(store: Store, clock: ManualClock) -> None:
     user, session = await with_factor(store, clock)
     other = await with_session(store, clock, user)
     off = await twice(lambda: store.factors.stop_totp(SCOPE, user.id, session.id))
@@ -233,7 +233,7 @@ async def test_what_is_switched_off_is_gone(store: Store, clock: ManualClock) ->
         await store.factors.stop_totp(STRANGER, user.id, None)
 
 
-async def test_a_session_that_has_ended_meanwhile_switches_no_second_factor_off_and_ends_nobody(store: Store, clock: ManualClock) -> None:
+async def test_an_ended_session_cannot_disable_the_second_factor(store: Store, clock: ManualClock) -> None:
     user, owner = await with_factor(store, clock)
     thief = await with_session(store, clock, user)
     await store.users.revoke_session(SCOPE, thief.id)
@@ -365,7 +365,7 @@ def test_grants_admit_by_id_or_tag_and_all_must_admit() -> None:
 
 
 @pytest.mark.holds("S-19")
-async def test_a_tag_that_a_limit_names_is_moved_by_who_may_change_rights_alone(store: Store, clock: ManualClock) -> None:
+async def test_a_tag_of_a_grant_can_only_be_changed_by_user_admins(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node(tags=("prod",)))
     await made_user(store, "limited", grants=Grants(tags=("web", "db")), disabled=True)
     owner = await made_user(store, "owner")

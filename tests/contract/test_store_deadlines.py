@@ -71,7 +71,7 @@ def trial(store: Store, clock: ManualClock) -> Trial:
     return Trial(store, clock)
 
 
-async def test_a_deadline_is_met_missed_and_told_once(trial: Trial) -> None:
+async def test_a_deadline_is_met_or_missed_and_reported_once(trial: Trial) -> None:
     node = await trial.begin()
     await trial.check_at("2026-11-19 05:15")
     await trial.backup(node, "2026-11-20 04:59")
@@ -269,7 +269,7 @@ async def test_a_silent_node_is_stale_down_and_recovered_once_each(fleet: Fleet)
 
 
 @pytest.mark.parametrize("jump_s", [0.0, DAY_S, -DAY_S])
-async def test_after_a_hub_was_away_for_40_minutes_nobody_is_stale(fleet: Fleet, jump_s: float) -> None:
+async def test_no_node_is_stale_after_the_hub_was_away_for_40_minutes(fleet: Fleet, jump_s: float) -> None:
     fleet.clock.jump(jump_s / 2)
     await fleet.restart(40 * 60)
     fleet.clock.jump(jump_s / 2)

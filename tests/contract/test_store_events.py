@@ -86,13 +86,13 @@ async def test_equal_events_of_ten_minutes_share_a_row(store: Store, clock: Manu
     assert [times for *_, times in await listed(store)] == [4, 2, 1, 1]
 
 
-async def test_what_programs_say_is_counted_only_where_they_say_the_same(store: Store, clock: ManualClock) -> None:
+async def test_equal_custom_events_are_counted_together_only_with_equal_text(store: Store, clock: ManualClock) -> None:
     for name, text in (("nightly", "ok"), ("nightly", "ok"), ("nightly", "2 files"), ("weekly", "ok")):
         await store.log.add_event(making.new_event("custom", clock.now(), {"name": name}, source="api", message=text))
     assert await listed(store) == [("custom", "nightly", 2), ("custom", "nightly", 1), ("custom", "weekly", 1)]
 
 
-async def test_what_a_sender_reports_again_is_stored_once(store: Store, clock: ManualClock) -> None:
+async def test_a_repeated_report_of_a_sender_is_stored_once(store: Store, clock: ManualClock) -> None:
     first = await store.log.add_event(failed(clock, NodeId("n1"), "a.service", "7"))
     clock.advance(3600)
     assert await store.log.add_event(failed(clock, NodeId("n1"), "a.service", "7")) == first
@@ -112,7 +112,7 @@ async def test_a_sender_stores_sixty_events_a_minute_and_one_says_how_many_more(
     assert await store.log.add_event(failed(clock, node, "later", "later")) is not None
 
 
-async def test_events_are_kept_by_severity_and_up_to_a_number(backend: Backend, clock: ManualClock) -> None:
+async def test_events_expire_by_severity_and_above_a_number(backend: Backend, clock: ManualClock) -> None:
     store, start = backend.store, clock.now()
     made = [new_event(start)._replace(severity=severity) for severity in KEEP_S]
     for event in (*made, new_event(start)._replace(org=STRANGER.org)):

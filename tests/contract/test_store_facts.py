@@ -79,7 +79,7 @@ async def test_changes_that_do_not_fit_change_nothing(store: Store, step: Packag
     assert dict((await store.tables.packages(SCOPE, session.node, 10)).items) == FIRST
 
 
-async def test_of_twenty_who_tell_the_same_one_changes(store: Store) -> None:
+async def test_of_twenty_equal_package_reports_one_changes_the_table(store: Store) -> None:
     session = await a_session(store)
     await store.tables.save_packages(session, everything(FIRST), 1.0)
     step = PackageChanges(digest_of(FIRST), digest_of(SECOND), CHANGES)

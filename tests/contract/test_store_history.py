@@ -157,7 +157,7 @@ ACTS = st.sampled_from(["compact", "compact", "merge", "reopen"])
     ),
     compact_at_last=st.booleans(),
 )
-async def test_a_window_says_what_the_rows_say(
+async def test_a_window_equals_the_stored_rows(
     backend: Backend,
     packs: list[Sent],
     counters: list[Sent],
@@ -213,7 +213,7 @@ async def test_twenty_that_compact_the_same_hour_move_it_once(store: Store) -> N
 
 
 @pytest.mark.holds("S-48")
-async def test_a_node_that_has_said_something_of_every_hour_for_years_leaves_room_for_the_others(store: Store) -> None:
+async def test_the_backlog_of_one_node_leaves_room_for_others(store: Store) -> None:
     """Its hours are taken in by portions, the newest first, and go with it at once."""
     wide, other = await session_of(store, "wide"), await session_of(store, "other")
     hours = 2500
@@ -319,7 +319,7 @@ async def test_each_tier_goes_in_its_time(store: Store) -> None:
     assert (await rows_of(store, session), (await means(3000))[1], (await means(3))[1]) == ([], 0, 0)
 
 
-async def test_what_is_dated_far_ahead_goes_too(store: Store) -> None:
+async def test_samples_dated_far_ahead_expire_too(store: Store) -> None:
     session = await session_of(store)
     ahead_ms = AT_MS + 60 * 365 * DAY_S * 1000
     await store.metrics.append([pack(session, 0, LAYOUT, AT_MS), pack(session, 1, LAYOUT, ahead_ms)])
@@ -389,7 +389,7 @@ async def test_a_damaged_pack_is_set_aside_and_the_rest_of_its_hour_goes_into_ch
     assert await store.metrics.compact(session.no, hour) == Moved(1, 2)
 
 
-async def test_what_the_tiers_take_is_measured(store: Store) -> None:
+async def test_the_size_of_each_tier_is_measured(store: Store) -> None:
     session = await filled(store)
     await compact_all(store)
     seconds, minutes, hours = await store.metrics.sizes(AT_MS / 1000)
@@ -401,7 +401,7 @@ async def test_what_the_tiers_take_is_measured(store: Store) -> None:
     assert session.no > 0
 
 
-async def test_what_the_tiers_take_is_measured_on_nodes_that_have_something_whoever_came_and_went_later(store: Store) -> None:
+async def test_the_size_of_a_tier_is_measured_on_nodes_with_samples(store: Store) -> None:
     await filled(store)
     await compact_all(store)
     before = await store.metrics.sizes(AT_MS / 1000)
@@ -411,7 +411,7 @@ async def test_what_the_tiers_take_is_measured_on_nodes_that_have_something_whoe
     assert await store.metrics.sizes(AT_MS / 1000) == before
 
 
-async def test_a_few_values_do_not_tell_what_a_tier_takes(store: Store) -> None:
+async def test_a_tier_with_few_values_has_no_measured_size(store: Store) -> None:
     """Most of such a chunk is the names of its series."""
     session = await session_of(store)
     await store.metrics.append([pack(session, at, LAYOUT, AT_MS + at * HOUR_MS) for at in range(3)])

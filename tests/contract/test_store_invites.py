@@ -56,7 +56,7 @@ async def test_an_organisation_secret_is_good_for_so_many_and_its_nodes_wait(sto
     assert ("local:1000", "node.approve", first.id) in await audited(store)
 
 
-async def test_a_use_whose_answer_was_lost_is_repeated(store: Store, clock: ManualClock) -> None:
+async def test_using_an_invite_again_after_a_lost_answer_is_idempotent(store: Store, clock: ManualClock) -> None:
     invite = await store.invites.create_invite(SCOPE, an_invite(clock.now()))
     node = new_node()
     await twice(lambda: store.invites.use_invite(invite.id, SCOPE, node))
@@ -66,7 +66,7 @@ async def test_a_use_whose_answer_was_lost_is_repeated(store: Store, clock: Manu
 
 
 @pytest.mark.holds("S-45")
-async def test_what_is_over_or_revoked_is_as_if_it_had_never_been(store: Store, clock: ManualClock) -> None:
+async def test_an_expired_or_revoked_invite_is_not_found(store: Store, clock: ManualClock) -> None:
     expired = await store.invites.create_invite(SCOPE, an_invite(clock.now()))
     clock.advance(301)
     revoked = await store.invites.create_invite(SCOPE, an_invite(clock.now()))
@@ -98,7 +98,7 @@ async def test_strangers_see_none_and_a_hub_keeps_so_many_open(store: Store, clo
 
 @pytest.mark.holds("SAFETY-36", "S-09", "S-21")
 @pytest.mark.parametrize("change", ["disabled", "an operator now", "limited to other nodes", "another password", "never there"])
-async def test_an_invite_is_worth_what_its_maker_may_at_this_moment(store: Store, clock: ManualClock, change: str) -> None:
+async def test_an_invite_is_valid_while_its_creator_has_the_rights(store: Store, clock: ManualClock, change: str) -> None:
     """Also an organisation secret of many days: it ends with the rights of whoever made it."""
     for name in ("root", "ada"):
         user = User(

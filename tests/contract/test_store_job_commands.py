@@ -68,7 +68,7 @@ async def test_a_job_is_open_from_its_order_to_its_end(store: Store, clock: Manu
     assert not await store.jobs.any_open()
 
 
-async def test_current_are_the_newest_and_whatever_is_not_over(store: Store, clock: ManualClock) -> None:
+async def test_current_jobs_are_the_newest_and_all_unfinished_ones(store: Store, clock: ManualClock) -> None:
     jobs, sessions = [], []
     for name in ("web", "db", "cache", "mail"):
         node = await store.nodes.create_node(SCOPE, new_node(name))
@@ -85,13 +85,13 @@ async def test_current_are_the_newest_and_whatever_is_not_over(store: Store, clo
     assert [job.id for job in await store.jobs.current(granted, 1, jobs)] == [jobs[1]]
 
 
-async def test_an_answer_to_a_stop_that_nobody_asked_for_changes_nothing(store: Store, clock: ManualClock) -> None:
+async def test_an_unrequested_answer_to_a_stop_changes_nothing(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     moved = await store.jobs.advance(job.id, "running", session, JobUpdate(stop=StopAnswer("now", "so it says")))
     assert moved.stop is None
 
 
-async def test_of_twenty_who_stop_a_waiting_job_one_takes_it_back(store: Store, clock: ManualClock) -> None:
+async def test_of_twenty_stops_of_a_waiting_job_one_cancels_it(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     session = await connect(store, node.id)
     job = await store.jobs.create_job(SCOPE, new_job(node.id, clock.now()), None)
@@ -104,7 +104,7 @@ async def test_of_twenty_who_stop_a_waiting_job_one_takes_it_back(store: Store, 
     assert [row[1] for row in await audited(store)].count("job.cancelled") == 1
 
 
-async def test_of_twenty_who_stop_a_running_job_one_is_written_down(store: Store, clock: ManualClock) -> None:
+async def test_of_twenty_stops_of_a_running_job_one_is_recorded(store: Store, clock: ManualClock) -> None:
     job, _ = await running_job(store, clock.now())
     stopped = await asyncio.gather(*(store.jobs.stop_job(SCOPE, job.id) for _ in range(20)))
     assert len(set(stopped)) == 1
@@ -112,7 +112,7 @@ async def test_of_twenty_who_stop_a_running_job_one_is_written_down(store: Store
 
 
 @pytest.mark.parametrize("end", ["succeeded", "failed", "interrupted", "unknown", "expired"])
-async def test_what_is_over_cannot_be_stopped(store: Store, clock: ManualClock, end: JobState) -> None:
+async def test_a_finished_job_cannot_be_stopped(store: Store, clock: ManualClock, end: JobState) -> None:
     job, _ = await running_job(store, clock.now())
     await store.jobs.advance(job.id, end, SYSTEM, JobUpdate())
     with pytest.raises(Conflict) as refused:
@@ -120,7 +120,7 @@ async def test_what_is_over_cannot_be_stopped(store: Store, clock: ManualClock, 
     assert refused.value.detail == {"state": end}
 
 
-async def test_what_was_wrong_on_the_way_is_not_the_end(store: Store, clock: ManualClock) -> None:
+async def test_an_error_during_a_job_is_cleared_by_its_success(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     orphaned = await store.jobs.advance(job.id, "running", session, JobUpdate(error=JobError("job.orphaned", "its runner was killed")))
     assert orphaned.error is not None
@@ -131,7 +131,7 @@ async def test_what_was_wrong_on_the_way_is_not_the_end(store: Store, clock: Man
 # -- plan and report ---------------------------------------------------------------------------------------
 
 
-async def test_a_plan_is_whole_when_all_of_its_parts_are_there_in_whatever_order(store: Store, clock: ManualClock) -> None:
+async def test_a_plan_is_complete_when_all_parts_arrived_in_any_order(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     assert await store.jobs.plan(SCOPE, job.id) is None
     assert (await twice(lambda: store.jobs.save_plan(job.id, part(1, 2), session))).plan_digest is None
@@ -157,7 +157,7 @@ async def test_another_plan_replaces_the_first_one_whole(store: Store, clock: Ma
     assert (fresh.plan_digest, plan.head.digest, len(plan.steps)) == ("b" * 64, "b" * 64, 1)
 
 
-async def test_of_twenty_who_tell_a_plan_one_changes_the_job(store: Store, clock: ManualClock) -> None:
+async def test_of_twenty_saves_of_a_plan_one_changes_the_job(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     told = await asyncio.gather(*(store.jobs.save_plan(job.id, part(), session) for _ in range(20)))
     assert {one.version for one in told} == {job.version + 1}
@@ -170,7 +170,7 @@ async def test_a_plan_beyond_measure_is_refused(store: Store, clock: ManualClock
         await store.jobs.save_plan(job.id, part(1, 2, steps=20), session)
 
 
-async def test_a_report_is_kept_and_the_node_follows_where_it_knows(store: Store, clock: ManualClock) -> None:
+async def test_a_report_is_stored_and_updates_the_reboot_state_of_the_node(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     assert await store.jobs.report(SCOPE, job.id) is None
     told = await asyncio.gather(*(store.jobs.save_report(job.id, REPORT, session) for _ in range(20)))
@@ -186,7 +186,7 @@ async def test_a_report_is_kept_and_the_node_follows_where_it_knows(store: Store
 
 
 @pytest.mark.holds("SAFETY-47")
-async def test_only_its_own_node_in_its_own_session_tells_of_a_job(store: Store, clock: ManualClock) -> None:
+async def test_plan_and_report_are_accepted_only_from_the_jobs_own_session(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     other = (await running_job(store, clock.now(), "other")).session
     for foreign in (store.jobs.save_plan(job.id, part(), other), store.jobs.save_report(job.id, REPORT, other)):
@@ -247,7 +247,7 @@ async def test_a_batch_is_made_once_for_each_key(store: Store, clock: ManualCloc
     assert (counted["batch.create"], counted["job.create"]) == (1, 2)
 
 
-async def test_without_a_key_the_id_tells_a_repeated_batch(store: Store, clock: ManualClock) -> None:
+async def test_without_an_idempotency_key_the_batch_id_identifies_a_repeat(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     wanted = new_batch([node.id], clock.now())
     await twice(lambda: store.batches.create_batch(SCOPE, wanted, None))
@@ -262,7 +262,7 @@ async def test_a_node_that_is_gone_meanwhile_is_refused_and_the_rest_continues(s
     assert (batch.counts, [(one.node_id, one.code) for one in batch.refused]) == ({"queued": 1}, [(gone, "not_found")])
 
 
-async def test_of_a_batch_only_so_many_go_on_at_once_and_single_jobs_do_not_wait_for_it(store: Store, clock: ManualClock) -> None:
+async def test_a_batch_runs_a_limited_number_of_jobs_and_does_not_delay_single_ones(store: Store, clock: ManualClock) -> None:
     nodes = [(await store.nodes.create_node(SCOPE, new_node(f"n{at}"))).id for at in range(6)]
     sessions = [await connect(store, node) for node in nodes]
     await store.batches.create_batch(SCOPE, new_batch(nodes[:5], clock.now()), None)
@@ -278,7 +278,7 @@ async def test_of_a_batch_only_so_many_go_on_at_once_and_single_jobs_do_not_wait
     assert len(await store.jobs.take(None, sessions, clock.now(), 2)) == 1
 
 
-async def test_a_whole_batch_is_taken_back(store: Store, clock: ManualClock) -> None:
+async def test_a_whole_batch_is_cancelled(store: Store, clock: ManualClock) -> None:
     nodes = [(await store.nodes.create_node(SCOPE, new_node(f"n{at}"))).id for at in range(3)]
     session = await connect(store, nodes[0])
     batch = await store.batches.create_batch(SCOPE, new_batch(nodes, clock.now()), None)
@@ -292,7 +292,7 @@ async def test_a_whole_batch_is_taken_back(store: Store, clock: ManualClock) -> 
     assert await store.batches.stop_batch(SCOPE, batch.id) == []
 
 
-async def test_who_is_limited_sees_of_a_batch_what_is_granted(store: Store, clock: ManualClock) -> None:
+async def test_a_limited_user_sees_only_granted_jobs_of_a_batch(store: Store, clock: ManualClock) -> None:
     mine, other = [(await store.nodes.create_node(SCOPE, new_node(name, tags=(name,)))).id for name in ("mine", "other")]
     both = await store.batches.create_batch(SCOPE, new_batch([mine, other], clock.now()), None)
     foreign = await store.batches.create_batch(SCOPE, new_batch([other], clock.now() + 1), None)

@@ -45,7 +45,7 @@ async def test_of_twenty_equal_requests_one_makes_the_job(store: Store, clock: M
     assert len((await store.jobs.jobs(SCOPE, 100)).items) == 1
 
 
-async def test_without_a_key_the_id_tells_a_repeat(store: Store, clock: ManualClock) -> None:
+async def test_without_an_idempotency_key_the_job_id_identifies_a_repeat(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     wanted = new_job(node.id, clock.now())
     assert (await twice(lambda: store.jobs.create_job(SCOPE, wanted, None))).state == "queued"
@@ -99,7 +99,7 @@ async def test_only_the_hub_that_owns_the_node_takes_its_jobs(store: Store, cloc
     assert len(await store.jobs.take(None, [new], clock.now())) == 1
 
 
-async def test_a_job_whose_time_is_over_is_not_taken(store: Store, clock: ManualClock) -> None:
+async def test_an_overdue_job_is_not_dispatched(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     session = await connect(store, node.id)
     job = await store.jobs.create_job(SCOPE, new_job(node.id, clock.now()), None)
@@ -182,7 +182,7 @@ async def test_of_twenty_enders_one_writes_the_end(store: Store, clock: ManualCl
     assert [action for _, action, _ in await audited(store) if action in ("job.succeeded", "job.failed")] == ["job.succeeded"]
 
 
-async def test_output_is_kept_by_offset_whatever_comes_twice(store: Store, clock: ManualClock) -> None:
+async def test_output_is_stored_by_offset_without_duplicates(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     assert await twice(lambda: store.jobs.append_output(job.id, 0, b"hello ", session)) == 6
     assert await store.jobs.append_output(job.id, 3, b"lo world", session) == 11
@@ -203,7 +203,7 @@ async def test_output_is_kept_by_offset_whatever_comes_twice(store: Store, clock
 @given(
     data=st.binary(max_size=300), cuts=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 120)), max_size=30), at=st.integers(0, 300)
 )
-async def test_whatever_pieces_come_the_bytes_are_the_same(
+async def test_any_split_of_the_output_stores_the_same_bytes(
     store: Store, clock: ManualClock, data: bytes, cuts: list[tuple[int, int]], at: int
 ) -> None:
     job, session = await running_job(store, clock.now(), name=new_random_id())
@@ -238,7 +238,7 @@ async def test_a_job_is_finished_when_its_output_is_whole(store: Store, clock: M
     assert await store.jobs.output_offsets([job.id], node) == {}
 
 
-async def test_the_digest_is_of_what_is_held_even_after_a_restart(backend: Backend) -> None:
+async def test_the_output_digest_covers_stored_bytes_after_a_restart(backend: Backend) -> None:
     running = await running_job(backend.store, backend.clock.now())
     await backend.store.jobs.append_output(running.job.id, 0, b"first ", running.session)
     store = await backend.reopen()
@@ -258,7 +258,7 @@ async def test_output_that_differs_from_the_runners_is_reported(store: Store, cl
 
 
 @pytest.mark.parametrize("state", ["interrupted", "unknown"])
-async def test_what_nobody_knows_is_not_forgotten_and_may_turn_into_the_truth(store: Store, clock: ManualClock, state: JobState) -> None:
+async def test_an_unknown_outcome_may_change_to_the_final_one(store: Store, clock: ManualClock, state: JobState) -> None:
     job, session = await running_job(store, clock.now())
     await store.jobs.append_output(job.id, 0, b"abc", session)
     await store.jobs.advance(job.id, state, SCOPE, JobUpdate())

@@ -24,7 +24,7 @@ async def texts_of(store: Store, session: Session) -> list[str]:
     return [line.text for line in (await store.node_logs.lines(session.no, 1000)).items]
 
 
-async def test_lines_that_follow_are_stored_and_all_others_are_answered_with_what_is_held(store: Store) -> None:
+async def test_consecutive_log_lines_are_stored_and_others_answered_with_the_cursor(store: Store) -> None:
     session = await session_of(store)
     assert await store.node_logs.add_lines(session, batch("", "")) == ""
     assert await store.node_logs.add_lines(session, batch("", "c2", "one", "two")) == "c2"

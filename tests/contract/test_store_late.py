@@ -45,7 +45,7 @@ async def test_a_late_pack_is_stored_once_by_its_journal_and_number(store: Store
     assert await count(store, session) == 40
 
 
-async def test_what_was_passed_over_is_stored_when_it_comes_after_all(store: Store) -> None:
+async def test_skipped_packs_are_stored_when_they_arrive_late(store: Store) -> None:
     session = await session_of(store)
     await store.metrics.append([late(session, 0), late(session, 6)])
     await twice(lambda: store.metrics.append([late(session, number) for number in (3, 4)]))
@@ -55,7 +55,7 @@ async def test_what_was_passed_over_is_stored_when_it_comes_after_all(store: Sto
     assert await count(store, session) == 70
 
 
-async def test_of_what_a_node_passes_over_without_end_the_newest_is_remembered(store: Store) -> None:
+async def test_only_the_newest_skipped_packs_are_remembered(store: Store) -> None:
     session = await session_of(store)
     await store.metrics.append([lost(session, 2 * number) for number in range(1, MAX_SKIPPED + 3)])
     held = await count(store, session)
@@ -72,7 +72,7 @@ async def test_journals_outlive_boots_and_do_not_move_their_marks(store: Store) 
     assert await count(store, session) == 30
 
 
-async def test_what_was_sent_in_an_earlier_session_is_stored_only_if_it_was_not_held(store: Store) -> None:
+async def test_packs_of_an_earlier_session_are_stored_only_if_missing(store: Store) -> None:
     first = await session_of(store)
     await store.metrics.append([pack(first, number, LAYOUT, AT_MS + number * 10_000) for number in range(3)])
     second = await connect(store, first.node)
@@ -109,7 +109,7 @@ async def test_gaps_are_stored_once_and_found_by_time(store: Store) -> None:
     assert len(await store.metrics.gaps(later.no, AT_MS / 1000 + 14, AT_MS / 1000 + 21)) == 2
 
 
-async def test_a_node_that_tells_of_losses_without_end_widens_the_last_one(store: Store) -> None:
+async def test_losses_above_the_limit_are_merged_into_the_last_one(store: Store) -> None:
     session = await session_of(store)
     await store.metrics.append([lost(session, number, 1) for number in range(MAX_GAPS + 50)])
     found = await store.metrics.gaps(session.no, 0, AT_MS / 500)

@@ -61,7 +61,7 @@ async def test_a_job_opens_its_window_when_it_is_dispatched_and_it_closes_with_t
     assert await overruns(store) == []
 
 
-async def test_a_node_that_stays_ill_after_its_job_is_told_of_once(store: Store, clock: ManualClock) -> None:
+async def test_a_node_still_unhealthy_after_its_job_is_reported_once(store: Store, clock: ManualClock) -> None:
     running = await running_job(store, clock.now())
     await store.jobs.advance(running.job.id, "failed", SCOPE, JobUpdate(exit_code=1))
     closers = [WindowCloser(store.maintenance, clock, lambda _node: False) for _ in range(2)]
@@ -114,7 +114,7 @@ async def test_strangers_see_no_windows_and_those_that_are_over_leave_the_list_a
     assert await store.maintenance.windows(SCOPE) == []
 
 
-async def test_the_begin_and_the_end_of_a_window_are_recorded_once_whatever_restarts(backend: Backend, clock: ManualClock) -> None:
+async def test_the_begin_and_end_of_a_window_are_recorded_once_over_restarts(backend: Backend, clock: ManualClock) -> None:
     began = clock.now()
     window = a_window(began)._replace(from_at=began + 60, until_at=began + 600)
     await backend.store.maintenance.create_window(SCOPE, window)
@@ -128,7 +128,7 @@ async def test_the_begin_and_the_end_of_a_window_are_recorded_once_whatever_rest
     assert await recorded(store) == [("maintenance_opened", began + 60), ("maintenance_closed", began + 600)]
 
 
-async def test_a_window_that_a_user_ends_is_recorded_then_and_one_that_never_began_is_not(store: Store, clock: ManualClock) -> None:
+async def test_a_window_ended_by_a_user_is_recorded_and_an_unbegun_one_is_not(store: Store, clock: ManualClock) -> None:
     began = clock.now()
     closer = WindowCloser(store.maintenance, clock, Health())
     window, later = a_window(began), a_window(began)._replace(id=MaintenanceId("later"), from_at=began + 3000)

@@ -79,7 +79,7 @@ async def test_a_session_without_marks_may_not_write(store: Store) -> None:
     assert (await store.metrics.append([pack(newer, 0, LAYOUT, AT_MS)]))[session.node] == Marks(0, -1)
 
 
-async def test_a_batch_is_kept_whole_or_not_at_all(store: Store) -> None:
+async def test_a_batch_of_packs_is_stored_whole_or_not_at_all(store: Store) -> None:
     one, two = await session_of(store, "one"), await session_of(store, "two")
     unknown = layout_row("pulse", ("cpu.user",))
     with pytest.raises(Conflict, match="layout"):
@@ -97,7 +97,7 @@ async def test_twenty_senders_of_one_pack_store_it_once(store: Store) -> None:
     assert len(await times_of(store, session)) == 10
 
 
-async def test_one_layout_id_stands_for_one_layout(store: Store) -> None:
+async def test_one_layout_id_belongs_to_one_layout(store: Store) -> None:
     session = await session_of(store)
     await store.metrics.save_schema(session, LAYOUT)
     with pytest.raises(Conflict):
@@ -123,7 +123,7 @@ async def test_rows_come_back_as_they_were_with_their_layout(store: Store) -> No
     starts=st.lists(st.integers(-3 * HOUR_MS, 3 * HOUR_MS), max_size=30),
     window=st.tuples(st.integers(-4 * HOUR_MS, 4 * HOUR_MS), st.integers(1, 4 * HOUR_MS)),
 )
-async def test_a_range_gives_exactly_what_was_taken_in_it(store: Store, starts: list[int], window: tuple[int, int]) -> None:
+async def test_a_range_returns_exactly_its_samples(store: Store, starts: list[int], window: tuple[int, int]) -> None:
     session = await session_of(store, new_random_id())
     await store.metrics.append([pack(session, seq, LAYOUT, AT_MS + start) for seq, start in enumerate(starts)])
     start, end = AT_MS + window[0], AT_MS + window[0] + window[1]
@@ -153,7 +153,7 @@ async def test_the_newest_row_of_each_family_is_known(store: Store) -> None:
     }
 
 
-async def test_what_is_too_old_goes_by_whole_hours_and_the_marks_stay(store: Store) -> None:
+async def test_expired_samples_are_deleted_by_hour_and_the_marks_stay(store: Store) -> None:
     sessions = [await session_of(store, f"n{at}") for at in range(40)]
     for session in sessions:
         await store.metrics.append([pack(session, at, LAYOUT, AT_MS + at * HOUR_MS) for at in range(3)])
@@ -185,7 +185,7 @@ async def test_a_restart_continues_where_it_was(backend: Backend) -> None:
     assert len(await times_of(store, after)) == 20
 
 
-async def test_history_is_down_sampled_from_what_is_stored(store: Store) -> None:
+async def test_history_is_downsampled_from_stored_samples(store: Store) -> None:
     session = await session_of(store)
     await store.metrics.append([pack(session, at, LAYOUT, AT_MS + at * 20_000) for at in range(3)])  # ten seconds, then a gap of ten
     builder = WindowBuilder(["cpu.total"], AT_MS / 1000, AT_MS / 1000 + 60, 6)

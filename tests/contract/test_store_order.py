@@ -53,7 +53,7 @@ LISTS: dict[str, tuple[Callable[[Store, ManualClock, NodeId], Awaitable[str]], R
 
 @pytest.mark.parametrize("kind", LISTS)
 @pytest.mark.parametrize("ahead_s", [3600.0, 10 * YEAR_S])
-async def test_what_is_made_after_a_wrong_clock_comes_first(backend: Backend, clock: ManualClock, ahead_s: float, kind: str) -> None:
+async def test_resources_created_after_a_clock_jump_come_first(backend: Backend, clock: ManualClock, ahead_s: float, kind: str) -> None:
     make, read = LISTS[kind]
     store = backend.store
     node = (await store.nodes.create_node(SCOPE, new_node(tags=("mine",)))).id
@@ -74,7 +74,7 @@ async def test_what_is_made_after_a_wrong_clock_comes_first(backend: Backend, cl
     assert found == made[::-1]
 
 
-async def test_current_jobs_begin_with_what_was_ordered_last(store: Store, clock: ManualClock) -> None:
+async def test_current_jobs_begin_with_the_last_ordered_one(store: Store, clock: ManualClock) -> None:
     node = (await store.nodes.create_node(SCOPE, new_node())).id
     clock.jump(3600.0)
     before = [await a_job(store, clock, node) for _ in range(3)]
@@ -86,14 +86,14 @@ async def test_current_jobs_begin_with_what_was_ordered_last(store: Store, clock
     assert [job.id for job in await store.jobs.current(SCOPE, 2, [JobId(before[0])])] == [after, before[2], before[0]]
 
 
-async def test_of_one_moment_too_what_was_made_last_comes_first(store: Store, clock: ManualClock) -> None:
+async def test_of_equal_times_the_last_created_comes_first(store: Store, clock: ManualClock) -> None:
     made = [new_event(clock.now()) for _ in range(20)]
     for event in made:
         await store.log.add_event(event)
     assert (await store.log.events(SCOPE, 100)).items == made[::-1]
 
 
-async def test_the_audit_log_goes_by_what_was_written_last(backend: Backend, clock: ManualClock, tmp_path: Path) -> None:
+async def test_the_audit_log_is_ordered_by_insertion(backend: Backend, clock: ManualClock, tmp_path: Path) -> None:
     store = backend.store
     for jump_s in (0, YEAR_S, -YEAR_S):
         clock.jump(jump_s)

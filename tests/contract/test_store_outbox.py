@@ -155,7 +155,7 @@ async def test_a_channel_that_keeps_failing_gets_one_message_at_a_time_and_all_o
     assert {(await hub.ends(row)).state for row in rows} == {"sent"}
 
 
-async def test_what_ended_before_it_could_be_told_is_told_only_if_it_was_long_and_critical(hub: Notifying, receiver: Receiver) -> None:
+async def test_an_alert_that_ended_undelivered_is_sent_only_if_long_and_critical(hub: Notifying, receiver: Receiver) -> None:
     channel = await hub.webhook(receiver.url())
     now = hub.clock.now()
     short, long, silent = new_time_id(), new_time_id(), new_time_id()
@@ -199,7 +199,7 @@ async def test_messages_over_the_limit_of_a_channel_become_one_digest_with_their
     assert receiver.got[-1].json["title"].startswith("7 messages were held back")
 
 
-async def test_a_lease_that_ran_out_is_taken_by_another_and_the_first_cannot_end_it(live: Backend, running_clock: RunningClock) -> None:
+async def test_an_expired_lease_is_claimed_by_another_sender(live: Backend, running_clock: RunningClock) -> None:
     hub = Notifying(live, running_clock, Egress())
     channel = await hub.webhook("https://receiver.example/")
     await hub.add(hub.delivery(channel.id))
@@ -213,7 +213,7 @@ async def test_a_lease_that_ran_out_is_taken_by_another_and_the_first_cannot_end
     assert (await hub.of(first.delivery)).attempts == 2
 
 
-async def test_what_was_tried_for_too_long_fails_and_breaks_its_channel(hub: Notifying, receiver: Receiver) -> None:
+async def test_a_delivery_that_failed_too_long_expires_and_breaks_its_channel(hub: Notifying, receiver: Receiver) -> None:
     receiver.answer = _refuse("/", 500)
     channel = await hub.webhook(receiver.url())
     row = hub.delivery(channel.id, critical=False)
@@ -277,7 +277,7 @@ async def test_content_that_is_withheld_is_no_attempt(hub: Notifying, receiver: 
     assert (await hub.ends(quiet)).state == "sent"
 
 
-async def test_a_channel_keeps_its_target_sealed_and_tells_the_old_receiver_of_a_new_one(hub: Notifying, receiver: Receiver) -> None:
+async def test_the_target_of_a_channel_is_sealed_and_its_change_announced_to_the_old_one(hub: Notifying, receiver: Receiver) -> None:
     secret = "whsec_" + "QUJD" * 8
     channel = await hub.webhook(receiver.url("/first-path-7f3a"), secret=secret)
     assert channel.target_masked == f"http://127.0.0.1:{receiver.port}/…"

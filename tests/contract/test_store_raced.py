@@ -32,22 +32,22 @@ READS: Final = {"jobs.completed", "jobs.output_offsets", "metrics.hot_hours", "u
 
 ELSEWHERE: Final = {
     "batches.create_batch": "test_store_job_commands.py::test_a_batch_is_made_once_for_each_key",
-    "batches.stop_batch": "test_store_job_commands.py::test_a_whole_batch_is_taken_back",
+    "batches.stop_batch": "test_store_job_commands.py::test_a_whole_batch_is_cancelled",
     "deliveries.claim": "test_store_deliveries.py::test_of_twenty_senders_one_claims_a_delivery_and_one_ends_it",
     "deliveries.finish": "test_store_deliveries.py::test_of_twenty_senders_one_claims_a_delivery_and_one_ends_it",
     "deployments.save_deployment": "test_store_jobs.py::test_of_twenty_savers_of_one_version_one_wins",
-    "tables.save_packages": "test_store_facts.py::test_of_twenty_who_tell_the_same_one_changes",
+    "tables.save_packages": "test_store_facts.py::test_of_twenty_equal_package_reports_one_changes_the_table",
     "factors.use_recovery_code": "test_store_access.py::test_of_twenty_equal_recovery_codes_one_counts",
     "factors.use_step": "test_store_access.py::test_of_twenty_equal_codes_one_counts_and_none_before_it",
     "hubs.lease": "test_store.py::test_a_lease_has_one_holder_and_its_token_grows",
     "invites.use_invite": "test_store_invites.py::test_of_twenty_callers_one_uses_an_invite",
     "jobs.advance": "test_store_jobs.py::test_of_twenty_enders_one_writes_the_end",
     "jobs.create_job": "test_store_jobs.py::test_of_twenty_equal_requests_one_makes_the_job",
-    "jobs.save_plan": "test_store_job_commands.py::test_of_twenty_who_tell_a_plan_one_changes_the_job",
-    "jobs.save_report": "test_store_job_commands.py::test_a_report_is_kept_and_the_node_follows_where_it_knows",
-    "jobs.stop_job": "test_store_job_commands.py::test_of_twenty_who_stop_a_waiting_job_one_takes_it_back",
+    "jobs.save_plan": "test_store_job_commands.py::test_of_twenty_saves_of_a_plan_one_changes_the_job",
+    "jobs.save_report": "test_store_job_commands.py::test_a_report_is_stored_and_updates_the_reboot_state_of_the_node",
+    "jobs.stop_job": "test_store_job_commands.py::test_of_twenty_stops_of_a_waiting_job_one_cancels_it",
     "jobs.take": "test_store_jobs.py::test_of_twenty_takers_one_wins",
-    "jobs.cancel_unauthorized": "test_store_standing.py::test_what_somebody_has_ordered_who_may_not_any_more_is_not_begun",
+    "jobs.cancel_unauthorized": "test_store_standing.py::test_a_job_whose_orderer_lost_the_right_is_not_dispatched",
     "metrics.append": "test_store_metrics.py::test_twenty_senders_of_one_pack_store_it_once",
     "metrics.compact": "test_store_history.py::test_twenty_that_compact_the_same_hour_move_it_once",
     "metrics.merge": "test_store_history.py::test_twenty_that_merge_the_same_span_do_it_once",
@@ -83,7 +83,7 @@ def test_every_command_of_the_store_is_repeated_and_raced(store: Store) -> None:
     assert sorted(raced) == sorted(name for name in methods() if not is_read(store, name))
 
 
-def test_what_is_called_a_read_never_reaches_the_one_who_writes(store: Store) -> None:
+def test_methods_declared_as_reads_never_use_the_writer(store: Store) -> None:
     parts = [(getattr(store, part), method) for part, _, method in (name.partition(".") for name in READS)]
     assert [method for part, method in parts if "_writer." in inspect.getsource(getattr(part, method))] == []
 
@@ -100,7 +100,7 @@ def test_a_race_that_is_elsewhere_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_a_command_whose_answer_was_lost_is_repeated(backend: Backend, name: str) -> None:
+async def test_a_command_repeated_after_a_lost_answer_is_idempotent(backend: Backend, name: str) -> None:
     race = await CASES[name](Ground(backend))
     rows = await Rows.from_now(backend.store)
     answers = [await race.act() for _ in range(2)]
@@ -122,7 +122,7 @@ async def test_of_twenty_callers_of_one_command_one_does_it(backend: Backend, na
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if "rivals=" in inspect.getsource(case)])
-async def test_twenty_callers_that_want_different_things_leave_what_they_were_told(backend: Backend, name: str) -> None:
+async def test_twenty_conflicting_callers_leave_the_state_that_they_were_told(backend: Backend, name: str) -> None:
     race = await CASES[name](Ground(backend))
     assert race.rivals is not None
     await race_rivals(race, race.rivals, backend.store)

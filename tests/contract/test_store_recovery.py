@@ -23,7 +23,7 @@ async def test_a_generation_only_rises_and_each_rise_is_in_the_log(store: Store)
         await store.nodes.renew_keys(NodeId(new_random_id()), 2)
 
 
-async def test_the_recovery_key_is_printed_once_unless_somebody_insists(store: Store) -> None:
+async def test_the_recovery_key_is_printed_once_unless_repeated_explicitly(store: Store) -> None:
     assert await store.recovery.print_recovery(SCOPE, again=False) is None
     assert await store.recovery.print_recovery(SCOPE, again=False)
     assert await store.recovery.print_recovery(SCOPE, again=True) is None

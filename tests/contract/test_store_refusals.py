@@ -29,9 +29,7 @@ async def everything(store: Store, limit: int) -> list[tuple[str, object]]:
 
 
 @pytest.mark.holds("S-48", "S-34")
-async def test_refusals_stand_between_the_rows_of_the_audit_log_and_in_no_chain(
-    backend: Backend, clock: ManualClock, tmp_path: Path
-) -> None:
+async def test_refusals_are_listed_in_the_audit_log_and_belong_to_no_chain(backend: Backend, clock: ManualClock, tmp_path: Path) -> None:
     store = backend.store
     expected = []
     for turn in range(3):
@@ -74,9 +72,7 @@ async def test_a_minute_of_refusals_is_one_row_of_the_audit_log(store: Store, cl
 
 
 @pytest.mark.holds("S-48")
-async def test_of_refusals_the_newest_are_kept_and_the_old_ones_go(
-    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_refusals_are_bounded_and_the_oldest_expire(store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store.log, "_most_refusals", 100)
     assert sqlite_log.MOST_REFUSALS == 100_000
     for turn in range(10):
@@ -91,7 +87,7 @@ async def test_of_refusals_the_newest_are_kept_and_the_old_ones_go(
     assert await store.log.verify_audit() is None
 
 
-async def test_what_a_peer_has_chosen_reaches_no_terminal(store: Store, clock: ManualClock) -> None:
+async def test_refusals_are_stored_without_control_characters(store: Store, clock: ManualClock) -> None:
     await store.log.save_refusals([new_refusal(clock.now(), "192.0.2.1\x1b[31m")._replace(target="job:\u202e\n" + "x" * 5000)])
     [row] = (await store.log.audit(SCOPE, 1)).items
     assert row.address == "192.0.2.1\\x1b[31m"

@@ -56,7 +56,7 @@ CHANGES: dict[str, Change] = {
 
 @pytest.mark.holds("SAFETY-35", "S-20")
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_what_somebody_has_ordered_who_may_not_any_more_is_not_begun(store: Store, clock: ManualClock, change: Change) -> None:
+async def test_a_job_whose_orderer_lost_the_right_is_not_dispatched(store: Store, clock: ManualClock, change: Change) -> None:
     user, scope = await an_operator(store, clock)
     session = await queued(store, clock, scope)
     assert await store.jobs.cancel_unauthorized(clock.now()) == []
@@ -68,7 +68,7 @@ async def test_what_somebody_has_ordered_who_may_not_any_more_is_not_begun(store
     assert "job.withdraw" in [action for _, action, _ in await audited(store)]
 
 
-async def test_who_still_may_gets_it_done(store: Store, clock: ManualClock) -> None:
+async def test_a_job_is_dispatched_while_its_orderer_keeps_the_right(store: Store, clock: ManualClock) -> None:
     user, scope = await an_operator(store, clock)
     session = await queued(store, clock, scope)
     await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=None, grants=Grants(tags=("web",)))
@@ -96,7 +96,7 @@ async def test_a_token_that_is_over_orders_nothing(store: Store, clock: ManualCl
 @pytest.mark.parametrize(
     "actor", [Actor("user", "", "", "admin"), Actor("user", "admin", "admin", "admin"), Actor("node", "system ", "x", "admin")]
 )
-async def test_an_orderer_whom_nobody_knows_orders_nothing(store: Store, clock: ManualClock, actor: Actor) -> None:
+async def test_a_job_of_an_unknown_orderer_is_not_dispatched(store: Store, clock: ManualClock, actor: Actor) -> None:
     session = await queued(store, clock, Scope(actor, 1))
     assert await store.jobs.take(None, [session], clock.now()) == []
     assert [job.state for job in await store.jobs.cancel_unauthorized(clock.now())] == ["failed"]
@@ -105,7 +105,7 @@ async def test_an_orderer_whom_nobody_knows_orders_nothing(store: Store, clock: 
 @pytest.mark.holds("SAFETY-36")
 @pytest.mark.parametrize("kind", ["install", "remove"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_a_deployment_of_somebody_who_may_not_any_more_is_not_theirs_to_begin(
+async def test_a_deployment_whose_user_lost_the_right_may_not_begin(
     store: Store, clock: ManualClock, change: Change, kind: DeploymentKind
 ) -> None:
     user, scope = await an_operator(store, clock)
@@ -124,7 +124,7 @@ async def test_a_deployment_of_somebody_who_may_not_any_more_is_not_theirs_to_be
         assert not await store.deployments.may_still_deploy(who, wanted, clock.now(), clock.now())
 
 
-async def test_the_hub_and_the_owner_of_its_data_deploy_and_nobody_unknown(store: Store, clock: ManualClock) -> None:
+async def test_the_hub_and_local_root_may_deploy_and_unknown_users_may_not(store: Store, clock: ManualClock) -> None:
     wanted = new_deployment(clock.now())
     known = (SYSTEM, Scope(Actor("local", "0", "local:0", "admin"), 1))
     assert [await store.deployments.may_still_deploy(who, wanted, clock.now(), clock.now()) for who in known] == [True, True]
@@ -134,7 +134,7 @@ async def test_the_hub_and_the_owner_of_its_data_deploy_and_nobody_unknown(store
 
 
 @pytest.mark.parametrize("must_change", [True, False])
-async def test_who_has_chosen_a_password_after_a_reset_orders_again(store: Store, clock: ManualClock, must_change: bool) -> None:
+async def test_a_user_may_order_again_after_choosing_a_password_after_a_reset(store: Store, clock: ManualClock, must_change: bool) -> None:
     """What was ordered before stays refused, by the token too; a password that somebody changes themselves ends nothing of theirs."""
     user, scope = await an_operator(store, clock)
     _, program = await a_token(store, user, clock)

@@ -67,7 +67,7 @@ async def test_updates_come_for_security_first_then_by_how_many_nodes_they_are_f
         await store.tables.updates(SCOPE, 1, (await store.tables.updates(SCOPE, 1)).next, search="c")
 
 
-async def test_one_package_names_its_nodes_and_who_holds_it(store: Store) -> None:
+async def test_an_update_lists_its_nodes_and_where_it_is_held(store: Store) -> None:
     first, second, *_ = await a_fleet(store)
     page = await store.tables.updates_of(SCOPE, "vim", 1)
     rest = await store.tables.updates_of(SCOPE, "vim", 1, page.next)
@@ -119,7 +119,7 @@ async def test_updates_of_others_are_neither_listed_nor_counted(store: Store) ->
     assert (stranger.items, stranger.told, stranger.silent) == ((), 0, 0)
 
 
-async def test_lists_with_a_filter_hold_what_fits_and_go_on_with_it(store: Store, clock: ManualClock) -> None:
+async def test_filtered_lists_contain_matches_and_continue_over_pages(store: Store, clock: ManualClock) -> None:
     nodes = [await store.nodes.create_node(SCOPE, new_node(f"web-{n}")) for n in range(3)]
     for at, node in enumerate(nodes):
         await store.jobs.create_job(SCOPE, new_job(node.id, clock.now() + at, "check" if at == 1 else "upgrade"), None)

@@ -97,7 +97,7 @@ async def test_a_new_password_ends_every_other_session(store: Store, clock: Manu
 
 
 @pytest.mark.holds("S-09")
-async def test_what_was_proven_before_the_account_changed_opens_no_session(store: Store, clock: ManualClock) -> None:
+async def test_a_credential_proven_before_an_account_change_opens_no_session(store: Store, clock: ManualClock) -> None:
     """A password takes long to look at; what its owner does meanwhile counts."""
     user, session = await admin_with_session(store, clock)
     await store.users.save_password(SCOPE, user.id, "$argon2id$new", session.id, must_change=False)
@@ -234,7 +234,7 @@ async def test_no_window_ever_holds_more_than_its_limit(store: Store, clock: Man
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(gaps=st.lists(st.floats(0.0, 40.0), max_size=40), limit=st.integers(1, 5))
-async def test_a_bucket_with_a_pace_asks_nobody_to_wait_for_longer(store: Store, clock: ManualClock, gaps: list[float], limit: int) -> None:
+async def test_the_wait_of_a_paced_bucket_is_bounded(store: Store, clock: ManualClock, gaps: list[float], limit: int) -> None:
     """And no window holds more than its limit and what the pace adds."""
     bucket, at, allowed = new_random_id(), clock.now(), []
     for gap in gaps:
@@ -370,7 +370,7 @@ async def test_chains_of_several_starts_hold_each_other(backend: Backend) -> Non
     assert [len(anchor.detail) for anchor in reversed(anchors)] == [0, 1, 1]
 
 
-async def test_many_commands_at_once_all_end(store: Store) -> None:
+async def test_many_concurrent_commands_all_complete(store: Store) -> None:
     names = [f"n{at}" for at in range(300)]
     random.Random(3).shuffle(names)
     made = await asyncio.gather(*(store.nodes.create_node(SCOPE, new_node(name)) for name in names))

@@ -55,7 +55,7 @@ def history(hub: HubProcess, node_id: str, start: float, end: float) -> list[flo
     return [value for value in reply.json["series"]["load.1"]["avg"] if value is not None]
 
 
-async def test_a_real_spider_comes_online_and_its_seconds_are_kept(hub: HubProcess, tmp_path: Path) -> None:
+async def test_a_real_spider_comes_online_and_its_samples_are_stored_each_second(hub: HubProcess, tmp_path: Path) -> None:
     [node] = hub.enrol("this-machine")
     assert hub.node(node.node_id)["state"] == "pending"
     spider = SpiderProcess(tmp_path / "spider", hub, node)
@@ -115,7 +115,7 @@ async def test_a_pack_that_is_sent_twice_is_stored_once(shared_hub: HubProcess) 
         assert values == [float(seq) for seq in range(8)]
 
 
-async def test_backfill_has_a_stream_of_its_own(shared_hub: HubProcess) -> None:
+async def test_backfill_has_its_own_stream(shared_hub: HubProcess) -> None:
     [node] = shared_hub.enrol(name())
     async with agents(shared_hub, node) as [agent]:
         await agent.join()
@@ -139,7 +139,7 @@ async def test_a_sequence_with_a_hole_is_not_acknowledged(shared_hub: HubProcess
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("kills", [6, pytest.param(20, marks=pytest.mark.slow)])
-async def test_what_was_acknowledged_survives_kills(hub: HubProcess, kills: int) -> None:
+async def test_acknowledged_packs_survive_kills(hub: HubProcess, kills: int) -> None:
     [node] = hub.enrol("survivor")
     start = time.time() - 5000
     acked, dice = -1, random.Random(7)
@@ -174,7 +174,7 @@ async def test_what_was_acknowledged_survives_kills(hub: HubProcess, kills: int)
 # -- the opening ---------------------------------------------------------------------------------------
 
 
-async def test_an_unknown_node_hears_a_proof_that_is_none_and_is_sent_away(shared_hub: HubProcess) -> None:
+async def test_an_unknown_node_gets_a_false_proof_and_is_disconnected(shared_hub: HubProcess) -> None:
     [node] = shared_hub.enrol(name())
     async with agents(shared_hub, node._replace(node_id=new_random_id()), node) as [stranger, forger]:
         for agent, opening in (
@@ -274,7 +274,7 @@ async def test_another_boot_takes_over_when_the_first_one_is_dead(shared_hub: Hu
 
 
 @pytest.mark.holds("SAFETY-49", "SAFETY-80", "F-25")
-async def test_the_newest_of_one_boot_wins_at_once_and_the_old_session_is_fenced(shared_hub: HubProcess) -> None:
+async def test_the_newest_session_of_one_boot_wins_and_the_old_one_is_fenced(shared_hub: HubProcess) -> None:
     [node] = shared_hub.enrol(name())
     async with agents(shared_hub, node, node) as [old, new]:
         first = await old.join()
@@ -329,7 +329,7 @@ async def joins(hub: HubProcess, node: Enrolled) -> bool:
 
 
 @pytest.mark.holds("SAFETY-52", "S-28")
-async def test_one_node_that_proves_itself_again_and_again_keeps_no_other_out(shared_hub: HubProcess) -> None:
+async def test_repeated_handshakes_of_one_node_do_not_block_others(shared_hub: HubProcess) -> None:
     """Its first session answers no ping, so that each of its openings waits for a probe, from five addresses."""
     bad, good = shared_hub.enrol(name(), name())
     boots = itertools.count()
@@ -469,7 +469,7 @@ async def test_a_text_message_ends_the_session(shared_hub: HubProcess) -> None:
     ],
     ids=lambda message: type(message).__name__,
 )
-async def test_a_message_that_says_what_it_may_not_ends_the_session(shared_hub: HubProcess, message: Layout | Pack | JobOutput) -> None:
+async def test_a_forbidden_message_ends_the_session(shared_hub: HubProcess, message: Layout | Pack | JobOutput) -> None:
     [node] = shared_hub.enrol(name())
     async with agents(shared_hub, node) as [agent]:
         await agent.join()

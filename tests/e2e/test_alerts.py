@@ -65,7 +65,7 @@ async def got(hub: HubProcess, who: Login, path: str) -> Any:
     return (await hub.call("GET", f"/api/v1{path}", token=who.token)).json
 
 
-async def test_a_failed_unit_is_told_acknowledged_by_its_link_and_told_once_when_it_is_over(hub: HubProcess, receiver: Receiver) -> None:
+async def test_a_failed_unit_is_notified_acknowledged_and_resolved_once(hub: HubProcess, receiver: Receiver) -> None:
     who = hub.login()
     channel = await posted(hub, who, "/channels", {"kind": "webhook", "name": "ops", "target": {"url": receiver.url()}})
     rule = {"name": "Service failed at once", "expr": "state(unit_failed)", "select": {"all": True}, "warn": {"trigger": 0, "clear": 0}}
@@ -106,7 +106,7 @@ def _firing(hub: HubProcess, name: str) -> Any:
     return next((alert for alert in alerts if alert["rule_name"] == name), None)
 
 
-async def test_a_hub_that_is_killed_continues_with_its_alerts_and_tells_nothing_twice(hub: HubProcess, receiver: Receiver) -> None:
+async def test_a_killed_hub_continues_its_alerts_without_a_second_message(hub: HubProcess, receiver: Receiver) -> None:
     who = hub.login()
     await posted(hub, who, "/channels", {"kind": "webhook", "name": "ops", "target": {"url": receiver.url()}})
     rule = {"name": "Service failed at once", "expr": "state(unit_failed)", "select": {"all": True}, "warn": {"trigger": 0, "clear": 0}}

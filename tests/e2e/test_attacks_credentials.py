@@ -65,7 +65,7 @@ def test_the_first_password_from_outside_needs_the_console_and_opens_three_calls
         ("", "", {"X-Forwarded-For": "203.0.113.9"}),
     ],
 )
-def test_nobody_claims_a_hub_whose_proxy_does_not_say_who_asks(tmp_path: Path, url: str, proxies: str, headers: dict[str, str]) -> None:
+def test_a_hub_behind_an_unnamed_proxy_needs_its_setup_code(tmp_path: Path, url: str, proxies: str, headers: dict[str, str]) -> None:
     """README's own start behind a proxy: all clients look like the hub's own machine then."""
     first = {"username": "admin", "password": "admin"}
     args = ("--server-url", url) if url else ()
@@ -108,7 +108,7 @@ def test_by_tls_every_cookie_of_a_running_hub_is_its_own_alone(tmp_path: Path) -
 
 
 @pytest.mark.holds("S-09", "F-14")
-def test_a_clock_that_was_set_back_lets_nobody_in_before_the_console_has_accepted_it(tmp_path: Path) -> None:
+def test_after_a_clock_set_back_log_ins_need_acceptance_on_the_console(tmp_path: Path) -> None:
     """A token that had ended opens nothing meanwhile, a session is not refreshed, and the acceptance holds for later starts."""
     hub = HubProcess(tmp_path / "hub", faults=["clock"])
 

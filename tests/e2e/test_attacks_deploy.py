@@ -74,9 +74,7 @@ async def a_token(hub: HubProcess, *, sensitive: bool) -> str:
 
 @pytest.mark.holds("S-57")
 @pytest.mark.parametrize("turn", [("host", "port", "host_key"), ("port",), ("port", "host_key")])
-async def test_who_turns_a_deployment_to_another_server_gets_nothing_that_was_given_for_the_first(
-    shared_hub: HubProcess, turn: tuple[str, ...]
-) -> None:
+async def test_redirecting_a_deployment_to_another_server_reveals_no_credentials(shared_hub: HubProcess, turn: tuple[str, ...]) -> None:
     hub = shared_hub
     body = {"host": "127.0.0.1", "port": free_port(), "username": "root", "name": "-".join(turn), **SECRETS}
     first = await hub.call("POST", f"{API}/deployments", body)

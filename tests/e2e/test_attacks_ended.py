@@ -97,7 +97,9 @@ def reset(world: World, _session: str, _token: str) -> None:
 @pytest.mark.holds("SAFETY-18", "S-09")
 @pytest.mark.parametrize("end", [keep_all, log_out, disable, demote, revoke, reset])
 @pytest.mark.parametrize("by", ["session", "token"])
-def test_a_request_whose_body_comes_after_the_end_does_nothing(world: World, end: Callable[[World, str, str], None], by: str) -> None:
+def test_a_request_whose_body_arrives_after_the_session_ended_does_nothing(
+    world: World, end: Callable[[World, str, str], None], by: str
+) -> None:
     """Let in by its head, and held open until the rights are gone; a thief keeps one such at hand."""
     hub, node = world.hub, f"nodes/{world.nodes['own'].node_id}"
     given = world.local("POST", "users/ends-often/password")["password"] if "ends-often" in world.people else None
@@ -245,7 +247,7 @@ def test_a_session_left_open_does_nothing_that_wants_a_fresh_proof(world: World,
 
 
 @pytest.mark.holds("SAFETY-21", "S-14")
-async def test_of_many_equal_codes_at_once_a_running_hub_takes_one(world: World) -> None:
+async def test_of_many_concurrent_equal_codes_a_running_hub_accepts_one(world: World) -> None:
     """Over the network and from as many addresses."""
     who = await asyncio.to_thread(world.person, "two-factors", "viewer")
     text = (await asyncio.to_thread(world.call, who, "POST", "auth/totp")).json["secret"]

@@ -28,7 +28,7 @@ def hub(tmp_path: Path) -> Iterator[HubProcess]:
 
 
 @pytest.mark.holds("S-27")
-async def test_a_flood_of_bad_tokens_costs_no_hash_and_takes_nobody_s_turn(shared_hub: HubProcess) -> None:
+async def test_a_flood_of_bad_tokens_costs_no_hash_and_delays_no_others(shared_hub: HubProcess) -> None:
     dice = random.Random(5)
     good = (await asyncio.to_thread(shared_hub.login)).token
     head, claims, signature = good.split(".")
@@ -62,7 +62,7 @@ async def test_a_flood_of_bad_tokens_costs_no_hash_and_takes_nobody_s_turn(share
 
 
 @pytest.mark.holds("SAFETY-52", "S-28")
-async def test_six_hundred_silent_sockets_keep_nobody_out(hub: HubProcess) -> None:
+async def test_six_hundred_silent_sockets_do_not_block_a_log_in(hub: HubProcess) -> None:
     writers: list[asyncio.StreamWriter] = []
     before = await asyncio.to_thread(figure, hub, "process_open_files")
 
@@ -87,7 +87,7 @@ async def test_six_hundred_silent_sockets_keep_nobody_out(hub: HubProcess) -> No
 
 
 @pytest.mark.holds("S-28")
-async def test_connections_that_have_asked_and_wait_keep_nobody_out(tmp_path: Path) -> None:
+async def test_idle_keep_alive_connections_do_not_block_a_log_in(tmp_path: Path) -> None:
     """From one address, with few descriptors; also behind a refused upgrade, and by a second request that never ends."""
     hub = HubProcess(tmp_path / "hub", prefix=("prlimit", "--nofile=160"))
     writers: list[asyncio.StreamWriter] = []
@@ -131,7 +131,7 @@ async def dribble(writer: asyncio.StreamWriter) -> None:
 
 @pytest.mark.holds("S-18")
 @pytest.mark.parametrize("expect", ["200-maybe", "", "100-continue, x", "\xff"])
-def test_an_expectation_that_nobody_knows_is_answered_like_everything_else(shared_hub: HubProcess, expect: str) -> None:
+def test_an_unknown_expect_header_is_answered_as_a_problem(shared_hub: HubProcess, expect: str) -> None:
     for path in ("/healthz", "/api/v1/nodes", "/", "/nothing"):
         reply = shared_hub.request("GET", path, headers={"Expect": expect})
         if expect:
@@ -143,7 +143,7 @@ def test_an_expectation_that_nobody_knows_is_answered_like_everything_else(share
 
 
 @pytest.mark.holds("S-28")
-async def test_bodies_that_trickle_keep_nobody_out(hub: HubProcess) -> None:
+async def test_slow_request_bodies_do_not_block_a_log_in(hub: HubProcess) -> None:
     writers: list[asyncio.StreamWriter] = []
     before = await asyncio.to_thread(hashes, hub)
     head = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 16000\r\n\r\n{"

@@ -167,7 +167,7 @@ def typed_into_bash(folder: Path, *lines: bytes) -> tuple[str, str]:
 
 @pytest.mark.holds("SAFETY-46", "S-46")
 @pytest.mark.parametrize("form", ["command", "line"])
-def test_a_shell_keeps_nothing_of_the_invite_that_is_pasted_into_it(hub: HubProcess, tmp_path: Path, form: str) -> None:
+def test_a_shell_stores_nothing_of_a_pasted_invite(hub: HubProcess, tmp_path: Path, form: str) -> None:
     """As a terminal pastes it, all lines at once; what it fetches is not there, so that it does no more."""
     shown = made(hub)
     pasted, secret = shown[form].replace("/install.sh", "/nothing.sh"), shown["invite"]
@@ -203,7 +203,7 @@ async def test_an_address_may_try_thirty_times_a_minute(hub: HubProcess, client:
 
 
 @pytest.mark.holds("S-15", "S-45")
-def test_only_who_may_makes_invites_and_proves_it_anew(hub: HubProcess) -> None:
+def test_creating_an_invite_needs_the_right_and_a_fresh_password(hub: HubProcess) -> None:
     """The secret is told once, and only to its maker."""
     admin = hub.login()
     assert hub.request("POST", "/api/v1/invites", {}).status == 401
@@ -224,9 +224,7 @@ def test_only_who_may_makes_invites_and_proves_it_anew(hub: HubProcess) -> None:
     assert secret not in script.body.decode()
 
 
-async def test_the_command_line_makes_lists_and_ends_invites_and_decides_who_is_let_in(
-    hub: HubProcess, client: aiohttp.ClientSession
-) -> None:
+async def test_the_command_line_manages_invites_and_approves_nodes(hub: HubProcess, client: aiohttp.ClientSession) -> None:
     async def stardust(*words: str) -> tuple[int, str, str]:
         done = await asyncio.to_thread(command, hub.folder, *words)
         return done.returncode, done.stdout, done.stderr

@@ -150,7 +150,7 @@ def dialling(spider: SpiderProcess) -> Iterator[SpiderProcess]:
 
 
 @pytest.mark.holds("SAFETY-42", "S-38")
-async def test_a_running_hub_of_another_fleet_hears_a_hello_and_nothing_else(shared_hub: HubProcess, tmp_path: Path) -> None:
+async def test_a_hub_of_another_fleet_receives_only_the_hello(shared_hub: HubProcess, tmp_path: Path) -> None:
     """As after a stolen domain: the node dials the name that it knows, and somebody else's hub answers, who knows the node's id."""
     [node] = await asyncio.to_thread(shared_hub.enrol, "faithful")
     with HubProcess(tmp_path / "other") as other:
@@ -164,7 +164,7 @@ async def test_a_running_hub_of_another_fleet_hears_a_hello_and_nothing_else(sha
 
 
 @pytest.mark.holds("SAFETY-44", "S-47")
-async def test_a_certificate_that_nobody_vouches_for_hears_not_even_the_request(shared_hub: HubProcess, tmp_path: Path) -> None:
+async def test_a_server_with_an_untrusted_certificate_receives_no_request(shared_hub: HubProcess, tmp_path: Path) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, "careful")
     certificate = Certificate(tmp_path)
     async with tapped(shared_hub, certificate.context) as tap:
@@ -179,7 +179,7 @@ async def test_a_certificate_that_nobody_vouches_for_hears_not_even_the_request(
 
 
 @pytest.mark.holds("SAFETY-30", "S-17")
-async def test_what_a_job_prints_acts_in_no_terminal_and_is_kept_as_it_was(shared_hub: HubProcess) -> None:
+async def test_terminal_sequences_in_job_output_are_neutralized_and_stored_unchanged(shared_hub: HubProcess) -> None:
     """Titles, links, the clipboard, questions to the terminal, C1, in the order of a command that watches the job; kept raw, handed out as a file."""
     acts = (
         b"\x1b]0;owned\x07", b"\x1b]8;;http://evil.example\x1b\\", b"\x1b]52;c;ZXZpbA==\x07", b"\x1b[6n", b"\x1b[c", b"\x1bP+q544e\x1b\\",

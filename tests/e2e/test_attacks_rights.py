@@ -53,7 +53,7 @@ def test_no_route_of_a_running_hub_reaches_another_one_s_thing(world: World, rol
 
 @pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ["operator", "viewer"])
-def test_lists_of_a_running_hub_hold_what_is_granted(world: World, role: str) -> None:
+def test_lists_of_a_running_hub_contain_only_granted_resources(world: World, role: str) -> None:
     who = world.people[f"limited-{role}"]
     for row, name in LISTS.items():
         reply = world.call(who, "GET", name)
@@ -143,7 +143,7 @@ def test_deployments_that_a_body_or_a_query_names_are_those_that_are_granted(wor
 
 
 @pytest.mark.holds("S-19")
-def test_a_conflict_of_a_running_hub_tells_nothing_of_what_is_not_granted(world: World) -> None:
+def test_a_conflict_with_a_hidden_resource_reveals_nothing(world: World) -> None:
     """A name that a hidden node has, and a server where somebody else is at work."""
     admin, who, own = world.people["admin"], world.people["limited-operator"], world.ids["node", "own"]
     renamed = world.call(who, "PATCH", f"nodes/{own}", {"name": "node-other"})
@@ -167,7 +167,7 @@ def test_a_conflict_of_a_running_hub_tells_nothing_of_what_is_not_granted(world:
 
 
 @pytest.mark.holds("S-19")
-def test_a_token_of_an_admin_stays_within_what_it_was_made_for(world: World) -> None:
+def test_a_token_of_an_admin_is_limited_to_its_role_and_nodes(world: World) -> None:
     """Its nodes, its role, and nothing of people; not in a cookie, and not twice in one request."""
     hub, admin, own, other = world.hub, world.people["admin"], world.ids["node", "own"], world.ids["node", "other"]
     small = world.token(admin, role="admin", grants={"nodes": [own]})
@@ -255,7 +255,7 @@ WITHDRAWN = {"demoted": ("PATCH", "", {"role": "viewer"}), "reset": ("POST", "/p
 
 @pytest.mark.holds("SAFETY-35", "SAFETY-36", "S-20", "S-21")
 @pytest.mark.parametrize("how", WITHDRAWN)
-async def test_what_a_demoted_user_had_ordered_never_reaches_a_node(world: World, how: str) -> None:
+async def test_a_job_ordered_before_a_demotion_never_reaches_a_node(world: World, how: str) -> None:
     """Rights are asked again when something is handed over, not only when it is asked for; and what came under another password
     may have been somebody else's order."""
     hub = world.hub

@@ -213,7 +213,7 @@ async def test_no_planted_secret_is_found_anywhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.holds("S-33")
-def test_a_hub_whose_keyring_was_altered_does_not_start(tmp_path: Path) -> None:
+def test_a_hub_with_an_altered_keyring_does_not_start(tmp_path: Path) -> None:
     hub = HubProcess(tmp_path / "hub")
     with hub:
         pass
@@ -269,7 +269,7 @@ def test_a_sealed_value_that_was_moved_to_another_row_is_a_fault_and_opens_nothi
 
 
 @pytest.mark.holds("S-35")
-def test_a_hub_leaves_no_memory_image_and_lets_nobody_look_inside(shared_hub: HubProcess) -> None:
+def test_a_hub_writes_no_core_file_and_is_not_readable_by_other_processes(shared_hub: HubProcess) -> None:
     limits = Path(f"/proc/{shared_hub.pid}/limits").read_text()
     assert next(line for line in limits.splitlines() if line.startswith("Max core file size")).split()[4:6] == ["0", "0"]
     assert Path(f"/proc/{shared_hub.pid}/environ").stat().st_uid == 0  # the kernel gives it to root when a process is not dumpable

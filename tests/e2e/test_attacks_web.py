@@ -38,7 +38,7 @@ CLOSE_SESSION_OVER = 4401
 
 
 @pytest.mark.holds("S-28")
-async def test_one_user_takes_the_live_page_from_nobody(hub: HubProcess) -> None:
+async def test_the_connection_limit_of_one_user_does_not_affect_others(hub: HubProcess) -> None:
     """By session and by any number of tokens."""
     made = (await hub.call("POST", f"{API}/users", {"username": "eve", "role": "viewer"})).json
     first = await asyncio.to_thread(hub.login, "eve", made["password"])
@@ -396,7 +396,7 @@ async def test_no_made_up_verb_does_anything(shared_hub: HubProcess) -> None:
 
 
 @pytest.mark.holds("SAFETY-32", "S-18")
-async def test_an_answer_to_a_fault_tells_nothing_of_the_inside(shared_hub: HubProcess) -> None:
+async def test_error_answers_reveal_no_internals(shared_hub: HubProcess) -> None:
     token = (await asyncio.to_thread(shared_hub.login)).token
     inside = re.compile(rb"Traceback|File \"|/work/|site-packages|aiohttp|sqlite|SELECT |groundcontrol/|\.py\b")
     for method, path, body in (

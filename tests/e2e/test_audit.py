@@ -62,7 +62,7 @@ def copied(stopped: Stopped, tmp_path: Path) -> Stopped:
     return stopped._replace(folder=tmp_path / "hub")
 
 
-def test_a_log_that_nobody_touched_holds_and_is_shown_whether_a_hub_runs_or_not(stopped: Stopped) -> None:
+def test_an_untouched_audit_log_verifies_with_and_without_a_running_hub(stopped: Stopped) -> None:
     assert "2 known heads are in place" in stardust(stopped.folder, "audit", "verify", "--head", str(stopped.log))
     told = json.loads(stardust(stopped.folder, "audit", "verify", "--json"))
     assert told["holds"] is True
@@ -131,7 +131,7 @@ def test_without_the_secret_nothing_is_called_sound(stopped: Stopped) -> None:
     assert "no database" in stardust(stopped.folder.parent, "audit", "list", status=1)
 
 
-def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(copied: Stopped, tmp_path: Path) -> None:
+def test_the_doctor_reports_faults_with_their_remedies(copied: Stopped, tmp_path: Path) -> None:
     copied.folder.chmod(0o755)
     (copied.folder / "stardust-samples.db").write_bytes(b"no database at all" * 400)
     said = stardust(copied.folder, "doctor", status=1)

@@ -72,7 +72,7 @@ async def fill(hub: HubProcess, node: object) -> None:
 
 
 @pytest.mark.holds("SAFETY-77", "SAFETY-91", "S-37", "F-28")
-def test_what_is_restored_is_what_was_there_and_nothing_is_replayed(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+def test_a_restored_hub_has_its_old_data_and_repeats_no_job(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     file, facts = kept
     folder = tmp_path / "data"
     told = json.loads(stardust(folder, "restore", str(file), "--json", env=WITH_SECRET).stdout)
@@ -92,7 +92,7 @@ def test_what_is_restored_is_what_was_there_and_nothing_is_replayed(kept: tuple[
 
 
 @pytest.mark.holds("SAFETY-91")
-async def test_of_what_came_after_the_backup_a_node_sends_what_it_still_has_and_the_rest_is_gone(tmp_path: Path) -> None:
+async def test_after_a_restore_a_node_resends_only_unacknowledged_samples(tmp_path: Path) -> None:
     """A node forgets what was acknowledged. What it had not handed over comes, and nothing twice or in the place of another."""
     async with contextlib.AsyncExitStack() as stack:
         hub = stack.enter_context(HubProcess(tmp_path / "hub"))
@@ -131,9 +131,7 @@ def test_the_wrong_secret_restores_nothing_and_touches_nothing(kept: tuple[Path,
     assert file.read_bytes() == before
 
 
-def test_a_database_that_is_there_stays_unless_it_is_to_be_replaced_and_then_it_is_kept_aside(
-    kept: tuple[Path, dict[str, str]], tmp_path: Path
-) -> None:
+def test_restore_replaces_a_database_only_with_replace_and_saves_the_old_one(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     file, facts = kept
     with HubProcess(tmp_path / "hub") as hub:
         hub.enrol("another")
@@ -151,7 +149,9 @@ def test_a_database_that_is_there_stays_unless_it_is_to_be_replaced_and_then_it_
     assert facts["node"]
 
 
-def test_what_a_killed_hub_had_not_folded_in_does_not_come_back_with_a_backup(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+def test_the_write_ahead_log_of_a_killed_hub_is_not_applied_to_a_restored_database(
+    kept: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
     """The databases were taken away, their write-ahead logs were not: SQLite would read them into whatever has the name."""
     file, _ = kept
     with HubProcess(tmp_path / "hub") as hub:
@@ -296,7 +296,7 @@ def as_of(source: Path, target: Path, **said: object) -> Path:
     return target
 
 
-def test_old_backups_of_this_hub_go_by_what_is_in_them_and_nothing_else_goes(
+def test_expired_backups_of_this_hub_are_removed_by_their_content_only(
     kept: tuple[Path, dict[str, str]], hub: HubProcess, tmp_path: Path
 ) -> None:
     folder = tmp_path / "backups"
@@ -375,7 +375,7 @@ def test_a_backup_that_is_ended_leaves_nothing(heavy: Path, tmp_path: Path, said
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_backup_left_goes_with_the_next_one_and_nothing_else(heavy: Path, hub: HubProcess, tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_backup_are_removed_by_the_next_one(heavy: Path, hub: HubProcess, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
     with backing_up(heavy, folder, "packing") as killed:

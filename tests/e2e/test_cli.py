@@ -99,7 +99,7 @@ def test_a_file_of_rules_is_checked_and_applied_as_a_whole(shared_hub: HubProces
     assert stardust(shared_hub, "rules", "apply", str(rules))[1]["rules"][0]["act"] == "keep"
 
 
-async def test_one_command_orders_many_nodes_and_says_what_became_of_each(shared_hub: HubProcess) -> None:
+async def test_one_command_orders_many_nodes_and_shows_each_result(shared_hub: HubProcess) -> None:
     nodes = await asyncio.to_thread(shared_hub.enrol, "cli-a", "cli-b")
     for node in nodes:
         assert (await shared_hub.call("PATCH", f"/api/v1/nodes/{node.node_id}", {"tags": ["cli"]})).status == 200
@@ -133,7 +133,7 @@ async def test_one_command_orders_many_nodes_and_says_what_became_of_each(shared
         assert (status, told["error"]["code"]) == (1, "not_found")
 
 
-def test_who_orders_for_a_node_that_is_not_connected_is_told_what_the_job_waits_for(shared_hub: HubProcess) -> None:
+def test_an_order_for_an_offline_node_says_that_it_waits(shared_hub: HubProcess) -> None:
     shared_hub.enrol("cli-away", "cli-gone")
     for node, words, action in (("cli-away", ("run", "check"), "check"), ("cli-gone", ("rekey",), "rekey")):
         told = command(shared_hub.folder, *words, node, "--no-wait")
@@ -143,7 +143,7 @@ def test_who_orders_for_a_node_that_is_not_connected_is_told_what_the_job_waits_
         assert (status, job["action"], nothing) == (0, action, None)
 
 
-def test_who_names_a_second_node_where_packages_stand_is_told_how_nodes_are_named(shared_hub: HubProcess) -> None:
+def test_a_node_name_given_as_a_package_gets_a_hint(shared_hub: HubProcess) -> None:
     shared_hub.enrol("cli-mail", "cli-backup")
     for words in (("full-upgrade",), ("--for", "full-upgrade", "plan")):
         status, answer, told = stardust(shared_hub, "run", *words, "cli-mail", "cli-backup")
@@ -203,7 +203,7 @@ async def test_a_job_is_followed_over_a_restart_of_the_hub(how: str, tmp_path: P
         assert (again.returncode, again.stdout.encode()) == (0, output), again.stderr
 
 
-async def test_what_was_ordered_without_waiting_can_be_followed_later(shared_hub: HubProcess) -> None:
+async def test_a_job_ordered_without_waiting_can_be_followed_later(shared_hub: HubProcess) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, "cli-later")
 
     async def run(*words: str) -> tuple[int, Any, Any]:
@@ -315,7 +315,7 @@ def test_a_node_is_removed_by_one_command_that_asks_before(shared_hub: HubProces
     assert [(row["kind"], row["forced"], row["state"]) for row in answer["deployments"]] == [("remove", True, "succeeded")] * 2
 
 
-def test_a_hub_that_was_killed_is_said_not_to_run_though_its_socket_is_left(tmp_path: Path) -> None:
+def test_a_killed_hub_is_reported_as_not_running_despite_its_socket(tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub:
         hub.slay()
         assert (hub.folder / "control.sock").exists()
@@ -325,7 +325,7 @@ def test_a_hub_that_was_killed_is_said_not_to_run_though_its_socket_is_left(tmp_
         assert "stardust serve" not in ended.stderr, "a second hub is not the remedy"
 
 
-def test_the_command_tells_of_hub_and_nodes(hub: HubProcess) -> None:
+def test_the_command_line_shows_hub_nodes_and_jobs(hub: HubProcess) -> None:
     hub.enrol("web-1", "web-2")
     assert "ok" in said_by(hub, "status")
     assert json.loads(said_by(hub, "s", "--json"))["nodes"] == {"online": 0, "reconnecting": 0, "offline": 0, "pending": 2}

@@ -55,7 +55,7 @@ def test_a_step_is_a_shell_command_that_fails_when_a_part_of_it_does(step: str) 
     assert ";" not in step  # what stands before one may fail unseen
 
 
-def test_what_is_copied_is_what_the_ignore_list_lets_through_and_packages_are_held_against_hashes() -> None:
+def test_the_image_copies_only_listed_files_and_installs_with_hashes() -> None:
     allowed = {line[1:] for line in (ROOT / ".containerignore").read_text().splitlines() if line.startswith("!")}
     assert set(only("COPY").split()[:-1]) == allowed
     installs = [command for word, rest in instructions() if word == "RUN" for command in rest.split("&&") if "pip install" in command]
@@ -94,7 +94,7 @@ def _as_in_the_image(words: list[str]) -> list[str]:
     return [*programs[name], *words[1:]]
 
 
-def test_a_hub_that_is_started_as_the_image_does_is_healthy_until_it_is_told_to_stop(tmp_path: Path) -> None:
+def test_a_hub_started_like_the_image_is_healthy_until_it_stops(tmp_path: Path) -> None:
     port = str(free_port())
     secret = tmp_path / "secret"
     secret.write_text(SECRET)

@@ -31,7 +31,7 @@ def tables_of(hub: HubProcess, node: Enrolled) -> dict[str, Any]:
     return {table["subject"]: table for table in answer["tables"]}
 
 
-async def test_a_real_spider_reports_what_is_installed(hub: HubProcess, tmp_path: Path) -> None:
+async def test_a_real_spider_reports_installed_packages(hub: HubProcess, tmp_path: Path) -> None:
     [node] = hub.enrol("this-machine")
     version = await asyncio.to_thread(subprocess.check_output, ["dpkg-query", "-W", "-f=${Version}", "bash"], text=True)
     spider = SpiderProcess(tmp_path / "spider", hub, node)
@@ -145,7 +145,7 @@ async def test_tables_stay_when_their_node_is_gone_and_of_processes_their_histor
     assert left["users"]["rows"] == [["ro]52;c;aGk=ot", "tty1", 0.0]]
 
 
-async def test_who_looks_at_a_node_makes_it_read_its_tables_quicker(shared_hub: HubProcess) -> None:
+async def test_watching_a_node_makes_it_read_its_tables_more_often(shared_hub: HubProcess) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, "looked-at")
     token = (await asyncio.to_thread(shared_hub.login)).token
     headers = {"Authorization": f"Bearer {token}"}

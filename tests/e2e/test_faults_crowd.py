@@ -114,14 +114,14 @@ async def storm(hub: HubProcess, count: int, times: int) -> None:
 
 
 @pytest.mark.holds("SAFETY-52", "F-31")
-async def test_a_hundred_nodes_that_come_at_once_are_all_let_in_and_so_is_the_admin(hub: HubProcess) -> None:
+async def test_a_hundred_simultaneous_nodes_and_an_admin_are_all_connected(hub: HubProcess) -> None:
     await storm(hub, 100, 1)
 
 
 @pytest.mark.holds("SAFETY-88", "F-31")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_a_thousand_nodes_that_come_at_once_are_all_let_in_and_so_is_the_admin(hub: HubProcess) -> None:
+async def test_a_thousand_simultaneous_nodes_and_an_admin_are_all_connected(hub: HubProcess) -> None:
     await storm(hub, 1000, 3)
 
 
@@ -144,7 +144,7 @@ def _all_settled(nodes: list[WorkingNode]) -> bool:
 @pytest.mark.holds("SAFETY-88", "F-30")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("count", "away_s"), [(30, 5), pytest.param(1000, 120, marks=pytest.mark.slow)])
-async def test_a_fleet_whose_hub_was_away_comes_back_by_its_own_patience(tmp_path: Path, count: int, away_s: int) -> None:
+async def test_a_fleet_returns_to_a_restarted_hub_at_its_own_pace(tmp_path: Path, count: int, away_s: int) -> None:
     """No node dials more than once a second, somebody can log in meanwhile, and every sample is held once."""
     hub = HubProcess(tmp_path / "hub")
     with hub:

@@ -118,7 +118,7 @@ async def stays_through(hub: HubProcess, agent: TestAgent, trouble: Callable[[],
     assert [line["code"] for line in hub.events if line["event"] == "agent_gone"] == [1000]
 
 
-async def test_a_full_disk_sends_no_node_away_that_has_more_to_tell_than_samples(tmp_path: Path) -> None:
+async def test_a_full_disk_disconnects_no_node(tmp_path: Path) -> None:
     with small_disk(tmp_path / "hub", "12m") as disk:
         hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
         hub.view = disk.view
@@ -129,7 +129,7 @@ async def test_a_full_disk_sends_no_node_away_that_has_more_to_tell_than_samples
 
 
 @pytest.mark.slow
-async def test_a_hanging_disk_sends_no_node_away_that_has_more_to_tell_than_samples(tmp_path: Path) -> None:
+async def test_a_hanging_disk_disconnects_no_node(tmp_path: Path) -> None:
     hub = HubProcess(tmp_path / "hub", faults=["stalled-disk"])
     hang = fault_file(tmp_path / "hub", "stalled-disk")
     with hub:
@@ -141,7 +141,7 @@ async def test_a_hanging_disk_sends_no_node_away_that_has_more_to_tell_than_samp
 @pytest.mark.holds("F-11")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_a_disk_that_fills_again_and_again_under_a_hub_that_is_killed_loses_nothing(tmp_path: Path) -> None:
+async def test_repeatedly_filling_the_disk_of_a_killed_hub_loses_nothing(tmp_path: Path) -> None:
     await fill_and_clear(tmp_path, 8, kills=True)
 
 
@@ -188,7 +188,7 @@ async def test_a_disk_that_refuses_every_write_ends_the_hub_and_a_good_one_takes
 
 
 @pytest.mark.holds("F-13")
-async def test_a_disk_that_hangs_is_told_holds_nobody_up_and_continues_by_itself(tmp_path: Path) -> None:
+async def test_a_hanging_disk_is_reported_blocks_no_reader_and_recovers(tmp_path: Path) -> None:
     hub = HubProcess(tmp_path / "hub", faults=["stalled-disk"])
     hang = fault_file(tmp_path / "hub", "stalled-disk")
     with hub:
@@ -280,7 +280,7 @@ def test_a_damaged_page_keeps_the_hub_from_starting_and_nothing_is_removed(tmp_p
 
 
 @pytest.mark.slow
-async def test_a_write_ahead_log_that_somebody_removed_costs_what_it_held_and_no_more(tmp_path: Path) -> None:
+async def test_a_removed_write_ahead_log_costs_only_its_content(tmp_path: Path) -> None:
     """What SQLite has folded in stays, the file is whole, and the node fills in whatever it still has."""
     hub = HubProcess(tmp_path / "hub")
     with hub:
@@ -353,7 +353,7 @@ def test_the_folder_of_the_data_can_be_copied_once_the_hub_has_ended(tmp_path: P
         assert [node["name"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]] == ["moved"]
 
 
-async def test_a_damaged_record_of_one_node_takes_nobody_else_down(tmp_path: Path) -> None:
+async def test_a_damaged_record_of_one_node_affects_no_other(tmp_path: Path) -> None:
     """One letter of what a node said of itself, and one of a layout of its samples: the hub starts and serves, and the doctor names both."""
     with HubProcess(tmp_path / "hub") as hub:
         async with working(hub, tmp_path) as [node]:

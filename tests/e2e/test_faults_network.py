@@ -65,7 +65,7 @@ async def test_a_network_that_swallows_everything_costs_no_sample_and_no_output(
 
 
 @pytest.mark.holds("SAFETY-80", "SAFETY-81", "F-07", "F-25")
-async def test_the_next_connection_takes_over_from_one_that_hangs_half_open(tmp_path: Path) -> None:
+async def test_a_new_connection_replaces_a_half_open_one(tmp_path: Path) -> None:
     async with (
         FlakyNetwork() as line,
         behind(line, tmp_path) as hub,

@@ -91,7 +91,7 @@ async def print_all(hub: HubProcess, tmp_path: Path, size: int) -> None:
 
 
 @pytest.mark.holds("SAFETY-86", "F-16")
-async def test_a_flood_of_output_is_told_whole_and_holds_nobody_up(hub: HubProcess, tmp_path: Path) -> None:
+async def test_a_flood_of_output_arrives_complete_and_blocks_nothing(hub: HubProcess, tmp_path: Path) -> None:
     await print_all(hub, tmp_path, QUICK)
 
 

@@ -182,7 +182,7 @@ async def test_readers_that_never_end_hold_no_stop_up(tmp_path: Path) -> None:
 # -- standing still ------------------------------------------------------------------------------------------
 
 
-async def test_a_hub_that_stands_still_falls_silent_to_its_keeper_and_the_next_one_continues(tmp_path: Path) -> None:
+async def test_a_hanging_hub_stops_its_watchdog_messages_and_is_replaced(tmp_path: Path) -> None:
     """systemd ends a service that says nothing for WatchdogSec with SIGABRT, and starts it again."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as keeper:
         keeper.bind(str(tmp_path / "notify"))
@@ -300,7 +300,7 @@ async def test_a_hub_that_starts_by_a_wrong_clock_loses_no_sample(tmp_path: Path
 
 
 @pytest.mark.holds("SAFETY-84", "F-14")
-async def test_a_log_in_of_yesterday_ends_when_the_clock_says_so_and_a_new_one_is_let_in(tmp_path: Path) -> None:
+async def test_a_log_in_expires_by_the_clock_and_a_new_one_is_accepted(tmp_path: Path) -> None:
     """What expires goes by the hub's wall clock, and fails closed."""
     hub = HubProcess(tmp_path / "hub", faults=["clock"])
     with hub:

@@ -105,7 +105,7 @@ def test_without_a_hub_it_says_so(tmp_path: Path) -> None:
     assert "scripts/run" in done.stderr
 
 
-def test_servers_that_were_removed_in_the_page_come_anew_and_the_others_stay(tmp_path: Path) -> None:
+def test_servers_removed_in_the_page_are_created_anew_by_the_fleet(tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub:
         (hub.folder / "agent").mkdir(exist_ok=True)
         (hub.folder / "agent/spider.conf").write_text(f"[hub]\nurl = {hub.ws_url}\n")

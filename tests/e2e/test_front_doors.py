@@ -83,7 +83,7 @@ async def test_a_job_continues_over_ten_reloads(front: Front, tmp_path: Path) ->
 
 
 @pytest.mark.holds("SAFETY-27", "S-29")
-def test_a_person_is_known_by_the_own_address_and_not_by_what_the_request_claims(front: Front) -> None:
+def test_a_client_is_identified_by_its_own_address_not_its_headers(front: Front) -> None:
     _, door = front
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -102,7 +102,7 @@ def test_a_person_is_known_by_the_own_address_and_not_by_what_the_request_claims
 
 
 @pytest.mark.parametrize(("cookie_bytes", "status", "code"), [(32_000, 401, "auth.required"), (33_000, 431, "request.headers_too_large")])
-def test_the_hub_itself_says_what_is_wrong_with_cookies_of_neighbours(front: Front, cookie_bytes: int, status: int, code: str) -> None:
+def test_oversized_cookies_of_neighbours_get_an_error_of_the_hub(front: Front, cookie_bytes: int, status: int, code: str) -> None:
     _, door = front
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

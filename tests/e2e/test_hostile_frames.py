@@ -300,7 +300,7 @@ async def test_every_hostile_act_ends_only_its_own_session(shared_hub: HubProces
 @pytest.mark.holds("SAFETY-47", "S-44")
 @pytest.mark.parametrize("kind", [JobOutput, JobProgress, JobAnswer, JobEnded], ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("whose", ["of another node", "that waits", "that was taken back"])
-async def test_nothing_can_be_said_about_a_job_that_the_node_was_not_given(shared_hub: HubProcess, kind: type[Any], whose: str) -> None:
+async def test_messages_about_a_foreign_job_end_the_session(shared_hub: HubProcess, kind: type[Any], whose: str) -> None:
     hostile, other = await asyncio.to_thread(shared_hub.enrol, f"hostile-{os.urandom(4).hex()}", f"other-{os.urandom(4).hex()}")
     first = await foreign_job(shared_hub, hostile.node_id)
     job = await foreign_job(shared_hub, other.node_id if whose == "of another node" else hostile.node_id)
@@ -328,7 +328,7 @@ async def test_nothing_can_be_said_about_a_job_that_the_node_was_not_given(share
     assert first != job
 
 
-async def test_the_code_is_the_same_when_more_is_said_after_the_fault(shared_hub: HubProcess) -> None:
+async def test_the_close_code_is_the_same_if_more_frames_follow_the_fault(shared_hub: HubProcess) -> None:
     hostile, other = await asyncio.to_thread(shared_hub.enrol, f"hostile-{os.urandom(4).hex()}", f"other-{os.urandom(4).hex()}")
     job = await foreign_job(shared_hub, other.node_id)
     for _ in range(20):
@@ -406,7 +406,7 @@ async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProces
     assert codes[CLOSE_PROTOCOL] > frames / 10
 
 
-async def test_a_node_waits_for_what_is_in_its_packs_too(tmp_path: Path) -> None:
+async def test_the_quota_of_a_node_counts_the_content_of_its_packs(tmp_path: Path) -> None:
     """A quarter of a million values in three kilobytes, again and again; dated in the far future, so that nothing is kept of them."""
     layout = layout_of(series=[f"cpu.core{{core={core}}}" for core in range(400)])
     taken_at_ms = int((time.time() + 30 * 86_400) * 1000)

@@ -146,7 +146,7 @@ def test_a_folder_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.holds("SAFETY-8", "S-35")
-def test_everything_that_is_kept_is_private(hub: HubProcess) -> None:
+def test_every_stored_file_is_private(hub: HubProcess) -> None:
     assert stat.S_IMODE(hub.folder.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in hub.folder.iterdir()}
     assert {"stardust.db", "stardust-samples.db", "control.sock", "hub.pid", "hub.lock"} <= modes.keys()
@@ -176,7 +176,7 @@ def test_secrets_are_nowhere(tmp_path: Path) -> None:
 # -- starting and stopping ---------------------------------------------------------------------------------
 
 
-async def test_systemd_is_told_when_the_hub_is_ready_and_when_it_stops(tmp_path: Path) -> None:
+async def test_systemd_is_notified_of_readiness_and_stopping(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as keeper:
         keeper.bind(str(tmp_path / "notify"))
         keeper.settimeout(60)
@@ -340,7 +340,7 @@ sys.addaudithook(hook)
 """Becomes the hub's `sitecustomize`: notes what blocks on the thread of the event loop once the hub has begun."""
 
 
-def test_a_hub_whose_live_pages_hear_of_no_revocation_ends(tmp_path: Path) -> None:
+def test_a_hub_that_cannot_process_revocations_ends(tmp_path: Path) -> None:
     """It would go on showing what was taken from somebody, and say that all is well."""
     with HubProcess(tmp_path / "data", faults=["no-revocations"]) as hub:
         fault_file(hub.folder, "no-revocations").touch()
@@ -389,7 +389,7 @@ def test_health_says_how_it_is_to_everybody(shared_hub: HubProcess) -> None:
     assert "nosniff" in str(reply.headers)
 
 
-def test_metrics_are_for_whoever_has_a_token(shared_hub: HubProcess) -> None:
+def test_metrics_need_a_token(shared_hub: HubProcess) -> None:
     assert shared_hub.request("GET", "/metrics").status == 401
     assert shared_hub.request("GET", "/metrics", token="wrong").status == 401
     reply = shared_hub.request("GET", "/metrics", token=shared_hub.login().token)
@@ -475,13 +475,13 @@ def test_a_name_is_given_once(shared_hub: HubProcess) -> None:
     assert shared_hub.local("POST", "/api/v1/local/enrol", {"names": ["only-one"]}).status == 409
 
 
-def test_what_is_done_by_the_local_socket_is_audited_as_local(shared_hub: HubProcess) -> None:
+def test_actions_over_the_local_socket_are_audited_as_local(shared_hub: HubProcess) -> None:
     shared_hub.enrol("audited")
     rows = shared_hub.local("GET", "/api/v1/audit").json["audit"]
     assert any(row["actor"] == f"local:{os.geteuid()}" and row["action"] == "node.create" for row in rows)
 
 
-async def test_a_node_that_somebody_looks_at_is_told_to_send_each_second(shared_hub: HubProcess) -> None:
+async def test_a_watched_node_is_told_to_send_each_second(shared_hub: HubProcess) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, "watched")
     async with agents(shared_hub, node) as [agent], aiohttp.ClientSession() as http:
         await agent.join()

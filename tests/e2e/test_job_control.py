@@ -97,7 +97,7 @@ async def test_a_running_job_is_asked_to_stop_until_it_answers_and_moves_by_evid
     assert (done["exit_code"], done["output_sha256"], done["error"]["code"]) == (100, hashlib.sha256(LINE).hexdigest(), "job.stopped")
 
 
-async def test_what_cannot_be_stopped_any_more_says_why(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_a_job_that_cannot_be_stopped_any_more_gives_the_reason(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(JobAnswer(job, "accepted", "", 0), progress(job))
     assert (await cancel(shared_hub, job)).status == 200
@@ -112,9 +112,7 @@ async def test_what_cannot_be_stopped_any_more_says_why(shared_hub: HubProcess, 
 
 
 @pytest.mark.parametrize("why", ["busy", "host-stopping", "no-such-job", "expired"])
-async def test_a_job_that_the_node_has_not_begun_is_taken_back_and_not_sent_again(
-    shared_hub: HubProcess, agent: TestAgent, why: str
-) -> None:
+async def test_a_job_stopped_before_its_start_is_cancelled_and_not_resent(shared_hub: HubProcess, agent: TestAgent, why: str) -> None:
     job, _ = await started(shared_hub, agent)
     asked = (await cancel(shared_hub, job)).json
     assert (asked["state"], asked["stop"]["state"]) == ("dispatched", "asked")
@@ -139,7 +137,7 @@ async def test_an_old_refusal_takes_nothing_back_that_was_ordered_again_since(sh
     await job_is(shared_hub, job, "succeeded")
 
 
-async def test_what_a_job_said_last_is_kept_though_it_ends_at_once(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_the_last_progress_of_a_job_is_stored_before_its_end(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(JobAnswer(job, "accepted", "", 0), progress(job))
     assert (await cancel(shared_hub, job)).status == 200
@@ -170,7 +168,7 @@ async def test_a_launcher_that_does_not_answer_is_no_evidence_that_nothing_runs(
     assert (await job_is(shared_hub, job, "running"))["stop"]["state"] == "asked"
 
 
-async def test_what_is_wrong_with_a_job_that_goes_on_is_a_code_and_goes_with_its_end(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_an_error_of_a_running_job_has_a_code_and_is_cleared_by_its_end(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(progress(job, error_code="job.orphaned", text="anything"))
     await eventually(lambda: shared_hub.job(job)["error"])
@@ -205,7 +203,7 @@ async def test_a_plan_is_seen_then_ordered_by_its_digest_and_a_changed_one_is_re
     assert (await shared_hub.call("GET", f"/api/v1/jobs/{job}/plan")).json["digest"] == "6f" * 32
 
 
-async def test_what_a_job_left_is_shown_and_a_reboot_follows_where_it_was_asked_for(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_a_job_shows_its_report_and_is_followed_by_the_requested_reboot(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, told = await started(shared_hub, agent, action="full-upgrade", reboot=True)
     assert told.args == {}, "the reboot is a job of its own"
     await agent.say(JobOutput(job, 0, 0, LINE), report_of(job, notes=["\u202eevil", ""]), ended(job, LINE))
@@ -245,7 +243,7 @@ async def test_printed_and_held_are_distinguished(shared_hub: HubProcess, agent:
 
 @pytest.mark.holds("SAFETY-47", "S-44")
 @pytest.mark.parametrize("kind", ["plan", "report", "ended", "progress", "answer", "output"])
-async def test_nobody_speaks_of_a_foreign_job(shared_hub: HubProcess, agent: TestAgent, kind: str) -> None:
+async def test_a_message_about_a_foreign_job_ends_the_session(shared_hub: HubProcess, agent: TestAgent, kind: str) -> None:
     [other] = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}")
     foreign = (await order(shared_hub, other))["id"]
     words: dict[str, Message] = {
@@ -261,7 +259,7 @@ async def test_nobody_speaks_of_a_foreign_job(shared_hub: HubProcess, agent: Tes
 
 
 @pytest.mark.holds("S-44", "S-48")
-async def test_a_node_that_lies_again_and_again_fills_neither_the_audit_log_nor_the_events(shared_hub: HubProcess) -> None:
+async def test_repeated_lies_of_a_node_do_not_fill_audit_log_and_events(shared_hub: HubProcess) -> None:
     """It opens sessions as fast as it can, and speaks of another's job in each."""
     liar, other = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}", f"node-{next(SPELL)}")
     foreign = (await order(shared_hub, other))["id"]
@@ -306,7 +304,7 @@ NONSENSE: dict[str, Any] = {
 
 @pytest.mark.holds("S-44")
 @pytest.mark.parametrize("what", NONSENSE)
-async def test_what_no_job_can_say_ends_this_session_alone(shared_hub: HubProcess, agent: TestAgent, what: str) -> None:
+async def test_an_impossible_message_of_a_job_ends_only_this_session(shared_hub: HubProcess, agent: TestAgent, what: str) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(JobAnswer(job, "accepted", "", 0), NONSENSE[what](job))
     assert (await agent.wait_closed()).code == CLOSE_PROTOCOL

@@ -152,7 +152,7 @@ async def test_progress_is_shown(shared_hub: HubProcess, agent: TestAgent) -> No
 
 
 @pytest.mark.holds("SAFETY-76")
-async def test_output_that_is_not_what_the_node_printed_makes_the_outcome_unknown(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_output_that_differs_from_its_digest_makes_the_outcome_unknown(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(JobOutput(job, 0, 0, LINE), ended(job, LINE, output_sha256="0" * 64))
     await agent.expect(JobDone)
@@ -196,7 +196,7 @@ async def test_late_evidence_turns_a_guess_into_the_truth_once(shared_hub: HubPr
     assert (await asyncio.to_thread(shared_hub.job, job))["state"] == "succeeded"
 
 
-async def test_a_node_whose_clock_differs_gets_the_order_again_by_its_own_time_once(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_a_node_with_a_wrong_clock_gets_the_order_once_more_by_its_time(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, first = await started(shared_hub, agent)
     behind_ms = int((time.time() - 7200) * 1000)
     await agent.say(JobAnswer(job, "refused", "too-early", behind_ms))
@@ -293,7 +293,7 @@ async def test_a_foreign_job_ends_the_session_and_is_audited(shared_hub: HubProc
         (("invalid", []), "check", 409),
     ],
 )
-async def test_what_the_nodes_own_policy_forbids_is_refused_at_once(
+async def test_an_action_that_the_policy_forbids_is_refused_immediately(
     shared_hub: HubProcess, agent: TestAgent, policy: tuple[str, list[str]], action: str, status: int
 ) -> None:
     mode, verbs = policy

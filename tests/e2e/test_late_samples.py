@@ -64,7 +64,7 @@ async def test_late_packs_and_gaps_are_held_once_and_acknowledged_by_their_place
         assert any("unknown number" in one["message"] for one in told)
 
 
-async def test_what_comes_late_out_of_order_ends_the_session(hub: HubProcess) -> None:
+async def test_a_late_pack_out_of_order_ends_the_session(hub: HubProcess) -> None:
     now = time.time()
     [node] = await asyncio.to_thread(hub.enrol, "web-1")
     for wrong in (late(1, 4, now), late(0, -1, now), gap(0, 1, now, -1), late(0, 4, now)._replace(journal=b"short")):
@@ -82,7 +82,7 @@ def breathed(seq: int, skew_ms: int | None) -> Pack:
 
 
 @pytest.mark.holds("SAFETY-84", "F-14")
-async def test_a_clock_that_is_wrong_is_told_when_it_begins_and_ends_and_stands_with_the_node(hub: HubProcess) -> None:
+async def test_a_wrong_node_clock_is_reported_at_its_begin_and_end(hub: HubProcess) -> None:
     [node] = await asyncio.to_thread(hub.enrol, "web-1")
 
     def shown(seconds: float | None) -> bool:
@@ -110,7 +110,7 @@ async def test_a_clock_that_is_wrong_is_told_when_it_begins_and_ends_and_stands_
 
 
 @pytest.mark.holds("F-14")
-async def test_samples_from_far_ahead_are_shown_acknowledged_and_told_but_not_stored(hub: HubProcess) -> None:
+async def test_samples_from_far_ahead_are_shown_and_reported_but_not_stored(hub: HubProcess) -> None:
     now = time.time()
     [node] = await asyncio.to_thread(hub.enrol, "web-1")
     async with agents(hub, node) as [agent]:

@@ -240,7 +240,7 @@ async def test_three_days_without_a_hub_are_held_once_though_node_and_hub_are_ki
 
 @pytest.mark.holds("SAFETY-95", "F-12")
 @pytest.mark.timeout(600)
-async def test_a_node_without_room_reports_exactly_what_it_could_not_keep(tmp_path: Path) -> None:
+async def test_a_node_without_disk_space_reports_its_losses_exactly(tmp_path: Path) -> None:
     """Its folder is on a disk that is full long before the hub is back."""
     dice = random.Random(12)
     with small_disk(tmp_path / "disk", "160k") as disk:
@@ -268,7 +268,7 @@ async def test_a_node_has_not_settled_before_its_losses_are_held(tmp_path: Path)
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_a_hundred_hours_leave_a_gap_of_exactly_what_did_not_fit(tmp_path: Path, seed: int) -> None:
+async def test_after_a_hundred_hours_the_gap_equals_the_dropped_samples(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
     async with outage(tmp_path, 1, 100, 72, dice) as (hub, node):
         await hold(hub, node)

@@ -111,7 +111,7 @@ async def test_a_forged_link_does_nothing_and_tries_are_limited(shared_hub: HubP
     assert [answer.json["code"] for answer in answers] == ["link.expired"] * 20 + ["request.too_many"] * 2
 
 
-async def test_a_message_whose_hub_was_killed_while_it_was_sent_is_sent_again_with_the_same_id(tmp_path: Path) -> None:
+async def test_a_message_interrupted_by_a_kill_is_resent_with_the_same_id(tmp_path: Path) -> None:
     async with Receiver().running() as receiver:
         killed = HubProcess(tmp_path / "killed", env={"STARDUST_NOTIFY_ALLOW": f"127.0.0.1:{receiver.port}"}, faults=["clock"])
         hanging = asyncio.Event()

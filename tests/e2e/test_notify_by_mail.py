@@ -53,7 +53,7 @@ def _connected() -> set[int]:
     return {getattr(one.raddr, "port", 0) for one in psutil.Process().net_connections("tcp")}  # without one, it is an empty tuple
 
 
-async def test_a_mail_is_taken_over_starttls_and_over_implicit_tls_after_a_log_in(server: Exim) -> None:
+async def test_mail_is_delivered_over_starttls_and_implicit_tls_with_a_log_in(server: Exim) -> None:
     before = len(server.queue)
     assert await send(smtp(server.starttls), trusting=server) == Sent("smtp:250")
     assert await send(smtp(server.implicit, "implicit"), trusting=server) == Sent("smtp:250")
@@ -72,7 +72,7 @@ async def test_each_refusal_has_its_class(server: Exim) -> None:
     assert await send(smtp(server.starttls, password="wrong"), trusting=server) == Permanent("smtp:535")
 
 
-async def test_nothing_is_said_to_a_server_without_the_right_certificate_or_without_leave(server: Exim) -> None:
+async def test_no_mail_is_sent_without_a_trusted_certificate_and_permission(server: Exim) -> None:
     before = len(server.queue)
     assert await send(smtp(server.starttls)) == Permanent("tls_certificate")
     assert await send(smtp(server.implicit, "implicit")) == Permanent("tls_certificate")
@@ -90,7 +90,7 @@ async def test_a_connection_that_is_cut_after_the_message_is_tried_again_with_th
     assert [re.findall(r"Message-ID: (\S+)", headers) for headers in taken] == [[f"<{MESSAGE.id}@hub.example>"]] * 2
 
 
-async def test_a_server_that_is_not_there_is_tried_again() -> None:
+async def test_an_unreachable_mail_server_is_retried() -> None:
     assert await send(smtp(1, "none")) == Transient("connect")
 
 

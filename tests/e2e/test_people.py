@@ -22,7 +22,7 @@ def log_in(hub: HubProcess, code: str | None = None) -> Reply:
 
 
 @pytest.mark.parametrize("value", ["1", "true", "yes", "Admins", "everybody", "all,admins"])
-def test_a_demand_that_is_not_understood_refuses_the_start(tmp_path: Path, value: str) -> None:
+def test_an_invalid_second_factor_setting_refuses_the_start(tmp_path: Path, value: str) -> None:
     (tmp_path / "data").mkdir(mode=0o700)
 
     done = serve(tmp_path / "data", env={"STARDUST_SECRET": SECRET, "STARDUST_REQUIRE_TOTP": value})
@@ -82,7 +82,7 @@ def test_a_second_factor_outlives_a_kill_and_its_codes_stay_spent(hub: HubProces
     assert [log_in(hub, code).status for _ in range(2)] == [200, 401]
 
 
-def test_a_lost_second_factor_is_taken_away_on_the_console_only(hub: HubProcess) -> None:
+def test_a_lost_second_factor_can_be_reset_only_on_the_console(hub: HubProcess) -> None:
     _, codes = enrol(hub)
     who = Login(log_in(hub, codes[0]).json["token"], "", "")
     assert call(hub, who, "POST", "/users/admin/totp-reset").status == 404

@@ -67,7 +67,7 @@ def test_databases_of_a_hub_that_had_ended_are_read_checked_and_copied(disk: Dis
         assert [node["name"] for node in again.local("GET", "/api/v1/nodes").json["nodes"]] == ["kept"]
 
 
-def test_it_is_said_where_everything_can_be_read_with_its_log_and_where_it_cannot(disk: Disk, tmp_path: Path) -> None:
+def test_a_read_only_disk_is_reported_with_or_without_a_readable_log(disk: Disk, tmp_path: Path) -> None:
     with served(disk, tmp_path / "hub") as hub:
         hub.enrol("kept")
         hub.slay()
@@ -97,7 +97,7 @@ def test_it_is_said_where_everything_can_be_read_with_its_log_and_where_it_canno
 
 @pytest.mark.holds("F-13")
 @pytest.mark.slow
-def test_a_disk_that_failed_under_its_file_system_is_told_though_linux_still_calls_it_writable(tmp_path: Path) -> None:
+def test_a_failed_disk_is_reported_although_linux_calls_it_writable(tmp_path: Path) -> None:
     """ext4 stops to write after an error, and newer kernels say so in one word of its options alone (`emergency_ro`)."""
     with breakable_disk(tmp_path / "hub") as disk, served(disk, tmp_path / "hub") as hub:
         hub.enrol("kept")

@@ -89,7 +89,7 @@ async def ends(hub: HubProcess, job: str, spider: SpiderProcess) -> str:
 
 @pytest.mark.holds("SAFETY-50", "S-60", "F-26")
 @pytest.mark.timeout(240)
-async def test_a_node_comes_back_whatever_step_of_a_re_key_was_the_last(hub: HubProcess, tmp_path: Path) -> None:
+async def test_a_node_reconnects_after_a_kill_at_any_step_of_a_rekey(hub: HubProcess, tmp_path: Path) -> None:
     [node] = hub.enrol("keeper")
     spider = SpiderProcess(tmp_path / "spider", hub, node)
     (spider.folder / "launch.key").write_bytes(node.launch_key)

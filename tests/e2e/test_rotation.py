@@ -38,7 +38,7 @@ LIMIT_S = 240.0
 """For one command: to stretch two secrets takes seconds of a processor, of which a test may have a small part."""
 
 
-def test_a_secret_is_printed_and_nothing_else(tmp_path: Path) -> None:
+def test_the_new_secret_is_printed_alone(tmp_path: Path) -> None:
     first, second = (stardust(tmp_path, "secret", "new") for _ in range(2))
     assert first.stderr == ""
     assert len(first.stdout) == 45

@@ -143,7 +143,7 @@ def test_a_taken_port_is_one_sentence(checkout: Checkout, tmp_path: Path) -> Non
     assert len(output.strip().splitlines()) == 1
 
 
-def test_what_is_made_is_closed_to_others(checkout: Checkout) -> None:
+def test_created_files_are_private(checkout: Checkout) -> None:
     checkout.running()
     state = checkout.state
     assert state.stat().st_mode & 0o777 == 0o700
@@ -179,7 +179,7 @@ def updates_here() -> tuple[int | None, str]:
     return (updates.total if updates is not None else None), ""
 
 
-async def test_a_machine_with_a_package_manager_is_told_its_updates(checkout: Checkout) -> None:
+async def test_a_machine_with_a_package_manager_reports_its_updates(checkout: Checkout) -> None:
     await asyncio.to_thread(checkout.running)
     total, why = await asyncio.to_thread(updates_here)
 
@@ -206,7 +206,7 @@ def test_ctrl_c_leaves_no_process(checkout: Checkout) -> None:
     assert "spool_unusable" not in checkout.spider_log
 
 
-def test_what_an_earlier_version_left_lying_open_is_put_right(checkout: Checkout) -> None:
+def test_files_of_an_earlier_version_get_private_permissions(checkout: Checkout) -> None:
     checkout.interrupt()
     state = checkout.state
     node = (state / "agent" / "node.json").read_text()
@@ -242,7 +242,7 @@ def test_a_machine_that_was_removed_is_watched_again_also_where_another_node_has
     assert anew_id != node["id"]
 
 
-def test_a_hub_that_somebody_stopped_is_not_started_again(checkout: Checkout) -> None:
+def test_a_stopped_hub_is_not_restarted(checkout: Checkout) -> None:
     process = checkout.running()
     os.kill(int((checkout.state / "hub.pid").read_text()), signal.SIGTERM)
     told, _ = process.communicate(timeout=START_LIMIT_S)
@@ -251,7 +251,7 @@ def test_a_hub_that_somebody_stopped_is_not_started_again(checkout: Checkout) ->
     assert processes_of(checkout.state) == []
 
 
-def test_a_hub_that_died_is_started_again_and_one_that_refuses_its_settings_is_not(tmp_path: Path, quiet_bundle: Path) -> None:
+def test_a_crashed_hub_is_restarted_and_one_with_invalid_settings_is_not(tmp_path: Path, quiet_bundle: Path) -> None:
     state, port = tmp_path / ".stardust", free_port()
     state.mkdir()
     (state / "hub.log").write_bytes(b"x" * (MOST_LOG_BYTES + 1))

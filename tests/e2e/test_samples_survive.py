@@ -191,7 +191,7 @@ async def test_every_second_is_stored_once_however_often_the_connection_is_cut(h
 
 
 @pytest.mark.holds("F-10")
-async def test_what_is_older_than_the_node_keeps_is_a_hole_of_exactly_what_it_tells(hub: HubProcess, tmp_path: Path) -> None:
+async def test_samples_older_than_the_spool_are_a_gap_of_exact_size(hub: HubProcess, tmp_path: Path) -> None:
     async with running(hub, tmp_path) as node:
         await eventually(lambda: node.link._session is not None)
         await node.seconds(20)

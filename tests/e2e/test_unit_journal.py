@@ -59,7 +59,7 @@ async def test_a_node_that_shows_no_lines_says_why(
     assert (reply.status, reply.json["code"], word in reply.json["detail"]) == (status, code, True), reply.body
 
 
-async def test_what_no_node_can_answer_is_refused_at_once(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_an_invalid_journal_request_is_refused_immediately(shared_hub: HubProcess, agent: TestAgent) -> None:
     path = f"/api/v1/nodes/{agent.node.node_id}/journal"
     for body in (
         {"unit": "nginx.service", "level": "debug"},

@@ -17,7 +17,7 @@ LIMIT_BYTES = 200 << 20
 
 
 @pytest.mark.holds("S-28")
-def test_charts_that_nobody_takes_do_not_fill_the_memory(hub: HubProcess) -> None:
+def test_unread_charts_do_not_fill_the_memory(hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     token = hub.login().token
     chart = f"/api/v1/nodes/{node.node_id}/history?metric=cpu.total"

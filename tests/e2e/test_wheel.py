@@ -36,7 +36,7 @@ def wheel(tree: Path, folder: Path) -> Path:
 
 
 @pytest.mark.timeout(600)
-def test_a_wheel_carries_what_an_installation_needs_and_a_newer_one_takes_its_place(tmp_path: Path) -> None:
+def test_a_wheel_contains_an_installation_and_a_newer_one_replaces_it(tmp_path: Path) -> None:
     tree = tmp_path / "checkout"
     for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
         if name and (ROOT / name).exists():

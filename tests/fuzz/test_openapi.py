@@ -156,15 +156,15 @@ def run(hub: HubProcess, rounds: int, seed: int) -> None:
     assert {200, 400, 404} <= set(asker.statuses), f"the requests reach nothing: {asker.statuses}"
 
 
-def test_what_is_described_is_what_the_hub_answers(hub: HubProcess) -> None:
+def test_answers_of_the_hub_match_the_openapi_description(hub: HubProcess) -> None:
     run(hub, ROUNDS, SEED)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_what_is_described_is_what_the_hub_answers_to_thousands(hub: HubProcess) -> None:
+def test_thousands_of_answers_match_the_openapi_description(hub: HubProcess) -> None:
     run(hub, SLOW_ROUNDS, random.randrange(1 << 32))
 
 
-def test_the_table_of_what_is_left_out_is_current() -> None:
+def test_the_list_of_omitted_operations_is_current() -> None:
     assert set(OPERATIONS) >= NOT_HERE

@@ -203,7 +203,7 @@ def test_reflected_frames_are_refused(messages: list[Message]) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_an_opening_of_junk_is_a_protocol_error_and_nothing_else(junk: bytes) -> None:
+def test_an_arbitrary_handshake_message_raises_only_protocolerror(junk: bytes) -> None:
     node = NodeOpening(NODE, 1, KEY, "ab" * 16, "hub", "1", [], [], bytes(32))
     hub = HubOpening(node.hello(), bytes(32), 1, FLEET)
     hub.challenge(KEY)
@@ -212,7 +212,7 @@ def test_an_opening_of_junk_is_a_protocol_error_and_nothing_else(junk: bytes) ->
 
 
 @pytest.mark.holds("F-21")
-def test_openings_that_are_nearly_right_are_protocol_errors_and_nothing_else() -> None:
+def test_nearly_valid_handshakes_raise_only_protocolerror() -> None:
     dice = random.Random(11)
     node = NodeOpening(NODE, 1, KEY, "ab" * 16, "hub", "1", ["f"], [ids.new_time_id()], bytes(32))
     hello = node.hello()

@@ -1,6 +1,6 @@
 """Spider without a package manager: asking that of the machine takes seconds of processor time at each start.
 
-Its own tests, those on lab hosts and `test_a_machine_with_a_package_manager_is_told_its_updates` ask real ones.
+Its own tests, those on lab hosts and `test_a_machine_with_a_package_manager_reports_its_updates` ask real ones.
 """
 
 from __future__ import annotations

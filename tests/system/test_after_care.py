@@ -93,7 +93,7 @@ def test_services_units_and_configuration_that_a_job_leaves_are_reported(debian:
 
 
 @pytest.mark.slow
-def test_what_real_upgrades_of_libraries_leave_running_is_named(debian: PackageHost) -> None:
+def test_services_that_run_replaced_libraries_after_real_upgrades_are_named(debian: PackageHost) -> None:
     """The security upgrades of a plain point release replace libraries under systemd, dbus and sshd."""
     done = debian.perform("full-upgrade", limit_s=300)
     assert (done.state, done.error_code) == ("succeeded", ""), done

@@ -23,7 +23,7 @@ echo 'queue.length 12 messages'
 """
 
 
-def test_what_flees_from_a_program_of_an_owner_ends_with_its_run_in_the_real_unit(kept_agent: AgentHost) -> None:
+def test_detached_processes_of_a_custom_program_end_with_its_run_in_the_unit(kept_agent: AgentHost) -> None:
     agent = kept_agent
     agent.put(f"{VERSION_DIR}/spider.pyz", shipped_bundle())
     agent.put("/etc/stardust/session.key", os.urandom(32), "0600", "stardust:stardust")

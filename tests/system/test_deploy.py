@@ -69,7 +69,7 @@ while True:
 
 
 @pytest.mark.holds("S-36")
-def test_who_swaps_files_in_a_folder_like_ours_makes_root_write_to_none(desk: Desk) -> None:
+def test_swapped_files_in_the_upload_folder_do_not_make_root_write_through_them(desk: Desk) -> None:
     row = succeeded(desk.install("admin", sudo_password=SUDO))
     desk.spoil("echo precious >/etc/precious; chmod 0600 /etc/precious")
     desk.host.sh(f"cat >/usr/local/bin/exchanger <<'EOF'\n{EXCHANGER}\nEOF")
@@ -91,7 +91,7 @@ for path; do [ ! -e "$path" ] || find "$path" -name '*stardust*' -o -path '*/sta
 """
 
 
-def test_what_stands_on_the_server_is_what_the_contract_says_and_has_its_labels_before_it_is_started(desk: Desk) -> None:
+def test_installed_files_match_the_contract_and_are_labelled_before_the_start(desk: Desk) -> None:
     """Labels where SELinux is: a copy may have the label of where it came from."""
     desk.spoil("true")
     desk.host.run("/bin/sh", "-c", "cat >/usr/sbin/restorecon; chmod 0755 /usr/sbin/restorecon", stdin=LABELLER)
@@ -217,7 +217,7 @@ def test_a_retry_with_the_one_field_that_was_wrong_continues(desk: Desk) -> None
     look.check_unchanged()
 
 
-def test_a_retry_says_what_the_try_before_has_left(desk: Desk) -> None:
+def test_a_retry_reports_the_remains_of_the_previous_try(desk: Desk) -> None:
     folder = "/etc/systemd/system/stardust-spider.service.d"
     desk.spoil(f"mkdir -p {folder} && printf '[Service]\\nExecStart=\\nExecStart=/no/such\\n' > {folder}/x.conf")
     row = desk.install("root")
@@ -249,7 +249,7 @@ def test_a_spider_that_would_not_reach_the_hub_is_not_installed(shared_desk: Des
 
 
 @pytest.mark.holds("SAFETY-61", "S-53")
-def test_a_server_whose_key_changed_is_not_talked_to(desk: Desk) -> None:
+def test_a_server_with_a_changed_host_key_is_refused(desk: Desk) -> None:
     node = succeeded(desk.install("root"))["node_id"]
     desk.host.reset(rekey=True)
     desk.clean = True  # but for its key, which later tests ask the host for
@@ -307,7 +307,7 @@ def test_a_server_with_a_running_job_is_not_taken_apart(desk: Desk) -> None:
     "step",
     [pytest.param(step, marks=() if step == "verify" else pytest.mark.slow) for step in ("upload", "install", "start", "verify")],
 )
-def test_a_hub_that_is_killed_leaves_what_a_retry_clears_away(desk: Desk, step: str) -> None:
+def test_a_retry_clears_the_remains_of_a_killed_hub(desk: Desk, step: str) -> None:
     look = Look(desk)
     wishes: dict[str, Any] = {"policy": "monitor", "keep_credentials": False, "tags": ["edge"]}
     deployment = desk.begin("admin", sudo_password=SUDO, **wishes)["id"]
@@ -333,7 +333,7 @@ def test_a_hub_that_is_killed_leaves_what_a_retry_clears_away(desk: Desk, step: 
 
 
 @pytest.mark.holds("F-32")
-def test_stopping_the_hub_takes_back_what_was_begun(desk: Desk) -> None:
+def test_stopping_the_hub_rolls_back_a_running_deployment(desk: Desk) -> None:
     folder = "/etc/systemd/system/stardust-spider.service.d"  # the start takes its time, and the stop comes in the middle of it
     desk.spoil(f"mkdir -p {folder} && printf '[Service]\\nExecStartPre=/bin/sleep 60\\n' >{folder}/slow.conf")
     look = Look(desk)
@@ -348,7 +348,7 @@ def test_stopping_the_hub_takes_back_what_was_begun(desk: Desk) -> None:
     look.check_unchanged()
 
 
-def test_root_on_the_server_takes_everything_off_and_the_hub_is_told(desk: Desk) -> None:
+def test_an_uninstall_by_root_removes_everything_and_notifies_the_hub(desk: Desk) -> None:
     look = Look(desk)
     node = succeeded(desk.install("root"))["node_id"]
     refused = desk.host.run("setpriv", "--reuid=65534", "--clear-groups", "stardust-spider", "uninstall", check=False)
@@ -363,7 +363,7 @@ def test_root_on_the_server_takes_everything_off_and_the_hub_is_told(desk: Desk)
     look.check_unchanged()
 
 
-def test_who_owns_the_server_is_told_what_its_spider_is(desk: Desk) -> None:
+def test_the_command_on_the_server_shows_the_status_of_spider(desk: Desk) -> None:
     look = Look(desk)
     row = succeeded(desk.install("root", policy="readonly"))
     url = desk.host.sh("sed -n 's/^url = //p' /etc/stardust/spider.conf").strip()
@@ -410,7 +410,7 @@ def the_place_stays(desk: Desk, says: str) -> None:
     look.check_unchanged()
 
 
-def test_a_node_of_before_gets_the_command_with_its_next_job_and_a_failed_redeploy_takes_back_what_it_gave(desk: Desk) -> None:
+def test_an_older_node_gets_the_command_with_its_next_job_and_a_failed_redeploy_removes_it(desk: Desk) -> None:
     look = Look(desk)
     node = succeeded(desk.install("root"))["node_id"]
     older = "rm /usr/local/sbin/stardust-spider /opt/stardust/stardust-spider"
@@ -466,7 +466,7 @@ def set_policy(desk: Desk, node: str, lines: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["ordered", "taken"])
-def test_a_hub_that_is_killed_in_the_middle_finds_out_what_became_of_it(desk: Desk, moment: str) -> None:
+def test_a_hub_killed_during_a_removal_finds_its_result(desk: Desk, moment: str) -> None:
     look = Look(desk)
     node = desk.install("root", keep_credentials=False)["node_id"]
     reply = desk.hub.local("DELETE", f"/api/v1/nodes/{node}")
@@ -484,7 +484,7 @@ def test_a_hub_that_is_killed_in_the_middle_finds_out_what_became_of_it(desk: De
     look.check_unchanged()
 
 
-def test_an_installation_whose_last_word_did_not_arrive_stands_while_its_spider_is_in_a_session(desk: Desk) -> None:
+def test_an_unacknowledged_installation_stays_while_its_spider_is_connected(desk: Desk) -> None:
     """Also after the seconds in which Spider waits for its hub before it begins to measure."""
     look = Look(desk)
     node = succeeded(desk.install("root"))["node_id"]
@@ -504,7 +504,7 @@ def unfinished(desk: Desk) -> str:
     return desk.host.sh("grep -x complete /var/lib/stardust/installed || true", check=False)
 
 
-def test_a_server_whose_hub_is_away_is_left_by_root_all_the_same(desk: Desk) -> None:
+def test_root_can_uninstall_while_the_hub_is_away(desk: Desk) -> None:
     look = Look(desk)
     node = succeeded(desk.install("root"))["node_id"]
     desk.hub.slay()

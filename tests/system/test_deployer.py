@@ -71,7 +71,7 @@ async def test_a_hub_that_went_away_meanwhile_is_named(trial: Trial) -> None:
     await trial.check_as(before)
 
 
-async def test_a_cancelled_installation_is_taken_back(trial: Trial) -> None:
+async def test_a_cancelled_installation_is_rolled_back(trial: Trial) -> None:
     before = await trial.look()
     verifying = asyncio.Event()
 
@@ -90,7 +90,7 @@ async def test_a_cancelled_installation_is_taken_back(trial: Trial) -> None:
 
 @pytest.mark.holds("F-22")
 @pytest.mark.parametrize("step", ["probe", "upload", "install", "start"])
-async def test_an_installation_cancelled_at_any_step_is_taken_back(trial: Trial, step: str) -> None:
+async def test_an_installation_cancelled_at_any_step_is_rolled_back(trial: Trial, step: str) -> None:
     before = await trial.look()
     task = asyncio.create_task(trial.install(at_once))
     async with asyncio.timeout(240):
@@ -129,7 +129,7 @@ async def test_files_that_were_altered_on_their_way_are_not_installed(trial: Tri
     await trial.check_as(before)
 
 
-async def test_a_connection_that_is_cut_is_taken_back_over_a_new_one(trial: Trial) -> None:
+async def test_an_interrupted_installation_is_rolled_back_over_a_new_connection(trial: Trial) -> None:
     before = await trial.look()
 
     async def cut(_seconds: float) -> None:
@@ -143,7 +143,7 @@ async def test_a_connection_that_is_cut_is_taken_back_over_a_new_one(trial: Tria
     await trial.check_as(before)
 
 
-async def test_a_host_that_goes_down_is_said_to_hold_the_rest(trial: Trial) -> None:
+async def test_a_host_that_goes_down_is_reported_with_its_remains(trial: Trial) -> None:
     limits = Limits(connect_s=10, verify_s=1, undo_s=10, keepalive_s=2)
     trial.major = MajorTom(SystemClock(), any_address, limits)
 

@@ -39,7 +39,7 @@ def report(agent: AgentHost, user: str, words: str) -> int:
 
 
 @pytest.mark.holds("S-50")
-def test_users_whom_the_policy_names_report_events_which_outlive_a_kill_while_the_hub_is_away(agent: AgentHost) -> None:
+def test_permitted_users_report_events_that_survive_a_kill_while_the_hub_is_away(agent: AgentHost) -> None:
     agent.policy(POLICY)
     agent.put(f"{VERSION_DIR}/spider.pyz", shipped_bundle())
     agent.put("/etc/stardust/session.key", bytes(range(32)), "0600", "stardust:stardust")

@@ -44,7 +44,7 @@ apt-get -q update >/dev/null
 """
 
 
-def test_an_upgrade_of_everything_streams_whole_and_reports_what_changed(agent: AgentHost) -> None:
+def test_a_full_upgrade_streams_its_output_and_reports_all_changes(agent: AgentHost) -> None:
     agent.hold_scripts()
     job = agent.order("upgrade")
     agent.wait(f"grep -q 'lab-slow: step 1/' {OUT}/{job}")  # it comes while it is printed, not at the end

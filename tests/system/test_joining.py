@@ -166,7 +166,7 @@ def test_the_command_of_the_page_joins_and_removal_leaves_nothing(desk: Desk, tm
     look.check_unchanged()
 
 
-def test_what_cannot_be_installed_leaves_the_server_as_it_was(desk: Desk) -> None:
+def test_a_failed_join_leaves_the_server_unchanged(desk: Desk) -> None:
     """A refusal spends no invite; a failure half way takes everything back, here and at the hub."""
     desk.spoil("mkdir -p /etc/systemd/system/stardust-spider.service.d /etc/stardust")
     made = invited(desk.hub, name="late")
@@ -220,7 +220,7 @@ def test_user_data_joins_and_waits_for_approval(desk: Desk) -> None:
 
 
 @pytest.mark.holds("SAFETY-44", "S-47")
-def test_a_hub_of_its_own_certificate_is_known_by_the_pin_alone(desk: Desk, tmp_path: Path) -> None:
+def test_a_hub_with_its_own_certificate_is_trusted_by_pin_only(desk: Desk, tmp_path: Path) -> None:
     """Through a TLS end that nobody has signed; another one at the same address is refused."""
     look = Look(desk)
     with TlsProxy(tmp_path / "tls") as front:

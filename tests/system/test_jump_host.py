@@ -45,7 +45,7 @@ def test_both_keys_are_confirmed_and_the_kept_way_takes_it_off_again(pair: tuple
     look.check_unchanged()
 
 
-def test_a_jump_host_that_does_not_forward_or_let_in_is_said_to(pair: tuple[Desk, Host]) -> None:
+def test_a_jump_host_without_forwarding_or_access_is_reported(pair: tuple[Desk, Host]) -> None:
     desk, bastion = pair
     look = Look(desk)
     known = next(key["fingerprint"] for key in bastion.host_keys if key["type"] == "ssh-ed25519")

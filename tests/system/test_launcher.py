@@ -124,7 +124,7 @@ def test_an_order_runs_once_however_often_it_is_handed_in(agent: AgentHost) -> N
 
 
 @pytest.mark.holds("SAFETY-77")
-def test_copies_handed_in_at_once_start_one_job(agent: AgentHost) -> None:
+def test_concurrent_copies_of_an_order_start_one_job(agent: AgentHost) -> None:
     job, frame = agent.seal("check")
     agent.put("/root/order", frame, "0644")
     agent.host.sh("chmod 0711 /root")
@@ -249,7 +249,7 @@ def test_slow_and_idle_clients_do_not_keep_the_launcher_from_others(agent: Agent
 
 
 @pytest.mark.holds("SAFETY-41", "SAFETY-54", "S-49")
-def test_spider_s_user_can_change_nothing_of_root_s(agent: AgentHost) -> None:
+def test_spiders_user_cannot_change_files_of_root(agent: AgentHost) -> None:
     job, frame = agent.seal("check")
     assert agent.hand_in(frame)["answer"] == "accepted"
     agent.wait(f"test -s {JOBS}/{job}/result")

@@ -38,7 +38,7 @@ def spider_pid(desk: Desk) -> str:
 
 
 @pytest.mark.holds("SAFETY-60")
-def test_spider_is_a_service_of_openrc_and_comes_off_without_a_trace(desk: Desk) -> None:
+def test_spider_runs_as_an_openrc_service_and_is_removed_completely(desk: Desk) -> None:
     assert desk.host.sh("ps -p 1 -o comm=").strip() == "init"
     look = Look(desk)
     row = watched(desk, "admin", sudo_password=SUDO)
@@ -114,7 +114,7 @@ def let_go(desk: Desk) -> None:
     desk.host.sh("rm /run/lab-hold; ln -f /usr/bin/sleep.real /usr/bin/sleep")
 
 
-def test_a_job_outlives_spider_and_its_launcher_and_the_hub_takes_all_of_it_off_by_order(desk: Desk) -> None:
+def test_a_job_outlives_spider_and_its_launcher_and_the_hub_removes_both(desk: Desk) -> None:
     look = Look(desk, packages=True)
     node = managed(desk, "admin", sudo_password=SUDO, keep_credentials=False)
     wait_until(lambda: desk.hub.node(node)["units"] == "current", what="the node has told its units")
@@ -148,7 +148,7 @@ def test_a_job_outlives_spider_and_its_launcher_and_the_hub_takes_all_of_it_off_
 
 
 @pytest.mark.holds("S-41", "S-50")
-def test_only_orders_that_the_owner_allows_and_the_hub_has_sealed_are_carried_out(desk: Desk) -> None:
+def test_only_sealed_orders_that_the_policy_allows_are_carried_out(desk: Desk) -> None:
     agent = AgentHost(desk.host)
     agent.node = managed(desk)
     key = desk.host.read("/etc/stardust/launch.key")
@@ -168,7 +168,7 @@ def test_only_orders_that_the_owner_allows_and_the_hub_has_sealed_are_carried_ou
 
 
 @pytest.mark.slow
-def test_a_server_that_goes_down_waits_for_its_job_and_a_reboot_by_order_is_proved(desk: Desk) -> None:
+def test_a_shutdown_waits_for_its_job_and_an_ordered_reboot_is_proved(desk: Desk) -> None:
     node = managed(desk)
     boot = desk.host.sh("cat /proc/sys/kernel/random/boot_id")
     job = begin_slow(desk, node)
@@ -189,7 +189,7 @@ def test_a_server_that_goes_down_waits_for_its_job_and_a_reboot_by_order_is_prov
 
 
 @pytest.mark.slow
-def test_a_spider_that_is_killed_comes_back(desk: Desk) -> None:
+def test_a_killed_spider_is_restarted(desk: Desk) -> None:
     row = watched(desk)
     pid = spider_pid(desk)
     desk.host.sh(f"kill -KILL {pid.partition('@')[0]}")
@@ -217,7 +217,7 @@ def kill_supervisor(desk: Desk, service: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("service", ["stardust-spider", "stardust-launcher"])
-def test_a_supervisor_that_was_killed_is_started_again_by_the_other_service(desk: Desk, service: str) -> None:
+def test_a_killed_supervisor_is_restarted_by_the_other_service(desk: Desk, service: str) -> None:
     look = Look(desk)
     node = managed(desk)
     before = kill_supervisor(desk, service)
@@ -236,7 +236,7 @@ def test_a_supervisor_that_was_killed_is_started_again_by_the_other_service(desk
     desk.clean = False
 
 
-def test_what_supervisors_that_were_killed_have_left_goes_with_a_removal(desk: Desk) -> None:
+def test_a_removal_cleans_up_after_killed_supervisors(desk: Desk) -> None:
     look = Look(desk)
     node = managed(desk)
     for service in ("stardust-spider", "stardust-launcher"):
@@ -246,7 +246,7 @@ def test_what_supervisors_that_were_killed_have_left_goes_with_a_removal(desk: D
     look.check_unchanged()
 
 
-def test_the_launcher_s_log_has_an_end_that_jobs_do_not_have(desk: Desk) -> None:
+def test_the_launchers_log_is_bounded_and_job_output_is_not(desk: Desk) -> None:
     log, most = "/var/log/stardust-launcher.log", 16 << 20
     node = managed(desk)
     desk.host.sh(f"head -c {most - 20} /dev/zero | tr '\\0' '\\n' >>{log}")
@@ -272,7 +272,7 @@ def test_the_launcher_s_log_has_an_end_that_jobs_do_not_have(desk: Desk) -> None
 
 
 @pytest.mark.slow
-def test_doas_gives_root_there_too(desk: Desk, tmp_path: Path) -> None:
+def test_doas_gives_root_under_openrc(desk: Desk, tmp_path: Path) -> None:
     unpack(desk.host, tmp_path, "opendoas")
     desk.spoil(DOAS.format(rule="permit admin"))
     look = Look(desk)
@@ -289,7 +289,7 @@ def test_doas_gives_root_there_too(desk: Desk, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_comes_back_with_the_server_and_its_log_stays_small(desk: Desk) -> None:
+def test_spider_starts_at_boot_and_its_log_is_bounded(desk: Desk) -> None:
     row = watched(desk)
     desk.host.sh("yes '{}' | head -c 1500000 >>/var/log/stardust-spider.log; rc-service stardust-spider healthcheck")
     sizes = desk.host.sh("stat -c %s /var/log/stardust-spider.log /var/log/stardust-spider.log.1").split()
@@ -305,7 +305,7 @@ def test_it_comes_back_with_the_server_and_its_log_stays_small(desk: Desk) -> No
 
 
 @pytest.mark.slow
-def test_root_on_the_server_takes_everything_off_and_the_hub_is_told(desk: Desk) -> None:
+def test_an_uninstall_by_root_removes_everything_and_notifies_the_hub(desk: Desk) -> None:
     look = Look(desk)
     watched(desk)
     done = desk.host.sh(UNINSTALL)
@@ -314,7 +314,7 @@ def test_root_on_the_server_takes_everything_off_and_the_hub_is_told(desk: Desk)
     look.check_unchanged()
 
 
-def test_the_keys_of_an_upload_that_nobody_finished_are_overwritten(desk: Desk) -> None:
+def test_keys_of_an_unfinished_upload_are_overwritten(desk: Desk) -> None:
     row = watched(desk)
     desk.spoil("true")
     desk.host.sh(

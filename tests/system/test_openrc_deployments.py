@@ -53,7 +53,7 @@ def under_way(desk: Desk) -> str:
 
 
 @pytest.mark.slow
-def test_a_new_version_is_proven_and_one_that_does_not_start_is_taken_back(desk: Desk, tmp_path: Path) -> None:
+def test_a_new_version_is_verified_and_a_failing_one_is_rolled_back(desk: Desk, tmp_path: Path) -> None:
     look = Look(desk)
     node = managed(desk)
     ship(desk, bundle_of(tmp_path, "0.1.1"))
@@ -91,7 +91,7 @@ def test_a_new_version_is_proven_and_one_that_does_not_start_is_taken_back(desk:
 
 
 @pytest.mark.slow
-def test_a_node_that_is_deployed_again_keeps_its_launcher_and_what_was_run(desk: Desk) -> None:
+def test_a_redeployed_node_keeps_its_launcher_and_job_records(desk: Desk) -> None:
     look = Look(desk)
     node = managed(desk)
     first = ended(desk, order(desk, node, action="refresh"))
@@ -145,7 +145,7 @@ async def cutting(desk: Desk) -> AsyncIterator[OpenRcCutting]:
 
 @pytest.mark.holds("S-57")
 @pytest.mark.parametrize(("step", "offset"), [("install", 700), *(pytest.param(*at, marks=pytest.mark.slow) for at in (("upload", 9000), ("start", 0), ("verify", 0)))])  # fmt: skip
-async def test_a_connection_that_is_cut_for_good_leaves_nothing(cutting: OpenRcCutting, step: str, offset: int) -> None:
+async def test_a_permanently_cut_connection_leaves_nothing(cutting: OpenRcCutting, step: str, offset: int) -> None:
     before = await cutting.look()
     await cutting.cut(step, offset, user="admin")
     await cutting.settle()
@@ -154,14 +154,14 @@ async def test_a_connection_that_is_cut_for_good_leaves_nothing(cutting: OpenRcC
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["upload", "install", "start", "verify"])
-async def test_a_connection_that_is_cut_once_is_taken_back_at_once(cutting: OpenRcCutting, step: str) -> None:
+async def test_a_connection_cut_once_is_rolled_back_at_once(cutting: OpenRcCutting, step: str) -> None:
     before = await cutting.look()
     await cutting.cut(step, 0, reachable=True)
     assert fsdiff.difference(before, await cutting.look()) == []
 
 
 @pytest.mark.slow
-async def test_a_server_that_reboots_in_the_middle_takes_everything_back_after_it(cutting: OpenRcCutting) -> None:
+async def test_a_server_that_reboots_during_a_deployment_rolls_it_back(cutting: OpenRcCutting) -> None:
     def reboot() -> None:
         labs.lab("stop", cutting.host.name)
         labs.lab("start", cutting.host.name)
@@ -176,7 +176,7 @@ async def test_a_server_that_reboots_in_the_middle_takes_everything_back_after_i
 
 
 @pytest.mark.slow
-async def test_a_step_restarts_the_rollback_timer_that_was_killed(cutting: OpenRcCutting) -> None:
+async def test_a_step_restarts_a_killed_rollback_timer(cutting: OpenRcCutting) -> None:
     """OpenRC does not stop a service whose process is gone, and so does not start it again."""
     before = await cutting.look()
     waiting: list[str] = []
@@ -220,7 +220,7 @@ def test_the_rollback_timer_restarts_while_its_process_ends_slowly(desk: Desk) -
     look.check_unchanged()
 
 
-def test_a_node_is_deployed_again_or_left_with_the_spider_that_it_has(desk: Desk) -> None:
+def test_a_node_is_redeployed_or_keeps_its_spider(desk: Desk) -> None:
     node = watched(desk)["node_id"]
 
     def state() -> str:

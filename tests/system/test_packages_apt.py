@@ -93,7 +93,7 @@ def automatic(agent: PackageHost) -> set[str]:
     return set(agent.host.sh("apt-mark showauto 'lab-*'").split())
 
 
-def test_the_plan_is_exact_and_what_was_shown_is_done(agent: PackageHost) -> None:
+def test_a_plan_is_exact_and_its_upgrade_does_the_same(agent: PackageHost) -> None:
     assert updates(agent) == ("apt", 7, 2)
     plan = agent.plan("upgrade")
     assert {name: step._replace(repository=step.repository.split()[0]) for name, step in plan.steps.items()} == UPGRADES
@@ -138,7 +138,7 @@ def test_the_plan_is_exact_and_what_was_shown_is_done(agent: PackageHost) -> Non
 
 @pytest.mark.holds("S-52")
 @quick_on("debian")
-def test_only_what_was_chosen_by_its_exact_name_is_changed(agent: PackageHost) -> None:
+def test_only_packages_with_exactly_matching_names_are_changed(agent: PackageHost) -> None:
     names = ["no-such-package", "lab-hell", "Lab-hello", "lab-extra", "lab-hello:i386", "lab.hello", "sudo+"]
     refused = agent.perform("upgrade", "lab-hello", *names)
     assert (refused.state, refused.error_code, refused.changes) == ("failed", "job.unknown_package", {}), refused
@@ -199,7 +199,7 @@ def test_a_plan_that_changed_stops_before_it_starts_and_shows_the_difference(age
 
 
 @quick_on("debian", "debian-new")
-def test_what_needs_a_removal_is_kept_back_and_done_by_who_was_shown_it(agent: PackageHost, deb_host: tuple[labs.Host, str]) -> None:
+def test_an_upgrade_that_needs_a_removal_is_held_back_unless_approved(agent: PackageHost, deb_host: tuple[labs.Host, str]) -> None:
     agent.host.sh(RIVAL)
     kept = agent.plan("upgrade")
     if deb_host[1] == "debian-new":  # apt 3 removes nothing in an upgrade that somebody installed by name
@@ -243,7 +243,7 @@ def test_a_script_that_fails_is_named_and_the_way_out_is_shown(agent: PackageHos
 
 @pytest.mark.holds("F-19")
 @quick_on("debian")
-def test_what_was_interrupted_is_brought_to_its_end_by_repair(agent: PackageHost) -> None:
+def test_repair_completes_an_interrupted_upgrade(agent: PackageHost) -> None:
     agent.host.sh("dpkg --unpack /srv/lab-repo/apt/main/lab-hello_2.0_all.deb >/dev/null")
     refused = agent.perform("upgrade")
     assert (refused.error_code, "lab-hello" in refused.error_text) == ("job.packages_broken", True)
@@ -288,7 +288,7 @@ def test_a_hanging_script_is_seen_stopped_and_ended_on_demand(agent: PackageHost
 
 
 @quick_on("debian")
-def test_a_stop_before_the_commit_is_at_once_and_one_in_it_leaves_nothing_half_way(agent: PackageHost) -> None:
+def test_a_stop_before_the_commit_is_immediate_and_one_in_it_completes_the_package(agent: PackageHost) -> None:
     hold = "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); open('/run/held', 'w'); time.sleep(600)"
     agent.put("/root/hold.py", hold.encode())
     agent.host.sh("systemd-run -q --collect --unit=holder python3 /root/hold.py")

@@ -100,7 +100,7 @@ def managed(request: pytest.FixtureRequest) -> Iterator[tuple[PackageHost, Manag
         labs.lab("down", facts["name"])
 
 
-def test_nothing_to_do_is_said_of_what_is_known_alone(managed: tuple[PackageHost, Manager]) -> None:
+def test_nothing_to_do_is_reported_only_with_known_lists(managed: tuple[PackageHost, Manager]) -> None:
     agent, manager = managed
     agent.host.sh(manager.nothing)
 

@@ -90,7 +90,7 @@ def test_everything_is_upgraded_as_shown_and_looked_after(arch: PackageHost) -> 
     arch.wait(f"tail -n 1 {OUT}/updates | grep -q '\"total\": 0'")
 
 
-def test_what_becomes_another_upgrade_after_it_was_compared_is_not_run(arch: PackageHost) -> None:
+def test_an_upgrade_that_changed_after_the_comparison_is_not_run(arch: PackageHost) -> None:
     wanted = arch.plan("upgrade")
     arch.meanwhile("pacman", '*" -Su --hookdir"*', "sed -i 's/ lab-post//' /etc/pacman.conf")
     done = arch.perform("upgrade", plan=wanted.digest)
@@ -102,7 +102,7 @@ def test_what_becomes_another_upgrade_after_it_was_compared_is_not_run(arch: Pac
     assert arch.perform("remove", "lab-hello", plan=wanted.digest).changes == {"lab-hello": ("1.0-1", "")}
 
 
-def test_what_would_be_a_partial_upgrade_or_is_the_administrator_s_is_refused_with_the_reason(arch: PackageHost) -> None:
+def test_partial_upgrades_and_unsupported_verbs_are_refused_with_the_reason(arch: PackageHost) -> None:
     for verb, packages, word in (
         ("upgrade", ["lab-hello"], "whole upgrades only"),
         ("full-upgrade", ["lab-hello"], ""),
@@ -145,7 +145,7 @@ def test_a_lock_of_an_earlier_boot_is_removed_by_a_repair_and_no_other_one_is(ar
     assert arch.perform_as_planned("remove", "lab-hello").state == "succeeded"
 
 
-def test_stopped_it_ends_after_the_package_that_it_is_at(arch: PackageHost) -> None:
+def test_a_stopped_upgrade_ends_after_the_current_package(arch: PackageHost) -> None:
     arch.host.sh("sed -i 's/^IgnorePkg.*/& lab-conf lab-dep lab-hello lab-kernel lab-sec/' /etc/pacman.conf")
     arch.hold_scripts()
     job = arch.order("upgrade", {})
@@ -177,7 +177,7 @@ def test_a_failing_script_and_a_conflict_are_failures_with_their_names(arch: Pac
 
 
 @pytest.mark.slow
-def test_a_lock_that_somebody_holds_is_waited_for_and_one_that_nobody_holds_is_reported(arch: PackageHost) -> None:
+def test_a_held_lock_is_awaited_and_a_stale_one_is_reported(arch: PackageHost) -> None:
     hold = (
         "import os, time; os.open('/var/lib/pacman/db.lck', os.O_CREAT | os.O_EXCL)\n"
         "while not os.path.exists('/run/let-go'): time.sleep(0.05)\n"
@@ -210,7 +210,7 @@ def test_a_dead_repository_is_no_success_and_a_new_one_without_lists_is_reported
 
 
 @pytest.mark.slow
-def test_what_changed_since_it_was_shown_is_not_done(arch: PackageHost) -> None:
+def test_a_plan_that_changed_since_it_was_shown_is_not_run(arch: PackageHost) -> None:
     wanted = arch.plan("upgrade")
     arch.host.sh("sed -i 's/^IgnorePkg.*/& lab-slow/' /etc/pacman.conf")
     done = arch.perform("upgrade", plan=wanted.digest)
@@ -247,7 +247,7 @@ def test_settings_that_change_while_it_is_planned_are_those_of_the_plan(arch: Pa
 
 
 @pytest.mark.slow
-def test_a_script_that_hangs_is_left_alone_until_somebody_insists(arch: PackageHost) -> None:
+def test_a_hanging_script_is_ended_only_by_force(arch: PackageHost) -> None:
     arch.host.sh("sed -i 's/^IgnorePkg.*/IgnorePkg = lab-[cdfkps]*/' /etc/pacman.conf")
     job = arch.order("upgrade", {})
     arch.wait(f"grep -q 'lab-hang: waiting' {JOBS}/{job}/log")
@@ -282,7 +282,7 @@ def test_packages_are_installed_and_removed_as_shown(arch: PackageHost) -> None:
 
 
 @pytest.mark.slow
-def test_a_newer_keyring_comes_first_and_what_replaces_is_shown(arch: PackageHost) -> None:
+def test_a_newer_keyring_is_upgraded_first_and_replacements_are_shown(arch: PackageHost) -> None:
     arch.host.sh(EXTRA_PACKAGES)
     wanted = arch.plan("upgrade")
     assert (wanted.steps["lab-old"].before, wanted.steps["lab-old"].after) == ("1-1", "")
@@ -324,7 +324,7 @@ pacman -Sy >/dev/null
 
 
 @pytest.mark.slow
-def test_a_system_that_is_not_changed_this_way_says_what_to_use_instead(arch: PackageHost) -> None:
+def test_an_image_based_system_names_the_tool_to_use_instead(arch: PackageHost) -> None:
     arch.host.sh("sed -i 's/^ID=.*/ID=steamos\\nID_LIKE=arch/' /usr/lib/os-release")
     done = arch.perform("upgrade")
     assert (done.state, done.exit_code, done.error_code) == ("failed", None, "job.not_this_way"), done
@@ -333,7 +333,7 @@ def test_a_system_that_is_not_changed_this_way_says_what_to_use_instead(arch: Pa
 
 
 @pytest.mark.slow
-def test_after_a_power_cut_the_lock_that_was_left_is_told_and_nothing_else_is_touched(arch: PackageHost) -> None:
+def test_after_a_power_cut_the_stale_lock_is_reported_and_only_repair_removes_it(arch: PackageHost) -> None:
     arch.hold_scripts()
     job = arch.order("upgrade", {})
     arch.wait(f"grep -q 'step 1/' {JOBS}/{job}/log")

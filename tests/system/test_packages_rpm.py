@@ -115,7 +115,7 @@ def test_all_that_a_plan_needs_is_asked_in_two_runs_side_by_side(agent: PackageH
         assert "patch-info" in agent.host.sh("cat /root/asked")
 
 
-def test_the_plan_is_exact_and_what_was_shown_is_done(agent: PackageHost) -> None:
+def test_a_plan_is_exact_and_its_upgrade_does_the_same(agent: PackageHost) -> None:
     assert updates(agent) == (agent.flavour.manager, 7, 2)
     plan = agent.plan("upgrade")
     assert plan.steps == UPGRADES
@@ -155,7 +155,7 @@ def test_the_plan_is_exact_and_what_was_shown_is_done(agent: PackageHost) -> Non
 
 
 @quick_on("fedora-like", "suse-like")
-def test_a_script_that_fails_is_a_failure_whatever_the_status_says(agent: PackageHost) -> None:
+def test_a_failed_script_is_a_failure_whatever_the_status(agent: PackageHost) -> None:
     agent.unhold("lab-post")
     post = agent.perform("upgrade", "lab-post")
     assert (post.state, post.error_code) == ("failed", "job.script_failed"), post
@@ -170,7 +170,7 @@ def test_a_script_that_fails_is_a_failure_whatever_the_status_says(agent: Packag
 
 
 @quick_on("fedora-like", "suse-like")
-def test_what_becomes_another_upgrade_after_it_was_compared_is_not_run(agent: PackageHost) -> None:
+def test_an_upgrade_that_changed_after_the_comparison_is_not_run(agent: PackageHost) -> None:
     program = agent.flavour.manager
     hold, unhold = {
         "zypper": ("zypper -q addlock lab-hello", "zypper -q removelock lab-hello"),
@@ -214,7 +214,7 @@ def test_a_job_that_installs_is_not_stopped_and_says_why(agent: PackageHost) -> 
 
 
 @quick_on("suse-like")
-def test_a_stop_while_it_downloads_is_at_once_and_changes_nothing(agent: PackageHost) -> None:
+def test_a_stop_during_the_download_is_immediate_and_changes_nothing(agent: PackageHost) -> None:
     archive = agent.host.sh("tar c -C /srv/lab-repo/rpm . | base64")
     with SlowRepository(base64.b64decode(archive)) as repository:
         agent.host.sh(f"sed -i 's#^baseurl=.*#baseurl={repository.url}#' {repositories(agent)}/lab.repo")

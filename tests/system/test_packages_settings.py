@@ -155,7 +155,7 @@ def succeeded(done: Done) -> Done:
     return done
 
 
-def test_settings_change_neither_what_is_shown_nor_what_is_done(agent: PackageHost, manager_host: tuple[labs.Host, Manager]) -> None:
+def test_settings_of_the_host_change_neither_plans_nor_upgrades(agent: PackageHost, manager_host: tuple[labs.Host, Manager]) -> None:
     manager = manager_host[1]
     full = agent.plan("full-upgrade")
     assert full.kept  # what is held is in the list where versions would be shown

@@ -52,7 +52,7 @@ async def test_a_batch_of_servers_goes_through_one_jump_host_as_it_comes(jump_ho
     assert [str(end) for end in ends if end is not None] == []
 
 
-async def test_an_address_that_is_penalised_is_told_when_to_come_back(jump_host: Host) -> None:
+async def test_a_penalised_address_is_told_to_retry_later(jump_host: Host) -> None:
     with contextlib.ExitStack() as stack:
         port = await asyncio.to_thread(stack.enter_context, sshd(jump_host, "PerSourcePenalties authfail:600", "UsePAM yes"))
         wrong = Target(jump_host.address, port, "admin", None, None, Secret("wrong"), None, None, None)

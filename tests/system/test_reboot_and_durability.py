@@ -53,7 +53,7 @@ def agent(bare_host: labs.Host) -> PackageHost:
     return agent
 
 
-def test_a_reboot_is_proved_by_the_next_boot_and_what_is_missing_is_reported(agent: PackageHost) -> None:
+def test_a_reboot_is_proved_by_the_next_boot_and_missing_services_are_reported(agent: PackageHost) -> None:
     agent.put("/etc/systemd/system/lab-gone.service", GONE_UNIT.encode())
     agent.put("/etc/systemd/system/lab-by-hand.service", b"[Service]\nExecStart=/bin/sleep 3600\n[Install]\nWantedBy=multi-user.target\n")
     agent.host.sh(
@@ -83,7 +83,7 @@ def test_a_reboot_is_proved_by_the_next_boot_and_what_is_missing_is_reported(age
     assert agent.perform("check").state == "succeeded"
 
 
-def test_whoever_objects_to_a_shutdown_is_heard(agent: PackageHost) -> None:
+def test_a_shutdown_inhibitor_refuses_a_reboot(agent: PackageHost) -> None:
     agent.host.sh("systemd-run -q --collect --unit=objector systemd-inhibit --what=shutdown --who=backup --why=runs --mode=block sleep 300")
     agent.wait("systemd-inhibit --list | grep -q backup")
     boot = agent.host.read("/proc/sys/kernel/random/boot_id")

@@ -42,7 +42,7 @@ def rekey(hub: HubProcess, node: str) -> None:
 
 
 @pytest.mark.holds("SAFETY-51")
-def test_a_hub_that_was_built_again_has_its_servers_again_with_nobody_s_help(lab_hosts: list[Host], tmp_path: Path) -> None:
+def test_a_hub_rebuilt_from_its_recovery_key_gets_its_nodes_back(lab_hosts: list[Host], tmp_path: Path) -> None:
     hosts = lab_hosts[:2]
     for host in hosts:
         host.reset()

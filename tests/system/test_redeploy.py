@@ -52,7 +52,7 @@ def wait_state(desk: Desk, node: str, state: str) -> None:
 
 
 @pytest.mark.holds("SAFETY-67")
-def test_what_was_kept_goes_where_nothing_shall_be_kept_any_more(desk: Desk) -> None:
+def test_stored_credentials_are_shredded_by_a_redeploy_that_shall_not_keep_them(desk: Desk) -> None:
     look = Look(desk)
     node = installed(desk)
     assert desk.hub.node(node)["credentials_kept"]
@@ -85,7 +85,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", [pytest.param(name, marks=() if name == "bundle" else pytest.mark.slow) for name in BROKEN])
-def test_a_node_whose_spider_is_broken_comes_back_as_the_same_node(desk: Desk, broken: str) -> None:
+def test_a_node_with_a_broken_spider_is_redeployed_as_the_same_node(desk: Desk, broken: str) -> None:
     look = Look(desk)
     began = time.time()
     node = installed(desk, tags=["web"])
@@ -152,7 +152,7 @@ while touch /var/lib/stardust/started/fill/$at 2>/dev/null; do at=$((at + 1)); d
 
 @pytest.mark.holds("F-23")
 @pytest.mark.parametrize("free", [pytest.param(0, marks=pytest.mark.slow), 1])
-def test_what_cannot_be_begun_on_a_disk_that_has_filled_leaves_all_as_it_was_and_says_so(desk: Desk, free: int) -> None:
+def test_a_redeploy_on_a_full_disk_leaves_everything_as_before(desk: Desk, free: int) -> None:
     node = installed(desk)
     desk.spoil(FULL + f"[ {free} = 0 ] || rm /var/lib/stardust/started/fill/0")
     look = Look(desk)

@@ -40,7 +40,7 @@ def points(*quick: tuple[str, int]) -> list[object]:
 
 @pytest.mark.holds("SAFETY-68", "S-57", "F-22")
 @pytest.mark.parametrize(("step", "offset"), points(("upload", 9000), ("install", 700)))
-async def test_a_connection_that_is_cut_for_good_leaves_nothing(cutting: Cutting, step: str, offset: int) -> None:
+async def test_a_permanently_cut_connection_leaves_nothing(cutting: Cutting, step: str, offset: int) -> None:
     before = await cutting.look()
     with contextlib.suppress(AssertionError) if step in ("connect", "host_key", "verify") else contextlib.nullcontext():
         await cutting.cut(step, offset)
@@ -50,7 +50,7 @@ async def test_a_connection_that_is_cut_for_good_leaves_nothing(cutting: Cutting
 
 @pytest.mark.holds("F-22")
 @pytest.mark.parametrize("step", [pytest.param(step, marks=() if step == "install" else pytest.mark.slow) for step in STEPS])
-async def test_a_connection_that_is_cut_once_is_made_good_at_once_and_the_retry_succeeds(cutting: Cutting, step: str) -> None:
+async def test_a_connection_cut_once_is_rolled_back_at_once_and_the_retry_succeeds(cutting: Cutting, step: str) -> None:
     before = await cutting.look()
     await cutting.cut(step, 0, reachable=True)
     assert fsdiff.difference(before, await cutting.look()) == []

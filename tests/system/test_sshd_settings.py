@@ -62,7 +62,7 @@ async def refused(target: Target) -> DeployError:
     ],
     ids=["stig", "umac", "chacha20"],
 )
-async def test_a_hardened_server_lets_us_in(server: Host, settings: tuple[str, ...]) -> None:
+async def test_a_hardened_server_accepts_the_log_in(server: Host, settings: tuple[str, ...]) -> None:
     async with running(server, *settings) as target:
         assert (await log_in(target)).of("uid") == ["0"]
 
@@ -76,7 +76,7 @@ async def test_a_hardened_server_lets_us_in(server: Host, settings: tuple[str, .
         ("HostKeyAlgorithms ssh-rsa", "host key type", "ssh-rsa"),
     ],
 )
-async def test_what_is_not_in_common_is_named(server: Host, setting: str, what: str, offered: str) -> None:
+async def test_a_missing_common_algorithm_is_named(server: Host, setting: str, what: str, offered: str) -> None:
     async with running(server, setting) as target:
         error = await refused(target)
     assert (error.code, error.step) == ("no_common_algorithm", "connect")

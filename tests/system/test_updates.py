@@ -74,7 +74,7 @@ def test_a_new_version_waits_for_the_job_and_is_proven(desk: Desk, tmp_path: Pat
 
 
 @pytest.mark.holds("SAFETY-59", "S-36", "F-05")
-def test_a_version_that_does_not_start_is_taken_back_by_the_node_itself(desk: Desk, tmp_path: Path) -> None:
+def test_a_version_that_does_not_start_is_rolled_back_by_the_node(desk: Desk, tmp_path: Path) -> None:
     before = installed(desk)
     ship(desk, bundle_of(tmp_path, "0.1.2", fault="raise SystemExit(9)"))
     row = end(desk)

@@ -31,7 +31,7 @@ def tree(tmp_path: Path) -> Path:
     return made
 
 
-def test_each_commit_and_each_change_has_a_version_of_its_own(tree: Path) -> None:
+def test_each_commit_and_each_change_has_its_own_version(tree: Path) -> None:
     git(tree, "init", "-q")
     git(tree, "add", ".")
     git(tree, "commit", "-qm", "one")
@@ -79,7 +79,7 @@ def test_a_bundle_of_another_version_is_another_bundle(tmp_path: Path) -> None:
     assert build_bundle(sources) != shipped_bundle()
 
 
-def test_a_build_without_npm_says_what_is_missing(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_without_npm_names_the_missing_package(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tree / "capsule").mkdir()
     for name in ("package.json", "package-lock.json", "build.mjs"):
         (tree / "capsule" / name).write_text("{}")

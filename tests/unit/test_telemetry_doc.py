@@ -12,7 +12,7 @@ def test_the_document_is_that_of_the_catalogue() -> None:
     assert telemetry.generate(text) == text, "run scripts/gen/telemetry.py"
 
 
-def test_each_metric_says_what_it_is_and_where_it_is_read() -> None:
+def test_each_metric_has_a_description_and_a_source() -> None:
     assert len(METRICS) == len(CATALOGUE), "a name is used once"
     for metric in CATALOGUE:
         assert metric.about, metric.name
@@ -30,7 +30,7 @@ def test_each_file_of_the_catalogue_is_in_it() -> None:
     assert listed == CATALOGUE
 
 
-def test_each_collector_says_in_its_docstring_what_it_measures() -> None:
+def test_each_collector_has_a_docstring() -> None:
     for collector in linux.linux_collectors():
         assert type(collector).__doc__
         collector.close()

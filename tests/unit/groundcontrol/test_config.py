@@ -165,7 +165,7 @@ def test_a_secret_that_was_given_and_cannot_be_taken_is_one_fault_that_names_whe
     assert str(refused.value) == f"the credential {name} ({path}) {reason}"
 
 
-def test_a_secret_file_that_is_not_there_is_one_fault_and_a_credential_is_none(tmp_path: Path) -> None:
+def test_a_missing_secret_file_is_one_fault_and_a_missing_credential_none(tmp_path: Path) -> None:
     none = tmp_path / "none"
     assert faults(tmp_path, STARDUST_SECRET_FILE=str(none)) == [f"STARDUST_SECRET_FILE ({none}) cannot be read: No such file or directory"]
     for folder in (none, tmp_path):
@@ -184,7 +184,7 @@ def test_the_url_of_the_heartbeat_is_checked_and_never_shown(tmp_path: Path) -> 
         assert "0f3c" not in fault
 
 
-def test_a_password_of_nothing_but_a_line_end_is_none_that_stands_for_the_default(tmp_path: Path) -> None:
+def test_an_empty_admin_password_is_refused(tmp_path: Path) -> None:
     [fault] = faults(tmp_path, STARDUST_ADMIN_PASS="\n")
     assert fault.startswith("STARDUST_ADMIN_PASS is empty")
 
@@ -208,7 +208,7 @@ except ConfigError as exc:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_what_is_in_a_folder_that_may_not_be_entered_is_a_line_each(tmp_path: Path) -> None:
+def test_inaccessible_files_are_reported_one_per_line(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     done = subprocess.run(
@@ -297,7 +297,7 @@ def test_a_wrong_or_unsafe_setting_is_one_plain_line(tmp_path: Path, env: dict[s
 
 @pytest.mark.holds("S-31")
 @pytest.mark.parametrize("bind", ["0.0.0.0", "::", "192.0.2.1"])
-def test_other_machines_are_let_in_only_behind_a_named_proxy_with_tls(tmp_path: Path, bind: str) -> None:
+def test_a_public_bind_needs_a_named_proxy_with_tls(tmp_path: Path, bind: str) -> None:
     assert len(faults(tmp_path, "--bind", bind)) == 2
     assert len(faults(tmp_path, "--bind", bind, "--server-url", "wss://hub.example.com/ws")) == 1
     assert len(faults(tmp_path, "--bind", bind, STARDUST_TRUSTED_PROXIES="10.0.0.1")) == 1
@@ -306,7 +306,7 @@ def test_other_machines_are_let_in_only_behind_a_named_proxy_with_tls(tmp_path: 
     assert not made.loopback_only
 
 
-def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_listed_together(tmp_path: Path) -> None:
     lines = faults(
         tmp_path, "--port", "x", "--bind", "y", STARDUST_SECRET="short", STARDUST_NATS_URL="nats://x", STARDUST_TRUSTED_PROXIES="*"
     )
@@ -373,7 +373,7 @@ def test_a_node_beside_the_hub_needs_no_proxy_where_the_hub_listens_on_loopback_
     assert made.agent_hosts == ({"hub.example.com"} if local is None else {"hub.example.com", local.split("/")[2]})
 
 
-def test_port_zero_becomes_the_one_that_the_system_chose(tmp_path: Path) -> None:
+def test_port_zero_becomes_the_port_that_the_system_chose(tmp_path: Path) -> None:
     made = config(tmp_path, "--port", "0").on_port(40_123)
     assert made.node_url == "ws://127.0.0.1:40123/ws"
     assert "http://localhost:40123" in made.origins

@@ -62,7 +62,7 @@ async def rounds(database: Database, store: Store, clock: ManualClock, **more: A
         await database.close()
 
 
-def test_a_clock_that_runs_on_is_believed() -> None:
+def test_a_steadily_running_clock_is_trusted() -> None:
     clock = ManualClock()
     steady = SteadyClock(clock)
     steady.start(clock.now() - 30)
@@ -72,7 +72,7 @@ def test_a_clock_that_runs_on_is_believed() -> None:
 
 
 @pytest.mark.holds("SAFETY-84")
-def test_after_a_jump_nothing_is_believed_for_an_hour() -> None:
+def test_after_a_jump_the_clock_is_not_trusted_for_an_hour() -> None:
     for jump in (10 * 365 * DAY_S, -DAY_S):
         clock = ManualClock()
         steady = SteadyClock(clock)
@@ -131,7 +131,7 @@ async def test_a_jump_of_the_clock_is_recorded_once_also_when_the_store_fails_at
         assert len(await recorded()) == 1
 
 
-def test_a_first_start_is_believed() -> None:
+def test_the_clock_is_trusted_at_the_first_start() -> None:
     steady = SteadyClock(ManualClock())
     steady.start(None)
     assert steady.believed()
@@ -156,7 +156,7 @@ async def advance_until(clock: ManualClock, reached: Callable[[], bool], step_s:
 
 
 @pytest.mark.holds("SAFETY-71", "S-34")
-async def test_the_ends_of_the_audit_chains_are_told_at_the_start_and_once_a_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_heads_of_the_audit_chains_are_logged_at_the_start_and_daily(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What was told outlives a database that somebody cuts, or puts an old copy of in its place."""
     clock, probes = ManualClock(), list[float]()
     database, store = await opened(tmp_path, clock)
@@ -202,9 +202,7 @@ async def test_memory_is_given_back_every_minute_and_a_database_that_cannot_does
         assert len(beats) == 11  # the rest of the rounds went on
 
 
-async def test_what_only_a_probe_comes_upon_is_reported_once_when_it_begins_and_once_when_it_ends(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_fault_found_by_a_probe_is_logged_at_its_begin_and_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What a database knows of itself it tells itself."""
     caplog.set_level(logging.INFO)
     clock, probed = ManualClock(), 0

@@ -47,7 +47,7 @@ def test_an_invite_has_room_for_eight_addresses() -> None:
         parse_addresses([f"10.0.0.{number}" for number in range(1, 10)])
 
 
-def test_what_is_named_comes_first_then_what_is_kept(tmp_path: Path) -> None:
+def test_named_addresses_precede_stored_ones(tmp_path: Path) -> None:
     assert kept_addresses(tmp_path) == ()
     keep_addresses(tmp_path, ("10.0.0.5", "hub.lan"))
     assert fixed_addresses(tmp_path, ()) == ("10.0.0.5", "hub.lan")
@@ -88,7 +88,7 @@ def test_no_key_is_written(tmp_path: Path) -> None:
     assert any(grouped(certificate.fingerprint) in line for line in end.notices)
 
 
-def test_a_start_at_other_addresses_says_what_nodes_need(tmp_path: Path) -> None:
+def test_a_start_at_other_addresses_states_what_nodes_need(tmp_path: Path) -> None:
     make_tls_end(config(tmp_path).with_lan(("10.0.0.5",)), FLEET_KEY, NOW)
     said = "\n".join(make_tls_end(config(tmp_path).with_lan(("10.0.0.6", "10.0.0.7")), FLEET_KEY, NOW).notices)
     assert "no longer reached at 10.0.0.5" in said
@@ -96,7 +96,7 @@ def test_a_start_at_other_addresses_says_what_nodes_need(tmp_path: Path) -> None
     assert kept_addresses(tmp_path) == ("10.0.0.6", "10.0.0.7")
 
 
-def test_the_addresses_are_origins_and_what_nodes_dial(tmp_path: Path) -> None:
+def test_the_lan_addresses_are_origins_and_agent_hosts(tmp_path: Path) -> None:
     made = config(tmp_path, "--lan", "10.0.0.5", "hub.lan", "fd00::1", "--port", "443").with_lan(
         ("10.0.0.5", "hub.lan", "fd00::1"), "ab" * 32
     )
@@ -121,7 +121,7 @@ def test_the_addresses_are_origins_and_what_nodes_dial(tmp_path: Path) -> None:
         (("--lan", "localhost"), {}, "localhost is this machine alone"),
     ],
 )
-def test_lan_beside_what_contradicts_it_is_one_plain_line(
+def test_a_setting_that_contradicts_lan_is_one_plain_line(
     tmp_path: Path, words: tuple[str, ...], environ: dict[str, str], reason: str
 ) -> None:
     with pytest.raises(ConfigError) as refused:

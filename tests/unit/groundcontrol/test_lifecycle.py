@@ -33,7 +33,7 @@ asyncio.run(main())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps it")
-def test_what_hashing_a_password_takes_is_given_back() -> None:
+def test_memory_of_password_hashing_is_released() -> None:
     ran = subprocess.run([sys.executable, "-c", MANY_HASHES], capture_output=True, text=True, check=True, timeout=60)
     assert int(ran.stdout) < 10 << 20  # one hash takes 19 MiB, and each of two threads would keep as much
 
@@ -76,7 +76,7 @@ def _sqlite_library() -> str | None:
 
 
 @pytest.mark.skipif(_sqlite_library() is None, reason="SQLite is built into this Python: it cannot be asked what it holds")
-def test_pages_that_nobody_needs_are_given_back(tmp_path: Path) -> None:
+def test_unused_sqlite_pages_are_released(tmp_path: Path) -> None:
     library = _sqlite_library()
     assert library is not None
     words = [sys.executable, "-c", HELD_PAGES, str(tmp_path / "data"), library]

@@ -191,7 +191,7 @@ async def test_a_server_that_lost_the_pinned_kind_of_key_has_changed() -> None:
     assert seen == []
 
 
-async def test_a_server_whose_key_is_known_is_logged_in_to_by_one_connection() -> None:
+async def test_a_server_with_a_known_key_is_logged_in_to_over_one_connection() -> None:
     async with serving(ED25519, ECDSA) as (port, seen), counting(port) as (front, connections):
         await reach_and_log_in(target(front, pinned=describe(ECDSA), password=Secret("right")))
     assert seen == ["begin admin", "password admin"]
@@ -337,7 +337,7 @@ async def web_server() -> AsyncIterator[int]:
     await server.wait_closed()
 
 
-async def test_a_server_that_is_not_ssh_is_named(web_server: int) -> None:
+async def test_a_server_that_does_not_speak_ssh_is_reported(web_server: int) -> None:
     with pytest.raises(DeployError) as caught:
         await connector().reach(target(web_server))
     assert caught.value.code == "not_ssh"
@@ -351,7 +351,7 @@ async def test_the_rule_for_addresses_is_asked_of_the_address_that_is_used(silen
     assert "127.0.0.1 is mine" in caught.value.message or "::1 is mine" in caught.value.message
 
 
-async def test_eight_at_once_are_let_through_to_one_address(silent: int) -> None:
+async def test_eight_concurrent_connections_to_one_address_are_allowed(silent: int) -> None:
     limits = Limits(connect_s=30, at_once=8)
     busy = Connector(limits, any_address)
     tasks = [asyncio.create_task(busy.reach(target(silent))) for _ in range(12)]

@@ -147,7 +147,7 @@ WHOLE_S = Limits().whole_s
 
 @pytest.mark.holds("SAFETY-68")
 @pytest.mark.parametrize("looks_s", [0.0, 10 * WHOLE_S])
-async def test_a_deployment_that_takes_too_long_ends_and_is_taken_back(monkeypatch: pytest.MonkeyPatch, looks_s: float) -> None:
+async def test_a_deployment_over_its_time_limit_ends_and_is_rolled_back(monkeypatch: pytest.MonkeyPatch, looks_s: float) -> None:
     server = Server(stuck="install")
     watch = Watch(Hours(monkeypatch), looks_s, works_s=WHOLE_S)
     async with playing(server) as port:

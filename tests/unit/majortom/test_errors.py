@@ -39,7 +39,7 @@ def test_text_from_elsewhere_is_made_harmless() -> None:
     assert len(one_line("x" * 1000)) == 200
 
 
-def test_the_last_words_of_spider_are_found() -> None:
+def test_the_failure_reason_is_found_in_the_last_lines_of_spider() -> None:
     lines = [
         "state ActiveState=active SubState=running",
         '{"level": "info", "event": "spider_starts"}',

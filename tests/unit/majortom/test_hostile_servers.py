@@ -124,7 +124,7 @@ async def test_a_server_that_hangs_up_is_quoted(lines: list[bytes], sentence: st
     assert len(heard) == 1  # a second connection to find out why would cost the next one's welcome
 
 
-async def test_a_server_that_speaks_the_first_version_alone_is_said_to_be_old() -> None:
+async def test_a_server_with_only_ssh_version_1_is_reported_as_old() -> None:
     async with saying(says(b"SSH-1.5-Cisco-1.25\r\n")) as (port, _):
         with pytest.raises(DeployError) as caught:
             await Connector(LIMITS, any_address).reach(target(port))
@@ -142,7 +142,7 @@ async def test_a_server_that_speaks_the_first_version_alone_is_said_to_be_old() 
         b"RFB 003.008\n",
     ],
 )
-async def test_a_server_of_another_protocol_is_said_to_be_none(greeting: bytes) -> None:
+async def test_a_server_of_another_protocol_is_reported_as_not_ssh(greeting: bytes) -> None:
     async def hold(writer: asyncio.StreamWriter) -> None:
         writer.write(greeting)
         await asyncio.sleep(60)
@@ -181,7 +181,7 @@ def ready_word(process: asyncssh.SSHServerProcess[bytes]) -> bytes:
 
 
 @pytest.mark.holds("S-55")
-async def test_a_server_that_prints_without_end_after_it_was_ready_is_stopped() -> None:
+async def test_a_server_with_endless_output_is_stopped() -> None:
     async def flood(process: asyncssh.SSHServerProcess[bytes]) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionError, asyncssh.Error):
             process.stdout.write(ready_word(process) + b"\n")
@@ -197,7 +197,7 @@ async def test_a_server_that_prints_without_end_after_it_was_ready_is_stopped() 
     assert MAX_OUTPUT_BYTES <= 1 << 20
 
 
-async def test_a_server_that_notes_without_end_is_told_of_some_times() -> None:
+async def test_the_notes_of_a_server_are_passed_on_up_to_a_limit() -> None:
     """Each is written into the hub's database."""
     told: list[str] = []
 

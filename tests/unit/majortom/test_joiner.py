@@ -20,7 +20,7 @@ def joiner(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("given", [b"", b"\n\n", b"stardust1.\n", b"token\n", b"\xff\xfe\n", b"stardust1." + b"A" * 9000])
-def test_what_is_no_invite_is_said_in_one_sentence(joiner: Path, given: bytes) -> None:
+def test_an_invalid_invite_is_reported_in_one_sentence(joiner: Path, given: bytes) -> None:
     """It starts without anything of this checkout, so it is complete."""
     words = [sys.executable, "-I", "-B", str(joiner), "/dev/null", "/dev/null"]
     done = subprocess.run(words, input=given, capture_output=True, timeout=30, check=False, cwd="/")

@@ -45,7 +45,7 @@ async def fails(wanted: Target, person: Person) -> DeployError:
     return caught.value
 
 
-async def test_both_host_keys_are_shown_and_each_says_whose_it_is() -> None:
+async def test_both_host_keys_are_shown_with_their_hosts() -> None:
     person = Person()
     async with both() as (jump, at_jump, port, at_server):
         found = await reach(target(port, jump=target(jump)), person)
@@ -64,7 +64,7 @@ async def test_a_jump_host_that_changed_gets_no_authentication_packet() -> None:
     assert (at_jump, at_server) == ([], [])
 
 
-async def test_a_jump_host_that_nobody_confirms_gets_no_authentication_packet() -> None:
+async def test_an_unconfirmed_jump_host_gets_no_authentication_packet() -> None:
     async with both() as (jump, at_jump, port, at_server):
         error = await fails(target(port, jump=target(jump)), Person(trusts=False))
     assert error.code == "host_key_unconfirmed"
@@ -80,7 +80,7 @@ async def test_a_jump_host_that_puts_its_own_server_in_the_place_of_the_pinned_o
     assert at_server == []
 
 
-async def test_what_the_jump_host_refuses_is_said_as_a_sentence() -> None:
+async def test_a_refusal_of_the_jump_host_is_reported() -> None:
     async with both() as (jump, _, port, _seen):
         error = await fails(target(port, "closed.example", jump=target(jump, pinned=BASTION)), Person())
         assert (error.code, error.step) == ("jump_failed", "connect")

@@ -65,7 +65,7 @@ async def test_an_encrypted_key_opens_with_its_passphrase_alone(form: str) -> No
     assert await code_of(text, "eins zwei") == "key_passphrase_wrong"
 
 
-async def test_a_key_that_many_use_at_once_is_opened_once_and_forgotten_with_the_last_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_shared_key_is_opened_once_and_forgotten_after_its_last_user(monkeypatch: pytest.MonkeyPatch) -> None:
     readers: list[object] = []
     third = asyncio.Event()
     start = asyncio.create_subprocess_exec
@@ -124,7 +124,7 @@ async def test_dsa_and_ed448_are_not_used() -> None:
 
 
 @pytest.mark.holds("SAFETY-63", "S-55")
-def test_hostile_rounds_are_refused_at_once() -> None:
+def test_excessive_kdf_rounds_are_refused_immediately() -> None:
     text = with_rounds(made(passphrase="x"), 2**32 - 1)  # to do them would take years
     with pytest.raises(DeployError) as caught:
         read_header(text)
@@ -175,7 +175,7 @@ async def test_the_loop_continues_while_a_key_is_opened() -> None:
         ("x" * (MAX_KEY_BYTES + 1), "key_too_large"),
     ],
 )
-async def test_what_is_no_private_key_is_named(text: str, code: str) -> None:
+async def test_text_that_is_not_a_private_key_is_reported(text: str, code: str) -> None:
     assert await code_of(text) == code
 
 

@@ -57,7 +57,7 @@ def test_the_script_in_the_bundle_says_the_same_as_the_one_for_people() -> None:
     assert len(lean) < len(source)
 
 
-def test_what_only_looks_like_a_comment_stays() -> None:
+def test_text_that_resembles_a_comment_is_preserved() -> None:
     source = b'class A:\n    """Doc # no."""\n\ndef f():\n    "one line"\n\nx = "# text"  # gone\ny = """\n# text\n"""; z = 1\n"na\xc3\xafve"; w = 2\n'
     lean = minify_source(source)
     assert lean == b'class A:\n    pass\n\ndef f():\n    pass\n\nx = "# text"\ny = """\n# text\n"""; z = 1\npass; w = 2\n'

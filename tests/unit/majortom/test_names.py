@@ -16,7 +16,7 @@ async def test_each_address_comes_once() -> None:
     assert await addresses_of("127.0.0.1", 10) == ["127.0.0.1"]
 
 
-async def test_names_that_nobody_answers_for_take_no_thread_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unanswered_name_lookups_do_not_block_threads_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = threading.Event()
 
     def silent(*_words: Any, **_more: Any) -> list[Any]:

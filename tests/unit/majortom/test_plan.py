@@ -58,7 +58,7 @@ def again(*, replaceable: bool = False, **there: Any) -> InstallPlan:
         ({"paths": (VAR,), "finished": False, "node": OWN, "fleet": FLEET, "user": OURS}, InstallPlan("undo", "")),
     ],
 )
-def test_a_node_that_is_deployed_again_takes_over_what_is_surely_its_own(there: dict[str, Any], plan: InstallPlan) -> None:
+def test_a_redeployment_takes_over_only_its_own_installation(there: dict[str, Any], plan: InstallPlan) -> None:
     assert again(**there) == plan
 
 
@@ -119,7 +119,7 @@ def test_where_openrc_starts_services_a_server_gets_its_services() -> None:
     assert "launch.key" in files
 
 
-def test_the_version_of_openrc_is_read_whatever_stands_around_it() -> None:
+def test_the_version_of_openrc_is_parsed() -> None:
     lines = ["uid=0", "kernel=Linux", "arch=x86_64", "hostname=web-1", "clock=1000"]
     for told, version in (
         ("rc-service (OpenRC [SYSTEMD-NSPAWN]) 0.45.2", "0.45.2"),
@@ -197,7 +197,7 @@ def test_the_answer_of_the_probe_is_read() -> None:
     assert probe.reach == "connection refused"
 
 
-def test_a_probe_that_lacks_what_every_server_has_is_an_error() -> None:
+def test_a_probe_without_a_required_line_is_an_error() -> None:
     with pytest.raises(DeployError, match="the answer lacks kernel"):
         parse_probe(["uid=0"])
 
@@ -214,7 +214,7 @@ def test_a_path_of_python_with_a_shell_in_it_is_not_taken() -> None:
     assert parse_probe([*[line for line in LINES if not line.startswith("python=")], "python=/usr/bin/python3;id"]).python == ""
 
 
-def test_the_summary_tells_of_a_wrong_clock() -> None:
+def test_the_summary_mentions_a_wrong_clock() -> None:
     assert summary(GOOD, GOOD.clock) == "Debian GNU/Linux 12 (bookworm), x86_64, systemd 252, Python 3.11.2"
     assert "300 s behind" in summary(GOOD, GOOD.clock + 300)
 
@@ -242,7 +242,7 @@ def test_the_manifest_lists_every_file() -> None:
 
 
 @pytest.mark.parametrize("version", ["../x", "a/b", "", "..", "1 2", "-x", "x" * 80])
-def test_a_version_that_is_no_plain_word_is_refused(version: str) -> None:
+def test_an_invalid_version_is_refused(version: str) -> None:
     with pytest.raises(ValueError, match="not a version"):
         upload_files(payload("managed")._replace(version=version), units(), GOOD)
 

@@ -65,7 +65,7 @@ def test_a_password_that_is_to_be_changed_has_expired() -> None:
     assert questions.denied().code == "password_expired"
 
 
-async def test_a_key_that_the_server_knows_and_a_second_one_that_it_wants() -> None:
+async def test_a_server_that_accepts_the_key_and_requires_more_is_reported() -> None:
     questions = Questions("root", await new_key(), None)
     offered = questions.public_key_auth_requested()
     assert isinstance(offered, list)
@@ -88,7 +88,7 @@ async def test_a_right_key_and_a_wrong_password_behind_it() -> None:
     assert questions.denied().code == "password_rejected"
 
 
-def test_what_a_server_wants_behind_a_right_password_is_asked_for() -> None:
+def test_a_server_that_requires_more_than_the_password_is_reported() -> None:
     questions = offering("keyboard-interactive")
     assert questions.kbdint_auth_requested() == ""
     assert questions.kbdint_challenge_received("", "", "", [("Verification code: ", False)]) is None
@@ -106,7 +106,7 @@ def test_a_method_that_is_unknown_here_behind_a_right_password() -> None:
     assert offering().denied().code == "second_factor"
 
 
-def test_what_pam_says_behind_a_right_answer_is_quoted() -> None:
+def test_a_refusal_text_of_pam_is_quoted() -> None:
     """As an OpenSSH 9.2 did that asks by keyboard-interactive for the password of an account that has expired."""
     questions = Questions("root", None, Secret("canary"))
     assert questions.kbdint_auth_requested() == ""

@@ -59,5 +59,5 @@ def test_programs_of_the_user_end_before_root_walks_through_its_folders(tmp_path
 
 
 @pytest.mark.parametrize(("action", "journal"), [("stash", "again begun\n"), ("restore_previous", "again begun\nagain laid\n")])
-def test_programs_of_an_account_of_somebody_else_continue(tmp_path: Path, action: str, journal: str) -> None:
+def test_programs_of_a_foreign_account_continue(tmp_path: Path, action: str, journal: str) -> None:
     assert carry_out(tmp_path, action, journal, ours=False) == ["stop", "walk"]

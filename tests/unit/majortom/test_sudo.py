@@ -79,7 +79,7 @@ def test_the_prompt_of_sudo_rs_is_understood() -> None:
         (b"", 1, "sudo_failed"),
     ],
 )
-def test_what_sudo_refuses_is_named(said: bytes, status: int, expected: str) -> None:
+def test_refusals_of_sudo_map_to_error_codes(said: bytes, status: int, expected: str) -> None:
     talk = dialogue()
     talk.feed_err(said)
     assert code(talk.never_ready(status)) == expected
@@ -99,7 +99,7 @@ def test_an_account_without_a_shell_is_named() -> None:
         (b"down for work\n", 254, "account_refused"),
     ],
 )
-def test_an_account_that_is_not_let_in_now_is_named(said: bytes, status: int, expected: str) -> None:
+def test_refusals_of_a_log_in_map_to_error_codes(said: bytes, status: int, expected: str) -> None:
     """As the sshd of Debian 12 says it in the place of a command."""
     talk = dialogue(sudo=False)
     talk.feed_err(said)
@@ -107,7 +107,7 @@ def test_an_account_that_is_not_let_in_now_is_named(said: bytes, status: int, ex
     assert said.decode().splitlines()[0] in talk.never_ready(status).message
 
 
-def test_a_shell_that_talks_without_end_is_stopped() -> None:
+def test_a_shell_with_endless_output_is_stopped() -> None:
     with pytest.raises(DeployError):
         dialogue(sudo=False).feed_out(b"x" * (MAX_NOISE_BYTES + 1))
 
@@ -133,7 +133,7 @@ def test_any_cut_of_the_bytes_gives_the_same_acts(cuts: list[int]) -> None:
 
 @pytest.mark.holds("SAFETY-66", "S-56")
 @given(st.binary(max_size=200))
-def test_nothing_but_the_prompt_brings_the_password_out(noise: bytes) -> None:
+def test_only_the_sudo_prompt_releases_the_password(noise: bytes) -> None:
     if WORDS.prompt.encode() not in noise:
         assert dialogue().feed_err(noise) == []
 
@@ -149,7 +149,7 @@ def test_hostile_arguments_arrive_whole(argument: str) -> None:
     assert done.stdout == b"sdready\n" + f"<one><{argument}><three>".encode()
 
 
-def test_the_words_are_new_each_time_and_plain() -> None:
+def test_the_marker_words_are_random_and_alphanumeric() -> None:
     first, second = Words.fresh(), Words.fresh()
     assert first != second
     assert all(word.isalnum() and len(word) == 34 for word in (*first, *second))

@@ -42,7 +42,7 @@ def test_bandit_s_findings_keep_their_level_and_place() -> None:
         bandit_says("UNDEFINED"),
     ],
 )  # fmt: skip
-def test_what_bandit_did_not_read_is_not_passed(text: str) -> None:
+def test_files_that_bandit_could_not_read_are_an_error(text: str) -> None:
     with pytest.raises(AuditError):
         bandit_findings(text)
 
@@ -60,7 +60,7 @@ def test_a_report_that_wapiti_did_not_finish_is_not_passed(text: str) -> None:
         wapiti_findings(text)
 
 
-def test_the_worst_stands_first_and_every_high_one_has_its_place() -> None:
+def test_the_worst_findings_come_first_and_high_ones_with_their_location() -> None:
     found = [Finding("bandit", level, "B1 x", f"a.py:{at}") for at, level in enumerate(["low", "medium", "low", "high", "high"], 1)]
     assert report(found) == [
         "high: 2", "    1 bandit B1 x  a.py:4", "    1 bandit B1 x  a.py:5",

@@ -13,7 +13,7 @@ def change(at: float, *nodes: str) -> bytes:
     return msgspec.msgpack.encode(FleetChange(nodes=[], latest=latest, removed=[]))
 
 
-def test_the_first_time_that_a_value_is_told_counts_and_what_is_older_than_the_look_does_not() -> None:
+def test_the_first_arrival_of_a_value_after_the_start_counts() -> None:
     seen = Seen(
         1000.0,
         {9: [1001.6, 1001.7], 7: [1000.1], 8: [1000.55, 1000.56], 10: [1001.8]},

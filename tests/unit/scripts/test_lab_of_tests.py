@@ -44,7 +44,7 @@ def test_labs_are_as_separate_as_their_addresses_and_share_the_trees_of_the_mach
     assert labs.environment()["LAB_CACHE"] == "/big/cache/stardust/lab"
 
 
-def test_a_lab_that_is_named_is_the_one_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lab_named_in_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_DIR", "/srv/lab-mine")
     monkeypatch.setenv("LAB_CACHE", "/srv/trees")
     found = []
@@ -56,9 +56,7 @@ def test_a_lab_that_is_named_is_the_one_that_is_used(monkeypatch: pytest.MonkeyP
     assert found == ["/srv/lab-mine", "/srv/lab-mine-1"]
 
 
-def test_a_tree_goes_when_nobody_has_used_it_for_long_and_what_is_being_built_stays(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_unused_trees_are_removed_and_those_being_built_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LAB_DIR", str(tmp_path / "lab"))
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
     program = labs.program.__wrapped__()

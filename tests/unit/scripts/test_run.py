@@ -18,19 +18,19 @@ from scripts.dev.terminal import login_of
 from tests.support.faults import small_disk
 
 
-def test_a_process_that_dies_again_and_again_is_given_up() -> None:
+def test_a_process_that_dies_repeatedly_is_given_up() -> None:
     restarts = Restarts()
     assert [restarts.pause_s(-9, 1.0) for _ in range(len(RESTART_PAUSES_S) + 1)] == [*RESTART_PAUSES_S, None]
 
 
-def test_one_that_ran_well_for_a_while_is_started_soon() -> None:
+def test_a_process_that_ran_long_enough_is_restarted_soon() -> None:
     restarts = Restarts()
     for _ in range(3 * len(RESTART_PAUSES_S)):
         assert restarts.pause_s(1, STEADY_S) == RESTART_PAUSES_S[0]
         assert restarts.pause_s(75, 0.0) == RESTART_PAUSES_S[1]
 
 
-def test_one_that_refuses_its_settings_is_not_started_again() -> None:
+def test_a_process_that_refuses_its_settings_is_not_restarted() -> None:
     assert Restarts().pause_s(EXIT_CONFIG, 2 * STEADY_S) is None
 
 

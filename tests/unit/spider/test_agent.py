@@ -19,7 +19,7 @@ from tests.support.spider_process import OLD_PYTHONS, agent
 @pytest.mark.parametrize(
     "python", ["/usr/bin/python3", *OLD_PYTHONS[:1], *(pytest.param(python, marks=pytest.mark.slow) for python in OLD_PYTHONS[1:])]
 )
-async def test_a_session_stands_after_the_start_and_sigterm_ends_it(bundle_without_manager: Path, python: str) -> None:
+async def test_an_agent_opens_a_session_and_sigterm_ends_it(bundle_without_manager: Path, python: str) -> None:
     async with ScriptedHub().running() as hub, agent(hub, bundle_without_manager, python) as process:
         await hub.until(lambda: bool(hub.sessions))
         await hub.until(lambda: any(isinstance(message, Identity) for message in hub.heard))
@@ -67,7 +67,7 @@ async def test_a_host_is_measured_before_its_hub_is_there(bundle_without_manager
             await hub.until(lambda: any(row.taken_at_ms < began_ms for rows in hub.rows.values() for row in rows), limit_s=60.0)
 
 
-async def test_the_hubs_first_word_is_heard_though_what_it_is_for_was_not_loaded_yet(bundle_without_manager: Path) -> None:
+async def test_the_hubs_first_message_is_handled_before_its_module_is_loaded(bundle_without_manager: Path) -> None:
     async with ScriptedHub().running() as hub, agent(hub, bundle_without_manager):
         await hub.until(lambda: bool(hub.sessions))
         await hub.tell(PackagesHeld(""))

@@ -14,7 +14,7 @@ def told(hub: ScriptedHub, subject: str) -> list[Table]:
     return [message for message in hub.heard if isinstance(message, Table) and message.subject == subject]
 
 
-async def test_tables_come_by_themselves_and_quickly_while_somebody_looks(bundle_without_manager: Path) -> None:
+async def test_tables_are_sent_unasked_and_more_often_while_watched(bundle_without_manager: Path) -> None:
     async with ScriptedHub().running() as hub, agent(hub, bundle_without_manager):
         await hub.until(lambda: bool(hub.sessions))
         await hub.tell(Watch(["pulse", "processes"], 1, 60))

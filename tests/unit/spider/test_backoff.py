@@ -68,7 +68,7 @@ def test_a_hub_that_goes_away_names_the_jitter() -> None:
 
 
 @pytest.mark.parametrize("reason", ["", "soon", "-1", "1e9", "٣", "99999999999"])
-def test_a_jitter_that_is_no_number_is_not_believed(reason: str) -> None:
+def test_an_invalid_jitter_is_ignored(reason: str) -> None:
     assert Backoff().after(1.0, 0.0, 4410, reason) <= 1.0
 
 

@@ -81,7 +81,7 @@ SPOILED: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder away")
-def test_nothing_is_kept_where_another_user_can_write(bundle: Path, tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+def test_bytecode_is_not_stored_where_another_user_can_write(bundle: Path, tmp_path: Path, spoil: Callable[[Path], None]) -> None:
     spoil(tmp_path)
     assert python("-c", KEEP, bundle).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["spider.pyz"]

@@ -13,7 +13,7 @@ from tests.support.clock import RunningClock
 from tests.support.eventually import eventually
 
 
-def test_resident_memory_is_what_the_system_says() -> None:
+def test_resident_memory_matches_the_system_value() -> None:
     found = resident_bytes()
     assert found is not None
     assert abs(found - psutil.Process().memory_info().rss) < 16 << 20

@@ -91,7 +91,7 @@ def test_a_child_that_dies_costs_nothing(alone: Path) -> None:
     assert found["alone"]
 
 
-def test_a_child_that_stands_still_is_waited_for_once(alone: Path) -> None:
+def test_a_stopped_compiler_child_is_given_up_after_one_timeout(alone: Path) -> None:
     found = run("/usr/bin/python3", alone, "compiling.ANSWER_LIMIT_S = 0.2", "import signal; os.kill(compiler._pid, signal.SIGSTOP)")
     assert found["loaders"] == ["zipimporter"]
     assert found["alone"]

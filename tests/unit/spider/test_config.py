@@ -65,7 +65,7 @@ def test_files_come_as_open_descriptors_too(files: dict[str, Path]) -> None:
             os.fstat(handle)
 
 
-def test_the_boot_comes_from_the_kernel_when_nothing_else_says_it(files: dict[str, Path]) -> None:
+def test_the_boot_id_is_read_from_the_kernel_by_default(files: dict[str, Path]) -> None:
     assert load(files, STARDUST_BOOT="").boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
 
 
@@ -74,7 +74,7 @@ def test_the_unit_says_which_edition_it_is(files: dict[str, Path], said: str, ed
     assert load(files, STARDUST_UNITS=said).units == edition
 
 
-def test_all_faults_are_named_at_once(files: dict[str, Path]) -> None:
+def test_all_faults_are_named_together(files: dict[str, Path]) -> None:
     files["--key"].write_bytes(b"short")
     files["--config"].write_text("[hub]\nurl = wss://u@h/\n[other]\n[node]\nid = 1\nmore = 2\n")
     said = faults(files, STARDUST_BOOT="no")
@@ -95,12 +95,12 @@ def test_a_file_that_others_can_write_is_refused(files: dict[str, Path], mode: i
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_a_file_of_somebody_else_is_refused(files: dict[str, Path]) -> None:
+def test_a_file_of_another_user_is_refused(files: dict[str, Path]) -> None:
     os.chown(files["--config"], 65534, 65534)
     assert "neither root nor this user" in faults(files)
 
 
-def test_what_is_no_plain_file_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
+def test_a_file_that_is_not_regular_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     assert "not a plain file" in faults({**files, "--key": tmp_path / "pipe"})
     assert "No such file" in faults({**files, "--key": tmp_path / "none"})
@@ -121,7 +121,7 @@ def test_what_is_no_plain_file_is_refused(files: dict[str, Path], tmp_path: Path
         ("wss://[2001:DB8::1]/ws", ("2001:db8::1", 443, "[2001:db8::1]")),
     ],
 )
-def test_the_authority_is_what_is_dialled(text: str, expected: tuple[str, int, str]) -> None:
+def test_host_port_and_authority_are_parsed_from_the_url(text: str, expected: tuple[str, int, str]) -> None:
     url = parse_url(text)
     assert (url.host, url.port, url.authority) == expected
 

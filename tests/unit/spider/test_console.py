@@ -49,7 +49,7 @@ def notes(folder: Path, processes: list[int] | None) -> list[str]:
     return [str(note) for note in told["notes"]]
 
 
-def test_what_a_script_sent_away_and_still_runs_is_reported_with_its_name(folder: Path, left_behind: int) -> None:
+def test_a_process_left_by_a_package_script_is_reported_with_its_name(folder: Path, left_behind: int) -> None:
     before, left = notes(folder, [os.getpid(), left_behind, left_behind])
     assert before == "before"
     assert left == f"Started by this job and still running, in stardust-job@job-1.service: sleep ({left_behind})."

@@ -146,7 +146,7 @@ def test_nothing_is_restarted_without_an_engine_or_after_a_stop_and_a_silent_eng
 
 
 @pytest.mark.holds("S-49")
-def test_odd_values_of_an_engine_are_taken_for_nothing() -> None:
+def test_invalid_values_of_an_engine_are_ignored() -> None:
     body = json.dumps({"Id": ID, "Name": None, "State": {"ExitCode": "1", "Status": "run\nning" * 100}, "RestartCount": True}).encode()
     state = parse_state("docker", "/x", b"HTTP/1.0 200 OK\r\n\r\n" + body)
     assert state is not None

@@ -67,7 +67,7 @@ def test_anything_else_is_counted_and_not_taken(line: str) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_whatever_is_printed_the_series_are_of_the_catalogue(output: bytes) -> None:
+def test_any_output_gives_series_of_the_catalogue(output: bytes) -> None:
     for name, value in parse_output(output).values.items():
         assert parse_series(name)[0].family == "custom"
         assert value is None or abs(value) < 1 << 63
@@ -82,16 +82,14 @@ def test_a_program_is_run_from_the_descriptor_that_was_checked(folder: Path, wri
 
 
 @pytest.mark.parametrize("mode", [0o775, 0o757, 0o644])
-def test_a_program_that_others_may_write_or_nobody_may_run_is_not_run(
-    folder: Path, write: Write, mode: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_program_with_unsafe_permissions_is_not_run(folder: Path, write: Write, mode: int, caplog: pytest.LogCaptureFixture) -> None:
     write("#!/bin/sh\necho 'evil 1'\n", mode=mode)
     write("#!/bin/sh\necho 'good 1'\n", "other")
     assert read(folder) == {"custom{name=good}": 1000}
     assert "custom_metric_failed" in caplog.messages
 
 
-def test_a_link_and_a_folder_of_somebody_else_are_not_followed(folder: Path, write: Write, tmp_path: Path) -> None:
+def test_links_and_folders_of_other_users_are_not_followed(folder: Path, write: Write, tmp_path: Path) -> None:
     path = write("#!/bin/sh\necho 'evil 1'\n")
     os.rename(path, tmp_path / "elsewhere")
     (folder / "link").symlink_to(tmp_path / "elsewhere")
@@ -148,9 +146,7 @@ def test_children_in_sessions_of_their_own_end_with_the_run_and_it_is_reported_o
     assert "left processes behind" in caplog.records[0].facts["why"]  # type: ignore[attr-defined]
 
 
-def test_who_clears_its_environment_leaves_its_session_and_loses_its_parent_ends_with_the_run_too(
-    folder: Path, write: Write, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_detached_descendant_of_a_program_ends_with_the_run(folder: Path, write: Write, caplog: pytest.LogCaptureFixture) -> None:
     sleeps = f"sleep 1003.{os.getpid()}"
     # Started by one that ends at once; and a second one of another session below it, whose parent is ended before it.
     nested = f"setsid env -i sh -c 'setsid {sleeps} & exec {sleeps}'"
@@ -179,7 +175,7 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def test_a_name_that_fails_is_null_until_it_is_forgotten_and_names_have_an_end(folder: Path, write: Write) -> None:
+def test_a_failed_name_is_null_until_it_is_forgotten_and_names_are_bounded(folder: Path, write: Write) -> None:
     path = write("#!/bin/sh\necho 'x 1'\n")
     programs = Programs(str(folder), os.geteuid())
     assert programs.read(0.0) == [1000]

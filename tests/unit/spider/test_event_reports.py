@@ -36,7 +36,7 @@ def raw(**changes: object) -> dict[str, object]:
     return {"id": "a1", "type": "backup_completed", "at_ms": None, "message": "done", "details": {}, **changes}
 
 
-def test_an_event_is_taken_with_its_time_and_details() -> None:
+def test_an_event_is_accepted_with_its_time_and_details() -> None:
     assert make_event(raw(), NOW_MS) == ReportedEvent("a1", "backup_completed", NOW_MS, "done", "")
     custom = make_event(raw(type="custom", at_ms=5, details={"name": "tape.changed", "slot": 7, "who": "Ágnes"}), NOW_MS)
     assert custom == ReportedEvent("a1", "custom", 5, "done", '{"name":"tape.changed","slot":7,"who":"Ágnes"}')
@@ -71,7 +71,7 @@ def test_an_event_is_taken_with_its_time_and_details() -> None:
         raw(type="custom", details={"name": "Not A Slug"}),
     ],
 )
-def test_what_is_no_event_is_refused_in_words(wrong: object) -> None:
+def test_an_invalid_event_is_refused_with_a_reason(wrong: object) -> None:
     with pytest.raises(EventRefused, match=r"\w{3}"):
         make_event(wrong, NOW_MS)
 
@@ -82,7 +82,7 @@ def test_what_is_no_event_is_refused_in_words(wrong: object) -> None:
         lambda deeper: st.lists(deeper) | st.dictionaries(st.text(), deeper),
     )
 )
-def test_junk_is_refused_and_nothing_else_happens(junk: Any) -> None:
+def test_arbitrary_input_raises_only_eventrefused(junk: Any) -> None:
     for candidate in (junk, raw(details=junk), raw(message=junk), raw(type=junk), raw(id=junk)):
         with contextlib.suppress(EventRefused):
             make_event(candidate, NOW_MS)
@@ -172,7 +172,7 @@ async def command(path: str, *words: str) -> int:
     return await asyncio.to_thread(main, [*words, f"--socket={path}"])
 
 
-async def test_an_event_is_kept_until_the_hub_has_stored_it(tmp_path: Path) -> None:
+async def test_an_event_is_stored_until_the_hub_acknowledges_it(tmp_path: Path) -> None:
     hub = Hub()
     hub.up = False
     async with running(tmp_path, hub) as (_, path):
@@ -195,7 +195,7 @@ async def test_an_event_is_kept_until_the_hub_has_stored_it(tmp_path: Path) -> N
         await eventually(lambda: os.listdir(tmp_path / "events") == [])
 
 
-async def test_who_may_not_report_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_user_without_permission_is_refused_with_a_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hub = Hub()
     async with running(tmp_path, hub, Nobody("", 0, SystemClock())) as (_, path):
         assert await command(path, "backup_completed") == FORBIDDEN
@@ -203,7 +203,7 @@ async def test_who_may_not_report_is_told_so(tmp_path: Path, capsys: pytest.Capt
     assert hub.heard == []
 
 
-def test_the_policy_names_who_may_report(tmp_path: Path) -> None:
+def test_the_policy_lists_the_users_who_may_report_events(tmp_path: Path) -> None:
     clock, path = ManualClock(), tmp_path / "policy.conf"
     reporters = Reporters(str(path), os.geteuid(), clock)
     named, other = pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("daemon").pw_uid
@@ -243,7 +243,7 @@ async def test_a_caller_is_held_to_a_form_a_size_and_a_rate(tmp_path: Path, caps
     assert "wait and try again" in capsys.readouterr().err
 
 
-async def test_a_user_that_holds_connections_keeps_nobody_else_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_of_one_user_do_not_block_other_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(tmp_path, Hub()) as (reports, path):
         held = [await asyncio.open_unix_connection(path) for _ in range(4)]
         await eventually(lambda: reports._callers == {os.geteuid(): 4})
@@ -269,12 +269,12 @@ def test_an_agent_that_does_not_run_is_reported(tmp_path: Path, capsys: pytest.C
     [[], ["health_ok", "two", "words"], ["health_ok", "--nonsense=1"], ["health_ok", "--id"], ["nonsense"], ["health_ok", "--at", "now"],
      ["health_ok", "--at", "2026-11-26T05:00:00"], ["health_ok", "--at", "nan"], ["health_ok", "--detail", "=1"]],
 )  # fmt: skip
-def test_a_wrong_call_says_what_is_wrong(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_command_line_is_refused_with_a_message(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == USAGE_STATUS
     assert capsys.readouterr().err.startswith("stardust-spider: ")
 
 
-def test_words_of_the_command_line() -> None:
+def test_arguments_of_the_command_line_are_parsed() -> None:
     sent, path = parse_words(
         ["custom", "--detail", "name=x", "--detail", "n=12", "--detail=old=007", "--at=2026-11-26T06:00:00+01:00", "--", "--dashes"]
     )

@@ -58,7 +58,7 @@ def policy(folder: Path, text: str) -> str:
     return str(path)
 
 
-async def test_the_identity_is_told_at_every_session_and_when_the_policy_changes(tmp_path: Path) -> None:
+async def test_the_identity_is_sent_in_each_session_and_after_a_policy_change(tmp_path: Path) -> None:
     wire = Wire()
     path = policy(tmp_path, "[policy]\nversion = 1\nmode = readonly\n")
     facts = HostReports(ScriptedHub().config(policy_path=path), SystemClock(), wire.send, os.geteuid())
@@ -124,7 +124,7 @@ async def test_updates_are_read_at_the_start_and_after_every_job() -> None:
         assert sum(isinstance(message, Updates) for message in wire.said) == 2
 
 
-async def test_broken_packages_are_known_even_where_updates_cannot_be_counted_and_stay_while_somebody_works() -> None:
+async def test_broken_packages_are_reported_even_without_an_update_count() -> None:
     wire, manager, available = Wire(), Manager(), Available()
     manager.trouble, manager.told = PackagesUnreadable("unmet dependencies"), PackageCondition([("curl", "incomplete")], None)
     facts = HostReports(ScriptedHub().config(), SystemClock(), wire.send, manager=manager, available=available)
@@ -152,7 +152,7 @@ async def test_facts_outlive_a_time_without_a_session() -> None:
         await eventually(lambda: len(wire.identities()) == 1)
 
 
-async def test_work_beside_the_loop_gives_its_value_or_its_error_to_whoever_waits() -> None:
+async def test_work_in_a_thread_returns_its_value_or_raises_its_error() -> None:
     here = threading.get_ident()
     assert await run_in_thread(threading.get_ident, "test") != here
 

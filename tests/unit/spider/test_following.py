@@ -36,7 +36,7 @@ class Followed:
         return [message.percent for message in self.sent if isinstance(message, JobProgress)]
 
 
-async def test_a_number_that_races_is_told_now_and_then_and_a_phase_at_once(tmp_path: Path) -> None:
+async def test_a_fast_percentage_is_sent_at_intervals_and_a_phase_at_once(tmp_path: Path) -> None:
     followed = Followed(tmp_path)
     for percent in range(10):
         followed.runner.progress("download", percent)
@@ -52,7 +52,7 @@ async def test_a_number_that_races_is_told_now_and_then_and_a_phase_at_once(tmp_
     assert followed.told() == [0, 10, 11], "the last one is told, if later"
 
 
-async def test_what_was_printed_is_seen_until_it_is_sent_or_the_hub_has_no_room(tmp_path: Path) -> None:
+async def test_output_is_pending_until_it_is_sent_or_the_window_is_full(tmp_path: Path) -> None:
     followed = Followed(tmp_path)
     assert not followed.following.prints()
     followed.runner.say(b"x" * (OUTPUT_WINDOW_BYTES + 5))
@@ -66,7 +66,7 @@ async def test_what_was_printed_is_seen_until_it_is_sent_or_the_hub_has_no_room(
     assert not followed.following.prints()
 
 
-async def test_a_plan_that_is_written_again_is_told_anew(tmp_path: Path) -> None:
+async def test_a_rewritten_plan_is_sent_again(tmp_path: Path) -> None:
     followed = Followed(tmp_path)
     plans = [Plan((Planned("a", "1", version),)) for version in ("2", "3")]
     for plan in plans:

@@ -49,7 +49,7 @@ def write(root: Path, path: str, text: str) -> None:
     target.write_text(text)
 
 
-def test_dpkg_s_status_gives_what_is_unpacked_with_foreign_architectures_named(tmp_path: Path) -> None:
+def test_dpkg_status_lists_unpacked_packages_with_foreign_architectures(tmp_path: Path) -> None:
     write(tmp_path, "var/lib/dpkg/status", DPKG)
     assert package_database.read_dpkg(str(tmp_path)) == {
         "dpkg": "1.21.22",
@@ -68,7 +68,7 @@ def test_apk_s_and_pacman_s_databases_are_read(tmp_path: Path) -> None:
     assert package_database.read_pacman(str(tmp_path)) == {"bash": "5.2.015-5", "lib32-gcc-libs": "13.2.1-3"}
 
 
-def test_several_versions_of_a_kernel_stand_together() -> None:
+def test_several_versions_of_a_kernel_are_joined_in_one_row() -> None:
     lines = ["kernel.x86_64\t5.14-2", "kernel.x86_64\t5.14-1", "bash.x86_64\t5.1-6", "gpg-pubkey.(none)\tabc-def", "", "nonsense"]
     assert package_database.parse_rpm(lines) == {"kernel.x86_64": "5.14-1,5.14-2", "bash.x86_64": "5.1-6"}
 

@@ -65,11 +65,11 @@ def test_changes_lead_from_one_state_to_the_other(before: dict[str, str], after:
 
 
 @given(states)
-def test_what_is_packed_comes_out_again(packages: dict[str, str]) -> None:
+def test_packed_packages_unpack_unchanged(packages: dict[str, str]) -> None:
     assert unpack(pack(packages)) == packages
 
 
-def test_packages_are_kept_in_a_tenth_of_the_memory() -> None:
+def test_packed_packages_take_a_tenth_of_the_memory() -> None:
     packages = {f"package-{number}": f"1.{number}.0-1" for number in range(2000)}
     assert len(pack(packages)) < sum(sys.getsizeof(text) for pair in packages.items() for text in pair) / 10
 
@@ -85,7 +85,7 @@ def test_many_changes_fit_into_frames_in_order() -> None:
     assert [pair for part in parts for pair in zip(part.names, part.versions, strict=True)] == changes
 
 
-async def test_everything_is_reported_once_and_then_what_changed(tmp_path: Path) -> None:
+async def test_the_whole_inventory_is_sent_once_and_then_only_changes(tmp_path: Path) -> None:
     first, hub = {"musl": "1.2.4", "busybox": "1.36"}, Hub()
     alpine(tmp_path, first)
 
@@ -106,7 +106,7 @@ async def test_everything_is_reported_once_and_then_what_changed(tmp_path: Path)
     await with_inventory(tmp_path, hub, scenario)
 
 
-async def test_a_hub_that_holds_it_hears_nothing_and_one_that_holds_something_else_hears_all(tmp_path: Path) -> None:
+async def test_a_hub_with_the_same_digest_is_sent_nothing_and_with_another_everything(tmp_path: Path) -> None:
     packages, hub = {"musl": "1.2.4"}, Hub()
     alpine(tmp_path, packages)
 

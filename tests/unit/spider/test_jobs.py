@@ -222,7 +222,7 @@ async def spider(node: Node, hub: Hub, clock: SystemClock | None = None, policy:
             await task
 
 
-async def test_an_order_becomes_a_job_whose_output_arrives_whole(node: Node) -> None:
+async def test_an_order_runs_as_a_job_whose_output_arrives_complete(node: Node) -> None:
     hub, order = Hub(), node.order()
     async with spider(node, hub) as jobs:
         jobs.resume({})
@@ -247,7 +247,7 @@ async def test_an_order_becomes_a_job_whose_output_arrives_whole(node: Node) -> 
     assert (report.reboot, report.config_paths, report.config_diffs) == ("yes", ["/etc/a"], ["-1\n+2\n"])
 
 
-async def test_a_stop_reaches_the_runner_and_what_becomes_of_it_the_hub(node: Node) -> None:
+async def test_a_stop_request_reaches_the_runner_and_its_result_reaches_the_hub(node: Node) -> None:
     node.script = "echo begun; exec sleep 60"
     hub, order = Hub(), node.order()
     async with spider(node, hub) as jobs:
@@ -274,7 +274,7 @@ async def test_a_stop_of_a_job_that_never_began_is_answered(node: Node) -> None:
     assert [(answer.job, answer.answer, answer.why) for answer in hub.answers] == [(job, "refused", "no-such-job")]
 
 
-async def test_a_stop_that_is_not_taken_is_reported(node: Node) -> None:
+async def test_a_refused_stop_request_is_reported(node: Node) -> None:
     hub, order = Hub(), node.order()
     async with spider(node, hub) as jobs:
         jobs.resume({})
@@ -312,7 +312,7 @@ def _moved(hub: Hub, before: int) -> bool:
 
 
 @pytest.mark.holds("F-02")
-async def test_a_spider_that_is_killed_again_and_again_loses_and_doubles_nothing(node: Node) -> None:
+async def test_repeated_kills_of_spider_neither_lose_nor_duplicate_output(node: Node) -> None:
     hub, order = Hub(), node.order()
     async with spider(node, hub) as jobs:
         jobs.resume({})
@@ -374,7 +374,7 @@ async def test_no_more_is_sent_ahead_than_the_window(node: Node) -> None:
     assert len(hub.output) == 300 * 8002
 
 
-async def test_the_end_is_told_again_in_every_session_until_the_hub_has_it(node: Node) -> None:
+async def test_the_end_of_a_job_is_sent_in_each_session_until_acknowledged(node: Node) -> None:
     hub, order = Hub(), node.order()
     hub.done = False
     async with spider(node, hub) as jobs:
@@ -416,7 +416,7 @@ async def test_a_refusal_comes_back_with_its_reason(node: Node) -> None:
     assert node.runners == []
 
 
-async def test_a_launcher_whose_slots_are_taken_is_asked_again(node: Node) -> None:
+async def test_a_launcher_without_free_slots_is_retried(node: Node) -> None:
     hub, order = Hub(), node.order()
     node.drop = 4
     async with spider(node, hub, ShortClock()) as jobs:
@@ -427,7 +427,7 @@ async def test_a_launcher_whose_slots_are_taken_is_asked_again(node: Node) -> No
     assert len(node.runners) == 1
 
 
-async def test_a_launcher_that_is_not_there_is_said_to_be_unreachable(node: Node, tmp_path: Path) -> None:
+async def test_a_missing_launcher_is_reported_as_unreachable(node: Node, tmp_path: Path) -> None:
     hub, order = Hub(), node.order()
     real, node.socket = node.socket, tmp_path / "nowhere.sock"
     async with spider(node, hub, ShortClock()) as jobs:
@@ -472,7 +472,7 @@ async def test_a_killed_runner_is_reported_as_an_interruption(node: Node) -> Non
     assert hub.ended[0].output_sha256 == hashlib.sha256(hub.output).hexdigest()
 
 
-async def test_a_job_that_seemed_never_to_begin_may_still_tell_the_truth(node: Node) -> None:
+async def test_a_job_reported_as_never_begun_can_still_report_its_result(node: Node) -> None:
     hub, job = Hub(), new_time_id()
     (node.jobs / job).mkdir()
     (node.jobs / job / "plan").write_text(f'{{"job": "{job}", "verb": "upgrade", "args": {{"packages": ["a"]}}}}')

@@ -211,7 +211,7 @@ async def test_without_being_asked_nothing_is_read_or_sent() -> None:
     await end(task)
 
 
-async def test_a_journal_that_may_not_be_read_is_reported_once_and_by_nobody_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unreadable_journal_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     host = Host(tmp_path)
     tries = tmp_path / "tries"
     host.program.write_text(
@@ -224,7 +224,7 @@ async def test_a_journal_that_may_not_be_read_is_reported_once_and_by_nobody_els
     assert "insufficient permissions" in caplog.records[0].facts["why"]  # type: ignore[attr-defined]
 
 
-async def test_a_place_in_the_journal_is_found_without_a_word_of_the_event_loop(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_finding_the_journal_cursor_logs_no_event_loop_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for turn in range(5):
         folder = tmp_path / str(turn)
         folder.mkdir()

@@ -35,7 +35,7 @@ def test_a_good_order_is_recorded_planned_and_started_once(paths: LauncherPaths)
 
 
 @pytest.mark.holds("S-43")
-def test_an_order_to_uninstall_is_taken_once_and_only_where_the_policy_lists_it(paths: LauncherPaths) -> None:
+def test_an_uninstall_order_is_accepted_once_and_only_if_the_policy_allows_it(paths: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="uninstall")
     for lines, why in (
         ("mode = monitor", "policy-monitor"),
@@ -56,7 +56,7 @@ def test_an_order_to_uninstall_is_taken_once_and_only_where_the_policy_lists_it(
 
 
 @pytest.mark.holds("S-60", "S-50")
-def test_new_keys_are_refused_where_the_owner_only_watches(paths: LauncherPaths) -> None:
+def test_new_keys_are_refused_by_a_policy_that_only_monitors(paths: LauncherPaths) -> None:
     keys = {"generation": 4, "keys": "0" * 128, "digest": "0" * 64}
     for lines, answer in (
         ("mode = monitor", ("refused", "policy-monitor")),
@@ -71,7 +71,7 @@ def test_new_keys_are_refused_where_the_owner_only_watches(paths: LauncherPaths)
 
 
 @pytest.mark.holds("F-04")
-def test_the_record_outlives_everything_else_of_the_job(paths: LauncherPaths) -> None:
+def test_the_record_of_a_job_outlives_its_files(paths: LauncherPaths) -> None:
     systemd, wish = Systemd(), order()
     Path(paths.started, wish.job).touch()  # of a job whose files were cleared away
     assert submit(paths, wish, systemd) == ("refused", "replay")
@@ -79,7 +79,7 @@ def test_the_record_outlives_everything_else_of_the_job(paths: LauncherPaths) ->
     assert os.listdir(paths.jobs) == []
 
 
-def test_a_launcher_that_dies_on_the_way_never_leaves_a_record_alone(paths: LauncherPaths) -> None:
+def test_a_killed_launcher_never_leaves_a_record_without_files(paths: LauncherPaths) -> None:
     systemd, wish = Systemd(), order()
     folder = Path(paths.jobs, wish.job)
     folder.touch()  # so that its files cannot be made
@@ -94,7 +94,7 @@ def test_a_launcher_that_dies_on_the_way_never_leaves_a_record_alone(paths: Laun
     assert len(systemd.started) == 1
 
 
-def test_many_copies_at_once_start_one_unit(paths: LauncherPaths) -> None:
+def test_concurrent_copies_of_an_order_start_one_unit(paths: LauncherPaths) -> None:
     systemd, frame = Systemd(), seal_order(KEY, order())
     said: list[tuple[str, str]] = []
     threads = [threading.Thread(target=lambda: said.append(submit(paths, frame, systemd))) for _ in range(24)]
@@ -110,7 +110,7 @@ def test_many_copies_at_once_start_one_unit(paths: LauncherPaths) -> None:
 @pytest.mark.holds("SAFETY-55", "S-41")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(data=st.data())
-def test_no_altered_or_made_up_frame_starts_anything(paths: LauncherPaths, data: st.DataObject) -> None:
+def test_an_altered_or_forged_frame_starts_nothing(paths: LauncherPaths, data: st.DataObject) -> None:
     systemd = Systemd()
     frame = bytearray(seal_order(KEY, order()))
     if data.draw(st.booleans()):
@@ -124,7 +124,7 @@ def test_no_altered_or_made_up_frame_starts_anything(paths: LauncherPaths, data:
 
 
 @pytest.mark.holds("SAFETY-95", "F-12")
-def test_a_host_that_goes_down_or_has_no_room_refuses_and_the_id_stays_free(paths: LauncherPaths) -> None:
+def test_a_stopping_or_full_host_refuses_without_using_the_id(paths: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="upgrade")
     systemd.down = True
     assert submit(paths, wish, systemd) == ("refused", "host-stopping")
@@ -136,7 +136,7 @@ def test_a_host_that_goes_down_or_has_no_room_refuses_and_the_id_stays_free(path
     assert submit(paths, wish, systemd) == ("accepted", "")
 
 
-def test_a_unit_that_does_not_start_is_told_and_one_that_waits_is_accepted(paths: LauncherPaths) -> None:
+def test_a_unit_that_fails_to_start_is_reported_and_a_slow_one_is_accepted(paths: LauncherPaths) -> None:
     systemd = Systemd()
     systemd.answer = False
     assert submit(paths, order(), systemd) == ("failed", "not-started")
@@ -144,7 +144,7 @@ def test_a_unit_that_does_not_start_is_told_and_one_that_waits_is_accepted(paths
     assert submit(paths, order(), systemd) == ("accepted", "starting")
 
 
-def test_without_a_key_that_is_root_s_alone_nothing_is_checked(paths: LauncherPaths) -> None:
+def test_a_launch_key_readable_by_others_refuses_every_order(paths: LauncherPaths) -> None:
     systemd = Systemd()
     os.chmod(paths.launch_key, 0o640)
     assert submit(paths, order(), systemd) == ("refused", "no-key")
@@ -165,7 +165,7 @@ def test_the_answer_is_one_line_with_the_node_s_clock(paths: LauncherPaths) -> N
     assert abs(line["clock"] - time.time()) < 5
 
 
-def test_a_frame_has_one_deadline_however_it_trickles(paths: LauncherPaths) -> None:
+def test_a_slow_frame_has_one_deadline(paths: LauncherPaths) -> None:
     frame = seal_order(KEY, order())
     ours, theirs = socket.socketpair()
     stop = threading.Event()
@@ -186,7 +186,7 @@ def test_a_frame_has_one_deadline_however_it_trickles(paths: LauncherPaths) -> N
         thread.join()
 
 
-def test_a_frame_is_taken_in_any_cut_and_a_false_length_is_not_waited_for() -> None:
+def test_a_frame_is_read_in_any_pieces_and_a_false_length_is_refused() -> None:
     frame = seal_order(KEY, order())
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -208,7 +208,7 @@ def test_a_frame_is_taken_in_any_cut_and_a_false_length_is_not_waited_for() -> N
             receive_frame(theirs)
 
 
-def test_old_ended_jobs_are_cleared_away_and_open_ones_stay(tmp_path: Path) -> None:
+def test_old_ended_jobs_are_deleted_and_open_ones_stay(tmp_path: Path) -> None:
     jobs = [new_time_id(1000.0 + number) for number in range(8)]
     for job in jobs:
         (tmp_path / job).mkdir()

@@ -43,7 +43,7 @@ from tests.support.launcher import Systemd, order, submit
         ({"verb": "upgrade", "args": {"reboot": True}}, "bad-args"),
     ],
 )
-def test_what_is_not_exactly_right_starts_nothing(paths: LauncherPaths, over: dict[str, Any], why: str) -> None:
+def test_an_invalid_order_starts_nothing(paths: LauncherPaths, over: dict[str, Any], why: str) -> None:
     systemd = Systemd()
     assert submit(paths, order(**over), systemd) == ("refused", why)
     assert systemd.started == []
@@ -55,12 +55,12 @@ def test_what_is_not_exactly_right_starts_nothing(paths: LauncherPaths, over: di
     "name",
     ["-y", "--allow-unauthenticated", "-oAPT::X=y", "lab-", "lab=1.0", "lab/sid", "./lab.deb", "/tmp/x.deb", "lab*", "^lab", "lab.*$", "a b", "", "@core", "lab\n", "~nlab", "?any", "lab;x", "lab<2"],
 )  # fmt: skip
-def test_a_name_that_apt_would_take_for_something_else_is_refused(name: str) -> None:
+def test_an_invalid_package_name_is_refused(name: str) -> None:
     with pytest.raises(OrderRefused, match="bad-args"):
         check_args(order(verb="upgrade", args={"packages": [name]}))
 
 
-def test_names_of_packages_are_taken() -> None:
+def test_valid_package_names_are_accepted() -> None:
     check_args(order(verb="upgrade", args={"packages": ["g++", "libstdc++6", "python3.11", "libc6:i386", "0ad"], "reboot": False}))
     check_args(order(verb="install", args={"packages": ["R", "NetworkManager.x86_64", "gcc-c++", "perl-Data_x"], "plan": "0" * 64}))
     check_args(order(verb="plan", args={"for": "remove", "packages": ["lab-hello"]}))
@@ -77,12 +77,12 @@ def test_names_of_packages_are_taken() -> None:
         "nginx.service;reboot", "$(reboot).service", "%n.service", "n\u0456ginx.service", "nginx.SERVICE", "x" * 250 + ".service", 7, None, ["nginx.service"],
     ],
 )  # fmt: skip
-def test_a_unit_name_that_is_not_one_plain_unit_is_refused(name: object) -> None:
+def test_an_invalid_unit_name_is_refused(name: object) -> None:
     with pytest.raises(OrderRefused, match="bad-args"):
         check_args(order(verb="unit-restart", args={"units": [name]}))
 
 
-def test_names_of_units_are_taken_and_nothing_beside_them() -> None:
+def test_valid_unit_names_are_accepted_and_other_arguments_refused() -> None:
     check_args(order(verb="unit-stop", args={"units": ["ssh.socket", "getty@tty1.service", "a-b.timer", "dev-disk\\x2d1.service"]}))
     refused: list[dict[str, object]] = [
         {}, {"units": []}, {"units": "ssh.service"}, {"units": ["a.service"], "packages": []}, {"units": ["a.service"] * 2},
@@ -94,7 +94,7 @@ def test_names_of_units_are_taken_and_nothing_beside_them() -> None:
 
 
 @pytest.mark.holds("SAFETY-56")
-def test_an_order_for_a_unit_runs_only_where_the_policy_names_the_unit(paths: LauncherPaths) -> None:
+def test_a_unit_order_needs_a_policy_that_names_the_unit(paths: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="unit-restart", args={"units": ["nginx.service"]})
     for lines, why in (
         ("version = 1\nmode = managed", "policy-unit"),
@@ -120,13 +120,13 @@ def test_an_order_for_a_unit_runs_only_where_the_policy_names_the_unit(paths: La
         *({"container": name} for name in ("../shop", "a/b", "-f", ".a", "shop\n", "a b", "a%2fb", "a?t=1", "a#b", "shop*", "sh\u043ep", "x" * 129)),
     ],
 )  # fmt: skip
-def test_a_container_is_one_plain_name_and_nothing_beside_it(args: dict[str, object]) -> None:
+def test_an_invalid_container_argument_is_refused(args: dict[str, object]) -> None:
     with pytest.raises(OrderRefused, match="bad-args"):
         check_args(order(verb="container-restart", args=args))
 
 
 @pytest.mark.holds("SAFETY-56")
-def test_a_container_is_restarted_beside_a_job_of_packages_only_where_the_policy_names_it(paths: LauncherPaths) -> None:
+def test_a_container_order_needs_a_policy_that_names_it_but_no_package_lock(paths: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="container-restart", args={"container": "shop-web_1.a"})
     packages = take_lock(paths.jobs)
     for lines, answer in (
@@ -139,7 +139,7 @@ def test_a_container_is_restarted_beside_a_job_of_packages_only_where_the_policy
     os.close(packages)
 
 
-def test_a_unit_is_restarted_beside_a_job_of_packages_and_not_beside_another_of_units(paths: LauncherPaths) -> None:
+def test_a_unit_job_runs_beside_a_package_job_but_not_another_unit_job(paths: LauncherPaths) -> None:
     Path(paths.policy).write_text("[policy]\nversion = 2\nmode = managed\nunits = *\n")
     systemd, args = Systemd(), {"units": ["nginx.service"]}
     packages = take_lock(paths.jobs)

@@ -12,7 +12,7 @@ from spider.wire.orders import seal_order
 from tests.support.launcher import KEY, Systemd, order, submit
 
 
-def test_a_stop_leaves_a_wish_beside_the_job_as_often_as_it_comes(paths: LauncherPaths) -> None:
+def test_a_stop_request_may_be_repeated_and_made_forceful(paths: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="upgrade")
     assert submit(paths, wish, systemd) == ("accepted", "")
     folder = Path(paths.jobs, wish.job)
@@ -30,7 +30,7 @@ def test_a_stop_leaves_a_wish_beside_the_job_as_often_as_it_comes(paths: Launche
     assert submit(paths, stop, systemd) == ("refused", "ended")
 
 
-def test_a_job_that_was_stopped_before_it_began_never_begins(paths: LauncherPaths) -> None:
+def test_a_job_stopped_before_its_start_never_starts(paths: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="upgrade")
     stop = wish._replace(verb="stop")
     for _ in range(2):
@@ -40,7 +40,7 @@ def test_a_job_that_was_stopped_before_it_began_never_begins(paths: LauncherPath
     assert not Path(paths.jobs, wish.job).exists()
 
 
-def test_between_its_files_and_its_record_a_job_can_be_stopped_for_good(paths: LauncherPaths) -> None:
+def test_a_job_with_files_but_no_record_can_be_stopped_permanently(paths: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="upgrade")
     folder = Path(paths.jobs, wish.job)
     folder.mkdir()
@@ -53,14 +53,14 @@ def test_between_its_files_and_its_record_a_job_can_be_stopped_for_good(paths: L
     assert systemd.started == []
 
 
-def test_a_stop_of_what_is_long_over_is_told_so(paths: LauncherPaths) -> None:
+def test_a_stop_of_a_deleted_job_is_refused_as_ended(paths: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="upgrade")
     submit(paths, wish, systemd)
     shutil.rmtree(Path(paths.jobs, wish.job))
     assert submit(paths, wish._replace(verb="stop"), systemd) == ("refused", "ended")
 
 
-def test_a_stop_is_checked_as_every_order(paths: LauncherPaths) -> None:
+def test_a_stop_is_validated_like_every_order(paths: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="upgrade")
     submit(paths, wish, systemd)
     stop = wish._replace(verb="stop")

@@ -14,7 +14,7 @@ from tests.support.launcher import NOW, YEARS, issued, submit_at
 
 @pytest.mark.holds("SAFETY-55", "S-42")
 @pytest.mark.parametrize("said", [True, False], ids=["a hub that says its time", "an older hub"])
-def test_an_order_that_was_kept_back_never_runs_after_a_later_one(paths: LauncherPaths, said: bool) -> None:
+def test_a_delayed_order_never_runs_after_a_later_one(paths: LauncherPaths, said: bool) -> None:
     kept, later = issued(NOW, said=said), issued(NOW + 3600, said=said)
     assert submit_at(paths, NOW + 3600, later) == ("accepted", "")
     assert submit_at(paths, NOW + 5, kept) == ("refused", "outdated")  # the clock was set back
@@ -23,7 +23,7 @@ def test_an_order_that_was_kept_back_never_runs_after_a_later_one(paths: Launche
 
 
 @pytest.mark.holds("S-42")
-def test_an_order_for_a_time_that_the_node_s_clock_never_showed_is_kept_back_for_nothing(paths: LauncherPaths) -> None:
+def test_a_postdated_order_is_never_accepted_later(paths: LauncherPaths) -> None:
     """A Spider that was taken over may lie about the node's clock, and gets an order for the time that it names."""
     for said in (True, False):
         postdated = issued(NOW, node_clock=NOW + YEARS, said=said)
@@ -33,7 +33,7 @@ def test_an_order_for_a_time_that_the_node_s_clock_never_showed_is_kept_back_for
 
 @pytest.mark.holds("SAFETY-84", "S-42")
 @pytest.mark.parametrize("said", [True, False], ids=["a hub that says its time", "an older hub"])
-def test_a_clock_that_ran_ahead_and_was_corrected_locks_nobody_out(paths: LauncherPaths, said: bool) -> None:
+def test_an_order_is_accepted_after_a_fast_clock_was_corrected(paths: LauncherPaths, said: bool) -> None:
     ahead = NOW + YEARS
     assert submit_at(paths, ahead, issued(NOW, node_clock=ahead, said=said)) == ("accepted", "")  # the node's
     assert submit_at(paths, NOW + 1, issued(NOW + 1, said=said)) == ("accepted", "")
@@ -44,7 +44,7 @@ def test_a_clock_that_ran_ahead_and_was_corrected_locks_nobody_out(paths: Launch
     assert submit_at(paths, NOW + 90, issued(NOW + 90, said=said)) == ("refused", "outdated")
 
 
-def test_root_lets_a_node_take_orders_again_after_both_clocks_ran_ahead(paths: LauncherPaths, capsys: pytest.CaptureFixture[str]) -> None:
+def test_root_can_reset_the_latest_order_time_after_both_clocks_ran_ahead(paths: LauncherPaths, capsys: pytest.CaptureFixture[str]) -> None:
     assert submit_at(paths, NOW + YEARS, issued(NOW + YEARS)) == ("accepted", "")
     assert submit_at(paths, NOW, issued(NOW)) == ("refused", "outdated")
     assert orders(["reset", "now"], paths) == orders(None, paths) == 64
@@ -55,14 +55,14 @@ def test_root_lets_a_node_take_orders_again_after_both_clocks_ran_ahead(paths: L
     assert "No time" in capsys.readouterr().out
 
 
-def test_a_stop_is_taken_whenever_it_was_issued(paths: LauncherPaths) -> None:
+def test_a_stop_is_accepted_whatever_its_issue_time(paths: LauncherPaths) -> None:
     first = issued(NOW)
     assert submit_at(paths, NOW, first) == ("accepted", "")
     assert submit_at(paths, NOW + 60, issued(NOW + 60)) == ("accepted", "")
     assert submit_at(paths, NOW, issued(NOW, verb="stop", job=first.job)) == ("accepted", "")
 
 
-def test_the_time_of_the_latest_order_is_durable_before_the_id_is_used_up(paths: LauncherPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_latest_order_time_is_durable_before_the_id_is_used(paths: LauncherPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     wish = issued(NOW)
     with monkeypatch.context() as patched:
         patched.setattr(launcher, "_use_up", lambda *_: os.abort())
@@ -77,7 +77,7 @@ def test_the_time_of_the_latest_order_is_durable_before_the_id_is_used_up(paths:
 @pytest.mark.parametrize(
     "content", ['{"at": "soon"}', '{"at": null}', '{"at": -5}', '{"at": true}', '{"at": 1.5}', "{}", "[]", '{"at": 1', "", "\0"]
 )
-def test_a_damaged_time_of_the_latest_order_allows_nothing_until_root_resets_it(paths: LauncherPaths, content: str) -> None:
+def test_a_damaged_latest_order_time_refuses_orders_until_root_resets_it(paths: LauncherPaths, content: str) -> None:
     path = Path(paths.started, ".latest")
     path.write_text(content)
     assert submit_at(paths, NOW, issued(NOW)) == ("refused", "latest-damaged")

@@ -29,7 +29,7 @@ class Stopped(NullConsole):
         return True
 
 
-def test_root_s_command_is_renewed_where_it_knows_fewer_words(tmp_path: Path) -> None:
+def test_the_root_command_is_replaced_where_it_lacks_a_verb(tmp_path: Path) -> None:
     command, script = tmp_path / "stardust-spider", (ROOT / "majortom/remote/lifecycle.sh").read_text()
     assert not is_command_new(str(command))
     command.write_text("#!/bin/sh\ncase ${1-} in\nuninstall | status | --version) exec python3 ;;\n")
@@ -50,7 +50,7 @@ def test_root_s_command_is_renewed_where_it_knows_fewer_words(tmp_path: Path) ->
         (None, "not valid, so no job runs here: "),
     ],
 )
-def test_the_owner_is_told_the_policy_as_the_launcher_reads_it(
+def test_status_prints_the_policy_as_the_launcher_reads_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lines: str | None, told: str
 ) -> None:
     path = tmp_path / "policy.conf"
@@ -80,13 +80,13 @@ def test_the_job_ends_well_once_systemd_has_the_unit() -> None:
     assert argv_of(JOB, BOOT)[-3:] == ["uninstall", "--ordered", JOB]
 
 
-def test_where_systemd_refuses_nothing_was_removed_and_that_is_reported() -> None:
+def test_a_refusal_by_systemd_removes_nothing_and_is_reported() -> None:
     outcome = start_uninstall(JOB, BOOT, NullConsole(), lambda _argv: "Unit stardust-uninstall.service was already loaded")
     assert (outcome.state, outcome.error_code) == ("failed", "job.uninstall_failed")
     assert "already loaded" in outcome.error_text
 
 
-def test_one_that_is_stopped_first_removes_nothing() -> None:
+def test_an_uninstall_stopped_before_its_start_removes_nothing() -> None:
     assert start_uninstall(JOB, BOOT, Stopped(), lambda _argv: pytest.fail("nothing is run")).state == "cancelled"
 
 
@@ -107,11 +107,11 @@ def test_the_end_of_the_job_is_waited_for() -> None:
     assert asked == ["stop", "stop", "stop", "remove", "search"]
 
 
-def test_by_hand_a_running_job_is_not_waited_for() -> None:
+def test_an_uninstall_by_hand_does_not_wait_for_a_running_job() -> None:
     assert uninstall_now(lambda _action: ScriptResult(False, "job_running", [], []), 0.0).error == "job_running"
 
 
-def test_a_hub_that_is_away_is_told_again_and_again() -> None:
+def test_the_farewell_is_retried_until_the_hub_answers() -> None:
     answers = ["refused", "refused", ""]
     assert retry_farewell(lambda: answers.pop(0), 30.0, 0.0) == ""
     assert answers == []
@@ -126,7 +126,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("words", [["now"], ["--ordered"], ["--ordered", "../x"], ["--ordered", JOB, "more"]])
-def test_other_words_are_refused(bundle: Path, words: list[str]) -> None:
+def test_unknown_arguments_of_uninstall_are_refused(bundle: Path, words: list[str]) -> None:
     done = subprocess.run([sys.executable, "-I", "-B", str(bundle), "uninstall", *words], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (64, "uninstall takes no arguments\n")
 
@@ -136,7 +136,7 @@ def test_a_script_that_does_not_end_is_an_error_like_any_other() -> None:
 
 
 @pytest.mark.parametrize(("failed", "told"), [("remove", "remove took too long"), ("search", "search took too long"), ("stop", None)])
-def test_one_that_was_ordered_tells_the_hub_where_it_failed(monkeypatch: pytest.MonkeyPatch, failed: str, told: str | None) -> None:
+def test_an_ordered_uninstall_reports_to_the_hub_where_it_failed(monkeypatch: pytest.MonkeyPatch, failed: str, told: str | None) -> None:
     heard: list[tuple[str, str]] = []
     held: set[bool] = set()
 
@@ -161,7 +161,7 @@ def test_one_that_was_ordered_tells_the_hub_where_it_failed(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("cut_off", [False, True])
-def test_the_key_is_the_one_that_spider_itself_would_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cut_off: bool) -> None:
+def test_uninstall_uses_the_same_key_as_spider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cut_off: bool) -> None:
     conf, key = tmp_path / "spider.conf", tmp_path / "session.key"
     conf.write_text(f"[hub]\nurl = wss://hub.example/ws\nfleet = {JOB}\n[node]\nid = {JOB}\ngeneration = 2\n")
     conf.chmod(0o644)

@@ -19,7 +19,7 @@ async def failure() -> None:
     raise OSError("the work failed")
 
 
-async def test_what_is_done_in_time_is_handed_on() -> None:
+async def test_a_result_in_time_is_returned() -> None:
     dropped: list[str] = []
     assert await wait_for(5, value("a"), drop=dropped.append) == "a"
     assert await wait_for(None, value("b")) == "b"
@@ -28,7 +28,7 @@ async def test_what_is_done_in_time_is_handed_on() -> None:
     assert dropped == []
 
 
-async def test_what_takes_too_long_is_cancelled() -> None:
+async def test_work_over_its_time_limit_is_cancelled() -> None:
     ended = asyncio.Event()
 
     async def slow() -> None:
@@ -42,7 +42,7 @@ async def test_what_takes_too_long_is_cancelled() -> None:
     assert ended.is_set()
 
 
-async def test_who_is_cancelled_in_the_moment_in_which_the_work_is_done_is_cancelled() -> None:
+async def test_a_cancelled_waiter_stays_cancelled_when_the_work_ends_in_that_moment() -> None:
     dropped: list[str] = []
     loop = asyncio.get_running_loop()
     work: asyncio.Future[str] = loop.create_future()
@@ -55,7 +55,7 @@ async def test_who_is_cancelled_in_the_moment_in_which_the_work_is_done_is_cance
     assert dropped == ["nobody's"]
 
 
-async def test_who_is_cancelled_takes_the_work_along() -> None:
+async def test_cancelling_the_waiter_cancels_the_work() -> None:
     dropped: list[str] = []
     work: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     waiter = asyncio.ensure_future(wait_for(None, work, drop=dropped.append))

@@ -130,7 +130,7 @@ async def test_samples_arrive_without_a_gap_over_any_number_of_cuts(hub: Scripte
         await eventually(lambda: node.outbox.pending() == (0, 0))
 
 
-async def test_what_was_stored_is_not_stored_again_when_its_acknowledgement_was_lost(hub: ScriptedHub) -> None:
+async def test_a_stored_pack_is_not_stored_again_after_a_lost_acknowledgement(hub: ScriptedHub) -> None:
     hub.keep_ack = lambda _pack: True
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))
@@ -165,7 +165,7 @@ async def test_an_outage_is_backfilled_behind_the_live_samples(hub: ScriptedHub)
 
 
 @pytest.mark.holds("SAFETY-42", "S-38")
-async def test_a_hub_without_the_key_gets_the_hello_and_nothing_else(hub: ScriptedHub, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_hub_without_the_key_receives_only_the_hello(hub: ScriptedHub, caplog: pytest.LogCaptureFixture) -> None:
     hub.answer_key = other_hub_key
     async with Node(hub.config()).running() as node:
         node.sample(50)
@@ -177,7 +177,7 @@ async def test_a_hub_without_the_key_gets_the_hello_and_nothing_else(hub: Script
         assert any("this hub is not mine, or has forgotten me" in str(record.__dict__.get("facts")) for record in caplog.records)
 
 
-async def test_a_hub_of_another_fleet_gets_the_hello_and_nothing_else(hub: ScriptedHub) -> None:
+async def test_a_hub_of_another_fleet_receives_only_the_hello(hub: ScriptedHub) -> None:
     config = hub.config()
     hub.answer_fleet = ids.new_random_id()
     async with Node(config).running() as node:
@@ -207,7 +207,7 @@ async def test_a_hub_that_goes_away_is_dialled_again_within_the_jitter_it_names(
         await eventually(lambda: node.joined == 2)
 
 
-async def test_a_busy_hub_is_asked_again_when_it_said(hub: ScriptedHub) -> None:
+async def test_a_busy_hub_is_dialled_again_after_its_retry_after(hub: ScriptedHub) -> None:
     hub.http = (503, {"Retry-After": "20"})
     async with Node(hub.config()).running() as node:
         await eventually(lambda: bool(node.waits))
@@ -225,7 +225,7 @@ async def test_a_server_that_is_no_hub_is_a_plain_failure_and_no_busy_loop(hub: 
 
 
 @pytest.mark.holds("SAFETY-43")
-async def test_a_frame_that_is_not_the_next_one_ends_the_session_and_the_node_comes_back(hub: ScriptedHub) -> None:
+async def test_a_skipped_frame_ends_the_session_and_the_node_reconnects(hub: ScriptedHub) -> None:
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))
         connection, link = hub.sessions[0]
@@ -236,7 +236,7 @@ async def test_a_frame_that_is_not_the_next_one_ends_the_session_and_the_node_co
         await eventually(lambda: node.joined == 2)
 
 
-async def test_an_acknowledgement_of_what_was_never_sent_ends_the_session(hub: ScriptedHub) -> None:
+async def test_an_acknowledgement_of_an_unsent_pack_ends_the_session(hub: ScriptedHub) -> None:
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))
         node.sample(10)
@@ -279,7 +279,7 @@ async def test_a_watch_lease_switches_between_packs_and_single_rows(hub: Scripte
         assert len(lengths) <= 7, "rows travel together again"
 
 
-async def test_a_node_that_leaves_hands_over_the_pack_that_is_not_full_yet(hub: ScriptedHub) -> None:
+async def test_a_node_that_stops_sends_its_last_partial_pack(hub: ScriptedHub) -> None:
     node = Node(hub.config())
     await node.link.finish(1.0)  # without a session there is nobody to wait for
     async with node.running():
@@ -290,7 +290,7 @@ async def test_a_node_that_leaves_hands_over_the_pack_that_is_not_full_yet(hub: 
         assert hub.values() == [0, 1, 2, 3]
 
 
-async def test_who_comes_late_is_told_of_the_session_that_there_is_once_each(hub: ScriptedHub) -> None:
+async def test_a_late_listener_is_called_once_for_the_current_session(hub: ScriptedHub) -> None:
     node = Node(hub.config())
     told: list[str] = []
 
@@ -310,7 +310,7 @@ async def test_who_comes_late_is_told_of_the_session_that_there_is_once_each(hub
         assert told[3:] == ["first", "added", "late"]
 
 
-async def test_what_ended_a_session_is_what_is_told_also_where_others_met_its_end_at_once() -> None:
+async def test_the_cause_that_ended_a_session_is_raised_before_its_consequences() -> None:
     """As on a node that stood still for minutes: the hub is found silent, and what waits to be sent wakes, in one and the same step."""
 
     async def ends(step: asyncio.Event, error: Exception) -> None:
@@ -341,7 +341,7 @@ async def test_an_attempt_that_led_to_a_session_was_one_before_it_ends(hub: Scri
         assert told == [False], "what measures begins with the session, not because an attempt is over"
 
 
-async def test_nothing_can_be_said_without_a_session(hub: ScriptedHub) -> None:
+async def test_sending_without_a_session_raises_notconnected(hub: ScriptedHub) -> None:
     node = Node(hub.config())
     with pytest.raises(NotConnected):
         await node.link.send(Updates(0, 0, 0))

@@ -12,7 +12,7 @@ from spider import logs
 
 
 @pytest.mark.parametrize("turn", [1, 2])
-def test_a_line_says_what_happened_and_the_next_test_logs_as_if_nothing_had(turn: int) -> None:
+def test_logging_set_up_in_one_test_does_not_leak_into_the_next(turn: int) -> None:
     root = logging.getLogger()
     assert root.level == logging.WARNING
     assert not [handler for handler in root.handlers if isinstance(handler.formatter, logs.JsonFormatter)]

@@ -51,13 +51,15 @@ def host(folder: Path, level: str, *marks: str) -> str:
         ("", (), False, False),
     ],
 )
-def test_openrc_tells_where_a_host_stands(tmp_path: Path, level: str, marks: tuple[str, ...], up: bool, down: bool) -> None:
+def test_openrc_reports_whether_a_host_is_up_or_going_down(
+    tmp_path: Path, level: str, marks: tuple[str, ...], up: bool, down: bool
+) -> None:
     root = host(tmp_path, level, *marks)
     assert systemctl_shim.is_here(root)
     assert (systemctl_shim.is_up(root), systemctl_shim.is_going_down(root)) == (up, down)
 
 
-def test_where_systemd_runs_openrc_does_not(tmp_path: Path) -> None:
+def test_openrc_is_not_detected_where_systemd_runs(tmp_path: Path) -> None:
     assert not systemctl_shim.is_here(str(tmp_path))
     root = host(tmp_path, "default")
     (tmp_path / "run/systemd/system").mkdir(parents=True)
@@ -88,7 +90,7 @@ def connects(path: Path) -> bool:
         return client.connect_ex(str(path)) == 0
 
 
-def test_each_connection_gets_a_launcher_of_its_own_and_eight_at_most(tmp_path: Path) -> None:
+def test_each_connection_gets_its_own_launcher_process_up_to_eight(tmp_path: Path) -> None:
     path = tmp_path / "run" / "launcher.sock"
     with listening(path), contextlib.ExitStack() as stack:
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
@@ -106,13 +108,13 @@ def test_each_connection_gets_a_launcher_of_its_own_and_eight_at_most(tmp_path: 
         assert json.loads(clients[-1].recv(100)) == [True, "1"]
 
 
-def test_the_kernel_says_whose_process_is_at_the_other_end() -> None:
+def test_the_peer_of_a_socket_is_identified_by_the_kernel() -> None:
     one, other = socket.socketpair(socket.AF_UNIX)
     with one, other:
         assert systemctl_shim.peer_of(one) == os.getuid()
 
 
-def test_what_is_detached_goes_on_without_who_started_it(tmp_path: Path) -> None:
+def test_a_detached_program_continues_without_its_parent(tmp_path: Path) -> None:
     words = (
         "import resource as r; from spider.root import systemctl_shim as openrc; hard = r.getrlimit(r.RLIMIT_FSIZE)[1]; r.setrlimit(r.RLIMIT_FSIZE, (4096, hard));"
         "openrc.detach(['sleep', '1000.25'])"
@@ -155,7 +157,7 @@ def test_without_control_groups_a_job_is_alive_while_its_runner_is(tmp_path: Pat
         runner.kill()
 
 
-def test_where_others_processes_are_hidden_a_runner_lives_until_the_next_boot(tmp_path: Path) -> None:
+def test_a_hidden_runner_counts_as_alive_until_the_next_boot(tmp_path: Path) -> None:
     (tmp_path / "sys/kernel/random").mkdir(parents=True)
     (tmp_path / "sys/kernel/random/boot_id").write_text("bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb\n")
     run = Run(pid=4711, boot="b" * 32, started_at=1.0)

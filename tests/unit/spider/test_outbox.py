@@ -52,7 +52,7 @@ def seconds_of(packs: list[Pack]) -> list[int | None]:
     return [row.values[0] for pack in packs for row in unpack_rows(pack.coding, pack.body)]
 
 
-def test_nobody_watches_so_ten_rows_travel_together() -> None:
+def test_unwatched_rows_are_sent_ten_at_a_time() -> None:
     bench = Bench()
     bench.outbox.resume(welcome())
     bench.sample(9)
@@ -79,7 +79,7 @@ def test_the_hub_says_how_long_a_pack_is() -> None:
     assert [len(unpack_rows(pack.coding, pack.body)) for pack in bench.packs()] == [3, 3]
 
 
-def test_while_somebody_watches_each_row_goes_at_once_until_the_lease_ends() -> None:
+def test_watched_rows_are_sent_one_by_one_until_the_lease_ends() -> None:
     bench = Bench()
     bench.outbox.resume(welcome())
     bench.sample(4)
@@ -137,7 +137,7 @@ def test_a_new_layout_closes_the_pack_and_is_named_before_it_is_used() -> None:
     assert kinds == [PULSE, PULSE.layout, other, other.layout]
 
 
-def test_layouts_are_told_again_before_the_hub_may_have_forgotten_them() -> None:
+def test_layouts_are_sent_again_before_the_hub_may_have_forgotten_them() -> None:
     bench = Bench()
     bench.outbox.resume(welcome())
     bench.outbox.watch(Watch(["pulse"], 1, 3600))
@@ -172,7 +172,7 @@ def test_acknowledged_packs_are_forgotten_and_unknown_acknowledgements_refused()
             bench.outbox.acked(wrong)
 
 
-def test_what_was_stored_before_the_cut_is_not_sent_again_and_the_rest_is_backfilled() -> None:
+def test_rows_stored_before_the_cut_are_not_resent_and_the_rest_is_backfilled() -> None:
     bench = Bench()
     bench.outbox.resume(welcome())
     bench.sample(30)
@@ -190,7 +190,7 @@ def test_what_was_stored_before_the_cut_is_not_sent_again_and_the_rest_is_backfi
     assert seconds_of(old) == list(range(10, 50))
 
 
-def test_what_was_just_measured_when_the_first_session_begins_is_live() -> None:
+def test_rows_measured_just_before_the_first_session_are_live() -> None:
     bench = Bench()
     bench.outbox.add(BREATHE, Row(NOW_MS, [1]))
     bench.clock.advance(2)
@@ -228,7 +228,7 @@ def test_after_ten_minutes_without_a_hub_the_oldest_rows_go_and_are_counted() ->
 
 
 @pytest.mark.holds("SAFETY-93")
-def test_memory_has_an_end_whatever_a_host_measures() -> None:
+def test_the_outbox_has_a_memory_limit() -> None:
     bench = Bench()
     wide = Layout(b"wide----", "pulse", 1, [f"disk.read{{device=d{number}}}" for number in range(2000)])
     for second in range(700):
@@ -250,7 +250,7 @@ def test_memory_has_an_end_whatever_a_host_measures() -> None:
         (PULSE._replace(series=["x"] * 4097), Row(NOW_MS, [1] * 4097)),
     ],
 )
-def test_what_the_hub_would_refuse_is_counted_and_never_sent(layout: Layout, row: Row) -> None:
+def test_rows_that_the_hub_would_refuse_are_counted_and_not_sent(layout: Layout, row: Row) -> None:
     bench = Bench()
     bench.outbox.resume(welcome(pack_s=1))
     bench.outbox.add(layout, row)
@@ -276,7 +276,7 @@ class Store:
 
 
 @given(st.integers(0, 1 << 32))
-def test_every_row_arrives_exactly_once_whatever_is_cut_and_lost(seed: int) -> None:
+def test_every_row_arrives_exactly_once_over_random_cuts_and_losses(seed: int) -> None:
     dice = random.Random(seed)
     bench, store = Bench(), Store()
     for _ in range(dice.randrange(1, 8)):

@@ -13,7 +13,7 @@ from spider.root.policy import LISTED, MODES, PolicyRefused, parse_policy, read_
 from spider.wire.verbs import VERBS
 
 
-def test_each_mode_allows_what_it_says() -> None:
+def test_each_mode_allows_its_verbs() -> None:
     assert parse_policy("[policy]\nversion=1\nmode=monitor\n").verbs == ()
     assert parse_policy("[policy]\nversion = 1\nmode = readonly\n").verbs == ("refresh", "check", "plan")
     assert parse_policy("[policy]\nversion = 1\nmode = managed\n").verbs == (*LISTED, "rekey")
@@ -25,7 +25,7 @@ def test_each_mode_allows_what_it_says() -> None:
 
 
 @pytest.mark.holds("SAFETY-56", "S-60")
-def test_new_keys_are_taken_where_the_mode_is_managed_or_the_owner_says_so() -> None:
+def test_rekey_is_allowed_in_managed_mode_or_by_its_own_line() -> None:
     for lines, why in (
         ("mode = managed", None),
         ("mode = managed\nverbs = check", None),  # written when no list could name it
@@ -44,7 +44,7 @@ def test_new_keys_are_taken_where_the_mode_is_managed_or_the_owner_says_so() -> 
 
 
 @pytest.mark.holds("SAFETY-56")
-def test_version_2_adds_who_may_report_events_and_nothing_to_what_version_1_allows() -> None:
+def test_version_2_adds_event_reporters_and_nothing_to_version_1() -> None:
     for lines in ("mode = managed", "mode = readonly", "mode = managed\nverbs = check", "mode = monitor\nrekey = yes"):
         one, two = (parse_policy(f"[policy]\nversion = {version}\n{lines}\n") for version in (1, 2))
         assert one == two
@@ -163,13 +163,13 @@ def test_a_list_of_verbs_never_widens_a_mode() -> None:
         "[policy]\nversion = 1\nmode = managed\nverbs = check\n  upgrade\n",
     ],
 )
-def test_what_is_not_understood_is_refused_as_a_whole(text: str) -> None:
+def test_a_policy_with_an_unknown_line_is_refused_as_a_whole(text: str) -> None:
     with pytest.raises(PolicyRefused):
         parse_policy(text)
 
 
 @given(st.text(max_size=200))
-def test_junk_is_refused_and_nothing_else_happens(text: str) -> None:
+def test_arbitrary_text_raises_only_policyrefused(text: str) -> None:
     for candidate in (text, "[policy]\nversion = 1\n" + text, "[policy]\nversion = 2\n" + text):
         try:
             assert parse_policy(candidate).mode in MODES

@@ -51,7 +51,7 @@ unattended-upgrades 0 root 301 unattended-upgr shutdown Stop ongoing upgrades or
 """
 
 
-def test_what_runs_listens_and_is_mounted_is_read() -> None:
+def test_running_units_ports_mounts_and_inhibitors_are_parsed() -> None:
     assert parse_units(UNITS) == {"cron.service", "lab-gone.service"}
     assert parse_ports(TCP, "tcp", "0A") == {"tcp 22"}
     assert parse_mounts(MOUNTS) == {"/", "/srv/my data"}
@@ -84,7 +84,7 @@ TriggeredBy=
 """
 
 
-def test_what_somebody_has_started_by_hand_counts_and_what_is_started_when_it_is_wanted_does_not() -> None:
+def test_units_started_by_hand_count_and_socket_activated_ones_do_not() -> None:
     assert parse_by_hand(SHOWN) == {"by-hand.service"}
     assert parse_by_hand("") == frozenset()
 
@@ -102,7 +102,7 @@ def test_this_machine_can_be_looked_at() -> None:
     assert all(port.split(" ")[0] in ("tcp", "udp") for port in read_reboot_state().ports)
 
 
-def test_what_is_there_again_and_what_is_missing_is_said_and_what_failed_before_is_not() -> None:
+def test_restored_and_missing_services_are_listed_and_earlier_failures_are_not() -> None:
     assert compare(STATE, STATE) == ["As before the reboot: 2 services, 2 ports, 1 file system."]
     assert compare(RebootState((), (), (), ()), RebootState((), (), (), ())) == []
     after = RebootState(("a.service", "new.service"), ("old.service", "x.service"), ("tcp 22",), ())
@@ -121,13 +121,13 @@ def test_another_boot_is_the_proof() -> None:
     assert (ended.state, ended.exit_code, ended.output_bytes, ended.output_sha256) == ("succeeded", 0, 10, "c" * 64)
 
 
-def test_the_same_boot_is_waited_in_and_at_last_told_as_a_failure() -> None:
+def test_a_reboot_that_does_not_happen_fails_after_its_time_limit() -> None:
     assert not classify(SEEN, BEFORE, 500.0, 1000.0 + REBOOT_LIMIT_S - 1).ended
     assert classify(SEEN, BEFORE, 500.0, 1000.0 + REBOOT_LIMIT_S) == (True, REBOOT_MISSING)
     ended = ending(new_time_id(), SEEN, REBOOT_MISSING, "", 5000.0)
     assert (ended.state, ended.exit_code, ended.error_code) == ("failed", None, REBOOT_MISSING)
 
 
-def test_what_was_written_down_is_read_again() -> None:
+def test_a_stored_reboot_order_is_read_back() -> None:
     assert from_document(json.loads(json.dumps(to_document(ASKED)))) == ASKED
     assert from_document({"boot": BEFORE}) is None

@@ -255,9 +255,7 @@ def test_a_clock_that_was_wrong_at_a_restoration_leaves_seven_days_to_go_forward
 
 @pytest.mark.holds("SAFETY-50", "S-60")
 @pytest.mark.parametrize("wrong_s", WRONG_S)
-def test_what_a_hub_says_of_the_time_alone_neither_ends_nor_lengthens_that_of_former_keys(
-    etc: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float
-) -> None:
+def test_the_hubs_time_alone_does_not_change_when_former_keys_expire(etc: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float) -> None:
     clock = [NOW]
     monkeypatch.setattr(time, "time", lambda: clock[0])
     _renew(etc, 2, NOW + wrong_s)

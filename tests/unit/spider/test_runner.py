@@ -130,7 +130,7 @@ def test_every_signal_but_one_is_outlived(tmp_path: Path, job: str) -> None:
     assert (tmp_path / job / "log").read_bytes() == b"begun\r\nended\r\n"
 
 
-def test_what_is_run_starts_with_the_usual_signal_handlers(tmp_path: Path, job: str) -> None:
+def test_a_job_starts_with_default_signal_handlers(tmp_path: Path, job: str) -> None:
     with start(tmp_path, job, "echo ignored $(grep SigIgn /proc/self/status | cut -f2)") as runner:
         assert runner.wait(20) == 0
     assert (tmp_path / job / "log").read_bytes() == b"ignored 0000000000000000\r\n"

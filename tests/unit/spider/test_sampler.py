@@ -93,7 +93,7 @@ async def test_the_first_pulse_comes_within_the_first_second_or_so() -> None:
             assert rows.seconds()[0] == first
 
 
-async def test_samples_stand_on_whole_seconds_without_drift() -> None:
+async def test_samples_are_taken_on_whole_seconds_without_drift() -> None:
     clock, rows = ManualClock(START + 0.37), Rows()
     async with running(clock, rows, Counter()):
         await clock.elapse(600, late=0.004)
@@ -138,7 +138,7 @@ def test_the_moments_of_a_fleet_lie_all_over_the_second() -> None:
     assert phase_ms_of(b"\xff" * 16) == 999
 
 
-async def test_a_level_is_measured_at_once() -> None:
+async def test_a_gauge_is_measured_immediately() -> None:
     clock, rows = ManualClock(START + 0.37), Rows()
     async with running(clock, rows, Gauge("breathe", ("temperature{sensor=a}",))):
         assert rows.seconds("breathe") == [0]
@@ -158,7 +158,7 @@ async def test_a_suspended_machine_leaves_a_gap_and_no_burst(caplog: pytest.LogC
         assert [record.getMessage() for record in caplog.records] == ["samples_missed"]
 
 
-async def test_a_loop_that_was_held_up_skips_what_it_missed() -> None:
+async def test_a_delayed_loop_skips_missed_samples() -> None:
     clock, rows = ManualClock(START), Rows()
     async with running(clock, rows, Gauge()):
         await clock.elapse(4.9, late=1.6)
@@ -243,7 +243,7 @@ async def test_a_family_without_series_sends_nothing() -> None:
     assert rows.rows == []
 
 
-async def test_a_blocking_collector_runs_in_a_thread_of_its_own() -> None:
+async def test_a_blocking_collector_runs_in_its_own_thread() -> None:
     threads: list[str] = []
 
     def value() -> int:
@@ -301,7 +301,7 @@ async def test_where_no_thread_can_be_started_nothing_is_measured_and_old_values
     assert caplog.records[0].facts == {"collector": "Aside", "why": "[Errno 11] no thread can be started"}  # type: ignore[attr-defined]
 
 
-async def test_without_a_thread_short_work_waits_for_one_that_there_is_or_fails_as_a_file_would() -> None:
+async def test_without_a_new_thread_short_work_waits_for_a_free_one_or_fails() -> None:
     pool = Threads(max_workers=2)
     loop = asyncio.get_running_loop()
     try:
@@ -364,7 +364,7 @@ def test_a_layout_is_named_by_its_content() -> None:
 
 
 @given(st.sampled_from([1, 5, 60]), st.integers(0, 10_000), st.lists(st.floats(0, 200), max_size=30))
-def test_whatever_the_delays_samples_go_forward_and_never_double(rhythm_s: int, first_s: int, delays: list[float]) -> None:
+def test_sample_times_only_increase_whatever_the_delays(rhythm_s: int, first_s: int, delays: list[float]) -> None:
     rhythm, now, taken = TickSchedule(rhythm_s, first_s), float(first_s), []
     for delay in delays:
         second, missed = rhythm.take(now)

@@ -45,7 +45,7 @@ def test_package_managers_are_none(command: bytes) -> None:
 
 
 @pytest.mark.parametrize(("trap", "status"), [("", b"143"), ("trap '' TERM", b"137")])
-def test_only_the_script_and_what_it_started_are_ended(tmp_path: Path, trap: str, status: bytes) -> None:
+def test_only_the_package_script_and_its_children_are_ended(tmp_path: Path, trap: str, status: bytes) -> None:
     script = tmp_path / "var/lib/dpkg/info/lab-hang.postinst"
     script.parent.mkdir(parents=True)
     script.write_text(f"{trap}\nsleep 60 &\necho $! > {tmp_path}/sleeper\nwait\nwait\nexec sleep 60\n")  # it outlives what it started

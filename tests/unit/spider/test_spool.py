@@ -37,7 +37,7 @@ async def test_while_the_hub_takes_everything_nothing_is_written(tmp_path: Path)
     assert segments(node) == []
 
 
-async def test_what_waited_for_a_minute_goes_to_disk_in_one_write(tmp_path: Path) -> None:
+async def test_a_minute_of_waiting_rows_is_written_in_one_write(tmp_path: Path) -> None:
     node = Node(tmp_path)
     await node.away(int(SPOOL_AFTER_S) - 5)
     assert segments(node) == []
@@ -64,7 +64,7 @@ async def test_an_hour_away_comes_back_whole_the_newest_first(tmp_path: Path) ->
     assert segments(node) == []
 
 
-async def test_a_new_process_and_a_new_boot_find_what_was_left(tmp_path: Path) -> None:
+async def test_spooled_samples_survive_a_new_process_and_a_new_boot(tmp_path: Path) -> None:
     node, hub = Node(tmp_path), ModelHub()
     node.outbox.resume(hub.welcome(node.boot))
     node.sample(100)
@@ -90,7 +90,7 @@ async def test_a_new_process_and_a_new_boot_find_what_was_left(tmp_path: Path) -
 
 
 @pytest.mark.holds("SAFETY-75", "F-10")
-async def test_beyond_its_bound_the_oldest_go_and_the_loss_is_told_exactly(tmp_path: Path) -> None:
+async def test_above_the_size_limit_the_oldest_samples_are_dropped_and_reported_exactly(tmp_path: Path) -> None:
     bound = 60_000
     node, hub = Node(tmp_path, keep_bytes=bound), ModelHub()
     await node.away(20_000)
@@ -104,7 +104,7 @@ async def test_beyond_its_bound_the_oldest_go_and_the_loss_is_told_exactly(tmp_p
 
 
 @pytest.mark.holds("F-10")
-async def test_beyond_its_hours_the_oldest_go_and_the_loss_is_told_exactly(tmp_path: Path) -> None:
+async def test_above_the_age_limit_the_oldest_samples_are_dropped_and_reported_exactly(tmp_path: Path) -> None:
     node, hub = Node(tmp_path, keep_s=7200), ModelHub()
     await node.away(16_000)
     await node.spool.finish()
@@ -379,12 +379,12 @@ async def one_life(seed: int, folder: Path) -> None:
 
 @settings(max_examples=15)
 @given(st.integers(0, 1 << 32))
-def test_every_sample_is_held_once_or_told_as_lost_whatever_is_killed(seed: int) -> None:
+def test_every_sample_is_stored_once_or_reported_lost_over_random_kills(seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(one_life(seed, Path(folder) / "state"))
 
 
-async def test_a_layout_is_told_before_the_first_late_pack_that_needs_it(tmp_path: Path) -> None:
+async def test_a_layout_is_sent_before_the_first_late_pack_that_needs_it(tmp_path: Path) -> None:
     node, hub = Node(tmp_path), ModelHub()
     await node.away(300)
     node.start() if node.folder is None else node.kill()

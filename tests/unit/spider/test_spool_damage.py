@@ -22,7 +22,7 @@ from tests.support.spool_peers import NODE, PULSE, START_MS, ModelHub, Node, com
 
 
 @pytest.mark.parametrize("place", [0.0, 0.001, 0.1, 0.5, 0.9])
-async def test_a_damaged_bit_costs_one_record_at_most_and_what_that_held_is_told_exactly(
+async def test_a_damaged_bit_costs_at_most_one_record_and_the_loss_is_exact(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, place: float
 ) -> None:
     node, hub = Node(tmp_path), ModelHub()
@@ -39,7 +39,7 @@ async def test_a_damaged_bit_costs_one_record_at_most_and_what_that_held_is_told
     assert segments(node) == []
 
 
-async def test_every_bit_of_a_segment_may_be_wrong_and_nothing_goes_without_a_word(tmp_path: Path) -> None:
+async def test_a_flipped_bit_anywhere_in_a_segment_is_reported(tmp_path: Path) -> None:
     made = Node(tmp_path / "made")
     await made.away(400)
     await made.spool.finish()
@@ -57,7 +57,7 @@ async def test_every_bit_of_a_segment_may_be_wrong_and_nothing_goes_without_a_wo
         shutil.rmtree(folder)
 
 
-async def test_what_nobody_can_count_is_reported_as_such(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_uncountable_loss_is_reported_as_unknown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     node, hub = Node(tmp_path), ModelHub()
     await node.away(3000)
     await node.spool.finish()
@@ -78,7 +78,7 @@ async def test_what_nobody_can_count_is_reported_as_such(tmp_path: Path, caplog:
     assert "unknown" in str(said(caplog, "spool_damaged")[0]["rows"])
 
 
-async def test_a_segment_of_which_nothing_is_left_is_told_and_goes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_destroyed_segment_is_reported_and_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     node, hub = Node(tmp_path), ModelHub()
     await node.away(200)
     await node.spool.finish()
@@ -102,7 +102,7 @@ async def test_a_torn_end_is_known_to_the_segment_after_it(tmp_path: Path) -> No
     assert 0 < sum(hole.rows for hole in hub.holes) <= 60
 
 
-async def test_damage_while_it_runs_is_told_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_damage_during_operation_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     node, hub = Node(tmp_path), ModelHub()
     while len(segments(node)) < 2:
         await node.away(300)
@@ -116,7 +116,7 @@ async def test_damage_while_it_runs_is_told_too(tmp_path: Path, caplog: pytest.L
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.integers(1, 9000), st.sampled_from(["zero", "cut", "noise", "twice"])), min_size=1, max_size=4)
 )
-def test_whatever_the_disk_does_nothing_comes_twice_and_nothing_goes_without_a_word(wounds: list[tuple[float, int, str]]) -> None:
+def test_over_random_disk_faults_nothing_is_duplicated_or_lost_unreported(wounds: list[tuple[float, int, str]]) -> None:
     async def scenario(folder: Path) -> None:
         node, hub = Node(folder), ModelHub()
         await node.away(3800)
@@ -144,9 +144,7 @@ def test_whatever_the_disk_does_nothing_comes_twice_and_nothing_goes_without_a_w
 
 
 @pytest.mark.parametrize("entry", ["folder", "link", "locked"])
-async def test_one_entry_that_cannot_be_read_costs_nobody_else_anything(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, entry: str
-) -> None:
+async def test_one_unreadable_entry_does_not_affect_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture, entry: str) -> None:
     node, hub = Node(tmp_path), ModelHub()
     await node.away(200)
     await node.spool.finish()
@@ -243,7 +241,7 @@ async def test_a_segment_that_fails_to_be_read_while_it_is_sent_comes_in_the_nex
     assert segments(node) == []
 
 
-def test_looking_through_what_lies_there_takes_the_memory_of_a_file_or_two(tmp_path: Path) -> None:
+def test_scanning_the_spool_takes_the_memory_of_one_or_two_files(tmp_path: Path) -> None:
     folder = SpoolFolder(str(tmp_path), NODE)
     tmp_path.chmod(0o700)
     folder.open()

@@ -66,7 +66,7 @@ def test_anything_else_is_refused(line: str) -> None:
 
 
 @given(st.lists(st.binary(max_size=60), max_size=20))
-def test_whatever_comes_the_series_are_of_the_catalogue(datagrams: list[bytes]) -> None:
+def test_any_datagram_gives_series_of_the_catalogue(datagrams: list[bytes]) -> None:
     bench = Bench()
     for datagram in datagrams:
         bench.statsd.datagram_received(datagram)
@@ -75,7 +75,7 @@ def test_whatever_comes_the_series_are_of_the_catalogue(datagrams: list[bytes]) 
         assert value is None or abs(value) < 1 << 63
 
 
-def test_names_and_lines_have_an_end_that_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+def test_names_and_lines_are_bounded_and_the_excess_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     for number in range(LINES_PER_MINUTE + 100):
         bench.statsd.take(b"n%d:1|c" % (number % (MAX_NAMES + 50)))
@@ -185,7 +185,7 @@ async def test_a_flood_of_datagrams_has_a_bound_and_is_counted_to_the_last(tmp_p
         flooded.reader.close()
 
 
-async def test_what_a_flood_sends_is_said_with_the_minute_empty_datagrams_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_dropped_datagrams_of_a_flood_are_logged_each_minute(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     statsd = Statsd(str(tmp_path / "sock"), RunningClock(10))
     task = asyncio.create_task(statsd.run())
     await eventually((tmp_path / "sock").exists)

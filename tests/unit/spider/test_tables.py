@@ -89,7 +89,7 @@ async def asked_again(reader: Reader, times: int = 2) -> None:
     await eventually(lambda: reader.asked >= enough)
 
 
-async def test_a_table_is_told_when_it_changes_and_at_every_start_of_a_session() -> None:
+async def test_a_table_is_sent_when_it_changes_and_in_each_session() -> None:
     wire, reader = Wire(), Reader("users", ROOT)
     async with running(wire, reader) as tables:
         await eventually(lambda: len(wire.said) == 1)
@@ -103,7 +103,7 @@ async def test_a_table_is_told_when_it_changes_and_at_every_start_of_a_session()
         assert wire.said[2].cells == []
 
 
-async def test_what_always_moves_is_no_news_but_the_newest_is_sent_with_other_news() -> None:
+async def test_changed_measurements_alone_send_nothing_and_travel_with_other_changes() -> None:
     wire, reader = Wire(), Reader("batteries", ("BAT0", "battery", "charging", 5000, None, None, None))
     async with running(wire, reader):
         await eventually(lambda: len(wire.said) == 1)
@@ -115,7 +115,7 @@ async def test_what_always_moves_is_no_news_but_the_newest_is_sent_with_other_ne
         assert wire.said[1].cells[2:4] == ["full", 10_000]
 
 
-async def test_what_does_not_change_is_reported_once_an_hour() -> None:
+async def test_an_unchanged_table_is_sent_once_an_hour() -> None:
     wire, reader = Wire(), Reader("timers")
     clock = RunningClock(factor=20_000)
     async with running(wire, reader, clock=clock):
@@ -124,7 +124,7 @@ async def test_what_does_not_change_is_reported_once_an_hour() -> None:
     assert all(later - earlier >= RESEND_S for earlier, later in itertools.pairwise(moments))
 
 
-async def test_a_host_without_the_subject_never_tells_of_it_until_there_is_some() -> None:
+async def test_a_table_is_not_sent_until_its_subject_exists() -> None:
     wire, reader = Wire(), Reader("arrays")
     reader.rows = None
     async with running(wire, reader):
@@ -187,7 +187,7 @@ def gaps(tables: list[Table]) -> list[float]:
     return [(later.taken_at_ms - earlier.taken_at_ms) / 1000 for earlier, later in itertools.pairwise(tables)]
 
 
-async def test_processes_are_read_all_the_time_and_told_each_minute_while_nobody_looks() -> None:
+async def test_unwatched_processes_are_read_continuously_and_sent_each_minute() -> None:
     reader = Moving()
     late: list[int] = []
 
@@ -205,7 +205,7 @@ async def test_processes_are_read_all_the_time_and_told_each_minute_while_nobody
     assert told[-1] > 2 * len(told)  # each minute would be one reading for each table
 
 
-async def test_whoever_looks_gets_quick_readings_until_the_lease_ends() -> None:
+async def test_a_watch_gets_frequent_readings_until_its_lease_ends() -> None:
     wire, reader = Wire(), Moving()
     async with running(wire, reader, clock=RunningClock(factor=100)) as tables:
         await eventually(lambda: len(wire.said) == 1 and reader.asked >= 4)
@@ -221,7 +221,7 @@ async def test_whoever_looks_gets_quick_readings_until_the_lease_ends() -> None:
         assert min(gaps(wire.said[already:])) >= 58
 
 
-async def test_nobody_looks_any_more_after_a_session_ended() -> None:
+async def test_a_watch_ends_with_its_session() -> None:
     wire, reader = Wire(), Moving()
     async with running(wire, reader, clock=RunningClock(factor=100)) as tables:
         tables.watch(Watch(["processes"], 5, 3600))
@@ -233,7 +233,7 @@ async def test_nobody_looks_any_more_after_a_session_ended() -> None:
 
 
 @pytest.mark.parametrize("lease_s", [0, 3600], ids=["nobody looks", "somebody looks"])
-async def test_what_is_dear_to_read_is_read_less_often(lease_s: int) -> None:
+async def test_a_slow_reader_runs_less_often(lease_s: int) -> None:
     """No subject takes more than a hundredth of a core."""
     clock = RunningClock(factor=100)
     ticks = itertools.count()
@@ -305,7 +305,7 @@ async def test_a_command_line_travels_once_in_each_session() -> None:
 
 
 @given(st.sampled_from(SUBJECTS), st.data())
-def test_whatever_a_reader_finds_fits_into_a_frame(subject: object, data: st.DataObject) -> None:
+def test_any_reading_fits_into_a_frame(subject: object, data: st.DataObject) -> None:
     spec = BY_NAME[getattr(subject, "name")]  # noqa: B009 - hypothesis gives it without its type
     cell = st.none() | st.integers(-(1 << 70), 1 << 70) | st.sampled_from(["", "x", "é" * 5000, "\0" * 70_000])
     made = [tuple(data.draw(cell) if c.kind == TEXT else data.draw(st.none() | st.integers(-(1 << 70), 1 << 70)) for c in spec.columns)]
@@ -326,6 +326,6 @@ def test_texts_of_the_host_become_one_harmless_line(raw: bytes | str, most: int)
 
 
 @given(message_strategies.texts)
-def test_harmless_text_stays_what_it_is(text: str) -> None:
+def test_harmless_text_is_unchanged(text: str) -> None:
     if text.isprintable():
         assert plain(text.encode(), 200) in (text, plain(text, 200))

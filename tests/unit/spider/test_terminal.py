@@ -46,7 +46,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     reporter.close()
 
 
-def test_what_is_printed_is_in_the_log_byte_for_byte(stage: Stage) -> None:
+def test_output_is_logged_byte_for_byte(stage: Stage) -> None:
     ended = stage.run(r"printf 'one\n\033[32mtwo\033[0m naïve\r 5%%\r10%%\n' ; echo err >&2; printf 'no newline'; exit 3")
     assert ended == (3, 0, "", "")
     stage.terminal.close()
@@ -57,7 +57,7 @@ def test_what_is_printed_is_in_the_log_byte_for_byte(stage: Stage) -> None:
 
 
 @pytest.mark.holds("SAFETY-96", "F-18")
-def test_a_program_finds_a_terminal_of_120_columns_and_nobody_behind_the_keyboard(stage: Stage) -> None:
+def test_a_program_gets_a_terminal_of_120_columns_without_input(stage: Stage) -> None:
     stage.run("stty size < /dev/tty; tty < /dev/tty >/dev/null && echo terminal; read answer || echo nobody; echo ${COLUMNS-unset} $TERM")
     stage.terminal.close()
     assert stage.lines == ["40 120", "terminal", "nobody", "unset xterm-256color"]
@@ -96,7 +96,7 @@ def test_a_status_descriptor_is_handed_over_and_read(stage: Stage) -> None:
     assert stage.lines == ["shown"]
 
 
-def test_what_a_program_leaves_running_holds_up_nobody(stage: Stage) -> None:
+def test_a_process_left_running_does_not_delay_the_end(stage: Stage) -> None:
     stage.run("(trap '' HUP; while :; do echo again; sleep 0.05; done) & sleep 0.3; echo pid $!")
     stage.terminal.close()
     leftover = int(next(line for line in stage.lines if line.startswith("pid")).split()[1])
@@ -131,7 +131,7 @@ class Wished:
         self.told.append(f"{answer}: {why}")
 
 
-def test_a_stop_that_came_too_late_is_not_left_standing_as_one_in_time(stage: Stage) -> None:
+def test_a_promised_stop_is_corrected_once_the_commit_has_begun(stage: Stage) -> None:
     """apt-get goes on to dpkg before its words about that are read: what was promised is taken back, and no second signal follows."""
     wish = Wished(stage.lines)
     terminal = Terminal(stage.log, stage.reporter, wish)
@@ -174,7 +174,7 @@ def test_a_log_that_is_full_says_how_much_it_lacks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("beyond", [1, 255, 256, 257, 300])
-def test_a_log_that_is_hardly_too_long_is_kept_whole(tmp_path: Path, beyond: int) -> None:
+def test_a_log_slightly_over_its_limit_is_stored_whole(tmp_path: Path, beyond: int) -> None:
     log = Log(str(tmp_path / "log"), limit=100)
     for _ in range(100 + beyond):
         log.write(b"x")
@@ -203,7 +203,7 @@ def test_a_disk_that_is_full_costs_output_and_is_counted(tmp_path: Path) -> None
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
 
 
-def test_progress_is_told_at_once_by_phase_and_never_falls(tmp_path: Path) -> None:
+def test_progress_is_written_at_once_per_phase_and_never_decreases(tmp_path: Path) -> None:
     reporter = OutputReporter(str(tmp_path / "progress"))
     reporter.report("download", 0)
     for percent in range(100):
@@ -229,7 +229,7 @@ def test_lines_do_not_depend_on_how_the_bytes_arrive(pieces: list[bytes]) -> Non
     assert whole == cut
 
 
-def test_a_program_hears_what_its_starter_was_deaf_to(stage: Stage) -> None:
+def test_a_program_does_not_inherit_ignored_signals(stage: Stage) -> None:
     """Who is started in the background of a script has SIGINT ignored, and would hand that on: nothing could be stopped."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

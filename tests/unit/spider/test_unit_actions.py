@@ -92,7 +92,7 @@ def test_the_state_afterwards_decides_and_not_the_exit_status_alone(verb: str, r
     assert bool(console.ran) == (code not in ("job.unit_not_loaded", "job.unit_protected"))
 
 
-def test_one_unit_that_fails_does_not_keep_the_others_back_and_one_that_is_not_there_does() -> None:
+def test_a_failed_unit_does_not_stop_the_others_and_a_missing_one_does() -> None:
     console = Played(1)
     outcome = actions(console, RUNNING, RUNNING, FAILED).perform("unit-restart", ["web.service", "db.service"])
     assert len(console.ran) == 2
@@ -109,6 +109,6 @@ def test_nothing_is_begun_without_systemd_or_after_a_stop() -> None:
         assert console.ran == []
 
 
-def test_a_start_that_does_not_end_is_told_to_continue() -> None:
+def test_a_start_over_its_time_limit_fails_as_timed_out() -> None:
     outcome = actions(Played(None, "commit"), RUNNING).perform("unit-start", ["web.service"])
     assert (outcome.state, outcome.error_code) == ("failed", "job.timed_out")

@@ -100,7 +100,9 @@ async def test_the_last_lines_are_read_as_far_as_the_owner_shows_them(tmp_path: 
         ("journal = all", "nginx.service", 0, "bad-unit", ""),
     ],
 )
-async def test_what_the_owner_does_not_show_is_not_read(tmp_path: Path, policy: str, unit: str, lines: int, word: str, text: str) -> None:
+async def test_a_log_that_the_policy_does_not_allow_is_not_read(
+    tmp_path: Path, policy: str, unit: str, lines: int, word: str, text: str
+) -> None:
     async with answering(Node(tmp_path)) as node:
         node.shows(policy)
         answer = await node.ask(unit, lines)

@@ -30,7 +30,7 @@ EDITIONS = {1: "423a0956c04ff073"}
 """Edition -> what all unit files of it have as their common digest. A released edition is never changed: another one is added."""
 
 
-def test_whoever_changes_a_unit_file_makes_a_new_edition_which_hubs_tell_of() -> None:
+def test_a_changed_unit_file_needs_a_new_units_edition() -> None:
     texts = [(resources.files("majortom") / "remote/units" / name).read_text() for name in UNITS]
     digest = hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
     assert f"\nEnvironment=STARDUST_UNITS={UNITS_EDITION}\n" in texts[0]
@@ -118,7 +118,7 @@ def test_the_launcher_s_service_for_openrc_ends_no_job() -> None:
     assert int(re.findall(r"flock -w (\d+)", text)[0]) == 60 * int(re.findall(r"TimeoutStopSec=(\d+)min", (resources.files("majortom") / "remote/units" / "stardust-job@.service").read_text())[0])  # fmt: skip
 
 
-def test_the_unit_lets_spider_end_before_the_system_ends_it(folder: Path) -> None:
+def test_the_unit_gives_spider_time_to_end_by_itself(folder: Path) -> None:
     unit = (folder / "stardust-spider.service").read_text()
     limit = int(re.findall(r"^MemoryMax=(\d+)M$", unit, re.MULTILINE)[0]) << 20
     assert limit / 2 >= CEILING_BYTES

@@ -26,7 +26,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
     subprocess.run(["rm", "-rf", tmp_path / "state"], check=True)  # pytest cannot remove a folder this deep
 
 
-def test_a_version_that_comes_to_a_session_stays_and_the_one_before_is_kept(host: Host) -> None:
+def test_a_version_that_opens_a_session_stays_and_the_previous_one_is_kept(host: Host) -> None:
     assert host.order(bundle_of("0.1.1")) == "succeeded"
     assert (host.current, host.versions, host.is_quiet()) == ("0.1.1", ["0.1.0", "0.1.1"], True)
     newest = bundle_of("0.1.2")
@@ -36,7 +36,7 @@ def test_a_version_that_comes_to_a_session_stays_and_the_one_before_is_kept(host
     assert host.current == "0.1.2"
 
 
-def test_another_build_of_the_same_version_gets_a_folder_of_its_own(host: Host) -> None:
+def test_another_build_of_the_same_version_gets_its_own_folder(host: Host) -> None:
     other = bundle_of("0.1.0") + b" "
     assert host.order(other) == "succeeded"
     assert host.current == "0.1.0-" + hashlib.sha256(other).hexdigest()[:8]
@@ -139,9 +139,7 @@ LEFT: dict[str, Callable[[Path], None]] = {
         ("joined", "deep folder"),
     ],
 )
-def test_whatever_spider_s_user_leaves_there_the_next_update_goes_through(
-    host: Host, name: str, left: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leftovers_of_spiders_user_do_not_block_the_next_update(host: Host, name: str, left: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Spider that was taken over may leave anything at the paths that root uses in its folder."""
     (_deep if left == "deep folder" else LEFT[left])(host.folder / "state" / name)
     elsewhere = host.folder / "opt/0.1.0/spider.pyz"
@@ -173,13 +171,13 @@ def test_a_note_of_a_session_that_is_none_takes_the_version_back(host: Host, lef
 
 
 @pytest.mark.parametrize("bundle", [bundle_of("0.1.1", starts=False), bundle_of("../0.1"), b"no zip at all"])
-def test_what_does_not_even_start_is_never_switched_to(host: Host, bundle: bytes) -> None:
+def test_a_version_that_does_not_start_is_never_activated(host: Host, bundle: bytes) -> None:
     assert host.order(bundle) == "job.bundle_broken"
     assert (host.current, host.versions, host.asked) == ("0.1.0", ["0.1.0"], [])
 
 
 @pytest.mark.parametrize("crashes", [0, 3], ids=["silent", "crashing"])
-def test_a_version_that_comes_to_no_session_is_taken_back(host: Host, crashes: int) -> None:
+def test_a_version_that_opens_no_session_is_rolled_back(host: Host, crashes: int) -> None:
     host.joins, host.crashes = False, crashes
     assert host.order(bundle_of("0.1.1")) == "job.update_taken_back"
     assert (host.current, host.versions, host.is_quiet()) == ("0.1.0", ["0.1.0"], True)
@@ -198,7 +196,7 @@ class Cut(BaseException):
 
 @pytest.mark.holds("S-36")
 @pytest.mark.parametrize("proven", [False, True])
-def test_the_timer_settles_what_was_cut_off(host: Host, proven: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_timer_completes_or_rolls_back_an_interrupted_update(host: Host, proven: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     host.joins = proven
 
     def cut(*_: object) -> str:

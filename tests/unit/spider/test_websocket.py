@@ -78,7 +78,7 @@ async def test_the_servers_close_code_and_reason_arrive(server: Server) -> None:
 
 @SERVERS
 @pytest.mark.parametrize(("order", "code"), [(b"huge", 1009), (b"text", 1003)])
-async def test_what_is_too_big_or_no_bytes_ends_the_connection(server: Server, order: bytes, code: int) -> None:
+async def test_an_oversized_or_text_message_closes_the_connection(server: Server, order: bytes, code: int) -> None:
     async with server() as port, connected(port) as socket:
         await socket.send(order)
         with pytest.raises(SocketClosed) as caught:
@@ -86,7 +86,7 @@ async def test_what_is_too_big_or_no_bytes_ends_the_connection(server: Server, o
         assert caught.value.code == code
 
 
-async def test_the_server_is_told_why_we_leave() -> None:
+async def test_the_close_code_and_reason_reach_the_server() -> None:
     told: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
 
     async def serve_one(connection: ServerConnection) -> None:
@@ -126,7 +126,7 @@ async def test_a_self_signed_hub_is_refused_without_a_pin_and_with_a_wrong_one(c
                 await connect(at(port, secure=True), SUBPROTOCOL, AGENT, pins)
 
 
-async def test_a_closed_port_and_an_unknown_name_are_plain_failures() -> None:
+async def test_a_closed_port_and_an_unknown_name_raise_websocketerror() -> None:
     with pytest.raises(WebSocketError, match="cannot be reached"):
         await connect(at(free_port()), SUBPROTOCOL, AGENT)
     for name in ("a" * 70, "x..y"):
@@ -162,7 +162,7 @@ async def test_a_name_is_looked_up_again_with_each_attempt(names: Names) -> None
 
 
 @pytest.mark.holds("F-37")
-async def test_an_address_that_swallows_everything_keeps_nobody_from_the_next_one(names: Names) -> None:
+async def test_an_unresponsive_address_does_not_block_the_next_one(names: Names) -> None:
     """As where a host has an IPv6 address that leads nowhere any more."""
     async with websockets_server() as port:
         with socket.create_server(("127.88.0.2", port), backlog=0) as deaf, contextlib.ExitStack() as full:

@@ -64,7 +64,7 @@ def test_any_cut_of_the_stream_gives_the_same_messages(messages: list[list[bytes
 
 
 @given(st.binary(max_size=400))
-def test_junk_is_a_violation_and_nothing_else(junk: bytes) -> None:
+def test_arbitrary_bytes_raise_only_protocol_errors(junk: bytes) -> None:
     for of_a_client in (False, True):
         with contextlib.suppress(Violation):
             read_all([junk], of_a_client)
@@ -84,7 +84,7 @@ def test_endless_empty_pieces_take_no_memory() -> None:
 
 
 @pytest.mark.holds("F-20")
-def test_many_short_pieces_take_no_more_memory_than_what_is_in_them() -> None:
+def test_many_short_fragments_take_little_memory() -> None:
     reader = FrameReader()
     reader.feed(unmasked(OP_BINARY, b"ab", final=False))
     assert reader.next() is None

@@ -36,7 +36,7 @@ from tests.support.websocket_servers import AGENT, SWITCH, at, raw_server, sayin
         (b"", "closed the connection"),
     ],
 )
-async def test_an_answer_that_is_no_handshake_is_a_plain_failure(answer: bytes, match: str) -> None:
+async def test_an_invalid_handshake_raises_websocketerror(answer: bytes, match: str) -> None:
     async with raw_server(saying(answer)) as port:
         with pytest.raises(WebSocketError, match=match):
             await connect(at(port), SUBPROTOCOL, AGENT)
@@ -50,7 +50,7 @@ async def test_retry_after_is_read(header: bytes, expected: float | None) -> Non
     assert (caught.value.status, caught.value.retry_after_s) == (503, expected)
 
 
-async def test_a_server_that_says_nothing_is_given_up() -> None:
+async def test_a_silent_server_is_given_up() -> None:
     async def silent(_head: bytes, reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
@@ -59,7 +59,7 @@ async def test_a_server_that_says_nothing_is_given_up() -> None:
             await connect(at(port), SUBPROTOCOL, AGENT, timeout_s=0.2)
 
 
-async def test_the_request_is_what_the_rfc_asks_for() -> None:
+async def test_the_request_follows_the_rfc() -> None:
     seen: list[bytes] = []
 
     async def keep(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -77,7 +77,7 @@ async def test_the_request_is_what_the_rfc_asks_for() -> None:
     assert not any("Extensions" in line or "Origin" in line for line in lines)
 
 
-async def test_frames_right_behind_the_handshake_are_not_lost() -> None:
+async def test_frames_directly_after_the_handshake_are_not_lost() -> None:
     async with raw_server(saying(SWITCH + b"\x82\x02hi\x88\x02\x0f\xa1")) as port:
         socket = await connect(at(port), SUBPROTOCOL, AGENT)
         assert await socket.receive() == b"hi"
@@ -96,7 +96,7 @@ async def test_a_cut_connection_is_closed_with_1006() -> None:
         await socket.close()
 
 
-async def test_closing_does_not_wait_for_a_server_that_ignores_it() -> None:
+async def test_closing_does_not_wait_for_an_unresponsive_server() -> None:
     async def deaf(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await saying(SWITCH)(head, reader, writer)
         while await reader.read(1000):
@@ -131,7 +131,7 @@ async def test_closing_does_not_wait_for_a_server_that_ignores_it() -> None:
         (b"\x88\x03\x03\xe8\xff", 1007),
     ],
 )
-async def test_a_server_that_breaks_the_rules_is_told_so_and_left(frame: bytes, code: int) -> None:
+async def test_a_protocol_violation_closes_the_connection_with_its_code(frame: bytes, code: int) -> None:
     heard = asyncio.get_running_loop().create_future()
 
     async def answer(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -69,7 +69,7 @@ async def test_a_token_of_another_form_is_refused(hub: TestHub, body: object) ->
     assert (await (await hub.logged_in()).post("tokens", body)).code == "request.invalid"
 
 
-async def test_nobody_makes_a_token_above_their_own_role(hub: TestHub) -> None:
+async def test_a_token_cannot_have_a_higher_role_than_its_owner(hub: TestHub) -> None:
     viewer = await hub.logged_in("viewer")
 
     assert (await viewer.post("tokens", {"name": "x", "role": "operator"})).code == "auth.forbidden"
@@ -104,7 +104,7 @@ async def test_a_token_has_no_more_than_it_was_made_for(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("S-19")
-async def test_a_token_reaches_nothing_of_people_and_rights(hub: TestHub) -> None:
+async def test_an_api_token_cannot_reach_routes_of_users_and_rights(hub: TestHub) -> None:
     admin = await hub.logged_in("admin")
     program, _ = await a_token(admin, "admin", sensitive=True)
     for route in ROUTES:
@@ -115,7 +115,7 @@ async def test_a_token_reaches_nothing_of_people_and_rights(hub: TestHub) -> Non
         assert refused == (route.action not in FOR_TOKENS), f"{name(route)}: {answer.status}"
 
 
-async def test_what_asks_people_for_their_password_wants_a_token_made_for_it(hub: TestHub) -> None:
+async def test_actions_that_need_a_password_need_a_sensitive_token(hub: TestHub) -> None:
     admin = await hub.logged_in("admin")
     node = await hub.node()
     (plain, _), (sensitive, _) = await a_token(admin, "operator"), await a_token(admin, "operator", sensitive=True)
@@ -169,7 +169,7 @@ async def test_another_ones_token_looks_like_none(hub: TestHub) -> None:
     assert (await admin.request("DELETE", f"tokens/{info['id']}")).status == 204
 
 
-async def test_a_token_of_somebody_who_must_do_something_first_waits(hub: TestHub) -> None:
+async def test_a_token_waits_until_its_owner_has_enrolled_a_second_factor(hub: TestHub) -> None:
     person = await somebody(hub, "operator")
     client = await person.log_in()
     program, _ = await a_token(client)

@@ -86,7 +86,7 @@ async def test_wrong_and_unknown_are_answered_alike(hub: TestHub) -> None:
     assert set(wrong.headers) == set(unknown.headers)
 
 
-async def test_too_many_log_ins_are_told_when_to_come_back(hub: TestHub) -> None:
+async def test_rate_limited_log_ins_have_a_retry_after(hub: TestHub) -> None:
     client = hub.anonymous()
     for _ in range(5):
         await client.post("auth/login", {"username": "admin", "password": "wrong"})
@@ -290,7 +290,7 @@ async def test_a_log_in_with_the_old_password_is_worth_nothing_once_it_is_change
 
 
 @pytest.mark.holds("S-09")
-async def test_of_two_who_change_a_password_at_once_the_first_wins(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_two_concurrent_password_changes_the_first_wins(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thief with the old password and a session of it does not overwrite the owner's new one."""
     ada = await somebody(hub)
     owner, thief = await ada.log_in(), await ada.log_in()

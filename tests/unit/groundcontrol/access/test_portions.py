@@ -19,7 +19,7 @@ def test_nodes_count_once_until_their_time_is_over() -> None:
     assert not portions.take("one", ["another"])
 
 
-def test_a_refused_request_counts_nothing_and_nobody_is_remembered_for_ever() -> None:
+def test_a_refused_request_uses_no_portion_and_old_entries_are_forgotten() -> None:
     clock = ManualClock()
     portions = Portions(clock)
     assert not portions.take("one", [str(number) for number in range(MANY_NODES + 1)])

@@ -90,7 +90,7 @@ async def test_a_code_works_once(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("S-14")
-async def test_of_fifty_equal_codes_at_once_one_opens_a_session(hub: TestHub) -> None:
+async def test_of_fifty_concurrent_equal_codes_one_opens_a_session(hub: TestHub) -> None:
     person, _ = await with_second_factor(hub)
     before = len((await hub.store.user_admin.listed_sessions(ADMIN, 100)).items)
     code = person.next_code()
@@ -121,7 +121,7 @@ async def test_codes_have_a_count_of_their_own(hub: TestHub) -> None:
     assert (await person.try_to_log_in(person.code())).status == 200
 
 
-async def test_a_wrong_password_is_told_before_anything_of_a_second_factor(hub: TestHub) -> None:
+async def test_a_wrong_password_is_reported_before_the_second_factor_is_checked(hub: TestHub) -> None:
     person, _ = await with_second_factor(hub)
 
     answers = [await person.try_to_log_in(totp, "wrong") for totp in (None, person.next_code())]
@@ -181,7 +181,7 @@ async def test_a_session_with_a_second_factor_lives_shorter(hub: TestHub) -> Non
 
 
 @pytest.mark.parametrize(("rule", "role", "held"), [("admins", "admin", True), ("admins", "operator", False), ("all", "viewer", True)])
-async def test_who_must_have_a_second_factor_can_do_nothing_else(hub: TestHub, rule: TotpRule, role: str, held: bool) -> None:
+async def test_a_user_without_a_required_second_factor_can_only_enrol(hub: TestHub, rule: TotpRule, role: str, held: bool) -> None:
     person = await somebody(hub, role)  # type: ignore[arg-type]  # one of the three
     client = await person.log_in()
     assert (await client.get("nodes")).status == 200
@@ -200,7 +200,7 @@ async def test_who_must_have_a_second_factor_can_do_nothing_else(hub: TestHub, r
     assert user_of(await client.get("auth/me"))["must_enrol_totp"] is False
 
 
-async def test_the_rule_ends_what_is_open(hub: TestHub) -> None:
+async def test_requiring_a_second_factor_closes_open_connections(hub: TestHub) -> None:
     admin = await hub.logged_in()
     enrolled, client = await with_second_factor(hub)
     async with admin.live() as live:

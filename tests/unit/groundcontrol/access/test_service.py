@@ -99,7 +99,7 @@ async def test_an_emptied_table_of_users_is_no_first_start(tmp_path: Path) -> No
 
 
 @pytest.mark.holds("SAFETY-16", "S-04")
-async def test_an_unknown_user_and_a_wrong_password_are_told_alike(ready: Door) -> None:
+async def test_an_unknown_user_and_a_wrong_password_get_equal_answers(ready: Door) -> None:
     with pytest.raises(BadCredentials) as known:
         await ready.login("wrong password")
     with pytest.raises(BadCredentials) as unknown:
@@ -110,7 +110,7 @@ async def test_an_unknown_user_and_a_wrong_password_are_told_alike(ready: Door) 
 
 
 @pytest.mark.holds("SAFETY-72")
-async def test_a_refused_log_in_is_in_the_audit_log_without_what_was_typed(ready: Door) -> None:
+async def test_a_refused_log_in_is_audited_without_the_typed_text(ready: Door) -> None:
     with pytest.raises(BadCredentials):
         await ready.login("typed-canary", "hunter2-canary")
 
@@ -231,7 +231,7 @@ async def test_failures_in_a_row_slow_every_way_but_the_owner_s(ready: Door) -> 
 
 
 @pytest.mark.holds("SAFETY-15", "S-01")
-async def test_an_account_bears_a_hundred_failures_in_a_row_whatever_way_they_come(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_account_takes_a_hundred_failures_in_a_row_over_all_origins(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """From elsewhere, from two known places and the hub's machine, with a browser's cookie, within a session: in any two weeks, for ever."""
     first = await ready.login(address="192.0.2.77")
     await ready.login(address="192.0.2.78")
@@ -277,7 +277,7 @@ async def told(ready: Door, username: str) -> list[str]:
 
 
 @pytest.mark.holds("S-04")
-async def test_a_known_and_an_unknown_name_are_told_the_same_for_ever(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_known_and_an_unknown_name_get_equal_answers_over_time(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ready.clock, "now", lambda: 1.8e9 + ready.clock.shift)
     no_hash(ready, monkeypatch)
     assert await told(ready, "admin") == await told(ready, "nobody")
@@ -292,7 +292,7 @@ async def test_names_that_one_user_would_have_are_one_unknown_name(ready: Door) 
 
 
 @pytest.mark.holds("SAFETY-15", "S-01")
-async def test_strangers_lock_nobody_out_of_an_account_for_ever(ready: Door) -> None:
+async def test_strangers_lock_an_account_for_a_day_at_most(ready: Door) -> None:
     """Somebody who has never logged in: once strangers rest, a day at most."""
     await guesses(ready, 3)
     ready.clock.shift += 86_400
@@ -301,7 +301,7 @@ async def test_strangers_lock_nobody_out_of_an_account_for_ever(ready: Door) -> 
 
 @pytest.mark.holds("SAFETY-15", "S-01")
 @pytest.mark.parametrize("hours", [0, 12])
-async def test_strangers_keep_nobody_from_the_first_set_up(door: Door, hours: int) -> None:
+async def test_strangers_do_not_block_the_first_log_in(door: Door, hours: int) -> None:
     """From the hub's own machine, and from anywhere with the code that it printed."""
     code = await door.service.first_log_in.create_admin("admin", None)
     for number in range(200):
@@ -318,7 +318,7 @@ async def test_strangers_keep_nobody_from_the_first_set_up(door: Door, hours: in
 
 
 @pytest.mark.holds("S-01")
-async def test_who_has_one_browser_s_cookie_keeps_the_owner_s_other_browser_out_of_nothing(ready: Door) -> None:
+async def test_guesses_with_one_browsers_cookie_do_not_block_another_browser(ready: Door) -> None:
     old = (await ready.login(address="192.0.2.77")).device
     own = (await ready.login(address="192.0.2.77")).device
     assert await guesses(ready, 3, device=old) <= most("device", 3)
@@ -359,7 +359,7 @@ async def test_a_spent_refresh_token_gives_nothing_once_the_session_is_over(read
 
 
 @pytest.mark.holds("S-01")
-async def test_who_shares_the_owner_s_address_keeps_the_owner_s_browser_out_of_nothing(ready: Door) -> None:
+async def test_guesses_from_a_shared_address_do_not_block_the_owners_browser(ready: Door) -> None:
     """Behind a proxy that was not named everybody has one address."""
     device = (await ready.login(address="192.0.2.77")).device
     assert await guesses(ready, 3, "192.0.2.77") <= most("place", 3)
@@ -376,7 +376,7 @@ async def test_who_shares_the_owner_s_address_keeps_the_owner_s_browser_out_of_n
 
 @pytest.mark.holds("S-01")
 @pytest.mark.parametrize("harm", ["nothing", "another password", "another user", "another key", "cut", "too old", "a word"])
-async def test_a_browser_s_cookie_that_is_not_the_user_s_own_is_worth_nothing(ready: Door, harm: str) -> None:
+async def test_the_browser_cookie_of_another_user_is_ignored(ready: Door, harm: str) -> None:
     good = (await ready.login(address="192.0.2.77")).device
     now = ready.clock.now()
     device = {
@@ -394,7 +394,7 @@ async def test_a_browser_s_cookie_that_is_not_the_user_s_own_is_worth_nothing(re
     assert (await ready.login(address="192.0.2.78", device=good)).device != good
 
 
-async def test_a_reset_opens_what_failures_in_a_row_closed(ready: Door) -> None:
+async def test_a_password_reset_clears_the_count_of_failures(ready: Door) -> None:
     await guesses(ready, 2)
     with pytest.raises(TooManyAttempts):
         await ready.login(address="192.0.2.1")
@@ -414,7 +414,7 @@ async def test_a_place_stays_known_when_its_session_is_over(ready: Door) -> None
     assert (await ready.login(address="192.0.2.77")).user.username == "admin"
 
 
-async def test_no_address_is_kept_in_clear_with_a_place(ready: Door) -> None:
+async def test_known_addresses_are_stored_as_keyed_hashes(ready: Door) -> None:
     here = "192.0.2.77"
     issued = await ready.login(address=here)
 

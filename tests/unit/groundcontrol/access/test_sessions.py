@@ -24,7 +24,7 @@ async def test_a_token_is_good_until_its_session_ends(ready: Door) -> None:
         await ready.service.refresh(issued.refresh)
 
 
-async def test_a_changed_password_ends_every_other_session_at_once(ready: Door) -> None:
+async def test_a_changed_password_ends_every_other_session_immediately(ready: Door) -> None:
     here, there = await ready.login(), await ready.login()
 
     async with ready.bus.subscribe(Topic("revoked"), limit=10, policy="ordered") as told:
@@ -102,7 +102,7 @@ async def test_a_refresh_is_no_proof(ready: Door) -> None:
         ready.service.require_step_up(await ready.caller(fresh))
 
 
-async def test_two_tabs_may_refresh_at_once(ready: Door) -> None:
+async def test_two_tabs_may_refresh_concurrently(ready: Door) -> None:
     issued = await ready.login()
 
     first, second = await asyncio.gather(ready.service.refresh(issued.refresh), ready.service.refresh(issued.refresh))

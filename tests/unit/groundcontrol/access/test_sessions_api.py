@@ -88,7 +88,7 @@ async def test_another_ones_session_looks_like_none(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("SAFETY-23")
-async def test_all_others_end_and_nobody_elses(hub: TestHub) -> None:
+async def test_all_other_sessions_of_the_user_end_and_no_one_elses(hub: TestHub) -> None:
     here, stranger = await hub.logged_in("viewer"), await hub.logged_in("viewer")
     others = [await hub.logged_in(user=here.user) for _ in range(3)]
 
@@ -97,7 +97,7 @@ async def test_all_others_end_and_nobody_elses(hub: TestHub) -> None:
     assert [(await one.get("auth/me")).status for one in (here, stranger, *others)] == [200, 200, 401, 401, 401]
 
 
-async def test_of_two_that_end_all_others_at_once_one_is_left(hub: TestHub) -> None:
+async def test_of_two_sessions_that_end_all_others_one_remains(hub: TestHub) -> None:
     one = await hub.logged_in("viewer")
     both = (one, await hub.logged_in(user=one.user))
 

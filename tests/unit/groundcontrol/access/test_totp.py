@@ -71,5 +71,5 @@ def test_a_recovery_code_is_bound_to_its_user_and_to_the_pepper() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "123456", "A" * 15, "A" * 17, "0" * 16, "é" * 16, "A" * 1000])
-def test_what_has_not_the_form_of_a_recovery_code_is_none(text: str) -> None:
+def test_text_without_the_form_of_a_recovery_code_has_no_hash(text: str) -> None:
     assert second_factor.code_hash(b"p" * 32, "me", text) is None

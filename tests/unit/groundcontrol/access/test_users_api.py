@@ -91,7 +91,7 @@ async def test_a_change_of_another_form_is_refused(hub: TestHub, body: object) -
 
 
 @pytest.mark.holds("S-09")
-async def test_what_an_admin_changes_holds_from_the_next_request_on(hub: TestHub) -> None:
+async def test_changes_of_a_user_take_effect_with_the_next_request(hub: TestHub) -> None:
     admin, bob = await hub.logged_in(), await hub.logged_in("operator")
     assert bob.user is not None
     place = f"users/{bob.user.username}"
@@ -142,7 +142,7 @@ async def test_a_reset_password_ends_sessions_and_leaves_the_second_factor(hub: 
     assert (await admin.post("users/%2e%2e/password")).status == 404
 
 
-async def test_a_second_factor_is_taken_away_on_the_hubs_own_machine_only(hub: TestHub) -> None:
+async def test_a_second_factor_cannot_be_reset_over_the_network(hub: TestHub) -> None:
     admin = await hub.logged_in()
     person, _ = await with_second_factor(hub, "viewer")
 

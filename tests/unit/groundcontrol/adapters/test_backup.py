@@ -84,7 +84,7 @@ async def test_a_database_in_it_that_is_damaged_is_found_however_large_it_is(tmp
         backup._check_copy(copy, CONTROL, backup.BackupContent(**manifest["files"]["control.db"]))
 
 
-async def test_a_full_target_is_not_said_to_be_a_full_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_backup_target_is_not_reported_as_a_full_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         error = sqlite3.OperationalError("database or disk is full")
         error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_FULL, "SQLITE_FULL"
@@ -100,7 +100,7 @@ async def test_a_full_target_is_not_said_to_be_a_full_hub(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("name", ["stardust.db", "stardust-samples.db"])
-async def test_a_database_of_a_newer_program_is_told_before_anything_is_copied(tmp_path: Path, name: str) -> None:
+async def test_a_database_of_a_newer_version_is_refused_before_the_copy(tmp_path: Path, name: str) -> None:
     await made_in(tmp_path)
     with closing(sqlite3.connect(tmp_path / "data" / name)) as db, db:
         db.execute("PRAGMA user_version = 99")
@@ -171,7 +171,7 @@ async def test_a_file_system_without_hard_links_takes_one_too_and_loses_no_other
     assert (tmp_path / "taken").read_text() == "somebody else's"
 
 
-async def test_a_name_that_cannot_be_made_durable_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_backup_whose_name_is_not_durable_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await made_in(tmp_path)
     target = tmp_path / "target" / "one"
     target.parent.mkdir()
@@ -187,7 +187,7 @@ async def test_a_name_that_cannot_be_made_durable_is_taken_back(tmp_path: Path, 
     assert list(target.parent.iterdir()) == []
 
 
-async def test_the_database_that_is_damaged_is_the_one_that_is_named(tmp_path: Path) -> None:
+async def test_the_damaged_database_is_the_one_that_is_named(tmp_path: Path) -> None:
     await made_in(tmp_path)
     samples = tmp_path / "data" / "stardust-samples.db"
     with closing(sqlite3.connect(samples)) as db:

@@ -72,7 +72,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 @pytest.mark.holds("SAFETY-18", "S-09")
-async def test_what_is_held_of_a_session_is_worth_nothing_after_the_next_commit(bench: Bench) -> None:
+async def test_a_cached_session_is_invalid_after_the_next_commit(bench: Bench) -> None:
     for _ in range(3):
         assert [await bench.ask(), await bench.ask("bob")] == ["admin", "viewer"]
     assert bench.reader.asked == 2
@@ -85,7 +85,7 @@ async def test_what_is_held_of_a_session_is_worth_nothing_after_the_next_commit(
     assert [await bench.ask(), await bench.ask("bob")] == [None, None]
 
 
-async def test_what_was_read_before_a_commit_and_comes_after_it_is_not_held(bench: Bench) -> None:
+async def test_a_value_read_before_a_commit_is_not_cached_after_it(bench: Bench) -> None:
     bench.reader.held = asyncio.Event()
     late = asyncio.create_task(bench.ask())
     await bench.reader.reached.wait()
@@ -96,7 +96,7 @@ async def test_what_was_read_before_a_commit_and_comes_after_it_is_not_held(benc
     assert await bench.ask() == "viewer"
 
 
-async def test_a_command_that_changes_nothing_costs_nobody_anything(bench: Bench) -> None:
+async def test_a_command_that_changes_nothing_leaves_the_cache_valid(bench: Bench) -> None:
     await bench.ask()
     await bench.write("UPDATE person SET role = 'viewer' WHERE name = 'nobody'")
     with contextlib.suppress(ZeroDivisionError):
@@ -105,7 +105,7 @@ async def test_a_command_that_changes_nothing_costs_nobody_anything(bench: Bench
     assert bench.reader.asked == 1
 
 
-async def test_what_somebody_else_writes_into_the_file_counts_a_second_later(bench: Bench) -> None:
+async def test_a_change_by_another_process_is_seen_after_a_second(bench: Bench) -> None:
     await bench.ask()
 
     def change() -> None:
@@ -117,7 +117,7 @@ async def test_what_somebody_else_writes_into_the_file_counts_a_second_later(ben
     assert await bench.ask() == "viewer"
 
 
-async def test_what_there_is_not_is_not_held_and_what_is_held_has_a_bound(bench: Bench) -> None:
+async def test_missing_rows_are_not_cached_and_the_cache_is_bounded(bench: Bench) -> None:
     for _ in range(3):
         assert await bench.ask("nobody") is None
     assert bench.reader.asked == 3

@@ -48,7 +48,7 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: by
         await open_database(tmp_path / "data", clock=CLOCK)
 
 
-async def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
+async def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir(mode=0o700)
     edit(tmp_path / "data" / "stardust.db", "CREATE TABLE theirs (a)")
     (tmp_path / "data" / "stardust.db").chmod(0o600)

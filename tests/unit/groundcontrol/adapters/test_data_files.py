@@ -81,7 +81,7 @@ async def test_a_second_hub_on_the_folder_is_refused_and_a_later_one_is_not(tmp_
     await open_and_close(tmp_path / "data")
 
 
-async def test_a_lock_file_that_somebody_removed_lets_no_second_hub_in(tmp_path: Path) -> None:
+async def test_a_removed_lock_file_does_not_admit_a_second_hub(tmp_path: Path) -> None:
     database = await open_database(tmp_path / "data", clock=CLOCK)
     try:
         (tmp_path / "data" / "hub.lock").unlink()
@@ -109,7 +109,7 @@ async def test_a_database_with_another_name_is_refused_by_both(tmp_path: Path, n
     await open_and_close(tmp_path / "data")
 
 
-async def test_what_is_told_of_other_names_makes_a_killed_hub_s_files_its_own(tmp_path: Path) -> None:
+async def test_the_command_in_the_message_separates_linked_database_files(tmp_path: Path) -> None:
     """`cp -al` links the logs too: who looks at the copy folds the log that they share into the copy, and writes over it."""
     folder, snapshot = tmp_path / "it's data", tmp_path / "snapshot"
     database = await open_database(tmp_path / "data", clock=CLOCK)
@@ -166,7 +166,7 @@ async def test_a_name_that_a_restore_has_given_is_none_of_another_hub(tmp_path: 
     await open_and_close(tmp_path / "data")
 
 
-async def test_the_control_database_may_stand_elsewhere_and_the_samples_go_with_it(tmp_path: Path) -> None:
+async def test_the_control_database_may_be_elsewhere_and_the_samples_follow_it(tmp_path: Path) -> None:
     (tmp_path / "big").mkdir()
     await open_and_close(tmp_path / "data", tmp_path / "big" / "hub.sqlite")
     assert {file.name for file in (tmp_path / "big").iterdir()} == {"hub.sqlite", "hub-samples.sqlite", "hub.lock"}

@@ -80,7 +80,7 @@ async def move(store: Store) -> int:
     return moved
 
 
-async def test_what_is_read_stays_where_it_is_until_it_was_read(store: Store) -> None:
+async def test_rows_are_not_moved_while_they_are_read(store: Store) -> None:
     session = await session_of(store, LAYOUT)
     packs = 3 * PAGE_PACKS
     await send(store, session, LAYOUT, packs, 10)
@@ -96,7 +96,7 @@ async def test_what_is_read_stays_where_it_is_until_it_was_read(store: Store) ->
     assert await times_of(store, session.no) == found
 
 
-async def test_what_is_in_chunks_comes_before_the_rows_that_came_after_it(store: Store) -> None:
+async def test_compacted_rows_are_read_before_later_rows(store: Store) -> None:
     session = await session_of(store, LAYOUT)
     await send(store, session, LAYOUT, 10, 10, at_ms=AT_MS + 1_800_000)
     await move(store)
@@ -107,7 +107,7 @@ async def test_what_is_in_chunks_comes_before_the_rows_that_came_after_it(store:
     assert times == [AT_MS + 1_800_000 + at * 1000 for at in range(2100)]
 
 
-async def test_who_gives_up_in_the_middle_holds_nothing(store: Store) -> None:
+async def test_a_cancelled_read_releases_its_range(store: Store) -> None:
     session = await session_of(store, LAYOUT)
     await send(store, session, LAYOUT, 3 * PAGE_PACKS, 10)
     reading = store.metrics.read(session.no, 0, 2e9, FAMILIES)
@@ -139,7 +139,7 @@ async def test_each_row_comes_once_while_all_of_it_moves(store: Store) -> None:
     assert await moving > 0
 
 
-async def test_who_reads_waits_for_a_move_that_has_begun_there_and_for_no_other() -> None:
+async def test_a_read_waits_only_for_a_move_of_the_same_range() -> None:
     stretches, done = RangeLocks(), []
 
     async def read(no: int, first: int, last: int) -> None:
@@ -200,7 +200,7 @@ async def test_figures_are_the_same_wherever_the_rows_lie(store: Store, tier: Ti
 
 @pytest.mark.parametrize("moved", [False, True])
 @pytest.mark.parametrize("tier", ["1s", "1m"])
-async def test_what_a_node_sends_in_an_hour_is_never_in_memory_at_once(store: Store, tier: TierName, moved: bool) -> None:
+async def test_an_hour_of_a_large_node_is_read_in_parts(store: Store, tier: TierName, moved: bool) -> None:
     """Three million values in some kilobytes: as objects they would be a hundred megabytes."""
     session = await session_of(store, WIDE)
     await send_a_lot(store, session)
@@ -224,7 +224,7 @@ async def test_what_a_node_sends_in_an_hour_is_never_in_memory_at_once(store: St
     assert peak < 40 << 20
 
 
-async def test_a_store_that_is_closed_waits_for_no_span_that_somebody_reads(database: Database, store: Store) -> None:
+async def test_closing_the_store_does_not_wait_for_a_long_read(database: Database, store: Store) -> None:
     """What Python does with so many values hears no interrupt: it is done beside the queries, a piece at a time."""
     session = await session_of(store, WIDE)
     await send_a_lot(store, session, 80)
@@ -242,7 +242,7 @@ async def test_a_store_that_is_closed_waits_for_no_span_that_somebody_reads(data
         await reading
 
 
-async def test_who_reads_does_not_wait_for_ever_for_a_move() -> None:
+async def test_a_read_waits_for_a_move_only_for_a_limited_time() -> None:
     stretches = RangeLocks(move_limit_s=0.01)
     with stretches.moving(1, 4, 6), pytest.raises(StoreBusy):
         async with stretches.reading(1, 5, 5):
@@ -252,7 +252,7 @@ async def test_who_reads_does_not_wait_for_ever_for_a_move() -> None:
 
 
 @pytest.mark.parametrize("tier", ["1s", "1m"])
-async def test_what_is_damaged_is_told_and_the_rest_continues(database: Database, store: Store, tier: TierName) -> None:
+async def test_damaged_chunks_are_reported_and_the_rest_is_read(database: Database, store: Store, tier: TierName) -> None:
     session = await session_of(store, LAYOUT, COUNTERS)
     await send(store, session, LAYOUT, 10, 10)
     await send(store, session, COUNTERS, 1, 10, first=10, at_ms=AT_MS - 10 * 10 * 60_000)

@@ -203,7 +203,7 @@ async def test_a_first_start_that_is_killed_anywhere_is_made_again(tmp_path: Pat
         assert {path.name for path in folder.iterdir()} == {"hub.lock", "stardust.db", "stardust-samples.db"}
 
 
-async def test_samples_that_were_moved_away_are_begun_again_and_that_is_said_and_an_empty_file_is_refused(
+async def test_missing_samples_start_anew_with_a_log_line_and_an_empty_file_is_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await open_and_close(tmp_path / "data")
@@ -232,7 +232,7 @@ async def test_a_hub_that_died_between_control_and_samples_finishes_at_its_next_
 
 
 @pytest.mark.holds("SAFETY-91")
-async def test_no_session_after_a_restore_has_the_number_of_one_that_the_backup_knows_nothing_of(tmp_path: Path) -> None:
+async def test_a_session_after_a_restore_gets_an_unused_number(tmp_path: Path) -> None:
     """The control database is copied first: sessions that began while the samples were copied are known to these alone."""
     folder = tmp_path / "data"
     clock = ManualClock(1_790_000_000.0)

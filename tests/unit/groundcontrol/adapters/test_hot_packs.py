@@ -60,7 +60,7 @@ async def settle(database: Database) -> None:
     await database._samples.writer.run(hot_packs.flush_staging)
 
 
-async def test_what_is_read_is_the_same_wherever_it_lies(store: Store, database: Database) -> None:
+async def test_packs_read_the_same_before_and_after_they_are_flushed(store: Store, database: Database) -> None:
     one, other = await joined(store, "web-1"), await joined(store, "web-2")
     span = (AT_MS / 1000 - 60, AT_MS / 1000 + 7200)
     for seq in range(60):
@@ -78,7 +78,7 @@ async def test_what_is_read_is_the_same_wherever_it_lies(store: Store, database:
     assert [await store.metrics.latest(each.no) for each in (one, other)] == newest
 
 
-async def test_they_go_over_after_so_many_commits_though_nobody_looks(store: Store, database: Database) -> None:
+async def test_staged_packs_are_flushed_after_a_number_of_commits(store: Store, database: Database) -> None:
     session = await joined(store, "web-1")
     for seq in range(hot_packs.MOST_BATCHES + 3):
         await store.metrics.append([pack(session, seq)])
@@ -98,7 +98,7 @@ async def test_they_go_over_when_they_are_long(store: Store, database: Database)
     assert await counts(database) == (2, 9)
 
 
-async def test_a_pack_without_its_layout_is_refused_and_nothing_of_its_batch_is_stored(store: Store, database: Database) -> None:
+async def test_a_pack_without_its_layout_is_refused_with_its_whole_batch(store: Store, database: Database) -> None:
     session = await joined(store, "web-1")
     unknown = pack(session, 1)._replace(schema_id=b"unknown!")
     with pytest.raises(Conflict, match="layout"):
@@ -107,7 +107,7 @@ async def test_a_pack_without_its_layout_is_refused_and_nothing_of_its_batch_is_
     assert await store.metrics.append([pack(session, 0)]) == {session.node: Marks(0, -1)}
 
 
-async def test_what_has_just_arrived_goes_with_its_node_and_with_its_time(store: Store, database: Database) -> None:
+async def test_staged_packs_are_deleted_with_their_node_and_by_age(store: Store, database: Database) -> None:
     one, other = await joined(store, "web-1"), await joined(store, "web-2")
     await store.metrics.append([pack(session, 0) for session in (one, other)])
     await store.metrics.drop_node(one.no)

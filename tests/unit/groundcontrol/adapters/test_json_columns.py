@@ -40,7 +40,7 @@ SPOILT = ("'Z' || substr({0}, 2)", "substr({0}, 1, length({0}) / 2)", "'17'", "C
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "5", "null", '"x"', '{"hostname": 5}', '{"hostname": "\\ud8"}', "[" * 100_000, b"\xff"])
-def test_whatever_is_wrong_with_a_record_is_one_kind_of_error(text: str | bytes) -> None:
+def test_any_damaged_record_raises_storeerror(text: str | bytes) -> None:
     body = text if isinstance(text, bytes) else text.encode()
     reads: tuple[Callable[[], object], ...] = (
         lambda: record_from_json(NodeIdentity, text),
@@ -149,7 +149,7 @@ async def test_an_event_and_a_row_of_the_audit_log_that_are_damaged_hide_no_othe
     assert await store.log.verify_audit() is not None
 
 
-async def test_every_record_is_looked_through_and_what_is_damaged_is_named(database: Database, store: Store, tmp_path: Path) -> None:
+async def test_every_record_is_checked_and_damaged_ones_are_named(database: Database, store: Store, tmp_path: Path) -> None:
     session = await session_of(store, "web-1")
     control, samples = tmp_path / "stardust.db", tmp_path / "stardust-samples.db"
     assert look(control) + look(samples) == []

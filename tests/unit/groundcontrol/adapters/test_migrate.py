@@ -155,7 +155,7 @@ SYSTEM_WIDE = {"fact", "keyring", "hub", "lease", "node_grave", "job_grave", "at
 """Tables that belong to no organisation, or whose keys no organisation chooses."""
 
 
-def test_org_stands_first_in_every_unique_index(tmp_path: Path) -> None:
+def test_org_is_the_first_column_of_every_unique_index(tmp_path: Path) -> None:
     with closing(opened(tmp_path / "some.db")) as db:
         upgrade(db, tmp_path / "some.db", CONTROL, migrations(CONTROL))
         tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]

@@ -37,7 +37,7 @@ async def test_shredded_credentials_are_in_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.holds("S-57")
-async def test_what_was_shredded_beside_a_reader_is_in_no_file_after_the_next_start(tmp_path: Path) -> None:
+async def test_shredded_rows_are_in_no_file_after_the_next_start(tmp_path: Path) -> None:
     """Also where the hub was killed before it could fold its log in."""
     database = await open_database(tmp_path / "data", clock=CLOCK)
     try:

@@ -101,7 +101,7 @@ async def test_synchronous_is_full_and_the_log_is_ahead(writer: Writer) -> None:
 
 
 @pytest.mark.holds("SAFETY-93")
-async def test_the_queue_has_an_end(writer: Writer) -> None:
+async def test_the_write_queue_is_bounded(writer: Writer) -> None:
     results = await asyncio.gather(*(writer.run(put(f"{at}")) for at in range(60)), return_exceptions=True)
     assert sum(isinstance(result, StoreBusy) for result in results) == 10
     assert writer.stats.refused == 10
@@ -116,7 +116,7 @@ async def test_a_caller_that_gives_up_does_not_stop_the_others(writer: Writer, p
     assert bodies(path) == ["0", "2"]
 
 
-async def test_closing_finishes_what_waits_and_refuses_the_rest(path: Path) -> None:
+async def test_closing_completes_waiting_writes_and_refuses_later_ones(path: Path) -> None:
     writer = Writer(await open_thread(path, page_size=4096), path.name, SystemClock())
     waiting = [asyncio.create_task(writer.run(put(f"{at}"))) for at in range(5)]
     await asyncio.sleep(0)
@@ -146,7 +146,7 @@ async def test_a_full_disk_acknowledges_nothing_and_continues_by_itself(writer: 
     assert bodies(path) == acknowledged
 
 
-async def test_what_is_taken_back_does_not_tell_that_the_disk_has_room(writer: Writer) -> None:
+async def test_a_rollback_does_not_end_the_full_disk_state(writer: Writer) -> None:
     pages = await writer._thread.run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
     await writer._thread.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
     with pytest.raises(StoreFull):
@@ -196,7 +196,7 @@ async def held(path: Path) -> AsyncIterator[tuple[Writer, asyncio.Task[None], th
         go_on.set()
 
 
-async def test_nobody_queues_up_behind_a_disk_that_hangs_and_it_continues_by_itself(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_writes_are_refused_while_the_disk_hangs_and_resume_by_themselves(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with held(path) as (writer, caller, go_on):
         waiting = asyncio.create_task(writer.run(put("behind it")))
         with pytest.raises(StoreBusy, match="hangs"):
@@ -216,7 +216,7 @@ async def test_nobody_queues_up_behind_a_disk_that_hangs_and_it_continues_by_its
         assert await writer.close()
 
 
-async def test_a_writer_whose_disk_hangs_is_left_when_it_is_closed(path: Path) -> None:
+async def test_closing_does_not_wait_for_a_hanging_disk(path: Path) -> None:
     async with held(path) as (writer, caller, go_on):
         assert not await asyncio.wait_for(writer.close(limit_s=0.05), 10)
         assert not caller.done()
@@ -226,7 +226,7 @@ async def test_a_writer_whose_disk_hangs_is_left_when_it_is_closed(path: Path) -
         assert bodies(path) == ["held"]
 
 
-async def test_a_file_that_cannot_be_written_is_said_and_not_fatal(writer: Writer) -> None:
+async def test_a_read_only_file_is_reported_and_not_fatal(writer: Writer) -> None:
     await writer._thread.run(lambda db: db.execute("PRAGMA query_only = ON"))
     with pytest.raises(StoreReadOnly):
         await writer.run(put("a"))
@@ -286,7 +286,7 @@ def log_bytes(path: Path) -> int:
     return path.with_name(path.name + "-wal").stat().st_size
 
 
-async def test_who_reads_holds_up_nobody_and_what_was_shredded_is_folded_in_after_it(path: Path) -> None:
+async def test_a_long_reader_does_not_block_a_shred_which_is_checkpointed_after_it(path: Path) -> None:
     """As a backup does for as long as it copies."""
     writer = Writer(await open_thread(path, page_size=4096, busy_timeout_s=60.0), path.name, SystemClock())
     stranger = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
@@ -360,7 +360,7 @@ asyncio.run(main())
 
 
 @pytest.mark.holds("F-11")
-def test_what_was_shredded_on_a_full_disk_is_answered_as_done_and_folded_in_when_there_is_room(tmp_path: Path) -> None:
+def test_a_shred_on_a_full_disk_succeeds_and_is_checkpointed_later(tmp_path: Path) -> None:
     """A commit that is kept was never refused, whatever comes of the log after it."""
     disk = 'mount -t tmpfs -o size=1m small "$1" || exit 77; exec "$0" -c "$2" "$1"'
     argv = ["unshare", "-r", "-m", "sh", "-c", disk, sys.executable, str(tmp_path), _FOLDING_ON_A_FULL_DISK]
@@ -445,7 +445,7 @@ async def test_one_query_after_the_other_fills_one_cache(writer: Writer, path: P
         await reader.close()
 
 
-async def test_a_reader_whose_caller_gave_up_serves_the_next(path: Path, writer: Writer) -> None:
+async def test_a_reader_whose_caller_was_cancelled_serves_the_next_one(path: Path, writer: Writer) -> None:
     reader = await Reader.open(path, 1)
     try:
         task = asyncio.create_task(reader.run(_slow_count))
@@ -463,7 +463,7 @@ def _without_end(rows: Rows) -> int:
 
 
 @pytest.mark.holds("F-32")
-async def test_a_query_without_end_is_broken_off_when_its_reader_is_closed(writer: Writer, path: Path) -> None:
+async def test_an_endless_query_is_interrupted_when_its_reader_closes(writer: Writer, path: Path) -> None:
     """Whoever asked is gone, and the hub has ten seconds."""
     reader = await Reader.open(path, 3)
     asking = [asyncio.create_task(reader.run(_without_end)) for _ in range(3)]
@@ -476,7 +476,7 @@ async def test_a_query_without_end_is_broken_off_when_its_reader_is_closed(write
 
 
 @pytest.mark.holds("F-32")
-async def test_a_query_that_hears_nothing_is_left_to_itself(tmp_path: Path) -> None:
+async def test_a_query_that_cannot_be_interrupted_is_abandoned(tmp_path: Path) -> None:
     """What it holds in the log is folded in by the next start, and nothing is lost."""
     database = await open_database(tmp_path / "data", clock=SystemClock())
     begun, go_on = threading.Event(), threading.Event()

@@ -18,7 +18,7 @@ def row(skew_ms: int | None) -> Row:
     return Row(0, [1, skew_ms])
 
 
-def test_the_series_is_one_that_nodes_measure_in_thousandths() -> None:
+def test_the_skew_metric_has_the_unit_and_scale_of_nodes() -> None:
     metric = METRICS["clock.skew"]
     assert (metric.unit, metric.scale, metric.family) == ("milliseconds", 1, "breathe")
 
@@ -32,14 +32,14 @@ def test_it_is_reported_once_when_it_begins_and_once_when_it_ends() -> None:
     assert [one for one in told if one] == [(31.0, True), (19.0, False)]
 
 
-def test_what_was_over_before_anybody_was_told_is_not_told() -> None:
+def test_a_skew_that_ended_before_it_was_reported_is_not_reported() -> None:
     skews = SkewTracker()
     for skew_ms in (40_000, 0):
         skews.note(NODE, BREATHE, row(skew_ms))
     assert skews.pop_change(NODE) is None
 
 
-def test_a_hub_that_starts_again_tells_only_of_the_end() -> None:
+def test_a_restarted_hub_reports_only_the_end_of_a_known_skew() -> None:
     skews = SkewTracker()
     skews.known(NODE, BREATHE, row(-70_000))
     skews.note(NODE, BREATHE, row(-70_000))
@@ -48,7 +48,7 @@ def test_a_hub_that_starts_again_tells_only_of_the_end() -> None:
     assert skews.pop_change(NODE) == (0.0, False)
 
 
-def test_other_families_and_older_nodes_say_nothing_of_it() -> None:
+def test_samples_without_the_skew_series_have_no_skew() -> None:
     assert skew_of(BREATHE._replace(series=("system.uptime", "system.entropy")), row(40_000)) is None
     assert skew_of(BREATHE._replace(family="pulse"), row(40_000)) is None
     assert skew_of(BREATHE, row(None)) is None
@@ -64,5 +64,5 @@ def test_other_families_and_older_nodes_say_nothing_of_it() -> None:
         (1.8e9, "20833 days ahead of"),
     ],
 )
-def test_it_is_said_in_words(skew_s: float, words: str) -> None:
+def test_a_skew_is_described_in_words(skew_s: float, words: str) -> None:
     assert in_words(skew_s) == words

@@ -43,7 +43,7 @@ async def live(opening: HandshakeSlot, seconds: float, *, speaks: bool = False) 
 @pytest.mark.holds("SAFETY-52")
 @pytest.mark.parametrize("attackers", [4, 16, 64])
 @pytest.mark.parametrize("age_s", [0.0, 2.0])
-def test_silent_sockets_keep_nobody_out(attackers: int, age_s: float) -> None:
+def test_silent_sockets_do_not_block_newcomers(attackers: int, age_s: float) -> None:
     hub = Hub()
     silent = [one for number in range(attackers) for one in hub.silent(MAX_OPENINGS // attackers, f"198.51.100.{number}")]
     hub.clock.advance(age_s)
@@ -77,7 +77,7 @@ def test_of_young_openings_the_address_with_most_of_them_pays() -> None:
     assert [one.displaced for one in many] == [True] + [False] * 19
 
 
-def test_an_address_of_its_own_full_ends_its_own_silent_ones_only() -> None:
+def test_an_address_at_its_limit_displaces_only_its_own_silent_sockets() -> None:
     hub = Hub()
     talking = hub.spoken(MAX_OPENINGS_PER_ADDRESS - 1, "192.0.2.1")
     [quiet] = hub.silent(1, "192.0.2.1")
@@ -103,7 +103,7 @@ def test_hellos_without_a_proof_keep_no_other_address_out(age_s: float) -> None:
     assert [one.displaced for one in attackers].count(True) == 10
 
 
-def test_who_has_proven_a_key_loses_its_place_to_nobody() -> None:
+def test_a_node_that_proved_its_key_is_not_displaced() -> None:
     hub = Hub()
     for number in range(4):
         for at, one in enumerate(hub.spoken(16, f"198.51.100.{number}")):
@@ -148,7 +148,7 @@ async def test_a_hello_has_a_short_time_and_the_rest_the_whole() -> None:
 
 
 @pytest.mark.parametrize("begun", [True, False])
-async def test_who_is_displaced_ends_immediately_however_far_it_is(begun: bool) -> None:
+async def test_a_displaced_handshake_ends_immediately_in_every_phase(begun: bool) -> None:
     opening = HandshakeSlot("192.0.2.1", hello_timeout_s=60.0)
     if not begun:
         opening.displace()

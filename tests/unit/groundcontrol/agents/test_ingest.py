@@ -84,7 +84,7 @@ async def test_a_fleet_is_answered_with_pauses_in_which_others_have_their_turn()
     assert max(turns.count(at) for at in turns) == MAX_CONCURRENT
 
 
-async def test_what_comes_in_a_hurry_just_as_a_batch_goes_out_ends_nobodys_session() -> None:
+async def test_packs_that_arrive_during_a_flush_end_no_session() -> None:
     metrics = Metrics()
     ingest = Ingest(cast("MetricStore", metrics), ManualClock())
     running = asyncio.create_task(ingest.run(), name="ingest")
@@ -101,7 +101,7 @@ async def test_what_comes_in_a_hurry_just_as_a_batch_goes_out_ends_nobodys_sessi
     assert sum(metrics.batches) == 2
 
 
-async def test_a_full_disk_is_not_over_because_everybody_who_waited_has_gone(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_disk_is_reported_until_a_write_succeeds(caplog: pytest.LogCaptureFixture) -> None:
     metrics, clock = Metrics(), ManualClock()
     ingest = Ingest(cast("MetricStore", metrics), clock)
     running = asyncio.create_task(ingest.run(), name="ingest")

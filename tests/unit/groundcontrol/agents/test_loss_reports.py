@@ -46,7 +46,7 @@ async def test_a_loss_is_reported_once_when_nothing_is_added_to_it(hub: Hub) -> 
     assert hub.losses() == [{"pulse": 12}, {"pulse": 1}]
 
 
-async def test_who_always_has_another_loss_to_tell_is_told_of_in_parts_and_takes_no_room(hub: Hub) -> None:
+async def test_continuous_losses_of_a_node_are_reported_in_bounded_parts(hub: Hub) -> None:
     agent, number = hub.comes(1), 0
     for _ in range(10):
         for _ in range(MOST_UNREPORTED // 2):
@@ -76,7 +76,7 @@ async def test_a_session_that_ends_a_moment_later_takes_no_loss_with_it(hub: Hub
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_a_loss_of_a_node_that_stays_away_is_told_with_that(hub: Hub, known: bool) -> None:
+async def test_a_loss_of_an_offline_node_is_reported_with_its_disconnect(hub: Hub, known: bool) -> None:
     agent = hub.comes(1)
     agent.loses(1, 5)
     hub.goes(agent)

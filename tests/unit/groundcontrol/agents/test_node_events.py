@@ -21,7 +21,7 @@ def told(hub: Hub) -> list[tuple[str, float]]:
     return [(one.type, one.at) for one in hub.told]
 
 
-async def test_what_the_store_does_not_take_is_told_when_it_does() -> None:
+async def test_events_refused_by_the_store_are_written_later() -> None:
     hub = Hub()
     at = hub.clock.now()
     hub.fails = StoreFull("no space")
@@ -36,7 +36,7 @@ async def test_what_the_store_does_not_take_is_told_when_it_does() -> None:
     assert told(hub) == [("node_offline", at), ("node_online", at + 5)]
 
 
-async def test_samples_that_cannot_be_read_while_the_disk_is_full_are_told_of_once() -> None:
+async def test_unreadable_samples_are_reported_once_during_a_full_disk() -> None:
     hub = Hub()
     damages, damage = CorruptionReporter(hub.registry.events), Damage("1s", 0.0, 60.0)
     hub.fails = StoreFull("no space")
@@ -47,7 +47,7 @@ async def test_samples_that_cannot_be_read_while_the_disk_is_full_are_told_of_on
     assert [kind for kind, _ in told(hub)] == ["history_damaged"]
 
 
-async def test_what_would_be_refused_again_holds_nothing_up() -> None:
+async def test_a_permanently_refused_event_does_not_block_others() -> None:
     hub = Hub()
     hub.fails = Conflict("never")
     await hub.registry.events.offline(ONE, "cut")
@@ -67,7 +67,7 @@ async def test_so_many_wait_and_of_more_the_newest() -> None:
     assert [at - hub.clock.now() for _, at in told(hub)] == list(range(1 - node_events.MOST_WAITING, 1))
 
 
-async def test_what_still_waits_at_the_end_is_told_as_far_as_it_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+async def test_waiting_events_are_written_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub()
     hub.fails = StoreFull("no space")
     for _ in range(node_events.MAX_CONCURRENT + 1):
@@ -78,7 +78,7 @@ async def test_what_still_waits_at_the_end_is_told_as_far_as_it_is_taken(caplog:
     assert "event_lost" not in caplog.messages
 
 
-async def test_what_is_not_taken_to_the_end_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_events_lost_at_the_end_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub()
     hub.fails = StoreFull("no space")
     await hub.registry.events.offline(ONE, "cut")
@@ -99,7 +99,7 @@ async def test_a_database_that_never_answers_holds_the_end_up_for_a_moment(
     assert "event_lost" in caplog.messages
 
 
-async def test_a_loss_that_is_told_while_the_disk_is_full_ends_no_session() -> None:
+async def test_a_loss_reported_during_a_full_disk_ends_no_session() -> None:
     hub = Hub()
     agent = hub.comes(1)
     agent.loses(1, 5)
@@ -112,7 +112,7 @@ async def test_a_loss_that_is_told_while_the_disk_is_full_ends_no_session() -> N
 
 
 @pytest.mark.holds("S-48")
-async def test_a_node_that_says_each_second_what_it_lost_or_what_time_it_has_is_one_event_a_minute() -> None:
+async def test_losses_and_clock_changes_of_a_node_are_one_event_a_minute() -> None:
     hub = Hub()
     agent = hub.comes(1)
     for second in range(180):

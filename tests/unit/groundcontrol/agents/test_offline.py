@@ -46,7 +46,7 @@ def hub() -> SlowHub:
     return hub
 
 
-async def test_who_comes_back_while_others_are_told_of_is_not_told_of(hub: SlowHub) -> None:
+async def test_a_node_that_returns_before_its_turn_is_not_reported_offline(hub: SlowHub) -> None:
     def back() -> None:
         hub.meanwhile = None
         hub.registry.add(cast("AgentSession", Agent(2, SECOND)))
@@ -57,13 +57,13 @@ async def test_who_comes_back_while_others_are_told_of_is_not_told_of(hub: SlowH
     assert hub.offline() == [FIRST, THIRD]
 
 
-async def test_who_is_removed_while_others_are_told_of_is_not_told_of(hub: SlowHub) -> None:
+async def test_a_node_removed_before_its_turn_is_not_reported_offline(hub: SlowHub) -> None:
     hub.meanwhile = lambda: cast("None", hub.registry.close(SECOND))
     await hub.registry._emit_disconnected()
     assert hub.offline() == [FIRST, THIRD]
 
 
-async def test_who_came_and_left_again_meanwhile_has_its_own_time(hub: SlowHub) -> None:
+async def test_a_node_that_left_again_gets_its_own_grace_time(hub: SlowHub) -> None:
     def comes_and_goes() -> None:
         hub.meanwhile = None
         again = Agent(2, SECOND)
@@ -78,7 +78,7 @@ async def test_who_came_and_left_again_meanwhile_has_its_own_time(hub: SlowHub) 
     assert hub.offline() == [FIRST, THIRD, SECOND]
 
 
-async def test_who_leaves_while_the_disk_is_full_is_told_of_with_its_own_time(hub: SlowHub) -> None:
+async def test_a_node_that_leaves_during_a_full_disk_keeps_its_own_time(hub: SlowHub) -> None:
     left_at = hub.clock.now()
     hub.fails = StoreFull("no space")
     await hub.registry._emit_disconnected()
@@ -97,7 +97,7 @@ async def test_who_leaves_while_the_disk_is_full_is_told_of_with_its_own_time(hu
     assert hub.seen == {}, "what was saved once is not saved again"
 
 
-async def test_a_full_disk_is_not_filled_with_what_is_logged_of_it(hub: SlowHub, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_disk_is_logged_seldom(hub: SlowHub, caplog: pytest.LogCaptureFixture) -> None:
     hub.fails = StoreFull("no space")
     running = asyncio.create_task(hub.registry.run(), name="registry")
     with caplog.at_level(logging.WARNING):
@@ -137,7 +137,7 @@ async def test_a_disk_that_hangs_keeps_no_heartbeat_back(hub: SlowHub, monkeypat
         await running
 
 
-async def test_who_has_just_come_in_is_not_sent_away_by_a_full_disk(hub: SlowHub) -> None:
+async def test_a_joining_node_is_accepted_during_a_full_disk(hub: SlowHub) -> None:
     agent = Agent(2, FIRST)
     agent.node = SimpleNamespace(**vars(agent.node), pending=False, last_seen_at=hub.clock.now())
     hub.registry.add(cast("AgentSession", agent))

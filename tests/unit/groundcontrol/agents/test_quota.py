@@ -51,14 +51,14 @@ def test_a_node_fills_no_disk_however_slowly_it_does_it() -> None:
     assert stored <= STORED_BYTES + 86_400 * STORED_BYTES_PER_S + (2 << 20)
 
 
-def test_a_full_spool_is_taken_in_without_a_wait() -> None:
+def test_a_full_spool_is_accepted_without_a_wait() -> None:
     quota = Quota(0.0)
     for at in range(256):
         quota.store(256 * 1024)
         assert quota.spend(at / 50, 1.0, 256 * 1024) == 0.0
 
 
-def test_who_comes_back_has_not_got_a_new_one() -> None:
+def test_a_returning_node_keeps_its_quota() -> None:
     every = Quotas()
     first = every.of(NodeId("a"), 0.0)
     assert every.of(NodeId("a"), 10.0) is first
@@ -86,7 +86,7 @@ def test_over_any_time_no_more_than_the_share_and_the_burst_goes_through(steps: 
 
 
 @pytest.mark.holds("S-48")
-def test_a_node_opens_no_more_sessions_than_one_that_only_has_a_bad_link() -> None:
+def test_the_number_of_sessions_of_a_node_is_limited_to_that_of_a_bad_link() -> None:
     """Each may leave a line, an event or a row of the audit log."""
     quota, opened = Quota(0.0), 0
     for tenth in range(36_000):

@@ -81,7 +81,7 @@ async def ground(tmp_path: Path) -> AsyncIterator[Ground]:
     await database.close()
 
 
-async def test_who_was_online_is_reconnecting_until_it_is_back_or_two_minutes_are_over(ground: Ground) -> None:
+async def test_online_nodes_are_reconnecting_after_a_restart_for_two_minutes(ground: Ground) -> None:
     assert ground.reconnecting() == ["back", "late"]
     agent = await ground.comes("back")
     assert ground.reconnecting() == ["late"]
@@ -98,7 +98,7 @@ async def test_who_was_online_is_reconnecting_until_it_is_back_or_two_minutes_ar
     running.cancel()
 
 
-async def test_events_tell_of_none_that_comes_back_in_time_and_of_each_that_does_not(ground: Ground) -> None:
+async def test_after_a_restart_only_nodes_that_stay_away_are_reported(ground: Ground) -> None:
     registry = ground.registry
     running = asyncio.create_task(registry._write(), name="registry")
     await ground.clock.elapse(60)

@@ -35,7 +35,7 @@ class Place:
 
 
 @pytest.mark.parametrize("kind", [StoreFull, StoreReadOnly, StoreBusy])
-async def test_of_what_the_store_refuses_the_newest_of_each_kind_is_saved_when_it_takes_it(kind: type[StoreError]) -> None:
+async def test_the_newest_refused_value_of_each_kind_is_saved_later(kind: type[StoreError]) -> None:
     clock, place = ManualClock(), Place()
     waiting = LatestWriter(clock)
     async with asyncio.TaskGroup() as beside:
@@ -55,7 +55,7 @@ async def test_of_what_the_store_refuses_the_newest_of_each_kind_is_saved_when_i
         assert place.saved == ["facts 99", "table 99", "facts 100"], "at once again"
 
 
-async def test_what_is_said_while_its_kind_is_being_saved_is_saved_after_it() -> None:
+async def test_the_newest_value_given_during_a_save_is_saved_after_it() -> None:
     place = Place()
     waiting = LatestWriter(ManualClock(), patience_s=0.01)
     async with asyncio.TaskGroup() as beside:
@@ -68,7 +68,7 @@ async def test_what_is_said_while_its_kind_is_being_saved_is_saved_after_it() ->
     assert place.saved == ["first", "third"]
 
 
-async def test_what_is_refused_for_good_is_raised_and_nobody_continues() -> None:
+async def test_a_permanent_refusal_is_raised() -> None:
     place = Place()
     place.fails = Fenced("over")
     went_on = False

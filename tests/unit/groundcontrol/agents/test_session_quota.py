@@ -42,7 +42,7 @@ async def test_layouts_are_stored_and_count_as_that(hub: Hub) -> None:
 
 
 @pytest.mark.holds("S-48")
-async def test_who_owes_and_comes_back_again_and_again_gets_nothing_stored(hub: Hub) -> None:
+async def test_a_node_over_its_quota_stores_nothing_by_reconnecting(hub: Hub) -> None:
     hub.quotas.of(NODE, hub.clock.monotonic()).store(int(2 * STORED_BYTES))
     for number in range(50):
         meeting = hub.meet()
@@ -54,7 +54,7 @@ async def test_who_owes_and_comes_back_again_and_again_gets_nothing_stored(hub: 
     assert hub.stored == []
 
 
-async def test_what_waited_is_heard_when_its_time_has_come(hub: Hub) -> None:
+async def test_a_delayed_message_is_handled_once_the_quota_allows_it(hub: Hub) -> None:
     hub.quotas.of(NODE, hub.clock.monotonic()).store(int(STORED_BYTES + 10 * STORED_BYTES_PER_S))
     meeting = hub.meet()
     hearing = meeting.says(layout(0))
@@ -85,7 +85,7 @@ async def test_a_pack_counts_for_each_hour_that_it_reaches_over(hub: Hub, kind: 
     hearing.cancel()
 
 
-async def test_of_more_starts_than_can_be_no_session_tells(hub: Hub) -> None:
+async def test_a_session_that_reports_losses_of_too_many_journals_ends(hub: Hub) -> None:
     meeting = hub.meet()
     for seq in range(MAX_JOURNALS):
         hub.clock.advance(COSTLY / FRAMES_PER_S)

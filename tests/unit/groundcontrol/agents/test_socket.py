@@ -85,7 +85,7 @@ async def waiting(door: Door, count: int) -> None:
     await eventually(lambda: bool(door.seen) and len(cast("Any", door.seen[0]())._messages) == count, 10, "they do not wait")
 
 
-async def test_messages_are_heard_in_order_one_after_the_other() -> None:
+async def test_messages_are_received_one_by_one_in_order() -> None:
     ear = Ear()
     async with met(ear.live) as (door, ws):
         for message in (b"a", b"!b", b"c", b"d"):
@@ -97,7 +97,7 @@ async def test_messages_are_heard_in_order_one_after_the_other() -> None:
         assert ear.heard == [b"a", b"!b", b"c", b"d"]
 
 
-async def test_what_waits_behind_a_message_is_bounded_and_none_is_lost() -> None:
+async def test_waiting_messages_are_bounded_and_none_is_lost() -> None:
     ear = Ear()
     count = 40
     async with met(ear.live) as (door, ws):
@@ -114,7 +114,7 @@ async def test_what_waits_behind_a_message_is_bounded_and_none_is_lost() -> None
 
 
 @pytest.mark.holds("F-20")
-async def test_what_waits_is_bounded_though_there_is_nothing_in_it() -> None:
+async def test_waiting_empty_messages_are_bounded() -> None:
     ear = Ear()
     async with met(ear.live) as (door, ws):
         await ws.send_bytes(b"!")
@@ -136,7 +136,7 @@ async def test_a_node_that_goes_on_and_on_is_not_waited_for() -> None:
 
 
 @pytest.mark.holds("F-20")
-async def test_a_node_that_takes_nothing_is_not_kept_for_what_it_was_sent() -> None:
+async def test_a_node_that_reads_nothing_is_disconnected_and_released() -> None:
     async def tell(socket: AgentSocket) -> None:
         await socket.receive()
         while socket.backlog < 20_000:
@@ -158,7 +158,7 @@ async def _send_all(ws: aiohttp.ClientWebSocketResponse, messages: list[bytes]) 
         await ws.send_bytes(message)
 
 
-async def test_what_waits_when_the_node_goes_is_still_heard() -> None:
+async def test_messages_sent_before_the_close_are_still_received() -> None:
     ear = Ear()
     async with met(ear.live) as (door, ws):
         for message in (b"!", b"a", b"b"):
@@ -171,7 +171,7 @@ async def test_what_waits_when_the_node_goes_is_still_heard() -> None:
         assert door.ended[0].code == 1001
 
 
-async def test_what_the_session_refuses_ends_it_and_nothing_later_is_heard() -> None:
+async def test_a_refused_message_ends_the_session_and_later_ones_are_dropped() -> None:
     ear = Ear()
     async with met(ear.live) as (door, ws):
         await raw(ws, b"".join(build_frame(OP_BINARY, message) for message in (b"a", b"?", b"b")))
@@ -202,7 +202,7 @@ async def test_a_ping_is_answered_and_a_flood_of_them_ends_the_session() -> None
     ],
     ids=["not masked", "a piece of nothing", "reserved bits", "too big", "text"],
 )
-async def test_what_is_no_message_ends_the_session_with_its_code(sent: bytes, code: int) -> None:
+async def test_an_invalid_message_ends_the_session_with_its_code(sent: bytes, code: int) -> None:
     ear = Ear()
 
     async def live(socket: AgentSocket) -> None:
@@ -219,7 +219,7 @@ async def test_what_is_no_message_ends_the_session_with_its_code(sent: bytes, co
         assert ear.heard == []
 
 
-async def test_a_close_is_heard_though_much_is_on_its_way() -> None:
+async def test_a_close_frame_arrives_although_data_is_unread() -> None:
     """Unread bytes would make the end of the connection a reset, which overtakes the close frame."""
     begun = asyncio.Event()
 
@@ -235,7 +235,7 @@ async def test_a_close_is_heard_though_much_is_on_its_way() -> None:
         await sending
 
 
-async def test_a_probe_tells_who_is_there() -> None:
+async def test_a_probe_reports_whether_the_peer_answers() -> None:
     answers: list[bool] = []
 
     async def live(socket: AgentSocket) -> None:
@@ -300,7 +300,7 @@ async def dialled(life: Life) -> AsyncIterator[tuple[Door, asyncio.StreamReader,
 
 @pytest.mark.parametrize("size", [1, 700, 40_000])
 @pytest.mark.parametrize("at_once", [-7, 0, 3, 1_000_000_000], ids=["before its end", "with its end", "a part of a frame", "everything"])
-async def test_what_comes_with_the_end_of_the_handshake_is_heard_first_and_nothing_is_lost(size: int, at_once: int) -> None:
+async def test_messages_sent_with_the_handshake_are_received_first(size: int, at_once: int) -> None:
     """The first bytes go another way than those that follow them."""
     sent = [b"%04d" % number + b"x" * size for number in range(40)]
     data = HANDSHAKE + b"".join(build_frame(OP_BINARY, one) for one in sent)
@@ -320,7 +320,7 @@ async def test_what_comes_with_the_end_of_the_handshake_is_heard_first_and_nothi
 
 
 @pytest.mark.parametrize("opened_first", [False, True])
-async def test_what_came_while_nobody_read_is_bounded_and_heard_though_half_of_the_connection_is_over(opened_first: bool) -> None:
+async def test_data_before_the_first_read_is_bounded_and_received_after_a_half_close(opened_first: bool) -> None:
     """The HTTP server holds bytes back as well until the handshake is over: it lets go of its own reins only."""
     sent = [b"!first", *(b"%04d" % number + b"x" * 30_000 for number in range(200))]
     ear = Ear()

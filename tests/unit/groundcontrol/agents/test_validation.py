@@ -88,7 +88,7 @@ def test_any_body_is_rows_or_a_protocol_error(body: bytes, coding: int) -> None:
     assert all(len(row.values) == 1 for row in rows)
 
 
-def test_an_unknown_policy_or_reboot_state_is_taken_for_the_careful_one() -> None:
+def test_an_unknown_policy_or_reboot_state_becomes_the_cautious_one() -> None:
     _, version, policy, reboot = read_identity(IDENTITY._replace(policy_mode="whatever", reboot_required="maybe", agent_version="1\x1b[0m"))
     assert (version, policy.mode, reboot) == ("1[0m", "invalid", "unknown")
 
@@ -111,7 +111,7 @@ def test_updates_that_are_not_known_are_none_and_not_zero() -> None:
 LINES = LogLines("c1", "c2", 0, [1_790_000_000_000], [4], ["sshd.service"], ["Failed password"])
 
 
-def test_log_lines_are_cleaned_and_what_was_left_out_stands_with_the_last() -> None:
+def test_log_lines_are_sanitized_and_the_last_counts_the_omitted_ones() -> None:
     evil = LINES._replace(left_out=7, texts=["\x1b]0;title\x07 \u202eevil\n" + "x" * 5000], sources=["a\nb"])
     batch = read_log_lines(evil, 1.0)
     assert (batch.after, batch.cursor) == ("c1", "c2")
@@ -138,7 +138,7 @@ def test_log_lines_that_no_node_sends_end_the_session(wrong: dict[str, object]) 
 GAP = Gap(0, b"j" * 16, 3, 0, 0, 0, "pulse", 1000, 2000, 2)
 
 
-def test_a_gap_says_what_is_lost_and_under_which_number_it_went_out() -> None:
+def test_a_gap_has_its_row_count_and_its_original_sequence() -> None:
     assert check_gap(GAP) is None
     assert check_gap(GAP._replace(rows=0)) is None, "nobody can say how many"
     assert check_gap(GAP._replace(sent_epoch=4, sent_stream=1, sent_seq=9)) == PreviousSend(4, 1, 9)

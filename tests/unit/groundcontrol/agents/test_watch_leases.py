@@ -141,7 +141,7 @@ async def test_a_look_turns_each_second_on_for_every_family(place: Place) -> Non
     assert place.watching.watched(NODE)
 
 
-async def test_who_goes_on_looking_is_told_to_the_node_only_when_its_lease_runs_out(place: Place) -> None:
+async def test_a_watch_is_renewed_at_the_node_only_when_its_lease_ends(place: Place) -> None:
     await place.look(NODE)
     place.wire.told()
     frames = 0
@@ -154,7 +154,7 @@ async def test_who_goes_on_looking_is_told_to_the_node_only_when_its_lease_runs_
     assert frames == 4
 
 
-async def test_between_the_nodes_of_a_large_fleet_that_are_told_others_have_their_turn(place: Place) -> None:
+async def test_sending_watches_to_many_nodes_yields_to_other_tasks(place: Place) -> None:
     turns, told = 0, list[tuple[str, int]]()
 
     async def others() -> None:
@@ -204,7 +204,7 @@ async def test_a_look_at_others_says_nothing_to_a_node(place: Place) -> None:
     assert not place.watching.watched(NODE)
 
 
-async def test_a_node_that_comes_is_looked_at_for_its_first_seconds_and_by_who_looks_already(place: Place) -> None:
+async def test_a_joining_node_is_watched_for_its_first_seconds_and_by_present_viewers(place: Place) -> None:
     await place.watching.joined(place.agent)
     assert {watch.lease_s for watch in place.wire.told()} == {FIRST_LOOK_S}
 
@@ -214,13 +214,13 @@ async def test_a_node_that_comes_is_looked_at_for_its_first_seconds_and_by_who_l
     assert {watch.lease_s for watch in place.wire.told()} == {30}
 
 
-async def test_no_lease_is_longer_than_a_minute_whatever_is_asked(place: Place) -> None:
+async def test_a_watch_lease_lasts_a_minute_at_most(place: Place) -> None:
     await place.look(NODE, ttl_s=1e9)
 
     assert {watch.lease_s for watch in place.wire.told()} == {60}
 
 
-async def test_values_are_worked_out_for_whoever_looks_at_the_node_and_a_list_is_told_that_there_are_some(place: Place) -> None:
+async def test_a_viewer_of_a_node_gets_its_values_and_a_list_gets_a_notice(place: Place) -> None:
     known = validate_schema(layout_of())
     rows = [Row(at * 1000, [at] * len(known.scales)) for at in (1, 2, 3)]
     async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
@@ -236,7 +236,7 @@ async def test_values_are_worked_out_for_whoever_looks_at_the_node_and_a_list_is
             assert [cast("NodeLive", await anext(page)).taken_at for _ in rows] == [1.0, 2.0, 3.0]
 
 
-async def test_the_first_new_value_is_told_of_at_once_and_those_that_follow_it_together(place: Place) -> None:
+async def test_the_first_new_value_is_announced_at_once_and_later_ones_together(place: Place) -> None:
     known = validate_schema(layout_of())
     others = [cast("AgentSession", Stranger(NodeId(f"n{number}"))) for number in range(3)]
     for other in others:
@@ -251,9 +251,7 @@ async def test_the_first_new_value_is_told_of_at_once_and_those_that_follow_it_t
         assert {name: at for name, (_, at) in place.registry.values.latest(NodeId("n0")).items()}["cpu.total"] == 3.0
 
 
-async def test_lists_are_told_in_the_round_in_which_values_are_heard_however_long_the_one_before_took(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_lists_are_notified_in_the_round_in_which_values_arrive(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     known, loop = validate_schema(layout_of()), asyncio.get_running_loop()
     now_s = loop.time()
     monkeypatch.setattr(loop, "time", lambda: now_s)
@@ -286,7 +284,7 @@ async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(pla
     assert not place.registry.values.summary(NodeId("another"))
 
 
-async def test_who_asks_for_lists_as_json_finds_them_written_for_a_minute(place: Place) -> None:
+async def test_json_summaries_are_prepared_for_a_minute_after_a_request(place: Place) -> None:
     known = validate_schema(layout_of())
 
     def show(second: int) -> SummaryFragment:
@@ -304,7 +302,7 @@ async def test_who_asks_for_lists_as_json_finds_them_written_for_a_minute(place:
     assert show(3).text == b"", "nobody asks any more"
 
 
-def test_a_hub_whose_time_is_not_that_of_most_nodes_is_outvoted() -> None:
+def test_a_hub_clock_that_differs_from_most_nodes_is_detected() -> None:
     clock = ManualClock()
     registry = Registry(cast("Store", None), LocalBus(), clock, HubId("hub"))
     layout = KnownSchema.of(SeriesSchema(b"1" * 8, "pulse", 1, ("load.1",)), (100,))

@@ -309,7 +309,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"pagerduty"}))
-def test_an_end_that_is_no_recovery_is_called_what_it_is(kind: str) -> None:
+def test_an_end_that_is_no_recovery_is_named_by_its_reason(kind: str) -> None:
     over = sample_message("resolved", HUB, NOW).content
     [episode] = over.alerts
     off = over._replace(alerts=(episode._replace(alert=episode.alert._replace(reason="rule_disabled")),))

@@ -58,7 +58,7 @@ async def test_a_channel_is_made_changed_and_deleted_and_its_target_is_never_sho
 
 
 @pytest.mark.holds("SAFETY-22", "S-15")
-async def test_what_a_channel_takes_wants_the_password_once_more_and_another_name_does_not(hub: TestHub) -> None:
+async def test_changing_a_channels_target_needs_the_password_and_renaming_does_not(hub: TestHub) -> None:
     admin = await hub.logged_in()
     channel = await made(admin)
     hub.clock.shift += STEP_UP_S + 1
@@ -115,7 +115,7 @@ async def test_a_channel_that_does_not_fit_is_refused_with_its_field(hub: TestHu
         assert word in answer.json["detail"]
 
 
-async def test_only_admins_change_channels_and_who_is_limited_to_some_nodes_sees_no_deliveries(hub: TestHub) -> None:
+async def test_only_admins_change_channels_and_limited_users_see_no_deliveries(hub: TestHub) -> None:
     channel = await made(await hub.logged_in())
     for role, token in (("operator", True), ("viewer", True), ("admin", False)):
         client = await hub.logged_in(role, cookie=token)  # type: ignore[arg-type]

@@ -82,7 +82,7 @@ def test_a_window_that_begins_in_the_evening_belongs_to_the_next_morning() -> No
     assert whole.by_at - whole.start_at == 86_400
 
 
-def test_a_date_that_a_zone_skipped_and_a_day_that_is_not_named_have_no_deadline() -> None:
+def test_a_skipped_date_and_an_unlisted_weekday_have_no_deadline() -> None:
     assert deadline(expect(zone="Pacific/Apia"), date(2011, 12, 30)) is None
     assert deadline(expect(zone="Pacific/Apia"), date(2011, 12, 31)) is not None
     weekdays = expect(days=DAYS[:5])
@@ -112,7 +112,7 @@ def check_days(zone: str, days: Sequence[date], by: str) -> None:
     first=st.dates(date(2010, 1, 1), date(2036, 12, 1)),
     by=st.times().map(lambda time: f"{time:%H:%M}"),
 )
-def test_there_is_one_deadline_a_day_whatever_the_clocks_do(zone: str, first: date, by: str) -> None:
+def test_there_is_one_deadline_a_day_over_clock_changes(zone: str, first: date, by: str) -> None:
     check_days(zone, [first + timedelta(days=ahead) for ahead in range(20)], by)
 
 
@@ -156,7 +156,7 @@ def test_a_node_that_is_away_when_it_is_due_is_judged_when_it_is_back_or_after_a
     assert state(judge(one, day, NODE, None, day.due_at + AWAY_S, away=True)) == "missed"
 
 
-def test_what_is_younger_than_the_window_is_not_judged() -> None:
+def test_a_node_or_rule_younger_than_the_window_is_not_judged() -> None:
     one = expect()
     day = on("2026-11-20", one)
     young = NODE._replace(since_at=day.start_at + 1)
@@ -199,5 +199,5 @@ def test_the_latest_days_are_judged_also_after_the_hub_was_away() -> None:
         ("health_ok", "expected_health_missed"),
     ],
 )
-def test_a_missed_deadline_is_named_after_what_was_expected(event: str, expected: str) -> None:
+def test_a_missed_deadline_is_named_after_the_expected_event(event: str, expected: str) -> None:
     assert missed_type(expect()._replace(event=event)) == expected

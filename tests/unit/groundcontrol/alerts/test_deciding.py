@@ -113,7 +113,7 @@ def test_an_update_waits_five_minutes_unless_the_incident_became_critical() -> N
     assert decide(risen) == Send(NOW)
 
 
-def test_a_recovery_reaches_exactly_the_channels_that_were_told() -> None:
+def test_a_recovery_is_sent_only_to_channels_that_got_the_alert() -> None:
     over = incident(state="resolved")
     assert decide(question(kind="resolved", incident=over, firing=(), history=(delivery(),))) == Send(NOW)
     assert decide(question(kind="resolved", incident=over, firing=(), history=(delivery(state="failed"),))) == Skip("never_told_firing")
@@ -158,7 +158,7 @@ def test_quiet_hours_that_begin_or_end_while_clocks_change(zone: str, start: str
     assert {quiet_until(hours, begins_at + minute * 60) for minute in range(round(ends_at - begins_at) // 60)} == {ends_at}
 
 
-def test_quiet_hours_hold_warnings_and_let_critical_pass() -> None:
+def test_quiet_hours_defer_warnings_and_let_critical_alerts_pass() -> None:
     night = datetime(2026, 11, 3, 2, 0, tzinfo=ZoneInfo("Europe/Budapest")).timestamp()
     asked = question(now=night, started_at=night - 3600, channel=channel(quiet_hours=NIGHT), firing=(alert(fired_at=night - 60),))
     decision = decide(asked)
@@ -170,7 +170,7 @@ def test_quiet_hours_hold_warnings_and_let_critical_pass() -> None:
     assert isinstance(decide(both), Defer)
 
 
-def test_repeats_stop_when_somebody_acknowledges() -> None:
+def test_repeats_stop_after_an_acknowledgement() -> None:
     past = (delivery(sent_at=NOW),)
     assert repeats_at(incident(), (alert(),), past) == NOW + 86_400
     assert repeats_at(incident(level="critical"), (alert(level="critical"),), past) == NOW + 4 * 3600

@@ -141,7 +141,7 @@ def test_a_default_rule_fires_at_the_promised_time_and_clears(case: Case) -> Non
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule} {case.level}")
-def test_what_is_just_below_does_not_fire(case: Case) -> None:
+def test_values_just_below_a_threshold_do_not_fire(case: Case) -> None:
     assert not _played(case.nearly)
 
 
@@ -150,7 +150,7 @@ def test_few_packets_say_nothing_about_a_network() -> None:
     assert not _played({"network.drops_received{interface=eth0}": 4}, idle)
 
 
-def test_a_file_system_that_fills_is_reported_hours_before_and_one_that_stands_still_is_not() -> None:
+def test_a_filling_file_system_is_reported_hours_before_and_a_steady_one_is_not() -> None:
     for per_hour, told in ((0.8 * GIB, ["fired"]), (0.0, [])):
         signals: dict[str, Signal] = {
             "filesystem.used{mount=/var}": lambda at, rate=per_hour: 62 * GIB + rate * at / 3600,  # type: ignore[misc]
@@ -241,7 +241,7 @@ def test_a_default_rule_on_a_state_fires_and_clears_and_the_state_next_to_it_doe
     assert told == [(name, "fired", level), (name, "resolved", None)]
 
 
-def test_units_and_containers_that_restart_again_and_again_are_reported() -> None:
+def test_units_and_containers_that_restart_repeatedly_are_reported() -> None:
     for subject, rule, named, most in (("services", "unit.restarting", "unit", 4), ("containers", "container.restarting", "name", 2)):
         for restarts in (most, most + 1):
             engine, told = _engine(), []
@@ -253,7 +253,7 @@ def test_units_and_containers_that_restart_again_and_again_are_reported() -> Non
             assert told == ([(rule, "fired"), (rule, "resolved")] if restarts > most else []), (subject, restarts)
 
 
-def test_a_container_that_was_removed_is_not_said_to_be_well() -> None:
+def test_a_removed_container_is_not_reported_as_recovered() -> None:
     columns, sick, other = ("name", "state"), ("web", "dead"), ("db", "running")
     for rows, total, reason in (((other, ("web", "running")), 2, "cleared"), ((other,), 1, "object_gone"), ((other,), 300, "cleared")):
         engine, found = _engine(), list[Transition]()

@@ -104,7 +104,7 @@ async def test_no_form_of_this_machine_gets_a_connection_by_http_or_smtp() -> No
 
 
 @pytest.mark.holds("S-61")
-async def test_a_name_whose_answer_changes_is_judged_by_the_address_of_the_connection() -> None:
+async def test_a_name_is_judged_by_the_address_that_is_connected() -> None:
     asked = []
 
     def rebinding(host: str, port: int, *_: Any) -> list[tuple[Any, ...]]:

@@ -54,7 +54,7 @@ def test_an_expression_is_parsed_into_its_parts(text: str, expected: Expression)
         ("avg(cpu.total, 10m)" + " " * 400, "an expression has the form"),
     ],
 )
-def test_a_refusal_says_what_is_wrong_and_what_to_do(text: str, says: str) -> None:
+def test_a_refusal_states_the_fault_and_the_remedy(text: str, says: str) -> None:
     with pytest.raises(BadRequest) as refused:
         parse(text, {"node_cloned"})
     assert says in refused.value.message

@@ -17,7 +17,7 @@ def finding(kind: str, level: Literal["notice", "warning", "critical"], since_at
     return Finding(kind, "", level, since_at, kind, None)
 
 
-def test_of_one_level_broken_packages_stand_before_a_busy_cpu_however_old_it_is() -> None:
+def test_within_a_level_broken_packages_come_before_a_busy_cpu() -> None:
     found = [
         finding("reboot_due", "notice"), finding("unit_failed", "warning", 9), finding("cpu", "critical", 1), finding("memory", "critical", 2), finding("load", "critical", 0),
         finding("array", "critical", 3), finding("disk", "critical", 5), finding("packages_broken", "critical", 8), finding("disk", "critical", 4),

@@ -73,7 +73,7 @@ def test_nodes_that_fall_silent_one_after_the_other_join_their_incident() -> Non
     assert incident.title.startswith("30 servers are offline")
 
 
-def test_an_incident_whose_episodes_move_to_another_one_ends_without_a_word() -> None:
+def test_an_incident_whose_alerts_move_to_another_ends_silently() -> None:
     book = Book(1)
     took(book, [fired(node) for node in range(4)])
     before = {one.id: one.revision for one in book.incidents.values()}
@@ -118,7 +118,7 @@ def test_an_offline_node_explains_its_other_alerts_and_they_are_news_when_they_o
 
 
 @pytest.mark.parametrize(("grains", "freed"), [(1, 0), (2, 1)])
-def test_what_another_alert_explained_is_news_after_two_new_values(grains: int, freed: int) -> None:
+def test_an_explained_alert_becomes_new_after_two_new_values(grains: int, freed: int) -> None:
     book = Book(1)
     offline = fired(3, OFFLINE, "critical")
     took(book, [fired(3), offline])
@@ -130,7 +130,7 @@ def test_what_another_alert_explained_is_news_after_two_new_values(grains: int, 
     assert len(found) == freed
 
 
-def test_what_another_alert_explained_is_news_after_a_quarter_of_an_hour_without_a_value() -> None:
+def test_an_explained_alert_becomes_new_after_fifteen_minutes_without_values() -> None:
     book = Book(1)
     offline = fired(3, OFFLINE, "critical")
     took(book, [fired(3), offline])

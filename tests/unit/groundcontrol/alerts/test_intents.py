@@ -17,7 +17,7 @@ from tests.support.race_cases_alerts import a_rule
 HOUR_S = 3600.0
 
 
-async def test_explain_says_what_is_decided_after_a_snooze_and_while_a_receiver_fails(trial: AlertTrial) -> None:
+async def test_explain_states_the_decision_during_a_snooze_and_a_failing_receiver(trial: AlertTrial) -> None:
     [node] = trial.nodes
     trial.receivers.outcome = Transient("http:500")
     alert = await fires(trial, node, 1.0, told_after_s=45)
@@ -41,7 +41,7 @@ async def test_explain_says_what_is_decided_after_a_snooze_and_while_a_receiver_
     assert (acknowledged.decision, acknowledged.reason) == ("skip", "acknowledged")
 
 
-async def test_a_channel_that_refused_gets_no_message_until_it_is_mended_and_then_what_fires(tmp_path: Path) -> None:
+async def test_a_broken_channel_gets_no_message_until_it_is_repaired(tmp_path: Path) -> None:
     async with alert_trial(tmp_path, 3) as trial:
         lasting, over, later = trial.nodes
         trial.fleet.levels[later] = {"backup": 1.0}
@@ -88,7 +88,7 @@ async def test_a_channel_that_is_off_has_one_row_of_an_incident_and_no_more(tria
     assert explained.reason == "channel_disabled"
 
 
-async def test_a_channel_that_is_new_is_notified_of_what_fires_also_after_a_restart(trial: AlertTrial) -> None:
+async def test_a_new_channel_is_notified_of_firing_alerts_after_a_restart_too(trial: AlertTrial) -> None:
     await fires(trial, trial.nodes[0], 2.0)
     await trial.channel("late")
     await trial.restart(1.0, back=trial.nodes)
@@ -97,7 +97,7 @@ async def test_a_channel_that_is_new_is_notified_of_what_fires_also_after_a_rest
     assert (trial.told("late"), trial.told()) == (["firing"], ["firing"])
 
 
-async def test_a_node_that_comes_back_as_it_went_is_not_told_again(tmp_path: Path) -> None:
+async def test_a_node_that_returns_unchanged_is_not_notified_again(tmp_path: Path) -> None:
     async with alert_trial(tmp_path, 10) as trial:
         full, *_ = trial.nodes
         alert = await fires(trial, full, 1.0)
@@ -113,7 +113,7 @@ async def test_a_node_that_comes_back_as_it_went_is_not_told_again(tmp_path: Pat
         assert trial.told()[-1] == "changed"
 
 
-async def test_a_message_about_what_is_new_on_a_node_says_also_what_is_over_since_the_last_one(trial: AlertTrial) -> None:
+async def test_a_message_about_a_new_alert_also_lists_alerts_that_ended(trial: AlertTrial) -> None:
     [node] = trial.nodes
     await fires(trial, node, 2.0, 60.0)
     trial.fleet.failed[node] = ("backup.service",)
@@ -130,7 +130,7 @@ async def test_a_message_about_what_is_new_on_a_node_says_also_what_is_over_sinc
     assert [one.reason for one in await trial.deliveries()] == ["ready", "ready"]
 
 
-async def test_what_ends_for_another_reason_than_recovery_says_so(tmp_path: Path) -> None:
+async def test_an_alert_that_ends_without_recovery_states_the_reason(tmp_path: Path) -> None:
     async with alert_trial(tmp_path, 2) as trial:
         off, removed = trial.nodes
         alert = await fires(trial, off, 2.0)
@@ -156,7 +156,7 @@ async def test_what_ends_for_another_reason_than_recovery_says_so(tmp_path: Path
         assert sorted(set(ends)) == ["Rule switched off", "Server removed"]
 
 
-async def test_explain_says_of_an_alert_what_its_own_messages_said(trial: AlertTrial) -> None:
+async def test_explain_agrees_with_the_messages_that_were_sent(trial: AlertTrial) -> None:
     [node] = trial.nodes
     first = await fires(trial, node, 2.0)
     own = a_rule(trial.clock.now(), "Brief")._replace(expr="state(unit_failed)", warn=Threshold(0, 0), kind="rule")
@@ -195,7 +195,7 @@ async def test_a_notice_is_in_no_message_and_explain_says_so(trial: AlertTrial) 
     assert await trial.firing() == [shown]
 
 
-async def test_what_is_gone_is_not_said_to_be_well(trial: AlertTrial) -> None:
+async def test_a_removed_expectation_is_not_reported_as_recovered(trial: AlertTrial) -> None:
     [node] = trial.nodes
     trial.fleet.expectations = {"backup"}
     alert = await fires(trial, node, 2.0)
@@ -233,7 +233,7 @@ async def test_the_last_acknowledgement_with_a_note_counts(trial: AlertTrial) ->
     assert (handled.acknowledged_by, handled.note, handled.acknowledged_at) == ("other", "mine now", trial.clock.now())
 
 
-async def test_an_error_that_a_program_reports_is_told_also_where_it_is_about_no_server(trial: AlertTrial) -> None:
+async def test_a_program_error_without_a_node_is_notified(trial: AlertTrial) -> None:
     said = new_event("backup_failed", trial.clock.now(), source="api", message="no room on /backup")
     await trial.backend.store.log.add_event(said)
     trial.engine.add_event(None, "backup_failed", "", trial.clock.now(), "error")

@@ -125,7 +125,7 @@ def test_a_level_starts_only_up_to_the_cap_and_goes_on_up_to_the_hold() -> None:
 
 
 @pytest.mark.parametrize(("period_s", "most"), [(10, 10), (60, 10), (360, 10), (900, 12), (1800, 97), (7200, 25)])
-def test_square_waves_are_told_a_bounded_number_of_times_in_a_day(period_s: int, most: int) -> None:
+def test_a_flapping_alert_is_notified_a_limited_number_of_times_a_day(period_s: int, most: int) -> None:
     flapping, told, changes = Flapping(), 0, 0
     for at in range(0, 86_400, period_s // 2):
         told += not flapping.quiet(at)

@@ -82,7 +82,7 @@ async def test_a_token_silences_some_servers_for_a_day_at_most(hub: TestHub) -> 
 
 
 @pytest.mark.holds("S-19")
-async def test_who_is_limited_to_some_nodes_opens_windows_for_those_alone(hub: TestHub) -> None:
+async def test_a_limited_user_opens_maintenance_windows_for_own_nodes_only(hub: TestHub) -> None:
     node, other = await hub.node("own"), await hub.node("other")
     await hub.store.nodes.edit_node(ADMIN, node.id, name=None, tags=("own", "web"))
     limited, admin = await hub.logged_in("operator"), await hub.logged_in(cookie=False)

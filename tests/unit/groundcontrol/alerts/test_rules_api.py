@@ -47,7 +47,7 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
 )
 
 
-async def test_what_has_no_bound_or_cannot_be_read_is_refused_with_what_to_do(hub: TestHub) -> None:
+async def test_an_unbounded_or_invalid_rule_is_refused_with_a_remedy(hub: TestHub) -> None:
     admin = await hub.logged_in()
     for changes, said in REFUSED:
         answer = await admin.post("rules", {**BUSY, **changes})
@@ -120,7 +120,7 @@ async def test_a_file_of_rules_adds_and_changes_and_leaves_the_others(hub: TestH
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-async def test_a_file_of_rules_is_taken_as_a_whole_or_not_at_all_and_every_fault_is_named(hub: TestHub, dry_run: bool) -> None:
+async def test_a_file_of_rules_is_applied_as_a_whole_or_every_fault_is_named(hub: TestHub, dry_run: bool) -> None:
     admin = await hub.logged_in()
     faulty = [
         {**BUSY, "name": "Fine"},
@@ -141,7 +141,7 @@ async def test_a_file_of_rules_is_taken_as_a_whole_or_not_at_all_and_every_fault
     assert (await admin.get("rules")).json == before
 
 
-async def test_a_token_that_may_not_change_rules_is_told_who_may(hub: TestHub) -> None:
+async def test_a_token_that_may_not_change_rules_gets_a_hint(hub: TestHub) -> None:
     admin = await hub.logged_in()
     token = (await admin.post("tokens", {"name": "ci", "role": "admin", "sensitive": True})).json["token"]
     program = hub.anonymous()

@@ -35,7 +35,7 @@ def a_window(trial: AlertTrial, seconds: float) -> Window:
 # -- one message for one story ------------------------------------------------------------------------------
 
 
-async def test_what_fires_is_reported_once_and_so_is_its_end(trial: AlertTrial) -> None:
+async def test_an_alert_is_notified_once_and_so_is_its_end(trial: AlertTrial) -> None:
     await fires(trial, trial.nodes[0], 1.0, 600.0)
     assert trial.told() == ["firing"]
     assert trial.service.counts() == {("warning", "firing"): 1}
@@ -59,7 +59,7 @@ async def test_nodes_that_are_lost_together_are_one_message_where_they_are_many(
         assert [one.details["count"] for one in events.items] == ([lost] if messages == 1 else [])
 
 
-async def test_a_square_wave_of_a_day_is_told_a_few_times_and_kept_exactly(trial: AlertTrial) -> None:
+async def test_a_flapping_alert_is_notified_a_few_times_and_stored_exactly(trial: AlertTrial) -> None:
     [node] = trial.nodes
     for _ in range(240):
         trial.fleet.levels = {node: {"backup": 2.0}}
@@ -91,7 +91,7 @@ async def test_flapping_is_reported_once_in_each_quiet_time_and_once_it_is_over(
 # -- restarts and faults ---------------------------------------------------------------------------------------
 
 
-async def test_a_restart_with_1000_nodes_of_which_300_were_offline_tells_nothing(tmp_path: Path) -> None:
+async def test_a_restart_with_300_of_1000_nodes_offline_sends_no_new_message(tmp_path: Path) -> None:
     async with alert_trial(tmp_path, 1000) as trial:
         away, there = trial.nodes[:300], trial.nodes[300:]
         trial.fleet.connected -= set(away)
@@ -119,7 +119,7 @@ async def test_a_restart_with_1000_nodes_of_which_300_were_offline_tells_nothing
         assert {alert.suppressed_by for alert in await trial.firing()} == {""}
 
 
-async def test_what_a_silent_node_hid_is_told_only_if_it_outlasts_its_return_by_a_minute(trial: AlertTrial) -> None:
+async def test_an_alert_hidden_by_an_offline_node_is_notified_a_minute_after_its_return(trial: AlertTrial) -> None:
     [node] = trial.nodes
     trial.fleet.connected.clear()
     await trial.pass_s(150)
@@ -142,7 +142,7 @@ async def test_what_a_silent_node_hid_is_told_only_if_it_outlasts_its_return_by_
     assert [alert.object for alert in await trial.ended() if alert.suppressed_by] == ["passing"]
 
 
-async def test_what_a_full_store_does_not_take_is_told_when_it_is_stored(tmp_path: Path) -> None:
+async def test_alerts_during_a_full_store_are_notified_once_they_are_stored(tmp_path: Path) -> None:
     async with alert_trial(tmp_path, 100) as trial:
         thread = trial.backend.database._control.writer._thread
         pages = await thread.run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
@@ -162,7 +162,7 @@ async def test_what_a_full_store_does_not_take_is_told_when_it_is_stored(tmp_pat
         assert {alert.since_at - began_at < 15 for alert in await trial.firing()} == {True}, "it began when it began"
 
 
-async def test_a_network_that_was_dead_for_an_hour_brings_what_is_still_worth_telling(tmp_path: Path) -> None:
+async def test_after_an_hour_without_network_only_current_alerts_are_sent(tmp_path: Path) -> None:
     async with alert_trial(tmp_path, 3) as trial:
         warned, late, lasting = trial.nodes
         trial.receivers.outcome = Transient("connect")
@@ -183,7 +183,7 @@ async def test_a_network_that_was_dead_for_an_hour_brings_what_is_still_worth_te
 # -- what holds messages back ----------------------------------------------------------------------------------
 
 
-async def test_a_window_shows_what_fires_and_reports_what_still_fires_at_its_end(trial: AlertTrial) -> None:
+async def test_a_maintenance_window_shows_alerts_and_notifies_lasting_ones_at_its_end(trial: AlertTrial) -> None:
     [node] = trial.nodes
     window = a_window(trial, HOUR_S)
     trial.windows.replace([window])
@@ -201,7 +201,7 @@ async def test_a_window_shows_what_fires_and_reports_what_still_fires_at_its_end
     assert [alert.maintenance for alert in await trial.firing()] == [None]
 
 
-async def test_a_window_that_ends_early_reports_what_still_fires_then(trial: AlertTrial) -> None:
+async def test_a_window_that_ends_early_notifies_alerts_that_still_fire(trial: AlertTrial) -> None:
     trial.windows.replace([a_window(trial, 2 * HOUR_S)])
     await fires(trial, trial.nodes[0], 2.0)
     trial.windows.replace([])
@@ -220,9 +220,7 @@ async def test_a_window_that_ends_early_reports_what_still_fires_then(trial: Ale
         ("Australia/Lord_Howe", "2026-10-03 11:30", "2026-10-03 20:00"),
     ],
 )
-async def test_quiet_hours_let_critical_alerts_pass_and_sum_up_the_others_at_their_end(
-    tmp_path: Path, zone: str, start: str, end: str
-) -> None:
+async def test_quiet_hours_pass_critical_alerts_and_summarize_others_at_their_end(tmp_path: Path, zone: str, start: str, end: str) -> None:
     starts_at, ends_at = (datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp() for at in (start, end))
     async with alert_trial(tmp_path, 6, ManualClock(starts_at - 600)) as trial:
         before, lasting, other, brief, handled, broken = trial.nodes
@@ -255,7 +253,7 @@ async def test_quiet_hours_let_critical_alerts_pass_and_sum_up_the_others_at_the
         assert trial.told("night")[3:] == ["resolved"], "of what the summary named"
 
 
-async def test_what_quiet_hours_hold_follows_a_change_of_them(tmp_path: Path) -> None:
+async def test_deferred_messages_follow_a_change_of_the_quiet_hours(tmp_path: Path) -> None:
     clock = ManualClock(datetime(2026, 10, 24, 20, 5, tzinfo=UTC).timestamp())
     async with alert_trial(tmp_path, 1, clock) as trial:
         night = QuietHours("22:00", "07:00", "Europe/Budapest")
@@ -270,7 +268,7 @@ async def test_what_quiet_hours_hold_follows_a_change_of_them(tmp_path: Path) ->
         assert trial.told("night") == ["firing"]
 
 
-async def test_what_ends_while_its_summary_is_sent_is_told_as_over(tmp_path: Path) -> None:
+async def test_an_alert_that_ends_during_its_summary_is_sent_as_resolved(tmp_path: Path) -> None:
     clock = ManualClock(datetime(2026, 10, 24, 20, 5, tzinfo=UTC).timestamp())
     async with alert_trial(tmp_path, 2, clock) as trial:
         await trial.channel("night", quiet_hours=QuietHours("22:00", "07:00", "Europe/Budapest"), change_quiet_hours=True)
@@ -292,7 +290,7 @@ async def test_what_ends_while_its_summary_is_sent_is_told_as_over(tmp_path: Pat
         assert trial.told("night") == ["digest", "resolved", "resolved"]
 
 
-async def test_a_summary_that_its_receiver_refuses_ends_with_all_that_it_stands_for(tmp_path: Path) -> None:
+async def test_a_refused_summary_ends_all_deliveries_in_it(tmp_path: Path) -> None:
     clock = ManualClock(datetime(2026, 10, 24, 20, 5, tzinfo=UTC).timestamp())
     async with alert_trial(tmp_path, 2, clock) as trial:
         night = await trial.channel("night", quiet_hours=QuietHours("22:00", "07:00", "Europe/Budapest"), change_quiet_hours=True)
@@ -358,7 +356,7 @@ async def test_a_snooze_that_outlives_its_alert_ends_in_silence(trial: AlertTria
     assert trial.told() == ["firing", "resolved"]
 
 
-async def test_a_new_trouble_of_a_snoozed_node_is_told_before_the_snooze_ends(trial: AlertTrial) -> None:
+async def test_a_new_alert_of_a_snoozed_node_is_notified_before_the_snooze_ends(trial: AlertTrial) -> None:
     [node] = trial.nodes
     alert = await fires(trial, node, 1.0)
     await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + 8 * HOUR_S)

@@ -35,7 +35,7 @@ class Presence:
         return self.is_online
 
 
-def test_a_silence_is_counted_on_the_monotonic_clock_from_when_the_node_was_heard() -> None:
+def test_silence_is_measured_on_the_monotonic_clock_since_the_last_frame() -> None:
     node, presence = KnownNode(WEB, 1000.0, epoch=7), Presence(True)
     silences = Silences([node], [], 0.0)
     silences.look([WEB], presence, lambda _node: 0.0, 100.0)
@@ -57,7 +57,7 @@ def test_a_silence_is_counted_on_the_monotonic_clock_from_when_the_node_was_hear
     assert [stage for _, stage, _ in silences.due([later], 105.0 - NOTICED_S + 1800)] == ["stale"]
 
 
-def test_nothing_is_said_in_the_first_90_seconds_of_a_hub() -> None:
+def test_no_silence_is_reported_in_the_first_90_seconds_of_a_hub() -> None:
     node = KnownNode(WEB, 0.0, epoch=7)
     silences = Silences([node], [Absence(7200.0, 9000.0)], 50.0)
     silences.look([WEB], Presence(False), lambda _node: 0.0, 50.0)

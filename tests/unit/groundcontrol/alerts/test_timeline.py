@@ -27,7 +27,7 @@ async def an_incident(hub: TestHub, node: NodeId, at: float) -> tuple[Alert, Inc
     return alert, incident
 
 
-async def test_an_incident_reports_what_happened_to_its_server_in_its_time(hub: TestHub) -> None:
+async def test_the_timeline_of_an_incident_lists_events_of_its_node(hub: TestHub) -> None:
     node, other, now = await hub.node("web-1"), await hub.node("web-2"), hub.clock.now() - 400
     alert, incident = await an_incident(hub, node.id, now)
     neighbour, _ = await an_incident(hub, other.id, now)
@@ -46,7 +46,7 @@ async def test_an_incident_reports_what_happened_to_its_server_in_its_time(hub: 
     assert shown["timeline"][3]["delivery"]["reason"] == "below_severity"
 
 
-async def test_who_may_see_one_server_sees_no_event_of_another_or_of_the_fleet(hub: TestHub) -> None:
+async def test_a_limited_user_sees_no_event_of_other_nodes_or_the_fleet(hub: TestHub) -> None:
     mine, other, now = await hub.node("web-1"), await hub.node("web-2"), hub.clock.now()
     for node in (mine.id, other.id, None):
         await hub.store.log.add_event(new_event("node_online", now, node=node, name="one"))

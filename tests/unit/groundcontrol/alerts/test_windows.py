@@ -24,7 +24,7 @@ def buckets(draw: st.DrawFn) -> list[Bucket]:
 
 
 @given(buckets(), st.sampled_from([10, 60, 300, 600, 1200, 7200]))
-def test_a_window_gives_what_its_samples_give(given_buckets: list[Bucket], window_s: int) -> None:
+def test_a_window_returns_mean_maximum_and_minimum_of_its_samples(given_buckets: list[Bucket], window_s: int) -> None:
     slot_ms = 10_000 * -(-window_s // (10 * SLOTS))
     slots = -(-window_s * 1000 // slot_ms)
     windows = {name: make_window(WindowSpec(name, "x", window_s), 10, 100) for name in ("avg", "max", "min")}

@@ -46,7 +46,7 @@ def test_a_log_without_heads_proves_nothing_and_says_so() -> None:
         _read_log("/nowhere/at/all")
 
 
-def test_a_head_is_taken_as_the_command_prints_it() -> None:
+def test_a_head_is_parsed_as_the_command_prints_it() -> None:
     assert _read_expected(f"{HEAD.chain}:{HEAD.n}:{HEAD.hash}") == HEAD
     assert _read_expected(f" 17:{HEAD.hash.upper()}\n") == HEAD._replace(chain="")
 

@@ -58,7 +58,7 @@ def test_a_token_goes_nowhere_else(url: str) -> None:
         check_url(url)
 
 
-def test_an_id_stands_for_its_node_alone() -> None:
+def test_an_id_matches_only_its_own_node() -> None:
     ours, theirs = ({"id": new_random_id(), "name": name} for name in ("web-1", "db-1"))
     posing = ours | {"name": theirs["id"]}
     assert is_meant(theirs, theirs["id"])
@@ -107,7 +107,7 @@ async def test_a_hub_that_no_authority_has_signed_is_trusted_by_its_authority_or
         assert TOKEN.encode() in door.heard
 
 
-async def test_who_is_not_trusted_hears_no_token_and_the_person_learns_whose_certificate_it_is(door: Door, tmp_path: Path) -> None:
+async def test_an_untrusted_hub_gets_no_token_and_its_certificate_is_shown(door: Door, tmp_path: Path) -> None:
     with pytest.raises(CliError, match="issued by 'hub'") as refused:
         await asked(door)
     assert refused.value.code == UNTRUSTED

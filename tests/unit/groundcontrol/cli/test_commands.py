@@ -132,7 +132,7 @@ def test_every_command_speaks_json(console: Console, command: Command) -> None:
 
 
 @every_command
-def test_a_command_that_is_wrong_is_told_in_json_where_that_was_asked_for(console: Console, command: Command) -> None:
+def test_a_usage_error_is_json_where_json_was_requested(console: Console, command: Command) -> None:
     done = console.run(command, "--no-such-flag", "--json")
     assert done.out == ""
     assert (done.status, done.error["code"]) == ((78, "config.invalid") if command.name == "serve" else (2, "command.usage"))
@@ -144,7 +144,7 @@ def test_a_command_that_is_wrong_is_told_in_json_where_that_was_asked_for(consol
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if len(command.path) == 2], ids=lambda command: command.name)
-def test_what_may_stand_behind_an_act_may_stand_before_it(console: Console, command: Command) -> None:
+def test_options_may_precede_the_action(console: Console, command: Command) -> None:
     verb, act = command.path
     before = main([verb, "--json", *console.place(command), act, *command.needed])
     first = Done(before, *console._caught.readouterr())
@@ -154,7 +154,7 @@ def test_what_may_stand_behind_an_act_may_stand_before_it(console: Console, comm
 
 
 @pytest.mark.parametrize("words", [["nonsense", "--json"], ["help", "nonsense", "--json"], ["--json"]])
-def test_an_invalid_verb_is_told_in_json(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_verb_is_reported_as_json(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     status = main(words)
     assert Done(status, *capsys.readouterr()).error["code"] == "command.usage"
     assert status == 2
@@ -185,7 +185,7 @@ def test_help_in_json_names_every_verb(capsys: pytest.CaptureFixture[str]) -> No
         ("update", ["--json", "web-1", "--canaries", "2", "web-2"]),
     ],
 )
-def test_flags_may_stand_between_names(verb: str, words: list[str]) -> None:
+def test_flags_may_be_placed_between_names(verb: str, words: list[str]) -> None:
     meant = find(verb)
     assert meant is not None
     flags = [word for word in words if word.startswith("--") or word == "2"]
@@ -194,6 +194,6 @@ def test_flags_may_stand_between_names(verb: str, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("word", ["--data-dir", "--data-dir=/srv/hub", "--url"])
-def test_an_option_before_the_verb_is_told_its_place(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_option_before_the_verb_is_refused_with_its_right_position(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([word, "nodes"]) == 2
     assert f"the verb comes first, and '{word.partition('=')[0]}' behind it" in capsys.readouterr().err

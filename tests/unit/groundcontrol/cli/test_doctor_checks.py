@@ -96,7 +96,7 @@ def test_a_copy_that_was_left_is_remembered(folder: Path, name: str, told: str) 
 
 
 @pytest.mark.parametrize(("mode", "state"), [(0o600, "ok"), (0o400, "ok"), (0o640, "warning"), (0o644, "problem")])
-def test_who_may_read_the_secret(tmp_path: Path, mode: int, state: str) -> None:
+def test_a_secret_file_readable_by_others_is_a_problem(tmp_path: Path, mode: int, state: str) -> None:
     path = tmp_path / "secret"
     path.write_text(SECRET)
     path.chmod(mode)
@@ -107,7 +107,7 @@ def test_who_may_read_the_secret(tmp_path: Path, mode: int, state: str) -> None:
 
 
 @pytest.mark.parametrize(("allowed", "state"), [(True, "warning"), (False, "problem")])
-def test_what_is_in_memory_is_a_problem_unless_that_is_wanted(disk_path: Path, allowed: bool, state: str) -> None:
+def test_data_in_memory_is_a_problem_unless_it_is_allowed(disk_path: Path, allowed: bool, state: str) -> None:
     memory = Path("/dev/shm")  # the one that every Linux has
     found = [
         *doctor_checks.lasting_findings(memory, disk_path, allowed=allowed),
@@ -121,7 +121,7 @@ def test_room_is_reported_once_for_each_disk(folder: Path) -> None:
     assert len(list(doctor_checks.space_findings(folder, folder, folder / "none"))) == 1
 
 
-def test_who_holds_the_lock_is_seen_without_touching_it(folder: Path) -> None:
+def test_the_holder_of_the_lock_is_found_without_taking_it(folder: Path) -> None:
     assert lock_holder(folder) is None
     assert doctor_checks.lock_finding(folder, None).state == "ok"
     with open(folder / "hub.lock", "rb+") as lock:
@@ -167,7 +167,7 @@ def test_the_lock_of_another_program_on_another_disk_is_not_taken_for_this_folde
             subprocess.run(["umount", place], check=True)
 
 
-async def test_of_a_folder_that_is_a_file_nothing_else_is_reported(tmp_path: Path) -> None:
+async def test_a_data_folder_that_is_a_file_gives_one_finding(tmp_path: Path) -> None:
     file = tmp_path / "passwd"
     file.touch(mode=0o600)
     asked = argparse.Namespace(data_dir=str(file), json=False, url=None, db=None, config=None, tls_ca=None, tls_pin=None)
@@ -176,7 +176,7 @@ async def test_of_a_folder_that_is_a_file_nothing_else_is_reported(tmp_path: Pat
     assert not [finding for finding in found if "chown" in finding.remedy]
 
 
-async def test_sound_files_are_told_from_damaged_ones(folder: Path, tmp_path: Path) -> None:
+async def test_damaged_databases_are_distinguished_from_sound_ones(folder: Path, tmp_path: Path) -> None:
     settings = DataDirSettings(None, (), True, folder, folder / "stardust.db")
     assert states(await doctor_checks.database_findings(settings)) == ["ok", "ok"]
     file = folder / "stardust.db"
@@ -348,7 +348,7 @@ async def test_a_check_that_fails_is_a_finding_and_the_others_continue(folder: P
     assert {"hub", "database", "keyring", "password", "units"} <= found.keys()
 
 
-async def test_a_check_that_fails_in_a_way_that_nobody_has_thought_of_is_a_finding_too() -> None:
+async def test_an_unexpected_error_of_a_check_is_a_finding() -> None:
     def look() -> list[Finding]:
         raise LookupError("no such thing")
 
@@ -368,7 +368,7 @@ async def test_the_first_password_is_remembered_until_it_is_changed(folder: Path
     ("version", "state", "says"),
     [((3, 36, 0), "problem", "too old"), ((3, 40, 1), "ok", "WAL-reset"), ((3, 51, 2), "ok", "WAL-reset"), ((3, 51, 3), "ok", "3.51.3")],
 )
-def test_what_is_known_of_each_sqlite(version: tuple[int, ...], state: str, says: str) -> None:
+def test_known_faults_of_sqlite_versions_are_reported(version: tuple[int, ...], state: str, says: str) -> None:
     found = doctor_checks.sqlite_finding(version)
     assert found.state == state
     assert says in found.text
@@ -388,7 +388,7 @@ def test_what_is_known_of_each_sqlite(version: tuple[int, ...], state: str, says
         (("--lan", "198.51.100.77"), {}, "warning"),
     ],
 )
-def test_addresses_that_nobody_finds_are_noticed(tmp_path: Path, argv: tuple[str, ...], env: dict[str, str], state: str) -> None:
+def test_unreachable_addresses_are_reported(tmp_path: Path, argv: tuple[str, ...], env: dict[str, str], state: str) -> None:
     assert states(doctor_checks.address_findings(config(tmp_path, *argv, **env))) == [state]
 
 
@@ -399,7 +399,7 @@ def test_an_invalid_bundle_is_a_problem(tmp_path: Path) -> None:
     assert doctor_checks.bundle_finding(config(tmp_path, "--agent-bundle", str(bad))).state == "problem"
 
 
-def test_faults_of_the_settings_are_told_one_by_one(tmp_path: Path) -> None:
+def test_faults_of_the_settings_are_reported_one_by_one(tmp_path: Path) -> None:
     found = list(doctor_checks.settings_findings(DataDirSettings(None, ("one", "two"), True, tmp_path, tmp_path / "stardust.db")))
     assert [(finding.state, finding.text) for finding in found] == [("problem", "one"), ("problem", "two")]
     without = list(doctor_checks.settings_findings(DataDirSettings(config(tmp_path), (), False, tmp_path, tmp_path / "stardust.db")))

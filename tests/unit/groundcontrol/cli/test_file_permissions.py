@@ -115,7 +115,7 @@ def refused(made: Path, request: pytest.FixtureRequest) -> tuple[Path, list[Told
     return made, as_stranger(made, *(f"{words} --json" for words in _VERBS), "status", "doctor --json")
 
 
-def test_every_verb_says_whose_the_folder_is(refused: tuple[Path, list[Told]]) -> None:
+def test_every_verb_names_the_owner_of_the_data_folder(refused: tuple[Path, list[Told]]) -> None:
     folder, said = refused
     for words, told in zip(_VERBS, said[:-2], strict=True):
         assert told.status == 1, (words, told)
@@ -130,7 +130,7 @@ def test_a_person_reads_one_line(refused: tuple[Path, list[Told]]) -> None:
     assert said[-2] == (1, "", f"stardust: {folder} is the data folder of the user root: run this as root\n")
 
 
-def test_the_doctor_sends_nobody_who_only_lacks_a_right_to_a_backup(refused: tuple[Path, list[Told]]) -> None:
+def test_the_doctor_suggests_no_restore_for_a_missing_permission(refused: tuple[Path, list[Told]]) -> None:
     told = refused[1][-1]
     assert told.status == 1, told
     found = json.loads(told.out)["checks"]
@@ -162,7 +162,7 @@ def test_a_backup_goes_where_the_owner_of_the_folder_may_write(strangers: Path) 
 
 
 @pytest.mark.parametrize(("verb", "closed"), [("doctor", PYTHON), ("backup", PACKAGES)])
-def test_root_is_told_of_a_python_that_the_owner_of_the_folder_cannot_read(strangers: Path, verb: str, closed: Path) -> None:
+def test_root_is_warned_of_a_python_that_the_folders_owner_cannot_read(strangers: Path, verb: str, closed: Path) -> None:
     """One under /root, say: a module that is wanted later is not there any more."""
     roots = strangers.parent / "roots"
     (roots / "lib").mkdir(parents=True)
@@ -182,7 +182,7 @@ def _open_to_all(path: Path) -> bool:
     return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))
 
 
-def test_root_is_told_to_let_the_owner_of_the_folder_read_the_backup(strangers: Path) -> None:
+def test_root_is_warned_of_a_backup_that_the_folders_owner_cannot_read(strangers: Path) -> None:
     file = strangers.parent / "kept.stardust-backup"
     [made] = as_stranger(strangers, f"backup {strangers}/kept.stardust-backup")
     assert made.status == 0, made

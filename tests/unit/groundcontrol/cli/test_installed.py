@@ -63,7 +63,7 @@ def test_the_unit_of_the_documents_says_everything_that_a_verb_wants(machine: Pa
     assert settings.unit == machine / "etc/systemd/system/stardust-hub.service"
 
 
-def test_the_doctor_of_the_first_log_in_needs_no_more_words(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_doctor_reads_the_settings_of_the_installed_service(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It said that no --server-url is set, which is false, and that no secret was given."""
     main(["doctor", "--json"])
     told = json.loads(capsys.readouterr().out)["checks"]
@@ -167,7 +167,7 @@ def test_settings_that_cannot_be_read_are_named(machine: Path, capsys: pytest.Ca
         hub_location(words())
 
 
-def test_the_owner_of_the_data_alone_is_told_that_the_secret_is_roots(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_secret_is_reported_with_its_owner(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("groundcontrol.cli.data_dir.os.access", lambda _path, _mode: False)  # as another user than root
     with pytest.raises(NotReadable, match=rf"{machine}/etc/stardust-hub/secret: Permission denied\): run this as root"):
         read_settings(words())
@@ -177,7 +177,7 @@ def no_hub(args: argparse.Namespace) -> str:
     return str(Hub(args)._no_hub())
 
 
-def test_where_no_hub_answers_nobody_is_sent_to_start_a_second_one(machine: Path, tmp_path: Path) -> None:
+def test_without_an_answering_hub_no_second_one_is_suggested(machine: Path, tmp_path: Path) -> None:
     assert "the service stardust-hub is stopped or starting: look with `systemctl status stardust-hub`" in no_hub(words())
     there = no_hub(words(data_dir=str(tmp_path / "nowhere")))
     assert f"the service stardust-hub has {machine}/var/lib/stardust-hub" in there

@@ -15,5 +15,5 @@ from groundcontrol.cli.jobs import where
         (None, "", "waits for apt-get (4711)", "phase commit waits for apt-get (4711)"),
     ],
 )
-def test_only_what_the_manager_tells_is_shown(percent: int | None, package: str, note: str, line: str) -> None:
+def test_only_reported_progress_is_shown(percent: int | None, package: str, note: str, line: str) -> None:
     assert where({"phase": "commit", "progress_percent": percent, "package": package, "note": note}) == line

@@ -126,7 +126,7 @@ async def test_a_node_that_is_refused_hides_none_that_was_removed(
             assert told.err == "b: refused: b is being deployed\n"
 
 
-async def test_a_hub_that_goes_away_after_the_first_node_is_told_with_what_was_removed(
+async def test_a_hub_that_disappears_is_reported_with_the_nodes_already_removed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Leaving(Removing):

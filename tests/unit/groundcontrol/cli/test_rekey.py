@@ -66,16 +66,14 @@ async def test_it_waits_until_the_node_is_back_with_its_new_keys(
     assert capsys.readouterr().out == "web-1: it is back with its new keys\n"
 
 
-async def test_a_node_that_does_not_come_back_is_not_waited_for_without_end(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_waiting_for_a_rekeyed_node_is_bounded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     hub = Told("succeeded", NODE)
     assert await ordered(monkeypatch, hub) == 1
     assert hub.asked <= rekey.BACK_LIMIT_S / rekey.POLL_S + 1
     assert "it has new keys, but has not come back with them" in capsys.readouterr().out
 
 
-async def test_what_failed_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_failed_rekey_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     hub = Told("failed", NODE)
     assert await ordered(monkeypatch, hub) == 1
     assert (hub.asked, capsys.readouterr().out) == (0, "web-1: the job is failed\n")

@@ -66,7 +66,7 @@ def job(state: str, phase: str, size: int, stop: dict[str, str] | None = None) -
         (b"done\n\x1b]0;title\x07", "done\n"),
     ],
 )
-async def test_what_is_said_of_a_job_begins_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str], output: bytes, shown: str) -> None:
+async def test_messages_about_a_job_begin_on_their_own_line(capsys: pytest.CaptureFixture[str], output: bytes, shown: str) -> None:
     hub = Told(job("running", "commit", 0), job("running", "commit", len(output)), job("succeeded", "check", len(output)), output=output)
     ended = await followed(hub)
     assert ended["state"] == "succeeded"
@@ -84,7 +84,7 @@ async def test_output_that_is_refused_or_cut_is_asked_for_again_from_where_it_en
     assert capsys.readouterr().out == "done\n"
 
 
-async def test_what_became_of_a_stop_is_reported_once_and_not_of_a_job_that_is_over(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_result_of_a_stop_request_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
     hub = Told(*([job("running", "commit", 0, STOP)] * 2), job("running", "check", 0, STOP), job("succeeded", "check", 0, STOP))
     await followed(hub)
     lines = capsys.readouterr().err.splitlines()
@@ -96,7 +96,7 @@ def text_of(securities: Sequence[str], count: int) -> str:
     return run.plan_text({**PLAN, "steps": steps, "counts": {**PLAN["counts"], "security": count}})
 
 
-def test_what_is_not_known_to_be_for_security_is_not_told_as_none() -> None:
+def test_unknown_security_updates_are_not_shown_as_zero() -> None:
     assert ", 0 for security, " in text_of(["no"], 0)
     assert ", 1 for security, " in text_of(["no", "yes"], 1)
     assert ", at least 1 for security, " in text_of(["unknown", "yes"], 1)

@@ -63,7 +63,7 @@ class FailingHub:
         (False, None, None, "nodes: not known (the database stardust.db failed)"),
     ],
 )
-async def test_nodes_are_counted_or_said_not_to_be_known(
+async def test_status_counts_nodes_or_shows_them_as_unknown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], reads: bool, nodes: object, security: object, line: str
 ) -> None:
     monkeypatch.setattr(status, "Hub", FailingHub)

@@ -32,7 +32,7 @@ def cleaned(data: bytes, cuts: tuple[int, ...] = ()) -> str:
         ("ä€🚀".encode(), "ä€🚀"),
     ],
 )
-def test_colours_and_lines_stay_and_what_acts_goes(raw: bytes, shown: str) -> None:
+def test_colours_and_lines_are_preserved_and_control_sequences_removed(raw: bytes, shown: str) -> None:
     assert cleaned(raw) == shown
 
 

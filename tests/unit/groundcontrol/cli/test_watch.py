@@ -70,7 +70,7 @@ def watching(hub: Restarting, *, quiet: bool = False) -> JobWatch:
 
 
 @pytest.mark.parametrize("code", sorted(watch.PASSING))
-async def test_a_hub_that_is_away_is_asked_again_and_the_person_is_told(
+async def test_a_missing_hub_is_retried_with_a_message(
     code: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     WaitingClock(monkeypatch)
@@ -93,14 +93,14 @@ async def test_a_hub_that_stays_away_is_given_up_after_a_bounded_time(
     assert len(reminders) == watch.RECONNECT_S / watch.REMIND_S - 1
 
 
-async def test_what_the_hub_refuses_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refusal_of_the_hub_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     WaitingClock(monkeypatch)
     hub = Restarting(CliError("there is no such job", "not_found"))
     with pytest.raises(CliError, match="no such job"):
         await watching(hub).get("/jobs/0123")
 
 
-async def test_an_order_whose_answer_was_lost_is_repeated_as_the_same_order(
+async def test_an_order_without_an_answer_is_repeated_with_the_same_key(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     WaitingClock(monkeypatch)
@@ -112,9 +112,7 @@ async def test_an_order_whose_answer_was_lost_is_repeated_as_the_same_order(
 
 
 @pytest.mark.parametrize("nodes", [["web-1"], ["web-1", "at-it"]])
-async def test_a_deployment_whose_answer_was_lost_is_followed_and_not_begun_twice(
-    nodes: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_deployment_without_an_answer_is_followed_and_not_repeated(nodes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     WaitingClock(monkeypatch)
     at_it = row("older", "at-it", "update")
     hub = Deploying(row("last", "web-1", "install"), at_it, row("first", "web-1", "update"), lost=1, begins=True)
@@ -122,7 +120,7 @@ async def test_a_deployment_whose_answer_was_lost_is_followed_and_not_begun_twic
     assert (hub.asked, found) == (1, [row("new1", "web-1", "update"), at_it][: len(nodes)])
 
 
-async def test_a_deployment_that_the_hub_never_heard_of_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_deployment_that_did_not_reach_the_hub_is_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of before is none that was begun now."""
     WaitingClock(monkeypatch)
     hub = Deploying(row("last", "web-1", "update"), lost=3, begins=False)

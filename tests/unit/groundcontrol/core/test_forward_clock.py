@@ -18,7 +18,7 @@ def test_time_continues_where_the_clock_is_set_back_and_follows_where_it_is_set_
     assert onward.now() == clock.now() == began + DAY_S + 60
 
 
-def test_what_an_earlier_hub_knew_counts() -> None:
+def test_the_forward_clock_starts_at_the_latest_known_time() -> None:
     clock = ManualClock()
     assert ForwardClock(clock, clock.now() + DAY_S).now() == clock.now() + DAY_S
     assert ForwardClock(clock, clock.now() - DAY_S).now() == clock.now()

@@ -42,7 +42,7 @@ def test_every_action_has_a_row() -> None:
     assert set(PERMISSIONS) == {*typing.get_args(FixedAction), *map(job_action, VERBS)}
 
 
-def test_each_verb_has_its_roles_and_words_on_the_hub() -> None:
+def test_each_verb_has_its_roles_and_description() -> None:
     assert set(WORDS) == set(VERBS)
 
 
@@ -58,7 +58,7 @@ def test_a_higher_role_may_all_that_a_lower_one_may() -> None:
         assert "operator" in roles or "viewer" not in roles
 
 
-def test_what_another_organisation_owns_does_not_exist() -> None:
+def test_resources_of_another_organisation_do_not_exist() -> None:
     with pytest.raises(NotFound):
         authorize(scope_of("admin"), "node.read", Thing(2))
     authorize(scope_of("admin"), "node.read", Thing(1))
@@ -92,7 +92,7 @@ def test_no_token_reaches_people_rights_or_keys() -> None:
     assert not FOR_TOKENS & {"account.use", "token.use", "user.manage", "user.reset", "settings.manage", "node.enrol"}
 
 
-def test_a_node_that_is_not_granted_does_not_exist() -> None:
+def test_a_node_without_a_grant_does_not_exist() -> None:
     scope = scope_of("operator")._replace(grants=(Grants(("a",), ("web",)),))
     for node in (a_node("a"), a_node("b", "web")):
         authorize(scope, "job.create", node)
@@ -102,18 +102,18 @@ def test_a_node_that_is_not_granted_does_not_exist() -> None:
         authorize(scope._replace(grants=(Grants(),)), "node.read", a_node("a"))
 
 
-def test_not_even_the_role_is_told_of_a_node_that_is_not_granted() -> None:
+def test_a_node_without_a_grant_hides_the_required_role() -> None:
     with pytest.raises(NotFound):
         authorize(scope_of("viewer")._replace(grants=(Grants(("a",)),)), "node.delete", a_node("b"))
 
 
 @pytest.mark.parametrize("action", sorted(WHOLE_FLEET))
-def test_who_is_limited_gets_nothing_of_the_whole_fleet(action: Action) -> None:
+def test_a_limited_user_may_not_act_on_the_whole_fleet(action: Action) -> None:
     assert allowed(scope_of("admin"), action)
     assert not allowed(scope_of("admin")._replace(grants=(Grants(("a",)),)), action)
 
 
-def test_a_new_node_must_be_one_that_its_maker_is_granted() -> None:
+def test_a_new_node_must_be_within_its_creators_grants() -> None:
     check_new_tags(scope_of("operator"), ())
     scope = scope_of("operator")._replace(grants=(Grants((), ("web", "dev")), Grants((), ("web",))))
     check_new_tags(scope, ("web", "more"))
@@ -147,7 +147,7 @@ def test_the_lesser_of_two_roles_counts() -> None:
         (None, "deployment.create", False),
     ],
 )
-def test_an_order_stands_while_the_rights_of_its_actor_do(rights: StoredRights | None, action: Action, *, allowed_now: bool) -> None:
+def test_an_order_is_valid_while_its_actor_has_the_rights(rights: StoredRights | None, action: Action, *, allowed_now: bool) -> None:
     assert still_authorized(rights, action, "a", ("web",), ordered_at=100.0, now=200.0) == allowed_now
 
 

@@ -19,7 +19,7 @@ BLANK = "\u3164\u115f\u1160\uffa0\u2800\u034f\ufe00\ufe0f\u00ad\u180e\u200b\u200
 
 
 @given(st.text(max_size=3000) | st.text(st.sampled_from("a\n\t\x1b\u202e\U000e0001\ud800 "), max_size=3000))
-def test_lines_of_a_log_show_what_was_in_them_and_hold_nothing_that_acts(text: str) -> None:
+def test_log_lines_show_control_characters_escaped(text: str) -> None:
     shown = visible(text, 2000)
     assert len(shown) <= 2000
     assert clean(shown, 2000) == shown.strip()
@@ -50,7 +50,7 @@ def test_ordinary_text_stays_as_it_is() -> None:
 
 @pytest.mark.holds("SAFETY-29", "S-16")
 @pytest.mark.parametrize("char", sorted(set(BLANK)), ids=lambda char: f"U+{ord(char):04X}")
-def test_no_name_holds_a_character_that_nobody_sees(char: str) -> None:
+def test_invisible_characters_are_removed_from_names(char: str) -> None:
     """Two nodes would look alike."""
     assert clean(f"web{char}-1{char}") == "web-1"
     assert not is_visible(f"web{char}-1")

@@ -111,7 +111,7 @@ async def test_a_deployment_is_steered(hub: TestHub) -> None:
 
 
 @pytest.mark.parametrize("what", ["host-key", "cancel", "retry"])
-async def test_one_that_is_not_there_cannot_be_steered(hub: TestHub, what: str) -> None:
+async def test_actions_on_a_missing_deployment_are_not_found(hub: TestHub, what: str) -> None:
     answer = await (await hub.logged_in()).post(
         f"deployments/{new_random_id()}/{what}", {"fingerprint": "x"} if what == "host-key" else None
     )

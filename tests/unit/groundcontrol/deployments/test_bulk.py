@@ -31,7 +31,7 @@ def faults(caught: pytest.ExceptionInfo[BadRequest]) -> list[tuple[object, ...]]
     return [(one["index"], one["code"], one["field"]) for one in told]
 
 
-async def test_each_server_has_a_deployment_of_its_own_in_the_order_of_the_list(desk: Desk, request_to: Requests) -> None:
+async def test_each_server_gets_its_own_deployment_in_list_order(desk: Desk, request_to: Requests) -> None:
     async with serving(KEY) as (one, _), serving(OTHER) as (two, _), desk.running() as service:
         wanted = [request_to(one, name="b"), request_to(two, name="a")]
         made = await service.install_many(ADMIN, wanted, "k-1")
@@ -96,7 +96,7 @@ async def test_a_repeat_takes_no_place(desk: Desk, request_to: Requests) -> None
             await service.install_many(ADMIN, [request_to(22, name="c")], "k-2")
 
 
-async def test_who_waits_for_a_person_holds_nobody_up(desk: Desk, request_to: Requests) -> None:
+async def test_a_deployment_that_awaits_confirmation_blocks_no_other(desk: Desk, request_to: Requests) -> None:
     """One at work at a time: all the same every fingerprint comes to be shown."""
     service = desk.make(desk.config, LIMITS._replace(at_once=1))
     async with contextlib.AsyncExitStack() as stack:
@@ -145,7 +145,7 @@ async def test_a_retry_may_leave_the_jump_host_out_and_brings_nothing_along(desk
         assert (at_jump, [line for line in seen if line.startswith("password")]) == ([], ["password root"])
 
 
-async def test_a_list_is_judged_by_what_the_hub_knows(desk: Desk) -> None:
+async def test_a_list_is_checked_against_known_nodes_and_policy(desk: Desk) -> None:
     await desk.store.nodes.create_node(ADMIN, NewNode(new_random_id(), "web-1", "192.0.2.1", ()))  # type: ignore[arg-type]  # an id
     reading = await desk.service.preview(ADMIN, "WEB-1\n169.254.169.254\n127.0.0.1\n0.0.0.0:x", "auto")
     assert [[problem.code for problem in one.problems] for one in reading.servers] == [
@@ -163,7 +163,7 @@ async def test_a_list_is_judged_by_what_the_hub_knows(desk: Desk) -> None:
         await desk.service.preview(VIEWER, "web-2", "auto")
 
 
-async def test_a_turn_is_given_back_whatever_happens() -> None:
+async def test_a_slot_is_released_after_every_error() -> None:
     places = asyncio.Semaphore(1)
     with contextlib.suppress(TimeoutError):
         async with Slot(places) as turn, turn.yielded():

@@ -25,7 +25,7 @@ BODY: dict[str, Any] = {
 }
 
 
-async def test_many_are_asked_for_with_what_all_and_what_each_has(hub: TestHub) -> None:
+async def test_many_deployments_take_common_and_own_fields(hub: TestHub) -> None:
     operator = await hub.logged_in("operator")
 
     answer = await operator.post("deployments/many", BODY, headers={"Idempotency-Key": "k-1"})
@@ -80,7 +80,7 @@ async def test_a_list_is_shown_as_it_is_understood(hub: TestHub) -> None:
     assert (await operator.post("deployments/preview", {"text": "", "format": "yaml"})).status == 400
 
 
-async def test_one_confirmation_is_for_what_was_shown(hub: TestHub) -> None:
+async def test_host_keys_are_confirmed_only_as_they_were_shown(hub: TestHub) -> None:
     operator = await hub.logged_in("operator")
     made = await hub.store.deployments.create_deployment(ADMIN, a_deployment())
     stranger = new_random_id()
@@ -95,7 +95,7 @@ async def test_one_confirmation_is_for_what_was_shown(hub: TestHub) -> None:
     assert (await operator.post("deployments/host-keys", {"host_keys": [{"deployment": "x", "fingerprint": shown}]})).status == 400
 
 
-async def test_the_jump_host_of_a_deployment_is_told_and_can_be_left_out(hub: TestHub) -> None:
+async def test_the_jump_host_of_a_deployment_is_shown_and_can_be_omitted(hub: TestHub) -> None:
     operator = await hub.logged_in("operator")
     row = a_deployment()
     row = await hub.store.deployments.create_deployment(

@@ -70,7 +70,7 @@ class Between:
         {"tags": (ODD,)}, {"host_key": ODD}, {"password": "a\nb"}, {"certificate": ODD}, {"jump": JumpRequest(host=ODD)},
     ],
 )  # fmt: skip
-async def test_what_cannot_be_meant_is_refused_by_force_too(desk: Desk, request_to: Requests, given: dict[str, object]) -> None:
+async def test_contradictory_overrides_are_refused_with_force_too(desk: Desk, request_to: Requests, given: dict[str, object]) -> None:
     node = await node_with(desk, request_to(22))
     async with desk.running() as service:
         with pytest.raises(BadRequest) as caught:
@@ -81,7 +81,7 @@ async def test_what_cannot_be_meant_is_refused_by_force_too(desk: Desk, request_
     assert (await desk.store.deployments.deployments(ADMIN, 10)).items == []
 
 
-async def test_by_force_no_credentials_are_asked_for_and_what_is_told_is_where_the_server_was(desk: Desk, request_to: Requests) -> None:
+async def test_a_forced_removal_needs_no_credentials_and_shows_the_old_address(desk: Desk, request_to: Requests) -> None:
     node = await node_with(desk, request_to(2222, username="kept"))
     async with desk.running() as service:
         row = await service.remove(ADMIN, node, DeploymentOverrides(host="elsewhere.example", port=9, username="other"), force=True)
@@ -92,7 +92,7 @@ async def test_by_force_no_credentials_are_asked_for_and_what_is_told_is_where_t
 
 
 @pytest.mark.parametrize("installed", [False, True])
-async def test_by_force_it_does_not_matter_that_what_is_kept_does_not_open(desk: Desk, request_to: Requests, *, installed: bool) -> None:
+async def test_a_forced_removal_works_with_undecryptable_credentials(desk: Desk, request_to: Requests, *, installed: bool) -> None:
     node = await node_with(desk, request_to(2222, username="kept"))
     kept = await desk.store.secrets.credentials(node)
     await desk.store.secrets.save_credentials(ADMIN, node, [record._replace(version=record.version + 1) for record in kept])
@@ -123,7 +123,7 @@ async def test_by_force_it_does_not_matter_that_what_is_kept_does_not_open(desk:
         await desk.store.nodes.node(ADMIN, node)
 
 
-def test_an_event_is_one_line_of_plain_text_whatever_its_row_holds() -> None:
+def test_a_deployment_event_is_one_line_of_plain_text() -> None:
     row = transitions.new_deployment(
         ADMIN, "remove", REMOVE_STEPS, host=ODD, port=22, username="u", name="web-1", options=DeploymentOptions(), node=None, at=1.0
     )
@@ -143,7 +143,7 @@ async def test_bodies_that_say_nothing_are_as_none_at_all(desk: Desk) -> None:
 # -- databases that fail -----------------------------------------------------------------------
 
 
-async def test_samples_that_cannot_be_removed_at_once_hold_up_nothing_else(desk: Desk, tmp_path: Path) -> None:
+async def test_a_failed_deletion_of_samples_does_not_block_the_removal(desk: Desk, tmp_path: Path) -> None:
     node = await node_with(desk, None)
     session = await connect(desk.store, node)
     await desk.store.metrics.append([pack(session, 0, layout_row(), int(SystemClock().now() * 1000))])
@@ -161,7 +161,7 @@ async def test_samples_that_cannot_be_removed_at_once_hold_up_nothing_else(desk:
     assert not await desk.store.metrics.latest(session.no)
 
 
-async def test_one_that_could_not_be_begun_has_failed_and_the_next_one_is_as_good(desk: Desk) -> None:
+async def test_a_forced_removal_that_could_not_start_can_be_repeated(desk: Desk) -> None:
     node = await node_with(desk, None)
     made = trouble(desk, "nodes", "delete_node")
     async with desk.running(desk.make(desk.config)) as service:
@@ -194,7 +194,7 @@ async def test_tried_again_it_is_by_force_again_and_nothing_is_asked_of_the_serv
         await desk.store.nodes.node(ADMIN, node)
 
 
-async def test_one_that_a_hub_left_behind_is_by_force_again_and_needs_no_credentials(desk: Desk) -> None:
+async def test_an_interrupted_forced_removal_is_retried_without_credentials(desk: Desk) -> None:
     node = await node_with(desk, None)
     wanted = transitions.new_deployment(
         ADMIN,
@@ -232,7 +232,7 @@ async def test_it_is_not_tried_again_beside_a_removal_by_ssh(desk: Desk, request
             assert caught.value.detail == {"deployment": by_ssh.id}
 
 
-async def test_one_whose_end_cannot_be_saved_has_succeeded_as_soon_as_it_can(desk: Desk) -> None:
+async def test_a_forced_removal_whose_end_cannot_be_saved_succeeds_later(desk: Desk) -> None:
     node = await node_with(desk, None)
     between = Between(desk.store.nodes)
     desk.store = replace(desk.store, nodes=between)  # type: ignore[arg-type]  # it stands for any nodes
@@ -249,7 +249,7 @@ async def test_one_whose_end_cannot_be_saved_has_succeeded_as_soon_as_it_can(des
     assert (row.state, row.steps[-1].state, row.steps[-1].detail) == ("succeeded", "done", LEFT_BEHIND)
 
 
-async def test_while_it_cannot_be_begun_who_asks_again_gets_the_same_one(desk: Desk) -> None:
+async def test_a_repeated_request_gets_the_same_pending_removal(desk: Desk) -> None:
     node = await node_with(desk, None)
     made = trouble(desk, "deployments", "save_deployment")
     async with desk.running(desk.make(desk.config, LIMITS._replace(forget_wait_s=0.1))) as service:
@@ -261,7 +261,7 @@ async def test_while_it_cannot_be_begun_who_asks_again_gets_the_same_one(desk: D
         assert (await desk.end_of(again.id)).state == "succeeded"
 
 
-async def test_who_cancels_it_while_the_node_is_deleted_comes_too_late(desk: Desk) -> None:
+async def test_a_cancel_during_the_deletion_comes_too_late(desk: Desk) -> None:
     node = await node_with(desk, None)
     between = Between(desk.store.nodes)
     desk.store = replace(desk.store, nodes=between)  # type: ignore[arg-type]  # it stands for any nodes

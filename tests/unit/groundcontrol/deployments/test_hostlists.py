@@ -118,7 +118,7 @@ def test_a_name_in_another_script_is_dialled_as_dns_has_it_and_shown_as_it_was_t
     assert checked.jump.host == "xn--strae-oqa.example"
 
 
-def test_a_password_in_a_line_is_refused_and_not_said_again() -> None:
+def test_a_password_in_a_line_is_refused_and_not_repeated() -> None:
     server = only("root:hunter2-canary@web-1", "lines")
     assert [problem.code for problem in server.problems] == ["user_invalid"]
     assert "canary" not in repr(server)
@@ -126,7 +126,7 @@ def test_a_password_in_a_line_is_refused_and_not_said_again() -> None:
 
 @pytest.mark.parametrize("before", ["", "host,user\n", "web-1\n", "Host a\n"])
 @pytest.mark.parametrize("kind", ["OPENSSH ", "RSA ", "ENCRYPTED ", ""])
-def test_a_private_key_in_a_list_is_refused_and_not_said_again(before: str, kind: str) -> None:
+def test_a_private_key_in_a_list_is_refused_and_not_repeated(before: str, kind: str) -> None:
     """Its lines could pass for names of hosts, which are resolved and written down."""
     reading = read_list(f"{before}-----BEGIN {kind}PRIVATE KEY-----\nb3BlbnNzaC1canary\nQyNTUxOcanary==\n-----END {kind}PRIVATE KEY-----\n")
     assert reading.servers == ()
@@ -134,7 +134,7 @@ def test_a_private_key_in_a_list_is_refused_and_not_said_again(before: str, kind
     assert "canary" not in repr(reading)
 
 
-def test_a_server_and_a_name_stand_once() -> None:
+def test_a_repeated_server_or_name_is_a_duplicate() -> None:
     assert codes("a\nb a2\nA:22\nb:2022 A2\n[2001:db8::1]\n2001:db8::1") == [[], [], ["duplicate"], ["duplicate_name"], [], ["duplicate"]]
     assert [len(server.problems) for server in read_list("Host a b\n HostName web-1").servers] == [0, 1]
 
@@ -150,13 +150,13 @@ def test_a_server_and_a_name_stand_once() -> None:
         ("::ffff:192.0.2.7", "192.0.2.7"),
     ],
 )
-def test_one_server_in_two_spellings_stands_once(one: str, other: str) -> None:
+def test_one_server_in_two_spellings_is_a_duplicate(one: str, other: str) -> None:
     assert codes(f"{one} a\n{other} b") == [[], ["duplicate"]]
 
 
 @pytest.mark.parametrize("field", ["host", "jump.host"])
 @pytest.mark.parametrize("host", ["lo\u00adcalhost", "a..b", "web\u200b"])
-def test_what_is_wrong_with_a_host_is_said_of_the_host(host: str, field: str) -> None:
+def test_a_fault_of_a_host_names_its_field(host: str, field: str) -> None:
     jump = JumpRequest(host=host) if field == "jump.host" else None
     with pytest.raises(BadRequest) as caught:
         check_request(DeploymentRequest(host="web-1" if jump else host, username="root", jump=jump))
@@ -185,7 +185,7 @@ def test_a_table_is_read_by_its_header() -> None:
     assert [note.message for note in reading.notes] == ["the column “colour” is not known, and left out"]
 
 
-def test_what_is_wrong_with_a_table_stands_with_its_line() -> None:
+def test_faults_of_a_table_are_reported_with_their_lines() -> None:
     text = 'host,port,user,jump,host_key\na,x,root,,\nb,22,r t,,\nc,,,"x,y",\nd,,,,SHA256:no\n"e,22\nf,22,root,,,,more\n,22,root,,'
     found = codes(text)
     assert found == [
@@ -225,13 +225,13 @@ def test_a_remark_is_no_header() -> None:
 
 
 @pytest.mark.parametrize("column", ["host_key", "Host Key", "fingerprint", "ssh_host_key", "keyboard", "power", "comment"])
-def test_what_is_no_secret_is_not_refused(column: str) -> None:
+def test_the_words_key_and_token_alone_are_not_secrets(column: str) -> None:
     assert read_list("root@web-1 # the old one, without key, token").format == "lines"
     reading = read_list(f"host,port,{column}\nweb-1,22,")
     assert (reading.format, len(reading.servers), reading.problems) == ("csv", 1, ())
 
 
-def test_a_table_without_hosts_says_what_a_header_is() -> None:
+def test_a_table_without_a_host_column_is_refused() -> None:
     reading = read_list("web-1,22\nweb-2,22", "csv")
     assert (reading.servers, [problem.code for _, problem in reading.problems]) == ((), ["header_missing"])
 
@@ -251,7 +251,7 @@ def test_a_client_configuration_is_read_as_openssh_reads_it() -> None:
     assert [note.message.split()[0] for note in reading.notes] == ["Match", "Include"]
 
 
-def test_what_cannot_be_followed_in_a_configuration_is_reported() -> None:
+def test_unsupported_settings_of_an_ssh_configuration_are_reported() -> None:
     text = (
         "Host a\n ProxyCommand nc %h %p\nHost b\n ProxyJump x,y\nHost c\n ProxyJump g\nHost g\n ProxyJump h\nHost h\n ProxyJump none\n"
         "Host i\n HostName %r.example\nHost j\n Port many\nHost k\n ProxyJump u@k2:99\nHost k2\n Port 7\n HostName 192.0.2.9\n"
@@ -266,7 +266,7 @@ def test_what_cannot_be_followed_in_a_configuration_is_reported() -> None:
     assert read_list("Host a\n HostName 'x\n User \"y").problems[0][1].code == "not_understood"
 
 
-def test_a_list_has_an_end() -> None:
+def test_a_list_is_bounded_in_rows_text_and_work() -> None:
     many = read_list("\n".join(f"h{at}" for at in range(MAX_ROWS + 5)))
     assert (len(many.servers), [problem.code for _, problem in many.problems]) == (MAX_ROWS, ["too_many"])
     assert [problem.code for _, problem in read_list("a" * (MAX_TEXT_CHARS + 1)).problems] == ["too_many"]

@@ -77,7 +77,7 @@ async def test_a_server_is_logged_in_to_with_the_key_and_keeps_no_copy_of_it(des
     assert "PRIVATE" not in repr(await desk.store.log.audit(ADMIN, 50)) + repr(row) + repr(made)
 
 
-async def test_the_key_is_not_used_where_there_is_none_or_by_who_may_not(desk: Desk, request_to: Requests) -> None:
+async def test_the_hubs_key_is_refused_if_missing_or_not_permitted(desk: Desk, request_to: Requests) -> None:
     async with desk.running() as service:
         with pytest.raises(BadRequest, match="no SSH key of its own"):
             await service.install(ADMIN, hub_login(request_to, 22), None)

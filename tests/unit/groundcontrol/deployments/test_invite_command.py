@@ -22,7 +22,7 @@ def services(port: int, tls_pin: str | None) -> Services:
 
 
 @pytest.mark.parametrize("pins", [[], ["ab" * 32], ["ab" * 32, "cd" * 32]])
-def test_a_script_that_is_not_fetched_says_what_to_do(pins: list[str]) -> None:
+def test_an_invite_command_that_cannot_download_prints_help(pins: list[str]) -> None:
     made = services(free_port(), ", ".join(pins) or None)
     curl = invites_api.short(made, "")
     assert ("-k --pinnedpubkey" in curl, curl.endswith("/install.sh | sudo sh")) == (bool(pins), True)

@@ -12,11 +12,11 @@ from groundcontrol.deployments.limits import PATIENCE_S, WriteLock
 from tests.support.clock import settle
 
 
-def test_nobody_is_refused_before_the_store_would_refuse() -> None:
+def test_the_patience_equals_the_stall_limit_of_the_store() -> None:
     assert PATIENCE_S == STALL_S
 
 
-async def test_who_comes_late_is_refused_at_once_and_who_can_wait_gets_it() -> None:
+async def test_a_late_caller_is_refused_at_once_and_a_patient_one_waits() -> None:
     lock, loop = WriteLock(patience_s=0.3), asyncio.get_running_loop()
 
     async def patient() -> None:

@@ -59,7 +59,7 @@ CHANGES: dict[str, Change] = {
 @pytest.mark.holds("SAFETY-35", "SAFETY-36", "S-21")
 @pytest.mark.parametrize("queue", ["turns", "slots of an address"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_what_waits_for_its_turn_is_not_begun_for_who_may_not_any_more(
+async def test_a_queued_deployment_does_not_start_after_its_user_lost_the_right(
     desk: Desk, request_to: Requests, change: Change, queue: str
 ) -> None:
     limits = LIMITS._replace(at_once=1) if queue == "turns" else LIMITS._replace(ssh=LIMITS.ssh._replace(at_once=1))
@@ -79,7 +79,7 @@ async def test_what_waits_for_its_turn_is_not_begun_for_who_may_not_any_more(
     assert (ended.state, ended.error and ended.error.code) == ("failed", "deployment.not_allowed")
 
 
-async def test_who_may_not_any_more_is_not_logged_in_when_the_host_key_is_confirmed_at_last(desk: Desk, request_to: Requests) -> None:
+async def test_a_user_without_rights_is_not_logged_in_after_the_host_key_is_confirmed(desk: Desk, request_to: Requests) -> None:
     operator = await an_operator(desk)
     key = asyncssh.generate_private_key("ssh-ed25519")
     async with serving(key) as (port, seen), desk.running() as service:
@@ -94,7 +94,7 @@ async def test_who_may_not_any_more_is_not_logged_in_when_the_host_key_is_confir
     assert "not logged in" in ended.error.message
 
 
-async def test_who_still_may_gets_it_done(desk: Desk, request_to: Requests) -> None:
+async def test_a_deployment_starts_while_its_user_keeps_the_right(desk: Desk, request_to: Requests) -> None:
     operator, one_by_one = await an_operator(desk), desk.make(desk.config, LIMITS._replace(at_once=1))
     async with silent() as (port, dialled), silent() as (other, dialled_too), desk.running(one_by_one) as service:
         first, _ = await service.install_many(operator, [request_to(port, name="a"), request_to(other, name="b", tags=("web",))], None)
@@ -105,7 +105,7 @@ async def test_who_still_may_gets_it_done(desk: Desk, request_to: Requests) -> N
             await dialled_too.wait()
 
 
-async def test_a_removal_completes_when_its_node_leaves_the_limit_of_who_asked(desk: Desk) -> None:
+async def test_a_removal_completes_after_its_node_left_the_users_grants(desk: Desk) -> None:
     operator = await an_operator(desk, WEB)
     node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-1", "127.0.0.1", ("web",)))
     async with silent() as (port, dialled), desk.running() as service:
@@ -128,7 +128,7 @@ async def test_a_server_that_was_cleared_is_forgotten_also_outside_of_the_limit(
         await desk.store.nodes.node(ADMIN, node.id)
 
 
-async def test_who_may_not_see_what_is_in_the_way_learns_nothing_of_it(desk: Desk, request_to: Requests) -> None:
+async def test_a_conflict_with_a_hidden_deployment_reveals_nothing(desk: Desk, request_to: Requests) -> None:
     operator = await an_operator(desk, WEB)
     async with silent() as (port, dialled), desk.running() as service:
         running = await service.install(ADMIN, request_to(port, name="hidden-1"), None)

@@ -45,7 +45,9 @@ async def keep(desk: Desk, node: Node, request: DeploymentRequest) -> None:
     await credentials.save(desk.store.secrets, desk.vault, ADMIN, node.id, request, HostKey(*describe(KEY)))
 
 
-async def test_it_logs_in_with_what_is_kept_and_the_node_stays_when_it_fails(desk: Desk, request_to: Requests, closed_port: int) -> None:
+async def test_a_redeployment_uses_stored_credentials_and_keeps_the_node_on_failure(
+    desk: Desk, request_to: Requests, closed_port: int
+) -> None:
     node = await a_node(desk)
     await keep(desk, node, request_to(closed_port))
     async with desk.running() as service:
@@ -142,7 +144,7 @@ async def test_a_hub_that_was_killed_leaves_the_node(desk: Desk) -> None:
     assert await desk.store.nodes.find_node(node.id) == node
 
 
-async def test_a_server_that_has_moved_is_known_by_its_new_address(desk: Desk) -> None:
+async def test_a_moved_server_gets_its_new_address(desk: Desk) -> None:
     node = await a_node(desk)
     moved = await desk.store.nodes.move_node(ADMIN, node.id, "10.0.0.9")
     assert (moved.address, moved.id, moved.version) == ("10.0.0.9", node.id, node.version + 1)
@@ -177,7 +179,7 @@ async def shreddings(desk: Desk) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("wish", [None, True, False])
-async def test_what_was_kept_is_shredded_where_nothing_shall_be_kept(
+async def test_a_redeployment_shreds_credentials_that_shall_not_be_stored(
     desk: Desk, request_to: Requests, closed_port: int, wish: bool | None
 ) -> None:
     node = await a_node(desk)
@@ -200,7 +202,7 @@ async def test_what_was_kept_is_shredded_where_nothing_shall_be_kept(
         assert await shreddings(desk) == []
 
 
-async def test_one_that_fails_leaves_what_was_kept(desk: Desk, request_to: Requests, closed_port: int) -> None:
+async def test_a_failed_redeployment_keeps_the_stored_credentials(desk: Desk, request_to: Requests, closed_port: int) -> None:
     node = await a_node(desk)
     await keep(desk, node, request_to(closed_port))
     async with desk.running() as service:
@@ -230,7 +232,7 @@ async def test_a_hub_that_was_killed_before_it_shredded_them_does_it_at_its_next
     assert (await desk.store.nodes.node(ADMIN, node.id)).address == "10.0.0.9"
 
 
-async def test_who_stops_one_that_stands_comes_too_late(desk: Desk, request_to: Requests, closed_port: int) -> None:
+async def test_a_cancel_of_a_completed_redeployment_comes_too_late(desk: Desk, request_to: Requests, closed_port: int) -> None:
     """Until its last words are written it looks like one that goes on."""
     async with desk.running() as service:
         major = Quick()
@@ -246,7 +248,7 @@ async def test_who_stops_one_that_stands_comes_too_late(desk: Desk, request_to: 
     assert row.state == "succeeded", row
 
 
-async def test_what_stands_while_the_database_is_full_is_saved_once_there_is_room(desk: Desk) -> None:
+async def test_a_redeployment_that_ends_during_a_full_disk_is_saved_later(desk: Desk) -> None:
     """Else the hub would say of a node that is there that it failed, or show for ever that it is being deployed."""
     node = await a_node(desk)
     made = trouble(desk, "deployments")

@@ -75,7 +75,7 @@ WISHES: dict[str, Any] = {
 }  # fmt: skip
 
 
-async def test_what_was_given_is_forgotten_in_time_though_nobody_asks(desk: Desk, request_to: Requests, closed_port: int) -> None:
+async def test_given_credentials_are_forgotten_after_their_time(desk: Desk, request_to: Requests, closed_port: int) -> None:
     async with desk.running(desk.make(desk.config, LIMITS._replace(remember_s=0.3))) as service:
         rows = [await service.install(ADMIN, request_to(closed_port, host=f"127.0.0.{n}"), None) for n in (1, 2)]
         for row in rows:
@@ -86,7 +86,7 @@ async def test_what_was_given_is_forgotten_in_time_though_nobody_asks(desk: Desk
 
 
 @pytest.mark.parametrize("lost", ["restart", "time", "room"])
-async def test_a_retry_does_what_was_asked_at_first(desk: Desk, request_to: Requests, closed_port: int, lost: str) -> None:
+async def test_a_retry_repeats_the_original_request(desk: Desk, request_to: Requests, closed_port: int, lost: str) -> None:
     """Also when the hub was started anew, or the fields have left its memory: only the secrets are given again."""
     limits = LIMITS._replace(remember_s=0.0 if lost == "time" else 900.0, remembered=0 if lost == "room" else 64)
     asked = request_to(closed_port, username="ops", sudo_password="s", **WISHES)
@@ -107,7 +107,7 @@ async def given_again(desk: Desk, service: DeploymentService, row: Deployment, a
     await desk.end_of(row.id)
 
 
-async def test_wishes_given_with_a_retry_are_kept_for_the_next(desk: Desk, request_to: Requests, closed_port: int) -> None:
+async def test_options_given_with_a_retry_are_stored_for_the_next(desk: Desk, request_to: Requests, closed_port: int) -> None:
     async with desk.running() as service:
         row = await desk.end_of((await service.install(ADMIN, request_to(closed_port, **WISHES), None)).id)
         given = DeploymentOverrides(policy="readonly", tags=(), keep_credentials=True, install_python=False)
@@ -211,7 +211,7 @@ async def moved(desk: Desk, deployment: DeploymentId, port: int) -> Deployment:
     return await desk.store.deployments.save_deployment(ADMIN, row._replace(port=port))
 
 
-async def test_only_what_failed_is_retried(desk: Desk, request_to: Requests) -> None:
+async def test_only_failed_deployments_can_be_retried(desk: Desk, request_to: Requests) -> None:
     async with serving(KEY) as (port, _), desk.running() as service:
         row = await service.install(ADMIN, request_to(port), None)
         with pytest.raises(Conflict):

@@ -100,7 +100,7 @@ async def test_a_fingerprint_given_beforehand_confirms_without_asking(desk: Desk
     assert seen == []
 
 
-async def test_a_host_key_that_nobody_confirms_is_not_confirmed(desk: Desk) -> None:
+async def test_an_unconfirmed_host_key_times_out(desk: Desk) -> None:
     wanted = new_row(NodeId("n" * 26))
     row = await desk.store.deployments.create_deployment(ADMIN, wanted)
     progress = ProgressReporter(desk.store, desk.bus, SystemClock(), ADMIN, row, confirm_limit_s=0.05)
@@ -183,20 +183,20 @@ async def test_a_second_deployment_to_a_server_under_another_name_is_refused_the
         {"private_key": "x" * 20000}, {"host": "10.0.0.1:2222"}, {"host": "[::1]:22"}, {"host": "[web-1]"}, {"host": "::1::2"},
     ],
 )  # fmt: skip
-def test_what_cannot_be_meant_is_refused(request_to: Requests, bad: dict[str, object]) -> None:
+def test_an_invalid_request_is_refused_with_its_field(request_to: Requests, bad: dict[str, object]) -> None:
     with pytest.raises(BadRequest) as caught:
         check_request(replace(request_to(22), **bad))  # type: ignore[arg-type]  # named as they are
     assert caught.value.detail["field"] == next(iter(bad))
 
 
 @pytest.mark.parametrize(("written", "host"), [("[::1]", "::1"), (" ::1 ", "::1"), ("fe80::1%eth0", "fe80::1%eth0"), ("web-1.", "web-1.")])
-def test_an_address_may_stand_in_brackets(request_to: Requests, written: str, host: str) -> None:
+def test_an_address_may_be_in_brackets(request_to: Requests, written: str, host: str) -> None:
     jump = JumpRequest(host=written)
     checked = check_request(replace(request_to(22), host=written, jump=jump))
     assert (checked.host, checked.jump) == (host, replace(jump, host=host))
 
 
-def test_a_port_that_stands_with_the_host_is_told_its_place(request_to: Requests) -> None:
+def test_a_port_in_the_host_field_is_refused(request_to: Requests) -> None:
     with pytest.raises(BadRequest, match="a port has a field of its own"):
         check_request(replace(request_to(22), host="10.0.0.1:2222"))
 
@@ -208,7 +208,7 @@ async def test_a_bad_request_begins_nothing(desk: Desk, request_to: Requests) ->
     assert (await desk.store.deployments.deployments(ADMIN, 10)).items == []
 
 
-async def test_a_name_that_is_taken_is_refused(desk: Desk, request_to: Requests) -> None:
+async def test_a_name_in_use_is_refused(desk: Desk, request_to: Requests) -> None:
     await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "Web-1", "h"))
     async with desk.running() as service:
         with pytest.raises(Conflict, match="web-1"):
@@ -324,7 +324,7 @@ async def test_no_secret_comes_into_rows_events_or_audit(desk: Desk, request_to:
 # -- stopping and starting ---------------------------------------------------------------------
 
 
-async def test_stopping_the_hub_ends_what_runs_with_a_sentence(desk: Desk, request_to: Requests) -> None:
+async def test_stopping_the_hub_fails_running_deployments_with_a_message(desk: Desk, request_to: Requests) -> None:
     async with serving(KEY) as (port, _):
         async with desk.running() as service:
             row = await service.install(ADMIN, request_to(port), None)
@@ -336,7 +336,7 @@ async def test_stopping_the_hub_ends_what_runs_with_a_sentence(desk: Desk, reque
     assert "before this had changed anything on the server" in row.error.message
 
 
-async def test_what_is_stopped_with_the_hub_is_left_to_save_its_end(desk: Desk, request_to: Requests) -> None:
+async def test_a_deployment_stopped_with_the_hub_is_cancelled_once(desk: Desk, request_to: Requests) -> None:
     """It is asked once: a second time would break off what it writes down."""
     async with serving(KEY) as (port, _):
         async with desk.running() as service:
@@ -402,7 +402,7 @@ async def test_behind_a_confirmation_that_hangs_another_is_refused(desk: Desk) -
         assert await waiting
 
 
-async def test_a_killed_hub_closes_what_it_left_at_its_next_start(desk: Desk) -> None:
+async def test_deployments_of_a_killed_hub_fail_at_its_next_start(desk: Desk) -> None:
     node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "half", "h"))
     wanted = new_row(node.id)
     wanted = transitions.step_started(
@@ -425,7 +425,7 @@ async def test_a_killed_hub_closes_what_it_left_at_its_next_start(desk: Desk) ->
         ("probe", "installing python3 with apt-get", False), ("upload", "", False), ("verify", "", False),
     ],
 )  # fmt: skip
-async def test_what_is_said_of_a_killed_hub_tells_whether_anything_was_changed(desk: Desk, step: str, detail: str, untouched: bool) -> None:
+async def test_a_deployment_of_a_killed_hub_states_whether_anything_changed(desk: Desk, step: str, detail: str, untouched: bool) -> None:
     wanted = new_row(None)
     for name in INSTALL_STEPS[: INSTALL_STEPS.index(step)]:
         wanted = transitions.step_done(transitions.step_started(wanted, name, 1.0), name, "done", 2.0)
@@ -439,7 +439,7 @@ async def test_what_is_said_of_a_killed_hub_tells_whether_anything_was_changed(d
     assert ("undoes what was begun by itself" in row.error.message) != untouched
 
 
-async def test_a_removal_is_retried_after_a_restart_by_what_is_kept(desk: Desk, request_to: Requests) -> None:
+async def test_a_removal_is_retried_after_a_restart_with_stored_credentials(desk: Desk, request_to: Requests) -> None:
     async with serving(KEY) as (port, seen):
         node = await node_with(desk, request_to(port, username="kept"))
         for given, login in ((None, "begin kept"), (DeploymentOverrides(username="ops"), "begin ops")):
@@ -457,7 +457,7 @@ async def test_a_removal_is_retried_after_a_restart_by_what_is_kept(desk: Desk, 
             assert seen[0] == login
 
 
-async def test_what_is_given_again_is_checked_before_credentials_are_asked_for(desk: Desk, request_to: Requests, closed_port: int) -> None:
+async def test_overrides_are_validated_before_credentials_are_required(desk: Desk, request_to: Requests, closed_port: int) -> None:
     node = await node_with(desk, request_to(closed_port))
     async with desk.running() as service:
         row = await desk.end_of((await service.install(ADMIN, request_to(closed_port, name="a"), None)).id)

@@ -89,7 +89,7 @@ async def test_the_farewell_ends_it_and_the_node_is_forgotten(desk: Desk) -> Non
         await desk.store.nodes.node(ADMIN, node.id)
 
 
-async def test_who_asks_twice_at_once_gets_the_same_removal(desk: Desk) -> None:
+async def test_concurrent_removals_of_a_node_are_the_same_one(desk: Desk) -> None:
     node = await played(desk)
     async with desk.running() as service:
         found = await asyncio.gather(*(service.remove(SYSTEM, node.id, None, force=False) for _ in range(4)))
@@ -132,7 +132,7 @@ async def test_a_refusal_of_the_node_is_the_deployment_s_own(desk: Desk, state: 
     assert row.state == "succeeded"
 
 
-async def test_a_node_that_never_says_farewell_stays_and_the_sentence_says_what_to_do(desk: Desk) -> None:
+async def test_a_node_without_a_farewell_stays_with_a_hint(desk: Desk) -> None:
     node = await played(desk)
     async with desk.running(desk.make(desk.config, LIMITS._replace(leave_s=0.3))) as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
@@ -150,7 +150,7 @@ async def test_a_node_that_never_says_farewell_stays_and_the_sentence_says_what_
     assert forced.state == "succeeded"
 
 
-async def test_what_could_not_be_taken_off_is_told_and_the_node_stays(desk: Desk) -> None:
+async def test_a_failed_uninstall_is_reported_and_the_node_stays(desk: Desk) -> None:
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
@@ -224,7 +224,7 @@ async def test_a_hub_that_was_killed_right_after_its_order_finds_it_again(desk: 
     assert (row.state, set(states(row).values())) == ("succeeded", {"done"})
 
 
-async def test_a_hub_that_was_killed_before_its_order_says_so_whatever_was_ordered_before(desk: Desk) -> None:
+async def test_a_hub_killed_before_its_order_reports_hub_stopped(desk: Desk) -> None:
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
@@ -267,7 +267,7 @@ async def test_a_retry_with_credentials_goes_by_ssh(desk: Desk) -> None:
     assert row.error.code == "port_closed"
 
 
-async def test_who_speaks_of_a_log_in_means_ssh(desk: Desk) -> None:
+async def test_a_removal_with_log_in_overrides_uses_ssh(desk: Desk) -> None:
     node = await played(desk)
     async with desk.running() as service:
         with pytest.raises(CredentialsRequired):
@@ -275,7 +275,7 @@ async def test_who_speaks_of_a_log_in_means_ssh(desk: Desk) -> None:
         assert (await desk.store.jobs.jobs(ADMIN, 10, None, node=node.id)).items == []
 
 
-async def test_a_node_whose_policy_does_not_allow_it_is_not_asked(desk: Desk) -> None:
+async def test_a_node_whose_policy_forbids_uninstall_is_not_ordered(desk: Desk) -> None:
     node = await played(desk)
     async with desk.running() as service:
         for mode, verbs in (
@@ -306,7 +306,7 @@ async def test_a_store_that_fails_for_a_while_ends_no_following(desk: Desk, part
     assert (row.state, set(states(row).values())) == ("succeeded", {"done"})
 
 
-async def test_an_end_that_cannot_be_saved_at_once_is_saved_later(desk: Desk) -> None:
+async def test_an_end_that_cannot_be_saved_is_saved_later(desk: Desk) -> None:
     node = await played(desk)
     made = trouble(desk, "deployments")
     async with desk.running(desk.make(desk.config)) as service:
@@ -352,7 +352,7 @@ async def test_a_removal_that_could_not_be_ordered_has_failed(desk: Desk) -> Non
         assert (await desk.end_of(row.id)).state == "succeeded"
 
 
-async def test_one_whose_failure_cannot_be_saved_either_is_cancelled_and_nothing_untrue_is_reported(desk: Desk) -> None:
+async def test_a_removal_whose_failure_cannot_be_saved_can_be_cancelled(desk: Desk) -> None:
     node = await played(desk)
     made = trouble(desk, "deployments", "save_deployment")
     async with desk.running(desk.make(desk.config)) as service:
@@ -379,7 +379,7 @@ def fail_after_the_order(service: DeploymentService, made: Trouble) -> None:
     service._leaving._ways = service._leaving._ways._replace(order=then_fail)
 
 
-async def test_an_order_whose_number_could_not_be_written_down_is_followed(desk: Desk) -> None:
+async def test_an_order_whose_job_id_was_not_saved_is_followed(desk: Desk) -> None:
     node = await played(desk)
     made = trouble(desk, "deployments")
     service = desk.make(desk.config)
@@ -454,7 +454,7 @@ async def test_an_error_in_our_own_code_before_the_order_ends_it_and_is_reported
         assert (await desk.end_of(row.id)).state == "succeeded"
 
 
-async def test_an_error_in_our_own_code_whose_end_cannot_be_saved_is_told_too(desk: Desk) -> None:
+async def test_an_internal_error_whose_end_cannot_be_saved_is_reported(desk: Desk) -> None:
     node = await played(desk)
     made = trouble(desk, "deployments", "save_deployment")
     made.error = ValueError("nobody thought of this")
@@ -497,7 +497,7 @@ async def test_an_end_that_our_own_code_cannot_save_leaves_it_to_the_next_start(
         assert (await desk.until(row.id, lambda row: states(row)["uninstall"] == "running")).id == row.id
 
 
-async def test_behind_an_order_that_hangs_others_are_refused_but_a_farewell_is_heard(desk: Desk) -> None:
+async def test_behind_a_hanging_order_others_are_refused_but_a_farewell_is_processed(desk: Desk) -> None:
     """Root says it once; whoever orders can do so again."""
     node, other = await played(desk), await played(desk, "web-2")
     made = hanging(desk, "deployments")

@@ -88,7 +88,7 @@ async def test_a_node_that_is_removed_before_its_turn_is_named_so(desk: Desk) ->
     assert (row.state, row.error and row.error.code) == ("failed", "node.removed")
 
 
-async def test_who_calls_an_update_off_in_the_moment_of_its_turn_ends_nothing_else(desk: Desk) -> None:
+async def test_cancelling_an_update_at_its_turn_does_not_stop_others(desk: Desk) -> None:
     session, other = await connected(desk), asyncio.Event()
 
     async def called_off(_node: NodeId, _timeout_s: float) -> None:
@@ -128,7 +128,7 @@ async def test_an_order_that_cannot_be_written_down_wholly_is_none_at_all(desk: 
     assert len({row.created_at for row in rows}) == 1
 
 
-async def test_two_who_order_at_once_get_the_same_updates(desk: Desk) -> None:
+async def test_concurrent_update_orders_get_the_same_updates(desk: Desk) -> None:
     nodes = [await node_with(desk, None, name) for name in ("web-1", "web-2", "web-3")]
     async with updating(desk, away) as service:
         first, second = await asyncio.gather(service.begin(ADMIN, nodes[:2], 1, 1), service.begin(ADMIN, nodes[::-1], 1, 1))
@@ -137,7 +137,7 @@ async def test_two_who_order_at_once_get_the_same_updates(desk: Desk) -> None:
         assert [row.id for row in await service.begin(ADMIN, nodes, 1, 1)] == [*(row.id for row in first), second[0].id]
 
 
-async def test_an_update_that_ends_while_others_are_ordered_beside_it_is_told_all_the_same(desk: Desk) -> None:
+async def test_an_update_that_ends_while_others_are_ordered_is_returned(desk: Desk) -> None:
     one, other = [await node_with(desk, None, name) for name in ("web-1", "web-2")]
     disk = hanging(desk, "deployments", "create_deployments")
     disk.answers.set()
@@ -159,7 +159,7 @@ async def test_an_update_that_ends_while_others_are_ordered_beside_it_is_told_al
         assert [(await asking)[0].id, (await asking)[1].node_id] == [row.id, other]
 
 
-async def test_over_a_disk_that_hangs_who_orders_behind_another_is_refused(desk: Desk) -> None:
+async def test_over_a_hanging_disk_a_second_update_order_is_refused(desk: Desk) -> None:
     one, other = [await node_with(desk, None, name) for name in ("web-1", "web-2")]
     disk = hanging(desk, "deployments", "create_deployments")
     async with updating(desk, away, patience_s=0.2) as service:

@@ -59,7 +59,7 @@ async def test_each_event_is_shown_once(hub: TestHub) -> None:
         await live.expect("pong")
 
 
-async def test_who_comes_later_takes_no_event_from_who_is_there(hub: TestHub) -> None:
+async def test_a_later_subscriber_takes_no_event_from_an_earlier_one(hub: TestHub) -> None:
     fresh = Event(EventId(new_time_id()), 1, "node_online", "info", "hub", 1.0, None, "fresh", {})
     async with (await hub.logged_in("viewer")).live() as first, (await hub.logged_in("viewer")).live() as later:
         await first.subscribe("events")
@@ -70,7 +70,7 @@ async def test_who_comes_later_takes_no_event_from_who_is_there(hub: TestHub) ->
         assert (await first.expect("change"))["data"]["message"] == "fresh"
 
 
-async def test_more_events_at_once_than_are_read_are_reported_as_a_gap(hub: TestHub) -> None:
+async def test_too_many_events_at_once_are_reported_as_a_gap(hub: TestHub) -> None:
     def event(at: int) -> Event:
         return Event(EventId(new_time_id(1_790_000_000.0 + at)), 1, "node_offline", "info", "hub", 1.0, None, f"{at}", {})
 
@@ -108,7 +108,7 @@ async def test_events_after_a_wrong_clock_are_reported(hub: TestHub, ahead_s: fl
     assert [one["message"] for one in listed] == ["right 2", "right 1", "right 0", "wrong 59"]
 
 
-async def test_where_shown_events_are_hidden_older_ones_are_not_told_as_new(hub: TestHub) -> None:
+async def test_older_events_are_not_sent_as_new_when_shown_ones_are_hidden(hub: TestHub) -> None:
     nodes = [await hub.node(f"n{at}") for at in range(12)]
     for node in nodes:
         await hub.store.nodes.edit_node(ADMIN, node.id, name=None, tags=("mine",))
@@ -129,7 +129,7 @@ async def test_where_shown_events_are_hidden_older_ones_are_not_told_as_new(hub:
 
 
 @pytest.mark.parametrize("shown", [0, 1])
-async def test_where_nothing_that_was_shown_is_left_only_what_is_new_is_reported(hub: TestHub, shown: int) -> None:
+async def test_after_all_shown_events_are_hidden_only_new_ones_are_sent(hub: TestHub, shown: int) -> None:
     """The nodes of a user are others than a moment before, and what happened to these is few enough for a page."""
     before, after = await hub.node("before"), await hub.node("after")
     await hub.store.nodes.edit_node(ADMIN, before.id, name=None, tags=("mine",))

@@ -106,7 +106,7 @@ async def test_a_crowd_of_addresses_shares_a_row_and_hides_no_account(
     assert len(caplog.records) <= 2 * (MOST_CAUSES + 1)
 
 
-async def test_what_the_store_does_not_take_is_saved_later(refusals: Refusals, kept: Kept, clock: ManualClock) -> None:
+async def test_refusals_that_the_store_rejects_are_saved_later(refusals: Refusals, kept: Kept, clock: ManualClock) -> None:
     kept.full = True
     assert await refusals.note(NODE, "agent.open", "clone"), "nobody is refused otherwise because of that"
     await refusals.flush()
@@ -121,6 +121,6 @@ async def test_what_the_store_does_not_take_is_saved_later(refusals: Refusals, k
     assert len(kept.summed) == 1
 
 
-async def test_a_hub_that_starts_sums_up_what_the_one_before_left(refusals: Refusals, kept: Kept) -> None:
+async def test_a_starting_hub_sums_up_the_refusals_of_the_previous_one(refusals: Refusals, kept: Kept) -> None:
     await refusals.flush()
     assert len(kept.summed) == 1

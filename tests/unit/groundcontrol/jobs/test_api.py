@@ -58,7 +58,7 @@ async def test_a_job_that_makes_no_sense_is_refused(hub: TestHub, body: dict[str
         {"action": "unit-stop", "units": ["nginx.service"]},
     ],
 )
-async def test_what_removes_stops_or_reboots_wants_the_password_once_more(hub: TestHub, body: dict[str, Any]) -> None:
+async def test_dangerous_jobs_need_a_recent_password(hub: TestHub, body: dict[str, Any]) -> None:
     admin, node = await hub.logged_in(), await managed(hub)
     assert (await admin.post(f"nodes/{node.id}/jobs", body)).status == 202
     hub.clock.shift += 301
@@ -97,7 +97,7 @@ ASKED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.holds("S-19", "S-23")
 @pytest.mark.parametrize("role", ["admin", "operator", "viewer"])
-async def test_each_role_may_order_what_the_table_says(hub: TestHub, role: Role) -> None:
+async def test_each_role_may_order_the_verbs_of_the_permission_table(hub: TestHub, role: Role) -> None:
     """Every verb against every role, for one node and for many."""
     client, node = await hub.logged_in(role), await managed(hub)
     for action in JOBS:
@@ -110,7 +110,7 @@ async def test_each_role_may_order_what_the_table_says(hub: TestHub, role: Role)
 
 
 @pytest.mark.holds("SAFETY-22")
-async def test_to_change_many_nodes_at_once_wants_the_password_once_more_and_to_look_does_not(hub: TestHub) -> None:
+async def test_changing_many_nodes_needs_a_recent_password_and_checking_does_not(hub: TestHub) -> None:
     admin = await hub.logged_in()
     nodes = [(await managed(hub)).id for _ in range(MANY_NODES + 1)]
     hub.clock.shift += 301
@@ -164,7 +164,7 @@ async def test_many_nodes_in_portions_want_the_password_once_more(hub: TestHub) 
 
 
 @pytest.mark.holds("SAFETY-22", "S-15")
-async def test_a_token_changes_no_more_nodes_in_portions_than_at_once(hub: TestHub) -> None:
+async def test_a_token_cannot_change_more_nodes_one_by_one_than_together(hub: TestHub) -> None:
     admin = await hub.logged_in()
     made = [
         await admin.post("tokens", {"name": f"t{sensitive}", "role": "operator", "sensitive": sensitive}) for sensitive in (False, True)
@@ -179,7 +179,7 @@ async def test_a_token_changes_no_more_nodes_in_portions_than_at_once(hub: TestH
     assert told == [[202] * MANY_NODES + [403], [202] * (MANY_NODES + 1)]
 
 
-async def test_who_is_limited_to_some_nodes_orders_nothing_on_others(hub: TestHub) -> None:
+async def test_a_limited_user_cannot_order_jobs_on_other_nodes(hub: TestHub) -> None:
     operator, mine, other = await hub.logged_in("operator"), await managed(hub), await managed(hub)
     assert operator.user is not None
     await hub.sql("UPDATE account SET grants = ? WHERE id = ?", f'{{"nodes": ["{mine.id}"], "tags": []}}', operator.user.id)
@@ -249,7 +249,7 @@ async def test_a_waiting_job_is_cancelled_and_a_running_one_is_asked_to_stop(hub
     assert (await admin.post(f"jobs/{new_random_id()}/cancel")).status == 404
 
 
-async def test_nobody_kills_a_job_that_was_not_asked_to_stop_or_without_the_password(hub: TestHub) -> None:
+async def test_a_kill_needs_an_earlier_stop_request_and_a_recent_password(hub: TestHub) -> None:
     admin, printing = await hub.logged_in(), await Printing.start(hub)
     path = f"jobs/{printing.job.id}/cancel"
 
@@ -260,7 +260,7 @@ async def test_nobody_kills_a_job_that_was_not_asked_to_stop_or_without_the_pass
     assert (await admin.post(path, {"force": True})).code == "auth.step_up_required"
 
 
-async def test_what_changed_says_from_and_to(hub: TestHub) -> None:
+async def test_a_change_lists_its_old_and_new_version(hub: TestHub) -> None:
     viewer, printing = await hub.logged_in("viewer"), await Printing.start(hub)
     await hub.store.jobs.advance(
         printing.job.id, "succeeded", printing.session, JobUpdate(exit_code=0, changes=(Change("curl", "1", "2"),))

@@ -27,7 +27,7 @@ async def told_of(live: LiveSocket) -> tuple[list[tuple[str, str]], list[str]]:
     return [(job["id"], job["state"]) for job in data["jobs"]], data["gone"]
 
 
-async def test_the_newest_jobs_are_told_as_they_begin_and_end(hub: TestHub) -> None:
+async def test_the_newest_jobs_are_sent_as_they_begin_and_end(hub: TestHub) -> None:
     node = await hub.node("web-1")
     old = await ordered(hub, node)
     async with (await hub.logged_in("viewer")).live() as live, (await hub.logged_in("viewer")).live() as late:
@@ -138,7 +138,7 @@ async def test_several_viewers_of_a_job_get_every_byte_whenever_they_come(hub: T
 
 
 @pytest.mark.holds("SAFETY-85", "F-15")
-async def test_what_the_bus_lost_of_an_output_is_read_from_the_store(hub: TestHub) -> None:
+async def test_output_lost_by_the_bus_is_read_from_the_store(hub: TestHub) -> None:
     printing = await Printing.start(hub)
     async with (await hub.logged_in()).live() as live:
         await live.subscribe(f"job:{printing.job.id}")
@@ -173,7 +173,7 @@ async def test_the_last_byte_comes_before_the_end(hub: TestHub) -> None:
 
 
 @pytest.mark.parametrize("ended", [False, True])
-async def test_a_job_that_goes_with_its_node_is_told(hub: TestHub, ended: bool) -> None:
+async def test_deletion_of_a_job_with_its_node_is_reported(hub: TestHub, ended: bool) -> None:
     printing = await Printing.start(hub)
     await printing.print(b"some of it")
     if ended:

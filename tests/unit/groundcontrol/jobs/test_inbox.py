@@ -51,7 +51,7 @@ async def test_a_full_inbox_makes_its_sender_wait() -> None:
     await waiting
 
 
-async def test_closing_lets_nobody_wait_for_ever() -> None:
+async def test_closing_the_inbox_ends_its_waiters() -> None:
     inbox = Inbox()
     reader = asyncio.create_task(inbox.get(None))
     await asyncio.sleep(0)

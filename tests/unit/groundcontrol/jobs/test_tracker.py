@@ -29,7 +29,7 @@ VIEWER = Scope(Actor("user", "v", "viewer", "viewer"), 1)
 STRANGER = Scope(Actor("user", "s", "stranger", "admin"), 2)
 
 
-async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
+async def test_a_job_whose_node_stays_offline_expires(bench: Bench) -> None:
     job = await bench.order()
     bench.clock.advance(START_LIMIT_S - 1)
     await bench.tracker._expire()
@@ -42,7 +42,7 @@ async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
 
 
 @pytest.mark.holds("S-42")
-async def test_an_order_says_the_hub_s_own_time_to_nodes_that_know_it(bench: Bench) -> None:
+async def test_an_order_carries_the_hubs_time_for_nodes_that_support_it(bench: Bench) -> None:
     job, session = await bench.dispatched()
     node = await bench.store.nodes.node(SYSTEM, bench.node)
     key = node_keys(FLEET_KEY, bench.node, 1).launch
@@ -56,7 +56,7 @@ async def test_an_order_says_the_hub_s_own_time_to_nodes_that_know_it(bench: Ben
         assert issue_time(told) <= int(bench.clock.now()) + 3600
 
 
-async def test_an_outdated_order_is_sent_again_and_says_why_when_its_time_is_over(bench: Bench) -> None:
+async def test_an_outdated_order_is_resent_and_expires_with_its_reason(bench: Bench) -> None:
     job, session = await bench.dispatched()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
     inbox = Inbox()
@@ -70,7 +70,7 @@ async def test_an_outdated_order_is_sent_again_and_says_why_when_its_time_is_ove
 
 
 @pytest.mark.holds("S-48")
-async def test_a_node_that_refuses_an_order_again_and_again_sets_no_pace(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+async def test_repeated_refusals_of_a_node_are_logged_and_retried_at_a_limited_rate(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """Neither of the lines in the log, nor of the orders."""
     caplog.set_level(logging.INFO)
     job, session = await bench.dispatched()
@@ -86,7 +86,7 @@ async def test_a_node_that_refuses_an_order_again_and_again_sets_no_pace(bench: 
     assert [type(frame) for frame in agent.sent] == [JobStart]
 
 
-async def test_jobs_that_wait_begin_with_the_end_of_the_one_before_and_wait_for_no_sweep(bench: Bench) -> None:
+async def test_a_waiting_job_starts_as_soon_as_the_previous_one_ends(bench: Bench) -> None:
     """Nothing sweeps here and no time passes: what begins was begun by what the node has said."""
     jobs = [(await bench.order()).id for _ in range(4)]
     session = await bench.session()
@@ -103,7 +103,7 @@ async def test_jobs_that_wait_begin_with_the_end_of_the_one_before_and_wait_for_
         assert agent.started == jobs[:at], said
 
 
-async def test_a_job_that_was_handed_over_and_never_answered_is_unknown(bench: Bench) -> None:
+async def test_a_sent_job_without_an_answer_becomes_unknown(bench: Bench) -> None:
     job, _ = await bench.dispatched()
     bench.clock.advance(START_LIMIT_S + 1)
     await bench.tracker._expire()
@@ -113,7 +113,7 @@ async def test_a_job_that_was_handed_over_and_never_answered_is_unknown(bench: B
     assert await bench.state(job) == ("unknown", "job.no_answer")
 
 
-async def test_what_a_node_is_told_of_its_jobs_in_the_welcome(bench: Bench) -> None:
+async def test_the_welcome_lists_wanted_and_forgotten_jobs(bench: Bench) -> None:
     job, session = await bench.dispatched()
     await bench.store.jobs.append_output(job.id, 0, b"12345", session)
     stranger = new_random_id()
@@ -122,7 +122,7 @@ async def test_what_a_node_is_told_of_its_jobs_in_the_welcome(bench: Bench) -> N
     assert await bench.tracker.wanted(session, []) == ((), (), ())
 
 
-async def test_who_may_order_and_take_back(bench: Bench) -> None:
+async def test_submitting_and_cancelling_need_role_and_grant(bench: Bench) -> None:
     with pytest.raises(Forbidden):
         await bench.service.submit(VIEWER, bench.node, JobRequest("check"), None)
     with pytest.raises(NotFound):
@@ -140,13 +140,13 @@ async def test_who_may_order_and_take_back(bench: Bench) -> None:
         await bench.service.cancel(SYSTEM, other.id)
 
 
-async def test_the_same_key_gives_the_same_job(bench: Bench) -> None:
+async def test_the_same_idempotency_key_returns_the_same_job(bench: Bench) -> None:
     first = await bench.service.submit(SYSTEM, bench.node, JobRequest("check"), "key")
     again = await bench.service.submit(SYSTEM, bench.node, JobRequest("check"), "key")
     assert first.id == again.id
 
 
-async def test_a_policy_that_is_not_known_yet_is_left_to_the_node(bench: Bench) -> None:
+async def test_a_job_is_refused_only_after_the_policy_is_known(bench: Bench) -> None:
     await bench.order()
     session = await bench.session()
     await bench.store.nodes.save_identity(session, NodeIdentity(), "0.1.0", NodePolicy("monitor"), "no", bench.clock.now())
@@ -154,7 +154,7 @@ async def test_a_policy_that_is_not_known_yet_is_left_to_the_node(bench: Bench) 
         await bench.order()
 
 
-async def test_jobs_of_a_large_batch_may_begin_as_late_as_their_round_comes(bench: Bench) -> None:
+async def test_jobs_of_a_large_batch_expire_after_their_round(bench: Bench) -> None:
     """Two go on at once here: five nodes are three rounds."""
     nodes = [bench.node, *(NodeId(new_random_id()) for _ in range(4))]
     for at, node in enumerate(nodes[1:]):
@@ -173,7 +173,7 @@ async def test_jobs_of_a_large_batch_may_begin_as_late_as_their_round_comes(benc
     assert (await bench.store.batches.batch(SYSTEM, small.id)).counts == {"expired": 2}
 
 
-async def test_a_batch_names_what_cannot_take_part_and_makes_the_rest(bench: Bench) -> None:
+async def test_a_batch_lists_refused_nodes_and_creates_the_other_jobs(bench: Bench) -> None:
     stranger = NodeId(new_random_id())
     session = await bench.session()
     await bench.store.nodes.save_identity(session, NodeIdentity(), "0.1.0", NodePolicy("readonly"), "no", bench.clock.now())
@@ -220,7 +220,7 @@ class Printer:
             await self.print()
 
 
-async def test_a_job_that_prints_without_end_tells_where_it_stands_all_the_same(bench: Bench) -> None:
+async def test_the_phase_of_a_job_with_endless_output_is_updated(bench: Bench) -> None:
     job, session = await bench.dispatched()
     agent = Printer(bench, await bench.store.nodes.node(SYSTEM, bench.node), session, job)
     await agent.inbox.put(JobProgress(job.id, 0, "plan", -1, "", ""))
@@ -234,7 +234,7 @@ async def test_a_job_that_prints_without_end_tells_where_it_stands_all_the_same(
 
 
 @pytest.mark.parametrize("ended", [False, True])
-async def test_where_a_job_stood_and_what_became_of_a_stop_outlive_a_database_that_is_full_for_a_moment(
+async def test_phase_and_stop_result_of_a_job_survive_a_full_database(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, *, ended: bool
 ) -> None:
     job, session = await bench.dispatched()
@@ -271,7 +271,7 @@ async def test_where_a_job_stood_and_what_became_of_a_stop_outlive_a_database_th
     assert (found.stop.state, found.stop.why) == ("too_late", "half of it is done")
 
 
-async def test_progress_that_cannot_be_is_not_written_again_and_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_invalid_progress_is_not_written_repeatedly(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     job, session = await bench.dispatched()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
     asked = []

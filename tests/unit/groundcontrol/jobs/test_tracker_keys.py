@@ -17,7 +17,7 @@ from tests.support.job_bench import Bench, Hello, Listener, Talker, over, proces
 
 
 @pytest.mark.holds("S-43")
-async def test_nothing_but_new_keys_is_handed_over_while_a_clone_is_about(bench: Bench) -> None:
+async def test_only_a_rekey_is_sent_while_a_clone_is_connected(bench: Bench) -> None:
     tracker, registry = bench.tracker, bench.registry
     session, job = await bench.session(), await bench.order()
     registry.mark_clone(bench.node)
@@ -33,7 +33,7 @@ async def test_nothing_but_new_keys_is_handed_over_while_a_clone_is_about(bench:
 
 
 @pytest.mark.holds("S-43")
-async def test_what_was_handed_over_before_a_clone_came_is_not_sent_again_until_it_is_gone(bench: Bench) -> None:
+async def test_a_sent_order_is_not_resent_while_a_clone_is_connected(bench: Bench) -> None:
     tracker, registry = bench.tracker, bench.registry
     job, _ = await bench.dispatched()
     registry.mark_clone(bench.node)
@@ -54,7 +54,7 @@ async def test_what_was_handed_over_before_a_clone_came_is_not_sent_again_until_
     assert [type(frame) for frame in agent.sent] == [JobStart]
 
 
-async def test_a_wish_to_stop_waits_too_while_a_clone_is_about(bench: Bench) -> None:
+async def test_a_stop_request_waits_while_a_clone_is_connected(bench: Bench) -> None:
     tracker, registry = bench.tracker, bench.registry
     job, session = await bench.dispatched()
     await bench.store.jobs.advance(job.id, "accepted", session, JobUpdate())
@@ -69,7 +69,7 @@ async def test_a_wish_to_stop_waits_too_while_a_clone_is_about(bench: Bench) -> 
     assert [type(frame) for frame in agent.sent] == [JobStop]
 
 
-async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench: Bench) -> None:
+async def test_a_rekey_of_the_last_generation_fails(bench: Bench) -> None:
     tracker, session = bench.tracker, await bench.session()
     rekey = await bench.service.submit_selfcare(SYSTEM, bench.node, JobRequest("rekey"))
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), session, Hello((), MAX_GENERATION), [])
@@ -79,7 +79,7 @@ async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench
     assert await bench.state(rekey) == ("failed", "job.no_next_keys")
 
 
-async def test_new_keys_are_sent_again_while_a_clone_is_about(bench: Bench) -> None:
+async def test_a_rekey_is_resent_while_a_clone_is_connected(bench: Bench) -> None:
     tracker, registry, session = bench.tracker, bench.registry, await bench.session()
     rekey = await bench.service.submit_selfcare(SYSTEM, bench.node, JobRequest("rekey"))
     registry.mark_clone(bench.node)
@@ -89,7 +89,7 @@ async def test_new_keys_are_sent_again_while_a_clone_is_about(bench: Bench) -> N
     assert [frame.job for frame in agent.sent if isinstance(frame, JobStart)] == [rekey.id]
 
 
-async def test_a_clone_that_is_gone_holds_nothing_up_and_one_that_is_there_is_named(bench: Bench) -> None:
+async def test_a_vanished_clone_blocks_nothing_and_a_present_one_is_named(bench: Bench) -> None:
     tracker, registry = bench.tracker, bench.registry
     session, job = await bench.session(), await bench.order()
     registry.mark_clone(bench.node)
@@ -109,7 +109,7 @@ async def test_a_clone_that_is_gone_holds_nothing_up_and_one_that_is_there_is_na
 
 
 @pytest.mark.holds("SAFETY-50")
-async def test_after_new_keys_nothing_is_sent_by_the_session_of_the_former_ones(bench: Bench) -> None:
+async def test_after_a_rekey_nothing_is_sent_over_the_old_session(bench: Bench) -> None:
     tracker = bench.tracker
     rekey, agent = await renewing(bench)
     waiting = await bench.order()
@@ -129,7 +129,7 @@ async def test_after_new_keys_nothing_is_sent_by_the_session_of_the_former_ones(
 
 
 @pytest.mark.holds("SAFETY-50")
-async def test_a_node_that_does_not_come_back_with_its_new_keys_is_asked_again_after_a_while(bench: Bench) -> None:
+async def test_a_node_that_stays_with_its_old_keys_gets_orders_after_a_while(bench: Bench) -> None:
     tracker = bench.tracker
     rekey, agent = await renewing(bench)
     job = await bench.order()
@@ -144,7 +144,7 @@ async def test_a_node_that_does_not_come_back_with_its_new_keys_is_asked_again_a
 
 @pytest.mark.holds("SAFETY-50")
 @pytest.mark.parametrize("end", ["succeeded", "failed", "interrupted"])
-async def test_an_order_under_keys_that_were_just_replaced_is_sent_again(bench: Bench, end: str) -> None:
+async def test_an_order_sealed_with_just_replaced_keys_is_resent(bench: Bench, end: str) -> None:
     """The hub was started again meanwhile, or what carried the order out was killed after it had put the keys in place."""
     rekey, agent = await renewing(bench)
     await process(bench, agent, over(rekey.id)._replace(state=end))
@@ -162,13 +162,13 @@ async def test_an_order_under_keys_that_were_just_replaced_is_sent_again(bench: 
     assert await bench.state(job) == ("failed", "job.bad_mac")
 
 
-async def test_an_order_for_new_keys_that_does_not_open_is_refused_for_good(bench: Bench) -> None:
+async def test_a_rekey_order_that_does_not_open_fails(bench: Bench) -> None:
     rekey, agent = await renewing(bench)
     await process(bench, agent, JobAnswer(rekey.id, "refused", "bad-mac", 0))
     assert await bench.state(rekey) == ("failed", "job.bad_mac")
 
 
-async def test_a_wish_to_stop_that_comes_when_the_keys_are_replaced_is_not_refused_for_a_false_reason(bench: Bench) -> None:
+async def test_a_stop_request_during_a_rekey_is_not_refused_as_bad_mac(bench: Bench) -> None:
     rekey, agent = await renewing(bench)
     await process(bench, agent, JobAnswer(rekey.id, "accepted", "", 0))
     await bench.service.cancel(SYSTEM, rekey.id)

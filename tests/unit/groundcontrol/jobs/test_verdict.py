@@ -24,7 +24,7 @@ JOB = Job(
 ENDED = JobEnded("j", "succeeded", 0, 0, 1, SHA, 0, int((NOW - 50) * 1000), int((NOW - 1) * 1000), ["a"], ["1"], ["2"], "", "")
 
 
-def test_an_end_with_the_right_output_is_believed() -> None:
+def test_an_end_with_the_right_output_digest_is_accepted() -> None:
     verdict = read_ended(ENDED, JOB, 1, SHA, NOW)
     assert verdict.state == "succeeded"
     assert verdict.update.changes == (("a", "1", "2"),)
@@ -43,7 +43,7 @@ def test_a_guess_leaves_the_end_of_the_output_open() -> None:
     assert (verdict.update.output_bytes, verdict.update.output_sha256) == (None, None)
 
 
-def test_a_clock_that_lies_is_not_believed() -> None:
+def test_times_of_a_wrong_node_clock_are_replaced() -> None:
     verdict = read_ended(ENDED._replace(started_at_ms=0, ended_at_ms=10**12 * 4), JOB, 1, SHA, NOW)
     assert (verdict.update.started_at, verdict.update.ended_at) == (None, NOW)
 
@@ -80,7 +80,7 @@ def test_progress_is_a_known_phase_and_a_share_or_nothing(phase: str, percent: i
     assert evidence.progress_percent is None or 0 <= evidence.progress_percent <= 100
 
 
-def test_what_a_node_may_say_of_an_end_is_final_or_open_to_the_truth() -> None:
+def test_every_end_that_a_node_reports_is_a_terminal_state() -> None:
     assert {"succeeded", "failed", "interrupted", "unknown"} <= TERMINAL
 
 

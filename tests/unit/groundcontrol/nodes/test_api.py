@@ -27,7 +27,7 @@ async def test_the_list_holds_a_summary_and_pages(hub: TestHub) -> None:
     assert page["nodes"][0]["latest"] == {"cpu.total": {"value": 12.5, "at": 100.0}, "load.1": {"value": None, "at": 100.0}}
 
 
-async def test_when_a_node_was_heard_of_is_told_by_who_listens(hub: TestHub) -> None:
+async def test_last_seen_of_a_connected_node_comes_from_its_session(hub: TestHub) -> None:
     admin = await hub.logged_in()
     node = await hub.node("a")
     await hub.store.nodes.save_seen({node.id: 1000.0})
@@ -80,7 +80,7 @@ async def test_one_node_shows_all_that_was_measured(hub: TestHub) -> None:
     assert not shown["credentials_kept"]
 
 
-async def test_kept_credentials_are_said_and_never_shown(hub: TestHub) -> None:
+async def test_stored_credentials_are_indicated_and_never_shown(hub: TestHub) -> None:
     admin = await hub.logged_in()
     node = await hub.node()
     await hub.store.secrets.save_credentials(ADMIN, node.id, [SealedRecord("credential", node.id, "private_key", 1, b"sealed-canary")])
@@ -94,7 +94,7 @@ async def test_kept_credentials_are_said_and_never_shown(hub: TestHub) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 @pytest.mark.parametrize("node", ["0" * 26, "nonsense", "%2e%2e%2fetc%2fpasswd"])
-async def test_a_node_that_is_not_there_is_not_found(hub: TestHub, method: str, node: str) -> None:
+async def test_a_missing_node_is_not_found(hub: TestHub, method: str, node: str) -> None:
     admin = await hub.logged_in()
 
     answer = await admin.request(method, f"nodes/{node}", {} if method == "PATCH" else None)
@@ -113,7 +113,7 @@ async def test_name_and_tags_can_be_changed(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("SAFETY-22")
-async def test_a_tag_that_somebody_s_rights_hang_on_moves_like_the_right_itself(hub: TestHub) -> None:
+async def test_changing_a_tag_of_a_grant_needs_the_right_to_change_users(hub: TestHub) -> None:
     """By who may change people, and with a fresh proof; any other tag as before."""
     boss, operator, node = await hub.logged_in("admin", cookie=False), await hub.logged_in("operator"), await hub.node()
     place = f"nodes/{node.id}"

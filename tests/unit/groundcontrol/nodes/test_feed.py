@@ -25,7 +25,7 @@ from tests.support.eventually import eventually
 from tests.support.inprocess_hub import ADMIN, LiveSocket, TestHub
 
 
-async def test_the_fleet_is_shown_whole_and_then_by_what_changes(hub: TestHub) -> None:
+async def test_the_fleet_topic_sends_a_snapshot_and_then_changes(hub: TestHub) -> None:
     node = await hub.node()
     hub.nodes.values[node.id] = {"cpu.total": (1.0, 10.0), "cpu.user": (1.0, 10.0)}
     async with (await hub.logged_in("viewer")).live() as live:
@@ -53,7 +53,7 @@ async def test_the_fleet_is_shown_whole_and_then_by_what_changes(hub: TestHub) -
         assert (await live.expect("change"))["data"]["removed"] == [node.id]
 
 
-async def test_values_that_are_the_same_are_left_out_and_another_mount_is_told_whole(hub: TestHub) -> None:
+async def test_unchanged_values_are_omitted_and_a_changed_mount_is_sent_whole(hub: TestHub) -> None:
     node = await hub.node()
 
     def of(mount: str, used: float) -> dict[str, tuple[float | None, float]]:
@@ -86,7 +86,7 @@ async def test_values_that_are_the_same_are_left_out_and_another_mount_is_told_w
         assert await next_of(live) == {"cpu.total", *of("/", 5.0)}, "and so may who was told the whole row"
 
 
-async def test_what_comes_together_is_reported_together_and_what_follows_at_once(hub: TestHub) -> None:
+async def test_values_that_arrive_together_are_sent_together(hub: TestHub) -> None:
     nodes = [await hub.node(f"n{number}") for number in range(5)]
     async with (await hub.logged_in()).live() as live:
         await live.subscribe("fleet")
@@ -99,7 +99,7 @@ async def test_what_comes_together_is_reported_together_and_what_follows_at_once
             assert {node: latest["cpu.total"]["value"] for node, latest in change["latest"].items()} == {node.id: value for node in nodes}
 
 
-async def test_what_a_node_is_is_read_once_in_a_while_however_often_it_changes(hub: TestHub) -> None:
+async def test_changes_of_a_node_are_read_at_a_limited_rate(hub: TestHub) -> None:
     every_s = 0.2
     hub.app[LIVE].limits = LiveLimits(changes_every_s=every_s)
     node = await hub.node()
@@ -115,7 +115,7 @@ async def test_what_a_node_is_is_read_once_in_a_while_however_often_it_changes(h
         assert loop.time() - started >= (changes - 1) * every_s
 
 
-async def test_a_removed_node_is_told_also_where_another_could_not_be_read_with_it(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_removed_node_is_reported_although_another_could_not_be_read(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = sorted([(await hub.node("a")).id, (await hub.node("b")).id])
     look_up = hub.store.nodes.node
     busy = True
@@ -215,7 +215,7 @@ async def test_a_change_is_encoded_once_for_all_that_look(hub: TestHub) -> None:
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_page_whose_snapshot_takes_too_long_is_told_that_it_misses_something(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_whose_snapshot_is_late_gets_a_gap(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     node = await hub.node()
     feed = NodeFeed(hub.services, 1, node.id, limits=LiveLimits(early_most=3))
     running = asyncio.create_task(feed.run(), name="feed")
@@ -265,7 +265,7 @@ async def test_a_page_that_looks_away_costs_nothing(hub: TestHub) -> None:
         assert (await live.expect("snapshot"))["data"]["nodes"][0]["id"] == node.id
 
 
-async def test_who_looks_is_told_to_the_nodes(hub: TestHub) -> None:
+async def test_nodes_are_notified_of_viewers(hub: TestHub) -> None:
     node, other = await hub.node("a"), await hub.node("b")
     async with hub.bus.subscribe(Topic("interest"), limit=10, policy="ordered") as told, (await hub.logged_in()).live() as live:
         await live.subscribe(f"node:{node.id}")

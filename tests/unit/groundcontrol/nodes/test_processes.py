@@ -21,7 +21,7 @@ def many() -> SubjectTable:
     return table(*rows, (99, None, None, None, None, None))
 
 
-def test_ten_by_cpu_and_ten_by_memory_are_kept_without_their_command_lines() -> None:
+def test_the_ten_highest_by_cpu_and_by_memory_are_stored_without_command_lines() -> None:
     reading = top_processes(many())
     assert reading is not None
     assert [use.name for use in by_cpu(reading)] == [f"p{pid}" for pid in range(40, 40 - TOP, -1)]

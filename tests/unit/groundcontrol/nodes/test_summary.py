@@ -94,7 +94,7 @@ def test_a_summary_holds_sums_the_fullest_and_the_hottest() -> None:
     }
 
 
-def test_what_could_not_be_measured_is_null_and_never_zero() -> None:
+def test_a_failed_measurement_is_null_and_never_zero() -> None:
     shown = summary({"disk.read{device=sda}": None, "temperature{sensor=a}": None, "cpu.total": None})
 
     assert shown == {"disk.read": None, "temperature{sensor=a}": None, "cpu.total": None}
@@ -122,7 +122,7 @@ _SERIES += [*LOOPBACK_SERIES, "filesystem.used{mount=/only-used}"]
 
 
 @given(st.dictionaries(st.sampled_from(_SERIES), st.none() | st.integers(0, 1 << 50)), st.randoms(use_true_random=False))
-def test_the_places_of_a_layout_give_what_choosing_from_every_value_gives(values: Named, dice: random.Random) -> None:
+def test_the_precomputed_summary_equals_a_plain_selection(values: Named, dice: random.Random) -> None:
     order = list(values)
     dice.shuffle(order)
     shown = summary({name: values[name] for name in order})
@@ -134,7 +134,7 @@ def test_the_places_of_a_layout_give_what_choosing_from_every_value_gives(values
 @given(
     st.lists(st.dictionaries(st.text(max_size=40), st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=9), max_size=4)
 )
-def test_what_is_sent_of_a_node_is_what_all_of_its_families_show(families: list[dict[str, float | None]]) -> None:
+def test_encoded_summaries_equal_the_values_of_all_families(families: list[dict[str, float | None]]) -> None:
     """More entries than today's catalogue can give, too."""
     named = [{f"{at}.{name}": value for name, value in family.items()} for at, family in enumerate(families)]
     fragments = [SummaryFragment({name: Shown(value, TAKEN_AT) for name, value in family.items()}) for family in named]

@@ -66,7 +66,7 @@ async def test_packages_are_listed_by_name_and_searched(hub: TestHub) -> None:
     assert (await client.get(f"{path}?search={'x' * 101}")).status == 400
 
 
-async def test_a_table_that_is_read_again_goes_to_who_looks(hub: TestHub) -> None:
+async def test_an_updated_table_is_sent_to_viewers(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
         await live.subscribe(f"node:{node.id}")

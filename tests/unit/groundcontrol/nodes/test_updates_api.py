@@ -69,7 +69,7 @@ async def test_jobs_of_every_verb_are_found(hub: TestHub) -> None:
         assert (found.status, len(found.json["jobs"])) == (200, int(action == "rekey")), action
 
 
-async def test_an_order_is_bound_to_what_each_node_has_planned(hub: TestHub) -> None:
+async def test_an_order_is_bound_to_the_plan_of_each_node(hub: TestHub) -> None:
     operator, planning, silent, unasked = await hub.logged_in("operator"), *[await managed(hub) for _ in range(3)]
     nodes = [planning.id, silent.id]
     plans = (await operator.post("jobs", {"action": "plan", "for": "upgrade", "nodes": nodes})).json
@@ -94,7 +94,7 @@ async def test_an_order_is_bound_to_what_each_node_has_planned(hub: TestHub) -> 
         assert (await operator.post("jobs", {**body, "plans_of": nobodys})).status == 404
 
 
-async def test_preferences_are_kept_for_the_person_alone(hub: TestHub) -> None:
+async def test_preferences_belong_to_one_user(hub: TestHub) -> None:
     viewer, other = await hub.logged_in("viewer"), await hub.logged_in("viewer")
     views = [{"name": " Full disks ", "query": "q=disk%3E90"}]
     nothing = {"views": [], "single_keys": True, "network_bits": False, "columns": []}

@@ -58,7 +58,7 @@ def test_a_column_and_each_part_of_it_come_out_as_they_went_in(values: list[int]
         ([10**12 + at * at for at in range(3600)], 3600 * 2),
     ],
 )
-def test_what_does_not_change_takes_no_room(values: list[int], most: int) -> None:
+def test_constant_values_take_little_space(values: list[int], most: int) -> None:
     assert len(column_codec.encode(list(values))[1]) <= most
 
 
@@ -100,7 +100,7 @@ def test_rows_come_out_of_a_chunk_as_they_went_in(table: RowTable, quick: bool) 
 
 
 @given(first=tables(), second=tables())
-def test_merged_chunks_hold_what_their_parts_held(first: RowTable, second: RowTable) -> None:
+def test_merged_chunks_equal_their_parts(first: RowTable, second: RowTable) -> None:
     samples, body = compaction.merge(SECONDS, [encode_rows(first), encode_rows(second, quick=True)])
     assert as_lists(RowChunk(body).table()) == as_lists(join([first, second]))
     assert samples == first.samples + second.samples
@@ -111,7 +111,7 @@ def as_figures(table: StatTable) -> object:
 
 
 @given(table=tables(), cut=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted))
-def test_a_part_of_a_line_is_what_the_whole_says_there(table: RowTable, cut: list[float]) -> None:
+def test_a_slice_of_a_stored_line_equals_the_whole_line_there(table: RowTable, cut: list[float]) -> None:
     read = StatChunk(encode_stats(roll(1, table.times, table.columns, 1000)))
     start, end = (round(share * len(read.step_numbers)) for share in cut)
     for at in range(len(read.names)):
@@ -141,7 +141,7 @@ def test_figures_of_parts_add_up_to_those_of_the_whole(table: RowTable, cut: int
     assert as_figures(rollup.join([coarser(piece, 60) for piece in pieces])) == as_figures(coarser(whole, 60))
 
 
-def test_a_series_that_was_not_there_is_told_from_one_that_failed() -> None:
+def test_an_absent_series_is_distinguished_from_a_failed_one() -> None:
     table = join([table_of(OTHER, [StoredRow(AT_MS, [1, None])]), table_of(PULSE, [StoredRow(AT_MS + 1000, [1, 1, 1, 1, None, 1])])])
     read = RowChunk(encode_rows(table))
     states = {name: read.states(at) for at, name in enumerate(read.names)}
@@ -190,7 +190,7 @@ def test_runs_cut_where_a_step_begins(times: list[int], step: int) -> None:
 
 
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: path.name)
-def test_what_was_recorded_on_a_real_machine_takes_little_room(path: Path) -> None:
+def test_recorded_samples_of_a_real_machine_are_stored_compactly(path: Path) -> None:
     table = RowChunk(path.read_bytes()).table()
     body = encode_rows(table)
     assert as_lists(RowChunk(body).table()) == as_lists(table)

@@ -107,7 +107,7 @@ async def test_an_hour_that_is_over_goes_once_nothing_was_added_for_a_while() ->
     assert shelf.taken() == [("compact", 1, over.hour, True)]
 
 
-async def test_who_brings_a_year_of_hours_holds_nobody_up() -> None:
+async def test_a_node_with_a_long_backlog_does_not_block_others() -> None:
     clock, shelf, compactor = made()
     for hours_ago in range(5, 0, -1):
         shelf.hot(1, hours_ago, 7200)
@@ -147,7 +147,7 @@ async def test_parts_are_merged_when_they_are_many_or_their_span_is_over() -> No
     assert shelf.taken() == [("merge", 1, hour, False), ("merge", 3, hour - 1, True), ("merge", 5, hour - 1, True)]
 
 
-async def test_a_span_whose_parts_are_damaged_is_reported_once_and_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_span_with_damaged_parts_is_logged_once_and_skipped(caplog: pytest.LogCaptureFixture) -> None:
     _clock, shelf, compactor = made()
     shelf.parts = [Due(0, 1, 5, 1, MOST_PARTS, 0.0)]
     shelf.fails = StoreDamaged("a stored chunk cannot be read")
@@ -158,7 +158,7 @@ async def test_a_span_whose_parts_are_damaged_is_reported_once_and_left_alone(ca
     assert told(caplog) == [("samples_damaged", "node-1")]
 
 
-async def test_what_the_database_refuses_is_reported_once_and_tried_again_after_a_pause(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refused_compaction_is_logged_once_and_retried_after_a_pause(caplog: pytest.LogCaptureFixture) -> None:
     clock, shelf, compactor = made()
     over = shelf.hot(1, 1, 4000)
     shelf.parts = [Due(0, 1, 5, 1, MOST_PARTS, 0.0)]
@@ -182,7 +182,7 @@ async def test_what_the_database_refuses_is_reported_once_and_tried_again_after_
     assert len(told(caplog)) == 4, "it had been done meanwhile"
 
 
-async def test_what_was_refused_or_damaged_is_forgotten_with_what_it_was_of() -> None:
+async def test_failed_and_damaged_spans_are_forgotten_when_they_are_gone() -> None:
     _clock, shelf, compactor = made()
     shelf.parts = parts = [Due(0, 1, 5, 1, MOST_PARTS, 0.0)]
     for failure in (StoreError("the database samples refused a statement"), StoreDamaged("a stored chunk cannot be read")):
@@ -215,7 +215,7 @@ async def test_a_list_that_the_database_refuses_does_not_end_the_rounds(monkeypa
         await asyncio.gather(going, return_exceptions=True)
 
 
-async def test_damage_is_told_by_a_number_of_which_no_node_is_known(caplog: pytest.LogCaptureFixture) -> None:
+async def test_damage_of_an_unknown_node_is_logged_by_number(caplog: pytest.LogCaptureFixture) -> None:
     _clock, shelf, compactor = made()
     shelf.parts = [Due(0, no, 5, 1, MOST_PARTS, 0.0) for no in (7, 8, 9)]
     shelf.fails = StoreDamaged("a stored chunk cannot be read")
@@ -224,7 +224,7 @@ async def test_damage_is_told_by_a_number_of_which_no_node_is_known(caplog: pyte
     assert {vars(record)["facts"]["place"] for record in caplog.records} == {(5, 0, 1)}
 
 
-async def test_what_cannot_be_read_is_counted_told_once_and_looked_at_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+async def test_quarantined_packs_are_counted_logged_once_and_retried_seldom(caplog: pytest.LogCaptureFixture) -> None:
     clock, shelf, compactor = made()
     over = shelf.hot(1, 1, 4000)
     await compactor.round()
@@ -254,7 +254,7 @@ async def test_what_cannot_be_read_is_counted_told_once_and_looked_at_now_and_th
     assert told(caplog) == [("samples_damaged", "node-1")]
 
 
-async def test_a_full_disk_ends_the_round_and_nothing_else() -> None:
+async def test_a_full_disk_ends_only_the_round() -> None:
     _clock, shelf, compactor = made()
     shelf.hot(1, 0, PIECE_S)
     shelf.fails = StoreFull("no space")
@@ -267,7 +267,7 @@ async def test_a_full_disk_ends_the_round_and_nothing_else() -> None:
     assert compactor.packs == 0
 
 
-async def test_a_span_that_is_full_waits_for_its_parts_to_be_merged_and_holds_nothing_else_up(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_span_waits_for_its_merge_and_blocks_no_other(caplog: pytest.LogCaptureFixture) -> None:
     clock, shelf, compactor = made()
     full, other = shelf.hot(1, 1, 4000), shelf.hot(2, 1, 4000)
     shelf.parts = [Due(0, 1, full.hour, 1, 4096, 0.0)]

@@ -14,13 +14,13 @@ def points(*found: tuple[float, int], fresh: bool = True) -> list[Point]:
     return [Point(int(at * 1000), value, fresh) for at, value in found]
 
 
-def test_the_catalogue_says_what_counts() -> None:
+def test_the_catalogue_marks_counters() -> None:
     assert is_counter("memory.oom_kills")
     assert not is_counter("cpu.total")
     assert not is_counter("nothing")
 
 
-def test_a_rate_stands_at_the_later_of_two_neighbours() -> None:
+def test_a_rate_has_the_time_of_the_later_point() -> None:
     assert rates(points((0, 10), (60, 40), (120, 40)), 60) == [(60_000, 500), (120_000, 0)]
 
 
@@ -35,7 +35,7 @@ def test_over_a_gap_and_a_fresh_start_there_is_no_rate() -> None:
     assert rates(points((0, 10), (120, 40), (180, 5), (240, 11)), 60) == [(240_000, 100)]
 
 
-def test_what_is_known_already_gives_neighbours_and_no_rates() -> None:
+def test_points_already_rated_serve_as_neighbours_only() -> None:
     known = points((0, 0), (60, 60), fresh=False)
     assert rates([*known, *points((120, 180))], 60) == [(120_000, 2000)]
     assert rates(known, 60) == []

@@ -32,7 +32,7 @@ async def test_every_row_comes_as_a_line(hub: TestHub) -> None:
 
 
 @pytest.mark.parametrize("tier", ["1s", "1m", "1h"])
-async def test_rows_of_a_node_whose_clock_is_ahead_come_too(hub: TestHub, tier: str) -> None:
+async def test_an_export_includes_rows_of_a_node_whose_clock_is_ahead(hub: TestHub, tier: str) -> None:
     """All that is kept, unless somebody says until when."""
     hub.clock.wrong = -20 * 3600.0
     admin, node = await hub.logged_in(), await measured(hub)
@@ -118,7 +118,7 @@ async def damage_a_chunk(hub: TestHub, table: str) -> None:
 
 
 @pytest.mark.parametrize(("tier", "span_s"), [("1s", 3600), ("1m", 86_400)])
-async def test_what_is_damaged_is_left_out_and_said_in_the_export_itself_and_once_as_an_event(hub: TestHub, tier: str, span_s: int) -> None:
+async def test_damaged_spans_are_marked_in_the_export_and_reported_once_as_an_event(hub: TestHub, tier: str, span_s: int) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
     await damage_a_chunk(hub, f"chunk_{tier}")
     start = START // span_s * span_s
@@ -157,7 +157,7 @@ async def lose(hub: TestHub, node: Node, *lost: tuple[str, int, int, int]) -> No
 
 @pytest.mark.holds("SAFETY-75")
 @pytest.mark.parametrize("tier", ["1s", "1m", "1h"])
-async def test_what_a_node_lost_is_said_first_as_far_as_it_touches_the_time(hub: TestHub, tier: str) -> None:
+async def test_reported_losses_within_the_range_come_first_in_the_export(hub: TestHub, tier: str) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
     await lose(hub, node, ("pulse", 20, 29, 10), ("breathe", -60, 0, 0), ("pulse", 60, 70, 11), ("pulse", -9, -1, 9))
     await lose(hub, await measured(hub, "web-2"), ("pulse", 1, 2, 2))
@@ -181,7 +181,7 @@ async def test_what_a_node_lost_is_said_first_as_far_as_it_touches_the_time(hub:
 
 
 @pytest.mark.parametrize("tier", ["1s", "1m"])
-async def test_series_of_a_newer_program_go_out_as_they_are_kept_and_are_named(hub: TestHub, tier: str) -> None:
+async def test_unknown_series_are_exported_unscaled_and_named(hub: TestHub, tier: str) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
     await hub.database._samples.writer.run(lambda tx: tx.execute("UPDATE layout SET series = replace(series, 'cpu.total', 'cpu.later')"))
 
@@ -198,7 +198,7 @@ async def test_series_of_a_newer_program_go_out_as_they_are_kept_and_are_named(h
 
 
 @pytest.mark.parametrize(("tier", "reads"), [("1s", "read"), ("1m", "read_rollups")])
-async def test_an_export_whose_node_is_removed_meanwhile_is_cut_and_never_as_if_it_were_whole(
+async def test_an_export_whose_node_is_removed_is_cut_off_visibly(
     hub: TestHub, tier: str, reads: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     admin, node = await hub.logged_in(), await measured(hub)

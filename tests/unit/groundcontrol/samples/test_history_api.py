@@ -118,7 +118,7 @@ def test_no_form_that_is_liked(accept: str) -> None:
         choose_form(accept, _FORMS, _WILD)
 
 
-async def test_several_nodes_are_asked_at_once(hub: TestHub) -> None:
+async def test_a_history_request_may_name_several_nodes(hub: TestHub) -> None:
     viewer, one, two = await hub.logged_in("viewer"), await measured(hub, "one"), await hub.node("two")
     params = [("node", one.id), ("node", two.id), ("metric", "cpu.total"), ("from", START), ("to", START + 60), ("points", 6)]
 
@@ -141,14 +141,14 @@ async def test_no_nodes_and_too_many_are_refused(hub: TestHub, ids: int) -> None
     assert (await admin.get("history", params=params)).code == "request.invalid"
 
 
-async def test_a_node_of_somebody_else_among_several_is_not_found(hub: TestHub) -> None:
+async def test_a_foreign_node_among_several_is_not_found(hub: TestHub) -> None:
     admin, mine = await hub.logged_in(), await hub.node()
     for other in (new_random_id(), "nonsense"):
         answer = await admin.get("history", params=[("metric", "cpu.total"), ("node", mine.id), ("node", other)])
         assert (answer.status, answer.code) == (404, "not_found")
 
 
-async def test_what_is_older_than_its_seconds_is_shown_by_the_minute(hub: TestHub) -> None:
+async def test_history_older_than_the_seconds_tier_is_shown_by_minute(hub: TestHub) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
     start = START - 3 * 86_400
 
@@ -177,7 +177,7 @@ async def test_where_seconds_were_not_kept_before_minutes_are_shown(hub: TestHub
     assert [both["nodes"][node.id]["cpu.total"]["max"] for node in (old, young)] == [[59.0, *[None] * 9]] * 2
 
 
-async def test_what_is_damaged_is_a_gap_that_is_told_in_the_answer_and_once_as_an_event(hub: TestHub) -> None:
+async def test_damaged_history_is_a_gap_in_the_answer_and_one_event(hub: TestHub) -> None:
     admin, node, other = await hub.logged_in(), await measured(hub), await measured(hub, "web-2")
     hours = range(START // 3600, (START + 59) // 3600 + 1)
     for one in (node, other):
@@ -226,9 +226,7 @@ async def test_a_pack_that_is_damaged_costs_its_own_values_only(hub: TestHub, ta
     assert window["series"]["cpu.total"]["avg"][4:7] == [4.0, None, 6.0]
 
 
-async def test_what_is_damaged_of_one_node_is_told_once_at_a_start_and_hides_no_other(
-    hub: TestHub, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_damaged_data_of_one_node_is_reported_once_and_hides_no_other_node(hub: TestHub, caplog: pytest.LogCaptureFixture) -> None:
     nodes = [await measured(hub, name) for name in ("a", "b", "c")]
     harmed, unlaid, _ = nodes
     await hub.database._control.writer.run(

@@ -71,26 +71,26 @@ def test_a_layout_that_changes_midway_makes_one_line() -> None:
         ("cpu.nothing", "no such series: 'cpu.nothing'"),
     ],
 )
-def test_a_series_that_is_asked_for_wrongly_is_refused_with_what_it_lacks(asked: str, told: str) -> None:
+def test_an_invalid_series_is_refused_with_the_reason(asked: str, told: str) -> None:
     with pytest.raises(BadRequest) as refused:
         make_window([asked], AT, AT + 5, 5, [])
     assert told in refused.value.message
 
 
-def test_buckets_stand_on_the_wall_clock() -> None:
+def test_buckets_are_aligned_to_the_wall_clock() -> None:
     made = make_window(["cpu.total"], AT + 7, AT + 607, 11, [])
     assert made.step_s == 60
     assert all(time % 60 == 0 for time in made.times)
     assert made.times[0] <= AT + 7 < AT + 607 <= made.times[-1] + 60
 
 
-def test_what_lies_outside_the_range_does_not_count() -> None:
+def test_samples_outside_the_range_do_not_count() -> None:
     made = make_window(["cpu.total"], AT + 5, AT + 16, 2, [(PULSE, rows((4.999, 900, 1), (5, 100, 1), (15.999, 300, 1), (16, 900, 1)))])
     assert made.step_s == 10
     assert made.series["cpu.total"].max == [1.0, 3.0]
 
 
-def test_the_step_is_not_finer_than_what_is_measured() -> None:
+def test_the_step_is_not_finer_than_the_interval_of_the_series() -> None:
     assert WindowBuilder(["temperature{sensor=cpu}"], AT, AT + 3600, 3600).step_s == 60
     assert WindowBuilder(["temperature{sensor=cpu}", "cpu.total"], AT, AT + 3600, 3600).step_s == 1
     assert WindowBuilder(["temperature{sensor=cpu}", "cpu.total"], AT, AT + 1, 1).families == ("breathe", "pulse")
@@ -133,7 +133,7 @@ SAMPLES = st.lists(st.tuples(st.integers(0, 120_000), st.none() | st.integers(-1
 
 
 @given(samples=SAMPLES, points=st.integers(1, 150), cut=st.integers(0, 60))
-def test_any_order_and_any_slices_give_what_a_plain_count_gives(samples: list[tuple[int, int | None]], points: int, cut: int) -> None:
+def test_any_order_and_slicing_gives_the_same_buckets(samples: list[tuple[int, int | None]], points: int, cut: int) -> None:
     layout = SeriesSchema(b"1" * 8, "pulse", 1, ("cpu.total",))
     taken = [StoredRow(AT * 1000 + at, [value]) for at, value in samples]
     made = make_window(["cpu.total"], AT, AT + 100, points, [(layout, taken[:cut]), (layout, taken[cut:])])
@@ -171,6 +171,6 @@ def test_junk_is_a_value_error(body: bytes, coding: int) -> None:
 
 
 @pytest.mark.parametrize("body", [zlib.compress(bytes(MAX_FRAME_BYTES + 1)), zlib.compress(packed([StoredRow(1, [1])]))[:-3], b""])
-def test_a_pack_that_is_cut_off_or_inflates_without_end_is_refused(body: bytes) -> None:
+def test_a_truncated_or_endlessly_inflating_pack_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match="pack"):
         unpack(1, body)

@@ -28,7 +28,7 @@ async def test_retention_is_read_and_changed_tier_by_tier(hub: TestHub) -> None:
     assert "settings.edit" in [row["action"] for row in (await admin.get("audit")).json["audit"]]
 
 
-async def test_two_admins_who_change_different_tiers_at_once_both_get_what_they_asked_for(hub: TestHub) -> None:
+async def test_concurrent_changes_of_different_tiers_both_take_effect(hub: TestHub) -> None:
     one, other = await hub.logged_in(), await hub.logged_in("admin", cookie=False)
     for days in range(1, 6):
         changes = [(one, {"seconds_s": days * DAY_S}), (other, {"minutes_s": (30 + days) * DAY_S})]
@@ -37,7 +37,7 @@ async def test_two_admins_who_change_different_tiers_at_once_both_get_what_they_
         assert await hub.store.retention.retention() == Retention(days * DAY_S, (30 + days) * DAY_S, 400 * DAY_S)
 
 
-async def test_what_a_tier_costs_follows_from_what_others_measured_until_something_lies_as_it_will_stay(hub: TestHub) -> None:
+async def test_the_cost_of_a_tier_is_a_typical_value_until_it_is_measured(hub: TestHub) -> None:
     admin = await hub.logged_in()
     await measured(hub)
     for hour in await hub.store.metrics.hot_hours():
@@ -53,7 +53,7 @@ async def test_what_a_tier_costs_follows_from_what_others_measured_until_somethi
         assert tier["bytes"] == pytest.approx(tier["bytes_per_value"] * tier["values_per_day"] * tier["kept_s"] / DAY_S, rel=0.01)
 
 
-async def test_what_a_tier_costs_follows_from_what_this_hub_has_stored(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_cost_of_a_tier_follows_from_its_stored_size(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     admin = await hub.logged_in()
 
     async def sizes(_since: float) -> list[TierSize]:
@@ -84,7 +84,7 @@ async def test_retention_that_makes_no_sense_is_refused(hub: TestHub, retention:
     assert await hub.store.retention.retention() is None
 
 
-async def test_the_hub_tells_where_it_is_reached_and_what_it_takes(hub: TestHub) -> None:
+async def test_the_settings_show_addresses_version_and_disk_space(hub: TestHub) -> None:
     admin = await hub.logged_in()
     config = hub.config
     for name, size in (("", 700), ("-samples", 5000), ("-samples.db-wal", 40)):

@@ -59,7 +59,7 @@ async def test_everything_opens_with_the_new_secret_and_nothing_with_the_old(dat
     assert not [record.id for record in before.values() if record.sealed[40:] in files]
 
 
-async def test_what_outlives_a_secret_is_carried_over(database: Database) -> None:
+async def test_fleet_key_pepper_and_audit_keys_survive_a_rotation(database: Database) -> None:
     first = await first_vault(database, "old")
     second = await rotate(database, first, "new")
     third = await rotate(database, second, "newer")
@@ -115,7 +115,7 @@ async def test_a_keyring_that_changed_meanwhile_is_left_alone(database: Database
     await vault_of(database, "new")
 
 
-async def test_what_was_stored_is_opened_before_it_counts(database: Database) -> None:
+async def test_a_stored_rotation_is_opened_before_it_is_activated(database: Database) -> None:
     old = await first_vault(database, "old")
     fleet = await database.secrets.secret(*FLEET_KEY)
     assert fleet is not None

@@ -45,7 +45,7 @@ def made() -> NewKeyring:
 
 
 @pytest.mark.holds("SAFETY-3")
-async def test_the_secret_opens_what_it_made_and_the_loop_goes_on_meanwhile(made: NewKeyring) -> None:
+async def test_the_secret_unlocks_its_keyring_without_blocking_the_loop(made: NewKeyring) -> None:
     unlocking = asyncio.create_task(unlock(SECRET + "\n", made.keyring, made.fleet))
     turns = 0
     while not unlocking.done():
@@ -170,7 +170,7 @@ def test_another_key_opens_nothing(made: NewKeyring) -> None:
         Vault(made.vault._kek, 2, made.vault.fleet_id, made.fleet)
 
 
-async def test_a_new_store_gets_a_keyring_and_keeps_it_and_one_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
+async def test_a_new_store_gets_one_keyring_and_a_lost_one_is_not_replaced(tmp_path: Path) -> None:
     database = await open_database(tmp_path / "data", clock=SystemClock())
     try:
         first = await open_vault(SECRET, database.secrets, LEAST_ROUNDS)

@@ -114,7 +114,7 @@ async def test_a_connection_that_says_nothing_is_dropped(tmp_path: Path) -> None
         writer.close()
 
 
-async def test_who_asks_and_never_reads_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_never_reads_its_answer_is_disconnected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(tmp_path, limits=WebLimits(unread_s=0.05)) as hub:
         assert isinstance(hub.server.runner, HubRunner)
         assert hub.server.runner.server is not None

@@ -73,7 +73,7 @@ def test_whether_the_address_is_the_client_s_own(peer: str, headers: dict[str, l
     assert client_of(peer, headers, PROXIES, direct=direct).sure == sure
 
 
-def test_a_list_without_end_is_cut() -> None:
+def test_an_overlong_forwarded_list_is_cut() -> None:
     assert client_address("127.0.0.1", [", ".join(["10.0.0.1"] * 10_000)], PROXIES) == "10.0.0.1"
 
 

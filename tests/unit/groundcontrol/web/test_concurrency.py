@@ -39,7 +39,7 @@ def test_one_takes_not_the_places_of_others_and_each_is_given_back() -> None:
 
 
 @pytest.mark.holds("S-28")
-async def test_exports_at_once_have_an_end_and_it_is_said_before_anything_is_sent(hub: TestHub) -> None:
+async def test_concurrent_exports_are_limited_before_anything_is_sent(hub: TestHub) -> None:
     viewer, node = await hub.logged_in("viewer"), await measured(hub)
     assert viewer.user is not None
     with contextlib.ExitStack() as held:
@@ -53,7 +53,7 @@ async def test_exports_at_once_have_an_end_and_it_is_said_before_anything_is_sen
 
 
 @pytest.mark.holds("S-28")
-async def test_outputs_at_once_have_an_end_and_who_follows_a_job_continues(hub: TestHub) -> None:
+async def test_concurrent_outputs_are_limited_and_followers_continue(hub: TestHub) -> None:
     printing, slow = await Printing.start(hub), await hub.logged_in("viewer", cookie=False)
     for _ in range(PIECES // 2):
         await printing.print(PIECE, told=False)
@@ -120,7 +120,7 @@ async def test_room_is_waited_for_and_users_have_their_turns() -> None:
     assert not room._waiting
 
 
-async def test_who_waits_for_too_long_or_goes_leaves_nothing_and_keeps_nobody_out() -> None:
+async def test_a_waiter_that_times_out_or_leaves_releases_its_share() -> None:
     room = BudgetLimiter("too much; ask for less", 10, 10, 0.01)
     first = Taking(room, ANNA, 10)
     with pytest.raises(Unavailable, match="ask for less") as refused:
@@ -151,7 +151,7 @@ async def test_only_so_many_of_one_wait() -> None:
 
 
 @pytest.mark.holds("S-28")
-async def test_histories_at_once_have_an_end_for_one_user(hub: TestHub) -> None:
+async def test_concurrent_histories_of_one_user_are_limited(hub: TestHub) -> None:
     viewer, node = await hub.logged_in("viewer"), await measured(hub)
     operator = await hub.logged_in("operator")
     assert viewer.user is not None
@@ -181,7 +181,7 @@ async def test_of_many_lines_there_are_fewer_points(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("S-22")
-async def test_who_is_shut_out_while_waiting_gets_no_history(hub: TestHub) -> None:
+async def test_a_user_who_loses_the_right_while_waiting_gets_no_history(hub: TestHub) -> None:
     """Room that others hold must not carry somebody beyond the end of their right."""
     viewer, node = await hub.logged_in("viewer", cookie=False), await measured(hub)
     assert viewer.user is not None
@@ -193,7 +193,7 @@ async def test_who_is_shut_out_while_waiting_gets_no_history(hub: TestHub) -> No
     assert (await waiting).status == 404
 
 
-async def test_for_who_has_gone_while_waiting_nothing_is_worked_out(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_history_is_read_for_a_client_that_left_while_waiting(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     viewer, node = await hub.logged_in("viewer", cookie=False), await measured(hub)
     assert viewer.user is not None
     read: list[object] = []

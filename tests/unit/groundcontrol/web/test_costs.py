@@ -26,7 +26,7 @@ from tests.support.inprocess_hub import Client, TestHub
 ANNA, BEN = UserId("anna"), UserId("ben")
 
 
-def test_every_list_declares_what_it_costs() -> None:
+def test_every_list_declares_its_cost() -> None:
     """Whatever has pages grows with what is stored."""
     assert [route.path for route in ROUTES if LIMIT in route.query and route.cost == "small" and route.path != "/metrics"] == []
 
@@ -38,7 +38,7 @@ def test_the_documents_name_every_call_that_costs_more_than_nothing() -> None:
     assert [call for call, cost in [*calls, *topics] if f"| `{call}` | {cost} |" not in text] == []
 
 
-def test_every_call_for_many_declares_what_it_costs() -> None:
+def test_every_bulk_request_declares_its_cost() -> None:
     """Whatever names nodes or servers in a list, or in a text, grows with them."""
     for_many = [route for route in ROUTES if route.body and {"nodes", "servers", "host_keys", "text"} & {*route.body.__struct_fields__}]
     assert len(for_many) == 5
@@ -76,7 +76,7 @@ async def test_a_user_has_a_budget_that_comes_back() -> None:
         await call(ANNA)
 
 
-async def test_what_costs_nothing_has_no_limit() -> None:
+async def test_small_requests_are_not_limited() -> None:
     costs = Costs(ManualClock())
     async with asyncio.TaskGroup() as group:
         for _ in range(1000):
@@ -109,7 +109,7 @@ class Slow:
     [("updates", "tables", "updates", "fleet"), ("nodes?limit=500&metrics=load.1", "nodes", "nodes", "fleet"),
      ("batches", "batches", "batches", "page")],
 )  # fmt: skip
-async def test_one_user_s_dear_calls_at_once_have_an_end_and_take_nobody_s_turn(
+async def test_concurrent_costly_requests_of_one_user_are_limited_and_block_no_other_user(
     hub: TestHub, monkeypatch: pytest.MonkeyPatch, path: str, part: str, query: str, cost: Cost
 ) -> None:
     anna, ben = await hub.logged_in("viewer"), await hub.logged_in("viewer")
@@ -188,7 +188,7 @@ async def test_log_in_rights_health_and_openings_have_a_reader_of_their_own(hub:
         await asyncio.gather(*busy)
 
 
-async def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_for_a_costly_request_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     costs = Costs(ManualClock(), patience_s=0.05)
     async with costs.take("fleet", ANNA):
         with pytest.raises(Unavailable):

@@ -45,7 +45,7 @@ async def test_another_sessions_token_is_a_wrong_one(hub: TestHub) -> None:
 
 
 @pytest.mark.parametrize("headers", [{"Origin": ORIGIN, "Sec-Fetch-Site": None}, {"Origin": None, "Sec-Fetch-Site": "same-origin"}, {}])
-async def test_the_page_itself_is_let_through(hub: TestHub, headers: dict[str, str | None]) -> None:
+async def test_requests_of_the_page_itself_are_accepted(hub: TestHub, headers: dict[str, str | None]) -> None:
     assert (await (await hub.logged_in()).post("auth/logout", headers=headers)).status == 204
 
 

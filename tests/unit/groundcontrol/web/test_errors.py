@@ -78,7 +78,7 @@ def test_the_live_socket_says_the_same() -> None:
 
 
 @pytest.mark.parametrize("kind", [web.HTTPNotFound, web.HTTPBadRequest, web.HTTPExpectationFailed, web.HTTPGone])
-def test_what_the_library_refuses_is_one_of_ours(kind: type[web.HTTPException]) -> None:
+def test_http_errors_of_the_library_become_errors_of_the_hub(kind: type[web.HTTPException]) -> None:
     assert type(from_http(kind())) in STATUS
 
 

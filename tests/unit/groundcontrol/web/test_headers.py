@@ -52,7 +52,9 @@ async def test_every_route_in_every_state(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("S-18")
-async def test_what_is_refused_early_or_crashes(hub: TestHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+async def test_errors_and_crashes_are_problem_documents_with_headers(
+    hub: TestHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     admin = await hub.logged_in()
 
     async def crash(*_: object) -> None:
@@ -95,7 +97,7 @@ async def test_a_refused_socket_and_an_opened_one(hub: TestHub) -> None:
      b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 33000 + b"\r\n\r\n", b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
      b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"],
 )  # fmt: skip
-async def test_what_is_no_http_is_answered_in_the_same_way(hub: TestHub, junk: bytes) -> None:
+async def test_invalid_http_gets_the_same_kind_of_answer(hub: TestHub, junk: bytes) -> None:
     reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
     writer.write(junk)
     async with asyncio.timeout(30):
@@ -154,7 +156,7 @@ async def test_an_address_that_is_too_long_says_so(hub: TestHub) -> None:
     assert (status, b"first line" in body) == (400, True)
 
 
-async def test_a_head_without_end_is_not_kept(hub: TestHub) -> None:
+async def test_an_overlong_request_head_is_dropped(hub: TestHub) -> None:
     """A hundred headers of the longest kind would be three megabytes of each stranger."""
     long = [b"X-%d: " % number + b"a" * 30_000 + b"\r\n" for number in range(90)]
     status, _ = await send(hub, b"GET / HTTP/1.1\r\nHost: x\r\n", *long, b"\r\n")

@@ -68,7 +68,7 @@ async def test_a_program_with_a_token_needs_no_origin(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("S-28")
-async def test_one_address_takes_the_live_page_from_nobody_elsewhere(tmp_path: Path) -> None:
+async def test_the_connection_limit_of_one_address_does_not_affect_others(tmp_path: Path) -> None:
     config, limits = a_config(tmp_path, proxies="127.0.0.1"), WebLimits(live=LiveLimits(of_an_address=2))
     async with running(tmp_path, config=config, limits=limits) as hub, contextlib.AsyncExitStack() as stack:
         for _ in range(2):
@@ -79,7 +79,7 @@ async def test_one_address_takes_the_live_page_from_nobody_elsewhere(tmp_path: P
             pass
 
 
-async def test_a_plain_request_is_told_so(hub: TestHub) -> None:
+async def test_a_plain_http_request_to_the_live_path_is_refused(hub: TestHub) -> None:
     answer = await (await hub.logged_in()).get("live", headers={"Origin": ORIGIN})
 
     assert (answer.status, answer.code) == (400, "request.invalid")
@@ -118,7 +118,7 @@ async def test_a_topic_that_there_is_not_is_an_error(hub: TestHub, topic: str) -
 
 
 @pytest.mark.parametrize("kind", ["node", "job", "deployment"])
-async def test_a_thing_that_is_not_there_is_not_found(hub: TestHub, kind: str) -> None:
+async def test_a_missing_resource_is_not_found(hub: TestHub, kind: str) -> None:
     async with (await hub.logged_in()).live() as live:
         topic = f"{kind}:{new_random_id()}"
         await live.subscribe(topic)
@@ -131,7 +131,7 @@ async def test_a_thing_that_is_not_there_is_not_found(hub: TestHub, kind: str) -
     [b"", b"\xc1", msgspec.msgpack.encode("subscribe"), msgspec.msgpack.encode(["subscribe", {}]), msgspec.msgpack.encode(["subscribe", {"topic": 3}]),
      msgspec.msgpack.encode(["subscribe", {"topic": "fleet", "more": 1}]), msgspec.msgpack.encode(["ping", {}, 1]), b"\x92" * 20_000],
 )  # fmt: skip
-async def test_what_is_no_message_ends_the_socket(hub: TestHub, frame: bytes) -> None:
+async def test_an_invalid_frame_closes_the_socket(hub: TestHub, frame: bytes) -> None:
     async with (await hub.logged_in()).live() as live:
         await live.socket.send_bytes(frame)
         assert await live.closed() == 4400
@@ -143,7 +143,7 @@ async def test_text_ends_the_socket(hub: TestHub) -> None:
         assert await live.closed() == 4400
 
 
-async def test_an_unknown_message_is_told_and_skipped(hub: TestHub) -> None:
+async def test_an_unknown_message_is_answered_with_an_error_and_skipped(hub: TestHub) -> None:
     async with (await hub.logged_in()).live() as live:
         await live.send("__class__", {})
         assert (await live.expect("error"))["code"] == "request.invalid"
@@ -190,7 +190,7 @@ async def test_a_node_shows_each_row(hub: TestHub) -> None:
         assert (await live.expect("change"))["data"]["node"]["name"] == "other"
 
 
-async def test_a_removed_node_is_told(hub: TestHub) -> None:
+async def test_removal_of_a_node_is_reported(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
         await live.subscribe(f"node:{node.id}")
@@ -202,7 +202,7 @@ async def test_a_removed_node_is_told(hub: TestHub) -> None:
         assert (await live.expect("error"))["code"] == "not_found"
 
 
-async def test_what_the_bus_lost_is_shown_again(hub: TestHub) -> None:
+async def test_after_a_loss_on_the_bus_a_snapshot_is_sent(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
         await live.subscribe(f"node:{node.id}")
@@ -213,7 +213,7 @@ async def test_what_the_bus_lost_is_shown_again(hub: TestHub) -> None:
         assert (await live.expect("snapshot"))["data"]["id"] == node.id
 
 
-async def test_a_page_that_could_not_be_shown_all_anew_is_told_so_and_continues(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_new_snapshot_is_reported_as_a_gap_and_changes_continue(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.app[LIVE].limits = LiveLimits(retry_s=0.0)
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
@@ -233,7 +233,7 @@ async def test_a_page_that_could_not_be_shown_all_anew_is_told_so_and_continues(
         assert (await live.expect("change"))["data"]["latest"]["cpu.total"]["value"] == 1.0
 
 
-async def test_a_topic_that_fails_before_it_listens_is_told_and_begun_again(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_topic_that_fails_at_its_start_is_reported_and_restarted(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     node = await hub.node()
 
     async def broken(_feed: NodeFeed) -> None:
@@ -282,7 +282,7 @@ async def test_a_deployment_shows_each_step(hub: TestHub) -> None:
 # -- its end -----------------------------------------------------------------------------------------
 
 
-async def test_log_out_closes_the_sessions_sockets_at_once(hub: TestHub) -> None:
+async def test_a_log_out_closes_the_sockets_of_its_session_immediately(hub: TestHub) -> None:
     admin, other = await hub.logged_in(), await hub.logged_in()
     async with admin.live() as live, other.live() as stays:
         await live.subscribe("fleet")
@@ -294,7 +294,7 @@ async def test_log_out_closes_the_sessions_sockets_at_once(hub: TestHub) -> None
 
 
 @pytest.mark.holds("SAFETY-19", "S-10")
-async def test_a_lower_role_loses_its_topics_at_once(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lower_role_loses_its_topics_immediately(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     admin = await hub.logged_in("admin")
     assert admin.user is not None
     monkeypatch.setitem(__import__("groundcontrol.core.permissions", fromlist=["x"]).PERMISSIONS, "event.read", frozenset({"admin"}))
@@ -320,7 +320,7 @@ async def test_a_disabled_users_socket_is_closed(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("SAFETY-19", "S-22")
-async def test_even_without_a_word_on_the_bus_the_row_is_asked_at_each_subscription(hub: TestHub) -> None:
+async def test_each_subscription_checks_the_session_in_the_store(hub: TestHub) -> None:
     admin = await hub.logged_in()
     assert admin.login is not None
     async with admin.live() as live:

@@ -52,7 +52,7 @@ async def left(hub: TestHub, page: Client, topic: str) -> int:
     return int(seq)
 
 
-async def test_who_comes_back_is_sent_what_was_missed_and_continues(hub: TestHub) -> None:
+async def test_a_returning_subscriber_gets_the_missed_changes(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as stays, (await hub.logged_in()).live() as back:
         await stays.subscribe("fleet")
@@ -68,7 +68,7 @@ async def test_who_comes_back_is_sent_what_was_missed_and_continues(hub: TestHub
         assert (await back.expect("change"))["seq"] == seqs[-1] + 1
 
 
-async def test_who_has_missed_nothing_is_sent_nothing(hub: TestHub) -> None:
+async def test_a_returning_subscriber_that_missed_nothing_gets_nothing(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as stays, (await hub.logged_in()).live() as back:
         await stays.subscribe("fleet")
@@ -102,7 +102,7 @@ async def test_the_only_page_finds_its_topic_when_it_comes_back(hub: TestHub, to
         assert (await live.expect("snapshot"))["seq"] == seq, "who does not say where it was is shown all of it"
 
 
-async def test_what_changes_while_nobody_is_there_is_sent_to_who_comes_back(hub: TestHub) -> None:
+async def test_changes_without_subscribers_are_sent_to_a_returning_one(hub: TestHub) -> None:
     node = await hub.node()
     page = await hub.logged_in()
     seq = await left(hub, page, f"node:{node.id}")
@@ -118,7 +118,7 @@ async def test_what_changes_while_nobody_is_there_is_sent_to_who_comes_back(hub:
         ]
 
 
-async def test_a_topic_that_nobody_comes_back_to_ends_and_asks_no_node_meanwhile(tmp_path: Path) -> None:
+async def test_a_topic_without_subscribers_ends_and_sends_no_watches_meanwhile(tmp_path: Path) -> None:
     async with running(tmp_path, limits=WebLimits(live=LiveLimits(interest_every_s=0.02))) as hub:
         await _nobody_comes_back(hub)
 
@@ -142,7 +142,7 @@ async def _nobody_comes_back(hub: TestHub) -> None:
         assert begun != seq, "numbers of a topic that has ended are none of those of the next"
 
 
-async def test_topics_that_nobody_looks_at_are_so_many_at_most(hub: TestHub) -> None:
+async def test_topics_without_subscribers_are_bounded(hub: TestHub) -> None:
     hub.app[LIVE].limits = LiveLimits(linger_most=2)
     nodes = [await hub.node(f"n{number}") for number in range(4)]
     async with (await hub.logged_in()).live() as live:
@@ -173,7 +173,7 @@ async def test_numbers_of_other_rights_are_none_of_these(hub: TestHub) -> None:
         assert (await some.expect("snapshot"))["seq"] == seq
 
 
-async def test_what_the_bus_lost_is_never_stepped_over(hub: TestHub) -> None:
+async def test_a_loss_on_the_bus_is_never_skipped_by_a_replay(hub: TestHub) -> None:
     node = await hub.node()
     topic = f"node:{node.id}"
     async with (await hub.logged_in()).live() as stays, (await hub.logged_in()).live() as back:
@@ -189,7 +189,7 @@ async def test_what_the_bus_lost_is_never_stepped_over(hub: TestHub) -> None:
         await nothing_comes(back)
 
 
-async def test_what_could_not_be_read_is_never_stepped_over(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_read_is_never_skipped_by_a_replay(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.app[LIVE].limits = LiveLimits(retry_s=0.0)
     node = await hub.node()
     topic = f"node:{node.id}"
@@ -275,7 +275,7 @@ async def counting(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_whoever_comes_and_goes_has_each_change_once(hub: TestHub, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+async def test_subscribers_that_leave_and_return_get_each_change_once(hub: TestHub, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     random.seed(seed)
     joined = 0
     followers = [Follower() for _ in range(8)]
@@ -299,7 +299,7 @@ async def test_whoever_comes_and_goes_has_each_change_once(hub: TestHub, monkeyp
     assert len(followers) < sum(one.snapshots for one in followers) < joined / 2, "some were away for too long, and most were not"
 
 
-def test_what_is_kept_is_bounded_by_number_and_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_replay_buffer_is_bounded_by_number_and_size(monkeypatch: pytest.MonkeyPatch) -> None:
     ring = ReplayBuffer(most=3, most_bytes=10)
     begun = ring.seq
     assert (ring.since(begun), ring.since(begun - 1), ring.since(begun + 1)) == ([], None, None)
@@ -318,5 +318,5 @@ def test_what_is_kept_is_bounded_by_number_and_by_size(monkeypatch: pytest.Monke
     assert (ring.since(begun + 6), ring.since(begun + 7), ring.since(begun + 8)) == (None, None, [])
 
 
-def test_what_all_topics_of_a_page_missed_fits_into_what_may_wait_for_it() -> None:
+def test_replays_of_all_topics_of_a_page_fit_into_its_queue() -> None:
     assert FLEET_REPLAY_BYTES + (MAX_TOPICS - 1) * topics.REPLAY_BYTES < MAX_QUEUED_BYTES

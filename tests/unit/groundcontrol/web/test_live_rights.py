@@ -58,7 +58,9 @@ async def sent_away(live: LiveSocket) -> None:
     assert (live.socket.close_code, message.extra) == (1013, REASON)
 
 
-async def test_a_busy_moment_costs_nobody_the_page(hub: TestHub, standing: Standing, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_busy_store_during_a_rights_check_does_not_end_the_page(
+    hub: TestHub, standing: Standing, caplog: pytest.LogCaptureFixture
+) -> None:
     hub.app[LIVE].limits = LiveLimits(rights_reload_s=0.3)
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
@@ -73,7 +75,7 @@ async def test_a_busy_moment_costs_nobody_the_page(hub: TestHub, standing: Stand
 
 
 @pytest.mark.parametrize("error", [StoreBusy, StoreDown])
-async def test_who_is_unknown_for_two_rounds_is_sent_away_with_a_reason(
+async def test_a_user_whose_rights_are_unknown_for_two_rounds_is_disconnected(
     hub: TestHub, standing: Standing, caplog: pytest.LogCaptureFixture, error: type[HubError]
 ) -> None:
     hub.app[LIVE].limits = LiveLimits(rights_reload_s=0.4)
@@ -85,7 +87,9 @@ async def test_who_is_unknown_for_two_rounds_is_sent_away_with_a_reason(
 
 @pytest.mark.holds("SAFETY-19")
 @pytest.mark.parametrize("hangs", [False, True])
-async def test_of_whom_something_was_revoked_is_sent_away_at_once(hub: TestHub, standing: Standing, hangs: bool) -> None:
+async def test_a_revoked_user_whose_rights_cannot_be_read_is_disconnected_immediately(
+    hub: TestHub, standing: Standing, hangs: bool
+) -> None:
     hub.app[LIVE].limits = LiveLimits(rights_reload_s=600.0)  # nobody waits here for the next round
     admin, other = await hub.logged_in(), await hub.logged_in()
     assert admin.user is not None
@@ -111,7 +115,7 @@ async def test_a_store_that_answers_within_the_second_decides(hub: TestHub, stan
         assert await live.closed() == 4401
 
 
-async def test_at_the_end_of_a_session_nobody_waits_for_another_round(hub: TestHub, standing: Standing) -> None:
+async def test_an_expired_session_with_unreadable_rights_is_disconnected_immediately(hub: TestHub, standing: Standing) -> None:
     hub.app[LIVE].limits = LiveLimits(rights_reload_s=0.3)
     admin = await hub.logged_in()
     assert admin.login is not None
@@ -123,7 +127,7 @@ async def test_at_the_end_of_a_session_nobody_waits_for_another_round(hub: TestH
         assert standing.asked == asked + 1
 
 
-async def test_a_thing_whose_rights_cannot_be_read_stays_for_a_round(
+async def test_a_topic_whose_rights_cannot_be_read_stays_for_a_round(
     hub: TestHub, standing: Standing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.app[LIVE].limits = LiveLimits(rights_reload_s=1.0)
@@ -181,7 +185,7 @@ async def test_no_topic_goes_on_as_it_was_while_another_is_shown_again(hub: Test
         await live.expect("snapshot")
 
 
-async def test_who_follows_nothing_hears_that_the_role_has_changed(hub: TestHub) -> None:
+async def test_a_page_without_topics_is_notified_of_a_changed_role(hub: TestHub) -> None:
     viewer = await hub.logged_in("viewer")
     assert viewer.user is not None
     async with viewer.live() as live:
@@ -191,7 +195,7 @@ async def test_who_follows_nothing_hears_that_the_role_has_changed(hub: TestHub)
             assert await live.expect("rights") == {}
 
 
-async def test_a_role_that_changes_leaves_what_is_followed_alone(hub: TestHub) -> None:
+async def test_a_changed_role_does_not_affect_subscriptions(hub: TestHub) -> None:
     """A role by itself shows no more and no less of a topic."""
     viewer = await hub.logged_in("viewer")
     assert viewer.user is not None
@@ -216,7 +220,7 @@ async def test_a_change_of_which_no_message_came_is_reported_once_it_is_found(hu
         await live.expect("snapshot")
 
 
-async def test_rights_that_were_changed_and_changed_back_are_told_as_well(hub: TestHub) -> None:
+async def test_rights_changed_and_restored_are_notified_too(hub: TestHub) -> None:
     """The page may have asked in between: the socket does not know what it was answered."""
     viewer = await hub.logged_in("viewer")
     assert viewer.user is not None
@@ -295,7 +299,7 @@ async def test_a_snapshot_that_was_begun_with_more_rights_is_never_shown(
     await eventually(lambda: all(feed.empty for feed, _ in hub.app[LIVE]._feeds.values()), 10, "somebody is still at a topic")
 
 
-async def test_what_is_shown_again_is_not_sent_to_who_has_left(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_new_snapshot_is_not_sent_to_a_departed_subscriber(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     feed = FleetFeed(hub.services, 1, limits=LiveLimits())
     running = asyncio.create_task(feed.run(), name="feed")
     told: list[tuple[str, str]] = []
@@ -329,7 +333,7 @@ async def test_what_is_shown_again_is_not_sent_to_who_has_left(hub: TestHub, mon
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_who_leaves_before_a_topic_has_begun_waits_for_nothing(hub: TestHub) -> None:
+async def test_a_subscriber_that_leaves_before_the_topic_begins_does_not_wait(hub: TestHub) -> None:
     """Its rights may be taken away in that very moment; what the page says next is heard all the same."""
     viewer = await hub.logged_in("viewer")
     async with viewer.live() as live:

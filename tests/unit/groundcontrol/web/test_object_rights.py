@@ -165,7 +165,7 @@ async def test_the_own_thing_is_changed_and_anothers_is_as_none(hub: TestHub, ro
 
 @pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ROLES)
-async def test_lists_hold_what_is_granted(hub: TestHub, role: Role) -> None:
+async def test_lists_contain_only_granted_resources(hub: TestHub, role: Role) -> None:
     world = await World.make(hub)
     client = await world.person(role)
     for row, field in LISTS.items():
@@ -184,7 +184,7 @@ async def test_lists_hold_what_is_granted(hub: TestHub, role: Role) -> None:
 
 @pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ROLES)
-async def test_host_keys_are_confirmed_of_what_is_granted(hub: TestHub, role: Role) -> None:
+async def test_only_granted_host_keys_can_be_confirmed(hub: TestHub, role: Role) -> None:
     """{own, other, none} in one body; what is another's is refused in the words for what there is not."""
     world = await World.make(hub)
     client = await world.person(role)
@@ -208,7 +208,7 @@ async def test_host_keys_are_confirmed_of_what_is_granted(hub: TestHub, role: Ro
 
 @pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ROLES)
-async def test_a_batch_of_deployments_holds_what_is_granted(hub: TestHub, role: Role) -> None:
+async def test_a_batch_of_deployments_shows_only_granted_ones(hub: TestHub, role: Role) -> None:
     """`?batch=` of another looks like one that there is not."""
     world = await World.make(hub)
     client = await world.person(role)
@@ -221,7 +221,7 @@ async def test_a_batch_of_deployments_holds_what_is_granted(hub: TestHub, role: 
 
 
 @pytest.mark.holds("S-19")
-async def test_a_conflict_with_what_is_hidden_says_nothing_of_it(hub: TestHub) -> None:
+async def test_a_conflict_with_a_hidden_node_reveals_nothing(hub: TestHub) -> None:
     """Who may not see the other node is told only that the name cannot be given."""
     world = await World.make(hub)
     path = f"nodes/{world.ids['node', 'own']}"
@@ -268,7 +268,7 @@ async def test_topics_of_many_things(hub: TestHub, role: Role) -> None:
 
 
 @pytest.mark.holds("SAFETY-37", "S-22")
-async def test_a_stream_holds_only_what_is_granted_and_ends_with_the_grant(hub: TestHub) -> None:
+async def test_a_stream_shows_only_granted_nodes_and_ends_with_the_grant(hub: TestHub) -> None:
     world = await World.make(hub)
     boss, viewer = await hub.logged_in("admin"), await world.person("viewer")
     assert viewer.user is not None
@@ -316,7 +316,7 @@ async def test_a_node_that_loses_its_tag_leaves_the_stream(hub: TestHub) -> None
     assert (await viewer.get(f"nodes/{own}")).status == 404
 
 
-async def test_who_is_limited_cannot_widen_the_limit(hub: TestHub) -> None:
+async def test_a_limited_user_cannot_widen_the_grants(hub: TestHub) -> None:
     world = await World.make(hub)
     operator = await world.person("operator")
     own = world.ids["node", "own"]

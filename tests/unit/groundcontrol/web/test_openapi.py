@@ -53,7 +53,7 @@ def test_every_reference_leads_somewhere() -> None:
     walk(whole)
 
 
-def test_the_validator_sees_what_is_wrong() -> None:
+def test_the_validator_detects_errors() -> None:
     description = Description(document(ROUTES))
     user = description.document["components"]["schemas"]["UserView"]
     good = {"username": "a", "role": "admin", "must_change_password": False}

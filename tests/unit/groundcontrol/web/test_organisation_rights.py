@@ -83,7 +83,7 @@ def test_every_call_that_names_a_thing_is_of_a_known_kind() -> None:
 
 @pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ROLES)
-async def test_only_what_is_one_s_own_exists(hub: TestHub, things: Things, role: Role) -> None:
+async def test_resources_of_another_organisation_are_not_found(hub: TestHub, things: Things, role: Role) -> None:
     owner, stranger = await somebody(hub, role, stranger=False), await somebody(hub, role, stranger=True)
     for route in NAMING:
         if route.method == "DELETE":
@@ -102,7 +102,7 @@ async def test_only_what_is_one_s_own_exists(hub: TestHub, things: Things, role:
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_nobody_removes_what_is_not_theirs(hub: TestHub, things: Things, role: Role) -> None:
+async def test_resources_of_another_organisation_cannot_be_removed(hub: TestHub, things: Things, role: Role) -> None:
     stranger = await somebody(hub, role, stranger=True)
     for thing in (things.nodes, new_random_id()):
         answer = await stranger.request("DELETE", f"nodes/{thing}?force=true")
@@ -112,7 +112,7 @@ async def test_nobody_removes_what_is_not_theirs(hub: TestHub, things: Things, r
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_lists_hold_only_what_is_one_s_own(hub: TestHub, things: Things, role: Role) -> None:
+async def test_lists_contain_only_resources_of_the_own_organisation(hub: TestHub, things: Things, role: Role) -> None:
     owner, stranger = await somebody(hub, role, stranger=False), await somebody(hub, role, stranger=True)
     for kind in KINDS:
         assert getattr(things, kind) in [one["id"] for one in (await owner.get(kind)).json[kind]]
@@ -129,7 +129,7 @@ def test_every_topic_asks_for_an_action_of_the_table() -> None:
 
 @pytest.mark.holds("S-22")
 @pytest.mark.parametrize("role", ROLES)
-async def test_the_live_socket_shows_only_what_is_one_s_own(hub: TestHub, things: Things, role: Role) -> None:
+async def test_the_live_socket_shows_only_the_own_organisation(hub: TestHub, things: Things, role: Role) -> None:
     owner, stranger = await somebody(hub, role, stranger=False), await somebody(hub, role, stranger=True)
     topics = {f"{kind}:{getattr(things, kind + 's')}" for kind in TOPICS}
     async with owner.live() as live:

@@ -40,7 +40,7 @@ async def test_the_router_knows_no_other_address(hub: TestHub) -> None:
     assert not any(isinstance(resource, web.StaticResource) for resource in hub.app.router.resources())
 
 
-async def test_nobody_gets_in_without_a_session(hub: TestHub) -> None:
+async def test_guarded_routes_need_a_session(hub: TestHub) -> None:
     stranger = hub.anonymous()
     for route in GUARDED:
         answer = await stranger.request(route.method, address(route), {})
@@ -70,7 +70,7 @@ async def test_a_session_that_must_change_its_password_gets_nowhere_else(hub: Te
     assert (await client.get("live", headers={"Origin": "https://hub.example"})).code == "auth.password_change_required"
 
 
-async def test_nobody_sees_what_another_organisation_owns(hub: TestHub) -> None:
+async def test_a_node_of_another_organisation_is_not_found(hub: TestHub) -> None:
     node = await hub.node()
     stranger = await hub.logged_in("admin")
     assert stranger.user is not None

@@ -30,7 +30,7 @@ class Played:
         self.dropped = True
 
 
-def test_whoever_has_most_loses_what_has_waited_for_the_longest() -> None:
+def test_the_oldest_waiting_answer_of_the_largest_user_is_dropped() -> None:
     unread = SendBudget()
     other, *greedy, last = (Played(whose, PART) for whose in ("anna", "bob", "bob", "bob", "cleo"))
     for one in (other, *greedy):
@@ -42,7 +42,7 @@ def test_whoever_has_most_loses_what_has_waited_for_the_longest() -> None:
     assert [one.dropped for one in (other, *greedy, last)] == [False, True, False, False, False]
 
 
-def test_what_was_taken_counts_no_more_and_a_single_one_is_never_cut() -> None:
+def test_sent_answers_no_longer_count_and_a_single_one_is_never_cut() -> None:
     unread = SendBudget()
     first, second, large = Played("anna", PART), Played("anna", PART), Played("bob", 2 * MAX_UNREAD_BYTES)
     unread.add(first)
@@ -55,7 +55,7 @@ def test_what_was_taken_counts_no_more_and_a_single_one_is_never_cut() -> None:
 
 
 @pytest.mark.holds("S-28")
-async def test_long_answers_that_nobody_takes_are_cut_and_those_of_others_are_not(hub: TestHub) -> None:
+async def test_long_unread_answers_are_cut_and_those_of_others_are_not(hub: TestHub) -> None:
     viewer, operator = await hub.logged_in("viewer", cookie=False), await hub.logged_in("operator", cookie=False)
     node = await hub.node("web-1")
     series = "&".join(f"metric=cpu.core%7Bcore={core}%7D" for core in range(50))

@@ -96,7 +96,7 @@ async def test_a_stream_that_can_wait_waits_for_room() -> None:
         await asyncio.wait_for(waiting, 30)
 
 
-async def test_a_browser_that_reads_nothing_is_told_and_closed_and_another_continues(hub: TestHub) -> None:
+async def test_a_browser_that_reads_nothing_is_disconnected_and_another_continues(hub: TestHub) -> None:
     hub.app[LIVE].limits = LiveLimits(patience_s=0.3)
     node = await hub.node()
     slow, fast = await hub.logged_in(), await hub.logged_in()

@@ -48,7 +48,7 @@ async def test_the_theme_is_in_the_page_from_the_first_byte(built: TestHub, cook
     assert b"script" not in answer.body
 
 
-async def test_hashed_files_are_kept_for_ever_and_others_asked_for(built: TestHub) -> None:
+async def test_hashed_files_are_cached_forever_and_others_revalidated(built: TestHub) -> None:
     script = await built.anonymous().get("/a/app-ABCDEFGH.js", headers={"Accept-Encoding": "identity"})
     licences = await built.anonymous().get("/licences.txt")
 
@@ -60,7 +60,7 @@ async def test_hashed_files_are_kept_for_ever_and_others_asked_for(built: TestHu
 @pytest.mark.parametrize(
     ("accepted", "packed"), [("gzip, deflate, br", True), ("GZIP", True), ("*", True), ("gzip;q=0, br", False), ("br", False), ("", False)]
 )
-async def test_the_packed_file_goes_to_who_takes_it(built: TestHub, accepted: str, packed: bool) -> None:
+async def test_the_compressed_file_is_sent_to_clients_that_accept_it(built: TestHub, accepted: str, packed: bool) -> None:
     answer = await built.anonymous().get("/a/app-ABCDEFGH.js", headers={"Accept-Encoding": accepted})
 
     assert ("Content-Encoding" in answer.headers) == packed
@@ -68,7 +68,7 @@ async def test_the_packed_file_goes_to_who_takes_it(built: TestHub, accepted: st
     assert answer.headers["Vary"] == "Accept-Encoding"
 
 
-async def test_what_is_held_is_not_sent_again(built: TestHub) -> None:
+async def test_a_cached_file_is_not_sent_again(built: TestHub) -> None:
     first = await built.anonymous().get("/")
     again = await built.anonymous().get("/", headers={"If-None-Match": first.headers["ETag"]})
 
@@ -81,7 +81,7 @@ async def test_what_is_held_is_not_sent_again(built: TestHub) -> None:
     ["/missing.js", "/a/missing-ABCDEFGH.js", "/secret.pem", "/build.json", "/a/app-ABCDEFGH.js.gz", "/..%2f..%2fetc%2fpasswd.txt", "/%2e%2e/etc/x.conf",
      "/a/..%5c..%5cx.ini", "/static.py", "/.git/config.x"],
 )  # fmt: skip
-async def test_what_is_not_part_of_the_page_is_not_found(built: TestHub, path: str) -> None:
+async def test_a_file_outside_the_page_is_not_found(built: TestHub, path: str) -> None:
     answer = await built.anonymous().get(path)
 
     assert (answer.status, answer.code) == (404, "not_found")
@@ -106,7 +106,7 @@ async def test_hello_names_the_build_of_the_page(built: TestHub) -> None:
         assert live.hello["build"] == "0123456789ab"
 
 
-async def test_without_a_built_page_one_line_says_what_to_do(hub: TestHub) -> None:
+async def test_without_a_built_page_one_line_gives_the_remedy(hub: TestHub) -> None:
     answer = await hub.anonymous().get("/")
 
     assert answer.status == 503

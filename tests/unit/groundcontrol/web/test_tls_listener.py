@@ -57,7 +57,7 @@ async def echoed(folder: Path, port: int) -> bytes:
 
 
 @pytest.mark.holds("S-28")
-async def test_silent_strangers_keep_nobody_out(tmp_path: Path) -> None:
+async def test_silent_connections_do_not_block_others(tmp_path: Path) -> None:
     async with listening(tmp_path) as port:
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
         assert await echoed(tmp_path, port) == b"hello"
@@ -84,7 +84,7 @@ async def test_junk_ends_its_own_connection_alone(tmp_path: Path, junk: bytes) -
         assert await echoed(tmp_path, port) == b"hello"
 
 
-async def test_a_browser_that_comes_without_tls_is_told_where_the_page_is(tmp_path: Path) -> None:
+async def test_a_browser_without_tls_is_redirected_to_the_https_page(tmp_path: Path) -> None:
     async with listening(tmp_path) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n")

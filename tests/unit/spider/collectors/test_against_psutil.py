@@ -120,7 +120,7 @@ def test_tcp_states_agree() -> None:
         assert {"tcp.established", "tcp.listen", "tcp.close_wait", "tcp.fin_wait2"} <= set(ours)
 
 
-def test_all_collectors_of_this_machine_name_what_they_give() -> None:
+def test_every_collector_reads_one_value_per_series_on_this_machine() -> None:
     for collector in linux_collectors():
         for now in (1.0, 2.0):
             values = collector.read(now)

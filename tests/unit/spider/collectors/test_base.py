@@ -39,7 +39,7 @@ def test_a_kernel_file_of_many_records_comes_whole() -> None:
     file.close()
 
 
-def test_a_file_without_end_is_refused() -> None:
+def test_an_endless_file_is_refused() -> None:
     file = KernelFile("/dev/zero")
     with pytest.raises(OSError, match="larger than"):
         file.read()
@@ -55,7 +55,7 @@ def test_a_file_that_went_away_is_found_again_when_it_is_back(tmp_path: Path) ->
     file.close()
 
 
-def test_a_stale_descriptor_is_opened_again_at_once(tmp_path: Path) -> None:
+def test_a_stale_descriptor_is_reopened_by_the_same_read(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"fresh")
     file = KernelFile(str(path))

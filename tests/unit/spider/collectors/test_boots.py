@@ -38,7 +38,7 @@ FIRST, PRESENT, STOPPED, LOGIN = (
     ],
     ids=["shutdown", "no shutdown", "rotated", "this boot is not recorded", "empty"],
 )
-def test_wtmp_tells_how_the_boot_before_ended(records: tuple[tuple[int, str, float], ...], expected: Ending) -> None:
+def test_wtmp_shows_how_the_previous_boot_ended(records: tuple[tuple[int, str, float], ...], expected: Ending) -> None:
     assert RECORD.size == 384
     assert ending_in_wtmp(wtmp(*records), wide=False, booted_at=BOOTED_AT) == expected
 

@@ -170,7 +170,7 @@ def test_a_mean_of_two_counters_needs_both(tmp_path: Path) -> None:
     volumes.close()
 
 
-def test_a_sum_with_one_that_went_back_is_none(tmp_path: Path) -> None:
+def test_a_sum_with_a_decreased_counter_is_null(tmp_path: Path) -> None:
     """One that is new has no difference yet, and spoils nothing."""
     sys = write(tmp_path / "sys", {"class/net/eth0/device/vendor": "x", "class/net/br0/uevent": "DEVTYPE=bridge\n"})
     text = HEAD + interface("eth0", 0) + "br0: {} 1 0 0 0 0 0 0 {} 1 0 0 0 0 0 0\n" + "br1: {} 1 0 0 0 0 0 0 {} 1 0 0 0 0 0 0\n"
@@ -203,7 +203,7 @@ def process(root: Path, pid: int, ticks: int, moved: int) -> None:
 
 
 @pytest.mark.parametrize("broken", [3, BELOW_ZERO])
-def test_a_process_whose_time_went_back_used_no_known_time(tmp_path: Path, broken: int) -> None:
+def test_a_process_whose_cpu_time_decreased_has_no_cpu_share(tmp_path: Path, broken: int) -> None:
     process(tmp_path, 1, 50, 50)
     process(tmp_path, 7, 5000, 5000)
     processes = Processes(str(tmp_path), mark_s=0.0)

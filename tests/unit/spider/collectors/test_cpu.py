@@ -137,7 +137,7 @@ def test_a_core_that_is_switched_off_leaves_the_series_and_comes_back(tmp_path: 
     cpu.close()
 
 
-def test_the_states_of_each_core_are_told_by_the_minute(tmp_path: Path) -> None:
+def test_the_states_of_each_core_are_measured_each_minute(tmp_path: Path) -> None:
     rest = "intr {} 1 2 3\nctxt {}\nbtime 5\nprocesses {}\n"
     write(tmp_path, {"stat": b"cpu 0 0 0 0 0 0 0 0\ncpu0 0 0 0 0 0 0 0 0\n" + rest.format(5, 10, 7).encode()})
     cores = CoresAndScheduler(str(tmp_path))

@@ -160,7 +160,7 @@ def test_a_disk_that_is_plugged_in_has_no_rate_yet() -> None:
 @pytest.mark.parametrize(
     ("name", "card"), [("en0", True), ("en12", True), ("lo0", False), ("utun3", False), ("bridge100", False), ("awdl0", False)]
 )
-def test_cards_are_told_from_what_stands_on_them(name: str, card: bool) -> None:
+def test_network_cards_are_recognised_by_name(name: str, card: bool) -> None:
     assert is_card(name) is card
 
 

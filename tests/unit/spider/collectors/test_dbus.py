@@ -54,14 +54,14 @@ def test_a_real_bus_answers(bus: str) -> None:
         assert client.get_all(*DAEMON)["Features"] == features
 
 
-def test_what_a_bus_refuses_is_reported_by_name(bus: str) -> None:
+def test_an_error_reply_of_the_bus_is_raised_with_its_name(bus: str) -> None:
     with SystemBus(bus) as client:
         with pytest.raises(DbusRefused, match=r"org\.freedesktop\.DBus\.Error\.UnknownMethod"):
             client.call(*DAEMON, "Nonsense")
         assert client.call(*DAEMON, "NameHasOwner", "s", DBUS) == [True]  # and the connection goes on
 
 
-def test_a_bus_that_is_not_there_is_an_oserror(tmp_path: Path) -> None:
+def test_a_missing_bus_raises_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"."), SystemBus(str(tmp_path / "none")):
         pass
 
@@ -248,7 +248,7 @@ SIGNAL = bytes.fromhex("6c040001") + struct.pack("<III", 0, 9, 0)
 
 @pytest.mark.holds("S-49")
 @given(st.binary(max_size=300), st.integers(0, 3), st.integers(0, 400))
-def test_a_damaged_answer_is_an_error_and_nothing_else(junk: bytes, which: int, at: int) -> None:
+def test_a_damaged_reply_raises_only_valueerror(junk: bytes, which: int, at: int) -> None:
     answers = recorded("debian-new", "sessions")
     answer = answers[which + 1]
     damaged = answer[: 12 + at % (len(answer) - 12)] + junk + answer[12 + at % (len(answer) - 12) + len(junk) :]
@@ -288,7 +288,7 @@ def test_a_signature_that_is_cut_off_is_refused(signature: str) -> None:
         first_type(signature)
 
 
-def test_a_call_reads_back_as_it_was_said() -> None:
+def test_an_encoded_call_decodes_to_its_arguments() -> None:
     said = call_of(7, "org.x", "/p", "org.x.I", "Do", "asu", [["failed", "é"], 9])
     body, serial, fields = struct.unpack("<III", said[4:16])
     assert serial == 7

@@ -163,7 +163,7 @@ def test_volumes_are_distinguished_by_kind(tmp_path: Path) -> None:
     volumes.close()
 
 
-def test_a_volume_that_lost_what_was_behind_it_is_gone_and_comes_back(tmp_path: Path) -> None:
+def test_a_volume_without_a_backing_device_disappears_until_it_has_one(tmp_path: Path) -> None:
     """A detached loop and a stopped array keep their lines and counters in /proc/diskstats (seen on Linux 6.18: loop0 with a size of 0)."""
     sys = write(tmp_path / "sys", {"class/block/loop0/size": "2048\n", "class/block/md0/size": "0\n"})
     volumes = Volumes(str(write(tmp_path, {"diskstats": line("loop0", 8) + line("md0", 8)})), str(sys))

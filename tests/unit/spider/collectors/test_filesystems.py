@@ -35,7 +35,7 @@ def chosen_of(found: list[Mount], on_disks: set[str] = ON_DISKS) -> list[str]:
     return [places[0].point for places in choose(found, on_disks)]
 
 
-def test_kinds_on_disks_are_told_by_the_kernel() -> None:
+def test_the_kernel_lists_the_file_systems_that_need_a_device() -> None:
     assert {"ext2", "ext3", "ext4", "squashfs", "fuseblk", "xfs", "erofs", "btrfs"} == ON_DISKS
 
 
@@ -75,12 +75,12 @@ def test_a_file_system_hidden_at_its_place_is_asked_at_another() -> None:
 
 
 @pytest.mark.parametrize("kind", ["fuse.lxcfs", "fuse.portal", "tmpfs", "autofs", "overlay", "nsfs", "squashfs", "iso9660", "erofs"])
-def test_what_is_not_on_a_disk_or_always_full_is_left_out(kind: str) -> None:
+def test_pseudo_and_read_only_image_file_systems_are_left_out(kind: str) -> None:
     assert choose([Mount("0:9", "/", "/srv", kind)], ON_DISKS | {"iso9660"}) == []
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "ceph", "9p", "virtiofs", "fuse.sshfs", "fuse.mergerfs"])
-def test_what_another_machine_serves_is_chosen(kind: str) -> None:
+def test_network_file_systems_are_chosen(kind: str) -> None:
     assert chosen_of([Mount("0:9", "/", "/srv", kind)]) == ["/srv"]
 
 
@@ -221,7 +221,7 @@ def test_without_process_1_the_own_mounts_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("of_all", "told"), [("rw", 0), ("ro,errors=remount-ro", 1)])
-def test_what_spiders_own_sandbox_makes_read_only_is_not_told(tmp_path: Path, of_all: str, told: int) -> None:
+def test_the_sandbox_of_spider_is_not_reported_as_a_read_only_mount(tmp_path: Path, of_all: str, told: int) -> None:
     """With hidepid the mounts of process 1 are hidden, and those of the unit (ProtectSystem=strict) are all that is seen."""
     found = proc_of(tmp_path, f"1 1 8:1 / / ro - ext4 d {of_all}\n")
     assert read(found, 0.0)["filesystem.readonly{mount=/}"] == 1
@@ -260,7 +260,7 @@ def test_a_file_system_that_hangs_costs_only_its_own_values(tmp_path: Path, monk
     assert asked.count(f"{tmp_path}/dead") == 2
 
 
-def test_mounts_whose_labels_would_be_one_are_distinguished(tmp_path: Path) -> None:
+def test_mounts_with_equal_labels_get_different_series(tmp_path: Path) -> None:
     names = [b"a_b", b"a\nb", b"a\x1bb", b"a{b", b"a\xff", b"a\xfe", b"x" * 210 + b"1", b"x" * 210 + b"2"]
     lines = b""
     for number, name in enumerate(names):

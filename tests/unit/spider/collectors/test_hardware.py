@@ -78,7 +78,7 @@ def test_a_counter_of_energy_that_may_not_be_read_is_not_named(tmp_path: Path) -
 SUPPLY = "class/power_supply"
 
 
-def test_batteries_tell_their_charge_and_what_goes_in_or_out(tmp_path: Path) -> None:
+def test_batteries_report_charge_and_power(tmp_path: Path) -> None:
     bat0 = {"type": "Battery", "status": "Discharging", "capacity": "87", "power_now": "12500000", "energy_full": "40000000"}
     bat0 |= {"energy_full_design": "50000000", "cycle_count": "321", "model_name": "DELL 7FHHV4C", "present": "1"}
     ups = {
@@ -112,7 +112,7 @@ def test_an_empty_battery_is_zero_and_not_unknown(tmp_path: Path) -> None:
     assert read(Batteries(str(tmp_path))) == {"battery.charge{battery=BAT0}": 0}
 
 
-def test_a_battery_that_stops_answering_is_null_and_one_that_never_told_is_not_named(tmp_path: Path) -> None:
+def test_a_battery_that_stops_answering_is_null_and_a_silent_one_has_no_series(tmp_path: Path) -> None:
     write(tmp_path, {f"{SUPPLY}/BAT0/type": "Battery\n", f"{SUPPLY}/BAT0/capacity": "87\n"})
     batteries = Batteries(str(tmp_path))
     assert read(batteries) == {"battery.charge{battery=BAT0}": 8700}
@@ -134,7 +134,7 @@ def card(root: Path, name: str, place: str, driver: str, files: dict[str, str]) 
     (root / "class/drm" / name / "device").symlink_to(device)
 
 
-def test_amd_and_intel_tell_what_their_drivers_show(tmp_path: Path) -> None:
+def test_amd_and_intel_gpus_report_the_values_of_their_drivers(tmp_path: Path) -> None:
     amd = {
         "device/vendor": "0x1002",
         "device/gpu_busy_percent": "37",
@@ -223,7 +223,7 @@ def test_a_real_btrfs_mirror_in_health_with_errors_and_without_a_device() -> Non
     assert read(Arrays("/none", str(DATA / "btrfs-degraded"))) == {"btrfs.missing{pool=lab-pool}": 1, "btrfs.errors{pool=lab-pool}": 0}
 
 
-def test_a_rebuild_that_waits_is_not_done_and_one_that_does_not_tell_is_not_measured(tmp_path: Path) -> None:
+def test_a_delayed_rebuild_is_at_zero_and_an_unknown_one_is_null(tmp_path: Path) -> None:
     """md.rst: of arrays that share a disk one is rebuilt after the other."""
     for name, completed in (("md0", "delayed"), ("md1", "none")):
         md(
@@ -250,7 +250,7 @@ def md(root: Path, name: str, **facts: str) -> None:
     write(root, {f"block/{name}/md/{key}": value + "\n" for key, value in facts.items()})
 
 
-def test_md_arrays_and_zfs_pools_tell_their_state(tmp_path: Path) -> None:
+def test_md_arrays_and_zfs_pools_report_their_state(tmp_path: Path) -> None:
     sync = {"sync_action": "recover", "sync_completed": "3906994 / 7813988", "mismatch_cnt": "128"}
     md(tmp_path, "md0", level="raid1", array_state="active", raid_disks="2", degraded="1", **sync)
     md(
@@ -319,7 +319,7 @@ ata-smart-attribute.x.id = 9
 """
 
 
-def test_what_smartd_wrote_down_is_read(tmp_path: Path) -> None:
+def test_state_files_of_smartd_are_parsed(tmp_path: Path) -> None:
     values = {"smart.errors": 12, "smart.reallocated": 8, "smart.pending": 1, "smart.uncorrectable": 0}
     assert parse_state(STATE) == values
     folder = write(tmp_path / "states", {"smartd.WDC_WD40-WX1.ata.state": STATE, "smartd.NVME-S1.nvme.state": "nvme-err-log-entries = 3\n"})

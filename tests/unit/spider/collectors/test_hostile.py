@@ -90,7 +90,7 @@ def damaged(original: bytes) -> st.SearchStrategy[bytes]:
 @pytest.mark.parametrize(("parser", "origin", "name"), PARSERS, ids=NAMES)
 @settings(max_examples=75)
 @given(data=st.data())
-def test_a_parser_raises_nothing_but_valueerror(parser: Callable[[bytes], Any], origin: str, name: str, data: st.DataObject) -> None:
+def test_a_parser_raises_only_valueerror(parser: Callable[[bytes], Any], origin: str, name: str, data: st.DataObject) -> None:
     original = captured(origin, name)
     if origin == "netlink":
         original = original[4:]  # without the length that the capture put before the first datagram

@@ -53,7 +53,7 @@ def test_the_time_zone_is_where_localtime_leads(tmp_path: Path) -> None:
     assert read_timezone(root) == "Europe/Oslo"
 
 
-def test_containers_are_told_by_what_their_managers_leave(tmp_path: Path) -> None:
+def test_container_managers_are_detected_by_their_files(tmp_path: Path) -> None:
     assert detect_container(str(tmp_path / "none")) == ""
     for number, (name, content, kind) in enumerate(
         [
@@ -93,7 +93,7 @@ def test_containers_are_told_by_what_their_managers_leave(tmp_path: Path) -> Non
         ({"proc/cpuinfo": "flags : fpu"}, "none"),
     ],
 )
-def test_hypervisors_are_told_by_firmware_and_processor(tmp_path: Path, files: dict[str, str | bytes], kind: str) -> None:
+def test_hypervisors_are_detected_by_firmware_and_processor(tmp_path: Path, files: dict[str, str | bytes], kind: str) -> None:
     assert detect_machine(str(write(tmp_path, files))) == kind
 
 
@@ -117,7 +117,7 @@ def test_the_moment_of_the_boot_does_not_flutter(tmp_path: Path) -> None:
 
 
 @compared_at_rest
-def test_this_machine_is_who_it_says() -> None:
+def test_the_identity_of_this_machine_matches_its_own_tools() -> None:
     identity = IdentityReader().read(2e9, *AGENT)
     assert (identity.agent_version, identity.policy_mode, identity.policy_verbs) == (AGENT[0], AGENT[1], list(AGENT[2]))
     assert identity.hostname == platform.node()

@@ -83,7 +83,7 @@ def test_twenty_thousand_sockets_are_counted_and_not_each_second(host: Path) -> 
     tcp.close()
 
 
-def test_more_devices_than_anybody_has_are_cut_off(tmp_path: Path) -> None:
+def test_devices_above_the_limit_are_left_out(tmp_path: Path) -> None:
     host = large_host(tmp_path, 0, cores=1, processes=1, disks=300, interfaces=1)
     disks = next(c for c in linux_collectors(str(host / "proc"), str(host / "sys")) if type(c).__name__ == "Disks")
     large_host(host, 10, cores=1, disks=300, interfaces=1)

@@ -48,7 +48,7 @@ print(json.dumps({"took_s": took_s, "readings": readings}))
 """
 
 
-def test_volumes_and_dead_shares_cost_nobody_else_a_value(tmp_path: Path) -> None:
+def test_many_volumes_and_dead_shares_do_not_hide_other_mounts(tmp_path: Path) -> None:
     """`/`, `/var/log` and a share that answers are measured beside 300 volumes and 24 dead shares, from the first reading on."""
     (tmp_path / "self").mkdir()
     (tmp_path / "filesystems").write_text("\ttmpfs\n\toverlay\n\text4\n")

@@ -65,7 +65,7 @@ def test_a_missing_line_is_named(missing: bytes) -> None:
         parse_meminfo(text)
 
 
-def test_what_moves_each_second_is_told_to_64_kib(tmp_path: Path) -> None:
+def test_fast_memory_values_are_rounded_to_64_kib(tmp_path: Path) -> None:
     memory = MemoryAndSwap(str(write(tmp_path, {"meminfo": OLD})))
     assert read(memory, 0.0) == {
         "memory.total": 1000 * KIB,

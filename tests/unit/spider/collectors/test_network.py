@@ -138,7 +138,7 @@ def test_faults_and_state_come_by_the_minute_and_the_rest_is_folded(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("state", "told"), [("up", 1), ("down", 0), ("lowerlayerdown", 0), ("unknown", None), ("", None)])
-def test_an_interface_that_does_not_tell_its_state_has_none(tmp_path: Path, state: str, told: int | None) -> None:
+def test_an_interface_without_a_known_state_has_no_value(tmp_path: Path, state: str, told: int | None) -> None:
     sys = write(tmp_path, {"class/net/eth0/operstate": state + "\n", "net/dev": HEAD + line("eth0")})
     faults = NetworkFaults(str(tmp_path), str(sys))
     values = read(faults, 0.0)
@@ -147,7 +147,7 @@ def test_an_interface_that_does_not_tell_its_state_has_none(tmp_path: Path, stat
 
 
 @pytest.mark.parametrize(("text", "told"), [("1000\n", [1_000_000_000]), ("-1\n", []), ("", []), ("4294967295\n", []), ("9" * 30, [])])
-def test_a_speed_is_told_in_bits_where_the_card_knows_it(tmp_path: Path, text: str, told: list[int]) -> None:
+def test_link_speed_is_reported_in_bits_where_the_card_knows_it(tmp_path: Path, text: str, told: list[int]) -> None:
     write(tmp_path, {"class/net/eth0/speed": text, "class/net/eth0/device/vendor": "x", "class/net/lo/speed": "10"})
     assert LinkSpeeds(str(tmp_path)).read(0.0) == told
 
@@ -162,5 +162,5 @@ def test_a_speed_is_told_in_bits_where_the_card_knows_it(tmp_path: Path, text: s
         ("sit0", PLAIN, "other"),
     ],
 )
-def test_what_is_not_reported_is_summed_up_by_kind(name: str, kind: InterfaceKind, word: str) -> None:
+def test_virtual_interfaces_are_summed_by_kind(name: str, kind: InterfaceKind, word: str) -> None:
     assert folded_kind(name, kind) == word

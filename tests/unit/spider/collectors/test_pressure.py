@@ -28,7 +28,7 @@ def test_a_share_is_of_the_time_that_passed() -> None:
     assert stalled_share(1, 0, 0.0) is None
 
 
-def test_each_resource_has_what_means_something(tmp_path: Path) -> None:
+def test_each_resource_has_its_own_pressure_series(tmp_path: Path) -> None:
     names = ("cpu", "memory", "io")
     pressure = Pressure(str(write(tmp_path, {f"pressure/{name}": text(100, 0) for name in names})))
     assert pressure.read(0.0) == [None] * 5

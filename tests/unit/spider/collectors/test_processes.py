@@ -117,7 +117,7 @@ def test_the_states_are_those_of_the_kernel() -> None:
     assert set(words.values()) <= set(STATES.values())
 
 
-def test_who_computes_stands_at_the_top_and_who_holds_memory_is_there() -> None:
+def test_the_busiest_and_the_largest_processes_are_listed() -> None:
     computes = "import threading; threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()"
     with program(computes) as busy, program("held = bytearray(b'x' * (200 << 20))") as big:
         processes = Processes(mark_s=0.0)
@@ -266,7 +266,7 @@ def test_a_number_that_is_used_again_is_another_process(tmp_path: Path) -> None:
     assert (row["cpu"], row["command"]) == (round(10 * 10_000 / os.sysconf("SC_CLK_TCK") / 10), "new")
 
 
-def test_what_must_not_be_seen_is_left_out_and_nothing_at_all_is_an_error(tmp_path: Path) -> None:
+def test_unreadable_processes_are_left_out_and_none_at_all_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     write(tmp_path, {"2/stat": "", "3/stat": "3 (x", "self/stat": "1 (x) S", "4/stat": "4 (x) S 1"})
     with pytest.raises(ValueError, match="no process"):
@@ -307,7 +307,7 @@ def test_a_name_may_hold_any_byte_but_a_slash() -> None:
         ("sshd: root@pts/0", "sshd: root@pts/0"),
     ],
 )
-def test_words_after_a_key_that_names_a_secret_are_masked(words: str, masked: str) -> None:
+def test_values_after_a_key_that_names_a_secret_are_masked(words: str, masked: str) -> None:
     assert " ".join(mask(words.split())) == masked
 
 
@@ -336,7 +336,7 @@ def test_secrets_inside_one_argument_are_masked(word: str, masked: str) -> None:
     assert mask(["/bin/sh", "-c", word]) == ["/bin/sh", "-c", masked]
 
 
-def test_a_clock_that_was_wrong_at_the_start_is_believed_when_it_is_right() -> None:
+def test_start_times_are_corrected_once_the_clock_is_right() -> None:
     ahead = {"s": -50 * 365 * 86_400.0}
     reader = Processes(top=EVERY, mark_s=0.0, wall=lambda: time.time() + ahead["s"])
 

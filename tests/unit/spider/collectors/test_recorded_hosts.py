@@ -51,7 +51,7 @@ def hold(collector: Collector, values: dict[str, int | None]) -> None:
     assert len(pack_row(Row(1_700_000_000_000, list(values.values())))) < MAX_FRAME_BYTES
 
 
-def test_the_machine_tells_all_that_it_has() -> None:
+def test_a_recorded_machine_has_values_for_every_file() -> None:
     found = measured(RECORDED / "machine")
     whole = {name for name in found if "{" not in name}
     assert {"memory.used", "pressure.io_full", "swap.in", "kernel.forks", "tcp.retransmits", "udp.received", "files.open"} <= whole
@@ -100,7 +100,7 @@ def as_somebody_else() -> Iterator[None]:
         os.seteuid(user)
 
 
-def test_a_file_that_may_not_be_read_is_as_one_that_is_not_there() -> None:
+def test_an_unreadable_file_is_treated_as_missing() -> None:
     with tempfile.TemporaryDirectory() as folder:  # not below root's own folder of tests, where somebody else sees nothing
         Path(folder).chmod(0o755)
         host = Path(folder, "host")
@@ -113,12 +113,12 @@ def test_a_file_that_may_not_be_read_is_as_one_that_is_not_there() -> None:
         assert "memory.total" in found
 
 
-def test_a_host_without_anything_gives_nothing_and_fails_nobody(tmp_path: Path) -> None:
+def test_an_empty_host_has_no_values_and_no_failure(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     assert measured(tmp_path) == {}
 
 
-def test_a_folder_in_the_place_of_each_file_fails_nobody(tmp_path: Path) -> None:
+def test_folders_in_place_of_files_cause_no_failure(tmp_path: Path) -> None:
     for path in FILES:
         (tmp_path / path).mkdir(parents=True)
     assert "memory.total" not in measured(tmp_path)

@@ -87,7 +87,7 @@ def group_of_its_own(name: str) -> Iterator[list[Path]]:
 
 
 @pytest.mark.parametrize("kind", ["service", "container"])
-def test_what_a_group_uses_agrees_with_what_its_process_did(tmp_path: Path, kind: str) -> None:
+def test_the_usage_of_a_group_matches_the_work_of_its_process(tmp_path: Path, kind: str) -> None:
     own = secrets.token_hex(32)  # other tests of this machine may run the same one
     path, name = ("docker/" + own, own[:12]) if kind == "container" else (f"system.slice/{own}.service", f"{own}.service")
     with group_of_its_own(path) as made:
@@ -180,7 +180,7 @@ PLACES = {
 }
 
 
-def test_services_and_containers_are_known_by_the_names_of_their_groups(host2: Path) -> None:
+def test_services_and_containers_are_named_by_their_cgroups(host2: Path) -> None:
     found = {group.path: (group.kind, group.name) for group in walk(str(host2))}
     assert found == PLACES
 
@@ -204,7 +204,7 @@ def test_a_host_that_sees_its_groups_from_inside_another_begins_at_its_own(tmp_p
     assert own_prefix(str(tmp_path / "proc")) == ""
 
 
-def test_use_is_told_from_the_second_reading_on(host2: Path, tmp_path: Path) -> None:
+def test_cgroup_usage_is_reported_from_the_second_reading(host2: Path, tmp_path: Path) -> None:
     write(tmp_path, {"sys/block/dm-0/dev": "253:0\n", "sys/block/dm-0/slaves/sda": "", "sys/block/sda/dev": "8:0\n"})
     collector = ServicesAndContainers(str(host2), str(tmp_path / "proc"), str(tmp_path / "sys"), NOBODY)
     assert read(collector, 100.0) == {}
@@ -217,7 +217,7 @@ def test_use_is_told_from_the_second_reading_on(host2: Path, tmp_path: Path) -> 
     assert {series for series in found if "=user-1000.slice}" in series} != set()
 
 
-def test_what_a_host_does_not_count_is_not_named(tmp_path: Path) -> None:
+def test_uncounted_values_of_a_host_have_no_series(tmp_path: Path) -> None:
     """Version 2 without controllers, as a container often has it: the time alone."""
     write(tmp_path, {"cg/cgroup.controllers": "", "cg/system.slice/a.service/cpu.stat": "usage_usec 5\n"})
     collector = ServicesAndContainers(str(tmp_path / "cg"), str(tmp_path), str(tmp_path), NOBODY)
@@ -228,7 +228,7 @@ def test_what_a_host_does_not_count_is_not_named(tmp_path: Path) -> None:
     assert read(nothing, 1.0) == read(nothing, 2.0) == {}
 
 
-def test_what_lives_for_less_than_a_minute_or_is_named_anew_makes_no_series(tmp_path: Path) -> None:
+def test_units_that_live_under_a_minute_or_have_generated_names_have_no_series(tmp_path: Path) -> None:
     write(tmp_path, {"cg/cgroup.controllers": ""})
     collector = ServicesAndContainers(str(tmp_path / "cg"), str(tmp_path), str(tmp_path), NOBODY)
     for number in range(4):
@@ -241,7 +241,7 @@ def test_what_lives_for_less_than_a_minute_or_is_named_anew_makes_no_series(tmp_
     assert not passing("ssh.service")
 
 
-def test_what_ended_uses_nothing_for_an_hour_and_then_has_no_series(tmp_path: Path) -> None:
+def test_an_ended_unit_reports_zero_for_an_hour_and_then_has_no_series(tmp_path: Path) -> None:
     write(tmp_path, {"cg/cgroup.controllers": ""})
     collector = ServicesAndContainers(str(tmp_path / "cg"), str(tmp_path), str(tmp_path), NOBODY)
     group = tmp_path / "cg/user.slice/user-7.slice"
@@ -292,7 +292,7 @@ def test_bytes_of_any_text_are_numbers(text: str) -> None:
     assert min(parse_service_bytes(text, set())) >= 0
 
 
-def test_bytes_are_counted_once_where_devices_stand_on_others() -> None:
+def test_bytes_of_stacked_devices_are_counted_once() -> None:
     assert parse_io_stat("8:0 rbytes=5 wbytes=6\n253:0 rbytes=5 wbytes=6\n", {"253:0"}) == (5, 6)
     assert parse_service_bytes("8:0 Read 5\n8:0 Write 6\n8:0 Total 11\n9:0 Read 7\nTotal 11\n", {"9:0"}) == (5, 6)
     assert "" not in stacked_devices()
@@ -375,13 +375,13 @@ NO_SUCH_PATH = "HTTP/1.0 404 Not Found\r\nContent-Type: text/plain; charset=utf-
         ("podman", lambda line: "" if line.split(b" ")[1].split(b"?")[0].endswith(b"/containers/json") else NO_SUCH_PATH),
     ],
 )
-def test_engines_of_every_age_tell_their_names(tmp_path: Path, kind: str, refuses: Callable[[bytes], str]) -> None:
+def test_container_names_are_read_from_engines_of_every_version(tmp_path: Path, kind: str, refuses: Callable[[bytes], str]) -> None:
     with engine(tmp_path / "engine.sock", json.dumps(ANSWER).encode(), refuses=refuses) as path:
         found = Names([(kind, path)]).containers()
     assert [(one.engine, one.name) for one in found] == [(kind, "web"), (kind, "old\\x1b[2J"), (kind, "")]
 
 
-def test_an_engine_that_refuses_is_reported_once_with_its_words(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_engine_that_refuses_is_logged_once_with_its_message(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with engine(tmp_path / "engine.sock", b"", refuses=lambda _line: TOO_OLD) as path:
         names = Names([("docker", path)], valid_s=0)
         assert [names.containers() for _ in range(3)] == [[]] * 3
@@ -417,7 +417,7 @@ def test_a_container_that_is_held_is_frozen(host2: Path, tmp_path: Path) -> None
     assert read_usage(at, "/lxc/7", set()) == (None, 10, None, None)
 
 
-def test_restarts_and_kills_of_a_container_are_counted_and_one_that_ran_a_while_is_told_as_stopped(host2: Path, tmp_path: Path) -> None:
+def test_restarts_and_oom_kills_of_a_container_are_counted_until_it_stays_stopped(host2: Path, tmp_path: Path) -> None:
     reader, places = Containers(str(host2), str(tmp_path), NOBODY), host2 / "lxc.payload.mail"
 
     def rows(now: float) -> dict[object, tuple[object, ...]]:
@@ -453,6 +453,6 @@ def test_a_host_without_containers_has_no_such_table(tmp_path: Path) -> None:
     assert Containers(str(tmp_path), str(tmp_path), NOBODY).read(0.0) is None
 
 
-def test_a_group_is_its_own_name_twice_told_apart() -> None:
+def test_containers_with_equal_names_are_distinguished_by_engine() -> None:
     twins = [Group("docker", ID, "/a", 1), Group("podman", ID, "/b", 2)]
     assert list(NOBODY.of(twins).values()) == [ID[:12], f"{ID[:12]} (podman 2)"]

@@ -58,7 +58,7 @@ def test_cores_are_asked_where_there_is_cpufreq(tmp_path: Path) -> None:
     assert found == {"cpu.frequency": 200, "cpu.frequency_lowest": 100, "cpu.throttles": 3}
 
 
-def test_a_processor_that_does_not_tell_has_no_frequency(tmp_path: Path) -> None:
+def test_a_processor_without_a_reported_frequency_has_no_series(tmp_path: Path) -> None:
     write(tmp_path, {"cpuinfo": "processor\t: 0\nBogoMIPS\t: 108.00\n"})  # as an ARM core says
     assert read(Frequencies(str(tmp_path), str(tmp_path)), 0.0) == {}
 

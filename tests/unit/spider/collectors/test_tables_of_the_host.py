@@ -90,7 +90,7 @@ from spider.sampling.collectors.interfaces import Interfaces
 print(json.dumps(Interfaces().read(0.0).rows))"""
 
 
-def test_what_hangs_in_a_bridge_is_counted_there() -> None:
+def test_interfaces_of_a_bridge_are_counted_in_its_row() -> None:
     found = {row[0]: row for row in in_a_network_of_its_own(BRIDGE, READ)}
     assert set(found) >= {"lo", "br0", "w0", "w1"}
     assert not {"v0", "v1"} & set(found)
@@ -256,7 +256,7 @@ MOUNTS = b"""1 0 253:1 / / rw - ext4 /dev/mapper/vg0-root rw
 """
 
 
-def test_layers_are_distinguished_and_each_stands_after_what_it_stands_on(tmp_path: Path) -> None:
+def test_stacked_block_devices_follow_their_parents_in_the_table(tmp_path: Path) -> None:
     """A format test: trees as Documentation/ABI/stable/sysfs-block and md.rst describe them."""
     page = b"\x00\x80\x00\x0aSERIAL-42 "
     block(tmp_path, "dm-1", "253:1", slaves=("dm-0",), files={"dm/name": "vg0-root\n", "dm/uuid": "LVM-abcdef\n"})
@@ -318,7 +318,7 @@ def test_a_recorded_utmp_holds_one_person(tmp_path: Path) -> None:
     assert LoggedIn(str(tmp_path)).read(0.0) == Reading([("ops", "pts/0", "127.0.0.1", login.since_ms)], 1)
 
 
-def test_who_lives_is_told_where_processes_are_hidden(tmp_path: Path) -> None:
+def test_a_living_process_is_recognised_where_processes_are_hidden(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass
     assert lives(os.getpid(), str(tmp_path))
@@ -353,7 +353,7 @@ def test_a_host_that_keeps_no_record_of_people_has_no_such_table(tmp_path: Path)
 # -- all of them -----------------------------------------------------------------------------------
 
 
-def test_every_subject_has_a_reader_and_what_it_finds_here_is_a_table(tmp_path: Path) -> None:
+def test_every_table_has_a_reader_whose_reading_is_valid(tmp_path: Path) -> None:
     available = Available()
     available.condition = PackageCondition([("curl", "incomplete")], [("main", 1.0, "current")])
     readers = [*linux_tables(), Boots(BootRecord(str(tmp_path), "ab" * 16)), *package_tables(available)]

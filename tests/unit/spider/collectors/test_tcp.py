@@ -54,7 +54,7 @@ def test_a_dump_of_the_kernel_is_counted_by_value() -> None:
     assert stubs == 1
 
 
-def test_the_totals_give_what_a_scan_leaves_out(proc: str) -> None:
+def test_socket_totals_supply_the_states_that_a_scan_leaves_out(proc: str) -> None:
     """The captured moment: a whole dump and the totals agree, the stub in FIN_WAIT2 included."""
     tcp = Tcp(proc, Replay())
     values = dict(zip(tcp.series() or ["tcp." + STATES[number] for number in sorted(STATES)], tcp.read(0.0), strict=True))

@@ -55,7 +55,7 @@ def test_timesyncd_says_so_by_a_file(tmp_path: Path) -> None:
     assert timesyncd(str(tmp_path / "timesync")) is True
 
 
-def test_skew_is_told_from_the_hubs_word_on_and_follows_a_clock_that_is_set() -> None:
+def test_clock_skew_is_measured_from_the_hubs_time_and_follows_a_set_clock() -> None:
     clock = ManualClock()
     heard: list[tuple[int, float]] = []
     clocks = Clocks(clock, lambda: heard[-1] if heard else None, ask=lambda: Timex(True, 1200, -30), run="/none")
@@ -66,7 +66,7 @@ def test_skew_is_told_from_the_hubs_word_on_and_follows_a_clock_that_is_set() ->
     assert read(clocks, clock.monotonic())["clock.skew"] == 3_602_500
 
 
-def test_a_clock_that_nobody_keeps_has_neither_error_nor_offset() -> None:
+def test_an_unsynchronised_clock_has_neither_error_nor_offset() -> None:
     clocks = Clocks(ManualClock(), ask=lambda: Timex(False, 16_000_000, 0), run="/none")
     assert read(clocks, 0.0) == {"clock.synchronised": 0}
 

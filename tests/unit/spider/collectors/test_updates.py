@@ -8,7 +8,7 @@ from spider.sampling.collectors.updates import Available, HeldReader, UpdatesRea
 from spider.wire import tables
 
 
-def test_what_the_package_manager_has_not_told_is_no_table() -> None:
+def test_unknown_updates_give_no_table() -> None:
     available = Available()
     assert UpdatesReader(available).read(0.0) is None
     assert HeldReader(available).read(0.0) is None

@@ -48,7 +48,7 @@ class Printed(SeparateQuery):
         return json.loads(json.dumps(answer(self._manager)))
 
 
-def test_what_the_other_process_tells_is_what_the_manager_says() -> None:
+def test_the_query_process_returns_the_managers_answers() -> None:
     apart, manager = Printed(Manager()), Manager()
     assert apart.available_updates() == manager.available_updates()
     assert list(apart.newer) == list(manager.newer)
@@ -56,7 +56,7 @@ def test_what_the_other_process_tells_is_what_the_manager_says() -> None:
     assert json.loads(json.dumps(manager.condition())) == list(apart.condition())
 
 
-def test_what_cannot_be_read_is_told_in_the_managers_words() -> None:
+def test_unreadable_lists_are_reported_in_the_managers_words() -> None:
     with pytest.raises(PackagesUnreadable, match="the lists are damaged"):
         (damaged := Printed(Manager(unreadable="the lists are damaged"))).available_updates()
     assert [tuple(fault) for fault in damaged.condition().faults or ()] == [("curl", "incomplete")]

@@ -64,14 +64,14 @@ def test_a_simulation_is_read_step_by_step() -> None:
         apk_parsers.parse_steps(text("plan.txt").splitlines()[3])
 
 
-def test_what_others_need_is_seen_by_its_absence_from_a_removal() -> None:
+def test_a_package_missing_from_a_removal_counts_as_needed_by_others() -> None:
     """By apk's documents: `apk del` takes it out of world, says so and ends with 0."""
     steps = apk_parsers.parse_steps("(1/1) Purging a (1.0-r0)\nOK: 10 B in 5 packages\n")
     assert apk_parsers.not_removed(steps, ["a", "b"]) == ["b"]
     assert apk_parsers.not_removed(steps, ["a"]) == []
 
 
-def test_what_is_known_but_stays_is_told_from_two_lists() -> None:
+def test_held_back_packages_are_the_upgradable_ones_outside_the_plan() -> None:
     upgradable = apk_parsers.parse_upgradable(text("upgrades.txt"))
     assert upgradable["sd-pin"] == "1.1-r0"
     assert set(upgradable) - {step.package for step in apk_parsers.parse_steps(text("plan.txt"))} == {"sd-pin", "sd-broke"}
@@ -80,12 +80,12 @@ def test_what_is_known_but_stays_is_told_from_two_lists() -> None:
     assert {"sd-a", "sd-pin", "other"} <= set(wished)
 
 
-def test_names_are_told_from_versions() -> None:
+def test_a_package_name_is_split_from_its_version() -> None:
     assert apk_parsers.split_name("py3-foo-2-bar-1.0_rc1-r12") == ("py3-foo-2-bar", "1.0_rc1-r12")
     assert apk_parsers.split_name("plain") == ("plain", "")
 
 
-def test_the_version_tells_which_apk_it_is() -> None:
+def test_the_major_version_of_apk_is_parsed() -> None:
     assert apk_parsers.major_version(text("detect-version.txt")) == 3
     assert apk_parsers.major_version("apk-tools 2.14.4, compiled for x86_64.") == 2
     assert apk_parsers.major_version("?") == 0
@@ -122,7 +122,7 @@ def test_a_run_reports_packages_and_percent() -> None:
         ("upgrade", "lock-held-waits", 0, None),
     ],
 )
-def test_any_status_but_0_is_a_failure_and_the_lines_tell_which(verb: str, name: str, rc: int, code: str | None) -> None:
+def test_any_nonzero_status_is_a_failure_whose_code_comes_from_the_output(verb: str, name: str, rc: int, code: str | None) -> None:
     _, reader = watch(f"{name}.txt")
     failure = Apk().failure(verb, TerminalEnded(rc, 0, ""), reader)
     assert (failure.code if failure else None) == code
@@ -134,7 +134,7 @@ def test_waiting_for_the_lock_is_reported() -> None:
     assert reader.lock is not None
 
 
-def test_what_could_not_be_tried_is_not_offered() -> None:
+def test_verbs_that_apk_lacks_are_refused() -> None:
     apk = Apk()
     for verb in ("hold", "unhold", "security-upgrade", "autoremove"):
         assert apk.cannot(verb, ())
@@ -145,7 +145,7 @@ def test_what_could_not_be_tried_is_not_offered() -> None:
 
 
 @given(st.text(max_size=300))
-def test_any_text_is_borne(line: str) -> None:
+def test_arbitrary_text_raises_only_valueerror(line: str) -> None:
     reader = ApkReader(NullConsole())
     reader.line(line)
     reader.status(line)

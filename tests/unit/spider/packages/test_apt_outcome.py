@@ -32,7 +32,7 @@ def failure(verb: str, rc: int, *lines: str) -> Failure | None:
         ("apt-2.6/upgrade-failing-scriptlet.txt", "job.script_failed"),
     ],
 )
-def test_what_apt_says_becomes_a_code(file: str, code: str) -> None:
+def test_messages_of_apt_map_to_error_codes(file: str, code: str) -> None:
     found = failure("upgrade", 100, *(DATA / file).read_text().splitlines())
     assert found is not None
     assert (found.code, found.text) == (code, "apt-get ended with status 100")

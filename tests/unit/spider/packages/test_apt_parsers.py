@@ -47,7 +47,7 @@ def test_a_plan_reports_new_upgraded_and_security() -> None:
     assert {step.package for step in plan.steps} - {step.package for step in kept_back.steps} == {"lab-dep", "lab-extra"}
 
 
-def test_security_on_ubuntu_is_told_though_two_pockets_are_named() -> None:
+def test_security_updates_of_ubuntu_are_marked_where_two_pockets_are_named() -> None:
     plan = parse_plan(text("apt-2.7-ubuntu/plan-dist-upgrade.txt"))
     printed = text("apt-2.7-ubuntu/plan-dist-upgrade.txt")
     expected = [line for line in printed.splitlines() if line.startswith("Inst ") and "noble-security" in line and "] (" in line]
@@ -62,14 +62,14 @@ def test_nothing_to_do_is_an_empty_plan() -> None:
             assert parse_plan(path.read_text()).steps == ()
 
 
-def test_removals_are_told_as_removals() -> None:
+def test_removals_are_parsed() -> None:
     for release in RELEASES:
         path = DATA / release / "plan-remove.txt"
         if path.exists():
             assert parse_plan(path.read_text()).removals
 
 
-def test_a_plan_that_is_not_understood_is_not_read_as_less() -> None:
+def test_an_unknown_plan_line_is_an_error() -> None:
     with pytest.raises(ValueError, match="not understood"):
         parse_plan("Inst lab-hello 1.0 -> 2.0\n")
     with pytest.raises(ValueError, match="not understood"):
@@ -119,7 +119,7 @@ def test_states_of_packages_are_distinguished() -> None:
     assert set(inventory) == set("acde")
 
 
-def test_what_is_kept_back_and_what_is_phased_is_distinguished() -> None:
+def test_held_back_and_phased_packages_are_distinguished() -> None:
     told = parse_report(text("apt-2.6/plan-upgrade.txt"))
     assert "lab-dep" in told.kept_back
     assert "lab-fail" in told.kept_back
@@ -131,7 +131,7 @@ def test_what_is_kept_back_and_what_is_phased_is_distinguished() -> None:
 
 
 @pytest.mark.parametrize("release", [release for release in RELEASES if (DATA / release / "print-uris.txt").exists()])
-def test_what_a_plan_takes_is_added_up(release: str) -> None:
+def test_download_and_installed_sizes_of_a_plan_are_summed(release: str) -> None:
     printed = text(f"{release}/print-uris.txt")
     lines = [line for line in printed.splitlines() if line.startswith("'http")]
     wanted = sum(int(line.split("' ")[1].split()[1]) for line in lines)
@@ -186,7 +186,7 @@ def test_triggers_are_a_phase_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("release", ["apt-2.2", "apt-2.6", "apt-3.0"])  # 3.3 waits in silence
-def test_who_holds_a_lock_is_reported(release: str) -> None:
+def test_the_holder_of_a_lock_is_parsed(release: str) -> None:
     locks = [lock for lock in map(parse_lock, text(f"{release}/lock-held-timeout.txt").splitlines()) if lock]
     assert locks
     assert {lock.name for lock in locks} == {"python3"}
@@ -221,7 +221,7 @@ def test_lines_come_off_a_terminal_as_a_person_sees_them() -> None:
     assert not any("\x1b" in line or "\r" in line for line in seen)
 
 
-def test_a_list_that_apt_expects_is_one_that_its_repository_has() -> None:
+def test_an_expected_list_is_one_that_its_release_file_names() -> None:
     told = "http://a/debian bookworm\t/lists/a_main_binary-amd64_Packages\tmain/binary-amd64/Packages\tamd64\nnoise\n"
     [target] = apt_parsers.parse_targets(told)
     assert target == apt_parsers.AptTarget(

@@ -65,14 +65,14 @@ def release(words: str) -> dict[str, str]:
         ({}, "flatcar like coreos", ""),
     ],
 )  # fmt: skip
-def test_a_database_with_packages_tells_the_manager_and_programs_tell_nothing(
+def test_the_package_manager_is_detected_by_its_database_not_its_programs(
     tmp_path: Path, files: dict[str, str], words: str, name: str
 ) -> None:
     assert find_native(tree(tmp_path, files), release(words)) == Native(name)
 
 
 @pytest.mark.parametrize(("leads_to", "name"), [("dnf5", "dnf5"), ("dnf-3", "dnf")])
-def test_where_the_name_dnf_leads_tells_which_one_it_is(tmp_path: Path, leads_to: str, name: str) -> None:
+def test_the_target_of_the_dnf_link_decides_the_dnf_version(tmp_path: Path, leads_to: str, name: str) -> None:
     tree(tmp_path, RPM, {"usr/bin/dnf5": "x", "usr/bin/dnf-3": "x"})
     (tmp_path / "usr/bin/dnf").symlink_to(leads_to)
     (tmp_path / "usr/bin/yum").symlink_to("dnf")
@@ -93,7 +93,7 @@ def test_where_the_name_dnf_leads_tells_which_one_it_is(tmp_path: Path, leads_to
         ("command not found", ""),
     ],
 )
-def test_the_version_tells_which_program_answers_to_a_name(said: str, name: str) -> None:
+def test_the_version_output_decides_which_program_it_is(said: str, name: str) -> None:
     assert name_by_version(said) == name
 
 
@@ -112,9 +112,7 @@ def test_the_version_tells_which_program_answers_to_a_name(said: str, name: str)
         ({**APK, "proc/1/mountinfo": READ_ONLY}, "postmarketos like alpine", "read-only", "mounted read-only"),
     ],
 )  # fmt: skip
-def test_systems_that_are_not_changed_in_place_say_what_to_use_instead(
-    tmp_path: Path, files: dict[str, str], words: str, name: str, says: str
-) -> None:
+def test_image_based_systems_name_the_tool_to_use_instead(tmp_path: Path, files: dict[str, str], words: str, name: str, says: str) -> None:
     root = tree(tmp_path, files, {"etc/os-release": "\n".join(f'{key}="{value}"' for key, value in release(words).items())})
     native = find_native(root, release(words))
     assert native.name == name

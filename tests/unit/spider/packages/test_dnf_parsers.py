@@ -46,7 +46,7 @@ def test_a_plan_of_security_alone(release: str) -> None:
 
 
 @pytest.mark.parametrize("release", ["dnf-4.24-chroot", "dnf5-5.4-chroot"])
-def test_replacements_new_kernels_and_what_is_skipped_are_distinguished(release: str) -> None:
+def test_replacements_new_kernels_and_skipped_packages_are_distinguished(release: str) -> None:
     table = parse_table(*both(f"{release}/plan-broken-dependency"))
     by_name = {row.package.name: row for row in table.rows}
     assert by_name["kernel"].act == "install"
@@ -69,7 +69,7 @@ def test_nothing_to_do_is_an_empty_plan_and_silence_is_none(release: str) -> Non
         )
 
 
-def test_removals_are_told_with_what_goes_along() -> None:
+def test_removals_include_their_dependants() -> None:
     table = parse_table(*both("dnf-4.14/remove-extra-assumeno"))
     assert [(row.act, row.package.name) for row in table.rows] == [("remove", "lab-extra"), ("remove", "lab-dep")]
     assert table.installed_bytes == -26
@@ -87,7 +87,7 @@ def test_long_names_versions_and_repositories_break_nothing(release: str) -> Non
     assert rows[0].repository == "a-very-long-repository-id-epel-testing-modular"
 
 
-def test_rows_that_are_not_those_of_the_summary_are_not_believed() -> None:
+def test_rows_that_do_not_match_the_summary_are_refused() -> None:
     out, err = both("dnf-4.14/plan-assumeno")
     for wrong in (
         out.replace("Upgrade  7 Packages", "Upgrade  8 Packages"),
@@ -143,7 +143,7 @@ def test_newer_versions_are_listed_once_each() -> None:
     assert len(listed) == 6
 
 
-def test_security_is_told_by_the_kind_of_an_advisory_and_not_by_its_name() -> None:
+def test_security_updates_are_recognised_by_the_kind_of_advisory() -> None:
     wanted = {("lab-sec", "noarch"), ("linux-firmware", "noarch")}
     assert dnf_parsers.secured(dnf_parsers.parse_advisories((DATA / "dnf-4.14/advisory-list.txt").read_text())) == wanted
     assert dnf_parsers.secured(dnf_parsers.parse_advisories_json((DATA / "dnf5-5.4/advisory-list-json.txt").read_text())) == wanted
@@ -181,7 +181,7 @@ def test_a_run_on_a_terminal_is_followed_to_its_end(release: str, make: type[Dnf
 
 
 @pytest.mark.parametrize(("release", "make"), [("dnf-4.14", DnfReader), ("dnf5-5.4", Dnf5Reader)])
-def test_who_holds_the_lock_is_reported(release: str, make: type[DnfReader]) -> None:
+def test_the_holder_of_the_lock_is_reported(release: str, make: type[DnfReader]) -> None:
     reader = make(NullConsole())
     for line in "".join(both(f"{release}/lock-held-waits")).splitlines():
         reader.line(line)
@@ -201,7 +201,7 @@ def test_who_holds_the_lock_is_reported(release: str, make: type[DnfReader]) -> 
         ("dnf-4.14/nothing-to-do", "job.package_manager"),
     ],
 )
-def test_the_kind_of_trouble_is_reported_by_its_words(path: str, code: str) -> None:
+def test_messages_of_dnf_map_to_error_codes(path: str, code: str) -> None:
     assert Dnf4("dnf", "x86_64").code_in("".join(both(path))) == code
 
 
@@ -219,7 +219,7 @@ def test_a_repository_that_does_not_answer_is_seen_though_the_status_is_0(releas
     assert not reader.stale
 
 
-def test_what_was_asked_for_and_is_not_there_is_named() -> None:
+def test_unknown_and_excluded_packages_are_named() -> None:
     for path, name in [("dnf-4.14/unknown-and-known", "nosuchpkg"), ("dnf-4.14/excluded-package", "lab-fail"), ("dnf5-5.4/unknown-and-known", "nosuchpkg"), ("dnf5-5.4/excluded-package", "lab-fail")]:  # fmt: skip
         assert dnf_parsers.parse_unmatched("\n".join(both(path))) == [name]
 
@@ -232,7 +232,7 @@ def test_answers_of_dnfs_shell_come_apart_behind_its_prompts() -> None:
     assert sorted(dnf_parsers.parse_repoquery(found)) == [("a", "noarch"), ("b", "noarch")]
 
 
-def test_what_a_plan_adds_is_reckoned_from_the_sizes_of_what_comes_and_goes() -> None:
+def test_the_size_of_a_plan_is_computed_from_package_sizes() -> None:
     """dnf 4 tells it of plans that only install or only remove."""
     old, new, more, gone = (
         RpmPackage(name, version, "noarch") for name, version in (("a", "1-1"), ("a", "1:2-1"), ("b", "1-1"), ("c", "3-1"))
@@ -247,7 +247,7 @@ def test_what_a_plan_adds_is_reckoned_from_the_sizes_of_what_comes_and_goes() ->
     assert dnf_parsers.growth([], [old], sizes) == 0
 
 
-def test_a_size_that_is_not_known_is_no_zero() -> None:
+def test_an_unknown_size_is_not_zero() -> None:
     old, new = RpmPackage("a", "1-1", "noarch"), RpmPackage("a", "2-1", "noarch")
     upgrade = DnfRow("upgrade", new, "lab")
     for known in ({old: 1}, {new: 1}, {}):

@@ -71,7 +71,7 @@ def removing(tmp_path: Path) -> Stage:
     return Stage(tmp_path, REMOVAL)
 
 
-def test_what_was_planned_is_done_and_written_down(stage: Stage) -> None:
+def test_the_planned_changes_are_made_and_recorded(stage: Stage) -> None:
     shown = stage.run("plan", {"for": "upgrade"})
     assert (shown.state, shown.changes, stage.paper.ran) == ("succeeded", [], [])
     digest = stage.document("planned")["digest"]
@@ -97,7 +97,7 @@ def test_another_plan_than_the_one_seen_is_not_run_and_the_difference_is_shown(s
     assert (result.error_code, stage.paper.ran) == ("job.plan_changed", [])
 
 
-def test_what_has_become_another_plan_directly_before_it_is_run_is_not_run(stage: Stage) -> None:
+def test_a_plan_that_changed_before_the_run_is_not_run(stage: Stage) -> None:
     stage.paper.meanwhile = Plan((*UPGRADE.steps, Planned("c", "2", "3")))
     result = stage.run("upgrade", {"plan": UPGRADE.digest})
     assert (result.state, result.error_code, result.changes) == ("failed", "job.plan_changed", [])
@@ -107,7 +107,7 @@ def test_what_has_become_another_plan_directly_before_it_is_run_is_not_run(stage
     assert stage.run("upgrade", {"plan": UPGRADE.digest}).state == "succeeded"
 
 
-def test_nobody_removes_who_was_not_asked_to(removing: Stage) -> None:
+def test_an_upgrade_removes_nothing_without_an_approved_plan(removing: Stage) -> None:
     for verb in ("upgrade", "security-upgrade"):
         assert removing.run(verb).error_code == "job.would_remove"
     assert removing.run("install", {"packages": ["a"]}).error_code == "job.would_remove"
@@ -116,14 +116,14 @@ def test_nobody_removes_who_was_not_asked_to(removing: Stage) -> None:
     assert removing.run("install", {"packages": ["a"], "plan": REMOVAL.digest}).state == "succeeded"
 
 
-def test_what_the_host_stands_on_is_never_removed(tmp_path: Path) -> None:
+def test_protected_packages_are_never_removed(tmp_path: Path) -> None:
     stage = Stage(tmp_path, Plan((Planned("init", "1", ""), Planned("a", "1", ""))))
     for verb, args in (("full-upgrade", {}), ("autoremove", {}), ("remove", {"packages": ["a"]}), ("remove", {"packages": ["init"]})):
         assert stage.run(verb, args).error_code == "job.protected"
     assert stage.paper.ran == []
 
 
-def test_only_exact_names_are_taken(stage: Stage) -> None:
+def test_only_exact_package_names_are_accepted(stage: Stage) -> None:
     for verb, packages in (("upgrade", ["a", "a-"]), ("remove", ["A"]), ("hold", ["new"]), ("unhold", ["a*"]), ("install", ["sudo-"])):
         result = stage.run(verb, {"packages": packages})
         assert (result.error_code, stage.paper.ran) == ("job.unknown_package", [])
@@ -134,7 +134,7 @@ def test_only_exact_names_are_taken(stage: Stage) -> None:
 
 
 @pytest.mark.holds("F-19")
-def test_what_is_broken_comes_first(stage: Stage) -> None:
+def test_broken_packages_must_be_repaired_first(stage: Stage) -> None:
     (stage.paper.folder / "a").write_text("1!")
     result = stage.run("upgrade")
     assert (result.error_code, result.error_text) == ("job.packages_broken", "half done: a; repair it first")
@@ -154,7 +154,7 @@ def test_a_lock_is_waited_for_and_named(stage: Stage) -> None:
 
 
 @pytest.mark.holds("SAFETY-96", "F-19")
-def test_a_lock_that_is_never_released_ends_the_job_and_names_who_has_it(stage: Stage) -> None:
+def test_a_lock_that_is_never_released_fails_the_job_and_names_its_holder(stage: Stage) -> None:
     stage.paper.locks = 1 << 30
     console = NullConsole()
     with pytest.raises(PackageError) as found:
@@ -164,7 +164,7 @@ def test_a_lock_that_is_never_released_ends_the_job_and_names_who_has_it(stage: 
     assert console.told[-1][0] == "waiting_lock"
 
 
-def test_who_was_faster_is_waited_for_and_the_plan_compared_again(stage: Stage) -> None:
+def test_a_faster_package_manager_is_awaited_and_the_plan_compared_again(stage: Stage) -> None:
     # The first run finds the lock taken, by somebody who upgrades `a` meanwhile.
     stage.paper.script = "test -e ../taken || { touch ../taken; printf 2 >a; exit 75; }; printf 2 >b; printf 1 >new"
     assert stage.run("upgrade", {"plan": UPGRADE.digest}).state == "succeeded"
@@ -191,7 +191,7 @@ def test_a_stop_before_anything_was_changed_is_cancelled(stage: Stage) -> None:
     assert (result.state, result.error_code, result.changes, stage.paper.ran) == ("cancelled", "job.stopped", [], [])
 
 
-def test_a_stop_in_the_commit_lets_it_come_to_its_end_and_mends_what_is_half_way(stage: Stage) -> None:
+def test_a_stop_in_the_commit_lets_it_finish_and_repairs_half_installed_packages(stage: Stage) -> None:
     stop = "$(ls -d ../jobs/*/ | tail -1)stop"
     # An interrupted front end that ends well, but leaves something half-way.
     stage.paper.script = f"trap 'printf 2! >a; exit 0' INT; touch {stop}; while :; do sleep 0.05; done"
@@ -202,7 +202,7 @@ def test_a_stop_in_the_commit_lets_it_come_to_its_end_and_mends_what_is_half_way
     assert [verb for verb, _ in stage.paper.ran] == ["upgrade", "repair"]
 
 
-def test_a_repair_that_was_stopped_behind_its_work_says_what_it_did(stage: Stage) -> None:
+def test_a_stopped_repair_reports_the_packages_it_completed(stage: Stage) -> None:
     stop = "$(ls -d ../jobs/*/ | tail -1)stop"
     (stage.paper.folder / "a").write_text("1!")
     stage.paper.first, stage.paper.repair = "sed -i s/!// a", f"touch {stop}; while :; do sleep 0.05; done"
@@ -215,7 +215,7 @@ def test_a_repair_that_was_stopped_behind_its_work_says_what_it_did(stage: Stage
     assert (result.state, result.error_code) == ("failed", "job.packages_broken")
 
 
-def test_a_stop_is_answered_at_once_by_what_is_not_interrupted_and_the_rest_is_not_begun(stage: Stage) -> None:
+def test_a_stop_of_an_uninterruptible_step_is_answered_at_once_and_skips_the_rest(stage: Stage) -> None:
     here = "$(ls -d ../jobs/*/ | tail -1)"
     answered = f'touch {here}stop; until grep -q \'"stop": *"after_package"\' {here}progress; do sleep 0.05; done'
     (stage.paper.folder / "a").write_text("1!")
@@ -234,13 +234,13 @@ def test_status_0_does_not_make_a_success(stage: Stage) -> None:
     assert (result.state, result.rc, result.error_code, result.changes) == ("failed", 0, "job.incomplete", [("a", "1", "2")])
 
 
-def test_what_changed_besides_is_noted(stage: Stage) -> None:
+def test_an_unplanned_change_is_a_note(stage: Stage) -> None:
     stage.paper.script = "printf 2 >a; printf 2 >b; printf 1 >new; printf 9 >stranger"
     assert stage.run("upgrade").state == "succeeded"
     assert stage.document("report")["notes"] == ["Changed without having been planned: stranger."]
 
 
-def test_what_changed_besides_and_what_did_not_is_named_however_the_job_ends(stage: Stage) -> None:
+def test_unplanned_and_missing_changes_are_named_after_a_failure_too(stage: Stage) -> None:
     stage.paper.script = "printf 2 >a; printf 9 >stranger; exit 1"
     result = stage.run("upgrade")
     assert (result.state, result.error_code) == ("failed", "job.package_manager")
@@ -254,7 +254,7 @@ def test_a_manager_that_cannot_says_so(stage: Stage) -> None:
     assert (result.error_code, result.error_text) == ("job.not_supported", "this host is changed by images")
 
 
-def test_what_does_not_fit_is_refused_before_it_starts(stage: Stage) -> None:
+def test_a_plan_without_enough_disk_space_is_refused(stage: Stage) -> None:
     with pytest.raises(PackageError) as found:
         check_room(stage.paper, UPGRADE._replace(installed_bytes=1 << 60))
     assert found.value.code == "job.no_space"
@@ -295,7 +295,7 @@ def test_a_long_report_is_cut_and_says_so() -> None:
     assert report_from_document({"reboot": 1}) is None
 
 
-def test_nothing_to_do_is_said_only_when_everything_is_known(tmp_path: Path) -> None:
+def test_nothing_to_do_is_reported_only_if_every_repository_is_known(tmp_path: Path) -> None:
     stage = Stage(tmp_path, Plan())
     driver = Driver(stage.paper, jobs_dir=str(stage.jobs))
     assert stage.run("upgrade").state == "succeeded"
@@ -312,7 +312,7 @@ def test_nothing_to_do_is_said_only_when_everything_is_known(tmp_path: Path) -> 
     assert driver.available_updates() == (2, 0, 0)
 
 
-def test_without_a_repository_nothing_is_said_to_be_up_to_date(tmp_path: Path) -> None:
+def test_without_an_enabled_repository_nothing_is_reported_up_to_date(tmp_path: Path) -> None:
     """Not even after a refresh that had nothing to fetch: its status is 0."""
     stage = Stage(tmp_path, Plan())
     driver = Driver(stage.paper, jobs_dir=str(stage.jobs))

@@ -36,7 +36,7 @@ def gate(tmp_path: Path) -> TransactionHook:
     return TransactionHook(str(tmp_path / "gate"))
 
 
-def test_apt_gets_through_with_what_was_shown_alone(gate: TransactionHook) -> None:
+def test_apt_passes_the_hook_only_with_the_approved_plan(gate: TransactionHook) -> None:
     gate.install(PLAN, {"native": "amd64"})
     assert gate.refusal() is None
     assert ask(gate, "apt", HEAD + UPGRADES).returncode == 0
@@ -55,7 +55,7 @@ def test_apt_gets_through_with_what_was_shown_alone(gate: TransactionHook) -> No
         assert refusal.code == "job.plan_changed"
 
 
-def test_what_is_not_understood_is_not_let_through(gate: TransactionHook) -> None:
+def test_unknown_hook_input_is_refused(gate: TransactionHook) -> None:
     for said in ("", "VERSION 2\n\n" + UPGRADES, HEAD + "one two three\n", UPGRADES):
         gate.install(PLAN, {"native": "amd64"})
         assert ask(gate, "apt", said).returncode == 1
@@ -101,7 +101,7 @@ def test_pacman_gets_through_with_all_that_was_shown_in_one_part_or_two(
     assert told(("whole", "lab-extra\nlab-old\nlibx:i386\n")) == [0]
 
 
-def test_it_needs_nothing_but_its_own_folder(gate: TransactionHook, tmp_path: Path) -> None:
+def test_the_hook_depends_only_on_its_own_folder(gate: TransactionHook, tmp_path: Path) -> None:
     gate.install(PLAN, {"native": "amd64"})
     assert sorted(path.name for path in (tmp_path / "gate").iterdir()) == ["transaction_hook.py", "wanted"]
     assert json.loads((tmp_path / "gate" / "wanted").read_text())["native"] == "amd64"

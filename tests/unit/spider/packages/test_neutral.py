@@ -57,14 +57,14 @@ def test_every_call_of_apt_pacman_and_apk_is_neutral(monkeypatch: pytest.MonkeyP
     assert apk_backend.APK_ENVIRONMENT["APK_CONFIG"] == "/dev/null"
 
 
-def test_what_of_apk_s_settings_is_the_administrator_s_stays() -> None:
+def test_the_administrators_apk_settings_are_preserved() -> None:
     config = (
         "quiet\nverbose\ninteractive\nsimulate\nno-network\n# allow-untrusted\n\ncache-dir /srv/cache\ntimeout 120\nforce-refresh\nwait 3\n"
     )
     assert apk_parsers.own_options(config) == ["--cache-dir", "/srv/cache", "--timeout", "120", "--force-refresh"]
 
 
-def test_words_that_are_no_names_are_no_packages_that_are_kept_back() -> None:
+def test_text_that_is_not_a_package_name_is_not_held_back() -> None:
     shown = (
         KEPT
         + "   lab-fail (1.0 => 2.0)\n   libc6:i386 (2.36-9+deb12u1 => 2.36-9+deb12u2)\n   \x1b[1mg++-12\x1b[0m (12 => 13)\n0 upgraded\n"

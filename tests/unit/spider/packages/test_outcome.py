@@ -39,7 +39,7 @@ def test_status_0_with_something_left_out_is_no_success() -> None:
     assert "interrupted" in outcome.error_text
 
 
-def test_a_package_that_was_left_half_way_is_named_and_one_that_was_so_before_is_not() -> None:
+def test_a_newly_broken_package_is_named_and_an_earlier_one_is_not() -> None:
     half = {**DONE, "a": InstalledPackage("2", broken=True)}
     outcome = judged(ran(TerminalEnded(100, 0, ""), failure=Failure("job.package_manager", "status 100")), half)
     assert (outcome.state, outcome.error_code) == ("failed", "job.packages_broken")
@@ -80,7 +80,7 @@ def test_a_stop_that_ends_the_manager_behind_its_last_package_is_reported_as_a_s
     assert "not changed" not in outcome.error_text
 
 
-def test_stopped_after_a_package_is_failed_and_says_what_was_done() -> None:
+def test_a_stop_after_a_package_fails_the_job_and_lists_what_changed() -> None:
     outcome = judged(ran(TerminalEnded(0, 0, "", "after_package")), {**BEFORE, "a": InstalledPackage("2")})
     assert (outcome.state, outcome.error_code) == ("failed", "job.stopped")
     assert "1 of 3 packages were changed, not changed: b, new" in outcome.error_text

@@ -45,7 +45,7 @@ def put(folder: Path, content: bytes) -> PackedList:
     [packed(), gzip.compress(packed()), gzip.compress(packed(tar_format=tarfile.USTAR_FORMAT)), packed(tar_format=tarfile.PAX_FORMAT, pax={"mtime": "1.5"})],
     ids=["plain", "gzip", "ustar", "with times of a fraction"],
 )  # fmt: skip
-def test_what_a_list_says_of_a_package_in_the_version_that_comes(tmp_path: Path, content: bytes) -> None:
+def test_details_of_a_package_are_read_for_the_new_version_only(tmp_path: Path, content: bytes) -> None:
     known = put(tmp_path, content)
     assert known.details_of("a", "1-1") == PackageDetails("a", ("b<2", "c"), 120000, "core", "1-1")
     assert known.details_of("dbus-broker-units", "36-4") == PackageDetails("dbus-broker-units", (), 7, "core", "36-4")
@@ -65,7 +65,7 @@ def test_a_list_that_cannot_be_read_here_is_left_to_pacman(tmp_path: Path, conte
 
 
 @given(st.binary(max_size=3000), st.booleans())
-def test_any_list_is_borne(tmp_path_factory: pytest.TempPathFactory, content: bytes, keep_head: bool) -> None:
+def test_an_arbitrary_list_raises_no_error(tmp_path_factory: pytest.TempPathFactory, content: bytes, keep_head: bool) -> None:
     whole = packed()
     put(tmp_path_factory.getbasetemp(), whole[: 500 if keep_head else 0] + content).details_of("a", "1-1")
     parse_desc(content.decode("latin-1"))

@@ -59,7 +59,7 @@ def test_installed_packages_and_upgrades_are_read_whole(release: str) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_a_plan_is_read_in_its_order_without_what_is_ignored(release: str) -> None:
+def test_a_plan_is_parsed_in_order_without_ignored_packages(release: str) -> None:
     targets = parse_targets(text(f"{release}/plan-print.txt"))
     assert [target.package for target in targets] == [
         "lab-conf",
@@ -75,7 +75,7 @@ def test_a_plan_is_read_in_its_order_without_what_is_ignored(release: str) -> No
     assert parse_targets(" there is nothing to do\n") == []
 
 
-def test_what_replaces_is_in_a_plan_and_what_it_replaces_is_found() -> None:
+def test_replacing_and_replaced_packages_are_found() -> None:
     targets = parse_targets(text("pacman-7.1-chroot/plan-print-replaces.txt"))
     assert "sd-repl-ng" in [target.package for target in targets]
     installed = parse_installed(text("pacman-7.1-chroot/installed.txt"))
@@ -91,7 +91,7 @@ def test_versions_that_are_meant_are_compared(wanted: str, meant: bool) -> None:
     assert satisfies("a", "1.5-2", wanted) == meant
 
 
-def test_what_a_repository_says_of_its_packages() -> None:
+def test_package_details_of_a_repository_are_parsed() -> None:
     printed = text("facts.txt")
     facts = {fact.package: fact for fact in parse_details(printed)}
     assert facts["lab-conf"] == PackageDetails("lab-conf", (), 4096, "lab", "2.0-1")
@@ -130,7 +130,7 @@ def test_an_upgrade_on_a_terminal_reports_phases_packages_and_percent(release: s
     ],
 )
 @pytest.mark.parametrize("release", RELEASES)
-def test_the_lines_tell_what_the_status_does_not(release: str, name: str, rc: int, code: str | None, says: str) -> None:
+def test_a_failure_is_recognised_in_the_output_whatever_the_status(release: str, name: str, rc: int, code: str | None, says: str) -> None:
     _, reader = watch(f"{release}/{name}.txt")
     failure = Pacman().failure("upgrade", ended(rc), reader)
     assert (failure.code if failure else None) == code
@@ -144,7 +144,7 @@ def test_a_dead_repository_makes_a_refresh_stale() -> None:
     assert failure.code == "job.repository_stale"
 
 
-def test_on_a_terminal_the_name_of_what_was_not_fetched_is_found_behind_what_was_drawn() -> None:
+def test_a_failed_download_is_named_behind_drawn_progress_lines() -> None:
     reader = PacmanReader(NullConsole())
     lines = Lines(reader.line)
     lines.feed(
@@ -153,7 +153,7 @@ def test_on_a_terminal_the_name_of_what_was_not_fetched_is_found_behind_what_was
     assert reader.troubles == ["error: failed retrieving file 'dead.db' from 127.0.0.9:9 : Failed to connect"]
 
 
-def test_a_signature_that_is_not_accepted_leads_to_the_keyring() -> None:
+def test_an_untrusted_signature_suggests_the_keyring_package() -> None:
     """By pacman's own words (its catalogue of messages): no host with signed packages could be had."""
     reader = PacmanReader(NullConsole())
     reader.line('error: bash: signature from "Somebody <s@example.org>" is unknown trust')
@@ -180,14 +180,14 @@ def test_a_sandbox_that_cannot_be_set_up_leads_to_its_setting() -> None:
     assert failure.code == "job.repository_stale"
 
 
-def test_what_was_stopped_in_its_middle_is_called_a_part() -> None:
+def test_an_upgrade_stopped_half_way_suggests_another_upgrade() -> None:
     reader = PacmanReader(NullConsole())
     assert Pacman().failure("upgrade", TerminalEnded(0, 0, "", "after_package"), reader) is None
     assert "upgrade again soon" in reader.notes[0]
 
 
 @pytest.mark.parametrize("phase", ["refresh", "plan", "waiting_lock", "download", "commit", "triggers", "check"])
-def test_nothing_but_an_interrupt_is_ever_sent(phase: str) -> None:
+def test_pacman_is_sent_no_signal_but_an_interrupt(phase: str) -> None:
     rule = Pacman().stop_rule(phase)
     assert rule.answer == {"commit": "after_package", "triggers": "too_late", "check": "after_package"}.get(phase, "now")
     assert set(rule.signals) <= {2}
@@ -195,7 +195,7 @@ def test_nothing_but_an_interrupt_is_ever_sent(phase: str) -> None:
 
 
 @given(st.text(max_size=200), st.sampled_from(["", "plan", "download", "commit", "triggers"]))
-def test_any_line_is_borne(line: str, phase: str) -> None:
+def test_an_arbitrary_line_raises_only_valueerror(line: str, phase: str) -> None:
     place = where(line, phase)
     assert place is None or place.percent >= -1
     reader: OutputReader = PacmanReader(NullConsole())

@@ -20,7 +20,7 @@ def proc_of(folder: Path, *cgroups: str) -> str:
     return str(folder)
 
 
-def test_running_services_whose_unit_file_a_changed_package_owns_will_restart(tmp_path: Path) -> None:
+def test_running_services_of_changed_packages_are_listed_as_restarting(tmp_path: Path) -> None:
     proc = proc_of(
         tmp_path, "/init.scope", "/system.slice/nginx.service", "/system.slice/nginx.service", "/system.slice/ssh.service",
         "/system.slice/system-postgresql.slice/postgresql@15-main.service", "/user.slice/user-0.slice/session-1.scope",

@@ -44,7 +44,7 @@ def commands(backend: Backend, verb: str, packages: tuple[str, ...] = (), plan: 
 
 @pytest.mark.parametrize("backend", backends(), ids=lambda backend: backend.name)
 @pytest.mark.parametrize("verb", ["upgrade", "full-upgrade", "security-upgrade", "install"])
-def test_what_is_downloaded_may_be_stopped_and_what_installs_may_not(backend: Backend, verb: str) -> None:
+def test_a_download_may_be_stopped_and_an_installation_may_not(backend: Backend, verb: str) -> None:
     packages = ("lab-sec",) if verb == "install" else ()
     fetch, install = commands(backend, verb, packages)
     assert any("download" in word for word in fetch.argv)
@@ -62,7 +62,7 @@ def test_what_is_downloaded_may_be_stopped_and_what_installs_may_not(backend: Ba
 
 
 @pytest.mark.parametrize("backend", backends(), ids=lambda backend: backend.name)
-def test_a_removal_downloads_nothing_and_names_stand_last(backend: Backend) -> None:
+def test_a_removal_downloads_nothing_and_package_names_come_last(backend: Backend) -> None:
     (remove,) = commands(backend, "remove", ("lab-sec",), REMOVAL)
     assert remove.argv[-1] == "lab-sec"
     assert remove.stop_rule is not None
@@ -72,7 +72,7 @@ def test_a_removal_downloads_nothing_and_names_stand_last(backend: Backend) -> N
     assert all(command.phase == "refresh" and command.limits_s for command in commands(backend, "refresh"))
 
 
-def test_dnf_is_told_all_that_may_come_and_nothing_else() -> None:
+def test_dnf_is_limited_to_the_planned_packages() -> None:
     plan = Plan((Planned("lab-sec", "1-1", "2:1.1-1.lab"), Planned("libx.i686", "", "1-1"), Planned("gone", "1-1", "")))
     for backend in (Dnf4("dnf", "x86_64"), Dnf5("dnf5", "x86_64")):
         for command in commands(backend, "full-upgrade", (), plan):
@@ -124,7 +124,7 @@ def test_patches_that_want_a_reboot_are_not_left_out_in_silence() -> None:
 
 
 @pytest.mark.parametrize("rc", [0, 1])
-def test_a_failing_script_is_a_failure_whatever_the_status(rc: int) -> None:
+def test_a_failed_script_is_a_failure_whatever_the_status(rc: int) -> None:
     for backend in backends():
         reader = backend.reader("upgrade", NullConsole())
         reader.line(SCRIPT)
@@ -160,12 +160,12 @@ def test_the_statuses_of_zypper(rc: int, line: str, code: str) -> None:
         assert backend.reboot_required().required == "yes"
 
 
-def test_zypper_refuses_to_guess_what_is_left_over() -> None:
+def test_zypper_refuses_autoremove() -> None:
     assert "zypper packages --unneeded" in Zypper("x86_64", "opensuse-leap").cannot("autoremove", ())
     assert Zypper("x86_64", "opensuse-leap").cannot("remove", ("a",)) == ""
 
 
-def test_without_versionlock_holding_is_refused_with_what_to_install() -> None:
+def test_without_versionlock_hold_is_refused_and_names_the_missing_package() -> None:
     for backend, package in ((Dnf4("dnf", "x86_64"), "python3-dnf-plugin-versionlock"), (Yum("x86_64"), "yum-plugin-versionlock")):
         assert package in backend.cannot("hold", ("bash",))
     assert Dnf5("dnf5", "x86_64").cannot("hold", ("bash",)) == ""
@@ -177,7 +177,7 @@ def test_a_reboot_is_expected_after_the_kernel_and_the_core() -> None:
     assert backend.reboot_expected([Planned("kernel-core", "6.1-1", "")]) == ("no", "")
 
 
-def test_the_oldest_of_several_kernels_and_what_is_obsoleted_are_replaced() -> None:
+def test_the_oldest_kernel_and_obsoleted_packages_are_replaced() -> None:
     backend = Dnf4("dnf", "x86_64")
     rows = [
         DnfRow("install", RpmPackage("kernel-core", "6.10-1", "x86_64"), "updates"),
@@ -246,7 +246,7 @@ def test_a_plan_of_yum() -> None:
     assert dnf_parsers.parse_table("Loaded plugins: fastestmirror\nNo packages marked for update\n").rows == ()
 
 
-def test_a_list_of_yum_whose_lines_are_broken() -> None:
+def test_broken_lines_of_a_yum_list_are_joined() -> None:
     text = (
         "\nbash.x86_64                        4.2.46-34.el7                 updates\n"
         "python-a-very-long-name-of-a-package-that-does-not-fit.noarch\n                                   1:2.0-1.el7                   updates\n"

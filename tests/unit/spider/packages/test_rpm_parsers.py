@@ -64,12 +64,12 @@ def test_a_foreign_architecture_is_part_of_the_name() -> None:
         ("a-1.noarch", None),
     ],
 )
-def test_a_full_name_is_taken_apart(nevra: str, package: RpmPackage | None) -> None:
+def test_a_full_package_name_is_split(nevra: str, package: RpmPackage | None) -> None:
     assert split_nevra(nevra) == package
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_bearable(text: str) -> None:
+def test_arbitrary_text_raises_only_valueerror(text: str) -> None:
     split_nevra(text)
     rpm_parsers.parse_script_failed(text)
     rpm_parsers.parse_size(text)
@@ -98,7 +98,7 @@ def test_sizes_are_read_to_the_accuracy_they_are_printed_with(text: str, size: i
         ("dnf-4.24-chroot/upgrade-all.txt", "sd-fail-0:2-1.noarch"),
     ],
 )
-def test_a_failing_script_is_found_in_what_every_manager_prints(path: str, package: str) -> None:
+def test_a_failed_script_is_found_in_the_output_of_every_manager(path: str, package: str) -> None:
     reader = RpmReader(NullConsole())
     for line in (DATA / path).read_text().splitlines():
         reader.line(line)
@@ -132,7 +132,7 @@ def test_names_of_options_groups_paths_patterns_and_removals_are_no_names() -> N
         assert rpm_parsers.NAME.match(name)  # whether there is such a package is asked of the lists
 
 
-def test_what_excludes_and_locks_mean_is_reported_by_name() -> None:
+def test_excludes_and_locks_match_packages_by_name() -> None:
     packages = [RpmPackage("lab-hello", "1.0-1.lab", "noarch"), RpmPackage("bash", "1:5-1", "x86_64"), RpmPackage("glibc", "2-1", "i686")]
     for pattern, found in [
         ("lab-hello-0:1.0-1.lab.*", {"lab-hello"}),

@@ -59,7 +59,7 @@ def test_nothing_to_do_a_wish_for_a_decision_and_an_unknown_name_are_three_thing
     assert zypper_parsers.parse_lock(locked.errors[0]) == ("/run/zypp.pid", "39", "zypper")
 
 
-def test_packages_that_are_not_those_it_counts_are_not_believed() -> None:
+def test_a_summary_that_does_not_match_its_count_is_refused() -> None:
     printed = text("zypper-1.14.42/plan-xml.txt")
     with pytest.raises(ValueError, match="says 9"):
         parse_summary(printed.replace('packages-to-change="8"', 'packages-to-change="9"'))
@@ -82,7 +82,7 @@ def test_any_text_is_an_answer_or_is_not_understood(junk: str) -> None:
     zypper_parsers.parse_fetched(junk)
 
 
-def test_updates_are_listed_with_what_is_installed_and_where_from() -> None:
+def test_updates_are_listed_with_installed_version_and_repository() -> None:
     updates = zypper_parsers.parse_updates(text("zypper-1.14.42/upgrades-xml.txt"))
     # linux-firmware stands among the patches alone where zypper lists packages for people
     assert [update.package.name for update in updates] == [name for name in LAB if name in {update.package.name for update in updates}]
@@ -104,7 +104,7 @@ def test_a_repository_that_is_left_out_is_seen() -> None:
     assert not reader.stale
 
 
-def test_which_packages_a_patch_mends_is_told_by_the_patch() -> None:
+def test_the_packages_of_a_security_patch_are_parsed() -> None:
     patches = zypper_parsers.parse_patches(text("zypper-1.14.42/patches-xml.txt"))
     assert patches == [("LAB-2026-0001", True, False), ("LAB-2026-0002", True, True), ("LAB-2026-0003", False, False)]
     assert zypper_parsers.parse_patches(text("zypper-1.14.42/nothing-patches-xml.txt")) == []

@@ -42,7 +42,7 @@ def needed(folder: Path, *patches: str, head: str = "", name: str = "u.xml.gz", 
     return advisories.needed()
 
 
-def test_a_cure_is_what_a_security_patch_has_for_something_older(tmp_path: Path) -> None:
+def test_a_needed_security_patch_lists_the_older_installed_packages(tmp_path: Path) -> None:
     found = needed(tmp_path, patch("openssl 1 3.1-1 x86_64", "unknown 0 1-1 noarch"), patch("glibc 0 2.39-1 x86_64", kind="recommended"))
     assert found == Needed([RpmPackage("openssl", "1:3.1-1", "x86_64")], restart=False)
 
@@ -58,7 +58,7 @@ def test_a_cure_is_what_a_security_patch_has_for_something_older(tmp_path: Path)
         patch("unknown 0 1-1 noarch reboot"),
     ],
 )
-def test_a_patch_that_is_not_needed_says_nothing(tmp_path: Path, unneeded: str) -> None:
+def test_an_unneeded_patch_lists_nothing(tmp_path: Path, unneeded: str) -> None:
     assert needed(tmp_path, unneeded) == Needed([], restart=False)
 
 
@@ -84,7 +84,7 @@ def test_a_repository_without_advisories_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [lzma.compress(b"<updates/>"), b"\x28\xb5\x2f\xfd junk", gzip.compress(b"<updates/>")[:-9], b"<updates><update>", b""]
 )
-def test_what_cannot_be_read_here_is_left_to_zypper(tmp_path: Path, content: bytes) -> None:
+def test_unreadable_advisories_are_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "repomd.xml").write_text(REPOMD.format(name="u.xml.zst"))
     (tmp_path / "u.xml.zst").write_bytes(content)
     with pytest.raises(ValueError, match=r"damaged|ends"):
@@ -100,7 +100,7 @@ def test_entities_are_not_followed_and_a_way_out_of_the_folder_leads_nowhere(tmp
 
 
 @given(st.binary(max_size=400))
-def test_any_advisories_are_borne(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_arbitrary_advisories_raise_only_valueerror(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     folder = tmp_path_factory.getbasetemp()
     (folder / "repomd.xml").write_text(REPOMD.format(name="u.xml"))
     (folder / "u.xml").write_bytes(content)

@@ -47,7 +47,7 @@ def test_the_public_key_is_found_in_a_certificate(certificate: Certificate) -> N
 
 
 @given(st.binary(max_size=200), st.integers(0, 600), st.integers(0, 255))
-def test_a_broken_certificate_is_a_value_error_and_nothing_else(junk: bytes, where: int, value: int) -> None:
+def test_a_broken_certificate_raises_only_valueerror(junk: bytes, where: int, value: int) -> None:
     wrong = bytearray(_SAMPLE.der)
     wrong[where % len(wrong)] = value
     for data in (junk, bytes(wrong), _SAMPLE.der[:where]):
@@ -67,7 +67,7 @@ def test_a_broken_certificate_is_a_value_error_and_nothing_else(junk: bytes, whe
         ("a\x1b[31mb\nc\u202e", "", "a[31mbc"),
     ],
 )
-def test_the_issuer_is_told_in_words_that_act_on_no_terminal(common: str, organisation: str, shown: str) -> None:
+def test_the_issuer_is_shown_without_control_characters(common: str, organisation: str, shown: str) -> None:
     assert certificates.issuer_of(_Sample(common, organisation).der) == shown
 
 

@@ -33,19 +33,19 @@ from tests.support.wire import unpack_rows
 
 
 @given(message_strategies.to_hub)
-def test_what_a_node_says_arrives_as_it_was(message: Message) -> None:
+def test_messages_of_a_node_decode_unchanged(message: Message) -> None:
     assert HUB_CODEC.decode(NODE_CODEC.encode(message)) == message
 
 
 @given(message_strategies.to_node)
-def test_what_the_hub_says_arrives_as_it_was(message: Message) -> None:
+def test_messages_of_the_hub_decode_unchanged(message: Message) -> None:
     decoded = NODE_CODEC.decode(HUB_CODEC.encode(message))
     assert decoded == message
     assert type(decoded) is type(message)
 
 
 @given(st.binary(max_size=400))
-def test_junk_is_a_protocol_error_and_nothing_else(data: bytes) -> None:
+def test_arbitrary_bytes_raise_only_protocolerror(data: bytes) -> None:
     for decode in (NODE_CODEC.decode, HUB_CODEC.decode):
         with contextlib.suppress(ProtocolError):
             decode(data)
@@ -55,7 +55,7 @@ def node_reads(kind: int, *body: object) -> Message | None:
     return NODE_CODEC.decode(msgpack.packb([kind, body]))
 
 
-def test_a_kind_that_is_not_known_is_skipped_and_its_body_never_read() -> None:
+def test_an_unknown_kind_is_skipped_without_decoding_its_body() -> None:
     assert node_reads(99, {"anything": [1.5]}) is None
     assert NODE_CODEC.decode(b"\x92\x63\xc1 is not MessagePack") is None
     assert NODE_CODEC.decode(b"\x92\xcc\x80\x90") is None
@@ -133,7 +133,7 @@ def test_messages_go_in_their_own_direction_only() -> None:
     assert NODE_CODEC.decode(HUB_CODEC.encode(Heartbeat(1))) == Heartbeat(1)
 
 
-def test_what_cannot_be_written_is_refused_by_name() -> None:
+def test_an_unencodable_message_is_refused_by_name() -> None:
     for wrong in (LogAck("\udcff"), Heartbeat(1 << 64)):
         with pytest.raises(LocalProtocolError, match=type(wrong).__name__):
             HUB_CODEC.encode(wrong)

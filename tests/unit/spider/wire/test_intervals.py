@@ -52,5 +52,5 @@ def test_every_table_has_its_interval() -> None:
     assert BY_NAME["processes"].max_rows == 60
 
 
-def test_what_is_installed_is_watched_and_updates_are_counted_each_hour() -> None:
+def test_intervals_of_the_inventory_and_of_updates_are_fixed() -> None:
     assert (LOOK_S, UPDATES_S, RESEND_S) == (60, 3600, 3600)

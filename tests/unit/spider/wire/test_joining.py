@@ -62,7 +62,7 @@ def test_an_invite_is_read_as_it_was_written_and_shows_no_secret() -> None:
 @pytest.mark.parametrize(
     "damage", [lambda t: t[:-1], lambda t: t[10:], lambda t: t[:40], lambda t: t + "AAAA", lambda _t: "", lambda t: t.replace(".", ".-")]
 )
-def test_a_damaged_invite_is_said_to_be_one(damage: object) -> None:
+def test_a_damaged_invite_is_refused_as_an_invite(damage: object) -> None:
     text = joining.write_invite(an_invite())
     with pytest.raises(ValueError, match="invite"):
         joining.read_invite(damage(text))  # type: ignore[operator]
@@ -85,7 +85,7 @@ def test_both_sides_arrive_at_the_same_and_keys_come_through_masked() -> None:
 
 
 @pytest.mark.holds("S-45")
-def test_who_listened_and_finds_the_invite_later_has_no_keys() -> None:
+def test_a_recorded_join_and_its_invite_do_not_reveal_the_keys() -> None:
     """Everything that crossed the wire and the secret, and still not what the keys are masked with: that took the ends' own numbers."""
     invite = an_invite()
     node = node_side(invite)
@@ -122,6 +122,6 @@ def test_junk_is_no_hello() -> None:
 
 
 @pytest.mark.parametrize(("kind", "cls"), [*joining.JOIN_TO_NODE.items(), *joining.JOIN_TO_HUB.items()])
-def test_every_message_of_a_joining_stands_on_the_page(kind: int, cls: type[tuple[object, ...]]) -> None:
+def test_every_message_of_a_join_is_in_the_document(kind: int, cls: type[tuple[object, ...]]) -> None:
     fields = ", ".join(f"`{name}` {words(annotation)}" for name, annotation in cls.__annotations__.items())
     assert f"| {kind} | {cls.__name__} | {fields} |" in wire_vectors.DOC.read_text()

@@ -84,7 +84,7 @@ def test_a_hub_without_the_key_gets_the_hello_and_nothing_more() -> None:
     assert caught.value.close_code == CLOSE_UNKNOWN
 
 
-def test_a_node_without_the_key_is_not_let_in_even_if_the_hub_answers_it_under_a_random_key() -> None:
+def test_a_node_without_the_key_is_refused_under_a_random_key_too() -> None:
     node = node_opening(key=b"guess" + bytes(27))
     hub = hub_opening(node.hello())
     answer = hub.challenge(os.urandom(32))
@@ -127,7 +127,7 @@ def test_the_hubs_own_proof_does_not_pass_for_the_nodes() -> None:
 
 
 @pytest.mark.holds("S-38")
-def test_what_a_relay_changes_in_the_hello_or_the_challenge_breaks_the_proof() -> None:
+def test_changes_by_a_relay_to_hello_or_challenge_break_the_proof() -> None:
     node = node_opening(host="hub.example")
     fields = msgpack.unpackb(node.hello())
     fields[5] = "evil.example"
@@ -165,7 +165,7 @@ def test_an_opening_message_has_a_small_limit() -> None:
         node_opening().challenge(bytes(MAX_OPENING_BYTES + 1))
 
 
-def test_a_node_with_very_many_jobs_names_the_newest_and_is_let_in() -> None:
+def test_a_node_with_too_many_jobs_names_the_newest_and_joins() -> None:
     jobs = sorted(ids.new_time_id(float(at)) for at in range(1500))
     hello = hub_opening(node_opening(known_jobs=jobs).hello()).hello
     assert hello.known_jobs == jobs[-1024:]
@@ -263,7 +263,7 @@ def test_kinds_of_the_future_are_counted_and_skipped() -> None:
     assert pair.hub.unknown_kinds == 1
 
 
-def test_a_heartbeat_goes_out_when_nothing_else_did() -> None:
+def test_a_heartbeat_is_sent_only_after_silence() -> None:
     pair = opened()
     pair.node.receive(pair.hub.send(Ack(0, 0)), 100.0)
     assert pair.node.due(100.0) is None

@@ -124,7 +124,7 @@ def top(*rows: list[Cell]) -> Table:
     return Table("processes", 0, len(rows), [column.name for column in PROCESSES.columns], [cell for row in rows for cell in row])
 
 
-def test_what_is_kept_travels_once_and_is_filled_in_from_the_table_before() -> None:
+def test_unchanged_command_lines_are_sent_once_and_filled_in_from_the_last_table() -> None:
     first = top(process(1, 10, "init"), process(2, 20, ""), process(3, 30, None))
     second = top(process(2, 20, ""), process(1, 11, "other"), process(1, 10, "init"), process(4, 40, "new"))
     assert thin(first, None) == fill(first, None) == first
@@ -139,7 +139,7 @@ lists = st.lists(
 
 
 @given(st.lists(lists, min_size=1, max_size=5))
-def test_whatever_the_processes_do_the_hub_has_what_the_node_had(steps: list[list[tuple[int, int, str | None]]]) -> None:
+def test_over_random_changes_the_hub_has_the_nodes_table(steps: list[list[tuple[int, int, str | None]]]) -> None:
     had: Table | None = None
     hub: Table | None = None
     for step in steps:

@@ -22,7 +22,7 @@ TEXT = wire_vectors.DOC.read_text()
 GIVEN, THEN = (wire_vectors.read(TEXT, heading) for heading in ("### Given", "### Then"))
 
 
-def test_the_vectors_follow_from_what_is_given() -> None:
+def test_the_vectors_follow_from_their_inputs() -> None:
     assert GIVEN == wire_vectors.GIVEN
     assert wire_vectors.compute(GIVEN) == THEN
 

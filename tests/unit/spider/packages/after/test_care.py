@@ -17,7 +17,7 @@ def care(root: Path, manager: str = "pacman") -> PostJobChecks:
 
 
 @pytest.mark.parametrize("manager", BACKENDS)
-def test_what_came_is_told_and_what_was_there_is_a_note(tmp_path: Path, manager: str) -> None:
+def test_new_leftovers_are_listed_and_earlier_ones_are_a_note(tmp_path: Path, manager: str) -> None:
     looked = care(tmp_path, manager)
     (tmp_path / "etc/old.conf.rpmsave").write_text("x\n")
     looked.begin()
@@ -49,7 +49,7 @@ def test_a_host_without_anything_has_a_report_too(tmp_path: Path) -> None:
     assert report.leftovers == ()
 
 
-def test_this_host_is_known_by_its_kernel_and_boot() -> None:
+def test_this_host_reports_its_kernel_and_boot() -> None:
     host = read_host("apt")
     assert host.kernel
     assert len(host.boot) == 32

@@ -46,7 +46,7 @@ def test_each_manager_s_leftover_is_found_with_its_difference(tmp_path: Path, su
     assert text.splitlines() == ["--- /etc/app/app.conf", f"+++ {paths[0]}", "@@ -1,3 +1,3 @@", "-# mine", "-level = 1", "+# default", "+level = 2", " keep"]  # fmt: skip
 
 
-def test_what_lay_there_before_is_not_told_again_but_what_was_written_again_is(tmp_path: Path) -> None:
+def test_an_earlier_leftover_is_reported_only_if_it_was_written_again(tmp_path: Path) -> None:
     write(tmp_path, "/etc/old.conf.pacnew", "a\n")
     write(tmp_path, "/etc/new.conf.pacnew", "a\n")
     before = find_left(str(tmp_path))
@@ -63,7 +63,7 @@ def test_what_lay_there_before_is_not_told_again_but_what_was_written_again_is(t
         "/etc/ipsec.secrets", "/etc/app/token", "/etc/nginx/.htpasswd",
     ],
 )  # fmt: skip
-def test_of_files_that_hold_secrets_only_the_path_is_told_whatever_their_mode(tmp_path: Path, path: str) -> None:
+def test_leftovers_of_secret_files_are_listed_without_their_content(tmp_path: Path, path: str) -> None:
     write(tmp_path, path, "root:x\n")
     write(tmp_path, path + ".rpmnew", "root:y\n")
     assert appeared(ConfigLeftovers({}), find_left(str(tmp_path))) == [path + ".rpmnew"]
@@ -80,21 +80,21 @@ class TestNotShown:
         write(root, "/etc/app/app.conf", used, used_mode)
         write(root, "/etc/app/app.conf.dpkg-dist", new, new_mode)
 
-    def test_as_long_as_nothing_forbids_it_it_is(self, tmp_path: Path) -> None:
+    def test_unless_the_files_are_plain_short_and_readable(self, tmp_path: Path) -> None:
         self.make(tmp_path)
         assert "+b" in self.ask(tmp_path)
 
     @pytest.mark.parametrize("modes", [(0o640, 0o644), (0o644, 0o600)])
-    def test_when_one_of_them_is_not_for_everybody(self, tmp_path: Path, modes: tuple[int, int]) -> None:
+    def test_when_either_file_is_not_world_readable(self, tmp_path: Path, modes: tuple[int, int]) -> None:
         self.make(tmp_path, used_mode=modes[0], new_mode=modes[1])
         assert self.ask(tmp_path) == ""
 
-    def test_when_a_folder_above_is_not_for_everybody(self, tmp_path: Path) -> None:
+    def test_when_a_parent_folder_is_not_world_readable(self, tmp_path: Path) -> None:
         self.make(tmp_path)
         (tmp_path / "etc/app").chmod(0o750)
         assert self.ask(tmp_path) == ""
 
-    def test_when_a_link_stands_in_for_a_file_or_a_folder(self, tmp_path: Path) -> None:
+    def test_when_a_symbolic_link_replaces_a_file_or_a_folder(self, tmp_path: Path) -> None:
         self.make(tmp_path)
         (tmp_path / "etc/app/app.conf").unlink()
         write(tmp_path, "/srv/public", "a\n")
@@ -107,7 +107,7 @@ class TestNotShown:
         (tmp_path / "etc/app").symlink_to("moved")
         assert self.ask(tmp_path) == ""
 
-    def test_when_it_is_a_pipe_it_does_not_wait(self, tmp_path: Path) -> None:
+    def test_when_the_file_is_a_pipe_and_without_waiting(self, tmp_path: Path) -> None:
         self.make(tmp_path)
         (tmp_path / "etc/app/app.conf").unlink()
         os.mkfifo(tmp_path / "etc/app/app.conf", 0o644)
@@ -118,11 +118,11 @@ class TestNotShown:
         [b"\xff\xfe", b"a\0b", b"-----BEGIN OPENSSH PRIVATE KEY-----\n", b"x" * (MAX_TEXT_BYTES + 1)],
         ids=["no-utf8", "zero-byte", "private-key", "long"],
     )
-    def test_when_it_is_no_text_or_has_a_key_in_it_or_is_long(self, tmp_path: Path, content: bytes) -> None:
+    def test_when_the_content_is_binary_long_or_a_key(self, tmp_path: Path, content: bytes) -> None:
         self.make(tmp_path, new=content)
         assert self.ask(tmp_path) == ""
 
-    def test_when_the_file_in_use_is_gone(self, tmp_path: Path) -> None:
+    def test_when_the_current_file_is_missing(self, tmp_path: Path) -> None:
         write(tmp_path, "/etc/app/app.conf.dpkg-dist", "b\n")
         assert self.ask(tmp_path) == ""
 
@@ -140,16 +140,16 @@ class TestNotShown:
         ("+level = 2", "+level = 2"),
     ],
 )
-def test_what_looks_like_a_secret_is_hidden_in_what_is_shown(line: str, shown: str) -> None:
+def test_secrets_are_hidden_in_a_shown_difference(line: str, shown: str) -> None:
     assert hide_secrets(line) == shown
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
-def test_hiding_bears_any_line(line: str) -> None:
+def test_any_line_can_be_searched_for_secrets(line: str) -> None:
     assert isinstance(hide_secrets(line), str)
 
 
-def test_a_long_difference_is_cut_and_all_together_fit_into_a_report(tmp_path: Path) -> None:
+def test_long_differences_are_cut_and_fit_into_one_report_together(tmp_path: Path) -> None:
     for number in range(MAX_LEFTOVERS + 5):
         write(tmp_path, f"/etc/many/{number:03}.conf", "a\n" * 20_000)
         write(tmp_path, f"/etc/many/{number:03}.conf.ucf-dist", "é\n" * 20_000)
@@ -164,7 +164,7 @@ def test_a_long_difference_is_cut_and_all_together_fit_into_a_report(tmp_path: P
     assert told[-1].diff == ""
 
 
-def test_the_walk_has_an_end_and_says_so(tmp_path: Path) -> None:
+def test_the_search_for_leftovers_is_bounded_and_reports_it(tmp_path: Path) -> None:
     for number in range(20):
         write(tmp_path, f"/etc/{number}.conf.rpmnew", "")
     found = find_left(str(tmp_path), limit=10)
@@ -180,7 +180,7 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path: Path) -> None:
     assert list(find_left(str(tmp_path)).files) == ["/etc/a.conf.rpmsave"]
 
 
-def test_beyond_etc_the_managers_own_lists_lead(tmp_path: Path) -> None:
+def test_outside_etc_the_managers_file_lists_are_searched(tmp_path: Path) -> None:
     write(
         tmp_path,
         "/var/lib/dpkg/status",

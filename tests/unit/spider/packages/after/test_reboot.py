@@ -31,7 +31,7 @@ def ask(root: Path, kernel: str, manager: str = "apt", booted_at: float = FAR_AH
 
 
 @pytest.mark.parametrize("mark", ["run/reboot-required", "var/run/reboot-required", "run/reboot-needed"])
-def test_a_mark_says_yes_and_who_made_it(tmp_path: Path, mark: str) -> None:
+def test_a_reboot_mark_gives_yes_with_the_packages_that_made_it(tmp_path: Path, mark: str) -> None:
     write(tmp_path, mark)
     assert ask(tmp_path, "6.1") == ("yes", f"/{mark} is there")
     (tmp_path / (mark + ".pkgs")).write_text("libc6\nlinux-base\nlibc6\n")
@@ -40,7 +40,7 @@ def test_a_mark_says_yes_and_who_made_it(tmp_path: Path, mark: str) -> None:
     assert ask(tmp_path, "6.1").why == "asked for by p0, p1, p2, p3, p4 and 4 more"
 
 
-def test_nothing_at_all_is_unknown(tmp_path: Path) -> None:
+def test_without_any_evidence_the_verdict_is_unknown(tmp_path: Path) -> None:
     for manager in ("apt", "dnf", "zypper", "pacman", "apk", ""):
         assert ask(tmp_path, "6.1", manager).required == "unknown"
 
@@ -81,7 +81,7 @@ def test_a_newer_kernel_of_the_same_flavour_says_yes_and_an_older_one_no(tmp_pat
         ("6.6.62-0-lts", "6.6.70-0-virt"),
     ],
 )
-def test_a_newer_kernel_of_another_flavour_says_nothing(tmp_path: Path, running: str, other: str) -> None:
+def test_a_newer_kernel_of_another_flavour_is_ignored(tmp_path: Path, running: str, other: str) -> None:
     kernels(tmp_path, running, other)
     assert flavour(running) != flavour(other)
     assert ask(tmp_path, running).required == "no"
@@ -93,7 +93,7 @@ def test_a_kernel_that_no_package_has_is_not_called_old(tmp_path: Path) -> None:
     assert verdict == ("unknown", "the running kernel 6.18.44-fc-v657 is not one of those installed here")
 
 
-def test_modules_that_went_with_their_kernel_say_yes(tmp_path: Path) -> None:
+def test_removed_modules_of_the_running_kernel_say_yes(tmp_path: Path) -> None:
     kernels(tmp_path, "6.12.2-arch1-1", "6.6.63-1-lts")
     verdict = ask(tmp_path, "6.12.1-arch1-1", "pacman")
     assert verdict == ("yes", "the running kernel 6.12.1-arch1-1 is no longer installed; 6.12.2-arch1-1 is")
@@ -111,7 +111,7 @@ def test_the_same_kernel_written_again_after_the_boot_says_yes(tmp_path: Path) -
     assert verdict == ("yes", "the image of the kernel 6.1.0-9-amd64 was replaced after the boot")
 
 
-def test_a_libc_that_came_after_the_boot_says_yes(tmp_path: Path) -> None:
+def test_a_libc_installed_after_the_boot_says_yes(tmp_path: Path) -> None:
     kernels(tmp_path, "6.1.0-9-amd64")
     for image in (tmp_path / "boot").iterdir():
         image.unlink()
@@ -125,13 +125,13 @@ def test_systemd_counts_as_core_where_dnf_counts_it(tmp_path: Path) -> None:
     assert ask(tmp_path, "6.1", "apt", booted_at=LONG_AGO).required == "unknown"
 
 
-def test_no_mark_where_something_makes_marks_says_no(tmp_path: Path) -> None:
+def test_a_missing_mark_says_no_where_a_tool_writes_marks(tmp_path: Path) -> None:
     write(tmp_path, "etc/kernel/postinst.d/unattended-upgrades")
     assert ask(tmp_path, "6.1").required == "no"
     assert ask(tmp_path, "6.1", "dnf").required == "unknown"
 
 
-def test_the_manager_s_own_word_counts_but_a_newer_kernel_counts_more(tmp_path: Path) -> None:
+def test_the_managers_verdict_counts_but_a_newer_kernel_overrides_it(tmp_path: Path) -> None:
     assert ask(tmp_path, "6.1", "dnf", required="yes", why="glibc was updated") == ("yes", "glibc was updated")
     assert ask(tmp_path, "6.1", "dnf", required="no", why="nothing was updated") == ("no", "nothing was updated")
     kernels(tmp_path, "6.1-a", "6.2-a")
@@ -155,11 +155,11 @@ class TestContainer:
         assert ask(tmp_path, "6.1", container="lxc").required == "yes"
 
     @pytest.mark.parametrize(("why", "required"), [("kernel, kernel-core", "no"), ("glibc", "yes"), ("kernel, glibc", "yes"), ("", "yes")])
-    def test_so_does_the_manager_s_own_word(self, tmp_path: Path, why: str, required: str) -> None:
+    def test_the_managers_verdict_counts_in_a_container(self, tmp_path: Path, why: str, required: str) -> None:
         assert ask(tmp_path, "6.1", "dnf", container="lxc", required="yes", why=why).required == required
 
 
-def test_kernels_are_known_by_their_packages_names() -> None:
+def test_kernels_are_recognised_by_package_name() -> None:
     for name in ("linux-image-amd64", "kernel", "kernel-core", "kernel-default", "linux", "linux-lts", "proxmox-kernel-6.8"):
         assert is_kernel(name), name
     for name in ("linux-libc-dev", "util-linux", "libc6", "lab-kernel", "linuxptp"):
@@ -175,14 +175,14 @@ class TestRemembered:
         (root / "var/lib/stardust/jobs").mkdir(parents=True, exist_ok=True)
         save_verdict((required, why), self.BOOT, str(root / "var/lib/stardust/jobs"))
 
-    def test_a_yes_holds_for_this_boot(self, tmp_path: Path) -> None:
+    def test_a_stored_yes_is_valid_until_the_next_boot(self, tmp_path: Path) -> None:
         self.keep(tmp_path, "yes")
         write(tmp_path, "var/lib/rpm/rpmdb.sqlite")
         assert load_verdict(self.BOOT, str(tmp_path)) == ("yes", "because")
         assert load_verdict("1" * 32, str(tmp_path)) == ("unknown", "")
         assert load_verdict("", str(tmp_path)) == ("unknown", "")
 
-    def test_a_no_holds_until_packages_change(self, tmp_path: Path) -> None:
+    def test_a_stored_no_is_valid_until_packages_change(self, tmp_path: Path) -> None:
         write(tmp_path, "var/lib/rpm/rpmdb.sqlite")
         self.keep(tmp_path, "no")
         path = tmp_path / "var/lib/stardust/jobs/.reboot"
@@ -191,7 +191,7 @@ class TestRemembered:
         os.utime(path, (LONG_AGO, LONG_AGO))
         assert load_verdict(self.BOOT, str(tmp_path)) == ("unknown", "")
 
-    def test_a_question_to_rpm_is_no_change(self, tmp_path: Path) -> None:
+    def test_an_rpm_query_is_not_a_package_change(self, tmp_path: Path) -> None:
         (tmp_path / "var/lib/rpm").mkdir(parents=True)
         self.keep(tmp_path, "no")
         os.utime(tmp_path / "var/lib/stardust/jobs/.reboot", (LONG_AGO, LONG_AGO))
@@ -201,11 +201,11 @@ class TestRemembered:
         assert load_verdict(self.BOOT, str(tmp_path)) == ("unknown", "")
 
     @pytest.mark.parametrize("content", ["", "{", "[]", "1", '{"boot": 1}', '{"boot": "x", "required": "maybe", "why": ""}'])
-    def test_what_is_no_memory_is_none(self, tmp_path: Path, content: str) -> None:
+    def test_an_invalid_stored_verdict_is_ignored(self, tmp_path: Path, content: str) -> None:
         assert load_verdict(self.BOOT, str(tmp_path)) == ("unknown", "")
         (write(tmp_path, "var/lib/stardust/jobs/.reboot") / "var/lib/stardust/jobs/.reboot").write_text(content)
         assert load_verdict(self.BOOT, str(tmp_path)) == ("unknown", "")
 
-    def test_nobody_but_root_and_its_group_reads_it(self, tmp_path: Path) -> None:
+    def test_only_root_and_its_group_can_read_the_stored_verdict(self, tmp_path: Path) -> None:
         self.keep(tmp_path, "yes")
         assert (tmp_path / "var/lib/stardust/jobs/.reboot").stat().st_mode & 0o777 == 0o640

@@ -37,7 +37,7 @@ def recorded(release: str) -> dict[int, tuple[str, str]]:
         ("apt-3.0", ["", "systemd-journald.service", "dbus.service", "systemd-logind.service", "ssh.service"]),
     ],
 )
-def test_what_runs_replaced_libraries_after_a_real_upgrade_is_named_by_its_unit(release: str, units: list[str]) -> None:
+def test_services_that_run_replaced_libraries_are_named_by_unit(release: str, units: list[str]) -> None:
     processes = recorded(release)
     assert [unit_of(cgroup) for cgroup, _ in processes.values()] == units
     for pid, (_, maps) in processes.items():
@@ -56,7 +56,7 @@ def test_what_runs_replaced_libraries_after_a_real_upgrade_is_named_by_its_unit(
         ("/dev/shm/x (deleted)", False), ("/home/me/a.out (deleted)", False), ("/run/user/1000/orcexec (deleted)", False),
     ],
 )  # fmt: skip
-def test_what_is_deleted_by_design_does_not_count(path: str, is_code: bool) -> None:
+def test_files_deleted_by_design_do_not_count_as_replaced(path: str, is_code: bool) -> None:
     assert counts(path) == is_code
     line = f"7f6913f48000-7f6913fb3000 r-xp 00002000 00:82 2561979    {path}"
     assert bool(replaced_code(line)) == is_code
@@ -87,7 +87,7 @@ def test_a_process_belongs_to_the_service_of_its_control_group(cgroup: str, unit
 
 
 @given(st.text(max_size=300))
-def test_any_text_is_borne(text: str) -> None:
+def test_arbitrary_text_raises_no_error(text: str) -> None:
     assert isinstance(unit_of(text), str)
     assert isinstance(replaced_code(text), list)
     assert isinstance(parse_failed(text), frozenset)
@@ -111,7 +111,7 @@ def test_a_running_program_that_was_replaced_is_found_until_it_ends() -> None:
     assert not runs_replaced_code(f"/proc/{process.pid}")
 
 
-def test_time_that_is_up_is_reported() -> None:
+def test_an_exceeded_time_limit_is_reported() -> None:
     assert not find_replaced(limit_s=-1).complete
 
 
