@@ -1,6 +1,7 @@
-"""Invisible characters, and control characters that act on a terminal or page. They could make two different texts look alike."""
+"""Characters that are invisible or act on a terminal or page, and could make two different texts look alike; and how a text is made harmless."""
 
 import re
+from typing import Union
 
 UNSEEN = (
     r"\x00-\x1f\x7f-\x9f"  # controls
@@ -11,3 +12,15 @@ UNSEEN = (
 )
 """Content of a regular expression's character class."""
 UNSEEN_CHAR = re.compile("[" + UNSEEN + "\ud800-\udfff]")
+
+
+def plain(raw: Union[bytes, str], most: int = 200) -> str:
+    """A text of the host as one harmless line: invalid UTF-8, control, invisible and bidirectional characters are escaped."""
+    text = raw[: most * 4].decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw[: most * 4]
+    text = UNSEEN_CHAR.sub(_escape, text)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _escape(match: "re.Match[str]") -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"

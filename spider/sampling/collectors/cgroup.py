@@ -5,7 +5,7 @@ import re
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from spider.files import read_text
-from spider.sampling.collectors.table_reader import plain
+from spider.wire.text import plain
 
 ROOT = "/sys/fs/cgroup"
 MAX_DEPTH = 10

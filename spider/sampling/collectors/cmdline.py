@@ -4,7 +4,7 @@ import os
 import re
 from typing import List, Optional
 
-from spider.sampling.collectors.table_reader import plain
+from spider.wire.text import plain
 
 MOST = 512
 _READ_BYTES = 4096

@@ -11,8 +11,9 @@ from spider.files import read_file, read_text
 from spider.logs import event
 from spider.sampling.collectors.cgroup import ROOT, SERVICE, Group, Hierarchies, groups
 from spider.sampling.collectors.processes import parse_stat
-from spider.sampling.collectors.table_reader import Reading, plain
+from spider.sampling.collectors.table_reader import Reading
 from spider.wire.frames import Cell
+from spider.wire.text import plain
 
 LIMIT_S = 3.0
 VALID_S = 60.0

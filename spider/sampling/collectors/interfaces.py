@@ -7,7 +7,8 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from spider.files import read_text
 from spider.sampling.collectors.netlink import NETLINK_ROUTE, Netlink, parse_attributes
-from spider.sampling.collectors.table_reader import Reading, plain
+from spider.sampling.collectors.table_reader import Reading
+from spider.wire.text import plain
 
 _RTM_GETLINK, _RTM_GETADDR = 18, 22
 _ADDRESS, _IFNAME, _MTU, _MASTER, _OPERSTATE, _LINKINFO = 1, 3, 4, 10, 16, 18

@@ -7,7 +7,8 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from spider.sampling.collectors.base import Collector
 from spider.sampling.collectors.dbus import BUS, DbusRefused, SystemBus
-from spider.sampling.collectors.table_reader import Reading, plain
+from spider.sampling.collectors.table_reader import Reading
+from spider.wire.text import plain
 
 MAX_NAMES = 4096
 MAX_SESSIONS = 200

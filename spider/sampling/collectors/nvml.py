@@ -5,7 +5,7 @@ from typing import Any, Callable, List, Optional
 
 from spider.logs import event
 from spider.sampling.collectors.gpu import Gpu
-from spider.sampling.collectors.table_reader import plain
+from spider.wire.text import plain
 
 LIBRARY = "libnvidia-ml.so.1"
 MAX_GPUS = 64

@@ -9,8 +9,9 @@ from spider.files import read_text
 from spider.sampling.collectors.base import LARGEST, per_second
 from spider.sampling.collectors.cmdline import command_line
 from spider.sampling.collectors.logins import UserNames
-from spider.sampling.collectors.table_reader import Reading, plain
+from spider.sampling.collectors.table_reader import Reading
 from spider.wire.frames import Cell
+from spider.wire.text import plain
 
 TOP = 30
 """Rows by CPU, and as many by memory."""

@@ -1,10 +1,8 @@
-"""The interface of a table reader, and the escaping of texts from the host."""
+"""The interface of a table reader."""
 
-import re
-from typing import List, NamedTuple, Optional, Protocol, Tuple, Union
+from typing import List, NamedTuple, Optional, Protocol, Tuple
 
 from spider.wire.frames import Cell
-from spider.wire.text import UNSEEN_CHAR
 
 
 class Reading(NamedTuple):
@@ -29,15 +27,3 @@ class TableReader(Protocol):
         Raises:  OSError, ValueError: it could not be read this time.
         """
         ...
-
-
-def plain(raw: Union[bytes, str], most: int = 200) -> str:
-    """A text of the host as one harmless line: invalid UTF-8, control, invisible and bidirectional characters are escaped."""
-    text = raw[: most * 4].decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw[: most * 4]
-    text = UNSEEN_CHAR.sub(_escape, text)
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _escape(match: "re.Match[str]") -> str:
-    code = ord(match.group())
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"

@@ -4,7 +4,8 @@ from typing import List, Optional, Sequence, Tuple
 
 from spider.packages.interfaces import PackageCondition
 from spider.packages.plan import Planned
-from spider.sampling.collectors.table_reader import Reading, TableReader, plain
+from spider.sampling.collectors.table_reader import Reading, TableReader
+from spider.wire.text import plain
 
 
 class Available:

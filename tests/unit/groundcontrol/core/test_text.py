@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from groundcontrol.core.text import clean, is_visible, visible
 from spider.sampling.collectors.base import label
-from spider.sampling.collectors.table_reader import plain
-from spider.wire.text import UNSEEN_CHAR
+from spider.wire.text import UNSEEN_CHAR, plain
 
 BLANK = "\u3164\u115f\u1160\uffa0\u2800\u034f\ufe00\ufe0f\u00ad\u180e\u200b\u200c\u200d\u2060\u2064\u17b4\u3164\U0001d173\U000e0100\U000e01ef\U0001d159"
 
