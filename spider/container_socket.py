@@ -13,16 +13,20 @@ version in the path."""
 _REQUEST = "{} {}{} HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n{}\r\n"
 
 
-def call_engine(path: str, method: str, target: str, limit_s: float) -> bytes:
+class EngineFailed(Exception):
+    """An engine does not do what it is asked for."""
+
+
+def call_engine(path: str, method: str, target: str, limit_s: float, most_bytes: int = MAX_ANSWER_BYTES) -> bytes:
     """Make a request, with the API version that the engine accepts. An engine that refuses a version has done nothing.
 
     Returns: the whole answer, with its head.
-    Raises:  OSError: no socket, no permission, or no answer in time.
+    Raises:  OSError: no socket, no permission, no answer in time, or one that is too long.
     """
     answer = b""
     for version in VERSIONS:
         length = "Content-Length: 0\r\n" if method == "POST" else ""
-        answer = answer_of(path, _REQUEST.format(method, version, target, length).encode(), limit_s)
+        answer = answer_of(path, _REQUEST.format(method, version, target, length).encode(), limit_s, most_bytes)
         if status_of(answer) not in (b"400", b"404"):
             break
     return answer
@@ -33,10 +37,10 @@ def status_of(answer: bytes) -> bytes:
     return [*answer[:64].split(b" ", 2), b"", b""][1]
 
 
-def answer_of(path: str, request: bytes, limit_s: float) -> bytes:
-    """Make one HTTP/1.0 request over a Unix socket.
+def answer_of(path: str, request: bytes, limit_s: float, most_bytes: int = MAX_ANSWER_BYTES) -> bytes:
+    """Send one request over a Unix socket, and read until the other end closes it.
 
-    Raises: OSError: no socket, no permission, or no answer in time.
+    Raises: OSError: no socket, no permission, no answer in time, or one that is too long.
     """
     until = time.monotonic() + limit_s
     answer = bytearray()
@@ -45,7 +49,7 @@ def answer_of(path: str, request: bytes, limit_s: float) -> bytes:
             sock.settimeout(limit_s)
             sock.connect(path)
             sock.sendall(request)
-            while len(answer) <= MAX_ANSWER_BYTES:
+            while len(answer) <= most_bytes:
                 sock.settimeout(max(0.001, until - time.monotonic()))
                 part = sock.recv(65536)
                 if not part:
@@ -53,4 +57,4 @@ def answer_of(path: str, request: bytes, limit_s: float) -> bytes:
                 answer += part
     except socket.timeout:  # not yet TimeoutError in Python 3.9
         raise TimeoutError(f"{path} has not answered within {limit_s:g} s") from None
-    raise OSError(f"{path} answers with more than {MAX_ANSWER_BYTES} bytes")
+    raise OSError(f"{path} answers with more than {most_bytes} bytes")

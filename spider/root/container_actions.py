@@ -6,7 +6,7 @@ import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from urllib.parse import quote
 
-from spider.container_socket import SOCKETS, call_engine, status_of
+from spider.container_socket import SOCKETS, EngineFailed, call_engine, status_of
 from spider.packages.interfaces import Console, Outcome
 from spider.wire.text import UNSEEN_CHAR
 
@@ -35,10 +35,6 @@ class ContainerState(NamedTuple):
     def __str__(self) -> str:
         why = f", exit status {self.exit_code}" if self.status in ("exited", "restarting", "dead") else ""
         return self.status + why
-
-
-class EngineFailed(Exception):
-    """An engine does not do what it is asked for."""
 
 
 def body_of(answer: bytes) -> Any:

@@ -1,7 +1,8 @@
 """The launcher, root's side of Spider: one short-lived process per connection, which checks one order and starts its job's unit.
 
-Every input here may come from an attacker. So nothing is parsed before its MAC is verified, and no order is accepted twice. The unit gives
-this process root's uid, no capabilities, no network and two writable folders.
+Every input here may come from an attacker. So nothing is parsed before its MAC is verified, and no order is accepted twice. The one request
+without a MAC has no content: it asks for the list of the containers that the owner's policy names. The unit gives this process root's uid,
+no capabilities, no network and two writable folders.
 """
 
 import contextlib
@@ -14,20 +15,24 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from spider import logs
+from spider.container_list import Container
+from spider.container_socket import SOCKETS, EngineFailed
 from spider.files import create_once, sync_folder
 from spider.jobs.files import FORCE, JOBS_DIR, PLAN, RESULT, RUN, STOPPED, lock_of, read_document, read_plan, write_document
 from spider.jobs.files import STOP as JOB_STOP
 from spider.root import systemctl_shim
 from spider.root.cgroups import busy_jobs, job_processes, unit_name
+from spider.root.container_names import named_containers
 from spider.root.order_args import validate_args
-from spider.root.policy import POLICY_PATH, PolicyRefused, read_policy
+from spider.root.policy import POLICY_PATH, Policy, PolicyRefused, read_policy
 from spider.root.trusted_files import Untrusted, read_trusted
 from spider.selfcare.node_keys import key_file, node_of
 from spider.wire.ids import is_id
 from spider.wire.orders import (
+    CONTAINER_LIST,
     HEAD_BYTES,
     OrderError,
     SignedOrder,
@@ -38,7 +43,7 @@ from spider.wire.orders import (
     order_body,
     parse_order,
 )
-from spider.wire.verbs import STOP, VERBS
+from spider.wire.verbs import CONTAINER_RESTART, STOP, VERBS
 
 CONNECTION_FD = 3
 FRAME_DEADLINE_S = 5.0
@@ -73,11 +78,14 @@ class LauncherAnswer(NamedTuple):
     | not-started | the unit could not be started |
     | starting | accepted: systemd has queued the start |
     | no-key | the launch key is missing |
+    | engine | no container engine answers |
     """
 
     answer: str
-    """accepted, refused, failed or error."""
+    """accepted, listed, refused, failed or error."""
     why: str = ""
+    containers: Sequence[Container] = ()
+    """Of the answer `listed`."""
 
 
 class OrderRefused(Exception):
@@ -95,6 +103,7 @@ class LauncherPaths(NamedTuple):
     owner: int = 0
     roomy: Tuple[str, ...] = ("/", "/var")
     """File systems that verbs fill (`Verb.fills`)."""
+    engines: Sequence[Tuple[str, str]] = SOCKETS
 
 
 class JobUnit(NamedTuple):
@@ -136,7 +145,7 @@ OPENRC = JobUnit(systemctl_shim.start_job, systemctl_shim.is_going_down)
 
 
 def receive_frame(client: socket.socket, limit_s: float = FRAME_DEADLINE_S) -> bytes:
-    """Read one order. One deadline covers all of it, however slowly the bytes arrive.
+    """Read one order, or the request for a list. One deadline covers all of it, however slowly the bytes arrive.
 
     Raises: OrderRefused: too slow, or closed before its end. OrderError: it cannot be an order.
     """
@@ -159,7 +168,7 @@ def receive_frame(client: socket.socket, limit_s: float = FRAME_DEADLINE_S) -> b
         return got
 
     head = take(HEAD_BYTES)
-    return head + take(frame_length(head))
+    return head if head == CONTAINER_LIST else head + take(frame_length(head))
 
 
 def check_args(order: SignedOrder) -> None:
@@ -168,19 +177,25 @@ def check_args(order: SignedOrder) -> None:
         raise OrderRefused("bad-args")
 
 
-def check_policy(order: SignedOrder, paths: LauncherPaths) -> None:
-    """Check the order's verb, arguments and names against the owner's policy.
-
-    Raises: OrderRefused.
-    """
+def _policy_for(verb: str, paths: LauncherPaths) -> Policy:
+    """The owner's policy, if it allows this verb. Raises: OrderRefused."""
     try:
         policy = read_policy(paths.policy, paths.owner)
     except PolicyRefused as exc:
         logs.event(_log, "policy_refused", level=logging.ERROR, why=str(exc))
         raise OrderRefused("policy-invalid") from exc
-    refusal = policy.refusal(order.verb)
+    refusal = policy.refusal(verb)
     if refusal:
         raise OrderRefused(refusal)
+    return policy
+
+
+def check_policy(order: SignedOrder, paths: LauncherPaths) -> None:
+    """Check the order's verb, arguments and names against the owner's policy.
+
+    Raises: OrderRefused.
+    """
+    policy = _policy_for(order.verb, paths)
     check_args(order)
     refusal = policy.name_refusal(VERBS[order.verb], order.args)
     if refusal:
@@ -378,6 +393,17 @@ def decide(frame: bytes, paths: LauncherPaths, now: float, boot: str, unit: JobU
         return LauncherAnswer("error", type(exc).__name__), order
 
 
+def list_containers(paths: LauncherPaths) -> LauncherAnswer:
+    """List the containers that the policy lets the hub restart, and no others."""
+    try:
+        return LauncherAnswer("listed", "", named_containers(_policy_for(CONTAINER_RESTART, paths).containers, paths.engines))
+    except OrderRefused as exc:
+        return LauncherAnswer("refused", str(exc))
+    except EngineFailed as exc:
+        logs.event(_log, "containers_unnamed", level=logging.WARNING, why=str(exc))
+        return LauncherAnswer("failed", "engine")
+
+
 def serve(client: socket.socket, paths: LauncherPaths, unit: JobUnit, boot: str) -> LauncherAnswer:
     """Answer one client with one JSON line."""
     order: Optional[SignedOrder] = None
@@ -390,10 +416,11 @@ def serve(client: socket.socket, paths: LauncherPaths, unit: JobUnit, boot: str)
     except OSError as exc:
         answer = LauncherAnswer("error", type(exc).__name__)
     else:
-        answer, order = decide(frame, paths, time.time(), boot, unit)
+        answer, order = (list_containers(paths), None) if frame == CONTAINER_LIST else decide(frame, paths, time.time(), boot, unit)
     fields: Dict[str, Any] = {} if order is None else {"job": order.job, "verb": order.verb}
     logs.event(_log, "order_answered", answer=answer.answer, why=answer.why, **fields)
-    line = json.dumps({"answer": answer.answer, "why": answer.why, "clock": time.time()}) + "\n"
+    listed = {"containers": answer.containers} if answer.answer == "listed" else {}
+    line = json.dumps({"answer": answer.answer, "why": answer.why, "clock": time.time(), **listed}, ensure_ascii=False) + "\n"
     try:
         client.settimeout(FRAME_DEADLINE_S)
         client.sendall(line.encode())

@@ -18,7 +18,9 @@ from spider.reports.package_sync import PackageSync
 from spider.reports.table_reporter import Tables
 from spider.reports.unit_journal import UnitJournal
 from spider.sampling.collectors.boots import BootRecord, Boots
+from spider.sampling.collectors.container_engines import Names
 from spider.sampling.collectors.host import host_collectors, host_tables
+from spider.sampling.collectors.listed_containers import ListedContainers
 from spider.sampling.collectors.updates import Available, package_tables
 from spider.sampling.exec_metrics import Programs
 from spider.sampling.sampler import Sampler, phase_ms_of
@@ -56,7 +58,8 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
     inventory = PackageSync(link.send)
     link.on_joined(inventory.joined)
     link.on_message(PackagesHeld, inventory.acknowledge)
-    collectors = [*host_collectors(clock, lambda: link.hub_time), Programs(config.metrics_dir)]
+    names = Names(listed=ListedContainers(config.launcher_path, config.policy_path, policy_owner))
+    collectors = [*host_collectors(clock, lambda: link.hub_time, names=names), Programs(config.metrics_dir)]
     asked_for: Dict[str, Coroutine[None, None, None]] = {}
     if config.statsd:
         statsd = Statsd(config.statsd, clock)
@@ -64,7 +67,7 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
         asked_for["statsd"] = statsd.run()
     boot = BootRecord(config.state_dir, config.boot)
     sampler = Sampler(collectors, clock, outbox.add, phase_ms_of(from_text(config.node)))
-    tables = Tables([*host_tables(), Boots(boot), *package_tables(available)], clock, link.send)
+    tables = Tables([*host_tables(names=names), Boots(boot), *package_tables(available)], clock, link.send)
     link.on_joined(tables.joined)
     link.on_message(Watch, tables.watch)
     link.on_joined(partial(note_joined, config.state_dir))

@@ -20,6 +20,8 @@ MAX_SKEW_S = 60
 """How far in the future an order's time of issue may be, by the node's clock."""
 MAX_WAIT_S = 86_400 + MAX_LIFE_S
 """How long after the creation of its job an order may be issued."""
+CONTAINER_LIST = MAGIC + struct.pack(">I", 0)
+"""A head without a body: a request for the list of the containers that the policy names. It carries no order and no input."""
 ORDER_VERSION = 1
 ORDER_TIME = "order-time"
 """The feature of a node whose launcher knows `SignedOrder.at`."""

@@ -251,8 +251,9 @@ SUBJECTS: List[Subject] = [
 
         engine: docker, podman, lxc, nspawn, kubernetes, containerd, crio, libvirt (a virtual machine). id: twelve digits, or the name where names are the ids.
         state: running or frozen, by their cgroup; stopped: its cgroup was there for ten minutes or longer, and went within the last hour.
-        Other states and the image are known only where the engine's socket may be read. restarts: how often its cgroup was made anew since
-        Spider saw it first. oom_kills: processes that the kernel killed for want of memory since it started.
+        Names, other states and the image are known where the owner's policy names the container, or Spider may read the engine's socket.
+        restarts: how often its cgroup was made anew since Spider saw it first. oom_kills: processes that the kernel killed for want of memory
+        since it started.
         started_at: the start of its oldest process. Source: names of cgroups, memory.events, cgroup.procs, proc_pid_stat(5); the engine's HTTP socket.""",
     ),
     Subject(

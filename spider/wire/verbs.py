@@ -10,6 +10,7 @@ NONE, OPTIONAL, NEEDED = "none", "optional", "needed"
 DIGEST, GENERATION, KEYS = "digest", "generation", "keys"
 """Patterns of arguments: a SHA-256, the generation of keys after the first, and two masked keys (`proof.rekey_mask`)."""
 PLAN, REBOOT, UPDATE, REKEY, UNINSTALL = "plan", "reboot", "update", "rekey", "uninstall"
+CONTAINER_RESTART = "container-restart"
 """Verbs that code refers to by name."""
 STOP = "stop"
 """Ends a job. It has no row: a job that the policy allowed may be stopped by every user who may see it."""
@@ -68,7 +69,7 @@ CATALOGUE: Tuple[Verb, ...] = (
     Verb("unit-stop", MANAGED, units=True),
     Verb("unit-restart", MANAGED, units=True),
     Verb("unit-reload", MANAGED, units=True),
-    Verb("container-restart", MANAGED, container=True),
+    Verb(CONTAINER_RESTART, MANAGED, container=True),
     Verb(REBOOT, MANAGED),
     Verb(UPDATE, MANAGED, selfcare=True, args=(("plan", DIGEST),)),
     Verb(REKEY, OWN_LINE, selfcare=True, args=(("generation", GENERATION), ("keys", KEYS), ("digest", DIGEST))),

@@ -32,6 +32,26 @@ async def main():
 asyncio.run(main())
 """
 """Prints the answer of Spider's own reader, as the user who runs it may read."""
+ENGINE = """
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+os.umask(0o117)
+listener.bind("/run/docker.sock")
+listener.listen()
+while True:
+    with listener.accept()[0] as client:
+        client.recv(4096)
+        client.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n" + sys.argv[1].encode())
+"""
+LIST_CONTAINERS = """
+import json, os, sys
+sys.path.insert(0, "/opt/stardust/current/spider.pyz")
+from spider.sampling.collectors.container_engines import Names
+from spider.sampling.collectors.listed_containers import ListedContainers
+listed = ListedContainers("/run/stardust/launcher.sock", "/etc/stardust/policy.conf")
+print(json.dumps([os.access("/run/docker.sock", os.W_OK), Names(listed=listed).containers()]))
+"""
+"""Prints whether the user who runs it may open the engine's socket, and the containers that Spider names."""
 
 
 @pytest.fixture
@@ -193,6 +213,23 @@ def test_a_failed_unit_is_restarted_where_the_policy_names_it(agent: AgentHost) 
     assert (hidden["refused"], hidden["texts"]) == ("unreadable", [])
     gone = json.loads(agent.gather(agent.order("unit-stop", {"units": ["lab-gone.service"]}))["result"])
     assert gone["error_code"] == "job.unit_not_loaded"
+
+
+@pytest.mark.holds("SAFETY-56", "S-50")
+def test_spider_learns_the_names_of_those_containers_that_the_policy_names(agent: AgentHost) -> None:
+    rows = [
+        {"Id": digit * 64, "Names": [f"/{name}"], "State": "running", "Image": "lab:1"} for digit, name in (("a", "shop"), ("b", "secret"))
+    ]
+    agent.host.run("systemd-run", "-q", "--unit=lab-engine", "python3", "-c", ENGINE, json.dumps(rows))
+    agent.wait("test -S /run/docker.sock")
+    try:
+        answers = []
+        for line in ("", "containers = sh*\n"):
+            agent.policy(f"[policy]\nversion = 2\nmode = managed\n{line}")
+            answers.append(json.loads(agent.host.run("runuser", "-u", "stardust", "--", "python3", "-c", LIST_CONTAINERS).stdout))
+    finally:
+        agent.host.sh("systemctl stop lab-engine; rm -f /run/docker.sock")
+    assert answers == [[False, []], [False, [["docker", "a" * 64, "shop", "running", "lab:1"]]]]
 
 
 @pytest.mark.holds("SAFETY-56", "S-50")

@@ -1,21 +1,21 @@
-"""Names of containers, from the sockets of their engines where those are readable; and the `containers` table."""
+"""Names of containers, from the sockets of their engines or from root's launcher; and the `containers` table."""
 
-import json
 import logging
 import os
+import threading
 import time
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
-from spider.container_socket import SOCKETS, call_engine, status_of
+from spider.container_list import Container, fetch, parse_containers
+from spider.container_socket import SOCKETS
 from spider.files import read_file, read_text
 from spider.logs import event
 from spider.sampling.collectors.cgroup import ROOT, SERVICE, Group, Hierarchies, groups
+from spider.sampling.collectors.listed_containers import ListedContainers
 from spider.sampling.collectors.processes import parse_stat
 from spider.sampling.collectors.table_reader import Reading
 from spider.wire.frames import Cell
-from spider.wire.text import plain
 
-LIMIT_S = 3.0
 VALID_S = 60.0
 STOPPED_S = 3600.0
 """How long a stopped container stays in the table."""
@@ -26,79 +26,54 @@ MOST_FOLDERS = 32
 """Cgroups of one container that are searched for its processes."""
 MOST_PIDS = 64
 HERTZ = os.sysconf("SC_CLK_TCK")
-_WORDS = {"paused": "frozen"}
 
 log = logging.getLogger(__name__)
 
 
-class Container(NamedTuple):
-    """An engine's description of one of its containers."""
-
-    engine: str
-    id: str
-    name: str
-    state: str
-    image: str
-
-
-def parse_containers(engine: str, answer: bytes) -> List[Container]:
-    """Parse the answer to GET /containers/json.
-
-    Raises: ValueError: not such an answer.
-    Source: Docker Engine API 1.24 to 1.52, which Podman answers, too: `Id`, `Names` (with a slash), `State`, `Image`.
-    """
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if status_of(answer) != b"200":
-        raise ValueError(f"{engine} answers {plain(head[:60])}: {plain(body[:200])}")
-    found: List[Container] = []
-    rows = json.loads(body)
-    if not isinstance(rows, list):
-        raise ValueError(f"{engine} gives no list")
-    for row in rows:
-        names = row.get("Names") if isinstance(row, dict) else None
-        if not isinstance(row, dict) or not isinstance(row.get("Id"), str):
-            raise ValueError(f"{engine} gives a container without an id")
-        name = str(names[0]).lstrip("/") if isinstance(names, list) and names else ""
-        state = str(row.get("State", ""))
-        found.append(
-            Container(engine, plain(row["Id"], 64), plain(name), plain(_WORDS.get(state, state), 16), plain(str(row.get("Image", ""))))
-        )
-    return found
-
-
-def fetch(path: str) -> bytes:
-    """Request the list of all containers.
-
-    Raises: OSError: no socket, no permission, or no answer in time.
-    """
-    return call_engine(path, "GET", "/containers/json?all=true", LIMIT_S)
-
-
 class Names:
-    """The answers of the engines, requested at most once a minute. Access to such a socket equals root, so Spider seldom has it."""
+    """The names of containers, requested at most once a minute: from the sockets of the engines, and from root's launcher where Spider may
+    not open one. Access to such a socket equals root, so Spider seldom has it. May be used by several threads."""
 
-    def __init__(self, sockets: Sequence[Tuple[str, str]] = SOCKETS, valid_s: float = VALID_S) -> None:
+    def __init__(
+        self, sockets: Sequence[Tuple[str, str]] = SOCKETS, valid_s: float = VALID_S, listed: Optional[ListedContainers] = None
+    ) -> None:
+        """Args: listed: None: the launcher is not asked."""
         self._sockets = sockets
         self._valid_s = valid_s
+        self._listed = listed
         self._known: List[Container] = []
         self._queried_at = float("-inf")
         self._failing: Set[str] = set()
+        self._lock = threading.Lock()
 
-    def containers(self) -> List[Container]:
-        """All known containers, including stopped ones."""
-        now = time.monotonic()
-        if now - self._queried_at >= self._valid_s:
-            self._queried_at = now
-            known: List[Container] = []
-            for engine, path in self._sockets:
-                if os.access(path, os.R_OK | os.W_OK):
-                    try:
-                        known += parse_containers(engine, fetch(path))
-                        self._failing.discard(engine)
-                    except (OSError, ValueError) as error:  # short ids are used until it answers
-                        self._log_once(engine, str(error))
-            self._known = known
-        return self._known
+    def containers(self, found: Iterable[Group] = ()) -> List[Container]:
+        """All known containers, including stopped ones. Blocks as long as engines and launcher take.
+
+        Args: found: the groups of containers on this host.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if now - self._queried_at >= self._valid_s:
+                self._queried_at = now
+                self._known = [*self._from_launcher(found, now), *self._from_engines()]
+            return self._known
+
+    def _from_engines(self) -> List[Container]:
+        known: List[Container] = []
+        for engine, path in self._sockets:
+            if os.access(path, os.R_OK | os.W_OK):
+                try:
+                    known += parse_containers(engine, fetch(path))
+                    self._failing.discard(engine)
+                except (OSError, ValueError) as error:  # short ids are used until it answers
+                    self._log_once(engine, str(error))
+        return known
+
+    def _from_launcher(self, found: Iterable[Group], now: float) -> List[Container]:
+        if self._listed is None or not any(is_closed(path) for _, path in self._sockets):
+            return []
+        engines = {engine for engine, _ in self._sockets}
+        return self._listed.containers(frozenset(group.name for group in found if group.kind in engines), now)
 
     def _log_once(self, engine: str, why: str) -> None:
         """Log a failure once, until the engine answers."""
@@ -108,7 +83,8 @@ class Names:
 
     def of(self, found: Iterable[Group]) -> Dict[Group, str]:
         """A unique name for each container: the engine's, else the first twelve digits of the id."""
-        given = {container.id: container.name for container in self.containers() if container.name}
+        found = list(found)
+        given = {container.id: container.name for container in self.containers(found) if container.name}
         names: Dict[Group, str] = {}
         taken: Dict[str, int] = {}
         for group in sorted(found, key=lambda group: (group.kind, group.name, group.path)):
@@ -116,6 +92,12 @@ class Names:
             taken[name] = taken.get(name, 0) + 1
             names[group] = name if taken[name] == 1 else f"{name} ({group.kind} {taken[name]})"
         return names
+
+
+def is_closed(path: str) -> bool:
+    """Whether there is a socket that this user may not open, or may be one in a folder that this user may not enter."""
+    folder = os.path.dirname(path)
+    return not os.access(path, os.R_OK | os.W_OK) and (os.path.exists(path) or (os.path.exists(folder) and not os.access(folder, os.X_OK)))
 
 
 def short(group: Group) -> str:
@@ -196,7 +178,7 @@ class Containers:
     def read(self, now: float) -> Optional[Reading]:
         at, found = groups(self._root, self._proc)
         running = [group for group in found if group.kind != SERVICE]
-        named = {container.id: container for container in self._names.containers()}
+        named = {container.id: container for container in self._names.containers(running)}
         rows: List[Tuple[Cell, ...]] = []
         for group, name in self._names.of(running).items():
             known = named.pop(group.name, None)

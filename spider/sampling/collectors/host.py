@@ -1,18 +1,21 @@
 """Selects the collectors for the operating system of this host."""
 
 import sys
-from typing import List
+from typing import List, Optional
 
 from spider.clock import Clock
 from spider.sampling.collectors.base import Collector
 from spider.sampling.collectors.clock import HubTime
+from spider.sampling.collectors.container_engines import Names
 from spider.sampling.collectors.table_reader import TableReader
 
 
-def host_collectors(clock: Clock, hub_time: HubTime = lambda: None, platform: str = sys.platform) -> List[Collector]:
+def host_collectors(
+    clock: Clock, hub_time: HubTime = lambda: None, platform: str = sys.platform, names: Optional[Names] = None
+) -> List[Collector]:
     """All collectors of this host; each is used by one sampler only.
 
-    Args:   hub_time: the last received time of the hub.
+    Args: hub_time: the last received time of the hub. names: shared with the tables.
     """
     if platform == "darwin":
         from spider.sampling.collectors.darwin import darwin_collectors  # noqa: PLC0415 - each system loads only its own readers
@@ -20,13 +23,13 @@ def host_collectors(clock: Clock, hub_time: HubTime = lambda: None, platform: st
         return darwin_collectors(clock, hub_time)
     from spider.sampling.collectors.linux import linux_collectors  # noqa: PLC0415
 
-    return linux_collectors(clock=clock, hub_time=hub_time)
+    return linux_collectors(clock=clock, hub_time=hub_time, names=names)
 
 
-def host_tables(platform: str = sys.platform) -> List[TableReader]:
+def host_tables(platform: str = sys.platform, names: Optional[Names] = None) -> List[TableReader]:
     """The readers of this host's tables; each is used by one `Tables` only."""
     if platform == "darwin":
         return []
     from spider.sampling.collectors.linux import linux_tables  # noqa: PLC0415
 
-    return linux_tables()
+    return linux_tables(names=names)

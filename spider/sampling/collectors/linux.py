@@ -37,7 +37,11 @@ from spider.sampling.collectors.tcp import Tcp
 
 
 def linux_collectors(
-    proc: str = "/proc", sys: str = "/sys", clock: Optional[Clock] = None, hub_time: HubTime = lambda: None
+    proc: str = "/proc",
+    sys: str = "/sys",
+    clock: Optional[Clock] = None,
+    hub_time: HubTime = lambda: None,
+    names: Optional[Names] = None,
 ) -> List[Collector]:
     """All collectors of a Linux host; each is used by one sampler only."""
     page_bytes = os.sysconf("SC_PAGE_SIZE")
@@ -62,14 +66,14 @@ def linux_collectors(
         ),
         *(Protocols(proc), Sockets(proc, page_bytes), System(proc), ProcessStates(proc), Clocks(clock or SystemClock(), hub_time)),
         *(Temperatures(sys), Chips(sys), Energy(sys), Batteries(sys), Gpus(proc, sys), Arrays(proc, sys)),
-        *(ServicesAndContainers(sys + "/fs/cgroup", proc, sys), LoggedInCount()),
+        *(ServicesAndContainers(sys + "/fs/cgroup", proc, sys, names), LoggedInCount()),
         *(DiskDetails(sys), LinkSpeeds(sys), Smart(sys), FailedCount()),
     ]
 
 
-def linux_tables(proc: str = "/proc", sys: str = "/sys") -> List[TableReader]:
+def linux_tables(proc: str = "/proc", sys: str = "/sys", names: Optional[Names] = None) -> List[TableReader]:
     """All table readers of a Linux host; each is used by one `Tables` only."""
-    users, names = UserNames(), Names()
+    users = UserNames()
     return [
         FailedUnits(),
         AllUnits(),

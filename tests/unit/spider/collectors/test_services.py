@@ -6,10 +6,8 @@ import contextlib
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spider.container_list import fetch, parse_containers
 from spider.sampling.collectors.cgroup import Group, container_of, find_hierarchies, group_names, own_prefix, passing, unescape, walk
-from spider.sampling.collectors.container_engines import LASTING_S, STOPPED_S, Containers, Names, fetch, parse_containers
+from spider.sampling.collectors.container_engines import LASTING_S, STOPPED_S, Containers, Names
 from spider.sampling.collectors.services import (
     MOST,
     Choice,
@@ -30,6 +29,7 @@ from spider.sampling.collectors.services import (
     stacked_devices,
 )
 from spider.wire.metrics import parse_series
+from tests.support.container_engine import engine
 from tests.support.moving_machine import compared_at_rest
 from tests.support.recordings import write
 
@@ -319,34 +319,6 @@ ANSWER = [
     {"Id": "f" * 64, "Names": ["/old\x1b[2J"], "State": "exited", "Image": "busybox"},
     {"Id": "e" * 64, "Names": [], "State": "paused", "Image": None},
 ]
-
-
-@contextlib.contextmanager
-def engine(path: Path, body: bytes, status: str = "200 OK", refuses: Callable[[bytes], str] = lambda _line: "") -> Iterator[str]:
-    """A socket that answers every request as the engine's API does; `refuses` gives another answer to a request's first line."""
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen()
-    asked: list[bytes] = []
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                with listener.accept()[0] as client:
-                    asked.append(client.recv(4096))
-                    refusal = refuses(asked[-1].split(b"\r\n")[0])
-                    head = f"HTTP/1.0 {status}\r\nContent-Type: application/json\r\n\r\n".encode()
-                    client.sendall(refusal.encode() or head + body)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield str(path)
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(10)
-    assert all(b"/containers/json?all=true HTTP/1.0\r\n" in request for request in asked)
 
 
 def test_names_come_from_the_engine_where_its_socket_may_be_read(host2: Path, tmp_path: Path) -> None:

@@ -1,0 +1,74 @@
+"""Containers that the owner's policy names, for a Spider that may not open the sockets of the engines: root's launcher lists them."""
+
+import json
+import logging
+from typing import FrozenSet, List, Optional
+
+from spider.container_list import Container
+from spider.container_socket import answer_of
+from spider.logs import event
+from spider.root.policy import PolicyRefused, read_policy
+from spider.wire.orders import CONTAINER_LIST
+from spider.wire.text import plain
+from spider.wire.verbs import CONTAINER_RESTART
+
+LISTED_S = 600.0
+"""How long a list counts while the same containers run."""
+ASK_LIMIT_S = 8.0
+
+log = logging.getLogger(__name__)
+
+
+def parse_listed(answer: bytes) -> List[Container]:
+    """Parse the launcher's answer. A refusal names nothing: an older launcher gives one, too.
+
+    Raises: ValueError: another answer.
+    """
+    document = json.loads(answer)
+    word = document.get("answer") if isinstance(document, dict) else None
+    if word == "refused":
+        return []
+    rows = document.get("containers") if word == "listed" else None
+    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == len(Container._fields) for row in rows):
+        raise ValueError(f"the launcher answers {plain(answer[:200])}")
+    return [Container(*(str(cell) for cell in row)) for row in rows]
+
+
+class ListedContainers:
+    """The launcher's list. Each request starts a process of root's, so there is one only when other containers run than before, and
+    otherwise every ten minutes. The caller asks at most once a minute."""
+
+    def __init__(self, launcher_path: str, policy_path: str, policy_owner: int = 0) -> None:
+        self._launcher_path = launcher_path
+        self._policy_path = policy_path
+        self._policy_owner = policy_owner
+        self._listed: List[Container] = []
+        self._asked_for: Optional[FrozenSet[str]] = None
+        self._asked_at = 0.0
+        self._failing = False
+
+    def containers(self, running: FrozenSet[str], now: float) -> List[Container]:
+        """All that the policy names. May block for ASK_LIMIT_S.
+
+        Args: running: ids of the containers that have a cgroup. now: monotonic seconds.
+        """
+        if not self._is_allowed():
+            self._listed, self._asked_for = [], None
+        elif running != self._asked_for or now - self._asked_at >= LISTED_S:
+            self._asked_for, self._asked_at = running, now
+            try:
+                self._listed = parse_listed(answer_of(self._launcher_path, CONTAINER_LIST, ASK_LIMIT_S))
+                self._failing = False
+            except (OSError, ValueError) as error:
+                self._listed = [one for one in self._listed if one.id in running]  # names last longer than states
+                if not self._failing:
+                    event(log, "containers_unnamed", logging.WARNING, engine="launcher", why=str(error))
+                self._failing = True
+        return self._listed
+
+    def _is_allowed(self) -> bool:
+        """Whether the policy lets the hub restart any container. The launcher decides by itself."""
+        try:
+            return CONTAINER_RESTART in read_policy(self._policy_path, self._policy_owner).verbs
+        except PolicyRefused:
+            return False
