@@ -31,5 +31,6 @@ test("where an engine does not name its containers, those of the policy are offe
   assert.deepEqual(rows.filter(mayRestart).map((row) => row.name), ["web"]);
   assert.deepEqual(namedInPolicy(policy, rows), ["shop"]);
   assert.deepEqual(namedInPolicy(policy, rows.slice(1)), []);
+  assert.deepEqual(namedInPolicy(policy, [...rows, { ...rows[0]!, engine: "docker", id: "5a", name: "mail-1", image: "mail:1" }]), []); // Docker's names are known: no container is called shop
   assert.deepEqual(namedInPolicy({ ...policy, verbs: [] }, rows), []);
 });

@@ -14,7 +14,7 @@ export interface ContainerRow {
   name: string;
   /** The engine's or the cgroup's word: running, frozen, stopped, exited, restarting, dead … */
   state: string;
-  /** null = not known: the engine's socket may not be read. */
+  /** null = not known, nor is the name. */
   image: string | null;
   restarts: number | null;
   oomKills: number | null;
@@ -51,13 +51,14 @@ export function containerRows(table: TableLike, latest: Latest): ContainerRow[] 
 }
 
 export const hasSocket = (row: ContainerRow): boolean => SOCKETS.has(row.engine);
-/** Whether only the id of the container is known: the agent may not read its engine's socket. */
+/** Whether only the id of the container is known: the policy does not name it, and the agent may not read its engine's socket. */
 export const isUnnamed = (row: ContainerRow): boolean => hasSocket(row) && row.image === null;
 export const mayRestart = (row: ContainerRow): boolean => hasSocket(row) && row.image !== null;
 
-/** Names in the policy that no row has: where the names of containers are not known, these can be restarted all the same. */
+/** Names in the policy that no row has: where an engine names none of its containers, these can be restarted all the same. */
 export function namedInPolicy(policy: ContainerPolicy | null, rows: readonly ContainerRow[]): string[] {
-  if (!policy || !rows.some(isUnnamed)) return [];
+  const named = new Set(rows.filter(mayRestart).map((row) => row.engine));
+  if (!policy || !rows.some((row) => isUnnamed(row) && !named.has(row.engine))) return [];
   return policy.containers.filter((name) => !name.includes("*") && !rows.some((row) => row.name === name) && restartOrder(policy, name).allowed);
 }
 

@@ -24,6 +24,7 @@ export function Containers({ view, table }: ContainersProps): VNode {
   const [asked, setAsked] = useState<string | null>(null);
   const rows = containerRows(table, view.latest);
   const acts = mayAct.value && view.state === "online";
+  const noLine = view.policy?.containers.length === 0;
   const others = acts ? namedInPolicy(view.policy, rows) : [];
   return (
     <section class="card" aria-label={t`Containers`}>
@@ -33,13 +34,13 @@ export function Containers({ view, table }: ContainersProps): VNode {
           {table.total !== null && table.total > rows.length ? t`${count(rows.length)} of ${count(table.total)}` : plural(rows.length, "container")}, <Time at={table.taken_at}>{timeOrDate(table.taken_at, dayStart.value)}</Time>
         </span>
       </header>
-      {rows.some(isUnnamed) && (
+      {(rows.some(isUnnamed) || (acts && noLine && rows.some(hasSocket))) && (
         <p class="pad t3 meta">
-          {t`Names, images and ended containers are known only where the agent’s user may open the socket of the engine (for Docker: a member of the group docker). Whoever may open it is as good as root on this server, so this is off until its owner allows it there. Restarts are counted since the agent first saw the container.`}
+          {noLine
+            ? t`The owner of this server can name containers in its policy.conf (mode = managed, version = 2), as in containers = shop, mail-*: all who see this server here then see their names and images, and operators may restart them.`
+            : t`Names, images and ended containers are known of those that this server’s policy.conf allows to restart.`}{" "}
+          {t`Restarts are counted since the agent first saw the container.`}
         </p>
-      )}
-      {acts && view.policy?.containers.length === 0 && rows.some(hasSocket) && (
-        <p class="pad t3 meta">{t`The owner of this server names the containers that may be restarted here, in its policy.conf (mode = managed, version = 2): containers = shop, mail-*.`}</p>
       )}
       {others.length > 0 && (
         <p class="pad row wrap">
