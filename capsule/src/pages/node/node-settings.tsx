@@ -30,7 +30,7 @@ const unsavedInput = new WeakMap<NodeDetail, UnsavedInput>();
 
 export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode {
   return (
-    <div class="settings">
+    <div class="settings wide">
       {mayAct.value && <Names detail={detail} view={view} />}
       {mayAct.value && <NodeNote view={view} />}
       <section class="card" aria-label={t`About this node`}>
