@@ -18,6 +18,7 @@ from groundcontrol.web.live.connection import MAX_TOPICS
 from groundcontrol.web.live.topics import FIRST_BELOW, REPLAY_BYTES
 from majortom.errors import MESSAGES
 from scripts.benches.main import BENCHES, LONG
+from spider.wire.sentences import SENTENCES
 from tests.support.promises import PAGES, Holder, carried, holders, promised, rows_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,7 +47,7 @@ def test_no_sentence_about_a_server_speaks_of_systemd_alone() -> None:
     assert any("OpenRC" in " ".join(row) for row in rows)
     tools = re.compile(r"systemd|systemctl|journalctl|\bunits?\b")
     alone = [row[0] for row in rows if tools.search(" ".join(row[1:])) and "OpenRC" not in " ".join(row[1:])]
-    assert alone == ["`systemd_old`"]
+    assert alone == ["`systemd_old`", "`report.more_failed_units`", "`stop.unit_at_work`"], "OpenRC has no units"
     assert [why for why, words in JOB_WORDS.items() if tools.search(words) and "OpenRC" not in words] == []
 
 
@@ -127,6 +128,12 @@ def test_every_way_that_a_deployment_fails_is_in_the_docs() -> None:
     sources = [(ROOT / "groundcontrol" / "deployments" / name).read_text() for name in ("agent_updates.py", "run.py")]
     raised = re.findall(r'(?:_Failed|DeploymentError|DeployError)\(\s*"([a-z_.]+)"', "".join(sources))
     assert set(raised) == set(re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \|", part, re.MULTILINE))
+
+
+def test_every_sentence_of_an_agent_is_in_the_docs() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text()
+    part = text[text.index("## What a node says of a job") : text.index("## The command line")]
+    assert dict(re.findall(r"^\| `([a-z.0-9_]+)` \| (.+) \|$", part, re.MULTILINE)) == SENTENCES
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -33,7 +33,7 @@ const reads = (text) => /\p{L}[\p{L}’',.:;”)]* +[\p{L}“(0-9{]|\} \p{L}|^[A
 /** Parts of the names of metrics that the hub derives for rules: those are not in the schema of what is measured. */
 const DERIVED = ["available percent", "used percent", "per core"];
 
-/** The hub's names that the page translates: metrics, their units, columns of tables. Acronyms, and units with an own form, are left out. */
+/** What the page translates of the hub's: metrics, their units, columns of tables, sentences of agents. Acronyms, and units with an own form, are left out. */
 function named() {
   const schema = fs.readFileSync(path.join(here, "src/wire/schema.gen.ts"), "utf8");
   const words = (name) => name.replace(/_at$/, "").replaceAll("_", " ");
@@ -43,7 +43,8 @@ function named() {
     return [head(family), rest.length ? rest.join(" ").replaceAll("_", " ") : family, /^(?:bytes|bytes\/s|bits\/s|percent|celsius|seconds|milliseconds|flag)$/.test(unit) ? "" : unit];
   });
   const columns = JSON.parse(/COLUMNS: readonly string\[\] = (.*);/.exec(schema)[1]).map(head);
-  return [...metrics, ...columns, ...DERIVED].filter(letters);
+  const sentences = JSON.parse(/SENTENCES: readonly string\[\] = (.*);/.exec(schema)[1]);
+  return [...metrics, ...columns, ...DERIVED, ...sentences].filter(letters);
 }
 
 const messages = new Map(named().map((name) => [name, name]));
@@ -196,7 +197,7 @@ if (process.argv.includes("--write")) {
   fs.writeFileSync(target, `${JSON.stringify(Object.fromEntries([...messages].sort(([a], [b]) => (a < b ? -1 : 1))), null, 1)}\n`);
 }
 
-const places = (words) => JSON.stringify([...new Set(String(words).match(/\{\d\}/g))].sort());
+const places = (words) => JSON.stringify([...new Set(String(words).match(/\{\w+\}/g))].sort());
 const languages = fs.existsSync(folder) ? fs.readdirSync(folder).filter((one) => one.endsWith(".json") && one !== "en.json") : [];
 for (const language of languages) {
   for (const [key, words] of Object.entries(JSON.parse(fs.readFileSync(path.join(folder, language), "utf8")))) {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from groundcontrol.core.verbs import JOBS, PLANNED
+from groundcontrol.jobs.coded_text import coded_text
 from groundcontrol.jobs.model import Batch, Job
 from groundcontrol.jobs.plans import Plan, Report
 from groundcontrol.web.answer import Answer, Body, view_of
@@ -61,6 +62,15 @@ class JobErrorView(Answer):
     message: str
 
 
+class CodedTextView(Answer):
+    """A sentence of a node's agent. docs/errors.md lists the codes."""
+
+    code: str
+    template: str
+    """The English text, with `{name}` where a fact belongs."""
+    facts: dict[str, str]
+
+
 class StopView(Answer):
     state: Literal["asked", "now", "after_package", "too_late"]
     """`asked`: the node has not answered yet. Else its answer: the job stops now, after the current package, or can no longer stop."""
@@ -69,6 +79,8 @@ class StopView(Answer):
     at: float
     force: bool
     """Whether a hanging script may be killed."""
+    why_coded: CodedTextView | None
+    """`why` as a code and its facts. null: it has none."""
 
 
 class JobView(Answer, rename={"for_": "for"}):
@@ -92,6 +104,8 @@ class JobView(Answer, rename={"for_": "for"}):
     """The current package."""
     note: str
     """The node's remark on the progress, such as the holder of the lock."""
+    note_coded: CodedTextView | None
+    """`note` as a code and its facts. null: it has none."""
     exit_code: int | None
     output_bytes: int
     """Bytes of output that the hub stores."""
@@ -178,6 +192,8 @@ class ReportView(Answer):
     failed_units: list[str]
     """Units that failed since the job began."""
     notes: list[str]
+    notes_coded: list[CodedTextView | None]
+    """Parallel to `notes`: each as a code and its facts. null: it has none."""
 
 
 class RefusedView(Answer):
@@ -261,6 +277,7 @@ def job_view(job: Job) -> JobView:
         job,
         for_=job.for_action,
         output_total_bytes=job.output_bytes + job.lost_bytes,
+        note_coded=_coded(job.note),
         stop=_stop(job),
         changes=[ChangeView(*change) for change in job.changes],
         error=_job_error(job),
@@ -268,7 +285,12 @@ def job_view(job: Job) -> JobView:
 
 
 def _stop(job: Job) -> StopView | None:
-    return None if job.stop is None else StopView(*job.stop)
+    return None if job.stop is None else StopView(*job.stop, why_coded=_coded(job.stop.why))
+
+
+def _coded(text: str) -> CodedTextView | None:
+    found = coded_text(text)
+    return None if found is None else CodedTextView(*found)
 
 
 def _job_error(job: Job) -> JobErrorView | None:
@@ -294,7 +316,13 @@ def plan_view(job_id: str, plan: Plan) -> PlanView:
 
 
 def report_view(job_id: str, report: Report) -> ReportView:
-    return view_of(ReportView, report, job_id=job_id, config_files=[ConfigFileView(*file) for file in report.config_files])
+    return view_of(
+        ReportView,
+        report,
+        job_id=job_id,
+        config_files=[ConfigFileView(*file) for file in report.config_files],
+        notes_coded=[_coded(note) for note in report.notes],
+    )
 
 
 def batch_summary(batch: Batch) -> BatchSummaryView:

@@ -34,6 +34,7 @@ from groundcontrol.nodes import summary  # noqa: E402
 from groundcontrol.web.answer import Answer, Body  # noqa: E402
 from scripts.gen import target  # noqa: E402
 from spider.wire import metrics, tables  # noqa: E402
+from spider.wire.sentences import SENTENCES  # noqa: E402
 from spider.wire.verbs import NONE, READONLY, VERBS  # noqa: E402
 
 HEAD = """// Made by scripts/gen/ts.py from the hub's `views.py` modules: never edited by hand.
@@ -221,6 +222,10 @@ def constants() -> str:
     parts = ['/** Every metric there is. */\nexport const METRICS: readonly Omit<MetricView, "derived">[] = [\n' + rows + "];\n"]
     columns = sorted({column.name for subject in tables.SUBJECTS for column in subject.columns})
     parts.append(f"/** Every column of a table of a node, by name. */\nexport const COLUMNS: readonly string[] = {json.dumps(columns)};\n")
+    sentences = json.dumps(list(SENTENCES.values()), ensure_ascii=False)
+    parts.append(
+        f"/** Every sentence that an agent writes about a job, with `{{name}}` where a fact belongs. */\nexport const SENTENCES: readonly string[] = {sentences};\n"
+    )
     names = "".join(f"\n  | {json.dumps(metric.name)}" for metric in metrics.CATALOGUE)
     parts.append(f"export type MetricName ={names};\n")
     for node, below in itertools.pairwise(ast.parse(Path(summary.__file__).read_text(encoding="utf-8")).body):

@@ -25,6 +25,7 @@ from spider.packages.report import Report
 from spider.packages.report_file import report_message
 from spider.root.reboot import RebootRequest, compare, is_up, read_reboot_state, uptime_s
 from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobEnded, JobOutput, JobProgress, Message
+from spider.wire.sentences import sentence
 
 READ_AHEAD_BYTES = 8 * MAX_OUTPUT_BYTES
 REPEAT_ENDED_S = 30.0
@@ -154,7 +155,7 @@ class JobFollower:
     async def not_stopped(self, why: str) -> None:
         """Report that the stop request was not accepted."""
         last = self._progress or Progress(0.0, "plan", -1, "", "")
-        await self._send_remark(last, f"the stop request was refused: {why}")
+        await self._send_remark(last, sentence("stop.refused", why=why))
 
     async def _send_remark(self, last: Progress, text: str, error_code: str = "") -> None:
         at_ms = int(self._clock.now() * 1000)

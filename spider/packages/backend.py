@@ -13,6 +13,7 @@ from spider.packages.interfaces import ENVIRONMENT, Console
 from spider.packages.plan import UNKNOWN, Inventory, Plan, Planned
 from spider.root.terminal import StopRule, TerminalEnded
 from spider.wire.frames import Updates
+from spider.wire.sentences import sentence
 
 
 class PackageError(Exception):
@@ -51,13 +52,15 @@ class Lock(NamedTuple):
 
     def __str__(self) -> str:
         if not self.pid:
-            return f"waiting for the lock {self.file}"
-        return f"waiting for {self.name or 'another program'} (process {self.pid})"
+            return sentence("phase.waits_for_lock", file=self.file)
+        if not self.name:
+            return sentence("phase.waits_for_process", pid=self.pid)
+        return sentence("phase.waits_for_program", program=self.name, pid=self.pid)
 
 
-STOP_NOW = StopRule("now", "nothing has been changed yet", (signal.SIGINT, signal.SIGTERM))
-STOP_AFTER_STEP = StopRule("after_package", "this step is not interrupted; nothing else is begun after it")
-STOP_TOO_LATE = StopRule("too_late", "this is the last step, and it is not interrupted")
+STOP_NOW = StopRule("now", sentence("stop.nothing_changed"), (signal.SIGINT, signal.SIGTERM))
+STOP_AFTER_STEP = StopRule("after_package", sentence("stop.after_step"))
+STOP_TOO_LATE = StopRule("too_late", sentence("stop.last_step"))
 PHASES_BEFORE_COMMIT = ("refresh", "plan", "waiting_lock", "download")
 
 

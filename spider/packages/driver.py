@@ -28,6 +28,7 @@ from spider.packages.report import AfterCare, Report
 from spider.packages.restarts import will_restart
 from spider.root.terminal import StopRule
 from spider.wire.frames import Updates
+from spider.wire.sentences import listed, sentence
 from spider.wire.verbs import PLAN, VERBS
 
 LISTS_LOCK_POLL_S = 5.0
@@ -154,7 +155,7 @@ class Driver:
         runs = self._run(verb, task.packages, Plan(), console)
         ends_at = time.monotonic() + LOCK_LIMIT_S
         while verb == "refresh" and _locked_out(runs) and time.monotonic() < ends_at:
-            console.progress("waiting_lock", text=str(runs[-1].reader.lock or "waiting for the lock of the package lists"))
+            console.progress("waiting_lock", text=str(runs[-1].reader.lock or sentence("phase.waits_for_lists")))
             console.wait(LISTS_LOCK_POLL_S)  # no package manager waits for this lock itself
             check_stop(console)
             runs = self._run(verb, task.packages, Plan(), console)
@@ -203,7 +204,7 @@ class Driver:
         console.print_line(
             f"The package lists were refreshed {_age(age_s)} ago.{' Refresh them: they are old.' if age_s > OLD_LISTS_S else ''}"
         )
-        counts = f"{len(full.upgrades)} packages can be upgraded, {_security_words(full)}."
+        counts = _count_updates(full)
         console.print_line(counts)
         incomplete = self._incomplete()
         if incomplete:
@@ -236,7 +237,7 @@ class Driver:
         if not plan.steps:
             console.print_line("There is nothing to do.")
         check_order(self._backend, inventory, task.packages if task.target == "remove" else ())  # the plan is shown anyway
-        console.progress("check", 100, "", f"{len(plan.steps)} packages would change")
+        console.progress("check", 100, "", sentence("phase.planned", count=len(plan.steps)))
         return Outcome("succeeded", 0, 0, ())
 
     def _simulate(self, verb: str, packages: Sequence[str]) -> Plan:
@@ -373,7 +374,7 @@ class Driver:
         notes = list(_notes(runs))
         extra = unplanned(plan, outcome.changes)
         if extra:
-            notes.append(f"Changed without having been planned: {named([name for name, _, _ in extra])}.")
+            notes.append(sentence("report.unplanned", names=listed([name for name, _, _ in extra], 20)))
         native = self._backend.reboot_required()
         care = self._care
         report = Report(native.required, native.why) if care is None else care.report((native.required, native.why), outcome.changes)
@@ -485,10 +486,11 @@ def _notes(runs: Sequence[Ran]) -> Tuple[str, ...]:
     return tuple(dict.fromkeys(note for ran in runs for note in ran.reader.notes))
 
 
-def _security_words(plan: Plan) -> str:
-    if any(step.security == "unknown" for step in plan.upgrades):
-        return "which of them for security is not known here"
-    return f"{len([step for step in plan.upgrades if step.security == 'yes'])} of them for security"
+def _count_updates(plan: Plan) -> str:
+    steps = plan.upgrades
+    if any(step.security == "unknown" for step in steps):
+        return sentence("phase.updates_unclear", count=len(steps))
+    return sentence("phase.updates", count=len(steps), security=sum(step.security == "yes" for step in steps))
 
 
 def _age(seconds: float) -> str:

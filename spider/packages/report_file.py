@@ -4,6 +4,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from spider.packages.report import MAX_DIFF_BYTES, MAX_DIFFS_BYTES, MAX_LEFTOVERS, MAX_SERVICES, Leftover, Report
 from spider.wire.frames import JobReport
+from spider.wire.sentences import sentence
 
 MAX_UNITS = MAX_NOTES = 100
 _MOST_TEXT, _MOST_NOTE = 300, 500
@@ -43,13 +44,13 @@ def report_message(job: str, report: Report) -> JobReport:
         room -= len(diff.encode("utf-8"))
         diffs.append(diff)
     notes = list(report.notes[:MAX_NOTES])
-    for what, all_, most in (
-        ("configuration files", len(report.leftovers), MAX_LEFTOVERS),
-        ("services", len(report.services), MAX_SERVICES),
-        ("failed units", len(report.failed_units), MAX_UNITS),
+    for code, all_, most in (
+        ("report.more_config_files", len(report.leftovers), MAX_LEFTOVERS),
+        ("report.more_services", len(report.services), MAX_SERVICES),
+        ("report.more_failed_units", len(report.failed_units), MAX_UNITS),
     ):
         if all_ > most:
-            notes.append(f"{all_ - most} more {what} are not listed.")
+            notes.append(sentence(code, count=all_ - most))
     return JobReport(
         job=job,
         reboot=report.reboot,

@@ -16,9 +16,9 @@ from spider.packages.report_file import report_to_document
 from spider.root.cgroups import job_processes, unit_name
 from spider.root.terminal import OutputReporter, Terminal
 from spider.wire.ids import is_id
+from spider.wire.sentences import listed, sentence
 
 WAIT_TICK_S = 0.2
-MOST_NAMED = 10
 
 _log = logging.getLogger("spider.root.runner")
 
@@ -68,7 +68,7 @@ class JobConsole:
     def stop_wanted(self) -> bool:
         if not self._stop_request.wanted():
             return False
-        self._stop_request.report("now", "nothing has been changed yet")
+        self._stop_request.report("now", sentence("stop.nothing_changed"))
         return True
 
     def planned(self, plan: Plan) -> None:
@@ -99,5 +99,5 @@ class JobConsole:
         """Background processes of maintainer scripts that still belong to this job's unit. The job does not wait for them."""
         job = os.path.basename(self._folder)
         found = sorted({pid for pid in self._processes(job) or () if pid != os.getpid()})
-        named = [f"{read_text(f'/proc/{pid}/comm') or '?'} ({pid})" for pid in found[:MOST_NAMED]]
-        return f"Started by this job and still running, in {unit_name(job)}: {', '.join(named)}." if found else ""
+        named = [f"{read_text(f'/proc/{pid}/comm') or '?'} ({pid})" for pid in found]
+        return sentence("report.still_running", where=unit_name(job), names=listed(named)) if found else ""

@@ -7,10 +7,11 @@ import os
 import re
 import subprocess
 import time
-from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
 from spider.files import read_file, read_text
 from spider.root import systemctl_shim
+from spider.wire.sentences import listed, sentence
 
 COMMAND_LIMIT_S = 20.0
 REBOOT_LIMIT_S = 40 * 60.0
@@ -130,31 +131,25 @@ def read_reboot_state() -> RebootState:
     )
 
 
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
-
-
 def compare(before: RebootState, after: RebootState) -> List[str]:
     """What is there again, and what is missing or failed since, one sentence each; empty = there was nothing to compare."""
     notes = []
-    same = (
-        (len(set(before.running) & set(after.running)), "service"),
-        (len(set(before.ports) & set(after.ports)), "port"),
-        (len(set(before.mounts) & set(after.mounts)), "file system"),
-    )
-    there = [f"{count} {what}" + ("" if count == 1 else "s") for count, what in same if count]
-    if there:
-        notes.append("As before the reboot: {}.".format(", ".join(there)))
-    for sentence, old, new in (
-        ("Services that ran before the reboot and do not now: {}.", before.running, after.running),
-        ("Ports that were open before the reboot and are not now: {}.", before.ports, after.ports),
-        ("File systems that were mounted before the reboot and are not now: {}.", before.mounts, after.mounts),
-        ("Units that failed since the reboot: {}.", after.failed, before.failed),
+    same = {
+        "services": len(set(before.running) & set(after.running)),
+        "ports": len(set(before.ports) & set(after.ports)),
+        "mounts": len(set(before.mounts) & set(after.mounts)),
+    }
+    if any(same.values()):
+        notes.append(sentence("reboot.same", **same))
+    for code, old, new in (
+        ("reboot.services", before.running, after.running),
+        ("reboot.ports", before.ports, after.ports),
+        ("reboot.mounts", before.mounts, after.mounts),
+        ("reboot.failed_units", after.failed, before.failed),
     ):
         gone = [name for name in old if name not in new]
         if gone:
-            notes.append(sentence.format(_named(gone)))
+            notes.append(sentence(code, names=listed(gone, MOST_NAMED)))
     return notes
 
 

@@ -45,6 +45,7 @@ from spider.root.unit_actions import UnitActions
 from spider.selfcare import rekey, self_update, uninstall_job
 from spider.wire import verbs
 from spider.wire.ids import is_id
+from spider.wire.sentences import sentence
 
 LOCK_WAIT_S = 60.0
 """The launcher holds the lock until systemd has answered it."""
@@ -123,7 +124,7 @@ def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> O
         return Outcome("failed", None, 0, (), "job.reboot_inhibited", f"a program does not let this server go down: {exc}")
     if console.stop_wanted():
         return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before the server was asked to reboot")
-    console.progress("commit", text="the server goes down")
+    console.progress("commit", text=sentence("phase.shutting_down"))
     console.print_line("Rebooting. Services, ports and mounts are compared before and after.")
     return Outcome(REBOOTING, None, 0, ())
 

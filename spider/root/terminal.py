@@ -15,6 +15,7 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
 
 from spider.jobs.files import Progress, write_progress
 from spider.root.maintainer_scripts import ScriptKiller
+from spider.wire.sentences import sentence
 
 COLUMNS, LINES = 120, 40
 MAX_LOG_BYTES = 256 * 1024 * 1024
@@ -303,7 +304,7 @@ class _Watch:
         before = self._ender.ended
         self._ender.look()
         if self._ender.ended > before:
-            self._stopper.report(self.stopped or "after_package", "the script of the package that it is at was ended")
+            self._stopper.report(self.stopped or "after_package", sentence("stop.script_stopped"))
 
 
 class Terminal:

@@ -8,6 +8,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from spider.packages.interfaces import ENVIRONMENT, Console, Outcome, PackagesUnreadable, run_query
 from spider.root.terminal import StopRule, TerminalEnded
+from spider.wire.sentences import sentence
 from spider.wire.units import is_protected
 
 WORDS: Dict[str, str] = {"unit-start": "start", "unit-stop": "stop", "unit-restart": "restart", "unit-reload": "reload"}
@@ -17,7 +18,7 @@ WORK_LIMIT_S = 600.0
 """Of all units together. Systemd itself limits most starts and stops to 90 s."""
 SETTLE_S = 1.0
 """A service may end right after systemctl has called its start a success."""
-_TOO_LATE = StopRule("too_late", "systemd finishes what it was asked to do")
+_TOO_LATE = StopRule("too_late", sentence("stop.unit_at_work"))
 _PROPERTIES = ("Id", "Names", "LoadState", "ActiveState", "SubState", "Result", "NRestarts")
 
 

@@ -24,6 +24,7 @@ from spider.packages.interfaces import Console, Outcome
 from spider.root import systemctl_shim
 from spider.root.trusted_files import clear, read_hostile
 from spider.selfcare.bundle_receiver import BUNDLE, JOINED, MAX_BUNDLE_BYTES
+from spider.wire.sentences import sentence
 
 PROVE_LIMIT_S = 60.0
 """How long the new version may take to get its session."""
@@ -128,7 +129,7 @@ def _update(digest: str, console: Console, paths: UpdatePaths, systemd: Systemct
         shutil.rmtree(os.path.join(paths.opt, new), ignore_errors=True)
         raise
     _switch(paths, new, systemd)
-    console.progress("check", text="waiting for its session with the hub")
+    console.progress("check", text=sentence("phase.waits_for_session"))
     why = _proven(paths, new, systemd)
     if why:
         console.print_line(f"{version} {why}: {old_version} comes back.")

@@ -26,6 +26,7 @@ from spider.wire.frames import (
     JobStop,
     Message,
 )
+from spider.wire.sentences import sentence
 from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents
 from tests.support.eventually import eventually
 from tests.support.hub import HubProcess
@@ -102,11 +103,13 @@ async def test_a_job_that_cannot_be_stopped_any_more_gives_the_reason(shared_hub
     await agent.say(JobAnswer(job, "accepted", "", 0), progress(job))
     assert (await cancel(shared_hub, job)).status == 200
     await stop_order(agent, job)
-    await agent.say(progress(job, stop="too_late", text="rpm has begun: to interrupt it would leave packages twice"))
+    await agent.say(progress(job, stop="too_late", text=sentence("stop.rpm_at_work")))
     await eventually(lambda: shared_hub.job(job)["stop"]["state"] == "too_late")
     refused = await cancel(shared_hub, job)
     assert (refused.status, refused.json["code"]) == (409, "job.not_cancellable")
-    assert "would leave packages twice" in refused.json["detail"]
+    assert "two versions of the same package" in refused.json["detail"]
+    shown = await asyncio.to_thread(shared_hub.job, job)
+    assert shown["stop"]["why_coded"]["code"] == shown["note_coded"]["code"] == "stop.rpm_at_work"
     await agent.say(JobOutput(job, 0, 0, LINE), ended(job, LINE))
     await job_is(shared_hub, job, "succeeded")
 
@@ -206,13 +209,17 @@ async def test_a_plan_is_seen_then_ordered_by_its_digest_and_a_changed_one_is_re
 async def test_a_job_shows_its_report_and_is_followed_by_the_requested_reboot(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, told = await started(shared_hub, agent, action="full-upgrade", reboot=True)
     assert told.args == {}, "the reboot is a job of its own"
-    await agent.say(JobOutput(job, 0, 0, LINE), report_of(job, notes=["\u202eevil", ""]), ended(job, LINE))
+    await agent.say(
+        JobOutput(job, 0, 0, LINE), report_of(job, notes=["\u202eevil", "", sentence("report.more_services", count=3)]), ended(job, LINE)
+    )
     following = await agent.expect(JobStart)
     assert open_order(agent.node.launch_key, following.order).verb == "reboot"
     report = (await shared_hub.call("GET", f"/api/v1/jobs/{job}/report")).json
     assert (report["reboot"], report["services"], report["failed_units"]) == ("yes", ["nginx.service"], ["cron.service"])
     assert report["config_files"] == [{"path": "/etc/a.conf.dpkg-dist", "diff": "--- a\n+++ b\n-x\n+y\n"}]
-    assert report["notes"] == ["evil"]
+    assert report["notes"] == ["evil", "3 more services are not listed."]
+    coded = {"code": "report.more_services", "template": "{count} more services are not listed.", "facts": {"count": "3"}}
+    assert report["notes_coded"] == [None, coded]
     assert (await asyncio.to_thread(shared_hub.node, agent.node.node_id))["reboot_required"] == "yes"
     reboot = await asyncio.to_thread(shared_hub.job, following.job)
     assert (reboot["action"], reboot["follows"]) == ("reboot", job)

@@ -191,7 +191,7 @@ def test_an_upgrade_that_changed_after_the_comparison_is_not_run(agent: PackageH
     assert done.report is not None
     extra = {"lab-hello"} if program == "zypper" else set()
     assert set(done.changes) == {*seen.steps, *extra}
-    assert done.report["notes"][-1:] == (["Changed without having been planned: lab-hello."] if extra else [])
+    assert done.report["notes"][-1:] == (["Changed, but not in the plan: lab-hello."] if extra else [])
 
 
 @quick_on("fedora-like")

@@ -314,6 +314,14 @@ export interface ClockView {
   behind_seconds: number;
 }
 
+/** A sentence of a node's agent. docs/errors.md lists the codes. */
+export interface CodedTextView {
+  code: string;
+  /** The English text, with `{name}` where a fact belongs. */
+  template: string;
+  facts: Record<string, string>;
+}
+
 export interface ColumnView {
   name: string;
   /** time: Unix seconds. */
@@ -882,6 +890,8 @@ export interface JobView {
   package: string;
   /** The node's remark on the progress, such as the holder of the lock. */
   note: string;
+  /** `note` as a code and its facts. null: it has none. */
+  note_coded: CodedTextView | null;
   exit_code: number | null;
   /** Bytes of output that the hub stores. */
   output_bytes: number;
@@ -1570,6 +1580,8 @@ export interface ReportView {
   /** Units that failed since the job began. */
   failed_units: string[];
   notes: string[];
+  /** Parallel to `notes`: each as a code and its facts. null: it has none. */
+  notes_coded: (CodedTextView | null)[];
 }
 
 export interface ResetUserBody {
@@ -1821,6 +1833,8 @@ export interface StopView {
   at: number;
   /** Whether a hanging script may be killed. */
   force: boolean;
+  /** `why` as a code and its facts. null: it has none. */
+  why_coded: CodedTextView | null;
 }
 
 export interface StoredEventView {
@@ -2181,6 +2195,9 @@ export const METRICS: readonly Omit<MetricView, "derived">[] = [
 
 /** Every column of a table of a node, by name. */
 export const COLUMNS: readonly string[] = ["action", "activates", "address", "addresses", "boot", "booted_at", "candidate", "charge", "clean", "command", "cpu", "cycles", "description", "devices", "down_at", "engine", "errors", "fault", "from", "health", "id", "image", "installed", "kind", "last_at", "level", "mac", "memory", "missing", "model", "mounts", "mtu", "name", "next_at", "oom_kills", "package", "parents", "pid", "port", "ports", "process", "progress", "protocol", "read", "refreshed_at", "repository", "restarts", "result", "rotational", "security", "serial", "service", "since", "size", "speed", "started_at", "state", "status", "terminal", "threads", "unit", "user", "written"];
+
+/** Every sentence that an agent writes about a job, with `{name}` where a fact belongs. */
+export const SENTENCES: readonly string[] = ["Some checks after the job failed; the node's log says why.", "{count} more configuration files are not listed.", "{count} more services are not listed.", "{count} more failed units are not listed.", "New configuration files from earlier upgrades, not applied: {names}.", "/etc is too large: not all of it was searched for new configuration files.", "Still on the old version: {names}. A restart logs users out; reboot instead.", "Process 1 still runs the old version. Reboot, or run systemctl daemon-reexec (OpenRC: reboot).", "The agent still runs the old version. It can be restarted at any time: systemctl restart stardust-spider (OpenRC: rc-service stardust-spider restart).", "Users whose sessions still run the old version: {names}.", "Processes without a service that still run the old version: {names}.", "Some processes could not be checked for old versions.", "Started by this job and still running, in {where}: {names}.", "Changed, but not in the plan: {names}.", "Only a part of the upgrade was done. Packages may not fit each other until the rest follows: upgrade again soon.", "The package lists are newer than the installed packages now: upgrade before you install anything by hand.", "A signature was not accepted. If the key is newer than this server's keyring, upgrade the keyring first: 'pacman -Sy --needed archlinux-keyring', followed immediately by 'pacman -Su'.", "pacman could not sandbox its downloads: this server's kernel or container does not allow it. With DisableSandbox in /etc/pacman.conf, the administrator's own file, pacman does without.", "zypper updated itself or a package that it needs. Run this again: there may be more updates.", "zypper left out a repository that it could not read.", "As before the reboot: services {services}, ports {ports}, file systems {mounts}.", "Services that ran before the reboot and do not now: {names}.", "Ports that were open before the reboot and are not now: {names}.", "File systems that were mounted before the reboot and are not now: {names}.", "Units that failed since the reboot: {names}.", "nothing has been changed yet", "this step runs to its end, and no other one starts", "this is the last step, and it runs to its end", "apt-get stops after the packages that dpkg is working on", "what was half done is completed; nothing else was started", "apk is changing packages, and an interruption could leave them in an unknown state", "pacman stops after the current package", "all packages are installed; pacman runs their hooks now", "rpm is changing packages: an interruption now leaves two versions of the same package behind", "it still waits for another program; nothing has been changed yet", "systemd finishes what it was asked to do", "the script of the current package was stopped", "the stop request was refused: {why}", "waiting for {program} (process {pid})", "waiting for another program (process {pid})", "waiting for the lock {file}", "waiting for another program to release the package lists", "waiting for the new version to connect to the hub", "the server is shutting down", "{count} packages would change", "{count} packages can be upgraded, {security} of them for security.", "{count} packages can be upgraded; it is not known which are for security."];
 
 export type MetricName =
   | "cpu.total"

@@ -13,8 +13,8 @@ from spider.packages.after import config_leftovers, reboot, services, units
 from spider.packages.plan import UNKNOWN
 from spider.packages.report import MAX_SERVICES, Leftover, Report
 from spider.sampling.collectors.virtualization import detect_container
+from spider.wire.sentences import listed, sentence
 
-MOST_NAMED = 10
 _Part = TypeVar("_Part")
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def _guarded(part: Callable[[], _Part], otherwise: _Part, notes: List[str]) -> _
         return part()
     except Exception:
         event(_log, "care_failed", logging.ERROR, exc_info=True)
-        notes.append("Not everything could be looked at after the job; the node's log says why.")
+        notes.append(sentence("report.checks_failed"))
         return otherwise
 
 
@@ -98,12 +98,12 @@ class PostJobChecks:
             config_leftovers.appeared(self._left, now), lambda path: config_leftovers.difference(path, self._root)
         )
         if left_out:
-            notes.append(f"{left_out} more configuration files were left beside those in use; they are not listed.")
+            notes.append(sentence("report.more_config_files", count=left_out))
         older = [path for path, stamp in now.files.items() if self._left.files.get(path) == stamp]
         if older:
-            notes.append(f"Left behind by earlier upgrades and still there: {_named(sorted(older))}.")
+            notes.append(sentence("report.older_config_files", names=listed(sorted(older))))
         if not now.complete:
-            notes.append("/etc is too large to be searched completely for configuration left behind.")
+            notes.append(sentence("report.etc_too_large"))
         return leftovers
 
     def _failed_units(self) -> Tuple[str, ...]:
@@ -114,17 +114,17 @@ class PostJobChecks:
         found = services.find_replaced(self._root + "/proc")
         alone = [name for name in found.services if name in services.NEVER_ALONE]
         if alone:
-            notes.append(f"Still on the old version: {_named(alone)}. A restart logs users out; reboot instead.")
+            notes.append(sentence("report.old_login_services", names=listed(alone)))
         if found.init:
-            notes.append("Process 1 still runs the old version. Reboot, or with systemd run systemctl daemon-reexec.")
+            notes.append(sentence("report.old_init"))
         if found.own:
-            notes.append("The agent still runs the old version. It can be restarted at any time: systemctl restart stardust-spider.")
+            notes.append(sentence("report.old_agent"))
         if found.sessions:
-            notes.append(f"Sessions of users that still run the old version: {_named([_user(uid) for uid in found.sessions])}.")
+            notes.append(sentence("report.old_sessions", names=listed([_user(uid) for uid in found.sessions])))
         if found.others:
-            notes.append(f"Processes without a service that still run the old version: {_named(found.others)}.")
+            notes.append(sentence("report.old_processes", names=listed(found.others)))
         if not found.complete:
-            notes.append("Not every process could be checked for old versions.")
+            notes.append(sentence("report.unchecked_processes"))
         return found.services[:MAX_SERVICES]
 
 
@@ -133,8 +133,3 @@ def _user(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more

@@ -30,6 +30,7 @@ from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, InstalledPackage
 from spider.packages.preconditions import named
 from spider.root.terminal import StopRule, TerminalEnded
 from spider.wire.frames import Updates
+from spider.wire.sentences import sentence
 
 DATABASES = ("/lib/apk/db", "/usr/lib/apk/db")
 WORLD = "/etc/apk/world"
@@ -45,7 +46,7 @@ CONFIGS = ("/etc/apk/config", "/lib/apk/config")
 APK_ENVIRONMENT: Dict[str, str] = {**ENVIRONMENT, "APK_CONFIG": os.devnull}
 """Suppresses the settings of apk 3. The administrator's own settings are arguments of every call."""
 
-_TOO_LATE = StopRule("too_late", "apk is changing packages, and what an interruption leaves of them is not known")
+_TOO_LATE = StopRule("too_late", sentence("stop.apk_at_work"))
 _NEEDED = frozenset({"apk-tools", "busybox", "musl", "alpine-base", "alpine-baselayout", "openrc", "python3"})
 _KERNEL = re.compile(r"linux-(?:lts|virt|edge|rpi\d*|asahi|stable)\Z")
 _CODES = (

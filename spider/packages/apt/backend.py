@@ -32,6 +32,7 @@ from spider.packages.plan import UNKNOWN, YES, Inventory, Plan
 from spider.packages.preconditions import named
 from spider.root.terminal import StopRule, TerminalEnded
 from spider.wire.frames import Updates
+from spider.wire.sentences import sentence
 
 DPKG_JOURNAL = "/var/lib/dpkg/updates"
 DPKG_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
@@ -62,8 +63,8 @@ MAX_RELEASE_HEAD = 16 * 1024
 _HOOK_WORD = "exec"
 _INVENTORY = ("dpkg-query", "-W", "-f=${db:Status-Abbrev}\\t${binary:Package}\\t${Version}\\t${Architecture}\\n")
 _NEEDED = frozenset({"apt", "dpkg", "init", "libc6", "openrc", "python3", "python3-minimal", "systemd", "systemd-sysv", "sysvinit-core"})
-_INTERRUPTIBLE = StopRule("after_package", "apt-get ends after the packages that dpkg has in hand", (signal.SIGINT,))
-_REST_NOT_BEGUN = StopRule("now", "the half-done part is finished, and nothing else was begun", (signal.SIGINT, signal.SIGTERM))
+_INTERRUPTIBLE = StopRule("after_package", sentence("stop.apt_after_packages"), (signal.SIGINT,))
+_REST_NOT_BEGUN = StopRule("now", sentence("stop.apt_rest"), (signal.SIGINT, signal.SIGTERM))
 _CODES = (
     ("Unable to acquire the dpkg frontend lock", "job.lock_busy"),
     ("Could not get lock", "job.lock_busy"),

@@ -43,6 +43,7 @@ from spider.packages.transaction_hook import hash_lists
 from spider.root.terminal import StopRule, TerminalEnded
 from spider.sampling.collectors.virtualization import detect_container
 from spider.wire.frames import Updates
+from spider.wire.sentences import sentence
 
 DEFAULT_DATABASES = "/var/lib/pacman"
 REFRESH_LIMITS_S = {"refresh": 900.0}
@@ -50,9 +51,9 @@ COMMIT_LIMITS_S = {"plan": 600.0, "refresh": 900.0, "download": 4 * 3600.0}
 PACMAN_ENVIRONMENT: Dict[str, str] = dict(ENVIRONMENT)
 MAX_QUERIED = 1000
 
-_INTERRUPT_NOW = StopRule("now", "nothing has been changed yet", (signal.SIGINT,))
-_AFTER_PACKAGE = StopRule("after_package", "pacman ends after the package that it is at", (signal.SIGINT,))
-_TOO_LATE = StopRule("too_late", "all packages are in place; what runs now are the hooks that belong to them")
+_INTERRUPT_NOW = StopRule("now", sentence("stop.nothing_changed"), (signal.SIGINT,))
+_AFTER_PACKAGE = StopRule("after_package", sentence("stop.pacman_after_package"), (signal.SIGINT,))
+_TOO_LATE = StopRule("too_late", sentence("stop.pacman_hooks"))
 _NEEDED = frozenset({"pacman", "glibc", "systemd", "bash", "filesystem", "python", "base"})
 _CORE = frozenset({"glibc", "systemd", "dbus", "dbus-broker", "openssl"})
 _KEYRING = re.compile(r"[a-z0-9-]+-keyring\Z")
@@ -87,8 +88,6 @@ _CODES = (
     ("download library error", "job.fetch_failed"),
     ("command failed to execute correctly", "job.script_failed"),
 )
-_REFRESHED_NOTE = "The system's package lists are newer than its packages now: upgrade before anything is installed by hand."
-_PARTIAL_NOTE = "Only a part of the upgrade was done, and packages may not fit each other until the rest follows: upgrade again soon."
 _PARTIAL = "Arch supports whole upgrades only: to upgrade chosen packages would leave the others against libraries that have changed. "
 _CANNOT = {
     "security-upgrade": "Arch's repositories do not tell which updates are for security. Use upgrade.",
@@ -431,9 +430,9 @@ class Pacman(Backend):
         """Status 0 does not mean that scripts succeeded, and status 1 does not name the error."""
         printed = "\n".join(reader.troubles)
         if ended.stopped == "after_package":
-            reader.notes.append(_PARTIAL_NOTE)
+            reader.notes.append(sentence("report.pacman_partial"))
         elif ended.rc and self._adopted:
-            reader.notes.append(_REFRESHED_NOTE)
+            reader.notes.append(sentence("report.pacman_newer_lists"))
         if not ended.rc:
             if "command failed to execute correctly" in printed:
                 return Failure("job.script_failed", "a script or a hook of a package failed; the package itself is in place")

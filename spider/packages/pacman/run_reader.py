@@ -5,18 +5,11 @@ import re
 from spider.packages.backend import OutputReader
 from spider.packages.interfaces import Console
 from spider.packages.pacman import parsers as pacman_parsers
+from spider.wire.sentences import sentence
 
 _GLUED = re.compile(r"(?:error|warning): failed retrieving file")
 """On a terminal it follows the progress bar of the file after a cursor movement only."""
 _BAD_SIGNATURE = re.compile(r"(?:unknown|marginal) trust|PGP signature|could not be looked up remotely|keyring is not writable")
-_KEYRING_NOTE = (
-    "A signature was not accepted. If the key is newer than this server's keyring, upgrade the keyring first: "
-    "'pacman -Sy --needed archlinux-keyring', followed immediately by 'pacman -Su'."
-)
-_SANDBOX_NOTE = (
-    "pacman could not sandbox its downloads: this server's kernel or container does not allow it. "
-    "With DisableSandbox in /etc/pacman.conf, the administrator's own file, pacman does without."
-)
 
 
 class PacmanReader(OutputReader):
@@ -44,6 +37,6 @@ class PacmanReader(OutputReader):
         if "ignoring package upgrade" in text:
             return  # the plan lists it as held
         super().trouble(text)
-        note = _KEYRING_NOTE if _BAD_SIGNATURE.search(text) else _SANDBOX_NOTE if "sandbox user" in text else ""
-        if note and note not in self.notes:
-            self.notes.append(note)
+        code = "report.pacman_keyring" if _BAD_SIGNATURE.search(text) else "report.pacman_sandbox" if "sandbox user" in text else ""
+        if code and sentence(code) not in self.notes:
+            self.notes.append(sentence(code))

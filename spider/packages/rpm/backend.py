@@ -30,11 +30,12 @@ from spider.packages.rpm import repositories as rpm_repositories
 from spider.packages.rpm.parsers import RpmPackage, ScriptFailed
 from spider.packages.rpm.repositories import Repository
 from spider.root.terminal import StopRule
+from spider.wire.sentences import sentence
 
 DOWNLOAD_LIMITS_S: Mapping[str, float] = {"plan": 600.0, "waiting_lock": 360.0, "download": 4 * 3600.0}
 COMMIT_LIMITS_S: Mapping[str, float] = {"waiting_lock": 360.0}
 REFRESH_LIMITS_S: Mapping[str, float] = {"refresh": 900.0, "waiting_lock": 360.0}
-TOO_LATE = StopRule("too_late", "rpm is changing packages: an interruption now leaves two versions of the same package behind", ())
+TOO_LATE = StopRule("too_late", sentence("stop.rpm_at_work"), ())
 INSTALLONLY = (
     "installonlypkg(kernel)",
     "installonlypkg(kernel-module)",
@@ -284,7 +285,7 @@ class RpmBackend(Backend):
         if phase == "waiting_lock" and waits is not None and waits.pid:
             holder = self.lock()
             if holder is not None and holder.pid == waits.pid:
-                return StopRule("now", "it still waits for another, nothing has been changed", (signal.SIGINT,))
+                return StopRule("now", sentence("stop.rpm_waits"), (signal.SIGINT,))
         return TOO_LATE
 
     def reboot_expected(self, steps: Iterable[Planned]) -> Tuple[str, str]:

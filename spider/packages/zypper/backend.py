@@ -28,6 +28,7 @@ from spider.packages.zypper.patches import Advisories, Needed
 from spider.packages.zypper.run_reader import ZypperReader
 from spider.root.terminal import TerminalEnded
 from spider.wire.frames import Updates
+from spider.wire.sentences import sentence
 
 LOCKS = "/etc/zypp/locks"
 REPOSITORIES = "/etc/zypp/repos.d"
@@ -329,9 +330,9 @@ class Zypper(RpmBackend):
         if ended.rc == REBOOT_DUE and not reader.downloads:
             self._patch_wants_reboot = True
         if ended.rc == RENEWED:
-            reader.notes.append("zypper updated itself or a package that it needs: run this again, there may be more updates.")
+            reader.notes.append(sentence("report.zypper_updated_itself"))
         if ended.rc == LEFT_OUT:
-            reader.notes.append("zypper left out a repository that it could not read.")
+            reader.notes.append(sentence("report.zypper_left_out"))
         if not ended.rc or ended.rc in (REBOOT_DUE, RENEWED, LEFT_OUT):
             unmet = verb == "repair" and reader.unmet
             return Failure("job.packages_broken", "dependencies of installed packages are not met: see the log") if unmet else None

@@ -103,11 +103,11 @@ def test_this_machine_can_be_looked_at() -> None:
 
 
 def test_restored_and_missing_services_are_listed_and_earlier_failures_are_not() -> None:
-    assert compare(STATE, STATE) == ["As before the reboot: 2 services, 2 ports, 1 file system."]
+    assert compare(STATE, STATE) == ["As before the reboot: services 2, ports 2, file systems 1."]
     assert compare(RebootState((), (), (), ()), RebootState((), (), (), ())) == []
     after = RebootState(("a.service", "new.service"), ("old.service", "x.service"), ("tcp 22",), ())
     assert compare(STATE, after) == [
-        "As before the reboot: 1 service, 1 port.",
+        "As before the reboot: services 1, ports 1, file systems 0.",
         "Services that ran before the reboot and do not now: b.service.",
         "Ports that were open before the reboot and are not now: udp 53.",
         "File systems that were mounted before the reboot and are not now: /data.",

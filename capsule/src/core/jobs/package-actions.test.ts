@@ -29,7 +29,7 @@ test("what remains of a plan is its upgrades without those that are left out", (
 });
 
 test("the status of a stop request has its reason", () => {
-  const job = { stop: { state: "too_late", why: "rpm has begun" } } as const;
+  const job = { stop: { state: "too_late", why: "rpm has begun", why_coded: null } } as const;
   assert.equal(stopStatusText(job), "The job can no longer be stopped: rpm has begun");
   assert.equal(stopStatusText({ stop: null }), "");
 });
@@ -42,7 +42,7 @@ test("verbs that have a plan and verbs that want names", () => {
 });
 
 test("force is offered once, after the server has answered that it cannot stop immediately", () => {
-  const stop = { why: "", force: false };
+  const stop = { why: "", why_coded: null, force: false };
   assert.equal(mayForce({ stop: null }), false);
   assert.equal(mayForce({ stop: { ...stop, state: "asked" } }), false);
   assert.equal(mayForce({ stop: { ...stop, state: "now" } }), false);

@@ -1,5 +1,6 @@
 /** Package actions of a server, and their labels. */
 
+import { codedText, type CodedText } from "../text/coded-text";
 import { pluralWord, t } from "../text/i18n";
 import { decimalSize } from "../text/units";
 import { jobEnded } from "./job-labels";
@@ -19,7 +20,7 @@ interface PlanBatch {
 }
 
 interface Stoppable {
-  stop: { state: "asked" | "now" | "after_package" | "too_late"; why: string; force?: boolean } | null;
+  stop: { state: "asked" | "now" | "after_package" | "too_late"; why: string; why_coded: CodedText | null; force?: boolean } | null;
 }
 
 /** The verbs that a user can request as a job, in menu order. Plans are not among them: the page requests them itself. */
@@ -97,7 +98,7 @@ export function skippedNodes({ jobs, refused }: PlanBatch, plans: { has: (node: 
 /** The status of a stop request. */
 export function stopStatusText(job: Stoppable): string {
   if (!job.stop) return "";
-  const why = job.stop.why ? `: ${job.stop.why}` : "";
+  const why = job.stop.why ? `: ${codedText(job.stop.why, job.stop.why_coded)}` : "";
   switch (job.stop.state) {
     case "asked":
       return t`The server was asked to stop the job.`;

@@ -5,8 +5,10 @@ import { test } from "node:test";
 Object.assign(globalThis, {
   stardustWords: {
     "{}": "pl", "Add node": "Dodaj węzeł", "{0} of {1} nodes": "z {1} węzłów {0}", "Type {0} here.": "Tu wpisz {0}.", "node|nodes": { one: "węzeł", few: "węzły", many: "węzłów" }, "inodes used": "zajęte i-węzły",
+    "Started in {unit}: {names}.": "Uruchomione: {names} (w {unit}).",
   },
 });
+const { codedText } = await import("./coded-text");
 const { pluralWord, tElements, translate, t } = await import("./i18n");
 
 test("a catalogue has its own order and its own forms", () => {
@@ -24,4 +26,11 @@ test("an element stays one element, in any word order", () => {
 
 test("a name of the hub is translated, and an empty text stays empty", () => {
   assert.deepEqual(["inodes used", "zz", ""].map(translate), ["zajęte i-węzły", "zz", ""]);
+});
+
+test("a sentence of an agent is translated by its template, and shown as it came without one", () => {
+  const facts = { unit: "{names}", names: "ssh" };
+  assert.equal(codedText("Started in {names}: ssh.", { template: "Started in {unit}: {names}.", facts }), "Uruchomione: ssh (w {names}).");
+  assert.equal(codedText("Of {names}: ssh.", { template: "Of {unit}: {names}.", facts }), "Of {names}: ssh.");
+  assert.equal(codedText("Something new.", null), "Something new.");
 });

@@ -1,6 +1,7 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { hasFollowUp, rebootNeed, type RebootNeed } from "../../core/jobs/follow-up";
+import { codedText } from "../../core/text/coded-text";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
@@ -85,8 +86,8 @@ function Report({ report, rebooted, need, bootedAt, reboot, view }: ReportProps)
             ))}
           </Line>
         )}
-        {notes.map((note) => (
-          <Line key={note} mark="notice" title={note} plain />
+        {notes.map((note, at) => (
+          <Line key={note} mark="notice" title={codedText(note, report.notes_coded[at])} plain />
         ))}
       </ul>
     </section>

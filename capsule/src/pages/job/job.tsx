@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { codedText } from "../../core/text/coded-text";
 import { pluralWord, t } from "../../core/text/i18n";
 import { age, timeOrDate, elapsed } from "../../core/text/time";
 import { FORCE_STOP_HINT, mayForce, packagesLabel, STOP_HINT, stopStatusText } from "../../core/jobs/package-actions";
@@ -119,7 +120,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
           {!ended && job.phase && (
             <span class="t2 cut">
               {phaseLabel(job.phase, job.action)}
-              {job.note ? `: ${job.note}` : job.package ? ` ${job.package}` : ""}
+              {job.note ? `: ${codedText(job.note, job.note_coded)}` : job.package ? ` ${job.package}` : ""}
             </span>
           )}
           <span class="grow" />

@@ -225,7 +225,7 @@ def test_a_stop_of_an_uninterruptible_step_is_answered_at_once_and_skips_the_res
     assert result.error_text.endswith("completed by then: a")
     assert not (stage.jobs.parent / "begun").exists()
     progress = [json.loads(line) for line in (stage.jobs / stage.job / "progress").read_text().splitlines()]
-    assert next(line["text"] for line in progress if line["stop"]) == "this step is not interrupted; nothing else is begun after it"
+    assert next(line["text"] for line in progress if line["stop"]) == "this step runs to its end, and no other one starts"
 
 
 def test_status_0_does_not_make_a_success(stage: Stage) -> None:
@@ -237,7 +237,7 @@ def test_status_0_does_not_make_a_success(stage: Stage) -> None:
 def test_an_unplanned_change_is_a_note(stage: Stage) -> None:
     stage.paper.script = "printf 2 >a; printf 2 >b; printf 1 >new; printf 9 >stranger"
     assert stage.run("upgrade").state == "succeeded"
-    assert stage.document("report")["notes"] == ["Changed without having been planned: stranger."]
+    assert stage.document("report")["notes"] == ["Changed, but not in the plan: stranger."]
 
 
 def test_unplanned_and_missing_changes_are_named_after_a_failure_too(stage: Stage) -> None:
@@ -245,7 +245,7 @@ def test_unplanned_and_missing_changes_are_named_after_a_failure_too(stage: Stag
     result = stage.run("upgrade")
     assert (result.state, result.error_code) == ("failed", "job.package_manager")
     assert "1 of 3 packages were changed, not changed: b, new, changed without having been planned: stranger" in result.error_text
-    assert stage.document("report")["notes"] == ["Changed without having been planned: stranger."]
+    assert stage.document("report")["notes"] == ["Changed, but not in the plan: stranger."]
 
 
 def test_a_manager_that_cannot_says_so(stage: Stage) -> None:

@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { isDangerous, policyRefusal } from "../../../core/jobs/batch";
 import { canLeaveOut, isPlanned, remainingUpgrades, splitNames, wantsPackages } from "../../../core/jobs/package-actions";
+import { codedText } from "../../../core/text/coded-text";
 import { pluralWord, t } from "../../../core/text/i18n";
 import { actionLabel, jobEnded, phaseLabel, stateLabel } from "../../../core/jobs/job-labels";
 import { VERBS } from "../../../core/jobs/verbs.gen";
@@ -190,7 +191,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
         {plans && (asked || busy) && !plan && !trouble && (
           <p class="t2 row" role="status">
             <Glyph kind="run" label="" />
-            {asked?.phase ? t`The server is ${phaseLabel(asked.phase, asked.action)}${asked.note ? `: ${asked.note}` : ""}…` : t`Asking the server what it would do…`}
+            {asked?.phase ? t`The server is ${phaseLabel(asked.phase, asked.action)}${asked.note ? `: ${codedText(asked.note, asked.note_coded)}` : ""}…` : t`Asking the server what it would do…`}
           </p>
         )}
         {only && (

@@ -26,7 +26,7 @@ def test_new_leftovers_are_listed_and_earlier_ones_are_a_note(tmp_path: Path, ma
     report = looked.report(("yes", "glibc was updated"), [])
     assert (report.reboot, report.reboot_why) == ("yes", "glibc was updated")
     assert [leftover.path for leftover in report.leftovers] == ["/etc/a.conf.rpmnew"]
-    assert "Left behind by earlier upgrades and still there: /etc/old.conf.rpmsave." in report.notes
+    assert "New configuration files from earlier upgrades, not applied: /etc/old.conf.rpmsave." in report.notes
     assert report.failed_units == ()
 
 
@@ -38,7 +38,7 @@ def test_a_part_that_fails_costs_that_part_alone(tmp_path: Path) -> None:
     report = looked.report(("no", ""), [])
     assert (report.reboot, report.reboot_why) == ("unknown", "it could not be found out")
     assert [leftover.path for leftover in report.leftovers] == ["/etc/a.conf.pacnew"]
-    assert "Not everything could be looked at after the job; the node's log says why." in report.notes
+    assert "Some checks after the job failed; the node's log says why." in report.notes
 
 
 def test_a_host_without_anything_has_a_report_too(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""The code and the facts of a sentence that a node wrote about a job. Pure.
+
+They are read from the text itself, which any node may have made up: the text of the code with its facts is always the text that came.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Final, NamedTuple
+
+from spider.wire.sentences import SENTENCES
+
+
+class CodedText(NamedTuple):
+    """One sentence of the catalogue."""
+
+    code: str
+    template: str
+    """Its English text, with `{name}` where a fact belongs."""
+    facts: dict[str, str]
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """What fits a template. A fact ends where the text after it begins, so that no text takes long to compare."""
+    texts, names = re.split(r"\{\w+\}", template), re.findall(r"\{(\w+)\}", template)
+    facts = [f"(?P<{name}>[^{re.escape(after[0])}]+)" for name, after in zip(names[:-1], texts[1:], strict=False)]
+    facts += [f"(?P<{name}>.+)" for name in names[-1:]]
+    return re.compile("".join(re.escape(text) + fact for text, fact in itertools.zip_longest(texts, facts, fillvalue="")))
+
+
+_PATTERNS: Final = {code: _pattern(template) for code, template in SENTENCES.items()}
+
+
+def coded_text(text: str) -> CodedText | None:
+    """The sentence that a text is. None: this version of the hub has none for it."""
+    for code, pattern in _PATTERNS.items():
+        if found := pattern.fullmatch(text):
+            return CodedText(code, SENTENCES[code], found.groupdict())
+    return None

@@ -1,0 +1,75 @@
+"""All sentences that the agent writes about a job: a closed table of codes, each with its English text.
+
+Only the text is sent. The hub finds code and facts by the template that the text fits, so both always say the same.
+"""
+
+from typing import Dict, Sequence
+
+SENTENCES: Dict[str, str] = {
+    # -- notes of a report -----------------------------------------------------------------
+    "report.checks_failed": "Some checks after the job failed; the node's log says why.",
+    "report.more_config_files": "{count} more configuration files are not listed.",
+    "report.more_services": "{count} more services are not listed.",
+    "report.more_failed_units": "{count} more failed units are not listed.",
+    "report.older_config_files": "New configuration files from earlier upgrades, not applied: {names}.",
+    "report.etc_too_large": "/etc is too large: not all of it was searched for new configuration files.",
+    "report.old_login_services": "Still on the old version: {names}. A restart logs users out; reboot instead.",
+    "report.old_init": "Process 1 still runs the old version. Reboot, or run systemctl daemon-reexec (OpenRC: reboot).",
+    "report.old_agent": "The agent still runs the old version. It can be restarted at any time: "
+    "systemctl restart stardust-spider (OpenRC: rc-service stardust-spider restart).",
+    "report.old_sessions": "Users whose sessions still run the old version: {names}.",
+    "report.old_processes": "Processes without a service that still run the old version: {names}.",
+    "report.unchecked_processes": "Some processes could not be checked for old versions.",
+    "report.still_running": "Started by this job and still running, in {where}: {names}.",
+    "report.unplanned": "Changed, but not in the plan: {names}.",
+    "report.pacman_partial": "Only a part of the upgrade was done. Packages may not fit each other until the rest follows: upgrade again soon.",
+    "report.pacman_newer_lists": "The package lists are newer than the installed packages now: upgrade before you install anything by hand.",
+    "report.pacman_keyring": "A signature was not accepted. If the key is newer than this server's keyring, upgrade the keyring first: "
+    "'pacman -Sy --needed archlinux-keyring', followed immediately by 'pacman -Su'.",
+    "report.pacman_sandbox": "pacman could not sandbox its downloads: this server's kernel or container does not allow it. "
+    "With DisableSandbox in /etc/pacman.conf, the administrator's own file, pacman does without.",
+    "report.zypper_updated_itself": "zypper updated itself or a package that it needs. Run this again: there may be more updates.",
+    "report.zypper_left_out": "zypper left out a repository that it could not read.",
+    # -- notes of a report, after a reboot ---------------------------------------------------
+    "reboot.same": "As before the reboot: services {services}, ports {ports}, file systems {mounts}.",
+    "reboot.services": "Services that ran before the reboot and do not now: {names}.",
+    "reboot.ports": "Ports that were open before the reboot and are not now: {names}.",
+    "reboot.mounts": "File systems that were mounted before the reboot and are not now: {names}.",
+    "reboot.failed_units": "Units that failed since the reboot: {names}.",
+    # -- what a stop request does ------------------------------------------------------------
+    "stop.nothing_changed": "nothing has been changed yet",
+    "stop.after_step": "this step runs to its end, and no other one starts",
+    "stop.last_step": "this is the last step, and it runs to its end",
+    "stop.apt_after_packages": "apt-get stops after the packages that dpkg is working on",
+    "stop.apt_rest": "what was half done is completed; nothing else was started",
+    "stop.apk_at_work": "apk is changing packages, and an interruption could leave them in an unknown state",
+    "stop.pacman_after_package": "pacman stops after the current package",
+    "stop.pacman_hooks": "all packages are installed; pacman runs their hooks now",
+    "stop.rpm_at_work": "rpm is changing packages: an interruption now leaves two versions of the same package behind",
+    "stop.rpm_waits": "it still waits for another program; nothing has been changed yet",
+    "stop.unit_at_work": "systemd finishes what it was asked to do",
+    "stop.script_stopped": "the script of the current package was stopped",
+    "stop.refused": "the stop request was refused: {why}",
+    # -- what a phase is at ------------------------------------------------------------------
+    "phase.waits_for_program": "waiting for {program} (process {pid})",
+    "phase.waits_for_process": "waiting for another program (process {pid})",
+    "phase.waits_for_lock": "waiting for the lock {file}",
+    "phase.waits_for_lists": "waiting for another program to release the package lists",
+    "phase.waits_for_session": "waiting for the new version to connect to the hub",
+    "phase.shutting_down": "the server is shutting down",
+    "phase.planned": "{count} packages would change",
+    "phase.updates": "{count} packages can be upgraded, {security} of them for security.",
+    "phase.updates_unclear": "{count} packages can be upgraded; it is not known which are for security.",
+}  # fmt: skip
+"""Code -> sentence. A code is public: it is never renamed and never reused."""
+
+
+def sentence(code: str, **facts: object) -> str:
+    """The text of a code, with these facts."""
+    return SENTENCES[code].format(**facts)
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Names as one fact, without a word of any language: `a, b (+3)`."""
+    more = f" (+{len(names) - most})" if len(names) > most else ""
+    return ", ".join(name[:100] for name in names[:most]) + more

@@ -1,0 +1,61 @@
+"""Which sentence of an agent a text is, and with which facts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import spider
+from groundcontrol.core.text import clean
+from groundcontrol.jobs.coded_text import coded_text
+from groundcontrol.jobs.messages import MAX_SENTENCE
+from spider.wire.sentences import SENTENCES, listed, sentence
+
+ROOT = Path(spider.__file__).parent
+ONE_WORD, REST = "stardust-job@1.service", "a.service: 2.0, b (process 3). (+4)"
+
+
+def facts_of(code: str) -> dict[str, str]:
+    """Awkward facts: the last one of a sentence may hold anything, the others are one word."""
+    *words, last = re.findall(r"\{(\w+)\}", SENTENCES[code]) or [""]
+    return {**dict.fromkeys(words, ONE_WORD), **({last: REST} if last else {})}
+
+
+@pytest.mark.parametrize("code", SENTENCES)
+def test_each_sentence_is_found_with_its_facts(code: str) -> None:
+    facts = facts_of(code)
+    text = sentence(code, **facts)
+    assert clean(text, MAX_SENTENCE) == text
+    assert coded_text(text) == (code, SENTENCES[code], facts)
+
+
+@given(
+    st.sampled_from(sorted(SENTENCES)).flatmap(
+        lambda code: st.fixed_dictionaries({name: st.text() for name in facts_of(code)}).map(lambda facts: sentence(code, **facts))
+    )
+)
+def test_a_sentence_that_is_found_says_what_the_text_says(text: str) -> None:
+    shown = clean(text, MAX_SENTENCE)
+    found = coded_text(shown)
+    assert found is None or found.template.format(**found.facts) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a sentence of another version", "nothing has been changed yet.", "{count} packages would", " more services"]
+)
+def test_any_other_text_has_no_code(text: str) -> None:
+    assert coded_text(text) is None
+
+
+def test_each_code_of_the_agent_is_in_the_table_and_each_in_the_table_is_used() -> None:
+    text = "".join(path.read_text() for path in ROOT.rglob("*.py") if path.name != "sentences.py")
+    assert set(re.findall(r'"((?:report|reboot|stop|phase)\.[a-z_]+)"', text)) == set(SENTENCES)
+
+
+def test_names_are_one_fact_without_words() -> None:
+    assert listed(["a", "b"]) == "a, b"
+    assert listed([str(name) for name in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 (+2)"
