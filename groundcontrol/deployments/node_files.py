@@ -30,7 +30,7 @@ def policy_conf(mode: str, verbs: Sequence[str] = ()) -> str:
         "# mode = monitor: watch only. readonly: refresh and check, too. managed: everything, or the verbs listed in\n"
         "# verbs = refresh, check, upgrade, full-upgrade\n"
         "# units = nginx.service, php*   units of systemd that it may start, stop, restart and reload\n"
-        "# containers = shop, mail-*     containers of Docker or Podman that it may restart\n"
+        "# containers = shop, mail-*     containers of Docker or Podman that it may restart, and whose names it sees\n"
         "# journal = warning              or all: lines of the journal that people at the hub may see, one unit at a time\n"
         "# events = backup, deploy       users of this server who may report events, beside root (stardust-spider event)\n"
         f"[policy]\nversion = 2\nmode = {mode}\n" + (f"verbs = {', '.join(verbs)}\n" if verbs else "")
