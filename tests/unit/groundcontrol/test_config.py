@@ -63,7 +63,7 @@ def test_the_file_in_the_data_folder_is_read_by_itself(tmp_path: Path) -> None:
         ("STARDUST_ADMIN_PASSWD", "STARDUST_ADMIN_PASS"),
     ],
 )
-def test_a_misspelt_variable_is_not_passed_over(tmp_path: Path, written: str, meant: str) -> None:
+def test_a_misspelt_variable_is_refused(tmp_path: Path, written: str, meant: str) -> None:
     value = "Kj4-what-it-holds"
     (fault,) = faults(tmp_path, **{written: value})
     assert fault == f"{written} is set, but there is no such setting; did you mean {meant}?"
@@ -72,7 +72,7 @@ def test_a_misspelt_variable_is_not_passed_over(tmp_path: Path, written: str, me
 
 
 @pytest.mark.parametrize("other", ["STARDUST_TOKEN", "STARDUST_UNITS", "STARDUST_BOOT", "STARDUST_SOAK_MINUTES", "STARDUST_SERVICE_HOST"])
-def test_variables_of_others_are_theirs(tmp_path: Path, other: str) -> None:
+def test_variables_of_other_programs_are_ignored(tmp_path: Path, other: str) -> None:
     config(tmp_path, **{other: "1"})
 
 
@@ -122,13 +122,13 @@ def test_a_file_in_the_place_of_the_data_folder_is_no_fault_of_a_settings_file(t
 
 
 @pytest.mark.holds("SAFETY-1")
-def test_no_secret_at_all_is_refused(tmp_path: Path) -> None:
+def test_a_missing_secret_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="STARDUST_SECRET is not set; make one with: stardust secret new"):
         read_config({"STARDUST_DATA_DIR": str(tmp_path)}, [])
 
 
 @pytest.mark.parametrize("name", ["stardust.db", "mine.db"])
-def test_where_there_is_a_database_its_own_secret_is_asked_for_and_not_a_new_one(tmp_path: Path, name: str) -> None:
+def test_with_an_existing_database_its_own_secret_is_required(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(ConfigError) as refused:
         read_config({"STARDUST_DATA_DIR": str(tmp_path)}, ["--db", str(tmp_path / name)] if name == "mine.db" else [])
@@ -149,9 +149,7 @@ def test_where_there_is_a_database_its_own_secret_is_asked_for_and_not_a_new_one
     ],
 )
 @pytest.mark.parametrize("name", ["secret", "admin_pass", "metrics_token"])
-def test_a_secret_that_was_given_and_cannot_be_taken_is_one_fault_that_names_where_it_is(
-    tmp_path: Path, name: str, content: bytes | None, reason: str
-) -> None:
+def test_an_unreadable_secret_is_one_fault_with_its_source(tmp_path: Path, name: str, content: bytes | None, reason: str) -> None:
     path = tmp_path / name
     if content is None:
         path.mkdir()
@@ -289,7 +287,7 @@ def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
         ({"STARDUST_CONFIG": "/nowhere/stardust.toml"}, "not there"),
     ],
 )
-def test_a_wrong_or_unsafe_setting_is_one_plain_line(tmp_path: Path, env: dict[str, str], words: str) -> None:
+def test_an_invalid_or_unsafe_setting_is_one_plain_line(tmp_path: Path, env: dict[str, str], words: str) -> None:
     lines = faults(tmp_path, **env)
     assert len(lines) == 1
     assert words in lines[0]

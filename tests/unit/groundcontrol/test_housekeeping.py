@@ -184,7 +184,7 @@ async def test_the_heads_of_the_audit_chains_are_logged_at_the_start_and_daily(t
         await eventually(lambda: told() == [1, 1])
 
 
-async def test_memory_is_given_back_every_minute_and_a_database_that_cannot_does_not_end_the_rounds(tmp_path: Path) -> None:
+async def test_memory_is_released_every_minute_despite_a_failing_database(tmp_path: Path) -> None:
     clock, given, beats = ManualClock(), list[float](), list[float]()
     database, store = await opened(tmp_path, clock)
 
@@ -224,7 +224,7 @@ async def test_a_fault_found_by_a_probe_is_logged_at_its_begin_and_end(tmp_path:
     assert told == [began, began, ("database_recovered", {})]
 
 
-async def test_samples_of_deleted_nodes_that_were_left_behind_go_without_a_new_start(tmp_path: Path) -> None:
+async def test_leftover_samples_of_deleted_nodes_are_removed(tmp_path: Path) -> None:
     clock = ManualClock()
     database, store = await opened(tmp_path, clock)
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)
@@ -248,9 +248,7 @@ async def test_samples_of_deleted_nodes_that_were_left_behind_go_without_a_new_s
     ("jump", "outvoted"),
     [(10 * 365 * DAY_S, True), (10 * 365 * DAY_S, None), (10 * 365 * DAY_S, False), (-1_700_000_000, False), (-1_700_000_000, None)],
 )
-async def test_a_wrong_clock_that_lasts_removes_nothing_where_the_nodes_or_the_hub_knew_better(
-    tmp_path: Path, jump: float, outvoted: bool | None
-) -> None:
+async def test_a_lasting_wrong_clock_deletes_nothing_if_contradicted(tmp_path: Path, jump: float, outvoted: bool | None) -> None:
     clock = ManualClock()
     database, store = await opened(tmp_path, clock)
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)

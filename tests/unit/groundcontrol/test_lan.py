@@ -30,7 +30,7 @@ def config(folder: Path, *words: str, **environ: str) -> Config:
         (" Hub.Lan., [FD00::1],10.0.0.5 10.0.0.5", ("hub.lan", "fd00::1", "10.0.0.5")),
     ],
 )  # fmt: skip
-def test_addresses_are_named_or_to_be_found(text: str, wanted: tuple[str, ...] | None) -> None:
+def test_addresses_are_given_or_detected(text: str, wanted: tuple[str, ...] | None) -> None:
     assert parse_setting(text) == wanted
 
 
@@ -76,7 +76,7 @@ def test_a_new_certificate_has_the_same_key(tmp_path: Path) -> None:
     assert (is_new, other.pin != first.pin) == (True, True)
 
 
-def test_no_key_is_written(tmp_path: Path) -> None:
+def test_the_private_key_is_not_written_to_disk(tmp_path: Path) -> None:
     end = make_tls_end(config(tmp_path, "--lan", "10.0.0.5").with_lan(("10.0.0.5",)), FLEET_KEY, NOW)
     assert {path.name for path in tmp_path.iterdir()} == {"lan-addresses", FILE}
     for path in tmp_path.iterdir():

@@ -17,7 +17,7 @@ from tests.support.forged_tokens import CLAIMS, FORGED, GOOD, KEY, NOW
 TOKENS = AccessTokens(KEY, "hub-1")
 
 
-def test_the_token_that_all_forgeries_are_made_from_is_good() -> None:
+def test_the_token_behind_all_forgeries_is_valid() -> None:
     assert TOKENS.read(GOOD, NOW).session == "session"
 
 
@@ -42,7 +42,7 @@ def test_a_token_holds_no_role_and_no_name() -> None:
     assert expires_at == NOW + 600
 
 
-def test_a_token_ends_by_the_hubs_clock() -> None:
+def test_a_token_expires_by_the_hubs_clock() -> None:
     token, _ = TOKENS.issue(user="u", session="s", password_version=1, authenticated_at=NOW, now=NOW)
 
     TOKENS.read(token, NOW + LIFETIME_S + 29)
@@ -63,7 +63,7 @@ def test_an_invalid_token_is_refused(junk: str) -> None:
 
 @pytest.mark.holds("S-13")
 @given(st.integers(0, len(GOOD) - 1), st.sampled_from("ABCxyz019_-."))
-def test_no_changed_character_gets_through(position: int, character: str) -> None:
+def test_a_token_with_a_changed_character_is_refused(position: int, character: str) -> None:
     changed = GOOD[:position] + character + GOOD[position + 1 :]
     header, body, signature = GOOD.split(".")
     same = (

@@ -33,7 +33,7 @@ def test_everything_else_is_public(address: str) -> None:
     assert not is_private(address)
 
 
-def test_one_customer_of_ipv6_has_one_count() -> None:
+def test_an_ipv6_prefix_has_one_rate_limit() -> None:
     assert rate_limit_key("2001:db8:1:2:3:4:5:6") == rate_limit_key("2001:db8:1:2:ffff::") == "2001:db8:1:2::/64"
     assert rate_limit_key("2001:db8:1:3::1") != rate_limit_key("2001:db8:1:2::1")
     assert rate_limit_key("::ffff:192.0.2.1") == rate_limit_key("192.0.2.1") == "192.0.2.1"

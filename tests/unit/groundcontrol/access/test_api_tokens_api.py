@@ -25,7 +25,7 @@ async def a_token(owner: Client, role: Role = "viewer", **more: object) -> tuple
     return program, answer.json["info"]
 
 
-async def test_a_token_is_shown_once_and_kept_as_a_hash(hub: TestHub, tmp_path: Path) -> None:
+async def test_a_token_is_shown_once_and_stored_as_a_hash(hub: TestHub, tmp_path: Path) -> None:
     owner = await hub.logged_in("operator")
     program, info = await a_token(owner, days=30)
 
@@ -65,7 +65,7 @@ async def test_its_last_use_is_noted(hub: TestHub) -> None:
         {"name": "x", "username": "admin"},
     ],
 )
-async def test_a_token_of_another_form_is_refused(hub: TestHub, body: object) -> None:
+async def test_a_malformed_token_request_is_refused(hub: TestHub, body: object) -> None:
     assert (await (await hub.logged_in()).post("tokens", body)).code == "request.invalid"
 
 
@@ -76,7 +76,7 @@ async def test_a_token_cannot_have_a_higher_role_than_its_owner(hub: TestHub) ->
 
 
 @pytest.mark.holds("SAFETY-36", "S-19")
-async def test_a_token_has_no_more_than_its_owner_at_this_moment(hub: TestHub) -> None:
+async def test_a_token_has_only_the_current_rights_of_its_owner(hub: TestHub) -> None:
     boss, owner = await hub.logged_in("admin"), await hub.logged_in("operator")
     assert owner.user is not None
     program, _ = await a_token(owner, "operator")
@@ -91,7 +91,7 @@ async def test_a_token_has_no_more_than_its_owner_at_this_moment(hub: TestHub) -
     assert (await program.get("nodes")).status == 401
 
 
-async def test_a_token_has_no_more_than_it_was_made_for(hub: TestHub) -> None:
+async def test_a_token_has_only_the_rights_it_was_created_with(hub: TestHub) -> None:
     admin = await hub.logged_in("admin")
     mine, other = await hub.node("mine"), await hub.node("other")
     program, info = await a_token(admin, "viewer", grants={"nodes": [mine.id]})
@@ -124,7 +124,7 @@ async def test_actions_that_need_a_password_need_a_sensitive_token(hub: TestHub)
     assert (await sensitive.request("DELETE", f"nodes/{node.id}")).status == 202
 
 
-async def test_a_token_counts_in_the_header_only(hub: TestHub) -> None:
+async def test_a_token_is_accepted_only_in_the_header(hub: TestHub) -> None:
     program, _ = await a_token(await hub.logged_in("admin"))
     thief = hub.anonymous()
     thief.session.cookie_jar.update_cookies({"__Host-stardust": program.bearer}, hub.url("/"))
@@ -134,14 +134,14 @@ async def test_a_token_counts_in_the_header_only(hub: TestHub) -> None:
 
 
 @pytest.mark.parametrize("text", ["sdp_", "sdp_" + "A" * 43, "sdp_" + "A" * 42, "sdp_" + "A" * 44, "sdp_" + "é" * 43, "SDP_" + "A" * 43])
-async def test_a_made_up_token_is_refused(hub: TestHub, text: str) -> None:
+async def test_an_unknown_token_is_refused(hub: TestHub, text: str) -> None:
     stranger = hub.anonymous()
     stranger.bearer = text.encode().decode("latin-1")
 
     assert (await stranger.get("nodes")).status == 401
 
 
-async def test_a_revoked_token_is_over_and_its_sockets_are_closed(hub: TestHub) -> None:
+async def test_a_revoked_token_is_invalid_and_its_sockets_are_closed(hub: TestHub) -> None:
     owner = await hub.logged_in("viewer")
     program, info = await a_token(owner)
     async with program.live() as live:
@@ -154,7 +154,7 @@ async def test_a_revoked_token_is_over_and_its_sockets_are_closed(hub: TestHub) 
     assert (await owner.request("DELETE", f"tokens/{info['id']}")).status == 404
 
 
-async def test_another_ones_token_looks_like_none(hub: TestHub) -> None:
+async def test_a_token_of_another_user_is_not_found(hub: TestHub) -> None:
     owner, stranger, admin = await hub.logged_in("operator"), await hub.logged_in("operator"), await hub.logged_in("admin")
     _, info = await a_token(owner)
     assert owner.user is not None
@@ -182,7 +182,7 @@ async def test_a_token_waits_until_its_owner_has_enrolled_a_second_factor(hub: T
     assert (await program.get("nodes")).status == 200
 
 
-async def test_a_token_ends_with_its_day(hub: TestHub) -> None:
+async def test_a_token_expires_after_its_days(hub: TestHub) -> None:
     program, _ = await a_token(await hub.logged_in(), days=1)
     hub.clock.shift += 86_401
 

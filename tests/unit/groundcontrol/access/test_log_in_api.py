@@ -59,7 +59,7 @@ async def test_a_log_in_gives_a_token_and_three_cookies(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("SAFETY-20", "S-09")
-async def test_by_plain_http_the_cookies_have_other_names(tmp_path: Path) -> None:
+async def test_over_plain_http_the_cookies_have_other_names(tmp_path: Path) -> None:
     async with running(tmp_path, config=a_config(tmp_path, server_url=None)) as hub:
         await hub.auth.first_log_in.create_admin("admin", PASSWORD)
         answer = await hub.anonymous().post(
@@ -74,7 +74,7 @@ async def test_by_plain_http_the_cookies_have_other_names(tmp_path: Path) -> Non
         assert "Strict-Transport-Security" not in answer.headers
 
 
-async def test_wrong_and_unknown_are_answered_alike(hub: TestHub) -> None:
+async def test_wrong_passwords_and_unknown_users_get_equal_answers(hub: TestHub) -> None:
     await hub.auth.first_log_in.create_admin("admin", PASSWORD)
     client = hub.anonymous()
 
@@ -164,7 +164,7 @@ async def test_a_new_password_ends_the_other_sessions(hub: TestHub) -> None:
     ("body", "code"),
     [({"current": PASSWORD, "new": "short"}, "auth.weak_password"), ({"current": "x", "new": NEW}, "auth.bad_credentials")],
 )
-async def test_a_password_that_cannot_be_changed_stays(hub: TestHub, body: dict[str, str], code: str) -> None:
+async def test_a_failed_change_keeps_the_old_password(hub: TestHub, body: dict[str, str], code: str) -> None:
     await hub.auth.first_log_in.create_admin("admin", PASSWORD)
     client, _ = await log_in(hub)
 
@@ -202,7 +202,7 @@ async def test_a_refresh_from_another_site_is_refused(hub: TestHub) -> None:
     assert (await admin.post("auth/refresh", headers={"Origin": None, "Sec-Fetch-Site": None})).code == "auth.cross_site"
 
 
-async def test_after_log_out_a_copied_cookie_is_worthless(hub: TestHub) -> None:
+async def test_a_copied_cookie_is_invalid_after_log_out(hub: TestHub) -> None:
     admin = await hub.logged_in()
     copied = dict(admin.session.cookie_jar.kept)  # type: ignore[attr-defined]
 
@@ -220,7 +220,7 @@ async def test_after_log_out_a_copied_cookie_is_worthless(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("SAFETY-18", "S-09")
-async def test_a_demotion_counts_from_the_next_request_on(hub: TestHub) -> None:
+async def test_a_demotion_takes_effect_with_the_next_request(hub: TestHub) -> None:
     admin = await hub.logged_in()
     assert admin.user is not None
     assert (await admin.get("audit")).status == 200
@@ -231,7 +231,7 @@ async def test_a_demotion_counts_from_the_next_request_on(hub: TestHub) -> None:
     assert (await admin.get("auth/me")).json["user"]["role"] == "viewer"
 
 
-async def test_step_up_proves_the_password_once_more(hub: TestHub) -> None:
+async def test_step_up_verifies_the_password_again(hub: TestHub) -> None:
     await hub.auth.first_log_in.create_admin("admin", PASSWORD)
     client, _ = await log_in(hub)
     node = await hub.node()
@@ -255,7 +255,7 @@ async def test_step_up_proves_the_password_once_more(hub: TestHub) -> None:
         {"username": "a\x00", "password": "b"},
     ],
 )
-async def test_a_log_in_of_another_form_is_refused(hub: TestHub, body: object) -> None:
+async def test_a_malformed_log_in_is_refused(hub: TestHub, body: object) -> None:
     answer = await hub.anonymous().post("auth/login", body)
 
     assert (answer.status, answer.code) == (400, "request.invalid")
@@ -263,7 +263,7 @@ async def test_a_log_in_of_another_form_is_refused(hub: TestHub, body: object) -
 
 
 @pytest.mark.holds("SAFETY-18", "S-09")
-async def test_a_log_in_with_the_old_password_is_worth_nothing_once_it_is_changed(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_log_in_during_a_password_change_opens_no_session(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is in the middle of it while the owner changes the password, or switches a second factor on, is not in afterwards."""
     owner, thief = await (ada := await somebody(hub)).log_in(), hub.anonymous()
     looked_at = hub.auth.passwords.verify

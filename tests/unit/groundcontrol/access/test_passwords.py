@@ -43,7 +43,7 @@ def test_a_weak_password_is_refused_with_the_reason(password: str) -> None:
         check_new(password, username="alice")
 
 
-def test_the_hubs_own_name_is_no_password() -> None:
+def test_the_name_of_the_hub_is_refused_as_a_password() -> None:
     with pytest.raises(WeakPassword):
         check_new("orion-station-1", username="alice", words=("orion-station",))
 
@@ -65,7 +65,7 @@ async def test_a_hash_verifies_only_its_own_password(passwords: Passwords) -> No
 
 
 @pytest.mark.holds("S-08")
-async def test_nothing_is_cut_off(passwords: Passwords) -> None:
+async def test_a_long_password_is_not_truncated(passwords: Passwords) -> None:
     long = "0123456789" * 10
     stored = await passwords.hash(long)
 
@@ -74,14 +74,14 @@ async def test_nothing_is_cut_off(passwords: Passwords) -> None:
     assert not await passwords.verify(stored, long + "x")
 
 
-async def test_two_ways_to_write_a_letter_are_one_password(passwords: Passwords) -> None:
+async def test_equivalent_unicode_forms_are_one_password(passwords: Passwords) -> None:
     stored = await passwords.hash("caf\u00e9 caf\u00e9 caf\u00e9")
 
     assert await passwords.verify(stored, "cafe\u0301 cafe\u0301 cafe\u0301")
 
 
 @pytest.mark.holds("S-32")
-async def test_a_hash_is_worthless_under_another_pepper(passwords: Passwords) -> None:
+async def test_a_hash_does_not_verify_under_another_pepper(passwords: Passwords) -> None:
     stored = await passwords.hash("three green sparrows")
     other = Passwords(b"q" * 32)
 

@@ -14,7 +14,7 @@ from tests.support.inprocess_hub import ADMIN, PASSWORD, TestHub, a_config, runn
 from tests.support.web_users import somebody, user_of, with_second_factor
 
 
-async def test_a_second_factor_is_shown_once_and_counts_from_its_first_code_on(hub: TestHub) -> None:
+async def test_a_second_factor_is_shown_once_and_active_after_its_first_code(hub: TestHub) -> None:
     person = await somebody(hub)
     client = await person.log_in()
 
@@ -42,7 +42,7 @@ async def test_the_seed_is_nowhere_in_the_database(hub: TestHub, tmp_path: Path)
 
 
 @pytest.mark.holds("SAFETY-18")
-async def test_switching_it_on_or_off_ends_the_other_sessions(hub: TestHub) -> None:
+async def test_enabling_or_disabling_a_second_factor_ends_other_sessions(hub: TestHub) -> None:
     person = await somebody(hub)
     other, client = await person.log_in(), await person.log_in()
     await person.enrol(client)
@@ -57,7 +57,7 @@ async def test_switching_it_on_or_off_ends_the_other_sessions(hub: TestHub) -> N
     assert (await client.request("DELETE", "auth/totp")).status == 404
 
 
-async def test_a_wrong_first_code_switches_nothing_on(hub: TestHub) -> None:
+async def test_a_wrong_first_code_does_not_enable_the_second_factor(hub: TestHub) -> None:
     person = await somebody(hub)
     client = await person.log_in()
     assert (await client.post("auth/totp/confirm", {"code": "123456"})).code == "conflict"
@@ -70,7 +70,7 @@ async def test_a_wrong_first_code_switches_nothing_on(hub: TestHub) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"code": 123456}, {"code": None}, {"code": "1", "more": 1}, []])
-async def test_a_confirmation_of_another_form_is_refused(hub: TestHub, body: object) -> None:
+async def test_a_malformed_confirmation_is_refused(hub: TestHub, body: object) -> None:
     client = await (await somebody(hub)).log_in()
 
     assert (await client.post("auth/totp/confirm", body)).code == "request.invalid"
@@ -103,7 +103,7 @@ async def test_of_fifty_concurrent_equal_codes_one_opens_a_session(hub: TestHub)
 
 
 @pytest.mark.holds("SAFETY-21", "S-14")
-async def test_codes_have_a_count_of_their_own(hub: TestHub) -> None:
+async def test_codes_have_their_own_rate_limit(hub: TestHub) -> None:
     """Five in a quarter of an hour, whatever else succeeds meanwhile; a right code does not help any more."""
     person, client = await with_second_factor(hub)
     wrong = 0
@@ -153,7 +153,7 @@ async def test_without_a_second_factor_there_are_no_recovery_codes(hub: TestHub)
 
 
 @pytest.mark.holds("S-15")
-async def test_a_proof_within_a_session_wants_the_code_too(hub: TestHub) -> None:
+async def test_a_step_up_needs_the_code_too(hub: TestHub) -> None:
     """Who has the session and the password cannot take the second factor away."""
     person, client = await with_second_factor(hub)
     hub.clock.shift += 301
@@ -211,7 +211,7 @@ async def test_requiring_a_second_factor_closes_open_connections(hub: TestHub) -
     assert enrolled.codes
 
 
-async def test_the_environment_demands_more_than_settings_may_take_back(tmp_path: Path) -> None:
+async def test_settings_cannot_relax_the_environments_requirement(tmp_path: Path) -> None:
     async with running(tmp_path, config=replace(a_config(tmp_path), require_totp="admins")) as hub:
         person = await somebody(hub)
         client = await person.log_in()
@@ -228,7 +228,7 @@ async def test_the_environment_demands_more_than_settings_may_take_back(tmp_path
         assert (await client.request("PATCH", "settings", {"require_totp": "all"})).json["require_totp"] == "all"
 
 
-async def test_every_use_is_in_the_audit_log_and_no_code_does(hub: TestHub) -> None:
+async def test_every_use_is_audited_and_no_code_is(hub: TestHub) -> None:
     person, client = await with_second_factor(hub)
     await person.try_to_log_in("999999")
     await person.try_to_log_in(person.codes[0])

@@ -28,7 +28,7 @@ from tests.support.clock import RunningClock
 # -- first start -----------------------------------------------------------------------------
 
 
-async def test_the_default_password_opens_only_the_way_to_another_one(door: Door) -> None:
+async def test_the_default_password_only_allows_choosing_a_new_one(door: Door) -> None:
     assert await door.service.first_log_in.create_admin("admin", None) is not None
 
     issued = await door.login("admin")
@@ -43,7 +43,7 @@ async def test_the_default_password_opens_only_the_way_to_another_one(door: Door
     assert not (await door.login(NEW)).user.must_change_password
 
 
-async def test_from_outside_the_default_password_wants_the_code_of_the_console(door: Door) -> None:
+async def test_the_default_password_from_outside_needs_the_console_code(door: Door) -> None:
     code = await door.service.first_log_in.create_admin("admin", None)
     assert code is not None
     assert len(code) == 20
@@ -57,12 +57,12 @@ async def test_from_outside_the_default_password_wants_the_code_of_the_console(d
     assert (await door.login("admin", address=PUBLIC, code=f" {code.lower()} ")).user.must_change_password
 
 
-async def test_a_changed_password_never_wants_the_code(ready: Door) -> None:
+async def test_a_changed_password_needs_no_setup_code(ready: Door) -> None:
     assert (await ready.login(address=PUBLIC)).user.username == "admin"
 
 
 @pytest.mark.holds("SAFETY-11", "S-06")
-async def test_the_default_password_dies_after_a_day(door: Door) -> None:
+async def test_the_default_password_expires_after_a_day(door: Door) -> None:
     code = await door.service.first_log_in.create_admin("admin", None)
     door.clock.shift = 24 * 3600 + 1
 
@@ -82,7 +82,7 @@ async def test_the_first_start_happens_once(ready: Door) -> None:
 
 
 @pytest.mark.holds("SAFETY-12")
-async def test_an_emptied_table_of_users_is_no_first_start(tmp_path: Path) -> None:
+async def test_an_empty_user_table_is_not_a_first_start(tmp_path: Path) -> None:
     clock = RunningClock()
     database = await open_database(tmp_path / "data", clock=clock)
     door = Door(await database.store(audit_key=b"a" * 32, chain="hub"), clock)
@@ -149,7 +149,7 @@ async def test_the_wait_grows_with_the_failures(ready: Door) -> None:
 
 
 @pytest.mark.holds("S-02")
-async def test_a_burst_beats_no_limit(ready: Door) -> None:
+async def test_a_burst_does_not_exceed_the_limit(ready: Door) -> None:
     before = ready.service.passwords.hashed
 
     outcomes = await asyncio.gather(*(ready.login("wrong password") for _ in range(500)), return_exceptions=True)
@@ -174,7 +174,7 @@ async def test_many_addresses_may_not_try_one_account(ready: Door) -> None:
     assert sum(isinstance(outcome, BadCredentials) for outcome in outcomes) == 5
 
 
-async def test_strangers_do_not_lock_the_owner_out(ready: Door) -> None:
+async def test_guesses_from_elsewhere_do_not_lock_out_the_owner(ready: Door) -> None:
     await ready.login(address="192.0.2.77")
     for number in range(8):
         with pytest.raises((BadCredentials, TooManyAttempts)):
@@ -214,7 +214,7 @@ def no_hash(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.holds("S-01")
-async def test_failures_in_a_row_slow_every_way_but_the_owner_s(ready: Door) -> None:
+async def test_repeated_failures_slow_every_origin_but_the_owners(ready: Door) -> None:
     """SAFETY: counted over days and restarts; whoever was there gets in from there, and opens it for other places too."""
     await ready.login(address="192.0.2.77")
     assert rate_limits.IN_A_ROW["elsewhere"] < await guesses(ready, 8) <= most("elsewhere", 8)
@@ -283,7 +283,7 @@ async def test_a_known_and_an_unknown_name_get_equal_answers_over_time(ready: Do
     assert await told(ready, "admin") == await told(ready, "nobody")
 
 
-async def test_names_that_one_user_would_have_are_one_unknown_name(ready: Door) -> None:
+async def test_spellings_of_an_unknown_name_share_one_limit(ready: Door) -> None:
     for name in ("no\u0301body", "n\u00f3body", "N\u00d3BODY", "NO\u0301BODY", "n\u00f3Body"):
         with pytest.raises(BadCredentials):
             await ready.login("wrong password", name, f"198.51.100.{len(name) + ord(name[-1])}")
@@ -327,7 +327,7 @@ async def test_guesses_with_one_browsers_cookie_do_not_block_another_browser(rea
 
 @pytest.mark.holds("S-01")
 @pytest.mark.parametrize("how", ["changed", "reset"])
-async def test_a_new_password_makes_cookies_of_browsers_worthless(ready: Door, how: str) -> None:
+async def test_a_new_password_invalidates_browser_cookies(ready: Door, how: str) -> None:
     """But the browser that changed it gets another one."""
     issued = await ready.login(address="192.0.2.77")
     own = ""
@@ -343,7 +343,7 @@ async def test_a_new_password_makes_cookies_of_browsers_worthless(ready: Door, h
 
 
 @pytest.mark.parametrize("end", ["log-out", "disabled", "reset"])
-async def test_a_spent_refresh_token_gives_nothing_once_the_session_is_over(ready: Door, end: str) -> None:
+async def test_a_used_refresh_token_is_refused_after_the_session_ended(ready: Door, end: str) -> None:
     issued = await ready.login()
     fresh = await ready.service.refresh(issued.refresh)
     assert (await ready.service.refresh(issued.refresh)).refresh == fresh.refresh
@@ -403,7 +403,7 @@ async def test_a_password_reset_clears_the_count_of_failures(ready: Door) -> Non
     assert (await ready.login(NEW, address="192.0.2.1")).user.username == "admin"
 
 
-async def test_a_place_stays_known_when_its_session_is_over(ready: Door) -> None:
+async def test_an_address_stays_known_after_its_session_ended(ready: Door) -> None:
     """Also months later, since it was the newest."""
     await ready.service.logout(await ready.caller(await ready.login(address="192.0.2.77")))
     ready.clock.shift += 90 * 86_400
@@ -423,7 +423,7 @@ async def test_known_addresses_are_stored_as_keyed_hashes(ready: Door) -> None:
     assert (await ready.store.users.lookup_login(issued.user.username, ready.service._addresses.of(here))).known
 
 
-async def test_log_ins_that_work_are_not_limited_to_five(ready: Door) -> None:
+async def test_successful_log_ins_are_not_limited_to_five(ready: Door) -> None:
     for _ in range(8):
         await ready.login()
 
@@ -440,7 +440,7 @@ async def test_the_counts_survive_a_restart(ready: Door) -> None:
     again.service.close()
 
 
-async def test_spelling_the_name_otherwise_gives_no_fresh_count(ready: Door) -> None:
+async def test_another_spelling_of_the_name_shares_its_limit(ready: Door) -> None:
     for name in ("admin", "ADMIN", "Admin", "aDMIN", "admiN"):
         with pytest.raises(BadCredentials):
             await ready.login("wrong password", name, f"198.51.100.{len(name) + ord(name[0])}")

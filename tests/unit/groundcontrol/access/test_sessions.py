@@ -13,7 +13,7 @@ from groundcontrol.core.scope import SYSTEM
 from tests.support.auth_door import NEW, PASSWORD, PUBLIC, Door
 
 
-async def test_a_token_is_good_until_its_session_ends(ready: Door) -> None:
+async def test_a_token_is_valid_until_its_session_ends(ready: Door) -> None:
     issued = await ready.login()
     caller = await ready.caller(issued)
     await ready.service.logout(caller)
@@ -62,7 +62,7 @@ async def test_guessing_the_password_within_a_session_is_limited(ready: Door) ->
 
 
 @pytest.mark.holds("S-15")
-async def test_a_proof_counts_for_five_minutes(ready: Door) -> None:
+async def test_a_password_proof_is_valid_for_five_minutes(ready: Door) -> None:
     issued = await ready.login()
     ready.service.require_step_up(await ready.caller(issued))
     ready.clock.shift += 301
@@ -75,7 +75,7 @@ async def test_a_proof_counts_for_five_minutes(ready: Door) -> None:
 
 
 @pytest.mark.holds("S-15")
-async def test_a_proof_counts_longer_for_jobs_and_a_log_in_does_not(ready: Door) -> None:
+async def test_a_password_proof_is_valid_longer_for_jobs_than_a_log_in(ready: Door) -> None:
     issued = await ready.login()
     ready.clock.shift += STEP_UP_S + 1
     caller = await ready.caller(issued)
@@ -93,7 +93,7 @@ async def test_a_proof_counts_longer_for_jobs_and_a_log_in_does_not(ready: Door)
         ready.service.require_step_up(caller, longer=True)
 
 
-async def test_a_refresh_is_no_proof(ready: Door) -> None:
+async def test_a_refresh_is_not_a_password_proof(ready: Door) -> None:
     issued = await ready.login()
     ready.clock.shift += 301
     fresh = await ready.service.refresh(issued.refresh)
@@ -113,7 +113,7 @@ async def test_two_tabs_may_refresh_concurrently(ready: Door) -> None:
 
 
 @pytest.mark.holds("SAFETY-20", "S-09")
-async def test_a_spent_refresh_token_ends_the_session_for_everybody(ready: Door) -> None:
+async def test_a_reused_refresh_token_ends_the_session(ready: Door) -> None:
     issued = await ready.login()
     fresh = await ready.service.refresh(issued.refresh)
     ready.clock.shift += 11
@@ -127,7 +127,7 @@ async def test_a_spent_refresh_token_ends_the_session_for_everybody(ready: Door)
 
 
 @pytest.mark.parametrize("token", ["", "x", "." * 50, "0" * 26 + ".", "0" * 26 + "." + "A" * 43, "0" * 26 + "." + "é" * 43])
-async def test_a_made_up_refresh_token_is_refused(ready: Door, token: str) -> None:
+async def test_an_unknown_refresh_token_is_refused(ready: Door, token: str) -> None:
     with pytest.raises(Unauthenticated):
         await ready.service.refresh(token)
 
@@ -148,7 +148,7 @@ async def test_a_session_ends_after_a_day_without_refresh_and_after_a_week_in_an
         await ready.service.refresh(refresh)
 
 
-async def test_remembered_refreshes_do_not_pile_up(ready: Door) -> None:
+async def test_remembered_refreshes_are_bounded(ready: Door) -> None:
     issued = await ready.login()
     refresh = issued.refresh
     for _ in range(20):

@@ -27,7 +27,7 @@ async def test_everybody_sees_their_own_sessions(hub: TestHub) -> None:
     assert {"address": "127.0.0.1", "user_agent": "test", "second_factor": False}.items() <= listed[0].items()
 
 
-async def test_the_list_comes_page_by_page(hub: TestHub) -> None:
+async def test_the_list_of_sessions_is_paged(hub: TestHub) -> None:
     viewer = await hub.logged_in("viewer")
     for _ in range(4):
         await hub.logged_in(user=viewer.user)
@@ -40,7 +40,7 @@ async def test_the_list_comes_page_by_page(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("SAFETY-23")
-async def test_only_admins_see_those_of_others(hub: TestHub) -> None:
+async def test_only_admins_see_sessions_of_others(hub: TestHub) -> None:
     viewer, operator, admin = await hub.logged_in("viewer"), await hub.logged_in("operator"), await hub.logged_in("admin")
     assert viewer.user is not None
     name = viewer.user.username
@@ -54,12 +54,12 @@ async def test_only_admins_see_those_of_others(hub: TestHub) -> None:
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "cursor=x", "all=1", "user=a&user=b"])
-async def test_a_list_of_another_form_is_refused(hub: TestHub, query: str) -> None:
+async def test_a_malformed_list_request_is_refused(hub: TestHub, query: str) -> None:
     assert (await (await hub.logged_in()).get(f"auth/sessions?{query}")).code == "request.invalid"
 
 
 @pytest.mark.holds("SAFETY-23", "S-09", "S-10")
-async def test_an_ended_session_is_over_and_its_sockets_are_closed(hub: TestHub) -> None:
+async def test_an_ended_session_is_invalid_and_its_sockets_are_closed(hub: TestHub) -> None:
     here = await hub.logged_in("viewer")
     there = await hub.logged_in(user=here.user)
     assert there.login is not None
@@ -74,7 +74,7 @@ async def test_an_ended_session_is_over_and_its_sockets_are_closed(hub: TestHub)
     assert (await here.request("DELETE", f"auth/sessions/{there.login.id}")).status == 404
 
 
-async def test_another_ones_session_looks_like_none(hub: TestHub) -> None:
+async def test_a_session_of_another_user_is_not_found(hub: TestHub) -> None:
     viewer, operator, admin = await hub.logged_in("viewer"), await hub.logged_in("operator"), await hub.logged_in("admin")
     assert viewer.login is not None
 
@@ -124,7 +124,7 @@ async def test_a_demotion_reaches_an_open_socket(hub: TestHub) -> None:
     assert (await admin.get("users")).code == "auth.forbidden"
 
 
-async def test_a_lost_message_only_makes_it_slower(hub: TestHub) -> None:
+async def test_a_lost_revocation_message_only_delays_the_disconnect(hub: TestHub) -> None:
     """The bus may lose everything: each subscription and every ten seconds ask the store again."""
     here = await hub.logged_in("viewer")
     async with here.live() as live:

@@ -37,7 +37,7 @@ def test_spaces_in_a_code_do_not_matter() -> None:
 
 
 @given(st.text(max_size=40))
-def test_no_text_but_a_code_has_a_step(text: str) -> None:
+def test_only_a_valid_code_has_a_time_step(text: str) -> None:
     codes = {totp.code_of(RFC_SEED, step) for step in (0, 1, 2)}
 
     assert (totp.step_of(RFC_SEED, text, 30.0) is not None) == (text.replace(" ", "") in codes)

@@ -18,7 +18,7 @@ async def added(admin: Client, username: str = "bob", role: str = "viewer", **mo
     return str(answer.json["password"])
 
 
-async def test_a_new_user_gets_a_password_for_one_thing(hub: TestHub) -> None:
+async def test_a_new_users_password_only_allows_choosing_another(hub: TestHub) -> None:
     admin = await hub.logged_in()
     password = await added(admin, grants={"tags": ["web"]})
     bob = Someone(hub, "bob")
@@ -38,7 +38,7 @@ async def test_a_new_user_gets_a_password_for_one_thing(hub: TestHub) -> None:
     assert shown["last_seen_at"] is not None
 
 
-async def test_a_one_time_password_dies_after_a_day(hub: TestHub) -> None:
+async def test_a_one_time_password_expires_after_a_day(hub: TestHub) -> None:
     password = await added(await hub.logged_in())
     hub.clock.shift += 24 * 3600 + 1
 
@@ -47,7 +47,7 @@ async def test_a_one_time_password_dies_after_a_day(hub: TestHub) -> None:
     assert (answer.status, answer.code) == (403, "auth.forbidden")
 
 
-async def test_a_name_is_given_once_however_it_is_spelt(hub: TestHub) -> None:
+async def test_user_names_are_unique_over_spellings(hub: TestHub) -> None:
     admin = await hub.logged_in()
     answers = await asyncio.gather(*(admin.post("users", {"username": name, "role": "viewer"}) for name in ("bob", "Bob", "BOB")))
 
@@ -73,7 +73,7 @@ async def test_a_name_is_given_once_however_it_is_spelt(hub: TestHub) -> None:
         {"username": "bob", "role": "viewer", "password": "x"},
     ],
 )
-async def test_a_user_of_another_form_is_refused(hub: TestHub, body: object) -> None:
+async def test_a_malformed_user_is_refused(hub: TestHub, body: object) -> None:
     admin = await hub.logged_in()
 
     assert (await admin.post("users", body)).code == "request.invalid"
@@ -83,7 +83,7 @@ async def test_a_user_of_another_form_is_refused(hub: TestHub, body: object) -> 
 @pytest.mark.parametrize(
     "body", [{}, {"role": "root"}, {"grants": {}}, {"grants": {"tags": ["a"]}, "all_nodes": True}, {"disabled": 1}, {"role": None}]
 )
-async def test_a_change_of_another_form_is_refused(hub: TestHub, body: object) -> None:
+async def test_a_malformed_change_of_a_user_is_refused(hub: TestHub, body: object) -> None:
     admin, viewer = await hub.logged_in(), await hub.logged_in("viewer")
     assert viewer.user is not None
 
@@ -164,5 +164,5 @@ async def test_settings_are_read_and_changed(hub: TestHub) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"require_totp": "1"}, {"require_totp": None}, {"require_totp": ""}, {"other": 1}, []])
-async def test_settings_of_another_form_are_refused(hub: TestHub, body: object) -> None:
+async def test_malformed_settings_are_refused(hub: TestHub, body: object) -> None:
     assert (await (await hub.logged_in()).request("PATCH", "settings", body)).code == "request.invalid"

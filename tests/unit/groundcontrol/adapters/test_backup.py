@@ -48,7 +48,7 @@ def unpacked(file: Path, folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name, _ in COPIES}
 
 
-async def test_another_byte_anywhere_is_refused_in_a_line_or_changes_nothing(tmp_path: Path) -> None:
+async def test_a_changed_byte_of_a_backup_is_refused_or_harmless(tmp_path: Path) -> None:
     good = await made_in(tmp_path)
     whole, data = unpacked(good, tmp_path / "whole"), good.read_bytes()
     altered = tmp_path / "altered"
@@ -62,7 +62,7 @@ async def test_another_byte_anywhere_is_refused_in_a_line_or_changes_nothing(tmp
     assert refused > FLIPS / 2
 
 
-async def test_a_database_in_it_that_is_damaged_is_found_however_large_it_is(tmp_path: Path) -> None:
+async def test_a_damaged_database_in_a_backup_is_detected_at_any_size(tmp_path: Path) -> None:
     good = await made_in(tmp_path)
     unpacked(good, tmp_path / "whole")
     with zipfile.ZipFile(good) as source:
@@ -118,7 +118,7 @@ ODD: dict[str, Callable[[dict[str, Any]], None]] = {
 
 
 @pytest.mark.parametrize("odd", ODD)
-async def test_odd_numbers_in_the_list_of_contents_are_no_backup(tmp_path: Path, odd: str) -> None:
+async def test_odd_numbers_in_the_manifest_of_a_backup_are_refused(tmp_path: Path, odd: str) -> None:
     good = await made_in(tmp_path)
     with zipfile.ZipFile(good) as source:
         held = {name: source.read(name) for name in source.namelist()}
@@ -132,7 +132,7 @@ async def test_odd_numbers_in_the_list_of_contents_are_no_backup(tmp_path: Path,
         unpacked(tmp_path / "odd", tmp_path / "out")
 
 
-async def test_members_that_are_packed_in_another_way_are_no_backup(tmp_path: Path) -> None:
+async def test_members_with_another_compression_are_refused(tmp_path: Path) -> None:
     good = await made_in(tmp_path)
     with zipfile.ZipFile(good) as source, zipfile.ZipFile(tmp_path / "other", "w", zipfile.ZIP_LZMA) as target:
         for name in source.namelist():
@@ -145,15 +145,13 @@ async def test_members_that_are_packed_in_another_way_are_no_backup(tmp_path: Pa
             unpacked(tmp_path / name, tmp_path / f"from-{name}")
 
 
-async def test_a_name_that_no_file_can_have_is_a_backup_that_was_not_made(tmp_path: Path) -> None:
+async def test_an_impossible_file_name_fails_the_backup(tmp_path: Path) -> None:
     await made_in(tmp_path)
     with pytest.raises(ConfigError, match=r"^no backup was made: .*File name too long$"):
         backup.make(tmp_path / "data" / "stardust.db", tmp_path / ("x" * 300), "1.0", quietly)
 
 
-async def test_a_file_system_without_hard_links_takes_one_too_and_loses_no_other_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_backup_works_without_hard_links_and_overwrites_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_links(*_: object) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 

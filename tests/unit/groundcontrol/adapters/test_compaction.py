@@ -57,9 +57,7 @@ async def store(database: Database) -> Store:
 
 
 @pytest.mark.holds("F-33")
-async def test_a_node_that_says_very_much_is_moved_and_merged_in_parts(
-    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_large_node_is_compacted_in_parts(store: Store, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     most = 400
     files, memory = (database._samples.reader, database._samples.writer), MemoryBudget(values=most)
     held: list[int] = []
@@ -103,7 +101,7 @@ async def test_packs_are_read_in_pages_of_some_bytes(store: Store, database: Dat
     assert moved == [50, 50, 30, 0]
 
 
-async def test_a_window_takes_rows_in_pieces_and_says_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_window_read_in_pieces_gives_the_same_result(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node("web-1"))).id)
     await store.metrics.save_schema(session, LAYOUT)
     await store.metrics.append(packs_of(session))
@@ -123,7 +121,7 @@ async def test_a_window_takes_rows_in_pieces_and_says_the_same(store: Store, mon
     assert max(held) <= 100 + ROWS * 2
 
 
-async def test_a_span_with_as_many_parts_as_it_can_have_is_reported_as_such_and_loses_nothing(tmp_path: Path) -> None:
+async def test_a_full_span_is_reported_and_loses_nothing(tmp_path: Path) -> None:
     clock = ManualClock()
     database = await open_database(tmp_path / "data", clock=clock)
     try:

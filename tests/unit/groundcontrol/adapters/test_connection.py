@@ -10,7 +10,7 @@ from groundcontrol.adapters.sqlite.engine.connection import READER_CACHE_BYTES, 
 from spider.clock import SystemClock
 
 
-async def test_the_pages_that_all_connections_of_a_hub_hold_have_a_bound(tmp_path: Path) -> None:
+async def test_the_page_caches_of_all_connections_are_bounded(tmp_path: Path) -> None:
     database = await open_database(tmp_path / "data", clock=SystemClock())
     try:
         files = (database._control, database._samples)

@@ -76,7 +76,7 @@ async def test_a_damaged_page_is_found_at_the_start(tmp_path: Path) -> None:
         await open_database(tmp_path / "data", clock=CLOCK)
 
 
-async def test_a_large_file_in_which_a_hub_came_upon_damage_is_read_through_at_the_next_start(tmp_path: Path) -> None:
+async def test_a_large_file_marked_as_damaged_is_checked_at_the_next_start(tmp_path: Path) -> None:
     await open_and_close(tmp_path / "data")
     path = tmp_path / "data" / "stardust-samples.db"
     whole = path.read_bytes()

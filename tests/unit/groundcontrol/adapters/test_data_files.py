@@ -160,7 +160,7 @@ async def test_a_folder_in_the_place_of_a_database_is_reported_as_one(tmp_path: 
         await open_database(tmp_path / "data", clock=CLOCK)
 
 
-async def test_a_name_that_a_restore_has_given_is_none_of_another_hub(tmp_path: Path) -> None:
+async def test_a_file_linked_by_a_restore_is_not_refused_as_shared(tmp_path: Path) -> None:
     await open_and_close(tmp_path / "data")
     os.link(tmp_path / "data" / "stardust.db", tmp_path / "data" / "stardust.db.before-restore-20261120-105800")
     await open_and_close(tmp_path / "data")
@@ -174,14 +174,14 @@ async def test_the_control_database_may_be_elsewhere_and_the_samples_follow_it(t
         await open_database(tmp_path / "data", clock=CLOCK, control=tmp_path / "nowhere" / "hub.db")
 
 
-async def test_a_folder_that_is_named_in_two_ways_is_no_second_hub(tmp_path: Path) -> None:
+async def test_two_paths_of_one_folder_are_one_hub(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(tmp_path / "data")
     await open_and_close(tmp_path / "link", tmp_path / "data" / "hub.db")
     await open_and_close(tmp_path / "data", tmp_path / "link" / ".." / "data" / "hub.db")
 
 
-async def test_a_full_disk_is_seen_by_the_probe_and_seen_to_be_over(tmp_path: Path) -> None:
+async def test_the_probe_detects_a_read_only_database_and_its_end(tmp_path: Path) -> None:
     database = await open_database(tmp_path / "data", clock=CLOCK)
     try:
         assert await database.probe() is None
@@ -196,7 +196,7 @@ async def test_a_full_disk_is_seen_by_the_probe_and_seen_to_be_over(tmp_path: Pa
         await database.close()
 
 
-async def test_the_keys_are_opened_while_the_samples_still_are(tmp_path: Path) -> None:
+async def test_keys_and_samples_are_opened_concurrently(tmp_path: Path) -> None:
     seen: list[bytes | None] = []
     samples = tmp_path / "data" / "stardust-samples.db"
 

@@ -119,7 +119,7 @@ async def test_a_cancelled_read_releases_its_range(store: Store) -> None:
     assert await move(store) > 0
 
 
-async def test_each_row_comes_once_while_all_of_it_moves(store: Store) -> None:
+async def test_each_row_is_exported_once_while_rows_are_moved(store: Store) -> None:
     session, dice = await session_of(store, LAYOUT), random.Random(7)
     over = asyncio.Event()
 
@@ -161,7 +161,7 @@ async def test_a_read_waits_only_for_a_move_of_the_same_range() -> None:
 
 @pytest.mark.parametrize("moved", ["nothing", "some", "all"])
 @pytest.mark.parametrize("tier", ["1m", "1h"])
-async def test_figures_are_the_same_wherever_the_rows_lie(store: Store, tier: TierName, moved: str) -> None:
+async def test_rollups_are_equal_before_and_after_compaction(store: Store, tier: TierName, moved: str) -> None:
     """In pieces, over the ends of hours, with counters, and series that come later."""
     session = await session_of(store, LAYOUT, COUNTERS)
     wider = layout_row("pulse", ("cpu.total", "load.1"))

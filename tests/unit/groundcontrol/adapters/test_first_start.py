@@ -26,7 +26,7 @@ from tests.support.store_files import CLOCK, edit, open_and_close
 
 
 @pytest.mark.parametrize("lost", ["empty", "gone"])
-async def test_no_first_start_is_made_beside_the_samples_of_a_hub(tmp_path: Path, lost: str) -> None:
+async def test_existing_samples_prevent_a_first_start(tmp_path: Path, lost: str) -> None:
     await open_and_close(tmp_path / "data")
     control, samples = tmp_path / "data" / "stardust.db", tmp_path / "data" / "stardust-samples.db"
     whole, kept = control.read_bytes(), samples.read_bytes()
@@ -75,7 +75,7 @@ def remove_logs(folder: Path, names: str) -> None:
 
 
 @pytest.mark.parametrize("logs", ["stardust.db", "stardust.db stardust-samples.db"])
-async def test_a_hub_that_lost_its_log_is_none_that_starts_for_the_first_time(tmp_path: Path, logs: str) -> None:
+async def test_a_lost_write_ahead_log_is_not_a_first_start(tmp_path: Path, logs: str) -> None:
     killed = await asyncio.create_subprocess_exec(sys.executable, "-c", _KEYS_THEN_KILLED, str(tmp_path / "data"))
     assert await killed.wait() == -9
     shutil.copytree(tmp_path / "data", tmp_path / "whole")
@@ -93,7 +93,7 @@ async def test_a_hub_that_lost_its_log_is_none_that_starts_for_the_first_time(tm
         assert await doctor_checks.start_findings(inspection) == []
 
 
-async def test_a_hub_that_was_killed_at_its_first_start_makes_it_good_at_the_next(tmp_path: Path) -> None:
+async def test_a_killed_first_start_is_completed_by_the_next(tmp_path: Path) -> None:
     """With its keys and an unmarked file of samples: nobody could have told it anything yet."""
     await open_and_close(tmp_path / "data")
     edit(tmp_path / "data" / "stardust.db", "DELETE FROM fact")
@@ -106,7 +106,7 @@ async def test_a_hub_that_was_killed_at_its_first_start_makes_it_good_at_the_nex
     await open_and_close(tmp_path / "data")
 
 
-async def test_a_node_gets_no_number_that_the_samples_have(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_new_node_gets_a_number_unused_in_the_samples(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     database = await open_database(tmp_path / "data", clock=CLOCK)
     store = await database.store(audit_key=bytes(32), chain=new_time_id(CLOCK.now()))
     first, lost = [await store.nodes.create_node(SCOPE, new_node(name)) for name in ("web-1", "web-2")]
@@ -193,7 +193,7 @@ for at in range(1, 1000):
 """
 
 
-async def test_a_first_start_that_is_killed_anywhere_is_made_again(tmp_path: Path) -> None:
+async def test_a_first_start_killed_at_any_point_is_repeated(tmp_path: Path) -> None:
     done = await asyncio.create_subprocess_exec(sys.executable, "-c", _KILLED, tmp_path, cwd=ROOT)
     assert await done.wait() == 0
     folders = [path for path in tmp_path.iterdir() if path.name.isdigit()]  # noqa: ASYNC240  a test may wait

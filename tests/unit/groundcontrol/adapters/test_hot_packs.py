@@ -87,7 +87,7 @@ async def test_staged_packs_are_flushed_after_a_number_of_commits(store: Store, 
     assert await counts(database) == (0, hot_packs.MOST_BATCHES + 3)
 
 
-async def test_they_go_over_when_they_are_long(store: Store, database: Database) -> None:
+async def test_large_staged_packs_are_flushed(store: Store, database: Database) -> None:
     session = await joined(store, "web-1")
     body = bytes(-(-hot_packs.MOST_BYTES // 5))
     for seq in range(4):

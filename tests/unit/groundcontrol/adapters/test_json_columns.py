@@ -56,14 +56,14 @@ def test_any_damaged_record_raises_storeerror(text: str | bytes) -> None:
             read()
 
 
-def test_a_record_without_a_field_that_it_must_have_is_damaged() -> None:
+def test_a_record_without_a_required_field_is_damaged() -> None:
     with pytest.raises(StoreError):
         record_from_json(NodePolicy, "{}")
 
 
 @pytest.mark.parametrize("spoilt", SPOILT)
 @pytest.mark.parametrize("column", ["identity", "updates", "policy", "tags"])
-async def test_a_node_of_which_something_is_damaged_stays_with_the_rest(database: Database, store: Store, column: str, spoilt: str) -> None:
+async def test_a_node_with_a_damaged_record_keeps_its_other_data(database: Database, store: Store, column: str, spoilt: str) -> None:
     harmed, sound = [await store.nodes.create_node(SCOPE, new_node(name)) for name in ("web-1", "web-2")]
 
     def harm(tx: Tx) -> None:
@@ -81,9 +81,7 @@ async def test_a_node_of_which_something_is_damaged_stays_with_the_rest(database
 
 
 @pytest.mark.parametrize("spoilt", SPOILT)
-async def test_a_layout_that_cannot_be_read_costs_its_samples_until_the_node_says_it_again(
-    database: Database, store: Store, spoilt: str
-) -> None:
+async def test_an_unreadable_layout_hides_its_samples_until_it_is_sent_again(database: Database, store: Store, spoilt: str) -> None:
     one, other = [await session_of(store, name) for name in ("web-1", "web-2")]
     await database._samples.writer.run(
         lambda tx: tx.execute(f"UPDATE layout SET series = {spoilt.format('series')} WHERE node = ?", one.no)
@@ -106,7 +104,7 @@ async def test_a_layout_that_cannot_be_read_costs_its_samples_until_the_node_say
 
 @pytest.mark.parametrize("column", ["packages", "changes", "error"])
 @pytest.mark.parametrize("spoilt", SPOILT)
-async def test_a_job_of_which_something_is_damaged_is_listed_and_ends(database: Database, store: Store, column: str, spoilt: str) -> None:
+async def test_a_job_with_a_damaged_record_is_listed_and_ends(database: Database, store: Store, column: str, spoilt: str) -> None:
     now = time.time()
     job, session = await running_job(store, now)
     await store.jobs.advance(job.id, "running", session, JobUpdate(error=JobError("x", "before")))
@@ -119,7 +117,7 @@ async def test_a_job_of_which_something_is_damaged_is_listed_and_ends(database: 
     assert ended.state == "succeeded"
 
 
-async def test_an_order_that_cannot_be_read_is_never_sent_and_holds_up_no_other(database: Database, store: Store) -> None:
+async def test_an_unreadable_order_is_not_sent_and_blocks_no_other(database: Database, store: Store) -> None:
     now = time.time()
     one, other = await session_of(store, "web-1"), await session_of(store, "web-2")
     spoilt, good = new_job(one.node, now, packages=("bash",)), new_job(other.node, now)
@@ -135,7 +133,7 @@ async def test_an_order_that_cannot_be_read_is_never_sent_and_holds_up_no_other(
     assert [job.id for job in await store.jobs.overdue(spoilt.not_after + 1) if job.id == spoilt.id] == [spoilt.id]
 
 
-async def test_an_event_and_a_row_of_the_audit_log_that_are_damaged_hide_no_others(database: Database, store: Store) -> None:
+async def test_a_damaged_event_or_audit_row_hides_no_others(database: Database, store: Store) -> None:
     now = time.time()
     told = [new_event(now), new_event(now + 1)]
     for event in told:
@@ -160,7 +158,7 @@ async def test_every_record_is_checked_and_damaged_ones_are_named(database: Data
     assert look(samples) == [("layout", LAYOUT.schema_id.hex(), "series", str(session.no))]
 
 
-def test_every_column_that_holds_json_is_looked_through() -> None:
+def test_every_json_column_is_checked() -> None:
     """As the migrations say of themselves."""
     said: set[tuple[str, str]] = set()
     for path in sorted(Path("groundcontrol/adapters/sqlite/migrations").glob("*/*.sql")):

@@ -93,7 +93,7 @@ def check(folder: Path, name: str, step: int, known: list[list[tuple[str, str, s
 @pytest.mark.holds("F-35")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", KINDS)
-def test_a_program_that_is_killed_while_it_migrates_leaves_a_version_that_is_whole(tmp_path: Path, name: str) -> None:
+def test_a_killed_migration_leaves_a_whole_version(tmp_path: Path, name: str) -> None:
     known = schemas(tmp_path, KINDS[name])
     steps = list(itertools.takewhile(partial(kill_at, tmp_path, name), itertools.count(3, 53)))
     assert len(steps) > 2
@@ -105,7 +105,7 @@ def test_a_program_that_is_killed_while_it_migrates_leaves_a_version_that_is_who
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # a start for each statement, and each migration adds some
 @pytest.mark.parametrize("name", KINDS)
-def test_a_program_that_is_killed_at_any_statement_of_a_migration_leaves_a_version_that_is_whole(tmp_path: Path, name: str) -> None:
+def test_a_migration_killed_at_any_statement_leaves_a_whole_version(tmp_path: Path, name: str) -> None:
     known = schemas(tmp_path, KINDS[name])
     step = 1
     while kill_at(tmp_path, name, step):
@@ -140,7 +140,7 @@ def test_a_migration_is_one_transaction_with_a_copy_before_it(tmp_path: Path, ki
         assert copy.execute("PRAGMA user_version").fetchone() == (len(known),)
 
 
-def test_a_file_that_an_update_leaves_as_it_is_is_not_copied(tmp_path: Path) -> None:
+def test_a_file_without_migrations_is_not_copied(tmp_path: Path) -> None:
     """That of the samples may have gigabytes, and most updates change the other one alone."""
     path = tmp_path / "some.db"
     known = migrations(SAMPLES)
@@ -183,7 +183,7 @@ class _Full(sqlite3.Connection):
         return super().execute(sql, *values)
 
 
-def test_a_copy_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
+def test_a_copy_without_disk_space_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "some.db"
     known = migrations(SAMPLES)
     with closing(opened(path)) as db:
@@ -194,7 +194,7 @@ def test_a_copy_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 5, 4096, -4096, None], ids=["empty", "no head", "a page", "a page short", "overwritten"])
-def test_of_copies_the_newest_that_is_whole_is_named(tmp_path: Path, left: int | None) -> None:
+def test_the_newest_whole_copy_is_named(tmp_path: Path, left: int | None) -> None:
     """A program that is killed over a copy leaves what it has written."""
     path = tmp_path / "some.db"
     good, bad = (tmp_path / f"some.db.before-{no:04d}" for no in (1, 2))

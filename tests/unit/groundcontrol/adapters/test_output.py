@@ -15,7 +15,7 @@ JOBS = 1000
 """The most that a hub may be told to run at once."""
 
 
-def test_of_a_thousand_jobs_that_print_in_turn_no_byte_is_hashed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_of_a_thousand_interleaved_jobs_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     database = sqlite3.connect(":memory:")
     database.row_factory = sqlite3.Row
     database.execute("CREATE TABLE job_output (place INTEGER PRIMARY KEY, body BLOB NOT NULL)")

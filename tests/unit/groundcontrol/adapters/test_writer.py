@@ -89,13 +89,13 @@ async def test_a_command_that_fails_leaves_the_others_of_its_group_alone(writer:
 
 
 @pytest.mark.holds("SAFETY-73")
-async def test_an_answer_comes_only_after_the_commit(writer: Writer, path: Path) -> None:
+async def test_a_command_returns_only_after_its_commit(writer: Writer, path: Path) -> None:
     await writer.run(put("seen"))
     assert bodies(path) == ["seen"]
 
 
 @pytest.mark.holds("SAFETY-73")
-async def test_synchronous_is_full_and_the_log_is_ahead(writer: Writer) -> None:
+async def test_the_database_uses_wal_and_full_synchronous(writer: Writer) -> None:
     found = await writer._thread.run(lambda db: [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")])
     assert found == [2, "wal"]
 
@@ -107,7 +107,7 @@ async def test_the_write_queue_is_bounded(writer: Writer) -> None:
     assert writer.stats.refused == 10
 
 
-async def test_a_caller_that_gives_up_does_not_stop_the_others(writer: Writer, path: Path) -> None:
+async def test_a_cancelled_caller_does_not_affect_others(writer: Writer, path: Path) -> None:
     tasks = [asyncio.create_task(writer.run(put(f"{at}"))) for at in range(3)]
     await asyncio.sleep(0)
     tasks[1].cancel()
@@ -269,7 +269,7 @@ asyncio.run(main())
 
 
 @pytest.mark.holds("SAFETY-83", "F-13")
-def test_after_an_input_output_error_nothing_goes_through_that_connection(tmp_path: Path) -> None:
+def test_after_an_io_error_the_connection_is_not_used_again(tmp_path: Path) -> None:
     """A connection that saw EIO is never used again, even when the disk is well."""
     argv = [sys.executable, "-c", _ON_A_FAILING_DISK, str(tmp_path / "data")]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
@@ -406,7 +406,7 @@ asyncio.run(main())
 
 
 @pytest.mark.holds("F-13")
-def test_an_input_output_error_after_a_commit_ends_the_hub_and_not_the_commit(path: Path) -> None:
+def test_an_io_error_after_a_commit_ends_the_hub_and_keeps_the_commit(path: Path) -> None:
     argv = [sys.executable, "-c", _FOLDING_ON_A_FAILING_DISK, str(path)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
@@ -436,7 +436,7 @@ def _slow_count(rows: Rows) -> int:
     return int(rows.fetch_all(sql)[0]["s"])
 
 
-async def test_one_query_after_the_other_fills_one_cache(writer: Writer, path: Path) -> None:
+async def test_consecutive_queries_use_one_connection(writer: Writer, path: Path) -> None:
     await writer.run(put("something"))
     reader = await Reader.open(path, 3)
     try:

@@ -23,7 +23,7 @@ def test_the_skew_metric_has_the_unit_and_scale_of_nodes() -> None:
     assert (metric.unit, metric.scale, metric.family) == ("milliseconds", 1, "breathe")
 
 
-def test_it_is_reported_once_when_it_begins_and_once_when_it_ends() -> None:
+def test_a_skew_is_reported_at_its_begin_and_end() -> None:
     skews = SkewTracker()
     told = []
     for skew_ms in (0, 29_000, 31_000, None, 90_000, 25_000, -31_000, 19_000, 25_000, 0):

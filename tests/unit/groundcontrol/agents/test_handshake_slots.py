@@ -53,7 +53,7 @@ def test_silent_sockets_do_not_block_newcomers(attackers: int, age_s: float) -> 
     assert len(hub.openings) == MAX_OPENINGS
 
 
-def test_the_opening_that_keeps_the_hub_waiting_longest_goes_first() -> None:
+def test_the_oldest_waiting_handshake_is_displaced_first() -> None:
     hub = Hub()
     [talking] = hub.spoken(1, "192.0.2.1")
     hub.clock.advance(0.5)
@@ -65,7 +65,7 @@ def test_the_opening_that_keeps_the_hub_waiting_longest_goes_first() -> None:
     assert not talking.displaced
 
 
-def test_of_young_openings_the_address_with_most_of_them_pays() -> None:
+def test_of_young_handshakes_one_of_the_largest_address_is_displaced() -> None:
     hub = Hub()
     [early] = hub.silent(1, "192.0.2.1")
     many = hub.silent(20, "198.51.100.1")
@@ -94,7 +94,7 @@ def test_an_address_at_its_limit_displaces_only_its_own_silent_sockets() -> None
 
 
 @pytest.mark.parametrize("age_s", [0.0, 2.0])
-def test_hellos_without_a_proof_keep_no_other_address_out(age_s: float) -> None:
+def test_unproven_hellos_do_not_block_other_addresses(age_s: float) -> None:
     hub = Hub()
     attackers = [one for number in range(4) for one in hub.spoken(16, f"198.51.100.{number}")]
     hub.clock.advance(age_s)
@@ -115,7 +115,7 @@ def test_a_node_that_proved_its_key_is_not_displaced() -> None:
 
 
 @pytest.mark.holds("S-28")
-def test_one_key_holds_one_place_which_its_newest_opening_has() -> None:
+def test_one_key_has_one_slot_for_its_newest_handshake() -> None:
     hub = Hub()
     [other] = hub.spoken(1, "192.0.2.1")
     other.node = NodeId("good")
@@ -131,7 +131,7 @@ def test_one_key_holds_one_place_which_its_newest_opening_has() -> None:
     assert len(hub.openings) == 2
 
 
-def test_a_place_is_given_back_once() -> None:
+def test_a_slot_is_released_once() -> None:
     hub = Hub()
     first, second = hub.silent(2, "192.0.2.1")
     hub.openings.leave(first)
@@ -141,7 +141,7 @@ def test_a_place_is_given_back_once() -> None:
     assert len(hub.openings) == 0
 
 
-async def test_a_hello_has_a_short_time_and_the_rest_the_whole() -> None:
+async def test_a_hello_has_a_shorter_time_limit_than_the_handshake() -> None:
     with pytest.raises(TimeoutError):
         await live(HandshakeSlot("192.0.2.1", hello_timeout_s=0.05), 60)
     await live(HandshakeSlot("192.0.2.1", hello_timeout_s=0.05), 0.1, speaks=True)

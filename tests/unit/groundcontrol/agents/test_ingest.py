@@ -57,7 +57,7 @@ class Metrics:
         return {pack.session.node: Marks(pack.seq, -1) for pack in packs}
 
 
-async def test_a_fleet_is_answered_with_pauses_in_which_others_have_their_turn() -> None:
+async def test_acknowledging_a_fleet_yields_to_other_tasks() -> None:
     turn, metrics = [0], Metrics()
 
     async def others() -> None:

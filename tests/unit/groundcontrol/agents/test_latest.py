@@ -16,7 +16,7 @@ def values(fragments: list[SummaryFragment]) -> list[dict[str, float | None]]:
     return [{name: shown.value for name, shown in fragment.shown.items()} for fragment in fragments]
 
 
-def test_each_family_is_shown_as_its_newest_row_has_it_and_keeps_its_place() -> None:
+def test_each_family_shows_its_newest_row_in_a_stable_order() -> None:
     newest = LatestSamples()
     assert not newest.fragments()
     newest.keep(PULSE, Row(1000, [100]))

@@ -36,7 +36,7 @@ async def say_all(hub: Hub, meeting: Meeting, outbox: Outbox) -> None:
 
 
 @pytest.mark.parametrize("away", [False, True])
-async def test_a_layout_that_stays_while_others_come_and_go_is_known_as_long_as_its_node_trusts_in_that(away: bool) -> None:
+async def test_a_layout_in_use_is_remembered_while_others_change(away: bool) -> None:
     """Live, and in what is left from an outage."""
     hub = Hub()
     meeting, outbox = hub.meet(), Outbox(hub.clock)
@@ -59,7 +59,7 @@ async def test_a_layout_that_stays_while_others_come_and_go_is_known_as_long_as_
     assert len(hub.stored) < 1.1 * ROUNDS
 
 
-async def test_layouts_that_take_turns_are_stored_once() -> None:
+async def test_alternating_layouts_are_stored_once() -> None:
     hub = Hub()
     meeting = hub.meet()
     for number in range(5 * MAX_SCHEMAS):

@@ -17,7 +17,7 @@ def hub() -> Hub:
     return Hub()
 
 
-async def test_a_hub_that_goes_says_of_no_node_that_it_is_gone(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stopping_hub_reports_no_node_as_offline(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[BusEvent] = []
     monkeypatch.setattr(hub.registry._bus, "publish", told.append)
     hub.goes(hub.comes(1))
@@ -61,7 +61,7 @@ async def test_continuous_losses_of_a_node_are_reported_in_bounded_parts(hub: Hu
 
 @pytest.mark.parametrize("taken_over", [False, True])
 @pytest.mark.parametrize("answered", [False, True])
-async def test_a_session_that_ends_a_moment_later_takes_no_loss_with_it(hub: Hub, answered: bool, taken_over: bool) -> None:
+async def test_a_loss_is_reported_although_its_session_ends(hub: Hub, answered: bool, taken_over: bool) -> None:
     first = hub.comes(1)
     first.loses(1, 5)
     await hub.ticks(first, 1)

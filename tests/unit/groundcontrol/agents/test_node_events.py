@@ -56,7 +56,7 @@ async def test_a_permanently_refused_event_does_not_block_others() -> None:
     assert [kind for kind, _ in told(hub)] == ["node_online"]
 
 
-async def test_so_many_wait_and_of_more_the_newest() -> None:
+async def test_waiting_events_are_bounded_to_the_newest() -> None:
     hub = Hub()
     hub.fails = StoreFull("no space")
     for _ in range(node_events.MOST_WAITING + 2):
@@ -88,9 +88,7 @@ async def test_events_lost_at_the_end_are_logged(caplog: pytest.LogCaptureFixtur
     assert {"type": "node_offline", "at": hub.clock.now(), "text": "web-1 is offline"}.items() <= line.facts.items()  # type: ignore[attr-defined]
 
 
-async def test_a_database_that_never_answers_holds_the_end_up_for_a_moment(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_hanging_database_delays_the_end_only_briefly(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     hub = Hub()
     hub.fails = StoreFull("no space")
     await hub.registry.events.offline(ONE, "cut")

@@ -40,7 +40,7 @@ def session(no: int) -> Session:
     return Session(NodeId(f"node-{no}"), no, 1, HubId("hub"), BootId("boot"))
 
 
-async def test_of_each_minute_of_a_node_the_last_reading_is_written_once() -> None:
+async def test_the_last_reading_of_each_minute_is_written_once() -> None:
     store, clock = RefusingHistory(), ManualClock()
     writer = ProcessHistoryWriter(store, clock)
     for no, at_ms in ((1, 0), (1, 5000), (2, 7000), (1, MINUTE_MS)):
@@ -50,7 +50,7 @@ async def test_of_each_minute_of_a_node_the_last_reading_is_written_once() -> No
     assert sorted(store.held) == [(1, 5000), (1, MINUTE_MS), (2, 7000)]
 
 
-async def test_readings_wait_while_the_disk_is_full_and_an_ended_session_holds_nothing_up() -> None:
+async def test_readings_wait_for_a_full_disk_and_those_of_ended_sessions_are_dropped() -> None:
     store, clock = RefusingHistory(), ManualClock()
     writer = ProcessHistoryWriter(store, clock)
     store.fails, store.ended = StoreFull("no space"), {1}
@@ -64,7 +64,7 @@ async def test_readings_wait_while_the_disk_is_full_and_an_ended_session_holds_n
 
 
 @pytest.mark.parametrize("error", [StoreError("a damaged page"), ValueError("a fault of this program")])
-async def test_a_reading_that_the_store_never_takes_is_left_out(error: Exception) -> None:
+async def test_a_permanently_refused_reading_is_dropped(error: Exception) -> None:
     store, clock = RefusingHistory(), ManualClock()
     writer = ProcessHistoryWriter(store, clock)
     store.fails = error
@@ -75,7 +75,7 @@ async def test_a_reading_that_the_store_never_takes_is_left_out(error: Exception
     assert store.held == []
 
 
-async def test_of_more_than_may_wait_the_oldest_are_left_out() -> None:
+async def test_above_the_limit_the_oldest_readings_are_dropped() -> None:
     store, clock = RefusingHistory(), ManualClock()
     writer = ProcessHistoryWriter(store, clock)
     for minute in range(MAX_WAITING + 1):

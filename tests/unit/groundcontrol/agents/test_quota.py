@@ -34,13 +34,13 @@ def test_a_flood_waits_for_as_long_as_its_share_needs() -> None:
     assert quota.throttled_s > 0
 
 
-def test_bytes_count_as_well() -> None:
+def test_the_quota_counts_bytes_too() -> None:
     quota = Quota(0.0)
     assert quota.spend(0.0, 1.0, int(BYTES_PER_S * BURST_S) + 1024 * 1024) > 0
 
 
 @pytest.mark.holds("S-48")
-def test_a_node_fills_no_disk_however_slowly_it_does_it() -> None:
+def test_the_quota_limits_slow_writers_too() -> None:
     """A day at a megabyte a second, which neither frames nor bytes forbid: little more than the day's share is stored."""
     quota, now, stored = Quota(0.0), 0.0, 0
     while now < 86_400:
@@ -76,7 +76,7 @@ def test_quotas_of_nodes_that_were_long_away_are_forgotten() -> None:
 
 @pytest.mark.holds("SAFETY-53")
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 100), st.integers(0, 300_000)), max_size=200))
-def test_over_any_time_no_more_than_the_share_and_the_burst_goes_through(steps: list[tuple[float, float, int]]) -> None:
+def test_over_any_time_the_quota_is_rate_plus_burst(steps: list[tuple[float, float, int]]) -> None:
     quota, now, spent = Quota(0.0), 0.0, 0.0
     for passed, frames, size in steps:
         now += passed

@@ -116,7 +116,7 @@ async def test_after_a_restart_only_nodes_that_stay_away_are_reported(ground: Gr
     running.cancel()
 
 
-async def test_a_hub_that_ends_within_the_two_minutes_leaves_them_to_the_next_one(ground: Ground) -> None:
+async def test_reconnecting_nodes_are_left_to_the_next_hub(ground: Ground) -> None:
     await connect(ground.store, ground.nodes["back"])  # by another hub, which has ended as well
     assert await ground.store.sessions.left_online(HubId("third")) == {ground.nodes["back"], ground.nodes["late"]}
     await ground.store.sessions.release_dead(NEXT)

@@ -79,7 +79,7 @@ async def test_a_permanent_refusal_is_raised() -> None:
     assert not went_on
 
 
-async def test_a_layout_that_the_store_refuses_holds_its_node_up_and_nothing_more() -> None:
+async def test_a_refused_layout_delays_only_its_node() -> None:
     """Its packs could not be stored without it."""
     hub = Hub()
     hub.metrics.fails = StoreFull("no room")

@@ -29,7 +29,7 @@ def hub() -> Hub:
     return Hub()
 
 
-async def test_layouts_are_stored_and_count_as_that(hub: Hub) -> None:
+async def test_stored_layouts_count_in_the_quota(hub: Hub) -> None:
     """Each stays until nothing can use it: packs are not the only way to fill a disk."""
     hub.quotas.of(NODE, hub.clock.monotonic()).store(int(STORED_BYTES))
     meeting, began = hub.meet(), hub.clock.monotonic()
@@ -68,7 +68,7 @@ async def test_a_delayed_message_is_handled_once_the_quota_allows_it(hub: Hub) -
 
 @pytest.mark.parametrize("kind", ["live", "backfill", "late"])
 @pytest.mark.parametrize(("apart_s", "waits"), [(1, False), (3600, True)])
-async def test_a_pack_counts_for_each_hour_that_it_reaches_over(hub: Hub, kind: str, apart_s: int, waits: bool) -> None:
+async def test_a_pack_counts_once_per_hour_that_it_covers(hub: Hub, kind: str, apart_s: int, waits: bool) -> None:
     """Each lies for itself: four kilobytes would become a megabyte."""
     meeting, said = hub.meet(), layout_of(series=["load.1"])
     await meeting.says(said)

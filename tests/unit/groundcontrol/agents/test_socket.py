@@ -126,7 +126,7 @@ async def test_waiting_empty_messages_are_bounded() -> None:
         await ear.has(200_001)
 
 
-async def test_a_node_that_goes_on_and_on_is_not_waited_for() -> None:
+async def test_a_node_that_keeps_sending_after_the_close_is_cut() -> None:
     ear = Ear()
     async with met(ear.live, close_wait_s=60.0) as (door, ws):
         await ws.send_bytes(b"?")

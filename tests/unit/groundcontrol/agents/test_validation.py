@@ -38,7 +38,7 @@ from tests.support.agent import IDENTITY, layout_of, pack_of
         st.sampled_from(["cpu.total", "load.1", "memory.used", "disk.read{device=sda}", "disk.read{device=ü b}"]), unique=True, min_size=1
     )
 )
-def test_hub_and_node_name_a_layout_alike(series: list[str]) -> None:
+def test_hub_and_node_compute_equal_layout_ids(series: list[str]) -> None:
     made = sampler.layout_of("pulse", 1, series)
     assert schema_id_of("pulse", series) == made.layout
     assert validate_schema(made).row.series == tuple(series)
@@ -58,7 +58,7 @@ def test_a_layout_under_anothers_name_is_refused() -> None:
         st.lists(st.text(max_size=40) | st.sampled_from(["cpu.total", "cpu.core{core=1}", "temperature{sensor=x}"]), max_size=5),
     )
 )
-def test_any_layout_is_accepted_or_a_protocol_error(message: Layout) -> None:
+def test_arbitrary_layouts_raise_only_protocolerror(message: Layout) -> None:
     try:
         known = validate_schema(message)
     except ProtocolError:
@@ -71,7 +71,7 @@ def test_rows_give_values_in_the_units_of_the_catalogue() -> None:
     assert scaled(layout, Row(0, [1234, 5, None])) == {"cpu.total": 12.34, "memory.used": 5.0, "load.1": None}
 
 
-def test_a_clock_that_was_set_back_between_two_rows_is_no_offence() -> None:
+def test_a_clock_set_back_between_two_rows_is_accepted() -> None:
     layout = validate_schema(layout_of(series=["cpu.total"]))
     coding, body = pack_rows([Row(5000, [1]), Row(1000, [2])])
     rows = check_pack(Pack(STREAM_LIVE, 0, layout.row.schema_id, coding, body), layout)
@@ -79,7 +79,7 @@ def test_a_clock_that_was_set_back_between_two_rows_is_no_offence() -> None:
 
 
 @given(st.binary(max_size=200), st.integers(-1, 3))
-def test_any_body_is_rows_or_a_protocol_error(body: bytes, coding: int) -> None:
+def test_arbitrary_bodies_raise_only_protocolerror(body: bytes, coding: int) -> None:
     layout = validate_schema(layout_of(series=["cpu.total"]))
     try:
         rows = check_pack(Pack(STREAM_LIVE, 0, layout.row.schema_id, coding, body), layout)
@@ -101,7 +101,7 @@ def test_the_edition_of_its_unit_files_is_compared_with_this_release_s() -> None
     assert [units_state(told, 2) for told in (0, 1, 2, 3)] == ["unknown", "older", "current", "current"]
 
 
-def test_updates_that_are_not_known_are_none_and_not_zero() -> None:
+def test_unknown_updates_are_none_and_not_zero() -> None:
     assert read_updates(Updates(-1, -1, 0)) == (None, None, None)
     assert read_updates(Updates(0, 0, 1000)) == (0, 0, 1.0)
     with pytest.raises(ProtocolError):
@@ -130,7 +130,7 @@ def test_log_lines_are_sanitized_and_the_last_counts_the_omitted_ones() -> None:
         {"cursor": "c" * 513}, {"after": "c\n"}, {"after": "é"}, {"at_ms": [1] * 201, "priorities": [4] * 201, "sources": [""] * 201, "texts": [""] * 201},
     ],
 )  # fmt: skip
-def test_log_lines_that_no_node_sends_end_the_session(wrong: dict[str, object]) -> None:
+def test_invalid_log_lines_end_the_session(wrong: dict[str, object]) -> None:
     with pytest.raises(ProtocolError):
         read_log_lines(LINES._replace(**wrong), 1.0)  # type: ignore[arg-type]
 
@@ -151,12 +151,12 @@ def test_a_gap_has_its_row_count_and_its_original_sequence() -> None:
         {"rows": 1 << 41}, {"sent_epoch": -1}, {"sent_epoch": 1, "sent_seq": -1}, {"sent_epoch": 1, "sent_stream": 2},
     ],
 )  # fmt: skip
-def test_a_gap_that_cannot_be_ends_the_session(wrong: dict[str, object]) -> None:
+def test_an_impossible_gap_ends_the_session(wrong: dict[str, object]) -> None:
     with pytest.raises(ProtocolError):
         check_gap(GAP._replace(**wrong))  # type: ignore[arg-type]
 
 
-def test_a_late_pack_is_held_against_its_layout_like_any_other() -> None:
+def test_a_late_pack_is_validated_against_its_layout() -> None:
     layout = validate_schema(layout_of())
     made = pack_of(0)
     right = Late(0, b"j" * 16, 0, 2, 0, 5, made.layout, made.coding, made.body)
@@ -169,7 +169,7 @@ def test_a_late_pack_is_held_against_its_layout_like_any_other() -> None:
         check_late(right, None)
 
 
-def test_a_row_is_ahead_when_it_is_dated_more_than_a_day_later_than_now_by_a_clock_that_can_be_right() -> None:
+def test_a_row_is_ahead_if_dated_over_a_day_after_a_trusted_clock() -> None:
     now = SANE_FROM_S + 86_400
     assert not is_ahead(int((now + 86_000) * 1000), now)
     assert is_ahead(int((now + 87_000) * 1000), now)

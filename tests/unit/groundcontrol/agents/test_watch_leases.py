@@ -133,7 +133,7 @@ async def place() -> AsyncIterator[Place]:
         await following
 
 
-async def test_a_look_turns_each_second_on_for_every_family(place: Place) -> None:
+async def test_a_watch_requests_every_family_each_second(place: Place) -> None:
     await place.look(NODE)
 
     [watch] = place.wire.told()
@@ -184,7 +184,7 @@ async def test_sending_watches_to_many_nodes_yields_to_other_tasks(place: Place)
     assert max(turn.count(at) for at in turn) == MAX_CONCURRENT
 
 
-async def test_after_the_last_look_there_is_a_time_of_grace_and_then_it_is_off(place: Place) -> None:
+async def test_a_watch_ends_after_a_grace_time(place: Place) -> None:
     await place.look(NODE)
     await place.passes(29)
     assert place.watching.watched(NODE)
@@ -197,7 +197,7 @@ async def test_after_the_last_look_there_is_a_time_of_grace_and_then_it_is_off(p
     assert place.wire.told() == []  # the node's lease ends by itself
 
 
-async def test_a_look_at_others_says_nothing_to_a_node(place: Place) -> None:
+async def test_a_watch_of_another_node_sends_nothing(place: Place) -> None:
     await place.look("another")
 
     assert place.wire.told() == []
@@ -266,7 +266,7 @@ async def test_lists_are_notified_in_the_round_in_which_values_arrive(place: Pla
             now_s += LISTED_S - took_s
 
 
-async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(place: Place) -> None:
+async def test_the_summary_of_a_node_is_computed_once_per_row(place: Place) -> None:
     known = validate_schema(layout_of())
     at = known.row.series.index("cpu.total")
 

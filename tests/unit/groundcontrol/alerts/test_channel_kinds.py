@@ -204,9 +204,7 @@ def answering(status: int, body: bytes = b"", **headers: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", HTTP_KINDS)
-async def test_each_kind_sends_its_message_to_the_place_and_with_the_proof_that_its_service_publishes(
-    receiver: Receiver, kind: str
-) -> None:
+async def test_each_channel_kind_uses_the_documented_url_and_authentication(receiver: Receiver, kind: str) -> None:
     made = sample_message("firing", HUB, NOW)
     assert await sent(receiver, kind, made) == Sent("http:200")
     [got] = receiver.got
@@ -234,7 +232,7 @@ async def test_statuses_of_each_kind_are_distinguished(receiver: Receiver, kind:
     assert "/elsewhere" not in [got.path for got in receiver.got]
 
 
-async def test_waits_that_are_in_the_body_are_read(receiver: Receiver) -> None:
+async def test_retry_delays_in_a_body_are_parsed(receiver: Receiver) -> None:
     made = sample_message("firing", HUB, NOW)
     receiver.answer = answering(429, b'{"ok":false,"error_code":429,"parameters":{"retry_after":35}}')
     assert await sent(receiver, "telegram", made) == Transient("http:429", 35.0)
@@ -244,7 +242,7 @@ async def test_waits_that_are_in_the_body_are_read(receiver: Receiver) -> None:
     assert await sent(receiver, "discord", made) == Transient("http:429", None)
 
 
-async def test_a_receiver_that_hangs_up_is_tried_again(receiver: Receiver) -> None:
+async def test_a_receiver_that_closes_the_connection_is_retried(receiver: Receiver) -> None:
     async def hang_up(_received: Received) -> web.StreamResponse:
         raise asyncio.CancelledError
 
@@ -297,7 +295,7 @@ def test_a_button_of_ntfy_acknowledges_without_a_browser() -> None:
         ("email", TARGETS["email"] | {"smtp": {"host": "mail.example.com", "tls": False}}), ("carrier-pigeon", {}),
     ],
 )  # fmt: skip
-def test_a_target_that_does_not_fit_is_refused(kind: str, target: dict[str, Any]) -> None:
+def test_an_invalid_target_is_refused(kind: str, target: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         read_target(kind, target)
 

@@ -37,7 +37,7 @@ async def made(client: Client, **changes: Any) -> Any:
     return answer.json
 
 
-async def test_a_channel_is_made_changed_and_deleted_and_its_target_is_never_shown(hub: TestHub) -> None:
+async def test_a_channel_is_created_changed_and_deleted_without_showing_its_target(hub: TestHub) -> None:
     admin = await hub.logged_in()
     channel = await made(admin, quiet_hours={"start": "22:00", "end": "07:00", "zone": "Europe/Budapest"})
     assert (channel["state"], channel["target_masked"], channel["audience"]) == ("ok", "http://192.0.2.7:9/…", "operator")
@@ -107,7 +107,7 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
 )
 
 
-async def test_a_channel_that_does_not_fit_is_refused_with_its_field(hub: TestHub) -> None:
+async def test_an_invalid_channel_is_refused_with_its_field(hub: TestHub) -> None:
     admin = await hub.logged_in()
     for change, word in REFUSED:
         answer = await admin.post("channels", {**WEBHOOK, **change})
@@ -159,7 +159,7 @@ async def sending(folder: Path, receiver: Receiver) -> AsyncIterator[TestHub]:
             await hub.services[Egress].close()
 
 
-async def test_a_test_goes_the_way_of_every_message_and_a_refused_one_can_be_tried_again(tmp_path: Path) -> None:
+async def test_a_test_message_is_delivered_like_others_and_can_be_retried(tmp_path: Path) -> None:
     async with Receiver().running() as receiver, sending(tmp_path, receiver) as hub:
         receiver.statuses = [401]
         admin = await hub.logged_in()
@@ -215,7 +215,7 @@ class Handled:
 
 
 @pytest.mark.holds("S-62")
-async def test_a_link_acknowledges_or_snoozes_its_one_alert_and_is_over_after_a_week(hub: TestHub) -> None:
+async def test_a_link_acknowledges_or_snoozes_one_alert_for_a_week(hub: TestHub) -> None:
     handled = Handled()
     hub.services._made[AlertHandler] = handled
     admin, anyone = await hub.logged_in(), hub.anonymous()

@@ -117,7 +117,7 @@ def test_there_is_one_deadline_a_day_over_clock_changes(zone: str, first: date, 
 
 
 @pytest.mark.slow
-def test_there_is_one_deadline_a_day_round_every_change_of_the_clocks_in_all_zones_for_ten_years() -> None:
+def test_every_zone_has_one_deadline_a_day_over_clock_changes() -> None:
     dates = [date(2020, 1, 1) + timedelta(days=ahead) for ahead in range(3653)]
     for name in sorted(name for name in available_timezones() if "/" in name):
         zone = ZoneInfo(name)
@@ -148,7 +148,7 @@ def test_a_deadline_is_met_by_the_true_time_of_the_event_and_missed_without_one(
     assert state(judge(one, day, NODE, None, day.due_at, away=False)) == "missed"
 
 
-def test_a_node_that_is_away_when_it_is_due_is_judged_when_it_is_back_or_after_an_hour() -> None:
+def test_an_offline_node_is_judged_on_return_or_after_an_hour() -> None:
     one = expect()
     day = on("2026-11-20", one)
     assert state(judge(one, day, NODE, None, day.due_at + 600, away=True)) == "too early"
@@ -164,7 +164,7 @@ def test_a_node_or_rule_younger_than_the_window_is_not_judged() -> None:
     assert state(judge(one._replace(valid_from=day.by_at), day, NODE, None, day.due_at, away=False)) == "not_judged"
 
 
-def test_a_report_of_something_made_in_time_differs_from_one_of_something_late() -> None:
+def test_an_event_in_time_differs_from_a_late_one() -> None:
     one = expect()
     day = on("2026-11-20", one)
     missed = judge(one, day, NODE, None, day.due_at, away=False)
@@ -181,7 +181,7 @@ def test_a_report_of_something_made_in_time_differs_from_one_of_something_late()
     assert again() is None
 
 
-def test_the_latest_days_are_judged_also_after_the_hub_was_away() -> None:
+def test_missed_days_are_judged_after_an_absence_of_the_hub() -> None:
     one = expect()
     now = on("2026-11-20", one).due_at
     assert [day.date.day for day in deadlines_due(one, now)] == [17, 18, 19, 20]

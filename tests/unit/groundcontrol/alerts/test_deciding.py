@@ -90,12 +90,12 @@ DEFERS = {
 
 
 @pytest.mark.parametrize("reason", SKIPS)
-def test_each_reason_not_to_send_decides(reason: str) -> None:
+def test_each_reason_not_to_send_skips_the_delivery(reason: str) -> None:
     assert decide(SKIPS[reason]) == Skip(reason)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("reason", DEFERS)
-def test_each_reason_to_wait_says_until_when(reason: str) -> None:
+def test_each_reason_to_wait_has_a_time(reason: str) -> None:
     asked, until = DEFERS[reason]
     assert decide(asked) == Defer(until, reason)  # type: ignore[arg-type]
 
@@ -119,7 +119,7 @@ def test_a_recovery_is_sent_only_to_channels_that_got_the_alert() -> None:
     assert decide(question(kind="resolved", incident=over, firing=(), history=(delivery(state="failed"),))) == Skip("never_told_firing")
 
 
-def test_a_cool_down_does_not_hold_a_critical_alert_back() -> None:
+def test_a_cool_down_does_not_delay_a_critical_alert() -> None:
     critical = question(incident=incident(level="critical"), firing=(alert(level="critical"),), notified_at=NOW - 100)
     assert isinstance(decide(critical), Send)
 
@@ -210,7 +210,7 @@ questions = st.builds(
 
 @settings(max_examples=200, deadline=None)
 @given(questions)
-def test_decisions_keep_their_promises(asked: Question) -> None:
+def test_decisions_satisfy_their_invariants(asked: Question) -> None:
     decision = decide(asked)
     told = any(one.state == "sent" for one in asked.history)
     if isinstance(decision, Send):

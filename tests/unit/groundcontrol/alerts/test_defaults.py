@@ -145,7 +145,7 @@ def test_values_just_below_a_threshold_do_not_fire(case: Case) -> None:
     assert not _played(case.nearly)
 
 
-def test_few_packets_say_nothing_about_a_network() -> None:
+def test_few_packets_fire_no_network_rule() -> None:
     idle = HEALTHY | {f"network.packets_{way}{{interface=eth0}}": 4.0 for way in ("received", "sent")}
     assert not _played({"network.drops_received{interface=eth0}": 4}, idle)
 
@@ -271,7 +271,7 @@ ANY_EVENT: Final = frozenset({"node.cloned", "node.rebooted", "agent.gap"})
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_a_default_rule_on_an_event_fires_as_bad_as_its_sender_says_and_ends_an_hour_after_the_last(name: str) -> None:
+def test_a_default_event_rule_fires_at_the_reported_severity_and_ends_after_an_hour(name: str) -> None:
     for severity, level in (("error", "critical"), ("warning", "warning"), ("info", None if name == "custom.failed" else "warning")):
         engine, found = _engine(), list[Transition]()
         for at in range(0, 7200, 10):

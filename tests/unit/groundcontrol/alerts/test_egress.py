@@ -86,7 +86,7 @@ def test_an_address_is_not_denied(address: str) -> None:
 
 
 @pytest.mark.holds("S-61")
-async def test_no_form_of_this_machine_gets_a_connection_by_http_or_smtp() -> None:
+async def test_no_notation_of_a_loopback_address_is_connected_to() -> None:
     listener = Listener()
     async with listener.listening() as port, egress() as made:
         for host in HERE:
@@ -156,7 +156,7 @@ async def test_only_an_allowed_receiver_on_this_machine_is_reached_and_its_redir
         "https://example.com/#x", "https://" + "a" * 3000, "https://exämple.com/", "gopher://127.0.0.1/", "//example.com/", "javascript:alert(1)",
     ],
 )  # fmt: skip
-def test_a_url_of_another_form_is_refused(url: str) -> None:
+def test_a_malformed_url_is_refused(url: str) -> None:
     with pytest.raises(BadRequest):
         check_url(url)
 

@@ -91,7 +91,7 @@ def expected(made: list[Sample]) -> dict[InstanceKey, list[Transition]]:
 
 @given(SEEDS)
 @FEW
-def test_any_cut_into_packs_gives_the_same_transitions(seed: int) -> None:
+def test_any_split_into_packs_gives_the_same_transitions(seed: int) -> None:
     made, engine, chance = samples(seed), engine_of(), random.Random(seed)
     for pack in cut(made, chance):
         engine.add_rows(NODE, pack[0].layout, [one.row for one in pack])
@@ -183,7 +183,7 @@ def test_a_rule_that_is_off_and_a_node_that_is_removed_end_their_alerts_for_that
     assert [one.reason for one in engine.tick(BEGAN + 200)] == ["node_removed"]
 
 
-def test_the_last_override_that_selects_a_node_holds_and_says_so() -> None:
+def test_the_last_matching_override_applies_and_is_named() -> None:
     mild = Override(Selector(tags=("build",)), warn=Threshold(99, 90))
     off = Override(Selector(nodes=(NODE,)), enabled=False)
     strict = RULES[1]._replace(overrides=(mild, off))
@@ -206,7 +206,7 @@ def test_a_rule_without_nodes_and_an_invalid_rule_do_nothing() -> None:
     assert not play(engine, NODE, samples_of({"cpu.total": 100}, 60))
 
 
-def test_a_label_in_the_expression_leaves_one_object() -> None:
+def test_a_label_in_the_expression_selects_one_object() -> None:
     engine = engine_of((rule("busy", "avg(disk.busy{device=sda}, 30s)", (90, 80)),))
     found = play(engine, NODE, samples_of({"disk.busy{device=sda}": 100, "disk.busy{device=sdb}": 100}, 60))
     assert [one.key.object for one in found] == ["sda"]
@@ -290,7 +290,7 @@ def test_absurd_values_of_a_node_cause_no_failure() -> None:
 
 
 @pytest.mark.parametrize("known_s", [20, 40])
-def test_a_window_that_was_hardly_measured_has_no_value(known_s: int) -> None:
+def test_a_window_with_few_samples_has_no_value(known_s: int) -> None:
     engine = engine_of((rule("cpu", "avg(cpu.total, 1m)", (90, 80)),))
     found = play(engine, NODE, samples_of({"cpu.total": lambda at: 100 if at < known_s else None}, 300))
     assert bool(found) is (known_s >= 36)

@@ -15,7 +15,7 @@ from tests.support.inprocess_hub import TestHub
 BODY = {"name": "Nightly backup", "select": {"all": True}, "event": "backup_completed", "by": "05:00", "zone": "Europe/Budapest"}
 
 
-async def test_an_expectation_is_made_changed_and_deleted(hub: TestHub) -> None:
+async def test_an_expectation_is_created_changed_and_deleted(hub: TestHub) -> None:
     admin = await hub.logged_in()
     made = await admin.post("expectations", {**BODY, "from": "22:00", "days": ["fri", "mon"]})
     assert made.status == 201
@@ -58,7 +58,7 @@ WRONG: tuple[tuple[dict[str, object], str], ...] = (
 )
 
 
-async def test_an_expectation_that_does_not_fit_is_refused_with_its_field(hub: TestHub) -> None:
+async def test_an_invalid_expectation_is_refused_with_its_field(hub: TestHub) -> None:
     admin = await hub.logged_in()
     for change, word in WRONG:
         answer = await admin.post("expectations", {**BODY, **change})
@@ -76,7 +76,7 @@ async def test_a_custom_event_is_expected_by_its_name_and_by_one_like_a_type_onc
 
 
 @pytest.mark.holds("SAFETY-22")
-async def test_a_change_of_expectations_wants_the_password_once_more(hub: TestHub) -> None:
+async def test_changing_an_expectation_needs_a_recent_password(hub: TestHub) -> None:
     admin = await hub.logged_in()
     path = f"expectations/{(await admin.post('expectations', BODY)).json['id']}"
     hub.clock.shift += STEP_UP_S + 1
@@ -108,7 +108,7 @@ async def test_the_calendar_counts_all_nodes_and_names_those_that_did_not_meet_i
     assert [row["state"] for row in found["nodes"]] == ["met"]
 
 
-async def test_a_calendar_that_cannot_be_is_refused(hub: TestHub) -> None:
+async def test_an_invalid_calendar_range_is_refused(hub: TestHub) -> None:
     admin = await hub.logged_in()
     made = (await admin.post("expectations", BODY)).json
     for query in ("from=yesterday", "from=2026-11-20&to=2026-11-19", "from=2026-01-01&to=2026-11-19", "to=9999-12-31", "node=x"):

@@ -29,7 +29,7 @@ def test_within_a_level_broken_packages_come_before_a_busy_cpu() -> None:
     ]  # fmt: skip
 
 
-def test_broken_packages_are_not_mended_by_a_hub_that_starts_and_knows_no_table_yet() -> None:
+def test_a_restarted_hub_without_tables_keeps_the_broken_packages_finding() -> None:
     broken = NODE_STATES["packages_broken"].read
     assert broken(NodeFacts(NODE), NOW) is None
     table = {"package_faults": SubjectTable("package_faults", NOW, 1, ("package", "fault"), ("bash", "incomplete"))}

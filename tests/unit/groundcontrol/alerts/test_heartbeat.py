@@ -32,7 +32,7 @@ class Outbox:
         return self.due_at
 
 
-async def test_a_hub_that_cannot_alert_gives_no_sign_of_life(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_hub_that_cannot_alert_sends_no_heartbeat(caplog: pytest.LogCaptureFixture) -> None:
     receiver, outbox, clock, evaluates = Receiver(), Outbox(), ManualClock(), [True]
     app = web.Application()
     app.router.add_get("/secret-path", receiver.take)

@@ -56,14 +56,14 @@ def test_a_plan_that_is_not_accepted_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(("silent", "incidents", "group"), [(4, 4, "node"), (30, 1, "mass_offline"), (1000, 1, "mass_offline")])
-def test_many_nodes_that_fall_silent_together_are_one_incident(silent: int, incidents: int, group: str) -> None:
+def test_many_nodes_that_go_silent_together_are_one_incident(silent: int, incidents: int, group: str) -> None:
     book = Book(1)
     took(book, [fired(node, OFFLINE, "critical") for node in range(silent)], fleet=Fleet(max(100, silent)))
     assert len(book.incidents) == incidents
     assert {one.group.split(":")[0] for one in book.incidents.values()} == {group}
 
 
-def test_nodes_that_fall_silent_one_after_the_other_join_their_incident() -> None:
+def test_nodes_that_go_silent_in_turn_join_one_incident() -> None:
     book = Book(1)
     for node in range(30):
         took(book, [fired(node, OFFLINE, "critical", at=NOW + node)], NOW + node)

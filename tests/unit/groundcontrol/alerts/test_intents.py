@@ -76,7 +76,7 @@ async def test_a_broken_channel_gets_no_message_until_it_is_repaired(tmp_path: P
         assert "(2nd try)" in notified.sentence
 
 
-async def test_a_channel_that_is_off_has_one_row_of_an_incident_and_no_more(trial: AlertTrial) -> None:
+async def test_a_disabled_channel_has_one_delivery_row_per_incident(trial: AlertTrial) -> None:
     [node] = trial.nodes
     [channel] = await trial.backend.store.channels.channels(1)
     await trial.receivers.edit(SYSTEM, channel.id, None, Wanted(enabled=False))
@@ -180,7 +180,7 @@ async def test_explain_agrees_with_the_messages_that_were_sent(trial: AlertTrial
     assert trial.told() == ["firing", "changed"]
 
 
-async def test_a_notice_is_in_no_message_and_explain_says_so(trial: AlertTrial) -> None:
+async def test_a_notice_is_not_notified_and_explain_says_so(trial: AlertTrial) -> None:
     [node] = trial.nodes
     notice = a_rule(trial.clock.now(), "Shown only")._replace(expr="state(unit_failed)", warn=Threshold(0, 0), notice=True)
     await trial.service.save_rules(SCOPE, [notice, trial.rules.find(RuleId("unit.failed"))._replace(enabled=False)])

@@ -110,7 +110,7 @@ def test_an_alert_ends_after_clear_s_behind_the_clear_value_without_a_break() ->
     assert ended == [7]
 
 
-def test_a_level_starts_only_up_to_the_cap_and_goes_on_up_to_the_hold() -> None:
+def test_a_level_starts_below_the_cap_and_holds_below_the_hold() -> None:
     limits = LIMITS._replace(for_s=0)
     assert step(None, Observation(99.0, None, "critical"), limits, 0.0) == (None, ())
     held, (change,) = step(None, Observation(99.0, "warning", "critical"), limits, 0.0)
@@ -135,7 +135,7 @@ def test_a_flapping_alert_is_notified_a_limited_number_of_times_a_day(period_s: 
     assert told <= most
 
 
-def test_flapping_ends_after_a_calm_half_hour() -> None:
+def test_flapping_ends_after_a_quiet_half_hour() -> None:
     flapping = Flapping()
     for at in (0.0, 300.0, 600.0, 900.0):
         flapping = flapping.changed(at)

@@ -48,7 +48,7 @@ def test_a_single_window_is_open_from_its_start_until_just_before_its_end() -> N
     assert active([window._replace(closed_at=1500.0)], WEB, (), 1600.0) is None
 
 
-def test_of_the_windows_that_cover_a_node_the_last_end_counts() -> None:
+def test_the_latest_end_of_overlapping_windows_counts() -> None:
     windows = [
         a_window(Selector(all=True), until_at=1500.0),
         a_window(Selector(tags=("db",)), until_at=9000.0),
@@ -100,7 +100,7 @@ def test_a_weekly_window_keeps_to_its_first_and_last_moment() -> None:
     assert occurrence(window, last) is None
 
 
-def test_a_zone_that_the_machine_has_lost_silences_nothing() -> None:
+def test_an_unknown_time_zone_silences_nothing() -> None:
     assert occurrence(weekly("00:00", "23:59", "Europe/Atlantis"), 0.0) is None
 
 

@@ -56,7 +56,7 @@ WRONG: tuple[tuple[dict[str, object], str], ...] = (
 )
 
 
-async def test_a_window_that_does_not_fit_is_refused_with_its_field(hub: TestHub) -> None:
+async def test_an_invalid_window_is_refused_with_its_field(hub: TestHub) -> None:
     operator = await hub.logged_in("operator")
     for change, word in WRONG:
         answer = await operator.post("maintenance", {"select": {"all": True}, "until_at": hub.clock.now() + 60, **change})

@@ -69,7 +69,7 @@ async def test_two_rules_have_two_names(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("SAFETY-22")
-async def test_a_change_of_rules_wants_the_password_once_more_and_a_trial_does_not(hub: TestHub) -> None:
+async def test_changing_rules_needs_a_recent_password_and_a_preview_does_not(hub: TestHub) -> None:
     admin = await hub.logged_in()
     rule = (await admin.post("rules", BUSY)).json
     hub.clock.shift += STEP_UP_S + 1
@@ -150,7 +150,7 @@ async def test_a_token_that_may_not_change_rules_gets_a_hint(hub: TestHub) -> No
     assert (refused.status, "stardust on the hub's machine" in refused.json["detail"]) == (403, True)
 
 
-async def test_a_preview_of_a_young_server_says_that_its_history_does_not_cover_the_time(hub: TestHub) -> None:
+async def test_a_preview_reports_an_incomplete_history(hub: TestHub) -> None:
     admin = await hub.logged_in("admin")
     await hub.node("web-1")
     now = hub.clock.now()

@@ -46,9 +46,7 @@ async def test_an_alert_is_notified_once_and_so_is_its_end(trial: AlertTrial) ->
 
 
 @pytest.mark.parametrize(("nodes", "lost", "messages"), [(1000, 1000, 1), (100, 30, 1), (100, 4, 4)])
-async def test_nodes_that_are_lost_together_are_one_message_where_they_are_many(
-    tmp_path: Path, nodes: int, lost: int, messages: int
-) -> None:
+async def test_many_nodes_lost_together_are_one_message(tmp_path: Path, nodes: int, lost: int, messages: int) -> None:
     async with alert_trial(tmp_path, nodes) as trial:
         trial.fleet.connected -= set(trial.nodes[:lost])
         await trial.pass_s(180)
@@ -322,7 +320,7 @@ async def test_an_acknowledged_alert_is_not_repeated_and_another_is(tmp_path: Pa
         assert "web-1" in trial.titles()[-1]
 
 
-async def test_a_rise_ends_an_acknowledgement_and_a_snooze(trial: AlertTrial) -> None:
+async def test_a_rise_in_severity_ends_acknowledgement_and_snooze(trial: AlertTrial) -> None:
     [node] = trial.nodes
     alert = await fires(trial, node, 1.0)
     await trial.service.acknowledge(SCOPE, alert.id)
@@ -345,7 +343,7 @@ async def test_a_snooze_ends_with_a_message_that_it_still_fires(trial: AlertTria
     assert trial.told() == ["firing", "repeat"]
 
 
-async def test_a_snooze_that_outlives_its_alert_ends_in_silence(trial: AlertTrial) -> None:
+async def test_a_snooze_longer_than_its_alert_ends_silently(trial: AlertTrial) -> None:
     [node] = trial.nodes
     alert = await fires(trial, node, 1.0)
     await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + HOUR_S)

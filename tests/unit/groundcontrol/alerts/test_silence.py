@@ -18,7 +18,7 @@ def test_a_silence_has_stages(minutes: float, expected: tuple[Stage, ...]) -> No
     assert stages(minutes * 60) == expected
 
 
-def test_the_absence_of_the_hub_is_no_silence_of_a_node() -> None:
+def test_an_absent_hub_does_not_count_as_node_silence() -> None:
     assert silence_before(1000.0, [Absence(1010.0, 3400.0)]) == 0.0
     assert silence_before(1000.0, [Absence(2000.0, 9000.0)]) == 1000.0
     assert silence_before(1000.0, [Absence(2000.0, 9000.0), Absence(9500.0, 10_000.0)]) == 1500.0

@@ -56,7 +56,7 @@ async def test_a_limited_user_sees_no_event_of_other_nodes_or_the_fleet(hub: Tes
         assert {one.node_id for one in found} == seen
 
 
-def test_the_beginning_and_the_newest_entries_stay_where_there_are_too_many() -> None:
+def test_a_long_timeline_keeps_its_first_and_newest_entries() -> None:
     alert, incident = an_alert(NOW, NodeId("web-1"))
     events = [new_event("node_online", NOW + at, node=NodeId("web-1")) for at in range(9, 0, -1)]
     entries, cut = timeline_of([alert], events, [a_delivery(incident, NOW + 20)], most=4)

@@ -41,7 +41,7 @@ def test_a_window_returns_mean_maximum_and_minimum_of_its_samples(given_buckets:
             assert [window.value() for window in windows.values()] == [None] * 3
 
 
-def test_a_mean_can_be_read_as_it_was_when_a_slower_family_was_measured() -> None:
+def test_a_mean_is_available_for_the_time_of_a_slower_family() -> None:
     ahead, exact = (make_window(WindowSpec("avg", "x", 600), 10, 1, slack=True) for _ in range(2))
     then_ms = 1_790_000_400_000
     for end_ms in range(then_ms - 900_000, then_ms + 130_000, 10_000):
@@ -61,7 +61,7 @@ def test_a_mean_can_be_read_as_it_was_when_a_slower_family_was_measured() -> Non
         ([9, 9, 2, 2, 3, 3], 1 / 240),
     ],
 )
-def test_a_rate_is_the_growth_between_neighbours_and_a_restarted_counter_has_none(counts: list[int | None], rate: float | None) -> None:
+def test_a_rate_is_the_growth_between_samples_and_null_after_a_reset(counts: list[int | None], rate: float | None) -> None:
     window = make_window(WindowSpec("rate", "x", 300), 60, 1)
     for at, count in enumerate(counts):
         window.push(1_790_000_000_000 + at * 60_000, 0, 0, () if count is None else (count,))
@@ -79,7 +79,7 @@ def test_a_slope_is_that_of_a_straight_line_and_unknown_before_most_of_it_was_se
     assert seen[-1] == pytest.approx(-1e6)
 
 
-def test_a_value_that_no_machine_can_have_is_not_measured() -> None:
+def test_an_impossible_value_counts_as_not_measured() -> None:
     window = make_window(WindowSpec("avg", "x", 60), 10, 1)
     for at in range(12):
         huge = (1 << 63) - 1 if at == 3 else 7

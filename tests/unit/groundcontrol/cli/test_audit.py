@@ -34,7 +34,7 @@ def test_heads_are_found_in_every_form_of_the_log(formatter: logging.Formatter, 
 
 @settings(max_examples=50)
 @given(text=st.text(max_size=100), after=st.text(max_size=50))
-def test_junk_in_a_log_is_passed_over(text: str, after: str) -> None:
+def test_other_lines_in_a_log_are_skipped(text: str, after: str) -> None:
     found = list(read_heads(io.StringIO(f"{text}\naudit_head {after}\n" + line(JsonFormatter()))))
     assert found[-1] == HEAD
 
@@ -63,7 +63,7 @@ def test_malformed_head_is_refused(text: str) -> None:
 @pytest.mark.holds("SAFETY-72")
 @settings(max_examples=50)
 @given(value=st.dictionaries(st.text(), st.text()))
-def test_exported_rows_hold_nothing_that_a_terminal_obeys(value: dict[str, str]) -> None:
+def test_exported_rows_contain_no_terminal_sequences(value: dict[str, str]) -> None:
     text = _json(value)
     assert text.isascii()
     assert text.isprintable()

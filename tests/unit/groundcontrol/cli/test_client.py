@@ -29,7 +29,7 @@ TOKEN = "not-for-strangers"
         "http://[::1]:8933",
     ],
 )
-def test_a_token_goes_by_tls_or_within_this_machine(url: str) -> None:
+def test_a_token_is_sent_over_tls_or_to_this_machine(url: str) -> None:
     check_url(url)
 
 
@@ -53,7 +53,7 @@ def test_a_token_goes_by_tls_or_within_this_machine(url: str) -> None:
         "",
     ],
 )
-def test_a_token_goes_nowhere_else(url: str) -> None:
+def test_a_token_is_not_sent_in_clear(url: str) -> None:
     with pytest.raises(CliError, match="--url"):
         check_url(url)
 
@@ -131,6 +131,6 @@ def _another_authority(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("ca", "pin", "told"), [(None, "12:34", "--tls-pin: 64 hex digits"), ("/none.pem", None, "--tls-ca: /none.pem cannot be used")]
 )
-async def test_a_trust_that_cannot_be_is_reported(door: Door, ca: str | None, pin: str | None, told: str) -> None:
+async def test_invalid_trust_options_are_refused(door: Door, ca: str | None, pin: str | None, told: str) -> None:
     with pytest.raises(CliError, match=told):
         await asked(door, ca=ca, pin=pin)

@@ -101,7 +101,7 @@ def console(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     return Console(tmp_path / "nowhere", capsys)
 
 
-def test_the_walk_finds_verbs_and_acts() -> None:
+def test_verbs_and_actions_are_found_in_the_package() -> None:
     names = {command.name for command in COMMANDS}
     assert {"serve", "nodes", "user reset", "token list", "audit export", "secret new", "help"} <= names
     assert {name.partition(" ")[0] for name in names} == {verb.name for verb in VERBS}
@@ -119,7 +119,7 @@ def test_every_command_has_help(console: Console, command: Command) -> None:
 
 
 @every_command
-def test_every_command_speaks_json(console: Console, command: Command) -> None:
+def test_every_command_supports_json(console: Console, command: Command) -> None:
     done = console.run(command, *command.needed, "--json", *console.place(command))
     if command.name in ANSWER_WITHOUT_A_HUB:
         assert done.err == ""
@@ -162,7 +162,7 @@ def test_an_unknown_verb_is_reported_as_json(words: list[str], capsys: pytest.Ca
 
 @pytest.mark.parametrize("verb", [["logs"], ["jobs"], ["audit", "list"]])
 @pytest.mark.parametrize("limit", ["-1", "0", "501", "x", "1.5", "٣", "9" * 5000])
-def test_a_limit_is_a_number_of_things(verb: list[str], limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_limit_option_accepts_only_positive_numbers(verb: list[str], limit: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*verb, f"--limit={limit}", "--json"]) == 2
     assert "whole number from 1 to 500" in Done(2, *capsys.readouterr()).error["message"]
 

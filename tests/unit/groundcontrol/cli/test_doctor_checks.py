@@ -62,7 +62,7 @@ def harm(folder: Path, sql: str) -> None:
         db.execute(sql)
 
 
-def test_a_private_folder_is_well_and_an_open_one_is_not(folder: Path) -> None:
+def test_a_private_folder_is_ok_and_an_open_one_a_problem(folder: Path) -> None:
     assert states(doctor_checks.folder_findings(folder)) == ["ok"]
     (folder / "stardust.db").chmod(0o640)
     folder.chmod(0o755)
@@ -85,7 +85,7 @@ def test_an_invalid_folder_is_a_problem(tmp_path: Path) -> None:
         ("stardust-samples.db.before-0012", "before an update"),
     ],
 )
-def test_a_copy_that_was_left_is_remembered(folder: Path, name: str, told: str) -> None:
+def test_a_leftover_copy_is_reported(folder: Path, name: str, told: str) -> None:
     copy = folder / name
     copy.touch(mode=0o600)
     assert states(doctor_checks.folder_findings(folder)) == ["ok"]
@@ -117,7 +117,7 @@ def test_data_in_memory_is_a_problem_unless_it_is_allowed(disk_path: Path, allow
     assert [finding.state for finding in about] == [state, state]
 
 
-def test_room_is_reported_once_for_each_disk(folder: Path) -> None:
+def test_free_space_is_reported_once_per_disk(folder: Path) -> None:
     assert len(list(doctor_checks.space_findings(folder, folder, folder / "none"))) == 1
 
 
@@ -193,7 +193,7 @@ async def test_a_database_with_another_name_is_a_problem(folder: Path, tmp_path:
     assert f"{folder / 'stardust-samples.db'} is one file with 2 names" in names.text
 
 
-async def test_a_file_that_was_emptied_is_a_problem_and_a_copy_that_leads_nowhere_is_none(folder: Path) -> None:
+async def test_an_empty_database_is_a_problem_and_a_dangling_copy_is_not(folder: Path) -> None:
     (folder / "stardust-samples.db").write_bytes(b"")
     (folder / "stardust.db.before-0003").symlink_to("/nowhere")
     settings = DataDirSettings(None, (), True, folder, folder / "stardust.db")
@@ -201,7 +201,7 @@ async def test_a_file_that_was_emptied_is_a_problem_and_a_copy_that_leads_nowher
     assert list(doctor_checks.copy_findings(settings.control_db)) == []
 
 
-async def test_a_chunk_that_cannot_be_read_is_named_by_its_node_and_hours(folder: Path) -> None:
+async def test_an_unreadable_chunk_is_reported_by_node_and_hours(folder: Path) -> None:
     settings = DataDirSettings(None, (), True, folder, folder / "stardust.db")
     at = 1_795_255_200  # 2026-11-21 10:00 UTC
     sound = encode_rows(RowTable(1, [at * 1000], {"load.1": [5]}, {}))
@@ -217,7 +217,7 @@ async def test_a_chunk_that_cannot_be_read_is_named_by_its_node_and_hours(folder
     assert "web-1 from 2026-11-21 11:00 to 2026-11-21 12:00 UTC, tier 1s; node number 2 from 2026-11-21 10:00" in samples.text
 
 
-async def test_packs_that_are_in_no_chunk_yet_and_cannot_be_read_are_named_too(folder: Path) -> None:
+async def test_unreadable_packs_outside_chunks_are_reported(folder: Path) -> None:
     settings = DataDirSettings(None, (), True, folder, folder / "stardust.db")
     at = 1_795_255_200  # 2026-11-21 10:00 UTC
     layout = layout_row("pulse", ("load.1",))
@@ -255,7 +255,7 @@ async def test_the_schema_is_known_older_or_newer(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("sql", "told"), [("user_version = 99", "made by a newer Stardust"), ("application_id = 7", "of this kind")])
-async def test_samples_that_no_hub_starts_on_are_a_problem(folder: Path, sql: str, told: str) -> None:
+async def test_samples_that_prevent_a_start_are_a_problem(folder: Path, sql: str, told: str) -> None:
     with closing(sqlite3.connect(folder / "stardust-samples.db")) as db, db:
         db.execute(f"PRAGMA {sql}")
     async with await Inspection.open(folder / "stardust.db") as inspection:
@@ -320,7 +320,7 @@ async def test_nodes_that_run_another_spider_than_the_hub_ships_are_named_with_t
         assert (await doctor_checks.agents_finding(inspection, None)).state == "ok", "it has not connected yet"
 
 
-async def test_a_record_that_cannot_be_read_is_named_by_table_row_and_node(folder: Path) -> None:
+async def test_an_unreadable_record_is_reported_by_table_row_and_node(folder: Path) -> None:
     assert (await doctor_checks.records_finding(folder / "stardust.db")).state == "ok"
     harm(folder, "UPDATE node SET identity = 'z' || substr(identity, 2), tags = 'y'")
     with closing(sqlite3.connect(folder / "stardust-samples.db")) as db, db:
@@ -357,7 +357,7 @@ async def test_an_unexpected_error_of_a_check_is_a_finding() -> None:
     assert (found.check, found.state, found.text) == ("things", "problem", "this check failed: LookupError: no such thing")
 
 
-async def test_the_first_password_is_remembered_until_it_is_changed(folder: Path) -> None:
+async def test_an_unchanged_first_password_is_reported(folder: Path) -> None:
     async with await Inspection.open(folder / "stardust.db") as inspection:
         assert "admin" in (await doctor_checks.password_finding(inspection)).text
         harm(folder, "UPDATE account SET must_change_password = 0")

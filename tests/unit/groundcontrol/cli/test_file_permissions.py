@@ -125,7 +125,7 @@ def test_every_verb_names_the_owner_of_the_data_folder(refused: tuple[Path, list
         assert "the user root" in error["message"] or "user 0" in error["message"], (words, told)
 
 
-def test_a_person_reads_one_line(refused: tuple[Path, list[Told]]) -> None:
+def test_a_permission_error_is_one_line(refused: tuple[Path, list[Told]]) -> None:
     folder, said = refused
     assert said[-2] == (1, "", f"stardust: {folder} is the data folder of the user root: run this as root\n")
 

@@ -54,7 +54,7 @@ def drop_in(root: Path, text: str, name: str = "50-here.conf", folder: str = "et
     (place / name).write_text(text)
 
 
-def test_the_unit_of_the_documents_says_everything_that_a_verb_wants(machine: Path) -> None:
+def test_the_documented_unit_has_every_setting_that_verbs_need(machine: Path) -> None:
     settings = read_settings(words())
     assert settings.config is not None, settings.faults
     assert settings.config.data_dir == machine / "var/lib/stardust-hub"
@@ -90,7 +90,7 @@ def test_the_doctor_reads_the_settings_of_the_installed_service(machine: Path, c
         ("[Unit]\nExecStart=/x/stardust serve --data-dir /srv/wrong\n", "var/lib/stardust-hub"),
     ],
 )
-def test_a_unit_says_where_the_data_is_in_each_of_the_ways_there_are(machine: Path, text: str, folder: str) -> None:
+def test_the_data_folder_is_read_from_every_form_of_unit(machine: Path, text: str, folder: str) -> None:
     if "EnvironmentFile" in text:  # it goes before Environment=
         (machine / "etc/stardust-hub/environment").write_text('# of the hub\nSTARDUST_DATA_DIR="/srv/of file"\n')
     (machine / "etc/stardust-hub/other.toml").write_text('data_dir = "/srv/of toml"\n')
@@ -98,7 +98,7 @@ def test_a_unit_says_where_the_data_is_in_each_of_the_ways_there_are(machine: Pa
     assert found(machine).data_dir == machine / folder
 
 
-def test_the_administrators_drop_in_counts_before_the_packages(machine: Path) -> None:
+def test_a_drop_in_of_the_administrator_overrides_the_packaged_one(machine: Path) -> None:
     for place, port in (("usr/lib", 1001), ("etc", 1002)):
         drop_in(machine, f"[Service]\nExecStart=/x/stardust serve --data-dir /srv/hub --port {port}\n", folder=place)
     assert found(machine).environ["STARDUST_PORT"] == "1002"

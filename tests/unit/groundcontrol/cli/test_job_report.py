@@ -36,6 +36,6 @@ def test_a_file_that_was_left_behind_is_reported_with_its_difference_and_nothing
     ]
 
 
-def test_no_reboot_is_not_spoken_of() -> None:
+def test_an_unneeded_reboot_is_not_mentioned() -> None:
     nothing = {**REPORT, "reboot": "no", "services": [], "failed_units": [], "config_files": [], "notes": []}
     assert report_lines(nothing) == []

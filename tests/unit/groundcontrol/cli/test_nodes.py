@@ -50,7 +50,7 @@ def node(name: str, *, waiting: bool = False, state: str = "online", agent: str 
 @pytest.mark.parametrize(
     ("names", "asked"), [(["a", "b"], ["/nodes/a/approve", "/nodes/b/approve"]), (["a", "in"], []), (["a", "none"], [])]
 )
-async def test_all_that_are_named_are_approved_or_none(monkeypatch: pytest.MonkeyPatch, names: list[str], asked: list[str]) -> None:
+async def test_approval_of_several_nodes_is_all_or_nothing(monkeypatch: pytest.MonkeyPatch, names: list[str], asked: list[str]) -> None:
     class Waiting(FleetHub):
         fleet = (node("a", waiting=True), node("b", waiting=True), node("in"))
 
@@ -106,7 +106,7 @@ def words_of(*words: str) -> argparse.Namespace:
 
 
 @pytest.mark.parametrize("wait", [(), ("--no-wait",)])
-async def test_a_node_that_is_refused_hides_none_that_was_removed(
+async def test_a_refused_node_does_not_hide_removed_ones(
     wait: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for as_json in (True, False):
@@ -141,9 +141,7 @@ async def test_a_hub_that_disappears_is_reported_with_the_nodes_already_removed(
     assert [row["node_id"] for row in answer["deployments"]] == ["a"]
 
 
-async def test_a_node_that_is_refused_hides_none_that_was_turned_away(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_refused_node_does_not_hide_rejected_ones(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     class Waiting(Removing):
         fleet = tuple(node(name, waiting=True) for name in "abc")
 

@@ -56,7 +56,7 @@ async def ordered(monkeypatch: pytest.MonkeyPatch, hub: Told, *, no_wait: bool =
     return await rekey.run(argparse.Namespace(node="web-1", no_wait=no_wait, json=False))
 
 
-async def test_it_waits_until_the_node_is_back_with_its_new_keys(
+async def test_rekey_waits_until_the_node_returns_with_its_new_keys(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     renewed = {**NODE, "keys_generation": 2}

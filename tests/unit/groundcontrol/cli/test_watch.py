@@ -81,9 +81,7 @@ async def test_a_missing_hub_is_retried_with_a_message(
     assert told.err.splitlines() == ["stardust: it is away; trying again for up to 10 min …", "stardust: the hub answers again"]
 
 
-async def test_a_hub_that_stays_away_is_given_up_after_a_bounded_time(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_an_absent_hub_is_given_up_after_a_time_limit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     clock = WaitingClock(monkeypatch)
     with pytest.raises(CliError, match="stardust jobs follow 0123") as caught:
         await watching(Restarting(*[AWAY] * 10_000)).get("/jobs/0123")
@@ -128,7 +126,7 @@ async def test_a_deployment_that_did_not_reach_the_hub_is_requested_again(monkey
     assert (hub.asked, found) == (4, [row("new4", "web-1", "update")])
 
 
-async def test_a_hub_that_goes_away_at_the_next_order_names_no_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hub_lost_at_the_next_order_names_no_earlier_job(monkeypatch: pytest.MonkeyPatch) -> None:
     WaitingClock(monkeypatch)
     hub = Deploying(lost=10_000, begins=False)
     with pytest.raises(CliError, match=r"look with: stardust jobs$"):

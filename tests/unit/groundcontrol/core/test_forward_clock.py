@@ -8,7 +8,7 @@ from tests.support.clock import ManualClock
 DAY_S = 86_400
 
 
-def test_time_continues_where_the_clock_is_set_back_and_follows_where_it_is_set_on() -> None:
+def test_the_forward_clock_never_goes_back_and_follows_forward_jumps() -> None:
     clock = ManualClock()
     onward, began = ForwardClock(clock), clock.now()
     clock.jump(-3 * DAY_S)

@@ -48,11 +48,11 @@ def test_each_verb_has_its_roles_and_description() -> None:
 
 @pytest.mark.parametrize("action", PERMISSIONS)
 @pytest.mark.parametrize("role", ROLES)
-def test_the_table_decides(action: Action, role: Role) -> None:
+def test_the_permission_table_decides(action: Action, role: Role) -> None:
     assert allowed(scope_of(role), action) == (role in PERMISSIONS[action])
 
 
-def test_a_higher_role_may_all_that_a_lower_one_may() -> None:
+def test_a_higher_role_includes_the_rights_of_lower_ones() -> None:
     for roles in PERMISSIONS.values():
         assert "admin" in roles
         assert "operator" in roles or "viewer" not in roles
@@ -70,7 +70,7 @@ def test_an_unknown_action_is_denied() -> None:
         authorize(scope_of("admin"), typing.cast("Action", "node.explode"))
 
 
-def test_a_node_may_do_nothing() -> None:
+def test_a_node_has_no_permissions() -> None:
     assert not any(allowed(scope_of("admin", "node"), action) for action in PERMISSIONS)
 
 
@@ -84,11 +84,11 @@ def a_node(name: str, *tags: str) -> Node:
 
 @pytest.mark.parametrize("action", PERMISSIONS)
 @pytest.mark.parametrize("role", ROLES)
-def test_a_token_may_less_than_a_person(action: Action, role: Role) -> None:
+def test_a_token_has_fewer_permissions_than_a_user(action: Action, role: Role) -> None:
     assert allowed(scope_of(role, "token"), action) == (role in PERMISSIONS[action] and action in FOR_TOKENS)
 
 
-def test_no_token_reaches_people_rights_or_keys() -> None:
+def test_tokens_have_no_permission_for_users_rights_or_keys() -> None:
     assert not FOR_TOKENS & {"account.use", "token.use", "user.manage", "user.reset", "settings.manage", "node.enrol"}
 
 

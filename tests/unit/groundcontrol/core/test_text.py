@@ -33,7 +33,7 @@ def test_rows_of_one_line_of_a_log_stay_apart() -> None:
 
 
 @given(st.text(max_size=2000))
-def test_a_cleaned_text_is_short_and_holds_nothing_that_acts(text: str) -> None:
+def test_a_cleaned_text_is_short_and_without_control_characters(text: str) -> None:
     cleaned = clean(text)
     assert len(cleaned) <= 256
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 or 0xD800 <= ord(char) < 0xE000 for char in cleaned)
@@ -42,7 +42,7 @@ def test_a_cleaned_text_is_short_and_holds_nothing_that_acts(text: str) -> None:
     cleaned.encode()
 
 
-def test_ordinary_text_stays_as_it_is() -> None:
+def test_ordinary_text_is_unchanged() -> None:
     for text in ("web-1", "Debian GNU/Linux 12 (bookworm)", "Übung 日本語 🚀", "Intel(R) Xeon(R) @ 2.20GHz"):
         assert clean(text) == text
 
@@ -58,14 +58,14 @@ def test_invisible_characters_are_removed_from_names(char: str) -> None:
     assert label(f"web{char}-1") == "web_-1"
 
 
-def test_every_character_that_formats_and_is_not_seen_is_known() -> None:
+def test_every_invisible_formatting_character_is_known() -> None:
     """Those of category Cf that show something, as the signs of Arabic numbers do, stay."""
     shown = re.compile("[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd\U00013430-\U0001343f]")
     formats = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
     assert [f"{ord(char):04x}" for char in formats if not UNSEEN_CHAR.match(char) and not shown.match(char)] == []
 
 
-def test_spaces_of_other_widths_become_the_one_of_ascii() -> None:
+def test_other_unicode_spaces_become_ascii_spaces() -> None:
     for code in range(sys.maxunicode + 1):
         if unicodedata.category(chr(code)) == "Zs":
             assert clean(f"web{chr(code)}1") == "web 1"

@@ -20,7 +20,7 @@ BODY: dict[str, Any] = {
 }
 
 
-async def test_a_deployment_is_asked_for(hub: TestHub) -> None:
+async def test_a_deployment_is_requested(hub: TestHub) -> None:
     operator = await hub.logged_in("operator")
 
     answer = await operator.post("deployments", BODY, headers={"Idempotency-Key": "k-1"})
@@ -51,7 +51,7 @@ async def test_a_deployment_is_asked_for(hub: TestHub) -> None:
         {**BODY, "jump": {"host": "a" * 1025}},
     ],
 )
-async def test_a_wish_of_another_form_is_refused(hub: TestHub, body: dict[str, Any]) -> None:
+async def test_a_malformed_deployment_request_is_refused(hub: TestHub, body: dict[str, Any]) -> None:
     answer = await (await hub.logged_in()).post("deployments", body)
 
     assert (answer.status, answer.code) == (400, "request.invalid")
@@ -59,7 +59,7 @@ async def test_a_wish_of_another_form_is_refused(hub: TestHub, body: dict[str, A
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 129, "é"])
-async def test_a_key_of_another_form_is_refused(hub: TestHub, key: str) -> None:
+async def test_a_malformed_idempotency_key_is_refused(hub: TestHub, key: str) -> None:
     answer = await (await hub.logged_in()).post("deployments", BODY, headers={"Idempotency-Key": key})
 
     assert (answer.status, answer.code) == (400, "request.invalid")
@@ -92,7 +92,7 @@ async def test_the_key_of_a_jump_host_with_the_name_of_the_server_is_distinguish
     assert shown == [("gw", 22), ("gw", 2222)]
 
 
-async def test_a_deployment_is_steered(hub: TestHub) -> None:
+async def test_a_deployment_is_confirmed_retried_and_cancelled(hub: TestHub) -> None:
     operator = await hub.logged_in("operator")
     made = await hub.store.deployments.create_deployment(ADMIN, a_deployment())
 

@@ -56,7 +56,7 @@ async def test_each_server_gets_its_own_deployment_in_list_order(desk: Desk, req
         assert (await desk.store.deployments.deployment(ADMIN, made[1].id)).state == "awaiting_host_key"
 
 
-async def test_where_one_cannot_be_taken_nothing_is_begun(desk: Desk, request_to: Requests) -> None:
+async def test_one_invalid_server_refuses_the_whole_list(desk: Desk, request_to: Requests) -> None:
     await desk.store.nodes.create_node(ADMIN, NewNode(new_random_id(), "Taken", "192.0.2.1", ()))  # type: ignore[arg-type]  # an id
     async with desk.running() as service:
         wanted = [
@@ -78,14 +78,14 @@ async def test_where_one_cannot_be_taken_nothing_is_begun(desk: Desk, request_to
             await service.install_many(VIEWER, wanted, None)
 
 
-async def test_more_than_fit_are_refused_together(desk: Desk, request_to: Requests) -> None:
+async def test_deployments_above_the_limit_are_refused_together(desk: Desk, request_to: Requests) -> None:
     async with desk.running(desk.make(desk.config, LIMITS._replace(open=2))) as service:
         with pytest.raises(Unavailable):
             await service.install_many(ADMIN, [request_to(port, name=f"n{port}") for port in (22, 23, 24)], None)
         assert not (await desk.store.deployments.deployments(ADMIN, 10)).items
 
 
-async def test_a_repeat_takes_no_place(desk: Desk, request_to: Requests) -> None:
+async def test_a_repeated_request_uses_no_slot(desk: Desk, request_to: Requests) -> None:
     """Whoever lost the answer asks again with the same key, and the hub is full with what was begun for it."""
     small = desk.make(desk.config, LIMITS._replace(open=2))
     async with serving(KEY) as (one, _), serving(OTHER) as (two, _), desk.running(small) as service:
@@ -112,7 +112,7 @@ async def test_a_deployment_that_awaits_confirmation_blocks_no_other(desk: Desk,
         assert {row.error.code for row in ended if row.error} == {"key_rejected"}
 
 
-async def test_behind_one_jump_host_all_come_to_be_shown(desk: Desk, request_to: Requests) -> None:
+async def test_all_host_keys_behind_one_jump_host_are_shown(desk: Desk, request_to: Requests) -> None:
     """More than the connections that may log in there at once: waiting for a person takes none of those places."""
     gate = asyncssh.generate_private_key("ssh-ed25519")
     async with contextlib.AsyncExitStack() as stack:
@@ -128,7 +128,7 @@ async def test_behind_one_jump_host_all_come_to_be_shown(desk: Desk, request_to:
 
 
 @pytest.mark.holds("S-57")
-async def test_a_retry_may_leave_the_jump_host_out_and_brings_nothing_along(desk: Desk, request_to: Requests) -> None:
+async def test_a_retry_may_omit_the_jump_host_and_its_credentials(desk: Desk, request_to: Requests) -> None:
     gate = asyncssh.generate_private_key("ssh-ed25519")
     async with jumping(gate) as (jump, at_jump), serving(KEY) as (port, seen), desk.running() as service:
         way = JumpRequest(host="127.0.0.1", port=jump, username="admin", password="wrong", host_key=describe(gate).fingerprint)

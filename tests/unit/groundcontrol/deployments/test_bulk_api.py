@@ -55,7 +55,7 @@ async def test_many_deployments_take_common_and_own_fields(hub: TestHub) -> None
 
 
 @pytest.mark.parametrize("body", [{}, {"servers": "web-1"}, {"servers": [{"port": 22}]}, {**BODY, "what": 1}])
-async def test_many_of_another_form_are_refused(hub: TestHub, body: dict[str, Any]) -> None:
+async def test_malformed_bulk_requests_are_refused(hub: TestHub, body: dict[str, Any]) -> None:
     answer = await (await hub.logged_in()).post("deployments/many", body)
 
     assert (answer.status, answer.code, hub.deployer.asked) == (400, "request.invalid", [])

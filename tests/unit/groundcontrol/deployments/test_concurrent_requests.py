@@ -34,7 +34,7 @@ async def begun(desk: Desk) -> int:
     return len((await desk.store.deployments.deployments(ADMIN, 100)).items)
 
 
-async def test_one_installation_of_a_server(desk: Desk, request_to: Requests) -> None:
+async def test_of_concurrent_installations_of_a_server_one_begins(desk: Desk, request_to: Requests) -> None:
     async with serving(KEY) as (port, _), desk.running() as service:
         given, refused = await all_at_once(lambda: service.install(ADMIN, request_to(port), None))
         assert (len(given), len(refused)) == (1, PEOPLE - 1)
@@ -49,7 +49,7 @@ async def test_a_repeated_request_for_many_is_begun_once(desk: Desk, request_to:
         assert await begun(desk) == 1
 
 
-async def test_one_retry(desk: Desk, request_to: Requests) -> None:
+async def test_of_concurrent_retries_one_begins(desk: Desk, request_to: Requests) -> None:
     """Whoever comes too late does not begin the same row once more, nor takes it out of the hands of who has begun it."""
     async with serving(KEY) as (port, _), desk.running() as service:
         row = await service.install(ADMIN, request_to(port), None)
@@ -65,7 +65,7 @@ async def test_one_retry(desk: Desk, request_to: Requests) -> None:
 
 
 @pytest.mark.parametrize("way", ["redeploy", "remove"])
-async def test_one_deployment_of_a_node(desk: Desk, way: str) -> None:
+async def test_concurrent_deployments_of_a_node_become_one(desk: Desk, way: str) -> None:
     node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-1", "127.0.0.1"))
     async with serving(KEY) as (port, _), desk.running() as service:
         fields = DeploymentOverrides(port=port, username="root", password="once")

@@ -43,7 +43,7 @@ class Server:
         ("0dm1ahkx77cf1tdvky8hpavc6c", None, "127.0.0.1"),
     ],
 )
-async def test_a_node_without_a_given_name_has_that_of_its_server(
+async def test_a_node_without_a_name_gets_that_of_its_server(
     desk: Desk, request_to: Requests, hostname: str, given: str | None, name: str
 ) -> None:
     await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "taken", "192.0.2.1"))

@@ -132,7 +132,7 @@ def test_a_deployment_event_is_one_line_of_plain_text() -> None:
     assert (len(event.message), event.message.isprintable()) == (MAX_MESSAGE_CHARS, True)
 
 
-async def test_bodies_that_say_nothing_are_as_none_at_all(desk: Desk) -> None:
+async def test_empty_bodies_count_as_no_body(desk: Desk) -> None:
     """What is known of the way to a node may be no host to log in to; who forgets it has not said so."""
     node = await node_with(desk, None)
     await desk.store.nodes.move_node(ADMIN, node, "somewhere behind a router")
@@ -174,7 +174,7 @@ async def test_a_forced_removal_that_could_not_start_can_be_repeated(desk: Desk)
     assert desk.closed == [node]
 
 
-async def test_tried_again_it_is_by_force_again_and_nothing_is_asked_of_the_server(desk: Desk, request_to: Requests) -> None:
+async def test_a_retried_forced_removal_does_not_contact_the_server(desk: Desk, request_to: Requests) -> None:
     async with serving(KEY) as (port, seen):
         node = await node_with(desk, request_to(port))
         made = trouble(desk, "nodes", "delete_node")
@@ -218,7 +218,7 @@ async def test_an_interrupted_forced_removal_is_retried_without_credentials(desk
         await desk.store.nodes.node(ADMIN, node)
 
 
-async def test_it_is_not_tried_again_beside_a_removal_by_ssh(desk: Desk, request_to: Requests) -> None:
+async def test_a_forced_removal_is_not_retried_during_a_removal_by_ssh(desk: Desk, request_to: Requests) -> None:
     async with serving(KEY) as (port, _):
         node = await node_with(desk, None)
         made = trouble(desk, "nodes", "delete_node")

@@ -106,12 +106,12 @@ def test_an_invalid_line_says_why(line: str, code: str, field: str) -> None:
         ("ü" * 300, False),
     ],
 )
-def test_names_in_other_scripts_are_hosts_and_broken_addresses_are_none(host: str, right: bool) -> None:
+def test_international_names_are_hosts_and_invalid_addresses_are_not(host: str, right: bool) -> None:
     assert is_host(host) is right
     assert [problem.code for problem in only(f"root@{host}", "lines").problems] == ([] if right else ["host_invalid"])
 
 
-def test_a_name_in_another_script_is_dialled_as_dns_has_it_and_shown_as_it_was_typed() -> None:
+def test_an_international_name_is_resolved_encoded_and_shown_as_typed() -> None:
     checked = check_request(DeploymentRequest(host="müller.example", username="root", jump=JumpRequest(host="straße.example")))
     assert (checked.host, checked.name) == ("xn--mller-kva.example", "müller.example")
     assert checked.jump is not None
@@ -164,7 +164,7 @@ def test_a_fault_of_a_host_names_its_field(host: str, field: str) -> None:
     assert caught.value.message.startswith(f"{field} ")
 
 
-def test_a_long_host_gives_a_name_of_the_length_that_names_have() -> None:
+def test_a_long_host_gives_a_truncated_name() -> None:
     host = ".".join(["web-1"] * 40)
     assert check_request(DeploymentRequest(host=host, username="root")).name == host[:MAX_NAME_CHARS]
 
@@ -210,7 +210,7 @@ def test_secrets_in_a_table_are_refused_as_a_whole(text: str, column: str) -> No
 
 @pytest.mark.parametrize("header", ["#host\tpassword", "# password;host", "#host,pw", "## server , ssh_key"])
 @pytest.mark.parametrize("form", ["auto", "csv"])
-def test_a_header_behind_a_comment_sign_is_one(header: str, form: Format | Literal["auto"]) -> None:
+def test_a_commented_header_is_recognised(header: str, form: Format | Literal["auto"]) -> None:
     reading = read_list(f"\n{header}\nweb-1\tcanary\n", form)
     assert (reading.format, reading.servers, [problem.code for _, problem in reading.problems]) == ("csv", (), ["secret_column"])
     assert "canary" not in repr(reading)
@@ -218,7 +218,7 @@ def test_a_header_behind_a_comment_sign_is_one(header: str, form: Format | Liter
     assert reading.servers == (Listed(3, "web-1", 2222, "root"),)
 
 
-def test_a_remark_is_no_header() -> None:
+def test_a_comment_is_not_a_header() -> None:
     assert read_list("# host, and what we know of it\nroot@web-1\n").format == "lines"
     assert read_list("# host\nroot@web-1\n").format == "lines"
     assert read_list("# web, db\nhost,port\nweb-1,22\n").servers == (Listed(3, "web-1", 22, None),)
@@ -363,7 +363,7 @@ WORDS = st.sampled_from(
 @example("fe80::1%", "lines")
 @settings(max_examples=300)
 @given(st.lists(WORDS, max_size=60).map("".join) | st.text(max_size=200), st.sampled_from(["auto", "lines", "csv", "ssh_config"]))
-def test_no_text_breaks_the_reader(text: str, form: str) -> None:
+def test_arbitrary_text_raises_no_error(text: str, form: str) -> None:
     reading = read_list(text, form)  # type: ignore[arg-type]  # named as they are
     assert len(reading.servers) <= MAX_ROWS
     places = [(one.host.casefold(), one.port, one.jump and one.jump[:2]) for one in reading.servers if not one.problems]

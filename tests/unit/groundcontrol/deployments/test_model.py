@@ -7,7 +7,7 @@ from groundcontrol.deployments.model import INSTALL_STEPS, DeploymentError, Depl
 from tests.support.deployment_desk import ADMIN
 
 
-def test_the_step_that_the_error_names_has_failed_though_a_later_one_was_running() -> None:
+def test_the_step_named_by_the_error_is_the_failed_one() -> None:
     row = transitions.new_deployment(
         ADMIN,
         "install",

@@ -68,7 +68,7 @@ async def test_a_redeployment_uses_stored_credentials_and_keeps_the_node_on_fail
     assert desk.closed == []
 
 
-async def test_without_credentials_they_are_asked_for_and_not_kept_unasked(desk: Desk, request_to: Requests, closed_port: int) -> None:
+async def test_missing_credentials_are_required_and_not_stored_by_default(desk: Desk, request_to: Requests, closed_port: int) -> None:
     node = await a_node(desk)
     async with desk.running() as service:
         with pytest.raises(CredentialsRequired):
@@ -78,7 +78,7 @@ async def test_without_credentials_they_are_asked_for_and_not_kept_unasked(desk:
         await desk.end_of(row.id)
 
 
-async def test_nothing_kept_is_sent_to_another_server(desk: Desk, request_to: Requests, closed_port: int) -> None:
+async def test_stored_credentials_are_not_sent_to_another_server(desk: Desk, request_to: Requests, closed_port: int) -> None:
     node = await a_node(desk)
     await keep(desk, node, request_to(closed_port))
     async with desk.running() as service:
@@ -88,7 +88,7 @@ async def test_nothing_kept_is_sent_to_another_server(desk: Desk, request_to: Re
     assert (await desk.store.deployments.deployments(ADMIN, 10)).items == []
 
 
-async def test_it_is_refused_where_it_cannot_be_meant(desk: Desk, request_to: Requests, closed_port: int) -> None:
+async def test_an_impossible_redeployment_is_refused(desk: Desk, request_to: Requests, closed_port: int) -> None:
     node = await a_node(desk)
     await keep(desk, node, request_to(closed_port))
     async with desk.running() as service:
@@ -103,7 +103,7 @@ async def test_it_is_refused_where_it_cannot_be_meant(desk: Desk, request_to: Re
             await service.redeploy(ADMIN, made_up.id, None)
 
 
-async def test_one_at_a_time_and_none_beside_a_removal(desk: Desk, request_to: Requests) -> None:
+async def test_redeployments_of_a_node_exclude_each_other_and_removals(desk: Desk, request_to: Requests) -> None:
     node = await a_node(desk)
     async with serving(asyncssh.generate_private_key("ssh-ed25519")) as (port, _), desk.running() as service:
         given = DeploymentOverrides(port=port, username="root", password="once")

@@ -30,7 +30,7 @@ async def serving(hub: TestHub) -> AsyncIterator[None]:
 MONITOR = '{"mode": "monitor", "verbs": []}'
 
 
-async def test_a_re_key_is_a_job_of_the_admin_s(hub: TestHub) -> None:
+async def test_a_rekey_needs_the_admin_role(hub: TestHub) -> None:
     node, admin = await hub.node("web-1"), await hub.logged_in("admin")
     answer = await admin.post(f"nodes/{node.id}/rekey")
     assert (answer.status, answer.json["action"], answer.json["state"]) == (202, "rekey", "queued")
@@ -70,7 +70,7 @@ async def test_a_re_key_is_a_job_of_the_admin_s(hub: TestHub) -> None:
         {"nodes": ["OWN"], "canaries": -1},
     ],
 )
-async def test_an_update_of_nothing_or_of_all_is_never_meant(hub: TestHub, body: dict[str, object]) -> None:
+async def test_an_update_needs_an_explicit_choice_of_nodes(hub: TestHub, body: dict[str, object]) -> None:
     node, operator = await hub.node("web-1"), await hub.logged_in("operator")
     named = body.get("nodes")
     sent = {**body, **({"nodes": [node.id]} if named == ["OWN"] else {})}
@@ -90,7 +90,7 @@ async def test_nodes_of_others_are_not_updated_and_nothing_is_begun_for_the_rest
         assert (await viewer.post("agent-updates", {"nodes": [node.id]})).status == 403
 
 
-async def test_after_a_canary_that_failed_nothing_more_is_begun(hub: TestHub) -> None:
+async def test_a_failed_canary_stops_the_other_updates(hub: TestHub) -> None:
     nodes = [await hub.node(f"web-{number}") for number in range(4)]  # none of them ever connects
     operator = await hub.logged_in("operator")
     async with serving(hub):

@@ -145,7 +145,7 @@ async def test_the_same_idempotency_key_gives_the_first_deployment(desk: Desk, r
             await service.install(ADMIN, request_to(port), None)
 
 
-async def test_another_idempotency_key_does_not_switch_the_checks_off(desk: Desk, request_to: Requests) -> None:
+async def test_another_idempotency_key_does_not_bypass_the_checks(desk: Desk, request_to: Requests) -> None:
     await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-1", "h"))
     async with serving(KEY) as (port, _), desk.running() as service:
         first = await service.install(ADMIN, request_to(port, name="a"), "k1")
@@ -158,7 +158,7 @@ async def test_another_idempotency_key_does_not_switch_the_checks_off(desk: Desk
     assert [row.id for row in (await desk.store.deployments.deployments(ADMIN, 10)).items] == [first.id]
 
 
-async def test_a_key_gives_the_first_deployment_also_when_its_node_has_the_name(desk: Desk, request_to: Requests, closed_port: int) -> None:
+async def test_an_idempotency_key_returns_its_deployment_after_the_node_exists(desk: Desk, request_to: Requests, closed_port: int) -> None:
     async with desk.running() as service:
         first = await desk.end_of((await service.install(ADMIN, request_to(closed_port, name="a"), "k1")).id)
         await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "a", "h"))
@@ -221,7 +221,7 @@ async def test_viewers_may_not_deploy(desk: Desk, request_to: Requests) -> None:
             await service.install(VIEWER, request_to(22), None)
 
 
-async def test_before_its_start_nothing_is_begun(desk: Desk, request_to: Requests) -> None:
+async def test_no_deployment_begins_before_the_start(desk: Desk, request_to: Requests) -> None:
     with pytest.raises(Unavailable):
         await desk.service.install(ADMIN, request_to(22), None)
     assert (await desk.store.deployments.deployments(ADMIN, 10)).items == []
@@ -256,7 +256,7 @@ async def test_removal_without_credentials_asks_for_them(desk: Desk) -> None:
     assert (await desk.store.nodes.node(ADMIN, node)).name == "web-1"
 
 
-async def test_a_server_that_is_gone_is_forgotten_by_force(desk: Desk, request_to: Requests) -> None:
+async def test_a_lost_server_is_removed_by_force(desk: Desk, request_to: Requests) -> None:
     node = await node_with(desk, request_to(22))
     async with desk.running() as service:
         row = await service.remove(ADMIN, node, None, force=True)
@@ -289,7 +289,7 @@ async def test_removal_uses_the_kept_credentials_and_the_pinned_host_key(desk: D
 
 
 @pytest.mark.holds("SAFETY-67")
-async def test_kept_credentials_are_sealed_and_open_again(desk: Desk, request_to: Requests) -> None:
+async def test_stored_credentials_are_sealed_and_can_be_opened(desk: Desk, request_to: Requests) -> None:
     request = request_to(2222, username="admin", sudo_password="canary-sudo", passphrase="canary-pass")
     node = await node_with(desk, request)
     records = await desk.store.secrets.credentials(node)
@@ -311,7 +311,7 @@ def test_requests_do_not_show_their_secrets(request_to: Requests) -> None:
     assert "PRIVATE" not in shown
 
 
-async def test_no_secret_comes_into_rows_events_or_audit(desk: Desk, request_to: Requests) -> None:
+async def test_rows_events_and_audit_contain_no_secret(desk: Desk, request_to: Requests) -> None:
     async with serving(KEY) as (port, _), desk.running() as service:
         request = request_to(port, private_key=None, password="canary-1", sudo_password="canary-2", host_key=KEY.get_fingerprint())
         row = await desk.end_of((await service.install(ADMIN, request, None)).id)
@@ -346,7 +346,7 @@ async def test_a_deployment_stopped_with_the_hub_is_cancelled_once(desk: Desk, r
         assert task.cancelling() == 1
 
 
-async def test_a_store_that_hangs_holds_up_no_end_for_longer_than_its_limit(desk: Desk, request_to: Requests) -> None:
+async def test_a_hanging_store_delays_the_end_only_up_to_its_limit(desk: Desk, request_to: Requests) -> None:
     made = Hanging(desk.store.deployments)
     desk.store = replace(desk.store, deployments=made)  # type: ignore[arg-type]  # it stands for any part
     service = desk.make(desk.config, LIMITS._replace(stop_s=0.2))
@@ -356,9 +356,7 @@ async def test_a_store_that_hangs_holds_up_no_end_for_longer_than_its_limit(desk
         made.commands.add("save_deployment")  # and it does not answer before the end
 
 
-async def test_behind_an_order_that_hangs_others_are_refused_and_not_carried_out_later(
-    desk: Desk, request_to: Requests, closed_port: int
-) -> None:
+async def test_requests_behind_a_hanging_one_are_refused_and_not_executed_later(desk: Desk, request_to: Requests, closed_port: int) -> None:
     node, other = await node_with(desk, None), await node_with(desk, None, "web-2")
     async with asyncio.timeout(30), desk.running(desk.make(desk.config, LIMITS._replace(patience_s=0.2))) as service:
         failed = await desk.end_of((await service.install(ADMIN, request_to(closed_port), None)).id)
@@ -384,7 +382,7 @@ async def test_behind_an_order_that_hangs_others_are_refused_and_not_carried_out
         assert (await service.remove(ADMIN, other, None, force=True)).state == "succeeded"
 
 
-async def test_behind_a_confirmation_that_hangs_another_is_refused(desk: Desk) -> None:
+async def test_a_confirmation_behind_a_hanging_one_is_refused(desk: Desk) -> None:
     row = await desk.store.deployments.create_deployment(ADMIN, new_row(NodeId("n" * 26)))
     made = hanging(desk, "deployments")
     progress = ProgressReporter(desk.store, desk.bus, SystemClock(), ADMIN, row, patience_s=0.2)

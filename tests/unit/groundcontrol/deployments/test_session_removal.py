@@ -68,7 +68,7 @@ def states(row: Deployment) -> dict[str, str]:
     return {step.name: step.state for step in row.steps}
 
 
-async def test_the_farewell_ends_it_and_the_node_is_forgotten(desk: Desk) -> None:
+async def test_a_farewell_completes_the_removal(desk: Desk) -> None:
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
@@ -99,7 +99,7 @@ async def test_concurrent_removals_of_a_node_are_the_same_one(desk: Desk) -> Non
         assert (await desk.end_of(found[0].id)).state == "succeeded"
 
 
-async def test_a_farewell_before_anything_else_is_as_good(desk: Desk) -> None:
+async def test_an_early_farewell_completes_the_removal_too(desk: Desk) -> None:
     """Spider may be gone before it has told how its job ended; its last session makes the job's end unknown."""
     node = await played(desk)
     async with desk.running() as service:
@@ -112,7 +112,7 @@ async def test_a_farewell_before_anything_else_is_as_good(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("state", ["failed", "expired"])
-async def test_a_refusal_of_the_node_is_the_deployment_s_own(desk: Desk, state: JobState) -> None:
+async def test_a_refusal_by_the_node_fails_the_removal(desk: Desk, state: JobState) -> None:
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
@@ -165,7 +165,7 @@ async def test_a_failed_uninstall_is_reported_and_the_node_stays(desk: Desk) -> 
         assert "node_uninstalled" not in [event.type for event in events]
 
 
-async def test_force_in_the_middle_forgets_and_claims_nothing(desk: Desk) -> None:
+async def test_force_during_a_removal_deletes_the_node_only(desk: Desk) -> None:
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
@@ -178,7 +178,7 @@ async def test_force_in_the_middle_forgets_and_claims_nothing(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize("taken", [False, True])
-async def test_a_hub_that_starts_again_goes_on_following(desk: Desk, *, taken: bool) -> None:
+async def test_a_restarted_hub_continues_to_follow_the_removal(desk: Desk, *, taken: bool) -> None:
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
@@ -205,7 +205,7 @@ async def unnoted(desk: Desk, row: Deployment) -> None:
 
 
 @pytest.mark.parametrize("taken", [False, True])
-async def test_a_hub_that_was_killed_right_after_its_order_finds_it_again(desk: Desk, taken: bool) -> None:
+async def test_a_hub_killed_after_its_order_finds_the_job(desk: Desk, taken: bool) -> None:
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
@@ -292,7 +292,7 @@ async def test_a_node_whose_policy_forbids_uninstall_is_not_ordered(desk: Desk) 
 
 
 @pytest.mark.parametrize(("part", "command"), [("nodes", "find_node"), ("jobs", "job"), ("deployments", "save_deployment")])
-async def test_a_store_that_fails_for_a_while_ends_no_following(desk: Desk, part: str, command: str) -> None:
+async def test_a_temporary_store_failure_does_not_end_the_removal(desk: Desk, part: str, command: str) -> None:
     node = await played(desk)
     made = trouble(desk, part)
     async with desk.running(desk.make(desk.config)) as service:
@@ -319,7 +319,7 @@ async def test_an_end_that_cannot_be_saved_is_saved_later(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("left", ["", "/opt/stardust"])
-async def test_a_farewell_ends_a_removal_that_nothing_follows_any_more(desk: Desk, left: str) -> None:
+async def test_a_farewell_completes_an_unfollowed_removal(desk: Desk, left: str) -> None:
     node = await played(desk)
     made = trouble(desk, "deployments")
     async with desk.running(desk.make(desk.config)) as service:
@@ -418,7 +418,7 @@ async def test_after_no_farewell_credentials_remove_it_though_the_order_is_still
             await service.remove(SYSTEM, node.id, given, force=False)
 
 
-async def test_an_error_in_our_own_code_ends_it_and_it_can_be_tried_again(desk: Desk) -> None:
+async def test_an_internal_error_fails_the_removal_which_can_be_retried(desk: Desk) -> None:
     node = await played(desk)
     made = trouble(desk, "jobs")
     made.error = ValueError("nobody thought of this")
@@ -438,7 +438,7 @@ async def test_an_error_in_our_own_code_ends_it_and_it_can_be_tried_again(desk: 
         assert (await desk.end_of(row.id)).state == "succeeded"
 
 
-async def test_an_error_in_our_own_code_before_the_order_ends_it_and_is_reported(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_internal_error_before_the_order_fails_the_removal(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     node = await played(desk)
     made = trouble(desk, "jobs", "create_job")
     made.error = ValueError("nobody thought of this")
@@ -466,7 +466,7 @@ async def test_an_internal_error_whose_end_cannot_be_saved_is_reported(desk: Des
         assert (await service.cancel(SYSTEM, row.id)).state == "cancelled"
 
 
-async def test_an_error_in_our_own_code_after_the_order_is_no_end(desk: Desk) -> None:
+async def test_an_internal_error_after_the_order_does_not_end_the_removal(desk: Desk) -> None:
     node = await played(desk)
     made = trouble(desk, "deployments")
     made.error = ValueError("nobody thought of this")
@@ -481,7 +481,7 @@ async def test_an_error_in_our_own_code_after_the_order_is_no_end(desk: Desk) ->
         assert (await desk.end_of(row.id)).state == "succeeded"
 
 
-async def test_an_end_that_our_own_code_cannot_save_leaves_it_to_the_next_start(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_end_lost_by_an_internal_error_is_settled_at_the_next_start(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     node = await played(desk)
     made = trouble(desk, "deployments")
     made.error = ValueError("nobody thought of this")
@@ -521,7 +521,7 @@ async def test_behind_a_hanging_order_others_are_refused_but_a_farewell_is_proce
         assert (await desk.end_of(left.id)).state == "succeeded"
 
 
-async def test_a_store_that_hangs_does_not_hold_up_the_end_of_the_hub(desk: Desk) -> None:
+async def test_a_hanging_store_does_not_delay_the_end_of_the_hub(desk: Desk) -> None:
     node = await played(desk)
     made = Hanging(desk.store.deployments)
     desk.store = replace(desk.store, deployments=made)  # type: ignore[arg-type]  # it stands for any part

@@ -60,7 +60,7 @@ def at_step(name: str, row: Deployment) -> bool:
 
 
 @pytest.mark.parametrize("step", ["install", "verify"])
-async def test_a_node_that_is_removed_ends_its_update_and_no_more(desk: Desk, step: str) -> None:
+async def test_a_removed_node_ends_only_its_own_update(desk: Desk, step: str) -> None:
     session = await connected(desk)
     async with updating(desk) as service:
         [row] = await service.begin(ADMIN, [session.node], 1, 1)
@@ -107,7 +107,7 @@ async def test_cancelling_an_update_at_its_turn_does_not_stop_others(desk: Desk)
 # -- orders ------------------------------------------------------------------------------------
 
 
-async def test_an_order_that_cannot_be_written_down_wholly_is_none_at_all(desk: Desk, tmp_path: Path) -> None:
+async def test_an_update_order_is_stored_completely_or_not_at_all(desk: Desk, tmp_path: Path) -> None:
     nodes = [await node_with(desk, None, name) for name in ("web-1", "web-2", "web-3")]
     control = tmp_path / "data" / "stardust.db"
     async with updating(desk, away) as service:

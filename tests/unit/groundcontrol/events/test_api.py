@@ -48,7 +48,7 @@ async def test_events_are_paged_and_of_one_node(hub: TestHub) -> None:
 
 
 @pytest.mark.parametrize("query", ["node=x", "limit=-1", "before=3", "group=bogus", "severity=fatal", "from=soon", "to=nan"])
-async def test_a_wrong_question_about_events_is_refused(hub: TestHub, query: str) -> None:
+async def test_an_invalid_query_of_events_is_refused(hub: TestHub, query: str) -> None:
     assert (await (await hub.logged_in()).get(f"events?{query}")).code == "request.invalid"
 
 

@@ -61,7 +61,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 
 
 @pytest.mark.holds("S-48")
-async def test_a_row_and_two_lines_a_minute_however_often(
+async def test_repeated_refusals_are_one_row_and_two_log_lines_a_minute(
     refusals: Refusals, kept: Kept, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -81,7 +81,7 @@ async def test_a_row_and_two_lines_a_minute_however_often(
 
 
 @pytest.mark.holds("S-48")
-async def test_addresses_kinds_and_accounts_are_counted_apart(refusals: Refusals, kept: Kept) -> None:
+async def test_refusals_are_counted_by_address_kind_and_account(refusals: Refusals, kept: Kept) -> None:
     user = Actor("user", "u" * 26, "ada", "viewer", "2001:db8::1")
     assert await refusals.note(user, "auth.login", "password", address_key="2001:db8::/64")
     assert await refusals.note(user, "auth.login", "proof", address_key="2001:db8::/64")
@@ -92,9 +92,7 @@ async def test_addresses_kinds_and_accounts_are_counted_apart(refusals: Refusals
 
 
 @pytest.mark.holds("S-48")
-async def test_a_crowd_of_addresses_shares_a_row_and_hides_no_account(
-    refusals: Refusals, kept: Kept, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_many_addresses_share_a_row_without_hiding_accounts(refusals: Refusals, kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
     for at in range(10 * MOST_CAUSES):
         await refusals.note(node_actor("", f"10.0.{at >> 8}.{at & 255}"), "agent.open", "protocol", address_key=str(at))
         refusals.first_line("agent_refused", str(at))

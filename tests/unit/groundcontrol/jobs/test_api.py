@@ -17,7 +17,7 @@ from tests.support.measured_node import managed
 from tests.support.printing_node import Printing, tell_plan_and_report
 
 
-async def test_a_job_is_asked_for_once(hub: TestHub) -> None:
+async def test_a_job_is_created_once(hub: TestHub) -> None:
     operator, node = await hub.logged_in("operator"), await managed(hub)
     body = {"action": "upgrade", "packages": ["openssl", "curl"]}
 
@@ -38,7 +38,7 @@ async def test_a_job_is_asked_for_once(hub: TestHub) -> None:
      {"action": "plan", "for": "upgrade", "plan": "a" * 64}, {"action": "upgrade", "packages": ["x" * 120 + str(n) for n in range(200)]}, {"action": "upgrade", "packages": None}, {"action": "refresh", "packages": ["curl"]}, {"action": "upgrade", "packages": ["libc6-"]},
      {"action": "upgrade", "packages": ["-oAPT::x"]}, {"action": "upgrade", "packages": ["a b"]}, {"action": "upgrade", "packages": "curl"}, {"action": "upgrade", "reboot": "yes"}],
 )  # fmt: skip
-async def test_a_job_that_makes_no_sense_is_refused(hub: TestHub, body: dict[str, Any]) -> None:
+async def test_an_invalid_job_is_refused(hub: TestHub, body: dict[str, Any]) -> None:
     admin, node = await hub.logged_in(), await managed(hub)
 
     answer = await admin.post(f"nodes/{node.id}/jobs", body)
@@ -78,7 +78,7 @@ async def test_dangerous_jobs_need_a_recent_password(hub: TestHub, body: dict[st
         *({"action": action} for action in ("refresh", "check", "autoremove", "clean", "repair", "reboot")),
     ],
 )
-async def test_every_verb_can_be_asked_for(hub: TestHub, body: dict[str, Any]) -> None:
+async def test_every_verb_can_be_ordered(hub: TestHub, body: dict[str, Any]) -> None:
     admin, node = await hub.logged_in(), await managed(hub)
 
     answer = await admin.post(f"nodes/{node.id}/jobs", body)
@@ -142,7 +142,7 @@ async def test_an_order_of_many_is_one_job_of_a_folded_list_and_plans_can_be_lef
 
 
 @pytest.mark.holds("SAFETY-22", "S-15")
-async def test_many_nodes_in_portions_want_the_password_once_more(hub: TestHub) -> None:
+async def test_many_nodes_ordered_one_by_one_need_a_recent_password(hub: TestHub) -> None:
     """Ten at a time, one at a time, or both; other sessions have a count of their own, and a fresh proof needs none."""
     admin, colleague = await hub.logged_in(), await hub.logged_in()
     nodes = [(await managed(hub)).id for _ in range(MANY_NODES + 2)]
@@ -191,7 +191,7 @@ async def test_a_limited_user_cannot_order_jobs_on_other_nodes(hub: TestHub) -> 
     assert (await operator.post(f"nodes/{other.id}/jobs", {"action": "check"})).status == 404
 
 
-async def test_a_plan_and_a_report_are_shown_once_they_are_there(hub: TestHub) -> None:
+async def test_plan_and_report_are_shown_once_they_exist(hub: TestHub) -> None:
     viewer, printing = await hub.logged_in("viewer"), await Printing.start(hub)
     path = f"jobs/{printing.job.id}"
     assert [(await viewer.get(f"{path}/{what}")).code for what in ("plan", "report")] == ["not_found"] * 2
@@ -211,7 +211,7 @@ async def test_a_plan_and_a_report_are_shown_once_they_are_there(hub: TestHub) -
     assert (await viewer.get(f"nodes/{printing.node.id}")).json["reboot_required"] == "yes"
 
 
-async def test_a_job_for_no_node_is_not_found(hub: TestHub) -> None:
+async def test_a_job_for_an_unknown_node_is_not_found(hub: TestHub) -> None:
     assert (await (await hub.logged_in()).post(f"nodes/{new_random_id()}/jobs", {"action": "refresh"})).status == 404
 
 
@@ -296,5 +296,5 @@ async def test_an_invalid_offset_is_refused(hub: TestHub, query: str) -> None:
     assert (answer.status, answer.code) == (400, "request.invalid")
 
 
-async def test_output_of_no_job_is_not_found(hub: TestHub) -> None:
+async def test_output_of_an_unknown_job_is_not_found(hub: TestHub) -> None:
     assert (await (await hub.logged_in()).get(f"jobs/{new_random_id()}/output")).status == 404

@@ -32,7 +32,7 @@ def test_joined_output_is_the_same_bytes_in_the_same_order(parts: list[tuple[str
     asyncio.run(check())
 
 
-async def test_of_progress_only_the_newest_counts() -> None:
+async def test_only_the_newest_progress_is_stored() -> None:
     inbox = Inbox()
     for percent in range(100):
         await inbox.put(JobProgress("a", 0, "download", percent, "", ""))

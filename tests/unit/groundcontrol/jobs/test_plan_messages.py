@@ -27,7 +27,7 @@ def acts(text: str) -> bool:
 
 
 @given(HOSTILE)
-def test_a_difference_keeps_its_lines_and_their_signs_and_nothing_that_acts(text: str) -> None:
+def test_a_difference_keeps_its_lines_without_control_characters(text: str) -> None:
     cleaned = clean_lines(text)
     assert len(cleaned) <= MAX_DIFF
     assert cleaned.count("\n") == text.count("\n")
@@ -37,7 +37,7 @@ def test_a_difference_keeps_its_lines_and_their_signs_and_nothing_that_acts(text
             assert after[:1] == before[:1]
 
 
-def test_a_difference_as_it_should_be_stays_as_it_is() -> None:
+def test_a_valid_difference_is_unchanged() -> None:
     text = "--- /etc/a\n+++ /etc/a.dpkg-dist\n@@ -1,2 +1,2 @@\n same \n-old\n+new\n"
     assert clean_lines(text) == text
 
@@ -65,7 +65,7 @@ REPORTS = st.builds(
 
 
 @given(st.one_of(PLANS, LIKELY))
-def test_a_plan_is_understood_or_refused_and_nothing_in_it_acts(message: JobPlan) -> None:
+def test_a_plan_is_parsed_or_refused_and_contains_no_control_characters(message: JobPlan) -> None:
     try:
         part = read_plan(message)
     except ProtocolError:
@@ -78,7 +78,7 @@ def test_a_plan_is_understood_or_refused_and_nothing_in_it_acts(message: JobPlan
 
 
 @given(REPORTS)
-def test_a_report_is_understood_or_refused_and_nothing_in_it_acts(message: JobReport) -> None:
+def test_a_report_is_parsed_or_refused_and_contains_no_control_characters(message: JobReport) -> None:
     try:
         report = read_report(message)
     except ProtocolError:
@@ -91,7 +91,7 @@ def test_a_report_is_understood_or_refused_and_nothing_in_it_acts(message: JobRe
 
 
 @given(st.text(max_size=200))
-def test_a_name_of_a_package_is_no_option_pattern_path_or_removal(name: str) -> None:
+def test_a_package_name_cannot_be_an_option_pattern_path_or_removal(name: str) -> None:
     if re.fullmatch(PACKAGE_NAME, name):
         assert name[0].isalnum()
         assert not name.endswith("-")

@@ -60,13 +60,13 @@ def test_times_of_a_wrong_node_clock_are_replaced() -> None:
         {"output_bytes": -1},
     ],
 )
-def test_an_end_that_no_job_has_is_a_protocol_error(other: dict[str, Any]) -> None:
+def test_an_impossible_end_is_a_protocol_error(other: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError):
         read_ended(ENDED._replace(**other), JOB, 1, SHA, NOW)
 
 
 @given(st.text(max_size=100), st.text(max_size=200))
-def test_every_refusal_is_a_sentence_without_anything_that_acts(answer: str, why: str) -> None:
+def test_every_refusal_is_a_sentence_without_control_characters(answer: str, why: str) -> None:
     error = refusal_error(answer, why)
     assert error.message
     assert error.code.startswith("job.")
@@ -74,7 +74,7 @@ def test_every_refusal_is_a_sentence_without_anything_that_acts(answer: str, why
 
 
 @given(st.text(max_size=20), st.integers(-(2**40), 2**40))
-def test_progress_is_a_known_phase_and_a_share_or_nothing(phase: str, percent: int) -> None:
+def test_progress_has_a_known_phase_and_a_percentage_or_none(phase: str, percent: int) -> None:
     evidence = read_progress(JobProgress("j", 0, phase, percent, "", ""), JOB, NOW)
     assert evidence.phase is None or evidence.phase == phase
     assert evidence.progress_percent is None or 0 <= evidence.progress_percent <= 100

@@ -11,7 +11,7 @@ from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import ADMIN, TestHub
 
 
-async def test_the_list_holds_a_summary_and_pages(hub: TestHub) -> None:
+async def test_the_node_list_is_a_paged_summary(hub: TestHub) -> None:
     admin = await hub.logged_in()
     first, second = await hub.node("a"), await hub.node("b")
     hub.nodes.connected.add(first.id)
@@ -150,7 +150,7 @@ async def test_changing_a_tag_of_a_grant_needs_the_right_to_change_users(hub: Te
         {"name": 3},
     ],
 )
-async def test_a_change_that_makes_no_sense_is_refused(hub: TestHub, body: object) -> None:
+async def test_an_invalid_change_of_a_node_is_refused(hub: TestHub, body: object) -> None:
     admin = await hub.logged_in()
     node = await hub.node()
 
@@ -182,7 +182,7 @@ async def test_removal_starts_a_deployment(hub: TestHub) -> None:
     assert (asked[1].username, asked[2]) == ("root", True)
 
 
-async def test_removal_wants_the_password_once_more(hub: TestHub) -> None:
+async def test_removal_needs_a_recent_password(hub: TestHub) -> None:
     admin = await hub.logged_in()
     node = await hub.node()
     assert admin.login is not None
@@ -194,7 +194,7 @@ async def test_removal_wants_the_password_once_more(hub: TestHub) -> None:
     assert hub.deployer.asked == []
 
 
-async def test_removal_refuses_a_force_that_is_neither(hub: TestHub) -> None:
+async def test_removal_refuses_an_invalid_force_value(hub: TestHub) -> None:
     admin = await hub.logged_in()
     node = await hub.node()
 

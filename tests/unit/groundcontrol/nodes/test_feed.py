@@ -244,7 +244,7 @@ async def test_a_page_whose_snapshot_is_late_gets_a_gap(hub: TestHub, monkeypatc
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_page_that_looks_away_costs_nothing(hub: TestHub) -> None:
+async def test_a_page_that_unsubscribed_gets_no_work(hub: TestHub) -> None:
     """That is what a page does that is hidden: it unsubscribes, and asks for a new snapshot when it is seen again."""
     node = await hub.node()
     topics = (Topic("nodes_fresh"), Topic("node_live", node.id), Topic("session"), Topic("changed", f"node:{node.id}"))

@@ -109,7 +109,7 @@ def test_a_mount_that_was_never_measured_is_not_the_fullest() -> None:
     assert summary({**dead, **dict.fromkeys(root)}) == dict.fromkeys(root)
 
 
-def test_nothing_known_is_nothing_shown() -> None:
+def test_a_node_without_samples_has_an_empty_summary() -> None:
     assert summary({}) == {}
 
 

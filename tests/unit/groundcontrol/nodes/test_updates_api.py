@@ -40,7 +40,7 @@ async def test_updates_are_listed_by_package_and_by_the_nodes_of_one(hub: TestHu
      "updates/nodes?package=", f"updates/nodes?package={'x' * 201}", "jobs?state=gone", "jobs?action=dance", f"jobs?by={'x' * 101}",
      "events?severity=loud", f"events?search={'x' * 101}"],
 )  # fmt: skip
-async def test_a_list_that_there_is_not_is_refused(hub: TestHub, path: str) -> None:
+async def test_an_unknown_list_is_refused(hub: TestHub, path: str) -> None:
     answer = await (await hub.logged_in()).get(path)
     assert (answer.status, answer.code) == (400, "request.invalid")
 
@@ -117,6 +117,6 @@ async def test_preferences_belong_to_one_user(hub: TestHub) -> None:
     [[{"name": "", "query": ""}], [{"name": "x" * 61, "query": ""}], [{"name": "x\x1b", "query": ""}], [{"name": "x", "query": "y" * 401}],
      [{"name": "x", "query": "a\nb"}], [{"name": "x", "query": ""}, {"name": "X", "query": ""}], [{"name": str(n), "query": ""} for n in range(41)]],
 )  # fmt: skip
-async def test_a_view_of_another_form_is_refused(hub: TestHub, views: object) -> None:
+async def test_a_malformed_view_is_refused(hub: TestHub, views: object) -> None:
     answer = await (await hub.logged_in()).request("PATCH", "auth/preferences", {"views": views})
     assert (answer.status, answer.code) == (400, "request.invalid")

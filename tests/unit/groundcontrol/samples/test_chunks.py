@@ -40,7 +40,7 @@ drifting = st.lists(st.integers(-3, 9), min_size=1, max_size=400).map(
     bare=st.booleans(),
     cut=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted),
 )
-def test_a_column_and_each_part_of_it_come_out_as_they_went_in(values: list[int], bare: bool, cut: list[float]) -> None:
+def test_a_column_and_its_slices_decode_unchanged(values: list[int], bare: bool, cut: list[float]) -> None:
     shape, data = column_codec.encode(values, bare=bare)
     assert column_codec.ends([shape, shape]) == [0, len(data), 2 * len(data)]
     assert list(column_codec.decode(shape, memoryview(data), len(values))) == values
@@ -63,7 +63,7 @@ def test_constant_values_take_little_space(values: list[int], most: int) -> None
 
 
 @given(shape=st.lists(st.integers(-(1 << 62), 1 << 62), max_size=14), data=st.binary(max_size=60), count=st.integers(0, 100))
-def test_junk_is_no_column(shape: list[int], data: bytes, count: int) -> None:
+def test_arbitrary_bytes_as_a_column_raise_only_valueerror(shape: list[int], data: bytes, count: int) -> None:
     with contextlib.suppress(ValueError):
         assert len(column_codec.decode(shape, memoryview(data), count)) == count
 
@@ -88,7 +88,7 @@ def as_lists(table: RowTable) -> object:
 
 
 @given(table=tables(), quick=st.booleans())
-def test_rows_come_out_of_a_chunk_as_they_went_in(table: RowTable, quick: bool) -> None:
+def test_rows_of_a_chunk_decode_unchanged(table: RowTable, quick: bool) -> None:
     read = RowChunk(encode_rows(table, quick=quick))
     assert as_lists(read.table()) == as_lists(table)
     assert as_lists(read.table(["memory.used"])) == as_lists(
@@ -127,7 +127,7 @@ def test_steps_are_runs_also_where_no_place_is_missing(places: Sequence[int], wi
 
 
 @given(table=tables(), cut=st.integers(0, 30))
-def test_figures_of_parts_add_up_to_those_of_the_whole(table: RowTable, cut: int) -> None:
+def test_rollups_of_parts_sum_to_those_of_the_whole(table: RowTable, cut: int) -> None:
     whole = roll(1, table.times, table.columns, 60_000)
     assert as_figures(StatChunk(encode_stats(whole)).table()) == as_figures(whole)
     pieces = [
@@ -150,7 +150,7 @@ def test_an_absent_series_is_distinguished_from_a_failed_one() -> None:
     assert states["cpu.total"] == bytes([row_table.ABSENT, row_table.VALUE])
 
 
-def test_a_row_that_lies_over_the_edge_of_a_span_goes_into_its_own() -> None:
+def test_a_row_beyond_the_edge_of_a_span_goes_into_its_own_span() -> None:
     edge = AT_MS + 3_600_000
     made = compaction.make_chunks([(OTHER, [StoredRow(edge - 1000, [1, 1]), StoredRow(edge, [2, 2])])], {})
     assert [(part.tier, part.span, part.samples) for part in made if part.tier is SECONDS] == [
@@ -160,7 +160,7 @@ def test_a_row_that_lies_over_the_edge_of_a_span_goes_into_its_own() -> None:
 
 
 @given(junk=st.binary(max_size=80))
-def test_junk_is_no_chunk(junk: bytes) -> None:
+def test_arbitrary_bytes_as_a_chunk_raise_only_valueerror(junk: bytes) -> None:
     for read in (RowChunk, StatChunk):
         with contextlib.suppress(ValueError):
             read(junk).table()

@@ -79,7 +79,7 @@ def made() -> tuple[ManualClock, Shelf, Compactor]:
     return clock, shelf, Compactor(shelf, clock, always, id_by_number)
 
 
-async def test_the_current_hour_goes_in_pieces() -> None:
+async def test_the_current_hour_is_compacted_in_pieces() -> None:
     clock, shelf, compactor = made()
     old, _young = shelf.hot(1, 0, PIECE_S), shelf.hot(2, 0, PIECE_S - 1)
     await compactor.round()
@@ -91,7 +91,7 @@ async def test_the_current_hour_goes_in_pieces() -> None:
     assert ("compact", 1, old.hour, False) in shelf.taken(), "slow families stay, and the next piece comes in its time"
 
 
-async def test_an_hour_that_is_over_goes_once_nothing_was_added_for_a_while() -> None:
+async def test_a_past_hour_is_compacted_once_it_is_settled() -> None:
     clock, shelf, compactor = made()
     over = shelf.hot(1, 1, 4000)
     await compactor.round()
@@ -121,7 +121,7 @@ async def test_a_node_with_a_long_backlog_does_not_block_others() -> None:
     assert shelf.taken() == [("compact", no, now - ago, True) for no, ago in ((1, 1), (2, 1), (1, 2), (1, 3), (1, 4), (1, 5))]
 
 
-async def test_a_trickle_of_late_samples_does_not_hold_an_hour_up_for_ever() -> None:
+async def test_late_samples_do_not_delay_compaction_forever() -> None:
     clock, shelf, compactor = made()
     late = shelf.hot(1, 50, 180_000)
     for at in range(int(PIECE_S / 30) + 1):

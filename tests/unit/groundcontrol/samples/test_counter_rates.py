@@ -31,7 +31,7 @@ def test_a_rate_is_the_nearest_thousandth() -> None:
     assert rates(points((0, 0), (59.999, 60_000_000)), 60) == [(59_999, 1_000_016_667)]
 
 
-def test_over_a_gap_and_a_fresh_start_there_is_no_rate() -> None:
+def test_no_rate_is_computed_over_a_gap_or_restart() -> None:
     assert rates(points((0, 10), (120, 40), (180, 5), (240, 11)), 60) == [(240_000, 100)]
 
 

@@ -20,7 +20,7 @@ from tests.support.inprocess_hub import ADMIN, TestHub
 from tests.support.measured_node import START, measured
 
 
-async def test_every_row_comes_as_a_line(hub: TestHub) -> None:
+async def test_an_export_has_a_line_per_row(hub: TestHub) -> None:
     viewer, node = await hub.logged_in("viewer"), await measured(hub)
 
     answer = await viewer.get(f"nodes/{node.id}/export")
@@ -46,7 +46,7 @@ async def test_an_export_includes_rows_of_a_node_whose_clock_is_ahead(hub: TestH
     assert (await admin.get(f"{path}&to={hub.clock.now()}")).body == b""
 
 
-async def test_rows_that_are_in_chunks_come_too_and_once(hub: TestHub) -> None:
+async def test_compacted_rows_are_exported_once(hub: TestHub) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
     before = (await admin.get(f"nodes/{node.id}/export")).body
     for hour in await hub.store.metrics.hot_hours():
@@ -58,7 +58,7 @@ async def test_rows_that_are_in_chunks_come_too_and_once(hub: TestHub) -> None:
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-async def test_a_coarser_tier_comes_with_its_figures(hub: TestHub, compacted: bool) -> None:
+async def test_a_coarser_tier_is_exported_with_its_aggregates(hub: TestHub, compacted: bool) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
     for hour in await hub.store.metrics.hot_hours() if compacted else ():
         await hub.store.metrics.compact(hour.no, hour.hour)
@@ -90,7 +90,7 @@ async def test_csv_has_a_line_for_each_value(hub: TestHub) -> None:
 
 
 @pytest.mark.parametrize("query", ["tier=1d", "from=x", "from=5&to=5", "metric=cpu.total", "to=1e300"])
-async def test_an_export_that_makes_no_sense_is_refused(hub: TestHub, query: str) -> None:
+async def test_an_invalid_export_request_is_refused(hub: TestHub, query: str) -> None:
     admin, node = await hub.logged_in(), await hub.node()
     answer = await admin.get(f"nodes/{node.id}/export?{query}")
     assert (answer.status, answer.code) == (400, "request.invalid")
@@ -133,7 +133,7 @@ async def test_damaged_spans_are_marked_in_the_export_and_reported_once_as_an_ev
     assert [(one["node_id"], one["details"]["tier"]) for one in events] == [(node.id, tier)]
 
 
-async def test_a_pack_that_is_damaged_costs_an_export_its_own_rows_only(hub: TestHub) -> None:
+async def test_a_damaged_pack_costs_an_export_only_its_rows(hub: TestHub) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
     await hub.database._samples.writer.run(lambda tx: tx.execute("UPDATE arrived SET body = x'00' WHERE seq = 5"))
 

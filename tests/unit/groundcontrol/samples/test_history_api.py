@@ -45,7 +45,7 @@ async def test_fewer_points_give_lows_and_highs(hub: TestHub) -> None:
     assert cpu["avg"][2] is None
 
 
-async def test_the_same_comes_as_messagepack(hub: TestHub) -> None:
+async def test_history_is_available_as_messagepack(hub: TestHub) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
     question = asked(node, "cpu.total", **{"from": START, "to": START + 60})
 
@@ -56,7 +56,7 @@ async def test_the_same_comes_as_messagepack(hub: TestHub) -> None:
     assert msgspec.msgpack.decode(as_msgpack.body) == as_json.json
 
 
-async def test_the_same_comes_as_csv(hub: TestHub) -> None:
+async def test_history_is_available_as_csv(hub: TestHub) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
 
     answer = await admin.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60, "points": 60}), headers={"Accept": "text/csv"})
@@ -83,7 +83,7 @@ async def test_without_times_the_last_hour_is_shown(hub: TestHub) -> None:
      "metric=cpu.total&from=nan", "metric=cpu.total&from=inf", "metric=cpu.total&from=1_0", "metric=cpu.total&from=%D9%A1", "metric=cpu.total&from=+1", "metric=cpu.total&from=", "metric=cpu.total&from=10&to=5", "metric=cpu.total&from=-1e300", "metric=cpu.total&to=1e300",
      "metric=cpu.total&step=5", "metric=cpu.total&to=5&to=6", "&".join(f"metric=disk.read{{device=d{number}}}" for number in range(51))],
 )  # fmt: skip
-async def test_a_question_that_makes_no_sense_is_refused(hub: TestHub, query: str) -> None:
+async def test_an_invalid_history_request_is_refused(hub: TestHub, query: str) -> None:
     admin, node = await hub.logged_in(), await hub.node()
 
     answer = await admin.get(f"nodes/{node.id}/history?{query}")
@@ -95,7 +95,7 @@ async def test_history_of_no_node_is_not_found(hub: TestHub) -> None:
     assert (await (await hub.logged_in()).get(f"nodes/{new_random_id()}/history?metric=cpu.total")).status == 404
 
 
-async def test_a_form_that_there_is_not_is_refused(hub: TestHub) -> None:
+async def test_an_unknown_format_is_refused(hub: TestHub) -> None:
     admin, node = await hub.logged_in(), await hub.node()
 
     answer = await admin.get(f"nodes/{node.id}/history?metric=cpu.total", headers={"Accept": "image/png"})
@@ -108,12 +108,12 @@ async def test_a_form_that_there_is_not_is_refused(hub: TestHub) -> None:
     [("", "application/json"), ("*/*", "application/json"), ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"), ("text/csv, */*;q=0.1", "text/csv"),
      ("application/json;q=0.5, application/x-msgpack", "application/msgpack"), ("text/*", "text/csv"), ("application/json;q=x, text/csv;q=0.1", "text/csv")],
 )  # fmt: skip
-def test_the_form_that_is_liked_best(accept: str, form: str) -> None:
+def test_the_preferred_format_is_chosen(accept: str, form: str) -> None:
     assert choose_form(accept, _FORMS, _WILD) == form
 
 
 @pytest.mark.parametrize("accept", ["image/png", "application/json;q=0", "nonsense"])
-def test_no_form_that_is_liked(accept: str) -> None:
+def test_unacceptable_formats_are_refused(accept: str) -> None:
     with pytest.raises(NotAcceptable):
         choose_form(accept, _FORMS, _WILD)
 
@@ -157,7 +157,7 @@ async def test_history_older_than_the_seconds_tier_is_shown_by_minute(hub: TestH
     assert (window["tier"], window["step"]) == ("1m", 60)
 
 
-async def test_where_seconds_were_not_kept_before_minutes_are_shown(hub: TestHub) -> None:
+async def test_minutes_are_shown_where_seconds_had_expired(hub: TestHub) -> None:
     """Seconds are kept for longer since a moment ago: what is older is there by the minute only, though seconds would reach so far back now."""
     admin, old = await hub.logged_in(), await measured(hub)
     times = {"from": START, "to": START + 600, "points": 600}
@@ -212,7 +212,7 @@ async def test_damaged_history_is_a_gap_in_the_answer_and_one_event(hub: TestHub
 
 
 @pytest.mark.parametrize("table", ["arrived", "hot"])
-async def test_a_pack_that_is_damaged_costs_its_own_values_only(hub: TestHub, table: str) -> None:
+async def test_a_damaged_pack_costs_only_its_values(hub: TestHub, table: str) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
     if table == "hot":
         await hub.store.metrics.hot_hours()
@@ -252,7 +252,7 @@ async def test_damaged_data_of_one_node_is_reported_once_and_hides_no_other_node
     assert set(window["series"]["cpu.total"]["avg"]) == {None}
 
 
-async def test_newest_values_that_cannot_be_read_hide_no_other_node_after_a_start(hub: TestHub) -> None:
+async def test_unreadable_latest_values_hide_no_other_node(hub: TestHub) -> None:
     harmed, newer, sound = await measured(hub, "a"), await measured(hub, "b"), await measured(hub, "c")
 
     def harm(tx: Tx) -> None:

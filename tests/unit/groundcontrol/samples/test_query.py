@@ -124,7 +124,7 @@ def test_the_step_is_the_narrowest_that_fits(start: float, length: float, points
         ([f"cpu.core{{core={at}}}" for at in range(300)], AT, AT + 10, 10),
     ],
 )
-def test_a_request_without_sense_is_refused(series: list[str], start: float, end: float, points: int) -> None:
+def test_an_invalid_request_is_refused(series: list[str], start: float, end: float, points: int) -> None:
     with pytest.raises(BadRequest):
         WindowBuilder(series, start, end, points)
 
@@ -159,13 +159,13 @@ def packed(made: list[StoredRow]) -> bytes:
 @given(
     made=st.lists(st.builds(StoredRow, st.integers(0, 1 << 53), st.lists(st.none() | st.integers(-(1 << 63), (1 << 63) - 1), max_size=20)))
 )
-def test_a_pack_gives_its_rows_back_plain_and_compressed(made: list[StoredRow]) -> None:
+def test_a_pack_decodes_plain_and_compressed(made: list[StoredRow]) -> None:
     assert unpack(0, packed(made)) == made
     assert unpack(1, zlib.compress(packed(made))) == made
 
 
 @given(body=st.binary(max_size=200), coding=st.integers(-1, 3))
-def test_junk_is_a_value_error(body: bytes, coding: int) -> None:
+def test_arbitrary_bytes_raise_only_valueerror(body: bytes, coding: int) -> None:
     with contextlib.suppress(ValueError):
         unpack(coding, body)
 

@@ -78,7 +78,7 @@ async def test_the_cost_of_a_tier_follows_from_its_stored_size(hub: TestHub, mon
         None,
     ],
 )
-async def test_retention_that_makes_no_sense_is_refused(hub: TestHub, retention: object) -> None:
+async def test_an_invalid_retention_is_refused(hub: TestHub, retention: object) -> None:
     admin = await hub.logged_in()
     assert (await admin.request("PATCH", "settings", {"retention": retention})).code == "request.invalid"
     assert await hub.store.retention.retention() is None

@@ -84,7 +84,7 @@ async def test_fleet_key_pepper_and_audit_keys_survive_a_rotation(database: Data
         "UPDATE secret SET sealed = substr(sealed, 1, 120) WHERE kind = 'keyring'",
     ],
 )
-async def test_a_carried_value_that_is_gone_or_altered_is_an_error_never_a_default(database: Database, tmp_path: Path, harm: str) -> None:
+async def test_a_missing_or_altered_carried_secret_is_an_error(database: Database, tmp_path: Path, harm: str) -> None:
     await rotate(database, await first_vault(database, "old"), "new")
     with closing(sqlite3.connect(tmp_path / "data" / "stardust.db")) as db, db:
         db.execute(harm)

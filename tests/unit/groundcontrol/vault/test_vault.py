@@ -88,7 +88,7 @@ def altered(blob: bytes, **changes: object) -> bytes:
         ({"fleet_id": "x"}, "damaged"),
     ],
 )
-async def test_a_keyring_that_was_weakened_is_refused(made: NewKeyring, changes: dict[str, object], says: str) -> None:
+async def test_a_weakened_keyring_is_refused(made: NewKeyring, changes: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         await unlock(SECRET, altered(made.keyring, **changes), made.fleet)
 
@@ -130,7 +130,7 @@ def test_the_fleet_key_must_be_the_fleet_key(made: NewKeyring) -> None:
 
 
 @pytest.mark.holds("SAFETY-4", "S-33")
-def test_a_value_opens_in_its_own_place_only(made: NewKeyring) -> None:
+def test_a_sealed_value_opens_only_in_its_own_row(made: NewKeyring) -> None:
     places = [("credential", "n1", "password", 1), ("credential", "n2", "password", 1), ("credential", "n1", "passphrase", 1)]
     places += [("credential", "n1", "password", 2), ("totp", "n1", "password", 1), ("credentialn", "1", "password", 1)]
     records = [made.vault.seal(*place, b"the same") for place in places]
@@ -145,7 +145,7 @@ def test_a_value_opens_in_its_own_place_only(made: NewKeyring) -> None:
 @pytest.mark.holds("SAFETY-5")
 @settings(max_examples=200)
 @given(place=st.integers(0, 1 << 20), mask=st.integers(1, 255), cut=st.booleans(), value=st.binary(max_size=100))
-def test_a_value_that_was_altered_is_an_error_never_empty(made: NewKeyring, place: int, mask: int, cut: bool, value: bytes) -> None:
+def test_an_altered_sealed_value_is_an_error(made: NewKeyring, place: int, mask: int, cut: bool, value: bytes) -> None:
     record = made.vault.seal("credential", "n1", "password", 1, value)
     assert made.vault.open(record) == value
     at = place % len(record.sealed)
@@ -155,7 +155,7 @@ def test_a_value_that_was_altered_is_an_error_never_empty(made: NewKeyring, plac
 
 
 @pytest.mark.holds("SAFETY-4")
-def test_a_seal_shows_nothing_and_is_never_the_same_twice(made: NewKeyring) -> None:
+def test_sealing_hides_the_value_and_is_randomised(made: NewKeyring) -> None:
     one, two = (made.vault.seal("credential", "n1", "password", 1, b"hunter2hunter2") for _ in range(2))
     assert one.sealed != two.sealed
     assert b"hunter2" not in one.sealed
@@ -216,7 +216,7 @@ async def test_a_new_store_gets_one_keyring_and_a_lost_one_is_not_replaced(tmp_p
         ("stardust-secret-example", "sample"),
     ],
 )
-def test_a_secret_that_protects_nothing_is_refused_in_one_line(text: str | None, says: str) -> None:
+def test_a_trivial_secret_is_refused_in_one_line(text: str | None, says: str) -> None:
     with pytest.raises(ConfigError, match=says) as refused:
         check_secret(text)
     assert "\n" not in str(refused.value)
@@ -244,7 +244,7 @@ def test_a_recovery_key_is_read_back_however_it_is_typed(key: bytes) -> None:
 
 @pytest.mark.holds("S-59")
 @given(key=st.binary(min_size=32, max_size=32), at=st.integers(0, 87), other=st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"))
-def test_a_mistyped_recovery_key_is_noticed(key: bytes, at: int, other: str) -> None:
+def test_a_mistyped_recovery_key_is_detected(key: bytes, at: int, other: str) -> None:
     plain = recovery_text(key, FLEET).replace("-", "")
     if plain[at] != other:
         with pytest.raises(ValueError, match="not a recovery key"):
@@ -252,6 +252,6 @@ def test_a_mistyped_recovery_key_is_noticed(key: bytes, at: int, other: str) -> 
 
 
 @given(text=st.text(max_size=80))
-def test_junk_is_no_recovery_key(text: str) -> None:
+def test_arbitrary_text_is_refused_as_a_recovery_key(text: str) -> None:
     with pytest.raises(ValueError, match="not a recovery key"):
         parse_recovery(text)

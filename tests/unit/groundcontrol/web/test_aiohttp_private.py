@@ -34,7 +34,7 @@ class Runner(ServerRunner):
         return Server(inner)
 
 
-async def test_a_connection_says_how_far_its_requests_are_and_a_bare_response_names_no_software() -> None:
+async def test_private_attributes_of_aiohttp_connections_exist() -> None:
     go_on = asyncio.Event()
 
     async def answer(_request: web.Request) -> web.StreamResponse:

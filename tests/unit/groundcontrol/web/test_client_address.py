@@ -79,7 +79,7 @@ def test_an_overlong_forwarded_list_is_cut() -> None:
 
 @pytest.mark.holds("S-29")
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "CF-Connecting-IP", "Forwarded", "True-Client-IP", "X-Client-IP"])
-async def test_no_header_of_a_stranger_gives_a_fresh_limit(tmp_path: Path, header: str) -> None:
+async def test_headers_of_an_untrusted_peer_give_no_fresh_limit(tmp_path: Path, header: str) -> None:
     async with running(tmp_path, config=a_config(tmp_path, proxies="192.0.2.1")) as hub:
         statuses = [
             (

@@ -23,7 +23,7 @@ from tests.support.slow_reader import PIECE, PIECES, limit_to_no_node, slow_read
 ANNA, BOB, CLEO = UserId("anna"), UserId("bob"), UserId("cleo")
 
 
-def test_one_takes_not_the_places_of_others_and_each_is_given_back() -> None:
+def test_slots_are_limited_per_user_and_released() -> None:
     places = SlotLimiter("exports", 3, 2)
     with contextlib.ExitStack() as held:
         held.enter_context(places.take(ANNA))
@@ -103,7 +103,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_room_is_waited_for_and_users_have_their_turns() -> None:
+async def test_budget_waiters_of_different_users_take_turns() -> None:
     room = BudgetLimiter("too much", 10, 6, 600)
     first, second, third = (Taking(room, ANNA, size) for size in (6, 4, 1))
     other, last = Taking(room, BOB, 5), Taking(room, CLEO, 1)
@@ -137,7 +137,7 @@ async def test_a_waiter_that_times_out_or_leaves_releases_its_share() -> None:
     assert not any((room._taken, room._waiting, patient._taken, patient._waiting))
 
 
-async def test_only_so_many_of_one_wait() -> None:
+async def test_waiters_of_one_user_are_limited() -> None:
     room = BudgetLimiter("too much", 1, 1, 600)
     inside = [Taking(room, ANNA, 1) for _ in range(MAX_WAITING_OF_ONE + 1)]
     await settle()
@@ -169,7 +169,7 @@ async def test_concurrent_histories_of_one_user_are_limited(hub: TestHub) -> Non
     assert {one.status for one in many} == {200}  # a page that shows everything waits, and is never refused
 
 
-async def test_of_many_lines_there_are_fewer_points(hub: TestHub) -> None:
+async def test_more_series_reduce_the_number_of_points(hub: TestHub) -> None:
     viewer, nodes = await hub.logged_in("viewer"), [await hub.node(f"web-{number}") for number in range(50)]
     series = ["cpu.total", *(f"cpu.core{{core={core}}}" for core in range(3))]
     params: list[tuple[str, object]] = [*(("node", node.id) for node in nodes), *(("metric", name) for name in series)]

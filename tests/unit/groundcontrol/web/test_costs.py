@@ -31,7 +31,7 @@ def test_every_list_declares_its_cost() -> None:
     assert [route.path for route in ROUTES if LIMIT in route.query and route.cost == "small" and route.path != "/metrics"] == []
 
 
-def test_the_documents_name_every_call_that_costs_more_than_nothing() -> None:
+def test_the_documents_list_every_costly_request() -> None:
     text = (Path(__file__).parents[4] / "docs" / "performance.md").read_text()
     calls = [(f"{route.method} {route.path.removeprefix('/')}", route.cost) for route in ROUTES if route.cost != "small"]
     topics = [(f"live topic {topic}", cost) for topic, cost in ((kind, topic.cost) for kind, topic in TOPICS.items()) if cost != "small"]
@@ -45,11 +45,11 @@ def test_every_bulk_request_declares_its_cost() -> None:
     assert [route.path for route in for_many if route.cost != "many"] == []
 
 
-def test_dear_calls_leave_a_reading_connection_to_others() -> None:
+def test_costly_requests_leave_a_reading_connection_to_others() -> None:
     assert max(LIMITS["fleet"].at_once, LIMITS["many"].at_once) < POOL_SIZE
 
 
-async def test_a_user_has_a_budget_that_comes_back() -> None:
+async def test_a_users_budget_refills() -> None:
     clock = ManualClock()
     costs = Costs(clock)
     limit = LIMITS["fleet"]
@@ -171,7 +171,7 @@ async def test_first_messages_of_live_topics_have_the_limits_of_calls(
 
 
 @pytest.mark.holds("S-27")
-async def test_log_in_rights_health_and_openings_have_a_reader_of_their_own(hub: TestHub) -> None:
+async def test_urgent_reads_have_their_own_connection(hub: TestHub) -> None:
     """While every other connection of the database is busy."""
     admin, node = await hub.logged_in(), await hub.node()
     free = threading.Event()

@@ -27,7 +27,7 @@ FOREIGN = {
 
 @pytest.mark.holds("SAFETY-24", "S-12")
 @pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN.keys())
-async def test_no_unsafe_call_takes_it(hub: TestHub, headers: dict[str, str | None]) -> None:
+async def test_no_unsafe_request_is_accepted_from_another_site(hub: TestHub, headers: dict[str, str | None]) -> None:
     admin = await hub.logged_in()
     for route in UNSAFE:
         answer = await admin.request(route.method, address(route), {}, headers=headers)
@@ -36,7 +36,7 @@ async def test_no_unsafe_call_takes_it(hub: TestHub, headers: dict[str, str | No
 
 
 @pytest.mark.holds("SAFETY-24")
-async def test_another_sessions_token_is_a_wrong_one(hub: TestHub) -> None:
+async def test_a_csrf_token_of_another_session_is_refused(hub: TestHub) -> None:
     admin, other = await hub.logged_in(), await hub.logged_in()
 
     answer = await admin.post("auth/logout", headers={"X-CSRF-Token": other.csrf})
@@ -49,13 +49,13 @@ async def test_requests_of_the_page_itself_are_accepted(hub: TestHub, headers: d
     assert (await (await hub.logged_in()).post("auth/logout", headers=headers)).status == 204
 
 
-async def test_a_token_of_a_program_needs_no_proof(hub: TestHub) -> None:
+async def test_an_api_token_needs_no_csrf_token(hub: TestHub) -> None:
     program = await hub.logged_in(cookie=False)
 
     assert (await program.post("auth/logout")).status == 204
 
 
-async def test_a_cookie_beside_a_wrong_token_does_not_help(hub: TestHub) -> None:
+async def test_a_cookie_does_not_replace_a_wrong_token(hub: TestHub) -> None:
     admin = await hub.logged_in()
 
     answer = await admin.get("auth/me", headers={"Authorization": "Bearer nonsense"})
@@ -75,7 +75,7 @@ async def test_a_form_is_not_json(hub: TestHub, content_type: str) -> None:
 
 
 @pytest.mark.holds("SAFETY-26")
-async def test_no_answer_invites_other_origins(hub: TestHub) -> None:
+async def test_no_answer_allows_other_origins(hub: TestHub) -> None:
     admin = await hub.logged_in()
     for method in ("GET", "OPTIONS", "POST"):
         answer = await admin.request(

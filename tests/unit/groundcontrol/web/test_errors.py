@@ -64,13 +64,13 @@ def test_the_answer_is_a_problem(kind: type[HubError]) -> None:
         assert (body["detail"], body["facts"]) == ("web-3 is not connected", {"node": "web-3"})
 
 
-def test_when_to_come_back_is_reported() -> None:
+def test_retry_after_is_sent_as_a_header() -> None:
     assert problem_response(errors.TooManyAttempts("wait", retry_after_s=42)).headers["Retry-After"] == "42"
     assert problem_response(errors.Unavailable("full")).headers["Retry-After"] == "2"
     assert "Retry-After" not in problem_response(errors.NotFound("gone")).headers
 
 
-def test_the_live_socket_says_the_same() -> None:
+def test_the_live_socket_uses_the_same_error_codes() -> None:
     told = live_error(errors.NotFound("there is no node of this id"), "node:x")
 
     assert (told.code, told.message, told.topic) == ("not_found", "there is no node of this id", "node:x")
@@ -89,7 +89,7 @@ def test_every_code_is_in_the_docs(kind: type[HubError]) -> None:
     assert f"| `{kind.code}` | {STATUS[kind]} | {meaning} |" in (ROOT / "docs" / "errors.md").read_text()
 
 
-def test_a_crowd_that_is_turned_away_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_many_refused_requests_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     problem_response(errors.Unavailable("too many at once"))
     assert caplog.records == []
     problem_response(errors.StoreDown("the database does not answer"))

@@ -37,7 +37,7 @@ def check(headers: object, where: str) -> None:
 
 
 @pytest.mark.holds("SAFETY-28", "S-18")
-async def test_every_route_in_every_state(hub: TestHub) -> None:
+async def test_every_route_sends_the_headers_in_every_state(hub: TestHub) -> None:
     seen: set[int] = set()
     for client in (await hub.logged_in(), await hub.logged_in("viewer"), hub.anonymous()):
         for route in ROUTES:
@@ -81,7 +81,7 @@ async def test_errors_and_crashes_are_problem_documents_with_headers(
     assert logged.exc_info[0] is ZeroDivisionError
 
 
-async def test_a_refused_socket_and_an_opened_one(hub: TestHub) -> None:
+async def test_refused_and_opened_sockets_send_the_headers(hub: TestHub) -> None:
     admin = await hub.logged_in()
     refused = await admin.get("live", headers={"Origin": "https://evil.example"})
     check(refused.headers, "refused")
@@ -130,7 +130,7 @@ async def send(hub: TestHub, *parts: bytes) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize(("cookie_bytes", "status"), [(9_000, 200), (32_000, 200), (33_000, 431)])
-async def test_cookies_of_neighbours_on_the_same_host_name_may_be_many(hub: TestHub, cookie_bytes: int, status: int) -> None:
+async def test_many_cookies_of_other_services_are_accepted_up_to_a_limit(hub: TestHub, cookie_bytes: int, status: int) -> None:
     admin = await hub.logged_in(cookie=False)
     cookie = b"neighbour=" + b"x" * (cookie_bytes - 10)
     request = b"GET /api/v1/nodes HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\nCookie: %s\r\n\r\n"
@@ -151,7 +151,7 @@ async def test_too_many_headers_are_refused_with_the_cause(hub: TestHub, headers
         assert b"more than 100 headers" in body
 
 
-async def test_an_address_that_is_too_long_says_so(hub: TestHub) -> None:
+async def test_an_overlong_url_is_refused_with_the_cause(hub: TestHub) -> None:
     status, body = await send(hub, b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
     assert (status, b"first line" in body) == (400, True)
 
@@ -163,7 +163,7 @@ async def test_an_overlong_request_head_is_dropped(hub: TestHub) -> None:
     assert status == 0
 
 
-async def test_the_page_and_its_files(tmp_path: Path) -> None:
+async def test_the_page_and_its_files_send_the_headers(tmp_path: Path) -> None:
     built = tmp_path / "built"
     (built / "a").mkdir(parents=True)
     (built / "index.html").write_text('<!doctype html><html lang="en" data-theme="auto"></html>')
@@ -173,14 +173,14 @@ async def test_the_page_and_its_files(tmp_path: Path) -> None:
             check((await hub.anonymous().get(path)).headers, path)
 
 
-async def test_a_log_in_is_never_kept_by_a_cache(hub: TestHub) -> None:
+async def test_a_log_in_is_never_cached(hub: TestHub) -> None:
     await hub.auth.first_log_in.create_admin("admin", PASSWORD)
     answer = await hub.anonymous().post("auth/login", {"username": "admin", "password": PASSWORD})
 
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_without_tls_nothing_promises_it() -> None:
+def test_without_tls_no_hsts_header_is_sent() -> None:
     headers = security_headers(["http://localhost:8933", "http://127.0.0.1:8933"], secure=False)
 
     assert "Strict-Transport-Security" not in headers
@@ -188,7 +188,7 @@ def test_without_tls_nothing_promises_it() -> None:
     assert "unsafe" not in headers["Content-Security-Policy"]
 
 
-def test_an_ipv6_address_is_no_source_of_the_policy() -> None:
+def test_an_ipv6_address_is_left_out_of_the_csp() -> None:
     """Browsers refuse one, and say so on their console; 'self' covers it."""
     headers = security_headers(["https://[fd00::1]:8933", "https://10.0.0.5:8933"], secure=False)
     assert "connect-src 'self' wss://10.0.0.5:8933;" in headers["Content-Security-Policy"]

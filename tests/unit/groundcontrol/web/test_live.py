@@ -38,7 +38,7 @@ async def refused(hub: TestHub, client: Any, **headers: str | None) -> int:
         "https://hub.example:8443", "https://hub.example/", "https://HUB.example", "", "hub.example",
     ],
 )  # fmt: skip
-async def test_another_sites_page_gets_no_socket(hub: TestHub, origin: str | None) -> None:
+async def test_a_page_of_another_origin_gets_no_socket(hub: TestHub, origin: str | None) -> None:
     assert await refused(hub, await hub.logged_in(), Origin=origin) == 403
 
 
@@ -48,7 +48,7 @@ async def test_a_socket_that_the_browser_calls_foreign_is_refused(hub: TestHub, 
 
 
 @pytest.mark.holds("SAFETY-26", "S-11")
-async def test_the_host_header_decides_nothing(hub: TestHub) -> None:
+async def test_the_host_header_does_not_affect_the_origin_check(hub: TestHub) -> None:
     assert await refused(hub, await hub.logged_in(), Origin="https://evil.example", Host="evil.example") == 403
 
 
@@ -86,7 +86,7 @@ async def test_a_plain_http_request_to_the_live_path_is_refused(hub: TestHub) ->
 
 
 @pytest.mark.holds("SAFETY-31")
-async def test_nothing_is_compressed(hub: TestHub) -> None:
+async def test_the_socket_uses_no_compression(hub: TestHub) -> None:
     admin = await hub.logged_in()
 
     async with admin.session.ws_connect(hub.url("/api/v1/live"), headers={"Origin": ORIGIN}, compress=15) as socket:
@@ -111,7 +111,7 @@ async def test_hello_names_hub_page_and_end_of_session(hub: TestHub) -> None:
 @pytest.mark.parametrize(
     "topic", ["", "all", "node:", "node:*", "node:" + "z" * 26, "job:../../x", "audit", "fleet ", "node:" + "0" * 26 + "\n"]
 )
-async def test_a_topic_that_there_is_not_is_an_error(hub: TestHub, topic: str) -> None:
+async def test_an_unknown_topic_is_an_error(hub: TestHub, topic: str) -> None:
     async with (await hub.logged_in()).live() as live:
         await live.subscribe(topic)
         assert (await live.expect("error"))["code"] == "request.invalid"
@@ -137,7 +137,7 @@ async def test_an_invalid_frame_closes_the_socket(hub: TestHub, frame: bytes) ->
         assert await live.closed() == 4400
 
 
-async def test_text_ends_the_socket(hub: TestHub) -> None:
+async def test_a_text_frame_closes_the_socket(hub: TestHub) -> None:
     async with (await hub.logged_in()).live() as live:
         await live.socket.send_str('["ping",{}]')
         assert await live.closed() == 4400
@@ -152,7 +152,7 @@ async def test_an_unknown_message_is_answered_with_an_error_and_skipped(hub: Tes
 
 
 @pytest.mark.holds("SAFETY-31", "S-26")
-async def test_a_frame_over_64_kib_ends_the_socket(hub: TestHub) -> None:
+async def test_a_frame_over_64_kib_closes_the_socket(hub: TestHub) -> None:
     async with (await hub.logged_in()).live() as live:
         await live.socket.send_bytes(b"x" * (65 * 1024))
         assert await live.closed() == 1009
@@ -170,7 +170,7 @@ async def test_one_page_follows_a_bounded_number_of_topics(hub: TestHub) -> None
 # -- one node ------------------------------------------------------------------------------------
 
 
-async def test_a_node_shows_each_row(hub: TestHub) -> None:
+async def test_the_node_topic_sends_each_row(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
         await live.subscribe(f"node:{node.id}")
@@ -252,7 +252,7 @@ async def test_a_topic_that_fails_at_its_start_is_reported_and_restarted(hub: Te
         await live.expect("snapshot")
 
 
-async def test_after_unsubscribe_nothing_comes(hub: TestHub) -> None:
+async def test_after_unsubscribing_nothing_is_sent(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
         await live.subscribe(f"node:{node.id}")
@@ -269,7 +269,7 @@ async def test_after_unsubscribe_nothing_comes(hub: TestHub) -> None:
 # -- deployments ------------------------------------------------------------------------------------
 
 
-async def test_a_deployment_shows_each_step(hub: TestHub) -> None:
+async def test_the_deployment_topic_sends_each_step(hub: TestHub) -> None:
     made = await hub.store.deployments.create_deployment(ADMIN, a_deployment())
     async with (await hub.logged_in("viewer")).live() as live:
         await live.subscribe(f"deployment:{made.id}")
@@ -329,7 +329,7 @@ async def test_each_subscription_checks_the_session_in_the_store(hub: TestHub) -
         assert await live.closed(1.0) == 4401
 
 
-async def test_a_stopping_hub_says_good_bye(hub: TestHub) -> None:
+async def test_a_stopping_hub_closes_sockets_with_a_code(hub: TestHub) -> None:
     async with (await hub.logged_in()).live() as live:
         closing = asyncio.ensure_future(hub.app[LIVE].close())
         assert await live.closed() == 1001

@@ -49,7 +49,7 @@ async def _silent(_live: LiveSocket, hub: TestHub) -> None:
 
 @pytest.mark.parametrize("end", [_closed, _torn, _nonsense, _sent_away, _silent])
 @pytest.mark.parametrize("topic", ["fleet", "nothing"])
-async def test_a_page_leaves_nothing(hub: TestHub, end: Callable[[LiveSocket, TestHub], Awaitable[None]], topic: str) -> None:
+async def test_a_closed_page_leaves_no_objects(hub: TestHub, end: Callable[[LiveSocket, TestHub], Awaitable[None]], topic: str) -> None:
     hub.app[LIVE].limits = LiveLimits(close_s=0.2)
     page = await hub.logged_in()
     async with page.live() as live:

@@ -81,7 +81,7 @@ async def test_a_returning_subscriber_that_missed_nothing_gets_nothing(hub: Test
 
 
 @pytest.mark.parametrize("off", [-1, 1, 2**52, 2**63])
-async def test_a_number_that_was_never_given_is_answered_with_all_of_it(hub: TestHub, off: int) -> None:
+async def test_an_unknown_sequence_number_gets_a_snapshot(hub: TestHub, off: int) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as stays, (await hub.logged_in()).live() as back:
         await stays.subscribe("fleet")
@@ -92,7 +92,7 @@ async def test_a_number_that_was_never_given_is_answered_with_all_of_it(hub: Tes
 
 
 @pytest.mark.parametrize("topic", ["fleet", "events", "jobs"])
-async def test_the_only_page_finds_its_topic_when_it_comes_back(hub: TestHub, topic: str) -> None:
+async def test_a_single_page_finds_its_topic_after_reconnecting(hub: TestHub, topic: str) -> None:
     page = await hub.logged_in()
     seq = await left(hub, page, topic)
     async with page.live() as live:
@@ -153,7 +153,7 @@ async def test_topics_without_subscribers_are_bounded(hub: TestHub) -> None:
     assert len(hub.app[LIVE]._feeds) == 2
 
 
-async def test_numbers_of_other_rights_are_none_of_these(hub: TestHub) -> None:
+async def test_sequence_numbers_differ_by_rights(hub: TestHub) -> None:
     node = await hub.node()
     whole, part = await hub.logged_in(), await hub.logged_in("viewer")
     assert part.user is not None
@@ -208,7 +208,7 @@ async def test_a_failed_read_is_never_skipped_by_a_replay(hub: TestHub, monkeypa
         await back.expect("snapshot")
 
 
-async def test_a_slow_page_that_comes_back_loses_nothing(hub: TestHub) -> None:
+async def test_a_slow_page_that_reconnects_loses_nothing(hub: TestHub) -> None:
     node = await hub.node()
     topic = f"node:{node.id}"
     async with (await hub.logged_in()).live() as stays, (await hub.logged_in()).live() as back:

@@ -21,7 +21,7 @@ ROWS = 1000
 
 @pytest.mark.holds("SAFETY-37", "S-22")
 @pytest.mark.parametrize("end", ["nothing", "session", "account", "nodes"])
-async def test_output_that_is_read_slowly_ends_with_the_right_to_it(hub: TestHub, end: str) -> None:
+async def test_slowly_read_output_ends_when_the_right_is_lost(hub: TestHub, end: str) -> None:
     """A reader that was let in once could take its time."""
     printing = await Printing.start(hub)
     for _ in range(PIECES):
@@ -47,7 +47,7 @@ async def test_output_that_is_read_slowly_ends_with_the_right_to_it(hub: TestHub
 
 @pytest.mark.holds("SAFETY-37", "S-22")
 @pytest.mark.parametrize("end", ["nothing", "session", "nodes"])
-async def test_an_export_that_is_read_slowly_ends_with_the_right_to_it(hub: TestHub, end: str) -> None:
+async def test_a_slowly_read_export_ends_when_the_right_is_lost(hub: TestHub, end: str) -> None:
     """The same of a node's history."""
     node = await hub.node()
     session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))

@@ -139,7 +139,7 @@ async def _check_thing(world: World, client: Client, role: Role, row: str) -> No
 
 @pytest.mark.holds("SAFETY-33", "S-19")
 @pytest.mark.parametrize("role", ROLES)
-async def test_the_own_thing_is_read_and_anothers_is_as_none(hub: TestHub, role: Role) -> None:
+async def test_granted_resources_are_readable_and_others_not_found(hub: TestHub, role: Role) -> None:
     """One world for all calls that change nothing: those that read, and those that the role may not make."""
     world = await World.make(hub)
     reader, writer = [await world.person(role, cookie=cookie) for cookie in (True, False)]
@@ -155,7 +155,7 @@ async def test_the_own_thing_is_read_and_anothers_is_as_none(hub: TestHub, role:
 
 @pytest.mark.holds("SAFETY-33", "S-19")
 @pytest.mark.parametrize(("role", "row"), [(role, row) for role in ROLES for row in THINGS if not _leaves_the_world(role, row)])
-async def test_the_own_thing_is_changed_and_anothers_is_as_none(hub: TestHub, role: Role, row: str) -> None:
+async def test_granted_resources_can_be_changed_and_others_are_not_found(hub: TestHub, role: Role, row: str) -> None:
     world = await World.make(hub)
     client = await world.person(role, cookie=False)
     if THINGS[row][0] in ("session", "token", "user"):
@@ -234,7 +234,7 @@ async def test_a_conflict_with_a_hidden_node_reveals_nothing(hub: TestHub) -> No
 
 @pytest.mark.holds("SAFETY-37", "S-22")
 @pytest.mark.parametrize("role", ROLES)
-async def test_topics_of_one_thing(hub: TestHub, role: Role) -> None:
+async def test_topics_of_one_resource_need_its_grant(hub: TestHub, role: Role) -> None:
     world = await World.make(hub)
     client = await world.person(role)
     kinds = [kind for kind, topic in TOPICS.items() if topic.find]
@@ -251,7 +251,7 @@ async def test_topics_of_one_thing(hub: TestHub, role: Role) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_topics_of_many_things(hub: TestHub, role: Role) -> None:
+async def test_topics_of_lists_show_only_granted_resources(hub: TestHub, role: Role) -> None:
     world = await World.make(hub)
     client = await world.person(role)
     async with client.live() as live:
@@ -331,7 +331,7 @@ async def test_a_limited_user_cannot_widen_the_grants(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("S-15")
-async def test_a_stale_proof_opens_nothing_that_wants_a_fresh_one(hub: TestHub) -> None:
+async def test_a_stale_password_proof_is_refused_for_dangerous_actions(hub: TestHub) -> None:
     client = await hub.logged_in()
     hub.clock.shift += 301
     guarded = [route for route in BY_NAME.values() if route.step_up]
@@ -343,7 +343,7 @@ async def test_a_stale_proof_opens_nothing_that_wants_a_fresh_one(hub: TestHub) 
 
 
 @pytest.mark.holds("SAFETY-22", "S-15", "S-57")
-async def test_a_retry_that_goes_elsewhere_wants_a_fresh_proof(hub: TestHub) -> None:
+async def test_a_retry_to_another_server_needs_a_recent_password(hub: TestHub) -> None:
     """Another host, port or host key; where it goes where it went before, nothing more is asked."""
     client = await hub.logged_in("operator")
     made = await hub.store.deployments.create_deployment(ADMIN, a_deployment("web-3.example")._replace(host_key_confirmed=True))

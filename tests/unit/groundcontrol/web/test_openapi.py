@@ -36,7 +36,7 @@ def test_every_route_is_described_once() -> None:
     )
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_of_the_description_resolves() -> None:
     whole = document(ROUTES)
     schemas = whole["components"]["schemas"]
 

@@ -75,7 +75,7 @@ def nameless(told: Any) -> str:
     return re.sub(r"[0-9a-z]{26}", "…", repr(told))
 
 
-def test_every_call_that_names_a_thing_is_of_a_known_kind() -> None:
+def test_every_route_with_an_id_has_a_known_kind() -> None:
     assert {route.path for route in NAMING} >= {
         route.path for route in ROUTES if route.path.startswith(tuple(f"/{kind}/" for kind in KINDS))
     } - {"/deployments/preview", "/deployments/many", "/deployments/host-keys"}  # of many: what the body names, `test_bulk_api`

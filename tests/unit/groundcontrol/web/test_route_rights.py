@@ -24,16 +24,16 @@ def test_docs_show_each_route_with_its_right_as_it_is() -> None:
 
 
 @pytest.mark.holds("SAFETY-10")
-def test_only_these_are_open_before_the_password_is_changed() -> None:
+def test_only_listed_routes_are_open_before_the_password_change() -> None:
     assert {name(route) for route in ROUTES if route.pending} == PENDING
 
 
-def test_only_these_are_public() -> None:
+def test_only_listed_routes_are_public() -> None:
     assert {name(route) for route in ROUTES if route.action is None} == {"POST /auth/login", "POST /auth/refresh", "POST /links/alert"}
 
 
 @pytest.mark.holds("SAFETY-34", "S-23")
-async def test_the_router_knows_no_other_address(hub: TestHub) -> None:
+async def test_the_router_has_only_documented_routes(hub: TestHub) -> None:
     known = {ROOT + route.path for route in ROUTES} | {ROOT + "/openapi.json", ROOT + "/live"}
 
     assert {resource.canonical for resource in hub.app.router.resources()} == known
@@ -49,7 +49,7 @@ async def test_guarded_routes_need_a_session(hub: TestHub) -> None:
 
 @pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", [A, O, V])
-async def test_each_role_gets_in_where_the_table_says(hub: TestHub, role: Role) -> None:
+async def test_each_role_is_admitted_as_the_table_says(hub: TestHub, role: Role) -> None:
     for route in GUARDED:
         client = await hub.logged_in(role, cookie=route.method == "GET")
         answer = await client.request(route.method, address(route), {})
@@ -59,7 +59,7 @@ async def test_each_role_gets_in_where_the_table_says(hub: TestHub, role: Role) 
 
 
 @pytest.mark.holds("SAFETY-10")
-async def test_a_session_that_must_change_its_password_gets_nowhere_else(hub: TestHub) -> None:
+async def test_a_session_that_must_change_its_password_is_refused_elsewhere(hub: TestHub) -> None:
     client = await hub.logged_in(must_change=True)
     for route in GUARDED:
         if name(route) in PENDING:

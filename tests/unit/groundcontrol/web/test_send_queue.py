@@ -46,7 +46,7 @@ async def pumping(outgoing: SendQueue, tap: Tap) -> AsyncIterator[asyncio.Task[N
         await task
 
 
-async def test_messages_go_out_in_order() -> None:
+async def test_messages_are_sent_in_order() -> None:
     outgoing, tap = SendQueue(ManualClock()), Tap()
     tap.open.set()
     for number in range(5):
@@ -56,7 +56,7 @@ async def test_messages_go_out_in_order() -> None:
     assert tap.taken == [b"0", b"1", b"2", b"3", b"4"]
 
 
-async def test_more_than_four_mebibytes_are_not_kept() -> None:
+async def test_the_send_queue_is_limited_to_four_mebibytes() -> None:
     outgoing, tap = SendQueue(ManualClock()), Tap()
     for _ in range(100):
         outgoing.put(b"x" * 65_536)
@@ -77,7 +77,7 @@ async def test_a_message_does_not_wait_longer_than_ten_seconds() -> None:
         await asyncio.wait_for(outgoing.pump(tap.send), 30)
 
 
-async def test_a_send_that_hangs_is_given_up() -> None:
+async def test_a_hanging_send_is_given_up() -> None:
     outgoing, tap = SendQueue(ManualClock(), patience_s=0.05), Tap()
     outgoing.put(b"x")
 
@@ -127,7 +127,7 @@ async def test_a_browser_that_reads_nothing_is_disconnected_and_another_continue
     assert hub.app[LIVE].cut == 1, "the other one went by itself"
 
 
-async def test_a_browser_that_was_away_finds_the_gap_and_the_reason(hub: TestHub) -> None:
+async def test_a_disconnected_browser_gets_the_gap_and_the_reason(hub: TestHub) -> None:
     """It stops reading for a moment only: what the hub said last still reaches it."""
     hub.app[LIVE].limits = LiveLimits(patience_s=0.2)
     node = await hub.node()

@@ -31,7 +31,7 @@ async def built(tmp_path: Path) -> AsyncIterator[TestHub]:
 
 
 @pytest.mark.parametrize("path", ["/", "/nodes", "/nodes/0123", "/login", "/jobs/x?y=z"])
-async def test_every_address_of_the_page_gives_the_page(built: TestHub, path: str) -> None:
+async def test_every_address_of_the_page_serves_the_page(built: TestHub, path: str) -> None:
     answer = await built.anonymous().get(path)
 
     assert (answer.status, answer.content_type, answer.body.decode()) == (200, "text/html", INDEX)
@@ -90,14 +90,14 @@ async def test_a_file_outside_the_page_is_not_found(built: TestHub, path: str) -
 @pytest.mark.parametrize(
     "path", ["/api", "/api/", "/api/v1", "/api/v1/nothing", "/api/v2/nodes", "/ws", "/ws/x", "/healthz", "/metrics", "/install.sh"]
 )
-async def test_addresses_of_programs_are_never_the_page(built: TestHub, path: str) -> None:
+async def test_api_addresses_never_serve_the_page(built: TestHub, path: str) -> None:
     answer = await built.anonymous().get(path)
 
     assert (answer.status, answer.code) == (404, "not_found")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
-async def test_the_page_is_only_read(built: TestHub, method: str) -> None:
+async def test_the_page_accepts_only_get_and_head(built: TestHub, method: str) -> None:
     assert (await built.anonymous().request(method, "/")).status == 404
 
 

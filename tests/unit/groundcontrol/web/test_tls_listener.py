@@ -74,7 +74,7 @@ async def test_a_handshake_has_a_time_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("junk", [b"\x16\x03\x01\x00\x05junk!", b"\x16" + bytes(300)])
-async def test_junk_ends_its_own_connection_alone(tmp_path: Path, junk: bytes) -> None:
+async def test_invalid_bytes_close_only_their_own_connection(tmp_path: Path, junk: bytes) -> None:
     async with listening(tmp_path, handshake_s=LIMIT_S) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(junk)
