@@ -29,7 +29,7 @@ VERBS: Final = (
     Command("run", ("r",), "run a package job on a node, or on many, and watch it"),
     Command("jobs", ("j",), "the latest jobs, or all about one; follow one that goes on"),
     Command("cancel", ("c",), "take a job back, or stop it as far as its phase allows"),
-    Command("logs", ("l",), "the latest events"),
+    Command("logs", ("l",), "the latest events, also as they come"),
     Command("alerts", (), "what fires; acknowledge, snooze, and why somebody was notified or not"),
     Command("rules", (), "the rules of alerts: list, export, apply"),
     Command("channels", (), "where messages about alerts go; test one"),

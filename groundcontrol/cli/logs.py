@@ -1,21 +1,29 @@
-"""`stardust logs`: the latest events, or the last lines of a unit's journal on a node."""
+"""`stardust logs`: the latest events, also as they come; or the last lines of a unit's journal on a node."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
+import sys
+from typing import Any, Final, NoReturn
 
 from groundcontrol.cli.client import CliError, Hub, node_of, shown
 from groundcontrol.cli.formatting import moment, table
-from groundcontrol.cli.options import count
+from groundcontrol.cli.options import MAX_COUNT, UsageError, count
+from groundcontrol.cli.watch import PASSING
 from spider.wire.frames import MAX_JOURNAL_LINES
 from spider.wire.units import full_name
+
+FOLLOW_S: Final = 2.0
+"""How often `--follow` asks for new events."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node", help="only those of this node (name or id)")
     parser.add_argument("--unit", help="the last lines of this unit of systemd in the journal of --node, instead of events")
     parser.add_argument("--warnings", action="store_true", help="only warnings and worse of the lines of --unit")
+    parser.add_argument("--follow", "-f", action="store_true", help="go on with new events as they come, until Ctrl-C")
     parser.add_argument("--limit", type=count, help=f"how many [30; lines of a unit: {MAX_JOURNAL_LINES}]")
 
 
@@ -23,12 +31,16 @@ async def run(args: argparse.Namespace) -> int:
     """List events or lines, oldest first, so that the newest is last."""
     if args.unit and not args.node:
         raise CliError("name the node, too: --node NAME --unit UNIT")
+    if args.unit and args.follow:
+        raise UsageError("logs: --follow shows events, and no lines of a unit")
     async with Hub(args) as hub:
         if args.unit:
             return await _unit(hub, args)
         params = {"limit": str(args.limit or 30)}
         if args.node:
             params["node"] = (await node_of(hub, args.node))["id"]
+        if args.follow:
+            await _follow(hub, params, as_json=args.json)
         page = await hub.get("/events", params)
     if args.json:
         print(json.dumps(page))
@@ -36,6 +48,38 @@ async def run(args: argparse.Namespace) -> int:
     rows = [[moment(one["at"]), one["severity"], one["type"], one["message"]] for one in reversed(page["events"])]
     print(table(("AT", "SEVERITY", "TYPE", "WHAT"), rows))
     return 0
+
+
+async def _follow(hub: Hub, params: dict[str, str], *, as_json: bool) -> NoReturn:
+    """Print events as they come, oldest first, until it is cancelled. A hub that is away is asked until it answers.
+
+    Raises: CliError: the hub refused.
+    """
+    known: set[str] = set()
+    away = False
+    while True:
+        try:
+            page: list[dict[str, Any]] = (await hub.get("/events", params))["events"]
+        except CliError as exc:
+            if exc.code not in PASSING:
+                raise
+            if not away:
+                print(f"stardust: {exc}; trying again …", file=sys.stderr, flush=True)
+            away = True
+        else:
+            away = False
+            new = page[: next((at for at, one in enumerate(page) if one["id"] in known), len(page))]
+            if known and len(new) == MAX_COUNT:
+                print(f"stardust: more than {MAX_COUNT} events came at the same time; older ones are left out", file=sys.stderr, flush=True)
+            for one in reversed(new):
+                print(json.dumps(one) if as_json else _line(one), flush=True)
+            known = {one["id"] for one in page}
+            params = params | {"limit": str(MAX_COUNT)}
+        await asyncio.sleep(FOLLOW_S)
+
+
+def _line(one: dict[str, Any]) -> str:
+    return f"{moment(one['at'])}  {one['severity']:<8}  {one['type']:<24}  {shown(one['message'])}"
 
 
 async def _unit(hub: Hub, args: argparse.Namespace) -> int:

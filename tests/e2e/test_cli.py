@@ -361,3 +361,26 @@ def test_without_a_hub_the_command_says_so(tmp_path: Path) -> None:
     for verb in ("serve", "status", "nodes", "run", "jobs", "logs", "user"):
         assert "--" in said_by(nobody, "help", verb)
         assert said_by(nobody, verb, "--help")
+
+
+async def test_events_are_followed_as_they_come(shared_hub: HubProcess) -> None:
+    argv = [sys.executable, "-m", PROGRAM, "logs", "--follow", "--limit", "1", "--data-dir", str(shared_hub.folder)]
+    run = await asyncio.create_subprocess_exec(*argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    assert run.stdout is not None
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            latest = await run.stdout.readline()
+            assert latest.split()[2] in (b"info", b"warning", b"error")
+            told = {"type": "backup_failed", "message": "a reading for cli-followed"}
+            assert (await shared_hub.call("POST", "/api/v1/events", told)).status == 202
+            lines = [await run.stdout.readline()]
+            while b"cli-followed" not in lines[-1]:
+                lines.append(await run.stdout.readline())
+            run.send_signal(signal.SIGINT)
+            rest, errors = await run.communicate()
+    except BaseException:
+        run.kill()
+        raise
+    assert (run.returncode, errors) == (130, b"")
+    shown = [latest, *lines, *rest.splitlines(keepends=True)]
+    assert len(set(shown)) == len(shown), "each event once"
