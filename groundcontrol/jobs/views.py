@@ -171,6 +171,8 @@ class PlanView(Answer):
     reboot: Literal["yes", "no", "unknown"]
     """Whether the plan makes a reboot due."""
     reboot_why: str
+    reboot_why_coded: CodedTextView | None
+    """`reboot_why` as a code and its facts. null: it has none."""
     restarts: list[str]
     """Running services that will probably restart."""
 
@@ -185,6 +187,8 @@ class ReportView(Answer):
     job_id: str
     reboot: Literal["yes", "no", "unknown"]
     reboot_why: str
+    reboot_why_coded: CodedTextView | None
+    """`reboot_why` as a code and its facts. null: it has none."""
     services: list[str]
     """Units that still run replaced code."""
     config_files: list[ConfigFileView]
@@ -311,6 +315,7 @@ def plan_view(job_id: str, plan: Plan) -> PlanView:
         ),
         steps=[PlanStepView(**step._asdict()) for step in steps],
         kept=[KeptView(**kept._asdict()) for kept in plan.kept],
+        reboot_why_coded=_coded(plan.head.reboot_why),
         **plan.head._asdict(),
     )
 
@@ -321,6 +326,7 @@ def report_view(job_id: str, report: Report) -> ReportView:
         report,
         job_id=job_id,
         config_files=[ConfigFileView(*file) for file in report.config_files],
+        reboot_why_coded=_coded(report.reboot_why),
         notes_coded=[_coded(note) for note in report.notes],
     )
 

@@ -265,7 +265,7 @@ class JobFollower:
         state = await loop.run_in_executor(None, read_reboot_state)
         failed = tuple(name for name in state.failed if name not in reboot_request.state.failed)
         self._after_reboot = Report(
-            "no", "it has just been rebooted", failed_units=failed, notes=tuple(compare(reboot_request.state, state))
+            "no", sentence("due.not_after_reboot"), failed_units=failed, notes=tuple(compare(reboot_request.state, state))
         )
         return True
 

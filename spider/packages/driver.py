@@ -28,7 +28,7 @@ from spider.packages.report import AfterCare, Report
 from spider.packages.restarts import will_restart
 from spider.root.terminal import StopRule
 from spider.wire.frames import Updates
-from spider.wire.sentences import listed, sentence
+from spider.wire.sentences import name_list, sentence
 from spider.wire.verbs import PLAN, VERBS
 
 LISTS_LOCK_POLL_S = 5.0
@@ -374,7 +374,7 @@ class Driver:
         notes = list(_notes(runs))
         extra = unplanned(plan, outcome.changes)
         if extra:
-            notes.append(sentence("report.unplanned", names=listed([name for name, _, _ in extra], 20)))
+            notes.append(sentence("report.unplanned", names=name_list([name for name, _, _ in extra], 20)))
         native = self._backend.reboot_required()
         care = self._care
         report = Report(native.required, native.why) if care is None else care.report((native.required, native.why), outcome.changes)

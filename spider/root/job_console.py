@@ -16,7 +16,7 @@ from spider.packages.report_file import report_to_document
 from spider.root.cgroups import job_processes, unit_name
 from spider.root.terminal import OutputReporter, Terminal
 from spider.wire.ids import is_id
-from spider.wire.sentences import listed, sentence
+from spider.wire.sentences import name_list, sentence
 
 WAIT_TICK_S = 0.2
 
@@ -100,4 +100,4 @@ class JobConsole:
         job = os.path.basename(self._folder)
         found = sorted({pid for pid in self._processes(job) or () if pid != os.getpid()})
         named = [f"{read_text(f'/proc/{pid}/comm') or '?'} ({pid})" for pid in found]
-        return sentence("report.still_running", where=unit_name(job), names=listed(named)) if found else ""
+        return sentence("report.still_running", where=unit_name(job), names=name_list(named)) if found else ""

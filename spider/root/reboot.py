@@ -11,7 +11,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tu
 
 from spider.files import read_file, read_text
 from spider.root import systemctl_shim
-from spider.wire.sentences import listed, sentence
+from spider.wire.sentences import name_list, sentence
 
 COMMAND_LIMIT_S = 20.0
 REBOOT_LIMIT_S = 40 * 60.0
@@ -149,7 +149,7 @@ def compare(before: RebootState, after: RebootState) -> List[str]:
     ):
         gone = [name for name in old if name not in new]
         if gone:
-            notes.append(sentence(code, names=listed(gone, MOST_NAMED)))
+            notes.append(sentence(code, names=name_list(gone, MOST_NAMED)))
     return notes
 
 

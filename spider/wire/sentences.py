@@ -36,6 +36,30 @@ SENTENCES: Dict[str, str] = {
     "reboot.ports": "Ports that were open before the reboot and are not now: {names}.",
     "reboot.mounts": "File systems that were mounted before the reboot and are not now: {names}.",
     "reboot.failed_units": "Units that failed since the reboot: {names}.",
+    # -- why a reboot is needed, is not needed, or nobody knows -------------------------------
+    "due.asked_by": "asked for by {names}",
+    "due.file": "the file {path} exists",
+    "due.patch": "a patch that was just installed asks for it",
+    "due.updated": "updated since the start: {names}",
+    "due.core_updated": "core libraries or services were updated since the start",
+    "due.core_replaced": "{names} changed after the boot: programs started before still run the old version",
+    "due.kernel_removed": "the running kernel {running} is no longer installed; {installed} is",
+    "due.kernel_newer": "kernel {installed} is installed, but {running} is running",
+    "due.kernel_replaced": "the file of the running kernel {running} was replaced after the boot",
+    "due.not_kernel_or_core": "{running} is the newest kernel of its kind, and core libraries are older than the boot",
+    "due.not_core": "no core library or service was updated since the start",
+    "due.not_by_manager": "the package manager's own check sees no need",
+    "due.not_asked": "no package asked for a reboot; a new kernel would have",
+    "due.not_in_container": "it is a container ({kind}): the kernel is its host's, and nothing here asks for a restart",
+    "due.not_after_reboot": "it has just been rebooted",
+    "due.not_by_removals": "only removals",
+    "due.unknown": "the check failed; the node's log says why",
+    "due.unknown_kernels": "no installed kernel was found",
+    "due.unknown_kernel": "the running kernel {running} is not among the installed ones",
+    "due.unknown_image": "it is not known when the running kernel was installed",
+    "due.unknown_core": "it is not known whether core libraries changed after the boot",
+    "due.unknown_no_check": "{program} is not installed",
+    "due.unknown_answer": "{program} gave no answer",
     # -- what a stop request does ------------------------------------------------------------
     "stop.nothing_changed": "nothing has been changed yet",
     "stop.after_step": "this step runs to its end, and no other one starts",
@@ -69,7 +93,7 @@ def sentence(code: str, **facts: object) -> str:
     return SENTENCES[code].format(**facts)
 
 
-def listed(names: Sequence[str], most: int = 10) -> str:
+def name_list(names: Sequence[str], most: int = 10) -> str:
     """Names as one fact, without a word of any language: `a, b (+3)`."""
     more = f" (+{len(names) - most})" if len(names) > most else ""
     return ", ".join(name[:100] for name in names[:most]) + more

@@ -13,7 +13,7 @@ from spider.packages.after import config_leftovers, reboot, services, units
 from spider.packages.plan import UNKNOWN
 from spider.packages.report import MAX_SERVICES, Leftover, Report
 from spider.sampling.collectors.virtualization import detect_container
-from spider.wire.sentences import listed, sentence
+from spider.wire.sentences import name_list, sentence
 
 _Part = TypeVar("_Part")
 _log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class PostJobChecks:
     ) -> Report:
         """The findings that are new since `before`."""
         notes: List[str] = []
-        verdict = _guarded(lambda: self._reboot(native_reboot), reboot.RebootVerdict(UNKNOWN, "it could not be found out"), notes)
+        verdict = _guarded(lambda: self._reboot(native_reboot), reboot.RebootVerdict(UNKNOWN, sentence("due.unknown")), notes)
         nothing: Tuple[str, ...] = ()
         no_files: Tuple[Leftover, ...] = ()
         leftovers = _guarded(lambda: self._leftovers(notes), no_files, notes)
@@ -101,7 +101,7 @@ class PostJobChecks:
             notes.append(sentence("report.more_config_files", count=left_out))
         older = [path for path, stamp in now.files.items() if self._left.files.get(path) == stamp]
         if older:
-            notes.append(sentence("report.older_config_files", names=listed(sorted(older))))
+            notes.append(sentence("report.older_config_files", names=name_list(sorted(older))))
         if not now.complete:
             notes.append(sentence("report.etc_too_large"))
         return leftovers
@@ -114,15 +114,15 @@ class PostJobChecks:
         found = services.find_replaced(self._root + "/proc")
         alone = [name for name in found.services if name in services.NEVER_ALONE]
         if alone:
-            notes.append(sentence("report.old_login_services", names=listed(alone)))
+            notes.append(sentence("report.old_login_services", names=name_list(alone)))
         if found.init:
             notes.append(sentence("report.old_init"))
         if found.own:
             notes.append(sentence("report.old_agent"))
         if found.sessions:
-            notes.append(sentence("report.old_sessions", names=listed([_user(uid) for uid in found.sessions])))
+            notes.append(sentence("report.old_sessions", names=name_list([_user(uid) for uid in found.sessions])))
         if found.others:
-            notes.append(sentence("report.old_processes", names=listed(found.others)))
+            notes.append(sentence("report.old_processes", names=name_list(found.others)))
         if not found.complete:
             notes.append(sentence("report.unchecked_processes"))
         return found.services[:MAX_SERVICES]

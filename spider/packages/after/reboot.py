@@ -29,6 +29,7 @@ from spider.files import changed_at, read_file
 from spider.jobs.files import JOBS_DIR
 from spider.packages.after.versions import compare_alpm, compare_deb, compare_rpm
 from spider.packages.plan import NO, UNKNOWN, YES
+from spider.wire.sentences import name_list, sentence
 
 MARKS = ("/run/reboot-required", "/var/run/reboot-required", "/run/reboot-needed")
 MARKERS = (
@@ -120,35 +121,35 @@ def installed_kernels(root: str = "") -> List[str]:
 def _kernel(root: str, host: Host) -> RebootVerdict:  # noqa: PLR0911  # one return for each answer
     kernels = installed_kernels(root)
     if not kernels:
-        return RebootVerdict(UNKNOWN, "no installed kernel is to be seen")
+        return RebootVerdict(UNKNOWN, sentence("due.unknown_kernels"))
     mine = flavour(host.kernel)
     others = [name for name in kernels if name != host.kernel and flavour(name) == mine]
     others.sort(key=functools.cmp_to_key(comparer(host.manager)))
     if host.kernel not in kernels:
         if others:
-            return RebootVerdict(YES, f"the running kernel {host.kernel} is no longer installed; {others[-1]} is")
-        return RebootVerdict(UNKNOWN, f"the running kernel {host.kernel} is not one of those installed here")
+            return RebootVerdict(YES, sentence("due.kernel_removed", running=host.kernel, installed=others[-1]))
+        return RebootVerdict(UNKNOWN, sentence("due.unknown_kernel", running=host.kernel))
     newer = [name for name in others if comparer(host.manager)(name, host.kernel) > 0]
     if newer:
-        return RebootVerdict(YES, f"the kernel {newer[-1]} is installed, and {host.kernel} runs")
+        return RebootVerdict(YES, sentence("due.kernel_newer", installed=newer[-1], running=host.kernel))
     images = [f"{root}/boot/{name}-{host.kernel}" for name in ("vmlinuz", "vmlinux", "Image")]
     images += [f"{root}/lib/modules/{host.kernel}/vmlinuz", f"{root}/usr/lib/modules/{host.kernel}/vmlinuz"]
     changed = [at for at in map(changed_at, images) if at]
     if host.manager not in ("pacman", "apk") and not (changed and host.booted_at):
-        return RebootVerdict(UNKNOWN, "it is not known when the image of the running kernel was installed")
+        return RebootVerdict(UNKNOWN, sentence("due.unknown_image"))
     if changed and host.booted_at and max(changed) > host.booted_at:
-        return RebootVerdict(YES, f"the image of the kernel {host.kernel} was replaced after the boot")
-    return RebootVerdict(NO, f"{host.kernel} is the newest kernel of its kind")
+        return RebootVerdict(YES, sentence("due.kernel_replaced", running=host.kernel))
+    return RebootVerdict(NO, "")
 
 
 def _core(root: str, host: Host) -> RebootVerdict:
     found = list(_core_files(root, host.manager))
     if not found or not host.booted_at:
-        return RebootVerdict(UNKNOWN, "core libraries are not to be seen")
+        return RebootVerdict(UNKNOWN, sentence("due.unknown_core"))
     newer = [os.path.basename(path) for path in found if changed_at(path) > host.booted_at]
     if newer:
-        return RebootVerdict(YES, f"{', '.join(sorted(set(newer)))} came after the boot: programs started before still run the old version")
-    return RebootVerdict(NO, "core libraries are older than the boot")
+        return RebootVerdict(YES, sentence("due.core_replaced", names=name_list(sorted(set(newer)))))
+    return RebootVerdict(NO, "")
 
 
 def _core_files(root: str, manager: str) -> Iterable[str]:
@@ -167,8 +168,9 @@ def _marked(root: str, container: str) -> Optional[RebootVerdict]:
         packages = list(dict.fromkeys(read_file(root + mark + ".pkgs", 64 * 1024).split()))
         if container and packages and all(is_kernel(name) for name in packages):
             continue  # a container uses the host's kernel
-        named = ", ".join(packages[:MAX_NAMED]) + (f" and {len(packages) - MAX_NAMED} more" if len(packages) > MAX_NAMED else "")
-        return RebootVerdict(YES, f"asked for by {named}" if packages else f"{mark} is there")
+        return RebootVerdict(
+            YES, sentence("due.asked_by", names=name_list(packages, MAX_NAMED)) if packages else sentence("due.file", path=mark)
+        )
     return None
 
 
@@ -188,17 +190,17 @@ def reboot_required(root: str, host: Host, reported: Tuple[str, str] = (UNKNOWN,
     if host.container:
         if reported[0] == YES and (_CORE_PACKAGE.search(reported[1]) or not any(map(is_kernel, reported[1].replace(",", " ").split()))):
             return RebootVerdict(YES, reported[1])
-        return RebootVerdict(NO, f"it is a container ({host.container}): the kernel is its host's, and nothing here asks for a restart")
+        return RebootVerdict(NO, sentence("due.not_in_container", kind=host.container))
     kernel, core = _kernel(root, host), _core(root, host)
     for verdict in (RebootVerdict(*reported), kernel, core):
         if verdict.required == YES:
             return verdict
     if reported[0] == NO:
-        return RebootVerdict(NO, reported[1] or "the package manager's own check sees no need")
+        return RebootVerdict(NO, reported[1] or sentence("due.not_by_manager"))
     if kernel.required == NO and core.required == NO:
-        return RebootVerdict(NO, f"{kernel.why}, and {core.why}")
+        return RebootVerdict(NO, sentence("due.not_kernel_or_core", running=host.kernel))
     if host.manager == "apt" and any(os.path.exists(root + marker) for marker in MARKERS):
-        return RebootVerdict(NO, "nothing has asked for one, and this host's kernels would")
+        return RebootVerdict(NO, sentence("due.not_asked"))
     return kernel if kernel.required == UNKNOWN else core
 
 

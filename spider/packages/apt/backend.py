@@ -32,7 +32,7 @@ from spider.packages.plan import UNKNOWN, YES, Inventory, Plan
 from spider.packages.preconditions import named
 from spider.root.terminal import StopRule, TerminalEnded
 from spider.wire.frames import Updates
-from spider.wire.sentences import sentence
+from spider.wire.sentences import name_list, sentence
 
 DPKG_JOURNAL = "/var/lib/dpkg/updates"
 DPKG_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
@@ -316,7 +316,7 @@ class Apt(Backend):
         if path is None:
             return Reboot(UNKNOWN)
         names = list(dict.fromkeys(read_file(path + ".pkgs").split()))
-        return Reboot(YES, "asked for by " + ", ".join(names[:20]) if names else f"{path} is there")
+        return Reboot(YES, sentence("due.asked_by", names=name_list(names, 20)) if names else sentence("due.file", path=path))
 
     def available_updates(self) -> Updates:
         self.newer = plan_of("full-upgrade", (), {}, APT_ENVIRONMENT, counts_only=True).upgrades

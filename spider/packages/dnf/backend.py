@@ -28,6 +28,7 @@ from spider.packages.rpm.parsers import RpmPackage
 from spider.packages.rpm.repositories import Repository
 from spider.root.terminal import TerminalEnded
 from spider.wire.frames import Updates
+from spider.wire.sentences import name_list, sentence
 
 Secured = Optional[FrozenSet[Tuple[str, str]]]
 """Name and architecture of packages with a security advisory above the installed version; None = not known."""
@@ -408,10 +409,10 @@ class DnfFamily(RpmBackend):
         answer = self.run_query("needs-restarting", "-r", limit_s=120.0)
         if "Reboot is required" in answer.out:
             names = [line.strip().lstrip("* ") for line in answer.out.split("\n") if line.strip().startswith("* ")]
-            return Reboot(YES, f"updated since the start: {named(names)}" if names else "core libraries or services were updated")
+            return Reboot(YES, sentence("due.updated", names=name_list(names, 20)) if names else sentence("due.core_updated"))
         if "Reboot should not be necessary" in answer.out:
-            return Reboot(NO, "no core library or service was updated since the start")
-        return Reboot(UNKNOWN, "needs-restarting is not installed")
+            return Reboot(NO, sentence("due.not_core"))
+        return Reboot(UNKNOWN, sentence("due.unknown_no_check", program="needs-restarting"))
 
 
 def lines_of(path: str) -> List[str]:

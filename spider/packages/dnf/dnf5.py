@@ -14,8 +14,8 @@ from spider.packages.dnf.parsers import Advisory
 from spider.packages.dnf.run_reader import DnfReader
 from spider.packages.interfaces import Console, Output, PackagesUnreadable, run_query
 from spider.packages.plan import NO, UNKNOWN, YES, Planned
-from spider.packages.preconditions import named
 from spider.packages.rpm.parsers import RpmPackage
+from spider.wire.sentences import name_list, sentence
 
 LOCKS = "/etc/dnf/versionlock.toml"
 _LOCKED = re.compile(r'^\s*name\s*=\s*"([^"\\]+)"\s*$')
@@ -112,7 +112,7 @@ class Dnf5(DnfFamily):
             answer_text = next(item for item in json.loads(answer.out) if item["type"] == "reboot")
             required, packages = bool(answer_text["reboot_required"]), [str(name) for name in answer_text["packages"]]
         except (ValueError, KeyError, TypeError, StopIteration):
-            return Reboot(UNKNOWN, "dnf5 needs-restarting did not say")
+            return Reboot(UNKNOWN, sentence("due.unknown_answer", program="dnf5 needs-restarting"))
         if required:
-            return Reboot(YES, f"updated since the start: {named(packages)}" if packages else "core libraries or services were updated")
-        return Reboot(NO, "no core library or service was updated since the start")
+            return Reboot(YES, sentence("due.updated", names=name_list(packages, 20)) if packages else sentence("due.core_updated"))
+        return Reboot(NO, sentence("due.not_core"))

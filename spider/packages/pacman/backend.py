@@ -319,7 +319,7 @@ class Pacman(Backend):
     @staticmethod
     def _removal(targets: Sequence[PacmanTarget]) -> Plan:
         steps = tuple(Planned(target.package, target.version, "", NO) for target in targets)
-        return Plan(steps, download_bytes=0, reboot=NO, reboot_why="only removals")
+        return Plan(steps, download_bytes=0, reboot=NO, reboot_why=sentence("due.not_by_removals"))
 
     def _plan(self, settings: PacmanSettings, words: Sequence[str]) -> Plan:
         """One query of pacman, since loading its lists takes most of the time. Other values are read from its files."""

@@ -16,6 +16,7 @@ from spider.packages.rpm.backend import REFRESH_LIMITS_S
 from spider.packages.rpm.parsers import RpmPackage
 from spider.packages.rpm.repositories import Repository
 from spider.root.terminal import TerminalEnded
+from spider.wire.sentences import sentence
 
 LOCKS_SETTINGS = "/etc/yum/pluginconf.d/versionlock.conf"
 LOCKS = "/etc/yum/pluginconf.d/versionlock.list"
@@ -103,9 +104,9 @@ class Yum(DnfFamily):
         try:
             answer = run_query(["needs-restarting", "-r"], self.environment)
         except PackagesUnreadable:
-            return Reboot(UNKNOWN, "needs-restarting (yum-utils) is not installed")
+            return Reboot(UNKNOWN, sentence("due.unknown_no_check", program="needs-restarting (yum-utils)"))
         if "Reboot is required" in answer.out:
-            return Reboot(YES, "core libraries or services were updated")
+            return Reboot(YES, sentence("due.core_updated"))
         if "not necessary" in answer.out:
-            return Reboot(NO, "no core library or service was updated since the start")
-        return Reboot(UNKNOWN, "needs-restarting did not say")
+            return Reboot(NO, sentence("due.not_core"))
+        return Reboot(UNKNOWN, sentence("due.unknown_answer", program="needs-restarting"))

@@ -342,13 +342,13 @@ class Zypper(RpmBackend):
     def reboot_required(self) -> Reboot:
         """needs-rebooting: 102 yes, 0 no. It ignores firmware, but the patch with the firmware requests the reboot."""
         if self._patch_wants_reboot:
-            return Reboot(YES, "a patch that was installed now asks for it")
+            return Reboot(YES, sentence("due.patch"))
         answer = self.run_query("needs-rebooting")
         if answer.rc == REBOOT_DUE:
-            return Reboot(YES, "core libraries or services were updated since the start")
+            return Reboot(YES, sentence("due.core_updated"))
         if answer.rc == 0:
-            return Reboot(NO, "no core library or service was updated since the start")
-        return Reboot(UNKNOWN, f"zypper needs-rebooting: exit status {answer.rc}")
+            return Reboot(NO, sentence("due.not_core"))
+        return Reboot(UNKNOWN, sentence("due.unknown_answer", program=f"zypper needs-rebooting (status {answer.rc})"))
 
 
 def _updates(listed: str) -> List[zypper_parsers.Update]:

@@ -64,7 +64,7 @@ interface ReportProps extends Pick<JobReportProps, "bootedAt" | "reboot" | "view
 
 function Report({ report, rebooted, need, bootedAt, reboot, view }: ReportProps): VNode {
   const { services, failed_units, config_files, notes } = report;
-  const why = report.reboot_why;
+  const why = codedText(report.reboot_why, report.reboot_why_coded);
   return (
     <section class="card stack job-sum" aria-label={t`Report`}>
       <h2 class="strong">{rebooted ? t`After the reboot` : t`Follow-up`}</h2>

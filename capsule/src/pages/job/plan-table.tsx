@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { isUpgrade, keptBackLabel, planChips, type PlanChipKind } from "../../core/jobs/package-actions";
+import { codedText } from "../../core/text/coded-text";
 import { t } from "../../core/text/i18n";
 import { decimalSize } from "../../core/text/units";
 import type { PlanView } from "../../state/types";
@@ -36,9 +37,10 @@ interface PlanTableProps {
 /** All changes of a plan, removals first, and what it keeps back. */
 export function PlanTable({ plan, without, onWithout }: PlanTableProps): VNode {
   const steps = [...plan.steps].sort((a, b) => Number(Boolean(a.to)) - Number(Boolean(b.to)));
-  const { reboot, reboot_why, installed_bytes, restarts } = plan;
+  const { reboot, installed_bytes, restarts } = plan;
+  const why = codedText(plan.reboot_why, plan.reboot_why_coded);
   const facts = [
-    reboot === "yes" && reboot_why ? t`reboot: ${reboot_why}` : reboot === "unknown" ? (reboot_why ? t`whether a reboot follows is not known: ${reboot_why}` : t`whether a reboot follows is not known`) : "",
+    reboot === "yes" && why ? t`reboot: ${why}` : reboot === "unknown" ? (why ? t`whether a reboot follows is not known: ${why}` : t`whether a reboot follows is not known`) : "",
     installed_bytes === null ? "" : t`${decimalSize(Math.abs(installed_bytes))} of disk ${installed_bytes < 0 ? t`freed` : t`used`}`,
   ].filter(Boolean);
   return (

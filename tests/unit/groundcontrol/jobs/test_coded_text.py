@@ -13,7 +13,7 @@ import spider
 from groundcontrol.core.text import clean
 from groundcontrol.jobs.coded_text import coded_text
 from groundcontrol.jobs.messages import MAX_SENTENCE
-from spider.wire.sentences import SENTENCES, listed, sentence
+from spider.wire.sentences import SENTENCES, name_list, sentence
 
 ROOT = Path(spider.__file__).parent
 ONE_WORD, REST = "stardust-job@1.service", "a.service: 2.0, b (process 3). (+4)"
@@ -53,9 +53,9 @@ def test_any_other_text_has_no_code(text: str) -> None:
 
 def test_each_code_of_the_agent_is_in_the_table_and_each_in_the_table_is_used() -> None:
     text = "".join(path.read_text() for path in ROOT.rglob("*.py") if path.name != "sentences.py")
-    assert set(re.findall(r'"((?:report|reboot|stop|phase)\.[a-z_]+)"', text)) == set(SENTENCES)
+    assert set(re.findall(r'"((?:report|reboot|due|stop|phase)\.[a-z_]+)"', text)) == set(SENTENCES)
 
 
 def test_names_are_one_fact_without_words() -> None:
-    assert listed(["a", "b"]) == "a, b"
-    assert listed([str(name) for name in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 (+2)"
+    assert name_list(["a", "b"]) == "a, b"
+    assert name_list([str(name) for name in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 (+2)"

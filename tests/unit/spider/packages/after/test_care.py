@@ -36,7 +36,7 @@ def test_a_part_that_fails_costs_that_part_alone(tmp_path: Path) -> None:
     (tmp_path / "var/lib/stardust/jobs/.reboot.tmp").mkdir()  # what was said cannot be kept
     (tmp_path / "etc/a.conf.pacnew").write_text("b\n")
     report = looked.report(("no", ""), [])
-    assert (report.reboot, report.reboot_why) == ("unknown", "it could not be found out")
+    assert (report.reboot, report.reboot_why) == ("unknown", "the check failed; the node's log says why")
     assert [leftover.path for leftover in report.leftovers] == ["/etc/a.conf.pacnew"]
     assert "Some checks after the job failed; the node's log says why." in report.notes
 

@@ -33,11 +33,11 @@ def ask(root: Path, kernel: str, manager: str = "apt", booted_at: float = FAR_AH
 @pytest.mark.parametrize("mark", ["run/reboot-required", "var/run/reboot-required", "run/reboot-needed"])
 def test_a_reboot_mark_gives_yes_with_the_packages_that_made_it(tmp_path: Path, mark: str) -> None:
     write(tmp_path, mark)
-    assert ask(tmp_path, "6.1") == ("yes", f"/{mark} is there")
+    assert ask(tmp_path, "6.1") == ("yes", f"the file /{mark} exists")
     (tmp_path / (mark + ".pkgs")).write_text("libc6\nlinux-base\nlibc6\n")
     assert ask(tmp_path, "6.1") == ("yes", "asked for by libc6, linux-base")
     (tmp_path / (mark + ".pkgs")).write_text("".join(f"p{number}\n" for number in range(9)))
-    assert ask(tmp_path, "6.1").why == "asked for by p0, p1, p2, p3, p4 and 4 more"
+    assert ask(tmp_path, "6.1").why == "asked for by p0, p1, p2, p3, p4 (+4)"
 
 
 def test_without_any_evidence_the_verdict_is_unknown(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_without_any_evidence_the_verdict_is_unknown(tmp_path: Path) -> None:
 )
 def test_a_newer_kernel_of_the_same_flavour_says_yes_and_an_older_one_no(tmp_path: Path, manager: str, running: str, newer: str) -> None:
     kernels(tmp_path, running, newer)
-    assert ask(tmp_path, running, manager) == ("yes", f"the kernel {newer} is installed, and {running} runs")
+    assert ask(tmp_path, running, manager) == ("yes", f"kernel {newer} is installed, but {running} is running")
     assert ask(tmp_path, newer, manager).required == "no"
     assert flavour(running) == flavour(newer)
 
@@ -90,7 +90,7 @@ def test_a_newer_kernel_of_another_flavour_is_ignored(tmp_path: Path, running: s
 def test_a_kernel_that_no_package_has_is_not_called_old(tmp_path: Path) -> None:
     kernels(tmp_path, "6.1.0-18-amd64")
     verdict = ask(tmp_path, "6.18.44-fc-v657")
-    assert verdict == ("unknown", "the running kernel 6.18.44-fc-v657 is not one of those installed here")
+    assert verdict == ("unknown", "the running kernel 6.18.44-fc-v657 is not among the installed ones")
 
 
 def test_removed_modules_of_the_running_kernel_say_yes(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_leftover_folders_of_modules_are_no_kernels(tmp_path: Path) -> None:
 def test_the_same_kernel_written_again_after_the_boot_says_yes(tmp_path: Path) -> None:
     kernels(tmp_path, "6.1.0-9-amd64")
     verdict = ask(tmp_path, "6.1.0-9-amd64", booted_at=LONG_AGO)
-    assert verdict == ("yes", "the image of the kernel 6.1.0-9-amd64 was replaced after the boot")
+    assert verdict == ("yes", "the file of the running kernel 6.1.0-9-amd64 was replaced after the boot")
 
 
 def test_a_libc_installed_after_the_boot_says_yes(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_libc_installed_after_the_boot_says_yes(tmp_path: Path) -> None:
     for image in (tmp_path / "boot").iterdir():
         image.unlink()
     verdict = ask(tmp_path, "6.1.0-9-amd64", "apk", booted_at=LONG_AGO)
-    assert verdict == ("yes", "libc.so.6 came after the boot: programs started before still run the old version")
+    assert verdict == ("yes", "libc.so.6 changed after the boot: programs started before still run the old version")
 
 
 def test_systemd_counts_as_core_where_dnf_counts_it(tmp_path: Path) -> None:
