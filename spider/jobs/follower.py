@@ -39,8 +39,8 @@ LATE_RESULT_S = 600.0
 _REMARKS = {
     "job.orphaned": ("the job's runner was killed; what it had started goes on without a log", "job.orphaned"),
     "job.overdue": ("the server wanted to stop this job and waits for it no longer", "job.overdue"),
-    REBOOT_MISSING: ("the server was asked to reboot", ""),
-    REBOOTED: ("the server is back; its units start", ""),
+    REBOOT_MISSING: (sentence("phase.reboot_requested"), ""),
+    REBOOTED: (sentence("phase.starting"), ""),
 }
 """Text and error code that are reported for a running job with a problem."""
 

@@ -81,6 +81,8 @@ SENTENCES: Dict[str, str] = {
     "phase.waits_for_lists": "waiting for another program to release the package lists",
     "phase.waits_for_session": "waiting for the new version to connect to the hub",
     "phase.shutting_down": "the server is shutting down",
+    "phase.reboot_requested": "the server was asked to reboot",
+    "phase.starting": "the server is back; its services are starting",
     "phase.planned": "{count} packages would change",
     "phase.updates": "{count} packages can be upgraded, {security} of them for security.",
     "phase.updates_unclear": "{count} packages can be upgraded; it is not known which are for security.",
