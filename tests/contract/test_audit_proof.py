@@ -62,7 +62,7 @@ def end_of(path: Path, place: str) -> tuple[str, int, bytes, bytes]:
 
 
 @pytest.mark.holds("F-29")
-async def test_rows_of_before_a_rotation_verify_with_the_key_of_their_time(backend: Backend) -> None:
+async def test_rows_before_a_rotation_verify_with_their_old_key(backend: Backend) -> None:
     old, new = await rotated(backend)
     store = await act(backend, new, "e", "f")
     assert await store.log.verify_audit() is None
@@ -122,7 +122,7 @@ async def test_a_truncated_chain_is_detected_by_a_known_head(backend: Backend, t
     assert await verdict(head._replace(chain="another")) is not None
 
 
-async def test_heads_of_a_new_start_hold_everything_before(backend: Backend) -> None:
+async def test_the_head_of_a_new_chain_covers_all_earlier_rows(backend: Backend) -> None:
     vault = await first_vault(backend.database, "old")
     before = await act(backend, vault, "a")
     (old_end,) = await before.log.audit_heads()
@@ -135,7 +135,7 @@ async def test_heads_of_a_new_start_hold_everything_before(backend: Backend) -> 
 
 @pytest.mark.holds("S-34")
 @pytest.mark.parametrize("harm", ["DROP TABLE audit", "DELETE FROM audit", "ALTER TABLE audit RENAME TO other"])
-async def test_a_log_that_is_gone_does_not_verify(backend: Backend, tmp_path: Path, harm: str) -> None:
+async def test_a_deleted_audit_log_does_not_verify(backend: Backend, tmp_path: Path, harm: str) -> None:
     await backend.store.users.create_first_admin(new_user(), b"h", backend.clock.now())
     with closing(sqlite3.connect(tmp_path / "data" / "stardust.db")) as db, db:
         db.execute(harm)

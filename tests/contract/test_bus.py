@@ -69,7 +69,7 @@ async def test_an_event_reaches_its_own_topic_and_the_one_of_its_kind_once(bus: 
     assert await drain(bus, [event], topics_of(event)[-1]) == [event]
 
 
-async def test_other_topics_stay_silent(bus: LocalBus) -> None:
+async def test_other_topics_get_no_event(bus: LocalBus) -> None:
     mine, other = NodeLive(NODE, "pulse", 1.0, {}), NodeLive(NodeId("other"), "pulse", 1.0, {})
     assert await drain(bus, [mine, other, output(1)], Topic("node_live", NODE)) == [mine]
 
@@ -110,14 +110,14 @@ async def test_above_the_limit_the_oldest_events_are_dropped_and_a_gap_comes_fir
     assert bus.dropped == 6
 
 
-async def test_latest_keeps_the_newest_of_each_key_and_calls_that_no_loss(bus: LocalBus) -> None:
+async def test_the_latest_policy_keeps_the_newest_per_key_without_a_gap(bus: LocalBus) -> None:
     events: list[BusEvent] = [NodeLive(NodeId(node), "pulse", float(at), {}) for at in range(50) for node in ("a", "b")]
     got = await drain(bus, events, Topic("node_live"), limit=10, policy="latest")
     assert got == [NodeLive(NodeId(node), "pulse", 49.0, {}) for node in ("a", "b")]
     assert bus.dropped == 0
 
 
-async def test_latest_over_its_limit_of_keys_says_so(bus: LocalBus) -> None:
+async def test_the_latest_policy_reports_a_gap_above_its_key_limit(bus: LocalBus) -> None:
     events: list[BusEvent] = [NodeLive(NodeId(f"{at}"), "pulse", 1.0, {}) for at in range(10)]
     got = await drain(bus, events, Topic("node_live"), limit=4, policy="latest")
     assert got[0] == BusGap(7)
@@ -150,14 +150,14 @@ async def next_of(events: AsyncIterator[BusEvent | BusGap]) -> BusEvent | BusGap
     return await anext(events)
 
 
-async def test_nothing_is_left_of_a_subscription_that_ended(bus: LocalBus) -> None:
+async def test_an_ended_subscription_leaves_nothing(bus: LocalBus) -> None:
     for _ in range(3):
         async with bus.subscribe(Topic("interest"), Topic("node_live", NODE), limit=1, policy="latest"):
             assert len(bus._readers) == 2
     assert bus._readers == {}
 
 
-async def test_two_readers_do_not_hinder_each_other(bus: LocalBus) -> None:
+async def test_two_subscribers_do_not_affect_each_other(bus: LocalBus) -> None:
     async with (
         bus.subscribe(Topic("job_output"), limit=1, policy="ordered") as slow,
         bus.subscribe(Topic("job_output"), limit=100, policy="ordered") as fast,
@@ -168,7 +168,7 @@ async def test_two_readers_do_not_hinder_each_other(bus: LocalBus) -> None:
         assert [await anext(slow), await anext(slow)] == [BusGap(19), output(19)]
 
 
-def test_a_subscription_without_room_is_refused(bus: LocalBus) -> None:
+def test_a_subscription_with_limit_zero_is_refused(bus: LocalBus) -> None:
     with pytest.raises(ValueError, match="at least one"):
         bus.subscribe(Topic("interest"), limit=0, policy="latest")
 

@@ -136,7 +136,7 @@ async def test_a_job_after_which_a_reboot_is_due_records_it(store: Store, clock:
 
 
 @pytest.mark.parametrize(("away_s", "told"), [(30.0, []), (3600.0, ["hub_was_away"])])
-async def test_a_start_is_recorded_once_and_an_absence_only_if_it_was_long(
+async def test_a_start_is_recorded_once_and_only_a_long_absence(
     backend: Backend, clock: ManualClock, away_s: float, told: list[str]
 ) -> None:
     async def beat(hub: str) -> None:

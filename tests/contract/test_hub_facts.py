@@ -23,7 +23,7 @@ def facts(backend: Backend, tmp_path: Path, clock: ManualClock) -> HubFactReader
     return HubFactReader(tmp_path, backend.store.channels, backend.store.log, LocalBus(), lambda: 0.0, SteadyClock(clock), clock)
 
 
-async def test_an_audit_log_that_was_altered_is_noticed(backend: Backend, facts: HubFactReader, tmp_path: Path) -> None:
+async def test_an_altered_audit_log_is_detected(backend: Backend, facts: HubFactReader, tmp_path: Path) -> None:
     await backend.store.nodes.create_node(SCOPE, new_node())
     assert (await facts.read()).audit_broken is None
     assert await facts.check_audit()

@@ -20,7 +20,7 @@ from tests.support.factories import BOOT, HUB, SCOPE, STRANGER, audited, connect
 from tests.support.store_backend import Backend
 
 
-async def test_a_node_is_made_once_however_often_it_is_asked_for(store: Store) -> None:
+async def test_creating_a_node_is_idempotent(store: Store) -> None:
     wanted = new_node()
     node = await twice(lambda: store.nodes.create_node(SCOPE, wanted))
     assert (node.name, node.address, node.tags, node.pending, node.generation) == ("web-1", "192.0.2.1", ("web",), True, 1)
@@ -30,7 +30,7 @@ async def test_a_node_is_made_once_however_often_it_is_asked_for(store: Store) -
     assert await audited(store) == [("local:1000", "node.create", node.id)]
 
 
-async def test_an_id_in_use_makes_no_other_node(store: Store) -> None:
+async def test_an_id_in_use_is_refused_for_another_node(store: Store) -> None:
     first = await store.nodes.create_node(SCOPE, new_node())
     with pytest.raises(Conflict):
         await store.nodes.create_node(SCOPE, new_node("other")._replace(id=first.id))
@@ -52,13 +52,13 @@ async def test_a_name_of_a_hidden_node_is_refused_without_details(store: Store) 
     assert (told.value.message, told.value.detail) == ("this name cannot be given: choose another one", {"field": "name"})
 
 
-async def test_of_twenty_makers_of_one_name_one_wins(store: Store) -> None:
+async def test_of_twenty_creators_of_one_name_one_wins(store: Store) -> None:
     results = await asyncio.gather(*(store.nodes.create_node(SCOPE, new_node()) for _ in range(20)), return_exceptions=True)
     assert sum(not isinstance(result, Conflict) for result in results) == 1
     assert len((await store.nodes.nodes(SCOPE, 100)).items) == 1
 
 
-async def test_of_twenty_makers_of_many_nodes_one_makes_all_and_the_others_none(store: Store) -> None:
+async def test_of_twenty_bulk_creators_one_creates_all_nodes(store: Store) -> None:
     lists = [[new_node(f"own-{maker}"), new_node("wanted-by-all")] for maker in range(20)]
     results = await asyncio.gather(*(store.nodes.create_nodes(SCOPE, lists[maker]) for maker in range(20)), return_exceptions=True)
     [won] = [maker for maker, result in enumerate(results) if not isinstance(result, BaseException)]
@@ -71,7 +71,7 @@ async def test_of_twenty_makers_of_many_nodes_one_makes_all_and_the_others_none(
 
 
 @pytest.mark.holds("SAFETY-33")
-async def test_another_organisation_sees_and_touches_nothing(store: Store) -> None:
+async def test_another_organisation_cannot_read_or_change_a_node(store: Store) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     with pytest.raises(NotFound):
         await store.nodes.node(STRANGER, node.id)
@@ -107,7 +107,7 @@ async def test_pages_show_every_node_once(store: Store) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "AAAA", "k5Vub2RlcwGRAQ==", "é", "a" * 5000])
-async def test_a_cursor_that_was_not_given_is_refused(store: Store, cursor: str) -> None:
+async def test_an_unknown_cursor_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(BadRequest):
         await store.nodes.nodes(SCOPE, 3, cursor)
 
@@ -124,7 +124,7 @@ async def test_a_cursor_serves_one_list_of_one_organisation(store: Store) -> Non
 
 
 @pytest.mark.holds("SAFETY-41", "SAFETY-48", "S-43")
-async def test_a_deleted_node_takes_everything_with_it_and_its_id_never_comes_back(store: Store, clock: ManualClock) -> None:
+async def test_deleting_a_node_deletes_its_data_and_its_id_is_never_reused(store: Store, clock: ManualClock) -> None:
     wanted = new_node()
     node = await store.nodes.create_node(SCOPE, wanted)
     session = await connect(store, node.id)
@@ -157,7 +157,7 @@ async def test_deleting_an_unknown_node_is_not_found(store: Store) -> None:
         await store.nodes.delete_node(SCOPE, NodeId(new_random_id()))
 
 
-async def test_the_store_keeps_since_when_security_updates_and_a_reboot_wait(store: Store, clock: ManualClock) -> None:
+async def test_the_store_records_since_when_updates_and_a_reboot_are_due(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     session = await connect(store, node.id)
     began = clock.now()
@@ -246,7 +246,7 @@ async def test_a_released_session_has_no_owner_and_the_epoch_continues(store: St
     assert (await store.sessions.claim(node.id, BOOT, HUB)).epoch == session.epoch + 1
 
 
-async def test_a_hub_is_alive_as_long_as_it_beats(backend: Backend) -> None:
+async def test_a_hub_is_alive_while_it_sends_heartbeats(backend: Backend) -> None:
     store, clock = backend.store, backend.clock
     node = await store.nodes.create_node(SCOPE, new_node())
     await store.sessions.claim(node.id, BOOT, HUB)
@@ -275,7 +275,7 @@ async def test_a_lease_has_one_holder_and_its_token_grows(store: Store, clock: M
     assert other.token == leases[0].token + 1
 
 
-async def test_everything_is_there_after_a_restart(backend: Backend) -> None:
+async def test_all_data_survives_a_restart(backend: Backend) -> None:
     node = await backend.store.nodes.create_node(SCOPE, new_node())
     session = await connect(backend.store, node.id)
     await backend.store.metrics.append([pack(session, 0, layout_row(), 1_790_000_000_000)])
@@ -309,7 +309,7 @@ async def test_text_that_not_every_database_holds_is_refused(store: Store, clock
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=40))
-async def test_all_other_text_comes_back_as_it_was(store: Store, text: str) -> None:
+async def test_all_other_text_is_stored_unchanged(store: Store, text: str) -> None:
     node = await store.nodes.create_node(SCOPE, new_node(new_random_id(), address=text, tags=(text, "\\u0000")))
     again = await store.nodes.node(SCOPE, node.id)
     assert (again.address, again.tags) == (text, (text, "\\u0000"))

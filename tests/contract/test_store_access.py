@@ -53,7 +53,7 @@ def limited(*nodes: str, tags: tuple[str, ...] = ()) -> Scope:
 # -- people ----------------------------------------------------------------------------------
 
 
-async def test_a_user_is_made_once(store: Store) -> None:
+async def test_creating_a_user_is_idempotent(store: Store) -> None:
     user = new_user("bob")._replace(grants=Grants((), ("web",)), password_at=3.0)
     assert await twice(lambda: store.user_admin.create_user(SCOPE, user)) == user
     with pytest.raises(Conflict):
@@ -64,12 +64,12 @@ async def test_a_user_is_made_once(store: Store) -> None:
     assert [action for _, action, _ in await audited(store)] == ["user.create"]
 
 
-async def test_of_twenty_users_of_one_name_one_is_made(store: Store) -> None:
+async def test_of_twenty_users_of_one_name_one_is_created(store: Store) -> None:
     results = await asyncio.gather(*(store.user_admin.create_user(SCOPE, new_user("bob")) for _ in range(20)), return_exceptions=True)
     assert sum(isinstance(result, User) for result in results) == 1
 
 
-async def test_people_come_page_by_page(store: Store) -> None:
+async def test_users_are_paged(store: Store) -> None:
     for at in range(5):
         await made_user(store, f"u{at}")
     first = await store.user_admin.users(SCOPE, 3)
@@ -78,7 +78,7 @@ async def test_people_come_page_by_page(store: Store) -> None:
     assert (await store.user_admin.users(STRANGER, 3)).items == []
 
 
-async def test_the_last_admin_stays(store: Store) -> None:
+async def test_the_last_admin_cannot_be_removed(store: Store) -> None:
     one, other = await made_user(store, "one"), await made_user(store, "other")
     results = await asyncio.gather(
         *(store.user_admin.edit_user(SCOPE, user.id, role="viewer", disabled=None, grants=None) for user in (one, other)),
@@ -125,7 +125,7 @@ async def test_sessions_are_listed_by_user_and_page(store: Store, clock: ManualC
     assert await store.user_admin.auth_state(theirs.id) is not None
 
 
-async def test_the_rule_about_second_factors_is_read_with_every_standing(backend: Backend) -> None:
+async def test_the_second_factor_requirement_is_part_of_the_auth_state(backend: Backend) -> None:
     store = backend.store
     user = await made_user(store)
     session = await with_session(store, backend.clock, user)
@@ -143,7 +143,7 @@ async def test_the_rule_about_second_factors_is_read_with_every_standing(backend
 # -- second factors --------------------------------------------------------------------------
 
 
-async def test_a_second_factor_counts_from_its_confirmation_on(store: Store, clock: ManualClock) -> None:
+async def test_a_second_factor_is_active_after_its_confirmation(store: Store, clock: ManualClock) -> None:
     user = await made_user(store)
     here, there = await with_session(store, clock, user), await with_session(store, clock, user)
     await twice(lambda: store.factors.begin_totp(SCOPE, user.id, seed(user)))
@@ -164,7 +164,7 @@ async def test_a_second_factor_counts_from_its_confirmation_on(store: Store, clo
         await store.factors.begin_totp(SCOPE, user.id, SealedRecord("fleet", "fleet", "key", 2, b"mine"))
 
 
-async def test_a_replaced_seed_confirms_nothing(store: Store, clock: ManualClock) -> None:
+async def test_a_replaced_seed_cannot_be_confirmed(store: Store, clock: ManualClock) -> None:
     user = await made_user(store)
     session = await with_session(store, clock, user)
     await store.factors.begin_totp(SCOPE, user.id, seed(user))
@@ -205,7 +205,7 @@ async def test_a_session_without_the_second_factor_is_not_opened_once_there_is_o
 
 
 @pytest.mark.holds("S-09")
-async def test_a_session_that_has_ended_meanwhile_switches_no_second_factor_on(store: Store, clock: ManualClock) -> None:
+async def test_an_ended_session_cannot_enable_a_second_factor(store: Store, clock: ManualClock) -> None:
     user = await made_user(store)
     thief, owner = await with_session(store, clock, user), await with_session(store, clock, user)
     await store.factors.begin_totp(SCOPE, user.id, seed(user))
@@ -252,7 +252,7 @@ async def test_an_ended_session_cannot_disable_the_second_factor(store: Store, c
 # -- tokens ----------------------------------------------------------------------------------
 
 
-async def test_a_token_lives_until_it_is_revoked(store: Store, clock: ManualClock) -> None:
+async def test_a_token_is_valid_until_it_is_revoked(store: Store, clock: ManualClock) -> None:
     user = await made_user(store)
     token = a_token(user, clock.now(), grants=Grants(("a",), ("web",)))
     assert await twice(lambda: store.tokens.create_token(SCOPE, token)) == token
@@ -275,7 +275,7 @@ async def test_a_token_lives_until_it_is_revoked(store: Store, clock: ManualCloc
         await store.tokens.create_token(SCOPE, a_token(user, clock.now(), user_id=UserId("nobody")))
 
 
-async def test_a_token_ends_with_its_time_and_with_its_owner(store: Store, clock: ManualClock) -> None:
+async def test_a_token_expires_and_ends_with_its_owner(store: Store, clock: ManualClock) -> None:
     user = await made_user(store, role="viewer")
     token = await store.tokens.create_token(SCOPE, a_token(user, clock.now()))
     await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None)
@@ -305,7 +305,7 @@ async def test_one_user_has_a_hundred_tokens_at_most(store: Store, clock: Manual
 # -- grants ----------------------------------------------------------------------------------
 
 
-async def test_another_node_looks_like_none(store: Store, clock: ManualClock) -> None:
+async def test_a_node_outside_the_grants_is_not_found(store: Store, clock: ManualClock) -> None:
     mine = await store.nodes.create_node(SCOPE, new_node("mine", tags=("web",)))
     other = await store.nodes.create_node(SCOPE, new_node("other", tags=("db",)))
     jobs = {node.id: await store.jobs.create_job(SCOPE, new_job(node.id, clock.now()), None) for node in (mine, other)}

@@ -94,7 +94,7 @@ async def test_a_deadline_is_met_or_missed_and_reported_once(trial: Trial) -> No
     assert dict(trial.checker.unmet(node)) == {}
 
 
-async def test_a_report_that_comes_late_says_whether_the_backup_was_late(trial: Trial) -> None:
+async def test_a_late_report_states_whether_the_backup_was_late(trial: Trial) -> None:
     node = await trial.begin()
     for day in ("19", "20"):
         await trial.check_at(f"2026-11-{day} 05:15")
@@ -142,7 +142,7 @@ async def test_a_hub_that_was_away_over_a_deadline_judges_it_after_its_start(bac
     assert await trial.states() == {19: "missed", 20: "met"}
 
 
-async def test_a_node_that_is_selected_later_is_not_judged_for_the_time_before(trial: Trial) -> None:
+async def test_a_node_is_not_judged_for_days_before_its_selection(trial: Trial) -> None:
     node = await trial.begin()
     store = trial.store.expectations
     one = await store.expectation(SCOPE, trial.expectation)
@@ -156,7 +156,7 @@ async def test_a_node_that_is_selected_later_is_not_judged_for_the_time_before(t
 
 
 @pytest.mark.parametrize("jump_s", [DAY_S, -DAY_S])
-async def test_a_clock_that_jumps_and_is_set_right_misses_nothing(trial: Trial, jump_s: float) -> None:
+async def test_a_corrected_clock_jump_misses_no_deadline(trial: Trial, jump_s: float) -> None:
     node = await trial.begin()
     await trial.backup(node, "2026-11-20 04:00")
     await trial.check_at("2026-11-20 05:15")

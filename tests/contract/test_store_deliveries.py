@@ -15,7 +15,7 @@ from tests.support.race_cases_channels import a_channel, a_delivery, a_target
 from tests.support.store_backend import Backend
 
 
-async def test_an_intent_is_stored_once_for_an_incident_revision_kind_and_channel(backend: Backend, clock: ManualClock) -> None:
+async def test_a_delivery_is_stored_once_per_incident_revision_kind_and_channel(backend: Backend, clock: ManualClock) -> None:
     first = a_delivery(clock.now(), ChannelId("c" * 26), "1" * 26)
     rows = [
         first,

@@ -32,7 +32,7 @@ def failed(clock: ManualClock, node: NodeId, unit: str, number: str = "") -> Eve
     return making.new_event("unit_failed", clock.now(), {"unit": unit}, node=node, name="web-1", source="agent", reported_as=as_)
 
 
-async def test_events_come_newest_first_and_once(store: Store, clock: ManualClock) -> None:
+async def test_events_are_listed_newest_first_and_once(store: Store, clock: ManualClock) -> None:
     node = (await store.nodes.create_node(SCOPE, new_node())).id
     made = [new_event(clock.now() + at, node if at % 2 else None) for at in range(5)]
     for event in made:
@@ -44,7 +44,7 @@ async def test_events_come_newest_first_and_once(store: Store, clock: ManualCloc
     assert (await store.log.events(STRANGER, 10)).items == []
 
 
-async def test_an_event_is_stored_with_its_cause_or_neither(backend: Backend, clock: ManualClock) -> None:
+async def test_an_event_and_its_cause_are_stored_together(backend: Backend, clock: ManualClock) -> None:
     store, told = backend.store, list[BusEvent]()
     backend.database.publish_to(told.append)
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)
@@ -100,7 +100,7 @@ async def test_a_repeated_report_of_a_sender_is_stored_once(store: Store, clock:
     assert [times for *_, times in await listed(store)] == [1, 1]
 
 
-async def test_a_sender_stores_sixty_events_a_minute_and_one_says_how_many_more(store: Store, clock: ManualClock) -> None:
+async def test_a_sender_stores_sixty_events_a_minute_and_a_count_of_the_rest(store: Store, clock: ManualClock) -> None:
     node = (await store.nodes.create_node(SCOPE, new_node())).id
     sent = [await store.log.add_event(failed(clock, node, f"u{at}", f"{at}")) for at in range(MOST_A_MINUTE + 5)]
     assert sent.count(None) == 5

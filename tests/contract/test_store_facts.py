@@ -35,7 +35,7 @@ async def test_the_newest_table_of_a_subject_replaces_the_one_before(store: Stor
     assert tuple(await store.tables.tables(SCOPE, session.node)) == (newer, TABLE._replace(subject="timers"))
 
 
-async def test_tables_and_packages_are_their_organisation_s_and_go_with_their_node(store: Store) -> None:
+async def test_tables_and_packages_belong_to_the_organisation_and_the_node(store: Store) -> None:
     session = await a_session(store)
     await store.tables.save_table(session, TABLE)
     await store.tables.save_packages(session, everything(FIRST), 1.0)
@@ -72,7 +72,7 @@ async def test_packages_follow_their_changes(store: Store) -> None:
     ],
     ids=["builds on another state", "leads to another state", "is not what it says"],
 )
-async def test_changes_that_do_not_fit_change_nothing(store: Store, step: PackageChanges) -> None:
+async def test_package_changes_that_do_not_apply_change_nothing(store: Store, step: PackageChanges) -> None:
     session = await a_session(store)
     await store.tables.save_packages(session, everything(FIRST), 1.0)
     assert await store.tables.save_packages(session, step, 2.0) == PackageState("", 0)
@@ -109,7 +109,7 @@ async def test_pages_and_searches_show_every_package_once(store: Store) -> None:
         await store.tables.packages(SCOPE, session.node, 10, "nonsense")
 
 
-async def test_an_older_session_says_nothing_any_more(store: Store) -> None:
+async def test_an_older_session_is_refused(store: Store) -> None:
     session = await a_session(store)
     await connect(store, session.node)
     with pytest.raises(Fenced):

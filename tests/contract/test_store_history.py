@@ -202,7 +202,7 @@ async def filled(store: Store, hours: int = 2) -> Session:
     return session
 
 
-async def test_twenty_that_compact_the_same_hour_move_it_once(store: Store) -> None:
+async def test_twenty_concurrent_compactions_move_an_hour_once(store: Store) -> None:
     session = await filled(store)
     before = await rows_of(store, session)
     moved = await asyncio.gather(*(store.metrics.compact(session.no, AT_MS // HOUR_MS) for _ in range(20)))
@@ -232,7 +232,7 @@ async def test_the_backlog_of_one_node_leaves_room_for_others(store: Store) -> N
     assert len(await rows_of(store, other)) == 10
 
 
-async def test_twenty_that_merge_the_same_span_do_it_once(store: Store) -> None:
+async def test_twenty_concurrent_merges_merge_a_span_once(store: Store) -> None:
     session = await session_of(store)
     for at in range(5):
         await store.metrics.append([pack(session, at, LAYOUT, AT_MS + at * 60_000)])
@@ -247,7 +247,7 @@ async def test_twenty_that_merge_the_same_span_do_it_once(store: Store) -> None:
     assert not await twice(lambda: store.metrics.merge(dues[0]))
 
 
-async def test_packs_that_come_while_an_hour_is_moved_stay_where_they_are(store: Store) -> None:
+async def test_packs_that_arrive_during_a_compaction_are_not_moved(store: Store) -> None:
     session = await session_of(store)
     for round_ in range(6):
         await asyncio.gather(
@@ -277,7 +277,7 @@ async def test_windows_count_each_row_once_while_rows_move(store: Store) -> None
     assert await looking == {2 * (sum(range(60)) / 60 + 1)}
 
 
-async def test_a_spike_of_one_second_is_seen_at_thirty_days(store: Store) -> None:
+async def test_a_one_second_spike_is_visible_in_thirty_days_of_history(store: Store) -> None:
     session = await session_of(store)
     start_ms = AT_MS - 30 * DAY_S * 1000
     quiet: Rows = [(start_ms + at * 3_600_000 + second * 1000, [100, 1, 1]) for at in (0, 200, 719) for second in range(60)]
@@ -298,7 +298,7 @@ async def test_a_spike_of_one_second_is_seen_at_thirty_days(store: Store) -> Non
 # -- what goes -----------------------------------------------------------------------------------
 
 
-async def test_each_tier_goes_in_its_time(store: Store) -> None:
+async def test_each_tier_expires_after_its_retention(store: Store) -> None:
     session = await session_of(store)
     day_ms = AT_MS // (DAY_S * 1000) * DAY_S * 1000
     await store.metrics.append([pack(session, at, LAYOUT, day_ms + at * DAY_S * 1000) for at in range(3)])
@@ -421,7 +421,7 @@ async def test_a_tier_with_few_values_has_no_measured_size(store: Store) -> None
     assert seconds.per_day > 0
 
 
-async def test_a_node_that_is_gone_gives_nothing_any_more_and_counts_again_when_it_is_back(store: Store) -> None:
+async def test_an_absent_node_is_left_out_of_the_daily_values_until_it_returns(store: Store) -> None:
     session = await filled(store)
     later = AT_MS + 3 * DAY_S * 1000
 
@@ -498,7 +498,7 @@ async def move_and_kill(folder: Path, after_s: float) -> bool:
 
 @pytest.mark.holds("F-01")
 @pytest.mark.timeout(300)
-async def test_a_hub_that_is_killed_while_it_moves_samples_loses_and_doubles_none(tmp_path: Path) -> None:
+async def test_a_hub_killed_during_compaction_neither_loses_nor_duplicates_samples(tmp_path: Path) -> None:
     """Every answer stays what it was, whatever was killed where."""
     folder, chance = tmp_path / "data", random.Random(7)
 

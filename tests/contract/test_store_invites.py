@@ -37,7 +37,7 @@ async def test_of_twenty_callers_one_uses_an_invite(store: Store, clock: ManualC
 
 
 @pytest.mark.holds("S-45")
-async def test_an_organisation_secret_is_good_for_so_many_and_its_nodes_wait(store: Store, clock: ManualClock) -> None:
+async def test_an_organisation_secret_has_a_number_of_uses_and_needs_approval(store: Store, clock: ManualClock) -> None:
     many = an_invite(clock.now(), kind="organisation", name="cloud", most_uses=3, approval=True)
     invite = await twice(lambda: store.invites.create_invite(SCOPE, many))
     got = await asyncio.gather(*(use(store, invite) for _ in range(10)), return_exceptions=True)
@@ -82,7 +82,7 @@ async def test_an_expired_or_revoked_invite_is_not_found(store: Store, clock: Ma
     assert [(await store.invites.invite(SCOPE, one.id)).state(clock.now()) for one in (expired, revoked)] == ["expired", "revoked"]
 
 
-async def test_strangers_see_none_and_a_hub_keeps_so_many_open(store: Store, clock: ManualClock) -> None:
+async def test_invites_are_hidden_from_other_organisations_and_bounded(store: Store, clock: ManualClock) -> None:
     invite = await store.invites.create_invite(SCOPE, an_invite(clock.now()))
     assert (await store.invites.invites(STRANGER, 10)).items == []
     for act in (store.invites.invite, store.invites.revoke_invite):
@@ -125,7 +125,7 @@ async def test_an_invite_is_valid_while_its_creator_has_the_rights(store: Store,
 
 
 @pytest.mark.holds("S-09")
-async def test_no_name_makes_an_invite_outlive_its_maker_s_rights(store: Store, clock: ManualClock) -> None:
+async def test_an_invite_ends_with_its_creators_rights_whatever_the_name(store: Store, clock: ManualClock) -> None:
     """The hub itself is called so in the audit log, and anybody may be."""
     for name in ("root", "system"):
         user = User(

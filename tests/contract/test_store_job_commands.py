@@ -33,7 +33,7 @@ def part(number: int = 0, parts: int = 1, digest: str = HEAD.digest, steps: int 
 # -- stops -----------------------------------------------------------------------------------------------
 
 
-async def test_a_wish_to_stop_is_noted_once_and_kept_until_it_is_answered(store: Store, clock: ManualClock) -> None:
+async def test_a_stop_request_is_stored_once_until_it_is_answered(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     asked = await twice(lambda: store.jobs.stop_job(SCOPE, job.id))
     assert asked.stop is not None
@@ -147,7 +147,7 @@ async def test_a_plan_is_complete_when_all_parts_arrived_in_any_order(store: Sto
         await store.jobs.plan(STRANGER, job.id)
 
 
-async def test_another_plan_replaces_the_first_one_whole(store: Store, clock: ManualClock) -> None:
+async def test_a_new_plan_replaces_the_previous_one_completely(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     for number in range(3):
         await store.jobs.save_plan(job.id, part(number, 3), session)
@@ -163,7 +163,7 @@ async def test_of_twenty_saves_of_a_plan_one_changes_the_job(store: Store, clock
     assert {one.version for one in told} == {job.version + 1}
 
 
-async def test_a_plan_beyond_measure_is_refused(store: Store, clock: ManualClock) -> None:
+async def test_an_oversized_plan_is_refused(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     await store.jobs.save_plan(job.id, part(0, 2, steps=MAX_STEPS - 10), session)
     with pytest.raises(Conflict):
@@ -198,7 +198,7 @@ async def test_plan_and_report_are_accepted_only_from_the_jobs_own_session(store
             await stale
 
 
-async def test_a_job_that_never_ran_plans_and_leaves_nothing(store: Store, clock: ManualClock) -> None:
+async def test_a_job_that_never_ran_has_no_plan_and_no_report(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     session = await connect(store, node.id)
     job = await store.jobs.create_job(SCOPE, new_job(node.id, clock.now()), None)
@@ -208,7 +208,7 @@ async def test_a_job_that_never_ran_plans_and_leaves_nothing(store: Store, clock
         await store.jobs.save_report(job.id, REPORT, session)
 
 
-async def test_a_reboot_that_was_asked_for_follows_once(store: Store, clock: ManualClock) -> None:
+async def test_a_requested_reboot_is_created_once(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
 
     def end() -> asyncio.Future[Job]:
@@ -223,7 +223,7 @@ async def test_a_reboot_that_was_asked_for_follows_once(store: Store, clock: Man
 # -- many nodes at once --------------------------------------------------------------------------------------
 
 
-async def test_a_batch_is_made_once_for_each_key(store: Store, clock: ManualClock) -> None:
+async def test_a_batch_is_created_once_per_idempotency_key(store: Store, clock: ManualClock) -> None:
     nodes = [(await store.nodes.create_node(SCOPE, new_node(name))).id for name in ("a", "b")]
     refused = RefusedNode(new_job(nodes[0], 1.0).node_id, "node.policy_refuses", "no")._replace(node_id=nodes[0])
     made = await asyncio.gather(
@@ -255,7 +255,7 @@ async def test_without_an_idempotency_key_the_batch_id_identifies_a_repeat(store
         await store.batches.create_batch(STRANGER, wanted, None)
 
 
-async def test_a_node_that_is_gone_meanwhile_is_refused_and_the_rest_continues(store: Store, clock: ManualClock) -> None:
+async def test_a_deleted_node_is_refused_and_the_rest_of_the_batch_created(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     gone = new_node("gone").id
     batch = await store.batches.create_batch(SCOPE, new_batch([node.id, gone], clock.now()), None)
@@ -332,7 +332,7 @@ async def test_the_id_of_a_job_is_remembered_after_its_node_is_gone(backend: Bac
     assert (await store.jobs.create_job(SCOPE, again, None)).state == "queued"
 
 
-async def test_jobs_go_after_their_time_with_all_that_belongs_to_them(store: Store, clock: ManualClock) -> None:
+async def test_expired_jobs_are_deleted_with_their_data(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     await store.jobs.append_output(job.id, 0, b"printed", session)
     await store.jobs.save_plan(job.id, part(), session)

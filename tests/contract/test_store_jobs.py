@@ -25,7 +25,7 @@ async def read(store: Store, job: JobId, offset: int = 0, limit: int | None = No
     return b"".join([piece async for piece in store.jobs.output(SCOPE, job, offset, limit)])
 
 
-async def test_a_job_is_made_once_for_each_key_of_each_actor(store: Store, clock: ManualClock) -> None:
+async def test_a_job_is_created_once_per_idempotency_key_and_actor(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     first = await store.jobs.create_job(SCOPE, new_job(node.id, clock.now(), packages=("nginx",)), "key-1")
     again = await store.jobs.create_job(SCOPE, new_job(node.id, clock.now() + 5, packages=("nginx",)), "key-1")
@@ -38,7 +38,7 @@ async def test_a_job_is_made_once_for_each_key_of_each_actor(store: Store, clock
     assert [action for _, action, _ in await audited(store)].count("job.create") == 2
 
 
-async def test_of_twenty_equal_requests_one_makes_the_job(store: Store, clock: ManualClock) -> None:
+async def test_of_twenty_equal_requests_one_creates_the_job(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     jobs = await asyncio.gather(*(store.jobs.create_job(SCOPE, new_job(node.id, clock.now()), "key") for _ in range(20)))
     assert len({job.id for job in jobs}) == 1
@@ -66,7 +66,7 @@ async def test_jobs_are_listed_newest_first_and_by_node(store: Store, clock: Man
     assert (await store.jobs.jobs(STRANGER, 10, node=nodes[1].id)).items == []
 
 
-async def test_of_twenty_takers_one_wins(store: Store, clock: ManualClock) -> None:
+async def test_of_twenty_dispatchers_one_wins(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     session = await connect(store, node.id)
     job = await store.jobs.create_job(SCOPE, new_job(node.id, clock.now()), None)
@@ -138,7 +138,7 @@ async def test_only_listed_transitions_happen(store: Store, clock: ManualClock, 
                 await store.jobs.advance(job.id, end, SCOPE, JobUpdate())
 
 
-async def test_evidence_adds_up_and_repeats_change_nothing(store: Store, clock: ManualClock) -> None:
+async def test_job_updates_accumulate_and_are_idempotent(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     await store.jobs.advance(job.id, "running", session, JobUpdate(started_at=5.0, phase="download", progress_percent=10))
     moved = await store.jobs.advance(job.id, "running", session, JobUpdate(phase="commit"))
@@ -158,7 +158,7 @@ async def test_evidence_adds_up_and_repeats_change_nothing(store: Store, clock: 
     ]
 
 
-async def test_a_node_moves_its_own_jobs_only(store: Store, clock: ManualClock) -> None:
+async def test_a_node_advances_only_its_own_jobs(store: Store, clock: ManualClock) -> None:
     job, _ = await running_job(store, clock.now())
     other = await connect(store, (await store.nodes.create_node(SCOPE, new_node("other"))).id)
     with pytest.raises(NotFound):
@@ -172,7 +172,7 @@ async def test_a_node_moves_its_own_jobs_only(store: Store, clock: ManualClock) 
 
 
 @pytest.mark.holds("SAFETY-79")
-async def test_of_twenty_enders_one_writes_the_end(store: Store, clock: ManualClock) -> None:
+async def test_of_twenty_concurrent_ends_one_is_written(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     states: list[JobState] = ["succeeded", "failed"]
     results = await asyncio.gather(
@@ -271,7 +271,7 @@ async def test_an_unknown_outcome_may_change_to_the_final_one(store: Store, cloc
         await store.jobs.advance(job.id, "failed", session, JobUpdate())
 
 
-async def test_a_job_that_never_ran_prints_nothing(store: Store, clock: ManualClock) -> None:
+async def test_a_job_that_never_ran_accepts_no_output(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     session = await connect(store, node.id)
     job = await store.jobs.create_job(SCOPE, new_job(node.id, clock.now()), None)
@@ -281,14 +281,14 @@ async def test_a_job_that_never_ran_prints_nothing(store: Store, clock: ManualCl
     assert list(await store.jobs.completed([job.id], node.id)) == [job.id]
 
 
-async def test_a_fenced_node_moves_nothing(store: Store, clock: ManualClock) -> None:
+async def test_a_fenced_session_advances_no_job(store: Store, clock: ManualClock) -> None:
     running: Running = await running_job(store, clock.now())
     await connect(store, running.job.node_id)
     with pytest.raises(Fenced):
         await store.jobs.advance(running.job.id, "running", running.session, JobUpdate())
 
 
-async def test_a_deployment_is_made_once_and_changed_by_its_version(store: Store, clock: ManualClock) -> None:
+async def test_a_deployment_is_created_once_and_changed_by_version(store: Store, clock: ManualClock) -> None:
     wanted = new_deployment(clock.now())
     made = await twice(lambda: store.deployments.create_deployment(SCOPE, wanted, "key"))
     assert made == wanted
@@ -327,7 +327,7 @@ async def test_of_twenty_savers_of_one_version_one_wins(store: Store, clock: Man
     assert sum(isinstance(result, Conflict) for result in results) == 19
 
 
-async def test_many_deployments_are_made_together_or_not_at_all(store: Store, clock: ManualClock) -> None:
+async def test_many_deployments_are_created_together_or_not_at_all(store: Store, clock: ManualClock) -> None:
     def some(*names: str) -> list[Deployment]:
         return [new_deployment(clock.now() + at, name=name)._replace(batch="b1") for at, name in enumerate(names)]
 
@@ -351,7 +351,7 @@ async def test_many_deployments_are_made_together_or_not_at_all(store: Store, cl
     assert not (await store.deployments.deployments(STRANGER, 10, None, "b1")).items
 
 
-async def test_deployments_go_after_their_time_but_for_the_latest_installation_of_a_node(store: Store, clock: ManualClock) -> None:
+async def test_deployments_expire_except_the_latest_installation_of_a_node(store: Store, clock: ManualClock) -> None:
     there, gone = [await store.nodes.create_node(SCOPE, new_node(name)) for name in ("there", "gone")]
     at = clock.now()
 

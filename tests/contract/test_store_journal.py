@@ -35,7 +35,7 @@ async def test_consecutive_log_lines_are_stored_and_others_answered_with_the_cur
     assert await texts_of(store, session) == ["three", "two", "one"]
 
 
-async def test_a_session_that_is_over_stores_no_line(store: Store) -> None:
+async def test_an_ended_session_stores_no_log_line(store: Store) -> None:
     session = await session_of(store)
     await connect(store, session.node)
     with pytest.raises(Fenced):
@@ -43,7 +43,7 @@ async def test_a_session_that_is_over_stores_no_line(store: Store) -> None:
     assert await texts_of(store, session) == []
 
 
-async def test_lines_outlive_a_restart_and_go_by_pages(backend: Backend) -> None:
+async def test_log_lines_survive_a_restart_and_are_paged(backend: Backend) -> None:
     session = await session_of(backend.store)
     await backend.store.node_logs.add_lines(session, batch("", "c5", *"abcde"))
     store = await backend.reopen()

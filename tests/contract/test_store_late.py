@@ -63,7 +63,7 @@ async def test_only_the_newest_skipped_packs_are_remembered(store: Store) -> Non
     assert await count(store, session) == held + 10
 
 
-async def test_journals_outlive_boots_and_do_not_move_their_marks(store: Store) -> None:
+async def test_late_journals_survive_boots_without_moving_the_marks(store: Store) -> None:
     session = await session_of(store)
     await store.metrics.append([pack(session, 0, LAYOUT, AT_MS), late(session, 7)])
     rebooted = await connect(store, session.node, boot=BootId("ab" * 16))
@@ -84,7 +84,7 @@ async def test_packs_of_an_earlier_session_are_stored_only_if_missing(store: Sto
     assert [gap.rows for gap in await store.metrics.gaps(third.no, 0, AT_MS / 500)] == []
 
 
-async def test_a_session_that_stored_nothing_holds_nothing_however_far_its_boot_came_later(store: Store) -> None:
+async def test_an_empty_session_claims_no_packs_of_its_boot(store: Store) -> None:
     first = await session_of(store)
     second = await connect(store, first.node)
     await store.metrics.append([pack(second, number, LAYOUT, AT_MS + number * 10_000) for number in range(3)])
@@ -117,7 +117,7 @@ async def test_losses_above_the_limit_are_merged_into_the_last_one(store: Store)
     assert sum(gap.rows for gap in found) == MAX_GAPS + 50
 
 
-async def test_a_pack_that_a_rule_refused_moves_its_mark_and_is_not_stored(store: Store) -> None:
+async def test_a_refused_pack_moves_its_mark_without_being_stored(store: Store) -> None:
     session = await session_of(store)
     refused: list[StoredPack | LatePack] = [pack(session, 0, LAYOUT, AT_MS)._replace(body=b""), late(session, 0)._replace(body=b"")]
     assert await store.metrics.append(refused) == {session.node: Marks(0, -1)}

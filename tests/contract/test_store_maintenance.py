@@ -101,7 +101,7 @@ async def test_a_deployment_covers_a_node_that_exists_and_opens_its_window_again
     assert orphan.gone
 
 
-async def test_strangers_see_no_windows_and_those_that_are_over_leave_the_list_after_a_week(store: Store, clock: ManualClock) -> None:
+async def test_windows_are_hidden_from_other_organisations_and_listed_for_a_week(store: Store, clock: ManualClock) -> None:
     window = await store.maintenance.create_window(SCOPE, a_window(clock.now()))
     assert await store.maintenance.windows(STRANGER) == []
     for act in (store.maintenance.window, store.maintenance.end_window):

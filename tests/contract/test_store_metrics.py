@@ -32,7 +32,7 @@ async def times_of(store: Store, session: Session, start_ms: int = 0, end_ms: in
     return [row.taken_at_ms async for _, rows in store.metrics.read(session.no, start_ms / 1000, end_ms / 1000, ["pulse"]) for row in rows]
 
 
-async def test_a_pack_is_stored_once_however_often_it_comes(store: Store) -> None:
+async def test_a_repeated_pack_is_stored_once(store: Store) -> None:
     session = await session_of(store)
     sent = [pack(session, at, LAYOUT, AT_MS + at * 10_000) for at in range(3)]
     marks = await twice(lambda: store.metrics.append(sent))
@@ -50,7 +50,7 @@ async def test_a_hole_is_not_stored_and_does_not_move_the_mark(store: Store) -> 
     assert len(await times_of(store, session)) == 30
 
 
-async def test_each_stream_and_each_boot_counts_for_itself(store: Store) -> None:
+async def test_each_stream_and_each_boot_has_its_own_sequence(store: Store) -> None:
     session = await session_of(store)
     await store.metrics.append([pack(session, 0, LAYOUT, AT_MS), pack(session, 0, LAYOUT, AT_MS - HOUR_MS, stream=1)])
     assert await store.metrics.marks(session) == Marks(0, 0)
@@ -63,7 +63,7 @@ async def test_each_stream_and_each_boot_counts_for_itself(store: Store) -> None
 
 
 @pytest.mark.holds("SAFETY-80")
-async def test_a_fenced_node_does_not_spoil_the_others(store: Store) -> None:
+async def test_a_fenced_session_does_not_affect_other_nodes(store: Store) -> None:
     old, good = await session_of(store, "old"), await session_of(store, "good")
     await connect(store, old.node)
     answer = await store.metrics.append([pack(old, 0, LAYOUT, AT_MS), pack(good, 0, LAYOUT, AT_MS)])
@@ -104,7 +104,7 @@ async def test_one_layout_id_belongs_to_one_layout(store: Store) -> None:
         await store.metrics.save_schema(session, LAYOUT._replace(series=("cpu.user",)))
 
 
-async def test_rows_come_back_as_they_were_with_their_layout(store: Store) -> None:
+async def test_rows_are_read_unchanged_with_their_layout(store: Store) -> None:
     session = await session_of(store)
     breathe = layout_row("breathe", ("temperature{sensor=cpu}",), 60)
     await store.metrics.save_schema(session, breathe)

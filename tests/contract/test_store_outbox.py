@@ -53,7 +53,7 @@ async def hub(live: Backend, running_clock: RunningClock, receiver: Receiver) ->
         yield made
 
 
-async def test_a_message_that_failed_for_now_is_sent_again_with_the_same_id(hub: Notifying, receiver: Receiver) -> None:
+async def test_a_temporarily_failed_message_is_resent_with_the_same_id(hub: Notifying, receiver: Receiver) -> None:
     receiver.statuses = [503, 429, 200]
     receiver.headers = {"Retry-After": "70"}
     channel = await hub.webhook(receiver.url())
@@ -139,9 +139,7 @@ async def test_a_hanging_channel_delays_no_other_and_keeps_the_order_of_an_incid
         hanging.set()
 
 
-async def test_a_channel_that_keeps_failing_gets_one_message_at_a_time_and_all_of_them_once_it_works(
-    hub: Notifying, receiver: Receiver
-) -> None:
+async def test_a_failing_channel_is_tried_one_message_at_a_time_until_it_recovers(hub: Notifying, receiver: Receiver) -> None:
     receiver.answer = _refuse("/", 500)
     channel = await hub.webhook(receiver.url())
     rows = [hub.delivery(channel.id) for _ in range(8)]
@@ -223,7 +221,7 @@ async def test_a_delivery_that_failed_too_long_expires_and_breaks_its_channel(hu
     assert ((await hub.ends(row)).reason, (await hub.state(channel.id)).state) == ("expired", "broken")
 
 
-async def test_a_name_server_that_does_not_answer_costs_no_message(live: Backend, running_clock: RunningClock, receiver: Receiver) -> None:
+async def test_an_unanswered_dns_lookup_loses_no_message(live: Backend, running_clock: RunningClock, receiver: Receiver) -> None:
     dead = True
 
     def look(host: str, port: int, *more: Any) -> list[tuple[Any, ...]]:
@@ -248,9 +246,7 @@ async def test_a_name_server_that_does_not_answer_costs_no_message(live: Backend
     assert {one.json["kind"] for one in receiver.got} == {"firing", "resolved"}
 
 
-async def test_a_message_that_is_held_until_later_does_not_hold_up_a_worse_one_about_the_same_incident(
-    hub: Notifying, receiver: Receiver
-) -> None:
+async def test_a_deferred_message_does_not_delay_a_more_severe_one(hub: Notifying, receiver: Receiver) -> None:
     channel, incident = await hub.webhook(receiver.url()), new_time_id()
     later = hub.clock.now() + 3600
     quiet = hub.delivery(channel.id, incident, state="deferred", reason="quiet_hours", next_at=later, critical=False)
@@ -260,7 +256,7 @@ async def test_a_message_that_is_held_until_later_does_not_hold_up_a_worse_one_a
     assert (await hub.of(quiet)).state == "deferred"
 
 
-async def test_content_that_is_withheld_is_no_attempt(hub: Notifying, receiver: Receiver) -> None:
+async def test_a_withheld_message_is_not_an_attempt(hub: Notifying, receiver: Receiver) -> None:
     channel = await hub.webhook(receiver.url())
     quiet, never = hub.delivery(channel.id), hub.delivery(channel.id)
     hub.contents.said = {

@@ -44,7 +44,7 @@ async def test_each_minute_keeps_its_last_reading_and_a_time_gets_the_one_before
     assert found[3] == reading(AT + 57)
 
 
-async def test_a_session_that_is_over_stores_no_reading(store: Store) -> None:
+async def test_an_ended_session_stores_no_reading(store: Store) -> None:
     session = await session_of(store)
     await connect(store, session.node)
     with pytest.raises(Fenced):
@@ -52,7 +52,7 @@ async def test_a_session_that_is_over_stores_no_reading(store: Store) -> None:
     assert await store.process_history.reading(session.no, AT) is None
 
 
-async def test_a_reading_that_does_not_fit_is_left_out_and_a_node_has_a_bounded_number_of_spans(store: Store) -> None:
+async def test_oversized_readings_are_dropped_and_spans_are_bounded(store: Store) -> None:
     session = await session_of(store)
     history = store.process_history
     await history.save_reading(session, reading(AT + 1))

@@ -31,7 +31,7 @@ READS: Final = {"jobs.completed", "jobs.output_offsets", "metrics.hot_hours", "u
 """They change nothing, which `is_read` cannot see: they ask by another method, or hand the writer on for a later command."""
 
 ELSEWHERE: Final = {
-    "batches.create_batch": "test_store_job_commands.py::test_a_batch_is_made_once_for_each_key",
+    "batches.create_batch": "test_store_job_commands.py::test_a_batch_is_created_once_per_idempotency_key",
     "batches.stop_batch": "test_store_job_commands.py::test_a_whole_batch_is_cancelled",
     "deliveries.claim": "test_store_deliveries.py::test_of_twenty_senders_one_claims_a_delivery_and_one_ends_it",
     "deliveries.finish": "test_store_deliveries.py::test_of_twenty_senders_one_claims_a_delivery_and_one_ends_it",
@@ -41,19 +41,19 @@ ELSEWHERE: Final = {
     "factors.use_step": "test_store_access.py::test_of_twenty_equal_codes_one_counts_and_none_before_it",
     "hubs.lease": "test_store.py::test_a_lease_has_one_holder_and_its_token_grows",
     "invites.use_invite": "test_store_invites.py::test_of_twenty_callers_one_uses_an_invite",
-    "jobs.advance": "test_store_jobs.py::test_of_twenty_enders_one_writes_the_end",
-    "jobs.create_job": "test_store_jobs.py::test_of_twenty_equal_requests_one_makes_the_job",
+    "jobs.advance": "test_store_jobs.py::test_of_twenty_concurrent_ends_one_is_written",
+    "jobs.create_job": "test_store_jobs.py::test_of_twenty_equal_requests_one_creates_the_job",
     "jobs.save_plan": "test_store_job_commands.py::test_of_twenty_saves_of_a_plan_one_changes_the_job",
     "jobs.save_report": "test_store_job_commands.py::test_a_report_is_stored_and_updates_the_reboot_state_of_the_node",
     "jobs.stop_job": "test_store_job_commands.py::test_of_twenty_stops_of_a_waiting_job_one_cancels_it",
-    "jobs.take": "test_store_jobs.py::test_of_twenty_takers_one_wins",
+    "jobs.take": "test_store_jobs.py::test_of_twenty_dispatchers_one_wins",
     "jobs.cancel_unauthorized": "test_store_standing.py::test_a_job_whose_orderer_lost_the_right_is_not_dispatched",
     "metrics.append": "test_store_metrics.py::test_twenty_senders_of_one_pack_store_it_once",
-    "metrics.compact": "test_store_history.py::test_twenty_that_compact_the_same_hour_move_it_once",
-    "metrics.merge": "test_store_history.py::test_twenty_that_merge_the_same_span_do_it_once",
-    "nodes.create_node": "test_store.py::test_of_twenty_makers_of_one_name_one_wins",
-    "nodes.create_nodes": "test_store.py::test_of_twenty_makers_of_many_nodes_one_makes_all_and_the_others_none",
-    "user_admin.create_user": "test_store_access.py::test_of_twenty_users_of_one_name_one_is_made",
+    "metrics.compact": "test_store_history.py::test_twenty_concurrent_compactions_move_an_hour_once",
+    "metrics.merge": "test_store_history.py::test_twenty_concurrent_merges_merge_a_span_once",
+    "nodes.create_node": "test_store.py::test_of_twenty_creators_of_one_name_one_wins",
+    "nodes.create_nodes": "test_store.py::test_of_twenty_bulk_creators_one_creates_all_nodes",
+    "user_admin.create_user": "test_store_access.py::test_of_twenty_users_of_one_name_one_is_created",
     "secrets.create_keyring": "test_store_users.py::test_the_first_keyring_wins_together_with_its_fleet_key",
     "sessions.claim": "test_store.py::test_of_twenty_claims_each_has_its_own_epoch_and_the_last_owns",
     "users.create_first_admin": "test_store_users.py::test_of_twenty_first_admins_one_wins",
@@ -89,7 +89,7 @@ def test_methods_declared_as_reads_never_use_the_writer(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
-def test_a_race_that_is_elsewhere_is_there(name: str) -> None:
+def test_the_races_named_in_other_files_exist(name: str) -> None:
     file, _, test = ELSEWHERE[name].partition("::")
     text = (HERE / file).read_text()
     [found] = [node for node in ast.parse(text).body if isinstance(node, ast.AsyncFunctionDef) and node.name == test]
@@ -111,7 +111,7 @@ async def test_a_command_repeated_after_a_lost_answer_is_idempotent(backend: Bac
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_of_twenty_callers_of_one_command_one_does_it(backend: Backend, name: str) -> None:
+async def test_of_twenty_concurrent_callers_one_executes_the_command(backend: Backend, name: str) -> None:
     race = await CASES[name](Ground(backend))
     rows = await Rows.from_now(backend.store)
     answers = await asyncio.gather(*(race.act() for _ in range(CALLERS)))

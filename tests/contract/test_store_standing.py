@@ -78,7 +78,7 @@ async def test_a_job_is_dispatched_while_its_orderer_keeps_the_right(store: Stor
 
 @pytest.mark.holds("S-20")
 @pytest.mark.parametrize("how", ["revoked", "over", "its owner disabled"])
-async def test_a_token_that_is_over_orders_nothing(store: Store, clock: ManualClock, how: str) -> None:
+async def test_an_expired_token_orders_nothing(store: Store, clock: ManualClock, how: str) -> None:
     user, _ = await an_operator(store, clock)
     token, scope = await a_token(store, user, clock)
     session = await queued(store, clock, scope)

@@ -157,7 +157,7 @@ async def test_filtered_lists_contain_matches_and_continue_over_pages(store: Sto
         assert made[0].id not in [event.id for event in (await store.log.events(SCOPE, 9, only=misses)).items]
 
 
-async def test_preferences_are_one_s_own_and_leave_a_row_only_when_they_change(store: Store) -> None:
+async def test_preferences_belong_to_a_user_and_only_changes_are_audited(store: Store) -> None:
     user = new_user("ada")
     await store.user_admin.create_user(SCOPE, user)
     assert await store.preferences.preferences(SCOPE, user.id) == Preferences()

@@ -30,7 +30,7 @@ async def admin_with_session(store: Store, clock: ManualClock) -> tuple[User, Lo
     return user, session
 
 
-async def test_the_first_admin_is_made_once_for_ever(store: Store, clock: ManualClock) -> None:
+async def test_the_first_admin_is_created_only_once(store: Store, clock: ManualClock) -> None:
     assert await store.users.count_users() == 0
     assert await store.users.initialised_at() is None
     user = new_user()
@@ -57,7 +57,7 @@ async def test_of_twenty_first_admins_one_wins(store: Store, clock: ManualClock)
     assert await store.users.count_users() == 1
 
 
-async def test_a_session_lives_until_it_is_ended(store: Store, clock: ManualClock) -> None:
+async def test_a_session_is_valid_until_it_is_ended(store: Store, clock: ManualClock) -> None:
     user, session = await admin_with_session(store, clock)
     await store.users.open_session(session, logged_in(user), b"a place")
     assert await store.users.login_session(session.id) == (session, user)
@@ -70,7 +70,7 @@ async def test_a_session_lives_until_it_is_ended(store: Store, clock: ManualCloc
     assert [action for _, action, _ in await audited(store)] == ["user.create", "auth.login", "auth.logout"]
 
 
-async def test_a_session_ends_by_the_stores_clock(store: Store, clock: ManualClock) -> None:
+async def test_a_session_expires_by_the_stores_clock(store: Store, clock: ManualClock) -> None:
     _, session = await admin_with_session(store, clock)
     clock.advance(86_401.0)
     assert await store.users.login_session(session.id) is None
@@ -115,7 +115,7 @@ async def test_a_credential_proven_before_an_account_change_opens_no_session(sto
 
 
 @pytest.mark.holds("SAFETY-18")
-async def test_a_session_that_has_ended_meanwhile_sets_no_password(store: Store, clock: ManualClock) -> None:
+async def test_an_ended_session_cannot_change_the_password(store: Store, clock: ManualClock) -> None:
     user, session = await admin_with_session(store, clock)
     thief = login(user, clock.now())
     await store.users.open_session(thief, logged_in(user), b"a place")
@@ -128,7 +128,7 @@ async def test_a_session_that_has_ended_meanwhile_sets_no_password(store: Store,
     assert await store.users.login_session(session.id) is not None
 
 
-async def test_a_refresh_swaps_the_token_and_a_spent_one_ends_the_session(store: Store, clock: ManualClock) -> None:
+async def test_a_refresh_rotates_the_token_and_a_reused_one_ends_the_session(store: Store, clock: ManualClock) -> None:
     _, session = await admin_with_session(store, clock)
     at = clock.now() + 600
     refreshed = await twice(lambda: store.users.refresh_session(session.id, session.refresh_hash, b"2" * 32, at, at + 86_400))
@@ -185,7 +185,7 @@ async def test_attempts_survive_a_restart_and_a_clock_that_jumps(backend: Backen
     assert await store.users.reserve_attempt(buckets, at + 900.0) == 0.0
 
 
-async def test_counts_go_by_how_their_names_begin(store: Store, clock: ManualClock) -> None:
+async def test_attempt_counts_are_cleared_by_prefix(store: Store, clock: ManualClock) -> None:
     names = ("account:a:60", "account:a:900", "account:a@192.0.2.7:60", "account:ab:60", "account:b:60", "accounu")
     for name in names:
         assert await store.users.reserve_attempt({name: (1, 900.0)}, clock.now()) == 0.0
@@ -194,7 +194,7 @@ async def test_counts_go_by_how_their_names_begin(store: Store, clock: ManualClo
     assert left == ["account:ab:60", "accounu"]
 
 
-async def test_a_place_is_known_for_thirty_days_and_the_newest_for_ever(backend: Backend) -> None:
+async def test_an_address_is_known_for_thirty_days_and_the_newest_permanently(backend: Backend) -> None:
     store, clock = backend.store, backend.clock
     user, session = await admin_with_session(store, clock)
     assert await store.users.lookup_login("ADMIN", b"a place") == (user.id, True, user.password_version)
@@ -345,7 +345,7 @@ async def test_secrets_and_control_characters_never_reach_the_audit_log(store: S
 
 
 @pytest.mark.holds("SAFETY-70", "S-34")
-async def test_every_state_change_has_its_row_and_a_refused_one_has_none(store: Store) -> None:
+async def test_every_state_change_is_audited_and_a_refused_one_is_not(store: Store) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     with pytest.raises(Conflict):
         await store.nodes.create_node(SCOPE, new_node())
@@ -356,7 +356,7 @@ async def test_every_state_change_has_its_row_and_a_refused_one_has_none(store: 
     assert row.detail == {"name": "web-1", "address": "192.0.2.1"}
 
 
-async def test_chains_of_several_starts_hold_each_other(backend: Backend) -> None:
+async def test_audit_chains_of_several_starts_are_linked(backend: Backend) -> None:
     store = backend.store
     for at in range(3):
         await store.nodes.create_node(SCOPE, new_node(f"{at}-a"))

@@ -219,7 +219,7 @@ async def test_a_generation_that_is_neither_current_nor_next_is_unknown(shared_h
 
 
 @pytest.mark.holds("S-43")
-async def test_a_node_that_says_farewell_is_forgotten_and_its_key_opens_nothing_any_more(shared_hub: HubProcess) -> None:
+async def test_a_farewell_deletes_the_node_and_its_key_is_refused(shared_hub: HubProcess) -> None:
     hub, label = shared_hub, name()
     node, other = hub.enrol(label, name())
     async with agents(hub, node, other) as [agent, neighbour]:
@@ -241,7 +241,7 @@ async def test_a_node_that_says_farewell_is_forgotten_and_its_key_opens_nothing_
 
 
 @pytest.mark.holds("SAFETY-49", "S-43", "F-24")
-async def test_a_clone_is_refused_while_the_first_one_lives(shared_hub: HubProcess) -> None:
+async def test_a_clone_is_refused_while_the_first_node_is_connected(shared_hub: HubProcess) -> None:
     """However often it comes, the node's state does not change."""
     times = 200
     [node] = shared_hub.enrol(name())
@@ -286,7 +286,7 @@ async def test_the_newest_session_of_one_boot_wins_and_the_old_one_is_fenced(sha
 
 
 @pytest.mark.holds("SAFETY-25", "S-11")
-async def test_a_browser_is_refused_at_the_agents_door(shared_hub: HubProcess) -> None:
+async def test_a_browser_is_refused_at_the_agent_endpoint(shared_hub: HubProcess) -> None:
     async with aiohttp.ClientSession() as http:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await http.ws_connect(shared_hub.ws_url, protocols=(SUBPROTOCOL,), origin=shared_hub.url)
@@ -297,7 +297,7 @@ async def test_a_browser_is_refused_at_the_agents_door(shared_hub: HubProcess) -
 
 
 @pytest.mark.holds("SAFETY-52", "S-28")
-async def test_sockets_that_say_nothing_keep_no_node_out(shared_hub: HubProcess) -> None:
+async def test_silent_sockets_do_not_block_nodes(shared_hub: HubProcess) -> None:
     """Four addresses hold every place, then the node's own address is full as well."""
     first, second = shared_hub.enrol(name(), name())
     async with attackers(shared_hub, [*addresses(4), "127.0.0.1"]) as [*strangers, neighbour]:
@@ -357,7 +357,7 @@ async def test_repeated_handshakes_of_one_node_do_not_block_others(shared_hub: H
 
 
 @pytest.mark.holds("S-48")
-async def test_refused_openings_and_frames_are_one_row_for_each_cause_and_two_lines(shared_hub: HubProcess) -> None:
+async def test_refused_handshakes_are_one_audit_row_and_two_log_lines_per_cause(shared_hub: HubProcess) -> None:
     [node] = shared_hub.enrol(name())
     place = "127.0.9.48"
     async with attackers(shared_hub, [place]) as [stranger]:
@@ -496,7 +496,7 @@ def throttled_s(hub: HubProcess) -> float:
 
 
 @pytest.mark.holds("SAFETY-53", "S-48")
-async def test_a_noisy_node_is_throttled_alone(shared_hub: HubProcess) -> None:
+async def test_throttling_a_noisy_node_does_not_affect_others(shared_hub: HubProcess) -> None:
     noisy_node, calm_node = shared_hub.enrol(name(), name())
     async with agents(shared_hub, noisy_node, calm_node) as [noisy, calm]:
         await noisy.join()

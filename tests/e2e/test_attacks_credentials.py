@@ -23,7 +23,7 @@ from tests.support.hub_faults import fault_file
 
 
 @pytest.mark.holds("SAFETY-10", "SAFETY-11", "S-06")
-def test_the_first_password_from_outside_needs_the_console_and_opens_three_calls(tmp_path: Path) -> None:
+def test_the_default_password_from_outside_needs_a_code_and_allows_three_routes(tmp_path: Path) -> None:
     outside = {"X-Forwarded-For": "203.0.113.9"}
     first = {"username": "admin", "password": "admin"}
     with HubProcess(tmp_path / "hub", env={"STARDUST_TRUSTED_PROXIES": "127.0.0.1"}, default_admin=True) as hub:
@@ -82,7 +82,7 @@ def test_a_hub_behind_an_unnamed_proxy_needs_its_setup_code(tmp_path: Path, url:
 
 
 @pytest.mark.holds("SAFETY-20", "S-09")
-def test_by_tls_every_cookie_of_a_running_hub_is_its_own_alone(tmp_path: Path) -> None:
+def test_over_tls_every_cookie_has_the_host_prefix(tmp_path: Path) -> None:
     """`__Host-`: a browser takes it only by TLS, from this very host, for all of it, so that no neighbour can put one in its place."""
     env = {"STARDUST_TRUSTED_PROXIES": "127.0.0.1"}
     with HubProcess(tmp_path / "hub", args=("--server-url", "wss://hub.example/ws"), env=env) as hub:

@@ -47,7 +47,7 @@ def demote(world: World, _session: str, _token: str) -> None:
 
 @pytest.mark.holds("SAFETY-18", "S-09")
 @pytest.mark.parametrize("end", [log_out, disable, demote, revoke])
-async def test_no_request_that_begins_after_the_end_gets_in(world: World, end: Callable[[World, str, str], None]) -> None:
+async def test_requests_after_the_end_of_a_session_are_refused(world: World, end: Callable[[World, str, str], None]) -> None:
     """While requests come in as fast as they can; one that was sent before may still be answered."""
     hub, told, over = world.hub, list[tuple[float, int]](), asyncio.Event()
     if "ends-often" not in world.people:
@@ -156,7 +156,7 @@ def change_elsewhere(world: World, _session: str, _token: str) -> None:
 
 @pytest.mark.holds("SAFETY-20", "S-09")
 @pytest.mark.parametrize("end", [out_of_the_page, disable_and_let_in_again, reset_by_an_admin, reset_on_the_console, change_elsewhere])
-def test_no_refresh_cookie_opens_a_session_that_is_over(world: World, end: Callable[[World, str, str], None], shift_clock: Any) -> None:
+def test_a_refresh_cookie_does_not_reopen_an_ended_session(world: World, end: Callable[[World, str, str], None], shift_clock: Any) -> None:
     """Copied before the end, spent or not, at once and later: 401, and the cookies are taken away."""
     hub = world.hub
     try:
@@ -187,7 +187,7 @@ def test_no_refresh_cookie_opens_a_session_that_is_over(world: World, end: Calla
 
 
 @pytest.mark.holds("S-09")
-def test_a_spent_refresh_cookie_ends_the_session_of_a_running_hub(world: World, shift_clock: Any) -> None:
+def test_a_reused_refresh_cookie_ends_the_session_of_a_running_hub(world: World, shift_clock: Any) -> None:
     """One of the two has stolen it; nobody knows which, so both are out."""
     hub = world.hub
     spent = cookies_of(hub.request("POST", LOGIN, {"username": "admin", "password": PASSWORD}))
@@ -203,7 +203,7 @@ def test_a_spent_refresh_cookie_ends_the_session_of_a_running_hub(world: World, 
 
 
 @pytest.mark.holds("SAFETY-22", "S-15")
-def test_a_session_left_open_does_nothing_that_wants_a_fresh_proof(world: World, shift_clock: Any) -> None:
+def test_an_old_session_needs_the_password_for_dangerous_actions(world: World, shift_clock: Any) -> None:
     """With the page's cookie, its token for forms and its Origin, five minutes after the last proof."""
     hub, own = world.hub, world.ids["node", "own"]
     victim = hub.login()

@@ -48,7 +48,7 @@ def nodes(hub: HubProcess) -> list[Any]:
 
 
 @pytest.mark.holds("SAFETY-45", "S-45")
-async def test_an_invite_is_good_once_for_five_minutes_and_for_one_of_twenty(hub: HubProcess, client: aiohttp.ClientSession) -> None:
+async def test_an_invite_is_valid_once_for_five_minutes_and_for_one_of_twenty(hub: HubProcess, client: aiohttp.ClientSession) -> None:
     invite = made(hub)
     assert 0 < invite["expires_at"] - time.time() <= 300
 
@@ -81,7 +81,7 @@ async def test_an_invite_is_good_once_for_five_minutes_and_for_one_of_twenty(hub
 
 
 @pytest.mark.holds("SAFETY-45", "S-38", "S-45")
-async def test_an_altered_invite_a_foreign_hub_and_a_relay_get_nowhere(
+async def test_an_altered_invite_a_foreign_hub_and_a_relay_are_refused(
     hub: HubProcess, client: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     text = made(hub)["invite"]
@@ -105,7 +105,7 @@ async def test_an_altered_invite_a_foreign_hub_and_a_relay_get_nowhere(
 
 
 @pytest.mark.holds("SAFETY-45", "S-45", "S-46")
-async def test_the_secret_and_the_keys_are_found_nowhere(hub: HubProcess, client: aiohttp.ClientSession) -> None:
+async def test_secret_and_keys_of_a_join_appear_nowhere(hub: HubProcess, client: aiohttp.ClientSession) -> None:
     """On the wire, in the log, in the database and in what the interface tells afterwards."""
     shown = made(hub, name="web-9", tags=["web"])
     invite = read_invite(shown["invite"])

@@ -63,7 +63,7 @@ async def strip_the_tag(agent: TestAgent) -> None:
 
 
 @pytest.mark.holds("SAFETY-43", "S-40")
-async def test_no_frame_that_was_touched_on_its_way_counts_and_only_its_session_ends(shared_hub: HubProcess) -> None:
+async def test_an_altered_frame_is_dropped_and_ends_only_its_session(shared_hub: HubProcess) -> None:
     touched, healthy = await asyncio.to_thread(shared_hub.enrol, "touched", "healthy")
     async with agents(shared_hub, healthy) as [beside]:
         await beside.join()

@@ -168,7 +168,7 @@ async def test_texts_of_a_node_and_its_jobs_arrive_as_plain_text(shared_hub: Hub
 
 @pytest.mark.holds("S-16")
 @pytest.mark.parametrize("text", CORPUS, ids=range(len(CORPUS)))
-async def test_no_opening_and_no_series_carries_anything_else_than_plain_text(shared_hub: HubProcess, text: str) -> None:
+async def test_handshake_fields_and_series_names_arrive_as_plain_text(shared_hub: HubProcess, text: str) -> None:
     node = await new_node(shared_hub)
     async with agents(shared_hub, node, node, node) as [first, second, third]:
         for version, host, agent in ((text[:64], None, first), ("0.1.0", text[:255], second)):
@@ -210,7 +210,7 @@ async def test_overlong_lists_end_the_session(shared_hub: HubProcess) -> None:
 
 
 @pytest.mark.holds("SAFETY-42", "S-39")
-async def test_a_recorded_session_opens_no_other(shared_hub: HubProcess) -> None:
+async def test_a_recorded_session_cannot_be_replayed(shared_hub: HubProcess) -> None:
     node = await new_node(shared_hub)
     recorded: list[bytes] = []
     async with agents(shared_hub, node) as [agent]:
@@ -284,7 +284,7 @@ async def test_a_removed_node_is_disconnected_and_a_new_one_of_its_name_inherits
     assert [value for value in history["series"]["load.1"]["avg"] if value is not None] == []
 
 
-async def test_a_removed_node_is_sent_away_though_its_samples_cannot_be_removed_yet(shared_hub: HubProcess) -> None:
+async def test_a_removed_node_is_disconnected_before_its_samples_are_deleted(shared_hub: HubProcess) -> None:
     node = await new_node(shared_hub)
     samples = shared_hub.folder / "stardust-samples.db"
 

@@ -29,7 +29,7 @@ from tests.support.route_matrix import LISTS, THINGS, may, path_of
 
 @pytest.mark.holds("SAFETY-33", "S-19")
 @pytest.mark.parametrize("role", ["operator", "viewer"])
-def test_no_route_of_a_running_hub_reaches_another_one_s_thing(world: World, role: str) -> None:
+def test_no_route_of_a_running_hub_reaches_a_resource_outside_the_grants(world: World, role: str) -> None:
     """Every route that names a thing, against {other, none, own}; what is another's is told as what there is not."""
     who = world.people[f"limited-{role}"]
     for route in ROUTES:
@@ -73,7 +73,7 @@ def test_lists_of_a_running_hub_contain_only_granted_resources(world: World, rol
 
 
 @pytest.mark.holds("S-19")
-def test_a_limited_operator_widens_the_limit_by_nothing(world: World) -> None:
+def test_a_limited_operator_cannot_widen_the_grants(world: World) -> None:
     """By tags, by a token, by an invite, by a deployment, by an own account."""
     who, own, other = world.people["limited-operator"], world.ids["node", "own"], world.ids["node", "other"]
     tries: list[tuple[str, str, object]] = [
@@ -104,7 +104,7 @@ def test_a_limited_operator_widens_the_limit_by_nothing(world: World) -> None:
 
 
 @pytest.mark.holds("S-19")
-def test_no_program_and_no_operator_moves_a_tag_that_rights_hang_on(world: World) -> None:
+def test_tokens_and_operators_cannot_change_a_tag_of_a_grant(world: World) -> None:
     """Whoever moves it changes what others see; `own` and `other` are granted to somebody, `plain` to nobody."""
     admin, operator = world.people["admin"], world.person("tags-all", "operator")
     world.person("sees-other", "viewer", "other")
@@ -124,7 +124,7 @@ def test_no_program_and_no_operator_moves_a_tag_that_rights_hang_on(world: World
 
 
 @pytest.mark.holds("S-19")
-def test_deployments_that_a_body_or_a_query_names_are_those_that_are_granted(world: World) -> None:
+def test_requests_by_body_or_query_reach_only_granted_deployments(world: World) -> None:
     """Another one's deployment and request for many, named in a list, are told as what there is not."""
     admin, who = world.people["admin"], world.people["limited-operator"]
     servers = [{"host": "127.0.0.1", "port": 2, "name": "hidden-server"}]
@@ -196,7 +196,7 @@ def test_a_token_of_an_admin_is_limited_to_its_role_and_nodes(world: World) -> N
 
 
 @pytest.mark.holds("SAFETY-35", "S-20")
-def test_no_empty_missing_or_odd_choice_of_nodes_means_all(world: World) -> None:
+def test_an_empty_or_invalid_choice_of_nodes_never_means_all(world: World) -> None:
     who, own = world.people["admin"], world.ids["node", "own"]
 
     def jobs() -> int:
@@ -238,7 +238,7 @@ def test_no_empty_missing_or_odd_choice_of_nodes_means_all(world: World) -> None
 
 
 @pytest.mark.holds("S-20")
-def test_an_order_for_many_reaches_those_that_are_granted(world: World) -> None:
+def test_a_bulk_order_reaches_only_granted_nodes(world: World) -> None:
     """Among many nodes, another's is named as one that there is not."""
     who, own, other = world.people["limited-operator"], world.ids["node", "own"], world.ids["node", "other"]
 
@@ -322,7 +322,7 @@ async def live(world: World) -> AsyncIterator[tuple[aiohttp.ClientWebSocketRespo
 
 
 @pytest.mark.holds("SAFETY-37", "S-22")
-async def test_a_stream_of_a_running_hub_holds_one_s_own_and_ends_with_the_right(
+async def test_a_stream_of_a_running_hub_shows_granted_nodes_until_the_right_ends(
     world: World, live: tuple[aiohttp.ClientWebSocketResponse, Login]
 ) -> None:
     socket, _ = live
@@ -367,7 +367,7 @@ async def test_a_stream_of_a_running_hub_holds_one_s_own_and_ends_with_the_right
 
 
 @pytest.mark.holds("SAFETY-27", "S-29")
-async def test_no_header_gives_a_guesser_of_a_running_hub_a_fresh_limit(world: World) -> None:
+async def test_request_headers_give_a_guesser_no_fresh_limit(world: World) -> None:
     """From where no proxy stands, and left of what a named proxy wrote."""
     forged = {
         "X-Forwarded-For": "{}", "X-Real-IP": "{}", "CF-Connecting-IP": "{}", "True-Client-IP": "{}", "X-Client-IP": "{}",

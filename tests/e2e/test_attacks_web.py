@@ -67,7 +67,7 @@ async def test_the_connection_limit_of_one_user_does_not_affect_others(hub: HubP
 
 
 @pytest.mark.holds("S-18")
-async def test_bytes_that_are_no_text_are_refused_without_a_traceback(tmp_path: Path) -> None:
+async def test_invalid_utf8_is_refused_without_a_traceback(tmp_path: Path) -> None:
     """In every header that the hub reads, and in the address: what a stranger sends costs no line of a crash in the log."""
     with HubProcess(tmp_path / "hub", env={"STARDUST_METRICS_TOKEN": "a quite random thing 4711"}) as hub:
         name = (await asyncio.to_thread(hub.login)).cookie.partition("=")[0]
@@ -134,7 +134,7 @@ async def raw(hub: HubProcess, request: bytes) -> int:
         "http://evil.127.0.0.1:{port}", "http://127.0.0.1:{port}/", "http://[::1]:{port}", "ws://127.0.0.1:{port}", "file://", "",
     ],
 )  # fmt: skip
-async def test_another_site_opens_no_live_socket_with_the_page_s_cookie(shared_hub: HubProcess, origin: str | None) -> None:
+async def test_another_site_cannot_open_a_live_socket_with_the_cookie(shared_hub: HubProcess, origin: str | None) -> None:
     session = await asyncio.to_thread(shared_hub.login)
     headers = {"Cookie": session.cookie}
     if origin is not None:
@@ -148,7 +148,7 @@ async def test_another_site_opens_no_live_socket_with_the_page_s_cookie(shared_h
 
 
 @pytest.mark.holds("SAFETY-24", "S-12")
-def test_another_site_changes_nothing_with_the_page_s_cookie(shared_hub: HubProcess) -> None:
+def test_another_site_cannot_change_anything_with_the_cookie(shared_hub: HubProcess) -> None:
     session = shared_hub.login()
     good = page_headers(shared_hub, session)
     [node] = shared_hub.enrol(f"target-{new_random_id()[:6]}")
@@ -207,7 +207,7 @@ def reset_on_the_hub_s_machine(hub: HubProcess, _session: Login) -> None:
 
 @pytest.mark.holds("SAFETY-18", "SAFETY-19", "S-09", "S-10")
 @pytest.mark.parametrize("end", [log_out, change_password, reset_on_the_hub_s_machine])
-async def test_a_session_that_is_over_sees_nothing_a_second_later(hub: HubProcess, end: Any) -> None:
+async def test_an_ended_session_sees_nothing_a_second_later(hub: HubProcess, end: Any) -> None:
     session = await asyncio.to_thread(hub.login)
     async with streaming(hub, session) as live:
         await asyncio.to_thread(end, hub, session)
@@ -276,7 +276,7 @@ def body_with(route: Route, field: str, text: str) -> dict[str, Any]:
 
 
 @pytest.mark.holds("SAFETY-40", "SAFETY-65", "S-24", "S-51", "S-58")
-async def test_no_text_of_a_client_names_a_file_or_a_program(tmp_path: Path) -> None:
+async def test_text_of_a_client_never_becomes_a_path_or_a_program(tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(OPENED)
@@ -356,7 +356,7 @@ async def test_no_text_of_a_client_names_a_file_or_a_program(tmp_path: Path) -> 
         "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "127.0.0.1/../x", "127.0.0.1#x", "127.0.0.1:22", "http://127.0.0.1", "-oProxyCommand=id", "a b", "",
     ],
 )  # fmt: skip
-def test_the_hub_does_not_dial_where_no_server_may_be(shared_hub: HubProcess, host: str) -> None:
+def test_the_hub_does_not_connect_to_forbidden_addresses(shared_hub: HubProcess, host: str) -> None:
     reply = shared_hub.local("POST", f"{API}/deployments", {"host": host, "username": "root", "password": "x", "port": 1})
     if reply.status == 202:  # a name, which did not resolve
         path = f"{API}/deployments/{reply.json['id']}"
@@ -374,7 +374,7 @@ def test_the_hub_does_not_dial_where_no_server_may_be(shared_hub: HubProcess, ho
 
 
 @pytest.mark.holds("SAFETY-38", "S-23")
-async def test_no_made_up_verb_does_anything(shared_hub: HubProcess) -> None:
+async def test_an_unknown_verb_does_nothing(shared_hub: HubProcess) -> None:
     session = await asyncio.to_thread(shared_hub.login)
     names = [
         "_start", "__class__", "__init__", "_read", "_subscribe", "run", "close", "end", "put", "reload_rights", "scope", "constructor", "Subscribe", "subscribe ",

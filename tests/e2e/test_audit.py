@@ -110,7 +110,7 @@ def test_the_first_row_that_was_changed_is_named(copied: Stopped, how: str) -> N
 
 
 @pytest.mark.holds("SAFETY-71", "S-34")
-def test_a_tail_that_was_cut_is_caught_by_a_head_in_the_log(copied: Stopped) -> None:
+def test_a_truncated_chain_is_detected_by_a_head_in_the_log(copied: Stopped) -> None:
     """Truncation; the witness is the hub's own log."""
     with closing(sqlite3.connect(copied.folder / "stardust.db")) as db, db:
         (last,) = db.execute("SELECT max(n) FROM audit").fetchone()
@@ -121,7 +121,7 @@ def test_a_tail_that_was_cut_is_caught_by_a_head_in_the_log(copied: Stopped) -> 
     assert "cut or rewritten" in said
 
 
-def test_without_the_secret_nothing_is_called_sound(stopped: Stopped) -> None:
+def test_without_the_secret_the_audit_log_is_not_called_sound(stopped: Stopped) -> None:
     assert "STARDUST_SECRET_FILE" in stardust(stopped.folder, "audit", "verify", secret=False, status=1)
     said = stardust(stopped.folder, "doctor", secret=False)
     assert "cannot be checked" in said
@@ -207,7 +207,7 @@ def rows_of(folder: Path) -> Counter[str]:
 @pytest.mark.holds("SAFETY-70", "F-39")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kills", [KILLS, pytest.param(40, marks=pytest.mark.slow)])
-def test_everything_that_was_answered_has_its_row_after_a_kill(tmp_path: Path, kills: int) -> None:
+def test_every_answered_action_is_audited_after_a_kill(tmp_path: Path, kills: int) -> None:
     chance = random.Random(39)
     hub = HubProcess(tmp_path / "hub")
     done: Counter[str] = Counter()

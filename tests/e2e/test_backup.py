@@ -187,7 +187,7 @@ def _reads_well(path: Path) -> bool:
 
 @pytest.mark.holds("SAFETY-92", "S-37", "F-34")
 @pytest.mark.parametrize("where", [0.02, 0.5, 0.9])
-def test_a_backup_with_one_other_byte_is_refused(kept: tuple[Path, dict[str, str]], tmp_path: Path, where: float) -> None:
+def test_a_backup_with_a_changed_byte_is_refused(kept: tuple[Path, dict[str, str]], tmp_path: Path, where: float) -> None:
     data = kept[0].read_bytes()
     altered = tmp_path / "altered"
     for at in range(int(len(data) * where), len(data)):
@@ -198,7 +198,7 @@ def test_a_backup_with_one_other_byte_is_refused(kept: tuple[Path, dict[str, str
     assert not (tmp_path / "data" / "stardust.db").exists()
 
 
-def test_a_backup_of_a_newer_program_and_a_file_that_is_none_are_named_as_such(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+def test_a_newer_backup_and_a_foreign_file_are_reported_as_such(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     newer = tmp_path / "newer"
     with zipfile.ZipFile(kept[0]) as source, zipfile.ZipFile(newer, "w") as target:
         for name in source.namelist():
@@ -213,7 +213,7 @@ def test_a_backup_of_a_newer_program_and_a_file_that_is_none_are_named_as_such(k
 
 
 @pytest.mark.holds("SAFETY-71", "S-37")
-def test_an_audit_log_that_was_cut_in_a_backup_is_noticed(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+def test_a_truncated_audit_log_in_a_backup_is_detected(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     """Whoever can write the file can write its checksums too, but not what only the secret makes."""
     unpacked = tmp_path / "unpacked"
     with zipfile.ZipFile(kept[0]) as source:
@@ -239,7 +239,7 @@ def stardust_sha256(path: Path) -> str:
 @pytest.mark.holds("SAFETY-92", "F-34")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("backups", [4, pytest.param(30, marks=pytest.mark.slow)])
-def test_backups_under_load_are_whole_and_hold_nothing_up(hub: HubProcess, tmp_path: Path, backups: int) -> None:
+def test_backups_under_load_are_complete_and_block_nothing(hub: HubProcess, tmp_path: Path, backups: int) -> None:
     [node] = hub.enrol("busy")
     stop = threading.Event()
     written: list[int] = []
@@ -276,7 +276,7 @@ def test_backups_under_load_are_whole_and_hold_nothing_up(hub: HubProcess, tmp_p
     assert max(counts) > 0, "no packs were acknowledged while a backup was made"
 
 
-def test_the_file_is_private_and_is_never_written_over(hub: HubProcess, tmp_path: Path) -> None:
+def test_a_backup_is_private_and_never_overwrites_a_file(hub: HubProcess, tmp_path: Path) -> None:
     answer = stardust(hub.folder, "backup", str(tmp_path), "--keep", "2", "--json")
     assert answer.stderr == ""
     told = json.loads(answer.stdout)
@@ -366,7 +366,7 @@ def backing_up(folder: Path, target: Path, said: str) -> Iterator[subprocess.Pop
     ("said", "number", "status"),
     [("copying stardust-samples", signal.SIGINT, 130), ("packing", signal.SIGTERM, 143), ("reading it back", signal.SIGTERM, 143)],
 )
-def test_a_backup_that_is_ended_leaves_nothing(heavy: Path, tmp_path: Path, said: str, number: signal.Signals, status: int) -> None:
+def test_an_interrupted_backup_leaves_nothing(heavy: Path, tmp_path: Path, said: str, number: signal.Signals, status: int) -> None:
     with backing_up(heavy, tmp_path, said) as running:
         running.send_signal(number)
         _, told = running.communicate(timeout=60)
@@ -430,7 +430,7 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.holds("F-28")
 @pytest.mark.parametrize("place", RESTORE_PLACES)
-def test_a_restore_that_is_killed_was_not_begun_or_is_finished_by_the_next_start(
+def test_a_killed_restore_is_completed_by_the_next_start_or_has_no_effect(
     kept: tuple[Path, dict[str, str]], lived_in: Path, tmp_path: Path, place: str
 ) -> None:
     file, _ = kept
@@ -456,7 +456,7 @@ def test_a_restore_that_is_killed_was_not_begun_or_is_finished_by_the_next_start
             assert db.execute("SELECT name FROM node").fetchall() == [("another",)]
 
 
-def test_a_restore_that_was_killed_can_be_done_again(kept: tuple[Path, dict[str, str]], lived_in: Path, tmp_path: Path) -> None:
+def test_a_killed_restore_can_be_repeated(kept: tuple[Path, dict[str, str]], lived_in: Path, tmp_path: Path) -> None:
     file, _ = kept
     folder = tmp_path / "data"
     shutil.copytree(lived_in, folder, ignore=shutil.ignore_patterns("*.sock", "hub.pid"))

@@ -33,7 +33,7 @@ def stardust(hub: HubProcess, *words: str) -> tuple[int, Any, Any]:
     return done.returncode, json.loads(done.stdout or "null"), json.loads(done.stderr or "null")
 
 
-async def test_answers_come_on_one_output_and_errors_on_the_other(shared_hub: HubProcess) -> None:
+async def test_answers_go_to_stdout_and_errors_to_stderr(shared_hub: HubProcess) -> None:
     async def run(*words: str) -> tuple[int, Any, Any]:
         return await asyncio.to_thread(stardust, shared_hub, *words)
 
@@ -65,7 +65,7 @@ def test_a_file_in_the_place_of_the_data_folder_is_reported_as_one(tmp_path: Pat
     assert (ended.returncode, ended.stderr) == (78, f"stardust: the data folder {tmp_path / 'data'} is not a folder\n")
 
 
-def test_a_command_has_its_invite_and_a_line_that_asks_for_it_has_not(shared_hub: HubProcess) -> None:
+def test_the_join_command_contains_the_invite_and_the_short_line_does_not(shared_hub: HubProcess) -> None:
     done = command(shared_hub.folder, "invite", "--name", "web-1")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -281,7 +281,7 @@ def typed(hub: HubProcess, *words: str, answer: bytes) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
 
 
-def test_a_node_is_removed_by_one_command_that_asks_before(shared_hub: HubProcess) -> None:
+def test_a_node_is_removed_by_one_command_after_a_confirmation(shared_hub: HubProcess) -> None:
     nodes = shared_hub.enrol("cli-gone-a", "cli-gone-b", "cli-gone-c")
 
     def left() -> set[str]:
@@ -341,7 +341,7 @@ def test_the_command_line_shows_hub_nodes_and_jobs(hub: HubProcess) -> None:
     said_by(hub, "logs")
 
 
-def test_a_password_that_was_lost_is_reset_on_the_hubs_machine(hub: HubProcess) -> None:
+def test_a_lost_password_is_reset_on_the_hubs_machine(hub: HubProcess) -> None:
     before = hub.login()
     made = json.loads(said_by(hub, "user", "--json", "reset", "admin"))
     assert hub.request("GET", "/api/v1/auth/me", token=before.token).status == 401

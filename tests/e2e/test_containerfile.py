@@ -63,7 +63,7 @@ def test_the_image_copies_only_listed_files_and_installs_with_hashes() -> None:
     assert all("--require-hashes" in command or "--no-index" in command for command in installs)
 
 
-def test_nothing_that_only_builds_comes_into_the_image() -> None:
+def test_the_image_contains_no_build_tools() -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["build"]
     tools = {re.split(r"[<>=]", tool)[0] for tool in build}
     assert tools
@@ -135,7 +135,7 @@ def _given(words: list[str], option: str) -> list[str]:
     return [value for name, value in itertools.pairwise(words) if name == option]
 
 
-def test_commands_that_want_a_stopped_hub_have_its_secret_and_the_volume_that_they_take() -> None:
+def test_documented_offline_commands_mount_the_secret_and_the_volume() -> None:
     """There is nothing to `exec` in then: the image's entry point takes the verb. A recovery alone refuses a folder that a hub has written."""
     [hub], once = ([run for run in _podman_runs() if ("--rm" in run) is rm] for rm in (False, True))
     assert _given(hub, "--volume") == [f"stardust-data:{PLACE}"]

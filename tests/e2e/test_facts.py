@@ -44,7 +44,7 @@ async def test_a_real_spider_reports_installed_packages(hub: HubProcess, tmp_pat
         spider.close()
 
 
-async def test_packages_come_in_parts_and_then_as_differences(shared_hub: HubProcess) -> None:
+async def test_packages_are_sent_in_parts_and_then_as_differences(shared_hub: HubProcess) -> None:
     [node] = shared_hub.enrol("many-packages")
     async with agents(shared_hub, node) as [agent]:
         await agent.join()
@@ -98,7 +98,7 @@ async def test_a_node_that_changes_its_packages_all_the_time_is_one_event_a_minu
     ],
     ids=["a wrong digest", "no first part", "uneven lists", "no parts", "a digest of no form", "an escape", "a long name"],
 )
-async def test_packages_that_cannot_be_end_their_session(shared_hub: HubProcess, message: InstalledPackages) -> None:
+async def test_invalid_packages_end_the_session(shared_hub: HubProcess, message: InstalledPackages) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, f"hostile-packages-{id(message)}")
     async with agents(shared_hub, node) as [agent]:
         await agent.join()

@@ -170,7 +170,7 @@ async def test_a_fleet_returns_to_a_restarted_hub_at_its_own_pace(tmp_path: Path
 
 @pytest.mark.holds("F-30")
 @pytest.mark.slow
-async def test_a_node_that_the_hub_was_away_for_comes_back_with_the_agents_own_patience(tmp_path: Path) -> None:
+async def test_a_node_reconnects_with_the_agents_own_backoff(tmp_path: Path) -> None:
     """For one node: samples and a job's output are whole, and nobody hammers at the door."""
     hub = HubProcess(tmp_path / "hub")
     with hub:
@@ -263,14 +263,14 @@ async def read_output(page: aiohttp.ClientWebSocketResponse) -> int:
 
 @pytest.mark.holds("SAFETY-85", "F-15")
 @pytest.mark.timeout(240)
-async def test_a_page_that_reads_nothing_is_cut_and_costs_little(hub: HubProcess, tmp_path: Path) -> None:
+async def test_a_page_that_reads_nothing_is_disconnected_and_takes_little_memory(hub: HubProcess, tmp_path: Path) -> None:
     await slow_pages(hub, tmp_path, 3, 12)
 
 
 @pytest.mark.holds("F-15")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_twenty_pages_that_read_nothing_are_cut_and_cost_little(hub: HubProcess, tmp_path: Path) -> None:
+async def test_twenty_pages_that_read_nothing_are_disconnected_and_take_little_memory(hub: HubProcess, tmp_path: Path) -> None:
     await slow_pages(hub, tmp_path, 20, 120)
 
 
@@ -308,7 +308,7 @@ def captive(port: int) -> Iterator[list[float]]:
 
 
 @pytest.mark.holds("SAFETY-98", "F-37")
-async def test_a_page_in_the_place_of_the_hub_is_a_plain_failure_and_the_node_comes_back(hub: HubProcess, tmp_path: Path) -> None:
+async def test_a_web_page_in_place_of_the_hub_fails_plainly_and_the_node_returns(hub: HubProcess, tmp_path: Path) -> None:
     """The real agent, at most one attempt a second."""
     [node] = await asyncio.to_thread(hub.enrol, "captive")
     await hub.stop()

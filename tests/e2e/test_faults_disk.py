@@ -146,7 +146,7 @@ async def test_repeatedly_filling_the_disk_of_a_killed_hub_loses_nothing(tmp_pat
 
 
 @pytest.mark.holds("F-11")
-def test_a_start_without_room_asks_for_another_try(tmp_path: Path) -> None:
+def test_a_start_without_disk_space_exits_for_a_retry(tmp_path: Path) -> None:
     """systemd does not start again what ended with 78."""
     with small_disk(tmp_path / "hub", "6m") as disk:
         hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
@@ -163,7 +163,7 @@ def test_a_start_without_room_asks_for_another_try(tmp_path: Path) -> None:
 
 
 @pytest.mark.holds("SAFETY-83", "F-13")
-async def test_a_disk_that_refuses_every_write_ends_the_hub_and_a_good_one_takes_over_all_that_was_acknowledged(tmp_path: Path) -> None:
+async def test_a_failing_disk_ends_the_hub_without_losing_acknowledged_data(tmp_path: Path) -> None:
     """On a real block device whose writes become input/output errors."""
     with breakable_disk(tmp_path / "hub") as disk:
         hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
@@ -226,7 +226,7 @@ async def test_a_hanging_disk_is_reported_blocks_no_reader_and_recovers(tmp_path
 
 @pytest.mark.holds("F-13")
 @pytest.mark.slow
-async def test_a_file_system_that_becomes_read_only_stops_acknowledgements_until_it_is_mended(tmp_path: Path) -> None:
+async def test_a_read_only_file_system_stops_acknowledgements_until_repaired(tmp_path: Path) -> None:
     with breakable_disk(tmp_path / "hub") as disk:
         hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
         hub.view = disk.view

@@ -41,7 +41,7 @@ def is_new(node: WorkingNode, before: object) -> bool:
 @pytest.mark.holds("SAFETY-81", "F-06")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("silent_s", [40.0, pytest.param(600.0, marks=pytest.mark.slow)])
-async def test_a_network_that_swallows_everything_costs_no_sample_and_no_output(tmp_path: Path, silent_s: float) -> None:
+async def test_a_network_that_drops_everything_loses_no_sample_or_output(tmp_path: Path, silent_s: float) -> None:
     async with (
         FlakyNetwork() as line,
         behind(line, tmp_path) as hub,

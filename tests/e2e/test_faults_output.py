@@ -141,12 +141,12 @@ async def serve_alike(hub: HubProcess, count: int, mebibytes: int) -> None:
 
 
 @pytest.mark.holds("SAFETY-97", "F-17")
-async def test_nodes_that_print_all_they_may_are_served_alike(hub: HubProcess) -> None:
+async def test_nodes_with_maximum_output_are_served_equally(hub: HubProcess) -> None:
     await serve_alike(hub, 5, 16)
 
 
 @pytest.mark.holds("F-17")
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-async def test_twenty_nodes_that_print_all_they_may_are_served_alike(hub: HubProcess) -> None:
+async def test_twenty_nodes_with_maximum_output_are_served_equally(hub: HubProcess) -> None:
     await serve_alike(hub, 20, 20)

@@ -79,7 +79,7 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
 
 
 @pytest.mark.parametrize(("words", "said"), [(["0"], "from 1 to 2000"), (["5", "--hostile", "6"], "at most N"), (["many"], "invalid int")])
-def test_a_wrong_wish_is_one_sentence(tmp_path: Path, words: list[str], said: str) -> None:
+def test_an_invalid_option_of_the_fleet_is_one_sentence(tmp_path: Path, words: list[str], said: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "scripts.simfleet.main", str(tmp_path), *words],
         cwd=ROOT,
@@ -92,7 +92,7 @@ def test_a_wrong_wish_is_one_sentence(tmp_path: Path, words: list[str], said: st
     assert said in done.stderr
 
 
-def test_without_a_hub_it_says_so(tmp_path: Path) -> None:
+def test_without_a_hub_the_fleet_reports_it(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "scripts.simfleet.main", str(tmp_path), "1"],
         cwd=ROOT,

@@ -277,7 +277,7 @@ def quiet(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.holds("SAFETY-31", "SAFETY-87", "S-25", "S-26", "F-20")
-async def test_every_hostile_act_ends_only_its_own_session(shared_hub: HubProcess) -> None:
+async def test_every_hostile_frame_ends_only_its_own_session(shared_hub: HubProcess) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, "hostile")
     async with bystanders(shared_hub) as others:
         got: dict[str, int | str | None] = {}
@@ -357,7 +357,7 @@ FRAMES_OF_A_NODE = 50
 @pytest.mark.holds("SAFETY-87", "S-25", "S-48", "F-20")
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("frames", [1000, pytest.param(200_000, marks=pytest.mark.slow)])
-async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProcess, frames: int) -> None:
+async def test_thousands_of_fuzzed_frames_end_only_their_own_sessions(hub: HubProcess, frames: int) -> None:
     names = [f"fuzz-{number}" for number in range(frames // FRAMES_OF_A_NODE)]
     nodes: list[Enrolled] = []
     for first in range(0, len(names), 100):

@@ -64,7 +64,7 @@ def test_a_refused_start_is_one_plain_line_and_writes_no_file(tmp_path: Path, en
     assert not (tmp_path / "data").exists()
 
 
-def test_a_folder_in_memory_is_refused_unless_that_is_wanted() -> None:
+def test_a_data_folder_in_memory_is_refused_unless_allowed() -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:  # the one that every Linux has
         folder = Path(memory) / "hub"
         done = serve(folder, env={"STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "no"})
@@ -156,7 +156,7 @@ def test_every_stored_file_is_private(hub: HubProcess) -> None:
     assert not (hub.folder / "hub.pid").exists()
 
 
-def test_secrets_are_nowhere(tmp_path: Path) -> None:
+def test_secrets_appear_nowhere(tmp_path: Path) -> None:
     password = "canary of the admin 7613"
     token = "canary-metrics-Q8s5xV2"
     hub = HubProcess(tmp_path / "hub", env={"STARDUST_ADMIN_PASS": password, "STARDUST_METRICS_TOKEN": token}, forked=False)
@@ -205,7 +205,7 @@ def assert_drained(hub: HubProcess) -> None:
 
 
 @pytest.mark.holds("SAFETY-89")
-async def test_sigterm_sends_everybody_away_and_loses_nothing(hub: HubProcess) -> None:
+async def test_sigterm_disconnects_everyone_and_loses_nothing(hub: HubProcess) -> None:
     nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(20)))
     async with agents(hub, *nodes) as joined:
         for agent in joined:
@@ -230,7 +230,7 @@ async def test_sigterm_sends_everybody_away_and_loses_nothing(hub: HubProcess) -
 
 
 @pytest.mark.holds("SAFETY-89", "F-32")
-def test_a_second_signal_ends_it_on_the_spot(hub: HubProcess) -> None:
+def test_a_second_signal_ends_the_hub_immediately(hub: HubProcess) -> None:
     assert hub.process is not None
     with socket.create_connection(("127.0.0.1", hub.port)) as held:
         held.sendall(b"GET /healthz HTTP/1.1\r\n")  # a request that never ends keeps the drain waiting
@@ -263,7 +263,7 @@ def small_hub(tmp_path: Path) -> Iterator[HubProcess]:
 
 
 @pytest.mark.holds("SAFETY-82", "F-11")
-async def test_a_full_disk_stops_acknowledgements_and_is_over_by_itself(small_hub: HubProcess) -> None:
+async def test_a_full_disk_stops_acknowledgements_until_there_is_space(small_hub: HubProcess) -> None:
     hub = small_hub
     [node] = await asyncio.to_thread(hub.enrol, "web-1")
     async with agents(hub, node) as [agent]:
@@ -349,7 +349,7 @@ def test_a_hub_that_cannot_process_revocations_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.holds("SAFETY-94", "S-27")
-async def test_nothing_blocks_on_the_loop_while_the_hub_serves(tmp_path: Path) -> None:
+async def test_the_event_loop_is_not_blocked_while_the_hub_serves(tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(BLOCKING)
@@ -382,7 +382,7 @@ async def test_nothing_blocks_on_the_loop_while_the_hub_serves(tmp_path: Path) -
 # -- who may speak ---------------------------------------------------------------------------------------------
 
 
-def test_health_says_how_it_is_to_everybody(shared_hub: HubProcess) -> None:
+def test_the_health_endpoint_is_public(shared_hub: HubProcess) -> None:
     reply = shared_hub.request("GET", "/healthz")
     assert reply.status == 200
     assert reply.json == {"status": "ok", "version": reply.json["version"], "database": True}
@@ -431,7 +431,7 @@ LOCAL: dict[str, Any] = {
 
 
 @pytest.mark.holds("SAFETY-38", "S-23")
-def test_every_call_outside_of_the_table_is_for_the_local_socket_alone() -> None:
+def test_routes_outside_the_table_exist_only_on_the_local_socket() -> None:
     assert [f"{route.method} {route.path}" for route in local_api.routes("fleet", b"") if route.local] == list(LOCAL)
     assert all(route.local for route in local_api.routes("fleet", b""))
     assert not any(route.local for route in ROUTES)
@@ -439,7 +439,7 @@ def test_every_call_outside_of_the_table_is_for_the_local_socket_alone() -> None
 
 @pytest.mark.holds("SAFETY-38", "S-23")
 @pytest.mark.parametrize("row", LOCAL)
-def test_local_calls_do_not_exist_by_network(shared_hub: HubProcess, row: str) -> None:
+def test_local_routes_do_not_exist_on_the_network(shared_hub: HubProcess, row: str) -> None:
     """Not for an admin who has just proved the password, nor for a token with every right."""
     path = "/api/v1" + row.partition(" ")[2].replace("{username}", "admin")
     assert shared_hub.request("POST", path, LOCAL[row]).status == 401
@@ -466,11 +466,11 @@ def test_local_calls_do_not_exist_by_network(shared_hub: HubProcess, row: str) -
         {"names": ["x" * 101]},
     ],
 )
-def test_an_enrolment_that_makes_no_sense_is_refused(shared_hub: HubProcess, body: object) -> None:
+def test_an_invalid_enrolment_is_refused(shared_hub: HubProcess, body: object) -> None:
     assert shared_hub.local("POST", "/api/v1/local/enrol", body).status == 400
 
 
-def test_a_name_is_given_once(shared_hub: HubProcess) -> None:
+def test_node_names_are_unique(shared_hub: HubProcess) -> None:
     shared_hub.enrol("only-one")
     assert shared_hub.local("POST", "/api/v1/local/enrol", {"names": ["only-one"]}).status == 409
 

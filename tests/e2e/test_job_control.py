@@ -70,9 +70,7 @@ async def stop_order(agent: TestAgent, job: str) -> dict[str, Any]:
 # -- stops -----------------------------------------------------------------------------------------------
 
 
-async def test_a_running_job_is_asked_to_stop_until_it_answers_and_moves_by_evidence_alone(
-    shared_hub: HubProcess, agent: TestAgent
-) -> None:
+async def test_a_stop_request_is_repeated_until_answered_and_only_the_node_ends_the_job(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(JobAnswer(job, "accepted", "", 0), JobOutput(job, 0, 0, LINE))
     await job_is(shared_hub, job, "running")
@@ -129,7 +127,7 @@ async def test_a_job_stopped_before_its_start_is_cancelled_and_not_resent(shared
         await agent.expect(JobStart, 3)
 
 
-async def test_an_old_refusal_takes_nothing_back_that_was_ordered_again_since(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_an_old_refusal_does_not_cancel_a_resent_order(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(JobAnswer(job, "refused", "busy", int(time.time() * 1000)))
     assert (await agent.expect(JobStart)).job == job  # and now the node is at it
@@ -237,7 +235,7 @@ async def test_no_reboot_follows_where_none_is_due_or_the_job_failed(shared_hub:
         await agent.expect(JobStart, 3)
 
 
-async def test_printed_and_held_are_distinguished(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_printed_and_stored_output_sizes_are_distinguished(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(JobOutput(job, 0, 0, LINE), ended(job, LINE, lost_bytes=10**9))
     done = await job_is(shared_hub, job, "succeeded")
@@ -320,7 +318,7 @@ async def test_an_impossible_message_of_a_job_ends_only_this_session(shared_hub:
     assert (await shared_hub.call("GET", "/healthz")).status == 200
 
 
-async def test_a_job_that_waits_its_turn_cannot_be_spoken_of_yet(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_messages_about_a_queued_job_end_the_session(shared_hub: HubProcess, agent: TestAgent) -> None:
     await started(shared_hub, agent)
     waiting = (await order(shared_hub, agent.node, "check"))["id"]
     for say in (plan_of(waiting), report_of(waiting), JobOutput(waiting, 0, 0, LINE), ended(waiting, b"")):
@@ -377,7 +375,7 @@ async def test_one_request_for_many_nodes_goes_on_one_after_the_other_and_has_on
 
 @pytest.mark.holds("SAFETY-35", "S-20")
 @pytest.mark.parametrize("nodes", [[], None, "*", "all", {}, [str(at) for at in range(1001)]], ids=lambda nodes: repr(nodes)[:20])
-async def test_no_nodes_are_never_all_of_them(shared_hub: HubProcess, nodes: object) -> None:
+async def test_an_empty_list_of_nodes_never_means_all(shared_hub: HubProcess, nodes: object) -> None:
     reply = await shared_hub.call("POST", "/api/v1/jobs", {"nodes": nodes, "action": "check"})
     assert (reply.status, reply.json["code"]) == (400, "request.invalid")
     assert (await shared_hub.call("POST", "/api/v1/jobs", {"action": "check"})).status == 400

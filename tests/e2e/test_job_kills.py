@@ -153,14 +153,14 @@ async def all_hold(folder: Path, points: list[tuple[str, int]]) -> None:
 
 
 @pytest.mark.holds("SAFETY-73", "SAFETY-77", "F-01")
-async def test_a_hub_that_is_killed_at_a_step_of_a_job_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
+async def test_a_hub_killed_at_a_step_of_a_job_loses_and_repeats_nothing(tmp_path: Path) -> None:
     await all_hold(tmp_path, QUICK)
 
 
 @pytest.mark.holds("F-01")
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-async def test_a_hundred_kills_at_every_step_of_a_job_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:
+async def test_a_hundred_kills_at_every_step_of_a_job_lose_and_repeat_nothing(tmp_path: Path) -> None:
     points = [*ONCE, *OFTEN]
     assert len(points) == 100
     await all_hold(tmp_path, points)

@@ -96,7 +96,7 @@ async def test_a_job_continues_when_either_end_is_killed_and_no_byte_is_lost(hub
     assert done["output_sha256"] == hashlib.sha256(printed).hexdigest()
 
 
-async def test_a_launcher_that_is_busy_is_asked_again(hub: HubProcess, tmp_path: Path) -> None:
+async def test_a_busy_launcher_is_retried(hub: HubProcess, tmp_path: Path) -> None:
     async def short(runner: FakeRunner, _order: SignedOrder) -> None:
         runner.say(LINE)
         runner.end()
@@ -161,7 +161,7 @@ async def test_output_that_differs_from_its_digest_makes_the_outcome_unknown(sha
     assert done["error"]["code"] == "job.output_mismatch"
 
 
-async def test_a_hole_in_the_output_ends_the_session_and_the_next_one_fills_it(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_a_gap_in_the_output_ends_the_session_and_the_next_one_fills_it(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(JobOutput(job, 0, 0, LINE), JobOutput(job, 10_000, 0, LINE))
     assert (await agent.wait_closed()).code == CLOSE_PROTOCOL
@@ -181,7 +181,7 @@ async def test_a_job_that_ended_before_its_output_came_is_asked_for_the_rest(sha
 
 
 @pytest.mark.holds("SAFETY-79")
-async def test_late_evidence_turns_a_guess_into_the_truth_once(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_a_late_result_replaces_an_unknown_outcome_once(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(ended(job, b"", state="interrupted", exit_code=None, error_code="job.killed", error_text="killed"))
     await agent.expect(JobDone)
@@ -217,7 +217,7 @@ async def test_a_refusal_of_the_launcher_is_a_failed_job_with_a_sentence(shared_
     assert done["error"]["code"] == ("job.refused" if why == "some-new-word" else f"job.{why.replace('-', '_')}")
 
 
-async def test_an_order_that_was_lost_on_its_way_is_sent_again_in_the_next_session(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_a_lost_order_is_resent_in_the_next_session(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.close()
     await agent.join()
@@ -230,7 +230,7 @@ async def test_an_order_that_was_lost_on_its_way_is_sent_again_in_the_next_sessi
 
 
 @pytest.mark.holds("SAFETY-78")
-async def test_a_job_that_the_node_has_lost_is_unknown(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_a_job_that_the_node_lost_becomes_unknown(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(JobAnswer(job, "accepted", "", 0), JobOutput(job, 0, 0, LINE))
     await job_is(shared_hub, job, "running")
@@ -241,7 +241,7 @@ async def test_a_job_that_the_node_has_lost_is_unknown(shared_hub: HubProcess, a
     assert done["error"]["code"] == "job.lost"
 
 
-async def test_one_job_at_a_time_and_a_job_that_waits_can_be_taken_back(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_one_job_runs_at_a_time_and_a_waiting_one_can_be_cancelled(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     waiting = await order(shared_hub, agent.node, "check")
     with pytest.raises(TimeoutError):
@@ -253,7 +253,7 @@ async def test_one_job_at_a_time_and_a_job_that_waits_can_be_taken_back(shared_h
     assert (await agent.expect(JobStart)).job == third["id"]
 
 
-async def test_jobs_that_wait_follow_on_in_the_order_in_which_they_were_asked_for(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_waiting_jobs_run_in_the_order_of_their_requests(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     waiting = [(await order(shared_hub, agent.node, "check"))["id"] for _ in range(10)]
     for following in waiting:
@@ -262,7 +262,7 @@ async def test_jobs_that_wait_follow_on_in_the_order_in_which_they_were_asked_fo
         job = following
 
 
-async def test_a_job_for_a_node_that_is_away_waits_for_it(shared_hub: HubProcess) -> None:
+async def test_a_job_for_an_offline_node_waits(shared_hub: HubProcess) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}")
     job = await order(shared_hub, node)
     assert job["state"] == "queued"
@@ -382,6 +382,6 @@ async def test_a_container_that_the_policy_names_is_restarted_beside_an_upgrade_
         {},
     ],
 )
-async def test_an_order_that_makes_no_sense_is_refused(shared_hub: HubProcess, agent: TestAgent, body: object) -> None:
+async def test_an_invalid_order_is_refused(shared_hub: HubProcess, agent: TestAgent, body: object) -> None:
     reply = await shared_hub.call("POST", f"/api/v1/nodes/{agent.node.node_id}/jobs", body)
     assert reply.status == 400, reply.body

@@ -43,7 +43,7 @@ async def installed(hub: HubProcess, visitor: Visitor) -> Enrolled:
     return Enrolled(accepted.node, "web-9", 1, fleet, session, launch)
 
 
-async def test_a_hub_that_is_killed_in_a_joining_keeps_all_of_it_or_nothing(hub: HubProcess, client: aiohttp.ClientSession) -> None:
+async def test_a_hub_killed_during_a_join_keeps_all_of_it_or_nothing(hub: HubProcess, client: aiohttp.ClientSession) -> None:
     shown = made(hub, name="web-9")
     await start_join(client, hub, shown["invite"])  # proven, and nothing more
     await asyncio.to_thread(killed, hub)

@@ -39,7 +39,7 @@ async def values(hub: HubProcess) -> list[int]:
     return sorted(sample.value or 0 for sample in await held_samples(hub.folder, {"pulse": "load.1"}, now - 86_400, now + 10 * 86_400))
 
 
-async def test_late_packs_and_gaps_are_held_once_and_acknowledged_by_their_place_in_the_session(hub: HubProcess) -> None:
+async def test_late_packs_and_gaps_are_stored_once_and_acknowledged(hub: HubProcess) -> None:
     now = time.time()
     [node] = await asyncio.to_thread(hub.enrol, "web-1")
     async with agents(hub, node) as [agent]:

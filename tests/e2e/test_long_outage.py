@@ -229,7 +229,7 @@ async def hold(hub: HubProcess, node: Node) -> None:
 @pytest.mark.parametrize(
     ("rhythm_s", "hours"), [(30, 72), pytest.param(1, 1, marks=pytest.mark.slow), pytest.param(1, 72, marks=pytest.mark.slow)]
 )
-async def test_three_days_without_a_hub_are_held_once_though_node_and_hub_are_killed(tmp_path: Path, rhythm_s: int, hours: int) -> None:
+async def test_three_days_without_a_hub_are_stored_once_despite_kills(tmp_path: Path, rhythm_s: int, hours: int) -> None:
     dice = random.Random(11)
     async with outage(tmp_path, rhythm_s, hours, 72, dice) as (hub, node):
         await hold(hub, node)
@@ -251,7 +251,7 @@ async def test_a_node_without_disk_space_reports_its_losses_exactly(tmp_path: Pa
             assert lost
 
 
-async def test_a_node_has_not_settled_before_its_losses_are_held(tmp_path: Path) -> None:
+async def test_a_node_is_settled_only_after_its_losses_are_stored(tmp_path: Path) -> None:
     """The tests here look at the hub's files as soon as it has."""
     with HubProcess(tmp_path / "hub") as hub:
         [enrolled] = await asyncio.to_thread(hub.enrol, "forgetful")

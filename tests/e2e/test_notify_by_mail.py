@@ -64,7 +64,7 @@ async def test_mail_is_delivered_over_starttls_and_implicit_tls_with_a_log_in(se
         assert "TLS1" in headers
 
 
-async def test_each_refusal_has_its_class(server: Exim) -> None:
+async def test_each_smtp_refusal_is_permanent_or_transient(server: Exim) -> None:
     assert await send(smtp(server.starttls), "grey@example.com", trusting=server) == Transient("smtp:451")
     assert await send(smtp(server.starttls), "grey@example.com", trusting=server) == Sent("smtp:250")
     assert await send(smtp(server.starttls), "nobody@example.com", trusting=server) == Permanent("smtp:550")
@@ -94,7 +94,7 @@ async def test_an_unreachable_mail_server_is_retried() -> None:
     assert await send(smtp(1, "none")) == Transient("connect")
 
 
-def test_a_mail_holds_its_text_twice_and_its_links() -> None:
+def test_a_mail_has_a_plain_and_an_html_part_with_links() -> None:
     target = read_target("email", {"smtp": smtp(25, "none"), "from": "hub@example.com", "to": ["ops@example.com"]})
     mail = message_from_bytes(build_mail(target, MESSAGE).as_bytes())
     kinds = {part.get_content_type(): part.get_payload(decode=True) for part in mail.walk() if not part.is_multipart()}

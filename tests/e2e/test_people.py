@@ -33,7 +33,7 @@ def test_an_invalid_second_factor_setting_refuses_the_start(tmp_path: Path, valu
     assert not any((tmp_path / "data").iterdir())
 
 
-def test_the_command_manages_people(hub: HubProcess) -> None:
+def test_the_command_line_manages_users(hub: HubProcess) -> None:
     assert "one-time password of bob" in said_by(hub, "user", "add", "bob", "--role", "operator", "--tag", "web")
     assert said_by(hub, "user", "role", "bob", "viewer") == "bob is viewer, on tag web\n"
     assert said_by(hub, "user", "role", "bob", "viewer", "--all-nodes") == "bob is viewer, on every node\n"
@@ -50,7 +50,7 @@ def test_the_command_manages_people(hub: HubProcess) -> None:
     assert {row["actor"] for row in rows if row["action"].startswith("user.edit")} == {f"local:{os.getuid()}"}
 
 
-def test_a_program_comes_in_with_a_token_from_the_command(hub: HubProcess, tmp_path: Path) -> None:
+def test_an_api_token_from_the_command_line_is_accepted(hub: HubProcess, tmp_path: Path) -> None:
     token = said_by(hub, "token", "new", "backup", "--days", "7").strip()
     listed: Any = json.loads(said_by(hub, "token", "list", "--json"))["tokens"][0]
 
@@ -94,7 +94,7 @@ def test_a_lost_second_factor_can_be_reset_only_on_the_console(hub: HubProcess) 
     assert "no second factor" in said_by(hub, "user", "totp-reset", "admin", status=1)
 
 
-def test_the_demand_of_the_environment_holds_from_the_start(tmp_path: Path) -> None:
+def test_the_second_factor_requirement_of_the_environment_applies_from_the_start(tmp_path: Path) -> None:
     hub = HubProcess(tmp_path / "data", env={"STARDUST_REQUIRE_TOTP": "all"})
     (tmp_path / "data").mkdir(mode=0o700)
     hub.launch()

@@ -67,7 +67,7 @@ def test_prometheus_scrapes_the_hub(tmp_path: Path) -> None:
         assert len(ask(address, "stardust_build_info")) == 1
 
 
-def test_promtool_finds_nothing_to_mend(shared_hub: HubProcess) -> None:
+def test_promtool_finds_no_problem(shared_hub: HubProcess) -> None:
     figures = shared_hub.local("GET", "/metrics").body
     checked = subprocess.run([str(PROGRAMS / "promtool"), "check", "metrics"], input=figures, capture_output=True, check=False, timeout=30)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")

@@ -121,7 +121,7 @@ async def test_a_node_reconnects_after_a_kill_at_any_step_of_a_rekey(hub: HubPro
 
 
 @pytest.mark.holds("SAFETY-50", "S-60")
-async def test_root_brings_a_node_back_that_a_hub_in_foreign_hands_has_cut_off(hub: HubProcess, tmp_path: Path) -> None:
+async def test_root_reconnects_a_node_that_a_compromised_hub_rekeyed(hub: HubProcess, tmp_path: Path) -> None:
     """Whoever has the hub for a minute has the launch keys, and can send keys that nobody will ever know."""
     [node] = hub.enrol("cut-off")
     spider = SpiderProcess(tmp_path / "spider", hub, node)
@@ -162,7 +162,7 @@ async def new_keys(agent: TestAgent, start: JobStart) -> Enrolled:
 
 
 @pytest.mark.holds("SAFETY-49", "S-43", "F-24")
-async def test_while_a_clone_is_about_nothing_is_run_and_new_keys_make_it_a_stranger(shared_hub: HubProcess) -> None:
+async def test_a_clone_blocks_jobs_until_a_rekey_excludes_it(shared_hub: HubProcess) -> None:
     """Which of the two is the right machine nobody knows, so what is ordered waits; new keys, for the one that is connected, end that."""
     [node] = shared_hub.enrol("twin")
     async with agents(shared_hub, node, node) as [first, clone]:

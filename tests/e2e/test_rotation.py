@@ -96,7 +96,7 @@ def test_a_hub_continues_under_its_new_secret(tmp_path: Path) -> None:
         (NEW_SECRET, {"STARDUST_SECRET": SECRET}, "nothing to rotate"),
     ],
 )
-def test_a_rotation_that_cannot_be_is_one_line_and_changes_nothing(tmp_path: Path, given: str, env: dict[str, str], says: str) -> None:
+def test_an_impossible_rotation_is_one_line_and_changes_nothing(tmp_path: Path, given: str, env: dict[str, str], says: str) -> None:
     done = stardust(tmp_path, "rotate-secret", given=given, env=env, status=1)
     assert done.stdout == ""
     assert says in done.stderr
@@ -211,7 +211,7 @@ def own_path() -> Iterator[Path]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.skipif(everybodys_python() is None, reason="this Python is root's alone")
-def test_root_leaves_everything_with_the_owner_of_the_folder(own_path: Path) -> None:
+def test_a_rotation_by_root_keeps_the_owner_of_the_files(own_path: Path) -> None:
     folder = own_path / "data"
     asyncio.run(fill(folder, 1, hub_vault))
     for path in (folder, *folder.iterdir()):
@@ -324,7 +324,7 @@ def kill_the_command(folder: Path, old: str, new: str, chance: random.Random) ->
         pytest.param(kill_the_command, 100, id="command", marks=pytest.mark.slow),
     ],
 )
-def test_a_rotation_that_is_killed_is_done_or_not_begun(
+def test_a_killed_rotation_is_complete_or_has_no_effect(
     tmp_path: Path, way: Callable[[Path, str, str, random.Random], bool], kills: int
 ) -> None:
     folder, chance, quick = tmp_path / "data", random.Random(29), way is kill_a_rotation

@@ -124,7 +124,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, quiet_bundle: Path) -> It
     checkout.interrupt()
 
 
-def test_a_second_one_is_refused_and_takes_nothing_from_the_first(checkout: Checkout) -> None:
+def test_a_second_run_script_is_refused_and_does_not_affect_the_first(checkout: Checkout) -> None:
     checkout.running()
     before = {path.name: path.read_text() for path in checkout.state.glob("*.pid")}
     second = start(checkout.state, free_port())
@@ -221,7 +221,7 @@ def test_files_of_an_earlier_version_get_private_permissions(checkout: Checkout)
     assert "spool_unusable" not in checkout.spider_log
 
 
-def test_a_machine_that_was_removed_is_watched_again_also_where_another_node_has_its_name(checkout: Checkout) -> None:
+def test_a_removed_machine_is_enrolled_again_under_a_free_name(checkout: Checkout) -> None:
     checkout.running()
     hub, port = checkout.hub, checkout.port
     [node] = checkout.nodes()
