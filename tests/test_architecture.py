@@ -65,7 +65,7 @@ def test_the_bundle_runs_by_itself(tmp_path: Path) -> None:
     assert VERSION in done.stdout
 
 
-def test_there_is_no_module_of_odds_and_ends() -> None:
+def test_there_is_no_utilities_module() -> None:
     names = {path.name for path in tracked("*.py", "*.ts", "*.tsx")}
     assert not names & {"utils.py", "helpers.py", "common.py", "manager.py", "utils.ts", "helpers.ts"}
 
@@ -102,7 +102,7 @@ def test_pure_code_awaits_nothing_and_reads_no_clock() -> None:
 
 
 @pytest.mark.holds("SAFETY-39", "S-25", "S-51")
-def test_nothing_dangerous_is_used() -> None:
+def test_dangerous_functions_are_not_used() -> None:
     banned = re.compile(r"\b(?:pickle|marshal|shelve)\b\s*(?:\.|import)|\byaml\.load\(|\beval\(|\bexec\(|shell=True|os\.system\(")
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"

@@ -30,7 +30,7 @@ def test_the_linter_finds_nothing() -> None:
 
 
 @pytest.mark.timeout(600)
-def test_the_types_hold() -> None:
+def test_the_types_are_correct() -> None:
     # A fresh checkout finds what an earlier one has worked out: mypy goes by the content of each file.
     run("mypy", "--cache-dir", str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stardust/mypy"))
 

@@ -57,13 +57,13 @@ def test_every_test_that_is_named_exists(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", PAGES)
-def test_the_ids_of_a_page_are_numbered_without_a_hole(kind: str) -> None:
+def test_the_ids_of_a_document_are_numbered_without_gaps(kind: str) -> None:
     numbers = sorted(int(name.rpartition("-")[2]) for name in promised(kind))
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) >= 20
 
 
-def test_every_id_of_a_page_is_carried_by_a_test_and_every_id_of_a_test_is_on_a_page() -> None:
+def test_every_documented_id_has_a_test_and_every_tests_id_is_documented() -> None:
     """Where all that a row promises is not there yet, the row says so (`not held: `), and nothing carries its id."""
     held = {name for kind in PAGES for name, rows in promised(kind).items() if not all("not held: " in row for row in rows)}
     assert held - set(carried()) == set(), "nothing holds these"
@@ -73,7 +73,7 @@ def test_every_id_of_a_page_is_carried_by_a_test_and_every_id_of_a_test_is_on_a_
 HOLDS = '@pytest.mark.holds("F-01", "F-02")'
 
 
-def test_each_id_of_a_test_is_carried_by_it() -> None:
+def test_each_test_named_beside_an_id_carries_it() -> None:
     module = f"pytestmark = [pytest.mark.system, pytest.mark.slow]\n{HOLDS}\ndef test_it(): pass\n"
     assert holders(module, "x.py") == [
         ("F-01", Holder("x.py", "test_it", only_slow=True)),
@@ -96,7 +96,7 @@ def test_each_id_of_a_test_is_carried_by_it() -> None:
     ],
     ids=["no test", "skipped", "fails", "skipped module", "in a class", "a class", "a module", "a parameter"],
 )
-def test_an_id_that_no_test_carries_is_refused(source: str) -> None:
+def test_an_id_without_a_test_is_refused(source: str) -> None:
     with pytest.raises(ValueError, match="no test that runs"):
         holders(source, "x.py")
 
@@ -120,7 +120,7 @@ def test_every_error_code_is_in_the_docs() -> None:
     assert {code for code in codes if f"| `{code}` |" not in text} == set()
 
 
-def test_every_way_that_a_deployment_fails_is_in_the_docs() -> None:
+def test_every_deployment_error_is_in_the_docs() -> None:
     text = (ROOT / "docs" / "errors.md").read_text()
     part = text[text.index("## How deployments fail") : text.index("## How jobs end")]
     table = dict(re.findall(r"^\| `([a-z0-9_]+)` \| (.+) \|$", part, re.MULTILINE))
@@ -189,7 +189,7 @@ def test_every_benchmark_is_in_the_help_and_each_that_a_page_names_is_one() -> N
 
 
 @pytest.mark.holds("SAFETY-29", "S-16")
-def test_the_page_makes_no_markup_of_texts() -> None:
+def test_the_page_never_turns_text_into_markup() -> None:
     banned = re.compile(
         r"\b(?:inner|outer)HTML\b|insertAdjacentHTML|document\.write|dangerouslySetInnerHTML|\beval\(|new Function\(|srcdoc\b"
     )

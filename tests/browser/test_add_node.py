@@ -172,7 +172,7 @@ def test_a_refused_cancel_is_shown_in_its_dialog(browser: Browser, hub: HubProce
 
 
 @pytest.mark.holds("J-8")
-def test_a_server_that_shows_another_key_stays_out_however_often_one_tries(browser: Browser, hub: HubProcess) -> None:
+def test_a_server_with_a_changed_host_key_is_refused_on_every_retry(browser: Browser, hub: HubProcess) -> None:
     with SshServerThread() as end, gate(browser, hub) as seen:
         page = seen.page
         log_in(page, hub)
@@ -202,7 +202,7 @@ def test_a_server_that_shows_another_key_stays_out_however_often_one_tries(brows
 
 
 @pytest.mark.holds("J-8")
-def test_it_goes_on_in_the_background_and_is_found_again(browser: Browser, hub: HubProcess) -> None:
+def test_a_deployment_continues_in_the_background_and_can_be_reopened(browser: Browser, hub: HubProcess) -> None:
     with SshServerThread() as end, gate(browser, hub) as seen:
         page = seen.page
         log_in(page, hub)
@@ -260,7 +260,7 @@ def test_a_background_deployment_is_opened_from_its_toast(browser: Browser, hub:
         expect(failed).to_have_count(0)
 
 
-def test_those_that_have_ended_are_listed_with_the_jobs_and_opened_from_there(browser: Browser, hub: HubProcess) -> None:
+def test_ended_deployments_are_listed_with_the_jobs(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in(at="/jobs")
@@ -350,7 +350,7 @@ def test_a_failed_read_of_a_deployment_closes_no_other_dialog(browser: Browser, 
         expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-def test_a_viewer_looks_at_deployments_and_is_offered_no_act(browser: Browser, hub: HubProcess) -> None:
+def test_a_viewer_sees_deployments_without_actions(browser: Browser, hub: HubProcess) -> None:
     made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).json
     begun(hub, "one", free_port())
     with SshServerThread() as end, gate(browser, hub) as seen:

@@ -65,7 +65,7 @@ def test_an_unsent_draft_is_restored_without_its_secrets(browser: Browser, hub: 
         expect(opened(page).get_by_label("Host name or IP")).to_have_value("")
 
 
-def test_a_list_and_a_wish_are_there_again_as_well(browser: Browser, hub: HubProcess) -> None:
+def test_a_server_list_and_its_options_are_restored_too(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()

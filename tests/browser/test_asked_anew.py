@@ -89,7 +89,7 @@ def test_a_stale_list_of_a_setting_is_marked_and_can_be_reloaded(page: Page, hub
     expect(told).to_have_count(0)
 
 
-def test_the_users_and_their_rule_come_by_themselves_once_the_hub_is_back(page: Page, hub: HubProcess) -> None:
+def test_users_and_their_settings_reload_after_the_hub_returns(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     settings(page)
     hub.end()

@@ -154,7 +154,7 @@ def test_an_operator_sets_a_note_that_is_shown_at_the_top_of_the_page(browser: B
         expect(page.locator(".note")).to_be_visible()
 
 
-def test_a_server_that_is_lost_says_how_once_the_cause_is_known(browser: Browser, hub: HubProcess) -> None:
+def test_a_lost_server_shows_its_cause_once_known(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         with Stage(hub, only=("db-01",)):
@@ -200,7 +200,7 @@ def test_a_server_that_did_not_come_back_to_a_hub_that_was_restarted_says_so(bro
             expect(banner).to_contain_text(re.compile(r"Ground Control was restarted at \d\d:\d\d, and the node has not come back since\."))
 
 
-def test_a_server_that_never_came_is_not_called_live_and_its_way_out_is_named(browser: Browser, hub: HubProcess) -> None:
+def test_a_server_that_never_connected_is_not_shown_as_live_and_has_a_hint(browser: Browser, hub: HubProcess) -> None:
     [never] = hub.enrol("lab-07")
     with gate(browser, hub) as seen:
         page = seen.page

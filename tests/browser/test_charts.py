@@ -40,7 +40,7 @@ def test_the_table_of_a_narrow_chart_shows_every_series_with_its_range(page: Pag
 
 
 @pytest.mark.holds("J-7", "J-14")
-def test_charts_show_any_window_and_never_hide_a_hole(page: Page, hub: HubProcess) -> None:
+def test_charts_show_any_window_and_never_hide_a_gap(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     with Large(hub, [node]) as large:
         sign_in(page, hub, at=f"/n/{node.node_id}")
@@ -166,7 +166,7 @@ def test_charts_show_any_window_and_never_hide_a_hole(page: Page, hub: HubProces
         page.wait_for_function(f"(before) => ({shade})() !== before", arg=shown)
 
 
-def test_a_pointer_beside_the_lines_reads_no_moment(page: Page, hub: HubProcess) -> None:
+def test_a_pointer_beside_the_plot_shows_no_values(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     with Large(hub, [node]) as large:
         log_in(page, hub)
@@ -202,7 +202,7 @@ def test_every_chart_of_a_node_has_the_threshold_of_an_alert(page: Page, hub: Hu
             until(page, told, lambda found: any("threshold\n1%" in text for text in found), limit_s=60)
 
 
-def test_charts_out_of_sight_wait_until_they_are_seen(page: Page, hub: HubProcess) -> None:
+def test_charts_out_of_view_load_when_they_come_into_view(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     with Large(hub, [node]):
         sign_in(page, hub, at=f"/n/{node.node_id}/measures")

@@ -45,7 +45,7 @@ def untouched(page: Page, dialog: Locator, url: str) -> None:
 
 
 @pytest.mark.refusals("400 (Bad Request)")
-def test_a_server_that_is_added(page: Page, hub: HubProcess) -> None:
+def test_an_added_server_whose_dialog_was_closed_is_reported(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     asked = Kept(page, "POST", "**/api/v1/deployments")
     dialog = opened(page)
@@ -76,7 +76,7 @@ def test_a_server_that_is_added(page: Page, hub: HubProcess) -> None:
 
 
 @pytest.mark.refusals("403 (Forbidden)", "503 (Service Unavailable)")
-def test_a_host_key_that_is_trusted(page: Page, hub: HubProcess) -> None:
+def test_a_trusted_host_key_whose_dialog_was_closed_is_reported(page: Page, hub: HubProcess) -> None:
     with SshServerThread() as end:
         sign_in(page, hub)
         dialog = opened(page)
@@ -107,7 +107,7 @@ def test_a_host_key_that_is_trusted(page: Page, hub: HubProcess) -> None:
 
 
 @pytest.mark.refusals("503 (Service Unavailable)")
-def test_many_that_are_added(page: Page, hub: HubProcess) -> None:
+def test_added_servers_whose_dialog_was_closed_are_reported(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     asked = Kept(page, "POST", "**/api/v1/deployments/many")
     dialog = opened(page)
@@ -137,7 +137,7 @@ def test_many_that_are_added(page: Page, hub: HubProcess) -> None:
     expect(page.get_by_role("table", name="Servers").locator("[data-host]")).to_have_count(2)
 
 
-def test_a_node_that_is_deployed_again(page: Page, hub: HubProcess) -> None:
+def test_a_redeployment_whose_dialog_was_closed_is_reported(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     sign_in(page, hub, at=f"/n/{node.node_id}/settings")
     asked = Kept(page, "POST", f"**/nodes/{node.node_id}/redeploy")
@@ -169,7 +169,7 @@ def test_a_node_that_is_deployed_again(page: Page, hub: HubProcess) -> None:
 
 
 @pytest.mark.refusals("409 (Conflict)", "404 (Not Found)")
-def test_a_node_that_is_removed(page: Page, hub: HubProcess) -> None:
+def test_a_removal_whose_dialog_was_closed_is_reported(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     sign_in(page, hub, at=f"/n/{node.node_id}/settings")
     asked = Kept(page, "DELETE", f"**/nodes/{node.node_id}*")
@@ -193,7 +193,7 @@ def test_a_node_that_is_removed(page: Page, hub: HubProcess) -> None:
     untouched(page, typing, url)
 
 
-def test_a_command_that_is_made(page: Page, hub: HubProcess) -> None:
+def test_an_invite_whose_dialog_was_closed_is_reported(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     asked = Kept(page, "POST", "**/api/v1/invites")
     dialog = opened(page)
@@ -220,7 +220,7 @@ def test_a_command_that_is_made(page: Page, hub: HubProcess) -> None:
 
 
 @pytest.mark.refusals("504 (Gateway Timeout)", "409 (Conflict)")
-def test_an_answer_that_is_lost_is_asked_for_again_with_the_same_key(page: Page, hub: HubProcess) -> None:
+def test_a_lost_answer_is_requested_again_with_the_same_key(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     keys: list[str] = []
     answers: list[int] = []
@@ -291,7 +291,7 @@ def test_a_secret_shown_once_is_not_lost_by_navigating_back(page: Page, hub: Hub
     expect(page).not_to_have_url(url)
 
 
-def test_a_note_waits_for_the_dialog_above_it(page: Page, hub: HubProcess) -> None:
+def test_a_toast_waits_for_the_dialog_above_it(page: Page, hub: HubProcess) -> None:
     page.clock.install()
     sign_in(page, hub)
     asked = Kept(page, "POST", "**/api/v1/deployments")

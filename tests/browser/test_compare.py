@@ -17,7 +17,7 @@ from tests.support.stage import Stage
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
-def test_a_compared_server_can_be_taken_away_however_long_its_name_is(page: Page, hub: HubProcess) -> None:
+def test_a_compared_server_with_a_long_name_can_be_removed(page: Page, hub: HubProcess) -> None:
     nodes = hub.enrol("web-1", "a-server-whose-name-is-as-long-as-they-come")
     with Large(hub, list(nodes)):
         sign_in(page, hub, at=f"/compare?nodes={','.join(node.node_id for node in nodes)}")
@@ -77,7 +77,7 @@ def test_servers_are_compared_in_one_chart(page: Page, hub: HubProcess) -> None:
         expect(page.get_by_role("button", name="Back to 1h")).to_be_visible()
 
 
-def test_a_compared_server_that_fell_silent_says_since_when_and_its_hole_is_its_own(page: Page, hub: HubProcess) -> None:
+def test_a_silent_compared_server_shows_since_when_and_its_own_gap(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01", "db-01")) as stage:
         sign_in(page, hub, at=f"/compare?nodes={stage.ids['web-01']},{stage.ids['db-01']}&metric=cpu.total")
         chart = page.get_by_role("figure", name="CPU total chart")

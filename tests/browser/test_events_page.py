@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 CREATED = 201
 
 
-def test_a_node_is_called_removed_only_once_the_fleet_is_known(page: Page, hub: HubProcess) -> None:
+def test_a_node_is_shown_as_removed_only_once_the_fleet_is_known(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-01")
     with Printer(hub, [node]) as printer:
         job = checked(page, hub, printer, node)

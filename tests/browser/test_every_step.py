@@ -66,9 +66,7 @@ OBSTACLES = (
 
 
 @pytest.mark.holds("J-8", "J-15")
-def test_every_step_that_fails_is_named_mended_and_tried_again(
-    browser: Browser, host: Host, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_every_failed_step_is_named_corrected_and_retried(browser: Browser, host: Host, tmp_path_factory: pytest.TempPathFactory) -> None:
     with HubProcess(tmp_path_factory.mktemp("steps") / "hub") as hub, gate(browser, hub) as seen:
         for obstacle in OBSTACLES:
             if obstacle.put:

@@ -15,7 +15,7 @@ WITHIN = ("/", "/settings/users", "/jobs", "/n/00000000000000000000000000")
 
 
 @pytest.mark.holds("J-1")
-def test_the_first_password_opens_the_choice_of_another_one_alone(page: Page, fresh_hub: HubProcess) -> None:
+def test_the_default_password_only_allows_choosing_another(page: Page, fresh_hub: HubProcess) -> None:
     hub = fresh_hub
     asked: list[str] = []
     opened: list[WebSocket] = []

@@ -69,7 +69,7 @@ def test_another_tab_adopts_a_changed_theme_at_once(browser: Browser, hub: HubPr
         expect(page.get_by_role("radio", name="Light")).to_be_checked()
 
 
-def test_paper_is_light_and_has_no_bars(browser: Browser, hub: HubProcess) -> None:
+def test_the_printed_page_is_light_and_without_bars(browser: Browser, hub: HubProcess) -> None:
     hub.enrol("web-1")
     with gate(browser, hub) as seen:
         page = seen.page

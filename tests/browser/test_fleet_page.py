@@ -254,7 +254,7 @@ COUNT_DRAWINGS = """() => {
 }"""
 
 
-def test_values_that_come_all_the_time_are_drawn_together(page: Page, hub: HubProcess) -> None:
+def test_continuous_values_are_drawn_together(page: Page, hub: HubProcess) -> None:
     enrolled = hub.enrol(*(f"n-{number}" for number in range(20)))
     with Chatty(hub, enrolled):
         sign_in(page, hub)
@@ -265,7 +265,7 @@ def test_values_that_come_all_the_time_are_drawn_together(page: Page, hub: HubPr
     assert drawn <= took_ms / 1000 * 10 + 5, "40 a second came; four times a second they are drawn, and what shows the time besides"
 
 
-def test_of_a_large_fleet_values_are_drawn_once_a_second(page: Page, hub: HubProcess) -> None:
+def test_values_of_a_large_fleet_are_drawn_once_a_second(page: Page, hub: HubProcess) -> None:
     enrolled = hub.enrol(*(f"n-{number}" for number in range(20)))
     hub.enrol(*(f"still-{number}" for number in range(60)))
     with Chatty(hub, enrolled):
@@ -391,7 +391,7 @@ def test_tags_are_counted_up_in_the_sidebar(page: Page, hub: HubProcess) -> None
     assert shown == [f"t{at}" for at in range(len(shown))]
 
 
-def test_an_order_that_moves_waits_while_a_row_is_looked_at(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+def test_the_sort_order_does_not_change_under_the_pointer(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     expect(page.get_by_text("5of 5 online")).to_be_visible()
     rows = page.get_by_role("table", name="Nodes").get_by_role("row")

@@ -33,7 +33,7 @@ def front(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[HubP
         yield both
 
 
-def test_the_page_comes_by_http2_and_is_live(front: tuple[HubProcess, Door], browser: Browser, tmp_path: Path) -> None:
+def test_the_page_works_over_http2(front: tuple[HubProcess, Door], browser: Browser, tmp_path: Path) -> None:
     hub, door = front
     [node] = hub.enrol("behind-the-door")
     spider = SpiderProcess(tmp_path / "spider", hub, node, url=door.ws_url, tls_pin=door.pin)

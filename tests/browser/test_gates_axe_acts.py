@@ -53,9 +53,7 @@ def tags_not_changed(seen: Gate) -> None:
 
 
 @pytest.mark.holds("J-15")
-def test_questions_before_acts_and_jobs_however_they_end_break_no_rule(
-    browser: Browser, hub: HubProcess, request: pytest.FixtureRequest
-) -> None:
+def test_confirmations_and_ended_jobs_pass_axe(browser: Browser, hub: HubProcess, request: pytest.FixtureRequest) -> None:
     enrolled = hub.enrol(*NAMES, "away")
     ids = {node.name: node.node_id for node in enrolled}
     with Fleet(hub, enrolled[:-1]), gate(browser, hub, expected=("500 (Internal", "503 (Service")) as seen:
@@ -133,7 +131,7 @@ def codes_to_keep(seen: Gate) -> None:
 
 
 @pytest.mark.holds("J-15")
-def test_dialogs_of_people_and_their_access_break_no_rule(browser: Browser, hub: HubProcess, request: pytest.FixtureRequest) -> None:
+def test_dialogs_of_users_and_access_pass_axe(browser: Browser, hub: HubProcess, request: pytest.FixtureRequest) -> None:
     every = bool(request.config.getoption("--slow"))
     made = hub.local("POST", "/api/v1/users", {"username": "ada", "role": "operator"}).json
     with gate(browser, hub) as seen:

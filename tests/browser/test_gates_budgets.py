@@ -137,7 +137,7 @@ def test_earlier_drawings_are_released(browser: Browser) -> None:
 @pytest.mark.holds("J-18")
 @pytest.mark.slow
 @pytest.mark.timeout(1100)
-def test_ten_minutes_of_five_hundred_nodes_leave_nothing_behind() -> None:
+def test_ten_minutes_of_five_hundred_nodes_leak_no_objects() -> None:
     """Counted after a collection, as `scripts/bench page.soak` does it."""
     argv = [sys.executable, "-m", "scripts.benches.main", "page.soak"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=1000, check=True)

@@ -21,7 +21,7 @@ PAINTED = """[...document.querySelectorAll('canvas')].filter((canvas) => canvas.
 """Several charts hold more than one colour."""
 
 
-def test_the_page_lives_in_firefox_too(tmp_path: Path) -> None:
+def test_the_page_works_in_firefox(tmp_path: Path) -> None:
     program = shutil.which("firefox-esr") or shutil.which("firefox")
     if program is None:
         pytest.fail("no Firefox is installed; scripts/test installs it")

@@ -110,7 +110,7 @@ def test_five_hundred_nodes_are_filtered_sorted_walked_and_found_again(browser: 
 
 
 @pytest.mark.holds("J-2")
-def test_of_five_hundred_cards_those_in_sight_are_alive(browser: Browser, hub: HubProcess) -> None:
+def test_of_five_hundred_cards_only_visible_ones_are_updated(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         log_in(seen.page, seen.hub)
@@ -135,7 +135,7 @@ def test_of_five_hundred_cards_those_in_sight_are_alive(browser: Browser, hub: H
 
 
 @pytest.mark.holds("J-1")
-def test_a_log_in_that_is_locked_says_for_how_long(browser: Browser, hub: HubProcess) -> None:
+def test_a_locked_log_in_shows_for_how_long(browser: Browser, hub: HubProcess) -> None:
     answers = [
         hub.request("POST", "/api/v1/auth/login", {"username": "nobody", "password": f"wrong guess {number}"}).status
         for number in range(12)

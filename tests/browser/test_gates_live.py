@@ -103,7 +103,7 @@ def seconds_shown(page: Page, *, holes: bool = False) -> list[str]:
 
 
 @pytest.mark.holds("J-3")
-def test_values_come_without_a_shift_and_the_order_waits_for_the_pointer(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_values_update_without_layout_shift_or_reordering_under_the_pointer(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         page.add_init_script(WATCH_SHIFTS)
@@ -133,7 +133,7 @@ def test_values_come_without_a_shift_and_the_order_waits_for_the_pointer(browser
 
 
 @pytest.mark.holds("J-6")
-def test_a_node_that_falls_silent_is_stale_then_offline_then_back(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_a_silent_node_is_stale_then_offline_then_online(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
@@ -302,7 +302,7 @@ def points(path: str) -> int:
 
 
 @pytest.mark.holds("J-4")
-def test_the_lines_of_the_fleet_have_a_hole_where_nothing_came(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_sparklines_of_the_fleet_have_a_gap_without_samples(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         page.clock.install()
@@ -348,7 +348,7 @@ def test_a_node_with_old_values_is_left_out_of_the_fleets_sums(browser: Browser,
         until(page, lambda: int(cores.inner_text().split()[0]), lambda count: count == all_of_them)
 
 
-def test_a_button_that_is_at_work_keeps_its_name(browser: Browser, hub: HubProcess) -> None:
+def test_a_busy_button_keeps_its_label(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         page.route("**/auth/login", lambda _: None)
@@ -404,7 +404,7 @@ def test_a_page_without_a_hub_states_what_it_waits_for_and_reloads_it_later(brow
 
 
 @pytest.mark.holds("J-20")
-def test_a_newer_build_is_offered_and_never_loaded_by_itself(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_a_newer_build_is_offered_and_not_loaded_automatically(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()

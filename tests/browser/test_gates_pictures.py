@@ -123,7 +123,7 @@ def studio(browser: Browser, hub: HubProcess) -> Iterator[Gate]:
 
 @pytest.mark.holds("J-16")
 @pytest.mark.slow
-def test_the_main_screens_look_as_they_did(browser: Browser, tmp_path: Path) -> None:
+def test_the_main_screens_match_their_pictures(browser: Browser, tmp_path: Path) -> None:
     with frozen_hub(tmp_path / "hub") as hub, Stage(hub, frozen=True) as stage, studio(browser, hub) as seen:
         jobs = play_jobs(hub, stage)
         wait_told_of_who_left(hub, stage)

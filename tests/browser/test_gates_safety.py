@@ -80,7 +80,7 @@ def test_no_string_becomes_code_or_markup_on_any_page(browser: Browser, hub: Hub
 
 
 @pytest.mark.holds("J-8")
-def test_a_secret_is_gone_when_its_dialog_is_closed(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_a_secret_is_removed_when_its_dialog_is_closed(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     assert stage.ids
     with gate(browser, hub) as seen:
         page = seen.page
@@ -110,7 +110,7 @@ def test_a_secret_is_gone_when_its_dialog_is_closed(browser: Browser, hub: HubPr
         assert not [line for line in sent if SECRET in line]
 
 
-def test_log_out_leaves_nothing_and_the_way_back_shows_nothing(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_after_log_out_the_history_shows_nothing(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         log_in(seen.page, seen.hub)
@@ -132,7 +132,7 @@ def test_log_out_leaves_nothing_and_the_way_back_shows_nothing(browser: Browser,
             forgotten(page, *NODES, "openssl")
 
 
-def test_a_page_that_was_left_shows_nothing_when_its_session_has_ended_meanwhile(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_a_restored_page_of_an_ended_session_shows_nothing(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     assert stage.ids
     with gate(browser, hub, expected=("404 (Not Found)",)) as seen:
         page = seen.page

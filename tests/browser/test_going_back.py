@@ -35,7 +35,7 @@ def two_pages(seen: Gate, stage: Stage) -> Page:
     return seen.page
 
 
-def test_a_dialog_closes_with_the_page_beneath_it(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_navigating_back_closes_the_dialog_of_a_page(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = two_pages(seen, stage)
         for opened in ("Add node", "Search or run a command"):
@@ -49,7 +49,7 @@ def test_a_dialog_closes_with_the_page_beneath_it(browser: Browser, hub: HubProc
             expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-def test_a_dialog_that_is_being_sent_stays_for_its_answer(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_a_submitting_dialog_stays_until_its_answer(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     held: list[Route] = []
     with gate(browser, hub, expected=("422 (", "400 (")) as seen:
         page = two_pages(seen, stage)

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
 @pytest.mark.holds("J-9")
-def test_a_command_is_counted_down_ends_and_is_used_once(page: Page, hub: HubProcess) -> None:
+def test_an_invite_command_counts_down_expires_and_works_once(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     page.get_by_role("button", name="Add node").first.click()
     dialog = page.get_by_role("dialog")
@@ -67,7 +67,7 @@ def test_a_command_is_counted_down_ends_and_is_used_once(page: Page, hub: HubPro
 
 
 @pytest.mark.refusals("503 (Service Unavailable)")
-def test_a_command_outlives_its_dialog_unless_it_is_revoked(page: Page, hub: HubProcess) -> None:
+def test_an_invite_outlives_its_dialog_unless_revoked(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     dialog = page.get_by_role("dialog")
 
@@ -116,7 +116,7 @@ def test_a_server_that_uses_the_invite_and_fails_is_shown_as_failed(page: Page, 
 
 
 @pytest.mark.holds("S-45")
-def test_nodes_that_wait_are_approved_or_rejected_on_the_fleet_page(page: Page, hub: HubProcess) -> None:
+def test_pending_nodes_are_approved_or_rejected_on_the_fleet_page(page: Page, hub: HubProcess) -> None:
     invite = made(hub, kind="organisation", name="cloud", uses=5)["invite"]
 
     async def come() -> None:
@@ -142,7 +142,7 @@ def test_nodes_that_wait_are_approved_or_rejected_on_the_fleet_page(page: Page, 
     assert [(node["name"], node["waiting"]) for node in left] == [("far-away", False)]
 
 
-def test_turning_away_and_moving_tags_that_rights_hang_on_ask_for_the_password_once(browser: Browser, tmp_path: Path) -> None:
+def test_rejecting_and_changing_granted_tags_ask_for_the_password_once(browser: Browser, tmp_path: Path) -> None:
     async def come(hub: HubProcess, invite: str) -> None:
         async with aiohttp.ClientSession() as client:
             await (await start_join(client, hub, invite)).accepted()
@@ -191,7 +191,7 @@ def test_turning_away_and_moving_tags_that_rights_hang_on_ask_for_the_password_o
         assert [name for name, _ in left()] == ["web-1", "web-2", "web-3"]
 
 
-def test_organisation_secrets_are_made_shown_once_used_and_revoked(browser: Browser, hub: HubProcess) -> None:
+def test_organisation_secrets_are_created_shown_once_used_and_revoked(browser: Browser, hub: HubProcess) -> None:
     async def come(invite: str) -> None:
         async with aiohttp.ClientSession() as client:
             await (await start_join(client, hub, invite)).accepted()

@@ -85,7 +85,7 @@ NOTE_LEAVING = """() => {
 """What has the focus at the moment in which a dialog is gone."""
 
 
-def test_the_focus_is_back_in_the_moment_in_which_a_dialog_is_left(browser: Browser, hub: HubProcess) -> None:
+def test_the_focus_returns_at_once_when_a_dialog_closes(browser: Browser, hub: HubProcess) -> None:
     """Later it would be taken from who has gone on by key since."""
     with gate(browser, hub) as seen:
         page = seen.page
@@ -103,7 +103,7 @@ def test_the_focus_is_back_in_the_moment_in_which_a_dialog_is_left(browser: Brow
             expect(opener).to_be_focused()
 
 
-def test_the_palette_is_walked_in_the_order_that_it_shows(browser: Browser, hub: HubProcess) -> None:
+def test_arrow_keys_follow_the_order_of_the_palette(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)), gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()

@@ -18,7 +18,7 @@ from tests.support.ssh_server import SshServerThread
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 
-def test_late_answers_take_back_neither_names_nor_preferences(browser: Browser, tmp_path: Path) -> None:
+def test_late_answers_do_not_revert_names_or_preferences(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
         [node] = hub.enrol("first-name")
         page = seen.page
@@ -48,7 +48,7 @@ def test_late_answers_take_back_neither_names_nor_preferences(browser: Browser, 
         assert not single.is_checked()
 
 
-def test_a_preference_that_waits_when_its_session_ends_is_not_the_next_one_s(browser: Browser, tmp_path: Path) -> None:
+def test_an_unsaved_preference_is_not_saved_for_the_next_user(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
         page = seen.page
         made = hub.local("POST", "/api/v1/users", {"username": "ada", "role": "viewer"}).json
@@ -68,7 +68,7 @@ def test_a_preference_that_waits_when_its_session_ends_is_not_the_next_one_s(bro
         assert len(saved) == 1
 
 
-def test_jobs_that_others_begin_and_end_are_listed_without_a_question(browser: Browser, tmp_path: Path) -> None:
+def test_jobs_of_others_are_listed_as_they_begin_and_end(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
         [node] = hub.enrol("web-1")
         page = seen.page
@@ -85,7 +85,7 @@ def test_jobs_that_others_begin_and_end_are_listed_without_a_question(browser: B
         expect(side).not_to_contain_text("running")
 
 
-def test_deployments_that_others_begin_end_and_try_again_are_shown(browser: Browser, tmp_path: Path) -> None:
+def test_deployments_of_others_are_shown_as_they_change(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, held_back(free_port()) as (port, let_go), gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in(at="/jobs?of=deployments")
@@ -124,7 +124,7 @@ def test_a_late_answer_does_not_sign_a_user_in_again(browser: Browser, tmp_path:
         assert page.get_by_label("User name").is_visible()
 
 
-def test_a_renewal_that_is_answered_after_the_sign_out_opens_nothing(browser: Browser, tmp_path: Path) -> None:
+def test_a_renewal_answered_after_sign_out_opens_no_session(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub, expected=("401 (Unauthorized)",)) as seen:
         page = seen.page
         seen.sign_in()
@@ -138,7 +138,7 @@ def test_a_renewal_that_is_answered_after_the_sign_out_opens_nothing(browser: Br
         assert page.get_by_label("User name").is_visible()
 
 
-def test_a_late_answer_does_not_take_a_deployment_back(browser: Browser, tmp_path: Path) -> None:
+def test_a_late_answer_does_not_revert_a_deployment(browser: Browser, tmp_path: Path) -> None:
     held: list[tuple[Route, APIResponse]] = []
     with HubProcess(tmp_path / "hub") as hub, SshServerThread() as end, gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)

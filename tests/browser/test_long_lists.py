@@ -82,7 +82,7 @@ def jobs_of(page: Page, hub: HubProcess, count: int, path: str) -> tuple[Enrolle
     return node, rows, page.get_by_role("button", name="Show more")
 
 
-def test_jobs_that_were_asked_for_stay_while_others_begin_and_end(page: Page, hub: HubProcess) -> None:
+def test_loaded_jobs_stay_listed_while_others_begin_and_end(page: Page, hub: HubProcess) -> None:
     node, rows, more = jobs_of(page, hub, JOBS, "/jobs")
     more.click()
     expect(rows).to_have_count(2 * PAGE)
@@ -136,7 +136,7 @@ def test_a_list_is_restored_with_its_length_and_scroll_position(page: Page, hub:
     expect(rows).to_have_count(PAGE)  # a new step
 
 
-def test_jobs_of_one_node_that_were_asked_for_stay_while_another_begins(page: Page, hub: HubProcess) -> None:
+def test_loaded_jobs_of_a_node_stay_listed_while_another_begins(page: Page, hub: HubProcess) -> None:
     node, rows, more = jobs_of(page, hub, PAGE + 10, "/n/{node}/jobs")
     more.click()
     expect(rows).to_have_count(PAGE + 10)

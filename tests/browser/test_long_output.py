@@ -182,7 +182,7 @@ def test_dropped_output_is_reported_and_the_download_has_it(page: Page, hub: Hub
 
 @pytest.mark.holds("J-10")
 @pytest.mark.parametrize("size", [ENOUGH, pytest.param(MUCH, marks=pytest.mark.slow)])
-def test_much_output_is_shown_to_its_end_and_is_whole_after_a_reload_in_the_middle(page: Page, hub: HubProcess, size: int) -> None:
+def test_long_output_is_complete_after_a_reload_in_the_middle(page: Page, hub: HubProcess, size: int) -> None:
     last = size // LINE_BYTES - 1
     [node] = hub.enrol("builder")
     with Builder(hub, node) as builder:

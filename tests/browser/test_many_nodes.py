@@ -85,7 +85,7 @@ def test_a_bulk_order_for_all_shown_nodes_ends_and_lists_refusals(page: Page, hu
     assert done == [("web-1", "upgrade"), ("web-2", "upgrade"), ("web-3", "upgrade")]
 
 
-def test_an_order_is_for_those_that_are_there_when_it_is_given(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+def test_a_bulk_order_covers_nodes_that_exist_when_it_is_sent(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     all_online(page)
     choose(page, "web-1", "web-2", "watched")

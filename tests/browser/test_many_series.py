@@ -135,7 +135,7 @@ def seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def test_more_series_than_one_answer_holds_are_each_drawn_at_their_own_times(page: Page, hub: HubProcess) -> None:
+def test_series_of_several_answers_are_drawn_at_their_own_times(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("ramps")
     with Ramps(hub, node) as ramps:
         assert ramps.told.wait(60)

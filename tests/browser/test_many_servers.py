@@ -33,7 +33,7 @@ def see(seen: Gate, *numbers: int) -> None:
 
 
 @pytest.mark.holds("J-8")
-def test_a_list_becomes_servers_by_one_confirmation(browser: Browser, hub: HubProcess, servers: Servers) -> None:
+def test_a_server_list_is_deployed_with_one_confirmation(browser: Browser, hub: HubProcess, servers: Servers) -> None:
     one, two, three = servers.ports
     with gate(browser, hub) as seen:
         seen.sign_in()

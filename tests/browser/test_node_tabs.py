@@ -85,7 +85,7 @@ def test_processes_parts_services_packages_and_values_of_this_machine(page: Page
             spider.close()
 
 
-def test_the_way_back_from_a_part_of_a_node_takes_the_focus_along(page: Page, hub: HubProcess) -> None:
+def test_navigating_back_from_a_node_tab_restores_the_focus(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("lab-08")
     sign_in(page, hub, at=f"/n/{node.node_id}")
     overview, processes, services = (page.get_by_role("tab", name=name) for name in ("Overview", "Processes", "Services"))

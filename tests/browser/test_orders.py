@@ -169,7 +169,7 @@ def test_a_check_whose_answer_is_lost_is_done_once_and_does_not_navigate(page: P
     assert page.url == before
 
 
-def test_packages_are_named_before_they_are_planned_and_removal_wants_its_plan(page: Page, hub: HubProcess, node: Planner) -> None:
+def test_packages_are_named_before_planning_and_a_removal_needs_its_plan(page: Page, hub: HubProcess, node: Planner) -> None:
     password_step(page, hub, "admin", PASSWORD)
     page.get_by_role("row").get_by_text("web-1").first.click()
     page.get_by_role("button", name="More package actions").click()
@@ -213,7 +213,7 @@ def test_a_verb_that_needs_a_plan_needs_it_from_an_offline_node_too(page: Page, 
 
 
 @pytest.mark.holds("J-10")
-def test_a_server_is_restarted_once_its_name_was_typed(page: Page, hub: HubProcess, node: Planner) -> None:
+def test_a_server_is_rebooted_after_its_name_was_typed(page: Page, hub: HubProcess, node: Planner) -> None:
     password_step(page, hub, "admin", PASSWORD)
     page.get_by_role("row").get_by_text("web-1").first.click()
     page.get_by_role("button", name="Server actions").click()
@@ -232,7 +232,7 @@ def test_a_server_is_restarted_once_its_name_was_typed(page: Page, hub: HubProce
 
 
 @pytest.mark.refusals("ERR_FAILED", "503 (Service Unavailable)")
-def test_a_plan_that_cannot_be_asked_for_read_or_started_is_tried_again(page: Page, hub: HubProcess, node: Planner) -> None:
+def test_a_plan_that_cannot_be_ordered_read_or_started_can_be_retried(page: Page, hub: HubProcess, node: Planner) -> None:
     password_step(page, hub, "admin", PASSWORD)
     page.get_by_role("row").get_by_text("web-1").first.click()
     sent, read = Kept(page, "POST", "**/api/v1/nodes/*/jobs"), Kept(page, "GET", "**/api/v1/jobs/*")

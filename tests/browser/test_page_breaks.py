@@ -29,7 +29,7 @@ def only_the_break_was_told(seen: Gate) -> None:
     seen.faults.clear()
 
 
-def test_an_answer_that_does_not_fit_breaks_its_own_part_alone(browser: Browser, hub: HubProcess) -> None:
+def test_an_invalid_answer_breaks_only_its_own_part(browser: Browser, hub: HubProcess) -> None:
     [node] = hub.enrol("odd-one")
     with gate(browser, hub) as seen:
         page = seen.page

@@ -128,7 +128,7 @@ def test_the_selection_bar_is_above_the_tabs_and_within_the_screen(browser: Brow
             expect(bar).to_have_count(0)
 
 
-def test_no_figure_of_a_large_fleet_leaves_its_place(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_figures_of_a_large_fleet_stay_within_their_cells(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)
         for width in (375, 390, 761, 1100, 1240):
@@ -180,7 +180,7 @@ def test_a_toast_does_not_cover_the_selection_bar(browser: Browser, hub: HubProc
 LONGEST_VIEW = "x" * 60
 
 
-def test_a_note_about_a_long_name_keeps_it_within(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_a_toast_with_a_long_name_stays_within_the_screen(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)
         for width in (320, 1440):
@@ -224,7 +224,7 @@ def test_a_toast_does_not_cover_the_offline_notice(browser: Browser, tmp_path: P
         assert below["y"] + below["height"] <= tabs["y"], (below, tabs)
 
 
-def test_the_chosen_tab_is_in_sight_and_the_bar_below_names_where_one_is(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_the_selected_tab_is_visible_and_the_bottom_bar_names_the_page(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)
         page = on_phone(seen)
@@ -343,7 +343,7 @@ def test_a_button_under_the_pointer_can_be_read(browser: Browser, hub: HubProces
             under_pointer(page, page.get_by_role("button", name="Add node", exact=True).first)
 
 
-def test_the_first_run_offers_both_ways(browser: Browser, tmp_path: Path) -> None:
+def test_the_first_run_offers_ssh_and_a_command(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
         seen.sign_in()
         page = seen.page
@@ -359,7 +359,7 @@ def test_the_first_run_offers_both_ways(browser: Browser, tmp_path: Path) -> Non
 LONGEST_TAG = "a-tag-of-sixty-four-characters-which-is-all-that-one-may-have".ljust(64, "0")
 
 
-def test_a_tag_is_shortened_and_not_the_page_made_wider(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_a_long_tag_is_truncated_and_does_not_widen_the_page(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     path = f"/api/v1/nodes/{stage.ids['db-01']}"
     before = hub.local("GET", path).json["tags"]
     assert hub.local("PATCH", path, {"tags": ["prod", LONGEST_TAG]}).status == 200
@@ -382,9 +382,7 @@ def test_a_tag_is_shortened_and_not_the_page_made_wider(browser: Browser, hub: H
         hub.local("PATCH", path, {"tags": before})
 
 
-def test_a_dialog_scrolls_as_a_whole_on_a_screen_as_low_as_one_at_four_hundred_percent(
-    browser: Browser, hub: HubProcess, stage: Stage
-) -> None:
+def test_a_dialog_scrolls_as_a_whole_on_a_very_low_screen(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         seen.sign_in()
         page = seen.page
@@ -411,7 +409,7 @@ INKS = """(page) => [...new Set([page, ...page.querySelectorAll(
 ALARMING = ":is(.node-card b, .fleet .figure):is(.warn, .crit)"
 
 
-def test_all_figures_are_dimmed_while_the_hub_is_lost_alarming_ones_too(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_all_figures_are_dimmed_while_the_hub_is_lost(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     busy = {"version": 0, "expr": "last(cpu.total)", "for_s": 0, "clear_s": 0, "warn": {"trigger": 1, "clear": 0.5}}
     assert hub.local("PATCH", "/api/v1/rules/cpu.saturated", busy).status == 200
     with gate(browser, hub, expected=HUB_AWAY) as seen:
@@ -442,7 +440,7 @@ def test_all_figures_are_dimmed_while_the_hub_is_lost_alarming_ones_too(browser:
 
 
 @pytest.mark.holds("J-19")
-def test_the_card_of_a_busy_server_stays_on_the_smallest_screen_in_bits_too(browser: Browser, tmp_path: Path) -> None:
+def test_the_card_of_a_busy_server_fits_the_smallest_screen(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, Stage(hub, only=("edge-ams",)) as stage, gate(browser, hub) as seen:
         order(hub, stage, "edge-ams", "full-upgrade", "running")
         page = seen.page

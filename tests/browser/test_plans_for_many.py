@@ -81,9 +81,7 @@ def orders(hub: HubProcess) -> list[dict[str, Any]]:
     return found
 
 
-def test_those_that_have_planned_are_started_and_the_others_are_named_and_asked_no_more(
-    page: Page, hub: HubProcess, nodes: Planners
-) -> None:
+def test_planned_nodes_are_started_and_the_others_are_listed(page: Page, hub: HubProcess, nodes: Planners) -> None:
     sign_in(page, hub)
     expect(page.get_by_text("2of 3 online")).to_be_visible()
     choose(page, "web-1", SLOW, AWAY)

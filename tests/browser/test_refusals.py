@@ -48,7 +48,7 @@ class Door:
         self._page_end.send(msgspec.msgpack.encode(["error", {"code": self.code, "message": BUSY, "topic": self.topic}]))
 
 
-def test_a_node_that_is_refused_for_now_is_asked_for_until_it_comes(page: Page, hub: HubProcess) -> None:
+def test_a_temporarily_refused_node_topic_is_retried(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("moon")
     door = Door(page, f"node:{node.node_id}")
     log_in(page, hub)
@@ -83,7 +83,7 @@ def test_a_node_that_is_refused_for_now_is_asked_for_until_it_comes(page: Page, 
     expect(page.get_by_role("heading", name="There is no such node")).to_be_visible()
 
 
-def test_a_job_that_is_refused_stays_shown_says_so_and_goes_on_where_it_stood(page: Page, hub: HubProcess) -> None:
+def test_a_refused_job_topic_is_reported_and_resumes(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("printer")
     with Printer(hub, [node]) as printer:
         log_in(page, hub)

@@ -23,7 +23,7 @@ NOT_FOUND = 404
 
 
 @pytest.mark.holds("J-11")
-def test_a_server_that_is_gone_is_forgotten_once_its_name_was_typed(browser: Browser, hub: HubProcess) -> None:
+def test_a_lost_server_is_removed_after_its_name_was_typed(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("backup-hel", "web-01")) as stage, gate(browser, hub, expected=("404 (Not Found)",)) as seen:
         page = seen.page
         log_in(seen.page, seen.hub)
@@ -177,7 +177,7 @@ def test_a_failed_removal_can_be_retried_by_typing_the_name(browser: Browser, hu
 
 
 @pytest.mark.refusals("409 (Conflict)")
-def test_a_node_is_signed_in_to_at_its_own_address_and_at_the_port_that_the_hub_knows(page: Page, hub: HubProcess) -> None:
+def test_a_removal_logs_in_at_the_known_address_and_port(page: Page, hub: HubProcess) -> None:
     host = "2001:db8::5:22"
     made = hub.local("POST", "/api/v1/local/enrol", {"names": ["web-1"], "address": host})
     assert made.status == 201, made.body

@@ -14,7 +14,7 @@ from tests.support.page.gate import gate
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 
-def test_views_that_two_tabs_save_are_all_kept(browser: Browser, tmp_path: Path) -> None:
+def test_views_saved_by_two_tabs_are_all_stored(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
         hub.enrol("one")
         here = seen.page

@@ -292,7 +292,7 @@ def test_retrying_reopens_a_socket_that_sends_nothing(browser: Browser, hub: Hub
         expect(page.get_by_role("table", name="Nodes")).to_contain_text("slow")
 
 
-def test_a_fleet_of_which_nothing_is_expected_is_not_called_silent(browser: Browser, hub: HubProcess) -> None:
+def test_a_fleet_without_connected_nodes_is_not_shown_as_silent(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         page.clock.install()
@@ -304,7 +304,7 @@ def test_a_fleet_of_which_nothing_is_expected_is_not_called_silent(browser: Brow
         expect(page.get_by_text("Silent")).to_have_count(0)
 
 
-def test_a_session_that_ends_takes_the_question_for_the_password_with_it(browser: Browser, hub: HubProcess) -> None:
+def test_an_ended_session_closes_the_password_dialog(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
@@ -321,7 +321,7 @@ def test_a_session_that_ends_takes_the_question_for_the_password_with_it(browser
         expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-def test_a_session_that_ends_takes_an_open_dialog_with_it_and_the_keys_go_on(browser: Browser, hub: HubProcess) -> None:
+def test_an_ended_session_closes_open_dialogs_and_keeps_the_shortcuts(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
         page = seen.page
         dialog = page.get_by_role("dialog")

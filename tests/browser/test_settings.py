@@ -91,7 +91,7 @@ def test_a_second_factor_from_set_up_to_recovery(page: Page, hub: HubProcess, ot
 
 
 @pytest.mark.holds("J-13")
-def test_turning_the_second_factor_off_ends_the_question_for_a_code(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+def test_disabling_the_second_factor_ends_the_code_prompt(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     sign_in(page, hub, at="/settings/account")
     switch_on(page)
     page.get_by_role("button", name="Turn off…").click()
@@ -125,7 +125,7 @@ def test_a_required_second_factor_comes_before_everything_else(page: Page, hub: 
 
 
 @pytest.mark.holds("J-13")
-def test_a_session_ended_elsewhere_goes_to_the_log_in(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+def test_a_session_ended_elsewhere_shows_the_log_in(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     sign_in(page, hub)
     elsewhere = other()
     sign_in(elsewhere, hub)
@@ -148,7 +148,7 @@ def test_a_session_ended_elsewhere_goes_to_the_log_in(page: Page, hub: HubProces
 
 
 @pytest.mark.holds("J-13")
-def test_a_changed_password_is_the_only_one(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+def test_a_changed_password_replaces_the_old_one(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     sign_in(page, hub, at="/settings/account")
     page.get_by_role("button", name="Change password…").click()
     dialog = page.get_by_role("dialog")
@@ -182,7 +182,7 @@ def add_user(page: Page, name: str, role: str) -> str:
 
 
 @pytest.mark.holds("J-13")
-def test_a_viewer_is_offered_no_act_and_the_hub_refuses_it(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+def test_a_viewer_is_offered_no_action_and_the_hub_refuses_it(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     (node,) = hub.enrol("moon", simulated=True)
     sign_in(page, hub, at="/settings/users")
     password = add_user(page, "grace", "Viewer")
@@ -260,9 +260,7 @@ def test_a_revoked_role_disappears_from_the_page_at_once(page: Page, hub: HubPro
     expect(linus.get_by_role("heading", name="Sign in to Stardust")).to_be_visible(timeout=ENDED_LIMIT_MS)
 
 
-def test_a_role_that_changes_by_itself_reaches_the_open_page_in_both_directions(
-    page: Page, hub: HubProcess, other: Callable[[], Page]
-) -> None:
+def test_a_changed_role_reaches_the_open_page_in_both_directions(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     """The first change falls between the answer that lets somebody in and the live socket that tells of changes."""
     sign_in(page, hub, at="/settings/users")
     password = add_user(page, "linus", "Operator")
@@ -286,7 +284,7 @@ def test_a_role_that_changes_by_itself_reaches_the_open_page_in_both_directions(
 
 
 @pytest.mark.holds("J-13")
-def test_a_token_is_shown_once_works_and_dies_when_revoked(page: Page, hub: HubProcess) -> None:
+def test_a_token_is_shown_once_works_and_can_be_revoked(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub, at="/settings/tokens")
     expect(page.get_by_text("No API tokens")).to_be_visible()
     page.get_by_role("button", name="New token").click()
@@ -387,7 +385,7 @@ def test_a_refused_setting_is_shown_in_its_open_dialog(page: Page, hub: HubProce
     expect(asked.get_by_role("alert")).to_contain_text("could not be reached")
 
 
-def test_the_settings_are_reached_by_keys_and_hold_nothing_back_from_them(page: Page, hub: HubProcess) -> None:
+def test_the_settings_are_usable_by_keyboard(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     page.get_by_role("heading", level=1).first.focus()
     page.keyboard.press("g")

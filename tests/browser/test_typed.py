@@ -58,7 +58,7 @@ def test_a_filter_field_shows_the_active_filter(page: Page, hub: HubProcess) -> 
 
 
 @pytest.mark.refusals("400 (Bad Request)")
-def test_nothing_typed_about_a_server_is_lost_or_refused_in_silence(page: Page, hub: HubProcess) -> None:
+def test_fields_of_a_server_are_neither_lost_nor_silently_refused(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     dialog = opened(page)
     dialog.get_by_label("Host name or IP").fill("127.0.0.1")
@@ -102,7 +102,7 @@ def test_nothing_typed_about_a_server_is_lost_or_refused_in_silence(page: Page, 
 
 
 @pytest.mark.refusals("ERR_FAILED")
-def test_a_way_that_is_being_asked_for_is_not_left_for_another_one(page: Page, hub: HubProcess) -> None:
+def test_the_deployment_method_cannot_change_while_it_is_requested(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     sign_in(page, hub)
     asked = Kept(page, "POST", "**/api/v1/invites")

@@ -28,7 +28,7 @@ def choose_all(page: Page, act: str) -> None:
 
 
 @pytest.mark.refusals("409 (Conflict)")
-def test_a_removal_of_many_is_stopped_after_those_under_way(page: Page, hub: HubProcess) -> None:
+def test_a_bulk_removal_stops_after_the_running_ones(page: Page, hub: HubProcess) -> None:
     hub.enrol(*NAMES)
     sign_in(page, hub)
     choose_all(page, "Remove…")
@@ -201,7 +201,7 @@ def test_bulk_tags_are_applied_and_undone_on_the_current_tags(page: Page, hub: H
     assert {name: sorted(found) for name, found in tags(hub).items()} == {"web-1": ["night", "old", "web"], "web-2": ["late", "web"]}
 
 
-def test_tags_of_many_show_how_far_they_are_and_stop_at_the_first_refusal(page: Page, hub: HubProcess) -> None:
+def test_bulk_tagging_shows_its_progress_and_stops_at_the_first_refusal(page: Page, hub: HubProcess) -> None:
     hub.enrol(*NAMES)
     sign_in(page, hub)
     asked = Kept(page, "PATCH", "**/api/v1/nodes/*")
@@ -232,7 +232,7 @@ def test_tags_of_many_show_how_far_they_are_and_stop_at_the_first_refusal(page: 
     assert set(map(tuple, tags(hub).values())) == {("eu",)}
 
 
-def test_tags_that_others_add_stay_when_those_of_a_node_are_saved_and_taken_back(page: Page, hub: HubProcess) -> None:
+def test_concurrently_added_tags_stay_when_tags_are_saved_and_undone(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     write_tags(hub, "web-1", "old", "web")
     sign_in(page, hub, at=f"/n/{node.node_id}/settings")

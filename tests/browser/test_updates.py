@@ -86,7 +86,7 @@ def test_a_newer_version_is_shown_although_no_count_changes(page: Page, hub: Hub
     expect(row).to_contain_text("1 for security")
 
 
-def test_an_opened_package_is_that_of_now(page: Page, hub: HubProcess, nodes: Tellers) -> None:
+def test_an_opened_package_shows_current_data(page: Page, hub: HubProcess, nodes: Tellers) -> None:
     row = opened(page, hub)
     row.click()
     chips = page.locator(".node-chips").get_by_role("listitem")

@@ -34,7 +34,7 @@ def single_keys(hub: HubProcess, page: Page, *, on: bool) -> None:
     expect(switch).to_be_checked(checked=on)
 
 
-def test_a_window_of_another_day_says_its_date_and_one_of_another_year_its_year(page: Page, hub: HubProcess) -> None:
+def test_a_window_shows_its_date_and_year_if_they_differ_from_today(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage:
         log_in(page, hub)
         bar = page.locator(".window-bar b")
@@ -65,7 +65,7 @@ def test_a_typed_window_keeps_its_start_although_its_end_is_in_the_future(page: 
         assert now.timestamp() <= end <= datetime.now().astimezone().timestamp() + 1, "as far as it is over"
 
 
-def test_single_keys_that_are_off_choose_no_range_turn_no_chart_and_copy_nothing(page: Page, hub: HubProcess) -> None:
+def test_disabled_single_keys_do_nothing(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage:
         log_in(page, hub)
         node_page = f"{hub.url}/n/{stage.ids['web-01']}"

@@ -53,7 +53,7 @@ def test_a_wrong_node_clock_is_shown_beside_the_address_until_corrected(page: Pa
             expect(label).to_have_count(0, timeout=30_000)
 
 
-def test_a_page_left_open_over_midnight_gives_moments_their_day(page: Page, tmp_path: Path) -> None:
+def test_a_page_open_over_midnight_shows_dates(page: Page, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub:
         [node] = hub.enrol("web-01")
         with PlayedNodes(hub, [node]):
@@ -64,7 +64,7 @@ def test_a_page_left_open_over_midnight_gives_moments_their_day(page: Page, tmp_
             expect(at).to_have_text(re.compile(r"^\d+\s[A-Z]\w\w(\s\d{4})?, \d\d:\d\d$"))
 
 
-def test_events_come_live_after_the_clock_of_the_hub_was_ahead(page: Page, tmp_path: Path) -> None:
+def test_events_are_live_after_the_hubs_clock_was_ahead(page: Page, tmp_path: Path) -> None:
     folder = tmp_path / "hub"
     fault_file(folder, "clock").write_text("3600")
     with HubProcess(folder, faults=["clock"]) as hub:

@@ -41,24 +41,24 @@ def both_read(payload: bytes) -> Any:
 
 
 @given(message_strategies.to_hub)
-def test_both_codecs_read_every_message_alike(message: Message) -> None:
+def test_both_codecs_decode_every_message_equally(message: Message) -> None:
     assert both_read(codec.NODE_CODEC.encode(message)) == message
 
 
 @given(message_strategies.to_node)
-def test_both_codecs_write_messages_that_the_node_reads_alike(message: Message) -> None:
+def test_messages_of_both_codecs_decode_equally_on_the_node(message: Message) -> None:
     assert codec.NODE_CODEC.decode(hub_codec.encode(message)) == codec.NODE_CODEC.decode(codec.HUB_CODEC.encode(message)) == message
 
 
 @pytest.mark.holds("SAFETY-87", "F-20")
 @given(st.binary(max_size=200))
-def test_both_codecs_refuse_junk_alike(data: bytes) -> None:
+def test_both_codecs_refuse_arbitrary_bytes_equally(data: bytes) -> None:
     both_read(data)
     for kind in KINDS_TO_HUB:
         both_read(bytes([0x92, kind]) + data)
 
 
-def test_both_codecs_agree_on_twenty_thousand_frames_that_are_nearly_right() -> None:
+def test_both_codecs_agree_on_twenty_thousand_mutated_frames() -> None:
     dice = random.Random(20261120)
     right = message_strategies.examples(KINDS_TO_HUB)
     taken = refused = skipped = 0
@@ -88,13 +88,13 @@ def test_both_codecs_agree_at_the_edges_of_numbers(body: list[object]) -> None:
 
 
 @pytest.mark.parametrize("items", [4095, 4096, 4097, 60_000])
-def test_both_codecs_agree_on_how_long_a_list_may_be(items: int) -> None:
+def test_both_codecs_agree_on_the_list_limit(items: int) -> None:
     seen = both_read(msgpack.packb([10, [b"12345678", "pulse", 1, [""] * items]]))
     assert (seen is REFUSED) == (items > 4096)
 
 
 @pytest.mark.parametrize("depth", [10, 300, 1000, 100_000])
-def test_both_codecs_refuse_depth(depth: int) -> None:
+def test_both_codecs_refuse_deep_nesting(depth: int) -> None:
     for prefix in (b"\x92\x0a", b"\x92\x0a\x94\xc4\x00\xa0\x01", b"\x92\x0d"):
         assert both_read(prefix + b"\x91" * depth + b"\xc0") is REFUSED
 
@@ -107,16 +107,16 @@ def rows_alike(coding: int, body: bytes) -> Any:
 
 
 @given(message_strategies.rows)
-def test_both_read_packs_alike(rows: list[Row]) -> None:
+def test_both_codecs_unpack_packs_equally(rows: list[Row]) -> None:
     assert rows_alike(*codec.pack_rows(rows)) == rows
 
 
 @given(st.binary(max_size=300), st.sampled_from([CODING_PLAIN, CODING_ZLIB, 2, -1]))
-def test_both_refuse_packs_of_junk_alike(body: bytes, coding: int) -> None:
+def test_both_codecs_refuse_arbitrary_packs_equally(body: bytes, coding: int) -> None:
     rows_alike(coding, body)
 
 
-def test_both_agree_on_packs_that_are_nearly_right() -> None:
+def test_both_codecs_agree_on_mutated_packs() -> None:
     dice = random.Random(7)
     kept = codec.pack(Row(1, [1, None, -5, 300, 1 << 40]))
     for _ in range(5_000):
@@ -178,9 +178,7 @@ class Tamper:
     st.integers(0, 5),
     st.integers(0, 4000),
 )
-def test_a_stream_that_was_touched_gives_its_right_beginning_and_then_a_protocol_error(
-    messages: list[Message], act: str, at: int, bit: int
-) -> None:
+def test_an_altered_stream_gives_its_valid_beginning_and_a_protocolerror(messages: list[Message], act: str, at: int, bit: int) -> None:
     node, hub = opened()
     sent = [node.send(message) for message in messages]
     arrived = list(sent)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.system
         pytest.param("ops", {"sudo_password": "never-asked-for"}, id="nopasswd", marks=pytest.mark.slow),
     ],
 )
-def test_installing_and_removing_leaves_nothing(desk: Desk, user: str, given: dict[str, Any], record_property: Any) -> None:
+def test_an_installation_and_removal_leave_nothing(desk: Desk, user: str, given: dict[str, Any], record_property: Any) -> None:
     look = Look(desk)
     row = succeeded(desk.install(user, **given))
     record_property("seconds", seconds(row))
@@ -147,7 +147,7 @@ def test_monitor_gets_no_launcher(desk: Desk) -> None:
     look.check_unchanged()
 
 
-def test_an_unknown_host_key_waits_and_a_refusal_touches_nothing(desk: Desk) -> None:
+def test_an_unknown_host_key_waits_and_a_rejection_changes_nothing(desk: Desk) -> None:
     look = Look(desk)
     row = desk.begin("root", host_key=None)
     row = desk.until(row["id"], lambda row: row["state"] == "awaiting_host_key")
@@ -194,7 +194,7 @@ FAILURES: list[tuple[str, str, str, dict[str, Any], str]] = [
 
 @pytest.mark.holds("S-57", "F-23")
 @pytest.mark.parametrize(("code", "step", "user", "given", "spoil"), FAILURES, ids=[f"{entry[0]}-{entry[2]}" for entry in FAILURES])
-def test_a_failure_ends_in_one_sentence_and_the_server_is_as_before(
+def test_a_failed_deployment_gives_one_sentence_and_changes_nothing(
     desk: Desk, code: str, step: str, user: str, given: dict[str, Any], spoil: str
 ) -> None:
     if spoil:
@@ -208,7 +208,7 @@ def test_a_failure_ends_in_one_sentence_and_the_server_is_as_before(
     look.check_unchanged()
 
 
-def test_a_retry_with_the_one_field_that_was_wrong_continues(desk: Desk) -> None:
+def test_a_retry_with_the_corrected_field_continues(desk: Desk) -> None:
     look = Look(desk)
     row = desk.install("admin", sudo_password="wrong")
     failed(row, "sudo_password_wrong", "become_root")
@@ -232,7 +232,7 @@ def test_a_retry_reports_the_remains_of_the_previous_try(desk: Desk) -> None:
 
 
 @pytest.mark.holds("SAFETY-69")
-def test_a_spider_that_would_not_reach_the_hub_is_not_installed(shared_desk: Desk, tmp_path: Path) -> None:
+def test_spider_is_not_installed_where_it_cannot_reach_the_hub(shared_desk: Desk, tmp_path: Path) -> None:
     shared_desk.freshen()
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -259,7 +259,7 @@ def test_a_server_with_a_changed_host_key_is_refused(desk: Desk) -> None:
     assert desk.nodes() == []
 
 
-def test_a_forgotten_server_can_be_added_again(desk: Desk) -> None:
+def test_a_removed_server_can_be_added_again(desk: Desk) -> None:
     look = Look(desk)
     first = succeeded(desk.install("root"))["node_id"]
     assert desk.hub.local("DELETE", f"/api/v1/nodes/{first}?force=true").status == 202
@@ -272,7 +272,7 @@ def test_a_forgotten_server_can_be_added_again(desk: Desk) -> None:
 
 
 @pytest.mark.slow
-def test_a_removal_that_was_cut_off_is_cleared_away_by_adding_the_server_again(desk: Desk) -> None:
+def test_an_interrupted_removal_is_cleaned_up_by_adding_the_server_again(desk: Desk) -> None:
     look = Look(desk)
     succeeded(desk.install("root"))
     script = (ROOT / "majortom/remote/lifecycle.sh").read_text()
@@ -288,7 +288,7 @@ def test_a_removal_that_was_cut_off_is_cleared_away_by_adding_the_server_again(d
     look.check_unchanged()
 
 
-def test_a_server_with_a_running_job_is_not_taken_apart(desk: Desk) -> None:
+def test_a_server_with_a_running_job_is_not_removed(desk: Desk) -> None:
     look = Look(desk)
     node = succeeded(desk.install("root", keep_credentials=False))["node_id"]
     assert desk.nodes()[0]["credentials_kept"] is False
@@ -392,7 +392,7 @@ def test_the_command_on_the_server_shows_the_status_of_spider(desk: Desk) -> Non
     ],
     ids=["a file", "a link", "read-only"],
 )
-def test_where_the_command_s_name_cannot_be_had_its_place_stays_as_it_is(desk: Desk, spoil: str, mend: str, says: str) -> None:
+def test_a_file_at_the_path_of_the_command_is_preserved(desk: Desk, spoil: str, mend: str, says: str) -> None:
     desk.spoil(spoil)
     try:
         the_place_stays(desk, says)
@@ -433,7 +433,7 @@ def test_an_older_node_gets_the_command_with_its_next_job_and_a_failed_redeploy_
 
 
 @pytest.mark.holds("S-43")
-def test_a_node_without_kept_credentials_is_removed_through_its_session(desk: Desk) -> None:
+def test_a_node_without_stored_credentials_is_removed_through_its_session(desk: Desk) -> None:
     look = Look(desk)
     node = succeeded(desk.install("root", keep_credentials=False))["node_id"]
     set_policy(desk, node, "mode = managed\\nverbs = refresh, upgrade, update")
@@ -515,7 +515,7 @@ def test_root_can_uninstall_while_the_hub_is_away(desk: Desk) -> None:
     assert [one["id"] for one in desk.nodes()] == [node]
 
 
-def test_a_server_that_has_the_hubs_line_is_added_and_removed_with_no_other_secret(desk: Desk) -> None:
+def test_a_server_with_the_hubs_key_is_added_and_removed_without_another_secret(desk: Desk) -> None:
     line = desk.hub.local("POST", "/api/v1/hub-key", {"replace": True}).json["key"]["authorized_keys"]
     desk.spoil(f"echo '{line}' > ~root/.ssh/authorized_keys")
     row = succeeded(desk.install("root", private_key=None, use_hub_key=True))

@@ -40,7 +40,7 @@ async def trial(request: pytest.FixtureRequest, clean_hosts: set[str]) -> AsyncI
 
 @pytest.mark.holds("SAFETY-69")
 @pytest.mark.parametrize(("user", "password"), [pytest.param("root", None, marks=pytest.mark.slow), ("admin", "lab-admin-pw")])
-async def test_a_spider_that_does_not_come_back_is_removed_again(trial: Trial, user: str, password: str | None) -> None:
+async def test_a_spider_that_does_not_connect_is_rolled_back(trial: Trial, user: str, password: str | None) -> None:
     before = await trial.look()
 
     async def wait(seconds: float) -> None:
@@ -56,7 +56,7 @@ async def test_a_spider_that_does_not_come_back_is_removed_again(trial: Trial, u
     await trial.check_as(before)
 
 
-async def test_a_hub_that_went_away_meanwhile_is_named(trial: Trial) -> None:
+async def test_an_unreachable_hub_is_reported(trial: Trial) -> None:
     before = await trial.look()
     async with contextlib.AsyncExitStack() as hub:
         trial.url = await hub.enter_async_context(listening())
@@ -112,7 +112,7 @@ async def test_an_installation_cancelled_at_any_step_is_rolled_back(trial: Trial
         pytest.param("ln -sf /etc/shadow spider.conf", id="a link in the place of a file", marks=pytest.mark.slow),
     ],
 )
-async def test_files_that_were_altered_on_their_way_are_not_installed(trial: Trial, alter: str) -> None:
+async def test_altered_files_are_not_installed(trial: Trial, alter: str) -> None:
     """Whoever can write to the upload's folder gets nothing of it run or kept."""
     before = await trial.look()
 

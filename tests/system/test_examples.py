@@ -36,7 +36,7 @@ def first_start(host: Host, user_data: str) -> str:
     return host.sh("cat /var/log/stage /var/log/cloud-init-output.log 2>/dev/null", check=False)
 
 
-def test_cloud_init_brings_a_server_in_and_leaves_no_secret_beside_its_own_copy(desk: Desk) -> None:
+def test_cloud_init_joins_a_server_and_leaves_no_other_copy_of_the_secret(desk: Desk) -> None:
     desk.spoil("apt-get -q update && apt-get -q -y install --no-install-recommends cloud-init")
     desk.host.run("/bin/sh", "-c", "cat >/etc/cloud/cloud.cfg.d/99-lab.cfg", stdin=ONLY_OURS)
     left = "ls -d /run/stardust-invite /tmp/tmp.* /tmp/stardust-* 2>/dev/null || true"
@@ -109,7 +109,7 @@ def play(ansible: Path, folder: Path, hosts: list[Host], playbook: str, secret: 
     return recap, done.stdout + done.stderr
 
 
-def test_ansible_brings_servers_in_and_leaves_its_secret_nowhere(desk: Desk, ansible: Path, lab_hosts: list[Host], tmp_path: Path) -> None:
+def test_ansible_joins_servers_and_leaves_no_secret(desk: Desk, ansible: Path, lab_hosts: list[Host], tmp_path: Path) -> None:
     hosts = lab_hosts[:2]
     hosts[1].reset()
     looks = [Look(Desk(desk.hub, host)) for host in hosts]

@@ -29,7 +29,7 @@ def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 
 @pytest.mark.slow  # on Debian, test_deploy shows it, and the test below connects and leaves a server of each kind, too
-def test_a_server_of_each_kind_is_connected_and_then_as_before(desk: Desk) -> None:
+def test_each_kind_of_server_is_unchanged_after_installation_and_removal(desk: Desk) -> None:
     look = Look(desk)
     row = succeeded(desk.install("admin", sudo_password=SUDO))
     told = step_of(row, "probe")["detail"]
@@ -40,7 +40,7 @@ def test_a_server_of_each_kind_is_connected_and_then_as_before(desk: Desk) -> No
 
 @pytest.mark.holds("SAFETY-69")
 @pytest.mark.slow
-def test_a_spider_that_does_not_start_leaves_a_server_of_each_kind_as_before(desk: Desk) -> None:
+def test_a_failed_start_leaves_each_kind_of_server_unchanged(desk: Desk) -> None:
     desk.spoil(f"mkdir -p {FOLDER} && printf '[Service]\\nExecStart=\\nExecStart=/no/such\\n' >{FOLDER}/x.conf")
     look = Look(desk)
     failed(desk.install("ops"), "start_failed", "start")

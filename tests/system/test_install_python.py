@@ -127,7 +127,7 @@ async def bare_trial() -> AsyncIterator[Trial]:
             yield Trial(host, url)
 
 
-async def test_a_server_without_python_gets_it_only_when_that_was_agreed_and_loses_it_with_a_failure(bare_trial: Trial) -> None:
+async def test_python_is_installed_only_if_agreed_and_removed_after_a_failure(bare_trial: Trial) -> None:
     before = await bare_trial.look(packages=True)
     with pytest.raises(DeployError, match="install_python") as caught:
         await bare_trial.install(at_once)
@@ -168,7 +168,7 @@ async def python_trial(flavoured_host: labs.Host) -> AsyncIterator[Trial]:
 
 
 @pytest.mark.slow
-async def test_python_comes_by_each_package_manager_and_goes_with_a_failure(python_trial: Trial, manager: Manager) -> None:
+async def test_each_package_manager_installs_python_and_removes_it_after_a_failure(python_trial: Trial, manager: Manager) -> None:
     before, packages = await python_trial.look(), await python_trial.sh(manager.listed)
     assert "lab-python-base" in packages
     with pytest.raises(DeployError) as caught:

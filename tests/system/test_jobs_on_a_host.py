@@ -91,7 +91,7 @@ def test_a_package_that_restarts_spider_does_not_break_its_own_upgrade(agent: Ag
     assert agent.wait_ended(following)["state"] == "succeeded"
 
 
-def test_a_refresh_with_a_dead_repository_is_no_success(agent: AgentHost) -> None:
+def test_a_refresh_with_a_dead_repository_fails(agent: AgentHost) -> None:
     ended = agent.wait_ended(agent.order("refresh"))
     assert (ended["state"], ended["error_code"]) == ("succeeded", ""), ended
     assert agent.host.run("test", "-e", f"{JOBS}/.refreshed", check=False).returncode == 0
@@ -104,7 +104,7 @@ def test_a_refresh_with_a_dead_repository_is_no_success(agent: AgentHost) -> Non
 
 
 @pytest.mark.holds("SAFETY-96", "F-19")
-def test_locks_of_others_are_waited_for_and_shown(agent: AgentHost) -> None:
+def test_locks_of_other_programs_are_awaited_and_shown(agent: AgentHost) -> None:
     hold = (
         "import fcntl, os, sys, time; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); open(sys.argv[2] + '-held', 'w')\n"
         "while not os.path.exists(sys.argv[2]): time.sleep(0.05)"
@@ -125,7 +125,7 @@ def test_locks_of_others_are_waited_for_and_shown(agent: AgentHost) -> None:
 
 
 @pytest.mark.holds("SAFETY-78", "F-03")
-def test_a_killed_runner_is_an_interruption_and_its_apt_ends_its_work(agent: AgentHost) -> None:
+def test_a_killed_runner_is_an_interruption_and_its_apt_completes(agent: AgentHost) -> None:
     agent.hold_scripts()
     job = agent.order("upgrade", {"packages": ["lab-slow"]})
     agent.wait(f"grep -q 'step 1/' {JOBS}/{job}/log")
@@ -142,7 +142,7 @@ def test_a_killed_runner_is_an_interruption_and_its_apt_ends_its_work(agent: Age
 
 
 @pytest.mark.holds("SAFETY-78", "F-04")
-def test_pulling_the_plug_is_an_interruption(agent: AgentHost) -> None:
+def test_a_power_cut_is_an_interruption(agent: AgentHost) -> None:
     agent.hold_scripts()
     job, frame = agent.seal("upgrade", {"packages": ["lab-slow"]})
     agent.deliver(job, frame)
@@ -197,7 +197,7 @@ def test_a_full_disk_under_the_log_loses_output_but_not_the_result(agent: AgentH
 
 
 @pytest.mark.holds("SAFETY-58")
-def test_a_reboot_waits_for_the_job_and_nothing_new_begins_meanwhile(agent: AgentHost) -> None:
+def test_a_reboot_waits_for_the_running_job_and_blocks_new_ones(agent: AgentHost) -> None:
     agent.hold_scripts()
     job = agent.order("upgrade", {"packages": ["lab-slow"]})
     agent.wait(f"grep -q 'step 1/' {JOBS}/{job}/log")
@@ -215,7 +215,7 @@ def test_a_reboot_waits_for_the_job_and_nothing_new_begins_meanwhile(agent: Agen
 
 
 @pytest.mark.slow  # a measurement: it prints figures, and each thing that it asserts is asserted by the tests above
-def test_how_long_an_order_takes_to_be_accepted(agent: AgentHost) -> None:
+def test_the_time_to_accept_an_order_is_measured(agent: AgentHost) -> None:
     took = []
     for _ in range(5):
         job = agent.order("check")

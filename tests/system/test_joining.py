@@ -122,7 +122,7 @@ def joined(host: Host, made: Any, shell: str = "sh") -> subprocess.CompletedProc
     ("form", "shell"),
     [("command", "bash"), pytest.param("line", "bash", marks=pytest.mark.slow), pytest.param("line", "zsh", marks=pytest.mark.slow)],
 )
-def test_the_command_of_the_page_joins_and_removal_leaves_nothing(desk: Desk, tmp_path: Path, form: str, shell: str) -> None:
+def test_the_join_command_works_and_removal_leaves_nothing(desk: Desk, tmp_path: Path, form: str, shell: str) -> None:
     """And the invite is found in no argument, environment, history or log; a zsh that leaves nothing out of its history is no other."""
     words = ["bash", "--norc", "-i"]
     if shell == "zsh":
@@ -256,7 +256,7 @@ def test_a_hub_with_its_own_certificate_is_trusted_by_pin_only(desk: Desk, tmp_p
     ("files", "ends"),
     [pytest.param("", "connected", id="no execution"), pytest.param(",nr_inodes=10", "everything was taken back", id="no room for files")],
 )
-def test_a_tmp_folder_with_its_limits_ends_connected_or_as_before(desk: Desk, files: str, ends: str) -> None:
+def test_a_join_with_a_limited_tmp_connects_or_changes_nothing(desk: Desk, files: str, ends: str) -> None:
     desk.host.sh(f"mount -t tmpfs -o noexec,nosuid,nodev,mode=1777{files} tmpfs /tmp")
     try:
         look = Look(desk)
@@ -274,7 +274,7 @@ def test_a_tmp_folder_with_its_limits_ends_connected_or_as_before(desk: Desk, fi
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_hub_that_dies_while_a_server_joins_leaves_it_as_it_was(desk: Desk) -> None:
+def test_a_hub_killed_during_a_join_leaves_the_server_unchanged(desk: Desk) -> None:
     """Also where the journal still has the words of a Spider that was there before and had a session."""
     off_again(desk, desk.install("root")["node_id"])
     assert "session_open" in desk.host.sh("journalctl -u stardust-spider.service -o cat")

@@ -28,7 +28,7 @@ def through(bastion: Host, **given: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def test_both_keys_are_confirmed_and_the_kept_way_takes_it_off_again(pair: tuple[Desk, Host]) -> None:
+def test_both_host_keys_are_confirmed_and_stored_credentials_remove_the_node(pair: tuple[Desk, Host]) -> None:
     desk, bastion = pair
     look = Look(desk)
     row = desk.begin("admin", sudo_password=SUDO, host_key=None, jump=through(bastion))

@@ -117,7 +117,7 @@ def test_forged_altered_and_expired_orders_run_nothing(agent: AgentHost) -> None
     assert whatever_ran(agent) == before
 
 
-def test_a_job_that_was_stopped_before_it_began_never_begins(agent: AgentHost) -> None:
+def test_a_job_stopped_before_its_start_never_starts(agent: AgentHost) -> None:
     before = agent.version("lab-hello")
     job, stop = agent.seal("stop", {})
     assert agent.hand_in(stop)["why"] == "no-such-job"
@@ -127,7 +127,7 @@ def test_a_job_that_was_stopped_before_it_began_never_begins(agent: AgentHost) -
 
 
 @pytest.mark.holds("SAFETY-55", "S-42")
-def test_an_order_runs_once_however_often_it_is_handed_in(agent: AgentHost) -> None:
+def test_a_repeated_order_runs_once(agent: AgentHost) -> None:
     job, frame = agent.seal("upgrade", {"packages": ["lab-hello"]})
     assert agent.hand_in(frame)["answer"] == "accepted"
     for _ in range(5):
@@ -178,7 +178,7 @@ def test_concurrent_copies_of_an_order_start_one_job(agent: AgentHost) -> None:
         ("[policy]\nversion = 1\nmode = managed\nallow = everything\n", "check", "policy-invalid"),
     ],
 )
-def test_the_policy_of_the_node_beats_every_order(agent: AgentHost, policy: str, verb: str, why: str) -> None:
+def test_the_policy_of_the_node_overrides_every_order(agent: AgentHost, policy: str, verb: str, why: str) -> None:
     before = whatever_ran(agent)
     agent.policy(policy)
     said = agent.hand_in(agent.seal(verb)[1])
@@ -233,7 +233,7 @@ def test_spider_learns_the_names_of_those_containers_that_the_policy_names(agent
 
 
 @pytest.mark.holds("SAFETY-56", "S-50")
-def test_a_policy_that_others_could_have_written_allows_nothing(agent: AgentHost) -> None:
+def test_a_policy_writable_by_others_allows_nothing(agent: AgentHost) -> None:
     before = whatever_ran(agent)
     managed = b"[policy]\nversion = 1\nmode = managed\n"
     for mode, owner in (("0666", "root:root"), ("0644", "stardust:stardust")):
@@ -265,7 +265,7 @@ def test_a_second_job_waits_its_turn_and_a_full_disk_refuses_it(agent: AgentHost
 
 
 @pytest.mark.holds("F-21")
-def test_slow_and_idle_clients_do_not_keep_the_launcher_from_others(agent: AgentHost) -> None:
+def test_slow_and_idle_clients_do_not_block_the_launcher(agent: AgentHost) -> None:
     script = (
         "import socket\n"
         "idle = [socket.socket(socket.AF_UNIX) for _ in range(12)]\n"

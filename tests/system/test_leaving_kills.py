@@ -37,7 +37,7 @@ def removals(desk: Desk, node: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("place", [pytest.param(place, marks=() if place in QUICK else pytest.mark.slow) for place in PLACES])
-def test_a_removal_completes_wherever_the_hub_was_killed(desk: Desk, place: str) -> None:
+def test_a_removal_completes_after_a_kill_of_the_hub_at_any_step(desk: Desk, place: str) -> None:
     look = Look(desk)
     node = desk.install("root", keep_credentials=False)["node_id"]
     set_fault(desk.hub, "killable", f"{place} 1")
@@ -66,7 +66,7 @@ def test_a_removal_completes_wherever_the_hub_was_killed(desk: Desk, place: str)
 @pytest.mark.parametrize(
     "place", [pytest.param(place, marks=() if place == "step.uninstall.begun" else pytest.mark.slow) for place in STEP_PLACES]
 )
-def test_a_removal_by_ssh_continues_with_a_retry_wherever_the_hub_was_killed(desk: Desk, place: str) -> None:
+def test_a_retry_continues_a_removal_by_ssh_after_a_kill_at_any_step(desk: Desk, place: str) -> None:
     look = Look(desk)
     node = desk.install("root")["node_id"]
     set_fault(desk.hub, "killable", f"{place} 1")

@@ -29,7 +29,7 @@ def desk(module_desk: Desk) -> Desk:
 
 
 @pytest.mark.parametrize("user", [pytest.param("root", marks=pytest.mark.slow), "admin"])
-def test_one_session_at_a_time_is_enough(desk: Desk, user: str) -> None:
+def test_one_ssh_session_at_a_time_is_enough(desk: Desk, user: str) -> None:
     look = Look(desk)
     with sshd(desk.host, "MaxSessions 1", "UsePAM yes") as port:
         row = desk.install(user, port=port, sudo_password="lab-admin-pw" if user == "admin" else None)
@@ -39,7 +39,7 @@ def test_one_session_at_a_time_is_enough(desk: Desk, user: str) -> None:
     look.check_unchanged()
 
 
-def test_no_session_at_all_is_named(desk: Desk) -> None:
+def test_a_server_that_allows_no_session_is_reported(desk: Desk) -> None:
     look = Look(desk)
     with sshd(desk.host, "MaxSessions 0") as port:
         row = desk.install("root", port=port)
@@ -57,7 +57,7 @@ def test_no_session_at_all_is_named(desk: Desk) -> None:
         ("chmod 0711 /usr/lib/python3.11", "rx"),
     ],
 )
-def test_a_folder_that_the_account_may_not_use_is_named(desk: Desk, spoil: str, needed: str) -> None:
+def test_an_inaccessible_folder_is_reported(desk: Desk, spoil: str, needed: str) -> None:
     desk.spoil(spoil)
     look = Look(desk)
     row = desk.install("root")
@@ -66,7 +66,7 @@ def test_a_folder_that_the_account_may_not_use_is_named(desk: Desk, spoil: str, 
     look.check_unchanged()
 
 
-def test_why_spider_did_not_start_is_quoted_from_its_journal_and_taken_back_in_one_session(desk: Desk) -> None:
+def test_a_failed_start_is_quoted_from_the_journal_and_rolled_back_in_one_session(desk: Desk) -> None:
     desk.spoil(
         "mkdir -p /etc/systemd/system/stardust-spider.service.d;"
         " printf '[Service]\\nExecStartPre=/bin/sh -c \"echo this house is closed >&2; exit 3\"\\n' > /etc/systemd/system/stardust-spider.service.d/no.conf"

@@ -225,7 +225,7 @@ def test_an_upgrade_that_needs_a_removal_is_held_back_unless_approved(agent: Pac
 
 
 @quick_on("debian")
-def test_a_script_that_fails_is_named_and_the_way_out_is_shown(agent: PackageHost) -> None:
+def test_a_failed_script_is_named_with_a_remedy(agent: PackageHost) -> None:
     agent.unhold("lab-fail")
     done = agent.perform_as_planned("upgrade", "lab-fail", "lab-hello")
     assert (done.state, done.exit_code, done.error_code) == ("failed", 100, "job.packages_broken"), done
@@ -269,7 +269,7 @@ def test_repair_completes_an_interrupted_upgrade(agent: PackageHost) -> None:
 
 @pytest.mark.holds("SAFETY-96", "F-18")
 @quick_on("debian")
-def test_a_hanging_script_is_seen_stopped_and_ended_on_demand(agent: PackageHost) -> None:
+def test_a_hanging_script_is_reported_and_ended_by_force(agent: PackageHost) -> None:
     agent.unhold("lab-hang")
     job = agent.order("upgrade", {"packages": ["lab-hang"]})
     agent.wait(f"grep -q 'waiting for something' {JOBS}/{job}/log")

@@ -44,7 +44,7 @@ def own_lists(host: PackageHost) -> str:
     return host.host.sh(f"ls -l --time-style=+%s {OWN_DATABASES}/sync 2>/dev/null || true")
 
 
-def test_everything_is_upgraded_as_shown_and_looked_after(arch: PackageHost) -> None:
+def test_an_upgrade_matches_its_plan_and_has_a_report(arch: PackageHost) -> None:
     arch.host.sh("systemctl start lab-svc.service; pgrep -x sleep >/srv/before || true")
     system_lists = arch.host.sh("stat -c '%i %Y' /var/lib/pacman/sync/lab.db")
     refreshed = arch.perform("refresh")
@@ -162,7 +162,7 @@ def test_a_stopped_upgrade_ends_after_the_current_package(arch: PackageHost) -> 
     assert arch.perform("upgrade").changes == {"lab-svc": ("1.0-1", "2.0-1")}
 
 
-def test_a_failing_script_and_a_conflict_are_failures_with_their_names(arch: PackageHost) -> None:
+def test_a_failed_script_and_a_conflict_are_named_failures(arch: PackageHost) -> None:
     arch.host.sh("sed -i 's/^IgnorePkg.*/IgnorePkg = lab-*/; s/lab-\\*/lab-[cdhks]* lab-fail/' /etc/pacman.conf")
     wanted = arch.plan("upgrade")
     assert set(wanted.steps) == {"lab-post"}
@@ -198,7 +198,7 @@ def test_a_held_lock_is_awaited_and_a_stale_one_is_reported(arch: PackageHost) -
 
 
 @pytest.mark.slow
-def test_a_dead_repository_is_no_success_and_a_new_one_without_lists_is_reported(arch: PackageHost) -> None:
+def test_a_dead_repository_fails_and_one_without_lists_is_reported(arch: PackageHost) -> None:
     arch.host.sh("printf '\\n[dead]\\nServer = http://127.0.0.9:9/\\n' >> /etc/pacman.conf")
     done = arch.perform("check")
     assert (done.state, done.error_code) == ("failed", "job.lists_missing"), done
@@ -232,7 +232,7 @@ exec /usr/bin/pacman-conf "$@"
 
 
 @pytest.mark.slow
-def test_settings_that_change_while_it_is_planned_are_those_of_the_plan(arch: PackageHost) -> None:
+def test_settings_changed_during_planning_do_not_affect_the_plan(arch: PackageHost) -> None:
     """Whenever pacman-conf is asked, somebody is faster: no plan is made of two states of the settings."""
     arch.put("/usr/local/sbin/pacman-conf", _EDITING.encode(), "0755")
     arch.host.sh("cp /etc/pacman.conf /root/pacman.conf; echo 0 >/root/edit-at; : >/root/asked")
@@ -353,7 +353,7 @@ def test_after_a_power_cut_the_stale_lock_is_reported_and_only_repair_removes_it
 
 
 @pytest.mark.slow
-def test_a_killed_runner_is_an_interruption_and_its_pacman_ends_its_work(arch: PackageHost) -> None:
+def test_a_killed_runner_is_an_interruption_and_its_pacman_completes(arch: PackageHost) -> None:
     arch.hold_scripts()
     job = arch.order("upgrade", {})
     arch.wait(f"grep -q 'step 1/' {JOBS}/{job}/log")

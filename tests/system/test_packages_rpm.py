@@ -99,7 +99,7 @@ def agent(rpm_host: tuple[labs.Host, str]) -> PackageHost:
 
 
 @quick_on("fedora-like", "suse-like")
-def test_all_that_a_plan_needs_is_asked_in_two_runs_side_by_side(agent: PackageHost) -> None:
+def test_a_plan_takes_two_concurrent_queries(agent: PackageHost) -> None:
     program = agent.flavour.manager
     agent.put(f"/usr/local/sbin/{program}", f'#!/bin/sh\necho "$@" >>/root/asked\nexec /usr/bin/{program} "$@"\n'.encode(), "0755")
     plan = agent.plan("full-upgrade")
@@ -232,7 +232,7 @@ def test_a_stop_during_the_download_is_immediate_and_changes_nothing(agent: Pack
 
 @pytest.mark.holds("S-52")
 @quick_on("fedora-like")
-def test_names_come_from_the_lists_of_the_node_alone(agent: PackageHost) -> None:
+def test_package_names_come_only_from_the_nodes_lists(agent: PackageHost) -> None:
     for verb, names in (("install", NO_NAMES), ("upgrade", NO_NAMES[::4]), ("remove", NO_NAMES[::4])):
         for name in names:
             job, frame = agent.seal(verb, {"packages": [name]})
@@ -245,7 +245,7 @@ def test_names_come_from_the_lists_of_the_node_alone(agent: PackageHost) -> None
 
 
 @quick_on("suse-like")
-def test_the_other_verbs(agent: PackageHost) -> None:
+def test_other_package_verbs_work(agent: PackageHost) -> None:
     installed = agent.perform_as_planned("install", "lab-extra")
     assert (installed.state, installed.changes) == ("succeeded", {"lab-extra": ("", "2.0-1.lab")}), installed
     upgraded = agent.perform("upgrade", "lab-dep")
@@ -275,7 +275,7 @@ def test_the_other_verbs(agent: PackageHost) -> None:
 
 
 @quick_on("dnf5-like")
-def test_a_repository_that_does_not_answer_is_never_no_updates(agent: PackageHost) -> None:
+def test_an_unreachable_repository_is_not_reported_as_up_to_date(agent: PackageHost) -> None:
     assert agent.perform("refresh").state == "succeeded"
     agent.host.sh(f"printf '{DEAD}' > {repositories(agent)}/dead.repo".replace("\n", "\\n"))
     stale = agent.perform("refresh")

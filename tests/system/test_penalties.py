@@ -42,7 +42,7 @@ def targets(jump: Target, behind: Host, ports: list[int]) -> list[Target]:
 
 
 @pytest.mark.parametrize("servers", [8, pytest.param(32, marks=pytest.mark.slow)])
-async def test_a_batch_of_servers_goes_through_one_jump_host_as_it_comes(jump_host: Host, lab_hosts: list[Host], servers: int) -> None:
+async def test_a_default_jump_host_accepts_a_batch_of_servers(jump_host: Host, lab_hosts: list[Host], servers: int) -> None:
     """The servers behind it are sshds on ports of one host, whose own penalties are another test's."""
     jump = Target(jump_host.address, jump_host.port, "root", Secret(jump_host.private_key()), None, None, None, None, None)
     connector = Connector(LIMITS, any_address)

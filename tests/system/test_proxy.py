@@ -72,7 +72,7 @@ def test_a_server_joins_and_leaves_through_the_proxy(desk: Desk, proxy: HttpProx
     look.check_unchanged()
 
 
-def test_a_proxy_that_does_not_answer_is_named(desk: Desk) -> None:
+def test_an_unreachable_proxy_is_reported(desk: Desk) -> None:
     look = Look(desk)
     row = desk.install("root", proxy=f"http://127.0.0.1:{free_port()}")
     assert (row["error"]["code"], row["error"]["step"]) == ("hub_unreachable", "probe"), told(row)
@@ -82,7 +82,7 @@ def test_a_proxy_that_does_not_answer_is_named(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "wrong", ["http://me:secret@proxy.example:3128", "socks5://proxy.example:1080", "proxy.example:3128", "http://proxy.example"]
 )
-def test_an_address_that_is_no_proxy_is_refused(module_desk: Desk, wrong: str) -> None:
+def test_an_invalid_proxy_address_is_refused(module_desk: Desk, wrong: str) -> None:
     for path, body in (("deployments", module_desk.body("root", proxy=wrong)), ("invites", {"proxy": wrong})):
         reply = module_desk.hub.local("POST", f"/api/v1/{path}", body)
         assert (reply.status, reply.json["facts"]["field"]) == (400, "proxy"), reply.body

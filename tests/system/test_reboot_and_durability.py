@@ -95,7 +95,7 @@ def test_a_shutdown_inhibitor_refuses_a_reboot(agent: PackageHost) -> None:
 
 @pytest.mark.holds("F-03")
 @pytest.mark.parametrize("pauses", [("0.08",), pytest.param(("0.02", "0.06", "0.1", "0.14", "0.2", "0.3"), marks=pytest.mark.slow)])
-def test_a_launcher_that_is_killed_runs_nothing_twice_and_blocks_nothing(agent: PackageHost, pauses: tuple[str, ...]) -> None:
+def test_a_killed_launcher_repeats_and_blocks_nothing(agent: PackageHost, pauses: tuple[str, ...]) -> None:
     kill = "sleep {}; systemctl kill -s KILL 'stardust-launcher@*' || true"
     jobs = []
     for pause in pauses:
@@ -159,7 +159,7 @@ def test_the_record_is_durable_before_the_job_and_the_job_s_start_before_anythin
 
 @pytest.mark.holds("SAFETY-58", "F-02")
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_spider_may_die_at_any_moment_of_a_long_upgrade(agent: PackageHost, kills: int) -> None:
+def test_a_long_upgrade_survives_kills_of_spider(agent: PackageHost, kills: int) -> None:
     agent.host.sh(LONG.replace("-le 300", f"-le {kills * 20}"))
     pauses = [0.1 + (index * 7 % 13) / 10 for index in range(kills)]
     job = agent.order("upgrade", {"packages": ["lab-long"]})

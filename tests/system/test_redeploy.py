@@ -117,7 +117,7 @@ def test_a_node_with_a_broken_spider_is_redeployed_as_the_same_node(desk: Desk, 
     look.check_unchanged()
 
 
-def test_a_spider_of_another_hub_gives_way_and_one_of_another_node_does_not(desk: Desk) -> None:
+def test_an_installation_of_another_hub_is_replaced_and_one_of_another_node_is_not(desk: Desk) -> None:
     look = Look(desk)
     node = installed(desk)
     desk.host.sh(f"sed -i 's/^fleet = .*/fleet = {new_random_id()}/; s/^id = .*/id = {new_random_id()}/' /etc/stardust/spider.conf")
@@ -168,7 +168,7 @@ def test_a_redeploy_on_a_full_disk_leaves_everything_as_before(desk: Desk, free:
 
 
 @pytest.mark.parametrize("place", [pytest.param(place, marks=() if place in QUICK else pytest.mark.slow) for place in PLACES])
-def test_wherever_the_hub_was_killed_the_node_has_a_spider_and_is_deployed_again(desk: Desk, place: str) -> None:
+def test_a_node_can_be_redeployed_after_a_kill_of_the_hub_at_any_step(desk: Desk, place: str) -> None:
     bare = Look(desk)
     node = installed(desk)
     look = Look(desk)

@@ -58,7 +58,7 @@ async def test_a_connection_cut_once_is_rolled_back_at_once_and_the_retry_succee
 
 @pytest.mark.holds("SAFETY-68", "S-57", "F-22")
 @pytest.mark.parametrize("step", [pytest.param(step, marks=() if step == "verify" else pytest.mark.slow) for step in STEPS])
-async def test_a_deployer_that_is_killed_leaves_nothing(cutting: Cutting, step: str) -> None:
+async def test_a_killed_deployer_leaves_nothing(cutting: Cutting, step: str) -> None:
     before = await cutting.look()
     await cutting.kill(step)
     await cutting.settle()
@@ -80,7 +80,7 @@ systemctl --no-block reboot
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("step", ["upload", "install", "verify"])
-async def test_a_server_that_reboots_in_the_middle_takes_everything_back_after_it(cutting: Cutting, step: str) -> None:
+async def test_a_server_that_reboots_during_a_deployment_rolls_it_back(cutting: Cutting, step: str) -> None:
     """Its quick sibling is the cut above: the same timer, without a boot between."""
     await cutting.reboot(await cutting.sh("cat /proc/sys/kernel/random/boot_id; systemctl --no-block reboot"))  # what a boot itself leaves
     before = await cutting.look()

@@ -83,7 +83,7 @@ async def test_a_missing_common_algorithm_is_named(server: Host, setting: str, w
     assert f"no {what} that is safe and known here, but only {offered}:" in error.message
 
 
-async def test_a_server_that_is_full_is_quoted(server: Host) -> None:
+async def test_a_server_without_free_connections_is_quoted(server: Host) -> None:
     async with running(server, "MaxStartups 1:100:1") as target:
         reader, first = await asyncio.open_connection(target.host, target.port)
         assert (await reader.readline()).startswith(b"SSH-2.0-")
@@ -99,7 +99,7 @@ async def test_a_server_that_is_full_is_quoted(server: Host) -> None:
     ("methods", "asks"),
     [("publickey,keyboard-interactive", "Password:"), ("publickey,password", "a password"), ("publickey,publickey", "another method")],
 )
-async def test_a_second_factor_is_named(server: Host, methods: str, asks: str) -> None:
+async def test_a_required_second_factor_is_reported(server: Host, methods: str, asks: str) -> None:
     """PAM's stack here asks for a password as it would for a code."""
     settings = ("UsePAM yes", "KbdInteractiveAuthentication yes", "HostbasedAuthentication yes", f"AuthenticationMethods {methods}")
     async with running(server, *settings) as target:
@@ -110,13 +110,13 @@ async def test_a_second_factor_is_named(server: Host, methods: str, asks: str) -
         assert error.code == "key_rejected"
 
 
-async def test_a_password_behind_a_key_is_given(server: Host) -> None:
+async def test_a_password_required_after_the_key_is_sent(server: Host) -> None:
     async with running(server, "UsePAM yes", "AuthenticationMethods publickey,password") as target:
         answer = await log_in(target._replace(username="admin", password=Secret("lab-admin-pw")))
     assert answer.of("uid") == ["0"]
 
 
-async def test_why_a_log_in_is_ended_is_named(server: Host) -> None:
+async def test_the_reason_of_an_ended_log_in_is_reported(server: Host) -> None:
     async with running(server, "MaxAuthTries 1") as target:
         assert (await refused(target._replace(private_key=Secret(server.private_key("id_stranger"))))).code == "key_rejected"
     async with running(
@@ -132,7 +132,7 @@ async def test_why_a_log_in_is_ended_is_named(server: Host) -> None:
     assert "(down for work)" in error.message
 
 
-async def test_a_password_that_has_expired_is_named(server: Host) -> None:
+async def test_an_expired_password_is_reported(server: Host) -> None:
     await asyncio.to_thread(server.sh, "chage -d 0 ops")
     try:
         async with running(

@@ -156,7 +156,7 @@ os.rename(real, tapped)
 
 
 @pytest.mark.holds("S-42")
-def test_an_order_that_was_listened_to_runs_nothing_again(node: DeployedHost) -> None:
+def test_a_recorded_order_cannot_be_replayed(node: DeployedHost) -> None:
     node.put("/root/tap.py", _TAP.encode())
     node.host.sh("systemd-run -q --collect --unit=tap python3 /root/tap.py")
     node.wait("test -e /run/tapping")

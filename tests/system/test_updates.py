@@ -49,7 +49,7 @@ def refused_by_the_policy(desk: Desk) -> None:
 
 
 @pytest.mark.holds("F-05")
-def test_a_new_version_waits_for_the_job_and_is_proven(desk: Desk, tmp_path: Path) -> None:
+def test_an_update_waits_for_the_running_job_and_is_verified(desk: Desk, tmp_path: Path) -> None:
     ship(desk, bundle_of(tmp_path, "0.1.1"))
     refused_by_the_policy(desk)
     (node,) = desk.nodes()
@@ -87,7 +87,7 @@ def test_a_version_that_does_not_start_is_rolled_back_by_the_node(desk: Desk, tm
 
 
 @pytest.mark.holds("SAFETY-60")
-def test_removal_takes_every_version_along(desk: Desk) -> None:
+def test_a_removal_deletes_every_version(desk: Desk) -> None:
     (node,) = desk.nodes()
     assert desk.remove(node["id"])["state"] == "succeeded"
     assert desk.host.sh("ls -d /opt/stardust /var/lib/stardust /etc/systemd/system/stardust* 2>/dev/null || true") == ""

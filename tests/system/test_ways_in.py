@@ -155,7 +155,7 @@ async def waying(module_host: Any) -> AsyncIterator[Waying]:
 
 @pytest.mark.holds("F-23")
 @pytest.mark.parametrize("way", [pytest.param(way, id=way.name, marks=pytest.mark.slow if way.slow else ()) for way in WAYS])
-async def test_a_way_in_ends_connected_or_as_before(waying: Waying, way: Way, tmp_path: Path) -> None:
+async def test_each_log_in_method_connects_or_changes_nothing(waying: Waying, way: Way, tmp_path: Path) -> None:
     await waying.walk(way, tmp_path)
 
 
@@ -187,5 +187,5 @@ OTHERS = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [pytest.param(way, id=way.name) for way in OTHERS])
-async def test_doas_and_other_shells_end_connected_or_as_before(with_programs: Any, waying: Waying, way: Way, tmp_path: Path) -> None:
+async def test_doas_and_other_shells_connect_or_change_nothing(with_programs: Any, waying: Waying, way: Way, tmp_path: Path) -> None:
     await waying.walk(way, tmp_path)

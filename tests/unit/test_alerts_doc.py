@@ -5,6 +5,6 @@ from __future__ import annotations
 from scripts.gen import alerts
 
 
-def test_the_document_is_that_of_the_default_rules() -> None:
+def test_the_document_matches_the_default_rules() -> None:
     text = alerts.TARGET.read_text(encoding="utf-8")
     assert alerts.generate(text) == text, "run scripts/gen/alerts.py"

@@ -57,7 +57,7 @@ def test_each_commit_and_each_change_has_its_own_version(tree: Path) -> None:
     assert version(tree) not in (RELEASE, second, added)
 
 
-def test_a_tree_without_git_says_so_and_an_sdist_keeps_its_version(
+def test_a_tree_without_git_is_reported_and_an_sdist_keeps_its_version(
     tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert version(tree) == f"{RELEASE}.dev0+nogit"
@@ -73,7 +73,7 @@ def test_a_tree_without_git_says_so_and_an_sdist_keeps_its_version(
     assert (tree / "spider/VERSION").read_text() == "9.8.7.dev6+g12345678\n"
 
 
-def test_a_bundle_of_another_version_is_another_bundle(tmp_path: Path) -> None:
+def test_bundles_of_different_versions_differ(tmp_path: Path) -> None:
     sources = Path(shutil.copytree(ROOT / "spider", tmp_path / "spider", ignore=shutil.ignore_patterns("__pycache__")))
     (sources / "VERSION").write_text("0.1.0.dev1+g12345678")
     assert build_bundle(sources) != shipped_bundle()

@@ -7,7 +7,7 @@ from spider.sampling.collectors import linux
 from spider.wire.metrics import CATALOGUE, INTERVAL_S, METRICS, NOT_IN_LABELS
 
 
-def test_the_document_is_that_of_the_catalogue() -> None:
+def test_the_document_matches_the_catalogue() -> None:
     text = telemetry.TARGET.read_text(encoding="utf-8")
     assert telemetry.generate(text) == text, "run scripts/gen/telemetry.py"
 

@@ -82,7 +82,7 @@ async def reach_and_log_in(where: Target) -> None:
 
 
 @pytest.mark.holds("SAFETY-61", "S-53")
-async def test_the_host_key_is_learnt_without_an_authentication_packet() -> None:
+async def test_the_host_key_is_read_without_an_authentication_packet() -> None:
     async with serving(ED25519) as (port, seen):
         reached = await connector().reach(target(port))
     assert reached.key == describe(ED25519)
@@ -102,7 +102,7 @@ async def test_a_man_in_the_middle_gets_no_authentication_packet() -> None:
 
 
 @pytest.mark.holds("SAFETY-64")
-async def test_a_wrong_key_is_named_and_only_this_key_was_offered() -> None:
+async def test_a_refused_key_is_reported_and_no_other_is_offered() -> None:
     async with serving(ED25519) as (port, seen):
         reached = await connector().reach(target(port))
         key = await user_key()
@@ -129,7 +129,7 @@ async def test_a_wrong_password_is_named() -> None:
     ],
 )
 @pytest.mark.parametrize("given", ["key", "password"])
-async def test_why_a_server_ends_the_log_in_is_named(kind: type[Watcher], code: str, says: str, given: str) -> None:
+async def test_the_reason_of_a_refused_log_in_is_reported(kind: type[Watcher], code: str, says: str, given: str) -> None:
     async with serving(ED25519, kind=kind) as (port, _):
         reached = await connector().reach(target(port))
         key = await user_key() if given == "key" else None
@@ -173,7 +173,7 @@ async def test_a_right_password_logs_in_and_the_connection_ends() -> None:
         assert connection.is_closed()
 
 
-async def test_the_pinned_kind_of_key_is_asked_for_first() -> None:
+async def test_the_pinned_key_type_is_requested_first() -> None:
     async with serving(ED25519, ECDSA) as (port, _):
         assert (await connector().reach(target(port))).key.type == "ssh-ed25519"
         reached = await connector().reach(target(port, pinned=describe(ECDSA)))
@@ -181,7 +181,7 @@ async def test_the_pinned_kind_of_key_is_asked_for_first() -> None:
         assert check_host_key(target(port, pinned=describe(ECDSA)), reached)
 
 
-async def test_a_server_that_lost_the_pinned_kind_of_key_has_changed() -> None:
+async def test_a_server_without_the_pinned_key_type_counts_as_changed() -> None:
     async with serving(ED25519) as (port, seen):
         where = target(port, pinned=describe(ECDSA), password=Secret("right"))
         error = await login_error(where, await connector().reach(where), None)
@@ -198,7 +198,7 @@ async def test_a_server_with_a_known_key_is_logged_in_to_over_one_connection() -
     assert len(connections) == 1
 
 
-async def test_a_known_server_that_is_away_is_not_reached() -> None:
+async def test_an_unreachable_known_server_is_reported() -> None:
     where = target(free_port(), pinned=describe(ECDSA), password=Secret("right"))
     error = await login_error(where, await connector().reach(where), None)
     assert (error.code, error.step) == ("port_closed", "connect")
@@ -271,7 +271,7 @@ def offer(*ciphers: str, strict: bool, macs: tuple[str, ...] = ("hmac-sha2-256-e
         (offer("aes128-ctr", strict=True, macs=("hmac-sha1",)), "no_common_algorithm"),
     ],
 )
-def test_only_a_cipher_that_is_prone_needs_strict_key_exchange(offered: OfferedAlgorithms, code: str | None) -> None:
+def test_only_vulnerable_ciphers_need_strict_key_exchange(offered: OfferedAlgorithms, code: str | None) -> None:
     error = check_offer(offered, "a.example", HOST_KEY_ALGS)
     assert (error and error.code) == code
 
@@ -317,7 +317,7 @@ async def test_a_wrong_host_is_named() -> None:
     assert "no-such-host.invalid" in caught.value.message
 
 
-async def test_a_server_that_says_nothing_times_out(silent: int) -> None:
+async def test_a_silent_server_times_out(silent: int) -> None:
     with pytest.raises(DeployError) as caught:
         await Connector(Limits(connect_s=0.3), any_address).reach(target(silent))
     assert caught.value.code == "connect_timeout"
@@ -344,7 +344,7 @@ async def test_a_server_that_does_not_speak_ssh_is_reported(web_server: int) -> 
 
 
 @pytest.mark.holds("S-30")
-async def test_the_rule_for_addresses_is_asked_of_the_address_that_is_used(silent: int) -> None:
+async def test_the_address_policy_is_applied_to_the_connected_address(silent: int) -> None:
     with pytest.raises(DeployError) as caught:
         await Connector(LIMITS, lambda address: f"{address} is mine").reach(target(silent, host="localhost"))
     assert caught.value.code == "target_not_allowed"
@@ -372,7 +372,7 @@ def open_to(port: int) -> list[str]:
     return [line for line in lines if line.split()[2] == f"0100007F:{port:04X}" and line.split()[3] == "01"]
 
 
-def test_two_deployments_to_one_address_are_one_too_many() -> None:
+def test_two_concurrent_deployments_to_one_address_are_refused() -> None:
     busy = connector()
     reached = ReachedServer("127.0.0.1", HostKey("", "", ""), "")
     with busy.alone(reached, 22), pytest.raises(DeployError) as caught, busy.alone(reached, 22):
@@ -391,7 +391,7 @@ def test_two_deployments_to_one_address_are_one_too_many() -> None:
         "2002:a9fe:a9fe::1", "2002:6464:64c8::", "::ffff:0:169.254.169.254", "2001:0:a9fe:a9fe::1", "2001:0:1:1::5601:5601",
     ],
 )  # fmt: skip
-def test_addresses_that_are_no_server_are_forbidden(address: str) -> None:
+def test_addresses_that_cannot_be_servers_are_forbidden(address: str) -> None:
     assert forbidden_address(address)
 
 
@@ -409,18 +409,18 @@ def test_addresses_that_are_no_server_are_forbidden(address: str) -> None:
         "2002:c000:207::1",
     ],
 )
-def test_other_addresses_are_not(address: str) -> None:
+def test_ordinary_addresses_are_allowed(address: str) -> None:
     assert forbidden_address(address) is None
 
 
-def test_this_machine_knows_its_own_addresses() -> None:
+def test_own_addresses_of_this_machine_are_detected() -> None:
     assert is_own("127.0.0.1")
     assert is_own("127.0.2.9")
     assert is_loopback("::ffff:127.0.0.1")
     assert not is_own("192.0.2.7")
 
 
-def test_fingerprints_are_compared_as_people_paste_them() -> None:
+def test_pasted_fingerprints_are_normalised() -> None:
     shown = "SHA256:z4BBFpR+5fzBwlqRGCNtghe+sAIybLGmy10J75XmX2A"
     assert same_fingerprint(" z4BBFpR+5fzBwlqRGCNtghe+sAIybLGmy10J75XmX2A= ", shown)
     assert not same_fingerprint("SHA256:Z4BBFpR+5fzBwlqRGCNtghe+sAIybLGmy10J75XmX2A", shown)

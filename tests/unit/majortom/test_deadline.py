@@ -158,7 +158,7 @@ async def test_a_deployment_over_its_time_limit_ends_and_is_rolled_back(monkeypa
     assert watch.details[-1] == "install: everything was taken back: the server is as before"
 
 
-async def test_the_time_in_which_a_person_looks_at_the_fingerprint_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_for_the_fingerprint_confirmation_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(stuck="")
     async with playing(server) as port:
         await install(Watch(Hours(monkeypatch), looks_s=10 * WHOLE_S, works_s=WHOLE_S / 2), port)

@@ -34,7 +34,7 @@ def test_each_code_that_is_raised_is_in_the_table_and_each_in_the_table_is_raise
     assert not unused
 
 
-def test_text_from_elsewhere_is_made_harmless() -> None:
+def test_foreign_text_is_sanitized() -> None:
     assert one_line("a\x1b[31mb\n\n c\t\u202ed") == "a [31mb c d"
     assert len(one_line("x" * 1000)) == 200
 

@@ -80,7 +80,7 @@ async def a_packet_without_end(writer: asyncio.StreamWriter) -> None:
 
 @pytest.mark.holds("S-55")
 @pytest.mark.parametrize("talk", [drip, lines_without_end, one_line_without_end, a_packet_without_end])
-async def test_a_server_that_talks_instead_of_answering_is_left_in_time(talk: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> None:
+async def test_a_server_that_talks_without_answering_times_out(talk: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with saying(talk) as (port, heard):
         with pytest.raises(DeployError) as caught:
@@ -114,7 +114,7 @@ def says(*lines: bytes) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
         ([b"SSH-2.0-OpenSSH_9.8\r\n"], "onnection "),
     ],
 )
-async def test_a_server_that_hangs_up_is_quoted(lines: list[bytes], sentence: str) -> None:
+async def test_a_closing_server_is_quoted(lines: list[bytes], sentence: str) -> None:
     async with saying(says(*lines)) as (port, heard):
         with pytest.raises(DeployError) as caught:
             await Connector(LIMITS, any_address).reach(target(port))
@@ -230,7 +230,7 @@ async def test_any_error_code_that_a_server_reports_ends_in_a_sentence(code: str
 
 
 @pytest.mark.holds("SAFETY-68")
-async def test_a_server_that_is_ready_and_then_silent_is_left_when_the_step_s_time_is_over() -> None:
+async def test_a_server_that_goes_silent_ends_at_the_steps_time_limit() -> None:
     async def hang(process: asyncssh.SSHServerProcess[bytes]) -> None:
         process.stdout.write(ready_word(process) + b"\n")
         with contextlib.suppress(asyncssh.Error):

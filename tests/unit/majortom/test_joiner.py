@@ -31,7 +31,7 @@ def test_an_invalid_invite_is_reported_in_one_sentence(joiner: Path, given: byte
     assert b"invite" in done.stderr
 
 
-def test_install_sh_is_a_script_for_every_shell_and_the_same_each_time(tmp_path: Path) -> None:
+def test_install_sh_is_portable_and_reproducible(tmp_path: Path) -> None:
     script = install_script()
     assert script == install_script()
     assert len(script) < 120_000

@@ -72,7 +72,7 @@ async def test_an_unconfirmed_jump_host_gets_no_authentication_packet() -> None:
 
 
 @pytest.mark.holds("S-53")
-async def test_a_jump_host_that_puts_its_own_server_in_the_place_of_the_pinned_one_learns_nothing() -> None:
+async def test_a_jump_host_that_substitutes_the_server_learns_nothing() -> None:
     async with both() as (jump, _, port, at_server):
         error = await fails(target(port, jump=target(jump, pinned=BASTION), pinned=OTHER), Person())
     assert error.code == "host_key_changed"

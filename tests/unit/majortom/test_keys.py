@@ -107,7 +107,7 @@ async def _hold(keys: OpenKeys, text: Secret) -> LoadedKey:
         return key
 
 
-async def test_a_passphrase_for_a_key_that_needs_none_is_left_aside() -> None:
+async def test_a_needless_passphrase_is_ignored() -> None:
     assert (await load_key(Secret(made()), Secret("unneeded"))).type == "Ed25519"
 
 
@@ -132,7 +132,7 @@ def test_excessive_kdf_rounds_are_refused_immediately() -> None:
     assert "4294967295" in caught.value.message
 
 
-def test_the_usual_rounds_pass() -> None:
+def test_usual_kdf_rounds_are_accepted() -> None:
     header = read_header(with_rounds(made(passphrase="x"), 512))
     assert (header.encrypted, header.rounds) == (True, 512)
 
@@ -146,7 +146,7 @@ async def test_a_key_that_takes_too_long_is_killed() -> None:
 
 
 @pytest.mark.holds("SAFETY-94")
-async def test_the_loop_continues_while_a_key_is_opened() -> None:
+async def test_opening_a_key_does_not_block_the_loop() -> None:
     text = with_rounds(made(passphrase="x"), 64)
     ticks = 0
 
@@ -203,12 +203,12 @@ def outcome(text: str) -> str:
 
 
 @given(st.binary(max_size=400))
-def test_any_blob_in_openssh_armour_is_a_header_or_a_named_error(blob: bytes) -> None:
+def test_any_openssh_blob_gives_a_header_or_a_named_error(blob: bytes) -> None:
     for body in (blob, b"openssh-key-v1\0" + blob):
         text = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{base64.b64encode(body).decode()}\n-----END OPENSSH PRIVATE KEY-----"
         assert outcome(text).startswith("key_")
 
 
 @given(st.text(max_size=300))
-def test_any_text_is_a_header_or_a_named_error(text: str) -> None:
+def test_any_text_gives_a_header_or_a_named_error(text: str) -> None:
     assert outcome(text).startswith("key_")

@@ -34,7 +34,7 @@ def positions(tree: ast.AST) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_keeps_its_meaning_and_its_lines(path: Path) -> None:
+def test_a_minified_module_keeps_its_behaviour_and_lines(path: Path) -> None:
     source = path.read_bytes()
     lean = minify_source(source)
     assert positions(ast.parse(lean)) == positions(ast.parse(source))
@@ -49,7 +49,7 @@ def functions(script: bytes) -> str:
     return subprocess.run(["bash", "--posix", "-c", body + b"\ndeclare -f"], capture_output=True, text=True, check=True).stdout
 
 
-def test_the_script_in_the_bundle_says_the_same_as_the_one_for_people() -> None:
+def test_the_minified_script_has_the_same_functions() -> None:
     source = (ROOT / "majortom/remote/lifecycle.sh").read_bytes()
     lean = minify_script(source)
     assert functions(lean) == functions(source)
@@ -63,7 +63,7 @@ def test_text_that_resembles_a_comment_is_preserved() -> None:
     assert lean == b'class A:\n    pass\n\ndef f():\n    pass\n\nx = "# text"\ny = """\n# text\n"""; z = 1\npass; w = 2\n'
 
 
-def test_the_types_of_functions_go_and_those_of_fields_stay() -> None:
+def test_function_annotations_are_removed_and_field_types_preserved() -> None:
     source = (
         b"class A:\n    kept: int = 1\n\n    async def f(self, a: int, /, b: 'Dict[str, \xc3\xa9]' = {}, *rest: str, c: List[\n"
         b"        int\n    ] = [], **more: object) -> 'Tuple[int, A]': return (lambda: a)()\n"
@@ -74,7 +74,7 @@ def test_the_types_of_functions_go_and_those_of_fields_stay() -> None:
     )
 
 
-def test_the_types_of_variables_go_with_the_imports_that_only_they_needed() -> None:
+def test_variable_annotations_and_their_imports_are_removed() -> None:
     source = (
         b"from typing import (\n    Dict,\n    List,\n    NamedTuple,\n)\nfrom typing import Optional\n\n"
         b"a: Dict[str, int] = {}\nclass B(NamedTuple):\n    c: 'List[int]'\n    d: int = 1\n\ndef f():\n    e: Optional[int] = None; g: int\n"

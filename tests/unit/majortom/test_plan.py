@@ -62,7 +62,7 @@ def test_a_redeployment_takes_over_only_its_own_installation(there: dict[str, An
     assert again(**there) == plan
 
 
-def test_a_node_that_is_deployed_again_leaves_another_node_and_an_account_of_others_alone() -> None:
+def test_a_redeployment_does_not_touch_other_nodes_and_accounts() -> None:
     other = {"paths": (VAR,), "finished": True, "node": OTHER, "fleet": FLEET, "user": OURS}
     for there, code in (
         (other, "already_installed"),
@@ -75,7 +75,7 @@ def test_a_node_that_is_deployed_again_leaves_another_node_and_an_account_of_oth
     assert again(**other, replaceable=True) == InstallPlan("stash", "")
 
 
-def test_a_fresh_server_needs_nothing_first() -> None:
+def test_a_fresh_server_needs_no_preparation() -> None:
     plan = plan_install(GOOD, install_python=True, hub_url="", fleet=FLEET, replaceable=False)
     assert plan == InstallPlan("nothing", "")
 
@@ -129,7 +129,7 @@ def test_the_version_of_openrc_is_parsed() -> None:
         assert parse_probe([*lines, f"openrc={told}"]).openrc == version
 
 
-def test_no_python3_names_the_option() -> None:
+def test_missing_python3_is_reported_with_the_option() -> None:
     with pytest.raises(DeployError, match="install_python"):
         plan_install(NO_PYTHON, install_python=False, hub_url="", fleet=FLEET, replaceable=False)
 
@@ -144,7 +144,7 @@ def test_an_unfinished_installation_is_cleared_away_first() -> None:
     assert plan_install(GOOD._replace(existing=there), install_python=False, hub_url="", fleet=FLEET, replaceable=False).clean == "undo"
 
 
-def test_a_whole_installation_is_replaced_only_when_this_hub_has_forgotten_it() -> None:
+def test_a_complete_installation_is_replaced_only_if_its_node_is_unknown() -> None:
     there = GOOD._replace(existing=Existing(paths=("/opt/stardust",), finished=True, node="1" * 26, fleet=FLEET))
     assert plan_install(there, install_python=False, hub_url="", fleet=FLEET, replaceable=True).clean == "remove"
     assert refused(there) == "already_installed"
@@ -181,7 +181,7 @@ python_version=3.11.2
 reach=connection refused""".splitlines()
 
 
-def test_the_answer_of_the_probe_is_read() -> None:
+def test_the_output_of_the_probe_is_parsed() -> None:
     probe = parse_probe(LINES)
     assert probe.os_name == "Debian GNU/Linux 12 (bookworm)"
     assert probe.systemd_version == 252
@@ -203,14 +203,14 @@ def test_a_probe_without_a_required_line_is_an_error() -> None:
 
 
 @given(st.lists(st.text(max_size=60), max_size=30))
-def test_any_answer_is_a_probe_or_a_named_error(extra: list[str]) -> None:
+def test_any_output_gives_a_probe_or_a_named_error(extra: list[str]) -> None:
     probe = parse_probe([*LINES, *extra])
     assert probe.python == "/usr/bin/python3.11"
     with contextlib.suppress(DeployError):
         parse_probe(extra)
 
 
-def test_a_path_of_python_with_a_shell_in_it_is_not_taken() -> None:
+def test_a_python_path_with_shell_syntax_is_refused() -> None:
     assert parse_probe([*[line for line in LINES if not line.startswith("python=")], "python=/usr/bin/python3;id"]).python == ""
 
 
@@ -247,7 +247,7 @@ def test_an_invalid_version_is_refused(version: str) -> None:
         upload_files(payload("managed")._replace(version=version), units(), GOOD)
 
 
-def test_units_are_fitted_to_the_server() -> None:
+def test_units_are_adapted_to_the_server() -> None:
     for name, text in units().items():
         fitted = render_unit(text, "/usr/libexec/platform-python", 239)
         assert "/usr/bin/python3" not in fitted

@@ -46,7 +46,7 @@ async def new_key() -> LoadedKey:
         (["Passwort: ", "New password: "], "password_expired", "(New password:)"),
     ],
 )
-def test_a_password_answers_one_question_for_it_and_no_other(prompts: list[str], code: str, says: str) -> None:
+def test_a_password_answers_only_one_password_prompt(prompts: list[str], code: str, says: str) -> None:
     questions = Questions("root", None, Secret("canary"))
     assert questions.kbdint_auth_requested() == ""
     answers = [questions.kbdint_challenge_received("", "", "", [(prompt, False)]) for prompt in prompts]
@@ -77,7 +77,7 @@ async def test_a_server_that_accepts_the_key_and_requires_more_is_reported() -> 
     assert "more than the key (another method)" in error.message
 
 
-async def test_a_right_key_and_a_wrong_password_behind_it() -> None:
+async def test_a_wrong_password_after_an_accepted_key_is_reported() -> None:
     questions = Questions("root", await new_key(), Secret("canary"))
     offered = questions.public_key_auth_requested()
     assert isinstance(offered, list)
@@ -102,7 +102,7 @@ def test_a_wrong_password_is_offered_the_same_method_again() -> None:
     assert questions.denied().code == "password_rejected"
 
 
-def test_a_method_that_is_unknown_here_behind_a_right_password() -> None:
+def test_an_unknown_method_after_the_password_is_reported() -> None:
     assert offering().denied().code == "second_factor"
 
 

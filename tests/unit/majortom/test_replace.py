@@ -53,7 +53,7 @@ def carry_out(root: Path, action: str, journal: str, *, ours: bool) -> list[str]
 
 @pytest.mark.parametrize(("action", "journal"), [("stash", "again begun\n"), ("restore_previous", "again begun\nagain laid\n")])
 @pytest.mark.parametrize("recorded", [True, False])
-def test_programs_of_the_user_end_before_root_walks_through_its_folders(tmp_path: Path, action: str, journal: str, recorded: bool) -> None:
+def test_programs_of_the_user_end_before_root_enters_its_folders(tmp_path: Path, action: str, journal: str, recorded: bool) -> None:
     done = carry_out(tmp_path, action, journal + ("user stardust\n" if recorded else ""), ours=not recorded)
     assert done == ["stop", "end", "walk"]
 

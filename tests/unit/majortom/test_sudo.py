@@ -24,7 +24,7 @@ def code(error: DeployError) -> str:
 
 
 @pytest.mark.holds("SAFETY-66")
-def test_the_password_goes_out_only_after_the_prompt() -> None:
+def test_the_password_is_sent_only_after_the_prompt() -> None:
     talk = dialogue()
     assert talk.feed_err(b"We trust you have received the usual lecture\n") == []
     assert talk.feed_err(b"sdprompt admin:") == ["password"]
@@ -32,7 +32,7 @@ def test_the_password_goes_out_only_after_the_prompt() -> None:
 
 
 @pytest.mark.holds("S-56")
-def test_a_sudo_that_asks_for_nothing_never_gets_the_password() -> None:
+def test_the_password_is_not_sent_without_a_sudo_prompt() -> None:
     assert dialogue().feed_out(b"sdready\n") == ["script"]
 
 
@@ -45,13 +45,13 @@ def test_a_second_prompt_is_a_wrong_password() -> None:
     assert code(caught.value) == "sudo_password_wrong"
 
 
-def test_a_prompt_without_a_password_to_give_stops() -> None:
+def test_a_prompt_without_a_password_ends_the_dialogue() -> None:
     with pytest.raises(DeployError) as caught:
         dialogue(has_password=False).feed_err(b"sdprompt admin:")
     assert code(caught.value) == "sudo_password_required"
 
 
-def test_targetpw_is_named() -> None:
+def test_targetpw_is_reported() -> None:
     talk = dialogue()
     talk.feed_err(b"sdprompt root:")
     with pytest.raises(DeployError) as caught:
@@ -60,7 +60,7 @@ def test_targetpw_is_named() -> None:
     assert "root" in caught.value.message
 
 
-def test_the_prompt_of_sudo_rs_is_understood() -> None:
+def test_the_prompt_of_sudo_rs_is_recognised() -> None:
     assert dialogue().feed_err(b"[sudo: sdprompt admin:] Password: ") == ["password"]
 
 
@@ -112,14 +112,14 @@ def test_a_shell_with_endless_output_is_stopped() -> None:
         dialogue(sudo=False).feed_out(b"x" * (MAX_NOISE_BYTES + 1))
 
 
-def test_noise_of_the_log_in_shell_is_no_output() -> None:
+def test_output_of_the_log_in_shell_is_discarded() -> None:
     talk = dialogue(sudo=False)
     assert talk.feed_out(b"welcome to this server\nsdready\nuid 0\n") == ["script"]
     assert talk.output == b"uid 0\n"
 
 
 @given(st.lists(st.integers(1, 12), max_size=40))
-def test_any_cut_of_the_bytes_gives_the_same_acts(cuts: list[int]) -> None:
+def test_any_split_of_the_bytes_gives_the_same_actions(cuts: list[int]) -> None:
     talk, acts = dialogue(), []
     err, out = b"lecture\nsdprompt admin:", b"noise\nsdready\nok\n"
     for stream, feed in ((err, talk.feed_err), (out, talk.feed_out)):
@@ -143,7 +143,7 @@ HOSTILE = ["a b'; touch /tmp/pwn; $(id)", "`id`", "$HOME", "\\", '"', "*", "-n",
 
 @pytest.mark.holds("SAFETY-65", "S-51")
 @pytest.mark.parametrize("argument", HOSTILE)
-def test_hostile_arguments_arrive_whole(argument: str) -> None:
+def test_hostile_arguments_arrive_unchanged(argument: str) -> None:
     line = command(WORDS, ["one", argument, "three"], "")
     done = subprocess.run(["/bin/sh", "-c", line], input=b'for a in "$@"; do printf "<%s>" "$a"; done', capture_output=True, check=True)
     assert done.stdout == b"sdready\n" + f"<one><{argument}><three>".encode()

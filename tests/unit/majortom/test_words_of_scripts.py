@@ -53,7 +53,7 @@ def functions(name: str) -> str:
         (STARTING, "as its state says"),
     ],
 )
-def test_why_spider_did_not_start_is_the_line_that_names_the_error(printed: str, says: str) -> None:
+def test_the_failure_reason_is_the_line_that_names_the_error(printed: str, says: str) -> None:
     told = run(
         functions("lifecycle.sh")
         + '\nagent_log() { printf "%s" "$text"; }\nstate() { printf "as its state says"; }\nsleep() { :; }\ntext=$1\nfailure_text',

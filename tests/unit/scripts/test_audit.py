@@ -55,7 +55,7 @@ def test_wapiti_s_findings_keep_their_level_and_place(part: str, level: int, cal
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"vulnerabilities": {}}', wapiti_says("vulnerabilities", 5)])
-def test_a_report_that_wapiti_did_not_finish_is_not_passed(text: str) -> None:
+def test_an_unfinished_wapiti_report_is_an_error(text: str) -> None:
     with pytest.raises(AuditError):
         wapiti_findings(text)
 
@@ -89,7 +89,7 @@ def test_an_address_keeps_the_names_that_it_takes() -> None:
     assert good_address("/n", ["limit"], lambda _asked: False) is None
 
 
-def test_where_another_machine_could_be_reached_nothing_is_started(
+def test_the_audit_does_not_start_if_other_machines_are_reachable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "eth0")])

@@ -6,6 +6,6 @@ from groundcontrol.slices import ROUTES
 from scripts.benches.access.costs import Fleet, requests_of
 
 
-def test_every_call_that_costs_more_than_nothing_is_measured() -> None:
+def test_every_costly_request_is_measured() -> None:
     requests = requests_of(Fleet(["node"] * 50, "batch", "job", ["alert"], "incident", "expectation"))
     assert {*requests} == {f"{route.method} {route.path}" for route in ROUTES if route.cost != "small"}

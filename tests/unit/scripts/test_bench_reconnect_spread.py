@@ -14,9 +14,7 @@ from spider.hub.backoff import CAP_S, RETURN_CAP_S
 @pytest.mark.parametrize(
     ("away_s", "a_second", "last_s"), [(10, 310, RETURN_CAP_S), (30, 310, RETURN_CAP_S), (120, 60, CAP_S), (600, 60, CAP_S)]
 )
-def test_a_fleet_is_back_within_five_seconds_of_a_short_outage_and_within_a_minute_of_a_long_one(
-    away_s: int, a_second: int, last_s: float
-) -> None:
+def test_a_fleet_reconnects_in_five_seconds_or_a_minute_by_outage(away_s: int, a_second: int, last_s: float) -> None:
     """The hub takes a thousand that come at the same moment (F-31)."""
     times = returns(away_s, random.Random(away_s))
     assert busiest(times) <= a_second

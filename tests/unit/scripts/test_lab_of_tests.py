@@ -19,7 +19,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_addresses_that_another_lab_holds_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_addresses_of_another_lab_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, held = labs.claim("127.0.60", str(tmp_path))
     second, other = labs.claim("127.0.60", str(tmp_path))
     assert int(second.rpartition(".")[2]) > int(first.rpartition(".")[2]) >= 60

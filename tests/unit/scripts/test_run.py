@@ -34,7 +34,7 @@ def test_a_process_that_refuses_its_settings_is_not_restarted() -> None:
     assert Restarts().pause_s(EXIT_CONFIG, 2 * STEADY_S) is None
 
 
-def test_a_long_log_is_moved_aside_under_its_writer(tmp_path: Path) -> None:
+def test_a_long_log_is_rotated_under_its_writer(tmp_path: Path) -> None:
     log = tmp_path / "hub.log"
     shorten_log(log, most_bytes=100)
     with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as writer:
@@ -70,7 +70,7 @@ def test_a_full_disk_empties_a_long_log_without_a_copy_and_says_so_once(tmp_path
         assert (disk.view / "hub.log.1").read_text() == text
 
 
-async def test_a_start_that_the_system_refuses_is_tried_until_it_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_refused_start_is_retried_until_it_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
     refusals = [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "spider.pyz.new"), OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))]
 
     async def start() -> asyncio.subprocess.Process:
@@ -86,7 +86,7 @@ async def test_a_start_that_the_system_refuses_is_tried_until_it_succeeds(capsys
     ]
 
 
-def test_the_first_log_in_is_shown_until_it_is_made(tmp_path: Path) -> None:
+def test_the_first_log_in_is_shown_until_it_happened(tmp_path: Path) -> None:
     def shown(seen: float | None, *, must_change: bool, password: str = "") -> str:
         environ = {"STARDUST_SECRET": "only-for-this-test-0123456789", "STARDUST_ADMIN_PASS": password}
         config = read_config(environ, ["--data-dir", str(tmp_path)])
@@ -100,7 +100,7 @@ def test_the_first_log_in_is_shown_until_it_is_made(tmp_path: Path) -> None:
     assert shown(None, must_change=False) == "as before", "its log-in is older than what the hub keeps of log-ins"
 
 
-def test_a_refusal_is_the_sentence_in_it() -> None:
+def test_the_message_of_a_refusal_is_extracted() -> None:
     assert detail_of('{"status": 400, "detail": "a name has 1 to 255 printable characters"}') == "a name has 1 to 255 printable characters"
     assert detail_of("Bad Gateway\n") == "Bad Gateway"
     assert detail_of("[]") == "[]"

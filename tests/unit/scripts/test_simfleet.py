@@ -10,7 +10,7 @@ from scripts.simfleet.main import OFFLINE_S, leaving
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.5, 0.9])
-def test_so_many_go_that_the_wished_share_is_away(share: float) -> None:
+def test_disconnects_reach_the_requested_share(share: float) -> None:
     dice = random.Random(7)
     back_at = [0.0] * 2000
     seen = []
