@@ -119,6 +119,11 @@ class Config:
         """The URL of this hub under a host that a node has reached it by; the preferred one if that is none of the node URLs."""
         return next((url for url in self.node_urls if authority_of(url)[1] == host), self.node_url)
 
+    def address_for(self, host: str) -> str | None:
+        """The address that a node is told to dial which has dialled this host. None: it is told none, since it dialled its own machine, or
+        this hub does not end TLS itself."""
+        return self.lan[0] if self.lan and host in (authority_of(url)[1] for url in self.node_urls) else None
+
     @property
     def origin(self) -> str:
         """The web origin that links name."""

@@ -8,10 +8,13 @@ from groundcontrol.access import api as access_api
 from groundcontrol.access.store import UserAdminStore
 from groundcontrol.access.users import one_time_password
 from groundcontrol.access.views import AccountView, NewTokenView, account_view
+from groundcontrol.agents.registry import Registry
 from groundcontrol.config import Config
 from groundcontrol.core.errors import Conflict
 from groundcontrol.local_views import (
     ClockView,
+    DialledListView,
+    DialledView,
     EnrolledListView,
     EnrolledView,
     LocalEnrolBody,
@@ -26,6 +29,7 @@ from groundcontrol.nodes.store import NodeStore, RecoveryStore
 from groundcontrol.vault import recovery_text
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import Route
+from spider.wire.frames import HUB_ADDRESS
 
 
 def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = lambda: None) -> tuple[Route, ...]:
@@ -52,6 +56,18 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
             for one in made
         ]
         return EnrolledListView(nodes=views, server_url=services[Config].node_url)
+
+    async def list_dialled(call: ApiRequest) -> DialledListView:
+        """Where each connected node has reached the hub."""
+        config, hellos = call.services[Config], {agent.node.id: agent.hello for agent in call.services[Registry].agents()}
+        views = [
+            DialledView(
+                node_id=node, address=hello.host, is_other=config.node_url_at(hello.host) != config.node_url,
+                follows=HUB_ADDRESS in hello.features,
+            )
+            for node, hello in hellos.items()
+        ]  # fmt: skip
+        return DialledListView(nodes=views)
 
     async def reset_user(call: ApiRequest, body: ResetUserBody) -> ResetUserView:
         """Give a user a new password, and end all their sessions and tokens."""
@@ -91,6 +107,7 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
         Route("POST", "/local/recovery", "user.reset", print_recovery, RecoveryView, RecoveryBody, local=True),
         Route("DELETE", "/local/recovery", "user.reset", end_recovery, None, status=204, local=True),
         Route("POST", "/local/enrol", "node.enrol", enrol_local, EnrolledListView, LocalEnrolBody, status=201, local=True),
+        Route("GET", "/local/dialled", "node.read", list_dialled, DialledListView, local=True),
         Route("POST", "/local/reset-user", "user.reset", reset_user, ResetUserView, ResetUserBody, local=True),
         Route("POST", "/local/tokens", "user.reset", create_token, NewTokenView, LocalTokenBody, status=201, local=True),
         Route("POST", "/local/clock", "user.reset", accept_clock, ClockView, local=True),

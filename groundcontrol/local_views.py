@@ -29,6 +29,21 @@ class EnrolledListView(Answer):
     server_url: str
 
 
+class DialledView(Answer):
+    """Where a connected node has reached the hub."""
+
+    node_id: str
+    address: str
+    is_other: bool
+    """Whether nodes are told to dial another one instead."""
+    follows: bool
+    """Whether the node goes to the address that it is told: it has the hub's key pinned, and an agent that is new enough."""
+
+
+class DialledListView(Answer):
+    nodes: list[DialledView]
+
+
 class ResetUserBody(Body):
     username: str
 

@@ -145,10 +145,10 @@ def make_tls_end(config: Config, fleet_key: bytes, now: float) -> TlsEnd:
 
 
 def what_nodes_need(url: str) -> str:
-    """What brings a node to a new address."""
+    """What brings a node to a new address that the hub could not name to it."""
     return (
-        f"a node that dials an old address stays away until `stardust redeploy NODE`, or until {url} stands as url in its"
-        " /etc/stardust/spider.conf and stardust-spider was restarted; its pin stays right"
+        "nodes that were connected since then have been told where to go; another one stays away until `stardust redeploy NODE`, or until"
+        f" {url} stands as url in its /etc/stardust/spider.conf and stardust-spider was restarted; its pin stays right"
     )
 
 

@@ -2,9 +2,10 @@
 
 import os
 import re
+import socket
 import stat
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from spider.files import read_text
 from spider.ini_reader import read_ini
@@ -24,6 +25,9 @@ _SECTIONS = {
     "statsd": {"listen"},
 }
 _OPTIONAL = {"tls_pin", "proxy", "name", "hours", "mebibytes", "journal", "listen"}
+ADDRESS_FILE = "hub-address"
+"""Name in the state folder. Its lines are the url of spider.conf, and the addresses to dial before it: the one that the hub has named, and the
+one that it had then."""
 SPOOL_HOURS = 72
 SPOOL_MEBIBYTES = 64
 """Largest size and time span of samples on disk while the hub is away. spider.conf may lower both; 0 keeps samples in memory."""
@@ -61,6 +65,24 @@ class Url(NamedTuple):
     path: str
     authority: str
     """The authority to dial: lower case, default port left out."""
+
+    @property
+    def text(self) -> str:
+        return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.path}"
+
+    def at(self, address: str) -> "Url":
+        """This URL at another address.
+
+        Raises: ValueError: it is neither an IP address nor a host name, or this URL is not `wss://`.
+        """
+        try:
+            name = f"[{address}]" if ":" in address and socket.inet_pton(socket.AF_INET6, address) else address
+        except OSError as error:
+            raise ValueError(f"{address[:100]!r} is no address of a hub") from error
+        moved = parse_url(f"wss://{name}:{self.port}{self.path}")
+        if moved._replace(host="", authority="") != self._replace(host="", authority="") or moved.host != address:
+            raise ValueError(f"{address[:100]!r} is no address of a hub")
+        return moved
 
 
 class Proxy(NamedTuple):
@@ -138,6 +160,13 @@ class Config:
     """Path of the socket on which programs report events; empty = none."""
     units: int = 0
     """Edition of the unit files that started this program; 0 = unknown."""
+    kept: Tuple[Url, ...] = ()
+    """Where the hub, known by its pinned key, has been since spider.conf was written; the address that it has named comes first."""
+
+    @property
+    def urls(self) -> Tuple[Url, ...]:
+        """Where the hub may be reached, in the order to dial."""
+        return (*self.kept, self.url)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], argv: Sequence[str]) -> "Config":
@@ -167,10 +196,12 @@ class Config:
         units = environ.get("STARDUST_UNITS", "")
         if faults:
             raise ConfigError(faults)
+        url = parse_url(conf["url"])
         return cls(
-            url=parse_url(conf["url"]),
+            url=url,
             fleet=conf["fleet"],
             tls_pin=read_pins(conf["tls_pin"]) if conf.get("tls_pin") else None,
+            kept=_read_kept(flags["--state"], url) if conf.get("tls_pin") else (),
             proxy=parse_proxy(conf["proxy"]) if conf.get("proxy") else None,
             node=conf["id"],
             generation=int(conf["generation"]),
@@ -300,6 +331,15 @@ def _wrong_values(values: Mapping[str, str]) -> List[str]:
     if not _STATSD.match(values.get("listen", "off")):
         faults.append("listen: off, a port of 127.0.0.1, or the path of a socket is expected")
     return faults
+
+
+def _read_kept(state_dir: str, url: Url) -> Tuple[Url, ...]:
+    """The URLs to dial before this one of spider.conf. None if spider.conf has another one since."""
+    first, *addresses = read_text(os.path.join(state_dir, ADDRESS_FILE), 1024).split("\n")
+    try:
+        return tuple(map(url.at, addresses[:2])) if first == url.text else ()
+    except ValueError:
+        return ()
 
 
 def _kernel_boot() -> str:

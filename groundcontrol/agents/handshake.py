@@ -9,7 +9,7 @@ import os
 import random
 import weakref
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 from groundcontrol.agents.codec import CODEC
@@ -37,7 +37,9 @@ from spider.wire.frames import (
     CLOSE_HOST,
     CLOSE_PROTOCOL,
     CLOSE_UNKNOWN,
+    HUB_ADDRESS,
     JOURNAL,
+    HubAddress,
     Welcome,
 )
 from spider.wire.joining import is_join
@@ -55,7 +57,7 @@ WAITING_MS: Final = 15_000
 """A node that waits for approval reconnects after a random part of this."""
 WHY_REFUSED: Final = {CLOSE_PROTOCOL: "protocol", CLOSE_UNKNOWN: "unknown_key", CLOSE_HOST: "wrong_host", CLOSE_CLONE: "clone"}
 """Close code -> name of the refusal. A node that only has to wait is not refused."""
-FEATURES: Final = (ORDER_TIME, JOURNAL)
+FEATURES: Final = (ORDER_TIME, JOURNAL, HUB_ADDRESS)
 """Optional features of the protocol that this hub supports."""
 
 
@@ -98,8 +100,10 @@ class AgentHandshake:
         fleet_id: str,
         fleet_key: bytes,
         hosts: frozenset[str],
+        address_for: Callable[[str], str | None],
         pack_s: int,
     ) -> None:
+        """Args: hosts: those that a node may have dialled. address_for: `Config.address_for`."""
         self._deps = deps
         self._registry = registry
         self._watching = watching
@@ -108,6 +112,7 @@ class AgentHandshake:
         self._fleet_id = fleet_id
         self._fleet_key = fleet_key
         self._hosts = hosts
+        self._address_for = address_for
         self._pack_s = pack_s
         self._openings = Openings(deps.clock)
         self._refusals = refusals
@@ -281,6 +286,9 @@ class AgentHandshake:
             version=agent.hello.version,
         )
         await self._registry.arrived(agent)
+        address = self._address_for(agent.hello.host)
+        if address is not None and HUB_ADDRESS in agent.hello.features:
+            await agent.send(HubAddress(address))
         await self._watching.joined(agent)
         await self._deps.jobs.joined(agent)
         await self._deps.tables.joined(agent)

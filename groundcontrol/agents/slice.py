@@ -40,7 +40,7 @@ def _handshake(services: Services) -> AgentHandshake:
     config, vault = services[Config], services[Vault]
     return AgentHandshake(
         _session_deps(services), services[Registry], services.refusals, services[WatchLeases], services[JoinHandler], services.hub_id,
-        vault.fleet_id, vault.fleet_key, config.agent_hosts, config.pack_seconds,
+        vault.fleet_id, vault.fleet_key, config.agent_hosts, config.address_for, config.pack_seconds,
     )  # fmt: skip
 
 

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import defaultdict
+from typing import Final, NamedTuple
 
-from groundcontrol.cli.client import CliError
+from groundcontrol.cli.client import UNREACHABLE, CliError, Hub, shown
 from groundcontrol.cli.data_dir import become_owner, only_here, read_settings
 from groundcontrol.cli.file_permissions import reason
 from groundcontrol.cli.options import add_act, add_acts, add_settings
 from groundcontrol.lan import LOOPBACK_NAMES, keep_addresses, kept_addresses, parse_addresses
 from groundcontrol.own_certificate import OwnCertificate, grouped, read_certificate
 
+_MOST_NAMED: Final = 20
+
+
+class Dialled(NamedTuple):
+    """Where a node has reached the hub."""
+
+    node_id: str
+    name: str
+    address: str | None
+    """Host and port; None: it is not connected."""
+    is_other: bool
+    """Whether nodes are told to dial another one."""
+    follows: bool
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     acts = add_acts(parser, default="list")
-    add_settings(add_act(acts, "list", help="the addresses, and the certificate for them"), behind=True)
+    add_settings(add_act(acts, "list", help="the addresses, the nodes that dial each, and the certificate"), behind=True)
     new = add_act(acts, "set", help="reach the hub at these from its next start; its certificate is issued anew, with the same key")
     add_settings(new, behind=True)
     new.add_argument("address", nargs="+", metavar="ADDRESS", help="IP address or host name; new nodes dial the first")
@@ -47,15 +63,30 @@ async def run(args: argparse.Namespace) -> int:
     restart = certificate.names != {*addresses, *LOOPBACK_NAMES}
     if args.json:
         told = {"addresses": addresses, "fingerprint": certificate.fingerprint, "pin": certificate.pin, "restart_needed": restart}
-        print(json.dumps(told))
+        nodes = await _read_nodes(args) if args.act == "list" else None
+        print(json.dumps({**told, "nodes": None if nodes is None else [node._asdict() for node in nodes]}))
     elif args.act == "list":
-        _print(addresses, certificate, restart=restart)
+        _print(addresses, certificate, await _read_nodes(args), restart=restart)
     return 0
 
 
-def _print(addresses: tuple[str, ...], certificate: OwnCertificate, *, restart: bool) -> None:
+async def _read_nodes(args: argparse.Namespace) -> list[Dialled] | None:
+    """Where each node has reached the hub. None: the hub does not run."""
+    try:
+        async with Hub(args) as hub:
+            dialled = {one.pop("node_id"): one for one in (await hub.get("/local/dialled"))["nodes"]}
+            away = {"address": None, "is_other": False, "follows": False}
+            return [Dialled(one["id"], one["name"], **dialled.get(one["id"], away)) async for one in hub.every("/nodes", "nodes")]
+    except CliError as exc:
+        if exc.code != UNREACHABLE:
+            raise
+        return None
+
+
+def _print(addresses: tuple[str, ...], certificate: OwnCertificate, nodes: list[Dialled] | None, *, restart: bool) -> None:
     for name, text in (
         ("addresses", ", ".join(addresses)),
+        *(("" if at else "nodes", line) for at, line in enumerate(describe(nodes))),
         ("certificate", f"SHA-256 {grouped(certificate.fingerprint)}"),
         ("key", f"SHA-256 {certificate.pin}, for --tls-pin"),
         *([("next", "restart the hub: its certificate is for other addresses")] if restart else []),
@@ -63,13 +94,28 @@ def _print(addresses: tuple[str, ...], certificate: OwnCertificate, *, restart: 
         print(f"{name:12} {text}")
 
 
+def describe(nodes: list[Dialled] | None) -> list[str]:
+    """Which nodes dial which address: a line for each."""
+    if nodes is None:
+        return ["not known: the hub does not run"]
+    groups: dict[tuple[bool, bool, bool, str], list[str]] = defaultdict(list)
+    for node in nodes:
+        groups[node.address is None, node.is_other, node.is_other and not node.follows, node.address or ""].append(node.name)
+    lines = []
+    for (_, is_other, stays, address), names in sorted(groups.items()):
+        text = f"{len(names)} at {address}" if address else f"{len(names)} not connected, and what they dial is not known"
+        if is_other:
+            text += ", cannot be told to move (update or redeploy)" if stays else ", told to move"
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        lines.append(f"{text}: {shown(', '.join(sorted(names)[:_MOST_NAMED]))}{more}" if is_other or not address else text)
+    return lines or ["none yet"]
+
+
 def _explain(before: tuple[str, ...], now: tuple[str, ...]) -> None:
     """What is left to do after a change."""
     gone = [address for address in before if address not in now]
     print(f"Restart the hub. New nodes then dial {now[0]}, and browsers ask once more: the certificate is new.")
-    print("Its key is the same, so nodes and unused invites need no other pin.")
+    print(f"Its key is the same, so connected nodes move to {now[0]} by themselves. `stardust addresses` shows where each is connected.")
     if gone:
-        print(f"Nodes that dial {', '.join(gone)} stay away from then on. For each of them:")
-        print("  stardust redeploy NODE")
-        print(f"or, on the node, write {now[0]} into the url of /etc/stardust/spider.conf and restart stardust-spider.")
-        print(f"To move without a gap, keep both until that is done: stardust addresses set {' '.join((*now, *gone))}")
+        print(f"Nodes that still dial {', '.join(gone)} lose the hub. To take them along, keep both addresses until they have moved:")
+        print(f"  stardust addresses set {' '.join((*now, *gone))}")

@@ -9,20 +9,25 @@ import os
 from typing import Any, Callable, Coroutine, Dict, Iterable, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple, Type
 
 from spider.clock import Clock
-from spider.config import Config
+from spider.config import Config, Url
+from spider.hub.addresses import HubAddresses
 from spider.hub.backoff import Backoff
 from spider.hub.outbox import Outbox
-from spider.hub.websocket import HandshakeRefused, SocketClosed, WebSocket, WebSocketError, connect
+from spider.hub.websocket import CONNECT_TIMEOUT_S, HandshakeRefused, SocketClosed, WebSocket, WebSocketError, connect
 from spider.logs import event
 from spider.timeouts import wait_for
 from spider.wire.errors import NotProven, ProtocolError, SessionOver
 from spider.wire.frames import (
+    CLOSE_CLONE,
+    CLOSE_GOING_AWAY,
     CLOSE_PROTOCOL,
     CLOSE_UNKNOWN,
+    HUB_ADDRESS,
     JOURNAL,
     OPENING_TIMEOUT_S,
     SUBPROTOCOL,
     Ack,
+    HubAddress,
     JobAck,
     JobDone,
     JobStart,
@@ -36,6 +41,8 @@ from spider.wire.rfc6455 import CODE_AWAY
 from spider.wire.session import NodeOpening, SecureChannel
 
 TICK_S = 1.0
+OTHER_TIMEOUT_S = 3.0
+"""How long an address that was not the last to answer may take: nobody may have it any more, and the first one is to be tried again soon."""
 FINISH_POLL_S = 0.02
 FEATURES: Sequence[str] = (ORDER_TIME, JOURNAL)
 NOT_MINE = "this hub is not mine, or has forgotten me"
@@ -77,6 +84,8 @@ class _Ended(NamedTuple):
     code: int = 0
     reason: str = ""
     retry_after_s: Optional[float] = None
+    moved: bool = False
+    """The session was left for another address of the hub."""
 
 
 class _Session:
@@ -107,7 +116,9 @@ class HubLink:
         self.tried = asyncio.Event()
         """Set when the first attempt has led to a session, or has ended."""
         self._joined: List[Callable[[], None]] = []
-        self._others: Dict[object, Callable[[Any], None]] = {}
+        self._addresses = HubAddresses(config, clock)
+        self._sessions = 0
+        self._others: Dict[object, Callable[[Any], None]] = {HubAddress: self._addresses.hear}
         outbox.on_ready(self._wake.set)
 
     def on_joined(self, call: Callable[[], None]) -> None:
@@ -144,39 +155,52 @@ class HubLink:
         """Dial, serve and wait, in a loop."""
         while True:
             began = self._clock.monotonic()
-            ended = await self._attempt()
+            ended = await self._dial()
             self.tried.set()
+            if ended.moved:
+                continue
             now = self._clock.monotonic()
             wait = self._backoff.after(now - began, now - max(began, self._up_since), ended.code, ended.reason, ended.retry_after_s)
             event(log, "link_waits", logging.DEBUG if wait < 60 else logging.WARNING, seconds=round(wait, 1))
             await self._clock.sleep(wait)
 
-    async def _attempt(self) -> _Ended:
+    async def _dial(self) -> _Ended:
+        """Try the addresses of the hub in turn, until it answers at one."""
+        sessions, ended = self._sessions, _Ended()
+        for at, url in enumerate(self._addresses.in_turn()):
+            one = await self._attempt(url, OTHER_TIMEOUT_S if at else CONNECT_TIMEOUT_S)
+            if self._sessions > sessions or one.retry_after_s is not None or one.code in (CLOSE_CLONE, CLOSE_GOING_AWAY):
+                return one
+            ended = max(ended, one, key=lambda end: end.code)  # the code of a hub that does not want this node asks for the longest wait
+        return ended
+
+    async def _attempt(self, url: Url, timeout_s: float) -> _Ended:
         config = self._config
         try:
-            socket = await connect(config.url, SUBPROTOCOL, f"stardust-spider/{config.version}", config.tls_pin, config.proxy)
+            socket = await connect(url, SUBPROTOCOL, f"stardust-spider/{config.version}", config.tls_pin, config.proxy, timeout_s)
         except HandshakeRefused as error:
-            event(log, "hub_refused", logging.WARNING, host=config.url.authority, why=str(error))
+            event(log, "hub_refused", logging.WARNING, host=url.authority, why=str(error))
             return _Ended(retry_after_s=error.retry_after_s)
         except WebSocketError as error:
-            event(log, "hub_not_reached", logging.WARNING, host=config.url.authority, why=str(error))
+            event(log, "hub_not_reached", logging.WARNING, host=url.authority, why=str(error))
             return _Ended()
         code, reason = CODE_AWAY, "leaving"
         try:
-            await self._serve(socket)
+            await self._serve(socket, url)
+            return _Ended(moved=True)
         except NotProven:
             code, reason = CLOSE_UNKNOWN, "not proven"
-            event(log, "hub_not_proven", logging.ERROR, host=config.url.authority, why=NOT_MINE)
+            event(log, "hub_not_proven", logging.ERROR, host=url.authority, why=NOT_MINE)
             return _Ended(CLOSE_UNKNOWN)
         except ProtocolError as error:
             code, reason = error.close_code, error.reason
-            event(log, "session_broken", logging.WARNING, host=config.url.authority, why=error.reason)
+            event(log, "session_broken", logging.WARNING, host=url.authority, why=error.reason)
         except SocketClosed as error:
-            event(log, "session_closed", logging.WARNING, host=config.url.authority, code=error.code, why=error.reason)
+            event(log, "session_closed", logging.WARNING, host=url.authority, code=error.code, why=error.reason)
             return _Ended(error.code, error.reason)
         except asyncio.TimeoutError:
             code, reason = CLOSE_PROTOCOL, "the opening took too long"
-            event(log, "hub_not_reached", logging.WARNING, host=config.url.authority, why=reason)
+            event(log, "hub_not_reached", logging.WARNING, host=url.authority, why=reason)
         finally:
             if self._session is not None:
                 self._session = None
@@ -185,9 +209,12 @@ class HubLink:
             await socket.close(code, reason)
         return _Ended()
 
-    async def _serve(self, socket: WebSocket) -> None:
-        link, welcome = await wait_for(OPENING_TIMEOUT_S, self._open(socket))
-        event(log, "session_open", host=self._config.url.authority, epoch=welcome.epoch)
+    async def _serve(self, socket: WebSocket, url: Url) -> None:
+        """Returns when the session is to be left for another address of the hub."""
+        link, welcome = await wait_for(OPENING_TIMEOUT_S, self._open(socket, url))
+        event(log, "session_open", host=url.authority, epoch=welcome.epoch)
+        self._sessions += 1
+        self._addresses.opened(url)
         self._up_since = self._clock.monotonic()
         self.hub_time = welcome.hub_time_ms, self._up_since
         self._outbox.resume(welcome)
@@ -197,18 +224,18 @@ class HubLink:
         for call in tuple(self._joined):  # a callback may add others, which are called when they are added
             call()
         self.tried.set()
-        await _first_end([self._receive(session), self._post(session), self._tick(session)])
+        await _first_end([self._receive(session), self._post(session), self._tick(session), self._addresses.move(url)])
 
-    async def _open(self, socket: WebSocket) -> "tuple[SecureChannel, Welcome]":
+    async def _open(self, socket: WebSocket, url: Url) -> "tuple[SecureChannel, Welcome]":
         config = self._config
         opening = NodeOpening(
             config.node,
             config.generation,
             config.key,
             config.boot,
-            config.url.authority,
+            url.authority,
             config.version,
-            FEATURES,
+            (*FEATURES, HUB_ADDRESS) if self._addresses.follows else FEATURES,
             self._jobs.known(),
             os.urandom(32),
         )

@@ -17,11 +17,12 @@ import pwd
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Callable, List, NamedTuple, Optional
 
 from spider.clock import SystemClock
-from spider.config import Config, ConfigError
+from spider.config import Config, ConfigError, Url
 from spider.hub.websocket import SocketClosed, WebSocketError, connect
 from spider.jobs.files import JOBS_DIR
 from spider.root.policy import POLICY_PATH, PolicyRefused, read_policy
@@ -110,8 +111,9 @@ def status(argv: Optional[List[str]] = None) -> int:
         sys.stderr.write("status takes no arguments\n" if argv else NO_SCRIPT)
         return 64 if argv else EXIT_LEFT
     _print(f"version    {VERSION}")
-    result = run_script(script, "status")
-    for note in (*result.notes[:1], f"policy     {_policy()}", *result.notes[1:]):
+    result, config = run_script(script, "status"), _config()
+    moved = [f"hub        {config.urls[0].text} (before: {config.url.text})"] if config is not None and config.kept else []
+    for note in (*(moved or result.notes[:1]), f"policy     {_policy()}", *result.notes[1:]):
         _print(note)
     return 0 if result.ok else EXIT_LEFT
 
@@ -176,9 +178,18 @@ def _say_farewell(config: Optional[Config], sent: List[str], why: str = "uninsta
     """
     if config is None:
         return "spider.conf or the session key cannot be read"
+    failed = ""
+    for url in config.urls:
+        failed = _farewell_at(url, config, sent, why, left)
+        if not failed:
+            break
+    return failed
+
+
+def _farewell_at(url: Url, config: Config, sent: List[str], why: str, left: str) -> str:
     loop = asyncio.new_event_loop()
     try:
-        loop.run_until_complete(wait_for(FAREWELL_LIMIT_S, farewell(config, why, left, sent)))
+        loop.run_until_complete(wait_for(FAREWELL_LIMIT_S, farewell(replace(config, url=url), why, left, sent)))
     except NotProven as error:
         return "" if sent and not left else str(error)
     except (OSError, WebSocketError, ProtocolError, asyncio.TimeoutError) as error:

@@ -25,6 +25,8 @@ MAX_BUNDLE_PART_BYTES = 128 * 1024
 
 JOURNAL = "journal"
 """Feature of a node that answers `JournalRequest`."""
+HUB_ADDRESS = "hub-address"
+"""Feature of a node that follows `HubAddress`: it has the hub's key pinned."""
 
 OPENING_TIMEOUT_S = 10.0
 HEARTBEAT_S = 20.0
@@ -473,8 +475,28 @@ class JournalAnswer(NamedTuple):
     texts: List[str]
 
 
+class HubAddress(NamedTuple):
+    """Hub to node, once in a session: dial this host from now on. Sent only to a node with the feature `HUB_ADDRESS`."""
+
+    address: str
+    """An IP address or a host name in lower case. Scheme, port, path and pinned keys stay those of spider.conf."""
+
+
 ToNode = Union[
-    JournalRequest, Welcome, Watch, Ack, LogAck, Heartbeat, JobStart, JobAck, JobDone, JobStop, PackagesHeld, Bundle, EventsStored
+    HubAddress,
+    JournalRequest,
+    Welcome,
+    Watch,
+    Ack,
+    LogAck,
+    Heartbeat,
+    JobStart,
+    JobAck,
+    JobDone,
+    JobStop,
+    PackagesHeld,
+    Bundle,
+    EventsStored,
 ]
 ToHub = Union[
     Heartbeat,
@@ -512,6 +534,7 @@ KINDS_TO_NODE: Dict[int, Type[Tuple[object, ...]]] = {
     24: PackagesHeld,
     25: EventsStored,
     26: JournalRequest,
+    27: HubAddress,
     45: Bundle,
 }
 KINDS_TO_HUB: Dict[int, Type[Tuple[object, ...]]] = {

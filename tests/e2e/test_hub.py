@@ -422,6 +422,7 @@ LOCAL: dict[str, Any] = {
     "POST /local/recovery": {},
     "DELETE /local/recovery": None,
     "POST /local/enrol": {"names": ["x"]},
+    "GET /local/dialled": None,
     "POST /local/reset-user": {"username": "admin"},
     "POST /local/tokens": {"name": "stolen", "role": "admin", "sensitive": True},
     "POST /local/clock": None,
@@ -441,13 +442,13 @@ def test_routes_outside_the_table_exist_only_on_the_local_socket() -> None:
 @pytest.mark.parametrize("row", LOCAL)
 def test_local_routes_do_not_exist_on_the_network(shared_hub: HubProcess, row: str) -> None:
     """Not for an admin who has just proved the password, nor for a token with every right."""
-    path = "/api/v1" + row.partition(" ")[2].replace("{username}", "admin")
-    assert shared_hub.request("POST", path, LOCAL[row]).status == 401
+    method, _, path = row.replace(" ", " /api/v1").replace("{username}", "admin").partition(" ")
+    assert shared_hub.request(method, path, LOCAL[row]).status == 401
     admin = shared_hub.login()
     sensitive = {"name": row[-40:], "role": "admin", "sensitive": True}
     token = shared_hub.request("POST", "/api/v1/tokens", sensitive, token=admin.token).json["token"]
     for bearer in (admin.token, token):
-        reply = shared_hub.request("POST", path, LOCAL[row], token=bearer)
+        reply = shared_hub.request(method, path, LOCAL[row], token=bearer)
         assert (reply.status, reply.json["code"]) == (404, "not_found")
     assert b"stolen" not in shared_hub.local("GET", "/api/v1/tokens").body
     assert shared_hub.login().token

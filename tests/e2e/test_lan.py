@@ -14,12 +14,15 @@ from typing import NamedTuple
 
 import pytest
 
+from groundcontrol.cli.main import main
+from groundcontrol.lan import keep_addresses
 from groundcontrol.own_certificate import FILE, read_certificate
+from spider.config import ADDRESS_FILE
 from spider.wire.joining import read_invite, write_invite
 from tests.support.eventually import wait_until
 from tests.support.hub import ROOT, HubProcess
 from tests.support.join_client import PROBE, made
-from tests.support.two_networks import HUB_ADDRESS, LIMIT_S, Network, two_networks
+from tests.support.two_networks import HUB_ADDRESS, LIMIT_S, OTHER_HUB_ADDRESS, Network, two_networks
 
 LIFECYCLE = """
 folder={folder}
@@ -147,6 +150,39 @@ def test_a_server_of_another_network_joins_by_the_pin_in_its_invite(cable: tuple
         for network in cable:  # from the hub's own machine, too
             assert log_in(network, url, hub, first) == "403 auth.setup_code_required"
         assert log_in(server.network, url, hub, {**first, "setup_code": code}) == "200 None"
+
+
+def test_a_hub_that_changes_its_address_takes_its_nodes_along(
+    cable: tuple[Network, Network], server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub = HubProcess(tmp_path / "hub", args=["--lan"], faults=[f"network={cable[0].pid}"])
+
+    def stardust(*words: str) -> str:
+        assert main(["addresses", *words, "--data-dir", str(hub.folder)]) == 0
+        return capsys.readouterr().out
+
+    hub.folder.mkdir(mode=0o700)
+    keep_addresses(hub.folder, (OTHER_HUB_ADDRESS, HUB_ADDRESS))  # the first is one that the hub's machine will have
+    server.network.ip("route", "add", "unreachable", OTHER_HUB_ADDRESS)
+    with hub:
+        assert "connected" in server.join(made(hub, name="over-there")["invite"])
+        [node] = hub.local("GET", "/api/v1/nodes").json["nodes"]
+        wait_until((server.folder / "there/state" / ADDRESS_FILE).exists, LIMIT_S, (server.folder / "there/log").read_text)
+        assert f"1 at {HUB_ADDRESS}:{hub.port}, told to move: over-there\n" in stardust()
+
+        hub.slay()
+        cable[0].ip("address", "del", f"{HUB_ADDRESS}/24", "dev", "cable")
+        cable[0].ip("address", "add", f"{OTHER_HUB_ADDRESS}/24", "dev", "cable")
+        server.network.ip("route", "del", "unreachable", OTHER_HUB_ADDRESS)
+        server.network.ip("route", "add", "unreachable", HUB_ADDRESS)
+        assert f"Nodes that still dial {HUB_ADDRESS} lose the hub" in stardust("set", OTHER_HUB_ADDRESS)
+        hub.launch()
+        wait_until(lambda: hub.node(node["id"])["state"] == "online", LIMIT_S, (server.folder / "there/log").read_text)
+        assert json.loads(stardust("--json"))["nodes"] == [
+            {"node_id": node["id"], "name": "over-there", "address": f"{OTHER_HUB_ADDRESS}:{hub.port}", "is_other": False, "follows": True}
+        ]
+        assert f"1 at {OTHER_HUB_ADDRESS}:{hub.port}\n" in stardust()
+        assert f"url = wss://{HUB_ADDRESS}:{hub.port}/ws\n" in (server.folder / "there/spider.conf").read_text()
 
 
 def log_in(network: Network, url: str, hub: HubProcess, body: dict[str, str]) -> str:

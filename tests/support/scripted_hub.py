@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from http import HTTPStatus
@@ -18,7 +19,19 @@ from groundcontrol.agents import codec
 from spider.config import Config, parse_url
 from spider.wire import ids, proof
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, SUBPROTOCOL, Ack, Layout, Message, Pack, Row, Welcome
+from spider.wire.frames import (
+    HUB_ADDRESS,
+    STREAM_BACKFILL,
+    STREAM_LIVE,
+    SUBPROTOCOL,
+    Ack,
+    HubAddress,
+    Layout,
+    Message,
+    Pack,
+    Row,
+    Welcome,
+)
 from spider.wire.session import Hello, HubOpening, SecureChannel
 from tests.support.ports import free_port
 
@@ -60,7 +73,10 @@ class ScriptedHub:
         self.sessions: list[tuple[ServerConnection, SecureChannel]] = []
         self.closes: list[tuple[int, str]] = []
         self.news = asyncio.Event()
-        self.port = free_port()
+        self.host, self.port = "127.0.0.1", free_port()
+        self.tls: ssl.SSLContext | None = None
+        self.names = ""
+        """The address that it names to nodes that follow it; empty: none."""
 
     def config(self, **changes: object) -> Config:
         """Settings of a Spider that belongs to this hub."""
@@ -84,8 +100,8 @@ class ScriptedHub:
     async def running(self) -> AsyncIterator[ScriptedHub]:
         """Listen, on the same port each time."""
         async with serve(
-            self._serve, "127.0.0.1", self.port, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None, process_request=self._request,
-            close_timeout=1,
+            self._serve, self.host, self.port, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None, process_request=self._request,
+            close_timeout=1, ssl=self.tls,
         ):  # fmt: skip
             yield self
 
@@ -150,6 +166,8 @@ class ScriptedHub:
             list(self.jobs), list(self.jobs.values()), self.forget_jobs,
         )  # fmt: skip
         await connection.send(link.send(welcome))
+        if self.names and HUB_ADDRESS in opening.hello.features:
+            await connection.send(link.send(HubAddress(self.names)))
         self.sessions.append((connection, link))
         self.news.set()
         while True:

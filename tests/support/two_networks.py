@@ -15,6 +15,8 @@ from tests.support.eventually import wait_until
 
 HUB_ADDRESS: Final = "10.231.7.1"
 NODE_ADDRESS: Final = "10.231.7.2"
+OTHER_HUB_ADDRESS: Final = "10.231.7.3"
+"""Nobody's, until a test gives it to the hub."""
 LIMIT_S: Final = 60.0
 
 

@@ -461,6 +461,20 @@ export interface DeploymentsView {
   next: string | null;
 }
 
+export interface DialledListView {
+  nodes: DialledView[];
+}
+
+/** Where a connected node has reached the hub. */
+export interface DialledView {
+  node_id: string;
+  address: string;
+  /** Whether nodes are told to dial another one instead. */
+  is_other: boolean;
+  /** Whether the node goes to the address that it is told: it has the hub's key pinned, and an agent that is new enough. */
+  follows: boolean;
+}
+
 /** The previous attempt. Each attempt starts at the first step, since a failed one is undone. */
 export interface EarlierView {
   /** The number of previous attempts. */

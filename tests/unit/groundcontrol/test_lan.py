@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from groundcontrol.cli.addresses import Dialled, describe
 from groundcontrol.cli.main import main
 from groundcontrol.config import Config
 from groundcontrol.config_reader import read_config
@@ -107,6 +108,10 @@ def test_the_lan_addresses_are_origins_and_agent_hosts(tmp_path: Path) -> None:
     assert (made.bind, made.secure, made.signed, made.direct, made.loopback_only) == ("::", True, False, True, False)
     assert made.node_url_at("hub.lan") == "wss://hub.lan/ws"
     assert made.node_url_at("elsewhere") == made.node_url
+    assert [made.address_for(host) for host in ("10.0.0.5", "hub.lan", "[fd00::1]", "127.0.0.1", "elsewhere")] == ["10.0.0.5"] * 3 + [
+        None
+    ] * 2
+    assert config(tmp_path, "--server-url", "wss://hub.lan/ws").address_for("hub.lan") is None
     assert made.on_port(8933).node_url == "wss://10.0.0.5:8933/ws"
 
 
@@ -143,9 +148,27 @@ def test_the_command_changes_the_addresses_of_the_next_start(tmp_path: Path, cap
     assert stardust("set", "nonsense_")[0] == 1
     status, said = stardust("set", "10.0.0.6", "hub.lan")
     assert (status, kept_addresses(tmp_path)) == (0, ("10.0.0.6", "hub.lan"))
-    assert "Nodes that dial 10.0.0.5 stay away" in said
-    assert "stardust redeploy NODE" in said
+    assert "Nodes that still dial 10.0.0.5 lose the hub" in said
+    assert "stardust addresses set 10.0.0.6 hub.lan 10.0.0.5" in said
+    assert "lose the hub" not in stardust("set", "10.0.0.6", "hub.lan")[1]
     assert "restart the hub" in stardust("list")[1]
+    assert "not known: the hub does not run" in stardust("list")[1]
     again = make_tls_end(config(tmp_path).with_lan(fixed_addresses(tmp_path, ())), FLEET_KEY, NOW).config
     assert (again.node_url, again.tls_pin) == ("wss://10.0.0.6:8933/ws", first.tls_pin)
     assert json.loads(stardust("--json")[1])["restart_needed"] is False
+
+
+def test_the_list_names_the_nodes_that_are_not_at_the_first_address() -> None:
+    assert describe([]) == ["none yet"]
+    nodes = [Dialled(f"{number:02}", f"web-{number:02}", "10.0.0.6:8933", is_other=False, follows=number > 1) for number in range(30)]
+    nodes += [Dialled("a", "db-1", "10.0.0.5:8933", is_other=True, follows=True), Dialled("b", "d\x1b", "10.0.0.5:8933", True, False)]
+    nodes += [Dialled("c", "away", None, is_other=False, follows=False), Dialled("d", "here", "127.0.0.1:8933", False, False)]
+    assert describe(nodes) == [
+        "30 at 10.0.0.6:8933",
+        "1 at 127.0.0.1:8933",
+        "1 at 10.0.0.5:8933, told to move: db-1",
+        "1 at 10.0.0.5:8933, cannot be told to move (update or redeploy): d\\x1b",
+        "1 not connected, and what they dial is not known: away",
+    ]
+    many = [Dialled(f"{number:02}", f"web-{number:02}", None, is_other=False, follows=False) for number in range(22)]
+    assert describe(many)[0].endswith("web-19 and 2 more")

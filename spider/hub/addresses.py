@@ -1,0 +1,114 @@
+"""The addresses at which this node dials its hub: the one of spider.conf, and those to which the hub has moved since.
+
+A hub that ends TLS itself names its address in each session (`HubAddress`). Its pinned key proves that the new address has the same hub, so
+the address replaces the host alone, and a node without a pin follows none. Where the new address does not answer, the one before and that
+of spider.conf are dialled as well, so a hub that goes back gets its nodes back.
+"""
+
+import asyncio
+import logging
+import os
+import random
+from typing import Optional, Tuple
+
+from spider.clock import Clock
+from spider.config import ADDRESS_FILE, Config, Url
+from spider.files import create_anew, sync_folder
+from spider.hub.websocket import WebSocketError, connect
+from spider.logs import event
+from spider.threads import run_in_thread
+from spider.wire.frames import SUBPROTOCOL, HubAddress
+from spider.wire.rfc6455 import CODE_NORMAL
+
+FIRST_TRY_S = (2.0, 20.0)
+"""A node tries a new address after a random time, so that a fleet does not move all at once."""
+TRY_EVERY_S = 600.0
+"""How often it tries a new address that did not answer."""
+
+log = logging.getLogger(__name__)
+# From its last event `hub_…` or `session_…`, lifecycle.sh knows whether Spider has a session. No event here is named like that.
+
+
+class HubAddresses:
+    """Where the hub is dialled."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._path = os.path.join(config.state_dir, ADDRESS_FILE)
+        self._urls = config.urls
+        self._first = self._urls[0]
+        """The address to dial first: the one that answered last, or a new one that was not tried yet."""
+        self._left_for: Optional[Url] = None
+        """The address for which a session was left; None: it has led to a session."""
+        self._named = config.url
+        self._is_named = asyncio.Event()
+        """Set once the hub has named its address in this session."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether this node follows its hub to another address."""
+        return self._config.tls_pin is not None and self._config.url.secure
+
+    def in_turn(self) -> Tuple[Url, ...]:
+        """All of them, in the order to dial."""
+        return tuple(sorted(self._urls, key=lambda url: url != self._first))
+
+    def opened(self, url: Url) -> None:
+        """A session has begun at this address."""
+        self._first = url
+        self._left_for = None if url == self._left_for else self._left_for
+        self._is_named.clear()
+
+    def hear(self, message: HubAddress) -> None:
+        """The hub names its address. The first of a session counts."""
+        try:
+            url = self._config.url.at(message.address)
+        except ValueError as error:
+            event(log, "address_refused", logging.WARNING, why=str(error))
+            return
+        if self.follows and not self._is_named.is_set():
+            self._named = url
+            self._is_named.set()
+
+    async def move(self, dialled: Url) -> None:
+        """Keep the address that the hub names. Returns once the hub answers there, if this session was dialled elsewhere."""
+        await self._is_named.wait()
+        named = self._named
+        if named != self._urls[0]:
+            await self._keep(named, dialled)
+        if named == dialled:
+            await asyncio.Event().wait()
+        await self._clock.sleep(TRY_EVERY_S if named == self._left_for else random.uniform(*FIRST_TRY_S))
+        level = logging.WARNING
+        while not await self._answers(named, level):
+            self._first, level = dialled, logging.DEBUG
+            await self._clock.sleep(TRY_EVERY_S)
+        self._first = self._left_for = named
+        event(log, "address_changes", host=dialled.authority, to=named.authority)
+
+    async def _answers(self, url: Url, level: int) -> bool:
+        config = self._config
+        try:
+            socket = await connect(url, SUBPROTOCOL, f"stardust-spider/{config.version}", config.tls_pin, config.proxy)
+        except WebSocketError as error:
+            event(log, "address_not_reached", level, host=url.authority, why=str(error))
+            return False
+        await socket.close(CODE_NORMAL, "")
+        return True
+
+    async def _keep(self, named: Url, dialled: Url) -> None:
+        """Dial this address from now on, also after a restart; where it fails, the one of this session and that of spider.conf."""
+        self._urls = tuple(dict.fromkeys((named, dialled, self._config.url)))
+        self._first = named
+        event(log, "address_named", host=named.authority)
+        try:
+            await run_in_thread(self._write, "the hub's address")
+        except OSError as error:
+            event(log, "address_not_kept", logging.WARNING, why=str(error))
+
+    def _write(self) -> None:
+        lines = [self._config.url.text, *(url.host for url in self._urls if url != self._config.url)]
+        create_anew(self._path + ".new", "\n".join([*lines, ""]).encode("ascii"), 0o600)
+        os.replace(self._path + ".new", self._path)
+        sync_folder(os.path.dirname(self._path))
