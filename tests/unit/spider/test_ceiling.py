@@ -21,7 +21,7 @@ def test_resident_memory_matches_the_system_value() -> None:
 
 
 @pytest.mark.parametrize("bytes_", [CEILING_BYTES - 4096, CEILING_BYTES + 4096])
-async def test_a_process_that_needs_too_much_leaves_in_order_and_no_other(tmp_path: Path, bytes_: int) -> None:
+async def test_only_a_process_over_its_memory_limit_ends_itself(tmp_path: Path, bytes_: int) -> None:
     statm = tmp_path / "statm"
     statm.write_text(f"99999 {bytes_ // 4096} 3 4 5 6 7\n")
     left = asyncio.Event()

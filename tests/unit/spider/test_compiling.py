@@ -72,7 +72,7 @@ def alone(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_a_child_compiles_and_all_is_as_python_would_have_it(python: str, alone: Path) -> None:
+def test_modules_compiled_by_the_child_equal_those_of_python(python: str, alone: Path) -> None:
     by_child, by_itself = run(python, alone), run(python, alone, "os.fork = lambda: (_ for _ in ()).throw(BlockingIOError(11, 'no more'))")
     assert by_child["loaders"] == ["_Module"]
     assert by_itself["loaders"] == [by_child["later"]] == ["zipimporter"]
@@ -85,7 +85,7 @@ def test_a_child_compiles_and_all_is_as_python_would_have_it(python: str, alone:
     assert "Compiler" not in by_child["finders"]
 
 
-def test_a_child_that_dies_costs_nothing(alone: Path) -> None:
+def test_a_dead_compiler_child_causes_no_failure(alone: Path) -> None:
     found = run("/usr/bin/python3", alone, after="import signal; os.kill(compiler._pid, signal.SIGKILL)")
     assert found["loaders"] == ["zipimporter"]
     assert found["alone"]
@@ -108,11 +108,11 @@ def test_a_module_that_cannot_be_compiled_says_where(alone: Path, tmp_path: Path
     assert "No module named 'spider.nothing'" in done.stderr
 
 
-def test_sources_that_are_in_a_folder_need_no_child() -> None:
+def test_sources_in_a_folder_need_no_compiler_child() -> None:
     assert start_compiler(getattr(__spec__, "loader", None)) is None
 
 
-async def test_an_agent_in_its_session_has_no_child(bundle_without_manager: Path) -> None:
+async def test_a_connected_agent_has_no_compiler_child(bundle_without_manager: Path) -> None:
     async with ScriptedHub().running() as hub, agent(hub, bundle_without_manager) as process:
         await hub.until(lambda: bool(hub.rows), limit_s=60.0)  # it measures: all is loaded
         own = psutil.Process(process.pid).cmdline()

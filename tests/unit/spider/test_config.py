@@ -45,7 +45,7 @@ def faults(files: dict[str, Path], **environ: str) -> str:
     return "\n".join(caught.value.faults)
 
 
-def test_everything_is_read_and_the_key_does_not_show(files: dict[str, Path]) -> None:
+def test_the_configuration_is_read_and_its_repr_hides_the_key(files: dict[str, Path]) -> None:
     config = load(files)
     assert config.url == (True, "hub.example", 443, "/ws", "hub.example")
     assert (config.node, config.fleet, config.generation, config.name, config.boot) == (NODE, FLEET, 3, "web 3", BOOT)
@@ -56,7 +56,7 @@ def test_everything_is_read_and_the_key_does_not_show(files: dict[str, Path]) ->
     assert "kkk" not in repr(config)
 
 
-def test_files_come_as_open_descriptors_too(files: dict[str, Path]) -> None:
+def test_files_may_be_given_as_open_descriptors(files: dict[str, Path]) -> None:
     conf, key = (os.open(files[name], os.O_RDONLY) for name in ("--config", "--key"))
     config = Config.from_env({"STARDUST_BOOT": BOOT}, [f"--config=fd:{conf}", f"--key=fd:{key}"])
     assert config.key == b"k" * 32

@@ -56,11 +56,11 @@ def test_a_process_left_by_a_package_script_is_reported_with_its_name(folder: Pa
 
 
 @pytest.mark.parametrize("processes", [None, [], [os.getpid()]], ids=["not to be told", "none", "the runner alone"])
-def test_where_nothing_was_left_nothing_is_reported(folder: Path, processes: list[int] | None) -> None:
+def test_without_leftover_processes_nothing_is_reported(folder: Path, processes: list[int] | None) -> None:
     assert notes(folder, processes) == ["before"]
 
 
-def test_of_many_some_are_named(folder: Path) -> None:
+def test_of_many_leftover_processes_some_are_named(folder: Path) -> None:
     gone = list(range(4_200_000, 4_200_030))  # no process has such a number
     left = notes(folder, gone)[1]
     assert left.count("? (42") == 10

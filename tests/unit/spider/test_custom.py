@@ -47,7 +47,7 @@ def read(folder: Path, limit_s: float = LIMIT_S) -> dict[str, int | None]:
     return dict(zip(programs.series(), values, strict=True))
 
 
-def test_lines_are_names_values_and_units() -> None:
+def test_output_lines_are_parsed_as_name_value_and_unit() -> None:
     printed = parse_output(b"# mail\n\nqueue.length 12 messages\nload 0.25\ntemp -3.5e1 \xc2\xb0C\nbroken -\nnothing nan\n")
     assert printed.values == {
         "custom{name=queue.length [messages]}": 12_000,
@@ -62,7 +62,7 @@ def test_lines_are_names_values_and_units() -> None:
 @pytest.mark.parametrize(
     "line", ["x", "1x 2", "x 1 2 3", "x inf", "x 1e400", "x{y} 1", "x\x1b 1", "x 1 {}", "a" * 101 + " 1", "x 1;rm", "x 9e18"]
 )
-def test_anything_else_is_counted_and_not_taken(line: str) -> None:
+def test_invalid_lines_are_counted_and_ignored(line: str) -> None:
     assert parse_output(line.encode()) == ({}, 1)
 
 
@@ -191,9 +191,7 @@ def names_of(programs: Programs, begin: str) -> list[str]:
     return [name for name in programs.series() if name.startswith("custom{name=" + begin)]
 
 
-def test_too_many_names_of_one_program_cost_no_other_one_its_own_and_it_is_reported_once(
-    folder: Path, write: Write, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_too_many_names_of_one_program_do_not_displace_others(folder: Path, write: Write, caplog: pytest.LogCaptureFixture) -> None:
     programs = Programs(str(folder), os.geteuid())
     write('#!/bin/sh\ni=0\nwhile [ $i -lt 400 ]; do echo "a$i 1"; i=$((i+1)); done\n', "aaa")
     write("#!/bin/sh\necho 'z1 1'\necho 'z2 1'\n", "zzz")

@@ -218,7 +218,7 @@ def test_the_policy_lists_the_users_who_may_report_events(tmp_path: Path) -> Non
         assert (reporters.may(0), reporters.may(named), reporters.may(other)) == (True, allowed, False)
 
 
-async def test_a_caller_is_held_to_a_form_a_size_and_a_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_requests_of_a_caller_are_limited_in_form_size_and_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with running(tmp_path, Hub()) as (reports, path):
 
         async def said(data: bytes) -> list[str]:

@@ -47,7 +47,7 @@ NOTHING = JobSnapshot(None, None, None, None, 0, b"", alive=False)
         (NOTHING._replace(run=RUN, result=RESULT, stopped=StopRecord("timeout", "", ""), alive=True), 0.0, JobStatus(ended=True)),
     ],
 )
-def test_each_evidence_has_its_verdict(seen: JobSnapshot, quiet_s: float, verdict: JobStatus) -> None:
+def test_each_state_of_the_job_files_has_its_status(seen: JobSnapshot, quiet_s: float, verdict: JobStatus) -> None:
     assert classify(seen, BOOT, quiet_s) == verdict
 
 

@@ -140,7 +140,7 @@ async def test_broken_packages_are_reported_even_without_an_update_count() -> No
         await eventually(lambda: available.condition.faults == [])
 
 
-async def test_facts_outlive_a_time_without_a_session() -> None:
+async def test_reports_are_sent_after_a_time_without_a_session() -> None:
     wire = Wire()
     wire.up = False
     facts = HostReports(ScriptedHub().config(), SystemClock(), wire.send)
@@ -163,7 +163,7 @@ async def test_work_in_a_thread_returns_its_value_or_raises_its_error() -> None:
         await run_in_thread(fail, "test")
 
 
-async def test_work_that_hangs_does_not_keep_its_waiter() -> None:
+async def test_hanging_work_in_a_thread_does_not_block_its_waiter() -> None:
     gate = threading.Event()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
@@ -171,7 +171,7 @@ async def test_work_that_hangs_does_not_keep_its_waiter() -> None:
     gate.set()
 
 
-async def test_a_fact_that_fits_no_frame_costs_the_others_nothing() -> None:
+async def test_an_oversized_report_does_not_block_others() -> None:
     wire, manager = Wire(), Manager()
 
     async def send(message: Message) -> None:

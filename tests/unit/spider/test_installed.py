@@ -92,7 +92,7 @@ def test_hostile_names_are_made_harmless_and_short(tmp_path: Path) -> None:
     assert package_database.read_pacman(str(tmp_path)) == {"na_me": "1.0-1"}
 
 
-def test_a_change_shows_from_outside(tmp_path: Path) -> None:
+def test_a_changed_database_is_detected_without_reading_it(tmp_path: Path) -> None:
     write(tmp_path, "lib/apk/db/installed", APK)
     found = package_database.find_database(str(tmp_path))
     assert found is not None

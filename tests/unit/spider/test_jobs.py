@@ -287,7 +287,7 @@ async def test_a_refused_stop_request_is_reported(node: Node) -> None:
     assert any(progress.text == "the stop request was refused: bad-mac" for progress in hub.progress)
 
 
-async def test_plan_and_report_come_again_in_every_session(node: Node) -> None:
+async def test_plan_and_report_are_sent_in_each_session(node: Node) -> None:
     hub, order = Hub(), node.order()
     hub.done = False
     for _ in range(2):
@@ -335,7 +335,7 @@ async def test_repeated_kills_of_spider_neither_lose_nor_duplicate_output(node: 
     assert len(node.runners) == 1
 
 
-async def test_a_session_that_breaks_is_gone_on_with_in_the_next(node: Node) -> None:
+async def test_a_job_continues_in_the_session_after_a_broken_one(node: Node) -> None:
     hub, order = Hub(), node.order()
     async with spider(node, hub) as jobs:
         jobs.resume({})
@@ -354,7 +354,7 @@ async def test_a_session_that_breaks_is_gone_on_with_in_the_next(node: Node) -> 
     assert hub.output == (node.jobs / order.job / "log").read_bytes()
 
 
-async def test_no_more_is_sent_ahead_than_the_window(node: Node) -> None:
+async def test_unacknowledged_output_is_limited_to_the_window(node: Node) -> None:
     node.script = "i=0; while [ $i -lt 300 ]; do printf '%8000d\\n' $i; i=$((i+1)); done"
     hub, order, clock = Hub(), node.order(), ShortClock()
     hub.acks = False
@@ -405,7 +405,7 @@ async def test_an_order_that_is_sent_again_starts_nothing_and_is_no_error(node: 
     assert len(node.runners) == 1
 
 
-async def test_a_refusal_comes_back_with_its_reason(node: Node) -> None:
+async def test_a_refusal_of_the_launcher_is_reported_with_its_reason(node: Node) -> None:
     hub, order = Hub(), node.order(life_s=-5)
     async with spider(node, hub) as jobs:
         jobs.resume({})
@@ -439,7 +439,7 @@ async def test_a_missing_launcher_is_reported_as_unreachable(node: Node, tmp_pat
     assert "FileNotFoundError" in hub.answers[0].why
 
 
-async def test_a_node_that_only_watches_says_so_by_itself(node: Node, tmp_path: Path) -> None:
+async def test_a_monitoring_node_without_launcher_refuses_by_itself(node: Node, tmp_path: Path) -> None:
     for text, why in (("[policy]\nversion = 1\nmode = monitor\n", "policy-monitor"), ("[policy]\n", "policy-invalid")):
         node.set_policy(text)
         hub = Hub()

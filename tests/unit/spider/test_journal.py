@@ -42,7 +42,7 @@ def test_a_record_is_read_as_the_journal_writes_it() -> None:
         lambda x: st.lists(x) | st.dictionaries(st.sampled_from(["__CURSOR", "__REALTIME_TIMESTAMP", "MESSAGE", "PRIORITY", "_COMM"]), x),
     ).map(lambda x: json.dumps(x).encode())
 )
-def test_anything_else_is_no_record(data: bytes) -> None:
+def test_other_bytes_are_not_a_journal_record(data: bytes) -> None:
     try:
         line = parse_record(data)
     except ValueError:
@@ -129,7 +129,7 @@ async def end(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_lines_begin_with_now_and_come_once_over_restarts_of_everything(tmp_path: Path) -> None:
+async def test_log_lines_start_at_the_present_and_are_sent_once_over_restarts(tmp_path: Path) -> None:
     host = Host(tmp_path)
     task = await serve(host)
     await eventually(lambda: host.acknowledge == "c3")
@@ -198,7 +198,7 @@ async def test_without_a_journal_it_is_reported_once(caplog: pytest.LogCaptureFi
     assert [entry.getMessage() for entry in caplog.records].count("journal_unreadable") == 1
 
 
-async def test_without_being_asked_nothing_is_read_or_sent() -> None:
+async def test_without_a_request_of_the_hub_no_log_line_is_read() -> None:
     async def hear(message: Message) -> None:
         raise AssertionError(message)
 

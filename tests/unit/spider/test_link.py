@@ -188,7 +188,7 @@ async def test_a_hub_of_another_fleet_receives_only_the_hello(hub: ScriptedHub) 
 
 
 @pytest.mark.parametrize(("code", "reason", "least", "most"), [(4401, "", 600, 600), (4403, "", 600, 600), (4409, "", 300, 300)])
-async def test_a_hub_that_does_not_want_this_node_is_left_alone_for_long(
+async def test_a_hub_that_refuses_the_node_is_dialled_after_a_long_wait(
     hub: ScriptedHub, code: int, reason: str, least: float, most: float
 ) -> None:
     hub.refuse_with = (code, reason)
@@ -215,7 +215,7 @@ async def test_a_busy_hub_is_dialled_again_after_its_retry_after(hub: ScriptedHu
 
 
 @pytest.mark.parametrize("status", [200, 302, 403, 502])
-async def test_a_server_that_is_no_hub_is_a_plain_failure_and_no_busy_loop(hub: ScriptedHub, status: int) -> None:
+async def test_a_server_that_is_not_a_hub_is_retried_with_backoff(hub: ScriptedHub, status: int) -> None:
     hub.http = (status, {})
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: len(hub.attempts) >= 3)
@@ -324,14 +324,14 @@ async def test_the_cause_that_ended_a_session_is_raised_before_its_consequences(
             await _first_end([ends(step, SessionOver("over")), ends(step, ProtocolError("silent")), ends(step, SessionOver("over"))])
 
 
-async def test_an_attempt_that_failed_was_one() -> None:
+async def test_a_failed_attempt_is_counted() -> None:
     node = Node(ScriptedHub().config())
     assert not node.link.tried.is_set()
     async with node.running(), asyncio.timeout(30):
         await node.link.tried.wait()
 
 
-async def test_an_attempt_that_led_to_a_session_was_one_before_it_ends(hub: ScriptedHub) -> None:
+async def test_an_attempt_is_counted_before_its_session_ends(hub: ScriptedHub) -> None:
     """Else Spider would say after its first seconds that it waits for a hub that it is in a session with."""
     node = Node(hub.config())
     told: list[bool] = []

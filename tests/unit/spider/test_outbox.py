@@ -94,7 +94,7 @@ def test_watched_rows_are_sent_one_by_one_until_the_lease_ends() -> None:
     assert len(packs) <= 3, "rows travel together again"
 
 
-def test_nodes_that_were_watched_together_do_not_send_together_ever_after() -> None:
+def test_nodes_watched_together_spread_their_packs_again() -> None:
     fleet = [Bench(random.Random(seed)) for seed in range(300)]
     first: Counter[int] = Counter()
     for bench in fleet:
@@ -149,7 +149,7 @@ def test_layouts_are_sent_again_before_the_hub_may_have_forgotten_them() -> None
     assert told == [layout.layout for layout in [*layouts, layouts[0]]]
 
 
-def test_a_clock_set_back_begins_a_new_pack_because_a_pack_goes_forward_only() -> None:
+def test_a_clock_set_back_begins_a_new_pack() -> None:
     bench = Bench()
     bench.outbox.resume(welcome())
     bench.sample(3)
@@ -198,7 +198,7 @@ def test_rows_measured_just_before_the_first_session_are_live() -> None:
     assert [(pack.stream, pack.seq) for pack in bench.packs()] == [(STREAM_LIVE, 42)]
 
 
-def test_a_hub_that_does_not_acknowledge_is_not_flooded() -> None:
+def test_unacknowledged_packs_are_limited() -> None:
     bench = Bench()
     bench.sample(500)
     bench.outbox.resume(welcome(pack_s=1))

@@ -98,7 +98,7 @@ def test_no_text_upsets_the_readers(junk: str) -> None:
     parse_inhibitors(junk + " block")
 
 
-def test_this_machine_can_be_looked_at() -> None:
+def test_the_state_of_this_machine_is_read() -> None:
     assert all(port.split(" ")[0] in ("tcp", "udp") for port in read_reboot_state().ports)
 
 
@@ -115,7 +115,7 @@ def test_restored_and_missing_services_are_listed_and_earlier_failures_are_not()
     ]
 
 
-def test_another_boot_is_the_proof() -> None:
+def test_a_changed_boot_id_proves_the_reboot() -> None:
     assert classify(SEEN, AFTER, 0.0, 1060.0) == (True, REBOOTED)
     ended = ending(new_time_id(), SEEN, REBOOTED, "", 1060.0)
     assert (ended.state, ended.exit_code, ended.output_bytes, ended.output_sha256) == ("succeeded", 0, 10, "c" * 64)

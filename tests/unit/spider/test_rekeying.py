@@ -78,7 +78,7 @@ def _child(job: str, args: dict[str, object], etc: Path, die_at: str) -> int:
     return 0 if rekey(job, args, NullConsole(), RekeyPaths(str(etc), os.geteuid()), reached).state == "succeeded" else 1
 
 
-def test_new_keys_take_the_place_of_the_old(etc: Path) -> None:
+def test_new_keys_replace_the_old(etc: Path) -> None:
     assert carry_out(etc, 2) == "done"
     assert held(etc) == (2, node_keys(FLEET, NODE, 2))
     assert sorted(path.name for path in etc.iterdir()) == FILES
@@ -173,7 +173,7 @@ def test_a_restoration_that_is_cut_off_leaves_a_complete_pair_and_can_be_done_ag
     assert sorted(path.name for path in etc.iterdir()) == FILES
 
 
-def test_no_number_of_orders_pushes_a_former_pair_out(etc: Path) -> None:
+def test_repeated_rekeys_do_not_displace_former_keys(etc: Path) -> None:
     for _ in range(MAX_FORMER):
         take_over(etc)
     job, args = order(etc, held(etc)[0] + 1)

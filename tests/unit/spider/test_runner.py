@@ -86,7 +86,7 @@ def test_a_flood_is_cut_at_256_mib_and_the_log_says_how_much_there_was(tmp_path:
     path.unlink()
 
 
-def test_a_job_runs_once_for_ever(tmp_path: Path, job: str) -> None:
+def test_a_job_runs_only_once(tmp_path: Path, job: str) -> None:
     count = tmp_path / "count"
     script = f"echo x >> {count}"
     run_job(job, Scripted(script), "", RunnerPaths(str(tmp_path)))
@@ -118,7 +118,7 @@ def test_two_jobs_never_run_side_by_side(tmp_path: Path, job: str) -> None:
 
 
 @pytest.mark.holds("F-18")
-def test_every_signal_but_one_is_outlived(tmp_path: Path, job: str) -> None:
+def test_the_runner_survives_every_signal_but_sigkill(tmp_path: Path, job: str) -> None:
     with start(tmp_path, job, "echo begun; sleep 1; echo ended") as runner:
         wait_for(tmp_path / job / "log", b"begun")
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
@@ -147,7 +147,7 @@ def test_a_killed_runner_leaves_the_program_running_and_no_result(tmp_path: Path
     assert read_run(str(tmp_path / job)) is not None
 
 
-def test_a_fault_of_the_runner_s_own_is_an_unknown_outcome_not_a_guess(tmp_path: Path, job: str) -> None:
+def test_an_internal_fault_of_the_runner_gives_an_unknown_outcome(tmp_path: Path, job: str) -> None:
     result = run_to_end(job, Scripted("exit 42"), "", RunnerPaths(str(tmp_path)))
     assert (result.state, result.rc, result.error_code) == ("unknown", None, "job.runner_failed")
     unmanaged = plan(tmp_path)
@@ -158,7 +158,7 @@ def test_a_fault_of_the_runner_s_own_is_an_unknown_outcome_not_a_guess(tmp_path:
     assert (result.state, result.error_code) == ("failed", "job.unknown_verb")
 
 
-def test_files_that_are_cut_short_read_as_not_there(tmp_path: Path) -> None:
+def test_truncated_files_count_as_missing(tmp_path: Path) -> None:
     folder = str(tmp_path)
     assert (read_plan(folder), read_run(folder), read_result(folder), read_stopped(folder), read_progress(folder)) == (None,) * 5
     for name, content in (("plan", b'{"job": '), ("run", b'{"pid": 1}'), ("result", b"[]"), ("progress", b'{"at": 1, "pha')):
@@ -172,7 +172,7 @@ def test_files_that_are_cut_short_read_as_not_there(tmp_path: Path) -> None:
     assert read_stopped(folder) == StopRecord("signal", "killed", "9")
 
 
-def test_a_result_that_has_no_room_for_its_changes_says_so(tmp_path: Path) -> None:
+def test_a_result_without_space_for_its_changes_has_a_note(tmp_path: Path) -> None:
     script = (
         "import resource, signal, sys\n"
         "from spider.jobs.files import JobResult, reserve, write_result\n"

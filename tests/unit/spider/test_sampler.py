@@ -129,7 +129,7 @@ async def test_a_clock_that_is_set_leaves_a_node_its_moment() -> None:
     assert len(set(times)) == len(times)
 
 
-def test_the_moments_of_a_fleet_lie_all_over_the_second() -> None:
+def test_sampling_times_of_a_fleet_are_spread_over_the_second() -> None:
     moments = [phase_ms_of(hashlib.sha256(b"%d" % number).digest()[:16]) for number in range(1000)]
     assert all(0 <= moment < 1000 for moment in moments)
     tenths = [sum(moment // 100 == tenth for moment in moments) for tenth in range(10)]
@@ -324,7 +324,7 @@ async def test_a_stopped_sampler_closes_its_collectors() -> None:
     assert gauge.closed
 
 
-async def test_a_sink_that_fails_ends_the_sampler_aloud() -> None:
+async def test_a_failing_sink_ends_the_sampler_with_its_error() -> None:
     def sink(layout: Layout, row: Row) -> None:
         raise RuntimeError("no room")
 

@@ -40,7 +40,7 @@ def test_scripts_of_packages_are_known(command: bytes) -> None:
         b"cat\0/var/lib/dpkg/info/lab-hang.list",
     ],
 )
-def test_package_managers_are_none(command: bytes) -> None:
+def test_package_managers_are_not_package_scripts(command: bytes) -> None:
     assert not is_script(command)
 
 

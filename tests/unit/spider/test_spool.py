@@ -135,7 +135,7 @@ async def test_a_loss_that_is_written_down_removes_its_segment_though_the_crash_
     check_samples(node.journal, hub.samples, hub.holes)
 
 
-async def test_the_way_back_is_polite(tmp_path: Path) -> None:
+async def test_backfill_is_rate_limited(tmp_path: Path) -> None:
     node, hub = Node(tmp_path), ModelHub()
     await node.away(30_000)
     node.outbox.resume(hub.welcome(node.boot))

@@ -97,7 +97,7 @@ def test_beyond_the_bound_a_datagram_is_counted_unread_until_the_next_minute(cap
     assert bench.read(60) == {"statsd.rate{name=n}": SCALE}
 
 
-async def test_it_listens_on_a_socket_of_this_host_and_cleans_up(tmp_path: Path) -> None:
+async def test_statsd_listens_on_a_unix_socket_and_removes_it(tmp_path: Path) -> None:
     path = tmp_path / "statsd.sock"
     stale = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     stale.bind(str(path))
@@ -115,7 +115,7 @@ async def test_it_listens_on_a_socket_of_this_host_and_cleans_up(tmp_path: Path)
     assert not path.exists()
 
 
-async def test_it_listens_on_a_port_of_loopback_alone() -> None:
+async def test_statsd_listens_on_a_loopback_port_only() -> None:
     port = free_port()
     statsd = Statsd(str(port), RunningClock(10))
     task = asyncio.create_task(statsd.run())
@@ -125,7 +125,7 @@ async def test_it_listens_on_a_port_of_loopback_alone() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_place_that_cannot_be_had_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unavailable_socket_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     kept = tmp_path / "file"
     kept.write_text("mine")
     statsd = Statsd(str(kept), RunningClock(10_000))

@@ -274,7 +274,7 @@ async def test_a_hub_that_is_away_costs_one_table_of_each_subject() -> None:
         assert wire.said[0].cells[1] == "tty4"
 
 
-async def test_a_network_that_takes_nothing_gets_the_newest_only() -> None:
+async def test_a_blocked_connection_gets_only_the_newest_table() -> None:
     wire, reader = Wire(), Reader("users", ROOT)
     wire.free.clear()
     async with running(wire, reader):

@@ -71,7 +71,7 @@ def test_programs_run_one_after_the_other_on_the_same_terminal(stage: Stage) -> 
     assert stage.text == b"".join(b"run %d\r\n" % number for number in range(5)) + b"in between\r\n"
 
 
-def test_a_flood_arrives_whole(stage: Stage) -> None:
+def test_long_output_is_read_completely(stage: Stage) -> None:
     stage.run("i=0; while [ $i -lt 200 ]; do printf '%4000d\\n' $i; i=$((i+1)); done")
     stage.terminal.close()
     assert stage.log.bytes == 200 * 4002
@@ -159,7 +159,7 @@ def test_a_listener_that_fails_leaves_the_program_to_its_end(stage: Stage, tmp_p
     assert stage.text == b"x\r\ny\r\n"
 
 
-def test_a_log_that_is_full_says_how_much_it_lacks(tmp_path: Path) -> None:
+def test_a_full_log_states_how_much_is_missing(tmp_path: Path) -> None:
     log = Log(str(tmp_path / "log"), limit=10)
     log.write(b"12345678")
     log.write(b"90abc")

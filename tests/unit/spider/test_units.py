@@ -54,7 +54,7 @@ def test_systemd_accepts_every_unit(folder: Path) -> None:
 
 
 @pytest.mark.holds("SAFETY-54", "S-49")
-def test_spider_and_its_launcher_are_boxed_in(folder: Path) -> None:
+def test_spider_and_its_launcher_are_sandboxed(folder: Path) -> None:
     assert exposure(folder, "stardust-spider.service") <= 2.0
     assert exposure(folder, "stardust-launcher@.service") <= 1.5
 

@@ -29,7 +29,7 @@ def certificate(tmp_path: Path) -> Certificate:
 
 
 @SERVERS
-async def test_messages_of_every_length_come_back(server: Server) -> None:
+async def test_messages_of_every_length_are_echoed(server: Server) -> None:
     async with server() as port, connected(port) as socket:
         for size in (0, 1, 3, 125, 126, 127, 65535, 65536, MAX_FRAME_BYTES):
             data = random.Random(size).randbytes(size)
@@ -57,7 +57,7 @@ async def test_a_ping_is_answered_while_messages_are_awaited(server: Server) -> 
         assert await socket.receive() == b"ponged"
 
 
-async def test_a_message_in_pieces_is_put_together() -> None:
+async def test_a_fragmented_message_is_reassembled() -> None:
     async with websockets_server() as port, connected(port) as socket:
         await socket.send(b"pieces")
         assert await socket.receive() == b"a" * 70_000 + b"b" * 70_000

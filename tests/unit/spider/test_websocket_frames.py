@@ -43,7 +43,7 @@ def read_all(chunks: list[bytes], masked: bool = False) -> list[Incoming]:
 
 
 @given(st.lists(st.lists(st.binary(max_size=300), min_size=1, max_size=4), max_size=5), st.data())
-def test_any_cut_of_the_stream_gives_the_same_messages(messages: list[list[bytes]], data: st.DataObject) -> None:
+def test_any_split_of_the_stream_gives_the_same_messages(messages: list[list[bytes]], data: st.DataObject) -> None:
     stream = b""
     expected: list[Incoming] = []
     of_a_client = data.draw(st.booleans())  # the hub reads those with the same reader
@@ -74,7 +74,7 @@ def test_arbitrary_bytes_raise_only_protocol_errors(junk: bytes) -> None:
         websocket.check_response(junk, b"key", SUBPROTOCOL)
 
 
-def test_endless_empty_pieces_take_no_memory() -> None:
+def test_endless_empty_fragments_take_no_memory() -> None:
     reader = FrameReader()
     reader.feed(unmasked(OP_BINARY, b"a", final=False) + unmasked(OP_CONTINUATION, b"", final=False) * 100_000)
     assert reader.next() is None

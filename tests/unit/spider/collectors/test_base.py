@@ -24,7 +24,7 @@ def test_a_file_is_read_again_each_time(tmp_path: Path) -> None:
     file.close()
 
 
-def test_a_file_longer_than_one_read_comes_whole(tmp_path: Path) -> None:
+def test_a_file_longer_than_one_read_is_read_completely(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(os.urandom(200_000))
     file = KernelFile(str(path))
@@ -32,7 +32,7 @@ def test_a_file_longer_than_one_read_comes_whole(tmp_path: Path) -> None:
     file.close()
 
 
-def test_a_kernel_file_of_many_records_comes_whole() -> None:
+def test_a_kernel_file_of_many_records_is_read_completely() -> None:
     file = KernelFile("/proc/self/smaps")
     with open("/proc/self/smaps", "rb") as fresh:
         assert file.read().count(b"VmFlags") == pytest.approx(fresh.read().count(b"VmFlags"), abs=5)
@@ -45,7 +45,7 @@ def test_an_endless_file_is_refused() -> None:
         file.read()
 
 
-def test_a_file_that_went_away_is_found_again_when_it_is_back(tmp_path: Path) -> None:
+def test_a_vanished_file_is_reopened_when_it_returns(tmp_path: Path) -> None:
     path = tmp_path / "file"
     file = KernelFile(str(path))
     with pytest.raises(FileNotFoundError):
@@ -73,7 +73,7 @@ def test_a_rate_is_a_difference_by_time() -> None:
     assert per_second(1000, 1000, 1.0) == 0
 
 
-def test_a_counter_that_went_back_has_no_rate() -> None:
+def test_a_decreased_counter_has_no_rate() -> None:
     assert per_second(1, 2, 1.0) is None
     assert per_second(2, 1, 0.0) is None
     assert per_second(LARGEST, 0, 0.001) is None
@@ -87,17 +87,17 @@ def test_counters_outside_their_range_are_refused() -> None:
 
 
 @given(st.text())
-def test_any_text_of_a_host_makes_a_series_that_can_be_read_again(text: str) -> None:
+def test_any_text_of_a_host_makes_a_parsable_series_name(text: str) -> None:
     name = series_name("filesystem.size", "mount", label(text))
     assert parse_series(name)[1] == label(text)
 
 
-def test_a_path_that_is_no_text_makes_a_series_too() -> None:
+def test_a_path_of_invalid_utf8_makes_a_series_name() -> None:
     assert label(os.fsdecode(b"/mnt/\xff\xfe")) == "/mnt/??"
     assert label("/mnt/{a}\n") == "/mnt/_a__"
 
 
-def test_a_text_that_cannot_be_read_is_empty(tmp_path: Path) -> None:
+def test_an_unreadable_text_is_empty(tmp_path: Path) -> None:
     assert read_text(str(tmp_path)) == ""
     assert read_text(str(tmp_path / "none")) == ""
     assert read_text("no\0name") == ""
@@ -106,7 +106,7 @@ def test_a_text_that_cannot_be_read_is_empty(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mark", ["\x1b", "\x9b", "{", "}", "\n", "\u202e", "\u2066", "\u200b", "\ufeff", "\u2028", "\U000e0041", "\u061c"])
-def test_a_label_carries_nothing_that_acts_on_its_reader(mark: str) -> None:
+def test_a_label_contains_no_control_characters(mark: str) -> None:
     made = label(f"/mnt/{mark}txt.exe")
 
     assert made == "/mnt/_txt.exe"

@@ -43,7 +43,7 @@ def test_wtmp_shows_how_the_previous_boot_ended(records: tuple[tuple[int, str, f
     assert ending_in_wtmp(wtmp(*records), wide=False, booted_at=BOOTED_AT) == expected
 
 
-def test_a_boot_that_spider_was_not_asked_to_end_was_not_ended_cleanly(tmp_path: Path) -> None:
+def test_a_boot_without_a_recorded_shutdown_ended_uncleanly(tmp_path: Path) -> None:
     write(tmp_path, {"proc/uptime": "100.00 1.00\n"})
 
     def started(boot: str) -> BootRecord:

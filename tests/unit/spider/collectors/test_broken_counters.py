@@ -34,7 +34,7 @@ def stat(ticks: list[int], busier: int = 0, blocked: int = 1) -> str:
     return "\n".join(lines) + f"\nintr 9 1\nctxt 9\nprocesses 9\nprocs_running 1\nprocs_blocked {blocked}\n"
 
 
-def test_idle_that_goes_back_is_no_load(tmp_path: Path) -> None:
+def test_decreasing_idle_time_is_not_load(tmp_path: Path) -> None:
     """The first core of a guest after a live migration; it gave 100 % before."""
     cpu = Cpu(str(write(tmp_path, {"stat": stat([50, 0, 0, 5000, 0, 0, 0, 0])})))
     cpu.read(0.0)
@@ -51,7 +51,7 @@ def test_idle_that_goes_back_is_no_load(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", range(8))
-def test_any_state_that_goes_back_gives_no_share(place: int) -> None:
+def test_any_decreased_state_has_no_share(place: int) -> None:
     """But iowait, of which the kernel may take back what it then counts as idle: the two together never go back by that."""
     before = CpuTicks(*[1000] * 9)
     after = CpuTicks(*[ticks + (-300 if at == place else 50) for at, ticks in enumerate(before)])
@@ -67,7 +67,7 @@ def test_any_state_that_goes_back_gives_no_share(place: int) -> None:
 
 
 @pytest.mark.parametrize("guest", [-300, 10**9])
-def test_guest_time_that_cannot_be_true_blanks_itself_alone(tmp_path: Path, guest: int) -> None:
+def test_impossible_guest_time_is_null_alone(tmp_path: Path, guest: int) -> None:
     """It is inside user and nice: the shares of the whole need no guest."""
     cpu = Cpu(str(write(tmp_path, {"stat": stat([50, 0, 0, 50, 0, 0, 0, 0, 500, 0])})))
     minute = CoresAndScheduler(str(tmp_path))
@@ -97,7 +97,7 @@ def test_a_state_below_zero_blanks_nothing_for_longer_than_a_sample(tmp_path: Pa
     cpu.close()
 
 
-def test_more_ticks_than_can_have_passed_are_no_load(tmp_path: Path) -> None:
+def test_impossible_tick_counts_are_not_load(tmp_path: Path) -> None:
     kinds: list[tuple[Made, str]] = [(Cpu, "cpu.steal"), (CoresAndScheduler, "cpu.core_steal{core=0}")]
     for made, name in kinds:
         cpu = made(str(write(tmp_path, {"stat": stat([50, 0, 0, 50, 0, 0, 0, 0])})))
@@ -142,7 +142,7 @@ CASES: list[tuple[Made, str, Text, str, str]] = [
 
 @pytest.mark.parametrize("broken", [3, BELOW_ZERO, -5])
 @pytest.mark.parametrize(("made", "file", "text", "name", "other"), CASES, ids=[case[3] for case in CASES])
-def test_one_counter_that_breaks_costs_its_own_sample(
+def test_a_broken_counter_costs_only_its_own_sample(
     tmp_path: Path, made: Made, file: str, text: Text, name: str, other: str, broken: int
 ) -> None:
     write(tmp_path, {"meminfo": MEMINFO})

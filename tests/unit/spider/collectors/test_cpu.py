@@ -62,7 +62,7 @@ def test_iowait_that_goes_back_was_idle_time() -> None:
     assert shares(after, before) == CpuShares(5000, 5000, 0, 0, 0, 0, 0, 0, 0)
 
 
-def test_no_tick_is_no_answer() -> None:
+def test_no_elapsed_tick_gives_null() -> None:
     ticks = CpuTicks(1, 2, 3, 4, 5, 6, 7, 8)
     assert shares(ticks, ticks) is None
 
@@ -123,7 +123,7 @@ def test_values_are_in_the_order_of_the_series(tmp_path: Path) -> None:
     cpu.close()
 
 
-def test_a_core_that_is_switched_off_leaves_the_series_and_comes_back(tmp_path: Path) -> None:
+def test_an_offline_core_leaves_the_series_and_returns(tmp_path: Path) -> None:
     both = b"cpu 9 0 0 9 0 0 0 0\ncpu0 9 0 0 9 0 0 0 0\ncpu1 9 0 0 9 0 0 0 0\n"
     write(tmp_path, {"stat": both})
     cpu = Cpu(str(tmp_path))

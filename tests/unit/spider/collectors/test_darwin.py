@@ -146,7 +146,7 @@ def test_the_same_readers_run_with_this_machines_psutil() -> None:
         collector.close()
 
 
-def test_a_disk_that_is_plugged_in_has_no_rate_yet() -> None:
+def test_a_new_disk_has_no_rate_yet() -> None:
     host, psutil = mac()
     pulse = DarwinPulse(psutil, load=lambda: (0, 0, 0))
     host.disk_io_counters = lambda perdisk=False: None  # type: ignore[method-assign]  # psutil says so where there is none

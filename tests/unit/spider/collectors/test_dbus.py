@@ -226,7 +226,7 @@ def test_a_host_without_systemd_has_neither_units_nor_timers(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("greeting", [b"REJECTED EXTERNAL\r\n", b"x" * 600, b""])
-def test_a_bus_that_does_not_take_us_is_an_error_and_no_hang(tmp_path: Path, greeting: bytes) -> None:
+def test_a_bus_that_refuses_authentication_is_an_error(tmp_path: Path, greeting: bytes) -> None:
     bus = Replayed(str(tmp_path / "bus"), [], greeting)
     with pytest.raises((OSError, ValueError)), SystemBus(str(tmp_path / "bus"), 0.5):
         pass
@@ -260,12 +260,12 @@ def test_a_damaged_reply_raises_only_valueerror(junk: bytes, which: int, at: int
 
 
 @given(st.text(st.sampled_from("aysgov(){}ub"), max_size=12), st.binary(max_size=60))
-def test_any_signature_over_any_bytes_is_values_or_an_error(signature: str, data: bytes) -> None:
+def test_any_signature_over_any_bytes_gives_values_or_valueerror(signature: str, data: bytes) -> None:
     with contextlib.suppress(ValueError):
         DbusReader(data, little=True).values(signature)
 
 
-def test_signals_are_passed_over_and_messages_that_are_too_big_refused(tmp_path: Path) -> None:
+def test_signals_are_skipped_and_oversized_messages_refused(tmp_path: Path) -> None:
     hello, *_ = recorded("debian-new", "failed")
     bus = Replayed(str(tmp_path / "bus"), [SIGNAL, hello])
     with SystemBus(str(tmp_path / "bus")):
@@ -283,7 +283,7 @@ def test_the_first_type_of_a_signature(signature: str, end: int) -> None:
 
 
 @pytest.mark.parametrize("signature", ["", "a", "(s", "a{s"])
-def test_a_signature_that_is_cut_off_is_refused(signature: str) -> None:
+def test_a_truncated_signature_is_refused(signature: str) -> None:
     with pytest.raises(ValueError, match="signature"):
         first_type(signature)
 

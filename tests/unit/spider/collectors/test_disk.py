@@ -69,12 +69,12 @@ def test_each_byte_is_counted_at_one_disk(present: list[str], disks: list[str]) 
     assert disks_of(b"".join(line(name) for name in present)) == sorted(disks)
 
 
-def test_a_device_without_a_single_request_is_no_disk() -> None:
+def test_a_device_without_requests_is_not_a_disk() -> None:
     silent = b"  43 0 nbd0 0 0 0 0 0 0 0 0 0 0 0\n"
     assert disks_of(silent + line("sda")) == ["sda"]
 
 
-def test_a_partition_of_a_silent_disk_is_still_one() -> None:
+def test_a_partition_of_an_idle_disk_is_not_a_disk() -> None:
     assert disks_of(b"   8 0 sda 0 0 0 0 0 0 0 0 0 0 0\n" + line("sda1")) == []
 
 
@@ -175,7 +175,7 @@ def test_a_volume_without_a_backing_device_disappears_until_it_has_one(tmp_path:
     assert len(read(volumes, 180.0)) == 4
 
 
-def test_two_volumes_of_one_name_stay_two() -> None:
+def test_two_volumes_of_one_name_are_distinguished() -> None:
     blocks = {"dm-0": Block("lvm", "a"), "dm-1": Block("lvm", "a"), "dm-2": Block("crypt", "a")}
     assert volume_labels(blocks) == {"dm-0": "lvm a (dm-0)", "dm-1": "lvm a (dm-1)", "dm-2": "crypt a"}
 

@@ -60,14 +60,14 @@ def test_escaped_paths_are_paths_again() -> None:
     assert Mount("7:0", "/part", "/mnt/bind", "ext4") in found
 
 
-def test_a_sandbox_is_seen_through() -> None:
+def test_mounts_are_read_from_outside_the_sandbox() -> None:
     """/home would be a tmpfs's figures in the unit's own namespace."""
     own, real = mounts("nspawn-sandbox", "self_mountinfo"), mounts("nspawn-sandbox", "1_mountinfo")
     assert reachable(choose(real, ON_DISKS)[0][0], points_of(own)) == ["/"]
     assert reachable(Mount("8:2", "/", "/home", "ext4"), points_of(own)) == []
 
 
-def test_a_file_system_hidden_at_its_place_is_asked_at_another() -> None:
+def test_a_hidden_mount_point_is_measured_at_another() -> None:
     own = mounts("loop-mounts", "self_mountinfo")
     disk = choose(mounts("loop-mounts", "1_mountinfo"), ON_DISKS)[1][0]
     assert disk.point == "/mnt/data disk"
@@ -84,7 +84,7 @@ def test_network_file_systems_are_chosen(kind: str) -> None:
     assert chosen_of([Mount("0:9", "/", "/srv", kind)]) == ["/srv"]
 
 
-def test_of_memory_only_tmp_is_chosen() -> None:
+def test_of_tmpfs_only_tmp_is_chosen() -> None:
     found = [Mount(f"0:{number}", "/", point, "tmpfs") for number, point in enumerate(("/dev/shm", "/run", "/tmp", "/var/lib/x"))]
     assert chosen_of(found) == ["/tmp"]
 
@@ -117,7 +117,7 @@ def test_pools_and_subvolumes_and_a_stick_are_chosen() -> None:
     assert chosen_of(found, ON_DISKS | {"vfat"}) == ["/", "/data", "/run/media/me/stick", "/tank/a", "/tank/b"]
 
 
-def test_of_too_many_those_of_containers_are_left_out_first() -> None:
+def test_above_the_limit_mounts_of_containers_are_left_out_first() -> None:
     wanted = ["/", "/srv", "/var/log", "/var/lib/docker", "/data/a/b/c/d", "/mnt/share", "/var/lib/kubelet/pods/a"]
     late = ["/var/lib/kubelet/pods/a/volumes/csi/b/mount", "/home/me/.local/share/containers/storage/volumes/a/_data"]
     points = [*late, *reversed(wanted), *(f"/var/lib/docker/volumes/v{number:03}/_data" for number in range(300))]
@@ -131,7 +131,7 @@ def test_of_too_many_those_of_containers_are_left_out_first() -> None:
 
 @pytest.mark.parametrize("crowd", ["/mnt/{}", "/data/docker/{}", "/srv/volumes/{}/_data", "/var/lib/store/{}", "/{}"])
 @pytest.mark.parametrize("kind", ["ext4", "nfs4"])
-def test_a_folder_of_hundreds_pushes_out_no_other(crowd: str, kind: str) -> None:
+def test_a_folder_with_hundreds_of_mounts_displaces_no_other(crowd: str, kind: str) -> None:
     others = {"/": "ext4", "/data": "ext4", "/net/a/b/share": "nfs4", "/var/lib/postgresql/15/main": "ext4", "/var/log": "ext4"}
     if crowd == "/{}":  # what stands beside them is one of them
         del others["/data"]
@@ -229,7 +229,7 @@ def test_the_sandbox_of_spider_is_not_reported_as_a_read_only_mount(tmp_path: Pa
     assert read(found, 0.0)["filesystem.readonly{mount=/}"] == told
 
 
-def test_a_file_system_that_hangs_costs_only_its_own_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_file_system_costs_only_its_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """statvfs is the kernel's, and a dead disk cannot be had here: this one call is held back."""
     held, asked = threading.Event(), []
     real = os.statvfs

@@ -293,7 +293,7 @@ def test_md_arrays_and_zfs_pools_report_their_state(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "share"), [("none", None), ("delayed", 0.0), ("0 / 0", None), ("1 / 4", 25.0), ("9 / 4", 100.0), ("-1 / 4", None)]
 )
-def test_how_far_a_resync_is(text: str, share: float | None) -> None:
+def test_the_progress_of_a_resync_is_computed(text: str, share: float | None) -> None:
     assert parse_progress(text) == share
 
 
@@ -344,7 +344,7 @@ def test_how_much_of_a_flash_chip_is_used(text: str, share: int | None) -> None:
     assert life_used(text) == share
 
 
-def test_a_host_without_any_of_it_names_nothing(tmp_path: Path) -> None:
+def test_a_host_without_hardware_sensors_has_no_series(tmp_path: Path) -> None:
     nowhere = str(tmp_path)
     for collector in (
         Chips(nowhere),

@@ -51,7 +51,7 @@ def test_where_processes_are_hidden_only_the_kernels_count_is_reported() -> None
 
 @pytest.mark.skipif(tuple(map(int, os.uname().release.split(".")[:2])) < (5, 8), reason="the option would be that of every /proc")
 @pytest.mark.parametrize("hidepid", [1, 2])
-def test_where_processes_are_hidden_the_few_that_are_left_do_not_pass_for_all(hidepid: int) -> None:
+def test_with_hidden_processes_the_table_is_not_reported(hidepid: int) -> None:
     mount = f"mount -t proc -o hidepid={hidepid} proc /mnt"
     assert look(mount, "/mnt", "nobody", "table") == {"rows": None}
     assert (look(mount, "/mnt", "root", "table")["rows"] or 0) > 1

@@ -34,7 +34,7 @@ def test_the_cpu_model_of_the_machine_is_read_by_value() -> None:
     assert parse_cpu_model(text) == next(line.split(": ")[1] for line in text.splitlines() if line.startswith("model name"))
 
 
-def test_a_processor_that_does_not_say_its_name_has_its_boards() -> None:
+def test_a_nameless_processor_gets_the_name_of_its_board() -> None:
     arm = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n"
     assert parse_cpu_model(arm, "Raspberry Pi 4 Model B") == "Raspberry Pi 4 Model B"
     assert parse_cpu_model(arm) == "ARM implementer 0x41 part 0xd0c"
@@ -109,7 +109,7 @@ def test_uptime_is_read_by_value() -> None:
             parse_uptime(wrong)
 
 
-def test_the_moment_of_the_boot_does_not_flutter(tmp_path: Path) -> None:
+def test_the_boot_time_is_stable(tmp_path: Path) -> None:
     reader = IdentityReader(str(write(tmp_path, {"proc/uptime": "100.00 0\n"})))
     assert reader.read(1_000_000.0, *AGENT).booted_at_ms == 999_900_000
     assert reader.read(1_000_002.4, *AGENT).booted_at_ms == 999_900_000

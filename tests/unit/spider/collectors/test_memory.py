@@ -53,7 +53,7 @@ def test_an_old_kernel_without_memavailable_is_estimated() -> None:
     assert memory.swap_used == 300 * KIB
 
 
-def test_more_available_than_there_is_cannot_be() -> None:
+def test_available_memory_is_capped_at_the_total() -> None:
     memory = parse_meminfo(OLD + b"MemAvailable: 5000 kB\n")
     assert (memory.available, memory.used) == (100 * KIB, 900 * KIB)
 

@@ -11,11 +11,11 @@ from spider.sampling.collectors.netlink import HEADER, NETLINK_ROUTE, NETLINK_SO
 from tests.support.recordings import dumped
 
 
-def test_addresses_are_those_of_the_host_that_stay() -> None:
+def test_only_permanent_addresses_of_the_host_are_listed() -> None:
     assert parse_addresses(dumped("getaddr")) == ["203.0.113.9", "198.51.100.1", "2001:db8::7"]
 
 
-def test_an_error_of_the_kernel_is_one_here() -> None:
+def test_an_error_reply_of_the_kernel_is_raised() -> None:
     message = HEADER.pack(36, 2, 0, 1, 0) + struct.pack("=i", -95) + bytes(16)
     with pytest.raises(OSError, match="not supported") as caught:
         list(parse_messages(message))
@@ -34,7 +34,7 @@ def test_an_attribute_longer_than_its_message_is_refused() -> None:
         list(parse_attributes(struct.pack("=HHI", 12, 1, 7), 0, 8))
 
 
-def test_two_questions_at_one_socket_get_their_own_answers() -> None:
+def test_two_requests_at_one_socket_get_their_own_replies() -> None:
     netlink = Netlink(NETLINK_ROUTE)
     whole = [data[start : start + 8] for data, start, _ in netlink.dump(22, bytes(8))]
     left = netlink.dump(22, bytes(8))
@@ -46,7 +46,7 @@ def test_two_questions_at_one_socket_get_their_own_answers() -> None:
     netlink.close()
 
 
-def test_a_question_the_kernel_does_not_know_is_refused() -> None:
+def test_an_unknown_netlink_request_is_refused() -> None:
     netlink = Netlink(NETLINK_SOCK_DIAG)
     with pytest.raises(OSError, match=r"."):
         list(netlink.dump(20, bytes(2)))

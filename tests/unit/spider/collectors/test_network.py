@@ -47,7 +47,7 @@ def test_the_machine_is_read_by_value_without_loopback() -> None:
     }
 
 
-def test_a_number_may_touch_the_colon() -> None:
+def test_a_number_may_follow_the_colon_directly() -> None:
     found = parse_net_dev(HEAD + b"  eth0:123 1 2 3 0 0 0 0 456 4 5 6 0 0 0 0\n")
     assert found == {"eth0": InterfaceCounters(123, 1, 2, 3, 456, 4, 5, 6)}
 

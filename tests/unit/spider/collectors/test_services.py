@@ -193,7 +193,7 @@ def test_services_inside_a_container_are_not_this_hosts(tmp_path: Path) -> None:
     assert [group.name for group in walk(str(tmp_path))] == ["1"]
 
 
-def test_a_host_that_sees_its_groups_from_inside_another_begins_at_its_own(tmp_path: Path) -> None:
+def test_a_nested_host_starts_at_its_own_cgroup(tmp_path: Path) -> None:
     write(
         tmp_path, {"proc/self/cgroup": "4:memory:/lab/node1/system.slice/stardust-spider.service\n0::/lab/node1/system.slice/x.service\n"}
     )
@@ -365,7 +365,7 @@ def test_an_engine_that_refuses_is_logged_once_with_its_message(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("body", "status"), [(b"{}", "200 OK"), (b"[1]", "200 OK"), (b"[{}]", "200 OK"), (b"x", "200 OK"), (b"[]", "403 Forbidden")]
 )
-def test_an_engine_that_talks_nonsense_costs_only_the_names(host2: Path, tmp_path: Path, body: bytes, status: str) -> None:
+def test_an_invalid_answer_of_an_engine_costs_only_the_names(host2: Path, tmp_path: Path, body: bytes, status: str) -> None:
     with engine(tmp_path / "docker.sock", body, status) as path:
         with pytest.raises(ValueError, match=r"."):
             parse_containers("docker", fetch(path))

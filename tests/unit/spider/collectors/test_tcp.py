@@ -74,7 +74,7 @@ def test_connections_being_made_are_in_no_total() -> None:
     assert (values[0], values[2]) == (3, 5)
 
 
-def test_a_dear_scan_is_done_seldom_and_the_numerous_states_each_second(proc: str) -> None:
+def test_costly_scans_are_seldom_and_cheap_totals_each_second(proc: str) -> None:
     replay = Replay()
     spent = iter(float(at) for at in (0, 0.010, 0.010, 0.010, 0.010, 0.010))
     tcp = Tcp(proc, replay, cpu_time=lambda: next(spent))

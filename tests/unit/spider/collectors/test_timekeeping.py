@@ -40,7 +40,7 @@ def test_this_kernel_answers_or_refuses() -> None:
     assert told is None or 0 <= told.error_us < 2**40
 
 
-def test_behind_a_filter_the_kernel_is_not_asked(tmp_path: Path) -> None:
+def test_behind_a_seccomp_filter_the_kernel_is_not_queried(tmp_path: Path) -> None:
     """A call that a filter forbids may end the process."""
     write(tmp_path, {"status": "Name:\tpython3\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t14\n"})
     assert read_kernel_clock(str(tmp_path / "status")) is None
@@ -71,7 +71,7 @@ def test_an_unsynchronised_clock_has_neither_error_nor_offset() -> None:
     assert read(clocks, 0.0) == {"clock.synchronised": 0}
 
 
-def test_where_the_kernel_may_not_be_asked_it_is_asked_once(tmp_path: Path) -> None:
+def test_a_forbidden_kernel_query_is_tried_once(tmp_path: Path) -> None:
     asked = []
 
     def refused() -> Timex | None:

@@ -38,19 +38,19 @@ def test_messages_of_apt_map_to_error_codes(file: str, code: str) -> None:
     assert (found.code, found.text) == (code, "apt-get ended with status 100")
 
 
-def test_status_0_is_no_failure_of_an_upgrade() -> None:
+def test_an_upgrade_with_status_0_is_no_failure() -> None:
     assert failure("upgrade", 0, "W: Operation was interrupted before it could finish") is None
 
 
 @pytest.mark.parametrize("release", ["apt-2.2", "apt-2.6", "apt-3.0", "apt-3.3"])
-def test_a_dead_repository_makes_a_refresh_a_failure_though_apt_says_0(release: str) -> None:
+def test_a_dead_repository_fails_a_refresh_despite_status_0(release: str) -> None:
     lines = [*(DATA / release / "repo-dead.txt").read_text().splitlines(), *(DATA / release / "repo-dead.err").read_text().splitlines()]
     found = failure("refresh", 0, *lines)
     assert found is not None
     assert found.code == "job.repository_stale"
 
 
-def test_a_refresh_ends_as_it_should() -> None:
+def test_failures_of_a_refresh_are_recognised() -> None:
     assert failure("refresh", 0) is None
     malformed = failure("refresh", 100, *(DATA / "apt-2.6/repo-malformed.err").read_text().splitlines())
     assert malformed is not None

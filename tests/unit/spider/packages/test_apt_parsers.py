@@ -28,7 +28,7 @@ def parse_plan(printed: str) -> Plan:
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("which", ["plan-dist-upgrade", "plan-upgrade", "plan-upgrade-with-new-pkgs"])
-def test_every_line_of_a_plan_is_understood(release: str, which: str) -> None:
+def test_every_line_of_a_plan_is_parsed(release: str, which: str) -> None:
     printed = text(f"{release}/{which}.txt")
     plan = parse_plan(printed)
     assert len(plan.steps) == sum(line.startswith(("Inst ", "Remv ")) for line in printed.splitlines())
@@ -205,11 +205,11 @@ def test_a_repository_that_could_not_be_refreshed_is_seen(path: Path) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_a_good_refresh_shows_no_trouble(release: str) -> None:
+def test_a_successful_refresh_reports_no_trouble(release: str) -> None:
     assert not any(apt_parsers.is_stale_repository(line) for line in text(f"{release}/refresh.txt").splitlines())
 
 
-def test_lines_come_off_a_terminal_as_a_person_sees_them() -> None:
+def test_terminal_output_is_read_as_displayed_lines() -> None:
     seen: list[str] = []
     lines = Lines(seen.append)
     raw = (DATA / "apt-2.6/upgrade.pty").read_bytes()

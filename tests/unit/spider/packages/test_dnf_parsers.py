@@ -40,7 +40,7 @@ def test_a_plan_is_read_whole(release: str) -> None:
 
 
 @pytest.mark.parametrize("release", ["dnf-4.14", "dnf5-5.4"])
-def test_a_plan_of_security_alone(release: str) -> None:
+def test_a_security_only_plan_is_parsed(release: str) -> None:
     table = parse_table(*both(f"{release}/plan-security-assumeno"))
     assert [row.package.name for row in table.rows] == ["lab-sec", "linux-firmware"]
 
@@ -224,7 +224,7 @@ def test_unknown_and_excluded_packages_are_named() -> None:
         assert dnf_parsers.parse_unmatched("\n".join(both(path))) == [name]
 
 
-def test_answers_of_dnfs_shell_come_apart_behind_its_prompts() -> None:
+def test_answers_of_the_dnf_shell_are_split_at_its_prompts() -> None:
     listed, found = dnf_parsers.parse_shell(
         "> LAB-1 Important/Sec. a-2-1.noarch\n> |a|noarch|0:2-1|lab|4096\n|b|noarch|0:2-1|lab|4096\n> > "
     )

@@ -146,7 +146,7 @@ def test_broken_packages_must_be_repaired_first(stage: Stage) -> None:
     assert stage.run("upgrade").state == "succeeded"
 
 
-def test_a_lock_is_waited_for_and_named(stage: Stage) -> None:
+def test_a_lock_is_awaited_and_its_holder_named(stage: Stage) -> None:
     stage.paper.locks = 2
     assert stage.run("upgrade").state == "succeeded"
     progress = [json.loads(line) for line in (stage.jobs / stage.job / "progress").read_text().splitlines()]
@@ -228,7 +228,7 @@ def test_a_stop_of_an_uninterruptible_step_is_answered_at_once_and_skips_the_res
     assert next(line["text"] for line in progress if line["stop"]) == "this step runs to its end, and no other one starts"
 
 
-def test_status_0_does_not_make_a_success(stage: Stage) -> None:
+def test_status_0_alone_is_no_success(stage: Stage) -> None:
     stage.paper.script = "printf 2 >a"
     result = stage.run("upgrade")
     assert (result.state, result.rc, result.error_code, result.changes) == ("failed", 0, "job.incomplete", [("a", "1", "2")])
@@ -248,7 +248,7 @@ def test_unplanned_and_missing_changes_are_named_after_a_failure_too(stage: Stag
     assert stage.document("report")["notes"] == ["Changed, but not in the plan: stranger."]
 
 
-def test_a_manager_that_cannot_says_so(stage: Stage) -> None:
+def test_an_unsupported_verb_is_refused_by_the_manager(stage: Stage) -> None:
     stage.paper.refusal = "this host is changed by images"
     result = stage.run("plan", {"for": "upgrade"})
     assert (result.error_code, result.error_text) == ("job.not_supported", "this host is changed by images")
@@ -264,7 +264,7 @@ def test_a_plan_without_enough_disk_space_is_refused(stage: Stage) -> None:
     assert stage.paper.ran == []
 
 
-def test_a_long_plan_comes_in_parts_that_fit(tmp_path: Path) -> None:
+def test_a_long_plan_is_sent_in_parts(tmp_path: Path) -> None:
     steps = tuple(Planned(f"package-{number:05}-{'x' * 80}", "1.0-1", "1.0-2", "no", "repository") for number in range(MAX_ITEMS + 10))
     kept = tuple(HeldPackage(f"kept-{number:05}", "2", "held") for number in range(100))
     plan = Plan(steps, kept)
@@ -282,7 +282,7 @@ def test_a_long_plan_comes_in_parts_that_fit(tmp_path: Path) -> None:
     assert plan_from_document({}) is None
 
 
-def test_a_long_report_is_cut_and_says_so() -> None:
+def test_a_long_report_is_cut_with_a_note() -> None:
     report = Report(
         "yes", "why", tuple(f"unit-{number}.service" for number in range(500)),
         tuple(Leftover(f"/etc/{number}", "ü" * 50_000) for number in range(MAX_LEFTOVERS + 5)), (), ("a note",),
@@ -343,7 +343,7 @@ def test_the_condition_names_broken_packages_and_the_state_of_each_list(tmp_path
     assert repositories == [("main", 1.0, "refused"), ("aged", 1.0, "expired"), ("dead", 0.0, "missing")]
 
 
-def test_a_refused_refresh_stays_marked_until_one_goes_through(tmp_path: Path) -> None:
+def test_a_failed_refresh_stays_marked_until_one_succeeds(tmp_path: Path) -> None:
     stage = Stage(tmp_path, Plan())
     driver = Driver(stage.paper, jobs_dir=str(stage.jobs))
     stage.paper.script = "echo 'E: the Label changed'; exit 1"

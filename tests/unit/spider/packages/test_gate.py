@@ -71,9 +71,7 @@ def test_any_text_is_a_change_of_packages_or_none(text: str) -> None:
     assert all(name and " " not in name + version for name, version in found.items())
 
 
-def test_pacman_gets_through_with_all_that_was_shown_in_one_part_or_two(
-    gate: TransactionHook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pacman_passes_the_hook_only_with_the_approved_plan(gate: TransactionHook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lists, programs = tmp_path / "sync", tmp_path / "bin"
     lists.mkdir()
     programs.mkdir()

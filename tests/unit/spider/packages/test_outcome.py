@@ -55,7 +55,7 @@ def test_a_status_that_the_manager_calls_a_failure_is_one_though_everything_want
     assert len(outcome.changes) == 3
 
 
-def test_a_status_that_the_manager_is_content_with_is_success() -> None:
+def test_an_accepted_status_of_the_manager_is_success() -> None:
     assert judged(ran(TerminalEnded(102, 0, "")), DONE)[:2] == ("succeeded", 102)
 
 

@@ -66,7 +66,7 @@ def test_an_unknown_kind_is_skipped_without_decoding_its_body() -> None:
     "data",
     [b"", b"\x92", b"\x92\x07", b"\x91\x07", b"\x93\x07\x90\x90", b"\x92\xff\x90", b"\x92\xcc\x07\x90", b"\x92\xcd\x00\x07\x90", b"\xc0"],
 )
-def test_an_envelope_of_another_form_is_refused(data: bytes) -> None:
+def test_a_malformed_envelope_is_refused(data: bytes) -> None:
     with pytest.raises(ProtocolError):
         NODE_CODEC.decode(data)
 
@@ -164,7 +164,7 @@ def test_hostile_bytes_cost_little_memory(junk: bytes) -> None:
 
 
 @given(message_strategies.rows)
-def test_rows_come_out_of_a_pack_as_they_went_in(rows: list[Row]) -> None:
+def test_rows_of_a_pack_decode_unchanged(rows: list[Row]) -> None:
     coding, body = codec.pack_rows(rows)
     assert unpack_rows(coding, body) == rows
 

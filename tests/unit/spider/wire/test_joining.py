@@ -45,7 +45,7 @@ def test_the_curve_is_that_of_the_rfc_and_of_another_library() -> None:
 
 
 @pytest.mark.parametrize("public", [bytes(32), (1).to_bytes(32, "little"), b"short"])
-def test_keys_that_give_nothing_away_are_refused(public: bytes) -> None:
+def test_weak_public_keys_are_refused(public: bytes) -> None:
     with pytest.raises(ValueError, match="key"):
         shared_secret(os.urandom(32), public)
 
@@ -115,7 +115,7 @@ def test_another_secret_another_fleet_or_a_stranger_is_not_proven() -> None:
         other.auth(answer)  # a repeated answer fits no other challenge
 
 
-def test_junk_is_no_hello() -> None:
+def test_arbitrary_bytes_are_refused_as_a_hello() -> None:
     for junk in (b"", b"\x96\x09", b"\x96\x09" + os.urandom(80), node_side(an_invite()).hello()[:-1]):
         with pytest.raises(ProtocolError):
             joining.HubJoin(junk, os.urandom(32), 1, new_random_id())

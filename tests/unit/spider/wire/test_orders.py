@@ -35,7 +35,7 @@ def body_with(**changes: object) -> bytes:
     return json.dumps({**ORDER._asdict(), "v": 1, **changes}).encode()
 
 
-def test_an_order_arrives_as_it_was_sealed() -> None:
+def test_a_sealed_order_opens_unchanged() -> None:
     assert open_order(KEY, orders.seal_order(KEY, ORDER)) == ORDER
 
 

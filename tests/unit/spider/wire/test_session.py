@@ -58,7 +58,7 @@ def opened() -> Pair:
     return Pair(node_link, hub_link)
 
 
-def test_both_sides_prove_themselves_and_talk() -> None:
+def test_both_sides_authenticate_and_exchange_messages() -> None:
     job = ids.new_time_id()
     node = node_opening(known_jobs=[job])
     hub = hub_opening(node.hello())
@@ -111,7 +111,7 @@ def test_a_replayed_answer_does_not_open_a_second_session() -> None:
 
 
 @pytest.mark.holds("S-38")
-def test_a_replayed_challenge_does_not_fool_the_node() -> None:
+def test_a_replayed_challenge_is_refused() -> None:
     node = node_opening()
     recorded = hub_opening(node.hello()).challenge(KEY)
     with pytest.raises(NotProven):
@@ -141,7 +141,7 @@ def test_changes_by_a_relay_to_hello_or_challenge_break_the_proof() -> None:
         node.challenge(msgpack.packb([kind, msgpack.packb(inner), shown]))
 
 
-def test_a_hello_of_any_other_form_is_refused() -> None:
+def test_a_malformed_hello_is_refused() -> None:
     right = msgpack.unpackb(node_opening(known_jobs=[ids.new_time_id()]).hello())
     wrong_values: list[tuple[int, object]] = [
         (0, 2), (0, 9), (1, b"short"), (1, "text"), (2, 0), (2, 1 << 32), (2, True), (3, bytes(31)), (4, bytes(15)),
@@ -171,7 +171,7 @@ def test_a_node_with_too_many_jobs_names_the_newest_and_joins() -> None:
     assert hello.known_jobs == jobs[-1024:]
 
 
-def test_a_challenge_of_any_other_form_is_refused() -> None:
+def test_a_malformed_challenge_is_refused() -> None:
     node = node_opening()
     for data in (b"", b"\xc0", msgpack.packb([2, b"", b""]), msgpack.packb([1, b"", b""]), msgpack.packb([2, "a", b""])):
         with pytest.raises(ProtocolError):
@@ -256,7 +256,7 @@ def test_the_welcome_comes_first_and_once() -> None:
         pair.node.receive(pair.hub.send(WELCOME), 0.0)
 
 
-def test_kinds_of_the_future_are_counted_and_skipped() -> None:
+def test_unknown_kinds_are_counted_and_skipped() -> None:
     pair = opened()
     payload = b"\x92\x5a\xc1"
     assert pair.hub.receive(payload + pair.node._sending.tag(0, payload), 1.0) is None
@@ -279,7 +279,7 @@ def test_a_heartbeat_is_sent_only_after_silence() -> None:
     assert pair.node.due(140.0) is None
 
 
-def test_silence_is_found_in_thirty_seconds() -> None:
+def test_silence_is_detected_in_thirty_seconds() -> None:
     pair = opened()
     pair.node.receive(pair.hub.send(Ack(0, 0)), 50.0)
     assert pair.node.due(50.0) is None

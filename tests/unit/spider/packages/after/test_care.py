@@ -30,7 +30,7 @@ def test_new_leftovers_are_listed_and_earlier_ones_are_a_note(tmp_path: Path, ma
     assert report.failed_units == ()
 
 
-def test_a_part_that_fails_costs_that_part_alone(tmp_path: Path) -> None:
+def test_a_failed_check_costs_only_its_part_of_the_report(tmp_path: Path) -> None:
     looked = care(tmp_path)
     looked.begin()
     (tmp_path / "var/lib/stardust/jobs/.reboot.tmp").mkdir()  # what was said cannot be kept
@@ -41,7 +41,7 @@ def test_a_part_that_fails_costs_that_part_alone(tmp_path: Path) -> None:
     assert "Some checks after the job failed; the node's log says why." in report.notes
 
 
-def test_a_host_without_anything_has_a_report_too(tmp_path: Path) -> None:
+def test_an_empty_host_has_a_report_too(tmp_path: Path) -> None:
     looked = PostJobChecks("apt", str(tmp_path), str(tmp_path / "nowhere"))
     looked.begin()
     report = looked.report(("unknown", ""), [("a", "1", "2")])
