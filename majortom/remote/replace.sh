@@ -7,7 +7,7 @@
 # Each move stays within one file system, so that it is atomic. The journal records the progress: `again begun`, then `again laid`; from then
 # on the installed files are those of the new installation.
 
-BEFORE=/var/lib/stardust/before OLD_OPT=/opt/stardust.before OLD_ETC=/etc/stardust.before
+BEFORE=/var/lib/stardust/before OLD_OPT=/opt/stardust.before OLD_ETC=/etc/stardust.before HUB_ADDRESS=spider/hub-address
 
 arm_replace() {
     if ! recorded 'again begun'; then
@@ -58,6 +58,8 @@ stash() {
         esac
         mv -- "$path" "$BEFORE/var/" || die install_failed "$VAR cannot be written"
     done
+    # The new spider.conf says where the hub is, also if that is where it was before it changed its address.
+    if [ -e "$VAR/$HUB_ADDRESS" ]; then mv -T -- "$VAR/$HUB_ADDRESS" "$BEFORE/hub-address" || die install_failed "$VAR cannot be written"; fi
     ls -A "$VAR" >"$BEFORE/kept"
     record 'again laid'
     sync "$JOURNAL" "$BEFORE/kept" 2>/dev/null
@@ -93,6 +95,7 @@ restore_previous() {
         sed -i '/^again laid$/d' "$JOURNAL" && sync "$JOURNAL" || die install_failed "$JOURNAL cannot be written"
     fi
     for path in "$BEFORE"/var/*; do [ ! -e "$path" ] || mv -- "$path" "$VAR/"; done
+    if [ -e "$BEFORE/hub-address" ]; then mv -T -- "$BEFORE/hub-address" "$VAR/$HUB_ADDRESS"; fi
     for path in "$OLD_ETC.units"/*; do [ ! -e "$path" ] && [ ! -L "$path" ] || mv -- "$path" "$UNITS/"; done
     rm -rf -- "$OLD_ETC.units"
     if [ -e "$OLD_OPT" ]; then mv -T -- "$OLD_OPT" "$OPT"; fi

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from spider.config import ADDRESS_FILE
+
 SCRIPTS = Path(__file__).parents[3] / "majortom/remote"
 STUBS = """
 systemctl() { :; }
@@ -22,8 +24,8 @@ require_timer() { :; }
 """
 
 
-def carry_out(root: Path, action: str, journal: str, *, ours: bool) -> list[str]:
-    """Run one function of the script below `root`; returns what was done, the same thing in a row once."""
+def carry_out(root: Path, action: str, journal: str, *, ours: bool, words: str = "") -> list[str]:
+    """Run one function of the script, with these words, below `root`; returns what was done, the same thing in a row once."""
     for folder in (
         "var/lib/stardust/before/var",
         "var/lib/stardust/spider",
@@ -33,18 +35,23 @@ def carry_out(root: Path, action: str, journal: str, *, ours: bool) -> list[str]
         "opt",
         "tmp",
     ):
-        (root / folder).mkdir(parents=True)
+        (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "var/lib/stardust/installed").write_text(f"version 1\n{journal}")
     if action == "stash":
         (root / "var/lib/stardust/before/var").rmdir()
-    else:
+    elif not (root / "var/lib/stardust/before/kept").exists():
         (root / "var/lib/stardust/before/kept").write_text("before\ninstalled\n")
     functions = (SCRIPTS / "replace.sh").read_text() + (SCRIPTS / "lifecycle.sh").read_text().partition("main() {")[0]
     script = re.sub(r"/(?=(?:var/lib|opt|etc|run|usr/local|tmp)/)", f"{root}/", functions)
     home = root / "var/lib/stardust" if ours else Path("/home/somebody")
     settings = f"DONE={root}/done HOME_OF_USER={home} action={action} why=undo"
     ran = subprocess.run(
-        ["/bin/sh", "-s"], input=f"{script}\n{settings}\n{STUBS}\n{action}\n", text=True, capture_output=True, timeout=60, check=False
+        ["/bin/sh", "-s"],
+        input=f"{script}\n{settings}\n{STUBS}\n{action} {words}\n",
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     assert "error" not in ran.stdout, ran
     done = (root / "done").read_text().split()
@@ -61,3 +68,14 @@ def test_programs_of_the_user_end_before_root_enters_its_folders(tmp_path: Path,
 @pytest.mark.parametrize(("action", "journal"), [("stash", "again begun\n"), ("restore_previous", "again begun\nagain laid\n")])
 def test_programs_of_a_foreign_account_continue(tmp_path: Path, action: str, journal: str) -> None:
     assert carry_out(tmp_path, action, journal, ours=False) == ["stop", "walk"]
+
+
+def test_a_new_installation_goes_by_its_own_url_and_one_that_is_taken_back_by_the_address_that_the_hub_had(tmp_path: Path) -> None:
+    kept, stashed = tmp_path / "var/lib/stardust/spider" / ADDRESS_FILE, tmp_path / "var/lib/stardust/before" / ADDRESS_FILE
+    kept.parent.mkdir(parents=True)
+    kept.write_text("wss://10.0.0.5:8933/ws\n10.0.0.6\n")
+    carry_out(tmp_path, "stash", "again begun\n", ours=True, words="spider jobs started")
+    assert not kept.exists()
+    assert stashed.read_text() == "wss://10.0.0.5:8933/ws\n10.0.0.6\n"
+    carry_out(tmp_path, "restore_previous", "again begun\nagain laid\n", ours=True)
+    assert kept.read_text() == "wss://10.0.0.5:8933/ws\n10.0.0.6\n"

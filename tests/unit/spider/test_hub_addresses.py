@@ -216,3 +216,15 @@ def test_a_node_that_is_uninstalled_tells_the_hub_where_that_is(moving: Moving, 
     moving.kept.write_text(moving.moved)
     assert uninstall._say_farewell(moving.config(), []) == ""
     assert dialled == ["127.0.0.2", "127.0.0.1"]
+
+
+def test_the_owner_is_told_where_the_hub_is_now(
+    moving: Moving, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moving.kept.write_text(moving.moved)
+    monkeypatch.setattr(uninstall, "_config", moving.config)
+    monkeypatch.setattr(uninstall, "bundled_script", lambda: b"printf '%s\\n' 'note hub        wss://h/ws' 'note state      connected' ok")
+    assert uninstall.status() == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1] == f"hub        wss://127.0.0.2:{moving.new.port}/ws (before: {moving.url.text})"
+    assert (printed[2].split()[0], printed[3]) == ("policy", "state      connected")
