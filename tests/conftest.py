@@ -1,4 +1,4 @@
-"""Which tests run here, and what every test must leave behind."""
+"""Which tests run here, and the checks after every test."""
 
 from __future__ import annotations
 

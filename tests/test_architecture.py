@@ -1,4 +1,4 @@
-"""Rules of the tree that no tool knows."""
+"""Rules about the source tree that no other tool checks."""
 
 from __future__ import annotations
 

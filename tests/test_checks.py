@@ -1,4 +1,4 @@
-"""What tools can tell of the whole tree: style, types, imports, generated files, the page's types."""
+"""Checks of the whole tree: style, types, imports, generated files, the page's types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documents name exists: tests, error codes, files; and what they promise has its tests."""
+"""The documents' references exist: tests, error codes, files; and their promises have tests."""
 
 from __future__ import annotations
 

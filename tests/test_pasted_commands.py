@@ -1,4 +1,4 @@
-"""Blocks of commands in the documents are pasted as a whole: after one that fails, no later one may destroy anything."""
+"""Blocks of commands in the documents are pasted as a whole: after one that fails, no later one may do damage."""
 
 from __future__ import annotations
 

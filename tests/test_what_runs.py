@@ -1,4 +1,4 @@
-"""In CI everything runs: what skips itself fails."""
+"""In CI every test runs: a skipped test fails."""
 
 from __future__ import annotations
 

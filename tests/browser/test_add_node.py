@@ -1,4 +1,4 @@
-"""Adding one server, as a person does it: what is wrong is said beside its field, a key is understood, a changed server is not trusted, and it goes on in the background."""
+"""Add Node for one server: errors beside their fields, private keys, a changed host key, and the deployment in the background."""
 
 from __future__ import annotations
 

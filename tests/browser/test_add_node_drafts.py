@@ -1,4 +1,4 @@
-"""What was typed into Add Node and not sent: there again when it is opened anew, but for its secrets, and gone with the session."""
+"""Drafts of Add Node: restored without secrets when the dialog is opened again, and deleted with the session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of alerts: one that fires is acknowledged by key and explained, a channel is added, tested and broken."""
+"""The alerts page: acknowledging by keyboard, explanations, and adding, testing and breaking a channel."""
 
 from __future__ import annotations
 

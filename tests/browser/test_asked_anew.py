@@ -1,4 +1,4 @@
-"""Lists that are asked for something else: what answered the question before does not stand as the answer of the next."""
+"""Lists whose filter or order changes: results of the previous request are not shown as results of the next."""
 
 from __future__ import annotations
 

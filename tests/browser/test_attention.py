@@ -1,4 +1,4 @@
-"""What needs a person stands first, as the hub finds it, with its cause and since when."""
+"""The list of what needs attention: the hub's order, with cause and time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts of a node: windows by drag and by keys, holes, marks, tables; a large node that measures no temperature."""
+"""Charts of a node: zooming by drag and keyboard, gaps, marks and tables; a large node without temperatures."""
 
 from __future__ import annotations
 

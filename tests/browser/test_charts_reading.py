@@ -1,4 +1,4 @@
-"""Charts whose past is not read yet, comes late, or cannot be read."""
+"""Charts whose history is loading, late or unreadable."""
 
 from __future__ import annotations
 

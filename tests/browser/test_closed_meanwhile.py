@@ -1,4 +1,4 @@
-"""A dialog that is closed while what it asked for is under way: the answer closes nothing, asks nothing and goes nowhere, and a note tells it with its way."""
+"""Dialogs closed before their request is answered: the answer opens and closes nothing, and a notification reports it with a link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events and jobs by what their address asks for, and what a node is called that is not known, or not yet."""
+"""Events and jobs filtered by the URL, and the names shown for unknown nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that refuses each step of its deployment in turn: what failed is named, what mends it is asked for, and the retry goes on to the next."""
+"""A server that fails each step of its deployment in turn: the step is named, its remedy is offered, and the retry goes past it."""
 
 from __future__ import annotations
 

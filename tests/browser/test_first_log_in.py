@@ -1,4 +1,4 @@
-"""The first log-in: a wrong word opens nothing and says nothing, and the password of the first start opens the choice of another one alone."""
+"""The first log-in: a wrong password reveals nothing, and the initial password only allows choosing a new one."""
 
 from __future__ import annotations
 

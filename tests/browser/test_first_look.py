@@ -1,4 +1,4 @@
-"""How the page looks before it is there, on paper, and in another tab."""
+"""The page while it loads, in print, and in a second tab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fleet as a person works through it: groups, rows by key, tags with undo, views that stay; updates by package, planned and run; lists that are filtered."""
+"""The fleet page: groups, keyboard navigation, tags with undo, saved views, package updates and filters."""
 
 from __future__ import annotations
 

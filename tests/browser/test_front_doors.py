@@ -1,4 +1,4 @@
-"""The page through Caddy and nginx: HTTP/2, the live socket, and the largest body that the hub takes."""
+"""The page through Caddy and nginx: HTTP/2, the live socket, and the largest request body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page says while the hub's disk is full: a real hub on a small disk, a real Spider, a real browser."""
+"""The page while the hub's disk is full: a real hub on a small disk, a real Spider, a real browser."""
 
 from __future__ import annotations
 

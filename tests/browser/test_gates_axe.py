@@ -1,4 +1,4 @@
-"""axe on every screen and every state, in both themes and both widths: no violation of WCAG 2.2 AA.
+"""axe on every screen and state, in both themes and both widths: no violation of WCAG 2.2 AA.
 
 The same visit reads what each screen shows: in a language that marks each message, nothing without a mark is left but what the hub sent.
 """

@@ -1,4 +1,4 @@
-"""axe on the questions before what cannot be taken back, on jobs however they ended, and on every dialog of people and their access."""
+"""axe on confirmations of irreversible actions, on jobs with every outcome, and on all dialogs about users and access."""
 
 from __future__ import annotations
 

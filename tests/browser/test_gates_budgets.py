@@ -1,4 +1,4 @@
-"""What the page may cost: what is fetched for each view, what a second of 500 nodes touches, and what is left in memory after minutes of it.
+"""Budgets of the page: bytes per view, DOM changes for a second of 500 nodes, and memory after minutes of live data.
 
 Times are measured by `scripts/bench page.*`, for a test would measure what else the machine does; counts and bytes are the same on every machine.
 """

@@ -1,4 +1,4 @@
-"""Everybody's eyes: no screen scrolls two ways on a small screen or at twice the size, nothing moves for who wants stillness, and forced colours leave every glyph."""
+"""Layout and motion: no screen scrolls in two directions when small or zoomed, reduced motion is respected, and forced colours keep every icon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page in Debian's Firefox: log-in, a live fleet, drawn charts, the output of a job, and nothing that it complains about."""
+"""The page in Debian's Firefox: log-in, a live fleet, charts and job output, without console errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Five hundred nodes on the fleet's page: drawn, filtered, sorted, walked through by keys, and found again after a reload. A log-in that is locked."""
+"""Five hundred nodes on the fleet page: rendering, filters, sorting, keyboard navigation and reload. A locked log-in."""
 
 from __future__ import annotations
 

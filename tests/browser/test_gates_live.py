@@ -1,4 +1,4 @@
-"""What moves on the page: values, order, a lost hub, a hidden tab, a node that falls silent, a newer build. Played nodes, the real hub."""
+"""Live updates of the page: values, order, a lost hub, a hidden tab, a silent node, a newer build. Simulated nodes, the real hub."""
 
 from __future__ import annotations
 

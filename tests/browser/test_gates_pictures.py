@@ -1,4 +1,4 @@
-"""Eight screens as they were, point by point: a hub whose clock stands, nodes that say the same at every start, a page whose clock stands too.
+"""Eight screens compared with stored screenshots: the clocks of hub and page are frozen, and nodes report fixed values.
 
 `STARDUST_PICTURES=renew scripts/test --slow tests/browser/test_gates_pictures.py` takes the pictures anew; look at them before they are committed.
 """

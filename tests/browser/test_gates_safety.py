@@ -1,4 +1,4 @@
-"""What the page must never do or keep: a script from a string, a secret after its dialog, anything at all after log-out."""
+"""Security of the page: no script from a string, no secret after its dialog, nothing stored after log-out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Going back with a dialog open: what it asks belongs to the page beneath, and goes with it."""
+"""Browser back with a dialog open: the dialog closes with the page that it belongs to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""S-16, S-17: whatever a hostile node says, the page shows it as text, runs nothing of it and fetches nothing for it."""
+"""S-16, S-17: text from a hostile node is shown as text; it runs nothing and fetches nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one-line command on the page: made, counted down, over, used once; and nodes that wait to be let in."""
+"""Invite commands on the page: creation, countdown, expiry and use; and nodes that wait for approval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every key that the page lists does what the list says, and none of them while something is typed."""
+"""Every listed keyboard shortcut works, and none of them while a text field has the focus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An answer of REST that comes after newer things were told live takes nothing back on the page."""
+"""REST responses that arrive after newer live data do not overwrite it."""
 
 from __future__ import annotations
 

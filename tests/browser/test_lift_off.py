@@ -1,4 +1,4 @@
-"""The whole line in a real browser: log in, add a server, watch it, upgrade it, remove it, and find nothing left."""
+"""The whole workflow in a real browser: log in, add a server, watch it, upgrade it, remove it, and check that it is clean."""
 
 from __future__ import annotations
 

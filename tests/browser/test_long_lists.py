@@ -1,4 +1,4 @@
-"""Lists of several pages that change while they are read: what is shown stays, and what was asked for comes."""
+"""Paginated lists that change while they are read: shown rows stay, and requested pages arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job that prints much: scrolled through, held in one tab while another follows, found again after a reload in the middle, whole at the end."""
+"""A job with much output: scrolling, pausing in one tab while another follows, reloading midway, and completeness at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One order for many nodes, from the ticks in the table to the end of every job; force, logs and how long samples are kept."""
+"""One order for many nodes, from the selection to the end of every job; force, logs and the retention of samples."""
 
 from __future__ import annotations
 

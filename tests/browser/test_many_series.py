@@ -1,4 +1,4 @@
-"""Many series at once: more charts than the hub answers in one go, and nodes that measure at moments of their own."""
+"""Many series at once: more charts than one response holds, and nodes that sample at different times."""
 
 from __future__ import annotations
 

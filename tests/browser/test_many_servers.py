@@ -1,4 +1,4 @@
-"""Many servers on the page: a list understood row by row, one confirmation, one page of results; and the way over a jump host."""
+"""Many servers on the page: a host list parsed row by row, one confirmation, one result page; and deployment through a jump host."""
 
 from __future__ import annotations
 

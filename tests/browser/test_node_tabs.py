@@ -1,4 +1,4 @@
-"""What a node says of itself, on its page: a real Spider of this machine, the real hub, a real browser."""
+"""The tabs of a node's page: a real Spider of this machine, the real hub, a real browser."""
 
 from __future__ import annotations
 

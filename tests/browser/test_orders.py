@@ -1,4 +1,4 @@
-"""Orders on the page: the plan before, the stop on the way, the report and the repair after it, with a node that says what the test wants."""
+"""Orders on the page: plan, stop, report and repair, with a simulated node."""
 
 from __future__ import annotations
 

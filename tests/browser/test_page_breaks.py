@@ -1,4 +1,4 @@
-"""A part of the page that fails stays alone with it: what was there goes, what comes next stands by itself, and there is a way on."""
+"""A component of the page that fails: its old content is removed, the rest keeps working, and it can recover."""
 
 from __future__ import annotations
 

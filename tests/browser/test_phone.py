@@ -1,4 +1,4 @@
-"""What a phone shows: nothing beside the screen, what matters first, and text that can be read whatever is pointed at."""
+"""The page on a phone: no horizontal overflow, the important parts first, and text that stays readable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans of many nodes: who has told what it would do is started, and waits for nobody who cannot answer."""
+"""Plans of many nodes: nodes whose plan has arrived are started without waiting for unreachable ones."""
 
 from __future__ import annotations
 

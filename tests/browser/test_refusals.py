@@ -1,4 +1,4 @@
-"""What the live socket refuses: told by its own words, asked for again, and given up only where that is the hub's last word."""
+"""Errors of the live socket: shown with their own texts, retried, and final only where the hub says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking a server out on the page: its name is typed, what stays is said, and a server that is gone is forgotten alone."""
+"""Removing a server on the page: typing its name, what is left behind, and forgetting an unreachable server."""
 
 from __future__ import annotations
 

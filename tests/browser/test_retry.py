@@ -1,4 +1,4 @@
-"""A deployment that fails after the page was loaded anew: what was typed is gone, and the hub keeps nothing for another server."""
+"""A deployment that fails after a reload: typed values are gone, and the hub does not use credentials for another server."""
 
 from __future__ import annotations
 

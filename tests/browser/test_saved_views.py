@@ -1,4 +1,4 @@
-"""Saved views: each act changes one of them, also where two tabs have read them before."""
+"""Saved views: each action changes one view, also with two tabs open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session ends when the hub says so: not before, and what is shown of it is never more than that."""
+"""The end of a session: only when the hub ends it, and nothing from it is shown afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People and access in a real browser: second factor, recovery codes, sessions, roles, tokens, the audit log."""
+"""Users and access in a real browser: second factor, recovery codes, sessions, roles, tokens, the audit log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The terminal of a job: followed, held, searched, read as text, by several readers, with what a server must not do taken out."""
+"""The terminal of a job: following, pausing, searching, text view, several readers, and filtered control sequences."""
 
 from __future__ import annotations
 

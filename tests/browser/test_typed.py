@@ -1,4 +1,4 @@
-"""What is typed stands as it was typed, gives way to what comes from elsewhere, and what is refused of it is told where it stands."""
+"""Drafts in forms: kept as typed, replaced by changes from elsewhere, with errors shown beside their fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is under way when somebody changes their mind: what is sent is said to be sent, what is not begun can be left, and both are told."""
+"""Actions that are cancelled midway: requests already sent are reported as sent, others are not sent."""
 
 from __future__ import annotations
 

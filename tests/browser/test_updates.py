@@ -1,4 +1,4 @@
-"""The page of updates: the order above a list is about what is listed, and the list is that of now."""
+"""The updates page: an order above a list covers the current contents of that list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The agent's version and keys, ordered on a node's page."""
+"""Updating the agent and renewing its keys from a node's page."""
 
 from __future__ import annotations
 

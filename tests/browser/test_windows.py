@@ -1,4 +1,4 @@
-"""Windows of time of a node's charts: how they are named, which keys choose them, and that nobody asks for what nobody looks at."""
+"""Time windows of a node's charts: names, keyboard shortcuts, and no requests while they are not visible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server whose clock is wrong says so on its page, and no more once it is right; what the hub tells after its own was ahead is seen; and the day of a page ends at midnight."""
+"""A server with a wrong clock, while it is wrong and after it is corrected; a hub whose clock was ahead; and midnight on an open page."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One suite per interface, run against every implementation of it."""
+"""One suite for each interface, run against each of its implementations."""

@@ -1,4 +1,4 @@
-"""The implementations that the suites run against."""
+"""The implementations under test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rules would have told, from the samples that a store holds."""
+"""The preview of alert rules over stored samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Audit chains over a new secret, and what only a head kept elsewhere can show."""
+"""Audit chains after a secret rotation, and what an externally stored head can prove."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bus: what every implementation promises, and what one process promises beyond that."""
+"""The bus: guarantees of every implementation, and those of the in-process one."""
 
 from __future__ import annotations
 

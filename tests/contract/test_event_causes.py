@@ -1,4 +1,4 @@
-"""Each type of the catalogue has a writer, and what a node or the hub goes through twice is recorded once."""
+"""Each event type of the catalogue has a writer, and repeated causes are recorded once."""
 
 from __future__ import annotations
 

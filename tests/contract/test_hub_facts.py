@@ -1,4 +1,4 @@
-"""What the hub measures of itself, and of the versions of its Spiders."""
+"""The hub's own measurements, and the versions of its Spiders."""
 
 from __future__ import annotations
 

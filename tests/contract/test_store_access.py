@@ -1,4 +1,4 @@
-"""Users with grants, second factors, API tokens: repeated, raced, and kept from strangers."""
+"""Users with grants, second factors, API tokens: repeated, raced, and isolated from other organisations."""
 
 from __future__ import annotations
 

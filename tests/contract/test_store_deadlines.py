@@ -1,4 +1,4 @@
-"""Deadlines and silence on a real store: judged once by the true time of events, whatever restarts and clocks do."""
+"""Deadlines and silence on a real store: judged once by the true time of events, across restarts and clock changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries: one row for each decision about a channel, written once, claimed by one and ended by one."""
+"""Deliveries: one row per decision about a channel, written once, claimed once and ended once."""
 
 from __future__ import annotations
 

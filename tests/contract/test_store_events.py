@@ -1,4 +1,4 @@
-"""Events in the store: written with their cause, counted while they repeat, limited for each sender, kept by severity."""
+"""Events in the store: written with their cause, counted while repeated, limited per sender, retained by severity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chunks of all tiers: whatever was moved, merged, late or changed midway, a window says what a naive model of the rows says."""
+"""Chunks of all tiers: after moves, merges, late samples and changes, a window equals that of a naive model of the rows."""
 
 from __future__ import annotations
 

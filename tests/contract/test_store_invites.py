@@ -1,4 +1,4 @@
-"""Invites: repeated, raced, over, and kept from strangers."""
+"""Invites: repeated, raced, expired, and isolated from other organisations."""
 
 from __future__ import annotations
 

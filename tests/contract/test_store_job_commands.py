@@ -1,4 +1,4 @@
-"""Stops, plans, reports, batches and what is remembered: each command repeated, and raced by twenty callers."""
+"""Stops, plans, reports, batches and idempotency keys: each command repeated, and raced by twenty callers."""
 
 from __future__ import annotations
 

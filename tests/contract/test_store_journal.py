@@ -1,4 +1,4 @@
-"""Log lines: each once, in order, an end to what is kept."""
+"""Log lines: each stored once, in order, with bounded retention."""
 
 from __future__ import annotations
 

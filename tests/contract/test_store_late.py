@@ -1,4 +1,4 @@
-"""What comes from a node's disk: each record once, whatever was killed while it was on its way."""
+"""Late records from a node's spool: each stored once, across kills of either side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples: each stored once, in order, by whoever owns the node."""
+"""Samples: each stored once, in order, only by the session that owns the node."""
 
 from __future__ import annotations
 

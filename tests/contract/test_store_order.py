@@ -1,4 +1,4 @@
-"""Lists show what was made last first, also where the clock that made their ids was wrong and was then set right."""
+"""Lists are ordered newest first, even when the clock behind their ids was wrong and was corrected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process history: the last reading of each minute, an end to what a node fills, and nothing of a removed node."""
+"""The process history: the last reading of each minute, limited per node, and deleted with the node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command of the store: repeated, and raced by twenty callers that ask for the same and by twenty that do not.
+"""Every command of the store: repeated, and raced by twenty identical and by twenty different callers.
 
 A command that has a race in another test names it in `ELSEWHERE`; a method that changes something and has neither fails here.
 """

@@ -1,4 +1,4 @@
-"""Keys over time, as the store holds them: generations only rise, and the recovery key is noted and never kept."""
+"""Key generations in the store: they only increase, and the recovery key is recorded without being stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refusals: counted beside the audit log, summed up in it, and pruned."""
+"""Refusals: counted beside the audit log, summarised in it, and pruned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who ordered a job is asked for again when it is handed over, in every store."""
+"""The rights of a job's owner are checked again when the job is sent, in every store."""
 
 from __future__ import annotations
 

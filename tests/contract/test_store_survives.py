@@ -1,4 +1,4 @@
-"""What was acknowledged is there after kill -9, and what was written cannot be changed unseen."""
+"""Acknowledged data survives kill -9, and changes to written audit rows are detected."""
 
 from __future__ import annotations
 

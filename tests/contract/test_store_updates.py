@@ -1,4 +1,4 @@
-"""Newer packages across the fleet, lists with a filter, and what people set up for their own page: in every store."""
+"""Package updates across the fleet, filtered lists and user preferences, in every store."""
 
 from __future__ import annotations
 

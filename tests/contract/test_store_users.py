@@ -1,4 +1,4 @@
-"""People, sessions, rate limits, secrets, events and the audit log."""
+"""Users, sessions, rate limits, secrets, events and the audit log."""
 
 from __future__ import annotations
 

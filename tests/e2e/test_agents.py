@@ -1,4 +1,4 @@
-"""Agents and the hub: enrolment, samples, acknowledgement, and everything that must end only the sender's session."""
+"""Agents and the hub: enrolment, samples, acknowledgement, and violations that must end only the sender's session."""
 
 from __future__ import annotations
 

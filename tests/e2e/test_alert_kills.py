@@ -1,4 +1,4 @@
-"""The hub is killed at random points between a sample and the delivery of its message: nothing is lost, and copies share their id."""
+"""The hub is killed at random points between a sample and the delivery of its alert: no alert is lost, and duplicates share their id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alerts of a running hub, from a node's table to a receiver, and back by the link in the message."""
+"""Alerts of a running hub, from a node's samples to a receiver, and back through the link in the message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""First passwords, cookies, tokens and clocks of a running hub: none of them opens it to a stranger."""
+"""Attacks with initial passwords, cookies, tokens and clocks on a running hub."""
 
 from __future__ import annotations
 

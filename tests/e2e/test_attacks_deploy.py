@@ -1,4 +1,4 @@
-"""Somebody who may steer deployments wants the credentials of those who gave them: against a running hub and a real SSH server."""
+"""Attacks of a deployment operator on the credentials of other users: against a running hub and a real SSH server."""
 
 from __future__ import annotations
 

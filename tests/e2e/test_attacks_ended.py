@@ -1,4 +1,4 @@
-"""Sessions that are over, or left open, against a running hub: whoever holds on to one gets in no more."""
+"""Attacks with ended or still open sessions on a running hub."""
 
 from __future__ import annotations
 

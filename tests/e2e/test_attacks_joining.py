@@ -1,4 +1,4 @@
-"""Attacks on invites, against a running hub: used twice, late, by many at once, on another hub, altered, and listened to."""
+"""Attacks on invites of a running hub: reused, expired, shared, used on another hub, altered, and intercepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way between a node and a running hub: frames that were touched, a hub that is another's, and one that hides behind another certificate."""
+"""Attacks on the link between a node and a running hub: altered frames, an impostor hub, and a replaced certificate."""
 
 from __future__ import annotations
 

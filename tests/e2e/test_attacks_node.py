@@ -1,4 +1,4 @@
-"""A node that its owner has lost: what it says is text and nothing else, and what it heard or held opens nothing later."""
+"""A compromised node: its text is only ever shown as text, and what it received or stored gives no later access."""
 
 from __future__ import annotations
 

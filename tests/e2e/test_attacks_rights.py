@@ -1,4 +1,4 @@
-"""Small accounts, small tokens and sessions left open against a running hub: every way to more than was granted."""
+"""Privilege escalation by limited users, limited tokens and open sessions on a running hub."""
 
 from __future__ import annotations
 

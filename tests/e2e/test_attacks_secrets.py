@@ -1,4 +1,4 @@
-"""Secrets are planted wherever a secret can be given; then everything that others could read is searched for them."""
+"""Secrets are planted in every field that takes one; then everything readable by others is searched for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other sites, other sessions, paths, addresses and floods against the page's side of a running hub."""
+"""Cross-site requests, foreign sessions, paths, addresses and floods against the web side of a running hub."""
 
 from __future__ import annotations
 

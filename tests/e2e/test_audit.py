@@ -1,4 +1,4 @@
-"""The audit log of a real hub: what somebody with the database could do to it, and what a kill may not (S-34, F-39)."""
+"""The audit log of a real hub: tampering in the database, and kills while it is written (S-34, F-39)."""
 
 from __future__ import annotations
 

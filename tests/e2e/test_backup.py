@@ -1,4 +1,4 @@
-"""A backup beside a running hub, and the hub that comes out of it, also when that is killed half-way (S-37, F-28, F-34)."""
+"""Backups of a running hub and their restoration, also when either is killed halfway (S-37, F-28, F-34)."""
 
 from __future__ import annotations
 

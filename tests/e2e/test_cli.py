@@ -1,4 +1,4 @@
-"""The command against a real hub: answers and refusals for programs."""
+"""The command line against a real hub: its output and errors for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The container file, as far as that can be told without an engine: its words, its steps' shell, and the hub started as it starts it."""
+"""The container file, as far as it can be checked without an engine: its instructions, its shell, and the hub started by its command."""
 
 from __future__ import annotations
 

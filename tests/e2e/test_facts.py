@@ -1,4 +1,4 @@
-"""What nodes say of themselves: tables and packages, from Spider to whoever asks."""
+"""Facts of nodes: tables and packages, from Spider to the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A crowd at the door of a hub: everybody comes back at once, pages read too slowly, and servers answer that are no hub."""
+"""Crowds at a hub: all nodes reconnect at once, pages read too slowly, and other servers answer in its place."""
 
 from __future__ import annotations
 

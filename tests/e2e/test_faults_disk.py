@@ -1,4 +1,4 @@
-"""A hub whose disk fills, fails, or refuses to be written: nothing acknowledged is lost, and it comes back."""
+"""A hub whose disk is full, failing or read-only: no acknowledged data is lost, and the hub recovers."""
 
 from __future__ import annotations
 

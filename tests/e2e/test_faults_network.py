@@ -1,4 +1,4 @@
-"""A network that swallows everything, and connections of which only one end knows that they are over."""
+"""A network that drops all packets, and half-open connections."""
 
 from __future__ import annotations
 

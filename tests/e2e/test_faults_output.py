@@ -1,4 +1,4 @@
-"""Jobs that print more than anybody reads: what is held is whole and bounded, and nobody is starved by it."""
+"""Jobs with more output than anybody reads: stored output is complete and bounded, and other jobs are not delayed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hub that is killed at any moment, stopped under load, stands still, is started twice, or lives by a wrong clock."""
+"""A hub that is killed at any moment, stopped under load, suspended, started twice, or runs with a wrong clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One fault after the other for as long as wanted, and a hub that is short of memory; nothing may grow, nothing may be lost."""
+"""Consecutive faults for any length of time, and a hub with little memory: nothing may grow, nothing may be lost."""
 
 from __future__ import annotations
 

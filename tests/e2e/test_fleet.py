@@ -1,4 +1,4 @@
-"""scripts/fleet: simulated servers with Spider's own code, some of which come and go, and one that is hostile."""
+"""scripts/fleet: simulated servers with Spider's own code, some of which come and go, and a hostile one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes and people through Caddy and nginx, with the configurations that the docs give."""
+"""Nodes and users through Caddy and nginx, with the configurations from the documentation."""
 
 from __future__ import annotations
 

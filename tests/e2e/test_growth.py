@@ -1,4 +1,4 @@
-"""What comes and goes leaves nothing in the hub's memory: its own objects are counted at moments that are alike. Memory itself says less."""
+"""Leaks in the hub: its objects are counted at comparable moments, since memory itself is less precise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes that say what they may not, beside nine that do not notice: each time only the sender's session ends, with its documented code."""
+"""Invalid frames from one node beside nine others: only the sender's session ends, with the documented code."""
 
 from __future__ import annotations
 

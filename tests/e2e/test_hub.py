@@ -1,4 +1,4 @@
-"""The hub as a process: when it must not start, how it stops, what it does without room, and who may speak to it."""
+"""The hub as a process: refused starts, stopping, a full disk, and access to its socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stops, plans, reports and many nodes at once, word by word."""
+"""Stops, plans, reports and batches of jobs, message by message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hub is killed at every durable step of a job, by the agent's own link and jobs: nothing is lost, nothing runs twice."""
+"""The hub is killed at every durable step of a job, with the agent's own link and jobs: nothing is lost, nothing runs twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs from the order to the result: by the real Spider with a launcher of the test's own, and word by word."""
+"""Jobs from the order to the result: by the real Spider with a test launcher, and message by message."""
 
 from __future__ import annotations
 

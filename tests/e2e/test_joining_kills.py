@@ -1,4 +1,4 @@
-"""A hub that is killed in the middle of a joining: the invite, the node and its keys are either all there or not at all."""
+"""A hub killed while a node joins: the invite, the node and its keys are stored together or not at all."""
 
 from __future__ import annotations
 

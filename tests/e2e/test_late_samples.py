@@ -1,4 +1,4 @@
-"""Samples that come late, never, or from the future, at a real hub."""
+"""Late, missing and future samples at a real hub."""
 
 from __future__ import annotations
 

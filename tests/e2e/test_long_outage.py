@@ -1,4 +1,4 @@
-"""A hub that is away for three days while node and hub are killed: every sample is held once, or told as lost."""
+"""A hub that is down for three days while node and hub are killed: every sample is stored once, or reported as lost."""
 
 from __future__ import annotations
 

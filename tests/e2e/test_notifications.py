@@ -1,4 +1,4 @@
-"""The hub as it runs sends a test through every kind of channel, and keeps their secrets to itself."""
+"""Test messages of the running hub through every kind of channel, and the secrecy of their credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""E-mail through Debian's exim: TLS, log-in, refusals for now and for good, and a connection that is cut after the message."""
+"""E-mail through Debian's exim: TLS, authentication, temporary and permanent refusals, and a connection lost after the message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node of an earlier release against this hub: it knows the first fields of each message, and no kind that came later."""
+"""A node of an earlier release against this hub: it knows only the first fields of each message, and no later message kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users, second factors and tokens on a real hub: by its command, by its local socket, and over restarts."""
+"""Users, second factors and tokens on a real hub: by its command, by its local socket, and across restarts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Debian's own Prometheus reads the hub's figures, and finds nothing to complain of."""
+"""Debian's Prometheus scrapes the hub's metrics without errors."""
 
 from __future__ import annotations
 

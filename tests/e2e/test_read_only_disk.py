@@ -1,4 +1,4 @@
-"""What the commands beside a hub say where its disk cannot be written any more: good data is read, and nobody is sent to an older copy (F-13)."""
+"""The hub's commands on a read-only disk: good data is read, and no message suggests an older copy (F-13)."""
 
 from __future__ import annotations
 

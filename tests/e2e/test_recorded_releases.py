@@ -1,4 +1,4 @@
-"""Recordings of earlier versions: this hub serves their data folder, their Spider works with it, and this Spider takes over from theirs.
+"""Recordings of earlier versions: this hub serves their data folder, their Spider works with it, and this Spider replaces theirs.
 
 `tests/e2e/recordings/make_recording.py` makes them. The clocks of hub and Spiders are set to the time of the recording, so that nothing
 in it is too old.

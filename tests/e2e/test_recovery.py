@@ -1,4 +1,4 @@
-"""The hub is gone, with its folder. A new one, made with the printed key alone, has all nodes again without anybody logging in to them."""
+"""The hub and its data folder are lost: a new hub made from the printed key has all nodes again, without logging in to them."""
 
 from __future__ import annotations
 

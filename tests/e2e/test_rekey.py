@@ -1,4 +1,4 @@
-"""Keys of nodes over time: the next generation on order, killed at each step, and what becomes of the ones before."""
+"""Key renewal of nodes: on order, killed at each step, and the fate of earlier generations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new secret for a real hub: by the command as it is typed, and killed at any point (F-29)."""
+"""Secret rotation of a real hub: by its command, and killed at any point (F-29)."""
 
 from __future__ import annotations
 

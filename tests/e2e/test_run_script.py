@@ -1,4 +1,4 @@
-"""scripts/run: one for each checkout, nothing left behind, and stop finds what runs."""
+"""scripts/run: one instance per checkout, nothing left behind, and stop finds every process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples of the agent's own outbox and link over a hub that is killed: every second is in the history once, or counted as dropped."""
+"""Samples through the agent's outbox and link to a hub that is killed: every second is stored once, or counted as dropped."""
 
 from __future__ import annotations
 

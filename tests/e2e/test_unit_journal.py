@@ -1,4 +1,4 @@
-"""The last lines of a unit's journal: asked of the node by an operator, audited, shown and not stored."""
+"""The last lines of a unit's journal: requested from the node by an operator, audited, shown and not stored."""
 
 from __future__ import annotations
 

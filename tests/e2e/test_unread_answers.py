@@ -1,4 +1,4 @@
-"""Long answers that nobody takes: what a hub holds for all of them has an end, and the others are answered meanwhile."""
+"""Long responses that clients do not read: the hub's buffers are bounded, and other clients are answered."""
 
 from __future__ import annotations
 

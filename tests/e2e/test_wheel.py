@@ -1,4 +1,4 @@
-"""A wheel, built and installed as docs/install.md says: what it carries, and that a newer one takes the place of an older one."""
+"""A wheel, built and installed as in docs/install.md: its contents, and upgrading to a newer one."""
 
 from __future__ import annotations
 

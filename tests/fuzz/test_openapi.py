@@ -1,4 +1,4 @@
-"""Requests made of the hub's own description, right ones and near misses: none ends in a fault of the hub, and each answer is described."""
+"""Requests generated from the hub's OpenAPI description, valid and nearly valid: no server error, and every response is described."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wire under fire: both codecs agree on every byte, and a broken stream is a ProtocolError and nothing else."""
+"""Fuzzing of the wire: both codecs agree on every byte, and a broken stream raises only ProtocolError."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about addresses."""
+"""Address rules for tests."""
 
 from __future__ import annotations
 

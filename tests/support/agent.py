@@ -1,4 +1,4 @@
-"""Agents for tests: the real Spider as a process, and one whose every word the test chooses (the real protocol code)."""
+"""Agents for tests: the real Spider as a process, and one whose every message the test chooses (the real protocol code)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lab host with Stardust's units and bundle put in place by hand, and orders for it."""
+"""A lab host with Stardust's units and bundle installed by hand, and orders for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service of alerts with its engine, store and outbox, a played fleet, and receivers that note what they are told.
+"""The service of alerts with its engine, store and outbox, a simulated fleet, and receivers that record messages.
 
 Time is a test's: each second the service evaluates, and the outbox sends what is due.
 """

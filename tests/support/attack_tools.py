@@ -1,4 +1,4 @@
-"""What attackers use: many addresses, many connections at once, and a look at what the hub pays for it."""
+"""Tools of attackers: many addresses, many connections at once, and the cost of an attack for the hub."""
 
 from __future__ import annotations
 

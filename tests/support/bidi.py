@@ -1,4 +1,4 @@
-"""Debian's Firefox by WebDriver BiDi: as little of it as a smoke run needs. https://www.w3.org/TR/webdriver-bidi/"""
+"""Debian's Firefox through WebDriver BiDi: the part that a smoke test needs. https://www.w3.org/TR/webdriver-bidi/"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bundles of Spider: as it is shipped, or under another version, with a fault in it where a test wants one."""
+"""Bundles of Spider: as shipped, with another version, or with an injected fault."""
 
 from __future__ import annotations
 

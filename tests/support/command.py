@@ -1,4 +1,4 @@
-"""The command `stardust`, as a person runs it on the hub's machine."""
+"""The command `stardust` on the hub's machine."""
 
 from __future__ import annotations
 

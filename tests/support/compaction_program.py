@@ -1,4 +1,4 @@
-"""A hub that moves samples into chunks, which a test kills: `python -m tests.support.compaction_program FOLDER`."""
+"""A hub that moves samples into chunks, to be killed by a test: `python -m tests.support.compaction_program FOLDER`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A wire to a server's sshd that is cut at a byte, and a deployer in a process of its own that can be killed."""
+"""A connection to a server's sshd that is cut at a given byte, and a deployer in its own process that can be killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deployments as a client asks for them, over a real hub, and what a host looked like before."""
+"""Deployments through the API of a real hub, and the state of a host before them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lab host on which Spider was put by a real hub, and package jobs that this hub runs there."""
+"""A lab host with Spider deployed by a real hub, and package jobs that this hub runs there."""
 
 from __future__ import annotations
 

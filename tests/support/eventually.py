@@ -1,4 +1,4 @@
-"""Wait for state that has no event of its own, by looking at it again and again."""
+"""Waits by polling for state that has no event of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Debian's own exim on loopback: unpacked, not installed. It takes mail, and keeps it in its queue."""
+"""Debian's exim on loopback, unpacked but not installed. It accepts mail and keeps it in its queue."""
 
 from __future__ import annotations
 

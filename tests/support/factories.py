@@ -1,4 +1,4 @@
-"""Things for the stores to hold."""
+"""Factories of records for the stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A package manager on paper: its database is a folder with a file for each package, and /bin/sh does its work."""
+"""A fake package manager: its database is a folder with a file for each package, and its commands are /bin/sh scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of faults share: a node at work, a disk that a test can break, and what must hold afterwards."""
+"""Shared by the tests of faults: a working node, a disk that can be broken, and the invariants afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network between a node and the hub that can go silent: nothing is refused, nothing is closed, nothing arrives."""
+"""A network between a node and the hub that can drop all packets without closing connections."""
 
 from __future__ import annotations
 

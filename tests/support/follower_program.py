@@ -1,4 +1,4 @@
-"""A Spider that has no hub: runs `spider.jobs.tracker` as the unit stardust-spider.service does, and keeps in files what a hub would store.
+"""A Spider without a hub: runs `spider.jobs.tracker` as the unit stardust-spider.service does, and writes what a hub would store to files.
 
 `in/<job>` are orders to take, `in/<job>.stop` wishes to stop; `out/<job>` is the output as it was stored, `out/<job>.ended` how the job
 ended, `.answer` what the launcher said, `.planned` and `.report` what it was going to do and left behind, `out/faults` everything that

@@ -1,4 +1,4 @@
-"""Access tokens that the hub must refuse."""
+"""Forged access tokens that the hub must refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts hubs and commands by fork from a process that has imported them already.
+"""Starts hubs and commands by fork from a process that has already imported their modules.
 
 A hub takes 1.2 s of processor time to start; two thirds of it are imports. A run of the tests starts some hundred hubs.
 The fork server imports once for each test process. Each hub is still a process of its own, with its own arguments,

@@ -1,4 +1,4 @@
-"""Caddy and nginx as Debian has them, in front of a hub: the files of groundcontrol/examples with other names, ports and paths."""
+"""Debian's Caddy and nginx in front of a hub: the files of groundcontrol/examples with other names, ports and paths."""
 
 from __future__ import annotations
 

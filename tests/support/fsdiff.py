@@ -1,4 +1,4 @@
-"""What a host's file system looks like, and how two looks differ: `server as before` as a test.
+"""Snapshots of a host's file system and their difference: `server as before` as a test.
 
 Compared: path, type, mode, owner, group, size, target of a link, and for files under /etc, /opt and /usr/local the SHA-256.
 Not compared, because they change on a host that nobody touches, or belong to the tools that every administrator uses:

@@ -1,4 +1,4 @@
-"""Text from a hostile node, in every field that a node fills."""
+"""Hostile text for every field that a node sends."""
 
 from __future__ import annotations
 

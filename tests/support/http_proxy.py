@@ -1,4 +1,4 @@
-"""A real HTTP proxy (Debian's tinyproxy), unpacked and not installed."""
+"""A real HTTP proxy (Debian's tinyproxy), unpacked but not installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ground Control as a real process, for every test that wants the real thing.
+"""Ground Control as a real process.
 
 Everything works without an event loop; `start`, `kill`, `stop` and `call` are there for tests that have one.
 """

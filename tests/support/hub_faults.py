@@ -1,4 +1,4 @@
-"""How a test uses a fault of a running hub, see `hub_program`."""
+"""Controls the faults of a running hub, see `hub_program`."""
 
 from __future__ import annotations
 

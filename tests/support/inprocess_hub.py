@@ -1,4 +1,4 @@
-"""The web side in this process on a real store; only the nodes and the deployer are played."""
+"""The web side in this process on a real store; only the nodes and the deployer are simulated."""
 
 from __future__ import annotations
 

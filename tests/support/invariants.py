@@ -1,4 +1,4 @@
-"""What must hold after every fault, as one program: what nodes did is held against what the hub has."""
+"""The invariants after every fault, as one program: compares what nodes did with what the hub has."""
 
 from __future__ import annotations
 

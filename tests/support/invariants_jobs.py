@@ -1,4 +1,4 @@
-"""What must hold for jobs after any fault, read from the hub's database and from what its node knows.
+"""The invariants of jobs after any fault, checked against the hub's database and the node's records.
 
 I2 every byte once, in order · I3 a job starts once · I4 states move along the table only · I5 the database is sound ·
 I6 what was acknowledged is there.

@@ -1,4 +1,4 @@
-"""Jobs, as both ends of a test speak of them."""
+"""Messages of jobs, as both ends of a test send them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that joins, without a server: the real words, and everything that crossed the wire."""
+"""A server that joins, without a host: the real messages, and a record of all bytes on the wire."""
 
 from __future__ import annotations
 

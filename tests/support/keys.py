@@ -1,4 +1,4 @@
-"""Vaults without the second that each key derivation takes: the root that would come from a secret is given."""
+"""Vaults without the second that each key derivation takes: the root key is given instead of derived."""
 
 from __future__ import annotations
 

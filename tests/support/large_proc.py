@@ -1,4 +1,4 @@
-"""A folder that looks like the /proc of a very large host, written by the kernel's own formats; nothing in it was recorded."""
+"""A synthetic /proc of a very large host, in the kernel's formats; nothing in it was recorded."""
 
 from __future__ import annotations
 

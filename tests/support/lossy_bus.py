@@ -1,4 +1,4 @@
-"""A bus that does to its readers what a network may: it loses, doubles and delays, and owns up to losses with a `Gap`."""
+"""A bus that loses, duplicates and delays messages as a network may, and reports losses with a `Gap`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agents whose sessions end, and the hub's part that keeps track of them."""
+"""Agents whose sessions end, and the part of the hub that tracks them."""
 
 from __future__ import annotations
 

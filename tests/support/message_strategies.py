@@ -1,4 +1,4 @@
-"""Made-up messages, and bytes that nearly are messages."""
+"""Hypothesis strategies for messages, and for bytes that are nearly messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that read in a mount namespace of their own, with mounts made there: what they mount is nowhere else, and ends with them."""
+"""Programs in their own mount namespace: their mounts are invisible elsewhere and end with them."""
 
 from __future__ import annotations
 

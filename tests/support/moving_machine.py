@@ -1,4 +1,4 @@
-"""Comparisons with this very machine, whose processes, mounts, interfaces and control groups other tests change meanwhile."""
+"""Comparisons with this machine, whose processes, mounts, interfaces and control groups other tests change meanwhile."""
 
 from __future__ import annotations
 

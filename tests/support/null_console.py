@@ -1,4 +1,4 @@
-"""A console that runs nothing and keeps what it is told: for code that is shown a job without one."""
+"""A console that runs nothing and records its calls: for code that reports a job's progress."""
 
 from __future__ import annotations
 

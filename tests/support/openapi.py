@@ -1,4 +1,4 @@
-"""Holds an answer against the description that the hub serves. Knows the part of JSON Schema that msgspec writes, and refuses the rest."""
+"""Validates a response against the hub's OpenAPI description. Knows the part of JSON Schema that msgspec writes, and refuses the rest."""
 
 from __future__ import annotations
 

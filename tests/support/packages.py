@@ -1,4 +1,4 @@
-"""Orders about packages on a host of any flavour, and the lab's packages that are wicked on purpose.
+"""Orders about packages on a host of any flavour, and the lab's deliberately broken packages.
 
 A `PackageHost` is a lab host with Stardust's units on it and without a hub. `perform` gives an order and returns all that Spider
 told of it; what holds for every package manager is checked there, once.

@@ -1,4 +1,4 @@
-"""Pictures compared within a browser: what draws them reads them, so nothing else need be installed."""
+"""Screenshots compared within a browser, which needs no other tool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes that a browser's test plays on a thread of their own, since the browser's own loop holds the test's."""
+"""Simulated nodes for browser tests, on their own thread, since the browser's loop blocks the test's."""
 
 from __future__ import annotations
 

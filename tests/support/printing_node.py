@@ -1,4 +1,4 @@
-"""A node that prints into a job, plans and reports, told through the hub's own doors."""
+"""A node that prints job output, plans and reports, stored through the hub's own services."""
 
 from __future__ import annotations
 

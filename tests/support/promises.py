@@ -1,4 +1,4 @@
-"""The ids of what the documents promise, and the tests that carry them."""
+"""The ids of the documents' promises, and the tests that carry them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The password hash of tests whose subject is not its cost."""
+"""A cheap password hash for tests that do not test its cost."""
 
 from __future__ import annotations
 

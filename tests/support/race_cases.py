@@ -1,4 +1,4 @@
-"""One command of the store, as `test_store_raced.py` repeats it and has it raced by twenty callers."""
+"""One command of the store for `test_store_raced.py`, which repeats it and has it raced by twenty callers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands about channels and deliveries: what each needs, does and leaves (`race_cases.py`)."""
+"""Commands about channels and deliveries: preconditions, call and result of each (`race_cases.py`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands about people, their ways in, secrets and the audit log: what each needs, does and leaves (`race_cases.py`)."""
+"""Commands about users, their credentials, secrets and the audit log: preconditions, call and result of each (`race_cases.py`)."""
 
 from __future__ import annotations
 

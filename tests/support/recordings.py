@@ -1,4 +1,4 @@
-"""The recorded files in `tests/unit/spider/collectors/data`, and hosts made of them."""
+"""The recorded files in `tests/unit/spider/collectors/data`, and hosts built from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hub on which everything is there on both sides of a limit, and people who see one side: what attacks on rights are made from."""
+"""A hub with objects on both sides of a permission boundary, and users who see one side: for attacks on rights."""
 
 from __future__ import annotations
 

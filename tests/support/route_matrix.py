@@ -1,4 +1,4 @@
-"""The routes as tests go through all of them: who may call each, what its path names, and a body that fits."""
+"""All routes for tests that cover each: who may call it, what its path names, and a valid body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""scripts/run whose Spider is another bundle: `python -m tests.support.run_program BUNDLE STATE …`.
+"""scripts/run with another bundle of Spider: `python -m tests.support.run_program BUNDLE STATE …`.
 
 The bundle of the tests asks no package manager, which takes seconds of processor time at each start.
 """

@@ -1,4 +1,4 @@
-"""A small hub for tests: the real opening and codec behind a real WebSocket server, a memory of packs, and faults on demand."""
+"""A small hub for tests: the real opening and codec behind a real WebSocket server, recorded packs, and faults on demand."""
 
 from __future__ import annotations
 

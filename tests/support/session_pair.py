@@ -1,4 +1,4 @@
-"""A session of the hub and the node at its other end, without a socket between them."""
+"""A session of the hub and its node, without a socket between them."""
 
 from __future__ import annotations
 

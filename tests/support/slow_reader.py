@@ -1,4 +1,4 @@
-"""A client that reads a long answer slowly."""
+"""A client that reads a long response slowly."""
 
 from __future__ import annotations
 

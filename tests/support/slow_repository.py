@@ -1,4 +1,4 @@
-"""A repository over HTTP on the loopback, whose packages come only when they are let go."""
+"""An HTTP repository on loopback that holds back packages until they are released."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spider in a process of its own, with a scripted hub."""
+"""Spider in its own process, with a scripted hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spider without a package manager: asking that of the machine takes seconds of processor time at each start.
+"""Spider without a package manager: querying the machine's takes seconds of processor time at each start.
 
 Its own tests, those on lab hosts and `test_a_machine_with_a_package_manager_reports_its_updates` ask real ones.
 """

@@ -1,4 +1,4 @@
-"""A second sshd on a lab host, with settings of its own: the host's real one stays as it is."""
+"""A second sshd on a lab host with its own settings; the host's real one is unchanged."""
 
 from __future__ import annotations
 

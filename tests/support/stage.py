@@ -1,4 +1,4 @@
-"""A fleet that says the same at every start: every screen of the page has something to show, and every state stands somewhere.
+"""A reproducible fleet with content for every screen of the page and an example of every state.
 
 The hub is the real one; its nodes are played (`tests/support/played.py`). `Stage(frozen=True)` lets the hub's wall clock stand, so that nothing on
 the page moves either once the page's own clock stands at the same moment.

@@ -1,4 +1,4 @@
-"""Opening a hub's files as its start does, and changing them behind its back."""
+"""Opens a hub's files as its start does, and changes them without its knowledge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ends TLS in front of a hub with a certificate that no authority has signed: bytes in, bytes out."""
+"""A TLS proxy in front of a hub, with a self-signed certificate."""
 
 from __future__ import annotations
 

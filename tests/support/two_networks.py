@@ -1,4 +1,4 @@
-"""Two network namespaces that a cable joins: a hub in one, a server in the other. On loopback every address is this machine's."""
+"""Two network namespaces joined by a cable: a hub in one, a server in the other. On loopback every address is this machine's."""
 
 from __future__ import annotations
 

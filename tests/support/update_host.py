@@ -1,4 +1,4 @@
-"""A host on which Spider updates itself: a folder in place of its disk, and a service manager that records its orders."""
+"""A host on which Spider updates itself: a folder as its disk, and a service manager that records its orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An open vault without the price of its key derivation."""
+"""An open vault without the cost of its key derivation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People with real passwords and authenticator apps."""
+"""Users with real passwords and authenticator apps."""
 
 from __future__ import annotations
 

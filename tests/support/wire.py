@@ -1,4 +1,4 @@
-"""What the product only does at one end of the wire, done by its own parts at the end where a test stands."""
+"""Messages that the product only sends or reads at one end, for tests at the other end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hub's writer that a test kills: `python -m tests.support.writer_program FOLDER` prints a line for each thing acknowledged."""
+"""A hub's writer that a test kills: `python -m tests.support.writer_program FOLDER` prints a line for each acknowledged write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hosts for the tests of what runs on a node."""
+"""Hosts for the tests of Spider on a node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is looked at after a job, on a real Debian host: services, units that fail, configuration, the need of a reboot."""
+"""The checks after a job on a real Debian host: services, failed units, configuration files, and whether a reboot is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs of an owner inside the sandbox of Spider's unit: what they leave behind ends, whatever it did to be forgotten."""
+"""Custom metric programs in the sandbox of Spider's unit: their leftover processes are ended, even if they tried to escape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deployments to a real host by a real hub: what stands there afterwards, and that a failure leaves it as it was."""
+"""Deployments to a real host by a real hub: the installed state, and a host without changes after a failure."""
 
 from __future__ import annotations
 

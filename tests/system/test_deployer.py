@@ -1,4 +1,4 @@
-"""Major Tom without a hub: what a verification that fails, a cancellation and a cut connection leave on a real host."""
+"""Major Tom without a hub: a failed verification, a cancellation and a lost connection on a real host."""
 
 from __future__ import annotations
 

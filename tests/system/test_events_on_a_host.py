@@ -1,4 +1,4 @@
-"""What programs of a real host report, and what Spider finds there for the rules of alerts."""
+"""Events reported by programs of a real host, and what Spider finds there for the alert rules."""
 
 from __future__ import annotations
 

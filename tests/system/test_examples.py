@@ -1,4 +1,4 @@
-"""The examples for servers that join by the dozen, run by the tools they are for: cloud-init and Ansible."""
+"""The examples for joining many servers, run with their tools: cloud-init and Ansible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of host that the lab has: put there by sudo, at work, updated, and taken off without a trace; or as before."""
+"""Every distribution of the lab: deployed through sudo, used, updated, and removed without a trace; or unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""python3 by every package manager that the lab has, agreed to beforehand: taken back with a failure, and left where it is used."""
+"""Installing python3 with every package manager of the lab, with prior consent: undone after a failure, kept where it is used."""
 
 from __future__ import annotations
 

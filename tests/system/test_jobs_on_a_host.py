@@ -1,4 +1,4 @@
-"""Real apt on a real host: what is printed arrives whole, once, and what was begun is carried to its end."""
+"""Real apt on a real host: output arrives complete and once, and a started job always finishes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers that join by themselves, on a real host: the command of the page, organisation secrets, a hub of its own certificate."""
+"""Servers that join by themselves, on a real host: the page's command, organisation secrets, a hub with its own certificate."""
 
 from __future__ import annotations
 

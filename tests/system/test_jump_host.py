@@ -1,4 +1,4 @@
-"""A server behind another one: put there, talked to and taken off again by a real hub, over a real sshd."""
+"""A server behind a jump host: deployed, reached and removed by a real hub, over a real sshd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a test process that is killed leaves of its lab."""
+"""What a killed test process leaves of its lab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders handed to root by the user stardust, on a real host: what is not exactly right runs nothing."""
+"""Orders handed to root by the user stardust, on a real host: an order that is not exactly valid runs nothing."""
 
 from __future__ import annotations
 

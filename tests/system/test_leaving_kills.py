@@ -1,4 +1,4 @@
-"""The hub is killed at every durable step of a removal: the server is left clean, and the hub finds out, or goes on with a retry."""
+"""The hub is killed at every durable step of a removal: the server is left clean, and the hub notices or completes it with a retry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deployments to servers with narrow settings, by a real hub: sessions one at a time, and folders that accounts may not pass."""
+"""Deployments to restricted servers by a real hub: one SSH session at a time, and folders that accounts cannot traverse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers that OpenRC runs: Spider as its service, everything taken back or taken off, and what is not possible there said first."""
+"""Servers with OpenRC: Spider as a service, rollback, removal, and features reported as unsupported in advance."""
 
 from __future__ import annotations
 

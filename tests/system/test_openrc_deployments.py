@@ -1,4 +1,4 @@
-"""Deployments to servers that OpenRC runs: cut connections, restarts, redeployments and updates of Spider."""
+"""Deployments to servers with OpenRC: lost connections, restarts, redeployments and updates of Spider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""apt on real hosts of three releases: every verb, and every package of the lab that is wicked on purpose."""
+"""apt on real hosts of three releases: every verb, and every deliberately broken package of the lab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing to do is only said when every repository is known: lists that are gone, refused repositories and dead mirrors, on real hosts."""
+"""`Nothing to do` is only reported when every repository is known: missing lists, refused repositories and dead mirrors, on real hosts."""
 
 from __future__ import annotations
 

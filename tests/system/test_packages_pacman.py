@@ -1,4 +1,4 @@
-"""Real pacman on a real host: every verb, every package that is wicked on purpose, and what is looked at after a job."""
+"""Real pacman on a real host: every verb, every deliberately broken package, and the checks after a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""dnf 4, dnf 5 and zypper on real hosts, over the lab's packages that are wicked on purpose."""
+"""dnf 4, dnf 5 and zypper on real hosts, with the lab's deliberately broken packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever stands in the settings of a package manager: its jobs show the same plan and do the same, on real hosts."""
+"""The settings of a package manager do not change the plans or the effects of its jobs, on real hosts."""
 
 from __future__ import annotations
 

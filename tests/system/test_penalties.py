@@ -1,4 +1,4 @@
-"""An sshd of OpenSSH 9.8 or newer as it comes, which penalises addresses that connect and do not log in."""
+"""An sshd of OpenSSH 9.8 or newer with its defaults, which penalises addresses that connect without logging in."""
 
 from __future__ import annotations
 

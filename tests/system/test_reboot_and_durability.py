@@ -1,4 +1,4 @@
-"""What must hold when a host goes down, a launcher is killed, or Spider dies at any moment; and in what order things become durable."""
+"""Reboots, a killed launcher and a killed Spider at any moment; and the order in which files become durable."""
 
 from __future__ import annotations
 

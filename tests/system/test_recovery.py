@@ -1,4 +1,4 @@
-"""The hub's machine is lost. With the printed key alone a new hub has its servers again, and they do what it says."""
+"""The hub's machine is lost: a new hub made from the printed key alone has its servers again, and they run its orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node is deployed again on a real host: the same node afterwards, or the server as it was before."""
+"""A node is redeployed on a real host: it is the same node afterwards, or the server is unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""F-22: whatever cuts an installation off, and wherever, the server becomes as it was, with nobody's help."""
+"""F-22: after an interruption at any point of an installation, the server is restored without help."""
 
 from __future__ import annotations
 

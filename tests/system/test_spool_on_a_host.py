@@ -1,4 +1,4 @@
-"""Spider on a real host whose hub is away: stopped, killed and rebooted, its samples and log lines arrive once."""
+"""Spider on a real host whose hub is unreachable: after stops, kills and reboots, its samples and log lines arrive once."""
 
 from __future__ import annotations
 

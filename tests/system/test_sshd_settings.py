@@ -1,4 +1,4 @@
-"""Settings that a server's own sshd may have: each lets us in, or ends in a sentence that names it."""
+"""Settings of a server's sshd: each allows the deployment, or ends it with an error that names the setting."""
 
 from __future__ import annotations
 

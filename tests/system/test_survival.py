@@ -1,4 +1,4 @@
-"""Whatever is killed or cut while a real apt-get upgrades a real host: the upgrade goes on, is told whole, and runs once.
+"""Kills and lost connections during a real apt-get upgrade on a real host: it continues, is reported completely, and runs once.
 
 Each upgrade ends with a package that waits for the test, so that what is killed is always killed in the middle, and so that
 it can be seen that the same processes go on working, and being followed, afterwards.

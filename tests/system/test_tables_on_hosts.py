@@ -1,4 +1,4 @@
-"""Tables and services on the oldest and the newest systemd, read inside the sandbox of Spider's own unit by a user without rights."""
+"""Tables and services on the oldest and newest systemd, read in the sandbox of Spider's own unit by an unprivileged user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New versions of Spider on a real host, through its live session: one that works, beside a job, and some that do not."""
+"""New versions of Spider on a real host, through its live session: a working one, beside a job, and broken ones."""
 
 from __future__ import annotations
 

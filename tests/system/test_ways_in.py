@@ -1,4 +1,4 @@
-"""Every way into a server that people have, on real hosts: each ends connected and removed, or as before with a sentence."""
+"""Every way to log in to a server, on real hosts: each ends connected and removed, or unchanged with an error."""
 
 from __future__ import annotations
 

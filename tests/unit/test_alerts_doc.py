@@ -1,4 +1,4 @@
-"""docs/alerts.md shows the rules that the hub has."""
+"""docs/alerts.md shows the hub's rules."""
 
 from __future__ import annotations
 

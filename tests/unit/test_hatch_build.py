@@ -1,4 +1,4 @@
-"""The version of a source tree: another one for each build that differs."""
+"""The version of a source tree: different for each build that differs."""
 
 from __future__ import annotations
 

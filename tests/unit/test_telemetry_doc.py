@@ -1,4 +1,4 @@
-"""docs/telemetry.md says what the catalogue says."""
+"""docs/telemetry.md agrees with the catalogue."""
 
 from __future__ import annotations
 

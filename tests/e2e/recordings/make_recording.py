@@ -1,4 +1,4 @@
-"""Records a hub and two nodes as this commit leaves them, for `tests/e2e/test_recorded_releases.py` of later commits.
+"""Records a hub and two nodes of this commit for `tests/e2e/test_recorded_releases.py` of later commits.
 
 `python hatch_build.py && python -m tests.e2e.recordings.make_recording` writes VERSION.tar.xz beside this file. It takes two minutes:
 the hub moves samples into chunks after one. The archive has `hub/` (the data folder after a clean stop), `web-1/` and `db-1/`

@@ -1,4 +1,4 @@
-"""People at the page: log-in, passwords, second factor and the settings."""
+"""Users at the page: log-in, passwords, second factor and the settings."""
 
 from __future__ import annotations
 

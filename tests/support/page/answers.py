@@ -1,4 +1,4 @@
-"""Requests that a test holds back, and a link to the hub that a test cuts."""
+"""Requests that a test delays, and a connection to the hub that a test cuts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dialog of Add node, servers that it can reach, and what its steps ask."""
+"""The Add Node dialog, servers that it can reach, and the questions of its steps."""
 
 from __future__ import annotations
 

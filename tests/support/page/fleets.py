@@ -1,4 +1,4 @@
-"""Nodes that answer orders in a way of their own, and lists that several tests read."""
+"""Nodes with their own answers to orders, and lists that several tests read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gates of the page share: one log-in, one page for many screens, axe, and an ear for everything that the page may not do."""
+"""Shared by the page's gate tests: one log-in, one page for many screens, axe, and a record of forbidden behaviour."""
 
 from __future__ import annotations
 

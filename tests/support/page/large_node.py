@@ -1,4 +1,4 @@
-"""A large node: 128 cores, twelve network cards, and what it measures; and one that holds back what nobody watches."""
+"""A large node: 128 cores, twelve network cards and their samples; and one that sends unwatched values less often."""
 
 from __future__ import annotations
 

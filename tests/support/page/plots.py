@@ -1,4 +1,4 @@
-"""What a person does with a chart, and what it says."""
+"""Actions on a chart, and its texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of a hub that alerts within seconds, for pages that show what the hub finds: the default rules take minutes."""
+"""Alert rules that fire within seconds, for pages that show findings: the default rules take minutes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every screen of a full fleet, every state that comes and goes, and how one gets there."""
+"""Every screen of a full fleet, every transient state, and the steps that lead to it."""
 
 from __future__ import annotations
 

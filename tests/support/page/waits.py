@@ -1,4 +1,4 @@
-"""What the page works out, sends or draws a moment after the act that asked for it is waited for here, never read at once: a busy machine is late."""
+"""Waits for what the page computes, sends or draws asynchronously after an action; tests never read it immediately."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page in a language that marks each message, and what it shows there without a mark."""
+"""The page in a pseudo-language that marks each message, and a search for texts without the mark."""
 
 from __future__ import annotations
 

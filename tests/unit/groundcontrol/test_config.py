@@ -1,4 +1,4 @@
-"""Settings: where they come from, and everything that must keep the hub from starting."""
+"""Settings: their sources, and every error that must prevent the hub from starting."""
 
 from __future__ import annotations
 

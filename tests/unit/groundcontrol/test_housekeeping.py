@@ -1,4 +1,4 @@
-"""What is removed by the clock is removed by a clock that can be believed."""
+"""Rows expire by a trustworthy clock only."""
 
 from __future__ import annotations
 

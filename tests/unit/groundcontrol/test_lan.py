@@ -1,4 +1,4 @@
-"""The addresses and the certificate of a hub that ends TLS itself."""
+"""The addresses and the certificate of a hub that terminates TLS itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the process does for itself."""
+"""Memory that the process returns: after password hashing, and from SQLite."""
 
 from __future__ import annotations
 

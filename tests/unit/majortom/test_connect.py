@@ -1,4 +1,4 @@
-"""Connections to real SSH servers: what they are told before their key is known."""
+"""Connections to real SSH servers: nothing is sent to them before their key is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fifteen minutes of a whole deployment: they end it wherever it is, and only work counts. The server is played."""
+"""The fifteen-minute limit of a whole deployment: it ends any step, and only working time counts. The server is simulated."""
 
 from __future__ import annotations
 

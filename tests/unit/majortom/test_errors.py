@@ -1,4 +1,4 @@
-"""The closed table of what can go wrong."""
+"""The closed table of deployment errors."""
 
 from __future__ import annotations
 

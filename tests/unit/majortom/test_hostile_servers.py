@@ -1,4 +1,4 @@
-"""Servers that want to cost time or memory: each is left within the limits, with a sentence, and is sent no secret."""
+"""Servers that waste time or memory: each is left within the limits, with an error, and receives no secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `install.sh` carries: complete, small, and careful with what it is given."""
+"""The bundle in `install.sh`: complete, small, and strict about its input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers that are reached through another one: the same rules for both keys, and nobody's secrets at the wrong place."""
+"""Servers behind a jump host: the same rules for both host keys, and no credential sent to the wrong server."""
 
 from __future__ import annotations
 

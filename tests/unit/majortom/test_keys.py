@@ -1,4 +1,4 @@
-"""Private keys: measured first, opened in a process of their own."""
+"""Private keys: size-limited, and opened in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shipped says the same as what was written, on the same lines."""
+"""The shipped scripts have the same meaning and line numbers as the sources."""
 
 from __future__ import annotations
 

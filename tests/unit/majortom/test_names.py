@@ -1,4 +1,4 @@
-"""Names are asked for beside everything else."""
+"""DNS lookups: unique addresses, and unanswered lookups that block no other work."""
 
 from __future__ import annotations
 

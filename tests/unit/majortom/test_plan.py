@@ -1,4 +1,4 @@
-"""What is decided about a server, from what is there."""
+"""The deployment plan for a server, from its current state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers that ask for more after a right answer: what they ask for is said, and no secret answers another question."""
+"""Servers that ask for more after a correct password: their request is reported, and no secret answers another prompt."""
 
 from __future__ import annotations
 

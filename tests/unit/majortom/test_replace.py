@@ -1,4 +1,4 @@
-"""The script that stashes an installation: no program of the agent's user runs when root moves or removes files of that user."""
+"""The script that stashes an installation: root runs no program of the agent's user while it moves or removes that user's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Becoming root, over what real sudo programs print (recorded with LC_ALL=C on Debian 12, sudo 1.9.13)."""
+"""Becoming root: output of real sudo programs (recorded with LC_ALL=C on Debian 12, sudo 1.9.13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What our scripts say of a server where Spider cannot run, over what a Debian 12 printed."""
+"""Error messages of the scripts for servers where Spider cannot run, with output recorded on Debian 12."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the audit makes of the answers of its tools: nothing is passed over, and an answer that says nothing is no good news."""
+"""The audit's parsing of its tools' reports: every finding is kept, and an unfinished report is an error."""
 
 from __future__ import annotations
 

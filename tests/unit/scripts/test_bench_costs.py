@@ -1,4 +1,4 @@
-"""The bench of dear calls asks all of them: it goes on running when the hub gets a new one."""
+"""The benchmark of expensive calls covers all of them, also new ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How old values are on a page: what counts is when a value was there first, and only of what was measured since."""
+"""The age of values on a page: from the first appearance of a value, only for values measured since."""
 
 from __future__ import annotations
 

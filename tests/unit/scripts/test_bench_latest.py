@@ -1,4 +1,4 @@
-"""The bench of what lists show stands in for a session: it goes on running when the registry asks more of one."""
+"""The benchmark of latest values uses a fake session that has all that the registry needs."""
 
 from __future__ import annotations
 

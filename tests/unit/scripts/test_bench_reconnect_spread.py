@@ -1,4 +1,4 @@
-"""What the bench of a returning fleet says, held at one throw of the dice (F-30)."""
+"""The output of the reconnect benchmark for one fixed random seed (F-30)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the labs of tests live."""
+"""Where the labs of tests are."""
 
 from __future__ import annotations
 

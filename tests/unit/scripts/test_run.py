@@ -1,4 +1,4 @@
-"""scripts/run: when a process that ended is started again, and how a log is held to its size."""
+"""scripts/run: restarting processes that ended, and limiting the size of a log."""
 
 from __future__ import annotations
 

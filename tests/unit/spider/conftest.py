@@ -1,4 +1,4 @@
-"""Spider as it is shipped, and the files of a launcher."""
+"""Spider as shipped, and the files of a launcher."""
 
 from __future__ import annotations
 

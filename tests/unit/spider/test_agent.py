@@ -1,4 +1,4 @@
-"""The agent as a real process, from the zipapp, as a node runs it."""
+"""The agent as a real process, from the zipapp, as on a node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The agent as a real process tells its tables, quickly while somebody looks, and all of them anew in each session."""
+"""The agent as a real process sends its tables: quickly while watched, and completely in each session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coming back: with jitter, never in a hurry, and late where the hub said so."""
+"""Reconnecting: with jitter, never too fast, and after the delay that the hub gave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Root's programs start from the bytecode that a job has kept, and from nothing that another user may have written."""
+"""Root's programs use only the bytecode that a job has stored, and none that another user could have written."""
 
 from __future__ import annotations
 

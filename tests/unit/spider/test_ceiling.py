@@ -1,4 +1,4 @@
-"""Spider's own memory has a ceiling."""
+"""Spider's own memory limit."""
 
 from __future__ import annotations
 

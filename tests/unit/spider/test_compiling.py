@@ -1,4 +1,4 @@
-"""What the agent runs is compiled by a child that ends, from the bundle alone, and by itself where there is none."""
+"""The agent's modules are compiled by a short-lived child process, from the bundle only, or by the agent itself where that fails."""
 
 from __future__ import annotations
 

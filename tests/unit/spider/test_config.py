@@ -1,4 +1,4 @@
-"""Settings: read strictly, refused as a whole, with every fault named."""
+"""Settings: parsed strictly, refused as a whole, with every error listed."""
 
 from __future__ import annotations
 

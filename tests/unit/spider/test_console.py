@@ -1,4 +1,4 @@
-"""What a job's program is given to be seen by."""
+"""The console of a job's program: leftover processes are reported by name."""
 
 from __future__ import annotations
 

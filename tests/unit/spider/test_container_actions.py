@@ -1,4 +1,4 @@
-"""Jobs of containers, against a socket that speaks the answers of Docker and Podman."""
+"""Jobs of containers, with a socket that answers as Docker and Podman do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers of the owner's programs: only from a folder and files that nobody else can write, in time, and bounded."""
+"""Custom metrics of the owner's programs: only from folders and files that nobody else can write, with time and size limits."""
 
 from __future__ import annotations
 

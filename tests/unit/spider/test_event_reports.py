@@ -1,4 +1,4 @@
-"""Events of programs on the node: who may report them, what is refused, and that none is lost before the hub has it."""
+"""Events reported by programs on the node: who may report them, which are refused, and none is lost before the hub has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of a job is told from its files and processes, row by row of the table."""
+"""The state of a job is derived from its files and processes, for each row of the table."""
 
 from __future__ import annotations
 

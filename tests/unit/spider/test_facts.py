@@ -1,4 +1,4 @@
-"""Facts of the host: told at every session's start and when they change; blocking work stays beside the loop."""
+"""Facts of the host: sent at every session's start and on change; blocking reads do not block the loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a job's files are followed: at once where it prints, now and then where only a number grows."""
+"""Following a job's files: immediately on output, periodically where only a counter grows."""
 
 from __future__ import annotations
 

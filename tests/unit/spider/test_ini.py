@@ -1,4 +1,4 @@
-"""INI files, as Python reads them, without what reads them staying."""
+"""INI files, parsed as Python's configparser does, without keeping it in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is installed, told as differences."""
+"""The package inventory, sent as differences."""
 
 from __future__ import annotations
 

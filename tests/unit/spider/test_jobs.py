@@ -1,4 +1,4 @@
-"""Spider's side of jobs against the real launcher and the real runner; only systemd and the hub are stood in for."""
+"""Spider's side of jobs with the real launcher and runner; only systemd and the hub are faked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log lines: read as journalctl gives them, sent once and in order whatever restarts, and bounded."""
+"""Log lines: parsed from journalctl's output, sent once and in order across restarts, and bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The launcher's decision: the right order starts one unit, everything else starts nothing."""
+"""The launcher's decision: a valid order starts one unit, any other starts nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verb `uninstall` on the node: the job only hands over, and what is started in its place waits for its end."""
+"""The verb `uninstall` on the node: the job only hands over, and the program that replaces it waits for its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A limit on a wait, and a wait that is told to end."""
+"""Timeouts of waits, and cancelled waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in for systemd where OpenRC starts services; its run on a host is held by tests/system/test_openrc.py."""
+"""The replacement for systemd under OpenRC; tests/system/test_openrc.py runs it on a host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outbox: nothing twice, nothing missing, and an end to what is kept."""
+"""The outbox: nothing sent twice, nothing missing, and a bounded size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The owner's policy: understood completely, or nothing is allowed."""
+"""The owner's policy: parsed completely, or nothing is allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reboot is told by its evidence: what was asked for, in which boot, and what is missing in the next."""
+"""A reboot is reported by its evidence: the request, its boot id, and what is missing after the next boot."""
 
 from __future__ import annotations
 

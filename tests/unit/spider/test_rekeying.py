@@ -1,4 +1,4 @@
-"""Keys of the next generation: whoever is killed on the way leaves one pair that is complete, and the one that `spider.conf` names."""
+"""Key renewal: a kill at any point leaves one complete pair, the one that `spider.conf` names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runner writes down what became of a job, whatever is done to it."""
+"""The runner records the outcome of a job, whatever happens to it."""
 
 from __future__ import annotations
 

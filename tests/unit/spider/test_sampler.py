@@ -1,4 +1,4 @@
-"""Families on their rhythms, under a clock that the test moves."""
+"""Metric families at their intervals, with a clock that the test moves."""
 
 from __future__ import annotations
 

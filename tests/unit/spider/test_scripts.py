@@ -1,4 +1,4 @@
-"""A script that hangs is told from the package manager above it, and ended alone."""
+"""A hanging maintainer script is recognised among the package manager's children, and only it is ended."""
 
 from __future__ import annotations
 

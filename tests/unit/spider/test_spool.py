@@ -1,4 +1,4 @@
-"""The spool: what the hub has not taken is on disk, comes back once, and has an end."""
+"""The spool: unacknowledged data is on disk, is sent again once, and has a limit."""
 
 from __future__ import annotations
 

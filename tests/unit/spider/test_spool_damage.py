@@ -1,4 +1,4 @@
-"""The spool on a disk that damages it or gives parts of it back late: nothing comes twice, and nothing goes without a word."""
+"""The spool on a disk that damages it or returns parts of it late: nothing is sent twice, and losses are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The statsd socket: what real clients send, put together by the minute, with an end to everything."""
+"""The statsd socket: messages of real clients, aggregated by the minute, with limits on everything."""
 
 from __future__ import annotations
 

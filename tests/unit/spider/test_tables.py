@@ -1,4 +1,4 @@
-"""Tables: told at every session's start, when they change, and each hour; a hub that is away costs one of each."""
+"""Tables: sent at every session's start, on change, and each hour; while the hub is away one of each is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job's terminal: every byte into the log, nobody to answer a prompt, and an end that nobody can hold up."""
+"""A job's terminal: every byte is logged, prompts get no answer, and the end cannot be delayed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs of units: what is looked at before and after, and what of systemctl's word is believed."""
+"""Jobs of units: checks before and after, and which of systemctl's results are trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The unit files are accepted by systemd, and Spider's sandbox is as tight as promised."""
+"""The unit files are accepted by systemd, and Spider's sandbox is as tight as documented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new version of Spider on one host: put in place, proven or taken back, however it is cut off."""
+"""A new version of Spider on one host: installed, confirmed or rolled back, across any interruption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Access tokens: one form is taken, every other is refused alike."""
+"""Access tokens: one form is accepted, all others are refused with the same error."""
 
 from __future__ import annotations
 

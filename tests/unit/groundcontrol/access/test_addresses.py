@@ -1,4 +1,4 @@
-"""Network addresses as the log-in rules see them."""
+"""Network addresses in the log-in rules."""
 
 from __future__ import annotations
 

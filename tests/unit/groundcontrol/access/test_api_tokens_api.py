@@ -1,4 +1,4 @@
-"""`/api/v1/tokens`: programs act with their owner's rights of the moment, or fewer."""
+"""`/api/v1/tokens`: programs act with the current rights of their owner, or fewer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passwords: which are good, and what hashing may cost."""
+"""Passwords: which are acceptable, and the cost of hashing them."""
 
 from __future__ import annotations
 

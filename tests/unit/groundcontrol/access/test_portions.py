@@ -1,4 +1,4 @@
-"""How many nodes may be changed without a fresh proof, in however many requests."""
+"""How many nodes may be changed without a new proof, across requests."""
 
 from __future__ import annotations
 

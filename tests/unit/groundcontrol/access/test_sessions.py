@@ -1,4 +1,4 @@
-"""What a log-in opened: tokens, refreshes, proofs and their end, on a real store."""
+"""Sessions: tokens, refreshes, proofs and their end, on a real store."""
 
 from __future__ import annotations
 

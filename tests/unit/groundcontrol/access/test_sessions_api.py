@@ -1,4 +1,4 @@
-"""`/api/v1/auth/sessions`: where somebody is logged in, and its end."""
+"""`/api/v1/auth/sessions`: the list of a user's sessions, and ending them."""
 
 from __future__ import annotations
 

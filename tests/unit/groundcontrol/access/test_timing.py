@@ -1,4 +1,4 @@
-"""How long a refusal takes tells nothing of who exists."""
+"""The time that a refusal takes does not reveal which users exist."""
 
 from __future__ import annotations
 

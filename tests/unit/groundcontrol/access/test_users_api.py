@@ -1,4 +1,4 @@
-"""`/api/v1/users` and `/api/v1/settings`: who may log in, as what, and to which nodes."""
+"""`/api/v1/users` and `/api/v1/settings`: users, their roles, and the nodes they may see."""
 
 from __future__ import annotations
 

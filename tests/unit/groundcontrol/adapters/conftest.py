@@ -1,4 +1,4 @@
-"""A database of its own for a test, and the store on it."""
+"""A separate database for each test, and the store on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file of a backup: what is damaged in it is said in one line, whatever it is and however large the databases are."""
+"""Backup files: any damage is reported in one line, even for large databases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is held of an answer is worth nothing after the next commit."""
+"""Cached responses become invalid with the next commit."""
 
 from __future__ import annotations
 

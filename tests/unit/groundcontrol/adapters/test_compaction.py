@@ -1,4 +1,4 @@
-"""How much of one node is held at once while its rows are moved, merged and shown, however much it says."""
+"""The memory used for one node while its rows are moved, merged and shown is bounded."""
 
 from __future__ import annotations
 

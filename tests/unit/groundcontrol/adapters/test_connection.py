@@ -1,4 +1,4 @@
-"""What each connection is set up with."""
+"""The settings of each database connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are damaged, of somebody else or of a newer program: refused as what they are, and left alone."""
+"""Files that are damaged, foreign or of a newer version: refused with the right error, and left unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data folder: private, of one hub, and let go of."""
+"""The data folder: private, locked by one hub, and released."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything of a node in pieces: each row once whatever moves meanwhile, few of them at a time, and on past what is damaged."""
+"""The export of a node in pieces: each row once while rows move, few at a time, and continued past damage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A first start: begun again where it was killed, and never taken for one where a hub has run."""
+"""The first start: restarted where it was killed, and never assumed in a folder that a hub has used."""
 
 from __future__ import annotations
 

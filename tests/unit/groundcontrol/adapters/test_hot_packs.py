@@ -1,4 +1,4 @@
-"""Packs that lie by commit, and those that have gone over to their hours and nodes, are one to whoever reads."""
+"""Packs read the same while staged by commit and after they are flushed by hour and node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records that a disk has changed: what cannot be read is left out, and nothing else."""
+"""Records damaged on disk: unreadable ones are left out, the others are returned."""
 
 from __future__ import annotations
 

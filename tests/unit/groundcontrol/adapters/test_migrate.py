@@ -1,4 +1,4 @@
-"""A database is brought to its schema whole or not at all, also by a program that is killed meanwhile (F-35)."""
+"""A database is migrated completely or not at all, also when the program is killed meanwhile (F-35)."""
 
 from __future__ import annotations
 

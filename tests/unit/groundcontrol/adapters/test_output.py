@@ -1,4 +1,4 @@
-"""The digest of what a job prints is carried along, not made anew."""
+"""The digest of a job's output is updated incrementally, not recomputed."""
 
 from __future__ import annotations
 

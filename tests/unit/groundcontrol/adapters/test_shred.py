@@ -1,4 +1,4 @@
-"""What was shredded is in no file of the data folder any more."""
+"""Shredded secrets are in no file of the data folder any more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one writing connection: groups, failures, and what it does when the disk does not do its part."""
+"""The single writing connection: grouped commits, failures, and disk errors."""
 
 from __future__ import annotations
 

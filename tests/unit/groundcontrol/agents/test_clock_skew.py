@@ -1,4 +1,4 @@
-"""Whose clock is wrong: told once when it becomes so, and once when it is right again."""
+"""Wrong clocks of nodes: one event when a clock becomes wrong, and one when it is right again."""
 
 from __future__ import annotations
 

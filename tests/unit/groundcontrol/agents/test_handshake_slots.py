@@ -1,4 +1,4 @@
-"""Places of sockets that have not proven a key: who gets one, and who loses one for a newcomer."""
+"""Slots for unauthenticated sockets: who gets one, and who loses one to a newcomer."""
 
 from __future__ import annotations
 

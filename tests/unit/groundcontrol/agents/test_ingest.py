@@ -1,4 +1,4 @@
-"""Packs of many agents into one transaction, and their answers: nobody waits for a whole fleet to be answered."""
+"""Packs of many agents in one transaction, and their acknowledgements: none waits for the whole fleet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`agents.latest`: what a node said last."""
+"""`agents.latest`: the latest values of a node."""
 
 from __future__ import annotations
 

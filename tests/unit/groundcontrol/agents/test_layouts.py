@@ -1,4 +1,4 @@
-"""The layouts of a session: what a node trusts the hub to know, the hub knows, and its store as well."""
+"""The layouts of a session: those that a node assumes to be known are known to the hub and its store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nodes have lost is told once, whenever their sessions end."""
+"""Losses of nodes are reported once, whenever their sessions end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events of nodes wait for a store that takes none, and are told once, in their order and with their own times."""
+"""Events of nodes wait while the store fails, and are written once, in order and with their own times."""
 
 from __future__ import annotations
 

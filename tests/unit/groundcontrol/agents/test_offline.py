@@ -1,4 +1,4 @@
-"""Nodes that left are told of after a while, whatever others do meanwhile."""
+"""Nodes that disconnect are reported offline after a delay, regardless of other nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process history of all nodes is written together, and waits for a store that takes nothing."""
+"""The process history of all nodes is written in one transaction, and waits while the store fails."""
 
 from __future__ import annotations
 

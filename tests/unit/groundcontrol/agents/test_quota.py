@@ -1,4 +1,4 @@
-"""How much one node may say."""
+"""The quota of one node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hub that has just started does not call a node offline that had no time to come back."""
+"""A restarted hub reports no node offline before it had time to reconnect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a store does not take at the moment waits, as the newest of its kind, and nobody waits for it."""
+"""Writes that the store refuses are retried, only the newest of each kind, without blocking anybody."""
 
 from __future__ import annotations
 

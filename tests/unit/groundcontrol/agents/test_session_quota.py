@@ -1,4 +1,4 @@
-"""A session of a node that has had more stored than its share: what it says waits, and what nobody waits for any more is not done."""
+"""A session of a node above its quota: its messages wait, and work that nobody awaits any more is dropped."""
 
 from __future__ import annotations
 

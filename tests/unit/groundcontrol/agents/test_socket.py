@@ -1,4 +1,4 @@
-"""The socket under a node's session: what reaches the session and when, how it ends, and what is left of it."""
+"""The socket of a node's session: when frames reach the session, how it ends, and what remains of it."""
 
 from __future__ import annotations
 

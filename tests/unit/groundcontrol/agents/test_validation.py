@@ -1,4 +1,4 @@
-"""What a node may say."""
+"""Validation of messages from nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who looks at a node makes it send each second, and for how long."""
+"""Watching a node makes it send every second, for a limited time."""
 
 from __future__ import annotations
 

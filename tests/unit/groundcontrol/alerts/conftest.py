@@ -1,4 +1,4 @@
-"""A played fleet with its alerts, for the tests of the service."""
+"""A simulated fleet with its alerts, for the tests of the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of channel: its format, what it makes of hostile text, and what it makes of the answers that its service publishes.
+"""Every kind of channel: its format, hostile text, and the documented responses of its service.
 
 The answers are written from the published descriptions of the services, not recorded from them.
 """

@@ -1,4 +1,4 @@
-"""Deadlines in local time, over changes of the clocks, and what becomes of them."""
+"""Deadlines in local time, across daylight saving changes, and their outcomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No message goes to this machine, to the cloud's metadata, or to where a name or an answer points later (A-7)."""
+"""No message goes to this machine, to cloud metadata, or to where a name or redirect points later (A-7)."""
 
 from __future__ import annotations
 

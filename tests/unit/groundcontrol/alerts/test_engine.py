@@ -1,4 +1,4 @@
-"""The engine: the same samples give the same transitions, and what is missing, late or old changes nothing."""
+"""The engine: the same samples give the same transitions; missing, late or old samples change nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/v1/expectations`: what should happen by when, and its calendar."""
+"""`/api/v1/expectations`: expected events, their deadlines and calendar."""
 
 from __future__ import annotations
 

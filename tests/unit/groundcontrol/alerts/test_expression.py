@@ -1,4 +1,4 @@
-"""Expressions: what is accepted, and what the refusal of everything else says."""
+"""Expressions: which are accepted, and the error messages of all others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which order the findings of a node stand, and what is none."""
+"""The order of a node's findings, and what is not a finding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hub's sign of life, against a real receiver."""
+"""The hub's heartbeat to a real receiver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Incidents: which episodes are one story, what explains what, and how many stories a bad night has."""
+"""Incidents: which episodes are grouped, which explain others, and how many incidents a large outage makes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which channel is notified of what, what each message says, and what is explained: on a real store."""
+"""Which channel is notified of what, the content of messages, and suppression by explanations: on a real store."""
 
 from __future__ import annotations
 

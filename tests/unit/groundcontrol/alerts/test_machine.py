@@ -1,4 +1,4 @@
-"""The state machine of an instance: every state with every observation, and how it damps flapping."""
+"""The state machine of an instance: every state with every observation, and the damping of flapping."""
 
 from __future__ import annotations
 

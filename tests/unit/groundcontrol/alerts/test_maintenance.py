@@ -1,4 +1,4 @@
-"""Maintenance windows: when they are open, over changes of the clocks, and when those of jobs and deployments close."""
+"""Maintenance windows: when they are open, across daylight saving changes, and when those of jobs and deployments close."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/v1/rules`: what is refused at save, and files of rules."""
+"""`/api/v1/rules`: validation on save, and rule files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service of alerts on a real store, with a played fleet and a clock that tests move."""
+"""The service of alerts on a real store, with a simulated fleet and a clock that tests move."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dead man's switch: stages of silence, without the hub's own absence and without the wall clock."""
+"""The dead man's switch: stages of silence, without counting the hub's downtime and independent of the wall clock."""
 
 from __future__ import annotations
 

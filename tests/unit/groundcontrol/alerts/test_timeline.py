@@ -1,4 +1,4 @@
-"""The timeline of an incident: what belongs to it, in order, and no more than fits."""
+"""The timeline of an incident: its entries, their order and their limit."""
 
 from __future__ import annotations
 

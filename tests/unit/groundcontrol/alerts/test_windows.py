@@ -1,4 +1,4 @@
-"""Windows beside the plain computation on the same samples."""
+"""Windows compared with a plain computation on the same samples."""
 
 from __future__ import annotations
 

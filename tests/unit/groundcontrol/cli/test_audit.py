@@ -1,4 +1,4 @@
-"""`stardust audit`: heads as they stand in logs, and rows that no terminal obeys."""
+"""`stardust audit`: heads in the form that logs have, and rows without terminal control sequences."""
 
 from __future__ import annotations
 

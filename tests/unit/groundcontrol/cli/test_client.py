@@ -1,4 +1,4 @@
-"""Where the command sends a token, and which node it means."""
+"""Where the command sends a token, and how it resolves a node's name."""
 
 from __future__ import annotations
 

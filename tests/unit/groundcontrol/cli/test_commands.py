@@ -1,4 +1,4 @@
-"""What holds for every verb and every act: --help, --json, and errors in the form that was asked for."""
+"""Common to all commands: --help, --json, and errors in the requested form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor's checks, one by one, on things that are as they should be and on things that are not."""
+"""The doctor's checks, each on correct and on faulty input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command as a user who may not look into the data folder: one sentence, whatever the verb."""
+"""The command run by a user without access to the data folder: one error line for every verb."""
 
 from __future__ import annotations
 

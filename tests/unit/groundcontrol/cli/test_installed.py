@@ -1,4 +1,4 @@
-"""The settings of the installed service: a verb on the hub's machine finds what the unit says, and what is said nearer goes first."""
+"""The settings of the installed service: a command on the hub's machine uses the unit's, and options override them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job left behind, on a terminal."""
+"""The report of a job on a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stardust jobs ID`: where a job stands, in a line."""
+"""`stardust jobs ID`: the state of a job in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stardust nodes approve` and `stardust update --outdated`: which of many nodes are taken."""
+"""`stardust nodes approve` and `stardust update --outdated`: which nodes are selected."""
 
 from __future__ import annotations
 

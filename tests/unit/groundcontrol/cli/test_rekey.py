@@ -1,4 +1,4 @@
-"""`stardust rekey` ends when the node is back with its new keys: what is ordered next is sealed for them."""
+"""`stardust rekey` ends when the node is back with its new keys: later orders are sealed for them."""
 
 from __future__ import annotations
 

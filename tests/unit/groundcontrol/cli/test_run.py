@@ -1,4 +1,4 @@
-"""`stardust run`: a job is followed to its end, and what is said of it stands on lines of its own."""
+"""`stardust run`: a job is followed to its end, and messages about it are on separate lines."""
 
 from __future__ import annotations
 

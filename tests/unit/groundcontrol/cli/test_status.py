@@ -1,4 +1,4 @@
-"""`stardust status` of a hub whose database takes nothing: what can be read is told, and what cannot be is not told as nothing."""
+"""`stardust status` of a hub whose database fails: readable values are shown, unreadable ones are not shown as empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command that waits: a hub that goes away is asked again, for a bounded time; whatever else it says ends the command."""
+"""Commands that wait: an unreachable hub is retried for a bounded time; any other error ends the command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hub whose clock is set back goes on by the latest that it knew."""
+"""A hub whose clock is set back continues from the latest time that it knew."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one question of who may do what."""
+"""Permissions: which role may do what."""
 
 from __future__ import annotations
 

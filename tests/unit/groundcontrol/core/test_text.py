@@ -1,4 +1,4 @@
-"""Texts from elsewhere: what is left of them shows all of itself, and acts on nothing."""
+"""Text from untrusted sources: control characters are escaped or removed."""
 
 from __future__ import annotations
 

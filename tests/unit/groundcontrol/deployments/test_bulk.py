@@ -1,4 +1,4 @@
-"""Many servers by one request: all or none are begun, some are at work, and one confirmation is for what was shown."""
+"""Many servers in one request: all or none are started, a limited number at a time, and one confirmation covers what was shown."""
 
 from __future__ import annotations
 

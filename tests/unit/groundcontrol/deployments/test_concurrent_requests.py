@@ -1,4 +1,4 @@
-"""Several people who ask for the same at the same moment: one deployment is begun, and everybody is told of that one."""
+"""Identical requests by several users at the same moment: one deployment starts, and all of them get it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The name of a node whose user gave none: the server's own, and the typed address where that is taken."""
+"""The default name of a node: the server's own, or the typed address where that is in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes that are forgotten by force: nothing is asked of their servers, and nothing of what is given goes anywhere unchecked."""
+"""Nodes that are forgotten by force: their servers are not contacted, and credentials go nowhere unverified."""
 
 from __future__ import annotations
 

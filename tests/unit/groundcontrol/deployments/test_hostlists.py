@@ -1,4 +1,4 @@
-"""Lists of servers as people paste them: what is understood, and that no text breaks the reader."""
+"""Pasted lists of servers: which formats are parsed, and that no text breaks the parser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hub's own SSH key: who may make and use it, where it is used, and what becomes of it."""
+"""The hub's own SSH key: who may create and use it, where it is used, and its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line that is pasted on a new server, run by a real shell: what it says where the hub's certificate or the hub itself is not what it should be."""
+"""The invite command, run by a real shell: its errors where the hub or its certificate is not the expected one."""
 
 from __future__ import annotations
 

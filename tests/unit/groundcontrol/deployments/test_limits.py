@@ -1,4 +1,4 @@
-"""Who waits for a turn to write, and for how long."""
+"""The queue for writing, and the limit on waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who ordered a deployment is asked about again at its turn; what runs already comes to its end, whatever is re-tagged meanwhile."""
+"""The rights of a deployment's owner are checked again when its turn comes; a running one finishes, whatever tags change."""
 
 from __future__ import annotations
 

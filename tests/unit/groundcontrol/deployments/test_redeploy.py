@@ -1,4 +1,4 @@
-"""Deploying a node again, up to the point where a server would be changed (that is tests/system/test_redeploy.py)."""
+"""Redeployment of a node, up to the first change of a server (that is tests/system/test_redeploy.py)."""
 
 from __future__ import annotations
 

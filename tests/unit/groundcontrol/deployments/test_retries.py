@@ -1,4 +1,4 @@
-"""A deployment that is tried again: what counts still, what is asked for anew, and that nothing goes to another server."""
+"""Retries of a deployment: what is kept, what is asked for again, and that no credential goes to another server."""
 
 from __future__ import annotations
 

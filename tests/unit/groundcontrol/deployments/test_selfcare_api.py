@@ -1,4 +1,4 @@
-"""`POST agent-updates` and `POST nodes/{id}/rekey`: who may, for which nodes, and what is asked of the node."""
+"""`POST agent-updates` and `POST nodes/{id}/rekey`: permissions, selected nodes, and the order sent to the node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deployments as people ask for them, up to the point where a server would be changed (that is tests/system/test_deploy.py)."""
+"""Deployments up to the first change of a server (that is tests/system/test_deploy.py)."""
 
 from __future__ import annotations
 

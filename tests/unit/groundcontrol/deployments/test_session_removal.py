@@ -1,4 +1,4 @@
-"""Removal through the live session: the order, the farewell, and every other way that it can end. The node is played by the store's own rows."""
+"""Removal through the live session: the order, the farewell, and every other outcome. The node is simulated by rows in the store."""
 
 from __future__ import annotations
 

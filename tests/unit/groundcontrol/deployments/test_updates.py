@@ -1,4 +1,4 @@
-"""Updates over the store's own rows: what is removed or called off meanwhile ends its own update, and nothing else."""
+"""Updates on the store's own rows: a node that is removed or an update that is cancelled ends only its own update."""
 
 from __future__ import annotations
 

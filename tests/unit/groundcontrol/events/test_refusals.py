@@ -1,4 +1,4 @@
-"""The first of a kind and cause is written immediately, the others of its minute as a count."""
+"""The first refusal of a kind and cause is written immediately, the others of its minute as a count."""
 
 from __future__ import annotations
 

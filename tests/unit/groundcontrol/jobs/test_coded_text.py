@@ -1,4 +1,4 @@
-"""Which sentence of an agent a text is, and with which facts."""
+"""Mapping an agent's texts to message codes and their parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/v1/live`: the topics of jobs and of what one prints."""
+"""`/api/v1/live`: the topics of jobs and of one job's output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an agent says about jobs, in order and bounded."""
+"""The agent's messages about jobs, in order and bounded."""
 
 from __future__ import annotations
 

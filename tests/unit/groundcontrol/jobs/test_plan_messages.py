@@ -1,4 +1,4 @@
-"""Plans and reports of nodes that say whatever they like."""
+"""Plans and reports with arbitrary content from nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node's words about a job mean."""
+"""The verdict on a job from its node's messages."""
 
 from __future__ import annotations
 

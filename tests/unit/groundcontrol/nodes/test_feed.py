@@ -1,4 +1,4 @@
-"""`fleet` on the live socket: the snapshot, what changes, and what it costs when many look."""
+"""`fleet` on the live socket: the snapshot, the changes, and the cost of many viewers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process history: what is taken from a table, and what the call answers."""
+"""The process history: which rows of a table are stored, and the API's response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a list shows of a node."""
+"""The summary of a node in lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/v1/updates`, lists with a filter, an order bound to plans, and the preferences of a person."""
+"""`/api/v1/updates`, filtered lists, orders bound to plans, and user preferences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns, chunks of rows and of figures: what goes in comes out, and damage is an error, never a number."""
+"""Columns and chunks of rows and aggregates: encoding round trips, and damage is an error, never a wrong number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When samples are moved into chunks, and when parts are merged: by what the store has, at a pace of its own."""
+"""When samples are moved into chunks and parts are merged: by the store's contents, at a limited pace."""
 
 from __future__ import annotations
 

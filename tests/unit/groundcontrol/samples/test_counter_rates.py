@@ -1,4 +1,4 @@
-"""Counters as rates: between neighbours only, and never below zero."""
+"""Counters as rates: only between adjacent samples, and never negative."""
 
 from __future__ import annotations
 

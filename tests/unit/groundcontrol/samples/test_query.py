@@ -1,4 +1,4 @@
-"""Down-sampling: nothing is invented, nothing is lost, gaps stay gaps."""
+"""Down-sampling: no invented values, no lost values, gaps stay gaps."""
 
 from __future__ import annotations
 

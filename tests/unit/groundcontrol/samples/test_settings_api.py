@@ -1,4 +1,4 @@
-"""`/api/v1/settings`: how long samples are kept, and what that takes."""
+"""`/api/v1/settings`: the retention of samples, and the space it needs."""
 
 from __future__ import annotations
 

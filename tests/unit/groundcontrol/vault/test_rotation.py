@@ -1,4 +1,4 @@
-"""A new secret: everything is sealed anew under it, or nothing is."""
+"""Rotation of the secret: all values are sealed under the new one, or none is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vault: one secret, one keyring, values that open in their own place only."""
+"""The vault: one secret, one keyring, values that open only in their own place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the hub relies on inside aiohttp is still there: each private name, and what it is used for."""
+"""The private names of aiohttp that the hub uses still exist, with their expected behaviour."""
 
 from __future__ import annotations
 

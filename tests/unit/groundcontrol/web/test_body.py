@@ -1,4 +1,4 @@
-"""What a request may weigh, and that nothing is inflated before anybody knows who sends it."""
+"""Size limits of requests, and no decompression before authentication."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose address counts."""
+"""Which client address is used behind proxies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many of what takes much memory go on at once."""
+"""How many memory-intensive operations run at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call costs, and that nobody's dear calls keep others waiting."""
+"""The cost of calls, and that one user's expensive calls do not delay others."""
 
 from __future__ import annotations
 

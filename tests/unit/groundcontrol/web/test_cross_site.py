@@ -1,4 +1,4 @@
-"""Another site in the same browser gets nothing done."""
+"""Requests from another site in the same browser have no effect."""
 
 from __future__ import annotations
 

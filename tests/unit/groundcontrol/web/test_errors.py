@@ -1,4 +1,4 @@
-"""One map from errors to answers, and nothing forgotten."""
+"""One map from errors to responses, which covers every error."""
 
 from __future__ import annotations
 

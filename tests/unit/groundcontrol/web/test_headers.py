@@ -1,4 +1,4 @@
-"""Every answer has the fixed headers, whatever it says."""
+"""Every response has the fixed headers."""
 
 from __future__ import annotations
 

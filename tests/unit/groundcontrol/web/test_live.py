@@ -1,4 +1,4 @@
-"""`/api/v1/live`: who may open it, what each topic says, and when it ends."""
+"""`/api/v1/live`: who may open it, the content of each topic, and when it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left of a page's connection, however it ends: nothing."""
+"""A page's connection leaves nothing in the hub, however it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page that comes back to the live socket: exactly what it missed, once and in order, or all of it anew."""
+"""Reconnecting to the live socket: exactly the missed messages, once and in order, or a complete snapshot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an open page may see while the store cannot say: what it might, for a round; after a revocation, for less than a second."""
+"""Rights of an open page while the store fails: unchanged for one round; less than a second after a revocation."""
 
 from __future__ import annotations
 

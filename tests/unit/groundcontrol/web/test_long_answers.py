@@ -1,4 +1,4 @@
-"""Answers that take long: who is shut out meanwhile gets no more of them."""
+"""Long responses end when the user's access is revoked meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every route and live topic against every role and {own, other, none}: what is another's looks like what there is not."""
+"""Every route and live topic against every role and {own, other, none}: foreign objects look like missing ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The description that the hub serves, and what is made of the schema."""
+"""The OpenAPI description that the hub serves, and the validator of the tests."""
 
 from __future__ import annotations
 

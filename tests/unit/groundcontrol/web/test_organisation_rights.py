@@ -1,4 +1,4 @@
-"""Every call and every topic that names a thing, by role, for a thing of one's own, of another organisation, and for none at all."""
+"""Every route and topic that names an object, by role, for an own, a foreign and a missing object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nobody takes: how much of it a hub holds, and whose goes first."""
+"""Unread responses: the hub's total buffer is bounded, and whose is dropped first."""
 
 from __future__ import annotations
 

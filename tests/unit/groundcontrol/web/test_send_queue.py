@@ -1,4 +1,4 @@
-"""A browser that does not take what is sent to it: bounded, told, closed; the others feel nothing."""
+"""A browser that does not read: its queue is bounded, it is notified and disconnected; others are unaffected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the hub ends TLS itself: strangers who say nothing keep nobody out, and a browser without TLS is told where the page is."""
+"""TLS in the hub itself: idle connections do not block others, and plain HTTP is redirected to the page's address."""
 
 from __future__ import annotations
 

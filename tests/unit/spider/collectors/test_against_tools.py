@@ -1,4 +1,4 @@
-"""The readers beside programs of this machine, in the same second: what they say lies between two readings of ours."""
+"""The readers compared with tools of this machine: a tool's value lies between two readings taken around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the collectors share."""
+"""Shared code of the collectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the boot before ended: by Spider's own record, and by wtmp."""
+"""How the previous boot ended: by Spider's own record, and by wtmp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counters that go back (resume, live migration), or that the kernel took below zero: null for one sample, and nobody else's."""
+"""Counters that decrease (resume, live migration) or that the kernel made negative: null for one sample, only for their own metric."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""macOS through psutil. No Mac is at hand: the values below have the shapes that psutil's documentation gives for macOS, and the same
-collectors are run with this machine's own psutil, which has the same interface."""
+"""macOS through psutil. Values have the shapes of psutil's documentation; the same collectors also run with this machine's psutil."""
 
 from __future__ import annotations
 

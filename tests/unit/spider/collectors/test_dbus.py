@@ -1,4 +1,4 @@
-"""The client of the system bus: beside a real dbus-daemon, against conversations recorded from systemd, and under hostile bytes."""
+"""The client of the system bus: with a real dbus-daemon, recorded conversations of systemd, and hostile bytes."""
 
 from __future__ import annotations
 

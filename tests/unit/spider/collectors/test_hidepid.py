@@ -1,4 +1,4 @@
-"""A real /proc that hides other people's processes (hidepid=2), and a file system that turns read-only, in a mount namespace of their own."""
+"""A real /proc that hides other users' processes (hidepid=2), and a file system that becomes read-only, in their own mount namespace."""
 
 from __future__ import annotations
 

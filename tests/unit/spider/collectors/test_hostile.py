@@ -1,4 +1,4 @@
-"""Whatever stands in /proc, a parser gives an answer or ValueError."""
+"""For any content of /proc, a parser returns a value or raises ValueError."""
 
 from __future__ import annotations
 

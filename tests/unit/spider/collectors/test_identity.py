@@ -1,4 +1,4 @@
-"""What a server is."""
+"""The identity of a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""128 cores, 5,000 processes, 20,000 sockets, 48 disks, 1,000 interfaces: everything has an end and fits its frame."""
+"""128 cores, 5,000 processes, 20,000 sockets, 48 disks, 1,000 interfaces: every table is bounded and fits its frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Netlink messages: captured, cut and asked for."""
+"""Netlink messages: recorded, truncated and live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/proc/net/dev, and which interfaces count."""
+"""/proc/net/dev, and which interfaces are counted."""
 
 from __future__ import annotations
 

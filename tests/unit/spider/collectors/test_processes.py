@@ -1,4 +1,4 @@
-"""The process table beside psutil on this machine, and with processes that do their worst."""
+"""The process table compared with psutil on this machine, and with misbehaving processes."""
 
 from __future__ import annotations
 

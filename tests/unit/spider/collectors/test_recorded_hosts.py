@@ -1,4 +1,4 @@
-"""All collectors on hosts that were recorded whole, and on hosts that lack whatever a host can lack."""
+"""All collectors on recorded hosts, and on hosts without any one of their files."""
 
 from __future__ import annotations
 

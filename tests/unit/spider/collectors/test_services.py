@@ -1,4 +1,4 @@
-"""What services and containers use: control groups of this very kernel, trees of version 2 by the kernel's document, engines' sockets."""
+"""Resources of services and containers: control groups of this kernel, trees of version 2 by its documentation, engines' sockets."""
 
 from __future__ import annotations
 

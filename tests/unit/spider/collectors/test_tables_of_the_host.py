@@ -1,4 +1,4 @@
-"""Tables of sockets, interfaces, disks and people beside what the system's own tools say in the same second."""
+"""Tables of sockets, interfaces, disks and users compared with the system's own tools in the same second."""
 
 from __future__ import annotations
 

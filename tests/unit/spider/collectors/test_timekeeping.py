@@ -1,4 +1,4 @@
-"""Whether the clock is right."""
+"""Whether the clock is synchronised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package manager asked in a process of its own. `tests/e2e/test_run_script.py` holds what a real one says against it."""
+"""Querying the package manager in a separate process. `tests/e2e/test_run_script.py` compares it with a real one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What apk prints and keeps is read from recordings of 3.0.6; nothing of it could be booted."""
+"""Parsers of apk's output and files, from recordings of 3.0.6; none of it could be booted."""
 
 from __future__ import annotations
 

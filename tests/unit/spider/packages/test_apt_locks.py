@@ -1,4 +1,4 @@
-"""Who holds a lock is asked of the kernel, since not every apt says it."""
+"""The holder of a lock is read from the kernel, since not every apt names it."""
 
 from __future__ import annotations
 

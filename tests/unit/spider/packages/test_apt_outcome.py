@@ -1,4 +1,4 @@
-"""What apt-get's status and lines come to, read from recordings."""
+"""The outcome of apt-get from its status and output, from recordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What apt and dpkg print is read from recordings of five releases."""
+"""Parsers of apt's and dpkg's output, from recordings of five releases."""
 
 from __future__ import annotations
 

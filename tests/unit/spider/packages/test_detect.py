@@ -1,4 +1,4 @@
-"""The package manager is the one whose database the system is made from; systems made another way say what to use instead."""
+"""The package manager is the one whose database the system is built from; for other systems an alternative is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What dnf 4 and dnf 5 print is read from recordings; what is not understood completely is not believed."""
+"""Parsers of dnf 4's and dnf 5's output, from recordings; output that is not fully understood is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every package manager, on one made of paper: the real runner, the real driver, real files."""
+"""Common to every package manager, tested with a fake one: the real runner, the real driver, real files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What apt-get and pacman say to the gate that they run themselves, and whether they are let through."""
+"""The gate that apt-get and pacman run themselves: what they pass to it, and whether they may continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in a manager's settings changes neither what is read nor what is run: every call carries its neutral options."""
+"""A package manager's settings change neither parsing nor execution: every call has its neutral options."""
 
 from __future__ import annotations
 

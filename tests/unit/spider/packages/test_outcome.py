@@ -1,4 +1,4 @@
-"""The outcome of a run is its exit status, the difference of the inventories and the error lines, taken together."""
+"""The outcome of a run: exit status, difference of the inventories and error lines, combined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pacman's lists and records are read from their files: what Python's own tar writes, in every way in which it may be packed."""
+"""pacman's lists and records are read from their files: written by Python's tar, in every compression."""
 
 from __future__ import annotations
 

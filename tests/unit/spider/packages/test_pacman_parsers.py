@@ -1,4 +1,4 @@
-"""What pacman prints is read from recordings of 6.0 and 7.1."""
+"""Parsers of pacman's output, from recordings of 6.0 and 7.1."""
 
 from __future__ import annotations
 

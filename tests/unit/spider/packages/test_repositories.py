@@ -1,4 +1,4 @@
-"""A host on which no repository is enabled, and one whose lists are at another place, by what each manager says there."""
+"""Hosts without an enabled repository, or with lists in another place, by the output of each manager."""
 
 from __future__ import annotations
 

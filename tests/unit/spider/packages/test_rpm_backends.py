@@ -1,4 +1,4 @@
-"""How the managers over rpm are called, and what their statuses come to. Texts of yum are shaped after its documentation: none was recorded."""
+"""Commands and statuses of the managers over rpm. Texts of yum follow its documentation: none was recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rpm prints is read from recordings; names, versions and holds mean what rpm means by them."""
+"""Parsers of rpm's output, from recordings; names, versions and holds have rpm's meaning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is packed comes out whole, whatever its size, or not at all."""
+"""Decompression returns the whole content, whatever its size, or fails."""
 
 from __future__ import annotations
 

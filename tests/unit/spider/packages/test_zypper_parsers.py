@@ -1,4 +1,4 @@
-"""What zypper prints is read from recordings."""
+"""Parsers of zypper's output, from recordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What patches mend is read from the advisories of repositories, against what is installed."""
+"""What patches fix, from the repositories' advisories compared with the installed packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both ends read of a certificate: its key and its issuer, also where it is broken or hostile."""
+"""Reading a certificate's key and issuer at both ends, also from damaged or hostile ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pure codec: what it takes, what it refuses, and how little memory junk can make it use."""
+"""The pure codec: what it accepts, what it refuses, and its bounded memory use on junk."""
 
 import contextlib
 import tracemalloc

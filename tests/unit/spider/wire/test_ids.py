@@ -1,4 +1,4 @@
-"""Ids: 16 bytes, one text for each."""
+"""Ids: 16 bytes, with exactly one text form each."""
 
 from __future__ import annotations
 

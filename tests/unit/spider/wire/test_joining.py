@@ -1,4 +1,4 @@
-"""Joining: the invite's text, both sides of the opening, and what a listener has at the end."""
+"""Joining: the invite's text, both sides of the opening, and what an eavesdropper learns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders: nothing is parsed before the MAC holds, and nothing but the exact form is an order."""
+"""Orders: nothing is parsed before the MAC is verified, and only the exact form is an order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The opening and the frames: two ends joined by bytes, and everything that a stranger may try."""
+"""The opening and the frames: two connected ends, and every attack by a third party."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalogue of tables, and what is refused of a table before anybody looks into it."""
+"""The catalogue of tables, and which tables are refused before their rows are parsed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/wire.md says what the code does: its vectors are recomputed from what it gives, its tables hold every message."""
+"""docs/wire.md agrees with the code: its vectors are recomputed, its tables list every message."""
 
 from __future__ import annotations
 

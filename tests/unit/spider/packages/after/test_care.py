@@ -1,4 +1,4 @@
-"""What is looked at around a job never costs the job, and one part of it never the others."""
+"""A failing check after a job affects neither the job nor the other checks."""
 
 from __future__ import annotations
 

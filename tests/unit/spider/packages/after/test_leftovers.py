@@ -1,4 +1,4 @@
-"""Configuration left behind is found, and of secrets nothing but the path is told."""
+"""Leftover configuration files are found, and only the path of secret ones is reported."""
 
 from __future__ import annotations
 

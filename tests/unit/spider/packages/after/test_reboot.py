@@ -1,4 +1,4 @@
-"""Whether a reboot is needed is said with a reason, and `no` only for what was looked at."""
+"""Whether a reboot is needed is reported with a reason, and `no` only for what was checked."""
 
 from __future__ import annotations
 

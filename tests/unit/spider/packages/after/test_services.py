@@ -1,4 +1,4 @@
-"""Services that run replaced code are found in what their processes have mapped."""
+"""Services that run replaced code are found by the files their processes have mapped."""
 
 from __future__ import annotations
 
