@@ -38,7 +38,7 @@ _FIND: Final = "SELECT * FROM expectation WHERE org = ? AND id = ?"
 _EXPIRE_AT_ONCE: Final = 1000
 _REPORTS: Final = (
     "SELECT node_id, id, at, received_at FROM event WHERE org = ?1 AND type IN (?2, 'custom') AND at BETWEEN ?3 AND ?4"
-    " AND (type <> 'custom' OR json_extract(details, '$.name') = ?2) AND node_id IN (SELECT value FROM json_each(?5)) ORDER BY at LIMIT 10000"
+    " AND (type <> 'custom' OR json_valid(details) AND json_extract(details, '$.name') = ?2) AND node_id IN (SELECT value FROM json_each(?5)) ORDER BY at LIMIT 10000"
 )
 _DAYS: Final = "SELECT deadline.*, node.id AS node_id FROM deadline JOIN node ON node.no = deadline.node "
 _UNMET: Final = (
@@ -101,7 +101,9 @@ class SqliteExpectations:
         return await self._writer.run(command)
 
     async def was_reported(self, scope: Scope, name: str) -> bool:
-        sql = "SELECT 1 FROM event WHERE org = ? AND type = 'custom' AND json_extract(details, '$.name') = ? LIMIT 1"
+        sql = (
+            "SELECT 1 FROM event WHERE org = ? AND type = 'custom' AND json_valid(details) AND json_extract(details, '$.name') = ? LIMIT 1"
+        )
         return await self._reader.run(lambda rows: rows.fetch_one(sql, scope.org, name)) is not None
 
     async def delete_expectation(self, scope: Scope, expectation: ExpectationId) -> None:

@@ -30,10 +30,10 @@ _LIST: Final = f"SELECT * FROM maintenance WHERE org = ? AND {_OVER} > ? ORDER B
 _OPEN: Final = "SELECT * FROM maintenance WHERE closed_at IS NULL AND coalesce(until_at, 9e99) > ?"
 _ENDED: Final = "SELECT * FROM maintenance WHERE closed_at IS NULL AND opened_until <= ?"
 _AUTOMATIC: Final = (
-    "SELECT m.*, job.id IS NULL AND deployment.id IS NULL OR node.id IS NULL AS gone, coalesce(job.ended_at, deployment.ended_at) AS ended_at"
-    " FROM maintenance AS m LEFT JOIN job ON m.origin = 'job' AND job.id = m.id LEFT JOIN deployment"
+    "SELECT m.*, (job.id IS NULL AND deployment.id IS NULL) OR node.id IS NULL AS gone, coalesce(job.ended_at, deployment.ended_at) AS ended_at"
+    " FROM maintenance AS m LEFT JOIN job ON m.origin = 'job' AND job.org = m.org AND job.id = m.id LEFT JOIN deployment"
     " ON m.origin = 'deployment' AND deployment.org = m.org AND deployment.id = m.id"
-    " LEFT JOIN node ON node.id = json_extract(m.selector, '$.nodes[0]')"
+    " LEFT JOIN node ON node.id = CASE WHEN json_valid(m.selector) THEN json_extract(m.selector, '$.nodes[0]') END"
     " WHERE m.closed_at IS NULL AND m.origin <> 'user'"
 )
 
@@ -49,7 +49,7 @@ class SqliteMaintenance:
 
     async def create_window(self, scope: Scope, window: Window) -> Window:
         def command(tx: Tx) -> Window:
-            known = tx.fetch_one("SELECT * FROM maintenance WHERE id = ?", window.id)
+            known = tx.fetch_one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window.id)
             if known is not None:
                 if _to_window(known) != window._replace(org=scope.org):
                     raise Conflict("this id of a window was used before")
@@ -57,7 +57,7 @@ class SqliteMaintenance:
             tx.execute(_EXPIRE, tx.now - _KEEP_S)
             count = tx.fetch_all(_COUNT, scope.org, tx.now)
             if count[0]["n"] >= MOST_WINDOWS:
-                raise Conflict(f"there are {MOST_WINDOWS} maintenance windows: delete some first")
+                raise Conflict(f"there are {MOST_WINDOWS} maintenance windows: end some first")
             _insert(tx, window._replace(org=scope.org))
             detail = {"select": window.select, "from_at": window.from_at, "until_at": window.until_at, "weekly": window.weekly}
             self._chain.write(tx, scope, "maintenance.create", window.id, detail)
@@ -82,7 +82,7 @@ class SqliteMaintenance:
     async def automatic(self) -> Sequence[AutomaticWindow]:
         found: list[AutomaticWindow] = []
         for row in await self._reader.run(lambda rows: rows.fetch_all(_AUTOMATIC)):
-            windows = _readable([row])
+            windows = [one for one in _readable([row]) if one.select.nodes]
             found += [AutomaticWindow(one, one.select.nodes[0], bool(row["gone"]), row["ended_at"]) for one in windows]
         return found
 

@@ -117,6 +117,16 @@ async def test_a_job_with_a_damaged_record_is_listed_and_ends(database: Database
     assert ended.state == "succeeded"
 
 
+@pytest.mark.parametrize("spoilt", [*SPOILT, """'{{"all":false,"tags":[],"nodes":[]}}'"""])
+async def test_a_damaged_window_of_a_job_leaves_the_others_open(database: Database, store: Store, spoilt: str) -> None:
+    harmed, sound = [(await running_job(store, time.time(), name)).job for name in ("web-1", "web-2")]
+    await database._control.writer.run(
+        lambda tx: tx.execute(f"UPDATE maintenance SET selector = {spoilt.format('selector')} WHERE id = ?", harmed.id)
+    )
+
+    assert [(one.node, str(one.window.id)) for one in await store.maintenance.automatic()] == [(sound.node_id, str(sound.id))]
+
+
 async def test_an_unreadable_order_is_not_sent_and_blocks_no_other(database: Database, store: Store) -> None:
     now = time.time()
     one, other = await session_of(store, "web-1"), await session_of(store, "web-2")
