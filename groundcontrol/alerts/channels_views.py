@@ -25,6 +25,8 @@ class QuietHoursBody(Body):
 
 
 class CapsBody(Body):
+    """The most messages of a channel in an hour. Critical ones have a cap of their own."""
+
     per_hour: CapsNumber = 20
     critical_per_hour: CapsNumber = 60
 
@@ -158,8 +160,9 @@ class NotificationsView(Answer):
     due: int
     """Also those under way."""
     reasons: dict[str, int]
-    """Of those that were skipped, deferred or failed."""
+    """By reason: how many messages were skipped, deferred or failed."""
     oldest_due_at: float | None
+    """Since when the oldest message could be sent that is not sent yet."""
     channels_broken: list[str]
     """Names."""
     channels_retrying: list[str]

@@ -29,6 +29,20 @@ async def test_a_delivery_is_stored_once_per_incident_revision_kind_and_channel(
     assert [row.revision for row in history] == [1, 2]
 
 
+async def test_a_held_message_is_late_only_from_the_end_of_its_hold(backend: Backend, clock: ManualClock) -> None:
+    store, channel = backend.store, a_channel(clock.now())
+    await store.channels.create_channel(SCOPE, channel, a_target(channel))
+    decided_at = clock.now()
+    row = a_delivery(decided_at, channel.id)._replace(next_at=decided_at + 3600.0)
+    await backend.database._control.writer.run(lambda tx: add_deliveries(tx, [row]))
+    assert (await store.deliveries.summary(SCOPE, decided_at, clock.now())).oldest_due_at is None
+    clock.advance(3630.0)
+    assert (await store.deliveries.summary(SCOPE, decided_at, clock.now())).oldest_due_at == decided_at + 3600.0
+    assert await store.deliveries.claim(16)
+    clock.advance(60.0)
+    assert (await store.deliveries.summary(SCOPE, decided_at, clock.now())).oldest_due_at == decided_at + 3630.0, "the first attempt"
+
+
 async def test_of_twenty_senders_one_claims_a_delivery_and_one_ends_it(backend: Backend, clock: ManualClock) -> None:
     store, channel = backend.store, a_channel(clock.now())
     await store.channels.create_channel(SCOPE, channel, a_target(channel))

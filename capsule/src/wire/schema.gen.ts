@@ -226,6 +226,7 @@ export interface CandidateView {
   nodes: number;
 }
 
+/** The most messages of a channel in an hour. Critical ones have a cap of their own. */
 export interface CapsBody {
   per_hour?: number;
   critical_per_hour?: number;
@@ -1346,8 +1347,9 @@ export interface NotificationsView {
   failed: number;
   /** Also those under way. */
   due: number;
-  /** Of those that were skipped, deferred or failed. */
+  /** By reason: how many messages were skipped, deferred or failed. */
   reasons: Record<string, number>;
+  /** Since when the oldest message could be sent that is not sent yet. */
   oldest_due_at: number | null;
   /** Names. */
   channels_broken: string[];

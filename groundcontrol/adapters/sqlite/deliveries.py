@@ -125,8 +125,9 @@ class SqliteDeliveries(SqliteOutbox):
         )
         oldest = await self._reader.run(
             lambda rows: rows.fetch_all(
-                "SELECT min(at) AS at FROM delivery WHERE org = ? AND next_at IS NOT NULL AND (state = 'sending' OR state = 'due' AND"
-                " (attempts > 0 OR next_at <= ?))",
+                "SELECT min(CASE attempts WHEN 0 THEN next_at ELSE (SELECT min(a.at) FROM delivery_attempt a WHERE a.org = d.org"
+                " AND a.delivery_id = d.id) END) AS at FROM delivery d WHERE org = ? AND next_at IS NOT NULL"
+                " AND (state = 'sending' OR state = 'due' AND (attempts > 0 OR next_at <= ?))",
                 *(scope.org, now),
             )
         )

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 MOST_ANSWER_BYTES: Final = 4096
 _TRANSIENT: Final = frozenset({408, 409, 421, 423, 425, 429})
-"""Beside 5xx."""
+"""Statuses of failures that may pass, besides 5xx."""
 
 
 class Sent(NamedTuple):
@@ -114,10 +114,10 @@ async def post(request: Post, egress: Egress, asked_wait: Callable[[bytes], floa
     try:
         async with egress.http().post(request.url, data=request.body, headers=dict(request.headers), allow_redirects=False) as response:
             body = await response.content.read(MOST_ANSWER_BYTES)
-            wait = retry_after_s(response.headers.get("Retry-After"))
             response.close()
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as exc:
         return failure(exc)
+    wait = retry_after_s(response.headers.get("Retry-After"))
     return of_status(response.status, wait if wait is not None or asked_wait is None else asked_wait(body))
 
 
@@ -139,7 +139,7 @@ _CLASSES: Final[tuple[tuple[tuple[type[BaseException], ...], Outcome], ...]] = (
     ((ssl.SSLError,), Transient("tls")),
     ((aiohttp.ClientConnectorError, ConnectionRefusedError), Transient("connect")),
 )
-"""The first that fits, of the error or of the system's error in it, is its class."""
+"""The first row that has the class of the error, or of the system's error in it, decides."""
 
 
 def failure(exc: BaseException) -> Outcome:
@@ -153,10 +153,13 @@ def retry_after_s(text: str | None) -> float | None:
     """The header `Retry-After`: seconds or a date. None: it says nothing usable."""
     if not text or len(text) > 64:
         return None
-    if text.strip().isdigit():
+    if text.isascii() and text.strip().isdigit():
         return float(text)
-    parsed = email.utils.parsedate_tz(text)
-    return None if parsed is None else max(0.0, email.utils.mktime_tz(parsed) - time.time())
+    try:
+        parsed = email.utils.parsedate_tz(text)
+        return None if parsed is None else max(0.0, email.utils.mktime_tz(parsed) - time.time())
+    except (ValueError, OverflowError):  # a year beyond those of the clock
+        return None
 
 
 def wait_in(body: bytes, *path: str) -> float | None:
@@ -166,12 +169,12 @@ def wait_in(body: bytes, *path: str) -> float | None:
         for name in path:
             found = found[name]
         return max(0.0, float(found))
-    except (msgspec.MsgspecError, LookupError, TypeError, ValueError):
+    except (msgspec.MsgspecError, LookupError, TypeError, ValueError, OverflowError):
         return None
 
 
 def masked_url(url: str) -> str:
-    """The host of a URL. Path and query often are the secret."""
+    """A URL without its path and query, which often are the secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}/…"
 

@@ -24,7 +24,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from groundcontrol.alerts.channel_service import read_target
 from groundcontrol.alerts.channels import KINDS
 from groundcontrol.alerts.channels.email import build_mail
-from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient, retry_after_s
+from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient, retry_after_s, wait_in
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.messages import Address, Message, MessageContent, build_message
 from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId, MessageKind
@@ -303,7 +303,9 @@ def test_an_invalid_target_is_refused(kind: str, target: dict[str, Any]) -> None
 def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after_s("120") == 120.0
     assert retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
-    assert [retry_after_s(text) for text in (None, "", "soon", "-5", "9" * 99)] == [None] * 5
+    absurd = ("²", "Wed, 21 Oct 99999 07:28:00 GMT", "1 Jan 999999999999 00:00:00")
+    assert [retry_after_s(text) for text in (None, "", "soon", "-5", "9" * 99, *absurd)] == [None] * 8
+    assert wait_in(b'{"wait": ' + b"9" * 400 + b"}", "wait") is None
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"pagerduty"}))
