@@ -1,5 +1,6 @@
-"""Failed units and timers of systemd, read over the system bus, which every user may use; no program is started."""
+"""Units of systemd: all, failed and restarted ones, and timers. Read over the system bus, which every user may use; no program is started."""
 
+import contextlib
 import os
 import re
 import time
@@ -16,8 +17,7 @@ from spider.wire.units import KINDS
 _SYSTEMD = "org.freedesktop.systemd1"
 _MANAGER = "/org/freedesktop/systemd1"
 _UNSET = (0, 2**64 - 1)
-_RESULTS = {"service": "Service", "mount": "Mount", "socket": "Socket", "timer": "Timer", "swap": "Swap", "path": "Path"}
-_RESULTS.update({"automount": "Automount", "scope": "Scope"})
+_RESULTS = {kind: kind.title() for kind in ("service", "mount", "socket", "timer", "swap", "path", "automount", "scope")}
 """Types of units with a failure result, and the D-Bus interface that provides it."""
 _BAD = ("failed", "auto-restart")
 _INVOCATIONS = "/run/systemd/units"
@@ -47,13 +47,13 @@ def has_systemd(root: str = "") -> bool:
 
 
 def list_units(bus: SystemBus, states: Tuple[str, ...], patterns: Tuple[str, ...] = ()) -> List[Unit]:
-    """Units in one of these states (load, active or sub), by name.
+    """Units in one of these states (load, active or sub), by name, without those whose file is gone.
 
     Raises: as `SystemBus.call`.
     Source: org.freedesktop.systemd1(5): ListUnitsByPatterns (systemd 230 and newer).
     """
     rows = bus.call(_SYSTEMD, _MANAGER, _SYSTEMD + ".Manager", "ListUnitsByPatterns", "asas", list(states), list(patterns))[0]
-    return sorted(Unit(row[0], row[1], row[3], row[4], row[6], row[2]) for row in rows if row[4] != "not-found")
+    return sorted(Unit(row[0], row[1], row[3], row[4], row[6], row[2]) for row in rows if row[2] != "not-found")
 
 
 def _moment_ms(value: Any) -> Optional[int]:
@@ -84,30 +84,32 @@ class _Starts:
 
     def changed(self) -> List[str]:
         """Services that have started since the last call, by name; at most `MOST_QUERIED`, the rest with the next call."""
-        now = self._read()
-        before, self._seen = self._seen, now
+        try:
+            starts = self._read()
+        except OSError:  # systemd is older than 239
+            return []
+        before, self._seen = self._seen, starts
         if before is None:
             return []
-        names = sorted(name for name, start in now.items() if name.endswith(".service") and before.get(name) != start)
+        names = sorted(name for name, start in starts.items() if name.endswith(".service") and before.get(name) != start)
         for name in names[MOST_QUERIED:]:
-            now[name] = before.get(name, "")
+            starts[name] = before.get(name, "")
         return names[:MOST_QUERIED]
 
-    def restarted(self, names: Iterable[str], now: float) -> List[str]:
+    def note_restarts(self, names: Iterable[str], now: float) -> List[str]:
         """Add services that were restarted. Returns: all of the last hour, by name."""
         self._restarted.update(dict.fromkeys(names, now))
         self._restarted = {name: at for name, at in self._restarted.items() if now - at < RESTARTED_S}
         return sorted(self._restarted)
 
     def _read(self) -> Dict[str, str]:
+        """Raises: OSError: there is no such folder."""
         found: Dict[str, str] = {}
-        try:
-            for entry in os.listdir(self._folder):
-                kind, colon, name = entry.partition(":")
-                if colon and kind == "invocation":
+        for entry in os.listdir(self._folder):
+            kind, colon, name = entry.partition(":")
+            if colon and kind == "invocation":
+                with contextlib.suppress(OSError):  # the unit has ended meanwhile
                     found[name] = os.readlink(f"{self._folder}/{entry}")
-        except OSError:  # a unit has ended meanwhile, or systemd is older than 239: the next reading tells
-            return found
         return found
 
 
@@ -129,7 +131,7 @@ class FailedUnits:
             units = list_units(bus, _BAD)
             bad = {unit.name for unit in units}
             restarted = [name for name in self._starts.changed() if name in bad or _restarts(bus, _path_of(name))]
-            others = [name for name in self._starts.restarted(restarted, now) if name not in bad]
+            others = [name for name in self._starts.note_restarts(restarted, now) if name not in bad]
             if others:
                 units += list_units(bus, (), tuple(others))
             rows = [self._row(bus, unit) for unit in units[: BY_NAME[self.subject].max_rows]]
@@ -238,7 +240,7 @@ class Timers:
 
 
 class FailedCount(Collector):
-    """units.failed: number of units that failed, or wait for a restart after a failure."""
+    """units.failed: number of units that failed, or wait to be started again."""
 
     family = "cycle"
     blocking = True  # it queries systemd

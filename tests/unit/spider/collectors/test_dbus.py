@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from spider.sampling.collectors.dbus import MAX_MESSAGE_BYTES, DbusReader, DbusRefused, SystemBus, call_of, first_type
 from spider.sampling.collectors.logins import LoggedIn, Login, sessions_of
-from spider.sampling.collectors.systemd_units import RESTARTED_S, AllUnits, FailedCount, FailedUnits, Timers, next_elapse_ms
+from spider.sampling.collectors.systemd_units import RESTARTED_S, AllUnits, FailedCount, FailedUnits, Timers, list_units, next_elapse_ms
 from tests.support.recordings import DATA
 
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -163,6 +163,7 @@ def test_a_service_that_systemd_restarts_is_a_row_for_an_hour(booted: str) -> No
     quiet = told[:3]  # nothing has started since
     reader = FailedUnits(booted + "/bus", booted)
     starts(booted, ssh="a")
+    Path(booted, "run/systemd/units/invocation:gone.service").touch()  # of this one alone no start can be read
     for moment, start, answers, rows in (
         (0.0, "a", quiet, []),
         (30.0, "b", told, [("loop.service", "running", 1)]),
@@ -176,6 +177,21 @@ def test_a_service_that_systemd_restarts_is_a_row_for_an_hour(booted: str) -> No
         os.unlink(booted + "/bus")
         assert reading is not None
         assert [(row[0], row[2], row[5]) for row in reading.rows] == rows
+
+
+class StubBus:
+    """Answers every call with these units."""
+
+    def __init__(self, *rows: tuple[str, ...]) -> None:
+        self._rows = rows
+
+    def call(self, *_words: object) -> list[object]:
+        return [list(self._rows)]
+
+
+def test_a_failed_unit_whose_file_is_gone_is_not_listed() -> None:
+    rows = [(f"{load}.service", "", load, "failed", "failed", "", "/unit") for load in ("loaded", "not-found")]
+    assert [unit.name for unit in list_units(StubBus(*rows), ("failed",))] == ["loaded.service"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("origin", ["debian-old", "debian-new"])
