@@ -77,16 +77,16 @@ export const KIND_HINTS: Readonly<Record<string, string>> = {
   pagerduty: t`Opens and closes incidents in PagerDuty.`,
 };
 
-const shape = (schema: Schema, defs: Record<string, Schema>): Schema => (schema.$ref ? shape(defs[schema.$ref.split("/").pop() ?? ""] ?? {}, defs) : schema);
+const resolveRef = (schema: Schema, defs: Record<string, Schema>): Schema => (schema.$ref ? resolveRef(defs[schema.$ref.split("/").pop() ?? ""] ?? {}, defs) : schema);
 
 export function targetFields(kind: string, given: Readonly<Record<string, unknown>>): TargetField[] {
   const root = given as Schema;
   const defs = root.$defs ?? {};
   const walk = (schema: Schema, before: string, needed: boolean): TargetField[] => {
-    const { properties = {}, required = [] } = shape(schema, defs);
+    const { properties = {}, required = [] } = resolveRef(schema, defs);
     return Object.entries(properties).flatMap(([name, raw]) => {
       const path = before + name;
-      const one = shape(raw, defs);
+      const one = resolveRef(raw, defs);
       const must = needed && required.includes(name);
       if (one.properties) return walk(one, `${path}.`, must);
       const choices = (one.enum ?? one.anyOf?.find((other) => other.enum)?.enum ?? []).map(String);
@@ -112,7 +112,7 @@ export function targetFields(kind: string, given: Readonly<Record<string, unknow
 /** Whether all fields that must be there are filled. */
 export const targetComplete = (fields: readonly TargetField[], typed: Readonly<Record<string, string>>): boolean => fields.every(({ path, required }) => !required || (typed[path] ?? "").trim() !== "");
 
-/** The target as the hub takes it. Fields that are left empty are left out. */
+/** The target as the hub takes it. Fields that are left empty are left out; the hub refuses a number that is none. */
 export function targetOf(fields: readonly TargetField[], typed: Readonly<Record<string, string>>): Record<string, unknown> {
   const target: Record<string, unknown> = {};
   for (const { path, kind } of fields) {
@@ -122,7 +122,7 @@ export function targetOf(fields: readonly TargetField[], typed: Readonly<Record<
     const last = names.pop() ?? "";
     let into = target;
     for (const name of names) into = (into[name] ??= {}) as Record<string, unknown>;
-    into[last] = kind === "number" ? Number(text) : kind === "list" ? text.split(/[\s,;]+/).filter(Boolean) : text;
+    into[last] = kind === "number" && /^-?\d+$/.test(text) ? Number(text) : kind === "list" ? text.split(/[\s,;]+/).filter(Boolean) : text;
   }
   return target;
 }

@@ -74,7 +74,7 @@ const hostFault = (host: string, missing: string): string => {
   if (!host.trim()) return missing;
   return /[\s/@]/.test(host.trim()) ? t`Only the name or address; user and port have their own fields.` : "";
 };
-const portFault = (port: string): string => (/^\d{1,5}$/.test(port.trim()) && Number(port) >= 1 && Number(port) <= 65535 ? "" : t`1 to 65535`);
+export const portFault = (port: string): string => (/^\d{1,5}$/.test(port.trim()) && Number(port) >= 1 && Number(port) <= 65535 ? "" : t`1 to 65535`);
 const withoutEmpty = (found: FormErrors): FormErrors => Object.fromEntries(Object.entries(found).filter(([, words]) => words));
 
 /** The errors of a jump host; empty = none. */

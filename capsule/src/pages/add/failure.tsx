@@ -15,7 +15,7 @@ import { Check, ConfirmName } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { useSubmit } from "../jobs/submit/use-submit";
 import { KeyField, SignInFields } from "./connection-fields";
-import { signInBody, changedKeyReason, type ConnectionForm } from "./connection-form";
+import { signInBody, changedKeyReason, portFault, type ConnectionForm } from "./connection-form";
 
 interface Props {
   one: DeploymentView;
@@ -59,7 +59,10 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
   const closed = (fix === "private_key" && !value) || (confirm !== undefined && typed !== confirm);
   const retry = (): void => {
     if (!onRetry || sending || closed) return;
-    setWrong("");
+    if (fix === "port" && portFault(value)) {
+      setWrong(t`A port is a number from 1 to 65535.`);
+      return;
+    }
     const body = { ...(again || direct || fix === "host" || fix === "port" ? signInBody(again ?? entries) : {}), ...(direct ? { jump: null } : {}), ...bodyFor(fix, value) };
     void give({
       what: t`Retry for ${one.name || one.host}`,

@@ -22,7 +22,7 @@ import { put, useAll } from "./use-all";
 
 const ORIGINS = { job: t`opened by a job`, deployment: t`opened by a deployment` } as const;
 
-const isOver = (one: MaintenanceView): boolean => !one.active && (one.next_from_at === null || one.closed_at !== null);
+const isOver = (one: MaintenanceView): boolean => !one.active && one.next_from_at === null;
 
 function stateOf(one: MaintenanceView): { text: string; glyph: GlyphKind } {
   if (one.active) return { text: t`open now`, glyph: "pause" };
@@ -43,7 +43,7 @@ export function MaintenanceTab(): VNode {
       toast("fail", t`Not ended`, error.detail);
     }
   };
-  const open = mayAct.value && (
+  const openButton = mayAct.value && (
     <Button kind="primary" icon="wrench" class="end" onClick={() => setOpenDialog(true)}>
       {t`Open maintenance`}
     </Button>
@@ -51,10 +51,10 @@ export function MaintenanceTab(): VNode {
   return (
     <div class="stack">
       <div class="section-head">
-        <p class="t3 meta grow">{t`During maintenance alerts are shown and not sent. What still fires at its end is one message. Upgrades and reboots open their own.`}</p>
-        {list.items && list.items.length > 0 && open}
+        <p class="t3 meta grow">{t`During maintenance alerts are shown and not sent. What still fires when it ends is sent as one message. Jobs that change packages, reboots and deployments open one themselves.`}</p>
+        {list.items && list.items.length > 0 && openButton}
       </div>
-      <ListView list={list} what={t`the maintenance`} refused={t`Your role cannot see maintenance.`} empty={<Empty icon="wrench" title={t`No maintenance`} text={t`Open one before you work on a server, so that nobody is woken.`}>{open || undefined}</Empty>}>
+      <ListView list={list} what={t`the maintenance`} refused={t`Your role cannot see maintenance.`} empty={<Empty icon="wrench" title={t`No maintenance`} text={t`Open one before you work on a server, so that nobody is woken.`}>{openButton || undefined}</Empty>}>
         {(items) => (
           <div class="card grid-table maintenance-table" role="table" aria-label={t`Maintenance`}>
             <GridHead labels={[t`State`, t`Servers`, t`When`, t`Why`, t`By`, t`Actions`]} unseen={[t`Actions`]} />

@@ -177,13 +177,14 @@ function DetailError({ detail }: { detail: JobDetail }): VNode | null {
   return <StaleNotice failure={failure} onRetry={() => detail.again()} />;
 }
 
-/** How long a job has printed nothing, once that is long: it may hang, or wait for input that it cannot get. */
+/** How long a job has printed nothing, once that is long: it may hang, or wait for input that it cannot get. A job that never printed counts from its start. */
 function SilenceNote({ detail, job }: { detail: JobDetail; job: JobView }): VNode | null {
   const seen = useRef({ bytes: job.output_bytes, at: 0 });
   const bytes = Math.max(detail.received.value, job.output_bytes);
   if (bytes > seen.current.bytes) seen.current = { bytes, at: now.value };
   const at = Math.max(seen.current.at, job.last_output_at ?? 0);
-  return at > 0 && now.value - at >= QUIET_S ? <span class="t3 num">{t`last output ${age(now.value - at)} ago`}</span> : null;
+  const quietS = now.value - (at || (job.started_at ?? now.value));
+  return quietS >= QUIET_S ? <span class="t3 num">{at ? t`last output ${age(quietS)} ago` : t`no output for ${age(quietS)}`}</span> : null;
 }
 
 function Elapsed({ job }: { job: JobView }): VNode {

@@ -86,7 +86,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
   const held = useRef({ name, tags });
   held.current = { name, tags };
   useEffect(() => () => void unsavedInput.set(detail, { ...held.current, seen: seen.current }), []);
-  // Changes of other users are shown and not overwritten. Tags added or removed here stay so on the new tags.
+  // Changes of other users are shown and not overwritten. Tags that were added or removed here are added to the new ones, or removed from them.
   useEffect(() => {
     const before = seen.current;
     seen.current = view;
@@ -102,11 +102,11 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
     setWrong("");
     const wanted = { name: name.trim(), tags };
     try {
-      // A name that is typed here is intended, whatever the current one is.
+      // A changed name is saved even if another user changed it meanwhile, so it is compared with the present one.
       const edit = await editNode(view.id, (now) => rebasePatch(now, { name: wanted.name === view.name ? view.name : now.name, tags: view.tags }, wanted));
       if (!edit) return;
       setTags(edit.after.tags);
-      // It may have changed again, in the same message as ours.
+      // The live view may hold a newer name than the answer.
       setName((held) => (held.trim() === wanted.name ? (nodeSignal(view.id)?.peek().name ?? held) : held));
       toast("done", t`Saved`, edit.after.name, { label: t`Undo`, run: () => void undo(edit) });
     } catch (error) {

@@ -36,7 +36,7 @@ export interface PanelProps {
   firing: readonly FiringRule[];
 }
 
-/** How far the shown data is the requested one. */
+/** Whether the shown data is what was asked for. */
 export interface LoadState {
   /** It is still loading. */
   loading: boolean;
@@ -149,13 +149,17 @@ export const LOAD_LINES: readonly Line[] = [
   { series: "load.15", name: t`15 min`, colour: 5, dashed: true },
 ];
 
-/** Steal is shown only if there is any: on physical machines it is always zero. */
-function cpuLines(view: NodeView): readonly Line[] {
-  return (view.latest["cpu.steal"]?.value ?? 0) > 0.5 ? CPU_LINES : CPU_LINES.slice(0, 4);
+const STEAL = "cpu.steal";
+const SHOWN_STEAL_PERCENT = 0.5;
+
+/** Steal is shown only if the window has any: on physical machines it is always zero. */
+function cpuLines(props: PanelProps): readonly Line[] {
+  const [steal = []] = dataOf(props, CPU_LINES.filter(({ series }) => series === STEAL)).columns.values;
+  return steal.some((value) => (value ?? 0) > SHOWN_STEAL_PERCENT) ? CPU_LINES : CPU_LINES.filter(({ series }) => series !== STEAL);
 }
 
 export function CpuPanel(props: PanelProps): VNode {
-  return <Panel {...props} label={t`CPU`} lines={cpuLines(props.node)} words={PERCENT_FORMAT} wide />;
+  return <Panel {...props} label={t`CPU`} lines={cpuLines(props)} words={PERCENT_FORMAT} wide />;
 }
 
 export function MemoryPanel(props: PanelProps): VNode {
@@ -166,7 +170,7 @@ export function LoadPanel(props: PanelProps): VNode {
   return <Panel {...props} label={t`Load`} lines={LOAD_LINES} words={PLAIN_FORMAT} />;
 }
 
-/** Busiest first; `lo` is no network. */
+/** Names by traffic, the busiest first. */
 function byTraffic(view: NodeView, first: string, second: string, skip: (name: string) => boolean): string[] {
   const sent = labelled(view.latest, second);
   return [...labelled(view.latest, first)]
@@ -199,6 +203,7 @@ function PickTitle({ what, names, chosen, onPick }: PickProps): VNode {
   );
 }
 
+/** Network interfaces; `lo` is no network. */
 export const interfacesOf = (view: NodeView): string[] => byTraffic(view, "network.received", "network.sent", (name) => name === "lo");
 export const devicesOf = (view: NodeView): string[] => byTraffic(view, "disk.read", "disk.written", (name) => /^(loop|ram|zram)\d/.test(name));
 
