@@ -162,7 +162,7 @@ class Installation:
         its former state."""
         self._traces.begun = True
         self._traces.stashed = plan.clean == "stash"
-        source, action = shell.arming(self._lifecycle_script), "arm_replace" if self._traces.stashed else "arm"
+        source, action = shell.with_own_text(self._lifecycle_script), "arm_replace" if self._traces.stashed else "arm"
         await shell.run(login, source, [action, f"{seconds:.0f}"], self.steps.now, self._limits.step_s)
 
     async def _finish(self, context: LoginContext, login: ShellLogin) -> None:

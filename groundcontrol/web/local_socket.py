@@ -16,7 +16,7 @@ from groundcontrol.core.scope import Actor
 
 SOCKET_NAME = "control.sock"
 _MAX_PATH_BYTES = 107
-_UCRED = struct.Struct("3i")
+_UCRED = struct.Struct("iII")
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from majortom.ssh.sudo import Dialogue, RootMethod, SudoAction, Words, command, 
 
 MAX_OUTPUT_BYTES: Final = 1024 * 1024
 MAX_NOTES: Final = 50
-"""Notes of a call that are passed on, since each is stored. The server controls how many it sends."""
+"""Most notes of a call that are passed on, since each is stored. The server controls how many it sends."""
 SESSION_LIMIT_S: Final = 5.0
 SESSION_PAUSE_S: Final = 0.2
 CLOSE_LIMIT_S: Final = 2.0
@@ -32,7 +32,7 @@ class ScriptOutput(NamedTuple):
     """The output of a script."""
 
     lines: list[str]
-    """All of its standard output except notes, errors and the closing `ok`."""
+    """The whole lines of its standard output, without notes, errors and `ok`."""
     notes: list[str]
 
     def of(self, word: str) -> list[str]:
@@ -62,7 +62,7 @@ def script(name: str) -> str:
     return (resources.files("majortom") / "remote" / name).read_text(encoding="utf-8")
 
 
-def arming(source: str) -> str:
+def with_own_text(source: str) -> str:
     """The same script with its own text as data, so that it can store itself on the server for the rollback timer."""
     return f"rollback_text() {{ cat <<'{_TEXT_ENDS}'\n{source}\n{_TEXT_ENDS}\n}}\n{source}"
 
@@ -79,7 +79,7 @@ async def run(
 ) -> ScriptOutput:
     """Run a script with these arguments.
 
-    Args:   root: as root, by sudo if the user is not root; else as the log-in user.
+    Args:   root: as root, by `login.by` (sudo or doas) if the user is not root; else as the log-in user.
     Raises: DeployError: the script's error, or why it did not reach its `ok`.
     """
     words, by = Words.fresh(), login.by if root else ""
@@ -103,7 +103,7 @@ async def _in_time(call: _Call, step: StepName, limit_s: float) -> ScriptOutput:
             return await call.run()
     except TimeoutError:
         raise failure("step_timeout", step, seconds=f"{limit_s:g}") from None
-    except (asyncssh.DisconnectError, asyncssh.ChannelOpenError, BrokenPipeError, ConnectionError):
+    except (asyncssh.DisconnectError, asyncssh.ChannelOpenError, ConnectionError):
         raise failure("connection_lost", step) from None
 
 
@@ -182,7 +182,7 @@ class _Call:
         while data := await stream.read(_CHUNK):
             self._taken += len(data)
             if self._taken > MAX_OUTPUT_BYTES:
-                raise failure("probe_failed", self._step, why="it prints too much")
+                raise failure(_code_of(self._step), self._step, why="it prints too much")
             for act in feed(data):
                 await self._act(process, act)
             await self._read_lines()
@@ -229,8 +229,12 @@ class _Call:
             raise failure("connection_lost", self._step)
         error_lines = [line for line in self._dialogue.errors.splitlines() if line.strip()]
         why = one_line(error_lines[-1]) if error_lines else f"exit status {status}"
-        codes = {"probe": "probe_failed", "upload": "upload_failed", "start": "start_failed", "uninstall": "install_failed"}
-        raise failure(codes.get(self._step, "install_failed"), self._step, why=why)
+        raise failure(_code_of(self._step), self._step, why=why)
+
+
+def _code_of(step: StepName) -> str:
+    """The code of a script that failed at this step without a code of its own."""
+    return {"probe": "probe_failed", "upload": "upload_failed", "start": "start_failed"}.get(step, "install_failed")
 
 
 def _reported(text: str, step: StepName) -> DeployError:

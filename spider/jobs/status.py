@@ -231,7 +231,7 @@ def _without_result(seen: JobSnapshot, code: str, digest: str, now: float) -> Jo
             state, rc, 0, reboot_request.log_bytes, reboot_request.lost, reboot_request.log_sha256, started_at, now, [], error_code, text
         )
     state = "unknown" if code == "job.no_trace" else "interrupted"
-    number = int(stopped.status) if stopped and stopped.status.isdigit() and stopped.code in ("killed", "dumped") else 0
+    number = int(stopped.status) if stopped and stopped.status.isdecimal() and stopped.code in ("killed", "dumped") else 0
     return JobResult(state, None, number, seen.log_bytes, 0, digest, started_at, now, [], code, _INTERRUPTED[code])
 
 

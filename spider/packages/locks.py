@@ -51,7 +51,7 @@ def flock_holder(path: str) -> Optional[Lock]:
     ):  # `1: FLOCK  ADVISORY  WRITE 2180 00:1a:4711 0 EOF`; waiting ones have `->` behind the number
         words = line.split()
         if len(words) >= 6 and words[1] != "->" and words[5] == wanted:
-            pid = words[4] if words[4].isdigit() and words[4] != "0" else ""
+            pid = words[4] if words[4].isdecimal() and words[4] != "0" else ""
             name = process_name(pid) if pid else ""
             return Lock(path, pid, name) if name else Lock(path)
     return None
@@ -65,7 +65,7 @@ def open_file_holder(path: str) -> Optional[Lock]:
     except OSError:
         return None
     for pid in processes:
-        if not pid.isdigit():
+        if not pid.isdecimal():
             continue
         try:
             with os.scandir(f"/proc/{pid}/fd") as entries:

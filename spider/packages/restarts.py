@@ -22,7 +22,7 @@ def unit_names(paths: Iterable[str]) -> Set[str]:
 def running_services(proc: str = "/proc") -> Set[str]:
     """Services that have a process."""
     try:
-        pids = [name for name in os.listdir(proc) if name.isdigit()]
+        pids = [name for name in os.listdir(proc) if name.isdecimal()]
     except OSError:
         return set()
     return {unit_of(read_file(f"{proc}/{pid}/cgroup")) for pid in pids}

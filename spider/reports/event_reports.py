@@ -34,12 +34,16 @@ CALL_LIMIT_S = 5.0
 PER_MINUTE = 60
 """Most events of one user in a minute."""
 RETRY_S = 60.0
+"""The wait after a failure of the disk or of the socket."""
 ANSWER_LIMIT_S = 60.0
+"""The first wait for the hub's answer. It doubles with each wait in vain: a hub may be older than this message."""
 MOST_WAIT_S = 3600.0
-"""Events without an answer are sent again after the first time, then after twice that and so on, up to the second: a hub may be older
-than this message."""
+"""The longest wait for the hub's answer."""
 VALID_S = 60.0
 """How long the looked-up users of an unchanged policy are valid."""
+
+_UCRED = struct.Struct("iII")
+"""struct ucred: pid, uid, gid. Source: unix(7)."""
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -117,7 +121,7 @@ class EventReports:
         self._found_at_start = found_at_start
         self._disk = asyncio.Lock()
         self._ready = asyncio.Event()
-        """Set once the events of an earlier run are loaded."""
+        """Set once the events of an earlier run, and those found at the start, are on the disk."""
         self._news = asyncio.Event()
         self._stored: List[str] = []
         self._answered = asyncio.Event()
@@ -188,8 +192,8 @@ class EventReports:
             self._wait_s = min(MOST_WAIT_S, 2 * self._wait_s)
             self._news.set()
         except LocalProtocolError as error:
-            event(log, "events_not_sent", logging.ERROR, why=str(error))
-            self._stored += ids
+            event(log, "events_not_sent", logging.ERROR, why=str(error), dropped=len(ids))
+            self._stored += ids  # no frame holds them, now or later: they are dropped
             self._news.set()
 
     # -- from programs -------------------------------------------------------------------------
@@ -289,6 +293,6 @@ def boot_events(record: BootRecord) -> List[ReportedEvent]:
 
 def _uid_of(writer: asyncio.StreamWriter) -> int:
     """The user that has connected, by the kernel."""
-    raw = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _pid, uid, _gid = struct.unpack("3i", raw)
+    raw = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    _pid, uid, _gid = _UCRED.unpack(raw)
     return int(uid)

@@ -22,7 +22,7 @@ def _processes() -> Dict[int, Tuple[int, int]]:
     """Every process with its parent and its start time, which detects a reused pid."""
     found = {}
     for name in os.listdir("/proc"):
-        if not name.isdigit():
+        if not name.isdecimal():
             continue
         try:
             with open(f"/proc/{name}/stat", "rb") as file:

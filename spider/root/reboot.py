@@ -121,7 +121,7 @@ def read_reboot_state() -> RebootState:
     ports |= parse_ports(read_file("/proc/net/udp"), "udp", _UDP_BOUND) | parse_ports(read_file("/proc/net/udp6"), "udp", _UDP_BOUND)
     # Ephemeral ports differ after each start, so a missing one means nothing.
     first, _, last = read_text("/proc/sys/net/ipv4/ip_local_port_range").partition("\t")
-    low, high = (int(first), int(last)) if first.strip().isdigit() and last.strip().isdigit() else (32768, 60999)
+    low, high = (int(first), int(last)) if first.strip().isdecimal() and last.strip().isdecimal() else (32768, 60999)
     listening = frozenset(port for port in ports if not low <= int(port.split(" ")[1]) <= high)
     return RebootState(
         tuple(sorted(meant)),

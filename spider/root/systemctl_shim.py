@@ -31,7 +31,7 @@ BACKLOG = 16
 CONNECTION_LIMIT_S = 30
 CONNECTION_FD = 3
 COMMAND_LIMIT_S = 30.0
-_PEER = struct.Struct("3i")
+_PEER = struct.Struct("iII")
 _JOB = re.compile(r"stardust-job@([0-9a-z]{26})\.service\Z")
 _GOING_DOWN = ("shutdown", "reboot", "off")
 

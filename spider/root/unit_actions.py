@@ -52,7 +52,7 @@ def parse_state(text: str) -> UnitState:
         found.get("ActiveState", ""),
         found.get("SubState", ""),
         found.get("Result", ""),
-        int(restarts) if restarts.isdigit() else 0,
+        int(restarts) if restarts.isdecimal() else 0,
     )
 
 

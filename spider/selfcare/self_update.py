@@ -280,7 +280,7 @@ def _proven(paths: UpdatePaths, new: str, systemd: Systemctl) -> str:
         if _joined(paths) == new:
             return ""
         crashes = systemd("show", SPIDER_UNIT, "-p", "NRestarts", "--value").strip()
-        if crashes.isdigit() and int(crashes) >= CRASHES:
+        if crashes.isdecimal() and int(crashes) >= CRASHES:
             return "does not stay up"
         time.sleep(LOOK_EVERY_S)
     return f"had no session with the hub within {paths.prove_limit_s:.0f} s"

@@ -143,7 +143,7 @@ class Spool:
     def take(self, announced: "Deque[bytes]") -> "Union[Layout, Late, Gap, None]":
         """The next message to send; None: nothing now.
 
-        Args: told: layouts that the hub knows in this session; a returned layout is added.
+        Args: announced: layouts that the hub knows in this session; a returned layout is added.
         """
         if not self._ready():
             return None

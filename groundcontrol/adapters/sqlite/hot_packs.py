@@ -173,7 +173,7 @@ def flush_staging(tx: Tx) -> None:
 def read_pack(row: sqlite3.Row, schema: SeriesSchema | None) -> list[StoredRow]:
     """The rows of a stored pack.
 
-    Args:   layout: None: the schema is unreadable.
+    Args:   schema: None: it is unreadable.
     Raises: StoreDamaged.
     """
     if schema is None:

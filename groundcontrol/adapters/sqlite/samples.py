@@ -55,7 +55,7 @@ class SqliteMetrics:
         """The newest boot of each node and its number, which no other boot gets."""
         self._stretches = RangeLocks()
         self._arrived_bytes = 0
-        """Bytes of packs that this process has put into `arrived`. Packs of a failed commit count too."""
+        """Bytes of packs that this process has put into `arrived` since it was last emptied. Packs of a failed commit count too."""
 
     async def marks(self, session: Session) -> Marks:
         boot = _boot_bytes(session)

@@ -106,7 +106,7 @@ def runs_replaced_code(folder: str) -> bool:
 
 
 def _pids(proc: str) -> Iterator[str]:
-    return (name for name in sorted(os.listdir(proc), key=lambda name: (len(name), name)) if name.isdigit())
+    return (name for name in sorted(os.listdir(proc), key=lambda name: (len(name), name)) if name.isdecimal())
 
 
 def find_replaced(proc: str = "/proc", limit_s: float = LIMIT_S) -> Replaced:

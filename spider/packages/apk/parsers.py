@@ -82,7 +82,7 @@ def parse_database(text: str) -> Dict[str, ApkPackage]:
                 fields.setdefault(line[0], line[2:])
         if "P" in fields and "V" in fields:
             size = fields.get("I", "")
-            found[fields["P"]] = ApkPackage(fields["V"], int(size) if size.isdigit() else 0, "f" in fields)
+            found[fields["P"]] = ApkPackage(fields["V"], int(size) if size.isdecimal() else 0, "f" in fields)
     if not found:
         raise ValueError("no packages in it")
     return found
@@ -161,7 +161,7 @@ def parse_progress(line: str) -> Optional[int]:
     """Read a line of `--progress-fd`: `done/total` and the action. Returns percent; None: unknown."""
     done, slash, rest = line.partition("/")
     total = rest.split(" ")[0]
-    if not slash or not done.isdigit() or not total.isdigit() or int(total) == 0:
+    if not slash or not done.isdecimal() or not total.isdecimal() or int(total) == 0:
         return None
     return min(100, int(100 * int(done) / int(total)))
 

@@ -217,7 +217,7 @@ def parse_sizes(text: str) -> Dict[RpmPackage, int]:
     sizes: Dict[RpmPackage, int] = {}
     for line in text.split("\n"):
         fields = line.split("|")
-        if len(fields) > 3 and fields[-1].isdigit():
+        if len(fields) > 3 and fields[-1].isdecimal():
             sizes[RpmPackage(fields[0], without_zero_epoch(fields[2]), fields[1])] = int(fields[-1])
     return sizes
 

@@ -125,7 +125,7 @@ def parse_targets(text: str) -> List[PacmanTarget]:
         if line.startswith((":: ", " there is nothing to do")) or not line.strip():
             continue
         fields = line.split("|")
-        if len(fields) != 4 or not fields[3].lstrip("-").isdigit():
+        if len(fields) != 4 or not fields[3].lstrip("-").isdecimal():
             raise ValueError(f"not understood: {line[:200]!r}")
         found.append(PacmanTarget(fields[0], fields[1], fields[2], int(fields[3])))
     return found

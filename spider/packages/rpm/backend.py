@@ -117,7 +117,7 @@ def matching(patterns: Iterable[str], packages: Iterable[RpmPackage], machine: s
 def pid_file_holder(path: str) -> Optional[Lock]:
     """The holder of a lock file with a process id, as of dnf 4, yum and zypper; None: there is none."""
     pid = read_text(path, 32)
-    name = process_name(pid) if pid.isdigit() and int(pid) != os.getpid() else ""
+    name = process_name(pid) if pid.isdecimal() and int(pid) != os.getpid() else ""
     return Lock(path, pid, name) if name else None
 
 

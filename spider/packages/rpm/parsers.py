@@ -78,7 +78,7 @@ def parse_installed(text: str) -> List[RpmPackage]:
 def parse_installed_sizes(text: str) -> Dict[RpmPackage, int]:
     """Installed sizes from the same lines."""
     rows = (line.split("|") for line in text.split("\n"))
-    return {RpmPackage(row[0], without_zero_epoch(row[1]), row[2]): int(row[3]) for row in rows if len(row) == 4 and row[3].isdigit()}
+    return {RpmPackage(row[0], without_zero_epoch(row[1]), row[2]): int(row[3]) for row in rows if len(row) == 4 and row[3].isdecimal()}
 
 
 def inventory_of(packages: Iterable[RpmPackage], machine: str, held: Collection[str], broken: Collection[str] = ()) -> Inventory:

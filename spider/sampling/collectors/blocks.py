@@ -105,6 +105,6 @@ class DiskDetails(Collector):
                 continue
             for part, path, factor in (("size", "size", 512), ("rotating", "queue/rotational", 1)):
                 text = read_text(f"{self._sys}/block/{entry}/{path}", 32)
-                if text.isdigit() and len(text) < 17 and (part != "size" or int(text)):
+                if text.isdecimal() and len(text) < 17 and (part != "size" or int(text)):
                     values.append((series_name("disk." + part, "device", label(name)), int(text) * factor))
         return self._report(values)

@@ -62,4 +62,4 @@ class Frequencies(Collector):
 
     def _numbers(self, cores: List[str], path: str) -> List[int]:
         texts = [read_text(f"{self._base}/{core}/{path}", 32) for core in cores]
-        return [int(text) for text in texts if text.isdigit() and len(text) < 17]
+        return [int(text) for text in texts if text.isdecimal() and len(text) < 17]

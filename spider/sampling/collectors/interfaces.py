@@ -17,9 +17,9 @@ _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
 """Operational states. Source: RFC 2863 as in include/uapi/linux/if.h."""
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
-_LOOPBACK, _ETHER = 772, 1
-_ENDS = frozenset({"veth", "tun", "tap"})
-"""Interface types made for a container or a virtual machine; the table shows only their number at their bridge."""
+_LOOPBACK = 772
+_ENDS = frozenset({"veth", "tun"})
+"""Interface types made for a container or a virtual machine (tun also of a tap). In a bridge they are counted as its ports and not listed."""
 
 
 class NetworkLink(NamedTuple):

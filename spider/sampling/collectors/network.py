@@ -245,6 +245,6 @@ class LinkSpeeds(Collector):
             present = []
         for name in choose({name: read_kind(self._sys, name) for name in present if name != "lo"})[:MAX_LABELLED]:
             text = read_text(f"{self._sys}/class/net/{name}/speed", 32)
-            if text.isdigit() and 0 < int(text) < LARGEST // 1_000_000 and int(text) != _UNKNOWN_SPEED:
+            if text.isdecimal() and 0 < int(text) < LARGEST // 1_000_000 and int(text) != _UNKNOWN_SPEED:
                 found[series_name("network.speed", "interface", label(name))] = int(text) * 1_000_000
         return self._report(found.items())

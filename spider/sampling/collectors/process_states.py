@@ -70,7 +70,7 @@ class ProcessStates(Collector):
         counts = dict.fromkeys(_REPORTED, 0)
         total = 0
         for name in os.listdir(self._proc)[: MAX_PROCESSES + 1000]:
-            if not name.isdigit():
+            if not name.isdecimal():
                 continue
             try:
                 state = _state(f"{self._proc}/{name}/stat")
