@@ -183,7 +183,6 @@ class FleetFeed(Feed):
         gone: set[NodeId] = set()
         holders = await credential_holders(services)
         for node_id in sorted(nodes):
-            self._sent.pop(node_id, None)
             try:
                 node = await services[NodeStore].node(self.scope, node_id)
             except NotFound:
@@ -191,6 +190,8 @@ class FleetFeed(Feed):
                 continue
             change.nodes.append(node_list_view(services, node, holders, packed=True))
         # State changes only after the last read. If a read fails, nothing is sent, and all these nodes are read again.
+        for node_id in nodes:  # a row may be older than values that were sent while the later ones were read
+            self._sent.pop(node_id, None)
         change.removed += sorted(gone & self._known)
         self._known -= gone
         self._known |= nodes - gone

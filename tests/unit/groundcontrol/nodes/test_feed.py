@@ -139,6 +139,34 @@ async def test_a_removed_node_is_reported_although_another_could_not_be_read(hub
         assert (change["removed"], [one["id"] for one in change["nodes"]]) == ([first], [second])
 
 
+async def test_values_sent_while_rows_are_read_are_sent_again_after_them(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = sorted([(await hub.node("a")).id, (await hub.node("b")).id])
+    look_up = hub.store.nodes.node
+    reading, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: object, scope: Scope, node: NodeId) -> Node:
+        if node == second:
+            reading.set()
+            await go.wait()
+        return await look_up(scope, node)
+
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe("fleet")
+        await live.expect("snapshot")
+        monkeypatch.setattr(type(hub.store.nodes), "node", slow)
+        hub.bus.publish(Changed("node", first, 2))
+        hub.bus.publish(Changed("node", second, 2))
+        await reading.wait()
+        hub.nodes.values[first] = {"cpu.total": (1.0, 11.0), "memory.used": (3.0, 11.0)}
+        hub.bus.publish(NodesUpdated((first,)))
+        assert set((await live.expect("change"))["data"]["latest"][first]) == {"cpu.total", "memory.used"}
+        go.set()
+        rows = {one["id"]: one for one in (await live.expect("change"))["data"]["nodes"]}
+        assert rows[first]["latest"] == {}, "the row was read before the values arrived"
+        hub.bus.publish(NodesUpdated((first,)))
+        assert set((await live.expect("change"))["data"]["latest"][first]) == {"cpu.total", "memory.used"}
+
+
 @pytest.mark.parametrize("back", [False, True])
 async def test_a_node_that_goes_while_a_snapshot_is_made_is_not_in_it(hub: TestHub, monkeypatch: pytest.MonkeyPatch, back: bool) -> None:
     """As between two pages of a large fleet. Who may see it again before the end is shown it all the same."""
