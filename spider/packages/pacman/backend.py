@@ -328,7 +328,7 @@ class Pacman(Backend):
         with ThreadPoolExecutor(2) as pool:
             planned = pool.submit(self._targets, *words)
             listed = pool.submit(self._upgrades) if ignores else None
-            lists = {name: pacman_lists.PackedList.read(folder, name) for name in settings.repositories}
+            lists = {name: pacman_lists.SyncDatabase.read(folder, name) for name in settings.repositories}
             try:
                 installed = pacman_lists.installed(self._system + "/local")
             except (OSError, ValueError):
@@ -344,7 +344,7 @@ class Pacman(Backend):
         return Plan(tuple(steps), kept, sum(target.download_bytes for target in targets), grows, *reboot)
 
     def _sizes_and_replaced(
-        self, targets: Sequence[PacmanTarget], installed: Dict[str, str], lists: Mapping[str, pacman_lists.PackedList]
+        self, targets: Sequence[PacmanTarget], installed: Dict[str, str], lists: Mapping[str, pacman_lists.SyncDatabase]
     ) -> Tuple[Dict[str, int], Dict[str, str]]:
         """Installed sizes of new packages, and packages that they replace. `--print` lists neither."""
         output = [lists[it.repository].details_of(it.package, it.version) if it.repository in lists else None for it in targets]
@@ -359,7 +359,7 @@ class Pacman(Backend):
 
     def _size(self, name: str, version: str) -> int:
         """The size of an installed package by its record."""
-        return pacman_lists.size(read_file(f"{self._system}/local/{name}-{version}/desc"), "SIZE")
+        return pacman_lists.size_bytes(read_file(f"{self._system}/local/{name}-{version}/desc"), "SIZE")
 
     @staticmethod
     def _expects_reboot(names: Sequence[str]) -> Tuple[str, str]:

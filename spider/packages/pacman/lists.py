@@ -42,13 +42,13 @@ def parse_desc(text: str) -> Dict[str, List[str]]:
     return fields
 
 
-def size(desc: str, field: str) -> int:
-    """A size in bytes: `ISIZE` of a list, `SIZE` of a record; 0 = unknown."""
+def size_bytes(desc: str, field: str) -> int:
+    """A size: `ISIZE` of a list, `SIZE` of a record; 0 = unknown."""
     word = next(iter(parse_desc(desc).get(field, [])), "")
     return int(word) if word.isdigit() else 0
 
 
-class PackedList:
+class SyncDatabase:
     """One list in memory, which is fastest; pacman does the same."""
 
     def __init__(self, repository: str, content: bytes = b"", offsets: Optional[Dict[bytes, Tuple[int, int]]] = None) -> None:
@@ -58,7 +58,7 @@ class PackedList:
         """Start and end of each `desc`, by name."""
 
     @classmethod
-    def read(cls, folder: str, repository: str) -> "PackedList":
+    def read(cls, folder: str, repository: str) -> "SyncDatabase":
         """Read a list. With an unknown compression, or if it is corrupt, it has no entries."""
         try:
             with open(os.path.join(folder, repository + ".db"), "rb") as file:
@@ -73,7 +73,7 @@ class PackedList:
         if offset is None:
             return None
         desc = self._content[slice(*offset)].decode("utf-8", "replace")
-        return PackageDetails(name, tuple(parse_desc(desc).get("REPLACES", [])), size(desc, "ISIZE"), self._repository, version)
+        return PackageDetails(name, tuple(parse_desc(desc).get("REPLACES", [])), size_bytes(desc, "ISIZE"), self._repository, version)
 
 
 def _offsets(content: bytes) -> Dict[bytes, Tuple[int, int]]:
@@ -81,15 +81,33 @@ def _offsets(content: bytes) -> Dict[bytes, Tuple[int, int]]:
     at, end = 0, len(content)
     while at < end and content[at]:
         begins = at + _BLOCK
-        length = int(content[at + 124 : at + 136].rstrip(b"\0 "), 8)
+        if begins > end:
+            raise ValueError("it ends within a header")
+        length = _octal(content[at + 124 : at + 136])
         if content[at + 156] not in _FILE_OR_FOLDER:
             _check_plain(content[at + 156], content[begins : begins + length])
         elif length:
-            offsets[content[at : at + 100].rstrip(b"\0")] = (begins, begins + length)
+            offsets[_name(content, at)] = (begins, begins + length)
         at = begins + length + -length % _BLOCK
     if at > end:
         raise ValueError("it ends in its middle")
     return offsets
+
+
+def _octal(field: bytes) -> int:
+    """Raises: ValueError: not octal digits alone; `int` would also take a sign and underscores."""
+    digits = field.strip(b"\0 ")
+    if digits.strip(b"01234567"):
+        raise ValueError("a length is no octal number")
+    return int(digits, 8)
+
+
+def _name(content: bytes, at: int) -> bytes:
+    """The name in the header at `at`. A header of POSIX has a long one in two parts."""
+    name = content[at : at + 100].rstrip(b"\0")
+    if content[at + 345] and content[at + 257 : at + 263] == b"ustar\0":
+        return content[at + 345 : at + 500].rstrip(b"\0") + b"/" + name
+    return name
 
 
 def _check_plain(kind: int, content: bytes) -> None:

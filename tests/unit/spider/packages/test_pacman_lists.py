@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.pacman.lists import PackedList, installed, parse_desc, size
+from spider.packages.pacman.lists import SyncDatabase, installed, parse_desc, size_bytes
 from spider.packages.pacman.parsers import PackageDetails, PacmanSettings, parse_settings
 
 ENTRIES = {
@@ -35,9 +35,16 @@ def packed(entries: dict[str, str] = ENTRIES, tar_format: int = tarfile.GNU_FORM
     return file.getvalue()
 
 
-def put(folder: Path, content: bytes) -> PackedList:
+def with_size(field: bytes) -> bytes:
+    """A list whose first description has this size in its header."""
+    content = bytearray(packed())
+    content[512 + 124 : 512 + 136] = field
+    return bytes(content)
+
+
+def put(folder: Path, content: bytes) -> SyncDatabase:
     (folder / "core.db").write_bytes(content)
-    return PackedList.read(str(folder), "core")
+    return SyncDatabase.read(str(folder), "core")
 
 
 @pytest.mark.parametrize(
@@ -55,13 +62,19 @@ def test_details_of_a_package_are_read_for_the_new_version_only(tmp_path: Path, 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", bz2.compress(packed()), gzip.compress(packed())[:-9], packed()[:1600], packed({"n" * 120 + "-1-1": "%NAME%\nn\n"}), packed(tar_format=tarfile.PAX_FORMAT, pax={"path": "other/desc"})],
-    ids=["empty", "packed in another way", "cut", "cut within a member", "long names", "another name in a header"],
+    [b"", packed()[:140], with_size(b"-0000001000\0"), with_size(b"0000_0000170"), bz2.compress(packed()), gzip.compress(packed())[:-9], packed()[:1600], packed({"n" * 120 + "-1-1": "%NAME%\nn\n"}), packed(tar_format=tarfile.PAX_FORMAT, pax={"path": "other/desc"})],
+    ids=["empty", "cut within a header", "a negative size", "an underscore in a size", "packed in another way", "cut", "cut within a member", "long names", "another name in a header"],
 )  # fmt: skip
 def test_a_list_that_cannot_be_read_here_is_left_to_pacman(tmp_path: Path, content: bytes) -> None:
     known = put(tmp_path, content)
     assert known.details_of("a", "1-1") is None
-    assert PackedList.read(str(tmp_path), "not-there").details_of("a", "1-1") is None
+    assert SyncDatabase.read(str(tmp_path), "not-there").details_of("a", "1-1") is None
+
+
+def test_a_name_in_two_parts_is_read(tmp_path: Path) -> None:
+    name = "n" * 94
+    known = put(tmp_path, packed({f"{name}-1-1": "%ISIZE%\n7\n"}, tarfile.USTAR_FORMAT))
+    assert known.details_of(name, "1-1") == PackageDetails(name, (), 7, "core", "1-1")
 
 
 @given(st.binary(max_size=3000), st.booleans())
@@ -79,8 +92,8 @@ def test_records_and_their_sizes(tmp_path: Path) -> None:
     (tmp_path / "lost+found").mkdir()
     with pytest.raises(ValueError, match="unpack"):
         installed(str(tmp_path))
-    assert size("%NAME%\na\n\n%SIZE%\n4096\n\n", "SIZE") == 4096
-    assert size("%NAME%\na\n\n%SIZE%\na lot\n", "SIZE") == size("", "SIZE") == 0
+    assert size_bytes("%NAME%\na\n\n%SIZE%\n4096\n\n", "SIZE") == 4096
+    assert size_bytes("%NAME%\na\n\n%SIZE%\na lot\n", "SIZE") == size_bytes("", "SIZE") == 0
 
 
 def test_settings_are_read_with_their_repositories_in_order() -> None:
