@@ -15,8 +15,8 @@ export interface ThresholdDraft {
 
 export interface OverrideDraft {
   select: SelectLike;
-  /** False: the rule is off for these servers. */
-  enabled: boolean;
+  /** False: the rule is off for these servers. True: it is on, even if it is off for others. Null: as for others. */
+  enabled: boolean | null;
   warn: ThresholdDraft | null;
   crit: ThresholdDraft | null;
   for_s: number | null;
@@ -57,7 +57,7 @@ export function draftOf(rule: RuleLike): RuleDraft {
   return {
     name, expr, when, warn, crit, for_s, clear_s, enabled,
     select: select.all ? null : { tags: [...select.tags], nodes: [...select.nodes] },
-    overrides: rule.overrides.map((one) => ({ ...one, enabled: one.enabled !== false })),
+    overrides: rule.overrides,
   }; // prettier-ignore
 }
 
@@ -90,27 +90,39 @@ export function bodyOf(draft: RuleDraft): RuleDraftBody | null {
   if (!isWhole(warn) || !isWhole(crit)) return null;
   const overrides: OverrideBody[] = [];
   for (const one of draft.overrides) {
-    const { warn: lower, crit: upper } = one;
-    if (!isWhole(lower) || !isWhole(upper)) return null;
+    const { warn: lower, crit: upper, enabled, for_s } = one;
     const select = { all: one.select.all, tags: [...one.select.tags], nodes: [...one.select.nodes] };
-    overrides.push(one.enabled ? { select, enabled: null, warn: lower, crit: upper, for_s: one.for_s } : { select, enabled: false, warn: null, crit: null, for_s: null });
+    if (isWhole(lower) && isWhole(upper) && (enabled !== false || !levelFaults(draft, one).length)) overrides.push({ select, enabled, warn: lower, crit: upper, for_s });
+    else if (enabled === false) overrides.push({ select, enabled, warn: null, crit: null, for_s });
+    else return null;
   }
   const select = draft.select ? { all: false, ...draft.select } : { all: true, tags: [], nodes: [] };
   return { name: draft.name.trim(), expr: draft.expr.trim(), select, when: draft.when, warn, crit, for_s: draft.for_s, clear_s: draft.clear_s, enabled: draft.enabled, overrides };
 }
 
-/** What has to be changed first, in the order of the fields; an empty name is seen without words. */
-export function draftFaults(draft: RuleDraft): string[] {
+/** What is wrong with the levels of the rule, or with those that hold for the servers of an exception. */
+function levelFaults(draft: RuleDraft, exception?: OverrideDraft): string[] {
+  const warn = exception?.warn ?? draft.warn;
+  const crit = exception?.crit ?? draft.crit;
   const sign = draft.when === "above" ? 1 : -1;
-  const behind = ({ trigger, clear }: ThresholdDraft): boolean => trigger !== null && clear !== null && sign * (trigger - clear) < 0;
+  const behind = (first: number | null, then: number | null): boolean => first !== null && then !== null && sign * (then - first) < 0;
   const faults: string[] = [];
-  if (!draft.warn && !draft.crit) faults.push(t`Switch on a warning, a critical level or both.`);
-  if ([draft.warn, draft.crit, ...draft.overrides.flatMap(({ warn, crit }) => [warn, crit])].some((one) => one && behind(one))) {
+  if ([warn, crit].some((one) => one && behind(one.clear, one.trigger))) {
     faults.push(draft.when === "above" ? t`A level must end at or below the value at which it starts.` : t`A level must end at or above the value at which it starts.`);
   }
-  if (draft.warn && draft.crit && draft.warn.trigger !== null && draft.crit.trigger !== null && sign * (draft.crit.trigger - draft.warn.trigger) < 0) faults.push(t`The critical level must start after the warning.`);
+  if (warn && crit && behind(warn.trigger, crit.trigger)) faults.push(t`The critical level must start after the warning.`);
+  return faults;
+}
+
+/** What has to be changed first, in the order of the fields; an empty name is seen without words. */
+export function draftFaults(draft: RuleDraft): string[] {
+  const faults: string[] = [];
+  if (!draft.warn && !draft.crit) faults.push(t`Switch on a warning, a critical level or both.`);
+  // The fields of an exception that is off are hidden: what is wrong in them is not sent.
+  const exceptions = draft.overrides.filter(({ enabled }) => enabled !== false).flatMap((one) => levelFaults(draft, one));
+  faults.push(...new Set([...levelFaults(draft), ...exceptions]));
   if (draft.select && !draft.select.tags.length && !draft.select.nodes.length) faults.push(t`Choose the servers of the rule.`);
-  if ([draft.for_s, draft.clear_s, ...draft.overrides.map(({ for_s }) => for_s ?? 0)].some((seconds) => seconds < 0 || seconds > LONGEST_S)) faults.push(t`A time is at most 7 days.`);
+  if ([draft.for_s, draft.clear_s, ...draft.overrides.map(({ for_s }) => for_s ?? 0)].some((seconds) => seconds < 0 || seconds > LONGEST_S)) faults.push(t`A time is 0 to 7 days.`);
   if (draft.overrides.length > MOST_OVERRIDES) faults.push(t`A rule has at most ${MOST_OVERRIDES} exceptions.`);
   if (draft.overrides.some(({ select }) => !select.all && !select.tags.length && !select.nodes.length)) faults.push(t`An exception needs a tag.`);
   return faults;

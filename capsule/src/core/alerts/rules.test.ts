@@ -70,15 +70,32 @@ test("a draft says what is wrong with it", () => {
 test("a draft becomes a body only when all its numbers are there", () => {
   assert.equal(bodyOf({ ...DRAFT, crit: { trigger: null, clear: 1 } }), null);
   const exception = { select: { all: false, tags: ["db"], nodes: [] }, enabled: false, warn: { trigger: null, clear: null }, crit: null, for_s: 60 };
-  assert.equal(bodyOf({ ...DRAFT, overrides: [exception] }), null);
-  const off = { ...exception, warn: null };
-  assert.deepEqual(bodyOf({ ...DRAFT, overrides: [off] })?.overrides, [{ select: off.select, enabled: false, warn: null, crit: null, for_s: null }]);
+  assert.equal(bodyOf({ ...DRAFT, overrides: [{ ...exception, enabled: null }] }), null);
+  assert.deepEqual(bodyOf({ ...DRAFT, overrides: [exception] })?.overrides, [{ ...exception, warn: null }]);
+});
+
+test("an exception is checked with the levels that hold for its servers", () => {
+  const exception = { select: { all: false, tags: ["db"], nodes: [] }, enabled: null, warn: null, crit: { trigger: 80, clear: 70 }, for_s: null };
+  assert.deepEqual(draftFaults({ ...DRAFT, overrides: [exception] }), ["The critical level must start after the warning."]);
+  assert.deepEqual(draftFaults({ ...DRAFT, overrides: [{ ...exception, warn: { trigger: 75, clear: 70 } }] }), []);
+  assert.equal(draftFaults({ ...DRAFT, overrides: [{ ...exception, crit: { trigger: 95, clear: 96 } }] }).length, 1);
+});
+
+test("the hidden levels of an exception that is off are sent only if they are right", () => {
+  const off = { select: { all: false, tags: ["db"], nodes: [] }, enabled: false, warn: null, crit: { trigger: 80, clear: 70 }, for_s: 60 };
+  const draft = { ...DRAFT, overrides: [off] };
+  assert.deepEqual(draftFaults(draft), []);
+  assert.deepEqual(bodyOf(draft)?.overrides, [{ ...off, crit: null }]);
+  const right = { ...off, crit: { trigger: 95, clear: 90 } };
+  assert.deepEqual(bodyOf({ ...DRAFT, overrides: [right] })?.overrides, [right]);
 });
 
 test("a stored rule and its draft are the same", () => {
   const select = { all: false, tags: ["web"], nodes: [] };
   const stored = { name: "Busy", expr: "avg(cpu.total, 10m)", select, when: "above" as const, warn: { trigger: 90, clear: 80 }, crit: null, for_s: 0, clear_s: 0, enabled: true, overrides: [{ select, enabled: null, warn: null, crit: { trigger: 99, clear: 90 }, for_s: null }] };
   assert.deepEqual(bodyOf(draftOf(stored)), stored);
+  const on = { ...stored, overrides: stored.overrides.map((one) => ({ ...one, enabled: true, for_s: 60 })) };
+  assert.deepEqual(bodyOf(draftOf(on)), on);
 });
 
 test("rules are grouped and their servers named", () => {

@@ -17,7 +17,7 @@ export function OverridesField({ draft, unit, onChange }: { draft: RuleDraft; un
         <Override key={at} number={at + 1} one={one} draft={draft} unit={unit} onChange={(part) => put(at, part)} onRemove={() => onChange({ overrides: overrides.filter((_, index) => index !== at) })} />
       ))}
       <div>
-        <Button slim icon="plus" onClick={() => onChange({ overrides: [...overrides, { select: { all: false, tags: [], nodes: [] }, enabled: true, warn: draft.warn, crit: draft.crit, for_s: null }] })}>
+        <Button slim icon="plus" onClick={() => onChange({ overrides: [...overrides, { select: { all: false, tags: [], nodes: [] }, enabled: null, warn: draft.warn, crit: draft.crit, for_s: null }] })}>
           {t`Add an exception by tag`}
         </Button>
       </div>
@@ -40,10 +40,10 @@ function Override({ number, one, draft, unit, onChange, onRemove }: Props): VNod
     <fieldset class="override stack">
       <legend class="label">{t`Exception ${number}`}</legend>
       <TagsField label={t`For servers with any of these tags`} tags={one.select.tags} onTags={(tags) => onChange({ select: { ...one.select, tags } })} />
-      <Check checked={!one.enabled} onCheck={(off) => onChange({ enabled: !off })}>
+      <Check checked={one.enabled === false} onCheck={(off) => onChange({ enabled: off ? false : null })}>
         {t`The rule is off for them`}
       </Check>
-      {one.enabled && (
+      {one.enabled !== false && (
         <>
           <Level name={t`Other warning`} value={one.warn} scale={scale} onValue={(warn) => onChange({ warn })} otherwise={draft.warn} />
           <Level name={t`Other critical`} value={one.crit} scale={scale} onValue={(crit) => onChange({ crit })} otherwise={draft.crit} />
