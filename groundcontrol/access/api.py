@@ -5,7 +5,16 @@ from __future__ import annotations
 import msgspec
 from aiohttp import hdrs, web
 
-from groundcontrol.access.model import MAX_COLUMNS, MAX_NAME_CHARS, MAX_QUERY_CHARS, MAX_VIEWS, Preferences, SavedView, User
+from groundcontrol.access.model import (
+    MAX_COLUMNS,
+    MAX_NAME_CHARS,
+    MAX_QUERY_CHARS,
+    MAX_VIEWS,
+    Preferences,
+    PreferencesEdit,
+    SavedView,
+    User,
+)
 from groundcontrol.access.service import person_of
 from groundcontrol.access.sessions import Issued
 from groundcontrol.access.store import ApiTokenStore, PreferenceStore, UserAdminStore, UserStore
@@ -145,14 +154,14 @@ async def end_other_sessions(call: ApiRequest) -> None:
 
 
 async def begin_totp(call: ApiRequest) -> TotpView:
-    """Make a second factor that counts from its first code on."""
+    """Create a TOTP secret. It takes effect with its first code."""
     user, _ = person_of(call.caller)
     made = await call.services.auth.factors.begin(call.scope, user)
     return TotpView(secret=made.secret, uri=made.uri)
 
 
 async def confirm_totp(call: ApiRequest, body: TotpConfirmBody) -> RecoveryCodesView:
-    """Switch it on by its first code; every other session ends, and recovery codes are shown once."""
+    """Switch the second factor on with its first code. Every other session ends, and recovery codes are shown once."""
     user, session = person_of(call.caller)
     return RecoveryCodesView(codes=await call.services.auth.factors.confirm(call.caller, user, session, body.code))
 
@@ -170,25 +179,22 @@ async def renew_recovery_codes(call: ApiRequest) -> RecoveryCodesView:
 
 
 async def get_preferences(call: ApiRequest) -> PreferencesView:
-    """The caller's own."""
+    """The preferences of the caller."""
     call.query()
     user, _ = person_of(call.caller)
     return _view(await call.services[PreferenceStore].preferences(call.scope, user.id))
 
 
 async def edit_preferences(call: ApiRequest, body: PreferencesPatch) -> PreferencesView:
-    """Change what is named; the rest stays."""
+    """Change the preferences that are named; the others stay."""
     user, _ = person_of(call.caller)
-    store = call.services[PreferenceStore]
-    before = await store.preferences(call.scope, user.id)
-    wanted = Preferences(
-        views=before.views if body.views is None else _views(body.views),
-        single_keys=before.single_keys if body.single_keys is None else body.single_keys,
-        network_bits=before.network_bits if body.network_bits is None else body.network_bits,
-        columns=before.columns if body.columns is None else _columns(body.columns),
+    edit = PreferencesEdit(
+        views=None if body.views is None else _views(body.views),
+        single_keys=body.single_keys,
+        network_bits=body.network_bits,
+        columns=None if body.columns is None else _columns(body.columns),
     )
-    await store.save_preferences(call.scope, user.id, wanted)
-    return _view(wanted)
+    return _view(await call.services[PreferenceStore].edit_preferences(call.scope, user.id, edit))
 
 
 def _views(bodies: list[SavedViewBody]) -> tuple[SavedView, ...]:

@@ -132,3 +132,15 @@ class Preferences(NamedTuple):
     """Whether the page shows network rates in bits a second."""
     columns: tuple[str, ...] = ()
     """The columns that the user added to the fleet, by the names that the page gives them."""
+
+
+class PreferencesEdit(NamedTuple):
+    """Changes of preferences. None leaves a value as it is."""
+
+    views: tuple[SavedView, ...] | None = None
+    single_keys: bool | None = None
+    network_bits: bool | None = None
+    columns: tuple[str, ...] | None = None
+
+    def applied_to(self, before: Preferences) -> Preferences:
+        return before._replace(**{name: value for name, value in self._asdict().items() if value is not None})

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from groundcontrol.access.model import ApiToken, AuthState, LoginSession, Person, Preferences, TokenAuthState, TotpRule, User
+from groundcontrol.access.model import (
+    ApiToken,
+    AuthState,
+    LoginSession,
+    Person,
+    Preferences,
+    PreferencesEdit,
+    TokenAuthState,
+    TotpRule,
+    User,
+)
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.ids import SessionId, TokenId, UserId
 from groundcontrol.core.paging import Page
@@ -136,7 +146,9 @@ class PreferenceStore(Protocol):
     """The store interface of users' settings of their own page."""
 
     async def preferences(self, scope: Scope, user: UserId) -> Preferences: ...
-    async def save_preferences(self, scope: Scope, user: UserId, preferences: Preferences) -> None: ...
+    async def edit_preferences(self, scope: Scope, user: UserId, edit: PreferencesEdit) -> Preferences:
+        """The preferences after the edit. Edits of different values at the same time all count."""
+        ...
 
 
 class FactorStore(Protocol):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 import pytest
 
-from groundcontrol.access.model import Preferences, SavedView
+from groundcontrol.access.model import Preferences, PreferencesEdit, SavedView
 from groundcontrol.adapters.sqlite import node_tables as sqlite_node_tables
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import BadRequest, NotFound
@@ -163,10 +164,20 @@ async def test_preferences_belong_to_a_user_and_only_changes_are_audited(store: 
     assert await store.preferences.preferences(SCOPE, user.id) == Preferences()
     wanted = Preferences((SavedView("Full disks", "q=disk%3E90&sort=-disk"),), single_keys=False, network_bits=True, columns=("kernel",))
     for _ in range(2):
-        await store.preferences.save_preferences(SCOPE, user.id, wanted)
+        assert await store.preferences.edit_preferences(SCOPE, user.id, PreferencesEdit(*wanted)) == wanted
     assert await store.preferences.preferences(SCOPE, user.id) == wanted
     rows = [row for row in (await store.log.audit(SCOPE, 50)).items if row.action == "preferences.edit"]
     assert [(row.target, row.detail["views"]) for row in rows] == [(user.id, ["Full disks"])]
     for scope, who in ((STRANGER, user.id), (SCOPE, UserId("0" * 26))):
         with pytest.raises(NotFound):
             await store.preferences.preferences(scope, who)
+        with pytest.raises(NotFound):
+            await store.preferences.edit_preferences(scope, who, PreferencesEdit())
+
+
+async def test_preferences_that_are_edited_at_the_same_time_are_all_kept(store: Store) -> None:
+    user = new_user("ada")
+    await store.user_admin.create_user(SCOPE, user)
+    edits = (PreferencesEdit(single_keys=False), PreferencesEdit(network_bits=True), PreferencesEdit(columns=("kernel",)))
+    await asyncio.gather(*(store.preferences.edit_preferences(SCOPE, user.id, edit) for edit in edits))
+    assert await store.preferences.preferences(SCOPE, user.id) == Preferences((), False, True, ("kernel",))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundcontrol.access.model import TOTP_RULES, LoginSession, Preferences, SavedView, User
+from groundcontrol.access.model import TOTP_RULES, LoginSession, Preferences, PreferencesEdit, SavedView, User
 from groundcontrol.adapters.sqlite.api_tokens import MOST_LIVE
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import RefusalId, SessionId
@@ -119,16 +119,19 @@ async def _save_totp_rule(ground: Ground) -> Race:
     )
 
 
-@CASES.of("preferences.save_preferences")
-async def _save_preferences(ground: Ground) -> Race:
+@CASES.of("preferences.edit_preferences")
+async def _edit_preferences(ground: Ground) -> Race:
     store, user = ground.store, await ground.user()
 
-    def wanted(number: int) -> Preferences:
-        return Preferences((SavedView(f"view {number}", f"q={number}"),), single_keys=False)
+    def edit(number: int) -> PreferencesEdit:
+        return PreferencesEdit((SavedView(f"view {number}", f"q={number}"),), single_keys=False)
 
-    rivals = Rivals("last", lambda at: store.preferences.save_preferences(SCOPE, user.id, wanted(at)), wanted)
+    def wanted(number: int) -> Preferences:
+        return edit(number).applied_to(Preferences())
+
+    rivals = Rivals("last", lambda at: store.preferences.edit_preferences(SCOPE, user.id, edit(at)), wanted)
     return Race(
-        lambda: store.preferences.save_preferences(SCOPE, user.id, wanted(99)),
+        lambda: store.preferences.edit_preferences(SCOPE, user.id, edit(99)),
         lambda: store.preferences.preferences(SCOPE, user.id),
         wanted(99),
         ("preferences.edit",),

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from groundcontrol.access.model import Preferences
+from groundcontrol.access.model import Preferences, PreferencesEdit
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -116,23 +116,23 @@ class SqlitePreferences:
     async def preferences(self, scope: Scope, user: UserId) -> Preferences:
         return await self._reader.run(lambda rows: _preferences(rows, scope, user))
 
-    async def save_preferences(self, scope: Scope, user: UserId, preferences: Preferences) -> None:
-        body = to_json(preferences).encode()
-
-        def command(tx: Tx) -> None:
+    async def edit_preferences(self, scope: Scope, user: UserId, edit: PreferencesEdit) -> Preferences:
+        def command(tx: Tx) -> Preferences:
             before = _preferences(tx, scope, user)
-            if before == preferences:
-                return
-            tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _name(user), body)
+            after = edit.applied_to(before)
+            if before == after:
+                return after
+            tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _name(user), to_json(after).encode())
             detail = {
-                "views": [view.name for view in preferences.views],
-                "single_keys": preferences.single_keys,
-                "network_bits": preferences.network_bits,
-                "columns": list(preferences.columns),
+                "views": [view.name for view in after.views],
+                "single_keys": after.single_keys,
+                "network_bits": after.network_bits,
+                "columns": list(after.columns),
             }
             self._chain.write(tx, scope, "preferences.edit", user, detail)
+            return after
 
-        await self._writer.run(command)
+        return await self._writer.run(command)
 
 
 def _name(user: UserId) -> str:
