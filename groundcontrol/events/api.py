@@ -27,7 +27,7 @@ async def list_events(call: ApiRequest) -> EventsView:
 
 
 async def count_events(call: ApiRequest) -> SummaryView:
-    """The number of events of the last 24 hours, by severity; `?node=` for those of one node."""
+    """The number of events of this hour and the 23 before it, by severity; `?node=` for those of one node."""
     return view_of(SummaryView, await call.services[LogStore].count_events(call.scope, call.services.clock.now(), _node_of(call)))
 
 

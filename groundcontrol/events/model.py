@@ -54,7 +54,7 @@ class EventFilter(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """The number of stored events of the last 24 hours, by severity."""
+    """The number of events stored in this hour of the clock and the 23 before it, by severity."""
 
     since_at: float
     info: int

@@ -22,7 +22,7 @@ DAY_S = 86_400
 HEAD = f"""# Events
 
 An event is a fact with a time: a node went offline, a job failed, a backup completed. `GET events` lists events, `GET events/summary`
-counts those of 24 hours, and the live topic `events` sends each as it is stored ([api.md](api.md)). The hub stores an event in the same
+counts those of this hour and the 23 before it, and the live topic `events` sends each as it is stored ([api.md](api.md)). The hub stores an event in the same
 transaction as its cause. `scripts/gen/events.py` writes this page from `groundcontrol/events/catalogue.py`.
 
 The list of types is closed: another type is refused with `event.type_unknown`. A program that has none of its own here uses `custom` with a
@@ -41,8 +41,9 @@ a token, also while the hub is away. What is sent again with the same `event_id`
 
 ## Rules
 
-- **Repeats.** Equal events of a node and object within ten minutes share a row: `count` rises, and `last_at` is the time of the newest.
-- **Limits.** A node or program stores at most {MOST_A_MINUTE} events a minute. One `events_throttled` counts the others.
+- **Repeats.** Equal events of a node and object share a row while each comes less than ten minutes after the last one: `count` rises, and
+  `last_at` is the time of the newest.
+- **Limits.** A node, user or token stores at most {MOST_A_MINUTE} events a minute, whatever they are about. One `events_throttled` counts the others.
 - **Times.** `at` is when it happened, `received_at` when the hub learned of it. `retro` marks what was reported more than two minutes late.
 - **Kept.** {", ".join(f"{severity}: {kept / DAY_S:.0f} days" for severity, kept in KEEP_S.items())}, and at most two million events.
 """

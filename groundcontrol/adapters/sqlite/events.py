@@ -1,4 +1,4 @@
-"""The store of events and refusals, and the reading side of the audit log."""
+"""The store of events and refusals. It also reads the audit log, and adds rows about refusals and the clock to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _EXPIRE_BATCH: Final = 100
 """Rows that one transaction deletes, so that other writes need not wait: 500 took up to 93 ms."""
 MOST_EVENTS: Final = 2_000_000
 MOST_A_MINUTE: Final = 60
-"""The most events that one sender may report in a minute. The hub's own events have no such limit: each has a cause."""
+"""The most events that one sender (a node, a user or a token) may report in a minute, whatever they are about. The hub's own events have no such limit: each has a cause."""
 KEEP_REPORTED_S: Final = 30 * 86_400.0
 """How long the hub knows the ids that senders gave their events."""
 _HOUR_S: Final = 3600.0
@@ -192,7 +192,7 @@ class SqliteLog:
 def record_event(tx: Tx, event: Event) -> EventId | None:
     """Store an event in the transaction of its cause, and publish it after the commit.
 
-    An equal event within its window is counted in the row of the first. An event that its sender has reported before is stored once.
+    An equal event less than a window after the last one is counted in the row of the first. An event that its sender has reported before is stored once.
     Returns: the id of its row; None: its sender reports too many events, and it is not stored.
     """
     if event.reported_as:
@@ -211,7 +211,7 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
 
 def _within_rate(tx: Tx, event: Event) -> bool:
     """Count an event of a sender. The first one above the limit is stored as `events_throttled`, and the others are counted in it."""
-    sender, minute = event.node_id or event.reported_as.partition("/")[0], int(event.received_at / 60)
+    sender, minute = event.reported_as.rpartition("/")[0], int(event.received_at / 60)
     count = tx.fetch_all(
         "INSERT INTO event_rate VALUES (?, ?, ?, 1) ON CONFLICT (org, sender) DO UPDATE SET minute = excluded.minute,"
         " count = CASE WHEN minute = excluded.minute THEN count + 1 ELSE 1 END RETURNING count",
@@ -219,11 +219,10 @@ def _within_rate(tx: Tx, event: Event) -> bool:
     )[0]["count"]
     if count <= MOST_A_MINUTE:
         return True
-    node = tx.fetch_one("SELECT name FROM node WHERE id = ?", event.node_id)
-    name = "a program" if node is None else node["name"]
-    record_event(
-        tx, new_event("events_throttled", event.received_at, {"limit": MOST_A_MINUTE}, node=event.node_id, name=name, org=event.org)
-    )
+    node = event.node_id if event.node_id == sender else None  # a program may report about any node
+    found = tx.fetch_one("SELECT name FROM node WHERE id = ?", node)
+    name = "a program" if found is None else found["name"]
+    record_event(tx, new_event("events_throttled", event.received_at, {"limit": MOST_A_MINUTE}, node=node, name=name, org=event.org))
     return False
 
 

@@ -96,8 +96,10 @@ async def test_a_wrong_report_is_refused(hub: TestHub, wrong: dict[str, object],
 
 async def test_too_many_reports_are_refused_for_a_minute(hub: TestHub) -> None:
     operator, node = await hub.logged_in("operator"), await hub.node()
+    assert operator.user is not None
     for number in range(60):
-        made = new_event("health_ok", hub.clock.now(), node=node.id, source="api", message=f"{number}", reported_as=f"someone/{number}")
+        own_id = f"{operator.user.id}/{number}"
+        made = new_event("health_ok", hub.clock.now(), node=node.id, source="api", message=f"{number}", reported_as=own_id)
         await hub.store.log.add_event(made)
     refused = await operator.post(f"nodes/{node.id}/events", {"type": "health_ok", "message": "fine"})
     assert (refused.status, refused.code) == (429, "request.too_many")
