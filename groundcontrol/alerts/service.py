@@ -40,8 +40,8 @@ ROUND_TICKS: Final = 10
 """Each node is evaluated once in so many ticks."""
 SAVE_EVERY_S: Final = 60.0
 MINUTE_S: Final = 60.0
-NO_NODE: Final = "no server"
-"""Where something happened that a program reported of no server."""
+NO_NODE: Final = "an unnamed server"
+"""Where something happened that a program reported without a server."""
 MOST_MISSED: Final = 1000
 """Events that a start reads again."""
 _END_WORDS: Final[dict[Reason, str]] = {

@@ -243,7 +243,7 @@ async def test_a_program_error_without_a_node_is_notified(trial: AlertTrial) -> 
     await trial.pass_s(3700)
     assert trial.titles() == ["Critical: Backup failed", "Not reported again: Backup failed"]
     events = (await trial.backend.store.log.events(SCOPE, 50, only=EventFilter(types=("alert_firing",)))).items
-    assert [one.message for one in events] == ["Backup failed on no server"]
+    assert [one.message for one in events] == ["Backup failed on an unnamed server"]
 
 
 async def test_events_about_an_alert_name_its_rule_and_its_object(trial: AlertTrial) -> None:
