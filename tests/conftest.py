@@ -43,7 +43,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is collected stays until the end: the garbage collector need not look at it again and again."""
+    """Collected items live until the end: the garbage collector need not scan them again and again."""
     gc.disable()
     try:
         return (yield)

@@ -143,7 +143,7 @@ def test_tests_change_no_constants() -> None:
 
 
 def test_the_hub_provides_just_the_services_that_handlers_ask_for() -> None:
-    """mypy checks what is provided under a type, and not that anything is."""
+    """mypy checks the type of what is provided, not that anything is."""
     hub = ROOT / "groundcontrol"
     asked = {name for path in hub.rglob("*.py") for name in re.findall(r"services\[([A-Z]\w+)\]", path.read_text())}
     asked |= {task.__name__ for task in TASKS}

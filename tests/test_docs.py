@@ -42,7 +42,7 @@ def known_tests() -> set[str]:
 
 
 def test_no_sentence_about_a_server_speaks_of_systemd_alone() -> None:
-    """OpenRC runs servers, too: what is said of one has to be true there, or to say what is different."""
+    """OpenRC runs servers, too: a statement about servers has to be true there, or to name the difference."""
     rows = rows_of("errors.md")
     assert any("OpenRC" in " ".join(row) for row in rows)
     tools = re.compile(r"systemd|systemctl|journalctl|\bunits?\b")

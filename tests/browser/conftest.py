@@ -50,7 +50,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    """A hub whose admin has a password of their own."""
+    """A hub whose admin has chosen a password."""
     with HubProcess(tmp_path / "hub") as made:
         yield made
 

@@ -46,7 +46,7 @@ def test_invalid_fields_are_marked_and_a_private_key_is_parsed(browser: Browser,
         for words in ("s name or address.", "1 to 65535", "Enter the user to sign in as.", "Enter a private key, or choose another way."):
             expect(dialog.get_by_text(words)).to_be_visible()
         expect(dialog.get_by_label("Host name or IP")).to_have_attribute("aria-invalid", "true")
-        expect(dialog.get_by_label("Host name or IP")).to_be_focused()  # who is refused goes on where it begins
+        expect(dialog.get_by_label("Host name or IP")).to_be_focused()  # a refused user can start again from the beginning
         dialog.get_by_label("Host name or IP").fill("127.0.0.1")
         dialog.get_by_label("Port").fill("22")
         dialog.get_by_label("SSH user").fill("ada")
@@ -125,7 +125,7 @@ def test_a_conflicting_deployment_can_be_opened_from_the_error(browser: Browser,
     with held_back(free_port()) as (port, _), gate(browser, hub, expected=("409 (Conflict)",)) as seen:
         page = seen.page
         seen.sign_in()
-        begun(hub, "one", port)  # by somebody else, or by a press whose answer was lost
+        begun(hub, "one", port)  # by another user, or by a click whose response was lost
         dialog = opened(page)
         dialog.get_by_label("Host name or IP").fill("127.0.0.1")
         dialog.get_by_label("Port", exact=True).fill(str(port))
@@ -158,9 +158,7 @@ def test_a_refused_cancel_is_shown_in_its_dialog(browser: Browser, hub: HubProce
         assert hub.local("POST", f"/api/v1/deployments/{first['id']}/cancel").status == 200
         begun(hub, "one", port)
         page.get_by_role("button", name="Adding one").click()
-        expect(dialog.locator("footer")).to_contain_text(
-            "This continues when you close the dialog."
-        )  # what is kept of it is not known here
+        expect(dialog.locator("footer")).to_contain_text("This continues when you close the dialog.")  # the stored value is unknown here
         dialog.get_by_role("button", name="Cancel").click()
         expect(why).to_be_in_viewport()
         expect(page.get_by_text("It could not be cancelled")).to_have_count(0)

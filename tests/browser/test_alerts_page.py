@@ -72,7 +72,7 @@ def acknowledge_by_key(page: Page) -> None:
     page.keyboard.type("on <b>it</b>")
     page.keyboard.press("Enter")
     expect(row).to_contain_text("admin has it")
-    expect(row).to_contain_text("“on <b>it</b>”")  # words of a person are text
+    expect(row).to_contain_text("“on <b>it</b>”")  # text typed by users is shown as text
     expect(row.get_by_role("button", name="Acknowledge")).to_have_count(0)
 
 

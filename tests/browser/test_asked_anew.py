@@ -31,7 +31,7 @@ def hub(tmp_path: Path) -> Iterator[HubProcess]:
 
 
 def refused_then_answered(page: Page, asked: Kept, what: str, rows: Locator) -> None:
-    """What was found before is gone at once; a refusal can be tried again."""
+    """Previous results disappear immediately; a refused request can be retried."""
     [first] = asked.wait()
     expect(page.get_by_role("group", name=f"Loading {what}")).to_be_visible()
     expect(rows).to_have_count(0)

@@ -49,7 +49,7 @@ def test_charts_show_any_window_and_never_hide_a_gap(page: Page, hub: HubProcess
         plot = cpu.locator(".u-over")
         expect(plot).to_be_visible()
 
-        # parts: as many cells as cores, read by keys; the busiest card first, the others to pick; nothing for what is not measured
+        # parts: one cell for each core, readable by keyboard; the busiest card first, the others selectable; nothing for missing metrics
         cores = page.get_by_role("group", name=re.compile("Per-core CPU"))
         expect(cores.locator("i")).to_have_count(CORES)
         cores.focus()
@@ -67,7 +67,7 @@ def test_charts_show_any_window_and_never_hide_a_gap(page: Page, hub: HubProcess
         page.wait_for_function("() => document.querySelectorAll('.u-over').length >= 5")
         assert large.speaks_again.wait(30)
 
-        # keys read sample by sample, in words; the line goes along in all charts; the hole is told, not bridged
+        # arrow keys read sample by sample, as text; the cursor follows in all charts; the gap is reported, not bridged
         chart.focus()
         page.keyboard.press("End")
         expect(chart.get_by_role("status")).to_contain_text(re.compile(r"user \d+\.\d%, system"))
@@ -110,7 +110,7 @@ def test_charts_show_any_window_and_never_hide_a_gap(page: Page, hub: HubProcess
         assert any(re.fullmatch(r"\d+(\.\d+)?", row[1]) for row in rows[1:])
         cpu.get_by_role("button", name="View CPU as chart").click()
 
-        # a drag freezes what is seen, for all charts and in the address; Escape goes back
+        # a drag freezes the view of all charts and the URL; Escape resets it
         drag(page, plot, 0.8, 0.95)
         page.wait_for_url(re.compile("from="))
         frozen = until(page, lambda: window_of(page))

@@ -31,7 +31,7 @@ def closed(page: Page, asked: Kept) -> Route:
 
 
 def typed_anew(page: Page) -> Locator:
-    """Another dialog in which somebody is typing by then."""
+    """Another dialog that is being typed into by then."""
     dialog = opened(page)
     dialog.get_by_role("radio", name="Over SSH").click()
     dialog.get_by_label("Host name or IP").fill("web-8.example")

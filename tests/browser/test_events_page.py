@@ -74,7 +74,7 @@ def test_an_invalid_filter_in_the_address_is_ignored_and_text_search_is_incremen
         page.wait_for_url(re.compile("q=Check"))
         expect(row).to_be_visible()
         expect(page.get_by_role("row").filter(has_text="web-01")).to_have_count(1)
-        checked(page, hub, printer, node)  # told live, it is found by the same words
+        checked(page, hub, printer, node)  # a live event is found by the same text
         expect(row).to_have_count(2)
         search.fill("Check for updates on web-02")
         expect(page.get_by_role("heading", name="No event matches")).to_be_visible()

@@ -26,7 +26,7 @@ STEP_LIMIT_MS = 90_000
 
 
 class Obstacle(NamedTuple):
-    """What is in the way of a step."""
+    """An obstacle for one step."""
 
     step: str
     says: str

@@ -40,7 +40,7 @@ def test_the_default_password_only_allows_choosing_another(page: Page, fresh_hub
         assert page.evaluate(FROM_THE_PAGE, [method, path, body])[0] == FORBIDDEN, path
     assert page.evaluate("async () => (await fetch('/api/v1/nodes')).status") == FORBIDDEN
 
-    # what is wrong with the new one is said before it is sent
+    # errors of the new password are shown before it is sent
     page.get_by_label("Current password", exact=True).fill("admin")
     new, again = page.get_by_label("New password", exact=True), page.get_by_label("Repeat password", exact=True)
     go_on = page.get_by_role("button", name="Set password and continue")

@@ -44,7 +44,7 @@ BUSY = layout_of(series=["cpu.total"])
 
 
 class Fleet(PlayedNodes):
-    """Tells what is newer, says what it would do when asked, and does it."""
+    """Reports updates, plans when asked, and applies them."""
 
     def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
         super().__init__(hub, nodes)
@@ -130,7 +130,7 @@ def test_the_value_that_causes_a_warning_is_marked(page: Page, hub: HubProcess) 
 
 
 class Late(PlayedNodes):
-    """What is known of them is a minute old, until they are asked to talk: then the last of them is in need."""
+    """Their data is a minute old until their live stream starts: then the last of them needs attention."""
 
     talks = False
 
@@ -332,7 +332,7 @@ def test_groups_rows_and_tags_work_by_key_and_the_address_stores_the_view(page: 
     page.get_by_role("button", name="Save view…").click()
     page.get_by_role("dialog", name="Saved views").get_by_label("Name").fill("By tag")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog")).to_have_count(0)  # saved: who leaves before that takes it back
+    expect(page.get_by_role("dialog")).to_have_count(0)  # saved: leaving earlier discards it
     page.goto(hub.url)
     expect(rows).to_have_count(6)
     page.get_by_role("link", name="By tag").click()

@@ -51,7 +51,7 @@ def test_the_page_works_over_http2(front: tuple[HubProcess, Door], browser: Brow
         expect(page.get_by_role("heading", level=1, name="behind-the-door")).to_be_visible()
         expect(page.get_by_text("Online").first).to_be_visible()
         assert {cookie["secure"] for cookie in context.cookies()} == {True}
-        # Both reach the hub, which says in its own words that the one asks for nothing and that the other is too large.
+        # Both reach the hub, which answers that one has no credentials and the other is too large.
         assert page.evaluate(SEND, MAX_BODY_BYTES) == [400, "request.invalid"]
         assert page.evaluate(SEND, MAX_BODY_BYTES + 1)[0] == 413
     finally:

@@ -54,7 +54,7 @@ class Fetched:
 
 @contextlib.contextmanager
 def scripted_fleet(browser: Browser) -> Iterator[Page]:
-    """The fleet's page before a hub that is a script, as in the bench: it says the same of each node every second, whatever else the machine does."""
+    """The fleet's page with a scripted hub, as in the bench: the same values of each node every second, whatever else the machine does."""
     with scripted(ALL) as url:
         context = browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
         page = context.new_page()
@@ -66,7 +66,7 @@ def scripted_fleet(browser: Browser) -> Iterator[Page]:
 
 @pytest.mark.holds("J-18")
 def test_the_first_view_fetches_no_more_than_its_budget(browser: Browser, tmp_path: Path) -> None:
-    """Of a fleet in peace: the cause of a trouble, a selection and whatever is behind the first view come when they are wanted."""
+    """Of a healthy fleet: causes, the selection and everything below the first view load on demand."""
     with HubProcess(tmp_path / "hub") as hub, Stage(hub, only=("cache-01",)) as stage, gate(browser, hub) as seen:
         page, fetched = seen.page, Fetched(seen.page)
         seen.sign_in()

@@ -100,7 +100,7 @@ def test_five_hundred_nodes_are_filtered_sorted_walked_and_found_again(browser: 
         expect(last).to_be_in_viewport(ratio=1)
         page.mouse.wheel(0, -20_000)
         page.wait_for_function("() => scrollY === 0")
-        expect(last).to_be_focused()  # who scrolls away from a row stands on it still
+        expect(last).to_be_focused()  # scrolling away from a row keeps the cursor on it
         page.keyboard.press("k")
         page.keyboard.press("j")
         page.keyboard.press("Enter")
@@ -121,7 +121,7 @@ def test_of_five_hundred_cards_only_visible_ones_are_updated(browser: Browser, h
         until(page, alive.count, lambda count: 0 < count < MOST_ROWS)
         first, last = cards.first, cards.last
         expect(first).to_contain_text("CPU")
-        expect(last).to_contain_text("web-03")  # of the others the name is there, for who searches in the page
+        expect(last).to_contain_text("web-03")  # the names of the others are present, for searches in the page
         expect(last).not_to_contain_text("CPU")
         last.scroll_into_view_if_needed()
         expect(last).to_contain_text("CPU")

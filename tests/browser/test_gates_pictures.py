@@ -89,7 +89,7 @@ def screens(stage: Stage, jobs: dict[str, str]) -> tuple[Screen, ...]:
     def holes(seen: Gate) -> None:
         expect(seen.page.locator("canvas").nth(3)).to_be_attached()
         expect(seen.page.locator("[data-series='cpu.user']").first).to_be_visible()
-        # What a node may still hold back is no hole: one that says nothing is given some seconds for it.
+        # A series that a node may still send is not a gap: a silent one gets some seconds for it.
         cpu = seen.page.get_by_role("figure", name="CPU chart")
         until(seen.page, lambda: told_at(seen.page, cpu, HOLE), lambda told: any("no data" in text for text in told))
 
@@ -115,7 +115,7 @@ def screens(stage: Stage, jobs: dict[str, str]) -> tuple[Screen, ...]:
 
 @contextmanager
 def studio(browser: Browser, hub: HubProcess) -> Iterator[Gate]:
-    """A page whose clock, zone and language stand."""
+    """A page with a fixed clock, time zone and language."""
     with gate(browser, hub, timezone_id="UTC", locale="en-GB", reduced_motion="reduce", device_scale_factor=1) as seen:
         seen.page.clock.set_fixed_time(FROZEN_AT)
         yield seen

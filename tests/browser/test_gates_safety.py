@@ -75,7 +75,7 @@ def test_no_string_becomes_code_or_markup_on_any_page(browser: Browser, hub: Hub
                 assert outcome == "thrown", name
             assert seen.page.evaluate(INJECTED) in {"thrown", ",,"}
             assert seen.page.evaluate("() => [window.__evil ?? 0, document.querySelectorAll('#evil').length].join()") == "0,0"
-            until(seen.page, seen.refused)  # what was refused was told, so that an empty list above means something
+            until(seen.page, seen.refused)  # violations were reported, so that an empty list above means something
             seen.page.evaluate("() => { window.__violations = []; }")
 
 

@@ -76,7 +76,7 @@ def log_lines() -> list[Message]:
 
 
 def layouts() -> dict[str, Layout]:
-    """Series of parts whose names are hostile, by family."""
+    """Series of parts with hostile names, by family."""
     return {
         family: layout_of(family, rhythm_s, [*own, *(f"{metric}={label}}}" for label in LABELS for metric in LABELLED[family])])
         for family, rhythm_s, own in (("pulse", 1, SERIES), ("breathe", 60, ()))
@@ -95,7 +95,7 @@ def measured(seq: int, layout: Layout) -> Pack:
 
 
 async def go_on(agent: TestAgent, stop: threading.Event) -> None:
-    """Measure until told to stop, and answer an order for a plan with a hostile one."""
+    """Send samples until stopped, and answer an order for a plan with a hostile one."""
     pulse = layouts()["pulse"]
 
     async def measure() -> None:
@@ -115,7 +115,7 @@ async def go_on(agent: TestAgent, stop: threading.Event) -> None:
 
 
 async def speak(hub: HubProcess, node: Enrolled, told: Future[str], stop: threading.Event) -> None:
-    """Be a hostile node until told to stop: facts, tables, and a job whose every word is hostile."""
+    """Act as a hostile node until stopped: facts, tables, and a job, all with hostile text."""
     async with agents(hub, node) as [agent]:
         await agent.join()
         await agent.expect(PackagesHeld)

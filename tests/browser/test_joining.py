@@ -253,4 +253,4 @@ def test_organisation_secrets_are_created_shown_once_used_and_revoked(browser: B
         page.unroute("**/api/v1/invites?*")
         page.get_by_role("button", name="Try again").click()
         expect(row).to_contain_text("revoked")
-        seen.faults.clear()  # the browser's word for what was cut off here
+        seen.faults.clear()  # the browser's text for the connection that was cut here

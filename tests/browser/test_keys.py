@@ -86,7 +86,7 @@ NOTE_LEAVING = """() => {
 
 
 def test_the_focus_returns_at_once_when_a_dialog_closes(browser: Browser, hub: HubProcess) -> None:
-    """Later it would be taken from who has gone on by key since."""
+    """Later it would take the focus from a user who has moved on by keyboard."""
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
@@ -161,7 +161,7 @@ def test_the_palette_gives_the_orders_of_a_node_and_says_which_cannot_be_given(b
         expect(page.locator("[role=option][aria-disabled]")).to_have_count(2)
         page.keyboard.press("Escape")
 
-        # of the node that is shown the orders come first; what only reads begins at once
+        # orders of the shown node come first; reading actions start immediately
         seen.open(f"/n/{stage.ids['web-01']}")
         look_for("check")
         expect(chosen).to_have_text("Check for updates: web-01")
@@ -207,7 +207,7 @@ def test_every_shortcut_does_what_the_list_says(browser: Browser, hub: HubProces
         keys = page.get_by_role("dialog", name="Keyboard shortcuts")
         expect(keys.locator("dt")).to_have_count(len(LISTED))
         assert keys.locator("dt").evaluate_all("(all) => all.map((one) => one.textContent)") == LISTED
-        press("n")  # a dialog is open: letters are nobody's
+        press("n")  # a dialog is open: letters have no effect
         expect(dialog).to_have_count(1)
         press("Escape")
         expect(dialog).to_have_count(0)

@@ -156,7 +156,7 @@ def test_a_late_answer_does_not_revert_a_deployment(browser: Browser, tmp_path: 
 
 
 def nobody_answers(page: Page, told: Locator) -> None:
-    """Try again before the loss of the link is known: the page stays, in whose place the browser would put its own error."""
+    """Retry before the loss of the connection is noticed: the page stays, instead of the browser's error page."""
     page.route("**/*", lambda route: route.abort())
     with page.expect_event("requestfailed"):
         told.get_by_role("button", name="Try again").click()

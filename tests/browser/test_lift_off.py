@@ -76,7 +76,7 @@ def watch_it_live(page: Page, hub: HubProcess, node: str) -> None:
     seen: dict[float, float] = {}
 
     def behind_s() -> float:
-        shown_at, shown = map(float, cell.evaluate("(cell) => [cell.dataset.at, cell.dataset.value]"))  # at once: both of one sample
+        shown_at, shown = map(float, cell.evaluate("(cell) => [cell.dataset.at, cell.dataset.value]"))  # immediately: both of one sample
         seen[shown_at] = shown
         truth = hub.node(node)["latest"]["cpu.user"]
         if shown_at == truth["at"]:
@@ -84,7 +84,7 @@ def watch_it_live(page: Page, hub: HubProcess, node: str) -> None:
         return float(truth["at"]) - shown_at
 
     def following() -> int:
-        """How often one second was shown after the other: who is not watched sends ten at once."""
+        """How often consecutive seconds were shown: unwatched nodes send ten together."""
         return sum(after - before < 2 for before, after in itertools.pairwise(sorted(seen)))
 
     for _ in range(5):
@@ -128,7 +128,7 @@ COUNT_CHANGES = """() => {
 
 
 def upgrade_it(page: Page, hub: HubProcess, host: Host) -> None:
-    """Real packages, streamed; the page is loaded anew in the middle, which lasts as long as that takes."""
+    """Real packages, with streamed output; the page is reloaded midway, while the job waits for it."""
     agent = AgentHost(host)
     agent.hold_scripts()
     page.get_by_role("button", name="Upgrade").click()

@@ -31,7 +31,7 @@ NUMBER = re.compile(r"line (\d{7}) of")
 
 
 class Builder(PlayedNodes):
-    """Prints lines with numbers, as many as it is told to, never further ahead of what the hub has than a Spider."""
+    """Prints numbered lines, as many as requested, never further ahead of the hub than a Spider."""
 
     def __init__(self, hub: HubProcess, node: Enrolled) -> None:
         super().__init__(hub, [node])
@@ -128,7 +128,7 @@ def test_scrolling_up_stops_following_in_this_tab_alone(page: Page, hub: HubProc
         builder.print(600)
         expect(rows).to_contain_text(f"{599:07}")
 
-        # keys go to the terminal while it has the focus: they scroll, and a letter is nobody's
+        # keys go to the focused terminal: they scroll, and letters have no effect
         page.locator(".xterm").click()
         page.keyboard.press("Shift+PageUp")
         page.keyboard.type("n?t")

@@ -255,7 +255,7 @@ def test_log_lines_are_shown_and_retention_is_changed(page: Page, hub: HubProces
     assert kept(hub) == [12 * 3600, 30 * 86_400, 400 * 86_400]
 
     longer = {"retention": {"seconds_s": 7 * 86_400}}
-    assert hub.local("PATCH", "/api/v1/settings", longer).status == 200  # by somebody else, while the form says 12 h
+    assert hub.local("PATCH", "/api/v1/settings", longer).status == 200  # by another user, while the form says 12 h
     form.get_by_label("Per hour").fill("500 d")
     form.get_by_label("Per hour").press("Enter")
     expect(form.get_by_label("Per second")).to_have_value("7 d")

@@ -92,14 +92,14 @@ class Phased(PlayedNodes):
         await self.greeted[node.node_id].wait()
         begins = math.floor(time.time()) + 1 + self.phases[node.node_id]
         for seq in range(600):
-            at = begins + seq  # on a busy machine it is told late, and of each second all the same
+            at = begins + seq  # on a busy machine it arrives late, but for each second
             await asyncio.sleep(max(0.0, at - time.time()))
             coding, body = pack_rows([Row(round(at * 1000), [2000])])
             await agent.say(Pack(STREAM_LIVE, seq, TOTAL.layout, coding, body))
 
 
 class Restarted(PlayedNodes):
-    """Was started anew twice within its last hour."""
+    """Was restarted twice within its last hour."""
 
     BOOTS_AGO_S = (7200, 2400, 600)
 
@@ -195,5 +195,5 @@ def test_each_restart_of_a_window_is_marked(page: Page, hub: HubProcess) -> None
         expect(chart.locator(".u-over")).to_be_visible()
         found = [seconds(row[0]) for row in as_file(page, chart) if "restarted" in row[-1]]
         near = [[boot for boot in restarted.boots if abs(at - boot) <= 60] for at in found]
-        # on the border of two rows it is told with both
+        # on the border of two rows it is reported with both
         assert [boot for place, boot in enumerate(near) if boot not in near[:place]] == [[boot] for boot in restarted.boots[1:]]

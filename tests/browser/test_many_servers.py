@@ -24,7 +24,7 @@ def servers() -> Iterator[Servers]:
 
 
 def see(seen: Gate, *numbers: int) -> None:
-    """Hold what is shown against the rules, in some of the four looks."""
+    """Check the screen against the rules, in some of the four looks."""
     seen.page.mouse.move(0, 0)
     for number in numbers:
         seen.look(LOOKS[number])

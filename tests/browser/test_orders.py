@@ -77,7 +77,7 @@ def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub:
     expect(dialog.get_by_role("radio", name="No", exact=True)).to_be_checked()
     dialog.get_by_role("radio", name="If needed").click()
     table = dialog.get_by_role("table", name="Planned changes")
-    expect(table.get_by_role("row").nth(1)).to_contain_text("old-lib")  # what is removed stands first
+    expect(table.get_by_role("row").nth(1)).to_contain_text("old-lib")  # removals are listed first
     expect(dialog.get_by_text("offered to only some servers so far")).to_be_visible()
     dialog.get_by_role("button", name="Start upgrade").click()
     page.wait_for_url(re.compile(r"/jobs/"))
@@ -293,14 +293,14 @@ def test_an_order_whose_answer_is_lost_is_followed_once_its_job_appears(page: Pa
     unheard.abort()
     expect(dialog.get_by_role("alert")).to_contain_text("It is not known whether it started.")
     page.wait_for_timeout(1500)
-    expect(start).to_be_enabled()  # for nobody has told of it
+    expect(start).to_be_enabled()  # because no answer about it has arrived
     start.click()
     [lost] = asked.wait()
     assert lost.fetch().status == 202
     lost.abort()
     page.wait_for_url(re.compile(r"/jobs/"))
     expect(dialog).to_have_count(0)
-    # the page may hear of the job before the node does
+    # the page may know the job before the node does
     until(page, lambda: [order.verb for order in node.orders], lambda verbs: verbs == ["reboot"])
 
 

@@ -482,7 +482,7 @@ def test_in_forced_colours_the_selected_items_are_distinguishable(browser: Brows
         series = page.locator(".legend").first.locator("i")
         expect(series.nth(2)).to_be_visible()
         colours = series.evaluate_all(inks)
-        assert len(set(colours)) == len(colours), colours  # which line is whose
+        assert len(set(colours)) == len(colours), colours  # the series of each line
         expect(page.locator("figure.card").first).to_have_css("outline-style", "solid")
         page.keyboard.press("Control+k")
         expect(page.get_by_role("dialog")).to_have_css("outline-style", "solid")

@@ -32,7 +32,7 @@ AWAY = "web-3"
 
 
 class Planners(PlayedNodes):
-    """Each would upgrade curl, and does when it is told to."""
+    """Each would upgrade curl, and does so when ordered."""
 
     def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
         super().__init__(hub, nodes)
@@ -99,7 +99,7 @@ def test_planned_nodes_are_started_and_the_others_are_listed(page: Page, hub: Hu
     nodes.tell()
     expect(start).to_have_text("Start upgrade on 2 nodes")
     expect(dialog.get_by_text("1 node left out:")).to_be_visible()
-    expect(dialog.get_by_role("button", name="Plan again")).to_be_enabled()  # for nobody is at it any more
+    expect(dialog.get_by_role("button", name="Plan again")).to_be_enabled()  # because nobody works on it any more
     start.click()
     page.wait_for_url(re.compile(r"/batches/"))
     expect(page.get_by_text("2 of 2 ended")).to_be_visible()

@@ -18,7 +18,7 @@ SAID = "The hub is too busy for this."
 
 
 class Door:
-    """The live socket of a page. Who asks for the topic is refused while there is a code for it."""
+    """The live socket of a page. A request for the topic is refused while a code is set for it."""
 
     def __init__(self, page: Page, topic: str) -> None:
         self.topic = topic
@@ -62,7 +62,7 @@ def test_a_temporarily_refused_node_topic_is_retried(page: Page, hub: HubProcess
     expect(title).to_be_visible()
     expect(told).to_have_count(0)
 
-    # one that is shown stays; that nothing new comes is told once, for as long as it is so
+    # a shown list stays; that it is no longer updated is reported once, for as long as it lasts
     door.code = "internal"
     door.refuse()
     until(page, lambda: door.refused, lambda times: times >= 6)

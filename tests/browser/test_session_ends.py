@@ -75,7 +75,7 @@ def sign_out_elsewhere(page: Page) -> None:
 
 
 def sign_in_here(page: Page) -> None:
-    """Without loading the page anew."""
+    """Without reloading the page."""
     page.get_by_label("User name").fill("admin")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
@@ -83,7 +83,7 @@ def sign_in_here(page: Page) -> None:
 
 
 def sign_in_here_to_nothing(page: Page) -> None:
-    """As somebody who sees no deployment."""
+    """As a user who sees no deployment."""
     page.route("**/api/v1/deployments?*", lambda route: route.fulfill(json={"deployments": [], "next": None}))
     sign_in_here(page)
     page.get_by_role("link", name="Jobs").first.click()
@@ -96,7 +96,7 @@ def at_the_door(page: Page) -> None:
 
 
 def not_yet(seen: Gate) -> None:
-    """It is said that the session may still be open, and nothing of it is shown."""
+    """The page says that the session may still be open, and shows none of its data."""
     expect(seen.page.get_by_role("heading", name="Not signed out yet")).to_be_visible()
     expect(seen.page.get_by_role("alert")).to_contain_text("Ground Control did not answer: your session may still be open.")
     expect(seen.page.get_by_role("navigation")).to_have_count(0)
@@ -191,7 +191,7 @@ def test_a_session_is_renewed_in_time_whatever_the_browsers_clock(browser: Brows
         page.on("request", lambda request: renewals.append(request.url) if request.url.endswith("auth/refresh") else None)
         seen.sign_in()
         renewals.clear()
-        page.clock.run_for(4_000)  # less than the link bears silence, which would have it made anew
+        page.clock.run_for(4_000)  # less than the silence after which the connection would be reopened
         page.wait_for_timeout(500)
         assert renewals == [], "a log-in is good for ten minutes"
         page.clock.fast_forward(566_000)  # in one go: an answer in between would tell the page that the hub's clock has not gone on
@@ -281,14 +281,14 @@ def test_retrying_reopens_a_socket_that_sends_nothing(browser: Browser, hub: Hub
         takes_long(page)
         expect(page.get_by_text("Loading the node takes longer than usual.")).to_be_visible()
         wire.mute = False
-        again.dispatch_event("click")  # at once: a link that stays silent is soon opened anew by itself
+        again.dispatch_event("click")  # immediately: a silent connection is soon reopened by itself
         expect(page.get_by_role("heading", level=1, name="slow")).to_be_visible()
         wire.mute = True
         page.goto(hub.url)
         takes_long(page)
         expect(page.get_by_text("Loading the fleet takes longer than usual.")).to_be_visible()
         wire.mute = False
-        again.dispatch_event("click")  # at once: a link that stays silent is soon opened anew by itself
+        again.dispatch_event("click")  # immediately: a silent connection is soon reopened by itself
         expect(page.get_by_role("table", name="Nodes")).to_contain_text("slow")
 
 
@@ -345,7 +345,7 @@ def test_an_ended_session_closes_open_dialogs_and_keeps_the_shortcuts(browser: B
 
 
 def test_drawings_of_the_fleet_end_with_the_session(browser: Browser, hub: HubProcess) -> None:
-    """Who comes next may see fewer nodes."""
+    """The next user may see fewer nodes."""
     with Stage(hub, only=("web-02",)), gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
@@ -360,9 +360,9 @@ def test_drawings_of_the_fleet_end_with_the_session(browser: Browser, hub: HubPr
 
 
 def test_a_page_whose_user_changed_in_the_browser_is_reloaded(browser: Browser, hub: HubProcess) -> None:
-    """It heard nothing of that: whoever is signed in now finds nothing of what stood open."""
+    """The tab was not notified: the user who is signed in now sees nothing of the previous content."""
     made = hub.local("POST", "/api/v1/users", {"username": "ada", "role": "operator"}).json
-    # The socket that is mended may reach the hub before the page has asked who is signed in: 403, Ada has to change her password.
+    # The reopened socket may reach the hub before the page has requested the current user: 403, Ada has to change her password.
     with gate(browser, hub, expected=("502 (Bad Gateway)", "Unexpected response code: 403")) as seen:
         page = seen.page
         wire = Wire(page)
@@ -390,7 +390,7 @@ def test_a_page_whose_user_changed_in_the_browser_is_reloaded(browser: Browser, 
 
 
 def test_answers_that_arrive_after_sign_out_are_dropped(browser: Browser, hub: HubProcess) -> None:
-    """Who comes next may have nothing to do with what was asked."""
+    """The next user may have nothing to do with the request."""
     with SshServerThread() as end, gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
@@ -432,7 +432,7 @@ def test_a_hub_that_cannot_renew_a_session_does_not_show_the_log_in(browser: Bro
         there = page.get_by_role("navigation", name="Main", exact=True)
 
         def half_a_second_later() -> int:
-            """Not a minute at once: an answer that is under way is waited for, but no longer than a clock says that runs ahead."""
+            """Not immediately: a pending response is awaited, but no longer than a clock that runs ahead allows."""
             page.clock.run_for(500)
             return there.count()
 
@@ -440,7 +440,7 @@ def test_a_hub_that_cannot_renew_a_session_does_not_show_the_log_in(browser: Bro
 
 
 def test_a_demoted_user_loses_dialogs_of_actions_and_keeps_others(browser: Browser, hub: HubProcess) -> None:
-    """But what everybody may look at stays open."""
+    """But content visible to all users stays open."""
     made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "operator"}).json
     with gate(browser, hub) as seen:
         page = seen.page

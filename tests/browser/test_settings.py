@@ -261,7 +261,7 @@ def test_a_revoked_role_disappears_from_the_page_at_once(page: Page, hub: HubPro
 
 
 def test_a_changed_role_reaches_the_open_page_in_both_directions(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
-    """The first change falls between the answer that lets somebody in and the live socket that tells of changes."""
+    """The first change happens between the log-in's response and the live socket that reports changes."""
     sign_in(page, hub, at="/settings/users")
     password = add_user(page, "linus", "Operator")
     linus = other()

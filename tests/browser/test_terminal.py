@@ -30,7 +30,7 @@ def test_the_output_of_a_job_is_followed_held_searched_and_read(page: Page, hub:
         expect(rows).to_contain_text(f"line {LINES} of many")
         expect(follow).to_have_attribute("aria-pressed", "true")
 
-        # a search goes from the newest match backwards, and what is looked at stays in sight
+        # a search starts at the newest match and goes backwards, and the current match stays visible
         page.get_by_role("heading", level=1).focus()
         page.keyboard.press("/")
         page.keyboard.type("needle")
@@ -51,7 +51,7 @@ def test_the_output_of_a_job_is_followed_held_searched_and_read(page: Page, hub:
         expect(found).to_have_text("none")
         page.get_by_label("Search in output").press("Escape")
 
-        # at the end again; held, what comes meanwhile waits and is told
+        # at the end again; while paused, new output waits and is counted
         follow.click()
         expect(rows).to_contain_text("and then some more")
         expect(follow).to_have_attribute("aria-pressed", "true")
@@ -62,7 +62,7 @@ def test_the_output_of_a_job_is_followed_held_searched_and_read(page: Page, hub:
         follow.click()
         expect(rows).to_contain_text("while it was held")
 
-        # as text for those who have it read out: whole lines, nothing of titles, clipboards and links; new lines come by themselves
+        # as text for screen readers: whole lines, without titles, clipboard sequences and links; new lines are appended
         page.get_by_role("button", name="View as plain text").click()
         text = page.get_by_role("log", name=re.compile("plain text"))
         expect(text).to_contain_text(WIDE)
@@ -75,7 +75,7 @@ def test_the_output_of_a_job_is_followed_held_searched_and_read(page: Page, hub:
         page.get_by_role("button", name="Wrap").click()
         expect(rows).to_contain_text("a late line")
 
-        # another reader sees the same; the end is told to both, and the file is what was printed, byte by byte
+        # another reader sees the same; both get the end, and the file has the printed bytes
         other = page.context.new_page()
         other.goto(page.url)
         expect(other.locator(".xterm-rows")).to_contain_text("a late line")

@@ -129,14 +129,14 @@ def test_a_bulk_plan_shows_the_planned_action(page: Page, hub: HubProcess) -> No
 
 
 def write_tags(hub: HubProcess, name: str, *given: str) -> None:
-    """As somebody else does it."""
+    """As another user does it."""
     [node] = [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == name]
     reply = hub.local("PATCH", f"/api/v1/nodes/{node['id']}", {"tags": list(given)})
     assert reply.status == 200, reply.body
 
 
 def forget(hub: HubProcess, name: str) -> None:
-    """As somebody else does it."""
+    """As another user does it."""
     [node] = [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == name]
     reply = hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true")
     assert reply.status < 300, reply.body

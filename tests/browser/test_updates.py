@@ -51,7 +51,7 @@ def nodes(hub: HubProcess) -> Iterator[Tellers]:
 
 
 def opened(page: Page, hub: HubProcess, query: str = "") -> Locator:
-    """The page, as soon as all nodes have told; returns its first row."""
+    """The page, after all nodes have reported; returns its first row."""
     sign_in(page, hub)
     expect(page.get_by_text("3of 3 online")).to_be_visible()
     page.goto(f"{hub.url}/updates{query}")

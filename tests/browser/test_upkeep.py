@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 def test_the_agent_is_updated_and_rekeyed_from_its_page(page: Page, hub: HubProcess, tmp_path: Path) -> None:
     [node] = hub.enrol("kept-up")
-    spider = SpiderProcess(tmp_path / "spider", hub, node)  # without root's side: what is ordered does not come to its end here
+    spider = SpiderProcess(tmp_path / "spider", hub, node)  # without the root part: orders do not complete here
     spider.launch()
     try:
         sign_in(page, hub)

@@ -25,7 +25,7 @@ BREATHE = layout_of("breathe", 60, ["clock.skew"])
 
 
 class WrongClock(PlayedNodes):
-    """Measures how wrong its clock is, and measures anew when it is set."""
+    """Measures the offset of its clock, and again when it is set."""
 
     async def greet(self, agent: TestAgent, node: Enrolled) -> None:
         await super().greet(agent, node)

@@ -44,7 +44,7 @@ async def rotated(backend: Backend) -> tuple[Vault, Vault]:
 
 
 def forge(path: Path, chain: str, n: int, key: bytes, prev: bytes, target: str) -> bytes:
-    """Write or replace a row as somebody does who learned a key."""
+    """Write or replace a row as an attacker who learned a key."""
     with closing(sqlite3.connect(path)) as db, db:
         like = db.execute("SELECT org, at, actor_id, actor, address, action, target, result, detail FROM audit WHERE n = 1").fetchone()
         row = (chain, n, *like[:6], target, like[7], "{}" if n == 0 else like[8])

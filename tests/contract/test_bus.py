@@ -91,7 +91,7 @@ async def test_a_reader_that_reads_the_store_at_each_gap_misses_nothing(any_bus:
     seen: set[int] = set()
     async with any_bus.subscribe(Topic("job_output"), limit=10, policy="ordered") as events:
         for at in range(300):
-            store.append(at)  # committed first, told afterwards
+            store.append(at)  # committed first, published afterwards
             any_bus.publish(output(at))
         if isinstance(any_bus, LossyBus):
             any_bus.settle()

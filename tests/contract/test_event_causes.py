@@ -116,7 +116,7 @@ async def test_a_reboot_is_recorded_when_it_is_due_and_when_it_was_done(ground: 
     for reboot in ("unknown", "no", "no"):
         await ground.says(reboot=reboot)
     assert await types(ground.store, *told) == ["reboot_required", "reboot_done"]
-    for reboot in ("yes", "no"):  # what asked for it was taken back, and nobody booted
+    for reboot in ("yes", "no"):  # its cause was withdrawn, and nothing was rebooted
         await ground.says(reboot=reboot)
     assert await types(ground.store, *told) == ["reboot_required", "reboot_done", "reboot_required"]
 

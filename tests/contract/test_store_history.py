@@ -130,7 +130,7 @@ def sent_packs(draw: st.DrawFn) -> Sent:
 
 @st.composite
 def counter_packs(draw: st.DrawFn) -> list[Sent]:
-    """A counter over some hours, in packs that come in any order; now and then it starts anew, or is not read."""
+    """A counter over some hours, in packs in any order; sometimes it restarts or is not read."""
     minutes = sorted(draw(st.sets(st.integers(0, 150), max_size=40)))
     total, rows = 0, []
     for minute in minutes:
@@ -214,7 +214,7 @@ async def test_twenty_concurrent_compactions_move_an_hour_once(store: Store) -> 
 
 @pytest.mark.holds("S-48")
 async def test_the_backlog_of_one_node_leaves_room_for_others(store: Store) -> None:
-    """Its hours are taken in by portions, the newest first, and go with it at once."""
+    """Its hours are deleted in portions, the newest first, and hidden immediately."""
     wide, other = await session_of(store, "wide"), await session_of(store, "other")
     hours = 2500
     for first in range(0, hours, 50):
@@ -365,7 +365,7 @@ async def test_layouts_that_nothing_uses_are_forgotten_and_those_in_use_are_not(
     session = await session_of(store)
     await store.metrics.append([pack(session, 0, LAYOUT, AT_MS)])
     none = Bounds(0.0, 0.0, 0.0, 2e10)
-    newer = await connect(store, session.node)  # its one layout is told again
+    newer = await connect(store, session.node)  # its only layout is stored again
     await store.metrics.expire(none)
     assert await store.metrics.append([pack(newer, 1, LAYOUT, AT_MS + 10_000)]) == {session.node: Marks(1, -1)}
     with pytest.raises(Conflict, match="layout"):
@@ -499,7 +499,7 @@ async def move_and_kill(folder: Path, after_s: float) -> bool:
 @pytest.mark.holds("F-01")
 @pytest.mark.timeout(300)
 async def test_a_hub_killed_during_compaction_neither_loses_nor_duplicates_samples(tmp_path: Path) -> None:
-    """Every answer stays what it was, whatever was killed where."""
+    """Every response stays the same, whatever was killed where."""
     folder, chance = tmp_path / "data", random.Random(7)
 
     async def opened() -> tuple[Database, Store]:

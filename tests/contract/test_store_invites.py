@@ -99,7 +99,7 @@ async def test_invites_are_hidden_from_other_organisations_and_bounded(store: St
 @pytest.mark.holds("SAFETY-36", "S-09", "S-21")
 @pytest.mark.parametrize("change", ["disabled", "an operator now", "limited to other nodes", "another password", "never there"])
 async def test_an_invite_is_valid_while_its_creator_has_the_rights(store: Store, clock: ManualClock, change: str) -> None:
-    """Also an organisation secret of many days: it ends with the rights of whoever made it."""
+    """Also an organisation secret of many days: it ends with the rights of its creator."""
     for name in ("root", "ada"):
         user = User(
             UserId(new_random_id()), 1, name, "admin", "hash", 1, must_change_password=False, disabled=False, created_at=clock.now()
@@ -126,7 +126,7 @@ async def test_an_invite_is_valid_while_its_creator_has_the_rights(store: Store,
 
 @pytest.mark.holds("S-09")
 async def test_an_invite_ends_with_its_creators_rights_whatever_the_name(store: Store, clock: ManualClock) -> None:
-    """The hub itself is called so in the audit log, and anybody may be."""
+    """The hub itself has this name in the audit log, and any user may have it."""
     for name in ("root", "system"):
         user = User(
             UserId(new_random_id()), 1, name, "admin", "hash", 1, must_change_password=False, disabled=False, created_at=clock.now()

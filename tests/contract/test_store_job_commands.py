@@ -220,7 +220,7 @@ async def test_a_requested_reboot_is_created_once(store: Store, clock: ManualClo
     assert (follower.action, follower.state, follower.follows, follower.created_by) == ("reboot", "queued", job.id, "local:1000")
 
 
-# -- many nodes at once --------------------------------------------------------------------------------------
+# -- batches ---------------------------------------------------------------------------------------------------
 
 
 async def test_a_batch_is_created_once_per_idempotency_key(store: Store, clock: ManualClock) -> None:
@@ -235,7 +235,7 @@ async def test_a_batch_is_created_once_per_idempotency_key(store: Store, clock: 
     assert {job.node_id for job in jobs} == set(nodes)
     assert {job.batch_id for job in jobs} == {made[0].id}
     assert len((await store.jobs.jobs(SCOPE, 100)).items) == 2
-    for node in nodes:  # who sees one of the nodes only sees the batch too
+    for node in nodes:  # a user who sees only one of the nodes sees the batch too
         limited = SCOPE._replace(grants=(Grants((node,)),))
         assert [job.node_id for job in (await store.jobs.jobs(limited, 100, only=JobFilter(folded=True))).items] == [node]
     assert len((await store.jobs.jobs(SCOPE, 100, only=JobFilter(folded=True))).items) == 1
@@ -311,7 +311,7 @@ async def test_a_limited_user_sees_only_granted_jobs_of_a_batch(store: Store, cl
     assert [batch.id for batch in (*page.items, *rest.items)] == [foreign.id, both.id]
 
 
-# -- what is remembered ----------------------------------------------------------------------------------------
+# -- idempotency keys -------------------------------------------------------------------------------------------
 
 
 async def test_the_id_of_a_job_is_remembered_after_its_node_is_gone(backend: Backend, clock: ManualClock) -> None:

@@ -43,7 +43,7 @@ async def test_a_job_opens_its_window_when_it_is_dispatched_and_it_closes_with_t
     running, health = await running_job(backend.store, clock.now()), Health()
     node = running.job.node_id
     health.ill.add(node)
-    store = await backend.reopen()  # nothing of it is in memory alone
+    store = await backend.reopen()  # none of it is only in memory
     closer = WindowCloser(store.maintenance, clock, health)
     await closer.look()
     found = closer.windows.covering(node, (), clock.now())

@@ -135,7 +135,7 @@ async def test_the_hub_and_local_root_may_deploy_and_unknown_users_may_not(store
 
 @pytest.mark.parametrize("must_change", [True, False])
 async def test_a_user_may_order_again_after_choosing_a_password_after_a_reset(store: Store, clock: ManualClock, must_change: bool) -> None:
-    """What was ordered before stays refused, by the token too; a password that somebody changes themselves ends nothing of theirs."""
+    """Earlier orders stay refused, also by token; a password that users change themselves ends none of theirs."""
     user, scope = await an_operator(store, clock)
     _, program = await a_token(store, user, clock)
     before, later = await queued(store, clock, scope), await queued(store, clock, program, "web-2")
@@ -160,7 +160,7 @@ async def test_a_user_may_order_again_after_choosing_a_password_after_a_reset(st
 @pytest.mark.holds("SAFETY-18", "S-09")
 @pytest.mark.parametrize("must_change", [True, False])
 async def test_a_reset_ends_the_tokens_of_a_user_and_an_own_change_does_not(store: Store, clock: ManualClock, must_change: bool) -> None:
-    """Who is given another password may have been somebody else, and have made themselves a way in that no password opens."""
+    """An account whose password is reset may have been taken over, with ways in that need no password."""
     user, _ = await an_operator(store, clock)
     neighbour, _ = await an_operator(store, clock)
     await a_token(store, user, clock)

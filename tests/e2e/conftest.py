@@ -46,7 +46,7 @@ async def agent(shared_hub: HubProcess) -> AsyncIterator[TestAgent]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """One for all of a module, on a hub whose clock can be set and which knows a proxy."""
+    """One for a whole module, on a hub with an adjustable clock and a known proxy."""
     folder = tmp_path_factory.mktemp("rights") / "hub"
     with HubProcess(folder, faults=["clock"], env={"STARDUST_TRUSTED_PROXIES": PROXY}) as process:
         yield a_world(process)

@@ -49,7 +49,7 @@ def name() -> str:
 
 
 def history(hub: HubProcess, node_id: str, start: float, end: float) -> list[float]:
-    """What is stored of `load.1`, second by second."""
+    """The stored values of `load.1`, second by second."""
     reply = hub.local("GET", f"/api/v1/nodes/{node_id}/history?metric=load.1&from={start}&to={end}&points=4000")
     assert reply.status == 200, reply.body
     return [value for value in reply.json["series"]["load.1"]["avg"] if value is not None]

@@ -33,7 +33,7 @@ FINAL = ("sent", "skipped", "failed")
 
 
 class Fleet:
-    """A hub whose clock jumps, its nodes, and the load of each."""
+    """A hub with a jumping clock, its nodes, and the load of each."""
 
     def __init__(self, folder: Path, receiver: Receiver) -> None:
         self.hub = HubProcess(folder, faults=["clock"], env={"STARDUST_NOTIFY_ALLOW": f"127.0.0.1:{receiver.port}"})
@@ -43,7 +43,7 @@ class Fleet:
         self.ahead_s = 0.0
 
     async def prepare(self) -> None:
-        """One channel, one rule that is critical at once, and no other."""
+        """One channel and one rule that is critical immediately, and no other."""
         await self.hub.start()
         self.nodes = await asyncio.to_thread(self.hub.enrol, *(f"web-{at}" for at in range(NODES)))
         defaults = [{"id": rule["id"], "enabled": False} for rule in await self.get("/rules", "rules")]

@@ -40,7 +40,7 @@ async def hub(tmp_path: Path, receiver: Receiver) -> AsyncIterator[HubProcess]:
 
 
 def without_clock_rule(hub: HubProcess) -> None:
-    """The clock of the hub jumps in these tests, and nobody is told of that."""
+    """The hub's clock jumps in these tests, without any notification."""
     assert hub.local("PATCH", "/api/v1/rules/hub.clock", {"enabled": False, "version": 0}).status == 200
 
 

@@ -48,7 +48,7 @@ def demote(world: World, _session: str, _token: str) -> None:
 @pytest.mark.holds("SAFETY-18", "S-09")
 @pytest.mark.parametrize("end", [log_out, disable, demote, revoke])
 async def test_requests_after_the_end_of_a_session_are_refused(world: World, end: Callable[[World, str, str], None]) -> None:
-    """While requests come in as fast as they can; one that was sent before may still be answered."""
+    """While requests arrive as fast as possible; one sent earlier may still be answered."""
     hub, told, over = world.hub, list[tuple[float, int]](), asyncio.Event()
     if "ends-often" not in world.people:
         await asyncio.to_thread(world.person, "ends-often", "admin")
@@ -77,7 +77,7 @@ async def test_requests_after_the_end_of_a_session_are_refused(world: World, end
 
 
 def held_open(hub: HubProcess, token: str, path: str, body: bytes) -> socket.socket:
-    """A change whose head is in and whose body is not: the hub has asked for it."""
+    """A change whose head has arrived and whose body has not: the hub has requested it."""
     conn = socket.create_connection(("127.0.0.1", hub.port), timeout=30)
     head = f"PATCH {API}/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
     conn.sendall(head.encode() + b"Connection: close\r\nExpect: 100-continue\r\n" + f"Content-Length: {len(body)}\r\n\r\n".encode())
@@ -157,7 +157,7 @@ def change_elsewhere(world: World, _session: str, _token: str) -> None:
 @pytest.mark.holds("SAFETY-20", "S-09")
 @pytest.mark.parametrize("end", [out_of_the_page, disable_and_let_in_again, reset_by_an_admin, reset_on_the_console, change_elsewhere])
 def test_a_refresh_cookie_does_not_reopen_an_ended_session(world: World, end: Callable[[World, str, str], None], shift_clock: Any) -> None:
-    """Copied before the end, spent or not, at once and later: 401, and the cookies are taken away."""
+    """Copied before the end, used or not, immediately and later: 401, and the cookies are cleared."""
     hub = world.hub
     try:
         world.person("leaves-cookies", "operator")
@@ -188,7 +188,7 @@ def test_a_refresh_cookie_does_not_reopen_an_ended_session(world: World, end: Ca
 
 @pytest.mark.holds("S-09")
 def test_a_reused_refresh_cookie_ends_the_session_of_a_running_hub(world: World, shift_clock: Any) -> None:
-    """One of the two has stolen it; nobody knows which, so both are out."""
+    """One of the two has stolen it; it is unknown which, so both are signed out."""
     hub = world.hub
     spent = cookies_of(hub.request("POST", LOGIN, {"username": "admin", "password": PASSWORD}))
     page = {"Origin": hub.url}

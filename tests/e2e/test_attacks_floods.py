@@ -22,7 +22,7 @@ from tests.support.hub import PASSWORD, HubProcess
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    """A fresh hub, whose passwords cost what they cost in a user's hub."""
+    """A fresh hub with the production cost of passwords."""
     with HubProcess(tmp_path / "hub", faults=["usual-passwords"]) as made:
         yield made
 

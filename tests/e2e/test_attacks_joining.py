@@ -77,7 +77,7 @@ async def test_an_invite_is_valid_once_for_five_minutes_and_for_one_of_twenty(hu
         with pytest.raises(NotProven):
             await start_join(client, hub, text, crossed=crossed)
         refused.append([len(message) for message in crossed])
-    assert all(sizes == refused[0] for sizes in refused)  # one answer for all: nobody learns which invites there are
+    assert all(sizes == refused[0] for sizes in refused)  # the same answer for all: it does not reveal which invites exist
 
 
 @pytest.mark.holds("SAFETY-45", "S-38", "S-45")
@@ -101,7 +101,7 @@ async def test_an_altered_invite_a_foreign_hub_and_a_relay_are_refused(
         assert len(crossed) == 2  # the greeting and the false proof: nothing else was said to it
         assert nodes(other) == []
     assert nodes(hub) == []
-    assert hub.local("GET", "/api/v1/invites").json["invites"][0]["state"] == "open"  # nothing of this has spent it
+    assert hub.local("GET", "/api/v1/invites").json["invites"][0]["state"] == "open"  # none of this has used it up
 
 
 @pytest.mark.holds("SAFETY-45", "S-45", "S-46")
@@ -157,7 +157,7 @@ def typed_into_bash(folder: Path, *lines: bytes) -> tuple[str, str]:
         if number < len(lines):
             os.write(terminal, lines[number] + b"\recho do''ne %d\r" % number)
     os.write(terminal, b"exit\r")
-    with contextlib.suppress(OSError):  # a terminal that nobody has any more
+    with contextlib.suppress(OSError):  # a terminal that no longer has a user
         while os.read(terminal, 65536):
             pass
     process.wait(30)
@@ -168,7 +168,7 @@ def typed_into_bash(folder: Path, *lines: bytes) -> tuple[str, str]:
 @pytest.mark.holds("SAFETY-46", "S-46")
 @pytest.mark.parametrize("form", ["command", "line"])
 def test_a_shell_stores_nothing_of_a_pasted_invite(hub: HubProcess, tmp_path: Path, form: str) -> None:
-    """As a terminal pastes it, all lines at once; what it fetches is not there, so that it does no more."""
+    """As a terminal pastes it, all lines together; its download is missing, so that it does no more."""
     shown = made(hub)
     pasted, secret = shown[form].replace("/install.sh", "/nothing.sh"), shown["invite"]
     said, history = typed_into_bash(tmp_path, b"\x1b[200~" + pasted.encode() + b"\x1b[201~")
@@ -204,7 +204,7 @@ async def test_an_address_may_try_thirty_times_a_minute(hub: HubProcess, client:
 
 @pytest.mark.holds("S-15", "S-45")
 def test_creating_an_invite_needs_the_right_and_a_fresh_password(hub: HubProcess) -> None:
-    """The secret is told once, and only to its maker."""
+    """The secret is shown once, and only to its creator."""
     admin = hub.login()
     assert hub.request("POST", "/api/v1/invites", {}).status == 401
     shown = hub.request("POST", "/api/v1/invites", {"kind": "organisation", "name": "cloud", "uses": 5}, token=admin.token)

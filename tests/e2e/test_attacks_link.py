@@ -151,7 +151,7 @@ def dialling(spider: SpiderProcess) -> Iterator[SpiderProcess]:
 
 @pytest.mark.holds("SAFETY-42", "S-38")
 async def test_a_hub_of_another_fleet_receives_only_the_hello(shared_hub: HubProcess, tmp_path: Path) -> None:
-    """As after a stolen domain: the node dials the name that it knows, and somebody else's hub answers, who knows the node's id."""
+    """As after a stolen domain: the node connects to its usual name, and an attacker's hub that knows the node's id answers."""
     [node] = await asyncio.to_thread(shared_hub.enrol, "faithful")
     with HubProcess(tmp_path / "other") as other:
         [there] = await asyncio.to_thread(other.enrol, "faithful")
@@ -214,7 +214,7 @@ async def test_terminal_sequences_in_job_output_are_neutralized_and_stored_uncha
 async def test_a_version_of_a_running_hub_that_was_altered_on_the_node_is_refused_and_the_old_one_stays(
     hub: HubProcess, tmp_path: Path
 ) -> None:
-    """Spider's own folder is where it waits for root: whoever has Spider can write there, but not the order that names its SHA-256."""
+    """The bundle waits for root in Spider's own folder: an attacker in Spider can write there, but not the order that names its SHA-256."""
     [node] = hub.enrol("poisoned")
     host = Host(tmp_path / "host")
     came = Path(host.places.state) / "bundle"

@@ -35,7 +35,7 @@ LAG_LIMIT_S = 5.0
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    """A fresh hub, whose passwords cost what they cost in a user's hub."""
+    """A fresh hub with the production cost of passwords."""
     with HubProcess(tmp_path / "hub", faults=["usual-passwords"]) as made:
         yield made
 
@@ -93,7 +93,7 @@ async def test_two_hundred_guesses_lock_out_the_guesser_and_not_the_owner(hub: H
 
 @pytest.mark.holds("S-01")
 async def test_guesses_from_the_owners_address_do_not_block_the_owners_browser(hub: HubProcess) -> None:
-    """As behind a proxy that was not named; a cookie that was made up or belongs to somebody else is worth nothing."""
+    """As behind an unconfigured proxy; an invented or foreign cookie has no effect."""
     async with attackers(hub, ["127.0.0.2", "127.0.0.2"]) as [owner, guesser]:
         [(name, kept)] = SimpleCookie((await try_password(owner, "admin", PASSWORD)).headers.getall("Set-Cookie")[2]).items()
         assert name.endswith("-device")
@@ -143,7 +143,7 @@ async def test_wrong_codes_do_not_block_the_owner_at_a_known_address(hub: HubPro
 
 
 def with_many_sessions(hub: HubProcess, count: int) -> None:
-    """Give the admin as many sessions as somebody has who logs in a lot."""
+    """Give the admin as many sessions as a frequent user has."""
     hub.login()
     hub.end()
     with contextlib.closing(sqlite3.connect(hub.folder / "stardust.db", isolation_level=None)) as database:

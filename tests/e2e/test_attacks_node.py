@@ -62,7 +62,7 @@ async def ordered(hub: HubProcess, agent: TestAgent) -> str:
 
 
 async def shown(hub: HubProcess, node: Enrolled) -> list[Any]:
-    """Everything that the page is told of a node."""
+    """Everything that the page receives about a node."""
     found = []
     for path in (
         "nodes?limit=500",
@@ -83,7 +83,7 @@ async def shown(hub: HubProcess, node: Enrolled) -> list[Any]:
 
 @contextlib.asynccontextmanager
 async def following(hub: HubProcess, *topics: str) -> Any:
-    """A page that follows topics; gives the list of all it was told."""
+    """A page that follows topics; returns the list of all messages."""
     told: list[Any] = []
     token = (await asyncio.to_thread(hub.login)).token
     async with (

@@ -30,7 +30,7 @@ from tests.support.route_matrix import LISTS, THINGS, may, path_of
 @pytest.mark.holds("SAFETY-33", "S-19")
 @pytest.mark.parametrize("role", ["operator", "viewer"])
 def test_no_route_of_a_running_hub_reaches_a_resource_outside_the_grants(world: World, role: str) -> None:
-    """Every route that names a thing, against {other, none, own}; what is another's is told as what there is not."""
+    """Every route that names an object, against {other, none, own}; foreign objects are reported like missing ones."""
     who = world.people[f"limited-{role}"]
     for route in ROUTES:
         row = f"{route.method} {route.path}"
@@ -105,7 +105,7 @@ def test_a_limited_operator_cannot_widen_the_grants(world: World) -> None:
 
 @pytest.mark.holds("S-19")
 def test_tokens_and_operators_cannot_change_a_tag_of_a_grant(world: World) -> None:
-    """Whoever moves it changes what others see; `own` and `other` are granted to somebody, `plain` to nobody."""
+    """Moving a node between groups changes what others see; `own` and `other` are granted to a user, `plain` to none."""
     admin, operator = world.people["admin"], world.person("tags-all", "operator")
     world.person("sees-other", "viewer", "other")
     place = f"nodes/{world.ids['node', 'other']}"
@@ -125,7 +125,7 @@ def test_tokens_and_operators_cannot_change_a_tag_of_a_grant(world: World) -> No
 
 @pytest.mark.holds("S-19")
 def test_requests_by_body_or_query_reach_only_granted_deployments(world: World) -> None:
-    """Another one's deployment and request for many, named in a list, are told as what there is not."""
+    """A foreign deployment and a foreign batch, named in a list, are reported like missing ones."""
     admin, who = world.people["admin"], world.people["limited-operator"]
     servers = [{"host": "127.0.0.1", "port": 2, "name": "hidden-server"}]
     many = world.call(admin, "POST", "deployments/many", {"servers": servers, "username": "root", "password": "x"})
@@ -144,7 +144,7 @@ def test_requests_by_body_or_query_reach_only_granted_deployments(world: World) 
 
 @pytest.mark.holds("S-19")
 def test_a_conflict_with_a_hidden_resource_reveals_nothing(world: World) -> None:
-    """A name that a hidden node has, and a server where somebody else is at work."""
+    """The name of a hidden node, and a server with another user's deployment."""
     admin, who, own = world.people["admin"], world.people["limited-operator"], world.ids["node", "own"]
     renamed = world.call(who, "PATCH", f"nodes/{own}", {"name": "node-other"})
     assert (renamed.status, renamed.json["detail"]) == (409, "this name cannot be given: choose another one")
@@ -168,7 +168,7 @@ def test_a_conflict_with_a_hidden_resource_reveals_nothing(world: World) -> None
 
 @pytest.mark.holds("S-19")
 def test_a_token_of_an_admin_is_limited_to_its_role_and_nodes(world: World) -> None:
-    """Its nodes, its role, and nothing of people; not in a cookie, and not twice in one request."""
+    """Its nodes, its role, and nothing about users; not in a cookie, and not twice in one request."""
     hub, admin, own, other = world.hub, world.people["admin"], world.ids["node", "own"], world.ids["node", "other"]
     small = world.token(admin, role="admin", grants={"nodes": [own]})
     reader = world.token(admin, role="viewer")
@@ -216,7 +216,7 @@ def test_an_empty_or_invalid_choice_of_nodes_never_means_all(world: World) -> No
         for path, body_of in bodies.items():
             body = body_of(nodes)
             reply = world.call(who, "POST", path, body)
-            if path == "jobs" and reply.status == 202:  # what is no node is named in it, and there is no job for it
+            if path == "jobs" and reply.status == 202:  # an id that is no node is named in it, and there is no job for it
                 assert isinstance(nodes, list), nodes
                 assert [job["node_id"] for job in reply.json["jobs"]] == ([own] if own in nodes else []), nodes
                 assert len(reply.json["refused"]) == len(nodes) - len(reply.json["jobs"])
@@ -239,7 +239,7 @@ def test_an_empty_or_invalid_choice_of_nodes_never_means_all(world: World) -> No
 
 @pytest.mark.holds("S-20")
 def test_a_bulk_order_reaches_only_granted_nodes(world: World) -> None:
-    """Among many nodes, another's is named as one that there is not."""
+    """Among many nodes, a foreign one is reported like a missing one."""
     who, own, other = world.people["limited-operator"], world.ids["node", "own"], world.ids["node", "other"]
 
     reply = world.call(who, "POST", "jobs", {"action": "check", "nodes": [own, other, new_random_id()]})
@@ -300,7 +300,7 @@ async def follow(live: aiohttp.ClientWebSocketResponse, topic: str) -> None:
 
 @pytest.fixture
 async def live(world: World) -> AsyncIterator[tuple[aiohttp.ClientWebSocketResponse, Login]]:
-    """The live socket of somebody who sees one of two nodes, both of which talk."""
+    """The live socket of a user who sees one of two nodes, both of which send."""
     name = f"listener-{new_random_id()[:6]}"
     who = await asyncio.to_thread(world.person, name, "viewer", "own")
     world.people["listener"] = who
@@ -363,7 +363,7 @@ async def test_a_stream_of_a_running_hub_shows_granted_nodes_until_the_right_end
     assert own not in json.dumps(later, default=str)
 
 
-# -- whose address counts (S-29) -----------------------------------------------------------------------------
+# -- client addresses (S-29) ---------------------------------------------------------------------------------
 
 
 @pytest.mark.holds("SAFETY-27", "S-29")
@@ -405,7 +405,7 @@ async def test_request_headers_give_a_guesser_no_fresh_limit(world: World) -> No
 
 @pytest.mark.holds("SAFETY-28", "S-18")
 async def test_every_answer_of_a_running_hub_has_the_same_headers(world: World) -> None:
-    """Of each route and state, of the page, of what is no route, of refused sockets."""
+    """Of each route and state, of the page, of unknown routes, of refused sockets."""
     hub, viewer = world.hub, world.people["limited-viewer"]
     names = (
         "Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy",

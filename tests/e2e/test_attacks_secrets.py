@@ -232,7 +232,7 @@ def test_a_hub_with_an_altered_keyring_does_not_start(tmp_path: Path) -> None:
 
 @pytest.mark.holds("SAFETY-4", "SAFETY-5", "S-33")
 def test_a_sealed_value_moved_to_another_row_does_not_open(shared_hub: HubProcess) -> None:
-    """Who can write the database, and has an authenticator app of an account of their own, puts its seed in the place of another's."""
+    """An attacker who can write the database replaces another user's authenticator seed with their own."""
     seeds: dict[str, bytes] = {}
     for name in ("moved-victim", "moved-thief"):
         given = shared_hub.local("POST", f"{API}/users", {"username": name, "role": "admin"}).json["password"]

@@ -219,7 +219,7 @@ async def test_an_ended_session_sees_nothing_a_second_later(hub: HubProcess, end
         print(f"closed after {seconds * 1e3:.0f} ms")
         assert live.close_code == CLOSE_SESSION_OVER
         assert message.type is aiohttp.WSMsgType.CLOSE
-        # A second is promised. The row is asked again every ten seconds by itself, so that less than ten is the word of the end.
+        # A second is promised. The row is polled every ten seconds too, so less than ten proves the notification.
         assert seconds < 9
     for headers in ({"Cookie": session.cookie}, {"Authorization": f"Bearer {session.token}"}):
         assert (await asyncio.to_thread(hub.request, "GET", f"{API}/nodes", headers=headers)).status == 401

@@ -195,7 +195,7 @@ class Acts:
 
 
 def rows_of(folder: Path) -> Counter[str]:
-    """What the audit log tells, in the words of `Acts`."""
+    """The audit log's rows, in the terms of `Acts`."""
     exported = stardust(folder, "audit", "export", secret=False).splitlines()
     found: Counter[str] = Counter()
     for row in map(json.loads, exported):

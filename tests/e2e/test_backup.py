@@ -152,7 +152,7 @@ def test_restore_replaces_a_database_only_with_replace_and_saves_the_old_one(kep
 def test_the_write_ahead_log_of_a_killed_hub_is_not_applied_to_a_restored_database(
     kept: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
-    """The databases were taken away, their write-ahead logs were not: SQLite would read them into whatever has the name."""
+    """The databases were moved away, their write-ahead logs were not: SQLite would apply them to any file of that name."""
     file, _ = kept
     with HubProcess(tmp_path / "hub") as hub:
         [node] = hub.enrol("another")
@@ -214,7 +214,7 @@ def test_a_newer_backup_and_a_foreign_file_are_reported_as_such(kept: tuple[Path
 
 @pytest.mark.holds("SAFETY-71", "S-37")
 def test_a_truncated_audit_log_in_a_backup_is_detected(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
-    """Whoever can write the file can write its checksums too, but not what only the secret makes."""
+    """A writer of the file can write its checksums too, but not what needs the secret."""
     unpacked = tmp_path / "unpacked"
     with zipfile.ZipFile(kept[0]) as source:
         source.extractall(unpacked)

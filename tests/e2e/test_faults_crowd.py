@@ -43,7 +43,7 @@ def resident_bytes(pid: int) -> int:
     raise AssertionError("a process without memory")
 
 
-# -- everybody at once -----------------------------------------------------------------------------------------
+# -- all at once -----------------------------------------------------------------------------------------------
 
 
 async def push_in(agent: TestAgent, refused: Counter[str]) -> float:
@@ -64,7 +64,7 @@ async def push_in(agent: TestAgent, refused: Counter[str]) -> float:
 
 
 async def stay(agent: TestAgent, everybody: asyncio.Event) -> None:
-    """Be heard of until everybody is there: who says nothing for long is sent away."""
+    """Send until all are connected: long silent nodes are disconnected."""
     while not everybody.is_set():
         await agent.say(Heartbeat(0))
         with contextlib.suppress(TimeoutError):
@@ -145,7 +145,7 @@ def _all_settled(nodes: list[WorkingNode]) -> bool:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("count", "away_s"), [(30, 5), pytest.param(1000, 120, marks=pytest.mark.slow)])
 async def test_a_fleet_returns_to_a_restarted_hub_at_its_own_pace(tmp_path: Path, count: int, away_s: int) -> None:
-    """No node dials more than once a second, somebody can log in meanwhile, and every sample is held once."""
+    """No node connects more than once a second, log-in works meanwhile, and every sample is stored once."""
     hub = HubProcess(tmp_path / "hub")
     with hub:
         async with working(hub, tmp_path, count, patience=Noted, limit_s=STORM_LIMIT_S) as nodes:
@@ -171,7 +171,7 @@ async def test_a_fleet_returns_to_a_restarted_hub_at_its_own_pace(tmp_path: Path
 @pytest.mark.holds("F-30")
 @pytest.mark.slow
 async def test_a_node_reconnects_with_the_agents_own_backoff(tmp_path: Path) -> None:
-    """For one node: samples and a job's output are whole, and nobody hammers at the door."""
+    """For one node: samples and a job's output are complete, and reconnects are not too frequent."""
     hub = HubProcess(tmp_path / "hub")
     with hub:
         async with working(hub, tmp_path, patience=Backoff) as [node]:
@@ -201,7 +201,7 @@ def held_sockets(hub: HubProcess, ports: set[int]) -> set[int]:
 
 
 async def slow_pages(hub: HubProcess, folder: Path, count: int, lines_mb: float) -> None:
-    """F-15: pages that follow a job and read nothing are told and cut; the hub stays small, and a page that reads misses no byte."""
+    """F-15: pages that follow a job without reading are notified and disconnected; the hub stays small, and a reading page gets every byte."""
     async with working(hub, folder) as [node]:
         job = await begin_job(hub, node)
         token = (await asyncio.to_thread(hub.login)).token

@@ -73,7 +73,7 @@ async def test_a_disk_that_fills_during_a_job_loses_neither_output_nor_samples(t
 
 
 async def tell_everything(hub: HubProcess, agent: TestAgent, number: int) -> None:
-    """What a real node says beside its samples, which nobody need tell it twice."""
+    """The messages of a real node beside its samples, which it need not send twice."""
     packages = {"bash": f"1.{number}"}
     await agent.say(
         IDENTITY._replace(hostname=f"host-{number}"),
@@ -98,7 +98,7 @@ async def stays_through(hub: HubProcess, agent: TestAgent, trouble: Callable[[],
     await agent.say(pack_of(40))
     path = f"/api/v1/nodes/{agent.node.node_id}"
     await eventually(lambda: hub.local("GET", path).json["latest"]["load.1"]["value"] == 40, what="its values stand still")
-    await asyncio.sleep(LOG_REPEAT_S)  # what is under way is given up, or comes again
+    await asyncio.sleep(LOG_REPEAT_S)  # pending work is dropped, or arrives again
     assert await agent.expect(LogAck) == LogAck(""), "nothing is held, and the node shall say it again"
     assert agent.acked[0] < 40
     await asyncio.to_thread(over)
@@ -152,7 +152,7 @@ def test_a_start_without_disk_space_exits_for_a_retry(tmp_path: Path) -> None:
         hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
         hub.view = disk.view
         with hub:
-            assert hub.end() == 0  # of one that was killed the log is folded in, which makes room
+            assert hub.end() == 0  # a killed hub's log is checkpointed, which frees space
             filler = disk.fill()
             done = serve(tmp_path / "hub", prefix=disk.prefix)
             assert done.returncode == EXIT_RETRY, done.stderr
@@ -164,7 +164,7 @@ def test_a_start_without_disk_space_exits_for_a_retry(tmp_path: Path) -> None:
 
 @pytest.mark.holds("SAFETY-83", "F-13")
 async def test_a_failing_disk_ends_the_hub_without_losing_acknowledged_data(tmp_path: Path) -> None:
-    """On a real block device whose writes become input/output errors."""
+    """On a real block device whose writes fail with input/output errors."""
     with breakable_disk(tmp_path / "hub") as disk:
         hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
         hub.view = disk.view
@@ -281,7 +281,7 @@ def test_a_damaged_page_keeps_the_hub_from_starting_and_nothing_is_removed(tmp_p
 
 @pytest.mark.slow
 async def test_a_removed_write_ahead_log_costs_only_its_content(tmp_path: Path) -> None:
-    """What SQLite has folded in stays, the file is whole, and the node fills in whatever it still has."""
+    """Checkpointed data stays, the file is intact, and the node resends what it still has."""
     hub = HubProcess(tmp_path / "hub")
     with hub:
         async with working(hub, tmp_path) as [node]:

@@ -23,7 +23,7 @@ BACK_LIMIT_S = 60.0
 
 @contextlib.asynccontextmanager
 async def behind(line: FlakyNetwork, folder: Path) -> AsyncIterator[HubProcess]:
-    """A hub whose nodes know it by the address of the line."""
+    """A hub that its nodes reach through the simulated network."""
     hub = HubProcess(folder / "hub", args=("--server-url", f"ws://127.0.0.1:{line.port}/ws"))
     with hub:
         line.target = hub.port

@@ -221,7 +221,7 @@ def hear_nothing(keeper: socket.socket) -> None:
 
 @pytest.mark.holds("F-40")
 async def test_a_second_hub_on_the_folder_is_refused_and_the_first_one_notices_nothing(tmp_path: Path) -> None:
-    """The first is under load, and the lock of a killed one keeps nobody out."""
+    """The first is under load, and the lock of a killed one blocks nobody."""
     hub = HubProcess(tmp_path / "hub")
     with hub:
         async with working(hub, tmp_path) as [node]:

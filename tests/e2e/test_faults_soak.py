@@ -35,7 +35,7 @@ def address_space(pid: int) -> int:
 
 
 def cut(node: WorkingNode) -> None:
-    """Lose the connection without a word."""
+    """Drop the connection without a close frame."""
     if node.link._session is not None:
         node.link._session.socket._writer.transport.abort()
 

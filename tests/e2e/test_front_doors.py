@@ -35,7 +35,7 @@ def front(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 async def output_goes_on_over(front: Front, folder: Path, reloads: int) -> None:
-    """A node at work behind the door, while that reads its configuration anew, and is at last stopped and started."""
+    """A working node behind the proxy, while that reloads its configuration, and is finally stopped and started."""
     hub, door = front
     finish = asyncio.Event()
 

@@ -43,7 +43,7 @@ class Counted:
         return bool(wanted & {*self.hub.local("GET", "/metrics").body.decode().splitlines()})
 
     async def count(self) -> Counter[str]:
-        """The least of two counts: what is there for a moment is left out."""
+        """The minimum of two counts: short-lived objects are left out."""
         return await self._count() & await self._count()
 
     async def _count(self) -> Counter[str]:
@@ -55,7 +55,7 @@ class Counted:
 
 
 async def come_and_go(hub: HubProcess, crowd: list[TestAgent], page: aiohttp.ClientSession, number: int) -> None:
-    """A session of every node, of which some end badly, and somebody who looks meanwhile."""
+    """A session of every node, some of which end abnormally, and a viewer meanwhile."""
     socket = await page.ws_connect(f"{hub.url}/api/v1/live", max_msg_size=0)
     topics = ["fleet", "events", f"node:{crowd[number % len(crowd)].node.node_id}"]
     for topic in topics:

@@ -122,7 +122,7 @@ async def bystanders(hub: HubProcess) -> AsyncIterator[Bystanders]:
 
 
 def tagged(agent: TestAgent, payload: bytes) -> bytes:
-    """The next frame of the agent's session, whatever is in it."""
+    """The next frame of the agent's session, with any content."""
     link = agent.link
     assert link is not None
     frame = payload + link._sending.tag(link._sent, payload)
@@ -343,7 +343,7 @@ async def test_the_close_code_is_the_same_if_more_frames_follow_the_fault(shared
 
 
 async def check_bystanders(hub: HubProcess, others: Bystanders, began: float) -> None:
-    """I1 and I5: what those said who did nothing wrong is held, once from each of them, and the databases are whole."""
+    """I1 and I5: the data of well-behaved nodes is stored once for each of them, and the databases are intact."""
     held = await held_samples(hub.folder, {"pulse": "load.1"}, began - 10, time.time() + 10)
     count = Counter(sample.value for sample in held)
     assert [seq for seq in range(1, others.sent) if count[seq * 100] != BYSTANDERS] == []

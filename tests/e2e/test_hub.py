@@ -65,7 +65,7 @@ def test_a_refused_start_is_one_plain_line_and_writes_no_file(tmp_path: Path, en
 
 
 def test_a_data_folder_in_memory_is_refused_unless_allowed() -> None:
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:  # the one that every Linux has
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:  # every Linux has this one
         folder = Path(memory) / "hub"
         done = serve(folder, env={"STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "no"})
         assert done.returncode == 78
@@ -341,7 +341,7 @@ sys.addaudithook(hook)
 
 
 def test_a_hub_that_cannot_process_revocations_ends(tmp_path: Path) -> None:
-    """It would go on showing what was taken from somebody, and say that all is well."""
+    """It would keep showing revoked data, and report that all is well."""
     with HubProcess(tmp_path / "data", faults=["no-revocations"]) as hub:
         fault_file(hub.folder, "no-revocations").touch()
         assert hub.outlive() == EXIT_SOFTWARE
@@ -379,7 +379,7 @@ async def test_the_event_loop_is_not_blocked_while_the_hub_serves(tmp_path: Path
     assert [line for line in hub.output.partition("BLOCKING")[2].splitlines() if line.strip()] == []
 
 
-# -- who may speak ---------------------------------------------------------------------------------------------
+# -- access to the socket --------------------------------------------------------------------------------------
 
 
 def test_the_health_endpoint_is_public(shared_hub: HubProcess) -> None:
@@ -441,7 +441,7 @@ def test_routes_outside_the_table_exist_only_on_the_local_socket() -> None:
 @pytest.mark.holds("SAFETY-38", "S-23")
 @pytest.mark.parametrize("row", LOCAL)
 def test_local_routes_do_not_exist_on_the_network(shared_hub: HubProcess, row: str) -> None:
-    """Not for an admin who has just proved the password, nor for a token with every right."""
+    """Not for an admin with a fresh proof, nor for a token with every right."""
     method, _, path = row.replace(" ", " /api/v1").replace("{username}", "admin").partition(" ")
     assert shared_hub.request(method, path, LOCAL[row]).status == 401
     admin = shared_hub.login()

@@ -58,7 +58,7 @@ async def cancel(hub: HubProcess, job: str, body: object = None) -> Any:
 
 
 async def stop_order(agent: TestAgent, job: str) -> dict[str, Any]:
-    """What the node is told to do about a job that somebody wants to stop."""
+    """The message to the node about a job that is to be stopped."""
     told = await agent.expect(JobStop)
     assert told.job == job
     sealed = open_order(agent.node.launch_key, told.order)
@@ -153,7 +153,7 @@ async def test_data_of_before_a_jobs_end_that_are_put_back_get_the_rest_of_it(sh
     await agent.say(JobAnswer(job, "accepted", "", 0), JobOutput(job, 0, 0, LINE))
     await job_is(shared_hub, job, "running")
     await agent.close()
-    agent.known_jobs = []  # the node has told all of it, to a hub that has forgotten so
+    agent.known_jobs = []  # the node has sent all of it, to a hub that no longer knows
     welcome = await agent.join()
     assert dict(zip(welcome.job_ids, welcome.job_offsets, strict=True)) == {job: len(LINE)}
     await agent.say(JobOutput(job, len(LINE), 0, LINE), ended(job, LINE * 2))
@@ -265,7 +265,7 @@ async def test_a_message_about_a_foreign_job_ends_the_session(shared_hub: HubPro
 
 @pytest.mark.holds("S-44", "S-48")
 async def test_repeated_lies_of_a_node_do_not_fill_audit_log_and_events(shared_hub: HubProcess) -> None:
-    """It opens sessions as fast as it can, and speaks of another's job in each."""
+    """It opens sessions as fast as possible, and names a foreign job in each."""
     liar, other = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}", f"node-{next(SPELL)}")
     foreign = (await order(shared_hub, other))["id"]
     closed: list[int | None] = []
@@ -329,7 +329,7 @@ async def test_messages_about_a_queued_job_end_the_session(shared_hub: HubProces
         await agent.join()
 
 
-# -- many nodes at once ----------------------------------------------------------------------------------------
+# -- batches ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ QUICK = [("job.insert.post", 1), ("job.take.post", 1), ("job.output.post", 3), (
 
 
 class Eager(Backoff):
-    """Comes back at once: a test has no fleet to spare."""
+    """Reconnects immediately: a test has no fleet to protect from."""
 
     def after(self, *_attempt: object, **_answer: object) -> float:
         return 0.1

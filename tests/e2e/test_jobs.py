@@ -116,7 +116,7 @@ async def test_a_busy_launcher_is_retried(hub: HubProcess, tmp_path: Path) -> No
     assert not launcher.refuse
 
 
-# -- word by word ----------------------------------------------------------------------------------------
+# -- message by message ---------------------------------------------------------------------------------
 
 
 async def test_output_is_acknowledged_once_it_is_stored_and_continues_where_it_stopped(shared_hub: HubProcess, agent: TestAgent) -> None:
@@ -331,7 +331,7 @@ async def test_units_that_the_policy_names_are_restarted_beside_an_upgrade_and_o
     assert (restart.verb, restart.args) == ("unit-restart", {"units": ["nginx.service", "php8.2-fpm.service"]})
     waiting = await order(shared_hub, agent.node, "unit-stop", units=["nginx.service"])
     await agent.say(ended(job, b"", "failed", error_code="job.unit_failed", error_text="nginx.service: it is failed (failed)"))
-    assert (await agent.expect(JobStart)).job == waiting["id"]  # one of units at a time, whatever becomes of the upgrade
+    assert (await agent.expect(JobStart)).job == waiting["id"]  # one unit job at a time, whatever happens to the upgrade
     done = await job_is(shared_hub, job, "failed")
     assert (done["units"], done["error"]["code"]) == (["nginx.service", "php8.2-fpm.service"], "job.unit_failed")
     await agent.say(JobAnswer(waiting["id"], "refused", "policy-unit", 0), ended(upgrade, b""))

@@ -35,7 +35,7 @@ def killed(hub: HubProcess) -> None:
 
 
 async def installed(hub: HubProcess, visitor: Visitor) -> Enrolled:
-    """What a server has that was given its files, before it has told that they are in place."""
+    """The state of a server that has its files, before it has reported them in place."""
     accepted, files = await visitor.accepted()
     session = masked(accepted.session_mask, visitor.joined.session_mask)
     launch = masked(accepted.launch_mask, visitor.joined.launch_mask)
@@ -53,7 +53,7 @@ async def test_a_hub_killed_during_a_join_keeps_all_of_it_or_nothing(hub: HubPro
     assert [(one["id"], one["state"]) for one in nodes(hub)] == [(node.node_id, "pending")]
     with pytest.raises(NotProven):
         await start_join(client, hub, shown["invite"])
-    async with agents(hub, node) as [agent]:  # it was installed meanwhile, and nobody is left to tell
+    async with agents(hub, node) as [agent]:  # it was installed meanwhile, and no reporter is left
         await agent.join()
         await eventually(lambda: hub.node(node.node_id)["state"] == "online", 30, "it does not come back")
     await asyncio.to_thread(killed, hub)

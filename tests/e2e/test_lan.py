@@ -85,12 +85,12 @@ class Server(NamedTuple):
         return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
     def at_terminal(self, command: str, answer: str) -> str:
-        """What a person sees who pastes the command, and answers the question for the invite. The person is root already."""
+        """The output for a user who pastes the command and answers the prompt for the invite. The user is root already."""
         words = command.replace("| sudo sh", "| sh"), answer
         return self.network.run(sys.executable, "-c", TERMINAL, *words, env=self.env).stdout
 
     def join(self, invite: str) -> str:
-        """What a person sees who joins it."""
+        """The output of joining it."""
         for name, text in (
             ("probe.sh", "cat <<'END'\n" + "\n".join((*PROBE, "ok", "END", ""))),
             ("lifecycle.sh", LIFECYCLE.format(folder=self.folder / "there", python=sys.executable)),

@@ -35,14 +35,14 @@ SERIES = {"pulse": "load.1", "breathe": "temperature{sensor=a}"}
 
 
 class Eager(Backoff):
-    """Comes back at once: a test has no fleet to spare."""
+    """Reconnects immediately: a test has no fleet to protect from."""
 
     def after(self, *_attempt: object, **_answer: object) -> float:
         return random.uniform(0, 0.1)
 
 
 class Node:
-    """The agent's own outbox, spool and link; its samples are the test's, and its clock may run ahead while nobody listens."""
+    """The agent's own outbox, spool and link; its samples are the test's, and its clock may run ahead while it is disconnected."""
 
     def __init__(self, hub: HubProcess, node: Enrolled, folder: Path, rhythm_s: int, began: float, keep_s: float) -> None:
         folder.mkdir(mode=0o700)
@@ -62,7 +62,7 @@ class Node:
         self.start()
 
     def start(self) -> None:
-        """A process begins, with nothing but what is on disk."""
+        """A process starts, with only what is on disk."""
         node, folder = self._node, self._folder
         self.starts += 1
         self.folder = SpoolFolder(str(folder), from_text(node.node_id))
@@ -93,7 +93,7 @@ class Node:
         await self.spool.finish()
 
     async def kill(self) -> None:
-        """kill -9: what is in memory alone is gone."""
+        """kill -9: what is only in memory is lost."""
         outbox = self.outbox
         for parcel in [*outbox._open.values(), *(parcel for queue in outbox._queues() for parcel in queue)]:
             step = parcel.layout.rhythm_s * 1000
@@ -126,12 +126,12 @@ class Node:
             await self.spool.step()
 
     def _untold(self) -> bool:
-        """Whether the spool has something that the hub has not answered yet; losses of memory are told last of all."""
+        """Whether the spool has data that the hub has not acknowledged; losses from memory are reported last of all."""
         spool = self.spool
         return bool(spool._segments or spool._lost.all() or spool._gaps)
 
     async def settle(self, limit_s: float) -> None:
-        """Wait until the hub has taken all that there is, and all that is told as lost."""
+        """Wait until the hub has stored everything, and all reported losses."""
         deadline = time.monotonic() + limit_s
         while not (self.outbox.settled() and self.link._session is not None) or self._untold():
             assert time.monotonic() < deadline, "the hub has not taken everything"
@@ -188,7 +188,7 @@ async def outage(
 
 
 async def see_the_newest(hub: HubProcess, node: Node) -> None:
-    """What is measured now is shown, whatever lies before it."""
+    """Current samples are shown, whatever waits before them."""
     newest = (node.began_ms / 1000) + node.made
     deadline = time.monotonic() + 60
     while (await asyncio.to_thread(hub.node, node.node_id))["latest"].get("load.1", {"at": 0})[

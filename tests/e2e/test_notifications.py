@@ -122,7 +122,7 @@ async def test_a_message_interrupted_by_a_kill_is_resent_with_the_same_id(tmp_pa
 
         receiver.answer = hang
         with killed:
-            # its clock jumps, and nobody is told of that
+            # its clock jumps, without any notification
             assert (await killed.call("PATCH", f"{ROOT}/rules/hub.clock", {"enabled": False, "version": 0})).status == 200
             made = await killed.call("POST", f"{ROOT}/channels", {"kind": "webhook", "name": "ops", "target": {"url": receiver.url()}})
             test = await killed.call("POST", f"{ROOT}/channels/{made.json['id']}/test")

@@ -52,7 +52,7 @@ def prometheus(folder: Path, hub: HubProcess) -> Iterator[str]:
 
 
 def ask(address: str, query: str) -> list[float]:
-    """The values of an instant query; none while nobody answers."""
+    """The values of an instant query; none while there is no response."""
     try:
         with urllib.request.urlopen(f"{address}/api/v1/query?query={query}", timeout=5) as answer:
             return [float(row["value"][1]) for row in json.load(answer)["data"]["result"]]

@@ -98,7 +98,7 @@ def test_a_read_only_disk_is_reported_with_or_without_a_readable_log(disk: Disk,
 @pytest.mark.holds("F-13")
 @pytest.mark.slow
 def test_a_failed_disk_is_reported_although_linux_calls_it_writable(tmp_path: Path) -> None:
-    """ext4 stops to write after an error, and newer kernels say so in one word of its options alone (`emergency_ro`)."""
+    """ext4 stops writing after an error, and newer kernels only show it as an option (`emergency_ro`)."""
     with breakable_disk(tmp_path / "hub") as disk, served(disk, tmp_path / "hub") as hub:
         hub.enrol("kept")
         assert hub.end() == 0

@@ -119,7 +119,7 @@ class Recording:
 
 
 def lost(recorded: Any, now: Any, where: str) -> Iterator[str]:
-    """What was recorded and is not there. A newer hub may add fields, and rows to a list whose rows have ids."""
+    """Recorded values that are missing. A newer hub may add fields, and rows to a list whose rows have ids."""
     if isinstance(recorded, dict) and isinstance(now, dict):
         for key, value in recorded.items():
             if key not in OF_THE_HUB:

@@ -67,7 +67,7 @@ async def test_a_hub_that_was_built_again_has_all_nodes_again(tmp_path: Path) ->
             job = await order(hub, nodes[0], "refresh")
             await job_is(hub, job["id"], "succeeded", 30)
 
-        # Who was removed stays outside, and so does everybody new once it is over.
+        # Removed nodes stay outside, and so do all new ones once it is over.
         assert hub.local("DELETE", f"/api/v1/nodes/{nodes[1].node_id}?force=true").status == 202
         await eventually(lambda: len(hub.local("GET", "/api/v1/nodes").json["nodes"]) == 1)
         async with agents(hub, nodes[1]) as [removed]:

@@ -33,7 +33,7 @@ AWAY_S = 400 * 86_400.0
 
 
 class Keeper:
-    """Root's side of a node whose files are the tests' own: it re-keys in a process that ends where a test says."""
+    """The root part of a node with the test's own files: it re-keys in a process that ends where a test says."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -122,7 +122,7 @@ async def test_a_node_reconnects_after_a_kill_at_any_step_of_a_rekey(hub: HubPro
 
 @pytest.mark.holds("SAFETY-50", "S-60")
 async def test_root_reconnects_a_node_that_a_compromised_hub_rekeyed(hub: HubProcess, tmp_path: Path) -> None:
-    """Whoever has the hub for a minute has the launch keys, and can send keys that nobody will ever know."""
+    """An attacker who has the hub for a minute has the launch keys, and can send keys that nobody else will know."""
     [node] = hub.enrol("cut-off")
     spider = SpiderProcess(tmp_path / "spider", hub, node)
     (spider.folder / "launch.key").write_bytes(node.launch_key)
@@ -163,7 +163,7 @@ async def new_keys(agent: TestAgent, start: JobStart) -> Enrolled:
 
 @pytest.mark.holds("SAFETY-49", "S-43", "F-24")
 async def test_a_clone_blocks_jobs_until_a_rekey_excludes_it(shared_hub: HubProcess) -> None:
-    """Which of the two is the right machine nobody knows, so what is ordered waits; new keys, for the one that is connected, end that."""
+    """It is unknown which of the two is the right machine, so orders wait; new keys for the connected one resolve that."""
     [node] = shared_hub.enrol("twin")
     async with agents(shared_hub, node, node) as [first, clone]:
         await first.join()
@@ -188,7 +188,7 @@ async def test_a_clone_blocks_jobs_until_a_rekey_excludes_it(shared_hub: HubProc
 
 @pytest.mark.holds("SAFETY-50", "SAFETY-91", "S-60", "F-28")
 async def test_keys_do_not_expire_and_an_old_backup_takes_newer_ones(hub: HubProcess, tmp_path: Path) -> None:
-    """After 400 days away, and with a hub whose data are of before the new keys."""
+    """After 400 days offline, and with a hub restored from before the new keys."""
     [node] = hub.enrol("traveller")
     backup = tmp_path / "before.stardust-backup"
     await asyncio.to_thread(stardust, hub.folder, "backup", str(backup))

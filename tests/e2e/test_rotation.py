@@ -120,7 +120,7 @@ def test_secrets_come_from_files_as_well(tmp_path: Path) -> None:
 
 
 def typing(folder: Path, *words: str, typed: dict[str, str], env: dict[str, str]) -> tuple[int, str]:
-    """Run the command on a terminal of its own, where somebody answers each of these questions. Returns its status and what it wrote."""
+    """Run the command on its own terminal and answer each of these questions. Returns its status and output."""
     ours, theirs = os.openpty()
     usual = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder), "STARDUST_ALLOW_VOLATILE": "yes"}
     said = b""
@@ -204,7 +204,7 @@ def everybodys_python() -> str | None:
 
 @pytest.fixture
 def own_path() -> Iterator[Path]:
-    """One below no folder of the tests', which each run of tests that begins closes to everybody but its user."""
+    """One outside the tests' folder, which each new run of tests closes to all but its user."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def start(state: Path, port: int, *flags: str, bundle: Path | None = None, **variables: str) -> subprocess.Popen[str]:
-    """Args: bundle: a Spider instead of the one that is shipped."""
+    """Args: bundle: a Spider instead of the shipped one."""
     env = dict(os.environ, STARDUST_PORT=str(port), PYTHONUNBUFFERED="1", **variables)
     program = ["scripts.dev.run"] if bundle is None else ["tests.support.run_program", str(bundle)]
     return subprocess.Popen(
@@ -42,7 +42,7 @@ def start(state: Path, port: int, *flags: str, bundle: Path | None = None, **var
 
 
 def said(process: subprocess.Popen[str], words: str) -> str:
-    """Read what it prints up to these words."""
+    """Read its output up to this text."""
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -169,7 +169,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_fresh_start(checkout: Checkout) -
 
 
 def updates_here() -> tuple[int | None, str]:
-    """What this machine's package manager says when it is asked without Spider: how many, or why it cannot be told."""
+    """The updates of this machine's package manager, asked without Spider: how many, or why they are unknown."""
     manager = telling_manager()
     assert manager is not None or not Path("/usr/bin/apt-get").exists(), "there is a manager, and nobody asks it"
     try:

@@ -37,14 +37,14 @@ SCALE = 100
 
 
 class Eager(Backoff):
-    """Comes back at once: a test has no fleet to spare."""
+    """Reconnects immediately: a test has no fleet to protect from."""
 
     def after(self, *_attempt: object, **_answer: object) -> float:
         return random.uniform(0, 0.1)
 
 
 class Node:
-    """A node with the agent's link and outbox, whose seconds the test makes."""
+    """A node with the agent's link and outbox, whose samples the test makes."""
 
     def __init__(self, hub: HubProcess, node: Enrolled, folder: Path) -> None:
         self.clock = RunningClock()
@@ -77,13 +77,13 @@ class Node:
             await asyncio.sleep(0.01)
 
     def cut(self) -> None:
-        """Lose the connection without a word, if there is one."""
+        """Drop the connection without a close frame, if there is one."""
         session = self.link._session
         if session is not None:
             session.socket._writer.transport.abort()
 
     async def settle(self) -> None:
-        """Wait until everything that was let go is acknowledged: what waits then is the last of all, in a pack that is not full."""
+        """Wait until everything sent is acknowledged: only the last rows wait then, in a pack that is not full."""
         await eventually(lambda: self.outbox.settled() and self.outbox.pending()[0] < 10, 60, "the hub has not taken everything")
 
 
@@ -126,7 +126,7 @@ def stored(hub: HubProcess) -> list[tuple[float, float | None]]:
 
 
 def gaps(hub: HubProcess) -> list[tuple[str, int, int, int]]:
-    """What the hub was told of rows that are lost: family, first and last time in ms, how many."""
+    """The losses reported to the hub: family, first and last time in ms, how many."""
     with contextlib.closing(sqlite3.connect(f"file:{hub.folder}/stardust-samples.db?mode=ro", uri=True)) as database:
         return database.execute("SELECT family, first_ms, last_ms, samples FROM gap").fetchall()
 
@@ -143,7 +143,7 @@ def history(hub: HubProcess, node: Node) -> list[float | None]:
 
 
 async def check(hub: HubProcess, node: Node, missing: range = range(0)) -> None:
-    """All that was measured and is not missing by rule is there, once; what waits in a pack that is not full is not sent yet."""
+    """All samples that are not missing by rule are stored, once; those in a pack that is not full are not sent yet."""
     waiting, _ = node.outbox.pending()
     expected = [number for number in range(node.made - waiting) if number not in missing]
     rows = await asyncio.to_thread(stored, hub)

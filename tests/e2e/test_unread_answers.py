@@ -37,7 +37,7 @@ def test_unread_charts_do_not_fill_the_memory(hub: HubProcess) -> None:
         until = time.monotonic() + 20
         while time.monotonic() < until:
             worst = max(worst, resident_bytes(hub))
-            charts[hub.local("GET", chart).status] += 1  # somebody else's
+            charts[hub.local("GET", chart).status] += 1  # another client's
             health[hub.request("GET", "/healthz").status] += 1
             time.sleep(0.2)
     print(f"{before >> 20} MiB before, {worst >> 20} at most; health {dict(health)}, charts of others {dict(charts)}")

@@ -49,7 +49,7 @@ SLOW_ROUNDS = 250
 
 
 class Maker:
-    """Values of a schema; now and then one that does not fit."""
+    """Values of a schema; sometimes an invalid one."""
 
     def __init__(self, dice: random.Random) -> None:
         self.dice = dice
@@ -101,7 +101,7 @@ class Maker:
 
 
 class Asker:
-    """Asks the hub as an admin who has just logged in."""
+    """Sends requests to the hub as an admin who has just logged in."""
 
     def __init__(self, hub: HubProcess, dice: random.Random) -> None:
         self.hub = hub

@@ -172,7 +172,7 @@ class TestAgent:
                     return closed
 
     async def cut(self) -> None:
-        """Drop the connection without a word."""
+        """Drop the connection without a close frame."""
         if self._ws is not None:
             transport = self._ws.get_extra_info("socket")
             assert transport is not None

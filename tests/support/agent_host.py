@@ -147,7 +147,7 @@ class AgentHost:
         self.deliver(job, frame, ".stop")
 
     def told(self, job: str, kind: str) -> list[dict[str, Any]]:
-        """What Spider told of a job: `progress`, `planned`, `report`, `ended`, `answer`; oldest first."""
+        """Spider's messages about a job: `progress`, `planned`, `report`, `ended`, `answer`; oldest first."""
         text = self.host.sh(f"cat {OUT}/{job}.{kind} 2>/dev/null || true")
         return [json.loads(line) for line in text.splitlines()]
 

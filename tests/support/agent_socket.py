@@ -22,7 +22,7 @@ Life = Callable[[AgentSocket], Coroutine[Any, Any, None]]
 
 
 class Door:
-    """Lets everybody in, and lives a life with each socket."""
+    """Accepts all clients, and runs a function on each socket."""
 
     def __init__(self, life: Life) -> None:
         self._life = life
@@ -60,7 +60,7 @@ async def met(life: Life, close_wait_s: float = CLOSE_WAIT_S) -> AsyncIterator[t
 
 
 class Ear:
-    """Hears messages; each that begins with `!` has to be waited for, one that begins with `?` is wrong."""
+    """Receives messages; one that begins with `!` has to be awaited, one that begins with `?` is invalid."""
 
     def __init__(self) -> None:
         self.heard: list[bytes] = []

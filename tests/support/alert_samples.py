@@ -32,7 +32,7 @@ def layout_of(family: str, series: Iterable[str], interval_s: int = 0) -> Series
 def samples_of(
     signals: Mapping[str, Signal], seconds: int, *, start: int = 0, pulse_s: int = 1, grain_s: int = 0, began: int = BEGAN
 ) -> list[Sample]:
-    """The samples of a node, by time. Args: pulse_s: the interval of what is measured every second on a real node; grain_s: of all."""
+    """The samples of a node, by time. Args: pulse_s: the interval of metrics that a real node measures every second; grain_s: of all."""
     found = []
     families: dict[str, list[str]] = {}
     for series in signals:

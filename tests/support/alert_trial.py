@@ -111,7 +111,7 @@ class Told(NamedTuple):
 
 
 class Receivers(ChannelService):
-    """Channels whose receivers note what they are told, and fail as a test says."""
+    """Channels whose receivers record messages, and fail on demand."""
 
     def __init__(self, backend: Backend, clock: ManualClock) -> None:
         vault = a_vault()
@@ -250,7 +250,7 @@ class AlertTrial:
         self._due_at = self.clock.now()
 
     async def send(self) -> None:
-        """Send what is due and may be sent."""
+        """Send due messages that may be sent."""
         busy = True
         while busy:
             async with asyncio.TaskGroup() as group:
@@ -263,7 +263,7 @@ class AlertTrial:
         self._due_at = None if due_at is None else max(due_at, self.clock.now() + LOOK_S)
 
     def hold_all(self) -> None:
-        """Evaluate all nodes, and let the next step store everything at once."""
+        """Evaluate all nodes, and let the next step store everything together."""
         for turn in range(ROUND_TICKS):
             for facts in self.facts.read(turn, ROUND_TICKS):
                 self.engine.set_node(facts)

@@ -29,7 +29,7 @@ class ManualClock:
         await done
 
     def advance(self, seconds: float) -> None:
-        """Let time pass in one step, then wake all sleepers whose time is over."""
+        """Advance time in one step, then wake all sleepers whose time is over."""
         self._go_to(self._monotonic + seconds)
         while self._sleepers and self._sleepers[0][0] <= self._monotonic:
             self._wake_first()
@@ -50,7 +50,7 @@ class ManualClock:
         await settle()
 
     def jump(self, seconds: float) -> None:
-        """Change the wall clock alone, as when somebody sets it, or when the machine was suspended."""
+        """Change the wall clock alone, as when it is set, or when the machine was suspended."""
         self._now += seconds
 
     def _go_to(self, monotonic: float) -> None:

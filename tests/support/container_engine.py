@@ -17,7 +17,7 @@ def engine(path: Path, body: bytes, status: str = "200 OK", refuses: Callable[[b
 
     def answer(client: socket.socket) -> None:
         asked.append(client.recv(4096))
-        with contextlib.suppress(BrokenPipeError):  # whoever asks may take no more than a part
+        with contextlib.suppress(BrokenPipeError):  # a client may read no more than a part
             client.sendall(refuses(asked[-1].split(b"\r\n")[0]).encode() or head + body)
 
     with served(path, answer):
@@ -27,7 +27,7 @@ def engine(path: Path, body: bytes, status: str = "200 OK", refuses: Callable[[b
 
 @contextlib.contextmanager
 def served(path: Path, answer: Callable[[socket.socket], None]) -> Iterator[None]:
-    """A Unix socket whose connections are answered one after the other, in a thread."""
+    """A Unix socket that answers connections one after the other, in a thread."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()

@@ -150,7 +150,7 @@ class Cutting(Trial):
     """Installs through a wire that is cut."""
 
     async def settle(self) -> None:
-        """Wait until nothing of an installation is there or at work any more."""
+        """Wait until no file or process of an installation is left."""
         assert "tries 600" not in await self.sh(SETTLED)
 
     async def reboot(self, boot: str) -> None:

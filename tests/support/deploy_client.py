@@ -17,7 +17,7 @@ SUDO = "lab-admin-pw"
 
 
 def told(row: Any) -> str:
-    """Whole, as what an assertion shows: of anything but a text it shows the first words."""
+    """Everything, as assertions show it: shortened unless it is a string."""
     return json.dumps(row, indent=1)
 
 
@@ -40,7 +40,7 @@ class Look:
         return [line for line in fsdiff.difference(self.before, self.now()) if not _WAITING.search(line)]
 
     def check_unchanged(self) -> None:
-        """Hold the host against what it was; one that was not spoiled by the test itself serves the next test as it is."""
+        """Compare the host with its earlier state; an unchanged host serves the next test as it is."""
         found = self.changes()
         assert found == [], told(found)
         self._desk.clean = not self._desk.spoiled
@@ -76,7 +76,7 @@ class Desk:
             assert self.hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true").status == 202
 
     def fingerprint(self) -> str:
-        """The one that the host shows now, as its own tools print it."""
+        """The fingerprint of the host now, as its own tools print it."""
         return self.host.sh("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
 
     def body(self, user: str, key: str = "id_ed25519", **given: Any) -> dict[str, Any]:

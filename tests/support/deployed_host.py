@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Processes(NamedTuple):
-    """Who does the work of a job: process ids with their start times, so that a reused id is not taken for the same process."""
+    """The processes of a job: ids with their start times, so that a reused id is not taken for the same process."""
 
     runner: str
     apt: str
@@ -43,7 +43,7 @@ class DeployedHost(AgentHost):
         return reply.json
 
     def deploy(self) -> None:
-        """Put Spider on the host as `admin`, whose sudo asks for a password; the host key is shown and confirmed."""
+        """Deploy Spider to the host as `admin`, whose sudo asks for a password; the host key is shown and confirmed."""
         begun = self.call(
             "POST", "deployments",
             {

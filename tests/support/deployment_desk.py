@@ -46,7 +46,7 @@ VIEWER = Scope(Actor("user", "u2", "eve", "viewer"), 1)
 
 
 def an_account(id_: str, username: str, role: Role) -> User:
-    """Whoever is asked about again when a deployment comes to its turn has to be known."""
+    """The owner of a deployment, whose rights are checked again at its turn, has to exist."""
     return User(
         id=UserId(id_), org=1, username=username, role=role, password_hash="x", password_version=1, must_change_password=False,
         disabled=False, created_at=1.0,
@@ -66,7 +66,7 @@ class Config(NamedTuple):
 
 
 class Desk:
-    """The service with what is around it."""
+    """The service with its dependencies."""
 
     def __init__(self, store: Store, bus: LocalBus, vault: Vault, bundle: bytes) -> None:
         self.store = store
@@ -137,14 +137,14 @@ class Desk:
 
 
 class Hasty(SystemClock):
-    """A clock whose pauses are none."""
+    """A clock that does not sleep."""
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0)
 
 
 class Trouble:
-    """A store part some of whose commands fail for a while."""
+    """A part of the store whose commands can fail for a while."""
 
     def __init__(self, part: object, *commands: str) -> None:
         self._part = part
@@ -164,7 +164,7 @@ class Trouble:
 
 
 class Hanging:
-    """A store part some of whose commands do not come back before `answers` is set, as over a disk that hangs."""
+    """A part of the store whose commands block until `answers` is set, as with a hanging disk."""
 
     def __init__(self, part: object, *commands: str) -> None:
         self._part = part

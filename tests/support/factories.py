@@ -146,7 +146,7 @@ def new_refusal(at: float, address: str = "192.0.2.1", times: int = 1) -> Refusa
 
 
 async def twice(act: Callable[[], Awaitable[T]]) -> T:
-    """A command whose first answer was lost: its repetition gives the same."""
+    """A command whose first response was lost: its repetition gives the same."""
     first, second = await act(), await act()
     assert first == second
     return second

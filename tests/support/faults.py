@@ -46,7 +46,7 @@ LINE = b"Setting up lab-slow (1.1) and everything that comes with it ...\r\n"
 
 
 class Eager(Backoff):
-    """Comes back at once: most tests have no fleet to spare."""
+    """Reconnects immediately: most tests have no fleet to protect from."""
 
     def after(self, *_attempt: object, **_answer: object) -> float:
         return random.uniform(0.05, 0.2)
@@ -169,7 +169,7 @@ async def end_job(hub: HubProcess, node: WorkingNode, job: str) -> Any:
 
 
 async def check_all(folder: Path, node: WorkingNode, job: str | None = None) -> None:
-    """I1, I2, I3, I4 and I5 of one node that is at rest, read beside whoever serves the folder."""
+    """I1, I2, I3, I4 and I5 of one idle node, read while the folder may be in use."""
     await check_fleet(folder, [node], {} if job is None else {job: node})
 
 

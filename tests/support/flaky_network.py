@@ -38,7 +38,7 @@ class FlakyNetwork:
             writer.transport.abort()
 
     def swallow(self) -> None:
-        """From now on nothing arrives, either way; what is under way comes late, as what is sent again does."""
+        """From now on nothing arrives, either way; bytes under way arrive later, as retransmissions do."""
         self._up.clear()
 
     def heal(self) -> None:

@@ -261,7 +261,7 @@ def _reap(statuses: dict[int, int]) -> None:
         if pid == 0:
             return
         status = statuses.pop(pid)
-        with contextlib.suppress(BrokenPipeError):  # nobody waits for it
+        with contextlib.suppress(BrokenPipeError):  # its exit is not awaited
             os.write(status, f"{raw}\n".encode())
         os.close(status)
 

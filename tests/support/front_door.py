@@ -89,7 +89,7 @@ class Door(abc.ABC):
                 time.sleep(0.05)
 
     def stop(self) -> None:
-        """As a service manager does; what is open is cut."""
+        """As a service manager does; open connections are cut."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -100,7 +100,7 @@ class Door(abc.ABC):
 
     @abc.abstractmethod
     def reload(self) -> None:
-        """Read the same configuration anew, as a renewed certificate makes it do."""
+        """Reload the same configuration, as after a renewed certificate."""
 
     @abc.abstractmethod
     def _write(self) -> None: ...
@@ -110,7 +110,7 @@ class Door(abc.ABC):
 
 
 class Caddy(Door):
-    """With a certificate of its own authority, since nobody signs one for localhost."""
+    """With a certificate of its own authority, since no public one signs localhost."""
 
     def _write(self) -> None:
         site = (_EXAMPLES / "Caddyfile").read_text().replace("stardust.example.org", f"{_NAME}:{self.port}")
@@ -135,7 +135,7 @@ class Caddy(Door):
 
 
 class Nginx(Door):
-    """With a certificate that nobody has signed."""
+    """With a self-signed certificate."""
 
     def _write(self) -> None:
         site = (_EXAMPLES / "nginx.conf").read_text().replace("stardust.example.org", _NAME)

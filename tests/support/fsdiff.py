@@ -49,7 +49,7 @@ def look(run: Run, *, packages: bool = False) -> dict[str, str]:
     """List a host: path -> facts."""
     pruned = PRUNED + (PRUNED_WITH_PACKAGES if packages else ())
     skip = " -o ".join(f"-path '{path}'" for path in pruned)
-    # The size of a folder depends on the file system, not on what is in it.
+    # The size of a folder depends on the file system, not on its content.
     listing = run(
         f"find / \\( {skip} \\) -prune -o \\( -type d -printf '%p\\t%y %m %U:%G\\n' \\) -o \\( ! -type d -printf '%p\\t%y %m %U:%G %s %l\\n' \\)"
     )

@@ -18,7 +18,7 @@ START_LIMIT_S = 30
 
 
 class HttpProxy(NamedTuple):
-    """One that runs."""
+    """A running one."""
 
     url: str
     log: Path

@@ -355,7 +355,7 @@ class HubProcess:
         return reply.json
 
     def job_output(self, job_id: str, offset: int = 0) -> bytes:
-        """What is held of a job's output from `offset` on."""
+        """The stored output of a job from `offset` on."""
         reply = self.local("GET", f"/api/v1/jobs/{job_id}/output?offset={offset}")
         assert reply.status == 200, reply.body
         return reply.body

@@ -182,7 +182,7 @@ def a_deployment(host: str = "web-3.example") -> Deployment:
 
 @dataclass
 class Client:
-    """A browser or a program; every answer is held against OpenAPI."""
+    """A browser or a program; every response is validated against OpenAPI."""
 
     hub: TestHub
     session: aiohttp.ClientSession
@@ -365,7 +365,7 @@ class TestHub:
         return self.server.make_url(path)
 
     def anonymous(self) -> Client:
-        """A client that is not logged in; it keeps cookies whatever they say of TLS."""
+        """A client that is not logged in; it keeps cookies whatever they require of TLS."""
         session = aiohttp.ClientSession(cookie_jar=_Jar(), auto_decompress=False)
         self.sessions.append(session)
         return Client(self, session)
@@ -389,7 +389,7 @@ class TestHub:
         return user
 
     async def sql(self, statement: str, *values: Any) -> None:
-        """Change the database behind everybody's back."""
+        """Change the database without the hub's knowledge."""
         await self.database._control.writer.run(lambda tx: tx.execute(statement, *values))
 
     async def logged_in(self, role: Role = "admin", *, must_change: bool = False, cookie: bool = True, user: User | None = None) -> Client:

@@ -17,7 +17,7 @@ from groundcontrol.adapters.sqlite.samples import SqliteMetrics
 
 
 class Sample(NamedTuple):
-    """One row that a node measured, told from all others by its value."""
+    """One row that a node measured, identified by its value."""
 
     family: str
     taken_at_ms: int

@@ -30,7 +30,7 @@ class NodeSide(NamedTuple):
 
 @contextlib.contextmanager
 def control(data_dir: Path) -> Iterator[sqlite3.Connection]:
-    """The control database, beside whoever serves it."""
+    """The control database, which a hub may be using."""
     with contextlib.closing(sqlite3.connect(f"file:{data_dir}/stardust.db?mode=ro", uri=True)) as database:
         database.row_factory = sqlite3.Row
         yield database

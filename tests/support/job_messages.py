@@ -39,7 +39,7 @@ async def job_is(hub: HubProcess, job_id: str, state: str, limit_s: float = 30.0
 
 
 async def started(hub: HubProcess, agent: TestAgent, **more: Any) -> tuple[str, SignedOrder]:
-    """Order an upgrade; returns its id and what the node was told to do."""
+    """Order an upgrade; returns its id and the message to the node."""
     job = await order(hub, agent.node, **more)
     start = await agent.expect(JobStart)
     assert start.job == job["id"]

@@ -39,7 +39,7 @@ async def _first_vault(database: Database, root: bytes, rounds: int) -> Vault:
 
 
 async def vault_of(database: Database, name: str) -> Vault:
-    """Open what is stored, as `open_existing_vault` does."""
+    """Open an existing vault, as `open_existing_vault` does."""
     blob, fleet = await database.secrets.keyring(), await database.secrets.secret(*FLEET_KEY)
     assert blob is not None
     assert fleet is not None

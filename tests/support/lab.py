@@ -161,7 +161,7 @@ class Host:
 
 
 def up(**flavours: int) -> list[Host]:
-    """Boot what is missing, e.g. `up(debian=2)`; the lab's tree is built on first use."""
+    """Boot missing hosts, e.g. `up(debian=2)`; the lab's tree is built on first use."""
     _guard()
     words = [f"{name.replace('_', '-')}={count}" for name, count in flavours.items()]
     answer = json.loads(lab("up", *words, timeout_s=BUILD_LIMIT_S))
@@ -180,7 +180,7 @@ def one(flavour: str) -> Iterator[Host]:
 
 
 def build(*flavours: str) -> subprocess.Popen[bytes]:
-    """Begin to build the trees of these flavours, one after the other. Who needs one meanwhile waits for it, or builds it."""
+    """Start building the trees of these flavours, one after the other. A test that needs one meanwhile waits for it, or builds it."""
     argv = [*PROGRAM, "build", *flavours]
     return subprocess.Popen(argv, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

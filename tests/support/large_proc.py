@@ -48,7 +48,7 @@ def net_dev(interfaces: int, second: int) -> str:
 
 
 def large_host(root: Path, second: int, *, cores: int = 128, processes: int = 5000, disks: int = 48, interfaces: int = 16) -> Path:
-    """Write it, as it is at that second since boot. Processes are written once."""
+    """Write it, as at that second since boot. Processes are written once."""
     if second == 0:
         write(
             root, {f"proc/{pid}/stat": f"{pid} (worker {pid % 7}) {'SSSSRDZ'[pid % 7]} 1 1 1 0 -1 0\n" for pid in range(1, processes + 1)}

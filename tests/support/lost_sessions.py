@@ -24,7 +24,7 @@ NODE = NodeId("node")
 
 
 class Agent:
-    """As much of a session as is asked for what it told."""
+    """The part of a session that is needed for its messages."""
 
     def __init__(self, epoch: int, node: NodeId = NODE) -> None:
         self.node = SimpleNamespace(id=node, no=1, org=1, name="web-1", version=1)

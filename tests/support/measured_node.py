@@ -15,7 +15,7 @@ from spider.wire.frames import CODING_PLAIN
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import TestHub
 
-START = int(time.time()) // 60 * 60 - 600  # within what is kept second by second
+START = int(time.time()) // 60 * 60 - 600  # within the retention of seconds
 
 
 async def measured(hub: TestHub, name: str = "web-1") -> Node:

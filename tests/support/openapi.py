@@ -37,7 +37,7 @@ class Description:
         return min(exact, key=lambda template: template.count("{")) if exact else None
 
     def check(self, method: str, path: str, status: int, content_type: str, body: bytes) -> None:
-        """Fail unless this answer is one that the description foresees."""
+        """Fail unless the description allows this response."""
         template = self.template(path)
         operation = self.document["paths"][template].get(method.lower()) if template else None
         if operation is None:

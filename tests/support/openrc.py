@@ -54,5 +54,5 @@ def ended(desk: Desk, job: str, limit_s: float = 240.0) -> Any:
 
 
 def beside_the_lists(look: Look) -> list[str]:
-    """What has changed, but for what apt itself writes down when its lists are fetched anew."""
+    """The changes, except for what apt writes when its lists are fetched again."""
     return [line for line in look.changes() if "/var/lib/apt/lists" not in line and "/var/cache/apt/" not in line]

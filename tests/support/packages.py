@@ -60,7 +60,7 @@ FLAVOURS = {
 
 
 class Step(NamedTuple):
-    """One package of a plan, as the hub is told."""
+    """One package of a plan, as the hub receives it."""
 
     before: str
     after: str
@@ -69,7 +69,7 @@ class Step(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A plan as the hub is told."""
+    """A plan as the hub receives it."""
 
     digest: str
     steps: dict[str, Step]
@@ -82,7 +82,7 @@ class Shown(NamedTuple):
 
 
 class Done(NamedTuple):
-    """All that was told of a job."""
+    """All messages about a job."""
 
     job: str
     state: str
@@ -161,7 +161,7 @@ class PackageHost(AgentHost):
         return found
 
     def meanwhile(self, program: str, when: str, change: str) -> None:
-        """Let the world change directly before a program is run with words that match a pattern of the shell, once."""
+        """Change the system directly before a program is run with arguments that match a pattern of the shell, once."""
         before, path = f"/usr/local/sbin/{program}", self.host.sh(f"command -v {program}").strip()
         script = f'#!/bin/sh\ncase " $* " in {when}) rm {before}; {change};; esac\nexec {path} "$@"\n'
         self.put(before, script.encode(), "0755")
@@ -186,12 +186,12 @@ class PackageHost(AgentHost):
         return done.plan
 
     def perform(self, verb: str, *packages: str, plan: str = "", target: str = "", limit_s: float = COMMIT_LIMIT_S) -> Done:
-        """Give an order and wait for its end. What was printed has arrived whole, and what was told fits together."""
+        """Give an order and wait for its end. The output has arrived completely, and the messages are consistent."""
         job = self.order(verb, self.args(list(packages), plan, target))
         return self.finish(job, limit_s)
 
     def finish(self, job: str, limit_s: float = COMMIT_LIMIT_S) -> Done:
-        """Wait for the end of a job and take in all that was told of it."""
+        """Wait for the end of a job and collect all its messages."""
         files = self.gather(job, limit_s)
         ended = json.loads(files["ended"].splitlines()[0])
         output = files.get("output", b"")

@@ -50,7 +50,7 @@ class PlayedNodes(threading.Thread):
         await agent.say(IDENTITY._replace(hostname=node.name))
 
     async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
-        """Do as the hub has told it."""
+        """Carry out the hub's message."""
 
     def run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -34,7 +34,7 @@ def _span() -> range:
 
 
 def free_port() -> int:
-    """A port where nobody listens now, given to no other test process. The least recently given comes first."""
+    """A port without a listener, given to no other test process. The least recently given comes first."""
     global _given  # noqa: PLW0603  # one count for this process
     span = _span()
     for _ in span:

@@ -134,7 +134,7 @@ def check_answers(race: Race, answers: Sequence[object]) -> None:
 
 
 async def race_rivals(race: Race, rivals: Rivals, store: Store) -> None:
-    """Let twenty that ask for different things go at once, and hold what they leave against what they were told."""
+    """Run twenty different calls at once, and compare the result with their answers."""
     rows = await Rows.from_now(store)
     answers = await asyncio.gather(*(rivals.call(at) for at in range(CALLERS)), return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, BaseException)]

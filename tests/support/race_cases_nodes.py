@@ -259,7 +259,7 @@ async def _save_table(ground: Ground) -> Race:
 
 @CASES.of("recovery.print_recovery")
 async def _print_recovery(ground: Ground) -> Race:
-    """One prints it; all others are told when, and that it is not to be printed again, unless they insist."""
+    """One prints it; all others get its time, and that it is not to be printed again unless they insist."""
     store = ground.store
 
     async def held() -> object:

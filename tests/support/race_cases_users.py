@@ -30,7 +30,7 @@ async def live(ground: Ground, user: User) -> list[SessionId]:
 
 @CASES.of("users.save_password")
 async def _save_password(ground: Ground) -> Race:
-    """Of twenty sessions of one user that set a password each, one does, and is the only one that is left."""
+    """Of twenty sessions of one user that set a password each, one succeeds, and is the only one left."""
     store, user = ground.store, await ground.user()
     sessions = [await ground.login(user) for _ in range(CALLERS)]
 
@@ -80,7 +80,7 @@ async def _reset_password(ground: Ground) -> Race:
 
 @CASES.of("user_admin.edit_user")
 async def _edit_user(ground: Ground) -> Race:
-    """Of twenty admins that are all made less at once, one stays."""
+    """Of twenty admins that are all demoted at once, one stays."""
     store, users = ground.store, [await ground.user() for _ in range(CALLERS)]
     await ground.login(users[0])
 
@@ -144,7 +144,7 @@ async def _edit_preferences(ground: Ground) -> Race:
 
 @CASES.of("users.open_session")
 async def _open_session(ground: Ground) -> Race:
-    """An id stands for one session: nobody else's, however many come with it."""
+    """An id is one session's: no other gets it, however many ask for it."""
     store, user = ground.store, await ground.user()
     wanted = login(user, ground.now)
 
@@ -195,7 +195,7 @@ async def _clear_attempts(ground: Ground) -> Race:
 
 @CASES.of("user_admin.revoke_others")
 async def _revoke_others(ground: Ground) -> Race:
-    """Of twenty sessions that end all others, one does and is left: who was ended meanwhile ends nobody."""
+    """Of twenty sessions that end all others, one succeeds and is left: an ended one ends no other."""
     store, user = ground.store, await ground.user()
     sessions = [await ground.login(user) for _ in range(CALLERS)]
     rivals = Rivals(
@@ -216,7 +216,7 @@ async def _revoke_others(ground: Ground) -> Race:
 
 @CASES.of("factors.begin_totp")
 async def _begin_totp(ground: Ground) -> Race:
-    """Who is told that it was begun has shown the seed that is kept: one of twenty."""
+    """The caller that is told it has begun has shown the stored seed: one of twenty."""
     store, user = ground.store, await ground.user()
 
     async def held() -> object:
@@ -276,7 +276,7 @@ async def spends(ground: Ground, user: User, code: bytes) -> bool:
 
 
 async def with_factor_of(ground: Ground) -> tuple[User, list[LoginSession]]:
-    """Somebody with a second factor, and twenty sessions that were opened with it."""
+    """A user with a second factor, and twenty sessions that were opened with it."""
     user = await ground.user()
     first = await ground.login(user)
     await ground.store.factors.begin_totp(SCOPE, user.id, seed(user))
@@ -286,7 +286,7 @@ async def with_factor_of(ground: Ground) -> tuple[User, list[LoginSession]]:
 
 @CASES.of("factors.stop_totp")
 async def _stop_totp(ground: Ground) -> Race:
-    """Of twenty sessions that switch it off one does, and is the only one that is left; all are told that it is off."""
+    """Of twenty sessions that switch it off one succeeds, and is the only one left; all get that it is off."""
     store = ground.store
     user, sessions = await with_factor_of(ground)
 
@@ -376,7 +376,7 @@ async def _shred_credentials(ground: Ground) -> Race:
 
 @CASES.of("secrets.save_hub_key")
 async def _save_hub_key(ground: Ground) -> Race:
-    """Of twenty admins who make the first key, one does."""
+    """Of twenty admins who create the first key, one succeeds."""
     store = ground.store
 
     def record(number: int) -> SealedRecord:
@@ -414,7 +414,7 @@ async def refusals(ground: Ground) -> list[object]:
 
 @CASES.of("log.save_refusals")
 async def _save_refusals(ground: Ground) -> Race:
-    """The highest count of a row stands, in whatever order the counts come."""
+    """The highest count of a row wins, in any order of the counts."""
     store = ground.store
     rivals = Rivals(
         "most",
@@ -447,7 +447,7 @@ async def _expire_refusals(ground: Ground) -> Race:
 
 @CASES.of("log.accept_clock")
 async def _accept_clock(ground: Ground) -> Race:
-    """Rows of a time that was wrong say nothing about the clock from then on; whoever accepts it says so."""
+    """Rows of a wrong time no longer affect the clock; accepting it records that."""
     await ground.node()
     ground.clock.advance(-86_400.0)
     return Race(

@@ -19,7 +19,7 @@ SIDES: tuple[Whose, Whose] = ("own", "other")
 
 @dataclass
 class World:
-    """One of everything on both sides of a limit, and people who see one side."""
+    """Objects on both sides of a permission boundary, and users who see one side."""
 
     hub: HubProcess
     nodes: dict[Whose, Enrolled] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class World:
         return reply.json if reply.body else None
 
     def person(self, name: str, role: str, *tags: str) -> Login:
-        """Somebody new who has chosen a password."""
+        """A new user who has chosen a password."""
         grants = {"grants": {"tags": list(tags)}} if tags else {}
         given = self.local("POST", "users", {"username": name, "role": role, **grants})["password"]
         reply = self.hub.request(
@@ -75,7 +75,7 @@ def a_world(hub: HubProcess) -> World:
         }  # fmt: skip
     made.person("limited-operator", "operator", "own")
     made.person("limited-viewer", "viewer", "own")
-    # what hangs on a person has two sides by whose it is
+    # objects that belong to a user have two sides by their owner
     sessions = made.call(admin, "GET", "auth/sessions").json["sessions"]
     tokens = made.call(admin, "POST", "tokens", {"name": "of the admin"}).json
     deployment = made.call(admin, "POST", "deployments", {"host": "127.0.0.1", "port": 1, "username": "root", "password": "x"})

@@ -118,7 +118,7 @@ class ScriptedHub:
         await connection.send(link.send(message))
 
     async def cut(self) -> None:
-        """Cut the present connection without a word."""
+        """Cut the present connection without a close frame."""
         self.sessions[-1][0].transport.abort()
 
     def values(self, streams: Iterable[int] = (STREAM_LIVE, STREAM_BACKFILL)) -> list[int | None]:

@@ -15,7 +15,7 @@ from spider.wire.frames import Updates
 
 
 class Scripted:
-    """A package manager whose only skill is /bin/sh."""
+    """A package manager that only runs /bin/sh."""
 
     name = "scripted"
     newer: Sequence[Planned] = ()

@@ -16,7 +16,7 @@ def call(hub: HubProcess, who: Login, method: str, path: str, body: object = Non
 
 
 def enrol(hub: HubProcess, username: str = "admin") -> tuple[bytes, list[str]]:
-    """Switch somebody's second factor on; its seed and the recovery codes."""
+    """Switch on a user's second factor; returns its seed and the recovery codes."""
     who = hub.login(username)
     text = call(hub, who, "POST", "/auth/totp").json["secret"]
     seed = base64.b32decode(text + "=" * (-len(text) % 8))

@@ -19,7 +19,7 @@ PIECES = 400
 
 @contextlib.asynccontextmanager
 async def slow_reader(hub: TestHub, client: Client, path: str) -> AsyncIterator[asyncio.StreamReader]:
-    """Somebody who has asked, and takes what comes in small bites."""
+    """A client that has sent a request, and reads the response in small pieces."""
     conn = socket.socket()
     conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     conn.setblocking(False)

@@ -36,7 +36,7 @@ class SlowRepository:
                         repository.go.wait(MOST_S)
                         content = content[100:]
                     self.wfile.write(content)
-                except ConnectionError:  # who asked was stopped
+                except ConnectionError:  # the client was stopped
                     self.close_connection = True
 
             def _answer(self) -> bytes:

@@ -13,7 +13,7 @@ END_LIMIT_S = 240
 
 
 def ship(desk: Desk, bundle: Path) -> None:
-    """Start the hub anew with another version of Spider to give."""
+    """Restart the hub with another version of Spider to ship."""
     desk.hub.end()
     desk.hub = HubProcess(desk.hub.folder, port=desk.hub.port, args=["--agent-bundle", str(bundle)])
     desk.hub.launch()
@@ -21,7 +21,7 @@ def ship(desk: Desk, bundle: Path) -> None:
 
 
 def restart(desk: Desk) -> None:
-    """Start Spider anew; returns once the new one has a session."""
+    """Restart Spider; returns once the new one has a session."""
     (node,) = desk.nodes()
     desk.host.sh("systemctl stop stardust-spider.service")
     wait_until(lambda: desk.hub.node(node["id"])["state"] != "online", what="the hub knows that it is gone", limit_s=END_LIMIT_S)

@@ -139,7 +139,7 @@ class Node:
             self.clock.advance(1)
 
     async def away(self, seconds: int) -> None:
-        """Measure while nobody listens."""
+        """Measure while disconnected."""
         while seconds > 0:
             self.sample(min(15, seconds))
             seconds -= 15

@@ -111,7 +111,7 @@ class Closed(Watcher):
 
 
 class Bastion(Watcher):
-    """A jump host: it lets in who has the right password, runs nothing, and passes connections on."""
+    """A jump host: it accepts the right password, runs nothing, and forwards connections."""
 
     def connection_requested(self, dest_host: str, dest_port: int, _orig_host: str, _orig_port: int) -> bool:
         self._seen.append(f"through to {dest_host} {dest_port}")
@@ -133,7 +133,7 @@ async def jumping(key: asyncssh.SSHKey) -> AsyncIterator[tuple[int, list[str]]]:
 
 
 class Doorkeeper(Watcher):
-    """Knows who is inside, so that they can be shown out."""
+    """Tracks connected clients, so that they can be disconnected."""
 
     def __init__(self, inside: set[asyncssh.SSHServerConnection], seen: list[str]) -> None:
         super().__init__(seen)
@@ -156,7 +156,7 @@ class SshServerThread:
 
     @property
     def knocks(self) -> int:
-        """How often somebody tried to prove who they are."""
+        """The number of authentication attempts."""
         return sum(not one.startswith("begin ") for one in self._seen)
 
     def __enter__(self) -> Self:
@@ -202,7 +202,7 @@ class SshServerThread:
 
 
 class Person:
-    """Confirms what is shown, and remembers it."""
+    """Confirms the shown fingerprint, and remembers it."""
 
     def __init__(self, *, trusts: bool = True) -> None:
         self.trusts = trusts
@@ -217,4 +217,4 @@ class Person:
 
 
 def no_limit(*, stop: bool = False) -> None:
-    """No time limit that a person's answer starts anew."""
+    """No time limit that a user's answer restarts."""

@@ -344,7 +344,7 @@ class Stage(PlayedNodes):
         (self._hushed.add if on else self._hushed.discard)(name)
 
     def leave(self, name: str) -> None:
-        """End the session of this node, and stay away until `come_back`; what is measured meanwhile is told then."""
+        """End the session of this node, and stay away until `come_back`; samples of the meantime are sent then."""
         self._loop.call_soon_threadsafe(self._present[name].clear)
 
     def come_back(self, name: str) -> None:
@@ -526,7 +526,7 @@ def wait_job(hub: HubProcess, job: str, state: str) -> None:
 
 
 def play_jobs(hub: HubProcess, stage: Stage) -> dict[str, str]:
-    """A job that succeeded, one that failed, one that goes on, and an order for many. Returns their ids by these words."""
+    """A job that succeeded, one that failed, one that runs, and a batch. Returns their ids by these words."""
     found = {
         "succeeded": order(hub, stage, "web-01", "upgrade", "succeeded"),
         "failed": order(hub, stage, "mail-01", "full-upgrade", "failed"),
@@ -540,7 +540,7 @@ def play_jobs(hub: HubProcess, stage: Stage) -> dict[str, str]:
 
 
 def wait_told_of_who_left(hub: HubProcess, stage: Stage) -> None:
-    """The hub gives who left some seconds to come back before it tells of them; a frozen page says until then that they left before the hub's start."""
+    """The hub waits some seconds before it reports nodes offline; a frozen page shows until then that they left before the hub's start."""
     left = {stage.ids[star.name] for star in STARS if star.mood == "gone"}
     deadline = time.monotonic() + LIMIT_S
     pause = threading.Event()
@@ -554,11 +554,11 @@ def wait_told_of_who_left(hub: HubProcess, stage: Stage) -> None:
 
 
 def frozen_hub(folder: Path) -> HubProcess:
-    """A hub whose wall clock stands at the frozen moment, and which ships a Spider whose version stands."""
+    """A hub whose wall clock is frozen, and which ships a Spider of a fixed version."""
     return HubProcess(folder, args=["--agent-bundle", str(bundle_of(folder.parent, FROZEN_VERSION))], faults=[f"frozen-clock={FROZEN_AT}"])
 
 
 def staged(folder: Path) -> Iterator[tuple[HubProcess, Stage, dict[str, str]]]:
-    """For a fixture: a hub whose time goes on, all nodes, and the jobs."""
+    """For a fixture: a hub with a running clock, all nodes, and the jobs."""
     with HubProcess(folder) as hub, Stage(hub, every_s=CALM_S) as stage:
         yield hub, stage, play_jobs(hub, stage)

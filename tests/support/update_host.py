@@ -67,16 +67,16 @@ class Host:
         return sorted(path.name for path in (self.folder / "opt").iterdir() if not path.is_symlink())
 
     def order(self, bundle: bytes, *, came: bytes | None = None) -> str:
-        """Hand a bundle over and order it; what came of it, as a word."""
+        """Hand over a bundle and order it; the outcome as a word."""
         (self.folder / "state/bundle").write_bytes(bundle if came is None else came)
         return self.carry_out({"plan": hashlib.sha256(bundle).hexdigest()})
 
     def carry_out(self, args: Mapping[str, Any]) -> str:
-        """Do as an order says with the bundle that is there; what came of it, as a word."""
+        """Carry out an order with the bundle that is there; the outcome as a word."""
         console: Console = NullConsole()
         outcome = update(args, console, self.places, self.systemd)
         return outcome.error_code or outcome.state
 
     def is_quiet(self) -> bool:
-        """Nothing of an update under way is left."""
+        """No trace of a running update is left."""
         return not list((self.folder / "units").iterdir()) and not os.path.lexists(self.places.note)

@@ -13,7 +13,7 @@ from tests.support.inprocess_hub import PASSWORD, Answer, Client, TestHub
 
 @dataclass
 class Someone:
-    """Somebody who can log in."""
+    """A user who can log in."""
 
     hub: TestHub
     username: str
@@ -60,7 +60,7 @@ async def somebody(hub: TestHub, role: Role = "admin", username: str = "ada") ->
 
 
 async def with_second_factor(hub: TestHub, role: Role = "admin", username: str = "ada") -> tuple[Someone, Client]:
-    """A user whose second factor is on, and the session that switched it on."""
+    """A user with a second factor, and the session that switched it on."""
     person = await somebody(hub, role, username)
     return person, await person.enrol(await person.log_in())
 

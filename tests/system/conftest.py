@@ -54,7 +54,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture
 def bare_host(request: pytest.FixtureRequest) -> labs.Host:
-    """A Debian host in factory state: one of the tests' own, or the one that is named."""
+    """A Debian host in factory state: one of the tests' own, or the named one."""
     named = named_host()
     if named is None:
         host: labs.Host = request.getfixturevalue("host")
@@ -65,7 +65,7 @@ def bare_host(request: pytest.FixtureRequest) -> labs.Host:
 
 @pytest.fixture(scope="module")
 def kept_agent(request: pytest.FixtureRequest) -> AgentHost:
-    """What `agent` gives, once for a module whose tests leave it usable. Not the host that `host` resets."""
+    """As `agent`, once for a module whose tests leave it usable. Not the host that `host` resets."""
     host: labs.Host = named_host() or request.getfixturevalue("lab_hosts")[1]
     host.reset()
     agent = AgentHost(host)

@@ -12,7 +12,7 @@ from tests.support.bundles import shipped_bundle
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 SLEEPS = "sleep 1003.5"
-# No environment, a session of its own, no parent; a second one below such a one, whose parent is ended before it; and one that stays in reach.
+# No environment, a session of its own, no parent; a second one below it, whose parent is ended before it; and one that stays in the group.
 PROGRAM = f"""#!/bin/sh
 (setsid env -i {SLEEPS} >/dev/null 2>&1 &)
 (setsid env -i sh -c 'setsid {SLEEPS} & exec {SLEEPS}' >/dev/null 2>&1 &)

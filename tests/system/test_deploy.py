@@ -498,7 +498,7 @@ def test_an_unacknowledged_installation_stays_while_its_spider_is_connected(desk
 
 
 def unfinished(desk: Desk) -> str:
-    """Let the timer come to an installation that was not told that it stands; returns the end of the journal's word on it."""
+    """Let the timer fire on an installation that was not confirmed; returns the end of its journal."""
     desk.host.sh("sed -i '/^complete$/d' /var/lib/stardust/installed")
     desk.host.run("/bin/sh", "-s", "rollback", stdin=(ROOT / "majortom/remote/lifecycle.sh").read_text())
     return desk.host.sh("grep -x complete /var/lib/stardust/installed || true", check=False)

@@ -113,7 +113,7 @@ async def test_an_installation_cancelled_at_any_step_is_rolled_back(trial: Trial
     ],
 )
 async def test_altered_files_are_not_installed(trial: Trial, alter: str) -> None:
-    """Whoever can write to the upload's folder gets nothing of it run or kept."""
+    """A user who can write to the upload's folder gets nothing of it run or stored."""
     before = await trial.look()
 
     class Altering(Notes):

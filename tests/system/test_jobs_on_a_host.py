@@ -83,7 +83,7 @@ def test_a_package_that_restarts_spider_does_not_break_its_own_upgrade(agent: Ag
     output = agent.check_output(job)
     assert output.count(b"lab-restarter: after the restart") == 1
     assert agent.version("lab-restarter") == "ii 2.0"
-    # The `sleep` that it left in the job's cgroup is told, and does not count as a job.
+    # The `sleep` that it left in the job's cgroup is reported, and does not count as a job.
     [left] = [note for note in agent.told(job, "report")[-1]["notes"] if "still running" in note]
     assert re.search(rf"stardust-job@{job}\.service: sleep \(\d+\)\.$", left), left
     assert agent.host.sh(f"pgrep -x sleep && systemctl is-active stardust-job@{job} || true").split()[-1:] != ["active"]
@@ -171,7 +171,7 @@ def test_updates_are_counted_inside_the_sandbox_without_privileges(bare_host: Ho
     assert told["security"] == sum("-security" in line for line in upgrades) > 0
     lists = float(agent.host.sh("stat -c %Y /var/lib/apt/lists"))
     assert abs(told["checked_at_ms"] / 1000 - lists) < 2
-    # A refresh that reaches nobody is no refresh: the lists are incomplete until one goes through.
+    # A refresh that reaches no server is a failure: the lists are incomplete until one succeeds.
     agent.host.sh("sed -i -E s,https?://[^/]+,http://127.0.0.9:9, /etc/apt/sources.list.d/debian.sources")
     assert agent.wait_ended(agent.order("refresh"), 120)["error_code"] == "job.repository_stale"
     assert agent.host.run("test", "-e", f"{JOBS}/.refreshed", check=False).returncode == 1

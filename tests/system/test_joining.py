@@ -102,7 +102,7 @@ print(said.decode(errors="replace"))
 
 
 def pasted(host: Host, made: Any, *shell: str) -> str:
-    """What a person sees who pastes the line into a shell on a terminal, and then the invite when it is asked for."""
+    """The output for a user who pastes the line into a shell on a terminal, and then the invite at the prompt."""
     shown = host.run(
         "env", "TERM=xterm", "HISTFILE=/root/history", "python3", "-c", TYPIST, *shell, stdin=json.dumps([made["line"], made["invite"]])
     )
@@ -110,7 +110,7 @@ def pasted(host: Host, made: Any, *shell: str) -> str:
 
 
 def joined(host: Host, made: Any, shell: str = "sh") -> subprocess.CompletedProcess[str]:
-    """What is there without a terminal: the whole command is given to sh; to others the line, with the invite by standard input."""
+    """The output without a terminal: the whole command is given to sh; other shells get the line, with the invite by standard input."""
     if shell == "sh":
         return host.run("sh", stdin=made["command"], check=False)
     keeping = [f"XDG_{kind}_HOME=/root/.cache" for kind in ("CONFIG", "DATA")]  # of fish, which keeps files of its own
@@ -221,11 +221,11 @@ def test_user_data_joins_and_waits_for_approval(desk: Desk) -> None:
 
 @pytest.mark.holds("SAFETY-44", "S-47")
 def test_a_hub_with_its_own_certificate_is_trusted_by_pin_only(desk: Desk, tmp_path: Path) -> None:
-    """Through a TLS end that nobody has signed; another one at the same address is refused."""
+    """Through a TLS end with a self-signed certificate; another one at the same address is refused."""
     look = Look(desk)
     with TlsProxy(tmp_path / "tls") as front:
         url = f"wss://127.0.0.1:{front.port}/ws"
-        pins = f"{'00' * 32}, {front.pin}"  # a key that is not used yet, and the one that answers
+        pins = f"{'00' * 32}, {front.pin}"  # a key that is not used yet, and the one in use
         hub = HubProcess(tmp_path / "hub", args=["--server-url", url, "--tls-pin", pins], env={"STARDUST_TRUSTED_PROXIES": "127.0.0.1"})
         with hub:
             front.hub_port = hub.port
@@ -275,7 +275,7 @@ def test_a_join_with_a_limited_tmp_connects_or_changes_nothing(desk: Desk, files
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_hub_killed_during_a_join_leaves_the_server_unchanged(desk: Desk) -> None:
-    """Also where the journal still has the words of a Spider that was there before and had a session."""
+    """Also where the journal still has messages of an earlier Spider that had a session."""
     off_again(desk, desk.install("root")["node_id"])
     assert "session_open" in desk.host.sh("journalctl -u stardust-spider.service -o cat")
     folder = "/etc/systemd/system/stardust-spider.service.d"

@@ -198,7 +198,7 @@ def test_a_killed_spider_is_restarted(desk: Desk) -> None:
 
 
 def programs(desk: Desk) -> list[str]:
-    """Everything of ours that runs, by its words behind the interpreter's."""
+    """All running processes of Stardust, by their arguments after the interpreter's."""
     lines = desk.host.sh("ps -e -o args=").splitlines()
     return sorted(line.partition(" ")[2] for line in lines if "/opt/stardust/current/spider.pyz" in line and "supervise-daemon" not in line)
 

@@ -33,14 +33,14 @@ def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 def serve(desk: Desk, *args: str) -> None:
-    """Start the hub anew."""
+    """Restart the hub."""
     desk.hub.end()
     desk.hub = HubProcess(desk.hub.folder, port=desk.hub.port, args=args)
     desk.hub.launch()
 
 
 def ship(desk: Desk, bundle: Path) -> None:
-    """Start the hub anew with another version of Spider to give."""
+    """Restart the hub with another version of Spider to ship."""
     serve(desk, "--agent-bundle", str(bundle))
     desk.host.sh("rc-service stardust-spider restart")  # it would come back by itself, within a minute
     (node,) = desk.nodes()
@@ -48,7 +48,7 @@ def ship(desk: Desk, bundle: Path) -> None:
 
 
 def under_way(desk: Desk) -> str:
-    """What is left of an update under way."""
+    """The remains of a running update."""
     return desk.host.sh("ps -e -o args= | grep '[p]yz rollback' || true; ls -d /etc/init.d/stardust-rollback /etc/runlevels/*/stardust-rollback /run/stardust-rollback.pid /var/lib/stardust/update 2>/dev/null || true")  # fmt: skip
 
 

@@ -51,7 +51,7 @@ AS_SPIDER = (
 
 @pytest.fixture(scope="module", params=FLAVOURS)
 def deb_host(request: pytest.FixtureRequest) -> Iterator[tuple[labs.Host, str]]:
-    """A host of each release, one after the other; the one that is named stands for its own flavour alone."""
+    """A host of each release, one after the other; the named one only for its own flavour."""
     named = named_host()
     if named is not None:
         facts = next(facts for facts in json.loads(labs.lab("list")) if facts["name"] == named.name)
@@ -202,7 +202,7 @@ def test_a_plan_that_changed_stops_before_it_starts_and_shows_the_difference(age
 def test_an_upgrade_that_needs_a_removal_is_held_back_unless_approved(agent: PackageHost, deb_host: tuple[labs.Host, str]) -> None:
     agent.host.sh(RIVAL)
     kept = agent.plan("upgrade")
-    if deb_host[1] == "debian-new":  # apt 3 removes nothing in an upgrade that somebody installed by name
+    if deb_host[1] == "debian-new":  # apt 3 removes no package in an upgrade that a user installed by name
         assert kept.kept["lab-rival"] == agent.plan("full-upgrade").kept["lab-rival"] == ("2.0", "unresolvable")
         refused = agent.perform("install", "lab-rival")
         assert (refused.state, refused.error_code, refused.changes) == ("failed", "job.would_remove", {}), refused
@@ -247,13 +247,13 @@ def test_repair_completes_an_interrupted_upgrade(agent: PackageHost) -> None:
     agent.host.sh("dpkg --unpack /srv/lab-repo/apt/main/lab-hello_2.0_all.deb >/dev/null")
     refused = agent.perform("upgrade")
     assert (refused.error_code, "lab-hello" in refused.error_text) == ("job.packages_broken", True)
-    # A removal of what is broken is a way out, one of anything else is not.
+    # Removing a broken package is a way out, removing anything else is not.
     assert agent.perform("remove", "lab-slow").error_code == "job.packages_broken"
     assert agent.perform("repair").state == "succeeded"
     assert agent.version("lab-hello") == "2.0"
     agent.host.sh("dpkg --unpack --force-downgrade /srv/lab-repo/apt/main/lab-hello_2.0_all.deb >/dev/null")
     assert agent.perform("remove", "lab-hello").changes == {"lab-hello": ("2.0", "")}
-    # Stopped when dpkg is at it: the answer comes at once, dpkg to its end, and what it did is told.
+    # Stopped while dpkg runs: the answer comes immediately, dpkg finishes, and its changes are reported.
     agent.host.sh("dpkg --unpack /srv/lab-repo/apt/main/lab-slow_2.0_all.deb >/dev/null")
     agent.hold_scripts()
     job = agent.order("repair")

@@ -33,7 +33,7 @@ def arch_host() -> Iterator[labs.Host]:
 
 @pytest.fixture
 def arch(arch_host: labs.Host) -> PackageHost:
-    """The host in factory state, with Stardust on it; lab-conf's file was changed by somebody."""
+    """The host in factory state, with Stardust on it; lab-conf's file was edited."""
     arch_host.reset()
     host = PackageHost(arch_host, "arch-like")
     host.install()
@@ -233,7 +233,7 @@ exec /usr/bin/pacman-conf "$@"
 
 @pytest.mark.slow
 def test_settings_changed_during_planning_do_not_affect_the_plan(arch: PackageHost) -> None:
-    """Whenever pacman-conf is asked, somebody is faster: no plan is made of two states of the settings."""
+    """The settings change each time pacman-conf is called: no plan is made of two states of them."""
     arch.put("/usr/local/sbin/pacman-conf", _EDITING.encode(), "0755")
     arch.host.sh("cp /etc/pacman.conf /root/pacman.conf; echo 0 >/root/edit-at; : >/root/asked")
     assert "lab-slow" in arch.plan("upgrade").steps

@@ -105,7 +105,7 @@ def test_a_plan_takes_two_concurrent_queries(agent: PackageHost) -> None:
     plan = agent.plan("full-upgrade")
     assert any(step.security == "yes" for step in plan.steps.values())
     assert "held" in {reason for _, reason in plan.kept.values()}
-    asked = agent.host.sh("grep . /root/asked").splitlines()  # the words of dnf5 end with an empty line
+    asked = agent.host.sh("grep . /root/asked").splitlines()  # the output of dnf5 ends with an empty line
     beside = {"dnf5": ["advisory list", "repoquery"], "zypper": ["list-updates"]}.get(program, ["shell"])
     assert len(asked) == 1 + len(beside), asked
     assert all(sum(word in line for line in asked) == 1 for word in beside), asked
@@ -139,8 +139,8 @@ def test_a_plan_is_exact_and_its_upgrade_does_the_same(agent: PackageHost) -> No
     assert agent.host.sh("systemctl show -p MainPID --value lab-svc.service") != service
     steps = [int(step) for step in re.findall(rb"lab-slow: step (\d+)/100", done.output)]
     assert list(dict.fromkeys(steps)) == list(range(1, 101))
-    assert len(steps) == 100 * (2 if agent.flavour.manager == "dnf5" else 1)  # dnf 5 draws a script's words twice, one over the other
-    assert done.phases[0] in ("plan", "download")  # a plan of a moment may be over before it is told
+    assert len(steps) == 100 * (2 if agent.flavour.manager == "dnf5" else 1)  # dnf 5 draws a script's output twice, one over the other
+    assert done.phases[0] in ("plan", "download")  # a short plan may be over before it is reported
     assert [phase for phase in done.phases if phase in ("download", "commit", "check")] == ["download", "commit", "check"]
     assert max(line["percent"] for line in done.progress if line["phase"] == "commit") > 25
     assert {line["package"] for line in done.progress} <= {"", *UPGRADES}
@@ -183,7 +183,7 @@ def test_an_upgrade_that_changed_after_the_comparison_is_not_run(agent: PackageH
     assert (done.state, done.error_code, done.changes) == ("failed", "job.plan_changed", {}), done
     assert "lab-hello\r\n    shown: unchanged\r\n    now:   1.0-1.lab -> 2.0-1.lab" in done.output.decode()
     assert "commit" not in done.phases
-    # In the one moment that is left no other package can come with dnf, and with zypper it is told.
+    # In the one remaining moment no other package can come with dnf, and with zypper it is reported.
     agent.host.sh(hold)
     agent.meanwhile(program, {"zypper": '*" --download in-advance "*'}.get(program, '*" -C -y "*'), unhold)
     done = agent.perform("upgrade", plan=seen.digest)
@@ -201,8 +201,8 @@ def test_a_job_that_installs_is_not_stopped_and_says_why(agent: PackageHost) -> 
     agent.wait("pgrep -f 'sleep 90[0]'", 60)
     agent.stop(job)
     agent.wait(f"grep -q too_late {JOBS}/{job}/progress")
-    agent.wait(f"grep -q 'two versions' {OUT}/{job}.progress")  # told a moment later, to who looks
-    # Somebody else waits meanwhile, and is told for whom.
+    agent.wait(f"grep -q 'two versions' {OUT}/{job}.progress")  # reported a moment later, to viewers
+    # Another job waits meanwhile, and is told for which one.
     holder = {"dnf": "dnf", "dnf5": "dnf5", "zypper": "zypper"}[agent.flavour.manager]
     script = "import sys; sys.path.insert(0, '/opt/stardust/current/spider.pyz')\nfrom spider.packages.detect import load_backend\nprint(load_backend(sys.argv[1]).lock())"
     told = agent.host.run("python3", "-I", "-B", "-c", script, agent.flavour.manager).stdout

@@ -43,7 +43,7 @@ def targets(jump: Target, behind: Host, ports: list[int]) -> list[Target]:
 
 @pytest.mark.parametrize("servers", [8, pytest.param(32, marks=pytest.mark.slow)])
 async def test_a_default_jump_host_accepts_a_batch_of_servers(jump_host: Host, lab_hosts: list[Host], servers: int) -> None:
-    """The servers behind it are sshds on ports of one host, whose own penalties are another test's."""
+    """The servers behind it are sshds on ports of one host, whose own penalties another test covers."""
     jump = Target(jump_host.address, jump_host.port, "root", Secret(jump_host.private_key()), None, None, None, None, None)
     connector = Connector(LIMITS, any_address)
     with contextlib.ExitStack() as stack:

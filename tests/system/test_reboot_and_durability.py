@@ -69,7 +69,7 @@ def test_a_reboot_is_proved_by_the_next_boot_and_missing_services_are_reported(a
     boot = agent.host.read("/proc/sys/kernel/random/boot_id")
     job = agent.order("reboot")
     agent.wait_for_boot_after(boot)
-    agent.host.sh("systemctl kill -s KILL stardust-spider.service")  # nothing of it is kept in memory alone
+    agent.host.sh("systemctl kill -s KILL stardust-spider.service")  # none of it is only in memory
     done = agent.finish(job)
     assert (done.state, done.exit_code, done.error_code, done.changes) == ("succeeded", 0, "", {}), done
     assert b"Rebooting. " in done.output
@@ -165,7 +165,7 @@ def test_a_long_upgrade_survives_kills_of_spider(agent: PackageHost, kills: int)
     job = agent.order("upgrade", {"packages": ["lab-long"]})
     agent.wait(f"test -e {JOBS}/{job}/run")
     runner = agent.host.sh(f"cat {JOBS}/{job}/run")
-    # The next one: systemd may call it active for a while that was just killed, and would be asked to kill nobody.
+    # The next one: systemd may report a just killed one as active for a while, and would kill nothing.
     another = 'until pid=$(systemctl show -p MainPID --value stardust-spider.service); test "$pid" != 0 -a "$pid" != "$last"; do sleep 0.05; done; last=$pid'
     script = "".join(f"{another}; sleep {pause}; kill -KILL $pid\n" for pause in pauses)
     agent.host.sh(f"set -e; last=0\n{script}")

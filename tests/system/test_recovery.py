@@ -32,7 +32,7 @@ def told_its_policy(hub: HubProcess, node: str) -> None:
 
 
 def rekey(hub: HubProcess, node: str) -> None:
-    """Give a node new keys. What is ordered right afterwards is carried out under them, although Spider takes some seconds to come back."""
+    """Give a node new keys. Orders right afterwards are carried out under them, although Spider takes some seconds to come back."""
     generation = hub.node(node)["keys_generation"]
     assert job(hub, f"{node}/rekey")["state"] == "succeeded"
     for _ in range(2):

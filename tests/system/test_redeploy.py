@@ -184,7 +184,7 @@ def test_a_node_can_be_redeployed_after_a_kill_of_the_hub_at_any_step(desk: Desk
     desk.host.sh("[ ! -e /etc/systemd/system/stardust-rollback.service ] || systemctl start stardust-rollback.service")
     wait_state(desk, node, "online")
     assert desk.host.sh(LEFT) == ""
-    if place.split(".")[1] not in ("start", "verify"):  # from then on it may be the new one that stays
+    if place.split(".")[1] not in ("start", "verify"):  # from then on the new one may stay
         look.check_unchanged()
     row = again(desk, node) if stands else desk.retry(row["id"])
     assert row["state"] == "succeeded", told(row)

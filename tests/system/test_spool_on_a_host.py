@@ -46,7 +46,7 @@ def journal_of(agent: AgentHost, cursor: str) -> list[str]:
 
 
 async def install(agent: AgentHost, hub: HubProcess) -> str:
-    """The agent as it is shipped, of this hub, whose owner wants logs and a number of their own. Returns: the node's id."""
+    """The agent as shipped, of this hub, whose owner wants logs and a custom metric. Returns: the node's id."""
     [node] = await asyncio.to_thread(hub.enrol, "far-away")
     conf = (
         f"[hub]\nurl = {hub.ws_url}\nfleet = {node.fleet_id}\n[node]\nid = {node.node_id}\ngeneration = {node.generation}\n"

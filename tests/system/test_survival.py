@@ -45,7 +45,7 @@ def node(bare_host: Host, hub: HubProcess) -> Iterator[DeployedHost]:
 
 
 def begin(node: DeployedHost) -> tuple[str, Processes]:
-    """Start the upgrade and wait until it is in the middle; returns the job and who works on it."""
+    """Start the upgrade and wait until it is in the middle; returns the job and its processes."""
     job = node.submit("upgrade", PACKAGES)
     node.wait_held(job, b"lab-slow: step 3/")
     row = wait_until(lambda: (row := node.job_row(job))["phase"] == "commit" and row, what="where it stands is told while it prints")
@@ -60,7 +60,7 @@ def ticks(output: bytes) -> int:
 
 
 def wait_followed(node: DeployedHost, job: str, workers: Processes) -> int:
-    """Wait until the hub follows the job anew, which the same processes carry on; returns how far it has come."""
+    """Wait until the hub follows the job again, in the same processes; returns how far it has come."""
     seen = ticks(node.log(job)) + 1
     held = node.wait_held(job, b"lab-gate: tick %d\r" % seen)
     assert node.processes(job) == workers

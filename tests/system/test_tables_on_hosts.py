@@ -61,7 +61,7 @@ systemctl start again busy far.timer
 
 @pytest.fixture(scope="module", params=["debian-old", "debian-new"])
 def host(request: pytest.FixtureRequest) -> Iterator[labs.Host]:
-    """A host with a failed unit, one that will be tried again, a busy one, a timer, and somebody logged in."""
+    """A host with a failed unit, a restarting one, a busy one, a timer, and a logged-in user."""
     with labs.one(request.param) as host:
         host.run("/bin/sh", "-euc", "base64 -d > /srv/spider.pyz", stdin=base64.b64encode(shipped_bundle()).decode())
         host.run("/bin/sh", "-euc", "cat > /srv/look.py", stdin=LOOK)
@@ -163,7 +163,7 @@ def test_tables_agree_with_the_hosts_own_tools(host: labs.Host) -> None:
         seen_s = busy["service.cpu"] / 10_000 * found["between_s"]
         missed_s = QUOTA * (after[1] - before[1] - found["between_s"])
         assert after[0] - before[0] - missed_s - 0.2 <= seen_s <= after[0] - before[0] + 0.2
-    else:  # version 1, whose controllers were not given to this host: what systemd does not know is not named
+    else:  # version 1, whose controllers were not given to this host: what systemd does not know is left out
         assert "service.memory" not in busy
 
 

@@ -28,7 +28,7 @@ def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def installed(desk: Desk) -> list[str]:
-    """What `current` leads to, the versions there are, and what is left of an update under way."""
+    """The target of `current`, the existing versions, and the remains of a running update."""
     return desk.host.sh(
         "readlink /opt/stardust/current; ls -d /opt/stardust/*/;"
         "ls /etc/systemd/system/stardust-rollback* /var/lib/stardust/update /var/lib/stardust/started 2>/dev/null | grep -c rollback || true"
@@ -36,7 +36,7 @@ def installed(desk: Desk) -> list[str]:
 
 
 def refused_by_the_policy(desk: Desk) -> None:
-    """The node's owner has the last word, whatever the hub knows of it yet."""
+    """The node's owner decides, whatever the hub knows of it yet."""
     before = installed(desk)
     desk.host.sh("cp -p /etc/stardust/policy.conf /root/policy; echo 'verbs = refresh, upgrade' >> /etc/stardust/policy.conf")
     row = end(desk)

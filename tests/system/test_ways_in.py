@@ -118,7 +118,7 @@ class Waying(Trial):
         return (folder / "mine").read_text(), (folder / "mine-cert.pub").read_text()
 
     async def walk(self, way: Way, folder: Path) -> None:
-        """Go this way to its end, which must be the one that was said."""
+        """Log in this way, with the expected outcome."""
         target = await asyncio.to_thread(self.way_target, way, folder)
         if way.spoil:
             await asyncio.to_thread(self.host.sh, way.spoil)

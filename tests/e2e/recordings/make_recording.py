@@ -246,7 +246,7 @@ class Recorder:
             }
             left[node.enrolled.name]["output"] = (node.folder / "jobs" / job / "log").read_bytes().hex()
         await self.hub.stop()
-        await self.hub.start()  # what is compared with a newer hub's answers was asked of one that has just begun too
+        await self.hub.start()  # reference responses come from a hub that has just started too
         about = f"nodes/{web.enrolled.node_id}"
         chosen = "metric=load.1&metric=memory.used"
         paths = [

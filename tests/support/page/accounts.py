@@ -62,7 +62,7 @@ def settings(page: Page, tab: str = "Account") -> None:
 
 
 def keep(dialog: Page | Locator, button: str) -> None:
-    """Say that what is shown once is kept."""
+    """Confirm that the secret shown once has been saved."""
     expect(dialog.get_by_role("button", name=button)).to_be_disabled()
     dialog.get_by_text("I have saved").click()
     dialog.get_by_role("button", name=button).click()

@@ -33,7 +33,7 @@ class Kept:
 
 
 class Held:
-    """The first answer to a request: made by the hub at once, and kept from the page until it is let go."""
+    """The first response to a request: made by the hub immediately, and held back from the page until released."""
 
     def __init__(self, page: Page, method: str, pattern: str) -> None:
         self._page, self._method, self._pattern = page, method, pattern
@@ -70,7 +70,7 @@ new MutationObserver(() => {
 
 
 class Wire:
-    """What the live socket and REST of a page meet: the hub, or nobody. A proxy that is up while the hub behind it is not looks like this."""
+    """The server of a page's live socket and REST: the hub, or none. A running proxy in front of a stopped hub looks like this."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -86,7 +86,7 @@ class Wire:
         self._held.append(opened)
 
     def lose(self) -> None:
-        """Nobody answers from here on."""
+        """Nothing is answered from here on."""
         self.cut = True
         self.page.route("**/api/v1/**", lambda route: route.fulfill(status=502, body="Bad Gateway"))
         for one in self._held:

@@ -38,7 +38,7 @@ def listed(seen: Gate, name: str) -> Locator:
 
 
 def pumped(taken: socket.socket, given: socket.socket) -> None:
-    """Hand on what is said, until one of both is gone."""
+    """Forward bytes until one of both is closed."""
     with contextlib.suppress(OSError):
         while said := taken.recv(65536):
             given.sendall(said)
@@ -170,7 +170,7 @@ OPENS = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode
 
 
 class Servers(LoopThread):
-    """Three real SSH servers that let nobody in, and a jump host that does, until `with` ends."""
+    """Three real SSH servers that refuse all log-ins, and a jump host that accepts, until `with` ends."""
 
     def __init__(self) -> None:
         super().__init__("ssh servers", self._serve)

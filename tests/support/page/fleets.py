@@ -76,7 +76,7 @@ class Fleet(PlayedNodes):
 
 
 def choose(page: Page, *names: str) -> None:
-    """Tick these, and ask what is to be done with them."""
+    """Select these, and open the dialog of an action."""
     for name in names:
         page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
     page.get_by_role("region", name="Selection").get_by_role("button", name="Run…").click()
@@ -109,7 +109,7 @@ NEXT = b"\x1b[31mand then some more\x1b[0m\r\n"
 
 
 class Printer(PlayedNodes):
-    """Prints what it is told to print."""
+    """Prints what the test says."""
 
     def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
         super().__init__(hub, nodes)

@@ -60,7 +60,7 @@ FOLLOW = """async (path) => {
 
 
 def closed(context: BrowserContext) -> None:
-    """Its pages ask on till their end: an answer of a test's own that is then under way goes nowhere, and is nobody's fault."""
+    """Its pages send requests until their end: a test's own response that is pending then goes nowhere, which is no error."""
     for page in context.pages:
         page.unroute_all(behavior="ignoreErrors")
     context.close()
@@ -152,7 +152,7 @@ class Gate:
         expect(self.page.locator(".skeleton")).to_have_count(0)
 
     def run(self, script: str, *, held: bool = False) -> Any:
-        """Evaluate by the driver's own door: the script itself needs nobody's leave. held: what it evaluates in turn is held by the page's policy."""
+        """Evaluate through the driver: the script itself is exempt from the policy. held: what it evaluates in turn is subject to it."""
         asked = {"expression": script, "awaitPromise": True, "returnByValue": True, "allowUnsafeEvalBlockedByCSP": not held}
         found = self._cdp.send("Runtime.evaluate", asked)
         assert "exceptionDetails" not in found, found

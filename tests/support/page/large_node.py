@@ -88,7 +88,7 @@ class Large(Measuring):
 
 
 class Holding(Measuring):
-    """A node that nobody watches after its first seconds: what it measures then it holds, and sends with its next sample once somebody looks."""
+    """A node that is unwatched after its first seconds: it buffers its samples then, and sends them with its next one once it is watched."""
 
     FIRST = 4
 

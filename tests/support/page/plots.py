@@ -44,7 +44,7 @@ def draw_across(page: Page, plot: Locator, start: float, end: float) -> None:
 
 
 def plot_box(page: Page, chart: Locator) -> FloatRect:
-    """Where the chart draws. It has no box for a moment while the page draws it anew."""
+    """Where the chart draws. It has no box for a moment while the page redraws it."""
     box = until(page, chart.locator(".u-over").bounding_box)
     assert box is not None
     return box
@@ -53,7 +53,7 @@ def plot_box(page: Page, chart: Locator) -> FloatRect:
 def told_at(page: Page, chart: Locator, share: float) -> list[str]:
     """What the chart says of the moment at this share of its width."""
     box = plot_box(page, chart)
-    for nudge in (0, 1):  # it is told anew when the pointer moves
+    for nudge in (0, 1):  # it is updated when the pointer moves
         page.mouse.move(box["x"] + box["width"] * share + nudge, box["y"] + box["height"] / 2)
     return chart.locator(".plot-tip").all_inner_texts()
 

@@ -15,7 +15,7 @@ QUICK: Final[dict[str, dict[str, Any]]] = {
 
 
 def quick_rules(hub: HubProcess, *only: str) -> None:
-    """Let these default rules, or all of `QUICK`, judge the newest value and fire at once."""
+    """Let these default rules, or all of `QUICK`, judge the newest value and fire immediately."""
     for rule in only or QUICK:
         reply = hub.local("PATCH", f"/api/v1/rules/{rule}", {"version": 0, "for_s": 0, "clear_s": 0, **QUICK[rule]})
         assert reply.status == 200, reply.body

@@ -53,7 +53,7 @@ def sweep(seen: Gate, screens: list[Screen], *, every: bool, reader: Reader | No
 
 
 def _look(seen: Gate, look: Look) -> None:
-    """Each change of the look lays the whole page out anew: a look that the page has already costs nothing."""
+    """Each change of the look is a new layout of the whole page: a look that the page already has costs nothing."""
     if seen.looked_at != look:
         seen.look(look)
 
@@ -160,7 +160,7 @@ def of_the_node(stage: Stage) -> list[Screen]:
 
 def wrong_filter(seen: Gate) -> None:
     seen.open("/?q=cpu>x")
-    expect(seen.page.locator("#search-says")).not_to_have_text("cpu>x")  # which stands there until the words come
+    expect(seen.page.locator("#search-says")).not_to_have_text("cpu>x")  # a placeholder until the texts arrive
 
 
 def of_the_fleet(stage: Stage) -> list[Screen]:

@@ -34,7 +34,7 @@ def settle(page: Page) -> None:
 
 
 def try_now(page: Page) -> None:
-    """Let the page ask for its link at once, where it does not have it again already by itself."""
+    """Let the page reconnect immediately, unless it already has by itself."""
     page.get_by_role("button", name="Try now").evaluate_all("(found) => found[0]?.click()")
 
 
@@ -49,7 +49,7 @@ def kept_by_browser(page: Page) -> str:
 
 
 def forgotten(page: Page, *secrets: str) -> None:
-    """None of these is kept by the page any more, once it has drawn itself anew."""
+    """The page holds none of these any more, after its next render."""
 
     def left() -> int:
         held = kept_by_browser(page)

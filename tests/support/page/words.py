@@ -51,7 +51,7 @@ NAMES = frozenset(
 
 
 def even(text: str) -> str:
-    """Without what stands round it, its words by one blank each."""
+    """Without surrounding space, its words separated by one blank each."""
     return re.sub(r"[\s,]+", " ", re.sub(r"^\W+|\W+$", "", text))
 
 
@@ -81,7 +81,7 @@ def _run(node: Path, *argv: str) -> None:
 
 
 def marked_language(folder: Path) -> str:
-    """The script that a build in another language puts ahead of the page's own: all that makes it another language."""
+    """The script that a build in another language loads before the page's own: all that makes it another language."""
     axe_source()  # installs the developers' packages, of which the catalogue needs the compiler
     node = Path(executable.ROOT_DIR) / "bin/node"
     _run(node, "tools/words.mjs", "--write", str(folder / "en.json"))
@@ -99,7 +99,7 @@ def marked_language(folder: Path) -> str:
 
 
 class Reader:
-    """A page in the marked language: what it shows without a mark, less what the hub sent."""
+    """A page in the marked language: its texts without a mark, except those from the hub."""
 
     def __init__(self, seen: Gate, marked: str) -> None:
         self.seen = seen
@@ -115,7 +115,7 @@ class Reader:
             try:
                 self._note(response.json())
             except (Error, ValueError):
-                return  # a page that went on does not keep what it was told
+                return  # a page that navigated does not keep what it received
 
     def _live(self, socket: WebSocket) -> None:
         socket.on(
@@ -127,20 +127,20 @@ class Reader:
             case str():
                 self.sent.add(even(value))
                 if ID.fullmatch(value):
-                    self.sent.add(value[-6:])  # as it is shown where no name is known
+                    self.sent.add(value[-6:])  # as shown where no name is known
             case list():
                 for one in value:
                     self._note(one)
             case dict():
                 for name, one in value.items():
-                    if "." in name or "{" in name:  # a series: its name and whose it is
+                    if "." in name or "{" in name:  # a series: its name and its node
                         self.sent.update({even(name), even(name.partition("=")[2])})
                     self._note(one)
 
     def read(self, where: str) -> None:
-        """Note what this screen shows."""
+        """Record the texts of this screen."""
         shown = self.seen.page.evaluate(SHOWN)
-        # A message with elements in it begins in one text and ends in another: all are looked at in a row, and the edges between them stay.
+        # A message with elements begins in one text node and ends in another: all are checked in sequence, with the edges between them.
         bare = "\0".join(f"{place}\1{text}" for place, text in shown)
         self.said += bare.count(BEGIN)
         while (shorter := re.sub(f"{BEGIN}[^{BEGIN}{END}]*{END}", "\n", bare)) != bare:
@@ -152,14 +152,14 @@ class Reader:
                     self.left.setdefault((place, even(piece)), where)
 
     def unsaid(self) -> list[str]:
-        """What is neither said nor sent."""
+        """Texts that are neither messages nor from the hub."""
         return [f"{where}: {place}: {piece!r}" for (place, piece), where in self.left.items() if not self._is_data(place, piece)]
 
     def _is_data(self, place: str, piece: str) -> bool:
         return place == "detail" or piece in EXAMPLES or self._is_made_of(piece.split())
 
     def _is_made_of(self, words: list[str]) -> bool:
-        """One text of the hub behind the other, with numbers, units and addresses between them."""
+        """Several texts of the hub in sequence, with numbers, units and addresses between them."""
         if not words:
             return True
         if (words[0] in NAMES or "@" in words[0] or not re.search(r"[^\W\d_]", words[0])) and self._is_made_of(words[1:]):

@@ -157,7 +157,7 @@ async def advance_until(clock: ManualClock, reached: Callable[[], bool], step_s:
 
 @pytest.mark.holds("SAFETY-71", "S-34")
 async def test_the_heads_of_the_audit_chains_are_logged_at_the_start_and_daily(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What was told outlives a database that somebody cuts, or puts an old copy of in its place."""
+    """The recorded value outlives a database that is truncated or replaced by an old copy."""
     clock, probes = ManualClock(), list[float]()
     database, store = await opened(tmp_path, clock)
     await store.user_admin.save_totp_rule(Scope(Actor("user", "0" * 26, "ada", "admin"), 1), "admins")

@@ -89,7 +89,7 @@ class Hours:
 
 
 class Watch:
-    """A person who looks at the fingerprint for a while; then the work takes its time."""
+    """A user who looks at the fingerprint for a while; then the work takes its time."""
 
     def __init__(self, hours: Hours, looks_s: float, works_s: float) -> None:
         self._hours = hours
@@ -109,7 +109,7 @@ class Watch:
 
     async def confirm_host_key(self, key: HostKey) -> bool:
         self._hours.pass_by(self._looks_s)
-        await asyncio.sleep(0)  # whatever is due by then comes
+        await asyncio.sleep(0)  # everything due by then happens
         await asyncio.sleep(0)
         return True
 

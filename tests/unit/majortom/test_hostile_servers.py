@@ -28,7 +28,7 @@ def target(port: int) -> Target:
 
 @contextlib.asynccontextmanager
 async def saying(talk: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[tuple[int, list[bytes]]]:
-    """A port that talks at whoever connects; gives what it was sent."""
+    """A port that sends to every client; returns what it received."""
     heard: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tasks: set[asyncio.Task[None]]) -> None:
@@ -175,7 +175,7 @@ async def shells(behave: Callable[[asyncssh.SSHServerProcess[bytes]], Awaitable[
 
 
 def ready_word(process: asyncssh.SSHServerProcess[bytes]) -> bytes:
-    """The words of a call stand in its command line: a server sees them, and may say them when it likes."""
+    """The arguments of a call are in its command line: a server sees them, and may echo them at any time."""
     words = (process.command or "").replace("'", " ").split()
     return [word for word in words if word.startswith("sd") and len(word) == len(Words.fresh().ready)][-1].encode()
 

@@ -43,7 +43,7 @@ def test_a_minified_module_keeps_its_behaviour_and_lines(path: Path) -> None:
 
 
 def functions(script: bytes) -> str:
-    """What a shell makes of all functions of a script, in its own words."""
+    """A shell's own listing of all functions of a script."""
     body = script.rpartition(b'main "$@"')[0]
     assert body
     return subprocess.run(["bash", "--posix", "-c", body + b"\ndeclare -f"], capture_output=True, text=True, check=True).stdout

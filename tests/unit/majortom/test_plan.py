@@ -219,7 +219,7 @@ def test_the_summary_mentions_a_wrong_clock() -> None:
     assert "300 s behind" in summary(GOOD, GOOD.clock + 300)
 
 
-# -- what is copied ----------------------------------------------------------------------------
+# -- files to copy -----------------------------------------------------------------------------
 
 
 def payload(mode: str) -> Payload:

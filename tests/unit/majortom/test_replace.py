@@ -25,7 +25,7 @@ require_timer() { :; }
 
 
 def carry_out(root: Path, action: str, journal: str, *, ours: bool, words: str = "") -> list[str]:
-    """Run one function of the script, with these words, below `root`; returns what was done, the same thing in a row once."""
+    """Run one function of the script, with these arguments, below `root`; returns its actions, without immediate repetitions."""
     for folder in (
         "var/lib/stardust/before/var",
         "var/lib/stardust/spider",

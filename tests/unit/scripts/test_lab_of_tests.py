@@ -13,7 +13,7 @@ from tests.support import lab as labs
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has asked for no lab yet, on a machine where nobody has one."""
+    """A process that has requested no lab yet, on a machine without any."""
     monkeypatch.setattr(labs, "claimed", lambda: ("127.0.9", -1))
     for name in ("LAB_DIR", "LAB_NET", "LAB_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)

@@ -63,7 +63,7 @@ async def test_a_host_is_measured_before_its_hub_is_there(bundle_without_manager
         await asyncio.sleep(3.0)
         began_ms = time.time() * 1000
         async with hub.running():
-            # What is measured now may come ahead of what waited.
+            # New samples may arrive before the waiting ones.
             await hub.until(lambda: any(row.taken_at_ms < began_ms for rows in hub.rows.values() for row in rows), limit_s=60.0)
 
 

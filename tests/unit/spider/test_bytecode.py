@@ -31,7 +31,7 @@ def kept(bundle: Path) -> Path:
 
 
 def starts_from_copy(bundle: Path, kept: Path, *words: str) -> bool:
-    """Whether a program of the bundle loads what lies in the copy: one that ends it stands there."""
+    """Whether a program of the bundle loads bytecode from the copy: it contains code that exits."""
     facts = kept.stat()
     with zipfile.ZipFile(kept, "w") as archive:
         archive.writestr("spider/__init__.py", "raise SystemExit('from the copy')")

@@ -183,7 +183,7 @@ def test_a_failure_is_logged_once_and_an_older_launcher_not_at_all(
         nonsense = (b"", b"no\n", b'{"answer": "failed", "why": "engine"}\n', b'{"answer": "listed", "containers": [[1]]}', b"[]")
         for number, launcher.says in enumerate(nonsense):
             kept = listed.containers(frozenset([WEB, str(number)]), number + 1.0)
-            assert [found.name for found in kept] == ["web"]  # it runs, so it is still called that; how the others are, nobody knows
+            assert [found.name for found in kept] == ["web"]  # it runs, so it is still called that; of the others it is unknown
         assert [record.message for record in caplog.records] == ["containers_unnamed"]
         launcher.says = b'{"answer": "refused", "why": "bad-length", "clock": 1.5}\n'
         assert ListedContainers(str(launcher.path), paths.policy, paths.owner).containers(frozenset(), 0.0) == []

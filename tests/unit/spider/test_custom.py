@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     made.mkdir(mode=0o755)
     for parent in (made, *made.parents):
         if parent.owner() == made.owner() and parent.is_relative_to("/tmp/pytest-of-" + made.owner()):
-            parent.chmod(0o755)  # what is run as nobody must be reachable
+            parent.chmod(0o755)  # files run as nobody must be reachable
     return made
 
 
@@ -126,7 +126,7 @@ def test_children_in_sessions_of_their_own_end_with_the_run_and_it_is_reported_o
     folder: Path, write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     sleeps = f"sleep 1001.{os.getpid()}"  # no other test's
-    # One that lost its parent, one that cleared its environment and has a parent, both beyond the reach of a process group.
+    # One that lost its parent, one that cleared its environment and has a parent, both outside the process group.
     keeps = f"setsid sh -c 'env -i {sleeps} & echo >&3; wait' >/dev/null 3>&1 &"
     write(f"#!/bin/sh\nsetsid {sleeps} >/dev/null &\n{keeps}\necho 'x 1'\n", "leaves")
     write("#!/bin/sh\necho 'good 1'\n", "other")
@@ -148,7 +148,7 @@ def test_children_in_sessions_of_their_own_end_with_the_run_and_it_is_reported_o
 
 def test_a_detached_descendant_of_a_program_ends_with_the_run(folder: Path, write: Write, caplog: pytest.LogCaptureFixture) -> None:
     sleeps = f"sleep 1003.{os.getpid()}"
-    # Started by one that ends at once; and a second one of another session below it, whose parent is ended before it.
+    # Started by a process that ends immediately; and a second one of another session below it, whose parent is ended before it.
     nested = f"setsid env -i sh -c 'setsid {sleeps} & exec {sleeps}'"
     write(f"#!/bin/sh\n(setsid env -i {sleeps} >/dev/null &)\n({nested} >/dev/null &)\necho 'x 1'\n", "flees")
     before = foreign_children()
@@ -203,7 +203,7 @@ def test_too_many_names_of_one_program_do_not_displace_others(folder: Path, writ
         {"program": "aaa", "why": "146 names left out: 256 of all programs are kept"}
     ]
     before = names_of(programs, "a")
-    write("#!/bin/sh\necho 'm1 1'\n", "mmm")  # who comes when there is no room is told, and nobody goes for it
+    write("#!/bin/sh\necho 'm1 1'\n", "mmm")  # a run without a free slot is reported, and its program is not started
     programs.read(0.0)
     assert names_of(programs, "m") == []
     assert names_of(programs, "a") == before

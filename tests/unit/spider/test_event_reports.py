@@ -112,7 +112,7 @@ def test_events_survive_a_restart_in_their_order_and_an_id_waits_once(tmp_path: 
 
 
 def test_of_too_many_the_oldest_are_dropped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spider.files.os.fsync", lambda _fd: None)  # what is shown here is order, not durability
+    monkeypatch.setattr("spider.files.os.fsync", lambda _fd: None)  # this test is about order, not durability
     queue = EventQueue(str(tmp_path / "events"))
     assert [queue.add(numbered(number)) for number in range(MAX_WAITING)] == [0] * MAX_WAITING
     assert queue.add(numbered(MAX_WAITING)) == 1
@@ -143,7 +143,7 @@ class Hub:
 
 
 class Nobody(Reporters):
-    """No user of this host may report, whoever runs the test."""
+    """No user of this host may report, whichever user runs the test."""
 
     def may(self, uid: int) -> bool:
         assert uid == os.geteuid()

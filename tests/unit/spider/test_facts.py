@@ -77,7 +77,7 @@ async def test_the_identity_is_sent_in_each_session_and_after_a_policy_change(tm
 
 
 class Manager:
-    """Answers what it is told to."""
+    """Returns the facts that a test sets."""
 
     name = "test"
     newer = (Planned("openssl", "1", "2"),)

@@ -20,7 +20,7 @@ def always() -> bool:
 
 
 class Followed:
-    """A job whose files the test writes, and what was told of it."""
+    """A job whose files the test writes, and the messages about it."""
 
     def __init__(self, folder: Path) -> None:
         job = new_time_id()

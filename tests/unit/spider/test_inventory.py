@@ -19,7 +19,7 @@ states = st.dictionaries(names, names, max_size=30)
 
 
 class Hub:
-    """Applies what it is told, as a hub does."""
+    """Applies differences, as a hub does."""
 
     def __init__(self) -> None:
         self.packages: dict[str, str] = {}

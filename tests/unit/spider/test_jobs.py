@@ -61,7 +61,7 @@ class ShortClock(SystemClock):
         return super().now()
 
     async def looks(self, times: int = 4) -> None:
-        """Wait until Spider, which asks for the time after each look at a job, has looked that often: all but the last are told."""
+        """Wait until Spider, which reads the time after each look at a job, has looked that often: all but the last are reported."""
         async with asyncio.timeout(LIMIT_S):
             for _ in range(times):
                 self._asked.clear()
@@ -144,7 +144,7 @@ class Node:
 
 
 class Hub:
-    """Stores what it is told, acknowledges what it stored, and notes what must not happen."""
+    """Stores messages, acknowledges what it stored, and records violations."""
 
     def __init__(self) -> None:
         self.output = b""
@@ -345,7 +345,7 @@ async def test_a_job_continues_in_the_session_after_a_broken_one(node: Node) -> 
         held = len(hub.output)
         await hub.until(lambda: hub.in_vain)
         assert await asyncio.to_thread(node.runners[0].wait, 20) == 0  # the job goes on to its end
-        assert hub.in_vain == 1  # and Spider, told once that there is no session, waits for the next
+        assert hub.in_vain == 1  # and Spider, refused once for lack of a session, waits for the next
         hub.gone = False
         assert jobs.known() == [order.job]
         jobs.resume({order.job: held})
@@ -363,7 +363,7 @@ async def test_unacknowledged_output_is_limited_to_the_window(node: Node) -> Non
         jobs.start(order)
         await hub.until(lambda: len(hub.output) == OUTPUT_WINDOW_BYTES)
         for runner in node.runners:
-            assert await asyncio.to_thread(runner.wait, 20) == 0  # the job does not wait for anybody
+            assert await asyncio.to_thread(runner.wait, 20) == 0  # the job does not wait for Spider or the hub
         await clock.looks()
         assert len(hub.output) == OUTPUT_WINDOW_BYTES
         assert hub.ended == []
@@ -388,7 +388,7 @@ async def test_the_end_of_a_job_is_sent_in_each_session_until_acknowledged(node:
         assert jobs.known() == []
     assert hub.ended[0] == hub.ended[1]
     async with spider(node, hub) as jobs:
-        assert jobs.known() == [order.job]  # a Spider that was started anew asks
+        assert jobs.known() == [order.job]  # a restarted Spider asks
         jobs.forget([order.job])
         assert jobs.known() == []
 

@@ -73,7 +73,7 @@ def test_new_keys_are_refused_by_a_policy_that_only_monitors(paths: LauncherPath
 @pytest.mark.holds("F-04")
 def test_the_record_of_a_job_outlives_its_files(paths: LauncherPaths) -> None:
     systemd, wish = Systemd(), order()
-    Path(paths.started, wish.job).touch()  # of a job whose files were cleared away
+    Path(paths.started, wish.job).touch()  # of a job whose files were cleaned up
     assert submit(paths, wish, systemd) == ("refused", "replay")
     assert systemd.started == []
     assert os.listdir(paths.jobs) == []
@@ -87,7 +87,7 @@ def test_a_killed_launcher_never_leaves_a_record_without_files(paths: LauncherPa
     assert os.listdir(paths.started) == []
     folder.unlink()
     folder.mkdir()
-    (folder / "plan").write_bytes(b'{"job": "')  # of one that was killed while it wrote
+    (folder / "plan").write_bytes(b'{"job": "')  # of a launcher that was killed while writing
     assert submit(paths, wish, systemd) == ("accepted", "")
     assert read_plan(str(folder)) == (wish.job, "check", {})
     assert submit(paths, wish, systemd) == ("refused", "replay")

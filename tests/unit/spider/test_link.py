@@ -281,7 +281,7 @@ async def test_a_watch_lease_switches_between_packs_and_single_rows(hub: Scripte
 
 async def test_a_node_that_stops_sends_its_last_partial_pack(hub: ScriptedHub) -> None:
     node = Node(hub.config())
-    await node.link.finish(1.0)  # without a session there is nobody to wait for
+    await node.link.finish(1.0)  # without a session there is nothing to wait for
     async with node.running():
         await eventually(lambda: node.joined == 1)
         node.sample(4)

@@ -75,7 +75,7 @@ def test_only_the_units_of_jobs_are_started(name: str) -> None:
 
 @contextlib.contextmanager
 def listening(path: Path) -> Iterator[None]:
-    """The listener as a process of its own, whose launchers are `HANDLER`."""
+    """The listener as a separate process, whose launchers are `HANDLER`."""
     words = f"from spider.root import systemctl_shim as openrc; import os, sys; openrc.listen({str(path)!r}, os.getuid(), [sys.executable, '-c', {HANDLER!r}])"
     with subprocess.Popen([sys.executable, "-c", words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

@@ -37,9 +37,7 @@ def test_rekey_is_allowed_in_managed_mode_or_by_its_own_line() -> None:
     ):
         policy = parse_policy(f"[policy]\nversion = 1\n{lines}\n")
         assert policy.refusal("rekey") == why, lines
-        assert ("rekey" in policy.allowed_verbs) == (
-            why is None and policy.mode != "managed"
-        )  # hubs write what they hear into policy files
+        assert ("rekey" in policy.allowed_verbs) == (why is None and policy.mode != "managed")  # hubs write received text into policy files
     assert parse_policy("[policy]\nversion = 1\nmode = monitor\nrekey = yes\n").verbs == ("rekey",)
 
 

@@ -58,7 +58,7 @@ def order(etc: Path, generation: int, new: NodeKeys | None = None, at: float | N
 
 
 def carry_out(etc: Path, generation: int, die_at: str = "") -> str:
-    """In a process of its own, which ends at once where it is told to."""
+    """In a separate process, which ends immediately at the given point."""
     job, args = order(etc, generation)
     assert node_keys(FLEET, NODE, generation).launch.hex() not in str(args)
     child = os.fork()
@@ -117,7 +117,7 @@ def places(etc: Path) -> RekeyPaths:
 
 
 def take_over(etc: Path) -> None:
-    """What whoever has the hub can do who wants that it never sees the node again."""
+    """What an attacker with the hub can do to lock the hub out of the node."""
     generation = held(etc)[0] + 1
     job, args = order(etc, generation, NodeKeys(os.urandom(32), os.urandom(32)))
     assert rekey(job, args, NullConsole(), places(etc)).state == "succeeded"

@@ -28,7 +28,7 @@ START = 1_000_000.0
 
 
 class Gauge(Collector):
-    """A collector whose values are what the test says."""
+    """A collector whose values the test sets."""
 
     def __init__(self, family: str = "pulse", names: tuple[str, ...] = ("load.1",), value: Callable[[], int] = lambda: 7) -> None:
         super().__init__()

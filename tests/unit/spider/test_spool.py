@@ -284,7 +284,7 @@ async def test_losses_of_memory_are_reported_once_though_the_answer_is_lost(tmp_
 @pytest.mark.holds("F-12")
 @pytest.mark.parametrize("heard", [0, 1, 2])
 async def test_losses_of_memory_that_the_hub_has_not_answered_outlive_the_process(tmp_path: Path, heard: int) -> None:
-    """The hub went away while it was told, and Spider is stopped before it is back: what it has heard of that counts once."""
+    """The hub disconnected during a report, and Spider is stopped before it is back: acknowledged losses count once."""
     state = tmp_path / "state"
     node, hub = Node(state), ModelHub()
     with unusable(state, "away"):
@@ -324,7 +324,7 @@ async def test_segments_of_another_node_are_not_sent(tmp_path: Path, caplog: pyt
 
 
 async def one_life(seed: int, folder: Path) -> None:
-    """A node whose hub comes and goes, and which is stopped, killed and cut off from power at any moment."""
+    """A node whose hub connects and disconnects, and which is stopped, killed and loses power at any moment."""
     dice = random.Random(seed)
     node = Node(folder, keep_bytes=dice.choice([20_000, 64 << 20]), keep_s=dice.choice([600, 72 * 3600]))
     hub = ModelHub()

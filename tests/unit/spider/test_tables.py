@@ -29,7 +29,7 @@ PATIENT_S = 1e6
 
 
 class Reader:
-    """Gives what it is told to."""
+    """Returns the tables that a test sets."""
 
     def __init__(self, subject: str = "users", *rows: tuple[Cell, ...]) -> None:
         self.subject = subject
@@ -85,7 +85,7 @@ ROOT: tuple[Cell, ...] = ("root", "tty1", "", 1_800_000_000_000)
 
 
 async def asked_again(reader: Reader, times: int = 2) -> None:
-    """Wait until it was read anew so often."""
+    """Wait until it was read that often."""
     enough = reader.asked + times
     await eventually(lambda: reader.asked >= enough)
 
@@ -180,7 +180,7 @@ class Moving(Reader):
 
 
 def newest(wire: Wire) -> int:
-    """Which reading was told last."""
+    """Which reading was sent last."""
     return int(wire.said[-1].cells[0] or 0) if wire.said else 0
 
 
@@ -201,7 +201,7 @@ async def test_unwatched_processes_are_read_continuously_and_sent_each_minute() 
     async with running(wire, reader, clock=RunningClock(factor=100)):
         await eventually(lambda: len(wire.said) == 4)
         told = [int(table.cells[0] or 0) for table in wire.said]
-    assert max(late) <= 1  # the newest reading, and not one that has waited; the next one may be under way
+    assert max(late) <= 1  # the newest reading, and not a delayed one; the next one may be under way
     assert min(gaps(wire.said)) >= 58
     assert told[-1] > 2 * len(told)  # each minute would be one reading for each table
 
@@ -213,7 +213,7 @@ async def test_a_watch_gets_frequent_readings_until_its_lease_ends() -> None:
         before = reader.asked
         tables.watch(Watch(["pulse", "processes", "unheard of"], 1, 3600))
         await eventually(lambda: len(wire.said) >= 2)
-        assert newest(wire) >= before  # at once, what was read last
+        assert newest(wire) >= before  # immediately, the last reading
         await eventually(lambda: len(wire.said) >= 12)
         assert min(gaps(wire.said[1:])) < 58
         tables.watch(Watch(["processes"], 5, 0))

@@ -115,7 +115,7 @@ def test_a_phase_that_takes_too_long_is_interrupted_and_others_are_not(stage: St
 
 
 class Wished:
-    """A wish to stop, once a line was printed, and what it was told."""
+    """A request to stop, after a line was printed, and its answer."""
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
@@ -132,7 +132,7 @@ class Wished:
 
 
 def test_a_promised_stop_is_corrected_once_the_commit_has_begun(stage: Stage) -> None:
-    """apt-get goes on to dpkg before its words about that are read: what was promised is taken back, and no second signal follows."""
+    """apt-get continues with dpkg before its output about that is read: the promise is withdrawn, and no second signal follows."""
     wish = Wished(stage.lines)
     terminal = Terminal(stage.log, stage.reporter, wish)
     rules = {
@@ -212,7 +212,7 @@ def test_progress_is_written_at_once_per_phase_and_never_decreases(tmp_path: Pat
     reporter.report("commit", 20, "c", "y")
     reporter.close()
     told = [json.loads(line) for line in (tmp_path / "progress").read_text().splitlines()]
-    assert [line["phase"] for line in told] == ["download", "commit", "commit"]  # nobody can read a hundred at once
+    assert [line["phase"] for line in told] == ["download", "commit", "commit"]  # the hundred cannot be read in one piece
     assert [line["percent"] for line in told if line["phase"] == "commit"] == [50, 50]
     assert told[-1]["package"] == "c"
 
@@ -230,7 +230,7 @@ def test_lines_do_not_depend_on_how_the_bytes_arrive(pieces: list[bytes]) -> Non
 
 
 def test_a_program_does_not_inherit_ignored_signals(stage: Stage) -> None:
-    """Who is started in the background of a script has SIGINT ignored, and would hand that on: nothing could be stopped."""
+    """A background process of a script has SIGINT ignored, and would pass that on: nothing could be stopped."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         ended = stage.run("kill -INT $$; echo deaf")

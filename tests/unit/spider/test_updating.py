@@ -146,7 +146,7 @@ def test_leftovers_of_spiders_user_do_not_block_the_next_update(host: Host, name
     before = elsewhere.read_bytes()
     bundle = bundle_of("0.1.1")
     digest = hashlib.sha256(bundle).digest()
-    if os.geteuid() == 0 or left != "full folder":  # whoever is not root cannot look into that one
+    if os.geteuid() == 0 or left != "full folder":  # only root can read that one
         Bundles(str(host.folder / "state")).receive_part(Bundle(digest, 0, len(bundle), bundle))
     monkeypatch.setattr(bundle_receiver, "own_path", lambda: f"{host.folder}/opt/{host.current}/spider.pyz")
     host.announces = lambda: note_joined(str(host.folder / "state"))
@@ -191,7 +191,7 @@ def test_without_a_timer_that_brings_the_old_version_back_nothing_is_switched(ho
 
 
 class Cut(BaseException):
-    """Whoever carried out the update is gone."""
+    """The process that carried out the update is gone."""
 
 
 @pytest.mark.holds("S-36")

@@ -166,7 +166,7 @@ async def test_an_unresponsive_address_does_not_block_the_next_one(names: Names)
     """As where a host has an IPv6 address that leads nowhere any more."""
     async with websockets_server() as port:
         with socket.create_server(("127.88.0.2", port), backlog=0) as deaf, contextlib.ExitStack() as full:
-            for _ in range(3):  # what waits to be accepted fills the queue: the next one hears nothing at all
+            for _ in range(3):  # unaccepted connections fill the queue: the next one gets no response at all
                 waiting = full.enter_context(socket.socket())
                 waiting.setblocking(False)
                 waiting.connect_ex(deaf.getsockname())

@@ -264,7 +264,7 @@ async def test_a_malformed_log_in_is_refused(hub: TestHub, body: object) -> None
 
 @pytest.mark.holds("SAFETY-18", "S-09")
 async def test_a_log_in_during_a_password_change_opens_no_session(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is in the middle of it while the owner changes the password, or switches a second factor on, is not in afterwards."""
+    """A log-in under way fails when the owner changes the password, or switches a second factor on."""
     owner, thief = await (ada := await somebody(hub)).log_in(), hub.anonymous()
     looked_at = hub.auth.passwords.verify
 

@@ -86,7 +86,7 @@ async def test_a_code_works_once(hub: TestHub) -> None:
 
     assert (again.status, again.code) == (401, "auth.totp_wrong")
     hub.clock.shift += 30
-    assert (await person.try_to_log_in(person.code(-1))).code == "auth.totp_wrong"  # as old as the one that was used
+    assert (await person.try_to_log_in(person.code(-1))).code == "auth.totp_wrong"  # as old as the used one
 
 
 @pytest.mark.holds("S-14")
@@ -154,7 +154,7 @@ async def test_without_a_second_factor_there_are_no_recovery_codes(hub: TestHub)
 
 @pytest.mark.holds("S-15")
 async def test_a_step_up_needs_the_code_too(hub: TestHub) -> None:
-    """Who has the session and the password cannot take the second factor away."""
+    """The session and the password are not enough to remove the second factor."""
     person, client = await with_second_factor(hub)
     hub.clock.shift += 301
     for method, path in (("DELETE", "auth/totp"), ("POST", "auth/recovery-codes")):

@@ -205,7 +205,7 @@ def most(row: rate_limits.AttemptRow, days: int) -> int:
 
 
 def no_hash(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every password is wrong, and at once."""
+    """Every password is wrong, immediately."""
 
     async def wrong(*_: object, **__: object) -> bool:
         return False
@@ -215,7 +215,7 @@ def no_hash(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.holds("S-01")
 async def test_repeated_failures_slow_every_origin_but_the_owners(ready: Door) -> None:
-    """SAFETY: counted over days and restarts; whoever was there gets in from there, and opens it for other places too."""
+    """SAFETY: counted over days and restarts; a known address still gets in, and unlocks it for other addresses too."""
     await ready.login(address="192.0.2.77")
     assert rate_limits.IN_A_ROW["elsewhere"] < await guesses(ready, 8) <= most("elsewhere", 8)
     with pytest.raises(TooManyAttempts):
@@ -262,7 +262,7 @@ async def test_an_account_takes_a_hundred_failures_in_a_row_over_all_origins(rea
 
 
 async def told(ready: Door, username: str) -> list[str]:
-    """What a stranger is told who asks again whenever he may, over months."""
+    """The answers to a stranger who retries whenever allowed, over months."""
     began, answers = ready.clock.shift, []
     for number in range(200):
         try:
@@ -293,7 +293,7 @@ async def test_spellings_of_an_unknown_name_share_one_limit(ready: Door) -> None
 
 @pytest.mark.holds("SAFETY-15", "S-01")
 async def test_strangers_lock_an_account_for_a_day_at_most(ready: Door) -> None:
-    """Somebody who has never logged in: once strangers rest, a day at most."""
+    """A user who has never logged in: after the strangers stop, a day at most."""
     await guesses(ready, 3)
     ready.clock.shift += 86_400
     assert (await ready.login(address="192.0.2.1")).user.username == "admin"
@@ -360,7 +360,7 @@ async def test_a_used_refresh_token_is_refused_after_the_session_ended(ready: Do
 
 @pytest.mark.holds("S-01")
 async def test_guesses_from_a_shared_address_do_not_block_the_owners_browser(ready: Door) -> None:
-    """Behind a proxy that was not named everybody has one address."""
+    """Behind an unconfigured proxy all clients have one address."""
     device = (await ready.login(address="192.0.2.77")).device
     assert await guesses(ready, 3, "192.0.2.77") <= most("place", 3)
     assert await guesses(ready, 8) <= most("elsewhere", 8)

@@ -67,7 +67,7 @@ async def test_an_ended_session_is_invalid_and_its_sockets_are_closed(hub: TestH
         await live.subscribe("fleet")
         await live.expect("snapshot")
         answer = await here.request("DELETE", f"auth/sessions/{there.login.id}")
-        assert await live.closed() == 4401  # told by the bus: the store would be asked again after ten seconds only
+        assert await live.closed() == 4401  # by the bus: the store would be read again after ten seconds only
     assert answer.status == 204
     assert (await there.get("auth/me")).status == 401
     assert (await here.get("auth/me")).status == 200

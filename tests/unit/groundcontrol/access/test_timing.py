@@ -50,7 +50,7 @@ async def test_an_unknown_user_is_refused_as_slowly_as_a_known_one(timed: tuple[
             await service.login(username, "a wrong password", setup_code=None, address="127.0.0.1", user_agent="test")
         return time.process_time() - began
 
-    await seconds("nobody")  # the first one of all makes the hash that stands for nobody
+    await seconds("nobody")  # the very first one makes the dummy hash
     pairs = [(await seconds("admin"), await seconds(f"user-{number}")) for number in range(SAMPLES)]
     known, unknown = (statistics.median(side) for side in zip(*pairs, strict=True))
     print(f"known {known * 1e3:.2f} ms, unknown {unknown * 1e3:.2f} ms")

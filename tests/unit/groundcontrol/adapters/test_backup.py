@@ -28,7 +28,7 @@ FLIPS = 150
 
 
 def quietly(_text: str) -> None:
-    """What is being done is of no interest here."""
+    """The progress is of no interest here."""
 
 
 async def made_in(folder: Path) -> Path:

@@ -110,7 +110,7 @@ async def test_a_database_with_another_name_is_refused_by_both(tmp_path: Path, n
 
 
 async def test_the_command_in_the_message_separates_linked_database_files(tmp_path: Path) -> None:
-    """`cp -al` links the logs too: who looks at the copy folds the log that they share into the copy, and writes over it."""
+    """`cp -al` links the logs too: opening the copy checkpoints the shared log into the copy, and overwrites it."""
     folder, snapshot = tmp_path / "it's data", tmp_path / "snapshot"
     database = await open_database(tmp_path / "data", clock=CLOCK)
     try:

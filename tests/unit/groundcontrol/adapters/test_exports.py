@@ -225,7 +225,7 @@ async def test_an_hour_of_a_large_node_is_read_in_parts(store: Store, tier: Tier
 
 
 async def test_closing_the_store_does_not_wait_for_a_long_read(database: Database, store: Store) -> None:
-    """What Python does with so many values hears no interrupt: it is done beside the queries, a piece at a time."""
+    """Python's work on so many values cannot be interrupted: it is done beside the queries, a piece at a time."""
     session = await session_of(store, WIDE)
     await send_a_lot(store, session, 80)
 

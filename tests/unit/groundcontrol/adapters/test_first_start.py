@@ -94,7 +94,7 @@ async def test_a_lost_write_ahead_log_is_not_a_first_start(tmp_path: Path, logs:
 
 
 async def test_a_killed_first_start_is_completed_by_the_next(tmp_path: Path) -> None:
-    """With its keys and an unmarked file of samples: nobody could have told it anything yet."""
+    """With its keys and an unmarked file of samples: it cannot have received anything yet."""
     await open_and_close(tmp_path / "data")
     edit(tmp_path / "data" / "stardust.db", "DELETE FROM fact")
     edit(tmp_path / "data" / "stardust-samples.db", "DELETE FROM fence")

@@ -361,7 +361,7 @@ asyncio.run(main())
 
 @pytest.mark.holds("F-11")
 def test_a_shred_on_a_full_disk_succeeds_and_is_checkpointed_later(tmp_path: Path) -> None:
-    """A commit that is kept was never refused, whatever comes of the log after it."""
+    """A stored commit was never refused, whatever happens to the log after it."""
     disk = 'mount -t tmpfs -o size=1m small "$1" || exit 77; exec "$0" -c "$2" "$1"'
     argv = ["unshare", "-r", "-m", "sh", "-c", disk, sys.executable, str(tmp_path), _FOLDING_ON_A_FULL_DISK]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
@@ -464,7 +464,7 @@ def _without_end(rows: Rows) -> int:
 
 @pytest.mark.holds("F-32")
 async def test_an_endless_query_is_interrupted_when_its_reader_closes(writer: Writer, path: Path) -> None:
-    """Whoever asked is gone, and the hub has ten seconds."""
+    """The caller is gone, and the hub has ten seconds."""
     reader = await Reader.open(path, 3)
     asking = [asyncio.create_task(reader.run(_without_end)) for _ in range(3)]
     await asyncio.sleep(0)

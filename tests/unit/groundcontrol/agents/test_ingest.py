@@ -44,7 +44,7 @@ class Agent:
 
 
 class Metrics:
-    """Holds everything at once."""
+    """Stores everything immediately."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []

@@ -17,12 +17,12 @@ ROUNDS = 3 * MAX_STORED_SCHEMAS
 
 
 def containers(number: int) -> Layout:
-    """What is measured while one container runs."""
+    """The metrics while one container runs."""
     return layout_of("breathe", 60, [f"container.memory{{container=ci-{number}}}"])
 
 
 def behind(hub: Hub, layout: Layout) -> int:
-    """How many layouts the store was told of since it was last told of this one."""
+    """How many layouts the store received since it last received this one."""
     return [row.schema_id for row in reversed(hub.stored)].index(layout.layout)
 
 
@@ -37,7 +37,7 @@ async def say_all(hub: Hub, meeting: Meeting, outbox: Outbox) -> None:
 
 @pytest.mark.parametrize("away", [False, True])
 async def test_a_layout_in_use_is_remembered_while_others_change(away: bool) -> None:
-    """Live, and in what is left from an outage."""
+    """Live, and in the backlog of an outage."""
     hub = Hub()
     meeting, outbox = hub.meet(), Outbox(hub.clock)
     welcome = Welcome(1, 0, 10, -1, -1, [], [], [])

@@ -30,7 +30,7 @@ async def test_events_refused_by_the_store_are_written_later() -> None:
     await hub.registry.events.write_waiting()
     assert told(hub) == []
     hub.fails = None
-    await hub.registry.events.online(ONE, "127.0.0.1", "0.1.0")  # is told behind what waits
+    await hub.registry.events.online(ONE, "127.0.0.1", "0.1.0")  # is reported behind the waiting ones
     await hub.registry.events.write_waiting()
     await hub.registry.events.write_waiting()
     assert told(hub) == [("node_offline", at), ("node_online", at + 5)]

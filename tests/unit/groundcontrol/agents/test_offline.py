@@ -20,7 +20,7 @@ FIRST, SECOND, THIRD = (NodeId(name) for name in ("first", "second", "third"))
 
 
 class SlowHub(Hub):
-    """One whose store does something else in the midst of each writing."""
+    """A store that does something else in the middle of each write."""
 
     meanwhile: Callable[[], None] | None = None
 

@@ -150,7 +150,7 @@ async def test_a_node_that_reads_nothing_is_disconnected_and_released() -> None:
         connection.transport.pause_reading()
         await ws.send_bytes(b"go")
         await eventually(lambda: gone(door), 30, "the socket is still there")
-        connection.transport.abort()  # a close would wait ten seconds for an answer that nobody reads
+        connection.transport.abort()  # a close would wait ten seconds for an answer that is not read
 
 
 async def _send_all(ws: aiohttp.ClientWebSocketResponse, messages: list[bytes]) -> None:

@@ -40,7 +40,7 @@ KEY = bytes(32)
 
 
 class Wire:
-    """The node's end: what it was told."""
+    """The node's end: the messages that it received."""
 
     def __init__(self) -> None:
         self._link = SecureChannel(NODE_CODEC, KEY, KEY, expect_welcome=False)
@@ -210,7 +210,7 @@ async def test_a_joining_node_is_watched_for_its_first_seconds_and_by_present_vi
 
     await place.look(NODE)
     place.wire.told()
-    await place.watching.joined(place.agent)  # it came anew
+    await place.watching.joined(place.agent)  # it reconnected
     assert {watch.lease_s for watch in place.wire.told()} == {30}
 
 
@@ -230,7 +230,7 @@ async def test_a_viewer_of_a_node_gets_its_values_and_a_list_gets_a_notice(place
             place.registry.update_latest(place.agent, known, rows)
             told = await anext(page)
             assert isinstance(told, NodeLive)
-            assert told.taken_at == 3.0  # nobody asked for each second: the newest
+            assert told.taken_at == 3.0  # each second was not requested: the newest
             await place.look(NODE)
             place.registry.update_latest(place.agent, known, rows)
             assert [cast("NodeLive", await anext(page)).taken_at for _ in rows] == [1.0, 2.0, 3.0]

@@ -327,7 +327,7 @@ def _healthy(no: int) -> dict[str, Signal]:
 
 
 def _run_fleet(numbers: Iterable[int], days: int, grain_s: int = 0) -> list[Transition]:
-    """What is told of these servers, notices left out. Args: grain_s: the interval of all samples; 0: a minute, or what a node measures."""
+    """The alerts of these servers, without notices. Args: grain_s: the interval of all samples; 0: a minute, or what a node measures."""
     notices = {rule.id for rule in DEFAULT_RULES if rule.notice}
     engine, told = Engine(), []
     engine.set_rules(DEFAULT_RULES)

@@ -35,7 +35,7 @@ def name_of(held: Instance | None) -> str:
     return "rising" if held.level == "warning" and held.critical else f"firing {held.level}"
 
 
-# state -> what it becomes by each of VALUES, and what is told; first while levels have not lasted long enough, then when they have
+# state -> next state for each of VALUES, and its notification; first while levels have not lasted long enough, then when they have
 TABLE: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {
     "ok": (
         [("ok", ""), ("ok", ""), ("pending warning", ""), ("pending warning", ""), ("pending critical", "")],

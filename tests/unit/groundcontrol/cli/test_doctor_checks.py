@@ -108,7 +108,7 @@ def test_a_secret_file_readable_by_others_is_a_problem(tmp_path: Path, mode: int
 
 @pytest.mark.parametrize(("allowed", "state"), [(True, "warning"), (False, "problem")])
 def test_data_in_memory_is_a_problem_unless_it_is_allowed(disk_path: Path, allowed: bool, state: str) -> None:
-    memory = Path("/dev/shm")  # the one that every Linux has
+    memory = Path("/dev/shm")  # every Linux has this one
     found = [
         *doctor_checks.lasting_findings(memory, disk_path, allowed=allowed),
         *doctor_checks.lasting_findings(disk_path, memory, allowed=allowed),

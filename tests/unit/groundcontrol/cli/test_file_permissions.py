@@ -78,7 +78,7 @@ def as_stranger(folder: Path, *commands: str, user: int = 65534) -> list[Told]:
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[Path]:
-    """The data folder of root's hub, in a place that everybody reaches; its socket is there, and nobody listens."""
+    """The data folder of root's hub, in a place that all users reach; its socket exists, without a listener."""
     with tempfile.TemporaryDirectory(prefix="stardust-rights-") as place:
         Path(place).chmod(0o755)
         folder = Path(place) / "data"
@@ -110,7 +110,7 @@ def strangers(made: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="module", params=[0o700, 0o755])
 def refused(made: Path, request: pytest.FixtureRequest) -> tuple[Path, list[Told]]:
-    """What each verb says, then what `status` says to a person and `doctor` to a program; all in one process, whose start takes most of it."""
+    """The output of each verb, then of `status` on a terminal and `doctor` for a program; all in one process, whose start takes most of it."""
     made.chmod(request.param)
     return made, as_stranger(made, *(f"{words} --json" for words in _VERBS), "status", "doctor --json")
 

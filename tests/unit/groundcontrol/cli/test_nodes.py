@@ -18,7 +18,7 @@ from tests.support.waiting_clock import WaitingClock
 
 
 class FleetHub:
-    """Has these nodes, and notes what is asked of it."""
+    """Has these nodes, and records the requests."""
 
     fleet: tuple[dict[str, Any], ...] = ()
 

@@ -119,7 +119,7 @@ async def test_a_deployment_without_an_answer_is_followed_and_not_repeated(nodes
 
 
 async def test_a_deployment_that_did_not_reach_the_hub_is_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of before is none that was begun now."""
+    """An earlier one is not the one that was begun now."""
     WaitingClock(monkeypatch)
     hub = Deploying(row("last", "web-1", "update"), lost=3, begins=False)
     found = await watching(hub).begin("update", ["web-1"], hub.order)

@@ -86,7 +86,7 @@ async def test_deployments_above_the_limit_are_refused_together(desk: Desk, requ
 
 
 async def test_a_repeated_request_uses_no_slot(desk: Desk, request_to: Requests) -> None:
-    """Whoever lost the answer asks again with the same key, and the hub is full with what was begun for it."""
+    """A client that lost the response retries with the same key, while the hub is full with what it began."""
     small = desk.make(desk.config, LIMITS._replace(open=2))
     async with serving(KEY) as (one, _), serving(OTHER) as (two, _), desk.running(small) as service:
         wanted = [request_to(one, name="a"), request_to(two, name="b")]
@@ -113,7 +113,7 @@ async def test_a_deployment_that_awaits_confirmation_blocks_no_other(desk: Desk,
 
 
 async def test_all_host_keys_behind_one_jump_host_are_shown(desk: Desk, request_to: Requests) -> None:
-    """More than the connections that may log in there at once: waiting for a person takes none of those places."""
+    """More than the limit on simultaneous log-ins: waiting for a user takes none of those places."""
     gate = asyncssh.generate_private_key("ssh-ed25519")
     async with contextlib.AsyncExitStack() as stack:
         jump, _ = await stack.enter_async_context(jumping(gate))

@@ -50,7 +50,7 @@ async def test_a_repeated_request_for_many_is_begun_once(desk: Desk, request_to:
 
 
 async def test_of_concurrent_retries_one_begins(desk: Desk, request_to: Requests) -> None:
-    """Whoever comes too late does not begin the same row once more, nor takes it out of the hands of who has begun it."""
+    """A late caller neither begins the same row again, nor takes it from the caller that has begun it."""
     async with serving(KEY) as (port, _), desk.running() as service:
         row = await service.install(ADMIN, request_to(port), None)
         await desk.until(row.id, lambda row: row.state == "awaiting_host_key")

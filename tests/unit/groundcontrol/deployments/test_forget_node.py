@@ -47,7 +47,7 @@ def held(database: Path) -> Iterator[None]:
 
 
 class Between:
-    """The nodes of a store, of which one can be deleted while somebody does something else."""
+    """The nodes of a store, of which one can be deleted by a concurrent request."""
 
     def __init__(self, nodes: NodeStore) -> None:
         self._nodes = nodes
@@ -133,7 +133,7 @@ def test_a_deployment_event_is_one_line_of_plain_text() -> None:
 
 
 async def test_empty_bodies_count_as_no_body(desk: Desk) -> None:
-    """What is known of the way to a node may be no host to log in to; who forgets it has not said so."""
+    """The known way to a node may be no host to log in to; forgetting it does not confirm it."""
     node = await node_with(desk, None)
     await desk.store.nodes.move_node(ADMIN, node, "somewhere behind a router")
     async with desk.running() as service:

@@ -68,7 +68,7 @@ async def test_a_server_is_logged_in_to_with_the_key_and_keeps_no_copy_of_it(des
         assert row.error is not None
         assert row.error.code == "key_rejected"
         assert f"key root {made.fingerprint}" in seen
-        # A repeat uses the key of its own time, without a secret from anybody.
+        # A repeat uses the key of its own time, without any secret.
         seen.clear()
         other = await keys(desk).create(ADMIN, replace=True)
         await service.retry(ADMIN, row.id, None)

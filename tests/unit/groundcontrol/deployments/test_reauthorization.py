@@ -117,7 +117,7 @@ async def test_a_removal_completes_after_its_node_left_the_users_grants(desk: De
         assert (await service.cancel(ADMIN, row.id)).state == "cancelled"
         assert service.ready
     told = [(entry.action, entry.actor) for entry in (await desk.store.log.audit(ADMIN, 20)).items]
-    assert ("deployment.cancelled", operator.actor.name) in told  # the end stands under the name of who ordered it
+    assert ("deployment.cancelled", operator.actor.name) in told  # the end is recorded under the name of its owner
 
 
 async def test_a_server_that_was_cleared_is_forgotten_also_outside_of_the_limit(desk: Desk) -> None:

@@ -153,7 +153,7 @@ async def test_a_moved_server_gets_its_new_address(desk: Desk) -> None:
 
 
 class Quick:
-    """Major Tom on a server where nothing can go wrong; the last words of the deployment wait for `go`."""
+    """Major Tom on a server where nothing can go wrong; the last write of the deployment waits for `go`."""
 
     def __init__(self) -> None:
         self.installed = asyncio.Event()
@@ -233,7 +233,7 @@ async def test_a_hub_that_was_killed_before_it_shredded_them_does_it_at_its_next
 
 
 async def test_a_cancel_of_a_completed_redeployment_comes_too_late(desk: Desk, request_to: Requests, closed_port: int) -> None:
-    """Until its last words are written it looks like one that goes on."""
+    """Until its last write it looks like a running one."""
     async with desk.running() as service:
         major = Quick()
         play(service, major)

@@ -19,7 +19,7 @@ from tests.support.ssh_server import serving
 
 
 async def confirmed(desk: Desk, service: DeploymentService, request: DeploymentRequest) -> Deployment:
-    """A deployment whose host key was asked about and confirmed, at its end: nobody was let in."""
+    """A finished deployment whose host key was confirmed and whose log-in was refused."""
     row = await service.install(ADMIN, request, None)
     await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
     await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())
@@ -87,7 +87,7 @@ async def test_given_credentials_are_forgotten_after_their_time(desk: Desk, requ
 
 @pytest.mark.parametrize("lost", ["restart", "time", "room"])
 async def test_a_retry_repeats_the_original_request(desk: Desk, request_to: Requests, closed_port: int, lost: str) -> None:
-    """Also when the hub was started anew, or the fields have left its memory: only the secrets are given again."""
+    """Also when the hub was restarted, or the fields have left its memory: only the secrets are given again."""
     limits = LIMITS._replace(remember_s=0.0 if lost == "time" else 900.0, remembered=0 if lost == "room" else 64)
     asked = request_to(closed_port, username="ops", sudo_password="s", **WISHES)
     async with desk.running(desk.make(desk.config, limits)) as service:

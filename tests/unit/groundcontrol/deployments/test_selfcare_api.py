@@ -54,7 +54,7 @@ async def test_a_rekey_needs_the_admin_role(hub: TestHub) -> None:
             assert "web-1" in answer.json["detail"]
             assert "rekey = yes" in answer.json["detail"]
     assert (await admin.post(f"nodes/{new_random_id()}/rekey")).status == 404
-    # Neither is a job that anybody orders as one.
+    # Neither can be ordered as a job.
     for action in ("update", "rekey"):
         assert (await admin.post(f"nodes/{node.id}/jobs", {"action": action})).status == 400
 

@@ -100,7 +100,7 @@ async def test_concurrent_removals_of_a_node_are_the_same_one(desk: Desk) -> Non
 
 
 async def test_an_early_farewell_completes_the_removal_too(desk: Desk) -> None:
-    """Spider may be gone before it has told how its job ended; its last session makes the job's end unknown."""
+    """Spider may be gone before it has reported how its job ended; the end of its last session makes the job's end unknown."""
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
@@ -498,7 +498,7 @@ async def test_an_end_lost_by_an_internal_error_is_settled_at_the_next_start(des
 
 
 async def test_behind_a_hanging_order_others_are_refused_but_a_farewell_is_processed(desk: Desk) -> None:
-    """Root says it once; whoever orders can do so again."""
+    """Root reports it once; a user can order it again."""
     node, other = await played(desk), await played(desk, "web-2")
     made = hanging(desk, "deployments")
     async with asyncio.timeout(30), desk.running(desk.make(desk.config, LIMITS._replace(patience_s=0.2))) as service:
@@ -513,7 +513,7 @@ async def test_behind_a_hanging_order_others_are_refused_but_a_farewell_is_proce
         with pytest.raises(StoreBusy):
             await service.cancel(SYSTEM, left.id)
         leaving = asyncio.create_task(other.farewell(service))
-        await asyncio.sleep(0.4)  # longer than anybody else may wait
+        await asyncio.sleep(0.4)  # longer than any other caller may wait
         assert not leaving.done()
         made.answers.set()
         assert (await asking).state == "running"

@@ -20,7 +20,7 @@ ONE_WORD, REST = "stardust-job@1.service", "a.service: 2.0, b (process 3). (+4)"
 
 
 def facts_of(code: str) -> dict[str, str]:
-    """Awkward facts: the last one of a sentence may hold anything, the others are one word."""
+    """Awkward parameters: the last one of a sentence may hold anything, the others are one word."""
     *words, last = re.findall(r"\{(\w+)\}", SENTENCES[code]) or [""]
     return {**dict.fromkeys(words, ONE_WORD), **({last: REST} if last else {})}
 

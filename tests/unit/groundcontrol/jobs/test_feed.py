@@ -14,7 +14,7 @@ from tests.support.printing_node import Printing, collect
 
 
 async def ordered(hub: TestHub, node: Node) -> Job:
-    """A job that somebody began."""
+    """A job that a user began."""
     now = hub.clock.now()
     job = await hub.store.jobs.create_job(ADMIN, NewJob(JobId(new_time_id(now)), node.id, JobRequest("check"), now, now + 600), None)
     hub.bus.publish(Changed("job", job.id, job.version))

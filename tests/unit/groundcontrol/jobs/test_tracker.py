@@ -155,7 +155,7 @@ async def test_a_job_is_refused_only_after_the_policy_is_known(bench: Bench) -> 
 
 
 async def test_jobs_of_a_large_batch_expire_after_their_round(bench: Bench) -> None:
-    """Two go on at once here: five nodes are three rounds."""
+    """Two run at the same time here: five nodes are three rounds."""
     nodes = [bench.node, *(NodeId(new_random_id()) for _ in range(4))]
     for at, node in enumerate(nodes[1:]):
         await bench.store.nodes.create_node(SYSTEM, NewNode(node, f"n{at}", "192.0.2.1"))

@@ -114,7 +114,7 @@ async def test_name_and_tags_can_be_changed(hub: TestHub) -> None:
 
 @pytest.mark.holds("SAFETY-22")
 async def test_changing_a_tag_of_a_grant_needs_the_right_to_change_users(hub: TestHub) -> None:
-    """By who may change people, and with a fresh proof; any other tag as before."""
+    """By users who may change users, and with a fresh proof; any other tag as before."""
     boss, operator, node = await hub.logged_in("admin", cookie=False), await hub.logged_in("operator"), await hub.node()
     place = f"nodes/{node.id}"
     weak, strong = hub.anonymous(), hub.anonymous()

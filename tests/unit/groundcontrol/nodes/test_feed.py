@@ -169,7 +169,7 @@ async def test_values_sent_while_rows_are_read_are_sent_again_after_them(hub: Te
 
 @pytest.mark.parametrize("back", [False, True])
 async def test_a_node_that_goes_while_a_snapshot_is_made_is_not_in_it(hub: TestHub, monkeypatch: pytest.MonkeyPatch, back: bool) -> None:
-    """As between two pages of a large fleet. Who may see it again before the end is shown it all the same."""
+    """As between two pages of a large fleet. A node that becomes visible again before the end is shown."""
     hub.app[LIVE].limits = LiveLimits(changes_every_s=0.05)
     goes, stays = await hub.node("a"), await hub.node("b")
     viewer = await hub.logged_in("viewer")

@@ -33,7 +33,7 @@ async def test_an_export_has_a_line_per_row(hub: TestHub) -> None:
 
 @pytest.mark.parametrize("tier", ["1s", "1m", "1h"])
 async def test_an_export_includes_rows_of_a_node_whose_clock_is_ahead(hub: TestHub, tier: str) -> None:
-    """All that is kept, unless somebody says until when."""
+    """Everything stored, unless an end is given."""
     hub.clock.wrong = -20 * 3600.0
     admin, node = await hub.logged_in(), await measured(hub)
     path = f"nodes/{node.id}/export?tier={tier}"
@@ -219,7 +219,7 @@ async def test_an_export_whose_node_is_removed_is_cut_off_visibly(
 async def test_a_handler_that_crashes_in_the_middle_of_its_answer_is_in_the_log(
     hub: TestHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The answer is cut off, so that nobody takes it for whole."""
+    """The response is cut off, so that it is not taken as complete."""
     admin, node = await hub.logged_in(), await measured(hub)
 
     async def crash(*_: object) -> AsyncGenerator[tuple[SeriesSchema, list[StoredRow]]]:

@@ -158,7 +158,7 @@ async def test_history_older_than_the_seconds_tier_is_shown_by_minute(hub: TestH
 
 
 async def test_minutes_are_shown_where_seconds_had_expired(hub: TestHub) -> None:
-    """Seconds are kept for longer since a moment ago: what is older is there by the minute only, though seconds would reach so far back now."""
+    """The retention of seconds was extended a moment ago: older data exists by the minute only, though the new limit covers it."""
     admin, old = await hub.logged_in(), await measured(hub)
     times = {"from": START, "to": START + 600, "points": 600}
     for hour in await hub.store.metrics.hot_hours():

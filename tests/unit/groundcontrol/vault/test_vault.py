@@ -182,7 +182,7 @@ async def test_a_new_store_gets_one_keyring_and_a_lost_one_is_not_replaced(tmp_p
         for secret in (SECRET.encode(), first.fleet_key, first._kek, first.audit_key):
             assert secret not in files
 
-        # Made anew when it is gone, it would let the hub start, and nothing that the first had sealed would open.
+        # Recreated when missing, it would let the hub start, and nothing sealed by the first would open.
         await database._control.writer.run(lambda tx: tx.execute("DELETE FROM keyring"))
         with pytest.raises(ConfigError, match="the keyring is gone"):
             await open_vault(SECRET, database.secrets, LEAST_ROUNDS)

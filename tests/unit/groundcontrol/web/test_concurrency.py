@@ -79,7 +79,7 @@ async def test_concurrent_outputs_are_limited_and_followers_continue(hub: TestHu
 
 
 class Taking:
-    """Somebody who asks for room, and holds it until told."""
+    """A caller that requests room, and holds it until released."""
 
     def __init__(self, room: BudgetLimiter, who: UserId | None, size: int) -> None:
         self.inside = False
@@ -108,7 +108,7 @@ async def test_budget_waiters_of_different_users_take_turns() -> None:
     first, second, third = (Taking(room, ANNA, size) for size in (6, 4, 1))
     other, last = Taking(room, BOB, 5), Taking(room, CLEO, 1)
     await settle()
-    # what is larger than what is left is not passed by somebody who came after it, or it would never have its turn
+    # later requests do not overtake one that is larger than the free room, or it would never have its turn
     assert [one.inside for one in (first, second, third, other, last)] == [True, False, False, False, False]
     await first.leave()
     assert [one.inside for one in (second, third, other, last)] == [True, False, True, True]
@@ -182,7 +182,7 @@ async def test_more_series_reduce_the_number_of_points(hub: TestHub) -> None:
 
 @pytest.mark.holds("S-22")
 async def test_a_user_who_loses_the_right_while_waiting_gets_no_history(hub: TestHub) -> None:
-    """Room that others hold must not carry somebody beyond the end of their right."""
+    """Waiting for room that others hold must not outlast the caller's right."""
     viewer, node = await hub.logged_in("viewer", cookie=False), await measured(hub)
     assert viewer.user is not None
     async with hub.services[Histories].take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):

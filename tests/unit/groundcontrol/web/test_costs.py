@@ -27,7 +27,7 @@ ANNA, BEN = UserId("anna"), UserId("ben")
 
 
 def test_every_list_declares_its_cost() -> None:
-    """Whatever has pages grows with what is stored."""
+    """Paginated responses grow with the stored rows."""
     assert [route.path for route in ROUTES if LIMIT in route.query and route.cost == "small" and route.path != "/metrics"] == []
 
 
@@ -39,7 +39,7 @@ def test_the_documents_list_every_costly_request() -> None:
 
 
 def test_every_bulk_request_declares_its_cost() -> None:
-    """Whatever names nodes or servers in a list, or in a text, grows with them."""
+    """Requests that name nodes or servers in a list, or in a text, grow with them."""
     for_many = [route for route in ROUTES if route.body and {"nodes", "servers", "host_keys", "text"} & {*route.body.__struct_fields__}]
     assert len(for_many) == 5
     assert [route.path for route in for_many if route.cost != "many"] == []

@@ -28,7 +28,7 @@ async def refused(hub: TestHub, client: Any, **headers: str | None) -> int:
     return failed.value.status
 
 
-# -- who may open it ---------------------------------------------------------------------------
+# -- access ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ async def test_the_socket_uses_no_compression(hub: TestHub) -> None:
         assert socket.compress == 0
 
 
-# -- what is said ------------------------------------------------------------------------------
+# -- content -----------------------------------------------------------------------------------
 
 
 async def test_hello_names_hub_page_and_end_of_session(hub: TestHub) -> None:
@@ -227,7 +227,7 @@ async def test_a_failed_new_snapshot_is_reported_as_a_gap_and_changes_continue(h
             patched.setattr(NodeFeed, "snapshot", busy)
             for reader in hub.bus.readers_of(NodeLive(node.id, "pulse", 0.0, {})):
                 reader.lose(3)
-            for _ in range(2):  # that something was lost, and that it is not known anew
+            for _ in range(2):  # that messages were lost, and that its state is unknown again
                 assert await live.next() == ("gap", {"topic": f"node:{node.id}"})
         hub.bus.publish(NodeLive(node.id, "pulse", 1.0, {"cpu.total": 1.0}))
         assert (await live.expect("change"))["data"]["latest"]["cpu.total"]["value"] == 1.0

@@ -29,7 +29,7 @@ from tests.support.inprocess_hub import Client, LiveSocket, TestHub, running
 
 
 async def moved(hub: TestHub, live: LiveSocket, node: Node, at: float) -> int:
-    """Let a value come and be told; the number of the change."""
+    """Publish a value; returns the number of the change."""
     hub.nodes.values[node.id] = {"cpu.total": (at, at)}
     hub.bus.publish(NodesUpdated((node.id,)))
     change = await live.expect("change")
@@ -225,7 +225,7 @@ async def test_a_slow_page_that_reconnects_loses_nothing(hub: TestHub) -> None:
         wire = reading.get_extra_info("socket")  # type: ignore[union-attr]
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         await back.subscribe(topic, seq)
-        first = await back.expect("change")  # only so much is kept for who has not come yet
+        first = await back.expect("change")  # only so much is kept for a page that has not reconnected
         reading.pause_reading()  # type: ignore[union-attr]
         for at in range(8, 400):
             await one_more(at)
@@ -257,12 +257,12 @@ class Follower:
 
 @contextlib.asynccontextmanager
 async def counting(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[NodeFeed, list[int]]]:
-    """A feed whose snapshot is every number that was told."""
+    """A feed whose snapshot is every published number."""
     told: list[int] = []
     feed = NodeFeed(hub.services, 1, (await hub.node()).id, limits=LiveLimits(replay_messages=4))
 
     async def snapshot() -> Any:
-        found = {"values": list(told)}  # what is read is of the moment in which the reading begins
+        found = {"values": list(told)}  # a read returns the state when the read begins
         for _ in range(random.randrange(4)):
             await asyncio.sleep(0)
         return found

@@ -28,7 +28,7 @@ REASON = "the hub cannot look up now what this page may see: connect again"
 
 
 class Standing:
-    """What is asked of the store, failing as long as a test wants."""
+    """Queries of the store, failing as long as a test wants."""
 
     def __init__(self, hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
         self.failing: Callable[[], HubError | None] | None = None
@@ -53,7 +53,7 @@ def standing(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> Standing:
 
 
 async def sent_away(live: LiveSocket) -> None:
-    """It is told that the hub is at fault, and may come again."""
+    """It gets the hub's error, and may come again."""
     message = await live.socket.receive(timeout=20)
     assert (live.socket.close_code, message.extra) == (1013, REASON)
 
@@ -90,7 +90,7 @@ async def test_a_user_whose_rights_are_unknown_for_two_rounds_is_disconnected(
 async def test_a_revoked_user_whose_rights_cannot_be_read_is_disconnected_immediately(
     hub: TestHub, standing: Standing, hangs: bool
 ) -> None:
-    hub.app[LIVE].limits = LiveLimits(rights_reload_s=600.0)  # nobody waits here for the next round
+    hub.app[LIVE].limits = LiveLimits(rights_reload_s=600.0)  # the next round is not awaited here
     admin, other = await hub.logged_in(), await hub.logged_in()
     assert admin.user is not None
     async with admin.live() as live, other.live() as stays:
@@ -156,7 +156,7 @@ async def test_a_topic_whose_rights_cannot_be_read_stays_for_a_round(
 
 
 async def test_changed_rights_stop_all_topics_before_new_snapshots(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who may see less sees less of everything, however long the first of it takes."""
+    """A user with fewer rights sees less of everything, however long the first topic takes."""
     mine, other = await hub.node("mine"), await hub.node("other")
     viewer = await hub.logged_in("viewer")
     assert viewer.user is not None
@@ -253,7 +253,7 @@ class Held:
 
 
 async def limit(hub: TestHub, viewer: Client, *nodes: Node) -> None:
-    """Say which nodes somebody may see from now on."""
+    """Set which nodes the user may see from now on."""
     assert viewer.user is not None
     grants = json.dumps({"nodes": [node.id for node in nodes], "tags": []})
     await hub.sql("UPDATE account SET grants = ? WHERE id = ?", grants, viewer.user.id)
@@ -374,7 +374,7 @@ async def test_rights_lost_during_a_lookup_do_not_count(hub: TestHub, monkeypatc
 
 
 async def test_an_older_rights_answer_does_not_override_a_newer_one(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page that subscribes asks for its rights beside whoever was told that they changed, and may be answered last."""
+    """A subscribing page reads its rights concurrently with a notification of their change, and may be answered last."""
     hub.app[LIVE].limits = LiveLimits(rights_s=20.0)
     mine, other = await hub.node("mine"), await hub.node("other")
     viewer = await hub.logged_in("viewer")

@@ -30,7 +30,7 @@ ROLES: tuple[Role, ...] = ("admin", "operator", "viewer")
 
 @dataclass
 class World:
-    """One of everything for both sides, and people who see one side."""
+    """One object of each kind for both sides, and users who see one side."""
 
     hub: TestHub
     ids: dict[tuple[str, Whose], str]
@@ -87,7 +87,7 @@ class World:
         return cls(hub, ids)
 
     async def person(self, role: Role, *, cookie: bool = True) -> Client:
-        """Somebody of this role; who is no admin sees the own side only."""
+        """A user of this role; without the admin role only the own side is visible."""
         client = await self.hub.logged_in(role, cookie=cookie)
         assert client.user is not None
         if role != "admin":
@@ -95,7 +95,7 @@ class World:
         return client
 
     async def of_people(self, client: Client, other: Client) -> None:
-        """Sessions, tokens and users: the client's own, and those of somebody else."""
+        """Sessions, tokens and users: the client's own, and those of another user."""
         for whose, who in (("own", await self.hub.logged_in(user=client.user)), ("other", other)):
             assert who.login is not None
             assert who.user is not None
@@ -113,7 +113,7 @@ def _leaves_the_world(role: Role, row: str) -> bool:
 
 
 async def _check_thing(world: World, client: Client, role: Role, row: str) -> None:
-    """Ask for the thing of each side; `none` and what is another's look alike."""
+    """Request the object of each side; `none` and a foreign one look alike."""
     route = BY_NAME[row]
     kind, body = THINGS[row]
     sees_others = kind == "rule" or (role == "admin" and kind != "user")
@@ -185,7 +185,7 @@ async def test_lists_contain_only_granted_resources(hub: TestHub, role: Role) ->
 @pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ROLES)
 async def test_only_granted_host_keys_can_be_confirmed(hub: TestHub, role: Role) -> None:
-    """{own, other, none} in one body; what is another's is refused in the words for what there is not."""
+    """{own, other, none} in one body; foreign objects are refused with the text for missing ones."""
     world = await World.make(hub)
     client = await world.person(role)
     sides: tuple[Whose, ...] = ("own", "other", "none")
@@ -209,7 +209,7 @@ async def test_only_granted_host_keys_can_be_confirmed(hub: TestHub, role: Role)
 @pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ROLES)
 async def test_a_batch_of_deployments_shows_only_granted_ones(hub: TestHub, role: Role) -> None:
-    """`?batch=` of another looks like one that there is not."""
+    """`?batch=` of another user looks like a missing one."""
     world = await World.make(hub)
     client = await world.person(role)
     sides: tuple[Whose, ...] = ("own", "other", "none")
@@ -222,7 +222,7 @@ async def test_a_batch_of_deployments_shows_only_granted_ones(hub: TestHub, role
 
 @pytest.mark.holds("S-19")
 async def test_a_conflict_with_a_hidden_node_reveals_nothing(hub: TestHub) -> None:
-    """Who may not see the other node is told only that the name cannot be given."""
+    """A user who may not see the other node only learns that the name cannot be given."""
     world = await World.make(hub)
     path = f"nodes/{world.ids['node', 'own']}"
     told = {role: await (await world.person(role)).request("PATCH", path, {"name": "other"}) for role in ("admin", "operator")}
@@ -274,7 +274,7 @@ async def test_a_stream_shows_only_granted_nodes_and_ends_with_the_grant(hub: Te
     assert viewer.user is not None
     own, other = NodeId(world.ids["node", "own"]), NodeId(world.ids["node", "other"])
     async with viewer.live() as live, boss.live() as whole:
-        await whole.subscribe("fleet")  # who sees everything shares no feed with who does not
+        await whole.subscribe("fleet")  # users who see everything share no feed with those who do not
         await whole.expect("snapshot")
         await live.subscribe("fleet")
         await live.expect("snapshot")

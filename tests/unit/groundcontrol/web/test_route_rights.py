@@ -19,7 +19,7 @@ GUARDED = [route for route in ROUTES if route.action is not None]
 
 @pytest.mark.holds("SAFETY-34", "S-19")
 def test_docs_show_each_route_with_its_right_as_it_is() -> None:
-    """A new route, or a right that changes, is a line of the change that somebody reads."""
+    """A new route, or a changed right, is a visible line of a change."""
     assert api.TARGET.read_text(encoding="utf-8") == api.generate(), "run scripts/gen/api.py"
 
 

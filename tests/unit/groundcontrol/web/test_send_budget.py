@@ -19,7 +19,7 @@ PART = MAX_UNREAD_BYTES // 4
 
 
 class Played:
-    """A connection whose client takes nothing."""
+    """A connection whose client does not read."""
 
     def __init__(self, whose: str, unread_bytes: int) -> None:
         self.account = whose

@@ -136,7 +136,7 @@ async def test_a_disconnected_browser_gets_the_gap_and_the_reason(hub: TestHub) 
         await live.expect("snapshot")
         connection = next(iter(hub.app[LIVE]._connections))
         for _ in range(80):
-            connection.put(b"\x00" * 65_536)  # over the bound at once
+            connection.put(b"\x00" * 65_536)  # over the bound immediately
         kinds: list[object] = []
         async with asyncio.timeout(30):
             while True:

@@ -171,7 +171,7 @@ def test_a_mean_of_two_counters_needs_both(tmp_path: Path) -> None:
 
 
 def test_a_sum_with_a_decreased_counter_is_null(tmp_path: Path) -> None:
-    """One that is new has no difference yet, and spoils nothing."""
+    """A new one has no difference yet, and spoils nothing."""
     sys = write(tmp_path / "sys", {"class/net/eth0/device/vendor": "x", "class/net/br0/uevent": "DEVTYPE=bridge\n"})
     text = HEAD + interface("eth0", 0) + "br0: {} 1 0 0 0 0 0 0 {} 1 0 0 0 0 0 0\n" + "br1: {} 1 0 0 0 0 0 0 {} 1 0 0 0 0 0 0\n"
     write(sys, {"class/net/br1/uevent": "DEVTYPE=bridge\n"})

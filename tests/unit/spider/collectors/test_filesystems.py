@@ -199,7 +199,7 @@ def test_hundreds_of_bound_files_do_not_hide_the_folder_of_their_disk(tmp_path: 
 
 
 def test_a_share_that_answers_with_an_error_is_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one whose daemon has died: neither stat nor statvfs is answered."""
+    """As with a dead daemon: neither stat nor statvfs returns."""
     real = os.stat
 
     def stat(path: str, *args: object, **named: object) -> os.stat_result:

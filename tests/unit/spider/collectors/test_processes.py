@@ -126,7 +126,7 @@ def test_the_busiest_and_the_largest_processes_are_listed() -> None:
             times = psutil.Process(busy.pid).cpu_times()
             return float(times.user + times.system)
 
-        # Whatever else this machine does: what is told of the time between two readings lies between what was used within and around them.
+        # Whatever else this machine does: the usage reported between two readings lies between the usage within and around them.
         around, first = used_s(), time.monotonic()
         processes.read(first)
         within = used_s()
@@ -197,7 +197,7 @@ def test_a_process_that_becomes_another_program_gets_its_new_command_line() -> N
         until = time.monotonic() + 10
         while (
             seen[-1:] != ["sleep 1000"] and time.monotonic() < until
-        ):  # in the middle of an exec the kernel tells the new name and no words
+        ):  # in the middle of an exec the kernel has the new name and no arguments
             row = rows(processes.read(time.monotonic()))[process.pid]
             seen.append(row["command"])
         process.kill()
@@ -245,7 +245,7 @@ def test_five_thousand_processes_fit_into_the_table(tmp_path: Path) -> None:
     reading = processes.read(1.0)
     assert reading is not None
     assert reading.total == 5000
-    assert [row[0] for row in reading.rows] == list(range(5000, 4970, -1))  # nobody computes: by memory twice
+    assert [row[0] for row in reading.rows] == list(range(5000, 4970, -1))  # all idle: by memory twice
     for pid in range(1, 31):
         tree(tmp_path, pid, f"p{pid}", ticks=pid)
     reading = processes.read(11.01)

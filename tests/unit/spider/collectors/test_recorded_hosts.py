@@ -91,7 +91,7 @@ def test_a_host_without_sys_is_measured(tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def as_somebody_else() -> Iterator[None]:
-    """Root may read everything, so this is for a while who may not."""
+    """Root may read everything, so this temporarily becomes a user who may not."""
     user = os.geteuid()
     os.seteuid(user or NOBODY)
     try:
@@ -101,7 +101,7 @@ def as_somebody_else() -> Iterator[None]:
 
 
 def test_an_unreadable_file_is_treated_as_missing() -> None:
-    with tempfile.TemporaryDirectory() as folder:  # not below root's own folder of tests, where somebody else sees nothing
+    with tempfile.TemporaryDirectory() as folder:  # not below root's own folder of tests, which is closed to other users
         Path(folder).chmod(0o755)
         host = Path(folder, "host")
         shutil.copytree(RECORDED / "machine", host)

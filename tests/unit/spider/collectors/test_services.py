@@ -82,7 +82,7 @@ def group_of_its_own(name: str) -> Iterator[list[Path]]:
     finally:
         for group in made:
             group.rmdir()
-            with contextlib.suppress(OSError):  # somebody else is in it
+            with contextlib.suppress(OSError):  # another process is in it
                 group.parent.rmdir()
 
 

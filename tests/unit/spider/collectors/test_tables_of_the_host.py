@@ -178,7 +178,7 @@ def test_the_service_of_a_socket_is_reported_by_its_cgroup() -> None:
             process.wait()
             (group / "inner").rmdir()
             group.rmdir()
-            with contextlib.suppress(OSError):  # somebody else is in it
+            with contextlib.suppress(OSError):  # another process is in it
                 group.parent.rmdir()
 
 
@@ -313,7 +313,7 @@ def test_a_recorded_utmp_holds_one_person(tmp_path: Path) -> None:
     assert login[:3] == ("ops", "pts/0", "127.0.0.1")
     assert (login.since_ms // 1000, login.pid) == (1_795_181_450, 134)
     write(tmp_path, {"run/utmp": data, "proc/1/stat": ""})
-    assert LoggedIn(str(tmp_path)).read(0.0) == Reading([], 0)  # its process is gone: who would be told otherwise by `who`
+    assert LoggedIn(str(tmp_path)).read(0.0) == Reading([], 0)  # its process is gone, although `who` still lists it
     write(tmp_path, {"proc/134/stat": ""})
     assert LoggedIn(str(tmp_path)).read(0.0) == Reading([("ops", "pts/0", "127.0.0.1", login.since_ms)], 1)
 

@@ -15,7 +15,7 @@ from spider.wire.frames import Updates
 
 
 class Manager:
-    """One that need not work anything out."""
+    """One that need not compute anything."""
 
     newer = (Planned("curl", "8.1", "8.2", "yes", "Debian-Security"), Planned("libfoo:i386", "", "1.0"))
 

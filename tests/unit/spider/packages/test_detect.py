@@ -143,7 +143,7 @@ def test_spider_s_own_view_of_the_root_does_not_count(tmp_path: Path) -> None:
     assert not root_is_read_only(tree(tmp_path / "b", {"proc/self/mountinfo": READ_ONLY}))  # where the first process is hidden
     assert root_is_read_only(tree(tmp_path / "d", {"proc/1/mountinfo": READ_ONLY}))
     assert not root_is_read_only(str(tmp_path / "nowhere"))
-    # what is mounted over it last counts
+    # the last mount over it counts
     assert not root_is_read_only(tree(tmp_path / "c", {"proc/1/mountinfo": READ_ONLY + WRITABLE}))
 
 

@@ -112,7 +112,7 @@ def test_an_upgrade_removes_nothing_without_an_approved_plan(removing: Stage) ->
         assert removing.run(verb).error_code == "job.would_remove"
     assert removing.run("install", {"packages": ["a"]}).error_code == "job.would_remove"
     assert removing.paper.ran == []
-    # A person who saw the plan may want it; and who orders removals gets them.
+    # A user who saw the plan may want it; and an order for removals removes.
     assert removing.run("install", {"packages": ["a"], "plan": REMOVAL.digest}).state == "succeeded"
 
 
@@ -165,13 +165,13 @@ def test_a_lock_that_is_never_released_fails_the_job_and_names_its_holder(stage:
 
 
 def test_a_faster_package_manager_is_awaited_and_the_plan_compared_again(stage: Stage) -> None:
-    # The first run finds the lock taken, by somebody who upgrades `a` meanwhile.
+    # The first run finds the lock held by another process, which upgrades `a` meanwhile.
     stage.paper.script = "test -e ../taken || { touch ../taken; printf 2 >a; exit 75; }; printf 2 >b; printf 1 >new"
     assert stage.run("upgrade", {"plan": UPGRADE.digest}).state == "succeeded"
     assert [verb for verb, _ in stage.paper.ran] == ["upgrade", "upgrade"]
 
     class Moving(FakePackageManager):
-        """Plans what is left to do."""
+        """Plans the remaining changes."""
 
         def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
             there = self.inventory()

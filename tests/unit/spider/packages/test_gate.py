@@ -16,7 +16,7 @@ from spider.packages.plan import Plan, Planned
 from spider.packages.transaction_hook import hash_lists, read_apt
 
 HEAD = "VERSION 3\nAPT::Architecture=amd64\nDPkg::Pre-Install-Pkgs::=exec%20python3\n\n"
-# As apt 2.6 told it on a host of the lab.
+# As apt 2.6 sent it on a host of the lab.
 UPGRADES = (
     "lab-extra - - none < 2.0 all none /srv/lab-repo/apt/main/./lab-extra_2.0_all.deb\n"
     "libx 1.0 i386 same < 1:2.0 i386 same /var/cache/apt/archives/libx_1%3a2.0_i386.deb\n"
@@ -90,7 +90,7 @@ def test_pacman_passes_the_hook_only_with_the_approved_plan(gate: TransactionHoo
     assert told(("part", "lab-extra\n"), ("whole", "lab-old\n")) == [0, 1]
     assert told(("part", "glibc\n")) == [1]
     assert told(("whole", "lab-extra\nlab-old\nlibx:i386\nglibc\n")) == [1]
-    (lists / "core.db").write_bytes(b"2")  # somebody has refreshed: the same names may be other versions
+    (lists / "core.db").write_bytes(b"2")  # refreshed meanwhile: the same names may be other versions
     assert told(("whole", "lab-extra\nlab-old\nlibx:i386\n")) == [1]
     more["lists"] = hash_lists(str(lists))
     more["repositories"] = ["extra", "core"]

@@ -73,7 +73,7 @@ def test_stopped_before_anything_was_changed_is_cancelled() -> None:
 
 
 def test_a_stop_that_ends_the_manager_behind_its_last_package_is_reported_as_a_stop() -> None:
-    """apt-get hears SIGINT as usual again when dpkg has ended."""
+    """apt-get handles SIGINT as usual again when dpkg has ended."""
     outcome = judged(ran(TerminalEnded(None, 2, "", "after_package")), DONE)
     assert (outcome.state, outcome.signal, outcome.error_code) == ("failed", 2, "job.stopped")
     assert "3 of 3" in outcome.error_text

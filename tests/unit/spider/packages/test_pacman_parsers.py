@@ -154,7 +154,7 @@ def test_a_failed_download_is_named_behind_drawn_progress_lines() -> None:
 
 
 def test_an_untrusted_signature_suggests_the_keyring_package() -> None:
-    """By pacman's own words (its catalogue of messages): no host with signed packages could be had."""
+    """From pacman's own catalogue of messages: no host with signed packages was available."""
     reader = PacmanReader(NullConsole())
     reader.line('error: bash: signature from "Somebody <s@example.org>" is unknown trust')
     reader.line("error: failed to commit transaction (invalid or corrupted package (PGP signature))")

@@ -28,7 +28,7 @@ def test_running_services_of_changed_packages_are_listed_as_restarting(tmp_path:
     assert will_restart(PLAN, ("printf", "%s", FILES), {}, proc) == ("nginx.service", "postgresql@15-main.service")
     assert will_restart(PLAN, ("printf", "%s", ""), {}, proc) == ()
     assert will_restart(PLAN, (), {}, proc) == will_restart(PLAN, ("/no/such/program",), {}, proc) == ()
-    assert will_restart(Plan(PLAN.steps[2:]), ("printf", "%s", FILES), {}, proc) == ()  # what is new runs nowhere
+    assert will_restart(Plan(PLAN.steps[2:]), ("printf", "%s", FILES), {}, proc) == ()  # new packages run nowhere
 
 
 def test_scripts_of_init_are_services_too() -> None:

@@ -48,7 +48,7 @@ def test_a_download_may_be_stopped_and_an_installation_may_not(backend: Backend,
     packages = ("lab-sec",) if verb == "install" else ()
     fetch, install = commands(backend, verb, packages)
     assert any("download" in word for word in fetch.argv)
-    assert not any("download" in word and word != "--download" for word in install.argv)  # zypper is told that it installs, too
+    assert not any("download" in word and word != "--download" for word in install.argv)  # zypper is called to install, too
     assert any(word in ("-C", "--no-refresh") for word in install.argv)
     assert (fetch.phase, install.phase) == ("download", "commit")
     assert backend.stop_rule("download").answer == "now"

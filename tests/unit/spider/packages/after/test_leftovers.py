@@ -71,7 +71,7 @@ def test_leftovers_of_secret_files_are_listed_without_their_content(tmp_path: Pa
 
 
 class TestNotShown:
-    """Both files must be readable to everybody, plain, short and text."""
+    """Both files must be world-readable, regular, short and text."""
 
     def ask(self, root: Path) -> str:
         return difference("/etc/app/app.conf.dpkg-dist", str(root))

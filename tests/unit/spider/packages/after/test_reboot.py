@@ -167,7 +167,7 @@ def test_kernels_are_recognised_by_package_name() -> None:
 
 
 class TestRemembered:
-    """What the manager said to root is told by Spider until it no longer holds."""
+    """What the manager told root is reported by Spider until it no longer holds."""
 
     BOOT = "0" * 32
 
