@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.agent import IDENTITY, TestAgent, agents
+from tests.support.agent import IDENTITY, TestAgent, agents, node_name
 from tests.support.eventually import eventually
 from tests.support.hub import HubProcess
 from tests.support.hub_faults import set_fault
-from tests.support.job_messages import SPELL
 from tests.support.rights_fixture import PROXY, World, a_world
 
 
@@ -36,7 +35,7 @@ def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]
 @pytest.fixture
 async def agent(shared_hub: HubProcess) -> AsyncIterator[TestAgent]:
     """A node that has joined and allows everything."""
-    [node] = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}")
+    [node] = await asyncio.to_thread(shared_hub.enrol, node_name())
     async with agents(shared_hub, node) as [made]:
         await made.join()
         await made.say(IDENTITY)

@@ -27,10 +27,10 @@ from spider.wire.frames import (
     Message,
 )
 from spider.wire.sentences import sentence
-from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents
+from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents, node_name
 from tests.support.eventually import eventually
 from tests.support.hub import HubProcess
-from tests.support.job_messages import LINE, SPELL, ended, job_is, order, started
+from tests.support.job_messages import LINE, ended, job_is, order, started
 from tests.support.wire import open_order
 
 DIGEST = "5e" * 32
@@ -249,7 +249,7 @@ async def test_printed_and_stored_output_sizes_are_distinguished(shared_hub: Hub
 @pytest.mark.holds("SAFETY-47", "S-44")
 @pytest.mark.parametrize("kind", ["plan", "report", "ended", "progress", "answer", "output"])
 async def test_a_message_about_a_foreign_job_ends_the_session(shared_hub: HubProcess, agent: TestAgent, kind: str) -> None:
-    [other] = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}")
+    [other] = await asyncio.to_thread(shared_hub.enrol, node_name())
     foreign = (await order(shared_hub, other))["id"]
     words: dict[str, Message] = {
         "plan": plan_of(foreign), "report": report_of(foreign), "ended": ended(foreign, b""), "progress": progress(foreign),
@@ -266,7 +266,7 @@ async def test_a_message_about_a_foreign_job_ends_the_session(shared_hub: HubPro
 @pytest.mark.holds("S-44", "S-48")
 async def test_repeated_lies_of_a_node_do_not_fill_audit_log_and_events(shared_hub: HubProcess) -> None:
     """It opens sessions as fast as possible, and names a foreign job in each."""
-    liar, other = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}", f"node-{next(SPELL)}")
+    liar, other = await asyncio.to_thread(shared_hub.enrol, node_name(), node_name())
     foreign = (await order(shared_hub, other))["id"]
     closed: list[int | None] = []
     began = time.monotonic()

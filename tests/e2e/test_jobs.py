@@ -19,11 +19,11 @@ from spider.wire.frames import (
     JobStart,
 )
 from spider.wire.orders import SignedOrder
-from tests.support.agent import IDENTITY, AgentClosed, SpiderProcess, TestAgent, agents
+from tests.support.agent import IDENTITY, AgentClosed, SpiderProcess, TestAgent, agents, node_name
 from tests.support.eventually import eventually
 from tests.support.fake_launcher import FakeLauncher, FakeRunner
 from tests.support.hub import HubProcess
-from tests.support.job_messages import LINE, SPELL, ended, job_is, order, started
+from tests.support.job_messages import LINE, ended, job_is, order, started
 from tests.support.wire import open_order
 
 # -- with the real Spider ------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ async def test_waiting_jobs_run_in_the_order_of_their_requests(shared_hub: HubPr
 
 
 async def test_a_job_for_an_offline_node_waits(shared_hub: HubProcess) -> None:
-    [node] = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}")
+    [node] = await asyncio.to_thread(shared_hub.enrol, node_name())
     job = await order(shared_hub, node)
     assert job["state"] == "queued"
     async with agents(shared_hub, node) as [agent]:
@@ -273,7 +273,7 @@ async def test_a_job_for_an_offline_node_waits(shared_hub: HubProcess) -> None:
 
 @pytest.mark.holds("S-44")
 async def test_a_foreign_job_ends_the_session_and_is_audited(shared_hub: HubProcess, agent: TestAgent) -> None:
-    [other] = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}")
+    [other] = await asyncio.to_thread(shared_hub.enrol, node_name())
     foreign = (await order(shared_hub, other))["id"]
     await agent.say(JobOutput(foreign, 0, 0, b"forged"))
     with pytest.raises(AgentClosed):

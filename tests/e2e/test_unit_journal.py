@@ -8,15 +8,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from spider.wire.frames import JOURNAL, JournalAnswer, JournalRequest
-from tests.support.agent import IDENTITY, TestAgent, agents
+from tests.support.agent import IDENTITY, TestAgent, agents, node_name
 from tests.support.hub import HubProcess
-from tests.support.job_messages import SPELL
 
 
 @pytest.fixture
 async def reader(shared_hub: HubProcess) -> AsyncIterator[TestAgent]:
     """A node whose Spider reads its journal on demand."""
-    [node] = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}")
+    [node] = await asyncio.to_thread(shared_hub.enrol, node_name())
     async with agents(shared_hub, node) as [made]:
         made.features = [JOURNAL]
         await made.join()

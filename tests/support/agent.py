@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -36,6 +37,12 @@ from tests.support.hub import ROOT, Enrolled, HubProcess
 M = TypeVar("M")
 SERIES = ["cpu.total", "load.1", "memory.total", "memory.used"]
 BOOT = "a" * 32
+_NUMBERS = itertools.count(1)
+
+
+def node_name() -> str:
+    """A name that no other node of this process has."""
+    return f"node-{next(_NUMBERS)}"
 
 
 def layout_of(family: str = "pulse", interval_s: int = 1, series: Sequence[str] = SERIES) -> Layout:

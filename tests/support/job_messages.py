@@ -14,8 +14,6 @@ from tests.support.eventually import eventually
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.wire import open_order
 
-SPELL = iter(range(1, 10_000))
-"""Numbers for names of nodes."""
 LINE = b"Setting up lab-slow (1.1) ... \x1b[32mdone\x1b[0m\r\n"
 
 
