@@ -6,13 +6,9 @@ import asyncio
 import hashlib
 import os
 import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -21,184 +17,17 @@ import pytest
 from spider.clock import SystemClock
 from spider.jobs.files import read_result
 from spider.jobs.launcher_client import LauncherClient
-from spider.jobs.tracker import Jobs
 from spider.packages.plan import Plan, Planned
-from spider.root.launcher import JobUnit, LauncherPaths, serve
 from spider.wire.frames import (
-    MAX_OUTPUT_BYTES,
     OUTPUT_WINDOW_BYTES,
     JobAck,
-    JobAnswer,
     JobDone,
     JobEnded,
-    JobOutput,
-    JobPlan,
-    JobProgress,
-    JobReport,
     JobStart,
     JobStop,
-    Message,
 )
-from spider.wire.ids import new_random_id, new_time_id
-from spider.wire.orders import SignedOrder, seal_order
-
-ROOT = Path(__file__).resolve().parents[3]
-KEY = bytes(range(32))
-NODE = new_random_id()
-BOOT = "d" * 32
-LIMIT_S = 30.0
-
-
-class ShortClock(SystemClock):
-    """The machine's clock, on which waiting takes no time but counts."""
-
-    def __init__(self) -> None:
-        self._slept = 0.0
-        self._asked = asyncio.Event()
-
-    def now(self) -> float:
-        self._asked.set()
-        return super().now()
-
-    async def looks(self, times: int = 4) -> None:
-        """Wait until Spider, which reads the time after each look at a job, has looked that often: all but the last are reported."""
-        async with asyncio.timeout(LIMIT_S):
-            for _ in range(times):
-                self._asked.clear()
-                await self._asked.wait()
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self._slept
-
-    async def sleep(self, seconds: float) -> None:
-        self._slept += seconds
-        await asyncio.sleep(0)
-
-
-class Node:
-    """A node's root side: a launcher behind a socket, a runner behind the launcher."""
-
-    def __init__(self, folder: Path, script: str) -> None:
-        self.jobs, self.socket = folder / "jobs", folder / "launcher.sock"
-        self.script = script
-        self.runners: list[subprocess.Popen[bytes]] = []
-        self.drop = 0
-        """Connections to close without a word, as a launcher does whose slots are taken."""
-        (folder / "started").mkdir()
-        self.jobs.mkdir()
-        for name, content, mode in (
-            ("launch.key", KEY, 0o600),
-            ("spider.conf", f"[node]\nid = {NODE}\ngeneration = 1\n".encode(), 0o644),
-            ("policy.conf", b"[policy]\nversion = 1\nmode = managed\n", 0o644),
-        ):
-            (folder / name).write_bytes(content)
-            (folder / name).chmod(mode)
-        self.policy = str(folder / "policy.conf")
-        self._places = LauncherPaths(
-            str(folder / "launch.key"), str(folder / "spider.conf"), self.policy, str(self.jobs), str(folder / "started"), os.geteuid(), ()
-        )
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self.socket))
-        self._listener.listen(16)
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            client, _ = self._listener.accept()
-            with client:
-                if client.recv(1, socket.MSG_PEEK) == b"q":
-                    return
-                if self.drop:
-                    self.drop -= 1
-                    continue
-                serve(client, self._places, JobUnit(self._start, lambda: False), BOOT)
-
-    def _start(self, name: str) -> bool:
-        job = name[len("stardust-job@") : -len(".service")]
-        command = [sys.executable, "-m", "tests.support.scripted_job", str(self.jobs), job, self.script]
-        self.runners.append(subprocess.Popen(command, cwd=ROOT, env={**os.environ, "STARDUST_BOOT": BOOT}))
-        return True
-
-    def close(self) -> None:
-        with socket.socket(socket.AF_UNIX) as last:
-            last.connect(str(self.socket))
-            last.send(b"q")
-        self._thread.join()
-        self._listener.close()
-        for runner in self.runners:
-            runner.kill()
-            runner.wait()
-
-    def set_policy(self, text: str) -> None:
-        Path(self.policy).write_text(text)
-
-    def stop(self, job: str) -> JobStop:
-        now = int(time.time())
-        return JobStop(job, seal_order(KEY, SignedOrder(NODE, 1, job, "stop", {}, now, now + 300)))
-
-    def order(self, verb: str = "upgrade", life_s: int = 300) -> JobStart:
-        now = int(time.time())
-        job = new_time_id()
-        return JobStart(job, seal_order(KEY, SignedOrder(NODE, 1, job, verb, {"packages": ["lab"]}, now, now + life_s)))
-
-
-class Hub:
-    """Stores messages, acknowledges what it stored, and records violations."""
-
-    def __init__(self) -> None:
-        self.output = b""
-        self.answers: list[JobAnswer] = []
-        self.progress: list[JobProgress] = []
-        self.ended: list[JobEnded] = []
-        self.plans: list[JobPlan] = []
-        self.reports: list[JobReport] = []
-        self.faults: list[str] = []
-        self.jobs: Jobs | None = None
-        self.acks = True
-        self.done = True
-        self.gone = False
-        self.in_vain = 0
-        """Messages that Spider sent though there was no session."""
-        self.receive_part = asyncio.Condition()
-
-    async def send(self, message: Message) -> None:
-        if self.gone:
-            self.in_vain += 1
-            async with self.receive_part:
-                self.receive_part.notify_all()
-            raise ConnectionError("there is no session")
-        jobs = self.jobs
-        assert jobs is not None
-        if isinstance(message, JobOutput):
-            if message.offset != len(self.output):
-                self.faults.append(f"at {message.offset} instead of {len(self.output)}")
-            if len(message.data) > MAX_OUTPUT_BYTES:
-                self.faults.append("too much at once")
-            self.output += message.data
-            await asyncio.sleep(0.001)
-            if self.acks:
-                jobs.acked(JobAck(message.job, len(self.output)))
-        elif isinstance(message, JobAnswer):
-            self.answers.append(message)
-        elif isinstance(message, JobProgress):
-            self.progress.append(message)
-        elif isinstance(message, JobPlan):
-            self.plans.append(message)
-        elif isinstance(message, JobReport):
-            self.reports.append(message)
-        elif isinstance(message, JobEnded):
-            if not self.reports:
-                self.faults.append("the end came before the report")
-            self.ended.append(message)
-            if self.done:
-                jobs.done(JobDone(message.job))
-        async with self.receive_part:
-            self.receive_part.notify_all()
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(LIMIT_S), self.receive_part:
-            await self.receive_part.wait_for(lambda: bool(condition()))
+from spider.wire.ids import new_time_id
+from tests.support.job_node import Hub, Node, ShortClock, spider
 
 
 @pytest.fixture
@@ -206,20 +35,6 @@ def node(tmp_path: Path) -> Iterator[Node]:
     node = Node(tmp_path, "i=1; while [ $i -le 30 ]; do echo step $i; sleep 0.01; i=$((i+1)); done; exit 0")
     yield node
     node.close()
-
-
-@asynccontextmanager
-async def spider(node: Node, hub: Hub, clock: SystemClock | None = None, policy: str = "") -> AsyncIterator[Jobs]:
-    """A running Spider; leaving is being killed."""
-    jobs = Jobs(str(node.jobs), str(node.socket), clock or SystemClock(), hub.send, BOOT, policy, os.geteuid(), processes=lambda _job: None)
-    hub.jobs = jobs
-    task = asyncio.create_task(jobs.run())
-    try:
-        yield jobs
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def test_an_order_runs_as_a_job_whose_output_arrives_complete(node: Node) -> None:
