@@ -290,13 +290,12 @@ async def rules_of_node(call: ApiRequest) -> EffectiveRulesView:
 
 
 async def preview_rule(call: ApiRequest, body: PreviewBody) -> PreviewView:
-    """When a rule would have fired between two times, by the stored samples. Nothing is saved."""
+    """When a rule would have fired between two times, by the stored samples or events. Nothing is saved."""
     rule = checked_rule(rule_of(body.rule, RuleId("preview")))
     seconds_from = call.services.clock.now() - (await current_retention(call.services)).seconds_s
     found = await call.services[RulePreviews].run(call.scope, rule, body.from_, body.to, seconds_from)
     episodes = [
-        PreviewEpisode(str(one.key.node), one.key.object, one.level, one.since_at, one.ended_at, notified)
-        for one, notified in found.episodes
+        PreviewEpisode(one.key.node, one.key.object, one.level, one.since_at, one.ended_at, notified) for one, notified in found.episodes
     ]
     per_day = len(episodes) * 86_400 / max(86_400.0, found.covered_s)
     return PreviewView(episodes, sum(episode.told for episode in episodes), round(per_day, 2), found.complete)

@@ -1,19 +1,26 @@
-"""Rules over stored samples: the alerts that they would have sent, and what they missed while the hub was away.
+"""Rules over stored samples and events: the alerts that they would have sent, and what they missed while the hub was away.
 
-The same engine runs over what the store holds: samples of seconds where they are kept, else means of minutes. Means have no counters, and
-their minimum and maximum are those of the means. States and events are not stored as samples, so rules on them have no preview.
+The same engine runs over what the store holds: events, and samples of seconds where they are kept, else means of minutes. Means have no
+counters, and their minimum and maximum are those of the means. States are not stored, so rules on them have no preview.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final, NamedTuple
 
 from groundcontrol.alerts.engine import Engine
-from groundcontrol.alerts.model import RANK, InstanceKey, Level, Reason, Rule, Transition
+from groundcontrol.alerts.expression import EventOf
+from groundcontrol.alerts.machine import Observation, step
+from groundcontrol.alerts.model import EVENT_VALUES, RANK, InstanceKey, Level, Reason, Rule, Transition
+from groundcontrol.alerts.ruleset import RuleBook
 from groundcontrol.alerts.states import NodeFacts
+from groundcontrol.core.ids import NodeId
+from groundcontrol.events.model import Event
 from groundcontrol.samples.derived import DERIVED, metric_of
 from groundcontrol.samples.model import Damage, SeriesSchema, StoredRow
 from groundcontrol.samples.store import MetricStore
@@ -76,6 +83,35 @@ async def replay(
                 await asyncio.sleep(0)
     seen = [one for one in episodes(found + engine.take()) if one.fired_at < end and (one.ended_at is None or one.ended_at >= start)]
     return Replayed(seen, first_at)
+
+
+def replay_events(rule: Rule, node: NodeId | None, tags: tuple[str, ...], events: Sequence[Event], end: float) -> list[Episode]:
+    """The episodes of a rule on events until `end`.
+
+    Args: node, tags: of the node that all these events are about; None: they are about none.
+    """
+    found: list[Transition] = []
+    for effective in RuleBook([rule]).effective(node, tags):
+        limits = effective.limits._replace(pace_s=math.inf, lost_s=math.inf)  # what happens between two events is known
+        values: dict[str, dict[float, float]] = defaultdict(dict)
+        for event in events if effective.rule.enabled else ():
+            if isinstance(effective.expression, EventOf) and effective.expression.name in ("", event.object):
+                for at in (event.at, max(event.at, event.last_at)):  # equal events in between are one row
+                    of_object = values[event.object]
+                    of_object[at] = max(of_object.get(at, 0.0), EVENT_VALUES[event.severity])
+                    of_object.setdefault(at + limits.clear_s, 0.0)
+        for about, by_time in values.items():
+            key, held = InstanceKey(rule.id, node, about), None
+            for at, value in sorted(by_time.items()):
+                for seen in (value, 0.0) if at < end else ():
+                    held, changes = step(held, Observation(seen), limits, at)
+                    found += [
+                        Transition(
+                            key, one.kind, one.level, at, one.since_at, seen, one.threshold, "not_repeated" if one.level is None else None
+                        )
+                        for one in changes
+                    ]
+    return episodes(found)
 
 
 def episodes(transitions: Sequence[Transition]) -> list[Episode]:
@@ -141,7 +177,7 @@ def _minute_rows(columns: Mapping[tuple[str, str], Mapping[int, int]]) -> list[S
     for family in dict.fromkeys(family for family, _ in columns):
         series = tuple(name for of, name in columns if of == family)
         schema = SeriesSchema(b"1m " + family.encode(), family, MINUTE_S, series)
-        for step in sorted({step for (of, _), column in columns.items() if of == family for step in column}):
-            values = [columns[family, name].get(step) for name in series]
-            found.append((schema, StoredRow((step + 1) * MINUTE_S * 1000, values)))
+        for minute in sorted({minute for (of, _), column in columns.items() if of == family for minute in column}):
+            values = [columns[family, name].get(minute) for name in series]
+            found.append((schema, StoredRow((minute + 1) * MINUTE_S * 1000, values)))
     return found

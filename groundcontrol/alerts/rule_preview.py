@@ -1,7 +1,8 @@
-"""Previews of a rule: when it would have fired, by the stored samples of the nodes that it selects."""
+"""Previews of a rule: when it would have fired, by the stored samples or events of the nodes that it selects."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -9,9 +10,12 @@ from groundcontrol.alerts.deciding import COOL_DOWN_S
 from groundcontrol.alerts.expression import EventOf, State, parse
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.model import Rule
-from groundcontrol.alerts.preview import Episode, replay
+from groundcontrol.alerts.preview import Episode, replay, replay_events
 from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
+from groundcontrol.events.model import Event, EventFilter
+from groundcontrol.events.store import LogStore
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.store import MetricStore
@@ -20,6 +24,9 @@ MOST_NODES: Final = 50
 """Nodes whose samples one preview reads: a week of a node takes tens of milliseconds."""
 MOST_EPISODES: Final = 500
 MOST_DAYS: Final = 31
+MOST_EVENTS: Final = 2000
+MOST_NODES_OF_EVENTS: Final = 2000
+PAGE_EVENTS: Final = 500
 SLACK_S: Final = 3600.0
 """Some samples are an hour apart."""
 PAGE_NODES: Final = 200
@@ -29,28 +36,32 @@ class Preview(NamedTuple):
     episodes: Sequence[tuple[Episode, bool]]
     """Each with whether a channel would have got a message."""
     complete: bool
-    """False: there were more nodes or episodes than a preview reads, or the samples of a node begin later."""
+    """False: there were more nodes, events or episodes than a preview reads, or the samples of a node begin later."""
     covered_s: float
-    """How much of the time the samples cover: from the first one of any node."""
+    """How much of the time the samples cover: from the first one of any node. Events: since the first node was added."""
 
 
 class RulePreviews:
-    def __init__(self, nodes: NodeStore, metrics: MetricStore, facts: FactReader) -> None:
+    def __init__(self, nodes: NodeStore, metrics: MetricStore, facts: FactReader, log: LogStore) -> None:
         self._nodes = nodes
+        self._log = log
         self._metrics = metrics
         self._facts = facts
 
     async def run(self, scope: Scope, rule: Rule, start: float, end: float, seconds_from: float) -> Preview:
-        """Replay the samples of [start, end) against one rule.
+        """Replay the samples or events of [start, end) against one rule.
 
         Args:   seconds_from: since when the store keeps samples of a second.
-        Raises: BadRequest: the times are not a range of up to 31 days, or the rule is about no metric; StoreError.
+        Raises: BadRequest: the times are not a range of up to 31 days, or the rule is on a state; StoreError.
         """
         if not 0 < end - start <= MOST_DAYS * 86_400:
             raise BadRequest(f"from and to are a range of at most {MOST_DAYS} days", field="from")
-        if isinstance(parse(rule.expr), State | EventOf):
-            raise BadRequest("only rules on metrics and detectors can be previewed: the hub keeps no history of states", field="rule.expr")
-        nodes, complete = await self._selected(scope, rule)
+        expression = parse(rule.expr)
+        if isinstance(expression, State):
+            raise BadRequest("a rule on a state cannot be previewed: the hub keeps no history of states", field="rule.expr")
+        if isinstance(expression, EventOf):
+            return await self._of_events(scope, rule._replace(enabled=True), expression, start, end)
+        nodes, complete = await self._selected(scope, rule, MOST_NODES)
         episodes: list[tuple[Episode, bool]] = []
         began: list[float] = []
         slack_s = min(SLACK_S, (end - start) / 20)
@@ -65,17 +76,43 @@ class RulePreviews:
         complete = complete and all(at <= start + slack_s for at in began)
         return Preview(episodes[:MOST_EPISODES], complete, max(0.0, end - min(began, default=end)))
 
-    async def _selected(self, scope: Scope, rule: Rule) -> tuple[list[Node], bool]:
-        """The nodes that the rule selects, and whether these are all."""
+    async def _of_events(self, scope: Scope, rule: Rule, expression: EventOf, start: float, end: float) -> Preview:
+        """Replay the events from `clear_s` before the start, so that an alert which had begun before goes on."""
+        only = EventFilter(types=(expression.type,), from_at=start - rule.clear_s, to_at=end)
+        events: list[Event] = []
+        cursor: str | None = None
+        while len(events) < MOST_EVENTS:
+            page = await self._log.events(scope, PAGE_EVENTS, cursor, None, only)
+            events += page.items
+            cursor = page.next
+            if cursor is None:
+                break
+        selected, all_read = await self._selected(scope, rule, MOST_NODES_OF_EVENTS)
+        nodes = {node.id: node for node in selected}
+        of_node: dict[NodeId | None, list[Event]] = defaultdict(list)
+        for event in sorted(events[:MOST_EVENTS], key=lambda one: one.at):
+            if not event.retro and (rule.select.all if event.node_id is None else event.node_id in nodes):
+                of_node[event.node_id].append(event)
+        episodes: list[tuple[Episode, bool]] = []
+        for node_id, own in of_node.items():
+            tags = () if node_id is None else nodes[node_id].tags
+            found = [one for one in replay_events(rule, node_id, tags, own, end) if one.ended_at is None or one.ended_at >= start]
+            episodes += zip(found, notified(found), strict=True)
+        complete = all_read and cursor is None and len(episodes) <= MOST_EPISODES
+        began = min((node.created_at for node in nodes.values()), default=end)
+        return Preview(episodes[:MOST_EPISODES], complete and began <= start, end - max(start, began))
+
+    async def _selected(self, scope: Scope, rule: Rule, most: int) -> tuple[list[Node], bool]:
+        """At most so many nodes that the rule selects, and whether these are all."""
         chosen: list[Node] = []
         cursor: str | None = None
-        while len(chosen) <= MOST_NODES:
+        while len(chosen) <= most:
             page = await self._nodes.nodes(scope, PAGE_NODES, cursor)
             chosen += [node for node in page.items if rule.select.selects(node.id, node.tags)]
             cursor = page.next
             if cursor is None:
                 break
-        return chosen[:MOST_NODES], len(chosen) <= MOST_NODES
+        return chosen[:most], len(chosen) <= most
 
 
 def notified(episodes: Sequence[Episode]) -> list[bool]:

@@ -151,7 +151,9 @@ SLICE: Final = Slice(
         provide(Intents)(_intents),
         provide(AlertService)(_alerts),
         provide(RowSink)(lambda services: services[AlertService]),
-        provide(RulePreviews)(lambda services: RulePreviews(services[NodeStore], services[MetricStore], services[FactReader])),
+        provide(RulePreviews)(
+            lambda services: RulePreviews(services[NodeStore], services[MetricStore], services[FactReader], services[LogStore])
+        ),
         provide(ContentSource)(lambda services: services[Intents]),
         provide(AlertHandler)(lambda services: services[AlertService]),
         provide(NodeHealth)(lambda services: AlertHealth(services[AlertService], services[Rules], services[Presence])),

@@ -279,7 +279,8 @@ class PreviewBody(Body):
 
 
 class PreviewEpisode(Answer):
-    node_id: str
+    node_id: str | None
+    """Null: an event about no server."""
     object: str
     level: _Level
     since_at: float

@@ -10,11 +10,12 @@ import pytest
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.model import Rule, RuleId, Selector, Threshold
-from groundcontrol.alerts.preview import episodes, replay
+from groundcontrol.alerts.preview import episodes, replay, replay_events
 from groundcontrol.alerts.states import NodeFacts
+from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import StoredPack
 from tests.support.alert_samples import BEGAN, Sample, play, samples_of
-from tests.support.factories import SCOPE, connect, new_node, pack_body
+from tests.support.factories import SCOPE, connect, new_event, new_node, pack_body
 
 START = BEGAN - BEGAN % 3600
 SECONDS = 3 * 3600
@@ -84,3 +85,40 @@ async def test_a_preview_of_stored_samples_equals_the_live_evaluation(store: Sto
         exact = [one for one in expected if one.key.rule in ("busy", "full")]
         assert len(coarse) == len(exact)
         assert all(abs(one.fired_at - other.fired_at) <= 120 for one, other in zip(coarse, exact, strict=True))
+
+
+def test_a_preview_of_events_equals_the_live_evaluation() -> None:
+    chance = random.Random(5)
+    rule = Rule(
+        RuleId("failed"),
+        "failed",
+        "event(backup_failed)",
+        Selector(all=True),
+        warn=Threshold(0, 0),
+        crit=Threshold(0.5, 0.5),
+        clear_s=600.0,
+    )
+    facts = NodeFacts(NodeId("0" * 26))
+    events = [
+        new_event(float(START + second), facts.id)._replace(
+            type="backup_failed",
+            object=chance.choice(["", "db"]),
+            severity=chance.choice(["warning", "error"]),
+            last_at=START + second + chance.choice([0, 300]),
+        )
+        for second in sorted(chance.sample(range(20_000), 40))
+    ]
+    live = Engine()
+    live.set_rules([rule])
+    live.set_node(facts)
+    seen = []
+    moments = sorted((at, event) for event in events for at in {event.at, event.last_at})
+    for second in range(SECONDS * 2):
+        while moments and moments[0][0] <= START + second:
+            at, event = moments.pop(0)
+            live.add_event(facts.id, event.type, event.object, at, event.severity)
+        seen += live.tick(float(START + second))
+    found = replay_events(rule, facts.id, (), events, START + SECONDS * 2)
+    assert len(found) > 5
+    assert {one.level for one in found} == {"warning", "critical"}
+    assert [one._replace(value=None) for one in found] == [one._replace(value=None) for one in episodes(seen)]

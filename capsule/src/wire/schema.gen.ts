@@ -1502,7 +1502,8 @@ export interface PreviewBody {
 }
 
 export interface PreviewEpisode {
-  node_id: string;
+  /** Null: an event about no server. */
+  node_id: string | null;
   object: string;
   level: "warning" | "critical";
   since_at: number;

@@ -144,7 +144,7 @@ export const ruleGroup = ({ origin, kind, expr }: { origin: string; kind: string
   origin === "user" ? "own" : kind === "hub" || expr.startsWith("state(hub_") ? "hub" : "servers";
 
 export interface PreviewLike {
-  would_fire: readonly { node_id: string; told: boolean }[];
+  would_fire: readonly { node_id: string | null; told: boolean }[];
   told: number;
   complete: boolean;
 }
@@ -154,7 +154,8 @@ export function previewSentence(found: PreviewLike, days: number): string {
   const times = found.would_fire.length;
   const partly = found.complete ? "" : ` ${t`The history does not cover all of it.`}`;
   if (!times) return t`Would not have fired in the last ${days} days.` + partly;
-  const where = new Set(found.would_fire.map((one) => one.node_id)).size;
-  const fired = t`Would have fired ${plural(times, "time")} in the last ${days} days on ${plural(where, "server")}`;
+  const where = new Set(found.would_fire.flatMap((one) => one.node_id ?? [])).size;
+  const often = t`Would have fired ${plural(times, "time")} in the last ${days} days`;
+  const fired = where ? t`${often} on ${plural(where, "server")}` : often;
   return (found.told ? t`${fired}, and notified you ${plural(found.told, "time")}.` : t`${fired}, and notified nobody.`) + partly;
 }

@@ -17,8 +17,8 @@ export function RulePreview({ rule }: { rule: RuleBody }): VNode {
   const request = JSON.stringify({ ...rule, name: "" });
   useEffect(() => {
     let over = false;
-    if (/^\s*(state|event)\b/.test(rule.expr)) {
-      setText(t`States and events are not kept as samples, so this rule cannot be tried on the past.`);
+    if (/^\s*state\b/.test(rule.expr)) {
+      setText(t`States are not stored, so this rule cannot be tried on the past.`);
       return;
     }
     setText(t`Looking at the last ${DAYS} days…`);

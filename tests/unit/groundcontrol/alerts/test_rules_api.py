@@ -150,6 +150,23 @@ async def test_a_token_that_may_not_change_rules_gets_a_hint(hub: TestHub) -> No
     assert (refused.status, "stardust on the hub's machine" in refused.json["detail"]) == (403, True)
 
 
+async def test_a_rule_on_an_event_is_previewed_by_the_stored_events(hub: TestHub) -> None:
+    admin = await hub.logged_in("admin")
+    node = await hub.node("web-1")
+    for about in (node.id, None):
+        told = {"type": "backup_failed", "message": "no space", "node_id": about}
+        assert (await admin.post("events", told)).status == 202
+    now = hub.clock.now()
+    rule = {"name": "Backups", "expr": "event(backup_failed)", "select": {"all": True}, "crit": {"trigger": 0, "clear": 0}, "clear_s": 60}
+    found = await admin.post("rules/preview", {"rule": rule, "from": now - 86_400, "to": now + 1})
+    assert (found.status, [(one["node_id"], one["level"], one["told"]) for one in found.json["would_fire"]]) == (
+        200,
+        [(node.id, "critical", True), (None, "critical", True)],
+    )
+    state = await admin.post("rules/preview", {"rule": rule | {"expr": "state(offline)"}, "from": now - 86_400, "to": now})
+    assert (state.status, "keeps no history of states" in state.json["detail"]) == (400, True)
+
+
 async def test_a_preview_reports_an_incomplete_history(hub: TestHub) -> None:
     admin = await hub.logged_in("admin")
     await hub.node("web-1")
