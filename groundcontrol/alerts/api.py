@@ -51,18 +51,21 @@ from groundcontrol.alerts.views import (
 )
 from groundcontrol.core.errors import BadRequest, NotFound
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import Scope
 from groundcontrol.events.store import LogStore
 from groundcontrol.nodes.api import checked_note
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.api import current_retention
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
+from groundcontrol.web.services import Services
 from spider.wire.ids import is_id, new_time_id
 
 MAX_SNOOZE_S: Final = 30 * 86_400.0
 MAX_TOKEN_SNOOZE_S: Final = 86_400.0
-"""As of a link and of a maintenance window by a token: what a stolen one holds back comes within a day."""
+"""The limit for API tokens, as for links and maintenance windows: what a stolen token holds back is sent within a day."""
 MAX_ALERTS_OF_INCIDENT: Final = 500
+"""The newest ones; `alerts_cut` says that there are more."""
 
 
 async def list_alerts(call: ApiRequest) -> AlertsView:
@@ -154,15 +157,27 @@ async def list_incidents(call: ApiRequest) -> IncidentsView:
     limit, cursor = call.page("state")
     state = _one_of(call.request.query.get("state", ""), "open", "resolved")
     page = await call.services[AlertStore].incidents(call.scope, limit, cursor, state)
-    views = await asyncio.gather(*(_incident_view(call, incident) for incident in page.items))
-    return IncidentsView(incidents=list(views), next=page.next)
+    return IncidentsView(incidents=await incident_views(call.services, call.scope, page.items), next=page.next)
+
+
+async def incident_views(services: Services, scope: Scope, incidents: Sequence[Incident]) -> list[IncidentView]:
+    """Incidents with their alerts that the caller may see."""
+    found = await services[AlertStore].alerts_of(scope, [one.id for one in incidents], MAX_ALERTS_OF_INCIDENT + 1)
+    return [_incident_view(services[Rules], one, found.get(one.id, ())) for one in incidents]
+
+
+def _incident_view(rules: Rules, incident: Incident, alerts: Sequence[Alert]) -> IncidentView:
+    first = alerts[:MAX_ALERTS_OF_INCIDENT]
+    return incident_view(incident, [alert_view(alert, rules) for alert in first], cut=len(first) < len(alerts))
 
 
 async def get_incident(call: ApiRequest) -> IncidentDetailView:
     """One incident with its alerts and its timeline."""
     call.query()
     incident = await call.services[AlertStore].incident(call.scope, IncidentId(call.id_of("incident")))
-    alerts = await _alerts_of(call, incident)
+    found = await call.services[AlertStore].alerts_of(call.scope, [incident.id], MAX_ALERTS_OF_INCIDENT + 1)
+    shown = _incident_view(call.services[Rules], incident, found.get(incident.id, ()))
+    alerts = found.get(incident.id, ())[:MAX_ALERTS_OF_INCIDENT]
     nodes = [alert.node_id for alert in alerts if alert.node_id is not None]
     span = span_of(incident, call.services.clock.now())
     fleet = not incident.group.startswith(("node:", f"{NOTICES}:"))
@@ -170,17 +185,7 @@ async def get_incident(call: ApiRequest) -> IncidentDetailView:
     page = await call.services[DeliveryStore].deliveries(call.scope, MOST + 1, None, DeliveryFilter(incident=incident.id))
     entries, cut = timeline_of(alerts, events, page.items)
     views = await deliveries_with_attempts(call, [one.delivery for one in entries if one.delivery is not None])
-    shown = incident_view(incident, [_view(call, alert) for alert in alerts])
     return incident_detail_view(shown, entries, {DeliveryId(one.id): one for one in views}, cut=cut)
-
-
-async def _incident_view(call: ApiRequest, incident: Incident) -> IncidentView:
-    return incident_view(incident, [_view(call, alert) for alert in await _alerts_of(call, incident)])
-
-
-async def _alerts_of(call: ApiRequest, incident: Incident) -> Sequence[Alert]:
-    page = await call.services[AlertStore].alerts(call.scope, MAX_ALERTS_OF_INCIDENT, None, AlertFilter(incident=incident.id))
-    return page.items
 
 
 # -- rules -------------------------------------------------------------------------------------------
@@ -228,7 +233,7 @@ async def _save(call: ApiRequest, rule: Rule) -> RuleView:
 
 
 async def _check_new(call: ApiRequest, after: Sequence[Rule]) -> None:
-    """Check what rules to be saved say beyond those that they replace: names of rules, and servers.
+    """Check what is new in these rules: names and servers.
 
     Raises: Conflict: another rule has this name. BadRequest: there is no such server.
     """

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId
+from groundcontrol.alerts.api import incident_views
+from groundcontrol.alerts.model import Alert, AlertId, IncidentId
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.store import AlertFilter, AlertStore
-from groundcontrol.alerts.views import AlertsView, AlertView, IncidentsView, IncidentView, alert_view, incident_view
+from groundcontrol.alerts.views import AlertsView, AlertView, IncidentsView, alert_view
 from groundcontrol.core.bus import BusEvent, Changed, Topic
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.scope import Scope
@@ -53,17 +54,14 @@ class IncidentsFeed(Feed):
 
     async def snapshot(self) -> IncidentsView:
         page = await self.services[AlertStore].incidents(self.scope, MOST_FIRING, None, "open")
-        return IncidentsView([await self._view(incident) for incident in page.items], page.next)
-
-    async def _view(self, incident: Incident) -> IncidentView:
-        rules = self.services[Rules]
-        page = await self.services[AlertStore].alerts(self.scope, MOST_FIRING, None, AlertFilter(incident=incident.id))
-        return incident_view(incident, [alert_view(alert, rules) for alert in page.items])
+        return IncidentsView(await incident_views(self.services, self.scope, page.items), page.next)
 
     async def take(self, change: BusEvent, /) -> None:
         if isinstance(change, Changed) and change.kind == "incident":
             with contextlib.suppress(NotFound):  # as above
-                self.emit(await self._view(await self.services[AlertStore].incident(self.scope, IncidentId(change.id))))
+                incident = await self.services[AlertStore].incident(self.scope, IncidentId(change.id))
+                [view] = await incident_views(self.services, self.scope, [incident])
+                self.emit(view)
 
 
 def alerts_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:

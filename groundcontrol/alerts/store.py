@@ -95,6 +95,10 @@ class AlertStore(Protocol):
 
     async def alert(self, scope: Scope, alert: AlertId) -> Alert: ...
 
+    async def alerts_of(self, scope: Scope, incidents: Collection[IncidentId], most: int) -> Mapping[IncidentId, Sequence[Alert]]:
+        """The episodes of each incident in the reverse order of their start, `most` at most. An incident without one is left out."""
+        ...
+
     async def handle(self, scope: Scope, alerts: Collection[AlertId], handling: Handling) -> Sequence[Alert]:
         """Acknowledge or snooze firing episodes, with an audit row and an event for each.
 

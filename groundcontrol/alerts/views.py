@@ -77,7 +77,10 @@ class IncidentView(Answer):
     resolved_at: float | None
     group: str
     nodes: list[str]
+    """Those of `alerts`."""
     alerts: list[AlertView]
+    alerts_cut: bool
+    """There are more than 500 alerts; the newest are here."""
 
 
 class TimelineEntry(Answer):
@@ -311,9 +314,9 @@ def alert_view(alert: Alert, rules: Rules) -> AlertView:
     return view_of(AlertView, alert, flags=flags, rule_name=rules.name(alert.rule_id), notice=rules.is_notice(alert.rule_id))
 
 
-def incident_view(incident: Incident, alerts: Sequence[AlertView]) -> IncidentView:
+def incident_view(incident: Incident, alerts: Sequence[AlertView], *, cut: bool) -> IncidentView:
     nodes = list(dict.fromkeys(alert.node_id for alert in alerts if alert.node_id is not None))
-    return view_of(IncidentView, incident, nodes=nodes, alerts=list(alerts))
+    return view_of(IncidentView, incident, nodes=nodes, alerts=list(alerts), alerts_cut=cut)
 
 
 def incident_detail_view(

@@ -781,6 +781,7 @@ export interface IncidentDetailView {
   group: string;
   nodes: string[];
   alerts: AlertView[];
+  alerts_cut: boolean;
   /** What happened to its servers in its time and ten minutes before, oldest first. */
   timeline: TimelineEntry[];
   /** There were more than 200 entries; the newest are here. */
@@ -795,8 +796,11 @@ export interface IncidentView {
   since_at: number;
   resolved_at: number | null;
   group: string;
+  /** Those of `alerts`. */
   nodes: string[];
   alerts: AlertView[];
+  /** There are more than 500 alerts; the newest are here. */
+  alerts_cut: boolean;
 }
 
 export interface IncidentsView {

@@ -120,6 +120,17 @@ class SqliteAlerts:
     async def alert(self, scope: Scope, alert: AlertId) -> Alert:
         return _to_alert(await self._reader.run(lambda rows: _load(rows, scope, alert)))
 
+    async def alerts_of(self, scope: Scope, incidents: Collection[IncidentId], most: int) -> dict[IncidentId, list[Alert]]:
+        sql = (
+            "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY incident ORDER BY no DESC) AS place FROM alert"  # noqa: S608  made of constants
+            f" WHERE org = ? AND incident IN (SELECT value FROM json_each(?)){_granted(scope)}) WHERE place <= ? ORDER BY no DESC"
+        )
+        values = (scope.org, to_json(sorted(incidents)), *grant_values(scope), most)
+        found: dict[IncidentId, list[Alert]] = {}
+        for row in await self._reader.run(lambda rows: rows.fetch_all(sql, *values)):
+            found.setdefault(IncidentId(row["incident"]), []).append(_to_alert(row))
+        return found
+
     async def incidents(self, scope: Scope, limit: int, cursor: str | None = None, state: str = "") -> Page[Incident]:
         size = check_limit(limit)
         before = BEHIND_ALL if cursor is None else read_cursor(cursor, "incidents", scope.org, int)[0]

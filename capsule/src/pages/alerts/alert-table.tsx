@@ -6,11 +6,12 @@ import { endWords, flagWords } from "../../core/alerts/alert-text";
 import { readingText } from "../../core/alerts/alert-values";
 import { t } from "../../core/text/i18n";
 import { elapsed, timeOrDate } from "../../core/text/time";
+import { plural } from "../../core/text/units";
 import { rules } from "../../state/alert-calls";
 import { dayStart, now } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import { mayAct } from "../../state/session";
-import type { AlertView } from "../../state/types";
+import type { AlertView, IncidentView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
@@ -54,6 +55,11 @@ export function AlertTable({ alerts, several, picked, onPick, onAcknowledge }: P
       <ShowMore more={alerts.length > most} class="more-alerts" onMore={() => setMost(most + FIRST)} />
     </>
   );
+}
+
+/** Says that an incident has more alerts than the hub sends. */
+export function AlertsCut({ incident }: { incident: IncidentView }): VNode | null {
+  return incident.alerts_cut ? <p class="t3 incident-nodes">{t`Only its newest ${plural(incident.alerts.length, "alert")} are listed.`}</p> : null;
 }
 
 interface RowProps extends Pick<Props, "several" | "onPick" | "onAcknowledge"> {

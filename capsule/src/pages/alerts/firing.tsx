@@ -20,7 +20,7 @@ import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
 import { Time } from "../../ui/time";
 import { AcknowledgeDialog, SnoozeButton } from "./alert-actions";
-import { AlertTable } from "./alert-table";
+import { AlertsCut, AlertTable } from "./alert-table";
 import { NodeLinks } from "./node-links";
 import { TimelineFold } from "./timeline";
 
@@ -119,6 +119,7 @@ function Incident({ group: { incident, firing, ended }, picked, onPick, onAcknow
         {ended > 0 && ` · ${t`${plural(ended, "alert")} of it ended`}`}
       </p>
       {firing.length > 0 ? <AlertTable alerts={firing} several={incident.nodes.length > 1} picked={picked} onPick={onPick} onAcknowledge={onAcknowledge} /> : <p class="t3 incident-nodes">{t`All its alerts ended. It is closed soon.`}</p>}
+      <AlertsCut incident={incident} />
       <TimelineFold incident={incident} />
     </section>
   );

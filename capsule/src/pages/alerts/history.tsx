@@ -13,7 +13,7 @@ import { Icon } from "../../ui/icon";
 import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
 import { ListView, useList } from "../list-view";
-import { AlertTable } from "./alert-table";
+import { AlertsCut, AlertTable } from "./alert-table";
 import { NodeLinks } from "./node-links";
 import { TimelineFold } from "./timeline";
 
@@ -41,6 +41,7 @@ export function HistoryTab(): VNode {
               <div key={`${incident.id}-alerts`} role="row" class="opened">
                 <span role="cell">
                   <AlertTable alerts={incident.alerts} several={incident.nodes.length > 1} />
+                  <AlertsCut incident={incident} />
                   <TimelineFold incident={incident} />
                 </span>
               </div>
@@ -53,6 +54,7 @@ export function HistoryTab(): VNode {
 }
 
 function Row({ incident, open, onOpen }: { incident: IncidentView; open: boolean; onOpen: () => void }): VNode {
+  const count = incident.alerts_cut ? t`more than ${plural(incident.alerts.length, "alert")}` : plural(incident.alerts.length, "alert");
   const retro = incident.alerts.length > 0 && incident.alerts.every((alert) => alert.retro);
   return (
     <div role="row" tabIndex={0} class={retro ? "retro" : ""} onClick={(event) => (event.target as Element).closest("a, button") || onOpen()} onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && onOpen()}>
@@ -77,8 +79,8 @@ function Row({ incident, open, onOpen }: { incident: IncidentView; open: boolean
         {incident.resolved_at === null ? "—" : duration(incident.resolved_at - incident.since_at)}
       </span>
       <span role="cell" class="right">
-        <button type="button" class="button quiet slim" aria-expanded={open} aria-label={t`${plural(incident.alerts.length, "alert")} of ${incident.title}`} onClick={onOpen}>
-          <span>{plural(incident.alerts.length, "alert")}</span>
+        <button type="button" class="button quiet slim" aria-expanded={open} aria-label={t`${count} of ${incident.title}`} onClick={onOpen}>
+          <span>{count}</span>
           <Icon name="chevron-down" size="small" />
         </button>
       </span>

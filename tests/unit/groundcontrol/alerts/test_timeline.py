@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundcontrol.alerts.model import Alert, ChannelId, Delivery, DeliveryId, Incident
+from groundcontrol.alerts.model import Alert, AlertId, ChannelId, Delivery, DeliveryId, Incident
 from groundcontrol.alerts.store import AlertChange, Handling
 from groundcontrol.alerts.timeline import timeline_of
 from groundcontrol.core.ids import NodeId
@@ -44,6 +44,28 @@ async def test_the_timeline_of_an_incident_lists_events_of_its_node(hub: TestHub
     assert shown["timeline_cut"] is False
     assert shown["timeline"][1]["alert_id"] == alert.id
     assert shown["timeline"][3]["delivery"]["reason"] == "below_severity"
+
+
+async def test_an_incident_lists_its_newest_500_alerts_and_says_that_there_are_more(hub: TestHub) -> None:
+    node, other, now = await hub.node("web-1"), await hub.node("web-2"), hub.clock.now() - 400
+    first, joint = an_alert(now, node.id, object="0", id=AlertId(new_time_id(now - 1)))
+    newer = [first._replace(id=AlertId(new_time_id(now)), object=f"{at}", node_id=other.id if at == 1 else node.id) for at in range(1, 501)]
+    await hub.store.alerts.commit(AlertChange([first, *newer], [joint]))
+    small, single = await an_incident(hub, node.id, now)
+
+    viewer = await hub.logged_in("viewer")
+    listed = {one["id"]: one for one in (await viewer.get("incidents")).json["incidents"]}
+    detail = (await viewer.get(f"incidents/{joint.id}")).json
+    async with viewer.live() as live:
+        await live.subscribe("incidents")
+        shown = {one["id"]: one for one in (await live.expect("snapshot"))["data"]["incidents"]}
+
+    assert ([one["id"] for one in listed[single.id]["alerts"]], listed[single.id]["alerts_cut"]) == ([small.id], False)
+    for joined in (listed[joint.id], shown[joint.id], detail):
+        assert [one["object"] for one in joined["alerts"]] == [f"{at}" for at in range(500, 0, -1)]
+        assert joined["alerts_cut"] is True
+    limited = SCOPE._replace(grants=(Grants(nodes=(other.id,)),))
+    assert await hub.store.alerts.alerts_of(limited, [joint.id, single.id], 9) == {joint.id: [newer[0]]}
 
 
 async def test_a_limited_user_sees_no_event_of_other_nodes_or_the_fleet(hub: TestHub) -> None:
