@@ -49,7 +49,7 @@ def test_a_bulk_removal_stops_after_the_running_ones(page: Page, hub: HubProcess
     expect(dialog).to_be_visible()
     second.continue_()
     third.fulfill(status=409, json={"code": "conflict", "detail": "It is being deployed."})
-    expect(dialog).to_contain_text("2 nodes being removed: web-1, web-2.")
+    expect(dialog).to_contain_text("2 nodes forgotten: web-1, web-2. Nothing on the servers was touched.")
     expect(dialog.get_by_role("alert")).to_contain_text("1 node not removed: web-3. It is being deployed.")
     expect(dialog).to_contain_text("2 nodes not started: web-4, web-5. Nothing was changed on them.")
     assert asked.none()

@@ -24,6 +24,13 @@ const AT_ONCE = 2;
 /** The fields that this dialog depends on. */
 const propsOf = ({ state, policy, credentials_kept: kept }: NodeView): readonly unknown[] => [state, policy, kept];
 
+function removed(nodes: readonly NodeView[], force: boolean): string {
+  if (!nodes.length) return t`No node was removed.`;
+  const names = listSome(nodes.map(({ name }) => name), 8);
+  if (force) return t`${plural(nodes.length, "node")} forgotten: ${names}. Nothing on the servers was touched.`;
+  return t`${plural(nodes.length, "node")} being removed: ${names}. The removal continues in the background.`;
+}
+
 /** Removes several nodes. The user types their number; nodes that could not be removed are listed with the reason. */
 export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
   const there = useNodes(nodes, propsOf);
@@ -41,7 +48,8 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
     const here = run.here();
     if (all.done.length) {
       pick(all.done.map(({ id }) => id), false);
-      toast("run", t`Removing ${plural(all.done.length, "node")}`, t`The removal continues in the background.`);
+      if (force) toast("done", t`${plural(all.done.length, "node")} forgotten`, t`Nothing on the servers was touched.`);
+      else toast("run", t`Removing ${plural(all.done.length, "node")}`, t`The removal continues in the background.`);
     }
     if (!all.failed.length && !all.left.length) return here ? closeDialog() : undefined;
     if (here) setOutcome(all);
@@ -65,7 +73,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
                 <b>{t`${plural(outcome.left.length, "node")} not started:`}</b> <span class="plain">{t`${listSome(outcome.left.map(({ name }) => name), 8)}. Nothing was changed on them.`}</span>
               </Banner>
             )}
-            <p class="t2">{outcome.done.length ? t`${plural(outcome.done.length, "node")} being removed: ${listSome(outcome.done.map(({ name }) => name), 8)}. The removal continues in the background.` : t`No node was removed.`}</p>
+            <p class="t2">{removed(outcome.done, force)}</p>
           </>
         ) : (
           <>

@@ -65,7 +65,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
         <GridHead labels={[t`Severity`, t`Event`, t`Node`, t`From`, t`Time`]} unseen={[t`Severity`]} />
         {byDay(foldEvents(shown), startOfDay).map(({ day, runs }) => (
           <div role="rowgroup" key={day} aria-label={dayLabel(day)} data-day={dayLabel(day)}>
-            {runs.map((run) => (run.length > 1 ? <Run key={run[0]?.id} run={run} /> : run.map((event) => <Row key={event.id} event={event} />)))}
+            {runs.map((run) => (run.length > 1 ? <Run key={run.at(-1)?.id} run={run} /> : run.map((event) => <Row key={event.id} event={event} />)))}
           </div>
         ))}
       </div>
@@ -110,7 +110,7 @@ function runText(event: EventView, nodes: number): string {
   return t`${eventText(event, nodeName)}, and ${nodes - 1} nodes more`;
 }
 
-/** The same event on many nodes, folded. */
+/** The same event on many nodes, folded. Its key is the oldest event: a new one must not close a run that is open. */
 function Run({ run }: { run: readonly EventView[] }): VNode | null {
   const [open, setOpen] = useState(false);
   const [newest] = run;

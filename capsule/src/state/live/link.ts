@@ -22,11 +22,14 @@ export const newerBuild = signal(false);
 export const live = computed(() => state.value.at === "open");
 /** The time of the last message (hub time), while the socket is closed. */
 export const lastMessageBeforeLoss = signal(0);
-/** Since when the socket is closed (hub time), once the banner is due; null = connected. */
+/** Since when the socket is closed (hub time), once the banner is due; null = connected, or closed for a shorter time. */
 export const lostSince = computed(() => (lostAt.value !== null && now.value - lostAt.value >= BANNER_S ? lostAt.value : null));
 /** Seconds until the next attempt; null = connecting now. */
-export const retryIn = computed(() => (state.value.at === "waiting" ? Math.max(0, Math.ceil((state.value.until - Date.now()) / 1000 + now.value * 0)) : null));
-/** Grows with each connection: views that fill gaps from history read this. */
+export const retryIn = computed(() => {
+  void now.value;
+  return state.value.at === "waiting" ? Math.max(0, Math.ceil((state.value.until - Date.now()) / 1000)) : null;
+});
+/** Grows each time there may be a gap: at each connection, and when a tab that was hidden for long is shown. Views that fill gaps from history read this. */
 export const connections = signal(0);
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -73,7 +76,7 @@ export function subscribe(name: string, topic: Topic, { whileHidden = false, pat
   };
   let end: (() => void) | null = connection.subscribe(name, framed);
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const seen = (): void => {
+  const onVisibility = (): void => {
     clearTimeout(timer);
     if (document.hidden) {
       timer = setTimeout(() => {
@@ -85,10 +88,13 @@ export function subscribe(name: string, topic: Topic, { whileHidden = false, pat
       connections.value += 1;
     }
   };
-  if (!whileHidden) document.addEventListener("visibilitychange", seen);
+  if (!whileHidden) {
+    document.addEventListener("visibilitychange", onVisibility);
+    onVisibility(); // the tab may have been opened hidden
+  }
   return () => {
     clearTimeout(timer);
-    document.removeEventListener("visibilitychange", seen);
+    document.removeEventListener("visibilitychange", onVisibility);
     end?.();
     end = null;
   };
