@@ -34,7 +34,7 @@ class FirstLogIn:
     """Creates the first admin, and checks log-ins of users who must change their password."""
 
     def __init__(self, users: UserStore, clock: Clock, passwords: Passwords, words: tuple[str, ...], *, always_setup_code: bool) -> None:
-        """Args: words: names of the hub, which make a password weak. always_setup_code: ask for it from this machine's addresses too."""
+        """Args: words: names of the hub, which make a password weak. always_setup_code: ask for it from private addresses too."""
         self._users = users
         self._clock = clock
         self._passwords = passwords

@@ -45,7 +45,7 @@ class SqliteBatches:
             if first is not None:
                 if first["made"] == made:
                     return _to_batch(tx, scope, first)
-                raise IdempotencyMismatch("this idempotency key was used for another request")
+                raise IdempotencyMismatch("this id or idempotency key was used for another request")
             tx.execute(
                 "INSERT INTO batch (org, id, actor, idempotency_key, wish, refused, created_by, created_at, made)"
                 " VALUES (?, ?, ?, ?, ?, '[]', ?, ?, ?)",

@@ -59,7 +59,7 @@ class SqliteDeployments:
             first = _first(tx, scope, head.id, idempotency_key)
             if first is not None:
                 if first["made"] != made:
-                    raise IdempotencyMismatch("this idempotency key was used for another deployment")
+                    raise IdempotencyMismatch("this id or idempotency key was used for another deployment")
                 if head.batch is None:
                     return [_to_deployment(first)]
                 return [

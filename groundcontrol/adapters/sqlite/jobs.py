@@ -84,7 +84,7 @@ class SqliteJobs:
             if first is not None:
                 if (first.node_id, first.request) == (job.node_id, job.request):
                     return first
-                raise IdempotencyMismatch("this idempotency key was used for another job")
+                raise IdempotencyMismatch("this id or idempotency key was used for another job")
             node = tx.fetch_one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
             if node is None:
                 raise NotFound(f"there is no node {job.node_id}")
