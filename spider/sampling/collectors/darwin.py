@@ -1,6 +1,6 @@
 """The collectors of a macOS host. They use psutil, since macOS has no /proc.
 
-psutil is not part of Spider's bundle. Without it, only load and file systems are measured.
+psutil is not part of Spider's bundle. Without it, only load and the clock are measured.
 """
 
 import importlib
@@ -20,7 +20,7 @@ HUNDREDTHS = 100
 
 _VIRTUAL = ("lo", "gif", "stf", "utun", "awdl", "llw", "anpi", "ap", "bridge", "ipsec", "ppp", "vmenet", "feth", "bond", "vlan")
 _SYSTEM_VOLUMES = ("/System/Volumes/", "/private/var/vm", "/dev")
-_FILE_SYSTEMS = frozenset({"apfs", "hfs", "exfat", "msdos", "ufsd_NTFS", "nfs", "smbfs"})
+_FILE_SYSTEMS = frozenset({"apfs", "hfs", "exfat", "msdos", "ufsd_NTFS"})
 
 
 class Psutil(Protocol):
@@ -38,7 +38,7 @@ class Psutil(Protocol):
     def pids(self) -> List[int]: ...
 
 
-class _Marks:
+class _Counters:
     """The counters of the last reading, for rates."""
 
     def __init__(self) -> None:
@@ -51,13 +51,13 @@ class _Marks:
         self.elapsed_s, self._at = now - self._at, now
         self._before, self._now = self._now, {}
 
-    def gone(self, name: str, value: int) -> Optional[Tuple[int, int]]:
+    def step(self, name: str, value: int) -> Optional[Tuple[int, int]]:
         """The present and the previous reading; None at the first."""
         self._now[name] = value
         return (value, self._before[name]) if name in self._before else None
 
     def rate(self, name: str, value: int) -> Optional[int]:
-        pair = self.gone(name, value)
+        pair = self.step(name, value)
         return per_second(pair[0], pair[1], self.elapsed_s) if pair else None
 
 
@@ -72,6 +72,12 @@ def ticks_of(times: Any) -> CpuTicks:
     """psutil's user, nice, system and idle seconds, as ticks; macOS provides no other states."""
     user, nice, system, idle = (round(HUNDREDTHS * float(value)) for value in (times.user, times.nice, times.system, times.idle))
     return CpuTicks(user, nice, system, idle, 0, 0, 0, 0)
+
+
+def _cards(psutil: Psutil) -> List[Tuple[str, Any]]:
+    """The counters of the first MAX_LABELLED cards, by name."""
+    every = sorted((psutil.net_io_counters(pernic=True) or {}).items())
+    return [(name, io) for name, io in every if is_card(name)][:MAX_LABELLED]
 
 
 def is_card(interface: str) -> bool:
@@ -89,7 +95,7 @@ class DarwinPulse(Collector):
         super().__init__()
         self._psutil = psutil
         self._load = load
-        self._marks = _Marks()
+        self._counters = _Counters()
         self._cpu: List[CpuTicks] = []
         self._disks: Dict[str, _Disk] = {}
 
@@ -98,7 +104,7 @@ class DarwinPulse(Collector):
         for name, value in zip(("load.1", "load.5", "load.15"), self._load()):
             found[name] = round(value * 100)
         if self._psutil is not None:
-            self._marks.begin(now)
+            self._counters.begin(now)
             self._read_cpu(self._psutil, found)
             self._read_memory(self._psutil, found)
             self._read_devices(self._psutil, found)
@@ -120,30 +126,29 @@ class DarwinPulse(Collector):
         total, available = int(memory.total), min(int(memory.available), int(memory.total))
         found.update({"memory.total": total, "memory.used": total - available, "memory.available": available})
         found.update({"swap.total": int(swap.total), "swap.used": int(swap.used)})
-        found["swap.in"] = self._marks.rate("sin", int(swap.sin))
-        found["swap.out"] = self._marks.rate("sout", int(swap.sout))
+        found["swap.in"] = self._counters.rate("sin", int(swap.sin))
+        found["swap.out"] = self._counters.rate("sout", int(swap.sout))
 
     def _read_devices(self, psutil: Psutil, found: Dict[str, Optional[int]]) -> None:
-        marks, disks = self._marks, {}
+        counters, disks = self._counters, {}
         for name, io in sorted((psutil.disk_io_counters(perdisk=True) or {}).items())[:MAX_LABELLED]:
             disks[name] = later = _Disk(int(io.read_count), int(io.write_count), int(io.read_time), int(io.write_time))
             earlier = self._disks.get(name, later)
             rates = {"read": io.read_bytes, "written": io.write_bytes, "reads": io.read_count, "writes": io.write_count}
-            values = {part: marks.rate(f"{part} {name}", int(value)) for part, value in rates.items()}
+            values = {part: counters.rate(f"{part} {name}", int(value)) for part, value in rates.items()}
             values["read_await"] = mean_wait(later.reads - earlier.reads, later.read_ms - earlier.read_ms)
             values["write_await"] = mean_wait(later.writes - earlier.writes, later.write_ms - earlier.write_ms)
             found.update((series_name("disk." + part, "device", label(name)), value) for part, value in values.items())
         self._disks = disks
-        for name, io in sorted((psutil.net_io_counters(pernic=True) or {}).items())[:MAX_LABELLED]:
-            if is_card(name):
-                rates = {
-                    "received": io.bytes_recv,
-                    "sent": io.bytes_sent,
-                    "packets_received": io.packets_recv,
-                    "packets_sent": io.packets_sent,
-                }
-                for part, value in rates.items():
-                    found[series_name("network." + part, "interface", label(name))] = marks.rate(f"{part} {name}", int(value))
+        for name, io in _cards(psutil):
+            rates = {
+                "received": io.bytes_recv,
+                "sent": io.bytes_sent,
+                "packets_received": io.packets_recv,
+                "packets_sent": io.packets_sent,
+            }
+            for part, value in rates.items():
+                found[series_name("network." + part, "interface", label(name))] = counters.rate(f"{part} {name}", int(value))
 
 
 class DarwinBreathe(Collector):
@@ -151,44 +156,43 @@ class DarwinBreathe(Collector):
 
     family = "breathe"
     counts = True
-    blocking = True  # a file server may not answer
+    blocking = True  # a disk may not answer
 
     def __init__(self, psutil: Psutil, clock: Clock) -> None:
         super().__init__()
         self._psutil = psutil
         self._clock = clock
-        self._marks = _Marks()
+        self._counters = _Counters()
         self._questions = StatQueries()
 
     def read(self, now: float) -> List[Optional[int]]:
-        self._marks.begin(now)
+        self._counters.begin(now)
         found: Dict[str, Optional[int]] = {
             "system.uptime": max(0, int(self._clock.now() - self._psutil.boot_time())),
             "processes.total": len(self._psutil.pids()),
         }
         stats = self._psutil.cpu_stats()
-        found["kernel.context_switches"] = self._marks.rate("switches", int(stats.ctx_switches))
-        found["kernel.interrupts"] = self._marks.rate("interrupts", int(stats.interrupts))
+        found["kernel.context_switches"] = self._counters.rate("switches", int(stats.ctx_switches))
+        found["kernel.interrupts"] = self._counters.rate("interrupts", int(stats.interrupts))
         mounts = [
             Mount("", "/", str(part.mountpoint), str(part.fstype), "ro" in str(part.opts).split(","))
-            for part in list(self._psutil.disk_partitions())[:MAX_MOUNTS]
+            for part in self._psutil.disk_partitions()
             if part.fstype in _FILE_SYSTEMS and not str(part.mountpoint).startswith(_SYSTEM_VOLUMES)
-        ]
+        ][:MAX_MOUNTS]
         asked = self._questions.ask({mount.point: [(mount, [mount.point])] for mount in mounts})
         for mount in mounts:
             question = asked.get(mount.point)
             usage = question.answer[1] if question is not None and question.answer is not None else None
             found.update(_file_system(mount, usage))
         states = self._psutil.net_if_stats()
-        for name, io in sorted((self._psutil.net_io_counters(pernic=True) or {}).items())[:MAX_LABELLED]:
-            if is_card(name):
-                faults = {"errors_received": io.errin, "errors_sent": io.errout, "drops_received": io.dropin, "drops_sent": io.dropout}
-                for fault, value in faults.items():
-                    pair = self._marks.gone(f"{fault} {name}", int(value))
-                    rate = per_second_fine(pair[0], pair[1], self._marks.elapsed_s, 1000) if pair else None
-                    found[series_name("network." + fault, "interface", label(name))] = rate
-                if name in states:
-                    found[series_name("network.up", "interface", label(name))] = int(bool(states[name].isup))
+        for name, io in _cards(self._psutil):
+            faults = {"errors_received": io.errin, "errors_sent": io.errout, "drops_received": io.dropin, "drops_sent": io.dropout}
+            for fault, value in faults.items():
+                pair = self._counters.step(f"{fault} {name}", int(value))
+                rate = per_second_fine(pair[0], pair[1], self._counters.elapsed_s, 1000) if pair else None
+                found[series_name("network." + fault, "interface", label(name))] = rate
+            if name in states:
+                found[series_name("network.up", "interface", label(name))] = int(bool(states[name].isup))
         return self._report(found.items())
 
 

@@ -100,7 +100,9 @@ def read_supplies(sys: str = "/sys") -> List[Supply]:
     voltage in µV; some drivers report the current without its sign, so the status decides.
     """
     found: List[Supply] = []
-    for name in listed(sys + "/class/power_supply")[:MAX_SUPPLIES]:
+    for name in listed(sys + "/class/power_supply"):
+        if len(found) == MAX_SUPPLIES:
+            break
         base = f"{sys}/class/power_supply/{name}/"
         kind = read_text(base + "type", 32).lower()
         if kind not in ("battery", "ups") or read_text(base + "scope", 32) == "Device" or read_text(base + "present", 8) == "0":

@@ -131,6 +131,17 @@ def test_a_mac_breathes() -> None:
     hold(breathe, found)
 
 
+def test_what_is_left_out_uses_up_no_limit() -> None:
+    host, psutil = mac()
+    cards, [root, *_] = host.net_io_counters(pernic=True), host.disk_partitions()
+    bridges = {f"bridge{number}": cards["en0"] for number in range(300)}
+    volumes = [Part(f"/dev/disk9s{number}", f"/System/Volumes/{number}", "apfs", "rw") for number in range(200)]
+    host.net_io_counters = lambda pernic=False: {**bridges, **cards}  # type: ignore[method-assign]
+    host.disk_partitions = lambda all=False: [*volumes, root]  # type: ignore[method-assign]  # noqa: A006 - psutil's own name
+    assert "network.received{interface=en0}" in read(DarwinPulse(psutil, load=lambda: (0, 0, 0)), 0.0)
+    assert {"network.up{interface=en0}", "filesystem.size{mount=/}"} <= set(read(DarwinBreathe(psutil, ManualClock(1_000_000.0)), 0.0))
+
+
 def hold(collector: Collector, found: dict[str, int | None]) -> None:
     for name in found:
         assert parse_series(name)[0].family == collector.family

@@ -90,7 +90,8 @@ def test_batteries_report_charge_and_power(tmp_path: Path) -> None:
         "voltage_now": "12000000",
     }
     mouse = {"type": "Battery", "scope": "Device", "capacity": "50", "status": "Discharging"}
-    for name, facts in (("BAT0", bat0), ("ups", ups), ("hidpp_battery_0", mouse), ("AC", {"type": "Mains", "online": "1"})):
+    mice = [(f"00_mouse_{number}", mouse) for number in range(40)]  # they use up no limit
+    for name, facts in (*mice, ("BAT0", bat0), ("ups", ups), ("AC", {"type": "Mains", "online": "1"})):
         write(tmp_path, {f"{SUPPLY}/{name}/{key}": value + "\n" for key, value in facts.items()})
     assert read(Batteries(str(tmp_path))) == {
         "battery.charge{battery=BAT0}": 8700,
