@@ -53,16 +53,17 @@ def read_server(text: str) -> JumpServer:
     if not host:
         raise ServerError(ListProblem("host_missing", "host", f"{quoted(text)} names no server"))
     if not is_host(host):
-        raise ServerError(ListProblem("host_invalid", "host", _no_host(host)))
+        raise ServerError(no_host(host))
     if at and not is_username(user):
         raise ServerError(ListProblem("user_invalid", "username", f"{quoted(user)} is not the name of an account"))
     return JumpServer(host, read_port(port), user if at else None)
 
 
-def _no_host(text: str) -> str:
+def no_host(text: str) -> ListProblem:
+    """The problem of a text that is no host."""
     if not is_visible(text):
-        return f"{quoted(text)} holds a character that cannot be seen: type it anew"
-    return f"{quoted(text)} is neither a host name nor an IP address"
+        return ListProblem("host_invalid", "host", f"{quoted(text)} holds a character that cannot be seen: type it anew")
+    return ListProblem("host_invalid", "host", f"{quoted(text)} is neither a host name nor an IP address")
 
 
 def _host_and_port(text: str) -> tuple[str, str]:
@@ -104,8 +105,8 @@ def read_tags(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text.replace(";", " ").replace("|", " ").split()))
 
 
-def judged(server: Listed) -> Listed:
-    """Validate the fields of a row, and add the problems to those already found."""
+def checked(server: Listed) -> Listed:
+    """Validate the fields of a row but its host, which each format reads, and add the problems to those already found."""
     found = list(server.problems)
     known = {problem.field for problem in found}
 
@@ -113,12 +114,6 @@ def judged(server: Listed) -> Listed:
         if field not in known:
             found.append(ListProblem(code, field, message))
 
-    if server.problems:
-        pass  # a placeholder host already has its problem
-    elif not server.host:
-        report("host_missing", "host", "there is no host name or address")
-    elif not is_host(server.host):
-        report("host_invalid", "host", _no_host(server.host))
     if not 0 < server.port < 65536:  # the range of ports
         report("port_invalid", "port", f"{server.port} is not a port: 1 to 65535")
     if server.username is not None and not is_username(server.username):

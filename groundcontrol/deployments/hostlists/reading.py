@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from groundcontrol.deployments.hostlists.base import MAX_LINE_CHARS, MAX_ROWS, MAX_TEXT_CHARS, judged, quoted
+from groundcontrol.deployments.hostlists.base import MAX_LINE_CHARS, MAX_ROWS, MAX_TEXT_CHARS, checked, quoted
 from groundcontrol.deployments.hostlists.lines import read_lines
 from groundcontrol.deployments.hostlists.model import Format, Listed, ListProblem, ParsedList
 from groundcontrol.deployments.hostlists.ssh_config import read_ssh_config
@@ -48,7 +48,9 @@ def read_list(text: str, form: Format | Literal["auto"] = "auto") -> ParsedList:
         problems.append((servers[MAX_ROWS].line, ListProblem("too_many", "", message)))
         servers = servers[:MAX_ROWS]
     reported = sorted([*reading.problems, *problems], key=lambda one: one[0])[:MAX_ROWS]
-    return reading._replace(servers=_unlike(judged(server) for server in servers), problems=tuple(reported), notes=reading.notes[:MAX_ROWS])
+    return reading._replace(
+        servers=_unlike(checked(server) for server in servers), problems=tuple(reported), notes=reading.notes[:MAX_ROWS]
+    )
 
 
 def _unread(form: Format | Literal["auto"], message: str) -> ParsedList:

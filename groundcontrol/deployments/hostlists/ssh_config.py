@@ -12,9 +12,10 @@ import shlex
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from groundcontrol.deployments.hostlists.base import MAX_ROWS, ServerError, quoted, read_port, read_server
+from groundcontrol.deployments.hostlists.base import MAX_ROWS, ServerError, no_host, quoted, read_port, read_server
 from groundcontrol.deployments.hostlists.model import JumpServer, Listed, ListProblem, Note, ParsedList
 from groundcontrol.deployments.hostlists.table import read_jump
+from groundcontrol.deployments.requests import is_host
 
 USED: Final = ("hostname", "user", "port", "proxyjump", "proxycommand", "identityfile", "certificatefile", "hostkeyalias")
 KEYS_ARE_GIVEN: Final = "IdentityFile is not read: the key is given in the form, for all"
@@ -168,6 +169,8 @@ def _server(line: int, name: str, rules: _Rules) -> Listed:
     notes: list[str] = []
     options = rules.of(name)
     host, wrong = _host_of(name, options)
+    if wrong is None and not is_host(host):
+        wrong = no_host(host)
     if wrong is not None:
         problems.append(wrong)
     port = 22

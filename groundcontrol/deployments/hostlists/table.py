@@ -114,6 +114,8 @@ def _row(number: int, cells: list[str], fields: list[str]) -> Listed:
             server = read_server(given["host"])
         except ServerError as exc:
             problems.append(exc.problem)
+    else:
+        problems.append(ListProblem("host_missing", "host", "there is no host name or address"))
     port = server.port
     if "port" in given:
         try:

@@ -193,6 +193,12 @@ def test_faults_of_a_table_are_reported_with_their_lines() -> None:
     ]  # fmt: skip
 
 
+def test_a_host_is_checked_beside_other_faults_of_its_row() -> None:
+    assert codes("host,port\n,x\na..b,x\n") == [["host_missing", "port_invalid"], ["host_invalid", "port_invalid"]]
+    assert codes("Host a\n HostName a..b\n Port many\n") == [["host_invalid", "port_invalid"]]
+    assert codes("web-1:ssh\n@web-1\n") == [["port_invalid"], ["user_invalid"]]
+
+
 SECRET_COLUMNS = (
     "password", "private_key", "sudo password", "pass", "passwd", "pwd", "pw", "ssh_password", "SSH-Pass", "ansible_password", "ansible_ssh_pass",
     "ansible_become_password", "become_password", "sudo_pass", "token", "api-token", "ssh_key", "SshKey", "key_file", "KEY FILE", "ssh.key",
