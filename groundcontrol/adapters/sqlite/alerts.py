@@ -34,7 +34,7 @@ _ALERT_COLUMNS: Final = (
     " acknowledged_at, acknowledged_by, note, snoozed_until, suppressed_by, maintenance, stale, flapping, retro"
 )
 _SAVE_ALERT: Final = (
-    f"INSERT INTO alert ({_ALERT_COLUMNS}) VALUES ({', '.join('?' * 23)}) ON CONFLICT (org, id) DO UPDATE SET"  # noqa: S608  made of constants
+    f"INSERT INTO alert ({_ALERT_COLUMNS}) VALUES ({', '.join('?' * 23)}) ON CONFLICT (org, id) DO UPDATE SET"  # noqa: S608 - built from constants only
     " level = excluded.level, state = excluded.state, resolved_at = excluded.resolved_at, reason = excluded.reason, value = excluded.value,"
     " threshold = excluded.threshold, incident = excluded.incident, suppressed_by = excluded.suppressed_by,"
     " maintenance = excluded.maintenance, stale = excluded.stale, flapping = excluded.flapping,"
@@ -112,7 +112,7 @@ class SqliteAlerts:
         size = check_limit(limit)
         chosen, wanted = _chosen(only or AlertFilter())
         before = BEHIND_ALL if cursor is None else read_cursor(cursor, "alerts", scope.org, int)[0]
-        sql = "SELECT * FROM alert WHERE org = ? AND no < ?" + chosen + _granted(scope) + " ORDER BY no DESC LIMIT ?"  # noqa: S608  made of constants
+        sql = "SELECT * FROM alert WHERE org = ? AND no < ?" + chosen + _granted(scope) + " ORDER BY no DESC LIMIT ?"  # noqa: S608 - built from constants only
         found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, before, *wanted, *grant_values(scope), size + 1))
         items = [_to_alert(row) for row in found[:size]]
         return Page(items, make_cursor("alerts", scope.org, found[size - 1]["no"]) if len(found) > size else None)
@@ -122,7 +122,7 @@ class SqliteAlerts:
 
     async def alerts_of(self, scope: Scope, incidents: Collection[IncidentId], most: int) -> dict[IncidentId, list[Alert]]:
         sql = (
-            "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY incident ORDER BY no DESC) AS place FROM alert"  # noqa: S608  made of constants
+            "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY incident ORDER BY no DESC) AS place FROM alert"  # noqa: S608 - built from constants only
             f" WHERE org = ? AND incident IN (SELECT value FROM json_each(?)){_granted(scope)}) WHERE place <= ? ORDER BY no DESC"
         )
         values = (scope.org, to_json(sorted(incidents)), *grant_values(scope), most)
@@ -134,13 +134,13 @@ class SqliteAlerts:
     async def incidents(self, scope: Scope, limit: int, cursor: str | None = None, state: str = "") -> Page[Incident]:
         size = check_limit(limit)
         before = BEHIND_ALL if cursor is None else read_cursor(cursor, "incidents", scope.org, int)[0]
-        sql = f"SELECT * FROM incident WHERE org = ? AND no < ? AND (? = '' OR state = ?){_shown(scope)} ORDER BY no DESC LIMIT ?"  # noqa: S608  made of constants
+        sql = f"SELECT * FROM incident WHERE org = ? AND no < ? AND (? = '' OR state = ?){_shown(scope)} ORDER BY no DESC LIMIT ?"  # noqa: S608 - built from constants only
         found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, before, state, state, *grant_values(scope), size + 1))
         items = [_to_incident(row) for row in found[:size]]
         return Page(items, make_cursor("incidents", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def incident(self, scope: Scope, incident: IncidentId) -> Incident:
-        sql = "SELECT * FROM incident WHERE org = ? AND id = ?" + _shown(scope)  # noqa: S608  made of constants
+        sql = "SELECT * FROM incident WHERE org = ? AND id = ?" + _shown(scope)  # noqa: S608 - built from constants only
         row = await self._reader.run(lambda rows: rows.fetch_one(sql, scope.org, incident, *grant_values(scope)))
         if row is None:
             raise NotFound(f"there is no incident {incident}")
@@ -223,7 +223,7 @@ def _shown(scope: Scope) -> str:
     """The same for incidents: one of its alerts is granted."""
     if not scope.grants:
         return ""
-    return f" AND EXISTS (SELECT 1 FROM alert WHERE alert.org = incident.org AND alert.incident = incident.id{_granted(scope)})"  # noqa: S608  made of constants
+    return f" AND EXISTS (SELECT 1 FROM alert WHERE alert.org = incident.org AND alert.incident = incident.id{_granted(scope)})"  # noqa: S608 - built from constants only
 
 
 def _chosen(only: AlertFilter) -> tuple[str, list[Value]]:
@@ -233,7 +233,7 @@ def _chosen(only: AlertFilter) -> tuple[str, list[Value]]:
 
 
 def _load(rows: Rows, scope: Scope, alert: AlertId) -> sqlite3.Row:
-    sql = "SELECT * FROM alert WHERE org = ? AND id = ?" + _granted(scope)  # noqa: S608  made of constants
+    sql = "SELECT * FROM alert WHERE org = ? AND id = ?" + _granted(scope)  # noqa: S608 - built from constants only
     row = rows.fetch_one(sql, scope.org, alert, *grant_values(scope))
     if row is None:
         raise NotFound(f"there is no alert {alert}")

@@ -29,9 +29,9 @@ _COLUMNS: Final = (
     " api_token.expires_at, api_token.last_used_at, api_token.last_address, api_token.revoked_at"
 )
 """The columns that `_to_token` reads, under names that no other column of `account` has."""
-_TOKEN: Final = f"SELECT api_token.no, {_COLUMNS} FROM api_token JOIN account ON account.no = api_token.account "  # noqa: S608  # a constant
+_TOKEN: Final = f"SELECT api_token.no, {_COLUMNS} FROM api_token JOIN account ON account.no = api_token.account "  # noqa: S608 - built from constants only
 _STANDING: Final = (
-    f"SELECT account.*, {_COLUMNS}, {RULE} FROM api_token JOIN account ON account.no = api_token.account WHERE api_token.hash = ?"  # noqa: S608  # a constant
+    f"SELECT account.*, {_COLUMNS}, {RULE} FROM api_token JOIN account ON account.no = api_token.account WHERE api_token.hash = ?"  # noqa: S608 - built from constants only
 )
 """Everything that the check of a request needs, in one statement."""
 _LAST: Final = (1 << 63) - 1

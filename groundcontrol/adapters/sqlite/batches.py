@@ -77,7 +77,7 @@ class SqliteBatches:
 
         def query(rows: Rows) -> Page[Batch]:
             found = rows.fetch_all(
-                f"SELECT * FROM batch WHERE org = ? AND no < ? AND {_shown(scope)} ORDER BY no DESC LIMIT ?",  # noqa: S608  # made of constants
+                f"SELECT * FROM batch WHERE org = ? AND no < ? AND {_shown(scope)} ORDER BY no DESC LIMIT ?",  # noqa: S608 - built from constants only
                 *(scope.org, before, *_shown_values(scope), size + 1),
             )
             items = [_to_batch(rows, scope, row) for row in found[:size]]
@@ -107,7 +107,7 @@ def _shown_values(scope: Scope) -> list[Value]:
 
 def _load_for(rows: Rows, scope: Scope, batch: BatchId) -> sqlite3.Row:
     found = rows.fetch_one(
-        f"SELECT * FROM batch WHERE id = ? AND org = ? AND {_shown(scope)}",  # noqa: S608  # made of constants
+        f"SELECT * FROM batch WHERE id = ? AND org = ? AND {_shown(scope)}",  # noqa: S608 - built from constants only
         *(batch, scope.org, *_shown_values(scope)),
     )
     if found is None:

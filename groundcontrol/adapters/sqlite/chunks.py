@@ -80,7 +80,7 @@ def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wante
     """The node's chunks of these families in a range of spans, both ends included. Few are in memory at a time."""
     marks = ", ".join("?" * len(wanted))
     sql = (
-        f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? AND (place >> {_FAMILY_SHIFT}) % {_MOST_FAMILIES}"  # noqa: S608  numbers of our own
+        f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? AND (place >> {_FAMILY_SHIFT}) % {_MOST_FAMILIES}"  # noqa: S608 - built from constants only
         f" IN ({marks}) ORDER BY place LIMIT {_PAGE}"
     )
     at, end = chunk_key(no, first_span), after_span(no, last_span)
@@ -95,7 +95,7 @@ def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wante
 
 def next_span(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int) -> int | None:
     """The first span from `first_span` to `last_span` with a chunk of the node."""
-    sql = f"SELECT place FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place LIMIT 1"  # noqa: S608  a name of our own
+    sql = f"SELECT place FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place LIMIT 1"  # noqa: S608 - built from constants only
     row = rows.fetch_one(sql, chunk_key(no, first_span), after_span(no, last_span))
     return None if row is None else ChunkBody(row["place"], b"").span
 
@@ -104,7 +104,7 @@ def newest(rows: Rows, no: int, family: int) -> list[ChunkBody]:
     """All parts of the newest hour of a family."""
     table = TABLES[0]
     last = rows.fetch_one(
-        f"SELECT place FROM {table} WHERE place >= ? AND place < ? AND (place >> {_FAMILY_SHIFT}) % {_MOST_FAMILIES} = ?"  # noqa: S608
+        f"SELECT place FROM {table} WHERE place >= ? AND place < ? AND (place >> {_FAMILY_SHIFT}) % {_MOST_FAMILIES} = ?"  # noqa: S608 - built from constants only
         " ORDER BY place DESC LIMIT 1",
         *(chunk_key(no, 0), chunk_key(no + 1, 0), family),
     )
@@ -117,10 +117,10 @@ def newest_sizes(rows: Rows, tier: Tier, no: int, most: int) -> list[tuple[int, 
     """
     due = {(row["span"], row["family"]) for row in rows.fetch_all("SELECT span, family FROM due WHERE tier = ? AND node = ?", tier.no, no)}
     table, begin, end = TABLES[tier.no], chunk_key(no, 0), chunk_key(no + 1, 0)
-    last = rows.fetch_all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", begin, end)[0]["place"]  # noqa: S608
+    last = rows.fetch_all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", begin, end)[0]["place"]  # noqa: S608 - built from constants only
     if last is None:
         return []
-    sql = f"SELECT place, length(body) AS length, samples FROM {table} WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT ?"  # noqa: S608
+    sql = f"SELECT place, length(body) AS length, samples FROM {table} WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT ?"  # noqa: S608 - built from constants only
     found = rows.fetch_all(sql, begin, chunk_key(no, ChunkBody(last, b"").span), most + len(due))
     whole = [row for row in found if (ChunkBody(row["place"], b"").span, ChunkBody(row["place"], b"").family) not in due]
     return [(row["length"], row["samples"]) for row in whole[:most]]
@@ -129,7 +129,7 @@ def newest_sizes(rows: Rows, tier: Tier, no: int, most: int) -> list[tuple[int, 
 def parts(rows: Rows, tier: Tier, no: int, span: int, family: int) -> list[ChunkBody]:
     """All parts of a span of a family, in their order."""
     first = chunk_key(no, span, family)
-    sql = f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608  a name of our own
+    sql = f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608 - built from constants only
     return [ChunkBody(row["place"], row["body"]) for row in rows.fetch_all(sql, first, first + _MOST_PARTS)]
 
 
@@ -140,11 +140,11 @@ def add_part(tx: Tx, tier: Tier, no: int, span: int, family: int, samples: int, 
     """
     first = chunk_key(no, span, family)
     table = TABLES[tier.no]
-    last = tx.fetch_all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", first, first + _MOST_PARTS)[0]["place"]  # noqa: S608
+    last = tx.fetch_all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", first, first + _MOST_PARTS)[0]["place"]  # noqa: S608 - built from constants only
     key = first if last is None else last + 1
     if key == first + _MOST_PARTS:
         raise SpanFull
-    tx.execute(f"INSERT INTO {table} VALUES (?, ?, ?)", key, samples, body)  # noqa: S608  a name of our own
+    tx.execute(f"INSERT INTO {table} VALUES (?, ?, ?)", key, samples, body)  # noqa: S608 - built from constants only
     if last is not None:
         tx.execute(
             "INSERT INTO due VALUES (?, ?, ?, ?, 2, ?) ON CONFLICT DO UPDATE SET parts = parts + 1, since = excluded.since",
@@ -159,11 +159,11 @@ def replace_parts(tx: Tx, tier: Tier, no: int, span: int, family: int, old: Sequ
     """
     table = TABLES[tier.no]
     for key in old:
-        if tx.execute(f"DELETE FROM {table} WHERE place = ?", key) != 1:  # noqa: S608  a name of our own
+        if tx.execute(f"DELETE FROM {table} WHERE place = ?", key) != 1:  # noqa: S608 - built from constants only
             return False
-    tx.execute(f"INSERT INTO {table} VALUES (?, ?, ?)", old[0], samples, body)  # noqa: S608  a name of our own
+    tx.execute(f"INSERT INTO {table} VALUES (?, ?, ?)", old[0], samples, body)  # noqa: S608 - built from constants only
     first = chunk_key(no, span, family)
-    left = tx.fetch_all(f"SELECT count(*) AS n FROM {table} WHERE place >= ? AND place < ?", first, first + _MOST_PARTS)[0]["n"]  # noqa: S608
+    left = tx.fetch_all(f"SELECT count(*) AS n FROM {table} WHERE place >= ? AND place < ?", first, first + _MOST_PARTS)[0]["n"]  # noqa: S608 - built from constants only
     if left > 1:
         tx.execute("UPDATE due SET parts = ? WHERE tier = ? AND node = ? AND span = ? AND family = ?", left, tier.no, no, span, family)
     else:
@@ -176,5 +176,5 @@ def remove(tx: Tx, tier: Tier, no: int, first: int | None, end: int | None, most
     table = TABLES[tier.no]
     low = chunk_key(no, 0 if first is None else min(first, _MOST_SPANS - 1))
     high = chunk_key(no + 1, 0) if end is None else chunk_key(no, 0) + (max(0, min(end, _MOST_SPANS)) << _SPAN_SHIFT)
-    sql = f"DELETE FROM {table} WHERE place IN (SELECT place FROM {table} WHERE place >= ? AND place < ? ORDER BY place LIMIT ?)"  # noqa: S608
+    sql = f"DELETE FROM {table} WHERE place IN (SELECT place FROM {table} WHERE place >= ? AND place < ? ORDER BY place LIMIT ?)"  # noqa: S608 - built from constants only
     return tx.execute(sql, low, high, most)

@@ -26,7 +26,7 @@ from groundcontrol.deployments.model import Deployment, DeploymentError, Deploym
 _DEPLOYMENT: Final = "SELECT * FROM deployment "
 _EXPIRE_BATCH: Final = 200
 _EXPIRED: Final = (
-    f"{of_old('deployment')} WHERE old.state NOT IN ('running', 'awaiting_host_key') AND coalesce(old.ended_at, old.created_at) < ?"  # noqa: S608  words of our own
+    f"{of_old('deployment')} WHERE old.state NOT IN ('running', 'awaiting_host_key') AND coalesce(old.ended_at, old.created_at) < ?"  # noqa: S608 - built from constants only
     " AND old.no NOT IN (SELECT no FROM (SELECT no, max(id) FROM deployment WHERE kind = 'install' AND state = 'succeeded'"
     " AND (org, node_id) IN (SELECT org, id FROM node) GROUP BY org, node_id)) LIMIT ?"
 )
@@ -149,7 +149,7 @@ class SqliteDeployments:
         return left
 
     async def expire(self, before: float) -> int:
-        sql = f"DELETE FROM deployment WHERE no IN ({_EXPIRED})"  # noqa: S608  words of our own
+        sql = f"DELETE FROM deployment WHERE no IN ({_EXPIRED})"  # noqa: S608 - built from constants only
         return await self._writer.run(lambda tx: tx.execute(sql, first_id(before), before, _EXPIRE_BATCH))
 
 

@@ -70,7 +70,7 @@ class SqliteLog:
         first = int(now / _HOUR_S) - _DAY_HOURS + 1
         where = "WHERE org = ? AND hour >= ?" + ("" if node is None else " AND node_id = ?")
         granted, values = ("", []) if not scope.grants else (" AND " + of_granted(scope, "event_hour.node_id"), grant_values(scope))
-        sql = f"SELECT severity, sum(count) AS count FROM event_hour {where}{granted} GROUP BY severity"  # noqa: S608  words of our own
+        sql = f"SELECT severity, sum(count) AS count FROM event_hour {where}{granted} GROUP BY severity"  # noqa: S608 - built from constants only
         found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, first, *([] if node is None else [node]), *values))
         counts = {row["severity"]: row["count"] for row in found}
         return Summary(first * _HOUR_S, *(counts.get(severity, 0) for severity in KEEP_S))
@@ -101,7 +101,7 @@ class SqliteLog:
         granted, values = _granted(scope)
         # The hub learned of each not before it happened: rows up to the newest one of before need not be read.
         sql = (
-            "SELECT * FROM event INDEXED BY event_by_node WHERE org = ? AND {}"  # noqa: S608  words of our own
+            "SELECT * FROM event INDEXED BY event_by_node WHERE org = ? AND {}"  # noqa: S608 - built from constants only
             " AND no > coalesce((SELECT no FROM event WHERE org = ? AND id < ? ORDER BY id DESC LIMIT 1), 0) AND at >= ? AND at <= ?"
             " AND type NOT IN (SELECT value FROM json_each(?))" + granted + " ORDER BY no DESC LIMIT ?"
         )
@@ -161,7 +161,7 @@ class SqliteLog:
         await self._writer.run(command)
 
     async def expire_refusals(self, before: float) -> int:
-        sql = f"DELETE FROM refusal WHERE no IN ({of_old('refusal')} LIMIT ?)"  # noqa: S608  words of our own
+        sql = f"DELETE FROM refusal WHERE no IN ({of_old('refusal')} LIMIT ?)"  # noqa: S608 - built from constants only
         return await self._writer.run(lambda tx: tx.execute(sql, first_id(before), _REFUSAL_BATCH))
 
     async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]:

@@ -176,7 +176,7 @@ class Export:
 
         def query(rows: Rows) -> list[tuple[int, str]]:
             names = sqlite_chunks.families(rows, self._families)
-            sql = f"SELECT place FROM {sqlite_chunks.TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608  a name of our own
+            sql = f"SELECT place FROM {sqlite_chunks.TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608 - built from constants only
             found = rows.fetch_all(sql, sqlite_chunks.chunk_key(self._no, span), sqlite_chunks.after_span(self._no, span))
             return [(row["place"], names[family]) for row in found if (family := ChunkBody(row["place"], b"").family) in names]
 
@@ -184,7 +184,7 @@ class Export:
 
     async def _body(self, tier: Tier, key: int) -> bytes | None:
         """A chunk; None: it has expired since."""
-        found = await self._reader.fetch_one(f"SELECT body FROM {sqlite_chunks.TABLES[tier.no]} WHERE place = ?", key)  # noqa: S608  a name of our own
+        found = await self._reader.fetch_one(f"SELECT body FROM {sqlite_chunks.TABLES[tier.no]} WHERE place = ?", key)  # noqa: S608 - built from constants only
         return None if found is None else bytes(found["body"])
 
     @contextlib.contextmanager

@@ -38,15 +38,15 @@ _BATCHES: Final = (
 _ARRIVED: Final = "commits CROSS JOIN arrived ON arrived.batch = commits.no AND arrived.node = ?2 AND arrived.hour = ?1"
 """The node's packs of this hour in `arrived`: a seek for each commit."""
 _PACKS: Final = (
-    f"{_BATCHES} SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"  # noqa: S608  words of our own
+    f"{_BATCHES} SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"  # noqa: S608 - built from constants only
     " WHERE hour = ?1 AND node = ?2 AND (boot, stream, seq) > (?3, ?4, ?5)"
     f" UNION ALL SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM {_ARRIVED}"
     " WHERE (boot, stream, seq) > (?3, ?4, ?5) ORDER BY boot, stream, seq LIMIT ?6"
 )
-_ANY: Final = f"{_BATCHES} SELECT 1 FROM hot WHERE hour = ?1 AND node = ?2 UNION ALL SELECT 1 FROM {_ARRIVED} LIMIT 1"  # noqa: S608  words of our own
-_HAVE_ARRIVED: Final = f"{_BATCHES} SELECT 1 FROM {_ARRIVED} LIMIT 1"  # noqa: S608  words of our own
+_ANY: Final = f"{_BATCHES} SELECT 1 FROM hot WHERE hour = ?1 AND node = ?2 UNION ALL SELECT 1 FROM {_ARRIVED} LIMIT 1"  # noqa: S608 - built from constants only
+_HAVE_ARRIVED: Final = f"{_BATCHES} SELECT 1 FROM {_ARRIVED} LIMIT 1"  # noqa: S608 - built from constants only
 _HEADS: Final = (
-    f"{_BATCHES} SELECT layout, max(last_ms) AS last_ms, coding, body FROM"  # noqa: S608  words of our own
+    f"{_BATCHES} SELECT layout, max(last_ms) AS last_ms, coding, body FROM"  # noqa: S608 - built from constants only
     " (SELECT layout, last_ms, coding, body FROM hot WHERE hour = ?1 AND node = ?2"
     f" UNION ALL SELECT layout, last_ms, coding, body FROM {_ARRIVED}) GROUP BY layout"
 )

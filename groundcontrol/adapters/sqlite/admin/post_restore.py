@@ -52,7 +52,7 @@ async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> 
         for state, open_states, why in _ENDS:
             error = record_to_json(JobError("job.restored", why))
             jobs += tx.execute(
-                f"UPDATE job SET state = ?, error = ?, ended_at = ?, version = version + 1 WHERE state IN {open_states}",  # noqa: S608  # of the constants above
+                f"UPDATE job SET state = ?, error = ?, ended_at = ?, version = version + 1 WHERE state IN {open_states}",  # noqa: S608 - built from constants only
                 *(state, error, tx.now),
             )
         tx.execute("UPDATE delivery SET state = 'skipped', reason = 'retroactive', next_at = NULL WHERE next_at IS NOT NULL")

@@ -55,7 +55,7 @@ def first_id(at: float) -> str:
 def of_old(table: str) -> str:
     """The beginning of a query of old rows. Its first parameter is a `first_id`; the query calls the rows `old`."""
     return (
-        f"WITH RECURSIVE orgs(org) AS (SELECT min(org) FROM {table}"  # noqa: S608  names of our own
+        f"WITH RECURSIVE orgs(org) AS (SELECT min(org) FROM {table}"  # noqa: S608 - built from constants only
         f" UNION ALL SELECT (SELECT min(org) FROM {table} WHERE org > orgs.org) FROM orgs WHERE orgs.org IS NOT NULL)"
         f" SELECT old.no FROM orgs CROSS JOIN {table} AS old ON old.org = orgs.org AND old.id < ?"
     )
