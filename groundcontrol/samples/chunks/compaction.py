@@ -43,7 +43,7 @@ def make_chunks(groups: Sequence[tuple[SeriesSchema, Sequence[StoredRow]]], know
             by_family.setdefault(schema.family, []).append(row_table.table_of(schema, found))
     made = []
     for family, tables in by_family.items():
-        table = row_table.join(tables)
+        table = row_table.join_tables(tables)
         made += [
             Made(SECONDS, span, family, part.samples, row_table.encode_rows(part, quick=True))
             for span, part in _spans_of_rows(table, SECONDS.span_s * 1000)
@@ -76,7 +76,7 @@ def merge(tier: Tier, bodies: Sequence[bytes]) -> tuple[int, bytes]:
     Raises:  ValueError: one of them is damaged.
     """
     if tier is SECONDS:
-        table = row_table.joined([RowChunk(body) for body in bodies])
+        table = row_table.join_chunks([RowChunk(body) for body in bodies])
         return table.samples, row_table.encode_rows(table)
     aggregates = rollup.join([StatChunk(body).table() for body in bodies])
     return aggregates.samples, rollup.encode_stats(aggregates)

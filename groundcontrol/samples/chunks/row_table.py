@@ -42,7 +42,7 @@ def table_of(schema: SeriesSchema, rows: Sequence[StoredRow]) -> RowTable:
     return _sorted(RowTable(schema.interval_s, [row.taken_at_ms for row in rows], columns, states))
 
 
-def join(tables: Sequence[RowTable]) -> RowTable:
+def join_tables(tables: Sequence[RowTable]) -> RowTable:
     """All rows of these tables, with every series of any of them."""
     if len(tables) == 1:
         return tables[0]
@@ -63,7 +63,7 @@ def join(tables: Sequence[RowTable]) -> RowTable:
     return _sorted(RowTable(min(table.interval_s for table in tables), [time for table in tables for time in table.times], columns, states))
 
 
-def joined(chunks: Sequence[RowChunk]) -> RowTable:
+def join_chunks(chunks: Sequence[RowChunk]) -> RowTable:
     """All rows of these chunks, to be read through once.
 
     It decodes one column at a time to save memory: an hour of all series is a hundred thousand numbers.
@@ -71,7 +71,7 @@ def joined(chunks: Sequence[RowChunk]) -> RowTable:
     lengths = [len(part.times) for part in chunks]
     positions = [{name: position for position, name in enumerate(part.names)} for part in chunks]
     times = [time for part in chunks for time in part.times]
-    pick = _order(times)
+    pick = _sorter(times)
     names = dict.fromkeys(name for part in chunks for name in part.names)
     states: dict[str, bytes] = {}
     for name in names:
@@ -98,6 +98,8 @@ class _Columns(Mapping[str, Values]):
         self._read = read
 
     def __getitem__(self, name: str) -> Values:
+        if name not in self._names:
+            raise KeyError(name)
         return self._read(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -108,7 +110,7 @@ class _Columns(Mapping[str, Values]):
 
 
 def _sorted(table: RowTable) -> RowTable:
-    pick = _order(table.times)
+    pick = _sorter(table.times)
     if pick is None:
         return table
     return RowTable(
@@ -119,7 +121,7 @@ def _sorted(table: RowTable) -> RowTable:
     )
 
 
-def _order(times: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
+def _sorter(times: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
     """A function that sorts columns by the times of their rows; None: they are sorted already."""
     return None if all(map(le, times, times[1:])) else itemgetter(*sorted(range(len(times)), key=times.__getitem__))
 

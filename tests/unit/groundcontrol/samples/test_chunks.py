@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from groundcontrol.samples.chunks import chunk_codec, column_codec, compaction, rollup, row_table
 from groundcontrol.samples.chunks.rollup import StatChunk, StatTable, coarser, encode_stats, roll
-from groundcontrol.samples.chunks.row_table import RowChunk, RowTable, encode_rows, join, runs, table_of
+from groundcontrol.samples.chunks.row_table import RowChunk, RowTable, encode_rows, join_chunks, join_tables, runs, table_of
 from groundcontrol.samples.model import SeriesSchema, StoredRow
 from groundcontrol.samples.tiers import HOURS, MINUTES, SECONDS
 
@@ -80,7 +80,7 @@ def tables(draw: st.DrawFn) -> RowTable:
         width = len(layout.series)
         found = draw(st.lists(st.lists(VALUE, min_size=width, max_size=width), min_size=1, max_size=12))
         parts.append(table_of(layout, [StoredRow(start + at * step, values) for at, values in enumerate(found)]))
-    return join(parts)
+    return join_tables(parts)
 
 
 def as_lists(table: RowTable) -> object:
@@ -102,8 +102,15 @@ def test_rows_of_a_chunk_decode_unchanged(table: RowTable, quick: bool) -> None:
 @given(first=tables(), second=tables())
 def test_merged_chunks_equal_their_parts(first: RowTable, second: RowTable) -> None:
     samples, body = compaction.merge(SECONDS, [encode_rows(first), encode_rows(second, quick=True)])
-    assert as_lists(RowChunk(body).table()) == as_lists(join([first, second]))
+    assert as_lists(RowChunk(body).table()) == as_lists(join_tables([first, second]))
     assert samples == first.samples + second.samples
+
+
+def test_joined_chunks_have_no_column_of_an_unknown_series() -> None:
+    columns = join_chunks([RowChunk(encode_rows(table_of(PULSE, [StoredRow(AT_MS, [1, 1, 1, 1, None, 1])])))]).columns
+    assert list(columns) == list(PULSE.series)
+    assert "cpu.unknown" not in columns
+    assert columns.get("cpu.unknown") is None
 
 
 def as_figures(table: StatTable) -> object:
@@ -142,7 +149,7 @@ def test_rollups_of_parts_sum_to_those_of_the_whole(table: RowTable, cut: int) -
 
 
 def test_an_absent_series_is_distinguished_from_a_failed_one() -> None:
-    table = join([table_of(OTHER, [StoredRow(AT_MS, [1, None])]), table_of(PULSE, [StoredRow(AT_MS + 1000, [1, 1, 1, 1, None, 1])])])
+    table = join_tables([table_of(OTHER, [StoredRow(AT_MS, [1, None])]), table_of(PULSE, [StoredRow(AT_MS + 1000, [1, 1, 1, 1, None, 1])])])
     read = RowChunk(encode_rows(table))
     states = {name: read.states(at) for at, name in enumerate(read.names)}
     assert states["memory.used"] == bytes([row_table.VALUE, row_table.FAILED])
