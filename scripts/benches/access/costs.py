@@ -1,4 +1,4 @@
-"""access.costs: every call and live topic that costs more than nothing, with 1,000 nodes: what one costs, and 33 of one user at the same time."""
+"""access.costs: each call and live topic of a cost above `small`, with 1,000 nodes: one alone, and 33 of one user at the same time."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ from spider.wire.tables import SUBJECTS
 START_LIMIT_S = 20.0
 LOOK_LIMIT_S = 90.0
 """A host whose package manager does not answer is measured all the same."""
-HEADERS = 52
+HEADER_BYTES = 52
 """IPv4 and TCP with its time stamps, for each segment."""
 _BYTES_AT, _SEGMENTS_AT = 120, 136
 """bytes_acked, bytes_received and segs_out, segs_in in struct tcp_info (linux/tcp.h)."""
@@ -67,7 +67,7 @@ def certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
 
 
 class Traffic(NamedTuple):
-    """What went over the wire, both ways, since the session began."""
+    """What both ends sent since the session began."""
 
     octets: int
     """On IP level: TLS, TCP and IP included."""
@@ -76,7 +76,7 @@ class Traffic(NamedTuple):
 
 
 class BareHub:
-    """Proves itself, welcomes, watches when told to, and acknowledges what comes."""
+    """A hub without a store: it proves its key, sends a welcome, watches while `watch` runs, and acknowledges every pack."""
 
     def __init__(self, key: bytes, fleet: str, pack_s: int) -> None:
         self._key = key
@@ -112,7 +112,7 @@ class BareHub:
         return ws
 
     async def _beat(self, ws: web.WebSocketResponse, link: SecureChannel) -> None:
-        """As the real hub does when it has nothing else to say."""
+        """Send heartbeats, as the real hub does while it sends nothing else."""
         while True:
             await asyncio.sleep(1.0)
             beat = link.due(time.monotonic(), int(time.time() * 1000))
@@ -150,7 +150,7 @@ class BareHub:
         told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
         sent, received = struct.unpack_from("=QQ", told, _BYTES_AT)
         segments = sum(struct.unpack_from("=II", told, _SEGMENTS_AT))
-        return Traffic(sent + received + HEADERS * segments, self._frames.copy())
+        return Traffic(sent + received + HEADER_BYTES * segments, self._frames.copy())
 
     async def watch(self, seconds: float) -> None:
         """Renew the lease every 5 s, as a browser on the page makes the hub do; tables at their own pace."""
@@ -223,7 +223,7 @@ def memory_settings() -> dict[str, str]:
 async def agent(pack_s: int = 10) -> AsyncIterator[Agent]:
     """The shipped bundle under the system's own python3 with the unit's flags, in a session over TLS.
 
-    Raises: RuntimeError: it did not come.
+    Raises: RuntimeError: it opened no session within START_LIMIT_S.
     """
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stardust-bench-")))
@@ -243,5 +243,5 @@ async def agent(pack_s: int = 10) -> AsyncIterator[Agent]:
             async with asyncio.timeout(START_LIMIT_S):
                 await hub.joined.wait()
         except TimeoutError:
-            raise RuntimeError(f"the agent did not come: {(folder / 'spider.log').read_text()[-2000:]}") from None
+            raise RuntimeError(f"the agent opened no session: {(folder / 'spider.log').read_text()[-2000:]}") from None
         yield Agent(process.pid, hub, time.monotonic() - began)

@@ -164,7 +164,7 @@ async def hours(minutes: int) -> Results:
 def spider_figures(seconds: float = 30.0, day_s: float = 180.0) -> Results:
     """Everything; takes about `3 * seconds + day_s + 110` seconds.
 
-    Raises: RuntimeError: the agent did not come to its hub, or did not send.
+    Raises: RuntimeError: the agent opened no session with its hub, or did not send.
     """
     bundle = line("spider.bundle", len(build_bundle()), "bytes", MAX_BUNDLE_BYTES)
     return [*asyncio.run(cpu_and_memory(seconds)), bundle, *asyncio.run(bytes_a_day(day_s))]
