@@ -115,12 +115,12 @@ class OrderSender:
         if expires <= issued or job.stop is not None:
             return
         args = self._new_keys_of(job, agent.hello.generation) if job.action == REKEY else order_args(job.request)
+        sent.unanswered += 1  # before any wait: a stop meanwhile must not end the job as one that was certainly never started
         for part in self._parts(agent, job):
             await agent.send(part)
         at = int(self._clock.now()) if ORDER_TIME in agent.hello.features else None
         frame = self._seal(agent, SignedOrder(job.node_id, agent.hello.generation, job.id, job.action, args, issued, expires, at))
         event(log, "job_sent", job=job.id, node=job.node_id, action=job.action)
-        sent.unanswered += 1
         if job.action == REKEY:
             self._new_keys[job.node_id] = _NewKeys(job.id, agent.session.epoch, None)
         await agent.send(JobStart(job.id, frame))

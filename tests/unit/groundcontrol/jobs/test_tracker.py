@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM, Actor, Scope
 from groundcontrol.jobs.inbox import Inbox
 from groundcontrol.jobs.model import START_LIMIT_S, Job, JobRequest, JobUpdate
+from groundcontrol.jobs.orders import NotAccepted
 from groundcontrol.jobs.service import ROUND_S
 from groundcontrol.jobs.tracker import PROGRESS_EVERY_S, STORE_RETRY_S, UNANSWERED_S
 from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, Session
@@ -70,6 +72,22 @@ async def test_an_outdated_order_is_resent_and_expires_with_its_reason(bench: Be
 
 
 @pytest.mark.holds("S-48")
+async def test_an_update_whose_bundle_is_being_sent_counts_as_one_that_may_have_started(bench: Bench) -> None:
+    ordered, session = await bench.dispatched()
+    job = ordered._replace(action="update", plan=hashlib.sha256(b"no bundle").hexdigest())
+    bench.orders.send_later(job.id, NotAccepted("busy", "refused", 0.0))
+    assert bench.orders.never_started(job.id, "busy")
+    found: dict[str, bool] = {}
+
+    class Watcher(Talker):
+        async def send(self, frame: object) -> None:
+            found[type(frame).__name__] = bench.orders.never_started(job.id, "busy")
+
+    agent = Watcher(await bench.store.nodes.node(SYSTEM, bench.node), session)
+    await bench.orders.start(cast("AgentSession", agent), job)
+    assert found == {"Bundle": False, "JobStart": False}
+
+
 async def test_repeated_refusals_of_a_node_are_logged_and_retried_at_a_limited_rate(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """Neither of the lines in the log, nor of the orders."""
     caplog.set_level(logging.INFO)
