@@ -35,7 +35,7 @@ class Event(NamedTuple):
     retro: bool = False
     """It was reported late, such as after the hub was away."""
     window_s: float = 0.0
-    """An equal event within this time is counted instead of stored. Not stored itself."""
+    """An equal event less than this after the last one is counted instead of stored. Not stored itself."""
     reported_as: str = ""
     """The sender and its own id of the event: what has the same one is stored once. Empty: hub events. Not stored with the event."""
 
