@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -12,15 +11,13 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.hub import HubProcess
-from tests.support.page.gate import HUB_AWAY, LOOKS, PHONE, Gate, Look, gate, log_in
+from tests.support.page.gate import HUB_AWAY, LOOKS, Look, gate, log_in
+from tests.support.page.phone import LIVING, beside, inside, on_phone
 from tests.support.page.waits import try_now, until
-from tests.support.ports import free_port
-from tests.support.stage import CALM_S, Stage, order
+from tests.support.stage import CALM_S, Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-LIVING = ("web-01", "web-02", "db-01", "db-02")
-LONGEST_NAME = 64
 AA = 4.5
 """What normal text must have, WCAG 1.4.3."""
 CONTRAST = """(button) => {
@@ -37,11 +34,6 @@ CONTRAST = """(button) => {
     const [low, high] = [light(color), light(backgroundColor)].sort((a, b) => a - b);
     return (high + 0.05) / (low + 0.05);
 }"""
-
-
-OUTSIDE = """(one) => [...one.querySelectorAll("*")].filter((part) => part.getBoundingClientRect().right > one.getBoundingClientRect().right)
-    .map((part) => part.textContent)"""
-"""What of an element stands beside it."""
 
 
 FULL = """(strip) => {
@@ -83,27 +75,9 @@ def stage(hub: HubProcess) -> Iterator[Stage]:
         yield made
 
 
-def inside(page: Page, part: Locator) -> bool:
-    """Whether it is wholly between the edges of the screen."""
-    box = part.bounding_box()
-    width = page.viewport_size["width"] if page.viewport_size else 0
-    return box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
-
-
-def beside(page: Page) -> int:
-    """How many points of the page stand beside the screen."""
-    wide: int = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
-    return wide
-
-
 def under_pointer(page: Page, button: Locator) -> None:
     button.hover()
     until(page, lambda: float(button.evaluate(CONTRAST)), lambda ratio: ratio >= AA)
-
-
-def on_phone(seen: Gate, width: int = PHONE["width"]) -> Page:
-    seen.look(Look("dark", {"width": width, "height": PHONE["height"]}))
-    return seen.page
 
 
 def test_the_selection_bar_is_above_the_tabs_and_within_the_screen(browser: Browser, hub: HubProcess, stage: Stage) -> None:
@@ -175,32 +149,6 @@ def test_a_toast_does_not_cover_the_selection_bar(browser: Browser, hub: HubProc
             assert beside(page) <= 0
             note.get_by_role("button", name="Undo").click()
             expect(page.get_by_text("Tag change undone on 1 node")).to_be_visible()
-
-
-LONGEST_VIEW = "x" * 60
-
-
-def test_a_toast_with_a_long_name_stays_within_the_screen(browser: Browser, hub: HubProcess, stage: Stage) -> None:
-    with gate(browser, hub) as seen:
-        log_in(seen.page, seen.hub)
-        for width in (320, 1440):
-            page = seen.page
-            seen.open("/?group=tag")
-            page.get_by_role("button", name="Save view…").click()
-            page.get_by_role("dialog", name="Saved views").get_by_label("Name").fill(LONGEST_VIEW)
-            page.keyboard.press("Enter")
-            note = page.get_by_role("region", name="Notifications").get_by_role("status")
-            expect(note).to_contain_text(f"“{LONGEST_VIEW}” was saved")
-            note.get_by_role("button", name="Dismiss").focus()  # it stays meanwhile
-            on_phone(seen, width)
-            until(page, partial(note.evaluate, OUTSIDE), operator.not_)
-            title = note.locator("b")
-            assert title.evaluate("(title) => title.parentElement.scrollWidth <= title.parentElement.clientWidth")
-            assert inside(page, note)
-            page.set_viewport_size({"width": 1440, "height": 900})
-            page.get_by_role("button", name="Save view…").click()
-            page.get_by_role("button", name=f"Remove {LONGEST_VIEW}").click()
-            expect(page.get_by_role("button", name=f"Remove {LONGEST_VIEW}")).to_have_count(0)
 
 
 def test_a_toast_does_not_cover_the_offline_notice(browser: Browser, tmp_path: Path) -> None:
@@ -298,34 +246,6 @@ def test_a_phone_orders_and_groups_its_cards(browser: Browser, hub: HubProcess, 
             stage.hold_cpu(before[-1], 5)
 
 
-UNBROKEN_TAG = "x" * 64
-
-
-def test_a_group_with_a_long_name_is_no_wider_than_the_screen(browser: Browser, hub: HubProcess, stage: Stage) -> None:
-    paths = [f"/api/v1/nodes/{stage.ids[name]}" for name in ("db-01", "db-02")]
-    before = [hub.local("GET", path).json["tags"] for path in paths]
-    for path in paths:
-        assert hub.local("PATCH", path, {"tags": [UNBROKEN_TAG]}).status == 200
-    try:
-        with gate(browser, hub) as seen:
-            log_in(seen.page, seen.hub)
-            for width in (320, 390):
-                page = on_phone(seen, width)
-                seen.open("/?group=tag")
-                head = page.locator(".group-head").filter(has_text=UNBROKEN_TAG)
-                expect(head).to_contain_text("CPU")
-                until(page, partial(beside, page), lambda points: points <= 0)
-                for part in (head, head.locator(".end"), page.locator(".node-card").last):
-                    assert inside(page, part), part.bounding_box()
-                name = head.locator(".cut")
-                assert name.evaluate("(name) => name.scrollWidth > name.clientWidth && name.clientWidth > innerWidth / 4")
-                other = page.locator(".group-head").filter(has_not_text=UNBROKEN_TAG).first.locator(".cut")
-                assert other.evaluate("(name) => name.scrollWidth <= name.clientWidth"), "a short name is not shortened"
-    finally:
-        for path, tags in zip(paths, before, strict=True):
-            assert hub.local("PATCH", path, {"tags": tags}).status == 200
-
-
 def test_a_button_under_the_pointer_can_be_read(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)
@@ -354,32 +274,6 @@ def test_the_first_run_offers_ssh_and_a_command(browser: Browser, tmp_path: Path
         expect(dialog).to_have_count(0)
         page.get_by_role("main").get_by_role("button", name="Add node").click()
         expect(page.get_by_role("dialog").get_by_role("radio", name="Over SSH")).to_have_attribute("aria-checked", "true")
-
-
-LONGEST_TAG = "a-tag-of-sixty-four-characters-which-is-all-that-one-may-have".ljust(64, "0")
-
-
-def test_a_long_tag_is_truncated_and_does_not_widen_the_page(browser: Browser, hub: HubProcess, stage: Stage) -> None:
-    path = f"/api/v1/nodes/{stage.ids['db-01']}"
-    before = hub.local("GET", path).json["tags"]
-    assert hub.local("PATCH", path, {"tags": ["prod", LONGEST_TAG]}).status == 200
-    try:
-        with gate(browser, hub) as seen:
-            log_in(seen.page, seen.hub)
-            for width in (320, 390):
-                page = on_phone(seen, width)
-                for part, shortened in ((f"/n/{stage.ids['db-01']}", True), (f"/n/{stage.ids['db-01']}/settings", False)):
-                    seen.open(part)
-                    tag = page.locator(".tag" if shortened else ".tag.tall").filter(has_text=LONGEST_TAG)
-                    expect(tag).to_be_visible()
-                    assert inside(page, tag), tag.bounding_box()
-                    if shortened:
-                        expect(tag).to_have_attribute("title", LONGEST_TAG)
-                    until(page, partial(beside, page), lambda points: points <= 0)
-                    cut = tag.evaluate("(tag) => tag.scrollWidth > tag.clientWidth && getComputedStyle(tag).textOverflow")
-                    assert cut == ("ellipsis" if shortened else False), cut
-    finally:
-        hub.local("PATCH", path, {"tags": before})
 
 
 def test_a_dialog_scrolls_as_a_whole_on_a_very_low_screen(browser: Browser, hub: HubProcess, stage: Stage) -> None:
@@ -439,29 +333,6 @@ def test_all_figures_are_dimmed_while_the_hub_is_lost(browser: Browser, hub: Hub
         until(page, inks, lambda found: len(found) > 1 and found[0] == bright[0])
 
 
-@pytest.mark.holds("J-19")
-def test_the_card_of_a_busy_server_fits_the_smallest_screen(browser: Browser, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub, Stage(hub, only=("edge-ams",)) as stage, gate(browser, hub) as seen:
-        order(hub, stage, "edge-ams", "full-upgrade", "running")
-        page = seen.page
-        log_in(seen.page, seen.hub)
-        for unit in ("B/s", "bit/s"):
-            seen.open("/")
-            page.set_viewport_size({"width": 320, "height": 640})
-            card = page.locator(".node-card")
-            expect(card).to_contain_text("Upgrading")
-            expect(card).to_contain_text(re.compile(rf"M{unit}.*M{unit}load"))
-            assert beside(page) == 0
-            out = card.evaluate(OUTSIDE)
-            assert not out, (unit, out)
-            seen.open("/settings/appearance")
-            with page.expect_response(lambda response: response.url.endswith("/auth/preferences") and response.request.method == "PATCH"):
-                page.get_by_role("switch", name="Network speed in bits per second").click()
-        seen.open("/jobs")
-        expect(page.get_by_role("table", name="Jobs").get_by_role("row").last.locator("time")).to_be_visible()
-        assert beside(page) == 0
-
-
 WORN = """(part) => [getComputedStyle(part, "::after").backgroundColor, getComputedStyle(part).backgroundColor]"""
 
 
@@ -492,27 +363,3 @@ def test_in_forced_colours_the_selected_items_are_distinguishable(browser: Brows
         assert switch.evaluate(marked) == "solid"
         knob, track = switch.evaluate(WORN)
         assert knob != track, (knob, track)
-
-
-def test_a_long_name_leaves_room_for_the_action(browser: Browser, tmp_path: Path) -> None:
-    name = "w" * LONGEST_NAME
-    with HubProcess(tmp_path / "hub") as own, gate(browser, own) as seen:
-        [node] = own.enrol(name)
-        assert own.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "refresh"}).status == 202
-        body = {"host": "127.0.0.1", "port": free_port(), "username": "ada", "name": f"{name[1:]}x", "password": "wrong"}
-        assert own.local("POST", "/api/v1/deployments", body).status == 202
-        log_in(seen.page, seen.hub)
-        for width in (390, 800):
-            page = on_phone(seen, width)
-            for path, table, whose in (("/jobs", "Jobs", name), ("/jobs", "Jobs", "wx"), ("/jobs?of=deployments", "Deployments", "wx")):
-                seen.open(path)
-                row = page.get_by_role("table", name=table).get_by_role("row").filter(has_text=whose)
-                expect(row).to_be_visible()
-                for cell in (row.get_by_role("rowheader"), row.get_by_role("cell").nth(2)):
-                    box = cell.bounding_box()
-                    assert box is not None
-                    assert box["width"] >= width / 5, (table, box)
-                assert beside(page) <= 0
-            seen.open("/events")
-            expect(page.get_by_role("table", name="Events").get_by_role("row").filter(has_text="www")).to_be_visible()
-            assert beside(page) <= 0
