@@ -28,7 +28,7 @@ _EXPIRE_BATCH: Final = 100
 """Rows that one transaction deletes, so that other writes need not wait: 500 took up to 93 ms."""
 MOST_EVENTS: Final = 2_000_000
 MOST_A_MINUTE: Final = 60
-"""The most events that one sender (a node, a user or a token) may report in a minute, whatever they are about. The hub's own events have no such limit: each has a cause."""
+"""The most events that one sender (a node, a user or a token) may report about one node in a minute. The hub's own events have no such limit: each has a cause."""
 KEEP_REPORTED_S: Final = 30 * 86_400.0
 """How long the hub knows the ids that senders gave their events."""
 _HOUR_S: Final = 3600.0
@@ -212,10 +212,11 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
 def _within_rate(tx: Tx, event: Event) -> bool:
     """Count an event of a sender. The first one above the limit is stored as `events_throttled`, and the others are counted in it."""
     sender, minute = event.reported_as.rpartition("/")[0], int(event.received_at / 60)
+    budget = f"{sender}/{event.node_id or ''}"  # who reports about many nodes at once, such as a backup server, has one for each
     count = tx.fetch_all(
         "INSERT INTO event_rate VALUES (?, ?, ?, 1) ON CONFLICT (org, sender) DO UPDATE SET minute = excluded.minute,"
         " count = CASE WHEN minute = excluded.minute THEN count + 1 ELSE 1 END RETURNING count",
-        *(event.org, sender, minute),
+        *(event.org, budget, minute),
     )[0]["count"]
     if count <= MOST_A_MINUTE:
         return True
