@@ -1,6 +1,6 @@
 """Actions that the hub refused to nodes and strangers.
 
-Refusals are counted by kind and cause and written once a minute, however many attempts there are.
+The first of an action and cause is stored and logged immediately. The others of the same minute are stored as a count when it ends.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 WINDOW_S: Final = 60.0
 MOST_CAUSES: Final = 256
-"""The most rows, and the most log lines, of one minute.
+"""The most rows of nodes and addresses, and the most log lines, of one minute.
 
-Beyond them all causes of an action share a row. Log-ins to an account always have their own row.
+Beyond them all causes of an action share a row. Refusals to accounts always have their own rows and are not limited.
 """
 MOST_UNSAVED: Final = 4 * MOST_CAUSES
 """The most refusals that wait for the store; only the newest are kept."""
@@ -34,18 +34,19 @@ OTHERS: Final = "others"
 
 
 class _Counted:
-    """The count of one kind and cause within a minute."""
+    """The count of one action and cause within a minute."""
 
-    __slots__ = ("count", "first", "saved")
+    __slots__ = ("count", "first", "last_at", "saved")
 
     def __init__(self, first: Refusal) -> None:
         self.first = first
+        self.last_at = first.at
         self.count = 1
         self.saved = 0
         """The part of `count` that is stored already."""
 
-    def refusal(self, now: float) -> Refusal:
-        return self.first._replace(times=self.count, last_at=self.first.at if self.count == 1 else max(self.first.at, now))
+    def refusal(self) -> Refusal:
+        return self.first._replace(times=self.count, last_at=self.last_at)
 
 
 class Refusals:
@@ -58,7 +59,7 @@ class Refusals:
         self._counted: dict[tuple[str, str, str, str], _Counted] = {}
         self._lines: Counter[tuple[str, str]] = Counter()
         self._unsaved: list[Refusal] = []
-        self._to_sum = True
+        self._has_unsummed = True
         """True at the start too: the process before may have been killed within a minute."""
 
     async def note(self, actor: Actor, action: str, why: str, *, target: str = "hub", address_key: str = "") -> bool:
@@ -77,10 +78,11 @@ class Refusals:
         counted = self._counted.get(key)
         if counted is not None:
             counted.count += 1
+            counted.last_at = max(counted.last_at, at)
             return False
         first = Refusal(RefusalId(new_time_id(at)), actor, action, why, target, at, at, 1)
         counted = self._counted[key] = _Counted(first)
-        self._to_sum = True
+        self._has_unsummed = True
         with contextlib.suppress(StoreError):  # `flush` stores it with the others, and logs a failure
             await self._store.save_refusals([first])
             counted.saved = 1
@@ -102,7 +104,6 @@ class Refusals:
 
     async def flush(self) -> None:
         """Close the minute: log and store the counts, and summarise them in the audit log."""
-        now = self._clock.now()
         counted, self._counted = list(self._counted.values()), {}
         lines, self._lines = self._lines, Counter()
         for one in counted:
@@ -121,9 +122,9 @@ class Refusals:
         for (kind, cause), count in lines.items():
             if count > 1:
                 event(log, "repeated", logging.WARNING, what=kind, cause=cause, count=count)
-        self._unsaved += [one.refusal(now) for one in counted if one.count > one.saved]
+        self._unsaved += [one.refusal() for one in counted if one.count > one.saved]
         del self._unsaved[:-MOST_UNSAVED]
-        if not (self._unsaved or self._to_sum):
+        if not (self._unsaved or self._has_unsummed):
             return
         saving = list(self._unsaved)
         try:
@@ -134,7 +135,7 @@ class Refusals:
             event(log, "refusals_wait", logging.WARNING, error=exc.code, waiting=len(self._unsaved))
             return
         self._unsaved = self._unsaved[len(saving) :]
-        self._to_sum = bool(self._counted)
+        self._has_unsummed = bool(self._counted)
 
     async def close(self, limit_s: float) -> None:
         """Store the counts of the open minute."""

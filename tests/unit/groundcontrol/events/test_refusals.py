@@ -119,6 +119,16 @@ async def test_refusals_that_the_store_rejects_are_saved_later(refusals: Refusal
     assert len(kept.summed) == 1
 
 
+async def test_a_row_holds_the_time_of_its_newest_refusal(refusals: Refusals, kept: Kept, clock: ManualClock) -> None:
+    first_at = clock.now()
+    for _ in range(3):
+        await refusals.note(NODE, "agent.open", "clone")
+        clock.advance(10.0)
+    clock.advance(WINDOW_S - 30.0)
+    await refusals.flush()
+    assert [(row.at, row.last_at) for row in kept.rows.values()] == [(first_at, first_at + 20.0)]
+
+
 async def test_a_starting_hub_sums_up_the_refusals_of_the_previous_one(refusals: Refusals, kept: Kept) -> None:
     await refusals.flush()
     assert len(kept.summed) == 1
