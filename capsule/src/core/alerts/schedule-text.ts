@@ -61,7 +61,7 @@ export interface DayLike {
 
 export type DayState = "met" | "late" | "missed" | "not_judged" | "coming";
 
-/** The worst that happened on a day. */
+/** The worst result of a day. Without a result it is to come until `due_at`, and not judged after. */
 export function dayState(day: DayLike, now: number): DayState {
   if (day.missed) return "missed";
   if (day.late) return "late";
