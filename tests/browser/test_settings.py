@@ -90,6 +90,27 @@ def test_a_second_factor_from_set_up_to_recovery(page: Page, hub: HubProcess, ot
     expect(third.get_by_text("No nodes yet")).to_be_visible()
 
 
+def lose_answer(route: Route) -> None:
+    route.fetch()
+    route.abort()
+
+
+@pytest.mark.refusals("net::ERR_FAILED")
+@pytest.mark.holds("J-13")
+def test_a_lost_answer_to_the_first_code_offers_new_recovery_codes(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub, at="/settings/account")
+    page.route("**/auth/totp/confirm", lose_answer)
+    page.get_by_role("region", name="Two-factor authentication").get_by_role("button", name="Set up…").click()
+    dialog = page.get_by_role("dialog")
+    app = Authenticator(dialog.get_by_role("group", name="Key").inner_text())
+    dialog.get_by_label("6-digit code from the app").press_sequentially(app.code())
+    expect(dialog).to_contain_text("its recovery codes did not arrive")
+    dialog.get_by_role("button", name="Create new codes").click()
+    expect(dialog.get_by_role("list", name="Recovery codes").get_by_role("listitem")).to_have_count(10)
+    keep(dialog, "Done")
+    expect(page.get_by_role("region", name="Two-factor authentication").get_by_text("on", exact=True)).to_be_visible()
+
+
 @pytest.mark.holds("J-13")
 def test_disabling_the_second_factor_ends_the_code_prompt(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     sign_in(page, hub, at="/settings/account")

@@ -3,7 +3,9 @@
 import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
 import type { RecoveryCodesView, SessionsView, TotpView } from "../wire/schema.gen";
+import { reloadUser, user } from "./session";
 import { withStepUp } from "./step-up";
+import { ApiError } from "./types";
 
 const PAGE = 50;
 
@@ -13,9 +15,25 @@ export const endSession = (id: string): Promise<void> => withStepUp(() => call<u
 /** All of the viewer's sessions except this one. */
 export const endOtherSessions = (): Promise<void> => withStepUp(() => call<undefined>("DELETE", "auth/sessions"), t`Enter your password to end all other sessions.`);
 
-/** Creates a new secret, which is active after `confirmTotp`. */
+/** Creates a new secret, which is active after `switchOnTotp`. */
 export const beginTotp = (): Promise<TotpView> => withStepUp(() => call<TotpView>("POST", "auth/totp"), t`Enter your password to set up a second factor.`);
-export const confirmTotp = (code: string): Promise<RecoveryCodesView> => withStepUp(() => call<RecoveryCodesView>("POST", "auth/totp/confirm", { body: { code } }), t`Enter your password to set up a second factor.`);
+const confirmTotp = (code: string): Promise<RecoveryCodesView> => withStepUp(() => call<RecoveryCodesView>("POST", "auth/totp/confirm", { body: { code } }), t`Enter your password to set up a second factor.`);
+
+/**
+ * Switches the second factor on by a first code. Returns the recovery codes; null = it is on, but the answer with the codes was lost, so that new
+ * ones are needed.
+ */
+export async function switchOnTotp(code: string): Promise<readonly string[] | null> {
+  try {
+    return (await confirmTotp(code)).codes;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code === "auth.totp_wrong") throw error;
+    await reloadUser();
+    if (!user.peek()?.totp_enabled) throw error;
+    return null;
+  }
+}
+
 /** Creates recovery codes; the old ones become invalid. */
 export const newRecoveryCodes = (): Promise<RecoveryCodesView> => withStepUp(() => call<RecoveryCodesView>("POST", "auth/recovery-codes"), t`Enter your password to make new recovery codes.`);
 export const stopTotp = (): Promise<void> => withStepUp(() => call<undefined>("DELETE", "auth/totp"), t`Enter your password to remove the second factor.`);

@@ -1,11 +1,12 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
-import { beginTotp, confirmTotp } from "../../state/account";
+import { beginTotp, newRecoveryCodes, switchOnTotp } from "../../state/account";
 import { enrolled, logOut, user } from "../../state/session";
 import { ApiError, type TotpView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { RecoveryCodes, SecretToScan } from "../settings/second-factor";
+import { ActionError, useAction } from "../use-action";
 import { Frame } from "./frame";
 
 /** A second factor is required: the user must set it up first. */
@@ -13,6 +14,9 @@ export function EnrolPage(): VNode {
   const [secret, setSecret] = useState<TotpView | null>(null);
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const [failure, setFailure] = useState("");
+  /** The second factor is on, but its recovery codes did not arrive. */
+  const [lost, setLost] = useState(false);
+  const act = useAction();
   const begin = async (): Promise<void> => {
     setFailure("");
     try {
@@ -23,11 +27,28 @@ export function EnrolPage(): VNode {
     }
   };
   useEffect(() => void begin(), []);
+  const confirm = async (code: string): Promise<void> => {
+    const given = await switchOnTotp(code);
+    setCodes(given);
+    setLost(!given);
+  };
   if (codes) {
     return (
       <Frame title={t`Save your recovery codes`} text={t`They are shown only once.`}>
         <div class="panel">
           <RecoveryCodes codes={codes} done={t`Continue`} onDone={() => void enrolled()} />
+        </div>
+      </Frame>
+    );
+  }
+  if (lost) {
+    return (
+      <Frame title={t`New recovery codes`} text={t`The second factor is on, but its recovery codes did not arrive. Create new ones now.`}>
+        <div class="panel">
+          <ActionError text={act.refusal} />
+          <Button kind="primary" busy={act.busy} onClick={() => void act.run(async () => setCodes((await newRecoveryCodes()).codes))}>
+            {t`Create new codes`}
+          </Button>
         </div>
       </Frame>
     );
@@ -44,7 +65,7 @@ export function EnrolPage(): VNode {
       }
     >
       <div class="panel">
-        {secret && <SecretToScan secret={secret} submit={t`Verify and switch on`} onCode={async (code) => setCodes((await confirmTotp(code)).codes)} />}
+        {secret && <SecretToScan secret={secret} submit={t`Verify and switch on`} onCode={confirm} />}
         <Button kind="quiet" onClick={() => void logOut()}>
           {t`Sign out`}
         </Button>

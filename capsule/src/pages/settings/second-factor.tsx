@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { groupSecret, recoveryText } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
-import { beginTotp, confirmTotp, newRecoveryCodes, stopTotp } from "../../state/account";
+import { beginTotp, newRecoveryCodes, stopTotp, switchOnTotp } from "../../state/account";
 import { reloadUser, user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type TotpView } from "../../state/types";
@@ -99,7 +99,7 @@ export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[
   );
 }
 
-type Step = "setup" | "codes" | "stop";
+type Step = "setup" | "codes" | "lost" | "stop";
 
 /** The card on the account page. */
 export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
@@ -130,14 +130,15 @@ export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
           </Button>
         )}
       </div>
-      {step === "setup" && <SetUp onClose={close} />}
-      {step === "codes" && <NewCodes onClose={close} />}
+      {step === "setup" && <SetUp onLost={() => setStep("lost")} onClose={close} />}
+      {(step === "codes" || step === "lost") && <NewCodes lost={step === "lost"} onClose={close} />}
       {step === "stop" && <TurnOff onClose={close} />}
     </section>
   );
 }
 
-function SetUp({ onClose }: { onClose: () => void }): VNode {
+/** `onLost`: the second factor is on, but its recovery codes did not arrive. */
+function SetUp({ onLost, onClose }: { onLost: () => void; onClose: () => void }): VNode {
   const [secret, setSecret] = useState<TotpView | null>(null);
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const act = useAction();
@@ -149,9 +150,10 @@ function SetUp({ onClose }: { onClose: () => void }): VNode {
   const confirm = async (code: string): Promise<void> => {
     setSent(true);
     try {
-      const answer = await confirmTotp(code);
+      const given = await switchOnTotp(code);
+      if (!given) return onLost();
       setSecret(null);
-      setCodes(answer.codes);
+      setCodes(given);
     } finally {
       setSent(false);
     }
@@ -178,7 +180,8 @@ function SetUp({ onClose }: { onClose: () => void }): VNode {
   );
 }
 
-function NewCodes({ onClose }: { onClose: () => void }): VNode {
+/** `lost`: the second factor was just switched on, and its first codes did not arrive. */
+function NewCodes({ lost, onClose }: { lost: boolean; onClose: () => void }): VNode {
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const act = useAction();
   const guard = useConfirmStored(codes !== null, onClose);
@@ -194,7 +197,7 @@ function NewCodes({ onClose }: { onClose: () => void }): VNode {
         <>
           <div class="body">
             <ActionError text={act.refusal} />
-            <p class="t2">{t`This creates ten new codes. The ones you have now stop working, used or not.`}</p>
+            <p class="t2">{lost ? t`The second factor is on, but its recovery codes did not arrive. Create new ones now.` : t`This creates ten new codes. The ones you have now stop working, used or not.`}</p>
           </div>
           <Foot focused {...end}>
             <Button kind="primary" busy={act.busy} onClick={() => void act.run(async () => setCodes((await newRecoveryCodes()).codes))}>
