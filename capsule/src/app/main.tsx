@@ -18,7 +18,6 @@ import { Toasts } from "./toasts";
 /** The page of a link in a message; it needs no sign-in. */
 const LinkPage = lazy(t`the page`, async () => (await import("../pages/alerts/link")).LinkPage, null, "page");
 const TITLE_MS = 50;
-const TITLE_TRIES = 60;
 /** The interval of the check of the session's remaining time. */
 const CHECK_MS = 30_000;
 
@@ -44,24 +43,28 @@ function SignedIn({ loaded }: { loaded: boolean }): VNode {
   const route = routeOf(pageUrl.value.path);
   const first = useRef(loaded);
   useEffect(() => {
-    let timer: ReturnType<typeof setTimeout>;
-    let left = TITLE_TRIES;
     const arrives = first.current;
     first.current = false;
     const before = document.activeElement;
     let announced: Element | null = null;
     // The new page is drawn first, and may have to be loaded. Then focus moves to its title, and again when a placeholder is
-    // replaced.
+    // replaced, however late. The text of a title may change, too.
     const announce = (): void => {
       const head = document.querySelector<HTMLElement>("main h1");
-      if (head !== announced || !left) document.title = head?.textContent ? `${head.textContent} · Stardust` : "Stardust";
+      document.title = head?.textContent ? `${head.textContent} · Stardust` : "Stardust";
       // A user who already moved the focus keeps it: this effect may run after a field of the new page got it.
       if (head !== announced && !arrives && [document.body, announced ?? before].includes(document.activeElement) && !document.querySelector("dialog[open], main :is(input, textarea, select):focus")) head?.focus({ preventScroll: true });
       announced = head;
-      if ((left -= 1) >= 0) timer = setTimeout(announce, TITLE_MS);
     };
-    timer = setTimeout(announce, TITLE_MS);
-    return () => clearTimeout(timer);
+    const observer = new MutationObserver(announce);
+    const timer = setTimeout(() => {
+      observer.observe(document.querySelector("main") as HTMLElement, { childList: true, characterData: true, subtree: true });
+      announce();
+    }, TITLE_MS);
+    return () => {
+      clearTimeout(timer);
+      observer.disconnect();
+    };
   }, [route.key]);
   useEffect(() => {
     const timer = setInterval(() => void import("../state/session-expiry").then(({ checkExpiry }) => checkExpiry(), () => undefined /* the banner reports an offline hub */), CHECK_MS);
