@@ -19,7 +19,7 @@ NODES = ("db-01", "web-01", "web-02")
 PAGES = {"f": "Fleet", "a": "Alerts", "u": "Updates", "j": "Jobs", "e": "Events", "s": "Settings"}
 RANGES = ("Live", "1h", "24h", "7d", "30d")
 LISTED = [
-    "CtrlK", "/", "n", "gf", "ga", "gu", "gj", "ge", "gs", "jk", "Entero", "t", "?", "Esc", "←→", "x", "Shiftx", "u", "x", "e", "[]", "1…5", "Space", "v", "←→", "Esc",
+    "CtrlK", "/", "n", "gf", "ga", "gu", "gj", "ge", "gs", "jk", "Entero", "t", "?", "Esc", "←→", "x", "Shiftx", "u", "Esc", "x", "e", "[]", "1…5", "Space", "v", "←→", "Esc",
 ]  # fmt: skip
 """Those of charts, groups and alerts are pressed by the tests of charts, of groups and of alerts."""
 

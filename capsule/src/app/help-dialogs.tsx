@@ -30,7 +30,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]
       [[t`Enter`, "o"], t`Open the row`],
       [["t"], t`Switch the theme`],
       [["?"], t`Show this list`],
-      [[t`Esc`], t`Close what is open, else clear the filter, else the selection`],
+      [[t`Esc`], t`Close what is open`],
     ],
   ],
   [
@@ -40,6 +40,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]
       [["x"], t`Select the row or its group`],
       [[t`Shift`, "x"], t`Select from the last selected row to this one`],
       [["u"], t`Upgrade the selected nodes`],
+      [[t`Esc`], t`Clear the filter, else the selection`],
     ],
   ],
   [
@@ -110,8 +111,9 @@ export function StepUpDialog(): VNode {
       setCode("");
       if (error.code === "auth.totp_wrong") setWrongCode(recovery ? t`This recovery code is wrong or was already used.` : t`The code is wrong, expired or already used. Wait for the next one.`);
       else {
-        setWrong(error.code === "auth.bad_credentials" ? t`The password is wrong.` : error.detail);
-        setPassword("");
+        const isWrong = error.code === "auth.bad_credentials";
+        setWrong(isWrong ? t`The password is wrong.` : error.detail);
+        if (isWrong) setPassword("");
       }
     } finally {
       setBusy(false);
