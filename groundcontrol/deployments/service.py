@@ -220,7 +220,9 @@ class DeploymentService:
         await self._check_overrides(scope, overrides)
         self._check_not_leaving(node)
         if node.simulated or node.waiting:
-            raise Conflict(f"{node.name} {'is simulated' if node.simulated else 'waits for approval'}: there is no server to deploy to")
+            raise Conflict(
+                f"the node {node.name} {'is simulated' if node.simulated else 'waits for approval'}: there is no server to deploy to"
+            )
         if overrides is not None and (overrides.name is not None or overrides.tags is not None):
             raise BadRequest("name and tags of a node that is deployed again stay as they are", field="name" if overrides.name else "tags")
         way, pinned = await self._known.way_to(scope, node_id, node.address)
@@ -304,7 +306,7 @@ class DeploymentService:
         """
         running = self._active.of_node(node.id)
         if running is not None and running.kind != "remove":
-            raise Conflict(f"{node.name} is being deployed: cancel that first, or wait for its end")
+            raise Conflict(f"the node {node.name} is being deployed: cancel that first, or wait for its end")
         return running or (None if force else self._leaving.running(node.id))
 
     async def _check_idle(self, node: Node, *, by_ssh: bool = False) -> None:

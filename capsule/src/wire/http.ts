@@ -8,9 +8,9 @@ const PATIENCE_MS = 15_000;
 
 export type FailureCode = ErrorCode | "network" | "timeout" | "answer.unreadable";
 
-/** The hub's refusal, or a failed connection (`status` 0). */
+/** The hub's refusal, an answer that cannot be read, or a failed connection (`status` 0). */
 export class ApiError extends Error {
-  /** The reason as a sentence. The hub writes it without a capital letter, and it never begins with a name. */
+  /** The reason as a sentence. The hub writes it without a capital letter, and it begins with no name of a thing. */
   readonly detail: string;
 
   constructor(
@@ -79,10 +79,12 @@ async function once(method: Method, path: string, { query = {}, body = {}, idemp
     if (at) ahead = (at - Date.now()) / 1000;
     return response;
   } catch (error) {
-    if ((error as Error).name === "TimeoutError") throw new ApiError("timeout", 0, t`Ground Control did not answer within 15 s.`);
-    throw new ApiError("network", 0, t`Ground Control could not be reached.`);
+    throw lost(error);
   }
 }
+
+const lost = (error: unknown): ApiError =>
+  (error as Error).name === "TimeoutError" ? new ApiError("timeout", 0, t`Ground Control did not answer within 15 s.`) : new ApiError("network", 0, t`Ground Control could not be reached.`);
 
 async function problem(response: Response): Promise<ApiError> {
   const { status, headers } = response;
@@ -123,7 +125,8 @@ export function call<T>(method: Method, path: string, options: Options = {}): Pr
     if (response.status === 204) return undefined as T;
     try {
       return (await response.json()) as T;
-    } catch {
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw lost(error);
       throw new ApiError("answer.unreadable", response.status, t`Ground Control's answer could not be read.`);
     }
   };

@@ -8,10 +8,11 @@ export interface MetricWindow {
   windowS: number;
 }
 
+/** The name of a custom event is that of its braces. */
 export type ExpressionParts = ({ kind: "metric" } & MetricWindow) | { kind: "state" | "event" | "detector"; name: string } | { kind: "other" };
 
 const METRIC = /^\s*(avg|max|min|last|rate)\s*\(\s*([a-zA-Z0-9_.]+)\s*(?:\{\s*[a-z_]+\s*=\s*([^{}]+?)\s*\}\s*)?(?:,\s*(\d{1,6})\s*([smh])\s*)?\)\s*$/;
-const NAMED = /^\s*(state|event|detector)\s*\(\s*([a-zA-Z0-9_.-]+)\s*(?:,[^)]*)?\)\s*$/;
+const NAMED = /^\s*(state|event|detector)\s*\(\s*([a-zA-Z0-9_.-]+)\s*(?:\{\s*name\s*=\s*([^{}]+?)\s*\}\s*)?(?:,[^)]*)?\)\s*$/;
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
 
 export function expressionParts(expr: string): ExpressionParts {
@@ -21,7 +22,7 @@ export function expressionParts(expr: string): ExpressionParts {
     return { kind: "metric", reads: reads as MetricWindow["reads"], metric: name, label, windowS: amount ? Number(amount) * (SECONDS[unit] ?? 0) : 0 };
   }
   const named = NAMED.exec(expr);
-  return named ? { kind: named[1] as "state", name: named[2] ?? "" } : { kind: "other" };
+  return named ? { kind: named[1] as "state", name: named[3] ?? named[2] ?? "" } : { kind: "other" };
 }
 
 const windowText = (seconds: number): string => (seconds % 3600 === 0 ? `${seconds / 3600}h` : seconds % 60 === 0 ? `${seconds / 60}m` : `${seconds}s`);

@@ -31,6 +31,8 @@ export interface RuleLike {
 interface Words {
   value: string;
   any?: string;
+  /** Its thresholds are severities of an event, as `EVENT_VALUES` of the hub has them. */
+  event?: true;
 }
 
 const WORDS: Readonly<Record<string, Words>> = {
@@ -99,7 +101,7 @@ function subjectWords(expr: string): Words {
     case "detector":
       return WORDS[parts.name] ?? { value: parts.name.replaceAll("_", " ") };
     case "event":
-      return { value: t`event ${parts.name}`, any: t`event ${parts.name}` };
+      return { value: t`event ${parts.name}`, any: t`event ${parts.name}`, event: true };
     default:
       return { value: expr };
   }
@@ -108,12 +110,14 @@ function subjectWords(expr: string): Words {
 export const LEVEL_WORDS = { warning: t`warning`, critical: t`critical` } as const;
 
 /** Whether the threshold says no more than that there is something. A `level` is 1 for a warning and 2 for a critical one. */
-const isAny = (rule: RuleLike, words: Words, threshold: ThresholdLike): boolean => words.any !== undefined && rule.when === "above" && (threshold.trigger === 0 || rule.unit === "level");
+const isAny = (rule: RuleLike, words: Words, threshold: ThresholdLike): boolean => words.any !== undefined && rule.when === "above" && (threshold.trigger === 0 || rule.unit === "level" || words.event === true);
 
-function levelWords(rule: RuleLike, words: Words): string {
+const severityWords = (trigger: number): string => (trigger >= 0.5 ? t`reported as an error` : trigger >= 0.25 ? t`reported as a warning or an error` : "");
+
+function levelWords(rule: RuleLike, words: Words, any: boolean): string {
   if (rule.unit === "level" && rule.warn && rule.crit) return t`→ warning or critical, as the deadline says`;
   const one = (threshold: ThresholdLike, level: string): string => {
-    if (isAny(rule, words, threshold)) return t`→ ${level}`;
+    if (any) return [words.event ? severityWords(threshold.trigger) : "", t`→ ${level}`].filter(Boolean).join(" ");
     const value = alertValue(threshold.trigger, rule.unit);
     return rule.when === "above" ? t`above ${value} → ${level}` : t`below ${value} → ${level}`;
   };
@@ -124,8 +128,8 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 
 export function ruleSentence(rule: RuleLike): string {
   const words = subjectWords(rule.expr);
-  const levels = levelWords(rule, words);
   const any = [rule.warn, rule.crit].every((threshold) => !threshold || isAny(rule, words, threshold));
+  const levels = levelWords(rule, words, any);
   const lasts = rule.for_s > 0 ? t`, for ${age(rule.for_s)}` : "";
   return any ? `${capital(words.any ?? "")}${lasts} ${levels}` : `${capital(words.value)}: ${levels}${lasts}`;
 }

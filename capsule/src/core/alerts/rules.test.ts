@@ -17,6 +17,10 @@ test("a rule reads as a sentence with its levels", () => {
 test("a condition that is there or not has no number", () => {
   assert.equal(plain(ruleSentence(rule({ expr: "state(unit_failed)", warn: { trigger: 0, clear: 0 }, for_s: 120, unit: "flag" }))), "A service has failed, for 2 min → warning");
   assert.equal(plain(ruleSentence(rule({ expr: "event(node_cloned)", warn: null, crit: { trigger: 0, clear: 0 }, unit: "flag" }))), "Event node_cloned → critical");
+  const failed = { warn: { trigger: 0, clear: 0 }, crit: { trigger: 0.5, clear: 0.5 }, unit: "flag" };
+  assert.equal(plain(ruleSentence(rule({ expr: "event(backup_failed)", ...failed }))), "Event backup_failed → warning · reported as an error → critical");
+  assert.equal(plain(ruleSentence(rule({ expr: "event(custom{name=off-site})", ...failed, warn: { trigger: 0.25, clear: 0.25 } }))), "Event off-site reported as a warning or an error → warning · reported as an error → critical");
+  assert.equal(plain(ruleSentence(rule({ expr: "detector(memory_oom)", warn: { trigger: 0, clear: 0 }, crit: { trigger: 10, clear: 5 }, unit: "processes" }))), "Killed programs in 5 min: above 0 processes → warning · above 10 processes → critical");
   const missed = rule({ expr: "state(deadline_missed)", warn: { trigger: 0, clear: 0 }, crit: { trigger: 1, clear: 1 }, unit: "level" });
   assert.equal(plain(ruleSentence(missed)), "An expected event is missing → warning or critical, as the deadline says");
 });

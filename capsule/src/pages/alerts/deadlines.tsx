@@ -1,7 +1,7 @@
 /** Events that are expected by a time of day, with a calendar of what became of each day. */
 
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { selectWords } from "../../core/alerts/rule-text";
 import { DAY_STATE_WORDS, dayState, dayWords, deadlineWords } from "../../core/alerts/schedule-text";
 import { t } from "../../core/text/i18n";
@@ -16,11 +16,15 @@ import { Dialog, Foot } from "../../ui/dialog";
 import { Icon } from "../../ui/icon";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { MenuButton } from "../../ui/menu";
+import { StaleNotice } from "../../ui/stale-notice";
 import { ListView } from "../list-view";
 import { ActionError, useAction } from "../use-action";
 import { DeadlineDialog } from "./deadline-dialog";
 import { mayManageAlerts } from "./rules";
 import { drop, put, useAll } from "./use-all";
+
+/** The hub judges a deadline within seconds after it is due. */
+const JUDGED_AFTER_S = 30;
 
 type OpenDialog = { kind: "add" } | { kind: "edit" | "delete"; one: ExpectationView };
 const MARKS = { met: "✓", late: "!", missed: "×", not_judged: "–", coming: "·" } as const;
@@ -87,21 +91,27 @@ function Calendar({ one }: { one: ExpectationView }): VNode {
   const [days, setDays] = useState<readonly DayView[] | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
   const [open, setOpen] = useState("");
+  const newest = useRef(0);
   const load = async (): Promise<void> => {
-    setFailure(null);
+    const turn = (newest.current += 1);
     try {
-      setDays([...(await loadDays(one.id))].reverse());
+      const found = await loadDays(one.id);
+      if (turn !== newest.current) return;
+      setDays([...found].reverse());
+      setFailure(null);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setFailure(error);
+      if (turn === newest.current) setFailure(error);
     }
   };
-  useEffect(() => void load(), [JSON.stringify(one)]);
+  const due = days?.filter(({ due_at }) => due_at + JUDGED_AFTER_S <= now.value).length;
+  useEffect(() => void load(), [JSON.stringify(one), dayStart.value, due]);
   if (failure && !days) return <Failure title={t`The days could not be read`} error={failure} onRetry={() => void load()} />;
   if (!days) return <Loading rows={1} what={t`the days`} onRetry={() => void load()} />;
   const chosen = days.find(({ date }) => date === open);
   return (
     <div class="stack">
+      <StaleNotice failure={failure} onRetry={() => void load()} />
       <ol class="days" aria-label={t`Days of ${one.name}`}>
         {days.map((day) => {
           const state = dayState(day, now.value);

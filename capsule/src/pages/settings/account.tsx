@@ -181,7 +181,7 @@ function SessionRow({ session, onEnded }: { session: SessionView; onEnded: () =>
         <Button
           slim
           busy={act.busy}
-          more={{ "aria-label": t`End the session ${name}, ${session.address}` }}
+          more={{ "aria-label": t`End the session ${name}, ${session.address || t`this machine`}` }}
           onClick={() =>
             void act.run(async () => {
               await endSession(session.id);
