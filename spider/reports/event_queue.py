@@ -4,9 +4,9 @@ import json
 import logging
 import os
 import re
-from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
+from typing import Any, Dict, Iterable, List, NamedTuple
 
-from spider.files import create_once, listed, read_file
+from spider.files import create_once
 from spider.logs import event
 from spider.wire.events import (
     CUSTOM,
@@ -109,10 +109,18 @@ class EventQueue:
         self._last = 0
 
     def load(self) -> None:
-        """Read what an earlier run has left. A file that cannot be read as an event is removed."""
-        for name in listed(self._folder):
+        """Read what an earlier run has left. A file whose content is no event is removed.
+
+        Raises: OSError: a file or the folder cannot be read. Nothing is lost: call it again later.
+        """
+        self._waiting, self._bytes = {}, 0
+        try:
+            names = sorted(os.listdir(self._folder))
+        except FileNotFoundError:
+            return
+        for name in names:
             path = os.path.join(self._folder, name)
-            kept = self._read(path) if _NAME.match(name) else None
+            kept = _read(path) if _NAME.match(name) else None
             if kept is None or kept.id in self._waiting:
                 _unlink(path)
             else:
@@ -133,27 +141,36 @@ class EventQueue:
         content = json.dumps(list(new)).encode()
         if not os.path.isdir(self._folder):
             os.mkdir(self._folder, 0o700)
-        self._last += 1
-        kept = _Waiting(f"{self._last:016}", len(content))
+        kept = _Waiting(self._next_name(), len(content))
         path = os.path.join(self._folder, kept.name)
         try:
             create_once(path, content, 0o600)
+        except FileExistsError:  # of somebody else, who may go on to need it
+            raise
         except OSError:
             _unlink(path)
             raise
         self._note(new.id, kept)
         return self._make_room()
 
+    def _next_name(self) -> str:
+        """The name of a file that is not there."""
+        self._last += 1
+        while os.path.lexists(os.path.join(self._folder, f"{self._last:016}")):
+            self._last += 1
+        return f"{self._last:016}"
+
     def batch(self) -> List[ReportedEvent]:
-        """The oldest events that fit one frame."""
+        """The oldest events that fit one frame. Raises: OSError: a file cannot be read at present."""
         found: List[ReportedEvent] = []
         size = 0
         for key, one in list(self._waiting.items()):
             size += one.size
             if len(found) == MAX_EVENTS or (found and size > MAX_BATCH_BYTES):
                 break
-            kept = self._read(os.path.join(self._folder, one.name))
+            kept = _read(os.path.join(self._folder, one.name))
             if kept is None:  # somebody has removed or damaged the file
+                event(log, "event_file_damaged", logging.WARNING, file=one.name)
                 self.forget([key])
             else:
                 found.append(kept)
@@ -180,14 +197,15 @@ class EventQueue:
             event(log, "events_dropped", logging.WARNING, count=dropped)
         return dropped
 
-    @staticmethod
-    def _read(path: str) -> "ReportedEvent | None":
-        try:
-            fields: Sequence[Any] = json.loads(read_file(path, MAX_FILE_BYTES))
-            found, kind, at_ms, message, details = fields
-            return ReportedEvent(str(found), str(kind), int(at_ms), str(message), str(details))
-        except (ValueError, TypeError):
-            return None
+
+def _read(path: str) -> "ReportedEvent | None":
+    """The event of a file; None: the file is gone, or its content is none. Raises: OSError: it cannot be read at present."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found, kind, at_ms, message, details = json.loads(file.read(MAX_FILE_BYTES))
+        return ReportedEvent(str(found), str(kind), int(at_ms), str(message), str(details))
+    except (FileNotFoundError, ValueError, TypeError, OverflowError, RecursionError):
+        return None
 
 
 def _unlink(path: str) -> None:
