@@ -1,13 +1,15 @@
 """Lists of containers, as the engines give them."""
 
 import json
-from typing import List, NamedTuple
+from typing import Any, Dict, List, NamedTuple
 
 from spider.container_socket import MAX_ANSWER_BYTES, call_engine, status_of
 from spider.wire.text import plain
 
 LIMIT_S = 3.0
 _WORDS = {"paused": "frozen"}
+RUNNING = frozenset({"running", "frozen", "unhealthy"})
+"""States of containers that have processes."""
 
 
 class Container(NamedTuple):
@@ -24,7 +26,7 @@ def parse_containers(engine: str, answer: bytes) -> List[Container]:
     """Parse the answer to GET /containers/json.
 
     Raises: ValueError: not such an answer.
-    Source: Docker Engine API 1.24 to 1.52, which Podman answers, too: `Id`, `Names` (with a slash), `State`, `Image`.
+    Source: Docker Engine API 1.24 to 1.52, which Podman answers, too: `Id`, `Names` (with a slash), `State`, `Status`, `Health`, `Image`.
     """
     head, _, body = answer.partition(b"\r\n\r\n")
     if status_of(answer) != b"200":
@@ -40,6 +42,8 @@ def parse_containers(engine: str, answer: bytes) -> List[Container]:
         if not isinstance(row, dict) or not isinstance(row.get("Id"), str):
             raise ValueError(f"{engine} gives a container without an id")
         state = str(row.get("State", ""))
+        if state == "running" and _is_unhealthy(row):
+            state = "unhealthy"
         found.append(
             Container(
                 engine,
@@ -50,6 +54,12 @@ def parse_containers(engine: str, answer: bytes) -> List[Container]:
             )
         )
     return found
+
+
+def _is_unhealthy(row: Dict[str, Any]) -> bool:
+    """Whether the health check of a running container fails. Docker 29 and later has a field for it, others a word in a sentence."""
+    health = row.get("Health")
+    return (health.get("Status") == "unhealthy") if isinstance(health, dict) else "(unhealthy)" in str(row.get("Status", ""))
 
 
 def _own_name(names: object) -> str:

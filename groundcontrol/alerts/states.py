@@ -193,7 +193,10 @@ def count_restarts(before: NodeFacts, facts: NodeFacts) -> NodeFacts:
         rows = _rows(facts, subject, column, "restarts")
         if rows is not None:
             held = restarts.get(subject, Restarts(table.taken_at, {}))
-            told = {str(name): count for name, count in rows if isinstance(count, int)}
+            told: dict[str, int] = {}
+            for name, count in rows:  # those that run come first: one of the same name that has ended does not count
+                if isinstance(count, int):
+                    told.setdefault(str(name), count)
             counts = {name: _counted(held.counts.get(name, ()), table.taken_at, count, window_s) for name, count in told.items()}
             restarts = {**restarts, subject: Restarts(held.began_at, counts)}
     return facts._replace(restarts=restarts) if restarts else facts

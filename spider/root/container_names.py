@@ -3,7 +3,7 @@
 import os
 from typing import Dict, List, Sequence, Tuple
 
-from spider.container_list import Container, fetch, parse_containers
+from spider.container_list import RUNNING, Container, fetch, parse_containers
 from spider.container_socket import EngineFailed
 from spider.wire.containers import is_container_name, names_container
 
@@ -31,4 +31,4 @@ def named_containers(patterns: Sequence[str], sockets: Sequence[Tuple[str, str]]
     if failures and not found:
         raise EngineFailed("; ".join(failures))
     named = [one for one in found.values() if is_container_name(one.name) and names_container(patterns, one.name)]
-    return sorted(named, key=lambda one: (one.state not in ("running", "frozen"), one.name, one.id))[:MAX_NAMED]
+    return sorted(named, key=lambda one: (one.state not in RUNNING, one.name, one.id))[:MAX_NAMED]

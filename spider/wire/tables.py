@@ -250,7 +250,8 @@ SUBJECTS: List[Subject] = [
         """Containers, by engine and name.
 
         engine: docker, podman, lxc, nspawn, kubernetes, containerd, crio, libvirt (a virtual machine). id: twelve digits, or the name where names are the ids.
-        state: running or frozen, by their cgroup; stopped: its cgroup was there for ten minutes or longer, and went within the last hour.
+        state: running or frozen, by their cgroup; unhealthy: it runs, and its engine calls it that; stopped: its cgroup was there for ten minutes or longer,
+        and went within the last hour.
         Names, other states and the image are known where the owner's policy names the container, or Spider may read the engine's socket.
         restarts: how often its cgroup was made anew since Spider saw it first. oom_kills: processes that the kernel killed for want of memory
         since it started.

@@ -4,9 +4,9 @@ import logging
 import os
 import threading
 import time
-from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple
 
-from spider.container_list import Container, fetch, parse_containers
+from spider.container_list import RUNNING, Container, fetch, parse_containers
 from spider.container_socket import SOCKETS
 from spider.files import read_file, read_text
 from spider.logs import event
@@ -17,6 +17,8 @@ from spider.sampling.collectors.table_reader import Reading
 from spider.wire.frames import Cell
 
 VALID_S = 60.0
+NEW_S = 15.0
+"""The same while a container runs that no answer names: it may have just started."""
 STOPPED_S = 3600.0
 """How long a stopped container stays in the table."""
 LASTING_S = 600.0
@@ -31,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Names:
-    """The names of containers, requested at most once a minute: from the sockets of the engines, and from root's launcher where Spider may
+    """The names of containers, requested once a minute, and sooner after a start: from the sockets of the engines, and from root's launcher where Spider may
     not open one. Access to such a socket equals root, so Spider seldom has it. May be used by several threads."""
 
     def __init__(
@@ -41,6 +43,8 @@ class Names:
         self._sockets = sockets
         self._valid_s = valid_s
         self._listed = listed
+        self.complete: FrozenSet[str] = frozenset()
+        """Engines that have just listed all their containers: what is not in it was removed."""
         self._known: List[Container] = []
         self._queried_at = float("-inf")
         self._failing: Set[str] = set()
@@ -53,20 +57,26 @@ class Names:
         """
         with self._lock:
             now = time.monotonic()
-            if now - self._queried_at >= self._valid_s:
+            engines = {engine for engine, _ in self._sockets}
+            known = {container.id for container in self._known}
+            is_new = any(group.kind in engines and group.name not in known for group in found)
+            if now - self._queried_at >= (min(NEW_S, self._valid_s) if is_new else self._valid_s):
                 self._queried_at = now
                 self._known = [*self._from_launcher(found, now), *self._from_engines()]
             return self._known
 
     def _from_engines(self) -> List[Container]:
         known: List[Container] = []
+        answered: Set[str] = set()
         for engine, path in self._sockets:
             if os.access(path, os.R_OK | os.W_OK):
                 try:
                     known += parse_containers(engine, fetch(path))
+                    answered.add(engine)
                     self._failing.discard(engine)
                 except (OSError, ValueError) as error:  # short ids are used until it answers
                     self._log_once(engine, str(error))
+        self.complete = frozenset(answered)
         return known
 
     def _from_launcher(self, found: Iterable[Group], now: float) -> List[Container]:
@@ -127,22 +137,18 @@ def oom_kills(at: Hierarchies, path: str) -> Optional[int]:
 
 
 def started_at_ms(at: Hierarchies, path: str, proc: str = "/proc") -> Optional[int]:
-    """When the oldest process of a container started, by the host's present clock; None: no process is to be seen.
-
-    Processes are in the first of its cgroups that has any: version 2 allows them in leaves only.
-    """
+    """When the oldest process of a container started, by the host's present clock; None: no process is to be seen."""
     waiting, visited = [at.tree + path], 0
+    started: List[int] = []
     while waiting and visited < MOST_FOLDERS:
         folder, visited = waiting.pop(0), visited + 1
-        started = [ticks for pid in read_text(folder + "/cgroup.procs").split()[:MOST_PIDS] for ticks in _start_ticks(proc, pid)]
-        if started:
-            return round((time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + min(started) / HERTZ) * 1000)
+        started += [ticks for pid in read_text(folder + "/cgroup.procs").split()[:MOST_PIDS] for ticks in _start_ticks(proc, pid)]
         try:
             with os.scandir(folder) as entries:
                 waiting += sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
         except OSError:
             continue
-    return None
+    return round((time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + min(started) / HERTZ) * 1000) if started else None
 
 
 def _start_ticks(proc: str, pid: str) -> List[int]:
@@ -183,6 +189,8 @@ class Containers:
         for group, name in self._names.of(running).items():
             known = named.pop(group.name, None)
             state = "frozen" if at is not None and frozen(at, group.path) else "running"
+            if state == "running" and known is not None and known.state == "unhealthy":
+                state = known.state
             killed = oom_kills(at, group.path) if at is not None else None
             seen = self._see(group, now)
             if seen.started_at_ms is None and at is not None:
@@ -194,7 +202,7 @@ class Containers:
         rows += [
             (rest.engine, rest.id[:12], rest.name or rest.id[:12], rest.state, rest.image, None, None, None) for rest in named.values()
         ]
-        rows.sort(key=lambda row: (str(row[3]) not in ("running", "frozen"), str(row[0]), str(row[2])))
+        rows.sort(key=lambda row: (str(row[3]) not in RUNNING, str(row[0]), str(row[2])))
         return Reading(rows, len(rows)) if rows else None
 
     def _see(self, group: Group, now: float) -> _Seen:
@@ -205,8 +213,12 @@ class Containers:
         return seen
 
     def _stopped(self, now: float, named: Dict[str, Container]) -> List[Tuple[Cell, ...]]:
-        """Containers that ran for a while and stopped within the last hour, where the engine does not tell. Forgets the others."""
+        """Containers that ran for a while and stopped within the last hour, of engines that do not list all of theirs. Forgets the others."""
         lasting = sorted(self._seen.items(), key=lambda item: -item[1].last_at)[:MOST_SEEN]
         self._seen = {key: seen for key, seen in lasting if now - seen.last_at < STOPPED_S}
-        gone = [(key, seen) for key, seen in self._seen.items() if seen.last_at < now and key[1] not in named]
+        gone = [
+            (key, seen)
+            for key, seen in self._seen.items()
+            if seen.last_at < now and key[0] not in self._names.complete and key[1] not in named
+        ]
         return [(*seen.row[:3], "stopped", *seen.row[4:7], None) for _, seen in gone if seen.last_at - seen.first_at >= LASTING_S]
