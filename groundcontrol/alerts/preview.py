@@ -65,7 +65,9 @@ async def replay(
     engine.set_rules(rules)
     engine.set_node(facts)
     history = engine.history_s()
-    lead_s = max([_SECONDS_LEAD_S, *history.values()]) + max((rule.for_s for rule in rules), default=0.0)
+    lead_s = max([_SECONDS_LEAD_S, *history.values()]) + max(
+        (for_s for rule in rules for for_s in (rule.for_s, *(one.for_s or 0.0 for one in rule.overrides))), default=0.0
+    )
     names = {source for name in history for source in (DERIVED[name].sources if name in DERIVED else (name,))}
     families = sorted({metric.family for name in history if (metric := metric_of(name)) is not None})
     found: list[Transition] = []

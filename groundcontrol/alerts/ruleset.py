@@ -262,7 +262,7 @@ class RuleBook:
         """Metric -> how much of its past its windows hold."""
         found: dict[str, int] = {}
         for rule, expression in self._rules:
-            for read in _reads(expression) if rule.enabled else ():
+            for read in _reads(expression) if rule.enabled or any(override.enabled for override in rule.overrides) else ():
                 found[read.metric] = max(found.get(read.metric, 0), read.window_s)
         return found
 

@@ -70,13 +70,14 @@ class Inbox:
         self._something.set()
 
     def close(self) -> None:
-        """End the session's input. Queued messages are still processed."""
+        """End the session's input. Queued messages are discarded: the node sends them again in its next session."""
         self._closed = True
         self._something.set()
         self._room.set()
 
     async def get(self, timeout_s: float | None) -> JobMessage | None:
-        """The next message, with directly following output merged into it. None: none within the time, or the inbox is closed."""
+        """The next message, with directly following output merged into it. None: none within the time, only a progress came, or
+        the inbox is closed."""
         if not self._messages and not self._closed:
             self._something.clear()
             with contextlib.suppress(TimeoutError):

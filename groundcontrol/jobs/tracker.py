@@ -245,7 +245,7 @@ class JobTracker:
         await inbox.put(message)
 
     def left(self, agent: AgentSession) -> None:
-        """Close the inbox of an ended session. Its queued messages are still processed."""
+        """Close the inbox of an ended session. Its queued messages are discarded: the node sends them again."""
         inbox = self._inboxes.pop(agent, None)
         if inbox is not None:
             inbox.close()

@@ -26,11 +26,11 @@ def is_pinned(certificate: bytes, pins: bytes) -> bool:
 def read_pins(text: str) -> bytes:
     """Parse one pin or several, separated by commas.
 
-    Raises: ValueError: one of them is not 64 hex digits, or there are more than `MAX_PINS`.
+    Raises: ValueError: one of them is not 64 lower-case hex digits, or there are more than `MAX_PINS`.
     """
     parts = [part.strip() for part in text.split(",")]
     if len(parts) > MAX_PINS or any(len(part) != 2 * PIN_BYTES or set(part) - set("0123456789abcdef") for part in parts):
-        raise ValueError(f"64 hex digits are expected (SHA-256 of the hub's public key), or up to {MAX_PINS} such with commas between")
+        raise ValueError(f"64 hex digits (0-9, a-f) are expected (SHA-256 of the hub's public key), or up to {MAX_PINS} such with commas between")
     return bytes.fromhex("".join(parts))
 
 
@@ -62,7 +62,8 @@ def issuer_of(certificate: bytes) -> str:
         if kind in _NAMES and pair[value] in _ENCODINGS:
             plain = text.decode(_ENCODINGS[pair[value]], "replace")
             found.append((_NAMES[kind], "".join(char for char in plain if char.isprintable())[:_MAX_NAME_CHARS]))
-    return ", ".join(text for _, text in sorted(found)[: len(_NAMES)])
+    first = dict(reversed(found))
+    return ", ".join(text for _, text in sorted(first.items()))
 
 
 def untrusted(certificate: bytes, why: str) -> str:

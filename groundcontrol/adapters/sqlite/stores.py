@@ -1,8 +1,8 @@
 """The table of all stores: interface and implementation. No SQL, rows, cursors or transactions cross the interfaces.
 
-A mutating method is one domain command: one durable transaction that holds the change and its audit row,
-and it returns only after the commit. It may be repeated with equal arguments. Changes are compare-and-set.
-Errors that cross: StoreDown, StoreBusy, StoreFull, StoreReadOnly, StoreDamaged, Fenced, Conflict, NotFound.
+A mutating method is one domain command: one durable transaction that holds the change and, if a person
+caused it, its audit row. It returns only after the commit. It may be repeated with equal arguments. Changes are compare-and-set.
+Errors that cross are those of `core/errors.py`.
 """
 
 # ruff: noqa: RUF009  # `_made` makes fields, no values

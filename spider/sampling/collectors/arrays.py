@@ -32,7 +32,8 @@ class Array(NamedTuple):
 
 
 def _number(path: str) -> Optional[int]:
-    text = read_text(path, 32)
+    """A number of sysfs. During a reshape `raid_disks` is `new (old)`: the first counts."""
+    text = read_text(path, 32).partition(" ")[0]
     return int(text) if text.isdecimal() else None
 
 

@@ -24,7 +24,7 @@ MAX_FOLDED = 24
 RESCAN_S = 60.0
 """How often the interface types are read again while the names have not changed."""
 
-_MADE_HERE = re.compile(
+_VIRTUAL_NAMES = re.compile(
     r"veth|docker|br-|virbr|vnet|tap|lxc|lxdbr|incusbr|podman|cni|cali|flannel|cilium|kube-|ifb|dummy|nlmon|(?:sit|tunl|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)0\Z"
 )
 
@@ -34,7 +34,7 @@ _FAULTS = ("errors_received", "errors_sent", "drops_received", "drops_sent")
 _STATES = {"up": 1, "down": 0, "lowerlayerdown": 0, "dormant": 0, "testing": 0, "notpresent": 0}
 """RFC 2863; drivers without operational state (loopback, tun, some virtual cards) report `unknown`."""
 _UNKNOWN_SPEED = 2**32 - 1
-_IDLE = re.compile(r"dummy|nlmon|ifb|(?:sit|tunl|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)0\Z")
+_CARRIES_NOTHING = re.compile(r"dummy|nlmon|ifb|(?:sit|tunl|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)0\Z")
 
 _ENDS = ("", "wlan", "macvlan", "ipvlan", "macvtap")
 """The DEVTYPEs that connect a container to the network; an interface of any other type is built on another one."""
@@ -95,17 +95,17 @@ def choose(kinds: Dict[str, InterfaceKind]) -> List[str]:
     """The interfaces to report: those with the external traffic of this host, so that each byte counts once.
 
     These are the interfaces with hardware. Interfaces on top of them (bridges, bonds, VLANs, tunnels, the ends of containers) carry the
-    same bytes again. So does the virtual function below a synthetic card. A container has no hardware of its own: there, every interface
+    same bytes again. So does the virtual function below a synthetic card, and a port of a switch whose card is one of these (DSA). A container has no hardware of its own: there, every interface
     counts that is not built on another one.
     """
-    cards = [name for name, kind in kinds.items() if kind.hardware]
+    cards = [name for name, kind in kinds.items() if kind.hardware and kind.made_of != "dsa"]
     if cards:
         return sorted(name for name in cards if kinds[name].master not in cards)
-    return sorted(name for name, kind in kinds.items() if not kind.stacked and not _MADE_HERE.match(name))
+    return sorted(name for name, kind in kinds.items() if not kind.stacked and not _VIRTUAL_NAMES.match(name))
 
 
 def read_kind(sys: str, name: str) -> InterfaceKind:
-    """Read the type from /sys; without it every interface counts as one of a container."""
+    """Read the type from /sys; without it an interface is taken for one of a container."""
     base = f"{sys}/class/net/{name}"
     try:
         master = os.path.basename(os.readlink(base + "/master"))
@@ -122,7 +122,7 @@ def folded_kind(name: str, kind: InterfaceKind) -> str:
         return "member"
     if kind.made_of and kind.made_of not in _ENDS:
         return label(kind.made_of)[:32]
-    return "veth" if kind.made_of in _ENDS and not _IDLE.match(name) else "other"
+    return "veth" if kind.made_of in _ENDS and not _CARRIES_NOTHING.match(name) else "other"
 
 
 class _Interfaces:

@@ -54,7 +54,7 @@ class Rows:
         self._db = db
 
     def fetch_all(self, sql: str, *values: Value) -> list[sqlite3.Row]:
-        """Every row of the answer. A text that is not UTF-8, which only damage causes, shows its bad bytes as `\xe3`."""
+        """Every row of the answer. A text that is not UTF-8, which only damage causes, shows its bad bytes as `\\xe3`."""
         try:
             return self._db.execute(sql, _check(values)).fetchall()
         except sqlite3.OperationalError as exc:
