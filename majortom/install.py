@@ -153,7 +153,7 @@ class Installation:
 
     async def _stash(self, login: ShellLogin, plan: InstallPlan) -> None:
         self._traces.laid = True
-        await shell.run(login, self._lifecycle_script, ["stash", *plan.stays], "install", self._limits.step_s)
+        await shell.run(login, self._lifecycle_script, ["stash", *plan.kept_folders], "install", self._limits.step_s)
         if self._options.stopped is not None:
             await self._options.stopped()
 

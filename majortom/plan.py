@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from majortom.errors import failure
 from majortom.interfaces import Payload, StepName
-from majortom.probe import Existing, Probe
+from majortom.probe import Existing, Probe, TargetFolder
 
 MIN_SYSTEMD: Final = 239
 TYPE_EXEC_SYSTEMD: Final = 240
@@ -32,7 +32,7 @@ class InstallPlan(NamedTuple):
     clean: Cleaning
     python_manager: str
     """The package manager that installs python3; empty: python3 exists."""
-    stays: tuple[str, ...] = ()
+    kept_folders: tuple[str, ...] = ()
     """Folders of /var/lib/stardust that a new installation keeps from the stashed one."""
 
 
@@ -40,7 +40,8 @@ def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str
     """Decide the steps of an installation.
 
     Args:   fleet: id of the hub's fleet. replaceable: the hub no longer has the node found there, if any.
-            node: the node that is deployed again. It replaces any agent found there, except that of another node of this hub.
+            node: the node that is deployed again; empty: a new one. It replaces any agent found there, except that of another node that
+            this hub still has.
     Raises: DeployError: the server cannot be installed to as it is; nothing was changed.
     """
     _check_system(probe)
@@ -50,7 +51,7 @@ def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str
     manager = _check_python(probe, install_python=install_python)
     if probe.python and probe.reach not in ("", "ok"):
         raise failure("hub_unreachable", "probe", url=hub_url, why=probe.reach)
-    return InstallPlan(clean, manager, _stays(there, fleet, node) if clean == "stash" else ())
+    return InstallPlan(clean, manager, _kept_folders(there, fleet, node) if clean == "stash" else ())
 
 
 def check_open(probe: Probe) -> None:
@@ -79,9 +80,20 @@ def _check_system(probe: Probe) -> None:
     for folder in probe.folders:
         if not folder.writable:
             raise failure("read_only", step, path=folder.path)
-        needed = NEEDED_BYTES.get(folder.path, 0)
-        if folder.free_bytes < needed:
-            raise failure("no_space", step, path=folder.path, free=_mebibytes(folder.free_bytes), needed=_mebibytes(needed))
+    _check_space(probe.folders)
+
+
+def _check_space(folders: Sequence[TargetFolder]) -> None:
+    """Folders on one file system need room together; the error names its mount point."""
+    shared: dict[str, list[TargetFolder]] = {}
+    for folder in folders:
+        shared.setdefault(folder.mount or folder.path, []).append(folder)
+    for place, there in shared.items():
+        free = min(folder.free_bytes for folder in there)
+        needed = sum(NEEDED_BYTES.get(folder.path, 0) for folder in there)
+        if free < needed:
+            path = there[0].path if len(there) == 1 else place
+            raise failure("no_space", "probe", path=path, free=_mebibytes(free), needed=_mebibytes(needed))
 
 
 def _check_existing(there: Existing, fleet: str, *, replaceable: bool) -> Cleaning:
@@ -114,9 +126,9 @@ def _check_replaced(there: Existing, fleet: str, node: str, *, replaceable: bool
     return "stash" if there.paths or there.user or there.group else "nothing"
 
 
-def _stays(there: Existing, fleet: str, node: str) -> tuple[str, ...]:
-    """The job folders that stay, since they show which jobs have run. They are removed only if they surely belong to another fleet or
-    node."""
+def _kept_folders(there: Existing, fleet: str, node: str) -> tuple[str, ...]:
+    """The folders that the new installation keeps. The job folders show which jobs have run: they stay for the same node of the same fleet,
+    and where the node is unknown."""
     if there.node == node and there.fleet == fleet:
         return ("spider", "started", "jobs")
     return () if there.node else ("started", "jobs")
@@ -137,11 +149,12 @@ def _check_python(probe: Probe, *, install_python: bool) -> str:
 
 
 def _mebibytes(size: int) -> str:
-    return f"{size / (1 << 20):.0f} MiB"
+    """A size, rounded down: too little free space never looks like enough."""
+    return f"{size >> 20} MiB"
 
 
 def with_launcher(policy_conf: str) -> bool:
-    """Whether this policy allows any action as root: `monitor` gets no launcher."""
+    """Whether the agent gets a launcher, which acts as root: in every mode but `monitor`, whatever else the policy says."""
     found = re.search(r"(?m)^\s*mode\s*=\s*(\S+)\s*$", policy_conf)
     return found is None or found[1] != "monitor"
 

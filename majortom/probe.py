@@ -18,6 +18,8 @@ class TargetFolder(NamedTuple):
     free_bytes: int
     writable: bool
     noexec: bool
+    mount: str = ""
+    """The mount point of its file system; empty: unknown."""
 
 
 class Existing(NamedTuple):
@@ -148,8 +150,9 @@ def _existing(fields: dict[str, str]) -> Existing:
 
 
 def _folder(path: str, value: str) -> TargetFolder:
-    free, writable, noexec = [*value.split(), "0", "no", "no"][:3]
-    return TargetFolder(path, _number(free) * 1024, writable == "yes", noexec == "yes")
+    words = value.split(maxsplit=3)
+    free, writable, noexec = [*words, "0", "no", "no"][:3]
+    return TargetFolder(path, _number(free) * 1024, writable == "yes", noexec == "yes", one_line(words[3], 200) if len(words) > 3 else "")
 
 
 def _closed(text: str) -> InaccessiblePath | None:

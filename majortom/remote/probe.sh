@@ -88,7 +88,7 @@ free_space() {
         while read -r _ where _ flags _; do [ "$where" = "$mount" ] && options=$flags; done </proc/mounts
         noexec=no
         case ,$options, in *,noexec,*) noexec=yes ;; esac
-        say "folder $1" "${available:-0} $writable $noexec"
+        say "folder $1" "${available:-0} $writable $noexec $mount"
     }
 }
 

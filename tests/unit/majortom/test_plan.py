@@ -106,6 +106,19 @@ def test_each_obstacle_is_named_before_anything_is_changed(change: dict[str, Any
     assert refused(GOOD._replace(**change)) == code
 
 
+def test_folders_on_one_file_system_need_room_together() -> None:
+    def folders(mount: str, free_bytes: int) -> tuple[TargetFolder, ...]:
+        return tuple(TargetFolder(path, free_bytes, writable=True, noexec=False, mount=mount) for path in ("/opt", "/var/lib"))
+
+    def plan(mount: str, free_bytes: int) -> InstallPlan:
+        probe = GOOD._replace(folders=folders(mount, free_bytes))
+        return plan_install(probe, install_python=False, hub_url="", fleet=FLEET, replaceable=False)
+
+    assert plan("", 16 << 20) == plan("/", 24 << 20) == InstallPlan("nothing", "")
+    with pytest.raises(DeployError, match=r"^/ on the server has 23 MiB free, and 24 MiB are needed"):
+        plan("/", (24 << 20) - 1)
+
+
 def test_where_openrc_starts_services_a_server_gets_its_services() -> None:
     plan = plan_install(OPENRC, install_python=False, hub_url="", fleet=FLEET, replaceable=False)
     assert plan == InstallPlan("nothing", "")
@@ -167,7 +180,7 @@ systemd_version=systemd 252 (252.39-1~deb12u1)
 systemd_state=degraded
 selinux=1
 package_manager=apt-get
-folder /opt=80000 yes no
+folder /opt=80000 yes no /srv/a disk
 folder /tmp=70 no yes
 existing=/opt/stardust /etc/stardust
 journal=begun
@@ -187,7 +200,7 @@ def test_the_output_of_the_probe_is_parsed() -> None:
     assert probe.systemd_version == 252
     assert probe.selinux == "enforcing"
     assert probe.folders == (
-        TargetFolder("/opt", 80000 * 1024, writable=True, noexec=False),
+        TargetFolder("/opt", 80000 * 1024, writable=True, noexec=False, mount="/srv/a disk"),
         TargetFolder("/tmp", 70 * 1024, writable=False, noexec=True),
     )
     assert probe.existing.paths == ("/opt/stardust", "/etc/stardust")
