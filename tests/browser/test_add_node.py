@@ -432,7 +432,7 @@ def test_an_added_node_is_shown_as_live_only_while_it_is(browser: Browser, hub: 
         expect(dialog).to_have_count(0)
 
 
-def test_a_limited_user_is_told_that_a_new_node_needs_a_granted_tag(browser: Browser, hub: HubProcess) -> None:
+def test_a_limited_user_learns_that_a_new_node_needs_a_granted_tag(browser: Browser, hub: HubProcess) -> None:
     made = hub.local("POST", "/api/v1/users", {"username": "olga", "role": "operator", "grants": {"tags": ["web"]}}).json
     with gate(browser, hub) as seen:
         page = seen.page

@@ -83,7 +83,7 @@ def test_a_live_view_whose_history_could_not_be_read_says_so_and_retries(page: P
         expect(told).to_have_count(0)
 
 
-def test_a_window_that_is_still_being_read_says_so_and_after_a_while_offers_to_ask_again(page: Page, hub: HubProcess) -> None:
+def test_a_slowly_loading_window_shows_its_state_and_later_offers_a_retry(page: Page, hub: HubProcess) -> None:
     held: list[Route] = []
     holding = threading.Event()
     page.route(re.compile(r"/history\?"), lambda route: held.append(route) if holding.is_set() else route.continue_())

@@ -381,7 +381,7 @@ def test_a_page_opened_without_a_hub_says_so_and_opens_later(browser: Browser, h
 
 
 @pytest.mark.holds("J-4")
-def test_a_page_without_a_hub_states_what_it_waits_for_and_reloads_it_later(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_a_page_without_a_hub_names_the_missing_data_and_loads_it_later(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
         page = seen.page
         wire = Wire(page)

@@ -85,7 +85,7 @@ NOTE_LEAVING = """() => {
 """What has the focus at the moment in which a dialog is gone."""
 
 
-def test_the_focus_returns_at_once_when_a_dialog_closes(browser: Browser, hub: HubProcess) -> None:
+def test_the_focus_returns_immediately_when_a_dialog_closes(browser: Browser, hub: HubProcess) -> None:
     """Later it would take the focus from a user who has moved on by keyboard."""
     with gate(browser, hub) as seen:
         page = seen.page
@@ -195,7 +195,7 @@ def test_the_palette_offers_a_viewer_no_orders(browser: Browser, hub: HubProcess
 
 
 @pytest.mark.holds("J-14")
-def test_every_shortcut_does_what_the_list_says(browser: Browser, hub: HubProcess) -> None:
+def test_every_shortcut_does_its_listed_action(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=NODES), gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()

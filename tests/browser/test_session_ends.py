@@ -183,7 +183,7 @@ def test_a_renewal_that_fails_for_a_while_does_not_end_the_connection_permanentl
 
 
 @pytest.mark.parametrize("wrong_s", [HOURS_6, -HOURS_6], ids=["ahead", "behind"])
-def test_a_session_is_renewed_in_time_whatever_the_browsers_clock(browser: Browser, hub: HubProcess, wrong_s: int) -> None:
+def test_a_session_is_renewed_in_time_with_any_browser_clock(browser: Browser, hub: HubProcess, wrong_s: int) -> None:
     with gate(browser, hub, expected=HUB_AWAY) as seen:
         page = seen.page
         page.clock.install(time=time.time() + wrong_s)

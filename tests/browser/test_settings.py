@@ -240,7 +240,7 @@ def test_a_viewer_is_offered_no_action_and_the_hub_refuses_it(page: Page, hub: H
 
 
 @pytest.mark.holds("J-13")
-def test_a_revoked_role_disappears_from_the_page_at_once(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+def test_a_revoked_role_disappears_from_the_page_immediately(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     hub.enrol("moon", "sun", simulated=True)
     sign_in(page, hub, at="/settings/users")
     password = add_user(page, "linus", "Operator")

@@ -36,7 +36,7 @@ async def test_an_id_in_use_is_refused_for_another_node(store: Store) -> None:
         await store.nodes.create_node(SCOPE, new_node("other")._replace(id=first.id))
 
 
-async def test_names_are_unique_whatever_their_case_within_an_organisation(store: Store) -> None:
+async def test_names_are_unique_within_an_organisation_ignoring_case(store: Store) -> None:
     await store.nodes.create_node(SCOPE, new_node("Straße-1"))
     with pytest.raises(Conflict, match="already"):
         await store.nodes.create_node(SCOPE, new_node("STRASSE-1"))

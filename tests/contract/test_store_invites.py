@@ -125,7 +125,7 @@ async def test_an_invite_is_valid_while_its_creator_has_the_rights(store: Store,
 
 
 @pytest.mark.holds("S-09")
-async def test_an_invite_ends_with_its_creators_rights_whatever_the_name(store: Store, clock: ManualClock) -> None:
+async def test_an_invite_ends_with_its_creators_rights_for_any_name(store: Store, clock: ManualClock) -> None:
     """The hub itself has this name in the audit log, and any user may have it."""
     for name in ("root", "system"):
         user = User(

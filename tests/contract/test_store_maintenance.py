@@ -37,9 +37,7 @@ async def overruns(store: Store) -> list[Event]:
     return [event for event in (await store.log.events(SCOPE, 50)).items if event.type == "maintenance_overran"]
 
 
-async def test_a_job_opens_its_window_when_it_is_dispatched_and_it_closes_with_the_health_of_the_node(
-    backend: Backend, clock: ManualClock
-) -> None:
+async def test_a_job_window_opens_at_dispatch_and_closes_with_the_nodes_health(backend: Backend, clock: ManualClock) -> None:
     running, health = await running_job(backend.store, clock.now()), Health()
     node = running.job.node_id
     health.ill.add(node)

@@ -122,7 +122,7 @@ async def test_of_twenty_concurrent_callers_one_executes_the_command(backend: Ba
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if "rivals=" in inspect.getsource(case)])
-async def test_twenty_conflicting_callers_leave_the_state_that_they_were_told(backend: Backend, name: str) -> None:
+async def test_twenty_conflicting_callers_leave_the_state_of_their_answers(backend: Backend, name: str) -> None:
     race = await CASES[name](Ground(backend))
     assert race.rivals is not None
     await race_rivals(race, race.rivals, backend.store)

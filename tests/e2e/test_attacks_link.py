@@ -211,9 +211,7 @@ async def test_terminal_sequences_in_job_output_are_neutralized_and_stored_uncha
 
 
 @pytest.mark.holds("SAFETY-59", "S-36")
-async def test_a_version_of_a_running_hub_that_was_altered_on_the_node_is_refused_and_the_old_one_stays(
-    hub: HubProcess, tmp_path: Path
-) -> None:
+async def test_a_bundle_altered_on_the_node_is_refused_and_the_old_version_stays(hub: HubProcess, tmp_path: Path) -> None:
     """The bundle waits for root in Spider's own folder: an attacker in Spider can write there, but not the order that names its SHA-256."""
     [node] = hub.enrol("poisoned")
     host = Host(tmp_path / "host")

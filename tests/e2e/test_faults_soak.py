@@ -157,7 +157,7 @@ async def run_short(folder: Path, crowd: int, short_bytes: int, rounds: int) -> 
 
 
 @pytest.mark.holds("F-33")
-async def test_a_small_hub_that_gets_no_more_memory_ends_or_goes_on_and_nothing_is_lost(tmp_path: Path) -> None:
+async def test_a_hub_out_of_memory_ends_or_continues_without_losses(tmp_path: Path) -> None:
     await run_short(tmp_path, 5, SHORT_BYTES // 6, 3)
 
 

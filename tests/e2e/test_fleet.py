@@ -105,7 +105,7 @@ def test_without_a_hub_the_fleet_reports_it(tmp_path: Path) -> None:
     assert "scripts/run" in done.stderr
 
 
-def test_servers_removed_in_the_page_are_created_anew_by_the_fleet(tmp_path: Path) -> None:
+def test_servers_removed_in_the_page_are_recreated_by_the_fleet(tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub:
         (hub.folder / "agent").mkdir(exist_ok=True)
         (hub.folder / "agent/spider.conf").write_text(f"[hub]\nurl = {hub.ws_url}\n")

@@ -108,7 +108,7 @@ def test_a_second_hub_on_the_folder_and_a_taken_port_are_one_sentence_each(hub: 
 
 
 @pytest.mark.holds("F-40")
-def test_a_second_hub_on_other_names_of_the_files_is_refused_and_the_first_one_notices_nothing(hub: HubProcess, tmp_path: Path) -> None:
+def test_a_second_hub_on_links_to_the_files_is_refused_without_effect_on_the_first(hub: HubProcess, tmp_path: Path) -> None:
     linked = tmp_path / "linked"
     linked.mkdir(mode=0o700)
     for name in ("stardust.db", "stardust-samples.db"):

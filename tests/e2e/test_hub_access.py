@@ -118,7 +118,7 @@ def test_actions_over_the_local_socket_are_audited_as_local(shared_hub: HubProce
     assert any(row["actor"] == f"local:{os.geteuid()}" and row["action"] == "node.create" for row in rows)
 
 
-async def test_a_watched_node_is_told_to_send_each_second(shared_hub: HubProcess) -> None:
+async def test_a_watched_node_is_requested_to_send_every_second(shared_hub: HubProcess) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, "watched")
     async with agents(shared_hub, node) as [agent], aiohttp.ClientSession() as http:
         await agent.join()

@@ -343,7 +343,7 @@ async def narrow(tmp_path: Path) -> AsyncIterator[HubProcess]:
         await asyncio.to_thread(hub.close)
 
 
-async def test_one_request_for_many_nodes_goes_on_one_after_the_other_and_has_one_result_page(narrow: HubProcess) -> None:
+async def test_a_bulk_request_runs_sequentially_with_one_result_page(narrow: HubProcess) -> None:
     nodes = await asyncio.to_thread(narrow.enrol, "a", "b", "c", "monitor")
     async with agents(narrow, *nodes) as joined:
         for agent in joined:

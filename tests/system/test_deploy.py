@@ -351,7 +351,7 @@ def the_place_stays(desk: Desk, says: str) -> None:
     look.check_unchanged()
 
 
-def test_an_older_node_gets_the_command_with_its_next_job_and_a_failed_redeploy_removes_it(desk: Desk) -> None:
+def test_an_older_node_gets_the_command_with_a_job_but_not_a_failed_redeploy(desk: Desk) -> None:
     look = Look(desk)
     node = succeeded(desk.install("root"))["node_id"]
     older = "rm /usr/local/sbin/stardust-spider /opt/stardust/stardust-spider"

@@ -154,7 +154,7 @@ async def test_a_permanently_cut_connection_leaves_nothing(cutting: OpenRcCuttin
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["upload", "install", "start", "verify"])
-async def test_a_connection_cut_once_is_rolled_back_at_once(cutting: OpenRcCutting, step: str) -> None:
+async def test_a_deployment_cut_once_is_rolled_back_immediately(cutting: OpenRcCutting, step: str) -> None:
     before = await cutting.look()
     await cutting.cut(step, 0, reachable=True)
     assert fsdiff.difference(before, await cutting.look()) == []

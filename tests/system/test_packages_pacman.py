@@ -120,7 +120,7 @@ def test_partial_upgrades_and_unsupported_verbs_are_refused_with_the_reason(arch
     assert {arch.version(name) for name in LAB_PACKAGES} == {"1.0"}
 
 
-def test_a_lock_of_an_earlier_boot_is_removed_by_a_repair_and_no_other_one_is(arch: PackageHost) -> None:
+def test_a_repair_removes_only_locks_of_earlier_boots(arch: PackageHost) -> None:
     whole = arch.perform("repair")
     assert (whole.state, whole.changes) == ("succeeded", {}), whole
     assert b"Nothing is broken." in whole.output

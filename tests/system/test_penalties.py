@@ -52,7 +52,7 @@ async def test_a_default_jump_host_accepts_a_batch_of_servers(jump_host: Host, l
     assert [str(end) for end in ends if end is not None] == []
 
 
-async def test_a_penalised_address_is_told_to_retry_later(jump_host: Host) -> None:
+async def test_a_penalised_address_is_advised_to_retry_later(jump_host: Host) -> None:
     with contextlib.ExitStack() as stack:
         port = await asyncio.to_thread(stack.enter_context, sshd(jump_host, "PerSourcePenalties authfail:600", "UsePAM yes"))
         wrong = Target(jump_host.address, port, "admin", None, None, Secret("wrong"), None, None, None)

@@ -127,7 +127,7 @@ def trace_of(agent: PackageHost, path: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.holds("SAFETY-77", "F-04")
-def test_the_record_is_durable_before_the_job_and_the_job_s_start_before_anything_is_run(agent: PackageHost, tmp_path: Path) -> None:
+def test_the_record_and_the_start_of_a_job_are_durable_before_anything_runs(agent: PackageHost, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     with trace_of(agent, trace) as process:
         done = agent.perform("upgrade", "lab-hello")

@@ -50,7 +50,7 @@ async def test_a_permanently_cut_connection_leaves_nothing(cutting: Cutting, ste
 
 @pytest.mark.holds("F-22")
 @pytest.mark.parametrize("step", [pytest.param(step, marks=() if step == "install" else pytest.mark.slow) for step in STEPS])
-async def test_a_connection_cut_once_is_rolled_back_at_once_and_the_retry_succeeds(cutting: Cutting, step: str) -> None:
+async def test_a_deployment_cut_once_is_rolled_back_immediately_and_the_retry_succeeds(cutting: Cutting, step: str) -> None:
     before = await cutting.look()
     await cutting.cut(step, 0, reachable=True)
     assert fsdiff.difference(before, await cutting.look()) == []

@@ -95,7 +95,7 @@ def check_databases(hub: HubProcess) -> None:
 
 @pytest.mark.holds("SAFETY-76", "F-02", "F-06", "F-08")
 @pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.slow)])
-def test_an_upgrade_survives_kills_of_the_hub_and_of_spider_a_cut_network_and_a_restart_of_the_hub(node: DeployedHost, kills: int) -> None:
+def test_an_upgrade_survives_kills_restarts_and_a_lost_network(node: DeployedHost, kills: int) -> None:
     """One after the other, while the same processes work on the upgrade."""
     hub = node.hub
     job, workers = begin(node)

@@ -114,7 +114,7 @@ def test_a_weak_secret_is_refused(tmp_path: Path, secret: str) -> None:
     assert len(secret) < 9 or secret not in lines[0]
 
 
-def test_a_file_in_the_place_of_the_data_folder_is_no_fault_of_a_settings_file(tmp_path: Path) -> None:
+def test_a_file_instead_of_the_data_folder_is_not_blamed_on_the_settings(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     assert config(tmp_path).data_dir == tmp_path / "data"
     named = tmp_path / "data" / "my.toml"

@@ -96,7 +96,7 @@ def test_a_start_far_from_the_last_time_is_a_jump_too() -> None:
     assert steady.believed()
 
 
-def test_the_greatest_jump_of_the_last_hour_is_known_and_a_correction_is_none() -> None:
+def test_the_largest_clock_jump_of_the_last_hour_is_known_without_corrections() -> None:
     clock = ManualClock()
     steady = SteadyClock(clock)
     for jump, worst in ((29.0, 0.0), (31.0, 31.0), (-40.0, 40.0), (0.0, 40.0)):

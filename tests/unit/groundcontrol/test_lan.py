@@ -89,7 +89,7 @@ def test_the_private_key_is_not_written_to_disk(tmp_path: Path) -> None:
     assert any(grouped(certificate.fingerprint) in line for line in end.notices)
 
 
-def test_a_start_at_other_addresses_states_what_nodes_need(tmp_path: Path) -> None:
+def test_a_start_at_other_addresses_reports_the_changes_that_nodes_need(tmp_path: Path) -> None:
     make_tls_end(config(tmp_path).with_lan(("10.0.0.5",)), FLEET_KEY, NOW)
     said = "\n".join(make_tls_end(config(tmp_path).with_lan(("10.0.0.6", "10.0.0.7")), FLEET_KEY, NOW).notices)
     assert "no longer reached at 10.0.0.5" in said

@@ -175,7 +175,7 @@ async def test_opening_a_key_does_not_block_the_loop() -> None:
         ("x" * (MAX_KEY_BYTES + 1), "key_too_large"),
     ],
 )
-async def test_text_that_is_not_a_private_key_is_reported(text: str, code: str) -> None:
+async def test_an_invalid_private_key_is_reported(text: str, code: str) -> None:
     assert await code_of(text) == code
 
 

@@ -119,7 +119,7 @@ def test_folders_on_one_file_system_need_room_together() -> None:
         plan("/", (24 << 20) - 1)
 
 
-def test_where_openrc_starts_services_a_server_gets_its_services() -> None:
+def test_with_openrc_a_server_gets_openrc_services() -> None:
     plan = plan_install(OPENRC, install_python=False, hub_url="", fleet=FLEET, replaceable=False)
     assert plan == InstallPlan("nothing", "")
     assert refused(OPENRC._replace(openrc_runlevel="shutdown")) == "systemd_stopping"

@@ -70,7 +70,7 @@ def test_programs_of_a_foreign_account_continue(tmp_path: Path, action: str, jou
     assert carry_out(tmp_path, action, journal, ours=False) == ["stop", "walk"]
 
 
-def test_a_new_installation_goes_by_its_own_url_and_one_that_is_taken_back_by_the_address_that_the_hub_had(tmp_path: Path) -> None:
+def test_a_new_installation_uses_its_own_url_and_a_rolled_back_one_the_former_address(tmp_path: Path) -> None:
     kept, stashed = tmp_path / "var/lib/stardust/spider" / ADDRESS_FILE, tmp_path / "var/lib/stardust/before" / ADDRESS_FILE
     kept.parent.mkdir(parents=True)
     kept.write_text("wss://10.0.0.5:8933/ws\n10.0.0.6\n")

@@ -63,7 +63,7 @@ def test_the_failure_reason_is_the_line_that_names_the_error(printed: str, says:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives up root to see what another account may do")
-def test_a_folder_on_the_way_to_the_interpreter_is_found_though_no_program_can_be_run(tmp_path: Path) -> None:
+def test_a_closed_folder_above_the_interpreter_is_found_without_running_programs(tmp_path: Path) -> None:
     interpreter = Path(sys.executable).resolve()
     (tmp_path / "closed").mkdir(mode=0o700)
     link = tmp_path / "closed/python3"

@@ -149,7 +149,7 @@ def test_hostile_arguments_arrive_unchanged(argument: str) -> None:
     assert done.stdout == b"sdready\n" + f"<one><{argument}><three>".encode()
 
 
-def test_the_marker_words_are_random_and_alphanumeric() -> None:
+def test_the_markers_are_random_and_alphanumeric() -> None:
     first, second = Words.fresh(), Words.fresh()
     assert first != second
     assert all(word.isalnum() and len(word) == 34 for word in (*first, *second))

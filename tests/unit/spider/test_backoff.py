@@ -36,7 +36,7 @@ def test_a_healthy_minute_starts_the_count_again() -> None:
 
 
 @pytest.mark.holds("SAFETY-88", "F-30")
-def test_a_node_that_was_connected_dials_within_five_seconds_for_a_minute_and_then_backs_off() -> None:
+def test_a_disconnected_node_dials_within_five_seconds_for_a_minute_then_backs_off() -> None:
     for seed in range(200):
         backoff = Backoff(random.Random(seed))
         later: list[float] = []

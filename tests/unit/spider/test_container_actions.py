@@ -133,7 +133,7 @@ def test_one_name_in_two_engines_is_refused_and_one_container_behind_two_sockets
         assert ContainerActions(Console(), sockets).restart("web").state == "succeeded"
 
 
-def test_nothing_is_restarted_without_an_engine_or_after_a_stop_and_a_silent_engine_has_a_limit(tmp_path: Path) -> None:
+def test_a_restart_needs_an_engine_no_stop_and_an_answer_in_time(tmp_path: Path) -> None:
     path = tmp_path / "docker.sock"
     assert ContainerActions(Console(), [("docker", str(path))]).restart("web").error_code == "job.no_container_engine"
     with engine(path, inspected()) as asked:

@@ -36,7 +36,7 @@ class Followed:
         return [message.percent for message in self.sent if isinstance(message, JobProgress)]
 
 
-async def test_a_fast_percentage_is_sent_at_intervals_and_a_phase_at_once(tmp_path: Path) -> None:
+async def test_a_fast_percentage_is_throttled_and_a_phase_is_sent_immediately(tmp_path: Path) -> None:
     followed = Followed(tmp_path)
     for percent in range(10):
         followed.runner.progress("download", percent)

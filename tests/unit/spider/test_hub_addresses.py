@@ -218,7 +218,7 @@ def test_a_node_that_is_uninstalled_tells_the_hub_where_that_is(moving: Moving, 
     assert dialled == ["127.0.0.2", "127.0.0.1"]
 
 
-def test_the_owner_is_told_where_the_hub_is_now(
+def test_the_owner_gets_the_hubs_present_address(
     moving: Moving, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     moving.kept.write_text(moving.moved)

@@ -55,7 +55,7 @@ def test_root_can_reset_the_latest_order_time_after_both_clocks_ran_ahead(paths:
     assert "No time" in capsys.readouterr().out
 
 
-def test_a_stop_is_accepted_whatever_its_issue_time(paths: LauncherPaths) -> None:
+def test_a_stop_is_accepted_with_any_issue_time(paths: LauncherPaths) -> None:
     first = issued(NOW)
     assert submit_at(paths, NOW, first) == ("accepted", "")
     assert submit_at(paths, NOW + 60, issued(NOW + 60)) == ("accepted", "")

@@ -362,7 +362,7 @@ async def test_the_next_attempt_finds_a_hub_that_was_started_again() -> None:
             await hub.until(lambda: len(hub.values()) == 10)
 
 
-async def test_an_order_reaches_the_launcher_and_its_output_comes_back_from_the_offset_the_hub_holds(tmp_path: Path) -> None:
+async def test_an_order_reaches_the_launcher_and_output_resumes_at_the_hubs_offset(tmp_path: Path) -> None:
     job = ids.new_time_id()
     jobs_dir, socket_path = tmp_path / "jobs", tmp_path / "launcher.sock"
     jobs_dir.mkdir()

@@ -288,7 +288,7 @@ async def test_a_collector_that_hangs_delays_only_itself(caplog: pytest.LogCaptu
         held.set()
 
 
-async def test_where_no_thread_can_be_started_nothing_is_measured_and_old_values_are_not_new_ones(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_threads_nothing_is_measured_and_old_values_are_not_repeated(caplog: pytest.LogCaptureFixture) -> None:
     clock, rows = ManualClock(START), Rows()
     async with running(clock, rows, Aside("breathe", ("temperature{sensor=a}",)), Gauge("breathe", ("temperature{sensor=b}",))):
         await eventually(lambda: len(rows.rows) == 1)
@@ -364,7 +364,7 @@ def test_a_layout_is_named_by_its_content() -> None:
 
 
 @given(st.sampled_from([1, 5, 60]), st.integers(0, 10_000), st.lists(st.floats(0, 200), max_size=30))
-def test_sample_times_only_increase_whatever_the_delays(rhythm_s: int, first_s: int, delays: list[float]) -> None:
+def test_sample_times_only_increase_under_any_delays(rhythm_s: int, first_s: int, delays: list[float]) -> None:
     rhythm, now, taken = TickSchedule(rhythm_s, first_s), float(first_s), []
     for delay in delays:
         second, missed = rhythm.take(now)

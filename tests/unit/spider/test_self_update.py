@@ -43,7 +43,7 @@ def test_another_build_of_the_same_version_gets_its_own_folder(host: Host) -> No
     assert "0.1.0" in host.versions
 
 
-def test_where_there_are_no_timers_a_service_waits_in_their_place(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_timers_a_waiting_service_is_used(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.places = host.places._replace(timers=False)
     with monkeypatch.context() as patched:
 
@@ -161,7 +161,7 @@ def test_leftovers_of_spiders_user_do_not_block_the_next_update(host: Host, name
 
 
 @pytest.mark.parametrize("left", ["link", "pipe", "folder"])
-def test_a_note_of_a_session_that_is_none_takes_the_version_back(host: Host, left: str) -> None:
+def test_an_invalid_session_note_rolls_the_version_back(host: Host, left: str) -> None:
     def put() -> None:
         LEFT[left](host.folder / "state/joined")
 

@@ -178,9 +178,7 @@ def unusable(state: Path, how: str) -> Iterator[None]:
 @pytest.mark.parametrize(
     "how", ["away", pytest.param("read-only", marks=pytest.mark.skipif(os.geteuid() != 0, reason="root may mount; nobody else"))]
 )
-async def test_a_disk_that_could_not_be_used_at_the_start_is_used_when_it_can_be(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
-) -> None:
+async def test_a_disk_unusable_at_the_start_is_used_once_it_recovers(tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str) -> None:
     state = tmp_path / "state"
     node, hub = Node(state), ModelHub()
     await node.away(200)
@@ -246,9 +244,7 @@ async def test_without_a_good_folder_it_continues_in_memory_and_says_so_once(
 
 
 @pytest.mark.parametrize("begun", [False, True])
-async def test_where_no_thread_can_be_started_samples_wait_in_memory(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, begun: bool
-) -> None:
+async def test_without_threads_samples_wait_in_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture, *, begun: bool) -> None:
     node, hub = Node(tmp_path), ModelHub()
     if begun:
         await node.away(100)

@@ -189,7 +189,7 @@ async def test_an_entry_that_can_be_read_again_is_sent_without_a_new_start(
 
 
 @pytest.mark.parametrize("started_anew", [False, True])
-async def test_an_entry_of_which_the_rest_has_gone_already_is_delivered_when_it_can_be_read(
+async def test_a_partly_sent_entry_is_delivered_once_it_is_readable(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, started_anew: bool
 ) -> None:
     node, hub = Node(tmp_path), ModelHub()
@@ -217,9 +217,7 @@ async def test_an_entry_of_which_the_rest_has_gone_already_is_delivered_when_it_
     assert segments(node) == []
 
 
-async def test_a_segment_that_fails_to_be_read_while_it_is_sent_comes_in_the_next_session(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unreadable_segment_is_sent_in_the_next_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     node, hub = Node(tmp_path), ModelHub()
     while len(segments(node)) < 3:
         await node.away(300)

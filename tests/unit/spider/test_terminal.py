@@ -203,7 +203,7 @@ def test_a_disk_that_is_full_costs_output_and_is_counted(tmp_path: Path) -> None
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
 
 
-def test_progress_is_written_at_once_per_phase_and_never_decreases(tmp_path: Path) -> None:
+def test_progress_is_written_immediately_per_phase_and_never_decreases(tmp_path: Path) -> None:
     reporter = OutputReporter(str(tmp_path / "progress"))
     reporter.report("download", 0)
     for percent in range(100):

@@ -90,7 +90,7 @@ async def test_a_hash_does_not_verify_under_another_pepper(passwords: Passwords)
 
 
 @pytest.mark.holds("SAFETY-14")
-async def test_password_checks_above_the_queue_limit_are_refused_at_once(passwords: Passwords) -> None:
+async def test_password_checks_above_the_queue_limit_are_refused_immediately(passwords: Passwords) -> None:
     asked = [asyncio.ensure_future(passwords.verify(None, "wrong")) for _ in range(100)]
     outcomes = await asyncio.gather(*asked, return_exceptions=True)
 

@@ -17,7 +17,7 @@ from tests.support.store_files import CLOCK, edit, open_and_close
 
 
 @pytest.mark.parametrize("name", ["stardust.db", "stardust-samples.db"])
-async def test_a_file_that_was_cut_off_or_written_over_is_damaged_and_the_newest_copy_is_named(tmp_path: Path, name: str) -> None:
+async def test_a_truncated_or_overwritten_file_is_damaged_and_the_newest_backup_is_named(tmp_path: Path, name: str) -> None:
     await open_and_close(tmp_path / "data")
     path = tmp_path / "data" / name
     whole = path.read_bytes()

@@ -139,7 +139,7 @@ async def test_samples_of_one_empty_page_beside_a_hub_that_has_run_are_lost(tmp_
     assert "samples_begun_anew" not in caplog.text
 
 
-async def test_the_keyring_of_a_new_hub_is_in_the_file_itself_before_anything_is_sealed_with_it(tmp_path: Path) -> None:
+async def test_a_new_hubs_keyring_is_in_the_database_file_before_anything_is_sealed(tmp_path: Path) -> None:
     database = await open_database(tmp_path / "data", clock=CLOCK)
     try:
         await open_vault("Zq7hV2-mB9tKx4-Lw8pRf", database.secrets, LEAST_ROUNDS)
@@ -203,7 +203,7 @@ async def test_a_first_start_killed_at_any_point_is_repeated(tmp_path: Path) -> 
         assert {path.name for path in folder.iterdir()} == {"hub.lock", "stardust.db", "stardust-samples.db"}
 
 
-async def test_missing_samples_start_anew_with_a_log_line_and_an_empty_file_is_refused(
+async def test_a_missing_samples_file_is_recreated_with_a_log_line_and_an_empty_one_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await open_and_close(tmp_path / "data")

@@ -209,7 +209,7 @@ def test_the_newest_whole_copy_is_named(tmp_path: Path, left: int | None) -> Non
 
 
 @pytest.mark.holds("SAFETY-9", "S-34")
-async def test_the_audit_log_of_a_database_from_before_refusals_is_listed_and_holds_before_and_after_its_update(tmp_path: Path) -> None:
+async def test_an_audit_log_from_before_refusals_stays_valid_and_listed_after_the_migration(tmp_path: Path) -> None:
     path = tmp_path / "stardust.db"
     key = bytes(32)
     with closing(opened(path)) as db:

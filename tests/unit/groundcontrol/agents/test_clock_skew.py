@@ -64,5 +64,5 @@ def test_samples_without_the_skew_series_have_no_skew() -> None:
         (1.8e9, "20833 days ahead of"),
     ],
 )
-def test_a_skew_is_described_in_words(skew_s: float, words: str) -> None:
+def test_a_clock_skew_has_a_text_description(skew_s: float, words: str) -> None:
     assert in_words(skew_s) == words

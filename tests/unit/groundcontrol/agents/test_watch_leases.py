@@ -236,7 +236,7 @@ async def test_a_viewer_of_a_node_gets_its_values_and_a_list_gets_a_notice(place
             assert [cast("NodeLive", await anext(page)).taken_at for _ in rows] == [1.0, 2.0, 3.0]
 
 
-async def test_the_first_new_value_is_announced_at_once_and_later_ones_together(place: Place) -> None:
+async def test_the_first_new_value_is_announced_immediately_and_later_ones_together(place: Place) -> None:
     known = validate_schema(layout_of())
     others = [cast("AgentSession", Stranger(NodeId(f"n{number}"))) for number in range(3)]
     for other in others:

@@ -227,7 +227,7 @@ WELL_HUB = HubInfo(disk_free_percent=50, disk_free_bytes=500 * GIB, backup_age_s
 
 
 @pytest.mark.parametrize("name", [*ILL_FACTS, *ILL_HUB])
-def test_a_default_rule_on_a_state_fires_and_clears_and_the_state_next_to_it_does_not(name: str) -> None:
+def test_a_default_state_rule_fires_and_clears_for_its_own_state_only(name: str) -> None:
     ill, nearly, level = ILL_FACTS[name] if name in ILL_FACTS else ILL_HUB[name]
     engine = _engine()
     told = []

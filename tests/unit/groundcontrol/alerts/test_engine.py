@@ -158,7 +158,7 @@ def test_missing_data_neither_fires_nor_resolves_and_the_alert_is_stale_until_it
     assert kinds(found) == [("fired", "critical", 70), ("stale", "critical", 380), ("fresh", "critical", 3640), ("resolved", None, 3660)]
 
 
-def test_an_object_that_is_gone_ends_its_alert_after_ten_minutes_and_not_when_it_comes_back_before() -> None:
+def test_an_alert_of_a_vanished_object_ends_after_ten_minutes_without_it() -> None:
     signals = {f"filesystem.{kind}{{mount={mount}}}": value for mount in ("/", "/mnt") for kind, value in (("used", 95e9), ("free", 5e9))}
     there = samples_of(signals, 1200)
     rest = {series: value for series, value in signals.items() if "/mnt" not in series}
@@ -172,7 +172,7 @@ def test_an_object_that_is_gone_ends_its_alert_after_ten_minutes_and_not_when_it
         assert all(one.reason == "object_gone" for one in found[InstanceKey(RuleId("disk"), NODE, "/mnt")][1:])
 
 
-def test_a_rule_that_is_off_and_a_node_that_is_removed_end_their_alerts_for_that_reason() -> None:
+def test_a_disabled_rule_and_a_removed_node_end_alerts_with_that_reason() -> None:
     engine = engine_of((RULES[1],))
     play(engine, NODE, samples_of({"cpu.total": 100}, 60))
     engine.set_rules([RULES[1]._replace(enabled=False)])
@@ -219,7 +219,7 @@ def test_rows_of_history_which_have_no_schema_id_are_read_by_their_series() -> N
     assert play(engine_of(), NODE, bare) == play(engine_of(), NODE, made) != []
 
 
-def test_silence_is_judged_from_its_true_start_and_not_while_the_hub_waits_for_its_nodes() -> None:
+def test_silence_counts_from_its_true_start_but_not_while_the_hub_waits() -> None:
     engine = engine_of((rule("offline", "state(offline)", (120, 0)),))
     key = InstanceKey(RuleId("offline"), NODE, "")
     for at, away, reconnecting, kind in [
@@ -238,7 +238,7 @@ def test_silence_is_judged_from_its_true_start_and_not_while_the_hub_waits_for_i
             assert engine.value(key) == 135
 
 
-def test_a_condition_that_late_samples_show_to_be_older_fires_at_the_next_sample_with_its_true_start() -> None:
+def test_late_samples_give_a_condition_its_true_start() -> None:
     engine = engine_of((rule("cpu", "max(cpu.total, 10s)", (90, 80), (97, 95), for_s=600),))
     key = InstanceKey(RuleId("cpu"), NODE, "")
     assert not engine.backdate(key, "warning", BEGAN - 3600)
@@ -269,7 +269,7 @@ def test_the_hub_has_its_own_states() -> None:
     assert [one.kind for one in engine.tick(BEGAN + 1)] == ["resolved"]
 
 
-def test_samples_ahead_of_the_hub_wait_for_the_skew_and_then_count_in_the_hubs_time() -> None:
+def test_samples_ahead_of_the_hub_wait_and_are_converted_to_the_hubs_time() -> None:
     engine = engine_of((RULES[1],))
     engine.tick(BEGAN + 1000.0)
     ahead = samples_of({"cpu.total": 100}, 60, start=4600)

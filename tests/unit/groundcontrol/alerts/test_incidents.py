@@ -101,7 +101,7 @@ def seen_at(at: float) -> Callable[[InstanceKey], float]:
     return lambda _: at
 
 
-def test_an_offline_node_explains_its_other_alerts_and_they_are_news_when_they_outlast_its_return() -> None:
+def test_alerts_explained_by_an_offline_node_are_notified_if_they_outlast_it() -> None:
     book = Book(1)
     offline = fired(3, OFFLINE, "critical")
     took(book, [fired(3), offline])

@@ -112,7 +112,7 @@ def test_malformed_zone_is_refused(name: str) -> None:
         zone_of(name)
 
 
-def test_a_window_of_a_job_closes_two_minutes_after_the_job_when_the_node_is_healthy() -> None:
+def test_a_job_window_closes_two_minutes_after_the_job_of_a_healthy_node() -> None:
     window = a_window(from_at=0.0, until_at=latest_end(0.0))
     one = AutomaticWindow(window, WEB, gone=False, ended_at=None)
     ended = one._replace(ended_at=500.0)

@@ -68,7 +68,7 @@ def test_a_rate_is_the_growth_between_samples_and_null_after_a_reset(counts: lis
     assert window.value() == (None if rate is None else pytest.approx(rate))
 
 
-def test_a_slope_is_that_of_a_straight_line_and_unknown_before_most_of_it_was_seen() -> None:
+def test_a_slope_is_a_linear_fit_and_unknown_without_enough_samples() -> None:
     window = make_window(WindowSpec("slope", "x", 6 * 3600), 60, 1)
     seen = []
     for minute in range(8 * 60):

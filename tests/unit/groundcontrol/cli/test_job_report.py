@@ -20,7 +20,7 @@ REPORT = {
 }
 
 
-def test_a_file_that_was_left_behind_is_reported_with_its_difference_and_nothing_acts_on_the_terminal() -> None:
+def test_a_leftover_file_is_reported_with_an_escaped_difference() -> None:
     assert report_lines(REPORT) == [
         "reboot required: yes: libc was replaced",
         "runs on with replaced code: a.service",

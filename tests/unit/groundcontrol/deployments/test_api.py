@@ -77,7 +77,7 @@ async def test_deployments_are_listed_and_shown(hub: TestHub) -> None:
     assert (await viewer.get(f"deployments/{new_random_id()}")).status == 404
 
 
-async def test_the_key_of_a_jump_host_with_the_name_of_the_server_is_distinguished_by_its_port(hub: TestHub) -> None:
+async def test_host_keys_of_a_jump_host_and_server_of_one_name_differ_by_port(hub: TestHub) -> None:
     viewer, own = (
         await hub.logged_in("viewer"),
         a_deployment("gw")._replace(port=2222, options=DeploymentOptions(jump=Jump("gw", 22, "ops"))),

@@ -16,7 +16,7 @@ def test_the_patience_equals_the_stall_limit_of_the_store() -> None:
     assert PATIENCE_S == STALL_S
 
 
-async def test_a_late_caller_is_refused_at_once_and_a_patient_one_waits() -> None:
+async def test_a_late_caller_is_refused_immediately_and_a_patient_one_waits() -> None:
     lock, loop = WriteLock(patience_s=0.3), asyncio.get_running_loop()
 
     async def patient() -> None:

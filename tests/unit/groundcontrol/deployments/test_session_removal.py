@@ -193,7 +193,7 @@ async def test_a_hub_killed_before_its_order_reports_hub_stopped(desk: Desk) -> 
         assert (await second.retry(SYSTEM, row.id, None)).state == "running"
 
 
-async def test_a_hub_that_was_killed_and_has_no_such_node_any_more_says_that_it_was_forgotten(desk: Desk) -> None:
+async def test_after_a_kill_a_removal_of_a_forgotten_node_is_reported_as_forgotten(desk: Desk) -> None:
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)

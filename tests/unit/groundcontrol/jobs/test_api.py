@@ -123,7 +123,7 @@ async def test_changing_many_nodes_needs_a_recent_password_and_checking_does_not
     assert (fewer.status, looking.status) == (202, 202)
 
 
-async def test_an_order_of_many_is_one_job_of_a_folded_list_and_plans_can_be_left_out(hub: TestHub) -> None:
+async def test_a_bulk_order_is_one_job_row_and_plans_can_be_skipped(hub: TestHub) -> None:
     admin = await hub.logged_in()
     nodes = [(await managed(hub)).id for _ in range(3)]
     for action, more in (("upgrade", {}), ("plan", {"for": "upgrade"})):

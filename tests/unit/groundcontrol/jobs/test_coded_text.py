@@ -38,7 +38,7 @@ def test_each_sentence_is_found_with_its_facts(code: str) -> None:
         lambda code: st.fixed_dictionaries({name: st.text() for name in facts_of(code)}).map(lambda facts: sentence(code, **facts))
     )
 )
-def test_a_sentence_that_is_found_says_what_the_text_says(text: str) -> None:
+def test_a_matched_sentence_reproduces_the_text(text: str) -> None:
     shown = clean(text, MAX_SENTENCE)
     found = coded_text(shown)
     assert found is None or found.template.format(**found.facts) == shown
@@ -51,7 +51,7 @@ def test_any_other_text_has_no_code(text: str) -> None:
     assert coded_text(text) is None
 
 
-def test_each_code_of_the_agent_is_in_the_table_and_each_in_the_table_is_used() -> None:
+def test_the_agents_codes_and_the_table_of_codes_are_equal() -> None:
     text = "".join(path.read_text() for path in ROOT.rglob("*.py") if path.name != "sentences.py")
     assert set(re.findall(r'"((?:report|reboot|due|stop|phase)\.[a-z_]+)"', text)) == set(SENTENCES)
 

@@ -72,7 +72,7 @@ async def test_an_outdated_order_is_resent_and_expires_with_its_reason(bench: Be
 
 
 @pytest.mark.holds("S-48")
-async def test_an_update_whose_bundle_is_being_sent_counts_as_one_that_may_have_started(bench: Bench) -> None:
+async def test_an_update_during_its_bundle_transfer_may_have_started(bench: Bench) -> None:
     ordered, session = await bench.dispatched()
     job = ordered._replace(action="update", plan=hashlib.sha256(b"no bundle").hexdigest())
     bench.orders.send_later(job.id, NotAccepted("busy", "refused", 0.0))

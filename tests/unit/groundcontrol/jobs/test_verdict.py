@@ -84,7 +84,7 @@ def test_every_end_that_a_node_reports_is_a_terminal_state() -> None:
     assert {"succeeded", "failed", "interrupted", "unknown"} <= TERMINAL
 
 
-def test_where_root_has_to_reset_the_time_of_the_latest_order_the_reason_names_the_command() -> None:
+def test_errors_of_a_time_that_root_must_reset_name_the_command() -> None:
     for why in ("outdated", "latest-damaged"):
         told = refusal_error("refused", why)
         assert (told.code, "`stardust-spider orders reset`" in told.message) == (f"job.{why.replace('-', '_')}", True)

@@ -146,7 +146,7 @@ async def test_a_weak_new_secret_is_refused(database: Database, secret: str) -> 
         await prepare_rotation(old, NEW, 99)
 
 
-async def test_where_there_is_no_keyring_none_is_made(database: Database) -> None:
+async def test_a_missing_keyring_is_not_created(database: Database) -> None:
     with pytest.raises(ConfigError, match="no keyring"):
         await open_existing_vault(OLD, database.secrets)
     assert await database.secrets.keyring() is None

@@ -70,7 +70,7 @@ def test_a_boot_without_a_recorded_shutdown_ended_uncleanly(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("damaged", ["", "{", "[1]", '["a", true, "x", "yes", null]'])
-def test_a_damaged_record_is_none(tmp_path: Path, damaged: str) -> None:
+def test_a_damaged_record_is_ignored(tmp_path: Path, damaged: str) -> None:
     write(tmp_path, {"boot": damaged, "proc/uptime": "100.00 1.00\n"})
     record = BootRecord(str(tmp_path), "a" * 32, str(tmp_path))
     assert (record.begin(), record.first) == (Ending(UNKNOWN, None), False)

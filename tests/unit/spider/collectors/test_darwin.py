@@ -131,7 +131,7 @@ def test_a_mac_breathes() -> None:
     hold(breathe, found)
 
 
-def test_what_is_left_out_uses_up_no_limit() -> None:
+def test_excluded_rows_do_not_count_towards_the_limit() -> None:
     host, psutil = mac()
     cards, [root, *_] = host.net_io_counters(pernic=True), host.disk_partitions()
     bridges = {f"bridge{number}": cards["en0"] for number in range(300)}

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts are root's")
 
 
 @pytest.mark.skipif(tuple(map(int, os.uname().release.split(".")[:2])) < (5, 8), reason="the option would be that of every /proc")
-def test_where_processes_are_hidden_only_the_kernels_count_is_reported() -> None:
+def test_with_hidden_processes_only_the_kernels_count_is_reported() -> None:
     hidden = look("mount -t proc -o hidepid=2 proc /mnt", "/mnt", "nobody", "hidden")
     assert set(hidden) == {"processes.threads"}
     seen = look("mount -t proc -o hidepid=2 proc /mnt", "/mnt", "root", "hidden")

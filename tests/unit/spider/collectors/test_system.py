@@ -91,7 +91,7 @@ def test_processes_are_counted_by_state(tmp_path: Path) -> None:
     }
 
 
-def test_where_others_are_hidden_only_the_kernels_own_count_is_reported(tmp_path: Path) -> None:
+def test_with_hidden_processes_only_the_kernels_own_count_is_sampled(tmp_path: Path) -> None:
     """hidepid=2 leaves Spider's own processes in /proc: a total of them would be a lie."""
     root = processes(tmp_path, "SSS")
     (root / "1/stat").unlink()

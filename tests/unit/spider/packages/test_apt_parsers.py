@@ -221,7 +221,7 @@ def test_terminal_output_is_read_as_displayed_lines() -> None:
     assert not any("\x1b" in line or "\r" in line for line in seen)
 
 
-def test_an_expected_list_is_one_that_its_release_file_names() -> None:
+def test_expected_lists_are_those_named_by_the_release_file() -> None:
     told = "http://a/debian bookworm\t/lists/a_main_binary-amd64_Packages\tmain/binary-amd64/Packages\tamd64\nnoise\n"
     [target] = apt_parsers.parse_targets(told)
     assert target == apt_parsers.AptTarget(

@@ -57,7 +57,7 @@ def test_replacements_new_kernels_and_skipped_packages_are_distinguished(release
 
 
 @pytest.mark.parametrize("release", ["dnf-4.14", "dnf5-5.4"])
-def test_nothing_to_do_is_an_empty_plan_and_silence_is_none(release: str) -> None:
+def test_nothing_to_do_is_an_empty_plan_and_empty_output_is_no_plan(release: str) -> None:
     assert parse_table(*both(f"{release}/nothing-to-do")).rows == ()
     with pytest.raises(ValueError, match="nothing to do"):
         parse_table("", "")

@@ -215,7 +215,7 @@ def test_a_stopped_repair_reports_the_packages_it_completed(stage: Stage) -> Non
     assert (result.state, result.error_code) == ("failed", "job.packages_broken")
 
 
-def test_a_stop_of_an_uninterruptible_step_is_answered_at_once_and_skips_the_rest(stage: Stage) -> None:
+def test_a_stop_during_an_uninterruptible_step_is_answered_immediately_and_skips_the_rest(stage: Stage) -> None:
     here = "$(ls -d ../jobs/*/ | tail -1)"
     answered = f'touch {here}stop; until grep -q \'"stop": *"after_package"\' {here}progress; do sleep 0.05; done'
     (stage.paper.folder / "a").write_text("1!")

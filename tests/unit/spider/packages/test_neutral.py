@@ -64,7 +64,7 @@ def test_the_administrators_apk_settings_are_preserved() -> None:
     assert apk_parsers.own_options(config) == ["--cache-dir", "/srv/cache", "--timeout", "120", "--force-refresh"]
 
 
-def test_text_that_is_not_a_package_name_is_not_held_back() -> None:
+def test_only_valid_package_names_are_held_back() -> None:
     shown = (
         KEPT
         + "   lab-fail (1.0 => 2.0)\n   libc6:i386 (2.36-9+deb12u1 => 2.36-9+deb12u2)\n   \x1b[1mg++-12\x1b[0m (12 => 13)\n0 upgraded\n"

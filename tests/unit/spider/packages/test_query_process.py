@@ -56,7 +56,7 @@ def test_the_query_process_returns_the_managers_answers() -> None:
     assert json.loads(json.dumps(manager.condition())) == list(apart.condition())
 
 
-def test_unreadable_lists_are_reported_in_the_managers_words() -> None:
+def test_unreadable_lists_are_reported_with_the_managers_message() -> None:
     with pytest.raises(PackagesUnreadable, match="the lists are damaged"):
         (damaged := Printed(Manager(unreadable="the lists are damaged"))).available_updates()
     assert [tuple(fault) for fault in damaged.condition().faults or ()] == [("curl", "incomplete")]
