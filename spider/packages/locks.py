@@ -2,8 +2,9 @@
 
 import fcntl
 import os
+import re
 import struct
-from typing import Optional
+from typing import Optional, Set
 
 from spider.files import read_file, read_text
 from spider.packages.backend import Lock
@@ -42,23 +43,42 @@ def record_lock_holder(path: str) -> Optional[Lock]:
 def flock_holder(path: str) -> Optional[Lock]:
     """The holder of a lock of either kind (flock, fcntl) on a file, by /proc/locks. None: there is none, or it is unknown."""
     try:
-        info = os.stat(path)
+        wanted = _names_in_locks(path)
     except OSError:
         return None
-    wanted = f"{os.major(info.st_dev):02x}:{os.minor(info.st_dev):02x}:{info.st_ino}"
     for line in read_file("/proc/locks").split(
         "\n"
     ):  # `1: FLOCK  ADVISORY  WRITE 2180 00:1a:4711 0 EOF`; waiting ones have `->` behind the number
         words = line.split()
-        if len(words) >= 6 and words[1] != "->" and words[5] == wanted:
+        if len(words) >= 6 and words[1] != "->" and words[5] in wanted:
             pid = words[4] if words[4].isdecimal() and words[4] != "0" else ""
             name = process_name(pid) if pid else ""
             return Lock(path, pid, name) if name else Lock(path)
     return None
 
 
+def _names_in_locks(path: str) -> Set[str]:
+    """The names that a file may have in /proc/locks: its device and inode.
+
+    The kernel writes the device of the superblock, which differs from `st_dev` on btrfs. mountinfo has it, too.
+    """
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        info = os.fstat(fd)
+        mount = re.search(r"(?m)^mnt_id:\s*(\d+)$", read_file(f"/proc/self/fdinfo/{fd}"))
+    finally:
+        os.close(fd)
+    devices = {(os.major(info.st_dev), os.minor(info.st_dev))}
+    if mount is not None:
+        found = re.search(rf"(?m)^{mount[1]} \d+ (\d+):(\d+) ", read_file("/proc/self/mountinfo"))
+        if found is not None:
+            devices.add((int(found[1]), int(found[2])))
+    return {f"{major:02x}:{minor:02x}:{info.st_ino}" for major, minor in devices}
+
+
 def open_file_holder(path: str) -> Optional[Lock]:
     """The process that has a file open, as pacman does with its lock; needs root. None: none, or no such file."""
+    name = os.path.basename(os.path.realpath(path))
     try:
         info = os.stat(path)
         processes = os.listdir("/proc")
@@ -69,7 +89,7 @@ def open_file_holder(path: str) -> Optional[Lock]:
             continue
         try:
             with os.scandir(f"/proc/{pid}/fd") as entries:
-                is_open = any(_same_file(entry.path, info) for entry in entries)
+                is_open = any(_is_open(entry.path, name, info) for entry in entries)
         except OSError:  # it has ended
             continue
         if is_open:
@@ -77,9 +97,12 @@ def open_file_holder(path: str) -> Optional[Lock]:
     return None
 
 
-def _same_file(path: str, info: os.stat_result) -> bool:
+def _is_open(link: str, name: str, info: os.stat_result) -> bool:
+    """Whether a link of /proc/PID/fd leads to this file. The name is compared first: a stat of a file on a dead network mount blocks."""
     try:
-        found = os.stat(path)
+        if os.path.basename(os.readlink(link)) != name:
+            return False
+        found = os.stat(link)
     except OSError:
         return False
     return (found.st_dev, found.st_ino) == (info.st_dev, info.st_ino)
