@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import unicodedata
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
 from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.access.store import Bucket, LoginLookup, UserStore
+from groundcontrol.core.text import fold
 
 Ladder = tuple[tuple[int, float], ...]
 """Pairs of (attempts, seconds): each longer window makes the next wait longer."""
@@ -57,7 +57,7 @@ class Attempt(NamedTuple):
 
 def name_key(username: str) -> str:
     """The account key of an unknown name: spellings that would name the same user share one key."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", username).casefold())
+    return fold(username)
 
 
 def login_attempt(account: str, address: str, *, way: LoginOrigin, browser: str = "") -> Attempt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 from spider.wire.text import UNSEEN_CHAR
@@ -27,6 +28,13 @@ def visible(text: str, limit: int) -> str:
     if not (text.isascii() and text.isprintable()):
         text = _SPACES.sub(" ", UNSEEN_CHAR.sub(_write, text.replace("\r\n", "\n")))
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def fold(text: str) -> str:
+    """The case-folded form in which names are compared and texts are searched."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def is_visible(text: str) -> bool:

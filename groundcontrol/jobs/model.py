@@ -184,7 +184,7 @@ class JobFilter(NamedTuple):
     plans: bool = True
     """Whether plans are included."""
     folded: bool = False
-    """Only the newest job of each batch."""
+    """Of each batch only the newest job that passes the other conditions."""
 
 
 class NewJob(NamedTuple):

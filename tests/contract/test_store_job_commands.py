@@ -247,6 +247,32 @@ async def test_a_batch_is_created_once_per_idempotency_key(store: Store, clock: 
     assert (counted["batch.create"], counted["job.create"]) == (1, 2)
 
 
+async def test_a_folded_list_holds_the_newest_matching_job_of_each_batch(store: Store, clock: ManualClock) -> None:
+    names = ("web-1", "Ökonomie", "mail-1")
+    nodes = {(await store.nodes.create_node(SCOPE, new_node(name, f"192.0.2.{at}"))).id: name for at, name in enumerate(names, 1)}
+    await store.batches.create_batch(SCOPE, new_batch(list(nodes), clock.now(), "upgrade"), None)
+    jobs = (await store.jobs.jobs(SCOPE, 10)).items  # the newest first
+    session = await connect(store, jobs[-1].node_id)
+    await store.jobs.take([jobs[-1].id], [session], clock.now())
+    await store.jobs.advance(jobs[-1].id, "running", session, JobUpdate())
+    await store.jobs.advance(jobs[-1].id, "failed", session, JobUpdate(exit_code=1))
+
+    async def found(only: JobFilter) -> list[JobId]:
+        return [job.id for job in (await store.jobs.jobs(SCOPE, 10, only=only._replace(folded=True))).items]
+
+    assert await found(JobFilter()) == [jobs[0].id]
+    assert await found(JobFilter(states=("failed",))) == [jobs[-1].id]
+    for job in jobs:
+        assert await found(JobFilter(search=nodes[job.node_id].lower())) == [job.id]
+
+
+async def test_a_search_of_jobs_compares_packages_and_not_how_they_are_stored(store: Store, clock: ManualClock) -> None:
+    node = await store.nodes.create_node(SCOPE, new_node())
+    await store.jobs.create_job(SCOPE, new_job(node.id, clock.now(), "upgrade", ("ImageMagick", "vim")), None)
+    for text, count in (("imagemag", 1), ("VIM", 1), ("[", 0), ('"', 0), (",", 0)):
+        assert len((await store.jobs.jobs(SCOPE, 10, only=JobFilter(search=text))).items) == count, text
+
+
 async def test_without_an_idempotency_key_the_batch_id_identifies_a_repeat(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     wanted = new_batch([node.id], clock.now())

@@ -12,7 +12,6 @@ from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, re
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.nodes import fold
 from groundcontrol.adapters.sqlite.quiet_summaries import reschedule
 from groundcontrol.adapters.sqlite.secrets import insert, shred
 from groundcontrol.alerts.channel_store import MOST_CHANNELS, SEALED_TABLE, TARGET
@@ -20,6 +19,7 @@ from groundcontrol.alerts.model import Caps, Channel, ChannelId, QuietHours
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.core.text import fold
 
 
 class SqliteChannels:

@@ -12,12 +12,13 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.adapters.sqlite.nodes import fold, insert_node, load_node
+from groundcontrol.adapters.sqlite.nodes import insert_node, load_node
 from groundcontrol.adapters.sqlite.rights import may_still_invite
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
+from groundcontrol.core.text import fold
 from groundcontrol.deployments.model import MOST_OPEN, Invite
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event

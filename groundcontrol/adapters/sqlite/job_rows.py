@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 from typing import Final
 
+from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, records_from_json, texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values
@@ -13,6 +14,7 @@ from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import BatchId, JobId, NodeId
 from groundcontrol.core.scope import Scope
+from groundcontrol.core.text import fold
 from groundcontrol.jobs.model import Change, Job, JobError, JobFilter, NewJob, Stop
 from groundcontrol.nodes.model import Session
 
@@ -21,13 +23,12 @@ _SELECT: Final = (
     " EXISTS (SELECT 1 FROM job_report WHERE job_report.job = job.no) AS has_report"
     " FROM job JOIN node ON node.no = job.node LEFT JOIN batch ON batch.no = job.batch "
 )
-_SEARCHED: Final = ("node.name", "job.packages", "job.action", "job.created_by")
 _NEWEST_OF_BATCH: Final = (
     " AND (job.batch IS NULL OR NOT EXISTS (SELECT 1 FROM job AS later JOIN node ON node.no = later.node"
     " WHERE later.batch = job.batch AND later.no > job.no"
 )
-"""It is closed by the conditions of `admitted` and two brackets."""
-DAMAGED: Final = JobError("store.damaged", "a part of what is kept of this job cannot be read: stardust doctor tells more")
+"""The other conditions for `later` and `node` follow, then two brackets."""
+DAMAGED: Final = JobError("store.damaged", "a stored part of this job cannot be read: stardust doctor tells more")
 
 
 def select(rows: Rows, where: str, *values: Value) -> list[sqlite3.Row]:
@@ -39,18 +40,35 @@ def chosen_by(only: JobFilter | None, scope: Scope) -> tuple[str, list[Value]]:
     """More conditions for a WHERE with the tables `job` and `node`, and their values."""
     if only is None:
         return "", []
-    chosen = (
-        " AND (? = '[]' OR job.state IN (SELECT value FROM json_each(?))) AND (? = '' OR job.action = ?) AND (? = '' OR job.created_by = ?)"
-    )
-    values: list[Value] = [*([to_json(only.states)] * 2), *([only.action] * 2), *([only.by] * 2)]
-    if not only.plans:
-        chosen += " AND job.action <> 'plan'"
-    if only.search:
-        chosen += " AND (" + " OR ".join(f"instr(lower({column}), lower(?))" for column in _SEARCHED) + ")"
-        values += [only.search] * len(_SEARCHED)
+    chosen, values = _conditions(only, "job")
     if only.folded:
-        chosen += _NEWEST_OF_BATCH + admitted(scope) + "))"
-        values += grant_values(scope)
+        of_later, later_values = _conditions(only, "later")
+        chosen += _NEWEST_OF_BATCH + of_later + admitted(scope) + "))"
+        values += [*later_values, *grant_values(scope)]
+    return chosen, values
+
+
+def _conditions(only: JobFilter, job: str) -> tuple[str, list[Value]]:
+    """The conditions of a filter except `folded`. `job`: the name of the table of jobs in the query."""
+    chosen, values = "", list[Value]()
+    if only.states:
+        chosen += f" AND {job}.state IN (SELECT value FROM json_each(?))"  # noqa: S608 - built from constants only
+        values.append(to_json(only.states))
+    if only.action:
+        chosen += f" AND {job}.action = ?"
+        values.append(only.action)
+    if only.by:
+        chosen += f" AND {job}.created_by = ?"
+        values.append(only.by)
+    if not only.plans:
+        chosen += f" AND {job}.action <> 'plan'"
+    if only.search:
+        packages = f"json_each(CASE WHEN json_valid({job}.packages) THEN {job}.packages ELSE '[]' END)"
+        chosen += (
+            f" AND (instr(node.name_key, ?) OR instr({job}.action, ?) OR instr({FOLD}({job}.created_by), ?)"  # noqa: S608 - built from constants only
+            f" OR EXISTS (SELECT 1 FROM {packages} AS package WHERE instr({FOLD}(package.value), ?)))"
+        )
+        values += [fold(only.search)] * 4
     return chosen, values
 
 
@@ -77,7 +95,7 @@ def load_for(rows: Rows, job: JobId, by: Session | Scope) -> sqlite3.Row:
 
 
 def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = None, batch: int | None = None) -> None:
-    """Insert a queued job. `node`, `batch`: their numbers."""
+    """Insert a queued job. `node`, `batch`: row numbers of the node and the batch."""
     request = job.request
     tx.execute(
         "INSERT INTO job (org, id, node, actor, idempotency_key, action, packages, units, container, for_action, plan, reboot, batch, state,"
@@ -102,7 +120,7 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
 
 
 def is_order(row: sqlite3.Row) -> bool:
-    """Whether the stored order is readable. Otherwise it may be listed and ended, but is never sent: without its packages it would be an
+    """Whether the stored order is readable. Otherwise it can be listed and ended, but is never sent: without its packages it would be an
     order for all packages."""
     with contextlib.suppress(StoreError):
         texts_from_json(row["packages"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
@@ -26,6 +25,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.permissions import check_granting_tags
 from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.text import fold
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session, adopted_name
@@ -40,11 +40,6 @@ _GRANTING: Final = (
     " SELECT grants FROM api_token WHERE org = ? AND grants IS NOT NULL AND revoked_at IS NULL AND expires_at > ?) AS limited"
     " JOIN json_each(limited.grants, '$.tags') AS tag WHERE tag.value IN (SELECT value FROM json_each(?))"
 )
-
-
-def fold(name: str) -> str:
-    """The case-folded form in which names are compared."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 class SqliteNodes:

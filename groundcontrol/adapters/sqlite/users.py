@@ -15,12 +15,12 @@ from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.nodes import fold
 from groundcontrol.adapters.sqlite.settings import setting
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.scope import Actor, Grants, Scope
+from groundcontrol.core.text import fold
 from spider.clock import Clock
 
 _RETENTION_S: Final = 30 * 86400.0

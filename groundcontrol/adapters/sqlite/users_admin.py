@@ -13,13 +13,13 @@ from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cu
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.nodes import fold
 from groundcontrol.adapters.sqlite.settings import setting
 from groundcontrol.adapters.sqlite.users import LOGIN, SESSION, is_live, revoke, to_session, to_user
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Grants, Role, Scope
+from groundcontrol.core.text import fold
 from spider.clock import Clock
 
 _PERSON: Final = "SELECT account.*, (SELECT max(last_seen_at) FROM login WHERE login.account = account.no) AS seen FROM account"

@@ -13,8 +13,12 @@ import aiosqlite
 
 from groundcontrol.adapters.sqlite.engine.readonly import uri_of
 from groundcontrol.core.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
+from groundcontrol.core.text import fold
 
 T = TypeVar("T")
+
+FOLD: Final = "fold"
+"""`core.text.fold` as a function of SQL, in reading connections. SQLite's own `lower` knows ASCII letters only."""
 
 BUSY_TIMEOUT_S: Final = 1.5
 """How long a statement waits for a lock of another program, such as a shell or a copy tool."""
@@ -111,8 +115,13 @@ def _set_up_writer(page_size: int, wipe: bool, db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA cache_size = {-WRITER_CACHE_BYTES // 1024}")
 
 
+def _fold(value: object) -> str:
+    return fold(value) if isinstance(value, str) else ""  # a damaged list may hold other values
+
+
 def _set_up_reader(db: sqlite3.Connection) -> None:
     db.row_factory = sqlite3.Row
+    db.create_function(FOLD, 1, _fold, deterministic=True)
     db.execute("PRAGMA query_only = ON")
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute(f"PRAGMA cache_size = {-READER_CACHE_BYTES // 1024}")
