@@ -8,7 +8,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from groundcontrol.alerts.channel_store import ChannelStore
 from groundcontrol.alerts.states import HubInfo
@@ -24,12 +24,29 @@ from spider.logs import event
 log = logging.getLogger(__name__)
 
 AUDIT_FIRST_S: Final = 300.0
-"""The first check of the audit log is behind the work of a start."""
+"""The first check of the audit log waits until the work of a start is over."""
 AUDIT_EVERY_S: Final = 86_400.0
 AUDIT_AGAIN_S: Final = 600.0
-"""When the store could not be read."""
+"""The wait after a check that could not read the store."""
 DROPS_S: Final = 300.0
 """The time over which dropped bus messages are counted."""
+
+
+class _Disk(NamedTuple):
+    """The size of a file system; its total is above 0."""
+
+    free_bytes: int
+    total_bytes: int
+
+
+def _disk_of(path: Path) -> _Disk | None:
+    """The file system of a folder; None: it is not known."""
+    try:
+        usage = shutil.disk_usage(path)
+    except OSError as exc:
+        event(log, "disk_unread", logging.WARNING, error=type(exc).__name__, errno=exc.errno)
+        return None
+    return _Disk(usage.free, usage.total) if usage.total > 0 else None
 
 
 class HubFactReader:
@@ -59,11 +76,11 @@ class HubFactReader:
 
     async def read(self) -> HubInfo:
         """Raises: StoreError."""
-        usage, backup_at = await asyncio.to_thread(self._look)
+        disk, backup_at = await asyncio.to_thread(self._look)
         channels = await self._channels.channels(DEFAULT_ORG)
         return HubInfo(
-            disk_free_percent=100.0 * usage.free / usage.total,
-            disk_free_bytes=usage.free,
+            disk_free_percent=None if disk is None else 100.0 * disk.free_bytes / disk.total_bytes,
+            disk_free_bytes=None if disk is None else disk.free_bytes,
             backup_age_s=None if backup_at is None else max(0.0, self._clock.now() - backup_at),
             channels_broken=tuple(channel.name for channel in channels if channel.enabled and channel.state == "broken"),
             channels=tuple(channel.name for channel in channels if channel.enabled),
@@ -91,8 +108,8 @@ class HubFactReader:
         self._audit_broken = fault is not None
         return True
 
-    def _look(self) -> tuple[shutil._ntuple_diskusage, float | None]:
-        return shutil.disk_usage(self._data_dir), last_backup_at(self._data_dir)
+    def _look(self) -> tuple[_Disk | None, float | None]:
+        return _disk_of(self._data_dir), last_backup_at(self._data_dir)
 
     def _drops(self) -> int:
         now = self._clock.monotonic()

@@ -35,6 +35,13 @@ async def test_an_altered_audit_log_is_detected(backend: Backend, facts: HubFact
     assert (await facts.read()).audit_broken is True
 
 
+async def test_the_disk_of_a_data_folder_that_cannot_be_read_is_unknown(backend: Backend, tmp_path: Path, clock: ManualClock) -> None:
+    store = backend.store
+    gone = HubFactReader(tmp_path / "gone", store.channels, store.log, LocalBus(), lambda: 0.0, SteadyClock(clock), clock)
+    found = await gone.read()
+    assert (found.disk_free_bytes, found.disk_free_percent, found.backup_age_s) == (None, None, None)
+
+
 async def test_a_spider_is_outdated_since_the_hub_ships_another_one_or_since_the_node_exists(tmp_path: Path) -> None:
     async with alert_trial(tmp_path) as trial:
         store, clock = trial.backend.store, trial.clock
