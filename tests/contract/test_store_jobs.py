@@ -298,6 +298,9 @@ async def test_a_deployment_is_created_once_and_changed_by_version(store: Store,
     assert await store.deployments.deployment_of_key(STRANGER, "key") is None
     with pytest.raises(IdempotencyMismatch):
         await store.deployments.create_deployment(SCOPE, new_deployment(clock.now(), host="192.0.2.9"), "key")
+    for changed in (DeploymentOptions(policy="monitor"), DeploymentOptions(("prod",)), DeploymentOptions(use_hub_key=True)):
+        with pytest.raises(IdempotencyMismatch):
+            await store.deployments.create_deployment(SCOPE, new_deployment(clock.now())._replace(options=changed), "key")
     assert list(await store.deployments.unfinished_deployments()) == [made]
 
     key = HostKey("ssh-ed25519", "SHA256:abc", "ssh-ed25519 AAAA")

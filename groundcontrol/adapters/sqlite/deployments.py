@@ -42,7 +42,7 @@ class SqliteDeployments:
         self._chain = chain
 
     async def create_deployment(self, scope: Scope, deployment: Deployment, idempotency_key: str | None = None) -> Deployment:
-        """Two requests are equal if kind, address, user and name agree; except for new installations also the node."""
+        """Two requests are equal if kind, address, user, name and options agree; except for new installations also the node."""
         return (await self._create(scope, [deployment], idempotency_key))[0]
 
     async def create_deployments(
@@ -198,6 +198,7 @@ def _request_fields(wanted: Deployment) -> tuple[object, ...]:
         wanted.username,
         wanted.name,
         None if makes_node(wanted) else wanted.node_id,
+        wanted.options._replace(earlier=None),  # a user does not choose the earlier attempt
     )
 
 
