@@ -96,6 +96,19 @@ async def test_invites_are_hidden_from_other_organisations_and_bounded(store: St
     assert len(page.items) + len((await store.invites.invites(SCOPE, 60, page.next)).items) == MOST_OPEN
 
 
+async def test_a_page_of_invites_for_a_user_with_grants_is_full(store: Store, clock: ManualClock) -> None:
+    granted = [await store.invites.create_invite(SCOPE, an_invite(clock.now(), tags=("web",))) for _ in range(3)]
+    for _ in range(3):
+        await store.invites.create_invite(SCOPE, an_invite(clock.now(), tags=("db",)))
+    limited = SCOPE._replace(grants=(Grants(tags=("web",)),))
+
+    first = await store.invites.invites(limited, 2)
+    rest = await store.invites.invites(limited, 2, first.next)
+
+    assert [len(page.items) for page in (first, rest)] == [2, 1]
+    assert [one.id for one in (*first.items, *rest.items)] == [one.id for one in reversed(granted)]
+
+
 @pytest.mark.holds("SAFETY-36", "S-09", "S-21")
 @pytest.mark.parametrize("change", ["disabled", "an operator now", "limited to other nodes", "another password", "never there"])
 async def test_an_invite_is_valid_while_its_creator_has_the_rights(store: Store, clock: ManualClock, change: str) -> None:

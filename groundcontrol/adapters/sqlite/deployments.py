@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, records_from_json, records_to_json
@@ -31,6 +31,8 @@ _EXPIRED: Final = (
     " AND (org, node_id) IN (SELECT org, id FROM node) GROUP BY org, node_id)) LIMIT ?"
 )
 """SQLite returns the other columns from the row that holds the `max`."""
+_DAMAGED: Final = DeploymentError("store.damaged", "a stored part of this deployment cannot be read: stardust doctor tells more", "")
+_WITHOUT_PARTS: Final = {"host_key": None, "steps": "[]", "error": record_to_json(_DAMAGED), "wishes": "{}"}
 
 
 class SqliteDeployments:
@@ -86,7 +88,7 @@ class SqliteDeployments:
                 if one.batch is not None:
                     detail["batch"] = one.batch
                 self._chain.write(tx, scope, "deployment.create", one.id, detail)
-                _cover(tx, scope, one)
+                _open_maintenance(tx, scope, one)
             return [_to_deployment(_load(tx, scope, one.id)) for one in wanted]
 
         return await self._writer.run(command)
@@ -105,7 +107,7 @@ class SqliteDeployments:
         one: list[Value] = [] if batch is None else [batch]
         where = "WHERE org = ? AND no < ?" + (" AND batch = ?" if one else "") + granted + " ORDER BY no DESC LIMIT ?"
         found = await self._reader.run(lambda rows: rows.fetch_all(_DEPLOYMENT + where, scope.org, before, *one, *values, size + 1))
-        items = [_to_deployment(row) for row in found[:size]]
+        items = [_listed(row) for row in found[:size]]
         return Page(items, make_cursor("deployments", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def save_deployment(self, scope: Scope, deployment: Deployment, audit: AuditEntry | None = None) -> Deployment:
@@ -128,7 +130,7 @@ class SqliteDeployments:
                 code = deployment.error.code if deployment.error else None
                 self._chain.write(tx, scope, f"deployment.{deployment.state}", deployment.id, {"from": known.state, "error": code})
             if known.state != deployment.state:
-                _cover(tx, scope, deployment)
+                _open_maintenance(tx, scope, deployment)
             if known.state != deployment.state and deployment.ended_at is not None:
                 record_event(tx, deployment_event(deployment, tx.now))
             return _to_deployment(_load(tx, scope, deployment.id))
@@ -153,7 +155,7 @@ class SqliteDeployments:
         return await self._writer.run(lambda tx: tx.execute(sql, first_id(before), before, _EXPIRE_BATCH))
 
 
-def _cover(tx: Tx, scope: Scope, deployment: Deployment) -> None:
+def _open_maintenance(tx: Tx, scope: Scope, deployment: Deployment) -> None:
     """Open a maintenance window while a deployment works on a node that exists already."""
     if deployment.node_id is not None and deployment.state == "running":
         open_for(tx, scope.org, deployment.node_id, "deployment", deployment.id, deployment.kind, deployment.created_by)
@@ -220,7 +222,15 @@ def _columns(deployment: Deployment) -> tuple[Value, ...]:
     )
 
 
-def _to_deployment(row: sqlite3.Row) -> Deployment:
+def _listed(row: sqlite3.Row) -> Deployment:
+    """A row for a list. One with a damaged part is without its parts, and the damage is its error."""
+    try:
+        return _to_deployment(row)
+    except StoreError:
+        return _to_deployment(dict(row) | _WITHOUT_PARTS)
+
+
+def _to_deployment(row: sqlite3.Row | dict[str, Any]) -> Deployment:
     return Deployment(
         id=DeploymentId(row["id"]),
         org=row["org"],

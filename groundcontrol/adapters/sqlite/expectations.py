@@ -120,14 +120,10 @@ class SqliteExpectations:
 
     async def expectations(self, scope: Scope) -> Sequence[Expectation]:
         found = await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM expectation WHERE org = ? ORDER BY name", scope.org))
-        return [_to_expectation(row) for row in found]
+        return _readable(found)
 
     async def all_expectations(self) -> Sequence[Expectation]:
-        found = []
-        for row in await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM expectation")):
-            with contextlib.suppress(StoreError):  # damaged: the others are judged all the same, and the doctor reports it
-                found.append(_to_expectation(row))
-        return found
+        return _readable(await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM expectation")))
 
     # -- deadlines -------------------------------------------------------------------------------
 
@@ -247,6 +243,15 @@ def _columns(one: Expectation) -> tuple[Value, ...]:
 
 def _detail(one: Expectation) -> dict[str, object]:
     return {name: getattr(one, name) for name in ("name", "select", "event", "start", "by", "zone", "days", "grace_s", "level")}
+
+
+def _readable(rows: Sequence[sqlite3.Row]) -> list[Expectation]:
+    """The expectations that can be read: a damaged one must not hide the others, and the doctor reports it."""
+    found = []
+    for row in rows:
+        with contextlib.suppress(StoreError):
+            found.append(_to_expectation(row))
+    return found
 
 
 def _to_expectation(row: sqlite3.Row) -> Expectation:

@@ -7,13 +7,13 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json, to_json
-from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.nodes import insert_node, load_node
-from groundcontrol.adapters.sqlite.rights import may_still_invite
+from groundcontrol.adapters.sqlite.rights import admitted_by_tags, grant_values, may_still_invite
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.paging import Page
@@ -26,7 +26,7 @@ from groundcontrol.nodes.model import NewNode, Node
 
 _RETENTION_S: Final = 30 * 86400.0
 """How long a spent or expired invite stays in the list."""
-_LAST: Final = (1 << 63) - 1
+_INVITE: Final = "SELECT * FROM invite "
 _FIND: Final = "SELECT * FROM invite WHERE id = ? AND revoked_at IS NULL AND uses < most_uses AND expires_at > ?"
 _COUNT: Final = "SELECT count(*) AS n FROM invite WHERE org = ? AND revoked_at IS NULL AND uses < most_uses AND expires_at > ?"
 _USE: Final = "UPDATE invite SET uses = uses + 1, node_id = ? WHERE id = ? AND revoked_at IS NULL AND uses < most_uses AND expires_at > ?"
@@ -67,13 +67,10 @@ class SqliteInvites:
 
     async def invites(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Invite]:
         size = check_limit(limit)
-        before = _LAST if cursor is None else read_cursor(cursor, "invites", scope.org, int)[0]
-        found = await self._reader.run(
-            lambda rows: rows.fetch_all(
-                "SELECT * FROM invite WHERE org = ? AND no < ? ORDER BY no DESC LIMIT ?", scope.org, before, size + 1
-            )
-        )
-        items = [_to_invite(row) for row in found[:size] if scope.admits("", texts_from_json(row["tags"]))]
+        before = BEHIND_ALL if cursor is None else read_cursor(cursor, "invites", scope.org, int)[0]
+        where = "WHERE org = ? AND no < ?" + admitted_by_tags(scope, "invite.tags") + " ORDER BY no DESC LIMIT ?"
+        found = await self._reader.run(lambda rows: rows.fetch_all(_INVITE + where, scope.org, before, *grant_values(scope), size + 1))
+        items = [_to_invite(row) for row in found[:size]]
         return Page(items, make_cursor("invites", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def invite(self, scope: Scope, invite: InviteId) -> Invite:

@@ -73,7 +73,7 @@ class SqliteMaintenance:
 
     async def windows(self, scope: Scope) -> Sequence[Window]:
         since = self._clock.now() - _KEEP_S
-        return [_to_window(row) for row in await self._reader.run(lambda rows: rows.fetch_all(_LIST, scope.org, since))]
+        return _readable(await self._reader.run(lambda rows: rows.fetch_all(_LIST, scope.org, since)))
 
     async def open_windows(self) -> Sequence[Window]:
         now = self._clock.now()

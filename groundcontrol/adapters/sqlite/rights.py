@@ -25,6 +25,11 @@ def admitted(scope: Scope) -> str:
     return _ADMITTED * len(scope.grants)
 
 
+def admitted_by_tags(scope: Scope, tags: str) -> str:
+    """The same for what belongs to no node yet. `tags`: the column, as `table.column`."""
+    return _ADMITTED.replace("node.id", "''").replace("node.tags", tags) * len(scope.grants)
+
+
 def of_granted(scope: Scope, node: str) -> str:
     """The same for queries with only the node's id: whether a granted node with that id exists. `node`: the column, as `table.column`."""
     return _SOME_NODE + node + admitted(scope) + ")"

@@ -31,7 +31,7 @@ from groundcontrol.jobs.model import JobError, JobUpdate
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, Session
 from groundcontrol.samples.model import Moved
 from groundcontrol.samples.query import WindowBuilder
-from tests.support.factories import SCOPE, connect, layout_row, new_event, new_job, new_node, pack, running_job
+from tests.support.factories import SCOPE, connect, layout_row, new_deployment, new_event, new_job, new_node, pack, running_job
 
 AT_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
 LAYOUT = layout_row()
@@ -117,6 +117,23 @@ async def test_a_job_with_a_damaged_record_is_listed_and_ends(database: Database
     assert ended.state == "succeeded"
 
 
+@pytest.mark.parametrize("spoilt", SPOILT)
+async def test_a_deployment_with_a_damaged_record_hides_no_others(database: Database, store: Store, spoilt: str) -> None:
+    harmed, sound = new_deployment(1.0), new_deployment(2.0, "192.0.2.2", "web-2")
+    for one in (harmed, sound):
+        await store.deployments.create_deployment(SCOPE, one)
+    await database._control.writer.run(
+        lambda tx: tx.execute(f"UPDATE deployment SET steps = {spoilt.format('steps')} WHERE id = ?", harmed.id)
+    )
+
+    found = {one.id: one for one in (await store.deployments.deployments(SCOPE, 10)).items}
+    assert found.keys() == {harmed.id, sound.id}
+    assert found[sound.id] == sound
+    error = found[harmed.id].error
+    assert error is not None
+    assert (found[harmed.id].host, found[harmed.id].steps, error.code) == (harmed.host, (), "store.damaged")
+
+
 @pytest.mark.parametrize("spoilt", [*SPOILT, """'{{"all":false,"tags":[],"nodes":[]}}'"""])
 async def test_a_damaged_window_of_a_job_leaves_the_others_open(database: Database, store: Store, spoilt: str) -> None:
     harmed, sound = [(await running_job(store, time.time(), name)).job for name in ("web-1", "web-2")]
@@ -125,6 +142,7 @@ async def test_a_damaged_window_of_a_job_leaves_the_others_open(database: Databa
     )
 
     assert [(one.node, str(one.window.id)) for one in await store.maintenance.automatic()] == [(sound.node_id, str(sound.id))]
+    assert str(sound.id) in [str(window.id) for window in await store.maintenance.windows(SCOPE)]
 
 
 async def test_an_unreadable_order_is_not_sent_and_blocks_no_other(database: Database, store: Store) -> None:
