@@ -34,6 +34,8 @@ ROUND_LIMIT_S: Final = 300.0
 """The approximate limit of a round: pauses get shorter when there is more to do."""
 LONGEST_PAUSE: Final = 9.0
 """A pause lasts at most this many times as long as the step before it."""
+SHORTEST_PAUSE: Final = 0.5
+"""A pause lasts at least this many times as long as the step before it, even if the round takes longer than its limit."""
 
 
 class Chunks(Protocol):
@@ -112,7 +114,7 @@ class Compactor:
         """The number of packs that were moved into chunks."""
         self.merges = 0
         self.backlog = 0
-        """The number of hours, except the current one, with rows in no chunk, counted over all nodes in the last round."""
+        """The number of hours, except the current one, with rows that can be moved and are in no chunk, counted over all nodes in the last round."""
 
     @property
     def quarantined(self) -> int:
@@ -132,14 +134,19 @@ class Compactor:
     async def round(self) -> int:
         """Move all hours that are ready, and merge all spans that are due. Returns: the number of steps."""
         ripe = _in_turn(self._ripe(await self._chunks.hot_hours()))
+        until = self._clock.monotonic() + ROUND_LIMIT_S
         for left, one in zip(range(len(ripe), 0, -1), ripe, strict=True):
-            await self._step(left, (one.hour.no, one.hour.hour), partial(self._compact, one))
+            await self._step(self._share_s(until, left), (one.hour.no, one.hour.hour), partial(self._compact, one))
         every = await self._chunks.pending_merges()
         self._forget({(due.no, due.span, due.tier, due.family) for due in every}, 4)
         dues = [due for due in every if self._is_due(due)]
         for left, due in zip(range(len(dues), 0, -1), dues, strict=True):
-            await self._step(left, (due.no, due.span, due.tier, due.family), partial(self._merge, due))
+            await self._step(self._share_s(until, left), (due.no, due.span, due.tier, due.family), partial(self._merge, due))
         return len(ripe) + len(dues)
+
+    def _share_s(self, until: float, left: int) -> float:
+        """The part of the round's time that the next of `left` steps and its pause may take."""
+        return (until - self._clock.monotonic()) / left
 
     def _ripe(self, hours: Sequence[HotHour]) -> list[_Ripe]:
         now, here = self._clock.monotonic(), self._clock.now()
@@ -198,7 +205,7 @@ class Compactor:
         self._damaged = {key for key in self._damaged if len(key) != width or key in there}
         self._failed = {key: at for key, at in self._failed.items() if len(key) != width or key in there}
 
-    async def _step(self, left: int, key: tuple[int, ...], work: Callable[[], Awaitable[None]]) -> None:
+    async def _step(self, share_s: float, key: tuple[int, ...], work: Callable[[], Awaitable[None]]) -> None:
         started = self._clock.monotonic()
         try:
             await work()
@@ -215,7 +222,7 @@ class Compactor:
             self._failed.pop(key, None)
         took = self._clock.monotonic() - started
         if took > 0:
-            await self._clock.sleep(took * min(self._longest_pause, max(0.5, ROUND_LIMIT_S / (left * took))))
+            await self._clock.sleep(min(self._longest_pause * took, max(SHORTEST_PAUSE * took, share_s - took)))
 
     async def _compact(self, ripe: _Ripe) -> None:
         hour = ripe.hour

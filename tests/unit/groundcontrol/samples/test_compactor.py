@@ -9,7 +9,7 @@ import pytest
 
 from groundcontrol.core.errors import StoreBusy, StoreDamaged, StoreError, StoreFull
 from groundcontrol.core.ids import NodeId
-from groundcontrol.samples.compactor import MERGE_AFTER_S, MOST_PARTS, PIECE_S, ROUND_S, SETTLE_S, Compactor
+from groundcontrol.samples.compactor import MERGE_AFTER_S, MOST_PARTS, PIECE_S, ROUND_LIMIT_S, ROUND_S, SETTLE_S, Compactor
 from groundcontrol.samples.model import Due, HotHour, Moved
 from tests.support.clock import ManualClock
 
@@ -289,3 +289,26 @@ async def test_a_full_span_waits_for_its_merge_and_blocks_no_other(caplog: pytes
     clock.advance(PIECE_S)
     await compactor.round()
     assert shelf.taken() == [("compact", 1, full.hour, True)]
+
+
+class SlowShelf(Shelf):
+    """Each step takes half a second."""
+
+    async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
+        self.clock.advance(0.5)
+        return await super().compact(no, hour, slow=slow)
+
+
+class JumpingClock(ManualClock):
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+
+
+async def test_a_round_of_many_steps_keeps_its_time_limit() -> None:
+    clock = JumpingClock(1_790_000_000.0)
+    shelf = SlowShelf(clock)
+    for no in range(1, 201):
+        shelf.hot(no, 0, PIECE_S)
+    began = clock.monotonic()
+    assert await Compactor(shelf, clock, always, id_by_number).round() == 200
+    assert ROUND_LIMIT_S * 0.99 <= clock.monotonic() - began <= ROUND_LIMIT_S * 1.01
