@@ -1,7 +1,7 @@
 """The backend for zypper: openSUSE and SLES. Its plan is XML with sizes, repositories and whether a reboot is due.
 
-Downloads, which may be stopped, and the installation, which may not, are two runs. Statuses over 100 are not failures by themselves:
-102 a reboot is due, 103 zypper itself was upgraded, 106 a repository was skipped, 107 a script failed.
+Downloads, which may be stopped, and the installation, which may not, are two runs. Three statuses are not failures: 102 a reboot is due,
+103 zypper itself was upgraded, 106 a repository was skipped. 107 is one: a script failed.
 
 zypper cannot be bound to a plan. So the plan is made again directly before the installation, which resolves once more.
 """
@@ -40,7 +40,8 @@ LOCK_WAIT_S = 300
 ROLLING = ("opensuse-tumbleweed", "opensuse-slowroll")
 """Distributions whose only upgrade is `dup`."""
 CHOSEN = ("update", "--no-force-resolution")
-REBOOT_DUE, RENEWED, LEFT_OUT, SCRIPT_FAILED = 102, 103, 106, 107
+REBOOT_DUE, RENEWED, NOT_FOUND, LEFT_OUT, SCRIPT_FAILED = 102, 103, 104, 106, 107
+_NO_FAILURE = (0, REBOOT_DUE, RENEWED, LEFT_OUT)
 _PATCH_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:+~-]*\Z")
 _CODES = (
     ("System management is locked", "job.lock_busy"),
@@ -53,10 +54,9 @@ _CODES = (
     ("nothing provides", "job.unmet_dependencies"),
 )
 _STATUSES = {
-    5: "job.package_manager",
     6: "job.lists_missing",
     7: "job.lock_busy",
-    104: "job.unknown_package",
+    NOT_FOUND: "job.unknown_package",
 }
 
 
@@ -98,6 +98,17 @@ class Zypper(RpmBackend):
         """Run a query on the existing metadata."""
         return run_query([*self.before, *words], self.looking, PLAN_LIMIT_S)
 
+    def _query_text(self, *words: str, also: Tuple[int, ...] = ()) -> str:
+        """The output of a query that did not fail.
+
+        Args:   also: other statuses that are no failure of it.
+        Raises: PackagesUnreadable.
+        """
+        answer = self.run_query(*words)
+        if answer.rc not in (*_NO_FAILURE, *also):
+            raise PackagesUnreadable(f"zypper: exit status {answer.rc}: {(answer.err or answer.out).strip()[:300]}")
+        return answer.out
+
     def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
         """zypper's arguments for a verb. Chosen packages never use a distribution upgrade."""
         words = CHOSEN if packages and verb in ("upgrade", "full-upgrade") else self._words[verb]
@@ -127,11 +138,9 @@ class Zypper(RpmBackend):
         return next((lock for lock in map(pid_file_holder, PID_FILES) if lock is not None), None) or super().lock()
 
     def named_like(self, names: Sequence[str]) -> Set[str]:
-        answer = self.run_query("--xmlout", "search", "--match-exact", "--type", "package", "--", *names)
-        if answer.rc not in (0, 104):
-            raise PackagesUnreadable(f"zypper: exit status {answer.rc}: {(answer.err or answer.out).strip()[:300]}")
+        found = self._query_text("--xmlout", "search", "--match-exact", "--type", "package", "--", *names, also=(NOT_FOUND,))
         try:
-            return zypper_parsers.parse_found(answer.out)
+            return zypper_parsers.parse_found(found)
         except ValueError as exc:
             raise PackagesUnreadable(f"zypper: {exc}") from exc
 
@@ -169,14 +178,14 @@ class Zypper(RpmBackend):
             raise PackageError("job.unmet_dependencies", f"zypper wants a decision: {summary.problem}")
         if answer.rc == LEFT_OUT and not summary.rows:
             raise PackageError("job.repository_stale", "zypper left a repository out: " + " · ".join(summary.errors)[:400])
-        if answer.rc not in (0, REBOOT_DUE, RENEWED, LEFT_OUT):
+        if answer.rc not in _NO_FAILURE:
             errors_text = " · ".join(summary.errors)[:800] or answer.err.strip()[:800] or f"exit status {answer.rc}"
             raise PackageError(_STATUSES.get(answer.rc, "job.package_manager"), errors_text)
         return summary
 
     def updates(self, *options: str) -> List[zypper_parsers.Update]:
         """Packages with a newer version; with `--all` also locked and uninstallable ones."""
-        return _updates(self.run_query("--quiet", "--xmlout", "list-updates", *options).out)
+        return _updates(self._query_text("--quiet", "--xmlout", "list-updates", *options))
 
     def needed(self, repositories: Sequence[Repository], there: Sequence[RpmPackage]) -> Needed:
         """The packages that the needed patches fix, and whether one needs a reboot.
@@ -194,14 +203,15 @@ class Zypper(RpmBackend):
 
     def needed_by_zypper(self) -> Needed:
         """The same by zypper's own output."""
+        listed = self._query_text("--quiet", "--xmlout", "list-patches")
         try:
-            patches = zypper_parsers.parse_patches(self.run_query("--quiet", "--xmlout", "list-patches").out)
+            patches = zypper_parsers.parse_patches(listed)
         except ValueError as exc:
             raise PackagesUnreadable(f"zypper: {exc}") from exc
         names = sorted({patch.name for patch in patches if patch.security and _PATCH_NAME.match(patch.name)})
         found: List[RpmPackage] = []
         for start in range(0, len(names), PATCH_BATCH):
-            found += zypper_parsers.parse_patched(self.run_query("--quiet", "patch-info", "--", *names[start : start + PATCH_BATCH]).out)
+            found += zypper_parsers.parse_patched(self._query_text("--quiet", "patch-info", "--", *names[start : start + PATCH_BATCH]))
         return Needed(found, any(patch.restart for patch in patches))
 
     def _steps_of(
@@ -258,14 +268,15 @@ class Zypper(RpmBackend):
             reason = "held" if inventory[label].held else "unresolvable"
             if reason != "held" and verb == "upgrade" and self.words("upgrade", packages) != self.words("full-upgrade", packages):
                 if erasing is None:
-                    erasing = self._reached_by_full(packages)
+                    erasing = self._reached_by_full()
                 reason = "needs_removal" if (package.name, package.arch) in erasing else reason
             kept.append(HeldPackage(label, package.version, reason))
         return kept
 
-    def _reached_by_full(self, packages: Sequence[str]) -> Set[Tuple[str, str]]:
+    def _reached_by_full(self) -> Set[Tuple[str, str]]:
+        """What an upgrade of everything with removals reaches. Chosen packages are never upgraded so."""
         try:
-            return {(row.package.name, row.package.arch) for row in self.summary("full-upgrade", packages).rows if row.act != REMOVE}
+            return {(row.package.name, row.package.arch) for row in self.summary("full-upgrade", ()).rows if row.act != REMOVE}
         except PackageError:
             return set()
 
@@ -333,7 +344,7 @@ class Zypper(RpmBackend):
             reader.notes.append(sentence("report.zypper_updated_itself"))
         if ended.rc == LEFT_OUT:
             reader.notes.append(sentence("report.zypper_left_out"))
-        if not ended.rc or ended.rc in (REBOOT_DUE, RENEWED, LEFT_OUT):
+        if ended.rc is None or ended.rc in _NO_FAILURE:
             unmet = verb == "repair" and reader.unmet
             return Failure("job.packages_broken", "dependencies of installed packages are not met: see the log") if unmet else None
         code = self.code_in("\n".join(reader.troubles), _STATUSES.get(ended.rc, "job.package_manager"))

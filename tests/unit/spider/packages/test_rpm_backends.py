@@ -15,6 +15,7 @@ from spider.packages.dnf.dnf4 import Dnf4
 from spider.packages.dnf.dnf5 import Dnf5
 from spider.packages.dnf.parsers import DnfRow
 from spider.packages.dnf.run_reader import DnfReader
+from spider.packages.interfaces import Output, PackagesUnreadable
 from spider.packages.plan import Plan, Planned
 from spider.packages.rpm.backend import RpmBackend, RpmReader
 from spider.packages.rpm.parsers import RpmPackage
@@ -283,3 +284,31 @@ def test_every_name_of_a_verb_is_known_to_every_manager() -> None:
         if isinstance(backend, DnfFamily):
             for verb in ("upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove"):
                 assert backend.words(verb, ())
+
+
+class AnsweringZypper(Zypper):
+    """A zypper with given answers, by a word of the query."""
+
+    answers: dict[str, Output]
+
+    def run_query(self, *words: str) -> Output:
+        return next(answer for word, answer in self.answers.items() if word in words)
+
+
+def test_a_failed_query_of_zypper_is_not_an_empty_answer() -> None:
+    zypper = AnsweringZypper("x86_64", "sles")
+    patches = '<update kind="patch" name="openSUSE-1" category="security" status="needed" restart="false"/>'
+    listed = f'<?xml version="1.0"?><stream><update-status><update-list>{patches}</update-list></update-status></stream>'
+    locked = Output(7, "", "System management is locked")
+    zypper.answers = {"list-patches": Output(0, listed, ""), "patch-info": locked, "list-updates": locked}
+    with pytest.raises(PackagesUnreadable, match="locked"):
+        zypper.needed_by_zypper()
+    with pytest.raises(PackagesUnreadable, match="locked"):
+        zypper.updates()
+
+
+def test_zypper_finds_packages_although_it_skips_a_repository() -> None:
+    zypper = AnsweringZypper("x86_64", "sles")
+    found = '<solvable-list><solvable kind="package" name="vim"/></solvable-list>'
+    zypper.answers = {"search": Output(106, f'<?xml version="1.0"?><stream><search-result>{found}</search-result></stream>', "")}
+    assert zypper.named_like(["vim"]) == {"vim"}
