@@ -1,7 +1,7 @@
 """Detects the virtualization of this system, in the words of systemd-detect-virt, without calling it."""
 
 import os
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 from spider.files import read_text
 
@@ -26,6 +26,7 @@ _FIRMWARE: Tuple[Tuple[str, str], ...] = (
     ("Google", "google"),
 )
 _ALSO_REAL = ("Amazon EC2", "Google", "Oracle Corporation")
+"""Vendors of both real and virtual machines."""
 _CLOCKS = (("kvm-clock", "kvm"), ("hyperv_clocksource", "microsoft"), ("xen", "xen"))
 _X86 = ("x86_64", "i686", "i586", "i386")
 
@@ -50,13 +51,17 @@ def detect_container(root: str = "") -> str:
 def detect_machine(root: str = "", architecture: str = "x86_64") -> str:
     """The hypervisor; `none` on bare metal, `vm` for one that hides its name, empty when it is unknown.
 
-    Sources in this order: the firmware's tables (DMI), Xen, the device tree, the flags and clocks of an x86 processor.
+    Sources in this order: Xen's first domain, the firmware's tables (DMI), Xen, the device tree, the flags and clocks of an x86 processor.
     """
-    hypervisor = _has_hypervisor(root)
+    by_xen = _by_xen(root)
+    if by_xen == "none":  # its firmware's tables are those of the real machine
+        return by_xen
+    hypervisor = _has_hypervisor(root) if architecture in _X86 else None
     dmi = root + "/sys/class/dmi/id/"
     firmware = [read_text(dmi + name) for name in ("product_name", "sys_vendor", "board_vendor", "bios_vendor")]
-    reported = _by_firmware(firmware, hypervisor) or _by_xen(root) or _by_device_tree(root)
-    if reported:
+    by_firmware = _by_firmware(firmware, hypervisor)
+    reported = by_firmware or by_xen or _by_device_tree(root)
+    if reported or by_firmware == "":
         return reported
     if hypervisor:
         clocks = read_text(root + "/sys/devices/system/clocksource/clocksource0/available_clocksource").split()
@@ -64,13 +69,28 @@ def detect_machine(root: str = "", architecture: str = "x86_64") -> str:
     return "none" if architecture in _X86 or any(firmware) else ""
 
 
-def _by_firmware(texts: List[str], hypervisor: bool) -> str:
-    """Derive it from the DMI vendor. Some vendors build both real and virtual machines; then the processor's flag decides."""
+def _by_firmware(texts: List[str], hypervisor: Optional[bool]) -> Optional[str]:
+    """Derive it from the DMI product and vendors. Some vendors build both real and virtual machines; then the processor's flag decides.
+
+    Args:    hypervisor: the processor's flag; None: this architecture has none.
+    Returns: None when they name no hypervisor; empty when the machine may be real or virtual.
+    """
     for text in texts:
         for start, kind in _FIRMWARE:
-            if text.startswith(start) and (hypervisor or start not in _ALSO_REAL):
+            if not text.startswith(start):
+                continue
+            if hypervisor or start not in _ALSO_REAL:
                 return kind
-    return "microsoft" if texts[0].startswith("Virtual Machine") and texts[1].startswith("Microsoft") else ""
+            if hypervisor is None:
+                return _without_flag(kind, product=texts[0])
+    return "microsoft" if texts[0].startswith("Virtual Machine") and texts[1].startswith("Microsoft") else None
+
+
+def _without_flag(kind: str, product: str) -> str:
+    """A vendor of both kinds, without a flag of the processor. Amazon's real machines have `.metal` in their type, such as `c7g.metal`."""
+    if kind != "amazon":
+        return ""
+    return "none" if ".metal" in product else kind
 
 
 def _by_xen(root: str) -> str:

@@ -81,6 +81,11 @@ def test_container_managers_are_detected_by_their_files(tmp_path: Path) -> None:
         ({"sys/class/dmi/id/sys_vendor": "Dell Inc.", "proc/cpuinfo": "flags : fpu"}, "none"),
         ({"sys/hypervisor/type": "xen"}, "xen"),
         ({"sys/hypervisor/type": "xen", "proc/xen/capabilities": "control_d\n"}, "none"),
+        (
+            {"sys/class/dmi/id/sys_vendor": "Oracle Corporation", "proc/cpuinfo": "flags : fpu hypervisor"}
+            | {"sys/hypervisor/type": "xen", "proc/xen/capabilities": "control_d\n"},
+            "none",
+        ),
         ({"proc/device-tree/hypervisor/compatible": "linux,kvm\0"}, "kvm"),
         (
             {
@@ -95,6 +100,22 @@ def test_container_managers_are_detected_by_their_files(tmp_path: Path) -> None:
 )
 def test_hypervisors_are_detected_by_firmware_and_processor(tmp_path: Path, files: dict[str, str | bytes], kind: str) -> None:
     assert detect_machine(str(write(tmp_path, files))) == kind
+
+
+@pytest.mark.parametrize(
+    ("vendor", "product", "kind"),
+    [
+        ("Amazon EC2", "m6g.large", "amazon"),
+        ("Amazon EC2", "m6g.metal", "none"),
+        ("Google", "Google Compute Engine", "google"),
+        ("Google", "Izumi", ""),
+        ("Dell Inc.", "", "none"),
+    ],
+)
+def test_a_processor_without_a_flag_leaves_it_to_the_firmware(tmp_path: Path, vendor: str, product: str, kind: str) -> None:
+    files = {"sys_vendor": vendor, "product_name": product}
+    root = write(tmp_path, {f"sys/class/dmi/id/{name}": text for name, text in files.items()} | {"proc/cpuinfo": "Features : fp asimd\n"})
+    assert detect_machine(str(root), "aarch64") == kind
 
 
 def test_an_unknown_architecture_without_a_sign_stays_unknown(tmp_path: Path) -> None:
