@@ -140,7 +140,7 @@ class NodeDayView(Answer):
 
 
 class DayView(Answer):
-    """One deadline: how many nodes met it, and the first fifty that did not."""
+    """One deadline: how many nodes met it, and fifty that did not, those that missed it first."""
 
     date: str
     start_at: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, timedelta
 from difflib import get_close_matches
 from typing import Final, TypeVar
@@ -45,6 +46,9 @@ OF_SERVERS: Final = frozenset({"node", "host", "packages", "job", "deployment", 
 NEAR: Final = 0.8
 """How alike a name and a type must be to look like a mistake in typing, from 0 to 1."""
 _EVENT: Final = re.compile(r"[a-z0-9_.-]{1,64}\Z")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+_UNMET: Final = ("missed", "late", "arrived_late")
+"""The states whose nodes a day names, the worst first."""
 T = TypeVar("T")
 
 
@@ -112,15 +116,29 @@ async def list_days(call: ApiRequest) -> DaysView:
     if node is not None and not is_id(node):
         raise BadRequest("the parameter node is not an id")
     last = _date(query.get("to"), "to") or local_date(zone_of(one.zone), call.services.clock.now())
-    first = _date(query.get("from"), "from") or max(last, date.min + timedelta(days=DAYS_SHOWN)) - timedelta(days=DAYS_SHOWN - 1)
+    first = _date(query.get("from"), "from") or last - timedelta(days=DAYS_SHOWN - 1)
     if not 0 <= (last - first).days < MAX_DAYS:
         raise BadRequest(f"the parameters from and to span 1 to {MAX_DAYS} days")
     judged: dict[date, list[JudgedDay]] = {}
     for day in await store.judged_days(scope, one.id, first, last, None if node is None else NodeId(node)):
         judged.setdefault(day.date, []).append(day)
     dates = (last - timedelta(days=back) for back in range((last - first).days + 1))
-    days = ((when, deadline(one, when)) for when in dates)
-    return DaysView(days=[_day_view(due, judged.get(when, []), whole=node is not None) for when, due in days if due is not None])
+    days = ((_deadline_of(one, when, judged.get(when, [])), judged.get(when, [])) for when in dates)
+    return DaysView(days=[_day_view(due, rows, whole=node is not None) for due, rows in days if due is not None])
+
+
+def _deadline_of(one: Expectation, when: date, judged: Sequence[JudgedDay]) -> Deadline | None:
+    """The deadline that was judged; without a judgement the present one. None: there is none.
+
+    The begin of a window is not stored, so it is the present one.
+    """
+    present = deadline(one, when)
+    if not judged:
+        return present
+    last = max(judged, key=lambda day: day.judged_at)
+    daily = present or deadline(one._replace(days=DAYS), when)
+    start_at = last.by_at if daily is None else min(daily.start_at, last.by_at)
+    return Deadline(when, start_at, last.by_at, last.due_at)
 
 
 def _id(call: ApiRequest) -> ExpectationId:
@@ -138,7 +156,7 @@ def _date(text: str | None, name: str) -> date | None:
     if text is None:
         return None
     try:
-        found = date.fromisoformat(text)
+        found = date.fromisoformat(text if _DATE.match(text) else "")
     except ValueError:
         raise BadRequest(f"the parameter {name} is not a date such as 2026-11-20") from None
     if not 1980 <= found.year <= 2200:
@@ -195,7 +213,7 @@ def _view(one: Expectation, select: SelectView) -> ExpectationView:
 
 def _day_view(due: Deadline, judged: list[JudgedDay], *, whole: bool) -> DayView:
     states = [one.state for one in judged]
-    named = [one for one in judged if whole or one.state not in ("met", "not_judged")][:MAX_NODES_OF_A_DAY]
+    named = judged if whole else sorted((one for one in judged if one.state in _UNMET), key=lambda one: _UNMET.index(one.state))
     return DayView(
         date=due.date.isoformat(),
         start_at=due.start_at,
@@ -206,7 +224,7 @@ def _day_view(due: Deadline, judged: list[JudgedDay], *, whole: bool) -> DayView
         late=states.count("late"),
         missed=states.count("missed"),
         not_judged=states.count("not_judged"),
-        nodes=[_node_view(one) for one in named],
+        nodes=[_node_view(one) for one in named[:MAX_NODES_OF_A_DAY]],
     )
 
 

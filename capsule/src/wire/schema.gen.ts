@@ -353,7 +353,7 @@ export interface DamageView {
   end: number;
 }
 
-/** One deadline: how many nodes met it, and the first fifty that did not. */
+/** One deadline: how many nodes met it, and fifty that did not, those that missed it first. */
 export interface DayView {
   date: string;
   start_at: number;

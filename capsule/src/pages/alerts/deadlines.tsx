@@ -109,6 +109,7 @@ function Calendar({ one }: { one: ExpectationView }): VNode {
   if (failure && !days) return <Failure title={t`The days could not be read`} error={failure} onRetry={() => void load()} />;
   if (!days) return <Loading rows={1} what={t`the days`} onRetry={() => void load()} />;
   const chosen = days.find(({ date }) => date === open);
+  const more = chosen ? chosen.missed + chosen.late + chosen.arrived_late - chosen.nodes.length : 0;
   return (
     <div class="stack">
       <StaleNotice failure={failure} onRetry={() => void load()} />
@@ -146,6 +147,7 @@ function Calendar({ one }: { one: ExpectationView }): VNode {
                 {node.late_s !== null && node.late_s > 0 && ` · ${t`${duration(node.late_s)} late`}`}
               </li>
             ))}
+            {more > 0 && <li class="t3">{t`and ${more} more`}</li>}
           </ul>
         </div>
       )}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from groundcontrol.access.sessions import STEP_UP_S
-from groundcontrol.alerts.deadlines import ExpectationId, JudgedDay, Report
-from groundcontrol.core.ids import EventId
+from groundcontrol.alerts.deadlines import Expectation, ExpectationId, JudgedDay, Report, deadline
+from groundcontrol.alerts.expectations_api import MAX_NODES_OF_A_DAY, _day_view
+from groundcontrol.alerts.model import Selector
+from groundcontrol.alerts.wall_clock import DAYS
+from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.events.making import new_event
 from tests.support.inprocess_hub import TestHub
 
@@ -107,9 +110,34 @@ async def test_the_calendar_counts_all_nodes_and_names_those_that_did_not_meet_i
     (found,) = (await admin.get(f"expectations/{made['id']}/days?from={day}&to={day}&node={good.id}")).json["days"]
     assert [row["state"] for row in found["nodes"]] == ["met"]
 
+    other_days = [name for name in DAYS if name != DAYS[day.weekday()]]
+    await admin.request("PATCH", f"expectations/{made['id']}", {"by": "09:00", "days": other_days})
+    (found,) = (await admin.get(f"expectations/{made['id']}/days?from={day}&to={day}")).json["days"]
+    assert (found["by_at"], found["due_at"], found["late"]) == (by, by + 900, 1), "a judged day keeps its deadline"
+
+
+def test_a_day_names_those_that_missed_it_first() -> None:
+    made = Expectation(ExpectationId("x"), 1, "Backup", Selector(all=True), "backup", "05:00", "UTC", DAYS)
+    due = deadline(made, date(2026, 11, 20))
+    assert due is not None
+    late = [
+        JudgedDay(made.id, NodeId(f"late-{at}"), due.date, "arrived_late", due.by_at, due.due_at, 0.0) for at in range(MAX_NODES_OF_A_DAY)
+    ]
+    missed = late[0]._replace(node=NodeId("missed"), state="missed")
+    shown = _day_view(due, [*late, missed], whole=False)
+    assert (len(shown.nodes), shown.nodes[0].node_id, shown.missed) == (MAX_NODES_OF_A_DAY, "missed", 1)
+
 
 async def test_an_invalid_calendar_range_is_refused(hub: TestHub) -> None:
     admin = await hub.logged_in()
     made = (await admin.post("expectations", BODY)).json
-    for query in ("from=yesterday", "from=2026-11-20&to=2026-11-19", "from=2026-01-01&to=2026-11-19", "to=9999-12-31", "node=x"):
+    for query in (
+        "from=yesterday",
+        "from=2026-11-20&to=2026-11-19",
+        "from=2026-01-01&to=2026-11-19",
+        "to=9999-12-31",
+        "to=20261120",
+        "to=2026-W47-5",
+        "node=x",
+    ):
         assert (await admin.get(f"expectations/{made['id']}/days?{query}")).code == "request.invalid", query
