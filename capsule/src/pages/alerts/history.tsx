@@ -11,6 +11,7 @@ import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 import { Empty } from "../../ui/load-states";
+import { rowOpening } from "../../ui/row-opening";
 import { Time } from "../../ui/time";
 import { ListView, useList } from "../list-view";
 import { AlertsCut, AlertTable } from "./alert-table";
@@ -57,7 +58,7 @@ function Row({ incident, open, onOpen }: { incident: IncidentView; open: boolean
   const count = incident.alerts_cut ? t`more than ${plural(incident.alerts.length, "alert")}` : plural(incident.alerts.length, "alert");
   const retro = incident.alerts.length > 0 && incident.alerts.every((alert) => alert.retro);
   return (
-    <div role="row" tabIndex={0} class={retro ? "retro" : ""} onClick={(event) => (event.target as Element).closest("a, button") || onOpen()} onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && onOpen()}>
+    <div role="row" class={retro ? "retro" : ""} {...rowOpening(onOpen)}>
       <span role="cell">
         <Glyph kind={incident.level === "critical" ? "crit" : "warn"} />
       </span>

@@ -19,6 +19,7 @@ import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { Empty, Failure, Loading } from "../../ui/load-states";
+import { rowOpening } from "../../ui/row-opening";
 import { StaleNotice } from "../../ui/stale-notice";
 import { ShowMore } from "../../ui/show-more";
 import { Time } from "../../ui/time";
@@ -148,10 +149,9 @@ function jobResult(job: BatchJobView, action: string): string {
 
 function Row({ job, name, action }: { job: BatchJobView; name: string; action: string }): VNode {
   const ended = jobEnded(job.state);
-  const open = (): void => go(`/jobs/${job.id}`);
   const statusText = jobResult(job, action);
   return (
-    <div role="row" tabIndex={0} data-job={job.id} data-state={job.state} onClick={open} onKeyDown={(event) => event.key === "Enter" && open()}>
+    <div role="row" data-job={job.id} data-state={job.state} {...rowOpening(() => go(`/jobs/${job.id}`))}>
       <span role="cell">
         <Glyph kind={jobGlyph(job.state)} label={stateLabel(job.state)} />
       </span>

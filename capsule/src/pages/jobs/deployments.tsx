@@ -15,6 +15,7 @@ import type { DeploymentView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { Empty, Failure, Loading } from "../../ui/load-states";
+import { rowOpening } from "../../ui/row-opening";
 import { StaleNotice } from "../../ui/stale-notice";
 import { ShowMore } from "../../ui/show-more";
 import { Time } from "../../ui/time";
@@ -73,7 +74,7 @@ export function RequestRow({ all, cut }: { all: readonly DeploymentView[]; cut: 
   const ended = all.every(({ ended_at }) => ended_at !== null) ? Math.max(...all.map(({ ended_at }) => ended_at ?? 0)) : null;
   const href = `/deployments/${first.batch_id ?? ""}`;
   return (
-    <div role="row" tabIndex={0} onClick={() => go(href)} onKeyDown={(event) => event.key === "Enter" && go(href)}>
+    <div role="row" {...rowOpening(() => go(href))}>
       <span role="cell">
         <Glyph kind={SERVER_GROUP_GLYPHS[worst]} label={SERVER_GROUP_LABELS[worst]} />
       </span>
@@ -106,12 +107,12 @@ export function DeploymentRow({ one }: { one: DeploymentView }): VNode {
   const statusText = deploymentStatusText(one);
   const open = (): void => openDeployment(one);
   return (
-    <div role="row" tabIndex={0} data-state={one.state} onClick={open} onKeyDown={(event) => event.key === "Enter" && open()}>
+    <div role="row" data-state={one.state} {...rowOpening(open)}>
       <span role="cell">
         <Glyph kind={SERVER_GROUP_GLYPHS[at]} label={at === "asks" ? SERVER_GROUP_LABELS.asks : stateLabel(one.state)} />
       </span>
       <span role="rowheader" class="cut medium">
-        <button type="button" class="fold" tabIndex={-1}>
+        <button type="button" class="fold" tabIndex={-1} onClick={open}>
           {deploymentLabel(one)}
         </button>
       </span>

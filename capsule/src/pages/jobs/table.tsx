@@ -11,6 +11,7 @@ import { go } from "../../state/router";
 import type { BatchSummaryView, DeploymentView, JobView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
+import { rowOpening } from "../../ui/row-opening";
 import { Time } from "../../ui/time";
 import { DeploymentRow, RequestRow } from "./deployments";
 
@@ -50,9 +51,8 @@ function BatchRow({ batch, only }: { batch: BatchSummaryView; only: JobGroup | u
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const mark = counts.open ? "run" : counts.failed ? "fail" : counts.done ? "done" : "off";
   const result = [groupsText(counts), refused ? t`${refused} refused` : ""].filter(Boolean).join(", ");
-  const open = (): void => go(`/batches/${batch.id}`);
   return (
-    <div role="row" tabIndex={0} onClick={open} onKeyDown={(event) => event.key === "Enter" && open()}>
+    <div role="row" {...rowOpening(() => go(`/batches/${batch.id}`))}>
       <span role="cell">
         <Glyph kind={mark} label={counts.open ? t`Running` : counts.failed ? t`Ended with problems` : t`Ended`} />
       </span>
@@ -82,9 +82,8 @@ function BatchRow({ batch, only }: { batch: BatchSummaryView; only: JobGroup | u
 
 function Row({ job }: { job: JobView }): VNode {
   const node = nodeLabel(job.node_id);
-  const at = job.started_at ?? job.created_at;
   return (
-    <div role="row" tabIndex={0} onClick={() => go(`/jobs/${job.id}`)} onKeyDown={(event) => event.key === "Enter" && go(`/jobs/${job.id}`)}>
+    <div role="row" {...rowOpening(() => go(`/jobs/${job.id}`))}>
       <span role="cell">
         <Glyph kind={jobGlyph(job.state)} label={stateLabel(job.state)} />
       </span>
@@ -103,7 +102,7 @@ function Row({ job }: { job: JobView }): VNode {
         {job.created_by}
       </span>
       <span role="cell" class="t3">
-        <Time at={at}>{timeOrDate(at, dayStart.value)}</Time>
+        {job.started_at !== null && <Time at={job.started_at}>{timeOrDate(job.started_at, dayStart.value)}</Time>}
       </span>
       <span role="cell" class="t3">
         {jobDuration(job, jobEnded(job.state) ? 0 : now.value)}

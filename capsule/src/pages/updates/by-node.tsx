@@ -14,6 +14,7 @@ import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { Empty, Loading } from "../../ui/load-states";
+import { rowOpening } from "../../ui/row-opening";
 import { VirtualList } from "../../ui/virtual-list";
 import { Security } from "../fleet/cells";
 
@@ -48,9 +49,8 @@ export function ByNode({ search, security, old }: { search: string; security: bo
             if (!row) return null;
             const { node, health } = row;
             const why = ineligibleReason(node, action);
-            const open = (): void => go(`/n/${node.id}/packages`);
             return (
-              <div role="row" key={node.id} aria-rowindex={index + 2} tabIndex={0} onClick={open} onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && open()}>
+              <div role="row" key={node.id} aria-rowindex={index + 2} {...rowOpening(() => go(`/n/${node.id}/packages`))}>
                 <span role="rowheader" class="row">
                   <Glyph kind={health} />
                   <a class="medium cut" href={`/n/${node.id}/packages`} tabIndex={-1}>
@@ -68,13 +68,7 @@ export function ByNode({ search, security, old }: { search: string; security: bo
                 </span>
                 <span role="cell" class="right">
                   {mayAct.value && !why && (
-                    <Button
-                      slim
-                      onClick={(event) => {
-                        event.stopPropagation();
-                        showDialog({ kind: "order", node: node.id, action });
-                      }}
-                    >
+                    <Button slim onClick={() => showDialog({ kind: "order", node: node.id, action })}>
                       {t`Upgrade…`}
                     </Button>
                   )}
