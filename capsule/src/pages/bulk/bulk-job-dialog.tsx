@@ -23,7 +23,7 @@ import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { useNodes } from "./use-nodes";
 import { useLostAnswer } from "../jobs/submit/use-lost-answer";
-import { stopPolling, PlansTable, usePlans, withWork } from "./plans";
+import { cancelPlans, PlansTable, usePlans, withWork } from "./plans";
 import { RebootChoice } from "../jobs/submit/reboot-choice";
 import { isUnanswered, startedNote, useSubmit, submitErrorText } from "../jobs/submit/use-submit";
 
@@ -57,7 +57,7 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
   const [asking, setAsking] = useState(false);
   const { sending, status, give } = useSubmit();
   const { mark } = useLostAnswer(({ id, batch_id }) => {
-    if (plans) stopPolling(plans);
+    if (plans) cancelPlans(plans);
     closeDialog();
     unpick();
     go(batch_id === null ? `/jobs/${id}` : `/batches/${batch_id}`);
@@ -121,7 +121,7 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
     try {
       const made = await submitBatch({ action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) }, planning ? replanKey : planKey);
       setReplanKey(newIdempotencyKey());
-      if (plans) stopPolling(plans);
+      if (plans) cancelPlans(plans);
       if (wish.current === planKey) {
         // not as the plan of a later choice
         setPlanning(made);
@@ -148,7 +148,7 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
       ...(action === "reboot" || rebooting ? {} : { minutes: JOB_MINUTES }),
       send: async () => {
         const made = await submitBatch(body, key);
-        if (plans) stopPolling(plans);
+        if (plans) cancelPlans(plans);
         return `/batches/${made.id}`;
       },
       taken: (path) => {

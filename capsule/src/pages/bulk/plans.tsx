@@ -1,7 +1,7 @@
 /** The plans of many nodes. */
 
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { restartsText } from "../../core/jobs/batch";
 import { decimalSize } from "../../core/text/units";
@@ -30,29 +30,28 @@ export interface Plans {
 /** Follows a batch of plans to its end. */
 export function usePlans(started: BatchView | null): Plans | null {
   const [found, setFound] = useState<Plans | null>(null);
-  const held = useRef(new Map<string, PlanView>());
   useEffect(() => {
-    held.current = new Map();
     setFound(null);
     if (!started) return;
+    const held = new Map<string, PlanView>(); // of this batch: a late answer of the one before does not reach it
     let timer: ReturnType<typeof setTimeout> | undefined;
     let left = false;
     const read = async (): Promise<void> => {
       let over = false;
       try {
         const batch = await loadBatch(started.id);
-        const fresh = batch.jobs.filter((job) => job.state === "succeeded" && !held.current.has(job.node_id));
+        const fresh = batch.jobs.filter((job) => job.state === "succeeded" && !held.has(job.node_id));
         const { failed } = await forEachLimited(fresh, AT_ONCE, async (job) => {
           const plan = await planOf(job.id);
-          if (plan.complete) held.current.set(job.node_id, plan);
+          if (plan.complete) held.set(job.node_id, plan);
         });
         if (left) return;
         over = batch.state === "done" && failed.every(({ error }) => error.status === 404);
-        setFound({ batch, byNode: new Map(held.current), complete: over, failure: "" });
+        setFound({ batch, byNode: new Map(held), complete: over, failure: "" });
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (left) return;
-        setFound((before) => ({ batch: before?.batch ?? started, byNode: new Map(held.current), complete: false, failure: error.detail }));
+        setFound((before) => ({ batch: before?.batch ?? started, byNode: new Map(held), complete: false, failure: error.detail }));
       }
       if (!over && !left) timer = setTimeout(() => void read(), EVERY_MS);
     };
@@ -66,7 +65,7 @@ export function usePlans(started: BatchView | null): Plans | null {
 }
 
 /** Cancels the plans that have no answer yet. A plan that cannot be cancelled runs until its timeout and changes nothing. */
-export function stopPolling({ batch }: Plans): void {
+export function cancelPlans({ batch }: Plans): void {
   if (batch.state === "done") return;
   cancelBatch(batch.id).catch((error: unknown) => {
     if (!(error instanceof ApiError)) throw error;
@@ -76,7 +75,7 @@ export function stopPolling({ batch }: Plans): void {
 /** Nodes whose plan changes something. */
 export const withWork = (plans: Plans): string[] => [...plans.byNode].filter(([, plan]) => plan.steps.length > 0).map(([node]) => node);
 
-/** Plans that were not made first, then plans with work, then those with nothing to do. */
+/** Nodes that sent no plan first, then those that have not answered, then plans with work, then plans with nothing to do. */
 function rankOf({ state }: BatchJobView, plan: PlanView | undefined): number {
   if (plan) return plan.steps.length ? 2 : 3;
   return jobEnded(state) ? 0 : 1;
@@ -103,6 +102,8 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
   const { batch, byNode } = plans;
   const names = new Intl.Collator(undefined, { numeric: true });
   const jobs = batch.jobs.map((job) => ({ job, name: nodeLabel(job.node_id) })).sort((a, b) => rankOf(a.job, byNode.get(a.job.node_id)) - rankOf(b.job, byNode.get(b.job.node_id)) || names.compare(a.name, b.name));
+  // A plan with work can be left out, so each of them is shown.
+  const shown = jobs.filter(({ job }, at) => at < SHOWN || byNode.get(job.node_id)?.steps.length);
   const ended = batch.jobs.filter(({ state }) => jobEnded(state)).length;
   const included = [...byNode].filter(([node]) => !without.has(node)).map(([, plan]) => plan);
   const bytes = included.reduce((sum, plan) => sum + (plan.download_bytes ?? 0), 0);
@@ -111,7 +112,7 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
     <div class="stack">
       {plans.failure && <Banner mark={<Glyph kind="stale" label="" />}>{plans.failure}</Banner>}
       <p class="t2" role="status">
-        {plans.complete ? t`${withWork(plans).length} of ${batch.jobs.length} have something to do` : t`${ended} of ${batch.jobs.length} have sent their plan…`}
+        {plans.complete ? t`${withWork(plans).length} of ${batch.jobs.length} have something to do` : t`${ended} of ${batch.jobs.length} have answered…`}
         {without.size > 0 && ` · ${t`${without.size} left out`}`}
         {bytes > 0 && ` · ${t`${decimalSize(bytes)} to download in all`}`}
       </p>
@@ -127,7 +128,7 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
           <span role="columnheader">{t`Node`}</span>
           <span role="columnheader">{t`Planned changes`}</span>
         </div>
-        {jobs.slice(0, SHOWN).map(({ job, name }) => (
+        {shown.map(({ job, name }) => (
           <div role="row" key={job.id}>
             <span role="cell">
               {(byNode.get(job.node_id)?.steps.length ?? 0) > 0 && (
@@ -148,7 +149,7 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
           </div>
         ))}
       </div>
-      {jobs.length > SHOWN && <p class="t3">{t`${jobs.length - SHOWN} more are not shown.`}</p>}
+      {jobs.length > shown.length && <p class="t3">{t`${jobs.length - shown.length} more are not shown.`}</p>}
     </div>
   );
 }
