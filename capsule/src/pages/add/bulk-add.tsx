@@ -17,6 +17,7 @@ import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { DEPLOYMENTS, startedNote, useSubmit } from "../jobs/submit/use-submit";
+import { readText, UNREADABLE } from "./chosen-file";
 import { DraftBanner } from "./draft-banner";
 import { JumpFields, SignInFields, useFocusFirstError } from "./connection-fields";
 import { listDraft, useDraft } from "./draft";
@@ -189,13 +190,19 @@ function batchBody(servers: readonly ListedServerView[], entries: ConnectionForm
 
 function ListField({ text, format, onText, onFormat, failure }: { text: string; format: Format; onText: (text: string) => void; onFormat: (format: Format) => void; failure: string }): VNode {
   const file = useRef<HTMLInputElement>(null);
-  const [tooLarge, setTooLarge] = useState("");
-  const wrongText = tooLarge || failure;
+  const [refused, setRefused] = useState("");
+  const wrongText = refused || failure;
+  const give = (list: string): void => {
+    setRefused("");
+    onText(list);
+  };
   const take = async (chosen: File | undefined): Promise<void> => {
-    setTooLarge("");
+    setRefused("");
     if (!chosen) return;
-    if (chosen.size > LARGEST) setTooLarge(t`This file is larger than 256 KiB: a list of 200 servers is smaller.`);
-    else onText(await chosen.text());
+    if (chosen.size > LARGEST) return setRefused(t`This file is larger than 256 KiB: a list of 200 servers is smaller.`);
+    const list = await readText(chosen);
+    if (list === null) setRefused(UNREADABLE);
+    else give(list);
   };
   return (
     <>
@@ -214,7 +221,7 @@ function ListField({ text, format, onText, onFormat, failure }: { text: string; 
           maxLength={LARGEST}
           aria-describedby={wrongText ? "server-list-wrong" : "server-list-hint"}
           aria-invalid={wrongText ? true : undefined}
-          onInput={(event) => onText(event.currentTarget.value)}
+          onInput={(event) => give(event.currentTarget.value)}
           onDragOver={(event) => event.preventDefault()}
           onDrop={(event) => {
             if (!event.dataTransfer?.files.length) return;

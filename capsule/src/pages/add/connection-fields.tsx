@@ -10,6 +10,7 @@ import { SelectField, Switch } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Segmented } from "../../ui/segmented";
+import { readText, UNREADABLE } from "./chosen-file";
 import { EMPTY_JUMP, type ConnectionForm, type JumpForm, type FormErrors, type SignInWay } from "./connection-form";
 import { HubKeyField } from "./hub-key-field";
 
@@ -63,6 +64,10 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
     };
   }, []);
   const parsed = value ? parseKeyHeader(value) : null;
+  const give = (key: string, from: string): void => {
+    setRefused("");
+    onKey(key, from);
+  };
   const take = async (chosen: File | undefined): Promise<void> => {
     setRefused("");
     if (!chosen) return;
@@ -70,10 +75,12 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
       setRefused(t`This file is larger than 16 KiB: a private key is smaller.`);
       return;
     }
-    onKey(await chosen.text(), chosen.name);
+    const text = await readText(chosen);
+    if (text === null) return setRefused(UNREADABLE);
+    give(text, chosen.name);
     setPasting(false);
   };
-  const wrongText = refused || wrong || (value && !parsed ? (/^ssh-|^ecdsa-/.test(value.trim()) ? t`This is a public key: the private one is needed, the file of the same name without .pub.` : t`This does not look like a private key.`) : "");
+  const wrongText = refused || wrong || (value && !parsed ? (/^(?:sk-)?(?:ssh|ecdsa)-/.test(value.trim()) ? t`This is a public key: the private one is needed, the file of the same name without .pub.` : t`This does not look like a private key.`) : "");
   return (
     <div class="field">
       <span class="label" id={id}>
@@ -111,7 +118,7 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
             <Button slim onClick={() => setPasting(true)}>
               {t`Paste instead`}
             </Button>
-            <Button slim kind="quiet" name={t`Remove key`} icon="x" onClick={() => onKey("", "")} />
+            <Button slim kind="quiet" name={t`Remove key`} icon="x" onClick={() => give("", "")} />
           </>
         ) : (
           <>
@@ -136,7 +143,7 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
                 maxLength={LARGEST_KEY}
                 onInput={(event) => {
                   const text = event.currentTarget.value;
-                  onKey(text, "");
+                  give(text, "");
                   // Not on blur: the form would shrink between press and release of a button below.
                   if (parseKeyHeader(text) && /-----END [A-Z ]+-----/.test(text)) setPasting(false);
                 }}

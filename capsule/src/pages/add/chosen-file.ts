@@ -1,0 +1,13 @@
+import { t } from "../../core/text/i18n";
+
+export const UNREADABLE = t`This file cannot be read.`;
+
+/** The text of a chosen or dropped file; null: it cannot be read, as a folder. */
+export async function readText(file: File): Promise<string | null> {
+  try {
+    return await file.text();
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+    return null;
+  }
+}
