@@ -13,6 +13,7 @@ from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.model import InstanceKey, Override, Rule, RuleId, Selector, Threshold, Transition
 from groundcontrol.alerts.snapshot import Snapshot
 from groundcontrol.alerts.states import HubInfo, NodeFacts
+from groundcontrol.alerts.windows import SLACK_S
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import StoredRow
 from tests.support.alert_samples import BEGAN, Sample, alerts_after, layout_of, play, samples_of, told
@@ -73,13 +74,15 @@ def samples(seed: int, seconds: int = 1800) -> list[Sample]:
 
 
 def cut(made: list[Sample], chance: random.Random) -> list[list[Sample]]:
-    """Each family in packs of its own; a pack comes when its last row is there, and a slow family up to a minute later."""
+    """Each family in packs of its own; a pack comes when its last row is there, and a slow family up to a minute later. No row comes later
+    than windows can be read as they were (`SLACK_S`)."""
     packs = []
     for family in sorted({one.layout.family for one in made}):
         rows = [one for one in made if one.layout.family == family]
         late_ms = chance.choice([0, 5_000, 60_000])
         while rows:
             size = chance.randint(1, 60 if family == "pulse" else 2)
+            size = sum(row.row.taken_at_ms - rows[0].row.taken_at_ms <= 1000 * (SLACK_S - 60) for row in rows[:size])
             pack, rows = rows[:size], rows[size:]
             packs.append((pack[-1].row.taken_at_ms + late_ms, pack))
     return [pack for _, pack in sorted(packs, key=lambda one: one[0])]

@@ -314,7 +314,7 @@ def test_sockets_find_the_unit_of_a_group_below_it(tmp_path: Path) -> None:
 
 # -- engines ---------------------------------------------------------------------------------------
 
-ANSWER = [
+ANSWER: list[dict[str, object]] = [
     {"Id": ID, "Names": ["/web"], "State": "running", "Image": "nginx:1"},
     {"Id": "f" * 64, "Names": ["/old\x1b[2J"], "State": "exited", "Image": "busybox"},
     {"Id": "e" * 64, "Names": [], "State": "paused", "Image": None},
@@ -334,24 +334,24 @@ def test_names_come_from_the_engine_where_its_socket_may_be_read(host2: Path, tm
 
 @pytest.mark.parametrize("health", [{"Status": "Up 5 minutes (unhealthy)"}, {"Health": {"Status": "unhealthy"}, "Status": "Up 5 minutes"}])
 def test_a_container_whose_health_check_fails_is_unhealthy(host2: Path, tmp_path: Path, health: dict[str, object]) -> None:
-    with engine(tmp_path / "docker.sock", json.dumps([ANSWER[0] | {"State": "running"} | health]).encode()) as path:
+    with engine(tmp_path / "docker.sock", json.dumps([{**ANSWER[0], **health}]).encode()) as path:
         reading = Containers(str(host2), str(tmp_path), Names([("docker", path)])).read(0.0)
     assert reading is not None
     assert {row[2]: row[3] for row in reading.rows}["web"] == "unhealthy"
 
 
-def test_a_container_that_its_engine_no_longer_lists_is_not_stopped_but_gone(host2: Path, tmp_path: Path) -> None:
-    folder = host2 / f"system.slice/docker-{ID}.scope"
-    for listed, expected in (([], None), (None, "stopped")):
-        with engine(tmp_path / "docker.sock", b"[]") as path:
-            reader = Containers(str(host2), str(tmp_path), Names([("docker", path if listed is not None else "/none")], valid_s=0.0))
-            reader.read(0.0)
-            reader.read(LASTING_S)
-            folder.rename(host2 / "elsewhere")
-            reading = reader.read(LASTING_S + 60.0)
-            (host2 / "elsewhere").rename(folder)
-        states = {row[1]: row[3] for row in reading.rows if row[0] == "docker"} if reading is not None else {}
-        assert states.get(ID[:12]) == expected
+@pytest.mark.parametrize(("answers", "expected"), [(True, None), (False, "stopped")])
+def test_a_container_that_ended_is_stopped_unless_its_engine_no_longer_lists_it(
+    host2: Path, tmp_path: Path, answers: bool, expected: str | None
+) -> None:
+    with engine(tmp_path / "docker.sock", b"[]") as path:
+        reader = Containers(str(host2), str(tmp_path), Names([("docker", path if answers else "/none")], valid_s=0.0))
+        reader.read(0.0)
+        reader.read(LASTING_S)
+        (host2 / f"system.slice/docker-{ID}.scope").rename(host2 / "elsewhere")
+        reading = reader.read(LASTING_S + 60.0)
+    assert reading is not None
+    assert {row[1]: row[3] for row in reading.rows if row[0] == "docker"}.get(ID[:12]) == expected
 
 
 TOO_OLD = (
