@@ -30,7 +30,9 @@ def read_pins(text: str) -> bytes:
     """
     parts = [part.strip() for part in text.split(",")]
     if len(parts) > MAX_PINS or any(len(part) != 2 * PIN_BYTES or set(part) - set("0123456789abcdef") for part in parts):
-        raise ValueError(f"64 hex digits (0-9, a-f) are expected (SHA-256 of the hub's public key), or up to {MAX_PINS} such with commas between")
+        raise ValueError(
+            f"64 hex digits (0-9, a-f) are expected (SHA-256 of the hub's public key), or up to {MAX_PINS} such with commas between"
+        )
     return bytes.fromhex("".join(parts))
 
 
