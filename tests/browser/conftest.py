@@ -64,9 +64,9 @@ def fresh_hub(tmp_path: Path) -> Iterator[HubProcess]:
 
 @pytest.fixture
 def page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Page]:
-    """A page that must stay free of errors, refused content included; a screenshot of a bad end is kept in the test's folder.
+    """A page that must stay free of errors, blocked content included; a screenshot of a failure is stored in the test's folder.
 
-    A hub of the test is there before it, so that the page is gone when the hub stops: one that is stopping answers 503 to who asks how it is.
+    A hub of the test is set up before it, so that the page is closed before the hub stops: a stopping hub answers 503 to health checks.
     """
     for name in HUBS & set(request.fixturenames):
         request.getfixturevalue(name)

@@ -1,6 +1,6 @@
 """axe on every screen and state, in both themes and both widths: no violation of WCAG 2.2 AA.
 
-The same visit reads what each screen shows: in a language that marks each message, nothing without a mark is left but what the hub sent.
+The same visit checks the translations: in a language that marks each message, all unmarked text comes from the hub.
 """
 
 from __future__ import annotations

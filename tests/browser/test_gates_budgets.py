@@ -1,6 +1,6 @@
 """Budgets of the page: bytes per view, DOM changes for a second of 500 nodes, and memory after minutes of live data.
 
-Times are measured by `scripts/bench page.*`, for a test would measure what else the machine does; counts and bytes are the same on every machine.
+`scripts/bench page.*` measures times, which depend on the load of the machine; counts and bytes are the same on every machine.
 """
 
 from __future__ import annotations

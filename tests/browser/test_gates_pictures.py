@@ -1,6 +1,6 @@
 """Eight screens compared with stored screenshots: the clocks of hub and page are frozen, and nodes report fixed values.
 
-`STARDUST_PICTURES=renew scripts/test --slow tests/browser/test_gates_pictures.py` takes the pictures anew; look at them before they are committed.
+`STARDUST_PICTURES=renew scripts/test --slow tests/browser/test_gates_pictures.py` renews the screenshots; check them before they are committed.
 """
 
 from __future__ import annotations

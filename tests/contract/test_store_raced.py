@@ -1,6 +1,6 @@
 """Every command of the store: repeated, and raced by twenty identical and by twenty different callers.
 
-A command that has a race in another test names it in `ELSEWHERE`; a method that changes something and has neither fails here.
+`ELSEWHERE` lists commands that are raced in another test; a writing method with neither fails here.
 """
 
 from __future__ import annotations

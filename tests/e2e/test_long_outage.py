@@ -143,7 +143,7 @@ class Node:
 async def outage(
     folder: Path, rhythm_s: int, hours: int, keep_h: int, dice: random.Random, spool: Path | None = None
 ) -> AsyncIterator[tuple[HubProcess, Node]]:
-    """A node that knew its hub, and then `hours` without it, but for some moments; whatever runs is killed now and then.
+    """A node that had a session, then `hours` without one, except for some moments; the node and the hub are killed now and then.
 
     Args: spool: where the node keeps what waits, if not on a disk of the usual size. That node is not killed: with a full disk what it
           has lost is known to its memory alone.

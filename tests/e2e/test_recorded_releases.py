@@ -1,7 +1,7 @@
 """Recordings of earlier versions: this hub serves their data folder, their Spider works with it, and this Spider replaces theirs.
 
-`tests/e2e/recordings/make_recording.py` makes them. The clocks of hub and Spiders are set to the time of the recording, so that nothing
-in it is too old.
+`tests/e2e/recordings/make_recording.py` makes them. The clocks of hub and Spiders are set to the time of the recording, so that
+nothing in it has expired.
 """
 
 from __future__ import annotations

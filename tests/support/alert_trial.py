@@ -1,6 +1,6 @@
 """The service of alerts with its engine, store and outbox, a simulated fleet, and receivers that record messages.
 
-Time is a test's: each second the service evaluates, and the outbox sends what is due.
+The test sets the time: each second the service evaluates, and the outbox sends due messages.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ echo "lab-gate: passed after $tick"
         self.host.sh(f"touch {GATE}")
 
     def processes(self, job: str) -> Processes:
-        """Who works on a job now. There must be exactly one runner and one apt-get.
+        """The processes of a job now. There must be exactly one runner and one apt-get.
 
         Raises: AssertionError: the job is not in the middle.
         """

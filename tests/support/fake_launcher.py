@@ -1,6 +1,6 @@
 """A launcher and runner for tests: the real Spider hands it orders, and it writes the files of jobs as the real runner does.
 
-It checks orders with the real code. What a real apt does is the business of the system tests.
+It checks orders with the real code. The system tests cover real package managers.
 """
 
 from __future__ import annotations

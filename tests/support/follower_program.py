@@ -1,8 +1,8 @@
 """A Spider without a hub: runs `spider.jobs.tracker` as the unit stardust-spider.service does, and writes what a hub would store to files.
 
-`in/<job>` are orders to take, `in/<job>.stop` wishes to stop; `out/<job>` is the output as it was stored, `out/<job>.ended` how the job
-ended, `.answer` what the launcher said, `.planned` and `.report` what it was going to do and left behind, `out/faults` everything that
-must not happen. Started anew, it goes on from what is stored.
+`in/<job>` are orders, `in/<job>.stop` requests to stop; `out/<job>` is the stored output, `out/<job>.ended` the result of the job,
+`.answer` the launcher's answer, `.planned` and `.report` its plan and report, `out/faults` all violations. After a restart it continues
+from the stored files.
 """
 
 import asyncio

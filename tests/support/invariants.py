@@ -49,9 +49,9 @@ class Journal:
 
 
 def check_samples(journal: Journal, held: Sequence[Sample], holes: Sequence[Hole]) -> None:
-    """I1: every sample is held exactly once, with its own time, or lies in a hole; each hole counts exactly what is missing in it.
+    """I1: every sample is stored exactly once, with its own time, or is in a hole; each hole counts exactly its missing samples.
 
-    Raises: AssertionError: what does not hold, and of which sample.
+    Raises: AssertionError: the violation, and the sample.
     """
     count = Counter(held)
     doubled = [sample for sample, times in count.items() if times > 1]

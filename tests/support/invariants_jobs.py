@@ -1,7 +1,7 @@
 """The invariants of jobs after any fault, checked against the hub's database and the node's records.
 
 I2 every byte once, in order · I3 a job starts once · I4 states move along the table only · I5 the database is sound ·
-I6 what was acknowledged is there.
+I6 acknowledged data is stored.
 """
 
 from __future__ import annotations

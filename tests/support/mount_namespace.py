@@ -41,7 +41,7 @@ def mount(kind: str, point: str, options: str = "", source: str = "none") -> Non
 
 
 def dead_share(point: str) -> int:
-    """Mount a share that nobody serves: every question waits until the file is closed.
+    """Mount a share without a server: every request waits until the file is closed.
 
     Returns: the open file of the daemon that never reads it.
     """

@@ -1,7 +1,7 @@
 """Orders about packages on a host of any flavour, and the lab's deliberately broken packages.
 
-A `PackageHost` is a lab host with Stardust's units on it and without a hub. `perform` gives an order and returns all that Spider
-told of it; what holds for every package manager is checked there, once.
+A `PackageHost` is a lab host with Stardust's units on it and without a hub. `perform` gives an order and returns all messages
+about it; it checks the invariants of every package manager.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """scripts/run with another bundle of Spider: `python -m tests.support.run_program BUNDLE STATE …`.
 
-The bundle of the tests asks no package manager, which takes seconds of processor time at each start.
+The bundle of the tests queries no package manager, which takes seconds of processor time at each start.
 """
 
 from __future__ import annotations

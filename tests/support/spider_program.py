@@ -1,6 +1,6 @@
 """Spider without a package manager: querying the machine's takes seconds of processor time at each start.
 
-Its own tests, those on lab hosts and `test_a_machine_with_a_package_manager_reports_its_updates` ask real ones.
+Its own tests, those on lab hosts and `test_a_machine_with_a_package_manager_reports_its_updates` query real ones.
 """
 
 from __future__ import annotations

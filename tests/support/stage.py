@@ -1,7 +1,7 @@
 """A reproducible fleet with content for every screen of the page and an example of every state.
 
-The hub is the real one; its nodes are played (`tests/support/played.py`). `Stage(frozen=True)` lets the hub's wall clock stand, so that nothing on
-the page moves either once the page's own clock stands at the same moment.
+The hub is the real one; its nodes are simulated (`tests/support/played.py`). `Stage(frozen=True)` stops the hub's wall clock, so that the page
+is static once its own clock is stopped at the same moment.
 """
 
 from __future__ import annotations
@@ -299,9 +299,9 @@ class Stage(PlayedNodes):
         """Make the nodes.
 
         Args:
-            every_s: how often a node says what it has measured each second.
-            quiet_s: how long the one that is quiet has said nothing.
-            spider: the version of their Spiders; that which the hub ships when not given.
+            every_s: how often a node sends its samples of each second.
+            quiet_s: for how long the quiet one has been silent.
+            spider: the version of their Spiders; by default the one that the hub ships.
         """
         self._quiet_s = quiet_s
         names = tuple(only) or tuple(BY_STAR)

@@ -1,7 +1,7 @@
 """Kills and lost connections during a real apt-get upgrade on a real host: it continues, is reported completely, and runs once.
 
-Each upgrade ends with a package that waits for the test, so that what is killed is always killed in the middle, and so that
-it can be seen that the same processes go on working, and being followed, afterwards.
+Each upgrade ends with a package that waits for the test, so that a kill is always in the middle of it, and so that the same processes
+can be observed to continue, and to be followed, afterwards.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 `python hatch_build.py && python -m tests.e2e.recordings.make_recording` writes VERSION.tar.xz beside this file. It takes two minutes:
 the hub moves samples into chunks after one. The archive has `hub/` (the data folder after a clean stop), `web-1/` and `db-1/`
-(configuration, state and jobs of a Spider each), `spider.pyz`, and `recorded.json`: what REST answered, and what the test needs to log in.
+(configuration, state and jobs of a Spider each), `spider.pyz`, and `recorded.json`: REST responses and the credentials for the test.
 
-Nothing in it comes from this machine: samples, tables and jobs are made up here, by the code of both sides.
+It contains no data of this machine: samples, tables and jobs are generated here, by the code of both sides.
 """
 
 from __future__ import annotations

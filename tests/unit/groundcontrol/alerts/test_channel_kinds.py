@@ -1,6 +1,6 @@
 """Every kind of channel: its format, hostile text, and the documented responses of its service.
 
-The answers are written from the published descriptions of the services, not recorded from them.
+The responses are written from the services' published documentation, not recorded from them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Fans, power, batteries, GPUs, arrays and disks' health.
 
-btrfs is recorded from a real file system. All else are format tests, which this machine has no hardware for: trees as the documents name them
+btrfs is recorded from a real file system. All others are format tests, since this machine has no such hardware: trees as in the documents
 that the readers' docstrings cite.
 """
 
