@@ -43,7 +43,7 @@ class SqliteApiTokens:
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
-        self._fresh = CommitCache[TokenAuthState](writer, reader, clock)
+        self._fresh = CommitCache[TokenAuthState](writer, reader, clock, _STANDING, _to_auth_state)
         self._chain = chain
         self._clock = clock
 
@@ -98,7 +98,7 @@ class SqliteApiTokens:
 
     async def token_auth_state(self, digest: bytes) -> TokenAuthState | None:
         now = self._clock.now()
-        found = await self._fresh.get(_STANDING, digest, _to_auth_state)
+        found = await self._fresh.get(digest)
         if found is None or found.user.disabled or found.token.expires_at <= now:
             return None
         return found

@@ -40,13 +40,13 @@ class SqliteUserAdmin:
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
-        self._fresh = CommitCache[AuthState](writer, reader, clock)
+        self._fresh = CommitCache[AuthState](writer, reader, clock, _STANDING, _to_auth_state)
         self._chain = chain
         self._clock = clock
 
     async def auth_state(self, session: SessionId) -> AuthState | None:
         now = self._clock.now()
-        found = await self._fresh.get(_STANDING, session, _to_auth_state)
+        found = await self._fresh.get(session)
         if found is None or found.user.disabled or found.session.revoked_at is not None or found.session.expires_at <= now:
             return None
         return found

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -75,18 +76,20 @@ class Reader:
             raise StoreBusy(f"the database {self._name} is being closed")
         thread = await self._thread()
         running = thread.start(work)
-        running.add_done_callback(lambda _: self._free.put_nowait(thread))  # the thread stays busy although its caller was cancelled
+        running.add_done_callback(partial(self._end, thread))  # a query ends although its caller was cancelled
         try:
             return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            running.add_done_callback(_look_at)
-            raise
         except sqlite3.Error as exc:
-            error = translate(exc, self._name)
-            if isinstance(error, StoreDown):
-                self.broken = True
-                self.damaged = self.damaged or is_damage(error)
-            raise error from exc
+            raise translate(exc, self._name) from exc
+
+    def _end(self, thread: Thread, ended: asyncio.Future[T]) -> None:
+        """Free the connection of a query that has ended, and note a failed disk or file."""
+        self._free.put_nowait(thread)
+        exc = None if ended.cancelled() else ended.exception()
+        error = translate(exc, self._name) if isinstance(exc, sqlite3.Error) else None
+        if isinstance(error, StoreDown):
+            self.broken = True
+            self.damaged = self.damaged or is_damage(error)
 
     async def _thread(self) -> Thread:
         with contextlib.suppress(asyncio.QueueEmpty):
@@ -131,13 +134,8 @@ def _query(db: sqlite3.Connection, query: Callable[[Rows], T]) -> T:
     try:
         return query(Rows(db))
     finally:
-        db.execute("ROLLBACK")
-
-
-def _look_at(running: asyncio.Future[T]) -> None:
-    """The caller is gone, so consume the error of this answer."""
-    if not running.cancelled():
-        running.exception()
+        if db.in_transaction:  # SQLite rolls back by itself after some errors, such as of input and output
+            db.execute("ROLLBACK")
 
 
 V = TypeVar("V")
@@ -148,25 +146,30 @@ LONGEST_S: Final = 1.0
 
 
 class CommitCache(Generic[V]):
-    """The cached answers of one statement with one parameter.
+    """The cached answers of one statement with one parameter, by the parameter.
 
     An answer counts only until the next commit. So a request sees every change that was acknowledged before it, such as a revoked
     session or role. Any commit invalidates all answers, so none can be forgotten.
     """
 
-    def __init__(self, writer: Writer, reader: Reader, clock: Clock, most: int = MOST) -> None:
+    def __init__(
+        self, writer: Writer, reader: Reader, clock: Clock, sql: str, read: Callable[[sqlite3.Row], V | None], most: int = MOST
+    ) -> None:
+        """Args: read: makes the answer of the first row; None: no answer."""
         self._writer = writer
         self._reader = reader
         self._clock = clock
+        self._sql = sql
+        self._read = read
         self._most = most
         self._known: dict[Value, V] = {}
         self._edition = -1
         self._since = 0.0
 
-    async def get(self, sql: str, value: Value, read: Callable[[sqlite3.Row], V | None]) -> V | None:
+    async def get(self, value: Value) -> V | None:
         """The first row, as `read` makes it; None: there is none, or `read` returned None.
 
-        Raises: as `Reader.one`, and what `read` raises.
+        Raises: as `Reader.fetch_one`, and what `read` raises.
         """
         edition, now = self._writer.edition, self._clock.monotonic()
         if edition != self._edition or now - self._since >= LONGEST_S:
@@ -174,8 +177,8 @@ class CommitCache(Generic[V]):
         known = self._known  # an answer that arrives after the next commit goes into a discarded dictionary
         found = known.get(value)
         if found is None:
-            row = await self._reader.fetch_one(sql, value)
-            found = None if row is None else read(row)
+            row = await self._reader.fetch_one(self._sql, value)
+            found = None if row is None else self._read(row)
             if found is not None and len(known) < self._most:
                 known[value] = found
         return found

@@ -44,10 +44,10 @@ class Bench:
         self.writer = writer
         self.reader = reader
         self.clock = clock
-        self.fresh = CommitCache[str](writer, reader, clock)
+        self.fresh = CommitCache[str](writer, reader, clock, ASK, role)
 
     async def ask(self, name: str = "ada") -> str | None:
-        return await self.fresh.get(ASK, name, role)
+        return await self.fresh.get(name)
 
     async def write(self, sql: str, *values: str) -> None:
         await self.writer.run(lambda tx: tx.execute(sql, *values))
@@ -121,7 +121,7 @@ async def test_missing_rows_are_not_cached_and_the_cache_is_bounded(bench: Bench
     for _ in range(3):
         assert await bench.ask("nobody") is None
     assert bench.reader.asked == 3
-    bench.fresh = CommitCache(bench.writer, bench.reader, bench.clock, most=1)
+    bench.fresh = CommitCache(bench.writer, bench.reader, bench.clock, ASK, role, most=1)
     for _ in range(2):
         assert [await bench.ask(), await bench.ask("bob")] == ["admin", "viewer"]
     assert bench.reader.asked == 6

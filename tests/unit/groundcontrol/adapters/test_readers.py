@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from groundcontrol.adapters.sqlite.database import URGENT, Database, open_databa
 from groundcontrol.adapters.sqlite.engine.reader import POOL_SIZE, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.core.errors import StoreBusy, StoreError, StoreReadOnly
+from groundcontrol.core.errors import StoreBusy, StoreDown, StoreError, StoreReadOnly
 from spider.clock import SystemClock
+from tests.support.eventually import eventually
 from tests.support.some_database import put
 
 
@@ -60,6 +62,33 @@ async def test_a_reader_whose_caller_was_cancelled_serves_the_next_one(path: Pat
         assert await reader.run(_slow_count) == 2001000
     finally:
         await reader.close()
+
+
+def _fail(code: int) -> sqlite3.Error:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode, error.sqlite_errorname = code, "SQLITE_IOERR"
+    return error
+
+
+@pytest.mark.holds("F-13")
+async def test_a_failed_disk_is_noted_though_sqlite_rolled_back_and_the_caller_is_gone(writer: Writer, path: Path) -> None:
+    def rolled_back(rows: Rows) -> None:
+        rows._db.execute("ROLLBACK")  # as SQLite does after an error of input or output
+        raise _fail(sqlite3.SQLITE_IOERR)
+
+    for cancelled in (False, True):
+        reader = await Reader.open(path, 1)
+        try:
+            asking = asyncio.create_task(reader.run(rolled_back))
+            await asyncio.sleep(0)
+            if cancelled:
+                asking.cancel()
+            with pytest.raises(asyncio.CancelledError if cancelled else StoreDown):
+                await asking
+            await eventually(partial(getattr, reader, "broken"))
+            assert not reader.damaged
+        finally:
+            await reader.close()
 
 
 def _without_end(rows: Rows) -> int:
