@@ -16,6 +16,7 @@ from groundcontrol.adapters.sqlite.admin.migrate import (  # fmt: skip
     CONTROL,
     SAMPLES,
     STARTS,
+    DamagedFile,
     Kind,
     check_not_lost,
     check_samples_not_lost,
@@ -26,6 +27,7 @@ from groundcontrol.adapters.sqlite.admin.migrate import (  # fmt: skip
     make,
     mark_suspect,
     migrations,
+    read_failure,
     size,
     upgrade,
 )
@@ -87,9 +89,9 @@ class _File:
             if thread is not None:
                 await thread.close()
             if isinstance(exc, sqlite3.Error):
-                raise _refusal(path, translate(exc, path.name)) from exc
-            if isinstance(exc, StoreError):
-                raise _refusal(path, exc) from exc
+                raise await asyncio.to_thread(_refusal, path, translate(exc, path.name)) from exc
+            if isinstance(exc, StoreError | DamagedFile):
+                raise await asyncio.to_thread(_refusal, path, exc) from exc
             raise
         return cls(path, Writer(thread, path.name, clock, shredding=left), reader, urgent)
 
@@ -316,15 +318,17 @@ async def open_database(
         for lock in locks:
             lock.release()
         if isinstance(exc, StoreError):
-            raise _refusal(path, exc) from exc
+            raise await asyncio.to_thread(_refusal, path, exc) from exc
         raise
     return Database(locks, opened[0], opened[1], clock)
 
 
-def _refusal(path: Path, error: StoreError) -> StoreError | ConfigError:
+def _refusal(path: Path, error: StoreError | DamagedFile) -> StoreError | ConfigError:
     """Temporary errors (no room, a lock, a disk that failed once) are worth another start; the others need a human."""
+    if isinstance(error, DamagedFile):
+        return read_failure(path) or error
     if is_damage(error):
-        return damaged(path)
+        return read_failure(path) or damaged(path)
     if isinstance(error, StoreFull | StoreBusy) or str(error.detail.get("sqlite", "")).startswith("SQLITE_IOERR"):
         return error
     return ConfigError(f"the database {path} cannot be opened: {error.message}")

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Final, NamedTuple
 
 from groundcontrol.adapters.sqlite.engine.data_files import make_private_file, sync
 from groundcontrol.adapters.sqlite.engine.readonly import opened
-from groundcontrol.core.errors import ConfigError
+from groundcontrol.core.errors import ConfigError, StoreDown
 
 CHECK_LIMIT_BYTES: Final = 1 << 30
 """Larger files are not checked as a whole at each start: a hub must be back within seconds."""
+READ_LIMIT_S: Final = 60.0
+READ_BYTES: Final = 1 << 20
 _VERSION: Final = slice(60, 64)
 """Position of the schema version in the file's header."""
 _PAGE_SIZE: Final = slice(16, 18)
@@ -107,7 +110,7 @@ def upgrade(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migratio
 def check(db: sqlite3.Connection, path: Path) -> None:
     """Check the file as a whole. A file so large that the start would wait is checked only after a hub found damage in it.
 
-    Raises: ConfigError: the file is damaged.
+    Raises: DamagedFile.
     """
     found = _suspicion(path)
     if path.stat().st_size <= CHECK_LIMIT_BYTES or found.exists():
@@ -125,10 +128,33 @@ def _suspicion(path: Path) -> Path:
     return path.with_name(f"{path.name}.suspect")
 
 
+class DamagedFile(ConfigError):
+    """SQLite found an invalid page in a database file, or could not read one: for some failed reads it says the same."""
+
+
+def read_failure(path: Path) -> StoreDown | None:
+    """Read a database file and its log outside SQLite, for `READ_LIMIT_S` at most: an invalid page of a file whose read fails may be sound.
+
+    Call it when no connection of this process is open: closing any descriptor of the file gives up SQLite's locks.
+    Returns: the failure; None: the disk reads the file.
+    """
+    until = time.monotonic() + READ_LIMIT_S
+    for part in (path, path.with_name(path.name + "-wal")):
+        try:
+            with open(part, "rb", buffering=0) as file:
+                while time.monotonic() < until and file.read(READ_BYTES):
+                    pass
+        except FileNotFoundError:
+            continue
+        except OSError as exc:
+            return StoreDown(f"reading the database {part.name} failed: {exc.strerror}", sqlite="SQLITE_IOERR_READ")
+    return None
+
+
 def check_whole(db: sqlite3.Connection, path: Path) -> None:
     """Check the file as a whole, however long it takes.
 
-    Raises: ConfigError: the file is damaged.
+    Raises: DamagedFile.
     """
     try:
         found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -138,9 +164,9 @@ def check_whole(db: sqlite3.Connection, path: Path) -> None:
         raise damaged(path)
 
 
-def damaged(path: Path) -> ConfigError:
+def damaged(path: Path) -> DamagedFile:
     """The error text for a damaged file, on which no hub starts."""
-    return ConfigError(f"the database {path} is damaged: restore a backup{_newest_copy(path)}")
+    return DamagedFile(f"the database {path} is damaged: restore a backup{_newest_copy(path)}")
 
 
 def _newest_copy(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import sqlite3
 from contextlib import closing
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.adapters.sqlite.admin.migrate import CHECK_LIMIT_BYTES
+from groundcontrol.adapters.sqlite.admin.migrate import CHECK_LIMIT_BYTES, read_failure
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.core.errors import ConfigError, StoreDown
 from tests.support.factories import SCOPE, new_node
@@ -72,6 +73,22 @@ async def test_a_damaged_page_is_found_at_the_start(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[(page - 1) * 4096 : page * 4096] = b"\x5a" * 4096
     path.write_bytes(content)
+    with pytest.raises(ConfigError, match="damaged"):
+        await open_database(tmp_path / "data", clock=CLOCK)
+
+
+@pytest.mark.holds("F-13")
+async def test_a_file_whose_read_fails_is_no_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite calls both an invalid page. The memory of a process has no first page: a read of it fails as a read of a bad disk does."""
+    await open_and_close(tmp_path / "data")
+    path = tmp_path / "data" / "stardust.db"
+    assert read_failure(path) is None
+    path.write_bytes(b"\x5a" * 4096)
+    real = builtins.open
+    monkeypatch.setattr(builtins, "open", lambda name, *rest, **more: real("/proc/self/mem" if name == path else name, *rest, **more))
+    with pytest.raises(StoreDown, match=r"reading the database stardust\.db failed: Input/output error"):
+        await open_database(tmp_path / "data", clock=CLOCK)
+    monkeypatch.undo()
     with pytest.raises(ConfigError, match="damaged"):
         await open_database(tmp_path / "data", clock=CLOCK)
 
