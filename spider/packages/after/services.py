@@ -20,10 +20,12 @@ _IGNORED = (
 )  # fmt: skip
 """Paths that are deleted by design (shared memory, graphics buffers, just-in-time code), or belong to no package."""
 _MAP = re.compile(r"[0-9a-f]+-[0-9a-f]+ (\S{4}) \S+ \S+ \d+\s+(/.*)")
-_UNESCAPED = re.compile(r"\\x([0-9a-f]{2})")
 _SESSION = re.compile(r"/user\.slice/user-(\d+)\.slice/")
 _OPENRC = re.compile(r"\A/openrc[./](?P<service>[^/]+)")
-_OWN = ("stardust-spider.service", "stardust-launcher.socket")
+_OPENRC_ALONE = re.compile(r"\A/(?P<service>[^/]+)")
+"""The same in OpenRC's own hierarchy of cgroups version 1."""
+_OWN = ("stardust-spider.service", "stardust-spider", "stardust-launcher")
+"""Spider's service under systemd and OpenRC, and the launcher's under OpenRC. Its jobs stay in the launcher's cgroup."""
 _OWN_STARTS = ("stardust-job@", "stardust-launcher@")
 NEVER_ALONE = frozenset({"dbus.service", "dbus-broker.service", "systemd-logind.service", "display-manager.service", "gdm.service", "sddm.service", "lightdm.service"})  # fmt: skip
 """Units whose restart ends all sessions, or more."""
@@ -43,7 +45,7 @@ class Replaced(NamedTuple):
     others: Tuple[str, ...] = ()
     """Processes without a known service: `name (pid)`."""
     complete: bool = True
-    """False: the time limit was reached before all processes were checked."""
+    """False: the time limit was reached before all processes were checked, or /proc could not be read."""
 
 
 def replaced_code(maps: str) -> List[str]:
@@ -72,28 +74,45 @@ def unit_of(cgroup: str) -> str:
 
     Args: cgroup: the text of /proc/PID/cgroup. With both cgroup versions, either line may name the service.
     """
-    paths = [line.split(":", 2)[2] for line in cgroup.split("\n") if line.count(":") >= 2 and (line[:3] == "0::" or ":name=" in line)]
-    for path in paths:
+    lines = [line.split(":", 2) for line in cgroup.split("\n") if line.count(":") >= 2]
+    named = [(hierarchy, path) for number, hierarchy, path in lines if number + hierarchy == "0" or hierarchy.startswith("name=")]
+    for _, path in named:
         session = _SESSION.search(path + "/")
         if session:
             return "user:" + session.group(1)
-    for path in paths:
+    for hierarchy, path in named:
         for part in path.split("/"):
             if part.endswith(".service"):
-                return _UNESCAPED.sub(lambda match: chr(int(match.group(1), 16)), part)
-        openrc = _OPENRC.match(path)
+                return part
+        openrc = _OPENRC.match(path) or (_OPENRC_ALONE.match(path) if hierarchy == "name=openrc" else None)
         if openrc:
             return openrc.group("service")
     return ""
 
 
-def _elsewhere(folder: str, root: Tuple[int, int]) -> bool:
-    """Whether a process has another root, so it runs in a container with its own packages."""
+def is_in_container(folder: str, own: str) -> bool:
+    """Whether a process has another root and other mounts, so it runs in a container with its own packages.
+
+    A service that called chroot(2) has only another root, one that systemd protects only other mounts.
+    Args: own: the folder of this process below /proc.
+    """
     try:
-        info = os.stat(folder + "/root")
+        return all(_inode(folder + part) != _inode(own + part) for part in ("/root", "/ns/mnt"))
     except OSError:
         return True
-    return (info.st_dev, info.st_ino) != root
+
+
+def _inode(path: str) -> Tuple[int, int]:
+    info = os.stat(path)
+    return info.st_dev, info.st_ino
+
+
+def _is_own_job(pid: str) -> bool:
+    """Whether a process is in the session of this one, which is that of its job."""
+    try:
+        return os.getsid(int(pid)) == os.getsid(0)
+    except OSError:
+        return False
 
 
 def runs_replaced_code(folder: str) -> bool:
@@ -113,7 +132,7 @@ def find_replaced(proc: str = "/proc", limit_s: float = LIMIT_S) -> Replaced:
     """Check all processes of this host."""
     ends_at = time.monotonic() + limit_s
     try:
-        info = os.stat(proc + "/self/root")
+        os.stat(proc + "/self/root")
         pids = list(_pids(proc))
     except OSError:
         return Replaced(complete=False)
@@ -127,7 +146,7 @@ def find_replaced(proc: str = "/proc", limit_s: float = LIMIT_S) -> Replaced:
         if time.monotonic() > ends_at:
             complete = False
             break
-        if _elsewhere(folder, (info.st_dev, info.st_ino)) or not runs_replaced_code(folder):
+        if is_in_container(folder, proc + "/self") or not runs_replaced_code(folder):
             continue
         unit = unit_of(read_file(folder + "/cgroup"))
         if pid == "1":
@@ -135,7 +154,7 @@ def find_replaced(proc: str = "/proc", limit_s: float = LIMIT_S) -> Replaced:
         elif unit.startswith(_OWN_STARTS):
             continue  # the current job, which ends soon
         elif unit in _OWN:
-            own = True
+            own = own or not _is_own_job(pid)
         elif unit.startswith("user:"):
             sessions.add(int(unit[5:]))
         elif unit:

@@ -50,7 +50,7 @@ class Group(NamedTuple):
 
 
 def unescape(text: str) -> str:
-    """A unit's name without systemd's escapes. Source: systemd-escape(1)."""
+    """A machine's name from that of its unit, which has systemd's escapes. Source: systemd-escape(1)."""
     return _ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), text)
 
 
@@ -135,7 +135,7 @@ def walk(tree: str, prefix: str = "") -> Iterator[Group]:
             service = not inside and (name.endswith(".service") or (above == "user.slice" and name.startswith("user-")))
             sliced = not inside and not service and name.endswith(".slice")  # services below any other cgroup belong to a container
             if service:
-                yield Group(SERVICE, plain(unescape(name)), child, inode)
+                yield Group(SERVICE, plain(name), child, inode)
             if depth < MAX_DEPTH and _has_folders(tree + child):
                 waiting.append((child, name, depth + 1, not sliced))
 

@@ -161,7 +161,7 @@ def host2(tmp_path: Path) -> Path:
 PLACES = {
     "/system.slice/ssh.service": (("service", "ssh.service")),
     "/system.slice/system-getty.slice/getty@tty1.service": ("service", "getty@tty1.service"),
-    "/system.slice/dev-disk\\x2dby.service": ("service", "dev-disk-by.service"),
+    "/system.slice/dev-disk\\x2dby.service": ("service", "dev-disk\\x2dby.service"),
     "/user.slice/user-1000.slice": ("service", "user-1000.slice"),
     f"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope": ("podman", ID),
     f"/system.slice/docker-{ID}.scope": ("docker", ID),

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.after.services import NEVER_ALONE, Replaced, counts, find_replaced, replaced_code, runs_replaced_code, unit_of
+from spider.packages.after.services import (
+    NEVER_ALONE,
+    Replaced,
+    counts,
+    find_replaced,
+    is_in_container,
+    replaced_code,
+    runs_replaced_code,
+    unit_of,
+)
 from spider.packages.after.units import parse_failed
 from spider.wire.units import MAX_UNITS
 
@@ -68,7 +77,7 @@ def test_files_deleted_by_design_do_not_count_as_replaced(path: str, is_code: bo
     [
         ("0::/system.slice/nginx.service", "nginx.service"),
         ("0::/system.slice/system-getty.slice/getty@tty1.service", "getty@tty1.service"),
-        ("0::/system.slice/systemd-fsck@dev-disk-by\\x2duuid.service", "systemd-fsck@dev-disk-by-uuid.service"),
+        ("0::/system.slice/systemd-fsck@dev-disk-by\\x2duuid.service", "systemd-fsck@dev-disk-by\\x2duuid.service"),
         ("0::/system.slice/app.service/worker", "app.service"),
         ("12:pids:/x.service\n1:name=systemd:/system.slice/cron.service", "cron.service"),
         ("1:name=systemd:/\n0::/system.slice/cron.service", "cron.service"),
@@ -77,6 +86,8 @@ def test_files_deleted_by_design_do_not_count_as_replaced(path: str, is_code: bo
         ("0::/openrc/nginx", "nginx"),
         ("0::/openrc.nginx", "nginx"),
         ("1:name=openrc:/openrc/sshd", "sshd"),
+        ("2:cpu:/\n1:name=openrc:/stardust-spider", "stardust-spider"),
+        ("1:name=openrc:/", ""),
         ("0::/init.scope", ""),
         ("0::/", ""),
         ("", ""),
@@ -109,6 +120,41 @@ def test_a_running_program_that_was_replaced_is_found_until_it_ends() -> None:
         finally:
             process.kill()
     assert not runs_replaced_code(f"/proc/{process.pid}")
+
+
+@pytest.mark.parametrize(
+    ("root", "mounts", "container"),
+    [("same", "same", False), ("jail", "same", False), ("same", "private", False), ("other", "private", True), ("gone", "same", True)],
+)
+def test_a_process_with_another_root_and_other_mounts_is_in_a_container(tmp_path: Path, root: str, mounts: str, container: bool) -> None:
+    """A service that called chroot has only another root, and one with PrivateTmp only other mounts."""
+    for name in ("same", "jail", "private", "other"):
+        (tmp_path / name).mkdir()
+    for process, targets in (("self", ("same", "same")), ("7", (root, mounts))):
+        (tmp_path / process / "ns").mkdir(parents=True)
+        for part, target in zip(("root", "ns/mnt"), targets, strict=True):
+            (tmp_path / process / part).symlink_to(tmp_path / target)
+    assert is_in_container(str(tmp_path / "7"), str(tmp_path / "self")) == container
+
+
+def test_the_agents_own_processes_under_openrc_are_no_other_service(tmp_path: Path) -> None:
+    """The launcher's cgroup also has the job's own processes, which end with the job."""
+    (tmp_path / "root").mkdir()
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as agent, subprocess.Popen(["sleep", "60"]) as mine:
+        try:
+            for process, service in ((str(agent.pid), "stardust-spider"), (str(mine.pid), "stardust-launcher"), ("self", "")):
+                folder = tmp_path / "proc" / process
+                (folder / "ns").mkdir(parents=True)
+                (folder / "root").symlink_to(tmp_path / "root")
+                (folder / "ns/mnt").symlink_to(tmp_path / "root")
+                (folder / "exe").symlink_to("/usr/bin/python3 (deleted)")
+                (folder / "cgroup").write_text(f"0::/openrc.{service}\n")
+            assert find_replaced(str(tmp_path / "proc")) == Replaced(own=True)
+            shutil.rmtree(tmp_path / "proc" / str(agent.pid))
+            assert find_replaced(str(tmp_path / "proc")) == Replaced()
+        finally:
+            agent.kill()
+            mine.kill()
 
 
 def test_an_exceeded_time_limit_is_reported() -> None:
