@@ -99,7 +99,7 @@ def everything_of(user: str) -> tuple[str, ...]:
 
 
 def _in_a_row(account: str, row: AttemptRow, browser: str = "") -> dict[str, Bucket]:
-    return {f"in-a-row:{_hash(account)}:{row}{browser and f'.{browser}'}": (IN_A_ROW[row], ROW_S, DAY_S)}
+    return {f"in-a-row:{_hash(account)}:{row}{browser and f'.{browser}'}": Bucket(IN_A_ROW[row], ROW_S, DAY_S)}
 
 
 def _who(account: str, address: str, way: LoginOrigin, browser: str = "") -> str:
@@ -119,7 +119,7 @@ def _hash(account: str) -> str:
 
 
 def _rungs(name: str, ladder: Ladder) -> dict[str, Bucket]:
-    return {f"{name}:{int(window)}": (limit, window) for limit, window in ladder}
+    return {f"{name}:{int(window)}": Bucket(limit, window) for limit, window in ladder}
 
 
 class KnownAddresses:

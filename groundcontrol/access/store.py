@@ -25,11 +25,14 @@ from groundcontrol.core.secrets import SealedRecord
 ADDRESS_LIFETIME_S: Final = 30 * 86_400.0
 MAX_ADDRESSES: Final = 32
 
-Bucket = tuple[int, float] | tuple[int, float, float]
-"""A bucket of a rate limit: (limit, window_s): at most `limit` attempts in any `window_s` seconds.
 
-(limit, window_s, every_s): beyond the limit, one more attempt is allowed `every_s` seconds after the last one, so that no wait is longer.
-"""
+class Bucket(NamedTuple):
+    """A rate limit: at most `limit` attempts in any `window_s` seconds."""
+
+    limit: int
+    window_s: float
+    every_s: float | None = None
+    """Beyond the limit, one more attempt is allowed so long after the last one: no wait is longer. None: none is."""
 
 
 class LoginLookup(NamedTuple):

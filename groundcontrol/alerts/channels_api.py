@@ -8,7 +8,7 @@ from typing import Any, Final, cast, get_args
 import msgspec
 
 from groundcontrol.access.addresses import rate_limit_key
-from groundcontrol.access.store import UserStore
+from groundcontrol.access.store import Bucket, UserStore
 from groundcontrol.alerts.channel_service import ChannelService, Wanted, kind_of
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryFilter, DeliveryStore
 from groundcontrol.alerts.channels import KINDS
@@ -47,7 +47,7 @@ from spider.wire.ids import is_id
 DAY_S: Final = 86_400.0
 MAX_NAME_CHARS: Final = 100
 SNOOZE_S: Final = 3600.0
-MOST_LINKS: Final = (20, 60.0)
+MOST_LINKS: Final = Bucket(20, 60.0)
 """Tokens that one address may try, and in how many seconds."""
 
 

@@ -14,7 +14,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TypeVar
 
-from groundcontrol.access.store import UserStore
+from groundcontrol.access.store import Bucket, UserStore
 from groundcontrol.agents.handshake import HandshakeRefused
 from groundcontrol.agents.interfaces import AgentSocket, SocketClosed
 from groundcontrol.core.bus import Bus, Changed
@@ -63,7 +63,7 @@ from spider.wire.proof import node_keys
 
 log = logging.getLogger(__name__)
 
-REGISTRATIONS: Final = (30, 60.0)
+REGISTRATIONS: Final = Bucket(30, 60.0)
 """Join attempts allowed from one address, and the period in seconds."""
 MAX_CONCURRENT: Final = 64
 WHOLE_S: Final = 900.0
@@ -133,9 +133,8 @@ class Joining:
         Raises: HandshakeRefused, ProtocolError, StoreError.
         """
         now = self.clock.now()
-        limit, window_s = REGISTRATIONS
         wait_s = await self.store[UserStore].reserve_attempt(
-            {f"register:{self._address_key_of(address)}:{int(window_s)}": (limit, window_s)}, now
+            {f"register:{self._address_key_of(address)}:{int(REGISTRATIONS.window_s)}": REGISTRATIONS}, now
         )
         if wait_s > 0 or self._running >= MAX_CONCURRENT:
             if await self._refusals.note(node_actor("", address), "node.join", "too_many", address_key=self._address_key_of(address)):

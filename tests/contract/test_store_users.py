@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from groundcontrol.access.model import LoginSession, User
+from groundcontrol.access.store import Bucket
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
@@ -166,17 +167,17 @@ async def test_step_up_moves_the_proof_forward_only(store: Store, clock: ManualC
 
 
 async def test_attempts_are_counted_before_they_are_made(store: Store, clock: ManualClock) -> None:
-    buckets = {"account:admin": (3, 900.0), "address:192.0.2.7": (30, 900.0)}
+    buckets = {"account:admin": Bucket(3, 900.0), "address:192.0.2.7": Bucket(30, 900.0)}
     waits = await asyncio.gather(*(store.users.reserve_attempt(buckets, clock.now()) for _ in range(20)))
     assert waits.count(0.0) == 3
     assert set(waits) == {0.0, 900.0}
-    assert await store.users.reserve_attempt({"address:192.0.2.7": (4, 900.0)}, clock.now()) == 0.0  # three were counted, no more
+    assert await store.users.reserve_attempt({"address:192.0.2.7": Bucket(4, 900.0)}, clock.now()) == 0.0  # three were counted, no more
     await store.users.clear_attempts(["account:admin"])
     assert await store.users.reserve_attempt(buckets, clock.now()) == 0.0
 
 
 async def test_attempts_survive_a_restart_and_a_clock_that_jumps(backend: Backend) -> None:
-    buckets = {"account:admin": (1, 900.0)}
+    buckets = {"account:admin": Bucket(1, 900.0)}
     at = backend.clock.now()
     assert await backend.store.users.reserve_attempt(buckets, at) == 0.0
     store = await backend.reopen()
@@ -185,12 +186,21 @@ async def test_attempts_survive_a_restart_and_a_clock_that_jumps(backend: Backen
     assert await store.users.reserve_attempt(buckets, at + 900.0) == 0.0
 
 
+async def test_a_wait_after_the_clock_jumped_back_ends_with_the_window_though_each_attempt_is_refused(
+    store: Store, clock: ManualClock
+) -> None:
+    buckets, at = {"account:admin": Bucket(1, 900.0)}, clock.now()
+    assert await store.users.reserve_attempt(buckets, at) == 0.0
+    waits = [await store.users.reserve_attempt(buckets, at - 86_400.0 + after) for after in (0.0, 300.0, 899.0, 900.0)]
+    assert waits == [900.0, 600.0, 1.0, 0.0]
+
+
 async def test_attempt_counts_are_cleared_by_prefix(store: Store, clock: ManualClock) -> None:
     names = ("account:a:60", "account:a:900", "account:a@192.0.2.7:60", "account:ab:60", "account:b:60", "accounu")
     for name in names:
-        assert await store.users.reserve_attempt({name: (1, 900.0)}, clock.now()) == 0.0
+        assert await store.users.reserve_attempt({name: Bucket(1, 900.0)}, clock.now()) == 0.0
     await store.users.clear_attempts(["account:b:60"], ["account:a:", "account:a@"])
-    left = [name for name in names if await store.users.reserve_attempt({name: (1, 900.0)}, clock.now()) > 0.0]
+    left = [name for name in names if await store.users.reserve_attempt({name: Bucket(1, 900.0)}, clock.now()) > 0.0]
     assert left == ["account:ab:60", "accounu"]
 
 
@@ -223,7 +233,7 @@ async def test_no_window_ever_holds_more_than_its_limit(store: Store, clock: Man
     bucket, at, allowed = new_random_id(), clock.now(), []
     for gap in gaps:
         at += gap
-        wait = await store.users.reserve_attempt({bucket: (limit, 60.0)}, at)
+        wait = await store.users.reserve_attempt({bucket: Bucket(limit, 60.0)}, at)
         if wait == 0.0:
             allowed.append(at)
         else:
@@ -239,7 +249,7 @@ async def test_the_wait_of_a_paced_bucket_is_bounded(store: Store, clock: Manual
     bucket, at, allowed = new_random_id(), clock.now(), []
     for gap in gaps:
         at += gap
-        wait = await store.users.reserve_attempt({bucket: (limit, 60.0, 20.0)}, at)
+        wait = await store.users.reserve_attempt({bucket: Bucket(limit, 60.0, 20.0)}, at)
         if wait == 0.0:
             allowed.append(at)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from groundcontrol.access.model import TOTP_RULES, LoginSession, Preferences, PreferencesEdit, SavedView, User
+from groundcontrol.access.store import Bucket
 from groundcontrol.adapters.sqlite.api_tokens import MOST_LIVE
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import RefusalId, SessionId
@@ -185,10 +186,10 @@ async def _clear_attempts(ground: Ground) -> Race:
     store = ground.store
     names = ("account:a:60", "account:b:60", "address:c")
     for name in names:
-        assert await store.users.reserve_attempt({name: (1, 900.0)}, ground.now) == 0.0
+        assert await store.users.reserve_attempt({name: Bucket(1, 900.0)}, ground.now) == 0.0
 
     async def held() -> object:
-        return await store.users.reserve_attempt(dict.fromkeys(names, (1, 900.0)), ground.now)
+        return await store.users.reserve_attempt(dict.fromkeys(names, Bucket(1, 900.0)), ground.now)
 
     return Race(lambda: store.users.clear_attempts(["address:c"], ["account:a:"]), held, 900.0)
 

@@ -11,7 +11,7 @@ from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.secrets import insert, shred
-from groundcontrol.adapters.sqlite.users import LOGIN, is_live, to_user
+from groundcontrol.adapters.sqlite.users import check_session, to_user
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.scope import Actor, Scope
@@ -59,8 +59,7 @@ class SqliteFactors:
                 if _codes(tx, row["no"]) == sorted(codes):
                     return to_user(row)
                 raise Conflict("the second factor is confirmed already")
-            if (login := tx.fetch_one(LOGIN, keep)) is None or not is_live(login, tx.now):
-                raise NotFound("this session is over")
+            check_session(tx, keep, user)
             tx.execute("UPDATE account SET totp_since = ?, totp_step = max(totp_step, ?) WHERE no = ?", at, step, row["no"])
             _replace_codes(tx, row, codes)
             _end_sessions(tx, row["no"], keep)
@@ -110,8 +109,8 @@ class SqliteFactors:
             row = _account(tx, scope, user)
             if row["totp_since"] is None and tx.fetch_one(_STORED_SQL, row["org"], TOTP, user, SEED) is None:
                 return to_user(row)
-            if keep is not None and ((login := tx.fetch_one(LOGIN, keep)) is None or not is_live(login, tx.now)):
-                raise NotFound("this session is over")
+            if keep is not None:
+                check_session(tx, keep, user)
             shred(tx, row["org"], TOTP, user)
             _replace_codes(tx, row, ())
             tx.execute("UPDATE account SET totp_since = NULL WHERE no = ?", row["no"])

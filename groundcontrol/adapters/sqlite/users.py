@@ -116,8 +116,8 @@ class SqliteUsers:
                 raise NotFound(f"there is no user {user}")
             if (row["password_hash"], bool(row["must_change_password"])) == (password_hash, must_change):
                 return to_user(row)
-            if keep is not None and ((login := tx.fetch_one(LOGIN, keep)) is None or not is_live(login, tx.now)):
-                raise NotFound("this session is over")
+            if keep is not None:
+                check_session(tx, keep, user)
             version = row["password_version"] + 1
             tx.execute(
                 "UPDATE account SET password_hash = ?, password_version = ?, must_change_password = ?, password_at = ? WHERE no = ?",
@@ -257,6 +257,16 @@ def is_live(login: sqlite3.Row, now: float) -> bool:
     return login["revoked_at"] is None and login["expires_at"] > now
 
 
+def check_session(tx: Tx, session: SessionId, user: UserId) -> None:
+    """Check that this is a session of the user that is still valid.
+
+    Raises: NotFound.
+    """
+    login = tx.fetch_one(LOGIN, session)
+    if login is None or login["user_id"] != user or not is_live(login, tx.now):
+        raise NotFound("this session is over")
+
+
 def revoke(tx: Tx, login: sqlite3.Row) -> None:
     """End one session."""
     tx.execute("UPDATE login SET revoked_at = ? WHERE no = ?", tx.now, login["no"])
@@ -306,23 +316,27 @@ def to_session(row: sqlite3.Row) -> LoginSession:
 def reserve(tx: Tx, buckets: Mapping[str, Bucket], at: float) -> float:
     """Count one attempt in every bucket, by its name, or in none if one is full.
 
-    The window slides. A clock that jumps back makes no caller wait longer.
+    The window slides. After a clock has jumped back, no wait is longer than the window.
     Returns: 0.0, or the seconds until all have room.
     """
     tx.execute("DELETE FROM attempt WHERE until <= ?", at)
     wait, counted = 0.0, {}
     for bucket, rule in buckets.items():
-        limit, window_s = rule[0], rule[1]
         row = tx.fetch_one("SELECT times FROM attempt WHERE bucket = ?", bucket)
-        times = [min(time, at) for time in (() if row is None else struct.unpack(f"<{len(row['times']) // 8}d", row["times"]))]
-        times = [time for time in times if time > at - window_s]
-        if len(times) >= limit:
-            room = times[len(times) - limit] + window_s - at
-            wait = max(wait, min(room, times[-1] + rule[2] - at) if len(rule) == 3 else room)
+        known = () if row is None else struct.unpack(f"<{len(row['times']) // 8}d", row["times"])
+        times = [time for time in (min(time, at) for time in known) if time > at - rule.window_s]
+        if known and known[-1] > at:  # the clock has jumped back: the wait ends although each attempt meanwhile is refused
+            _save_attempts(tx, bucket, times, at + rule.window_s)
+        if len(times) >= rule.limit:
+            room = times[len(times) - rule.limit] + rule.window_s - at
+            wait = max(wait, room if rule.every_s is None else min(room, times[-1] + rule.every_s - at))
         counted[bucket] = [*times, at]
     if wait > 0.0:
         return wait
     for bucket, times in counted.items():
-        packed = struct.pack(f"<{len(times)}d", *times)
-        tx.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?, ?)", bucket, packed, at + buckets[bucket][1])
+        _save_attempts(tx, bucket, times, at + buckets[bucket].window_s)
     return 0.0
+
+
+def _save_attempts(tx: Tx, bucket: str, times: Sequence[float], until: float) -> None:
+    tx.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?, ?)", bucket, struct.pack(f"<{len(times)}d", *times), until)

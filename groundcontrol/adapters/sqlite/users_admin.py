@@ -14,7 +14,7 @@ from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.settings import setting
-from groundcontrol.adapters.sqlite.users import LOGIN, SESSION, is_live, revoke, to_session, to_user
+from groundcontrol.adapters.sqlite.users import LOGIN, SESSION, check_session, is_live, revoke, to_session, to_user
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.paging import Page
@@ -140,8 +140,7 @@ class SqliteUserAdmin:
 
     async def revoke_others(self, scope: Scope, user: UserId, keep: SessionId) -> int:
         def command(tx: Tx) -> int:
-            if (login := tx.fetch_one(LOGIN, keep)) is None or login["user_id"] != user or not is_live(login, tx.now):
-                raise NotFound("this session is over")
+            check_session(tx, keep, user)
             others = tx.fetch_all(
                 "SELECT login.no, login.id FROM login JOIN account ON account.no = login.account WHERE account.org = ? AND account.id = ?"
                 " AND login.id <> ? AND login.revoked_at IS NULL AND login.expires_at > ?",

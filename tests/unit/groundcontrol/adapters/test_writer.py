@@ -198,6 +198,7 @@ async def test_a_read_only_file_is_reported_and_not_fatal(writer: Writer) -> Non
 _ON_A_FAILING_DISK = """
 import asyncio, resource, sys
 from pathlib import Path
+from groundcontrol.access.store import Bucket
 from groundcontrol.core.errors import StoreDown
 from groundcontrol.adapters.sqlite import open_database
 from spider.clock import SystemClock
@@ -209,7 +210,7 @@ async def main():
     resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))  # from here on, long files fail with EFBIG: an I/O error
     for at in range(200):
         try:
-            await store.users.reserve_attempt({f"{at}" + "x" * 2000: (1, 60.0)}, 1.0)
+            await store.users.reserve_attempt({f"{at}" + "x" * 2000: Bucket(1, 60.0)}, 1.0)
         except StoreDown:
             break
     else:
