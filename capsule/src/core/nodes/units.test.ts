@@ -36,6 +36,12 @@ test("only what the owner allows and what makes sense is offered", () => {
   assert.deepEqual(unitVerbs({ ...row, state: "dead" }, policy), ["unit-start", "unit-restart"]);
   assert.deepEqual(unitVerbs({ ...row, name: "stardust-spider.service" }, policy), []);
   assert.deepEqual(unitVerbs({ ...row, name: "other.service" }, policy), []);
+  const all = { ...policy, units: ["*"] };
+  assert.deepEqual(unitVerbs({ ...row, name: "dbus.service" }, all), ["unit-stop"]);
+  for (const name of ["rescue.service", "debug-shell@tty9.service", "initrd-cleanup.service", "systemd-poweroff.service", "srv.mount"]) {
+    assert.deepEqual(unitVerbs({ ...row, name }, all), [], name);
+    assert.deepEqual(unitOrder(all, "unit-start", [name]), { allowed: [], refused: [], lines: [] }, name);
+  }
   assert.deepEqual(unitVerbs(row, { ...policy, mode: "readonly" }), []);
   assert.deepEqual(unitVerbs(row, null), []);
 });

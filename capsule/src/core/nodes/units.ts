@@ -75,15 +75,21 @@ export function fits(parts: readonly string[], name: string): boolean {
   return at <= end;
 }
 
-/** The verbs that make sense for a unit and that its node's owner allows. */
-export function unitVerbs(row: UnitRow, policy: UnitPolicy | null): string[] {
-  if (!policy || policy.mode !== "managed" || row.name.startsWith("stardust") || !namesUnit(policy.units, row.name)) return [];
-  const fitting = row.state === "dead" || row.state === "failed" ? ["unit-start", "unit-restart"] : ["unit-restart", "unit-reload", "unit-stop"];
-  return fitting.filter((verb) => policy.verbs.includes(verb));
-}
-
 /** Units whose restart ends all log-in sessions, or more (`spider/packages/after/services.py`). */
 const NEVER_ALONE = new Set(["dbus", "dbus-broker", "systemd-logind", "display-manager", "gdm", "sddm", "lightdm"].map((name) => `${name}.service`));
+/** Units that no policy allows (`spider/wire/units.py`). */
+const PROTECTED = /^(?:stardust.*|initrd-.*|(?:debug-shell|console-shell|rescue|emergency|ctrl-alt-del|systemd-(?:poweroff|reboot|soft-reboot|halt|kexec|exit|suspend|hibernate|hybrid-sleep|suspend-then-hibernate|initctl|shutdownd|sysupdate-reboot|halt-local))(?:@.*)?)\.[a-z]+$/;
+
+/** Whether an order with this verb may name the unit, if its policy does. */
+const isOrderable = (name: string, verb: string): boolean => KINDS.test(name) && !PROTECTED.test(name) && !(verb === "unit-restart" && NEVER_ALONE.has(name));
+
+/** The verbs that make sense for a unit and that its node's owner allows. */
+export function unitVerbs(row: UnitRow, policy: UnitPolicy | null): string[] {
+  if (!policy || policy.mode !== "managed" || !namesUnit(policy.units, row.name)) return [];
+  const fitting = row.state === "dead" || row.state === "failed" ? ["unit-start", "unit-restart"] : ["unit-restart", "unit-reload", "unit-stop"];
+  return fitting.filter((verb) => policy.verbs.includes(verb) && isOrderable(row.name, verb));
+}
+
 /** The maximum of one order (`spider/wire/units.py`). */
 const MAX_UNITS = 16;
 
@@ -98,7 +104,7 @@ export interface UnitOrder {
 
 /** Which of these units an order may name. Units that must not be restarted from here, and what is no unit, are in neither list. */
 export function unitOrder(policy: UnitPolicy | null, verb: string, units: readonly string[]): UnitOrder {
-  const fitting = units.filter((name) => KINDS.test(name) && !name.startsWith("stardust") && !(verb === "unit-restart" && NEVER_ALONE.has(name))).slice(0, MAX_UNITS);
+  const fitting = units.filter((name) => isOrderable(name, verb)).slice(0, MAX_UNITS);
   const patterns = policy?.units ?? [];
   const allowed = isListed(policy, verb, patterns) ? fitting.filter((name) => namesUnit(patterns, name)) : [];
   const refused = fitting.filter((name) => !allowed.includes(name));

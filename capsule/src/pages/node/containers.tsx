@@ -31,7 +31,8 @@ export function Containers({ view, table }: ContainersProps): VNode {
       <header>
         <h3>{t`Containers`}</h3>
         <span class="t3 meta">
-          {table.total !== null && table.total > rows.length ? t`${count(rows.length)} of ${count(table.total)}` : plural(rows.length, "container")}, <Time at={table.taken_at}>{timeOrDate(table.taken_at, dayStart.value)}</Time>
+          {table.total !== null && `${table.total > rows.length ? t`${count(rows.length)} of ${count(table.total)}` : plural(rows.length, "container")}, `}
+          <Time at={table.taken_at}>{timeOrDate(table.taken_at, dayStart.value)}</Time>
         </span>
       </header>
       {(rows.some(isUnnamed) || (acts && noLine && rows.some(hasSocket))) && (

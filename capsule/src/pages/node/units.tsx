@@ -43,7 +43,7 @@ export function Units({ detail, view, table }: UnitsProps): VNode {
       <header>
         <h3>{t`Units`}</h3>
         <span class="t3 meta">
-          {table.total !== null && table.total > rows.length ? t`${count(rows.length)} of ${count(table.total)}` : plural(rows.length, "unit")},{" "}
+          {table.total !== null && `${table.total > rows.length ? t`${count(rows.length)} of ${count(table.total)}` : plural(rows.length, "unit")}, `}
           <Time at={table.taken_at}>{timeOrDate(table.taken_at, dayStart.value)}</Time>
         </span>
       </header>

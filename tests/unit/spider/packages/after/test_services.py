@@ -23,7 +23,7 @@ from spider.packages.after.services import (
     unit_of,
 )
 from spider.packages.after.units import parse_failed
-from spider.wire.units import MAX_UNITS
+from spider.wire.units import _PROTECTED, MAX_UNITS
 
 DATA = Path(__file__).with_name("data")
 
@@ -167,8 +167,9 @@ def test_failed_units_are_read_from_new_and_old_systemd() -> None:
     assert parse_failed("") == frozenset()
 
 
-def test_the_page_offers_to_restart_none_of_the_units_that_are_never_restarted_alone() -> None:
+def test_the_page_offers_nothing_for_units_that_are_protected_or_never_restarted_alone() -> None:
     page = (Path(__file__).parents[5] / "capsule/src/core/nodes/units.ts").read_text()
     row = next(line for line in page.splitlines() if line.startswith("const NEVER_ALONE"))
     assert {f"{name}.service" for name in re.findall(r'"([a-z-]+)"', row)} == NEVER_ALONE
+    assert f"const PROTECTED = /^{_PROTECTED.pattern.removesuffix(chr(92) + 'Z')}$/;" in page
     assert f"const MAX_UNITS = {MAX_UNITS};" in page
