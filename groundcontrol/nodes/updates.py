@@ -106,18 +106,20 @@ class Tally:
         self.oldest_at: float | None = None
 
     def add(self, table: SubjectTable) -> None:
-        """Add the table of one node, whose reading did not fail."""
+        """Add the table of one node, whose reading did not fail. Of several rows of a package the one that `row_of` takes counts."""
         self.told += 1
         self.cut += table.total > len(table.cells) // max(1, len(table.columns))
         self.oldest_at = table.taken_at if self.oldest_at is None else min(self.oldest_at, table.taken_at)
-        self._lines.update(zip(*(_column(table, name) for name in _COLUMNS if name != "installed"), strict=True))
+        lines = list(zip(*(_column(table, name) for name in _COLUMNS if name != "installed"), strict=True))
+        self._lines.update({line[0]: line for line in reversed(lines)}.values())
 
     def packages(self, search: str = "", *, security_only: bool = False) -> list[PackageUpdate]:
-        """Packages sorted by security updates first, then by the number of nodes, then by name."""
+        """Packages sorted by security updates first, then by the number of nodes, then by name. `search` ignores case."""
+        words = search.casefold()
         found: dict[str, dict[tuple[str, Tri, str], int]] = {}
         for (name, after, told, repository), nodes in self._lines.items():
             package, security = str(name or ""), _tri(told)
-            if search in package and (security == "yes" or not security_only):
+            if words in package.casefold() and (security == "yes" or not security_only):
                 counts = found.setdefault(package, {})
                 key = (str(after or ""), security, str(repository or ""))
                 counts[key] = counts.get(key, 0) + nodes

@@ -13,10 +13,11 @@ from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import BadRequest, NotFound
 from groundcontrol.core.ids import NodeId, UserId
 from groundcontrol.core.scope import Grants
-from groundcontrol.core.tables import SubjectTable
+from groundcontrol.core.tables import PackageChanges, SubjectTable
 from groundcontrol.events.model import EventFilter
 from groundcontrol.jobs.model import JobFilter
 from groundcontrol.nodes.updates import Candidate, NodeUpdate
+from spider.reports.package_sync import digest_of
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, connect, new_event, new_job, new_node, new_user
 
@@ -66,6 +67,17 @@ async def test_updates_come_for_security_first_then_by_how_many_nodes_they_are_f
     assert [one.package for one in only.items] == ["libc6"]
     with pytest.raises(BadRequest):
         await store.tables.updates(SCOPE, 1, (await store.tables.updates(SCOPE, 1)).next, search="c")
+
+
+async def test_a_package_counts_once_for_a_node_and_is_found_in_any_case(store: Store, clock: ManualClock) -> None:
+    """Two rows of one package: of two repositories, or of two architectures."""
+    node = await tell(store, "a-1", ("ImageMagick", "6", "7", "no", "main"), ("ImageMagick", "6", "7", "yes", "security"))
+    [found] = (await store.tables.updates(SCOPE, 10, search="imagemagick")).items
+    assert (found.nodes, found.security_nodes, found.candidates) == (1, 0, (Candidate("7", "no", "main", 1),))
+    session = await connect(store, node)
+    versions = {"ImageMagick": "6"}
+    await store.tables.save_packages(session, PackageChanges("", digest_of(versions), versions), clock.now())
+    assert [one.name for one in (await store.tables.packages(SCOPE, node, 10, search="IMAGE")).items] == ["ImageMagick"]
 
 
 async def test_an_update_lists_its_nodes_and_where_it_is_held(store: Store) -> None:

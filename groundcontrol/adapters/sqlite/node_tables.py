@@ -116,6 +116,7 @@ class SqliteNodeTables:
     async def packages(self, scope: Scope, node: NodeId, limit: int, cursor: str | None = None, search: str = "") -> PackageList:
         size = check_limit(limit)
         after = "" if cursor is None else str(read_cursor(cursor, "packages", scope.org, str)[0])
+        words = search.casefold()
 
         def read(rows: Rows) -> PackageList:
             row = rows.fetch_one(
@@ -123,7 +124,7 @@ class SqliteNodeTables:
             )
             if row is None:
                 return PackageList((), 0, None, None)
-            matching = [(name, version) for name, version in _read_packages(row["packages"]).items() if search in name]
+            matching = [(name, version) for name, version in _read_packages(row["packages"]).items() if words in name.casefold()]
             rest = [InstalledPackage(name, version) for name, version in matching if name > after]
             more = make_cursor("packages", scope.org, rest[size - 1].name) if len(rest) > size else None
             return PackageList(tuple(rest[:size]), len(matching), row["taken_at"], more)
