@@ -80,7 +80,7 @@ class Command(NamedTuple):
     """Signals to send in turn after a limit, as far as the stop rule of the phase allows them."""
     env: Mapping[str, str] = {}
     """Additions to the backend's environment."""
-    needs: bool = True
+    stops_on_failure: bool = True
     """Whether a failure skips the following commands."""
     always: bool = False
     """Whether it runs even after a failure or a stop request, since it cleans up."""
@@ -176,7 +176,7 @@ class Backend:
     name = ""
     """The name as in `Identity.package_manager`."""
     environment: Mapping[str, str] = ENVIRONMENT
-    """The environment of all commands: `base.ENVIRONMENT` and the manager's own variables."""
+    """The environment of all commands: `interfaces.ENVIRONMENT` and the manager's own variables."""
     cache_dir = "/var/cache"
     """The download folder. If it does not exist, its nearest parent counts."""
     codes: Sequence[Tuple[str, str]] = ()
@@ -186,6 +186,8 @@ class Backend:
     """The stop rule of the commit phase."""
     list_files: Sequence[str] = ()
     """The command that prints the files of installed packages, whose names follow; empty = none."""
+    kernels: "re.Pattern[str]"
+    """The names of packages that put a kernel into /boot."""
     newer: Sequence[Planned] = ()
     """The packages that the last `available_updates` counted."""
 
@@ -287,7 +289,8 @@ class Backend:
         return Reboot()
 
     def available_updates(self) -> Updates:
-        """Count the upgrades of `full-upgrade`, without privileges and changes; blocks for up to a minute.
+        """Count the upgrades of `full-upgrade`, without privileges and changes; blocks for up to a minute. With apk, whose `full-upgrade`
+        also downgrades, those of `upgrade`.
 
         Raises: PackagesUnreadable: the number is unknown. PackageError.
         """

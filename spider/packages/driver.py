@@ -16,12 +16,12 @@ from spider.packages.plan_text import print_difference, print_kept_back, print_p
 from spider.packages.preconditions import (
     LOCK_LIMIT_S,
     JobStopped,
+    check_database,
     check_names,
-    check_order,
     check_removals,
     check_room,
     check_stop,
-    named,
+    join_names,
     wait_for_lock,
 )
 from spider.packages.report import AfterCare, Report
@@ -177,7 +177,7 @@ class Driver:
         outcome = judge_act(runs, self.name)._replace(changes=compare_inventories(before, after))
         if outcome.error_code == "job.stopped" and (outcome.state != "cancelled" or len(runs) > 1 or before != after):
             mended = [name for name, package in sorted(before.items()) if package.broken and name in after and not after[name].broken]
-            text = f"completed by then: {named(mended)}" if mended else "what was done by then stays"
+            text = f"completed by then: {join_names(mended)}" if mended else "what was done by then stays"
             outcome = outcome._replace(state="failed", error_text=f"it was stopped before it was through; {text}")
         broken = self._backend.broken(after) if task.verb == "repair" and outcome.state != "cancelled" else ""
         if broken:
@@ -187,7 +187,7 @@ class Driver:
             return outcome
         wrong = [name for name in task.packages if (name in after and after[name].held) != (task.verb == "hold")]
         if wrong:
-            text = f"{self.name} did not {task.verb} {named(wrong)}"
+            text = f"{self.name} did not {task.verb} {join_names(wrong)}"
             return outcome._replace(state="failed", error_code="job.incomplete", error_text=text)
         return outcome
 
@@ -236,7 +236,7 @@ class Driver:
         print_sizes(console, plan)
         if not plan.steps:
             console.print_line("There is nothing to do.")
-        check_order(self._backend, inventory, task.packages if task.target == "remove" else ())  # the plan is shown anyway
+        check_database(self._backend, inventory, task.packages if task.target == "remove" else ())  # the plan is shown anyway
         console.progress("check", 100, "", sentence("phase.planned", count=len(plan.steps)))
         return Outcome("succeeded", 0, 0, ())
 
@@ -273,7 +273,7 @@ class Driver:
         """
         missing = self._backend.missing()
         if missing:
-            return f"nothing is known of {named(missing)}"
+            return f"nothing is known of {join_names(missing)}"
         refused = self._refused()
         return "" if refused is None else f"the last refresh failed ({refused})" if refused else "the last refresh failed"
 
@@ -331,7 +331,7 @@ class Driver:
         half_way = [name for name, package in after.items() if package.broken and not (name in before and before[name].broken)]
         if not stopped or not half_way:
             return after
-        console.print_line(f"Stopped. What was begun with {named(half_way)} is brought to its end.")
+        console.print_line(f"Stopped. What was begun with {join_names(half_way)} is brought to its end.")
         self._run("repair", (), Plan(), console, to_the_end=True)
         console.progress("check")
         return self._backend.inventory()
@@ -340,7 +340,7 @@ class Driver:
         """The inventory, after a check that nothing is broken and that the named packages exist."""
         console.progress("plan")
         inventory = self._backend.inventory()
-        check_order(self._backend, inventory, task.packages if task.verb == "remove" else ())
+        check_database(self._backend, inventory, task.packages if task.verb == "remove" else ())
         check_names(self._backend, task.verb, task.packages, inventory)
         return inventory
 
@@ -401,7 +401,7 @@ class Driver:
                 ran = self._run_command(verb, piece, console, rule)
                 runs.append(ran)
                 failed = ran.failure is not None or ran.ended.rc is None or bool(ran.ended.overran)
-                over = over or (piece.needs and failed) or (not to_the_end and ran.ended.stopped in ("now", "after_package"))
+                over = over or (piece.stops_on_failure and failed) or (not to_the_end and ran.ended.stopped in ("now", "after_package"))
         return runs
 
     @staticmethod

@@ -9,7 +9,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 from spider.packages.backend import Command, Failure, OutputReader
 from spider.packages.interfaces import Outcome
 from spider.packages.plan import Inventory, Plan, compare_inventories, missed, unplanned
-from spider.packages.preconditions import named
+from spider.packages.preconditions import join_names
 from spider.root.terminal import TerminalEnded
 
 MAX_LINES = 3
@@ -55,9 +55,9 @@ def decide(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory,
     extra = unplanned(plan, changes)
     done = f"{len(plan.steps) - len(left)} of {len(plan.steps)} packages were changed"
     if left and changes:
-        done += f", not changed: {named([step.package for step in left])}"
+        done += f", not changed: {join_names([step.package for step in left])}"
     if extra:
-        done += f", changed without having been planned: {named([name for name, _, _ in extra])}"
+        done += f", changed without having been planned: {join_names([name for name, _, _ in extra])}"
     rc, signal_ = _status(runs)
     stopped = any(ran.ended.stopped in ("now", "after_package") for ran in runs)
     overran = next((ran.ended.overran for ran in runs if ran.ended.overran), "")
@@ -65,7 +65,7 @@ def decide(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory,
     failure = next((ran.failure for ran in runs if ran.failure is not None), None)
     code, text = "", ""
     if broken:
-        code, text = "job.packages_broken", f"{name} left {named(broken)} half installed; {done}"
+        code, text = "job.packages_broken", f"{name} left {join_names(broken)} half installed; {done}"
     elif stopped and not changes and (left or not plan.steps):
         return Outcome("cancelled", rc, signal_, (), "job.stopped", "it was stopped before anything was changed")
     elif stopped and (left or killed is not None):  # Spider sent the signal, perhaps when the command was nearly complete
@@ -78,7 +78,7 @@ def decide(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory,
         why = REST_CHANGED if failure.code == "job.plan_changed" and changes else failure.text
         code, text = failure.code, f"{why}; {done}" if plan.steps else why
     elif left:
-        code, text = "job.incomplete", done if changes else f"{done}, not changed: {named([step.package for step in left])}"
+        code, text = "job.incomplete", done if changes else f"{done}, not changed: {join_names([step.package for step in left])}"
     if not code:
         return Outcome("succeeded", rc, 0, changes)
     why = trouble_lines(runs, warnings=code != "job.stopped")  # the stop explains the end; other warnings did not cause it

@@ -16,14 +16,15 @@ SPARE_BYTES = 32 * 1024 * 1024
 BOOT_BYTES = 64 * 1024 * 1024
 """Size of a kernel with its initial ramdisk on a separate /boot."""
 MOST_NAMED = 20
-_KERNEL = re.compile(r"(?:linux-image|linux-modules|kernel|linux|initramfs-tools|dracut|mkinitcpio)(?:[-._:].*)?\Z")
+_RAMDISK_MAKER = re.compile(r"(?:initramfs-tools(?:-core)?|dracut(?:-core)?|mkinitcpio|mkinitfs)\Z")
+"""Packages whose change makes the initial ramdisk anew, beside the old one."""
 
 
 class JobStopped(Exception):
     """A stop was requested, and nothing has been changed yet."""
 
 
-def named(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """A readable list of names, with a limit."""
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(name[:100] for name in names[:MOST_NAMED]) + more
@@ -36,27 +37,28 @@ def check_stop(console: Console) -> None:
 
 
 def check_names(backend: Backend, verb: str, packages: Sequence[str], inventory: Inventory) -> None:
-    """Check that the manager knows each name exactly. So no option, pattern, version, suite, file or `name-` passes.
+    """Check that the manager knows each name exactly, so no option, pattern, version, suite, file or `name-` passes; and that the verb may
+    change each package.
 
     Raises: PackageError; PackagesUnreadable.
     """
     if verb == "install":
         unknown = backend.unknown(packages)
         if unknown:
-            raise PackageError("job.unknown_package", f"not in the package lists of this node: {named(unknown)}")
+            raise PackageError("job.unknown_package", f"not in the package lists of this node: {join_names(unknown)}")
         return
     unknown = [name for name in packages if name not in inventory]
     if unknown:
-        raise PackageError("job.unknown_package", f"not installed on this node: {named(unknown)}")
+        raise PackageError("job.unknown_package", f"not installed on this node: {join_names(unknown)}")
     protected = backend.protected(packages) if verb == "remove" else []
     if protected:
-        raise PackageError("job.protected", f"this server or Stardust itself needs {named(protected)}")
+        raise PackageError("job.protected", f"this server or Stardust itself needs {join_names(protected)}")
     held = [name for name in packages if inventory[name].held]
     if held and verb in ("upgrade", "remove"):
-        raise PackageError("job.package_held", f"on hold on this node: {named(held)}")
+        raise PackageError("job.package_held", f"on hold on this node: {join_names(held)}")
 
 
-def check_order(backend: Backend, inventory: Inventory, leaving: Sequence[str] = ()) -> None:
+def check_database(backend: Backend, inventory: Inventory, leaving: Sequence[str] = ()) -> None:
     """Check the package database: one broken package makes every later run fail.
 
     Args:   leaving: packages to be removed. They may be broken, since their removal repairs the database.
@@ -98,10 +100,10 @@ def check_removals(backend: Backend, verb: str, plan: Plan, *, shown: bool) -> N
     may = verb in ("full-upgrade", "remove", "autoremove") or (verb == "install" and shown)
     if not may:
         advice = "only full-upgrade may" if verb != "install" else "look at the plan first, and order that"
-        raise PackageError("job.would_remove", f"this would remove {named(removals)}: {advice}")
+        raise PackageError("job.would_remove", f"this would remove {join_names(removals)}: {advice}")
     protected = backend.protected(removals)
     if protected:
-        raise PackageError("job.protected", f"this would remove what this server or Stardust itself needs: {named(protected)}")
+        raise PackageError("job.protected", f"this would remove what this server or Stardust itself needs: {join_names(protected)}")
 
 
 class _Need(NamedTuple):
@@ -121,12 +123,13 @@ def _needs(backend: Backend, plan: Plan) -> Iterator[_Need]:
         yield _Need(_existing(backend.cache_dir), "downloads", plan.download_bytes)
     if plan.installed_bytes is not None and plan.installed_bytes > 0:
         yield _Need(_existing("/usr"), "installing", plan.installed_bytes)
-    if any(step.after and _KERNEL.match(step.package) for step in plan.steps) and os.path.ismount("/boot"):
+    filling = [step for step in plan.steps if step.after and (backend.kernels.match(step.package) or _RAMDISK_MAKER.match(step.package))]
+    if filling and os.path.ismount("/boot"):
         yield _Need("/boot", "a kernel", BOOT_BYTES)
 
 
 def check_room(backend: Backend, plan: Plan) -> None:
-    """Check the disk space. Needs of the same file system are added.
+    """Check the disk space of `/`, `/var` and what the plan fills. Needs of the same file system are added.
 
     Raises: PackageError.
     """

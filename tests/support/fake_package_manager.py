@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ class FakePackageManager(Backend):
     """A `Backend` whose every answer a test can set."""
 
     name = "paper"
+    kernels = re.compile("kernel")
     commit_stop = AFTER_PACKAGE
 
     def __init__(self, folder: Path, plan: Plan) -> None:
@@ -83,7 +85,7 @@ class FakePackageManager(Backend):
         lines = [f"printf {step.after} >{step.package}" if step.after else f"rm {step.package}" for step in plan.steps]
         script = self.repair if verb == "repair" else self.script or "; ".join(lines) or "true"
         if verb == "repair" and self.first:
-            first = Command(("/bin/sh", "-ec", f"cd {self.folder}; {self.first}"), needs=False, stoppable=False)
+            first = Command(("/bin/sh", "-ec", f"cd {self.folder}; {self.first}"), stops_on_failure=False, stoppable=False)
             return [first, Command(("/bin/sh", "-ec", f"cd {self.folder}; {script}"), "plan")]
         command = Command(("/bin/sh", "-ec", f"cd {self.folder}; {script}"))
         return [Replan(self._again), command] if verb != "repair" and self.meanwhile is not None else [command]

@@ -27,7 +27,7 @@ from spider.packages.backend import (
 from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, run_query
 from spider.packages.locks import flock_holder, record_lock_holder
 from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, InstalledPackage, Inventory, Plan, Planned
-from spider.packages.preconditions import named
+from spider.packages.preconditions import join_names
 from spider.root.terminal import StopRule, TerminalEnded
 from spider.wire.frames import Updates
 from spider.wire.sentences import sentence
@@ -48,7 +48,6 @@ APK_ENVIRONMENT: Dict[str, str] = {**ENVIRONMENT, "APK_CONFIG": os.devnull}
 
 _TOO_LATE = StopRule("too_late", sentence("stop.apk_at_work"))
 _NEEDED = frozenset({"apk-tools", "busybox", "musl", "alpine-base", "alpine-baselayout", "openrc", "python3"})
-_KERNEL = re.compile(r"linux-(?:lts|virt|edge|rpi\d*|asahi|stable)\Z")
 _CODES = (
     ("nable to lock database", "job.lock_busy"),
     ("stale/unavailable repositories", "job.repository_stale"),
@@ -140,6 +139,7 @@ class Apk(Backend):
     environment: Mapping[str, str] = APK_ENVIRONMENT
     cache_dir = "/etc/apk/cache"
     codes = _CODES
+    kernels = re.compile(r"linux-(?:lts|virt|edge|rpi\d*|asahi|stable)\Z")
     reader_type = ApkReader
     commit_stop = _TOO_LATE
 
@@ -164,14 +164,14 @@ class Apk(Backend):
             raise PackagesUnreadable(f"{path}: {exc}") from exc
 
     def inventory(self) -> Inventory:
-        """Held packages are those with a version in world."""
-        _, pinned = apk_parsers.parse_world(_read(WORLD))
-        return {name: InstalledPackage(it.version, it.broken, name in pinned) for name, it in self._installed().items()}
+        """Held packages are those with one version in world."""
+        _, operators = apk_parsers.parse_world(_read(WORLD))
+        return {name: InstalledPackage(it.version, it.broken, operators.get(name) == "=") for name, it in self._installed().items()}
 
     def broken(self, inventory: Inventory) -> str:
         """Packages with a failed script or missing files. Each later run counts them as errors again."""
         names = [name for name, package in sorted(inventory.items()) if package.broken]
-        return f"apk did not finish {named(names)}" if names else ""
+        return f"apk did not finish {join_names(names)}" if names else ""
 
     def lock(self) -> Optional[Lock]:
         path = _database() + "/lock"
@@ -203,7 +203,7 @@ class Apk(Backend):
         needed = set(_NEEDED)
         answer = run_query(apk("info", "--quiet", "--who-owns", os.path.realpath(sys.executable)), APK_ENVIRONMENT)
         needed.update(apk_parsers.split_name(word)[0] for word in answer.out.split())  # `name-version`, or a sentence that contains it
-        return [name for name in packages if name in needed or _KERNEL.match(name)]
+        return [name for name in packages if name in needed or self.kernels.match(name)]
 
     @staticmethod
     def _words(verb: str, packages: Sequence[str]) -> List[str]:
@@ -233,16 +233,18 @@ class Apk(Backend):
 
     def _plan(self, found: Sequence[apk_parsers.ApkStep], *, with_kept_back: bool) -> Plan:
         steps = tuple(Planned(it.package, it.before, it.after, UNKNOWN if it.after else NO) for it in found if it.before != it.after)
-        kernels = [step.package for step in steps if step.after and _KERNEL.match(step.package)]
+        kernels = [step.package for step in steps if step.after and self.kernels.match(step.package)]
         reboot = (YES, f"the kernel changes: {', '.join(kernels)}") if kernels else (UNKNOWN, "") if steps else (NO, "")
         return Plan(steps, self._kept_back(steps) if with_kept_back else (), -1, None, *reboot)
 
     def _kept_back(self, steps: Sequence[Planned]) -> Tuple[HeldPackage, ...]:
         answer = run_query(apk("list", "--upgradable"), APK_ENVIRONMENT)
-        _, pinned = apk_parsers.parse_world(_read(WORLD))
+        _, operators = apk_parsers.parse_world(_read(WORLD))
         changing = {step.package for step in steps}
         left = {name: version for name, version in apk_parsers.parse_upgradable(answer.out).items() if name not in changing}
-        return tuple(HeldPackage(name, version, "pinned" if name in pinned else "unresolvable") for name, version in sorted(left.items()))
+        return tuple(
+            HeldPackage(name, version, "pinned" if name in operators else "unresolvable") for name, version in sorted(left.items())
+        )
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:  # noqa: ARG002  # part of the interface
         if verb == "refresh":
@@ -266,5 +268,5 @@ class Apk(Backend):
         return Failure(self.code_in(printed), f"apk ended with status {ended.rc}")
 
     def available_updates(self) -> Updates:
-        self.newer = self.simulate("upgrade", ()).upgrades
+        self.newer = self._plan(self._steps("upgrade", ()), with_kept_back=False).upgrades
         return Updates(len(self.newer), -1, int(self.lists_refreshed_at() * 1000))

@@ -12,7 +12,7 @@ _UPGRADABLE = re.compile(r"(\S+) \S+ \{[^}]*\} \(.*\) \[upgradable from: (\S+)\]
 _VERSION_AT = re.compile(r"-(?=[0-9][^-]*-r[0-9]+\Z)")
 _UNREACHED = re.compile(r"(\d+) unavailable, (\d+) stale")
 _UNOPENED = re.compile(r"^WARNING: (?:updating and )?opening (?:from cache )?(\S+): ", re.MULTILINE)
-_WORLD = re.compile(r"([^=<>~@!\s]+)([=<>~]+\S+)?(?:@\S+)?\Z")
+_WORLD = re.compile(r"([^=<>~@!\s]+)(?:([=<>~]+)\S+)?(?:@\S+)?\Z")
 
 
 class ApkPackage(NamedTuple):
@@ -137,13 +137,13 @@ def parse_upgradable(text: str) -> Dict[str, str]:
     return dict(split_name(match.group(1)) for match in matches if match is not None)
 
 
-def parse_world(text: str) -> Tuple[List[str], List[str]]:
+def parse_world(text: str) -> Tuple[List[str], Dict[str, str]]:
     """Read /etc/apk/world.
 
-    Returns: the requested names, and those with a version.
+    Returns: the requested names, and the operator of those with a version: `=` holds a package, `>=` or `~` lets it be upgraded.
     """
     matches = [match for match in map(_WORLD.match, text.split()) if match is not None]
-    return [match.group(1) for match in matches], [match.group(1) for match in matches if match.group(2)]
+    return [match.group(1) for match in matches], {match.group(1): match.group(2) for match in matches if match.group(2)}
 
 
 def unreached(text: str) -> int:

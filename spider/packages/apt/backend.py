@@ -29,7 +29,7 @@ from spider.packages.hook_install import TransactionHook
 from spider.packages.interfaces import ENVIRONMENT, Console, query_output, run_query
 from spider.packages.locks import record_lock_holder
 from spider.packages.plan import UNKNOWN, YES, Inventory, Plan
-from spider.packages.preconditions import named
+from spider.packages.preconditions import join_names
 from spider.root.terminal import StopRule, TerminalEnded
 from spider.wire.frames import Updates
 from spider.wire.sentences import name_list, sentence
@@ -173,6 +173,7 @@ class Apt(Backend):
     environment: Mapping[str, str] = APT_ENVIRONMENT
     cache_dir = "/var/cache/apt/archives"
     codes = _CODES
+    kernels = re.compile(r"(?!.*-dbg)(?:linux-(?:image|modules)-.+|(?:proxmox|pve)-kernel-\d.*|raspberrypi-kernel)\Z")
     list_files = ("dpkg-query", "-L")
     commit_stop = _INTERRUPTIBLE
 
@@ -189,7 +190,7 @@ class Apt(Backend):
         journal = any(name.isdigit() for name in listed(DPKG_JOURNAL))
         if not names and not journal:
             return ""
-        return "an earlier run of dpkg was not finished" + (f" ({named(names)})" if names else "")
+        return "an earlier run of dpkg was not finished" + (f" ({join_names(names)})" if names else "")
 
     def lock(self) -> Optional[Lock]:
         """The lock is checked directly, since newer releases of apt wait without a message."""
@@ -256,7 +257,7 @@ class Apt(Backend):
         if verb == "clean":
             return [Command(apt_get("clean"), stoppable=False)]
         if verb == "repair":
-            configure = Command(("dpkg", *DPKG_OPTIONS, "--configure", "-a"), needs=False, stoppable=False)
+            configure = Command(("dpkg", *DPKG_OPTIONS, "--configure", "-a"), stops_on_failure=False, stoppable=False)
             return [configure, self._commit("--no-remove", "-f", "install")._replace(stop_rule=self._stop_rule_of_the_rest)]
         options = () if plan.removals else ("--no-remove",)
         commit = self._commit(*self._hook(), *options, *run_words(verb, packages, plan))

@@ -19,7 +19,7 @@ from spider.packages.dnf.run_reader import CODES, DnfReader
 from spider.packages.interfaces import Output, PackagesUnreadable, run_query
 from spider.packages.locks import record_lock_holder
 from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, Inventory, Plan, Planned
-from spider.packages.preconditions import named
+from spider.packages.preconditions import join_names
 from spider.packages.rpm import backend as rpm_backend
 from spider.packages.rpm import parsers as rpm_parsers
 from spider.packages.rpm import repositories as rpm_repositories
@@ -176,9 +176,7 @@ class DnfFamily(RpmBackend):
             excluded = rpm_backend.matching(self.excluded_patterns(), installed(self.environment), self._machine)
             by_settings = [name for name in packages if name in excluded]
             if by_settings:
-                return (
-                    f"{named(by_settings)} is excluded by the settings of {self.name} ({self.settings} or a .repo file): take it out there"
-                )
+                return f"{join_names(by_settings)} is excluded by the settings of {self.name} ({self.settings} or a .repo file): take it out there"
         return ""
 
     def query_output(self, *words: str) -> str:
@@ -243,7 +241,7 @@ class DnfFamily(RpmBackend):
         answer = self.run_query("--assumeno", *self.loud, *words)
         unmatched = dnf_parsers.parse_unmatched(answer.out + "\n" + answer.err)
         if unmatched:
-            raise PackageError("job.unknown_package", f"{self.name} does not find {named(unmatched)}")
+            raise PackageError("job.unknown_package", f"{self.name} does not find {join_names(unmatched)}")
         try:
             return dnf_parsers.parse_table(answer.out, answer.err)
         except ValueError as exc:

@@ -57,7 +57,6 @@ _TOO_LATE = StopRule("too_late", sentence("stop.pacman_hooks"))
 _NEEDED = frozenset({"pacman", "glibc", "systemd", "bash", "filesystem", "python", "base"})
 _CORE = frozenset({"glibc", "systemd", "dbus", "dbus-broker", "openssl"})
 _KEYRING = re.compile(r"[a-z0-9-]+-keyring\Z")
-_KERNEL = re.compile(r"linux(?:-(?:lts|zen|hardened|rt|rt-lts))?\Z")
 _HOOK = """[Trigger]
 Operation = Install
 Operation = Upgrade
@@ -126,6 +125,7 @@ class Pacman(Backend):
     environment: Mapping[str, str] = PACMAN_ENVIRONMENT
     cache_dir = "/var/cache/pacman/pkg"
     codes = _CODES
+    kernels = re.compile(r"linux(?:-(?:lts|zen|hardened|rt|rt-lts))?\Z")
     list_files = pacman("-Qlq")
     reader_type = PacmanReader
     commit_stop = _AFTER_PACKAGE
@@ -361,12 +361,11 @@ class Pacman(Backend):
         """The size of an installed package by its record."""
         return pacman_lists.size_bytes(read_file(f"{self._system}/local/{name}-{version}/desc"), "SIZE")
 
-    @staticmethod
-    def _expects_reboot(names: Sequence[str]) -> Tuple[str, str]:
+    def _expects_reboot(self, names: Sequence[str]) -> Tuple[str, str]:
         if not names:
             return NO, ""
         container = detect_container()
-        kernels = [name for name in names if _KERNEL.match(name)]
+        kernels = [name for name in names if self.kernels.match(name)]
         if kernels and not container:
             return YES, f"the kernel changes: {', '.join(kernels)}"
         core = sorted(_CORE.intersection(names))

@@ -3,6 +3,7 @@
 import fnmatch
 import glob
 import os
+import re
 import signal
 import sys
 import time
@@ -24,7 +25,7 @@ from spider.packages.backend import (
 from spider.packages.interfaces import Console, PackagesUnreadable, run_query
 from spider.packages.locks import process_name, record_lock_holder
 from spider.packages.plan import Inventory, Plan, Planned
-from spider.packages.preconditions import named
+from spider.packages.preconditions import join_names
 from spider.packages.rpm import parsers as rpm_parsers
 from spider.packages.rpm import repositories as rpm_repositories
 from spider.packages.rpm.parsers import RpmPackage, ScriptFailed
@@ -161,11 +162,16 @@ class RpmReader(OutputReader):
         return "a script of a package failed: " + ", ".join(one)
 
 
+_NOT_IN_BOOT = "headers|tools|macros|devel|doc|source|syms|firmware|abi|stablelists|selftests|livepatch|debuginfo|debugsource"
+"""Parts of the names of `kernel-…` packages that bring no kernel."""
+
+
 class RpmBackend(Backend):
     """The common part of the backends for dnf, yum and zypper."""
 
     commit_stop = TOO_LATE
     list_files = ("rpm", "-ql")
+    kernels = re.compile(rf"(?!.*-(?:{_NOT_IN_BOOT}))kernel[\d.]*(?:[-.:].*)?\Z")
     reader_type: Type[RpmReader] = RpmReader
 
     def __init__(self, machine: str = "") -> None:
@@ -205,7 +211,7 @@ class RpmBackend(Backend):
 
     def broken(self, inventory: Inventory) -> str:
         names = [name for name, package in sorted(inventory.items()) if package.broken]
-        return f"an upgrade was interrupted and left two versions of {named(names)}" if names else ""
+        return f"an upgrade was interrupted and left two versions of {join_names(names)}" if names else ""
 
     def lock(self) -> Optional[Lock]:
         """The program that changes packages now."""
@@ -271,7 +277,7 @@ class RpmBackend(Backend):
     def stale(self, repositories: Sequence[Repository], lines: Sequence[str]) -> Failure:
         """Repositories that a refresh did not reach, by name if their files show it."""
         names = rpm_repositories.not_refreshed_since(repositories, self._began_at)
-        failure_text = " · ".join([*([named(names)] if names else []), *dict.fromkeys(line[:400] for line in lines[:3])])
+        failure_text = " · ".join([*([join_names(names)] if names else []), *dict.fromkeys(line[:400] for line in lines[:3])])
         return Failure(
             "job.repository_stale", f"repositories that could not be refreshed keep their old lists: {failure_text or 'see the log'}"
         )
@@ -291,7 +297,7 @@ class RpmBackend(Backend):
     def reboot_expected(self, steps: Iterable[Planned]) -> Tuple[str, str]:
         """Whether the plan makes a reboot due."""
         core = [step.package for step in steps if step.after and step.package in (*CORE, *CORE_MORE)]
-        return ("yes", named(core)) if core else ("no", "")
+        return ("yes", join_names(core)) if core else ("no", "")
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
         """The steps of a verb with a plan: a download, and an installation without the network."""
@@ -338,5 +344,5 @@ class RpmBackend(Backend):
                     "job.packages_broken", f"{name} {versions[0]} is in rpm's database twice: 'rpm --rebuilddb' by hand may help"
                 )
             old = [f"{name}-{version.rpartition(':')[2]}.{arch}" for version in versions[:-1]]
-            commands.append(Command(("rpm", "-e", "-v", "--", *old), "commit", needs=False, stop_rule=self.commit_rule))
+            commands.append(Command(("rpm", "-e", "-v", "--", *old), "commit", stops_on_failure=False, stop_rule=self.commit_rule))
         return commands

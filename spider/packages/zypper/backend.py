@@ -15,7 +15,7 @@ from spider.files import read_file
 from spider.packages.backend import Failure, Lock, OutputReader, PackageError, Reboot
 from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, run_query
 from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, Inventory, Plan, Planned
-from spider.packages.preconditions import named
+from spider.packages.preconditions import join_names
 from spider.packages.rpm import backend as rpm_backend
 from spider.packages.rpm import parsers as rpm_parsers
 from spider.packages.rpm import repositories as rpm_repositories
@@ -173,7 +173,7 @@ class Zypper(RpmBackend):
         except ValueError as exc:
             raise PackagesUnreadable(f"zypper's plan: {exc}") from exc
         if summary.missing:
-            raise PackageError("job.unknown_package", f"zypper does not find {named(summary.missing)}")
+            raise PackageError("job.unknown_package", f"zypper does not find {join_names(summary.missing)}")
         if summary.problem:
             raise PackageError("job.unmet_dependencies", f"zypper wants a decision: {summary.problem}")
         if answer.rc == LEFT_OUT and not summary.rows:

@@ -75,8 +75,8 @@ def test_held_back_packages_are_the_upgradable_ones_outside_the_plan() -> None:
     upgradable = apk_parsers.parse_upgradable(text("upgrades.txt"))
     assert upgradable["sd-pin"] == "1.1-r0"
     assert set(upgradable) - {step.package for step in apk_parsers.parse_steps(text("plan.txt"))} == {"sd-pin", "sd-broke"}
-    wished, pinned = apk_parsers.parse_world(text("world.txt") + "other@testing name>1 ~odd !not\n")
-    assert pinned == ["sd-pin", "name"]
+    wished, operators = apk_parsers.parse_world(text("world.txt") + "other@testing name>1 python3~3.12 ~odd !not\n")
+    assert operators == {"sd-pin": "=", "name": ">", "python3": "~"}
     assert {"sd-a", "sd-pin", "other"} <= set(wished)
 
 
