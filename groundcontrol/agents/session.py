@@ -72,6 +72,8 @@ from spider.wire.session import Hello, SecureChannel
 
 log = logging.getLogger(__name__)
 
+TIME_EVERY_S: Final = 300.0
+"""The longest time between two heartbeats: a node compares its clock with their time."""
 ANSWER_EVERY_S: Final = 5.0
 """How often live packs are acknowledged at one pack per second. An acknowledgement costs as much as a pack, so one per pack is too many."""
 ANSWER_PACKS: Final = 8
@@ -131,6 +133,8 @@ class AgentSession:
         """Subscribers of this topic watch this very node."""
         now = deps.clock.monotonic()
         self._received_at = self._sent_at = self.since = now
+        self._timed_at = now
+        """When the node last got the hub's time: in the welcome, then in heartbeats."""
         self._busy = 0
         self._stuck_since: float | None = None
         self._quota = deps.quotas.of(node.id, now)
@@ -418,6 +422,7 @@ class AgentSession:
         return (
             now - self._received_at < SILENCE_LIMIT_S
             and now - self._sent_at < HEARTBEAT_S
+            and now - self._timed_at < TIME_EVERY_S
             and not self._outbox
             and self._stuck_since is None
             and not self.owes_answer
@@ -429,7 +434,8 @@ class AgentSession:
         if now - self._received_at >= SILENCE_LIMIT_S and not self._busy:
             self.end(CLOSE_SLOW, f"nothing came for {SILENCE_LIMIT_S:.0f} s")
             return
-        if now - self._sent_at >= HEARTBEAT_S and not self._outbox:
+        if (now - self._sent_at >= HEARTBEAT_S or now - self._timed_at >= TIME_EVERY_S) and not self._outbox:
+            self._timed_at = now
             self.post(Heartbeat(int(self._deps.clock.now() * 1000)))
         if self._outbox or self.owes_answer or self._stuck_since is not None:
             await self.flush()

@@ -253,7 +253,11 @@ class HubLink:
 
     async def _receive(self, session: _Session) -> None:
         while True:
-            message = session.link.receive(await session.socket.receive(), self._clock.monotonic())
+            data = await session.socket.receive()
+            now = self._clock.monotonic()
+            message = session.link.receive(data, now)
+            if session.link.peer_time_ms > 0:
+                self.hub_time, session.link.peer_time_ms = (session.link.peer_time_ms, now), 0
             if isinstance(message, Ack):
                 self._outbox.acked(message)
             elif isinstance(message, Watch):

@@ -100,6 +100,8 @@ class SecureChannel:
         self._spoke = False
         self.features = frozenset(features)
         """Features that both ends have."""
+        self.peer_time_ms = 0
+        """The peer's clock in its latest heartbeat (Unix milliseconds); 0: none came since the owner reset it."""
         self.unknown_kinds = 0
         """Number of skipped messages of kinds that this end does not know."""
 
@@ -148,7 +150,10 @@ class SecureChannel:
         self._expect_welcome = False
         if message is None:
             self.unknown_kinds += 1
-        return None if isinstance(message, Heartbeat) else message
+        if isinstance(message, Heartbeat):
+            self.peer_time_ms = message.sent_at_ms
+            return None
+        return message
 
     def due(self, now: float, sent_at_ms: int = 0) -> Optional[bytes]:
         """The heartbeat to send now, if one is due. Call it about every second.

@@ -78,8 +78,9 @@ def timesyncd(run: str = _TIMESYNCD) -> Optional[bool]:
 class Clocks(Collector):
     """clock.synchronised: 1 or 0; clock.error, offset: from adjtimex; clock.skew: ms ahead of the hub's clock.
 
-    The hub sends its time once, in the welcome. From then on its clock is extrapolated with the monotonic clock, so that a local clock that
-    is set or drifts is visible within a minute.
+    The hub sends its time in the welcome, and at least every five minutes in a heartbeat. In between, its clock is extrapolated with the
+    monotonic clock, which drifts and is slewed as the local clock is: a clock that is set is visible within a minute, one that drifts or is
+    slewed with the next heartbeat.
     """
 
     family = "breathe"

@@ -236,6 +236,14 @@ async def test_a_skipped_frame_ends_the_session_and_the_node_reconnects(hub: Scr
         await eventually(lambda: node.joined == 2)
 
 
+async def test_a_heartbeat_renews_the_hubs_time(hub: ScriptedHub) -> None:
+    async with Node(hub.config()).running() as node:
+        await hub.until(lambda: bool(hub.sessions))
+        await hub.tell(Heartbeat(1_800_000_000_000))
+        await eventually(lambda: node.link.hub_time is not None and node.link.hub_time[0] == 1_800_000_000_000)
+        assert node.joined == 1
+
+
 async def test_an_acknowledgement_of_an_unsent_pack_ends_the_session(hub: ScriptedHub) -> None:
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))

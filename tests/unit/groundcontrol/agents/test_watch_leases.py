@@ -18,7 +18,7 @@ from groundcontrol.agents.interfaces import SessionDeps
 from groundcontrol.agents.latest import LISTED_S, WRITTEN_S
 from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.registry import Registry
-from groundcontrol.agents.session import AgentSession
+from groundcontrol.agents.session import TIME_EVERY_S, AgentSession
 from groundcontrol.agents.validation import KnownSchema, validate_schema
 from groundcontrol.agents.watch_leases import FIRST_LOOK_S, MAX_CONCURRENT, WatchLeases
 from groundcontrol.core.bus import Interest, NodeLive, NodesUpdated, Topic
@@ -45,6 +45,7 @@ class Wire:
     def __init__(self) -> None:
         self._link = SecureChannel(NODE_CODEC, KEY, KEY, expect_welcome=False)
         self.watches: list[Watch] = []
+        self.hub_times_ms: list[int] = []
         self.backlog = 0
 
     async def receive(self) -> bytes:
@@ -53,6 +54,9 @@ class Wire:
 
     async def send(self, data: bytes) -> None:
         message = self._link.receive(data, 0.0)
+        if message is None:
+            self.hub_times_ms.append(self._link.peer_time_ms)
+            return
         assert isinstance(message, Watch)
         self.watches.append(message)
 
@@ -182,6 +186,18 @@ async def test_sending_watches_to_many_nodes_yields_to_other_tasks(place: Place)
     assert [node for node, _ in told] == nodes
     turn = [at for _, at in told]
     assert max(turn.count(at) for at in turn) == MAX_CONCURRENT
+
+
+async def test_a_busy_session_also_sends_the_hubs_time_now_and_then(place: Place) -> None:
+    began = place.clock.monotonic()
+    while place.clock.monotonic() - began <= TIME_EVERY_S:
+        place.clock.advance(10)
+        place.agent._received_at = place.clock.monotonic()
+        place.agent.post(Watch([], 1, 30))
+        await place.agent.flush()
+        await place.agent.tick()
+    [at_ms] = place.wire.hub_times_ms
+    assert abs(at_ms / 1000 - place.clock.now()) <= 10
 
 
 async def test_a_watch_ends_after_a_grace_time(place: Place) -> None:
