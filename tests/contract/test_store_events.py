@@ -92,6 +92,12 @@ async def test_equal_custom_events_are_counted_together_only_with_equal_text(sto
     assert await listed(store) == [("custom", "nightly", 2), ("custom", "nightly", 1), ("custom", "weekly", 1)]
 
 
+async def test_a_search_of_events_ignores_case_in_any_alphabet(store: Store, clock: ManualClock) -> None:
+    await store.log.add_event(making.new_event("custom", clock.now(), {"name": "x"}, source="api", message="Übertragung fertig"))
+    for search, found in (("übertragung", 1), ("ÜBERTRAGUNG F", 1), ("", 1), ("ubertragung", 0)):
+        assert len((await store.log.events(SCOPE, 9, only=EventFilter(search=search))).items) == found, search
+
+
 async def test_a_repeated_report_of_a_sender_is_stored_once(store: Store, clock: ManualClock) -> None:
     first = await store.log.add_event(failed(clock, NodeId("n1"), "a.service", "7"))
     clock.advance(3600)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain, heads, last_at, listed, mark_clock, plain, to_audit_row, verify
+from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, object_or_damage, to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, of_old, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -19,6 +20,7 @@ from groundcontrol.core.bus import EventStored
 from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
+from groundcontrol.core.text import fold
 from groundcontrol.events.catalogue import KEEP_S, WINDOW_S
 from groundcontrol.events.making import AHEAD_S, new_event, same_as
 from groundcontrol.events.model import Event, EventFilter, Refusal, Severity, Summary
@@ -297,11 +299,15 @@ def _granted(scope: Scope) -> tuple[str, list[Value]]:
 def _chosen(only: EventFilter | None) -> tuple[str, list[Value]]:
     if only is None:
         return "", []
-    return (
+    chosen = (
         " AND (? = '[]' OR severity IN (SELECT value FROM json_each(?))) AND (? = '[]' OR type IN (SELECT value FROM json_each(?)))"
-        " AND at >= ? AND (? = 0 OR at < ?) AND instr(lower(message), lower(?)) > 0",
-        [*([to_json(only.severities)] * 2), *([to_json(only.types)] * 2), only.from_at, *([only.to_at] * 2), only.search],
+        " AND at >= ? AND (? = 0 OR at < ?)"
     )
+    values: list[Value] = [*([to_json(only.severities)] * 2), *([to_json(only.types)] * 2), only.from_at, *([only.to_at] * 2)]
+    if only.search:
+        chosen += f" AND instr({FOLD}(message), ?) > 0"
+        values.append(fold(only.search))
+    return chosen, values
 
 
 def to_event(row: sqlite3.Row) -> Event:
