@@ -16,7 +16,7 @@ from groundcontrol.adapters.sqlite.quiet_summaries import reschedule
 from groundcontrol.adapters.sqlite.secrets import insert, shred
 from groundcontrol.alerts.channel_store import MOST_CHANNELS, SEALED_TABLE, TARGET
 from groundcontrol.alerts.model import Caps, Channel, ChannelId, QuietHours
-from groundcontrol.core.errors import Conflict, NotFound
+from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SealedRecord
 from groundcontrol.core.text import fold
@@ -161,7 +161,7 @@ def to_channel(row: sqlite3.Row) -> Channel:
         name=row["name"],
         enabled=bool(row["enabled"]),
         min_severity=row["min_severity"],
-        quiet_hours=None if row["quiet_hours"] is None else record_from_json(QuietHours, row["quiet_hours"]),
+        quiet_hours=_hours_from_json(row["quiet_hours"]),
         caps=Caps(row["per_hour"], row["critical_per_hour"]),
         target_masked=row["target_masked"],
         state=row["state"],
@@ -171,6 +171,14 @@ def to_channel(row: sqlite3.Row) -> Channel:
         version=row["version"],
         probe_at=row["probe_at"],
     )
+
+
+def _hours_from_json(text: str | None) -> QuietHours | None:
+    """Damaged quiet hours mute nothing: neither this channel nor the list of all fails, and the doctor reports them."""
+    try:
+        return None if text is None else record_from_json(QuietHours, text)
+    except StoreError:
+        return None
 
 
 def _hours_to_json(hours: QuietHours | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import Final
 
@@ -14,7 +15,7 @@ from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.nodes import insert_node, load_node
 from groundcontrol.adapters.sqlite.rights import admitted_by_tags, grant_values, may_still_invite
-from groundcontrol.core.errors import Conflict, NotFound
+from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
@@ -70,7 +71,10 @@ class SqliteInvites:
         before = BEHIND_ALL if cursor is None else read_cursor(cursor, "invites", scope.org, int)[0]
         where = "WHERE org = ? AND no < ?" + admitted_by_tags(scope, "invite.tags") + " ORDER BY no DESC LIMIT ?"
         found = await self._reader.run(lambda rows: rows.fetch_all(_INVITE + where, scope.org, before, *grant_values(scope), size + 1))
-        items = [_to_invite(row) for row in found[:size]]
+        items = []
+        for row in found[:size]:
+            with contextlib.suppress(StoreError):  # damaged: nobody can use it, and the doctor reports it
+                items.append(_to_invite(row))
         return Page(items, make_cursor("invites", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def invite(self, scope: Scope, invite: InviteId) -> Invite:

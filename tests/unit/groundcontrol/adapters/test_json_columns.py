@@ -31,7 +31,8 @@ from groundcontrol.jobs.model import JobError, JobUpdate
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, Session
 from groundcontrol.samples.model import Moved
 from groundcontrol.samples.query import WindowBuilder
-from tests.support.factories import SCOPE, connect, layout_row, new_deployment, new_event, new_job, new_node, pack, running_job
+from tests.support.factories import SCOPE, an_invite, connect, layout_row, new_deployment, new_event, new_job, new_node, pack, running_job
+from tests.support.race_cases_channels import a_channel, a_target
 
 AT_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
 LAYOUT = layout_row()
@@ -132,6 +133,22 @@ async def test_a_deployment_with_a_damaged_record_hides_no_others(database: Data
     error = found[harmed.id].error
     assert error is not None
     assert (found[harmed.id].host, found[harmed.id].steps, error.code) == (harmed.host, (), "store.damaged")
+
+
+async def test_a_damaged_channel_or_invite_hides_no_others(database: Database, store: Store) -> None:
+    channels = [a_channel(1.0, name) for name in ("one", "two")]
+    for channel in channels:
+        await store.channels.create_channel(SCOPE, channel, a_target(channel))
+    invites = [await store.invites.create_invite(SCOPE, an_invite(time.time())) for _ in range(2)]
+
+    def spoil(tx: Tx) -> None:
+        tx.execute("UPDATE channel SET quiet_hours = '{' WHERE id = ?", channels[0].id)
+        tx.execute("UPDATE invite SET tags = '{' WHERE id = ?", invites[0].id)
+
+    await database._control.writer.run(spoil)
+
+    assert [(one.name, one.quiet_hours) for one in await store.channels.channels(1)] == [("one", None), ("two", None)]
+    assert {one.id for one in (await store.invites.invites(SCOPE, 10)).items} == {invites[1].id}
 
 
 @pytest.mark.parametrize("spoilt", [*SPOILT, """'{{"all":false,"tags":[],"nodes":[]}}'"""])
