@@ -15,7 +15,7 @@ from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.job_rows import insert, select, to_job
 from groundcontrol.adapters.sqlite.jobs import SqliteJobs
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values
-from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound
+from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, StoreError
 from groundcontrol.core.ids import BatchId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
@@ -143,10 +143,31 @@ def _to_batch(rows: Rows, scope: Scope, row: sqlite3.Row) -> Batch:
     return Batch(
         id=BatchId(row["id"]),
         org=row["org"],
-        request=record_from_json(JobRequest, row["wish"]),
-        refused=records_from_json(RefusedNode, row["refused"]) if may_see_all else (),
+        request=_request_of(rows, row),
+        refused=_refused_of(row) if may_see_all else (),
         created_by=row["created_by"],
         created_at=row["created_at"],
         counts={state["state"]: state["n"] for state in states},
         ended_at=max((state["ended_at"] or row["created_at"] for state in states), default=row["created_at"]) if over else None,
     )
+
+
+def _request_of(rows: Rows, row: sqlite3.Row) -> JobRequest:
+    """What was ordered. Where that is damaged, only the action is known, from a job; such a batch of plans cannot be carried out.
+
+    Raises: StoreError: it is damaged, and no job is left.
+    """
+    try:
+        return record_from_json(JobRequest, row["wish"])
+    except StoreError:
+        job = rows.fetch_one("SELECT action FROM job WHERE batch = ? LIMIT 1", row["no"])
+        if job is None:
+            raise
+        return JobRequest(job["action"])
+
+
+def _refused_of(row: sqlite3.Row) -> tuple[RefusedNode, ...]:
+    try:
+        return records_from_json(RefusedNode, row["refused"])
+    except StoreError:
+        return ()  # damaged: it must not hide the jobs, and the doctor reports it

@@ -31,7 +31,19 @@ from groundcontrol.jobs.model import JobError, JobUpdate
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, Session
 from groundcontrol.samples.model import Moved
 from groundcontrol.samples.query import WindowBuilder
-from tests.support.factories import SCOPE, an_invite, connect, layout_row, new_deployment, new_event, new_job, new_node, pack, running_job
+from tests.support.factories import (
+    SCOPE,
+    an_invite,
+    connect,
+    layout_row,
+    new_batch,
+    new_deployment,
+    new_event,
+    new_job,
+    new_node,
+    pack,
+    running_job,
+)
 from tests.support.race_cases_channels import a_channel, a_target
 
 AT_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
@@ -149,6 +161,17 @@ async def test_a_damaged_channel_or_invite_hides_no_others(database: Database, s
 
     assert [(one.name, one.quiet_hours) for one in await store.channels.channels(1)] == [("one", None), ("two", None)]
     assert {one.id for one in (await store.invites.invites(SCOPE, 10)).items} == {invites[1].id}
+
+
+@pytest.mark.parametrize("column", ["wish", "refused"])
+async def test_a_damaged_batch_is_listed_with_its_action(database: Database, store: Store, column: str) -> None:
+    node = await store.nodes.create_node(SCOPE, new_node())
+    for _ in range(2):
+        await store.batches.create_batch(SCOPE, new_batch([node.id], time.time()), None)
+    await database._control.writer.run(lambda tx: tx.execute(f"UPDATE batch SET {column} = '{{' WHERE no = 1"))
+    found = (await store.batches.batches(SCOPE, 10)).items
+    assert len(found) == 2
+    assert found[0].request.action == found[1].request.action
 
 
 @pytest.mark.parametrize("spoilt", [*SPOILT, """'{{"all":false,"tags":[],"nodes":[]}}'"""])
