@@ -21,6 +21,10 @@ METRICS: List[Metric] = [
     breathe("clock.error", "milliseconds", 1000, about="estimated by what keeps it right", source="adjtimex(2)"),
     breathe("clock.offset", "milliseconds", 1000, about="that is being corrected", source="adjtimex(2)"),
     breathe(
-        "clock.skew", "milliseconds", 1, about="ahead of Ground Control's clock; half a round trip is in it", source="the hub's welcome and heartbeats"
+        "clock.skew",
+        "milliseconds",
+        1,
+        about="ahead of Ground Control's clock; half a round trip is in it",
+        source="the hub's welcome and heartbeats",
     ),
 ]
