@@ -7,6 +7,8 @@ import builtins
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import get_type_hints
 
@@ -163,3 +165,17 @@ def test_docstrings_name_only_exceptions_that_exist() -> None:
     }
     assert len(said) > 300
     assert {(path, name) for path, name in said if name not in known} == set()
+
+
+def test_the_hub_imports_only_what_it_depends_on() -> None:
+    """The environment of the tests has more packages than one that runs the hub."""
+    needed = {
+        re.split(r"[^A-Za-z0-9._-]", one)[0] for one in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    }
+    needed = {name.lower().replace("_", "-") for name in needed}
+    distributions = packages_distributions()
+    text = "\n".join(path.read_text() for path in tracked("groundcontrol/*.py", "majortom/*.py"))
+    modules = set(re.findall(r"^\s*(?:import|from) (\w+)", text, re.MULTILINE)) - {"groundcontrol", "majortom", "spider"}
+    others = {name for name in modules if name not in sys.stdlib_module_names and name in distributions}
+    assert {"aiohttp", "asyncssh", "psutil"} <= others
+    assert {name for name in others if not {one.lower().replace("_", "-") for one in distributions[name]} & needed} == set()
