@@ -1,5 +1,6 @@
 """The interface of a collector, and helpers that all collectors share."""
 
+import hashlib
 import os
 import re
 from typing import Generic, Iterable, List, Optional, Sequence, Tuple, TypeVar
@@ -11,6 +12,8 @@ LARGEST = 2**63 - 1
 """Largest counter of a kernel, and largest value on the wire."""
 MAX_LABELLED = 256
 """Most devices, interfaces or sensors of one kind that are reported, because a layout has a limit."""
+
+MAX_LABEL = 200
 
 _CHUNK = 32 * 1024
 _NOT_IN_LABELS = re.compile("[{}" + UNSEEN + "]")
@@ -164,7 +167,7 @@ def per_second_fine(later: int, earlier: int, elapsed_s: float, scale: int) -> O
 
 
 def per_second_of_all(pairs: Iterable[Tuple[int, int]], elapsed_s: float, scale: int = 1) -> Optional[int]:
-    """The rate of a sum of counters; None if one of them decreased.
+    """The rate of a sum of counters; None if one of them decreased, or no time has passed.
 
     Args: pairs: present and previous value of each counter.
     """
@@ -208,6 +211,11 @@ def numbers(fields: Sequence[bytes]) -> List[int]:
 
 
 def label(raw: str) -> str:
-    """Make a text of the host (a path, a name) valid in a series name: forbidden characters become `_`."""
-    clean = raw.encode("utf-8", "replace").decode("utf-8", "replace")
-    return _NOT_IN_LABELS.sub("_", clean)[:200] or "_"
+    """Make a text of the host (a path, a name) valid in a series name: forbidden characters become `_`.
+
+    A text that had to be changed gets a suffix, so that no two texts share a label: the hub refuses a layout with a series twice.
+    """
+    clean = _NOT_IN_LABELS.sub("_", raw.encode("utf-8", "replace").decode("utf-8", "replace"))[:MAX_LABEL]
+    if clean and clean == raw:
+        return clean
+    return f"{clean[: MAX_LABEL - 7]} {hashlib.sha256(raw.encode('utf-8', 'backslashreplace')).hexdigest()[:6]}"

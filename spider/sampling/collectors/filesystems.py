@@ -1,6 +1,5 @@
 """Space and inode use of the file systems."""
 
-import hashlib
 import os
 import re
 import stat
@@ -19,7 +18,6 @@ MAX_MOUNT_POINTS = 1024
 """Most mount points of one file system that are examined: a container host bind-mounts hundreds of its files."""
 CROWD = 16
 """More sibling mounts below one folder than this are a crowd."""
-MAX_LABEL = 200
 LIMIT_S = 1.0
 """How long a file system may take to answer."""
 LOCAL_WAIT_SHARE = 0.05
@@ -236,14 +234,6 @@ def reachable(mount: Mount, own: Dict[str, List[str]]) -> List[str]:
     return [mount.point] if mount.point in points else points
 
 
-def label_of(point: str) -> str:
-    """A label for a mount. If characters must be replaced, a suffix keeps the label unique."""
-    text = label(point)
-    if text == point:
-        return text
-    return f"{text[: MAX_LABEL - 7]} {hashlib.sha256(os.fsencode(point)).hexdigest()[:6]}"
-
-
 def measure(path: str) -> SpaceUsage:
     """Query a file system.
 
@@ -406,7 +396,7 @@ class Filesystems(Collector):
                 values.update(size=usage.size, used=usage.used, free=usage.free)
                 if usage.inodes_used is not None:
                     values.update(inodes_used=usage.inodes_used, inodes_free=usage.inodes_free)
-            text = label_of(mount.point)
+            text = label(mount.point)
             found.update((series_name(f"filesystem.{part}", "mount", text), value) for part, value in values.items())
         if left_out:
             found["filesystem.left_out"] = left_out

@@ -55,7 +55,7 @@ def test_invisible_characters_are_removed_from_names(char: str) -> None:
     assert not is_visible(f"web{char}-1")
     assert re.fullmatch(rf"web\\[xuU]0*{ord(char):x}-1", visible(f"web{char}-1", 100))
     assert plain(f"web{char}-1") == visible(f"web{char}-1", 100)
-    assert label(f"web{char}-1") == "web_-1"
+    assert label(f"web{char}-1")[:-7] == "web_-1"
 
 
 def test_every_invisible_formatting_character_is_known() -> None:

@@ -157,7 +157,15 @@ def test_volumes_are_distinguished_by_kind(tmp_path: Path) -> None:
     later = b"".join(line(name, 16, 8, 30001, reads=7, read_ms=3, writes=6, write_ms=12) for name in names)
     write(tmp_path, {"diskstats": later})
     values = read(volumes, 60.0)
-    kinds = ["partition sda1", "lvm vg0-root", "crypt luks_[31m-home", "dm dm-2", "md md0", "loop loop0 /var/lib/x.img", "zram zram0"]
+    kinds = [
+        "partition sda1",
+        "lvm vg0-root",
+        "crypt luks_[31m-home 3743a5",
+        "dm dm-2",
+        "md md0",
+        "loop loop0 /var/lib/x.img",
+        "zram zram0",
+    ]
     assert list(values) == [f"volume.{part}{{volume={kind}}}" for kind in kinds for part in ("read", "written", "busy", "await")]
     assert list(values.values())[:4] == [round(8 * 512 / 60), 0, 5000, 250]
     volumes.close()
