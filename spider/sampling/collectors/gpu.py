@@ -72,7 +72,7 @@ def read_sleep_ms(sys: str = "/sys") -> Dict[str, int]:
 class _GpuReader(Protocol):
     """A vendor's library that queries its GPUs."""
 
-    def read(self) -> List[Gpu]: ...
+    def read(self, now: float) -> List[Gpu]: ...
     def close(self) -> None: ...
 
 
@@ -94,7 +94,7 @@ class Gpus(Collector):
 
     def read(self, now: float) -> List[Optional[int]]:
         named: List[Tuple[str, Optional[int]]] = []
-        for gpu in (read_amd(self._sys) + self._read_nvidia())[:MAX_LABELLED]:
+        for gpu in (read_amd(self._sys) + self._read_nvidia(now))[:MAX_LABELLED]:
             for part, scale in _PARTS:
                 value = getattr(gpu, part)
                 name = series_name("gpu." + part, "gpu", label(gpu.name))
@@ -108,12 +108,12 @@ class Gpus(Collector):
             named += [(series_name("gpu.awake", "gpu", label(name)), share)]
         return self._report(named)
 
-    def _read_nvidia(self) -> List[Gpu]:
+    def _read_nvidia(self, now: float) -> List[Gpu]:
         if self._nvidia is None and os.path.exists(self._proc + NVIDIA):
             from spider.sampling.collectors.nvml import Nvml  # noqa: PLC0415 - it imports `Gpu` from here
 
             self._nvidia = Nvml()
-        return self._nvidia.read() if self._nvidia is not None else []
+        return self._nvidia.read(now) if self._nvidia is not None else []
 
     def close(self) -> None:
         if self._nvidia is not None:

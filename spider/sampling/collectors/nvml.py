@@ -1,6 +1,7 @@
 """NVIDIA's management library, through ctypes: its driver provides metrics in no other way. Imported only on hosts with that driver."""
 
 import logging
+import math
 from typing import Any, Callable, List, Optional
 
 from spider.logs import event
@@ -9,6 +10,8 @@ from spider.wire.text import plain
 
 LIBRARY = "libnvidia-ml.so.1"
 MAX_GPUS = 64
+RETRY_S = 300.0
+"""Pause after an error of the library."""
 _SUCCESS = 0
 _CORE = 0
 """NVML_TEMPERATURE_GPU."""
@@ -16,8 +19,13 @@ _CORE = 0
 log = logging.getLogger(__name__)
 
 
+class _NvmlError(Exception):
+    """A call failed by its own code, as during a reset of a GPU or an update of the driver."""
+
+
 class Nvml:
-    """The library, loaded and initialised at the first reading. It is disabled if it cannot be loaded or cannot access its devices.
+    """The library, loaded and initialised at the first reading. It is disabled if it cannot be loaded; after an error of its own it is shut
+    down and tried again later.
 
     Source: NVML API Reference: nvmlInit_v2, nvmlDeviceGetCount_v2, nvmlDeviceGetHandleByIndex_v2, nvmlDeviceGetName,
     nvmlDeviceGetUtilizationRates, nvmlDeviceGetMemoryInfo, nvmlDeviceGetTemperature (°C), nvmlDeviceGetPowerUsage (mW).
@@ -27,17 +35,35 @@ class Nvml:
         self._library = library
         self._lib: Any = None
         self._off = False
+        self._again_at = -math.inf
+        self._noted = ""
+        """The last error in the log."""
 
-    def read(self) -> List[Gpu]:
-        """Query each GPU; empty if that fails."""
-        if self._off:
+    def read(self, now: float) -> List[Gpu]:
+        """Query each GPU; empty if that fails.
+
+        Args: now: monotonic seconds.
+        """
+        if self._off or now < self._again_at:
             return []
         try:
-            return self._read()
-        except Exception as error:  # an unknown library, or no executable memory: measuring no GPUs is better than failing
-            event(log, "nvml_off", logging.WARNING, why=f"{type(error).__name__}: {error}")
+            found = self._read()
+        except _NvmlError as error:
+            self._note("nvml_failed", str(error))
+            self.close()
+            self._again_at = now + RETRY_S
+            return []
+        except (ImportError, OSError, AttributeError) as error:  # no library, another one, or no executable memory
+            self._note("nvml_off", f"{type(error).__name__}: {error}")
             self._off = True
             return []
+        self._noted = ""
+        return found
+
+    def _note(self, name: str, why: str) -> None:
+        if why != self._noted:
+            event(log, name, logging.WARNING, why=why)
+        self._noted = why
 
     def _read(self) -> List[Gpu]:
         import ctypes  # noqa: PLC0415 - may fail where memory must not be made executable
@@ -55,7 +81,8 @@ class Nvml:
             if lib.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(device)) != _SUCCESS:
                 continue
             name = ctypes.create_string_buffer(96)
-            lib.nvmlDeviceGetName(device, name, ctypes.c_uint(len(name)))
+            if lib.nvmlDeviceGetName(device, name, ctypes.c_uint(len(name))) != _SUCCESS:
+                continue  # its series are called by the name
             rates = (ctypes.c_uint * 2)()  # gpu, memory
             memory = (ctypes.c_ulonglong * 3)()  # total, free, used
             number = ctypes.c_uint()
@@ -86,10 +113,10 @@ class Nvml:
 
 
 def _call(function: Callable[..., int], *arguments: Any) -> None:
-    """Raises: OSError: the call failed."""
+    """Raises: _NvmlError."""
     code = function(*arguments)
     if code != _SUCCESS:
-        raise OSError(f"NVML error {code}")
+        raise _NvmlError(f"NVML error {code}")
 
 
 def _succeeds(function: Callable[..., int], *arguments: Any) -> bool:

@@ -6,6 +6,7 @@ that the readers' docstrings cite.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from spider.sampling.collectors.arrays import Arrays, ArrayTable, parse_progress, read_btrfs
 from spider.sampling.collectors.base import Collector
 from spider.sampling.collectors.gpu import Gpu, Gpus, awake
-from spider.sampling.collectors.nvml import Nvml
+from spider.sampling.collectors.nvml import RETRY_S, Nvml
 from spider.sampling.collectors.power import Batteries, BatteryTable, Energy, Zone, milliwatts
 from spider.sampling.collectors.sensors import Chips
 from spider.sampling.collectors.smart import Smart, life_used, parse_state
@@ -175,9 +176,11 @@ NVML = """
 typedef struct { unsigned gpu, memory; } rates;
 typedef struct { unsigned long long total, free, used; } held;
 static int devices[2];
-int nvmlInit_v2(void) { return 0; }
-int nvmlShutdown(void) { return 0; }
-int nvmlDeviceGetCount_v2(unsigned *count) { *count = 2; return 0; }
+static int ready, resets;
+int nvmlInit_v2(void) { ready = 1; return 0; }
+int nvmlShutdown(void) { ready = 0; return 0; }
+void reset(void) { resets = 1; }
+int nvmlDeviceGetCount_v2(unsigned *count) { *count = 2; if (resets) { resets = 0; return 999; } return ready ? 0 : 1; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) { *device = &devices[index]; return 0; }
 int nvmlDeviceGetName(void *device, char *name, unsigned size) { strncpy(name, "Stand-in", size); return 0; }
 int nvmlDeviceGetUtilizationRates(void *device, rates *found) { found->gpu = 42; found->memory = 7; return device == &devices[1] ? 3 : 0; }
@@ -194,17 +197,21 @@ def test_nvml_is_called_as_its_reference_says(tmp_path: Path) -> None:
     (tmp_path / "nvml.c").write_text(NVML)
     subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "nvml.so", tmp_path / "nvml.c"], check=True)
     nvml = Nvml(str(tmp_path / "nvml.so"))
-    assert nvml.read() == [
+    found = nvml.read(0.0)
+    assert found == [
         Gpu("Stand-in #0", 42.0, float(5 << 30), float(1 << 34), 61.0, 123.456),
         Gpu("Stand-in #1", None, float(5 << 30), float(1 << 34), 61.0, 123.456),
     ]
+    ctypes.CDLL(str(tmp_path / "nvml.so")).reset()
+    assert [nvml.read(10.0), nvml.read(10.0 + RETRY_S - 1.0)] == [[], []], "the library is left alone for some minutes"
+    assert nvml.read(10.0 + RETRY_S) == found, "it was shut down and initialised again"
     nvml.close()
 
 
 def test_a_host_with_the_driver_and_without_its_library_has_no_gpu(tmp_path: Path) -> None:
     nvml = Nvml(str(tmp_path / "none.so"))
-    assert nvml.read() == []
-    assert nvml.read() == []
+    assert nvml.read(0.0) == []
+    assert nvml.read(2 * RETRY_S) == []
     nvml.close()
 
 
