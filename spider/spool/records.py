@@ -201,12 +201,14 @@ def _content(journal: bytes, first: int, found: Sequence[_Found], layouts: Dict[
     lead: Dict[int, Lost] = {}
     for record in found:
         try:
-            taken = _take(record, layouts, replaced)
+            taken, instead_of = _take(record, layouts)
             known = _chain(record.chain) if record.number != expected or not items else {}
         except _TORN:
             continue
         if record.number < expected or not taken:
             continue
+        if instead_of:
+            replaced.add(instead_of)
         if not items:
             lead = {number: lost for number, lost in known.items() if number < first}
         if record.number > expected:
@@ -223,7 +225,10 @@ def _content(journal: bytes, first: int, found: Sequence[_Found], layouts: Dict[
 
 
 def fill(before: Optional[Pending], start: int, end: int, known: Dict[int, Lost], after: Optional[Pending]) -> List[Pending]:
-    """The losses that replace the records from `start` to before `end`: exact where they are known, and one for all unknown ones."""
+    """The losses that replace the records from `start` to before `end`: exact where they are known, and one for all unknown ones.
+
+    Args: before, after: the readable neighbours, at least one of them.
+    """
     filled = [Pending(number, known[number], LOST_BYTES) for number in sorted(known) if start <= number < end]
     unknown = next((number for number in range(start, end) if number not in known), None)
     if unknown is not None:
@@ -238,7 +243,8 @@ def _chain(chain: bytes) -> Dict[int, Lost]:
     return {fields[at]: _lost(fields[at + 1 : at + 1 + _LOST_FIELDS]) for at in range(0, len(fields), _LOST_FIELDS + 1)}
 
 
-def _take(record: _Found, layouts: Dict[bytes, Layout], replaced: Set[str]) -> List[Pending]:
+def _take(record: _Found, layouts: Dict[bytes, Layout]) -> Tuple[List[Pending], str]:
+    """Decode a record. Returns: what it holds, and the segment whose loss it records; empty = none."""
     if record.kind == _PACKED:
         epoch, stream, seq, first_ms, last_ms, rows, coding, name, length = _PACK.unpack_from(record.body)
         sent = SentBatch(epoch, stream, seq) if epoch else None
@@ -246,9 +252,9 @@ def _take(record: _Found, layouts: Dict[bytes, Layout], replaced: Set[str]) -> L
         layout = layouts.get(name)
         if layout is None:  # every copy of the layout is damaged, so the rows cannot be decoded
             lost = Lost(record.body[_PACK.size : start].decode(), first_ms, last_ms, rows, sent)
-            return [Pending(record.number, lost, LOST_BYTES)]
+            return [Pending(record.number, lost, LOST_BYTES)], ""
         closed = SealedBatch(layout, sent, first_ms, last_ms, rows, coding, record.body[start:])
-        return [Pending(record.number, closed, record.size)]
+        return [Pending(record.number, closed, record.size)], ""
     if record.kind != _GAP:
         raise ValueError("a record of no kind")
     instead_of, *fields = unpack(record.body)
@@ -256,6 +262,4 @@ def _take(record: _Found, layouts: Dict[bytes, Layout], replaced: Set[str]) -> L
         Pending(record.number + index // _LOST_FIELDS, _lost(fields[index : index + _LOST_FIELDS]), LOST_BYTES)
         for index in range(0, len(fields), _LOST_FIELDS)
     ]
-    if instead_of:
-        replaced.add(instead_of)
-    return found
+    return found, instead_of

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spider.hub.batches import SealedBatch
+from spider.hub.batches import Lost, SealedBatch
 from spider.spool.files import SEGMENT_BYTES, Segment, SpoolFolder
-from spider.spool.records import Pending
+from spider.spool.records import Loss, Pending, RecordWriter, head_of, parse_segment
 from tests.support.invariants import check_samples
 from tests.support.spool_peers import NODE, PULSE, START_MS, ModelHub, Node, come_back, flip, reconnect, said, segments
 
@@ -237,6 +237,16 @@ async def test_an_unreadable_segment_is_sent_in_the_next_session(tmp_path: Path,
     check_samples(node.journal, hub.samples, hub.holes)
     assert hub.holes == []
     assert segments(node) == []
+
+
+def test_a_loss_record_that_does_not_count_replaces_no_segment() -> None:
+    """Else the file of that segment would be deleted, and its loss reported nowhere."""
+    writer = RecordWriter(NODE, bytes(16))
+    lost = [Lost("pulse", START_MS, START_MS, 1, None)]
+    records = [writer.loss(0, 5, Loss("0000000001", lost)), writer.loss(0, 3, Loss("0000000002", lost))]
+    content = parse_segment(head_of(NODE) + b"".join(records), NODE)
+    assert content is not None
+    assert content.replaced == {"0000000001"}
 
 
 def test_scanning_the_spool_takes_the_memory_of_one_or_two_files(tmp_path: Path) -> None:
