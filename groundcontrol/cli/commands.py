@@ -11,7 +11,9 @@ from groundcontrol.cli.client import DEFAULT_FOLDER
 from groundcontrol.cli.options import EXIT_STATUS, Parser, add_json, add_location_flags
 
 WIDTH: Final = 120
-"""The width of the overview's lines."""
+"""The width of the overview's last paragraph."""
+WITHOUT_HUB: Final = ("help", "example", "secret")
+"""Verbs that ask no hub and read no data folder."""
 
 
 class Command(NamedTuple):
@@ -79,7 +81,7 @@ def parser_of(verb: Command) -> argparse.ArgumentParser:
         return serve_parser()
     parser = Parser(prog=f"stardust {verb.name}", description=verb.about, epilog=EXIT_STATUS)
     add_json(parser)
-    if verb.name != "help":
+    if verb.name not in WITHOUT_HUB:
         add_location_flags(parser)
     module_of(verb).add_arguments(parser)
     return parser

@@ -95,11 +95,19 @@ def add_acts(parser: argparse.ArgumentParser, default: str | None = None) -> Any
     return acts
 
 
-def add_act(acts: Any, name: str, *, help: str, description: str | None = None) -> argparse.ArgumentParser:  # noqa: A002  # argparse's own word
-    """Add one act of a verb."""
+def add_act(
+    acts: Any,
+    name: str,
+    *,
+    help: str,  # noqa: A002  # argparse's own word
+    description: str | None = None,
+    hub: bool = True,
+) -> argparse.ArgumentParser:
+    """Add one act of a verb. `hub`: whether it needs to know where the hub is."""
     parser: argparse.ArgumentParser = acts.add_parser(name, help=help, description=description or help, epilog=EXIT_STATUS)
     add_json(parser, behind=True)
-    add_location_flags(parser, behind=True)
+    if hub:
+        add_location_flags(parser, behind=True)
     return parser
 
 

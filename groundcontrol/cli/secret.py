@@ -11,7 +11,7 @@ from groundcontrol.cli.options import add_act, add_acts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_act(add_acts(parser), "new", help="print a new secret (32 random bytes as base64) and nothing else")
+    add_act(add_acts(parser), "new", help="print a new secret (32 random bytes as base64) and nothing else", hub=False)
 
 
 async def run(args: argparse.Namespace) -> int:

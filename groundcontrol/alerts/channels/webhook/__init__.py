@@ -56,7 +56,7 @@ def mask(target: WebhookTarget) -> str:
 
 
 def render(message: Message) -> Payload:
-    """The body. Alerts have the fields of `GET alerts`, and the names of their node and rule."""
+    """The body. Alerts have a part of the fields of `GET alerts`, and the name of their node."""
     incident, event = message.content.incident, message.content.event
     return {
         "version": VERSION,

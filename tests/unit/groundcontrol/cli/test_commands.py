@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from groundcontrol.cli.commands import VERBS, find, parser_of
+from groundcontrol.cli.commands import VERBS, WITHOUT_HUB, find, parser_of
 from groundcontrol.cli.main import main
 from groundcontrol.cli.options import parse
 
@@ -90,7 +90,7 @@ class Console:
         return Done(status, *self._caught.readouterr())
 
     def place(self, command: Command) -> tuple[str, ...]:
-        return () if command.name == "help" else ("--data-dir", str(self._folder))
+        return () if command.path[0] in WITHOUT_HUB else ("--data-dir", str(self._folder))
 
 
 @pytest.fixture
@@ -113,6 +113,7 @@ def test_every_command_has_help(console: Console, command: Command) -> None:
     assert (done.status, done.err) == (0, "")
     assert done.out.startswith(f"usage: stardust {command.name}")
     assert "--json" in done.out
+    assert command.path[0] not in WITHOUT_HUB or "--url" not in done.out
     assert (
         "4 no hub answers" in " ".join(done.out.split()) or command.name not in (verb.name for verb in VERBS) or command.name in OTHER_ENDS
     )
