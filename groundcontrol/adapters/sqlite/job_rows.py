@@ -24,10 +24,10 @@ _SELECT: Final = (
     " FROM job JOIN node ON node.no = job.node LEFT JOIN batch ON batch.no = job.batch "
 )
 _NEWEST_OF_BATCH: Final = (
-    " AND (job.batch IS NULL OR NOT EXISTS (SELECT 1 FROM job AS later JOIN node ON node.no = later.node"
-    " WHERE later.batch = job.batch AND later.no > job.no"
+    " AND CASE WHEN TRUE{} THEN job.batch IS NULL OR NOT EXISTS (SELECT 1 FROM job AS later JOIN node ON node.no = later.node"
+    " WHERE later.batch = job.batch AND later.no > job.no{}) ELSE FALSE END"
 )
-"""The other conditions for `later` and `node` follow, then two brackets."""
+"""To be filled with the other conditions for `job`, then for `later`. SQLite would look for later jobs first: seconds in a large batch."""
 DAMAGED: Final = JobError("store.damaged", "a stored part of this job cannot be read: stardust doctor tells more")
 
 
@@ -43,7 +43,7 @@ def chosen_by(only: JobFilter | None, scope: Scope) -> tuple[str, list[Value]]:
     chosen, values = _conditions(only, "job")
     if only.folded:
         of_later, later_values = _conditions(only, "later")
-        chosen += _NEWEST_OF_BATCH + of_later + admitted(scope) + "))"
+        chosen = _NEWEST_OF_BATCH.format(chosen, of_later + admitted(scope))
         values += [*later_values, *grant_values(scope)]
     return chosen, values
 
