@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import Callable
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,9 @@ from groundcontrol.adapters.sqlite.engine.json_columns import COLUMNS, damaged_r
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.job_rows import DAMAGED
 from groundcontrol.adapters.sqlite.stores import Store
+from groundcontrol.alerts.deadlines import Expectation, ExpectationId
+from groundcontrol.alerts.model import Selector
+from groundcontrol.alerts.wall_clock import DAYS
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.scope import Grants
 from groundcontrol.jobs.model import JobError, JobUpdate
@@ -161,6 +165,14 @@ async def test_a_damaged_channel_or_invite_hides_no_others(database: Database, s
 
     assert [(one.name, one.quiet_hours) for one in await store.channels.channels(1)] == [("one", None), ("two", None)]
     assert {one.id for one in (await store.invites.invites(SCOPE, 10)).items} == {invites[1].id}
+
+
+async def test_a_node_with_damaged_tags_stops_no_deadline(database: Database, store: Store) -> None:
+    nodes = [await store.nodes.create_node(SCOPE, new_node(name)) for name in ("web-1", "web-2")]
+    await database._control.writer.run(lambda tx: tx.execute("UPDATE node SET tags = '{' WHERE id = ?", nodes[0].id))
+    expected = Expectation(ExpectationId("x"), 1, "Backup", Selector(all=True), "backup", "05:00", "UTC", DAYS)
+    found = await store.expectations.undecided(expected, date(2026, 11, 20))
+    assert {(node.id, node.tags) for node in found} == {(nodes[0].id, ()), (nodes[1].id, nodes[1].tags)}
 
 
 @pytest.mark.parametrize("column", ["wish", "refused"])
