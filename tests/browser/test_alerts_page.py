@@ -23,6 +23,8 @@ FIRES_LIMIT_MS = 60_000
 RULE = {"name": "CPU in use", "expr": "last(cpu.total)", "select": {"all": True}, "warn": {"trigger": 1, "clear": 0.5}}
 GONE = "410 (Gone)"
 """The browser's word for a link that is over."""
+ABSENT = "404 (Not Found)"
+"""And for an incident that is not kept."""
 
 
 class Hook:
@@ -94,7 +96,7 @@ def add_channel(page: Page, hook: Hook) -> None:
 def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_page(browser: Browser, tmp_path: Path) -> None:
     with Hook().running() as hook, HubProcess(tmp_path / "hub", env={"STARDUST_NOTIFY_ALLOW": f"127.0.0.1:{hook.port}"}) as hub:
         assert hub.local("POST", "/api/v1/rules", RULE).status == 201
-        with Stage(hub, only=("web-01",)), gate(browser, hub, expected=(GONE,)) as seen:
+        with Stage(hub, only=("web-01",)), gate(browser, hub, expected=(GONE, ABSENT)) as seen:
             page = seen.page
             seen.sign_in()
             acknowledge_by_key(page)
@@ -106,6 +108,13 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
             page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a TypedDict in disguise
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
             check(seen)
+
+            [incident] = hub.local("GET", "/api/v1/incidents?state=open").json["incidents"]
+            seen.turn_to(f"/alerts/{incident['id']}")  # where messages link to
+            expect(page.get_by_role("region", name=incident["title"]).get_by_role("row", name="CPU in use")).to_be_visible()
+            seen.turn_to(f"/alerts/{'0' * 26}")
+            expect(page.get_by_role("heading", name="There is no such incident")).to_be_visible()
+            page.get_by_role("link", name="All alerts").click()
 
             add_channel(page, hook)
             row = page.get_by_role("listitem").filter(has_text="Ops")

@@ -3,7 +3,7 @@
 import type { ComponentType, VNode } from "preact";
 import { t } from "../core/text/i18n";
 import { FleetPage } from "../pages/fleet/fleet";
-import { ALERT_TABS, type AlertTab, NODE_TABS, type NodeTab, SETTINGS_TABS, type SettingsTab } from "../pages/tabs";
+import { NODE_TABS, type NodeTab, SETTINGS_TABS, type SettingsTab } from "../pages/tabs";
 import { lazy } from "../ui/lazy";
 
 const page = <P extends object>(what: string, load: () => Promise<ComponentType<P>>): ((props: P) => VNode | null) => lazy(what, load, null, "page");
@@ -47,9 +47,7 @@ export function routeOf(path: string): Route {
   if (first === "compare" && parts.length === 1) return { ...base, section: "fleet", key: "compare", view: () => <ComparePage /> };
   if (first === "updates" && parts.length === 1) return { ...base, section: "updates", key: "updates", view: () => <UpdatesPage /> };
   if (first === "events" && parts.length === 1) return { ...base, section: "events", key: "events", view: () => <EventsPage /> };
-  if (first === "alerts" && parts.length <= 2 && (ALERT_TABS as readonly string[]).includes(id || "firing")) {
-    return { ...base, section: "alerts", key: "alerts", view: () => <AlertsPage tab={(id || "firing") as AlertTab} /> };
-  }
+  if (first === "alerts" && parts.length <= 2) return { ...base, section: "alerts", key: "alerts", view: () => <AlertsPage tab={id || "firing"} /> };
   if (first === "settings" && parts.length <= 2 && (SETTINGS_TABS as readonly string[]).includes(id || "account")) {
     return { ...base, section: "settings", key: "settings", view: () => <SettingsPage tab={(id || "account") as SettingsTab} /> };
   }

@@ -3,8 +3,5 @@
 export const NODE_TABS = ["overview", "measures", "processes", "hardware", "services", "packages", "jobs", "logs", "events", "rules", "settings"] as const;
 export type NodeTab = (typeof NODE_TABS)[number];
 
-export const ALERT_TABS = ["firing", "history", "rules", "channels", "maintenance", "deadlines", "deliveries"] as const;
-export type AlertTab = (typeof ALERT_TABS)[number];
-
 export const SETTINGS_TABS = ["account", "users", "tokens", "joining", "history", "hub", "audit", "appearance"] as const;
 export type SettingsTab = (typeof SETTINGS_TABS)[number];

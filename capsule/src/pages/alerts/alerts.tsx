@@ -7,17 +7,26 @@ import { followIncidents } from "../../state/incidents";
 import { go } from "../../state/router";
 import { ApiError } from "../../state/types";
 import { Tabs } from "../../ui/tabs";
-import type { AlertTab } from "../tabs";
 import { ChannelsTab } from "./channels";
 import { DeadlinesTab } from "./deadlines";
 import { DeliveriesTab } from "./deliveries";
 import { FiringTab } from "./firing";
 import { HistoryTab } from "./history";
+import { IncidentPanel } from "./incident";
 import { MaintenanceTab } from "./maintenance";
 import { RulesTab } from "./rules";
 
-const TABS: readonly { key: AlertTab; label: string; href: string }[] = [
-  { key: "firing", label: t`Firing`, href: "/alerts" },
+type AlertTab = "firing" | "history" | "rules" | "channels" | "maintenance" | "deadlines" | "deliveries";
+
+interface AlertsTab {
+  key: AlertTab;
+  label: string;
+  href: string;
+}
+
+const FIRING: AlertsTab = { key: "firing", label: t`Firing`, href: "/alerts" };
+const TABS: readonly AlertsTab[] = [
+  FIRING,
   { key: "history", label: t`History`, href: "/alerts/history" },
   { key: "rules", label: t`Rules`, href: "/alerts/rules" },
   { key: "channels", label: t`Channels`, href: "/alerts/channels" },
@@ -35,20 +44,22 @@ async function readRules(): Promise<void> {
   }
 }
 
-export function AlertsPage({ tab }: { tab: AlertTab }): VNode {
+/** `tab`: the last part of the address: the key of a tab, or the id of an incident. */
+export function AlertsPage({ tab }: { tab: string }): VNode {
   useEffect(() => {
     void readRules();
     return followIncidents();
   }, []);
+  const current = TABS.find((one) => one.key === tab);
   const tabs = TABS.map((one) => (one.key === "firing" && firingCount.value ? { ...one, count: parseInt(firingCount.value, 10) } : one));
   return (
     <div class="page">
       <div class="page-head">
         <h1 tabIndex={-1}>{t`Alerts`}</h1>
       </div>
-      <Tabs label={t`Parts of the alerts`} tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
-      <div id="panel" role="tabpanel" aria-label={TABS.find((one) => one.key === tab)?.label}>
-        <Panel tab={tab} />
+      <Tabs label={t`Parts of the alerts`} tabs={tabs} current={(current ?? FIRING).key} onPick={(picked) => go(picked.href)} />
+      <div id="panel" role="tabpanel" aria-label={current?.label ?? t`Incident`}>
+        {current ? <Panel tab={current.key} /> : <IncidentPanel id={tab} />}
       </div>
     </div>
   );

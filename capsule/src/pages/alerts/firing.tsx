@@ -32,13 +32,14 @@ function Quiet(): VNode {
   return <Empty icon="bell" title={t`Nothing fires`} text={text} />;
 }
 
-export function FiringTab(): VNode {
+/** `only`: the id of the one incident that is shown; empty: all. */
+export function FiringTab({ only = "" }: { only?: string }): VNode {
   const { incidents: open, more, failure } = incidents.value;
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const [acknowledging, setAcknowledging] = useState<readonly AlertView[] | null>(null);
   if (!open && failure) return <Failure title={t`The alerts could not be read`} error={failure} onRetry={retry} />;
   if (!open) return <Loading what={t`the alerts`} />;
-  const groups = openIncidents<AlertView, IncidentView>(open, alerts.value);
+  const groups = openIncidents<AlertView, IncidentView>(only ? open.filter(({ id }) => id === only) : open, alerts.value);
   if (!groups.length) {
     return (
       <div class="stack">
@@ -59,17 +60,17 @@ export function FiringTab(): VNode {
   return (
     <div class="stack">
       <StaleNotice failure={failure} />
-      {notices.length === groups.length && <Quiet />}
+      {!only && notices.length === groups.length && <Quiet />}
       {groups.filter((group) => !isNotice(group)).map(incident)}
       {notices.length > 0 && (
-        <details class="options">
+        <details class="options" open={only !== ""}>
           <summary>
             {plural(notices.length, "notice")} <span class="t3">{t`Shown only: nobody is notified.`}</span>
           </summary>
           <div class="stack">{notices.map(incident)}</div>
         </details>
       )}
-      {more && <p class="t3">{t`More incidents are open than are listed here.`}</p>}
+      {more && !only && <p class="t3">{t`More incidents are open than are listed here.`}</p>}
       {mayAct.value && chosen.length > 0 && (
         <div class="selection card" role="region" aria-label={t`Selection`}>
           <b class="strong num" role="status">

@@ -1,0 +1,65 @@
+/** One incident, at the address that messages about it link to. */
+
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { t } from "../../core/text/i18n";
+import { duration, timeOrDate } from "../../core/text/time";
+import { findIncident } from "../../state/alert-calls";
+import { dayStart } from "../../state/clock";
+import { endedIncidents, incidents } from "../../state/incidents";
+import { ApiError, type IncidentDetailView } from "../../state/types";
+import { Empty, Failure, Loading } from "../../ui/load-states";
+import { Glyph } from "../../ui/glyph";
+import { Time } from "../../ui/time";
+import { AlertsCut, AlertTable } from "./alert-table";
+import { FiringTab } from "./firing";
+import { NodeLinks } from "./node-links";
+import { TimelineFold } from "./timeline";
+
+export function IncidentPanel({ id }: { id: string }): VNode {
+  const { incidents: open, failure } = incidents.value;
+  return (
+    <div class="stack">
+      <p>
+        <a class="accent" href="/alerts">{t`All alerts`}</a>
+      </p>
+      {!open && !failure ? <Loading what={t`the incident`} /> : open?.some((one) => one.id === id) ? <FiringTab only={id} /> : <EndedIncident id={id} />}
+    </div>
+  );
+}
+
+function EndedIncident({ id }: { id: string }): VNode {
+  const [found, setFound] = useState<IncidentDetailView | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const load = async (): Promise<void> => {
+    setFailure(null);
+    try {
+      setFound(await findIncident(id));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setFailure(error);
+    }
+  };
+  useEffect(() => void load(), [id, endedIncidents.value]);
+  if (failure && failure.status >= 400 && failure.status < 500) return <Empty icon="bell" title={t`There is no such incident`} text={t`The address is wrong, the incident is no longer kept, or you may not see its servers.`} />;
+  if (failure) return <Failure title={t`The incident could not be read`} error={failure} onRetry={() => void load()} />;
+  if (!found) return <Loading what={t`the incident`} onRetry={() => void load()} />;
+  return (
+    <section class="card incident" aria-label={found.title}>
+      <header>
+        <Glyph kind={found.resolved_at === null ? (found.level === "critical" ? "crit" : "warn") : "done"} />
+        <h2 class="cut">{found.title}</h2>
+        <span class="t3 meta end nowrap">
+          {found.resolved_at !== null && `${t`ended after ${duration(found.resolved_at - found.since_at)}`} · `}
+          <Time at={found.since_at}>{timeOrDate(found.since_at, dayStart.value)}</Time>
+        </span>
+      </header>
+      <p class="meta t3 incident-nodes">
+        <NodeLinks nodes={found.nodes} />
+      </p>
+      <AlertTable alerts={found.alerts} several={found.nodes.length > 1} />
+      <AlertsCut incident={found} />
+      <TimelineFold incident={found} />
+    </section>
+  );
+}
