@@ -126,8 +126,8 @@ class Config:
 
     @property
     def origin(self) -> str:
-        """The web origin that links name."""
-        return min(self.origins) if self.server_url is None else _origin(self.server_url)
+        """The web origin that links name. A session of `localhost` does not hold for 127.0.0.1, and people are told the former."""
+        return max(self.origins) if self.server_url is None else _origin(self.server_url)
 
     @property
     def direct(self) -> bool:
