@@ -116,13 +116,16 @@ async def test_a_credential_proven_before_an_account_change_opens_no_session(sto
 
 
 @pytest.mark.holds("SAFETY-18")
-async def test_an_ended_session_cannot_change_the_password(store: Store, clock: ManualClock) -> None:
+async def test_a_session_that_ended_or_is_of_another_user_cannot_change_the_password(store: Store, clock: ManualClock) -> None:
     user, session = await admin_with_session(store, clock)
     thief = login(user, clock.now())
     await store.users.open_session(thief, logged_in(user), b"a place")
     await store.users.save_password(SCOPE, user.id, "$argon2id$owner", session.id, must_change=False)
     with pytest.raises(NotFound):
         await store.users.save_password(SCOPE, user.id, "$argon2id$thief", thief.id, must_change=False)
+    another = await store.user_admin.create_user(SCOPE, new_user("another"))
+    with pytest.raises(NotFound):
+        await store.users.save_password(SCOPE, another.id, "$argon2id$thief", session.id, must_change=False)
     after = await store.users.user(user.id)
     assert after is not None
     assert (after.password_hash, after.password_version) == ("$argon2id$owner", 2)
