@@ -95,12 +95,17 @@ class _File:
             raise
         return cls(path, Writer(thread, path.name, clock, shredding=left), reader, urgent)
 
+    @property
+    def damaged(self) -> bool:
+        """Whether a connection found an invalid page."""
+        return self.reader.damaged or self.urgent.damaged or self.writer.damaged
+
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
         """Returns: False: its disk stalls, and the writing thread with it."""
         idle = await asyncio.gather(*(reader.close() for reader in {self.reader, self.urgent}))
         if not await self.writer.close(fold=all(idle), limit_s=limit_s):
             return False
-        if self.reader.damaged or self.urgent.damaged or self.writer.damaged:
+        if self.damaged:
             await asyncio.to_thread(mark_suspect, self.path)
         return True
 
@@ -318,7 +323,8 @@ async def open_database(
         for lock in locks:
             lock.release()
         if isinstance(exc, StoreError):
-            raise await asyncio.to_thread(_refusal, path, exc) from exc
+            concerned = next((file.path for file in opened if file.damaged), path)
+            raise await asyncio.to_thread(_refusal, concerned, exc) from exc
         raise
     return Database(locks, opened[0], opened[1], clock)
 
