@@ -62,6 +62,10 @@ class HostReports:
         self._identity_due.set()
         self._updates_due.set()
 
+    def packages_changed(self) -> None:
+        """Somebody has installed, removed or repaired packages of this server."""
+        self._updates_due.set()
+
     async def run(self) -> None:
         """Read and report until cancelled."""
         await run_until_first_error(self._send_changes(), self._watch_identity(), self._watch_updates())

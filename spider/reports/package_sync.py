@@ -72,9 +72,13 @@ def messages(since: str, digest: str, changes: Changes) -> List[InstalledPackage
 class PackageSync:
     """Watches the database and reports changes. `run` it as one task."""
 
-    def __init__(self, send: Callable[[Message], Awaitable[None]], root: str = "/") -> None:
+    def __init__(self, send: Callable[[Message], Awaitable[None]], root: str = "/", settled: Callable[[], None] = lambda: None) -> None:
+        """Args: settled: called when the database has changed and then stood still for LOOK_S: whoever changed it is most likely done."""
         self._send = send
         self._root = root
+        self._settled = settled
+        self._is_moving = False
+        """The database has changed, and `settled` was not called since."""
         self._database: Optional[PackageDatabase] = None
         self._seen: DatabaseStamp = ()
         self._now: Optional[bytes] = None
@@ -102,10 +106,14 @@ class PackageSync:
 
     async def run(self) -> None:
         """Watch and report until cancelled."""
+        rested = False
         while True:
             self._due.clear()
             try:
-                await run_in_thread(self._read, "inventory")
+                moved = await run_in_thread(self._read, "inventory")
+                if rested and self._is_moving and not moved:
+                    self._is_moving = False
+                    self._settled()
             except (OSError, ValueError) as error:
                 event(log, "inventory_unreadable", logging.WARNING, why=str(error))
             except Exception:  # an error in one report must not stop samples and jobs
@@ -113,22 +121,27 @@ class PackageSync:
             await self._send_report()
             try:
                 await wait_for(LOOK_S, self._due.wait())
+                rested = False
             except asyncio.TimeoutError:
-                continue
+                rested = True
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Returns: whether the database has changed since the last reading. The first reading is no change."""
+        moved = False
         if self._database is None:
             found = find_database(self._root)
             if found is None:
-                return
+                return False
             self._database, self._seen, packages = found
         else:
             now = stamp(self._database, self._root)
             if now == self._seen:
-                return
+                return False
+            moved = self._is_moving = True
             packages = self._database.read(self._root)
             self._seen = now  # the stamp from before reading: a change meanwhile is seen at the next check
         self._now, self._digest = pack(packages), digest_of(packages)
+        return moved
 
     async def _send_report(self) -> None:
         if self._now is None or self._hub_digest is None or self._hub_digest == self._digest:

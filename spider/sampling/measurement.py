@@ -55,7 +55,7 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
     available = Available()
     info = HostReports(config, clock, link.send, policy_owner, SeparateQuery(), available)
     link.on_joined(info.joined)
-    inventory = PackageSync(link.send)
+    inventory = PackageSync(link.send, settled=info.packages_changed)
     link.on_joined(inventory.joined)
     link.on_message(PackagesHeld, inventory.acknowledge)
     names = Names(listed=ListedContainers(config.launcher_path, config.policy_path, policy_owner))

@@ -264,7 +264,7 @@ SUBJECTS: List[Subject] = [
         60,
         60,
         600,
-        """Packages of which the lists of this node know a newer version, by name; counted hourly and after each job.
+        """Packages of which the lists of this node know a newer version, by name; counted hourly, after each job and after other changes of packages.
 
         security: yes, no, or unknown where the sources do not tell. repository: empty = not known. Source: the package manager, asked as
         Spider's user.""",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spider.reports import package_sync
 from spider.reports.package_sync import PART_ITEMS, PackageSync, changes_between, digest_of, messages, pack, unpack
 from spider.wire.codec import HUB_CODEC, NODE_CODEC
 from spider.wire.frames import InstalledPackages, Message, PackagesHeld
@@ -118,3 +120,30 @@ async def test_a_hub_with_the_same_digest_is_sent_nothing_and_with_another_every
         assert hub.receive_part == [InstalledPackages("", digest_of(packages), 0, 1, ["musl"], ["1.2.4"])]
 
     await with_inventory(tmp_path, hub, scenario)
+
+
+async def test_updates_are_due_once_the_database_has_changed_and_stands_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row: the database before a look, whether a whole interval has passed before it, and how often the updates were due after it."""
+    rows = [
+        ("1", True, 0), ("1", True, 0), ("2.0", True, 0), ("3.00", True, 0), ("3.00", False, 0), ("3.00", True, 1), ("3.00", True, 1),
+        ("4.000", False, 1), ("4.000", True, 2),
+    ]  # fmt: skip
+    due: list[bool] = []
+    seen: list[int] = []
+
+    async def next_look(_limit_s: float, work: Coroutine[None, None, None]) -> None:
+        work.close()
+        seen.append(len(due))
+        if len(seen) == len(rows):
+            raise EOFError
+        version, rested, _ = rows[len(seen)]
+        if version != rows[len(seen) - 1][0]:
+            alpine(tmp_path, {"musl": version})
+        if rested:
+            raise TimeoutError
+
+    alpine(tmp_path, {"musl": rows[0][0]})
+    monkeypatch.setattr(package_sync, "wait_for", next_look)
+    with pytest.raises(EOFError):
+        await PackageSync(Hub().hear, str(tmp_path), lambda: due.append(True)).run()
+    assert seen == [count for _, _, count in rows]
