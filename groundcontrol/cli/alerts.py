@@ -9,7 +9,7 @@ import time
 from typing import Any, Final
 
 from groundcontrol.cli.client import Hub, shown
-from groundcontrol.cli.formatting import MISSING, age, table
+from groundcontrol.cli.formatting import LEVELS, MISSING, age, table
 from groundcontrol.cli.options import UsageError, add_act, add_acts
 
 _SPAN: Final = re.compile(r"(\d{1,9})([mhd])")
@@ -70,7 +70,7 @@ async def _list(hub: Hub, args: argparse.Namespace) -> int:
     params = {} if args.all else {"state": "firing"}
     alerts = [alert async for alert in hub.every("/alerts", "alerts", params)]
     if not args.all:
-        alerts.sort(key=lambda alert: (alert["level"] != "critical", alert["since_at"]))
+        alerts.sort(key=lambda alert: (LEVELS.index(level_of(alert)), alert["since_at"]))
     if args.json:
         print(json.dumps({"alerts": alerts}))
         return 0
@@ -80,13 +80,18 @@ async def _list(hub: Hub, args: argparse.Namespace) -> int:
     names = {node["id"]: node["name"] async for node in hub.every("/nodes", "nodes")}
     rows = [
         [
-            alert["id"], alert["level"], "hub" if alert["node_id"] is None else names.get(alert["node_id"], alert["node_id"]),
+            alert["id"], level_of(alert), "hub" if alert["node_id"] is None else names.get(alert["node_id"], alert["node_id"]),
             alert["rule_name"], alert["object"] or MISSING, alert["state"], age(alert["since_at"]), _flags(alert),
         ]
         for alert in alerts
     ]  # fmt: skip
     print(table(("ALERT", "LEVEL", "NODE", "WHAT", "OF", "STATE", "SINCE", "FLAGS"), rows))
     return 0
+
+
+def level_of(alert: Any) -> str:
+    """`notice` for an alert whose rule makes notices, as the page and `stardust nodes` show it."""
+    return "notice" if alert["notice"] else str(alert["level"])
 
 
 def _flags(alert: Any) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from groundcontrol.cli.client import shown
 
 MISSING = "-"
 UPDATE_OUTDATED = "stardust update --outdated"
 _MOST_NAMED = 5
+LEVELS: Final = ("critical", "warning", "notice", "ok", "unknown")
+"""Of a node's health or an alert, the worst first."""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

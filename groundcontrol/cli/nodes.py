@@ -10,7 +10,7 @@ from typing import Any
 from groundcontrol.cli import removal
 from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.each import each_node
-from groundcontrol.cli.formatting import MISSING, age, number_text, percent, ratio, table
+from groundcontrol.cli.formatting import LEVELS, MISSING, age, number_text, percent, ratio, table
 from groundcontrol.cli.options import UsageError
 
 
@@ -42,6 +42,7 @@ async def run(args: argparse.Namespace) -> int:
             async for node in hub.every("/nodes", "nodes")
             if (args.state in (None, node["state"])) and (args.tag is None or args.tag in node["tags"])
         ]
+    nodes.sort(key=severity)  # equal ones stay in the order of the hub
     if args.json:
         print(json.dumps({"nodes": nodes}))
         return 0
@@ -57,6 +58,11 @@ async def run(args: argparse.Namespace) -> int:
         )  # fmt: skip
     print(table(("NAME", "STATE", "HEALTH", "ADDRESS", "CPU", "LOAD", "MEM", "UPDATES (SEC)", "SYSTEM", "SPIDER", "SEEN", "ID"), rows))
     return 0
+
+
+def severity(node: Mapping[str, Any]) -> tuple[bool, int]:
+    """Sorts the worst first: servers that are away, then by what was found. Nothing is wrong with one that waits for its first contact."""
+    return node["state"] != "offline" or bool(node.get("reconnecting")), LEVELS.index(node["health"]["level"])
 
 
 def _state(node: Mapping[str, Any]) -> str:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from typing import Final
 
 from groundcontrol.cli.client import CliError, Hub, shown
-from groundcontrol.cli.formatting import UPDATE_OUTDATED, named_agents
-
-LEVELS: Final = ("critical", "warning", "notice", "ok", "unknown")
+from groundcontrol.cli.formatting import LEVELS, UPDATE_OUTDATED, named_agents
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self, cast
 
 import pytest
 
-from groundcontrol.cli import nodes, removal
+from groundcontrol.cli import alerts, nodes, removal
 from groundcontrol.cli.client import UNREACHABLE, CliError, Hub
 from groundcontrol.cli.commands import find, parser_of
 from groundcontrol.cli.options import parse
@@ -163,3 +163,34 @@ async def test_outdated_nodes_that_can_be_updated_now_are_chosen_and_the_others_
     assert await _outdated(cast("Hub", Mixed([]))) == (
         ["old", "wide"], ["away (not connected)", f"watched ({refuses})", f"narrow ({refuses})"],
     )  # fmt: skip
+
+
+def test_the_list_of_nodes_begins_with_the_worst() -> None:
+    def found(level: str, **more: Any) -> dict[str, Any]:
+        return {"state": "online", "health": {"level": level}, **more}
+
+    worst_first = [
+        found("unknown", state="offline"), found("critical"), found("warning", state="offline", reconnecting=True),
+        found("notice"), found("ok"), found("unknown", state="pending"),
+    ]  # fmt: skip
+    shuffled = [*worst_first[3:], *worst_first[2::-1]]
+    assert sorted(shuffled, key=nodes.severity) == worst_first
+
+
+async def test_an_alert_whose_rule_makes_notices_is_listed_as_a_notice_below_warnings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = dict.fromkeys(("acknowledged", "stale", "flapping", "maintenance", "snoozed_until", "suppressed_by"))
+    alike = {"level": "warning", "node_id": None, "object": "", "state": "firing", "flags": flags}
+
+    class Firing(FleetHub):
+        async def every(self, path: str, _name: str, _params: object = None) -> AsyncIterator[Any]:
+            if path == "/alerts":
+                yield {**alike, "id": "1", "rule_name": "Reboot is due", "notice": True, "since_at": 1.0}
+                yield {**alike, "id": "2", "rule_name": "Disk is filling", "notice": False, "since_at": 2.0}
+
+    monkeypatch.setattr(alerts, "Hub", lambda _args: Firing([]))
+    verb = find("alerts")
+    assert verb is not None
+    assert await alerts.run(parse(parser_of(verb), ["list"])) == 0
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]] == [["2", "warning"], ["1", "notice"]]
