@@ -20,8 +20,9 @@ SUMMARY_SERIES: Final = (
 SUMMARY_SUMS: Final = ("disk.read", "disk.written", "network.received", "network.sent")
 """Labelled metrics that a summary contains once, under their bare name: the sum over all devices, or all interfaces but `lo`."""
 
-SUMMARY_FULLEST: Final = ("filesystem.size", "filesystem.used")
-"""A summary contains these two under their full names, for the mount with the highest used share: `filesystem.used{mount=/var}`.
+SUMMARY_FULLEST: Final = ("filesystem.size", "filesystem.free", "filesystem.used")
+"""A summary contains these under their full names, for the fullest mount: `filesystem.used{mount=/var}`. How full it is, is
+used / (used + free), as `df` and alerts have it; used / size where the free space is not known.
 
 If no mount could be measured it is `/`, with null.
 """
@@ -56,8 +57,8 @@ class SummaryFragment:
     def __init__(self, shown: dict[str, Shown]) -> None:
         self.shown = shown
         self.entries = len(shown)
-        self.packed = _pack(shown)[1:]
-        """Its entries as MessagePack, without the one header byte of their map: there are fewer than 16 entries."""
+        self.packed = _pack(shown)[1 if self.entries < 16 else 3 :]
+        """Its entries as MessagePack, without the header of their map."""
         self.text = b""
         """The cached result of `write`."""
 
@@ -99,6 +100,7 @@ class _Slot(NamedTuple):
 
 class _Mount(NamedTuple):
     used: _Slot
+    free: _Slot | None
     size: _Slot | None
 
 
@@ -122,9 +124,10 @@ class Summary:
         alone = [(metric, found[0].at, found[0].scale) for metric, found in summed if len(found) == 1]
         self._plain = cast("tuple[tuple[str, int, int], ...]", (*plain, *alone))  # plain tuples unpack faster than named ones
         self._sums = tuple((metric, found[0].scale, tuple(slot.at for slot in found)) for metric, found in summed if len(found) > 1)
-        size, used = SUMMARY_FULLEST
+        size, free, used = SUMMARY_FULLEST
         self._mounts = tuple(
-            _Mount(slot, slots.get(size + slot.name.removeprefix(used))) for slot in sorted(labelled[used], key=_root_first)
+            _Mount(slot, slots.get(free + (label := slot.name.removeprefix(used))), slots.get(size + label))
+            for slot in sorted(labelled[used], key=_root_first)
         )
         self._highest = tuple(tuple(found) for metric in SUMMARY_HIGHEST if (found := sorted(labelled[metric])))
 
@@ -137,7 +140,7 @@ class Summary:
             found[metric] = Shown(sum(measured) / scale if measured else None, taken_at)
         if self._mounts:
             fullest = self._mounts[0] if len(self._mounts) == 1 else max(self._mounts, key=lambda mount: _share(mount, values))
-            for slot in (fullest.size, fullest.used):
+            for slot in (fullest.size, fullest.free, fullest.used):
                 if slot is not None:
                     found[slot.name] = Shown(_scaled(slot, values), taken_at)
         for slots in self._highest:
@@ -162,5 +165,8 @@ def _rank(value: float | None) -> float:
 
 
 def _share(mount: _Mount, values: SummaryValues) -> float:
-    used, size = values[mount.used.at], None if mount.size is None else values[mount.size.at]
-    return _rank(None if used is None or not size else used / size)
+    used, free = values[mount.used.at], None if mount.free is None else values[mount.free.at]
+    if used is None:
+        return _rank(None)
+    size = used + free if free is not None else None if mount.size is None else values[mount.size.at]
+    return used / size if size else _rank(None)

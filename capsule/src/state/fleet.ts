@@ -138,16 +138,12 @@ function labelledOf(latest: NodeView["latest"]): string[] | null {
   return labels;
 }
 
-/** The fullest mount may be a different one now: values of the old one must not remain. */
+/** A summary has one series of a labelled metric. The fullest mount may be a different one now: values of the old one must not remain. */
 function merged(before: NodeView["latest"], after: NodeView["latest"], labels: readonly string[]): NodeView["latest"] {
   const next = { ...before, ...after };
-  for (const metric of ["filesystem.used{", "temperature{", "disk.busy{"]) {
-    if (!labels.some((name) => name.startsWith(metric))) continue;
-    for (const name of Object.keys(before)) {
-      if (!name.startsWith(metric) || labels.includes(name)) continue;
-      delete next[name];
-      if (metric === "filesystem.used{") delete next[name.replace(".used", ".size")];
-    }
+  for (const name in before) {
+    const metric = name.slice(0, name.indexOf("{") + 1);
+    if (metric && !labels.includes(name) && labels.some((other) => other.startsWith(metric))) delete next[name];
   }
   return next;
 }

@@ -2408,11 +2408,12 @@ export const SUMMARY_SERIES = ["cpu.total", "load.1", "memory.total", "memory.us
 export const SUMMARY_SUMS = ["disk.read", "disk.written", "network.received", "network.sent"] as const;
 
 /**
- * A summary contains these two under their full names, for the mount with the highest used share: `filesystem.used{mount=/var}`.
+ * A summary contains these under their full names, for the fullest mount: `filesystem.used{mount=/var}`. How full it is, is
+ * used / (used + free), as `df` and alerts have it; used / size where the free space is not known.
  *
  * If no mount could be measured it is `/`, with null.
  */
-export const SUMMARY_FULLEST = ["filesystem.size", "filesystem.used"] as const;
+export const SUMMARY_FULLEST = ["filesystem.size", "filesystem.free", "filesystem.used"] as const;
 
 /** A summary contains one of each under its full name: the busiest device, the mount with the fewest inodes left and the hottest sensor. */
 export const SUMMARY_HIGHEST = ["disk.busy", "filesystem.inodes_used", "temperature"] as const;

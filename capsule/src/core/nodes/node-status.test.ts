@@ -29,6 +29,13 @@ test("a node's status is the same from a summary and from all series", () => {
   assert.deepEqual([carried.cpu, carried.at, carried.memory, carried.disk, carried.mount, carried.received, carried.temperature], [13, 101, 50, 90, "/srv", null, 60]);
 });
 
+test("a disk is full when only root can write to it", () => {
+  const mount = { "filesystem.used{mount=/used}": sample(92), "filesystem.size{mount=/used}": sample(100) };
+  assert.equal(nodeStatusOf(node({ ...mount, "filesystem.free{mount=/used}": sample(0) })).disk, 100);
+  assert.equal(nodeStatusOf(node({ ...mount, "filesystem.free{mount=/used}": sample(null) })).disk, 92);
+  assert.equal(nodeStatusOf(node(mount)).disk, 92);
+});
+
 const finding = (kind: string, level: "notice" | "warning" | "critical", object = ""): HealthLike["findings"][number] => ({ kind, object, level });
 
 test("health is what the hub finds, and what the page knows of the connection", () => {

@@ -57,6 +57,13 @@ const UNWATCHED_S = 70;
 
 const plus = (sum: number | null, value: number | null): number | null => (value === null ? sum : (sum ?? 0) + value);
 
+/** How much of a mount is used, in percent, as `df` and alerts have it: without what is kept for root. `name`: filesystem.used{mount=…}. */
+export function usedShare(latest: NodeLike["latest"], name: string): number | null {
+  const used = latest[name]?.value ?? null;
+  const free = latest[name.replace("used", "free")]?.value;
+  return share(used, free == null ? latest[name.replace("used", "size")]?.value : plus(free, used));
+}
+
 /**
  * Sums come from a summary, under the bare name, or are computed here without the loopback.
  *
@@ -85,7 +92,7 @@ export function nodeStatusOf({ latest }: Pick<NodeLike, "latest">, before?: Node
     if (!name.endsWith("}")) continue;
     const { value } = latest[name] as SampleLike;
     if (name.startsWith("filesystem.used{")) {
-      const part = share(value, latest[name.replace("used", "size")]?.value);
+      const part = usedShare(latest, name);
       if (part === null || part <= (status.disk ?? -1)) continue;
       status.disk = part;
       status.mount = labelValueOf(name);

@@ -2,12 +2,12 @@ import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { eventText } from "../../core/events/event-text";
-import { levelOf } from "../../core/nodes/node-status";
+import { levelOf, usedShare } from "../../core/nodes/node-status";
 import { bootTimes, chartMarks, type ChartMark } from "../../core/charts/chart-marks";
 import { pluralWord, tElements, t } from "../../core/text/i18n";
 import { labelled, seriesName } from "../../core/metrics/series";
 import { timeOrDate } from "../../core/text/time";
-import { count, percent, share, size } from "../../core/text/units";
+import { count, percent, size } from "../../core/text/units";
 import { LIVE_S, spanOf, timeRangeKey, type TimeRange } from "../../core/charts/time-range";
 import { dayStart, hubNow } from "../../state/clock";
 import { chosenMoment } from "../../state/moment";
@@ -178,6 +178,7 @@ function Cores({ view, past }: { view: NodeView; past: boolean }): VNode | null 
 
 function Filesystems({ view, wide, past }: { view: NodeView; wide: boolean; past: boolean }): VNode | null {
   const sizes = labelled(view.latest, "filesystem.size");
+  const free = labelled(view.latest, "filesystem.free");
   const inodes = labelled(view.latest, "filesystem.inodes_used");
   const used = [...labelled(view.latest, "filesystem.used")].sort((a, b) => a[0].localeCompare(b[0]));
   if (!used.length) return null;
@@ -189,8 +190,9 @@ function Filesystems({ view, wide, past }: { view: NodeView; wide: boolean; past
       </header>
       <ul class="filesystems">
         {used.map(([mount, sample]) => {
-          const whole = sizes.get(mount)?.value ?? null;
-          const part = share(sample.value, whole);
+          const series = seriesName("filesystem.used", "mount", mount);
+          const part = usedShare(view.latest, series);
+          const left = free.get(mount)?.value ?? null;
           const level = levelOf(view.health, "filesystem", mount);
           const nodes = inodes.get(mount)?.value ?? null;
           return (
@@ -198,11 +200,12 @@ function Filesystems({ view, wide, past }: { view: NodeView; wide: boolean; past
               <span class="cut medium" title={mount}>
                 {mount}{" "}
                 <span class="t3 meta">
-                  {t`${size(sample.value)} of ${size(whole)}`}
+                  {t`${size(sample.value)} of ${size(sizes.get(mount)?.value ?? null)}`}
+                  {left !== null && t`, ${size(left)} free`}
                   {nodes !== null && t`, inodes ${percent(nodes)}`}
                 </span>
               </span>
-              <span class={`row share ${level}`} {...sampleAttributes(seriesName("filesystem.used", "mount", mount), sample)}>
+              <span class={`row share ${level}`} {...sampleAttributes(series, sample)}>
                 <Mark level={level} />
                 {percent(part)}
               </span>

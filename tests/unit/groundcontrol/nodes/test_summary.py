@@ -58,7 +58,10 @@ def plain(values: Named) -> dict[str, float | None]:
         return sorted(name for name in latest if name.startswith(metric + "{"))
 
     def share(used: str) -> float:
-        size, value = latest.get(used.replace("filesystem.used", "filesystem.size")), latest[used]
+        size, free = (latest.get(used.replace("filesystem.used", f"filesystem.{one}")) for one in ("size", "free"))
+        value = latest[used]
+        if value is not None and free is not None:
+            size = value + free
         return value / size if size and value is not None else -1e300
 
     found: dict[str, float | None] = {name: latest[name] for name in SUMMARY_SERIES if name in latest}
@@ -107,6 +110,14 @@ def test_a_mount_that_was_never_measured_is_not_the_fullest() -> None:
 
     assert summary({**dead, **root}) == root
     assert summary({**dead, **dict.fromkeys(root)}) == dict.fromkeys(root)
+
+
+def test_what_only_root_can_fill_counts_as_full() -> None:
+    """92 of 100 are used and the rest is kept for root: that mount is full, although another one uses a larger part of its size."""
+    full: Named = {"filesystem.size{mount=/}": 100, "filesystem.free{mount=/}": 0, "filesystem.used{mount=/}": 92}
+    other: Named = {"filesystem.size{mount=/srv}": 100, "filesystem.free{mount=/srv}": 5, "filesystem.used{mount=/srv}": 95}
+
+    assert summary({**full, **other}) == full
 
 
 def test_a_node_without_samples_has_an_empty_summary() -> None:
