@@ -4,12 +4,16 @@ import { hasFollowUp, outcomeLabel, rebootNeed } from "./follow-up";
 
 const NOTHING = { reboot: "no", services: [], failed_units: [], config_files: [], notes: [] } as const;
 
-test("a reboot is due until the server has booted after the job", () => {
-  assert.equal(rebootNeed({ reboot: "yes" }, 1000, 900), "due");
-  assert.equal(rebootNeed({ reboot: "yes" }, 1000, 0), "due");
-  assert.equal(rebootNeed({ reboot: "yes" }, null, 2000), "due");
-  assert.equal(rebootNeed({ reboot: "yes" }, 1000, 1060), "since");
-  assert.equal(rebootNeed({ reboot: "unknown" }, 1000, 1060), "unknown");
+const node = (booted_at: number, reboot_required: "yes" | "no" | "unknown" = "yes") => ({ reboot_required, identity: { booted_at } });
+
+test("a reboot is due until the server has booted after the job, or needs none", () => {
+  assert.equal(rebootNeed({ reboot: "yes" }, 1000, node(900)), "due");
+  assert.equal(rebootNeed({ reboot: "yes" }, 1000, node(0, "unknown")), "due");
+  assert.equal(rebootNeed({ reboot: "yes" }, 1000, undefined), "due");
+  assert.equal(rebootNeed({ reboot: "yes" }, null, node(2000, "no")), "due");
+  assert.equal(rebootNeed({ reboot: "yes" }, 1000, node(1060)), "since");
+  assert.equal(rebootNeed({ reboot: "yes" }, 1000, node(900, "no")), "past");
+  assert.equal(rebootNeed({ reboot: "unknown" }, 1000, node(1060)), "unknown");
 });
 
 test("the outcome names a reboot that is due", () => {

@@ -11,13 +11,21 @@ interface ReportLike {
   notes: readonly string[];
 }
 
-/** `since`: the server needed a reboot, and has booted since the job ended. */
-export type RebootNeed = "no" | "unknown" | "due" | "since";
+/** `since`: the server needed a reboot, and has booted since the job ended. `past`: it needed one, and reports now that it needs none. */
+export type RebootNeed = "no" | "unknown" | "due" | "since" | "past";
 
-/** `bootedAt`: the last boot of the node; 0 = not known. */
-export function rebootNeed({ reboot }: Pick<ReportLike, "reboot">, endedAt: number | null, bootedAt: number): RebootNeed {
+interface NodeLike {
+  reboot_required: "yes" | "no" | "unknown";
+  /** `booted_at`: the last boot by the node's clock, of a container that of its host; 0 = not known. */
+  identity: { booted_at: number };
+}
+
+/** `node`: as it is now; a report that asks for a reboot changes its `reboot_required` at once. */
+export function rebootNeed({ reboot }: Pick<ReportLike, "reboot">, endedAt: number | null, node: NodeLike | undefined): RebootNeed {
   if (reboot === "no" || reboot === "unknown") return reboot;
-  return endedAt !== null && bootedAt > endedAt ? "since" : "due";
+  if (endedAt === null || !node) return "due";
+  if (node.identity.booted_at > endedAt) return "since";
+  return node.reboot_required === "no" ? "past" : "due";
 }
 
 /** Whether the report says anything. */

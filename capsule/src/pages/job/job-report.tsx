@@ -5,6 +5,7 @@ import { codedText } from "../../core/text/coded-text";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
+import { jobs } from "../../state/jobs";
 import { planOf, reportOf } from "../../state/job-detail";
 import { ApiError, type JobView, type NodeView, type PlanView, type ReportView } from "../../state/types";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
@@ -14,8 +15,6 @@ import { PlanTable } from "./plan-table";
 
 export interface JobReportProps {
   job: JobView;
-  /** The last boot of the node; 0 = not known. */
-  bootedAt: number;
   /** The button that reboots the node; nothing if this user or this node cannot. */
   reboot: ComponentChildren;
   /** The node, if this user sees it. */
@@ -39,12 +38,12 @@ export function JobReport({ job, onNeed, ...rest }: JobReportProps): VNode {
     }
   };
   useEffect(() => void load(), [job.id, job.plan_digest, job.has_report]);
-  const need = report ? rebootNeed(report, job.ended_at, rest.bootedAt) : "no";
+  const need = report ? rebootNeed(report, job.ended_at, rest.view) : "no";
   useEffect(() => onNeed(need), [need]);
   if (failure) return <Failure title={t`The plan and the report could not be read`} error={failure} onRetry={() => void load()} />;
   return (
     <>
-      {report && hasFollowUp(report) && <Report report={report} rebooted={job.action === "reboot"} need={need} {...rest} />}
+      {report && hasFollowUp(report) && <Report job={job} report={report} need={need} {...rest} />}
       {plan && (job.action === "plan" || job.error?.code === "job.plan_changed") && (
         <section class="card stack job-sum" aria-label={t`Plan`}>
           <h2 class="strong">{job.action === "plan" ? t`Plan` : t`Current plan`}</h2>
@@ -55,24 +54,23 @@ export function JobReport({ job, onNeed, ...rest }: JobReportProps): VNode {
   );
 }
 
-interface ReportProps extends Pick<JobReportProps, "bootedAt" | "reboot" | "view"> {
+interface ReportProps extends Pick<JobReportProps, "job" | "reboot" | "view"> {
   report: ReportView;
-  /** The job was a reboot: its notes compare the server with before. */
-  rebooted: boolean;
   need: RebootNeed;
 }
 
-function Report({ report, rebooted, need, bootedAt, reboot, view }: ReportProps): VNode {
+function Report({ job, report, need, reboot, view }: ReportProps): VNode {
   const { services, failed_units, config_files, notes } = report;
   const why = codedText(report.reboot_why, report.reboot_why_coded);
   return (
     <section class="card stack job-sum" aria-label={t`Report`}>
-      <h2 class="strong">{rebooted ? t`After the reboot` : t`Follow-up`}</h2>
+      <h2 class="strong">{job.action === "reboot" ? t`After the reboot` : t`Follow-up`}</h2>
       <ul class="rows-card follow-up">
         {need === "due" && (
           <Line mark="warn" title={why ? t`Reboot needed (${why})` : t`Reboot needed`} action={reboot} />
         )}
-        {need === "since" && <Line mark="done" title={t`Rebooted since, at ${timeOrDate(bootedAt, dayStart.value)}`} />}
+        {need === "since" && view && <Line mark="done" title={t`Rebooted since, at ${timeOrDate(view.identity.booted_at, dayStart.value)}`} action={<RebootLink after={job} />} />}
+        {need === "past" && <Line mark="done" title={t`A reboot is no longer needed`} action={<RebootLink after={job} />} />}
         {need === "unknown" && <Line mark="notice" title={why ? t`It is not known whether a reboot is needed: ${why}` : t`It is not known whether a reboot is needed`} />}
         {services.length > 0 && <Line mark="warn" title={t`Services still running the old version`} items={services} action={<Units view={view} units={services} />} />}
         {failed_units.length > 0 && <Line mark="crit" title={t`Units that failed since the job started`} items={failed_units} action={<Units view={view} units={failed_units} lines />} />}
@@ -91,6 +89,17 @@ function Report({ report, rebooted, need, bootedAt, reboot, view }: ReportProps)
         ))}
       </ul>
     </section>
+  );
+}
+
+/** The newest job that rebooted the node after this one; nothing if the hub has sent none. */
+function RebootLink({ after }: { after: JobView }): VNode | null {
+  const job = jobs.value.find(({ node_id, action, state, created_at }) => node_id === after.node_id && action === "reboot" && state === "succeeded" && created_at > after.created_at);
+  if (!job) return null;
+  return (
+    <a class="button slim" href={`/jobs/${job.id}`}>
+      {t`Open the reboot`}
+    </a>
   );
 }
 

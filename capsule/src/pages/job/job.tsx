@@ -150,7 +150,6 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
       {(job.plan_digest !== null || job.has_report) && (
         <JobReport
           job={job}
-          bootedAt={view?.identity.booted_at ?? 0}
           reboot={view && mayAct.value && <VerbButton view={view} verb="reboot" />}
           view={view}
           onNeed={setNeed}
