@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from spider.wire.frames import JobAnswer, JobOutput, JobProgress, JobReport, JobStart, JobStop, Message
 from spider.wire.orders import SignedOrder
+from spider.wire.sentences import sentence
 from tests.support.agent import TestAgent
 from tests.support.hub import PASSWORD, Enrolled, HubProcess
 from tests.support.job_messages import LINE, ended
@@ -46,6 +47,9 @@ class Planner(PlayedNodes):
             await agent.say(plan(told.job), ended(told.job, b"", change_packages=[], change_from=[], change_to=[]))
         elif order.verb == "upgrade":
             await agent.say(JobOutput(told.job, 0, 0, LINE), JobProgress(told.job, 0, "commit", 40, "curl", ""))
+        elif order.verb == "reboot":
+            lost = sentence("reboot.mounts", names="/srv/data")
+            await agent.say(JobReport(told.job, "no", "", [], [], [], [], [lost]), ended(told.job, b""))
         else:
             await agent.say(ended(told.job, b""))
 
@@ -227,7 +231,8 @@ def test_a_server_is_rebooted_after_its_name_was_typed(page: Page, hub: HubProce
     name.fill("web-1")
     restart.click()
     page.wait_for_url(re.compile(r"/jobs/"))
-    expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("Succeeded, not everything came back")).to_be_visible()
+    expect(page.get_by_role("region", name="Report")).to_contain_text("/srv/data")
     assert [order.verb for order in node.orders] == ["reboot"]
 
 

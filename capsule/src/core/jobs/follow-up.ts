@@ -1,7 +1,8 @@
 /** What is left to do after a job, by its report. */
 
-import { stateLabel } from "./job-labels";
+import type { CodedText } from "../text/coded-text";
 import { t } from "../text/i18n";
+import { stateLabel } from "./job-labels";
 
 interface ReportLike {
   reboot: "yes" | "no" | "unknown";
@@ -28,8 +29,22 @@ export function rebootNeed({ reboot }: Pick<ReportLike, "reboot">, endedAt: numb
   return node.reboot_required === "no" ? "past" : "due";
 }
 
+/** Notes of a reboot that name what ran, listened or was mounted before it and does not now. */
+const LOST: ReadonlySet<string> = new Set(["reboot.services", "reboot.ports", "reboot.mounts", "reboot.failed_units"]);
+
+export const isLoss = (note: CodedText | null | undefined): boolean => LOST.has(note?.code ?? "");
+
+/** What the title adds to the state of a job. `lost`: the server came back without something. */
+export type Outcome = RebootNeed | "lost";
+
+export const outcomeOf = ({ notes_coded }: { notes_coded: readonly (CodedText | null)[] }, need: RebootNeed): Outcome => (notes_coded.some(isLoss) ? "lost" : need);
+
 /** Whether the report says anything. */
 export const hasFollowUp = (report: ReportLike): boolean => report.reboot !== "no" || [report.services, report.failed_units, report.config_files, report.notes].some((items) => items.length > 0);
 
-/** The outcome in one line: success is not the whole of it while a reboot is due. */
-export const outcomeLabel = (state: string, need: RebootNeed): string => (need === "due" ? t`${stateLabel(state)}, reboot needed` : stateLabel(state));
+/** The outcome in one line: success is not the whole of it while a reboot is due or something is lost. */
+export function outcomeLabel(state: string, outcome: Outcome): string {
+  const label = stateLabel(state);
+  if (outcome === "lost") return t`${label}, not everything came back`;
+  return outcome === "due" ? t`${label}, reboot needed` : label;
+}

@@ -2,6 +2,7 @@ import { translate } from "./i18n";
 
 /** A sentence with its English template, as the hub read it from the text of an agent. */
 export interface CodedText {
+  code: string;
   template: string;
   facts: Readonly<Record<string, string>>;
 }

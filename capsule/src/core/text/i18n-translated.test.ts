@@ -30,7 +30,7 @@ test("a name of the hub is translated, and an empty text stays empty", () => {
 
 test("a sentence of an agent is translated by its template, and shown as it came without one", () => {
   const facts = { unit: "{names}", names: "ssh" };
-  assert.equal(codedText("Started in {names}: ssh.", { template: "Started in {unit}: {names}.", facts }), "Uruchomione: ssh (w {names}).");
-  assert.equal(codedText("Of {names}: ssh.", { template: "Of {unit}: {names}.", facts }), "Of {names}: ssh.");
+  assert.equal(codedText("Started in {names}: ssh.", { code: "one", template: "Started in {unit}: {names}.", facts }), "Uruchomione: ssh (w {names}).");
+  assert.equal(codedText("Of {names}: ssh.", { code: "two", template: "Of {unit}: {names}.", facts }), "Of {names}: ssh.");
   assert.equal(codedText("Something new.", null), "Something new.");
 });

@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { hasFollowUp, rebootNeed, type RebootNeed } from "../../core/jobs/follow-up";
+import { hasFollowUp, isLoss, outcomeOf, rebootNeed, type Outcome, type RebootNeed } from "../../core/jobs/follow-up";
 import { codedText } from "../../core/text/coded-text";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
@@ -19,11 +19,11 @@ export interface JobReportProps {
   reboot: ComponentChildren;
   /** The node, if this user sees it. */
   view: NodeView | undefined;
-  onNeed: (need: RebootNeed) => void;
+  onOutcome: (outcome: Outcome) => void;
 }
 
 /** The plan of a job, and what the user should check after it. */
-export function JobReport({ job, onNeed, ...rest }: JobReportProps): VNode {
+export function JobReport({ job, onOutcome, ...rest }: JobReportProps): VNode {
   const [plan, setPlan] = useState<PlanView | null>(null);
   const [report, setReport] = useState<ReportView | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
@@ -39,7 +39,8 @@ export function JobReport({ job, onNeed, ...rest }: JobReportProps): VNode {
   };
   useEffect(() => void load(), [job.id, job.plan_digest, job.has_report]);
   const need = report ? rebootNeed(report, job.ended_at, rest.view) : "no";
-  useEffect(() => onNeed(need), [need]);
+  const outcome = report ? outcomeOf(report, need) : need;
+  useEffect(() => onOutcome(outcome), [outcome]);
   if (failure) return <Failure title={t`The plan and the report could not be read`} error={failure} onRetry={() => void load()} />;
   return (
     <>
@@ -85,7 +86,7 @@ function Report({ job, report, need, reboot, view }: ReportProps): VNode {
           </Line>
         )}
         {notes.map((note, at) => (
-          <Line key={note} mark="notice" title={codedText(note, report.notes_coded[at])} plain />
+          <Line key={note} mark={isLoss(report.notes_coded[at]) ? "warn" : "notice"} title={codedText(note, report.notes_coded[at])} plain />
         ))}
       </ul>
     </section>
