@@ -42,6 +42,11 @@ def is_visible(text: str) -> bool:
     return text.isprintable() and UNSEEN_CHAR.search(text) is None
 
 
+def first_invisible(text: str) -> str:
+    """The code of the first character that `is_visible` refuses, as U+200D; empty: there is none."""
+    return next((f"U+{ord(char):04X}" for char in text if not is_visible(char)), "")
+
+
 def _write(match: re.Match[str]) -> str:
     char = match.group()
     code = ord(char)

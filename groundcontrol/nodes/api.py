@@ -13,7 +13,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import check_granting_tags
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SecretStore
-from groundcontrol.core.text import is_visible
+from groundcontrol.core.text import first_invisible, is_visible
 from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, NodeHealth, Presence, ReceivedTables, UnsavedReadings
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.processes import by_cpu, by_memory
@@ -166,8 +166,11 @@ def checked_note(note: str) -> str:
     Raises: BadRequest.
     """
     text = note.strip()
-    if len(text) > MAX_NOTE_CHARS or not is_visible(text.replace("\n", " ").replace("\t", " ")):
-        raise BadRequest(f"a note has at most {MAX_NOTE_CHARS} visible characters", field="note")
+    if len(text) > MAX_NOTE_CHARS:
+        raise BadRequest(f"a note has at most {MAX_NOTE_CHARS} characters", field="note")
+    if code := first_invisible(text.replace("\n", " ").replace("\t", " ")):
+        # Some emoji are several characters, joined by one that is not seen.
+        raise BadRequest(f"the note contains a character that cannot be seen ({code}), alone or inside an emoji: remove it", field="note")
     return text
 
 

@@ -102,6 +102,19 @@ async def test_a_missing_node_is_not_found(hub: TestHub, method: str, node: str)
     assert (answer.status, answer.code) == (404, "not_found")
 
 
+async def test_a_refused_note_names_the_character_that_cannot_be_seen(hub: TestHub) -> None:
+    operator = await hub.logged_in("operator")
+    node = await hub.node()
+
+    joined = await operator.request("PATCH", f"nodes/{node.id}", {"note": "ask \U0001f469\u200d\U0001f4bb\nfirst"})
+    long = await operator.request("PATCH", f"nodes/{node.id}", {"note": "x" * 2001})
+    kept = await operator.request("PATCH", f"nodes/{node.id}", {"note": "ask \U0001f469\n\tfirst"})
+
+    assert (joined.status, long.status, kept.status) == (400, 400, 200)
+    assert "(U+200D)" in joined.json["detail"]
+    assert "at most 2000 characters" in long.json["detail"]
+
+
 async def test_name_and_tags_can_be_changed(hub: TestHub) -> None:
     operator = await hub.logged_in("operator")
     node = await hub.node()
