@@ -65,6 +65,9 @@ def test_a_bulk_order_for_all_shown_nodes_ends_and_lists_refusals(page: Page, hu
     jobs = page.get_by_role("table", name="Jobs in this bulk job").get_by_role("row")
     expect(jobs).to_have_count(4)
     expect(jobs.nth(1)).to_contain_text("the mirror is away")  # what went wrong comes first, once all have ended
+    expect(page.get_by_text("1 server needs a reboot.")).to_be_visible()
+    expect(jobs.filter(has_text="web-1")).to_contain_text("Succeeded, reboot needed")
+    expect(jobs.filter(has_text="web-3")).not_to_contain_text("reboot needed")
     page.get_by_role("button", name="Run again on 1…").click()
     expect(page.get_by_role("dialog", name=re.compile("Upgrade packages: web-"))).to_be_visible()
     page.keyboard.press("Escape")

@@ -13,6 +13,7 @@ from spider.wire.frames import (
     JobOutput,
     JobPlan,
     JobProgress,
+    JobReport,
     JobStart,
     JobStop,
     LogLines,
@@ -37,7 +38,7 @@ DIGEST = "b" * 64
 
 
 NAMES = ("web-1", "web-2", "web-3", "watched")
-"""web-2 fails; web-3 holds a reboot until it is stopped by force; the last one allows watching only."""
+"""web-1 needs a reboot after an upgrade; web-2 fails; web-3 holds a reboot until it is stopped by force; the last one allows watching only."""
 
 
 class Fleet(PlayedNodes):
@@ -72,6 +73,8 @@ class Fleet(PlayedNodes):
         elif node.name == "web-2":
             await agent.say(ended(told.job, b"", state="failed", error_code="job.package_manager", error_text="the mirror is away"))
         else:
+            if order.verb == "upgrade" and node.name == "web-1":
+                await agent.say(JobReport(told.job, "yes", "a new kernel", [], [], [], [], []))
             await agent.say(JobOutput(told.job, 0, 0, LINE), ended(told.job, LINE))
 
 

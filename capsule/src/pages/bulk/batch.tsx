@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { JOB_GROUP_LABELS, jobGroupOf, JOB_GROUPS, countJobs, nodesToReboot, type JobGroup } from "../../core/jobs/batch";
+import { outcomeLabel } from "../../core/jobs/follow-up";
 import { stopStatusText } from "../../core/jobs/package-actions";
 import { t } from "../../core/text/i18n";
 import { timeOrDate, elapsed } from "../../core/text/time";
@@ -72,7 +73,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
     // Once all jobs have ended, failures come first.
     .sort((a, b) => (counts.open ? 0 : JOB_GROUPS.indexOf(jobGroupOf(a.job.state)) - JOB_GROUPS.indexOf(jobGroupOf(b.job.state))) || collator.compare(a.name, b.name));
   const failed = batch.jobs.filter((job) => jobGroupOf(job.state) === "failed" && nodeSignal(job.node_id)).map((job) => job.node_id);
-  const due = nodesToReboot(batch, (node) => nodeSignal(node)?.value.reboot_required);
+  const due = new Set(nodesToReboot(batch, (node) => nodeSignal(node)?.value.reboot_required));
   return (
     <div class="page job-page">
       <div class="page-head">
@@ -101,9 +102,9 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
         only={only}
         onOnly={setOnly}
       />
-      {due.length > 0 && (
-        <Banner kind="info" mark={<Glyph kind="notice" label="" />} action={<RepeatOrder nodes={due} action={REBOOT} packages={[]} label={t`Reboot ${due.length}…`} />}>
-          <b>{t`${plural(due.length, "server needs", "servers need")} a reboot.`}</b>
+      {due.size > 0 && (
+        <Banner kind="info" mark={<Glyph kind="notice" label="" />} action={<RepeatOrder nodes={[...due]} action={REBOOT} packages={[]} label={t`Reboot ${due.size}…`} />}>
+          <b>{t`${plural(due.size, "server needs", "servers need")} a reboot.`}</b>
         </Banner>
       )}
       {batch.refused.length > 0 && (
@@ -128,7 +129,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
         <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs in this bulk job`} aria-rowcount={fitting.length + 1}>
           <GridHead labels={[t`State`, t`Node`, t`Progress`, t`Outcome`, t`Changes`, t`Started`, t`Took`]} unseen={[t`State`]} />
           {fitting.slice(0, most).map(({ job, name }) => (
-            <Row key={job.id} job={job} name={name} action={batch.action} />
+            <Row key={job.id} job={job} name={name} action={batch.action} due={due.has(job.node_id)} />
           ))}
           {!fitting.length && <p class="pad t3">{t`None at the moment.`}</p>}
         </div>
@@ -139,17 +140,18 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
   );
 }
 
-/** The status of a job in plain words. */
-function jobResult(job: BatchJobView, action: string): string {
+/** The status of a job in plain words. `due`: its node needs a reboot. */
+function jobResult(job: BatchJobView, action: string, due: boolean): string {
+  if (due) return [outcomeLabel(job.state, "due"), job.error?.message].filter(Boolean).join(": ");
   if (job.error) return job.error.message;
   if (!jobEnded(job.state) && job.stop) return stopStatusText(job);
   if (job.state === "running" && job.phase) return `${phaseLabel(job.phase, action)}${job.package ? ` ${job.package}` : ""}`;
   return stateLabel(job.state);
 }
 
-function Row({ job, name, action }: { job: BatchJobView; name: string; action: string }): VNode {
+function Row({ job, name, action, due }: { job: BatchJobView; name: string; action: string; due: boolean }): VNode {
   const ended = jobEnded(job.state);
-  const statusText = jobResult(job, action);
+  const statusText = jobResult(job, action, due);
   return (
     <div role="row" data-job={job.id} data-state={job.state} {...rowOpening(() => go(`/jobs/${job.id}`))}>
       <span role="cell">
