@@ -38,6 +38,8 @@ class Planners(PlayedNodes):
         super().__init__(hub, nodes)
         self.verbs: list[tuple[str, str]] = []
         self.may_emit = threading.Event()
+        self.broken = False
+        """The slow one has interrupted package work: it cannot plan."""
 
     async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
         if isinstance(told, JobStop):
@@ -48,6 +50,10 @@ class Planners(PlayedNodes):
         order = open_order(node.launch_key, told.order)
         self.verbs.append((node.name, order.verb))
         await agent.say(JobAnswer(told.job, "accepted", "", 0))
+        if node.name == SLOW and self.broken:
+            text = "run dpkg --configure -a"
+            await agent.say(ended(told.job, b"", state="failed", error_code="job.packages_broken", error_text=text))
+            return
         if order.verb == "plan" and node.name == SLOW and not self.may_emit.is_set():
             self._held = agent, told.job
             return
@@ -160,3 +166,16 @@ def test_a_late_plan_is_not_added_to_an_unanswered_order(page: Page, hub: HubPro
     page.wait_for_url(re.compile(r"/batches/"))
     assert [verb for _, verb in nodes.verbs].count("upgrade") == 1
     assert len(orders(hub)) == 2
+
+
+def test_a_node_that_cannot_plan_for_broken_packages_links_to_its_repair(page: Page, hub: HubProcess, nodes: Planners) -> None:
+    nodes.broken = True
+    sign_in(page, hub)
+    expect(page.get_by_text("2of 3 online")).to_be_visible()
+    choose(page, "web-1", SLOW)
+    dialog = page.get_by_role("dialog", name="Run on 2 nodes")
+    dialog.get_by_label("What to do").select_option("upgrade")
+    dialog.get_by_role("button", name="Preview", exact=True).click()
+    expect(dialog.get_by_text("run dpkg --configure -a")).to_be_visible()
+    [broken] = [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == SLOW]
+    expect(dialog.get_by_role("link", name=f"Repair on {SLOW}…")).to_have_attribute("href", f"/n/{broken['id']}")

@@ -145,6 +145,15 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
             </span>
             <span role="cell" class={job.state === "failed" ? "crit" : "t2"}>
               <PlanStatus job={job} plan={byNode.get(job.node_id)} />
+              {job.error?.code === "job.packages_broken" && (
+                // In a tab of its own: the plans of the others stay.
+                <>
+                  {" "}
+                  <a class="button slim" href={`/n/${job.node_id}`} target="_blank" rel="noreferrer">
+                    {t`Repair on ${name}…`}
+                  </a>
+                </>
+              )}
             </span>
           </div>
         ))}
