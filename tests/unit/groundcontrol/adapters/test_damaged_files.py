@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.adapters.sqlite.admin import migrate
 from groundcontrol.adapters.sqlite.admin.migrate import CHECK_LIMIT_BYTES, read_failure
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.core.errors import ConfigError, StoreDown
@@ -94,7 +93,7 @@ async def test_a_file_whose_read_fails_is_no_damaged_file(tmp_path: Path, monkey
         await open_database(tmp_path / "data", clock=CLOCK)
 
 
-async def test_the_damaged_one_of_both_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_damaged_one_of_both_files_is_named(tmp_path: Path) -> None:
     """A large file is not read through at the start: its damage shows when the page is read."""
     await open_and_close(tmp_path / "data")
     path = tmp_path / "data" / "stardust-samples.db"
@@ -103,7 +102,7 @@ async def test_the_damaged_one_of_both_files_is_named(tmp_path: Path, monkeypatc
     content = bytearray(path.read_bytes())
     content[(page - 1) * 16384 : page * 16384] = b"\x5a" * 16384
     path.write_bytes(content)
-    monkeypatch.setattr(migrate, "CHECK_LIMIT_BYTES", 16384)
+    os.truncate(path, CHECK_LIMIT_BYTES + 16384)  # a hole, behind the pages that the database has
     with pytest.raises(ConfigError, match=r"stardust-samples\.db is damaged"):
         await open_database(tmp_path / "data", clock=CLOCK)
 
