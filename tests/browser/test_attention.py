@@ -71,6 +71,15 @@ def test_issues_are_counted_by_kind_and_each_kind_is_a_filter(browser: Browser, 
         reboot.get_by_role("button", name="Reboot…").click()
         expect(page.get_by_role("dialog")).to_contain_text("The server reboots now.")
         page.keyboard.press("Escape")
+        reboot.get_by_role("link", name="Alert").click()
+        page.wait_for_url(re.compile(r"/alerts/\w+"))
+        alert = page.get_by_role("row", name="Reboot is due")
+        alert.get_by_role("button", name="Reboot…").click()
+        expect(page.get_by_role("dialog", name="Reboot: mail-01")).to_contain_text("The server reboots now.")
+        assert seen.axe() == []
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        seen.open(f"/n/{stage.ids['mail-01']}")
 
         page.get_by_role("tab", name="Services").click()
         expect(page.get_by_role("region", name="Units, table")).to_be_visible()

@@ -9,6 +9,7 @@ import { elapsed, timeOrDate } from "../../core/text/time";
 import { plural } from "../../core/text/units";
 import { rules } from "../../state/alert-calls";
 import { dayStart, now } from "../../state/clock";
+import { nodeSignal } from "../../state/fleet";
 import { nodeLabel } from "../../state/node-label";
 import { mayAct } from "../../state/session";
 import type { AlertView, IncidentView } from "../../state/types";
@@ -17,6 +18,7 @@ import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { ShowMore } from "../../ui/show-more";
 import { Time } from "../../ui/time";
+import { VerbButton } from "../node/upgrade";
 import { SnoozeButton } from "./alert-actions";
 import { Explanation } from "./explanation";
 
@@ -103,6 +105,7 @@ function Row({ alert, several, open, picked, onPick, onAcknowledge, onExplain }:
         {firing ? <Time at={alert.since_at}>{timeOrDate(alert.since_at, dayStart.value)}</Time> : `${endWords(alert)} · ${elapsed(alert.since_at, alert.resolved_at, dayStart.value)}`}
       </span>
       <span role="cell" class="row right">
+        {acts && <Help alert={alert} />}
         {acts && onAcknowledge && !alert.flags.acknowledged && (
           <Button slim icon="check" more={{ "aria-keyshortcuts": "e", "aria-label": t`Acknowledge ${title}` }} onClick={() => onAcknowledge(alert)}>
             {t`Acknowledge`}
@@ -115,6 +118,13 @@ function Row({ alert, several, open, picked, onPick, onAcknowledge, onExplain }:
       </span>
     </div>
   );
+}
+
+/** The button of the action that helps, as on the node's page; nothing if there is none. */
+function Help({ alert }: { alert: AlertView }): VNode | null {
+  const view = alert.node_id === null ? undefined : nodeSignal(alert.node_id)?.value;
+  const action = view?.health.findings.find(({ alert_id }) => alert_id === alert.id)?.action;
+  return view && action ? <VerbButton view={view} verb={action} /> : null;
 }
 
 function Flags({ alert }: { alert: AlertView }): VNode | null {

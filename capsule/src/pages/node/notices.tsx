@@ -7,6 +7,7 @@ import { reader, sortRows } from "../../core/nodes/node-tables";
 import { t } from "../../core/text/i18n";
 import { age, clock, timeOrDate } from "../../core/text/time";
 import { percent, size } from "../../core/text/units";
+import { alerts } from "../../state/alerts";
 import { dayStart, now } from "../../state/clock";
 import { runningOn } from "../../state/jobs";
 import { lostSince } from "../../state/live/link";
@@ -61,6 +62,7 @@ function culpritOf(kind: string, table: TableView | undefined): string {
 
 function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Finding; culprit: string }): VNode {
   const { kind, level, cause, since_at, action, alert_id } = finding;
+  const incident = alerts.value.get(alert_id)?.incident_id;
   return (
     <Banner
       kind={KINDS[level]}
@@ -80,7 +82,7 @@ function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Fi
           )}
           {mayAct.value && action && <VerbButton view={view} verb={action} />}
           {alert_id && (
-            <a class="button slim quiet" href="/alerts">
+            <a class="button slim quiet" href={incident ? `/alerts/${incident}` : "/alerts"}>
               {t`Alert`}
             </a>
           )}
