@@ -198,7 +198,7 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
             <TextField label={t`Name in Stardust`} value={entries.name} onText={(name) => change({ name })} wrong={nameError(entries.name) || (wrong.name ?? "")} input={{ placeholder: t`taken from the host name`, autocomplete: "off", spellcheck: false }} />
           </div>
           <SignInFields entries={entries} wrong={wrong} onChange={change} />
-          <p class="meta t3">{entries.keep ? t`Stored encrypted, for updates and removal. Options below can turn that off.` : t`Used for this deployment only, and not stored. Options below can change that.`}</p>
+          <p class="meta t3">{entries.keep ? t`These credentials are stored encrypted, for updates and removal. Options below can turn that off.` : t`These credentials are used for this deployment only, and not stored. Options below can change that.`}</p>
           <TagsField label={t`Tags`} tags={entries.tags} wrong={wrong.tags ?? ""} onTags={(tags) => change({ tags })} />
           <Options entries={entries} wrong={wrong}>
             <JumpFields jump={entries.jump} wrong={wrong} hint={t`For a server that can be reached only through another one, as with ssh -J.`} onJump={(jump) => change({ jump })} />
