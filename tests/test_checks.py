@@ -48,5 +48,6 @@ def test_the_agent_uses_nothing_that_python_3_8_lacks() -> None:
 
 
 @pytest.mark.holds("J-18")
+@pytest.mark.timeout(400)
 def test_the_page_is_typed_and_its_own_tests_pass() -> None:
     run(sys.executable, "scripts/capsule.py", "check")
