@@ -36,7 +36,7 @@ def test_an_invite_command_counts_down_expires_and_works_once(page: Page, hub: H
     expect(dialog.get_by_text(re.compile(r"works once, for another 4.min"))).to_be_visible()
     checksum = hub.request("GET", "/api/v1/invites", token=hub.login().token).json["installer"]["sha256"]
     expect(dialog.get_by_label("Checksum")).to_have_text(checksum)
-    assert command.inner_text() == f"curl -fsS {hub.url}/install.sh | sudo sh"
+    assert command.inner_text() == f"curl -fsS {hub.url.replace('127.0.0.1', 'localhost')}/install.sh | sudo sh"
     first = dialog.get_by_label("Invite", exact=True).inner_text()
     dialog.get_by_text("Compare the script").click()
     paste = dialog.get_by_label("Paste that holds the invite").inner_text()
