@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final, NamedTuple
 
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.expression import EventOf
-from groundcontrol.alerts.machine import Observation, step
+from groundcontrol.alerts.machine import Instance, Limits, Observation, step
 from groundcontrol.alerts.model import EVENT_VALUES, RANK, InstanceKey, Level, Reason, Rule, Transition
 from groundcontrol.alerts.ruleset import RuleBook
 from groundcontrol.alerts.states import NodeFacts
@@ -94,26 +94,34 @@ def replay_events(rule: Rule, node: NodeId | None, tags: tuple[str, ...], events
     """
     found: list[Transition] = []
     for effective in RuleBook([rule]).effective(node, tags):
+        if not effective.rule.enabled or not isinstance(effective.expression, EventOf):
+            continue
         limits = effective.limits._replace(pace_s=math.inf, lost_s=math.inf)  # what happens between two events is known
-        values: dict[str, dict[float, float]] = defaultdict(dict)
-        for event in events if effective.rule.enabled else ():
-            if isinstance(effective.expression, EventOf) and effective.expression.name in ("", event.object):
-                for at in (event.at, max(event.at, event.last_at)):  # equal events in between are one row
-                    of_object = values[event.object]
-                    of_object[at] = max(of_object.get(at, 0.0), EVENT_VALUES[event.severity])
-                    of_object.setdefault(at + limits.clear_s, 0.0)
-        for about, by_time in values.items():
-            key, held = InstanceKey(rule.id, node, about), None
-            for at, value in sorted(by_time.items()):
-                for seen in (value, 0.0) if at < end else ():
-                    held, changes = step(held, Observation(seen), limits, at)
-                    found += [
-                        Transition(
-                            key, one.kind, one.level, at, one.since_at, seen, one.threshold, "not_repeated" if one.level is None else None
-                        )
-                        for one in changes
-                    ]
+        for about, moments in _moments(effective.expression, events, limits.clear_s).items():
+            found += _replay_moments(InstanceKey(rule.id, node, about), limits, [one for one in moments if one[0] < end])
     return episodes(found)
+
+
+def _moments(expression: EventOf, events: Sequence[Event], clear_s: float) -> dict[str, list[tuple[float, float]]]:
+    """For each object, in order: when it was reported, with the worst value; and when an alert can end, with 0."""
+    values: dict[str, dict[float, float]] = defaultdict(dict)
+    for event in events:
+        if expression.name in ("", event.object):
+            of_object = values[event.object]
+            for at in (event.at, max(event.at, event.last_at)):  # equal events in between are one row
+                of_object[at] = max(of_object.get(at, 0.0), EVENT_VALUES[event.severity])
+                of_object.setdefault(at + clear_s, 0.0)
+    return {about: sorted(by_time.items()) for about, by_time in values.items()}
+
+
+def _replay_moments(key: InstanceKey, limits: Limits, moments: Sequence[tuple[float, float]]) -> Iterator[Transition]:
+    held: Instance | None = None
+    for at, value in moments:
+        for seen in (value, 0.0):  # an event lasts no longer than its moment
+            held, changes = step(held, Observation(seen), limits, at)
+            for one in changes:
+                reason: Reason | None = "not_repeated" if one.kind == "resolved" else None
+                yield Transition(key, one.kind, one.level, at, one.since_at, seen, one.threshold, reason)
 
 
 def episodes(transitions: Sequence[Transition]) -> list[Episode]:
