@@ -120,8 +120,11 @@ class Config:
         return next((url for url in self.node_urls if authority_of(url)[1] == host), self.node_url)
 
     def address_for(self, host: str) -> str | None:
-        """The address that a node is told to dial which has dialled this host. None: it is told none, since it dialled its own machine, or
-        this hub does not end TLS itself."""
+        """The address that a node should dial, sent to it in its session. None: the node dialled its own machine, or this hub does not end
+        TLS itself.
+
+        Args: host: the host and port that the node has dialled.
+        """
         return self.lan[0] if self.lan and host in (authority_of(url)[1] for url in self.node_urls) else None
 
     @property

@@ -35,9 +35,9 @@ class DialledView(Answer):
     node_id: str
     address: str
     is_other: bool
-    """Whether nodes are told to dial another one instead."""
+    """Whether the hub names another address to this node."""
     follows: bool
-    """Whether the node goes to the address that it is told: it has the hub's key pinned, and an agent that is new enough."""
+    """Whether the node moves to the address that the hub names: it has pinned the hub's key, and its agent is new enough."""
 
 
 class DialledListView(Answer):

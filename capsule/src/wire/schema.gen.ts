@@ -470,9 +470,9 @@ export interface DialledListView {
 export interface DialledView {
   node_id: string;
   address: string;
-  /** Whether nodes are told to dial another one instead. */
+  /** Whether the hub names another address to this node. */
   is_other: boolean;
-  /** Whether the node goes to the address that it is told: it has the hub's key pinned, and an agent that is new enough. */
+  /** Whether the node moves to the address that the hub names: it has pinned the hub's key, and its agent is new enough. */
   follows: boolean;
 }
 

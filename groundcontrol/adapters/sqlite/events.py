@@ -214,7 +214,7 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
 def _within_rate(tx: Tx, event: Event) -> bool:
     """Count an event of a sender. The first one above the limit is stored as `events_throttled`, and the others are counted in it."""
     sender, minute = event.reported_as.rpartition("/")[0], int(event.received_at / 60)
-    budget = f"{sender}/{event.node_id or ''}"  # who reports about many nodes at once, such as a backup server, has one for each
+    budget = f"{sender}/{event.node_id or ''}"  # a sender about many nodes, such as a backup server, has one for each
     count = tx.fetch_all(
         "INSERT INTO event_rate VALUES (?, ?, ?, 1) ON CONFLICT (org, sender) DO UPDATE SET minute = excluded.minute,"
         " count = CASE WHEN minute = excluded.minute THEN count + 1 ELSE 1 END RETURNING count",

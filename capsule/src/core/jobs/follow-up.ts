@@ -21,7 +21,7 @@ interface NodeLike {
   identity: { booted_at: number };
 }
 
-/** `node`: as it is now; a report that asks for a reboot changes its `reboot_required` at once. */
+/** `node`: as it is now; a report that asks for a reboot changes its `reboot_required` immediately. */
 export function rebootNeed({ reboot }: Pick<ReportLike, "reboot">, endedAt: number | null, node: NodeLike | undefined): RebootNeed {
   if (reboot === "no" || reboot === "unknown") return reboot;
   if (endedAt === null || !node) return "due";
