@@ -19,8 +19,9 @@ from spider.spool.files import SpoolFolder
 from spider.spool.spool import Spool
 from spider.threads import Threads, run_in_thread
 from spider.timeouts import wait_for
-from spider.wire.frames import JobEnded, Message
+from spider.wire.frames import Message
 from spider.wire.ids import from_text
+from spider.wire.job_messages import JobEnded
 
 FIRST_S = 3.0
 """How long the measuring modules wait for the first session. If the first attempt fails earlier, they start then."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import SeriesSchema
-from spider.wire.frames import Row
+from spider.wire.sample_messages import Row
 
 FAMILY: Final = "breathe"
 SERIES: Final = "clock.skew"

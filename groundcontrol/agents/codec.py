@@ -1,4 +1,4 @@
-"""The hub's codec of the agent protocol: msgspec decodes and validates the classes of `spider/wire/frames.py`.
+"""The hub's codec of the agent protocol: msgspec decodes and validates the classes of `spider/wire/`.
 
 It accepts and refuses exactly what the pure Python codec does, at a tenth of its cost. `tests/fuzz/test_wire.py` compares the two.
 """
@@ -13,7 +13,8 @@ import msgspec
 
 from spider.wire.codec import INT_MAX, Codec, inflate, split
 from spider.wire.errors import LocalProtocolError, ProtocolError
-from spider.wire.frames import CLOSE_TOO_BIG, KINDS_TO_HUB, KINDS_TO_NODE, MAX_FRAME_BYTES, MAX_ITEMS, Message, Row
+from spider.wire.frames import CLOSE_TOO_BIG, KINDS_TO_HUB, KINDS_TO_NODE, MAX_FRAME_BYTES, MAX_ITEMS, Message
+from spider.wire.sample_messages import Row
 
 _UINT64: Final = b"\xcf"
 """The only MessagePack type byte whose integers can exceed signed 64 bits."""

@@ -16,7 +16,8 @@ from groundcontrol.samples.model import StoredPack
 from groundcontrol.samples.store import Marks, MetricStore
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.frames import CLOSE_CLONE, STREAM_BACKFILL, STREAM_LATE, STREAM_LIVE
+from spider.wire.frames import CLOSE_CLONE
+from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LATE, STREAM_LIVE
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from groundcontrol.core.stores import Stores
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.model import SeriesSchema
 from spider.clock import Clock
-from spider.wire.frames import JobAnswer, JobEnded, JobOutput, JobPlan, JobProgress, JobReport, Row
+from spider.wire.job_messages import JobAnswer, JobEnded, JobOutput, JobPlan, JobProgress, JobReport
+from spider.wire.sample_messages import Row
 
 if TYPE_CHECKING:
     from groundcontrol.agents.ingest import Ingest

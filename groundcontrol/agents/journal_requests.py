@@ -11,7 +11,7 @@ from groundcontrol.core.errors import NodeOffline, Unavailable
 from groundcontrol.core.text import clean, visible
 from groundcontrol.nodes.model import LogLine, UnitLines
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import MAX_JOURNAL_LINES, JournalAnswer, JournalRequest
+from spider.wire.report_messages import MAX_JOURNAL_LINES, JournalAnswer, JournalRequest
 
 ANSWER_LIMIT_S: Final = 25.0
 """The node gives journalctl 10 s, twice if there are no lines."""

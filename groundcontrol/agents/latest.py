@@ -23,8 +23,8 @@ from groundcontrol.samples.model import SeriesSchema
 from groundcontrol.samples.store import MetricStore
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.frames import Row
 from spider.wire.metrics import parse_series
+from spider.wire.sample_messages import Row
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from groundcontrol.nodes.store import NodeTableStore
 from spider.clock import Clock
 from spider.wire import tables
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import InstalledPackages, PackagesHeld, Table
+from spider.wire.report_messages import InstalledPackages, PackagesHeld, Table
 from spider.wire.tables import Subject
 
 log = logging.getLogger(__name__)

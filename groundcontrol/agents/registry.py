@@ -26,7 +26,8 @@ from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.backfill import LostRows
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.frames import CLOSE_CLONE, CLOSE_GOING_AWAY, CLOSE_SLOW, CLOSE_UNKNOWN, JOURNAL, Row
+from spider.wire.frames import CLOSE_CLONE, CLOSE_GOING_AWAY, CLOSE_SLOW, CLOSE_UNKNOWN, JOURNAL
+from spider.wire.sample_messages import Row
 
 log = logging.getLogger(__name__)
 

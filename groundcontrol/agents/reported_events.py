@@ -16,7 +16,7 @@ from groundcontrol.nodes.model import Node
 from spider.logs import event
 from spider.wire.errors import ProtocolError
 from spider.wire.events import EVENT_ID, MAX_DETAILS_BYTES, MAX_EVENTS, MAX_MESSAGE_CHARS, MEASURED
-from spider.wire.frames import Events
+from spider.wire.report_messages import Events
 
 log = logging.getLogger(__name__)
 

@@ -37,37 +37,10 @@ from groundcontrol.samples.model import SeriesSchema, StoredPack
 from groundcontrol.samples.store import Marks, MetricStore
 from spider.logs import event
 from spider.wire.errors import ProtocolError, SessionOver
-from spider.wire.frames import (
-    CLOSE_GOING_AWAY,
-    CLOSE_SLOW,
-    HEARTBEAT_S,
-    SILENCE_LIMIT_S,
-    STREAM_BACKFILL,
-    STREAM_LIVE,
-    Ack,
-    Events,
-    EventsStored,
-    Farewell,
-    Gap,
-    Heartbeat,
-    Identity,
-    InstalledPackages,
-    JobAnswer,
-    JobEnded,
-    JobOutput,
-    JobPlan,
-    JobProgress,
-    JobReport,
-    JournalAnswer,
-    Late,
-    Layout,
-    LogAck,
-    LogLines,
-    Message,
-    Pack,
-    Table,
-    Updates,
-)
+from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_SLOW, HEARTBEAT_S, SILENCE_LIMIT_S, Farewell, Heartbeat, Message
+from spider.wire.job_messages import JobAnswer, JobEnded, JobOutput, JobPlan, JobProgress, JobReport
+from spider.wire.report_messages import Events, EventsStored, Identity, InstalledPackages, JournalAnswer, LogAck, LogLines, Table, Updates
+from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Ack, Gap, Late, Layout, Pack
 from spider.wire.session import Hello, SecureChannel
 
 log = logging.getLogger(__name__)

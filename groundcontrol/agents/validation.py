@@ -18,8 +18,10 @@ from groundcontrol.nodes.summary import Summary
 from groundcontrol.samples.backfill import PreviousSend
 from groundcontrol.samples.model import SeriesSchema
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import MAX_ITEMS, STREAM_BACKFILL, STREAM_LIVE, Gap, Identity, Late, Layout, LogLines, Pack, Row, Updates
+from spider.wire.frames import MAX_ITEMS
 from spider.wire.metrics import INTERVAL_S, parse_series
+from spider.wire.report_messages import Identity, LogLines, Updates
+from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Gap, Late, Layout, Pack, Row
 from spider.wire.units import MAX_NAME
 
 MAX_SERIES: Final = MAX_ITEMS

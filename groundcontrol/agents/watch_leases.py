@@ -11,8 +11,8 @@ from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.bus import Bus, Interest, Topic
 from groundcontrol.core.ids import NodeId
 from spider.clock import Clock
-from spider.wire.frames import Watch
 from spider.wire.metrics import INTERVAL_S
+from spider.wire.sample_messages import Watch
 from spider.wire.tables import SUBJECTS
 
 MAX_LEASE_S: Final = 60.0

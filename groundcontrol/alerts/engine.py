@@ -20,7 +20,7 @@ from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, HubInfo, Look, 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.model import Severity
 from groundcontrol.samples.model import SeriesSchema, StoredRow
-from spider.wire.frames import Row
+from spider.wire.sample_messages import Row
 
 PACE_S: Final = 10
 """Seconds after which each node's states are judged again; `tick` is called every second."""

@@ -14,8 +14,8 @@ from groundcontrol.samples.model import SeriesSchema, StoredRow
 from groundcontrol.samples.store import MetricStore
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.frames import Row
 from spider.wire.metrics import INTERVAL_S
+from spider.wire.sample_messages import Row
 
 log = logging.getLogger(__name__)
 

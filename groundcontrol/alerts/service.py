@@ -31,7 +31,7 @@ from groundcontrol.events.store import LogStore
 from groundcontrol.samples.model import SeriesSchema
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.frames import Row
+from spider.wire.sample_messages import Row
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from groundcontrol.cli.client import CliError, Hub, node_of, shown
 from groundcontrol.cli.formatting import moment, table
 from groundcontrol.cli.options import MAX_COUNT, UsageError, count
 from groundcontrol.cli.watch import PASSING
-from spider.wire.frames import MAX_JOURNAL_LINES
+from spider.wire.report_messages import MAX_JOURNAL_LINES
 from spider.wire.units import full_name
 
 FOLLOW_S: Final = 2.0

@@ -26,9 +26,9 @@ from groundcontrol.nodes.store import NodeStore
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import MAX_OUTPUT_BYTES as CHUNK_BYTES
-from spider.wire.frames import JobAck, JobOutput, JobPlan, JobProgress, JobReport
 from spider.wire.ids import is_id
+from spider.wire.job_messages import MAX_OUTPUT_BYTES as CHUNK_BYTES
+from spider.wire.job_messages import JobAck, JobOutput, JobPlan, JobProgress, JobReport
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from groundcontrol.jobs.plans import MAX_PARTS, ConfigFile, KeptBack, KeptReason
 from groundcontrol.jobs.requests import DIGEST
 from groundcontrol.nodes.model import Tri
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import JobEnded, JobPlan, JobProgress, JobReport
+from spider.wire.job_messages import JobEnded, JobPlan, JobProgress, JobReport
 
 MAX_OUTPUT_BYTES: Final = 256 * 1024 * 1024 + 4096
 """Output that a runner keeps of one job, plus the note that it appends when there is more."""

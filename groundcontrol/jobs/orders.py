@@ -23,7 +23,7 @@ from groundcontrol.jobs.requests import order_args
 from groundcontrol.nodes.model import Session
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.frames import MAX_BUNDLE_PART_BYTES, Bundle, JobStart, JobStop
+from spider.wire.job_messages import MAX_BUNDLE_PART_BYTES, Bundle, JobStart, JobStop
 from spider.wire.orders import MAX_LIFE_S, ORDER_TIME, SignedOrder, seal_order
 from spider.wire.proof import node_keys, rekey_mask
 from spider.wire.verbs import REKEY, STOP, UPDATE

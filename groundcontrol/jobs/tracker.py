@@ -53,8 +53,9 @@ from groundcontrol.nodes.model import Session
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import CLOSE_CLONE, CLOSE_PROTOCOL, JobAnswer, JobDone, JobEnded, JobOutput, JobPlan, JobProgress, JobReport
+from spider.wire.frames import CLOSE_CLONE, CLOSE_PROTOCOL
 from spider.wire.ids import new_time_id
+from spider.wire.job_messages import JobAnswer, JobDone, JobEnded, JobOutput, JobPlan, JobProgress, JobReport
 from spider.wire.verbs import REBOOT, REKEY
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from groundcontrol.nodes.store import NodeStore
 from groundcontrol.nodes.views import JournalBody, UnitJournalView, UnitLineView
 from groundcontrol.web.costs import SlotLimiter
 from groundcontrol.web.request import ApiRequest
-from spider.wire.frames import MAX_JOURNAL_LINES
+from spider.wire.report_messages import MAX_JOURNAL_LINES
 from spider.wire.units import is_unit_name
 
 MAX_READS: Final = 32

@@ -12,7 +12,7 @@ from groundcontrol.nodes.model import Health, Node, NodeIdentity, NodePolicy, ag
 from groundcontrol.nodes.processes import SUBJECT, ProcessUse
 from groundcontrol.nodes.summary import SummaryFragment, pack_summary, write_summary
 from groundcontrol.web.answer import Answer, Body
-from spider.wire.frames import MAX_JOURNAL_LINES
+from spider.wire.report_messages import MAX_JOURNAL_LINES
 from spider.wire.tables import BY_NAME, FAILED, TEXT, Column
 
 

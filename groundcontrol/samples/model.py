@@ -9,7 +9,7 @@ from groundcontrol.nodes.model import Session
 
 
 class SeriesSchema(NamedTuple):
-    """The schema of a pack: the series that its rows hold; see `spider.wire.frames.Layout`."""
+    """The schema of a pack: the series that its rows hold; see `spider.wire.sample_messages.Layout`."""
 
     schema_id: bytes
     family: str

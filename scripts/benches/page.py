@@ -29,7 +29,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from scripts.benches.hub.fleet import a_fleet
 from scripts.benches.measure import free_port, line
 from spider.wire.codec import pack_rows
-from spider.wire.frames import STREAM_LIVE, JobAck, JobAnswer, JobOutput, JobProgress, JobStart, Message, Pack, Row
+from spider.wire.frames import Message
+from spider.wire.job_messages import JobAck, JobAnswer, JobOutput, JobProgress, JobStart
+from spider.wire.sample_messages import STREAM_LIVE, Pack, Row
 from tests.support.agent import IDENTITY, TestAgent, layout_of
 from tests.support.hub import PASSWORD, Enrolled, HubProcess
 from tests.support.played import PlayedNodes

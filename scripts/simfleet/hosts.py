@@ -12,8 +12,8 @@ from spider.packages.plan import Planned
 from spider.sampling.collectors.base import Collector
 from spider.sampling.collectors.table_reader import Reading
 from spider.version import VERSION
-from spider.wire.frames import Identity
 from spider.wire.metrics import METRICS, parse_series
+from spider.wire.report_messages import Identity
 
 ROLES = ("web", "db", "cache", "queue", "build", "mail", "backup", "edge")
 SYSTEMS = (("debian", "Debian GNU/Linux", "12"), ("ubuntu", "Ubuntu", "24.04"), ("rocky", "Rocky Linux", "9.4"), ("arch", "Arch Linux", ""))

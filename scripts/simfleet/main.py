@@ -42,8 +42,10 @@ from spider.spool.files import SpoolFolder
 from spider.spool.spool import Spool
 from spider.wire.certificates import read_pins
 from spider.wire.errors import ProtocolError, SessionOver
-from spider.wire.frames import STREAM_LIVE, SUBPROTOCOL, Gap, Late, Layout, Message, Pack, PackagesHeld, Updates, Watch
+from spider.wire.frames import SUBPROTOCOL, Message
 from spider.wire.ids import from_text
+from spider.wire.report_messages import PackagesHeld, Updates
+from spider.wire.sample_messages import STREAM_LIVE, Gap, Late, Layout, Pack, Watch
 from spider.wire.session import NodeOpening, SecureChannel
 
 MAX_NODES = 2000

@@ -3,7 +3,8 @@
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from spider.wire.codec import join_rows
-from spider.wire.frames import MAX_FRAME_BYTES, Layout
+from spider.wire.frames import MAX_FRAME_BYTES
+from spider.wire.sample_messages import Layout
 
 MAX_PACK_ROWS = 60
 MAX_PACK_BYTES = MAX_FRAME_BYTES // 2

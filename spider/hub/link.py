@@ -26,18 +26,14 @@ from spider.wire.frames import (
     JOURNAL,
     OPENING_TIMEOUT_S,
     SUBPROTOCOL,
-    Ack,
     HubAddress,
-    JobAck,
-    JobDone,
-    JobStart,
-    JobStop,
     Message,
-    Watch,
     Welcome,
 )
+from spider.wire.job_messages import JobAck, JobDone, JobStart, JobStop
 from spider.wire.orders import ORDER_TIME
 from spider.wire.rfc6455 import CODE_AWAY
+from spider.wire.sample_messages import Ack, Watch
 from spider.wire.session import NodeOpening, SecureChannel
 
 TICK_S = 1.0

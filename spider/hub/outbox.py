@@ -17,21 +17,8 @@ from spider.logs import event
 from spider.spool.spool import Spool
 from spider.wire.codec import join_rows, pack_row
 from spider.wire.errors import LocalProtocolError, ProtocolError
-from spider.wire.frames import (
-    MAX_FRAME_BYTES,
-    MAX_ITEMS,
-    STREAM_BACKFILL,
-    STREAM_LATE,
-    STREAM_LIVE,
-    Ack,
-    Gap,
-    Late,
-    Layout,
-    Pack,
-    Row,
-    Watch,
-    Welcome,
-)
+from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS, Welcome
+from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row, Watch
 
 KEEP_S = 600.0
 """How much is kept in memory where there is no spool folder."""

@@ -24,7 +24,8 @@ from spider.packages.plan_file import plan_messages
 from spider.packages.report import Report
 from spider.packages.report_file import report_message
 from spider.root.reboot import RebootRequest, compare, is_up, read_reboot_state, uptime_s
-from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobEnded, JobOutput, JobProgress, Message
+from spider.wire.frames import Message
+from spider.wire.job_messages import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobEnded, JobOutput, JobProgress
 from spider.wire.sentences import sentence
 
 READ_AHEAD_BYTES = 8 * MAX_OUTPUT_BYTES

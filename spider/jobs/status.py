@@ -40,7 +40,8 @@ from spider.packages.report import Report
 from spider.packages.report_file import report_from_document
 from spider.root.cgroups import job_processes
 from spider.root.reboot import REBOOT_LIMIT_S, RebootRequest, from_document
-from spider.wire.frames import MAX_ITEMS, JobEnded
+from spider.wire.frames import MAX_ITEMS
+from spider.wire.job_messages import JobEnded
 
 NEVER_BEGAN_AFTER_S = 60.0
 """systemd may delay the start of a unit, for example at boot."""

@@ -20,8 +20,8 @@ from spider.root.cgroups import job_processes
 from spider.threads import ThreadUnavailable
 from spider.timeouts import run_until_first_error
 from spider.wire.errors import LocalProtocolError
-from spider.wire.frames import JobAck, JobAnswer, JobDone, JobStart, JobStop
 from spider.wire.ids import is_id
+from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobStart, JobStop
 
 BUSY_POLL_S = 0.05
 IDLE_POLL_S = 0.5

@@ -12,7 +12,7 @@ from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tupl
 from spider.packages.interfaces import ENVIRONMENT, Console
 from spider.packages.plan import UNKNOWN, Inventory, Plan, Planned
 from spider.root.terminal import StopRule, TerminalEnded
-from spider.wire.frames import Updates
+from spider.wire.report_messages import Updates
 from spider.wire.sentences import sentence
 
 

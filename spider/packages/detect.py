@@ -14,7 +14,7 @@ from spider.packages.interfaces import ENVIRONMENT, Console, Outcome, PackageCon
 from spider.packages.plan import Planned
 from spider.packages.report import AfterCare
 from spider.sampling.collectors.identity import parse_os_release
-from spider.wire.frames import Updates
+from spider.wire.report_messages import Updates
 
 BACKENDS: Dict[str, Tuple[str, Tuple[str, ...]]] = {
     "apt": ("spider.packages.apt.backend.Apt", ("usr/bin/apt-get",)),

@@ -27,7 +27,7 @@ from spider.packages.preconditions import (
 from spider.packages.report import AfterCare, Report
 from spider.packages.restarts import will_restart
 from spider.root.terminal import StopRule
-from spider.wire.frames import Updates
+from spider.wire.report_messages import Updates
 from spider.wire.sentences import name_list, sentence
 from spider.wire.verbs import PLAN, VERBS
 

@@ -6,7 +6,7 @@ from typing import Callable, Dict, Mapping, NamedTuple, Optional, Protocol, Sequ
 from spider.packages.plan import Plan, Planned
 from spider.packages.report import Report
 from spider.root.terminal import StopRule, TerminalEnded
-from spider.wire.frames import Updates
+from spider.wire.report_messages import Updates
 
 ENVIRONMENT: Dict[str, str] = {
     "LC_ALL": "C.UTF-8",

@@ -3,7 +3,8 @@
 from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from spider.packages.plan import HeldPackage, Plan, Planned
-from spider.wire.frames import MAX_ITEMS, JobPlan
+from spider.wire.frames import MAX_ITEMS
+from spider.wire.job_messages import JobPlan
 
 MAX_PART_BYTES = 160 * 1024
 """Size limit of the texts of one message. A frame is at most 256 KiB."""

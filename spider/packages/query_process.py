@@ -13,7 +13,7 @@ from typing import Any, Optional, Sequence, Tuple
 import spider
 from spider.packages.interfaces import ENVIRONMENT, PackageCondition, PackagesUnreadable
 from spider.packages.plan import Planned
-from spider.wire.frames import Updates
+from spider.wire.report_messages import Updates
 
 LIMIT_S = 300.0
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from spider.packages.detect import main; main()"

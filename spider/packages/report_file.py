@@ -3,7 +3,7 @@
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from spider.packages.report import MAX_DIFF_BYTES, MAX_DIFFS_BYTES, MAX_LEFTOVERS, MAX_SERVICES, Leftover, Report
-from spider.wire.frames import JobReport
+from spider.wire.job_messages import JobReport
 from spider.wire.sentences import sentence
 
 MAX_UNITS = MAX_NOTES = 100

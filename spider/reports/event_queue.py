@@ -38,7 +38,7 @@ class EventRefused(ValueError):
 
 
 class ReportedEvent(NamedTuple):
-    """One event, as `frames.Events` has it."""
+    """One event, as in `report_messages.Events`."""
 
     id: str
     type: str

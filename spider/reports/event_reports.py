@@ -24,7 +24,8 @@ from spider.sampling.collectors.boots import NO, BootRecord
 from spider.threads import run_in_thread
 from spider.timeouts import run_until_first_error, wait_for
 from spider.wire.errors import LocalProtocolError
-from spider.wire.frames import Events, EventsStored, Message
+from spider.wire.frames import Message
+from spider.wire.report_messages import Events, EventsStored
 
 MAX_REQUEST_BYTES = 32 * 1024
 MAX_CALLERS = 32

@@ -15,7 +15,8 @@ from spider.sampling.collectors.updates import Available
 from spider.threads import run_in_thread
 from spider.timeouts import run_until_first_error, wait_for
 from spider.wire.errors import LocalProtocolError
-from spider.wire.frames import Identity, Message, Updates
+from spider.wire.frames import Message
+from spider.wire.report_messages import Identity, Updates
 
 IDENTITY_S = 60.0
 POLICY_S = 2.0

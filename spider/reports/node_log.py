@@ -20,7 +20,8 @@ from spider.clock import Clock
 from spider.logs import event
 from spider.threads import ThreadUnavailable
 from spider.timeouts import wait_for
-from spider.wire.frames import LogAck, LogLines, Message
+from spider.wire.frames import Message
+from spider.wire.report_messages import LogAck, LogLines
 
 MAX_LINES = 100
 MAX_TEXT = 2000

@@ -12,7 +12,8 @@ from spider.reports.package_database import DatabaseStamp, PackageDatabase, Pack
 from spider.threads import run_in_thread
 from spider.timeouts import wait_for
 from spider.wire.errors import LocalProtocolError
-from spider.wire.frames import InstalledPackages, Message, PackagesHeld
+from spider.wire.frames import Message
+from spider.wire.report_messages import InstalledPackages, PackagesHeld
 
 LOOK_S = 60.0
 PART_ITEMS = 2048

@@ -12,7 +12,9 @@ from spider.sampling.collectors.table_reader import Reading, TableReader
 from spider.threads import run_in_thread
 from spider.timeouts import run_until_first_error
 from spider.wire.errors import LocalProtocolError
-from spider.wire.frames import MAX_ITEMS, MAX_TABLE_BYTES, Cell, Message, Table, Watch
+from spider.wire.frames import MAX_ITEMS, Message
+from spider.wire.report_messages import MAX_TABLE_BYTES, Cell, Table
+from spider.wire.sample_messages import Watch
 from spider.wire.tables import BY_NAME, FAILED, QUICKEST_S, RESEND_S, TEXT, Subject, thin, weight
 
 FIRST_S = 1.0

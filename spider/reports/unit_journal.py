@@ -11,7 +11,8 @@ from spider.root.policy import PolicyRefused, read_policy
 from spider.threads import ThreadUnavailable, run_in_thread
 from spider.timeouts import wait_for
 from spider.wire.errors import LocalProtocolError
-from spider.wire.frames import MAX_JOURNAL_LINES, JournalAnswer, JournalRequest, Message
+from spider.wire.frames import Message
+from spider.wire.report_messages import MAX_JOURNAL_LINES, JournalAnswer, JournalRequest
 from spider.wire.units import is_unit_name
 
 LIMIT_S = 10.0

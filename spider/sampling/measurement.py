@@ -26,8 +26,10 @@ from spider.sampling.exec_metrics import Programs
 from spider.sampling.sampler import Sampler, phase_ms_of
 from spider.sampling.statsd import Statsd
 from spider.selfcare.bundle_receiver import Bundles, note_joined
-from spider.wire.frames import Bundle, EventsStored, JournalRequest, LogAck, PackagesHeld, Watch
 from spider.wire.ids import from_text
+from spider.wire.job_messages import Bundle
+from spider.wire.report_messages import EventsStored, JournalRequest, LogAck, PackagesHeld
+from spider.wire.sample_messages import Watch
 
 
 class Measurement(NamedTuple):

@@ -16,8 +16,9 @@ from spider.logs import event
 from spider.sampling.collectors.base import Collector
 from spider.threads import ThreadUnavailable, run_in_thread
 from spider.timeouts import run_until_first_error
-from spider.wire.frames import MAX_ITEMS, Layout, Row
+from spider.wire.frames import MAX_ITEMS
 from spider.wire.metrics import INTERVAL_S
+from spider.wire.sample_messages import Layout, Row
 
 SHORTEST_S = 0.2
 """Shortest time between the baseline of a counter and its first difference. Shorter differences are noise."""

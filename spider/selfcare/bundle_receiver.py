@@ -12,7 +12,7 @@ from typing import Any
 import spider
 from spider.logs import event
 from spider.root.trusted_files import clear
-from spider.wire.frames import Bundle
+from spider.wire.job_messages import Bundle
 
 BUNDLE = "bundle"
 JOINED = "joined"

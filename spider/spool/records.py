@@ -17,7 +17,8 @@ from zlib import crc32
 from spider.hub.batches import Coverage, Lost, SealedBatch, SentBatch
 from spider.wire.codec import pack, unpack
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import MAX_FRAME_BYTES, Layout
+from spider.wire.frames import MAX_FRAME_BYTES
+from spider.wire.sample_messages import Layout
 
 MAGIC = b"SDSPOOL2"
 MARK = b"\xd5SR\x02"

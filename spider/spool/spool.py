@@ -20,7 +20,7 @@ from spider.spool.records import Loss, Pending
 from spider.threads import run_in_thread
 from spider.timeouts import wait_for
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import Gap, Late, Layout
+from spider.wire.sample_messages import Gap, Late, Layout
 
 KEEP_S = 72 * 3600
 KEEP_BYTES = 64 * 1024 * 1024

@@ -11,17 +11,8 @@ from msgpack.exceptions import UnpackException
 from msgpack.fallback import Packer, unpackb
 
 from spider.wire.errors import LocalProtocolError, ProtocolError
-from spider.wire.frames import (
-    CLOSE_TOO_BIG,
-    CODING_PLAIN,
-    CODING_ZLIB,
-    KINDS_TO_HUB,
-    KINDS_TO_NODE,
-    MAX_FRAME_BYTES,
-    MAX_ITEMS,
-    Message,
-    Row,
-)
+from spider.wire.frames import CLOSE_TOO_BIG, KINDS_TO_HUB, KINDS_TO_NODE, MAX_FRAME_BYTES, MAX_ITEMS, Message
+from spider.wire.sample_messages import CODING_PLAIN, CODING_ZLIB, Row
 
 INT_MIN = -(1 << 63)
 INT_MAX = (1 << 63) - 1

@@ -1,4 +1,4 @@
-"""The events that a node may report: names and details. Sent in `frames.Events`.
+"""The events that a node may report: names and details. Sent in `report_messages.Events`.
 
 The hub adds severity, words and the other sources of each type (`groundcontrol/events/catalogue.py`). A new event of a node needs one row
 here and one there.

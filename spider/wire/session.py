@@ -8,16 +8,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 from spider.wire import proof
 from spider.wire.codec import HUB_CODEC, NODE_CODEC, Codec, Shape, pack
 from spider.wire.errors import LocalProtocolError, PeerSilent, ProtocolError, SessionOver
-from spider.wire.frames import (
-    CLOSE_SLOW,
-    CLOSE_TOO_BIG,
-    HEARTBEAT_S,
-    MAX_FRAME_BYTES,
-    SILENCE_LIMIT_S,
-    Heartbeat,
-    Message,
-    Welcome,
-)
+from spider.wire.frames import CLOSE_SLOW, CLOSE_TOO_BIG, HEARTBEAT_S, MAX_FRAME_BYTES, SILENCE_LIMIT_S, Heartbeat, Message, Welcome
 from spider.wire.handshake import HubSide, check_challenge, read_form
 from spider.wire.ids import from_text, to_text
 

@@ -7,7 +7,7 @@ it does not know.
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import MAX_TABLE_BYTES, Cell, Table
+from spider.wire.report_messages import MAX_TABLE_BYTES, Cell, Table
 
 TEXT, INT, SCALED = "text", "int", "scaled"
 

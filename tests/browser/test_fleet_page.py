@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from spider.wire.frames import JobAnswer, JobPlan, JobStart, Message, Table, Updates
+from spider.wire.frames import Message
+from spider.wire.job_messages import JobAnswer, JobPlan, JobStart
 from spider.wire.orders import SignedOrder
+from spider.wire.report_messages import Table, Updates
 from tests.support.agent import IDENTITY, TestAgent
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import ended

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from spider.wire.codec import pack_rows
-from spider.wire.frames import STREAM_LIVE, Pack, Row
+from spider.wire.sample_messages import STREAM_LIVE, Pack, Row
 from tests.support.agent import IDENTITY, TestAgent, layout_of, pack_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.page.accounts import sign_in

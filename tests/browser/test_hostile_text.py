@@ -13,22 +13,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from spider.wire.codec import pack_rows
-from spider.wire.frames import (
-    STREAM_LIVE,
-    JobAnswer,
-    JobEnded,
-    JobOutput,
-    JobProgress,
-    JobStart,
-    Layout,
-    LogLines,
-    Message,
-    Pack,
-    PackagesHeld,
-    Row,
-    Table,
-)  # fmt: skip
+from spider.wire.frames import Message
+from spider.wire.job_messages import JobAnswer, JobEnded, JobOutput, JobProgress, JobStart
 from spider.wire.metrics import NOT_IN_LABELS, parse_series
+from spider.wire.report_messages import LogLines, PackagesHeld, Table
+from spider.wire.sample_messages import STREAM_LIVE, Layout, Pack, Row
 from spider.wire.tables import SUBJECTS, TEXT
 from tests.support.agent import IDENTITY, SERIES, TestAgent, agents, layout_of
 from tests.support.hostile_text import CORPUS, MARK, filled

@@ -11,7 +11,7 @@ import time
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from spider.wire.frames import InstalledPackages, Table, Updates
+from spider.wire.report_messages import InstalledPackages, Table, Updates
 from tests.support.agent import IDENTITY, TestAgent
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.page.accounts import sign_in

@@ -10,7 +10,8 @@ import threading
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobProgress, JobStart, Message
+from spider.wire.frames import Message
+from spider.wire.job_messages import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobProgress, JobStart
 from tests.support.agent import TestAgent
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import ended

@@ -17,8 +17,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from spider.wire.codec import pack_rows
-from spider.wire.frames import STREAM_LIVE, Layout, Pack, Row
 from spider.wire.metrics import parse_series
+from spider.wire.sample_messages import STREAM_LIVE, Layout, Pack, Row
 from tests.support.agent import IDENTITY, TestAgent, layout_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.page.accounts import sign_in

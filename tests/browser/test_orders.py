@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from spider.wire.frames import JobAnswer, JobOutput, JobProgress, JobReport, JobStart, JobStop, Message
+from spider.wire.frames import Message
+from spider.wire.job_messages import JobAnswer, JobOutput, JobProgress, JobReport, JobStart, JobStop
 from spider.wire.orders import SignedOrder
 from spider.wire.sentences import sentence
 from tests.support.agent import TestAgent

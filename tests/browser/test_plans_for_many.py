@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from spider.wire.frames import JobAnswer, JobPlan, JobStart, JobStop, Message
+from spider.wire.frames import Message
+from spider.wire.job_messages import JobAnswer, JobPlan, JobStart, JobStop
 from tests.support.agent import TestAgent
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import ended

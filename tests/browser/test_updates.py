@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from spider.wire.frames import Table, Updates
+from spider.wire.report_messages import Table, Updates
 from tests.support.agent import IDENTITY, TestAgent
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.page.accounts import sign_in

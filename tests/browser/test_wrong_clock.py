@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from spider.wire.codec import pack_rows
-from spider.wire.frames import Pack, Row
+from spider.wire.sample_messages import Pack, Row
 from tests.support.agent import TestAgent, layout_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.hub_faults import fault_file, set_fault

@@ -11,17 +11,11 @@ from pathlib import Path
 import pytest
 
 from spider.sampling.sampler import phase_ms_of
-from spider.wire.frames import (
-    CLOSE_PROTOCOL,
-    CLOSE_TOO_BIG,
-    MAX_FRAME_BYTES,
-    STREAM_BACKFILL,
-    JobOutput,
-    Layout,
-    LogAck,
-    Pack,
-)
+from spider.wire.frames import CLOSE_PROTOCOL, CLOSE_TOO_BIG, MAX_FRAME_BYTES
 from spider.wire.ids import from_text, new_time_id
+from spider.wire.job_messages import JobOutput
+from spider.wire.report_messages import LogAck
+from spider.wire.sample_messages import STREAM_BACKFILL, Layout, Pack
 from tests.support.agent import IDENTITY, QUESTION, AgentClosed, SpiderProcess, TestAgent, agents, layout_of, node_name, pack_of
 from tests.support.eventually import eventually
 from tests.support.hub import HubProcess

@@ -13,15 +13,7 @@ import aiohttp
 import pytest
 
 from spider.wire.errors import NotProven
-from spider.wire.frames import (
-    CLOSE_CLONE,
-    CLOSE_GOING_AWAY,
-    CLOSE_HOST,
-    CLOSE_PROTOCOL,
-    CLOSE_UNKNOWN,
-    SUBPROTOCOL,
-    Farewell,
-)
+from spider.wire.frames import CLOSE_CLONE, CLOSE_GOING_AWAY, CLOSE_HOST, CLOSE_PROTOCOL, CLOSE_UNKNOWN, SUBPROTOCOL, Farewell
 from spider.wire.ids import new_random_id
 from spider.wire.session import NodeOpening
 from tests.support.agent import AgentClosed, TestAgent, agents, layout_of, node_name, pack_of

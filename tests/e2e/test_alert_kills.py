@@ -14,7 +14,8 @@ import pytest
 from aiohttp import web
 
 from spider.wire.codec import pack_rows
-from spider.wire.frames import STREAM_LIVE, Message, Pack, Row
+from spider.wire.frames import Message
+from spider.wire.sample_messages import STREAM_LIVE, Pack, Row
 from tests.support.agent import TestAgent, agents, layout_of
 from tests.support.eventually import eventually
 from tests.support.hub import Enrolled, HubProcess

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from spider.wire.frames import Table
+from spider.wire.report_messages import Table
 from tests.support.agent import IDENTITY, agents
 from tests.support.eventually import eventually
 from tests.support.hub import HubProcess, Login

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from spider.selfcare.bundle_receiver import Bundles
-from spider.wire.frames import CLOSE_PROTOCOL, Bundle, JobAnswer, JobDone, JobOutput, JobStart, LogAck
+from spider.wire.frames import CLOSE_PROTOCOL
+from spider.wire.job_messages import Bundle, JobAnswer, JobDone, JobOutput, JobStart
+from spider.wire.report_messages import LogAck
 from tests.support.agent import IDENTITY, QUESTION, SpiderProcess, TestAgent, agents, layout_of, pack_of
 from tests.support.certificates import Certificate
 from tests.support.command import said_by

@@ -16,18 +16,10 @@ import aiohttp
 import msgspec
 import pytest
 
-from spider.wire.frames import (
-    CLOSE_UNKNOWN,
-    MAX_ITEMS,
-    SUBPROTOCOL,
-    Identity,
-    JobAnswer,
-    JobEnded,
-    JobOutput,
-    JobProgress,
-    JobStart,
-    Layout,
-)
+from spider.wire.frames import CLOSE_UNKNOWN, MAX_ITEMS, SUBPROTOCOL
+from spider.wire.job_messages import JobAnswer, JobEnded, JobOutput, JobProgress, JobStart
+from spider.wire.report_messages import Identity
+from spider.wire.sample_messages import Layout
 from spider.wire.session import NodeOpening
 from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents, layout_of, pack_of
 from tests.support.attack_tools import wire_texts

@@ -15,8 +15,8 @@ import pytest
 
 from groundcontrol.slices import ROUTES
 from groundcontrol.web.routes import ROOT as API
-from spider.wire.frames import JobStart
 from spider.wire.ids import new_random_id
+from spider.wire.job_messages import JobStart
 from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of
 from tests.support.attack_tools import LOGIN, ask, attackers, page_headers
 from tests.support.eventually import eventually

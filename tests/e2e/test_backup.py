@@ -26,7 +26,7 @@ from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.core import failpoints
 from groundcontrol.core.last_backup import last_backup_at
 from spider.clock import SystemClock
-from spider.wire.frames import STREAM_BACKFILL
+from spider.wire.sample_messages import STREAM_BACKFILL
 from tests.support.agent import AgentClosed, agents, layout_of, pack_of
 from tests.support.command import command, stardust
 from tests.support.eventually import eventually, wait_until

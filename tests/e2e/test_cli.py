@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from spider.wire.frames import JobDone, JobOutput, JobStart
 from spider.wire.ids import is_id
+from spider.wire.job_messages import JobDone, JobOutput, JobStart
 from spider.wire.joining import read_invite
 from tests.support.agent import TestAgent, agents
 from tests.support.command import command, said_by

@@ -13,7 +13,9 @@ import msgspec
 import pytest
 
 from spider.reports.package_sync import digest_of, messages
-from spider.wire.frames import CLOSE_PROTOCOL, InstalledPackages, PackagesHeld, Table, Watch
+from spider.wire.frames import CLOSE_PROTOCOL
+from spider.wire.report_messages import InstalledPackages, PackagesHeld, Table
+from spider.wire.sample_messages import Watch
 from tests.support.agent import SpiderProcess, TestAgent, agents
 from tests.support.eventually import eventually
 from tests.support.hub import Enrolled, HubProcess

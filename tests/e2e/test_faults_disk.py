@@ -14,7 +14,7 @@ import pytest
 
 from groundcontrol.agents.session import LOG_REPEAT_S
 from spider.reports.package_sync import digest_of, messages
-from spider.wire.frames import InstalledPackages, LogAck, LogLines, PackagesHeld, Table, Updates
+from spider.wire.report_messages import InstalledPackages, LogAck, LogLines, PackagesHeld, Table, Updates
 from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of
 from tests.support.command import said_by, serve
 from tests.support.eventually import eventually

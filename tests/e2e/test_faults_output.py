@@ -10,7 +10,7 @@ import pytest
 
 from spider.jobs.files import LOG, JobResult, write_result
 from spider.root.terminal import MAX_LOG_BYTES, NOTES_BYTES, Log
-from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
+from spider.wire.job_messages import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
 from spider.wire.orders import SignedOrder
 from tests.support.agent import IDENTITY, SpiderProcess, TestAgent, agents, layout_of, pack_of
 from tests.support.eventually import eventually

@@ -18,28 +18,11 @@ import aiohttp
 import msgpack
 import pytest
 
-from spider.wire.frames import (
-    CLOSE_PROTOCOL,
-    CLOSE_TOO_BIG,
-    CODING_ZLIB,
-    KINDS_TO_HUB,
-    MAX_FRAME_BYTES,
-    STREAM_LIVE,
-    Farewell,
-    Heartbeat,
-    JobAnswer,
-    JobEnded,
-    JobOutput,
-    JobProgress,
-    Layout,
-    LogAck,
-    Message,
-    Pack,
-    Table,
-    Updates,
-    Welcome,
-)
+from spider.wire.frames import CLOSE_PROTOCOL, CLOSE_TOO_BIG, KINDS_TO_HUB, MAX_FRAME_BYTES, Farewell, Heartbeat, Message, Welcome
 from spider.wire.ids import new_time_id
+from spider.wire.job_messages import JobAnswer, JobEnded, JobOutput, JobProgress
+from spider.wire.report_messages import LogAck, Table, Updates
+from spider.wire.sample_messages import CODING_ZLIB, STREAM_LIVE, Layout, Pack
 from tests.support.agent import IDENTITY, QUESTION, AgentClosed, TestAgent, agents, layout_of, pack_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.invariants import check_databases, held_samples

@@ -13,7 +13,7 @@ import pytest
 from groundcontrol import local_api
 from groundcontrol.agents.watch_leases import FIRST_LOOK_S
 from groundcontrol.slices import ROUTES
-from spider.wire.frames import Watch
+from spider.wire.sample_messages import Watch
 from tests.support.agent import IDENTITY, agents, layout_of, pack_of
 from tests.support.hub import HubProcess
 

@@ -12,20 +12,8 @@ from typing import Any
 import pytest
 
 from groundcontrol.agents.quota import OPENINGS, OPENINGS_PER_S
-from spider.wire.frames import (
-    CLOSE_GOING_AWAY,
-    CLOSE_PROTOCOL,
-    JobAck,
-    JobAnswer,
-    JobDone,
-    JobOutput,
-    JobPlan,
-    JobProgress,
-    JobReport,
-    JobStart,
-    JobStop,
-    Message,
-)
+from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_PROTOCOL, Message
+from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobOutput, JobPlan, JobProgress, JobReport, JobStart, JobStop
 from spider.wire.sentences import sentence
 from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents, node_name
 from tests.support.eventually import eventually

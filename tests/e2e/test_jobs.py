@@ -9,15 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from spider.wire.frames import (
-    CLOSE_PROTOCOL,
-    JobAck,
-    JobAnswer,
-    JobDone,
-    JobOutput,
-    JobProgress,
-    JobStart,
-)
+from spider.wire.frames import CLOSE_PROTOCOL
+from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobOutput, JobProgress, JobStart
 from spider.wire.orders import SignedOrder
 from tests.support.agent import IDENTITY, AgentClosed, SpiderProcess, TestAgent, agents, node_name
 from tests.support.eventually import eventually

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from spider.wire.codec import pack_rows
-from spider.wire.frames import STREAM_LATE, Gap, Late, Pack, Row
+from spider.wire.sample_messages import STREAM_LATE, Gap, Late, Pack, Row
 from tests.support.agent import AgentClosed, agents, layout_of, pack_of
 from tests.support.eventually import eventually
 from tests.support.hub import HubProcess

@@ -22,8 +22,8 @@ from spider.jobs.tracker import Jobs
 from spider.sampling.sampler import layout_of
 from spider.spool.files import SpoolFolder
 from spider.spool.spool import Spool
-from spider.wire.frames import Row
 from spider.wire.ids import from_text
+from spider.wire.sample_messages import Row
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually
 from tests.support.faults import small_disk

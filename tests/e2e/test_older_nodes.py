@@ -8,18 +8,8 @@ import time
 import pytest
 
 from spider.wire.codec import NODE_CODEC, pack, unpack
-from spider.wire.frames import (
-    KINDS_TO_HUB,
-    Bundle,
-    JobAck,
-    JobAnswer,
-    JobDone,
-    JobOutput,
-    JobProgress,
-    JobStart,
-    Message,
-    Welcome,
-)
+from spider.wire.frames import KINDS_TO_HUB, Message, Welcome
+from spider.wire.job_messages import Bundle, JobAck, JobAnswer, JobDone, JobOutput, JobProgress, JobStart
 from tests.support.agent import IDENTITY, agents, layout_of, pack_of
 from tests.support.command import stardust
 from tests.support.eventually import eventually

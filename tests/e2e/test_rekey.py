@@ -14,8 +14,9 @@ import pytest
 
 from spider.selfcare.rekey import RekeyPaths, main, rekey
 from spider.wire.errors import NotProven
-from spider.wire.frames import CLOSE_CLONE, JobAnswer, JobStart
+from spider.wire.frames import CLOSE_CLONE
 from spider.wire.ids import new_time_id
+from spider.wire.job_messages import JobAnswer, JobStart
 from spider.wire.orders import SignedOrder
 from spider.wire.proof import rekey_mask
 from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents

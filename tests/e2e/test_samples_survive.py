@@ -23,7 +23,7 @@ from spider.hub.link import HubLink
 from spider.hub.outbox import KEEP_S, Outbox
 from spider.jobs.tracker import Jobs
 from spider.sampling.sampler import layout_of
-from spider.wire.frames import Row, Watch
+from spider.wire.sample_messages import Row, Watch
 from tests.support.agent import BOOT, SERIES, SpiderProcess
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually

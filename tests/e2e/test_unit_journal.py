@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from spider.wire.frames import JOURNAL, JournalAnswer, JournalRequest
+from spider.wire.frames import JOURNAL
+from spider.wire.report_messages import JournalAnswer, JournalRequest
 from tests.support.agent import IDENTITY, TestAgent, agents, node_name
 from tests.support.hub import HubProcess
 

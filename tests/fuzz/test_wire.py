@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from groundcontrol.agents import codec as hub_codec
 from spider.wire import codec, ids, proof
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import CODING_PLAIN, CODING_ZLIB, KINDS_TO_HUB, Message, Row, Welcome
+from spider.wire.frames import KINDS_TO_HUB, Message, Welcome
+from spider.wire.sample_messages import CODING_PLAIN, CODING_ZLIB, Row
 from spider.wire.session import HubOpening, NodeOpening, SecureChannel
 from tests.support import message_strategies
 from tests.support.wire import unpack_rows

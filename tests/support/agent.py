@@ -18,18 +18,9 @@ import aiohttp
 from spider.root.policy import LISTED
 from spider.sampling import sampler
 from spider.wire.codec import pack_rows
-from spider.wire.frames import (
-    STREAM_LIVE,
-    SUBPROTOCOL,
-    Ack,
-    Identity,
-    Layout,
-    LogLines,
-    Message,
-    Pack,
-    Row,
-    Welcome,
-)
+from spider.wire.frames import SUBPROTOCOL, Message, Welcome
+from spider.wire.report_messages import Identity, LogLines
+from spider.wire.sample_messages import STREAM_LIVE, Ack, Layout, Pack, Row
 from spider.wire.session import NodeOpening, SecureChannel
 from tests.support.bundles import shipped_version
 from tests.support.hub import ROOT, Enrolled, HubProcess

@@ -11,7 +11,7 @@ from spider.packages.backend import Action, Backend, Command, Failure, Lock, Out
 from spider.packages.interfaces import Console
 from spider.packages.plan import InstalledPackage, Inventory, Plan
 from spider.root.terminal import StopRule, TerminalEnded
-from spider.wire.frames import Updates
+from spider.wire.report_messages import Updates
 
 AFTER_PACKAGE = StopRule("after_package", "it ends after the package that it is at", (signal.SIGINT,))
 

@@ -23,8 +23,9 @@ from spider.hub.link import HubLink
 from spider.hub.outbox import EARLIEST_MS, Outbox
 from spider.jobs.tracker import Jobs
 from spider.sampling.sampler import layout_of
-from spider.wire.frames import Message, Row
+from spider.wire.frames import Message
 from spider.wire.orders import SignedOrder
+from spider.wire.sample_messages import Row
 from tests.support.agent import BOOT, SERIES
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually

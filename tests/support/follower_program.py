@@ -14,19 +14,8 @@ import time
 from spider.clock import SystemClock
 from spider.jobs.tracker import Jobs
 from spider.packages.detect import telling_manager
-from spider.wire.frames import (
-    JobAck,
-    JobAnswer,
-    JobDone,
-    JobEnded,
-    JobOutput,
-    JobPlan,
-    JobProgress,
-    JobReport,
-    JobStart,
-    JobStop,
-    Message,
-)
+from spider.wire.frames import Message
+from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobPlan, JobProgress, JobReport, JobStart, JobStop
 
 STATE = "/var/lib/stardust/spider"
 IN, OUT = os.path.join(STATE, "in"), os.path.join(STATE, "out")

@@ -21,8 +21,8 @@ from groundcontrol.jobs.orders import OrderSender
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.tracker import JobTracker
 from groundcontrol.nodes.model import NewNode, Node, Session
-from spider.wire.frames import JobAnswer, JobEnded, JobStart
 from spider.wire.ids import new_random_id
+from spider.wire.job_messages import JobAnswer, JobEnded, JobStart
 from tests.support.clock import ManualClock
 from tests.support.store_files import open_new
 

@@ -7,7 +7,7 @@ import hashlib
 import time
 from typing import Any
 
-from spider.wire.frames import JobEnded, JobStart
+from spider.wire.job_messages import JobEnded, JobStart
 from spider.wire.orders import SignedOrder
 from tests.support.agent import TestAgent
 from tests.support.eventually import eventually

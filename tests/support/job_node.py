@@ -16,7 +16,9 @@ from pathlib import Path
 from spider.clock import SystemClock
 from spider.jobs.tracker import Jobs
 from spider.root.launcher import JobUnit, LauncherPaths, serve
-from spider.wire.frames import (
+from spider.wire.frames import Message
+from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.job_messages import (
     MAX_OUTPUT_BYTES,
     JobAck,
     JobAnswer,
@@ -28,9 +30,7 @@ from spider.wire.frames import (
     JobReport,
     JobStart,
     JobStop,
-    Message,
 )
-from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.orders import SignedOrder, seal_order
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,8 +11,8 @@ import msgpack
 from groundcontrol.core.ids import BootId, HubId
 from groundcontrol.nodes.model import Node, NodeIdentity, NodePolicy
 from groundcontrol.samples.model import SeriesSchema, StoredPack
-from spider.wire.frames import CODING_PLAIN
 from spider.wire.ids import new_random_id
+from spider.wire.sample_messages import CODING_PLAIN
 from tests.support.inprocess_hub import TestHub
 
 START = int(time.time()) // 60 * 60 - 600  # within the retention of seconds

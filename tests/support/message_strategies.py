@@ -9,7 +9,10 @@ import msgpack
 from hypothesis import strategies as st
 
 from spider.wire.codec import INT_MAX, INT_MIN, pack
-from spider.wire.frames import KINDS_TO_HUB, KINDS_TO_NODE, JobEnded, Row, Table
+from spider.wire.frames import KINDS_TO_HUB, KINDS_TO_NODE
+from spider.wire.job_messages import JobEnded
+from spider.wire.report_messages import Table
+from spider.wire.sample_messages import Row
 
 ints = st.integers(INT_MIN, INT_MAX)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

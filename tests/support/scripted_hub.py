@@ -19,19 +19,8 @@ from groundcontrol.agents import codec
 from spider.config import Config, parse_url
 from spider.wire import ids, proof
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import (
-    HUB_ADDRESS,
-    STREAM_BACKFILL,
-    STREAM_LIVE,
-    SUBPROTOCOL,
-    Ack,
-    HubAddress,
-    Layout,
-    Message,
-    Pack,
-    Row,
-    Welcome,
-)
+from spider.wire.frames import HUB_ADDRESS, SUBPROTOCOL, HubAddress, Message, Welcome
+from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Ack, Layout, Pack, Row
 from spider.wire.session import Hello, HubOpening, SecureChannel
 from tests.support.ports import free_port
 

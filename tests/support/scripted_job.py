@@ -11,7 +11,7 @@ from spider.packages.interfaces import Console, Outcome, PackageCondition, Task
 from spider.packages.plan import Plan, Planned
 from spider.packages.report import Leftover, Report
 from spider.root.runner import JobNotStarted, RunnerPaths, ignore_signals, run_job
-from spider.wire.frames import Updates
+from spider.wire.report_messages import Updates
 
 
 class Scripted:

@@ -11,19 +11,8 @@ from spider.hub.outbox import Outbox
 from spider.sampling.sampler import layout_of
 from spider.spool.files import SpoolFolder
 from spider.spool.spool import KEEP_BYTES, KEEP_S, Spool
-from spider.wire.frames import (
-    STREAM_BACKFILL,
-    STREAM_LATE,
-    STREAM_LIVE,
-    Ack,
-    Gap,
-    Late,
-    Layout,
-    Message,
-    Pack,
-    Row,
-    Welcome,
-)
+from spider.wire.frames import Message, Welcome
+from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row
 from tests.support.clock import ManualClock
 from tests.support.invariants import Hole, Journal, Sample
 from tests.support.wire import unpack_rows

@@ -21,30 +21,12 @@ import aiohttp
 from spider.reports.package_sync import digest_of, messages
 from spider.root.policy import BESIDE, LISTED
 from spider.wire.codec import pack_rows
-from spider.wire.frames import (
-    JOURNAL,
-    STREAM_LIVE,
-    Heartbeat,
-    Identity,
-    JobAnswer,
-    JobOutput,
-    JobPlan,
-    JobProgress,
-    JobReport,
-    JobStart,
-    JournalAnswer,
-    JournalRequest,
-    Layout,
-    LogLines,
-    Message,
-    Pack,
-    PackagesHeld,
-    Row,
-    Table,
-    Updates,
-)
+from spider.wire.frames import JOURNAL, Heartbeat, Message
+from spider.wire.job_messages import JobAnswer, JobOutput, JobPlan, JobProgress, JobReport, JobStart
 from spider.wire.metrics import parse_series
 from spider.wire.orders import SignedOrder
+from spider.wire.report_messages import Identity, JournalAnswer, JournalRequest, LogLines, PackagesHeld, Table, Updates
+from spider.wire.sample_messages import STREAM_LIVE, Layout, Pack, Row
 from spider.wire.tables import BY_NAME
 from tests.support.agent import AgentClosed, TestAgent, layout_of
 from tests.support.bundles import bundle_of, shipped_version

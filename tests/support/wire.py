@@ -6,8 +6,8 @@ from typing import cast
 
 from spider.wire.codec import Shape, inflate, unpack
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import Row
 from spider.wire.orders import SignedOrder, order_body, parse_order
+from spider.wire.sample_messages import Row
 
 _ROW = Shape(Row)
 

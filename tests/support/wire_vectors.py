@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from spider.wire import codec, ids, orders, proof
-from spider.wire.frames import STREAM_LIVE, Heartbeat, Pack, Row, Welcome
+from spider.wire.frames import Heartbeat, Welcome
+from spider.wire.sample_messages import STREAM_LIVE, Pack, Row
 from spider.wire.session import HubOpening, NodeOpening
 
 DOC = Path(__file__).resolve().parents[2] / "docs/wire.md"

@@ -19,7 +19,7 @@ READ_JOURNAL = """
 import asyncio, json, sys
 sys.path.insert(0, "/opt/stardust/current/spider.pyz")
 from spider.reports.unit_journal import UnitJournal
-from spider.wire.frames import JournalRequest
+from spider.wire.report_messages import JournalRequest
 async def main():
     told = asyncio.get_running_loop().create_future()
     async def send(answer):

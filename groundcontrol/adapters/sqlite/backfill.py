@@ -11,7 +11,7 @@ from groundcontrol.adapters.sqlite.process_history import drop_readings
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.backfill import GapRow, LatePack, LostRows, PreviousSend
 from groundcontrol.samples.model import StoredPack
-from spider.wire.frames import STREAM_LATE, STREAM_LIVE
+from spider.wire.sample_messages import STREAM_LATE, STREAM_LIVE
 
 MAX_GAPS: Final = 2000
 """Stored gaps of one node. A further gap extends the newest one of its family: the count stays exact, the edges do not."""

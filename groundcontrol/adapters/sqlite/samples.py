@@ -26,7 +26,7 @@ from groundcontrol.samples.model import Bounds, Damage, Due, HotHour, Moved, Ser
 from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.store import Marks
 from groundcontrol.samples.tiers import HOUR_MS, HOUR_S, TIERS
-from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE
+from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE
 
 _INSERT: Final = (
     "INSERT INTO arrived VALUES (?1, CASE WHEN EXISTS (SELECT 1 FROM layout INDEXED BY layout_name WHERE node = ?2 AND layout = ?7) THEN ?2 END,"

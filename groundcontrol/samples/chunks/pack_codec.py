@@ -1,4 +1,4 @@
-"""The encoding of the rows in a pack, as `spider.wire.frames.Pack` defines it."""
+"""The encoding of the rows in a pack, as `spider.wire.sample_messages.Pack` defines it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import msgspec
 
 from groundcontrol.samples.backfill import LatePack
 from groundcontrol.samples.model import StoredPack, StoredRow
-from spider.wire.frames import CODING_PLAIN, CODING_ZLIB, MAX_FRAME_BYTES
+from spider.wire.frames import MAX_FRAME_BYTES
+from spider.wire.sample_messages import CODING_PLAIN, CODING_ZLIB
 
 P = TypeVar("P", StoredPack, LatePack)
 

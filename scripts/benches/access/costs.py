@@ -17,7 +17,7 @@ import msgspec
 
 from groundcontrol.slices import ROUTES, TOPICS
 from groundcontrol.web.routes import ROOT
-from spider.wire.frames import LogAck, Table
+from spider.wire.report_messages import LogAck, Table
 from tests.support.agent import IDENTITY, QUESTION, agents, layout_of, pack_of
 from tests.support.attack_tools import ask, attackers, meanwhile, try_password
 from tests.support.hub import PASSWORD, Enrolled, HubProcess

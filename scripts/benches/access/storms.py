@@ -18,7 +18,9 @@ import aiohttp
 
 from groundcontrol.web.routes import ROOT
 from spider.reports.package_sync import digest_of
-from spider.wire.frames import SUBPROTOCOL, InstalledPackages, JobProgress, LogAck, Table
+from spider.wire.frames import SUBPROTOCOL
+from spider.wire.job_messages import JobProgress
+from spider.wire.report_messages import InstalledPackages, LogAck, Table
 from tests.support.agent import IDENTITY, QUESTION, AgentClosed, agents
 from tests.support.attack_tools import addresses, ask, attackers, figure, hashes, meanwhile, try_password
 from tests.support.hub import PASSWORD, Enrolled, HubProcess

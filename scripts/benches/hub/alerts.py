@@ -15,7 +15,7 @@ from groundcontrol.alerts.windows import GRAIN_S
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import SeriesSchema
 from scripts.benches.hub.history import Trace, traces
-from spider.wire.frames import Row
+from spider.wire.sample_messages import Row
 
 NODES: Final = 1000
 SECONDS: Final = 120

@@ -13,7 +13,7 @@ import aiohttp
 from scripts.benches.hub.fleet import resident_mb
 from scripts.benches.hub.frames import LAYOUT, SERIES, dial, row
 from spider.wire.codec import pack_rows
-from spider.wire.frames import STREAM_LIVE, Pack
+from spider.wire.sample_messages import STREAM_LIVE, Pack
 from spider.wire.session import SecureChannel
 from tests.support.hub import Enrolled, HubProcess
 

@@ -20,7 +20,8 @@ from scripts.benches.hub.fleet import browsers
 from scripts.benches.measure import cpu_seconds
 from spider.sampling.sampler import layout_of
 from spider.wire.codec import pack_rows
-from spider.wire.frames import CODING_PLAIN, STREAM_LIVE, Layout, Pack, Row, Welcome
+from spider.wire.frames import Welcome
+from spider.wire.sample_messages import CODING_PLAIN, STREAM_LIVE, Layout, Pack, Row
 from spider.wire.session import NodeOpening, SecureChannel
 from tests.support.hub import Enrolled, HubProcess
 

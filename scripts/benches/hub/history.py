@@ -28,8 +28,8 @@ from groundcontrol.samples.model import SeriesSchema, StoredPack
 from groundcontrol.samples.query import WindowBuilder
 from spider.clock import SystemClock
 from spider.wire.codec import pack_rows
-from spider.wire.frames import Row
 from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.sample_messages import Row
 
 TRACES = Path(__file__).resolve().parents[2] / "traces"
 HOUR_S = 3600

@@ -19,8 +19,8 @@ from groundcontrol.nodes.views import sample_views, summary_json, summary_msgpac
 from groundcontrol.samples.model import SeriesSchema
 from scripts.benches.hub.history import Trace, traces
 from spider.clock import SystemClock
-from spider.wire.frames import Row
 from spider.wire.metrics import parse_series
+from spider.wire.sample_messages import Row
 
 NODES = 1000
 ROUNDS = 15

@@ -24,7 +24,7 @@ import msgpack
 
 from spider.jobs.files import LOG, RUN, JobResult, write_result
 from spider.root.terminal import Log
-from spider.wire.frames import OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
+from spider.wire.job_messages import OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
 from spider.wire.orders import SignedOrder
 from tests.support import lab as labs
 from tests.support.agent import BOOT, IDENTITY, SpiderProcess, TestAgent, agents

@@ -30,8 +30,10 @@ from groundcontrol.agents.codec import CODEC
 from majortom.build.bundle import build_bundle
 from scripts.benches.measure import free_port, started
 from spider.wire import ids
-from spider.wire.frames import SUBPROTOCOL, Ack, InstalledPackages, Layout, Message, Pack, PackagesHeld, Table, Updates, Watch, Welcome
+from spider.wire.frames import SUBPROTOCOL, Message, Welcome
 from spider.wire.metrics import INTERVAL_S
+from spider.wire.report_messages import InstalledPackages, PackagesHeld, Table, Updates
+from spider.wire.sample_messages import Ack, Layout, Pack, Watch
 from spider.wire.session import HubOpening, SecureChannel
 from spider.wire.tables import SUBJECTS
 

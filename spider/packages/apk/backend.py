@@ -29,7 +29,7 @@ from spider.packages.locks import flock_holder, record_lock_holder
 from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, InstalledPackage, Inventory, Plan, Planned
 from spider.packages.preconditions import join_names
 from spider.root.terminal import StopRule, TerminalEnded
-from spider.wire.frames import Updates
+from spider.wire.report_messages import Updates
 from spider.wire.sentences import sentence
 
 DATABASES = ("/lib/apk/db", "/usr/lib/apk/db")

@@ -31,7 +31,7 @@ from spider.packages.locks import record_lock_holder
 from spider.packages.plan import UNKNOWN, YES, Inventory, Plan
 from spider.packages.preconditions import join_names
 from spider.root.terminal import StopRule, TerminalEnded
-from spider.wire.frames import Updates
+from spider.wire.report_messages import Updates
 from spider.wire.sentences import name_list, sentence
 
 DPKG_JOURNAL = "/var/lib/dpkg/updates"

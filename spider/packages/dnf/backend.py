@@ -27,7 +27,7 @@ from spider.packages.rpm.backend import RpmBackend, RpmReader, installed, pid_fi
 from spider.packages.rpm.parsers import RpmPackage
 from spider.packages.rpm.repositories import Repository
 from spider.root.terminal import TerminalEnded
-from spider.wire.frames import Updates
+from spider.wire.report_messages import Updates
 from spider.wire.sentences import name_list, sentence
 
 Secured = Optional[FrozenSet[Tuple[str, str]]]

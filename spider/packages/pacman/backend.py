@@ -42,7 +42,7 @@ from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, InstalledPackage
 from spider.packages.transaction_hook import hash_lists
 from spider.root.terminal import StopRule, TerminalEnded
 from spider.sampling.collectors.virtualization import detect_container
-from spider.wire.frames import Updates
+from spider.wire.report_messages import Updates
 from spider.wire.sentences import sentence
 
 DEFAULT_DATABASES = "/var/lib/pacman"

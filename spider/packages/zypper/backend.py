@@ -27,7 +27,7 @@ from spider.packages.zypper.parsers import INSTALL, REMOVE, ZypperSummary
 from spider.packages.zypper.patches import Advisories, Needed
 from spider.packages.zypper.run_reader import ZypperReader
 from spider.root.terminal import TerminalEnded
-from spider.wire.frames import Updates
+from spider.wire.report_messages import Updates
 from spider.wire.sentences import sentence
 
 LOCKS = "/etc/zypp/locks"

@@ -7,8 +7,8 @@ from typing import List, NamedTuple, Optional, Tuple
 from spider.files import listed, read_text
 from spider.sampling.collectors.base import MAX_LABELLED, Collector, label
 from spider.sampling.collectors.table_reader import Reading
-from spider.wire.frames import Cell
 from spider.wire.metrics import series_name
+from spider.wire.report_messages import Cell
 from spider.wire.text import plain
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")

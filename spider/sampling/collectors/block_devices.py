@@ -6,7 +6,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from spider.files import MAX_FILE_BYTES, listed, read_text
 from spider.sampling.collectors.filesystems import unescape
 from spider.sampling.collectors.table_reader import Reading
-from spider.wire.frames import Cell
+from spider.wire.report_messages import Cell
 from spider.wire.text import plain
 
 SWAP = "[SWAP]"

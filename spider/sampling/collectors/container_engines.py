@@ -14,7 +14,7 @@ from spider.sampling.collectors.cgroup import ROOT, SERVICE, Group, Hierarchies,
 from spider.sampling.collectors.listed_containers import ListedContainers
 from spider.sampling.collectors.processes import parse_stat
 from spider.sampling.collectors.table_reader import Reading
-from spider.wire.frames import Cell
+from spider.wire.report_messages import Cell
 
 VALID_S = 60.0
 NEW_S = 15.0

@@ -10,7 +10,7 @@ from spider.packages.host_manager import find_native
 from spider.sampling.collectors.addresses import read_addresses
 from spider.sampling.collectors.memory import parse_meminfo
 from spider.sampling.collectors.virtualization import detect_container, detect_machine
-from spider.wire.frames import Identity
+from spider.wire.report_messages import Identity
 
 SAME_BOOT_MS = 5000
 """Two boot times that differ by less than this are the same boot: the clock was only adjusted."""

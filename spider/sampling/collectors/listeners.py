@@ -12,7 +12,7 @@ from spider.sampling.collectors.cgroup import group_names
 from spider.sampling.collectors.logins import UserNames
 from spider.sampling.collectors.netlink import NETLINK_SOCK_DIAG, Netlink, parse_attributes
 from spider.sampling.collectors.table_reader import Reading
-from spider.wire.frames import Cell
+from spider.wire.report_messages import Cell
 from spider.wire.text import plain
 
 _SOCK_DIAG_BY_FAMILY = 20

@@ -7,8 +7,8 @@ from spider.files import listed, read_text
 from spider.sampling.collectors.base import LARGEST, Collector, Previous, label
 from spider.sampling.collectors.sensors import parse_number
 from spider.sampling.collectors.table_reader import Reading
-from spider.wire.frames import Cell
 from spider.wire.metrics import series_name
+from spider.wire.report_messages import Cell
 from spider.wire.text import plain
 
 _ZONE = re.compile(r"[a-z0-9-]+:\d+(?::\d+)?\Z")

@@ -10,7 +10,7 @@ from spider.sampling.collectors.base import LARGEST, per_second
 from spider.sampling.collectors.cmdline import command_line
 from spider.sampling.collectors.logins import UserNames
 from spider.sampling.collectors.table_reader import Reading
-from spider.wire.frames import Cell
+from spider.wire.report_messages import Cell
 from spider.wire.text import plain
 
 TOP = 30

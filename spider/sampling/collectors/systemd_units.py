@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 from spider.sampling.collectors.base import Collector
 from spider.sampling.collectors.dbus import BUS, DbusRefused, SystemBus
 from spider.sampling.collectors.table_reader import Reading
-from spider.wire.frames import Cell
+from spider.wire.report_messages import Cell
 from spider.wire.tables import BY_NAME
 from spider.wire.text import plain
 from spider.wire.units import KINDS

@@ -2,7 +2,7 @@
 
 from typing import List, NamedTuple, Optional, Protocol, Tuple
 
-from spider.wire.frames import Cell
+from spider.wire.report_messages import Cell
 
 
 class Reading(NamedTuple):

@@ -39,9 +39,11 @@ from spider.packages.report_file import report_to_document
 from spider.reports.package_sync import digest_of, messages
 from spider.spool.files import SpoolFolder
 from spider.spool.spool import Spool
-from spider.wire.frames import LogLines, Message, Row, Table, Updates
+from spider.wire.frames import Message
 from spider.wire.ids import from_text, new_time_id
 from spider.wire.orders import SignedOrder
+from spider.wire.report_messages import LogLines, Table, Updates
+from spider.wire.sample_messages import Row
 from tests.support import second_factor
 from tests.support.agent import BOOT, IDENTITY, layout_of
 from tests.support.command import WITH_SECRET, stardust

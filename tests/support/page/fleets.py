@@ -8,18 +8,10 @@ import time
 
 from playwright.sync_api import Page
 
-from spider.wire.frames import (
-    JobAnswer,
-    JobOutput,
-    JobPlan,
-    JobProgress,
-    JobReport,
-    JobStart,
-    JobStop,
-    LogLines,
-    Message,
-)
+from spider.wire.frames import Message
+from spider.wire.job_messages import JobAnswer, JobOutput, JobPlan, JobProgress, JobReport, JobStart, JobStop
 from spider.wire.orders import SignedOrder
+from spider.wire.report_messages import LogLines
 from tests.support.agent import IDENTITY, TestAgent
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import LINE, ended

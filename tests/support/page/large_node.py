@@ -7,8 +7,10 @@ import threading
 import time
 
 from spider.wire.codec import pack_rows
-from spider.wire.frames import STREAM_LIVE, JobAnswer, JobOutput, JobStart, Message, Pack, Row
+from spider.wire.frames import Message
+from spider.wire.job_messages import JobAnswer, JobOutput, JobStart
 from spider.wire.metrics import parse_series
+from spider.wire.sample_messages import STREAM_LIVE, Pack, Row
 from tests.support.agent import IDENTITY, TestAgent, layout_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import LINE, ended

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from spider.wire.frames import Identity, InstalledPackages, Layout, Pack, PackagesHeld, Watch
+from spider.wire.report_messages import Identity, InstalledPackages, PackagesHeld
+from spider.wire.sample_messages import Layout, Pack, Watch
 from tests.support.scripted_hub import ScriptedHub
 from tests.support.spider_process import OLD_PYTHONS, agent
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spider.wire.frames import Table, Watch
+from spider.wire.report_messages import Table
+from spider.wire.sample_messages import Watch
 from spider.wire.tables import check, fill, rows_of
 from tests.support.scripted_hub import ScriptedHub
 from tests.support.spider_process import agent

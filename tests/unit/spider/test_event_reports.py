@@ -24,7 +24,8 @@ from spider.reports.event_reports import PER_MINUTE, EventReports, Reporters, bo
 from spider.sampling.collectors.boots import BootRecord
 from spider.wire.codec import pack
 from spider.wire.events import MAX_DETAIL_CHARS, MAX_MESSAGE_CHARS
-from spider.wire.frames import MAX_FRAME_BYTES, Events, EventsStored, Message
+from spider.wire.frames import MAX_FRAME_BYTES, Message
+from spider.wire.report_messages import Events, EventsStored
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
 from tests.support.recordings import write

@@ -19,7 +19,8 @@ from spider.reports.host_reports import HostReports
 from spider.sampling.collectors.updates import Available
 from spider.threads import run_in_thread
 from spider.wire.errors import LocalProtocolError
-from spider.wire.frames import Identity, Message, Updates
+from spider.wire.frames import Message
+from spider.wire.report_messages import Identity, Updates
 from tests.support.eventually import eventually
 from tests.support.scripted_hub import ScriptedHub
 

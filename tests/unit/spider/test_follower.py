@@ -8,8 +8,9 @@ from spider.jobs.files import PLANNED, write_document
 from spider.jobs.follower import PROGRESS_EVERY_S, FilePosition, JobFollower
 from spider.packages.plan import Plan, Planned
 from spider.packages.plan_file import plan_to_document
-from spider.wire.frames import OUTPUT_WINDOW_BYTES, JobAck, JobOutput, JobPlan, JobProgress, Message
+from spider.wire.frames import Message
 from spider.wire.ids import new_time_id
+from spider.wire.job_messages import OUTPUT_WINDOW_BYTES, JobAck, JobOutput, JobPlan, JobProgress
 from spider.wire.orders import SignedOrder
 from tests.support.clock import ManualClock
 from tests.support.fake_launcher import FakeRunner

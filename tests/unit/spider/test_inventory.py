@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from spider.reports import package_sync
 from spider.reports.package_sync import PART_ITEMS, PackageSync, changes_between, digest_of, messages, pack, unpack
 from spider.wire.codec import HUB_CODEC, NODE_CODEC
-from spider.wire.frames import InstalledPackages, Message, PackagesHeld
+from spider.wire.frames import Message
+from spider.wire.report_messages import InstalledPackages, PackagesHeld
 
 names = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=20)
 states = st.dictionaries(names, names, max_size=30)

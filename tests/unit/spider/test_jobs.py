@@ -18,15 +18,8 @@ from spider.clock import SystemClock
 from spider.jobs.files import read_result
 from spider.jobs.launcher_client import LauncherClient
 from spider.packages.plan import Plan, Planned
-from spider.wire.frames import (
-    OUTPUT_WINDOW_BYTES,
-    JobAck,
-    JobDone,
-    JobEnded,
-    JobStart,
-    JobStop,
-)
 from spider.wire.ids import new_time_id
+from spider.wire.job_messages import OUTPUT_WINDOW_BYTES, JobAck, JobDone, JobEnded, JobStart, JobStop
 from tests.support.job_node import Hub, Node, ShortClock, spider
 
 

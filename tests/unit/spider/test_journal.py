@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spider.reports.node_log import BURST_LINES, LINES_PER_S, MAX_SOURCE, MAX_TEXT, Journal, Sieve, parse_record
-from spider.wire.frames import LogAck, LogLines, Message
+from spider.wire.frames import Message
+from spider.wire.report_messages import LogAck, LogLines
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually
 

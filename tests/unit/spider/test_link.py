@@ -18,23 +18,10 @@ from spider.hub.outbox import Outbox
 from spider.jobs.tracker import Jobs
 from spider.wire import ids
 from spider.wire.errors import ProtocolError, SessionOver
-from spider.wire.frames import (
-    HEARTBEAT_S,
-    SILENCE_LIMIT_S,
-    STREAM_BACKFILL,
-    STREAM_LIVE,
-    Ack,
-    Heartbeat,
-    JobAnswer,
-    JobOutput,
-    JobStart,
-    Layout,
-    Message,
-    Pack,
-    Row,
-    Updates,
-    Watch,
-)
+from spider.wire.frames import HEARTBEAT_S, SILENCE_LIMIT_S, Heartbeat, Message
+from spider.wire.job_messages import JobAnswer, JobOutput, JobStart
+from spider.wire.report_messages import Updates
+from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Ack, Layout, Pack, Row, Watch
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually
 from tests.support.scripted_hub import ScriptedHub, other_hub_key

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from spider.hub.outbox import BACKFILL_WINDOW, KEEP_S, LIVE_WINDOW, MAX_ANNOUNCED, Outbox
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row, Watch, Welcome
+from spider.wire.frames import Welcome
+from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row, Watch
 from tests.support.clock import ManualClock
 from tests.support.wire import unpack_rows
 

@@ -18,8 +18,9 @@ from spider.sampling.collectors.base import Collector
 from spider.sampling.collectors.linux import linux_collectors
 from spider.sampling.sampler import EARLY_S, Sampler, TickSchedule, layout_of, phase_ms_of
 from spider.threads import Threads, ThreadUnavailable
-from spider.wire.frames import MAX_ITEMS, Layout, Row
+from spider.wire.frames import MAX_ITEMS
 from spider.wire.metrics import INTERVAL_S
+from spider.wire.sample_messages import Layout, Row
 from tests.support.clock import ManualClock, settle
 from tests.support.eventually import eventually
 from tests.support.thread_shortage import no_more_threads

@@ -15,7 +15,7 @@ import pytest
 from spider.selfcare import bundle_receiver, self_update
 from spider.selfcare.bundle_receiver import Bundles, note_joined
 from spider.selfcare.self_update import main, update
-from spider.wire.frames import MAX_BUNDLE_PART_BYTES, Bundle
+from spider.wire.job_messages import MAX_BUNDLE_PART_BYTES, Bundle
 from tests.support.null_console import NullConsole
 from tests.support.update_host import Host, bundle_of
 

@@ -21,7 +21,7 @@ from spider.hub.outbox import SPOOL_AFTER_S
 from spider.spool.files import SEGMENT_S
 from spider.spool.spool import RATE_BYTES_S, WINDOW
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack
+from spider.wire.sample_messages import STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack
 from tests.support.invariants import check_samples
 from tests.support.spool_peers import ModelHub, Node, come_back, reconnect, said, segments
 from tests.support.thread_shortage import no_more_threads

@@ -17,7 +17,9 @@ from spider.hub.link import NotConnected
 from spider.reports.table_reporter import READ_LIMIT_S, Tables, same, table_of
 from spider.sampling.collectors.table_reader import Reading, TableReader
 from spider.wire.codec import NODE_CODEC
-from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS, Cell, Message, Table, Watch
+from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS, Message
+from spider.wire.report_messages import Cell, Table
+from spider.wire.sample_messages import Watch
 from spider.wire.tables import BY_NAME, FAILED, RESEND_S, SUBJECTS, TEXT, check, fill, rows_of
 from spider.wire.text import plain
 from tests.support import message_strategies

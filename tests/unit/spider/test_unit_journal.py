@@ -14,7 +14,8 @@ import pytest
 
 from spider.reports import unit_journal
 from spider.reports.unit_journal import MAX_WAITING, UnitJournal
-from spider.wire.frames import JournalAnswer, JournalRequest, Message
+from spider.wire.frames import Message
+from spider.wire.report_messages import JournalAnswer, JournalRequest
 from tests.support.eventually import eventually
 
 STAND_IN = """\

@@ -7,8 +7,8 @@ import pytest
 from groundcontrol.agents.clock_skew import SkewTracker, in_words, skew_of
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import SeriesSchema
-from spider.wire.frames import Row
 from spider.wire.metrics import METRICS
+from spider.wire.sample_messages import Row
 
 NODE = NodeId("node")
 BREATHE = SeriesSchema(b"b" * 8, "breathe", 60, ("system.uptime", "clock.skew"))

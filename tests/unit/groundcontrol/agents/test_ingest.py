@@ -15,7 +15,7 @@ from groundcontrol.core.errors import StoreError, StoreFull
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import StoredPack
 from groundcontrol.samples.store import Marks, MetricStore
-from spider.wire.frames import CODING_PLAIN, STREAM_BACKFILL, STREAM_LIVE
+from spider.wire.sample_messages import CODING_PLAIN, STREAM_BACKFILL, STREAM_LIVE
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
 

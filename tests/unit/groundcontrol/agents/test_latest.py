@@ -6,7 +6,7 @@ from groundcontrol.agents.latest import LatestSamples
 from groundcontrol.agents.validation import KnownSchema
 from groundcontrol.nodes.summary import SummaryFragment
 from groundcontrol.samples.model import SeriesSchema
-from spider.wire.frames import Row
+from spider.wire.sample_messages import Row
 
 PULSE = KnownSchema.of(SeriesSchema(b"1" * 8, "pulse", 1, ("cpu.total",)), (100,))
 MEMORY = KnownSchema.of(SeriesSchema(b"2" * 8, "memory", 1, ("memory.used",)), (1,))

@@ -8,7 +8,8 @@ from groundcontrol.adapters.sqlite.expiry import MAX_STORED_SCHEMAS
 from groundcontrol.agents.quota import COSTLY, FRAMES_PER_S
 from groundcontrol.agents.validation import MAX_SCHEMAS
 from spider.hub.outbox import MAX_ANNOUNCED, Outbox
-from spider.wire.frames import Ack, Layout, Pack, Row, Welcome
+from spider.wire.frames import Welcome
+from spider.wire.sample_messages import Ack, Layout, Pack, Row
 from tests.support.agent import layout_of
 from tests.support.session_pair import Hub, Meeting
 

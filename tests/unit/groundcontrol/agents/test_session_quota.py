@@ -8,7 +8,7 @@ from groundcontrol.agents.quota import COSTLY, FRAMES_PER_S, HOUR_BYTES, STORED_
 from groundcontrol.agents.session import MAX_JOURNALS
 from spider.wire.codec import pack_rows
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Gap, Late, Layout, Pack, Row
+from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Gap, Late, Layout, Pack, Row
 from tests.support.agent import layout_of
 from tests.support.session_pair import NODE, Hub
 

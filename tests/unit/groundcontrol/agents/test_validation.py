@@ -29,7 +29,8 @@ from groundcontrol.samples.backfill import PreviousSend
 from spider.sampling import sampler
 from spider.wire.codec import pack_rows
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import STREAM_LIVE, Events, Gap, Late, Layout, LogLines, Pack, Row, Updates
+from spider.wire.report_messages import Events, LogLines, Updates
+from spider.wire.sample_messages import STREAM_LIVE, Gap, Late, Layout, Pack, Row
 from tests.support.agent import IDENTITY, layout_of, pack_of
 
 

@@ -29,8 +29,8 @@ from groundcontrol.nodes.summary import Shown, SummaryFragment
 from groundcontrol.samples.model import SeriesSchema
 from groundcontrol.samples.store import Marks
 from spider.wire.codec import NODE_CODEC
-from spider.wire.frames import Row, Watch
 from spider.wire.metrics import INTERVAL_S
+from spider.wire.sample_messages import Row, Watch
 from spider.wire.session import Hello, SecureChannel
 from tests.support.agent import layout_of
 from tests.support.clock import ManualClock

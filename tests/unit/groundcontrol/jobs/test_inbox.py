@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundcontrol.jobs.inbox import JOIN_BYTES, MAX_WAITING, Inbox
-from spider.wire.frames import JobAnswer, JobOutput, JobProgress
+from spider.wire.job_messages import JobAnswer, JobOutput, JobProgress
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.binary(min_size=1, max_size=2000)), max_size=MAX_WAITING))

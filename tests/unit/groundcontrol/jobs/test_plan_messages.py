@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from groundcontrol.jobs.messages import MAX_DIFF, MAX_SENTENCE, clean_lines, read_plan, read_report
 from groundcontrol.jobs.plans import MAX_PARTS
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import JobPlan, JobReport
+from spider.wire.job_messages import JobPlan, JobReport
 from spider.wire.verbs import PACKAGE_NAME
 
 TEXTS = st.lists(st.text(max_size=20), max_size=4)

@@ -19,8 +19,8 @@ from groundcontrol.jobs.orders import NotAccepted
 from groundcontrol.jobs.service import ROUND_S
 from groundcontrol.jobs.tracker import PROGRESS_EVERY_S, STORE_RETRY_S, UNANSWERED_S
 from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, Session
-from spider.wire.frames import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart
 from spider.wire.ids import new_random_id
+from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart
 from spider.wire.orders import ORDER_TIME, issue_time
 from spider.wire.proof import node_keys
 from tests.support.eventually import eventually

@@ -12,7 +12,7 @@ from groundcontrol.core.scope import SYSTEM
 from groundcontrol.jobs.model import START_LIMIT_S, JobRequest, JobUpdate
 from groundcontrol.jobs.orders import KEYS_CHANGE_S, MAX_GENERATION, NotAccepted
 from spider.hub.backoff import CLONE_S
-from spider.wire.frames import JobAnswer, JobStart, JobStop
+from spider.wire.job_messages import JobAnswer, JobStart, JobStop
 from tests.support.job_bench import Bench, Hello, Listener, Talker, over, process, renewing
 
 

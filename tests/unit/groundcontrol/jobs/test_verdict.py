@@ -14,7 +14,7 @@ from groundcontrol.core.text import clean
 from groundcontrol.jobs.messages import read_ended, read_progress, refusal_error
 from groundcontrol.jobs.model import TERMINAL, Job
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import JobEnded, JobProgress
+from spider.wire.job_messages import JobEnded, JobProgress
 
 NOW = 1_790_000_000.0
 SHA = hashlib.sha256(b"x").hexdigest()

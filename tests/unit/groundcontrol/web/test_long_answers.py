@@ -10,7 +10,7 @@ import pytest
 from groundcontrol.core.ids import BootId, HubId
 from groundcontrol.samples.model import SeriesSchema, StoredPack
 from groundcontrol.web.request import REAUTHORIZE_S
-from spider.wire.frames import CODING_PLAIN
+from spider.wire.sample_messages import CODING_PLAIN
 from tests.support.inprocess_hub import ADMIN, TestHub
 from tests.support.printing_node import Printing
 from tests.support.slow_reader import PIECE, PIECES, limit_to_no_node, rest_of, slow_reader

@@ -13,7 +13,8 @@ from spider.sampling.collectors.netlink import Netlink
 from spider.sampling.collectors.tcp import Tcp
 from spider.sampling.sampler import layout_of
 from spider.wire.codec import pack_row
-from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS, Row
+from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS
+from spider.wire.sample_messages import Row
 from tests.support.large_proc import STATES, ManySockets, large_host
 from tests.support.recordings import read
 

@@ -16,8 +16,9 @@ from spider.sampling.collectors.linux import linux_collectors
 from spider.sampling.collectors.sensors import Temperatures
 from spider.sampling.sampler import layout_of
 from spider.wire.codec import pack_row
-from spider.wire.frames import MAX_FRAME_BYTES, Row
+from spider.wire.frames import MAX_FRAME_BYTES
 from spider.wire.metrics import parse_series
+from spider.wire.sample_messages import Row
 from tests.support.recordings import DATA, read
 
 RECORDED = DATA / "recorded"

@@ -11,7 +11,7 @@ from spider.packages.detect import answer
 from spider.packages.interfaces import PackageCondition, PackageManager, PackagesUnreadable
 from spider.packages.plan import Planned
 from spider.packages.query_process import SeparateQuery
-from spider.wire.frames import Updates
+from spider.wire.report_messages import Updates
 
 
 class Manager:

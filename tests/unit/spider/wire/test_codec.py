@@ -13,21 +13,9 @@ from hypothesis import strategies as st
 from spider.wire import codec
 from spider.wire.codec import HUB_CODEC, INT_MAX, INT_MIN, NODE_CODEC
 from spider.wire.errors import LocalProtocolError, ProtocolError
-from spider.wire.frames import (
-    CLOSE_TOO_BIG,
-    CODING_PLAIN,
-    CODING_ZLIB,
-    MAX_FRAME_BYTES,
-    MAX_ITEMS,
-    Ack,
-    Heartbeat,
-    Layout,
-    LogAck,
-    Message,
-    Row,
-    Watch,
-    Welcome,
-)
+from spider.wire.frames import CLOSE_TOO_BIG, MAX_FRAME_BYTES, MAX_ITEMS, Heartbeat, Message, Welcome
+from spider.wire.report_messages import LogAck
+from spider.wire.sample_messages import CODING_PLAIN, CODING_ZLIB, Ack, Layout, Row, Watch
 from tests.support import message_strategies
 from tests.support.wire import unpack_rows
 

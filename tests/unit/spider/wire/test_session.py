@@ -18,14 +18,14 @@ from spider.wire.frames import (
     HEARTBEAT_S,
     MAX_FRAME_BYTES,
     SILENCE_LIMIT_S,
-    Ack,
     Heartbeat,
-    JobOutput,
     Message,
-    Updates,
     Welcome,
 )
 from spider.wire.handshake import MAX_OPENING_BYTES
+from spider.wire.job_messages import JobOutput
+from spider.wire.report_messages import Updates
+from spider.wire.sample_messages import Ack
 from spider.wire.session import HubOpening, NodeOpening, SecureChannel
 
 FLEET = ids.new_random_id()

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from groundcontrol.agents import codec as hub_codec
 from spider.wire.codec import INT_MAX, NODE_CODEC
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import MAX_ITEMS, MAX_TABLE_BYTES, Cell, Message, Table
+from spider.wire.frames import MAX_ITEMS, Message
 from spider.wire.metrics import INTERVAL_S
+from spider.wire.report_messages import MAX_TABLE_BYTES, Cell, Table
 from spider.wire.tables import BY_NAME, FAILED, MAX_COLUMNS, QUICKEST_S, SCALED, SUBJECTS, TEXT, Subject, check, fill, rows_of, thin
 from tests.support import message_strategies
 

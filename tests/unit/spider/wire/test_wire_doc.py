@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from spider.hub.backoff import CLONE_S, NOT_MINE_S
 from spider.sampling.sampler import layout_of
-from spider.wire import frames, handshake, orders
+from spider.wire import frames, handshake, job_messages, orders
 from tests.support import wire_vectors
 from tests.support.wire_vectors import words
 
@@ -79,7 +79,7 @@ def test_every_close_code_and_every_refusal_is_reported() -> None:
 def test_the_limits_are_the_programs() -> None:
     assert (frames.MAX_FRAME_BYTES, frames.MAX_ITEMS, frames.OPENING_TIMEOUT_S) == (256 * 1024, 4096, 10)
     assert (frames.HEARTBEAT_S, frames.SILENCE_LIMIT_S, handshake.MAX_OPENING_BYTES) == (20, 30, 32 * 1024)
-    assert (frames.MAX_OUTPUT_BYTES, frames.OUTPUT_WINDOW_BYTES) == (32 * 1024, 1024 * 1024)
+    assert (job_messages.MAX_OUTPUT_BYTES, job_messages.OUTPUT_WINDOW_BYTES) == (32 * 1024, 1024 * 1024)
     assert (orders.MAX_BODY_BYTES, orders.MAX_LIFE_S, orders.MAX_SKEW_S) == (16384, 600, 60)
     assert (NOT_MINE_S, CLONE_S) == (600, 300)
 

@@ -1,0 +1,163 @@
+"""The messages of a session about the server: identity, packages, tables, log lines and events. The rules for changes are in `frames.py`."""
+
+from typing import List, NamedTuple, Optional, Union
+
+MAX_TABLE_BYTES = 160 * 1024
+"""Largest weight of the cells of one `Table` (`tables.weight`)."""
+MAX_JOURNAL_LINES = 200
+"""Most lines of one `JournalAnswer`."""
+
+
+class Identity(NamedTuple):
+    """Node to hub after the welcome and on change: properties of this server. Empty text or 0 = unknown."""
+
+    hostname: str
+    machine_id: str
+    os_id: str
+    os_name: str
+    os_version: str
+    kernel: str
+    architecture: str
+    virtualization: str
+    cpu_model: str
+    cpu_cores: int
+    memory_bytes: int
+    package_manager: str
+    timezone: str
+    booted_at_ms: int
+    addresses: List[str]
+    """IPv4 and IPv6 addresses of this host, without loopback and link-local ones."""
+    agent_version: str
+    policy_mode: str
+    """monitor, readonly or managed; `invalid` = the policy file is refused, so no job runs."""
+    policy_verbs: List[str]
+    reboot_required: str
+    """yes, no or unknown."""
+    units: int = 0
+    """Edition of the unit files that started this Spider."""
+    policy_units: str = ""
+    """Names and patterns of the units that the policy allows verbs on, separated by commas as in its line `units`."""
+    policy_journal: str = "off"
+    """Lines of the journal that the policy allows the hub to request: off, warning or all."""
+    policy_containers: str = ""
+    """Names and patterns of the containers that the policy allows verbs on, separated by commas as in its line `containers`."""
+
+
+class Updates(NamedTuple):
+    """Node to hub: packages that could be upgraded, by the node's own package lists."""
+
+    total: int
+    security: int
+    checked_at_ms: int
+    """When those package lists were last refreshed; 0 = never or unknown."""
+
+
+Cell = Union[str, int, None]
+"""One cell of a table; None = unknown, or not readable on this host."""
+
+
+class Table(NamedTuple):
+    """Node to hub: the present state of one subject, in rows and columns (`tables.py` has the subjects). Only the newest table of a
+    subject counts."""
+
+    subject: str
+    taken_at_ms: int
+    total: int
+    """The true number of rows, of which these are the first or the largest; -1 = reading failed, and there are no rows."""
+    columns: List[str]
+    cells: List[Optional[Union[str, int]]]
+    """The cells, row by row."""
+
+
+class InstalledPackages(NamedTuple):
+    """Node to hub: all installed packages, or the changes. Split into parts if it is long."""
+
+    since: str
+    """The state that the changes start from, as named by `PackagesHeld`; empty = none, this is the whole list."""
+    digest: str
+    """The state after the changes: the first 32 hex digits of SHA-256 over `name TAB version NEWLINE`, sorted by name."""
+    part: int
+    """Number of this part, from 0."""
+    parts: int
+    names: List[str]
+    versions: List[str]
+    """Empty = no longer installed. Parallel to `names`."""
+
+
+class PackagesHeld(NamedTuple):
+    """Hub to node, at the beginning of a session and after each `InstalledPackages`: the state of the node's packages that the hub
+    holds."""
+
+    digest: str
+    """Empty = none."""
+
+
+class LogLines(NamedTuple):
+    """Node to hub: lines of the system log that follow `after`, oldest first. Without lines: asks which lines the hub holds."""
+
+    after: str
+    """The journal's cursor of the line before the first; empty = nothing was sent yet."""
+    cursor: str
+    """The journal's cursor of the last line here."""
+    left_out: int
+    """Number of lines since `after` that were dropped because there were too many."""
+    at_ms: List[int]
+    priorities: List[int]
+    """0 to 7, as syslog(3) counts. Parallel to `at_ms`, as are the following fields."""
+    sources: List[str]
+    """The systemd unit, else the program."""
+    texts: List[str]
+
+
+class LogAck(NamedTuple):
+    """Hub to node: log lines up to this cursor are stored durably. Lines that follow another cursor were refused. Empty = none are
+    stored."""
+
+    cursor: str
+
+
+class Events(NamedTuple):
+    """Node to hub: events, oldest first (`events.py` has their types). Sent again until `EventsStored` names their ids."""
+
+    ids: List[str]
+    """An id that the node made, unique for ever on this node: the same id is stored once."""
+    types: List[str]
+    """Parallel to `ids`, as are the following fields."""
+    at_ms: List[int]
+    messages: List[str]
+    """One line. Empty for what Spider itself found."""
+    details: List[str]
+    """A JSON object of short texts and integers; empty text = no details."""
+
+
+class EventsStored(NamedTuple):
+    """Hub to node: these events are stored durably, or refused for ever (such as a type that the hub does not know). Forget them."""
+
+    ids: List[str]
+
+
+class JournalRequest(NamedTuple):
+    """Hub to node: answer with the last lines of a unit's journal. Sent only to a node with the feature `JOURNAL`."""
+
+    request: int
+    """The number of this request in the session."""
+    unit: str
+    lines: int
+    """At most MAX_JOURNAL_LINES."""
+    level: str
+    """warning: warnings and worse; all. The owner's policy may show less."""
+
+
+class JournalAnswer(NamedTuple):
+    """Node to hub: the last lines of a unit's journal, oldest first. Neither end stores them."""
+
+    request: int
+    refused: str
+    """Why there are no lines: policy (the owner shows none), bad-unit, busy, unreadable (`text` says why), slow; empty = here they are."""
+    text: str
+    left_out: int
+    """Number of older ones of the requested lines that did not fit."""
+    at_ms: List[int]
+    priorities: List[int]
+    """0 to 7, as syslog(3) counts. Parallel to `at_ms`, as is the following field."""
+    texts: List[str]
