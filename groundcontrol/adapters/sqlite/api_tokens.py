@@ -12,7 +12,8 @@ from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cu
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.users import to_grants, to_user
+from groundcontrol.adapters.sqlite.rights import to_grants
+from groundcontrol.adapters.sqlite.users import to_user
 from groundcontrol.adapters.sqlite.users_admin import RULE, to_rule
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import TokenId, UserId

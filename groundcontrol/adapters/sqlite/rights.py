@@ -8,6 +8,7 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Value
+from groundcontrol.core.errors import StoreError
 from groundcontrol.core.permissions import Action, StoredRights, job_action, still_authorized
 from groundcontrol.core.scope import SYSTEM, Grants, Scope, min_role
 from groundcontrol.deployments.model import Deployment, makes_node, right_to_make, right_to_order
@@ -95,14 +96,23 @@ def _rights_of(rows: Rows, actor: str) -> StoredRights | None:
     token = rows.fetch_one(_PROGRAM, actor) if user is None else None
     if token is None:
         return user
-    grants = _grants(token["grants"]) + _grants(token["owner_grants"])
+    grants = _limits(token["grants"]) + _limits(token["owner_grants"])
     until = token["expires_at"] if token["revoked_at"] is None else 0.0
     return StoredRights(min_role(token["role"], token["owner_role"]), grants, token["disabled"], token["reset_at"], until)
 
 
 def _user(row: sqlite3.Row | None) -> StoredRights | None:
-    return None if row is None else StoredRights(row["role"], _grants(row["grants"]), row["disabled"], row["reset_at"])
+    return None if row is None else StoredRights(row["role"], _limits(row["grants"]), row["disabled"], row["reset_at"])
 
 
-def _grants(text: str | None) -> tuple[Grants, ...]:
-    return () if text is None else (record_from_json(Grants, text),)
+def to_grants(text: str | None) -> Grants | None:
+    """Read the column `grants`. None: no limit. Damaged grants admit no node, until an admin sets them again (`doctor` names them)."""
+    try:
+        return None if text is None else record_from_json(Grants, text)
+    except StoreError:
+        return Grants()
+
+
+def _limits(text: str | None) -> tuple[Grants, ...]:
+    grants = to_grants(text)
+    return () if grants is None else (grants,)

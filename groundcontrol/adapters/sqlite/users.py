@@ -11,15 +11,15 @@ from typing import Final
 from groundcontrol.access.model import LoginSession, User
 from groundcontrol.access.store import ADDRESS_LIFETIME_S, MAX_ADDRESSES, Bucket, LoginLookup
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.rights import to_grants
 from groundcontrol.adapters.sqlite.settings import setting
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId
-from groundcontrol.core.scope import Actor, Grants, Scope
+from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.core.text import fold
 from spider.clock import Clock
 
@@ -270,10 +270,6 @@ def check_session(tx: Tx, session: SessionId, user: UserId) -> None:
 def revoke(tx: Tx, login: sqlite3.Row) -> None:
     """End one session."""
     tx.execute("UPDATE login SET revoked_at = ? WHERE no = ?", tx.now, login["no"])
-
-
-def to_grants(text: str | None) -> Grants | None:
-    return None if text is None else record_from_json(Grants, text)
 
 
 def to_user(row: sqlite3.Row) -> User:

@@ -45,6 +45,7 @@ from tests.support.factories import (
     new_event,
     new_job,
     new_node,
+    new_user,
     pack,
     running_job,
 )
@@ -165,6 +166,21 @@ async def test_a_damaged_channel_or_invite_hides_no_others(database: Database, s
 
     assert [(one.name, one.quiet_hours) for one in await store.channels.channels(1)] == [("one", None), ("two", None)]
     assert {one.id for one in (await store.invites.invites(SCOPE, 10)).items} == {invites[1].id}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+async def test_a_user_with_damaged_grants_is_listed_sees_no_node_and_can_be_granted_again(
+    database: Database, store: Store, spoilt: str
+) -> None:
+    user = new_user("ada")._replace(role="viewer", grants=Grants(tags=("web",)))
+    await store.user_admin.create_user(SCOPE, user)
+    await database._control.writer.run(
+        lambda tx: tx.execute(f"UPDATE account SET grants = {spoilt.format('grants')} WHERE id = ?", user.id)
+    )
+
+    listed = [one.user for one in (await store.user_admin.users(SCOPE, 10)).items]
+    assert [one.grants for one in listed] == [Grants()], "a damaged limit admits no node"
+    assert (await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=None, grants=user.grants)).grants == user.grants
 
 
 async def test_a_node_with_damaged_tags_stops_no_deadline(database: Database, store: Store) -> None:
