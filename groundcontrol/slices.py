@@ -1,19 +1,25 @@
-"""All slices of the hub in their order: a slice uses only earlier ones."""
+"""All slices of the hub in their order, and what they declare."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Final
 
-from groundcontrol.access.slice import SLICE as ACCESS
-from groundcontrol.agents.slice import SLICE as AGENTS
-from groundcontrol.alerts.slice import SLICE as ALERTS
-from groundcontrol.deployments.slice import SLICE as DEPLOYMENTS
-from groundcontrol.events.slice import SLICE as EVENTS
-from groundcontrol.jobs.slice import SLICE as JOBS
-from groundcontrol.nodes.slice import SLICE as NODES
-from groundcontrol.samples.slice import SLICE as SAMPLES
+from groundcontrol.web.declare import Slice
 
-SLICES: Final = (EVENTS, ACCESS, NODES, SAMPLES, AGENTS, JOBS, DEPLOYMENTS, ALERTS)
+ORDER: Final = (
+    "events",
+    "access",
+    "nodes",
+    "samples",
+    "agents",
+    "jobs",
+    "deployments",
+    "alerts",
+)
+"""Folders of `groundcontrol/`: a slice imports only earlier ones. `lint-imports` checks it (`scripts/dev/slice_contract.py`)."""
+
+SLICES: Final[tuple[Slice, ...]] = tuple(import_module(f"groundcontrol.{name}.slice").SLICE for name in ORDER)
 ROUTES: Final = tuple(route for each in SLICES for route in each.routes)
 TOPICS: Final = {topic.kind: topic for each in SLICES for topic in each.topics}
 PROVIDERS: Final = tuple(provider for each in SLICES for provider in each.provides)

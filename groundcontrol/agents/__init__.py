@@ -1,0 +1,1 @@
+"""Sessions of agents: handshake, validation, registry, latest values, clock skew."""

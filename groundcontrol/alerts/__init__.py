@@ -1,1 +1,1 @@
-"""Alerts: rules, episodes, incidents and notifications, with a reason for each message and each silence."""
+"""Rules, maintenance windows, expectations, notifications. `groundcontrol/alerts/channels/` has a folder for each kind of channel."""

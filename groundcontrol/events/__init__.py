@@ -1,0 +1,1 @@
+"""Events for people, the audit log, counted refusals."""

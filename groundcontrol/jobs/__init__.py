@@ -1,0 +1,1 @@
+"""Jobs and batches: requests, and the tracker that follows a job to its end."""

@@ -1,0 +1,1 @@
+"""Nodes, their tables, packages and process history, lines of their logs."""

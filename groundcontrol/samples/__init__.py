@@ -1,0 +1,1 @@
+"""History: query, export, retention, compaction. `groundcontrol/samples/chunks/` has the codecs."""

@@ -1,26 +1,27 @@
 #!/usr/bin/env python3
-"""Writes docs/api.md from the calls and live topics that the slices of the hub declare.
+"""Writes docs/api.md from the calls and live topics that the slices of the hub declare, and the list of slices in docs/architecture.md.
 
-scripts/gen/api.py           write the file
-scripts/gen/api.py --check   change nothing; exit 1 when the file is not current
+scripts/gen/api.py           write the files
+scripts/gen/api.py --check   change nothing; exit 1 when a file is not current
 """
 
 from __future__ import annotations
 
 import inspect
 import sys
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from groundcontrol.core.permissions import FOR_TOKENS, PERMISSIONS, Action  # noqa: E402
-from groundcontrol.slices import SLICES  # noqa: E402
+from groundcontrol.slices import ORDER, SLICES  # noqa: E402
 from groundcontrol.web.declare import LiveTopic, Slice  # noqa: E402
 from groundcontrol.web.routes import Route  # noqa: E402
 from scripts.gen import target  # noqa: E402
 
-TARGET = ROOT / "docs" / "api.md"
+TARGET, ARCHITECTURE = ROOT / "docs" / "api.md", ROOT / "docs" / "architecture.md"
 HEAD = """# REST and live topics
 
 Every call below `/api/v1`, by slice. `scripts/gen/api.py` writes this page from the declarations in `groundcontrol/*/slice.py`; a test
@@ -79,5 +80,13 @@ def generate() -> str:
     return "\n".join([HEAD, *(section(each) for each in SLICES if each.routes or each.topics)])
 
 
+def architecture() -> str:
+    """The whole page, with the list of slices: the docstrings of their packages."""
+    rows = [
+        f"| `groundcontrol/{name}/` | {target.cell(import_module(f'groundcontrol.{name}').__doc__ or '')} |" for name in ("core", *ORDER)
+    ]
+    return target.with_tables(ARCHITECTURE.read_text(encoding="utf-8"), "\n".join(["| slice | subject |", "|---|---|", *rows, ""]))
+
+
 if __name__ == "__main__":
-    raise SystemExit(target.main({TARGET: generate()}, "scripts/gen/api.py", __doc__))
+    raise SystemExit(target.main({TARGET: generate(), ARCHITECTURE: architecture()}, "scripts/gen/api.py", __doc__))

@@ -23,6 +23,10 @@ def test_docs_show_each_route_with_its_right_as_it_is() -> None:
     assert api.TARGET.read_text(encoding="utf-8") == api.generate(), "run scripts/gen/api.py"
 
 
+def test_the_architecture_lists_the_slices_in_their_order() -> None:
+    assert api.ARCHITECTURE.read_text(encoding="utf-8") == api.architecture(), "run scripts/gen/api.py"
+
+
 @pytest.mark.holds("SAFETY-10")
 def test_only_listed_routes_are_open_before_the_password_change() -> None:
     assert {name(route) for route in ROUTES if route.pending} == PENDING
