@@ -200,11 +200,13 @@ class Engine:
         stored = {InstanceKey(alert.rule_id, alert.node_id, alert.object): alert for alert in ascending}
         for full in {**states, **stored}:
             state = restored(states.get(full), stored.get(full))
-            held_by = self._nodes.get(full.node)
-            if state is not None and held_by is not None:
-                held_by.instances[full.rule, full.object] = state
+            owner = self._nodes.get(full.node)
+            if state is not None and owner is not None and full.rule in self._current(full.node, owner).rules.by_id:
+                owner.instances[full.rule, full.object] = state
             elif state is not None and state.level is not None:
-                self._out.append(Transition(full, "resolved", None, snapshot.at, state.since_at, state.value, None, "node_removed"))
+                at = max(snapshot.at, state.known_at)
+                reason: Reason = "node_removed" if owner is None else "rule_disabled"
+                self._out.append(Transition(full, "resolved", None, at, state.since_at, state.value, None, reason))
         for full, flap in snapshot.flapping:
             if full.node in self._nodes:
                 self._nodes[full.node].flaps[full.rule, full.object] = flap

@@ -186,6 +186,15 @@ def test_a_disabled_rule_and_a_removed_node_end_alerts_with_that_reason() -> Non
     assert [one.reason for one in engine.tick(BEGAN + 200)] == ["node_removed"]
 
 
+def test_an_alert_whose_rule_was_switched_off_before_a_restart_ends_after_it() -> None:
+    first = engine_of((RULES[1],))
+    before = play(first, NODE, samples_of({"cpu.total": 100}, 60))
+    second = engine_of(())
+    second.restore(alerts_after(before), first.snapshot())
+    found = [one for at in range(10) for one in second.tick(BEGAN + 60 + at)]
+    assert [(one.kind, one.reason) for one in found] == [("resolved", "rule_disabled")]
+
+
 def test_the_last_matching_override_applies_and_is_named() -> None:
     mild = Override(Selector(tags=("build",)), warn=Threshold(99, 90))
     off = Override(Selector(nodes=(NODE,)), enabled=False)
