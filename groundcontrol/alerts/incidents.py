@@ -270,6 +270,8 @@ class _Planner:
             for alert in self._firing()
             if alert.rule_id == rule and alert.node_id is not None and self._now - alert.fired_at <= MANY_S
         ]
+        if not fresh:
+            return  # the samples came late, or the episode ended in this very plan
         many = len({alert.node_id for alert in fresh})
         group = f"rule:{rule}"
         if rule == OFFLINE:

@@ -96,6 +96,16 @@ def test_the_same_rule_on_five_nodes_is_one_incident() -> None:
     assert incident.title == "Rule cpu on 5 servers"
 
 
+@pytest.mark.parametrize("over", [False, True])
+def test_a_late_or_brief_episode_does_not_join_an_open_incident_of_many_nodes(over: bool) -> None:
+    book = Book(1)
+    took(book, [fired(node) for node in range(5)])
+    last = fired(5, at=NOW + 600 if over else NOW + 300)
+    plan = took(book, [last, ended(last, NOW + 600)] if over else [last], NOW + 600)
+    assert {alert.state for alert in plan.alerts.values()} == {"resolved" if over else "firing"}
+    assert {one.group for one in plan.incidents.values()} == {"node:5"}
+
+
 def seen_at(at: float) -> Callable[[InstanceKey], float]:
     """All instances were last observed then."""
     return lambda _: at
