@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Final
 
 from groundcontrol.alerts.deadlines import (
@@ -25,7 +25,7 @@ from groundcontrol.alerts.deadlines import (
 from groundcontrol.alerts.deadlines_store import ExpectationStore
 from groundcontrol.alerts.silence import START_S
 from groundcontrol.alerts.silence_store import SilenceStore
-from groundcontrol.alerts.wall_clock import local_date, zone_of
+from groundcontrol.alerts.wall_clock import local_date
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import NodeId
 from spider.clock import Clock
@@ -94,10 +94,10 @@ class DeadlineChecker:
                         await self._judge(one, day, now, everybody=day.due_at > checked_at)
             self._checked_at = now
             await self._judge_late({one.id: one for one in expectations}, now)
-            oldest = local_date(zone_of("UTC"), now) - timedelta(days=KEEP_DAYS)
+            oldest = local_date(UTC, now) - timedelta(days=KEEP_DAYS)
             while await self._store.expire_days(oldest):
                 pass
-        unmet = await self._store.unmet(local_date(zone_of("UTC"), now) - timedelta(days=OPEN_DAYS))
+        unmet = await self._store.unmet(local_date(UTC, now) - timedelta(days=OPEN_DAYS))
         names = {one.name for one in await self._store.all_expectations()}
         self._unmet, self._names = unmet, self._names if self._names == names else names
 
@@ -139,7 +139,7 @@ class DeadlineChecker:
     async def _judge_late(self, expectations: Mapping[ExpectationId, Expectation], now: float) -> None:
         """Look whether reports have come for missed deadlines."""
         missed: dict[tuple[ExpectationId, str], list[JudgedDay]] = {}
-        for one in await self._store.missed_days(local_date(zone_of("UTC"), now) - timedelta(days=LATE_DAYS)):
+        for one in await self._store.missed_days(local_date(UTC, now) - timedelta(days=LATE_DAYS)):
             missed.setdefault((one.expectation, one.date.isoformat()), []).append(one)
         for (name, _), days in missed.items():
             expectation = expectations.get(name)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import time, timedelta
 from typing import Final, Literal, NamedTuple
-from zoneinfo import ZoneInfo
 
 from groundcontrol.alerts.model import RANK, Alert, Channel, Delivery, Incident, MessageKind, QuietHours
-from groundcontrol.alerts.wall_clock import local_date, span
+from groundcontrol.alerts.wall_clock import local_date, span, zone_of
+from groundcontrol.core.errors import BadRequest
 
 GROUP_S: Final[dict[str, float]] = {"critical": 10.0, "warning": 30.0}
 """How long the first message waits for other episodes of its incident."""
@@ -217,7 +217,10 @@ def quiet_until(hours: QuietHours, at: float) -> float | None:
     Both times are wall-clock times in the channel's zone. A time that a change of the clock skips is the first instant after it; of one that
     it repeats, the first occurrence is a start and the second one an end.
     """
-    zone = ZoneInfo(hours.zone)
+    try:
+        zone = zone_of(hours.zone)
+    except BadRequest:  # this machine no longer has the zone: sending at night is better than silence
+        return None
     start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)
     today = local_date(zone, at)
     nights = (span(zone, day, start, end) for day in (today - timedelta(days=1), today))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from groundcontrol.alerts.deciding import LATE, Decision, Defer, Question, Send, Skip, SkipReason, decide, last_firing_message, supersede
 from groundcontrol.alerts.messages import names
-from groundcontrol.alerts.model import Channel, Delivery, Reason
+from groundcontrol.alerts.model import Channel, Delivery, QuietHours, Reason
+from groundcontrol.alerts.wall_clock import zone_of
+from groundcontrol.core.errors import BadRequest
 
 SKIPPED_TEXTS: Final[dict[str, str]] = {
     "channel_disabled": "the channel is off",
@@ -218,7 +219,13 @@ def _tries(sent: Delivery) -> str:
 
 def _time(question: Question, at: float) -> str:
     """In the zone of the channel's quiet hours: `14:02 UTC`, with seconds where it is near, with its date where it is far."""
-    hours = question.channel.quiet_hours
     distance = abs(at - question.now)
     form = "%H:%M:%S %Z" if at > question.now and distance < _NEAR_S else "%H:%M %Z" if distance < _HALF_DAY_S else "%Y-%m-%d %H:%M %Z"
-    return datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo("UTC" if hours is None else hours.zone)).strftime(form)
+    return datetime.fromtimestamp(at, _zone(question.channel.quiet_hours)).strftime(form)
+
+
+def _zone(hours: QuietHours | None) -> tzinfo:
+    try:
+        return UTC if hours is None else zone_of(hours.zone)
+    except BadRequest:  # this machine no longer has the zone
+        return UTC

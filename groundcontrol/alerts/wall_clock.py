@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -63,7 +63,7 @@ def date_exists(zone: ZoneInfo, day: date) -> bool:
     return local_date(zone, instant(zone, day, time())) == day
 
 
-def local_date(zone: ZoneInfo, at: float) -> date:
+def local_date(zone: tzinfo, at: float) -> date:
     """The date in the zone at this moment."""
     return datetime.fromtimestamp(at, zone).date()
 

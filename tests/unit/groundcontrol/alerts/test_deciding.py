@@ -188,6 +188,14 @@ alerts = st.builds(
     flapping=st.booleans(),
     retro=st.booleans(),
 )
+
+
+def test_quiet_hours_in_a_zone_that_the_machine_no_longer_has_hold_nothing_back() -> None:
+    asked = question(channel=channel(quiet_hours=NIGHT._replace(zone="Europe/Nowhere")))
+    assert isinstance(decide(asked), Send)
+    assert "UTC" in explain(asked, None).sentence
+
+
 questions = st.builds(
     question,
     kind=st.sampled_from(["firing", "changed", "repeat", "resolved"]),
