@@ -377,10 +377,12 @@ class Terminal:
                 watch.look()
             self._drain(sources, QUIET_S)
         finally:
-            while child.poll() is None:  # a callback failed; the program that was started still runs to its end
-                self._pump({self._master: Lines(lambda _line: None)}, TICK_S)
+            unparsed = {source: Lines(lambda _line: None) for source in sources}
+            while child.poll() is None:  # a callback failed, and the program must be able to write until it ends
+                self._pump(unparsed, TICK_S)
+            if status:
+                os.close(status_read)
         if status:
-            os.close(status_read)
             status.end()
         lines.end()
         code = child.returncode

@@ -159,6 +159,17 @@ def test_a_listener_that_fails_leaves_the_program_to_its_end(stage: Stage, tmp_p
     assert stage.text == b"x\r\ny\r\n"
 
 
+def test_a_listener_that_fails_does_not_block_a_program_that_reports_its_progress(stage: Stage) -> None:
+    def fail(_line: str) -> None:
+        raise RuntimeError("no")
+
+    more_than_a_pipe_holds = "echo x; sleep 0.3; head -c 300000 /dev/zero >&{fd}; echo y"
+    with pytest.raises(RuntimeError):
+        stage.terminal.run(["/bin/bash", "-c", more_than_a_pipe_holds], ENV, fail, fail)
+    stage.terminal.close()
+    assert stage.text == b"x\r\ny\r\n"
+
+
 def test_a_full_log_states_how_much_is_missing(tmp_path: Path) -> None:
     log = Log(str(tmp_path / "log"), limit=10)
     log.write(b"12345678")
