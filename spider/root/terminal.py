@@ -55,11 +55,12 @@ class StopRule(NamedTuple):
 
     answer: str
     """now: the program is interrupted and has changed nothing · after_package: it is interrupted and ends after the current package ·
-    too_late: no signal is sent."""
+    too_late: the request interrupts nothing."""
     why: str
     """A sentence for people."""
     signals: Tuple[int, ...] = ()
-    """Signals to the program, one after the other until it ends. Never SIGKILL; once the commit has begun only SIGINT."""
+    """Signals that may interrupt the program in this phase, also after a time limit. They are sent in turn until the program ends.
+    Never SIGKILL; once a package manager commits, only SIGINT."""
 
 
 class Stopper(Protocol):
@@ -291,7 +292,7 @@ class _Watch:
         rule = self._stop_rule(self._reporter.phase)
         if rule.answer == self.stopped:
             return
-        if not self.stopped:
+        if not self.stopped and rule.answer != "too_late":
             self._interrupts = list(rule.signals)
         self.stopped = rule.answer  # replaces also a late "now": the program was faster than its status lines
         self._stopper.report(rule.answer, rule.why)

@@ -4,6 +4,7 @@ No job prints lines of the journal: its output is stored, and shown to everybody
 """
 
 import os
+import signal
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from spider.packages.interfaces import ENVIRONMENT, Console, Outcome, PackagesUnreadable, run_query
@@ -15,10 +16,10 @@ WORDS: Dict[str, str] = {"unit-start": "start", "unit-stop": "stop", "unit-resta
 """Verb -> the command of systemctl."""
 SHOW_LIMIT_S = 10.0
 WORK_LIMIT_S = 600.0
-"""Of all units together. Systemd itself limits most starts and stops to 90 s."""
+"""Time limit of all units together. Systemd itself limits most starts and stops to 90 s."""
 SETTLE_S = 1.0
 """A service may end right after systemctl has called its start a success."""
-_TOO_LATE = StopRule("too_late", sentence("stop.unit_at_work"))
+_TOO_LATE = StopRule("too_late", sentence("stop.unit_at_work"), (signal.SIGINT,))
 _PROPERTIES = ("Id", "Names", "LoadState", "ActiveState", "SubState", "Result", "NRestarts")
 
 
@@ -105,13 +106,15 @@ class UnitActions:
         console: Console,
         look: Callable[[str], UnitState] = show,
         has_systemd: Callable[[], bool] = lambda: os.path.isdir("/run/systemd/system"),
+        work_limit_s: float = WORK_LIMIT_S,
     ) -> None:
         self._console = console
         self._look = look
         self._has_systemd = has_systemd
+        self._work_limit_s = work_limit_s
 
     def perform(self, verb: str, names: Sequence[str]) -> Outcome:
-        """Do it with each unit. Nothing is begun if one of them is unfit; one that fails does not keep the others back."""
+        """Do the verb with each unit. If one unit is unfit, none is changed. If one fails, the next follows."""
         if not self._has_systemd():
             return self._say(_failed("job.no_systemd", "units are systemd's, and it does not run this server"))
         self._console.progress("plan")
@@ -132,9 +135,15 @@ class UnitActions:
         failed: List[Outcome] = []
         for at, name in enumerate(names):
             self._console.progress("commit", at * 100 // len(names), name)
-            outcome = self._one(word, name)
+            try:
+                outcome = self._one(word, name)
+            except UnitsUnknown as exc:
+                outcome = _failed("job.unit_unknown", str(exc))
             if outcome.state != "succeeded":
                 failed.append(outcome)
+            if outcome.error_code == "job.timed_out" and names[at + 1 :]:
+                failed.append(_failed("job.timed_out", f"not begun: {', '.join(names[at + 1 :])}"))
+                break
         self._console.progress("check", 100)
         if len(failed) > 1:
             return failed[0]._replace(error_text="; ".join(outcome.error_text for outcome in failed))
@@ -143,14 +152,17 @@ class UnitActions:
     def _one(self, word: str, name: str) -> Outcome:
         argv = ["systemctl", "--no-ask-password", "--no-pager", word, "--", name]
         self._console.print_line(f"$ systemctl {word} {name}")
-        ended = self._console.run(argv, ENVIRONMENT, lambda _line: None, None, {"commit": WORK_LIMIT_S}, stop_rule=lambda _phase: _TOO_LATE)
+        limits_s = {"commit": self._work_limit_s}
+        ended = self._console.run(argv, ENVIRONMENT, lambda _line: None, None, limits_s, stop_rule=lambda _phase: _TOO_LATE)
         first = after = self._look(name)
         if ended.rc == 0 and word in ("start", "restart") and after.active in ("active", "activating"):
             self._console.wait(SETTLE_S)
             after = self._look(name)
         self._console.print_line(f"{name}: {after}")
         if ended.overran:
-            return _failed("job.timed_out", f"{name}: systemd had not finished within {WORK_LIMIT_S / 60:.0f} minutes, and goes on", ended)
+            return _failed(
+                "job.timed_out", f"{name}: systemd had not finished within {self._work_limit_s / 60:.0f} minutes, and goes on", ended
+            )
         why = f"systemctl {word} failed, {name} is {after}" if ended.rc != 0 else complaint(word, first, after)
         if not why:
             return Outcome("succeeded", 0, 0, ())

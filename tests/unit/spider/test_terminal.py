@@ -148,6 +148,16 @@ def test_a_promised_stop_is_corrected_once_the_commit_has_begun(stage: Stage) ->
     assert wish.told == ["now: nothing has been changed yet", "after_package: it ends after the package that it is at"]
 
 
+def test_a_stop_that_is_too_late_sends_no_signal_even_where_a_time_limit_may(stage: Stage) -> None:
+    wish = Wished(stage.lines)
+    terminal = Terminal(stage.log, stage.reporter, wish)
+    rule = StopRule("too_late", "systemd is at work", (signal.SIGINT,))
+    ended = terminal.run(["/bin/sh", "-c", "echo up; sleep 0.5"], ENV, stage.lines.append, stop_rule=lambda _phase: rule)
+    terminal.close()
+    assert ended == (0, 0, "", "too_late")
+    assert wish.told == ["too_late: systemd is at work"]
+
+
 def test_a_listener_that_fails_leaves_the_program_to_its_end(stage: Stage, tmp_path: Path) -> None:
     def fail(_line: str) -> None:
         raise RuntimeError("no")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from spider.root.terminal import TerminalEnded
-from spider.root.unit_actions import UnitActions, UnitState, parse_state
+from spider.root.terminal import Log, OutputReporter, Terminal, TerminalEnded
+from spider.root.unit_actions import UnitActions, UnitState, UnitsUnknown, parse_state
 from tests.support.null_console import NullConsole
 
 RUNNING = UnitState(("web.service",), "loaded", "active", "running", "success", 0)
@@ -109,6 +111,37 @@ def test_nothing_is_begun_without_systemd_or_after_a_stop() -> None:
         assert console.ran == []
 
 
-def test_a_start_over_its_time_limit_fails_as_timed_out() -> None:
-    outcome = actions(Played(None, "commit"), RUNNING).perform("unit-start", ["web.service"])
-    assert (outcome.state, outcome.error_code) == ("failed", "job.timed_out")
+def test_a_unit_whose_state_is_unknown_after_its_restart_does_not_stop_the_others() -> None:
+    states: list[UnitState | UnitsUnknown] = [RUNNING, RUNNING, UnitsUnknown("no answer"), RUNNING]
+
+    def look(_name: str) -> UnitState:
+        state = states.pop(0) if len(states) > 1 else states[0]
+        if isinstance(state, UnitsUnknown):
+            raise state
+        return state
+
+    console = Played()
+    outcome = UnitActions(console, look, lambda: True).perform("unit-restart", ["web.service", "db.service"])
+    assert [argv[-1] for argv in console.ran] == ["web.service", "db.service"]
+    assert (outcome.state, outcome.error_code) == ("failed", "job.unit_unknown")
+
+
+@pytest.mark.holds("F-18")
+def test_systemctl_over_its_time_limit_is_interrupted_and_no_further_unit_is_begun(tmp_path: Path) -> None:
+    log, reporter = Log(str(tmp_path / "log")), OutputReporter(str(tmp_path / "progress"))
+    terminal = Terminal(log, reporter)
+
+    class Slow(Played):
+        progress = reporter.report
+
+        def run(self, argv: Sequence[str], env: Mapping[str, str], each_line: Any, *rest: Any, **more: Any) -> TerminalEnded:
+            self.ran.append(list(argv))
+            return terminal.run(["sleep", "60"], env, each_line, *rest, **more)
+
+    console = Slow()
+    outcome = UnitActions(console, lambda _name: RUNNING, lambda: True, 0.2).perform("unit-stop", ["web.service", "db.service"])
+    terminal.close()
+    log.close()
+    reporter.close()
+    assert (outcome.state, outcome.error_code, len(console.ran)) == ("failed", "job.timed_out", 1)
+    assert outcome.error_text.endswith("; not begun: db.service")
