@@ -1,4 +1,7 @@
-"""Tracks nodes with a wrong clock. Each node measures its skew against the hub every minute; the start and the end are reported once."""
+"""Tracks nodes with a wrong clock. Each node measures its skew against the hub every minute.
+
+The hub reports once when a clock becomes wrong, and once when it is right again.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from spider.wire.sample_messages import Row
 FAMILY: Final = "breathe"
 SERIES: Final = "clock.skew"
 WRONG_S: Final = 30.0
+"""Above this skew a clock counts as wrong."""
 RIGHT_S: Final = 20.0
 """Below this skew a wrong clock counts as right again. The hysteresis avoids an event each minute for a clock at the limit."""
 _STEPS: Final = ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
@@ -50,8 +54,8 @@ class SkewTracker:
             if self._changes.pop(node, None) is None:  # otherwise the change was reversed before it was reported
                 self._changes[node] = (skew, wrong)
 
-    def known(self, node: NodeId, schema: SeriesSchema, row: Row) -> None:
-        """Restore the state from a stored row. An earlier process has reported it already."""
+    def restore(self, node: NodeId, schema: SeriesSchema, row: Row) -> None:
+        """Restore the state of a node from a stored row. An earlier process has reported a wrong clock already."""
         skew = skew_of(schema, row)
         if skew is not None and abs(skew) > WRONG_S:
             self._wrong.add(node)
@@ -62,7 +66,7 @@ class SkewTracker:
         return bool(self._changes)
 
     def pop_change(self, node: NodeId) -> tuple[float, bool] | None:
-        """The unreported change of a node, once: seconds ahead, and whether the clock is wrong now. None: no change."""
+        """Take the unreported change of a node: seconds ahead, and whether the clock is wrong now. None: no change."""
         return self._changes.pop(node, None) if self._changes else None
 
     def forget(self, node: NodeId) -> None:

@@ -26,6 +26,7 @@ _TIME_BYTES: Final = len(_TIMED) + 8
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _kind_of: Final = {cls: kind for kind, cls in KINDS_TO_NODE.items()}
+"""Class of a message -> its number on the wire."""
 
 
 def _is_list(annotation: object) -> bool:
@@ -42,7 +43,7 @@ def _is_row_of_numbers(annotation: object) -> bool:
 
 
 def _picker(indexes: list[int]) -> Callable[[Any], Sequence[int]]:
-    """A getter that returns these fields of a message in one call."""
+    """A function that returns these fields of a message."""
     if len(indexes) > 1:
         return itemgetter(*indexes)
     return itemgetter(slice(indexes[0], indexes[0] + 1) if indexes else slice(0))
@@ -63,7 +64,7 @@ class _Reader:
         self._mixed = [index for index, field in enumerate(fields) if index not in known and _holds_numbers(field)]
 
     def read(self, body: memoryview | bytes, whole: bytes) -> Any:
-        """Decode `body`, a part of `whole`."""
+        """Decode `body`, a part of `whole`. Raises: ProtocolError."""
         try:
             message = self._decode(body)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -76,7 +77,7 @@ class _Reader:
         return message
 
     def _greatest(self, message: Any) -> int:
-        """The greatest number in a message. Most frames contain the byte that triggers this check, by chance or in their rows."""
+        """The greatest number in a message. Speed matters: by chance or in their rows, most frames contain the byte that triggers this."""
         greatest = max(self._numbers(message), default=0)
         for index in self._rows_of_numbers:
             greatest = max(greatest, max(filter(None, message[index]), default=0))

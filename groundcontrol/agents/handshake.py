@@ -51,12 +51,12 @@ log = logging.getLogger(__name__)
 
 CLOSE_INTERNAL: Final = 1011
 PROBE_S: Final = 3.0
-"""How long the connected one of two machines with the same key has to answer a ping."""
+"""If two machines have the same key, the connected one has this long to answer a ping."""
 CLONE_EVENT_EVERY_S: Final = 60.0
 WAITING_MS: Final = 15_000
 """A node that waits for approval reconnects after a random part of this."""
 WHY_REFUSED: Final = {CLOSE_PROTOCOL: "protocol", CLOSE_UNKNOWN: "unknown_key", CLOSE_HOST: "wrong_host", CLOSE_CLONE: "clone"}
-"""Close code -> name of the refusal. A node that only has to wait is not refused."""
+"""Close code -> name of the refusal. A node that is asked to come back later is not refused."""
 FEATURES: Final = (ORDER_TIME, JOURNAL, HUB_ADDRESS)
 """Optional features of the protocol that this hub supports."""
 
@@ -103,7 +103,7 @@ class AgentHandshake:
         address_for: Callable[[str], str | None],
         pack_s: int,
     ) -> None:
-        """Args: hosts: those that a node may have dialled. address_for: `Config.address_for`."""
+        """Args: hosts: names and addresses by which a node may have dialled this hub. address_for: `Config.address_for`."""
         self._deps = deps
         self._registry = registry
         self._watching = watching
@@ -120,12 +120,12 @@ class AgentHandshake:
         self._clones_reported: dict[NodeId, float] = {}
         self.draining = False
         self.adopt_until = 0.0
-        """Until this time, unknown nodes of this fleet are adopted. It is set when the hub was rebuilt with the recovery key."""
+        """Until this time (Unix seconds), unknown nodes of this fleet are adopted. It is set if the hub was rebuilt with the recovery key."""
         self.refused: Counter[str] = Counter()
         """Reason -> number of refused handshakes, for /metrics."""
 
     async def start(self) -> None:
-        """Read until when unknown nodes are adopted."""
+        """Load `adopt_until`."""
         self.adopt_until = await self._deps.store[RecoveryStore].adopt_until()
 
     def stop_adopting(self) -> None:
@@ -134,7 +134,7 @@ class AgentHandshake:
 
     @contextlib.contextmanager
     def reserve_slot(self, address_key: str) -> Iterator[HandshakeSlot]:
-        """Reserve a handshake slot. `address_key`: the key by which slots are counted, from the client's address.
+        """Reserve a handshake slot. `address_key`: the key of the client's address, by which slots are counted.
 
         Raises: Unavailable: too many handshakes at the moment, or the hub is stopping.
         """
@@ -190,7 +190,7 @@ class AgentHandshake:
             await socket.close(code, reason, linger=opening.spoke)
 
     async def _refused(self, opening: HandshakeSlot, address: str, code: int, reason: str, why: str) -> None:
-        """Log and audit an ended handshake. Without `why` it was not refused, and is only logged."""
+        """Log an ended handshake, and audit it if it was refused. `why`: name of the refusal; empty: not refused."""
         if why:
             first = await self._refusals.note(node_actor(opening.node or "", address), "agent.open", why, address_key=opening.address_key)
         else:
@@ -214,7 +214,7 @@ class AgentHandshake:
             raise HandshakeRefused(CLOSE_UNKNOWN, "unknown")
         slot.node = NodeId(hello.node)
         await self._charge(slot.node, address)
-        self._openings.await_turn(slot)
+        self._openings.displace_older(slot)
         if adopting and hello.host in self._hosts:
             try:
                 node = await re_adopt(self._deps.store, self._deps.bus, NodeId(hello.node), address, self._deps.clock.now())

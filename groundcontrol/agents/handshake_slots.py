@@ -31,7 +31,7 @@ class HandshakeSlot:
         self.spoke = False
         """Whether the peer has sent its first message."""
         self.node: NodeId | None = None
-        """The node, once it is authenticated. From then on the slot waits for the hub alone, and only the same node can displace it."""
+        """The node, once it is authenticated. From then on the handshake waits for the hub alone, and only the same node can displace it."""
         self.displaced = False
         self._limit: asyncio.Timeout | None = None
         self._began = 0.0
@@ -71,12 +71,13 @@ class Openings:
         self._clock = clock
         self._all: dict[HandshakeSlot, None] = {}
         self._of: Counter[str] = Counter()
+        """Key of an address -> number of its slots."""
 
     def __len__(self) -> int:
         return len(self._all)
 
     def enter(self, address_key: str) -> HandshakeSlot:
-        """Take a slot. `address_key`: the key by which slots are counted (`rate_limit_key`).
+        """Take a slot. `address_key`: `rate_limit_key` of the client's address.
 
         Raises: Unavailable: no other handshake can be displaced.
         """
@@ -90,7 +91,7 @@ class Openings:
         self._of[address_key] += 1
         return opening
 
-    def await_turn(self, opening: HandshakeSlot) -> None:
+    def displace_older(self, opening: HandshakeSlot) -> None:
         """End older handshakes of the same authenticated node, so that one key holds at most one slot."""
         for older in [one for one in self._all if one.node == opening.node and one is not opening]:
             self._end(older)
@@ -106,6 +107,7 @@ class Openings:
         return self._clock.monotonic() - opening.waits_since >= PATIENCE_S
 
     def _order(self, opening: HandshakeSlot) -> tuple[float, ...]:
+        """Sort key: the least is displaced first."""
         if self._is_slow(opening):
             return 0, opening.waits_since
         return 1, -self._of[opening.address_key], opening.spoke, opening.waits_since

@@ -24,14 +24,15 @@ log = logging.getLogger(__name__)
 GATHER_S: Final = 1.0
 """How long the first pack of a batch waits for others. A commit costs as much as ten packs; live values are shown before it."""
 HURRY_S: Final = 0.04
-"""The same while an agent sends its backlog: it waits for an acknowledgement after every few packs."""
+"""Replaces GATHER_S while an agent sends its backlog. Such an agent waits for an acknowledgement after every few packs."""
 BATCH_PACKS: Final = 1000
 BATCH_BYTES: Final = 8 * 1024 * 1024
 AGENT_PACKS: Final = 64
+"""Packs of one agent that may wait for a commit. With more packs or bytes, the hub does not read the agent's socket."""
 AGENT_BYTES: Final = 1024 * 1024
-"""Bytes of one agent that may wait for a commit. Beyond that, the hub does not read its socket."""
+"""Bytes of one agent that may wait for a commit."""
 TOTAL_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of all agents together that may wait."""
+"""Bytes of all agents together that may wait for a commit."""
 RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 GIVE_UP_S: Final = 30.0
 """If the database has not answered for this long, the hub exits, so that a new process opens it again."""
@@ -66,13 +67,15 @@ class Ingest:
         self._room = asyncio.Event()
         self.health: IngestHealth = "ok"
         self.packs = 0
+        """Committed packs since the start."""
         self.batches = 0
         self.fenced = 0
+        """Sessions ended because a newer one of their node took over."""
         self.dropped = 0
         """Packs of sessions that ended before the commit. They are never acknowledged, so the node sends them again."""
 
     async def submit(self, agent: AgentSession, pack: StoredItem) -> None:
-        """Queue a pack; waits while the queue of this agent, or of all agents, is full."""
+        """Queue a pack. Waits while the queue of this agent or the queue of all agents is full."""
         while agent.inflight_packs >= AGENT_PACKS or agent.inflight_bytes >= AGENT_BYTES:
             await agent.wait_for_room()
             if agent.over:
@@ -116,7 +119,7 @@ class Ingest:
                 self._idle.set()
 
     async def _gather(self) -> None:
-        """Wait until the batch is full, or its time is up."""
+        """Wait until the batch is full or its time is up."""
         try:
             async with asyncio.timeout(HURRY_S if self._hurry else GATHER_S) as self._gathering:
                 await self._full_batch.wait()
@@ -126,7 +129,7 @@ class Ingest:
             self._gathering = None
 
     async def flush(self, timeout_s: float) -> bool:
-        """Wait until all queued packs are committed. Returns whether they are."""
+        """Wait until all queued packs are committed. Returns: False: the timeout came first."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
@@ -157,7 +160,7 @@ class Ingest:
                     raise
             await self._clock.sleep(self._retry_s[min(attempt, len(self._retry_s) - 1)])
             attempt += 1
-        if self.health != "ok" and any(marks.values()):  # if all its sessions have ended, nothing was written
+        if self.health != "ok" and any(marks.values()):  # if all sessions of the batch have ended, nothing was written
             event(log, "ingest_resumed", logging.WARNING)
             self.health = "ok"
         self.batches += 1

@@ -1,4 +1,4 @@
-"""What a session works with: its socket, and the receivers of its messages."""
+"""The interfaces that a session uses: its socket, and the receivers of its messages."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class AgentSocket(Protocol):
         ...
 
     async def close(self, code: int, reason: str, *, linger: bool = True) -> None:
-        """Close it; never raises, and never takes more than a few seconds.
+        """Close the socket. Never raises, and never takes more than a few seconds.
 
-        Args: linger: wait for the peer's close frame. Otherwise data that it still sends turns the end into a TCP reset.
+        Args: linger: wait for the peer's close frame. Without the wait, data that the peer still sends turns the end into a TCP reset.
         """
         ...
 
@@ -62,11 +62,14 @@ class AgentSocket(Protocol):
 
 
 class WantedJobs(NamedTuple):
-    """The jobs part of a welcome."""
+    """The jobs that a welcome lists."""
 
     ids: Sequence[str]
+    """Jobs that have not ended."""
     offsets: Sequence[int]
+    """For each of `ids`: the bytes of output that the hub holds."""
     forget: Sequence[str]
+    """Jobs whose files the node may delete."""
 
 
 class JobSink(Protocol):

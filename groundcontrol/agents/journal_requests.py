@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from groundcontrol.agents.validation import LATEST_MS
 from groundcontrol.core.errors import NodeOffline, Unavailable
 from groundcontrol.core.text import clean, visible
 from groundcontrol.nodes.model import LogLine, UnitLines
@@ -20,7 +21,6 @@ MAX_OPEN: Final = 4
 MAX_TEXT: Final = 2000
 MAX_WHY: Final = 300
 MAX_LEFT_OUT: Final = 1_000_000
-LATEST_MS: Final = 4_102_444_800_000
 
 
 class JournalRequests:
@@ -37,7 +37,7 @@ class JournalRequests:
         Raises: Unavailable: too many requests are open. NodeOffline: the session ended, or no answer came in time.
         """
         if len(self._open) >= MAX_OPEN:
-            raise Unavailable("the node reads its journal for others: try again in some seconds", retry_after_s=5)
+            raise Unavailable("the node reads its journal for other requests: try again in some seconds", retry_after_s=5)
         number = next(self._numbers)
         answer: asyncio.Future[UnitLines] = asyncio.get_running_loop().create_future()
         self._open[number] = answer
@@ -61,7 +61,7 @@ class JournalRequests:
             waiting.set_result(lines)
 
     def close(self) -> None:
-        """The session is over."""
+        """Fail all open requests, since the session is over."""
         for waiting in self._open.values():
             if not waiting.done():
                 waiting.set_exception(NodeOffline("the node's connection ended before it had sent its journal"))

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 LISTED_S: Final = 0.03
 """How long updates of nodes are collected before one message to the node lists."""
 WRITTEN_S: Final = 60.0
-"""How long after a request for JSON lists each new summary is encoded on arrival. Such clients poll, so the next answer is ready."""
+"""For this long after a request for a JSON list, each new summary is encoded on arrival. Such clients poll: their next answer is ready."""
 _FRESH: Final = Topic("nodes_fresh")
 
 
@@ -85,10 +85,11 @@ class LatestValues:
         self._latest: dict[NodeId, LatestSamples] = {}
         self.skews = SkewTracker()
         self._fresh: dict[NodeId, None] = {}
-        """Nodes with new samples that are not published to lists yet."""
+        """Nodes with new samples that are not yet published to lists."""
         self._publish_fresh_at = float("-inf")
         """Loop time of the next publication to lists, or of the last one."""
         self._written_until = float("-inf")
+        """Monotonic time until which new summaries are encoded as JSON on arrival."""
         self.rows = 0
         """Live rows received since the start."""
 
@@ -123,7 +124,7 @@ class LatestValues:
     def update(self, agent: AgentSession, schema: KnownSchema, rows: list[Row]) -> None:
         """Store the newest row of a family and publish it. While the node is watched, every row is published.
 
-        Values are only computed if this node has subscribers. Lists only learn that the node has new samples, and fetch its summary.
+        Values are computed only if this node has subscribers. Lists learn that the node has new samples, and then fetch its summary.
         The summary is prepared here if a list is open, or if the pack has several rows (an unwatched node).
         """
         node = agent.node.id
@@ -147,7 +148,7 @@ class LatestValues:
             self._bus.publish(NodeLive(node, schema.row.family, row.taken_at_ms / 1000, scaled(schema, row)))
 
     def _publish_fresh(self, node: NodeId) -> None:
-        """Publish immediately after a quiet LISTED_S, else together with other nodes. So a thousand nodes do not cause a thousand messages."""
+        """Publish at most once in LISTED_S, all nodes together: a thousand nodes do not cause a thousand messages."""
         first = not self._fresh
         self._fresh[node] = None
         if not first:
@@ -180,7 +181,7 @@ class LatestValues:
             page = await self._store[NodeStore].nodes(SYSTEM, 200, cursor)
             for node in page.items:
                 if node.damaged:
-                    event(log, "node_damaged", logging.ERROR, node=node.id, what=node.damaged, means="left out; the node may say it anew")
+                    event(log, "node_damaged", logging.ERROR, node=node.id, what=node.damaged, means="left out until reported again")
                 if families := unreadable.get(node.no):
                     event(
                         log,
@@ -188,7 +189,7 @@ class LatestValues:
                         logging.ERROR,
                         node=node.id,
                         families=sorted(families),
-                        means="samples of these are left out",
+                        means="samples of these families are left out",
                     )
                 try:
                     await self._restore_node(node)
@@ -206,7 +207,7 @@ class LatestValues:
             if family not in known.rows and len(row.values) == len(schema.series):
                 with contextlib.suppress(ValueError):  # the row has series of a newer version that ran on this database before
                     known.keep(_known(schema), newest := Row(row.taken_at_ms, list(row.values)))
-                    self.skews.known(node.id, schema, newest)
+                    self.skews.restore(node.id, schema, newest)
 
 
 def _known(schema: SeriesSchema) -> KnownSchema:

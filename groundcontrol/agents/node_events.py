@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 
 MOST_WAITING: Final = 1000
 """Events that may wait for the store. With more, the oldest are dropped."""
-MAX_CONCURRENT: Final = 50
-"""Waiting events that are written in one go. Each is a commit, and other writes wait behind it."""
+MAX_WRITES: Final = 50
+"""Waiting events that one call writes. Each is a commit, which delays other writes."""
 EVERY_S: Final = 60.0
-"""A node causes one event of a type in this time, because every user reads them. Later ones are merged into the next."""
+"""Least time between two events of one kind about a node, since every user reads them. The caller merges changes meanwhile."""
 
 
 class NodeEvents:
@@ -75,12 +75,12 @@ class NodeEvents:
     async def samples_lost(self, node: Node, lost_rows: Sequence[LostRows]) -> None:
         """Emit one event for all reported losses of a node. A repeated loss report counts once."""
         self._note("samples_lost", node)
-        waiting_event = list({(lost.journal, lost.number): lost for lost in lost_rows}.values())
+        losses = list({(lost.journal, lost.number): lost for lost in lost_rows}.values())
         families: dict[str, int] = {}
-        for lost in waiting_event:
+        for lost in losses:
             families[lost.family] = families.get(lost.family, 0) + lost.rows
-        first, last = min(lost.first_ms for lost in waiting_event) / 1000, max(lost.last_ms for lost in waiting_event) / 1000
-        unknown = any(not lost.rows for lost in waiting_event)
+        first, last = min(lost.first_ms for lost in losses) / 1000, max(lost.last_ms for lost in losses) / 1000
+        unknown = any(not lost.rows for lost in losses)
         details = {"from": first, "to": last, "rows": families, "unknown": unknown}
         count = f"{sum(families.values())} samples" if any(families.values()) else "samples"
         more = (" and an unknown number more" if any(families.values()) else ", an unknown number of them,") if unknown else ""
@@ -94,8 +94,8 @@ class NodeEvents:
         await self._emit("history_damaged", node, dict(damage._asdict()), text)
 
     async def write_waiting(self) -> None:
-        """Write some waiting events, oldest first, until the store fails."""
-        for _ in range(min(MAX_CONCURRENT, len(self._waiting))):
+        """Write up to MAX_WRITES waiting events, oldest first, until the store fails."""
+        for _ in range(min(MAX_WRITES, len(self._waiting))):
             waiting_event = self._waiting.popleft()  # removed before the write: a full queue must not drop this event meanwhile
             try:
                 taken = await self._write(waiting_event)
@@ -112,11 +112,12 @@ class NodeEvents:
         return len(self._waiting)
 
     async def close(self, limit_s: float) -> None:
-        """Write the waiting events within the limit. The rest is only in the hub's log."""
+        """Write the waiting events within the limit. The rest stands only in the hub's log."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
-                left = 0
-                while left != (left := len(self._waiting)):
+                before = len(self._waiting) + 1
+                while len(self._waiting) < before:
+                    before = len(self._waiting)
                     await self.write_waiting()
         for lost in self._waiting:
             event(log, "event_lost", logging.WARNING, type=lost.type, node=lost.node_id, at=lost.at, text=lost.message)
@@ -129,43 +130,41 @@ class NodeEvents:
         self._emitted_at[kind, node.id] = now
 
     async def _emit(self, kind: str, node: Node, details: dict[str, object], message: str = "") -> None:
-        waiting_event = new_event(kind, self._clock.now(), details, node=node.id, name=node.name, org=node.org, message=message)
+        emitted = new_event(kind, self._clock.now(), details, node=node.id, name=node.name, org=node.org, message=message)
         begins = not self._waiting
-        if not begins or not await self._write(waiting_event):
+        if not begins or not await self._write(emitted):
             if begins:
-                event(log, "events_wait", logging.WARNING, type=waiting_event.type, node=waiting_event.node_id)
-            self._waiting.append(waiting_event)
+                event(log, "events_wait", logging.WARNING, type=emitted.type, node=emitted.node_id)
+            self._waiting.append(emitted)
             if len(self._waiting) > MOST_WAITING:
                 lost = self._waiting.popleft()
                 event(log, "event_lost", logging.WARNING, type=lost.type, node=lost.node_id)
 
-    async def _write(self, waiting_event: Event) -> bool:
-        """Store an event. Returns: False: the store failed; the event may be written again, and is stored once."""
+    async def _write(self, emitted: Event) -> bool:
+        """Store an event. Returns: False: the store failed, and the event may be written again. It is stored once."""
         try:
-            await self._store[LogStore].add_event(waiting_event)
+            await self._store[LogStore].add_event(emitted)
         except StoreError:
             return False
         except HubError as exc:  # a retry would fail in the same way
-            event(log, "event_lost", logging.WARNING, type=waiting_event.type, node=waiting_event.node_id, error=exc.code)
+            event(log, "event_lost", logging.WARNING, type=emitted.type, node=emitted.node_id, error=exc.code)
             return True
         return True
 
 
-log = logging.getLogger(__name__)
-
 MAX_REPORTED: Final = 1024
-"""Events at most. On a failing disk, `stardust doctor` says more than a thousand events."""
+"""Corrupt ranges that one process reports. On a failing disk, `stardust doctor` says more than a thousand events."""
 
 
 class CorruptionReporter:
-    """Emits the events, and remembers what this process has reported."""
+    """Emits an event for each corrupt range of samples, once in each process."""
 
     def __init__(self, events: NodeEvents) -> None:
         self._events = events
         self._reported: set[tuple[int, Damage]] = set()
 
     async def report(self, node: Node, found: Sequence[Damage]) -> None:
-        """Emit events for ranges not reported since the hub started. A store error is never raised."""
+        """Emit events for the ranges that are not reported since the hub started. Never raises a store error."""
         new = [one for one in found if (node.no, one) not in self._reported]
         for one in new[: MAX_REPORTED - len(self._reported)]:
             self._reported.add((node.no, one))

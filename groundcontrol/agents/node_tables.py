@@ -25,7 +25,7 @@ from spider.wire.tables import Subject
 log = logging.getLogger(__name__)
 
 FLEETING: Final = frozenset({processes.SUBJECT})
-"""Subjects that are useless without a connected node. They are not stored. Of processes there is a history."""
+"""Subjects whose table is useless once the node disconnects, so it is not stored. Processes have a history instead."""
 MAX_NAME: Final = 200
 MAX_PACKAGES: Final = 32_768
 DIGEST_CHARS: Final = 32
@@ -49,8 +49,8 @@ class NodeTables:
         self._clock = clock
         self._history = history
         self._latest: dict[NodeId, dict[str, _Latest]] = {}
-        self._coming: dict[NodeId, PackageChanges] = {}
-        """Node -> the parts of its package list that were received so far."""
+        self._received_parts: dict[AgentSession, PackageChanges] = {}
+        """Session -> the received parts of a package list that is not complete."""
 
     def tables(self, node: NodeId) -> Mapping[str, SubjectTable]:
         """Subject -> the table that the node sent in its present session. The stored tables are never older."""
@@ -58,15 +58,14 @@ class NodeTables:
 
     async def joined(self, agent: AgentSession) -> None:
         """Send the digest of the stored packages, so that the node sends only changes."""
-        self._coming.pop(agent.node.id, None)
         await agent.send(PackagesHeld(await self._store[NodeTableStore].packages_digest(agent.session)))
 
     def left(self, agent: AgentSession) -> None:
-        """Drop the tables that are not stored, when a session is over."""
+        """Drop what a session has sent from memory, when it is over. A newer session of the node keeps its tables."""
+        self._received_parts.pop(agent, None)
         latest = self._latest.get(agent.node.id, {})
         if all(table.epoch <= agent.session.epoch for table in latest.values()):
             self._latest.pop(agent.node.id, None)
-            self._coming.pop(agent.node.id, None)
 
     async def table(self, agent: AgentSession, message: Table) -> None:
         """Receive a table.
@@ -97,24 +96,23 @@ class NodeTables:
 
         Raises: ProtocolError; StoreError.
         """
-        node = agent.node.id
-        so_far = self._coming.pop(node, None)
+        so_far = self._received_parts.pop(agent, None)
         if message.part == 0:
             so_far = PackageChanges(message.since[:DIGEST_CHARS], message.digest, {})
         if so_far is None or not _follows(so_far, message):
-            raise ProtocolError("a part of packages that does not follow")
+            raise ProtocolError("a part of a package list that does not follow the part before")
         so_far.versions.update((_plain(name), _plain(version)) for name, version in zip(message.names, message.versions, strict=True))
         if len(so_far.versions) > MAX_PACKAGES:
             raise ProtocolError("more packages than a server has")
         if message.part < message.parts - 1:
-            self._coming[node] = so_far
+            self._received_parts[agent] = so_far
             return
         await agent.save("packages", partial(self._save_packages, agent, so_far))
 
     async def _save_packages(self, agent: AgentSession, changes: PackageChanges) -> None:
         state = await self._store[NodeTableStore].save_packages(agent.session, changes, self._clock.now())
         if not state.digest and not changes.since:
-            raise ProtocolError("packages that do not lead to their digest")
+            raise ProtocolError("a package list that does not match its digest")
         await agent.send(PackagesHeld(state.digest))
         self._bus.publish(Changed("node", agent.node.id, agent.node.version))
 

@@ -21,11 +21,11 @@ EVERY_S: Final = 5.0
 MAX_CONCURRENT: Final = 64
 """Readings of one transaction: samples wait behind it."""
 MAX_WAITING: Final = 5000
-"""Readings that wait for the store, some 30 MB. Beyond it the oldest are left out."""
+"""Readings that may wait for the store, some 30 MB. With more, the oldest are dropped."""
 
 
 class ProcessHistoryWriter:
-    """The readings that are not stored yet, of each node the last of each minute."""
+    """The readings that are not stored yet: for each node and minute the last one."""
 
     def __init__(self, store: Stores, clock: Clock) -> None:
         self._store = store
@@ -40,18 +40,18 @@ class ProcessHistoryWriter:
             del self._waiting[next(iter(self._waiting))]
 
     def reading(self, no: int, at: float) -> ProcessReading | None:
-        """The last reading of node number `no` at or before a time that waits to be stored."""
+        """The last waiting reading of node number `no` at or before a time in Unix seconds; None: none waits."""
         waiting = [reading for session, reading in self._waiting.values() if session.no == no and reading.at_ms <= at * 1000]
         return max(waiting, key=lambda reading: reading.at_ms, default=None)
 
     async def run(self) -> None:
-        """Write what waits every `EVERY_S`, until cancelled."""
+        """Write the waiting readings every `EVERY_S`, until cancelled."""
         while True:
             await self._clock.sleep(EVERY_S)
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what waits. A temporary error of the store ends this: what is not written waits on. Any other error costs that reading."""
+        """Write the waiting readings. A temporary error of the store ends this, and the rest stays. Any other error drops its reading."""
         while self._waiting:
             batch = dict(list(self._waiting.items())[:MAX_CONCURRENT])
             saving = (self._store[ProcessHistoryStore].save_reading(session, reading) for session, reading in batch.values())
@@ -61,5 +61,5 @@ class ProcessHistoryWriter:
                     return
                 if failure is not None and not isinstance(failure, Fenced):  # one node's reading must not affect the others
                     event(log, "process_reading_lost", logging.ERROR, node=entry[0].node, why=repr(failure))
-                if self._waiting.get(key) is entry:  # otherwise a later reading has come meanwhile
+                if self._waiting.get(key) is entry:  # otherwise a later reading has replaced it
                     del self._waiting[key]

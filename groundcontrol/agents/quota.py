@@ -16,16 +16,14 @@ COSTLY: Final = 40.0
 """Frames charged for a message that costs its own transaction (identity, layout, updates …)."""
 VALUES_OF_A_FRAME: Final = 4000.0
 """Samples of a pack that are charged as one frame. A few kilobytes may hold a quarter of a million samples, whose validation takes 6 ms."""
-
-
 STORED_BYTES: Final = 1024.0 * 1024 * 1024
-"""Bytes of packs and layouts of one node that may be stored in about a day. A spool that is full after a hundred hours has 64 MiB,
-and a busy server sends 5 MB a day."""
+"""Bytes of packs and layouts of one node that may be stored in about a day. A busy server sends 5 MB a day. A full spool of a
+hundred hours has 64 MiB."""
 STORED_BYTES_PER_S: Final = 16.0 * 1024
 """Rate at which the quota of stored bytes refills."""
 HOUR_BYTES: Final = 1024.0
-"""Bytes charged for each further hour that a pack covers. Each hour is stored apart, later in a chunk per tier that names all series;
-four kilobytes may cover 600 hours."""
+"""Bytes charged for each further hour that a pack covers. Each hour is stored separately, later in a chunk per tier that names all
+series. Four kilobytes may cover 600 hours."""
 OPENINGS: Final = 100.0
 """Sessions that a node may open without a pause. Each costs commits, and perhaps a log line, an event or an audit row."""
 OPENINGS_PER_S: Final = 1 / 3
@@ -75,8 +73,8 @@ class Quota:
     def spend(self, now: float, frames: float, size: int) -> float:
         """Charge a received message.
 
-        Args:    now: monotonic seconds; frames: frames to charge; size: its bytes.
-        Returns: seconds to wait before the next read from this node; 0.0 nearly always.
+        Args:    now: monotonic seconds; frames: frames to charge; size: bytes of the message.
+        Returns: seconds to wait before the message is applied; 0.0 nearly always.
         """
         passed = now - self.at
         self.at = now

@@ -45,9 +45,9 @@ OFFLINE_GRACE_S: Final = 10.0
 RECONNECT_S: Final = 120.0
 """After a start of the hub, nodes that were online before have this long to reconnect before they count as offline."""
 RETURNED_AFTER_S: Final = 90.0
-"""A node seen less than this long before the restarted hub sees it again was not offline: the hub was."""
+"""A node that was last seen less than this long ago did not go offline, even if the hub was stopped meanwhile."""
 AHEAD_EVERY_S: Final = 6 * 3600.0
-"""How often the event about a node's clock far ahead is repeated."""
+"""Least time between two events about the same node's clock being far ahead."""
 CLOSE_LIMIT_S: Final = 4.0
 CLOSE_INTERNAL: Final = 1011
 DRAIN_JITTER_MS: Final = (2_000, 10_000)
@@ -57,8 +57,11 @@ class _Disconnected(NamedTuple):
     """A disconnected node whose offline event is not written yet."""
 
     since: float
+    """Monotonic seconds."""
     seen_at: float
+    """Unix seconds."""
     how: str
+    """The result of `_how`."""
 
 
 class Registry:
@@ -79,7 +82,9 @@ class Registry:
         self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}
         self._disconnected: dict[NodeId, _Disconnected] = {}
         self._emitted_offline: set[NodeId] = set()
+        """Nodes with an offline event since their last online event."""
         self._emitted_pending: set[NodeId] = set()
+        """Nodes with an online event since the start of the hub."""
         self._unsaved: dict[NodeId, float] = {}
         """Node -> a `last_seen_at` from its connect or disconnect that the store refused. It is written later."""
         self._closing: set[asyncio.Task[None]] = set()
@@ -107,7 +112,7 @@ class Registry:
         return node in self._awaited and node not in self._agents
 
     def current(self, node: NodeId) -> Session | None:
-        """The node's live session."""
+        """The node's live session; None: it is not connected."""
         agent = self._agents.get(node)
         return None if agent is None else agent.session
 
@@ -120,7 +125,7 @@ class Registry:
         self._suspected.pop(node, None)
 
     def is_cloned(self, node: NodeId) -> bool:
-        """Whether a second machine used this node's keys within SUSPECT_S. No job is sent to either machine then."""
+        """Whether a second machine used this node's keys within SUSPECT_S. If so, no job is sent to either machine."""
         seen = self._suspected.get(node)
         if seen is not None and self._clock.monotonic() - seen > SUSPECT_S:
             del self._suspected[node]
@@ -128,20 +133,20 @@ class Registry:
         return seen is not None
 
     def last_seen(self, node: Node) -> float | None:
-        """When the node was last seen. The stored value of an online node is up to SEEN_EVERY_S old."""
+        """When the node was last seen, in Unix seconds; None: never. The stored value of an online node is up to SEEN_EVERY_S old."""
         agent, disconnected = self._agents.get(node.id), self._disconnected.get(node.id)
         if agent is not None:
             return self._clock.now() - agent.silent_s
         return disconnected.seen_at if disconnected is not None else node.last_seen_at
 
     def agent(self, node: NodeId) -> AgentSession | None:
-        """The live session object of the node, to send it messages."""
+        """The object that sends messages to a connected node; None: it is not connected."""
         return self._agents.get(node)
 
     async def read_journal(self, node: NodeId, unit: str, lines: int, level: str) -> UnitLines:
-        """The last lines of a unit's journal, from the node. level: warning or all.
+        """Ask the node for the last lines of a unit's journal. level: warning or all.
 
-        Raises: NodeOffline, Unavailable; JournalUnreadable: the node's Spider cannot do that.
+        Raises: NodeOffline; Unavailable: too many requests; JournalUnreadable: the node's agent is too old.
         """
         agent = self._agents.get(node)
         if agent is None:
@@ -189,7 +194,7 @@ class Registry:
     def close(self, node: NodeId, code: int = CLOSE_UNKNOWN, reason: str = "") -> Awaitable[None]:
         """End a node's session immediately. Await the result to wait until the socket is closed.
 
-        With CLOSE_UNKNOWN (the node was removed) its latest values are forgotten too.
+        CLOSE_UNKNOWN means that the node was removed: its latest values are forgotten too.
         """
         agent = self._agents.get(node)
         if code == CLOSE_UNKNOWN:
@@ -294,7 +299,7 @@ class Registry:
         # Separate tasks: a hanging store must not delay heartbeats, or the nodes would disconnect.
         async with asyncio.TaskGroup() as group:
             group.create_task(self._beat(), name="heartbeats")
-            group.create_task(self._write(), name="what is told of nodes")
+            group.create_task(self._write(), name="events of nodes")
 
     async def _beat(self) -> None:
         while True:

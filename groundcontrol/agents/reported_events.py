@@ -1,4 +1,4 @@
-"""Reads the events that a node reports. Pure: everything in them is hostile until it is checked here."""
+"""Reads the events that a node reports. Everything in them is hostile until it is checked here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from groundcontrol.agents.validation import LATEST_MS
 from groundcontrol.core.errors import BadRequest, EventUnknown
 from groundcontrol.core.text import clean
 from groundcontrol.events.catalogue import known_type
@@ -20,12 +21,11 @@ from spider.wire.report_messages import Events
 
 log = logging.getLogger(__name__)
 
-_LATEST_MS: Final = 4_102_444_800_000
 _details: Final = msgspec.json.Decoder(dict[str, str | int])
 
 
 def read_events(message: Events, node: Node, skew_s: float, now: float) -> list[Event]:
-    """The events of a frame. Those of a type that this hub does not take are left out: the node forgets them, too.
+    """The events of a frame. An event of a type that this hub does not accept is left out, and the node forgets it too.
 
     Args:   skew_s: seconds by which the node's clock is ahead.
     Raises: ProtocolError: the frame breaks the limits of `spider/wire/events.py`.
@@ -37,12 +37,7 @@ def read_events(message: Events, node: Node, skew_s: float, now: float) -> list[
 
 
 def _read(node: Node, skew_s: float, now: float, id_: str, kind: str, at_ms: int, text: str, details: str) -> Event | None:
-    if (
-        not EVENT_ID.match(id_)
-        or not 0 <= at_ms <= _LATEST_MS
-        or len(text) > MAX_MESSAGE_CHARS
-        or len(details.encode()) > MAX_DETAILS_BYTES
-    ):
+    if not EVENT_ID.match(id_) or not 0 <= at_ms <= LATEST_MS or len(text) > MAX_MESSAGE_CHARS or len(details.encode()) > MAX_DETAILS_BYTES:
         raise ProtocolError("an event beyond the limits")
     try:
         facts = checked_details(_details.decode(details) if details else {})

@@ -36,16 +36,16 @@ class LatestWriter:
         self._tried: asyncio.Event | None = None
         """Set after the first attempt of the running task; None: no write is pending."""
 
-    async def save(self, beside: asyncio.TaskGroup, kind: str, work: Save) -> None:
-        """Write now, or as soon as possible. It replaces a pending write of the same kind.
+    async def save(self, tasks: asyncio.TaskGroup, kind: str, work: Save) -> None:
+        """Write now, or as soon as possible. The write replaces a pending one of the same kind.
 
-        Args: beside: the group whose task continues after this returns. Errors that are not transient are raised there.
+        Args: tasks: a task of this group continues a slow write. Errors that are not transient are raised there.
         """
         self._waiting[kind] = work
         if self._tried is not None:
             return
         tried = self._tried = asyncio.Event()
-        beside.create_task(self._save_all(tried), name="saving")
+        tasks.create_task(self._save_all(tried), name="saving")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience_s):
                 await tried.wait()

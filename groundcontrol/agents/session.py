@@ -52,14 +52,14 @@ ANSWER_EVERY_S: Final = 5.0
 ANSWER_PACKS: Final = 8
 """Unacknowledged live packs that trigger an immediate acknowledgement: an eighth of a node's send window."""
 MAX_JOURNALS: Final = 256
-"""Journals (one per agent start) whose backlog one session may send. A run without a hub leaves at most one per second."""
+"""Journals whose backlog one session may send. Each start of the agent makes one."""
 MAX_OUTBOX: Final = 1024
 MAX_FAREWELL_CHARS: Final = 200
 MAX_LEFT_CHARS: Final = 500
 CONGESTED_BYTES: Final = 48 * 1024
 """Bytes in the send buffer above which nothing more is sent."""
 LOG_REPEAT_S: Final = 20.0
-"""If the store fails for this long, the node is asked to send its log lines again. Without an answer for 60 s, it sends no more in this session."""
+"""If the store fails for this long, the node is asked to send its log lines again. After 60 s without an answer it would send no more."""
 LOOK_UP_S: Final = 1.0
 """How often a session delayed by its quota checks whether it is over."""
 STUCK_LIMIT_S: Final = 10.0
@@ -96,19 +96,20 @@ class AgentSession:
         self.inflight_bytes = 0
         self.room = asyncio.Event()
         """Set after each commit of its packs."""
-        self._beside = asyncio.TaskGroup()
+        self._tasks = asyncio.TaskGroup()
         """Background tasks of the session. They end with it, and an exception in them ends the session."""
-        self._facts, self._lines = LatestWriter(deps.clock), LatestWriter(deps.clock)
+        self._data_writer, self._line_writer = LatestWriter(deps.clock), LatestWriter(deps.clock)
         self._link = link
         self._deps = deps
         self._monotonic = deps.clock.monotonic
         self.live = Topic("node_live", node.id)
-        """Subscribers of this topic watch this very node."""
+        """The bus topic of this node's live values."""
         now = deps.clock.monotonic()
         self._received_at = self._sent_at = self.since = now
         self._timed_at = now
         """When the node last got the hub's time: in the welcome, then in heartbeats."""
         self._busy = 0
+        """How many calls of `paused` are running."""
         self._stuck_since: float | None = None
         self._quota = deps.quotas.of(node.id, now)
         self._owed = 0.0
@@ -122,14 +123,13 @@ class AgentSession:
         self.watched_until = 0.0
         """Monotonic end of the watch lease that was sent to the node."""
         self.tables_until = 0.0
-        """The same for the lease of its tables."""
+        """Monotonic end of the watch lease for the node's tables."""
         self.frames = 0
         self._late_seq = -1
         self._journals: set[bytes] = set()
         self.ahead_rows = 0
         """Rows of this session that are dated in the far future and therefore not stored."""
         self.journal = JournalRequests(self.send)
-        """Requests for lines of the journal that wait for the node's answer."""
         self.lost: list[LostRows] = []
         """Committed loss reports without an event yet."""
 
@@ -141,7 +141,7 @@ class AgentSession:
         Raises: SocketClosed, ProtocolError, StoreError.
         """
         try:
-            async with self._beside:
+            async with self._tasks:
                 while True:
                     await self._receive(await self.socket.receive())
         except ExceptionGroup as ended:
@@ -150,7 +150,6 @@ class AgentSession:
             self.journal.close()
 
     async def _receive(self, data: bytes) -> None:
-        """Apply a message."""
         if self.over:
             return
         now = self._monotonic()
@@ -221,17 +220,17 @@ class AgentSession:
             except (*TRANSIENT_ERRORS, TimeoutError) as exc:
                 if self._monotonic() < until and not isinstance(exc, TimeoutError):
                     raise
-                held = batch.after  # the node sends the same lines again, and the store keeps them once, whatever this attempt did
+                held = batch.after  # the node sends the lines again; the store keeps them once, even if this attempt did store them
             await self.send(LogAck(held))
 
-        await self.paused(self._lines.save(self._beside, "lines", save))
+        await self.paused(self._line_writer.save(self._tasks, "lines", save))
 
     async def _identity(self, message: Identity) -> None:
         identity, version, policy, reboot = read_identity(message)
         nodes, at = self._deps.store[NodeStore], self._deps.clock.now()
 
         async def save() -> None:
-            self._adopt(await nodes.save_identity(self.session, identity, version, policy, reboot, at))
+            self._set_node(await nodes.save_identity(self.session, identity, version, policy, reboot, at))
 
         await self.save("identity", save)
 
@@ -239,16 +238,16 @@ class AgentSession:
         updates = read_updates(message)
 
         async def save() -> None:
-            self._adopt(await self._deps.store[NodeStore].save_updates(self.session, updates))
+            self._set_node(await self._deps.store[NodeStore].save_updates(self.session, updates))
 
         await self.save("updates", save)
 
     async def save(self, kind: str, work: Save) -> None:
-        """Write data of the node, now or when the store works again. Of pending writes only the newest of each kind is kept.
+        """Write data of the node, now or when the store works again. Only the newest pending write of each kind is kept.
 
         An error of `work` that is not transient ends the session.
         """
-        await self.paused(self._facts.save(self._beside, kind, work))
+        await self.paused(self._data_writer.save(self._tasks, kind, work))
 
     async def _receive_schema(self, message: Layout) -> None:
         known = validate_schema(message)
@@ -258,11 +257,11 @@ class AgentSession:
         try:
             await self.paused(self._store_schema(known.row))
         except Conflict as exc:
-            raise ProtocolError("one name for two layouts") from exc
+            raise ProtocolError("two layouts with the same name") from exc
         self._schemas.put(message.layout, known)
 
     async def _store_schema(self, schema: SeriesSchema) -> None:
-        """Save a layout, retrying as long as needed: its packs cannot be stored without it."""
+        """Save a layout. Retries as long as needed, since packs cannot be stored without their layout."""
         while not self.over:
             try:
                 await self._deps.store[MetricStore].save_schema(self.session, schema)
@@ -308,7 +307,7 @@ class AgentSession:
     def _follow(self, message: Late | Gap) -> None:
         """Check the sequence number of a late message. It counts from 0 in each session."""
         if message.seq != self._late_seq + 1:
-            raise ProtocolError("what comes late is out of order")
+            raise ProtocolError("a late message out of order")
         self._late_seq = message.seq
         self._journals.add(message.journal)
         if len(self._journals) > MAX_JOURNALS:
@@ -323,12 +322,12 @@ class AgentSession:
         self.ahead_rows += rows
         return b""
 
-    def _adopt(self, node: Node) -> None:
+    def _set_node(self, node: Node) -> None:
         self.node = node
         self._deps.bus.publish(Changed("node", node.id, node.version))
 
     async def paused(self, work: Awaitable[object]) -> None:
-        """Await work of the hub. The node is not read meanwhile, so this time does not count as silence."""
+        """Await work of the hub. The hub does not read from the node meanwhile, so this time does not count as silence."""
         self._busy += 1
         try:
             await work

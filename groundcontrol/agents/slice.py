@@ -1,4 +1,4 @@
-"""Declares the services of the agent gateway. It has no routes of its own: `/ws` is no call of REST."""
+"""Declares the services of the agent gateway. It declares no routes, since `/ws` is not a REST call."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class AgentTransport:
         self._waiting_bytes = self._taken = 0
         self._paused = False
         self._arrived = asyncio.Event()
-        """Set when a message, or the end, is there."""
+        """Set when a message or the end of the connection has arrived."""
         self._over: Exception | None = None
         """Why the connection ended; None: it is open."""
         self._controls = self._unheard = 0
@@ -131,8 +131,8 @@ class AgentTransport:
                 self._take(frame)
         except Violation as broken:
             self._input_drained.set()  # after this error the start of the next frame is unknown
-            text = broken.code == CODE_UNSUPPORTED
-            self._end(ProtocolError("a text message") if text else SocketClosed(broken.code, "not WebSocket, or too big"))
+            is_text = broken.code == CODE_UNSUPPORTED
+            self._end(ProtocolError("a text message") if is_text else SocketClosed(broken.code, "not WebSocket, or too big"))
         except ProtocolError as error:
             if self._over is not None:
                 self._input_drained.set()  # in a flood, waiting for the close frame would be in vain
@@ -166,7 +166,7 @@ class AgentTransport:
         if self._over is not None:
             self._unheard += 1
             if self._unheard > MAX_UNHEARD:
-                raise ProtocolError("it goes on and on")
+                raise ProtocolError("too many messages after the end")
             return
         self._messages.append(message)
         self._waiting_bytes += len(message) + MESSAGE_BYTES

@@ -10,25 +10,33 @@ from groundcontrol.nodes.model import Owner, Session
 
 
 class HubInfo(NamedTuple):
+    """A running hub process."""
+
     id: HubId
     address: str
     version: str
 
 
 class Lease(NamedTuple):
+    """The right of one hub process to run a task."""
+
     task: str
     hub: HubId
     token: int
+    """Grows when another process acquires the lease, or the same one after it ran out."""
 
 
 class HubStore(Protocol):
-    async def beat(self, hub: HubId, info: HubInfo, ttl_s: float) -> Sequence[HubInfo]: ...
+    async def beat(self, hub: HubId, info: HubInfo, ttl_s: float) -> Sequence[HubInfo]:
+        """Record that this hub process runs, for `ttl_s`. Returns: all running ones."""
+        ...
+
     async def ship_agent(self, version: str) -> float:
-        """Note the version of Spider that this hub ships. Returns: since when it is this one, Unix seconds."""
+        """Record the version of Spider that this hub ships. Returns: when it began to ship this version, in Unix seconds."""
         ...
 
     async def lease(self, task: str, hub: HubId, ttl_s: float) -> Lease | None:
-        """Acquire the lease of `task` for `ttl_s` by the store's clock."""
+        """Acquire or renew the lease of `task` for `ttl_s` by the store's clock. None: another process holds it."""
         ...
 
 
@@ -43,7 +51,7 @@ class SessionStore(Protocol):
         ...
 
     async def left_online(self, hub: HubId) -> Collection[NodeId]:
-        """Nodes whose session was still open when their hub process ended. `hub`: the calling hub."""
+        """Nodes whose session was still open when their hub process ended. `hub`: the calling process."""
         ...
 
     async def release_dead(self, hub: HubId) -> None:

@@ -26,8 +26,9 @@ from spider.wire.units import MAX_NAME
 
 MAX_SERIES: Final = MAX_ITEMS
 MOST_SHARED: Final = 128
-"""Number of layouts that are shared between nodes, and their greatest length."""
+"""Number of layouts that nodes share."""
 MOST_SHARED_SERIES: Final = 256
+"""A layout of more series is not shared."""
 MAX_ROWS: Final = 600
 MAX_ADDRESSES: Final = 64
 MAX_VERBS: Final = 64
@@ -89,10 +90,10 @@ def _known_schema(schema: bytes, family: str, interval_s: int, series: tuple[str
         except ValueError as exc:
             raise ProtocolError("a series that is not in the catalogue") from exc
         if metric.family != family:
-            raise ProtocolError("a series that does not belong into this layout")
+            raise ProtocolError("a series of another family than the layout")
         scales.append(metric.scale)
     if schema != schema_id_of(family, series):
-        raise ProtocolError("a layout that is not named for its content")
+        raise ProtocolError("a layout whose name does not match its content")
     return KnownSchema.of(SeriesSchema(schema, family, interval_s, series), scales)
 
 
@@ -106,9 +107,9 @@ def check_pack(message: Pack, schema: KnownSchema | None) -> list[Row]:
     Raises:  ProtocolError.
     """
     if schema is None:
-        raise ProtocolError("a pack of a layout that was not named")
+        raise ProtocolError("a pack of an unknown layout")
     if message.stream not in (STREAM_LIVE, STREAM_BACKFILL) or message.seq < 0:
-        raise ProtocolError("a pack of no stream")
+        raise ProtocolError("a pack of an unknown stream")
     return _check_rows(message.coding, message.body, schema)
 
 
@@ -128,35 +129,35 @@ def _check_rows(coding: int, body: bytes, schema: KnownSchema) -> list[Row]:
 def check_late(message: Late, schema: KnownSchema | None) -> tuple[list[Row], PreviousSend | None]:
     """Validate a pack from the node's disk by its layout.
 
-    Returns: its rows, and the number under which they were sent before.
+    Returns: its rows, and the number under which they were sent before; None: they were not.
     Raises:  ProtocolError.
     """
     if schema is None:
-        raise ProtocolError("a pack of a layout that was not named")
-    sent = _check_place(message)
+        raise ProtocolError("a pack of an unknown layout")
+    sent = _check_record(message)
     return _check_rows(message.coding, message.body, schema), sent
 
 
 def check_gap(message: Gap) -> PreviousSend | None:
     """Validate a loss report.
 
-    Returns: the number under which the rows were sent before.
+    Returns: the number under which the rows were sent before; None: they were not.
     Raises:  ProtocolError.
     """
-    sent = _check_place(message)
+    sent = _check_record(message)
     if message.family not in INTERVAL_S:
-        raise ProtocolError("a gap in no family")
+        raise ProtocolError("a gap in an unknown family")
     if not 0 <= message.first_ms <= message.last_ms <= LATEST_MS or not 0 <= message.rows <= MAX_LOST_ROWS:
         raise ProtocolError("a gap with impossible numbers")
     return sent
 
 
-def _check_place(message: Late | Gap) -> PreviousSend | None:
+def _check_record(message: Late | Gap) -> PreviousSend | None:
     if len(message.journal) != JOURNAL_BYTES or message.number < 0 or message.seq < 0:
-        raise ProtocolError("a record of no journal")
+        raise ProtocolError("a record of an unknown journal")
     sent = PreviousSend(message.sent_epoch, message.sent_stream, message.sent_seq) if message.sent_epoch else None
     if sent is not None and (sent.epoch < 0 or sent.seq < 0 or sent.stream not in (STREAM_LIVE, STREAM_BACKFILL)):
-        raise ProtocolError("a record that was sent in no session")
+        raise ProtocolError("a record with an impossible earlier session")
     return sent
 
 
@@ -182,7 +183,7 @@ def read_log_lines(message: LogLines, now: float) -> LogBatch:
     if count > MAX_LOG_LINES or not len(message.priorities) == len(message.sources) == len(message.texts) == count:
         raise ProtocolError("log lines that do not match")
     if not 0 <= message.left_out <= MAX_LOST_ROWS or not all(_is_cursor(text) for text in (message.after, message.cursor)):
-        raise ProtocolError("log lines without a place")
+        raise ProtocolError("log lines with an impossible cursor")
     if not all(0 <= at_ms <= LATEST_MS for at_ms in message.at_ms) or not all(0 <= priority <= 7 for priority in message.priorities):
         raise ProtocolError("log lines with impossible numbers")
     parts = zip(message.at_ms, message.priorities, message.sources, message.texts, strict=True)
@@ -244,7 +245,7 @@ def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str
 
 
 def _policy_names(line: str) -> tuple[str, ...]:
-    """The names of a line of the policy."""
+    """Split a line of the policy into names."""
     names = [clean(name.strip(), MAX_NAME) for name in line.split(",", MAX_POLICY_NAMES)[:MAX_POLICY_NAMES]]
     return tuple(filter(None, names))
 
@@ -289,8 +290,8 @@ class SchemaCache:
     def touch(self, name: bytes, known: KnownSchema) -> bool:
         """Mark a layout as just used.
 
-        Returns: whether it is cached unchanged and surely in the store. After MAX_SCHEMAS other saves it must be saved again,
-                 since the store keeps only recent layouts.
+        Returns: whether the layout is cached unchanged and surely in the store. After MAX_SCHEMAS other saves it must be saved
+                 again, since the store keeps only recent layouts.
         """
         if self._known.get(name) != known or self._saves - self._saved[name] >= MAX_SCHEMAS:
             return False

@@ -23,8 +23,11 @@ RENEW_BEFORE_S: Final = 6.0
 MAX_CONCURRENT: Final = 8
 """Leases that are sent before other tasks get their turn. A thousand of them take a tenth of a second."""
 MAX_WATCHED: Final = 20_000
+"""With more nodes than this, expired leases are dropped from memory."""
 MAX_CLOSELY: Final = 1_000
+"""Nodes of one `Interest` whose tables are watched."""
 EVENTS: Final = 256
+"""Limit of the queue of `Interest` messages."""
 
 
 class WatchLeases:
@@ -35,7 +38,9 @@ class WatchLeases:
         self._bus = bus
         self._clock = clock
         self._until: dict[NodeId, float] = {}
+        """Node -> monotonic end of its lease."""
         self._closely: dict[NodeId, float] = {}
+        """Node -> monotonic end of the lease of its tables."""
 
     def watched(self, node: NodeId) -> bool:
         """Whether the node has a watch lease."""
@@ -62,14 +67,14 @@ class WatchLeases:
         if len(self._until) + len(interest.nodes) > MAX_WATCHED:
             self._until = {node: end for node, end in self._until.items() if end > now}
             self._closely = {node: end for node, end in self._closely.items() if end > now}
-        subscription = 0
+        sent = 0
         for node in interest.nodes:
             self._until[node] = max(until, self._until.get(node, 0.0))
             agent = self._registry.agent(node)
             if agent is not None and agent.watched_until - now < RENEW_BEFORE_S:
                 await self._send(agent)
-                subscription += 1
-                if subscription % MAX_CONCURRENT == 0:
+                sent += 1
+                if sent % MAX_CONCURRENT == 0:
                     await asyncio.sleep(0)
         for node in interest.closely[:MAX_CLOSELY]:
             self._closely[node] = until

@@ -41,7 +41,7 @@ async def read_journal(call: ApiRequest, body: JournalBody) -> UnitJournalView:
     if found.refused == "policy":
         raise PolicyRefuses(_closed(node, found.why), mode=node.policy.mode if node.policy else "")
     if found.refused == "busy":
-        raise Unavailable("the node reads its journal for others: try again in some seconds", retry_after_s=5)
+        raise Unavailable("the node reads its journal for other requests: try again in some seconds", retry_after_s=5)
     if found.refused:
         raise JournalUnreadable(f"the journal of {node.name} cannot be read: {found.why or found.refused}")
     level: Literal["warning", "all"] = (

@@ -41,7 +41,7 @@ def test_a_skew_that_ended_before_it_was_reported_is_not_reported() -> None:
 
 def test_a_restarted_hub_reports_only_the_end_of_a_known_skew() -> None:
     skews = SkewTracker()
-    skews.known(NODE, BREATHE, row(-70_000))
+    skews.restore(NODE, BREATHE, row(-70_000))
     skews.note(NODE, BREATHE, row(-70_000))
     assert skews.pop_change(NODE) is None
     skews.note(NODE, BREATHE, row(0))

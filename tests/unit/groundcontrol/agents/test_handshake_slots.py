@@ -108,7 +108,7 @@ def test_a_node_that_proved_its_key_is_not_displaced() -> None:
     for number in range(4):
         for at, one in enumerate(hub.spoken(16, f"198.51.100.{number}")):
             one.node = NodeId(f"node-{number}-{at}")
-            hub.openings.await_turn(one)
+            hub.openings.displace_older(one)
     hub.clock.advance(5.0)
     with pytest.raises(Unavailable):
         hub.openings.enter("192.0.2.1")
@@ -119,12 +119,12 @@ def test_one_key_has_one_slot_for_its_newest_handshake() -> None:
     hub = Hub()
     [other] = hub.spoken(1, "192.0.2.1")
     other.node = NodeId("good")
-    hub.openings.await_turn(other)
+    hub.openings.displace_older(other)
     waiting = []
     for number in range(200):
         [one] = hub.spoken(1, f"198.51.100.{number % 5}")
         one.node = NodeId("bad")
-        hub.openings.await_turn(one)
+        hub.openings.displace_older(one)
         waiting.append(one)
     assert [one.displaced for one in waiting] == [True] * 199 + [False]
     assert not other.displaced

@@ -70,11 +70,11 @@ async def test_waiting_events_are_bounded_to_the_newest() -> None:
 async def test_waiting_events_are_written_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub()
     hub.fails = StoreFull("no space")
-    for _ in range(node_events.MAX_CONCURRENT + 1):
+    for _ in range(node_events.MAX_WRITES + 1):
         await hub.registry.events.cloned(ONE, "127.0.0.1")
     hub.fails = None
     await hub.registry.events.close(5)
-    assert (len(told(hub)), hub.registry.events.waiting) == (node_events.MAX_CONCURRENT + 1, 0)
+    assert (len(told(hub)), hub.registry.events.waiting) == (node_events.MAX_WRITES + 1, 0)
     assert "event_lost" not in caplog.messages
 
 
