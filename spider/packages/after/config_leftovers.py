@@ -36,7 +36,7 @@ _SECRET_NAME = re.compile(
 )
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
 _SECRET_VALUE = re.compile(
-    r"(?i)(\b[\w.-]*(?:passw(?:or)?d|passwd|passphrase|pwd|secret|token|api[_-]?key|private[_-]?key|community|credential|psk)s?[\w.-]*"
+    r"(?i)((?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|private[_-]?key|community|credential|psk)[\w.-]*"
     r"[\"']?\s*(?:[:=]|\s)\s*)(?!(?:yes|no|true|false|on|off|none|\d{1,4})\s*\Z)(\S.*)"
 )
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@\s]+@")

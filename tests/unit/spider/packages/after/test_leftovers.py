@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,12 @@ class TestNotShown:
 )
 def test_secrets_are_hidden_in_a_shown_difference(line: str, shown: str) -> None:
     assert hide_secrets(line) == shown
+
+
+def test_the_time_for_a_long_line_does_not_grow_with_the_cube_of_its_length() -> None:
+    begun = time.process_time()
+    hide_secrets("+" + "pwd-" * 500)
+    assert time.process_time() - begun < 2.0
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
