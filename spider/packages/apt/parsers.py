@@ -96,10 +96,13 @@ def has_list(release: str, target: AptTarget) -> bool:
 
 
 def valid_until(release: str) -> float:
-    """When a Release file expires, Unix seconds; infinity = never."""
+    """When a Release file expires, Unix seconds; infinity = never, or its date is no valid one."""
     match = _VALID_UNTIL.search(release)
     moment = parsedate_tz(match["moment"]) if match is not None else None
-    return float("inf") if moment is None else float(mktime_tz(moment))
+    try:
+        return float("inf") if moment is None else float(mktime_tz(moment))
+    except (ValueError, OverflowError):  # a year after 9999
+        return float("inf")
 
 
 def parse_inventory(text: str) -> Inventory:

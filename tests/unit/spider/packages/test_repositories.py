@@ -57,6 +57,7 @@ def test_a_list_of_apt_that_says_it_is_not_valid_any_more_is_expired(monkeypatch
     for field, expired in (
         ("Valid-Until: Sat, 28 Nov 2020 08:11:14 UTC", True),
         ("Valid-Until: Fri, 31 Dec 2060 00:00:00 UTC", False),
+        ("Valid-Until: Fri, 31 Dec 99999 00:00:00 UTC", False),
         ("", False),
     ):
         release.write_text(f"Origin: Debian\n{field}\nArchitectures: amd64\n")
