@@ -1,12 +1,14 @@
 """Runs each verb in the same steps on every package manager: check, plan, show, compare, execute, verify."""
 
 import contextlib
+import logging
 import os
 import time
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from spider.files import read_file
 from spider.jobs.files import JOBS_DIR, REFRESHED, REFUSED
+from spider.logs import event
 from spider.packages.backend import STOP_AFTER_STEP, STOP_TOO_LATE, Backend, Command, Failure, OwnStep, PackageError, PackageList, Replan
 from spider.packages.hook_install import PLAN_CHANGED
 from spider.packages.interfaces import Console, Outcome, PackageCondition, PackagesUnreadable, Task
@@ -35,6 +37,7 @@ LISTS_LOCK_POLL_S = 5.0
 OLD_LISTS_S = 7 * 86400
 MAX_REFUSED = 1000
 """Length limit of the error text of a refresh."""
+_log = logging.getLogger(__name__)
 
 
 class Driver:
@@ -453,7 +456,14 @@ class Driver:
             return 0.0
 
     def _mark(self, outcome: Outcome) -> None:
-        """Save the result of a refresh, unless it was stopped or waited too long for the lock: it contacted no repository then."""
+        """Save the result of a refresh. A full disk, which may be why the refresh failed, does not change the outcome."""
+        try:
+            self._save_mark(outcome)
+        except OSError as exc:
+            event(_log, "refresh_not_marked", logging.WARNING, why=str(exc))
+
+    def _save_mark(self, outcome: Outcome) -> None:
+        """Save the result, unless the refresh was stopped or waited too long for the lock: it contacted no repository then."""
         refused = os.path.join(self._jobs, REFUSED)
         if outcome.state == "succeeded":
             path = os.path.join(self._jobs, REFRESHED)

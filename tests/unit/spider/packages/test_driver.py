@@ -343,6 +343,13 @@ def test_the_condition_names_broken_packages_and_the_state_of_each_list(tmp_path
     assert repositories == [("main", 1.0, "refused"), ("aged", 1.0, "expired"), ("dead", 0.0, "missing")]
 
 
+def test_a_refresh_keeps_its_own_error_where_its_mark_cannot_be_written(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, Plan())
+    (stage.jobs / REFUSED).mkdir()
+    stage.paper.script = "exit 1"
+    assert stage.run("refresh").error_code == "job.package_manager"
+
+
 def test_a_failed_refresh_stays_marked_until_one_succeeds(tmp_path: Path) -> None:
     stage = Stage(tmp_path, Plan())
     driver = Driver(stage.paper, jobs_dir=str(stage.jobs))
