@@ -48,7 +48,7 @@ export class Job {
     return {
       id: this.id, node_id: this.node.id, action: this.action, packages: this.packages, reboot: this.reboot, state: this.state, phase: this.phase, progress_percent: this.percent, exit_code: this.exitCode,
       output_bytes: this.output.length, output_sha256: this.endedAt ? "9f2c".repeat(16) : null, created_by: "admin", created_at: this.createdAt, started_at: this.startedAt, ended_at: this.endedAt, changes: this.changes, error: this.error,
-      version: (this.version = (this.version ?? 0) + 1), for: null, plan: null, package: "", note: "", output_total_bytes: this.output.length, last_output_at: null, plan_digest: null, has_report: false, stop: null, batch_id: null, follows: null,
+      version: (this.version = (this.version ?? 0) + 1), for: null, plan: null, package: "", note: "", output_total_bytes: this.output.length, last_output_at: null, plan_digest: null, has_report: false, lost: false, stop: null, batch_id: null, follows: null,
     };
   }
 

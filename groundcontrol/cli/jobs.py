@@ -84,7 +84,7 @@ async def _list(hub: Hub, args: argparse.Namespace) -> int:
     rows = [
         [
             job["id"], names.get(job["node_id"], job["node_id"]), job["action"], job["state"], moment(job["created_at"]),
-            str(len(job["changes"])), job["error"]["message"] if job["error"] else MISSING,
+            str(len(job["changes"])), job["error"]["message"] if job["error"] else "not everything came back" if job["lost"] else MISSING,
         ]
         for job in page["jobs"]
     ]  # fmt: skip

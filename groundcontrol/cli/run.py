@@ -162,7 +162,8 @@ async def report(hub: Reads, job: Any) -> None:
             print(f"  {line}", file=sys.stderr)
     why = f": {shown(job['error']['message'])}" if job["error"] else ""
     code = "" if job["exit_code"] is None else f", exit code {job['exit_code']}"
-    print(f"{job['state']}{code}{why}", file=sys.stderr)
+    lost = ", not everything came back" if job["lost"] else ""
+    print(f"{job['state']}{lost}{code}{why}", file=sys.stderr)
 
 
 def plan_text(plan: Any) -> str:

@@ -113,6 +113,7 @@ ROWS: Final = (
     EventType("reboot_done", "packages", "{name} was rebooted, as it needed", window_s=60.0),
     _once("job_started", "job", "{action} on {name}: started"),
     _once("job_succeeded", "job", "{action} on {name}: succeeded"),
+    _once("job_incomplete", "job", "{action} on {name}: succeeded, but not everything came back", "warning"),
     _once("job_failed", "job", "{action} on {name}: failed", "error"),
     _once("job_interrupted", "job", "{action} on {name}: interrupted", "error"),
     _once("job_cancelled", "job", "{action} on {name}: cancelled", "warning"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from spider.wire.sentences import SENTENCES
@@ -29,6 +30,9 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile("".join(re.escape(text) + fact for text, fact in itertools.zip_longest(texts, facts, fillvalue="")))
 
 
+LOSSES: Final = frozenset({"reboot.services", "reboot.ports", "reboot.mounts", "reboot.failed_units"})
+"""Codes of notes that name what ran, listened or was mounted before a reboot and does not now."""
+
 _PATTERNS: Final = {code: _pattern(template) for code, template in SENTENCES.items()}
 
 
@@ -38,3 +42,8 @@ def coded_text(text: str) -> CodedText | None:
         if found := pattern.fullmatch(text):
             return CodedText(code, SENTENCES[code], found.groupdict())
     return None
+
+
+def names_loss(notes: Iterable[str]) -> bool:
+    """Whether a note of a report says that a server came back from its reboot without something."""
+    return any(coded is not None and coded.code in LOSSES for coded in map(coded_text, notes))

@@ -122,6 +122,8 @@ class Job(NamedTuple):
     plan_digest: str | None = None
     """Digest of the plan that the node sent, once all its parts are stored."""
     has_report: bool = False
+    lost: bool = False
+    """The server came back from this reboot without something that ran, listened or was mounted before it."""
     package: str = ""
     """The package that the node works on now."""
     note: str = ""
@@ -257,5 +259,7 @@ def job_event(job: Job, name: str, at: float) -> Event | None:
     details: dict[str, object] = {"job": job.id, "action": job.action, "changes": len(job.changes)}
     if job.error is not None:
         details["error"] = job.error.code
-    state = "started" if job.state == "running" else job.state
+    state: str = "started" if job.state == "running" else job.state
+    if job.state == "succeeded" and job.lost:
+        state = "incomplete"
     return new_event(f"job_{state}", at, details, node=job.node_id, name=name, org=job.org)

@@ -117,6 +117,8 @@ class JobView(Answer, rename={"for_": "for"}):
     """Counts of the plan at `/plan`. null: there is no complete plan."""
     has_report: bool
     """Whether a report exists at `/report`."""
+    lost: bool
+    """Whether the server came back from this reboot without something that ran, listened or was mounted before it."""
     stop: StopView | None
     batch_id: str | None
     follows: str | None
@@ -218,6 +220,8 @@ class BatchJobView(Answer):
     started_at: float | None
     ended_at: float | None
     error: JobErrorView | None
+    lost: bool
+    """As in a job."""
 
 
 class BatchSummaryView(Answer, rename={"for_": "for"}):

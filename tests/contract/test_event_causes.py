@@ -26,7 +26,7 @@ from tests.support.store_backend import Backend
 NEXT_BOOT = BootId("1f" * 16)
 BUILT: Final = {
     *(f"node_{stage}" for stage in get_args(Stage)),
-    *(f"job_{state}" for state in (*get_args(JobState), "started")),
+    *(f"job_{state}" for state in (*get_args(JobState), "started", "incomplete")),
     *(f"deployment_{state}" for state in get_args(DeploymentState)),
 }
 """Types whose name a writer puts together."""

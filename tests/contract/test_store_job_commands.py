@@ -185,6 +185,27 @@ async def test_a_report_is_stored_and_updates_the_reboot_state_of_the_node(store
     assert (node.reboot_required, node.reboot_since_at) == ("no", None)
 
 
+@pytest.mark.parametrize(
+    ("action", "note", "lost"),
+    [
+        ("reboot", "File systems that were mounted before the reboot and are not now: /data.", True),
+        ("reboot", "As before the reboot: services 3, ports 2, file systems 1.", False),
+        ("upgrade", "Units that failed since the reboot: x.service.", False),
+    ],
+)
+async def test_a_job_and_its_event_say_that_a_server_came_back_from_a_reboot_without_something(
+    store: Store, clock: ManualClock, action: str, note: str, lost: bool
+) -> None:
+    session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)
+    job = await store.jobs.create_job(SCOPE, new_job(session.node, clock.now())._replace(request=JobRequest(action)), None)
+    await store.jobs.take([job.id], [session], clock.now())
+    await store.jobs.save_report(job.id, REPORT._replace(notes=(note,)), session)
+    ended = await store.jobs.advance(job.id, "succeeded", session, JobUpdate(exit_code=0))
+    assert (ended.lost, [one.lost for one in (await store.jobs.jobs(SCOPE, 10)).items]) == (lost, [lost])
+    types = [one.type for one in (await store.log.events(SCOPE, 10)).items]
+    assert ("job_incomplete" in types, "job_succeeded" in types) == (lost, not lost)
+
+
 @pytest.mark.holds("SAFETY-47")
 async def test_plan_and_report_are_accepted_only_from_the_jobs_own_session(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())

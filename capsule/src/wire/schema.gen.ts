@@ -170,6 +170,8 @@ export interface BatchJobView {
   started_at: number | null;
   ended_at: number | null;
   error: JobErrorView | null;
+  /** As in a job. */
+  lost: boolean;
 }
 
 export interface BatchSummaryView {
@@ -922,6 +924,8 @@ export interface JobView {
   plan_digest: string | null;
   /** Whether a report exists at `/report`. */
   has_report: boolean;
+  /** Whether the server came back from this reboot without something that ran, listened or was mounted before it. */
+  lost: boolean;
   stop: StopView | null;
   batch_id: string | null;
   /** The job that requested this one. */

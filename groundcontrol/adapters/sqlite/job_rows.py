@@ -9,6 +9,7 @@ from typing import Final
 from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, records_from_json, texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.plans import shows_loss
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values
 from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import NotFound, StoreError
@@ -20,7 +21,8 @@ from groundcontrol.nodes.model import Session
 
 _SELECT: Final = (
     "SELECT job.*, node.id AS node_id, node.tags AS node_tags, batch.id AS batch_id,"
-    " EXISTS (SELECT 1 FROM job_report WHERE job_report.job = job.no) AS has_report"
+    " EXISTS (SELECT 1 FROM job_report WHERE job_report.job = job.no) AS has_report,"
+    " CASE job.action WHEN 'reboot' THEN (SELECT body FROM job_report WHERE job_report.job = job.no) END AS reboot_report"
     " FROM job JOIN node ON node.no = job.node LEFT JOIN batch ON batch.no = job.batch "
 )
 _NEWEST_OF_BATCH: Final = (
@@ -165,6 +167,7 @@ def to_job(row: sqlite3.Row) -> Job:
         plan=row["plan"],
         plan_digest=row["plan_digest"],
         has_report=bool(row["has_report"]),
+        lost=shows_loss(row["reboot_report"]),
         package=row["package"] or "",
         note=row["note"] or "",
         last_output_at=row["last_output_at"],

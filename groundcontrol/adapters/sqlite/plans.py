@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 import msgspec
 
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, record_from_json, record_to_json, to_json
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
-from groundcontrol.core.errors import Conflict
+from groundcontrol.core.errors import Conflict, StoreError
+from groundcontrol.jobs.coded_text import names_loss
 from groundcontrol.jobs.plans import MAX_STEPS, KeptBack, Plan, PlanHead, PlanPart, PlanStep, Report
 
 _steps: Final = msgspec.json.Decoder(tuple[PlanStep, ...])
-_kept_back: Final = msgspec.json.Decoder(tuple[KeptBack, ...])
 _report: Final = msgspec.json.Decoder(Report)
+_kept_back: Final = msgspec.json.Decoder(tuple[KeptBack, ...])
 
 
 def save_part(tx: Tx, job: int, part: PlanPart) -> bool:
@@ -66,6 +68,13 @@ def save_report(tx: Tx, job: int, report: Report) -> bool:
         return False
     tx.execute("INSERT OR REPLACE INTO job_report VALUES (?, ?)", job, body)
     return True
+
+
+def shows_loss(body: str | None) -> bool:
+    """Whether a stored report of a reboot names something that did not come back. A damaged report names nothing."""
+    with contextlib.suppress(StoreError):
+        return body is not None and names_loss(decoded(_report, body).notes)
+    return False
 
 
 def read_report(rows: Rows, job: int) -> Report | None:

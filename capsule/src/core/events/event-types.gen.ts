@@ -51,6 +51,7 @@ export const EVENT_TYPES: Readonly<Record<string, readonly [group: string, words
   "reboot_done": ["packages", (f) => t`${f("name")} was rebooted, as it needed`],
   "job_started": ["job", (f) => t`${f("action")} on ${f("name")}: started`],
   "job_succeeded": ["job", (f) => t`${f("action")} on ${f("name")}: succeeded`],
+  "job_incomplete": ["job", (f) => t`${f("action")} on ${f("name")}: succeeded, but not everything came back`],
   "job_failed": ["job", (f) => t`${f("action")} on ${f("name")}: failed`],
   "job_interrupted": ["job", (f) => t`${f("action")} on ${f("name")}: interrupted`],
   "job_cancelled": ["job", (f) => t`${f("action")} on ${f("name")}: cancelled`],

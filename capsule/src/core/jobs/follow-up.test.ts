@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hasFollowUp, outcomeLabel, outcomeOf, rebootNeed } from "./follow-up";
+import { hasFollowUp, outcomeGlyph, outcomeLabel, rebootNeed } from "./follow-up";
 
 const NOTHING = { reboot: "no", services: [], failed_units: [], config_files: [], notes: [] } as const;
 
@@ -16,16 +16,12 @@ test("a reboot is due until the server has booted after the job, or needs none",
   assert.equal(rebootNeed({ reboot: "unknown" }, 1000, node(1060)), "unknown");
 });
 
-test("the outcome names a reboot that is due", () => {
-  assert.equal(outcomeLabel("succeeded", "due"), "Succeeded, reboot needed");
-  assert.equal(outcomeLabel("succeeded", "since"), "Succeeded");
-});
-
-test("the outcome of a reboot says that something did not come back", () => {
-  const note = (code: string) => ({ code, template: "", facts: {} });
-  assert.equal(outcomeOf({ notes_coded: [null, note("reboot.same")] }, "no"), "no");
-  const outcome = outcomeOf({ notes_coded: [null, note("reboot.mounts")] }, "due");
-  assert.equal(outcomeLabel("succeeded", outcome), "Succeeded, not everything came back");
+test("the outcome names a reboot that is due, or that something did not come back", () => {
+  const done = { state: "succeeded", lost: false };
+  assert.equal(outcomeLabel(done, "due"), "Succeeded, reboot needed");
+  assert.equal(outcomeLabel(done, "since"), "Succeeded");
+  assert.equal(outcomeLabel({ ...done, lost: true }), "Succeeded, not everything came back");
+  assert.deepEqual([outcomeGlyph(done), outcomeGlyph({ ...done, lost: true }), outcomeGlyph({ state: "failed", lost: true })], ["done", "warn", "fail"]);
 });
 
 test("a report without findings has no follow-up", () => {

@@ -2,7 +2,7 @@
 
 import type { CodedText } from "../text/coded-text";
 import { t } from "../text/i18n";
-import { stateLabel } from "./job-labels";
+import { jobGlyph, stateLabel } from "./job-labels";
 
 interface ReportLike {
   reboot: "yes" | "no" | "unknown";
@@ -34,17 +34,20 @@ const LOST: ReadonlySet<string> = new Set(["reboot.services", "reboot.ports", "r
 
 export const isLoss = (note: CodedText | null | undefined): boolean => LOST.has(note?.code ?? "");
 
-/** What the title adds to the state of a job. `lost`: the server came back without something. */
-export type Outcome = RebootNeed | "lost";
-
-export const outcomeOf = ({ notes_coded }: { notes_coded: readonly (CodedText | null)[] }, need: RebootNeed): Outcome => (notes_coded.some(isLoss) ? "lost" : need);
-
 /** Whether the report says anything. */
 export const hasFollowUp = (report: ReportLike): boolean => report.reboot !== "no" || [report.services, report.failed_units, report.config_files, report.notes].some((items) => items.length > 0);
 
-/** The outcome in one line: success is not the whole of it while a reboot is due or something is lost. */
-export function outcomeLabel(state: string, outcome: Outcome): string {
-  const label = stateLabel(state);
-  if (outcome === "lost") return t`${label}, not everything came back`;
-  return outcome === "due" ? t`${label}, reboot needed` : label;
+interface Ended {
+  state: string;
+  /** The server came back from the reboot without something. */
+  lost: boolean;
 }
+
+/** The outcome in one line: success is not the whole of it while a reboot is due or something is lost. */
+export function outcomeLabel({ state, lost }: Ended, need: RebootNeed = "no"): string {
+  const label = stateLabel(state);
+  if (lost) return t`${label}, not everything came back`;
+  return need === "due" ? t`${label}, reboot needed` : label;
+}
+
+export const outcomeGlyph = ({ state, lost }: Ended): ReturnType<typeof jobGlyph> => (lost && state === "succeeded" ? "warn" : jobGlyph(state));

@@ -1,12 +1,12 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { JOB_GROUP_LABELS, jobGroupOf, JOB_GROUPS, countJobs, nodesToReboot, type JobGroup } from "../../core/jobs/batch";
-import { outcomeLabel } from "../../core/jobs/follow-up";
+import { outcomeGlyph, outcomeLabel } from "../../core/jobs/follow-up";
 import { stopStatusText } from "../../core/jobs/package-actions";
 import { t } from "../../core/text/i18n";
 import { timeOrDate, elapsed } from "../../core/text/time";
 import { percent, plural } from "../../core/text/units";
-import { jobEnded, jobGlyph, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
+import { jobEnded, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
 import { dayStart, now } from "../../state/clock";
 import { ids, loaded, nodeSignal } from "../../state/fleet";
 import { cancelBatch, loadBatch } from "../../state/job-detail";
@@ -142,11 +142,11 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
 
 /** The status of a job in plain words. `due`: its node needs a reboot. */
 function jobResult(job: BatchJobView, action: string, due: boolean): string {
-  if (due) return [outcomeLabel(job.state, "due"), job.error?.message].filter(Boolean).join(": ");
+  if (due) return [outcomeLabel(job, "due"), job.error?.message].filter(Boolean).join(": ");
   if (job.error) return job.error.message;
   if (!jobEnded(job.state) && job.stop) return stopStatusText(job);
   if (job.state === "running" && job.phase) return `${phaseLabel(job.phase, action)}${job.package ? ` ${job.package}` : ""}`;
-  return stateLabel(job.state);
+  return outcomeLabel(job);
 }
 
 function Row({ job, name, action, due }: { job: BatchJobView; name: string; action: string; due: boolean }): VNode {
@@ -155,7 +155,7 @@ function Row({ job, name, action, due }: { job: BatchJobView; name: string; acti
   return (
     <div role="row" data-job={job.id} data-state={job.state} {...rowOpening(() => go(`/jobs/${job.id}`))}>
       <span role="cell">
-        <Glyph kind={jobGlyph(job.state)} label={stateLabel(job.state)} />
+        <Glyph kind={outcomeGlyph(job)} label={stateLabel(job.state)} />
       </span>
       <span role="rowheader" class="cut medium">
         <a href={`/jobs/${job.id}`} tabIndex={-1}>

@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { hasFollowUp, isLoss, outcomeOf, rebootNeed, type Outcome, type RebootNeed } from "../../core/jobs/follow-up";
+import { hasFollowUp, isLoss, rebootNeed, type RebootNeed } from "../../core/jobs/follow-up";
 import { codedText } from "../../core/text/coded-text";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
@@ -19,11 +19,11 @@ export interface JobReportProps {
   reboot: ComponentChildren;
   /** The node, if this user sees it. */
   view: NodeView | undefined;
-  onOutcome: (outcome: Outcome) => void;
+  onNeed: (need: RebootNeed) => void;
 }
 
 /** The plan of a job, and what the user should check after it. */
-export function JobReport({ job, onOutcome, ...rest }: JobReportProps): VNode {
+export function JobReport({ job, onNeed, ...rest }: JobReportProps): VNode {
   const [plan, setPlan] = useState<PlanView | null>(null);
   const [report, setReport] = useState<ReportView | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
@@ -39,8 +39,7 @@ export function JobReport({ job, onOutcome, ...rest }: JobReportProps): VNode {
   };
   useEffect(() => void load(), [job.id, job.plan_digest, job.has_report]);
   const need = report ? rebootNeed(report, job.ended_at, rest.view) : "no";
-  const outcome = report ? outcomeOf(report, need) : need;
-  useEffect(() => onOutcome(outcome), [outcome]);
+  useEffect(() => onNeed(need), [need]);
   if (failure) return <Failure title={t`The plan and the report could not be read`} error={failure} onRetry={() => void load()} />;
   return (
     <>

@@ -4,8 +4,8 @@ import { codedText } from "../../core/text/coded-text";
 import { pluralWord, t } from "../../core/text/i18n";
 import { age, timeOrDate, elapsed } from "../../core/text/time";
 import { FORCE_STOP_HINT, mayForce, packagesLabel, STOP_HINT, stopStatusText } from "../../core/jobs/package-actions";
-import { outcomeLabel, type Outcome } from "../../core/jobs/follow-up";
-import { actionLabel, jobEnded, jobGlyph, jobLabel, phaseLabel } from "../../core/jobs/job-labels";
+import { outcomeGlyph, outcomeLabel, type RebootNeed } from "../../core/jobs/follow-up";
+import { actionLabel, jobEnded, jobLabel, phaseLabel } from "../../core/jobs/job-labels";
 import { dayStart, now } from "../../state/clock";
 import { nodeSignal } from "../../state/fleet";
 import { cancelJob, JobDetail, newIdempotencyKey, submitJob } from "../../state/job-detail";
@@ -69,7 +69,7 @@ export function JobPage({ id }: { id: string }): VNode {
 function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
   const node = nodeLabel(job.node_id);
   const view = nodeSignal(job.node_id)?.value;
-  const [outcome, setOutcome] = useState<Outcome>("no");
+  const [need, setNeed] = useState<RebootNeed>("no");
   const ended = jobEnded(job.state);
   const percent = job.progress_percent;
   const about = packagesLabel(job);
@@ -113,9 +113,9 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
       </div>
       <section class="card job-sum" aria-label={t`State`}>
         <div class="row wrap">
-          <Glyph kind={outcome === "lost" && job.state === "succeeded" ? "warn" : jobGlyph(job.state)} size="large" label="" />
+          <Glyph kind={outcomeGlyph(job)} size="large" label="" />
           <b class="strong" role="status">
-            {outcomeLabel(job.state, outcome)}
+            {outcomeLabel(job, need)}
           </b>
           {!ended && job.phase && (
             <span class="t2 cut">
@@ -127,7 +127,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
           {!ended && <SilenceNote detail={detail} job={job} />}
           <span class="t3 num">{ended ? (job.exit_code === null ? "" : t`exit code ${job.exit_code}`) : percent === null ? "" : `${percent}%`}</span>
         </div>
-        <div class={`progress ${ended ? (outcome === "lost" ? "unsure" : job.state === "succeeded" ? "done" : job.state === "failed" ? "fail" : "unsure") : ""}`} role="progressbar" aria-label={t`Progress`} aria-valuemin={0} aria-valuemax={100} {...(percent === null ? {} : { "aria-valuenow": percent })}>
+        <div class={`progress ${ended ? (job.lost ? "unsure" : job.state === "succeeded" ? "done" : job.state === "failed" ? "fail" : "unsure") : ""}`} role="progressbar" aria-label={t`Progress`} aria-valuemin={0} aria-valuemax={100} {...(percent === null ? {} : { "aria-valuenow": percent })}>
           <i style={{ width: `${ended && job.state === "succeeded" ? 100 : (percent ?? 0)}%` }} />
         </div>
       </section>
@@ -152,7 +152,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
           job={job}
           reboot={view && mayAct.value && <VerbButton view={view} verb="reboot" />}
           view={view}
-          onOutcome={setOutcome}
+          onNeed={setNeed}
         />
       )}
       {view && job.started_at !== null && <JobLoad job={job} />}

@@ -4,7 +4,8 @@ import type { JobRow } from "../../core/jobs/job-rows";
 import { pluralWord, t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
 import { timeOrDate, elapsed as lasted } from "../../core/text/time";
-import { jobEnded, jobGlyph, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
+import { outcomeGlyph, outcomeLabel } from "../../core/jobs/follow-up";
+import { jobEnded, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
 import { dayStart, now } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import { go } from "../../state/router";
@@ -23,7 +24,7 @@ function jobDuration(job: JobView, at: number): string {
 function jobStatusText(job: JobView): string {
   if (job.state === "running" && job.phase) return `${phaseLabel(job.phase, job.action)}${job.progress_percent === null ? "" : `, ${job.progress_percent}%`}`;
   if (job.state === "succeeded" && job.changes.length) return t`Succeeded, ${job.changes.length} ${pluralWord(job.changes.length, "change")}`;
-  return job.error && job.state !== "cancelled" ? `${stateLabel(job.state)}: ${job.error.message}` : stateLabel(job.state);
+  return job.error && job.state !== "cancelled" ? `${stateLabel(job.state)}: ${job.error.message}` : outcomeLabel(job);
 }
 
 /** A job, an order for many nodes, or the deployments of one request. */
@@ -85,7 +86,7 @@ function Row({ job }: { job: JobView }): VNode {
   return (
     <div role="row" {...rowOpening(() => go(`/jobs/${job.id}`))}>
       <span role="cell">
-        <Glyph kind={jobGlyph(job.state)} label={stateLabel(job.state)} />
+        <Glyph kind={outcomeGlyph(job)} label={stateLabel(job.state)} />
       </span>
       <span role="rowheader" class="cut medium">
         <a href={`/jobs/${job.id}`} tabIndex={-1}>

@@ -2,7 +2,8 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { jobEnded, jobGlyph, jobLabel, stateLabel } from "../../core/jobs/job-labels";
+import { outcomeGlyph, outcomeLabel } from "../../core/jobs/follow-up";
+import { jobEnded, jobLabel } from "../../core/jobs/job-labels";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
@@ -28,11 +29,11 @@ export function LastJob({ id }: { id: string }): VNode | null {
   }, [id]);
   const job = jobs.value.find(({ node_id, action, state }) => node_id === id && action !== "plan" && jobEnded(state)) ?? read;
   if (!job) return null;
-  const shown = `${jobLabel(job)} · ${stateLabel(job.state)} · ${timeOrDate(job.ended_at ?? job.created_at, dayStart.value)}`;
+  const shown = `${jobLabel(job)} · ${outcomeLabel(job)} · ${timeOrDate(job.ended_at ?? job.created_at, dayStart.value)}`;
   return (
     <a href={`/jobs/${job.id}`} aria-label={t`Last job: ${shown}`}>
       <span>
-        <Glyph kind={jobGlyph(job.state)} size="tiny" label="" />
+        <Glyph kind={outcomeGlyph(job)} size="tiny" label="" />
         {shown}
       </span>
     </a>
