@@ -1,8 +1,8 @@
-"""The interface of one package manager, by which `driver.py` runs every verb in the same steps.
+"""The interface of a package manager. `driver.py` runs each verb through it, in the same steps for all managers.
 
-A backend runs queries, builds argument lists and parses output. It never decides whether a job may run, never waits, never
-checks a digest and never forms an outcome: the driver does that for all backends. Backends run as root inside a job's unit.
-`inventory`, `simulate`, `lists_refreshed_at` and `available_updates` also run as any user if the manager allows it.
+A backend runs queries, builds argument lists and parses output. The driver decides whether a job may run, waits, compares digests
+and forms outcomes. Backends run as root inside a job's unit. If the manager allows it, `inventory`, `simulate`,
+`lists_refreshed_at` and `available_updates` also work as any user.
 """
 
 import re
@@ -17,7 +17,7 @@ from spider.wire.sentences import sentence
 
 
 class PackageError(Exception):
-    """The job ends and nothing was changed; `code` is one of those of `Outcome`."""
+    """The job ends before anything was changed. `code` is one of the codes of `Outcome`."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -32,7 +32,7 @@ def need_repositories(enabled: Sequence[_T]) -> Sequence[_T]:
     """Refuse to report updates if no repository is enabled: "0 updates" would be wrong.
 
     Args:    enabled: the enabled repositories, or their expected lists.
-    Returns: the same.
+    Returns: `enabled`.
     Raises:  PackageError: no repository is enabled.
     """
     if not enabled:
@@ -71,72 +71,73 @@ class Command(NamedTuple):
     """
 
     argv: Tuple[str, ...]
-    """`{fd}` is replaced by the number of the descriptor for `OutputReader.status`."""
+    """`{fd}` stands for the number of the descriptor whose lines go to `OutputReader.status`."""
     phase: str = "commit"
-    """The first phase; the reader sets later ones."""
+    """The first phase. The reader reports later phases."""
     limits_s: Mapping[str, float] = {}
-    """The time limit of each phase. Commit and triggers have none, since an installation is never interrupted."""
+    """The time limit of each phase. Commit and triggers have no limit, since an installation is never interrupted."""
     signals: Tuple[int, ...] = (signal.SIGINT,)
-    """Signals to send in turn after a limit, as far as the stop rule of the phase allows them."""
+    """Signals that are sent in turn after a time limit. A signal that the phase's stop rule lacks is not sent."""
     env: Mapping[str, str] = {}
     """Additions to the backend's environment."""
     stops_on_failure: bool = True
     """Whether a failure skips the following commands."""
     always: bool = False
-    """Whether it runs even after a failure or a stop request, since it cleans up."""
+    """True for a command that cleans up: it runs even after a failure or a stop request."""
     stoppable: bool = True
-    """False: it always runs to its end. A stop request then takes effect after it."""
+    """False: the command runs to its end, and a stop request takes effect after it."""
     stop_rule: Optional[Callable[[str], StopRule]] = None
-    """Stop rules of this command; None = those of the backend."""
+    """The stop rule of each phase; None = the backend's stop rules."""
 
 
 class OwnStep(NamedTuple):
-    """A Python step, such as an edit of the manager's settings. Raises PackageError or OSError."""
+    """A Python step, such as an edit of the manager's settings."""
 
-    says: str
-    """Text for the job's log before the step; empty = none."""
+    log_line: str
+    """A line for the job's log before the step; empty = none."""
     do: Callable[[], None]
+    """Raises: PackageError, OSError."""
 
 
 class Replan(NamedTuple):
-    """Make the plan again directly before the next command, and continue only if it equals the shown one.
+    """Make the plan again directly before the next command. The job continues only if it equals the shown plan.
 
-    For managers that cannot be bound to a plan completely.
+    It serves managers that cannot be bound to a plan completely.
     """
 
     plan: Callable[[], Plan]
-    """Makes a plan with steps only, as fast as possible."""
+    """Makes a plan as fast as possible, with its steps only."""
 
 
 Action = Union[Command, OwnStep, Replan]
 
 
 class OutputReader:
-    """Parses the output of one command: progress, error lines, and the lock that it waits for. Backends derive their own readers."""
+    """Parses the output of one command: progress, error lines, and the lock that the command waits for. Backends derive readers from it."""
 
-    MOST = 200
+    MAX_TROUBLES = 200
     TROUBLE = re.compile(r"^(?:E|W|Err|error|warning|Error|Warning|ERROR|WARNING)\b.*\S")
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.troubles: List[str] = []
-        """Error lines of the manager, at most MOST."""
+        """Error lines of the manager, at most MAX_TROUBLES."""
         self.lock: Optional[Lock] = None
         """The last lock in the output."""
         self.notes: List[str] = []
         """Sentences for the job's report."""
 
     def line(self, text: str) -> None:
-        """Parse a line of output, without colours and text that a carriage return overwrote."""
+        """Parse a line of output. Its colours, and text that a carriage return overwrote, are already removed."""
         if self.TROUBLE.match(text):
             self.trouble(text)
 
     def status(self, text: str) -> None:
-        """Parse a line of the status descriptor, if the command has one."""
+        """Parse a line that the command wrote to its status descriptor."""
 
     def trouble(self, text: str) -> None:
         """Store an error line."""
-        if len(self.troubles) < self.MOST and text not in self.troubles:
+        if len(self.troubles) < self.MAX_TROUBLES and text not in self.troubles:
             self.troubles.append(text)
 
     def waits(self, lock: Lock) -> None:
@@ -178,21 +179,21 @@ class Backend:
     environment: Mapping[str, str] = ENVIRONMENT
     """The environment of all commands: `interfaces.ENVIRONMENT` and the manager's own variables."""
     cache_dir = "/var/cache"
-    """The download folder. If it does not exist, its nearest parent counts."""
+    """The download folder. If it does not exist, its nearest parent is checked for free space."""
     codes: Sequence[Tuple[str, str]] = ()
-    """Patterns of error lines with their code of `Outcome`; the first match counts."""
+    """Parts of error lines with their code of `Outcome`. The first part that an error text contains decides."""
     reader_type: Type[OutputReader] = OutputReader
     commit_stop: StopRule = STOP_TOO_LATE
     """The stop rule of the commit phase."""
     list_files: Sequence[str] = ()
-    """The command that prints the files of installed packages, whose names follow; empty = none."""
+    """The command that prints the files of installed packages. Their names are appended to it. Empty = there is none."""
     kernels: "re.Pattern[str]"
-    """The names of packages that put a kernel into /boot."""
+    """Matches the names of packages that put a kernel into /boot."""
     newer: Sequence[Planned] = ()
     """The packages that the last `available_updates` counted."""
 
     def cannot(self, verb: str, packages: Sequence[str]) -> str:
-        """Why this manager or host cannot run the verb, as a sentence with the alternative (read-only root …). Empty = it can."""
+        """Why this manager cannot run the verb here, as a sentence that names the alternative. Empty = it can."""
         del verb, packages
         return ""
 
@@ -204,17 +205,20 @@ class Backend:
         raise NotImplementedError
 
     def broken(self, inventory: Inventory) -> str:
-        """The faults of the manager's database: half-configured packages, duplicates, an unfinished transaction, a stale
-        lock file. Changes nothing. Empty = none; else a sentence (at most 20 packages)."""
+        """Find faults of the manager's database: half-configured packages, duplicates, an unfinished transaction, a stale lock file.
+
+        Returns: a sentence that names at most 20 packages; empty = no fault.
+        """
         raise NotImplementedError
 
     def lock(self) -> Optional[Lock]:
-        """The current holder of the package lock, by `locks.py`. None: it is free or unknown."""
+        """The process that holds the package lock, found by `locks.py`. None: the lock is free, or its state is unknown."""
         raise NotImplementedError
 
     def lists_refreshed_at(self) -> float:
-        """When the package lists were last refreshed, Unix seconds; 0 = never or unknown. It may ignore `jobs/.refreshed`,
-        which the driver reads itself.
+        """When the package lists were last refreshed, Unix seconds; 0 = never or unknown.
+
+        The driver itself adds the time of the last job that refreshed them (`jobs/.refreshed`).
 
         Raises: PackagesUnreadable.
         """
@@ -235,30 +239,30 @@ class Backend:
         raise NotImplementedError
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
-        """Those of `packages` that are not exact names in the manager's lists (for `install`).
+        """The names in `packages` that the manager's lists do not contain exactly (for `install`).
 
-        They look like names, but `sudo-`, patterns, groups, paths and provided names count as unknown.
+        A name such as `sudo-`, a pattern, a group, a path and a provided name count as unknown.
         Raises: PackagesUnreadable.
         """
         raise NotImplementedError
 
     def protected(self, packages: Sequence[str]) -> List[str]:
-        """Those of `packages` that the host or Spider needs, such as the owners of python3 and systemd."""
+        """The names in `packages` that the host or Spider needs, such as the packages of python3 and systemd."""
         raise NotImplementedError
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
-        """The exact plan of upgrade, full-upgrade, security-upgrade, install, remove or autoremove, with the packages that are kept back.
+        """The exact plan of a verb that changes packages, with the packages that are kept back. Changes nothing and waits for no lock.
 
-        Changes nothing and waits for no lock. `packages` is empty except for install, remove and an upgrade of chosen packages.
+        Args:   packages: empty except for install, remove and an upgrade of chosen packages.
         Raises: PackagesUnreadable: the manager fails, or its output is unknown. PackageError: an error with a code.
         """
         raise NotImplementedError
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
-        """The steps of any verb except check, plan and reboot. They run in order until a required one fails.
+        """The steps of any verb except check, plan and reboot. They run in order until a required step fails.
 
-        They can do nothing beyond the plan. Either the manager itself is bound to it (`gate.py`, a list of allowed packages), or
-        `Replan` makes the plan again directly before the change, or both.
+        They do nothing beyond the plan. A hook (`transaction_hook.py`) or a list of allowed packages binds the manager to the plan,
+        or `Replan` makes the plan again directly before the change.
         """
         raise NotImplementedError
 
@@ -268,11 +272,11 @@ class Backend:
         return self.reader_type(console)
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
-        """The failure of a command by status and output; None: it succeeded (some nonzero statuses mean success with remarks).
+        """The failure of a command by status and output. None: it succeeded; a few nonzero statuses also say so.
 
         The driver itself detects signals, time limits, stops, broken packages and missing steps.
         Codes: job.lock_busy, job.no_space, job.fetch_failed, job.repository_stale, job.package_held, job.unmet_dependencies,
-        job.script_failed, job.packages_broken, job.package_manager for the rest.
+        job.script_failed, job.packages_broken, and job.package_manager for any other failure.
         """
         raise NotImplementedError
 
@@ -289,8 +293,8 @@ class Backend:
         return Reboot()
 
     def available_updates(self) -> Updates:
-        """Count the upgrades of `full-upgrade`, without privileges and changes; blocks for up to a minute. With apk, whose `full-upgrade`
-        also downgrades, those of `upgrade`.
+        """Count the upgrades of `full-upgrade`, as any user and without a change; blocks for up to a minute. The backend of apk counts
+        those of `upgrade`, since its `full-upgrade` also downgrades.
 
         Raises: PackagesUnreadable: the number is unknown. PackageError.
         """

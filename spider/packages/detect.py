@@ -27,12 +27,12 @@ BACKENDS: Dict[str, Tuple[str, Tuple[str, ...]]] = {
 }
 """Backends by the name in `Identity.package_manager`: the class, and the program that must exist."""
 _VERSION_LIMIT_S = 20.0
-_SPEAKING = {"dnf-3": "dnf", "dnf-2": "dnf", "dnf4": "dnf", "dnf5": "dnf5"}
-"""Targets of the links `dnf` and `yum` whose version is known without a query."""
+_BY_LINK_TARGET = {"dnf-3": "dnf", "dnf-2": "dnf", "dnf4": "dnf", "dnf5": "dnf5"}
+"""Backends by the program to which `dnf` or `yum` links. These programs need no query of their version."""
 
 
 class UnsupportedHost:
-    """For systems whose packages no package manager may change: each job ends with a sentence that names the alternative."""
+    """A system that no package manager may change: each job ends with a sentence that names the alternative."""
 
     def __init__(self, native: Native) -> None:
         self.name = native.name
@@ -43,7 +43,7 @@ class UnsupportedHost:
         return Outcome("failed", None, 0, (), "job.not_this_way", self._instead)
 
     def wait_free(self, console: Console) -> Optional[Outcome]:  # noqa: ARG002  # nothing here takes a lock
-        """Returns at once: no program changes packages here."""
+        """Returns immediately: no program changes packages here."""
         return None
 
     newer: Sequence[Planned] = ()
@@ -66,9 +66,9 @@ def _find(root: str) -> Native:
 
 def _by_version(name: str) -> str:
     program = next((path for path in (f"/usr/bin/{name}", "/usr/bin/dnf", "/usr/bin/yum") if os.path.exists(path)), "")
-    behind = os.path.basename(os.path.realpath(program))
-    if behind in _SPEAKING:
-        return _SPEAKING[behind]
+    target = os.path.basename(os.path.realpath(program))
+    if target in _BY_LINK_TARGET:
+        return _BY_LINK_TARGET[target]
     try:
         return name_by_version(run_query([program, "--version"], ENVIRONMENT, _VERSION_LIMIT_S).out) or name
     except PackagesUnreadable:
@@ -77,14 +77,14 @@ def _by_version(name: str) -> str:
 
 def package_manager(root: str = "/") -> Optional[PackageManager]:
     """The package manager of this host; None: none that Spider supports."""
-    from spider.packages.after.post_checks import PostJobChecks  # noqa: PLC0415 - who only asks for updates needs none of it
+    from spider.packages.after.post_checks import PostJobChecks  # noqa: PLC0415 - a query of updates does not need it
 
     native = _find(root.rstrip("/"))
     return UnsupportedHost(native) if native.instead else _driver(native, root, PostJobChecks(native.name))
 
 
-def telling_manager(root: str = "/") -> Optional[PackageManager]:
-    """Like `package_manager`, but only if it can list updates, and without the checks after a job."""
+def updates_manager(root: str = "/") -> Optional[PackageManager]:
+    """Like `package_manager`, but without the checks after a job. None also if the manager cannot list updates."""
     native = _find(root.rstrip("/"))
     return None if native.instead else _driver(native, root, None)
 
@@ -92,19 +92,19 @@ def telling_manager(root: str = "/") -> Optional[PackageManager]:
 def _driver(native: Native, root: str, care: Optional[AfterCare]) -> Optional[Driver]:
     if native.name not in BACKENDS:
         return None
-    there = any(os.path.exists(root.rstrip("/") + "/" + program) for program in BACKENDS[native.name][1])
-    return Driver(load_backend(native.name), care) if there else None
+    is_installed = any(os.path.exists(root.rstrip("/") + "/" + program) for program in BACKENDS[native.name][1])
+    return Driver(load_backend(native.name), care) if is_installed else None
 
 
 def load_backend(manager: str) -> Backend:
-    """Load one backend alone: a bundle's modules are compiled at each start. Args: manager: a name in BACKENDS."""
+    """Import one backend, not all: Python compiles the modules of a bundle at each start. Args: manager: a name in BACKENDS."""
     module, _, name = BACKENDS[manager][0].rpartition(".")
     backend: Backend = getattr(import_module(module), name)()
     return backend
 
 
 def answer(manager: Optional[PackageManager]) -> Optional[Dict[str, Any]]:
-    """Updates, held packages and condition by `manager`; None: there is no package manager."""
+    """Query updates, held packages and the condition, as values for JSON. None: there is no package manager."""
     if manager is None:
         return None
     document: Dict[str, Any] = {"unreadable": "", "held_unreadable": "", "updates": (), "newer": (), "held": ()}
@@ -123,4 +123,4 @@ def answer(manager: Optional[PackageManager]) -> Optional[Dict[str, Any]]:
 
 def main() -> None:
     """The child process of `SeparateQuery`: it prints one answer as JSON."""
-    json.dump(answer(telling_manager()), sys.stdout)
+    json.dump(answer(updates_manager()), sys.stdout)

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 class Driver:
-    """A `PackageManager` that uses one backend."""
+    """The `PackageManager` of one backend."""
 
     def __init__(self, backend: Backend, care: Optional[AfterCare] = None, jobs_dir: str = JOBS_DIR) -> None:
         self.name = backend.name
@@ -57,7 +57,7 @@ class Driver:
         return sorted((name, one.version) for name, one in self._backend.inventory().items() if one.held)
 
     def condition(self) -> PackageCondition:
-        """Package faults and the age of the lists. Both are unknown while another program changes packages."""
+        """Package faults and the state of each list. The faults are unknown while another program changes packages."""
         faults: Optional[List[Tuple[str, str]]] = None
         repositories: Optional[List[Tuple[str, float, str]]] = None
         with contextlib.suppress(PackagesUnreadable, PackageError):
@@ -88,7 +88,7 @@ class Driver:
         return one.refreshed_at, "refused" if named_there else "expired" if one.expired else "unknown"
 
     def _refused(self) -> Optional[str]:
-        """Why the last refresh of a job failed; None: it succeeded. Spider itself may be unable to read the reason."""
+        """Why the last refresh of a job failed; None: it succeeded. The text is empty where Spider may not read it."""
         path = os.path.join(self._jobs, REFUSED)
         return read_file(path, MAX_REFUSED) if os.path.exists(path) else None
 
@@ -171,7 +171,7 @@ class Driver:
             console.progress("check", 100)
         if verb == "refresh":
             if outcome.state == "succeeded":
-                self._backend.missing()  # raises where no repository is enabled: nothing was refreshed
+                self._backend.missing()  # raises if no repository is enabled: nothing was refreshed
             self._mark(outcome)
         return outcome
 
@@ -244,7 +244,7 @@ class Driver:
         return Outcome("succeeded", 0, 0, ())
 
     def _simulate(self, verb: str, packages: Sequence[str]) -> Plan:
-        """Make a plan. It is empty only if the lists of all repositories are known.
+        """Make a plan. An upgrade may have an empty plan only if the lists of all repositories are known.
 
         Raises: PackageError; PackagesUnreadable.
         """
@@ -263,7 +263,7 @@ class Driver:
         """
         refreshed_at = max(self._backend.lists_refreshed_at(), self._marked_at())
         if not refreshed_at:
-            self._backend.missing()  # raises where no repository is enabled: a refresh cannot help there
+            self._backend.missing()  # raises if no repository is enabled: a refresh cannot help then
             raise PackageError(
                 "job.lists_missing", "this node has no package lists yet, so nothing is known of updates: refresh them first"
             )
@@ -297,7 +297,7 @@ class Driver:
             runs = self._run(task.verb, task.packages, plan, console)
             if not _locked_out(runs) or time.monotonic() >= ends_at:
                 break
-            # another program took the lock first; nothing was changed, and the plan may differ once it is free
+            # another program took the lock first and may change the plan; this job has changed nothing
             wait_for_lock(self._backend, console)
             check_stop(console)
         console.progress("check")
@@ -311,7 +311,7 @@ class Driver:
         return outcome
 
     def _decide(self, task: Task, console: Console) -> Tuple[Inventory, Plan]:
-        """The inventory and the plan, after all checks. The plan is shown and compared with the approved one."""
+        """The inventory and the plan, after all checks. The plan is shown, and compared with the approved plan."""
         before = self._ready(task, console)
         if wait_for_lock(self._backend, console):
             before = self._ready(task, console)
@@ -328,7 +328,7 @@ class Driver:
         return before, plan
 
     def _settle(self, runs: List[Ran], before: Inventory, console: Console) -> Inventory:
-        """The inventory now. Packages that a stop left half-configured are completed first."""
+        """The inventory now. First, packages that a stop left half-configured are completed."""
         after = self._backend.inventory()
         stopped = any(ran.ended.stopped == "after_package" for ran in runs)
         half_way = [name for name, package in after.items() if package.broken and not (name in before and before[name].broken)]
@@ -340,7 +340,7 @@ class Driver:
         return self._backend.inventory()
 
     def _ready(self, task: Task, console: Console) -> Inventory:
-        """The inventory, after a check that nothing is broken and that the named packages exist."""
+        """Read the inventory, and check that no package is broken and the named packages exist."""
         console.progress("plan")
         inventory = self._backend.inventory()
         check_database(self._backend, inventory, task.packages if task.verb == "remove" else ())
@@ -362,7 +362,7 @@ class Driver:
         raise PackageError("job.plan_changed", PLAN_CHANGED)
 
     def _changed(self, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> PackageError:
-        """The error that the plan differs from the shown one. The difference is in the log."""
+        """The error for a plan that differs from the shown plan. The difference is in the job's log."""
         try:
             now = self._backend.simulate(verb, packages)
         except (PackagesUnreadable, PackageError) as exc:
@@ -386,7 +386,7 @@ class Driver:
     # -- running -------------------------------------------------------------------------------
 
     def _run(self, verb: str, packages: Sequence[str], plan: Plan, console: Console, *, to_the_end: bool = False) -> List[Ran]:
-        """Run the steps of a verb in order, until a required one fails or a stop is requested."""
+        """Run the steps of a verb in order, until a required step fails or a stop is requested."""
         runs: List[Ran] = []
         over = False
         work = self._backend.work(verb, packages, plan)
@@ -409,12 +409,12 @@ class Driver:
 
     @staticmethod
     def _call(piece: OwnStep, console: Console) -> None:
-        if piece.says:
-            console.print_line(piece.says)
+        if piece.log_line:
+            console.print_line(piece.log_line)
         try:
             piece.do()
         except OSError as exc:
-            raise PackageError("job.package_manager", f"{exc.filename or piece.says}: {exc.strerror or exc}") from exc
+            raise PackageError("job.package_manager", f"{exc.filename or piece.log_line}: {exc.strerror or exc}") from exc
 
     def _check_replan(self, piece: Replan, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> None:
         """Raises: PackageError: the plan has changed. JobStopped."""
@@ -425,7 +425,10 @@ class Driver:
             raise self._changed(verb, packages, plan, console)
 
     def _stop_rule(self, command: Command, *, answered: bool, last: bool) -> Optional[Callable[[str], StopRule]]:
-        """Report the effect of a stop request once, whatever runs."""
+        """The stop rule of a command. A command that cannot be stopped reports a stop request as too late, or as after this step.
+
+        Args: answered: an earlier command has reported the request. last: no required command follows.
+        """
         if command.stoppable:
             return command.stop_rule or self._backend.stop_rule
         return None if answered else lambda _phase: STOP_TOO_LATE if last else STOP_AFTER_STEP
@@ -477,7 +480,7 @@ class Driver:
 
 
 def _make_known(plan: Plan, console: Console) -> None:
-    """Raises: PackageError: the disk is full, so the refresh does not start."""
+    """Publish the plan. Raises: PackageError: it cannot be written, so the job ends."""
     try:
         console.planned(plan)
     except OSError as exc:

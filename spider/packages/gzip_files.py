@@ -11,8 +11,8 @@ _PACKED_BYTES, _PIECE_BYTES = 16 * 1024, 256 * 1024
 def unpacked(content: bytes, max_bytes: int = MAX_BYTES) -> bytes:
     """The decompressed content, or `content` itself if it is not gzip.
 
-    It works in small pieces, which fit in the processor's caches: in one piece it takes three times as long.
-    Raises: ValueError: corrupt, truncated, of several members or too large.
+    It decompresses small pieces, which fit in the processor's caches: one large piece takes three times as long.
+    Raises: ValueError: the content is corrupt, truncated, of several members or too large.
     """
     if content[:2] != _GZIP:
         return content
@@ -29,5 +29,5 @@ def unpacked(content: bytes, max_bytes: int = MAX_BYTES) -> bytes:
     except zlib.error as exc:
         raise ValueError(f"damaged: {exc}") from exc
     if not unpacker.eof or unpacker.unused_data or at < len(content):
-        raise ValueError("it ends in its middle, is in several parts or too large")
+        raise ValueError("it is truncated, has several members or is too large")
     return b"".join(pieces)

@@ -1,4 +1,4 @@
-"""Installs `gate.py` as a hook of apt-get and pacman, and reads its verdict."""
+"""Installs `transaction_hook.py` as a hook of apt-get and pacman, and reads its verdict."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from spider.packages.plan import Plan
 from spider.packages.transaction_hook import VERDICT, WANTED
 
 GATE_DIR = os.path.join(JOBS_DIR, ".gate")
-"""The folder of the hook. Jobs share it, since they run one at a time. Only root may access it."""
+"""The folder of the hook, for root only. All jobs share it, since they run one at a time."""
 PLAN_CHANGED = "what would be done now is not what was shown, so nothing was done: look at the new plan"
 _PROGRAM = "transaction_hook.py"
 _SOURCE = pkgutil.get_data("spider.packages", _PROGRAM) or b""
@@ -27,13 +27,20 @@ class TransactionHook:
         self._folder = folder
 
     def command(self, kind: str, *words: str) -> str:
-        """The command line for a shell or a pacman hook. No word needs quoting."""
+        """The command line of the hook, for a shell or a hook file of pacman. No word needs quotes.
+
+        Args: kind, words: see `transaction_hook.py`.
+        """
         return " ".join(
             (sys.executable or "/usr/bin/python3", "-I", "-S", "-B", os.path.join(self._folder, _PROGRAM), kind, self._folder, *words)
         )
 
     def install(self, plan: Plan, more: Dict[str, Any]) -> None:
-        """Install the hook for a plan. Args: more: further values for this manager's hook. Raises: OSError."""
+        """Install the hook for a plan.
+
+        Args:   more: further values that the hook of this manager reads.
+        Raises: OSError.
+        """
         shutil.rmtree(self._folder, ignore_errors=True)
         os.mkdir(self._folder, 0o700)
         self.write(_PROGRAM, _SOURCE)
@@ -41,7 +48,7 @@ class TransactionHook:
         self.write(WANTED, json.dumps(wanted).encode())
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file beside the hook."""
+        """Write a file into the folder of the hook. Raises: OSError."""
         with open(os.path.join(self._folder, name), "wb") as file:
             file.write(content)
 
@@ -50,7 +57,7 @@ class TransactionHook:
         return self._folder
 
     def refusal(self) -> Optional[Failure]:
-        """Why the hook stopped the manager; None: it did not, or has not run."""
+        """The failure that the hook caused; None: it did not stop the manager, or has not run."""
         try:
             with open(os.path.join(self._folder, VERDICT), encoding="utf-8") as file:
                 found = json.load(file)

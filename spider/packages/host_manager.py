@@ -35,11 +35,11 @@ INSTEAD: Mapping[str, str] = {
     "read-only": "The root file system is mounted read-only: update the image that this server is started from. "
     "If it should be writable, look for a fault of its disk.",
 }
-"""The alternative for systems that no package manager may change."""
+"""A sentence with the alternative, for each kind of system that no package manager may change."""
 
 
 class Native(NamedTuple):
-    """The package manager of a system."""
+    """The package manager of a system, or the kind of a system without one."""
 
     name: str
     """apt, dnf, dnf5, yum, zypper, pacman, apk or one of INSTEAD; empty = unknown."""
@@ -97,7 +97,7 @@ def _by_database(root: str, family: Sequence[str]) -> str:
 
 
 def _rpm_front(root: str, family: Sequence[str]) -> str:
-    """The front end of rpm. `dnf` and `yum` are links to the system's real one, so their targets decide."""
+    """The program that manages rpm packages. `dnf` and `yum` may be links, so their targets decide."""
     if _there(root, "zypper") and _SUSE.intersection(family):
         return "zypper"
     leads: Dict[str, str] = {}
@@ -113,10 +113,7 @@ def _rpm_front(root: str, family: Sequence[str]) -> str:
 
 
 def name_by_version(version_text: str) -> str:
-    """The program that printed this `--version` output. `dnf` and `yum` may be links to any of them.
-
-    Returns: dnf, dnf5 or yum; empty = another program.
-    """
+    """The manager that printed this `--version` output: dnf, dnf5 or yum; empty = another program."""
     words = version_text.split()
     if words[:2] == ["dnf5", "version"]:
         return "dnf5"
@@ -126,9 +123,9 @@ def name_by_version(version_text: str) -> str:
 
 
 def root_is_read_only(root: str) -> bool:
-    """Whether process 1 sees the root file system read-only. Spider's own view is always read-only.
+    """Whether process 1 sees the root file system read-only. Spider's own view of it is always read-only.
 
-    False if that process is hidden (`hidepid`); root's runner always sees it.
+    False if process 1 is hidden from Spider (`hidepid`). Root's runner always sees process 1.
     """
     return "ro" in (_root_options(read_text(f"{root}/proc/1/mountinfo", 1 << 20)) or ())
 
@@ -136,7 +133,7 @@ def root_is_read_only(root: str) -> bool:
 def _root_options(mountinfo: str) -> Optional[Tuple[str, ...]]:
     """The options of the topmost mount at `/`.
 
-    Source: proc_pid_mountinfo(5): the fifth field is the mount point, the sixth the options of the mount.
+    Source: proc_pid_mountinfo(5): the fifth field is the mount point, and the sixth has the options of the mount.
     """
     found: Optional[Tuple[str, ...]] = None
     for line in mountinfo.split("\n"):

@@ -18,15 +18,15 @@ ENVIRONMENT: Dict[str, str] = {
     "HOME": "/root",
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 }
-"""The environment of every package manager. It inherits nothing, since COLUMNS and others change the output."""
+"""The environment of every package manager. No variable is inherited: COLUMNS, for one, changes the output."""
 
 
 class PackagesUnreadable(Exception):
-    """The query of the package manager failed; the text says why. This differs from 'no updates'."""
+    """A query of the package manager failed; the text says why. The result is unknown, which differs from 'no updates'."""
 
 
 class Task(NamedTuple):
-    """One verb with its arguments, which root's launcher has validated."""
+    """A verb with its arguments. Root's launcher has validated them."""
 
     verb: str
     packages: Tuple[str, ...] = ()
@@ -37,13 +37,13 @@ class Task(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a job ended, by exit status, difference of the inventories and error lines together.
+    """How a job ended. Exit status, the difference of the inventories and error lines decide together.
 
-    Codes if nothing was changed: job.not_this_way (the system is not changed by a package manager), job.not_supported,
+    Codes if nothing was changed: job.not_this_way (no package manager may change this system), job.not_supported,
     job.unknown_package, job.package_held, job.protected, job.would_remove, job.plan_changed, job.packages_broken,
     job.lists_missing, job.lock_busy, job.no_space, job.unmet_dependencies, job.host_stopping, job.reboot_inhibited, job.reboot_refused.
     Codes if something may have changed: job.repository_stale, job.fetch_failed, job.script_failed, job.incomplete, job.stopped, job.timed_out,
-    job.signal, job.package_manager (any other error of its own).
+    job.signal, job.package_manager (any other error of the package manager).
     Codes of jobs of units: job.no_systemd, job.unit_protected, job.unit_not_loaded, job.unit_unknown, job.unit_failed.
     Codes of jobs of containers: job.no_container_engine, job.no_such_container, job.container_unknown, job.container_failed.
     Codes of the runner: job.unknown_verb, job.no_package_manager, job.runner_failed.
@@ -93,7 +93,7 @@ class Console(Protocol):
         ...
 
     def wait(self, seconds: float) -> None:
-        """Wait for this time, or until a stop is requested."""
+        """Wait for so many seconds, or until a stop is requested."""
         ...
 
     def stop_wanted(self) -> bool:
@@ -105,7 +105,7 @@ class Console(Protocol):
         ...
 
     def seen_plan(self, digest: str) -> Optional[Plan]:
-        """The plan of an earlier job of this node; None: its files are gone."""
+        """The plan with this digest that an earlier job of this node made; None: its files are removed."""
         ...
 
     def reported(self, report: Report) -> None:
@@ -114,12 +114,12 @@ class Console(Protocol):
 
 
 class PackageCondition(NamedTuple):
-    """The state of packages and repository lists. None: it is unknown at present."""
+    """The state of packages and repository lists. A field is None while its value is unknown."""
 
     faults: Optional[Sequence[Tuple[str, str]]] = None
-    """Broken packages and their faults, by name; an empty name means the whole database."""
+    """Broken packages: name and fault. An empty name stands for the whole database."""
     repositories: Optional[Sequence[Tuple[str, float, str]]] = None
-    """Enabled repositories: name, when the list was last refreshed (Unix seconds, 0 = unknown), state of the list (`LIST_STATES`)."""
+    """Enabled repositories: name, time of the last refresh (Unix seconds, 0 = unknown), state of the list (one of `LIST_STATES`)."""
 
 
 LIST_STATES = ("current", "missing", "expired", "refused", "unknown")
@@ -151,7 +151,7 @@ class UpdateQuery(Protocol):
 
 
 class PackageManager(UpdateQuery, Protocol):
-    """One family of package managers. Runs as root inside a job's unit."""
+    """A package manager that root's runner uses, inside a job's unit."""
 
     name: str
 
@@ -160,7 +160,7 @@ class PackageManager(UpdateQuery, Protocol):
         ...
 
     def wait_free(self, console: Console) -> Optional[Outcome]:
-        """Wait for the package lock. Returns: why the job ends here; None: the lock is free."""
+        """Wait until the package lock is free. Returns: the outcome if the job was stopped or waited too long; else None."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Finds the holder of a lock file. Package managers report it late, or not at all."""
+"""Finds the process that holds a lock file. Package managers report a held lock late, or not at all."""
 
 import fcntl
 import os
@@ -16,12 +16,12 @@ def process_name(pid: str) -> str:
 
 
 def record_lock_holder(path: str) -> Optional[Lock]:
-    """The holder of a record lock (fcntl; of dpkg, apt, rpm and zypper) on a file. None: there is none, or it is unknown.
+    """The holder of a record lock (fcntl) on a file, as dpkg, apt, rpm and zypper take it. None: nobody holds it, or it is unknown.
 
-    A caller that may not open the file reads /proc/locks instead.
+    If this process may not open the file, /proc/locks is read instead.
     """
     if struct.calcsize("P") != 8:
-        return None  # the structure has another format here; the manager's own message must suffice
+        return None  # on 32 bits the structure has another format; the manager itself then reports the lock
     try:
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except PermissionError:
@@ -41,15 +41,13 @@ def record_lock_holder(path: str) -> Optional[Lock]:
 
 
 def flock_holder(path: str) -> Optional[Lock]:
-    """The holder of a lock of either kind (flock, fcntl) on a file, by /proc/locks. None: there is none, or it is unknown."""
+    """The holder of any lock (flock or fcntl) on a file, by /proc/locks. None: nobody holds it, or it is unknown."""
     try:
         wanted = _names_in_locks(path)
     except OSError:
         return None
-    for line in read_file("/proc/locks").split(
-        "\n"
-    ):  # `1: FLOCK  ADVISORY  WRITE 2180 00:1a:4711 0 EOF`; waiting ones have `->` behind the number
-        words = line.split()
+    for line in read_file("/proc/locks").split("\n"):
+        words = line.split()  # `1: FLOCK  ADVISORY  WRITE 2180 00:1a:4711 0 EOF`; a waiting process has `->` after the number
         if len(words) >= 6 and words[1] != "->" and words[5] in wanted:
             pid = words[4] if words[4].isdecimal() and words[4] != "0" else ""
             name = process_name(pid) if pid else ""
@@ -60,7 +58,7 @@ def flock_holder(path: str) -> Optional[Lock]:
 def _names_in_locks(path: str) -> Set[str]:
     """The names that a file may have in /proc/locks: its device and inode.
 
-    The kernel writes the device of the superblock, which differs from `st_dev` on btrfs. mountinfo has it, too.
+    The kernel writes the device of the superblock there. On btrfs it differs from `st_dev`, so it is also read from mountinfo.
     """
     fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
@@ -77,7 +75,7 @@ def _names_in_locks(path: str) -> Set[str]:
 
 
 def open_file_holder(path: str) -> Optional[Lock]:
-    """The process that has a file open, as pacman does with its lock; needs root. None: none, or no such file."""
+    """The process that has a file open, as pacman has its lock file; needs root. None: no process, or no such file."""
     name = os.path.basename(os.path.realpath(path))
     try:
         info = os.stat(path)
@@ -98,7 +96,7 @@ def open_file_holder(path: str) -> Optional[Lock]:
 
 
 def _is_open(link: str, name: str, info: os.stat_result) -> bool:
-    """Whether a link of /proc/PID/fd leads to this file. The name is compared first: a stat of a file on a dead network mount blocks."""
+    """Whether a link of /proc/PID/fd leads to this file. The name is compared first: `stat` of a file on a dead network mount blocks."""
     try:
         if os.path.basename(os.readlink(link)) != name:
             return False

@@ -1,7 +1,7 @@
-"""Decides the outcome of a job by exit status, difference of the inventories and error lines together.
+"""Decides the outcome of a job by its exit status, the difference of the inventories and the error lines.
 
-None of them alone suffices. Package managers return 0 after a failed package script or an interruption. They return an error if the
-requested package was installed but another one was broken before.
+The exit status alone does not suffice. Package managers return 0 after a failed package script or an interruption. They return an
+error if the requested package was installed but another package was broken before.
 """
 
 from typing import List, NamedTuple, Optional, Sequence, Tuple
@@ -24,11 +24,11 @@ class Ran(NamedTuple):
     ended: TerminalEnded
     reader: OutputReader
     failure: Optional[Failure]
-    """The failure that the backend found; None = none."""
+    """The failure that the backend found; None = no failure."""
 
 
 def trouble_lines(runs: Sequence[Ran], *, warnings: bool = True) -> str:
-    """The error lines that explain most. If there are none, the warnings if `warnings`."""
+    """At most MAX_LINES error lines, as one text. If there are no errors and `warnings` is true, warnings."""
     lines: List[str] = []
     for ran in runs:
         lines += [line for line in ran.reader.troubles if line not in lines]
@@ -37,7 +37,7 @@ def trouble_lines(runs: Sequence[Ran], *, warnings: bool = True) -> str:
 
 
 def _status(runs: Sequence[Ran]) -> Tuple[Optional[int], int]:
-    """Exit status and signal of the first failed command, else of the last one."""
+    """Exit status and signal of the first failed command; of the last command if none failed."""
     for ran in runs:
         if ran.failure is not None or ran.ended.rc is None or ran.ended.overran:
             return ran.ended.rc, ran.ended.signal

@@ -10,11 +10,11 @@ class InstalledPackage(NamedTuple):
     """One package of the manager's database."""
 
     version: str
-    """If several versions are installed (kernels), all of them, oldest first, separated by blanks."""
+    """The installed version. If several are installed (kernels): all versions, oldest first, separated by blanks."""
     broken: bool = False
     """Whether its installation is incomplete."""
     held: bool = False
-    """Whether it is on hold; package managers also say locked, excluded or ignored."""
+    """Whether the package is on hold. Package managers also call it locked, excluded or ignored."""
 
 
 Inventory = Dict[str, InstalledPackage]
@@ -33,7 +33,7 @@ class Planned(NamedTuple):
     security: str = UNKNOWN
     """Whether it is a security update: yes, no or unknown (the repositories do not say)."""
     repository: str = ""
-    """The repository of the new version; empty = not known."""
+    """The repository of the new version; empty = unknown."""
 
 
 class HeldPackage(NamedTuple):
@@ -47,20 +47,20 @@ class HeldPackage(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The steps of a transaction. Plans with equal steps have equal digests, whatever their other fields are."""
+    """The steps of a transaction, and their effects. Only the steps decide the digest."""
 
     steps: Tuple[Planned, ...] = ()
     kept: Tuple[HeldPackage, ...] = ()
     download_bytes: int = -1
-    """-1 = not known."""
+    """-1 = unknown."""
     installed_bytes: Optional[int] = None
-    """Change of the used disk space; negative = it is freed; None = not known."""
+    """Change of the used disk space; negative = space is freed; None = unknown."""
     reboot: str = UNKNOWN
     """Whether the plan makes a reboot due: yes, no or unknown."""
     reboot_why: str = ""
     replaced: Tuple[str, ...] = ()
-    """Removed packages that another one of this plan replaces: an obsoleted package, or the oldest of several kernels. An upgrade
-    may do this."""
+    """Removed packages that another package of this plan replaces: obsoleted packages, and the oldest of several kernels. An upgrade
+    may remove them."""
     restarts: Tuple[str, ...] = ()
     """Running services of changed packages, which will probably restart."""
 
@@ -86,7 +86,7 @@ class Plan(NamedTuple):
 def compare_inventories(before: Inventory, after: Inventory) -> Tuple[Tuple[str, str, str], ...]:
     """Packages whose versions differ, as (package, before, after); empty = not installed.
 
-    Of packages with several installed versions, each added or removed version is one entry.
+    If a package has several installed versions, each added or removed version is an entry.
     """
     changes: List[Tuple[str, str, str]] = []
     for name in sorted(set(before) | set(after)):
@@ -102,7 +102,7 @@ def compare_inventories(before: Inventory, after: Inventory) -> Tuple[Tuple[str,
 
 
 def missed(plan: Plan, after: Inventory) -> List[Planned]:
-    """The steps that were not reached."""
+    """The steps whose result is not in the inventory."""
     left = []
     for step in plan.steps:
         now = after[step.package].version.split(" ") if step.package in after else []

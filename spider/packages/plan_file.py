@@ -7,7 +7,7 @@ from spider.wire.frames import MAX_ITEMS
 from spider.wire.job_messages import JobPlan
 
 MAX_PART_BYTES = 160 * 1024
-"""Size limit of the texts of one message. A frame is at most 256 KiB."""
+"""Size limit of the texts of one message: a frame has at most 256 KiB."""
 _STEP_OVERHEAD, _MOST_TEXT = 20, 300
 
 
@@ -26,7 +26,7 @@ def plan_to_document(plan: Plan) -> Dict[str, Any]:
 
 
 def plan_from_document(found: Mapping[str, Any]) -> Optional[Plan]:
-    """Decode a plan. None: the document is invalid, or its digest differs from its steps."""
+    """Decode a plan. None: the document is invalid, or its digest is not that of its steps."""
     try:
         plan = Plan(
             tuple(Planned(*(str(word) for word in step)) for step in found["steps"]),
@@ -47,7 +47,7 @@ def _cut(text: str) -> str:
 
 
 def _cut_list(names: Iterable[str]) -> str:
-    """As many whole names as fit into a text."""
+    """The first names, joined by commas, that fit whole into a text."""
     joined = ""
     for name in names:
         longer = f"{joined}, {name}" if joined else name
@@ -58,7 +58,7 @@ def _cut_list(names: Iterable[str]) -> str:
 
 
 def plan_messages(job: str, plan: Plan) -> List[JobPlan]:
-    """Split a plan into messages. Each one repeats the fields of the whole plan."""
+    """Split a plan into messages. Each message repeats the fields that concern the whole plan."""
     digest = plan.digest
     parts: List[List[Planned]] = [[]]
     kept_parts: List[List[HeldPackage]] = [[]]

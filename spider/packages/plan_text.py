@@ -25,7 +25,7 @@ def _step(step: Planned) -> str:
 
 
 def print_plan(console: Console, title: str, plan: Plan, known: Optional[Plan] = None) -> None:
-    """Print the steps that `known` does not have; nothing if there are none."""
+    """Print the steps that are not in `known`. Without such a step, print nothing."""
     known_steps = set() if known is None else {(step.package, step.after) for step in known.steps}
     steps = [step for step in plan.steps if (step.package, step.after) not in known_steps]
     if not steps:
@@ -38,7 +38,7 @@ def print_plan(console: Console, title: str, plan: Plan, known: Optional[Plan] =
 
 
 def print_kept_back(console: Console, plan: Plan) -> None:
-    """Print the packages that are kept back, and why."""
+    """Print the packages that are kept back, with the reasons."""
     if not plan.kept:
         return
     width = min(_WIDEST, max(len(kept.package) for kept in plan.kept))
@@ -49,7 +49,7 @@ def print_kept_back(console: Console, plan: Plan) -> None:
 
 
 def print_sizes(console: Console, plan: Plan) -> None:
-    """Print the sizes of the download and on the disk."""
+    """Print the sizes, the expected reboot, and the services that will probably restart."""
     words = []
     if plan.download_bytes >= 0:
         words.append(f"{_size(plan.download_bytes)} to download")
@@ -66,7 +66,7 @@ def print_sizes(console: Console, plan: Plan) -> None:
 
 
 def print_difference(console: Console, seen: Plan, now: Plan) -> None:
-    """Print the difference between the approved plan and the current one."""
+    """Print the difference between the approved plan and the current plan."""
     before = {step.package: step for step in seen.steps}
     after = {step.package: step for step in now.steps}
     console.print_line("The plan has changed since it was shown:")

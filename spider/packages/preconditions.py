@@ -17,7 +17,7 @@ BOOT_BYTES = 64 * 1024 * 1024
 """Size of a kernel with its initial ramdisk on a separate /boot."""
 MOST_NAMED = 20
 _RAMDISK_MAKER = re.compile(r"(?:initramfs-tools(?:-core)?|dracut(?:-core)?|mkinitcpio|mkinitfs)\Z")
-"""Packages whose change makes the initial ramdisk anew, beside the old one."""
+"""Packages whose change rebuilds the initial ramdisk. The old file stays until the new file is complete."""
 
 
 class JobStopped(Exception):
@@ -25,7 +25,7 @@ class JobStopped(Exception):
 
 
 def join_names(names: Sequence[str]) -> str:
-    """A readable list of names, with a limit."""
+    """The names as text. Beyond MOST_NAMED names, only a count."""
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(name[:100] for name in names[:MOST_NAMED]) + more
 
@@ -37,8 +37,9 @@ def check_stop(console: Console) -> None:
 
 
 def check_names(backend: Backend, verb: str, packages: Sequence[str], inventory: Inventory) -> None:
-    """Check that the manager knows each name exactly, so no option, pattern, version, suite, file or `name-` passes; and that the verb may
-    change each package.
+    """Check that the manager has a package of exactly each name, and that the verb may change it.
+
+    So no option, pattern, version, suite, file or `name-` passes.
 
     Raises: PackageError; PackagesUnreadable.
     """
@@ -70,7 +71,7 @@ def check_database(backend: Backend, inventory: Inventory, leaving: Sequence[str
 
 
 def wait_for_lock(backend: Backend, console: Console, limit_s: float = LOCK_LIMIT_S) -> bool:
-    """Wait for the package lock. True: another program had it, so earlier results may be outdated.
+    """Wait until the package lock is free. Returns: whether another program held it, so that earlier results may be outdated.
 
     Raises: PackageError: the lock was not free within the limit. JobStopped.
     """
@@ -91,7 +92,7 @@ def wait_for_lock(backend: Backend, console: Console, limit_s: float = LOCK_LIMI
 def check_removals(backend: Backend, verb: str, plan: Plan, *, shown: bool) -> None:
     """Refuse unrequested removals, and removals of packages that the host or Spider needs.
 
-    Args:   shown: a person approved this plan.
+    Args:   shown: whether a person approved this plan.
     Raises: PackageError.
     """
     removals = [name for name in plan.removals if name not in plan.replaced]
@@ -129,7 +130,7 @@ def _needs(backend: Backend, plan: Plan) -> Iterator[_Need]:
 
 
 def check_room(backend: Backend, plan: Plan) -> None:
-    """Check the disk space of `/`, `/var` and what the plan fills. Needs of the same file system are added.
+    """Check the free space of `/`, of `/var`, and of each file system that the plan fills. Needs of the same file system are added.
 
     Raises: PackageError.
     """

@@ -1,6 +1,7 @@
-"""Queries the package manager in a child process, whose memory is freed when it ends.
+"""Queries the package manager in a child process, so that the agent's memory does not grow.
 
-An agent queries once an hour. The modules that parse apt's output take 1.7 MB, and a process keeps the memory of its largest answer.
+The agent queries once an hour. The modules that parse apt's output take 1.7 MB, and a process never returns the memory of its
+largest answer.
 """
 
 import json
@@ -22,7 +23,7 @@ _HANDED_OVER = re.compile(r"/proc/self/fd/(\d+)\Z")
 
 
 class SeparateQuery:
-    """Queries available upgrades and held packages."""
+    """An `UpdateQuery` that asks a child process. Each `available_updates` starts one, with `limit_s` seconds to answer."""
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
         self._limit_s = limit_s

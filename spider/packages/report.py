@@ -9,7 +9,7 @@ MAX_LEFTOVERS = 100
 MAX_DIFF_BYTES = 16 * 1024
 """Size limit of one difference."""
 MAX_DIFFS_BYTES = 160 * 1024
-"""Size limit of all differences of a report, which must fit into one message."""
+"""Size limit of all differences of a report together. A report is one message."""
 
 
 class Leftover(NamedTuple):
@@ -17,11 +17,11 @@ class Leftover(NamedTuple):
 
     path: str
     diff: str
-    """Unified difference from the file in use, truncated; empty = not readable or not text."""
+    """Unified difference from the file in use, truncated; empty = it must not be shown, or there is none."""
 
 
 class Report(NamedTuple):
-    """Findings, sent before the job ends."""
+    """What the checks after a job found. The hub gets it before the job ends."""
 
     reboot: str = UNKNOWN
     """Whether this server needs a reboot: yes, no or unknown."""
@@ -36,14 +36,14 @@ class Report(NamedTuple):
 
 
 class AfterCare(Protocol):
-    """Compares the host before and after a job that changes packages. One instance per job, as root."""
+    """Compares the host before and after a job that changes packages. Each job has its own instance; it runs as root."""
 
     def begin(self) -> None:
         """Record failed units and leftover configuration files before the job. Never raises, ends within 10 s."""
         ...
 
     def report(self, native_reboot: Tuple[str, str], changes: Sequence[Tuple[str, str, str]]) -> Report:
-        """The findings that are new since `before`. Never raises, ends within 60 s.
+        """What is new since `begin`. Never raises, ends within 60 s.
 
         Args: native_reboot: the manager's own answer (yes, no, unknown; why), combined with the comparison of kernels.
               changes: package, version before, version after.

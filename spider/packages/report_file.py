@@ -35,7 +35,7 @@ def _cut(texts: Sequence[str], most: int) -> List[str]:
 
 
 def report_message(job: str, report: Report) -> JobReport:
-    """The report as one message. What does not fit is omitted, and a note says so."""
+    """The report as one message, cut to the limits of a message. Notes count the omitted files, services and units."""
     room = MAX_DIFFS_BYTES
     diffs = []
     leftovers = report.leftovers[:MAX_LEFTOVERS]
@@ -44,13 +44,13 @@ def report_message(job: str, report: Report) -> JobReport:
         room -= len(diff.encode("utf-8"))
         diffs.append(diff)
     notes = list(report.notes[:MAX_NOTES])
-    for code, all_, most in (
+    for code, count, most in (
         ("report.more_config_files", len(report.leftovers), MAX_LEFTOVERS),
         ("report.more_services", len(report.services), MAX_SERVICES),
         ("report.more_failed_units", len(report.failed_units), MAX_UNITS),
     ):
-        if all_ > most:
-            notes.append(sentence(code, count=all_ - most))
+        if count > most:
+            notes.append(sentence(code, count=count - most))
     return JobReport(
         job=job,
         reboot=report.reboot,

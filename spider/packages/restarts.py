@@ -1,4 +1,4 @@
-"""Names the running services that a plan will probably restart: those whose unit file belongs to one of its packages."""
+"""Names the running services that a plan will probably restart: their unit file belongs to a package of the plan."""
 
 import os
 import re
@@ -9,18 +9,18 @@ from spider.packages.after.services import unit_of
 from spider.packages.interfaces import PackagesUnreadable, run_query
 from spider.packages.plan import Plan
 
-MOST = 30
+MAX_NAMED = 30
 _UNIT = re.compile(r"(?:/usr)?/lib/systemd/system/([^/]+\.service)|/etc/init\.d/([^/]+)")
 
 
 def unit_names(paths: Iterable[str]) -> Set[str]:
-    """The services among the files of packages."""
+    """The services whose unit file or init script is among these paths."""
     found = (_UNIT.fullmatch(path) for path in paths)
     return {match.group(1) or match.group(2) for match in found if match}
 
 
 def running_services(proc: str = "/proc") -> Set[str]:
-    """Services that have a process."""
+    """The services that have a process."""
     try:
         pids = [name for name in os.listdir(proc) if name.isdecimal()]
     except OSError:
@@ -29,9 +29,9 @@ def running_services(proc: str = "/proc") -> Set[str]:
 
 
 def will_restart(plan: Plan, list_files: Sequence[str], environment: Mapping[str, str], proc: str = "/proc") -> Tuple[str, ...]:
-    """Running services of the installed packages that a plan changes, by name, at most MOST; empty also where this cannot be read.
+    """Running services of the installed packages that a plan changes, sorted, at most MAX_NAMED. Empty also if they are unknown.
 
-    Args: list_files: the command that prints the files of the packages whose names follow; empty = the manager has none.
+    Args: list_files: see `Backend.list_files`. proc: the folder of /proc.
     """
     changed = [step.package for step in plan.steps if step.before]
     if not changed or not list_files:
@@ -41,4 +41,4 @@ def will_restart(plan: Plan, list_files: Sequence[str], environment: Mapping[str
     except PackagesUnreadable:
         return ()
     running = (name for name in running_services(proc) if name in shipped or re.sub("@.*(?=[.])", "@", name) in shipped)
-    return tuple(sorted(running)[:MOST])
+    return tuple(sorted(running)[:MAX_NAMED])

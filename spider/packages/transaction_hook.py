@@ -1,12 +1,13 @@
 """A hook that apt-get and pacman run directly before the first change. It compares their transaction with the approved plan.
 
-Both hold their lock then and pass the names of all packages that will change. With a status other than 0 they exit without a
-change, so nothing can change between this check and the transaction. The script is copied beside its files before the manager
-starts, since an upgrade may replace Spider. It needs only Python.
+The manager holds its lock then, so no other program can change the transaction afterwards. It passes the names of all packages that
+will change. If the hook exits with a status other than 0, the manager ends without a change. An upgrade may replace Spider, so a copy
+of this file runs, which needs Python alone.
 
-    gate.py apt FOLDER            pacman FOLDER part|whole
+    transaction_hook.py apt FOLDER
+    transaction_hook.py pacman FOLDER part|whole
 
-The folder has `wanted` (the approved plan) and `verdict` (the result).
+`part`: the transaction may have only some of the steps. FOLDER has the files `wanted` (the approved plan) and `verdict` (the result).
 """
 
 import hashlib
@@ -22,10 +23,11 @@ _READ_BYTES = 1 << 20
 
 
 def read_apt(text: str, native: str) -> Dict[str, str]:
-    """Package to version (empty = removed) from apt's hook protocol 3.
+    """Parse the input of apt's hook protocol 3: package to version; empty = removed.
 
+    Args:   native: the architecture whose packages have no suffix.
     Source: apt.conf(5), `DPkg::Pre-Install-Pkgs`.
-    Raises: ValueError.
+    Raises: ValueError: another protocol, or an unknown line.
     """
     head, found, body = text.partition("\n\n")
     if not found or head.split("\n")[0] != "VERSION 3":
@@ -40,14 +42,14 @@ def read_apt(text: str, native: str) -> Dict[str, str]:
         name, _, old_arch, _, _, version, arch, _, action = fields
         if action == "**CONFIGURE**":
             continue  # configuration of an unpacked package, which has its own line
-        gone = action == "**REMOVE**"
-        arch = old_arch if gone else arch
-        does[name if arch in ("all", native) else f"{name}:{arch}"] = "" if gone else version
+        removed = action == "**REMOVE**"
+        arch = old_arch if removed else arch
+        does[name if arch in ("all", native) else f"{name}:{arch}"] = "" if removed else version
     return does
 
 
 def hash_lists(folder: str) -> Dict[str, str]:
-    """SHA-256 of pacman's lists by name."""
+    """Hex SHA-256 of each of pacman's lists, by file name. Raises: OSError."""
     found = {}
     for name in sorted(os.listdir(folder)):
         if name.endswith(".db"):
@@ -71,7 +73,7 @@ def _apt(text: str, wanted: Mapping[str, Any]) -> List[str]:
 
 
 def _pacman(text: str, wanted: Mapping[str, Any], folder: str, *, whole: bool) -> List[str]:
-    """pacman passes only names. Their versions are those of its lists, which cannot change while it holds the lock."""
+    """The packages that differ. pacman passes names only; its lists, which cannot change while it holds the lock, decide the versions."""
     shown: Set[str] = {str(name) for name, _ in wanted["steps"]}
     does = set(text.split())
     passed: Set[str] = set()
@@ -86,7 +88,7 @@ def _pacman(text: str, wanted: Mapping[str, Any], folder: str, *, whole: bool) -
 
 
 def main(words: List[str]) -> int:
-    """Exit status 0: the transaction equals the plan."""
+    """Write the verdict. Returns the exit status: 0 = the transaction equals the plan."""
     text = sys.stdin.buffer.read().decode("utf-8", "replace")
     kind, folder = words[0], words[1]
     try:

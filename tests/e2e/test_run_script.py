@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from scripts.dev.state_files import MOST_LOG_BYTES
-from spider.packages.detect import telling_manager
+from spider.packages.detect import updates_manager
 from spider.packages.interfaces import PackagesUnreadable
 from tests.support.bundles import WITHOUT_MANAGER, bundle_of, shipped_version
 from tests.support.eventually import eventually, wait_until
@@ -170,7 +170,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_fresh_start(checkout: Checkout) -
 
 def updates_here() -> tuple[int | None, str]:
     """The updates of this machine's package manager, asked without Spider: how many, or why they are unknown."""
-    manager = telling_manager()
+    manager = updates_manager()
     assert manager is not None or not Path("/usr/bin/apt-get").exists(), "there is a manager, and nobody asks it"
     try:
         updates = manager.available_updates() if manager is not None else None

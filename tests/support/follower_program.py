@@ -13,7 +13,7 @@ import time
 
 from spider.clock import SystemClock
 from spider.jobs.tracker import Jobs
-from spider.packages.detect import telling_manager
+from spider.packages.detect import updates_manager
 from spider.wire.frames import Message
 from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobPlan, JobProgress, JobReport, JobStart, JobStop
 
@@ -94,7 +94,7 @@ class Follower:
         await asyncio.gather(self.jobs.run(), self.watch_orders(), self.tell_updates())
 
     async def tell_updates(self) -> None:
-        manager = telling_manager()
+        manager = updates_manager()
         if manager is None:
             return
         updates = await asyncio.get_running_loop().run_in_executor(None, manager.available_updates)

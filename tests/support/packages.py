@@ -39,8 +39,8 @@ COUNTING = (
 )
 AS_SPIDER = (
     "import json, sys; sys.path.insert(0, '/opt/stardust/current/spider.pyz')\n"
-    "from spider.packages.detect import telling_manager\n"
-    "manager = telling_manager()\n"
+    "from spider.packages.detect import updates_manager\n"
+    "manager = updates_manager()\n"
     "print(json.dumps([*manager.available_updates(), manager.name, *{step.repository for step in manager.newer}]))\n"
 )
 _DPKG = "dpkg-query -W -f='${{db:Status-Abbrev}}${{Version}}' {package} 2>/dev/null | sed -n 's/^[ih]i //p'"

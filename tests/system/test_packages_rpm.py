@@ -51,8 +51,8 @@ NO_NAMES = (
 DEAD = "[dead]\nname=Dead\nbaseurl=http://127.0.0.1:9/x\nenabled=1\ngpgcheck=0\nskip_if_unavailable=True\nautorefresh=1\n"
 AS_SPIDER = (
     "import json, sys; sys.path.insert(0, '/opt/stardust/current/spider.pyz')\n"
-    "from spider.packages.detect import telling_manager\n"
-    "manager = telling_manager()\n"
+    "from spider.packages.detect import updates_manager\n"
+    "manager = updates_manager()\n"
     "print(json.dumps([manager.name, *manager.available_updates(), *{step.repository for step in manager.newer}]))\n"
 )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages.detect import BACKENDS, UnsupportedHost, package_manager, telling_manager
+from spider.packages.detect import BACKENDS, UnsupportedHost, package_manager, updates_manager
 from spider.packages.driver import Driver
 from spider.packages.host_manager import INSTEAD, Native, find_native, name_by_version, root_is_read_only
 from spider.packages.interfaces import PackagesUnreadable, Task
@@ -119,7 +119,7 @@ def test_image_based_systems_name_the_tool_to_use_instead(tmp_path: Path, files:
     assert says in native.instead
     manager = package_manager(root)
     assert isinstance(manager, UnsupportedHost)
-    assert telling_manager(root) is None
+    assert updates_manager(root) is None
     console = NullConsole()
     for verb in ("refresh", "check", "upgrade", "reboot"):
         outcome = manager.perform(Task(verb), console)
@@ -173,4 +173,4 @@ def test_a_manager_is_driven_where_its_program_is_too(tmp_path: Path, files: dic
 
 def test_a_host_without_any_database_has_no_manager(tmp_path: Path) -> None:
     assert package_manager(str(tmp_path)) is None
-    assert telling_manager(str(tmp_path)) is None
+    assert updates_manager(str(tmp_path)) is None

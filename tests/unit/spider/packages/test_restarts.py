@@ -7,7 +7,7 @@ from pathlib import Path
 from groundcontrol.jobs.messages import read_plan
 from spider.packages.plan import Plan, Planned
 from spider.packages.plan_file import plan_from_document, plan_messages, plan_to_document
-from spider.packages.restarts import MOST, unit_names, will_restart
+from spider.packages.restarts import MAX_NAMED, unit_names, will_restart
 
 PLAN = Plan((Planned("nginx", "1", "2"), Planned("postgresql-15", "1", "2"), Planned("new", "", "1")))
 FILES = "/lib/systemd/system/nginx.service\n/usr/lib/systemd/system/postgresql@.service\n/usr/lib/systemd/system/idle.service\n/usr/share/doc/x\n"
@@ -39,7 +39,7 @@ def test_the_hub_gets_as_many_names_as_fit() -> None:
     plan = PLAN._replace(restarts=("nginx.service", "postgresql@15-main.service"))
     assert plan_from_document(plan_to_document(plan)) == plan
     assert read_plan(plan_messages("j", plan)[0]).head.restarts == plan.restarts
-    many = tuple(f"a-service-with-a-long-name-{place}.service" for place in range(MOST))
+    many = tuple(f"a-service-with-a-long-name-{place}.service" for place in range(MAX_NAMED))
     got = read_plan(plan_messages("j", plan._replace(restarts=many))[0]).head.restarts
     assert got == many[: len(got)]
     assert len(got) > 5

@@ -25,7 +25,7 @@ def test_packed_content_is_unpacked_and_plain_content_is_unchanged(text: bytes) 
     ids=["cut in its trailer", "cut in its head", "more behind it", "two parts", "another sum", "no gzip"],
 )  # fmt: skip
 def test_damaged_truncated_or_split_archives_are_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"damaged|its middle"):
+    with pytest.raises(ValueError, match=r"damaged|truncated"):
         unpacked(content)
 
 
