@@ -1,4 +1,4 @@
-"""The bus inside one process. `publish` and the readers run on one event loop's thread."""
+"""The bus inside one process. `publish` and the readers run on the thread of one event loop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from groundcontrol.core.bus import (
 
 
 def key_of(event: BusEvent) -> Hashable:
-    """The key under which a `latest` reader holds one event: the newest event about an object makes the older ones worthless."""
+    """The key under which a `latest` reader stores one event. A newer event of the same key replaces the older one."""
     key: tuple[Hashable, ...]
     match event:
         case SessionChanged(node=node):
@@ -91,7 +91,7 @@ class Subscription:
         return self._waiting.popitem(last=False)[1]
 
     def offer(self, event: BusEvent) -> int:
-        """Queue an event; returns the number of events dropped for it."""
+        """Queue an event. Returns the number of events that were dropped to make room."""
         self._count += 1
         self._waiting[key_of(event) if self._latest else self._count] = event
         lost = 0

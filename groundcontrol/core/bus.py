@@ -10,13 +10,14 @@ from groundcontrol.core.ids import DeploymentId, EventId, HubId, JobId, NodeId
 from groundcontrol.core.tables import SubjectTable
 
 QueuePolicy = Literal["latest", "ordered"]
-"""latest: the queue keeps only the newest event of each key. ordered: it keeps all, and delivers a `BusGap` when it overflows."""
+"""latest: the queue stores only the newest event of each key. ordered: the queue stores every event. A full queue drops its oldest event
+and delivers a `BusGap`."""
 
 
 class Topic(NamedTuple):
     kind: Literal["session", "job_poke", "job_output", "node_live", "nodes_fresh", "node_table", "changed", "event", "interest", "revoked"]
     id: str = ""
-    """The id of a node, job or deployment; empty = all of this kind."""
+    """The id of a node or job, or `<kind>:<id>` for `changed`; empty: all of this kind."""
 
 
 class SessionChanged(NamedTuple):
@@ -29,7 +30,7 @@ class SessionChanged(NamedTuple):
 
 
 class JobPoke(NamedTuple):
-    """topic job_poke. These jobs changed in the store, so the dispatcher reads them again."""
+    """topic job_poke. These jobs changed in the store, so the job tracker reads them again."""
 
     jobs: tuple[JobId, ...]
 
@@ -52,7 +53,7 @@ class NodeLive(NamedTuple):
 
 
 class NodesUpdated(NamedTuple):
-    """topic nodes_fresh. These nodes have newer values. Topics of many nodes then read the values of those that they show."""
+    """topic nodes_fresh. These nodes have newer values. Live topics then read the values of the nodes that they show."""
 
     nodes: tuple[NodeId, ...]
 
@@ -82,7 +83,7 @@ class EventStored(NamedTuple):
     object: str
     at: float
     times: int
-    """Equal events that share its row: with 1 it is new."""
+    """The number of equal events that this row counts; 1: the event is new."""
     severity: Literal["info", "warning", "error"]
 
 
@@ -112,15 +113,15 @@ BusEvent = SessionChanged | JobPoke | JobOutputArrived | NodeLive | NodesUpdated
 
 class Bus(Protocol):
     def publish(self, event: BusEvent) -> None:
-        """Never blocks, and never raises for an outage; the bus drops and counts what does not fit."""
+        """Never blocks, and never raises for an outage; the bus drops and counts events that do not fit."""
         ...
 
-    def subscribe(
-        self, *topics: Topic, limit: int, policy: QueuePolicy
-    ) -> AbstractAsyncContextManager[AsyncIterator[BusEvent | BusGap]]: ...
+    def subscribe(self, *topics: Topic, limit: int, policy: QueuePolicy) -> AbstractAsyncContextManager[AsyncIterator[BusEvent | BusGap]]:
+        """The events of these topics from now on, in a queue of at most `limit` events."""
+        ...
 
     def has_subscribers(self, topic: Topic) -> bool:
-        """Whether this topic has subscribers, so that a caller need not build an expensive event. True where the bus does not know."""
+        """Whether this topic has subscribers; True if the bus cannot tell. Without subscribers a caller skips an expensive event."""
         ...
 
     @property
@@ -128,7 +129,7 @@ class Bus(Protocol):
 
 
 def topics_of(event: BusEvent) -> tuple[Topic, ...]:
-    """The topics that deliver an event: its own, and the one for all of its kind."""
+    """The topics that deliver an event: the topic of its object, and the topic for all events of its kind."""
     match event:
         case SessionChanged(node=node):
             kind, key = "session", str(node)

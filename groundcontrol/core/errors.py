@@ -61,7 +61,7 @@ class StoreReadOnly(StoreError):
 
 
 class Fenced(StoreError):
-    """This session or lease has ended, since a newer one owns the node."""
+    """This session or lease has ended, since a newer session or lease owns the node."""
 
     code = "store.fenced"
 
@@ -211,7 +211,7 @@ class Forbidden(HubError):
 
 
 class LinkExpired(Forbidden):
-    """The link of a message is older than a week, or not one of this hub; a newer message has another one."""
+    """The link in the message is older than a week, or another hub made it. Use the link in a newer message."""
 
     code = "link.expired"
 
@@ -232,7 +232,7 @@ class NodeOffline(HubError):
 
 
 class JournalUnreadable(HubError):
-    """The node cannot read its journal, or its agent is too old for that; the text says why."""
+    """The node cannot read its journal, or its agent is too old to read it; the text says why."""
 
     code = "node.journal_unreadable"
 
@@ -244,7 +244,7 @@ class PolicyRefuses(HubError):
 
 
 class CredentialsRequired(HubError):
-    """The hub stores no credentials for this server. Send those that `give` names with the request."""
+    """The hub stores no credentials for this server. Send the credentials that `give` names with the request."""
 
     code = "credentials_required"
 
@@ -268,7 +268,7 @@ class JobNotCancellable(Conflict):
 
 
 class ClockBehind(HubError):
-    """The hub's clock is behind its own audit log. Nobody can log in until it is correct, or accepted on the hub's machine."""
+    """The hub's clock is behind its own audit log. Nobody can log in until the clock is correct, or accepted on the hub's machine."""
 
     code = "auth.clock_behind"
 

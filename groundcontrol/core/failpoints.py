@@ -1,6 +1,6 @@
 """Points at which a test kills the hub's process, as a power cut would: before and after each durable step.
 
-Only a fault of the tests' own hub program arms one (`tests/support/hub_program.py`).
+Only the tests' hub program arms them (`tests/support/hub_program.py`).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _armed: dict[str, int] = {}
 def arm(name: str, after: int) -> None:
     """Kill this process when it reaches this failpoint for the `after`-th time, counted from 1.
 
-    Raises: ValueError: there is no such failpoint.
+    Raises: ValueError: there is no such failpoint, or `after` is less than 1.
     """
     if name not in NAMES or after < 1:
-        raise ValueError(f"no such place: {name} {after}")
+        raise ValueError(f"no such failpoint: {name} {after}")
     _armed[name] = after
 
 

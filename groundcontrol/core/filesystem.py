@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class MountPoint(NamedTuple):
-    """A file system as a whole: a bind mount or a subvolume that shows a part of it makes no difference."""
+    """A whole file system. Its bind mounts and subvolumes give the same values."""
 
     device: int
     """The device number in /proc/locks. On btrfs `stat` reports another number, one for each subvolume."""
@@ -17,7 +17,8 @@ class MountPoint(NamedTuple):
 
 
 def mount_of(path: Path) -> MountPoint | None:
-    """The mount through which this process reaches a file; None: the kernel does not list it, for example outside of this process's root.
+    """The mount through which this process reaches a file. None: the kernel does not list the mount, for example outside of the
+    process's root.
 
     Raises: OSError: the path cannot be reached, or /proc cannot be read.
     Source: proc_pid_fdinfo(5), proc_pid_mountinfo(5).

@@ -1,4 +1,4 @@
-"""Types of identifiers. All ids are 26 characters of lower-case Crockford base32 as text."""
+"""Types of identifiers. Each is a text of 26 characters of lower-case Crockford base32, except `BootId`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ TokenId = NewType("TokenId", str)
 InviteId = NewType("InviteId", str)
 """The id of an invite, not the secret invite."""
 HubId = NewType("HubId", str)
-"""The hub process: new at every start, and never sent to agents."""
+"""The id of the hub process: new at every start, and never sent to agents."""
 BootId = NewType("BootId", str)
 """The boot id of a node: 32 hex digits."""

@@ -1,4 +1,4 @@
-"""When the hub was last backed up. `stardust backup` writes it beside the databases, whether or not the hub runs; the hub reads it."""
+"""The time of the last backup. `stardust backup` writes it to the data folder, whether or not the hub runs; the hub reads it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LAST_BACKUP: Final = "last-backup"
 
 
 def record_backup(data_dir: Path, made_at: float) -> None:
-    """Note a backup that is complete and checked.
+    """Record the time of a complete and checked backup, Unix seconds.
 
     Raises: OSError.
     """
@@ -25,7 +25,7 @@ def record_backup(data_dir: Path, made_at: float) -> None:
 
 
 def last_backup_at(data_dir: Path) -> float | None:
-    """When the last backup was made, Unix seconds; None: never, or it is not known."""
+    """The time of the last backup, Unix seconds; None: there is none, or the file cannot be read."""
     try:
         return float((data_dir / LAST_BACKUP).read_text()[:40])
     except (OSError, ValueError):

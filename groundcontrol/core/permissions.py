@@ -1,4 +1,4 @@
-"""The permission engine: one table of actions and roles, one function that checks it. It denies everything else."""
+"""The permission engine: one table of actions and roles, and one function that checks it. Anything outside the table is denied."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _ADMIN: Final = frozenset[Role]({"admin"})
 class _Right(NamedTuple):
     roles: frozenset[Role]
     for_tokens: bool
-    """Whether an API token may use this right at all. Users, rights, tokens and node keys are for human users only."""
+    """Whether an API token may use this right at all. Only human users may manage users, rights, tokens and node keys."""
 
 
 def job_action(verb: str) -> JobRight:
@@ -119,7 +119,7 @@ FOR_TOKENS: Final = frozenset(action for action, right in _RIGHTS.items() if rig
 WHOLE_FLEET: Final = frozenset[Action](
     {"audit.read", "hub.read", "node.enrol", "invite.organisation", "alert.manage", "delivery.read", "hub_key.use", "hub_key.manage"}
 )
-"""Actions that show or change more than some nodes: users with grants are limited to some nodes and may not do them."""
+"""Actions that concern the whole fleet. A user with grants is limited to some nodes and may not do them."""
 
 
 class Owned(Protocol):
@@ -130,9 +130,9 @@ class Owned(Protocol):
 
 
 def authorize(scope: Scope, action: Action, resource: Owned | None = None) -> None:
-    """Allow, or raise. Call this again at every step and never store the result: rights may change meanwhile.
+    """Raise if the actor may not do this. Call this again at every step, since rights may change meanwhile.
 
-    Args:   resource: the object of the action, when it exists already.
+    Args:   resource: the object of the action, if it exists already.
     Raises: NotFound: the object belongs to another organisation, or is a node outside the caller's grants;
                 the caller may not learn that it exists;
             Forbidden: the caller's role, or a token, may not do this.
@@ -157,22 +157,25 @@ class StoredRights(NamedTuple):
     """The rights of a user, or of an API token and its owner, as they are stored now."""
 
     role: Role
-    """Of a token: the weaker of its own and its owner's."""
+    """Of a token: the weaker of its own role and its owner's."""
     grants: tuple[Grants, ...] = ()
-    """Each must admit the node."""
+    """Each grant must admit the node."""
     disabled: bool = False
     reset_at: float | None = None
-    """When the user was given another password. Before that, somebody else may have used the account."""
+    """When an admin reset the password, Unix seconds. Before that, somebody else may have used the account."""
     token_until: float | None = None
-    """When the token expires; 0: it was revoked; None: a user."""
+    """When the token expires, Unix seconds; 0: it was revoked; None: these are the rights of a user."""
 
 
 def still_authorized(
     rights: StoredRights | None, action: Action, node: str, tags: Collection[str], *, ordered_at: float, now: float
 ) -> bool:
-    """Whether who ordered something could order it now. Call this right before the work starts, since rights may change meanwhile.
+    """Whether the user or token that ordered something may still order it. Call this right before the work starts.
 
-    Args: rights: None: there is no such user or token; node: "": a node that does not exist yet; tags: of the node.
+    Args: rights: None: the user or token does not exist any more.
+          node: the id; empty: the node does not exist yet.
+          tags: the node's tags.
+          ordered_at, now: Unix seconds.
     """
     if rights is None or rights.disabled or (rights.reset_at is not None and ordered_at <= rights.reset_at):
         return False
@@ -195,17 +198,17 @@ def check_new_tags(scope: Scope, tags: Collection[str]) -> None:
 def check_granting_tags(scope: Scope, tags: Collection[str]) -> None:
     """Check that the caller may add these tags to an existing node, or remove them.
 
-    Somebody's grants name these tags, so such a change is a change of rights.
+    Grants of users name these tags, so adding or removing one changes rights.
 
     Raises: Forbidden: the caller may not change the rights of users (`user.manage`).
     """
     if tags and not allowed(scope, "user.manage"):
         named = ", ".join(sorted(tags))
-        raise Forbidden(f"somebody's rights hang on the tag {named}: an admin who is logged in may give or take it", action="user.manage")
+        raise Forbidden(f"rights of users depend on the tag {named}: only a logged-in admin may add or remove it", action="user.manage")
 
 
 def allowed(scope: Scope, action: Action, resource: Owned | None = None) -> bool:
-    """Whether `authorize` would allow this: for filters."""
+    """Whether `authorize` allows this. Filters of lists use it."""
     try:
         authorize(scope, action, resource)
     except (Forbidden, NotFound):

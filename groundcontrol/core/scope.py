@@ -12,13 +12,14 @@ RANK: Final[dict[Role, int]] = {"viewer": 0, "operator": 1, "admin": 2}
 """The order of roles: each role may do everything that a lower role may."""
 
 
-def min_role(one: Role, other: Role) -> Role:
+def min_role(first: Role, second: Role) -> Role:
     """The weaker of two roles."""
-    return one if RANK[one] <= RANK[other] else other
+    return first if RANK[first] <= RANK[second] else second
 
 
 class Actor(NamedTuple):
-    """The actor of an action. The audit log shows `name`: `admin`, `admin/backup` (a token), `local:0`, `node:<id>`, `system`."""
+    """The user, token, local user (`local:<uid>`), node or hub (`system`) that acts. The audit log shows `name`: `admin`, `admin/backup`
+    (a token), `local:0`, `node:<id>`, `system`."""
 
     kind: ActorKind
     id: str
@@ -29,7 +30,7 @@ class Actor(NamedTuple):
 
 
 def node_actor(node: str, address: str = "") -> Actor:
-    """A node as the actor; an empty id: the hub does not know yet which node it is."""
+    """A node as the actor; an empty id: the hub has not identified the node yet."""
     return Actor("node", node, f"node:{node}" if node else "unknown", "viewer", address)
 
 

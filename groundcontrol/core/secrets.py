@@ -1,4 +1,4 @@
-"""Sealed secrets, and the interface of the store that keeps them and the keyring."""
+"""Sealed secrets, and the interface of the store for them and the keyring."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ class KeyRotation(Protocol):
     def audit_key(self) -> bytes: ...
     @property
     def carried(self) -> SealedRecord:
-        """The record of the secrets that outlive a rotation; it replaces the stored one."""
+        """The record of the secrets that outlive a rotation; it replaces the stored record."""
         ...
 
     def reseal(self, record: SealedRecord) -> SealedRecord: ...
     def prove(self, keyring: bytes, records: Sequence[SealedRecord]) -> None:
-        """Raises when a stored record does not open."""
+        """Raises: VaultError, ConfigError: a stored record does not open, or differs from the sealed one."""
         ...
 
 
 class SecretStore(Protocol):
     async def keyring(self) -> bytes | None: ...
     async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes:
-        """Store the first keyring and the sealed fleet key together. An existing keyring stays, and is returned."""
+        """Store the first keyring and the sealed fleet key together. Returns the stored keyring: an existing keyring stays."""
         ...
 
     async def secret(self, table: str, record: str, column: str) -> SealedRecord | None: ...
@@ -62,7 +62,7 @@ class SecretStore(Protocol):
     async def save_hub_key(self, scope: Scope, record: SealedRecord, fingerprint: str) -> None:
         """Store the SSH key of the caller's organisation. Version 1 is the first key, version n replaces version n - 1.
 
-        Conflict: another version is stored.
+        Raises: Conflict: another version is stored.
         """
         ...
 

@@ -12,12 +12,12 @@ from spider.logs import event
 log = logging.getLogger(__name__)
 
 STEADY_S: Final = 3600.0
-"""Time of steady clocks after a jump before the hub removes anything by its clock."""
+"""How long the clock must be steady after a jump before the hub removes anything by its clock."""
 DISTRUST_S: Final = 60.0
-"""A jump by more than this: the clock is not believed."""
+"""After a larger jump the clock is not believed."""
 JUMP_S: Final = 30.0
-"""A jump by more than this is recorded: codes of a second factor change after so long. Corrections of a time service are smaller."""
-TOLD_S: Final = 3600.0
+"""A larger jump is recorded. Codes of a second factor change every 30 s, and corrections of a time service are smaller."""
+WORST_JUMP_WINDOW_S: Final = 3600.0
 """How long a jump counts for `worst_jump_s`."""
 
 
@@ -31,23 +31,27 @@ class SteadyClock:
         self.jumped = False
         """The clock jumped, and nobody has confirmed it since."""
         self.jump_s = 0.0
-        """By how much the last comparison found the clock moved forwards (or back: negative); 0: not by more than JUMP_S."""
+        """The jump that the last `believed` found; negative: back; 0: none larger than `JUMP_S`."""
         self._jumps: deque[tuple[float, float]] = deque(maxlen=1000)
         """(monotonic time, seconds)."""
 
     def start(self, last_seen: float | None) -> None:
-        """`last_seen` is a time of the wall clock at which this hub, or the previous one, certainly ran."""
+        """Compare the clock with a time at which this hub, or its previous process, certainly ran. More than `STEADY_S` apart counts as a
+        jump.
+
+        Args: last_seen: Unix seconds; None: no such time is known.
+        """
         if last_seen is not None and abs(self._clock.now() - last_seen) > STEADY_S:
             self._steady_since, self.jumped = self._clock.monotonic(), True
 
     @property
     def worst_jump_s(self) -> float:
         """The greatest jump of the last hour, forwards or back."""
-        since = self._clock.monotonic() - TOLD_S
+        since = self._clock.monotonic() - WORST_JUMP_WINDOW_S
         return max((abs(jump_s) for at, jump_s in self._jumps if at >= since), default=0.0)
 
     def believed(self) -> bool:
-        """Compare both clocks; must be called often."""
+        """Compare both clocks. Returns whether the wall clock may be believed. Must be called often, since a jump is found only here."""
         offset, now = self._clock.now() - self._clock.monotonic(), self._clock.monotonic()
         by_s = offset - self._offset
         self.jump_s = by_s if abs(by_s) > JUMP_S else 0.0

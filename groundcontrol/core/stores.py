@@ -1,4 +1,4 @@
-"""How a slice asks for stores: by their Protocol, of which it imports only its own and those of lower slices."""
+"""The interface through which a slice gets a store, by the store's Protocol."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ class Stores(Protocol):
     """All stores of one hub: `stores[NodeStore]`."""
 
     def __getitem__(self, kind: type[T], /) -> T:
-        """Raises: KeyError: nobody provides it."""
+        """Raises: KeyError: no store implements this Protocol."""
         ...

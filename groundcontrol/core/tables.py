@@ -12,8 +12,9 @@ class SubjectTable(NamedTuple):
 
     subject: str
     taken_at: float
+    """Unix seconds."""
     total: int
-    """The number of rows that the node found; -1 = reading failed, and the table has no rows."""
+    """The number of rows that the node found; -1: reading failed, and the table has no rows."""
     columns: tuple[str, ...]
     cells: tuple[TableCell, ...]
     """All cells, row by row."""
@@ -23,17 +24,17 @@ class PackageChanges(NamedTuple):
     """The changes from one state of a node's packages to the next."""
 
     since: str
-    """The digest of the state before these changes; empty = this is the whole list of packages."""
+    """The digest of the state before these changes; empty: `versions` is the whole list of packages."""
     digest: str
     versions: dict[str, str]
-    """Package name -> version; empty = no longer installed."""
+    """Package name -> version; an empty version: the package is no longer installed."""
 
 
 class PackageState(NamedTuple):
     """The stored state of a node's packages."""
 
     digest: str
-    """Empty = no state is stored, or not the expected one: the node sends its whole list again."""
+    """Empty: the expected state is not stored, so the node sends its whole list again."""
     changed: int
     """The number of packages that were added, removed or changed in version; 0 for the first list."""
 
@@ -50,5 +51,5 @@ class PackageList(NamedTuple):
     total: int
     """The number of all packages that match."""
     taken_at: float | None
-    """None = the node has not sent its list yet."""
+    """Unix seconds; None: the node has not sent its list yet."""
     next: str | None

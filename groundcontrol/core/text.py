@@ -10,7 +10,7 @@ from spider.wire.text import UNSEEN_CHAR
 
 MAX_TEXT: Final = 256
 _SPACES: Final = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
-"""Spaces of other widths, which look like the ASCII space."""
+"""Spaces that look like the ASCII space but have other widths."""
 _WRITTEN: Final = {"\n": "⏎", "\t": "⇥"}
 
 
@@ -23,7 +23,7 @@ def clean(text: str, limit: int = MAX_TEXT) -> str:
 
 
 def visible(text: str, limit: int) -> str:
-    """As `clean`, but unwanted characters are written out: a line break as ⏎, a tab as ⇥, any other as `\\x1b`."""
+    """Like `clean`, but each unwanted character is replaced by a visible text: a line break by ⏎, a tab by ⇥, others such as `\\x1b`."""
     text = text[: limit * 4].strip()
     if not (text.isascii() and text.isprintable()):
         text = _SPACES.sub(" ", UNSEEN_CHAR.sub(_write, text.replace("\r\n", "\n")))

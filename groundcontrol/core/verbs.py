@@ -23,7 +23,7 @@ class HubVerb(NamedTuple):
     before: str = ""
     """Advice that the page shows before the verb starts."""
     also: str = ""
-    """Another search word that finds it."""
+    """Another word for the page's search."""
     roles: frozenset[Role] = ACTING
     for_tokens: bool = True
     dangerous: bool = False
@@ -69,7 +69,7 @@ WORDS: Final[dict[str, HubVerb]] = {
     "rekey": HubVerb("Replace keys", roles=frozenset({"admin"}), for_tokens=False),
     "uninstall": HubVerb("Remove agent"),
 }  # fmt: skip
-"""Verbs in the order of a node's menu. A test names each verb that is missing here or in the catalogue."""
+"""Verbs in the order of a node's menu."""
 
 JOBS: Final = tuple(verb.name for verb in CATALOGUE if not verb.selfcare)
 """The verbs that are ordered as jobs. The agent's selfcare verbs have routes of their own."""
