@@ -1,4 +1,4 @@
-"""The composition root. Only this file knows every implementation. It starts, connects and stops all parts in order."""
+"""The composition root: it creates, connects, starts and stops all parts of the hub. Only this file imports every implementation."""
 
 from __future__ import annotations
 
@@ -82,17 +82,17 @@ EXIT_RETRY: Final = 75
 EXIT_CONFIG: Final = 78
 BACKLOG: Final = 1024
 DRAIN_LIMIT_S: Final = 8.0
-"""The hub stops within ten seconds. After these limits it only logs the audit heads and closes the databases, a second each."""
+"""The limit for closing connections. The whole stop takes less than ten seconds."""
 FLUSH_LIMIT_S: Final = 3.0
 WEB_LIMIT_S: Final = 3.0
 HEADS_LIMIT_S: Final = 0.5
 REFUSALS_LIMIT_S: Final = 1.0
 END_LIMIT_S: Final = 9.5
-"""When the hub stops waiting for a hanging disk, in seconds since the signal."""
+"""How long after the signal the hub stops waiting for a hanging disk."""
 
 
 class Site(Protocol):
-    """Where clients connect."""
+    """A listener for clients."""
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
@@ -104,7 +104,7 @@ class _Stop(Exception):
 
 @dataclass
 class Components:
-    """The running parts, for start and stop in order."""
+    """The parts that the hub starts and stops in order."""
 
     config: Config
     services: Services
@@ -112,14 +112,14 @@ class Components:
     compactor: Compactor
     runner: web.AppRunner
     tls: ssl.SSLContext | None
-    """Where the hub ends TLS itself."""
+    """None: the hub does not end TLS itself."""
 
 
 def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Callable[[str, str], None]) -> int:
     """Run the hub until a stop signal.
 
-    Args:    complain: tells the console a code and why the hub does not run, whatever the log's format.
-    Returns: the exit status: 0; 78: it must not start like this, with a line for each reason; 75: the database failed.
+    Args:    complain: prints a code and the reason on the console, in every format of the log.
+    Returns: the exit status. 0: stopped. 70: an unexpected error. 75: the database failed. 78: the settings are wrong.
     """
     apply_process_limits()
     tune_malloc()
@@ -139,7 +139,7 @@ def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Call
     except StoreError as exc:
         complain(exc.code, f"the database cannot be used now: {exc.message}")
         return EXIT_RETRY
-    except Exception:  # the boundary of the process: what no task could handle ends it, and says so
+    except Exception:  # the boundary of the process: an error that no task handled ends it, and is logged
         event(log, "hub_failed", logging.CRITICAL, exc_info=True)
         return EXIT_SOFTWARE
 
@@ -172,7 +172,7 @@ async def _run(config: Config, notifier: SystemdNotifier) -> int:
             remove_files()
             if not closed:
                 event(log, "database_left", logging.WARNING, means="its disk does not answer; what was acknowledged is stored")
-                os._exit(status)  # the interpreter would wait for the thread that the disk holds
+                os._exit(status)  # the interpreter would wait for the thread that hangs on the disk
     return status
 
 
@@ -186,23 +186,24 @@ def _write_pid(path: Path) -> None:
 
 
 def _bind(config: Config) -> socket.socket:
-    """Bind the port before anything is changed."""
+    """Bind the port before the hub changes any file."""
     family = socket.AF_INET6 if ":" in config.bind else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setblocking(False)
-    try:
-        listener.bind((config.bind, config.port))
-    except OSError as exc:
-        listener.close()
-        if exc.errno == errno.EADDRINUSE:
-            raise ConfigError(f"port {config.port} on {config.bind} is taken by another program: choose one with --port") from exc
-        raise ConfigError(f"{config.bind} port {config.port} cannot be listened on: {exc.strerror}") from exc
+    with contextlib.ExitStack() as on_failure:
+        try:
+            listener = on_failure.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setblocking(False)
+            listener.bind((config.bind, config.port))
+        except OSError as exc:
+            if exc.errno == errno.EADDRINUSE:
+                raise ConfigError(f"port {config.port} on {config.bind} is taken by another program: choose one with --port") from exc
+            raise ConfigError(f"the hub cannot listen on {config.bind} port {config.port}: {exc.strerror}") from exc
+        on_failure.pop_all()
     return listener
 
 
 class _Keys:
-    """Open the vault while the samples database is checked: the key derivation uses a second of processor time, and no disk."""
+    """Opens the vault while the samples database is checked: the key derivation takes a second of processor time, and no disk."""
 
     opened: Vault
 
@@ -283,7 +284,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
 
 
 async def _end_tls(config: Config, vault: Vault, clock: Clock) -> tuple[Config, ssl.SSLContext | None]:
-    """The hub's own certificate, where it has one (`--lan`)."""
+    """Load the hub's own certificate with `--lan`; without it, return the configuration unchanged."""
     if config.lan is None:
         return config, None
     tls = await asyncio.to_thread(make_tls_end, config, vault.fleet_key, clock.now())
@@ -304,7 +305,7 @@ async def _shrink(database: Database) -> None:
 
 
 async def _serve(parts: Components, listener: socket.socket, notifier: SystemdNotifier, signals: StopSignals) -> int:
-    """Run all tasks. Returns the exit status."""
+    """Run all tasks until a stop signal or an error. Returns the exit status."""
     status = EXIT_OK
     try:
         async with asyncio.TaskGroup() as group:
@@ -336,12 +337,12 @@ async def _serve(parts: Components, listener: socket.socket, notifier: SystemdNo
                     setting="STARDUST_TRUSTED_PROXIES",
                     means="everybody seems to come from one address",
                 )
-            await signals.asked.wait()
+            await signals.requested.wait()
             notifier.notify("STOPPING=1")
             await _drain(parts, sites)
             raise _Stop
     except* _Stop:
-        with contextlib.suppress(StoreError, TimeoutError):  # the next start tells them as well
+        with contextlib.suppress(StoreError, TimeoutError):  # the next start logs them as well
             async with asyncio.timeout(HEADS_LIMIT_S):
                 await parts.housekeeping.log_chain_heads()
         event(log, "hub_stopped")
@@ -352,7 +353,7 @@ async def _serve(parts: Components, listener: socket.socket, notifier: SystemdNo
 
 
 def _network(parts: Components, listener: socket.socket, group: asyncio.TaskGroup) -> Site:
-    """What takes connections from the network."""
+    """The listener for connections from the network."""
     if parts.tls is None:
         return web.SockSite(parts.runner, listener, backlog=BACKLOG)
     assert parts.runner.server is not None  # it is set up

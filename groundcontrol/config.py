@@ -1,4 +1,4 @@
-"""The hub's checked configuration, and the addresses that follow from it. `config_reader.py` reads it."""
+"""The hub's checked configuration, and the addresses derived from it. `config_reader.py` reads it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Config:
     agent_bundle: Path | None
     server_url: str | None
     tls_pin: str | None
-    """64 hex digits, or several such with commas between; None: nodes know the authority that signed the certificate."""
+    """64 hex digits, or several such separated by commas; None: nodes trust the authority that signed the certificate."""
     log_format: str
     trusted_proxies: tuple[Network, ...]
     jobs_at_once: int
@@ -68,9 +68,9 @@ class Config:
     notify_allow: frozenset[tuple[str, int]] = frozenset()
     """Pairs of (address, port) on this machine that channels may reach."""
     heartbeat_url: Secret | None = None
-    """Requested every minute while the hub can alert."""
+    """The URL that the hub requests every minute while it can alert."""
     lan: tuple[str, ...] | None = None
-    """The hub's addresses where it ends TLS itself; empty: not fixed yet (`with_lan`); None: it does not."""
+    """The addresses of a hub that ends TLS itself; empty: not known yet (`with_lan`); None: the hub does not end TLS."""
 
     def on_port(self, port: int) -> Config:
         """The same configuration with the port that the system chose for port 0."""
@@ -90,7 +90,7 @@ class Config:
 
     @property
     def local_host(self) -> str:
-        """The address in a URL under which this machine reaches the hub's port."""
+        """The host in a URL by which this machine reaches the hub's port."""
         address = ipaddress.ip_address(self.bind)
         if address.is_unspecified:
             address = _LOOPBACK[address.version]
@@ -116,12 +116,11 @@ class Config:
         return [f"wss://{_join(address, self.port, 443)}/ws" for address in self.lan or ()] or [self.node_url]
 
     def node_url_at(self, host: str) -> str:
-        """The URL of this hub under a host that a node has reached it by; the preferred one if that is none of the node URLs."""
+        """The node URL with the host that a node has dialled; the preferred node URL if no URL has this host."""
         return next((url for url in self.node_urls if authority_of(url)[1] == host), self.node_url)
 
     def address_for(self, host: str) -> str | None:
-        """The address that a node should dial, sent to it in its session. None: the node dialled its own machine, or this hub does not end
-        TLS itself.
+        """The address that the hub tells a node to dial. None: the node dialled its own machine, or this hub does not end TLS itself.
 
         Args: host: the host and port that the node has dialled.
         """
@@ -129,17 +128,17 @@ class Config:
 
     @property
     def origin(self) -> str:
-        """The web origin that links name. A session of `localhost` does not hold for 127.0.0.1, and people are told the former."""
+        """The web origin for links. Without a server URL it is localhost, not 127.0.0.1: a log-in at one is not valid at the other."""
         return max(self.origins) if self.server_url is None else _origin(self.server_url)
 
     @property
     def direct(self) -> bool:
-        """Whether clients connect without a proxy, so that the other end of a connection is the client."""
+        """Whether clients connect without a proxy, so that the peer address is the client's address."""
         return not self.secure or self.lan is not None
 
     @property
     def signed(self) -> bool:
-        """Whether browsers use TLS with a certificate that they trust unasked."""
+        """Whether browsers use TLS with a certificate that they trust without a question."""
         return self.secure and self.lan is None
 
     @property
@@ -153,8 +152,8 @@ class Config:
 
     @property
     def agent_hosts(self) -> frozenset[str]:
-        """The hosts that a node may have connected to: a connection to any other host is relayed."""
-        if self.server_url is None:  # a tunnel may end at any name of a node's own machine
+        """The hosts that a node may have dialled. Another host means that somebody relays the connection, and the hub refuses it."""
+        if self.server_url is None:  # a tunnel may end at any name of the node's own machine
             return frozenset(self._on_port(name) for name in {self.local_host, "localhost", "127.0.0.1", "[::1]"})
         if self.lan is not None:
             return frozenset(_join(name, self.port, 443) for name in (*self.lan, *LOOPBACK_NAMES))
@@ -181,7 +180,7 @@ def is_loopback_name(host: str) -> bool:
 
 
 def authority_of(url: str) -> tuple[str, str]:
-    """Scheme and authority of a WebSocket address, without the scheme's own port."""
+    """Scheme and authority of a WebSocket URL, without the scheme's default port."""
     parts = urlsplit(url)
     default = 443 if parts.scheme == "wss" else 80
     return parts.scheme, _join((parts.hostname or "").lower(), parts.port or default, default)

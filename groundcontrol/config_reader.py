@@ -1,4 +1,4 @@
-"""Reads the hub's configuration, once: flags, environment and file. It is refused as a whole if any setting is wrong or unsafe."""
+"""Reads the hub's configuration from flags, environment and file. One wrong or unsafe setting refuses the whole configuration."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from spider.wire.certificates import read_pins
 MOST_SECRET_BYTES: Final = 4096
 """Size limit of a file with a secret."""
 WIDEST_PROXY_NETWORK: Final = {4: 8, 6: 7}
-"""A network with a shorter prefix trusts half the internet, like a wildcard."""
+"""IP version -> shortest allowed prefix in bits. A shorter prefix trusts half the internet, like a wildcard."""
 _NOT_SERVED: Final = {
     "STARDUST_DATABASE_URL": "this version serves SQLite only: unset it and use --db",
     "STARDUST_NATS_URL": "this version runs as a single hub on SQLite only: unset it",
@@ -41,20 +41,20 @@ _VARIABLES: Final = frozenset(
     {"STARDUST_CONFIG", *_NOT_SERVED, *(item.env for item in SETTINGS), *(f"{item.env}_FILE" for item in SETTINGS if item.kind == "secret")}
 )
 MISSPELT: Final = 0.8
-"""Similarity (of 1) from which an unknown variable counts as a misspelt setting. The command line and the tests have variables of their
-own."""
+"""Similarity (0 to 1) from which an unknown variable counts as a misspelt setting. Other variables of the command line and the tests are
+less similar."""
 
 
 def read_config(environ: MutableMapping[str, str], argv: Sequence[str]) -> Config:
-    """Read flags, environment and file, in this order of precedence; secrets are taken out of `environ`.
+    """Read flags, environment and file, in this order of precedence, and remove the secrets from `environ`.
 
-    Raises: ConfigError: one line for each of all faults.
+    Raises: ConfigError: every fault, one line each.
     """
     return _Reader(environ, argv).read()
 
 
 def _misspelt(environ: Mapping[str, str]) -> list[str]:
-    """Faults for unknown variables with nearly the name of a setting: a misspelt restriction would silently not apply."""
+    """Faults for unknown variables whose names resemble a setting: a misspelt restriction would silently not apply."""
     faults = []
     for name in sorted(environ):
         if name.startswith("STARDUST_") and name not in _VARIABLES and environ[name]:
@@ -75,9 +75,9 @@ class _Reader:
         self._raw: dict[str, tuple[str, str]] = {}
         """Setting -> (text, its source)."""
         self._unread: set[str] = set()
-        """Secrets that were given but are unusable; each has its fault already."""
+        """Secrets that were given but are unusable; each has its fault in `_faults`."""
         self._secret_sources: dict[str, str] = {}
-        """The source of a secret, by its variable, if that is not the variable itself."""
+        """Variable of a secret -> the file or credential that gave it."""
 
     def read(self) -> Config:
         secrets = {item.name: self._secret(item) for item in SETTINGS if item.kind == "secret"}
@@ -162,7 +162,7 @@ class _Reader:
                 )
         except ConfigError as exc:
             self._unread.add(item.name)
-            if str(exc) not in self._faults:  # a folder is reported once, however many files in it were needed
+            if str(exc) not in self._faults:  # several files may fail because of the same folder
                 self._faults.append(str(exc))
             return None
         return secret
@@ -188,7 +188,7 @@ class _Reader:
     def _credential(self, item: Setting) -> Path | None:
         """The path of systemd's credential; None: there is none.
 
-        Raises: ConfigError: its folder cannot be read.
+        Raises: ConfigError: the folder of credentials cannot be read.
         """
         folder = self._environ.get("CREDENTIALS_DIRECTORY")
         if not folder:
@@ -286,7 +286,7 @@ class _Reader:
             return None
 
     def _lan(self) -> tuple[str, ...] | None:
-        """Where the hub ends TLS itself, nothing may say that a proxy does."""
+        """The setting `lan`. With it, settings for a proxy are faults."""
         text, where = self._raw["lan"]
         try:
             lan = parse_setting(text)
@@ -302,7 +302,7 @@ class _Reader:
         return lan
 
     def _lan_bind(self, bind: str | None) -> str | None:
-        """Every address, unless one is named."""
+        """The address to listen on with `--lan`: every address, unless `bind` is set."""
         item = next(item for item in SETTINGS if item.name == "bind")
         if self._raw["bind"] == (item.default, item.env) and not self._environ.get(item.env):
             return str(ANY_ADDRESS)
@@ -311,7 +311,7 @@ class _Reader:
         return bind
 
     def _heartbeat_url(self, text: str | None) -> Secret | None:
-        """Its value stands in no fault: whoever knows the URL can feign the sign of life."""
+        """Check the URL. No fault shows it, since anybody who knows the URL can fake the heartbeat."""
         if text is None:
             return None
         where = self._secret_sources.get("STARDUST_HEARTBEAT_URL", "STARDUST_HEARTBEAT_URL")
@@ -348,7 +348,7 @@ class _Reader:
         return text
 
     def _require_totp(self) -> TotpRule:
-        """Read the rule. An invalid word refuses the start, since it was meant as a restriction."""
+        """Read the rule. An invalid word is a fault, since the owner meant it as a restriction."""
         text, where = self._raw["require_totp"]
         if self._environ.get(where) == "":
             text = ""  # an empty value is more likely a lost word than a request for the default
@@ -359,10 +359,11 @@ class _Reader:
         return "all"
 
     def _retention(self) -> Retention:
+        faults_before = len(self._faults)
         hours, minutes, longest = (self._count(name) for name in ("keep_seconds_hours", "keep_minutes_days", "keep_hours_days"))
         retention = Retention(hours * 3600, minutes * 86_400, longest * 86_400)
         fault = fault_of(retention)
-        if fault and not self._faults:
+        if fault and len(self._faults) == faults_before:
             self._faults.append(f"STARDUST_KEEP_SECONDS_HOURS, STARDUST_KEEP_MINUTES_DAYS, STARDUST_KEEP_HOURS_DAYS: {fault}")
         return retention
 
@@ -458,5 +459,5 @@ def _flat(content: Mapping[str, object]) -> Iterator[tuple[str, object]]:
 
 
 def _normalised(text: str) -> str:
-    """NFC, and without the single line feed that editors put at the end of a file."""
+    """The text in NFC, without the line end that editors put at the end of a file."""
     return unicodedata.normalize("NFC", text.removesuffix("\n").removesuffix("\r"))

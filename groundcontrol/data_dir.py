@@ -1,4 +1,4 @@
-"""The hub's own requirements on its data folder; the store makes the folder private and locks it."""
+"""The hub's requirements on its data folder. The store makes the folder private and locks it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from groundcontrol.core.filesystem import mount_of
 
 PID_NAME: Final = "hub.pid"
 _REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs"})
-"""Network file systems: SQLite's write-ahead log needs shared memory, and none of them keeps a lock reliably."""
+"""Network file systems. SQLite's write-ahead log needs shared memory and reliable locks, which they do not provide."""
 
 _VOLATILE: Final = frozenset({"tmpfs", "ramfs"})
 
 
 def user_name(uid: int) -> str:
-    """The user's name, or the number if there is no name."""
+    """The user's name; the number if the user has no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -26,18 +26,18 @@ def user_name(uid: int) -> str:
 
 
 def is_volatile(path: Path) -> bool:
-    """Whether files there are lost at the next reboot.
+    """Whether files at this path are lost at the next reboot.
 
     Raises: OSError.
     """
-    return _kind(_there(path)) in _VOLATILE
+    return _kind(_nearest_existing(path)) in _VOLATILE
 
 
 def check_folders(data_dir: Path, databases: Path, *, volatile: bool) -> None:
-    """Refuse folders that lose acknowledged data: nodes delete data after the hub's acknowledgement.
+    """Refuse folders that may lose acknowledged data, since nodes delete data after the hub's acknowledgement.
 
     Args:   databases: the folder of the databases; the data folder, unless another control database is configured.
-            volatile: whether they may be in memory.
+            volatile: whether the folders may be in memory.
     Raises: ConfigError.
     """
     check_folder(data_dir)
@@ -60,25 +60,25 @@ def check_lasting(path: Path, name: str) -> None:
         raise ConfigError(f"{name} {path} cannot be used: {exc.strerror}") from exc
     if volatile:
         raise ConfigError(
-            f"{name} {path} is in memory (tmpfs), so everything in it is gone with the next reboot: use a disk, or, where that is"
-            " wanted, set STARDUST_ALLOW_VOLATILE=yes"
+            f"{name} {path} is in memory (tmpfs), so the next reboot deletes everything in it: use a disk, or, if that is intended,"
+            " set STARDUST_ALLOW_VOLATILE=yes"
         )
 
 
 def _kind(path: Path) -> str:
-    """The type of the file system under `path`; empty if unknown."""
+    """The type of the file system of `path`; empty: unknown."""
     mount = mount_of(path)
     return "" if mount is None else mount.kind
 
 
-def _there(path: Path) -> Path:
+def _nearest_existing(path: Path) -> Path:
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
 
 
 def check_folder(path: Path) -> None:
-    """Refuse a folder where SQLite is unsafe, or that belongs to another user. For a missing folder its parent counts.
+    """Refuse a folder where SQLite is unsafe, or that belongs to another user. A missing folder is judged by its parent.
 
     Raises: ConfigError.
     """
@@ -97,7 +97,7 @@ def check_local(path: Path, name: str) -> None:
     Raises: ConfigError.
     """
     try:
-        kind = _kind(_there(path))
+        kind = _kind(_nearest_existing(path))
     except OSError as exc:
         raise ConfigError(f"{name} {path} cannot be used: {exc.strerror}") from exc
     if kind in _REMOTE:

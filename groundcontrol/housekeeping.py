@@ -1,4 +1,4 @@
-"""Periodic tasks of one hub at a time. Each runs under its lease and is harmless if it runs twice."""
+"""Periodic tasks of the hub. Tasks that change shared data need a lease, and do no harm if they run twice."""
 
 from __future__ import annotations
 
@@ -30,18 +30,16 @@ PROBE_EVERY_S: Final = 60.0
 """Interval of the database's test write while there is no error; with an error it is BEAT_S."""
 EXPIRE_EVERY_S: Final = 600.0
 EXPIRE_FIRST_S: Final = 60.0
-"""Delay of the first expiry. It is short, for hubs that restart often."""
+"""Delay of the first expiry. It is short, so that hubs that restart often expire rows too."""
 EXPIRE_LEASE_S: Final = 300.0
 HEADS_EVERY_S: Final = 86_400.0
 MOST_JUMPS: Final = 100
-"""Jumps of the clock that may wait for the store."""
+"""The most jumps of the clock that may wait for the store."""
 SHRINK_EVERY_S: Final = 60.0
-"""Interval at which caches and free heap memory are released. At ten minutes they were full most of the time."""
+"""Interval at which caches and free heap memory are released. With ten minutes, caches were full most of the time."""
 
 
 class Housekeeping:
-    """The periodic tasks of the hub."""
-
     def __init__(
         self,
         store: Stores,
@@ -58,8 +56,9 @@ class Housekeeping:
         clock_disagrees: Callable[[], bool | None] = lambda: False,
         forward_clock: Callable[[], float] | None = None,
     ) -> None:
-        """`shrink` frees cached memory. `retention` applies until an admin sets another one. `clock_disagrees`: most nodes have another
-        time; None: unknown. `forward_clock`: the latest time that the clock showed, plus the time elapsed since.
+        """`retention` applies until an admin sets another retention. `broken`: the database failed with an input/output error.
+        `trouble`: its current error. `probe`: writes to it as a test. `shrink` frees cached memory. `clock_disagrees`: whether most nodes
+        have another time; None: unknown. `forward_clock`: `ForwardClock.now`.
         """
         self._store = store
         self._clock = clock
@@ -72,14 +71,14 @@ class Housekeeping:
         self._broken = broken
         self._trouble = trouble
         self._logged: StoreError | None = None
-        """The error of the last test write that was reported here."""
+        """The error of a test write that this object has reported."""
         self._probe = probe
         self._shrink = shrink
         self._clock_disagrees = clock_disagrees
         self._forward_clock = forward_clock or clock.now
 
     def _log_trouble(self, found: StoreError | None) -> None:
-        """Report an error once at its begin and once at its end, unless the database itself reports it by the same events."""
+        """Report an error once at its start and once at its end, unless the database itself reports it with the same events."""
         unreported = found if self._trouble() is None else None
         if type(unreported) is type(self._logged):
             return
@@ -92,7 +91,7 @@ class Housekeeping:
     async def run(self) -> None:
         """Run the tasks until cancelled.
 
-        Raises: StoreDown: an input/output error occurred; only a new process may continue.
+        Raises: StoreDown: an input/output error occurred; only a new process can continue.
         """
         probed_at = self._clock.monotonic()
         expired_at = probed_at - EXPIRE_EVERY_S + EXPIRE_FIRST_S
@@ -128,7 +127,7 @@ class Housekeeping:
             await self._clock.sleep(BEAT_S)
 
     def _note_jump(self) -> None:
-        """Keep an event of each jump until it is stored; of many jumps, the newest."""
+        """Queue an event for each jump of the clock; a full queue drops the oldest event."""
         if self._steady.jump_s:
             self._jumps.append(new_event("hub_clock_jumped", self._clock.now(), {"seconds": round(self._steady.jump_s)}))
             del self._jumps[:-MOST_JUMPS]
@@ -146,7 +145,7 @@ class Housekeeping:
         return True
 
     async def log_chain_heads(self) -> None:
-        """Write the heads of the audit chains to the log: `stardust audit verify --head` compares the database with them.
+        """Write the heads of the audit chains to the log, for `stardust audit verify --head`.
 
         Each hub does this at its start, once a day and at its end; additional heads do no harm.
         Raises: StoreError.
@@ -168,11 +167,12 @@ class Housekeeping:
                 event(log, f"{rows.what}_expired", **count)
 
     async def may_compact(self) -> bool:
-        """Whether this hub runs compaction now."""
+        """Take the lease of compaction. Returns whether this hub has it."""
         return await self._store[HubStore].lease("compact-samples", self._info.id, EXPIRE_LEASE_S) is not None
 
 
 def bounds_of(retention: Retention, now: float) -> Bounds:
-    """The limits of expiry at this moment. A tier is kept a little longer than configured, so that a window of its length is full."""
+    """The bounds of expiry, Unix seconds. A tier lasts a little longer than configured, so that a window of the configured length is
+    full."""
     seconds, minutes, hours = (now - retention_s(tier, retention) - GRACE_S for tier in TIERS)
     return Bounds(seconds, minutes, hours, now + AHEAD_S)

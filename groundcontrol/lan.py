@@ -1,4 +1,4 @@
-"""The addresses of a hub that ends TLS itself (`--lan`): named by somebody, or found at the first start and kept in the data folder."""
+"""The addresses of a hub that ends TLS itself (`--lan`): set by the owner, or found at the first start. The data folder stores them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import psutil
 from groundcontrol.core.errors import ConfigError
 
 MOST_ADDRESSES: Final = 8
-"""As many as an invite can hold."""
+"""The most addresses that an invite can hold."""
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
-"""Under these the hub's own machine reaches it, whatever its addresses are."""
+"""Names under which the hub's own machine always reaches the hub."""
 HOW_TO_CHANGE: Final = "`stardust addresses set ADDRESS …` changes the addresses"
 FIND: Final = "auto"
-"""The setting's word for: those of this machine."""
+"""The value of the setting that means: find the addresses of this machine."""
 _OFF: Final = frozenset({"", "0", "no", "false", "off"})
 _FIND: Final = frozenset({FIND, "1", "yes", "true", "on"})
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
@@ -32,9 +32,10 @@ _ELSEWHERE: Final = ("192.0.2.1", 9)
 
 
 def parse_setting(text: str) -> tuple[str, ...] | None:
-    """The setting `lan`. Returns: the named addresses; empty: the kept or found ones; None: this hub does not end TLS.
+    """Parse the setting `lan`.
 
-    Raises: ValueError: the text is for people.
+    Returns: the named addresses; empty: stored or found addresses apply; None: this hub does not end TLS.
+    Raises:  ValueError: the text is for users.
     """
     word = text.strip().lower()
     if word in _OFF:
@@ -43,9 +44,9 @@ def parse_setting(text: str) -> tuple[str, ...] | None:
 
 
 def parse_addresses(words: Sequence[str]) -> tuple[str, ...]:
-    """Check addresses and host names, and write them in one form; the first is the one that new nodes dial.
+    """Check addresses and host names, and normalise them. New nodes dial the first one.
 
-    Raises: ValueError: the text is for people.
+    Raises: ValueError: the text is for users.
     """
     found = tuple(dict.fromkeys(_parse(word) for word in words if word))
     if not found:
@@ -65,44 +66,45 @@ def _parse(word: str) -> str:
         if name == "localhost":
             raise ValueError("localhost is this machine alone: name an address at which others reach it") from None
         return name
-    if address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local:
+    scope = getattr(address, "scope_id", None)  # an interface of this machine; certificates have no place for it
+    if scope or address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local:
         raise ValueError(f"{word[:80]!r} is no address at which other machines reach this one")
     return str(address)
 
 
 def is_own(address: str) -> bool:
-    """Whether this machine has the address now. A host name counts as one: whoever named it knows where it leads."""
+    """Whether this machine has the address now. True for a host name, which is not resolved."""
     try:
         version = ipaddress.ip_address(address).version
     except ValueError:
         return True
-    with socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_STREAM) as probe:
-        try:
+    try:
+        with socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.bind((address, 0))
-        except OSError as exc:
-            return exc.errno != errno.EADDRNOTAVAIL
+    except OSError as exc:
+        return exc.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
     return True
 
 
 def find_addresses() -> tuple[str, ...]:
-    """The address with which this machine goes to other networks; without such a way, the addresses of its interfaces."""
+    """The address from which this machine reaches other networks; without a route to them, the addresses of its interfaces."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError, ValueError):
         probe.connect(_ELSEWHERE)
         return parse_addresses([probe.getsockname()[0]])
     try:
         interfaces = psutil.net_if_addrs()
-    except OSError:  # a sandbox that lets nobody look
+    except OSError:  # a sandbox may hide the interfaces
         return ()
     found: list[str] = []
     for family in (socket.AF_INET, socket.AF_INET6):
-        for one in (address for addresses in interfaces.values() for address in addresses if address.family == family):
+        for interface in (address for addresses in interfaces.values() for address in addresses if address.family == family):
             with contextlib.suppress(ValueError):
-                found.append(_parse(one.address))
+                found.append(_parse(interface.address))
     return tuple(dict.fromkeys(found))[:MOST_ADDRESSES]
 
 
-def kept_addresses(data_dir: Path) -> tuple[str, ...]:
-    """The addresses that were fixed at an earlier start, or with `stardust addresses set`; empty: none were.
+def stored_addresses(data_dir: Path) -> tuple[str, ...]:
+    """The addresses that an earlier start or `stardust addresses set` stored; empty: there are none.
 
     Raises: ConfigError: the file is unusable.
     """
@@ -114,11 +116,11 @@ def kept_addresses(data_dir: Path) -> tuple[str, ...]:
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
-        raise ConfigError(f"{path}: {exc}; correct it, or delete it to have this machine's addresses found anew") from exc
+        raise ConfigError(f"{path}: {exc}; correct the file, or delete it: the next start then finds this machine's addresses") from exc
 
 
-def keep_addresses(data_dir: Path, addresses: Sequence[str]) -> None:
-    """Fix the addresses for later starts.
+def store_addresses(data_dir: Path, addresses: Sequence[str]) -> None:
+    """Store the addresses for later starts.
 
     Raises: OSError.
     """
@@ -126,18 +128,18 @@ def keep_addresses(data_dir: Path, addresses: Sequence[str]) -> None:
 
 
 def fixed_addresses(data_dir: Path, named: tuple[str, ...]) -> tuple[str, ...]:
-    """The addresses of this start: the named ones, else the kept ones, else those of this machine.
+    """The addresses of this start: the named addresses, else the stored ones, else those of this machine.
 
     Raises: ConfigError: there are none.
     """
-    found = named or kept_addresses(data_dir) or find_addresses()
+    found = named or stored_addresses(data_dir) or find_addresses()
     if not found:
         raise ConfigError("--lan found no address of this machine at which others reach it: name one (--lan ADDRESS)")
     return found
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace a file by one that only its owner reads; a reader sees the old one or the new one.
+    """Replace a file by one with mode 0600, atomically: a reader sees the old content or the new content.
 
     Raises: OSError.
     """

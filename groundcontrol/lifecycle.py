@@ -23,49 +23,48 @@ log = logging.getLogger(__name__)
 LAG_EVERY_S: Final = 0.25
 LAG_WINDOW: Final = 240
 """Number of measurements that `LoopLag.worst_s` covers: a minute."""
-WANTED_FILES: Final = 65_536
+MAX_OPEN_FILES: Final = 65_536
 _PR_SET_DUMPABLE: Final = 4
 SWITCH_S: Final = 0.0005
-"""How long a thread may hold the interpreter while another waits for it. The throughput of threads is the same (`scripts/bench
-hub.beside_a_thread`)."""
+"""How long a thread may hold the interpreter while another thread waits. At Python's default of 5 ms the throughput is the same
+(`scripts/bench hub.beside_a_thread`)."""
 COLLECT_AFTER: Final = (20_000, 20, 10)
-"""New objects until a collection of the youngest generation, and collections until that of the next older one (`gc.set_threshold`)."""
+"""Thresholds of the garbage collector for its three generations (`gc.set_threshold`)."""
 LARGE_BYTES: Final = 1 << 20
 """An allocation of at least this size goes back to the system when it is freed."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 ARENAS: Final = 2
-"""Heaps of the C library: one for the loop and one for the threads of the databases. By default each thread has its own, which never
-shrinks."""
+"""Heaps of the C library: one for the loop, one for the database threads. By default each thread has a heap that never shrinks."""
 _ENV_START, _ENV_END = 50 - 3, 51 - 3
-"""Fields of proc_pid_stat(5) with the bounds of the environment, counted behind the program's name."""
+"""Indexes of env_start and env_end of proc_pid_stat(5), counted after the program's name."""
 
 
 class StopSignals:
-    """The first SIGTERM or SIGINT requests an orderly stop, the second ends the process immediately.
+    """The first SIGTERM or SIGINT requests an orderly stop; the second ends the process immediately.
 
-    That is safe at any moment: all acknowledged data has been committed.
+    An immediate end is safe at any moment: all acknowledged data has been committed.
     """
 
-    def __init__(self, last_words: Callable[[], None]) -> None:
-        """`last_words` runs before the process ends immediately; it must neither wait nor fail."""
-        self.asked = asyncio.Event()
+    def __init__(self, before_exit: Callable[[], None]) -> None:
+        """`before_exit` runs before an immediate end; it must neither wait nor fail."""
+        self.requested = asyncio.Event()
         self._requested_at: float | None = None
-        self._last_words = last_words
+        self._before_exit = before_exit
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._received, number)
 
     def _received(self, number: signal.Signals) -> None:
-        if self.asked.is_set():
+        if self.requested.is_set():
             event(log, "hub_stopped_at_once", logging.WARNING, signal=number.name)
-            self._last_words()
+            self._before_exit()
             os._exit(128 + number)
         event(log, "hub_stopping", signal=number.name)
         self._requested_at = asyncio.get_running_loop().time()
-        self.asked.set()
+        self.requested.set()
 
     def left_s(self, limit_s: float) -> float:
-        """The rest of a time limit that began with the signal; the whole limit if there was none."""
+        """The rest of a time limit that began with the signal; without a signal the whole limit."""
         return limit_s if self._requested_at is None else max(0.0, limit_s - (asyncio.get_running_loop().time() - self._requested_at))
 
 
@@ -86,7 +85,7 @@ class SystemdNotifier:
 
 
 class LoopLag:
-    """The lag of the event loop: the time that all tasks wait while one blocks the loop."""
+    """The lag of the event loop: how late it runs while one task blocks it."""
 
     def __init__(self, notifier: SystemdNotifier) -> None:
         self._notifier = notifier
@@ -99,7 +98,7 @@ class LoopLag:
         return max(self._seen, default=0.0)
 
     async def run(self) -> None:
-        """Measure the lag, and report to systemd that the loop runs; until cancelled."""
+        """Until cancelled, measure the lag and report to systemd that the loop runs."""
         loop = asyncio.get_running_loop()
         notified_at = loop.time()
         while True:
@@ -114,19 +113,19 @@ class LoopLag:
 
 
 def apply_process_limits() -> None:
-    """Private files, no core dumps (they would hold keys), room for many sockets."""
+    """Make new files private, forbid core dumps (they would contain keys), and allow many open sockets."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, WANTED_FILES)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def tune_malloc() -> None:
-    """Fix the sizes from which glibc returns memory to the system (mallopt(3)); other C libraries have no such call and do not need it.
+    """Fix the sizes from which glibc returns memory to the system (mallopt(3)). Other C libraries do not need it.
 
-    By default they grow to the largest allocation that was ever freed: 19 MiB after the first password hash. From then on each thread
-    that hashes keeps as much for ever, and all threads keep their former smaller allocations.
+    By default the sizes grow to the largest freed allocation: 19 MiB after the first password hash. From then on no thread returns
+    smaller allocations.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
@@ -136,27 +135,26 @@ def tune_malloc() -> None:
 
 
 def malloc_trim() -> None:
-    """Return free memory in the C library's heaps to the system (malloc_trim(3)). This takes some milliseconds, so it must not run on
-    the loop."""
+    """Return free memory in the C library's heaps to the system (malloc_trim(3)). This takes milliseconds, so never run it on the
+    loop."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def set_switch_interval() -> None:
-    """Give the loop the interpreter soon while another thread computes.
+    """Let the loop take the interpreter soon while another thread computes.
 
-    uvloop takes the lock for each callback anew. Beside a thread that compacts, at Python's default of 5 ms, each frame of each node
-    waited for that long.
+    uvloop takes the interpreter's lock for each callback. With Python's default, each frame of a node waited 5 ms while a thread
+    compacted.
     """
     sys.setswitchinterval(SWITCH_S)
 
 
 def tune_gc() -> None:
-    """Search for reference cycles only after many more new objects than by default, and never among objects that live as long as the
-    process.
+    """Search for reference cycles rarely, and never among the objects that exist now.
 
-    The objects of a frame are freed with their last reference. The interpreter's default is 700 objects. With it, a hub of some hundred
-    nodes searched its sessions several times a second, an eighth of the work of its loop.
+    The objects of a frame are freed with their last reference. With the default threshold of 700 objects, a hub of some hundred nodes
+    searched its sessions several times a second. That took an eighth of the loop's time.
     """
     gc.collect()
     gc.freeze()
@@ -164,10 +162,9 @@ def tune_gc() -> None:
 
 
 def scrub_environment(names: Iterable[str]) -> None:
-    """Blank variables where the kernel shows them, and let only root inspect this process from now on.
+    """Overwrite the values of these variables in /proc/PID/environ, and let only root inspect this process from now on.
 
-    Taking a variable out of `os.environ` leaves it in /proc/PID/environ, which every program of the same user can read.
-    Without /proc this does nothing: there is nothing to read either.
+    Removing a variable from `os.environ` leaves it in /proc/PID/environ, which every program of the same user can read.
     """
     hidden = frozenset(names)
     try:

@@ -1,4 +1,4 @@
-"""Calls that only the hub's own machine may make, by the local socket. By network they do not exist."""
+"""Calls that exist only on the local socket, for commands on the hub's own machine."""
 
 from __future__ import annotations
 
@@ -33,32 +33,32 @@ from spider.wire.frames import HUB_ADDRESS
 
 
 def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = lambda: None) -> tuple[Route, ...]:
-    """The rows that `build_app` adds to its table.
+    """The routes that `build_app` adds to those of the slices.
 
     Args: stop_adopting: makes the agents' handshake refuse unknown nodes from now on.
     """
 
     async def enrol_local(call: ApiRequest, body: LocalEnrolBody) -> EnrolledListView:
-        """Create nodes and hand out their keys."""
+        """Create nodes and return their keys."""
         services = call.services
         made = await enrol(
             services[NodeStore], services.bus, fleet_key, call.scope, body.names, address=body.address, simulated=body.simulated
         )
         views = [
             EnrolledView(
-                node_id=one.node.id,
-                name=one.node.name,
-                generation=one.node.generation,
+                node_id=enrolled.node.id,
+                name=enrolled.node.name,
+                generation=enrolled.node.generation,
                 fleet_id=fleet_id,
-                session_key=one.session_key.hex(),
-                launch_key=one.launch_key.hex(),
+                session_key=enrolled.session_key.hex(),
+                launch_key=enrolled.launch_key.hex(),
             )
-            for one in made
+            for enrolled in made
         ]
         return EnrolledListView(nodes=views, server_url=services[Config].node_url)
 
     async def list_dialled(call: ApiRequest) -> DialledListView:
-        """Where each connected node has reached the hub."""
+        """The address at which each connected node has reached the hub."""
         config, hellos = call.services[Config], {agent.node.id: agent.hello for agent in call.services[Registry].agents()}
         views = [
             DialledView(
@@ -70,36 +70,36 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
         return DialledListView(nodes=views)
 
     async def reset_user(call: ApiRequest, body: ResetUserBody) -> ResetUserView:
-        """Give a user a new password, and end all their sessions and tokens."""
+        """Set a new password for a user, and end all sessions and tokens of the user."""
         password = one_time_password()
         user = await call.services.auth.reset_password(call.scope, body.username, password)
         return ResetUserView(username=user.username, password=password)
 
     async def create_token(call: ApiRequest, body: LocalTokenBody) -> NewTokenView:
-        """Make a token of a user who is named."""
+        """Create an API token of the named user."""
         owner = await call.services[UserAdminStore].person(call.scope, body.username)
         return await access_api.new_token(call, owner.user, body)
 
     async def reset_totp(call: ApiRequest) -> AccountView:
-        """Take somebody's second factor away, whose authenticator and recovery codes are lost, and end their sessions."""
+        """Remove the second factor of a user who lost the authenticator and the recovery codes, and end the user's sessions."""
         people = call.services[UserAdminStore]
         user = (await people.person(call.scope, call.username)).user
         await call.services.auth.factors.stop(call.scope, user, None)
         return account_view(await people.person(call.scope, user.username))
 
     async def accept_clock(call: ApiRequest) -> ClockView:
-        """Go by this machine's clock although it is behind the audit log: people may log in again."""
+        """Accept this machine's clock although it is behind the audit log, so that users may log in again."""
         return ClockView(behind_seconds=await call.services.auth.hold.accept(call.scope))
 
     async def print_recovery(call: ApiRequest, body: RecoveryBody) -> RecoveryView:
-        """Give the recovery key out, once; that it was is noted, it is not."""
+        """Return the recovery key once; with `again`, once more. The hub records each time."""
         before = await call.services[RecoveryStore].print_recovery(call.scope, again=body.again)
         if before is not None:
-            raise Conflict("the recovery key was printed before; to print it again, say so (--again)", printed_at=before)
+            raise Conflict("the recovery key was printed before; to print it again, use --again", printed_at=before)
         return RecoveryView(recovery=recovery_text(fleet_key, fleet_id))
 
     async def end_recovery(call: ApiRequest) -> None:
-        """Take in no more nodes that this hub does not know."""
+        """Refuse nodes that this hub does not know from now on."""
         await call.services[RecoveryStore].end_adoption(call.scope)
         stop_adopting()
 

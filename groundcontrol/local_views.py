@@ -30,14 +30,14 @@ class EnrolledListView(Answer):
 
 
 class DialledView(Answer):
-    """Where a connected node has reached the hub."""
+    """The address at which a connected node has reached the hub."""
 
     node_id: str
     address: str
     is_other: bool
-    """Whether the hub names another address to this node."""
+    """Whether the hub tells this node to dial another address."""
     follows: bool
-    """Whether the node moves to the address that the hub names: it has pinned the hub's key, and its agent is new enough."""
+    """Whether the node moves to that address: it has pinned the hub's key, and its agent is new enough."""
 
 
 class DialledListView(Answer):
@@ -66,7 +66,7 @@ class ClockView(Answer):
 
 class RecoveryBody(Body):
     again: bool = False
-    """Whether to print it although it was printed before."""
+    """Whether to print the key although it was printed before."""
 
 
 class RecoveryView(Answer):

@@ -1,4 +1,4 @@
-"""The hub's own metrics for `/metrics`: counters of each part, read anew for each request."""
+"""The hub's own metrics for `/metrics`, read from its parts at each request."""
 
 from __future__ import annotations
 
@@ -33,8 +33,6 @@ class WriterCounts(Protocol):
 
 
 class MetricSources(NamedTuple):
-    """The sources of metrics."""
-
     services: Services
     compactor: Compactor
     live: LiveHub
@@ -47,37 +45,35 @@ class MetricSources(NamedTuple):
 
 
 def export_metrics(parts: MetricSources) -> Iterator[ExportedMetric]:
-    """All metrics, as they are now."""
+    """All metrics with their current values."""
     services, compactor = parts.services, parts.compactor
     registry, handshake, ingest, tracker = services[Registry], services[AgentHandshake], services[Ingest], services[JobTracker]
     agents = registry.agents()
     yield _gauge("agents_online", "Nodes with a live session.", len(agents))
     yield _gauge("agents_throttled_seconds", "Time that live sessions were made to wait.", sum(agent.throttled_s for agent in agents))
     refused = {f'reason="{reason}"': float(count) for reason, count in handshake.refused.items()}
-    yield ExportedMetric("agents_refused_total", "counter", "Openings that ended without a session.", refused)
+    yield ExportedMetric("agents_refused_total", "counter", "Handshakes that ended without a session.", refused)
     yield _counter("rows_total", "Live rows that arrived.", registry.values.rows)
     yield _counter("packs_stored_total", "Packs that were committed.", ingest.packs)
-    yield _counter("pack_batches_total", "Transactions that they took.", ingest.batches)
+    yield _counter("pack_batches_total", "Transactions that committed packs.", ingest.batches)
     yield _counter("packs_dropped_total", "Packs of sessions that ended before the commit.", ingest.dropped)
     yield _counter("packs_compacted_total", "Packs that were moved into chunks.", compactor.packs)
-    yield _counter("chunk_merges_total", "Times that parts of a span became one.", compactor.merges)
-    yield _gauge("compaction_backlog", "Hours of nodes that are over and in no chunk yet.", compactor.backlog)
-    yield _gauge("packs_set_aside", "Packs that cannot be read and stay in no chunk.", compactor.quarantined)
+    yield _counter("chunk_merges_total", "Merges of the chunks of a span into one.", compactor.merges)
+    yield _gauge("compaction_backlog", "Past hours of nodes that are not in chunks yet.", compactor.backlog)
+    yield _gauge("packs_set_aside", "Packs that cannot be read, so that no chunk has them.", compactor.quarantined)
     yield _counter("job_output_bytes_total", "Output of jobs that was committed.", tracker.recorder.output_bytes)
     yield _counter("jobs_ended_total", "Jobs that reached a final state.", tracker.ended)
     yield _counter("bus_dropped_total", "Messages that a slow subscriber missed.", parts.bus_dropped())
     yield _gauge("pages_open", "Live pages that are connected.", parts.live.connections)
-    yield _counter("pages_cut_total", "Live pages that were cut since they did not take what was sent to them.", parts.live.cut)
-    yield _counter(
-        "connections_cut_total", "Connections that were ended since they did not take what waited for them.", parts.runner.unread_cut
-    )
-    yield _gauge("events_waiting", "Events of nodes that wait for the database to take them.", registry.events.waiting)
+    yield _counter("pages_cut_total", "Live pages that the hub disconnected because they read too slowly.", parts.live.cut)
+    yield _counter("connections_cut_total", "Connections that the hub closed because they read too slowly.", parts.runner.unread_cut)
+    yield _gauge("events_waiting", "Events of nodes that wait for the database.", registry.events.waiting)
     yield from _alerts(services[AlertService], services[Outbox])
     yield from _writers(parts.databases())
     yield _counter("password_hashes_total", "Passwords that were hashed or checked.", services.auth.passwords.hashed)
     yield _gauge("loop_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
-    yield _gauge("loop_lag_seconds_max", "The longest that the event loop was late within a minute.", services[LoopLag].worst_s)
-    yield _gauge("database_in_trouble", "1 while the database takes nothing.", parts.in_trouble())
+    yield _gauge("loop_lag_seconds_max", "The longest lag of the event loop in the last minute.", services[LoopLag].worst_s)
+    yield _gauge("database_in_trouble", "1 while the database refuses writes.", parts.in_trouble())
 
 
 def _alerts(alerts: AlertService, outbox: Outbox) -> Iterator[ExportedMetric]:
@@ -87,19 +83,21 @@ def _alerts(alerts: AlertService, outbox: Outbox) -> Iterator[ExportedMetric]:
         for level in LEVELS
         for state in ("firing", "acknowledged", "suppressed")
     }
-    yield ExportedMetric("alerts", "gauge", "Alerts that fire, by level and by what keeps them quiet.", states)
+    yield ExportedMetric("alerts", "gauge", "Alerts that fire, by level and state.", states)
     ended = {f'state="{state}",reason="{reason}"': float(count) for (state, reason), count in outbox.ended.items()}
-    yield ExportedMetric("notifications_total", "counter", "Attempts to tell of something, by what became of them.", ended)
+    yield ExportedMetric("notifications_total", "counter", "Attempts to send a notification, by result.", ended)
     yield _gauge("outbox_oldest_seconds", "How long the oldest message that is due has waited.", outbox.oldest_s)
-    yield _counter("rule_eval_seconds_total", "Time that the rules of alerts took.", alerts.evaluated_s)
+    yield _counter("rule_eval_seconds_total", "Time that the evaluation of alert rules took.", alerts.evaluated_s)
 
 
 def _writers(databases: Mapping[str, WriterCounts]) -> Iterator[ExportedMetric]:
     stats = {f'database="{name}"': found for name, found in zip(("control", "samples"), databases.values(), strict=True)}
     refused = {label: float(found.refused) for label, found in stats.items()}
-    yield ExportedMetric("commands_refused_total", "counter", "Commands that found too many waiting for their database.", refused)
+    yield ExportedMetric(
+        "commands_refused_total", "counter", "Commands that were refused because too many waited for the database.", refused
+    )
     commits = {label: float(found.commits) for label, found in stats.items()}
-    yield ExportedMetric("commits_total", "counter", "Transactions of each database that were kept.", commits)
+    yield ExportedMetric("commits_total", "counter", "Committed transactions of each database.", commits)
     worst = {label: found.worst_commit_s for label, found in stats.items()}
     yield ExportedMetric("commit_seconds_max", "gauge", "The longest transaction of each database since the start.", worst)
 

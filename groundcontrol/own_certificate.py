@@ -1,7 +1,7 @@
 """The certificate with which the hub ends TLS itself (`--lan`).
 
-Its key is derived from the fleet key, so it is the same after a restore and on a hub that was built anew: nodes pin it, and they keep
-knowing the hub. The key is never written anywhere. The certificate is kept in the data folder, because browsers remember it.
+Its key is derived from the fleet key and is never stored. Nodes pin the key, and it is the same after a restore and on a rebuilt hub.
+The data folder stores the certificate, because browsers remember it.
 """
 
 from __future__ import annotations
@@ -23,32 +23,33 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError
-from groundcontrol.lan import HOW_TO_CHANGE, LOOPBACK_NAMES, is_own, keep_addresses, kept_addresses, write_private
+from groundcontrol.lan import HOW_TO_CHANGE, LOOPBACK_NAMES, is_own, store_addresses, stored_addresses, write_private
 from spider.wire import proof
 
 FILE: Final = "lan-certificate.pem"
 LIFETIME_S: Final = 800 * 86_400.0
 """Some systems refuse certificates of more than 825 days."""
 RENEW_S: Final = 90 * 86_400.0
-"""A start with less than this left issues it anew."""
+"""With less lifetime left, a start issues a new certificate."""
 BACKDATED_S: Final = 86_400.0
-"""Clocks of browsers may be behind."""
-WHY_BROWSERS_ASK: Final = "the browser asks once whether to trust this hub, because no authority has signed its certificate: go on only if it shows this fingerprint"
+"""How far the start of validity lies in the past, since clocks of browsers may be behind."""
+WHY_BROWSERS_ASK: Final = "the browser asks once whether to trust this hub, because no authority has signed its certificate: continue only if it shows this fingerprint"
 _PURPOSE: Final = b"stardust/v1/tls-key"
 _GROUP_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Of P-256."""
+"""The order of the group of P-256."""
 
 
 class OwnCertificate(NamedTuple):
-    """What identifies the hub to browsers and nodes; none of it is secret."""
+    """The certificate by which browsers and nodes identify the hub. Nothing in it is secret."""
 
     names: frozenset[str]
-    """Addresses and host names, those of this machine alone among them."""
+    """Addresses and host names, including the loopback names."""
     fingerprint: str
     """SHA-256 of the certificate, 64 hex digits: browsers show it."""
     pin: str
-    """SHA-256 of the public key, 64 hex digits: nodes, curl and `stardust --url` go by it. It outlives the certificate."""
+    """SHA-256 of the public key, 64 hex digits. Nodes, curl and `stardust --url` check it. It outlives the certificate."""
     expires_at: float
+    """Unix seconds."""
     pem: bytes
 
 
@@ -58,15 +59,15 @@ def grouped(fingerprint: str) -> str:
 
 
 def private_key(fleet_key: bytes) -> ec.EllipticCurvePrivateKey:
-    """The key of every certificate of this fleet's hub (FIPS 186-5, A.2.1: 128 bits more than needed, reduced)."""
+    """The private key of every certificate of this fleet's hub, derived by FIPS 186-5, A.2.1."""
     wide = proof.hkdf(fleet_key, _PURPOSE, length=48)
     return ec.derive_private_key(int.from_bytes(wide, "big") % (_GROUP_ORDER - 1) + 1, ec.SECP256R1())
 
 
 def read_certificate(data_dir: Path) -> OwnCertificate | None:
-    """The kept certificate; None: there is none, or it is damaged.
+    """The stored certificate; None: there is none, or it is damaged.
 
-    Raises: ConfigError: it cannot be read.
+    Raises: ConfigError: the file cannot be read.
     """
     path = data_dir / FILE
     try:
@@ -77,16 +78,16 @@ def read_certificate(data_dir: Path) -> OwnCertificate | None:
         raise ConfigError(f"{path} cannot be read: {exc.strerror}") from exc
 
 
-def kept_or_issued(data_dir: Path, key: ec.EllipticCurvePrivateKey, addresses: Sequence[str], now: float) -> tuple[OwnCertificate, bool]:
-    """The kept certificate if it is of this key, for these addresses and valid for long enough; else a new one, which is kept.
+def stored_or_issued(data_dir: Path, key: ec.EllipticCurvePrivateKey, addresses: Sequence[str], now: float) -> tuple[OwnCertificate, bool]:
+    """The stored certificate if it has this key and these addresses and is valid for long enough; else a new one, which is stored.
 
     Returns: the certificate, and whether it is new.
-    Raises:  ConfigError: it cannot be read or written.
+    Raises:  ConfigError: the file cannot be read or written.
     """
-    kept = read_certificate(data_dir)
+    stored = read_certificate(data_dir)
     names = frozenset((*addresses, *LOOPBACK_NAMES))
-    if kept is not None and kept.pin == _pin(key.public_key()) and kept.names == names and kept.expires_at - now > RENEW_S:
-        return kept, False
+    if stored is not None and stored.pin == _pin(key.public_key()) and stored.names == names and stored.expires_at - now > RENEW_S:
+        return stored, False
     made = _described(_issue(key, addresses, now))
     try:
         write_private(data_dir / FILE, made.pem)
@@ -96,7 +97,7 @@ def kept_or_issued(data_dir: Path, key: ec.EllipticCurvePrivateKey, addresses: S
 
 
 def server_context(certificate: OwnCertificate, key: ec.EllipticCurvePrivateKey) -> ssl.SSLContext:
-    """The TLS side of the hub. OpenSSL takes keys from files alone, so it gets one in memory, which no folder has."""
+    """The hub's TLS context. OpenSSL reads keys only from files, so it gets a file in memory, outside of any folder."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -111,44 +112,44 @@ def server_context(certificate: OwnCertificate, key: ec.EllipticCurvePrivateKey)
 
 
 class TlsEnd(NamedTuple):
-    """All that a hub needs to end TLS itself."""
+    """The things that a hub needs to end TLS itself."""
 
     config: Config
-    """With the pin."""
+    """The configuration with the pin of the certificate."""
     context: ssl.SSLContext
     notices: list[str]
-    """For the console."""
+    """Lines for the console."""
 
 
 def make_tls_end(config: Config, fleet_key: bytes, now: float) -> TlsEnd:
-    """Fix the addresses, and take the certificate for them. This reads and writes files.
+    """Store the addresses, and load or issue the certificate for them. This reads and writes files.
 
     Args:   config: its addresses are known (`Config.with_lan`).
-    Raises: ConfigError.
+    Raises: ConfigError: a file cannot be read or written.
     """
-    addresses, before = config.lan or (), kept_addresses(config.data_dir)
+    addresses, before = config.lan or (), stored_addresses(config.data_dir)
     key = private_key(fleet_key)
-    certificate, is_new = kept_or_issued(config.data_dir, key, addresses, now)
+    certificate, is_new = stored_or_issued(config.data_dir, key, addresses, now)
     if addresses != before:
         try:
-            keep_addresses(config.data_dir, addresses)
+            store_addresses(config.data_dir, addresses)
         except OSError as exc:
-            raise ConfigError(f"the addresses cannot be kept in {config.data_dir}: {exc.strerror}") from exc
+            raise ConfigError(f"the addresses cannot be stored in {config.data_dir}: {exc.strerror}") from exc
     made = config.with_lan(addresses, certificate.pin)
     notices = [f"reached at {url}" for url in (made.origin, *sorted(made.origins - {made.origin, *_loopback_origins(made)}))]
     notices.append(f"certificate (SHA-256){', new' if is_new else ''}: {grouped(certificate.fingerprint)}")
     notices.append(WHY_BROWSERS_ASK)
     if before and set(before) - set(addresses):
         notices.append(f"no longer reached at {', '.join(sorted(set(before) - set(addresses)))}: {what_nodes_need(made.node_url)}")
-    notices += [f"{one} is not an address of this machine now; {HOW_TO_CHANGE}" for one in addresses if not is_own(one)]
+    notices += [f"{address} is not an address of this machine now; {HOW_TO_CHANGE}" for address in addresses if not is_own(address)]
     return TlsEnd(made, server_context(certificate, key), notices)
 
 
 def what_nodes_need(url: str) -> str:
-    """What brings a node to a new address that the hub could not name to it."""
+    """Advice for nodes that did not learn the hub's new address."""
     return (
-        "nodes that were connected since then have been told where to go; another one stays away until `stardust redeploy NODE`, or until"
-        f" {url} stands as url in its /etc/stardust/spider.conf and stardust-spider was restarted; its pin stays right"
+        "nodes that have connected since then know the new address; any other node stays away until `stardust redeploy NODE`, or until"
+        f" its /etc/stardust/spider.conf has {url} as url and stardust-spider is restarted; its pin stays valid"
     )
 
 

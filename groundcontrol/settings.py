@@ -1,4 +1,4 @@
-"""Every setting of the hub in one table, the source of `--help`, docs/settings.md and the flags."""
+"""Every setting of the hub in one table. `--help`, docs/settings.md and the flags are made from it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Setting(NamedTuple):
 SETTINGS: Final = (
     Setting("port", "port", "8933", "TCP port to listen on; 0 = any free one", ("--port",)),
     Setting("bind", "address", "127.0.0.1", "IP address to listen on", ("--bind",)),
-    Setting("data_dir", "path", ".stardust", "folder of everything that is kept (mode 0700)", ("--data-dir",)),
-    Setting("db", "path", "", "file of the control database; samples stand beside it (default: stardust.db in the data folder)", ("--db",)),
+    Setting("data_dir", "path", ".stardust", "folder of all stored data (mode 0700)", ("--data-dir",)),
+    Setting("db", "path", "", "control database; samples are in the same folder (default: stardust.db in the data folder)", ("--db",)),
     Setting(
         "allow_volatile",
         "choice",
         "no",
-        "yes = start although the data folder is in memory (tmpfs), and gone with the next reboot",
+        "yes = start although the data folder is in memory (tmpfs), so that the next reboot deletes it",
         (),
         ("no", "yes"),
     ),
@@ -46,16 +46,16 @@ SETTINGS: Final = (
         "tls_pin",
         "text",
         "",
-        "SHA-256 (64 hex digits) of the public key at --server-url, where no authority has signed its certificate: nodes know the hub by it;"
-        " several, with commas between, while one key follows another",
+        "SHA-256 (64 hex digits) of the public key at --server-url, if no authority has signed its certificate: nodes check it;"
+        " several, separated by commas, while the key is being replaced",
         ("--tls-pin",),
     ),
     Setting(
         "lan",
         "addresses",
         "",
-        "listen on the network and end TLS with a certificate of the hub's own, instead of --server-url and a proxy; the addresses and host"
-        " names at which others reach it, the first for nodes (`auto`, or the flag alone: found at the first start, and kept)",
+        "listen on the network and end TLS with the hub's own certificate, without --server-url and a proxy; the value is the addresses and"
+        " host names of the hub, the first for nodes (`auto`, or the flag alone: found at the first start, and stored)",
         ("--lan",),
     ),
     Setting("log_format", "choice", "auto", "auto = text on a terminal, else JSON", ("--log-format",), ("auto", "json", "text")),
@@ -64,33 +64,33 @@ SETTINGS: Final = (
         "notify_allow",
         "receivers",
         "",
-        "receivers of notifications on this machine, as address:port with commas between (in the file: allow in [notify]);"
+        "receivers of notifications on this machine, as address:port separated by commas (in the file: allow in [notify]);"
         " without it no channel may reach a loopback address",
     ),
-    Setting("jobs_at_once", "count", "20", "of one bulk job, how many nodes work at the same time, 1 to 1000"),
-    Setting("pack_seconds", "count", "60", "seconds of samples that a node sends at once while nobody looks at it, 1 to 60"),
+    Setting("jobs_at_once", "count", "20", "how many nodes of one bulk job work at the same time, 1 to 1000"),
+    Setting("pack_seconds", "count", "60", "seconds of samples that a node sends together while no page shows it, 1 to 60"),
     Setting("admin_user", "text", "admin", "name of the first admin"),
     Setting("admin_pass", "secret", "", "password of the first admin (default: admin, to be changed at the first log-in)"),
-    Setting("require_totp", "choice", "none", "who must have a second factor, whatever the settings in the page say", (), TOTP_RULES),
+    Setting("require_totp", "choice", "none", "who must have a second factor; the settings in the page may require more", (), TOTP_RULES),
     Setting(
         "keep_seconds_hours",
         "count",
         "24",
         "hours for which samples are kept as they were measured, until the settings in the page say otherwise",
     ),
-    Setting("keep_minutes_days", "count", "30", "days for which averages, lows and highs of minutes are kept, likewise"),
-    Setting("keep_hours_days", "count", "400", "days for which those of hours are kept, likewise"),
+    Setting("keep_minutes_days", "count", "30", "days for which averages, lows and highs of minutes are kept, with the same exception"),
+    Setting("keep_hours_days", "count", "400", "days for which averages, lows and highs of hours are kept, with the same exception"),
     Setting(
         "heartbeat_url",
         "secret",
         "",
-        "URL outside that is requested every minute while this hub can alert (https:// or http://): whoever waits there, such as healthchecks.io,"
-        " notices when it stops",
+        "URL of an outside monitor such as healthchecks.io (https:// or http://); the hub requests it every minute while it can alert, so the"
+        " monitor notices when the hub stops",
     ),
-    Setting("metrics_token", "secret", "", "Bearer token for /metrics, at least 16 characters (default: only a log-in's token opens it)"),
+    Setting("metrics_token", "secret", "", "Bearer token for /metrics, at least 16 characters (default: the token of a log-in)"),
     Setting("secret", "secret", "", "the secret that opens the vault, at least 16 characters (required)"),
 )
-"""Each secret is also read from the file that STARDUST_<NAME>_FILE names, or from a systemd credential of its name."""
+"""A secret may also come from the file that STARDUST_<NAME>_FILE names, or from the systemd credential with the setting's name."""
 
 
 def settings_help() -> str:
@@ -114,12 +114,13 @@ def settings_page() -> str:
         [
             "# Settings of Ground Control",
             "",
-            "Flags win over the environment, that over `stardust.toml` (in the data folder, or where `--config` says), that over the default.",
-            "The file names settings as the environment does, without `STARDUST_` and in lower case; secrets may not stand in it.",
+            "A flag overrides the environment, the environment overrides `stardust.toml`, and the file overrides the default.",
+            "The file is in the data folder, or where `--config` says. It names settings like the environment, without `STARDUST_` and in lower case.",
+            "It must not contain secrets.",
             "A secret comes from its variable, from the file that `…_FILE` names, or from a systemd credential (`LoadCredential=secret:…`).",
-            "A file or credential that is there and empty is a mistake, also where the secret has a default; an empty variable is as one that is not set.",
-            "A variable whose name is nearly that of a setting is a mistake as well: `STARDUST_TRUSTED_PROXY` would leave open what was to be closed.",
-            "Whatever is wrong or unsafe is listed, a line each, and the hub exits with 78.",
+            "An empty file or credential is an error, even if the secret has a default. An empty variable counts as not set.",
+            "A variable whose name resembles a setting is an error too: with `STARDUST_TRUSTED_PROXY`, the intended restriction would not apply.",
+            "The hub lists each wrong or unsafe setting on its own line, and exits with 78.",
             "",
             "| flag | environment | default | what for |",
             "|---|---|---|---|",
@@ -130,7 +131,7 @@ def settings_page() -> str:
 
 
 class _Addresses(argparse.Action):
-    """Any number of addresses; none: they are found."""
+    """The addresses behind the flag; none: the hub finds them."""
 
     def __call__(self, _parser: argparse.ArgumentParser, names: argparse.Namespace, values: object, _option: str | None = None) -> None:
         words = values if isinstance(values, list) else [values]
@@ -148,7 +149,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def serve_parser() -> argparse.ArgumentParser:
-    """The flags of `stardust serve`. No flag has a default here, so that a missing one is recognised."""
+    """The parser of `stardust serve`. No flag has a default here, so that a missing flag is recognised."""
     parser = _Parser(
         prog="stardust serve",
         description="Run Ground Control, the hub.",

@@ -5,10 +5,10 @@
            -> wraps one random data key (DEK) per record version; the DEK seals that version alone
 
 All sealed records are in the table of secrets, so that a rotation reaches them. A rotation makes a new KEK and new data keys. One sealed
-record carries over the secrets that outlive the old KEK: the password pepper (new hashes would need the passwords) and the earlier audit
-keys (rows keep the key of their time).
+record carries over the secrets that outlive the old KEK. These are the password pepper (new hashes would need the passwords) and the
+earlier audit keys (old rows need them).
 
-A sealed blob is `01 | kek_id u32 | nonce 12 | wrapped DEK 48 | nonce 12 | ciphertext and tag`; both seals are bound to
+A sealed blob is `01 | kek_id u32 | nonce 12 | wrapped DEK 48 | nonce 12 | ciphertext and tag`. Both seals are bound to
 table, record, column, version and kek_id, so a moved value does not open.
 """
 
@@ -34,11 +34,13 @@ from groundcontrol.core.secrets import SealedRecord
 from spider.wire.ids import from_text, is_id, new_random_id, to_text
 
 ROUNDS: Final = 200
+"""Rounds of bcrypt.kdf for a new keyring."""
 LEAST_ROUNDS: Final = 100
+"""A keyring with fewer rounds is refused."""
 FLEET_KEY: Final = ("fleet", "fleet", "key")
 """Table, record and column of the sealed fleet key."""
 CARRIED: Final = ("keyring", "keyring", "carried")
-"""The same for the secrets that a rotation carries over; before the first rotation there is none."""
+"""Table, record and column of the secrets that a rotation carries over; missing before the first rotation."""
 
 _FORMAT: Final = 1
 _NONCE: Final = 12
@@ -52,7 +54,7 @@ _SAMPLES: Final = (
     "qwerty", "asdfgh", "zxcvbn", "1q2w3e4r", "0123456789", "123456789", "9876543210", "abcdefgh", "example", "placeholder",
     "stardust-secret", "stardustsecret", "stardust_secret", "insertsecret", "todo", "testtest", "default",
 )  # fmt: skip
-"""Words of copied examples, case aside. A secret with such a word and fewer than `_LEAST_CHARACTERS` other characters was copied."""
+"""Words of copied examples, in lower case. A secret with such a word needs `_LEAST_CHARACTERS` other characters."""
 
 
 class Keyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,7 +72,7 @@ class Keyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CarriedSecret(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Secrets that outlive the key-encryption key they came from."""
+    """Secrets that outlive the key-encryption key from which they were derived."""
 
     pepper: bytes
     audit_keys: tuple[bytes, ...]
@@ -78,7 +80,7 @@ class CarriedSecret(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Recovery(NamedTuple):
-    """The content of the printed key: all that a new hub needs to join the same fleet."""
+    """The content of the printed key, with which a new hub takes over the fleet."""
 
     fleet_key: bytes
     fleet_id: str
@@ -100,7 +102,7 @@ class KeyringReader(Protocol):
 
 
 class KeyringStore(KeyringReader, Protocol):
-    """The part of the store that creating the first keyring needs as well."""
+    """The part of the store that creating the first keyring needs."""
 
     async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes: ...
 
@@ -111,7 +113,7 @@ class Vault:
     __slots__ = ("_fleet_key", "_kek", "_kek_id", "audit_key", "earlier_audit_keys", "fleet_id", "jwt_key", "link_key", "pepper")
 
     def __init__(self, kek: bytes, kek_id: int, fleet_id: str, fleet: SealedRecord, carried: SealedRecord | None = None) -> None:
-        """Raises: VaultError: the fleet key, or what the last rotation carried over, is missing or does not open."""
+        """Raises: VaultError: the fleet key, or the record that the last rotation carried over, is missing or does not open."""
         self._kek = kek
         self._kek_id = kek_id
         self.fleet_id = fleet_id
@@ -143,11 +145,11 @@ class Vault:
 
     def _open_carried(self, record: SealedRecord | None) -> tuple[bytes, tuple[bytes, ...]]:
         if record is None or (record.table, record.id, record.column) != CARRIED:
-            raise VaultError("what the last rotation carried over is missing: restore a backup")
+            raise VaultError("the secrets that the last rotation carried over are missing: restore a backup")
         try:
             carried = msgspec.msgpack.decode(self.open(record), type=CarriedSecret)
         except msgspec.MsgspecError:
-            raise VaultError("what the last rotation carried over is of a newer Stardust") from None
+            raise VaultError("a newer Stardust wrote the secrets that the last rotation carried over") from None
         return carried.pepper, carried.audit_keys
 
     def seal(self, table: str, record: str, column: str, version: int, plaintext: bytes) -> SealedRecord:
@@ -177,7 +179,7 @@ class Vault:
 
 
 class Rotation:
-    """A new secret's keyring, ready to replace that of an open vault: the rest happens in one transaction of the store."""
+    """The keyring of a new secret, and the records resealed for it. One transaction of the store replaces the old ones."""
 
     def __init__(self, old: Vault, root: bytes, salt: bytes, rounds: int) -> None:
         self._old = old
@@ -189,7 +191,7 @@ class Rotation:
         """The new keyring, which replaces the old one."""
         self.audit_key = _derive(self._kek, b"stardust/audit/v1")
         self.carried = self._seal(CARRIED, 1, msgspec.msgpack.encode(CarriedSecret(old.pepper, (*old.earlier_audit_keys, old.audit_key))))
-        """A separate record, besides the resealed ones."""
+        """The new record of carried secrets; it is not one of the resealed records."""
 
     def __repr__(self) -> str:
         return "Rotation(***)"
@@ -202,9 +204,9 @@ class Rotation:
         return self._seal((record.table, record.id, record.column), record.version, self._old.open(record))
 
     def prove(self, keyring: bytes, records: Sequence[SealedRecord]) -> None:
-        """Open the stored records as the next start will, and compare them with the sealed ones.
+        """Open the stored records as the next start will, and compare them with the sealed values.
 
-        Raises: VaultError, ConfigError: they differ.
+        Raises: VaultError, ConfigError: a record does not open, or differs.
         """
         found = _read_keyring(keyring)
         by_key = {(record.table, record.id, record.column): record for record in records}
@@ -213,7 +215,7 @@ class Rotation:
         vault = Vault(_unwrap(found, self._root), found.kek_id, found.fleet_id, by_key[FLEET_KEY], by_key.get(CARRIED))
         opened = {key: hashlib.sha256(vault.open(record)).digest() for key, record in by_key.items()}
         if opened != self._plain or len(by_key) != len(records):
-            raise VaultError("what was stored is not what was sealed; nothing was changed")
+            raise VaultError("the stored values differ from the sealed values; nothing was changed")
 
     def _seal(self, key: tuple[str, str, str], version: int, plaintext: bytes) -> SealedRecord:
         self._plain[key] = hashlib.sha256(plaintext).digest()
@@ -223,7 +225,7 @@ class Rotation:
 async def prepare_rotation(old: Vault, secret: str, rounds: int = ROUNDS) -> Rotation:
     """Make the keyring of a new secret. This takes most of a second on a thread, and stores nothing.
 
-    Raises: ConfigError: the new secret is weak, or fewer than `LEAST_ROUNDS`.
+    Raises: ConfigError: the new secret is weak, or `rounds` is less than `LEAST_ROUNDS`.
     """
     checked = _checked(secret, rounds)
     salt = os.urandom(16)
@@ -241,7 +243,7 @@ def check_secret(text: str | None) -> str:
         raise ConfigError(f"STARDUST_SECRET is not set; {make}")
     secret = unicodedata.normalize("NFC", text.removesuffix("\n"))
     if secret != secret.strip():
-        raise ConfigError("STARDUST_SECRET begins or ends with white space; take it off")
+        raise ConfigError("STARDUST_SECRET begins or ends with white space; remove it")
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in secret):
         raise ConfigError(f"STARDUST_SECRET contains characters that nobody can type; {make}")
     if len(secret) < _LEAST_CHARACTERS:
@@ -257,16 +259,16 @@ def check_secret(text: str | None) -> str:
 
 
 async def open_vault(secret: str, store: KeyringStore, rounds: int = ROUNDS) -> Vault:
-    """Open the keyring of this store; create one on a new store first.
+    """Open the keyring of this store; a new store gets a keyring first.
 
-    Raises: ConfigError: the secret is weak or not the one of this store, or the keyring is damaged or too weak.
+    Raises: ConfigError: the secret is weak or belongs to another store, or the keyring is damaged or too weak.
             VaultError: the fleet key is missing or does not open.
     """
     blob = await store.keyring()
     if blob is None and await store.secret(*FLEET_KEY) is not None:
-        blob = await store.keyring()  # created by a hub that has started in the same moment
+        blob = await store.keyring()  # another hub that started at the same moment may have created it
         if blob is None:
-            raise ConfigError("the keyring is gone from the database, although values are there that it sealed; restore it from a backup")
+            raise ConfigError("the keyring is missing from the database, which has values that it sealed; restore a backup")
     if blob is None:
         fresh = await create_keyring(secret, rounds)
         blob = await store.create_keyring(fresh.keyring, fresh.fleet)
@@ -276,9 +278,9 @@ async def open_vault(secret: str, store: KeyringStore, rounds: int = ROUNDS) -> 
 
 
 async def open_existing_vault(secret: str, store: KeyringReader) -> Vault:
-    """Open the keyring of this store, and create none.
+    """Open the keyring of this store.
 
-    Raises: as `open_vault`; ConfigError: there is no keyring yet.
+    Raises: ConfigError: as `open_vault`, or there is no keyring yet; VaultError: as `open_vault`.
     """
     blob = await store.keyring()
     if blob is None:
@@ -294,9 +296,9 @@ async def _unlock_from(secret: str, blob: bytes, store: KeyringReader) -> Vault:
 
 
 async def create_keyring(secret: str, rounds: int = ROUNDS, recovery: Recovery | None = None) -> NewKeyring:
-    """Create a keyring with a new fleet, or with the one of a recovery key. Takes most of a second on a thread.
+    """Create a keyring with a new fleet key, or with that of a recovery key. Takes most of a second on a thread.
 
-    Raises: ConfigError: the secret is weak, or fewer than `LEAST_ROUNDS`.
+    Raises: ConfigError: the secret is weak, or `rounds` is less than `LEAST_ROUNDS`.
     """
     checked = _checked(secret, rounds)
     salt, kek, kek_id = os.urandom(16), AESGCM.generate_key(256), 1
@@ -332,7 +334,7 @@ async def unlock(secret: str, keyring_blob: bytes, fleet: SealedRecord, carried:
     """Open a keyring. Takes most of a second on a thread.
 
     Raises: ConfigError: the secret is wrong, or the keyring is damaged or has fewer than `LEAST_ROUNDS`.
-            VaultError: the fleet key, or what a rotation carried over, does not open.
+            VaultError: the fleet key, or the record that a rotation carried over, is missing or does not open.
     """
     keyring = _read_keyring(keyring_blob)
     root = await _root(check_secret(secret), keyring.salt, keyring.rounds)
@@ -340,7 +342,7 @@ async def unlock(secret: str, keyring_blob: bytes, fleet: SealedRecord, carried:
 
 
 def fleet_of(keyring_blob: bytes) -> str:
-    """The fleet's id, which can be read without the secret.
+    """The fleet's id. Reading it needs no secret.
 
     Raises: ConfigError: the keyring is damaged.
     """
@@ -370,7 +372,7 @@ def _unwrap(keyring: Keyring, root: bytes) -> bytes:
 
 
 def recovery_text(fleet_key: bytes, fleet_id: str) -> str:
-    """Fleet key and fleet in their printed form: base32 in eleven groups, with a checksum."""
+    """The fleet key and the fleet's id as printed text: base32 in eleven groups, with a checksum."""
     plain = fleet_key + from_text(fleet_id)
     text = b32encode(plain + _checksum(plain)).decode()
     return "-".join(text[at : at + 8] for at in range(0, len(text), 8))
@@ -404,7 +406,7 @@ def _check_of(root: bytes) -> bytes:
 
 
 def _derive(kek: bytes, info: bytes) -> bytes:
-    """HKDF-SHA256 (RFC 5869) without salt, one block."""
+    """HKDF-SHA256 (RFC 5869) without salt. Returns one block, 32 bytes."""
     return hmac.digest(hmac.digest(bytes(32), kek, hashlib.sha256), info + b"\x01", hashlib.sha256)
 
 

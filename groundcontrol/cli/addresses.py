@@ -11,7 +11,7 @@ from groundcontrol.cli.client import UNREACHABLE, CliError, Hub, shown
 from groundcontrol.cli.data_dir import become_owner, only_here, read_settings
 from groundcontrol.cli.file_permissions import reason
 from groundcontrol.cli.options import add_act, add_acts, add_settings
-from groundcontrol.lan import LOOPBACK_NAMES, keep_addresses, kept_addresses, parse_addresses
+from groundcontrol.lan import LOOPBACK_NAMES, parse_addresses, store_addresses, stored_addresses
 from groundcontrol.own_certificate import OwnCertificate, grouped, read_certificate
 
 _MOST_NAMED: Final = 20
@@ -44,7 +44,7 @@ async def run(args: argparse.Namespace) -> int:
     settings = read_settings(args)
     folder = settings.data_dir
     become_owner(folder)
-    addresses, certificate = kept_addresses(folder), read_certificate(folder)
+    addresses, certificate = stored_addresses(folder), read_certificate(folder)
     if not addresses or certificate is None:
         raise CliError(f"no hub that ends TLS itself has run in {folder}: start it once with --lan")
     if args.act == "set":
@@ -53,7 +53,7 @@ async def run(args: argparse.Namespace) -> int:
         before = addresses
         try:
             addresses = parse_addresses(args.address)
-            keep_addresses(folder, addresses)
+            store_addresses(folder, addresses)
         except ValueError as exc:
             raise CliError(str(exc)) from exc
         except OSError as exc:

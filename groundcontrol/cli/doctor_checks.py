@@ -28,7 +28,7 @@ from groundcontrol.config import Config, is_loopback_name
 from groundcontrol.core.errors import ConfigError, HubError, VaultError
 from groundcontrol.data_dir import check_folder, check_local, is_volatile, user_name
 from groundcontrol.deployments.node_files import bundle_version
-from groundcontrol.lan import HOW_TO_CHANGE, fixed_addresses, is_own, kept_addresses
+from groundcontrol.lan import HOW_TO_CHANGE, fixed_addresses, is_own, stored_addresses
 from groundcontrol.nodes.model import UNITS
 from groundcontrol.vault import Vault, open_existing_vault
 from groundcontrol.web.local_socket import SOCKET_NAME
@@ -443,7 +443,7 @@ def sqlite_finding(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Fi
 
 def address_findings(config: Config) -> Iterator[Finding]:
     """Whether nodes and browsers can reach the hub at the configured addresses."""
-    kept = kept_addresses(config.data_dir) if config.server_url is None else ()  # a flag of the running hub is not seen from here
+    kept = stored_addresses(config.data_dir) if config.server_url is None else ()  # a flag of the running hub is not seen from here
     if config.lan is not None or kept:
         addresses = fixed_addresses(config.data_dir, config.lan or kept)
         strange = [address for address in addresses if not is_own(address)]

@@ -28,7 +28,7 @@ import aiohttp
 from groundcontrol.config import Config
 from groundcontrol.config_reader import read_config
 from groundcontrol.core.errors import ConfigError
-from groundcontrol.lan import FIND, kept_addresses
+from groundcontrol.lan import FIND, stored_addresses
 from groundcontrol.own_certificate import read_certificate
 from groundcontrol.settings import add_lan_flag
 from majortom.build.bundle import BundleError, read_bundle
@@ -369,7 +369,7 @@ class Runner:
 def with_certificate(state: Path, config: Config) -> Config:
     """The settings with the addresses and the certificate's pin that the hub chose at its first start."""
     certificate = None if config.lan is None else read_certificate(state)
-    return config if certificate is None else config.with_lan(kept_addresses(state), certificate.pin)
+    return config if certificate is None else config.with_lan(stored_addresses(state), certificate.pin)
 
 
 async def run(state: Path, flags: Sequence[str]) -> None:

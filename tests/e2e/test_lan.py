@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from groundcontrol.cli.main import main
-from groundcontrol.lan import keep_addresses
+from groundcontrol.lan import store_addresses
 from groundcontrol.own_certificate import FILE, read_certificate
 from spider.config import ADDRESS_FILE
 from spider.wire.joining import read_invite, write_invite
@@ -162,7 +162,7 @@ def test_a_hub_that_changes_its_address_takes_its_nodes_along(
         return capsys.readouterr().out
 
     hub.folder.mkdir(mode=0o700)
-    keep_addresses(hub.folder, (OTHER_HUB_ADDRESS, HUB_ADDRESS))  # the first is one that the hub's machine will have
+    store_addresses(hub.folder, (OTHER_HUB_ADDRESS, HUB_ADDRESS))  # the first is one that the hub's machine will have
     server.network.ip("route", "add", "unreachable", OTHER_HUB_ADDRESS)
     with hub:
         assert "connected" in server.join(made(hub, name="over-there")["invite"])

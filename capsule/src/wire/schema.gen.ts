@@ -468,13 +468,13 @@ export interface DialledListView {
   nodes: DialledView[];
 }
 
-/** Where a connected node has reached the hub. */
+/** The address at which a connected node has reached the hub. */
 export interface DialledView {
   node_id: string;
   address: string;
-  /** Whether the hub names another address to this node. */
+  /** Whether the hub tells this node to dial another address. */
   is_other: boolean;
-  /** Whether the node moves to the address that the hub names: it has pinned the hub's key, and its agent is new enough. */
+  /** Whether the node moves to that address: it has pinned the hub's key, and its agent is new enough. */
   follows: boolean;
 }
 
@@ -1576,7 +1576,7 @@ export interface QuietHoursView {
 }
 
 export interface RecoveryBody {
-  /** Whether to print it although it was printed before. */
+  /** Whether to print the key although it was printed before. */
   again?: boolean;
 }
 

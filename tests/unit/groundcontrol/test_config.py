@@ -306,9 +306,10 @@ def test_a_public_bind_needs_a_named_proxy_with_tls(tmp_path: Path, bind: str) -
 
 def test_all_faults_are_listed_together(tmp_path: Path) -> None:
     lines = faults(
-        tmp_path, "--port", "x", "--bind", "y", STARDUST_SECRET="short", STARDUST_NATS_URL="nats://x", STARDUST_TRUSTED_PROXIES="*"
-    )
-    assert len(lines) == 5
+        tmp_path, "--port", "x", "--bind", "y", STARDUST_SECRET="short", STARDUST_NATS_URL="nats://x", STARDUST_TRUSTED_PROXIES="*",
+        STARDUST_KEEP_SECONDS_HOURS="48", STARDUST_KEEP_MINUTES_DAYS="1",
+    )  # fmt: skip
+    assert len(lines) == 6
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from groundcontrol.cli.main import main
 from groundcontrol.config import Config
 from groundcontrol.config_reader import read_config
 from groundcontrol.core.errors import ConfigError
-from groundcontrol.lan import fixed_addresses, keep_addresses, kept_addresses, parse_addresses, parse_setting
-from groundcontrol.own_certificate import FILE, RENEW_S, grouped, kept_or_issued, make_tls_end, private_key, read_certificate
+from groundcontrol.lan import fixed_addresses, parse_addresses, parse_setting, store_addresses, stored_addresses
+from groundcontrol.own_certificate import FILE, RENEW_S, grouped, make_tls_end, private_key, read_certificate, stored_or_issued
 
 FLEET_KEY = bytes(range(32))
 NOW = 1_795_000_000.0
@@ -36,7 +36,7 @@ def test_addresses_are_given_or_detected(text: str, wanted: tuple[str, ...] | No
 
 
 @pytest.mark.parametrize(
-    "word", ["127.0.0.1", "localhost", "0.0.0.0", "::", "224.0.0.1", "fe80::1", "a_b", "1.2.3", "x" * 254, "a/b", "a:80"]
+    "word", ["127.0.0.1", "localhost", "0.0.0.0", "::", "224.0.0.1", "fe80::1", "fd00::1%eth0", "a_b", "1.2.3", "x" * 254, "a/b", "a:80"]
 )
 def test_an_address_that_no_other_machine_reaches_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match=r"address|host name|this machine"):
@@ -49,31 +49,31 @@ def test_an_invite_has_room_for_eight_addresses() -> None:
 
 
 def test_named_addresses_precede_stored_ones(tmp_path: Path) -> None:
-    assert kept_addresses(tmp_path) == ()
-    keep_addresses(tmp_path, ("10.0.0.5", "hub.lan"))
+    assert stored_addresses(tmp_path) == ()
+    store_addresses(tmp_path, ("10.0.0.5", "hub.lan"))
     assert fixed_addresses(tmp_path, ()) == ("10.0.0.5", "hub.lan")
     assert fixed_addresses(tmp_path, ("10.0.0.6",)) == ("10.0.0.6",)
     (tmp_path / "lan-addresses").write_text("nonsense_\n")
     with pytest.raises(ConfigError, match="lan-addresses"):
-        kept_addresses(tmp_path)
+        stored_addresses(tmp_path)
 
 
 @pytest.mark.holds("SAFETY-44")
 def test_a_new_certificate_has_the_same_key(tmp_path: Path) -> None:
     key = private_key(FLEET_KEY)
-    first, is_new = kept_or_issued(tmp_path, key, ("10.0.0.5", "hub.lan"), NOW)
+    first, is_new = stored_or_issued(tmp_path, key, ("10.0.0.5", "hub.lan"), NOW)
     assert is_new
     assert first.names == {"10.0.0.5", "hub.lan", "localhost", "127.0.0.1", "::1"}
-    assert kept_or_issued(tmp_path, private_key(FLEET_KEY), ("hub.lan", "10.0.0.5"), NOW + 1) == (first, False)
+    assert stored_or_issued(tmp_path, private_key(FLEET_KEY), ("hub.lan", "10.0.0.5"), NOW + 1) == (first, False)
     assert read_certificate(tmp_path) == first
 
-    moved, is_new = kept_or_issued(tmp_path, key, ("10.0.0.6",), NOW)
+    moved, is_new = stored_or_issued(tmp_path, key, ("10.0.0.6",), NOW)
     assert (is_new, moved.pin, moved.fingerprint != first.fingerprint) == (True, first.pin, True)
-    renewed, is_new = kept_or_issued(tmp_path, key, ("10.0.0.6",), moved.expires_at - RENEW_S)
+    renewed, is_new = stored_or_issued(tmp_path, key, ("10.0.0.6",), moved.expires_at - RENEW_S)
     assert (is_new, renewed.pin) == (True, first.pin)
     (tmp_path / FILE).write_text("half of a certif")
-    assert kept_or_issued(tmp_path, key, ("10.0.0.6",), NOW)[0].pin == first.pin
-    other, is_new = kept_or_issued(tmp_path, private_key(bytes(32)), ("10.0.0.6",), NOW)
+    assert stored_or_issued(tmp_path, key, ("10.0.0.6",), NOW)[0].pin == first.pin
+    other, is_new = stored_or_issued(tmp_path, private_key(bytes(32)), ("10.0.0.6",), NOW)
     assert (is_new, other.pin != first.pin) == (True, True)
 
 
@@ -94,7 +94,7 @@ def test_a_start_at_other_addresses_reports_the_changes_that_nodes_need(tmp_path
     said = "\n".join(make_tls_end(config(tmp_path).with_lan(("10.0.0.6", "10.0.0.7")), FLEET_KEY, NOW).notices)
     assert "no longer reached at 10.0.0.5" in said
     assert "wss://10.0.0.6:8933/ws" in said
-    assert kept_addresses(tmp_path) == ("10.0.0.6", "10.0.0.7")
+    assert stored_addresses(tmp_path) == ("10.0.0.6", "10.0.0.7")
 
 
 def test_the_lan_addresses_are_origins_and_agent_hosts(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_the_command_changes_the_addresses_of_the_next_start(tmp_path: Path, cap
     assert (told["addresses"], told["pin"], told["restart_needed"]) == (["10.0.0.5"], first.tls_pin, False)
     assert stardust("set", "nonsense_")[0] == 1
     status, said = stardust("set", "10.0.0.6", "hub.lan")
-    assert (status, kept_addresses(tmp_path)) == (0, ("10.0.0.6", "hub.lan"))
+    assert (status, stored_addresses(tmp_path)) == (0, ("10.0.0.6", "hub.lan"))
     assert "Nodes that still dial 10.0.0.5 lose the hub" in said
     assert "stardust addresses set 10.0.0.6 hub.lan 10.0.0.5" in said
     assert "lose the hub" not in stardust("set", "10.0.0.6", "hub.lan")[1]

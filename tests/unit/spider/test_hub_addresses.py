@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.own_certificate import kept_or_issued, private_key, server_context
+from groundcontrol.own_certificate import private_key, server_context, stored_or_issued
 from spider.config import ADDRESS_FILE, Config, parse_url
 from spider.hub.addresses import FIRST_TRY_S
 from spider.hub.backoff import Backoff
@@ -97,7 +97,7 @@ class Moving:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         key = private_key(FLEET_KEY)
-        certificate, _ = kept_or_issued(folder, key, ("10.0.0.5",), time.time())
+        certificate, _ = stored_or_issued(folder, key, ("10.0.0.5",), time.time())
         self.pin = bytes.fromhex(certificate.pin)
         self.old, self.new = ScriptedHub(), ScriptedHub()
         for name in ("fleet", "answer_fleet", "node", "key"):
@@ -183,7 +183,7 @@ async def test_a_hub_with_another_key_at_the_new_address_gets_nothing(
 ) -> None:
     (tmp_path / "other").mkdir()
     key = private_key(bytes(32))
-    moving.new.tls = server_context(kept_or_issued(tmp_path / "other", key, ("10.0.0.6",), time.time())[0], key)
+    moving.new.tls = server_context(stored_or_issued(tmp_path / "other", key, ("10.0.0.6",), time.time())[0], key)
     async with moving.old.running(), moving.new.running(), moving.spider():
         await eventually(lambda: "address_not_reached" in caplog.text)
     assert "is not the one that is pinned" in str([vars(record) for record in caplog.records])

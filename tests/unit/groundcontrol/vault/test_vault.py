@@ -184,7 +184,7 @@ async def test_a_new_store_gets_one_keyring_and_a_lost_one_is_not_replaced(tmp_p
 
         # Recreated when missing, it would let the hub start, and nothing sealed by the first would open.
         await database._control.writer.run(lambda tx: tx.execute("DELETE FROM keyring"))
-        with pytest.raises(ConfigError, match="the keyring is gone"):
+        with pytest.raises(ConfigError, match="the keyring is missing"):
             await open_vault(SECRET, database.secrets, LEAST_ROUNDS)
         assert await database.secrets.keyring() is None
     finally:

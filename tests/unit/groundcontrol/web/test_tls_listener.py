@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.own_certificate import FILE, kept_or_issued, private_key, server_context
+from groundcontrol.own_certificate import FILE, private_key, server_context, stored_or_issued
 from groundcontrol.web.tls_listener import TlsListener
 
 KEY = private_key(bytes(32))
@@ -32,7 +32,7 @@ class Echo(asyncio.Protocol):
 @contextlib.asynccontextmanager
 async def listening(folder: Path, *, most: int = 4, handshake_s: float = 60.0) -> AsyncIterator[int]:
     """The port of a listener."""
-    certificate, _ = kept_or_issued(folder, KEY, ("10.0.0.5",), 1_795_000_000.0)
+    certificate, _ = stored_or_issued(folder, KEY, ("10.0.0.5",), 1_795_000_000.0)
     sock = socket.create_server(("127.0.0.1", 0))
     sock.setblocking(False)
     listener = TlsListener(sock, server_context(certificate, KEY), Echo, "https://10.0.0.5:8933", 16, most=most, handshake_s=handshake_s)
