@@ -1,8 +1,8 @@
-"""The addresses at which this node dials its hub: the one of spider.conf, and those to which the hub has moved since.
+"""The addresses at which this node dials its hub: the address of spider.conf, and those to which the hub has moved since.
 
-A hub that ends TLS itself names its address in each session (`HubAddress`). Its pinned key proves that the new address has the same hub, so
-the address replaces the host alone, and a node without a pin follows none. Where the new address does not answer, the one before and that
-of spider.conf are dialled as well, so a hub that goes back gets its nodes back.
+A hub that ends TLS itself names its address in each session (`HubAddress`). The new address replaces only the host of the URL. The pinned
+key proves that the same hub answers there, so a node without a pin ignores the message. If the new address does not answer, the node also
+dials the address before it and the address of spider.conf. So the nodes find a hub that moves back.
 """
 
 import asyncio
@@ -21,16 +21,16 @@ from spider.wire.frames import SUBPROTOCOL, HubAddress
 from spider.wire.rfc6455 import CODE_NORMAL
 
 FIRST_TRY_S = (2.0, 20.0)
-"""A node tries a new address after a random time, so that a fleet does not move all at once."""
+"""A node tries a new address after a random time between these, so that a fleet does not move at the same time."""
 TRY_EVERY_S = 600.0
-"""How often it tries a new address that did not answer."""
+"""Interval of the attempts at a new address that did not answer."""
 
 log = logging.getLogger(__name__)
-# From its last event `hub_…` or `session_…`, lifecycle.sh knows whether Spider has a session. No event here is named like that.
+# lifecycle.sh reads from Spider's last event `hub_…` or `session_…` whether there is a session. So no event here has such a name.
 
 
 class HubAddresses:
-    """Where the hub is dialled."""
+    """The addresses of the hub, and the order in which to dial them."""
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config = config
@@ -38,9 +38,9 @@ class HubAddresses:
         self._path = os.path.join(config.state_dir, ADDRESS_FILE)
         self._urls = config.urls
         self._first = self._urls[0]
-        """The address to dial first: the one that answered last, or a new one that was not tried yet."""
+        """The address to dial first: the last that answered, or a new address that was not tried yet."""
         self._left_for: Optional[Url] = None
-        """The address for which a session was left; None: it has led to a session."""
+        """The address for which the last session was left; None: that address has led to a session, or no session was left."""
         self._named = config.url
         self._is_named = asyncio.Event()
         """Set once the hub has named its address in this session."""
@@ -51,7 +51,7 @@ class HubAddresses:
         return self._config.tls_pin is not None and self._config.url.secure
 
     def in_turn(self) -> Tuple[Url, ...]:
-        """All of them, in the order to dial."""
+        """All addresses, in the order to dial them."""
         return tuple(sorted(self._urls, key=lambda url: url != self._first))
 
     def opened(self, url: Url) -> None:
@@ -61,7 +61,7 @@ class HubAddresses:
         self._is_named.clear()
 
     def hear(self, message: HubAddress) -> None:
-        """The hub names its address. The first of a session counts."""
+        """The hub has named its address. Only the first such message of a session counts."""
         try:
             url = self._config.url.at(message.address)
         except ValueError as error:
@@ -72,7 +72,8 @@ class HubAddresses:
             self._is_named.set()
 
     async def move(self, dialled: Url) -> None:
-        """Keep the address that the hub names. Returns once the hub answers there, if this session was dialled elsewhere."""
+        """Store the address that the hub names. If this session uses another address, return once the hub answers at the new one; else
+        never."""
         await self._is_named.wait()
         named = self._named
         if named != self._urls[0]:
@@ -98,7 +99,7 @@ class HubAddresses:
         return True
 
     async def _keep(self, named: Url, dialled: Url) -> None:
-        """Dial this address from now on, also after a restart; where it fails, the one of this session and that of spider.conf."""
+        """Dial the named address first from now on, also after a restart; then the address of this session and that of spider.conf."""
         self._urls = tuple(dict.fromkeys((named, dialled, self._config.url)))
         self._first = named
         event(log, "address_named", host=named.authority)

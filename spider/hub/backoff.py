@@ -12,7 +12,7 @@ HEALTHY_S = 60.0
 RETURN_S = 60.0
 RETURN_LEAST_S = 3.0
 RETURN_CAP_S = 5.0
-"""For this long after such a session no wait exceeds this limit, because most hubs that go away are back within a minute."""
+"""For `RETURN_S` after such a session no wait exceeds `RETURN_CAP_S`, because most hubs that go away are back within a minute."""
 LEAST_INTERVAL_S = 1.0
 """Shortest time between the starts of two attempts."""
 NOT_MINE_S = 600.0
@@ -28,7 +28,7 @@ class Backoff:
         self._dice = dice or random.Random()
         self._failures = 0
         self._away_s = RETURN_S
-        """Time since a session that lasted. A node that has never had one uses the usual limit."""
+        """Time since the last session of at least `HEALTHY_S`. A node without such a session uses the usual limit."""
 
     def after(self, attempt_s: float, healthy_s: float, code: int = 0, reason: str = "", retry_after_s: Optional[float] = None) -> float:
         """Seconds to wait now.
@@ -48,8 +48,8 @@ class Backoff:
 
     def _wait(self, attempt_s: float, code: int, reason: str, retry_after_s: Optional[float]) -> float:
         least, limit = 0.0, min(CAP_S, BASE_S * 2.0 ** min(self._failures, 16))
-        if limit > RETURN_CAP_S and self._away_s < RETURN_S:  # the count continues after that minute
-            least, limit = RETURN_LEAST_S, RETURN_CAP_S  # the first waits have spread the fleet; shorter ones would double its attempts
+        if limit > RETURN_CAP_S and self._away_s < RETURN_S:  # `_failures` does not rise in this minute
+            least, limit = RETURN_LEAST_S, RETURN_CAP_S  # the first waits have spread the fleet; shorter waits would double its attempts
         else:
             self._failures += 1
         if code in _STRANGE:

@@ -28,11 +28,11 @@ class Lost(NamedTuple):
     rows: int
     """0 = the number is unknown."""
     sent: Optional[SentBatch] = None
-    """They were sent in an earlier session, and are not lost if the hub stored them."""
+    """Set if the rows were sent without an answer. If the hub stored them, they are not lost."""
 
 
 class Losses:
-    """Losses, merged into as few records as can state them exactly."""
+    """Losses, merged into as few records as possible without a loss of detail that the hub needs."""
 
     def __init__(self) -> None:
         self._families: Dict[str, Lost] = {}
@@ -57,7 +57,7 @@ class Losses:
 
 
 class Coverage:
-    """How much measured time batches cover: that of the family with the most rows."""
+    """The measured time that batches cover, taken from the family with the most rows."""
 
     def __init__(self) -> None:
         self._rows: Dict[str, int] = {}
@@ -82,9 +82,9 @@ class SampleBatch:
         self.newest_ms = 0
         self.born_at = born_at
         self.seq = -1
-        """Sequence number, set when the batch is first sent in this session; -1 = not yet."""
+        """Sequence number, set when the batch is first sent in this session; -1 = not sent."""
         self.sent: Optional[SentBatch] = None
-        """Set if its session ended before the hub's answer arrived."""
+        """Set if the session ended before the hub's answer arrived."""
 
     def add(self, row: bytes, taken_at_ms: int) -> None:
         if not self.rows:

@@ -38,7 +38,7 @@ from spider.wire.session import NodeOpening, SecureChannel
 
 TICK_S = 1.0
 OTHER_TIMEOUT_S = 3.0
-"""How long an address that was not the last to answer may take: nobody may have it any more, and the first one is to be tried again soon."""
+"""Limit of a connection attempt at any address but the first. It is short, so that the first address is tried again soon."""
 FINISH_POLL_S = 0.02
 FEATURES: Sequence[str] = (ORDER_TIME, JOURNAL)
 NOT_MINE = "this hub is not mine, or has forgotten me"
@@ -108,9 +108,9 @@ class HubLink:
         self._wake = asyncio.Event()
         self._up_since = 0.0
         self.hub_time: Optional[Tuple[int, float]] = None
-        """The hub clock's latest value (Unix milliseconds), and the monotonic second of its arrival."""
+        """The hub's clock in its latest message (Unix milliseconds), and the monotonic second at which that message arrived."""
         self.tried = asyncio.Event()
-        """Set when the first attempt has led to a session, or has ended."""
+        """Set once the first attempt has led to a session or has failed."""
         self._joined: List[Callable[[], None]] = []
         self._addresses = HubAddresses(config, clock)
         self._sessions = 0
@@ -164,10 +164,10 @@ class HubLink:
         """Try the addresses of the hub in turn, until it answers at one."""
         sessions, ended = self._sessions, _Ended()
         for at, url in enumerate(self._addresses.in_turn()):
-            one = await self._attempt(url, OTHER_TIMEOUT_S if at else CONNECT_TIMEOUT_S)
-            if self._sessions > sessions or one.retry_after_s is not None or one.code in (CLOSE_CLONE, CLOSE_GOING_AWAY):
-                return one
-            ended = max(ended, one, key=lambda end: end.code)  # the code of a hub that does not want this node asks for the longest wait
+            latest = await self._attempt(url, OTHER_TIMEOUT_S if at else CONNECT_TIMEOUT_S)
+            if self._sessions > sessions or latest.retry_after_s is not None or latest.code in (CLOSE_CLONE, CLOSE_GOING_AWAY):
+                return latest
+            ended = max(ended, latest, key=lambda end: end.code)  # the codes of a hub that refuses this node are the highest
         return ended
 
     async def _attempt(self, url: Url, timeout_s: float) -> _Ended:
@@ -206,7 +206,10 @@ class HubLink:
         return _Ended()
 
     async def _serve(self, socket: WebSocket, url: Url) -> None:
-        """Returns when the session is to be left for another address of the hub."""
+        """Run one session. Returns when the node should leave it for another address of the hub.
+
+        Raises: NotProven, ProtocolError, SocketClosed, asyncio.TimeoutError: how else the session ended.
+        """
         link, welcome = await wait_for(OPENING_TIMEOUT_S, self._open(socket, url))
         event(log, "session_open", host=url.authority, epoch=welcome.epoch)
         self._sessions += 1
@@ -217,7 +220,7 @@ class HubLink:
         session = self._session = _Session(socket, link)
         self._jobs.forget(welcome.forget_jobs)
         self._jobs.resume(dict(zip(welcome.job_ids, welcome.job_offsets)))
-        for call in tuple(self._joined):  # a callback may add others, which are called when they are added
+        for call in tuple(self._joined):  # a callback may add another one, which `on_joined` then calls
             call()
         self.tried.set()
         await _first_end([self._receive(session), self._post(session), self._tick(session), self._addresses.move(url)])
@@ -290,9 +293,10 @@ class HubLink:
 
 
 async def _first_end(parts: Sequence[Coroutine[None, None, None]]) -> None:
-    """Run these side by side until one ends, then cancel the others. Raises the error of the first.
+    """Run these at the same time until one ends, then cancel the others. Raises the error of the first.
 
-    Another one may have seen that end before it was cancelled. Its error says only that the session is over, not why.
+    Several may end in the same moment. A `SessionOver` among their errors does not say why the session ended, so any other error is
+    raised before it.
     """
     started = [asyncio.ensure_future(part) for part in parts]
     try:

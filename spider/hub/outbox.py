@@ -21,11 +21,11 @@ from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS, Welcome
 from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row, Watch
 
 KEEP_S = 600.0
-"""How much is kept in memory where there is no spool folder."""
+"""Longest time that samples stay in memory where there is no spool folder."""
 KEEP_BYTES = 4 * 1024 * 1024
+"""Most bytes of samples in memory."""
 SPOOL_AFTER_S = 60.0
-"""When a batch has waited this long for the hub, all of them go to disk together: one write and one fsync a minute, and only while the
-hub is away."""
+"""Once a batch has waited this long for an absent hub, all batches go to disk together. That is one write and one fsync a minute."""
 CROWDED_BYTES = KEEP_BYTES // 2
 """While the hub is connected but acknowledges nothing, memory may fill up to this limit before batches go to disk."""
 PACK_S = 10
@@ -53,7 +53,7 @@ class Outbox:
     """The buffer between sampler and link. It runs on one event loop, and no call waits."""
 
     def __init__(self, clock: Clock, spool: Optional[Spool] = None, dice: Optional[random.Random] = None) -> None:
-        """Args: spool: stores what does not fit into memory; None: it is dropped and reported."""
+        """Args: spool: stores batches that do not fit into memory; None: they are dropped, and the loss is reported."""
         self._dice = dice or random.Random()
         self._clock = clock
         self.spool = spool or Spool(None, clock)
@@ -64,15 +64,15 @@ class Outbox:
         self._hurried: Set[str] = set()
         """Families whose last row was sent immediately, because they were watched."""
         self._share: Dict[str, float] = {}
-        """Part of a batch's usual duration after which the open batch is full."""
+        """Share (0 to 1) of a batch's usual duration after which the open batch is full."""
         self._ready: Dict[int, Deque[SampleBatch]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
         self._sent: Dict[int, Deque[SampleBatch]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
         self._next: Dict[int, int] = {STREAM_LIVE: 0, STREAM_BACKFILL: 0}
         self._sent_bytes = {STREAM_LIVE: 0, STREAM_BACKFILL: 0}
         self._moving: List[SampleBatch] = []
-        """Handed to the spool, not yet safe on disk."""
+        """Batches that were handed to the spool and are not yet safe on disk."""
         self._confirmed: List[SampleBatch] = []
-        """Those of `_moving` that the hub turned out to hold."""
+        """The batches of `_moving` that the hub holds, by its last welcome."""
         self._connected = False
         self._epoch = 0
         self._away_since = clock.monotonic()
@@ -108,7 +108,7 @@ class Outbox:
             batch = None
         if batch is None:
             batch = self._open[layout.family] = SampleBatch(layout, now)
-            # Watching may end for a whole fleet at the same moment. A random first duration keeps its later batches apart.
+            # Watching may end for a whole fleet at the same moment. A random first duration spreads the nodes' later batches.
             self._share[layout.family] = self._dice.random() if layout.family in self._hurried else 1.0
             self._hurried.discard(layout.family)
         before = batch.size
@@ -165,8 +165,8 @@ class Outbox:
         self._ready[STREAM_LIVE].append(self._open.pop(family))
 
     def _make_room(self, now: float) -> None:
-        """Drop the oldest batches that were not sent. Sent ones may be at the hub already, and their number is bounded by the window."""
-        aged = not self._connected and not self.spool.usable  # with a usable spool, waiting batches go to disk in a moment
+        """Drop the oldest unsent batches until the rest is within the limits. The window bounds the sent ones, which the hub may hold."""
+        aged = not self._connected and not self.spool.usable  # a usable spool takes the waiting batches soon
         while self._size > KEEP_BYTES or (aged and self._oldest_age(now) > KEEP_S):
             queue = min((queue for queue in self._ready.values() if queue), key=lambda queue: queue[0].born_at, default=None)
             if queue is None:
@@ -186,7 +186,7 @@ class Outbox:
     # -- the spool's side --------------------------------------------------------------------------
 
     def overdue(self, *, everything: bool = False) -> List[SampleBatch]:
-        """Hand over the batches that have waited too long, oldest first. They are not sent meanwhile."""
+        """Hand the batches that have waited too long to the spool, oldest first. None of them is sent before `moved` or `put_back`."""
         now = self._clock.monotonic()
         if everything:
             for family in list(self._open):
@@ -210,7 +210,7 @@ class Outbox:
         self._moving, self._confirmed = [], []
 
     def put_back(self) -> None:
-        """The batches that were handed over could not be written, so they stay in memory as long as there is room."""
+        """The batches that were handed over could not be written, so they return to memory as far as there is room."""
         back, confirmed, self._moving, self._confirmed = self._moving, self._confirmed, [], []
         for batch in reversed(back):
             if batch in confirmed:
@@ -266,7 +266,7 @@ class Outbox:
         self.spool.suspend()
 
     def _note_sent(self) -> None:
-        """Record under which numbers batches were sent without an answer."""
+        """Record the session and number under which each unanswered batch was sent."""
         for stream, sent in self._sent.items():
             for batch in sent:
                 batch.sent = SentBatch(self._epoch, stream, batch.seq)

@@ -9,8 +9,7 @@ import base64
 import os
 import socket
 import ssl
-from collections import deque
-from typing import Deque, Dict, Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 from spider.config import Proxy, Url
 from spider.timeouts import wait_for
@@ -122,9 +121,7 @@ def _tls_context(pin: Optional[bytes]) -> ssl.SSLContext:
     # With a pinned key no authorities are loaded, because they would take 0.9 MB of the agent.
     context = ssl.create_default_context() if pin is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if (
-        pin is not None
-    ):  # no authority has signed this hub's certificate; its key is known instead, and is checked right after the handshake
+    if pin is not None:  # no authority has signed this hub's certificate: `_check_pin` checks its key right after the handshake
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -170,7 +167,6 @@ class WebSocket:
         self._reader = reader
         self._writer = writer
         self._frames = FrameReader()
-        self._waiting: Deque[bytes] = deque()
         self._drains = asyncio.Lock()  # before Python 3.10 two tasks must not drain at the same time
         self._close_sent = False
         self._over: Optional[SocketClosed] = None
@@ -286,7 +282,7 @@ class WebSocket:
 async def connect(
     url: Url, subprotocol: str, agent: str, pin: Optional[bytes] = None, proxy: Optional[Proxy] = None, timeout_s: float = CONNECT_TIMEOUT_S
 ) -> WebSocket:
-    """Resolve the name, connect (through an HTTP proxy if there is one), verify, and run the handshake.
+    """Connect to the hub, through an HTTP proxy if there is one. Verify its certificate, and run the handshake.
 
     Raises: WebSocketError (HandshakeRefused when the server is no WebSocket server).
     """

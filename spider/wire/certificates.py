@@ -78,8 +78,8 @@ def untrusted(certificate: bytes, why: str) -> str:
 
 
 def _behind(certificate: bytes, fields: int) -> Tuple[bytes, int]:
-    """The signed part of a certificate (TBSCertificate), and the offset after this many of its fields: serial number, signature
-    algorithm, issuer, validity, subject."""
+    """The signed part of a certificate (TBSCertificate), and the offset after its first `fields` fields. Their order is: serial number,
+    signature algorithm, issuer, validity, subject."""
     whole, _ = _der(certificate, 0)
     tbs, _ = _der(whole, 0)
     at = 0

@@ -150,6 +150,7 @@ def split(payload: bytes) -> Tuple[int, memoryview]:
 
 
 def decoder(kinds: Kinds) -> Callable[[bytes], Optional[Message]]:
+    """Make `Codec.decode` for these kinds."""
     shapes = {kind: Shape(cls) for kind, cls in kinds.items()}
 
     def decode(payload: bytes) -> Optional[Message]:
@@ -163,6 +164,7 @@ def decoder(kinds: Kinds) -> Callable[[bytes], Optional[Message]]:
 
 
 def encoder(kinds: Kinds) -> Callable[[Message], bytes]:
+    """Make `Codec.encode` for these kinds."""
     by_type = {cls: kind for kind, cls in kinds.items()}
 
     def encode(message: Message) -> bytes:
@@ -178,7 +180,7 @@ def encoder(kinds: Kinds) -> Callable[[Message], bytes]:
 
 
 NODE_CODEC = Codec(encoder(KINDS_TO_HUB), decoder(KINDS_TO_NODE))
-"""The node's codec: encodes messages to the hub, decodes those from it."""
+"""The node's codec: encodes messages to the hub and decodes messages from the hub."""
 HUB_CODEC = Codec(encoder(KINDS_TO_NODE), decoder(KINDS_TO_HUB))
 """The other direction of `NODE_CODEC`, in pure Python (the hub's own codec is faster)."""
 
@@ -200,7 +202,8 @@ def pack_row(row: Row) -> bytes:
 def join_rows(rows: Sequence[bytes]) -> Tuple[int, bytes]:
     """Make the body of a `Pack` from rows of `pack_row`.
 
-    Returns: coding and body; compressed when that makes it smaller.
+    Returns: coding and body. The body is compressed if that makes it smaller.
+    Raises:  LocalProtocolError: the rows do not fit into one pack.
     """
     body = pack(rows)
     if len(rows) > MAX_ITEMS or len(body) > MAX_FRAME_BYTES:
@@ -213,7 +216,10 @@ def join_rows(rows: Sequence[bytes]) -> Tuple[int, bytes]:
 
 
 def pack_rows(rows: Sequence[Row]) -> Tuple[int, bytes]:
-    """Make `Pack.coding` and `Pack.body`."""
+    """Make `Pack.coding` and `Pack.body`.
+
+    Raises: LocalProtocolError: the rows cannot be sent in one pack.
+    """
     return join_rows([pack_row(row) for row in rows])
 
 

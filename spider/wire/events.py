@@ -17,7 +17,7 @@ MAX_DETAILS_BYTES = 4096
 """Longest `details` of one event, as UTF-8."""
 
 CUSTOM = "custom"
-"""An event that this list does not know. Its detail `name` says which one (`CUSTOM_NAME`)."""
+"""An event of a type that is not in this list. Its detail `name` names it (`CUSTOM_NAME`)."""
 CUSTOM_NAME = re.compile(r"[a-z0-9_.-]{1,64}\Z")
 DETAIL_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 EVENT_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
@@ -40,8 +40,8 @@ MEASURED: Dict[str, Tuple[str, ...]] = {
     "packages_broken": ("count", "packages"),
     "repository_stale": ("age_seconds",),
 }
-"""What Spider itself finds, with the names of the details that it may give. The first detail tells two such events of a node apart.
-The message of such an event is empty: the hub writes it from the details."""
+"""Events that Spider itself finds, with the names of their details. The first detail tells two events of one type apart.
+Spider sends no message with them: the hub writes it from the details."""
 
 REPORTED: Tuple[str, ...] = (
     "backup_started",
@@ -59,4 +59,4 @@ REPORTED: Tuple[str, ...] = (
     "health_failed",
     CUSTOM,
 )
-"""What a program on the node may report (`stardust-spider event TYPE [MESSAGE]`), with a message and details of its own."""
+"""Events that a program on the node may report (`stardust-spider event TYPE [MESSAGE]`), with its own message and details."""

@@ -65,24 +65,24 @@ CLOSE_TOO_BIG = 1009
 
 
 class Welcome(NamedTuple):
-    """Hub to node, the first frame of a session: what the hub holds already, and the interval of packs."""
+    """Hub to node, the first frame of a session: the data that the hub holds already, and the interval of packs."""
 
     epoch: int
     hub_time_ms: int
     pack_s: int
     """Seconds of samples in one pack while nobody watches."""
     live_seq: int
-    """Highest gap-free sequence number held of the live stream of this boot; -1 = none."""
+    """The hub holds this boot's live stream up to this sequence number; -1 = nothing."""
     backfill_seq: int
     job_ids: List[str]
-    """Jobs whose output the hub still wants; parallel to `job_offsets`."""
+    """Jobs whose output the hub still needs; parallel to `job_offsets`."""
     job_offsets: List[int]
     forget_jobs: List[str]
     """Jobs that the hub holds completely, so the node need not offer them again."""
 
 
 class Heartbeat(NamedTuple):
-    """Either way, when nothing else was sent for `HEARTBEAT_S`."""
+    """In both directions, when nothing else was sent for `HEARTBEAT_S`."""
 
     sent_at_ms: int
 

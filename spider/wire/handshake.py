@@ -1,7 +1,7 @@
-"""The handshake that sessions and joins share: two ends prove that they hold the same key, the hub first, over the whole transcript.
+"""The handshake that sessions and joins share: two ends prove that they hold the same key. The hub proves it first.
 
 There are three messages: a hello, which sessions and joins define themselves; the hub's challenge with its proof; the node's answer with
-its proof.
+its proof. Both proofs cover the whole transcript.
 """
 
 from typing import Any, List, NamedTuple, Optional, Tuple
@@ -18,7 +18,7 @@ _CHALLENGE, _AUTH = 2, 3
 
 
 class Challenge(NamedTuple):
-    """What the hub says of itself; proven once `check_challenge` has returned it."""
+    """The hub's claims about itself; proven once `check_challenge` has returned them."""
 
     fleet: bytes
     nonce: bytes
@@ -67,7 +67,7 @@ def check_challenge(key: bytes, hello: bytes, data: bytes, why_not: str) -> Tupl
 
 
 class HubSide:
-    """The hub's side, after it has parsed a hello."""
+    """The hub's side of the handshake, after a hello was parsed."""
 
     def __init__(self, hello: bytes, nonce: bytes, time_ms: int, fleet: str, features: List[str]) -> None:
         body = pack(Challenge(from_text(fleet), nonce, time_ms, features))

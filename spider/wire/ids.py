@@ -39,7 +39,7 @@ def is_id(text: str) -> bool:
 
 
 def new_random_id() -> str:
-    """For nodes and fleets: 16 random bytes."""
+    """Make the id of a node or fleet: 16 random bytes."""
     return to_text(os.urandom(16))
 
 
@@ -52,7 +52,7 @@ def made_at(text: str) -> int:
 
 
 def new_time_id(now: "float | None" = None) -> str:
-    """For jobs, deployments, events: UUIDv7 (RFC 9562), so that texts sort by the maker's clock.
+    """Make the id of a job, deployment or event: a UUIDv7 (RFC 9562), so that the texts sort by the maker's clock.
 
     Args: now: Unix seconds.
     """

@@ -60,15 +60,15 @@ class JobProgress(NamedTuple):
     phase: str
     """refresh, plan, waiting_lock, download, commit, triggers or check."""
     percent: int
-    """0 to 100, or -1 when the package manager does not say."""
+    """0 to 100; -1 = unknown."""
     package: str
     text: str
     stop: str = ""
     """Effect of a stop request: empty = no request was seen, `now`, `after_package`, or `too_late`, which `text` explains."""
     output_at_ms: int = 0
-    """When it last printed something; 0 = nothing yet."""
+    """When the job last printed something; 0 = nothing yet."""
     error_code: str = ""
-    """A problem of a running job: job.orphaned (its runner was killed), job.overdue (the server waited for it in vain)."""
+    """A problem of a running job: job.orphaned (its runner was killed), job.overdue (the server did not go down in time)."""
 
 
 class JobPlan(NamedTuple):
@@ -124,7 +124,7 @@ class JobReport(NamedTuple):
 
 
 class JobEnded(NamedTuple):
-    """Node to hub: how a job ended, by the evidence on the node. Sent again until `JobDone`."""
+    """Node to hub: how a job ended, by its files on the node. Sent again until `JobDone`."""
 
     job: str
     state: str
@@ -136,7 +136,7 @@ class JobEnded(NamedTuple):
     output_sha256: str
     """Hex SHA-256 of the runner's whole log. Empty = unknown."""
     lost_bytes: int
-    """Bytes that were printed beyond `output_bytes`: the disk was full, or the log at its limit."""
+    """Bytes that were printed and not logged, because the disk was full or the log at its limit."""
     started_at_ms: int
     ended_at_ms: int
     change_packages: List[str]

@@ -1,7 +1,7 @@
 """Joining a fleet with an invite: the invite's text, the handshake of both sides, and the messages that follow.
 
-The secret of an invite is shown to a user, who enters it on a node. It never crosses the wire. Both ends prove that they know it, hub
-first, and agree on a key for this join by X25519. So an eavesdropper learns nothing, even if the invite is found later.
+The hub shows the secret of an invite to a user, who enters it on a node. The secret never crosses the wire. Both ends prove that they
+know it, hub first, and agree on a key for this join by X25519. So an eavesdropper learns nothing, even with the invite found later.
 """
 
 import base64
@@ -34,7 +34,7 @@ class Invite(NamedTuple):
     """The content of an invite."""
 
     urls: List[str]
-    """The hub's URL, as a node dials it."""
+    """The URLs at which a node may dial the hub."""
     fleet: str
     tls_pin: Optional[bytes]
     """SHA-256 of the public key of a hub whose certificate no authority has signed; a concatenation for several keys."""
@@ -50,7 +50,7 @@ class Invite(NamedTuple):
 
 
 def write_invite(invite: Invite) -> str:
-    """The text of an invite, which a user carries to the node."""
+    """Encode an invite as the text that a user enters on the node."""
     body: List[object] = [invite.urls, from_text(invite.fleet), invite.tls_pin, from_text(invite.id), invite.secret, invite.expires_at]
     if invite.proxy:
         body.append(invite.proxy)
@@ -111,7 +111,7 @@ class JoinProbe(NamedTuple):
 
 
 class JoinEnded(NamedTuple):
-    """Node to hub: the installation is complete (`code` empty), or was undone."""
+    """Node to hub: the installation is complete (`code` is empty), or was undone because of the error `code`."""
 
     code: str
     message: str
@@ -156,7 +156,7 @@ class JoinRefused(NamedTuple):
 
 
 class JoinDone(NamedTuple):
-    """Hub to node: the new Spider has had a session."""
+    """Hub to node: the hub has had a session with the new Spider."""
 
     waiting: int
 
@@ -179,7 +179,7 @@ class JoinHello(NamedTuple):
     boot: str
     host: str
     facts: List[str]
-    """Features of the joiner: its version, and later ones."""
+    """The joiner's version, and its features."""
 
 
 class _HelloForm(NamedTuple):
@@ -254,8 +254,8 @@ class NodeJoin:
 
 
 class HubJoin:
-    """The hub's side. For an invite that is unknown, used, expired or revoked it calls `challenge(os.urandom(32))`, whose answer looks
-    the same."""
+    """The hub's side. For an invite that is unknown, used, expired or revoked, the hub calls `challenge(os.urandom(32))`. The result
+    looks the same."""
 
     def __init__(self, hello: bytes, private: bytes, time_ms: int, fleet: str) -> None:
         """Read the first message.
@@ -303,10 +303,10 @@ def _read_hello(data: bytes) -> JoinHello:
 
 
 def as_any(message: Optional[Message]) -> object:
-    """A received message of a join, as a cast: `Message` lists only the messages of a session."""
+    """Cast a received message of a join: `Message` lists only the messages of a session."""
     return message
 
 
 def saying(message: object) -> Message:
-    """A message of a join that is to be sent, as the same cast."""
+    """Cast a message of a join that is to be sent, for the same reason."""
     return cast("Message", message)

@@ -32,9 +32,9 @@ CATALOGUE: List[Metric] = [
 METRICS: Dict[str, Metric] = {metric.name: metric for metric in CATALOGUE}
 
 NOT_IN_LABELS = r"{}\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
-"""Content of a character class: braces and control, invisible and bidirectional characters, which a label must not contain.
+"""Content of a character class: braces, and the control, invisible and bidirectional characters that a label must not contain.
 
-Agents replace all of `text.UNSEEN`. Some of these characters must still be accepted from older agents.
+Agents escape all characters of `text.UNSEEN`. Some of them are missing here, because older agents send them.
 """
 _SERIES = re.compile(r"([a-z0-9_.]{1,64})(?:\{([a-z_]{1,32})=([^" + NOT_IN_LABELS + r"]{1,200})\})?\Z")
 

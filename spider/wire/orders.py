@@ -16,6 +16,7 @@ MAC_BYTES = 32
 MIN_BODY_BYTES = 2
 MAX_BODY_BYTES = 16384
 MAX_LIFE_S = 600
+"""Longest time from an order's issue to its end."""
 MAX_SKEW_S = 60
 """How far in the future an order's time of issue may be, by the node's clock."""
 MAX_WAIT_S = 86_400 + MAX_LIFE_S
@@ -24,7 +25,7 @@ CONTAINER_LIST = MAGIC + struct.pack(">I", 0)
 """A head without a body: a request for the list of the containers that the policy names. It carries no order and no input."""
 ORDER_VERSION = 1
 ORDER_TIME = "order-time"
-"""The feature of a node whose launcher knows `SignedOrder.at`."""
+"""The feature of a node whose launcher accepts `SignedOrder.at`."""
 
 _LABEL = b"stardust-launch-v1\0"
 _KEYS = {"v", "node", "gen", "job", "verb", "args", "iat", "exp"}
@@ -42,7 +43,7 @@ class SignedOrder(NamedTuple):
     """Time of issue, Unix seconds by the node's clock, as far as the hub knows that clock."""
     exp: int
     at: Optional[int] = None
-    """Time of issue by the hub's own clock; None: from a hub that does not send it, or for a node without this feature."""
+    """Time of issue, Unix seconds by the hub's own clock; None: the hub is older, or the node lacks the feature `ORDER_TIME`."""
 
 
 class OrderError(Exception):
@@ -151,7 +152,7 @@ def check_order(order: SignedOrder, node: str, generation: int, now: float) -> N
 
 
 def issue_time(order: SignedOrder) -> int:
-    """When the hub issued an order, by the hub's clock: its `at`, or else derived from its job's id and `iat`."""
+    """When the hub issued an order, in Unix seconds by the hub's clock: `at`, or else a time derived from the job's id and `iat`."""
     if order.at is not None:
         return order.at
     made = made_at(order.job)
@@ -159,7 +160,7 @@ def issue_time(order: SignedOrder) -> int:
 
 
 def latest_known(order: SignedOrder, now: float) -> int:
-    """A time that both the hub's clock and the node's clock had reached when this order was accepted.
+    """A time (Unix seconds) that both the hub's clock and the node's clock had reached when this order was accepted.
 
     One wrong clock alone cannot make it later than the true time.
     """

@@ -66,8 +66,8 @@ def node_keys(fleet_key: bytes, node: str, generation: int) -> NodeKeys:
 
 
 def rekey_mask(launch_key: bytes, job: str) -> bytes:
-    """The mask that hides the next session key and launch key in an order. Only a holder of the present launch key, which is root's, can
-    remove it.
+    """The mask that hides the next session key and launch key in an order. Only root has the present launch key, so only root can remove
+    the mask.
 
     Args: job: id of the order as text; each order has a mask of its own.
     """
@@ -101,7 +101,7 @@ def frame_keys(session_key: bytes, digest: bytes) -> FrameKeys:
 class Tagger:
     """Makes the 16-byte tag at the end of each frame of one direction of a session.
 
-    The two HMAC pads are hashed only once: for a frame of some hundred bytes, setting up a key costs three times the hashing.
+    The two HMAC pads are hashed once for each key. For a frame of some hundred bytes, the pads cost three times as much as the frame.
     """
 
     def __init__(self, key: bytes) -> None:

@@ -85,11 +85,10 @@ class InstalledPackages(NamedTuple):
 
 
 class PackagesHeld(NamedTuple):
-    """Hub to node, at the beginning of a session and after each `InstalledPackages`: the state of the node's packages that the hub
-    holds."""
+    """Hub to node, at the beginning of a session and after each `InstalledPackages`: the package list that the hub holds."""
 
     digest: str
-    """Empty = none."""
+    """As in `InstalledPackages`; empty = no list."""
 
 
 class LogLines(NamedTuple):
@@ -110,10 +109,10 @@ class LogLines(NamedTuple):
 
 
 class LogAck(NamedTuple):
-    """Hub to node: log lines up to this cursor are stored durably. Lines that follow another cursor were refused. Empty = none are
-    stored."""
+    """Hub to node: log lines up to this cursor are stored durably. Lines that follow another cursor were refused."""
 
     cursor: str
+    """Empty = no lines are stored."""
 
 
 class Events(NamedTuple):
@@ -125,13 +124,13 @@ class Events(NamedTuple):
     """Parallel to `ids`, as are the following fields."""
     at_ms: List[int]
     messages: List[str]
-    """One line. Empty for what Spider itself found."""
+    """One line. Empty for events that Spider itself found."""
     details: List[str]
     """A JSON object of short texts and integers; empty text = no details."""
 
 
 class EventsStored(NamedTuple):
-    """Hub to node: these events are stored durably, or refused for ever (such as a type that the hub does not know). Forget them."""
+    """Hub to node: forget these events. They are stored durably, or refused for ever (such as a type that the hub does not know)."""
 
     ids: List[str]
 
@@ -153,10 +152,10 @@ class JournalAnswer(NamedTuple):
 
     request: int
     refused: str
-    """Why there are no lines: policy (the owner shows none), bad-unit, busy, unreadable (`text` says why), slow; empty = here they are."""
+    """Why there are no lines: policy (the owner shows none), bad-unit, busy, unreadable (`text` says why), slow; empty = not refused."""
     text: str
     left_out: int
-    """Number of older ones of the requested lines that did not fit."""
+    """Number of requested lines that did not fit: the oldest."""
     at_ms: List[int]
     priorities: List[int]
     """0 to 7, as syslog(3) counts. Parallel to `at_ms`, as is the following field."""

@@ -5,7 +5,8 @@ from typing import List, NamedTuple, Optional
 STREAM_LIVE = 0
 STREAM_BACKFILL = 1
 STREAM_LATE = 2
-"""Stream number in acknowledgements of `Late` and `Gap`, which are counted from 0 in each session."""
+"""Number of the stream in an `Ack`. LIVE: packs of samples since the welcome. BACKFILL: packs of older ones. LATE: `Late` and `Gap`, whose
+`seq` counts from 0 in each session."""
 CODING_PLAIN = 0
 CODING_ZLIB = 1
 
@@ -49,8 +50,7 @@ class Late(NamedTuple):
     """16 bytes that identify the writer. The numbers of one journal only rise."""
     number: int
     sent_epoch: int
-    """The session in which it was sent as a `Pack` without an answer. If that session's marks cover it, the hub holds it already. 0 =
-    never sent."""
+    """The session in which it was sent as a `Pack` without an answer; 0 = never sent. If that session's marks cover it, the hub holds it."""
     sent_stream: int
     sent_seq: int
     layout: bytes

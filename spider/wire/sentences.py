@@ -1,6 +1,6 @@
 """All sentences that the agent writes about a job: a closed table of codes, each with its English text.
 
-Only the text is sent. The hub finds code and facts by the template that the text fits, so both always say the same.
+Only the text is sent. The hub finds the code and the facts by the template that the text fits.
 """
 
 from typing import Dict, Sequence
@@ -96,6 +96,6 @@ def sentence(code: str, **facts: object) -> str:
 
 
 def name_list(names: Sequence[str], most: int = 10) -> str:
-    """Names as one fact, without a word of any language: `a, b (+3)`."""
+    """Join names to one fact that needs no translation: `a, b (+3)`. A name is cut to 100 characters."""
     more = f" (+{len(names) - most})" if len(names) > most else ""
     return ", ".join(name[:100] for name in names[:most]) + more

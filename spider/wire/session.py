@@ -87,12 +87,12 @@ class SecureChannel:
         self._expect_welcome = expect_welcome
         self._over = False
         self._received_at: Optional[float] = None
-        self._spoke_at: Optional[float] = None
-        self._spoke = False
+        self._idle_since: Optional[float] = None
+        self._has_sent = False
         self.features = frozenset(features)
         """Features that both ends have."""
         self.peer_time_ms = 0
-        """The peer's clock in its latest heartbeat (Unix milliseconds); 0: none came since the owner reset it."""
+        """The peer's clock in its latest heartbeat (Unix milliseconds). The reader sets it to 0 to notice the next heartbeat."""
         self.unknown_kinds = 0
         """Number of skipped messages of kinds that this end does not know."""
 
@@ -108,7 +108,7 @@ class SecureChannel:
             raise LocalProtocolError(f"{type(message).__name__} of {len(payload)} bytes is too big")
         frame = payload + self._sending.tag(self._sent, payload)
         self._sent += 1
-        self._spoke = True
+        self._has_sent = True
         return frame
 
     def receive(self, data: bytes, now: float) -> Optional[Message]:
@@ -157,12 +157,12 @@ class SecureChannel:
         if now - self._received_at >= SILENCE_LIMIT_S:
             self._over = True
             raise PeerSilent(f"nothing came for {SILENCE_LIMIT_S:.0f} s", CLOSE_SLOW)
-        if self._spoke or self._spoke_at is None:
-            self._spoke, self._spoke_at = False, now
-        if now - self._spoke_at < HEARTBEAT_S:
+        if self._has_sent or self._idle_since is None:
+            self._has_sent, self._idle_since = False, now
+        if now - self._idle_since < HEARTBEAT_S:
             return None
         frame = self.send(Heartbeat(sent_at_ms))
-        self._spoke, self._spoke_at = False, now
+        self._has_sent, self._idle_since = False, now
         return frame
 
 

@@ -16,6 +16,7 @@ FAILED = -1
 RESEND_S = 3600
 """An unchanged table is sent again after this long."""
 LATEST_MS = 4_102_444_800_000
+"""The year 2100. No table is newer."""
 QUICKEST_S = 5
 """Shortest interval of any table."""
 MAX_COLUMNS = 32
@@ -97,8 +98,8 @@ SUBJECTS: List[Subject] = [
         """The 30 processes that use the most CPU and the 30 that use the most memory, by CPU, then memory; `total`: all processes seen.
 
         state: running, sleeping, waiting (for a disk), stopped, traced, zombie, idle or dead. cpu: percent of one core since the reading
-        before. memory: resident set (RSS). read, written: what reached a disk; the kernel tells an unprivileged Spider only of its own
-        user's processes. command: the arguments, empty for a thread of the kernel; words after a key that names a secret are masked.
+        before. memory: resident set (RSS). read, written: traffic of the disks; an unprivileged Spider sees only that of its own user's
+        processes. command: the arguments, empty for a thread of the kernel; words after a key that names a secret are masked.
         Source: proc_pid_stat(5), proc_pid_io(5), proc_pid_cmdline(5).""",
         60,
     ),
@@ -109,8 +110,8 @@ SUBJECTS: List[Subject] = [
         30,
         15,
         100,
-        """Units of systemd that failed, or that wait to be started again after they did, by name; then services that systemd has restarted
-        by itself in the last hour.
+        """Units of systemd that failed, or that failed and wait for a restart, by name; then services that systemd has restarted by itself
+        in the last hour.
 
         state: failed, auto-restart, or of a restarted service its present state (running …). result: why (exit-code, signal, timeout,
         oom-kill …), where the kind of unit has one. restarts: how often systemd has restarted it by itself since it was last started by
@@ -138,7 +139,7 @@ SUBJECTS: List[Subject] = [
         300,
         60,
         200,
-        """Active timers of systemd, by name; next_at: none = it waits for something else than time, last_at: none = never.
+        """Active timers of systemd, by name; next_at: none = it does not wait for a time, last_at: none = never.
 
         Source: org.freedesktop.systemd1(5): NextElapseUSecRealtime, NextElapseUSecMonotonic, LastTriggerUSec.""",
     ),
@@ -149,7 +150,7 @@ SUBJECTS: List[Subject] = [
         60,
         15,
         100,
-        """Who is logged in, oldest first; from: the remote host, empty = here.
+        """Log-in sessions, oldest first; from: the remote host, empty = this host.
 
         Source: utmp(5) whose process still lives; where no utmp is kept, the sessions of org.freedesktop.login1(5).""",
     ),
@@ -160,9 +161,10 @@ SUBJECTS: List[Subject] = [
         300,
         30,
         256,
-        """Sockets that wait for somebody, by port: tcp, tcp6 (listening), udp, udp6 (bound and not connected).
+        """Sockets that wait for peers, by port: tcp, tcp6 (listening), udp, udp6 (bound and not connected).
 
-        service: the unit or container whose cgroup the socket was made in. pid, process: of Spider's own user's processes only, unless it is root.
+        service: the unit or container whose cgroup the socket was made in. pid, process: only for processes of Spider's own user, unless
+        Spider runs as root.
         Source: sock_diag(7) with the socket's cgroup (kernel 5.8 on), /proc/PID/fd.""",
     ),
     Subject(
@@ -181,7 +183,7 @@ SUBJECTS: List[Subject] = [
         60,
         15,
         128,
-        """Network interfaces in the kernel's order. What hangs in a bridge and is virtual (veth, tap) is counted in the bridge's `ports`, not listed.
+        """Network interfaces in the kernel's order. Virtual interfaces in a bridge (veth, tap) are counted in the bridge's `ports`, not listed.
 
         kind: physical, loopback, or the kernel's word (bridge, vlan, bond, wireguard, tun …). state: up, down, dormant, lowerlayerdown, unknown.
         addresses: with prefix, separated by ", ". Source: rtnetlink(7), /sys/class/net/NAME/speed.""",
@@ -202,10 +204,10 @@ SUBJECTS: List[Subject] = [
         300,
         60,
         256,
-        """Block devices, each before what stands on it.
+        """Block devices, each before the devices that are built on it.
 
-        kind: disk, part, lvm, crypt, dm, a level of md (raid1 …), loop, zram or rom. name: of device mapper the mapped name. parents: what it stands on,
-        separated by ", ". rotational: 1, 0. mounts: where it is mounted, separated by ", "; [SWAP]. Loop devices without a file and empty drives are left out.
+        kind: disk, part, lvm, crypt, dm, a level of md (raid1 …), loop, zram or rom. name: the mapped name, for device mapper. parents: the
+        devices that it is built on, separated by ", ". rotational: 1, 0. mounts: where it is mounted, separated by ", "; [SWAP]. Loop devices without a file and empty drives are left out.
         Source: /sys/block, /sys/class/block (Documentation/ABI/stable/sysfs-block), /proc/1/mountinfo, /proc/swaps.""",
     ),
     Subject(
@@ -227,8 +229,8 @@ SUBJECTS: List[Subject] = [
         128,
         """Arrays and pools: md, zfs, btrfs, by kind and name.
 
-        state: the kernel's word (md: clean, active, inactive …; zfs: online, degraded, faulted …; btrfs: ok, degraded). missing: devices that it lacks.
-        errors: of its devices since they were last reset (btrfs), sectors that differ (md). action: resync, recover, check, repair, reshape; empty = none.
+        state: the kernel's word (md: clean, active, inactive …; zfs: online, degraded, faulted …; btrfs: ok, degraded). missing: number of missing
+        devices. errors: errors of its devices since their counters were reset (btrfs), or sectors that differ (md). action: resync, recover, check, repair, reshape; empty = none.
         Source: Documentation/admin-guide/md.rst, /proc/spl/kstat/zfs, Documentation/ABI/testing/sysfs-fs-btrfs.""",
     ),
     Subject(
@@ -250,11 +252,11 @@ SUBJECTS: List[Subject] = [
         """Containers, by engine and name.
 
         engine: docker, podman, lxc, nspawn, kubernetes, containerd, crio, libvirt (a virtual machine). id: twelve digits, or the name where names are the ids.
-        state: running or frozen, by their cgroup; unhealthy: it runs, and its engine calls it that; stopped: its cgroup was there for ten minutes or longer,
-        and went within the last hour.
+        state: running or frozen (by the cgroup), unhealthy (running, and unhealthy by its engine), stopped (its cgroup existed for ten minutes
+        or longer, and disappeared within the last hour).
         Names, other states and the image are known where the owner's policy names the container, or Spider may read the engine's socket.
-        restarts: how often its cgroup was made anew since Spider saw it first. oom_kills: processes that the kernel killed for want of memory
-        since it started.
+        restarts: how often its cgroup was made anew since Spider first saw the container. oom_kills: processes that the kernel killed for lack
+        of memory since the container started.
         started_at: the start of its oldest process. Source: names of cgroups, memory.events, cgroup.procs, proc_pid_stat(5); the engine's HTTP socket.""",
     ),
     Subject(
@@ -264,9 +266,9 @@ SUBJECTS: List[Subject] = [
         60,
         60,
         600,
-        """Packages of which the lists of this node know a newer version, by name; counted hourly, after each job and after other changes of packages.
+        """Packages with a newer version in this node's lists, by name; read hourly, after each job and after other changes of packages.
 
-        security: yes, no, or unknown where the sources do not tell. repository: empty = not known. Source: the package manager, asked as
+        security: yes, no, or unknown where the sources do not say. repository: empty = not known. Source: the package manager, run as
         Spider's user.""",
     ),
     Subject(
@@ -287,10 +289,10 @@ SUBJECTS: List[Subject] = [
         60,
         60,
         600,
-        """Packages that are not in order, by name: their installation did not come to its end. Read with `updates`, and every five minutes
-        while there are any. Without a name: the fault is that of the database as a whole (an unfinished transaction, a lock that was left).
+        """Packages whose installation did not finish, by name. Read with `updates`, and every five minutes while there are any. A row
+        without a name is a fault of the whole database (an unfinished transaction, a lock that was left).
 
-        While somebody changes packages, the table stays as it was. Source: the package manager, asked as Spider's user.""",
+        While packages are being changed, the table stays as it was. Source: the package manager, run as Spider's user.""",
     ),
     Subject(
         "repositories",
@@ -301,8 +303,8 @@ SUBJECTS: List[Subject] = [
         200,
         """The enabled repositories, by name; refreshed_at: when their list was last refreshed or found unchanged. Read with `updates`.
 
-        state: current; missing (there is no list); expired (the list itself says that it is not valid any more); refused (the last refresh
-        by a job failed at it); unknown (that refresh failed, at which one is not known). apt and apk keep one time for all repositories.
+        state: current; missing (there is no list); expired (by the date in the list); refused (the last refresh by a job failed here);
+        unknown (that refresh failed, and it is not known where). apt and apk store one time for all repositories.
         Source: the files of the package manager, read as Spider's user.""",
     ),
     Subject(
@@ -314,9 +316,9 @@ SUBJECTS: List[Subject] = [
         4,
         """The present boot, and how the one before it ended.
 
-        clean: yes (an orderly shutdown), no (power failure, crash, reset), unknown (Spider ran for the first time, and no other record
-        tells). down_at: when that shutdown began, none = unknown. booted_at follows the clock.
-        Source: Spider's own record, which it writes when it is asked to end; wtmp(5) where one is kept.""",
+        clean: yes (an orderly shutdown), no (power failure, crash, reset), unknown (Spider ran for the first time, and there is no other
+        record). down_at: when that shutdown began, none = unknown. booted_at follows the clock.
+        Source: Spider's own record, which Spider writes when it is stopped; wtmp(5) where the host has one.""",
     ),
     Subject(
         "batteries",
@@ -333,7 +335,7 @@ SUBJECTS: List[Subject] = [
         60,
         30,
         32,
-        """Batteries and uninterruptible supplies, by name; health: what it holds now of what it was made for.
+        """Batteries and uninterruptible supplies, by name; health: present capacity in percent of the designed one.
 
         kind: battery or ups. status: charging, discharging, full, not charging, unknown.
         Source: Documentation/ABI/testing/sysfs-class-power.""",

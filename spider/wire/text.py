@@ -1,4 +1,4 @@
-"""Characters that are invisible or act on a terminal or page, and could make two different texts look alike; and how a text is made harmless."""
+"""Escapes characters that are invisible, act on a terminal or page, or could make two different texts look alike."""
 
 import re
 from typing import Union
@@ -15,7 +15,10 @@ UNSEEN_CHAR = re.compile("[" + UNSEEN + "\ud800-\udfff]")
 
 
 def plain(raw: Union[bytes, str], most: int = 200) -> str:
-    """A text of the host as one harmless line: invalid UTF-8, control, invisible and bidirectional characters are escaped."""
+    """Make a text of the host one harmless line: invalid UTF-8, control, invisible and bidirectional characters are escaped.
+
+    Args: most: longest result in characters; a longer text is cut and ends with an ellipsis.
+    """
     text = raw[: most * 4].decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw[: most * 4]
     text = UNSEEN_CHAR.sub(_escape, text)
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -7,7 +7,7 @@ MAX_UNITS = 16
 """Most units of one order."""
 KINDS = ("service", "socket", "timer")
 UNIT_NAME = r"[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\-]*(?:@[A-Za-z0-9:_.\\-]+)?\.(?:service|socket|timer)"
-"""Pattern of the full name of a unit, of the characters that systemd allows. It excludes options, paths, globs and templates without an
+"""Pattern of the full name of a unit, in the characters that systemd allows. It excludes options, paths, globs and templates without an
 instance. A name has at most `MAX_NAME` characters."""
 MAX_NAME = 255
 _NAME = re.compile(UNIT_NAME + r"\Z")
@@ -31,7 +31,7 @@ def is_protected(name: str) -> bool:
 
 
 def full_name(word: str) -> str:
-    """The name as systemctl completes it: without the suffix of a kind, it is a service."""
+    """Complete a name as systemctl does: a word without the suffix of a kind names a service."""
     return word if word.rpartition(".")[2] in KINDS or word.endswith("*") else word + ".service"
 
 
@@ -41,8 +41,7 @@ def names_unit(patterns: Iterable[str], name: str) -> bool:
 
 
 def fits(pattern: str, name: str) -> bool:
-    """Whether the parts between the `*` are in the name in this order, the first at its start and the last at its end. Linear: patterns may
-    be hostile."""
+    """Whether a name matches a pattern, in which `*` stands for any characters. Patterns may be hostile, so this takes linear time."""
     parts = pattern.split("*")
     first, last = parts[0], parts[-1]
     if len(parts) == 1:

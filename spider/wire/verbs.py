@@ -1,4 +1,4 @@
-"""The catalogue of verbs: what a node needs to check an order, to apply its owner's policy and to carry the order out.
+"""The catalogue of verbs, with the properties that a node needs to check an order, apply the owner's policy and carry the order out.
 
 A new verb needs one row here, one in `groundcontrol/core/verbs.py` (who may order it, and its texts), and its implementation.
 """
@@ -26,8 +26,8 @@ class Verb(NamedTuple):
     name: str
     """As in orders, in `policy.conf` and in the REST interface."""
     policy: str
-    """The lowest mode of `policy.conf` that allows it. Verbs that READONLY allows change no installed package. OWN_LINE: neither a mode
-    nor the list `verbs` allows it, only the line of its own name."""
+    """The lowest mode of `policy.conf` that allows it. Verbs that READONLY allows change no installed package. OWN_LINE: only a line with
+    the verb's own name allows it."""
     packages: str = NONE
     """Whether its arguments include package names."""
     planned: bool = False

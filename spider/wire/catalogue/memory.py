@@ -10,12 +10,12 @@ _VMSTAT = "/proc/vmstat"
 METRICS: List[Metric] = [
     pulse("memory.total", "bytes", about="that the kernel may use", source=_MEMINFO),
     pulse(
-        "memory.used", "bytes", about="total without available; like all of this page that moves each second, to 64 KiB", source=_MEMINFO
+        "memory.used", "bytes", about="total minus available; in steps of 64 KiB, like all memory values of each second", source=_MEMINFO
     ),
     pulse(
         "memory.available",
         "bytes",
-        about="to be had without swapping; what the ZFS cache would give back is in it",
+        about="available without swapping, with the part of the ZFS cache that can be freed",
         source="/proc/meminfo, arcstats",
     ),
     pulse("memory.cached", "bytes", about="page cache and reclaimable slabs", source=_MEMINFO),
@@ -28,13 +28,13 @@ METRICS: List[Metric] = [
     pulse("swap.in", "bytes/s", about="read back from swap", source=_VMSTAT),
     pulse("swap.out", "bytes/s", about="written to swap", source=_VMSTAT),
     breathe("memory.major_faults", "events/s", about="page faults that had to wait for a disk", source=_VMSTAT),
-    breathe("memory.free", "bytes", about="used for nothing at all", source=_MEMINFO),
-    breathe("memory.anonymous", "bytes", about="of programs, with no file behind it", source=_MEMINFO),
+    breathe("memory.free", "bytes", about="unused", source=_MEMINFO),
+    breathe("memory.anonymous", "bytes", about="of programs, not backed by a file", source=_MEMINFO),
     breathe("memory.shared", "bytes", about="shared memory and tmpfs", source=_MEMINFO),
     breathe("memory.dirty", "bytes", about="waits to be written to disks", source=_MEMINFO),
     breathe("memory.writeback", "bytes", about="is being written to disks", source=_MEMINFO),
     breathe("memory.slab", "bytes", about="of the kernel, reclaimable or not", source=_MEMINFO),
-    breathe("memory.slab_unreclaimable", "bytes", about="of the kernel, and stays", source=_MEMINFO),
+    breathe("memory.slab_unreclaimable", "bytes", about="of the kernel, not reclaimable", source=_MEMINFO),
     breathe("memory.page_tables", "bytes", about="that map other memory", source=_MEMINFO),
     breathe("memory.committed", "bytes", about="promised to programs", source=_MEMINFO),
     breathe(
@@ -43,6 +43,6 @@ METRICS: List[Metric] = [
         about="set aside as huge pages, of every size",
         source="/sys/kernel/mm/hugepages, else /proc/meminfo (the default size alone)",
     ),
-    breathe("memory.hugepages_used", "bytes", about="of these, in use or promised", source="/sys/kernel/mm/hugepages, else /proc/meminfo"),
-    breathe("memory.oom_kills", "processes", about="killed for want of memory since boot", source="/proc/vmstat oom_kill", kind="counter"),
+    breathe("memory.hugepages_used", "bytes", about="huge pages in use or promised", source="/sys/kernel/mm/hugepages, else /proc/meminfo"),
+    breathe("memory.oom_kills", "processes", about="killed for lack of memory since boot", source="/proc/vmstat oom_kill", kind="counter"),
 ]

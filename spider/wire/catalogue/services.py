@@ -18,6 +18,6 @@ METRICS: List[Metric] = [
     )
 ]
 METRICS += [
-    cycle("units.failed", "units", 1, about="of systemd that failed or wait to be started again after they did", source="the system bus"),
-    breathe("users.logged_in", "sessions", 1, about="of people", source="/run/utmp, else logind"),
+    cycle("units.failed", "units", 1, about="of systemd that failed, or that failed and wait for a restart", source="the system bus"),
+    breathe("users.logged_in", "sessions", 1, about="log-in sessions of people", source="/run/utmp, else logind"),
 ]
