@@ -16,10 +16,10 @@ from spider.wire.report_messages import MAX_JOURNAL_LINES, JournalAnswer, Journa
 from spider.wire.units import is_unit_name
 
 LIMIT_S = 10.0
-"""For one request. A unit whose last lines lie far back takes journalctl long."""
+"""Limit of one run of journalctl, which takes long if the last lines of a unit are old."""
 MAX_WAITING = 4
 MAX_BYTES = 96 * 1024
-"""Of the texts of one answer, as UTF-8."""
+"""Most bytes of the texts of one answer, as UTF-8."""
 _PRIORITIES = {"warning": ["--priority=warning"], "all": []}
 
 log = logging.getLogger(__name__)
@@ -58,11 +58,14 @@ class UnitJournal:
         self._limit_s = limit_s
         self._waiting: Deque[JournalRequest] = deque()
         self._late: Deque[JournalRequest] = deque(maxlen=MAX_WAITING)
-        """Requests that came while too many waited. They are refused."""
+        """Requests that arrived while too many waited. They are refused."""
         self._due = asyncio.Event()
+        self._session = 0
+        """Counts sessions. The hub numbers the requests of each session from 1, so an answer must not reach the next session."""
 
     def joined(self) -> None:
-        """A session has begun: requests of the one before have nobody to answer."""
+        """A session has begun: requests of earlier sessions are dropped."""
+        self._session += 1
         self._waiting.clear()
         self._late.clear()
 
@@ -77,9 +80,11 @@ class UnitJournal:
             await self._due.wait()
             self._due.clear()
             while self._waiting or self._late:
-                late = bool(self._late)
+                session, late = self._session, bool(self._late)
                 message = self._late.popleft() if late else self._waiting.popleft()
                 answer = _refusal(message, _Refused("busy")) if late else await self._answer(message)
+                if session != self._session:
+                    continue
                 try:
                     await self._send(answer)
                 except (ConnectionError, LocalProtocolError) as error:  # the session has ended, and with it the request

@@ -125,6 +125,18 @@ async def test_a_journal_that_cannot_be_read_says_why(tmp_path: Path) -> None:
         assert (await node.ask("nginx.service")).refused == "unreadable"
 
 
+async def test_an_answer_does_not_reach_the_next_session(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.journal = UnitJournal(str(node.policy), os.geteuid(), node.hear, str(tmp_path / "journalctl"), limit_s=0.5)
+    async with answering(node):
+        node.journal.request(JournalRequest(1, "slow.service", 5, "all"))
+        await eventually((tmp_path / "asked").exists)
+        node.journal.joined()
+        node.journal.request(JournalRequest(2, "-no-unit", 5, "all"))
+        await eventually(lambda: 2 in node.answers)
+        assert set(node.answers) == {2}
+
+
 async def test_an_answer_and_the_requests_that_wait_are_bounded(tmp_path: Path) -> None:
     async with answering(Node(tmp_path)) as node:
         answer = await node.ask("long.service")
