@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any, Dict, List, Optional, Tuple, Union
 
-from spider.reports.event_queue import EventRefused, make_event
+from spider.reports.event_queue import MAX_NUMBER, EventRefused, make_event
 from spider.wire.events import REPORTED
 
 EVENTS_SOCKET = "/run/stardust-spider/events.sock"
@@ -21,16 +21,16 @@ USAGE_STATUS, AWAY, DISK, LATER, FORBIDDEN = 64, 69, 73, 75, 77
 STATUSES = {"accepted": 0, "type": USAGE_STATUS, "user": FORBIDDEN, "rate": LATER, "busy": LATER, "disk": DISK}
 USAGE = f"""usage: stardust-spider event TYPE [MESSAGE] [--detail KEY=VALUE]... [--at TIME] [--id ID]
 
-Reports an event of this server to the hub. Root may, and the users that the line 'events' in /etc/stardust/policy.conf names.
+Reports an event of this server to the hub, for root and for the users that the line 'events' in /etc/stardust/policy.conf names.
 
 TYPE           {", ".join(REPORTED)}
 MESSAGE        one line
 --detail       a short text or a whole number; the type custom needs --detail name=NAME
 --at           when it happened: Unix seconds, or 2026-11-26T05:00:00+01:00 (default: now)
---id           the same id is reported once (default: a new one); a script that tries again passes the same one
+--id           the same id is reported once (default: a new id); a script that retries passes the same id
 
-The event is kept on this server until the hub has it.
-Exit status: 0 kept, 64 wrong call, 69 the agent does not run, 73 no room on the disk, 75 too many, try again later, 77 not allowed.
+The event is stored on this server until the hub has stored it.
+Exit status: 0 stored, 64 wrong call, 69 the agent does not run, 73 no room on the disk, 75 too many, try again later, 77 not allowed.
 """
 
 
@@ -78,7 +78,7 @@ def parse_words(words: List[str]) -> Tuple[Dict[str, Any], str]:
             value = left.pop(0)
         if name == "--detail":
             key, _, text = value.partition("=")
-            details[key] = int(text) if text.isdecimal() and text.isascii() and str(int(text[:16])) == text else text
+            details[key] = int(text) if text.isdecimal() and text.isascii() and str(min(int(text[:16]), MAX_NUMBER)) == text else text
         else:
             given[name] = value
     if not 1 <= len(plain) <= 2:
@@ -104,7 +104,7 @@ def parse_time(text: str) -> int:
         if moment.tzinfo is None:
             raise EventRefused(f"{text[:40]!r} does not say its offset, as 2026-11-26T05:00:00+01:00 does") from None
         seconds = moment.timestamp()
-    if not math.isfinite(seconds):
+    if not math.isfinite(seconds * 1000):
         raise EventRefused(f"{text[:40]!r} is no time")
     return int(seconds * 1000)
 
@@ -116,7 +116,7 @@ def report(raw: Dict[str, Any], path: str) -> Tuple[str, str]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
             sock.settimeout(LIMIT_S)
             sock.connect(path)
-            with contextlib.suppress(BrokenPipeError):  # it refused before it read the event: its answer can be read
+            with contextlib.suppress(BrokenPipeError):  # the agent refused before it read the event; its answer can be read
                 sock.sendall(json.dumps(raw).encode() + b"\n")
             while not answer.endswith(b"\n") and len(answer) < MAX_ANSWER_BYTES:
                 part = sock.recv(MAX_ANSWER_BYTES)

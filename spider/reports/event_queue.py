@@ -27,6 +27,8 @@ MAX_WAITING_BYTES = 1024 * 1024
 MAX_FILE_BYTES = 32 * 1024
 """Longest file of one event: message and details, with every character escaped."""
 MAX_BATCH_BYTES = 96 * 1024
+MAX_NUMBER = (1 << 53) - 1
+"""Largest number in a detail. A larger one would lose digits in the page, so it is sent as a text."""
 _NAME = re.compile(r"[0-9]{16}\Z")
 _LATEST_MS = 4_102_444_800_000
 
@@ -76,7 +78,7 @@ def _details(kind: str, details: Any) -> str:
     for name, value in details.items():
         if not DETAIL_NAME.match(name):
             raise EventRefused(f"the name of a detail is of a-z, 0-9 and '_', not {name[:40]!r}")
-        if type(value) is int and abs(value) < 1 << 53:
+        if type(value) is int and abs(value) <= MAX_NUMBER:
             continue
         if not isinstance(value, str) or len(value) > MAX_DETAIL_CHARS or UNSEEN_CHAR.search(value):
             raise EventRefused(f"the detail {name} is not one line of at most {MAX_DETAIL_CHARS} characters")
@@ -94,7 +96,7 @@ def _details(kind: str, details: Any) -> str:
 
 class _Waiting(NamedTuple):
     name: str
-    """Of its file: a number that rises."""
+    """Name of the file: an ascending number."""
     size: int
 
 
@@ -109,9 +111,9 @@ class EventQueue:
         self._last = 0
 
     def load(self) -> None:
-        """Read what an earlier run has left. A file whose content is no event is removed.
+        """Read the events that an earlier run left. Files whose content is no event are removed.
 
-        Raises: OSError: a file or the folder cannot be read. Nothing is lost: call it again later.
+        Raises: OSError: a file or the folder cannot be read. Nothing is lost; call it again later.
         """
         self._waiting, self._bytes = {}, 0
         try:
@@ -131,10 +133,10 @@ class EventQueue:
         return len(self._waiting)
 
     def add(self, new: ReportedEvent) -> int:
-        """Keep an event durably. One whose id waits already is kept once.
+        """Store an event durably. An event whose id waits already is not stored again.
 
-        Returns: how many of the oldest were dropped for want of room.
-        Raises:  OSError: it could not be written.
+        Returns: how many of the oldest events were dropped for lack of room.
+        Raises:  OSError: the event could not be written.
         """
         if new.id in self._waiting:
             return 0
@@ -145,7 +147,7 @@ class EventQueue:
         path = os.path.join(self._folder, kept.name)
         try:
             create_once(path, content, 0o600)
-        except FileExistsError:  # of somebody else, who may go on to need it
+        except FileExistsError:  # another program made this file and may need it
             raise
         except OSError:
             _unlink(path)
@@ -154,7 +156,7 @@ class EventQueue:
         return self._make_room()
 
     def _next_name(self) -> str:
-        """The name of a file that is not there."""
+        """A file name that is not in use."""
         self._last += 1
         while os.path.lexists(os.path.join(self._folder, f"{self._last:016}")):
             self._last += 1
@@ -177,7 +179,7 @@ class EventQueue:
         return found
 
     def forget(self, ids: Iterable[str]) -> None:
-        """The hub has these events, or will never take them."""
+        """Remove events that the hub has stored, or has refused for ever."""
         for key in ids:
             one = self._waiting.pop(key, None)
             if one is not None:
@@ -199,7 +201,7 @@ class EventQueue:
 
 
 def _read(path: str) -> "ReportedEvent | None":
-    """The event of a file; None: the file is gone, or its content is none. Raises: OSError: it cannot be read at present."""
+    """Read the event of a file. None: the file is missing, or its content is no event. Raises: OSError: it cannot be read at present."""
     try:
         with open(path, encoding="utf-8") as file:
             found, kind, at_ms, message, details = json.loads(file.read(MAX_FILE_BYTES))

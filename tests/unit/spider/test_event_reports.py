@@ -268,7 +268,7 @@ def test_an_agent_that_does_not_run_is_reported(tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     "words",
     [[], ["health_ok", "two", "words"], ["health_ok", "--nonsense=1"], ["health_ok", "--id"], ["nonsense"], ["health_ok", "--at", "now"],
-     ["health_ok", "--at", "2026-11-26T05:00:00"], ["health_ok", "--at", "nan"], ["health_ok", "--detail", "=1"]],
+     ["health_ok", "--at", "2026-11-26T05:00:00"], ["health_ok", "--at", "nan"], ["health_ok", "--at", "1e308"], ["health_ok", "--detail", "=1"]],
 )  # fmt: skip
 def test_an_invalid_command_line_is_refused_with_a_message(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == USAGE_STATUS
@@ -282,6 +282,9 @@ def test_arguments_of_the_command_line_are_parsed() -> None:
     assert path == event_command.EVENTS_SOCKET
     assert (sent["message"], sent["details"], sent["at_ms"]) == ("--dashes", {"name": "x", "n": 12, "old": "007"}, 1_795_669_200_000)
     assert parse_words(["health_ok", "--at", "2026-11-26T05:00:00Z"])[0]["at_ms"] == 1_795_669_200_000
+    large = parse_words(["health_ok", "--detail", f"n={2**53 - 1}", "--detail", f"long={2**53}"])[0]
+    assert large["details"] == {"n": 2**53 - 1, "long": str(2**53)}
+    make_event(large, 1)
 
 
 def test_a_boot_is_reported_once_and_as_unexpected_only_without_a_shutdown(tmp_path: Path) -> None:
