@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class _Tasks:
-    """The running tasks. None of them ends by itself in normal operation; if one does, all are ended."""
+    """The running tasks. In normal operation no task ends by itself. `over` is set when one does."""
 
     def __init__(self) -> None:
         self.over = asyncio.Event()
@@ -50,7 +50,7 @@ class _Tasks:
             self._names[task] = name
 
     async def stop(self) -> int:
-        """Cancel them. Returns: 1 when one had ended before, else 0."""
+        """Cancel all tasks. Returns: 1 if a task had ended before, else 0."""
         status = 0
         for task, name in self._names.items():
             if task.done():
@@ -77,7 +77,7 @@ class _Agent:
         self._loaded = loaded
         self._job_ended: Optional[Callable[[], None]] = None
         self.ends: Callable[[], None] = lambda: None
-        """Called when the program was asked to end. It writes to the disk."""
+        """Records on the disk that the program ended in order."""
         self._owner = _policy_owner(config.policy_path)
         self.spool = spool_of(config, clock)
         self._outbox = Outbox(clock, self.spool)
@@ -91,7 +91,7 @@ class _Agent:
             policy_owner=self._owner,
         )
         self.link = HubLink(config, self._outbox, jobs, clock)
-        self.link.on_joined(self._watch)
+        self.link.on_joined(self._start_measuring)
         tasks.start({"link": self.link.run(), "jobs": jobs.run(), "spool": self.spool.run(), "first": self._first()})
 
     async def _send(self, message: Message) -> None:
@@ -105,10 +105,10 @@ class _Agent:
             await wait_for(FIRST_S, self.link.tried.wait())
         except asyncio.TimeoutError:
             event(log, "hub_keeps_waiting", seconds=FIRST_S)
-        self._watch()
+        self._start_measuring()
         await asyncio.Event().wait()
 
-    def _watch(self) -> None:
+    def _start_measuring(self) -> None:
         """Load and start the measuring modules, once. In a new session they are connected before the hub's first message is handled."""
         if self._job_ended is not None:
             return
@@ -123,6 +123,7 @@ class _Agent:
 async def run_agent(config: Config, loaded: Callable[[], None] = lambda: None) -> int:
     """Run until SIGTERM or SIGINT.
 
+    Args:    loaded: called once all modules are loaded.
     Returns: the exit status: 0 after a signal, 1 when a component failed, 75 when it used too much memory (the service manager restarts
     it).
     """

@@ -34,7 +34,7 @@ class _Module(SourceFileLoader):
         return {"mtime": 0, "size": None}
 
     def get_data(self, path: str) -> bytes:
-        """importlib asks for the .pyc file first, which is the code, and then for the source."""
+        """The code for the path of the .pyc file, which importlib reads first; else the source."""
         if not path.endswith(".pyc"):
             return self._archive.get_data(path)
         code, self.code = self.code, b""

@@ -26,8 +26,8 @@ _SECTIONS = {
 }
 _OPTIONAL = {"tls_pin", "proxy", "name", "hours", "mebibytes", "journal", "listen"}
 ADDRESS_FILE = "hub-address"
-"""Name in the state folder. Its lines are the url of spider.conf, and the addresses to dial before it: the one that the hub has named, and the
-one that it had then."""
+"""Name of a file in the state folder. Its first line is the url of spider.conf. The others are addresses to dial before that: the address
+that the hub named last, and the address that the hub had before."""
 SPOOL_HOURS = 72
 SPOOL_MEBIBYTES = 64
 """Largest size and time span of samples on disk while the hub is away. spider.conf may lower both; 0 keeps samples in memory."""
@@ -161,11 +161,11 @@ class Config:
     units: int = 0
     """Edition of the unit files that started this program; 0 = unknown."""
     kept: Tuple[Url, ...] = ()
-    """Where the hub, known by its pinned key, has been since spider.conf was written; the address that it has named comes first."""
+    """Addresses of a hub with a pinned key since spider.conf was written. The address that the hub named last comes first."""
 
     @property
     def urls(self) -> Tuple[Url, ...]:
-        """Where the hub may be reached, in the order to dial."""
+        """The URLs of the hub, in the order to dial."""
         return (*self.kept, self.url)
 
     @classmethod
@@ -334,7 +334,7 @@ def _wrong_values(values: Mapping[str, str]) -> List[str]:
 
 
 def _read_kept(state_dir: str, url: Url) -> Tuple[Url, ...]:
-    """The URLs to dial before this one of spider.conf. None if spider.conf has another one since."""
+    """The URLs to dial before the url of spider.conf. Empty if that url has changed since they were stored."""
     first, *addresses = read_text(os.path.join(state_dir, ADDRESS_FILE), 1024).split("\n")
     try:
         return tuple(map(url.at, addresses[:2])) if first == url.text else ()

@@ -1,4 +1,4 @@
-"""Requests to container engines over their Unix sockets. Whoever may open such a socket is as good as root on the host."""
+"""Requests to container engines over their Unix sockets. A user who may open such a socket can become root on the host."""
 
 import socket
 import time
@@ -14,7 +14,7 @@ _REQUEST = "{} {}{} HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n{
 
 
 class EngineFailed(Exception):
-    """An engine does not do what it is asked for."""
+    """An engine did not do what was requested; the text says why."""
 
 
 def call_engine(path: str, method: str, target: str, limit_s: float, most_bytes: int = MAX_ANSWER_BYTES) -> bytes:

@@ -9,7 +9,7 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 
 
 def read_text(path: str, limit: int = 65536) -> str:
-    """A value of the kernel, stripped of outer white space, in a single read; empty when the file is missing or not readable."""
+    """Read a value of the kernel in a single read, without outer white space. Empty: the file is missing or not readable."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError):
@@ -23,7 +23,7 @@ def read_text(path: str, limit: int = 65536) -> str:
 
 
 def read_file(path: str, limit: int = -1) -> str:
-    """A text file to its end, or up to a number of characters; empty when it is missing or not readable."""
+    """Read a text file, at most `limit` characters (-1: all). Empty: the file is missing or not readable."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(limit)
@@ -40,7 +40,10 @@ def listed(path: str) -> List[str]:
 
 
 def changed_at(path: str) -> float:
-    """When a file was put in its place, Unix seconds; 0 = it is missing. (Its modification time may be that of its build.)"""
+    """When a file was last changed or put in its place (ctime), Unix seconds; 0 = it is missing.
+
+    The modification time does not say so: an installed file may have that of its build.
+    """
     try:
         return os.stat(path).st_ctime
     except OSError:

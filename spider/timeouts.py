@@ -33,7 +33,7 @@ async def wait_for(limit_s: Optional[float], work: Awaitable[T], drop: Optional[
 
 
 async def run_until_first_error(*parts: Coroutine[None, None, None]) -> None:
-    """Run all of them until one fails or the caller is cancelled; then all are cancelled."""
+    """Run these coroutines until one fails or the caller is cancelled; then cancel all. Raises the first error."""
     tasks = [asyncio.ensure_future(part) for part in parts]
     try:
         await asyncio.gather(*tasks)

@@ -1,4 +1,4 @@
-"""The only place of the version, which hub, Major Tom and Spider share."""
+"""The version, which hub, Major Tom and Spider share."""
 
 import os
 

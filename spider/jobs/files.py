@@ -1,10 +1,10 @@
 """The files in the folder of one job.
 
-At the start: `plan` (the accepted order) and `run`. While the job runs: `planned`, `log` and `progress`. At the end: `report`, and `result`
-or `stopped`. `stop` exists when a user has requested a stop. `reboot` holds the state of the host before a reboot.
+At the start: `plan` (the accepted order) and `run`. While the job runs: `planned` (the package plan), `log` and `progress`. At the end:
+`report`, and `result` or `stopped`. `stop` exists when a user has requested a stop. `reboot` holds the state of the host before a reboot.
 
-Root writes them. Spider's user reads them through its group and cannot change them. All are JSON, except `log` (raw bytes of the terminal)
-and `stopped` (plain words, written by systemd's hook).
+Root writes these files. Spider's user reads them through its group and cannot change them. All are JSON, except `log` (raw bytes of the
+terminal) and `stopped` (plain words, written by systemd's hook).
 """
 
 import json
@@ -19,7 +19,7 @@ LOCK, UNITS_LOCK = ".lock", ".units-lock"
 REFRESHED = ".refreshed"
 """File in the jobs folder, touched when a refresh has reached every repository."""
 REFUSED = ".refused"
-"""File in the jobs folder that says why the last refresh failed for some repository. Removed when a refresh reaches them all."""
+"""File in the jobs folder that says why the last refresh failed for some repository. Removed when a refresh reaches all repositories."""
 PLAN, RUN, LOG, PROGRESS, RESULT, STOPPED = "plan", "run", "log", "progress", "result", "stopped"
 PLANNED, REPORT, REBOOT = "planned", "report", "reboot"
 STOP, FORCE = "stop", "force"
@@ -35,7 +35,7 @@ Change = Tuple[str, str, str]
 
 
 class AcceptedOrder(NamedTuple):
-    """The order that was accepted."""
+    """The order that the launcher accepted for a job."""
 
     job: str
     verb: str
@@ -43,11 +43,12 @@ class AcceptedOrder(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Written once, before any program runs: the job has begun."""
+    """The record of a job's start, written once before any program runs."""
 
     pid: int
     boot: str
     started_at: float
+    """Unix seconds."""
 
 
 class JobResult(NamedTuple):
@@ -65,6 +66,7 @@ class JobResult(NamedTuple):
     sha256: str
     """SHA-256 of the log."""
     started_at: float
+    """Unix seconds, as is `ended_at`."""
     ended_at: float
     changes: List[Change]
     error_code: str
@@ -72,7 +74,7 @@ class JobResult(NamedTuple):
 
 
 class StopRecord(NamedTuple):
-    """What systemd saw: $SERVICE_RESULT $EXIT_CODE $EXIT_STATUS of the unit's main process."""
+    """How the unit's main process ended, by systemd: $SERVICE_RESULT, $EXIT_CODE and $EXIT_STATUS."""
 
     result: str
     code: str
@@ -83,6 +85,7 @@ class Progress(NamedTuple):
     """The current phase of a job."""
 
     at: float
+    """Unix seconds."""
     phase: str
     percent: int
     package: str
@@ -92,12 +95,12 @@ class Progress(NamedTuple):
 
 
 def lock_of(verb: str) -> str:
-    """The lock file that a job of this verb holds while it runs. A job of units or containers runs beside one that changes packages."""
+    """The lock file that a job of this verb holds while it runs. A job of units or containers does not wait for jobs that change packages."""
     return UNITS_LOCK if verb in VERBS and VERBS[verb].beside else LOCK
 
 
 def reserve(path: str, size: int) -> None:
-    """Make a file of `size` zero bytes with its blocks allocated, so that it can be filled later although the disk is full.
+    """Make a file of `size` zero bytes with its blocks allocated, so that it can be written later even if the disk is full.
 
     Raises: OSError: there is no room.
     """
@@ -214,9 +217,10 @@ def _result(found: Dict[str, Any]) -> JobResult:
 
 
 def read_stopped(folder: str) -> Optional[StopRecord]:
-    """What systemd wrote when the unit's main process ended. The file was reserved, so it is longer than its one line."""
+    """The record that systemd wrote when the unit's main process ended. None: there is none."""
     try:
         with open(os.path.join(folder, STOPPED), "rb") as file:
+            # the file was reserved, so zero bytes follow its one line
             words = file.read(STOPPED_RESERVE_BYTES).split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\0").split(" ")
     except (FileNotFoundError, NotADirectoryError):
         return None

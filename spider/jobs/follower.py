@@ -31,8 +31,7 @@ from spider.wire.sentences import sentence
 READ_AHEAD_BYTES = 8 * MAX_OUTPUT_BYTES
 REPEAT_ENDED_S = 30.0
 PROGRESS_EVERY_S = 0.2
-"""Shortest interval of progress messages. A package manager may change its percentage hundreds of times a second, which no person can
-read; the hub would count it."""
+"""Shortest interval of progress messages. A package manager may change its percentage hundreds of times a second."""
 REPEAT_PROGRESS_S = 20.0
 """Interval of progress messages of a job that prints nothing. They carry the time of its last output."""
 LATE_RESULT_S = 600.0
@@ -52,8 +51,8 @@ Send = Callable[[Message], Awaitable[None]]
 """Passes a message to the link and waits while the socket is congested. Raises ConnectionError when there is no session."""
 
 
-class FilePosition(NamedTuple):
-    """Where the files of jobs are, and how the follower observes a job."""
+class JobsLocation(NamedTuple):
+    """The folder of all jobs, and how to list the processes of a job."""
 
     folder: str
     boot: str
@@ -62,19 +61,19 @@ class FilePosition(NamedTuple):
 
 
 class JobFollower:
-    """What the hub holds of one job, and what is still to be sent."""
+    """Tracks how much of one job the hub holds, and sends the rest."""
 
-    def __init__(self, job: str, position: FilePosition, clock: Clock, send: Send) -> None:
+    def __init__(self, job: str, location: JobsLocation, clock: Clock, send: Send) -> None:
         self.job = job
         self.over = False
         """Nothing more is reported of this job."""
-        self._position = position
-        self._log = os.path.join(position.folder, job, LOG)
+        self._location = location
+        self._log = os.path.join(location.folder, job, LOG)
         self._clock = clock
         self._send = send
         self._sent = self._acked = 0
         self._plan_sent = _NONE
-        """Which plan was sent. The runner writes a new one if the plan changes while the job runs."""
+        """Which plan file was sent. The runner writes a new file if the plan changes while the job runs."""
         self._report_sent = False
         self._progress: Optional[Progress] = None
         self._progress_sent_at = 0.0
@@ -84,10 +83,10 @@ class JobFollower:
         self._guessed = False
         """`_ended` was inferred without a result, which may still appear."""
         self._settled_at: Optional[float] = None
-        """Since when the hub has an inferred end."""
+        """When the hub confirmed an inferred end, in monotonic seconds."""
         self._ended_sent_at: Optional[float] = None
         self._after_reboot: Optional[Report] = None
-        """What is missing in the boot after the one in which the job ended."""
+        """After a reboot job: what runs no longer, compared with the state before the reboot."""
 
     def rewind(self, offset: int) -> None:
         """A new session: the hub holds `offset` bytes. It may have lost the last messages of the earlier session."""
@@ -122,7 +121,7 @@ class JobFollower:
     async def step(self, current: Callable[[], bool]) -> bool:
         """Send what is new. True: something was sent.
 
-        Args:   current: whether the session in which this step began still exists. Nothing is sent in another one.
+        Args:   current: whether the session in which this step began still exists. Nothing is sent in another session.
         Raises: ConnectionError; LocalProtocolError; OSError: the job's files cannot be read.
         """
         flowed = await self._flow(current)
@@ -131,9 +130,9 @@ class JobFollower:
         plan = self._plan()
         wanted = WantedFiles(self._sent, 0, plan != self._plan_sent, not self._report_sent)
         loop = asyncio.get_event_loop()
-        seen = await loop.run_in_executor(None, take_snapshot, self._position.folder, self.job, wanted, self._position.processes)
+        seen = await loop.run_in_executor(None, take_snapshot, self._location.folder, self.job, wanted, self._location.processes)
         if self._plan() != plan:
-            return True  # more was written meanwhile, perhaps the end too: output and plan are sent before the end
+            return True  # the snapshot may be newer than the output that was sent: send output and plan before the end
         sent = current() and await self._send_plan(seen, plan, current)
         sent |= current() and await self._send_progress(seen)
         if current() and self._sent >= seen.log_bytes:
@@ -165,7 +164,7 @@ class JobFollower:
     def _plan(self) -> Tuple[int, int]:
         """Identify the present plan file."""
         try:
-            info = os.stat(os.path.join(self._position.folder, self.job, PLANNED))
+            info = os.stat(os.path.join(self._location.folder, self.job, PLANNED))
         except OSError:
             return _NONE
         return info.st_ino, info.st_mtime_ns
@@ -185,7 +184,7 @@ class JobFollower:
         fresh = progress != self._progress
         early = seen.result is None and now - self._progress_sent_at < PROGRESS_EVERY_S
         if fresh and early and progress is not None and not _matters(self._progress, progress):
-            return False  # it is sent a little later, or a newer one in its place
+            return False  # a later step sends it, or newer progress in its place
         if progress is None or not (fresh or (seen.alive and now - self._progress_sent_at >= REPEAT_PROGRESS_S)):
             return False
         self._progress, self._progress_sent_at = progress, now
@@ -208,7 +207,7 @@ class JobFollower:
             self._quiet_since = None
         elif self._quiet_since is None:
             self._quiet_since = now
-        return classify(seen, self._position.boot, 0.0 if self._quiet_since is None else now - self._quiet_since, self._clock.now())
+        return classify(seen, self._location.boot, 0.0 if self._quiet_since is None else now - self._quiet_since, self._clock.now())
 
     async def _send_state(self, seen: JobSnapshot, current: Callable[[], bool]) -> bool:
         """All output is sent: check whether the job has ended."""
@@ -240,7 +239,7 @@ class JobFollower:
         if self._ended is None or (not guess and self._guessed):
             digest = ""
             if guess:
-                digest = await asyncio.get_event_loop().run_in_executor(None, log_digest, self._position.folder, self.job)
+                digest = await asyncio.get_event_loop().run_in_executor(None, log_digest, self._location.folder, self.job)
             self._ended = ending(self.job, seen, verdict.code, digest, self._clock.now())
             self._guessed, self._settled_at = guess, None
             logs.event(_log, "job_ended", job=self.job, state=self._ended.state, error=self._ended.error_code)
@@ -272,7 +271,7 @@ class JobFollower:
 
 
 def _read(path: str, offset: int, limit: int) -> bytes:
-    """A part of a log. Blocks. Empty: there is no more, or no log yet."""
+    """Read at most `limit` bytes of a log. Blocks. Empty: the log ends at `offset`, or does not exist yet."""
     try:
         with open(path, "rb", buffering=0) as file:
             file.seek(offset)

@@ -20,11 +20,13 @@ ANSWERS = ("accepted", "refused", "failed", "error")
 
 
 class SubmitReply(NamedTuple):
-    """What the launcher answered, or `unreachable`."""
+    """The launcher's answer."""
 
     answer: str
+    """One of `ANSWERS`, or `unreachable`."""
     why: str
     clock: float
+    """The time of the answer, Unix seconds by this host's clock."""
 
 
 class LauncherClient:
@@ -32,7 +34,7 @@ class LauncherClient:
 
     def __init__(self, path: str, clock: Clock, policy_path: str = "", policy_owner: int = 0) -> None:
         """Args:
-        policy_path: lets Spider refuse an order itself where this node allows nothing at all; the launcher decides all other cases.
+        policy_path: the policy. Where it allows no job at all, Spider refuses orders itself; the launcher decides all other cases.
         """
         self._path = path
         self._clock = clock
@@ -50,7 +52,7 @@ class LauncherClient:
             return "policy-invalid"
 
     async def submit(self, order: bytes, begun: Callable[[], bool]) -> SubmitReply:
-        """Submit an order, and retry while the launcher's slots are taken, until the order would be too old.
+        """Submit an order. Retry for `RETRY_LIMIT_S` if the launcher does not answer, and for `BUSY_RETRY_LIMIT_S` if it is busy.
 
         Args: begun: whether the launcher has taken the order, although no answer arrived.
         """

@@ -99,7 +99,7 @@ class JobStatus(NamedTuple):
 
     ended: bool
     code: str = ""
-    """Why it counts as interrupted; for a running job orphaned or overdue; REBOOTED: the server is back. Empty = nothing unusual."""
+    """Ended: why the job counts as interrupted, or REBOOTED (the server is back). Running: its problem. Empty = nothing unusual."""
 
 
 def take_snapshot(jobs_dir: str, job: str, wanted: WantedFiles, processes: JobProcesses = job_processes) -> JobSnapshot:

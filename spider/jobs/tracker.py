@@ -13,7 +13,7 @@ from typing import Deque, Dict, Iterable, List, Mapping, Set, Union
 from spider import logs
 from spider.clock import Clock
 from spider.jobs.files import PLAN
-from spider.jobs.follower import FilePosition, JobFollower, Send
+from spider.jobs.follower import JobFollower, JobsLocation, Send
 from spider.jobs.launcher_client import LauncherClient, SubmitReply
 from spider.jobs.status import JobProcesses
 from spider.root.cgroups import job_processes
@@ -26,8 +26,7 @@ from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobStart, JobSt
 BUSY_POLL_S = 0.05
 IDLE_POLL_S = 0.5
 GLANCE_S = 0.005
-"""Interval of checking the log lengths. It is short because output is to reach a page within milliseconds; a check costs next to
-nothing."""
+"""Interval of checking the log lengths. It is short, so that output reaches a page within milliseconds."""
 MAX_ORDERS = 16
 """Most orders that wait for the launcher. The hub repeats an order that gets no answer."""
 MAX_KNOWN = 64
@@ -53,12 +52,12 @@ class Jobs:
     ) -> None:
         """Args:
         boot: id of this boot, 32 hex digits.
-        policy_path: lets Spider refuse an order itself where this node allows nothing at all; the launcher decides all other cases.
+        policy_path: the policy. Where it allows no job at all, Spider refuses orders itself; the launcher decides all other cases.
         processes: returns the processes of a job's unit.
         """
         self._dir = jobs_dir
-        self._position = FilePosition(jobs_dir, boot, processes)
-        self._desk = LauncherClient(launcher_path, clock, policy_path, policy_owner)
+        self._location = JobsLocation(jobs_dir, boot, processes)
+        self._launcher = LauncherClient(launcher_path, clock, policy_path, policy_owner)
         self._clock = clock
         self._send = send
         self._follows: Dict[str, JobFollower] = {}
@@ -117,7 +116,7 @@ class Jobs:
             self._forgotten = set(sorted(self._forgotten)[-2 * MAX_KNOWN :])
 
     def resume(self, offsets: Mapping[str, int]) -> None:
-        """A session begins. The hub wants these jobs, from these offsets on."""
+        """A session begins. The hub needs the output of these jobs, from these offsets on."""
         self._session += 1
         follows: Dict[str, JobFollower] = {}
         for job, offset in offsets.items():
@@ -136,26 +135,26 @@ class Jobs:
 
     async def run(self) -> None:
         """Submit orders and follow jobs until cancelled."""
-        await run_until_first_error(self._carry_orders(), self._tail_jobs())
+        await run_until_first_error(self._submit_orders(), self._tail_jobs())
 
     def _following(self, job: str) -> JobFollower:
-        return JobFollower(job, self._position, self._clock, self._send)
+        return JobFollower(job, self._location, self._clock, self._send)
 
     def _exists(self, job: str) -> bool:
         return os.path.exists(os.path.join(self._dir, job, PLAN))
 
     # -- orders ----------------------------------------------------------------------------
 
-    async def _carry_orders(self) -> None:
+    async def _submit_orders(self) -> None:
         while True:
             await self._ordered.wait()
             while self._orders:
                 message = self._orders[0]
                 try:
                     if isinstance(message, JobStop):
-                        await self._carry_stop(message)
+                        await self._submit_stop(message)
                     else:
-                        await self._carry(message)
+                        await self._submit_start(message)
                 except (ConnectionError, LocalProtocolError) as exc:
                     logs.event(_log, "answer_not_sent", level=logging.WARNING, job=message.job, why=str(exc))
                 except ThreadUnavailable as exc:  # the hub repeats the order to a node that does not know the job
@@ -164,10 +163,10 @@ class Jobs:
                     self._orders.popleft()
             self._ordered.clear()
 
-    async def _carry(self, message: JobStart) -> None:
+    async def _submit_start(self, message: JobStart) -> None:
         if not is_id(message.job):
             return
-        reply = await self._hand_in(message)
+        reply = await self._submit_once(message)
         accepted = reply.answer == "accepted" or self._exists(message.job)
         if accepted and reply.answer != "accepted":
             # Refused as a replay, or the launcher died after the job had begun: the job's folder answers the hub.
@@ -179,19 +178,19 @@ class Jobs:
             self._follows.setdefault(message.job, self._following(message.job))
             self._wake.set()
 
-    async def _hand_in(self, message: JobStart) -> SubmitReply:
+    async def _submit_once(self, message: JobStart) -> SubmitReply:
         if self._exists(message.job):
             return SubmitReply("accepted", "known", self._clock.now())
-        refusal = await asyncio.get_event_loop().run_in_executor(None, self._desk.refusal)
+        refusal = await asyncio.get_event_loop().run_in_executor(None, self._launcher.refusal)
         if refusal:
             return SubmitReply("refused", refusal, self._clock.now())
-        return await self._desk.submit(message.order, lambda: self._exists(message.job))
+        return await self._launcher.submit(message.order, lambda: self._exists(message.job))
 
-    async def _carry_stop(self, message: JobStop) -> None:
-        """Submit a stop request. The job's progress reports its effect; this reports only a refused request, or that no such job exists."""
+    async def _submit_stop(self, message: JobStop) -> None:
+        """Submit a stop request. Report only a refusal, or that no such job exists: the job's progress reports the effect."""
         if not is_id(message.job):
             return
-        reply = await self._desk.submit(message.order, lambda: False)
+        reply = await self._launcher.submit(message.order, lambda: False)
         logs.event(_log, "stop_answered", job=message.job, answer=reply.answer, why=reply.why)
         follow = self._follows.get(message.job)
         if reply.answer == "refused" and reply.why == "no-such-job":  # the job never began on this node, so the hub may withdraw it
@@ -226,7 +225,7 @@ class Jobs:
                 pause_s = BUSY_POLL_S
 
     async def _pause(self, limit_s: float) -> bool:
-        """Wait for a while. If there are jobs, wait only until one prints. True: something happened."""
+        """Wait at most `limit_s`, or until a job prints or `_wake` is set; while there are no jobs, wait for `_wake`. True: woken."""
         if not self._follows:
             await self._wake.wait()
         for _ in range(max(1, int(limit_s / GLANCE_S))):

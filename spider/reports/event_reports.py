@@ -37,7 +37,7 @@ PER_MINUTE = 60
 RETRY_S = 60.0
 """The wait after a failure of the disk or of the socket."""
 ANSWER_LIMIT_S = 60.0
-"""The first wait for the hub's answer. It doubles with each wait in vain: a hub may be older than this message."""
+"""The first wait for the hub's answer. The wait doubles each time, because an old hub never answers this message."""
 MOST_WAIT_S = 3600.0
 """The longest wait for the hub's answer."""
 VALID_S = 60.0
@@ -166,7 +166,7 @@ class EventReports:
                 if not self._ready.is_set():
                     await self._begin()
                 await self._report_once()
-            except OSError as error:  # noqa: PERF203 - no thread can be started, or the disk fails: what waits is kept
+            except OSError as error:  # noqa: PERF203 - no thread can be started, or the disk fails: the events stay in the queue
                 event(log, "events_wait", logging.WARNING, why=str(error))
                 await self._clock.sleep(RETRY_S)
                 self._news.set()
@@ -181,20 +181,20 @@ class EventReports:
             await self._send_batch(batch)
 
     async def _send_batch(self, batch: List[ReportedEvent]) -> None:
-        """Send events and wait for the answer. Without one they are sent again."""
+        """Send events and wait for the answer. Without an answer they are sent again."""
         self._answered.clear()
         ids, types, at_ms, messages, details = (list(column) for column in zip(*batch))
         try:
             await self._send(Events(ids, types, at_ms, messages, details))
             await wait_for(self._wait_s, self._answered.wait())
-        except ConnectionError:  # the next session begins with what waits
+        except ConnectionError:  # the next session sends all waiting events
             return
         except asyncio.TimeoutError:
             self._wait_s = min(MOST_WAIT_S, 2 * self._wait_s)
             self._news.set()
         except LocalProtocolError as error:
             event(log, "events_not_sent", logging.ERROR, why=str(error), dropped=len(ids))
-            self._stored += ids  # no frame holds them, now or later: they are dropped
+            self._stored += ids  # no frame can ever hold them, so they are dropped
             self._news.set()
 
     # -- from programs -------------------------------------------------------------------------
@@ -280,7 +280,7 @@ class EventReports:
 
 
 def boot_events(record: BootRecord) -> List[ReportedEvent]:
-    """The event that the host has rebooted, at the first start of Spider in a boot. It reads and writes files."""
+    """The event that the host has rebooted; empty if Spider already started in this boot. Reads and writes files."""
     before = record.before or record.begin()
     if not record.first:
         return []

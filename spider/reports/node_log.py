@@ -1,9 +1,8 @@
-"""Sends lines of the system log to the hub, if the owner enables it. They are read from a cursor and sent in order; only the journal itself
-stores them.
+"""Sends lines of the system log to the hub, if the owner enables it. Spider reads the lines in order and stores none.
 
-The hub knows the cursor up to which it holds the lines. It sends that cursor on request and after each batch, and accepts only lines that
-follow it. So no line is lost or sent twice, even after a restart of either side. While the hub is away nothing is read, because the journal
-buffers better than this program could.
+The hub stores the journal's cursor up to which it holds the lines. It sends that cursor on request and after each batch, and accepts only
+lines that follow it. So no line is lost or stored twice, even after a restart of either side. While the hub is away, Spider reads nothing,
+because the journal is the buffer.
 """
 
 import asyncio
@@ -32,7 +31,7 @@ MAX_RECORD_BYTES = 128 * 1024
 MAX_CURSOR = 512
 LINES_PER_S = 20.0
 BURST_LINES = 1000.0
-"""Rate limit, by the times of the lines themselves. Further lines are dropped and counted. So a backlog is not cut."""
+"""Rate limit by the times of the lines themselves, so that a backlog passes. Further lines are dropped and counted."""
 GATHER_S = 1.0
 ANSWER_LIMIT_S = 60.0
 RETRY_S = 10.0
@@ -68,7 +67,7 @@ def parse_record(record: bytes) -> JournalLine:
     except (KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError("no record of the journal") from error
     if not isinstance(cursor, str) or not 0 < len(cursor) <= MAX_CURSOR or not 0 <= at_us < 1 << 62:
-        raise ValueError("a record without a place")
+        raise ValueError("a record without a valid cursor or time")
     priority = _text(fields.get("PRIORITY"))
     source = next((_text(fields[name]) for name in ("_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER", "_COMM") if fields.get(name)), "")
     text = _text(fields.get("MESSAGE")) if fields.get("MESSAGE") is not None else "(longer than 4 KiB, or empty)"
@@ -213,7 +212,7 @@ class JournalChild:
             self._stderr = (self._stderr + chunk)[-400:]
 
     async def listened(self) -> None:
-        """Wait until the process, which has ended its output, has ended its error output, too."""
+        """Wait for the end of the error output. Call it after the output has ended."""
         await asyncio.wait({self._listener})
 
     @property
@@ -288,11 +287,8 @@ class Journal:
                 self._joined.clear()
                 try:
                     await self._serve()
-                except (
-                    ConnectionError,
-                    asyncio.TimeoutError,
-                ):  # the session has ended; the next one begins by asking the hub for its cursor
-                    continue
+                except (ConnectionError, asyncio.TimeoutError):
+                    continue  # the session has ended; the next one begins by asking the hub for its cursor
                 except OSError as error:
                     self._log_once("journal_unreadable", str(error))
                     await self._clock.sleep(RETRY_S)
@@ -351,7 +347,7 @@ class Journal:
         self._at = cursor
 
     async def _gather(self, after: str) -> LogBatch:
-        """Collect lines that follow `after`. They are sent a second after the first of them, or when there are many."""
+        """Collect lines that follow `after`, until the batch is full or `GATHER_S` after the first line."""
         batch = LogBatch(after)
         until: Optional[float] = None
         while not batch.full and not self._joined.is_set():
@@ -374,7 +370,7 @@ class Journal:
         return batch
 
     async def _record(self, limit_s: Optional[float]) -> Optional[bytes]:
-        """The next record; None: none in time, another session has begun, or the child has ended (and was removed)."""
+        """The next record; None: no record came in time, another session has begun, or the child has ended (and was removed)."""
         child = self._child
         if child is None:
             return None

@@ -26,7 +26,7 @@ Changes = List[Tuple[str, str]]
 
 
 def pack(packages: Packages) -> bytes:
-    """Encode all packages, sorted by name. A dict of 3,000 of them takes 0.7 MB of the agent, this takes 0.02."""
+    """Encode all packages, sorted by name. For 3,000 packages a dict takes 0.7 MB of the agent, and this 0.02 MB."""
     return zlib.compress("".join(f"{name}\t{packages[name]}\n" for name in sorted(packages)).encode("utf-8", "replace"))
 
 
@@ -74,7 +74,7 @@ class PackageSync:
     """Watches the database and reports changes. `run` it as one task."""
 
     def __init__(self, send: Callable[[Message], Awaitable[None]], root: str = "/", settled: Callable[[], None] = lambda: None) -> None:
-        """Args: settled: called when the database has changed and then stood still for LOOK_S: whoever changed it is most likely done."""
+        """Args: settled: called when the database has changed and then stayed the same for `LOOK_S`."""
         self._send = send
         self._root = root
         self._settled = settled

@@ -20,7 +20,7 @@ from spider.wire.tables import BY_NAME, FAILED, QUICKEST_S, RESEND_S, TEXT, Subj
 FIRST_S = 1.0
 """Delay of the first reading: the session has priority, and processes need time to use any CPU."""
 READ_LIMIT_S = 10.0
-"""How long the others wait for a slow reader, which then continues in its thread."""
+"""How long the other subjects wait for a slow reader, which then continues in its thread."""
 MAX_LEASE_S = 3600
 COST_SHARE = 0.01
 """Largest share of a core for reading one subject. A subject that costs more is read less often."""
@@ -165,7 +165,7 @@ class Tables:
                 await self._sleep(wait_s)
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait until this time, or until somebody starts to watch."""
+        """Wait for this time, or until a user starts to watch."""
         waker = asyncio.ensure_future(self._wake.wait())
         try:
             await self._first({waker}, min(seconds, MAX_LEASE_S))
@@ -174,7 +174,7 @@ class Tables:
             await asyncio.gather(waker, return_exceptions=True)
 
     async def _first(self, works: "Set[asyncio.Future[Any]]", limit_s: float) -> None:
-        """Wait until one of them is done, or the time is over."""
+        """Wait until one of these futures is done, or the time is over."""
         limit = asyncio.ensure_future(self._clock.sleep(limit_s))
         try:
             await asyncio.wait({limit, *works}, return_when=asyncio.FIRST_COMPLETED)

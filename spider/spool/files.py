@@ -1,7 +1,7 @@
-"""The spool's files: append-only segments of `spool/records.py`. All calls block, so they run in a thread beside the event loop.
+"""The spool's files: append-only segments of `spool/records.py`. All calls block, so they run in a thread.
 
-One process writes a segment, under a journal id of its own, and reads it once it is complete. Record numbers ascend from the first number
-of the segment.
+Each process writes its segments under its own journal id, and reads a segment once it is complete. Record numbers ascend from the first
+number of the segment.
 """
 
 import errno
@@ -29,10 +29,10 @@ from spider.spool.records import (
 
 SEGMENT_BYTES = 512 * 1024
 SEGMENT_S = 3600
-"""A segment is full at this size, or when it covers this much measured time. When the spool is too large, one segment is dropped at a
-time."""
+"""A segment is full at `SEGMENT_BYTES`, or when it covers `SEGMENT_S` of measured time. If the spool is too large, whole segments are
+dropped."""
 NAMINGS = 2
-"""A segment contains each layout twice, before its first pack and its second, because a damaged layout would lose all its packs."""
+"""A segment contains each layout twice, before its first pack and its second: no pack can be read without its layout."""
 _NAME = re.compile(r"[0-9]{10}\.(seg|out)\Z")
 LOCK = "lock"
 
@@ -47,7 +47,7 @@ class Segment:
     def __init__(self, name: str, journal: bytes, first: int) -> None:
         self.name = name
         self.out = name.endswith(".out")
-        """A part of it may have been sent. Only the hub knows which records are lost then, so the file stays until the hub has answered."""
+        """Some records may have been sent. Only the hub knows which of them it stored, so the file stays until the hub has answered."""
         self.journal = journal
         self.first = first
         """Number of its first record."""
@@ -58,7 +58,7 @@ class Segment:
         self.lost = 0
         """Number of damaged records that were already reported."""
         self.known: Dict[int, Lost] = {}
-        """Losses of damaged records, as the next segment states them."""
+        """Losses of damaged records at the end, by record number. The next segment describes them."""
 
 
 class SpoolDamage(NamedTuple):
@@ -87,7 +87,10 @@ def loss_of(item: Pending) -> Lost:
 
 
 def damage_of(name: str, holes: Sequence[Tuple[int, int]], items: Sequence[Pending]) -> SpoolDamage:
-    """The damage of records in these number ranges, as these items state it."""
+    """The damage of a segment.
+
+    Args: holes: number ranges of the damaged records. items: all records, with losses in place of damaged ones.
+    """
     lost = [item.what for item in items if isinstance(item.what, Lost) and any(start <= item.number < end for start, end in holes)]
     return SpoolDamage(name, records_in(holes), sum(one.rows for one in lost), exact=all(one.rows for one in lost))
 
@@ -111,10 +114,10 @@ class SpoolFolder:
         self._announced: Dict[bytes, int] = {}
         self._covered = Coverage()
         self.cut: List[str] = []
-        """Segments with an incomplete record at the end; after a power failure, the last segment."""
+        """Segments that end with an incomplete record. After a power failure, the last segment does."""
         self.damaged: List[SpoolDamage] = []
         self.unreadable: List[Tuple[str, str]] = []
-        """Files named like a segment that cannot be read, and why. They stay; `retry_unreadable` retries them."""
+        """Files named like a segment that cannot be read, each with the reason. `retry_unreadable` retries them."""
         self._replaced: Set[str] = set()
         """Segments whose loss is recorded in another segment."""
         self.ruined: List[Lost] = []
@@ -123,14 +126,13 @@ class SpoolFolder:
 
     @property
     def journal(self) -> bytes:
-        """Journal id of this process. Each start gets a new one, because a power failure may undo writes and numbers must not be used
-        twice."""
+        """Journal id of this process. Each start gets a new id: a power failure may undo writes, and a journal uses no number twice."""
         return self._writer.journal
 
     def open(self) -> List[Segment]:
         """Lock the folder and read the segments of earlier runs, oldest first.
 
-        Raises: OSError: the folder is missing, owned by another user, open to others, in use, or not readable.
+        Raises: OSError: the folder is missing, owned by another user, writable for others, in use, or not readable.
         """
         _check_owner(self._state)
         try:
@@ -197,7 +199,7 @@ class SpoolFolder:
             self.ruined.append(self._unknown(name))
             self.damaged.append(SpoolDamage(name, -1, 0, exact=False))
         if content is None or not content.items:
-            self._unlink(name)  # it is empty, of another node, or nothing of it is left
+            self._unlink(name)  # it is empty, belongs to another node, or has no readable record
             return None
         segment = Segment(name, content.journal, content.first)
         segment.count, segment.covered_s = content.end - content.first, content.covered_s
@@ -208,7 +210,7 @@ class SpoolFolder:
         return segment, content._replace(items=pending)  # drop the content, because all files together may exceed the memory
 
     def _note_damage(self, segment: Segment, content: RecordContent, later: Sequence[RecordContent]) -> None:
-        """Record the damage of a segment, as far as later records state it: its own and those of the next segment of the same journal."""
+        """Record the damage of a segment, by its later records and by the next segment of the same journal."""
         follows = next((after for after in later if after.journal == segment.journal), None)
         holes = content.holes
         if follows is not None and not content.whole and follows.first > content.end:
@@ -223,7 +225,7 @@ class SpoolFolder:
         """Write records with numbers from `first`, losses before packs. On return they are on disk (fsync): all of them, or none.
 
         Args:    first: number of the first record; a loss takes as many numbers as it has families.
-        Returns: the new segments; the last one may be written further.
+        Returns: the new segments; the last one may get more records.
         Raises:  OSError: nothing was written that a later start would read as valid.
         """
         begun: List[Segment] = []
@@ -249,7 +251,7 @@ class SpoolFolder:
         return begun
 
     def append_as(self, journal: bytes, first: int, losses: Sequence[Lost]) -> None:
-        """Write losses that have numbers of this journal to a segment of their own. The hub may have received them already.
+        """Write losses that already have numbers in another journal to a new segment of that journal. The hub may have received them.
 
         Raises: OSError: nothing was written.
         """

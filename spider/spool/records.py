@@ -1,4 +1,4 @@
-"""The record format of the spool. Pure: bytes in, records out, and the losses by damage.
+"""The record format of the spool, and the losses that damage causes. Pure.
 
     segment = head ‖ record …
     head    = "SDSPOOL2" ‖ node 16 ‖ u32 CRC-32 of both
@@ -6,8 +6,8 @@
     payload = kind 1 ‖ journal 16 ‖ u64 number of the segment's first record ‖ u64 number of this one ‖ u16 length ‖ chain ‖ body
 
 Disks damage data. So every record contains its node and its number, and a record with a wrong CRC is lost alone: reading continues at the
-next mark. The chain names the last few records before: family, times and rows. So the records after a damaged one state exactly what it
-held. If too many in a row are damaged, a loss of unknown size is reported.
+next mark. The chain of a record describes the last few records before it: family, times and rows. So the records after a damaged one say
+exactly which rows are lost. If too many records in a row are damaged, a loss of unknown size is reported.
 """
 
 import struct
@@ -23,11 +23,11 @@ from spider.wire.sample_messages import Layout
 MAGIC = b"SDSPOOL2"
 MARK = b"\xd5SR\x02"
 CHAIN = 4
-"""Number of earlier records that a record names in its chain."""
+"""Number of earlier records that a record describes in its chain."""
 LOST_BYTES = 64
 """Approximate size of a loss on the wire."""
 UNKNOWN_FAMILY = "pulse"
-"""Family of a loss of unknown content: every node has it, with most of its rows."""
+"""Family that a loss of unknown content counts for: every node measures it, and most rows are of it."""
 _HEAD = struct.Struct(">8s16s")
 _CRC = struct.Struct(">I")
 _RECORD = struct.Struct(">4sII")
@@ -52,7 +52,7 @@ class Loss(NamedTuple):
     """Lost rows, by family."""
 
     instead_of: str
-    """The segment that contained them, which is deleted once this record is on disk; empty = they were never on disk."""
+    """Name of the segment that contained the rows. It is deleted once this record is on disk. Empty = the rows were never on disk."""
     lost: Sequence[Lost]
 
 
@@ -62,7 +62,7 @@ class RecordContent(NamedTuple):
     journal: bytes
     first: int
     end: int
-    """The number after that of its last readable record."""
+    """The number of its last readable record, plus one."""
     items: List[Pending]
     """Its records in order, with losses in place of damaged ones."""
     replaced: Set[str]
@@ -72,7 +72,7 @@ class RecordContent(NamedTuple):
     holes: List[Tuple[int, int]]
     """Number ranges (end exclusive) of damaged records that are followed by readable ones."""
     lead: Dict[int, Lost]
-    """What the first record's chain states of the records before this segment."""
+    """Losses of records before this segment, by number, from the first record's chain."""
     covered_s: int
 
 
@@ -120,7 +120,7 @@ class RecordWriter:
         return record
 
     def loss(self, first: int, number: int, loss: Loss) -> bytes:
-        """One record for all losses of a segment. It is valid as a whole, or the segment still exists."""
+        """Encode all losses of a segment as one record. A crash leaves either the whole record or the segment."""
         fields = [field for lost in loss.lost for field in _flat(lost)]
         record = self._record(_GAP, first, number, self._before(), pack([loss.instead_of, *fields]))
         self._note(number, loss.lost)
@@ -177,7 +177,7 @@ def parse_segment(data: bytes, node: bytes) -> Optional[RecordContent]:
                 layouts[layout.layout] = layout
             elif (owner, begin) == (journal, first):
                 found.append(_Found(number, payload[_PREFIX.size : start], kind, payload[start:], len(payload)))
-        except _TORN:  # its CRC is valid, so it was written like this: the kind of record is unknown
+        except _TORN:  # its CRC is valid, so another version of Spider wrote it like this
             continue
     return _content(journal, first, found, layouts, whole=whole) if journal else None
 
@@ -226,7 +226,7 @@ def _content(journal: bytes, first: int, found: Sequence[_Found], layouts: Dict[
 
 
 def fill(before: Optional[Pending], start: int, end: int, known: Dict[int, Lost], after: Optional[Pending]) -> List[Pending]:
-    """The losses that replace the records from `start` to before `end`: exact where they are known, and one for all unknown ones.
+    """The losses that replace the records `start` to `end` (exclusive): one for each known record, and one for all others.
 
     Args: before, after: the readable neighbours, at least one of them.
     """
@@ -245,7 +245,7 @@ def _chain(chain: bytes) -> Dict[int, Lost]:
 
 
 def _take(record: _Found, layouts: Dict[bytes, Layout]) -> Tuple[List[Pending], str]:
-    """Decode a record. Returns: what it holds, and the segment whose loss it records; empty = none."""
+    """Decode a record. Returns: its batch or losses, and the name of the segment whose loss it records (empty = none)."""
     if record.kind == _PACKED:
         epoch, stream, seq, first_ms, last_ms, rows, coding, name, length = _PACK.unpack_from(record.body)
         sent = SentBatch(epoch, stream, seq) if epoch else None

@@ -1,8 +1,7 @@
 """The spool: stores samples on disk while the hub is away, and sends them when the hub is back.
 
-It works behind the memory buffer: `Outbox` hands over the batches that have waited a minute, and asks for messages to send. Files are read
-and written in a thread beside the event loop, one operation at a time. Without a folder, everything stays in memory, and dropped batches
-are still reported.
+`Outbox`, the buffer in memory, hands over the batches that have waited a minute, and takes messages to send. Files are read and written in
+a thread, one operation at a time. Without a folder, everything stays in memory, and dropped batches are still reported.
 """
 
 import asyncio
@@ -88,7 +87,7 @@ class Spool:
         self._number = 0
         self._lost = Losses()
         self._gaps: Deque[Pending] = deque()
-        """Numbered losses of memory, in a journal of their own, until the hub has acknowledged them."""
+        """Numbered losses of memory, in the journal `_own`, until the hub has acknowledged them."""
         self._own = os.urandom(16)
         self._own_number = 0
         self._bytes = self._seconds = 0
@@ -118,7 +117,7 @@ class Spool:
         self._lost.add(lost)
 
     def resume(self) -> None:
-        """A session has begun. The hub detects by number what it holds already."""
+        """A session has begun. The hub detects records that it already holds by their numbers."""
         self._rewind()
         self._connected = True
         self._due.set()
@@ -143,7 +142,7 @@ class Spool:
     def take(self, announced: "Deque[bytes]") -> "Union[Layout, Late, Gap, None]":
         """The next message to send; None: nothing now.
 
-        Args: announced: layouts that the hub knows in this session; a returned layout is added.
+        Args: announced: layouts that the hub has received in this session; a returned layout is added.
         """
         if not self._ready():
             return None
@@ -270,8 +269,7 @@ class Spool:
         self._log_damage(folder)
 
     async def _retry_unreadable(self, folder: SpoolFolder) -> None:
-        """Retry unreadable files. A segment that is readable now is sent before later ones that are still unsent; the hub accepts it
-        late as well."""
+        """Retry unreadable files. A segment that is readable now is sent before all later segments that were not sent yet."""
         now = self._clock.monotonic()
         if not folder.unreadable or now < self._retry_at:
             return
@@ -357,7 +355,7 @@ class Spool:
         going: List[Segment] = []
         for segment in at_rest:
             if size <= self._keep_bytes and seconds - segment.covered_s < self._keep_s:
-                break  # dropping it would leave less than the promised time
+                break  # without this segment, less than the promised time would be left
             going.append(segment)
             size -= segment.size
             seconds -= segment.covered_s

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spider.jobs.files import PLANNED, write_document
-from spider.jobs.follower import PROGRESS_EVERY_S, FilePosition, JobFollower
+from spider.jobs.follower import PROGRESS_EVERY_S, JobFollower, JobsLocation
 from spider.packages.plan import Plan, Planned
 from spider.packages.plan_file import plan_to_document
 from spider.wire.frames import Message
@@ -28,7 +28,7 @@ class Followed:
         self.runner = FakeRunner(folder / job, SignedOrder("n" * 26, 1, job, "upgrade", {}, 1, 2))
         self.clock = ManualClock()
         self.sent: list[Message] = []
-        self.following = JobFollower(job, FilePosition(str(folder), "", lambda _job: [1]), self.clock, self._send)
+        self.following = JobFollower(job, JobsLocation(str(folder), "", lambda _job: [1]), self.clock, self._send)
 
     async def _send(self, message: Message) -> None:
         self.sent.append(message)
