@@ -11,7 +11,7 @@ _HIERARCHIES = ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgr
 
 
 def _system_prefix() -> str:
-    """The path before `system.slice` where this host does not see its cgroups from their root (in containers)."""
+    """The path before `system.slice`, which is not empty in a container that does not see the root of the cgroup tree."""
     for line in read_file("/proc/self/cgroup").split("\n"):
         path = line.split(":", 2)[-1]
         if "/system.slice/" in path:
@@ -26,7 +26,7 @@ def _slices() -> List[str]:
 
 
 def unit_name(job: str) -> str:
-    """The unit of a job."""
+    """The name of the unit of a job."""
     return f"stardust-job@{job}.service"
 
 
@@ -42,10 +42,7 @@ def _processes(folder: str) -> List[int]:
 
 
 def job_processes(job: str) -> Optional[List[int]]:
-    """Processes in the cgroup of a job's unit.
-
-    Returns: an empty list when the unit has none; None when this host shows no cgroups of services.
-    """
+    """The process ids in the cgroup of a job's unit. None: this host shows no cgroups of services."""
     bases = _slices()
     if not bases:
         return None
@@ -53,7 +50,7 @@ def job_processes(job: str) -> Optional[List[int]]:
 
 
 def busy_jobs() -> List[str]:
-    """Jobs whose unit still has processes: their runner, or processes it left behind."""
+    """The ids of the jobs whose unit still has processes: the runner, or processes that the runner left behind."""
     busy = {
         os.path.basename(folder)[len("stardust-job@") : -len(".service")]
         for base in _slices()

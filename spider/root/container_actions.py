@@ -11,12 +11,12 @@ from spider.packages.interfaces import Console, Outcome
 from spider.wire.text import UNSEEN_CHAR
 
 LOOK_LIMIT_S = 15.0
-"""Podman starts only when its socket is opened."""
+"""Time limit of a query. It includes the start of Podman, which starts only when its socket is opened."""
 WORK_LIMIT_S = 600.0
-"""The engine waits for the container to end, 10 s unless its owner set another time, and then kills it."""
+"""Time limit of a restart. The engine waits until the container has ended (10 s, or as its owner set), and then kills it."""
 SETTLE_S = 1.0
-"""A container may end right after the engine has called its restart a success."""
-MAX_SAID = 300
+"""Time between the two checks after a restart. A container may end right after the engine has reported success."""
+MAX_ERROR_CHARS = 300
 _ID = re.compile(r"[0-9a-f]{12,128}\Z")
 
 
@@ -30,7 +30,7 @@ class ContainerState(NamedTuple):
     status: str
     exit_code: int
     restarts: int
-    """How often the engine has started it again by itself."""
+    """How often the engine has restarted the container by itself."""
 
     def __str__(self) -> str:
         why = f", exit status {self.exit_code}" if self.status in ("exited", "restarting", "dead") else ""
@@ -38,7 +38,7 @@ class ContainerState(NamedTuple):
 
 
 def body_of(answer: bytes) -> Any:
-    """The JSON of an HTTP answer; None: it has none."""
+    """The JSON of an HTTP answer; None: the answer has no valid JSON."""
     try:
         return json.loads(answer.partition(b"\r\n\r\n")[2])
     except (ValueError, RecursionError):
@@ -49,35 +49,36 @@ def parse_state(engine: str, path: str, answer: bytes) -> Optional[ContainerStat
     """Parse the answer to GET /containers/NAME/json. None: there is no such container.
 
     Raises: EngineFailed.
-    Source: Docker Engine API 1.24 to 1.52, which Podman answers, too: `Id`, `Name` (with a slash), `State`, `RestartCount`.
+    Source: Docker Engine API 1.24 to 1.52, which Podman supports: `Id`, `Name` (with a slash), `State`, `RestartCount`.
     """
     if status_of(answer) == b"404":
         return None
     body = body_of(answer)
     state = body.get("State") if isinstance(body, dict) else None
     if status_of(answer) != b"200" or not isinstance(state, dict) or not _ID.match(str(body.get("Id"))):
-        raise EngineFailed(f"{engine} does not say how the container is: {said(answer)}")
+        raise EngineFailed(f"{engine} does not say how the container is: {error_text(answer)}")
     code, restarts = state.get("ExitCode"), body.get("RestartCount")
     name = str(body.get("Name", "")).lstrip("/")
     numbers = [number if type(number) is int else 0 for number in (code, restarts)]
     return ContainerState(engine, path, body["Id"], name, harmless(str(state.get("Status", "unknown"))), *numbers)
 
 
-def said(answer: bytes) -> str:
-    """The engine's own sentence in a refusal, or the status of the answer. Source: ErrorResponse of the Docker Engine API."""
+def error_text(answer: bytes) -> str:
+    """The engine's error message, or the HTTP status if there is no message. Source: ErrorResponse of the Docker Engine API."""
     body = body_of(answer)
     message = body.get("message") if isinstance(body, dict) else None
     return harmless(message if isinstance(message, str) and message else f"HTTP status {status_of(answer).decode('ascii', 'replace')}")
 
 
 def harmless(text: str) -> str:
-    return UNSEEN_CHAR.sub(" ", text)[:MAX_SAID].strip()
+    """The text without invisible characters, cut to MAX_ERROR_CHARS."""
+    return UNSEEN_CHAR.sub(" ", text)[:MAX_ERROR_CHARS].strip()
 
 
 def complaint(first: ContainerState, after: ContainerState) -> str:
-    """What is wrong although the engine called the restart a success. Empty: nothing.
+    """What is wrong with the container although the engine reported success. Empty: nothing.
 
-    Args: first, after: the state right after the restart, and a moment later.
+    Args: first: the state right after the restart. after: the state SETTLE_S later.
     """
     if after.restarts > first.restarts:
         return f"it ended and was started again by its engine: {after}"
@@ -91,7 +92,7 @@ def _failed(code: str, text: str) -> Outcome:
 
 
 class ContainerActions:
-    """Carries out one job of a container."""
+    """Restarts a container for one job."""
 
     def __init__(self, console: Console, sockets: Sequence[Tuple[str, str]] = SOCKETS, work_limit_s: float = WORK_LIMIT_S) -> None:
         self._console = console
@@ -128,7 +129,7 @@ class ContainerActions:
         return self._commit(found[0])
 
     def _find(self, name: str) -> List[ContainerState]:
-        """The containers with this name. An engine finds a container by the start of its id, too: the policy does not name those."""
+        """The containers with exactly this name. An engine also finds a container by its id, which the policy does not name."""
         found: Dict[str, ContainerState] = {}
         for engine, path in self._sockets:
             state = self._look(engine, path, name)
@@ -144,16 +145,16 @@ class ContainerActions:
         return parse_state(engine, path, answer)
 
     def _commit(self, before: ContainerState) -> Outcome:
-        """Restart it by its id: a name may have come to mean another container."""
+        """Restart the container by its id: its name may belong to another container by now."""
         engine, name = before.engine, before.name
         self._console.progress("commit", 0, name)
         self._console.print_line(f"{engine}: restart {name}")
         try:
             answer = call_engine(before.socket, "POST", f"/containers/{quote(before.id, safe='')}/restart", self._work_limit_s)
             if status_of(answer) == b"404":
-                return _failed("job.no_such_container", f"{engine}: {said(answer)}")
+                return _failed("job.no_such_container", f"{engine}: {error_text(answer)}")
             if status_of(answer) not in (b"204", b"200"):
-                return _failed("job.container_failed", f"{engine} did not restart {name}: {said(answer)}")
+                return _failed("job.container_failed", f"{engine} did not restart {name}: {error_text(answer)}")
             self._console.progress("check", 100)
             return self._check(before)
         except TimeoutError:
@@ -163,7 +164,7 @@ class ContainerActions:
             return _failed("job.container_unknown", f"{name}: it is not known whether {engine} restarted it: {exc}")
 
     def _check(self, before: ContainerState) -> Outcome:
-        """Compare its state now and a moment later. Raises: EngineFailed."""
+        """Check the container's state now and SETTLE_S later. Raises: EngineFailed, OSError."""
         states = []
         for wait_s in (0.0, SETTLE_S):
             if wait_s:

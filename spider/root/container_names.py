@@ -1,4 +1,4 @@
-"""Names of containers for Spider, which may not open the sockets of their engines: of those alone that the policy names."""
+"""Lists the containers that the policy names. Root's launcher does it for Spider, which may not open the engines' sockets."""
 
 import os
 from typing import Dict, List, Sequence, Tuple
@@ -8,15 +8,16 @@ from spider.container_socket import EngineFailed
 from spider.wire.containers import is_container_name, names_container
 
 MAX_NAMED = 200
-"""As many as the table `containers` has rows."""
+"""The limit of containers, equal to that of the rows of the table `containers`."""
 MAX_ANSWER_BYTES = 2 * 1024 * 1024
-"""About a thousand containers. Parsing as many bytes takes 32 MB of the launcher's 64 MB."""
+"""Enough for about a thousand containers. Parsing so many bytes takes 32 MB of the launcher's 64 MB."""
 
 
 def named_containers(patterns: Sequence[str], sockets: Sequence[Tuple[str, str]]) -> List[Container]:
-    """The containers of all engines whose name fits one of these patterns; the running ones first.
+    """The containers of all engines whose name fits one of these patterns, at most MAX_NAMED. Running containers come first.
 
-    Raises: EngineFailed: no engine answers, although there is one.
+    Args:   sockets: each engine and its socket.
+    Raises: EngineFailed: a socket exists, but no engine answers.
     """
     found: Dict[str, Container] = {}
     failures: List[str] = []

@@ -24,7 +24,7 @@ _log = logging.getLogger("spider.root.runner")
 
 
 class StopRequest:
-    """The request to stop a job: a file that the launcher makes after it has verified the order."""
+    """The request to stop a job. It is a file that the launcher writes after it has verified the order."""
 
     def __init__(self, folder: str, reporter: OutputReporter) -> None:
         self._stop = os.path.join(folder, STOP)
@@ -43,7 +43,7 @@ class StopRequest:
 
 
 class JobConsole:
-    """The console of one job, in its folder."""
+    """The `Console` of one job. Its files are in the job's folder."""
 
     def __init__(
         self, folder: str, terminal: Terminal, reporter: OutputReporter, stop_request: StopRequest, processes: JobProcesses = job_processes
@@ -87,16 +87,16 @@ class JobConsole:
         return None
 
     def reported(self, report: Report) -> None:
-        left = self._left()
-        if left:
-            report = report._replace(notes=(*report.notes, left))
+        still_running = self._still_running()
+        if still_running:
+            report = report._replace(notes=(*report.notes, still_running))
         try:
             write_document(self._folder, REPORT, report_to_document(report))
         except OSError as exc:  # a full disk loses the report, not the job's result, whose space is reserved
             logs.event(_log, "report_lost", level=logging.ERROR, why=str(exc))
 
-    def _left(self) -> str:
-        """Background processes of maintainer scripts that still belong to this job's unit. The job does not wait for them."""
+    def _still_running(self) -> str:
+        """A sentence about background processes that scripts left in this job's unit. The job does not wait for them. Empty = none."""
         job = os.path.basename(self._folder)
         found = sorted({pid for pid in self._processes(job) or () if pid != os.getpid()})
         named = [f"{read_text(f'/proc/{pid}/comm') or '?'} ({pid})" for pid in found]

@@ -1,8 +1,8 @@
-"""The launcher, root's side of Spider: one short-lived process per connection, which checks one order and starts its job's unit.
+"""The launcher, root's side of Spider. For each connection a short-lived process checks one order and starts its job's unit.
 
-Every input here may come from an attacker. So nothing is parsed before its MAC is verified, and no order is accepted twice. The one request
-without a MAC has no content: it asks for the list of the containers that the owner's policy names. The unit gives this process root's uid,
-no capabilities, no network and two writable folders.
+All input may come from an attacker. So nothing is parsed before its MAC is verified, and no order is accepted twice. One request has no
+MAC, and no content either: it asks for the list of the containers that the owner's policy names. The launcher's own unit gives this
+process root's uid, no capabilities, no network and two writable folders.
 """
 
 import contextlib
@@ -51,9 +51,9 @@ START_DEADLINE_S = 15.0
 NODE_FREE_BYTES = 100 * 1000 * 1000
 SPOOL_FREE_BYTES = 10 * 1000 * 1000
 LATEST = ".latest"
-"""File beside the records: the latest time of issue of all accepted orders."""
+"""A file beside the records of used ids. It has the latest time of issue of all accepted orders."""
 MAX_STORED_JOBS = 32
-"""Number of ended jobs whose files are kept. Older ones are removed when a new job starts."""
+"""Number of ended jobs whose files are stored. The files of older jobs are removed when a job starts."""
 _log = logging.getLogger("spider.root.launcher")
 
 
@@ -68,10 +68,10 @@ class LauncherAnswer(NamedTuple):
     | bad-args | the arguments are invalid |
     | policy-invalid, -monitor, -readonly, -verb, -unit, -container | the node's policy is invalid, or forbids the verb, the unit or the container |
     | unit-protected | no policy allows this unit |
-    | no-such-job, ended | a stop of a job that never begins, or that has ended |
+    | no-such-job, ended | the job to stop never begins, or has ended |
     | replay | an order with this id was accepted before |
     | outdated | an order with a later time of issue was accepted; the id stays unused |
-    | latest-damaged | the stored time of the latest order is not readable |
+    | latest-damaged | the stored time of issue is not readable |
     | host-stopping | the host shuts down |
     | no-space | the disk is too full |
     | busy | another job runs; the id stays unused |
@@ -85,7 +85,7 @@ class LauncherAnswer(NamedTuple):
     """accepted, listed, refused, failed or error."""
     why: str = ""
     containers: Sequence[Container] = ()
-    """Of the answer `listed`."""
+    """The containers of the answer `listed`."""
 
 
 class OrderRefused(Exception):
@@ -102,15 +102,15 @@ class LauncherPaths(NamedTuple):
     started: str = "/var/lib/stardust/started"
     owner: int = 0
     roomy: Tuple[str, ...] = ("/", "/var")
-    """File systems that verbs fill (`Verb.fills`)."""
+    """File systems that need free space for verbs that fill the disk (`Verb.fills`)."""
     engines: Sequence[Tuple[str, str]] = SOCKETS
 
 
 class JobUnit(NamedTuple):
-    """Starts the unit of a job: through systemd, or directly where there is none."""
+    """Functions that start the unit of a job: through systemd, or directly on a host without systemd."""
 
     start: Callable[[str], bool]
-    """Start a unit. False: it was refused or failed. Raises TimeoutError: still queued."""
+    """Start a unit. False: the start was refused or failed. Raises TimeoutError: the start is still queued."""
     stopping: Callable[[], bool]
     """Whether the host is shutting down."""
 
@@ -122,7 +122,7 @@ def _systemctl(*words: str, limit_s: float) -> "subprocess.CompletedProcess[str]
 
 
 def start_unit(name: str) -> bool:
-    """Start a unit and wait until its program runs."""
+    """Start a unit and wait until its program runs. False: the start was refused or failed. Raises: TimeoutError."""
     try:
         done = _systemctl("--no-ask-password", "start", name, limit_s=START_DEADLINE_S)
     except subprocess.TimeoutExpired as exc:
@@ -145,9 +145,9 @@ OPENRC = JobUnit(systemctl_shim.start_job, systemctl_shim.is_going_down)
 
 
 def receive_frame(client: socket.socket, limit_s: float = FRAME_DEADLINE_S) -> bytes:
-    """Read one order, or the request for a list. One deadline covers all of it, however slowly the bytes arrive.
+    """Read one order, or the request for the list of containers. One deadline covers the whole frame.
 
-    Raises: OrderRefused: too slow, or closed before its end. OrderError: it cannot be an order.
+    Raises: OrderRefused: the frame is too slow, or ends too early. OrderError: it cannot be an order. OSError.
     """
     ends_at = time.monotonic() + limit_s
 
@@ -203,7 +203,7 @@ def check_policy(order: SignedOrder, paths: LauncherPaths) -> None:
 
 
 def check_room(paths: LauncherPaths, verb: str) -> None:
-    """Refuse a job that would fill the disk before it starts. Verbs that free space or need none pass.
+    """Refuse a job if the disk is too full for it. Verbs that free space, or need none, pass.
 
     Raises: OrderRefused.
     """
@@ -217,10 +217,9 @@ def check_room(paths: LauncherPaths, verb: str) -> None:
 
 @contextlib.contextmanager
 def only_one(jobs: str, verb: str) -> Iterator[None]:
-    """Hold the lock under which a job is started. A runner holds it for its whole life. Jobs of units and containers have a lock of
-    their own.
+    """Hold the lock under which a job is started. A runner holds it until it ends. Jobs of units and containers have another lock.
 
-    Raises: OrderRefused: another job runs, or processes that a killed runner left behind still run.
+    Raises: OrderRefused: another job runs, or processes that a killed runner left behind.
     """
     fd = os.open(os.path.join(jobs, lock_of(verb)), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -236,13 +235,13 @@ def only_one(jobs: str, verb: str) -> Iterator[None]:
 
 
 def _blocks(folder: str, verb: str) -> bool:
-    """Whether an unfinished job with live processes excludes this verb."""
+    """Whether a job that still has processes prevents this verb: it has no result, and uses the same lock."""
     plan = read_plan(folder)
     return not os.path.exists(os.path.join(folder, RESULT)) and (plan is None or lock_of(plan.verb) == lock_of(verb))
 
 
 def prune(jobs: str, most: int = MAX_STORED_JOBS) -> None:
-    """Remove the files of the oldest ended jobs. The records of used ids are kept for ever."""
+    """Remove the files of the oldest ended jobs beyond `most`. The records of used ids stay for ever. Raises: OSError."""
     ended = [
         name
         for name in sorted(os.listdir(jobs))
@@ -258,16 +257,16 @@ def prune(jobs: str, most: int = MAX_STORED_JOBS) -> None:
 def _use_up(order: SignedOrder, paths: LauncherPaths, now: float, boot: str, body: bytes) -> None:
     """Record durably that an order was accepted. An id can be used only once.
 
-    Raises: FileExistsError.
+    Raises: FileExistsError: the id was used before.
     """
     record = {"job": order.job, "verb": order.verb, "at": now, "boot": boot, "sha256": hashlib.sha256(body).hexdigest()}
     create_once(os.path.join(paths.started, order.job), json.dumps(record).encode() + b"\n", 0o600)
 
 
 def _latest(paths: LauncherPaths) -> int:
-    """The latest time of issue of the accepted orders. 0: there are none.
+    """The latest time of issue of the accepted orders; 0: no order was accepted.
 
-    Raises: OrderRefused: the file is damaged. Reading it as 0 would accept orders that an attacker had withheld.
+    Raises: OrderRefused: the file is damaged. With 0 instead, orders that an attacker withheld would be accepted.
     """
     if not os.path.lexists(os.path.join(paths.started, LATEST)):
         return 0
@@ -290,14 +289,14 @@ def _was_stopped_first(order: SignedOrder, paths: LauncherPaths) -> bool:
 def _begin(order: SignedOrder, body: bytes, paths: LauncherPaths, now: float, boot: str, unit: JobUnit) -> LauncherAnswer:
     """Write the files of the job, then durably the record that uses up the id, then start the unit.
 
-    An order that was issued before an accepted one is refused: the user that carries orders may have withheld it and waited for a clock
-    that is set back. A stop is accepted, because it only ends a job that the policy allowed.
+    An order that was issued before an accepted order is refused. Spider's user, which carries the orders, may have withheld it until the
+    clock was set back. (`_stop` accepts such an order: it only ends a job that the policy allowed.)
 
-    A crash in between leaves one of two states. The id may be unused, and its files are ignored. Or there is a record with files, from
-    which Spider derives that the job never began. There is never a record alone, from which Spider could report nothing.
+    A crash between the steps leaves one of two states. Either the id is unused, and its files are ignored. Or the record and the files
+    exist, and Spider reports that the job never began. A record without files, of which Spider could report nothing, is impossible.
     """
     if os.path.lexists(os.path.join(paths.started, order.job)):
-        raise OrderRefused("replay")  # accepted while this process waited for the lock: its files are in use
+        raise OrderRefused("replay")  # another launcher accepted this order after the first check, and its files are in use
     latest = _latest(paths)
     if issue_time(order) < latest:
         raise OrderRefused("outdated")
@@ -322,7 +321,7 @@ def _begin(order: SignedOrder, body: bytes, paths: LauncherPaths, now: float, bo
     except TimeoutError:
         return LauncherAnswer("accepted", "starting")
     if os.path.exists(os.path.join(folder, RUN)) or job_processes(order.job):
-        return LauncherAnswer("accepted")  # systemd was asked twice, or went away while it answered; the job runs
+        return LauncherAnswer("accepted")  # systemctl failed, but the job runs
     return LauncherAnswer("failed", "not-started")
 
 
@@ -334,10 +333,10 @@ def _clear(folder: str) -> None:
 
 
 def _stop(order: SignedOrder, body: bytes, paths: LauncherPaths, now: float, boot: str) -> LauncherAnswer:
-    """Write the stop request for the job's runner, which obeys it as far as its phase allows. Repeating it is harmless.
+    """Write the stop request for the job's runner, which obeys it as far as its phase allows. A second request changes nothing.
 
-    If the job has not begun, its id is used up, so that an order that is still in transit cannot start it. A job that the policy allowed
-    may always be stopped, even if the policy has changed since.
+    If the job has not begun, its id is used up, so that an order in transit cannot start it. The policy is not checked: a job that it
+    allowed may be stopped even if the policy has changed.
     """
     check_args(order)
     folder = os.path.join(paths.jobs, order.job)
@@ -358,9 +357,10 @@ def _stop(order: SignedOrder, body: bytes, paths: LauncherPaths, now: float, boo
 
 
 def decide(frame: bytes, paths: LauncherPaths, now: float, boot: str, unit: JobUnit) -> Tuple[LauncherAnswer, Optional[SignedOrder]]:
-    """Check one order and start its job. The order of the checks is deliberate: cheap and unforgeable ones first.
+    """Check one order and start its job. Cheap checks, and those that an attacker cannot forge, come first.
 
-    Args: now: Unix seconds of this node. boot: id of this boot, for the record.
+    Args:    now: Unix seconds of this node. boot: id of this boot, for the record.
+    Returns: the answer, and the order if its MAC is valid.
     """
     order: Optional[SignedOrder] = None
     try:
@@ -394,7 +394,7 @@ def decide(frame: bytes, paths: LauncherPaths, now: float, boot: str, unit: JobU
 
 
 def list_containers(paths: LauncherPaths) -> LauncherAnswer:
-    """List the containers that the policy lets the hub restart, and no others."""
+    """List the containers that the hub may restart by the policy."""
     try:
         return LauncherAnswer("listed", "", named_containers(_policy_for(CONTAINER_RESTART, paths).containers, paths.engines))
     except OrderRefused as exc:
@@ -405,7 +405,7 @@ def list_containers(paths: LauncherPaths) -> LauncherAnswer:
 
 
 def serve(client: socket.socket, paths: LauncherPaths, unit: JobUnit, boot: str) -> LauncherAnswer:
-    """Answer one client with one JSON line."""
+    """Read one order or request from a client, and answer with one JSON line."""
     order: Optional[SignedOrder] = None
     try:
         frame = receive_frame(client)
@@ -430,7 +430,7 @@ def serve(client: socket.socket, paths: LauncherPaths, unit: JobUnit, boot: str)
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """`spider.pyz launch`. The connection is file descriptor 3, passed by stardust-launcher.socket or by `spider.pyz listen`."""
+    """`spider.pyz launch`. Returns the exit status. Its connection is descriptor 3, from systemd's socket or from `spider.pyz listen`."""
     if argv:
         print("launch takes no arguments", file=sys.stderr)  # noqa: T201  # for the person who typed this
         return 64
@@ -449,8 +449,10 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def orders(argv: Optional[List[str]] = None, paths: Optional[LauncherPaths] = None) -> int:
-    """`stardust-spider orders reset`: forget the latest time of issue. For root, after the clocks of hub and node both ran ahead.
-    Returns the exit status."""
+    """`stardust-spider orders reset`: forget the latest time of issue. Returns the exit status.
+
+    Root needs it after the clocks of hub and node were both ahead: later orders would be refused as outdated.
+    """
     if argv != ["reset"]:
         sys.stderr.write("usage: stardust-spider orders reset\n")
         return 64

@@ -1,6 +1,6 @@
-"""Kills a hanging maintainer script on a user's request: only the script, never the package manager above it.
+"""Kills a hanging maintainer script on a user's request. The package manager that started it is never killed.
 
-The package manager sees a failed script, records the failure and ends by itself. Killing the package manager would leave its database
+The package manager detects a failed script, records the failure and ends by itself. If it were killed, its database would stay
 half-written.
 """
 
@@ -15,11 +15,11 @@ _SCRIPT = re.compile(
     rb"(?:\A|\0)[^\0]*(?:/var/lib/dpkg/(?:info/[^\0/]+\.(?:pre|post)(?:inst|rm)|tmp\.ci/(?:pre|post)(?:inst|rm))"
     rb"|/rpm-tmp\.[A-Za-z0-9]+(?=\0|\Z)|/?alpm_[A-Za-z0-9]+/\.INSTALL|/apk/exec/[^\0/]+)"
 )
-"""Command lines with which dpkg, rpm, pacman and apk start maintainer scripts."""
+"""Matches the command lines with which dpkg, rpm, pacman and apk start maintainer scripts."""
 
 
 def _processes() -> Dict[int, Tuple[int, int]]:
-    """Every process with its parent and its start time, which detects a reused pid."""
+    """Parent and start time of each process. The start time shows whether a pid is reused."""
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdecimal():
@@ -28,20 +28,20 @@ def _processes() -> Dict[int, Tuple[int, int]]:
             with open(f"/proc/{name}/stat", "rb") as file:
                 words = file.read().rpartition(b")")[2].split()
             found[int(name)] = (int(words[1]), int(words[19]))
-        except (OSError, ValueError, IndexError):  # it ended between the two reads
+        except (OSError, ValueError, IndexError):  # the process has ended
             continue
     return found
 
 
 def _below(root: int, processes: Dict[int, Tuple[int, int]]) -> List[int]:
-    found, open_ = [], [root]
+    found, unvisited = [], [root]
     children: Dict[int, List[int]] = {}
     for pid, (parent, _) in processes.items():
         children.setdefault(parent, []).append(pid)
-    while open_:
-        for pid in children.get(open_.pop(), []):
+    while unvisited:
+        for pid in children.get(unvisited.pop(), []):
             found.append(pid)
-            open_.append(pid)
+            unvisited.append(pid)
     return found
 
 
@@ -59,27 +59,27 @@ def _is_script(pid: int) -> bool:
 
 
 def running_scripts(root: int) -> Set[Tuple[int, int]]:
-    """Processes of maintainer scripts below `root` and their descendants: (pid, start time)."""
+    """Maintainer scripts among the descendants of process `root`, and their own descendants, as (pid, start time)."""
     processes = _processes()
     scripts = [pid for pid in _below(root, processes) if _is_script(pid)]
-    everything = {pid for script in scripts for pid in (script, *_below(script, processes))}
-    return {(pid, processes[pid][1]) for pid in everything}
+    with_descendants = {pid for script in scripts for pid in (script, *_below(script, processes))}
+    return {(pid, processes[pid][1]) for pid in with_descendants}
 
 
 class ScriptKiller:
-    """Ends the maintainer scripts below one program: SIGTERM first, SIGKILL after half a minute."""
+    """Ends the maintainer scripts of one package manager: SIGTERM first, and SIGKILL after half a minute."""
 
     def __init__(self, root: int, kill_after_s: float = KILL_AFTER_S) -> None:
         self._root = root
         self._kill_after_s = kill_after_s
         self._terminated: Dict[Tuple[int, int], float] = {}
         self.ended = 0
-        """Number of script processes that were asked to end."""
+        """Number of processes that got SIGTERM."""
 
     def look(self) -> None:
-        """Called regularly while the stop request exists."""
+        """Send the next signals. Called regularly while the stop request exists."""
         now = time.monotonic()
-        # A process that was asked before may be an orphan by now, because its parent has ended.
+        # A process that got SIGTERM may no longer be a descendant, because its parent has ended.
         alive = _processes()
         left = {(pid, began) for pid, began in self._terminated if alive.get(pid, (0, 0))[1] == began}
         for process in running_scripts(self._root) | left:

@@ -1,5 +1,7 @@
-"""Validates the arguments of an order. Each verb has a closed set. Only shapes are checked here; the runner compares names with the
-host."""
+"""Validates the shapes of an order's arguments. Each verb has a closed set of arguments.
+
+Whether packages, units and containers of these names exist is checked by the runner.
+"""
 
 import re
 from typing import Any, Callable, Dict, Mapping
@@ -38,9 +40,13 @@ def _good_units(units: Any) -> bool:
 def validate_args(verb: str, args: Mapping[str, Any]) -> bool:
     """Whether the verb accepts these arguments.
 
-    `packages`: as the verb's row says. `plan`: digest of the plan that a user approved, for verbs that have one. `for`: the verb that
-    `plan` plans. `reboot` may be given, but only as false. A stop may have `force`. Selfcare verbs have exactly the arguments of their row.
-    Verbs of units have `units`, those of containers `container`, and nothing else.
+    A stop may have `force`. Selfcare verbs have the arguments of their row in the catalogue. Verbs of units have only `units`, and verbs of
+    containers only `container`. Other verbs may have:
+
+    - `packages`: as the verb's row allows.
+    - `plan`: the digest of the plan that a user approved. Only for verbs that have a plan.
+    - `for`: the verb to plan. Only for the verb `plan`.
+    - `reboot`: always false.
     """
     if verb == STOP:
         return set(args) <= {"force"} and type(args.get("force", False)) is bool

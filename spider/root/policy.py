@@ -1,4 +1,4 @@
-"""What the owner of this node allows: `/etc/stardust/policy.conf`, a file of root that no hub can change.
+"""Reads the policy of this node, `/etc/stardust/policy.conf`: the orders that its owner allows. No hub can change this file of root.
 
 ```ini
 [policy]
@@ -10,14 +10,20 @@ units = nginx.service, php*
 containers = shop, mail-*
 ```
 
-`monitor`: no verb at all. `readonly`: verbs that change no installed package. `managed`: every verb, or those in `verbs`.
-`rekey = yes` or `no` says whether the hub may replace this node's keys. Without it, the hub may if the mode is `managed`. `rekey` is not
-allowed in `verbs`. Only the owner writes this line, because an older Spider refuses a file with a word that it does not know.
-Version 2 adds four lines; absent means no. `events`: users of this host who may report events to the hub (root always may). `units`:
-units of systemd that the verbs `unit-…` may name; they need the mode `managed`, and `verbs` must list them if it is there. `journal`: lines
-of the journal that the hub may request (off, warning or all). `containers`: containers that the verb `container-restart` may name, as
-`units` does. A Spider that does not know version 2 refuses the whole file; version 1 keeps its meaning.
-A file with anything unknown is refused as a whole: a misspelt restriction must never be read as no restriction.
+`mode` limits the verbs. `monitor`: no verb. `readonly`: verbs that change no installed package. `managed`: every verb.
+`verbs` limits them further, to the listed verbs.
+`rekey = yes` or `no` says whether the hub may replace this node's keys. Without this line, the hub may do so in the mode `managed`. `rekey`
+cannot be listed in `verbs`. Stardust never writes this line itself, because an older Spider refuses a file with an unknown key.
+
+Version 2 adds four lines. Without a line, its permission is not given.
+
+- `events`: users of this host who may report events to the hub. Root always may.
+- `units`: units of systemd that the verbs `unit-…` may name. These verbs need the mode `managed`; a line `verbs` must list them.
+- `journal`: lines of the journal that the hub may request: off, warning or all.
+- `containers`: containers that the verb `container-restart` may name, with the same conditions as `units`.
+
+A Spider that does not support version 2 refuses the whole file. Any unknown word makes the whole file invalid: a misspelt restriction must
+never be read as no restriction.
 """
 
 import re
@@ -34,18 +40,18 @@ MODES = ("monitor", "readonly", "managed")
 LISTED: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.policy in MODES and not verb.beside)
 """Verbs that the line `verbs` may name; `rekey` has a line of its own."""
 BESIDE: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.beside)
-"""Verbs of units and containers, which `verbs` may name, too, in version 2."""
+"""Verbs of units and containers. The line `verbs` may name them in version 2."""
 JOURNAL = ("off", "warning", "all")
 _KEYS = {"1": frozenset({"version", "mode", "verbs", "rekey"})}
 _KEYS["2"] = _KEYS["1"] | {"events", "units", "containers", "journal"}
-"""By version, the keys of the file."""
+"""The keys that the file may have, by version."""
 MAX_NAMES = 64
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?\Z")
 _PATTERN = re.compile(r"[A-Za-z0-9:_.@\\*-]{1,255}\Z")
 
 
 class PolicyRefused(Exception):
-    """The policy file is missing, not trustworthy or not understood: nothing is allowed."""
+    """The policy file is missing, not trustworthy or invalid. Nothing is allowed then."""
 
 
 class Policy(NamedTuple):
@@ -53,9 +59,9 @@ class Policy(NamedTuple):
 
     mode: str
     verbs: Tuple[str, ...]
-    """The allowed verbs, in the order of `LISTED`; then `rekey`; then those of units and containers."""
+    """The allowed verbs: first in the order of `LISTED`, then `rekey`, then the verbs of units and containers."""
     events: Tuple[str, ...] = ()
-    """Users who may report events, beside root."""
+    """Users who may report events, in addition to root."""
     units: Tuple[str, ...] = ()
     """Names and patterns (`*`) of the units that the verbs `unit-…` may name."""
     journal: str = "off"
@@ -65,12 +71,14 @@ class Policy(NamedTuple):
 
     @property
     def allowed_verbs(self) -> Tuple[str, ...]:
-        """The allowed verbs as the hub receives them. `rekey` is included only if the owner has written it and the mode alone would not
-        allow it. The hub may copy the list into a policy file for a Spider that does not know `rekey`."""
+        """The allowed verbs as the hub receives them, without `rekey` in the mode `managed`, which allows it anyway.
+
+        The hub may copy the list into a policy file for an older Spider, which would refuse the word `rekey`.
+        """
         return tuple(verb for verb in self.verbs if verb != REKEY or self.mode != "managed")
 
     def refusal(self, verb: str) -> Optional[str]:
-        """Why `verb` may not run, as a reason of the launcher's answer. None: it may."""
+        """Why `verb` may not run, as a word of `LauncherAnswer.why`. None: it may run."""
         if verb in self.verbs:
             return None
         if self.mode != "managed":
@@ -81,13 +89,16 @@ class Policy(NamedTuple):
         return "policy-verb" if names else refusal
 
     def name_refusal(self, verb: Verb, args: Mapping[str, Any]) -> Optional[str]:
-        """Why a verb that the policy allows may not have these checked arguments. None: it may."""
+        """Why an allowed verb may not name these units or this container, as a word of `LauncherAnswer.why`. None: it may.
+
+        Args: args: validated arguments.
+        """
         if verb.container:
             return None if names_container(self.containers, args["container"]) else "policy-container"
         return self.unit_refusal(args["units"]) if verb.units else None
 
     def unit_refusal(self, names: Sequence[str]) -> Optional[str]:
-        """Why a verb that the policy allows may not name these units. None: it may."""
+        """Why an allowed verb may not name these units, as a word of `LauncherAnswer.why`. None: it may."""
         if any(is_protected(name) for name in names):
             return "unit-protected"
         return None if all(names_unit(self.units, name) for name in names) else "policy-unit"
@@ -135,7 +146,7 @@ def parse_policy(text: str) -> Policy:
 
 
 def _names(section: Mapping[str, str], key: str, form: "re.Pattern[str]") -> Tuple[str, ...]:
-    """The names of a list; empty: the line is absent. Raises: PolicyRefused."""
+    """The names in a line of the file; empty: the line is absent. Raises: PolicyRefused."""
     if key not in section:
         return ()
     names = [word.strip() for word in section[key].split(",")]

@@ -1,8 +1,8 @@
-"""Ends processes that a program left behind. Children in sessions of their own outlive its process group, and each run would add more.
+"""Ends processes that a program left behind. Without it, processes that left the program's process group would add up with each run.
 
-They are found by a marker in their environment, which children inherit, and by their parents. This needs no privilege and no cgroup of its
-own. A child may clear its environment, leave its
-session and lose its parent. It then becomes a child of this process (subreaper) and is found by that.
+The processes are found by a marker in their environment, which children inherit, and by their parents. No privilege and no cgroup is
+needed. A process may clear its environment, leave its session and lose its parent. It then becomes a child of this process, which is a
+subreaper, and is found as such.
 """
 
 import contextlib
@@ -14,21 +14,21 @@ from typing import Dict, List, Set, Tuple
 PR_SET_CHILD_SUBREAPER = 36
 MAX_ENVIRONMENT = 128 * 1024
 LIMIT_S = 1.0
-"""Time limit. Processes that fork faster than they can be found are reported as still running."""
+"""Time limit of a cleanup. Processes that fork faster than they are found are reported as still running."""
 PAUSE_S = 0.01
 
 
 def end_marked(word: bytes, uid: int, proc: str = "/proc") -> Tuple[int, int]:
-    """Kill every process of this user whose environment contains the marker, and its descendants.
+    """Kill every process of this user whose environment contains the marker `word`, and its descendants.
 
-    Returns: how many were killed, and how many still run.
+    Returns: how many processes were killed, and how many still run.
     """
     until = time.monotonic() + LIMIT_S
     killed: Set[int] = set()
     while True:
         alive = _marked(word, uid, proc)
         for pid in alive:
-            with contextlib.suppress(ProcessLookupError, PermissionError):  # it has just ended, or now belongs to another user
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # the process has ended, or belongs to another user now
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
         if not alive or time.monotonic() > until:
@@ -50,11 +50,11 @@ def become_subreaper() -> bool:
 
 
 def end_adopted(known: Set[int]) -> Tuple[int, int]:
-    """Kill and reap the children in other sessions. This program starts none there except those in `known`.
+    """Kill and reap the children in other sessions. Children in `known`, which this program started itself, are left alone.
 
-    Killing one turns its own children into children of this process, so this repeats until there are none.
+    The children of a killed process become children of this process, so the search repeats until it finds none.
 
-    Returns: how many were killed, and how many still run.
+    Returns: how many processes were killed, and how many still run.
     """
     until = time.monotonic() + LIMIT_S
     ended = 0
@@ -71,7 +71,7 @@ def end_adopted(known: Set[int]) -> Tuple[int, int]:
 
 
 def foreign_children(proc: str = "/proc") -> Set[int]:
-    """Children of this process in other sessions than its own, including zombies."""
+    """The children of this process that are in another session, including zombies."""
     own, session = os.getpid(), os.getsid(0)
     found: Set[int] = set()
     for entry in os.listdir(proc):
@@ -107,13 +107,16 @@ def _marked(word: bytes, uid: int, proc: str) -> Set[int]:
 
 
 def _state(path: str) -> Tuple[bytes, int]:
-    """State and parent."""
+    """State and parent of a process, from its /proc/PID/stat."""
     fields = _fields(path)
     return fields[0], int(fields[1])
 
 
 def _fields(path: str) -> List[bytes]:
-    """State, parent, process group, session and so on. Source: proc_pid_stat(5), from field 3; the name before it may hold any byte."""
+    """The fields of /proc/PID/stat from the third: state, parent, process group, session … The name before them may contain any byte.
+
+    Source: proc_pid_stat(5).
+    """
     return _read(path).rpartition(b")")[2].split()
 
 

@@ -1,6 +1,6 @@
-"""A verified reboot: services, ports and mounts of before are compared with those of the next boot.
+"""Reboots the host, and compares its services, ports and mounts before and after the reboot.
 
-Root's runner records the present state and asks systemd to reboot. After the boot the unprivileged Spider only reads and compares.
+Root's runner records the state and requests the reboot. After the boot the unprivileged Spider reads the new state and compares.
 """
 
 import os
@@ -15,9 +15,9 @@ from spider.wire.sentences import name_list, sentence
 
 COMMAND_LIMIT_S = 20.0
 REBOOT_LIMIT_S = 40 * 60.0
-"""A job that is still ending, and units that stop slowly, may delay a shutdown for this long."""
+"""How long a shutdown may take: a job that is still ending, and units that stop slowly, delay it."""
 SETTLE_LIMIT_S = 120.0
-"""The comparison is made this long after the boot, even if not all units have started."""
+"""The comparison waits at most this long after the boot for units to start."""
 MOST_NAMED = 50
 _PSEUDO = frozenset(
     {"autofs", "bpf", "binfmt_misc", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal", "fusectl", "hugetlbfs", "mqueue", "nsfs", "overlay", "proc", "pstore", "ramfs", "rpc_pipefs", "securityfs", "selinuxfs", "squashfs", "sysfs", "tmpfs", "tracefs"}
@@ -27,30 +27,36 @@ _LISTEN, _UDP_BOUND = "0A", "07"
 
 
 class RebootState(NamedTuple):
-    """Services, ports and mounts of a host; each sorted."""
+    """Services, ports and mounts of a host, each sorted."""
 
     running: Tuple[str, ...]
     """Running services that are enabled at boot or were started by hand."""
     failed: Tuple[str, ...]
+    """Failed units."""
     ports: Tuple[str, ...]
-    """`tcp 22`, `udp 53`."""
+    """Bound ports, such as `tcp 22` and `udp 53`."""
     mounts: Tuple[str, ...]
     """Mount points of real file systems."""
 
 
 class RebootRequest(NamedTuple):
-    """Written before the reboot is requested."""
+    """The record of a reboot job, written before the reboot is requested."""
 
     boot: str
+    """Id of the boot before the reboot."""
     asked_at: float
+    """Unix seconds by this node's clock."""
     state: RebootState
+    """The state before the reboot."""
     log_bytes: int
     log_sha256: str
+    """Hex SHA-256 of the job's log."""
     lost: int
+    """Bytes of output that are not in the log."""
 
 
 class Inhibited(Exception):
-    """A shutdown inhibitor is active; the text says whose and why."""
+    """A shutdown inhibitor is active. The text has its owner and its reason."""
 
 
 def _run(*argv: str) -> Tuple[int, str, str]:
@@ -68,13 +74,16 @@ def _systemctl(*words: str) -> str:
 
 
 def parse_units(text: str) -> FrozenSet[str]:
-    """The names in the first column of `systemctl list-units` and `list-unit-files`."""
+    """The names in the first column of `systemctl list-units` and `list-unit-files`, without short-lived units."""
     names = (line.lstrip("● *").split(" ", 1)[0] for line in text.split("\n"))
     return frozenset(name for name in names if "." in name and not _FLEETING.match(name))
 
 
 def parse_by_hand(text: str) -> FrozenSet[str]:
-    """From `systemctl show` of running services: those that nothing starts by itself, neither the boot nor a socket, a timer or the bus."""
+    """The services that were started by hand, from `systemctl show` of running services.
+
+    Neither the boot nor a socket, a timer or the bus starts them.
+    """
     found = set()
     for paragraph in text.split("\n\n"):
         properties = dict(line.split("=", 1) for line in paragraph.split("\n") if "=" in line)
@@ -84,7 +93,7 @@ def parse_by_hand(text: str) -> FrozenSet[str]:
 
 
 def parse_ports(text: str, protocol: str, state: str) -> FrozenSet[str]:
-    """Bound ports of a table like /proc/net/tcp."""
+    """Bound ports of a table like /proc/net/tcp, as `tcp 22`. Args: state: the state in hexadecimal, as the table prints it."""
     found = set()
     for line in text.split("\n")[1:]:
         words = line.split()
@@ -109,7 +118,7 @@ def parse_mounts(text: str) -> FrozenSet[str]:
 
 
 def read_reboot_state() -> RebootState:
-    """The present state; parts that cannot be read are empty. Blocks for up to a minute."""
+    """The state of this host now. What cannot be read is empty. Blocks for up to a minute."""
     running = parse_units(_systemctl("list-units", "--type=service", "--state=running"))
     enabled = parse_units(_systemctl("list-unit-files", "--type=service", "--state=enabled,enabled-runtime,generated"))
     bases = {re.sub(r"@.*\.", "@.", name) for name in enabled} | enabled
@@ -119,7 +128,7 @@ def read_reboot_state() -> RebootState:
         meant |= parse_by_hand(_systemctl("show", "--property=Id,UnitFileState,TriggeredBy,BusName", "--", *others))
     ports = parse_ports(read_file("/proc/net/tcp"), "tcp", _LISTEN) | parse_ports(read_file("/proc/net/tcp6"), "tcp", _LISTEN)
     ports |= parse_ports(read_file("/proc/net/udp"), "udp", _UDP_BOUND) | parse_ports(read_file("/proc/net/udp6"), "udp", _UDP_BOUND)
-    # Ephemeral ports differ after each start, so a missing one means nothing.
+    # Ephemeral ports differ after each start, so they are not compared.
     first, _, last = read_text("/proc/sys/net/ipv4/ip_local_port_range").partition("\t")
     low, high = (int(first), int(last)) if first.strip().isdecimal() and last.strip().isdecimal() else (32768, 60999)
     listening = frozenset(port for port in ports if not low <= int(port.split(" ")[1]) <= high)
@@ -132,7 +141,7 @@ def read_reboot_state() -> RebootState:
 
 
 def compare(before: RebootState, after: RebootState) -> List[str]:
-    """What is there again, and what is missing or failed since, one sentence each; empty = there was nothing to compare."""
+    """Sentences about what is the same after the reboot, what is missing, and what has failed. Empty = there was nothing to compare."""
     notes = []
     same = {
         "services": len(set(before.running) & set(after.running)),
@@ -147,14 +156,14 @@ def compare(before: RebootState, after: RebootState) -> List[str]:
         ("reboot.mounts", before.mounts, after.mounts),
         ("reboot.failed_units", after.failed, before.failed),
     ):
-        gone = [name for name in old if name not in new]
-        if gone:
-            notes.append(sentence(code, names=name_list(gone, MOST_NAMED)))
+        missing = [name for name in old if name not in new]
+        if missing:
+            notes.append(sentence(code, names=name_list(missing, MOST_NAMED)))
     return notes
 
 
 def parse_inhibitors(text: str) -> List[str]:
-    """Who blocks a shutdown, from `systemd-inhibit --list --no-legend`: WHO … WHAT WHY MODE."""
+    """The inhibitors that block a shutdown, from `systemd-inhibit --list --no-legend`: WHO … WHAT WHY MODE."""
     found = []
     for line in text.split("\n"):
         words = line.split()
@@ -164,7 +173,7 @@ def parse_inhibitors(text: str) -> List[str]:
 
 
 def check_inhibitors() -> None:
-    """Refuse a reboot while an inhibitor is active. systemd itself would let root ignore it.
+    """Refuse a reboot while an inhibitor is active. systemd itself lets root ignore inhibitors.
 
     Raises: Inhibited.
     """
@@ -174,17 +183,14 @@ def check_inhibitors() -> None:
 
 
 def request_reboot() -> str:
-    """Request a reboot of this host.
-
-    Returns: why systemd refused; empty = it accepted.
-    """
+    """Request a reboot of this host. Returns: why it was refused; empty = it was accepted."""
     argv = ["reboot"] if systemctl_shim.is_here() else ["/usr/bin/systemctl", "--no-block", "--no-wall", "reboot"]
     status, _, error_text = _run(*argv)
     return "" if status == 0 else error_text.strip()[:500] or f"{os.path.basename(argv[0])} ended with status {status}"
 
 
 def is_up(booted_s: float) -> bool:
-    """Whether all units of the boot have started, or their time is over."""
+    """Whether all units of the boot have started, or SETTLE_LIMIT_S is over. Args: booted_s: seconds since the boot."""
     if booted_s >= SETTLE_LIMIT_S:
         return True
     if systemctl_shim.is_here():
@@ -201,12 +207,12 @@ def uptime_s() -> float:
 
 
 def to_document(request: RebootRequest) -> Dict[str, Any]:
-    """As a JSON value."""
+    """Encode a request as values for JSON."""
     return {**request._asdict(), "state": request.state._asdict()}
 
 
 def from_document(found: Mapping[str, Any]) -> Optional[RebootRequest]:
-    """None: not a value of `to_document`."""
+    """Decode a request. None: the document is invalid."""
     try:
         state = RebootState(**{name: tuple(str(word) for word in found["state"][name]) for name in RebootState._fields})
         return RebootRequest(

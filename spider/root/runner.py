@@ -1,6 +1,6 @@
-"""The runner, the program of a job's unit: runs one accepted order on a terminal of its own and records the result.
+"""The runner, the program of a job's unit. It runs one accepted order on a terminal of its own and records the result.
 
-It depends on no other process: Spider, the launcher and the hub may all be gone. All its modules are imported before the first package
+It depends on no other process: Spider, the launcher and the hub may all have ended. All its modules are imported before the first package
 changes, because an upgrade may replace Python and Spider's own files.
 """
 
@@ -48,36 +48,39 @@ from spider.wire.ids import is_id
 from spider.wire.sentences import sentence
 
 LOCK_WAIT_S = 60.0
-"""The launcher holds the lock until systemd has answered it."""
+"""How long to wait for the lock. The launcher holds it until systemd has reported the start of this unit."""
 MAX_ERROR_TEXT = 2000
 REBOOTING = "rebooting"
-"""State of a job that has no result yet because its server shuts down for the reboot."""
-_OUTLIVED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
+"""State of a job that has no result yet, because its server shuts down for the reboot."""
+_IGNORED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
 
 _log = logging.getLogger("spider.root.runner")
 
 
 class JobNotStarted(Exception):
-    """The job was not started."""
+    """The job was not started, and nothing was changed."""
 
 
 class RunnerPaths(NamedTuple):
     """Paths of the runner."""
 
     jobs: str = JOBS_DIR
+    """The folder with a folder for each job."""
 
 
 def ignore_signals() -> None:
-    """Ignore signals: a shutdown sends SIGTERM and then waits for this unit, so the job runs to its end. Children start with default
-    handlers."""
-    for number in _OUTLIVED:
+    """Ignore signals. A shutdown sends SIGTERM and then waits for this unit, so the job runs to its end.
+
+    Children start with default handlers.
+    """
+    for number in _IGNORED:
         signal.signal(number, lambda *_: None)
 
 
 def take_lock(jobs: str, wait_s: float = LOCK_WAIT_S, name: str = LOCK) -> int:
-    """Hold a lock of this node's jobs until this process ends, even if it is killed.
+    """Take a lock of this node's jobs. It is held until the returned descriptor is closed or this process ends.
 
-    Raises: JobNotStarted: another job has it.
+    Raises: JobNotStarted: another process holds the lock.
     """
     fd = os.open(os.path.join(jobs, name), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     if lock_within(fd, wait_s):
@@ -87,9 +90,10 @@ def take_lock(jobs: str, wait_s: float = LOCK_WAIT_S, name: str = LOCK) -> int:
 
 
 def _begin(folder: str, boot: str) -> float:
-    """Allocate and write all that may fail on a full disk, then write `run`, which marks the job as begun for ever.
+    """Reserve the space that the job's end needs, then write the file `run`, which marks the job as begun for ever.
 
-    Raises: JobNotStarted.
+    Returns: when the job began, Unix seconds.
+    Raises:  JobNotStarted: the job was begun before, or the disk is full.
     """
     started_at = time.time()
     run = {"pid": os.getpid(), "boot": boot, "invocation": os.environ.get("INVOCATION_ID", ""), "started_at": started_at}
@@ -111,7 +115,7 @@ def _task(plan: AcceptedOrder) -> Task:
 
 
 def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> Outcome:
-    """Wait for other programs that change packages, and check for shutdown inhibitors."""
+    """Wait until no program changes packages, and check for shutdown inhibitors."""
     console.progress("plan")
     if manager is not None:
         early = manager.wait_free(console)
@@ -165,8 +169,9 @@ def _guarded(work: Callable[[], Outcome]) -> Outcome:
 def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optional[RunnerPaths] = None) -> Optional[JobResult]:
     """Run an accepted order to its end.
 
-    Returns: None when the server now shuts down for a reboot: Spider reports the end in the next boot.
-    Raises: JobNotStarted: nothing was run.
+    Args:    boot: id of this boot.
+    Returns: None if the server now shuts down for a reboot. Spider then reports the end after the boot.
+    Raises:  JobNotStarted.
     """
     jobs = (paths or RunnerPaths()).jobs
     folder = os.path.join(jobs, job)
@@ -218,7 +223,7 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optio
 
 
 def _install_command() -> None:
-    """Install root's command. It is missing or out of date when an update has replaced an older version with this one."""
+    """Install root's command `stardust-spider`. It may be missing or outdated after an update from an older version."""
     if uninstall_job.is_command_new():
         return
     from spider.selfcare import uninstall  # noqa: PLC0415 - needed once in the life of an installation
@@ -229,7 +234,7 @@ def _install_command() -> None:
 
 
 def _forget_keys(job: str) -> None:
-    """Remove former keys whose time is over."""
+    """Remove former keys that have expired."""
     try:
         rekey.forget_expired(rekey.RekeyPaths(), job)
     except (OSError, Untrusted, ValueError) as exc:
@@ -237,7 +242,7 @@ def _forget_keys(job: str) -> None:
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """`spider.pyz run JOB`, the program of `stardust-job@JOB.service`."""
+    """`spider.pyz run JOB`, the program of `stardust-job@JOB.service`. Returns the exit status."""
     logs.set_up(style="json")
     words = argv or []
     if len(words) != 1 or not is_id(words[0]):

@@ -1,9 +1,10 @@
 """Replaces systemd's socket, units and timers on hosts where OpenRC starts services.
 
-`spider.pyz listen` is a small supervised service of root (`stardust-launcher`). It reads no byte from the socket: it starts a launcher for
-each connection, as systemd would (descriptor 3), from the version that is current then. A job's runner is started in a session of its own
-and belongs to process 1 as soon as that launcher has ended. So a restart of Spider or of this service ends no job. The service's file
-forbids OpenRC to clean its cgroup.
+`spider.pyz listen` is a small supervised service of root (`stardust-launcher`). For each connection it starts a launcher of the current
+version, which gets the connection as descriptor 3, as from systemd. The service itself reads nothing from the connection.
+
+A job's runner has a session of its own, and becomes a child of process 1 when its launcher ends. So a restart of Spider or of this service
+ends no job. The service's file forbids OpenRC to clean its cgroup.
 """
 
 import contextlib
@@ -61,14 +62,14 @@ def _level(root: str) -> str:
 
 
 def python() -> List[str]:
-    """Command line that starts a program of the bundle with this server's interpreter."""
+    """The command line that starts the installed bundle with this server's interpreter. The program's name follows."""
     return [sys.executable or "/usr/bin/python3", "-I", "-S", "-B", PROGRAM]
 
 
 def detach(argv: Sequence[str]) -> None:
-    """Start a program in a session of its own. The caller ends soon and does not wait for it.
+    """Start a program in a session of its own. The caller ends soon and does not wait for the program.
 
-    Raises: OSError: it cannot be started.
+    Raises: OSError: the program cannot be started.
     """
     mask = os.umask(0o022)
     most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
@@ -82,7 +83,7 @@ def detach(argv: Sequence[str]) -> None:
 
 
 def start_job(name: str) -> bool:
-    """Start the program that systemd starts for the unit of that name. False: no such unit, or it could not be started."""
+    """Start the runner of a job's unit. False: this is no name of such a unit, or the runner could not be started."""
     match = _JOB.match(name)
     if match is None:
         return False
@@ -114,12 +115,12 @@ def _bind(path: str, owner: int) -> socket.socket:
 
 
 def peer_of(client: socket.socket) -> int:
-    """The uid of the process at the other end, from the kernel."""
+    """The uid of the client's process, from the kernel."""
     return int(_PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1])
 
 
 def _hand_over(client: socket.socket, argv: Sequence[str]) -> None:
-    """Become the launcher of this connection; does not return."""
+    """Replace this process by the launcher of a connection. Does not return."""
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.alarm(CONNECTION_LIMIT_S)
@@ -130,7 +131,7 @@ def _hand_over(client: socket.socket, argv: Sequence[str]) -> None:
 
 
 def _reap(children: Set[int], flags: int) -> None:
-    """Reap ended children; 0: wait for one."""
+    """Reap ended children. Args: flags: 0 = wait until a child ends; WNOHANG = do not wait."""
     with contextlib.suppress(ChildProcessError):
         while children:
             pid, _ = os.waitpid(-1, flags)
@@ -141,9 +142,10 @@ def _reap(children: Set[int], flags: int) -> None:
 
 
 def listen(path: str, owner: int, argv: Sequence[str]) -> None:
-    """Serve for ever: one launcher for each connection of Spider's user or root, at most eight at the same time.
+    """Start a launcher for each connection of Spider's user or root, for ever. At most MAX_CONNECTIONS launchers run at the same time.
 
-    Raises: OSError: the socket cannot be made.
+    Args:   owner: uid of Spider's user. argv: the launcher's command line.
+    Raises: OSError: the socket cannot be created.
     """
     server = _bind(path, owner)
     children: Set[int] = set()
@@ -174,7 +176,10 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def timer_text(command: str, seconds: int) -> str:
-    """A service that replaces a timer. After a restart of the host it waits again."""
+    """The init script of a service that replaces a timer: it waits, and then runs the command. After a boot it waits again.
+
+    Args: seconds: how long `command` waits; it gets them as its last argument.
+    """
     program, _, words = command.partition(" ")
     return (
         '#!/sbin/openrc-run\ndescription="Stardust: the version before comes back unless the new one proves itself"\n'
@@ -197,7 +202,7 @@ def _run(*argv: str) -> str:
 
 
 def _is_this(service: str) -> bool:
-    """Whether this process is the one that the service started."""
+    """Whether the service started this process."""
     return read_text(f"/run/{service}.pid", 20) == str(os.getpid())
 
 
@@ -223,5 +228,5 @@ def run_systemctl(*words: str) -> str:
 
 
 def _starts(service: str) -> str:
-    """How often its supervisor has restarted the service."""
+    """How often the supervisor has restarted the service, as text; empty = unknown."""
     return read_text(f"{STATE}/options/{service}/start_count", 20)

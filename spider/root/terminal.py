@@ -1,4 +1,4 @@
-"""A terminal for a job's programs. All their output goes into the log as raw bytes, and they get no input."""
+"""A terminal for a job's programs. Their output goes into the job's log byte for byte, and they get no input."""
 
 import errno
 import fcntl
@@ -35,19 +35,19 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()*+][A-Za-z0-9]|[@-Z\\-_78=
 _CAP_NOTE = b"\r\n[stardust: the log of this job is full; what follows is counted, not kept]\r\n"
 _TOTAL_NOTE = "[stardust: %d bytes were printed in all, %d of them are not kept]\r\n"
 NOTES_BYTES = 256
-"""Reserved at the end of a full log for these two notes. Output beyond the limit that fits there needs no note."""
+"""Space that is reserved at the end of a log for these two notes. Output that exceeds the limit but fits there needs no note."""
 
 
 class TerminalEnded(NamedTuple):
     """How a program ended."""
 
     rc: Optional[int]
-    """Exit status; None = a signal ended it."""
+    """Exit status; None = a signal ended the program."""
     signal: int
     overran: str
-    """The phase that exceeded its limit, so that the program was interrupted; empty = none."""
+    """The phase that exceeded its time limit, after which the program was interrupted; empty = no phase."""
     stopped: str = ""
-    """Effect of a stop request while it ran: now, after_package or too_late; empty = there was no request."""
+    """Effect of a stop request while the program ran: now, after_package or too_late; empty = no request."""
 
 
 class StopRule(NamedTuple):
@@ -71,7 +71,7 @@ class Stopper(Protocol):
         ...
 
     def forced(self) -> bool:
-        """Whether a hanging maintainer script may be killed for it."""
+        """Whether the request also allows to kill a hanging maintainer script."""
         ...
 
     def report(self, answer: str, why: str) -> None:
@@ -80,7 +80,7 @@ class Stopper(Protocol):
 
 
 class Log:
-    """The log file of a job. It stores every byte, or counts those that it could not store."""
+    """The log file of a job. It stores all output, or counts the bytes that it could not store."""
 
     def __init__(self, path: str, limit: int = MAX_LOG_BYTES - NOTES_BYTES) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
@@ -88,7 +88,7 @@ class Log:
         self._full = False
         self._capped = False
         self._beyond = b""
-        """Output beyond the limit, as long as the reserved space can hold it."""
+        """Output beyond the limit, while the reserved space still has room for it."""
         self._digest = hashlib.sha256()
         self._printed = self._stored = 0
         self.bytes = 0
@@ -96,11 +96,11 @@ class Log:
 
     @property
     def lost(self) -> int:
-        """Bytes that were printed but are not in the file."""
+        """Bytes of output that are missing in the file: the printed bytes minus `bytes`."""
         return max(0, self._printed - self.bytes)
 
     def write(self, data: bytes) -> None:
-        """Append. After the first byte that cannot be written nothing more is written, so that the log has no holes."""
+        """Append output. Once a byte could not be written, no further output is written, so that the log has no gaps."""
         self._printed += len(data)
         if self._full:
             return
@@ -132,7 +132,7 @@ class Log:
         return self._digest.hexdigest()
 
     def close(self) -> None:
-        """Make the file durable, with a note of the true total if bytes are missing. A reader detects a failed write by the digest."""
+        """Make the file durable. If output beyond the limit is missing, a note with the true total is appended."""
         if self._capped:
             self._append((_TOTAL_NOTE % (self._printed, self._printed - self._stored)).encode())
         elif not self._full:
@@ -145,7 +145,7 @@ class Log:
 
 
 class Lines:
-    """Splits a stream into lines as a terminal shows them: without colours, and without text that a carriage return has overwritten."""
+    """Splits output into lines without colours, and without text that a carriage return overwrites."""
 
     def __init__(self, each: Callable[[str], object]) -> None:
         self._each = each
@@ -158,7 +158,7 @@ class Lines:
             self._write_line(line)
 
     def end(self) -> None:
-        """The stream has ended. The last line may lack its newline."""
+        """Pass on the last line, which may lack its newline."""
         if self._rest:
             self._write_line(self._rest)
             self._rest = b""
@@ -169,7 +169,7 @@ class Lines:
 
 
 class OutputReporter:
-    """Writes the progress of a job: a new phase immediately, other changes no faster than a person can read."""
+    """Writes the progress of a job. A new phase is written immediately, other changes at most every PROGRESS_INTERVAL_S."""
 
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
@@ -182,7 +182,7 @@ class OutputReporter:
         self.since = time.monotonic()
 
     def stopping(self, answer: str, why: str) -> None:
-        """Set the effect of the stop request; every later line carries it."""
+        """Record the effect of the stop request. Each later line of progress has it."""
         self._stop, self._stop_why = answer, why
         newest = self._newest()
         self._waiting = Progress(time.time(), newest.phase, newest.percent, newest.package, why, answer)
@@ -203,12 +203,12 @@ class OutputReporter:
         return self._waiting or self._written
 
     def flush_if_due(self) -> None:
-        """Write the delayed progress if it is due."""
+        """Write the delayed progress once PROGRESS_INTERVAL_S is over."""
         if self._waiting is not None and time.monotonic() - self._written_at >= PROGRESS_INTERVAL_S:
             self.flush()
 
     def flush(self) -> None:
-        """Write the delayed progress."""
+        """Write the delayed progress immediately."""
         newest, self._waiting = self._waiting, None
         if newest is not None and newest[1:] != self._written[1:]:
             write_progress(self._fd, newest)
@@ -223,20 +223,20 @@ _HANDLED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _own_terminal(slave: int) -> None:
-    """Runs in the child: a new session with this terminal, default signal handlers, and the default OOM score."""
+    """Give the child process a new session with this terminal, default signal handlers and the default OOM score."""
     os.setsid()
-    for number in _HANDLED:  # a program inherits ignored signals, and could then not be stopped
+    for number in _HANDLED:  # a program inherits ignored signals, and could not be stopped
         signal.signal(number, signal.SIG_DFL)
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
     try:
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("0")
-    except OSError:  # no permission to change it here; the child is then only less likely to be killed
+    except OSError:  # without the permission, the child is only less likely to be killed
         return
 
 
 class _Watch:
-    """Interrupts a program that is too slow or should stop, as far as its phase allows."""
+    """Interrupts a program after a time limit or a stop request, if the phase allows it."""
 
     def __init__(
         self,
@@ -262,7 +262,7 @@ class _Watch:
         self.stopped = ""
 
     def look(self) -> None:
-        """Called while the program runs."""
+        """Check the limits and the stop request. Called every TICK_S while the program runs."""
         self._check_stop_request()
         limit_s = self._limits_s.get(self._reporter.phase)
         now = time.monotonic()
@@ -270,9 +270,7 @@ class _Watch:
             self._late = self._reporter.phase
             self._interrupts = self._interrupts or list(self._signals)
         if self._interrupts and now >= self._next_at:
-            if (
-                not self._may_interrupt()
-            ):  # it reached another phase while it was being interrupted: a program that installs packages is not interrupted
+            if not self._may_interrupt():  # meanwhile the program has reached a phase that must not be interrupted
                 self._interrupts = []
                 return
             self.overran = self.overran or self._late
@@ -294,7 +292,7 @@ class _Watch:
             return
         if not self.stopped and rule.answer != "too_late":
             self._interrupts = list(rule.signals)
-        self.stopped = rule.answer  # replaces also a late "now": the program was faster than its status lines
+        self.stopped = rule.answer  # corrects a "now" if the program had left that phase before it reported so
         self._stopper.report(rule.answer, rule.why)
 
     def _force(self) -> None:
@@ -309,7 +307,7 @@ class _Watch:
 
 
 class Terminal:
-    """A PTY on which programs run one after the other."""
+    """A pseudo-terminal on which programs run one after the other."""
 
     def __init__(self, log: Log, reporter: OutputReporter, stopper: Optional[Stopper] = None) -> None:
         self._log = log
@@ -320,7 +318,7 @@ class Terminal:
         os.set_blocking(self._master, False)
 
     def print_line(self, text: str) -> None:
-        """Write a line of Stardust's own into the log."""
+        """Write a line of Stardust itself into the log."""
         self._log.write(text.replace("\n", "\r\n").encode("utf-8", "replace") + b"\r\n")
 
     def run(
@@ -333,15 +331,15 @@ class Terminal:
         signals: Sequence[int] = (signal.SIGINT,),
         stop_rule: Optional[Callable[[str], StopRule]] = None,
     ) -> TerminalEnded:
-        """Run a program to its end, standard input at /dev/null.
+        """Run a program to its end, with /dev/null as standard input.
 
         Args:
-            each_line: called with every line that is printed.
-            each_status: called with every line written to the file descriptor that replaces `{fd}` in `argv`.
-            limits_s: how long the job may stay in a phase. A phase without an entry has no limit: a program that installs packages is never
-            interrupted.
-            signals: sent one after the other once the phase exceeds its limit. None of them may be SIGKILL.
-            stop_rule: effect of a stop request in a phase. Without it the request waits until this program has ended.
+            each_line: called with every line that the program prints.
+            each_status: called with every line that the program writes to the descriptor which replaces `{fd}` in `argv`.
+            limits_s: time limits of phases. A phase without an entry has no limit, such as the installation of packages.
+            signals: sent in turn after a time limit. SIGKILL is not allowed.
+            stop_rule: the stop rule of a phase. Without it, a stop request takes effect after the program has ended.
+        Returns: also if the program could not be started: status 127.
         """
         lines = Lines(each_line)
         status = Lines(each_status) if each_status else None
@@ -390,15 +388,15 @@ class Terminal:
         return TerminalEnded(None if code < 0 else code, -code if code < 0 else 0, watch.overran, watch.stopped)
 
     def close(self) -> None:
-        """Read the remaining output. A background process may still have the terminal open; it is not waited for."""
+        """Read the remaining output, and close the terminal. The job does not wait for background processes that still use it."""
         os.close(self._slave)
         self._drain({self._master: Lines(lambda _line: None)}, LINGER_S)
         os.close(self._master)
 
     def _pump(self, sources: Dict[int, Lines], wait_s: float) -> bool:
-        """Read the available output. False: there was none."""
+        """Read the available output, and wait for it at most `wait_s`. Returns: whether there was output."""
         ready, _, _ = select.select(list(sources), [], [], wait_s)
-        came = False
+        has_output = False
         for fd in ready:
             try:
                 data = os.read(fd, READ_BYTES)
@@ -409,14 +407,14 @@ class Terminal:
             if not data:
                 del sources[fd]
                 continue
-            came = True
+            has_output = True
             if fd == self._master:
                 self._log.write(data)
             sources[fd].feed(data)
-        return came
+        return has_output
 
     def _drain(self, sources: Dict[int, Lines], quiet_s: float) -> None:
-        """Read until nothing arrives for `quiet_s` or no process can write any more."""
+        """Read until nothing arrives for `quiet_s`, DRAIN_LIMIT_S is over, or no process can write to the terminal."""
         ends_at = time.monotonic() + DRAIN_LIMIT_S
         while self._master in sources and time.monotonic() < ends_at and self._pump(sources, quiet_s):
             pass

@@ -1,4 +1,4 @@
-"""Files that only their owner may have written, and safe access by root to folders that another user can write to."""
+"""Reads files that only their owner can have written, and gives root safe access to folders of other users."""
 
 import os
 import re
@@ -14,22 +14,22 @@ _DESCRIPTOR = re.compile(r"fd:(\d{1,4})\Z")
 
 
 def real_path(path: str) -> str:
-    """The path of a file from the command line: the path itself or, for `fd:N`, the descriptor N that this program inherited."""
+    """The path of a file from the command line. For `fd:N` it leads to the descriptor N that this program inherited."""
     match = _DESCRIPTOR.match(path)
     return f"/proc/self/fd/{match.group(1)}" if match else path
 
 
 class Untrusted(Exception):
-    """The file is missing, is not a plain file, or another user could have written or read it."""
+    """The file is missing, is not a plain file, or another user could have written or read it. The text has the reason."""
 
 
 def read_trusted(path: str, owner: int, *, private: bool = False) -> bytes:
     """Read a file on which the decision of a privileged program depends.
 
-    Args:    path: a file, or `fd:N`. owner: uid that must own it. private: only the owner may be able to read it.
-    Raises:  Untrusted: missing, a link, not a plain file, another owner, writable by others, or too big.
+    Args:   path: a file, or `fd:N`. owner: uid that must own the file. private: whether no other user may be able to read it.
+    Raises: Untrusted: the file is missing, a link, no plain file, of another owner, open to others, or larger than MAX_BYTES.
     """
-    follow = 0 if _DESCRIPTOR.match(path) else os.O_NOFOLLOW  # a descriptor was chosen by the process that started this program
+    follow = 0 if _DESCRIPTOR.match(path) else os.O_NOFOLLOW  # the process that started this program chose the descriptor
     try:
         fd = os.open(real_path(path), os.O_RDONLY | follow | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as exc:
@@ -56,9 +56,9 @@ def read_trusted(path: str, owner: int, *, private: bool = False) -> bytes:
 
 
 def read_hostile(path: str, limit: int) -> Optional[bytes]:
-    """The first bytes of a plain file in a folder whose owner may be hostile and replace the file. None: there is no plain file.
+    """The first `limit` bytes of a file in a folder whose owner may be hostile. None: there is no plain file.
 
-    The folder itself must be in a place where only root can replace it.
+    Only root may be able to replace the folder itself.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -78,10 +78,10 @@ def read_hostile(path: str, limit: int) -> Optional[bytes]:
 def clear(path: str) -> None:
     """Remove anything that the folder's owner has left at `path`: a file, a link, a pipe, or a folder with its content.
 
-    A folder is emptied level by level: its subfolders are moved up and then removed. So any depth works, and a link that is put in the way
-    meanwhile is not followed.
+    A folder is emptied level by level: the content of its subfolders is moved up, until only empty folders are left. So any depth works,
+    and a link that the owner inserts meanwhile is not followed.
 
-    Raises: OSError: it cannot be removed, or it is filled as fast as it is emptied.
+    Raises: OSError: `path` cannot be removed, or the owner fills it as fast as it is emptied.
     """
     until = time.monotonic() + CLEAR_LIMIT_S
     try:

@@ -1,6 +1,6 @@
 """Jobs that start, stop, restart or reload units of systemd, through systemctl.
 
-No job prints lines of the journal: its output is stored, and shown to everybody who may see the server.
+A job never prints lines of the journal: its output is stored, and everybody who may see the server can read it.
 """
 
 import os
@@ -13,12 +13,12 @@ from spider.wire.sentences import sentence
 from spider.wire.units import is_protected
 
 WORDS: Dict[str, str] = {"unit-start": "start", "unit-stop": "stop", "unit-restart": "restart", "unit-reload": "reload"}
-"""Verb -> the command of systemctl."""
+"""The command of systemctl for each verb."""
 SHOW_LIMIT_S = 10.0
 WORK_LIMIT_S = 600.0
 """Time limit of all units together. Systemd itself limits most starts and stops to 90 s."""
 SETTLE_S = 1.0
-"""A service may end right after systemctl has called its start a success."""
+"""Time between the two checks after a start. A service may end right after systemctl has reported success."""
 _TOO_LATE = StopRule("too_late", sentence("stop.unit_at_work"), (signal.SIGINT,))
 _PROPERTIES = ("Id", "Names", "LoadState", "ActiveState", "SubState", "Result", "NRestarts")
 
@@ -27,7 +27,7 @@ class UnitState(NamedTuple):
     """The state of one unit."""
 
     names: Sequence[str]
-    """Its name and aliases."""
+    """The unit's name and aliases."""
     load: str
     active: str
     sub: str
@@ -40,11 +40,11 @@ class UnitState(NamedTuple):
 
 
 class UnitsUnknown(Exception):
-    """Systemd does not say the state of a unit."""
+    """The state of a unit cannot be read; the text has the reason."""
 
 
 def parse_state(text: str) -> UnitState:
-    """Read `systemctl show` of one unit."""
+    """Parse the output of `systemctl show` for one unit."""
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     restarts = found.get("NRestarts", "")
     return UnitState(
@@ -70,7 +70,7 @@ def show(name: str) -> UnitState:
 
 
 def unfit(name: str, state: UnitState) -> Optional[Outcome]:
-    """Why nothing is done with this unit. None: it may be."""
+    """The outcome of the job if this unit must not be changed. None: it may be changed."""
     if any(is_protected(alias) for alias in state.names):
         return _failed("job.unit_protected", f"{name} is another name of {', '.join(state.names)}: no policy allows that")
     if state.load != "loaded":
@@ -81,9 +81,9 @@ def unfit(name: str, state: UnitState) -> Optional[Outcome]:
 
 
 def complaint(word: str, first: UnitState, after: UnitState) -> str:
-    """What is wrong although systemctl called the command a success. Empty: nothing.
+    """What is wrong with the unit although systemctl reported success. Empty: nothing.
 
-    Args: first, after: the state right after the command, and a moment later.
+    Args: word: the command of systemctl. first: the state right after the command. after: the state SETTLE_S later.
     """
     if word == "stop":
         return "" if after.active in ("inactive", "failed", "deactivating") else f"it is {after} again"
@@ -99,7 +99,7 @@ def _failed(code: str, text: str, ended: Optional[TerminalEnded] = None) -> Outc
 
 
 class UnitActions:
-    """Carries out one job of units."""
+    """Starts, stops, restarts or reloads units for one job."""
 
     def __init__(
         self,
