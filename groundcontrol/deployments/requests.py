@@ -74,7 +74,7 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
     if not name or len(name) > MAX_NAME_CHARS or clean(name, MAX_NAME_CHARS) != name:
         raise BadRequest(f"name must have 1 to {MAX_NAME_CHARS} printable characters", field="name")
     if is_id(name):
-        raise BadRequest("name must not be an id: who names that id means another node", field="name")
+        raise BadRequest("name must not have the form of an id: commands would take it for the id of another node", field="name")
     return replace(request, name=name, tags=_check_tags(request.tags))
 
 

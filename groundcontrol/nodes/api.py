@@ -36,6 +36,7 @@ from groundcontrol.nodes.views import (
     Sample,
     TablesView,
     chosen_series,
+    is_known,
     node_view,
     process_views,
     sample_views,
@@ -57,13 +58,15 @@ MAX_METRICS: Final = 50
 MAX_NOTE_CHARS: Final = 2000
 MAX_TIME_S: Final = 4_102_444_800
 """2100-01-01."""
-_SPLIT: Final = re.compile(r",(?![^{}]*\})")
+_SERIES: Final = re.compile(r"(?:[^,{]|\{[^}]*\}?)+")
+"""One name in a list with commas between. A comma inside braces belongs to the name."""
 
 
 async def list_nodes(call: ApiRequest) -> NodesView:
-    """A page of the fleet; `latest` holds the summary, or what `?metrics=` names."""
+    """A page of nodes. `latest` holds the summary, or the series that `?metrics=` names."""
     limit, cursor = call.page("metrics")
-    wanted = _wanted(call.request.query.get("metrics"))
+    text = call.request.query.get("metrics")
+    wanted = None if text is None else wanted_series(text)
     services = call.services
     page = await services[NodeStore].nodes(call.scope, limit, cursor)
     holders = await credential_holders(services)
@@ -87,14 +90,14 @@ async def get_node(call: ApiRequest) -> NodeView:
 
 
 async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
-    """Change its name, its tags or its note."""
+    """Change a node's name, tags or note."""
     services = call.services
     before = await services[NodeStore].node(call.scope, call.node_id)
     call.authorize("node.edit", before)
     if body.name is None and body.tags is None and body.note is None:
         raise BadRequest("nothing to change: give name, tags or note")
     if body.tags is not None and call.scope.grants:
-        raise Forbidden("rights hang on tags: who is limited to some nodes may change their names only")
+        raise Forbidden("rights depend on tags: a user who is limited to some nodes may not change them")
     tags = None if body.tags is None else checked_tags(body.tags)
     granting = frozenset[str]() if tags is None else await services[NodeStore].tags_in_grants(call.scope, {*before.tags} ^ {*tags})
     if granting:  # such a change of tags is a change of rights, and needs the same proof
@@ -116,8 +119,8 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
 async def node_detail_view(services: Services, scope: Scope, node_id: NodeId) -> NodeView:
     """A node as `GET nodes/{id}` and the topic `node:<id>` show it."""
     node = await services[NodeStore].node(scope, node_id)
-    holders = bool(await services[SecretStore].credentials(node.id))
-    return node_view_with(services, node, sample_views(services[NewestValues].latest(node.id)), credentials_kept=holders)
+    kept = bool(await services[SecretStore].credentials(node.id))
+    return node_view_with(services, node, sample_views(services[NewestValues].latest(node.id)), credentials_kept=kept)
 
 
 def node_list_view(services: Services, node: Node, holders: Collection[str], *, packed: bool = False) -> NodeView:
@@ -127,17 +130,17 @@ def node_list_view(services: Services, node: Node, holders: Collection[str], *, 
 
 
 def node_view_with(services: Services, node: Node, latest: dict[str, Sample], *, credentials_kept: bool) -> NodeView:
-    """A node at this moment; the registry knows whether it is online, and when the hub last received something from it."""
-    here = services[Presence]
+    """A node with its present state: whether it is online, and when the hub last received a message from it."""
+    presence = services[Presence]
     return node_view(
         node,
         latest,
         shipped=services[AgentBundle].version,
-        online=here.online(node.id),
-        reconnecting=here.reconnecting(node.id),
-        last_seen_at=here.last_seen(node),
+        online=presence.online(node.id),
+        reconnecting=presence.reconnecting(node.id),
+        last_seen_at=presence.last_seen(node),
         credentials_kept=credentials_kept,
-        skew_s=here.skew(node.id),
+        skew_s=presence.skew(node.id),
         health=services[NodeHealth].of(node),
     )
 
@@ -156,7 +159,7 @@ def checked_name(name: str) -> str:
     if not 1 <= len(text) <= MAX_NAME_CHARS or not is_visible(text):
         raise BadRequest(f"a node's name has 1 to {MAX_NAME_CHARS} visible characters")
     if is_id(text):
-        raise BadRequest("a node's name must not be an id: who names that id means another node")
+        raise BadRequest("a node's name must not have the form of an id: commands would take it for the id of another node")
     return text
 
 
@@ -169,7 +172,7 @@ def checked_note(note: str) -> str:
     if len(text) > MAX_NOTE_CHARS:
         raise BadRequest(f"a note has at most {MAX_NOTE_CHARS} characters", field="note")
     if code := first_invisible(text.replace("\n", " ").replace("\t", " ")):
-        # Some emoji are several characters, joined by one that is not seen.
+        # Some emoji are several characters that an invisible one joins.
         raise BadRequest(f"the note contains a character that cannot be seen ({code}), alone or inside an emoji: remove it", field="note")
     return text
 
@@ -185,10 +188,12 @@ def checked_tags(tags: list[str]) -> tuple[str, ...]:
     return trimmed
 
 
-def _wanted(text: str | None) -> list[str] | None:
-    if text is None:
-        return None
-    names = [name for name in _SPLIT.split(text) if name]
+def wanted_series(text: str) -> list[str]:
+    """Parse a list of series and metrics with commas between.
+
+    Raises: BadRequest: an unknown name, no name, or too many.
+    """
+    names = _SERIES.findall(text)
     if not names or len(names) > MAX_METRICS:
         raise BadRequest(f"the parameter metrics names 1 to {MAX_METRICS} series, separated by commas")
     for name in names:
@@ -204,21 +209,22 @@ MAX_SEARCH_CHARS: Final = 100
 
 
 async def get_tables(call: ApiRequest) -> TablesView:
-    """The newest table of each subject, or of one."""
+    """The newest table of each subject, or of the given subject."""
     subject = call.query("subject").get("subject")
     if subject is not None and subject not in BY_NAME:
         raise BadRequest(f"there is no table {subject[:40]!r}: the subjects are {', '.join(BY_NAME)}")
     services = call.services
     tables = {table.subject: table for table in await services[NodeTableStore].tables(call.scope, call.node_id)}
     found = {**tables, **services[ReceivedTables].tables(call.node_id)}
-    return TablesView(tables=[table_view(found[name]) for name in sorted(found) if subject in (None, name)])
+    # A newer version of the hub that ran on this database may have stored other tables. They are left out until the node sends them again.
+    return TablesView(tables=[table_view(found[name]) for name in sorted(found) if subject in (None, name) and is_known(found[name])])
 
 
 async def get_processes(call: ApiRequest) -> PastProcessesView:
     """The top processes at or before a time of the last day."""
     at = whole_number(call.query("at").get("at"), "at", 0, MAX_TIME_S, int(call.services.clock.now()))
     node = await call.services[NodeStore].node(call.scope, call.node_id)
-    unsaved = call.services[UnsavedReadings].reading(node.no, at)  # first: one that is stored meanwhile is in one of the two
+    unsaved = call.services[UnsavedReadings].reading(node.no, at)  # read first: if it is stored meanwhile, the store has it
     stored = await call.services[ProcessHistoryStore].reading(node.no, at)
     known = [reading for reading in (unsaved, stored) if reading is not None]
     if not known:
@@ -231,7 +237,7 @@ async def get_processes(call: ApiRequest) -> PastProcessesView:
 
 
 async def list_packages(call: ApiRequest) -> PackagesView:
-    """A page of what is installed, by name; `?search=` for names that contain it."""
+    """A page of installed packages, by name; `?search=`: only names that contain this text."""
     limit, cursor = call.page("search")
     search = call.request.query.get("search", "")
     if len(search) > MAX_SEARCH_CHARS:
@@ -249,7 +255,7 @@ MAX_PACKAGE_CHARS: Final = 200
 
 
 async def list_updates(call: ApiRequest) -> PackageUpdatesView:
-    """A page of packages, for security first, then by how many nodes they are for."""
+    """A page of packages with newer versions: security updates first, then by the number of nodes."""
     limit, cursor = call.page("search", "security")
     search, security = call.request.query.get("search", ""), call.request.query.get("security", "false")
     if len(search) > MAX_PACKAGE_CHARS:
@@ -272,7 +278,7 @@ async def list_nodes_of_update(call: ApiRequest) -> NodeUpdatesView:
 
 
 async def list_logs(call: ApiRequest) -> LogsView:
-    """A page of lines, the newest first."""
+    """A page of log lines, the newest first."""
     limit, cursor = call.page()
     node = await call.services[NodeStore].node(call.scope, call.node_id)
     page = await call.services[NodeLogStore].lines(node.no, limit, cursor)

@@ -22,7 +22,7 @@ MAX_NAME_CHARS: Final = 100
 
 
 class Enrolled(NamedTuple):
-    """A new node and its keys; the node gets the keys, and the hub stores none of them."""
+    """A new node and its keys. The caller hands the keys to the node; the hub stores none of them."""
 
     node: Node
     session_key: bytes
@@ -42,9 +42,9 @@ async def enrol(
         if not name or clean(name, MAX_NAME_CHARS) != name:
             raise BadRequest(f"a name has 1 to {MAX_NAME_CHARS} printable characters", field="names")
     if len(set(names)) != len(names):
-        raise BadRequest("a name stands twice in the list", field="names")
+        raise BadRequest("a name is in the list twice", field="names")
     if clean(address) != address or not address:
-        raise BadRequest("the address is not one", field="address")
+        raise BadRequest("the address is not valid", field="address")
     wanted = [NewNode(NodeId(new_random_id()), name, address, simulated=simulated) for name in names]
     made = []
     for node in await nodes.create_nodes(scope, wanted):
@@ -57,7 +57,7 @@ async def enrol(
 async def re_adopt(store: Stores, bus: Bus, node: NodeId, address: str, at: float) -> Node:
     """Enrol a node that has proven that it belongs to this fleet. It takes its host's name when it first reports that name.
 
-    Raises: Conflict: it was removed from this hub. StoreError.
+    Raises: Conflict: the node was removed from this hub. StoreError.
     """
     name = adopted_name(node)
     adopted = new_event("node_adopted", at, {"address": address}, node=node, name=name)

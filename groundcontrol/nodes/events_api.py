@@ -26,7 +26,7 @@ async def post_event(call: ApiRequest, body: EventBody) -> StoredEventView:
     """Report an event. A repeated `event_id` of the same caller returns the event that was stored first."""
     if body.node_id is None:
         if call.scope.grants:
-            raise Forbidden("who is limited to some nodes reports only events of these: give node_id", action="event.write")
+            raise Forbidden("a user who is limited to some nodes reports events of these nodes only: give node_id", action="event.write")
         return await _store(call, body, None)
     if not is_id(body.node_id):
         raise BadRequest("node_id is not an id", field="node_id")
@@ -53,7 +53,7 @@ def _event_of(call: ApiRequest, body: NodeEventBody, node: Node | None) -> Event
     now = call.services.clock.now()
     at = now if body.at is None else body.at
     if not math.isfinite(at) or not 0 <= at <= now + AHEAD_S:
-        raise BadRequest(f"at is not a time up to {AHEAD_S:.0f} s from now", field="at")
+        raise BadRequest(f"at must be a time in Unix seconds, at most {AHEAD_S:.0f} s from now", field="at")
     message = clean(body.message, MAX_MESSAGE_CHARS)
     if not message or len(body.message) > MAX_MESSAGE_CHARS:
         raise BadRequest(f"a message has 1 to {MAX_MESSAGE_CHARS} characters", field="message")

@@ -26,9 +26,8 @@ from spider.logs import event
 FLEET_REPLAY_BYTES: Final = 1 << 20
 """The size limit of the replay buffer of `fleet`: about a snapshot of a thousand nodes. A subscriber that missed more gets a snapshot."""
 
-
 NEWEST: Final = ("cpu.total", "load.1")
-"""Series that are sent every second even if unchanged: by the first of them that a node has, a page sees that the node is alive."""
+"""Series that are sent with every row even if unchanged: the first one that a node has shows a page that the node is alive."""
 
 
 class NodeFeed(Feed):
@@ -65,10 +64,7 @@ class NodeFeed(Feed):
 
 
 class FleetFeed(Feed):
-    """The topic `fleet`: new values of all nodes when the registry updates them, without those that are the same.
-
-    It sends other changes of a node at most once a second.
-    """
+    """The topic `fleet`: changed values of all nodes as they arrive, and other changes of a node at most once a second."""
 
     policy = "latest"
     limit = 20_000
@@ -77,14 +73,17 @@ class FleetFeed(Feed):
     def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
         super().__init__(services, org, "fleet", grants, limits=limits)
         self._known: set[NodeId] = set()
+        """Nodes that were sent and not removed since."""
         self._making = 0
         """The number of snapshots in progress; one may take several pages."""
         self._gone: set[NodeId] = set()
-        """Nodes that were deleted while a snapshot is in progress: a page that was read earlier may still list them."""
+        """Nodes that were deleted while a snapshot was in progress. A page that was read before may still list them."""
         self._sent: dict[NodeId, Sequence[SummaryFragment]] = {}
         """The last summary sent of each node. A snapshot or a whole row of a node clears it, since both contain other values."""
         self._values: set[NodeId] = set()
+        """Nodes with new values to send."""
         self._changed: set[NodeId] = set()
+        """Nodes with other changes to send."""
         self._new_values = asyncio.Event()
         self._changes_waiting = asyncio.Event()
 
@@ -190,7 +189,7 @@ class FleetFeed(Feed):
                 continue
             change.nodes.append(node_list_view(services, node, holders, packed=True))
         # State changes only after the last read. If a read fails, nothing is sent, and all these nodes are read again.
-        for node_id in nodes:  # a row may be older than values that were sent while the later ones were read
+        for node_id in nodes:  # a row may be older than values that were sent while later rows were read
             self._sent.pop(node_id, None)
         change.removed += sorted(gone & self._known)
         self._known -= gone

@@ -1,4 +1,4 @@
-"""What the handlers of nodes need from slices above: a node's connection and the agent that this hub ships."""
+"""Interfaces that the nodes slice uses and that later slices implement."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ class Presence(Protocol):
     def online(self, node: NodeId) -> bool: ...
 
     def reconnecting(self, node: NodeId) -> bool:
-        """Whether it was connected before the hub restarted and may still come back."""
+        """Whether the node was connected before the hub restarted, and may still come back."""
         ...
 
-    def last_seen(self, node: Node) -> float | None: ...
+    def last_seen(self, node: Node) -> float | None:
+        """Unix seconds; None: never."""
+        ...
 
     def skew(self, node: NodeId) -> float | None:
-        """How far its clock is ahead, in seconds; None: unknown."""
+        """Seconds by which the node's clock is ahead; None: unknown."""
         ...
 
 
@@ -32,11 +34,14 @@ class NewestValues(Protocol):
     """The newest values of nodes."""
 
     def latest(self, node: NodeId) -> dict[str, tuple[float | None, float]]:
-        """By series: the newest value and its time."""
+        """Series -> the newest value and its time in Unix seconds."""
         ...
 
     def summary(self, node: NodeId, *, written: bool = False) -> Collection[SummaryFragment]:
-        """What a list shows of it, a fragment for each family; `written`: it will be sent as JSON. Copy it to keep it: it follows new rows."""
+        """The values of a node that lists show, a fragment for each family. The collection follows new rows: copy it to keep it.
+
+        Args: written: the caller sends the fragments as JSON.
+        """
         ...
 
 
@@ -46,13 +51,13 @@ class UnitJournals(Protocol):
     async def read_journal(self, node: NodeId, unit: str, lines: int, level: str) -> UnitLines:
         """The last lines of a unit's journal. level: warning or all.
 
-        Raises: NodeOffline, Unavailable; JournalUnreadable: the node's Spider cannot do that.
+        Raises: NodeOffline; Unavailable: too many requests; JournalUnreadable: the node's agent is too old.
         """
         ...
 
 
 class NodeHealth(Protocol):
-    """What is wrong with each node."""
+    """The health of nodes."""
 
     def of(self, node: Node) -> Health: ...
 
@@ -61,7 +66,7 @@ class ReceivedTables(Protocol):
     """Tables of connected nodes."""
 
     def tables(self, node: NodeId) -> Mapping[str, SubjectTable]:
-        """By subject, from the present session; stored tables are not newer."""
+        """Subject -> the table that the node sent in its present session. Stored tables are not newer."""
         ...
 
 
@@ -69,7 +74,7 @@ class UnsavedReadings(Protocol):
     """Readings of the process history that have arrived and are not stored yet."""
 
     def reading(self, no: int, at: float) -> ProcessReading | None:
-        """The last one of node number `no` at or before a time; None: none waits."""
+        """The last reading of node number `no` at or before a time in Unix seconds; None: none waits."""
         ...
 
 

@@ -28,7 +28,7 @@ class JournalReads(SlotLimiter):
 
 
 async def read_journal(call: ApiRequest, body: JournalBody) -> UnitJournalView:
-    """The last lines of a unit's journal, as far as the node's owner shows them."""
+    """The last lines of a unit's journal, as far as the node's owner lets the hub read them."""
     if not is_unit_name(body.unit):
         raise BadRequest("unit is the full name of a service, socket or timer of systemd, such as nginx.service", field="unit")
     if not 0 < body.lines <= MAX_JOURNAL_LINES:

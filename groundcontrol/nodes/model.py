@@ -13,7 +13,7 @@ UNITS: Final = 1
 
 
 class NodeIdentity(NamedTuple):
-    """What the node reports about itself; every text is cleaned of control characters and capped when it arrives."""
+    """A node's report about itself. On arrival, every text loses its control characters and is cut to a limit."""
 
     hostname: str = ""
     machine_id: str = ""
@@ -31,7 +31,7 @@ class NodeIdentity(NamedTuple):
     booted_at: float = 0.0
     addresses: tuple[str, ...] = ()
     units: int = 0
-    """The version of its unit files; 0 = the node does not report it."""
+    """The version of the node's unit files; 0 = the node does not report it."""
 
 
 def units_state(units: int, current: int = UNITS) -> Literal["current", "older", "unknown"]:
@@ -49,7 +49,7 @@ def agent_state(version: str, shipped: str) -> Literal["current", "outdated", "u
 
 
 class NodeUpdates(NamedTuple):
-    """The number of packages that could be upgraded. `None` = not known."""
+    """The number of packages that could be upgraded. None: not known."""
 
     total: int | None = None
     security: int | None = None
@@ -79,7 +79,7 @@ class Node(NamedTuple):
     address: str
     tags: tuple[str, ...]
     generation: int
-    """The generation of its keys; the first is 1."""
+    """The generation of the node's keys; the first is 1."""
     pending: bool
     """Whether the node has never completed a session."""
     identity: NodeIdentity
@@ -94,11 +94,11 @@ class Node(NamedTuple):
     waiting: bool = False
     """The node enrolled with an organisation secret, and may do nothing until a user approves it."""
     damaged: tuple[str, ...] = ()
-    """The fields that the store holds but cannot read; they are empty or at their default above."""
+    """The names of the fields above that the store cannot read. They are empty or have their default."""
     security_since_at: float | None = None
-    """Since when it has had security updates; None: it has none, or never told."""
+    """Since when the node has had security updates; None: it has none, or has not reported any."""
     reboot_since_at: float | None = None
-    """Since when it has needed a reboot; None: it needs none, or it is not known."""
+    """Since when the node has needed a reboot; None: it needs none, or it is not known."""
     note: str = ""
     """Free text of users."""
 
@@ -108,7 +108,7 @@ class Node(NamedTuple):
 
 
 class NewNode(NamedTuple):
-    """The values that create a node. The caller makes the id, which is never used again."""
+    """The values of a new node. The caller makes the id, which no other node ever gets."""
 
     id: NodeId
     name: str
@@ -159,7 +159,7 @@ class UnitLines(NamedTuple):
     """A node's answer to a request for the last lines of a unit's journal."""
 
     refused: str
-    """Why there are none: policy, bad-unit, busy, unreadable or slow; empty = here they are."""
+    """Why there are no lines: policy, bad-unit, busy, unreadable or slow; empty: the node sent them."""
     why: str
     left_out: int
     """Number of older ones of the requested lines that did not fit."""
@@ -186,7 +186,7 @@ class Finding(NamedTuple):
     kind: str
     """`offline`, `filesystem`, `unit_failed`, `reboot_due` …"""
     object: str
-    """The mount, unit, interface … that it is about; empty: the node as a whole."""
+    """The mount, unit, interface … with the fault; empty: the node as a whole."""
     level: Literal["notice", "warning", "critical"]
     since_at: float
     cause: str
@@ -194,7 +194,7 @@ class Finding(NamedTuple):
     action: str | None
     """The verb that helps; None: there is none."""
     alert_id: str = ""
-    """The alert or notice that it comes from."""
+    """The alert or notice behind the finding."""
 
 
 class Health(NamedTuple):

@@ -1,4 +1,4 @@
-"""The process history of a node: of each past minute, the processes that used the most CPU and the most memory. Command lines are not kept."""
+"""The process history of a node: for each past minute, the processes that used the most CPU and memory. Command lines are not stored."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ class ProcessReading(NamedTuple):
 
 
 def top_processes(table: SubjectTable) -> ProcessReading | None:
-    """The part of a table of processes that is kept. None: the reading failed, or it lacks a column."""
+    """The top processes of a table of processes. None: reading the table failed, or it lacks a column."""
     if table.total == FAILED or not {*_COLUMNS} <= {*table.columns}:
         return None
-    places = [table.columns.index(name) for name in _COLUMNS]
+    indexes = [table.columns.index(name) for name in _COLUMNS]
     rows = enumerate(zip(*(iter(table.cells),) * len(table.columns), strict=True))
-    uses = [(number, _use(*(row[place] for place in places))) for number, row in rows]
+    uses = [(number, _use(*(row[index] for index in indexes))) for number, row in rows]
     busiest, largest = _first(uses, "cpu"), _first(uses, "memory")
     kept = dict([*busiest, *largest])  # by row: two processes may have equal values
     return ProcessReading(round(table.taken_at * 1000), sorted(kept.values(), key=lambda use: (use.name, use.user)))
 
 
 def by_cpu(reading: ProcessReading) -> list[ProcessUse]:
-    """Those that used the most CPU, the busiest first."""
+    """The processes that used the most CPU, the busiest first."""
     return [use for _, use in _first(enumerate(reading.processes), "cpu")]
 
 
 def by_memory(reading: ProcessReading) -> list[ProcessUse]:
-    """Those that used the most memory, the largest first."""
+    """The processes that used the most memory, the largest first."""
     return [use for _, use in _first(enumerate(reading.processes), "memory")]
 
 
@@ -65,7 +65,7 @@ def is_kept(reading: ProcessReading, now: float) -> bool:
 
 
 def with_reading(readings: Sequence[ProcessReading], new: ProcessReading) -> list[ProcessReading]:
-    """The readings with a new one. Of each minute only the last is kept."""
+    """Add a reading. Only the last reading of each minute stays."""
     minute = new.at_ms // MINUTE_MS
     if any(old.at_ms // MINUTE_MS == minute and old.at_ms >= new.at_ms for old in readings):
         return list(readings)
@@ -84,6 +84,6 @@ def _amount(cell: object) -> int | None:
     return cell if isinstance(cell, int) else None
 
 
-def _first(uses: Iterable[tuple[int, ProcessUse]], what: str) -> list[tuple[int, ProcessUse]]:
-    known = [(number, use) for number, use in uses if getattr(use, what) is not None]
-    return sorted(known, key=lambda one: getattr(one[1], what), reverse=True)[:TOP]
+def _first(uses: Iterable[tuple[int, ProcessUse]], resource: str) -> list[tuple[int, ProcessUse]]:
+    known = [(number, use) for number, use in uses if getattr(use, resource) is not None]
+    return sorted(known, key=lambda one: getattr(one[1], resource), reverse=True)[:TOP]

@@ -39,7 +39,7 @@ ROUTES: Final = (
     Route("PATCH", "/nodes/{id}", "node.edit", nodes_api.edit_node, NodeView, NodePatch),
     Route(
         "GET", "/nodes/{id}/tables", "node.read", nodes_api.get_tables, TablesView, cost="page",
-        query=(Parameter("subject", "only this one: processes, services, interfaces …"),),
+        query=(Parameter("subject", "only this table: processes, services, interfaces …"),),
     ),
     Route(
         "GET", "/nodes/{id}/processes", "node.read", nodes_api.get_processes, PastProcessesView,
@@ -53,12 +53,12 @@ ROUTES: Final = (
         "GET", "/updates", "node.read", nodes_api.list_updates, PackageUpdatesView, cost="fleet",
         query=(
             LIMIT, CURSOR, Parameter("search", "only packages whose name contains this"),
-            Parameter("security", "only those for security", "boolean"),
+            Parameter("security", "only security updates", "boolean"),
         ),
     ),
     Route(
         "GET", "/updates/nodes", "node.read", nodes_api.list_nodes_of_update, NodeUpdatesView, cost="fleet",
-        query=(LIMIT, CURSOR, Parameter("package", "its name", required=True)),
+        query=(LIMIT, CURSOR, Parameter("package", "the name of the package", required=True)),
     ),
     Route("POST", "/events", "event.write", events_api.post_event, StoredEventView, EventBody, status=202, cost="page"),
     Route("POST", "/nodes/{id}/events", "event.write", events_api.post_node_event, StoredEventView, NodeEventBody, status=202, cost="page"),

@@ -17,14 +17,14 @@ from groundcontrol.nodes.updates import NodeUpdateList, UpdateList
 
 class NodeStore(Protocol):
     async def create_node(self, scope: Scope, node: NewNode, event: Event | None = None) -> Node:
-        """Create a node, and store the event of its cause with it.
+        """Create a node. `event`: stored in the same transaction.
 
-        Raises: Conflict: the id was ever used before, or the name is taken in this organisation.
+        Raises: Conflict: the id was used before, or the name is taken in this organisation.
         """
         ...
 
     async def create_nodes(self, scope: Scope, nodes: Sequence[NewNode]) -> list[Node]:
-        """Create all of them or none, in the same order. Conflict: as above, for any of them."""
+        """Create all nodes or none. Returns: them in the same order. Raises: Conflict: as above, for any of them."""
         ...
 
     async def node(self, scope: Scope, node: NodeId) -> Node: ...
@@ -40,11 +40,11 @@ class NodeStore(Protocol):
     async def edit_node(
         self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None, note: str | None = None
     ) -> Node:
-        """Forbidden: the change adds or removes a tag that some grants name, and the caller may not change rights."""
+        """Change fields; None: unchanged. Raises: Forbidden: the change of tags changes rights, which the caller may not change."""
         ...
 
     async def tags_in_grants(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:
-        """The tags among these that the grants of a user, or of a token in force, name."""
+        """The tags of these that the grants of a user or of a valid token name."""
         ...
 
     async def move_node(self, scope: Scope, node: NodeId, address: str) -> Node:
@@ -55,9 +55,7 @@ class NodeStore(Protocol):
         ...
 
     async def renew_keys(self, node: NodeId, generation: int) -> Node:
-        """Accept a later generation of keys, which the node has proven to hold.
-
-        Keys before it become invalid. Repeating it changes nothing.
+        """Accept a later generation of keys, which the node has proven to hold. Earlier keys become invalid. A repeat changes nothing.
 
         Raises: NotFound.
         """
@@ -66,7 +64,7 @@ class NodeStore(Protocol):
     async def delete_node(self, scope: Scope, node: NodeId, event: Event | None = None) -> None:
         """Delete the node, its jobs and credentials (crypto-shredded); leave a tombstone, by which `sweep` finds its samples.
 
-        Args: event: what is stored with it instead of `node_removed`.
+        Args: event: stored instead of `node_removed`.
         """
         ...
 
@@ -82,7 +80,9 @@ class NodeStore(Protocol):
         self, session: Session, identity: NodeIdentity, agent_version: str, policy: NodePolicy, reboot_required: str, at: float
     ) -> Node: ...
     async def save_updates(self, session: Session, updates: NodeUpdates) -> Node: ...
-    async def save_seen(self, seen: Mapping[NodeId, float]) -> None: ...
+    async def save_seen(self, seen: Mapping[NodeId, float]) -> None:
+        """Store when nodes were last seen, in Unix seconds."""
+        ...
 
 
 class NodeTableStore(Protocol):
@@ -94,17 +94,17 @@ class NodeTableStore(Protocol):
 
     async def tables(self, scope: Scope, node: NodeId) -> Sequence[SubjectTable]: ...
     async def save_events(self, session: Session, events: Sequence[Event]) -> None:
-        """Store what a node reports. What is above its rate is counted only. Fenced: the session is over."""
+        """Store the events that a node reports. Events above its rate are only counted. Raises: Fenced: the session is over."""
         ...
 
     async def packages_digest(self, session: Session) -> str:
-        """The digest of the stored state of the node's packages; empty = no state is stored."""
+        """The digest of the node's stored package list; empty = none is stored."""
         ...
 
     async def save_packages(self, session: Session, changes: PackageChanges, at: float) -> PackageState:
-        """Apply changes.
+        """Apply changes to the stored package list.
 
-        If they do not start at the stored state, or do not lead to their digest, nothing changes. Then the returned digest is empty.
+        They must start at its digest and lead to the digest that they name. Otherwise nothing changes, and the returned digest is empty.
         """
         ...
 
@@ -132,7 +132,7 @@ class RecoveryStore(Protocol):
         ...
 
     async def adopt_until(self) -> float:
-        """Until when the hub enrols nodes of this fleet that the store does not know; 0: it does not."""
+        """Unix time until which the hub enrols nodes of this fleet that the store does not contain; 0: it does not."""
         ...
 
     async def end_adoption(self, scope: Scope) -> None: ...
@@ -161,12 +161,12 @@ class ProcessHistoryStore(Protocol):
         ...
 
     async def reading(self, no: int, at: float) -> ProcessReading | None:
-        """The last reading of node number `no` at or before a time; None: there is none.
+        """The last reading of node number `no` at or before a time in Unix seconds; None: there is none.
 
-        Raises: StoreError: it is damaged.
+        Raises: StoreError: the reading is damaged.
         """
         ...
 
     async def expire_readings(self, before: float) -> int:
-        """Remove some of the readings before a time, by quarters of an hour. Returns: the removed rows; 0: none is left."""
+        """Remove some readings before a time, by quarters of an hour. Returns: the removed rows; 0: none is left."""
         ...

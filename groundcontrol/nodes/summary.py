@@ -21,10 +21,10 @@ SUMMARY_SUMS: Final = ("disk.read", "disk.written", "network.received", "network
 """Labelled metrics that a summary contains once, under their bare name: the sum over all devices, or all interfaces but `lo`."""
 
 SUMMARY_FULLEST: Final = ("filesystem.size", "filesystem.free", "filesystem.used")
-"""A summary contains these under their full names, for the fullest mount: `filesystem.used{mount=/var}`. How full it is, is
-used / (used + free), as `df` and alerts have it; used / size where the free space is not known.
+"""A summary contains these under their full names, for the fullest mount: `filesystem.used{mount=/var}`.
 
-If no mount could be measured it is `/`, with null.
+The fullest mount has the greatest used / (used + free), as in `df` and in alerts; used / size if the free space is not known.
+If no mount could be measured, the summary contains `/` with null.
 """
 
 SUMMARY_HIGHEST: Final = ("disk.busy", "filesystem.inodes_used", "temperature")
@@ -39,7 +39,7 @@ SummaryValues = Sequence["int | None"]
 
 
 class Shown(msgspec.Struct, gc=False):
-    """A value as the API sends it; None: it could not be measured."""
+    """A value as the API sends it; null: it could not be measured."""
 
     value: float | None
     at: float
@@ -58,12 +58,12 @@ class SummaryFragment:
         self.shown = shown
         self.entries = len(shown)
         self.packed = _pack(shown)[1 if self.entries < 16 else 3 :]
-        """Its entries as MessagePack, without the header of their map."""
+        """The entries as MessagePack, without the header of their map."""
         self.text = b""
         """The cached result of `write`."""
 
     def write(self) -> bytes:
-        """Its entries as JSON, without the braces around them; encoded once."""
+        """The entries as JSON, without the braces around them. They are encoded once."""
         self.text = self.text or _write(self.shown)[1:-1]
         return self.text
 
@@ -105,9 +105,9 @@ class _Mount(NamedTuple):
 
 
 class Summary:
-    """The positions in a series schema that a summary needs: found once for each schema, used for each row.
+    """The positions in a series schema that a summary needs. They are found once for each schema, and used for each row.
 
-    All series of a metric stand in one schema, since a metric belongs to one family. So the summaries of several schemas can be joined.
+    A metric belongs to one family, so all its series are in one schema. So the summaries of several schemas can be joined.
     """
 
     __slots__ = ("_highest", "_mounts", "_plain", "_sums")
@@ -150,7 +150,7 @@ class Summary:
 
 
 def _root_first(slot: _Slot) -> tuple[bool, _Slot]:
-    """Sorts `/` first: of equally full mounts, and of mounts that could not be measured, the summary shows the first."""
+    """Sorts `/` first. The summary shows the first of equally full mounts, and of mounts that could not be measured."""
     return not slot.name.endswith("{mount=/}"), slot
 
 

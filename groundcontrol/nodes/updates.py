@@ -12,7 +12,7 @@ from groundcontrol.nodes.model import Tri
 SUBJECT: Final = "updates"
 HELD: Final = "held"
 MAX_CANDIDATES: Final = 8
-"""The most versions shown of one package; those on most nodes."""
+"""At most this many versions of a package are shown: those for the most nodes."""
 _COLUMNS: Final = ("package", "installed", "candidate", "security", "repository")
 _WORST: Final[dict[Tri, int]] = {"yes": 0, "unknown": 1, "no": 2}
 
@@ -44,7 +44,7 @@ class UpdateList(NamedTuple):
     total: int
     """The number of packages that match."""
     security: int
-    """The number of those that are security updates."""
+    """The number of these that are security updates."""
     told: int
     """The number of nodes whose list is known."""
     silent: int
@@ -100,13 +100,13 @@ class Tally:
         self._lines: Counter[tuple[TableCell, ...]] = Counter()
         """(package, candidate, security, repository), as the nodes reported them -> number of nodes."""
         self.told = 0
+        """As in `UpdateList`, like the next three."""
         self.silent = 0
-        """The number of nodes without a list."""
         self.cut = 0
         self.oldest_at: float | None = None
 
     def add(self, table: SubjectTable) -> None:
-        """Add the table of one node, whose reading did not fail. Of several rows of a package the one that `row_of` takes counts."""
+        """Add the table of one node, whose reading did not fail. If a package has several rows, the row that `row_of` returns counts."""
         self.told += 1
         self.cut += table.total > len(table.cells) // max(1, len(table.columns))
         self.oldest_at = table.taken_at if self.oldest_at is None else min(self.oldest_at, table.taken_at)
@@ -114,11 +114,11 @@ class Tally:
         self._lines.update({line[0]: line for line in reversed(lines)}.values())
 
     def packages(self, search: str = "", *, security_only: bool = False) -> list[PackageUpdate]:
-        """Packages sorted by security updates first, then by the number of nodes, then by name. `search` ignores case."""
+        """Packages in the order of `sort_key`. `search`: a part of the name; case does not matter."""
         words = search.casefold()
         found: dict[str, dict[tuple[str, Tri, str], int]] = {}
-        for (name, after, told, repository), nodes in self._lines.items():
-            package, security = str(name or ""), _tri(told)
+        for (name, after, is_security, repository), nodes in self._lines.items():
+            package, security = str(name or ""), _tri(is_security)
             if words in package.casefold() and (security == "yes" or not security_only):
                 counts = found.setdefault(package, {})
                 key = (str(after or ""), security, str(repository or ""))
@@ -127,7 +127,7 @@ class Tally:
 
 
 def sort_key(update: PackageUpdate) -> tuple[int, int, str]:
-    """The sort key of a package in this list."""
+    """Sorts security updates first, then by the number of nodes, then by name."""
     return (0 if update.security == "yes" else 1, -update.nodes, update.package)
 
 
@@ -138,8 +138,8 @@ def _column(table: SubjectTable, name: str) -> tuple[TableCell, ...]:
     return (None,) * (len(table.cells) // max(1, width))
 
 
-def _tri(told: TableCell) -> Tri:
-    return cast("Tri", told) if told in ("yes", "no") else "unknown"
+def _tri(cell: TableCell) -> Tri:
+    return cast("Tri", cell) if cell in ("yes", "no") else "unknown"
 
 
 def _update(package: str, counts: dict[tuple[str, Tri, str], int]) -> PackageUpdate:

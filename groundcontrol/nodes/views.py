@@ -61,7 +61,7 @@ class Sample(Answer, gc=False):
 class FindingView(Answer):
     kind: str
     object: str
-    """The mount, unit, interface … that it is about; empty: the server as a whole."""
+    """The mount, unit, interface … with the fault; empty: the server as a whole."""
     level: Literal["notice", "warning", "critical"]
     since_at: float
     cause: str
@@ -69,12 +69,12 @@ class FindingView(Answer):
     action: str | None
     """The verb that helps; null: there is none."""
     alert_id: str
-    """The alert that it comes from; empty: there is none."""
+    """The alert behind the finding; empty: there is none."""
 
 
 class NodeHealthView(Answer):
     level: Literal["ok", "notice", "warning", "critical", "unknown"]
-    """That of the worst finding; unknown: the server does not report, and no alert says so yet."""
+    """The level of the worst finding. unknown: the server does not report, and no alert is raised yet."""
     findings: list[FindingView]
     """The worst first."""
 
@@ -101,11 +101,11 @@ class NodeView(Answer):
     waiting: bool
     """Whether the node waits for approval, since it joined with an organisation secret."""
     units: Literal["current", "older", "unknown"]
-    """Whether its unit files are older than this release's. An update of Spider keeps them; a new deployment replaces them."""
+    """Whether the node's unit files are older than this release's. An update of Spider keeps them; a new deployment replaces them."""
     agent: Literal["current", "outdated", "unknown"]
-    """Its Spider compared with the hub's bundle. outdated = another version, which `stardust update` replaces."""
+    """The node's Spider compared with the hub's bundle. outdated = another version, which `stardust update` replaces."""
     clock_skew_seconds: float | None
-    """Whole seconds by which its clock is ahead of the hub's, measured within the last minute. null: unknown or not connected."""
+    """Whole seconds by which the node's clock is ahead, measured within the last minute. null: unknown or not connected."""
     keys_generation: int
     """The key generation that the node last proved. `rekey` issues the next one."""
     note: str
@@ -126,16 +126,16 @@ class NodePatch(Body):
 
 class NodeEventBody(Body):
     type: str
-    """One that programs may report (docs/events.md)."""
+    """A type that programs may report (docs/events.md)."""
     message: str
     severity: Literal["info", "warning", "error"] | None = None
-    """Null: that of the type."""
+    """null: the severity of the type."""
     details: dict[str, str | int | float] | None = None
     """At most 16 short texts and numbers."""
     at: float | None = None
-    """When it happened, in Unix seconds; null: now."""
+    """When the event happened, in Unix seconds; null: now."""
     event_id: str | None = None
-    """The caller's own id of it: what is sent again with the same id is stored once."""
+    """The caller's own id of the event. An event that is sent again with the same id is stored once."""
 
 
 class EventBody(NodeEventBody):
@@ -144,7 +144,7 @@ class EventBody(NodeEventBody):
 
 class StoredEventView(Answer):
     id: str
-    """An equal event of the last minutes may have the same."""
+    """The id of the stored event. An equal event of the last minutes may share it."""
 
 
 class FleetData(Answer):
@@ -189,7 +189,7 @@ def summary_json(fragments: Iterable[SummaryFragment]) -> dict[str, Sample]:
 
 
 def chosen_series(latest: Latest, wanted: Iterable[str]) -> dict[str, Sample]:
-    """The requested series; a metric's bare name selects the series of all its labels."""
+    """The requested series. A metric's bare name selects the series of all its labels."""
     found: dict[str, tuple[float | None, float]] = {}
     for name in wanted:
         if name in latest:
@@ -271,7 +271,7 @@ class LogLineView(Answer):
 
 class LogsView(Answer):
     lines: list[LogLineView]
-    """Log lines. Empty if the node's owner does not enable them."""
+    """Empty if the node's owner does not enable log lines."""
     next: str | None
 
 
@@ -279,7 +279,7 @@ class JournalBody(Body):
     unit: str
     """Full name of a service, socket or timer of systemd, such as `nginx.service`."""
     lines: int = MAX_JOURNAL_LINES
-    """1 to 200."""
+    """How many lines, 1 to 200."""
     level: Literal["warning", "all"] = "all"
     """Warnings and worse, or all lines that the node's owner shows."""
 
@@ -295,9 +295,9 @@ class UnitLineView(Answer):
 class UnitJournalView(Answer):
     unit: str
     level: Literal["warning", "all"]
-    """These lines: warnings and worse, since that was requested or the node's owner shows no others; or all."""
+    """The level of these lines. warning: it was requested, or the node's owner shows no others."""
     left_out: int
-    """Number of older ones of the requested lines that did not fit."""
+    """How many of the requested lines did not fit; the oldest are left out."""
     lines: list[UnitLineView]
     """Oldest first. The hub does not store them."""
 
@@ -346,9 +346,9 @@ class ProcessReadingView(Answer):
 
 class PastProcessesView(Answer):
     at: float
-    """The time asked for."""
+    """The requested time."""
     reading: ProcessReadingView | None
-    """The last one at or before that time. null: the hub has none."""
+    """The last reading at or before that time. null: the hub has none."""
 
 
 class InstalledPackageView(Answer):
@@ -359,7 +359,7 @@ class InstalledPackageView(Answer):
 class PackagesView(Answer):
     packages: list[InstalledPackageView]
     total: int
-    """Of all that match."""
+    """Number of packages that match."""
     taken_at: float | None
     """When the hub received the last change. null: the node has not sent its packages yet."""
     next: str | None
@@ -376,7 +376,7 @@ class CandidateView(Answer):
 class PackageUpdateView(Answer):
     package: str
     security: Literal["yes", "no", "unknown"]
-    """yes: on at least one node."""
+    """yes: a security update on at least one node."""
     nodes: int
     security_nodes: int
     candidates: list[CandidateView]
@@ -387,9 +387,9 @@ class PackageUpdatesView(Answer):
     packages: list[PackageUpdateView]
     """Security updates first, then by the number of nodes."""
     total: int
-    """Packages that match."""
+    """Number of packages that match."""
     security: int
-    """Of these, for security."""
+    """Number of these that are security updates."""
     told: int
     """Nodes whose update list the hub has."""
     silent: int
@@ -415,6 +415,12 @@ class NodeUpdatesView(Answer):
     nodes: list[NodeUpdateView]
     total: int
     next: str | None
+
+
+def is_known(table: SubjectTable) -> bool:
+    """Whether the catalogue contains the table's subject and all its columns."""
+    subject = BY_NAME.get(table.subject)
+    return subject is not None and {*table.columns} <= {column.name for column in subject.columns}
 
 
 def table_view(table: SubjectTable) -> TableView:

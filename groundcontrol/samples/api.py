@@ -51,13 +51,13 @@ MAX_NODES: Final = 50
 MAX_LINES: Final = 200
 """The most series in one answer: nodes times series."""
 LEAST_VALUES: Final = 4000
-"""The least size that a request counts with: even a single point may need an hour of rows."""
+"""A request counts with at least this size, since even a single point may need an hour of rows."""
 MAX_HISTORY_VALUES: Final = 400_000
-"""Points times lines of the histories that are worked out at the same time: each takes up to 250 bytes meanwhile."""
+"""Points times lines of all histories that are computed at the same time. Each value takes up to 250 bytes meanwhile."""
 MAX_HISTORY_VALUES_OF_A_USER: Final = 200_000
-"""And of one answer: of many lines there are fewer points."""
+"""The limit of one user, and of one answer. An answer of many lines has fewer points."""
 HISTORY_PATIENCE_S: Final = 10.0
-"""Less than the fifteen seconds of a page, so that it gets the reason."""
+"""How long a request waits for others. A page gives up after 15 s, so it still receives the error."""
 DEFAULT_POINTS: Final = 600
 DEFAULT_WINDOW_S: Final = 3600.0
 _KNOWN: Final = frozenset({"metric", "from", "to", "points"})
@@ -65,7 +65,7 @@ _KNOWN: Final = frozenset({"metric", "from", "to", "points"})
 _NUMBER: Final = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,16})?([eE][+-]?[0-9]{1,2})?")
 """Numbers as programs write them. `float` would accept more: blanks, `1_0`, digits of other scripts."""
 
-_WHAT: Final = ("avg", "min", "max")
+_AGGREGATES: Final = ("avg", "min", "max")
 
 JSON: Final = "application/json"
 MSGPACK: Final = "application/msgpack"
@@ -75,7 +75,7 @@ _WILD: Final = {"*/*": JSON, "application/*": JSON, "text/*": CSV}
 
 
 class Histories(BudgetLimiter):
-    """Room for the histories that are worked out."""
+    """The budget of the histories that are computed at the same time."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -87,18 +87,18 @@ class Histories(BudgetLimiter):
 
 
 async def get_history(call: ApiRequest) -> web.Response:
-    """Series over time: averages, lows and highs of equal steps; null where there is no sample."""
+    """Series over time: average, minimum and maximum of equal steps; null where there is no sample."""
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
     query = _read_query(call, _KNOWN)
     node = await call.services[NodeStore].node(call.scope, call.node_id)
-    async with _room(call, query, [node]):
+    async with _budget(call, query, [node]):
         window = await _window(call.services, node, query)
         body = await asyncio.to_thread(_write, window, query.series, form)
     return _answer(body, form, f"history-{node.id}")
 
 
 async def get_histories(call: ApiRequest) -> web.Response:
-    """The same of several nodes, by the same steps."""
+    """Series over time of several nodes, with the same steps."""
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
     query = _read_query(call, _KNOWN | {"node"})
     ids = list(dict.fromkeys(call.request.query.getall("node", [])))
@@ -110,7 +110,7 @@ async def get_histories(call: ApiRequest) -> web.Response:
         raise NotFound("there is no node of this id")
     query = query._replace(points=min(query.points, MAX_HISTORY_VALUES_OF_A_USER // (len(ids) * len(query.series))))
     nodes = [await call.services[NodeStore].node(call.scope, NodeId(node)) for node in ids]
-    async with _room(call, query, nodes):
+    async with _budget(call, query, nodes):
         windows = await _windows(call.services, nodes, query)
         body = await asyncio.to_thread(_write_all, windows, query.series, form)
     return _answer(body, form, "history")
@@ -118,7 +118,7 @@ async def get_histories(call: ApiRequest) -> web.Response:
 
 async def _windows(services: Services, nodes: Sequence[Node], query: HistoryQuery) -> dict[NodeId, Window]:
     windows = {node.id: await _window(services, node, query) for node in nodes}
-    # One node may keep nothing finer for that time, and all nodes share the same steps.
+    # A node may have only a coarser tier for that time, and all nodes share the same steps.
     while len({window.tier for window in windows.values()}) > 1:
         least = [tier for tier in TIERS if any(window.tier == tier.name for window in windows.values())][-1]
         windows = {node.id: await _window(services, node, query, least) for node in nodes}
@@ -135,8 +135,11 @@ class HistoryQuery(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def _room(call: ApiRequest, query: HistoryQuery, nodes: Sequence[Node]) -> AsyncIterator[None]:
-    """Wait for a slot to compute an answer in. The send budget limits how much of all finished answers waits to be sent."""
+async def _budget(call: ApiRequest, query: HistoryQuery, nodes: Sequence[Node]) -> AsyncIterator[None]:
+    """Wait for a part of the budget, and hold it while an answer is computed. `web/connections.py` limits finished answers.
+
+    Raises: BadRequest; Unavailable: the budget is exhausted, or the client has left.
+    """
 
     async def find(scope: Scope) -> None:
         for node in nodes:
@@ -173,14 +176,14 @@ def _answer(body: bytes, form: str, name: str) -> web.Response:
 
 
 async def current_retention(services: Services) -> Retention:
-    """How long samples are kept, by the setting in force."""
+    """How long samples are kept: the stored setting, otherwise that of the configuration."""
     return await services[RetentionStore].retention() or services[Config].retention
 
 
 def choose_form(accept: str, forms: Mapping[str, str], wild: Mapping[str, str]) -> str:
     """The form of the answer that a client prefers.
 
-    Args:   forms, wild: the form for each media type, and for each media type pattern.
+    Args:   accept: the header `Accept`. forms, wild: the form for each media type, and for each pattern of media types.
     Raises: NotAcceptable.
     """
     best, best_weight = "", 0.0
@@ -198,7 +201,7 @@ def choose_form(accept: str, forms: Mapping[str, str], wild: Mapping[str, str]) 
         if form is not None and weight > best_weight:
             best, best_weight = form, weight
     if not best:
-        raise NotAcceptable(f"this comes as {' or '.join(dict.fromkeys(forms.values()))}")
+        raise NotAcceptable(f"this call answers with {' or '.join(dict.fromkeys(forms.values()))}")
     return best
 
 
@@ -218,7 +221,7 @@ def _read_query(call: ApiRequest, known: frozenset[str]) -> HistoryQuery:
 
 
 def moment(text: str | None, name: str, default: float) -> float:
-    """Parse a time of the query.
+    """Parse a time in Unix seconds from the query.
 
     Raises: BadRequest.
     """
@@ -231,7 +234,7 @@ def moment(text: str | None, name: str, default: float) -> float:
 
 def _write(window: Window, series: list[str], form: str) -> bytes:
     if form == CSV:
-        return _write_csv(window.times, [f"{name} {what}" for name in series for what in _WHAT], [window], series)
+        return _write_csv(window.times, [f"{name} {aggregate}" for name in series for aggregate in _AGGREGATES], [window], series)
     view = HistoryView(step=window.step_s, tier=window.tier, times=window.times, series=_lines(window), damaged=_damage(window.damaged))
     return msgspec.msgpack.encode(view) if form == MSGPACK else msgspec.json.encode(view)
 
@@ -239,7 +242,7 @@ def _write(window: Window, series: list[str], form: str) -> bytes:
 def _write_all(windows: Mapping[NodeId, Window], series: list[str], form: str) -> bytes:
     one = next(iter(windows.values()))
     if form == CSV:
-        heads = [f"{node} {name} {what}" for node in windows for name in series for what in _WHAT]
+        heads = [f"{node} {name} {aggregate}" for node in windows for name in series for aggregate in _AGGREGATES]
         return _write_csv(one.times, heads, list(windows.values()), series)
     nodes = {str(node): _lines(window) for node, window in windows.items()}
     damaged = {str(node): _damage(window.damaged) for node, window in windows.items() if window.damaged}
@@ -258,12 +261,12 @@ def _lines(window: Window) -> dict[str, SeriesView]:
 def _write_csv(times: list[float], heads: list[str], windows: list[Window], series: list[str]) -> bytes:
     """One line per step, with empty cells where there is no sample.
 
-    Before them stands one line for each damaged time, with the damage named in the first column of the node.
+    Before these lines, one line for each damaged time names the damage in the first column of the node.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(["time", *heads])
-    wide = len(series) * len(_WHAT)
+    wide = len(series) * len(_AGGREGATES)
     for at, window in enumerate(windows):
         for one in window.damaged:
             note = [""] * len(heads)
@@ -274,7 +277,7 @@ def _write_csv(times: list[float], heads: list[str], windows: list[Window], seri
 
 
 async def list_metrics(_call: ApiRequest) -> MetricsView:
-    """The catalogue."""
+    """The catalogue of metrics."""
     return MetricsView(
         metrics=[
             MetricView(
@@ -291,33 +294,33 @@ async def list_metrics(_call: ApiRequest) -> MetricsView:
 
 
 GONE_S: Final = 86_400.0
-"""A node without samples for this long is left out of the expected size until it returns."""
+"""The expected size leaves out a node that has sent no samples for this long."""
 TYPICAL_BYTES: Final[dict[TierName, float]] = {"1s": 0.7, "1m": 2.5, "1h": 3.5}
-"""Bytes per value, used where this hub has measured none."""
+"""Bytes per value, used until this hub has measured its own."""
 
 
 async def get_settings(call: ApiRequest) -> SettingsView:
-    """The settings as they hold, and what each tier of the history takes."""
+    """The settings in force, and the size of each tier of the history."""
     rule = await call.services.auth.user_admin.rule()
     hub = await asyncio.to_thread(_hub, call.services[Config])
-    return SettingsView(require_totp=rule.holds, require_totp_least=rule.least, retention=await _retention(call), hub=hub)
+    return SettingsView(require_totp=rule.holds, require_totp_least=rule.least, retention=await _tier_views(call), hub=hub)
 
 
 async def edit_settings(call: ApiRequest, body: SettingsPatch) -> SettingsView:
-    """Say who must have a second factor (whoever lacks one can do nothing else before), or how long samples are kept."""
+    """Change who must have a second factor, or how long samples are kept. A user who lacks a required factor can only set it up."""
     if body.require_totp is msgspec.UNSET and body.retention in (msgspec.UNSET, RetentionPatch()):
         raise BadRequest("nothing to change: give require_totp, retention or both")
     if body.require_totp is not msgspec.UNSET:
         call.services.auth.user_admin.check_rule(body.require_totp)  # checked first, so that a refused request deletes no samples
     if body.retention is not msgspec.UNSET:
-        await _save(call, body.retention)
+        await _save_retention(call, body.retention)
     if body.require_totp is not msgspec.UNSET:
         await call.services.auth.user_admin.set_rule(call.scope, body.require_totp)
     return await get_settings(call)
 
 
 def _hub(config: Config) -> HubView:
-    """Reads the disk: must not run in the event loop's thread."""
+    """Reads the disk, so it must not run in the event loop's thread."""
     control = config.control_db
     with os.scandir(control.parent) as found:
         files = [entry.stat().st_size for entry in found if entry.name.startswith(control.stem) and control.suffix in entry.name]
@@ -334,14 +337,14 @@ def _hub(config: Config) -> HubView:
     )
 
 
-async def _save(call: ApiRequest, asked: RetentionPatch) -> None:
-    wanted = (asked.seconds_s, asked.minutes_s, asked.hours_s)
+async def _save_retention(call: ApiRequest, patch: RetentionPatch) -> None:
+    wanted = (patch.seconds_s, patch.minutes_s, patch.hours_s)
     change = RetentionChange(*(None if one is msgspec.UNSET else one for one in wanted))
     await call.services[RetentionStore].save_retention(call.scope, change, call.services[Config].retention)
 
 
-async def _retention(call: ApiRequest) -> list[TierView]:
-    holds = await current_retention(call.services)
+async def _tier_views(call: ApiRequest) -> list[TierView]:
+    retention = await current_retention(call.services)
     found = []
     since = call.services.clock.now() - GONE_S
     for tier, size in zip(TIERS, await call.services[MetricStore].sizes(since), strict=True):
@@ -349,11 +352,11 @@ async def _retention(call: ApiRequest) -> list[TierView]:
         found.append(
             TierView(
                 tier=tier.name,
-                kept_s=retention_s(tier, holds),
+                kept_s=retention_s(tier, retention),
                 bytes_per_value=round(per_value, 3),
                 measured=size.samples > 0,
                 values_per_day=size.per_day,
-                bytes=round(per_value * size.per_day * retention_s(tier, holds) / 86_400),
+                bytes=round(per_value * size.per_day * retention_s(tier, retention) / 86_400),
             )
         )
     return found

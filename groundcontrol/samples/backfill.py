@@ -20,7 +20,7 @@ class LatePack(NamedTuple):
 
     session: Session
     order: int
-    """Its position among the late packs of this session, which the hub acknowledges."""
+    """The number of the late pack in this session, which the hub acknowledges."""
     journal: bytes
     number: int
     sent: PreviousSend | None
@@ -29,7 +29,7 @@ class LatePack(NamedTuple):
     last_ms: int
     coding: int
     body: bytes
-    """Empty: a rule refused the pack; it counts as stored but is not stored."""
+    """Empty: the rows are dated too far ahead. The pack counts as stored, but is not."""
 
 
 class LostRows(NamedTuple):

@@ -1,7 +1,7 @@
 """The background task that moves hot rows into chunks, one node and hour at a time. Its pauses leave the database to requests.
 
-The current hour is moved in pieces of ten minutes. An earlier hour, also one with late samples, is moved when no row was added to it for a
-while. Its parts are merged into one chunk later. If the hub is killed, the compactor continues from the state of the store.
+The current hour is moved in pieces of ten minutes. Any other hour is moved after no row was added to it for a while. Later, its parts
+are merged into one chunk. If the hub is killed, the compactor continues from the state of the store.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 ROUND_S: Final = 15.0
 PIECE_S: Final = 600.0
-"""How much of the current hour is moved in one step: the most that a window has to unpack."""
+"""How much of the current hour is moved in one step: a window has to unpack no more. Also the time between two tries of a failed hour."""
 SETTLE_S: Final = 60.0
 """How long rows of another hour wait before they are moved, since late rows of one outage arrive together."""
 MERGE_AFTER_S: Final = 600.0
 """How long a finished span waits for another part before its parts are merged."""
 MOST_PARTS: Final = 24
-"""A span with at least so many parts is merged immediately."""
+"""A span with at least this many parts is merged immediately."""
 ROUND_LIMIT_S: Final = 300.0
 """The approximate limit of a round: pauses get shorter when there is more to do."""
 LONGEST_PAUSE: Final = 9.0
@@ -60,9 +60,9 @@ class _Quarantined(NamedTuple):
 
     packs: int
     last: tuple[int, int, int]
-    """The newest pack of the hour at that time."""
+    """The newest pack of the hour when these were found."""
     alone_since: float | None
-    """Since when the hour has held no other packs (monotonic)."""
+    """Since when the hour has held no other packs (monotonic); None: it may hold some."""
 
 
 class _Ripe(NamedTuple):
@@ -72,7 +72,7 @@ class _Ripe(NamedTuple):
     slow: bool
 
 
-def _in_turn(ripe: Sequence[_Ripe]) -> list[_Ripe]:
+def _by_turns(ripe: Sequence[_Ripe]) -> list[_Ripe]:
     """The newest hour of each node, then the next of each: a node that sends a year of hours does not delay the others."""
     turns: dict[int, int] = {}
     found = []
@@ -93,7 +93,7 @@ class Compactor:
         id_by_number: Callable[[int], Awaitable[NodeId | None]],
         longest_pause: float = LONGEST_PAUSE,
     ) -> None:
-        """`may_work` says whether this hub may compact now. `id_by_number` gives the node of a number, for log events."""
+        """`may_work`: whether this hub may compact now. `id_by_number`: the node of a number, for log events."""
         self._chunks = chunks
         self._clock = clock
         self._may_work = may_work
@@ -107,18 +107,18 @@ class Compactor:
         self._full: dict[tuple[int, int], float] = {}
         """Hours with a span that has the most parts allowed, and when each was last tried (monotonic)."""
         self._damaged: set[tuple[int, ...]] = set()
-        """Hours and spans that are damaged, so that they cannot be moved or merged."""
+        """Hours and spans that cannot be moved or merged, since they are damaged."""
         self._failed: dict[tuple[int, ...], float] = {}
         """Hours and spans that failed with another error of the database, and when each was last tried (monotonic)."""
         self.packs = 0
         """The number of packs that were moved into chunks."""
         self.merges = 0
         self.backlog = 0
-        """The number of hours, except the current one, with rows that can be moved and are in no chunk, counted over all nodes in the last round."""
+        """The number of hours with rows to move, of all nodes, without the current hour. Counted in the last round."""
 
     @property
     def quarantined(self) -> int:
-        """The number of packs that cannot be read. They stay where they are; the packs around them were moved."""
+        """The number of packs that cannot be read. They stay where they are."""
         return sum(quarantined.packs for quarantined in self._quarantined.values())
 
     async def run(self) -> None:
@@ -133,7 +133,7 @@ class Compactor:
 
     async def round(self) -> int:
         """Move all hours that are ready, and merge all spans that are due. Returns: the number of steps."""
-        ripe = _in_turn(self._ripe(await self._chunks.hot_hours()))
+        ripe = _by_turns(self._ripe(await self._chunks.hot_hours()))
         until = self._clock.monotonic() + ROUND_LIMIT_S
         for left, one in zip(range(len(ripe), 0, -1), ripe, strict=True):
             await self._step(self._share_s(until, left), (one.hour.no, one.hour.hour), partial(self._compact, one))
@@ -155,13 +155,13 @@ class Compactor:
         self._quarantined = {key: quarantined for key, quarantined in self._quarantined.items() if key in found}
         self._full = {key: at for key, at in self._full.items() if key in found}
         self._forget(found, 2)
-        self.backlog = sum(hour.hour != current and not self._rests(hour, now) for hour in hours)
+        self.backlog = sum(hour.hour != current and not self._is_unreadable(hour, now) for hour in hours)
         self._moved = {key: at for key, at in self._moved.items() if key[1] == current}
         seen: dict[tuple[int, int], _Seen] = {}
         ripe = []
         for hour in hours:
             key = hour.no, hour.hour
-            if self._is_left(key) or now - self._full.get(key, -PIECE_S) < PIECE_S:
+            if self._is_skipped(key) or now - self._full.get(key, -PIECE_S) < PIECE_S:
                 continue
             if hour.hour == current:
                 moved = self._moved.get(key)
@@ -170,15 +170,15 @@ class Compactor:
                 continue
             before = self._seen.get(key, _Seen(None, now, now))
             seen[key] = before if before.last == hour.last else _Seen(hour.last, now, before.first)
-            if not self._rests(hour, now) and (now - seen[key].changed >= SETTLE_S or now - before.first >= PIECE_S):
+            if not self._is_unreadable(hour, now) and (now - seen[key].changed >= SETTLE_S or now - before.first >= PIECE_S):
                 ripe.append(_Ripe(hour, slow=True))
         self._seen = seen
         return ripe
 
-    def _rests(self, hour: HotHour, now: float) -> bool:
+    def _is_unreadable(self, hour: HotHour, now: float) -> bool:
         """Whether the hour holds only packs that cannot be read.
 
-        This is checked again after PIECE_S, since a late pack need not become the newest.
+        After PIECE_S the answer is no, so that the hour is tried again: a late pack need not become the newest.
         """
         quarantined = self._quarantined.get((hour.no, hour.hour))
         return (
@@ -194,9 +194,9 @@ class Compactor:
 
     def _is_due(self, due: Due) -> bool:
         key = due.no, due.span, due.tier, due.family
-        return not self._is_left(key) and (due.parts >= MOST_PARTS or self._is_over(due))
+        return not self._is_skipped(key) and (due.parts >= MOST_PARTS or self._is_over(due))
 
-    def _is_left(self, key: tuple[int, ...]) -> bool:
+    def _is_skipped(self, key: tuple[int, ...]) -> bool:
         """Whether this hour or span is damaged, or failed less than PIECE_S ago."""
         return key in self._damaged or self._clock.monotonic() - self._failed.get(key, -PIECE_S) < PIECE_S
 
@@ -232,7 +232,7 @@ class Compactor:
         moved = await self._chunks.compact(*key, slow=ripe.slow)
         if moved.full:  # its parts may be merged before the next try
             if key not in self._full:
-                await self._log("span_full", hour.no, hour=hour.hour, means="as many parts as there can be: set aside")
+                await self._log("span_full", hour.no, hour=hour.hour, means="the span has the most parts allowed: set aside")
             self._full[key] = self._clock.monotonic()
             return
         self._full.pop(key, None)
@@ -244,11 +244,11 @@ class Compactor:
             )
             if before is None or before.packs != moved.quarantined:
                 await self._log(
-                    "samples_damaged", hour.no, place=(hour.hour,), packs=moved.quarantined, means="set aside, `stardust doctor` tells more"
+                    "samples_damaged", hour.no, place=(hour.hour,), packs=moved.quarantined, means="set aside, `stardust doctor` says more"
                 )
 
     async def _log(self, name: str, no: int, **fields: Any) -> None:
-        """Log an event of a node, by its id, or by its number if the id cannot be read now."""
+        """Log an event of a node by its id, or by its number if the id cannot be read."""
         node: NodeId | int | None = None
         with contextlib.suppress(StoreError):  # nodes and samples lie in different databases
             node = await self._id_of(no)

@@ -1,4 +1,4 @@
-"""Derived metrics: percents and ratios that rules need and no node sends. Each is a pure function of one sample of a node."""
+"""Derived metrics: percents and ratios that the hub computes for rules. Each is a pure function of one sample of a node."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from spider.wire.metrics import METRICS, Metric
 
 SCALE: Final = 1000
-"""Values are kept as integers, `round(value * SCALE)`, like those of the wire."""
+"""Values are integers, `round(value * SCALE)`, as on the wire."""
 
 
 class Derived(NamedTuple):
@@ -58,6 +58,6 @@ DERIVED: Final = {row.metric.name: row for row in CATALOGUE}
 
 
 def metric_of(name: str) -> Metric | None:
-    """The row of a measured or derived metric."""
+    """The row of a measured or derived metric; None: there is no such metric."""
     found = DERIVED.get(name)
     return METRICS.get(name) if found is None else found.metric

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 NDJSON: Final = "application/x-ndjson"
 MAX_EXPORTS: Final = 8
-"""Each holds an hour of rows, 10 MB and more, until its reader has taken them."""
+"""Each holds some 10 MB of rows until its client has read them."""
 MAX_EXPORTS_OF_A_USER: Final = 4
 PIECE_VALUES: Final = 20_000
 """The number of values written in one piece; a row with more values is a piece of its own."""
@@ -43,14 +43,14 @@ _WILD: Final = {"*/*": NDJSON, "application/*": NDJSON, "text/*": CSV}
 
 
 class Exports(SlotLimiter):
-    """Exports under way."""
+    """The exports in progress."""
 
     def __init__(self) -> None:
         super().__init__("exports", MAX_EXPORTS, MAX_EXPORTS_OF_A_USER)
 
 
 async def export_node(call: ApiRequest) -> web.StreamResponse:
-    """Everything that is kept of a node in a tier, a line a row (NDJSON) or a value (CSV): by the hour (1m: day, 1h: 32 days), in no certain order within one."""
+    """All stored samples of a node in a tier, a line for each row (NDJSON) or value (CSV). Ordered by hour (1m: day, 1h: 32 days), not within it."""
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
     query = call.query("from", "to", "tier")
     tier = next((known for known in TIERS if known.name == query.get("tier", SECONDS.name)), None)
@@ -127,7 +127,7 @@ async def _notes_before(call: ApiRequest, node: Node, notes: _Notes, series: Seq
 
 
 class _Notes:
-    """The notes of an export, in lines of their own: each note once."""
+    """The notes of an export. Each note is written once, in a line of its own."""
 
     def __init__(self, form: str, tier: Tier) -> None:
         self._form = form
@@ -137,7 +137,7 @@ class _Notes:
         self._unknown: set[str] = set()
 
     def miss(self, damage: Damage) -> None:
-        """Record damage: the export leaves this time out."""
+        """Record a damaged time, which the export leaves out."""
         self._met[damage] = None
 
     def take_damaged(self) -> list[Damage]:
@@ -178,7 +178,7 @@ class _Notes:
 
 
 def _metric(series: str) -> Metric | None:
-    """The metric of a series; None: an earlier, newer version of the hub wrote it, and this catalogue does not contain it."""
+    """The metric of a series; None: a newer version of the hub wrote it before, and this catalogue does not contain it."""
     try:
         return parse_series(series)[0]
     except ValueError:

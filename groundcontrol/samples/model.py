@@ -9,7 +9,7 @@ from groundcontrol.nodes.model import Session
 
 
 class SeriesSchema(NamedTuple):
-    """The schema of a pack: the series that its rows hold; see `spider.wire.sample_messages.Layout`."""
+    """The schema of a pack: the series in its rows. See `spider.wire.sample_messages.Layout`."""
 
     schema_id: bytes
     family: str
@@ -31,7 +31,7 @@ class StoredPack(NamedTuple):
 
 
 class StoredRow(NamedTuple):
-    """One sample of one family, unpacked. `None` = measuring failed this time."""
+    """One sample of one family, unpacked. None: measuring failed."""
 
     taken_at_ms: int
     values: Sequence[int | None]
@@ -57,8 +57,9 @@ class RetentionChange(NamedTuple):
     minutes_s: int | None = None
     hours_s: int | None = None
 
-    def of(self, holds: Retention) -> Retention:
-        return Retention(*(before if wanted is None else wanted for before, wanted in zip(holds, self, strict=True)))
+    def of(self, before: Retention) -> Retention:
+        """The retention after the change."""
+        return Retention(*(old if new is None else new for old, new in zip(before, self, strict=True)))
 
 
 MIN_RETENTION_S: Final = 2 * 3600
@@ -67,7 +68,7 @@ MAX_RETENTION_S: Final = 3660 * _DAY_S
 
 def fault_of(retention: Retention) -> str:
     """The error in a retention as text; empty: it is valid."""
-    if not min(retention) >= MIN_RETENTION_S or not max(retention) <= MAX_RETENTION_S:
+    if min(retention) < MIN_RETENTION_S or max(retention) > MAX_RETENTION_S:
         return "samples are kept for at least two hours and at most ten years"
     if sorted(retention) != list(retention):
         return "minutes are kept at least as long as seconds, hours at least as long as minutes"
@@ -87,7 +88,7 @@ class TierSize(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What expires: rows of each tier before its time, and all rows after `future`; Unix seconds."""
+    """Rows of each tier before its time expire, and all rows after `future`. Unix seconds."""
 
     seconds: float
     minutes: float
@@ -113,7 +114,7 @@ class Moved(NamedTuple):
     packs: int
     """The number of packs moved; 0: there were none, or another process moved them."""
     quarantined: int
-    """The number of packs that cannot be read; they stay where they are."""
+    """The number of packs that cannot be read. They stay where they are."""
     full: bool = False
     """A span already has the most parts allowed. Nothing was moved, and nothing can be moved before its parts are merged."""
 
@@ -139,7 +140,7 @@ class Damage(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Down-sampled series: bucket i covers [times[i], times[i] + step). `None` = no sample."""
+    """Down-sampled series: bucket i covers [times[i], times[i] + step_s). None: no sample."""
 
     step_s: int
     tier: TierName

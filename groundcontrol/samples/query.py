@@ -24,15 +24,15 @@ STEPS_S: Final = (
     *(60, 120, 180, 300, 600, 900, 1200, 1800),
     *(3600, 7200, 10800, 14400, 21600, 43200, 86400),
 )
-"""The widths of a bucket; wider ones are 2, 4, 8 … days."""
+"""The widths of a bucket. Wider buckets have 2, 4, 8 … days."""
 _LATEST: Final = 253_402_300_800.0
-"""The year 10000: a later time has the wrong unit."""
+"""The year 10000. A later time has the wrong unit."""
 
 
 def choose_step(start: float, end: float, points: int, interval_s: int = 1) -> int:
     """The narrowest of STEPS_S, else 2, 4, 8 … days, that is no narrower than the sample interval and needs at most `points` buckets.
 
-    A range that crosses the border of two wide buckets needs two, also if `points` is 1.
+    A range that crosses the border of two wide buckets needs two, even if `points` is 1.
 
     Raises: BadRequest: the range is empty or absurd, or `points` is out of bounds.
     """
@@ -68,7 +68,7 @@ class WindowBuilder:
         Raises: BadRequest: a series is not in the catalogue, there are too many series, or the cases of `choose_step`.
         """
         if not 1 <= len(set(series)) <= MOST_SERIES:
-            raise BadRequest(f"between 1 and {MOST_SERIES} metrics must be asked for", field="metric")
+            raise BadRequest(f"ask for 1 to {MOST_SERIES} metrics", field="metric")
         self._columns: dict[str, _Column] = {}
         self._counters: dict[str, tuple[int, list[Point]]] = {}
         families: set[str] = set()
@@ -113,8 +113,10 @@ class WindowBuilder:
             self._take([row.taken_at_ms for row in rows], {name: [row.values[at] for row in rows] for name, at in wanted}, fresh=True)
 
     def add_rows(self, chunk: RowChunk, *, fresh: bool = True) -> None:
-        """Add a chunk of the tier of seconds. With `fresh` false only its counters are used, for the rates at the edges of
-        other rows."""
+        """Add a chunk of the tier of seconds.
+
+        Args: fresh: false: only its counters are used, for rates at the edges of other rows.
+        """
         wanted = self._columns if fresh else self._counters
         columns = {name: chunk.column(at) for at, name in enumerate(chunk.names) if name in wanted}
         if columns:
@@ -153,7 +155,7 @@ class WindowBuilder:
         return [(step - self._first, low + start, low + end) for step, start, end in found if 0 <= step - self._first < self._length]
 
     def finish(self) -> Window:
-        """The finished window. Call it once only."""
+        """The finished window. Call this once."""
         for name, (interval_s, points) in self._counters.items():
             grown = rates(points, interval_s)
             times = [time for time, _ in grown]
@@ -183,7 +185,7 @@ def _taken_at(row: StoredRow) -> int:
 
 
 def _edges(start: float, end: float, tier: Tier) -> tuple[int, int]:
-    """The range that counts, in milliseconds."""
+    """The range that a tier can serve, in Unix milliseconds."""
     if tier is SECONDS:
         return math.ceil(start * 1000), math.ceil(end * 1000)
     step = tier.step_s
@@ -253,11 +255,11 @@ class _Column:
     def _add_steady(self, line: SeriesRollup, step: int, start: int, end: int, width: int) -> None:
         """Add runs of one width without a hole to empty buckets: one pass over the whole column for each aggregate."""
 
-        def beside(aggregates: Sequence[int]) -> list[Sequence[int]]:
+        def strides(aggregates: Sequence[int]) -> list[Sequence[int]]:
             return [aggregates[start + at : end : width] for at in range(width)]
 
-        counts, sums = reduce(_added, beside(line.counts)), reduce(_added, beside(line.sums))
-        low, high = reduce(_lower, beside(line.least)), reduce(_higher, beside(line.greatest))
+        counts, sums = reduce(_added, strides(line.counts)), reduce(_added, strides(line.sums))
+        low, high = reduce(_lower, strides(line.least)), reduce(_higher, strides(line.greatest))
         to = slice(step, step + len(counts))
         self._counts[to], self._sums[to], self._least[to], self._greatest[to] = counts, sums, low, high
 

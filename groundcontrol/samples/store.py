@@ -66,22 +66,22 @@ class MetricStore(Protocol):
     def read_rollups(
         self, no: int, tier: TierName, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
     ) -> AsyncGenerator[tuple[str, StatTable]]:
-        """The aggregates of node number `no` in a coarser tier: all spans that touch [start, end), by family, in such pieces too.
+        """The aggregates of node number `no` in a coarser tier: all spans that touch [start, end), by family, in small pieces.
 
-        One piece holds all aggregates of a series and step.
+        One piece holds all aggregates of a series and step. `miss`: as for `read`.
         """
         ...
 
     async def window(self, no: int, builder: WindowBuilder) -> None:
-        """Add to the builder everything of node number `no` that its window may show, read at one moment, and each damage."""
+        """Add all samples of node number `no` in the window to the builder, read at one moment, and each damage."""
         ...
 
     async def latest(self, no: int) -> Mapping[str, tuple[SeriesSchema, StoredRow]]:
-        """The newest row of each family: a new process shows them until the node reports again."""
+        """The newest row of each family. A new process shows them until the node reports again."""
         ...
 
     async def unreadable(self) -> Sequence[tuple[int, str]]:
-        """Pairs of node number and family whose schema cannot be read, so that their stored samples have no meaning."""
+        """Node number and family of each schema that cannot be read. The stored samples of such a family cannot be read either."""
         ...
 
     async def hot_hours(self) -> Sequence[HotHour]:
@@ -107,11 +107,11 @@ class MetricStore(Protocol):
         ...
 
     async def sizes(self, since: float) -> Sequence[TierSize]:
-        """The size of each tier, and the daily values of the nodes that have added any since then."""
+        """The size of each tier, and the daily values of the nodes that have added any since then (Unix seconds)."""
         ...
 
     async def expire(self, bounds: Bounds) -> int:
-        """Delete what is out of bounds, in short steps, and schemas that no row uses. Returns: the number of deleted pieces."""
+        """Delete rows out of bounds, in short steps, and schemas that no row uses. Returns: the number of deleted pieces."""
         ...
 
     async def drop_node(self, no: int) -> None:
@@ -136,5 +136,5 @@ class DamageReports(Protocol):
     """Reports stored samples that cannot be read."""
 
     async def report(self, node: Node, found: Sequence[Damage]) -> None:
-        """Report what was not reported since the hub started; never raises because of the store."""
+        """Report the damage that is not reported since the hub started. Never raises a store error."""
         ...

@@ -14,7 +14,7 @@ class Tier(NamedTuple):
     no: int
     name: TierName
     step_s: int
-    """The time that one row covers; the tier of seconds holds the rows as they were measured."""
+    """The time that one row covers. The tier of seconds holds the rows as they were measured."""
     span_s: int
     """The time that one chunk covers."""
 
@@ -33,7 +33,7 @@ GRACE_S: Final = 2 * HOUR_S
 
 
 def retention_s(tier: Tier, retention: Retention) -> int:
-    """How long a tier is kept."""
+    """How long a tier is kept, in seconds."""
     return (retention.seconds_s, retention.minutes_s, retention.hours_s)[tier.no]
 
 
@@ -54,4 +54,4 @@ def finest_tier(start: float, now: float, retention: Retention) -> Tier:
 
 
 AHEAD_S: Final = 2 * 86_400.0
-"""How far in the future a sample's time may lie. Clocks of nodes may be wrong; samples further ahead (of 2090, for example) expire."""
+"""How far in the future a sample's time may lie, since a node's clock may be wrong. Samples further ahead expire."""

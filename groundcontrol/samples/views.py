@@ -16,7 +16,7 @@ class MetricView(Answer):
     kind: Literal["gauge", "counter"]
     labels: list[str]
     derived: bool
-    """The hub computes it from other metrics for the rules of alerts; it has no history of its own."""
+    """Whether the hub computes this metric from others, for the rules of alerts. It has no history."""
 
 
 class MetricsView(Answer):

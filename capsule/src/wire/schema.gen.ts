@@ -621,7 +621,7 @@ export interface FieldChange {
 
 export interface FindingView {
   kind: string;
-  /** The mount, unit, interface … that it is about; empty: the server as a whole. */
+  /** The mount, unit, interface … with the fault; empty: the server as a whole. */
   object: string;
   level: "notice" | "warning" | "critical";
   since_at: number;
@@ -629,7 +629,7 @@ export interface FindingView {
   cause: string;
   /** The verb that helps; null: there is none. */
   action: string | null;
-  /** The alert that it comes from; empty: there is none. */
+  /** The alert behind the finding; empty: there is none. */
   alert_id: string;
 }
 
@@ -962,7 +962,7 @@ export interface JobsView {
 export interface JournalBody {
   /** Full name of a service, socket or timer of systemd, such as `nginx.service`. */
   unit: string;
-  /** 1 to 200. */
+  /** How many lines, 1 to 200. */
   lines?: number;
   /** Warnings and worse, or all lines that the node's owner shows. */
   level?: "warning" | "all";
@@ -1121,7 +1121,7 @@ export interface LoginView {
 }
 
 export interface LogsView {
-  /** Log lines. Empty if the node's owner does not enable them. */
+  /** Empty if the node's owner does not enable log lines. */
   lines: LogLineView[];
   next: string | null;
 }
@@ -1197,7 +1197,7 @@ export interface MetricView {
   rhythm: number;
   kind: "gauge" | "counter";
   labels: string[];
-  /** The hub computes it from other metrics for the rules of alerts; it has no history of its own. */
+  /** Whether the hub computes this metric from others, for the rules of alerts. It has no history. */
   derived: boolean;
 }
 
@@ -1262,21 +1262,21 @@ export interface NodeDayView {
 }
 
 export interface NodeEventBody {
-  /** One that programs may report (docs/events.md). */
+  /** A type that programs may report (docs/events.md). */
   type: string;
   message: string;
-  /** Null: that of the type. */
+  /** null: the severity of the type. */
   severity?: "info" | "warning" | "error" | null;
   /** At most 16 short texts and numbers. */
   details?: Record<string, string | number | number> | null;
-  /** When it happened, in Unix seconds; null: now. */
+  /** When the event happened, in Unix seconds; null: now. */
   at?: number | null;
-  /** The caller's own id of it: what is sent again with the same id is stored once. */
+  /** The caller's own id of the event. An event that is sent again with the same id is stored once. */
   event_id?: string | null;
 }
 
 export interface NodeHealthView {
-  /** That of the worst finding; unknown: the server does not report, and no alert says so yet. */
+  /** The level of the worst finding. unknown: the server does not report, and no alert is raised yet. */
   level: "ok" | "notice" | "warning" | "critical" | "unknown";
   /** The worst first. */
   findings: FindingView[];
@@ -1325,11 +1325,11 @@ export interface NodeView {
   simulated: boolean;
   /** Whether the node waits for approval, since it joined with an organisation secret. */
   waiting: boolean;
-  /** Whether its unit files are older than this release's. An update of Spider keeps them; a new deployment replaces them. */
+  /** Whether the node's unit files are older than this release's. An update of Spider keeps them; a new deployment replaces them. */
   units: "current" | "older" | "unknown";
-  /** Its Spider compared with the hub's bundle. outdated = another version, which `stardust update` replaces. */
+  /** The node's Spider compared with the hub's bundle. outdated = another version, which `stardust update` replaces. */
   agent: "current" | "outdated" | "unknown";
-  /** Whole seconds by which its clock is ahead of the hub's, measured within the last minute. null: unknown or not connected. */
+  /** Whole seconds by which the node's clock is ahead, measured within the last minute. null: unknown or not connected. */
   clock_skew_seconds: number | null;
   /** The key generation that the node last proved. `rekey` issues the next one. */
   keys_generation: number;
@@ -1388,7 +1388,7 @@ export interface OverrideView {
 
 export interface PackageUpdateView {
   package: string;
-  /** yes: on at least one node. */
+  /** yes: a security update on at least one node. */
   security: "yes" | "no" | "unknown";
   nodes: number;
   security_nodes: number;
@@ -1399,9 +1399,9 @@ export interface PackageUpdateView {
 export interface PackageUpdatesView {
   /** Security updates first, then by the number of nodes. */
   packages: PackageUpdateView[];
-  /** Packages that match. */
+  /** Number of packages that match. */
   total: number;
-  /** Of these, for security. */
+  /** Number of these that are security updates. */
   security: number;
   /** Nodes whose update list the hub has. */
   told: number;
@@ -1416,7 +1416,7 @@ export interface PackageUpdatesView {
 
 export interface PackagesView {
   packages: InstalledPackageView[];
-  /** Of all that match. */
+  /** Number of packages that match. */
   total: number;
   /** When the hub received the last change. null: the node has not sent its packages yet. */
   taken_at: number | null;
@@ -1429,9 +1429,9 @@ export interface PasswordBody {
 }
 
 export interface PastProcessesView {
-  /** The time asked for. */
+  /** The requested time. */
   at: number;
-  /** The last one at or before that time. null: the hub has none. */
+  /** The last reading at or before that time. null: the hub has none. */
   reading: ProcessReadingView | null;
 }
 
@@ -1867,7 +1867,7 @@ export interface StopView {
 }
 
 export interface StoredEventView {
-  /** An equal event of the last minutes may have the same. */
+  /** The id of the stored event. An equal event of the last minutes may share it. */
   id: string;
 }
 
@@ -1966,9 +1966,9 @@ export interface UnconfirmedView {
 
 export interface UnitJournalView {
   unit: string;
-  /** These lines: warnings and worse, since that was requested or the node's owner shows no others; or all. */
+  /** The level of these lines. warning: it was requested, or the node's owner shows no others. */
   level: "warning" | "all";
-  /** Number of older ones of the requested lines that did not fit. */
+  /** How many of the requested lines did not fit; the oldest are left out. */
   left_out: number;
   /** Oldest first. The hub does not store them. */
   lines: UnitLineView[];
@@ -2412,10 +2412,10 @@ export const SUMMARY_SERIES = ["cpu.total", "load.1", "memory.total", "memory.us
 export const SUMMARY_SUMS = ["disk.read", "disk.written", "network.received", "network.sent"] as const;
 
 /**
- * A summary contains these under their full names, for the fullest mount: `filesystem.used{mount=/var}`. How full it is, is
- * used / (used + free), as `df` and alerts have it; used / size where the free space is not known.
+ * A summary contains these under their full names, for the fullest mount: `filesystem.used{mount=/var}`.
  *
- * If no mount could be measured it is `/`, with null.
+ * The fullest mount has the greatest used / (used + free), as in `df` and in alerts; used / size if the free space is not known.
+ * If no mount could be measured, the summary contains `/` with null.
  */
 export const SUMMARY_FULLEST = ["filesystem.size", "filesystem.free", "filesystem.used"] as const;
 

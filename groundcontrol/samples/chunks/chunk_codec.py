@@ -3,13 +3,13 @@
 chunk = version u8 | kind u8 | interval_s u16 | rows u32 | length of the head u32, and inflated u32 | CRC-32 of all but itself u32 | head | columns
 head  = deflate(MessagePack [names joined by newlines, shapes, relations])
 
-A shape is that of `column_codec.py`; the data of the columns stand in the same order. A relation [a, b, -c …] means: add the values of
+`column_codec.py` defines the shapes. The columns are in the order of their shapes. A relation [a, b, -c …] means: add the values of
 column b to those of column a, and subtract those of column c.
 
-In a chunk with few rows, or one that is merged soon, all columns are deflated together instead of each by itself. Then the kind is 128
-higher, and the inflated length of the columns stands before them.
+A chunk with few rows, or one that is merged soon, deflates all columns together. Its kind is 128 higher, and the inflated length of the
+columns precedes them.
 
-A chunk is self-contained: it holds the names of its series, so that the store needs no other row to read it.
+A chunk holds the names of its series, so the store reads it without any other row.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STATS: Final = 2
 MAX_ROWS: Final = 1 << 22
 MAX_BYTES: Final = 256 * 1024 * 1024
 FEW: Final = 256
-"""Chunks of up to so many rows deflate all columns together: a single column is too short to compress well."""
+"""Chunks of up to this many rows deflate all columns together: a single column is too short to compress well."""
 _GROUP_ROWS: Final = 128
 _FIXED: Final = struct.Struct("<BBHIII")
 _LENGTH: Final = struct.Struct("<I")
@@ -46,13 +46,13 @@ class Chunk:
     __slots__ = ("_data", "_ends", "_relations", "_shapes", "interval_s", "kind", "names", "rows")
 
     def __init__(self, body: bytes) -> None:
-        """Raises: ValueError: the bytes are no chunk."""
+        """Raises: ValueError: the bytes are not a chunk."""
         if len(body) < _FIXED.size + _LENGTH.size:
             raise ValueError("a chunk is cut off")
         version, kind, self.interval_s, self.rows, length, inflated = _FIXED.unpack_from(body)
         self.kind = kind & ~_GROUP_ROWS
         if version != VERSION or self.kind not in (ROWS, STATS) or inflated > MAX_BYTES:
-            raise ValueError("a chunk of no version that this program knows")
+            raise ValueError("a chunk of an unknown version")
         start = _FIXED.size + _LENGTH.size
         if self.rows > MAX_ROWS or _LENGTH.pack(_check(body[: _FIXED.size], memoryview(body)[start:])) != body[_FIXED.size : start]:
             raise ValueError("a chunk is damaged")
@@ -70,17 +70,17 @@ class Chunk:
             self._data = memoryview(column_codec.inflate(self._data[_LENGTH.size :], whole))
         self._ends = column_codec.ends(self._shapes)
         if self._ends[-1] != len(self._data):
-            raise ValueError("a chunk has not the length that its head says")
+            raise ValueError("the length of a chunk does not match its head")
 
     def column(self, index: int, count: int, start: int = 0, end: int | None = None) -> Sequence[int]:
         """Read the column at position `index`, which has `count` values: those from `start` to before `end`, or all.
 
-        Raises: ValueError: it is damaged.
+        Raises: ValueError: the column is damaged.
         """
         found = column_codec.decode(self._shapes[index], self._data[self._ends[index] : self._ends[index + 1]], count, start, end)
         for other in self._relations.get(index, ()):
             if abs(other) in self._relations or not 0 < abs(other) < len(self._shapes):
-                raise ValueError("a column that rests on one that rests on another")
+                raise ValueError("an impossible relation between columns")
             found = list(map(add if other > 0 else sub, found, self.column(abs(other), count, start, end)))
         return found
 
@@ -112,7 +112,7 @@ class Layer(NamedTuple):
 
 
 def layer(rows: int, *, quick: bool) -> Layer:
-    """The encoding for so many rows; `quick` for a chunk that is read and rewritten soon."""
+    """The encoding of a chunk with this many rows. `quick`: the chunk is rewritten soon."""
     return Layer(quick or rows <= FEW, 1 if quick and rows > FEW else 6)
 
 

@@ -3,8 +3,8 @@
 values = base + factor * u            (PLAIN)     u: unsigned integers, with as few planes as the greatest needs
 values = first + running sum of that  (DELTA)     for values that drift rather than jump
 
-Planes are separate because the high ones hardly change and the low ones are noise: each gets the coding that suits it. A column is read
-without its neighbours. Pure; all loops run inside the standard library.
+Planes are separate because high ones hardly change and low ones are noise: each gets the coding that suits it. Each column can be read
+alone. Pure. All loops run inside the standard library.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ _INT_LOW, _INT_HIGH = -(1 << 63), (1 << 63) - 1
 _LEVEL: Final = 6
 _SHORT: Final = 4096
 _WORTH: Final = 2
-"""How many times closer values must be to their neighbours than to the mean before differences are stored."""
+"""Differences are stored if values are this many times closer to their neighbours than to the mean."""
 _LOOKS: Final = 200
+"""About this many values are compared for that."""
 _LITTLE: Final = sys.byteorder == "little"
 
 ColumnShape = list[int]
@@ -48,7 +49,7 @@ def deflate(data: bytes, strategy: int = zlib.Z_DEFAULT_STRATEGY, level: int = _
 def inflate(data: bytes | memoryview, length: int) -> bytes:
     """Decompress the output of `deflate`.
 
-    Raises: ValueError: it is damaged, or not `length` bytes long.
+    Raises: ValueError: the data is damaged, or does not inflate to `length` bytes.
     """
     reader = zlib.decompressobj(-15)
     try:
@@ -56,14 +57,14 @@ def inflate(data: bytes | memoryview, length: int) -> bytes:
     except zlib.error as exc:
         raise ValueError("a column does not inflate") from exc
     if len(found) != length or not reader.eof:
-        raise ValueError("a column has not the length that it should have")
+        raise ValueError("a column has a wrong length")
     return found
 
 
 def encode(values: Sequence[int], *, bare: bool = False) -> tuple[ColumnShape, bytes]:
     """Encode a column; any integers, any number of them.
 
-    Args: bare: neither deflate nor look for differences, since all columns are deflated together later.
+    Args: bare: do not deflate, and store no differences: all columns are deflated together later.
     """
     if not values:
         return [PLAIN, 0, 1, 0], b""
@@ -105,13 +106,13 @@ def _planes(values: Sequence[int], low: int, high: int, bare: bool) -> tuple[int
     elif base:
         values = [value - base for value in values]
     width = _width((high - base) // factor)
-    lies = array("B" if width == 1 else "H" if width == 2 else "I" if width <= 4 else "Q", values)
+    items = array("B" if width == 1 else "H" if width == 2 else "I" if width <= 4 else "Q", values)
     if not _LITTLE:
-        lies.byteswap()
-    data = lies.tobytes()
+        items.byteswap()
+    data = items.tobytes()
     shapes, parts = [], []
     for plane in range(width):
-        coding, part = _plane(data[plane :: lies.itemsize], bare)
+        coding, part = _plane(data[plane :: items.itemsize], bare)
         shapes.append(len(part) << 2 | coding)
         parts.append(part)
     return base, factor, shapes, b"".join(parts)
@@ -145,22 +146,22 @@ def ends(shapes: Sequence[ColumnShape]) -> list[int]:
 def decode(shape: Sequence[int], data: memoryview, count: int, start: int = 0, end: int | None = None) -> Sequence[int]:
     """Decode a column of `count` values: those from `start` to before `end`, or all.
 
-    Raises: ValueError: this is no column of that length.
+    Raises: ValueError: the data is not a column of that length.
     """
     end = count if end is None else end
     if len(shape) < 4 or len(shape) > 12:
-        raise ValueError("a column of no shape")
+        raise ValueError("a column of an impossible shape")
     mode, base, factor, first = shape[:4]
     planes = shape[4:]
     if mode == TEXT and len(planes) == 1:
         found = [int(word) for word in inflate(data[: planes[0] >> 2], base).split(b",")]
         if len(found) != count:
-            raise ValueError("a column has not as many values as it should have")
+            raise ValueError("a column has a wrong number of values")
         return found[start:end]
     if mode == PLAIN:
         return _values(planes, data, count, base, factor, start, end) if planes else [base] * (end - start)
     if mode != DELTA or not count:
-        raise ValueError("a column of no kind")
+        raise ValueError("a column of an unknown mode")
     if not planes:
         return range(first, first + base * count, base)[start:end] if base else [first] * (end - start)
     return list(accumulate(_values(planes, data, count - 1, base, factor, 0, end - 1), initial=first))[start:] if end else []
@@ -169,8 +170,8 @@ def decode(shape: Sequence[int], data: memoryview, count: int, start: int = 0, e
 def _values(planes: Sequence[int], data: memoryview, count: int, base: int, factor: int, start: int, end: int) -> Sequence[int]:
     width = len(planes)
     kind = "B" if width == 1 else "H" if width == 2 else "I" if width <= 4 else "Q"
-    lies = array(kind)
-    item = lies.itemsize
+    items = array(kind)
+    item = items.itemsize
     whole = bytearray(count * item)
     at = 0
     for plane, shape in enumerate(planes):
@@ -184,12 +185,12 @@ def _values(planes: Sequence[int], data: memoryview, count: int, base: int, fact
         elif coding == _RAW and length == count:
             whole[plane::item] = part
         else:
-            raise ValueError("a plane of no kind")
-    lies.frombytes(whole)
+            raise ValueError("a plane of an unknown coding")
+    items.frombytes(whole)
     if not _LITTLE:
-        lies.byteswap()
+        items.byteswap()
     if end - start < count:
-        lies = lies[start:end]
+        items = items[start:end]
     if factor != 1:
-        return [base + factor * value for value in lies]
-    return [base + value for value in lies] if base else lies.tolist()
+        return [base + factor * value for value in items]
+    return [base + value for value in items] if base else items.tolist()

@@ -60,7 +60,7 @@ def make_chunks(groups: Sequence[tuple[SeriesSchema, Sequence[StoredRow]]], know
 def size(tier: Tier, body: bytes) -> int:
     """The number of values or aggregates that a chunk decodes to.
 
-    Raises: ValueError: it is damaged.
+    Raises: ValueError: the chunk is damaged.
     """
     if tier is SECONDS:
         rows_of = RowChunk(body)
@@ -83,7 +83,7 @@ def merge(tier: Tier, bodies: Sequence[bytes]) -> tuple[int, bytes]:
 
 
 def roll(table: RowTable, known: Sequence[RowChunk]) -> StatTable:
-    """Aggregates by the minute of rows that are in no chunk yet; counters as rates."""
+    """The aggregates by minute of rows that are in no chunk yet. Counters become rates."""
     gauges = {name: column for name, column in table.columns.items() if not is_counter(name)}
     found = [rollup.roll(table.interval_s, table.times, gauges, MINUTES.step_ms)]
     grown: dict[tuple[int, ...], dict[str, Values]] = {}
@@ -115,7 +115,7 @@ def _spans_of_rows(table: RowTable, span_ms: int) -> list[tuple[int, RowTable]]:
 
 
 def part_of(table: RowTable, start: int, end: int) -> RowTable:
-    """A part of the rows; a series without values in it is left out."""
+    """The rows from `start` to before `end`. A series without values there is left out."""
     states = {name: state[start:end] for name, state in table.states.items()}
     return RowTable(
         table.interval_s,

@@ -1,7 +1,6 @@
 """Rates of counters: the growth between two neighbouring samples, at the time of the second sample.
 
-A rate needs two neighbouring samples: over a gap there is none. A counter that went back was restarted, so its growth since the sample
-before is not known.
+There is no rate over a gap, or if a counter went back: it was restarted, so its growth since the sample before is not known.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from spider.wire.metrics import METRICS, Metric
 RATE_SCALE: Final = 1000
 """Rates are stored in thousandths (of the counter's own scale) per second, rounded to the nearest.
 
-Chunks do not hold this number, so it cannot change: stored chunks depend on it.
+This number cannot change, since stored chunks depend on it and do not hold it.
 """
 FARTHEST: Final = 1.5
 """The most sample intervals between two neighbours. It is less than two, so that no late sample can fall between them."""
@@ -27,7 +26,7 @@ class Point(NamedTuple):
     taken_at_ms: int
     value: int
     fresh: bool
-    """False: this sample was counted before, and only serves as the neighbour of a new one."""
+    """False: this sample was counted before, and serves as the neighbour of a new one."""
 
 
 def is_counter(series: str) -> bool:
@@ -42,7 +41,7 @@ def scale_of(metric: Metric) -> int:
 
 
 def rates(points: Iterable[Point], interval_s: int) -> list[tuple[int, int]]:
-    """(time, rate) of each pair of neighbours of which at least one is fresh; ascending."""
+    """(time, rate) of each pair of neighbours with at least one fresh point, in ascending order."""
     limit_ms = interval_s * 1000 * FARTHEST
     found = []
     for before, after in pairwise(sorted(points)):

@@ -42,7 +42,7 @@ def unpack(coding: int, body: bytes) -> list[StoredRow]:
 
 
 def split(pack: P, span_ms: int) -> Iterator[P]:
-    """Split a pack at the ends of spans. Only packs that reach over such an end are unpacked, and these are few.
+    """Split a pack at the ends of spans. Only a pack that crosses such an end is unpacked, which is rare.
 
     Raises: ValueError: as for `unpack`.
     """

@@ -20,7 +20,7 @@ _SAME: Final = Part([9, 0, 1, 0], b"")
 
 
 class SeriesRollup(NamedTuple):
-    """The aggregates of one series, one for each step of its table. Where `counts` is 0 the other aggregates are meaningless."""
+    """The aggregates of one series, one for each step of its table. If a count is 0, the other aggregates of the step are meaningless."""
 
     counts: Sequence[int]
     least: Sequence[int]
@@ -168,10 +168,10 @@ class StatChunk:
     """A chunk of aggregates that reads one series at a time."""
 
     def __init__(self, body: bytes) -> None:
-        """Raises: ValueError: the bytes are no chunk of aggregates."""
+        """Raises: ValueError: the bytes are not a chunk of aggregates."""
         self._chunk = Chunk(body)
         if self._chunk.kind != chunk_codec.STATS or self._chunk.width != 2 + _PER_SERIES * len(self._chunk.names):
-            raise ValueError("not a chunk of figures")
+            raise ValueError("not a chunk of aggregates")
         self.interval_s = self._chunk.interval_s
         self.names = self._chunk.names
         self.step_numbers = self._chunk.column(0, self._chunk.rows)

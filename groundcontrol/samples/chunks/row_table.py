@@ -21,7 +21,7 @@ Values = Sequence[int | None]
 
 
 class RowTable(NamedTuple):
-    """Rows in the order of their times. `None` in a column: no value; `states` gives the reason for each series with missing values."""
+    """Rows in the order of their times. None in a column: no value. `states` gives the reasons, for each series with missing values."""
 
     interval_s: int
     times: Sequence[int]
@@ -64,9 +64,9 @@ def join_tables(tables: Sequence[RowTable]) -> RowTable:
 
 
 def join_chunks(chunks: Sequence[RowChunk]) -> RowTable:
-    """All rows of these chunks, to be read through once.
+    """All rows of these chunks, to be read once.
 
-    It decodes one column at a time to save memory: an hour of all series is a hundred thousand numbers.
+    Each column is decoded at its access, to save memory: an hour of all series is a hundred thousand numbers.
     """
     lengths = [len(part.times) for part in chunks]
     positions = [{name: position for position, name in enumerate(part.names)} for part in chunks]
@@ -122,7 +122,7 @@ def _sorted(table: RowTable) -> RowTable:
 
 
 def _sorter(times: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
-    """A function that sorts columns by the times of their rows; None: they are sorted already."""
+    """A function that sorts a column by the times of its rows; None: the rows are sorted already."""
     return None if all(map(le, times, times[1:])) else itemgetter(*sorted(range(len(times)), key=times.__getitem__))
 
 
@@ -130,14 +130,14 @@ RELATED: Final = {
     "memory.used": ("+memory.total", "-memory.available"),
     "cpu.total": ("+cpu.user", "+cpu.system", "+cpu.nice", "+cpu.irq", "+cpu.softirq", "+cpu.steal"),
 }
-"""Series that nearly equal a sum of others: if it is shorter, the chunk stores the difference from that sum.
+"""Series that nearly equal a sum of others. The chunk stores the difference from that sum if it is shorter.
 
-No series here depends on another one that is here.
+No series of this table is in a sum of another.
 """
 
 
 def encode_rows(table: RowTable, *, quick: bool = False) -> bytes:
-    """Encode a table as a chunk; `quick` if it is merged soon."""
+    """Encode a table as a chunk. `quick`: the chunk is merged soon."""
     layer = chunk_codec.layer(len(table.times), quick=quick)
     positions = {name: 2 + 2 * at for at, name in enumerate(table.columns)}
     parts = [layer.part(table.times)]
@@ -170,7 +170,7 @@ class RowChunk:
     """A chunk of rows that reads one column at a time."""
 
     def __init__(self, body: bytes) -> None:
-        """Raises: ValueError: the bytes are no chunk of rows."""
+        """Raises: ValueError: the bytes are not a chunk of rows."""
         self._chunk = Chunk(body)
         if self._chunk.kind != chunk_codec.ROWS or self._chunk.width != 1 + 2 * len(self._chunk.names):
             raise ValueError("not a chunk of rows")

@@ -42,6 +42,14 @@ async def test_tables_have_the_units_of_the_catalogue(hub: TestHub) -> None:
     assert (answer.json["tables"][1]["total"], answer.json["tables"][1]["rows"]) == (None, [])
 
 
+async def test_a_table_that_a_newer_version_of_the_hub_stored_is_left_out(hub: TestHub) -> None:
+    session = await a_session(hub)
+    for table in (PROCESSES._replace(subject="of a newer hub"), FAILED._replace(columns=("unit", "newer")), PROCESSES):
+        await hub.store.tables.save_table(session, table)
+    answer = await (await hub.logged_in("viewer")).get(f"nodes/{session.node}/tables")
+    assert [table["subject"] for table in answer.json["tables"]] == ["processes"]
+
+
 async def test_one_subject_may_be_asked_for_and_an_unknown_one_names_those_there_are(hub: TestHub) -> None:
     session = await a_session(hub)
     await hub.store.tables.save_table(session, PROCESSES)

@@ -185,7 +185,7 @@ def test_a_chunk_of_a_newer_version_is_refused() -> None:
     body = encode_rows(table_of(OTHER, [StoredRow(AT_MS, [1, 2])]))
     with pytest.raises(ValueError, match="version"):
         RowChunk(bytes([chunk_codec.VERSION + 1]) + body[1:])
-    with pytest.raises(ValueError, match="figures"):
+    with pytest.raises(ValueError, match="aggregates"):
         StatChunk(body)
 
 
