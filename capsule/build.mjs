@@ -46,12 +46,12 @@ const sheets = {
   },
 };
 
+const source = path.join(here, "src");
 /** The chunk of each module that is imported on demand. Modules that are used together share a chunk, which avoids many small shared chunks. */
 const CHUNKS = {
   dialogs: ["pages/add/add", "pages/redeploy/redeploy", "pages/remove/remove", "app/help-dialogs", "app/palette"],
   alerts: ["pages/alerts/alerts", "pages/alerts/link"],
   messenger: ["pages/alerts/messenger-trouble"],
-  pages: ["pages/add/servers", "pages/bulk/batch", "pages/compare/compare", "pages/events/events", "pages/job/job", "pages/jobs/jobs", "pages/node/node", "pages/not-found", "pages/updates/updates"],
   jobs: [
     "pages/bulk/bulk-job-dialog", "pages/bulk/forget", "pages/bulk/selection-bar", "pages/bulk/tags", "pages/fleet/first-run", "pages/fleet/pending-approval", "pages/fleet/columns-dialog", "pages/fleet/saved-views", "pages/job/job-report",
     "pages/jobs/submit/job-dialog", "pages/node/container-help", "pages/node/containers", "pages/node/past-processes", "pages/node/unit-help", "pages/node/units",
@@ -62,6 +62,9 @@ const CHUNKS = {
   terminal: ["terminal/screen"],
   expiry: ["state/session-expiry"],
 };
+const named = new Set(Object.values(CHUNKS).flat());
+/** The pages that no chunk names. */
+CHUNKS.pages = [...fs.readFileSync(path.join(source, "app/routes.tsx"), "utf8").matchAll(/import\("\.\.\/(pages\/[^"]+)"\)/g)].map(([, page]) => page).filter((page) => !named.has(page));
 /** Modules that are loaded with the first of these chunks, and shared by them. */
 const LATER = ["ui/later-assets", "state/role-watch", "state/node-label", "ui/form", "ui/tabs", "ui/radio-cards", "ui/segmented", "core/text/local-datetime", "pages/list-view", "pages/use-action", "pages/nodes-field", "pages/date-range"];
 const WITH_LATER = new Set(["dialogs", "pages", "jobs", "access", "alerts"]);
@@ -72,7 +75,6 @@ const WITH_FIRST = new Set([...WITH_LATER, "columns", "issues", "messenger", "te
 const chunks = {
   name: "chunks",
   setup(build) {
-    const source = path.join(here, "src");
     const holder = new Map(Object.entries(CHUNKS).flatMap(([chunk, modules]) => modules.map((module) => [module, chunk])));
     build.onResolve({ filter: /^\./ }, ({ path: wanted, resolveDir, kind }) => {
       if (kind !== "dynamic-import") return null;

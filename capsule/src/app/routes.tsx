@@ -3,53 +3,68 @@
 import type { ComponentType, VNode } from "preact";
 import { t } from "../core/text/i18n";
 import { FleetPage } from "../pages/fleet/fleet";
-import { NODE_TABS, type NodeTab, SETTINGS_TABS, type SettingsTab } from "../pages/tabs";
+import { NODE_TABS, SETTINGS_TABS } from "../pages/tabs";
 import { lazy } from "../ui/lazy";
 
-const page = <P extends object>(what: string, load: () => Promise<ComponentType<P>>): ((props: P) => VNode | null) => lazy(what, load, null, "page");
-const NodePage = page(t`the node’s page`, async () => (await import("../pages/node/node")).NodePage);
-const JobsPage = page(t`the list of jobs`, async () => (await import("../pages/jobs/jobs")).JobsPage);
-const JobPage = page(t`the job’s page`, async () => (await import("../pages/job/job")).JobPage);
-const BatchPage = page(t`the bulk job`, async () => (await import("../pages/bulk/batch")).BatchPage);
-const ServersPage = page(t`the servers`, async () => (await import("../pages/add/servers")).ServersPage);
-const ComparePage = page(t`the comparison`, async () => (await import("../pages/compare/compare")).ComparePage);
-const UpdatesPage = page(t`the updates`, async () => (await import("../pages/updates/updates")).UpdatesPage);
-const EventsPage = page(t`the list of events`, async () => (await import("../pages/events/events")).EventsPage);
-const AlertsPage = page(t`the alerts`, async () => (await import("../pages/alerts/alerts")).AlertsPage);
-const NotFound = page(t`the page`, async () => (await import("../pages/not-found")).NotFound);
-const SettingsPage = page(t`the settings`, async () => (await import("../pages/settings/settings")).SettingsPage);
-
 export type Section = "fleet" | "alerts" | "updates" | "jobs" | "events" | "settings";
+
+/** What a path names besides its page; "" where it names none. */
+interface Named<T extends string = string> {
+  id: string;
+  tab: T;
+}
+
+interface Row {
+  section: Section;
+  path: RegExp;
+  tabs: readonly string[] | undefined;
+  Page(props: Named): VNode | null;
+}
+
+/**
+ * The page of a path, loaded when it is first shown.
+ *
+ * `path`: without its first slash. `:id` stands for an id. `/:tab` may be left out: it is one of `tabs`, by default the first; without
+ * `tabs` the page judges it. `what`: the page in a sentence about loading it.
+ */
+function row<T extends string>(section: Section, path: string, what: string, load: () => Promise<ComponentType<Named<T>>>, tabs?: readonly T[]): Row {
+  const source = path.replace(":id", "(?<id>[0-9A-Za-z]{1,64})").replace("/:tab", "(/(?<tab>[^/]+))?");
+  return { section, path: RegExp(`^${source}$`), tabs, Page: lazy(what, load, null, "page") };
+}
+
+const ROWS = [
+  row("fleet", "n/:id/:tab", t`the node’s page`, async () => (await import("../pages/node/node")).NodePage, NODE_TABS),
+  row("fleet", "deployments/:id", t`the servers`, async () => (await import("../pages/add/servers")).ServersPage),
+  row("fleet", "compare", t`the comparison`, async () => (await import("../pages/compare/compare")).ComparePage),
+  row("alerts", "alerts/:tab", t`the alerts`, async () => (await import("../pages/alerts/alerts")).AlertsPage),
+  row("updates", "updates", t`the updates`, async () => (await import("../pages/updates/updates")).UpdatesPage),
+  row("jobs", "jobs", t`the list of jobs`, async () => (await import("../pages/jobs/jobs")).JobsPage),
+  row("jobs", "jobs/:id", t`the job’s page`, async () => (await import("../pages/job/job")).JobPage),
+  row("jobs", "batches/:id", t`the bulk job`, async () => (await import("../pages/bulk/batch")).BatchPage),
+  row("events", "events", t`the list of events`, async () => (await import("../pages/events/events")).EventsPage),
+  row("settings", "settings/:tab", t`the settings`, async () => (await import("../pages/settings/settings")).SettingsPage, SETTINGS_TABS),
+];
+const NotFound = lazy(t`the page`, async () => (await import("../pages/not-found")).NotFound, null, "page");
 
 export interface Route {
   section: Section;
   /** Another key = another page. */
   key: string;
-  node: string | null;
-  job: string | null;
+  /** The id of the node or job that the page is about; "": of none. */
+  node: string;
+  job: string;
   view: () => VNode;
 }
 
-const ID = /^[0-9A-Za-z]{1,64}$/;
-
 export function routeOf(path: string): Route {
   const parts = path.split("/").filter(Boolean);
-  const [first, id = "", tab = "overview"] = parts;
-  const base = { node: null, job: null };
-  if (first === undefined) return { ...base, section: "fleet", key: "fleet", view: () => <FleetPage /> };
-  if (first === "n" && ID.test(id) && parts.length <= 3 && (NODE_TABS as readonly string[]).includes(tab)) {
-    return { ...base, section: "fleet", key: `n/${id}`, node: id, view: () => <NodePage key={id} id={id} tab={tab as NodeTab} /> };
+  const [first] = parts;
+  if (!first) return { section: "fleet", key: "fleet", node: "", job: "", view: () => <FleetPage /> };
+  for (const { section, path, tabs, Page } of ROWS) {
+    const found = path.exec(parts.join("/"));
+    if (!found) continue;
+    const { id = "", tab = tabs?.[0] ?? "" } = found.groups ?? {};
+    if (!tabs || tabs.includes(tab)) return { section, key: `${first}/${id}`, node: first === "n" ? id : "", job: first === "jobs" ? id : "", view: () => <Page id={id} tab={tab} /> };
   }
-  if (first === "jobs" && parts.length === 1) return { ...base, section: "jobs", key: "jobs", view: () => <JobsPage /> };
-  if (first === "jobs" && parts.length === 2 && ID.test(id)) return { ...base, section: "jobs", key: `jobs/${id}`, job: id, view: () => <JobPage key={id} id={id} /> };
-  if (first === "batches" && parts.length === 2 && ID.test(id)) return { ...base, section: "jobs", key: path, view: () => <BatchPage key={id} id={id} /> };
-  if (first === "deployments" && parts.length === 2 && ID.test(id)) return { ...base, section: "fleet", key: path, view: () => <ServersPage key={id} id={id} /> };
-  if (first === "compare" && parts.length === 1) return { ...base, section: "fleet", key: "compare", view: () => <ComparePage /> };
-  if (first === "updates" && parts.length === 1) return { ...base, section: "updates", key: "updates", view: () => <UpdatesPage /> };
-  if (first === "events" && parts.length === 1) return { ...base, section: "events", key: "events", view: () => <EventsPage /> };
-  if (first === "alerts" && parts.length <= 2) return { ...base, section: "alerts", key: "alerts", view: () => <AlertsPage tab={id || "firing"} /> };
-  if (first === "settings" && parts.length <= 2 && (SETTINGS_TABS as readonly string[]).includes(id || "account")) {
-    return { ...base, section: "settings", key: "settings", view: () => <SettingsPage tab={(id || "account") as SettingsTab} /> };
-  }
-  return { ...base, section: "fleet", key: path, view: () => <NotFound /> };
+  return { section: "fleet", key: path, node: "", job: "", view: () => <NotFound /> };
 }

@@ -44,13 +44,13 @@ async function readRules(): Promise<void> {
   }
 }
 
-/** `tab`: the last part of the address: the key of a tab, or the id of an incident. */
+/** `tab`: the last part of the address: the key of a tab, the id of an incident, or "" for the first tab. */
 export function AlertsPage({ tab }: { tab: string }): VNode {
   useEffect(() => {
     void readRules();
     return followIncidents();
   }, []);
-  const current = TABS.find((one) => one.key === tab);
+  const current = TABS.find((one) => one.key === (tab || "firing"));
   const tabs = TABS.map((one) => (one.key === "firing" && firingCount.value ? { ...one, count: parseInt(firingCount.value, 10) } : one));
   return (
     <div class="page">
