@@ -119,13 +119,14 @@ class DeadlineChecker:
     async def _judge(self, expectation: Expectation, day: Deadline, now: float, *, everybody: bool) -> None:
         """Args: everybody: all selected nodes, and not only those that were away at an earlier check."""
         key = (expectation.id, day.date.isoformat())
-        waiting = self._waiting.pop(key, set())
+        waiting = self._waiting.get(key, set())
         nodes = [
             node
             for node in await self._store.undecided(expectation, day.date)
             if node.id in waiting or (everybody and expectation.select.selects(node.id, node.tags))
         ]
         if not nodes:
+            self._waiting.pop(key, None)
             return
         reports = await self._store.reports(expectation, [node.id for node in nodes], day.start_at, day.due_at)
         found = {
@@ -135,6 +136,8 @@ class DeadlineChecker:
         await self._store.save_judgements(expectation, [one for one in found.values() if one is not None])
         if left := {node for node, one in found.items() if one is None}:
             self._waiting[key] = left
+        else:
+            self._waiting.pop(key, None)
 
     async def _judge_late(self, expectations: Mapping[ExpectationId, Expectation], now: float) -> None:
         """Look whether reports have come for missed deadlines."""

@@ -13,6 +13,7 @@ from groundcontrol.alerts.deadline_checker import EVERY_S, STEADY_S, DeadlineChe
 from groundcontrol.alerts.deadlines import AWAY_S, ExpectationId
 from groundcontrol.alerts.model import Selector
 from groundcontrol.alerts.silence import START_S
+from groundcontrol.core.errors import StoreDown
 from groundcontrol.core.ids import BootId, EventId, NodeId
 from groundcontrol.events.model import Event
 from spider.wire.ids import new_time_id
@@ -125,6 +126,22 @@ async def test_a_node_that_is_away_is_judged_when_it_is_back_or_after_an_hour(tr
     trial.clock.advance(AWAY_S)
     await trial.checker.check()
     assert (await trial.states())[21] == "missed"
+
+
+async def test_a_node_that_was_away_is_judged_although_the_store_failed_once(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial.away.add(await trial.begin())
+    await trial.check_at("2026-11-20 05:15")
+    trial.away.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(trial.store.expectations, "reports", _refuse)
+        with pytest.raises(StoreDown):
+            await trial.checker.check()
+    await trial.checker.check()
+    assert (await trial.states())[20] == "missed"
+
+
+async def _refuse(*_asked: object) -> None:
+    raise StoreDown("the database does not answer")
 
 
 async def test_a_hub_that_was_away_over_a_deadline_judges_it_after_its_start(backend: Backend, clock: ManualClock) -> None:
