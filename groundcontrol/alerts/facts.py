@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator
 from typing import Final
@@ -62,6 +64,8 @@ class FactReader:
         self._removed: list[NodeId] = []
         self._former: dict[NodeId, str] = {}
         """Names of nodes that were removed since the start: their alerts end after them."""
+        self._reading = asyncio.Lock()
+        """Held while rows are read, so that an older row never replaces a newer one."""
         self._silent: set[NodeId] = set()
         """Nodes that were silent for MASS_SILENCE_S at their last turn."""
 
@@ -94,31 +98,35 @@ class FactReader:
 
     async def load(self) -> None:
         """Read all nodes and the last job of each. Raises: StoreError."""
-        await self._note_shipped()
-        found: dict[NodeId, Node] = {}
-        cursor: str | None = None
-        while True:
-            page = await self._store.nodes(SYSTEM, PAGE_NODES, cursor)
-            found.update((node.id, node) for node in page.items)
-            cursor = page.next
-            if cursor is None:
-                break
-        for gone in self._nodes.keys() - found.keys():
-            self._note_removed(self._nodes[gone])
-        self._nodes = found
-        self._failed_at = {}
-        for job in await self._jobs.last_ended(WATCHED):
-            self._note(job)
+        async with self._reading:
+            await self._note_shipped()
+            found: dict[NodeId, Node] = {}
+            cursor: str | None = None
+            while True:
+                page = await self._store.nodes(SYSTEM, PAGE_NODES, cursor)
+                found.update((node.id, node) for node in page.items)
+                cursor = page.next
+                if cursor is None:
+                    break
+            jobs = await self._jobs.last_ended(WATCHED)
+            for gone in self._nodes.keys() - found.keys():
+                self._note_removed(self._nodes[gone])
+            self._nodes = found
+            self._silent &= found.keys()
+            self._failed_at = {}
+            for job in jobs:
+                self._note(job)
 
     async def reload(self, node: NodeId) -> None:
         """Read one node again. Raises: StoreError."""
-        try:
-            self._nodes[node] = await self._store.node(SYSTEM, node)
-        except NotFound:
-            if (gone := self._nodes.pop(node, None)) is not None:
-                self._note_removed(gone)
-            self._failed_at.pop(node, None)
-            self._silent.discard(node)
+        async with self._reading:
+            try:
+                self._nodes[node] = await self._store.node(SYSTEM, node)
+            except NotFound:
+                if (gone := self._nodes.pop(node, None)) is not None:
+                    self._note_removed(gone)
+                self._failed_at.pop(node, None)
+                self._silent.discard(node)
 
     def _note_removed(self, node: Node) -> None:
         self._removed.append(node.id)
@@ -126,10 +134,9 @@ class FactReader:
 
     async def reload_job(self, job: JobId) -> None:
         """Note how a job ended. Raises: StoreError."""
-        try:
-            self._note(await self._jobs.job(SYSTEM, job))
-        except NotFound:
-            return  # it went with its node
+        async with self._reading:
+            with contextlib.suppress(NotFound):  # the job was deleted with its node
+                self._note(await self._jobs.job(SYSTEM, job))
 
     def _note(self, job: Job) -> None:
         if job.action not in WATCHED:

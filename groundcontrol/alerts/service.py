@@ -43,7 +43,7 @@ MINUTE_S: Final = 60.0
 NO_NODE: Final = "an unnamed server"
 """Where something happened that a program reported without a server."""
 MOST_MISSED: Final = 1000
-"""Events that a start reads again."""
+"""Events that are read from the store after a start, or after the bus dropped messages."""
 _END_WORDS: Final[dict[Reason, str]] = {
     "cleared": "is over",
     "object_gone": "has ended: it is no longer there",
@@ -56,6 +56,8 @@ MOST_EPISODES: Final = 10_000
 """Episodes of an incident that its last title counts."""
 MOST_UNSTORED: Final = 100_000
 """Transitions that may wait for the store; the engine stops while there are more."""
+MOST_BUS_MESSAGES: Final = 10_000
+"""Messages of the bus that may wait for the service; beyond them the oldest are dropped, and `_catch_up` reads the store."""
 
 
 class AlertService:
@@ -87,6 +89,10 @@ class AlertService:
         self.evaluated_s = 0.0
         """Time that the engine took since the start."""
         self._names = Names(facts.name, rules.get)
+        self._has_missed_changes = False
+        """The bus dropped messages, or the store could not be read when one came."""
+        self._event_at = clock.now()
+        """The time of the newest event that the bus announced."""
         self._changing = asyncio.Lock()
         """Held from a plan until the book has it: plans build on each other."""
 
@@ -123,8 +129,12 @@ class AlertService:
         snapshot = await self._store.engine(DEFAULT_ORG) or Snapshot(self._started_at)
         self._engine.restore([*alerts, *await self._store.ended_since(DEFAULT_ORG, snapshot.at)], snapshot)
         self._engine.set_hub(await self._hub_facts.read())
-        missed = await self._log.events(SYSTEM, MOST_MISSED, None, None, EventFilter(from_at=snapshot.at))
-        for one in reversed(missed.items):  # stored, and not evaluated before the last process ended
+        await self._add_missed_events(snapshot.at)
+
+    async def _add_missed_events(self, since_at: float) -> None:
+        """Evaluate stored events that no message of the bus announced to this process. Raises: StoreError."""
+        missed = await self._log.events(SYSTEM, MOST_MISSED, None, None, EventFilter(from_at=since_at))
+        for one in reversed(missed.items):
             if not one.retro:
                 self._engine.add_event(one.node_id, one.type, one.object, one.at, one.severity)
 
@@ -291,10 +301,11 @@ class AlertService:
                 event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=0)
 
     async def minute(self) -> None:
-        """Once a minute: replay late samples, check the hub itself, renew silences, and repeat messages of incidents that nobody handles.
+        """Catch up with missed changes and late samples, check the hub itself, renew flags, and repeat messages of unhandled incidents.
 
         Raises: StoreError: the next minute tries it again.
         """
+        await self._catch_up()
         await self._look_back()
         self._engine.set_hub(await self._hub_facts.read())
         await self._renew_flags()
@@ -380,13 +391,14 @@ class AlertService:
     # -- facts ---------------------------------------------------------------------------------------
 
     async def _follow_nodes(self) -> None:
-        """Read nodes again when they change, and all of them once a minute."""
+        """Read nodes again when they change, and pass new events to the engine."""
         topics = (Topic("changed"), Topic("session"), Topic("event"))
-        async with self._bus.subscribe(*topics, limit=10_000, policy="ordered") as changes:
+        async with self._bus.subscribe(*topics, limit=MOST_BUS_MESSAGES, policy="ordered") as changes:
             async for change in changes:
                 try:
                     if isinstance(change, BusGap):
-                        await self._facts.load()
+                        self._has_missed_changes = True
+                        await self._catch_up()
                     elif isinstance(change, SessionChanged):
                         await self._facts.reload(change.node)
                     elif isinstance(change, Changed) and change.kind == "node":
@@ -395,11 +407,30 @@ class AlertService:
                         await self._facts.reload_job(JobId(change.id))
                     elif isinstance(change, EventStored) and self._clock.now() - change.at <= RETRO_S:
                         # one that was reported later is history: it fires nothing
+                        self._event_at = max(self._event_at, change.at)
                         self._engine.add_event(change.node, change.type, change.object, change.at, change.severity)
-                    for gone in self._facts.pop_removed():
-                        self._engine.remove_node(gone)
+                    self._remove_nodes()
                 except StoreError as exc:
-                    event(log, "alert_facts_wait", logging.WARNING, error=exc.code)
+                    self._note_missed(exc)
+
+    async def _catch_up(self) -> None:
+        """Read all nodes and the newest events again if a change was missed. While the store cannot be read, the next minute tries again."""
+        if self._has_missed_changes:
+            self._has_missed_changes = False
+            try:
+                await self._facts.load()
+                await self._add_missed_events(self._event_at)
+            except StoreError as exc:
+                self._note_missed(exc)
+            self._remove_nodes()
+
+    def _note_missed(self, exc: StoreError) -> None:
+        self._has_missed_changes = True
+        event(log, "alert_facts_wait", logging.WARNING, error=exc.code)
+
+    def _remove_nodes(self) -> None:
+        for gone in self._facts.pop_removed():
+            self._engine.remove_node(gone)
 
 
 def _state_of(alert: Alert) -> str:

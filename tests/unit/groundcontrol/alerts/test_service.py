@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,16 +12,21 @@ import pytest
 
 from groundcontrol.alerts.channel_service import Wanted
 from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
+from groundcontrol.alerts.incidents import Fleet
 from groundcontrol.alerts.maintenance import Window
 from groundcontrol.alerts.messages import Message
 from groundcontrol.alerts.model import Channel, MaintenanceId, QuietHours, Selector
-from groundcontrol.alerts.service import ROUND_TICKS
-from groundcontrol.core.errors import StoreFull
-from groundcontrol.core.scope import SYSTEM
+from groundcontrol.alerts.service import MOST_BUS_MESSAGES, ROUND_TICKS
+from groundcontrol.core.bus import Changed
+from groundcontrol.core.errors import StoreDown, StoreFull
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import EventFilter
+from groundcontrol.nodes.model import Node
 from tests.support.alert_trial import STARTED_S, AlertTrial, alert_trial, fires
 from tests.support.clock import ManualClock
+from tests.support.eventually import eventually
 from tests.support.factories import SCOPE
 
 HOUR_S = 3600.0
@@ -158,6 +166,49 @@ async def test_alerts_during_a_full_store_are_notified_once_they_are_stored(tmp_
         assert len(await trial.firing()) == 100
         assert trial.told() == ["firing"]
         assert {alert.since_at - began_at < 15 for alert in await trial.firing()} == {True}, "it began when it began"
+
+
+@asynccontextmanager
+async def following(trial: AlertTrial) -> AsyncIterator[None]:
+    """The service reads the changes that the bus announces."""
+    task = asyncio.create_task(trial.service._follow_nodes())
+    await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def test_events_and_removals_whose_bus_messages_were_dropped_are_read_from_the_store(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 2) as trial, following(trial):
+        reporting, removed = trial.nodes
+        trial.fleet.connected.discard(removed)
+        await trial.pass_s(60)
+        assert trial.facts.fleet == Fleet(2, 1)
+        await trial.backend.store.nodes.delete_node(SCOPE, removed)
+        await trial.backend.store.log.add_event(new_event("backup_failed", trial.clock.now(), node=reporting, name="web-0", source="api"))
+        for number in range(MOST_BUS_MESSAGES + 1):
+            trial.service._bus.publish(Changed("deployment", str(number), 0))
+        await eventually(lambda: trial.facts.fleet == Fleet(1, 0))
+        await trial.pass_s(15)
+        assert [alert.rule_id for alert in await trial.firing()] == ["backup.failed"]
+
+
+async def test_a_node_that_could_not_be_read_is_read_again_within_a_minute(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:
+    [node] = trial.nodes
+    refused: list[NodeId] = []
+
+    async def refuse(_scope: Scope, asked: NodeId) -> Node:
+        refused.append(asked)
+        raise StoreDown("the database does not answer")
+
+    await trial.backend.store.nodes.edit_node(SCOPE, node, name="db-1", tags=None)
+    monkeypatch.setattr(trial.backend.store.nodes, "node", refuse)
+    async with following(trial):
+        trial.service._bus.publish(Changed("node", node, 0))
+        await eventually(lambda: refused)
+    await trial.pass_s(60)
+    assert trial.facts.name(node) == "db-1"
 
 
 async def test_after_an_hour_without_network_only_current_alerts_are_sent(tmp_path: Path) -> None:
