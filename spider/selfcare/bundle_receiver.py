@@ -1,6 +1,6 @@
-"""Receives a new version of Spider: the hub sends it in parts, and it waits in Spider's own folder for root's update job.
+"""Receives a new version of Spider. The hub sends it in parts, and root's update job finds it in Spider's own folder.
 
-Only its size is checked here. Root copies it and compares the digest of the copy with the one in the order.
+Root trusts no check that is made here: it copies the bundle and compares the digest of the copy with the digest in the order.
 """
 
 import contextlib
@@ -22,27 +22,27 @@ log = logging.getLogger(__name__)
 
 
 class Bundles:
-    """Receives the parts in order. A new first part starts over."""
+    """Receives the parts of a bundle in order. A first part begins a new bundle."""
 
     def __init__(self, folder: str) -> None:
         self._path = os.path.join(folder, BUNDLE)
-        self._have = 0
+        self._received_bytes = 0
         self._hash: Any = hashlib.sha256()
 
     def receive_part(self, message: Bundle) -> None:
-        """Store one part. Blocks while it writes 128 KiB."""
+        """Store one part; errors are logged. Blocks while it writes about 128 KiB."""
         if message.offset == 0:
-            self._have, self._hash = 0, hashlib.sha256()
+            self._received_bytes, self._hash = 0, hashlib.sha256()
         end = message.offset + len(message.data)
-        if message.offset != self._have or not 0 < end <= message.total <= MAX_BUNDLE_BYTES:
-            event(log, "bundle_part_dropped", logging.WARNING, offset=message.offset, have=self._have)
+        if message.offset != self._received_bytes or not 0 < end <= message.total <= MAX_BUNDLE_BYTES:
+            event(log, "bundle_part_dropped", logging.WARNING, offset=message.offset, have=self._received_bytes)
             return
         try:
             if message.offset == 0:
                 clear(self._path + ".new")
             with open(self._path + ".new", "wb" if message.offset == 0 else "ab") as file:
                 file.write(message.data)
-            self._have = end
+            self._received_bytes = end
             self._hash.update(message.data)
             if end < message.total:
                 return
@@ -57,12 +57,15 @@ class Bundles:
 
 
 def own_path() -> str:
-    """The bundle or folder that this program runs from."""
+    """The path of the bundle or folder from which this program runs."""
     return os.path.dirname(os.path.dirname(os.path.abspath(spider.__file__)))
 
 
 def note_joined(folder: str) -> None:
-    """Note for root that this version, which may be a fresh update, has a session with the hub."""
+    """Write a note for root that this version has a session with the hub. A fresh update needs it.
+
+    Args: folder: Spider's own folder.
+    """
     path = os.path.join(folder, JOINED)
     with contextlib.suppress(OSError):  # without the note the update is rolled back, which logs the reason
         clear(path + ".new")

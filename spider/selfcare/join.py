@@ -1,7 +1,8 @@
-"""Joins a fleet. `install.sh` runs this on a new server as root, with the invite on standard input.
+"""Joins a fleet. `install.sh` runs this program on a new server as root, with the invite on standard input.
 
-The hub proves itself first. Then it receives a description of this server and sends the files to install. The fixed scripts beside this
-file (`probe.sh`, `lifecycle.sh`) inspect and install; this module holds only the dialogue. A failed installation is undone.
+First, the hub proves that it made the invite. Then it receives a description of this server, and sends the files to install. Two fixed
+scripts (`probe.sh`, `lifecycle.sh`) inspect the server and install Spider; this module only talks to the hub and runs them. A failed
+installation is undone.
 """
 
 import asyncio
@@ -49,16 +50,16 @@ INPUT_LIMIT_S = 300.0
 STEP_LIMIT_S = 180.0
 ANSWER_LIMIT_S = 60.0
 ROLLBACK_S = 600
-"""After this long without a step a timer on the server undoes an unfinished installation."""
+"""Seconds until a timer on this server undoes an unfinished installation."""
 TICK_S = 1.0
 POLL_S = 1.0
-GONE = "this invite was used, is over, was revoked, or is not of this hub: make a new one"
+INVALID_INVITE = "this invite was used, is over, was revoked, or is not of this hub: make a new one"
 _BOOT_FILE = "/proc/sys/kernel/random/boot_id"
 _FILES = ("spider.pyz", "spider.conf", "policy.conf", "manifest")
 
 
 class Failed(Exception):
-    """The join failed; the text is for people."""
+    """The join failed. The text is for the person at the terminal, and the code for the hub."""
 
     def __init__(self, message: str, code: str = "failed") -> None:
         super().__init__(message)
@@ -66,10 +67,12 @@ class Failed(Exception):
 
 
 class Scripts(NamedTuple):
-    """The text of the fixed scripts."""
+    """The content of the fixed scripts."""
 
     probe: bytes
-    node: bytes
+    """`probe.sh`"""
+    lifecycle: bytes
+    """`lifecycle.sh`"""
 
 
 def print_line(text: str) -> None:
@@ -79,10 +82,10 @@ def print_line(text: str) -> None:
 
 
 def main() -> NoReturn:
-    """Join and end the process: 0 when the node has joined, 1 when the server is as before, 130 when it was interrupted."""
+    """Join and end this process with a status: 0 = the node has joined, 1 = the join failed, 130 = it was interrupted."""
     try:
         scripts = Scripts(*(_bytes(path) for path in sys.argv[1:3]))
-        invite = read_invite(_typed(0))
+        invite = read_invite(_read_line(0))
     except (Failed, ValueError, OSError) as error:
         sys.stderr.write(f"stardust: {error}\n")
         sys.exit(EXIT_FAILED)
@@ -111,15 +114,18 @@ def _bytes(path: str) -> bytes:
         return file.read()
 
 
-def _typed(handle: int) -> str:
-    """One line of standard input; on a terminal with a prompt and without echo."""
-    hidden = None
+def _read_line(handle: int) -> str:
+    """Read the invite from a descriptor; on a terminal with a prompt and without echo.
+
+    Raises: Failed: there is no input within INPUT_LIMIT_S.
+    """
+    terminal_before = None
     if os.isatty(handle):
         import termios  # noqa: PLC0415 - not needed without a terminal
 
-        hidden = termios.tcgetattr(handle)
-        quiet = list(hidden)
-        quiet[3] &= ~termios.ECHO & ~termios.ICANON  # a line of a terminal ends at 4096 bytes, or earlier
+        terminal_before = termios.tcgetattr(handle)
+        quiet = list(terminal_before)
+        quiet[3] &= ~termios.ECHO & ~termios.ICANON  # with ICANON a terminal cuts a line at 4096 bytes
         termios.tcsetattr(handle, termios.TCSAFLUSH, quiet)
         sys.stdout.write("Paste the invite: ")
         sys.stdout.flush()
@@ -134,8 +140,8 @@ def _typed(handle: int) -> str:
                 break
             data += part.replace(b"\r", b"\n")
     finally:
-        if hidden is not None:
-            termios.tcsetattr(handle, termios.TCSAFLUSH, hidden)
+        if terminal_before is not None:
+            termios.tcsetattr(handle, termios.TCSAFLUSH, terminal_before)
             sys.stdout.write("\n")
     lines = data.decode("utf-8", "replace").split()
     if not lines:
@@ -144,41 +150,41 @@ def _typed(handle: int) -> str:
 
 
 async def join(invite: Invite, scripts: Scripts) -> None:
-    """Run the whole join.
+    """Join the fleet of an invite.
 
-    Raises: Failed: the server is as it was before. CancelledError: likewise.
+    Raises: Failed, CancelledError: nothing was installed, or the installation was undone.
     """
-    if invite.expires_at <= time.time() - 3600:  # clocks differ; the hub's clock decides
+    if invite.expires_at <= time.time() - 3600:  # the clocks may differ by an hour; in doubt the hub decides
         raise Failed("this invite is over: make a new one")
     lines = [*await _probe(scripts), *([f"proxy={invite.proxy}"] if invite.proxy else [])]
     socket, url = await _dial(invite)
-    visit = _Visit(socket, scripts)
+    attempt = _JoinAttempt(socket, scripts)
     try:
-        await visit.run(invite, url, lines)
+        await attempt.run(invite, url, lines)
     except asyncio.CancelledError:
-        await visit.take_back(Failed("it was stopped on the server", "interrupted"))
+        await attempt.undo(Failed("it was stopped on the server", "interrupted"))
         raise
     except Failed as failed:
-        await visit.take_back(failed)
+        await attempt.undo(failed)
         raise
     except NotProven as error:
-        raise Failed(f"{url.authority}: {error.reason}: {GONE}") from error
+        raise Failed(f"{url.authority}: {error.reason}: {INVALID_INVITE}") from error
     except (ProtocolError, WebSocketError, asyncio.TimeoutError) as error:
-        why = _in_words(error, url)
-        if not visit.begun:
-            raise why from error
-        await visit.alone(why)
+        reason = _explain(error, url)
+        if not attempt.begun:
+            raise reason from error
+        await attempt.finish_without_hub(reason)
     except OSError as error:
-        why = Failed(f"this server does not let it be installed: {error.strerror or error}", "install_failed")
-        await visit.take_back(why)
-        raise why from error
+        reason = Failed(f"this server does not let it be installed: {error.strerror or error}", "install_failed")
+        await attempt.undo(reason)
+        raise reason from error
     finally:
         await socket.close(1000, "")
 
 
-def _in_words(error: Exception, url: Url) -> Failed:
+def _explain(error: Exception, url: Url) -> Failed:
     if isinstance(error, SocketClosed) and error.code == CLOSE_UNKNOWN:
-        return Failed(f"{url.authority}: {GONE}")
+        return Failed(f"{url.authority}: {INVALID_INVITE}")
     if isinstance(error, SocketClosed) and error.code == CLOSE_GOING_AWAY:
         return Failed(f"{url.authority} is too busy for this now: try again in a minute")
     if isinstance(error, asyncio.TimeoutError):
@@ -194,7 +200,7 @@ async def _probe(scripts: Scripts) -> List[str]:
 
 
 async def _dial(invite: Invite) -> Tuple[WebSocket, Url]:
-    why = Failed("the invite names no address")
+    failed = Failed("the invite names no address")
     try:
         proxy: Optional[Proxy] = parse_proxy(invite.proxy) if invite.proxy else None
     except ValueError as error:
@@ -204,21 +210,22 @@ async def _dial(invite: Invite) -> Tuple[WebSocket, Url]:
             url = parse_url(text)
             return await connect(url, SUBPROTOCOL, f"stardust-join/{VERSION}", invite.tls_pin, proxy), url
         except (ValueError, WebSocketError) as error:  # noqa: PERF203 - the next address may work
-            why = Failed(f"the hub at {text} is not reached: {error}")
-    raise why
+            failed = Failed(f"the hub at {text} is not reached: {error}")
+    raise failed
 
 
-class _Visit:
-    """One attempt to join."""
+class _JoinAttempt:
+    """One attempt to join, over one connection to the hub."""
 
     def __init__(self, socket: WebSocket, scripts: Scripts) -> None:
         self._socket = socket
         self._scripts = scripts
         self._joined: Optional[Joined] = None
         self._folder = ""
-        self._work: Optional[asyncio.Future[Tuple[int, List[str]]]] = None
+        self._action: Optional[asyncio.Future[Tuple[int, List[str]]]] = None
+        """The last action of `lifecycle.sh`, which may still run."""
         self.begun = False
-        """Something was changed on this server."""
+        """Whether this server was changed, so that the change may have to be undone."""
 
     async def run(self, invite: Invite, url: Url, lines: List[str]) -> None:
         joined = self._joined = await wait_for(OPENING_TIMEOUT_S, self._open(invite, url))
@@ -229,14 +236,14 @@ class _Visit:
             raise Failed(answer.message, answer.code)
         if not isinstance(answer, JoinAccepted):
             raise ProtocolError("a message in the wrong place")
-        files = await wait_for(STEP_LIMIT_S, self._receive(answer))
+        files = await wait_for(STEP_LIMIT_S, self._receive_files(answer))
         keys = {"session.key": masked(joined_key(answer.session_mask), joined.session_mask)}
         if answer.launcher:
             keys["launch.key"] = masked(joined_key(answer.launch_mask), joined.launch_mask)
         await self._install(answer, {**files, **keys})
         print_line("Spider is started; waiting until it is there")
         done = await self._wait_done(float(answer.verify_s))
-        await self._node("finish")
+        await self._run_action("finish")
         self.begun = False
         await self._send(JoinEnded("", ""))
         print_line("installed; it waits for approval in the hub" if done.waiting else "connected")
@@ -259,7 +266,7 @@ class _Visit:
             if message is not None:
                 return message
 
-    async def _receive(self, accepted: JoinAccepted) -> Dict[str, bytes]:
+    async def _receive_files(self, accepted: JoinAccepted) -> Dict[str, bytes]:
         names, sizes = accepted.files, accepted.sizes
         plain = all(name == os.path.basename(name) and name.strip(".") and "\0" not in name for name in names)
         known = set(_FILES) <= set(names) and len(set(names)) == len(names) == len(sizes) <= MAX_FILES
@@ -283,43 +290,44 @@ class _Visit:
     async def _install(self, accepted: JoinAccepted, files: Dict[str, bytes]) -> None:
         if accepted.clear in ("undo", "remove"):
             print_line("removing the rest of an earlier installation")
-            await self._node(accepted.clear)
+            await self._run_action(accepted.clear)
         self.begun = True
-        await self._node("arm", str(ROLLBACK_S))
+        await self._run_action("arm", str(ROLLBACK_S))
         self._folder = _new_folder()
         for name, data in files.items():
             _write(os.path.join(self._folder, name), data)
         launcher = "yes" if accepted.launcher else "no"
         print_line(f"installing Spider {accepted.version}")
-        await self._node("install", self._folder, accepted.manifest, accepted.version, launcher)
-        await self._node("start", launcher)
+        await self._run_action("install", self._folder, accepted.manifest, accepted.version, launcher)
+        await self._run_action("start", launcher)
 
     async def _wait_done(self, limit_s: float) -> JoinDone:
-        """Wait until the hub reports a session of the new Spider. Meanwhile heartbeats keep this connection alive."""
+        """Wait until the hub reports a session of the new Spider. Heartbeats keep this connection open meanwhile."""
         assert self._joined is not None
         link, until = self._joined.link, time.monotonic() + limit_s
-        hearing = asyncio.ensure_future(self._receive_message())
+        receiving = asyncio.ensure_future(self._receive_message())
         try:
             while True:
-                await asyncio.wait({hearing}, timeout=TICK_S)
-                if hearing.done():
-                    message = hearing.result()
+                await asyncio.wait({receiving}, timeout=TICK_S)
+                if receiving.done():
+                    message = receiving.result()
                     if not isinstance(message, JoinDone):
                         raise ProtocolError("a message in the wrong place")
                     return message
                 if time.monotonic() > until:
-                    raise Failed(f"Spider did not come to the hub within {limit_s:.0f} s: {await self._last_words()}", "no_session")
+                    raise Failed(f"Spider did not come to the hub within {limit_s:.0f} s: {await self._last_error()}", "no_session")
                 beat = link.due(time.monotonic(), int(time.time() * 1000))
                 if beat is not None:
                     await self._socket.send(beat)
         finally:
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
+            receiving.cancel()
+            await asyncio.gather(receiving, return_exceptions=True)
 
     async def _diagnosis(self) -> List[str]:
-        return (await _run(self._scripts.node, ["diagnose"]))[1]
+        return (await _run(self._scripts.lifecycle, ["diagnose"]))[1]
 
-    async def _last_words(self) -> str:
+    async def _last_error(self) -> str:
+        """The last reason in the log of the new Spider."""
         for line in reversed(await self._diagnosis()):
             try:
                 entry = json.loads(line[4:])
@@ -329,11 +337,15 @@ class _Visit:
                 return str(entry["why"])[:200]
         return "its log says nothing"
 
-    async def _node(self, *words: str) -> None:
-        """Run one action of lifecycle.sh. Once begun it is awaited even if the caller is cancelled."""
-        source = _arming(self._scripts.node) if words[0] == "arm" else self._scripts.node
-        self._work = asyncio.ensure_future(_run(source, words))
-        status, lines = await asyncio.shield(self._work)
+    async def _run_action(self, *words: str) -> None:
+        """Run one action of lifecycle.sh. It continues if the caller is cancelled; `undo` then waits for its end.
+
+        Raises: Failed.
+        """
+        lifecycle = self._scripts.lifecycle
+        source = _with_own_text(lifecycle) if words[0] == "arm" else lifecycle
+        self._action = asyncio.ensure_future(_run(source, words))
+        status, lines = await asyncio.shield(self._action)
         for line in lines:
             if line.startswith("error "):
                 code, _, text = line[6:].partition(" ")
@@ -343,13 +355,13 @@ class _Visit:
         if status or "ok" not in lines[-1:]:
             raise Failed(f"{words[0]}: the installer ended with status {status}", "install_failed")
 
-    async def take_back(self, failed: Failed) -> None:
-        """Undo the installation and inform the hub."""
-        if self._work is not None and not self._work.done():
-            await asyncio.wait({self._work})
+    async def undo(self, failed: Failed) -> None:
+        """Undo the installation, and send the reason to the hub."""
+        if self._action is not None and not self._action.done():
+            await asyncio.wait({self._action})
         if self.begun:
             try:
-                await self._node("undo")
+                await self._run_action("undo")
                 print_line("everything was taken back")
             except Failed as error:
                 sys.stderr.write(f"stardust: not everything could be undone: {error}\n")
@@ -360,24 +372,24 @@ class _Visit:
             except (WebSocketError, ProtocolError, asyncio.TimeoutError):
                 return  # the hub detects the end by itself
 
-    async def alone(self, failed: Failed) -> None:
-        """The connection broke after a change. The installation stays if Spider has had its session; else it is undone.
+    async def finish_without_hub(self, failed: Failed) -> None:
+        """Complete the installation after the connection broke, if the new Spider gets a session. Otherwise undo it.
 
-        Raises: Failed: it was undone.
+        Raises: Failed: the installation was undone; the error is `failed`.
         """
         until = time.monotonic() + ANSWER_LIMIT_S
         while time.monotonic() < until:
             if "in session" in await self._diagnosis():
-                await self._node("finish")
+                await self._run_action("finish")
                 self._drop_folder()
                 print_line("connected")
                 return
             await asyncio.sleep(POLL_S)
-        await self.take_back(failed)
+        await self.undo(failed)
         raise failed
 
     def _drop_folder(self) -> None:
-        """Remove the folder if lifecycle.sh, which normally deletes it, did not run."""
+        """Remove the folder of the received files, which lifecycle.sh normally removes."""
         if not self._folder or not os.path.isdir(self._folder):
             return
         for name in os.listdir(self._folder):
@@ -385,16 +397,13 @@ class _Visit:
         os.rmdir(self._folder)
 
 
-def _arming(source: bytes) -> bytes:
-    """lifecycle.sh, with its own text embedded, so that it can store itself for the timer that undoes an unfinished installation."""
+def _with_own_text(source: bytes) -> bytes:
+    """lifecycle.sh with its own text embedded. It stores that text for the timer that undoes an unfinished installation."""
     return b"rollback_text() { cat <<'STARDUST_TEXT_ENDS'\n" + source + b"\nSTARDUST_TEXT_ENDS\n}\n" + source
 
 
 def joined_key(data: bytes) -> bytes:
-    """A masked key in its received form.
-
-    Raises: ProtocolError: its length is wrong.
-    """
+    """Check the length of a received masked key, and return it. Raises: ProtocolError."""
     if len(data) != 32:
         raise ProtocolError("a key has 32 bytes")
     return data
@@ -411,7 +420,7 @@ def _boot() -> str:
 
 
 def _new_folder() -> str:
-    """A folder for the files, with a name by which lifecycle.sh recognises and removes such folders."""
+    """Create a folder for the files. lifecycle.sh recognises such folders by their name, and removes them. Raises: Failed, OSError."""
     letters = random.SystemRandom()
     path = "/tmp/stardust-upload." + "".join(letters.choice(string.ascii_letters + string.digits) for _ in range(10))  # noqa: S108 - created here with mode 0700
     os.mkdir(path, 0o700)
@@ -422,7 +431,7 @@ def _new_folder() -> str:
 
 
 async def _run(source: bytes, words: Sequence[str]) -> "Tuple[int, List[str]]":
-    """Run a script to its end, also after Ctrl-C. Returns its exit status and output lines."""
+    """Run a script to its end, even after Ctrl-C. Returns its exit status and its lines of output."""
     return await asyncio.get_event_loop().run_in_executor(None, _run_now, source, list(words))
 
 

@@ -1,8 +1,7 @@
-"""Locates the files with this node's keys. Only the generation in `spider.conf` decides which are valid, so replacing `spider.conf` is the
-moment of a change.
+"""Locates the files with this node's keys. The generation in `spider.conf` decides which keys are valid.
 
-`session.key` and `launch.key` hold the keys. If a file with the generation as suffix exists (`session.key.2`), a change was interrupted
-between its steps, and that file is the valid one.
+`session.key` and `launch.key` have the keys. If a file with that generation as suffix exists (`session.key.2`), it is valid instead: a
+change of keys was interrupted between its steps.
 """
 
 import logging
@@ -20,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def key_file(path: str, generation: int) -> str:
-    """The file that holds the key of this generation.
+    """The path of the file with the key of this generation.
 
     Args: path: `session.key` or `launch.key` in its folder, or `fd:N`.
     """
@@ -31,7 +30,7 @@ def key_file(path: str, generation: int) -> str:
 def node_of(text: str) -> Tuple[str, int]:
     """Id and key generation of this node, from the text of `spider.conf`.
 
-    Raises: Untrusted: they are not in it.
+    Raises: Untrusted: the text has none.
     """
     try:
         node = read_ini(text)["node"]
@@ -41,7 +40,7 @@ def node_of(text: str) -> Tuple[str, int]:
 
 
 class KeyWatch:
-    """Ends this program once root has installed keys of another generation. The service manager restarts it with them."""
+    """Ends Spider once root has installed keys of another generation. The service manager then restarts it with the new keys."""
 
     def __init__(self, conf: str, generation: int, clock: Clock, stop: Callable[[], None]) -> None:
         self._conf = "" if real_path(conf) != conf else conf
@@ -51,7 +50,7 @@ class KeyWatch:
         self._seen: Optional[Tuple[int, int]] = None
 
     async def run(self) -> None:
-        """Check periodically until cancelled."""
+        """Check every LOOK_EVERY_S until cancelled."""
         while True:
             if self._conf and self._changed():
                 event(log, "keys_changed", generation=self._generation)
@@ -67,6 +66,6 @@ class KeyWatch:
             with open(self._conf, encoding="utf-8") as file:
                 generation = node_of(file.read(64 * 1024))[1]
         except (OSError, ValueError, Untrusted):
-            return False  # an editor is still writing it; the next check sees it complete
+            return False  # an editor may still be writing the file; the next check reads it complete
         self._seen = now
         return generation != self._generation

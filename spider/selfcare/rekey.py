@@ -1,12 +1,12 @@
-"""Installs keys of another generation, as root. At every instant the node holds one complete pair, which `spider.conf` names.
+"""Installs keys of another generation, as root. At any moment `spider.conf` names a generation whose pair of keys is complete.
 
-First the new keys are written beside the old ones. Then `spider.conf` is replaced, which is one rename and makes the new keys valid. Last,
-the new keys get the names of the old ones, whose bytes are overwritten. An interruption at any point leaves one of these states, and each
-of them works.
+First, the new keys are written to files with the generation as suffix. Then one rename replaces `spider.conf`, which makes the new keys
+valid. Last, the new keys get the usual file names, and the bytes of the old keys are overwritten. Spider works after each of these steps,
+so an interruption does no harm.
 
-Replaced pairs stay in `former.keys` for seven days, readable by root only. They are needed because an attacker who controls a hub for a
-minute can send keys that the hub itself does not know. With `stardust-spider keys restore` root returns to a former pair, in the same
-steps. Nothing is restored automatically.
+Replaced pairs stay in `former.keys` for seven days, readable by root only. An attacker who controls a hub for a minute can send keys that
+the hub itself does not have. With `stardust-spider keys restore` root then returns to a former pair, in the same steps. No pair is
+restored automatically.
 """
 
 import hashlib
@@ -29,8 +29,9 @@ from spider.wire.proof import KEY_BYTES, rekey_mask
 FORMER = "former.keys"
 FORMER_LIFETIME_S = 7 * 86_400.0
 MAX_FORMER = 8
-"""With this many kept pairs no further rekey order is carried out, so that no order can push an older pair out."""
+"""Maximum number of stored former pairs. With so many pairs a rekey order is refused: none of them may be lost."""
 LAST_TIME_S = float(1 << 40)
+"""Unix seconds. A later time in `former.keys` is an error."""
 LOCK_LIMIT_S = 5.0
 EXIT_FAILED, EXIT_USAGE, EXIT_BUSY, EXIT_NOT_ROOT = 1, 64, 75, 77
 _USAGE = "usage: stardust-spider keys [restore [GENERATION]]\n"
@@ -39,10 +40,11 @@ _GENERATION = re.compile(r"(?m)^([ \t]*generation[ \t]*=[ \t]*)([0-9]+)([ \t]*)$
 
 
 class RekeyPaths(NamedTuple):
-    """Where a node's keys are, and the required owner of files that only root may write."""
+    """The folder of a node's keys, and the required owner of files that only root may write."""
 
     etc: str = "/etc/stardust"
     owner: int = 0
+    """uid"""
 
 
 class Pair(NamedTuple):
@@ -52,9 +54,9 @@ class Pair(NamedTuple):
     session: bytes
     launch: bytes
     at: float
-    """When it was replaced, Unix seconds by this node's clock."""
+    """When the pair was replaced, Unix seconds by this node's clock."""
     made: Optional[float] = None
-    """The same by the hub's clock, from the first order since then; None: there has been none."""
+    """When it was replaced, Unix seconds by the hub's clock: the time of the first order since then. None: no order came since."""
 
 
 def _nothing(_step: str) -> None:
@@ -64,7 +66,8 @@ def _nothing(_step: str) -> None:
 def rekey(job: str, args: Mapping[str, Any], console: Console, paths: RekeyPaths, reached: Callable[[str], None] = _nothing) -> Outcome:
     """Carry out the verb `rekey`.
 
-    Args: job: id of the order, from which the mask of the keys is derived. reached: called after each step (for tests).
+    Args: job: id of the order, from which the mask of the new keys is derived. args: validated arguments. reached: called after each
+          step (for tests).
     """
     console.progress("commit")
     try:
@@ -97,9 +100,11 @@ def _rekey(job: str, args: Mapping[str, Any], paths: RekeyPaths, reached: Callab
 
 
 def restore(paths: RekeyPaths, wanted: Optional[int] = None, reached: Callable[[str], None] = _nothing) -> str:
-    """Return to a former pair: that of a generation, or the latest one before the present. The present pair is kept in turn. The seven days
-    of all pairs start over, because root may still have to find out which pair is the right one.
+    """Return to a former pair, and store the present pair as a former pair. Returns a text for root.
 
+    The seven days of all pairs start over, because root may need time to find the right pair.
+
+    Args:   wanted: the generation; None: the latest before the present generation.
     Raises: OSError, Untrusted, ValueError: nothing was changed.
     """
     (text, generation), now, former = _conf(paths), time.time(), _former(paths)
@@ -119,9 +124,9 @@ def restore(paths: RekeyPaths, wanted: Optional[int] = None, reached: Callable[[
 
 
 def forget_expired(paths: RekeyPaths, job: str) -> None:
-    """Remove the pairs that were kept for seven days, both by this node's clock and by the clock of the hub that made this job. The caller
-    holds the lock of this node's jobs.
+    """Remove the pairs that were replaced more than seven days ago. The caller holds the lock of this node's jobs.
 
+    Args:   job: id of a job, which has the time of the hub's clock.
     Raises: OSError, Untrusted, ValueError.
     """
     former = _former(paths)
@@ -131,10 +136,10 @@ def forget_expired(paths: RekeyPaths, job: str) -> None:
 
 
 def _unexpired(former: Mapping[int, Pair], job: str) -> List[Pair]:
-    """The pairs that were replaced less than seven days ago, by this node's clock or by the hub's. Each clock counts for itself.
+    """The pairs that were replaced less than seven days ago by at least one clock: this node's or the hub's.
 
-    So neither a wrong clock of this node nor a false time from the hub can expire a pair alone. A time in the future was written by a wrong
-    clock: it is set to now, so that no pair is kept for years.
+    So a wrong clock of this node, or a false time from the hub, cannot expire a pair alone. A time in the future is set to now, so that
+    no pair is stored for years.
     """
     now, made = time.time(), float(made_at(job))
     pairs = [(pair, min(pair.at, now), made if pair.made is None else min(pair.made, made)) for pair in former.values()]
@@ -155,7 +160,7 @@ def _in_use(paths: RekeyPaths, generation: int) -> Pair:
 
 
 def _former(paths: RekeyPaths) -> Dict[int, Pair]:
-    """The kept pairs and, after an interrupted change, also the pair in use."""
+    """The stored pairs by generation. After an interrupted change, the pair in use is also among them."""
     path = os.path.join(paths.etc, FORMER)
     if not os.path.lexists(path):
         return {}
@@ -167,7 +172,7 @@ def _former(paths: RekeyPaths) -> Dict[int, Pair]:
 
 
 def _pair(row: List[Any]) -> Pair:
-    """Raises: ValueError, TypeError, LookupError, OverflowError: not a pair."""
+    """Decode a row of `former.keys`. Raises: ValueError, TypeError, LookupError, OverflowError: the row is invalid."""
     made = None if row[4] is None else float(row[4])
     pair = Pair(int(row[0]), bytes.fromhex(row[1]), bytes.fromhex(row[2]), float(row[3]), made)
     if {len(pair.session), len(pair.launch)} != {KEY_BYTES}:
@@ -178,27 +183,27 @@ def _pair(row: List[Any]) -> Pair:
 
 
 def _save_former(paths: RekeyPaths, pairs: Iterable[Pair]) -> None:
-    """Write the kept pairs durably, and overwrite the bytes of the former file."""
+    """Write `former.keys` durably, and overwrite the bytes of the file that it replaces."""
     path = os.path.join(paths.etc, FORMER)
     rows = [[pair.generation, pair.session.hex(), pair.launch.hex(), pair.at, pair.made] for pair in pairs]
-    before = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC) if os.path.lexists(path) else -1
+    replaced = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC) if os.path.lexists(path) else -1
     try:
         remove(path + ".new")
         if rows:
             create_once(path + ".new", json.dumps(rows).encode(), 0o600)
             os.replace(path + ".new", path)
-        elif before >= 0:
+        elif replaced >= 0:
             os.unlink(path)
         sync_folder(paths.etc)
-        if before >= 0:
-            _overwrite(before)
+        if replaced >= 0:
+            _overwrite(replaced)
     finally:
-        if before >= 0:
-            os.close(before)
+        if replaced >= 0:
+            os.close(replaced)
 
 
 def _switch(paths: RekeyPaths, text: str, generation: int, pair: Pair, reached: Callable[[str], None]) -> None:
-    """Replace the pair of `generation` with this one. Args: text: of `spider.conf`."""
+    """Replace the pair of `generation` by `pair`. Args: text: the content of `spider.conf`."""
     conf, session, launch = (os.path.join(paths.etc, name) for name in ("spider.conf", "session.key", "launch.key"))
     new = _with_generation(text, pair.generation)
     owners = [os.stat(key_file(path, generation)) for path in (session, launch)]
@@ -226,14 +231,14 @@ def _with_generation(text: str, generation: int) -> str:
 
 
 def _put(path: str, content: bytes, mode: int, owner: os.stat_result) -> None:
-    """Write a file with its owner, durably. A file left by an interrupted run is removed."""
+    """Write a file durably, with its owner and mode. A file that an interrupted run left is removed first."""
     create_anew(path, content, 0o600)
     os.chown(path, owner.st_uid, owner.st_gid)
     os.chmod(path, mode)
 
 
 def _clear(etc: str, generation: int) -> None:
-    """Remove keys that an interrupted run left beside those in use."""
+    """Remove the key files that an interrupted run left, except those of `generation`."""
     for name in os.listdir(etc):
         stem, dot, number = name.rpartition(".")
         if dot and stem in ("session.key", "launch.key") and _NUMBER.match(number) and int(number) != generation:
@@ -242,7 +247,7 @@ def _clear(etc: str, generation: int) -> None:
 
 
 def _take_over(path: str, newer: str, older: str) -> None:
-    """Give the key in use its usual name. The bytes of the key before are overwritten once no link leads to them."""
+    """Give the new key its usual file name. The bytes of the old key are overwritten once no name leads to them."""
     olds = [os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC) for name in (path, older) if os.path.lexists(name)]
     try:
         os.replace(newer, path)

@@ -1,8 +1,8 @@
 """Installs a new version of Spider, as root, and rolls it back if the new version gets no session with the hub.
 
-The bundle is in Spider's own folder, so only its digest can be trusted: it is read once, compared with the order, and installed from that
-copy. Before `current` is switched, a note is written and a timer is armed that starts the *old* version's `rollback`, also after a reboot.
-The timer finds nothing to do once the runner, or a session, has completed the update.
+Spider's user can change the bundle in its own folder. So the bundle is read once, its digest is compared with the order, and this copy is
+installed. Before `current` is switched, a note is written and a timer is started. The timer runs `rollback` of the *old* version, also
+after a reboot. It rolls back only an update that the runner has not completed, and whose version has had no session.
 """
 
 import contextlib
@@ -29,9 +29,9 @@ from spider.wire.sentences import sentence
 PROVE_LIMIT_S = 60.0
 """How long the new version may take to get its session."""
 ROLLBACK_S = 120
-"""The timer acts after this long, if the process that carried out the update has died."""
+"""Time until the timer runs `rollback`. It matters only if the process that carried out the update has died."""
 CRASHES = 3
-"""A new version that crashes this often is rolled back immediately."""
+"""After so many crashes a new version is rolled back immediately."""
 LOOK_EVERY_S = 0.25
 LOCK_LIMIT_S = 30.0
 COMMAND_LIMIT_S = 30.0
@@ -63,12 +63,12 @@ class UpdatePaths(NamedTuple):
     python: str = sys.executable or "/usr/bin/python3"
     """The interpreter of the job's unit, which need not be the system's own."""
     timers: bool = True
-    """Whether the host has timers (systemd); else a service waits (OpenRC)."""
+    """Whether the host has timers (systemd). Without timers a service waits instead (OpenRC)."""
     prove_limit_s: float = PROVE_LIMIT_S
 
 
 def systemctl(*words: str) -> str:
-    """Run `systemctl` and return its output; empty when it fails."""
+    """Run `systemctl` and return its output. A failure is logged; the output is then empty or incomplete."""
     try:
         done = subprocess.run(
             ["/usr/bin/systemctl", "--no-ask-password", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -154,8 +154,10 @@ def _alone(paths: UpdatePaths) -> Iterator[None]:
 
 
 def _take(paths: UpdatePaths, digest: str) -> bytes:
-    """The bundle that the hub sent, read once, because the folder's owner is not trusted. An unusable bundle is removed, so that the
-    next one has room."""
+    """Read the bundle that the hub sent, once, because its folder's owner is not trusted. A bundle with another digest is removed.
+
+    Raises: UpdateFailed: the bundle is missing, or has another digest.
+    """
     path = os.path.join(paths.state, BUNDLE)
     bundle = read_hostile(path, MAX_BUNDLE_BYTES + 1)
     if bundle is not None and hashlib.sha256(bundle).hexdigest() == digest:
@@ -167,18 +169,18 @@ def _take(paths: UpdatePaths, digest: str) -> bytes:
 
 
 def _clear(path: str) -> None:
-    """Remove the target of a file of Spider's user, and its temporary file."""
+    """Remove a file of Spider's user, and its temporary file."""
     for name in (path, path + ".new"):
         try:
             clear(name)
-        except OSError as exc:  # noqa: PERF203  # four names at most
+        except OSError as exc:  # noqa: PERF203  # two names
             logs.event(_log, "not_cleared", level=logging.WARNING, path=name, why=str(exc))
 
 
 def version_of(bundle: bytes) -> str:
     """The version in a bundle.
 
-    Raises: UpdateFailed: it is no bundle.
+    Raises: UpdateFailed: this is no bundle of Spider.
     """
     import zipfile  # noqa: PLC0415 - each runner imports this module, and few update Spider
 
@@ -194,11 +196,11 @@ def version_of(bundle: bytes) -> str:
 
 
 def _install(paths: UpdatePaths, bundle: bytes, version: str, digest: str) -> str:
-    """Write the bundle to a folder of its own, durably; returns that folder's name."""
+    """Write the bundle durably to a folder of its own. Returns the folder's name."""
     name = version if not os.path.lexists(os.path.join(paths.opt, version)) else f"{version}-{digest[:8]}"
     folder = os.path.join(paths.opt, name)
     if os.path.lexists(folder):
-        shutil.rmtree(folder)  # left by an interrupted update: neither the folder in use nor the one that is written below
+        shutil.rmtree(folder)  # an interrupted update left this folder; it is not in use
     try:
         os.mkdir(folder, 0o755)
         os.chmod(folder, 0o755)  # noqa: S103  # every user of the node may read the program, as after a deployment
@@ -211,7 +213,7 @@ def _install(paths: UpdatePaths, bundle: bytes, version: str, digest: str) -> st
 
 
 def _try_out(paths: UpdatePaths, new: str, version: str) -> None:
-    """Check that this host's Python can start the new version."""
+    """Check that this host's Python can start the new version. Raises: UpdateFailed."""
     argv = [paths.python, "-I", "-S", "-B", os.path.join(paths.opt, new, "spider.pyz"), "--version"]
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False)
@@ -223,13 +225,14 @@ def _try_out(paths: UpdatePaths, new: str, version: str) -> None:
 
 
 def _arm(paths: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
-    """Arm the rollback: from here on the old version returns even if this process is killed."""
+    """Start the timer. From here on the old version returns even if this process is killed.
+
+    Raises: UpdateFailed, OSError: the timer could not be started.
+    """
     create_anew(paths.note, json.dumps({"old": old, "new": new}).encode() + b"\n", 0o600)
     command = f"{paths.python} -I -S -B {paths.opt}/{old}/spider.pyz rollback"
     if not paths.timers:
-        create_anew(
-            os.path.join(paths.units, ROLLBACK), systemctl_shim.timer_text(command, ROLLBACK_S).encode(), 0o755
-        )  # the init script must be executable
+        create_anew(os.path.join(paths.units, ROLLBACK), systemctl_shim.timer_text(command, ROLLBACK_S).encode(), 0o755)
         systemd("daemon-reload")
         systemd("enable", "--now", f"{ROLLBACK}.timer")
         return
@@ -268,13 +271,13 @@ def _switch(paths: UpdatePaths, name: str, systemd: Systemctl) -> None:
 
 
 def _joined(paths: UpdatePaths) -> str:
-    """The folder of the version that last had a session, as written by Spider's user; empty = none."""
+    """The folder of the version that last had a session, as Spider's user wrote it; empty = unknown."""
     text = read_hostile(os.path.join(paths.state, JOINED), 4096) or b""
     return os.path.basename(os.path.dirname(text.decode("utf-8", "replace").strip()))
 
 
 def _proven(paths: UpdatePaths, new: str, systemd: Systemctl) -> str:
-    """Wait until the new version has a session. Returns why it has none; empty: it has one."""
+    """Wait until the new version has a session. Returns: why it has no session; empty: it has a session."""
     ends_at = time.monotonic() + paths.prove_limit_s
     while time.monotonic() < ends_at:
         if _joined(paths) == new:
@@ -293,7 +296,7 @@ def _go_back(paths: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None
 
 
 def _finish(paths: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
-    """Keep the new version and its predecessor, and remove older ones."""
+    """Stop the timer, and remove all versions except the new version and its predecessor."""
     _disarm(paths, systemd)
     for name in os.listdir(paths.opt):
         path = os.path.join(paths.opt, name)
@@ -302,7 +305,7 @@ def _finish(paths: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
 
 
 def _settle(paths: UpdatePaths, systemd: Systemctl) -> str:
-    """Complete an update whose runner has died; returns the outcome."""
+    """Complete or roll back an update whose runner has died. Returns: nothing, stays or taken back (for the log)."""
     try:
         with open(paths.note, encoding="utf-8") as file:
             note = json.load(file)
@@ -310,7 +313,7 @@ def _settle(paths: UpdatePaths, systemd: Systemctl) -> str:
     except FileNotFoundError:
         return "nothing"
     except (OSError, ValueError, KeyError, TypeError):
-        _disarm(paths, systemd)  # it was interrupted while it was written, so nothing was switched yet
+        _disarm(paths, systemd)  # the note is incomplete, so the update was interrupted before the switch
         return "nothing"
     if "/" in old + new or not os.path.isfile(os.path.join(paths.opt, old, "spider.pyz")):
         return "nothing"
@@ -322,7 +325,10 @@ def _settle(paths: UpdatePaths, systemd: Systemctl) -> str:
 
 
 def main(argv: Optional[List[str]] = None, paths: Optional[UpdatePaths] = None, systemd: Optional[Systemctl] = None) -> int:
-    """`spider.pyz rollback [SECONDS]`, of the version before. The timer starts it; without timers it waits itself."""
+    """`spider.pyz rollback [SECONDS]` of the old version: wait, then complete or roll back the update. Returns the exit status.
+
+    A timer starts it without SECONDS. On a host without timers, a service starts it with SECONDS.
+    """
     logs.set_up(style="json")
     words = argv or []
     if words and (len(words) > 1 or not (words[0].isascii() and words[0].isdigit())):

@@ -2,11 +2,11 @@
 
 `uninstall` removes Stardust from this server and then informs the hub.
 
-The bundle contains the same script that the hub runs over SSH. The hub is informed last, when nothing is left on disk, in a session that
-the node's own key proves. All that this needs is in memory by then.
+It runs the script of the bundle, which the hub also uses over SSH. The hub is informed last, when nothing is left on disk, in a session
+that the node's own key proves. So the key and all other data for that session are read into memory first.
 
 `uninstall --ordered JOB` does the same for an order of the hub, in `stardust-uninstall.service`. It first waits for the end of
-the job that started it. It prints only to the journal, and retries for a while to inform the hub.
+the job that started it. It prints to the journal only, and retries for up to ORDERED_FAREWELL_S to inform the hub.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ FAREWELL_LIMIT_S = 20.0
 ORDERED_WAIT_S = 120.0
 """How long an ordered uninstall waits for the end of its job, and for other holders of the lock."""
 ORDERED_FAREWELL_S = 600.0
-"""How long it retries a hub that does not answer."""
+"""How long an ordered uninstall tries to reach a hub that does not answer."""
 LOOK_EVERY_S = 0.25
 FAREWELL_PAUSE_S = 5.0
 MAX_LEFT_CHARS = 500
@@ -57,18 +57,21 @@ _SENTENCES = {"job_running": "A job is running on this server: wait for its end,
 
 
 class ScriptResult(NamedTuple):
-    """The result of the script."""
+    """The result of one action of the script."""
 
     ok: bool
     error: str
+    """A code, and often a text; empty = no error."""
     notes: List[str]
+    """Lines for the person who called the command."""
     left: List[str]
+    """What could not be removed."""
 
 
 def run_script(script: bytes, action: str, *, holds_lock: bool = False, limit_s: float = SCRIPT_LIMIT_S) -> ScriptResult:
-    """Run one action of the script that installs and removes.
+    """Run one action of `lifecycle.sh`, the script that installs and removes Spider.
 
-    Args: holds_lock: this process, and no job, holds the lock of this node's jobs.
+    Args: holds_lock: whether this process itself holds the lock of this node's jobs.
     """
     try:
         done = subprocess.run(
@@ -88,7 +91,7 @@ def run_script(script: bytes, action: str, *, holds_lock: bool = False, limit_s:
 
 
 def bundled_script() -> Optional[bytes]:
-    """The script in the bundle. None: this program does not run from a bundle."""
+    """The text of `lifecycle.sh` in the bundle. None: this program does not run from a bundle."""
     try:
         return pkgutil.get_data("spider", "lifecycle.sh")
     except OSError:
@@ -96,7 +99,7 @@ def bundled_script() -> Optional[bytes]:
 
 
 def install_command() -> str:
-    """Install root's command `stardust-spider` if it is missing or older than this version. Returns the error; empty: it is installed."""
+    """Install root's command `stardust-spider` if it is missing or older than this version. Returns: the error; empty = none."""
     script = None if is_command_new() else bundled_script()
     try:
         return "" if script is None else run_script(script, "command").error
@@ -119,7 +122,7 @@ def status(argv: Optional[List[str]] = None) -> int:
 
 
 def _policy(path: str = POLICY_PATH, owner: int = 0) -> str:
-    """The mode of the policy, read as the launcher reads it."""
+    """The mode of the policy, or a sentence if the policy is invalid."""
     try:
         return read_policy(path, owner).mode
     except PolicyRefused as exc:
@@ -127,9 +130,10 @@ def _policy(path: str = POLICY_PATH, owner: int = 0) -> str:
 
 
 async def farewell(config: Config, why: str, left: str, sent: List[str]) -> None:
-    """Inform the hub that this node is uninstalled, or what could not be removed. Returns when the hub has answered.
+    """Inform the hub that this node is uninstalled, or that something could not be removed. Returns when the hub has answered.
 
-    Args:   sent: gets `why` once the message was sent in a proven session.
+    Args:   why: the reason, for the hub. left: what could not be removed; empty = nothing. sent: `why` is appended to it once the message
+            was sent in a proven session.
     Raises: OSError, WebSocketError, ProtocolError, asyncio.TimeoutError: the hub could not be informed.
     """
     socket = await connect(config.url, SUBPROTOCOL, f"stardust-spider/{config.version}", config.tls_pin, config.proxy)
@@ -158,23 +162,26 @@ async def farewell(config: Config, why: str, left: str, sent: List[str]) -> None
 
 
 def _config(conf: str = CONF, session_key: str = SESSION_KEY) -> Optional[Config]:
-    """The configuration as Spider reads it at its start. The key belongs to Spider's user, so root passes a copy. None: not readable."""
+    """The configuration as Spider reads it at its start. None: it cannot be read.
+
+    The key belongs to Spider's user, so root passes a copy of it in memory.
+    """
     try:
         generation = node_of(read_trusted(conf, os.geteuid()).decode("utf-8"))[1]
         key = read_trusted(key_file(session_key, generation), pwd.getpwnam("stardust").pw_uid, private=True)
         fd = os.memfd_create("key")
         os.fchmod(fd, 0o600)
         os.write(fd, key)
-        return Config.from_env(os.environ, ["--config", conf, "--key", f"fd:{fd}"])  # which closes it
+        return Config.from_env(os.environ, ["--config", conf, "--key", f"fd:{fd}"])  # closes `fd`
     except (ConfigError, Untrusted, KeyError, OSError, ValueError):
         return None
 
 
 def _say_farewell(config: Optional[Config], sent: List[str], why: str = "uninstalled by root on the server", left: str = "") -> str:
-    """Returns why the hub could not be informed; empty: it was.
+    """Inform the hub at the first address that works. Returns: why no address works; empty: the hub is informed.
 
-    Args: sent: what was sent in earlier attempts. If the hub then no longer knows this node, it has received the message and only its
-    answer was lost.
+    Args: sent: see `farewell`; the same list for all attempts. If the hub no longer knows this node after an earlier attempt, it had
+          received that message, and only its answer was lost.
     """
     if config is None:
         return "spider.conf or the session key cannot be read"
@@ -204,7 +211,7 @@ def _print(text: str) -> None:
 
 
 def retry_farewell(send: Callable[[], str], limit_s: float = ORDERED_FAREWELL_S, pause_s: float = FAREWELL_PAUSE_S) -> str:
-    """Inform the hub with retries, for an uninstall without a terminal: the hub may be restarting just now."""
+    """Call `send` until the hub is informed or `limit_s` is over: the hub may be restarting. Returns the last result of `send`."""
     ends_at = time.monotonic() + limit_s
     while True:
         why = send()
@@ -214,11 +221,9 @@ def retry_farewell(send: Callable[[], str], limit_s: float = ORDERED_FAREWELL_S,
 
 
 def uninstall_now(run: Callable[[str], ScriptResult], wait_s: float) -> ScriptResult:
-    """Remove Stardust. Returns the result of the script, or where it failed.
+    """Remove Stardust. Returns the result of the last action that ran, with the notes of all actions.
 
-    Args:
-        run: runs one action of the script.
-        wait_s: how long to wait for the end of a running job.
+    Args: run: runs one action of the script. wait_s: how long to wait for the end of a running job.
     """
     ends_at = time.monotonic() + wait_s
     notes: List[str] = []

@@ -1,8 +1,7 @@
-"""The verb `uninstall`: removes Spider from this server because the hub ordered it.
+"""The verb `uninstall`, with which the hub removes Spider from this server.
 
-The job only starts `stardust-uninstall.service`, a transient unit that systemd keeps in memory and forgets afterwards. It removes the jobs'
-unit, Spider and this very file, so it must be part of none of them. (Where OpenRC starts services it is a process in a session of its own.)
-From there on `spider/selfcare/uninstall.py` works as when root calls it.
+The job only starts `stardust-uninstall.service`, a transient unit that runs `spider/selfcare/uninstall.py`. That program removes Spider and
+the unit of the jobs, so it must belong to neither. (With OpenRC it is a process in a session of its own.)
 """
 
 import logging
@@ -16,9 +15,10 @@ from spider.root import systemctl_shim
 UNIT = "stardust-uninstall.service"
 START_LIMIT_S = 30.0
 COMMAND = "/opt/stardust/stardust-spider"
-"""The command with which root removes Spider by hand."""
+"""Root's command `stardust-spider`."""
 
 _NEWEST_WORD = b" keys "
+"""Text of the command's script that only the newest version has."""
 
 _log = logging.getLogger("spider.selfcare.uninstall_job")
 
@@ -33,10 +33,13 @@ def is_command_new(path: str = COMMAND) -> bool:
 
 
 def argv_of(job: str, boot: str) -> List[str]:
-    """The command line that starts the transient unit, with the interpreter that this server's units name. It contains no secret."""
+    """The command line that starts the uninstall program, with this server's interpreter. It contains no secret.
+
+    Args: job: id of this job. boot: id of this boot.
+    """
     words = [*systemctl_shim.python(), "uninstall", "--ordered", job]
     if systemctl_shim.is_here():
-        return words  # it starts outside everything that it removes
+        return words
     return [
         "systemd-run", f"--unit={UNIT}", "--collect", "--no-block", "--quiet",
         "--description=Removes Stardust from this server", f"--setenv=STARDUST_BOOT={boot}",
@@ -45,7 +48,7 @@ def argv_of(job: str, boot: str) -> List[str]:
 
 
 def _run(argv: Sequence[str]) -> str:
-    """Returns why systemd refused the unit; empty: it runs."""
+    """Start the program. Returns: why it could not be started; empty: it runs."""
     try:
         if argv[0] != "systemd-run":
             systemctl_shim.detach(argv)
@@ -60,9 +63,9 @@ def _run(argv: Sequence[str]) -> str:
 
 
 def start_uninstall(job: str, boot: str, console: Console, run: Callable[[Sequence[str]], str] = _run) -> Outcome:
-    """Carry out the verb `uninstall`. On return the work has begun in a unit of its own, which waits for this job's end.
+    """Carry out the verb `uninstall`: start the program that removes Spider once this job has ended.
 
-    Args: boot: id of this boot, as passed to the unit of the job.
+    Args: boot: id of this boot, as passed to the unit of the job. run: starts a command line (for tests).
     """
     console.progress("plan")
     if console.stop_wanted():
