@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import http.cookies
 import io
 import json
@@ -55,8 +56,9 @@ from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, Presence, 
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.summary import Summary, SummaryFragment
 from groundcontrol.samples.store import DamageReports
-from groundcontrol.slices import PROVIDERS, SLICES
+from groundcontrol.slices import PROVIDERS, ROUTES, SLICES
 from groundcontrol.vault import Vault
+from groundcontrol.web import openapi
 from groundcontrol.web.costs import Costs
 from groundcontrol.web.limits import WebLimits
 from groundcontrol.web.routes import ROOT
@@ -290,6 +292,12 @@ class LiveSocket:
                 return self.socket.close_code or 0
 
 
+@functools.cache
+def _description() -> Description:
+    """What every hub answers for `openapi.json`. To fetch and parse it takes more processor time than most tests."""
+    return Description(json.loads(openapi.encode(ROUTES)))
+
+
 class _Server(test_utils.TestServer):
     async def _make_runner(self, **_options: Any) -> web.BaseRunner:
         return make_runner(self.app)
@@ -353,7 +361,7 @@ class TestHub:
         )
         self.app = build_app(self.services, SLICES, page=page, limits=limits)
         self.server = _Server(self.app, skip_url_asserts=True)
-        self.description = Description({"paths": {}})
+        self.description = _description()
         self.sessions: list[aiohttp.ClientSession] = []
 
     async def close(self) -> None:
@@ -476,6 +484,4 @@ async def running(
         await hub.server.start_server()
         stack.push_async_callback(hub.close)
         stack.push_async_callback(hub.services[Egress].close)
-        async with aiohttp.ClientSession() as session, session.get(hub.url(f"{ROOT}/openapi.json")) as response:
-            hub.description = Description(await response.json())
         yield hub
