@@ -28,6 +28,8 @@ test("C1 controls in either coding, direction marks and invalid UTF-8 are remove
   assert.equal(clean([0x61, 0x9b, 0x33, 0x31, 0x6d, 0x62]), "a31mb");
   assert.equal(clean([0x61, 0xc2, 0x9b, 0x62, 0xff, 0xc0, 0x63]), "abc");
   assert.equal(clean("a\u202eb\u2066c\u200fd"), "abcd");
+  assert.equal(clean([0x61, 0xe0, 0x80, 0x9b, 0xed, 0xa0, 0x80, 0xf0, 0x80, 0x80, 0x9b, 0xf4, 0x90, 0x80, 0x80, 0x62]), "ab");
+  assert.equal(clean("\u0800\ud7ff\u{10000}\u{10ffff}"), utf8("\u0800\ud7ff\u{10000}\u{10ffff}"));
 });
 
 test("old output is not erased: it scrolls out of view at most", () => {
@@ -38,6 +40,7 @@ test("old output is not erased: it scrolls out of view at most", () => {
   for (const kept of [`${ESC}[J`, `${ESC}[5A\r${ESC}[J`, `${ESC}[H50%${ESC}[J`, `${ESC}[2;1H${ESC}[J`]) assert.equal(clean(kept), kept);
   const much = `${ESC}[H${ESC}[J`.repeat(2000);
   assert.equal(clean(much), `${ESC}[H${ESC}[2J`.repeat(2000));
+  assert.equal(clean(`${ESC}[H${`${ESC}[J`.repeat(2000)}text`), `${ESC}[H${ESC}[2J${`${ESC}[J`.repeat(1999)}text`);
 });
 
 test("a sequence or character cut at any byte gives the same output", () => {

@@ -1,10 +1,10 @@
 /**
- * Makes the raw output of a job safe to show: it keeps what colours and progress bars need and removes the rest.
+ * Makes the raw output of a job safe to show: keeps text, colours and progress bars, and removes all other sequences.
  *
  * Kept: printable text, newline, carriage return, tab, backspace; `CSI … m`, cursor and erase sequences; save and restore cursor.
  *
- * Changed: no sequence erases old output. The screen decides how it clears itself while keeping its lines (`CSI 2 J`, which also replaces `CSI
- * H` plus `CSI J`). Sequences that erase the lines above (`CSI 1 J`, `CSI 3 J`) are removed. Progress bars erase below themselves.
+ * Changed: no sequence erases old output. For `CSI 2 J` the screen keeps the old lines above. `CSI H` plus `CSI J` would erase them, so it
+ * becomes `CSI H` plus `CSI 2 J`. `CSI 1 J` and `CSI 3 J`, which erase the lines above, are removed.
  *
  * Removed: OSC, DCS, APC, PM and SOS with their content, private modes, scroll regions, resets, C1 controls in either coding, bidirectional
  * control characters, and bytes that are not UTF-8.
@@ -22,7 +22,7 @@ const CORNER = /^0*1?(;0*1?)?$/;
 const MAX_CSI_BYTES = 48;
 const MAX_STRING_BYTES = 4096;
 
-/** A CSI with its ESC and bracket, or a character of four bytes. */
+/** The longest input that may wait for its end: a CSI with ESC and bracket, or a character of four bytes. */
 const MAX_PENDING_BYTES = MAX_CSI_BYTES + 8;
 
 /** A byte buffer of a fixed capacity. */
@@ -65,12 +65,12 @@ export class AnsiFilter {
   #held: number[] = [];
   #missing = 0;
   #swallowed = 0;
-  /** The cursor moved to the corner, and nothing was printed since. */
+  /** Whether the cursor is in the top left corner, with nothing printed since it moved there and the screen not cleared. */
   #cornered = false;
 
   /** Filters the next bytes. A sequence cut by the end of `bytes` continues in the next call. */
   clean(bytes: Uint8Array): Uint8Array {
-    // The output is at most the input, the bytes held from the last call, and one more byte for each six (`CSI H` and `CSI J`).
+    // The output has at most the input, the pending bytes of the last call, and one more byte for each six (`CSI H` and `CSI J`).
     const out = new ByteBuffer(Math.ceil(bytes.length * 1.25) + MAX_PENDING_BYTES);
     for (let at = 0; at < bytes.length; at += 1) {
       // Most output is plain text: whole runs of it are copied.
@@ -177,15 +177,19 @@ export class AnsiFilter {
     if (letter === "J") {
       const part = parseInt(parameters) || 0;
       if (part === 1 || part === 3) return;
-      if (part === 0 && this.#cornered) this.#held = [0x32];
+      if (part === 0 && this.#cornered) {
+        this.#held = [0x32];
+        this.#cornered = false;
+      }
     } else if (letter !== "m") this.#cornered = (letter === "H" || letter === "f") && CORNER.test(parameters);
     out.push(ESC, 0x5b, ...this.#held, final);
   }
 }
 
-/** False for C1 controls and bidirectional control characters. */
+/** False for C1 controls, bidirectional control characters, and bytes that are not UTF-8: overlong forms, surrogates, numbers too large. */
 function isShown(bytes: readonly number[]): boolean {
   const [a, b = 0, c = 0] = bytes;
+  if ((a === 0xe0 && b < 0xa0) || (a === 0xed && b > 0x9f) || (a === 0xf0 && b < 0x90) || (a === 0xf4 && b > 0x8f)) return false;
   if (a === 0xc2 && b <= 0x9f) return false;
   if (a === 0xd8 && b === 0x9c) return false;
   if (a === 0xe2 && b === 0x80) return !(c === 0x8e || c === 0x8f || (c >= 0xaa && c <= 0xae));
