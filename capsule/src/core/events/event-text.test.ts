@@ -16,6 +16,7 @@ test("the hub's events are told from their fields, with the name that the node h
   assert.equal(eventText({ ...hub, type: "node_online" }, nameOf), "web-01 is online");
   assert.equal(eventText({ ...hub, type: "node_online", details: { name: "old" } }, nameOf), "old is online");
   assert.equal(eventText({ ...hub, type: "unit_failed", source: "agent", details: { unit: "a.service" } }, nameOf), "a.service failed on web-01");
+  assert.equal(eventText({ ...hub, type: "expected_backup_missed", details: { event: "backup_completed", due: "05:00" } }, nameOf), "web-01: backup_completed did not arrive by 05:00");
 });
 
 test("programs bring their own words, and so does the hub where a field is missing or the type is of another version", () => {

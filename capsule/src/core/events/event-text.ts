@@ -1,4 +1,4 @@
-/** Texts of events, from their fields. */
+/** Texts, CSV file, search and filter of events. */
 
 import { isWithin, type Span } from "../text/day-range";
 import { csv } from "../text/csv";
@@ -19,10 +19,13 @@ export type NameOf = (node: string) => string | undefined;
 
 const DEPLOYMENTS: Readonly<Record<string, string>> = { install: t`Add server`, update: t`Update agent of`, remove: t`Remove server` };
 
-const known = (type: string): (typeof EVENT_TYPES)[string] | undefined => (Object.hasOwn(EVENT_TYPES, type) ? EVENT_TYPES[type] : undefined);
-const groupOf = (type: string): string | undefined => known(type)?.[0] ?? (/^expected_.+_missed$/.test(type) ? "alert" : undefined);
+/** The entry of a type in the hub's catalogue; undefined for a type of a newer hub. */
+function known(type: string): (typeof EVENT_TYPES)[string] | undefined {
+  const name = type.replace(/^(expected_).+(_missed)$/, "$1<type>$2");
+  return Object.hasOwn(EVENT_TYPES, name) ? EVENT_TYPES[name] : undefined;
+}
 
-/** An event in the page's words. Programs bring their own; the hub's are shown where a field is missing, and for types of a newer hub. */
+/** The page's text of an event. The event's own message is shown for events of programs, unknown types, and events that lack a field. */
 export function eventText({ type, source, node_id, message, details }: EventLike, nameOf: NameOf): string {
   const words = known(type)?.[1];
   if (!words || source === "api") return message;
@@ -41,23 +44,23 @@ interface EventRow extends EventLike {
   severity: string;
 }
 
-/** A file for people, with the page's texts. Fields for programs keep the hub's names. */
+/** The events as CSV with the page's texts. Other columns have the hub's names and values. */
 export const eventsCsv = (events: readonly EventRow[], nameOf: NameOf): string =>
   csv([["at", "severity", "type", "source", "node", "node_id", "message"], ...events.map((event) => [iso(event.at), event.severity, event.type, event.source, event.node_id === null ? "" : nameOf(event.node_id), event.node_id, eventText(event, nameOf)])]);
 
-/** The hub's name for a label that equals or begins with this text. A single word of several is ambiguous and finds none. */
+/** The hub's name for the label that equals this text, or begins with it if the text has several words. One word alone is ambiguous. */
 function hubNameOf(text: string, words: Readonly<Record<string, string>>): string | undefined {
   const low = text.toLowerCase();
   return Object.keys(words).find((key) => words[key]?.toLowerCase() === low) ?? (low.includes(" ") ? Object.keys(words).find((key) => words[key]?.toLowerCase().startsWith(low)) : undefined);
 }
 
-/** A search for a shown label, even half typed, becomes a search for the hub's name. */
+/** Replaces a shown label in a search text, even an incomplete label, by the hub's name. */
 export function eventSearch(text: string): string {
   const [, before = "", last = ""] = /^(.*: )?(.*)$/.exec(text) ?? [];
-  const noted = before + (hubNameOf(last, STATE_LABELS) ?? last);
-  const low = noted.toLowerCase();
+  const search = before + (hubNameOf(last, STATE_LABELS) ?? last);
+  const low = search.toLowerCase();
   const verb = Object.keys(ACTION_LABELS).find((action) => `${low} `.startsWith(`${actionLabel(action).toLowerCase()} `));
-  return verb ? verb + noted.slice(actionLabel(verb).length) : (hubNameOf(noted, ACTION_LABELS) ?? noted);
+  return verb ? verb + search.slice(actionLabel(verb).length) : (hubNameOf(search, ACTION_LABELS) ?? search);
 }
 
 /** The hub's severities. */
@@ -78,25 +81,25 @@ export function parseEventQuery(get: (name: string) => string | null): EventsFil
   const group = get("group") ?? "";
   return {
     severity: (get("severity") ?? "").split(",").filter((one) => SEVERITIES.includes(one)).join(),
-    type: groupOf(type) ? type : "",
+    type: known(type) ? type : "",
     group: EVENT_GROUPS.some(({ key }) => key === group) ? group : "",
     search: (get("q") ?? "").trim().slice(0, MAX_SEARCH_LENGTH),
   };
 }
 
-/** Whether a live event is one that the hub would list. */
+/** Whether the hub would list a live event with this filter. */
 export const eventFits = (event: EventLike & { severity: string; at: number }, { severity, type, group, search, ...span }: { [Key in keyof EventsFilter]?: string | undefined } & Span): boolean =>
   isWithin(event.at, span) &&
   (!severity || severity.split(",").includes(event.severity)) &&
   (!type || event.type === type) &&
-  (!group || groupOf(event.type) === group) &&
+  (!group || known(event.type)?.[0] === group) &&
   (!search || event.message.toLowerCase().includes(search.toLowerCase()));
 
 interface Known {
   id: string;
 }
 
-/** The live events that are newer than a list that was read; both begin with the newest. Older ones belong to pages that are not loaded yet. */
+/** The live events that are newer than the list `read`. Both lists begin with the newest event. */
 export function newerEvents<E extends Known>(live: readonly E[], read: readonly Known[]): readonly E[] {
   const known = new Set(read.map(({ id }) => id));
   const end = live.findIndex(({ id }) => known.has(id));

@@ -1,4 +1,4 @@
-/** Repeated events as one row, and the days of a list. */
+/** Folds repeated events into one row, and splits a list into days. */
 
 interface EventLike {
   type: string;
@@ -8,30 +8,30 @@ interface EventLike {
   details: Readonly<Record<string, unknown>>;
 }
 
-/** Types that many nodes have at the same moment: after a restart of the hub, when a switch fails, or when a rule fires for all of them. */
+/** Types of events that many nodes have at the same time, for example after a restart of the hub or when a rule fires for all nodes. */
 const FOLDED: ReadonlySet<string> = new Set(["node_online", "node_offline", "node_registered", "node_joined", "agent_updated", "reboot_required", "updates_found", "security_updates_found", "alert_firing", "alert_resolved"]);
-/** Fewer stay rows of their own. */
+/** A run has at least so many events; fewer events have a row each. */
 const LEAST = 5;
-const APART_S = 600;
-/** How many rows may stand between two events of a run. */
-const BETWEEN = 20;
+const MAX_APART_S = 600;
+/** A run may continue after so many rows of other events. */
+const MAX_ROWS_BETWEEN = 20;
 
-/** Events that may share a row. Alerts of different rules, levels or ends are different events. */
+/** Events with the same key may share a row. Alerts of different rules, levels or ends have different keys. */
 const keyOf = ({ type, severity, details: { rule, end } }: EventLike): string => JSON.stringify([type, severity, rule, end]);
 
-/** The same event on different nodes is one run, at the place of its newest; every other event is a run of its own. Newest first. */
+/** Groups the same event on different nodes as one run, at the position of its newest event. Every other event is a run alone. Newest first. */
 export function foldEvents<E extends EventLike>(events: readonly E[]): E[][] {
   const runs: E[][] = [];
   const newest = new Map<string, number>();
   for (const event of events) {
     const key = keyOf(event);
     const place = FOLDED.has(event.type) ? newest.get(key) : undefined;
-    const run = place !== undefined && runs.length - place <= BETWEEN ? runs[place] : undefined;
+    const run = place !== undefined && runs.length - place <= MAX_ROWS_BETWEEN ? runs[place] : undefined;
     const last = run?.at(-1);
-    if (run && last && Math.abs(last.at - event.at) <= APART_S && !run.some(({ node_id }) => node_id === event.node_id)) run.push(event);
+    if (run && last && Math.abs(last.at - event.at) <= MAX_APART_S && !run.some(({ node_id }) => node_id === event.node_id)) run.push(event);
     else newest.set(key, runs.push([event]) - 1);
   }
-  // Too short a run is put back where its events were.
+  // The events of a run that is too short return to their own positions.
   const long = new Set(runs.filter((run) => run.length >= LEAST).flat());
   const done = new Set<E>();
   return events.flatMap((event) => {
@@ -43,7 +43,7 @@ export function foldEvents<E extends EventLike>(events: readonly E[]): E[][] {
   });
 }
 
-/** Runs by the local day of their first event, in their order. `dayOf`: the start of a day. */
+/** Splits runs by the local day of their first event, in the given order. `dayOf` gives the start of the day of a time. */
 export function byDay<E extends EventLike>(runs: readonly E[][], dayOf: (at: number) => number): { day: number; runs: E[][] }[] {
   const days: { day: number; runs: E[][] }[] = [];
   for (const run of runs) {
