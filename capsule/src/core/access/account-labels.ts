@@ -17,7 +17,7 @@ export const ROLE_HINTS: Record<Role, string> = {
 /** Each role includes the rights of the roles before it. */
 export const rolesUpTo = (role: Role): readonly Role[] => ROLES.slice(0, ROLES.indexOf(role) + 1);
 
-/** The digits of a typed or pasted code, six at most: "418 042" is a code too. */
+/** The digits of a typed or pasted code, six at most. Apps show a code as "418 042". */
 export const codeDigits = (text: string): string => text.replace(/\D/g, "").slice(0, 6);
 
 /** Base32 in groups of four, easy to read aloud and to type. */
@@ -30,7 +30,7 @@ const SYSTEMS: readonly (readonly [RegExp, string])[] = [
   [/\bAndroid\b/, "Android"], [/\biPhone\b|\biPad\b/, "iOS"], [/\bWindows\b/, "Windows"], [/\bMac OS X\b|\bMacintosh\b/, "macOS"], [/\bCrOS\b/, "ChromeOS"], [/\bLinux\b|\bX11\b/, "Linux"],
 ];
 
-/** "Firefox on Linux" from a User-Agent; an unknown one is shown as sent, cut to 60 characters. */
+/** A name such as "Firefox on Linux" for a User-Agent. An unknown User-Agent is returned as sent, cut to 60 characters. */
 export function deviceName(agent: string): string {
   const browser = BROWSERS.find(([pattern]) => pattern.test(agent))?.[1];
   const system = SYSTEMS.find(([pattern]) => pattern.test(agent))?.[1];
@@ -58,10 +58,10 @@ export function recoveryText(codes: readonly string[], username: string, host: s
   return [t`Stardust recovery codes of ${username} at ${host}`, t`Each one signs you in once, in place of the code from the app.`, "", ...codes, ""].join("\n");
 }
 
-/** The detail whose null means: every node. */
+/** The detail in which null stands for every node. */
 const GRANTS = "grants";
 
-/** Plain words for names that the hub abbreviates or uses in its own sense. */
+/** Labels for the hub's names of details. */
 const DETAIL_NAMES: Readonly<Record<string, string>> = {
   action: t`action`,
   address: t`address`,
@@ -94,7 +94,7 @@ const DETAIL_NAMES: Readonly<Record<string, string>> = {
 
 const detailName = (name: string): string => DETAIL_NAMES[name] ?? name.replace(/_/g, " ");
 
-/** A detail of the audit log on one line. Missing values (no error, no exit code) are left out. */
+/** The details of a row of the audit log on one line. Details without a value are left out. */
 export function detailText(detail: Readonly<Record<string, unknown>>): string {
   return Object.entries(detail)
     .flatMap(([name, value]) => {

@@ -1,9 +1,10 @@
 /** Rows of the audit log: their labels, filtering, and the CSV file. */
 
 import { detailText } from "./account-labels";
+import { csv } from "../text/csv";
 import { isWithin, type Span } from "../text/day-range";
 import { t } from "../text/i18n";
-import { timeOrDate } from "../text/time";
+import { iso, timeOrDate } from "../text/time";
 import { actionLabel, jobGlyph, stateLabel } from "../jobs/job-labels";
 
 export interface AuditRowLike {
@@ -90,7 +91,7 @@ const AUDIT_LABELS: Readonly<Record<string, string>> = {
   "user.edit": t`User changed`,
 };
 
-/** An action that this page does not know keeps the hub's name for it. */
+/** The label of an action. An action that this page does not know is shown with the hub's name. */
 export const auditLabel = (action: string): string => AUDIT_LABELS[action] ?? action;
 
 export interface AuditOutcome {
@@ -106,25 +107,25 @@ export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "
   return glyph === "run" || glyph === "wait" || glyph === "done" ? { glyph: "done", label: result } : { glyph, label: stateLabel(state) };
 }
 
-/** Part of a name is enough, in any case. An action matches by its label and by its name in the API. */
+/** A filter matches parts of a name in upper or lower case. An action matches by its label and by its name in the API. */
 export const matchesAuditFilter = (row: AuditRowLike, { actor, action, ...span }: AuditFilter): boolean => isWithin(row.at, span) && containsText(row.actor, actor) && (containsText(row.action, action) || containsText(auditLabel(row.action), action));
 
 const ID = /^[0-9a-z]{26}$/;
-/** Enough to tell two ids apart; the title attribute has the whole id. */
+/** The end of an id, enough to tell two ids apart; the title attribute has the whole id. */
 export const shortId = (id: string): string => `…${id.slice(-6)}`;
 /** A unique key: each process of the hub numbers its own chain, and refusals have a chain of their own. */
 export const auditKey = ({ chain, n }: { chain: string; n: number }): string => `${chain}:${n}`;
-/** The id without the prefix that some rows write before it. */
+/** The id of a target without the prefix that some rows have. */
 export const bareId = (target: string): string => target.replace(/^(?:node|job|user):/, "");
 
-/** Rows about one job as one entry, at the place of its newest row. What was refused or failed to run keeps a row of its own. */
+/** Groups the rows about one job, at the position of their newest row. A row whose result is not `done` is not grouped. */
 export function foldAudit<R extends AuditRowLike>(rows: readonly R[]): R[][] {
   const folded: R[][] = [];
   const ofJobs = new Map<string, R[]>();
   for (const row of rows) {
     const id = row.action.startsWith("job.") && row.result === "done" ? bareId(row.target) : "";
-    const held = ofJobs.get(id);
-    if (held) held.push(row);
+    const group = ofJobs.get(id);
+    if (group) group.push(row);
     else {
       const entry = [row];
       if (id) ofJobs.set(id, entry);
@@ -164,16 +165,8 @@ export function auditDetail({ action, detail }: AuditRowLike, nameOf: (id: strin
   return detailText(Object.fromEntries(entries) as Record<string, unknown>);
 }
 
-/** A spreadsheet must not take a cell for a formula: text that begins like one gets an apostrophe. */
-function csvCell(value: string | number): string {
-  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
-}
-
 const COLUMNS = ["n", "at", "actor", "address", "action", "target", "result", "detail"] as const;
 
-/** RFC 4180; times in ISO 8601, details as JSON. */
-export function auditCsv(rows: readonly AuditRowLike[]): string {
-  const lines = rows.map((row) => [row.n, new Date(row.at * 1000).toISOString(), row.actor, row.address, row.action, row.target, row.result, JSON.stringify(row.detail)].map(csvCell).join(","));
-  return [COLUMNS.join(","), ...lines, ""].join("\r\n");
-}
+/** The rows as CSV, with times in ISO 8601 and details as JSON. */
+export const auditCsv = (rows: readonly AuditRowLike[]): string =>
+  csv([COLUMNS, ...rows.map((row) => [row.n, iso(row.at), row.actor, row.address, row.action, row.target, row.result, JSON.stringify(row.detail)])]);

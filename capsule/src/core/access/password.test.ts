@@ -4,6 +4,7 @@ import { passwordRules, strength, wordsThatDoNotCount } from "./password";
 
 test("a password must be long, one's own, and typed twice alike", () => {
   assert.deepEqual(passwordRules("correct horse", "correct horse", "admin", "admin"), { long: true, ownWords: true, match: true });
+  assert.equal(passwordRules("😀😁😂😃😄😅", "", "", "").long, false); // six characters
   assert.equal(passwordRules("admin", "admin", "admin", "admin").ownWords, false);
   for (const guessable of ["adminadminadmin", "password1234", "stardust123456", "Ground Control 1", "margarethe99", "abababababab"]) assert.equal(passwordRules(guessable, "", "margarethe", "").ownWords, false, guessable);
   for (const fine of ["stardust over the hill", "x-password-wolf"]) assert.equal(passwordRules(fine, "", "al", "").ownWords, true, fine);

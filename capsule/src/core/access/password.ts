@@ -5,7 +5,7 @@ const MAX_LENGTH = 1024;
 
 const COMMON = ["password", "stardust", "groundcontrol", "ground control", "capsule", "spider", "majortom", "major tom", "admin"];
 
-/** The words of the product and the user name in a password, if too little is left without them to stop a guesser. */
+/** The product's words and the user name in a password, if fewer than four letters are left without them; otherwise nothing. */
 export function wordsThatDoNotCount(password: string, username: string): string[] {
   let rest = password.toLowerCase();
   const found: string[] = [];
@@ -25,14 +25,15 @@ export interface PasswordRules {
 
 export function passwordRules(password: string, repeat: string, username: string, current: string): PasswordRules {
   const low = password.toLowerCase();
+  const { length } = [...password]; // characters, as the hub counts
   return {
-    long: password.length >= MIN_LENGTH && password.length <= MAX_LENGTH,
+    long: length >= MIN_LENGTH && length <= MAX_LENGTH,
     ownWords: password !== "" && low !== current.toLowerCase() && low !== username.toLowerCase() && new Set(low).size > 4 && wordsThatDoNotCount(password, username).length === 0,
     match: password !== "" && password === repeat,
   };
 }
 
-/** 0 to 4, from length and variety. It is a hint, not a rule. */
+/** A hint from 0 to 4 for the user, from length and variety. The hub does not check it. */
 export function strength(password: string): number {
   if (!password) return 0;
   const distinct = new Set(password).size;

@@ -1,6 +1,6 @@
-/** QR codes (ISO/IEC 18004), as far as a second factor needs them: bytes, error correction M, versions 1 to 20 (666 bytes). */
+/** QR codes (ISO/IEC 18004), as far as a second factor needs them: byte mode, error correction level M, versions 1 to 20 (at most 666 bytes). */
 
-/** Error correction bytes per block and the number of blocks, by version, for level M. */
+/** For level M, by version: error correction bytes of a block, and the number of blocks. */
 const CHECK = [10, 16, 26, 18, 24, 16, 18, 22, 22, 26, 30, 22, 22, 24, 24, 28, 28, 26, 26, 26];
 const BLOCKS = [1, 1, 1, 2, 2, 4, 4, 4, 5, 5, 5, 8, 9, 9, 10, 10, 11, 13, 14, 16];
 
@@ -14,7 +14,7 @@ for (let step = 0, value = 1; step < 255; step++) {
 }
 const times = (a: number, b: number): number => (a && b ? (POWER[((LOG[a] as number) + (LOG[b] as number)) % 255] as number) : 0);
 
-/** The Reed-Solomon remainder. */
+/** The Reed-Solomon error correction bytes of one block. */
 export function checkBytes(data: readonly number[], count: number): number[] {
   let divisor = [1];
   for (let root = 0; root < count; root++) {
@@ -46,7 +46,7 @@ function totalBytes(version: number): number {
 
 const dataBytes = (version: number): number => totalBytes(version) - (CHECK[version - 1] as number) * (BLOCKS[version - 1] as number);
 
-/** Length, content and padding, then the check bytes; blocks are interleaved. */
+/** The bytes of a symbol: length, content and padding, then the error correction bytes. Blocks are interleaved. */
 function codewords(bytes: Uint8Array, version: number): number[] {
   const room = dataBytes(version);
   const head = version < 10 ? [4 * 16 + (bytes.length >> 4), (bytes.length & 15) << 4] : [4 * 16 + (bytes.length >> 12), (bytes.length >> 4) & 255, (bytes.length & 15) << 4];
@@ -68,7 +68,7 @@ function codewords(bytes: Uint8Array, version: number): number[] {
   return [...woven(parts), ...woven(checks)];
 }
 
-/** `value` followed by its remainder, `bits` bits of it. */
+/** `value` followed by its remainder of `bits` bits. */
 function withRemainder(value: number, divisor: number, bits: number): number {
   let rest = value;
   for (let step = 0; step < bits; step++) rest = (rest << 1) ^ ((rest >> (bits - 1)) * divisor);
@@ -89,7 +89,7 @@ const MASKS: readonly ((x: number, y: number) => boolean)[] = [
 type Grid = boolean[][];
 const at = (grid: Grid, x: number, y: number): boolean => grid[y]?.[x] ?? false;
 
-/** The penalty of a pattern: long runs, blocks, false finders, and imbalance make it hard to read. */
+/** The penalty of a pattern for long runs, blocks, false finders and imbalance, which make it hard to read. */
 function penalty(grid: Grid): number {
   const size = grid.length;
   let points = 0;
@@ -112,7 +112,7 @@ function penalty(grid: Grid): number {
   return points + 10 * Math.floor(Math.abs((dark * 20) / (size * size) - 10));
 }
 
-/** The modules row by row, true = dark, without the quiet zone. Null: the text is too long. */
+/** The modules row by row (true = dark) without the quiet zone, or null if the text is too long. */
 export function qrCode(bytes: Uint8Array): Grid | null {
   let version = 1;
   while (version <= BLOCKS.length && dataBytes(version) < bytes.length + (version < 10 ? 2 : 3)) version += 1;
