@@ -1,4 +1,4 @@
-/** Alerts and incidents in words: flags, ends, groups. */
+/** Texts and groups of alerts and incidents. */
 
 import { t } from "../text/i18n";
 import { timeOrDate } from "../text/time";
@@ -33,7 +33,7 @@ export interface Flag {
   kind: "" | "ok" | "warn";
 }
 
-/** `ruleName`: the name of the rule that explains the alert. */
+/** The flags of an alert as texts. `ruleName` gives the name of a rule by its id. */
 export function flagWords(alert: AlertLike, now: number, ruleName: (rule: string) => string): Flag[] {
   const { flags } = alert;
   const found: Flag[] = [];
@@ -50,7 +50,7 @@ const END_WORDS = { cleared: t`ended`, object_gone: t`no longer there`, rule_dis
 
 export const endWords = ({ reason }: Pick<AlertLike, "reason">): string => (reason === null ? END_WORDS.cleared : END_WORDS[reason]);
 
-/** Whether somebody still has to look at it. */
+/** Whether somebody still has to look at an alert. */
 export const isOpen = ({ state, flags }: AlertLike, now: number): boolean => state === "firing" && !flags.acknowledged && !flags.suppressed_by && !((flags.snoozed_until ?? 0) > now);
 
 export interface IncidentLike {
@@ -92,7 +92,7 @@ export function openIncidents<A extends AlertLike, I extends IncidentLike & { al
 /** Whether all of it that fires is only shown: nobody is notified. */
 export const isNotice = ({ firing }: { firing: readonly { notice: boolean }[] }): boolean => firing.length > 0 && firing.every(({ notice }) => notice);
 
-/** When "until tomorrow" ends: at eight in the morning of the next day. */
+/** The end of "until tomorrow": 8:00 of the next day, in the browser's time zone. */
 export function tomorrow(now: number): number {
   const at = new Date(now * 1000);
   return new Date(at.getFullYear(), at.getMonth(), at.getDate() + 1, 8).getTime() / 1000;

@@ -1,4 +1,4 @@
-/** Values and thresholds of alerts in their unit, and the numbers of the fields that edit them. */
+/** Formats values and thresholds of alerts, and converts the thresholds that fields show and edit. */
 
 import { formatValue } from "../metrics/metric-list";
 import { t } from "../text/i18n";
@@ -8,7 +8,7 @@ const NBSP = "\u00a0";
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
 
-/** "95%", "5 min", "85 °C", "20 GiB". */
+/** A value with its unit: "95%", "5 min", "85 °C", "20 GiB". */
 export function alertValue(value: number | null, unit: string): string {
   if (value === null) return "—";
   if (unit === "percent") return `${+value.toFixed(1)}%`;
@@ -17,7 +17,7 @@ export function alertValue(value: number | null, unit: string): string {
   return formatValue(value, unit);
 }
 
-/** A reading beside its limit; empty where the value says no more than the name of the rule: a limit of 0 means "any". */
+/** A value with its limit. Empty if the value adds nothing to the name of the rule; with a limit of 0, any value fires. */
 export function readingText(value: number | null, threshold: number | null, unit: string): string {
   if (value === null || unit === "flag" || unit === "level" || unit === "") return "";
   if (threshold === 0 && value > 0) return unit === "seconds" || value <= 1 ? "" : alertValue(Math.ceil(value), unit);
@@ -26,11 +26,11 @@ export function readingText(value: number | null, threshold: number | null, unit
 
 export interface FieldScale {
   factor: number;
-  /** The unit beside the field. */
+  /** The unit shown at the field. */
   label: string;
 }
 
-/** The unit in which a field shows a threshold: days rather than seconds for a value of days. */
+/** The unit in which a field shows a threshold, for example days for a whole number of days in seconds. */
 export function fieldScale(unit: string, value: number): FieldScale {
   const size = Math.abs(value);
   switch (unit) {
@@ -53,10 +53,10 @@ export function fieldScale(unit: string, value: number): FieldScale {
   }
 }
 
-/** The text of a field; up to three digits behind the point. */
+/** The text of a field, with at most three decimals. */
 export const fieldText = (value: number, { factor }: FieldScale): string => String(+(value / factor).toFixed(3));
 
-/** The number of a field in the rule's unit; null: it is no number. */
+/** The number of a field in the rule's unit, or null if the text is no number. */
 export function fieldNumber(text: string, { factor }: FieldScale): number | null {
   const value = Number(text.trim().replace(",", "."));
   return text.trim() === "" || !Number.isFinite(value) ? null : value * factor;

@@ -1,9 +1,9 @@
-/** The fields of a kind of channel, from the JSON schema of its target, and the target from what was typed. */
+/** Makes the form fields of a kind of channel from the JSON schema of its target, and the target from the typed values. */
 
 import { t } from "../text/i18n";
 
 export interface TargetField {
-  /** `smtp.host`. */
+  /** The names of the properties, for example `smtp.host`. */
   path: string;
   label: string;
   hint: string;
@@ -11,7 +11,7 @@ export interface TargetField {
   choices: readonly string[];
   secret: boolean;
   required: boolean;
-  /** What the hub takes when it is left out. */
+  /** The hub's value for an empty field; empty if it has none. */
   otherwise: string;
 }
 
@@ -64,7 +64,7 @@ const HINTS: Readonly<Record<string, string>> = {
   routing_key: t`Of the service in PagerDuty.`,
 };
 
-/** Says what each kind is for. */
+/** The purpose of each kind of channel. */
 export const KIND_HINTS: Readonly<Record<string, string>> = {
   email: t`Through your own mail server.`,
   webhook: t`Signed JSON to a program of yours.`,
@@ -109,10 +109,10 @@ export function targetFields(kind: string, given: Readonly<Record<string, unknow
   return walk(root, "", true);
 }
 
-/** Whether all fields that must be there are filled. */
+/** Whether all required fields have a value. */
 export const targetComplete = (fields: readonly TargetField[], typed: Readonly<Record<string, string>>): boolean => fields.every(({ path, required }) => !required || (typed[path] ?? "").trim() !== "");
 
-/** The target as the hub takes it. Fields that are left empty are left out; the hub refuses a number that is none. */
+/** The target in the hub's form, without empty fields. A number that is invalid is sent as text, and the hub refuses it. */
 export function targetOf(fields: readonly TargetField[], typed: Readonly<Record<string, string>>): Record<string, unknown> {
   const target: Record<string, unknown> = {};
   for (const { path, kind } of fields) {
@@ -120,9 +120,9 @@ export function targetOf(fields: readonly TargetField[], typed: Readonly<Record<
     if (!text) continue;
     const names = path.split(".");
     const last = names.pop() ?? "";
-    let into = target;
-    for (const name of names) into = (into[name] ??= {}) as Record<string, unknown>;
-    into[last] = kind === "number" && /^-?\d+$/.test(text) ? Number(text) : kind === "list" ? text.split(/[\s,;]+/).filter(Boolean) : text;
+    let parent = target;
+    for (const name of names) parent = (parent[name] ??= {}) as Record<string, unknown>;
+    parent[last] = kind === "number" && /^-?\d+$/.test(text) ? Number(text) : kind === "list" ? text.split(/[\s,;]+/).filter(Boolean) : text;
   }
   return target;
 }

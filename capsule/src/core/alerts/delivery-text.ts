@@ -1,4 +1,4 @@
-/** Deliveries in words, with the reason where a message waits, was not sent or failed. */
+/** Texts for deliveries, with the reason if a message waits, was not sent or failed. */
 
 import { t } from "../text/i18n";
 import { timeOrDate } from "../text/time";
@@ -24,7 +24,7 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 export const kindWords = (kind: string): string => KINDS[kind] ?? kind;
 
-/** Why an attempt failed. */
+/** The reasons why an attempt failed. */
 const CODES: Readonly<Record<string, string>> = {
   timeout: t`no answer in time`,
   connect: t`no connection`,
@@ -41,7 +41,7 @@ const CODES: Readonly<Record<string, string>> = {
   internal: t`an error of Ground Control`,
 };
 
-/** The hub's reason; an unknown one is shown as it is. */
+/** The text of a hub's reason. An unknown reason is shown with the hub's name. */
 export function reasonWords(reason: string): string {
   const [kind = "", code = ""] = reason.split(":");
   if (kind === "http" && code) return t`the receiver answered ${code}`;

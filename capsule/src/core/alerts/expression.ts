@@ -1,14 +1,14 @@
-/** Expressions of rules, as `groundcontrol/alerts/expression.py` reads them: split into parts for a form, and joined again. */
+/** Splits expressions of rules into parts for a form, and joins them again. `groundcontrol/alerts/expression.py` defines the syntax. */
 
 export interface MetricWindow {
   reads: "avg" | "max" | "min" | "last" | "rate";
   metric: string;
-  /** The only value of the metric's label; empty: all. */
+  /** The value of the metric's label; empty: all values. */
   label: string;
   windowS: number;
 }
 
-/** The name of a custom event is that of its braces. */
+/** The parts of an expression. A custom event has the name that is in its braces. */
 export type ExpressionParts = ({ kind: "metric" } & MetricWindow) | { kind: "state" | "event" | "detector"; name: string } | { kind: "other" };
 
 const METRIC = /^\s*(avg|max|min|last|rate)\s*\(\s*([a-zA-Z0-9_.]+)\s*(?:\{\s*[a-z_]+\s*=\s*([^{}]+?)\s*\}\s*)?(?:,\s*(\d{1,6})\s*([smh])\s*)?\)\s*$/;
@@ -27,7 +27,7 @@ export function expressionParts(expr: string): ExpressionParts {
 
 const windowText = (seconds: number): string => (seconds % 3600 === 0 ? `${seconds / 3600}h` : seconds % 60 === 0 ? `${seconds / 60}m` : `${seconds}s`);
 
-/** `labelName`: the name of the metric's label; empty: it has none. */
+/** The expression of a window. `labelName` is the name of the metric's label; empty: the metric has no label. */
 export function metricExpression({ reads, metric, label, windowS }: MetricWindow, labelName: string): string {
   const filter = label && labelName ? `{${labelName}=${label}}` : "";
   const window = reads === "last" ? "" : `, ${windowText(windowS)}`;

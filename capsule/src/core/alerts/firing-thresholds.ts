@@ -1,11 +1,11 @@
-/** The threshold that a firing alert has crossed, as a line in the chart of the metric that its rule reads. */
+/** The thresholds of firing alerts, for the charts of the metrics that their rules read. */
 
 import { parseSeries } from "../metrics/series";
 import type { Threshold } from "../charts/chart-scale";
 
 export interface FiringRule {
   expr: string;
-  /** The mount, sensor, interface … of the alert; empty: the server as a whole. */
+  /** The mount, sensor, interface or other object of the alert; empty: the server as a whole. */
   object: string;
   level: "warning" | "critical";
   threshold: number | null;
@@ -17,20 +17,20 @@ interface Server {
   memory: number | null;
 }
 
-/** Detectors whose number is that of one metric. */
+/** Detectors that compare the value of one metric, with that metric. */
 const DETECTED: Readonly<Record<string, string>> = { cpu_saturated: "cpu.total", sensor_temperature: "temperature" };
 
-/** The metric of a rule and its threshold in the unit of that metric; null where no chart has it. */
+/** The charted metric of a rule, with the threshold in its unit; null if no chart shows it. */
 function inChart({ expr, threshold }: FiringRule, { cores, memory }: Server): { metric: string; at: number } | null {
   const metric = DETECTED[/^detector\((\w+)\)$/.exec(expr)?.[1] ?? ""] ?? /^\w+\(\s*([\w.]+)/.exec(expr)?.[1];
   if (metric === undefined || threshold === null) return null;
-  // Charts show what these are derived from.
+  // These two metrics are derived. Charts show the measured metrics instead.
   if (metric === "memory.available_percent") return memory === null ? null : { metric: "memory.used", at: memory * (1 - threshold / 100) };
   if (metric === "load.per_core") return { metric: "load.1", at: threshold * cores };
   return { metric, at: threshold };
 }
 
-/** The worst threshold of the alerts about any of these series. */
+/** The worst threshold of the alerts about any of these series; null if there is none. */
 export function firingThreshold(series: readonly string[], firing: readonly FiringRule[], server: Server): Threshold | null {
   const shown = series.map(parseSeries);
   let worst: Threshold | null = null;
@@ -43,5 +43,5 @@ export function firingThreshold(series: readonly string[], firing: readonly Firi
   return worst;
 }
 
-/** The one that a chart of several servers draws: a critical one, else the first. */
+/** The threshold that a chart of several servers draws: the first critical one, else the first one. */
 export const worstThreshold = (found: readonly (Threshold | null)[]): Threshold | null => found.find((one) => one?.level === "crit") ?? found.find((one) => one !== null) ?? null;

@@ -1,4 +1,4 @@
-/** A rule while it is edited: thresholds may be unfinished. Pure; numbers are in the rule's own unit. */
+/** A rule while it is edited: thresholds may be incomplete. Values are in the rule's unit. */
 
 import { t } from "../text/i18n";
 import type { SelectLike, ThresholdLike } from "./rule-text";
@@ -7,7 +7,7 @@ import type { SelectLike, ThresholdLike } from "./rule-text";
 const LONGEST_S = 604_800;
 const MOST_OVERRIDES = 100;
 
-/** Null: the field has no number. */
+/** The two fields of a threshold; null if a field has no number. */
 export interface ThresholdDraft {
   trigger: number | null;
   clear: number | null;
@@ -15,7 +15,7 @@ export interface ThresholdDraft {
 
 export interface OverrideDraft {
   select: SelectLike;
-  /** False: the rule is off for these servers. True: it is on, even if it is off for others. Null: as for others. */
+  /** Whether the rule is on for these servers, whatever it is for others; null: as for others. */
   enabled: boolean | null;
   warn: ThresholdDraft | null;
   crit: ThresholdDraft | null;
@@ -84,7 +84,7 @@ export interface RuleDraftBody {
 
 const isWhole = (threshold: ThresholdDraft | null): threshold is ThresholdLike | null => threshold === null || (threshold.trigger !== null && threshold.clear !== null);
 
-/** What is sent; null while a number is missing. */
+/** The body of the request; null while a number is missing. An exception that is off is sent without faulty levels. */
 export function bodyOf(draft: RuleDraft): RuleDraftBody | null {
   const { warn, crit } = draft;
   if (!isWhole(warn) || !isWhole(crit)) return null;
@@ -100,25 +100,25 @@ export function bodyOf(draft: RuleDraft): RuleDraftBody | null {
   return { name: draft.name.trim(), expr: draft.expr.trim(), select, when: draft.when, warn, crit, for_s: draft.for_s, clear_s: draft.clear_s, enabled: draft.enabled, overrides };
 }
 
-/** What is wrong with the levels of the rule, or with those that hold for the servers of an exception. */
+/** The faults of the rule's levels, or of the levels that apply to the servers of an exception. */
 function levelFaults(draft: RuleDraft, exception?: OverrideDraft): string[] {
   const warn = exception?.warn ?? draft.warn;
   const crit = exception?.crit ?? draft.crit;
   const sign = draft.when === "above" ? 1 : -1;
-  const behind = (first: number | null, then: number | null): boolean => first !== null && then !== null && sign * (then - first) < 0;
+  const outOfOrder = (first: number | null, then: number | null): boolean => first !== null && then !== null && sign * (then - first) < 0;
   const faults: string[] = [];
-  if ([warn, crit].some((one) => one && behind(one.clear, one.trigger))) {
+  if ([warn, crit].some((one) => one && outOfOrder(one.clear, one.trigger))) {
     faults.push(draft.when === "above" ? t`A level must end at or below the value at which it starts.` : t`A level must end at or above the value at which it starts.`);
   }
-  if (warn && crit && behind(warn.trigger, crit.trigger)) faults.push(t`The critical level must start after the warning.`);
+  if (warn && crit && outOfOrder(warn.trigger, crit.trigger)) faults.push(t`The critical level must start after the warning.`);
   return faults;
 }
 
-/** What has to be changed first, in the order of the fields; an empty name is seen without words. */
+/** The faults that the user must correct, in the order of the fields. An empty name is not listed: its field shows it. */
 export function draftFaults(draft: RuleDraft): string[] {
   const faults: string[] = [];
   if (!draft.warn && !draft.crit) faults.push(t`Switch on a warning, a critical level or both.`);
-  // The fields of an exception that is off are hidden: what is wrong in them is not sent.
+  // An exception that is off has hidden fields, and `bodyOf` leaves out their faults.
   const exceptions = draft.overrides.filter(({ enabled }) => enabled !== false).flatMap((one) => levelFaults(draft, one));
   faults.push(...new Set([...levelFaults(draft), ...exceptions]));
   if (draft.select && !draft.select.tags.length && !draft.select.nodes.length) faults.push(t`Choose the servers of the rule.`);

@@ -27,11 +27,12 @@ export interface RuleLike {
   unit: string;
 }
 
-/** What a state or a detector measures. `any`: how to say that it is more than nothing. */
+/** Texts for the value that a rule reads. */
 interface Words {
   value: string;
+  /** The text for any value above nothing. */
   any?: string;
-  /** Its thresholds are severities of an event, as `EVENT_VALUES` of the hub has them. */
+  /** Whether the thresholds are severities of an event, as in `EVENT_VALUES` of the hub. */
   event?: true;
 }
 
@@ -89,7 +90,7 @@ function windowWords({ reads, windowS }: MetricWindow): string {
   }
 }
 
-/** What the rule looks at. */
+/** The texts for the expression of a rule. */
 function subjectWords(expr: string): Words {
   const parts = expressionParts(expr);
   switch (parts.kind) {
@@ -109,7 +110,7 @@ function subjectWords(expr: string): Words {
 
 export const LEVEL_WORDS = { warning: t`warning`, critical: t`critical` } as const;
 
-/** Whether the threshold says no more than that there is something. A `level` is 1 for a warning and 2 for a critical one. */
+/** Whether any value above nothing crosses the threshold, so that the sentence needs no number. The unit `level` is 1 for a warning and 2 for critical. */
 const isAny = (rule: RuleLike, words: Words, threshold: ThresholdLike): boolean => words.any !== undefined && rule.when === "above" && (threshold.trigger === 0 || rule.unit === "level" || words.event === true);
 
 const severityWords = (trigger: number): string => (trigger >= 0.5 ? t`reported as an error` : trigger >= 0.25 ? t`reported as a warning or an error` : "");
@@ -134,7 +135,7 @@ export function ruleSentence(rule: RuleLike): string {
   return any ? `${capital(words.any ?? "")}${lasts} ${levels}` : `${capital(words.value)}: ${levels}${lasts}`;
 }
 
-/** "all servers", "tag web, tag db", "3 servers". */
+/** The selected servers: "all servers", "tag web, tag db", "3 servers". */
 export function selectWords({ all, tags, nodes }: SelectLike, nameOf: (node: string) => string): string {
   if (all) return t`all servers`;
   const named = nodes.length > 2 ? [plural(nodes.length, "server")] : nodes.map(nameOf);
@@ -153,7 +154,7 @@ export interface PreviewLike {
   complete: boolean;
 }
 
-/** What the rule would have done. */
+/** How often the rule would have fired, as one or two sentences. */
 export function previewSentence(found: PreviewLike, days: number): string {
   const times = found.would_fire.length;
   const partly = found.complete ? "" : ` ${t`The history does not cover all of it.`}`;

@@ -1,4 +1,4 @@
-/** Maintenance windows and deadlines in words, and the calendar of a deadline. */
+/** Texts for maintenance windows and deadlines, and for the calendar of a deadline. */
 
 import { t } from "../text/i18n";
 import { age, timeOrDate } from "../text/time";
@@ -8,7 +8,7 @@ export type Day = (typeof DAYS)[number];
 
 export const DAY_WORDS: Record<Day, string> = { mon: t`Mon`, tue: t`Tue`, wed: t`Wed`, thu: t`Thu`, fri: t`Fri`, sat: t`Sat`, sun: t`Sun` };
 
-/** "every day", "Mon–Fri", "Mon, Wed". */
+/** A text for days of the week: "every day", "Mon–Fri", "Mon, Wed". */
 export function daysWords(days: readonly Day[]): string {
   if (days.length === DAYS.length) return t`every day`;
   const at = days.map((day) => DAYS.indexOf(day)).sort((a, b) => a - b);
@@ -61,7 +61,7 @@ export interface DayLike {
 
 export type DayState = "met" | "late" | "missed" | "not_judged" | "coming";
 
-/** The worst result of a day. Without a result it is to come until `due_at`, and not judged after. */
+/** The worst result of a day. A day without a result is `coming` until `due_at`, then `not_judged`. */
 export function dayState(day: DayLike, now: number): DayState {
   if (day.missed) return "missed";
   if (day.late) return "late";
@@ -71,7 +71,7 @@ export function dayState(day: DayLike, now: number): DayState {
 
 export const DAY_STATE_WORDS: Record<DayState, string> = { met: t`met`, late: t`late`, missed: t`missed`, not_judged: t`not judged`, coming: t`to come` };
 
-/** "2026-11-03: 3 met, 1 missed". */
+/** The results of a day: "2026-11-03: 3 met, 1 missed". */
 export function dayWords(day: DayLike, now: number): string {
   const parts = [
     day.met && t`${day.met} met`,

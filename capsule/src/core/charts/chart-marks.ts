@@ -40,7 +40,7 @@ function jobText(job: JobLike): string {
   return job.started_at !== null && job.ended_at !== null ? t`${what}: ${state}, took ${duration(job.ended_at - job.started_at)}` : t`${what}: ${state}`;
 }
 
-/** A computed boot time may differ this much from the one that the server reports, because buckets are coarse. */
+/** A computed boot time may differ from the reported boot time by this and the width of a bucket. */
 const BOOT_SLACK_S = 90;
 
 interface Bucketed {
@@ -50,28 +50,29 @@ interface Bucketed {
   max: readonly (number | null)[];
 }
 
-/**
- * Boot times from the uptime series. Uptime grows; where it falls, the server restarted. The result is as exact as the bucket, or as the
- * uptime itself if that says more.
- */
+/** Boot times from the uptime series: uptime grows, and each time it falls the server has restarted. `times` are the starts of the buckets. */
 export function bootTimes({ step, times, min, max }: Bucketed): number[] {
   const found: number[] = [];
-  let before = -Infinity;
+  let uptime = -Infinity;
   let last = -Infinity;
   times.forEach((at, row) => {
     const [low, high] = [min[row], max[row]];
     if (low == null || high == null) return;
-    const anew = low < before;
-    // The first sample after the boot is in this bucket, when uptime was `low` seconds.
-    if (anew) found.push(Math.max(last, at - low));
+    const restarted = low < uptime;
+    // The bucket has a sample with an uptime of `low` seconds. The restart was after the bucket before.
+    if (restarted) found.push(Math.max(last, at - low));
     // In a bucket with a restart, the highest uptime is from before the restart.
-    before = anew ? low : high;
+    uptime = restarted ? low : high;
     last = at + step;
   });
   return found;
 }
 
-/** Marks by time, the newest if there are too many. Events about a job are left out, because the job has its own mark. */
+/**
+ * The marks by time; of more than `MOST`, the newest. Events about a job are left out, because the job has its own mark.
+ *
+ * Args: bootedAt: the reported boot time, or 0. earlier: computed boot times. step: the width of their buckets in seconds.
+ */
 export function chartMarks(jobs: readonly JobLike[], events: readonly EventLike[], bootedAt: number, { from, to }: Span, earlier: readonly number[] = [], step = 0): ChartMark[] {
   const boots = [...earlier.filter((at) => Math.abs(at - bootedAt) > step + BOOT_SLACK_S), ...(bootedAt > 0 ? [bootedAt] : [])];
   const all: ChartMark[] = [

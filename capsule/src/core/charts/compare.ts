@@ -1,4 +1,4 @@
-/** One series of several nodes side by side. Each node samples at its own moments, so samples are aligned to common rows first. */
+/** One series of several nodes in one chart. Each node samples at different moments, so samples are first aligned to common rows. */
 
 import { breakGaps, GAP_INTERVALS, bridgeGaps, type Cell, type Columns } from "./window";
 
@@ -13,8 +13,8 @@ export interface Part {
 const SLACK = 0.25;
 
 /**
- * Samples by row, a row being a whole `interval` as in history. A node that samples at the border of two rows jitters between them. Such a
- * sample goes to the row after the previous one.
+ * The samples by row: row n starts at n times `interval` (seconds). A node that samples near the border of two rows would skip rows and hit
+ * others twice. Such a sample goes to the row after that of the previous sample.
  */
 function inRows({ times, column }: Part, interval: number): Map<number, number> {
   const rows = new Map<number, number>();
@@ -30,10 +30,7 @@ function inRows({ times, column }: Part, interval: number): Map<number, number> 
   return rows;
 }
 
-/**
- * All series in rows of one interval, so that samples of the same second stand side by side. A line has a gap only where its own samples are
- * missing for long.
- */
+/** All series on common times, `interval` seconds apart. A line has a gap only if the node itself has no samples for long. */
 export function alignSeries(parts: readonly Part[], interval: number): Columns {
   const found = parts.map((part) => inRows(part, interval));
   const rows = [...new Set(found.flatMap((part) => [...part.keys()]))].sort((a, b) => a - b);
@@ -48,7 +45,7 @@ export interface Aggregates {
   high: number | null;
 }
 
-/** Minimum, mean and maximum of a window. A bucket's own minimum and maximum count, where they are known. */
+/** Minimum, mean and maximum of a window. `low` and `high` are the minimum and maximum of each bucket, if known. */
 export function aggregate(column: readonly Cell[], low: readonly Cell[] = column, high: readonly Cell[] = column): Aggregates {
   let [sum, count]: [number, number] = [0, 0];
   let [least, most]: [number | null, number | null] = [null, null];
@@ -63,7 +60,7 @@ export function aggregate(column: readonly Cell[], low: readonly Cell[] = column
   return { low: least, mean: count ? sum / count : null, high: most };
 }
 
-/** The node ids of a query, without duplicates and limited to the number that a chart can distinguish. */
+/** The valid node ids of a query without duplicates, at most `MAX_NODES`. */
 export function parseNodeIds(text: string | null): string[] {
   return [...new Set((text ?? "").split(",").filter((id) => /^[0-9a-z]{1,64}$/.test(id)))].slice(0, MAX_NODES);
 }

@@ -1,4 +1,4 @@
-/** The time range of the charts of a page: a range that ends now, or a fixed window. The URL holds it. */
+/** The time range of a page's charts: a range that ends now, or a fixed window. It is stored in the URL. */
 
 export const LIVE_S = 300;
 export const RANGES = { live: LIVE_S, "1h": 3600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 } as const;
@@ -16,7 +16,7 @@ export interface TimeRange {
   zoom: Span | null;
 }
 
-/** Samples are a second apart at least: a shorter window has too few to show. */
+/** Samples are at least a second apart, and a shorter window would show too few of them. */
 const MIN_SPAN_S = 10;
 const MAX_SPAN_S = 400 * 86_400;
 /** Bucket widths of the hub (`STEPS_S` of samples/query.py). Buckets begin at multiples of their width. */
@@ -42,12 +42,12 @@ export function timeRangeQuery({ range, zoom }: TimeRange): Record<"range" | "fr
   return { range: range === "live" ? null : range, from: zoom ? String(zoom.from) : null, to: zoom ? String(zoom.to) : null };
 }
 
-/** The hub's smallest step that needs at most this many points. */
+/** The smallest bucket width of the hub with which a time needs at most `points` points. */
 export function stepFor(seconds: number, points: number): number {
   return STEPS_S.find((step) => seconds / step + 1 <= points) ?? Math.ceil(seconds / points / 86_400) * 86_400;
 }
 
-/** Start and end. Those of a range lie on bucket borders, so that most buckets are still the same a minute later. */
+/** Start and end of a time range. A range begins and ends on bucket borders, so that most buckets are the same a minute later. */
 export function spanOf({ range, zoom }: TimeRange, now: number, points: number): Span {
   if (zoom) return zoom;
   const step = range === "live" ? 1 : stepFor(RANGES[range], points);
@@ -55,7 +55,7 @@ export function spanOf({ range, zoom }: TimeRange, now: number, points: number):
   return { from: to - RANGES[range], to };
 }
 
-/** A window in whole seconds, not too short, and not in the future. */
+/** A window in whole seconds, of an allowed length and not in the future. */
 export function clampSpan(from: number, to: number, now: number): Span {
   const end = Math.ceil(now);
   const length = Math.round(Math.min(MAX_SPAN_S, Math.max(MIN_SPAN_S, Math.abs(to - from))));
@@ -65,7 +65,7 @@ export function clampSpan(from: number, to: number, now: number): Span {
   return { from: start, to: start + length };
 }
 
-/** A window from two typed times. It ends now at the latest. Its start moves back only where it would be too short. */
+/** A window from two typed times. It ends now at the latest, and starts earlier than typed only if it would be too short. */
 export function typedSpan(from: number, to: number, now: number): Span {
   const end = Math.ceil(Math.min(Math.max(to, from + MIN_SPAN_S), now));
   return { from: Math.max(0, Math.floor(Math.min(from, end - MIN_SPAN_S))), to: end };
@@ -82,5 +82,5 @@ export function zoomSpan({ from, to }: Span, factor: number, centre: number, now
   return clampSpan(centre - (centre - from) * factor, centre + (to - centre) * factor, now);
 }
 
-/** The key of a range: another key means other data. */
+/** A key that differs when the data of the range differs. */
 export const timeRangeKey = ({ range, zoom }: TimeRange): string => (zoom ? `${zoom.from}-${zoom.to}` : range);

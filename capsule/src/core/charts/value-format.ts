@@ -1,4 +1,4 @@
-/** Formats for chart values: several values in one unit, round axis marks, network in bytes or bits. */
+/** Formats for the values and axis marks of charts. */
 
 import { columnLabel } from "../nodes/node-tables";
 import { formatValue } from "../metrics/metric-list";
@@ -8,7 +8,7 @@ import { BITS, digits3, percent, RATES, scale, SIZES, UNKNOWN } from "../text/un
 
 const NBSP = "\u00a0";
 
-/** The format of a chart's numbers. */
+/** How a chart shows its numbers. */
 export interface ValueFormat {
   /** One value with its unit. */
   text: (value: number) => string;
@@ -59,7 +59,7 @@ export const PERCENT_FORMAT = each((value) => percent(value, 1), (value) => `${a
 export const PLAIN_FORMAT = each((value) => value.toFixed(2), (value) => axisMark(value));
 export const DEGREE_FORMAT = each((value) => `${value.toFixed(0)}°`);
 
-/** "5", "0.5", "12", "100". */
+/** An axis mark without trailing zeros: "5", "0.5", "12". */
 export function axisMark(value: number): string {
   const text = digits3(value);
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;

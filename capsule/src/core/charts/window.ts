@@ -1,13 +1,13 @@
 /**
  * The last minutes of a node's series, in columns for a chart.
  *
- * Each family (one interval) has its own times. A time without a sample for more than 2.5 intervals becomes a row of nulls, so that no line
- * crosses it. Charts break at null only, never at NaN.
+ * When samples are missing for more than 2.5 intervals, a row of nulls is inserted, so that no line crosses the gap. Charts break lines at
+ * null only, never at NaN.
  */
 
 export const GAP_INTERVALS = 2.5;
 
-/** null breaks the line; undefined means no own sample at this time and does not break it. */
+/** null breaks the line. undefined is a time at which only other series have a sample; it does not break the line. */
 export type Cell = number | null | undefined;
 
 export interface Columns {
@@ -15,7 +15,7 @@ export interface Columns {
   values: Cell[][];
 }
 
-/** Values that stand on those of another column. Where that has none, they stand on zero. */
+/** The values plus those of a base column. A missing value of the base counts as zero. */
 export const stacked = (values: readonly Cell[], base: readonly Cell[]): Cell[] => values.map((value, row) => (value == null ? value : value + (base[row] ?? 0)));
 
 interface Track {
@@ -59,7 +59,7 @@ export class LiveWindow {
     }
   }
 
-  /** Adds a bucket of history that begins at `at`. A live sample within the bucket takes precedence. */
+  /** Adds a bucket of history that begins at `at`, unless the window has a live sample within the bucket. */
   addBucket(name: string, at: number, step: number, value: number): void {
     const times = this.#tracks.get(name)?.times ?? [];
     for (let place = times.length - 1; place >= 0 && (times[place] as number) >= at; place -= 1) {
@@ -110,15 +110,15 @@ function firstFrom(times: readonly number[], at: number): number {
   return low;
 }
 
-/** The union of several ascending lists. They are usually equal; then the first one is returned. */
+/** The union of several ascending lists. If all lists are equal, which is usual, it is the first list itself. */
 function union([first = [], ...rest]: readonly number[][]): number[] {
   const others = rest.filter((times) => times.length !== first.length || times.some((at, row) => at !== first[row]));
   return others.length ? [...new Set([first, ...others].flat())].sort((a, b) => a - b) : first;
 }
 
 /**
- * Fills places without an own value between two values that are close enough. They are no gaps: series of several nodes or intervals have
- * different times.
+ * Replaces null by undefined between two values of a column that are at most `limit` seconds apart. Such rows are no gaps: they are
+ * samples of other nodes or intervals.
  */
 export function bridgeGaps({ times, values }: Columns, limit: number): Columns {
   return {
@@ -137,7 +137,7 @@ export function bridgeGaps({ times, values }: Columns, limit: number): Columns {
   };
 }
 
-/** The row nearest to a moment; -1 = there is none. */
+/** The row nearest to a moment; -1 if there are no rows. */
 export function nearestRow(times: readonly number[], at: number): number {
   let low = 0;
   let high = times.length - 1;
@@ -149,7 +149,7 @@ export function nearestRow(times: readonly number[], at: number): number {
   return low > 0 && at - (times[low - 1] as number) <= (times[low] as number) - at ? low - 1 : high;
 }
 
-/** The row of the column's own sample nearest to a moment, within `limit` seconds; -1 = there is none. */
+/** The row of the sample of a column that is nearest to a moment, within `limit` seconds; -1 if there is none. */
 export function sampleRow(times: readonly number[], column: readonly Cell[], at: number, limit: number): number {
   const start = nearestRow(times, at);
   if (start < 0) return -1;
@@ -180,13 +180,13 @@ export function breakGaps({ times, values }: Columns, limit: number): Columns {
   return { times: outTimes, values: outValues };
 }
 
-/** Finds the part of a window that has these series: other parts have other times and steps. */
+/** The part of a window that has any of these series. Each part has its own times and step. */
 export const partOf = <P extends { readonly series: object }>(parts: readonly P[], names: readonly string[]): P | undefined => parts.find(({ series }) => names.some((name) => Object.hasOwn(series, name)));
 
 /**
  * Prepares the hub's buckets for a chart.
  *
- * An empty bucket is a gap only when it is longer than the interval of the series explains: one sample a minute leaves buckets of six seconds
+ * Empty buckets are a gap only if they last longer than the interval between samples. One sample a minute leaves most buckets of six seconds
  * empty.
  */
 export function fromBuckets({ times, values }: Columns, step: number, interval: number): Columns {
@@ -204,7 +204,7 @@ export interface Gap {
   to: number;
 }
 
-/** The parts of `[from, until]` without a sample: at the ends, and between two rows of which the second is a break. */
+/** The times in `[from, until]` without a sample of any column for more than `limit` seconds. Without any sample there are none. */
 export function findGaps({ times, values }: Columns, from: number, until: number, limit: number): Gap[] {
   const found: Gap[] = [];
   let last: number | null = null;
@@ -217,7 +217,7 @@ export function findGaps({ times, values }: Columns, from: number, until: number
   return found;
 }
 
-/** The gaps that one of several independent lines has and not all of them. `since` is when each line could have its first sample. */
+/** The gaps of each line, without those that all lines share. `since` is the time of the first possible sample of each line. */
 export function seriesGaps({ times, values }: Columns, from: number, until: number, limit: number, since: readonly number[]): Gap[][] {
   const all = findGaps({ times, values }, Math.max(from, Math.min(...since)), until, limit);
   return values.map((column, index) => {
@@ -229,34 +229,31 @@ export function seriesGaps({ times, values }: Columns, from: number, until: numb
 
 export type TableRow = { row: number } | { gap: Gap };
 
-/**
- * The rows of a data table by time: each row with a value, and each gap once. A row of nulls between two values belongs to no line: where a
- * line breaks, nothing was measured.
- */
+/** The rows of a data table by time: each row with a value, and each gap once. Rows without any value are left out. */
 export function tableRows(columns: Columns, from: number, until: number, limit: number, since = from): TableRow[] {
   const { times, values } = columns;
-  const left = findGaps(columns, Math.max(from, since), until, limit);
+  const gaps = findGaps(columns, Math.max(from, since), until, limit);
   const rows: TableRow[] = [];
   times.forEach((at, row) => {
     if (at < from || at > until || !values.some((column) => column[row] != null)) return;
-    while (left[0] && left[0].from < at) rows.push({ gap: left.shift() as Gap });
+    while (gaps[0] && gaps[0].from < at) rows.push({ gap: gaps.shift() as Gap });
     rows.push({ row });
   });
-  return [...rows, ...left.map((gap) => ({ gap }))];
+  return [...rows, ...gaps.map((gap) => ({ gap }))];
 }
 
-/** Rows whose value has a gap on both sides: a line would not show them. */
+/** The rows whose value has a gap on both sides, so that no line shows it. */
 export function isolatedRows(column: readonly Cell[]): number[] {
   const found: number[] = [];
   let before: Cell = null;
   let row = -1;
-  // One row behind: the next own value of the column decides whether a value is isolated.
+  // `row` is one step behind `next`, because the next cell decides whether the value of `row` is isolated.
   for (let next = 0; next <= column.length; next += 1) {
     const value: Cell = next < column.length ? column[next] : null;
     if (value === undefined) continue;
-    const held: Cell = row < 0 ? null : column[row];
-    if (held != null && before == null && value == null) found.push(row);
-    before = held;
+    const current: Cell = row < 0 ? null : column[row];
+    if (current != null && before == null && value == null) found.push(row);
+    before = current;
     row = next;
   }
   return found;

@@ -103,7 +103,7 @@ const FIXES: Record<string, FixField> = {
   name_taken: "name",
 };
 
-/** The one field that fixes a failure, so that the form can show it beside the error. Null = only a retry helps. */
+/** The field that fixes a failure, which the form shows with the error. Null = only a retry helps. */
 export const fixFor = (code: string): FixField => FIXES[code.replace(/^.*\./, "")] ?? null;
 
 interface EarlierTry {
@@ -120,13 +120,14 @@ const LEFTOVER_TEXTS: Record<EarlierTry["left"], string> = {
   goes_on: t`every step runs again and builds on what is still there`,
 };
 
-/** Which steps of the previous try are repeated and why, and which ones still count. */
+/** How the previous try ended, and which steps this try repeats. */
 export function earlierText({ tries, step, left, kept }: EarlierTry, kind: string): string {
   const still = kept.includes("host_key") ? ` ${t`You will not be asked to confirm the host key again.`}` : "";
   return t`Attempt ${tries + 1}. The previous one ended at “${stepTitle(step, kind)}”: ${LEFTOVER_TEXTS[left]}.` + still;
 }
 
-const ON_THE_WAY = ["connect", "host_key", "authenticate", "become_root"];
+/** Steps that change nothing on the server. */
+const LOGIN_STEPS = ["connect", "host_key", "authenticate", "become_root"];
 
 interface EndedDeployment {
   error: { code: string } | null;
@@ -134,13 +135,13 @@ interface EndedDeployment {
 }
 
 /**
- * What a failed installation left on the server, as far as its steps prove it. Empty if they do not prove it, or if the error says it already.
+ * Says what a failed installation left on the server. Empty if its steps do not prove that, or if the error already says it.
  *
- * The probe reports leftovers before it changes anything. Started steps report them after the rollback.
+ * A failed probe has a detail only if it changed something. A step that was undone says so in its detail.
  */
 export function leftoverText({ error, steps }: EndedDeployment): string {
   if (error?.code === "hub_stopped") return "";
-  const untouched = steps.every(({ name, state, detail }) => ON_THE_WAY.includes(name) || state === "waiting" || state === "skipped" || (name === "probe" && state === "failed" && !detail));
+  const untouched = steps.every(({ name, state, detail }) => LOGIN_STEPS.includes(name) || state === "waiting" || state === "skipped" || (name === "probe" && state === "failed" && !detail));
   if (untouched) return t`This attempt changed nothing on the server.`;
   return steps.some(({ detail }) => detail.startsWith("everything was taken back")) ? t`What this attempt started on the server has been undone.` : "";
 }

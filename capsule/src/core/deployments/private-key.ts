@@ -1,4 +1,4 @@
-/** Reads the kind of a private key from its header alone: enough to know whether it needs a passphrase. */
+/** Reads from the header of a private key its kind, and whether it needs a passphrase. */
 
 import { t } from "../text/i18n";
 
@@ -9,18 +9,19 @@ export interface KeyInfo {
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+/** The first bytes of a base64 text. */
 function base64Head(text: string, bytes: number): number[] {
   const out: number[] = [];
-  let held = 0;
+  let buffer = 0;
   let bits = 0;
   for (const letter of text) {
     const value = ALPHABET.indexOf(letter);
     if (value < 0) continue;
-    held = ((held << 6) | value) & 0xffff;
+    buffer = ((buffer << 6) | value) & 0xffff;
     bits += 6;
     if (bits >= 8) {
       bits -= 8;
-      out.push((held >> bits) & 0xff);
+      out.push((buffer >> bits) & 0xff);
       if (out.length >= bytes) break;
     }
   }
@@ -37,7 +38,7 @@ const KINDS: Record<string, string> = {
   "sk-ssh-ed25519@openssh.com": t`Ed25519, security key`,
 };
 
-/** Returns null if the text is not a private key. */
+/** Null if the text is not a private key. */
 export function parseKeyHeader(text: string): KeyInfo | null {
   const found = /-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----\s*([\s\S]*)/.exec(text);
   if (!found) return null;

@@ -9,7 +9,10 @@ interface NodeLike {
   policy: { mode: string; verbs: readonly string[] } | null;
 }
 
-/** ssh: with stored credentials. session: through the agent's connection. ask: neither is possible (the node is offline, or its policy refuses), so the page asks for credentials. */
+/**
+ * ssh: with stored credentials. session: through the agent's connection. ask: the page asks for credentials, because none are stored and the
+ * node is offline or its policy refuses.
+ */
 export type RemovalMethod = "ssh" | "session" | "ask";
 
 export function removalMethod(node: NodeLike): RemovalMethod {
@@ -32,11 +35,11 @@ interface DeploymentLike {
   ended_at: number | null;
 }
 
-/** The removal that resulted from a request: it is running, or ended after the request was sent. One that ended before belongs to another request. */
+/** The removal of a node that is running or ended after the request was sent. A removal that ended earlier is of another request. */
 export const removalSince = <D extends DeploymentLike>(deployments: readonly D[], node: string, sentAt: number): D | undefined =>
   deployments.find((one) => one.kind === "remove" && one.node_id === node && (one.ended_at === null || one.ended_at >= sentAt));
 
-/** Why the page asks for credentials. */
+/** The reason why the page asks for credentials. */
 export function credentialsReason(node: NodeLike): string {
   if (node.state !== "online") return t`No credentials are stored for this server, and it is not connected.`;
   return `${t`No credentials are stored for this server.`} ${policyRefusal(node.policy, "uninstall")}`.trim();

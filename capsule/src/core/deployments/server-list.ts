@@ -1,4 +1,4 @@
-/** Several servers at once: which rows of a list can be added, which fingerprints wait, and the status of each server. */
+/** Lists of servers to add: the valid rows, the fingerprints that wait for confirmation, and the status of each server. */
 
 import { t } from "../text/i18n";
 
@@ -7,7 +7,7 @@ interface Row {
   problems: readonly unknown[];
 }
 
-/** good: rows without a problem. nameless: how many of these lack a user, to whom `username` applies. bad: how many rows have a problem. */
+/** good: rows without a problem. bad: the number of other rows. nameless: the number of good rows that lack a user, while `username` is empty. */
 export function splitRows<T extends Row>(rows: readonly T[], username: string): { good: T[]; bad: number; nameless: number } {
   const good = rows.filter((row) => !row.problems.length);
   const nameless = username.trim() ? 0 : good.filter((row) => row.username === null).length;
@@ -35,7 +35,7 @@ interface HostKeyHolder {
   host_key: { type: string; fingerprint: string; host: string; port: number } | null;
 }
 
-/** Whether the shown key belongs to the jump host, whose name and port may differ from the server's. */
+/** Whether the shown key belongs to a jump host: its host or port is not that of the server. */
 export const isJumpHostKey = ({ host, port, host_key: key }: Pick<HostKeyHolder, "host" | "port" | "host_key">): boolean => key !== null && (key.host !== host || key.port !== port);
 
 export interface PendingHostKey {
@@ -43,7 +43,7 @@ export interface PendingHostKey {
   type: string;
   /** The host that has this key. */
   where: string;
-  /** Whether it is the key of a jump host; then all of `ids` go through that. */
+  /** Whether the key belongs to a jump host, through which all of `ids` are reached. */
   jump: boolean;
   ids: string[];
 }
@@ -57,8 +57,8 @@ export function pendingHostKeys(rows: readonly HostKeyHolder[]): PendingHostKey[
     const jump = isJumpHostKey(row);
     const where = jump ? addressText(key) : name && name !== host ? `${name}, ${addressText({ host, port })}` : addressText({ host, port });
     const groupKey = jump ? `jump:${where} ${key.fingerprint}` : id;
-    const held = found.get(groupKey);
-    if (held) held.ids.push(id);
+    const known = found.get(groupKey);
+    if (known) known.ids.push(id);
     else found.set(groupKey, { fingerprint: key.fingerprint, type: key.type, where, jump, ids: [id] });
   }
   return [...found.values()].sort((a, b) => Number(b.jump) - Number(a.jump));

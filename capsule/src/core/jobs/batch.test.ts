@@ -9,7 +9,7 @@ test("jobs are counted by group", () => {
   assert.equal(jobGroupOf("dispatched"), "open");
 });
 
-test("counts of states are told by group, problems first", () => {
+test("counts of states are shown by group, problems first", () => {
   assert.equal(groupsText(countGroups({ succeeded: 31, failed: 1, interrupted: 1 })), "2 with problems, 31 succeeded");
   assert.equal(groupsText(countGroups({})), "");
   assert.equal(groupsText(countGroups({ succeeded: 31, failed: 1, interrupted: 1 }, "failed")), "2 with problems");
@@ -45,7 +45,7 @@ test("any number of names fits in one line", () => {
   assert.equal(listSome(["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
 });
 
-test("an order that has ended names the nodes to reboot", () => {
+test("a batch that has ended names the nodes to reboot", () => {
   const jobs = ["a", "b"].map((node_id) => ({ node_id, state: "succeeded" }));
   const required = (node: string): string => (node === "a" ? "yes" : "no");
   assert.deepEqual(nodesToReboot({ action: "upgrade", jobs }, required), ["a"]);
@@ -53,7 +53,7 @@ test("an order that has ended names the nodes to reboot", () => {
   assert.deepEqual(nodesToReboot({ action: "upgrade", jobs: [...jobs, { node_id: "c", state: "running" }] }, required), []);
 });
 
-test("services that plans will probably restart are counted, the commonest first", () => {
+test("services that plans will probably restart are counted, the most common first", () => {
   const plans = [["ssh", "nginx"], ["nginx"], [], ["cron"]].map((restarts) => ({ restarts }));
   assert.equal(restartsText(plans), "nginx on 2 servers, cron on 1 server, ssh on 1 server");
   assert.equal(restartsText(plans, 1), "nginx on 2 servers and 2 more");

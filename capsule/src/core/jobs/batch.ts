@@ -1,4 +1,4 @@
-/** A batch, that is the jobs of one request: counts by state, groups to show, and nodes that cannot take part. */
+/** Batches (the jobs of one request): counts by state, the groups that the page shows, and texts. */
 
 import { pluralWord, t } from "../text/i18n";
 import { actionLabel, jobEnded } from "./job-labels";
@@ -18,7 +18,7 @@ export type JobGroup = (typeof JOB_GROUPS)[number];
 
 export const JOB_GROUP_LABELS: Record<JobGroup, string> = { failed: t`with problems`, open: t`in progress`, done: t`succeeded`, other: t`cancelled or expired` };
 
-/** Groups in the order of interest: failures first, then open jobs. */
+/** The group of a job's state. */
 export function jobGroupOf(state: string): JobGroup {
   if (!jobEnded(state)) return "open";
   if (state === "succeeded") return "done";
@@ -31,7 +31,7 @@ export function countJobs(jobs: readonly JobLike[]): Record<JobGroup, number> {
   return found;
 }
 
-/** Counts of states, as counts of groups; of one group alone if only that is shown. */
+/** Converts counts of states to counts of groups; `only`: counts this group and no other. */
 export function countGroups(counts: Readonly<Record<string, number>>, only?: JobGroup): Record<JobGroup, number> {
   const found: Record<JobGroup, number> = { failed: 0, open: 0, done: 0, other: 0 };
   for (const [state, count] of Object.entries(counts)) {
@@ -41,10 +41,10 @@ export function countGroups(counts: Readonly<Record<string, number>>, only?: Job
   return found;
 }
 
-/** "2 with problems, 31 succeeded", failures first; empty if there is no job. */
+/** For example "2 with problems, 31 succeeded", failures first; empty if there is no job. */
 export const groupsText = (counts: Record<JobGroup, number>): string => JOB_GROUPS.filter((group) => counts[group] > 0).map((group) => `${counts[group]} ${JOB_GROUP_LABELS[group]}`).join(", ");
 
-/** Why the policy of a server would refuse this; empty = it would not. Unknown policies are not guessed. */
+/** Why the policy of a server refuses an action, or any job if no action is given. Empty = it does not, or the policy is unknown. */
 export function policyRefusal(policy: PolicyLike | null, action?: string): string {
   if (!policy || (action === "rekey" && (policy.mode === "managed" || policy.verbs.includes(action)))) return "";
   if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in its policy.conf) allows monitoring only. Its administrator can change that on the server, in /etc/stardust where the agent was installed.`;
@@ -54,10 +54,10 @@ export function policyRefusal(policy: PolicyLike | null, action?: string): strin
   return "";
 }
 
-/** Actions that remove something or reboot need a typed confirmation. */
+/** Whether an action removes something or reboots, so that it needs a typed confirmation. */
 export const isDangerous = (action: string): boolean => VERBS[action]?.dangerous === true;
 
-/** The consequence for this many nodes, in plain words; empty = nothing irreversible. `planned`: the plan of each node is shown beside it. */
+/** The consequence of an action for this many nodes; empty if it changes nothing. `planned`: the dialog also shows the plan of each node. */
 export function consequence(action: string, nodes: number, planned = false): string {
   const servers = t`${nodes} ${pluralWord(nodes, "server")}`;
   switch (action) {
@@ -73,12 +73,12 @@ export function consequence(action: string, nodes: number, planned = false): str
   }
 }
 
-/** "web-1, web-2, web-3 and 9 more". */
+/** For example "web-1, web-2, web-3 and 9 more". */
 export function listSome(names: readonly string[], most = 3): string {
   return names.length <= most + 1 ? names.join(", ") : t`${names.slice(0, most).join(", ")} and ${names.length - most} more`;
 }
 
-/** "nginx on 12 servers, php-fpm on 1 server": what these plans will probably restart, the commonest first; empty = nothing. */
+/** The services that these plans will probably restart, the most common first: "nginx on 12 servers, php-fpm on 1 server". Empty = none. */
 export function restartsText(plans: readonly { restarts: readonly string[] }[], most = 4): string {
   const counts = new Map<string, number>();
   for (const { restarts } of plans) for (const name of restarts) counts.set(name, (counts.get(name) ?? 0) + 1);
@@ -91,6 +91,6 @@ interface EndedBatch {
   jobs: readonly { node_id: string; state: string }[];
 }
 
-/** The nodes of an order that need a reboot once all its jobs have ended. */
+/** The nodes of a batch that need a reboot; none before all its jobs have ended. `required` gives a node's `reboot_required`. */
 export const nodesToReboot = ({ action, jobs }: EndedBatch, required: (node: string) => string | undefined): string[] =>
   action === "reboot" || !jobs.every(({ state }) => jobEnded(state)) ? [] : jobs.map(({ node_id }) => node_id).filter((node) => required(node) === "yes");

@@ -1,4 +1,4 @@
-/** Which nodes can be upgraded now, and why the others cannot. */
+/** Whether a node can run a job now, and if not, why. */
 
 import { policyRefusal } from "./batch";
 import { t } from "../text/i18n";
@@ -8,7 +8,7 @@ interface EligibilityInput {
   policy: { mode: string; verbs: readonly string[] } | null;
 }
 
-/** A short reason; empty = the node is eligible. */
+/** A short reason why a node cannot run a job now; empty = it can. */
 export function ineligibleReason(node: EligibilityInput, action: string): string {
   const refusal = policyRefusal(node.policy, action);
   if (refusal) return node.policy?.mode === "monitor" ? t`monitoring only, by its own policy` : node.policy?.mode === "invalid" ? t`its policy file is not valid` : t`not allowed by its own policy`;

@@ -1,4 +1,4 @@
-/** What is left to do after a job, by its report. */
+/** What remains to be done after a job, according to its report. */
 
 import type { CodedText } from "../text/coded-text";
 import { t } from "../text/i18n";
@@ -12,16 +12,16 @@ interface ReportLike {
   notes: readonly string[];
 }
 
-/** `since`: the server needed a reboot, and has booted since the job ended. `past`: it needed one, and reports now that it needs none. */
+/** `since`: the server needed a reboot, and has booted since the job ended. `past`: the server needed a reboot, and now reports that it needs none. */
 export type RebootNeed = "no" | "unknown" | "due" | "since" | "past";
 
 interface NodeLike {
   reboot_required: "yes" | "no" | "unknown";
-  /** `booted_at`: the last boot by the node's clock, of a container that of its host; 0 = not known. */
+  /** `booted_at`: the last boot of the node (of a container: of its host) by the node's clock, in Unix seconds; 0 = not known. */
   identity: { booted_at: number };
 }
 
-/** `node`: as it is now; a report that asks for a reboot changes its `reboot_required` immediately. */
+/** `node` is its current view. The hub has set `reboot_required` there if the report asks for a reboot. */
 export function rebootNeed({ reboot }: Pick<ReportLike, "reboot">, endedAt: number | null, node: NodeLike | undefined): RebootNeed {
   if (reboot === "no" || reboot === "unknown") return reboot;
   if (endedAt === null || !node) return "due";
@@ -29,25 +29,26 @@ export function rebootNeed({ reboot }: Pick<ReportLike, "reboot">, endedAt: numb
   return node.reboot_required === "no" ? "past" : "due";
 }
 
-/** Notes of a reboot that name what ran, listened or was mounted before it and does not now. */
+/** Codes of notes about services, ports, mounts or units that did not come back after a reboot. */
 const LOST: ReadonlySet<string> = new Set(["reboot.services", "reboot.ports", "reboot.mounts", "reboot.failed_units"]);
 
 export const isLoss = (note: CodedText | null | undefined): boolean => LOST.has(note?.code ?? "");
 
-/** Whether the report says anything. */
+/** Whether the report has any finding. */
 export const hasFollowUp = (report: ReportLike): boolean => report.reboot !== "no" || [report.services, report.failed_units, report.config_files, report.notes].some((items) => items.length > 0);
 
 interface Ended {
   state: string;
-  /** The server came back from the reboot without something. */
+  /** Whether not everything came back after the reboot. */
   lost: boolean;
 }
 
-/** The outcome in one line: success is not the whole of it while a reboot is due or something is lost. */
+/** The state of a job, with the addition that a reboot is due or not everything came back. */
 export function outcomeLabel({ state, lost }: Ended, need: RebootNeed = "no"): string {
   const label = stateLabel(state);
   if (lost) return t`${label}, not everything came back`;
   return need === "due" ? t`${label}, reboot needed` : label;
 }
 
+/** The glyph of a job's state; a warning if it succeeded and not everything came back. */
 export const outcomeGlyph = ({ state, lost }: Ended): ReturnType<typeof jobGlyph> => (lost && state === "succeeded" ? "warn" : jobGlyph(state));

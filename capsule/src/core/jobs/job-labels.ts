@@ -32,9 +32,9 @@ const ENDED = new Set(["succeeded", "failed", "cancelled", "interrupted", "expir
 
 export const jobEnded = (state: string): boolean => ENDED.has(state);
 export const actionLabel = (action: string): string => ACTION_LABELS[action] ?? action;
-/** The action of a job; for a plan also the planned action. */
+/** The label of a job's action; for a plan also that of the planned action. */
 export const jobLabel = (job: { action: string; for?: string | null }): string => (job.action === "plan" && job.for ? t`Plan: ${actionLabel(job.for)}` : actionLabel(job.action));
-/** The phase of a change is named after its action: not all actions install. */
+/** The label of a phase. The phase `commit` has the label of its action, because some actions do not install anything. */
 export function phaseLabel(phase: string, action: string): string {
   if (phase === "commit" && /remove$/.test(action)) return t`removing`;
   if (phase === "commit" && action === "reboot") return t`rebooting`;
@@ -52,7 +52,7 @@ export function jobGlyph(state: string): "done" | "fail" | "run" | "wait" | "off
   return state === "queued" ? "wait" : "run";
 }
 
-/** States of a node, with the words of the filter. */
+/** Labels for the states of the fleet's filter. */
 export const NODE_STATE_LABELS: Record<string, string> = {
   online: t`online`, critical: t`critical`, warning: t`warning`, notice: t`notice`, stale: t`stale`, offline: t`offline`, reconnecting: t`reconnecting`, pending: t`pending`,
 }; // prettier-ignore

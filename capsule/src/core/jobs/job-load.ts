@@ -1,11 +1,11 @@
-/** The load of a node around one of its jobs: the window, and lines to draw in it. */
+/** The load of a node around one of its jobs: the time window, and the lines in it. */
 
 type Values = readonly (number | null)[];
 
 const SHORTEST_S = 120;
 const MARGIN_S = 20;
 
-/** The window that shows a job: a little before it, and after its end a little more. Unix seconds. */
+/** The window that shows a job, from a little before its start to a little after its end. Unix seconds. */
 export function jobWindow(startedAt: number, endedAt: number | null, now: number): { from: number; to: number } {
   const last = endedAt ?? now;
   const margin = Math.max(MARGIN_S, (last - startedAt) / 10);
@@ -13,7 +13,7 @@ export function jobWindow(startedAt: number, endedAt: number | null, now: number
   return { from: Math.floor(Math.min(startedAt - margin, to - SHORTEST_S)), to: Math.ceil(to) };
 }
 
-/** Series added up; null where none of them has a value. */
+/** The sum of several series; null at times without any value. */
 export function sumOfSeries(series: readonly Values[]): (number | null)[] {
   const length = Math.max(0, ...series.map((values) => values.length));
   return Array.from({ length }, (_, index) => series.reduce<number | null>((sum, values) => {
@@ -22,7 +22,7 @@ export function sumOfSeries(series: readonly Values[]): (number | null)[] {
   }, null));
 }
 
-/** An SVG path in a box of 100 × 100. A step of history stands at its middle; a gap breaks the line. */
+/** An SVG path in a box of 100 × 100. `times` are the starts of buckets of `step` seconds, drawn at their middle. A gap breaks the line. */
 export function linePath(times: readonly number[], step: number, values: Values, { from, to }: { from: number; to: number }, top: number): string {
   let path = "";
   let drawing = false;

@@ -1,15 +1,15 @@
-/** Jobs and deployments as one list: two lists that are read page by page, merged by time. */
+/** Merges the lists of jobs and deployments, which are read page by page, by time. */
 
 import { serverGroupOf } from "../deployments/server-list";
 
 export interface Loaded<T> {
   /** Newest first. */
   items: readonly T[];
-  /** Nothing older is left to read. */
+  /** Whether the list is read to its end. */
   whole: boolean;
 }
 
-/** Newest first. Items that are older than the end of a list that goes on are left out: others may belong before them. */
+/** The items newest first. Left out are items older than the last one of a list that is not read to its end: unread items may belong before them. */
 export function mergeNewest<T>(timeOf: (item: T) => number, ...lists: readonly Loaded<T>[]): T[] {
   const end = Math.max(-Infinity, ...lists.filter(({ whole }) => !whole).map(({ items }) => (items.length ? timeOf(items.at(-1) as T) : Infinity)));
   return lists
@@ -42,7 +42,7 @@ export function deploymentFits({ state, host, name, created_by }: DeploymentLike
   return (!filter.state || filter.state === (group === "asks" ? "open" : group)) && (!filter.by || filter.by === created_by) && [host, name, created_by].some((text) => text.toLowerCase().includes(words));
 }
 
-/** Deployments of one request are one row, where the newest of them stood. */
+/** Groups the deployments of one request, at the position of the newest one. */
 export function foldDeployments<D extends DeploymentLike>(deployments: readonly D[]): D[][] {
   const rows = new Map<string, D[]>();
   for (const one of deployments) {

@@ -1,7 +1,7 @@
 /**
- * Passes output from the socket to a screen in slices, one at a time, so that the page stays responsive. The queue is bounded.
+ * Passes output from the socket to a screen, one slice after the other, so that the page stays responsive.
  *
- * A screen that falls too far behind loses the oldest queued output. It keeps a few thousand lines only, and the whole output is a download.
+ * The queue is bounded: if the screen falls too far behind, the oldest queued output is skipped. The whole output can be downloaded.
  */
 
 export const SLICE_BYTES = 65_536;

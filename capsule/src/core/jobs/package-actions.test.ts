@@ -9,7 +9,7 @@ test("names may be separated by blanks, commas and line breaks, each once", () =
   assert.deepEqual(splitNames(" ,\n "), []);
 });
 
-test("a plan is a few chips, what wants attention first", () => {
+test("a plan is a few chips, those that need attention first", () => {
   const plan = { counts: { upgrades: 1, new: 0, removals: 2, security: 1, kept: 0 }, reboot: "yes", download_bytes: 48_000_000 };
   assert.deepEqual(planChips(plan), [["reboot", "reboot expected"], ["security", "1 for security"], ["removal", "2 removals"], ["change", "1 upgrade"], ["size", `${decimalSize(48_000_000)} to download`]]);
   assert.deepEqual(planChips({ counts: { upgrades: 0, new: 0, removals: 0, security: 0, kept: 3 }, reboot: "yes", download_bytes: null }), [["change", "Nothing to do"], ["kept", "3 kept back"]]);
@@ -34,7 +34,7 @@ test("the status of a stop request has its reason", () => {
   assert.equal(stopStatusText({ stop: null }), "");
 });
 
-test("verbs that have a plan and verbs that want names", () => {
+test("verbs that have a plan and verbs that need names", () => {
   assert.equal(isPlanned("remove"), true);
   assert.equal(isPlanned("reboot"), false);
   assert.equal(wantsPackages("hold"), true);

@@ -1,4 +1,4 @@
-/** Package actions of a server, and their labels. */
+/** The actions that a server can run as jobs, mainly for packages, and their labels. */
 
 import { codedText, type CodedText } from "../text/coded-text";
 import { pluralWord, t } from "../text/i18n";
@@ -23,7 +23,7 @@ interface Stoppable {
   stop: { state: "asked" | "now" | "after_package" | "too_late"; why: string; why_coded: CodedText | null; force?: boolean } | null;
 }
 
-/** The verbs that a user can request as a job, in menu order. Plans are not among them: the page requests them itself. */
+/** The verbs that a user can request as a job, in menu order. Plans are left out, because the page requests plans itself. */
 export const JOB_VERBS: readonly (readonly [string, Verb])[] = Object.entries(VERBS).filter(([action, verb]) => !verb.selfcare && action !== "plan");
 
 export const isPlanned = (action: string): action is PlannedVerb => VERBS[action]?.planned === true;
@@ -41,7 +41,7 @@ const KEPT_BACK_LABELS: Record<KeptBackReason, string> = {
 
 export const keptBackLabel = (reason: KeptBackReason): string => KEPT_BACK_LABELS[reason];
 
-/** Typed package names, separated by blanks or commas. */
+/** The package names in a typed text, which blanks or commas separate; each name once. */
 export const splitNames = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter(Boolean))];
 
 /** The packages, units or container of a job; empty if the job is about none. */
@@ -59,14 +59,14 @@ interface StepLike {
 
 /** Whether a step replaces a package by another version of it. */
 export const isUpgrade = ({ from, to }: StepLike): boolean => from !== "" && to !== "";
-/** Whether packages can be left out of a plan: what remains is an upgrade of named packages. A full upgrade may remove others only as a whole. */
+/** Whether packages can be left out of a plan. The rest becomes an upgrade of named packages, which is no full upgrade and removes nothing. */
 export const canLeaveOut = (action: string, { counts }: PlanLike): boolean => !!VERBS[action]?.upgrades && (action !== "full-upgrade" || counts.removals === 0);
-/** The packages to upgrade when some of a plan are left out. What they need comes with them. */
+/** The packages to upgrade when the packages in `without` are left out. New packages are not named: the upgrade installs those it needs. */
 export const remainingUpgrades = (steps: readonly StepLike[], without: ReadonlySet<string>): string[] => steps.filter((step) => isUpgrade(step) && !without.has(step.package)).map((step) => step.package);
 
 export type PlanChipKind = "change" | "removal" | "security" | "reboot" | "kept" | "size";
 
-/** A plan in few words: what it changes, and what the user should know before it starts. */
+/** A plan as a few short texts: its changes, and what the user should know before it starts. */
 export function planChips({ counts, reboot, download_bytes }: PlanLike): readonly (readonly [PlanChipKind, string])[] {
   const parts: readonly (readonly [PlanChipKind, number, string])[] = [
     ["security", counts.security, t`${counts.security} for security`],
@@ -81,7 +81,7 @@ export function planChips({ counts, reboot, download_bytes }: PlanLike): readonl
   return reboot === "yes" ? [["reboot", t`reboot expected`], ...shown] : shown;
 }
 
-/** Why a node is left out when jobs start from plans: offline, still planning, no plan reported, or not asked. */
+/** Why a node is left out when jobs start from plans: offline, still planning, no plan reported, or the hub refused to request the plan. */
 export type SkipReason = "away" | "planning" | "silent" | "refused";
 
 export const SKIP_REASON_LABELS: Record<SkipReason, string> = { away: t`not connected`, planning: t`still planning`, silent: t`no plan reported`, refused: t`refused` };
@@ -111,7 +111,7 @@ export function stopStatusText(job: Stoppable): string {
   }
 }
 
-/** True when a server has answered that it cannot stop immediately, and force was not used yet. */
+/** Whether the server has answered that it cannot stop the job immediately, and force was not used yet. */
 export const mayForce = ({ stop }: Stoppable): boolean => stop !== null && !stop.force && (stop.state === "too_late" || stop.state === "after_package");
 
 export const STOP_HINT = t`The job stops as soon as it safely can: a package being installed is finished first. What is done by then stays; the rest you have to start again.`;

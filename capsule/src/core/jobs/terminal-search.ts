@@ -1,8 +1,8 @@
-/** Text search in the rows of a terminal: a wrapped line counts as one line. */
+/** Text search in the rows of a terminal. The rows of a wrapped line are searched as one line. */
 
 export interface ScreenRow {
   text: string;
-  /** The row continues the row before. */
+  /** Whether the row continues the row before. */
   wrapped: boolean;
 }
 
@@ -14,7 +14,7 @@ export interface SearchMatch {
 
 const MAX_MATCHES = 1000;
 
-/** The first thousand matches, in any case. */
+/** The first `MAX_MATCHES` matches; upper and lower case are equal. `columns` is the width of the terminal. */
 export function searchRows(rows: readonly ScreenRow[], words: string, columns: number): SearchMatch[] {
   const wanted = words.toLowerCase();
   const found: SearchMatch[] = [];

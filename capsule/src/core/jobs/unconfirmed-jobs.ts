@@ -4,7 +4,7 @@ export interface UnconfirmedJob {
   action: string;
   nodes: readonly string[];
   by: string;
-  /** By the hub's clock, in seconds. */
+  /** The time of the request by the hub's clock, in Unix seconds. */
   at: number;
 }
 
@@ -18,6 +18,6 @@ interface JobLike {
 /** The hub rounds times to the second. */
 const ROUND_S = 1;
 
-/** The first job that can only be of this request. */
+/** The first job with the action, user and nodes of the request that was created after it. */
 export const findUnconfirmedJob = <J extends JobLike>(jobs: readonly J[], { action, nodes, by, at }: UnconfirmedJob): J | undefined =>
   jobs.find((job) => job.action === action && job.created_by === by && job.created_at >= at - ROUND_S && nodes.includes(job.node_id));

@@ -80,7 +80,7 @@ test("a requested page is neither lost nor doubled by a change", async () => {
   await one.answer();
   await one.answer();
   assert.equal(last(one), "ihgfed d");
-  assert.deepEqual(one.asked, [undefined, "f", undefined, "g"], "one question at a time; five changes are one");
+  assert.deepEqual(one.asked, [undefined, "f", undefined, "g"], "one request at a time; five changes cause one request");
 });
 
 test("an item that moved between two pages appears once", async () => {
@@ -148,13 +148,13 @@ test("a local change outlasts an earlier request", async () => {
   one.list.change((items) => items.filter((item) => item !== "g"));
   assert.equal(last(one), "hf f");
   await one.answer();
-  assert.equal(last(one), "hfedc c", "the next page goes behind what stands now");
+  assert.equal(last(one), "hfedc c", "the next page is appended to the current items");
   void one.list.refresh();
   await settle();
   const asked = one.asked.length;
   one.list.change((items) => items.filter((item) => item !== "h"));
   one.items = [..."fedcba"];
   for (let left = 6; left; left -= 1) await one.answer();
-  assert.ok(one.asked.length > asked + 1, "read again, for the first answer may not know of it");
+  assert.ok(one.asked.length > asked + 1, "the list is read again, because the first answer may lack the change");
   assert.equal(last(one), "fedcba -");
 });

@@ -6,7 +6,7 @@
 
 export interface Page<T> {
   items: readonly T[];
-  /** The cursor of the next page; null = this was the last. */
+  /** The cursor of the next page; null = there is none. */
   next: string | null;
 }
 
@@ -34,7 +34,7 @@ export class PagedList<T, P extends Page<T>> {
     return this.#pages;
   }
 
-  /** Reads the list again from its beginning, as far as it is shown. Calls made while this one waits are served by it. */
+  /** Reads the list again from its beginning, as far as it is shown. Does nothing while another refresh waits for its turn. */
   refresh(): Promise<void> {
     if (this.#rereads) return this.#nothing();
     this.#rereads = true;
@@ -55,6 +55,7 @@ export class PagedList<T, P extends Page<T>> {
     });
   }
 
+  /** Reads the next page. Does nothing if there is none, or while another call waits for its turn. */
   more(): Promise<void> {
     if (this.#grows || !this.#shown?.next) return this.#nothing();
     this.#grows = true;
@@ -79,10 +80,10 @@ export class PagedList<T, P extends Page<T>> {
 
   async #nothing(): Promise<void> {}
 
-  /** Each item once: an item may have moved to a later page between two requests. */
+  /** Appends a page, with each item once: an item may have moved to a later page between two requests. */
   #joined(before: P, page: P): P {
-    const held = new Set(before.items.map(this.key));
-    return { ...page, items: [...before.items, ...page.items.filter((item) => !held.has(this.key(item)))] };
+    const known = new Set(before.items.map(this.key));
+    return { ...page, items: [...before.items, ...page.items.filter((item) => !known.has(this.key(item)))] };
   }
 
   #take(all: P): void {

@@ -1,10 +1,10 @@
-/** Decides when to read a list again, when only the fact of a change is known. Times are in milliseconds. */
+/** Decides when to read a list again if the hub reports only that it changed. Times are in milliseconds. */
 
-/** Changes close together cause one read. */
+/** The list is read this long after a change, so that changes close together cause one read. */
 const SETTLE_MS = 250;
 /** The minimum interval, however often the fleet changes. */
 const MIN_INTERVAL_MS = 5000;
-/** A node sends counts first, and the details within a minute. */
+/** The list is read once more this long after the last change: a node sends counts first, and the details within a minute. */
 const DETAILS_MS = 65_000;
 
 export class RefetchSchedule {
@@ -18,7 +18,7 @@ export class RefetchSchedule {
     this.#follows = now + DETAILS_MS;
   }
 
-  /** Infinity = not before a change. */
+  /** The time of the next read; Infinity = none before another change. */
   get next(): number {
     return Math.min(this.#due, this.#follows);
   }
@@ -28,6 +28,7 @@ export class RefetchSchedule {
     this.#follows = now + DETAILS_MS;
   }
 
+  /** Call this when a read starts. */
   read(now: number): void {
     this.#last = now;
     this.#due = Infinity;

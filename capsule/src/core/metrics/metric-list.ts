@@ -7,7 +7,7 @@ import { count, degrees, digits3, percent, rate, size, UNKNOWN } from "../text/u
 
 export interface MetricValue {
   series: string;
-  /** Without the family: `total`, `read sda`. */
+  /** The name without the family: `total`, `read sda`. */
   name: string;
   unit: string;
   sample: SampleLike;
@@ -22,7 +22,7 @@ const NBSP = "\u00a0";
 /** Created once: the browser creates a new collator for each comparison with options. */
 const names = new Intl.Collator("en", { numeric: true });
 
-/** A value with its unit, where the hub's unit is a word. */
+/** A value with its unit. `unit` is the hub's name of the unit. */
 export function formatValue(value: number | null | undefined, unit: string): string {
   if (value == null) return UNKNOWN;
   switch (unit) {
@@ -51,7 +51,7 @@ export function formatValue(value: number | null | undefined, unit: string): str
 
 const plain = (value: number): string => (Number.isInteger(value) ? count(value) : digits3(value));
 
-/** The values by family, in catalogue order. `words` keeps only the series whose names contain all of them. */
+/** The values by family, in catalogue order. Only series whose names contain all of `words` are listed. */
 export function metricGroups(latest: Readonly<Record<string, SampleLike>>, units: ReadonlyMap<string, string>, words: string): MetricGroup[] {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   const order = new Map([...units.keys()].map((metric, index) => [metric, index]));

@@ -1,4 +1,4 @@
-/** How long samples are kept: texts, parsing and the hub's limits. */
+/** How long the hub stores samples: texts, parsing and the hub's limits. */
 
 import { t } from "../text/i18n";
 import { timeOrDate } from "../text/time";
@@ -12,20 +12,20 @@ const MAX_S = 3660 * 86_400;
 export type Tier = "1s" | "1m" | "1h";
 export const TIER_LABELS: Record<Tier, string> = { "1s": t`Per second`, "1m": t`Per minute`, "1h": t`Per hour` };
 
-/** Exact, so that saving it again changes nothing: "30 d", "36 h". */
+/** A duration as "30 d" or "36 h". It is exact, so that saving the text again changes nothing. */
 export function retentionText(seconds: number): string {
   const [unit, length] = (seconds === 86_400 ? UNITS[1] : UNITS.find(([, one]) => seconds % one === 0)) ?? ["s", 1];
   return `${seconds / length} ${unit}`;
 }
 
-/** Null = not a duration. */
+/** The seconds of a typed duration; null = the text is not a duration. */
 export function parseRetention(text: string): number | null {
   const found = /^\s*(\d+(?:[.,]\d+)?)\s*(s|min|h|d|w|y)\s*$/i.exec(text);
   if (!found) return null;
   return Math.round(Number((found[1] ?? "").replace(",", ".")) * (NAMED[(found[2] ?? "").toLowerCase()] ?? 0));
 }
 
-/** The error of one entry; empty = none. `finer` is the tier before it. */
+/** The error of a typed duration; empty = none. `finer` is the typed duration of the next finer tier. */
 export function retentionError(text: string, finer?: string): string {
   const seconds = parseRetention(text);
   if (seconds === null) return t`Enter a number and a unit: 24 h, 30 d, 2 y.`;
@@ -44,10 +44,10 @@ interface TierLike {
 /** The size of a tier in bytes once it holds samples of this duration. */
 export const bytesWhenFull = (tier: TierLike, seconds: number): number => (tier.bytes_per_value * tier.values_per_day * seconds) / 86_400;
 
-/** The tiers that become shorter. Tiers without a wanted value stay unchanged. */
+/** The tiers that become shorter. A tier without a wanted value does not change. */
 export const shortenedTiers = <T extends TierLike>(tiers: readonly T[], wanted: Readonly<Partial<Record<Tier, number>>>): T[] => tiers.filter(({ tier, kept_s }) => (wanted[tier] ?? kept_s) < kept_s);
 
-/** What a shorter tier loses: from which time back, and the largest possible size. */
+/** Says which samples a shorter tier loses, and their largest possible size. `seconds` is the new duration. */
 export function lossText(tier: TierLike, seconds: number, now: number): string {
   const from = now - seconds;
   const when = timeOrDate(from, now);

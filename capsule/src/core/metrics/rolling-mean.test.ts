@@ -11,7 +11,7 @@ test("an interval has the mean of its values, and null without values", () => {
   assert.deepEqual(means.until(135), [2, null, 8, null]);
 });
 
-test("values older than the window are gone, also in a slot that is used again", () => {
+test("values older than the window are dropped, also in a slot that is used again", () => {
   const means = new RollingMean(3, 10);
   means.add(5, 1);
   means.add(15, 2);
@@ -24,7 +24,7 @@ test("values older than the window are gone, also in a slot that is used again",
   assert.deepEqual(means.until(1_000_039), [null, null, 9]);
 });
 
-test("the past is added behind live values", () => {
+test("history can be added after live values", () => {
   const means = new RollingMean(3, 10);
   means.add(30, 5);
   assert.equal(means.has(10), false);

@@ -1,4 +1,4 @@
-/** Means of the newest intervals in constant memory: a large fleet has thousands of these. */
+/** The means of the newest intervals, in constant memory: a large fleet needs thousands of these objects. `stretch` is an interval in seconds. */
 export class RollingMean {
   readonly #sums: Float64Array;
   readonly #counts: Uint32Array;
@@ -12,7 +12,7 @@ export class RollingMean {
     this.#counts = new Uint32Array(slots);
   }
 
-  /** Ignores values older than the oldest interval. */
+  /** Adds a value, unless it is older than the oldest interval. */
   add(at: number, value: number): void {
     const slot = this.#slotOf(at);
     if (slot < 0) return;
@@ -20,12 +20,13 @@ export class RollingMean {
     this.#counts[slot] = (this.#counts[slot] as number) + 1;
   }
 
+  /** Whether the interval of `at` has a value. */
   has(at: number): boolean {
     const stretch = Math.floor(at / this.stretch);
     return stretch <= this.#newest && stretch > this.#newest - this.slots && (this.#counts[modulo(stretch, this.slots)] as number) > 0;
   }
 
-  /** One mean for each interval up to the one of `at`, the newest last; null = no values. */
+  /** The means of all intervals up to the interval of `at`, the newest last; null = no values. */
   until(at: number): (number | null)[] {
     const newest = Math.floor(at / this.stretch);
     return Array.from({ length: this.slots }, (_, index) => {

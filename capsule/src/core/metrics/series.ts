@@ -8,6 +8,7 @@ export interface Series {
 
 const FORM = /^([a-z0-9_.]+)(?:\{([a-z_]+)=([^{}]*)\})?$/;
 
+/** The parts of a series name; null if the name has another form. Label and value are empty for a series without a label. */
 export function parseSeries(name: string): Series | null {
   const found = FORM.exec(name);
   return found ? { metric: found[1] ?? "", label: found[2] ?? "", value: found[3] ?? "" } : null;

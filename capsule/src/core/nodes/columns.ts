@@ -18,7 +18,7 @@ export const COLUMN_LABELS: Readonly<Record<ColumnKey, string>> = {
 export const COLUMN_KEYS = Object.keys(COLUMN_LABELS) as readonly ColumnKey[];
 const REBOOT_LABELS: Readonly<Record<string, string>> = { yes: t`needed`, no: t`not needed` };
 
-/** The known ones of stored names, in the order of the table. */
+/** The stored column names that this page knows, in the order of the table. */
 export const chosenColumns = (names: readonly string[]): ColumnKey[] => COLUMN_KEYS.filter((key) => names.includes(key));
 
 interface Shown extends Filterable {
@@ -26,7 +26,7 @@ interface Shown extends Filterable {
   system: string;
 }
 
-/** The text of a cell; empty: not known, or nothing to say. An address that is the node's name says nothing new. */
+/** The text of a cell; empty if the value is unknown or adds nothing, such as an address that equals the node's name. */
 export function columnText(key: ColumnKey, shown: Shown): string {
   switch (key) {
     case "os":
@@ -42,7 +42,7 @@ export function columnText(key: ColumnKey, shown: Shown): string {
   }
 }
 
-/** All values of these nodes, whatever the table shows; values of people and servers are no formulas. */
+/** All values of these nodes as CSV, whatever columns the table shows. */
 export function fleetCsv(rows: readonly Shown[]): string {
   const head = ["name", "state", "health", "findings", "tags", "cpu_percent", "memory_percent", "disk_percent", "load", "updates", "security_updates", "system", "kernel", "agent", "address", "reboot", "failed_units", "note"];
   const cells = (one: Shown): CsvCell[] => [

@@ -1,4 +1,4 @@
-/** Containers on a node: the rows of its table. */
+/** Containers of a node: the rows of their table, and which ones may be restarted. */
 
 import { reader, type TableCell, type TableLike } from "./node-tables";
 import { fits, isListed, missingLines, type Policy } from "./units";
@@ -10,11 +10,11 @@ const SOCKETS = new Set(["docker", "podman"]);
 export interface ContainerRow {
   engine: string;
   id: string;
-  /** The engine's name; without it, the id. */
+  /** The name in the engine, or the id if the name is unknown. */
   name: string;
-  /** The engine's or the cgroup's word: running, frozen, stopped, exited, restarting, dead … */
+  /** The state by the engine or the cgroup: running, frozen, stopped, exited, restarting, dead … */
   state: string;
-  /** null = not known, nor is the name. */
+  /** null = the image and the name are unknown. */
   image: string | null;
   restarts: number | null;
   oomKills: number | null;
@@ -36,10 +36,10 @@ export const isRunning = ({ state }: Pick<ContainerRow, "state">): boolean => RU
 
 const text = (cell: TableCell): string => (typeof cell === "string" ? cell : "");
 const number = (cell: TableCell): number | null => (typeof cell === "number" ? cell : null);
-/** Failed, then running, then ended ones. */
+/** The position in the list: failed containers first, then running ones, then ended ones. */
 const rank = (row: ContainerRow): number => (isBad(row) ? 0 : isRunning(row) ? 1 : 2);
 
-/** The failed ones first, then those that use most. */
+/** The rows of the table: failed containers first, then by use of CPU and memory. */
 export function containerRows(table: TableLike, latest: Latest): ContainerRow[] {
   const read = reader(table, "engine", "id", "name", "state", "image", "restarts", "oom_kills", "started_at");
   const rows = table.rows.map((row): ContainerRow => {
@@ -55,14 +55,14 @@ export const hasSocket = (row: ContainerRow): boolean => SOCKETS.has(row.engine)
 export const isUnnamed = (row: ContainerRow): boolean => hasSocket(row) && row.image === null;
 export const mayRestart = (row: ContainerRow): boolean => hasSocket(row) && row.image !== null;
 
-/** Names in the policy that no row has: where an engine names none of its containers, these can be restarted all the same. */
+/** Names in the policy that no row has. They can be restarted although their engine reports no names. Empty if every engine reports names. */
 export function namedInPolicy(policy: ContainerPolicy | null, rows: readonly ContainerRow[]): string[] {
   const named = new Set(rows.filter(mayRestart).map((row) => row.engine));
   if (!policy || !rows.some((row) => isUnnamed(row) && !named.has(row.engine))) return [];
   return policy.containers.filter((name) => !name.includes("*") && !rows.some((row) => row.name === name) && restartOrder(policy, name).allowed);
 }
 
-/** Whether the policy allows to restart this container; if not, the lines of policy.conf that allow it. */
+/** Whether the policy allows a restart of this container; if not, the lines of policy.conf that allow it. */
 export function restartOrder(policy: ContainerPolicy | null, name: string): { allowed: boolean; lines: string[] } {
   const patterns = policy?.containers ?? [];
   const named = patterns.some((pattern) => fits(pattern.split("*"), name));

@@ -1,4 +1,4 @@
-/** The error text for a part of the fleet's filter that is not understood. */
+/** The error text for an invalid part of the fleet's filter. */
 
 import { LEVELS, numberNamed, NUMBERS, REBOOTS, splitToken, STATES, TEXTS } from "./filter";
 import { t } from "../text/i18n";

@@ -9,14 +9,14 @@ export interface Filterable {
   tags: readonly string[];
   os: string;
   kernel: string;
-  /** The version of its agent. */
+  /** The version of the node's agent. */
   agent: string;
   note: string;
   reboot: string;
   state: string;
-  /** The hub's word for it. */
+  /** The hub's level of health. */
   health: string;
-  /** The kinds of what the hub finds. */
+  /** The kinds of the hub's findings. */
   findings: readonly string[];
   cpu: number | null;
   memory: number | null;
@@ -37,32 +37,32 @@ export interface Filter {
 }
 
 export const NUMBERS = ["cpu", "memory", "disk", "load", "updates", "security", "failed"] as const;
-/** Keys of texts that contain the value. */
+/** Keys that search within a text. */
 export const TEXTS = ["os", "kernel", "agent", "address", "note"] as const;
-/** Keys of words, with their values. */
+/** The values of the keys `reboot`, `state` and `health`. */
 export const REBOOTS = ["yes", "no", "unknown"];
 export const STATES = ["broken", "online", "offline", "pending", "reconnecting", "stale", "notice", "warning", "critical"];
 export const LEVELS = ["critical", "warning", "notice", "ok", "unknown"];
 /** Nodes of these states have no connection. */
 const AWAY = ["offline", "pending", "reconnecting"];
 
-/** Digits of a number: `toFixed` takes no more than a hundred. */
+/** The longest number: `toFixed` accepts at most a hundred decimals. */
 const MOST_DIGITS = 20;
 
-/** The filter for this tag, in quotes where it would be split. Quotes within the tag are ignored on both sides. */
+/** The filter for this tag, in quotes if it would be split. Quotes within the tag are left out here, and ignored when tags are compared. */
 export const tagFilter = (tag: string): string => (/[\s<>="“”]/.test(tag) ? `tag:"${tag.replace(/["“”]/g, "")}"` : `tag:${tag}`);
 
 /** The parts of a filter, without the blanks around operators. A quoted text is one part, even if the quote is not closed. */
 export const tokensOf = (text: string): string[] =>
-  `${text}"` // which closes an open quote, and is ignored alone
+  `${text}"` // closes an open quote; a quote alone is no part
     .replace(/[“”]/g, '"')
     .replace(/("[^"]*")|\s*([<>=]+)\s*|([a-z]:)\s+/gi, "$1$2$3")
     .match(/("[^"]*"|[^\s"])+/g) ?? [];
 
-/** Key, operator and value. An address with colons is a word. */
+/** Splits a part into key, operator and value; null for a word. An address with colons is a word. */
 export const splitToken = (token: string): RegExpExecArray | null => /^(?![\da-f:.]+$)([a-z]+)([<>]=?|[=:])(.*)/i.exec(token.replace(/:(?=[<>=])/, ""));
 
-/** The number that a word names. */
+/** The key of a number; undefined for any other word. */
 export const numberNamed = (word: string): (typeof NUMBERS)[number] | undefined => NUMBERS.find((known) => known === (word === "mem" ? "memory" : word));
 
 export function parseFilter(text: string): Filter {
@@ -77,16 +77,16 @@ export function parseFilter(text: string): Filter {
   return { matches: (row) => tests.every((test) => test(row)), wrong };
 }
 
-/** The test of a part, if it has one. `tell` is called if the part is invalid. An unknown key is searched as a word. */
-function parseToken(token: string, tell: () => void): Test | void {
+/** The test of a part; undefined if the part is invalid. `reject` is called for an invalid part and an unknown key, which is searched as a word. */
+function parseToken(token: string, reject: () => void): Test | void {
   const [, key = "", operator = "", rest = token] = splitToken(token) ?? [];
   const want = rest.replace(/"/g, "");
   const name = numberNamed(key);
-  if (operator ? !want || (name ? operator === ":" : /[<>]/.test(operator)) : /^[^"]*[<>=]/.test(token)) return tell();
+  if (operator ? !want || (name ? operator === ":" : /[<>]/.test(operator)) : /^[^"]*[<>=]/.test(token)) return reject();
   if (name) {
     const plain = want.replace(/%$/, "");
     const limit = Number(plain);
-    if (Number.isNaN(limit) || plain.length > MOST_DIGITS) return tell();
+    if (Number.isNaN(limit) || plain.length > MOST_DIGITS) return reject();
     return (row) => {
       const value = row[name] ?? NaN; // NaN compares with nothing
       if (operator === "=") return Number(value.toFixed(plain.split(".")[1]?.length)) === limit; // compares with the precision of the filter
@@ -96,11 +96,11 @@ function parseToken(token: string, tell: () => void): Test | void {
   if (key === "tag") return (row) => row.tags.some((tag) => tag.toLowerCase().replace(/["“”]/g, "") === want); // quotes are ignored in the filter too
   const text = TEXTS.find((known) => known === key);
   if (text) return (row) => row[text].toLowerCase().includes(want);
-  if (key === "reboot") return REBOOTS.includes(want) ? (row) => row.reboot === want : tell();
-  if (key === "state") return STATES.includes(want) ? (row) => row.state === want || (want === "broken" && row.findings.includes("packages_broken")) || (want === "online" && !AWAY.includes(row.state)) : tell();
-  if (key === "health") return LEVELS.includes(want) ? (row) => row.health === want : tell();
+  if (key === "reboot") return REBOOTS.includes(want) ? (row) => row.reboot === want : reject();
+  if (key === "state") return STATES.includes(want) ? (row) => row.state === want || (want === "broken" && row.findings.includes("packages_broken")) || (want === "online" && !AWAY.includes(row.state)) : reject();
+  if (key === "health") return LEVELS.includes(want) ? (row) => row.health === want : reject();
   if (key === "finding") return (row) => row.findings.includes(want);
-  if (operator) tell();
+  if (operator) reject();
   return (row) => [row.name, row.address, ...row.tags].some((text) => text.toLowerCase().includes(key + operator + want));
 }
 

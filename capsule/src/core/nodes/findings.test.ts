@@ -26,6 +26,6 @@ test("a server that does not answer comes first, and of equal level broken packa
   assert.deepEqual(countFindings([busy, busy, broken]).kinds.map(({ kind }) => kind), ["packages_broken", "cpu"]);
 });
 
-test("an unknown kind is shown in its own words", () => {
+test("an unknown kind is shown by the hub's name", () => {
   assert.deepEqual([kindLabel("reboot_due"), kindLabel("disk_on_fire")], ["reboot", "disk on fire"]);
 });

@@ -1,9 +1,9 @@
-/** What the hub finds about nodes: its kinds in words, and how many nodes have each. */
+/** The hub's findings about nodes: labels, order, and counts. */
 
 import { healthRank, type FindingLike, type Health, type HealthLike } from "./node-status";
 import { t } from "../text/i18n";
 
-/** The most urgent first. */
+/** The labels of the kinds of findings, the most urgent first. */
 const KINDS: Readonly<Record<string, string>> = {
   offline: t`offline`,
   packages_broken: t`broken packages`,
@@ -22,12 +22,12 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 
 const ORDER = Object.keys(KINDS);
-/** Larger is more urgent. Unknown kinds come behind failed jobs. */
+/** Larger is more urgent. An unknown kind comes after failed jobs. */
 const urgencyOf = (kind: string): number => -(ORDER.indexOf(kind) + 1 || 5.5);
 
 export const kindLabel = (kind: string): string => KINDS[kind] ?? kind.replace(/_/g, " ");
 
-/** Larger is worse: the order of the fleet, by the state of a node and then by its worst finding. */
+/** Larger is worse. Sorts the fleet by the health of a node, then by its worst finding. */
 export const severityOf = ({ health, node: { health: { findings } } }: RowLike): number => healthRank[health] + (findings[0] ? urgencyOf(findings[0].kind) / 100 : -0.5);
 
 interface RowLike {
@@ -37,7 +37,7 @@ interface RowLike {
 
 const NONE: readonly string[] = [];
 
-/** The kinds of findings about a node, the worst first. A node that is offline is so at once, and one that reconnects is not. */
+/** The kinds of findings about a node, the worst first. `offline` is added before the hub finds it, and removed while the node reconnects. */
 export function findingKinds({ health, node: { health: { findings } } }: RowLike): readonly string[] {
   if (!findings.length && health !== "off") return NONE;
   const kinds = new Set(findings.map(({ kind }) => kind));

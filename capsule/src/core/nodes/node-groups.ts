@@ -20,13 +20,13 @@ const STATES = ["offline", "critical", "warning", "stale", "reconnecting", "noti
 /** Natural order: t2 before t10. */
 export const nameCollator = new Intl.Collator(undefined, { numeric: true });
 
-/** Each node is in one group: that of its first tag, its OS or its state. Nodes keep their order. Those without a tag or an OS come last. */
+/** Groups nodes by their first tag, OS or state. Nodes keep their order within a group. Nodes without a tag or an OS come last. */
 export function groupNodes(nodes: readonly Groupable[], by: Grouping): NodeGroup[] {
   const found = new Map<string, string[]>();
   for (const node of nodes) {
     const key = by === "tag" ? (node.tags[0] ?? "") : node[by];
-    const held = found.get(key);
-    if (held) held.push(node.id);
+    const group = found.get(key);
+    if (group) group.push(node.id);
     else found.set(key, [node.id]);
   }
   const rank = (key: string): number => (by === "state" ? STATES.indexOf(key) : key === "" ? 1 : 0);
@@ -40,16 +40,16 @@ export function tableLines(groups: readonly NodeGroup[], closed: ReadonlySet<str
   return groups.flatMap(({ key, ids }) => [{ group: key, size: ids.length, closed: closed.has(key) }, ...(closed.has(key) ? [] : ids.map((id) => ({ id })))]);
 }
 
-/** Keeps the shown order. Removed nodes leave it; a new node follows its predecessor in the wanted order. */
+/** The shown order without removed nodes. A new node follows the node that is before it in the wanted order. */
 export function keepOrder(shown: readonly string[], wanted: readonly string[]): string[] {
   const there = new Set(wanted);
   const next = shown.filter((id) => there.has(id));
-  const held = new Set(next);
+  const placed = new Set(next);
   wanted.forEach((id, index) => {
-    if (held.has(id)) return;
+    if (placed.has(id)) return;
     const before = wanted[index - 1];
     next.splice(before === undefined ? 0 : next.indexOf(before) + 1, 0, id);
-    held.add(id);
+    placed.add(id);
   });
   return next;
 }

@@ -1,4 +1,4 @@
-/** The values of a node that lists show, computed from its latest samples, and their levels. */
+/** The values of a node in lists, computed from its latest samples; their levels, and the health of a node. */
 
 import { labelValueOf, type SampleLike } from "../metrics/series";
 import { share } from "../text/units";
@@ -9,7 +9,7 @@ export type Health = "ok" | "notice" | "warn" | "crit" | "off" | "stale" | "back
 
 export interface FindingLike {
   kind: string;
-  /** The mount, unit … that it is about; empty: the server as a whole. */
+  /** The mount, unit or other object of the finding; empty: the server as a whole. */
   object: string;
   level: "notice" | "warning" | "critical";
 }
@@ -22,7 +22,7 @@ export interface HealthLike {
 
 export interface UpdatesLike {
   total: number | null;
-  /** When the package lists behind the count were refreshed; null = never, or not all of them. */
+  /** When all package lists of the count had been refreshed, in Unix seconds; null = they never were. */
   checked_at: number | null;
 }
 
@@ -52,12 +52,12 @@ export interface NodeStatus {
 }
 
 export const STALE_S = 5;
-/** Agents that nobody watches send once a minute: older values are missing ones. */
+/** An agent that nobody watches sends once a minute; older values are stale. */
 const UNWATCHED_S = 70;
 
 const plus = (sum: number | null, value: number | null): number | null => (value === null ? sum : (sum ?? 0) + value);
 
-/** How much of a mount is used, in percent, as `df` and alerts have it: without what is kept for root. `name`: filesystem.used{mount=…}. */
+/** How much of a mount is used in percent, without the space reserved for root, as in `df` and alerts. `name` is `filesystem.used{mount=…}`. */
 export function usedShare(latest: NodeLike["latest"], name: string): number | null {
   const used = latest[name]?.value ?? null;
   const free = latest[name.replace("used", "free")]?.value;
@@ -65,9 +65,9 @@ export function usedShare(latest: NodeLike["latest"], name: string): number | nu
 }
 
 /**
- * Sums come from a summary, under the bare name, or are computed here without the loopback.
+ * The status of a node. Sums over labels are taken from the hub's summary (under the bare name) or computed here, without the loopback.
  *
- * `before` is the previous status if no labelled series has changed since: this saves a search of 500 nodes each second.
+ * Pass the previous status as `before` if no labelled series has changed since: that saves a search through 500 nodes each second.
  */
 export function nodeStatusOf({ latest }: Pick<NodeLike, "latest">, before?: NodeStatus): NodeStatus {
   const cpu = latest["cpu.total"];
@@ -108,21 +108,21 @@ export function nodeStatusOf({ latest }: Pick<NodeLike, "latest">, before?: Node
 
 const LEVELS = { notice: "", warning: "warn", critical: "crit" } as const;
 
-/** The level of a value: that of the worst finding of this kind, and about this object if one is given. */
+/** The level of the worst finding of this kind (and about this object, if one is given); empty = none, or a notice. */
 export function levelOf({ findings }: HealthLike, kind: string, object = ""): Level {
   const found = findings.find((one) => one.kind === kind && (!object || one.object === object));
   return found ? LEVELS[found.level] : "";
 }
 
-/** Whether the update count rests on missing or old package lists. Then "nothing newer" proves nothing. */
+/** Whether the update count comes from missing or old package lists, so that a count of 0 proves nothing. */
 export const listsAreOld = ({ updates: { total, checked_at }, health }: Pick<NodeLike, "updates" | "health">): boolean => (total !== null && checked_at === null) || health.findings.some(({ kind }) => kind === "lists_stale");
 
-/** Whether the newest values are no longer current. `watched`: since when the node is watched; the first seconds it may send as if nobody did. */
+/** Whether the newest values are too old. `watched` is the time since when the page watches the node: for some seconds the node may still send once a minute. */
 export const isOld = ({ at }: NodeStatus, now: number, watched = 0): boolean => at !== null && now - at > (now - watched > STALE_S ? STALE_S : UNWATCHED_S);
 
 const HEALTHS = { ok: "ok", unknown: "ok", notice: "notice", warning: "warn", critical: "crit" } as const;
 
-/** What the hub finds comes first; the page itself knows which connections and values are missing. */
+/** The health of a node: a missing connection, else a serious level of the hub, else missing values, else the level of the hub. */
 export function healthOf(node: NodeLike, status: NodeStatus, now: number, watched = 0): Health {
   if (node.state === "pending") return "wait";
   if (node.state === "offline") return node.reconnecting ? "back" : "off";
@@ -130,5 +130,5 @@ export function healthOf(node: NodeLike, status: NodeStatus, now: number, watche
   return isOld(status, now, watched) && found !== "crit" && found !== "warn" ? "stale" : found;
 }
 
-/** Larger is worse. Nothing is wrong with a node that waits for its first contact. */
+/** Larger is worse. A node that waits for its first contact has no problem. */
 export const healthRank: Record<Health, number> = { off: 7, crit: 6, warn: 5, stale: 4, back: 3, notice: 2, ok: 0, wait: 0 };

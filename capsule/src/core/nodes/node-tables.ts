@@ -22,7 +22,7 @@ export interface TableLike {
   rows: readonly (readonly TableCell[])[];
 }
 
-/** Reads the cells of these columns from a row; null where the table has no such column. */
+/** Makes a function that returns the cells of these columns of a row; null for a column that the table does not have. */
 export const reader = (table: TableLike, ...names: string[]): ((row: readonly TableCell[]) => TableCell[]) => {
   const places = names.map((name) => table.columns.findIndex((column) => column.name === name));
   return (row) => places.map((place) => (place < 0 ? null : (row[place] ?? null)));
@@ -33,7 +33,7 @@ export interface RowOrder {
   down: boolean;
 }
 
-/** Sorted rows; unknown values are last in either direction. The sort is stable, so that equal rows keep their place. */
+/** The rows in this order. Unknown values are last in either direction, and equal rows keep their order. */
 export function sortRows(table: TableLike, order: RowOrder | null): readonly (readonly TableCell[])[] {
   const at = order ? table.columns.findIndex((column) => column.name === order.column) : -1;
   if (!order || at < 0) return table.rows;
@@ -46,13 +46,12 @@ export function sortRows(table: TableLike, order: RowOrder | null): readonly (re
   });
 }
 
-/** The rows that contain all of these words in some text. */
+/** The rows that contain all of these words, each in any cell. */
 export function filterRows(rows: readonly (readonly TableCell[])[], words: string): readonly (readonly TableCell[])[] {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   return wanted.length ? rows.filter((row) => wanted.every((word) => row.some((cell) => cell !== null && String(cell).toLowerCase().includes(word)))) : rows;
 }
 
-/** The text of a cell. */
 export function cellText(column: ColumnLike, cell: TableCell, now: number): string {
   if (cell === null || cell === "") return UNKNOWN;
   if (column.name === "security" && cell === "no") return "";
@@ -63,7 +62,7 @@ export function cellText(column: ColumnLike, cell: TableCell, now: number): stri
   return formatValue(cell, column.unit);
 }
 
-/** `started_at` becomes "Started". */
+/** The label of a column: `started_at` becomes "Started". */
 export function columnLabel(name: string): string {
   const words = name.replace(/_at$/, "").replaceAll("_", " ");
   return WORDS[words] ?? translate(words.charAt(0).toUpperCase() + words.slice(1));

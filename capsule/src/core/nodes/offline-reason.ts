@@ -1,4 +1,4 @@
-/** Why a node is offline: from an event of the hub, or from a restart of the hub since. */
+/** The reason why a node is offline: the reason in an event, or a restart of the hub. */
 
 interface EventLike {
   type: string;
@@ -7,17 +7,17 @@ interface EventLike {
   details: Readonly<Record<string, unknown>>;
 }
 
-/** The number of events in the hub's first message: fewer means that there are no others. */
+/** The number of events in the hub's first message. If there are fewer, the hub has no others. */
 const RECENT_EVENTS = 50;
 
-/** The event says so too, two minutes after the start. */
+/** The hub writes an event with this reason, but not before two minutes after its start. */
 export const RESTARTED = "restarted";
 
 /**
- * The event's reason, `RESTARTED`, or undefined if neither is known.
+ * The reason in the event of this outage; else `RESTARTED` if the hub started since the node was last seen and no such event can exist; else
+ * undefined.
  *
- * `events` are the newest ones, newest first; older events are unknown. An event before the node was last seen belongs to an earlier outage. A
- * node that was online when the hub stopped, and did not return, has no event.
+ * `events` are the newest events of all nodes, newest first. An event before the node was last seen belongs to an earlier outage.
  */
 export function offlineReason(id: string, seen: number, hubStarted: number, events: readonly EventLike[]): string | undefined {
   const left = events.find((one) => one.node_id === id && one.type === "node_offline" && one.at >= seen);

@@ -24,7 +24,7 @@ interface Named {
   tags: readonly string[];
 }
 
-/** The same with the name: a name that another user has set meanwhile is kept. */
+/** Applies the change of name and tags from `before` to `after` to the current node; null = no change. A name that another user has set since is kept. */
 export function rebasePatch(now: Named, before: Named, after: Named): { name?: string; tags?: string[] } | null {
   const name = now.name === before.name && now.name !== after.name ? { name: after.name } : {};
   const tags = rebaseTags(now.tags, before.tags, after.tags);

@@ -13,7 +13,7 @@ const UNITS = {
 } as const;
 const SERVICES = { columns: [text("unit"), text("state"), text("result"), { name: "since", kind: "time", unit: "" }, { name: "restarts", kind: "number", unit: "" }], rows: [["web.service", "failed", "exit-code", 200, 3]] } as const;
 
-test("failed units come first, with what the other reports know", () => {
+test("failed units come first, with the values of the other reports", () => {
   const rows = unitRows(UNITS, SERVICES, { "service.cpu{service=ssh.service}": { value: 1.5 }, "service.memory{service=ssh.service}": { value: 4096 } });
   assert.deepEqual(rows[0], { name: "web.service", description: "Web", state: "failed", result: "exit-code", since: 200, restarts: 3, cpu: null, memory: null });
   assert.deepEqual(rows[1], { name: "ssh.service", description: "Shell", state: "running", result: "", since: 100, restarts: null, cpu: 1.5, memory: 4096 });
@@ -46,7 +46,7 @@ test("only what the owner allows and what makes sense is offered", () => {
   assert.deepEqual(unitVerbs(row, null), []);
 });
 
-test("an order names what the owner allows, and says which lines allow the rest", () => {
+test("a job names the units that the owner allows, and the page shows which lines allow the rest", () => {
   const policy = { mode: "managed", verbs: ["check", "unit-restart"], units: ["nginx.service", "php*"] };
   const asked = ["nginx.service", "ssh.service", "dbus.service", "stardust-spider.service", "srv.mount"];
   assert.deepEqual(unitOrder(policy, "unit-restart", asked), { allowed: ["nginx.service"], refused: ["ssh.service"], lines: ["units = nginx.service, php*, ssh.service"] });

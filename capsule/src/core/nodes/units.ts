@@ -1,16 +1,16 @@
-/** Units of systemd on a node: the rows of its tab, and what its owner allows. */
+/** Units of systemd on a node: the rows of their table, and what the node's policy allows. */
 
 import { reader, type TableCell, type TableLike } from "./node-tables";
 
 export interface UnitRow {
   name: string;
   description: string;
-  /** failed, or systemd's word for what it does: running, exited, listening, waiting, dead … */
+  /** `failed`, or systemd's substate: running, exited, listening, waiting, dead … */
   state: string;
-  /** Why it failed; empty = it did not, or that is not known. */
+  /** Why the unit failed; empty = it did not fail, or the reason is unknown. */
   result: string;
   since: number | null;
-  /** How often systemd has restarted it by itself; null = not known, or never. */
+  /** How often systemd has restarted the unit by itself; null = never, or not known. */
   restarts: number | null;
   cpu: number | null;
   memory: number | null;
@@ -35,10 +35,7 @@ export const hasFailed = (row: UnitRow): boolean => row.state === "failed" || ro
 const text = (cell: TableCell): string => (typeof cell === "string" ? cell : "");
 const number = (cell: TableCell): number | null => (typeof cell === "number" ? cell : null);
 
-/**
- * The rows in the order of the node, with what other reports say of each. `services`: the table of failed and restarted units, which is newer
- * than `units`.
- */
+/** The rows of the table, failed units first. `services` is the table of failed and restarted units; its values are newer than those of `units`. */
 export function unitRows(units: TableLike, services: TableLike | undefined, latest: Latest): UnitRow[] {
   const known = new Map<string, TableCell[]>();
   if (services) {
@@ -61,7 +58,7 @@ export function namesUnit(patterns: readonly string[], name: string): boolean {
   return patterns.some((pattern) => fits((KINDS.test(pattern) || pattern.endsWith("*") ? pattern : `${pattern}.service`).split("*"), name));
 }
 
-/** Whether the parts between the `*` of a pattern are in the name in this order. */
+/** Whether a name matches a pattern. `parts` are the texts around each `*` of the pattern. */
 export function fits(parts: readonly string[], name: string): boolean {
   const [first = "", last = ""] = [parts[0], parts.at(-1)];
   if (parts.length === 1) return name === first;
@@ -80,29 +77,29 @@ const NEVER_ALONE = new Set(["dbus", "dbus-broker", "systemd-logind", "display-m
 /** Units that no policy allows (`spider/wire/units.py`). */
 const PROTECTED = /^(?:stardust.*|initrd-.*|(?:debug-shell|console-shell|rescue|emergency|ctrl-alt-del|systemd-(?:poweroff|reboot|soft-reboot|halt|kexec|exit|suspend|hibernate|hybrid-sleep|suspend-then-hibernate|initctl|shutdownd|sysupdate-reboot|halt-local))(?:@.*)?)\.[a-z]+$/;
 
-/** Whether an order with this verb may name the unit, if its policy does. */
+/** Whether a job with this verb may name the unit, provided that the policy allows it. */
 const isOrderable = (name: string, verb: string): boolean => KINDS.test(name) && !PROTECTED.test(name) && !(verb === "unit-restart" && NEVER_ALONE.has(name));
 
-/** The verbs that make sense for a unit and that its node's owner allows. */
+/** The verbs that make sense in the unit's state and that the policy allows. */
 export function unitVerbs(row: UnitRow, policy: UnitPolicy | null): string[] {
   if (!policy || policy.mode !== "managed" || !namesUnit(policy.units, row.name)) return [];
   const fitting = row.state === "dead" || row.state === "failed" ? ["unit-start", "unit-restart"] : ["unit-restart", "unit-reload", "unit-stop"];
   return fitting.filter((verb) => policy.verbs.includes(verb) && isOrderable(row.name, verb));
 }
 
-/** The maximum of one order (`spider/wire/units.py`). */
+/** The maximum of one job (`spider/wire/units.py`). */
 const MAX_UNITS = 16;
 
 export interface UnitOrder {
   /** The units that the policy allows. */
   allowed: string[];
-  /** The units that it does not. */
+  /** The units that the policy does not allow. */
   refused: string[];
-  /** The lines of policy.conf that allow those. */
+  /** The lines of policy.conf that allow the refused units. */
   lines: string[];
 }
 
-/** Which of these units an order may name. Units that must not be restarted from here, and what is no unit, are in neither list. */
+/** Splits units into those that a job may name and those that the policy refuses. Units that no policy may allow are in neither list. */
 export function unitOrder(policy: UnitPolicy | null, verb: string, units: readonly string[]): UnitOrder {
   const fitting = units.filter((name) => isOrderable(name, verb)).slice(0, MAX_UNITS);
   const patterns = policy?.units ?? [];
@@ -112,10 +109,10 @@ export function unitOrder(policy: UnitPolicy | null, verb: string, units: readon
   return { allowed, refused, lines: refused.length ? missingLines(policy, verb, "units", patterns, unnamed) : [] };
 }
 
-/** Whether mode and `verbs` allow the verb. Without patterns, a node does not report the verb even if they do. */
+/** Whether mode and `verbs` of the policy allow the verb. Without patterns a node does not report the verb, so only the mode counts. */
 export const isListed = (policy: Policy | null, verb: string, patterns: readonly string[]): boolean => policy?.mode === "managed" && (!patterns.length || policy.verbs.includes(verb));
 
-/** The lines of policy.conf that allow a verb for these names. `key`: the line that names them, which has `patterns` now. */
+/** The lines of policy.conf that allow a verb for the names in `unnamed`. `key` is the key of the line that now lists `patterns`. */
 export function missingLines(policy: Policy | null, verb: string, key: string, patterns: readonly string[], unnamed: readonly string[]): string[] {
   const managed = policy?.mode === "managed";
   return [

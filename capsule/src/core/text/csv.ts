@@ -1,4 +1,4 @@
-/** A table as RFC 4180 text. A cell that a spreadsheet would take for a formula is written as text. */
+/** Writes a table as CSV (RFC 4180). A text that a spreadsheet would run as a formula gets an apostrophe; null becomes an empty cell. */
 
 export type CsvCell = string | number | null | undefined;
 

@@ -1,7 +1,7 @@
-/** A range of local days, both included, as it stands in the address: `from=2026-11-24&to=2026-11-26`. */
+/** A range of local days in the address, with its first and last day: `from=2026-11-24&to=2026-11-26`. */
 
 export interface DayRange {
-  /** "2026-11-24"; empty: no limit. */
+  /** A day such as "2026-11-24"; empty: no limit. */
   from: string;
   to: string;
 }
@@ -9,7 +9,7 @@ export interface DayRange {
 export interface Span {
   /** The first moment, in Unix seconds; undefined: no limit. */
   from?: number | undefined;
-  /** The moment after the last one. */
+  /** The end, which is not included; undefined: no limit. */
   to?: number | undefined;
 }
 
@@ -18,7 +18,7 @@ function dayStart(text: string, plus: number): number {
   const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(text)?.map(Number) ?? [];
   const date = new Date(Number(year), Number(month) - 1, Number(day));
   if (date.getMonth() !== Number(month) - 1) return NaN;
-  date.setDate(date.getDate() + plus); // no 24 hours: a day on which clocks change has 23 or 25
+  date.setDate(date.getDate() + plus); // adding 24 hours would be wrong: a day on which clocks change has 23 or 25
   return date.getTime() / 1000;
 }
 

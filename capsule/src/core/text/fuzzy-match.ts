@@ -1,6 +1,6 @@
-/** The search of the command palette: each word must occur; a label that begins with the text comes first. */
+/** The search of the command palette: each word must occur in a label, and matches at the beginning of a word come first. */
 
-/** Lower = better; -1 = no match. */
+/** The score of a match: lower is better, and -1 = no match. */
 export function matchScore(text: string, label: string): number {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const inside = label.toLowerCase();

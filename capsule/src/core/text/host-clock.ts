@@ -15,7 +15,7 @@ function formatOf(zone: string): Intl.DateTimeFormat | null {
   return format;
 }
 
-/** "05:09:56 UTC" if that differs from the viewer's clock, else empty. `own` is for tests. */
+/** A time by a server's clock, such as "05:09:56 UTC"; empty if it equals the viewer's clock or the zone is unknown. `own` is the viewer's zone. */
 export function hostClock(at: number, zone: string, own = Intl.DateTimeFormat().resolvedOptions().timeZone): string {
   const there = zone ? formatOf(zone)?.format(at * 1000) : undefined;
   return there === undefined || there === formatOf(own)?.format(at * 1000) ? "" : `${there} ${zone.replaceAll("_", " ")}`;

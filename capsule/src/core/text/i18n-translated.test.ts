@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-/** As in a page: the catalogue is there before any module with messages is loaded. */
+/** As in a page, the catalogue is set before any module with messages is loaded. */
 Object.assign(globalThis, {
   stardustWords: {
     "{}": "pl", "Add node": "Dodaj węzeł", "{0} of {1} nodes": "z {1} węzłów {0}", "Type {0} here.": "Tu wpisz {0}.", "node|nodes": { one: "węzeł", few: "węzły", many: "węzłów" }, "inodes used": "zajęte i-węzły",

@@ -1,11 +1,11 @@
-/** Messages in the language of the catalogue. English is in the sources and needs none: a message without a translation is shown in English. */
+/** Messages in the language of the catalogue. The sources have the English texts; a message without a translation is shown in English. */
 
-/** The forms of a word beside a number, by the names of `Intl.PluralRules`. */
+/** The forms of a word after a number, by the names of `Intl.PluralRules`. */
 type Forms = Readonly<Record<string, string>>;
 
 /**
- * Message → its translation. A message is the English text with numbered placeholders: `{0} of {1} nodes`. The key `{}`, which is no message,
- * has the language.
+ * The translation of each message. A message is the English text with numbered placeholders: `{0} of {1} nodes`. The key `{}` holds the name
+ * of the language.
  */
 export type Catalogue = Readonly<Record<string, string | Forms>>;
 
@@ -17,10 +17,10 @@ type Value = string | number;
  */
 const words: Catalogue = (globalThis as { stardustWords?: Catalogue }).stardustWords ?? ({ __proto__: null } as unknown as Catalogue);
 let rules: Intl.PluralRules | undefined;
-/** By call: text and placeholders, looked up once. Odd elements are placeholder numbers. */
+/** The pieces of the translation for each call: texts, and at odd positions the numbers of placeholders. */
 const known = new Map<TemplateStringsArray, readonly string[]>();
 
-/** The translation of one of the hub's names: a metric, a unit, a column. The catalogue has those of the schema. */
+/** The translation of one of the hub's names (metric, unit, column), or the name itself if the catalogue does not have it. */
 export const translate = (text: string): string => (words[text] ?? text) as string;
 
 function pieces(parts: TemplateStringsArray): readonly string[] {
@@ -32,7 +32,7 @@ function pieces(parts: TemplateStringsArray): readonly string[] {
 /** A message: t`Add node`, t`${shown} of ${total} nodes`. */
 export const t = (parts: TemplateStringsArray, ...values: Value[]): string => pieces(parts).reduce((text, piece, at) => text + (at % 2 ? values[+piece] : piece));
 
-/** A message with elements in it, in the order of the language. */
+/** A message that contains elements: its texts and values, in the order of the language. */
 export const tElements = <T>(parts: TemplateStringsArray, ...values: (T | Value)[]): (T | Value)[] => pieces(parts).map((piece, at) => (at % 2 ? (values[+piece] as T) : piece));
 
 /** The word for this number: `pluralWord(2, "node")` is "nodes". */

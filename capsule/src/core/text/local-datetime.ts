@@ -4,13 +4,13 @@ import { t } from "./i18n";
 
 const two = (value: number): string => String(value).padStart(2, "0");
 
-/** The value of such a field. */
+/** The value of a date and time field for a moment in Unix seconds. */
 export function localDatetime(at: number): string {
   const date = new Date(at * 1000);
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
-/** By how much clocks are set back in some places. */
+/** Clocks are set back by one of these times, depending on the zone. */
 const BACK_S = [1800, 3600, 7200];
 
 /** In a repeated hour, the other moment with the same local time; else null. */
@@ -20,21 +20,21 @@ function repeatedMoment(at: number): number | null {
 }
 
 /**
- * The moment of a field's value; NaN if there is none. `before` is the moment that the value came from, since the text of a repeated hour is
- * ambiguous.
+ * The moment of a field's value in Unix seconds; NaN if the value is invalid. `before` is the moment that the field showed: if the text is
+ * unchanged, it is returned, because a text in a repeated hour is ambiguous.
  */
 export function parseLocalDatetime(text: string, before: number): number {
   if (text === localDatetime(before)) return before;
   return new Date(text).getTime() / 1000;
 }
 
-/** "UTC+02:00". */
+/** The UTC offset at a moment: "UTC+02:00". */
 function offsetText(at: number): string {
   const minutes = -new Date(at * 1000).getTimezoneOffset();
   return `UTC${minutes < 0 ? "-" : "+"}${two(Math.floor(Math.abs(minutes) / 60))}:${two(Math.abs(minutes) % 60)}`;
 }
 
-/** The UTC offset that distinguishes two moments with the same local time; empty for all others. */
+/** For a moment in a repeated hour, a sentence that names its UTC offset; empty for all other moments. */
 export function repeatedHourOffset(at: number): string {
   const other = Number.isFinite(at) ? repeatedMoment(at) : null;
   if (other === null) return "";

@@ -1,24 +1,24 @@
-/** Times in the viewer's zone, durations with two parts at most. All values are in seconds. */
+/** Times in the viewer's zone, and durations with at most two parts. All values are in seconds. */
 
 import { t } from "./i18n";
 
 const NBSP = "\u00a0";
 const MONTHS = [t`Jan`, t`Feb`, t`Mar`, t`Apr`, t`May`, t`Jun`, t`Jul`, t`Aug`, t`Sep`, t`Oct`, t`Nov`, t`Dec`];
-/** Translated once: they are on every row of the fleet, every second. */
+/** Units are translated once, because every row of the fleet shows them every second. */
 const [D, H, MIN, S] = [t`d`, t`h`, t`min`, t`s`];
 
 const local = (at: number): Date => new Date(at * 1000);
 
-/** The format of every browser in any language: "14:05:09 GMT…". */
+/** The time as "14:05:09". `toTimeString` begins with it in every browser and language. */
 export const clock = (at: number, withSeconds = true): string => local(at).toTimeString().slice(0, withSeconds ? 8 : 5);
 
-/** Without the year, for an axis whose window names it. */
+/** Day and month without the year, for the axis of a chart. */
 export const day = (at: number): string => `${local(at).getDate()}${NBSP}${MONTHS[local(at).getMonth()] ?? ""}`;
 
-/** "Sun Nov 22 2026": unique for each day. */
+/** A text that is unique for each day: "Sun Nov 22 2026". */
 const dayText = (at: number): string => local(at).toDateString();
 
-/** With the year, unless it is the current one. */
+/** Day and month, with the year unless it is the current one. */
 export const date = (at: number, now: number): string => day(at) + (dayText(at).slice(11) === dayText(now).slice(11) ? "" : NBSP + dayText(at).slice(11));
 
 export const sameDay = (one: number, other: number): boolean => dayText(one) === dayText(other);
@@ -28,7 +28,7 @@ export const timeOrDate = (at: number, now: number): string => (sameDay(at, now)
 
 export const iso = (at: number): string => local(at).toISOString();
 
-/** "6 min 12 s", "142 d 6 h", "0.4 s". */
+/** A duration as "6 min 12 s", "142 d 6 h" or "0.4 s". */
 export function duration(seconds: number): string {
   const s = Math.max(0, seconds);
   if (s < 0.05) return `0${NBSP}${S}`;
@@ -44,10 +44,10 @@ export function age(seconds: number): string {
   return whole < 60 ? `${whole}${NBSP}${S}` : parts(whole);
 }
 
-/** The duration of an ended or a running period. */
+/** The duration of a period that has ended, or that is running (`to` is null). */
 export const elapsed = (from: number, to: number | null, now: number): string => (to === null ? age(now - from) : duration(to - from));
 
-/** The largest part alone, for a table's column. */
+/** Only the largest part of a duration, for a column of a table. */
 export function shortDuration(seconds: number): string {
   const s = Math.max(0, Math.floor(seconds));
   if (s >= 86400) return `${Math.floor(s / 86400)}${NBSP}${D}`;

@@ -10,7 +10,7 @@ export interface Quantity {
   unit: string;
 }
 
-/** Three significant digits without an exponent. A small positive value is never shown as 0. */
+/** Three significant digits, but at most two decimals and no exponent. */
 export function digits3(value: number): string {
   const size = Math.abs(value);
   if (size >= 99.95) return value.toFixed(0);
@@ -48,17 +48,17 @@ export function rate(bytesPerSecond: number | null | undefined): string {
   return value + NBSP + unit;
 }
 
-/** A network rate: the hub counts bytes, network speeds are usually given in bits. */
+/** A network rate in bits or bytes. Network speeds are usually given in bits; the hub counts bytes. */
 export const networkParts = (bytesPerSecond: number, bits: boolean): Quantity => (bits ? scale(bytesPerSecond * 8, 1000, BITS) : rateParts(bytesPerSecond));
 
-/** `column`: the column's header says "per s". */
+/** A network rate as text. `column`: leaves out "/s", because the column's header says it. */
 export function network(bytesPerSecond: number | null | undefined, bits: boolean, column = false): string {
   if (bytesPerSecond == null) return UNKNOWN;
   const { value, unit } = networkParts(bytesPerSecond, bits);
   return value + NBSP + (column ? unit.slice(0, -2) : unit);
 }
 
-/** The size of a download or an output, decimal as in the tools that print it. */
+/** The size of a download or an output in decimal units, which package managers use as well. */
 export function decimalSize(bytes: number): string {
   const { value, unit } = scale(bytes, 1000, DECIMAL);
   return value + NBSP + unit;
@@ -76,7 +76,7 @@ export function load(value: number | null | undefined): string {
   return value == null ? UNKNOWN : value.toFixed(2);
 }
 
-/** 1 208: a thin space between thousands. */
+/** A whole number with a thin space between thousands: 1 208. */
 export function count(value: number | null | undefined): string {
   return value == null ? UNKNOWN : String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
@@ -85,7 +85,7 @@ export function plural(amount: number, one: string, many?: string): string {
   return count(amount) + NBSP + pluralWord(amount, one, many);
 }
 
-/** A part of a whole in percent; null if either is unknown or the whole is zero. */
+/** A part of a whole in percent; null if part or whole is unknown, or the whole is zero. */
 export function share(part: number | null | undefined, whole: number | null | undefined): number | null {
   return part == null || whole == null || whole <= 0 ? null : (part / whole) * 100;
 }

@@ -1,9 +1,9 @@
-/** Package versions in order, close enough for a list: the package manager decides. */
+/** Sorts package versions for lists. The order is close to that of the package managers, which have rules of their own. */
 
-/** Runs of digits and of other characters, without the epoch. */
+/** The runs of digits and of other characters. */
 const parts = (text: string): string[] => text.match(/\d+|\D+/g) ?? [];
 
-/** A part with `~` comes before none, as in 1.0~rc1 and 1.0. */
+/** Compares two parts; negative if the first is older. A part with `~` comes before a missing part: 1.0~rc1 before 1.0. */
 function piece(a: string | undefined, b: string | undefined): number {
   if (a === b) return 0;
   if (a?.startsWith("~") || b?.startsWith("~")) return a?.startsWith("~") ? (b?.startsWith("~") ? (a < b ? -1 : 1) : -1) : 1;
@@ -12,7 +12,7 @@ function piece(a: string | undefined, b: string | undefined): number {
   return Number.isNaN(left) || Number.isNaN(right) ? (a < b ? -1 : 1) : left - right;
 }
 
-/** Negative if the first is older. */
+/** Compares two versions; negative if the first is older. */
 export function compareVersions(one: string, other: string): number {
   const [a, b] = [one, other].map((version) => parts(version.includes(":") ? version : `0:${version}`)) as [string[], string[]];
   for (let at = 0; at < Math.max(a.length, b.length); at += 1) {
