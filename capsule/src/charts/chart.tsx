@@ -1,4 +1,4 @@
-/** A persistent plot: new samples, sizes and themes change it, and pointer and keys read it. The input is columns; gaps are never bridged. */
+/** A chart that keeps its plot while samples, size and theme change, and that pointer and keys can read. */
 
 import { effect } from "@preact/signals";
 import type { ComponentType, VNode } from "preact";
@@ -13,9 +13,10 @@ import { momentAt, momentSentence, Tooltip } from "./tooltip";
 import { selectByTouch } from "./touch";
 import type { ChartProps, Library } from "./types";
 
-const MARK_REACH = 7;
+/** CSS pixels around the cursor in which marks belong to it. */
+const MARK_REACH_PX = 7;
 
-/** The keyboard cursor: its moment, and the start of the selected range. */
+/** The keyboard cursor: its moment, and the start of the selected range (null = no range). */
 interface Keys {
   at: number;
   anchor: number | null;
@@ -31,7 +32,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     const plot = useRef<uPlot | null>(null);
     const held = useRef<PlotState>({ props, top: 0, topAt: 0, window: "" });
     const pointed = useRef(false);
-    /** Whether the pointer is over the lines, not over the axes. */
+    /** Whether the pointer is over the area of the lines, not over the axes. */
     const over = useRef(false);
     /** Whether the chart is on or near the screen, and whether samples arrived while it was not. */
     const sight = useRef({ near: true, late: false });
@@ -40,8 +41,8 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     held.current.props = props;
     const { group, data } = props;
     const shape = shapeOf(props);
-    /** The shape of the existing plot: it gets no data of another shape until it is replaced. */
-    const made = useRef("");
+    /** The shape of the existing plot. Data of another shape waits until the plot is replaced. */
+    const plotShape = useRef("");
     /** Moves the cursor of this chart to that of another one. */
     const follow = useMemo(
       () => (): void => {
@@ -76,12 +77,12 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
       };
       const build = (): void => {
         if (gone) return;
-        made.current = shapeOf(held.current.props);
+        plotShape.current = shapeOf(held.current.props);
         plot.current = createPlot(library, element, held.current, { onCursor });
         // Positions are known only after the first frame of the plot.
         queueMicrotask(follow);
       };
-      // A canvas needs its font before the first text, or it keeps a fallback font.
+      // The font must be loaded before the first text: a canvas never replaces a fallback font.
       document.fonts.load(FONT).then(build, build);
       const sized = new ResizeObserver(() => plot.current?.setSize({ width: Math.max(50, element.clientWidth - 6), height: Math.max(50, element.clientHeight - 2) }));
       sized.observe(element);
@@ -89,9 +90,9 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         sight.current.near = near;
         if (!near || !sight.current.late) return;
         sight.current.late = false;
-        if (made.current === shapeOf(held.current.props)) plot.current?.setData(columnsOf(held.current.props));
+        if (plotShape.current === shapeOf(held.current.props)) plot.current?.setData(columnsOf(held.current.props));
       });
-      // A canvas costs time in each frame of the page, even where it is invisible and unchanged.
+      // A canvas costs time in each frame of the page, even if it is invisible and unchanged.
       const unwatched = observeAhead(element, (ahead) => element.classList.toggle("far", !ahead));
       const untouched = selectByTouch(element, {
         plot: () => plot.current,
@@ -116,10 +117,10 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         plot.current = null;
       };
     }, [shape]);
-    // In the same frame as the values beside it; later it would need a frame of its own.
+    // A layout effect draws the line in the same frame as the texts of the page; a later effect would need another frame.
     useLayoutEffect(() => {
       sight.current.late = !sight.current.near;
-      if (sight.current.near && made.current === shape) plot.current?.setData(columnsOf(props));
+      if (sight.current.near && plotShape.current === shape) plot.current?.setData(columnsOf(props));
       follow();
     }, [data, shape]);
     useEffect(() => plot.current?.redraw(false), [group.marks, props.threshold?.at]);
@@ -172,8 +173,8 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     };
     const at = keys?.at ?? own;
     const chart = plot.current;
-    // Uses the plot's known size: asking the browser here would force a layout for each chart.
-    const moment = at === null || !chart ? null : momentAt(props, at, ((data.to - data.from) / Math.max(1, widthOf(chart))) * MARK_REACH);
+    // Uses the size that the plot already has: asking the browser would force a layout for each chart.
+    const moment = at === null || !chart ? null : momentAt(props, at, ((data.to - data.from) / Math.max(1, widthOf(chart))) * MARK_REACH_PX);
     return (
       <div
         class="plot"
@@ -181,7 +182,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         role="group"
         aria-roledescription={t`chart`}
         tabIndex={0}
-        aria-label={t`${props.label} over time. Arrow keys move sample by sample, with Shift they select a range and Enter zooms in; v shows it as a table.`}
+        aria-label={t`${props.label} over time. Arrow keys move sample by sample. With Shift they select a range, and Enter zooms in. v shows a table.`}
         onMouseEnter={() => {
           pointed.current = true;
         }}

@@ -1,4 +1,4 @@
-/** Creates the plot of a chart: scales, axes, lines, bands. Everything that changes with a sample is read from the state. */
+/** Creates the plot of a chart: scales, axes, lines, bands. The plot reads everything that changes with a sample from its `PlotState`. */
 
 import type uPlot from "uplot";
 import { clock, day } from "../core/text/time";
@@ -6,19 +6,21 @@ import { isolatedRows, stacked, type Cell } from "../core/charts/window";
 import { drawGaps, drawMarks, drawThreshold, FONT, forgetTokens, token } from "./draw-overlays";
 import type { ChartProps, Library } from "./types";
 
-/** The width left of a plot; it is wider if the axis marks need it. */
+/** The least width of the value axis in CSS pixels. */
 const AXIS = 46;
 const AXIS_GAP = 4;
 const BINARY_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
+/** The value axis shrinks this long after it last changed. */
 const SHRINK_MS = 30_000;
-const LEAST_DRAG = 8;
+const LEAST_DRAG_PX = 8;
 const DAY_S = 86_400;
-/** At one device pixel a CSS pixel the line is one pixel wide: a wider one is drawn as an outline, which takes five times the work without a GPU. */
+/** One pixel on a screen with one device pixel per CSS pixel: without a GPU a wider line takes five times the work. */
 const lineWidth = (): number => (devicePixelRatio > 1 ? 1.5 : 1);
 
 /** All drawing reads this, so that a new sample needs no new plot. */
 export interface PlotState {
   props: ChartProps;
+  /** The upper end of the value axis, the `performance.now()` at which it was set, and the window for which. */
   top: number;
   topAt: number;
   window: string;
@@ -32,13 +34,13 @@ function faded(colour: string, share: number): string {
   return colour + Math.round(share * 255).toString(16).padStart(2, "0");
 }
 
-/** The plot area in CSS pixels. */
+/** The width and the left edge of the plot area in CSS pixels. */
 export const widthOf = ({ bbox }: uPlot): number => bbox.width / devicePixelRatio;
 export const leftOf = ({ bbox }: uPlot): number => bbox.left / devicePixelRatio;
 
 const widths = new Map<string, number>();
 
-/** Axis marks vary in length: "3.73 GiB" needs more than "40%". */
+/** The width of the value axis in CSS pixels: marks vary in length ("40%", "3.73 GiB"). */
 function axisWidth({ ctx }: uPlot, marks: readonly string[] | null): number {
   return (marks ?? []).reduce((widest, mark) => {
     let width = widths.get(mark);
@@ -64,6 +66,7 @@ export function columnsOf({ data: { columns, band }, series }: Pick<ChartProps, 
   return [columns.times, ...rows] as uPlot.AlignedData;
 }
 
+/** The upper end of the value axis: grows immediately and shrinks late, so that the lines do not jump. */
 function topOf(held: PlotState): number {
   const { max, data } = held.props;
   if (max !== undefined) return max;
@@ -143,7 +146,7 @@ export function createPlot(library: Library, box: HTMLElement, held: PlotState, 
         setCursor: [onCursor],
         setSelect: [
           (plot) => {
-            if (plot.select.width < LEAST_DRAG) return;
+            if (plot.select.width < LEAST_DRAG_PX) return;
             held.props.group.onZoom(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"));
             plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
           },
@@ -155,7 +158,7 @@ export function createPlot(library: Library, box: HTMLElement, held: PlotState, 
   );
 }
 
-/** The first moment of a day is labelled with the day. */
+/** Whether a time is the first second of a day here: its label is the day. */
 function midnight(at: number): boolean {
   const date = new Date(at * 1000);
   return date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0;

@@ -6,24 +6,24 @@ import { findGaps, seriesGaps, type Gap } from "../core/charts/window";
 import type { ChartProps } from "./types";
 
 export const FONT = '11px "Inter V", system-ui, sans-serif';
-const MARK = 5;
-/** CSS pixels. A narrower chart shows a restart without its label, which would cover the values. */
-const LABELLED_WIDTH = 480;
+const MARK_PX = 5;
+/** A narrower chart shows restarts without a label, which would cover the values. */
+const LABELLED_WIDTH_PX = 480;
 
 const tokens = new Map<string, string>();
 
 /** A colour of the theme. Cached, because reading it while drawing forces a style computation. */
 export function token(name: string): string {
-  let held = tokens.get(name);
-  if (held === undefined) tokens.set(name, (held = getComputedStyle(document.documentElement).getPropertyValue(name).trim()));
-  return held;
+  let colour = tokens.get(name);
+  if (colour === undefined) tokens.set(name, (colour = getComputedStyle(document.documentElement).getPropertyValue(name).trim()));
+  return colour;
 }
 
-/** The theme may have changed. */
+/** Call this when the theme may have changed. */
 export const forgetTokens = (): void => tokens.clear();
 
-/** The height of the strip that shows the gap of one line among several. */
-const STRIP = 5;
+/** The height of the strip that shows the gaps of one line among several. */
+const STRIP_PX = 5;
 
 export function drawGaps(plot: uPlot, { data, series }: ChartProps): void {
   const { ctx, bbox } = plot;
@@ -33,12 +33,12 @@ export function drawGaps(plot: uPlot, { data, series }: ChartProps): void {
   ctx.lineWidth = ratio;
   ctx.setLineDash([]);
   hatch(plot, findGaps(columns, Math.max(from, since), to, gapS), token("--line-2"), bbox.top, bbox.height);
-  // Where other lines have samples, the gap is at the bottom in the colour of its line.
+  // A gap of one line only is a strip at the bottom, in the colour of the line.
   let bottom = bbox.top + bbox.height;
   (apart ? seriesGaps(columns, from, to, gapS, apart) : []).forEach((own, index) => {
     if (!own.length) return;
-    bottom -= STRIP * ratio;
-    hatch(plot, own, token(`--c${series[index]?.colour ?? 5}`), bottom, (STRIP - 1) * ratio);
+    bottom -= STRIP_PX * ratio;
+    hatch(plot, own, token(`--c${series[index]?.colour ?? 5}`), bottom, (STRIP_PX - 1) * ratio);
   });
   ctx.restore();
 }
@@ -54,7 +54,7 @@ function hatch({ ctx, bbox, valToPos }: uPlot, found: readonly Gap[], colour: st
     ctx.beginPath();
     ctx.rect(left, top, end - left, height);
     ctx.clip();
-    // One grid for the whole plot, so that the hatching of two gaps matches and does not crawl as a gap grows.
+    // One grid for the whole plot: the hatching does not move while a gap grows.
     const step = Math.min(6, height / devicePixelRatio) * devicePixelRatio;
     for (let x = bbox.left - Math.ceil(height / step) * step; x < end; x += step) {
       if (x + height < left) continue;
@@ -83,10 +83,10 @@ export function drawThreshold({ ctx, bbox, valToPos }: uPlot, { threshold }: Cha
   ctx.restore();
 }
 
-/** Jobs and events as small shapes on the axis: jobs point up, events point down. A restart is a line, with a label on a wide chart. */
+/** Draws jobs and events as small triangles on the axis: jobs point up, events point down. A restart is a line, with a label on a wide chart. */
 export function drawMarks({ ctx, bbox, valToPos }: uPlot, { group: { marks } }: ChartProps): void {
   const ratio = devicePixelRatio;
-  const size = MARK * ratio;
+  const size = MARK_PX * ratio;
   const bottom = bbox.top + bbox.height;
   ctx.save();
   for (const { at, kind, level } of marks) {
@@ -101,7 +101,7 @@ export function drawMarks({ ctx, bbox, valToPos }: uPlot, { group: { marks } }: 
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bottom);
       ctx.stroke();
-      if (bbox.width < LABELLED_WIDTH * ratio) continue;
+      if (bbox.width < LABELLED_WIDTH_PX * ratio) continue;
       ctx.fillStyle = colour;
       ctx.font = FONT.replace("11px", `${11 * ratio}px`);
       const late = x > bbox.left + bbox.width - 60 * ratio;

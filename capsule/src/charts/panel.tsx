@@ -1,4 +1,4 @@
-/** A chart in its card: title, legend with current values or those at the cursor, and the same data as a table and as CSV. */
+/** A chart in a card: title, legend with the values now or at the cursor, and the same data as a table and as CSV. */
 
 import type { ComponentChildren, VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -32,12 +32,12 @@ export interface LegendEntry {
 
 export interface PanelProps extends ChartProps {
   title: ComponentChildren;
-  /** One for each series, in order. */
+  /** One entry for each series, in order. */
   legend: readonly LegendEntry[];
   wide?: boolean;
   /** Shown instead of an empty plot. */
   waiting?: ComponentChildren;
-  /** Shown over a plot that does not have the requested data: the reason. */
+  /** The reason why the plot does not have the requested data, shown over the plot. */
   over?: ComponentChildren;
   /** Series names for the CSV file, in order. */
   columns: readonly string[];
@@ -73,7 +73,7 @@ export function ChartPanel({ title, legend, wide = false, waiting = null, over =
   );
 }
 
-/** A component of its own, so that a moving pointer redraws the legend and not the card. */
+/** A separate component, so that a moving pointer redraws the legend and not the card. */
 function Legend({ chart: { series, data, group, words }, legend }: { chart: ChartProps; legend: readonly LegendEntry[] }): VNode {
   const at = group.cursor.value;
   const { times, values } = data.columns;
@@ -110,7 +110,7 @@ function csvRows({ data, group, series }: ChartProps, names: readonly string[]):
   return [["time", ...heads, "marks"], ...rows];
 }
 
-/** All rows of the window, newest first: at most as many as the chart has points. A gap is one row. */
+/** All rows of the window, newest first. A gap is one row. */
 function DataTable({ label, series, data, words, group }: ChartProps): VNode {
   const { columns, band, from, since, to, gapS } = data;
   const { times, values } = columns;

@@ -1,4 +1,4 @@
-/** The values at a moment of a chart, or how long data is missing, and the marks there. */
+/** The values and marks at a moment of a chart, or how long data is missing. */
 
 import type { VNode } from "preact";
 import { marksNear, type ChartMark } from "../core/charts/chart-marks";
@@ -16,7 +16,7 @@ export interface Moment {
   values: (number | null)[];
   /** Minimum and maximum of the bucket, if known. */
   range: (readonly [number, number] | null)[];
-  /** For each line, the seconds without data while others have some; 0 = it has data, or is no separate server. */
+  /** For each line, the seconds without data while other lines have some; 0 = no such gap. Empty if all lines are of one server. */
   gaps: number[];
   /** Seconds without data around this moment; 0 = there is data. */
   missing: number;
@@ -46,13 +46,13 @@ export function momentAt({ data, group }: ChartProps, at: number, reach: number)
   };
 }
 
-/** Shown where a line has no value. */
+/** The text for a line without a value. `gap`: seconds without data; 0 = unknown. */
 const absent = (gap = 0): string => (gap > 0 ? t`no data ${age(gap)}` : "—");
 
-/** "9.1%–9.4%"; empty if both ends have the same text. */
+/** For example "9.1%–9.4%"; empty if both ends have the same text. */
 export function rangeText({ row }: ValueFormat, [low, high]: readonly [number, number]): string {
   const [from, to] = row([low, high]);
-  // A unit that occurs once is on the second number.
+  // The row has a common unit on the second number only.
   return from === to || to?.startsWith(`${from}\u00a0`) ? "" : `${from}–${to}`;
 }
 
@@ -60,7 +60,7 @@ export function timeText(at: number, { from, to }: { from: number; to: number },
   return to - from > DAY_S || !sameDay(at, now) ? `${date(at, now)}, ${clock(at)}` : clock(at);
 }
 
-/** One sentence for screen readers. */
+/** The moment as one sentence for screen readers. */
 export function momentSentence({ series, words, data }: ChartProps, moment: Moment): string {
   const values = moment.missing > 0 ? t`no data for ${age(moment.missing)}` : series.map((one, index) => `${one.name} ${moment.values[index] == null ? t`no data` : words.text(moment.values[index] as number)}`).join(", ");
   return [`${timeText(moment.at, data)}: ${values}`, ...moment.marks.map((mark) => mark.text)].join("; ");

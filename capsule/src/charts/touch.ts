@@ -1,13 +1,13 @@
-/** A finger drawn sideways across a plot selects a time range, like a dragged pointer. Up and down it still scrolls the page (`touch-action`). */
+/** Selects a time range when a finger moves sideways across a plot. A finger that moves up or down scrolls the page (`touch-action`). */
 
 import type uPlot from "uplot";
 
-/** A shorter move is a tap: its synthetic mouse events show the values there. */
+/** A shorter move is a tap: the browser then sends mouse events, which show the values. */
 const LEAST_PX = 12;
 
 interface TouchOptions {
   plot: () => uPlot | null;
-  /** The position of the finger. */
+  /** Called with the time under the finger. */
   onAt: (at: number) => void;
   onZoom: (from: number, to: number) => void;
 }
@@ -36,7 +36,7 @@ export function selectByTouch(element: HTMLElement, { plot, onAt, onZoom }: Touc
     stop();
     if (to - from >= LEAST_PX) onZoom(chart.posToVal(from, "x"), chart.posToVal(to, "x"));
   };
-  /** The browser started to scroll, or the finger was lifted. */
+  /** Ends the selection: the finger was lifted, or the browser started to scroll. */
   const stop = (): void => {
     const chart = plot();
     if (start !== null && chart) show(0, 0, chart);

@@ -7,32 +7,31 @@ import type { ChartMark } from "../core/charts/chart-marks";
 import type { ChartScale } from "../core/charts/chart-scale";
 import type { Cell, Columns } from "../core/charts/window";
 
-/** uPlot itself: fetched with the first chart. */
+/** uPlot itself, which is loaded with the first chart. */
 export type Library = typeof uPlot;
 
 export type Colour = 1 | 2 | 3 | 4 | 5 | 6;
 
 export interface ChartSeries {
   name: string;
-  /** One of the chart colours. */
   colour: Colour;
   filled?: boolean;
   dashed?: boolean;
-  /** The place of the series on whose line this one stands. It is not stacked itself. */
+  /** The index of the series on top of which this series is drawn. That series is not stacked itself. */
   stackedOn?: number;
 }
 
 export interface ChartData {
   columns: Columns;
-  /** Minimum and maximum of each bucket, a pair for each series, on the same times. */
+  /** Minimum and maximum of each bucket, a column for each series, on the same times. */
   band?: { min: Cell[][]; max: Cell[][] };
   from: number;
   to: number;
-  /** Before this there was nothing to measure, so nothing is missing. */
+  /** The time of the first possible sample: before it nothing is missing. */
   since: number;
   /** Seconds without a sample that count as a gap. */
   gapS: number;
-  /** For lines of different servers: when each could have its first sample. Each line then has its own gaps. */
+  /** Only for lines of different servers: the time of the first possible sample of each line. Each line then has its own gaps. */
   apart?: readonly number[];
   /** The key of the window: the time scale changes with it, not with each sample. */
   window: string;
@@ -44,10 +43,10 @@ export interface ChartGroup {
   cursor: Signal<number | null>;
   marks: readonly ChartMark[];
   onZoom: (from: number, to: number) => void;
-  /** By keys: half or twice the length around a moment. */
-  onScale: (factor: number, round: number) => void;
+  /** Scales the window by a factor around a moment. */
+  onScale: (factor: number, centre: number) => void;
   onReset: () => void;
-  /** The time zone of the server; empty if there is none, or more than one. */
+  /** The time zone of the servers; empty if it is unknown or they have more than one. */
   zone: string;
 }
 
