@@ -1,4 +1,4 @@
-/** Users, sessions, tokens and the second factor. Any six digits except 000000 are the current code. */
+/** Users, sessions, tokens and the second factor. Any six digits except 000000 are accepted as the current code. */
 const now = () => Date.now() / 1000;
 const DAY = 86_400;
 const LINUX = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
@@ -47,7 +47,7 @@ export class Access {
     return { username, role, must_change_password: mustChange, totp_enabled: totp, must_enrol_totp: mustEnrol && !totp };
   }
 
-  /** Null: signed in. */
+  /** Returns null when the second factor is accepted, otherwise the refusal. */
   login({ totp }) {
     if (!this.me.totp) return null;
     if (!totp) return problem(401, "auth.totp_required", "the password is right; a code is needed too");
@@ -58,7 +58,7 @@ export class Access {
     return [200, { codes: Array.from({ length: 10 }, made) }];
   }
 
-  /** Undefined: another module answers. */
+  /** Answers a REST call; undefined if the call has another subject. */
   rest(method, [kind, id, act], url, body) {
     if (kind === "auth" && id === "recovery-codes") return this.codes();
     if (kind === "auth" && id === "totp") {

@@ -100,14 +100,14 @@ export class Deployment {
   finish() {
     this.state = "succeeded";
     this.endedAt = now();
-    if (this.node) this.world.gone(this.node);
+    if (this.node) this.world.removeNode(this.node);
     else {
       this.made = new FakeNode(this.world.nodes.length + 2);
       this.made.name = this.body.name || this.body.host;
       this.made.address = this.body.host;
       this.made.tags = this.body.tags ?? [];
       this.made.createdAt = now();
-      this.world.added(this.made);
+      this.world.addNode(this.made);
     }
     this.tell();
   }

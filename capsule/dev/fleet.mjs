@@ -5,7 +5,7 @@ const noise = (seed) => {
   x = Math.imul(x ^ (x >>> 12), 0x297a2d39);
   return ((x ^ (x >>> 15)) >>> 0) / 2 ** 32;
 };
-/** A smooth random walk around `base`. */
+/** Smooth noise around `base`: at most `swing` away, never negative. */
 const walk = (seed, at, base, swing) => {
   let sum = 0;
   for (const [length, share] of [[240, 0.4], [31, 0.3], [7, 0.2], [1, 0.1]]) {
@@ -18,6 +18,7 @@ const walk = (seed, at, base, swing) => {
   return Math.max(0, base + sum * 2 * swing);
 };
 
+/** The constructor of FakeNode names the columns. */
 const ROWS = [
   ["db-01", "10.20.0.11", "production db", 38, 61, 94, 8.4e6, 21e6, 5.2, 58, 12, 3, 142, 32, 128],
   ["db-02", "10.20.0.12", "production db", 22, 58, 71, 4.1e6, 9.2e6, 2.1, 55, 12, 3, 142, 32, 128],

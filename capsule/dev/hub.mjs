@@ -1,4 +1,4 @@
-/** A scripted hub: dev/README.md. */
+/** A scripted hub; README.md says how to use it. */
 import { decode, encode } from "@msgpack/msgpack";
 import fs from "node:fs";
 import http from "node:http";
@@ -55,11 +55,11 @@ function tell(topic, data, seq) {
 
 export const world = { nodes, tell, event, newId };
 
-/** Without unchanged values, as the real hub sends a fleet. */
-const told = new Map();
-function newsOf(node) {
-  const [before, shown] = [told.get(node.id) ?? {}, node.summary()];
-  told.set(node.id, shown);
+const lastSent = new Map();
+/** The values of a node that changed since the last call, as the real hub sends a fleet. Some values are sent each time. */
+function changedValues(node) {
+  const [before, shown] = [lastSent.get(node.id) ?? {}, node.summary()];
+  lastSent.set(node.id, shown);
   return Object.fromEntries(Object.entries(shown).filter(([name, { value }]) => name === "cpu.total" || name === "load.1" || before[name]?.value !== value));
 }
 
@@ -68,7 +68,7 @@ function tick(some) {
   for (const node of some) {
     if (!node.online || node.quiet) continue;
     node.seenAt = now();
-    latest[node.id] = newsOf(node);
+    latest[node.id] = changedValues(node);
     const at = node.stamp();
     const all = {};
     for (const name of node.names()) all[name] = node.at(name, at);
@@ -78,7 +78,7 @@ function tick(some) {
   if (some.length) tell("fleet", { nodes: [], latest, removed: [] });
 }
 
-/** Each node once a second: all together, or every 30 ms the ones that are due, as in the real hub. */
+/** Each node sends once a second: all nodes together, or with --spread a part of them every 30 ms, as in the real hub. */
 const SHARES = process.argv.includes("--spread") ? 33 : 1;
 let share = 0;
 if (!process.argv.includes("--still")) {
@@ -92,12 +92,11 @@ const changed = (node) => {
   tell("fleet", { nodes: [node.view()], latest: {}, removed: [] });
   tell(`node:${node.id}`, { latest: {}, node: node.view(node.full()) });
 };
-world.changed = changed;
-world.gone = (node) => {
+world.removeNode = (node) => {
   nodes.splice(nodes.indexOf(node), 1);
   tell("fleet", { nodes: [], latest: {}, removed: [node.id] });
 };
-world.added = (node) => {
+world.addNode = (node) => {
   nodes.push(node);
   changed(node);
 };
@@ -130,24 +129,24 @@ function live(request, socket) {
     request,
     socket,
     (body) => {
-      const [kind, said] = decode(body);
+      const [kind, { topic, after = 0 }] = decode(body);
       if (kind === "ping") one.send(encode(["pong", {}]));
-      else if (kind === "unsubscribe") one.topics.delete(said.topic);
+      else if (kind === "unsubscribe") one.topics.delete(topic);
       else if (kind === "subscribe") {
-        if (said.topic.startsWith("job:")) {
-          const job = jobs.find((candidate) => `job:${candidate.id}` === said.topic);
-          if (!job) return one.send(encode(["error", { code: "not_found", message: "there is no such job", topic: said.topic }]));
-          const after = Math.min(said.after ?? 0, job.output.length);
-          one.topics.set(said.topic, after);
-          one.send(encode(["snapshot", { topic: said.topic, seq: after, data: job.view() }]));
-          if (after < job.output.length) one.send(encode(["change", { topic: said.topic, seq: job.output.length, data: { output: job.output.subarray(after), offset: after } }]));
+        if (topic.startsWith("job:")) {
+          const job = jobs.find((candidate) => `job:${candidate.id}` === topic);
+          if (!job) return one.send(encode(["error", { code: "not_found", message: "there is no such job", topic }]));
+          const offset = Math.min(after, job.output.length);
+          one.topics.set(topic, offset);
+          one.send(encode(["snapshot", { topic, seq: offset, data: job.view() }]));
+          if (offset < job.output.length) one.send(encode(["change", { topic, seq: job.output.length, data: { output: job.output.subarray(offset), offset } }]));
           job.followed?.();
           return undefined;
         }
-        const data = snapshot(said.topic);
-        if (!data) return one.send(encode(["error", { code: "not_found", message: "there is no such thing", topic: said.topic }]));
-        one.topics.set(said.topic, 7);
-        one.send(encode(["snapshot", { topic: said.topic, seq: 7, data }]));
+        const data = snapshot(topic);
+        if (!data) return one.send(encode(["error", { code: "not_found", message: "there is no such topic", topic }]));
+        one.topics.set(topic, 7);
+        one.send(encode(["snapshot", { topic, seq: 7, data }]));
       }
       return undefined;
     },
@@ -187,8 +186,8 @@ async function rest(method, url, body) {
   if (!signedIn) return problem(401, "auth.required", "log in first");
   if (process.argv.includes("--step-up") && !stepUps && method !== "GET" && ["auth", "users", "tokens", "settings"].includes(kind)) return problem(403, "auth.step_up_required", "the password is needed once more");
   if (kind === "notifications") return [200, { since_at: 0, sent: 0, deferred: 0, skipped: 0, failed: 0, due: 0, reasons: {}, oldest_due_at: null, channels_broken: [], channels_retrying: [] }];
-  const said = access.rest(method, parts, url, body);
-  if (said) return said;
+  const answer = access.rest(method, parts, url, body);
+  if (answer) return answer;
   const node = nodes.find((one) => one.id === id);
   if (kind === "nodes" && !id) return [200, { nodes: nodes.map((one) => one.view()), next: null }];
   if (kind === "nodes" && !node) return problem(404, "not_found", "there is no such node");
@@ -199,10 +198,10 @@ async function rest(method, url, body) {
   if (kind === "nodes" && act === "tables") return [200, { tables: [] }];
   if (kind === "history") {
     const query = url.searchParams;
-    const asked = query.getAll("node").map((one) => nodes.find((known) => known.id === one));
-    if (asked.includes(undefined)) return problem(404, "not_found", "there is no such node");
-    const each = asked.map((one) => one.history(query.getAll("metric"), Number(query.get("from")), Number(query.get("to")), Number(query.get("points") ?? 600)));
-    return [200, { ...each[0], series: undefined, nodes: Object.fromEntries(asked.map((one, index) => [one.id, each[index].series])) }];
+    const compared = query.getAll("node").map((wanted) => nodes.find((one) => one.id === wanted));
+    if (compared.includes(undefined)) return problem(404, "not_found", "there is no such node");
+    const histories = compared.map((one) => one.history(query.getAll("metric"), Number(query.get("from")), Number(query.get("to")), Number(query.get("points") ?? 600)));
+    return [200, { ...histories[0], series: undefined, nodes: Object.fromEntries(compared.map((one, index) => [one.id, histories[index].series])) }];
   }
   if (kind === "nodes" && act === "jobs") {
     const job = new Job(world, node, body, false, Number(flag("pour", "0")));
@@ -251,6 +250,7 @@ async function rest(method, url, body) {
 
 function dev(url) {
   const node = byName(url.searchParams.get("node") ?? "");
+  if (!node && /quiet|offline|back/.test(url.pathname)) return 404;
   switch (url.pathname) {
     case "/dev/quiet":
       node.quietAt = Math.floor(now());
@@ -275,6 +275,7 @@ function dev(url) {
       build = "another";
       for (const one of sockets) one.socket.destroy();
   }
+  return 204;
 }
 
 const server = http.createServer(async (request, response) => {
@@ -286,8 +287,7 @@ const server = http.createServer(async (request, response) => {
     response.end(body);
   };
   if (url.pathname.startsWith("/dev/")) {
-    dev(url);
-    return send(204, "text/plain", "");
+    return send(dev(url), "text/plain", "");
   }
   if (url.pathname.startsWith("/api/v1/")) {
     const text = Buffer.concat(chunks).toString();

@@ -16,7 +16,7 @@ const LINES = [
   ["triggers", "Processing triggers for libc-bin (2.36-9+deb12u13) ...\r\n"],
 ];
 
-/** This many bytes of the `pour` output, in lines of changing colours. */
+/** The output of a job with --pour: so many bytes, in lines of changing colours. */
 const poured = (bytes) => Buffer.alloc(bytes, Array.from({ length: 2000 }, (_, n) => `${ESC}[3${n % 8}mline ${String(n).padStart(6, "0")} of a busy build: compiling object file number ${n}${ESC}[0m\r\n`).join(""));
 const POUR_S = 14;
 const POUR_MS = 12;
@@ -65,7 +65,7 @@ export class Job {
     this.world.tell(`job:${this.id}`, { output: bytes, offset }, this.output.length);
   }
 
-  /** Prints the requested bytes a second once it has a subscriber. */
+  /** Prints `bytesPerS` bytes a second from the first subscriber on. */
   pour(bytesPerS) {
     this.followed = () => {
       this.followed = null;

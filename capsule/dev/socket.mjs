@@ -1,4 +1,4 @@
-/** The server side of RFC 6455, as far as the double needs it: whole binary messages, ping, close. */
+/** The server side of RFC 6455, as far as the scripted hub needs it: whole binary messages, and the close frame. */
 import { createHash } from "node:crypto";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -6,20 +6,20 @@ const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 export function accept(request, socket, onMessage, onClose) {
   const key = createHash("sha1").update(request.headers["sec-websocket-key"] + GUID).digest("base64");
   socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${key}\r\n\r\n`);
-  let held = Buffer.alloc(0);
+  let received = Buffer.alloc(0);
   socket.on("data", (part) => {
-    held = Buffer.concat([held, part]);
+    received = Buffer.concat([received, part]);
     for (;;) {
-      if (held.length < 2) return;
-      let length = held[1] & 0x7f;
+      if (received.length < 2) return;
+      let length = received[1] & 0x7f;
       let at = 2;
-      if (length === 126) (length = held.readUInt16BE(2)), (at = 4);
-      else if (length === 127) (length = Number(held.readBigUInt64BE(2))), (at = 10);
-      if (held.length < at + 4 + length) return;
-      const mask = held.subarray(at, at + 4);
-      const body = Buffer.from(held.subarray(at + 4, at + 4 + length).map((byte, index) => byte ^ mask[index & 3]));
-      const opcode = held[0] & 15;
-      held = held.subarray(at + 4 + length);
+      if (length === 126) (length = received.readUInt16BE(2)), (at = 4);
+      else if (length === 127) (length = Number(received.readBigUInt64BE(2))), (at = 10);
+      if (received.length < at + 4 + length) return;
+      const mask = received.subarray(at, at + 4);
+      const body = Buffer.from(received.subarray(at + 4, at + 4 + length).map((byte, index) => byte ^ mask[index & 3]));
+      const opcode = received[0] & 15;
+      received = received.subarray(at + 4 + length);
       if (opcode === 2) onMessage(body);
       else if (opcode === 8) return socket.end();
     }

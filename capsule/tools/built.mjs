@@ -9,7 +9,7 @@ const here = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const { out, outputs } = JSON.parse(fs.readFileSync(path.join(here, ".types/build.json"), "utf8"));
 const found = [];
 
-/** Files by name, without dot files. */
+/** The contents of all files of a folder by relative path. Files whose name begins with a dot are left out. */
 const read = (folder) =>
   new Map(
     fs
@@ -20,7 +20,7 @@ const read = (folder) =>
   );
 const page = read(out);
 
-for (const [file, bytes] of page) if (file.endsWith(".js") && /\(\?<[=!]/.test(bytes)) found.push(`${file}: a lookbehind, for which Safari before 16.4 refuses the whole script`);
+for (const [file, bytes] of page) if (file.endsWith(".js") && /\(\?<[=!]/.test(bytes)) found.push(`${file}: contains a lookbehind, and Safari before 16.4 refuses a script with one`);
 
 const elsewhere = fs.mkdtempSync(path.join(os.tmpdir(), "capsule-"));
 try {
@@ -36,10 +36,10 @@ try {
     else fs.symlinkSync(from, to);
   }
   const built = spawnSync(process.execPath, ["build.mjs", "--out", path.join(elsewhere, "built")], { cwd: copy, encoding: "utf8" });
-  if (built.status) found.push(`it cannot be built in another folder: ${built.stderr}`);
+  if (built.status) found.push(`the page cannot be built in another folder: ${built.stderr}`);
   else {
     const other = read(path.join(elsewhere, "built"));
-    for (const file of new Set([...page.keys(), ...other.keys()])) if (!other.get(file)?.equals(page.get(file) ?? Buffer.of())) found.push(`${file}: another one, or none, where it is built in another folder`);
+    for (const file of new Set([...page.keys(), ...other.keys()])) if (!other.get(file)?.equals(page.get(file) ?? Buffer.of())) found.push(`${file}: differs or is missing in a build in another folder`);
   }
 } finally {
   fs.rmSync(elsewhere, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** Writes the page's icons as data: one path each, so that no markup string exists at run time. */
+/** Writes the page's icons as data: one SVG path for each icon, so that the page contains no markup strings. */
 import fs from "node:fs";
 import path from "node:path";
 
@@ -19,9 +19,9 @@ export function writeIcons(folder, target) {
   write(folder, `${target}/later-icons.gen.ts`, LATER, "LATER_ICONS");
 }
 
-/** The shape as a path that can be appended to another one. */
+/** Converts each kind of SVG shape into a path that can be appended to another path. */
 const PATHS = {
-  path: ({ d }) => d.replace(/^m\s*(-?[\d.]+)[\s,]*(-?[\d.]+)[\s,]*(?=[-\d.])/, "M$1 $2l").replace(/^m/, "M"), // a leading relative move is absolute
+  path: ({ d }) => d.replace(/^m\s*(-?[\d.]+)[\s,]*(-?[\d.]+)[\s,]*(?=[-\d.])/, "M$1 $2l").replace(/^m/, "M"), // SVG reads a leading relative move as absolute
   line: ({ x1, y1, x2, y2 }) => `M${x1} ${y1}L${x2} ${y2}`,
   polyline: ({ points }) => `M${points}`,
   circle: ({ cx, cy, r }) => `M${cx - r} ${cy}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`,
@@ -36,7 +36,7 @@ function write(folder, target, names, constant) {
   const entries = names.map((name) => {
     const text = fs.readFileSync(path.join(folder, `${name}.svg`), "utf8").replace(/<!--[\s\S]*?-->/, "");
     const shapes = [...text.matchAll(/<(?!svg|\/)(\w+)\s([^>]*?)\/?>/g)].map(([, tag, attrs]) => {
-      if (!PATHS[tag]) throw new Error(`icon ${name} has a ${tag}, which nobody has made a path of yet`);
+      if (!PATHS[tag]) throw new Error(`icon ${name} has a <${tag}>, and PATHS has no conversion for it`);
       return PATHS[tag](Object.fromEntries([...attrs.matchAll(/([a-z0-9-]+)="([^"]*)"/g)].map(([, key, value]) => [key, value])));
     });
     if (!shapes.length) throw new Error(`no shapes in icon ${name}`);

@@ -8,7 +8,7 @@ const RULES = [
   [/\b(innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|srcdoc|createContextualFragment|setHTMLUnsafe|parseFromString)\b/, "markup from a string"],
   [/\bdocument\.write(ln)?\b|\beval\s*\(|new Function\s*\(|javascript:/, "code from a string"],
   [/\bstyle="/, "a style attribute: set geometry through the style object (CSSOM)"],
-  [/\b(localStorage|sessionStorage|indexedDB)\b/, "browser storage: the URL and two cookies, of the theme and of a sign-out that is not answered, are the only state"],
+  [/\b(localStorage|sessionStorage|indexedDB)\b/, "browser storage: the page stores state in the URL and in two cookies only (theme, unanswered sign-out)"],
   [/@ts-(ignore|nocheck)|\bas any\b|: any\b/, "the type checker switched off"],
 ];
 const ONLY = [

@@ -1,4 +1,4 @@
-/** Bundles each *.test.ts and runs it with Node's own runner: no test framework to install. */
+/** Bundles each *.test.ts and runs the bundles with Node's own test runner. */
 import * as esbuild from "esbuild";
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";

@@ -1,5 +1,5 @@
 /**
- * Collects every message that the page shows. `--write [FILE]` writes them as a catalogue to translate from, words/en.json by default.
+ * Collects every message that the page shows. `--write [FILE]` writes all messages as a catalogue for translators (default: words/en.json).
  *
  * Exit 1 when a text of the sources does not go through `core/text/i18n.ts`, or when a language in words/ has a message that the page does not show.
  */
@@ -11,10 +11,10 @@ import { API, TypeFlags } from "typescript/unstable/sync";
 
 const here = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const folder = path.join(here, "words");
-/** Attributes with text for people. Attributes of components count too, except those below and those whose type is a union of words. */
+/** Attributes of HTML elements with text for people. Every attribute of a component counts as such, except NOT_SHOWN and unions of words. */
 const SHOWN = new Set(["title", "aria-label", "placeholder", "alt", "aria-description", "aria-valuetext", "aria-roledescription"]);
 const NOT_SHOWN = /^(?:on[A-Z]|data-)|^(?:class|href|id|key|for|type|kind|icon|size|above|input|more|ref|style|aria-keyshortcuts|mark|outcome|value|tab|verb)$|^(?:Icon|FilterText) name$/;
-/** Elements with text that is typed literally in any language. */
+/** Elements whose text is the same in every language. */
 const TYPED = new Set(["code", "kbd"]);
 /** Names, examples of input, and texts for programmers. */
 const NAMES = new Set([
@@ -26,14 +26,15 @@ const NAMES = new Set([
 const CODE = /^(?:button, |input[,:]|main :is|11px )|\bsans-serif$/;
 const hidden = (tag, attribute) => NOT_SHOWN.test(attribute) || NOT_SHOWN.test(`${tag} ${attribute}`);
 const QUIET_CALLS = /(?:^|\.)(?:querySelector(?:All)?|closest|matches|matchMedia|load|replace|replaceAll|test|split|includes|startsWith|endsWith|get|has|set|setAttribute|addEventListener|defineProperty)$/;
+const NO_MESSAGE = "shown but does not go through i18n.ts";
 const letters = (text) => /\p{L}/u.test(text);
-/** Two words side by side, or a word that begins or ends like a sentence. */
+/** Whether a text looks like a message: two words side by side, or a word that begins or ends like a sentence. */
 const reads = (text) => /\p{L}[\p{L}’',.:;”)]* +[\p{L}“(0-9{]|\} \p{L}|^[A-Z][a-z]+|\p{L}[….]$/u.test(text.trim());
 
-/** Parts of the names of metrics that the hub derives for rules: those are not in the schema of what is measured. */
+/** Parts of the names of metrics that only rules use: the hub derives these metrics, so the schema does not list them. */
 const DERIVED = ["available percent", "used percent", "per core"];
 
-/** What the page translates of the hub's: metrics, their units, columns of tables, sentences of agents. Acronyms, and units with an own form, are left out. */
+/** The texts of the hub that the page translates: metrics, units, columns of tables, sentences of agents. Acronyms and formatted units are left out. */
 function named() {
   const schema = fs.readFileSync(path.join(here, "src/wire/schema.gen.ts"), "utf8");
   const words = (name) => name.replace(/_at$/, "").replaceAll("_", " ");
@@ -65,7 +66,7 @@ for (const { program, checker, rootFiles } of projects) {
 }
 api.close();
 
-/** The text of a template with numbered placeholders; null if it is none. */
+/** The text of a string or template with numbered placeholders; null for any other node. */
 function textOf(node) {
   if (node.kind === K.StringLiteral || node.kind === K.NoSubstitutionTemplateLiteral) return node.text;
   if (node.kind !== K.TemplateExpression) return null;
@@ -76,8 +77,8 @@ function walk(file, name, checker) {
   const say = (node, why) => faults.push(`src/${name}:${file.text.slice(0, node.getStart(file)).split("\n").length}: ${why}: ${node.getText(file).trim().slice(0, 100)}`);
 
   function note(key, words, node) {
-    if (key !== key.trim()) say(node, "blanks round a message");
-    if (key in {}) say(node, "a name that every object has");
+    if (key !== key.trim()) say(node, "a message must not begin or end with a blank");
+    if (key in {}) say(node, "a message must not be the name of a property that every object has");
     messages.set(key, words);
   }
 
@@ -85,14 +86,14 @@ function walk(file, name, checker) {
     const [, one, many] = node.arguments;
     const word = one && textOf(one);
     if (word == null || (many && textOf(many) == null)) {
-      if (name !== "core/text/units.ts") say(node, "a word that is not written there");
+      if (name !== "core/text/units.ts") say(node, "the argument must be a literal");
       return;
     }
     const more = many ? textOf(many) : `${word}s`;
     note(`${word}|${more}`, { one: word, other: more }, node);
   }
 
-  /** A text in a shown position must be a message, however short it is. */
+  /** Reports literals in a shown position: each text there must be a message, even a short one. */
   function shown(node) {
     switch (node?.kind) {
       case K.JsxExpression: case K.ParenthesizedExpression: case K.AsExpression: case K.NonNullExpression: case K.SpreadElement:
@@ -116,16 +117,16 @@ function walk(file, name, checker) {
     if (used.has(node)) return;
     used.add(node);
     const text = textOf(node).replaceAll(/\{\d\}/g, " ");
-    if (letters(text) && !NAMES.has(text.trim()) && !chosen(node)) say(node, "shown, and not said");
+    if (letters(text) && !NAMES.has(text.trim()) && !chosen(node)) say(node, NO_MESSAGE);
   }
 
-  /** A word of a union type: its label is elsewhere. */
+  /** Whether a literal is a word of a union type. Such a word has its label elsewhere. */
   function chosen(node) {
     const type = checker.getContextualType(node);
     return (type?.isUnion?.() ? type.getTypes() : [type]).some((one) => one?.flags & TypeFlags.StringLiteral);
   }
 
-  /** A text that is not shown: a key, an operand of a comparison, the argument of a search. */
+  /** Whether a text is not shown: a key, an operand of a comparison, an argument of a search. */
   function quiet(node) {
     for (let at = node, { parent } = node; parent; at = parent, { parent } = parent) {
       switch (parent.kind) {
@@ -171,7 +172,7 @@ function walk(file, name, checker) {
         break;
       case K.JsxText: {
         const tag = node.parent.openingElement?.tagName.getText(file);
-        if (letters(node.text) && !TYPED.has(tag) && !NAMES.has(node.text.trim())) say(node, "shown, and not said");
+        if (letters(node.text) && !TYPED.has(tag) && !NAMES.has(node.text.trim())) say(node, NO_MESSAGE);
         break;
       }
       case K.JsxExpression:
@@ -184,7 +185,7 @@ function walk(file, name, checker) {
         break;
       }
       case K.StringLiteral: case K.NoSubstitutionTemplateLiteral: case K.TemplateExpression:
-        if (reads(textOf(node)) && !NAMES.has(textOf(node).replaceAll(/\{\d\}/g, " ").trim()) && !CODE.test(textOf(node)) && !used.has(node) && !quiet(node) && !chosen(node)) say(node, "reads like a message, and is not said");
+        if (reads(textOf(node)) && !NAMES.has(textOf(node).replaceAll(/\{\d\}/g, " ").trim()) && !CODE.test(textOf(node)) && !used.has(node) && !quiet(node) && !chosen(node)) say(node, "looks like a message but does not go through i18n.ts");
         break;
     }
     node.forEachChild(visit);
@@ -201,9 +202,9 @@ const places = (words) => JSON.stringify([...new Set(String(words).match(/\{\w+\
 const languages = fs.existsSync(folder) ? fs.readdirSync(folder).filter((one) => one.endsWith(".json") && one !== "en.json") : [];
 for (const language of languages) {
   for (const [key, words] of Object.entries(JSON.parse(fs.readFileSync(path.join(folder, language), "utf8")))) {
-    if (!messages.has(key)) faults.push(`words/${language}: the page does not say ${JSON.stringify(key)}`);
-    else if (typeof words === "string" && places(words) !== places(key)) faults.push(`words/${language}: other places than in ${JSON.stringify(key)}`);
-    else if (typeof words !== typeof messages.get(key)) faults.push(`words/${language}: one form or several? ${JSON.stringify(key)}`);
+    if (!messages.has(key)) faults.push(`words/${language}: the page has no message ${JSON.stringify(key)}`);
+    else if (typeof words === "string" && places(words) !== places(key)) faults.push(`words/${language}: the placeholders differ from those in ${JSON.stringify(key)}`);
+    else if (typeof words !== typeof messages.get(key)) faults.push(`words/${language}: the page has another number of plural forms of ${JSON.stringify(key)}`);
   }
 }
 for (const fault of faults) console.error(fault);
