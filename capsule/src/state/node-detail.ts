@@ -1,4 +1,4 @@
-/** One node: its tables, the live window of every series, and history for longer ranges. */
+/** One node: its tables, the live window of its series, and history for longer ranges. */
 
 import { computed, effect, signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
@@ -16,58 +16,59 @@ import { dismiss, toast } from "./toasts";
 
 /** The format of the hub's ids. */
 const ID = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
-/** Also the maximum of rows in a table. */
+/** The maximum of points in a chart, and so of rows in its table. */
 const MOST_POINTS = 600;
 const MOST_SERIES = 50;
 const MARK_PAGE = 200;
 const MARK_PAGES = 3;
 const UPTIME = "system.uptime";
 const SETTLE_MS = 1000;
+/** The interval at which gaps in the live window are read again. */
 const MEND_MS = 10_000;
-/** This long after the first live sample, history has the samples that the agent held back while nobody watched. */
+/** This long after the first live sample, history has the samples that the agent collected while nobody watched. */
 const COALESCE_MS = 1500;
 const COALESCE_READS = 2;
 /** A node whose newest sample is younger than this is still sending. */
 const SENDING_S = 3;
 
-/** Two points a pixel show everything that a chart can show. */
+/** The number of points to request for a chart of this width in pixels: more than two for each pixel cannot be seen. */
 export const pointsFor = (width: number): number => Math.max(100, Math.min(MOST_POINTS, width * 2));
 
 export interface HistoryData extends Span {
-  /** The time range that was read. */
+  /** The key of the time range that was read. */
   key: string;
-  /** Seconds of the narrowest bucket. */
+  /** The width of the narrowest bucket in seconds. */
   step: number;
-  /** One part for each answer: each has its own times. */
+  /** One part for each answer, with its own times. */
   parts: readonly HistoryView[];
 }
 
 export class NodeDetail {
   readonly view = signal<NodeView | null>(null);
   readonly failure = signal<ApiError | null>(null);
-  /** The node's status; it rarely changes from one second to the next. */
-  readonly standing = computed(() => {
+  /** The node's health, which rarely changes from one second to the next. */
+  readonly health = computed(() => {
     const node = this.view.value;
     return node ? rowOf(node, now.value).health : "wait";
   });
-  /** The end of the live window: the newest sample, so that a chart does not creep between two samples. Without samples it moves with time. */
+  /** The end of the live window: the time of the newest sample, so that a chart does not move between two samples. Without new samples: now. */
   readonly until = computed(() => {
     const newest = this.view.value?.latest["cpu.total"]?.at ?? 0;
     return now.value - newest < SENDING_S ? newest : now.value;
   });
-  /** Grows with each new sample; charts redraw on it. */
+  /** Grows with each new sample, so that charts redraw. */
   readonly version = signal(0);
   readonly window = new LiveWindow(LIVE_S);
   readonly past = signal<HistoryData | null>(null);
   readonly pastFailure = signal<ApiError | null>(null);
-  /** The error of the read of the live window's past. */
+  /** The error of the last try to load the past of the live window. */
   readonly fillFailure = signal<ApiError | null>(null);
   /** The uptime in the buckets of the window that was read last. */
   readonly uptime = signal<{ step: number; times: number[]; min: (number | null)[]; max: (number | null)[] } | null>(null);
-  /** By subject; null until the first read. */
+  /** The tables by subject; null = not loaded yet. */
   readonly tables = signal<Readonly<Record<string, TableView>> | null>(null);
   readonly tablesFailure = signal<ApiError | null>(null);
-  /** Jobs and events since `#marksFrom`, as far as they were read. */
+  /** Jobs and events since `#marksFrom`; of very many, only the newest. */
   readonly happened = signal<{ jobs: readonly JobView[]; events: readonly EventView[] }>({ jobs: [], events: [] });
   readonly #liveTables = new Map<string, TableView>();
   #marksFrom = Infinity;
@@ -79,13 +80,13 @@ export class NodeDetail {
   #hasSample = false;
   #wholeTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #wanted = new Set<string>();
-  /** The wanted series that were requested or answered. */
+  /** The series of `#wanted` whose past was requested or has arrived. */
   readonly #filled = new Set<string>();
   readonly #ends: (() => void)[] = [];
   #closed = false;
-  /** The topic was refused for good. */
+  /** Whether the topic was refused finally. */
   #over = false;
-  /** A timer that reports missing samples. */
+  /** The toast that reports missing samples; 0 = none. */
   #note = 0;
 
   constructor(readonly id: string) {
@@ -144,7 +145,7 @@ export class NodeDetail {
     this.#note = 0;
     this.view.value = node;
     this.#take(node.latest);
-    // An unwatched agent sends once a minute, and now sends what it still holds. An offline node holds nothing that could arrive soon.
+    // An agent that nobody watched sends once a minute. It now sends the samples that it has collected, which an offline node cannot do.
     this.#hasSample = false;
     this.window.whole = node.state !== "online";
     if (!this.window.whole) this.#completeIn(MEND_MS);
@@ -155,7 +156,7 @@ export class NodeDetail {
     this.#wholeTimer = setTimeout(() => void this.#complete(reads), ms);
   }
 
-  /** Reads the past again after held-back samples have arrived. Until then missing samples are unknown and no gap. */
+  /** Reads the past again once the collected samples have arrived. Until then missing samples are unknown, and the window has no gaps. */
   async #complete(reads: number): Promise<void> {
     this.#wholeTimer = undefined;
     if (this.#leaving()) return;
@@ -189,7 +190,7 @@ export class NodeDetail {
     this.version.value += 1;
   }
 
-  /** Loads the last minutes of these series into the live window: once each, and again after a lost connection or an error. */
+  /** Loads the last minutes of these series into the live window, unless they are loaded already. */
   async fill(names: readonly string[]): Promise<void> {
     const missing = names.filter((name) => !this.#filled.has(name));
     if (!missing.length) return;
@@ -224,7 +225,7 @@ export class NodeDetail {
     void this.fill([...this.#wanted]);
   }
 
-  /** The node is removed or being removed: requests would fail with "no such node". */
+  /** Whether the node is removed or being removed, so that requests would fail with "no such node". */
   #leaving(): boolean {
     return this.#over || (loaded.peek() && !nodeSignal(this.id)) || activeDeployments.peek().some((one) => one.kind === "remove" && one.node_id === this.id);
   }
@@ -250,7 +251,7 @@ export class NodeDetail {
       if (this.#closed) return;
       this.tablesFailure.value = null;
       const read = tables.map((table) => [table.subject, table] as const);
-      // Live tables that arrived during the read may be newer, or not in it yet.
+      // Live tables that arrived during the read may be newer than the answer, or missing in it.
       const newer = [...this.#liveTables].filter(([subject, table]) => !read.some(([one, { taken_at }]) => one === subject && taken_at > table.taken_at));
       this.tables.value = Object.fromEntries([...read, ...newer]);
     } catch (error) {
@@ -264,7 +265,7 @@ export class NodeDetail {
     return call<PackagesView>("GET", `nodes/${this.id}/packages`, { query: { limit: 200, ...(search ? { search } : {}), ...(cursor ? { cursor } : {}) } });
   }
 
-  /** Loads a time range of history; the shown one stays until then. */
+  /** Loads a time range of history. The shown range stays until the answer arrives. */
   async load(key: string, { from, to }: Span, names: readonly string[], points: number): Promise<void> {
     const mine = ++this.#lastRequest;
     if (key !== this.#requestedKey) this.pastFailure.value = null;
@@ -281,7 +282,7 @@ export class NodeDetail {
     }
   }
 
-  /** A separate request: uptime is sampled less often, and the steps of an answer suit its series. Without it charts only have fewer marks. */
+  /** Loads the uptime with a request of its own: it is sampled less often, and the steps of an answer suit its series. Without it charts have fewer marks. */
   async #loadUptime(mine: number, from: number, to: number, points: number): Promise<void> {
     try {
       const [part] = await this.#history([UPTIME], from, to, points);
@@ -322,12 +323,13 @@ export class NodeDetail {
       }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.#marksFrom = Infinity; // retried with the next window; the tabs of jobs and events show the error
+      if (mine === this.#marksRequested) this.#marksFrom = Infinity; // retried with the next window; the tabs of jobs and events show the error
+      return;
     }
     if (!this.#closed && mine === this.#marksRequested) this.happened.value = { jobs, events };
   }
 
-  /** As many requests as necessary: the hub limits the series of one answer, and each answer has its own steps. */
+  /** Reads history with as many requests as necessary, because the hub limits the series of one answer. Each answer has its own steps. */
   #history(names: readonly string[], from: number, to: number, points: number): Promise<HistoryView[]> {
     const parts = Array.from({ length: Math.max(1, Math.ceil(names.length / MOST_SERIES)) }, (_, part) => names.slice(part * MOST_SERIES, (part + 1) * MOST_SERIES));
     return Promise.all(parts.map((metric) => call<HistoryView>("GET", `nodes/${this.id}/history`, { query: { metric, from, to, points } })));

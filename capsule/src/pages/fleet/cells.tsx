@@ -34,7 +34,7 @@ export function useSpark(id: string): readonly (number | null)[] {
   return sparkFor(id).value;
 }
 
-export const glyphOf = (standing: Health, busy: boolean): GlyphKind => (busy && standing !== "off" ? "run" : standing);
+export const glyphOf = (health: Health, busy: boolean): GlyphKind => (busy && health !== "off" ? "run" : health);
 
 /** Findings that a value of the row does not show. */
 const FLAGS: readonly (readonly [string, IconName])[] = [

@@ -105,21 +105,21 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
   const parts = PARTS.find((found) => found.includes(tab)) ?? [tab];
   const current = tabs.find(({ key }) => key === parts[0]);
   const title = PART_LABELS[tab] ?? current?.label;
-  const standing = detail.standing.value;
+  const health = detail.health.value;
   const dim = rowOf(view, now.value).old || lostSince.value !== null;
   return (
     <div class="page">
-      <Head view={view} standing={standing} />
+      <Head view={view} health={health} />
       {view.note && (
         <p class="note" role="note" aria-label={t`Note`}>
           {view.note}
         </p>
       )}
-      <Notices detail={detail} view={view} standing={standing} />
+      <Notices detail={detail} view={view} health={health} />
       <div class="node-bar">
         <Tabs label={t`Parts of the node`} tabs={tabs} current={current?.key ?? tab} onPick={(picked) => go(picked.href)} />
         {hasCharts(tab) && (
-          <RangeButtons view={shown} mark={<Glyph kind={dim || standing === "wait" ? "stale" : "ok"} label="" />} />
+          <RangeButtons view={shown} mark={<Glyph kind={dim || health === "wait" ? "stale" : "ok"} label="" />} />
         )}
       </div>
       <div id="panel" role="tabpanel" aria-label={title} class={dim && !TIMELESS.has(tab) ? "dimmed" : ""}>
@@ -157,14 +157,14 @@ const counted = (count: number | null | undefined): { count?: number } => (count
 /** The hub calls a clock wrong from here on. */
 const WRONG_CLOCK_S = 30;
 
-function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNode {
+function Head({ view, health }: { view: NodeView; health: GlyphKind }): VNode {
   const { identity } = view;
   const skew = view.state === "online" ? (view.latest["clock.skew"]?.value ?? 0) / 1000 : 0;
   const busy = runningOn.value.has(view.id);
   const system = [identity.os_name, identity.os_version].filter(Boolean).join(" ");
   return (
     <div class="node-head">
-      <Glyph kind={busy && standing !== "off" ? "run" : standing} size="large" />
+      <Glyph kind={busy && health !== "off" ? "run" : health} size="large" />
       <div class="grow">
         <div class="row wrap">
           <h1 tabIndex={-1}>{view.name}</h1>

@@ -32,19 +32,19 @@ const BUSY = 20;
 const KINDS = { critical: "crit", warning: "", notice: "info" } as const;
 const GLYPHS = { critical: "crit", warning: "warn", notice: "notice" } as const;
 
-export function Notices({ detail, view, standing }: { detail: NodeDetail; view: NodeView; standing: GlyphKind }): VNode {
+export function Notices({ detail, view, health }: { detail: NodeDetail; view: NodeView; health: GlyphKind }): VNode {
   // What is offline is said above with its cause.
   const findings = view.health.findings.filter(({ kind }) => kind !== "offline");
   const more = findings.length - MOST;
   return (
     <>
-      <Connection view={view} standing={standing} />
+      <Connection view={view} health={health} />
       {findings.slice(0, MOST).map((finding) => (
         <FindingBanner key={finding.alert_id} view={view} finding={finding} culprit={culpritOf(finding.kind, detail.tables.value?.processes)} />
       ))}
       {more > 0 && <p class="meta t3">{more === 1 ? t`1 more finding is under Alerts.` : t`${more} more findings are under Alerts.`}</p>}
       <RunningJob view={view} />
-      {!findings.length && standing === "ok" && <UnknownLists view={view} />}
+      {!findings.length && health === "ok" && <UnknownLists view={view} />}
     </>
   );
 }
@@ -95,9 +95,9 @@ function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Fi
 }
 
 /** What the page itself knows of the connection. */
-function Connection({ view, standing }: { view: NodeView; standing: GlyphKind }): VNode | null {
+function Connection({ view, health }: { view: NodeView; health: GlyphKind }): VNode | null {
   const at = view.latest["cpu.total"]?.at;
-  if (standing === "off") {
+  if (health === "off") {
     const seen = view.last_seen_at;
     const restarting = runningOn.value.get(view.id)?.action === "reboot" ? t`A job is rebooting it.` : "";
     return (
@@ -107,14 +107,14 @@ function Connection({ view, standing }: { view: NodeView; standing: GlyphKind })
       </Banner>
     );
   }
-  if (standing === "wait") {
+  if (health === "wait") {
     return (
       <Banner kind="calm" mark={<Glyph kind="wait" label="" />}>
         <b>{t`Waiting for the first contact.`}</b> {mayAct.value && <span class="plain">{t`If it does not connect, deploy the node again or remove it; both are in its settings.`}</span>}
       </Banner>
     );
   }
-  if (standing === "back") {
+  if (health === "back") {
     return (
       <Banner kind="calm" mark={<Glyph kind="back" label="" />}>
         <b>{t`${view.name} is reconnecting.`}</b> <span class="plain">{t`The hub was started a moment ago. The values below are the last ones known.`}</span>
@@ -122,7 +122,7 @@ function Connection({ view, standing }: { view: NodeView; standing: GlyphKind })
     );
   }
   // Without a connection the page cannot know; the banner says so.
-  if (standing === "stale" && at !== undefined && lostSince.value === null) {
+  if (health === "stale" && at !== undefined && lostSince.value === null) {
     return (
       <Banner kind="calm" mark={<Glyph kind="stale" label="" />}>
         <b>{t`No samples for ${age(now.value - at)}.`}</b> <span class="plain">{t`The last values are from ${clock(at)}.`}</span>
