@@ -1,4 +1,4 @@
-/** The open dialog; each is loaded when it is first needed. */
+/** Shows the open dialog. Each dialog is loaded when it is first needed. */
 
 import type { ComponentType, VNode } from "preact";
 import { t } from "../core/text/i18n";
@@ -7,10 +7,10 @@ import { stepUp } from "../state/step-up";
 import { toast } from "../state/toasts";
 import { reloadPage, lazy, loadFailureText } from "../ui/lazy";
 
-/** Shown again while the hub does not answer. */
+/** Reports that a dialog could not be loaded, and reports it again if the page cannot be reloaded. */
 const reportLoadFailure = (what: string): unknown => toast("fail", t`This part of the page could not be loaded`, loadFailureText(what), { label: t`Try again`, run: async () => (await reloadPage()) || reportLoadFailure(what) });
 
-/** A dialog that fails to load cannot report it: a toast does, and the dialog is closed. */
+/** If a dialog fails to load, closes the dialog and reports the failure as a toast. */
 const dialog = <P extends object>(what: string, load: () => Promise<ComponentType<P>>, away = closeDialog): ((props: P) => VNode | null) =>
   lazy(what, () =>
     load().catch((error: unknown) => {
@@ -46,7 +46,7 @@ export function Dialogs(): VNode {
   );
 }
 
-/** Also needed before sign-in. */
+/** The password question, which the login page needs too. */
 export function StepUp(): VNode | null {
   return stepUp.value && <StepUpDialog />;
 }
@@ -60,9 +60,9 @@ function CurrentDialog(): VNode | null {
       return <RemoveNode key={wanted.deployment ?? wanted.node} {...wanted} />;
     case "redeploy":
       return <Redeploy key={wanted.node} {...wanted} />;
-    case "order":
+    case "job":
       return <NodeJob {...wanted} />;
-    case "many":
+    case "bulk-job":
       return <BulkJob {...wanted} />;
     case "tags":
       return <Tags {...wanted} />;
@@ -74,7 +74,7 @@ function CurrentDialog(): VNode | null {
       return <Columns />;
     case "palette":
       return <Palette />;
-    case "keys":
+    case "shortcuts":
       return <Shortcuts />;
     default:
       return null;

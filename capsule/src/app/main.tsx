@@ -15,10 +15,10 @@ import { routeOf } from "./routes";
 import { Shell } from "./shell";
 import { Toasts } from "./toasts";
 
-/** The page of a link in a message; it needs no sign-in. */
+/** The page that a link in an alert message opens; it needs no sign-in. */
 const LinkPage = lazy(t`the page`, async () => (await import("../pages/alerts/link")).LinkPage, null, "page");
 const TITLE_MS = 50;
-/** The interval of the check of the session's remaining time. */
+/** The interval at which the page checks how long the session lasts. */
 const CHECK_MS = 30_000;
 
 function App(): VNode | null {
@@ -38,7 +38,7 @@ function App(): VNode | null {
   return <SignedIn loaded={!wasSignedOut.current} />;
 }
 
-/** `loaded`: the page was just loaded and starts at its top. False after a sign-in here, whose form is gone. */
+/** `loaded`: true if the page was just loaded and starts at its top, false after a sign-in on this page. */
 function SignedIn({ loaded }: { loaded: boolean }): VNode {
   const route = routeOf(pageUrl.value.path);
   const first = useRef(loaded);
@@ -47,8 +47,8 @@ function SignedIn({ loaded }: { loaded: boolean }): VNode {
     first.current = false;
     const before = document.activeElement;
     let announced: Element | null = null;
-    // The new page is drawn first, and may have to be loaded. Then focus moves to its title, and again when a placeholder is
-    // replaced, however late. The text of a title may change, too.
+    // Moves the focus to the title once the new page is drawn, and again when the page replaces a placeholder of the title. Loading may
+    // take long, and the text of a title may change.
     const announce = (): void => {
       const head = document.querySelector<HTMLElement>("main h1");
       document.title = head?.textContent ? `${head.textContent} · Stardust` : "Stardust";

@@ -31,9 +31,9 @@ interface Entry {
   hint: string;
   /** Synonyms. */
   also?: string;
-  /** Why it cannot be done now. */
+  /** The reason why the entry cannot run now. */
   why?: string;
-  /** The hint is a key. */
+  /** Whether the hint is a shortcut. */
   keyed?: boolean;
   icon?: IconName;
   glyph?: GlyphKind;
@@ -49,7 +49,7 @@ function actions(): Entry[] {
   const { path } = pageUrl.value;
   const nodes = [...picked.value];
   return [
-    ...(mayAct.value && nodes.length ? [act("picked", t`Upgrade the ${nodes.length} selected…`, "package", () => showDialog({ kind: "many", nodes, action: "upgrade" }), "u")] : []),
+    ...(mayAct.value && nodes.length ? [act("picked", t`Upgrade the ${nodes.length} selected…`, "package", () => showDialog({ kind: "bulk-job", nodes, action: "upgrade" }), "u")] : []),
     ...(mayTag.value && nodes.length ? [act("tag", t`Tag the ${nodes.length} selected…`, "tag", () => showDialog({ kind: "tags", nodes }))] : []),
     ...(mayAct.value ? [act("add", t`Add node`, "plus", () => showDialog({ kind: "add" }), "n")] : []),
     ...(path.startsWith("/n/") ? RANGES.map(([range, words], index) => act(`range-${range}`, t`Charts: ${words}`, "clock", () => setQuery({ range, from: null, to: null }), String(index + 1))) : []),
@@ -65,32 +65,32 @@ function actions(): Entry[] {
     act("dark", t`Dark theme`, "moon", () => setTheme("dark")),
     act("light", t`Light theme`, "sun", () => setTheme("light")),
     act("auto", t`System theme`, "sun-moon", () => setTheme("auto")),
-    act("keys", t`Show keyboard shortcuts`, "keyboard", () => showDialog({ kind: "keys" }), "?"),
+    act("keys", t`Show keyboard shortcuts`, "keyboard", () => showDialog({ kind: "shortcuts" }), "?"),
     act("out", t`Sign out ${user.value?.username ?? ""}`, "log-out", () => void logOut()),
   ];
 }
 
-/** Whether a word of the search begins one of these words; a match in the middle does not count. */
-const matchesWordStart = (text: string, words: string): boolean => {
-  const named = words.toLowerCase().split(/\s+/);
-  return text.toLowerCase().split(/\s+/).some((word) => word !== "" && named.some((one) => one.startsWith(word)));
+/** Whether one of the words begins with a word of the search. */
+const matchesWordStart = (search: string, words: string): boolean => {
+  const candidates = words.toLowerCase().split(/\s+/);
+  return search.toLowerCase().split(/\s+/).some((typed) => typed !== "" && candidates.some((word) => word.startsWith(typed)));
 };
 
 function upgrade(node: NodeView): Entry {
-  return { key: `upgrade-${node.id}`, group: "Actions", label: t`Upgrade ${node.name}…`, hint: node.updates.total === null ? t`available updates not known` : plural(node.updates.total, "package"), why: ineligibleReason(node, "upgrade"), icon: "package", run: () => showDialog({ kind: "order", node: node.id, action: "upgrade" }) };
+  return { key: `upgrade-${node.id}`, group: "Actions", label: t`Upgrade ${node.name}…`, hint: node.updates.total === null ? t`available updates not known` : plural(node.updates.total, "package"), why: ineligibleReason(node, "upgrade"), icon: "package", run: () => showDialog({ kind: "job", node: node.id, action: "upgrade" }) };
 }
 
-/** Upgrades that match the search: of a node, and of all nodes with a tag. */
+/** The upgrades that are possible now: one for each node with updates, and one for each tag. */
 function upgrades(): Entry[] {
   const one = rows.value.filter(({ node }) => node.updates.total).map(({ node }) => upgrade(node)).filter(({ why }) => !why);
   const tagged: Entry[] = tags.value.map(([tag, count]) => ({
     key: `tag-${tag}`, group: "Actions", label: t`Upgrade all with tag ${tag}…`, hint: plural(count, "node"), icon: "package",
-    run: () => showDialog({ kind: "many", nodes: rows.peek().filter(({ node }) => node.tags.includes(tag)).map(({ node }) => node.id), action: "upgrade" }),
+    run: () => showDialog({ kind: "bulk-job", nodes: rows.peek().filter(({ node }) => node.tags.includes(tag)).map(({ node }) => node.id), action: "upgrade" }),
   })); // prettier-ignore
   return [...one, ...tagged];
 }
 
-/** Jobs for one node that match the search. Jobs that are not possible now show the reason. The node of the page is first. */
+/** Jobs of one node whose name matches the search. The node of the open page is first. Jobs that are not possible now are last, with the reason. */
 function jobEntries(text: string): Entry[] {
   const verbs = JOB_VERBS.filter(([name, { also = "" }]) => matchesWordStart(text, `${actionLabel(name)} ${also}`));
   if (!verbs.length) return [];
@@ -102,7 +102,7 @@ function jobEntries(text: string): Entry[] {
       const action = name as JobBody["action"];
       const label = `${actionLabel(name)}: ${node.name}`;
       const base = { key: `${action}-${node.id}`, group: "Actions", also, hint: "", why: ineligibleReason(node, action), icon: verbIcon(name) } as const;
-      return readonly ? { ...base, label, run: () => void start(node, action) } : { ...base, label: `${label}…`, run: () => showDialog({ kind: "order", node: node.id, action }) };
+      return readonly ? { ...base, label, run: () => void start(node, action) } : { ...base, label: `${label}…`, run: () => showDialog({ kind: "job", node: node.id, action }) };
     }),
   );
   return [...found.filter(({ why }) => !why), ...found.filter(({ why }) => why)];
@@ -120,9 +120,9 @@ function entries(text: string): Entry[] {
   const orderable = typed && mayAct.value;
   const first = bestMatches(text, [...actions(), ...(orderable ? upgrades() : [])], named, typed ? MOST_NODES : 99);
   const acts = [...first, ...(orderable ? bestMatches(text, jobEntries(text), named, MOST_NODES).filter(({ key }) => first.every((one) => one.key !== key)) : [])];
-  // A whole name means this node, whether it has updates or not.
-  const meant = nodes.filter((entry) => entry.label.toLowerCase() === text.trim().toLowerCase());
-  const both = meant.length ? [...meant, ...nodes.filter((entry) => !meant.includes(entry)), ...acts] : [...acts, ...nodes];
+  // A search for the whole name of a node lists nodes before actions.
+  const exact = nodes.filter((entry) => entry.label.toLowerCase() === text.trim().toLowerCase());
+  const both = exact.length ? [...exact, ...nodes.filter((entry) => !exact.includes(entry)), ...acts] : [...acts, ...nodes];
   return [...both, ...(typed ? bestMatches(text, ran, label, MOST_OTHERS) : []), ...bestMatches(text, [...views, ...(typed ? tagged : [])], label, MOST_OTHERS)];
 }
 
@@ -196,7 +196,7 @@ export function Palette(): VNode {
         />
       </div>
       <div class="found" id="palette-found" role="listbox" aria-label={t`Results`} hidden={!found.length}>
-        {/* In the order in which keys select them. */}
+        {/* The groups are in the order in which the arrow keys select their entries. */}
         {[...new Set(found.map(({ group }) => group))].map((group) => {
           const part = found.filter((entry) => entry.group === group);
           return (

@@ -60,7 +60,7 @@ function Entry({ href, icon, label, count, current }: { href: string; icon: Icon
   );
 }
 
-/** Visible in the sidebar: the most common tags. */
+/** The sidebar shows so many tags, the most common ones; others are behind a summary. */
 const MOST_TAGS = 12;
 const runningWords = (): string => (running.value.length ? t`${running.value.length} running` : "");
 
@@ -149,7 +149,7 @@ function Crumb({ route }: { route: Route }): VNode {
   return <div class="crumb cut">{{ fleet: t`Fleet`, alerts: t`Alerts`, updates: t`Updates`, jobs: t`Jobs`, events: t`Events`, settings: t`Settings` }[route.section]}</div>;
 }
 
-function under({ kind, again, name, host }: DeploymentView): string {
+function deploymentText({ kind, again, name, host }: DeploymentView): string {
   const what = name || host;
   if (kind === "install") return again ? t`Deploying ${what}` : t`Adding ${what}`;
   return kind === "update" ? t`Updating ${what}` : t`Removing ${what}`;
@@ -158,7 +158,7 @@ function under({ kind, again, name, host }: DeploymentView): string {
 function Top({ route }: { route: Route }): VNode {
   const working = activeDeployments.value;
   const first = working[0];
-  const work = first && (working.length > 1 ? plural(working.length, "deployment") : under(first));
+  const work = first && (working.length > 1 ? plural(working.length, "deployment") : deploymentText(first));
   return (
     <header class="top">
       <a class="only-phone" href="/" aria-label={t`Fleet`}>
@@ -194,7 +194,7 @@ function Top({ route }: { route: Route }): VNode {
   );
 }
 
-/** A growing age is only visible: a screen reader is told once. */
+/** The state of the live connection. The growing age is hidden from screen readers, which would otherwise read it each second. */
 function Live(): VNode {
   const old = live.value && silentFor.value;
   return (

@@ -1,4 +1,4 @@
-/** Shortcuts of the whole page. Single letters are off in text fields, dialogs and terminals, and where the user has disabled them. */
+/** Shortcuts of the whole page. Single letters are off in text fields, dialogs and terminals, and when the user has disabled them. */
 
 import { closeDialog, openDialog, showDialog } from "../state/dialogs";
 import { rows } from "../state/fleet";
@@ -7,7 +7,7 @@ import { go, pageUrl, setQuery } from "../state/router";
 import { picked, unpick } from "../state/selection";
 import { mayAct, phase } from "../state/session";
 import { nextTheme } from "../state/theme";
-import { isRowArrow, rowLetter } from "./row-keys";
+import { handleRowLetter, moveByArrow } from "./row-keys";
 
 const SEQUENCE_MS = 1200;
 const PRESSED = "button, a, input, summary, [role=option], [role=tab], [role=radio], [role=row][tabindex]";
@@ -18,7 +18,7 @@ const names = new Intl.Collator(undefined, { numeric: true });
 /** The filter field of the page, if it has one. */
 const filterField = (): HTMLElement | null => document.querySelector<HTMLElement>('[data-shortcut="/"]');
 
-/** The previous or next node by name; the tab stays. */
+/** Opens the previous or next node by name, on the same tab. */
 function neighbour(step: number): void {
   const [, first, id = "", ...tab] = pageUrl.peek().path.split("/");
   if (first !== "n") return;
@@ -27,7 +27,7 @@ function neighbour(step: number): void {
   if (next) go(["", "n", next, ...tab].join("/") + location.search);
 }
 
-/** Esc without a dialog: clears the filter, then the selection. Only the fleet's page has these. */
+/** Handles Esc without a dialog: clears the filter, or else the selection. Only the fleet's page has a filter and a selection. */
 function stepBack(): void {
   const { path, query } = pageUrl.peek();
   if (path !== "/") return;
@@ -35,7 +35,8 @@ function stepBack(): void {
   else unpick();
 }
 
-function letter(key: string): boolean {
+/** Returns whether the letter did something. */
+function handleLetter(key: string): boolean {
   const field = filterField();
   if (key === "/") {
     if (field) field.focus();
@@ -44,15 +45,15 @@ function letter(key: string): boolean {
       requestAnimationFrame(() => filterField()?.focus());
     }
   } else if (key === "n" && mayAct.value) showDialog({ kind: "add" });
-  else if (key === "u" && mayAct.value && picked.value.size) showDialog({ kind: "many", nodes: [...picked.value], action: "upgrade" });
+  else if (key === "u" && mayAct.value && picked.value.size) showDialog({ kind: "bulk-job", nodes: [...picked.value], action: "upgrade" });
   else if (key === "t") nextTheme();
-  else if (key === "?") showDialog({ kind: "keys" });
+  else if (key === "?") showDialog({ kind: "shortcuts" });
   else if (key === "[" || key === "]") neighbour(key === "]" ? 1 : -1);
-  else return rowLetter(key);
+  else return handleRowLetter(key);
   return true;
 }
 
-/** Space pauses and resumes live values; on a button, link or row it keeps its own function. */
+/** Handles Space: pauses or resumes live values, except on a button, link or row. Returns whether it did. */
 function freeze(target: EventTarget | null): boolean {
   const button = document.querySelector<HTMLElement>("[aria-keyshortcuts=Space]");
   if (!button || (target instanceof Element && target.closest(PRESSED))) return false;
@@ -70,7 +71,7 @@ export function listenToShortcuts(): void {
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    // While a dialog loads, keys are kept for it: a press would go to the focused element behind it. Esc gives it up.
+    // While a dialog loads, stores keys for the dialog: they would otherwise go to the focused element of the page. Esc closes the dialog.
     if (openDialog.value && !/^(F\d|Tab)/.test(event.key) && !document.querySelector("dialog[open]")) {
       if (event.key === "Escape") closeDialog();
       else (openDialog.value.early ??= []).push(event.key);
@@ -79,12 +80,12 @@ export function listenToShortcuts(): void {
     if (openDialog.value || document.querySelector("dialog[open], [popover]:popover-open")) return;
     if (event.target instanceof Element && event.target.closest(TYPED_INTO)) return;
     if (event.key === "Escape") return stepBack();
-    if (event.key === " " ? freeze(event.target) : isRowArrow(event.key)) return event.preventDefault();
+    if (event.key === " " ? freeze(event.target) : moveByArrow(event.key)) return event.preventDefault();
     if (!singleKeys()) return;
     const target = Date.now() - gAt < SEQUENCE_MS && PAGES[event.key];
     gAt = event.key === "g" ? Date.now() : 0;
     if (target) go(target);
-    else if (gAt || !letter(event.key)) return;
+    else if (gAt || !handleLetter(event.key)) return;
     event.preventDefault();
   });
 }

@@ -1,4 +1,4 @@
-/** The viewer's own account: sessions and the second factor. Secrets go to the dialog that asked for them and are not stored here. */
+/** The viewer's own account: sessions and the second factor. Secrets are returned to the dialog and not stored here. */
 
 import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
@@ -9,10 +9,10 @@ import { ApiError } from "./types";
 
 const PAGE = 50;
 
-/** The viewer's own sessions, or as admin those of another user. */
+/** A page of the viewer's own sessions, or of those of another user (only for admins). */
 export const loadSessions = (cursor?: string, user?: string): Promise<SessionsView> => call<SessionsView>("GET", "auth/sessions", { query: { limit: PAGE, cursor, user } });
 export const endSession = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `auth/sessions/${id}`), t`Enter your password to end a session.`);
-/** All of the viewer's sessions except this one. */
+/** Ends all of the viewer's sessions except this one. */
 export const endOtherSessions = (): Promise<void> => withStepUp(() => call<undefined>("DELETE", "auth/sessions"), t`Enter your password to end all other sessions.`);
 
 /** Creates a new secret, which is active after `switchOnTotp`. */
@@ -20,8 +20,8 @@ export const beginTotp = (): Promise<TotpView> => withStepUp(() => call<TotpView
 const confirmTotp = (code: string): Promise<RecoveryCodesView> => withStepUp(() => call<RecoveryCodesView>("POST", "auth/totp/confirm", { body: { code } }), t`Enter your password to set up a second factor.`);
 
 /**
- * Switches the second factor on by a first code. Returns the recovery codes; null = it is on, but the answer with the codes was lost, so that new
- * ones are needed.
+ * Switches the second factor on with a first code. Returns the recovery codes, or null if it was switched on but the answer was lost: then the
+ * user needs new codes.
  */
 export async function switchOnTotp(code: string): Promise<readonly string[] | null> {
   try {

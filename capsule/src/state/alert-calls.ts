@@ -1,4 +1,4 @@
-/** Questions and orders of the alerts' page. */
+/** REST calls for alerts, rules, channels, deliveries, maintenance windows and deadlines. */
 
 import { t } from "../core/text/i18n";
 import { signal } from "@preact/signals";
@@ -19,7 +19,7 @@ export async function acknowledge(ids: readonly string[], note: string): Promise
   noteAlerts((await call<AlertsView>("POST", "alerts/acknowledge", { body: { ids, note } })).alerts);
 }
 
-/** One by one: the hub has no call for several. */
+/** Sends one request for each alert, because the hub has no call for several. `until`: Unix seconds. */
 export async function snooze(ids: readonly string[], until: number): Promise<void> {
   for (const id of ids) noteAlerts([await call<AlertView>("POST", `alerts/${id}/snooze`, { body: { until_at: until } })]);
 }
@@ -32,15 +32,15 @@ export const explain = async (id: string): Promise<readonly ChannelExplanation[]
 
 export const findIncidents = (cursor?: string): Promise<IncidentsView> => call<IncidentsView>("GET", "incidents", { query: { limit: PAGE, cursor, state: "resolved" } });
 
-/** With its timeline. */
+/** One incident with its timeline. */
 export const findIncident = (id: string): Promise<IncidentDetailView> => call<IncidentDetailView>("GET", `incidents/${id}`);
 
-/** Without a log-in: the token says what it is about. */
+/** Runs the action of a link in a message. It needs no sign-in, because the token names the alert and the action. */
 export const followLink = (body: LinkBody): Promise<LinkView> => call<LinkView>("POST", "links/alert", { body, renews: false });
 
 // -- rules -------------------------------------------------------------------------------------------
 
-/** Null: not read yet. */
+/** All rules; null = not loaded yet. */
 export const rules = signal<readonly RuleView[] | null>(null);
 
 export async function loadRules(): Promise<readonly RuleView[]> {
@@ -49,8 +49,8 @@ export async function loadRules(): Promise<readonly RuleView[]> {
 }
 
 function noteRule(rule: RuleView): void {
-  const held = rules.peek() ?? [];
-  rules.value = held.some(({ id }) => id === rule.id) ? held.map((one) => (one.id === rule.id ? rule : one)) : [...held, rule];
+  const known = rules.peek() ?? [];
+  rules.value = known.some(({ id }) => id === rule.id) ? known.map((one) => (one.id === rule.id ? rule : one)) : [...known, rule];
 }
 
 export async function addRule(body: RuleBody): Promise<void> {
@@ -61,13 +61,13 @@ export async function editRule(id: string, body: RulePatch): Promise<void> {
   noteRule(await withStepUp(() => call<RuleView>("PATCH", `rules/${id}`, { body }), t`Enter your password to change a rule.`));
 }
 
-/** Deletes a user's rule, or gives a default rule its values back. */
+/** Deletes a user's rule, or resets a default rule to its default values. */
 export async function removeRule(id: string): Promise<void> {
   await withStepUp(() => call<undefined>("DELETE", `rules/${id}`), t`Enter your password to remove a rule or its changes.`);
   await loadRules();
 }
 
-/** Null: this hub has no previews. */
+/** When the rule would have fired in a span of Unix seconds; null if this hub has no previews. */
 export async function previewRule(rule: RuleBody, from: number, to: number): Promise<PreviewView | null> {
   try {
     return await call<PreviewView>("POST", "rules/preview", { body: { rule, from, to } });
@@ -99,7 +99,7 @@ export interface DeliveriesQuery {
 export const findDeliveries = (only: DeliveriesQuery, cursor?: string): Promise<DeliveriesView> => call<DeliveriesView>("GET", "deliveries", { query: { limit: PAGE, cursor, ...only } });
 export const retryDelivery = (id: string): Promise<DeliveryView> => call<DeliveryView>("POST", `deliveries/${id}/retry`);
 
-/** Null: it is older than the newest ones of its channel. */
+/** A delivery of a channel; null if it is not among the channel's newest deliveries. */
 export async function deliveryOf(channel: string, id: string): Promise<DeliveryView | null> {
   const { deliveries } = await findDeliveries({ channel });
   return deliveries.find((one) => one.id === id) ?? null;
@@ -112,7 +112,7 @@ export const addMaintenance = (body: MaintenanceBody): Promise<MaintenanceView> 
 export const endMaintenance = (id: string): Promise<void> => call<undefined>("DELETE", `maintenance/${id}`);
 
 export const loadExpectations = async (): Promise<readonly ExpectationView[]> => (await call<ExpectationsView>("GET", "expectations")).expectations;
-/** The newest day first. */
+/** The calendar of a deadline, the newest day first. */
 export const loadDays = async (id: string): Promise<readonly DayView[]> => (await call<DaysView>("GET", `expectations/${id}/days`)).days;
 export const addExpectation = (body: ExpectationBody): Promise<ExpectationView> => withStepUp(() => call<ExpectationView>("POST", "expectations", { body }), t`Enter your password to add a deadline.`);
 export const editExpectation = (id: string, body: ExpectationPatch): Promise<ExpectationView> => withStepUp(() => call<ExpectationView>("PATCH", `expectations/${id}`, { body }), t`Enter your password to change a deadline.`);

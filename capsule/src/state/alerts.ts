@@ -1,23 +1,23 @@
-/** The firing alerts, live on every page: the sidebar counts them. `incidents.ts` has what only the alerts' page shows. */
+/** The firing alerts, which are live on every page because the sidebar counts them. `incidents.ts` has the data of the alerts' page. */
 
 import { computed, effect, signal } from "@preact/signals";
 import type { AlertsView, AlertView } from "../wire/schema.gen";
 import { subscribe } from "./live/link";
 import { onSessionEnd, phase } from "./session";
 
-/** How many ended alerts are kept, which the page shows beside those of their incident. */
+/** So many ended alerts are stored: the page shows them with the firing alerts of their incident. */
 const MOST_ENDED = 200;
 
-/** The newest view of each alert: those that fire, and some that ended meanwhile. */
+/** The newest view of each alert by id: firing alerts, and some that ended since. */
 export const alerts = signal<ReadonlyMap<string, AlertView>>(new Map());
-/** More fire than the hub sends. */
+/** Whether more alerts fire than the hub sends. */
 const more = signal(false);
-/** Not what another alert explains, or what is only shown. */
+/** The number of firing alerts, without notices and alerts that another alert explains. */
 const firing = computed(() => [...alerts.value.values()].filter(({ state, notice, flags }) => state === "firing" && !notice && !flags.suppressed_by).length);
-/** For the sidebar; empty = nothing fires that anybody is to act on. */
+/** The count for the sidebar; empty = none. */
 export const firingCount = computed(() => (firing.value ? `${firing.value}${more.value ? "+" : ""}` : ""));
 
-/** Takes newer views of alerts. */
+/** Stores newer views of alerts. */
 export function noteAlerts(views: readonly AlertView[]): void {
   const all = new Map(alerts.peek());
   for (const view of views) {

@@ -6,8 +6,8 @@ import { forEachLimited, isRefusal } from "./bulk";
 const THINGS = [1, 2, 3, 4, 5, 6];
 const refused = (code: ApiError["code"]): ApiError => new ApiError(code, 403, code);
 
-/** Actions that end when the test says so. */
-function held(): { begun: number[]; act: (one: number) => Promise<void>; end: (one: number) => Promise<void> } {
+/** Actions that end when the test calls `end`. */
+function controlled(): { begun: number[]; act: (one: number) => Promise<void>; end: (one: number) => Promise<void> } {
   const begun: number[] = [];
   const ends = new Map<number, () => void>();
   const act = (one: number): Promise<void> => {
@@ -21,11 +21,11 @@ function held(): { begun: number[]; act: (one: number) => Promise<void>; end: (o
   return { begun, act, end };
 }
 
-test("after the end no item starts, running items finish, and the rest is reported as not started", async () => {
-  const { begun, act, end } = held();
+test("after a stop no item starts, running items finish, and the rest is reported as not started", async () => {
+  const { begun, act, end } = controlled();
   let stopped = false;
   const through: number[] = [];
-  const outcome = forEachLimited(THINGS, 2, act, { onProgress: (count) => through.push(count), over: () => stopped });
+  const outcome = forEachLimited(THINGS, 2, act, { onProgress: (count) => through.push(count), stopIf: () => stopped });
   await end(1);
   assert.deepEqual(begun, [1, 2, 3]);
   stopped = true;
@@ -36,8 +36,8 @@ test("after the end no item starts, running items finish, and the rest is report
   assert.deepEqual(through, [1, 2, 3]);
 });
 
-test("the first item runs alone if asked, and then the others run in parallel up to the limit", async () => {
-  const { begun, act, end } = held();
+test("with `alone` the first item runs alone, and then the others run in parallel up to the limit", async () => {
+  const { begun, act, end } = controlled();
   const outcome = forEachLimited(THINGS, 4, act, { alone: true });
   assert.deepEqual(begun, [1]);
   await end(1);
@@ -50,10 +50,10 @@ test("a refusal of the user ends the run, and a refusal of one item does not", a
   const act = (code: ApiError["code"]) => async (one: number): Promise<void> => {
     if (one === 2) throw refused(code);
   };
-  const over = ({ failed }: { failed: { error: ApiError }[] }): boolean => failed.some(({ error }) => isRefusal(error));
-  const whole = await forEachLimited(THINGS, 1, act("not_found" as ApiError["code"]), { over });
+  const stopIf = ({ failed }: { failed: { error: ApiError }[] }): boolean => failed.some(({ error }) => isRefusal(error));
+  const whole = await forEachLimited(THINGS, 1, act("not_found" as ApiError["code"]), { stopIf });
   assert.deepEqual([whole.done, whole.failed.map(({ one }) => one), whole.left], [[1, 3, 4, 5, 6], [2], []]);
-  const cut = await forEachLimited(THINGS, 1, act("auth.step_up_required"), { over });
+  const cut = await forEachLimited(THINGS, 1, act("auth.step_up_required"), { stopIf });
   assert.deepEqual([cut.done, cut.failed.map(({ one }) => one), cut.left], [[1], [2], [3, 4, 5, 6]]);
 });
 

@@ -5,24 +5,24 @@ import { ApiError } from "../wire/http";
 export interface BulkResult<T> {
   done: T[];
   failed: { one: T; error: ApiError }[];
-  /** Items that were not started because the run ended before. */
+  /** Items that were not started because the run was stopped. */
   left: T[];
 }
 
 interface BulkOptions<T> {
-  /** The first item runs alone: if it needs the password, the answer holds for the others. */
+  /** Whether the first item runs alone: if it needs the password, the user enters it once for all items. */
   alone?: boolean;
-  /** Called after each item with the number of finished ones. */
-  onProgress?: (through: number) => void;
-  /** Called before each item with the result so far. True stops the run, which waits for the items under way. */
-  over?: (soFar: BulkResult<T>) => boolean;
+  /** Called after each item with the number of finished items. */
+  onProgress?: (finished: number) => void;
+  /** Called before each item with the result so far. If it returns true, no further item starts. */
+  stopIf?: (soFar: BulkResult<T>) => boolean;
 }
 
-/** Refusals are part of the result; any other error is thrown. */
-export async function forEachLimited<T>(things: readonly T[], atOnce: number, act: (one: T) => Promise<unknown>, { alone = false, onProgress, over }: BulkOptions<T> = {}): Promise<BulkResult<T>> {
+/** Runs `act` for all items, at most `limit` at the same time. An ApiError is part of the result; any other error is thrown. */
+export async function forEachLimited<T>(things: readonly T[], limit: number, act: (one: T) => Promise<unknown>, { alone = false, onProgress, stopIf }: BulkOptions<T> = {}): Promise<BulkResult<T>> {
   const result: BulkResult<T> = { done: [], failed: [], left: [] };
   let next = 0;
-  const goesOn = (): boolean => next < things.length && !over?.(result);
+  const mayStart = (): boolean => next < things.length && !stopIf?.(result);
   const step = async (): Promise<void> => {
     const one = things[next++] as T;
     try {
@@ -35,13 +35,13 @@ export async function forEachLimited<T>(things: readonly T[], atOnce: number, ac
     onProgress?.(result.done.length + result.failed.length);
   };
   const work = async (): Promise<void> => {
-    while (goesOn()) await step();
+    while (mayStart()) await step();
   };
-  if (alone && goesOn()) await step();
-  await Promise.all(Array.from({ length: Math.min(atOnce, things.length) }, work));
+  if (alone && mayStart()) await step();
+  await Promise.all(Array.from({ length: Math.min(limit, things.length) }, work));
   result.left = things.slice(next);
   return result;
 }
 
-/** Whether the user was refused and not the item: then all items would be refused. */
+/** Whether an error concerns the user and not the item, so that the hub would refuse all items. */
 export const isRefusal = ({ code }: ApiError): boolean => code.startsWith("auth.");

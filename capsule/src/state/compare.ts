@@ -1,4 +1,4 @@
-/** One series of several nodes over time, with the same steps. */
+/** The history of one series of several nodes, with the same steps. */
 
 import { signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
@@ -19,7 +19,7 @@ export class Comparison {
   #lastRequest = 0;
   #requestedKey = "";
 
-  /** Keeps the shown data until the answer arrives, and drops answers to older requests. Returns the step. */
+  /** Loads a span. The shown data stays until the answer arrives, and answers to older requests are dropped. Returns the step in seconds; 0 = failed. */
   async load(key: string, { from, to }: Span, ids: readonly string[], series: string, points: number): Promise<number> {
     const mine = ++this.#lastRequest;
     if (key !== this.#requestedKey) this.failure.value = null;

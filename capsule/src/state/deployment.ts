@@ -1,7 +1,7 @@
 /**
  * One deployment or removal: start, confirm the host key, cancel, retry.
  *
- * Secrets are passed on and not stored here. The caller asks for the password where the hub requires it.
+ * Secrets are passed on and not stored here. If the hub requires the password, the caller asks for it.
  */
 
 import type { Signal } from "@preact/signals";
@@ -9,12 +9,12 @@ import { call, url } from "../wire/http";
 import type { DeploymentBody, DeploymentsView, DeploymentView, RetryBody } from "../wire/schema.gen";
 import { followDeployment, noteDeployment } from "./deployments";
 
-/** A key that was used before returns the deployment of that request. */
+/** Starts a deployment. With a key that was used before, returns the deployment of the earlier request. */
 export async function startDeployment(body: DeploymentBody, key: string): Promise<Signal<DeploymentView>> {
   return followDeployment(await call<DeploymentView>("POST", "deployments", { body, idempotencyKey: key }));
 }
 
-/** Returns the running removal, if there is one. */
+/** Starts the removal of a node, or returns the removal that is running already. */
 export async function removeNode(nodeId: string, body: RetryBody, force: boolean): Promise<Signal<DeploymentView>> {
   const query = force ? { force: "true" } : {};
   return followDeployment(await call<DeploymentView>("DELETE", `nodes/${nodeId}`, { body, query }));
@@ -23,7 +23,7 @@ export async function removeNode(nodeId: string, body: RetryBody, force: boolean
 /** The URL of a node's whole history as a file, one row for each minute. */
 export const historyUrl = (nodeId: string): string => url(`nodes/${nodeId}/export`, { tier: "1m" });
 
-/** Replaces the agent on the node's server. Returns the running deployment, if there is one. */
+/** Deploys to a node's server again, or returns the deployment that is running already. */
 export async function redeployNode(nodeId: string, body: RetryBody): Promise<Signal<DeploymentView>> {
   return followDeployment(await call<DeploymentView>("POST", `nodes/${nodeId}/redeploy`, { body }));
 }
@@ -42,7 +42,7 @@ export async function retryDeployment(id: string, body: RetryBody): Promise<Sign
   return followDeployment(await call<DeploymentView>("POST", `deployments/${id}/retry`, { body }));
 }
 
-/** The last server that was added over SSH; undefined = none among the latest deployments. */
+/** The last deployment that added a server; undefined = none among the latest deployments. */
 export async function loadLastInstall(): Promise<DeploymentView | undefined> {
   const { deployments } = await call<DeploymentsView>("GET", "deployments", { query: { limit: "100" } });
   return deployments.find(({ kind, state, again }) => kind === "install" && state === "succeeded" && !again);

@@ -1,4 +1,4 @@
-/** The running deployments and removals, on every page. `deployment.ts` has the actions on one of them. */
+/** The running deployments and removals, on every page. `deployment.ts` has the actions on one deployment. */
 
 import { computed, signal, type Signal } from "@preact/signals";
 import { t } from "../core/text/i18n";
@@ -13,7 +13,7 @@ import { dismiss, toast } from "./toasts";
 const known = new Map<string, Signal<DeploymentView>>();
 const ends = new Map<string, () => void>();
 const shown = new Set<string>();
-/** The toast of each deployment. */
+/** The toast of each deployment, by id. */
 const notes = new Map<string, number>();
 const version = signal(0);
 /** Several deployments may end at the same time. */
@@ -26,27 +26,27 @@ export const activeDeployments = computed<readonly DeploymentView[]>(() => {
   return [...known.values()].map((one) => one.value).filter((one) => !deploymentEnded(one));
 });
 
-/** The known deployments with their states: changes when a list of deployments is out of date. */
+/** A text that changes when a deployment appears or changes its state. Lists of deployments then load again. */
 export const deploymentStates = computed(() => {
   void version.value;
   return [...known.values()].map(({ value: one }) => `${one.id}${one.state}`).join();
 });
 
-/** This view, or the live one if that is newer. */
+/** The newer of this view and the live view of the same deployment. */
 export function newestDeployment(one: DeploymentView): DeploymentView {
-  const held = known.get(one.id)?.value;
-  return held && held.version > one.version ? held : one;
+  const live = known.get(one.id)?.value;
+  return live && live.version > one.version ? live : one;
 }
 
 /** Stores a view unless a newer one is known: a live message may be newer than an answer. */
 export function noteDeployment(one: DeploymentView): Signal<DeploymentView> {
-  const held = known.get(one.id);
-  if (held) {
-    const before = held.peek();
-    if (one.version <= before.version) return held;
-    held.value = one;
+  const stored = known.get(one.id);
+  if (stored) {
+    const before = stored.peek();
+    if (one.version <= before.version) return stored;
+    stored.value = one;
     if (one.state !== before.state) notifyState(one);
-    return held;
+    return stored;
   }
   const made = signal(one);
   known.set(one.id, made);
@@ -64,7 +64,7 @@ function notifyState(one: DeploymentView): void {
   const { id, kind } = one;
   if (deploymentEnded(one)) unsubscribe(id);
   dismiss(notes.get(id) ?? 0);
-  if (shown.has(id) || one.batch_id) return; // the page of the batch reports on all of them
+  if (shown.has(id) || one.batch_id) return; // the page of a batch reports on its deployments
   const name = one.name || one.host;
   const done = { install: one.again ? t`deployed again` : t`added`, update: t`updated`, remove: t`removed` }[kind];
   const open = { label: t`Open`, run: (): void => openDeployment(one) };
@@ -88,31 +88,31 @@ function unsubscribe(id: string): void {
 
 /** Follows one deployment live. All callers get the same signal. */
 export function followDeployment(one: DeploymentView): Signal<DeploymentView> {
-  const held = noteDeployment(one);
-  if (!deploymentEnded(held.peek())) subscribeTo(one.id);
-  return held;
+  const stored = noteDeployment(one);
+  if (!deploymentEnded(stored.peek())) subscribeTo(one.id);
+  return stored;
 }
 
-/** While a dialog is open it gets no toast and shows the changes of other users. Returns the unsubscriber. */
+/** Call this while a dialog shows a deployment: there are no toasts about it, and it stays live after its end. Returns the unsubscriber. */
 export function watchDeployment(id: string): () => void {
   shown.add(id);
   dismiss(notes.get(id) ?? 0);
   subscribeTo(id);
   return () => {
     shown.delete(id);
-    const held = known.get(id);
-    if (!held || deploymentEnded(held.peek())) unsubscribe(id);
+    const stored = known.get(id);
+    if (!stored || deploymentEnded(stored.peek())) unsubscribe(id);
   };
 }
 
-/** Loads the newest deployments of all users: the hub sends no live updates of an unknown one. */
+/** Loads the newest deployments of all users and follows those that run. */
 export async function loadDeployments(limit = 20): Promise<void> {
   try {
     const page = await call<DeploymentsView>("GET", "deployments", { query: { limit } });
     for (const one of page.deployments) followDeployment(one);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    // Only background deployments are missing then; the offline banner reports the hub.
+    // The page then lacks only deployments that run in the background. The offline banner reports the hub.
   }
 }
 

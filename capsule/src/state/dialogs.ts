@@ -11,10 +11,10 @@ export type OpenDialog = {
   | { kind: "add"; deployment?: string; method?: "command" }
   | { kind: "remove"; node: string; deployment?: string }
   | { kind: "redeploy"; node: string }
-  | { kind: "order"; node: string; action: JobBody["action"] }
-  | { kind: "many"; nodes: readonly string[]; action?: JobBody["action"]; packages?: readonly string[] }
+  | { kind: "job"; node: string; action: JobBody["action"] }
+  | { kind: "bulk-job"; nodes: readonly string[]; action?: JobBody["action"]; packages?: readonly string[] }
   | { kind: "tags" | "forget"; nodes: readonly string[] }
-  | { kind: "views" | "columns" | "keys" | "palette" }
+  | { kind: "views" | "columns" | "shortcuts" | "palette" }
 );
 
 export const openDialog = signal<OpenDialog | null>(null);
@@ -25,5 +25,5 @@ export const showDialog = (wanted: OpenDialog): void => {
 export const closeDialog = (): void => {
   openDialog.value = null;
 };
-// The data of the dialog is gone. An open dialog would also keep the keys of the page.
+// An open dialog without its data would also block the shortcuts of the page.
 onSessionEnd(closeDialog);

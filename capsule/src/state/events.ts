@@ -1,4 +1,4 @@
-/** The newest events, live. Lists that depend on events reload when one arrives. */
+/** The newest events, live. */
 
 import { effect, signal } from "@preact/signals";
 import { prependEvent } from "../core/events/event-list";
@@ -10,7 +10,7 @@ export const events = signal<readonly EventView[]>([]);
 export const eventsLoaded = signal(false);
 const listeners = new Set<(event: EventView) => void>();
 
-/** Returns the unsubscriber. */
+/** Calls a listener with each new event. Returns the unsubscriber. */
 export function onEvent(listener: (event: EventView) => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -29,7 +29,7 @@ effect(() => {
       change: (data) => {
         const event = data as EventView;
         events.value = prependEvent(events.value, event);
-        for (const tell of listeners) tell(event);
+        for (const listener of listeners) listener(event);
       },
       refused: () => {
         eventsLoaded.value = true;

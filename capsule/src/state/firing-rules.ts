@@ -1,4 +1,4 @@
-/** The rules of a node, and those whose alerts fire. */
+/** The rules of a node, and its firing alerts. */
 
 import type { FiringRule } from "../core/alerts/firing-thresholds";
 import { call } from "../wire/http";
@@ -6,10 +6,10 @@ import type { AlertsView, EffectiveRulesView, EffectiveRuleView as NodeRule } fr
 
 export type { NodeRule };
 
-/** The rules that watch a node, with the values that hold for it. Raises: ApiError. */
+/** The rules that watch a node, with the values that apply to it. Raises: ApiError. */
 export const nodeRules = async (id: string): Promise<NodeRule[]> => (await call<EffectiveRulesView>("GET", `nodes/${id}/rules`)).rules;
 
-/** Raises: ApiError. */
+/** The firing alerts of a node with the expressions of their rules. Raises: ApiError. */
 export async function firingRules(id: string): Promise<FiringRule[]> {
   const [{ alerts }, rules] = await Promise.all([call<AlertsView>("GET", "alerts", { query: { node: id, state: "firing" } }), nodeRules(id)]);
   const exprs = new Map(rules.map(({ rule }) => [rule.id, rule.expr]));

@@ -12,10 +12,10 @@ import { onSessionEnd, phase } from "./session";
 import { forgetSparks, noteCpu } from "./sparklines";
 
 /**
- * How long values may wait to be drawn together; each node sends once a second.
+ * How long values may wait to be drawn together. Each node sends once a second.
  *
- * A fleet that is larger than the screen draws once a second, so that all rows change at the same time. Where no rows are shown, values wait
- * for the page's own drawing. A node that appears, disappears or changes its state does not wait.
+ * A fleet that is larger than the screen draws once a second, so that all rows change at the same time. Other pages show no rows, so values
+ * wait longer there. A node that appears, disappears or changes its state does not wait.
  */
 const BATCH_MS = 250;
 const LARGE_FLEET = 60;
@@ -23,21 +23,21 @@ const LARGE_BATCH_MS = 1000;
 const HIDDEN_BATCH_MS = 1500;
 const patienceMs = ({ nodes, removed }: FleetChange): number => (nodes.length || removed.length ? 0 : pageUrl.peek().path !== "/" ? HIDDEN_BATCH_MS : map.size > LARGE_FLEET ? LARGE_BATCH_MS : BATCH_MS);
 const map = new Map<string, Signal<NodeView>>();
-/** The last live view of each node, whatever replaced it since. */
+/** The last view of each node that arrived live. The answer to an edit may have replaced it in `map`. */
 const lastLive = new Map<string, NodeView>();
 
-/** Grows when nodes appear, disappear or change, but not with values, which are too frequent. */
+/** Grows when nodes appear, disappear or change, but not with new values, which are too frequent. */
 const version = signal(0);
 /** The ids of all nodes; changes only when a node appears or disappears. */
 export const ids = signal<readonly string[]>([]);
 export const loaded = signal(false);
 
-/** When the page began to watch. */
+/** Since when the page watches the fleet, in Unix seconds. */
 let watched = 0;
 
 export const nodeSignal = (id: string): Signal<NodeView> | undefined => map.get(id);
 
-/** Also reacts to a node that appears later. */
+/** The name of a node; undefined = unknown. A view that reads this is redrawn when the node appears. */
 export const nodeName = (id: string): string | undefined => {
   void ids.value;
   return map.get(id)?.value.name;
@@ -47,16 +47,16 @@ export interface Row {
   node: NodeView;
   status: NodeStatus;
   health: Health;
-  /** Its values are not current. */
+  /** Whether the values are not current. */
   old: boolean;
 }
 
-/** The status by id and view: it depends on the view alone, health also on time. A map by views would grow each second. */
+/** The status of each node with the view from which it was computed. */
 const known = new Map<string, { node: NodeView; status: NodeStatus }>();
 
 function knownOf(node: NodeView): NodeStatus {
-  const held = known.get(node.id);
-  if (held?.node === node) return held.status;
+  const cached = known.get(node.id);
+  if (cached?.node === node) return cached.status;
   const status = nodeStatusOf(node);
   known.set(node.id, { node, status });
   return status;
@@ -68,7 +68,7 @@ export function rowOf(node: NodeView, at: number): Row {
   return { node, status, health, old: health === "off" || health === "back" || isOld(status, at, watched) };
 }
 
-/** Every node with its status, computed each second from the values of that moment. A row on the page shows its own values immediately. */
+/** Every node with its status, computed each second. A row on the page shows new values immediately. */
 export const rows = computed<readonly Row[]>(() => {
   void version.value;
   const at = now.value;
@@ -83,12 +83,13 @@ export const tags = computed<readonly (readonly [string, number])[]>(() => {
   return [...counts].sort((a, b) => b[1] - a[1] || nameCollator.compare(a[0], b[0]));
 });
 
+/** Stores a view. Returns whether the node is new. */
 function put(node: NodeView): boolean {
-  const held = map.get(node.id);
+  const stored = map.get(node.id);
   lastLive.set(node.id, node);
   noteCpu(node.id, node.latest["cpu.total"]);
-  if (held) {
-    held.value = node;
+  if (stored) {
+    stored.value = node;
     return false;
   }
   map.set(node.id, signal(node));
@@ -120,10 +121,10 @@ function change(data: FleetChange): void {
     noteCpu(id, latest["cpu.total"]);
     const before = node.peek();
     const labels = labelledOf(latest);
-    // The existing object takes the new values: 500 new objects a second would burden the garbage collector.
+    // Writes the values into the existing object: 500 new objects a second would burden the garbage collector.
     const next = { ...before, latest: labels ? merged(before.latest, latest, labels) : Object.assign(before.latest, latest) };
-    const held = known.get(id);
-    if (!labels && held?.node === before) known.set(id, { node: next, status: nodeStatusOf(next, held.status) });
+    const cached = known.get(id);
+    if (!labels && cached?.node === before) known.set(id, { node: next, status: nodeStatusOf(next, cached.status) });
     node.value = next;
   }
   for (const id of data.removed) members = drop(id) || members;
@@ -131,14 +132,14 @@ function change(data: FleetChange): void {
   if (data.nodes.length || data.removed.length) version.value += 1;
 }
 
-/** The labelled series; null = none, as in most seconds. */
+/** The names of the labelled series; null = none, as in most seconds. */
 function labelledOf(latest: NodeView["latest"]): string[] | null {
   let labels: string[] | null = null;
   for (const name in latest) if (name.endsWith("}")) (labels ??= []).push(name);
   return labels;
 }
 
-/** A summary has one series of a labelled metric. The fullest mount may be a different one now: values of the old one must not remain. */
+/** Merges new values. A summary has one series of each labelled metric: the value of another label, such as the mount that was fullest, is removed. */
 function merged(before: NodeView["latest"], after: NodeView["latest"], labels: readonly string[]): NodeView["latest"] {
   const next = { ...before, ...after };
   for (const name in before) {
@@ -166,13 +167,13 @@ onSessionEnd(() => {
   version.value += 1;
 });
 
-/** Changes the name or tags, and shows the hub's answer. If rights depend on a tag, the hub requires the password: `node-edit.ts` asks for it. */
+/** Changes the name or tags, and shows the hub's answer. If rights depend on a tag, the hub requires the password, for which `node-edit.ts` asks. */
 export async function patchNode(id: string, patch: NodePatch): Promise<NodeView> {
   const before = lastLive.get(id);
   const node = await call<NodeView>("PATCH", `nodes/${id}`, { body: patch });
-  const held = map.get(id);
-  // A live view that arrived meanwhile is as new as the answer or newer. This change is sent live as well.
-  if (held && lastLive.get(id) === before) held.value = { ...node, latest: { ...held.peek().latest } };
+  const shown = map.get(id);
+  // A live view that arrived during the request is not older than the answer, and stays.
+  if (shown && lastLive.get(id) === before) shown.value = { ...node, latest: { ...shown.peek().latest } };
   version.value += 1;
   return node;
 }
@@ -196,7 +197,7 @@ export interface FleetSummary {
   newest: number;
 }
 
-/** Whether values are current: sums leave out nodes with old values. While the hub is offline, the last sums stay. */
+/** Whether the values of a node were current at the last message, so that sums include them. While the hub is offline, the last sums stay. */
 export const isReporting = (status: NodeStatus): boolean => status.at !== null && !isOld(status, lastMessageAt(), watched);
 
 export const fleetSummary = computed<FleetSummary>(() => {
@@ -237,10 +238,7 @@ export const fleetSummary = computed<FleetSummary>(() => {
   return v;
 });
 
-/**
- * Seconds without values although values arrived until then; 0 = values arrive, or none are expected. The socket needs longer to detect a
- * silent hub.
- */
+/** Seconds since the last message, if values arrived until then; 0 = values arrive, or none are expected. The socket detects a silent hub later. */
 export const silentFor = computed(() => {
   const last = lastMessageAt();
   const since = now.value - last;
@@ -249,13 +247,13 @@ export const silentFor = computed(() => {
 
 /** Whether a node waits for approval. */
 export const anyAwaitsApproval = computed(() => rows.value.some(({ node }) => node.waiting));
-/** The updates of the whole fleet. A view that shows only this is not redrawn with each value. */
+/** The number of updates of the whole fleet. A view that shows only this number is not redrawn with each value. */
 export const updateCount = computed(() => fleetSummary.value.updates);
 
 /** CPU and network of the fleet in the last minutes, one point a second, for the sparklines of the summary. */
 export const trail = signal<{ cpu: readonly (number | null)[]; network: readonly (number | null)[] }>({ cpu: [], network: [] });
-const TRAIL = 60;
-/** After this long without a message from the hub, its last values are not current any more. */
+const TRAIL_POINTS = 60;
+/** After this long without a message from the hub, the last values are no longer current. */
 const UNHEARD_S = 2.5;
 effect(() => {
   const at = now.value;
@@ -263,5 +261,5 @@ effect(() => {
   const { cpu, received } = fleetSummary.peek();
   const { cpu: cpus, network } = trail.peek();
   const isCurrent = cpu !== null && at - lastMessageAt() < UNHEARD_S;
-  trail.value = { cpu: [...cpus, isCurrent ? cpu : null].slice(-TRAIL), network: [...network, isCurrent ? received : null].slice(-TRAIL) };
+  trail.value = { cpu: [...cpus, isCurrent ? cpu : null].slice(-TRAIL_POINTS), network: [...network, isCurrent ? received : null].slice(-TRAIL_POINTS) };
 });

@@ -1,4 +1,4 @@
-/** Whether Ground Control can store data; the hub reports it to everybody. */
+/** Whether Ground Control can store data. */
 
 import { effect, signal } from "@preact/signals";
 import { health } from "../wire/http";

@@ -1,14 +1,14 @@
-/** The hub's own SSH key: its public half, and the order to make one. */
+/** The hub's own SSH key: load its public half, create, replace and remove it. */
 
 import { call } from "../wire/http";
 import type { HubKeyStateView, HubKeyView } from "../wire/schema.gen";
 
-/** null: there is none. */
+/** Null = the hub has no key. */
 export async function loadHubKey(): Promise<HubKeyView | null> {
   return (await call<HubKeyStateView>("GET", "hub-key")).key;
 }
 
-/** The caller asks for the password where the hub requires it. */
+/** If the hub requires the password, the caller asks for it. */
 export async function createHubKey(replace: boolean): Promise<HubKeyView | null> {
   return (await call<HubKeyStateView>("POST", "hub-key", { body: { replace } })).key;
 }

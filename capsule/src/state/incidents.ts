@@ -8,9 +8,9 @@ import { subscribeWithRetry } from "./live/subscribe-with-retry";
 import { onSessionEnd } from "./session";
 
 export interface IncidentsState {
-  /** Null: not received yet. */
+  /** Null = not received yet. */
   incidents: readonly IncidentView[] | null;
-  /** More are open than the hub sends. */
+  /** Whether more incidents are open than the hub sends. */
   more: boolean;
   failure: ApiError | null;
 }
@@ -20,7 +20,7 @@ export const incidents = signal<IncidentsState>(NONE);
 /** Grows when an incident ends. */
 export const endedIncidents = signal(0);
 
-/** Follows them until the returned function is called. */
+/** Follows the open incidents until the returned function is called. */
 export function followIncidents(): () => void {
   return subscribeWithRetry("incidents", {
     snapshot: (data) => {

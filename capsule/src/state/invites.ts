@@ -5,7 +5,7 @@ import { call } from "../wire/http";
 import type { InviteBody, InvitesView, InviteView, NewInviteView, NodeView } from "../wire/schema.gen";
 import { withStepUp } from "./step-up";
 
-/** The hub may require the password. */
+/** Creates an invite. If the hub requires the password, the caller asks for it. */
 export const makeInvite = (body: InviteBody): Promise<NewInviteView> => call<NewInviteView>("POST", "invites", { body });
 export const loadInvites = (cursor?: string): Promise<InvitesView> => call<InvitesView>("GET", "invites", { query: { limit: 100, ...(cursor ? { cursor } : {}) } });
 export const lookInvite = (id: string): Promise<InviteView> => call<InviteView>("GET", `invites/${id}`);

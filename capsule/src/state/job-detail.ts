@@ -1,4 +1,4 @@
-/** Jobs: start, stop, plan and report, one job with its output by offset, and batches of jobs. */
+/** Jobs: start and stop them, load plans and reports, follow one job with its output, and batches of jobs. */
 
 import { signal } from "@preact/signals";
 import { ApiError, call, idempotencyKey, url } from "../wire/http";
@@ -19,7 +19,7 @@ export async function submitJob(nodeId: string, body: JobBody, key: string): Pro
 
 export const newIdempotencyKey = idempotencyKey;
 
-/** `force`: for a job that continues after a stop request. */
+/** Requests the stop of a job. `force` also ends a job that continues after an earlier stop request. */
 export async function cancelJob(id: string, force = false): Promise<JobView> {
   const job = await call<JobView>("POST", `jobs/${id}/cancel`, { body: { force }, idempotencyKey: idempotencyKey() });
   noteJob(job);
@@ -28,19 +28,21 @@ export async function cancelJob(id: string, force = false): Promise<JobView> {
 
 export const outputUrl = (id: string): string => url(`jobs/${id}/output`);
 
-/** One job, followed live. `onOutput` receives every byte from `from` on, once and in order. */
+/** One job, followed live. The receiver set by `onOutput` gets the last 4 MB of the output and all later bytes, once and in order. */
 export class JobDetail {
   readonly view = signal<JobView | null>(null);
-  /** An error after the first read: the shown data may be old, and live updates stopped for now or for good. */
+  /** The error of the first read, or of the live updates: then the shown data may be old. */
   readonly failure = signal<ApiError | null>(null);
   /** Bytes that are not shown because the output is too long. */
   readonly skipped = signal(0);
+  /** The offset of the end of the received output. */
   readonly received = signal(0);
   #end: (() => void) | null = null;
   #closed = false;
   #offset = 0;
   #sink: ((bytes: Uint8Array) => void) | null = null;
-  #held: Uint8Array[] = [];
+  /** Output that arrived before there was a receiver. */
+  #early: Uint8Array[] = [];
 
   static readonly LONGEST = 4_000_000;
 
@@ -84,7 +86,7 @@ export class JobDetail {
     );
   }
 
-  /** Requests the next output of a shown job without further waiting. */
+  /** Subscribes again now, without waiting for the next retry. */
   again(): void {
     if (!this.#closed) this.#follow();
   }
@@ -97,21 +99,21 @@ export class JobDetail {
 
   #chunk({ output, offset }: JobChunk): void {
     const end = offset + output.length;
-    if (offset > this.#offset) return this.#follow(); // output is missing between: continue at the stored offset
+    if (offset > this.#offset) return this.#follow(); // bytes are missing in between: subscribe again from the stored offset
     if (end <= this.#offset) return;
     const fresh = output.subarray(this.#offset - offset);
     this.failure.value = null;
     this.#offset = end;
     this.received.value = end;
     if (this.#sink) this.#sink(fresh.slice());
-    else this.#held.push(fresh.slice());
+    else this.#early.push(fresh.slice());
   }
 
-  /** Sets the receiver of output; earlier output is handed over immediately. */
+  /** Sets the receiver of output, which gets earlier output immediately. */
   onOutput(sink: (bytes: Uint8Array) => void): void {
     this.#sink = sink;
-    for (const part of this.#held) sink(part);
-    this.#held = [];
+    for (const part of this.#early) sink(part);
+    this.#early = [];
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-/** History of a node around a job. While the job runs, the node is watched, so that its samples arrive each second. */
+/** The history of a node around a job, and the watch on a node whose job runs: a watched node sends its samples each second. */
 
 import { seriesName } from "../core/metrics/series";
 import { call } from "../wire/http";
@@ -12,7 +12,7 @@ export const watchNode = (id: string): (() => void) => subscribeWithRetry(`node:
 
 export const loadNode = (id: string): Promise<NodeView> => call<NodeView>("GET", `nodes/${id}`);
 
-/** `device`, `network`: names of a disk and an interface; empty = the node has none. */
+/** `device` and `network` are the names of a disk and an interface; empty = the node has none. `from` and `to`: Unix seconds. */
 export function loadJobHistory(id: string, device: string, network: string, { from, to }: { from: number; to: number }): Promise<HistoryView> {
   const metric = ["cpu.total", "memory.used", ...(device ? DISK.map((name) => seriesName(name, "device", device)) : []), ...(network ? NETWORK.map((name) => seriesName(name, "interface", network)) : [])];
   return call<HistoryView>("GET", `nodes/${id}/history`, { query: { metric, from, to, points: POINTS } });

@@ -1,4 +1,4 @@
-/** The newest jobs and all running ones of all users, live on every page. `job-detail.ts` has the actions on one job. */
+/** The newest jobs and all running jobs of all users, live on every page. `job-detail.ts` has the actions on one job. */
 
 import { computed, effect, signal } from "@preact/signals";
 import type { JobsChange, JobsData, JobView } from "../wire/schema.gen";
@@ -11,13 +11,13 @@ export const running = computed(() => jobs.value.filter((job) => !jobEnded(job.s
 /** The running job of each node. */
 export const runningOn = computed(() => new Map(running.value.map((job) => [job.node_id, job])));
 
-/** This view of a job, or the one of the list if that is newer. */
+/** The newer of this view and the view of the same job in the list. */
 export function newest(job: JobView): JobView {
   const known = jobs.value.find((one) => one.id === job.id);
   return known && known.version > job.version ? known : job;
 }
 
-/** Puts views of jobs into the list, newest first, unless newer ones are there: a live message may be newer than an answer. */
+/** Adds views to the list, newest first. A view that is older than the listed one is ignored: a live message may be newer than an answer. */
 function take(received: readonly JobView[], gone: readonly string[] = []): void {
   const known = new Map(jobs.peek().map((job) => [job.id, job]));
   for (const id of gone) known.delete(id);

@@ -1,4 +1,4 @@
-/** Whether notifications go out; users who see only some nodes are not told. */
+/** Whether notifications are sent. Users who see only some nodes do not get this information. */
 
 import { effect, signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
@@ -13,7 +13,7 @@ const EVERY_MS = 60_000;
 /** A message that waits longer than this is stuck. */
 const LATE_S = 120;
 
-/** What is wrong with the channels; null = nothing, as far as the page knows. */
+/** The state of the channels if some are broken or late; null = none known. */
 export const messengerTrouble = signal<NotificationsView | null>(null);
 
 const late = ({ oldest_due_at: at }: NotificationsView): boolean => at !== null && hubNow() - at > LATE_S;

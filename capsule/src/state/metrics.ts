@@ -1,4 +1,4 @@
-/** The hub's catalogue of metrics, for pages behind the first view. */
+/** The hub's catalogue of metrics. Do not import it in the first view: it is large. */
 
 import { METRICS } from "../wire/schema.gen";
 

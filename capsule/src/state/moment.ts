@@ -1,4 +1,4 @@
-/** A moment in the past that the address names: `?at=` in Unix seconds. */
+/** A chosen moment in the past, which is in the address: `?at=` in Unix seconds. */
 
 import { hubNow } from "./clock";
 import { pageUrl, setQuery } from "./router";

@@ -1,4 +1,4 @@
-/** Edits a node in its current state, not in that when the dialog opened: changes of other users are kept. */
+/** Edits a node's current view, not the view of when the dialog opened, so that changes of other users are kept. */
 
 import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
@@ -11,7 +11,7 @@ export interface Edit {
   after: NodeView;
 }
 
-/** `change` returns the patch, or null for none. It is called again after the password was asked for. */
+/** `change` returns the patch for the current view, or null for no change. It is called again after the user has entered the password. */
 export const editNode = (id: string, change: (now: NodeView) => NodePatch | null): Promise<Edit | null> =>
   withStepUp(async () => {
     const before = await call<NodeView>("GET", `nodes/${id}`);

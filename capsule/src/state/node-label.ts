@@ -4,8 +4,8 @@ import { t } from "../core/text/i18n";
 import { loaded, nodeName } from "./fleet";
 import { user } from "./session";
 
-/** For a node that the hub does not show. A limited user does not learn whether it is removed or not theirs. */
+/** The label of a node that the hub does not show. For a limited user, the node is removed or not one of theirs. */
 export const unknownNodeLabel = (): string => (user.value?.limited ? t`not among your nodes` : t`removed node`);
 
-/** Unknown until the fleet is loaded. */
+/** The name of a node, or the reason why it has none; "…" until the fleet is loaded. */
 export const nodeLabel = (id: string): string => nodeName(id) ?? (loaded.value ? unknownNodeLabel() : "…");

@@ -9,7 +9,7 @@ const NONE: PreferencesView = { views: [], single_keys: true, network_bits: fals
 
 export const preferences = signal<PreferencesView>(NONE);
 
-/** Whether single letters are commands. */
+/** Whether single letters are shortcuts. */
 export const singleKeys = (): boolean => preferences.peek().single_keys;
 
 /** Whether network rates are in bits per second. */
@@ -18,7 +18,7 @@ export const inBits = (): boolean => preferences.value.network_bits;
 let saves = 0;
 let last: Promise<unknown> = Promise.resolve();
 
-/** Saves one patch after the other, so that the last answer has all of them. A patch that waits when the session ends is dropped. */
+/** Saves patches one after the other, so that the last answer contains all of them. A patch that waits while the session ends is dropped. */
 export async function savePreferences(patch: PreferencesPatch): Promise<void> {
   saves += 1;
   const who = user.peek()?.username;

@@ -1,4 +1,4 @@
-/** Lists that the hub filters and sends page by page: jobs, deployments, events, lines of a node's system log. */
+/** Lists that the hub filters and sends page by page: jobs, deployments, events, log lines of a node; and the processes and journals of a node. */
 
 import { call } from "../wire/http";
 import type { DeploymentsView, EventsView, EventView, JobsView, LogsView, PastProcessesView, UnitJournalView } from "../wire/schema.gen";
@@ -19,22 +19,22 @@ export interface EventsQuery {
   type?: string | undefined;
   group?: string | undefined;
   search?: string | undefined;
-  /** Unix seconds: not before this moment. */
+  /** The earliest time in Unix seconds. */
   from?: number | undefined;
-  /** Before this moment. */
+  /** The end in Unix seconds, which is not included. */
   to?: number | undefined;
 }
 
 const PAGE = 50;
 const EXPORT_PAGE = 500;
-/** The maximum of one file. */
+/** The maximum of events in one file. */
 const MAX_EXPORTED = 20_000;
 
 export const findJobs = (asked: JobsQuery, cursor?: string): Promise<JobsView> => call<JobsView>("GET", "jobs", { query: { limit: PAGE, cursor, ...asked } });
 export const findDeployments = (cursor?: string): Promise<DeploymentsView> => call<DeploymentsView>("GET", "deployments", { query: { limit: PAGE, cursor } });
 export const findEvents = (asked: EventsQuery, cursor?: string): Promise<EventsView> => call<EventsView>("GET", "events", { query: { limit: PAGE, cursor, ...asked } });
 
-/** All events, newest first, up to the maximum of one file. `whole` = there are no more. */
+/** All events, newest first, up to the maximum of one file. `whole` = there are no others. */
 export async function allEvents(asked: EventsQuery): Promise<{ events: EventView[]; whole: boolean }> {
   const events: EventView[] = [];
   let cursor: string | undefined;

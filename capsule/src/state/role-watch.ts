@@ -6,14 +6,14 @@ import { closeDialog, openDialog } from "./dialogs";
 import { mayAct, user } from "./session";
 import { toast } from "./toasts";
 
-const FOR_ALL: readonly string[] = ["views", "keys", "palette"];
+const FOR_ALL: readonly string[] = ["views", "shortcuts", "palette"];
 let could = mayAct.peek();
 
 effect(() => {
   const lost = could && !mayAct.value && user.peek() !== null;
   could = mayAct.value;
-  const at = openDialog.peek();
-  if (!lost || !at || FOR_ALL.includes(at.kind) || ("deployment" in at && at.deployment)) return;
+  const open = openDialog.peek();
+  if (!lost || !open || FOR_ALL.includes(open.kind) || ("deployment" in open && open.deployment)) return;
   closeDialog();
   toast("fail", t`Your role does not allow this any more`, t`You now have read-only access; open dialogs were closed.`);
 });

@@ -1,6 +1,6 @@
 /**
- * The URL is the state: one signal of path and query, and functions to change it. The history entry also keeps the scroll position and the
- * length of lists.
+ * The URL holds the state of the page: a signal has its path and query, and functions change it. The history entry also stores the scroll
+ * position and the length of lists.
  */
 
 import { signal } from "@preact/signals";
@@ -28,67 +28,68 @@ const read = (): PageUrl => ({ path: location.pathname, query: new URLSearchPara
 
 export const pageUrl = signal<PageUrl>(read());
 
-/** The browser would scroll before the page is long enough. */
+// The browser would restore the scroll position before the page is long enough.
 history.scrollRestoration = "manual";
 let step = historyState().step ?? 0;
-let settling: ReturnType<typeof setTimeout> | undefined;
-let aiming = 0;
+let scrollTimer: ReturnType<typeof setTimeout> | undefined;
+/** Grows to cancel the restoration of a scroll position. */
+let restoration = 0;
 
-const keep = (): void => {
-  clearTimeout(settling);
+const saveScroll = (): void => {
+  clearTimeout(scrollTimer);
   history.replaceState({ ...historyState(), y: scrollY, step }, "");
 };
 
 /** Restores the scroll position as soon as the page is long enough, unless the user scrolls meanwhile. */
-function aim(): void {
+function restoreScroll(): void {
   const { y } = historyState();
-  const mine = ++aiming;
+  const mine = ++restoration;
   const until = performance.now() + PATIENCE_MS;
-  const step = (): void => {
-    if (mine !== aiming) return;
+  const attempt = (): void => {
+    if (mine !== restoration) return;
     if (y === undefined || document.documentElement.scrollHeight >= y + innerHeight) scrollTo(0, y ?? 0);
-    else if (performance.now() < until) requestAnimationFrame(step);
+    else if (performance.now() < until) requestAnimationFrame(attempt);
   };
-  requestAnimationFrame(() => requestAnimationFrame(step)); // the other page is drawn first
+  requestAnimationFrame(() => requestAnimationFrame(attempt)); // the other page is drawn first
 }
 
-for (const kind of ["wheel", "keydown", "pointerdown"]) addEventListener(kind, () => (aiming += 1), { passive: true, capture: true });
+for (const kind of ["wheel", "keydown", "pointerdown"]) addEventListener(kind, () => (restoration += 1), { passive: true, capture: true });
 addEventListener("scroll", () => {
-  clearTimeout(settling);
-  settling = setTimeout(keep, SETTLE_MS);
+  clearTimeout(scrollTimer);
+  scrollTimer = setTimeout(saveScroll, SETTLE_MS);
 }, { passive: true });
-addEventListener("pagehide", keep);
+addEventListener("pagehide", saveScroll);
 addEventListener("popstate", async () => {
-  clearTimeout(settling);
+  clearTimeout(scrollTimer);
   const to = historyState().step ?? step + 1;
   if (to === step) return; // the entry was restored
-  // Like Esc: a dialog belongs to the page below it. A dialog with a request under way stays open for its answer.
+  // A dialog belongs to the page that is left, so it is closed as by Esc. A dialog whose request is running stays open for the answer.
   for (const one of document.querySelectorAll("dialog:not(:has(button[aria-busy]))")) one.dispatchEvent(new Event("cancel"));
   await null; // the dialog is removed
-  // A dialog of the page itself that stays open would be lost: so the page stays too.
+  // A dialog that is part of the page and stays open would be lost with the page, so the page stays.
   if (document.querySelector("main dialog")) return history.go(step - to);
   step = to;
   pageUrl.value = read();
-  aim();
+  restoreScroll();
 });
-aim();
+restoreScroll();
 
 /** Opens a path of the page; `replace` adds no history entry. */
 export function go(target: string, { replace = false }: { replace?: boolean } = {}): void {
   if (target === location.pathname + location.search) return;
   const before = location.pathname;
-  if (!replace) keep();
+  if (!replace) saveScroll();
   history[replace ? "replaceState" : "pushState"](replace ? history.state : { step: ++step }, "", target);
   pageUrl.value = read();
   if (location.pathname !== before) {
-    aiming += 1;
+    restoration += 1;
     scrollTo(0, 0);
   }
 }
 
 type Changes = Readonly<Record<string, string | readonly string[] | null>>;
 
-/** This page with parts of its query set or removed. A list becomes repeated parameters. */
+/** The path and query of this page with changed parameters; null removes one, and a list becomes repeated parameters. */
 export function withQuery(changes: Changes, from = pageUrl.value): string {
   const query = new URLSearchParams(from.query);
   for (const [name, value] of Object.entries(changes)) {
@@ -102,7 +103,7 @@ export function withQuery(changes: Changes, from = pageUrl.value): string {
 /** Changes the query without a history entry. */
 export const setQuery = (changes: Changes): void => go(withQuery(changes, pageUrl.peek()), { replace: true });
 
-/** Plain clicks on links to this page do not reload it. */
+// A plain click on a link to this page does not reload the page.
 document.addEventListener("click", (event) => {
   if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const link = event.target instanceof Element ? event.target.closest("a") : null;
@@ -114,7 +115,7 @@ document.addEventListener("click", (event) => {
 
 const MOST_PAGES = 10;
 
-/** The number of pages to load first: as many as when the list was left. */
+/** The number of pages to load first: as many as the list had when it was left. */
 export const savedPages = (list: string): number => Math.min(historyState().pages?.[list] ?? 1, MOST_PAGES);
 
 export function savePages(list: string, pages: number): void {

@@ -1,4 +1,4 @@
-/** The selected nodes; the selection stays while other pages are open. */
+/** The ids of the selected nodes. The selection stays while other pages are open. */
 
 import { signal } from "@preact/signals";
 import { onSessionEnd } from "./session";

@@ -7,7 +7,7 @@ import { followDeployment } from "./deployments";
 import { noteJob } from "./jobs";
 import { withStepUp } from "./step-up";
 
-/** Updates the agent of one node to the hub's version. A toast reports the end. */
+/** Updates the agent of one node to the hub's version. A toast reports the end. Undefined = the hub started no update. */
 export async function updateAgent(node: string): Promise<DeploymentView | undefined> {
   const answer = await withStepUp(() => call<DeploymentsView>("POST", "agent-updates", { body: { nodes: [node] } }), t`Enter your password to update an agent.`);
   const one = answer.deployments[0];
@@ -15,7 +15,7 @@ export async function updateAgent(node: string): Promise<DeploymentView | undefi
   return one;
 }
 
-/** Renews a node's keys. The caller asks for the password where the hub requires it. */
+/** Replaces a node's keys. If the hub requires the password, the caller asks for it. */
 export async function renewKeys(node: string, key: string): Promise<JobView> {
   const job = await call<JobView>("POST", `nodes/${node}/rekey`, { idempotencyKey: key });
   noteJob(job);

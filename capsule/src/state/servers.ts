@@ -1,4 +1,4 @@
-/** Several servers in one request: parse a list, submit, confirm and follow. Secrets are passed on and not stored here. */
+/** Several servers in one request: parse a list, submit it, load the deployments, confirm and retry them. Secrets are passed on and not stored here. */
 
 import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
@@ -9,13 +9,13 @@ const MAX_SERVERS = 500;
 
 export const previewList = (body: ServerListBody): Promise<ServerListView> => call<ServerListView>("POST", "deployments/preview", { body });
 
-/** Returns the id of the batch. A key that was used before returns the batch of that request. */
+/** Returns the id of the batch; with a key that was used before, the batch of the earlier request. */
 export async function addServers(body: ManyDeploymentsBody, key: string): Promise<string> {
   const made = await call<DeploymentsView>("POST", "deployments/many", { body, idempotencyKey: key });
   return made.deployments[0]?.batch_id ?? "";
 }
 
-/** In the order of the list. */
+/** The deployments of a batch, in the order of the submitted list. */
 export async function loadServers(batch: string): Promise<readonly DeploymentView[]> {
   return (await call<DeploymentsView>("GET", "deployments", { query: { batch, limit: MAX_SERVERS } })).deployments.reverse();
 }

@@ -1,6 +1,4 @@
-/** A session has a maximum age. A present user is warned before, and can continue after signing in on the same page. */
-
-import { t } from "../core/text/i18n";
+/** A session has a maximum age. This module warns the user before it ends, and lets the user sign in again on the same page. */import { t } from "../core/text/i18n";
 import { clock } from "../core/text/time";
 import { ApiError, call, hubAhead } from "../wire/http";
 import type { MeView } from "../wire/schema.gen";
@@ -11,7 +9,7 @@ import { dismiss, toast } from "./toasts";
 /** The warning appears when at least two minutes are left, with a check every half minute. */
 const WARN_S = 150;
 
-/** When the session ends by the last answer (hub time); 0 = unknown. */
+/** When the session ends according to the last answer (hub time); 0 = unknown. */
 let endsAt = 0;
 let note = 0;
 
@@ -42,10 +40,10 @@ function renewSignIn(): void {
   };
 }
 
-/** Checks the remaining time; must be called twice a minute. */
+/** Checks the remaining time. Must be called twice a minute. */
 export async function checkExpiry(): Promise<void> {
   if (!isNear()) return;
-  // Each renewal extends a session until its maximum age: only that end needs a warning.
+  // A renewal extends the session, but not beyond its maximum age: only that end needs a warning.
   if (!note && (await renew()) !== true) return;
   try {
     endsAt = (await call<MeView>("GET", "auth/me")).expires_at;

@@ -15,7 +15,7 @@ const SOONEST_S = 5;
 /** The page may stay blank this long while it loads or signs out. */
 const SILENT_MS = 2000;
 const SECURE = location.protocol === "https:";
-/** A cookie that says that a sign-out is not confirmed by the hub yet, also after a reload. It contains nothing else. */
+/** A cookie that exists while the hub has not confirmed a sign-out yet, so that a reloaded page continues the sign-out. */
 const LEAVING = SECURE ? "__Host-stardust-leaving" : "stardust-leaving";
 
 export const phase = signal<Phase>("loading");
@@ -28,21 +28,21 @@ export const isAdmin = computed(() => user.value?.role === "admin");
 export const notice = signal("");
 
 let csrf = "";
-/** Stored only between sign-in and the forced password change, so that the user types it once. */
+/** Stored only between sign-in and the forced password change, so that the user types the password once. */
 let typedPassword = "";
 /** A forced enrolment lasts until the recovery codes are stored. */
 let enrolling = false;
 let renewing: Promise<boolean | ApiError> | null = null;
 let timer: ReturnType<typeof setTimeout> | undefined;
-/** Session requests are numbered in order; this is the number of the last one, and of the one that is shown. */
+/** Session requests are numbered in order: the number of the last request, and of the request whose answer is shown. */
 let lastRequest = 0;
 let shownRequest = 0;
-/** Grows when a user signs in or out: a renewal from before belongs to an ended session. */
+/** Grows when a user signs in or out. A renewal that started before belongs to an ended session. */
 let turn = 0;
 let ended = 0;
 const endings = new Set<() => void>();
 
-/** Registers a listener for the end of the session, to drop what was loaded in it. */
+/** Registers a listener for the end of the session, which drops the data of the session. */
 export function onSessionEnd(listener: () => void): void {
   endings.add(listener);
 }
@@ -53,12 +53,12 @@ function mark(on: boolean): void {
 }
 
 /**
- * Shows a session. An answer is ignored if something newer happened (a sign-in, a sign-out, a later answer). The answer to an action on the
- * session always counts.
+ * Shows the session of an answer, unless something newer is shown (a sign-in, a sign-out, a later answer). Without `request`, the answer is
+ * the newest.
  */
 function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, request = ++lastRequest): void {
   if (request < shownRequest) return;
-  // Another user signed in in another tab: the data of this tab is not theirs.
+  // Another user has signed in in another tab and must not see the data of this tab.
   if (user.value && user.value.username !== who.username) return location.reload();
   shownRequest = request;
   csrf = csrf_token;
@@ -93,7 +93,7 @@ function leave(why: string, to: Phase = "login"): void {
   phase.value = to;
   notice.value = was ? why : "";
   for (const end of endings) end();
-  // A sign-out leaves no address to the next user. A user whose session ended returns to theirs.
+  // After a sign-out the next user must not see the address. A user whose session ended returns to the same page.
   if (!why) go("/", { replace: true });
 }
 
@@ -112,13 +112,13 @@ async function requestRenewal(): Promise<boolean | ApiError> {
       return false;
     }
     clearTimeout(timer);
-    // Without a user the first request is repeated elsewhere.
+    // Without a user, `resume` or `logOut` repeats its request.
     if (user.peek()) timer = setTimeout(() => void renew(), SOONEST_S * 1000);
     return error;
   }
 }
 
-/** Renews the session, one request at a time; false = the session is over. If the hub is offline, returns the error and the session stays. */
+/** Renews the session, with one request at a time. Returns false if the session is over. If the hub is offline, returns the error, and the session stays. */
 export function renew(): Promise<boolean | ApiError> {
   renewing ??= requestRenewal().finally(() => {
     renewing = null;
@@ -141,7 +141,7 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) void reloadUser();
 });
 
-/** The recovery codes are stored: show the page. */
+/** Call this when the user has stored the recovery codes: the page is shown. */
 export function enrolled(): Promise<void> {
   enrolling = false;
   return reloadUser();
@@ -152,7 +152,7 @@ addEventListener("unhandledrejection", (event) => {
   if (event.reason === OVER) event.preventDefault();
 });
 
-/** When the first request is repeated (ms); 0 = now. */
+/** When the first request is repeated, in Unix milliseconds; 0 = now. */
 export const resumesAt = signal(0);
 let attempt = 0;
 let again: ReturnType<typeof setTimeout> | undefined;
@@ -164,7 +164,7 @@ function later(act: () => Promise<void>): void {
   again = setTimeout(() => void act(), wait);
 }
 
-/** At the start: asks for an existing session until the hub answers. An unconfirmed sign-out is completed. */
+/** Call this at the start: requests the existing session until the hub answers, or completes an unconfirmed sign-out. */
 export async function resume(): Promise<void> {
   if (leaving()) return logOut();
   clearTimeout(again);
@@ -186,14 +186,14 @@ export async function resume(): Promise<void> {
   }
 }
 
-/** Shows the session after an action on it. A later request may have had an earlier answer, so it is repeated. */
+/** Shows the session in the answer to a sign-in or a new password. Then loads the account again, because a change may have arrived before. */
 function enterAnew(answer: LoginView): void {
   turn += 1;
   enter(answer);
   void reloadUser();
 }
 
-/** Called before a new socket: false if the session is over or another step comes first. The socket detects an offline hub. */
+/** Whether a new socket may be opened: false if the session is over, or while the user must change the password or enrol. */
 export const stillSignedIn = (): Promise<boolean> => {
   const ready = (): boolean => phase.value === "ready";
   return fetchUser().then(ready, ready);
@@ -217,7 +217,7 @@ export async function changePassword(current: string, next: string): Promise<voi
   enterAnew(answer);
 }
 
-/** Retries until the hub confirms that the session is over. Until then nothing of it is shown, and no one can return to it. */
+/** Signs out, and retries until the hub confirms it. Until then the page shows nothing of the session, and nobody can continue it. */
 export async function logOut(): Promise<void> {
   clearTimeout(again);
   resumesAt.value = 0;
@@ -244,7 +244,7 @@ export async function logOut(): Promise<void> {
   }
 }
 
-/** Another tab may have completed the sign-out, or a user may have signed in there: that session must not end. */
+/** Continues the sign-out, unless another tab has completed it: a user may have signed in there, and that session must not end. */
 async function stillLeaving(): Promise<void> {
   if (leaving()) await logOut();
   else leave("");

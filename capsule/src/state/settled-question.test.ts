@@ -3,7 +3,7 @@ import { mock, test } from "node:test";
 import { FIRST_S } from "../core/live/backoff";
 import { pollUntilSettled } from "./settled-question";
 
-/** Questions that the test answers. */
+/** Requests that the test answers. */
 function held(): { doubt: () => Promise<void>; asked: () => number; answer: (there?: boolean) => Promise<void> } {
   const waiting: ((there: boolean) => void)[] = [];
   let asked = 0;
@@ -18,20 +18,20 @@ function held(): { doubt: () => Promise<void>; asked: () => number; answer: (the
   return { doubt, asked: () => asked, answer };
 }
 
-test("a change during a question is not settled by its answer", async () => {
+test("after a change during a request there is another request", async () => {
   const { doubt, asked, answer } = held();
   let settled = 0;
   void doubt().then(() => (settled += 1));
   void doubt().then(() => (settled += 1));
   void doubt().then(() => (settled += 1));
-  assert.equal(asked(), 1, "one question at a time");
+  assert.equal(asked(), 1, "one request at a time");
   await answer();
   assert.deepEqual([asked(), settled], [2, 0]);
   await answer();
-  assert.deepEqual([asked(), settled], [2, 3], "however many doubts there were");
+  assert.deepEqual([asked(), settled], [2, 3], "one more request, however many changes there were");
 });
 
-test("without an answer the question is repeated until there is one", async () => {
+test("without an answer the request is repeated until there is one", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   mock.method(Math, "random", () => 0);
   try {
@@ -46,7 +46,7 @@ test("without an answer the question is repeated until there is one", async () =
     mock.timers.tick(FIRST_S * 1000 - 1);
     assert.equal(asked(), 2, "the wait grows");
     void doubt();
-    assert.equal(asked(), 3, "a new doubt does not wait");
+    assert.equal(asked(), 3, "a new change does not wait");
     await answer();
     mock.timers.tick(60_000);
     assert.equal(asked(), 3);
@@ -55,7 +55,7 @@ test("without an answer the question is repeated until there is one", async () =
   }
 });
 
-test("a change at the moment of an answer causes another question", async () => {
+test("a change at the moment of an answer causes another request", async () => {
   const { doubt, asked, answer } = held();
   void doubt().then(doubt);
   await answer();

@@ -1,4 +1,4 @@
-/** The last ten minutes of each node's CPU in forty points. History fills them when a row has been visible for a moment; then live samples do. */
+/** The last ten minutes of each node's CPU in forty points. They come from history once a row has been visible for a moment, then from live samples. */
 
 import { signal, type Signal } from "@preact/signals";
 import { RollingMean } from "../core/metrics/rolling-mean";
@@ -9,7 +9,7 @@ import { hubNow } from "./clock";
 const POINTS = 40;
 export const BUCKET_S = 15;
 const REDRAW_S = 5;
-/** Rows that are visible only briefly, while typing in the filter or scrolling, are not loaded. */
+/** Rows that are visible for a shorter time, while the user types or scrolls, are not loaded. */
 const SETTLE_MS = 300;
 /** The hub's maximum for one request. */
 const MOST = 50;
@@ -17,9 +17,9 @@ const MOST = 50;
 interface Spark {
   means: RollingMean;
   shown: Signal<readonly (number | null)[]>;
-  /** The number of places that show it. */
-  lookers: number;
-  /** History has answered. */
+  /** The number of places on screen that show the sparkline. */
+  watchers: number;
+  /** Whether the points from history are there. */
   filled: boolean;
   lastAt: number;
   shownAt: number;
@@ -32,7 +32,7 @@ let era = 0;
 
 function sparkOf(id: string): Spark {
   let spark = sparks.get(id);
-  if (!spark) sparks.set(id, (spark = { means: new RollingMean(POINTS, BUCKET_S), shown: signal([]), lookers: 0, filled: false, lastAt: 0, shownAt: 0 }));
+  if (!spark) sparks.set(id, (spark = { means: new RollingMean(POINTS, BUCKET_S), shown: signal([]), watchers: 0, filled: false, lastAt: 0, shownAt: 0 }));
   return spark;
 }
 
@@ -45,15 +45,15 @@ export function noteCpu(id: string, sample: Sample | undefined): void {
   if (!sample || sample.value === null) return;
   const spark = sparkOf(id);
   if (sample.at <= spark.lastAt) return;
-  // The page was hidden or the node was offline: history knows which.
+  // Samples are missing because the page was hidden or the node was offline. History has the samples of a hidden page.
   if (spark.filled && sample.at - spark.lastAt > BUCKET_S) {
     spark.filled = false;
-    if (spark.lookers) ask(id);
+    if (spark.watchers) request(id);
   }
   spark.lastAt = sample.at;
   spark.means.add(sample.at, sample.value);
   // One second changes the mean of the newest point by less than the width of the line.
-  if (spark.lookers && hubNow() - spark.shownAt >= REDRAW_S) show(spark);
+  if (spark.watchers && hubNow() - spark.shownAt >= REDRAW_S) show(spark);
 }
 
 export const sparkFor = (id: string): Signal<readonly (number | null)[]> => sparkOf(id).shown;
@@ -61,21 +61,21 @@ export const sparkFor = (id: string): Signal<readonly (number | null)[]> => spar
 /** Keeps a sparkline current for one place on screen. Returns the unsubscriber. */
 export function watchSpark(id: string): () => void {
   const spark = sparkOf(id);
-  spark.lookers += 1;
-  if (!spark.filled) ask(id);
+  spark.watchers += 1;
+  if (!spark.filled) request(id);
   else if (hubNow() - spark.shownAt >= REDRAW_S) show(spark);
   return () => {
-    spark.lookers -= 1;
-    if (!spark.lookers && sparks.get(id) === spark) queue.delete(id);
+    spark.watchers -= 1;
+    if (!spark.watchers && sparks.get(id) === spark) queue.delete(id);
   };
 }
 
-function ask(id: string): void {
+function request(id: string): void {
   queue.add(id);
   waiting ??= setTimeout(pump, SETTLE_MS);
 }
 
-/** One request at a time, for all visible rows. */
+/** Sends one request at a time, for all visible rows. */
 async function pump(): Promise<void> {
   const startedIn = era;
   const some = [...queue].slice(0, MOST);
@@ -85,18 +85,18 @@ async function pump(): Promise<void> {
 }
 
 async function fill(some: readonly string[], startedIn: number): Promise<void> {
-  // The end is on a bucket border: otherwise forty points would need wider steps, and every fourth bucket would be empty.
+  // The span ends on a bucket border. Otherwise the hub would choose wider steps, and every fourth point would be empty.
   const to = Math.ceil(hubNow() / BUCKET_S) * BUCKET_S;
   let past: HistoriesView | null = null;
   try {
     past = await call<HistoriesView>("GET", "history", { query: { node: some, metric: "cpu.total", from: to - POINTS * BUCKET_S, to, points: POINTS } });
   } catch (error) {
-    // One removed node fails the request for all of them.
+    // A request fails if one of its nodes was removed.
     if (error instanceof ApiError && error.status === 404 && some.length > 1) {
       for (const id of some) await fill([id], startedIn);
       return;
     }
-    // Without its past a row still shows live values; the node's page reports the error.
+    // Without its past a row still shows live values. The node's page reports the error.
   }
   if (startedIn !== era) return;
   for (const id of some) {

@@ -1,4 +1,4 @@
-/** Actions that require the password again, and a code if there is a second factor: ask, then repeat the action. */
+/** Repeats actions for which the hub requires the password (and a code of the second factor) again. */
 
 import { signal } from "@preact/signals";
 import { ApiError, call, OVER } from "../wire/http";
@@ -7,25 +7,25 @@ import { onSessionEnd } from "./session";
 export interface StepUp {
   /** The sentence that asks for the password and names the action. */
   question: string;
-  /** For how long the answer counts. */
+  /** The hub accepts the password for so many minutes; 0 = not said. */
   minutes: number;
   confirm(password: string, code: string): Promise<void>;
-  /** Without a reason: the hub's refusal. */
+  /** Ends the action with an error; without `why`, with the hub's refusal. */
   cancel(why?: Error): void;
 }
 
 export const stepUp = signal<StepUp | null>(null);
 const OTHER_MINUTES = 5;
 export const JOB_MINUTES = 15;
-/** The open question: parallel actions wait for the same answer. */
+/** The open password question. Parallel actions wait for the same answer. */
 let asking: Promise<void> | null = null;
 
 onSessionEnd(() => stepUp.peek()?.cancel(OVER));
 
 /**
- * Runs `act`. If the hub requires the password, asks for it while `wanted`, then runs `act` again. Cancelling throws the hub's refusal.
+ * Runs `act`. If the hub requires the password and `wanted` returns true, asks for the password and runs `act` again.
  *
- * `question` names the action. `minutes`: how long the hub accepts the answer for such actions.
+ * `question` names the action. `minutes`: how long the hub accepts the password for such actions. Raises: the hub's refusal if the user cancels.
  */
 export async function withStepUp<T>(act: () => Promise<T>, question: string, wanted = (): boolean => true, minutes = OTHER_MINUTES): Promise<T> {
   try {

@@ -1,4 +1,4 @@
-/** Light, dark or the system's theme. It is stored in a cookie, so that the hub writes it into the page before the first paint. */
+/** The theme: light, dark or that of the system. A cookie stores it, so that the hub can write it into the page before the first paint. */
 
 import { signal } from "@preact/signals";
 
@@ -7,7 +7,7 @@ export type Theme = "auto" | "light" | "dark";
 const root = document.documentElement;
 const fromCookie = (): Theme => (/(?:^|;\s*)theme=(dark|light)\b/.exec(document.cookie)?.[1] ?? "auto") as Theme;
 const system = matchMedia("(prefers-color-scheme: dark)");
-/** Tabs of this browser notify each other when the cookie changes. */
+/** The channel on which tabs of this browser notify each other when the cookie changes. */
 const tabs = new BroadcastChannel("theme");
 
 export const theme = signal<Theme>("auto");

@@ -1,4 +1,4 @@
-/** Short notes in a corner, the newest three. Errors and notes that need the user stay until closed. */
+/** Short notes in a corner, at most three. Errors and notes that need the user stay until they are closed. */
 
 import { signal } from "@preact/signals";
 import { onSessionEnd } from "./session";
@@ -23,7 +23,7 @@ const stays = ({ kind }: Toast): boolean => kind === "fail" || kind === "wait";
 
 export function toast(kind: Toast["kind"], title: string, text = "", action?: Toast["action"]): number {
   const id = ++last;
-  // Newer toasts are placed before one that stays and has an action, and do not push it out.
+  // Newer toasts do not remove an older one that stays and has an action.
   toasts.value = [...toasts.value, { id, kind, title, text, ...(action ? { action } : {}) }].filter((one, at, all) => at >= all.length - MOST || (one.action && stays(one)));
   resumeToast(id);
   return id;
@@ -34,13 +34,13 @@ export function dismiss(id: number): void {
   toasts.value = toasts.value.filter((one) => one.id !== id);
 }
 
-/** While the pointer or focus is on it. */
+/** Stops the timer of a toast while the pointer or the focus is on it. */
 export function pauseToast(id: number): void {
   clearTimeout(timers.get(id));
   timers.delete(id);
 }
 
-/** Runs its timer, which restarts while a dialog covers it. */
+/** Runs the timer of a toast. `left`: seconds until it disappears, which start again while a dialog covers the toast. */
 export function resumeToast(id: number, left = STAY_S): void {
   if (toasts.value.some((one) => one.id === id && stays(one))) return;
   pauseToast(id);

@@ -18,7 +18,7 @@ export const addUser = (body: NewUserBody): Promise<OneTimePasswordView> => with
 export const patchUser = (name: string, body: UserPatch): Promise<AccountView> => withStepUp(() => call<AccountView>("PATCH", user(name), { body }), t`Enter your password to change the user ${name}.`);
 export const resetPassword = (name: string): Promise<OneTimePasswordView> => withStepUp(() => call<OneTimePasswordView>("POST", `${user(name)}/password`), t`Enter your password to reset the password of ${name}.`);
 
-/** The viewer's own tokens; an admin's list has all. */
+/** A page of the viewer's own tokens; for an admin, of all tokens. */
 export const loadTokens = (cursor?: string): Promise<ApiTokensView> => call<ApiTokensView>("GET", "tokens", { query: { limit: PAGE, cursor, user: isAdmin.peek() ? "*" : undefined } });
 export const addToken = (body: NewTokenBody): Promise<NewTokenView> => withStepUp(() => call<NewTokenView>("POST", "tokens", { body }), t`Enter your password to make an API token.`);
 export const revokeToken = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `tokens/${id}`), t`Enter your password to revoke an API token.`);
@@ -33,11 +33,11 @@ const SHOWN = 100;
 export interface AuditMatches {
   rows: readonly AuditView[];
   next: string | null;
-  /** The number of rows that were read to find them. */
+  /** The number of rows that were read to find the matches. */
   read: number;
 }
 
-/** Reads on until enough rows match, the log ends, or many rows were read. */
+/** Reads the log from a cursor until enough rows match, the log ends, or `MAX_READ` rows were read. */
 export async function searchAudit(filter: AuditFilter, cursor?: string): Promise<AuditMatches> {
   const all = !filter.actor && !filter.action && filter.to === undefined;
   const { from = -Infinity } = filter;
@@ -53,7 +53,7 @@ export async function searchAudit(filter: AuditFilter, cursor?: string): Promise
   return { rows, next, read };
 }
 
-/** All matching rows, for a file. `onRead` gets the progress, and stops the read by returning false. */
+/** All matching rows, for a file. `onRead` gets the number of rows read; if it returns false, the read stops and the result is null. */
 export async function loadWholeAudit(filter: AuditFilter, onRead: (read: number) => boolean): Promise<AuditView[] | null> {
   const { from = -Infinity } = filter;
   const rows: AuditView[] = [];

@@ -1,8 +1,8 @@
 /**
- * Saved views are edited in the hub's current list: another tab may have saved one since this page was loaded.
+ * Edits the saved views in the hub's current list, because another tab may have saved a view since this page was loaded.
  *
- * The hub takes the whole list without a version. If two browsers save at the same time, the last list wins and the other change is lost.
- * Reading it back would not help: it cannot tell this from a view that was removed.
+ * The hub takes the whole list without a version: if two browsers save at the same time, the first change is lost. Reading the list again
+ * would not show the loss, because the other browser may have removed the view.
  */
 
 import { call } from "../wire/http";
@@ -11,7 +11,7 @@ import { savePreferences } from "./preferences";
 
 let last: Promise<unknown> = Promise.resolve();
 
-/** Runs one edit after the other. Returns the views from before. */
+/** Runs edits one after the other. Returns the views as they were before the edit. */
 export function editViews(edit: (views: readonly SavedViewView[]) => SavedViewView[]): Promise<readonly SavedViewView[]> {
   const done = last.then(async () => {
     const { views } = await call<PreferencesView>("GET", "auth/preferences");

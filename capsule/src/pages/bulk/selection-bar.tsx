@@ -22,10 +22,10 @@ export function SelectionBar({ groups }: { groups: readonly { ids: readonly stri
       <b class="strong num" role="status">
         {hidden ? t`${plural(nodes.length, "node")} selected, ${hidden} hidden by the filter` : t`${plural(nodes.length, "node")} selected`}
       </b>
-      <Button kind="primary" icon="package" onClick={open({ kind: "many", nodes, action: "upgrade" })}>
+      <Button kind="primary" icon="package" onClick={open({ kind: "bulk-job", nodes, action: "upgrade" })}>
         {t`Upgrade…`}
       </Button>
-      <Button kind="quiet" onClick={open({ kind: "many", nodes })}>
+      <Button kind="quiet" onClick={open({ kind: "bulk-job", nodes })}>
         {t`Run…`}
       </Button>
       {nodes.length > 1 && nodes.length <= MAX_NODES && (

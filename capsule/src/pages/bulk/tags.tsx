@@ -38,7 +38,7 @@ async function undo(edits: readonly Edit[]): Promise<void> {
     });
     if (edit) made.push(edit);
   };
-  const { done, failed, left } = await forEachLimited(edits, AT_ONCE, take, { alone: true, over: (soFar) => soFar.failed.some(({ error }) => isRefusal(error)) });
+  const { done, failed, left } = await forEachLimited(edits, AT_ONCE, take, { alone: true, stopIf: (soFar) => soFar.failed.some(({ error }) => isRefusal(error)) });
   dismiss(note);
   const what = t`Tag change undone on ${plural(done.length, "node")}`;
   if (made.length) offerUndo(what, made);

@@ -26,7 +26,7 @@ export function useBulkRun<T>(): BulkRun<T> {
     setStopping(false);
     setThrough(0);
     try {
-      return await forEachLimited(things, atOnce, act, { alone: true, onProgress: setThrough, over: ({ failed }) => held.current.stop || held.current.gone || failed.some(({ error }) => isRefusal(error)) });
+      return await forEachLimited(things, atOnce, act, { alone: true, onProgress: setThrough, stopIf: ({ failed }) => held.current.stop || held.current.gone || failed.some(({ error }) => isRefusal(error)) });
     } finally {
       setThrough(null);
     }

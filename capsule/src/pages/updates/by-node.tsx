@@ -68,7 +68,7 @@ export function ByNode({ search, security, old }: { search: string; security: bo
                 </span>
                 <span role="cell" class="right">
                   {mayAct.value && !why && (
-                    <Button slim onClick={() => showDialog({ kind: "order", node: node.id, action })}>
+                    <Button slim onClick={() => showDialog({ kind: "job", node: node.id, action })}>
                       {t`Upgrade…`}
                     </Button>
                   )}

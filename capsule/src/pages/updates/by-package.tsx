@@ -191,7 +191,7 @@ function NodesOf({ name }: { name: string }): VNode {
             <ShowMore more={found.next !== null} onMore={() => void list.more()}>{t`Load more`}</ShowMore>
             {mayAct.value && (
               <div class="row">
-                <Button slim kind="primary" disabled={!able.length} onClick={() => showDialog({ kind: "many", nodes: able.map(({ node_id }) => node_id), action: "upgrade", packages: [name] })}>
+                <Button slim kind="primary" disabled={!able.length} onClick={() => showDialog({ kind: "bulk-job", nodes: able.map(({ node_id }) => node_id), action: "upgrade", packages: [name] })}>
                   {able.length ? t`Upgrade it on ${able.length}…` : t`No node can install it now`}
                 </Button>
               </div>

@@ -43,7 +43,7 @@ export function UpdatesPage(): VNode {
           </p>
         </div>
         {mayAct.value && able.length > 0 && (
-          <Button kind="primary" icon={security ? "shield" : "package"} onClick={() => showDialog({ kind: "many", nodes: able.map(({ node }) => node.id), action: security ? "security-upgrade" : "upgrade" })}>
+          <Button kind="primary" icon={security ? "shield" : "package"} onClick={() => showDialog({ kind: "bulk-job", nodes: able.map(({ node }) => node.id), action: security ? "security-upgrade" : "upgrade" })}>
             {beyond
               ? security
                 ? t`All security upgrades on ${plural(able.length, "node")}…`
@@ -63,7 +63,7 @@ export function UpdatesPage(): VNode {
               <a class="button slim" href="/?q=reboot:yes">
                 {t`Show`}
               </a>
-              {mayAct.value && bootable.length > 0 && <Button slim icon="rotate-cw" onClick={() => showDialog({ kind: "many", nodes: bootable.map(({ node }) => node.id), action: "reboot" })}>{t`Reboot ${bootable.length}…`}</Button>}
+              {mayAct.value && bootable.length > 0 && <Button slim icon="rotate-cw" onClick={() => showDialog({ kind: "bulk-job", nodes: bootable.map(({ node }) => node.id), action: "reboot" })}>{t`Reboot ${bootable.length}…`}</Button>}
             </>
           }
         >
@@ -76,7 +76,7 @@ export function UpdatesPage(): VNode {
           action={
             mayAct.value &&
             readable.length > 0 && (
-              <Button slim onClick={() => showDialog({ kind: "many", nodes: readable.map(({ node }) => node.id), action: "refresh" })}>
+              <Button slim onClick={() => showDialog({ kind: "bulk-job", nodes: readable.map(({ node }) => node.id), action: "refresh" })}>
                 {t`Refresh on ${plural(readable.length, "node")}…`}
               </Button>
             )

@@ -30,7 +30,7 @@ function plan(): void {
   else requestAnimationFrame(flush);
 }
 
-/** Applies a change in the next frame. With `patienceMs` it waits that long for another change to be applied with, and order is kept. */
+/** Applies a change in the next frame. It may wait up to `patienceMs` after the last flush for other changes. The order is kept. */
 export function onFrame(apply: () => void, patienceMs = 0): void {
   waiting.push(apply);
   const wait = flushedAt + patienceMs - performance.now();

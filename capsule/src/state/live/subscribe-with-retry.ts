@@ -1,4 +1,4 @@
-/** Subscribes to a topic and retries after temporary refusals: the hub is busy, or a stream broke. A final refusal ends it. */
+/** Subscribes to a topic and retries after temporary refusals, for example when the hub is busy. */
 
 import type { Topic } from "../../wire/connection";
 import { ApiError } from "../../wire/http";
@@ -7,7 +7,7 @@ import { onFrame } from "./frame-batch";
 import { subscribe } from "./link";
 
 interface RetriedTopic extends Omit<Topic, "refused"> {
-  /** `last` = there is no retry. */
+  /** Called with each refusal. `last`: the refusal is final, and there is no retry. */
   refused(error: ApiError, last: boolean): void;
 }
 
@@ -34,7 +34,7 @@ export function subscribeWithRetry(name: string, topic: RetriedTopic, whileHidde
           clearTimeout(timer); // a new connection has subscribed again
           topic.snapshot(data);
         },
-        // Runs after earlier messages, which wait for their frame.
+        // Waits for a frame, so that the refusal is handled after earlier messages.
         refused: ({ code, message }) => onFrame(() => refused(new ApiError(code as ApiError["code"], refusalStatus(code), message))),
       },
       { whileHidden },

@@ -14,7 +14,7 @@ export function RepeatOrder({ nodes, action, packages, label }: { nodes: readonl
   if (!node || !mayAct.value || !isOrder(action)) return null;
   const alone = nodes.length === 1 && packages.length === 0 && !wantsPackages(action);
   return (
-    <Button icon="rotate-cw" onClick={() => showDialog(alone ? { kind: "order", node, action } : { kind: "many", nodes, action, packages })}>
+    <Button icon="rotate-cw" onClick={() => showDialog(alone ? { kind: "job", node, action } : { kind: "bulk-job", nodes, action, packages })}>
       {label}
     </Button>
   );
