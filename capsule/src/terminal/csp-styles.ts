@@ -1,19 +1,19 @@
 /**
- * xterm writes its colours and sizes into style elements, which `style-src 'self'` forbids.
+ * Lets xterm run under `style-src 'self'`, which forbids the style elements that it writes.
  *
- * It takes the document as an option. This one returns a different element instead of a style element, whose text becomes a constructable
- * style sheet. Everything else is the real document.
+ * xterm takes the document as an option. The document made here is the real document, but `createElement("style")` returns an element whose
+ * text becomes a constructable style sheet.
  */
 
 export interface StyledDocument {
   document: Document;
-  /** Runs `work` while the real document returns such elements too: xterm 6.0 uses it for the scroll bar. */
+  /** Runs `work` while the real document returns such elements, too: xterm 6.0 uses the real document for its scroll bar. */
   during(work: () => void): void;
   /** Removes all sheets. */
   release(): void;
 }
 
-/** The policy refuses a style attribute, but not the style object. */
+/** A `setAttribute` that writes a style through the style object: the policy forbids the attribute only. */
 function setAttribute(this: HTMLElement, name: string, value: string): void {
   if (name === "style") this.style.cssText = value;
   else Element.prototype.setAttribute.call(this, name, value);
@@ -22,8 +22,8 @@ function setAttribute(this: HTMLElement, name: string, value: string): void {
 let screens = 0;
 
 /**
- * Cells of a selection, and of colours beyond the palette, are spans with a style attribute. xterm 6.0 creates them by the real document in
- * any case.
+ * Replaces `setAttribute` of all spans while there is a screen. xterm 6.0 creates cells with a style attribute through the real document: those
+ * of a selection, and of colours beyond the palette.
  */
 function styleSpans(on: boolean): void {
   screens += on ? 1 : -1;

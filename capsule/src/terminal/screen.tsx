@@ -1,4 +1,4 @@
-/** Shows a job's output. Bytes are filtered, then written; keyboard input is not sent anywhere. */
+/** A terminal that shows a job's output. It filters the bytes and takes no keyboard input. */
 
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal, type ITheme } from "@xterm/xterm";
@@ -17,27 +17,27 @@ const FEWEST_COLUMNS = 20;
 export interface ScreenHandle {
   /** Calls `done` when the bytes are on screen. */
   write(bytes: Uint8Array, done: () => void): void;
-  /** Starts again: the next bytes do not continue the last ones. */
+  /** Call this if bytes were skipped: the next bytes do not continue the last bytes. */
   restart(): void;
-  /** Shows one match, counted from the newest (0) backwards. Returns the number of matches. */
+  /** Shows one match. `place` counts backwards from the newest match, which is 0. Returns the number of matches. */
   find(words: string, place: number): number;
-  /** Long lines wrap at the edge of the page, or where the job's own terminal ends. */
+  /** Wraps long lines at the edge of the page, or (false) at the width of the job's terminal. */
   wrap(on: boolean): void;
   /** The whole buffer as plain text. */
   text(): string;
-  /** The number of lines in the buffer, however many rows they take. */
+  /** The number of lines in the buffer. A line may take several rows. */
   lines(): number;
   toEnd(): void;
 }
 
 export interface ScreenProps {
   label: string;
-  /** Changes with the theme: colours are read again. */
+  /** The theme; when it changes, colours are read again. */
   shade: string;
   onReady: (screen: ScreenHandle) => void;
-  /** False when the reader scrolls up, true when the end is visible again. */
+  /** Called with false when the user scrolls up, and with true when the end is visible again. */
   onFollow: (following: boolean) => void;
-  /** The buffer is full: each new line drops an old one. Called once. */
+  /** Called once, when the buffer is full: from then on each new line drops an old line. */
   onFull: () => void;
 }
 
@@ -84,7 +84,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       cols: COLUMNS,
       rows: 24,
       scrollback: SCROLLBACK,
-      // An erased screen moves into the scrollback: an earlier warning is not lost.
+      // An erased screen moves into the scrollback, so that earlier output is not lost.
       scrollOnEraseInDisplay: true,
       disableStdin: true,
       cursorBlink: false,
@@ -96,7 +96,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       drawBoldTextInBrightColors: false,
       minimumContrastRatio: 4.5,
       theme: colours(),
-      // Links in output are text: a server's output must not become clickable.
+      // Links in the output of a server must not be clickable.
       linkHandler: null,
     });
     terminal.current = made;
@@ -116,7 +116,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       made.resize(wrapping ? Math.max(FEWEST_COLUMNS, Math.min(COLUMNS, size.cols)) : COLUMNS, Math.max(FEWEST_ROWS, size.rows));
       fills();
     };
-    let cleaner = new AnsiFilter();
+    let filter = new AnsiFilter();
     const rows = (): ScreenRow[] =>
       Array.from({ length: made.buffer.active.length }, (_, row) => {
         const line = made.buffer.active.getLine(row);
@@ -128,7 +128,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       made.textarea?.setAttribute("aria-label", label);
       made.textarea?.setAttribute("readonly", "");
       resize();
-      // Single keys belong to the page: arrows and page keys scroll, Escape leaves.
+      // The terminal handles no keys: they go to the page. Escape leaves the terminal.
       made.attachCustomKeyEventHandler((event) => {
         if (event.type === "keydown" && event.key === "Escape") made.blur();
         return false;
@@ -136,12 +136,12 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       made.onScroll(() => onFollow(atEnd(made)));
       onReady({
         write: (bytes, done) =>
-          made.write(cleaner.clean(bytes), () => {
+          made.write(filter.clean(bytes), () => {
             fills();
             done();
           }),
         restart: () => {
-          cleaner = new AnsiFilter();
+          filter = new AnsiFilter();
         },
         find: (words, place) => {
           const found = searchRows(rows(), words, made.cols);

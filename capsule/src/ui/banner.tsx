@@ -3,7 +3,7 @@ import type { ComponentChildren, VNode } from "preact";
 interface BannerProps {
   kind?: "" | "crit" | "info" | "calm";
   mark: ComponentChildren;
-  /** Announced immediately by screen readers. */
+  /** Whether screen readers announce it immediately. */
   alert?: boolean;
   children: ComponentChildren;
   action?: ComponentChildren;

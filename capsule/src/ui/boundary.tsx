@@ -2,7 +2,7 @@ import { Component, type ComponentChildren } from "preact";
 import { t } from "../core/text/i18n";
 import { Failure } from "./load-states";
 
-/** Contains an error in its part of the page. Without it the old content would stay, with the next page below it. */
+/** Shows a failure in place of its children if they throw. Without it the old content would stay above the next page. */
 export class Boundary extends Component<{ children: ComponentChildren }, { broken: boolean }> {
   override state = { broken: false };
 

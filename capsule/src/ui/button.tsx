@@ -8,7 +8,7 @@ interface Props {
   kind?: Kind;
   icon?: IconName;
   slim?: boolean;
-  /** Keeps its width and shows the running glyph; a second press does nothing. */
+  /** Whether its action runs: the button shows the running glyph, and a press does nothing. */
   busy?: boolean;
   /** The label of a button with an icon only. */
   name?: string;

@@ -15,7 +15,7 @@ interface Props {
   inputRef?: Ref<HTMLInputElement>;
 }
 
-/** A six-digit code: one input for keyboard, paste, autofill and screen readers; six cells draw its digits. */
+/** A field for a six-digit code: one input for keyboard, paste, autofill and screen readers, and six cells that draw its digits. */
 export function CodeField({ label, value, onText, onFull, wrong = "", autofocus = false, inputRef }: Props): VNode {
   const id = useId();
   const input = useRef<HTMLInputElement | null>(null);

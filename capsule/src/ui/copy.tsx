@@ -5,7 +5,7 @@ import { Button } from "./button";
 
 const MESSAGE_MS = 1500;
 
-/** Without access to the clipboard (plain http from another host), a selection and the old command still work. */
+/** Copies a text. Returns whether it worked. Without access to the clipboard (plain http from another host), uses the old command. */
 async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

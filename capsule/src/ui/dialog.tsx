@@ -13,28 +13,28 @@ interface Props {
   children: ComponentChildren;
 }
 
-/** A modal dialog, on a phone a sheet from below. Focus goes to its title, and returns to the element that opened it. */
+/** A modal dialog. It focuses its title, and when it closes, the element that had the focus before. */
 export function Dialog({ title, subtitle, icon, size = "", onClose, children }: Props): VNode {
   const ref = useRef<HTMLDialogElement>(null);
   const head = useRef<HTMLHeadingElement>(null);
   const id = useId();
   const closing = useRef(onClose);
   closing.current = onClose;
-  // Immediately: later the user may have moved on by key, and the returning focus would take them away from there.
+  // A layout effect runs before the next key. Later the user may have moved the focus, and the dialog would take it away.
   useLayoutEffect(() => {
     const dialog = ref.current as HTMLDialogElement;
     const giveBack = rememberFocus();
     dialog.showModal();
     if (!dialog.querySelector("[autofocus]")) head.current?.focus();
-    // A button that disappears after its press loses the focus: the title gets it, so that keys and screen readers stay in the dialog.
+    // If the focused element disappears, such as a pressed button, the title gets the focus, so that keys stay in the dialog.
     let last: EventTarget | null = null;
-    const held = (event: FocusEvent): void => {
+    const noteFocus = (event: FocusEvent): void => {
       last = event.target;
     };
     const gone = new MutationObserver(() => {
       if (document.activeElement === document.body && last instanceof Element && !last.isConnected) head.current?.focus({ preventScroll: true });
     });
-    // Chromium closes a dialog at a second Esc, even if `cancel` is prevented: a dialog that should stay opens again.
+    // Chromium closes a dialog at a second Esc, even if `cancel` is prevented. Then the dialog opens again.
     let leaving = false;
     const shut = (): void => {
       if (leaving) return;
@@ -44,7 +44,7 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
       closing.current();
     };
     dialog.addEventListener("close", shut);
-    dialog.addEventListener("focusin", held);
+    dialog.addEventListener("focusin", noteFocus);
     gone.observe(dialog, { childList: true, subtree: true });
     return () => {
       gone.disconnect();
@@ -79,13 +79,13 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
 }
 
 interface FootProps {
-  /** The running action, or the next step. */
+  /** A text about the running action, or the next step. */
   status?: string;
-  /** The request is running: closing the dialog does not stop it. */
+  /** Whether the request runs: closing the dialog does not stop it. */
   sending?: boolean;
-  /** The label of the button that closes. */
+  /** The label of the closing button. */
   out?: string;
-  /** The closing button has the focus: an extra Enter must not start the action. */
+  /** Whether the closing button gets the focus, so that an extra Enter does not start the action. */
   focused?: boolean;
   onClose: () => void;
   /** The button with the dialog's action. */

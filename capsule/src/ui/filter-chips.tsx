@@ -6,7 +6,7 @@ interface Chip {
   mark?: ComponentChildren;
 }
 
-/** A filter with a few values: one of them or all. */
+/** A filter with a few values: one value is chosen, or all. */
 export function FilterChips({ label, chips, value, onPick }: { label: string; chips: readonly Chip[]; value: string; onPick: (key: string) => void }): VNode {
   return (
     <div class="row wrap" role="group" aria-label={label}>

@@ -1,4 +1,4 @@
-/** Fields of dialogs and settings. `field` has those of the sign-in form, which is in the first view. */
+/** Fields of dialogs and settings. `field.tsx` has the fields of the sign-in form, which is in the first view. */
 
 import type { ComponentChildren, VNode } from "preact";
 import { useId, useState } from "preact/hooks";
@@ -51,7 +51,7 @@ export function Switch({ label, hint, checked, onCheck }: { label: string; hint?
   );
 }
 
-/** Input is never cut: a tag that the hub would refuse is shown whole, with the error. */
+/** A field for tags. A tag that the hub would refuse is not cut but shown whole, with the error. */
 export function TagsField({ label, tags, wrong = "", onTags }: { label: string; tags: readonly string[]; wrong?: string; onTags: (tags: string[]) => void }): VNode {
   const id = useId();
   const [text, setText] = useState("");
@@ -87,7 +87,7 @@ export function TagsField({ label, tags, wrong = "", onTags }: { label: string; 
             if (event.key === "Enter" || event.key === ",") {
               if (text) event.preventDefault();
               add();
-            } else if (event.key === "Escape") add(); // it closes the dialog, which keeps the input
+            } else if (event.key === "Escape") add(); // Esc closes the dialog, whose draft includes the tag
             else if (event.key === "Backspace" && !text && tags.length) onTags(tags.slice(0, -1));
           }}
         />

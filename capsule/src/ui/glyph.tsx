@@ -1,4 +1,4 @@
-/** A state as a shape first and a colour second: each has its own outline at 12 px. */
+/** Small symbols for states. They differ in shape and not only in colour. */
 
 import type { VNode } from "preact";
 import { t } from "../core/text/i18n";
@@ -88,7 +88,7 @@ function shape(kind: GlyphKind): VNode {
   }
 }
 
-/** An empty `label` marks decoration beside words that say the same. */
+/** With an empty `label` the glyph is decoration: a text at its side says the same. */
 export function Glyph({ kind, size = "", label = GLYPH_WORDS[kind] }: { kind: GlyphKind; size?: "" | "tiny" | "large"; label?: string }): VNode {
   return (
     <svg class={`glyph ${size}`} viewBox="0 0 12 12" {...(label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" })}>

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 
 interface Props {
   labels: readonly string[];
-  /** Labels for screen readers only, of columns whose content explains itself. */
+  /** The labels that only screen readers get. */
   unseen?: readonly string[];
   /** Labels of number columns. */
   right?: readonly string[];

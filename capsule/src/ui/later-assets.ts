@@ -1,4 +1,4 @@
-/** Icons and styles that the first view does not need. The sheet is adopted, not linked: the content policy allows no link that is added later. */
+/** Icons and styles that the first view does not need. The content policy forbids a link element that is added later, so the sheet is adopted. */
 
 import text from "sheet:src/styles/later.css";
 import { addIcons } from "./icon";

@@ -5,33 +5,33 @@ import { Failure, Loading } from "./load-states";
 import { hubAnswers } from "./offline-notice";
 
 /**
- * Reloads the page: a browser does not request a failed module again before that.
- *
- * The hub is asked first, because a reload without it would show the browser's own error. False: the hub did not answer.
+ * Reloads the page, because a browser requests a failed module only once. Returns false, without a reload, if the hub does not answer: the
+ * browser would show its own error page.
  */
 export async function reloadPage(): Promise<boolean> {
   const ok = await hubAnswers();
   if (ok) location.reload();
   return ok;
 }
+
 /** The text for a module that failed to load. */
 export const loadFailureText = (what: string): string => t`Ground Control did not send ${what}. Trying again reloads the page, once Ground Control answers.`;
 
 /**
- * A component that is loaded when it is first shown. `meanwhile` is shown until then and after a failure; `frame` is the class of the element
- * around other states.
+ * A component that is loaded when it is first shown. `meanwhile` draws it until then and after a failure. Without `meanwhile` a placeholder or
+ * the failure is shown, in an element with the class `frame`.
  */
 export function lazy<P extends object>(what: string, load: () => Promise<ComponentType<P>>, meanwhile?: ((props: P) => VNode | null) | null, frame?: string): (props: P) => VNode | null {
-  let held: ComponentType<P> | null = null;
+  let cached: ComponentType<P> | null = null;
   return function Lazy(props: P): VNode | null {
-    const [part, setPart] = useState<ComponentType<P> | null>(() => held);
+    const [part, setPart] = useState<ComponentType<P> | null>(() => cached);
     const [failed, setFailed] = useState(false);
     useEffect(() => {
-      // It may have loaded between drawing and this effect.
-      if (held) return setPart(() => held);
+      // The component may have loaded between drawing and this effect.
+      if (cached) return setPart(() => cached);
       load().then(
         (loaded) => {
-          held = loaded;
+          cached = loaded;
           setPart(() => loaded);
         },
         () => setFailed(true),

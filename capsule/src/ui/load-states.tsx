@@ -1,4 +1,4 @@
-/** A panel without content: empty, failed or still loading. */
+/** Placeholders for content that is empty, failed or still loading. */
 
 import type { ComponentChildren, VNode } from "preact";
 import { t } from "../core/text/i18n";
@@ -24,7 +24,7 @@ interface FailureLike {
   status: number;
 }
 
-/** The status codes of a hub that is offline, also behind a proxy. */
+/** The status codes for a hub that is offline; a proxy answers with 502 to 504. */
 const OFFLINE_STATUS = [0, 502, 503, 504];
 
 /** The error of one panel; the rest of the page keeps working. */
@@ -61,7 +61,7 @@ export function Skeletons({ rows }: { rows: number }): VNode {
   );
 }
 
-/** A placeholder for rows: nothing at first, then a skeleton, then a sentence. */
+/** A placeholder for rows: empty at first, then a skeleton, then a sentence as well. `above` is the class of a placeholder above the rows. */
 export function Loading({ rows = 5, what, onRetry, above }: { rows?: number; what: string; onRetry?: () => void; above?: string }): VNode | null {
   const stage = useLoadingStage();
   if (stage === 0) return null;

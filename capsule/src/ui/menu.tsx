@@ -14,14 +14,14 @@ interface Props {
   label: string;
   /** Groups of items with a line between them. */
   groups: readonly (readonly MenuItem[])[];
-  /** Shown instead of disabled items, with the reason. */
+  /** Why the menu has no items. */
   note?: string;
   class?: string;
   /** The content of the button. */
   children: ComponentChildren;
 }
 
-/** A button that opens a menu: arrows move, Escape closes, focus returns. */
+/** A button that opens a menu. Arrow keys move in the menu, and Escape closes it. */
 export function MenuButton({ label, groups, note = "", class: extra = "", children }: Props): VNode {
   const [open, setOpen] = useState(false);
   const button = useRef<HTMLButtonElement>(null);

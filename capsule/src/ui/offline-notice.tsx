@@ -1,4 +1,4 @@
-/** Shown in place of data that is not loaded while the hub is offline. Also repeats requests when the hub is back. */
+/** A notice in place of data that could not be loaded because the hub is offline, and the repetition of requests when it is back. */
 
 import { signal, type ReadonlySignal } from "@preact/signals";
 import type { ComponentChildren, VNode } from "preact";
@@ -46,7 +46,7 @@ export function OfflineNotice({ what, children }: { what: string; children?: Com
   );
 }
 
-/** Repeats, with each connection, an action that failed because the hub was offline. */
+/** Runs `act` after each new connection to the hub while `failed` is true. */
 export function useOnceBack(failed: boolean, act: () => void): void {
   const made = hub.connections.value;
   const seen = useRef(made);

@@ -4,7 +4,7 @@ import { qrCode, qrPath } from "../core/access/qr-code";
 
 const QUIET = 4;
 
-/** Dark on light in either theme, as readers require. Null: the text is too long. */
+/** A QR code, dark on light in either theme as readers require; nothing if the text is too long. */
 export function Qr({ text, label }: { text: string; label: string }): VNode | null {
   const grid = useMemo(() => qrCode(new TextEncoder().encode(text)), [text]);
   if (!grid) return null;

@@ -8,7 +8,7 @@ interface Option<T extends string> {
   disabled?: boolean;
 }
 
-/** One choice of a few, each with a sentence. */
+/** Radio buttons, each with a sentence. */
 export function RadioCards<T extends string>({ label, value, options, onPick }: { label: string; value: T; options: readonly Option<T>[]; onPick: (key: T) => void }): VNode {
   const id = useId();
   return (

@@ -1,6 +1,6 @@
 import type { TargetedKeyboardEvent, TargetedMouseEvent } from "preact";
 
-/** Attributes of a row that opens something. A click on a link or button in it, and Enter there, act on that alone. */
+/** Attributes of a row that opens something. A click or Enter on a link or button within the row does not open it. */
 export const rowOpening = (open: () => void) => ({
   tabIndex: 0,
   onClick: (event: TargetedMouseEvent<HTMLElement>): void => {

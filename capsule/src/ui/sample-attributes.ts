@@ -1,4 +1,4 @@
-/** Attributes of a shown value, for tests and inspection: the series, the raw value, the time. */
+/** Attributes of a shown value, for tests and inspection: the series, the raw value (empty = unknown), and its time in Unix seconds. */
 
 import type { SampleLike } from "../core/metrics/series";
 

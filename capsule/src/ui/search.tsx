@@ -7,20 +7,20 @@ interface Props {
   placeholder: string;
   text: string;
   onText: (text: string) => void;
-  /** The error, shown below the field. */
+  /** The error below the field. */
   error?: ComponentChildren;
 }
 
-/** Keeps the text as typed until another one is set from outside. Esc clears it, then leaves the field. */
+/** A search field. It shows the text as typed until `text` changes to another text. Esc clears it, and in an empty field leaves the field. */
 export function SearchField({ label, placeholder, text, onText, error = "" }: Props): VNode {
   const [, draw] = useState("");
-  const { current: held } = useRef({ text, typed: text });
-  if (text !== held.text) {
-    held.text = text;
-    if (text.trim() !== held.typed.trim()) held.typed = text; // set from outside
+  const { current: state } = useRef({ text, typed: text });
+  if (text !== state.text) {
+    state.text = text;
+    if (text.trim() !== state.typed.trim()) state.typed = text; // set from outside
   }
   const set = (next: string): void => {
-    held.typed = next;
+    state.typed = next;
     draw(next);
     onText(next);
   };
@@ -33,7 +33,7 @@ export function SearchField({ label, placeholder, text, onText, error = "" }: Pr
         aria-invalid={error ? true : undefined}
         aria-describedby={error ? "search-says" : undefined}
         placeholder={placeholder}
-        value={held.typed}
+        value={state.typed}
         data-shortcut="/"
         autocomplete="off"
         spellcheck={false}
@@ -42,7 +42,7 @@ export function SearchField({ label, placeholder, text, onText, error = "" }: Pr
           if (event.key !== "Escape") return;
           event.preventDefault();
           event.stopPropagation();
-          if (held.typed) set("");
+          if (state.typed) set("");
           else event.currentTarget.blur();
         }}
       />

@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 
-/** Radio buttons side by side: arrow keys select the next one. */
+/** Radio buttons in a row. Arrow keys select the next or previous option. */
 export function Segmented<T extends string>({ label, value, options, onPick }: { label: string; value: T; options: readonly { key: T; label: string; show?: ComponentChildren }[]; onPick: (key: T) => void }): VNode {
   return (
     <div

@@ -1,4 +1,4 @@
-/** The button below a list that has more rows. When it disappears with the last page, it passes the focus on. */
+/** The button below a list that has more rows. When it disappears with the last page, the first new row gets the focus. */
 
 import type { ComponentChildren, VNode } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
@@ -13,6 +13,7 @@ interface PressedState {
   count: number;
 }
 
+/** The list above the button, as it is now. */
 function above(box: Element | null): PressedState | null {
   for (let at = box?.previousElementSibling; at; at = at.previousElementSibling) {
     const list = at.matches(LISTS) ? at : at.querySelector(LISTS);
@@ -21,7 +22,7 @@ function above(box: Element | null): PressedState | null {
   return null;
 }
 
-/** Focuses the first new row, or the list. */
+/** Focuses the first new row, or the list if there is none. */
 function moveFocus({ list, last, count }: PressedState): void {
   const row = last?.isConnected ? last.nextElementSibling : list.children[count];
   const aim = (row ?? list) as HTMLElement;
@@ -40,7 +41,7 @@ interface Props {
 export function ShowMore({ more, onMore, class: extra, children = t`Show more` }: Props): VNode | null {
   const box = useRef<HTMLDivElement>(null);
   const pressed = useRef<PressedState | null>(null);
-  // Read while the button still exists.
+  // Reads the focus while the button still exists.
   const loses = !more && box.current?.contains(document.activeElement) === true;
   useLayoutEffect(() => {
     if (loses && pressed.current) moveFocus(pressed.current);

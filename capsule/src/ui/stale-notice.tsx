@@ -6,7 +6,7 @@ import { Glyph } from "./glyph";
 
 interface Props {
   failure: { detail: string } | null;
-  /** Undefined = it retries by itself. */
+  /** Undefined if the data is loaded again without a button. */
   onRetry?: () => void;
 }
 

@@ -10,10 +10,10 @@ export interface Tab {
 
 export function Tabs({ label, tabs, current, onPick }: { label: string; tabs: readonly Tab[]; current: string; onPick: (tab: Tab) => void }): VNode {
   const list = useRef<HTMLDivElement>(null);
-  // On a phone the tabs are wider than the screen: the current one is centred, again when the font has loaded and widened them.
+  // On a phone the tabs are wider than the screen. Centres the current tab, and again when the font has loaded and changed the widths.
   useEffect(() => {
     const chosen = list.current?.querySelector<HTMLElement>("[aria-selected=true]");
-    // After an arrow key, a click or going back, focus never stays on a tab that is not current.
+    // If a tab has the focus, the current tab gets it: after an arrow key, a click or going back.
     if (list.current?.contains(document.activeElement)) chosen?.focus();
     const centre = (): void => {
       if (chosen && list.current) list.current.scrollLeft = chosen.offsetLeft - list.current.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;

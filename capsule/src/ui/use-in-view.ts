@@ -1,14 +1,14 @@
-/** Whether a part of a long page is visible or nearly: other parts need no drawing. */
+/** Whether a part of a long page is in or near the view. Other parts need no drawing. */
 
 import type { RefObject } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 type Listener = (near: boolean) => void;
 
-/** One observer for each margin: a browser handles 500 targets faster than 500 observers. Returns the unsubscriber. */
+/** One observer for many elements: a browser handles 500 targets faster than 500 observers. The made function returns the unsubscriber. */
 function createObserver(margin: string): (place: Element, listener: Listener) => () => void {
   const listeners = new WeakMap<Element, Listener>();
-  const eye = new IntersectionObserver(
+  const observer = new IntersectionObserver(
     (seen) => {
       for (const { target, isIntersecting } of seen) listeners.get(target)?.(isIntersecting);
     },
@@ -16,17 +16,17 @@ function createObserver(margin: string): (place: Element, listener: Listener) =>
   );
   return (place, listener) => {
     listeners.set(place, listener);
-    eye.observe(place);
-    return () => eye.unobserve(place);
+    observer.observe(place);
+    return () => observer.unobserve(place);
   };
 }
 
-/** A few hundred pixels early: for parts that must be ready when they scroll into view. */
+/** Reports an element before it scrolls into view, so that it is ready then. */
 export const observeAhead = createObserver("400px");
-/** At the edge: for parts that are redrawn every second. */
+/** Reports an element shortly before it is visible: for parts that are redrawn every second. */
 export const observeVisible = createObserver("60px");
 
-/** `watched` false: always true. */
+/** Whether the element is near the view. Without `watched` it is always true. */
 export function useInView(box: RefObject<Element | null>, watched = true): boolean {
   const [near, setNear] = useState(!watched);
   useEffect(() => {

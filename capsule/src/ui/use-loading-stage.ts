@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 const QUIET_MS = 150;
 const LONG_MS = 8000;
 
-/** The stage of a wait: 0 = a moment, 1 = show a skeleton, 2 = show a sentence. */
+/** The stage of a wait: 0 = show nothing yet, 1 = show a skeleton, 2 = show a sentence. */
 export function useLoadingStage(): number {
   const [stage, setStage] = useState(0);
   useEffect(() => {

@@ -1,13 +1,13 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
-/** Rows drawn beyond each edge, so that scrolling finds them ready. In a fleet each of them is redrawn every second too. */
+/** The number of rows that are drawn beyond each edge, so that they are ready while scrolling. Each of them costs time, too. */
 const EXTRA = 3;
 
 /**
- * Only visible rows are in the document; spacers keep the height. The page itself scrolls.
+ * A list whose visible rows only are in the document; spacers keep the height. The page itself scrolls.
  *
- * `keep` is one row that is always drawn: a focused row keeps its focus while scrolling, and can get it before it is visible.
+ * `height` is that of a row in pixels. `keep` is the index of a row that is always drawn, so that it keeps the focus while scrolling.
  */
 export function VirtualList({ count, height, keep = -1, row }: { count: number; height: number; keep?: number; row: (index: number) => ComponentChildren }): VNode {
   const box = useRef<HTMLDivElement>(null);
@@ -39,7 +39,7 @@ export function VirtualList({ count, height, keep = -1, row }: { count: number; 
         space("above", above ? first - keep - 1 : first),
         ...Array.from({ length: last - first }, (_, index) => row(first + index)),
         space("below", below ? keep - last : count - last),
-        ...(below ? [row(keep), space("behind", count - keep - 1)] : []),
+        ...(below ? [row(keep), space("after", count - keep - 1)] : []),
       ]}
     </div>
   );

@@ -80,7 +80,7 @@ test("a topic is subscribed after the hello, and its sequence numbers are checke
   connection.stop();
 });
 
-test("a missing number asks for a new snapshot and guesses nothing", () => {
+test("after a missing number the topic is subscribed from the start", () => {
   const { connection, hello } = rig();
   const got: unknown[] = [];
   connection.subscribe("fleet", listener(got));
@@ -111,7 +111,7 @@ test("after a loss it waits, reconnects and continues after the last number", as
     const end = hello();
     assert.deepEqual(end.sent, [["subscribe", { topic: "fleet", after: 4 }], ["subscribe", { topic: "job:1", after: 77 }]]);
     end.say(["change", { topic: "fleet", seq: 5, data: "missed" }]);
-    assert.deepEqual(got, [["snapshot", "all"], ["change", "missed", 5]], "what was missed comes without a snapshot");
+    assert.deepEqual(got, [["snapshot", "all"], ["change", "missed", 5]], "missed changes arrive without a snapshot");
     connection.stop();
   } finally {
     mock.timers.reset();
@@ -181,7 +181,7 @@ test("a refused attempt is repeated later, or as soon as the page requests it", 
     hello();
     mock.timers.tick(5_000);
     await turns();
-    assert.equal(ends.length, 3, "and what was waited for is not tried beside it");
+    assert.equal(ends.length, 3, "the attempt that was scheduled is not made as well");
     connection.stop();
   } finally {
     mock.timers.reset();
@@ -194,11 +194,11 @@ test("subscribing again requests everything, over another socket", () => {
   connection.start();
   hello().say(["snapshot", { topic: "fleet", seq: 4, data: "all" }]);
   connection.retryNow();
-  assert.equal(ends.length, 1, "what stands is left alone by what only wakes it");
+  assert.equal(ends.length, 1, "an open socket stays");
   connection.again();
   assert.equal(ends[0]?.closed, true);
   connection.again();
-  assert.equal(ends.length, 2, "what is being opened is waited for");
+  assert.equal(ends.length, 2, "a socket that is being opened stays");
   assert.deepEqual(hello().sent, [["subscribe", { topic: "fleet" }]]);
   connection.stop();
 });

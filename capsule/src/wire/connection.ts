@@ -1,11 +1,11 @@
-/** One live socket: it reconnects with growing waits, subscribes again from the last sequence number, and again when a number is missing. */
+/** The live socket. It reconnects with growing waits and subscribes again from the last sequence number, or from the start if a number is missing. */
 
 import { backoff } from "../core/live/backoff";
 import { pack, type Packable } from "./pack";
 import { unpack } from "./unpack";
 import type { ErrorMessage, GapMessage, LiveHello, LiveMessage, LiveRequest, TopicMessage } from "./schema.gen";
 
-/** The interval of the silence check: a timer reset by each of many messages a second would cost as much as reading them. */
+/** The interval at which silence is checked. A timer that each message restarts would cost as much as reading the messages. */
 const CHECK_MS = 5_000;
 const SILENT_CHECKS = 1;
 const PONG_MS = 10_000;
@@ -14,13 +14,13 @@ const OPEN_MS = 10_000;
 export interface Topic {
   snapshot(data: unknown): void;
   change(data: unknown, seq: number): void;
-  /** The hub refuses this topic (removed, or not allowed). */
+  /** Called when the hub refuses the topic. */
   refused?(error: ErrorMessage): void;
-  /** For job output: where to continue. Such a topic survives a restart of the hub, and its numbers are offsets. */
+  /** For job output: the offset from which to continue. The sequence numbers of such a topic are offsets, which stay valid after a restart of the hub. */
   offset?(): number;
 }
 
-/** `WebSocket.OPEN`, also where there is no WebSocket. */
+/** The value of `WebSocket.OPEN`; tests run without WebSocket. */
 const OPEN = 1;
 
 export type LinkState = { at: "connecting" } | { at: "open" } | { at: "waiting"; until: number; since: number } | { at: "closed" };
@@ -30,7 +30,7 @@ interface Watch {
   seq: number | null;
 }
 
-/** The browser's objects; a test gives its own. */
+/** The functions of the browser that a test replaces. */
 export interface BrowserEnvironment {
   open(url: string): WebSocket;
   now(): number;
@@ -56,7 +56,7 @@ export class Connection {
   #received = false;
   #receivedAt = 0;
 
-  /** When the last message arrived, by this machine's clock. */
+  /** When the last message arrived, by this machine's clock in Unix milliseconds. */
   get receivedAt(): number {
     return this.#receivedAt;
   }
@@ -65,10 +65,10 @@ export class Connection {
     readonly url: string,
     readonly onState: (state: LinkState) => void,
     readonly onHello: (hello: LiveHello) => void,
-    /** Called before each attempt after a loss; false = not now. If the session is over, the callee stops the connection. */
+    /** Called before each attempt after a loss; false = wait again. If the session is over, the callee stops the connection. */
     readonly mayConnect: () => Promise<boolean>,
     readonly around: BrowserEnvironment = browser,
-    /** The rights of this account may have changed. */
+    /** Called when the rights of this account may have changed. */
     readonly onRights: () => void = () => undefined,
   ) {}
 
@@ -93,7 +93,7 @@ export class Connection {
     this.#connect();
   }
 
-  /** Subscribes to everything again, over a new socket if there is one. */
+  /** Subscribes to all topics from the start, over a new socket. */
   again(): void {
     if (this.#ready) {
       for (const watch of this.#watches.values()) watch.seq = null;
@@ -102,7 +102,7 @@ export class Connection {
     this.retryNow();
   }
 
-  /** Returns the unsubscriber. */
+  /** Subscribes to a topic. Returns the unsubscriber. */
   subscribe(name: string, topic: Topic): () => void {
     const watch: Watch = { topic, seq: null };
     this.#watches.set(name, watch);
@@ -198,7 +198,7 @@ export class Connection {
     if (this.#ready && this.#socket?.readyState === OPEN) this.#socket.send(pack(request as unknown as Packable));
   }
 
-  /** Pings the hub after several silent checks, and closes the socket if there is no answer. */
+  /** Pings a hub that was silent for a whole check interval, and closes the socket if there is no answer. */
   #listen(socket: WebSocket, silent = 0): void {
     this.#received = false;
     const pinged = silent === SILENT_CHECKS;

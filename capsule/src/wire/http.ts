@@ -1,4 +1,4 @@
-/** REST: JSON in both directions, the session's CSRF token on unsafe methods, RFC 9457 errors as one typed error. */
+/** REST calls: JSON in both directions, the session's CSRF token with unsafe methods, and RFC 9457 problems as `ApiError`. */
 
 import { t } from "../core/text/i18n";
 import type { ErrorCode, HealthView, Problem } from "./schema.gen";
@@ -8,9 +8,9 @@ const PATIENCE_MS = 15_000;
 
 export type FailureCode = ErrorCode | "network" | "timeout" | "answer.unreadable";
 
-/** The hub's refusal, an answer that cannot be read, or a failed connection (`status` 0). */
+/** A refusal of the hub, an answer that cannot be read, or a failed connection (`status` 0). */
 export class ApiError extends Error {
-  /** The reason as a sentence. The hub writes it without a capital letter, and it begins with no name of a thing. */
+  /** The reason as a sentence. The hub writes it without a capital letter and full stop. */
   readonly detail: string;
 
   constructor(
@@ -27,7 +27,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Thrown for an answer that arrives after its session has ended. The caller is gone with the session, so nothing is shown. */
+/** Thrown for an answer that arrives after its session has ended. Nothing is shown, because the caller has ended with the session. */
 export const OVER = new Error("the session is over");
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
@@ -36,9 +36,9 @@ export type Query = Readonly<Record<string, string | number | readonly string[] 
 interface Hooks {
   /** The CSRF token of this session; empty = none. */
   csrf(): string;
-  /** The session ended: true after a renewal, when the call may be repeated; false if it is over; or the error of the renewal. */
+  /** Renews an expired session. True = the call may be repeated; false = the session is over; or the error of the renewal. */
   renew(): Promise<boolean | ApiError>;
-  /** This account may not do what the page offered: its rights have changed. */
+  /** Called when the hub refuses something that the page offered, because the rights of the account have changed. */
   refused(): void;
   /** The number of ended sessions. */
   ended(): number;
@@ -46,7 +46,7 @@ interface Hooks {
 
 let hooks: Hooks;
 
-/** Refusals that concern the account, not the requested object. */
+/** The codes of refusals that concern the account, not the requested object. */
 const CHANGED: readonly FailureCode[] = ["auth.forbidden", "auth.password_change_required", "auth.totp_enrolment_required"];
 
 export function setHooks(given: Hooks): void {
@@ -61,7 +61,7 @@ export function url(path: string, query: Query = {}): string {
 }
 
 let ahead = 0;
-/** How many seconds the hub's clock is ahead of this machine, by the newest answer. */
+/** The seconds by which the hub's clock is ahead of this machine's clock, according to the newest answer. */
 export const hubAhead = (): number => ahead;
 
 async function once(method: Method, path: string, { query = {}, body = {}, idempotencyKey }: Options): Promise<Response> {
@@ -86,7 +86,7 @@ async function once(method: Method, path: string, { query = {}, body = {}, idemp
 const lost = (error: unknown): ApiError =>
   (error as Error).name === "TimeoutError" ? new ApiError("timeout", 0, t`Ground Control did not answer within 15 s.`) : new ApiError("network", 0, t`Ground Control could not be reached.`);
 
-async function problem(response: Response): Promise<ApiError> {
+async function errorOf(response: Response): Promise<ApiError> {
   const { status, headers } = response;
   const after = Number(headers.get("retry-after") || NaN);
   const problem = (await response.json().catch(() => null)) as Partial<Problem> | null;
@@ -100,10 +100,11 @@ interface Options {
   idempotencyKey?: string;
   /** False for calls that create or renew the session. */
   renews?: boolean;
-  /** True for calls about the session itself: the answer counts for any user. */
+  /** True for calls about the session itself, whose answer counts even if the session has ended. */
   always?: boolean;
 }
 
+/** Calls the hub. An expired session is renewed and the call repeated once. Raises: ApiError, or OVER if the session ended meanwhile. */
 export function call<T>(method: Method, path: string, options: Options = {}): Promise<T> {
   const { renews = true, always = !renews } = options;
   const endedAtStart = hooks.ended();
@@ -113,9 +114,9 @@ export function call<T>(method: Method, path: string, options: Options = {}): Pr
   const ask = async (renewable: boolean): Promise<T> => {
     const response = await once(method, path, options);
     if (!response.ok) {
-      const failure = await problem(response);
+      const failure = await errorOf(response);
       check();
-      // Only an ended session is renewed: a wrong password is a 401 too, and must not be sent twice.
+      // Renews only for `auth.required`: a wrong password gives a 401 as well, and must not be sent twice.
       const renewed = renewable && failure.code === "auth.required" && (await hooks.renew());
       check(); // a repeated call would run as the current user
       if (renewed === true) return ask(false);
@@ -133,7 +134,7 @@ export function call<T>(method: Method, path: string, options: Options = {}): Pr
   return ask(renews).finally(check);
 }
 
-/** Whether the page would load again. */
+/** Whether the hub answers a request for this page. */
 export function hubResponds(): Promise<boolean> {
   return fetch(location.href, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) }).then(
     ({ ok }) => ok,
@@ -141,12 +142,12 @@ export function hubResponds(): Promise<boolean> {
   );
 }
 
-/** A key that makes a repeated request harmless. */
+/** A random key with which the hub recognises a repeated request. */
 export function idempotencyKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The hub's public health; 503 is an answer too. */
+/** The hub's public health. An answer with status 503 is a health view, too. */
 export async function health(): Promise<HealthView> {
   const answer = await fetch("/healthz", { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) });
   return (await answer.json()) as HealthView;

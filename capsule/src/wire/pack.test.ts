@@ -11,6 +11,6 @@ test("packed values are read back by a full decoder", () => {
   for (const value of values) assert.deepEqual(decode(pack(value)), value);
 });
 
-test("values that no request contains are refused, not cut", () => {
+test("values that do not fit are refused, not cut", () => {
   for (const value of ["x".repeat(65_536), 0.5, Number.NaN, 2 ** 60, Array.from({ length: 16 }, () => 0)]) assert.throws(() => pack(value), RangeError);
 });

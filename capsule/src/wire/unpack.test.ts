@@ -36,7 +36,7 @@ function something(roll: () => number, depth: number): unknown {
   }
 }
 
-test("messages of the library are decoded as by the library", () => {
+test("messages of the library are decoded as the library decodes them", () => {
   const roll = dice(7);
   for (let turn = 0; turn < 300; turn += 1) {
     const bytes = encode(something(roll, 0));
@@ -57,11 +57,11 @@ test("truncated, doubled, hostile or foreign messages are refused", () => {
   for (const bytes of bad) assert.throws(() => unpack(bufferOf(Uint8Array.from(bytes))), Error, String(bytes.slice(0, 4)));
 });
 
-test("names are read also when others come in their place", () => {
+test("keys are read also in another order than before", () => {
   const [a, b, c] = [{ at: 1, value: 2 }, { value: 2, at: 1 }, { value: { at: { value: 3 } }, att: 1, valu: 4 }];
   for (const message of [a, b, a, c, b, { one: a, two: b }, { two: a, one: c, three: b }, { one: a }, { on: a, ones: b }, [a, b, c, {}], {}]) assert.deepEqual(unpack(bufferOf(encode(message))), message);
 });
 
-test("two names with the same hash are two names", () => {
+test("two keys with the same hash are two keys", () => {
   for (const key of ["Aa", "BB", "Aa"]) assert.deepEqual(unpack(bufferOf(encode({ [key]: 1 }))), { [key]: 1 });
 });

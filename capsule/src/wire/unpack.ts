@@ -1,16 +1,17 @@
-/** Reads MessagePack in the hub's form: no extensions, keys are texts, integers fit a double. Anything else is refused. */
+/** Reads MessagePack as the hub writes it: no extensions, and all keys are texts. Any other input is refused. */
 
-const DEPTH = 32;
-const SHORT = 24;
-const CACHED = 4096;
+const MAX_DEPTH = 32;
+/** Texts up to this length are decoded without TextDecoder, which is slow for short texts. */
+const SHORT_BYTES = 24;
+const MAX_NAMES = 4096;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
-/** The name of a field, a series or a node. Names repeat in every message, mostly in the same order: each is decoded once and found by its bytes. */
+/** A key of a map. Keys repeat in every message, mostly in the same order. So each key is decoded once, and later found by its bytes. */
 interface Name {
-  /** As in the message, with its head. */
+  /** The bytes in the message, with the head of the text. */
   bytes: Uint8Array;
   text: string;
-  /** The key that followed in the last map, and the first key of the last map below it: they are tried before a search. */
+  /** The key that followed in the last map, and the first key of the last map below this key: both are tried before a search. */
   next: Name | null;
   first: Name | null;
 }
@@ -18,7 +19,7 @@ interface Name {
 const names = new Map<number, Name>();
 const TOP: Name = { bytes: new Uint8Array(), text: "", next: null, first: null };
 
-/** Raises Error: not MessagePack, truncated, longer than one value, or deeper than any message of the hub. */
+/** Raises Error: not MessagePack, truncated, longer than one value, or deeper than `MAX_DEPTH`. */
 export function unpack(data: ArrayBuffer): unknown {
   const bytes = new Uint8Array(data);
   const view = new DataView(data);
@@ -27,7 +28,7 @@ export function unpack(data: ArrayBuffer): unknown {
   const span = (length: number): number => {
     const from = at;
     at += length;
-    if (at > bytes.length) throw new Error("cut short");
+    if (at > bytes.length) throw new Error("truncated");
     return from;
   };
   const size = (width: 1 | 2 | 4): number => {
@@ -37,7 +38,7 @@ export function unpack(data: ArrayBuffer): unknown {
   const text = (length: number): string => {
     const from = span(length);
     let short = "";
-    if (length <= SHORT) {
+    if (length <= SHORT_BYTES) {
       for (let place = from; place < at; place += 1) {
         const code = bytes[place] as number;
         if (code > 127) return utf8.decode(bytes.subarray(from, at));
@@ -47,8 +48,8 @@ export function unpack(data: ArrayBuffer): unknown {
     }
     return utf8.decode(bytes.subarray(from, at));
   };
-  /** Whether the next bytes are this name, which is then skipped. */
-  const comes = ({ bytes: key }: Name): boolean => {
+  /** Whether the next bytes are this name. If so, skips them. */
+  const skipIf = ({ bytes: key }: Name): boolean => {
     for (let index = 0; index < key.length; index += 1) if (key[index] !== bytes[at + index]) return false;
     at += key.length;
     return true;
@@ -57,21 +58,21 @@ export function unpack(data: ArrayBuffer): unknown {
     const from = at;
     const head = bytes[span(1)] as number;
     const length = head >> 5 === 5 ? head & 31 : head === 0xd9 ? size(1) : head === 0xda ? size(2) : -1;
-    if (length < 0) throw new Error("a key that is no text");
+    if (length < 0) throw new Error("a key is no text");
     const begin = at;
     let hash = length;
     for (let place = span(length); place < at; place += 1) hash = (hash * 31 + (bytes[place] as number)) | 0;
-    const held = names.get(hash);
+    const cached = names.get(hash);
     at = from;
-    if (held && comes(held)) return held;
+    if (cached && skipIf(cached)) return cached;
     at = begin;
     const read: Name = { text: text(length), bytes: bytes.slice(from, at), next: null, first: null };
-    if (read.text === "__proto__") throw new Error("a key that no message has");
-    if (names.size < CACHED) names.set(hash, read);
+    if (read.text === "__proto__") throw new Error("a key is __proto__");
+    if (names.size < MAX_NAMES) names.set(hash, read);
     return read;
   };
   const list = (length: number, depth: number, under: Name): unknown[] => {
-    if (length > bytes.length - at) throw new Error("cut short");
+    if (length > bytes.length - at) throw new Error("truncated");
     const found: unknown[] = [];
     for (let left = length; left > 0; left -= 1) found.push(value(depth, under));
     return found;
@@ -81,8 +82,8 @@ export function unpack(data: ArrayBuffer): unknown {
     let before: Name | null = null;
     for (let left = length; left > 0; left -= 1) {
       const guess: Name | null = before ? before.next : under.first;
-      const key: Name = guess && comes(guess) ? guess : name();
-      if (key !== guess && names.size < CACHED) {
+      const key: Name = guess && skipIf(guess) ? guess : name();
+      if (key !== guess && names.size < MAX_NAMES) {
         if (before) before.next = key;
         else under.first = key;
       }
@@ -92,7 +93,7 @@ export function unpack(data: ArrayBuffer): unknown {
     return found;
   };
   const value = (depth: number, under: Name): unknown => {
-    if (depth > DEPTH) throw new Error("too deep");
+    if (depth > MAX_DEPTH) throw new Error("too deep");
     const head = bytes[span(1)] as number;
     if (head < 0x80) return head;
     if (head < 0x90) return map(head & 15, depth + 1, under);
@@ -141,7 +142,7 @@ export function unpack(data: ArrayBuffer): unknown {
       case 0xdf:
         return map(size(head === 0xde ? 2 : 4), depth + 1, under);
       default:
-        throw new Error("not of the hub");
+        throw new Error("a type that the hub does not use");
     }
   };
 
