@@ -45,7 +45,7 @@ _FILTERS: Final = ("state", "action", "by", "search", "plans", "folded")
 MAX_BY_CHARS: Final = 100
 MAX_SEARCH_CHARS: Final = 100
 MAX_OUTPUTS: Final = 16
-"""Outputs that are sent at the same time: each holds up to 1 MiB until its reader has taken it."""
+"""Outputs that are sent at the same time. Each holds up to 1 MiB until its client has read it."""
 MAX_OUTPUTS_OF_A_USER: Final = 4
 SHORT_OUTPUT_BYTES: Final = 65_536
 """An answer up to this size takes no slot of the output limit. It costs little memory, and a client that polls by offset asks often."""
@@ -70,7 +70,7 @@ async def create_job(call: ApiRequest, body: JobBody) -> JobView:
 
 
 async def list_jobs(call: ApiRequest) -> JobsView:
-    """A page of jobs, newest first; `?node=` for those of one node, `?state=`, `?action=`, `?by=` and `?search=` for some of them.
+    """A page of jobs, newest first. `?node=`, `?state=`, `?action=`, `?by=` and `?search=` select some of them.
 
     `?plans=false` leaves plans out. `?folded=true` gives one job for each batch, and the batches.
     """
@@ -123,7 +123,7 @@ async def get_job(call: ApiRequest) -> JobView:
 
 
 async def cancel_job(call: ApiRequest, body: CancelBody | None) -> JobView:
-    """Cancel a job that waits, or stop one that runs as far as its phase allows. `stop` in the answer says how far."""
+    """Cancel a queued job, or stop an open one as far as its phase allows. `stop` in the answer says how far."""
     services = call.services
     call.authorize("job.cancel", await services[JobStore].job(call.scope, call.job_id))
     force = body is not None and body.force
@@ -151,7 +151,7 @@ async def job_report(call: ApiRequest) -> ReportView:
 
 
 async def job_output(call: ApiRequest) -> web.StreamResponse:
-    """The bytes as they were printed, from `?offset=` to the end that is held now."""
+    """The output of a job as it was printed, from byte `?offset=` to the end that the hub has stored."""
     offset = whole_number(call.query("offset").get("offset"), "offset", 0, MAX_OFFSET, 0)
     job = await call.services[JobStore].job(call.scope, call.job_id)
     size = max(0, job.output_bytes - offset)
@@ -200,7 +200,7 @@ def to_job_request(body: JobBody) -> JobRequest:
 def check_step_up(call: ApiRequest, request: JobRequest, nodes: Collection[NodeId]) -> None:
     """Require a recent password check for an action that removes or reboots, and for a change of many nodes.
 
-    The longer limit of jobs does not hold for a reboot of many nodes.
+    For a reboot of many nodes, the check must be more recent than for other jobs.
     Raises: StepUpRequired.
     """
     reboots = request.action == REBOOT or request.reboot
@@ -212,12 +212,14 @@ def check_step_up(call: ApiRequest, request: JobRequest, nodes: Collection[NodeI
 
 
 async def create_batch(call: ApiRequest, body: BatchBody) -> BatchView:
-    """Create the same job on many nodes. `refused` names those that cannot do it."""
+    """Create the same job on many nodes. `refused` lists the nodes that get no job, with the reason."""
     services = call.services
     request = to_job_request(body)
     nodes = [NodeId(node) for node in body.nodes]
     check_step_up(call, request, nodes)
-    return await _whole(call, await services[JobService].submit_many(call.scope, nodes, request, call.idempotency_key(), _plans_of(body)))
+    return await _with_jobs(
+        call, await services[JobService].submit_many(call.scope, nodes, request, call.idempotency_key(), _plans_of(body))
+    )
 
 
 async def list_batches(call: ApiRequest) -> BatchesView:
@@ -230,14 +232,14 @@ async def list_batches(call: ApiRequest) -> BatchesView:
 async def get_batch(call: ApiRequest) -> BatchView:
     """The progress of a batch, with the job of each node."""
     call.query()
-    return await _whole(call, await call.services[BatchStore].batch(call.scope, call.batch_id))
+    return await _with_jobs(call, await call.services[BatchStore].batch(call.scope, call.batch_id))
 
 
 async def cancel_batch(call: ApiRequest) -> BatchView:
-    """Take back what waits, and stop the rest as far as the phase of each allows."""
+    """Cancel the queued jobs of a batch, and stop the open ones as far as their phases allow."""
     services = call.services
     call.authorize("job.cancel", await services[BatchStore].batch(call.scope, call.batch_id))
-    return await _whole(call, await services[JobService].cancel_many(call.scope, call.batch_id))
+    return await _with_jobs(call, await services[JobService].cancel_many(call.scope, call.batch_id))
 
 
 def _plans_of(body: BatchBody) -> BatchId | None:
@@ -248,6 +250,6 @@ def _plans_of(body: BatchBody) -> BatchId | None:
     return BatchId(body.plans_of)
 
 
-async def _whole(call: ApiRequest, batch: Batch) -> BatchView:
+async def _with_jobs(call: ApiRequest, batch: Batch) -> BatchView:
     jobs = await call.services[BatchStore].jobs_of(call.scope, BatchId(batch.id))
     return batch_view(batch, jobs)

@@ -1,6 +1,6 @@
-"""The code and the facts of a sentence that a node wrote about a job. Pure.
+"""Finds the code and the facts of a sentence that a node wrote about a job. Pure.
 
-They are read from the text itself, which any node may have made up: the text of the code with its facts is always the text that came.
+Both come from the text itself, so a hostile node can add nothing: the template with the facts always gives the same text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class CodedText(NamedTuple):
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """What fits a template. A fact ends where the text after it begins, so that no text takes long to compare."""
+    """The pattern of a template. A fact ends at the first character of the text after it, so matching takes linear time."""
     texts, names = re.split(r"\{\w+\}", template), re.findall(r"\{(\w+)\}", template)
     facts = [f"(?P<{name}>[^{re.escape(after[0])}]+)" for name, after in zip(names[:-1], texts[1:], strict=False)]
     facts += [f"(?P<{name}>.+)" for name in names[-1:]]
@@ -37,7 +37,7 @@ _PATTERNS: Final = {code: _pattern(template) for code, template in SENTENCES.ite
 
 
 def coded_text(text: str) -> CodedText | None:
-    """The sentence that a text is. None: this version of the hub has none for it."""
+    """The sentence of the catalogue that fits a text; None: this version of the hub has none."""
     for code, pattern in _PATTERNS.items():
         if found := pattern.fullmatch(text):
             return CodedText(code, SENTENCES[code], found.groupdict())

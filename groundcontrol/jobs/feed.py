@@ -56,7 +56,7 @@ class JobsFeed(Feed):
                 self._at_work.add(job.id)
             if job.id not in self._sent:
                 self._sent[job.id] = NOT_TO_ALL
-                self._moved.set()  # also for a deleted job: subscribers who have it must learn that it is gone
+                self._moved.set()  # even if the job is deleted before: subscribers who have it must learn that it is gone
         return JobsData(jobs=[job_view(job) for job in jobs])
 
     async def take(self, bus_event: BusEvent, /) -> None:
@@ -98,7 +98,7 @@ def jobs_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -
 class JobStream:
     """Topic `job:<id>` for one browser: the stored output from an offset, then each new chunk. Each byte is sent once, in order.
 
-    It waits for a slow browser, and reads the output of that time from the store.
+    While a browser is slow, the stream waits. Then it reads the missed output from the store.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class JobStream:
         put: Callable[[bytes], None],
         room: Callable[[], Awaitable[None]],
     ) -> None:
+        """Args: after: offset of the first byte to send; put: queues a message for the browser; room: waits for room in that queue."""
         self._services = services
         self._scope = scope
         self._job = JobId(job)
@@ -119,7 +120,7 @@ class JobStream:
         self.topic = f"job:{job}"
 
     async def run(self) -> None:
-        """Stream until cancelled, or until the job is deleted; then send an error."""
+        """Stream until cancelled. If the job is deleted or the store fails, send an error and return."""
         try:
             node = (await self._read()).node_id
             topics = (Topic("job_output", self._job), Topic("changed", self.topic), Topic("changed", f"node:{node}"))

@@ -1,4 +1,4 @@
-"""Job messages of agents: a bounded queue for each agent, and the store of what its jobs print and report."""
+"""Job messages of agents: a bounded queue for each session, and the recorder that stores output, progress, plans and reports."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ PASSING_ERRORS: Final = (*TRANSIENT_ERRORS, StoreDown)
 
 
 class Inbox:
-    """The queue. It merges adjacent output, and keeps only the newest progress of each job."""
+    """The queue of one session. It merges adjacent output, and keeps only the newest progress of each job."""
 
     def __init__(self) -> None:
         self._messages: deque[JobMessage] = deque()
-        self._something = asyncio.Event()
+        self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._closed = False
         self.progress: dict[str, JobProgress] = {}
@@ -59,7 +59,7 @@ class Inbox:
         """Job -> bytes of its output in the store."""
 
     async def put(self, message: JobMessage) -> None:
-        """Queue a message; waits while the queue is full."""
+        """Queue a message. Waits while the queue is full."""
         while len(self._messages) >= MAX_WAITING and not self._closed:
             self._room.clear()
             await self._room.wait()
@@ -67,22 +67,24 @@ class Inbox:
             self.progress[message.job] = message
         else:
             self._messages.append(message)
-        self._something.set()
+        self._arrived.set()
 
     def close(self) -> None:
         """End the session's input. Queued messages are discarded: the node sends them again in its next session."""
         self._closed = True
-        self._something.set()
+        self._arrived.set()
         self._room.set()
 
     async def get(self, timeout_s: float | None) -> JobMessage | None:
-        """The next message, with directly following output merged into it. None: none within the time, only a progress came, or
-        the inbox is closed."""
+        """The next message, merged with the output that directly follows it.
+
+        None: the time is up, only progress has arrived, or the inbox is closed.
+        """
         if not self._messages and not self._closed:
-            self._something.clear()
+            self._arrived.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
-                    await self._something.wait()
+                    await self._arrived.wait()
         if not self._messages:
             return None
         message = self._messages.popleft()
@@ -115,7 +117,7 @@ class Inbox:
 
 
 class JobRecorder:
-    """Stores what nodes send of their running jobs: output, progress, plan and report. It acknowledges and publishes what is stored."""
+    """Stores output, progress, plans and reports of running jobs. Then it acknowledges and publishes them."""
 
     def __init__(self, store: Stores, bus: Bus, clock: Clock, refusals: Refusals, settled: Callable[[JobId], None]) -> None:
         """Args: settled: called when a node shows that it has taken a job."""
@@ -127,9 +129,10 @@ class JobRecorder:
         self.output_bytes = 0
         """Bytes of output committed since the start of the hub."""
 
-    async def is_own(self, agent: AgentSession, inbox: Inbox, job_id: str) -> bool:
+    async def check_own(self, agent: AgentSession, inbox: Inbox, job_id: str) -> None:
+        """Check that the job belongs to the agent's node. Raises: ProtocolError: it does not; StoreError."""
         if job_id in inbox.own:
-            return True
+            return
         if is_id(job_id) and len(inbox.own) < MAX_JOBS:
             try:
                 job = await self._store[JobStore].job(SYSTEM, JobId(job_id))
@@ -138,13 +141,13 @@ class JobRecorder:
             else:
                 if job.node_id == agent.node.id:
                     inbox.own.add(job_id)
-                    return True
+                    return
         if await self.refuse(agent, "not_of_this_node", job_id):
             event(log, "job_not_of_this_node", logging.WARNING, node=agent.node.id)
         raise ProtocolError("a job that is not of this node")
 
     async def refuse(self, agent: AgentSession, why: str, job_id: str) -> bool:
-        """Record a refused message. Returns: whether to log it (repeats are not logged)."""
+        """Record a refused message. Returns: whether to log it, since repeats are not logged."""
         return await self._refusals.note(node_actor(agent.node.id, agent.address), "job.evidence", why, target=f"job:{job_id[:26]}")
 
     async def _begin(self, agent: AgentSession, inbox: Inbox, job_id: JobId) -> Job:
@@ -182,7 +185,7 @@ class JobRecorder:
         failpoints.hit("job.output.acked")
 
     async def write_progress(self, agent: AgentSession, inbox: Inbox) -> None:
-        """Store the queued progress. It stays queued while the database is full or unavailable; after any other error it is dropped."""
+        """Store the queued progress. It stays queued while the database is full or unavailable. After any other error it is dropped."""
         for message in list(inbox.progress.values()):
             try:
                 await self._progress(agent, inbox, message)
@@ -194,8 +197,9 @@ class JobRecorder:
             inbox.forget(message)
 
     async def _progress(self, agent: AgentSession, inbox: Inbox, message: JobProgress) -> None:
-        if agent.over or not await self.is_own(agent, inbox, message.job):
+        if agent.over:
             return
+        await self.check_own(agent, inbox, message.job)
         job_id = JobId(message.job)
         before = await self._begin(agent, inbox, job_id)
         try:

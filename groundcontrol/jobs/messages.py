@@ -1,4 +1,4 @@
-"""Decodes what a node reports of a job: refusal, progress, plan, report and end. Pure: messages in, domain values and error texts out."""
+"""Decodes a node's messages about a job: refusal, progress, plan, report and end. Pure: messages in, domain values and error texts out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spider.wire.errors import ProtocolError
 from spider.wire.job_messages import JobEnded, JobPlan, JobProgress, JobReport
 
 MAX_OUTPUT_BYTES: Final = 256 * 1024 * 1024 + 4096
-"""Output that a runner keeps of one job, plus the note that it appends when there is more."""
+"""The greatest output of one job that a runner stores, with the note that it appends when there is more."""
 MAX_NOTE: Final = 300
 MAX_LOST_BYTES: Final = 1 << 53
 CLOCK_SLACK_S: Final = 120.0
@@ -24,7 +24,7 @@ MAX_DIFF: Final = 32 * 1024
 MAX_BYTES: Final = 1 << 50
 
 KEYS_CHANGE: Final = "keys-change"
-"""Replaces `bad-mac` while the node changes its keys: the order was sealed with the former ones."""
+"""Replaces `bad-mac` while the node changes its keys: the order was sealed with the former keys."""
 RETRY: Final = frozenset({"busy", "host-stopping", "slow-frame", "short-frame", "unreachable", "outdated", KEYS_CHANGE})
 """Temporary refusals. The launcher does not record the job's id, so the order can be sent again."""
 CLOCK: Final = frozenset({"expired", "too-early", "too-long"})
@@ -66,9 +66,9 @@ _WORDS: Final = {
 }
 _ENDS: Final = frozenset({"succeeded", "failed", "cancelled", "interrupted", "unknown"})
 _CODE: Final = re.compile(r"job\.[a-z0-9_]{1,58}")
-_ON_THE_WAY: Final = {
-    "job.orphaned": "the job's runner was killed; what it had started goes on without a log",
-    "job.overdue": "the server wanted to stop this job and waits for it no longer",
+_RUNNING_ERRORS: Final = {
+    "job.orphaned": "the job's runner was killed; the programs that it started continue without a log",
+    "job.overdue": "the server tried to stop this job, and no longer waits for it",
 }
 """Error code of a running job -> text."""
 _STOPS: Final = frozenset({"now", "after_package", "too_late"})
@@ -89,7 +89,7 @@ def refusal_error(answer: str, why: str) -> JobError:
 
 
 def read_progress(message: JobProgress, job: Job, now: float) -> JobUpdate:
-    """Decode the progress of a job. Invalid fields become None."""
+    """Decode the progress of a job at Unix time `now`. Invalid fields become None."""
     note = clean(message.text, MAX_NOTE)
     return JobUpdate(
         phase=cast("JobPhase", message.phase) if message.phase in get_args(JobPhase) else None,
@@ -98,14 +98,14 @@ def read_progress(message: JobProgress, job: Job, now: float) -> JobUpdate:
         note=note,
         last_output_at=_plausible(message.output_at_ms, job, now) if message.output_at_ms else None,
         stop=StopAnswer(cast("StopState", message.stop), note) if message.stop in _STOPS else None,
-        error=_on_the_way(message.error_code, note),
+        error=_running_error(message.error_code, note),
     )
 
 
-def _on_the_way(code: str, note: str) -> JobError | None:
+def _running_error(code: str, note: str) -> JobError | None:
     if not _CODE.fullmatch(code):
         return None
-    return JobError(code, _ON_THE_WAY.get(code) or note or code)
+    return JobError(code, _RUNNING_ERRORS.get(code) or note or code)
 
 
 def read_plan(message: JobPlan) -> PlanPart:
@@ -169,7 +169,7 @@ def clean_lines(text: str, limit: int = MAX_DIFF) -> str:
 
 
 def clean_line(line: str) -> str:
-    """As `clean`, but blanks at both ends stay: the first character of a diff line says whether it was added or removed."""
+    """As `clean`, but blanks at both ends stay, since the first character of a diff line has a meaning."""
     return clean("|" + line + "|", len(line) + 2)[1:-1]
 
 
@@ -207,13 +207,11 @@ def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, n
     if message.output_sha256 and message.output_sha256 != held_sha256:
         state = "unknown"
         error = JobError(
-            "job.output_mismatch", f"the output held here ({held_bytes} bytes) is not what the node printed ({message.output_bytes} bytes)"
+            "job.output_mismatch",
+            f"the output that the hub stores ({held_bytes} bytes) is not what the node printed ({message.output_bytes} bytes)",
         )
-    certain = message.state in (
-        "succeeded",
-        "failed",
-        "cancelled",
-    )  # otherwise the state is a guess, and late evidence may bring more output
+    # Any other state is a guess, and late evidence may bring more output.
+    certain = message.state in ("succeeded", "failed", "cancelled")
     started_at = _plausible(message.started_at_ms, job, now)
     return JobVerdict(
         state,

@@ -20,7 +20,7 @@ START_LIMIT_S: Final = 600.0
 """How long after its creation a job may still start. An offline node can reconnect within it."""
 
 OPEN: Final = frozenset({"dispatched", "accepted", "running"})
-"""States of a job that was sent to its node and has not ended. A node has at most one such job, and one of units or containers beside it."""
+"""States of a job that was sent to its node and has not ended. A node has at most one such job, plus one of units or containers."""
 TERMINAL: Final = frozenset({"succeeded", "failed", "cancelled", "interrupted", "expired", "unknown"})
 TRANSITIONS: Final[dict[str, frozenset[str]]] = {
     "queued": frozenset({"dispatched", "cancelled", "expired", "failed"}),
@@ -64,7 +64,7 @@ class Stop(NamedTuple):
     by: str
     at: float
     force: bool = False
-    """Kill the process that the job hangs in, such as a package's script. Only allowed after a stop request; work may stay half done."""
+    """Kill the process that the job hangs in, such as a package's script. Work may stay half done. Only after a stop request."""
 
 
 class StopAnswer(NamedTuple):
@@ -114,7 +114,7 @@ class Job(NamedTuple):
     ended_at: float | None
     changes: tuple[Change, ...]
     error: JobError | None
-    """Why the job failed; for a running job, its present problem (job.orphaned, job.overdue)."""
+    """Why the job failed; for a running job: its present problem (job.orphaned, job.overdue)."""
     version: int
     for_action: str | None = None
     plan: str | None = None
@@ -130,11 +130,11 @@ class Job(NamedTuple):
     """The node's note on its progress, such as which process holds the package lock."""
     last_output_at: float | None = None
     lost_bytes: int = 0
-    """Bytes that were printed and stored nowhere: beyond the cap, or without room on the node's disk."""
+    """Bytes that were printed and not stored: they were above the limit, or the node's disk was full."""
     stop: Stop | None = None
     batch_id: BatchId | None = None
     follows: JobId | None = None
-    """The job that requested this one, such as an upgrade its reboot."""
+    """The job that this one follows: an upgrade, followed by its reboot."""
     units: tuple[str, ...] = ()
     container: str | None = None
 
@@ -144,9 +144,9 @@ class Job(NamedTuple):
 
 
 def effect_of_stop(job: Job, *, force: bool) -> Literal["cancel", "request", "nothing"]:
-    """What a request to stop does: a queued job is cancelled, an open one gets the request once, and `force` once.
+    """The effect of a stop request: a queued job is cancelled; an open one gets the request once, and `force` once.
 
-    Raises: Conflict: the job has ended otherwise than cancelled.
+    Raises: Conflict: the job has ended, and not by a cancellation.
     """
     if job.state == "queued":
         return "cancel"
@@ -163,12 +163,12 @@ def never_ran(state: JobState, started_at: float | None) -> bool:
 
 
 def holds_all(stored_bytes: int, total_bytes: int | None) -> bool:
-    """Whether the hub stores all output that the node has. `total_bytes`: None: not known."""
+    """Whether the hub stores all output that the node has. `total_bytes`: of the node; None: not known."""
     return total_bytes is None or stored_bytes >= total_bytes
 
 
 def is_finished(state: JobState, stored_bytes: int, total_bytes: int | None) -> bool:
-    """Whether the node may delete the job. If its end is unknown, the node's copy may still be the truth."""
+    """Whether the node may delete the job. If its end is not known, only the node may have it."""
     if state in ("interrupted", "unknown") and total_bytes is None:
         return False
     return state in TERMINAL and holds_all(stored_bytes, total_bytes)
@@ -186,7 +186,7 @@ class JobFilter(NamedTuple):
     plans: bool = True
     """Whether plans are included."""
     folded: bool = False
-    """Of each batch only the newest job that passes the other conditions."""
+    """For each batch, only the newest job that passes the other conditions."""
 
 
 class NewJob(NamedTuple):
@@ -247,13 +247,13 @@ class Batch(NamedTuple):
     created_by: str
     created_at: float
     counts: dict[str, int]
-    """State -> how many of its jobs are in it."""
+    """State -> number of jobs."""
     ended_at: float | None
-    """When the last of its jobs ended; None: some are still open."""
+    """When the last job ended; None: some jobs are still open."""
 
 
 def job_event(job: Job, name: str, at: float) -> Event | None:
-    """The event of a job that has just got its present state; None: that state has none. `name`: of its node."""
+    """The event of a job that has just got its present state; None: that state has none. `name`: the name of its node."""
     if job.state not in TERMINAL and job.state != "running":
         return None
     details: dict[str, object] = {"job": job.id, "action": job.action, "changes": len(job.changes)}

@@ -1,6 +1,6 @@
-"""Seals orders and sends them to nodes. Remembers, in memory, which orders were sent and not taken yet.
+"""Seals orders and sends them to nodes. Remembers in memory which orders were sent and not accepted yet.
 
-An order may always be sent again: the launcher on the node records the ids that it took, and starts none of them twice.
+An order may always be sent again: the launcher on the node records the ids that it accepted, and starts none of them twice.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ MAX_GENERATION: Final = (1 << 32) - 1
 
 
 class NotAccepted(NamedTuple):
-    """Why the node could not take a job yet."""
+    """Why a node has not accepted a job yet."""
 
     why: str
     answer: str
     skew_s: float
-    """How far the node's clock is ahead of the hub's, if that was the reason; else 0."""
+    """Seconds by which the node's clock is ahead of the hub's, if that was the reason; else 0."""
 
 
 @dataclass
 class _Sent:
-    """A job that its node has not taken yet."""
+    """A job that its node has not accepted yet."""
 
     unanswered: int = 0
-    """Orders sent and not answered. The last refusal is only conclusive while this is 0: an order in flight may still start the job."""
+    """Orders sent and not answered. While this is not 0, no refusal is conclusive: an order in flight may still start the job."""
     refusal: NotAccepted | None = None
     """The latest refusal. The job is sent again at the monotonic time `again_at`."""
     again_at: float = 0.0
     held_skew_s: float | None = None
-    """Clock skew of the node, if the order is held back: the node may be cloned, or changes its keys."""
+    """Clock skew of the node, if the order is held back: the node may be cloned, or changes its keys. None: not held back."""
 
 
 class _StopSent(NamedTuple):
@@ -66,7 +66,7 @@ class _StopSent(NamedTuple):
     epoch: int = -1
     force: bool = False
     skew_s: float | None = None
-    """By which its time was corrected, since the node refused it for its clock."""
+    """Seconds by which the order's time was corrected, since the node refused an earlier one for its clock; None: not corrected."""
 
 
 class _NewKeys(NamedTuple):
@@ -102,7 +102,7 @@ class OrderSender:
         A node suspected of a clone receives `rekey` alone. A node that changes its keys receives nothing until it reconnects.
         Jobs held back here are `due` after that.
 
-        Args:   skew_s: how far the node's clock is ahead of the hub's.
+        Args:   skew_s: seconds by which the node's clock is ahead of the hub's.
         Raises: Conflict: a `rekey` of a node that has the last generation of keys.
         """
         sent = self._sent.setdefault(job.id, _Sent())
@@ -170,7 +170,7 @@ class OrderSender:
         return found
 
     def settled(self, job_id: JobId) -> None:
-        """Send the job no more: the node has it, or will never take it."""
+        """Send the job no more: the node has accepted it, or never will."""
         self._sent.pop(job_id, None)
 
     # -- stops -----------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class OrderSender:
         await agent.send(JobStop(job.id, self._seal(agent, order)))
 
     def correct_stop(self, job_id: JobId, skew_s: float) -> bool:
-        """Date the next stop order by the node's clock, and let it go out immediately. Returns False if that was tried before."""
+        """Correct the time of the next stop order, and allow it immediately. Returns: False: that was tried before."""
         if self._stops.get(job_id, _StopSent()).skew_s is not None:
             return False
         self._stops[job_id] = _StopSent(skew_s=skew_s)
@@ -204,7 +204,7 @@ class OrderSender:
     # -- the agent's own bundle and keys ---------------------------------------------------------
 
     def _parts(self, agent: AgentSession, job: Job) -> Iterator[Bundle]:
-        """The parts of the bundle, to send before an `update` order. Empty: this session has them, or the job orders another version."""
+        """The parts of the bundle, to send before an `update` order. Empty: the session has them, or the job wants another version."""
         if job.action != UPDATE or job.plan != self._digest.hex() or agent in self._given:
             return
         self._given.add(agent)
@@ -239,5 +239,5 @@ class OrderSender:
         return self._clock.monotonic() - keys.done_at < KEYS_CHANGE_S
 
     def reconnected(self, node: NodeId) -> None:
-        """The node has a new session, with whatever keys it has now."""
+        """Forget the last `rekey` of a node that has a new session."""
         self._new_keys.pop(node, None)

@@ -49,9 +49,9 @@ def validate_request(request: JobRequest) -> None:
         raise BadRequest(f"action must be one of {', '.join(JOBS)}", field="action")
     verb = VERBS[action]
     if (request.for_action is not None) != (action == PLAN):
-        raise BadRequest(f"`for` goes with the action plan, and with it alone: one of {', '.join(PLANNED)}", field="for")
+        raise BadRequest(f"`for` belongs to the action plan alone: one of {', '.join(PLANNED)}", field="for")
     if request.for_action is not None and request.for_action not in PLANNED:
-        raise BadRequest(f"there are plans for {', '.join(PLANNED)}", field="for")
+        raise BadRequest(f"`for` must be one of {', '.join(PLANNED)}", field="for")
     _check_packages(VERBS[request.for_action or action], request.packages)
     _check_units(verb, request.units)
     _check_container_name(verb, request.container)
@@ -67,20 +67,20 @@ def _check_packages(verb: Verb, packages: tuple[str, ...]) -> None:
     if packages and verb.packages == NONE:
         raise BadRequest(f"{verb.name} takes no packages: leave them out", field="packages")
     if not packages and verb.packages == NEEDED:
-        raise BadRequest(f"{verb.name} wants packages: name at least one", field="packages")
+        raise BadRequest(f"{verb.name} needs packages: name at least one", field="packages")
     if len(packages) > MAX_PACKAGES or len(json.dumps(packages)) > MAX_PACKAGES_BYTES:
         raise BadRequest(
             f"too many packages for one job: at most {MAX_PACKAGES}, and {MAX_PACKAGES_BYTES} bytes of names", field="packages"
         )
     for name in packages:
         if not re.fullmatch(PACKAGE_NAME, name):
-            raise BadRequest(f"{name[:80]!r} is no package name", field="packages")
+            raise BadRequest(f"{name[:80]!r} is not the name of a package", field="packages")
 
 
 def _check_units(verb: Verb, units: tuple[str, ...]) -> None:
     if bool(units) != verb.units:
-        wants = "wants units: name at least one, such as nginx.service" if verb.units else "takes no units: leave them out"
-        raise BadRequest(f"{verb.name} {wants}", field="units")
+        fault = "needs units: name at least one, such as nginx.service" if verb.units else "takes no units: leave them out"
+        raise BadRequest(f"{verb.name} {fault}", field="units")
     if len(units) > MAX_UNITS:
         raise BadRequest(f"too many units for one job: at most {MAX_UNITS}", field="units")
     for name in units:
@@ -91,16 +91,16 @@ def _check_units(verb: Verb, units: tuple[str, ...]) -> None:
 
 def _check_container_name(verb: Verb, name: str | None) -> None:
     if (name is not None) != verb.container:
-        wants = "wants a container: name it" if verb.container else "takes no container: leave it out"
-        raise BadRequest(f"{verb.name} {wants}", field="container")
+        fault = "needs a container: name it" if verb.container else "takes no container: leave it out"
+        raise BadRequest(f"{verb.name} {fault}", field="container")
     if name is not None and not is_container_name(name):
         raise BadRequest(f"{clean(name, 80)!r} is not the name of a container", field="container")
 
 
 def check_policy(node: Node, request: JobRequest) -> None:
-    """Refuse a request that the node's last reported policy forbids. The user need not wait for the node's refusal.
+    """Refuse a request that the node's last reported policy forbids, so that the user need not wait for the node's refusal.
 
-    The node decides: without a reported policy nothing is refused here.
+    Without a reported policy nothing is refused here. The node checks every order by itself.
     Raises: PolicyRefuses.
     """
     for action in (request.action, *((REBOOT,) if request.reboot else ())):

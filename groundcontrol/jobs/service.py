@@ -24,6 +24,7 @@ MAX_NODES: Final = 1000
 ROUND_S: Final = 1800.0
 """Jobs of a batch run in rounds of `at_once`. Each further round extends the start limit of all jobs by this."""
 LONGEST_START_S: Final = 86_400.0
+"""The start limit is never longer than this."""
 
 
 class JobService:
@@ -93,7 +94,7 @@ class JobService:
         for node_id in chosen:
             try:
                 if not is_id(node_id):
-                    raise NotFound("this is no id of a node")
+                    raise NotFound("this is not the id of a node")
                 node = await self._store[NodeStore].node(scope, node_id)
                 authorize(scope, job_action(request.action), node)
                 check_policy(node, request)
@@ -127,13 +128,13 @@ class JobService:
         job = await self._store[JobStore].job(scope, job_id)
         authorize(scope, "job.cancel", job)
         if force and job.stop is None and job.state in OPEN:
-            raise BadRequest("ask it to stop first: to end by force what it hangs in leaves work half done", field="force")
+            raise BadRequest("request a normal stop first: a forced end leaves work half done", field="force")
         try:
             job = await self._store[JobStore].stop_job(scope, job_id, force=force)
         except Conflict as exc:
             raise JobNotCancellable(f"the job is {exc.detail['state']}: there is nothing to stop", state=exc.detail["state"]) from exc
         if job.stop is not None and job.stop.state == "too_late":
-            raise JobNotCancellable(f"it cannot be stopped any more: {job.stop.why or 'the node says so'}", state=job.state)
+            raise JobNotCancellable(f"the job can no longer be stopped: {job.stop.why or 'the node says so'}", state=job.state)
         self._publish((job,))
         return job
 
@@ -160,5 +161,5 @@ def _bound(request: JobRequest, plans: Mapping[NodeId, str], node: NodeId) -> Jo
     Raises: NotFound: the node has no plan.
     """
     if node not in plans:
-        raise NotFound("this node has told no plan in that bulk job")
+        raise NotFound("this node has no plan in that bulk job")
     return request._replace(plan=plans[node])

@@ -27,15 +27,15 @@ ROUTES: Final = (
     Route(
         "GET", "/jobs", "job.read", jobs_api.list_jobs, JobsView, cost="scan",
         query=(
-            LIMIT, CURSOR, NODE, Parameter("state", "only these, with commas between"), Parameter("action", "only this"),
-            Parameter("by", "only those that this user asked for"), Parameter("search", "only those with this in node, package, action or user"),
+            LIMIT, CURSOR, NODE, Parameter("state", "only jobs in these states, with commas between"), Parameter("action", "only jobs of this action"),
+            Parameter("by", "only jobs of this user or token"), Parameter("search", "only jobs with this text in node, package, action or user"),
             Parameter("plans", "false: without plans"), Parameter("folded", "true: one job of each batch, and the batches"),
         ),
     ),
     Route("GET", "/jobs/{id}", "job.read", jobs_api.get_job, JobView),
     Route(
         "GET", "/jobs/{id}/output", "job.read", jobs_api.job_output, None, cost="history",
-        query=(Parameter("offset", "from this byte on (0)", "integer"),), answers=("text/plain",),
+        query=(Parameter("offset", "the first byte (0)", "integer"),), answers=("text/plain",),
     ),
     Route("GET", "/jobs/{id}/plan", "job.read", jobs_api.job_plan, PlanView, cost="page"),
     Route("GET", "/jobs/{id}/report", "job.read", jobs_api.job_report, ReportView, cost="page"),

@@ -13,23 +13,26 @@ from groundcontrol.jobs.plans import Plan, PlanPart, Report
 from groundcontrol.nodes.model import Session
 
 CURRENT_MOST: Final = 2000
+"""Open jobs that `JobStore.current` returns at most."""
 
 
 class ClaimedJob(NamedTuple):
+    """A job that `JobStore.take` has moved to dispatched, and the session of its node."""
+
     job: Job
     session: Session
 
 
 class JobStore(Protocol):
     async def create_job(self, scope: Scope, job: NewJob, idempotency_key: str | None) -> Job:
-        """A repeated (actor, key) returns the first job. IdempotencyMismatch: its request was different."""
+        """Create a job. A repeated (actor, key) returns the first job. Raises: IdempotencyMismatch: its request was different."""
         ...
 
     async def job(self, scope: Scope, job: JobId) -> Job: ...
     async def jobs(
         self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: JobFilter | None = None
     ) -> Page[Job]:
-        """In reverse order of creation, independent of the clock. `current` and `batches` have the same order."""
+        """A page of jobs, in reverse order of creation, independent of the clock. `current` and `batches` have the same order."""
         ...
 
     async def current(self, scope: Scope, newest: int, also: Sequence[JobId] = ()) -> Sequence[Job]:
@@ -71,7 +74,7 @@ class JobStore(Protocol):
         ...
 
     async def any_open(self) -> bool:
-        """Whether any job has not ended. Mostly there is none, and the sweep is skipped."""
+        """Whether any job has not ended."""
         ...
 
     async def overdue(self, now: float) -> Sequence[Job]:
@@ -85,7 +88,7 @@ class JobStore(Protocol):
     async def stop_job(self, scope: Scope, job: JobId, *, force: bool = False) -> Job:
         """Cancel a queued job. For an open job, record the stop request once, and `force` once.
 
-        Conflict: the job has ended otherwise than cancelled.
+        Raises: Conflict: the job has ended, and not by a cancellation.
         """
         ...
 
@@ -108,16 +111,19 @@ class JobStore(Protocol):
     async def report(self, scope: Scope, job: JobId) -> Report | None: ...
 
     async def append_output(self, job: JobId, offset: int, data: bytes, by: Session) -> int:
-        """Append the bytes after the stored end. Returns the new end, to acknowledge. With a gap before `offset` it returns the old end."""
+        """Append the bytes after the stored end. Returns: the new end, to acknowledge; the old end if there is a gap before `offset`."""
         ...
 
     async def output_digest(self, job: JobId) -> tuple[int, str]:
         """Number of stored bytes, and their SHA-256 in hex."""
         ...
 
-    def output(self, scope: Scope, job: JobId, offset: int, limit: int | None = None) -> AsyncIterator[bytes]: ...
+    def output(self, scope: Scope, job: JobId, offset: int, limit: int | None = None) -> AsyncIterator[bytes]:
+        """The stored output from `offset` on, at most `limit` bytes (None: all), in chunks."""
+        ...
+
     async def expire(self, before: float) -> int:
-        """Delete some ended jobs that were created before then. Returns how many; call again until 0."""
+        """Delete some ended jobs that were created before then (Unix seconds). Returns: how many; call again until 0."""
         ...
 
 
@@ -134,7 +140,7 @@ class BatchStore(Protocol):
 
     async def batches(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Batch]: ...
     async def jobs_of(self, scope: Scope, batch: BatchId) -> Sequence[Job]:
-        """Its jobs on nodes that the caller may see."""
+        """The jobs of a batch on nodes that the caller may see."""
         ...
 
     async def stop_batch(self, scope: Scope, batch: BatchId) -> Sequence[Job]:

@@ -1,7 +1,7 @@
-"""Follows each job from queued to its end: sends its order, stores what the node reports, and closes what no node answers.
+"""Follows each job from queued to its end: sends its order, stores the node's reports, and closes jobs that no node answers.
 
-`orders.py` seals and sends, `messages.py` decodes, `inbox.py` queues and stores. Each message is stored, then acknowledged and published;
-a repeated message changes nothing. A `JobPoke` on the bus may be lost, so a periodic sweep finds the same jobs.
+`orders.py` seals and sends, `messages.py` decodes, `inbox.py` queues and stores. Each message is stored, then acknowledged and published.
+A repeated message changes nothing. A `JobPoke` on the bus may be lost, so a periodic sweep finds the same jobs.
 """
 
 from __future__ import annotations
@@ -61,20 +61,23 @@ from spider.wire.verbs import REBOOT, REKEY
 log = logging.getLogger(__name__)
 
 SWEEP_S: Final = (1.0, 2.0)
+"""The time between two sweeps is a random one between these."""
 POKES: Final = 1024
+"""Limit of the queue of `JobPoke` messages."""
 REKEYS_LOOKED_AT: Final = 20
-CLONED: Final = "a second machine shows the keys of this node, so nothing is run there until it has new ones (stardust rekey)"
+"""Queued `rekey` jobs of a cloned node that are claimed in one sweep."""
+CLONED: Final = "a second machine uses the keys of this node, so nothing runs there until the node has new keys (stardust rekey)"
 UNANSWERED_S: Final = 60.0
 """How long after its `not_after` a sent job without an answer still waits for one."""
 PROGRESS_EVERY_S: Final = 0.5
 SHORT_LIMIT: Final = 3
-"""After this many reported ends with missing output, the end is stored with the output that there is."""
+"""After this many reported ends with missing output, the next one is stored without that output."""
 STORE_RETRY_S: Final = 1.0
 CLOSE_INTERNAL: Final = 1011
 
 
 class JobTracker:
-    """The jobs on the nodes of this hub, at most one open job per node, and one of units or containers beside it. An `agents.interfaces.JobSink`.
+    """Runs the jobs on the nodes of this hub. An `agents.interfaces.JobSink`.
 
     It processes the messages of each node in order. An error of one node does not affect the others.
     """
@@ -198,20 +201,21 @@ class JobTracker:
                 session = self._registry.current(job.node_id)
                 left_behind = session is not None and self._orders.left_behind(session)
                 cloned = self._registry.is_cloned(job.node_id)
-                why = NOT_BACK if left_behind else CLONED if cloned else "the node was not connected, or busy, for 10 minutes"
+                absent = f"the node was not connected, or busy, for {(job.not_after - job.created_at) / 60:.0f} minutes"
+                why = NOT_BACK if left_behind else CLONED if cloned else absent
                 await self._close(job, "expired", JobError("job.expired", f"{why}: nothing was done"))
             elif (refusal := self._orders.final_refusal(job.id)) is not None:
                 await self._close(job, "expired", refusal_error(refusal.answer, refusal.why))
             elif now > job.not_after + UNANSWERED_S:
-                why = "the job was handed to the node, which never answered; whether it ran is not known"
+                why = "the job was sent to the node, which never answered; whether it ran is not known"
                 await self._close(job, "unknown", JobError("job.no_answer", why))
 
     # -- a node connects, reports and leaves ---------------------------------------------------------
 
     async def wanted(self, session: Session, known: Sequence[str]) -> WantedJobs:
-        """What the welcome says of the jobs in the node's hello: stored output, and which are complete."""
+        """The part of a welcome about the jobs in the node's hello: bytes of stored output, and which jobs are complete."""
         ids = [JobId(job) for job in known]
-        # Also jobs that are open here and missing in the hello: the node may have reported their end before a restore of this hub.
+        # Add jobs that are open here and missing in the hello: the node may have reported their end before a restore of this hub.
         ids += [
             job.id
             for job in await self._store[JobStore].open_jobs(session.node)
@@ -236,7 +240,7 @@ class JobTracker:
         await self._take(None, [agent.session])
 
     async def receive(self, agent: AgentSession, message: JobMessage) -> None:
-        """Queue a message; waits while this agent has too many in the queue."""
+        """Queue a message. Waits while the queue of this agent is full."""
         inbox = self._inboxes.get(agent)
         if inbox is None:
             if self._group is None or agent.over:
@@ -252,7 +256,7 @@ class JobTracker:
             inbox.close()
 
     async def process(self, agent: AgentSession, inbox: Inbox) -> None:
-        """Apply the messages of one session until it is over. Progress is written at least every PROGRESS_EVERY_S, even during a stream of output."""
+        """Apply the messages of one session until it is over. Progress is written every PROGRESS_EVERY_S, even during a stream of output."""
         due_at = 0.0
         while not inbox.done:
             message = await inbox.get(PROGRESS_EVERY_S if inbox.progress else None)
@@ -291,8 +295,9 @@ class JobTracker:
             return
 
     async def _apply(self, agent: AgentSession, inbox: Inbox, message: JobMessage) -> None:
-        if agent.over or not await self.recorder.is_own(agent, inbox, message.job):
+        if agent.over:
             return
+        await self.recorder.check_own(agent, inbox, message.job)
         match message:
             case JobOutput():
                 await self.recorder.output(agent, inbox, message)
@@ -353,7 +358,7 @@ class JobTracker:
         await self._start_next(agent.session, job)
 
     async def _changes_keys(self, job: Job) -> bool:
-        """Whether the node replaces its keys, or did so within KEYS_CHANGE_S. Read from the store, so a restart of the hub changes nothing."""
+        """Whether the node replaces its keys, or did so within KEYS_CHANGE_S. It reads the store, so a restart of the hub changes nothing."""
         since = self._clock.now() - KEYS_CHANGE_S
         newest = (await self._store[JobStore].jobs(SYSTEM, 2, None, job.node_id, JobFilter((), REKEY))).items
         return any(
@@ -424,7 +429,7 @@ class JobTracker:
             self._publish_ended(ended)
 
     async def _start_next(self, session: Session, ended: Job) -> None:
-        """Send the node's next job, and the next of the batch. Neither waits for the sweep."""
+        """Send the node's next job, and the next job of the batch, without waiting for the sweep."""
         agent = self._registry.agent(session.node)
         if agent is not None:
             self._orders.forget_bundle(agent)

@@ -39,9 +39,9 @@ class JobBody(Body, rename={"for_": "for"}):
 
 class BatchBody(JobBody, rename={"for_": "for"}, kw_only=True):
     nodes: list[str]
-    """Ids, 1 to 1000."""
+    """Ids of nodes, 1 to 1000."""
     plans_of: str | msgspec.UnsetType = msgspec.UNSET
-    """Id of a batch that planned the same action. Each job is bound to its node's plan there. A node without a plan gets no job."""
+    """Id of a batch that planned the same action. Each job is bound to its node's plan in that batch. A node without a plan gets no job."""
 
 
 class CancelBody(Body):
@@ -92,7 +92,7 @@ class JobView(Answer, rename={"for_": "for"}):
     container: str | None
     for_: str | None
     plan: str | None
-    """Digest of the approved plan; empty: none."""
+    """Digest of the approved plan; null: none."""
     reboot: bool
     state: Literal[
         "queued", "dispatched", "accepted", "running",
@@ -110,11 +110,11 @@ class JobView(Answer, rename={"for_": "for"}):
     output_bytes: int
     """Bytes of output that the hub stores."""
     output_total_bytes: int
-    """Bytes that the job printed. It exceeds the stored output if that reached its limit."""
+    """Bytes that the job printed. More than `output_bytes` if some could not be stored."""
     output_sha256: str | None
     last_output_at: float | None
     plan_digest: str | None
-    """Counts of the plan at `/plan`. null: there is no complete plan."""
+    """Digest of the plan at `/plan`. null: there is no complete plan."""
     has_report: bool
     """Whether a report exists at `/report`."""
     lost: bool
@@ -122,14 +122,14 @@ class JobView(Answer, rename={"for_": "for"}):
     stop: StopView | None
     batch_id: str | None
     follows: str | None
-    """The job that requested this one."""
+    """The job that this one follows."""
     created_by: str
     created_at: float
     started_at: float | None
     ended_at: float | None
     changes: list[ChangeView]
     error: JobErrorView | None
-    """The problem of a running job: job.orphaned or job.overdue."""
+    """Why the job failed; for a running job: its present problem (job.orphaned, job.overdue)."""
     version: int
     """Grows with each change: the view with the higher number is newer."""
 

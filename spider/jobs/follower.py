@@ -37,8 +37,8 @@ REPEAT_PROGRESS_S = 20.0
 LATE_RESULT_S = 600.0
 """A job that seems never to have begun may still begin. The follower looks for its result for this long."""
 _REMARKS = {
-    "job.orphaned": ("the job's runner was killed; what it had started goes on without a log", "job.orphaned"),
-    "job.overdue": ("the server wanted to stop this job and waits for it no longer", "job.overdue"),
+    "job.orphaned": ("the job's runner was killed; the programs that it started continue without a log", "job.orphaned"),
+    "job.overdue": ("the server tried to stop this job, and no longer waits for it", "job.overdue"),
     REBOOT_MISSING: (sentence("phase.reboot_requested"), ""),
     REBOOTED: (sentence("phase.starting"), ""),
 }

@@ -314,7 +314,7 @@ async def test_units_that_the_policy_names_are_restarted_beside_an_upgrade_and_o
         (["--now"], "unit-restart", 400, "not the full name"),
         (["../x.service"], "unit-restart", 400, "not the full name"),
         (["nginx"], "unit-restart", 400, "not the full name"),
-        ([], "unit-restart", 400, "wants units"),
+        ([], "unit-restart", 400, "needs units"),
         (["nginx.service"], "upgrade", 400, "takes no units"),
     ):
         reply = await shared_hub.call("POST", path, {"action": action, "units": units})
@@ -346,7 +346,7 @@ async def test_a_container_that_the_policy_names_is_restarted_beside_an_upgrade_
     for more, status, word in (
         ({"container": "db"}, 409, "`containers = shop, mail-*, db`"),
         ({"container": "../shop"}, 400, "not the name of a container"),
-        ({}, 400, "wants a container"),
+        ({}, 400, "needs a container"),
         ({"action": "upgrade", "container": "shop"}, 400, "takes no container"),
     ):
         reply = await shared_hub.call("POST", path, {"action": "container-restart", **more})

@@ -152,9 +152,9 @@ export interface BatchBody {
   units?: string[];
   container?: string;
   reboot?: boolean;
-  /** Ids, 1 to 1000. */
+  /** Ids of nodes, 1 to 1000. */
   nodes: string[];
-  /** Id of a batch that planned the same action. Each job is bound to its node's plan there. A node without a plan gets no job. */
+  /** Id of a batch that planned the same action. Each job is bound to its node's plan in that batch. A node without a plan gets no job. */
   plans_of?: string;
 }
 
@@ -901,7 +901,7 @@ export interface JobView {
   units: string[];
   container: string | null;
   for: string | null;
-  /** Digest of the approved plan; empty: none. */
+  /** Digest of the approved plan; null: none. */
   plan: string | null;
   reboot: boolean;
   state: "queued" | "dispatched" | "accepted" | "running" | "succeeded" | "failed" | "cancelled" | "interrupted" | "expired" | "unknown";
@@ -916,11 +916,11 @@ export interface JobView {
   exit_code: number | null;
   /** Bytes of output that the hub stores. */
   output_bytes: number;
-  /** Bytes that the job printed. It exceeds the stored output if that reached its limit. */
+  /** Bytes that the job printed. More than `output_bytes` if some could not be stored. */
   output_total_bytes: number;
   output_sha256: string | null;
   last_output_at: number | null;
-  /** Counts of the plan at `/plan`. null: there is no complete plan. */
+  /** Digest of the plan at `/plan`. null: there is no complete plan. */
   plan_digest: string | null;
   /** Whether a report exists at `/report`. */
   has_report: boolean;
@@ -928,14 +928,14 @@ export interface JobView {
   lost: boolean;
   stop: StopView | null;
   batch_id: string | null;
-  /** The job that requested this one. */
+  /** The job that this one follows. */
   follows: string | null;
   created_by: string;
   created_at: number;
   started_at: number | null;
   ended_at: number | null;
   changes: ChangeView[];
-  /** The problem of a running job: job.orphaned or job.overdue. */
+  /** Why the job failed; for a running job: its present problem (job.orphaned, job.overdue). */
   error: JobErrorView | null;
   /** Grows with each change: the view with the higher number is newer. */
   version: number;

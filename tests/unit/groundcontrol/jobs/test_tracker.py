@@ -11,15 +11,15 @@ import pytest
 
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.errors import BadRequest, Forbidden, JobNotCancellable, NotFound, PolicyRefuses, StoreError, StoreFull
-from groundcontrol.core.ids import NodeId
+from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import SYSTEM, Actor, Scope
 from groundcontrol.jobs.inbox import Inbox
-from groundcontrol.jobs.model import START_LIMIT_S, Job, JobRequest, JobUpdate
+from groundcontrol.jobs.model import START_LIMIT_S, Job, JobRequest, JobUpdate, NewJob
 from groundcontrol.jobs.orders import NotAccepted
 from groundcontrol.jobs.service import ROUND_S
 from groundcontrol.jobs.tracker import PROGRESS_EVERY_S, STORE_RETRY_S, UNANSWERED_S
 from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, Session
-from spider.wire.ids import new_random_id
+from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart
 from spider.wire.orders import ORDER_TIME, issue_time
 from spider.wire.proof import node_keys
@@ -41,6 +41,16 @@ async def test_a_job_whose_node_stays_offline_expires(bench: Bench) -> None:
     assert await bench.state(job) == ("expired", "job.expired")
     events = (await bench.store.log.events(SYSTEM, 10)).items
     assert [(event.type, event.severity) for event in events] == [("job_expired", "warning")]
+
+
+async def test_an_expired_job_of_a_large_batch_names_its_own_start_limit(bench: Bench) -> None:
+    now, request = bench.clock.now(), JobRequest("upgrade")
+    job = await bench.store.jobs.create_job(SYSTEM, NewJob(JobId(new_time_id(now)), bench.node, request, now, now + 2400.0), None)
+    bench.clock.advance(2401)
+    await bench.tracker._expire()
+    ended = await bench.store.jobs.job(SYSTEM, job.id)
+    assert ended.error is not None
+    assert ended.error.message == "the node was not connected, or busy, for 40 minutes: nothing was done"
 
 
 @pytest.mark.holds("S-42")
