@@ -17,7 +17,7 @@ MAX_MOUNTS = 128
 MAX_MOUNT_POINTS = 1024
 """Most mount points of one file system that are examined: a container host bind-mounts hundreds of its files."""
 CROWD = 16
-"""More sibling mounts below one folder than this are a crowd."""
+"""More than this number of sibling mounts below one folder are a crowd."""
 LIMIT_S = 1.0
 """How long a file system may take to answer."""
 LOCAL_WAIT_SHARE = 0.05
@@ -26,7 +26,7 @@ MAX_UNANSWERED = 32
 """Most unanswered queries of remote file systems. Each occupies a thread, and Spider's unit may have 64 tasks."""
 
 NOT_THERE = (NotADirectoryError, FileNotFoundError, PermissionError)
-"""Errors of mounts that are left out: a single file is mounted, it was unmounted meanwhile, or only its owner may access it."""
+"""Errors of mounts that are left out: the mount is a single file, was unmounted meanwhile, or only its owner may access it."""
 
 _IMAGES = frozenset({"squashfs", "iso9660", "udf", "erofs", "cramfs", "romfs"})
 """Read-only images (snaps, CDs), which are always full."""
@@ -62,7 +62,7 @@ _REMOTE = frozenset(
         "fuse.rclone",
     ]
 )
-"""Served by another machine. They may hang when that machine is gone: see `StatQueries`."""
+"""File systems that another machine serves. They may hang when that machine is gone: see `StatQueries`."""
 _OF_CONTAINERS = re.compile(
     r"/var/(?:lib|snap)/(?:kubelet|docker|containerd|containers|rancher|k0s|lxc|lxd|incus|machines|microk8s)/"
     r"|/.+/\.local/share/(?:docker|containers)/"
@@ -82,9 +82,9 @@ class Mount(NamedTuple):
     point: str
     kind: str
     readonly: bool = False
-    """Read-only, by this mount or by the whole file system (ext4 sets it after an error)."""
+    """Whether this mount or the whole file system is read-only (ext4 becomes read-only after an error)."""
     readonly_whole: bool = False
-    """Read-only, by the whole file system: not affected by the mount options of a sandbox."""
+    """Whether the whole file system is read-only. The mount options of a sandbox do not affect it."""
 
 
 class SpaceUsage(NamedTuple):
@@ -92,18 +92,18 @@ class SpaceUsage(NamedTuple):
 
     size: int
     used: int
-    """size minus all free space, including that reserved for root; as in df."""
+    """size minus all free space, including the space reserved for root; as in df."""
     inodes_used: Optional[int]
     """Hundredths of a percent; None = this file system has no fixed number of inodes."""
     free: int = 0
-    """Free space for users, without that reserved for root; as in df."""
+    """Free space for users, without the space reserved for root; as in df."""
     inodes_free: int = 0
     readonly: bool = False
-    """Read-only, by the queried mount, which may be one of Spider's sandbox."""
+    """Whether the queried mount is read-only. It may be a mount of Spider's sandbox."""
 
 
 def unescape(text: str) -> str:
-    """A path without the kernel's octal escapes. Source: proc_pid_mountinfo(5), proc_swaps(5)."""
+    """Decode the kernel's octal escapes in a path. Source: proc_pid_mountinfo(5), proc_swaps(5)."""
     if "\\" not in text:
         return text
     head, *rest = text.split("\\")
@@ -143,7 +143,7 @@ def parse_filesystems(data: bytes) -> Set[str]:
     """Parse /proc/filesystems.
 
     Returns: the types that need a block device.
-    Source:  proc_filesystems(5): the others are marked `nodev`.
+    Source:  proc_filesystems(5): the other types are marked `nodev`.
     """
     return {line.strip() for line in data.decode("utf-8", "replace").split("\n") if line[:1] == "\t" and line.strip()}
 
@@ -154,13 +154,12 @@ def is_remote(kind: str) -> bool:
 
 
 def choose(mounts: List[Mount], disk_kinds: Set[str]) -> List[List[Mount]]:
-    """The file systems to report, each once, with its mount points.
+    """Choose the file systems to report: those on disks, remote ones, a /tmp in memory, and the file system at `/`.
 
-    Returns: mount points, the best first: where the whole file system is mounted, and the shortest of several.
+    Other file systems in memory (tmpfs) are left out, because they count as memory, and images, because they are always full. Also left out
+    are hidden mounts, and mounts below /dev, /proc, /run (except /run/media) and /sys.
 
-    Reported are file systems on disks, remote ones, a /tmp in memory, and the one at `/`. Other file systems in memory (tmpfs) are left
-    out, since they count as memory, as are images, which are always full. Also left out are hidden mounts, and those below /dev, /proc,
-    /run (except /run/media) and /sys.
+    Returns: the mount points of each file system. Mounts of the whole file system come first, then mounts at shorter paths.
     """
     visible = {mount.point: mount for mount in mounts}
     found: Dict[str, List[Mount]] = {}
@@ -182,9 +181,9 @@ def _rank(mount: Mount) -> Tuple[bool, bool, int, str]:
 
 
 def most_important(found: List[List[Mount]], most: int) -> List[List[Mount]]:
-    """The file systems to report if there are too many: `/`, then local and remote ones, then crowds, then those of containers.
+    """The most important file systems: `/`, then local ones, remote ones, crowds, and file systems of containers.
 
-    Short paths come first. So a folder with hundreds of mounts does not displace the other mounts.
+    Short paths come first. So a folder with hundreds of mounts does not displace other mounts.
 
     Args: found: the result of `choose`; its order is kept.
     """
@@ -202,9 +201,9 @@ def most_important(found: List[List[Mount]], most: int) -> List[List[Mount]]:
 
 
 def crowds(points: List[str]) -> Set[str]:
-    """Those of `points` that are part of a crowd: they, or their parent folders, have more than `CROWD` siblings below one folder.
+    """The mount points in a crowd: a folder below which more than `CROWD` names lead to mount points.
 
-    Mounts directly below `/` are compared only with each other, because all paths begin there.
+    For `/`, only mounts directly below it count, because all paths begin there.
     """
     beside: Dict[str, Set[str]] = {}
     below: Dict[str, List[str]] = {}
@@ -226,7 +225,7 @@ def points_of(own: List[Mount]) -> Dict[str, List[str]]:
 
 
 def reachable(mount: Mount, own: Dict[str, List[str]]) -> List[str]:
-    """Where this process sees that file system: its sandbox may have another one at the same path. Empty: nowhere.
+    """The paths at which this process sees the file system of a mount. Its sandbox may have another file system at the mount's path.
 
     Args: own: the result of `points_of` for this process.
     """
@@ -261,9 +260,9 @@ def measure_first(candidates: List[VisibleMount]) -> Tuple[Mount, Optional[Space
 
     A container has bind mounts of single files (/etc/hosts) from the disk that also holds its volumes, often at shorter paths.
 
-    Returns: that mount and its usage. Usage None: this process sees its file system nowhere.
-    Raises:  OSError: it does not answer. NotADirectoryError, FileNotFoundError, PermissionError: none of its mount points is a folder that
-    this process may access.
+    Returns: that mount and its usage. Usage None: this process cannot see the file system.
+    Raises:  OSError: the file system answers with an error. NotADirectoryError, FileNotFoundError, PermissionError: none of its mount points
+    is a folder that this process may access.
     """
     last_error: OSError = NotADirectoryError("nothing of it is mounted")
     started: Set[str] = set()
@@ -303,8 +302,8 @@ class _Question(threading.Thread):
 class StatQueries:
     """Queries many file systems, each in a thread of its own, and waits for all of them together.
 
-    A file system that does not answer in time is not queried again until it has answered. Local ones are queried first, independent of
-    remote ones. The number of unanswered remote queries is limited; those that answered the last time go first.
+    A file system that does not answer in time is not queried again until it has answered. Local file systems are queried first. The number
+    of unanswered remote queries is limited; remote file systems that answered the last time go first.
     """
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
@@ -314,11 +313,11 @@ class StatQueries:
         self._room = threading.BoundedSemaphore(MAX_UNANSWERED)
 
     def ask(self, wanted: Dict[str, List[VisibleMount]]) -> Dict[str, _Question]:
-        """Query file systems side by side, and wait for them together.
+        """Query file systems at the same time, and wait for them together.
 
-        Args:    wanted: mount points of each file system, by a stable name of it.
-        Returns: those that have answered or failed, by the same name.
-        Raises:  ThreadUnavailable: no more can be queried at present.
+        Args:    wanted: mount points of each file system, by a stable name.
+        Returns: the queries that were answered or failed, by the same name.
+        Raises:  ThreadUnavailable: no more file systems can be queried at present.
         """
         self._unanswered = {name: question for name, question in self._unanswered.items() if question.is_alive()}
         started: Dict[str, _Question] = {}
@@ -329,17 +328,17 @@ class StatQueries:
             if is_remote(candidates[0][0].kind):
                 remote.append(name)
             else:
-                started[name] = _begin(candidates, lambda: None)
+                self._unanswered[name] = started[name] = _begin(candidates, lambda: None)
                 started[name].join(self._limit_s * LOCAL_WAIT_SHARE)
         ends_at = time.monotonic() + self._limit_s
         for name in sorted(remote, key=lambda name: name not in self._answered):
             if not self._room.acquire(timeout=max(0.0, ends_at - time.monotonic())):
                 break
-            started[name] = _begin(wanted[name], self._room.release)
+            self._unanswered[name] = started[name] = _begin(wanted[name], self._room.release)
         for name, question in started.items():
             question.join(max(0.0, ends_at - time.monotonic()))
-            if question.is_alive():
-                self._unanswered[name] = question
+            if not question.is_alive():
+                del self._unanswered[name]
         answered = {name: question for name, question in started.items() if name not in self._unanswered}
         self._answered = set(answered)
         return answered
@@ -356,12 +355,12 @@ def _begin(candidates: List[VisibleMount], ended: Callable[[], None]) -> _Questi
 
 
 class Filesystems(Collector):
-    """filesystem.size, used, free: bytes; inodes_used: percent and inodes_free, where there is such a number; readonly: 0 or 1; left_out:
-    how many are not reported, if there are too many.
+    """filesystem.size, used, free: bytes; inodes_used: percent, and inodes_free, where the number of inodes is fixed; readonly: 0 or 1;
+    left_out: number of file systems that are not reported, if there are too many.
 
     The list of mounts and their read-only state come from the mount namespace of process 1 where that is readable. Spider's own namespace
-    shows the sandbox of its unit, in which nearly all is read-only. A file system that does not answer in time gives null and is not
-    queried again until it has answered. Its read-only state comes from the list and is reported all the same.
+    shows the sandbox of its unit, in which nearly all is read-only. The sizes of a file system that does not answer in time are null. Its
+    read-only state is still reported.
     """
 
     family = "breathe"
@@ -383,7 +382,7 @@ class Filesystems(Collector):
             question = started.get(device)
             if question is not None and isinstance(question.error, NOT_THERE):
                 continue
-            answer = question.answer if question is not None else None  # a failed query gives null, like one without answer
+            answer = question.answer if question is not None else None  # a failed query gives null, like an unanswered query
             point, with_inodes = before.get(device, (candidates[0][0].point, False))
             mount, usage = answer or (next((mount for mount, _ in candidates if mount.point == point), candidates[0][0]), None)
             if usage is not None:
@@ -408,7 +407,7 @@ class Filesystems(Collector):
         own = parse_mountinfo(_read(self._proc + "/self/mountinfo"))
         try:
             every = parse_mountinfo(_read(self._proc + "/1/mountinfo"))
-        except OSError:  # hidepid: only the sandbox of Spider's own unit is visible, in which nearly all is read-only whatever the host has
+        except OSError:  # hidepid: Spider sees only the sandbox of its unit, in which nearly all mounts are read-only
             every = [mount._replace(readonly=mount.readonly_whole) for mount in own]
         points = points_of(own)
         chosen = choose(every, disk_kinds)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from spider.sampling.collectors.filesystems import (
     Filesystems,
     Mount,
+    StatQueries,
+    VisibleMount,
     choose,
     measure,
     most_important,
@@ -20,8 +24,10 @@ from spider.sampling.collectors.filesystems import (
     points_of,
     reachable,
 )
+from spider.threads import ThreadUnavailable
 from spider.wire.metrics import parse_series
 from tests.support.recordings import captured, read, write
+from tests.support.thread_shortage import no_more_threads
 
 ON_DISKS = parse_filesystems(captured("machine", "filesystems"))
 
@@ -258,6 +264,41 @@ def test_a_hanging_file_system_costs_only_its_values(tmp_path: Path, monkeypatch
             thread.join(5)
     found.read(0.0)
     assert asked.count(f"{tmp_path}/dead") == 2
+
+
+class ShortOfThreads(dict[str, list[VisibleMount]]):
+    """Two disks. When the first hangs, no thread can be started for the second."""
+
+    def __init__(self, hangs: threading.Event) -> None:
+        super().__init__({name: [(Mount(name, "/", "/", "ext4"), ["/"])] for name in ("dead", "other")})
+        self._hangs = hangs
+
+    def items(self) -> Iterator[tuple[str, list[VisibleMount]]]:  # type: ignore[override]
+        yield "dead", self["dead"]
+        assert self._hangs.wait(20)
+        with no_more_threads():
+            yield "other", self["other"]
+
+
+def test_a_query_that_hangs_is_not_repeated_after_a_shortage_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs, held, asked = threading.Event(), threading.Event(), []
+
+    def statvfs(path: str) -> NoReturn:
+        asked.append(path)
+        hangs.set()
+        held.wait(20)
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    queries = StatQueries(0.02)
+    try:
+        for _ in range(2):
+            with pytest.raises(ThreadUnavailable):
+                queries.ask(ShortOfThreads(hangs))
+        assert asked == ["/"]
+    finally:
+        threading.stack_size(0)
+        held.set()
 
 
 def test_mounts_with_equal_labels_get_different_series(tmp_path: Path) -> None:
