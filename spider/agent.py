@@ -76,8 +76,8 @@ class _Agent:
         self._tasks = tasks
         self._loaded = loaded
         self._job_ended: Optional[Callable[[], None]] = None
-        self.ends: Callable[[], None] = lambda: None
-        """Records on the disk that the program ended in order."""
+        self.record_end: Callable[[], None] = lambda: None
+        """Records on the disk that the program ends in order."""
         self._owner = _policy_owner(config.policy_path)
         self.spool = spool_of(config, clock)
         self._outbox = Outbox(clock, self.spool)
@@ -112,10 +112,10 @@ class _Agent:
         """Load and start the measuring modules, once. In a new session they are connected before the hub's first message is handled."""
         if self._job_ended is not None:
             return
-        from spider.sampling.measurement import watching  # noqa: PLC0415 - loaded after the session has begun
+        from spider.sampling.measurement import build_measurement  # noqa: PLC0415 - loaded after the session has begun
 
-        found = watching(self._config, self._clock, self.link, self._outbox, self._owner)
-        self._job_ended, self.ends = found.job_ended, found.ends
+        found = build_measurement(self._config, self._clock, self.link, self._outbox, self._owner)
+        self._job_ended, self.record_end = found.job_ended, found.record_end
         self._loaded()
         self._tasks.start(found.tasks)
 
@@ -140,7 +140,7 @@ async def run_agent(config: Config, loaded: Callable[[], None] = lambda: None) -
     status = await tasks.stop() or (EXIT_MEMORY if ceiling.over else 0)
     await _save_spool(agent.spool)
     if not status:
-        await _record_end(agent.ends)
+        await _record_end(agent.record_end)
     event(log, "spider_ends", status=status)
     return status
 
@@ -174,10 +174,10 @@ async def _save_spool(spool: Spool) -> None:
         event(log, "samples_not_kept", logging.WARNING, why=str(error) or "the disk did not answer")
 
 
-async def _record_end(ends: Callable[[], None]) -> None:
-    """Record the orderly end, within a second: a disk that hangs does not block the program's end."""
+async def _record_end(record_end: Callable[[], None]) -> None:
+    """Record the orderly end. A disk that hangs does not block the program's end."""
     try:
-        await wait_for(FINISH_LIMIT_S, run_in_thread(ends, "the record of this boot"))
+        await wait_for(FINISH_LIMIT_S, run_in_thread(record_end, "the record of this boot"))
     except (asyncio.TimeoutError, OSError) as error:
         event(log, "end_not_recorded", logging.WARNING, why=str(error) or "the disk did not answer")
 

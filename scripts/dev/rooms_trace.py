@@ -96,7 +96,7 @@ def spider(words: Sequence[str]) -> int:
 
     measurement.__dict__["SeparateQuery"] = NoManager
     if "ROOMS_UNSAMPLED" in os.environ:
-        usual: Callable[..., measurement.Measurement] = measurement.watching
+        usual: Callable[..., measurement.Measurement] = measurement.build_measurement
 
         def unsampled(*parts: Any) -> measurement.Measurement:
             found = usual(*parts)
@@ -105,7 +105,7 @@ def spider(words: Sequence[str]) -> int:
                     task.close()
             return found._replace(tasks={"facts": found.tasks["facts"]}, job_ended=lambda: None)
 
-        measurement.__dict__["watching"] = unsampled
+        measurement.__dict__["build_measurement"] = unsampled
     program.main(list(words))
 
 

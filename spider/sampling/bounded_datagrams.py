@@ -1,5 +1,4 @@
-"""Reads a datagram socket at a bounded cost. It processes a limited number of datagrams a minute. Further ones are discarded unread, a
-hundred at a time here, the rest by the kernel."""
+"""Reads a datagram socket at a bounded cost: a limited number of datagrams a minute. Spider or the kernel discards further ones unread."""
 
 import asyncio
 import contextlib
@@ -13,8 +12,8 @@ BATCH = 64
 """Datagrams that are read before other tasks of the event loop run."""
 SKIM = 100
 SKIM_S = 0.1
-"""Beyond the limit this many datagrams are discarded each time. A sender to a Unix socket, which waits for room, can then continue; a
-UDP flood is dropped by the kernel."""
+"""Beyond the limit `SKIM` datagrams are discarded every `SKIM_S`, so that a sender that waits for room in a Unix socket can continue. The
+kernel drops the rest of a UDP flood."""
 _OVERFLOW = 40
 """SO_RXQ_OVFL: each datagram carries the number of datagrams that the kernel has dropped so far. Source: socket(7)."""
 _COUNT = struct.Struct("=I")
@@ -24,14 +23,14 @@ class Datagrams:
     """Reads one socket. `close` ends the reader and closes the socket."""
 
     def __init__(self, sock: socket.socket, longest: int, take: Callable[[bytes], None], per_minute: int = PER_MINUTE) -> None:
-        """Args: longest: most bytes that are read of one datagram; take: called with each datagram."""
+        """Args: longest: most bytes that are read of one datagram. take: called with each datagram. per_minute: most datagrams."""
         self._sock = sock
         self._longest = longest
         self._take = take
         self._per_minute = per_minute
         self._left = per_minute
         self._dropped = 0
-        """Total dropped by the kernel, modulo 2**32."""
+        """Number of datagrams that the kernel has dropped since the start, modulo 2**32."""
         self._loop = asyncio.get_running_loop()
         self.unread = 0
         """Datagrams that were discarded since the last `renew`."""
@@ -43,7 +42,7 @@ class Datagrams:
         self._loop.add_reader(sock, self._ready)
 
     def renew(self) -> int:
-        """Start a new minute. Returns: how many were discarded in the last one."""
+        """Start a new minute. Returns: how many datagrams were discarded in the last one."""
         unread, self.unread, self._left = self.unread, 0, self._per_minute
         return unread
 
@@ -80,7 +79,7 @@ class Datagrams:
             data, notes, _, _ = self._sock.recvmsg(most, 64)
         except (BlockingIOError, InterruptedError):
             return None
-        except OSError:  # an error of an earlier datagram that this socket sent; it sends none
+        except OSError:  # the socket's pending error, which this call has cleared
             return b""
         for level, kind, value in notes:
             if (level, kind) == (socket.SOL_SOCKET, _OVERFLOW) and len(value) >= _COUNT.size:

@@ -1,8 +1,8 @@
-"""Metrics from the owner's programs: executables in a folder, each run once a minute beside the event loop.
+"""Metrics from the owner's programs: executables in a folder, each run once a minute in a thread.
 
 They run as Spider itself does, without privileges, without input, and with a time limit. A user who can write to the folder or to a program
-decides what runs. So both must be owned by root, not be links, and not be writable by others. They are checked by descriptor and run from
-that descriptor.
+decides what runs. So root must own folder and programs, neither may be a link, and no other user may write to them. Each program is checked
+by its descriptor, and run from that descriptor.
 """
 
 import contextlib
@@ -28,12 +28,12 @@ MAX_PROGRAMS = 16
 MAX_NAMES = 256
 MAX_OUTPUT_BYTES = 64 * 1024
 LIMIT_S = 8.0
-"""Time limit for all programs together, which run concurrently. The sampler waits for ten seconds."""
+"""Time limit for all programs together, which run concurrently. It is shorter than the sampler's wait (`BLOCKING_LIMIT_S`)."""
 FORGET_RUNS = 10
 """A name that was missing in this many runs is removed."""
 NOBODY = 65534
 MARK = "STARDUST_METRICS"
-"""Marker in the environment of all programs, by which processes that stay behind are found."""
+"""Variable in the environment of all programs. It identifies processes that a program leaves behind."""
 SCALE = 1000
 LARGEST = (1 << 62) // SCALE
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9_.:-]{0,99})[ \t]+([-+0-9.eE]{1,40}|nan|NaN|-)(?:[ \t]+([A-Za-z0-9/%°_.-]{1,20}))?[ \t]*\Z")
@@ -118,13 +118,13 @@ class _Run:
         return bool(chunk) and len(self.output) <= MAX_OUTPUT_BYTES
 
     def end(self, deadline: float, limit_s: float) -> str:
-        """Wait for its end, or kill it with those of its children that stayed in its session. Returns: the error text."""
+        """Wait until `deadline` for the program's end. Then kill what is left of its process group. Returns: the error text; empty: none."""
         assert self.process.stdout is not None
         self.process.stdout.close()
         while not (ended := self._has_ended()) and time.monotonic() < deadline and len(self.output) <= MAX_OUTPUT_BYTES:
             time.sleep(0.01)
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # all of its processes have ended
-            os.killpg(self.process.pid, signal.SIGKILL)  # its pid is still reserved, because it was not reaped yet
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # all processes of the group have ended
+            os.killpg(self.process.pid, signal.SIGKILL)  # the pid is still reserved, because the process was not reaped yet
         status = self.process.wait()
         if not ended and len(self.output) <= MAX_OUTPUT_BYTES:
             return f"not done within {limit_s:.0f} s"
@@ -137,7 +137,7 @@ class _Run:
 
 
 def _become_nobody() -> None:
-    """Runs in the child: if Spider runs as root, which it should not, its programs do not."""
+    """Give up root in the child, for a Spider that runs as root although it should not."""
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
@@ -154,8 +154,8 @@ class Programs(Collector):
         self._folder = folder
         self._owner = owner
         self._limit_s = limit_s
-        self._unseen: Dict[str, int] = {}
-        """The kept names, and for how many runs each was missing."""
+        self._missing_runs: Dict[str, int] = {}
+        """The names that are reported, and for how many runs each was missing."""
         self._faults: Set[Tuple[str, str]] = set()
         self._mark = f"{os.getpid()}.{os.urandom(8).hex()}"
         self._adopts: Optional[bool] = None
@@ -175,25 +175,24 @@ class Programs(Collector):
             printed = parse_output(output)
             if printed.wrong_lines:
                 faults.add((name, f"{printed.wrong_lines} lines are not `name value [unit]`"))
-            fresh.append((name, [series for series in printed.values if series not in self._unseen and series not in values]))
+            fresh.append((name, [series for series in printed.values if series not in self._missing_runs and series not in values]))
             values.update(printed.values)
         self._admit(values, fresh, faults)
         for name, fault in sorted(faults - self._faults):
             event(log, "custom_metric_failed", logging.WARNING, program=name, why=fault)
         self._faults = faults
-        self._series = sorted(self._unseen)
+        self._series = sorted(self._missing_runs)
         return [values.get(name) for name in self._series]
 
     def _admit(self, values: Dict[str, Optional[int]], fresh: List[Tuple[str, List[str]]], faults: Set[Tuple[str, str]]) -> None:
-        """Keep the present names. New ones are added while there is room, in turn from each program, so that no program crowds out
-        another."""
-        seen = {name: 0 if name in values else runs + 1 for name, runs in self._unseen.items()}
-        self._unseen = {name: runs for name, runs in seen.items() if runs < FORGET_RUNS}
+        """Update the reported names. New names are added while there is room, from each program in turn, so that no program takes all."""
+        seen = {name: 0 if name in values else runs + 1 for name, runs in self._missing_runs.items()}
+        self._missing_runs = {name: runs for name, runs in seen.items() if runs < FORGET_RUNS}
         turns = [(program, deque(names)) for program, names in fresh]
-        while len(self._unseen) < MAX_NAMES and any(names for _, names in turns):
+        while len(self._missing_runs) < MAX_NAMES and any(names for _, names in turns):
             for _, names in turns:
-                if names and len(self._unseen) < MAX_NAMES:
-                    self._unseen[names.popleft()] = 0
+                if names and len(self._missing_runs) < MAX_NAMES:
+                    self._missing_runs[names.popleft()] = 0
         for program, names in turns:
             if names:
                 faults.add((program, f"{len(names)} names left out: {MAX_NAMES} of all programs are kept"))

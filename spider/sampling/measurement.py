@@ -33,17 +33,17 @@ from spider.wire.sample_messages import Watch
 
 
 class Measurement(NamedTuple):
-    """The tasks that run beside link and jobs."""
+    """The tasks that measure and report, and the calls that they need."""
 
     tasks: Dict[str, Coroutine[None, None, None]]
     job_ended: Callable[[], None]
     """Call this when a job has ended, which may have changed anything."""
-    ends: Callable[[], None]
-    """Call this when the program was asked to end. It writes to the disk."""
+    record_end: Callable[[], None]
+    """Call this when the program ends in order. It writes to the disk."""
 
 
 def _events(config: Config, clock: Clock, link: HubLink, policy_owner: int, boot: BootRecord) -> EventReports:
-    """What takes events from programs of this host, connected to the link."""
+    """Make the receiver of events from programs of this host, and connect it to the link."""
     queue = EventQueue(os.path.join(config.state_dir, "events"))
     reporters = Reporters(config.policy_path, policy_owner, clock)
     events = EventReports(config.events_path, queue, reporters, clock, link.send, partial(boot_events, boot))
@@ -52,7 +52,7 @@ def _events(config: Config, clock: Clock, link: HubLink, policy_owner: int, boot
     return events
 
 
-def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy_owner: int) -> Measurement:
+def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy_owner: int) -> Measurement:
     """Build all components and connect them to the link; no task runs yet."""
     available = Available()
     info = HostReports(config, clock, link.send, policy_owner, SeparateQuery(), available)
@@ -62,11 +62,11 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
     link.on_message(PackagesHeld, inventory.acknowledge)
     names = Names(listed=ListedContainers(config.launcher_path, config.policy_path, policy_owner))
     collectors = [*host_collectors(clock, lambda: link.hub_time, names=names), Programs(config.metrics_dir)]
-    asked_for: Dict[str, Coroutine[None, None, None]] = {}
+    optional: Dict[str, Coroutine[None, None, None]] = {}
     if config.statsd:
         statsd = Statsd(config.statsd, clock)
         collectors.append(statsd)
-        asked_for["statsd"] = statsd.run()
+        optional["statsd"] = statsd.run()
     boot = BootRecord(config.state_dir, config.boot)
     sampler = Sampler(collectors, clock, outbox.add, phase_ms_of(from_text(config.node)))
     tables = Tables([*host_tables(names=names), Boots(boot), *package_tables(available)], clock, link.send)
@@ -78,12 +78,12 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
     link.on_joined(unit_journal.joined)
     link.on_message(JournalRequest, unit_journal.request)
     if config.events_path:
-        asked_for["events"] = _events(config, clock, link, policy_owner, boot).run()
+        optional["events"] = _events(config, clock, link, policy_owner, boot).run()
     if config.journal:
         journal = Journal(config.journal, clock, link.send)
         link.on_joined(journal.joined)
         link.on_message(LogAck, journal.acknowledge)
-        asked_for["journal"] = journal.run()
+        optional["journal"] = journal.run()
 
     def job_ended() -> None:
         info.job_ended()
@@ -96,7 +96,7 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
             "inventory": inventory.run(),
             "tables": tables.run(),
             "unit journal": unit_journal.run(),
-            **asked_for,
+            **optional,
         },
         job_ended,
         boot.end,

@@ -2,7 +2,7 @@
 
 A family is sampled at wall clock seconds that are `interval_s` apart. Each node has its own offset within the second, so that the samples of
 a fleet do not all arrive at the same moment. Waiting is monotonic and never longer than one interval, so a clock that is set moves the next
-sample by at most that. A missed moment (suspended or busy machine) is skipped: the gap in the history is true.
+sample by at most one interval. A missed moment (suspended or busy machine) is skipped, and the history shows a gap.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ EARLY_S = 0.05
 BLOCKING_LIMIT_S = 10.0
 """How long a row waits for collectors that run in threads."""
 SEEN_GAP_S = 5
+"""A gap of this length or longer is logged."""
 
 Sink = Callable[[Layout, Row], None]
 CollectedValues = Tuple[List[str], List[Optional[int]]]
@@ -38,8 +39,8 @@ log = logging.getLogger(__name__)
 def layout_of(family: str, interval_s: int, series: Sequence[str]) -> Layout:
     """Make the layout of these series. Its id depends on its content only.
 
-    The id is the first 8 bytes of SHA-256 over the family and the series, in UTF-8, each followed by a newline (which none of them can
-    hold): `cpu.total` and `load.1` of `pulse` have `SHA-256("pulse\\ncpu.total\\nload.1\\n")[:8]`.
+    The id is the first 8 bytes of SHA-256 over the family and the series, in UTF-8, each followed by a newline (which no name contains).
+    `cpu.total` and `load.1` of `pulse` have `SHA-256("pulse\\ncpu.total\\nload.1\\n")[:8]`.
     """
     digest = hashlib.sha256("".join(text + "\n" for text in (family, *series)).encode("utf-8")).digest()
     return Layout(digest[:8], family, interval_s, list(series))
@@ -50,36 +51,36 @@ def phase_ms_of(node: bytes) -> int:
     return int.from_bytes(node[-2:], "big") * 1000 >> 16
 
 
-def nothing(result: CollectedValues) -> CollectedValues:
+def nulls_for(result: CollectedValues) -> CollectedValues:
     """The same series with null values."""
     return result[0], [None] * len(result[0])
 
 
 class TickSchedule:
-    """The schedule of a family. It has no clock of its own: callers pass the time (Unix seconds)."""
+    """The schedule of a family. Callers pass the time (Unix seconds)."""
 
     def __init__(self, interval_s: int, first_s: int) -> None:
         self._interval_s = interval_s
         self._phase = first_s % interval_s
         self._last: Optional[int] = None
 
-    def _beat(self, now: float) -> int:
+    def _tick(self, now: float) -> int:
         return math.floor((now + EARLY_S - self._phase) / self._interval_s)
 
     def wait_s(self, now: float) -> float:
         """Seconds until the next sample is due."""
-        return (self._beat(now) + 1) * self._interval_s + self._phase - now
+        return (self._tick(now) + 1) * self._interval_s + self._phase - now
 
     def take(self, now: float) -> Tuple[Optional[int], int]:
         """Called when a timer fires.
 
-        Returns: the whole second of the sample, or None when it is too early; and how many samples were missed before it.
+        Returns: the whole second of the sample, or None if the timer fired too early; and the number of samples missed before it.
         """
-        beat, last = self._beat(now), self._last
-        if beat == last:
+        tick, last = self._tick(now), self._last
+        if tick == last:
             return None, 0
-        self._last = beat
-        missed = beat - last - 1 if last is not None else 0
+        self._last = tick
+        missed = tick - last - 1 if last is not None else 0
         return math.floor(now + EARLY_S), max(0, missed)
 
 
@@ -95,7 +96,7 @@ class _Source:
         self._out: Optional[asyncio.Future[None]] = None
 
     def measure(self, now: float) -> None:
-        """Read in this thread. A failure gives nulls, and one line in the log until the next success."""
+        """Read in this thread. A failure makes all values null, and is logged once until the next success."""
         try:
             values, series = self.collector.read(now), self.collector.series()
         except Exception as error:  # an error of one collector must not lose the values of the others
@@ -110,33 +111,33 @@ class _Source:
             event(log, "collector_recovered", collector=self.name)
 
     def _fail(self, why: str, expected: bool) -> None:
-        self.result = nothing(self.result)
+        self.result = nulls_for(self.result)
         if not self._failing:
             event(log, "collector_failed", logging.WARNING, exc_info=not expected, collector=self.name, why=why)
         self._failing = True
 
     def answered(self, in_time: bool) -> CollectedValues:
-        """Its values for this row; nulls while it is still running, which is logged once."""
+        """The values for this row: nulls if the reading is not `in_time`, which is logged once."""
         if not in_time and not self._late:
             event(log, "collector_late", logging.WARNING, collector=self.name)
         self._late = not in_time
-        return self.result if in_time else nothing(self.result)
+        return self.result if in_time else nulls_for(self.result)
 
-    def measure_aside(self, now: float) -> "Optional[asyncio.Future[None]]":
-        """Read in another thread. None: the last reading still runs."""
+    def start_in_thread(self, now: float) -> "Optional[asyncio.Future[None]]":
+        """Start a reading in another thread. None: the last reading still runs."""
         if self._out is not None and not self._out.done():
             return None
-        self._out = asyncio.ensure_future(self._aside(now))
+        self._out = asyncio.ensure_future(self._in_thread(now))
         return self._out
 
-    async def _aside(self, now: float) -> None:
+    async def _in_thread(self, now: float) -> None:
         try:
             await run_in_thread(lambda: self.measure(now), self.name)
         except ThreadUnavailable as error:  # nothing was measured, and the previous values must not be repeated
             self._fail(str(error), expected=True)
 
     def stop(self) -> None:
-        """Stop waiting for it."""
+        """Stop waiting for a reading, and close the collector."""
         if self._out is not None:
             self._out.cancel()
         self.collector.close()
@@ -154,7 +155,7 @@ class _Family:
         self._indices: Optional[List[int]] = None
 
     def row(self, results: List[CollectedValues], taken_at_ms: int) -> Tuple[Layout, Row]:
-        """Join the values of all collectors. A changed series makes a new layout."""
+        """Join the values of all collectors. If the series have changed, the layout is new."""
         parts = [series for series, _ in results]
         values = [value for _, part in results for value in part]
         if parts != self._parts:
@@ -175,8 +176,8 @@ class _Family:
 class Sampler:
     """Owns the collectors; `run` it as one task and cancel it to stop.
 
-    Each sample goes to `sink` with its layout. Another layout than the last one of that family means that the host's series have changed.
-    The sink must not wait.
+    Each sample goes to `sink` with its layout. If the host's series change, the layout differs from the last one of the family. The sink
+    must not wait.
     """
 
     def __init__(self, collectors: Sequence[Collector], clock: Clock, sink: Sink, phase_ms: int = 0) -> None:
@@ -210,7 +211,7 @@ class Sampler:
         now = self._now()
         first_s = math.floor(now)
         counting = [source for source in family.sources if source.collector.counts]
-        marks = [source.measure_aside(self._clock.monotonic()) for source in counting if source.collector.blocking]
+        marks = [source.start_in_thread(self._clock.monotonic()) for source in counting if source.collector.blocking]
         for source in counting:
             if not source.collector.blocking:
                 source.measure(self._clock.monotonic())
@@ -240,7 +241,7 @@ class Sampler:
             if not source.collector.blocking:
                 source.measure(self._clock.monotonic())
                 continue
-            done = source.measure_aside(self._clock.monotonic())
+            done = source.start_in_thread(self._clock.monotonic())
             if done is None:
                 late.append(source)
             else:
@@ -251,7 +252,7 @@ class Sampler:
             self._sink(layout, row)
 
     async def _settled(self, out: "Set[asyncio.Future[None]]", limit_s: float) -> "Set[asyncio.Future[None]]":
-        """Wait for all of them, up to a limit. Returns: those that still run."""
+        """Wait for all these readings, up to a limit. Returns: the readings that still run."""
         if not out:
             return out
         limit: asyncio.Future[None] = asyncio.ensure_future(self._clock.sleep(min(limit_s, BLOCKING_LIMIT_S)))

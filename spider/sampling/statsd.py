@@ -1,8 +1,8 @@
 """An optional statsd socket on this host: aggregates the metrics of other programs once a minute.
 
-It accepts datagrams with lines of `name:value|type`: c counters, g gauges (with a sign: a change), ms or h timers. A sampling rate
-(`|@0.1`) is applied; tags are refused. The number of names, of lines and of datagrams a minute and the characters of a name are limited.
-Refused input is counted and logged.
+It accepts datagrams with lines of `name:value|type`. The types are c (counter), g (gauge; a value with a sign is a change), ms and h (timer).
+A sampling rate (`|@0.1`) is applied; tags are refused. Names, lines and datagrams a minute, and the characters of a name are limited. Refused
+input is counted and logged.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class StatsdValue(NamedTuple):
     """c, g or ms."""
     value: float
     change: bool
-    """For a gauge: the value is a change."""
+    """The value is a change of a gauge, not its level."""
     times: float
     """Number of events that this line stands for (inverse of the sampling rate)."""
 
@@ -69,7 +69,7 @@ class _Timer:
 
 
 class Statsd(Collector):
-    """The socket, and the collector of its metrics. `run` it as one task beside the sampler."""
+    """The socket, and the collector of its metrics. `run` it as one task."""
 
     family = "custom"
     counts = True
@@ -89,7 +89,7 @@ class Statsd(Collector):
         self._left_out = 0
         self._datagrams: Optional[Datagrams] = None
         self.address: Callable[[], object] = lambda: None
-        """The address on which it listens, once it does."""
+        """Returns the address on which the socket listens; None: it does not listen yet."""
 
     # -- the socket ----------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class Statsd(Collector):
 
     def datagram_received(self, data: bytes) -> None:
         """Process a received datagram."""
-        if data and self._lines >= LINES_PER_MINUTE:  # a flood must cost little: nothing is parsed, and empty lines count as well
+        if data and self._lines >= LINES_PER_MINUTE:  # a flood must cost little, so its lines are only counted, also empty ones
             self._left_out += data.count(b"\n") + (data[-1:] != b"\n")
             return
         lines = [line for line in data.split(b"\n") if line]

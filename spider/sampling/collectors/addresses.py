@@ -18,9 +18,9 @@ _SCOPE_LINK = 253
 def parse_addresses(messages: Iterable[Tuple[bytes, int, int]]) -> List[str]:
     """Parse the messages of an RTM_GETADDR dump.
 
-    Returns: IPv4 addresses, then IPv6 ones, in the order of the interfaces; without loopback, link-local and short-lived IPv6 ones.
+    Returns: IPv4, then IPv6 addresses, in the order of the interfaces, without loopback, link-local and short-lived IPv6 addresses.
     Raises:  ValueError: a message is malformed.
-    Source:  rtnetlink(7); IFA_LOCAL is the host's end of a point-to-point link, IFA_ADDRESS the other one.
+    Source:  rtnetlink(7); IFA_LOCAL is the host's end of a point-to-point link, IFA_ADDRESS the other end.
     """
     found: List[Tuple[bool, int, int, str]] = []
     for data, start, end in messages:
@@ -45,7 +45,7 @@ def parse_addresses(messages: Iterable[Tuple[bytes, int, int]]) -> List[str]:
 
 
 def read_addresses() -> List[str]:
-    """Query the kernel; empty when it gives no answer."""
+    """Query the kernel for this host's addresses. Empty: the query failed."""
     netlink = Netlink(NETLINK_ROUTE)
     try:
         return parse_addresses(netlink.dump(_RTM_GETADDR, bytes(8)))

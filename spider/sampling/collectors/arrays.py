@@ -32,7 +32,7 @@ class Array(NamedTuple):
 
 
 def _number(path: str) -> Optional[int]:
-    """A number of sysfs. During a reshape `raid_disks` is `new (old)`: the first counts."""
+    """A number of sysfs; None: there is none. During a reshape `raid_disks` is `new (old)`, and the new number counts."""
     text = read_text(path, 32).partition(" ")[0]
     return int(text) if text.isdecimal() else None
 
@@ -41,7 +41,7 @@ def parse_progress(text: str) -> Optional[float]:
     """Parse sync_completed.
 
     Returns: percent; None: no operation runs (`none`).
-    Source:  Documentation/admin-guide/md.rst: sectors done, a slash, sectors in all; `delayed` while it waits for another array's.
+    Source:  Documentation/admin-guide/md.rst: sectors done, a slash, all sectors; `delayed`: it waits for an operation of another array.
     """
     if text == "delayed":
         return 0.0

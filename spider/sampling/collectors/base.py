@@ -66,8 +66,8 @@ class MaybeFile(KernelFile):
         super().__init__(path)
         self._seen = False
 
-    def read_if_there(self) -> Optional[bytes]:
-        """The whole file; None until it could be read for the first time.
+    def read_if_present(self) -> Optional[bytes]:
+        """The whole file; None: it could never be read so far.
 
         Raises: OSError: it could be read before, and now it cannot.
         """
@@ -142,19 +142,19 @@ class Previous(Generic[T]):
         self._at = 0.0
 
     def swap(self, value: T, now: float) -> Tuple[T, float]:
-        """Store the present reading. Returns: the previous one, and the seconds between the two."""
+        """Store the present reading. Returns: the previous reading, and the seconds between the two."""
         before = self._value, now - self._at
         self._value, self._at = value, now
         return before
 
 
 def gained(later: int, earlier: int) -> Optional[int]:
-    """The increase of a counter; None when it decreased: it was reset, wrapped, or fell below zero (then it is near 2**64)."""
+    """The increase of a counter. None: it was reset, wrapped, or fell below zero (then it is near 2**64)."""
     return later - earlier if 0 <= later - earlier <= LARGEST else None
 
 
 def per_second(later: int, earlier: int, elapsed_s: float) -> Optional[int]:
-    """The rate of a counter; None when it decreased, or no time has passed."""
+    """The rate of a counter. None: the counter decreased, or no time has passed."""
     return per_second_fine(later, earlier, elapsed_s, 1)
 
 
@@ -167,7 +167,7 @@ def per_second_fine(later: int, earlier: int, elapsed_s: float, scale: int) -> O
 
 
 def per_second_of_all(pairs: Iterable[Tuple[int, int]], elapsed_s: float, scale: int = 1) -> Optional[int]:
-    """The rate of a sum of counters; None if one of them decreased, or no time has passed.
+    """The rate of a sum of counters. None: one of the counters decreased, or no time has passed.
 
     Args: pairs: present and previous value of each counter.
     """
@@ -181,17 +181,17 @@ def per_second_of_all(pairs: Iterable[Tuple[int, int]], elapsed_s: float, scale:
 
 
 def level(value: int) -> Optional[int]:
-    """A gauge; None: it is negative by an error of the kernel, or larger than any value on the wire."""
+    """A gauge. None: the value is negative by an error of the kernel, or larger than any value on the wire."""
     return value if 0 <= value <= LARGEST else None
 
 
 def counters(fields: Sequence[bytes]) -> List[int]:
     """Parse counters of which differences are taken (`gained`).
 
-    The kernel may decrement a counter below zero. Such a counter stays negative, or near 2**64, until the next boot and counts on from
-    there, so it is accepted. The other counters of the same file are valid.
+    The kernel may decrement a counter below zero. Such a counter stays negative, or near 2**64, until the next boot. It is accepted, because
+    its differences and the other counters of the file are valid.
 
-    Raises: ValueError: one of them is not a number of 64 bits.
+    Raises: ValueError: a field is not a number of 64 bits.
     """
     values = [int(field) for field in fields]
     if values and (min(values) < -LARGEST - 1 or max(values) > 2 * LARGEST + 1):
@@ -202,7 +202,7 @@ def counters(fields: Sequence[bytes]) -> List[int]:
 def numbers(fields: Sequence[bytes]) -> List[int]:
     """Parse gauges.
 
-    Raises: ValueError: one of them is not a number from 0 to 2**63 - 1.
+    Raises: ValueError: a field is not a number from 0 to 2**63 - 1.
     """
     values = [int(field) for field in fields]
     if values and (min(values) < 0 or max(values) > LARGEST):
@@ -213,7 +213,7 @@ def numbers(fields: Sequence[bytes]) -> List[int]:
 def label(raw: str) -> str:
     """Make a text of the host (a path, a name) valid in a series name: forbidden characters become `_`.
 
-    A text that had to be changed gets a suffix, so that no two texts share a label: the hub refuses a layout with a series twice.
+    A changed text gets a hash as suffix, so that no two texts share a label: the hub refuses a layout that contains a series twice.
     """
     clean = _NOT_IN_LABELS.sub("_", raw.encode("utf-8", "replace").decode("utf-8", "replace"))[:MAX_LABEL]
     if clean and clean == raw:

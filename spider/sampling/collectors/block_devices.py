@@ -10,7 +10,7 @@ from spider.wire.report_messages import Cell
 from spider.wire.text import plain
 
 SWAP = "[SWAP]"
-"""Mount point of a swap device, in the word of lsblk(8)."""
+"""Mount point of a swap device, as in lsblk(8)."""
 SECTOR_BYTES = 512
 """The unit of `size`, independent of the disk's sector size."""
 
@@ -55,7 +55,7 @@ def _size(path: str) -> int:
 
 
 def _serial(base: str) -> str:
-    """The serial number, from the bus or driver: virtio and mmc, NVMe, SCSI (the unit serial number page, after its header of 4 bytes)."""
+    """The serial number: of virtio and mmc, of NVMe, else of SCSI (the unit serial number page, after its header of 4 bytes)."""
     for position in ("/serial", "/device/serial"):
         text = read_text(base + position, 128)
         if text:
@@ -102,7 +102,7 @@ def read_blocks(sys: str = "/sys") -> List[BlockDevice]:
 
 
 def _in_order(found: Dict[str, BlockDevice]) -> List[BlockDevice]:
-    """Sort each device after those below it, and partitions right after their disk."""
+    """Sort each device after the devices below it, and partitions right after their disk."""
     ordered: Dict[str, BlockDevice] = {}
 
     def position(name: str, depth: int) -> None:
@@ -124,7 +124,7 @@ def _in_order(found: Dict[str, BlockDevice]) -> List[BlockDevice]:
 def parse_mounts(data: bytes) -> Tuple[Dict[str, List[str]], Dict[str, List[str]]]:
     """Parse mountinfo.
 
-    Returns: mount points by major:minor, and by the device's path for file systems with device numbers of their own (btrfs).
+    Returns: mount points by major:minor, and by the device's path. Some file systems (btrfs) have their own device numbers.
     Source:  proc_pid_mountinfo(5).
     """
     by_number: Dict[str, List[str]] = {}
@@ -182,7 +182,7 @@ class DiskTable:
         return Reading(rows, len(rows))
 
     def _mountinfo(self) -> bytes:
-        """The mounts of process 1, since Spider's own mounts show the sandbox of its unit; its own where those are not readable."""
+        """The mounts of process 1, because Spider's own mounts show the sandbox of its unit. If those are not readable, Spider's own."""
         for whose in ("1", "self"):
             try:
                 with open(f"{self._proc}/{whose}/mountinfo", "rb") as file:

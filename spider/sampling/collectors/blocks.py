@@ -33,7 +33,7 @@ _DM_KINDS: Tuple[Tuple[str, str], ...] = (
 )
 
 NOT_REPORTED = frozenset({"cdrom", "floppy", "ram", "area", "path"})
-"""Neither disks nor volumes."""
+"""Types that are neither disks nor volumes."""
 
 
 class Block(NamedTuple):
@@ -46,7 +46,7 @@ class Block(NamedTuple):
 
 
 def kind_by_name(name: str) -> str:
-    """The type that a name implies; `disk` for all others (partitions are recognised only with their disk)."""
+    """The type that a name implies. `disk`: any other name, also that of a partition."""
     if _PATH.match(name):
         return "path"
     if _AREA.match(name):
@@ -76,7 +76,7 @@ def describe_block(name: str, sys: str = "/sys") -> Block:
 
 
 def is_empty(name: str, sys: str = "/sys") -> bool:
-    """Whether a device has no backing: a detached loop device, a stopped array. They keep their counters, and lsblk(8) leaves them out."""
+    """Whether a device has no backing, such as a detached loop device or a stopped array. Its counters stay in /proc/diskstats."""
     return read_text(f"{sys}/class/block/{name.replace('/', '!')}/size", 32) == "0"
 
 

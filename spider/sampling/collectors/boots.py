@@ -1,4 +1,4 @@
-"""How the boot before this one ended: the `boots` table. Spider's own record tells, else wtmp; no program is run."""
+"""The `boots` table: how the boot before this one ended, by wtmp or by Spider's own record. No program is run."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ import threading
 import time
 from typing import NamedTuple, Optional
 
-from spider.files import create_once, read_file, read_text
+from spider.files import create_anew, read_file, read_text
 from spider.logs import event
 from spider.sampling.collectors.identity import parse_uptime
 from spider.sampling.collectors.logins import record_form, wide_records
@@ -16,9 +16,9 @@ from spider.sampling.collectors.table_reader import Reading
 RECORD = "boot"
 """Name of the record in the folder of Spider's state."""
 MAX_WTMP_BYTES = 400 * 384 * 8
-"""Read size from the end: a multiple of both record sizes."""
+"""Most bytes that are read from the end of wtmp: a multiple of both record sizes."""
 SAME_BOOT_S = 600.0
-"""How far the time of this boot in wtmp may differ from that of the kernel: a clock may be set after the start."""
+"""Greatest difference between the times of this boot by wtmp and by the kernel. A clock may be set after the start."""
 _RUN_LEVEL, _BOOT_TIME = 1, 2
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 
@@ -29,7 +29,7 @@ class Ending(NamedTuple):
     """How a boot ended."""
 
     clean: str
-    """yes: Spider was asked to end, or a shutdown is recorded; no: neither; unknown."""
+    """yes: Spider was stopped, or a shutdown is recorded; no: neither; unknown: there is no record."""
     at_ms: Optional[int]
     """When the shutdown began; None: unknown."""
 
@@ -39,14 +39,14 @@ class _Known(NamedTuple):
 
     boot: str
     ended: bool
-    """Whether Spider was asked to end."""
+    """Whether Spider was stopped."""
     at_ms: int
-    """When it was written."""
+    """When the record was written, Unix milliseconds."""
     before: Ending
 
 
 def ending_in_wtmp(data: bytes, wide: bool, booted_at: float) -> Ending:
-    """How the boot before the present one ended, by the end of wtmp.
+    """How the boot before the present one ended, by the last records of wtmp.
 
     Args:   data: whole records. booted_at: Unix seconds of the present boot.
     Source: utmp(5), systemd-update-utmp.service(8): `reboot` records at the start, a `shutdown` record at an orderly end.
@@ -59,7 +59,7 @@ def ending_in_wtmp(data: bytes, wide: bool, booted_at: float) -> Ending:
             if present:
                 return Ending(NO, None)
             if abs(seconds % (1 << 32) - booted_at) > SAME_BOOT_S:
-                return Ending(UNKNOWN, None)  # nobody has recorded the present boot here
+                return Ending(UNKNOWN, None)  # the present boot is not recorded here
             present = True
         elif present and kind == _RUN_LEVEL and user.split(b"\0", 1)[0] == b"shutdown":
             return Ending(YES, seconds % (1 << 32) * 1000)
@@ -67,7 +67,7 @@ def ending_in_wtmp(data: bytes, wide: bool, booted_at: float) -> Ending:
 
 
 def _wtmp(path: str, size: int) -> bytes:
-    """The last records; empty: there is no such file."""
+    """The last records of wtmp. Empty: it cannot be read."""
     try:
         with open(path, "rb") as file:
             whole = os.fstat(file.fileno()).st_size // size * size
@@ -78,7 +78,7 @@ def _wtmp(path: str, size: int) -> bytes:
 
 
 class BootRecord:
-    """Spider's record of the present boot. It is written when Spider starts and when it is asked to end."""
+    """Spider's record of the present boot. Spider writes it when it starts and when it is stopped."""
 
     def __init__(self, state_dir: str, boot: str, root: str = "") -> None:
         """Args: boot: id of the present boot."""
@@ -87,12 +87,12 @@ class BootRecord:
         self._root = root
         self._once = threading.Lock()
         self.before: Optional[Ending] = None
-        """How the boot before ended; None: not found out yet."""
+        """How the boot before ended; None: `begin` was not called yet."""
         self.first = False
-        """Whether this is the first start of Spider in this boot, and Spider knows the boot before."""
+        """Whether this is the first start of Spider in this boot, and Spider has a record of an earlier boot."""
 
     def begin(self) -> Ending:
-        """Find out how the boot before ended, and record that Spider runs. Only the first call does."""
+        """Find out how the boot before ended, and record that Spider runs. Later calls return the same result."""
         with self._once:
             if self.before is None:
                 self.before = self._begin()
@@ -109,13 +109,13 @@ class BootRecord:
         return before
 
     def _find_out(self, known: Optional[_Known]) -> Ending:
-        told = self._by_wtmp()
-        if known is None or told.clean == YES:
-            return told
+        by_wtmp = self._by_wtmp()
+        if known is None or by_wtmp.clean == YES:
+            return by_wtmp
         return Ending(YES, known.at_ms) if known.ended else Ending(NO, None)
 
     def end(self) -> None:
-        """Record that Spider was asked to end, as it is at every orderly shutdown."""
+        """Record that Spider was stopped, which happens at every orderly shutdown."""
         if self.before is not None:
             self._write(self.before, ended=True)
 
@@ -142,11 +142,9 @@ class BootRecord:
         facts = [self.boot, ended, int(time.time() * 1000), before.clean, before.at_ms]
         new = self._path + ".new"
         try:
-            if os.path.exists(new):
-                os.unlink(new)
-            create_once(new, json.dumps(facts).encode(), 0o600)
+            create_anew(new, json.dumps(facts).encode(), 0o600)
             os.replace(new, self._path)
-        except OSError as error:  # the next boot is told by wtmp, or not at all
+        except OSError as error:  # only wtmp can say how this boot ended
             event(log, "boot_not_recorded", logging.WARNING, why=str(error))
 
 

@@ -1,4 +1,4 @@
-"""Finds services and containers in the cgroup tree: version 1, version 2, and both together."""
+"""Finds services and containers in the cgroup tree of version 1, of version 2, or of both together."""
 
 import os
 import re
@@ -31,7 +31,7 @@ _BELOW: Tuple[Tuple[str, str, "re.Pattern[str]"], ...] = (
     ("libpod_parent", "podman", re.compile(rf"libpod-{_HEX}\Z")),
     ("kubepods", "kubernetes", re.compile(_HEX + r"\Z")),
 )
-"""The same, where the parent cgroup identifies the engine: the parent's name (or its beginning), the engine, the pattern."""
+"""Name patterns where the parent cgroup identifies the engine: the parent's name (or a part of it), the engine, the pattern."""
 _PASSING = re.compile(r"(?:run-|stardust-job@|user-runtime-dir@|systemd-coredump@|.*@[0-9a-f]{8,})|session-")
 """Services that get a new name at each start."""
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
@@ -50,7 +50,7 @@ class Group(NamedTuple):
 
 
 def unescape(text: str) -> str:
-    """A machine's name from that of its unit, which has systemd's escapes. Source: systemd-escape(1)."""
+    """Decode systemd's escapes in a unit's name. Source: systemd-escape(1)."""
     return _ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), text)
 
 
@@ -70,7 +70,7 @@ class Hierarchies(NamedTuple):
     """The mount points of the cgroup hierarchies."""
 
     tree: str
-    """The hierarchy to walk: version 2, or that of systemd, or of a controller."""
+    """The hierarchy to walk: version 2, systemd's own, or that of a controller."""
     unified: str
     """The version 2 hierarchy, if any."""
     controllers: Dict[str, str]
@@ -78,7 +78,7 @@ class Hierarchies(NamedTuple):
 
 
 def find_hierarchies(root: str = ROOT) -> Optional[Hierarchies]:
-    """Find the hierarchies of this host; None: it shows no cgroups.
+    """Find the hierarchies of this host. None: the host has no cgroups that Spider can see.
 
     Source: cgroups(7); systemd's CGROUP_DELEGATION: legacy, hybrid (`unified` beside version 1), unified.
     """
@@ -141,7 +141,7 @@ def walk(tree: str, prefix: str = "") -> Iterator[Group]:
 
 
 def groups(root: str = ROOT, proc: str = "/proc") -> Tuple[Optional[Hierarchies], List[Group]]:
-    """The present services and containers; None: this host shows no cgroups."""
+    """The present services and containers. None: the host has no cgroups that Spider can see."""
     hierarchies = find_hierarchies(root)
     if hierarchies is None:
         return None, []

@@ -32,7 +32,7 @@ def parse_timex(state: int, data: bytes) -> Optional[Timex]:
     """Parse struct timex.
 
     Args:    state: return value of the call; below 0 it failed.
-    Returns: None when it failed, or the values are impossible.
+    Returns: None: the call failed, or the values are impossible.
     Source:  adjtimex(2): esterror in microseconds; offset too, or in nanoseconds with STA_NANO.
     """
     if state < 0 or len(data) < _TIMEX.size:
@@ -53,8 +53,8 @@ def filtered(status: str) -> bool:
 def read_kernel_clock(status_path: str = "/proc/self/status") -> Optional[Timex]:
     """Call adjtimex(2), which needs no privilege as long as it changes nothing.
 
-    Returns: None where the call is forbidden or this Python cannot call into C. The sandbox of Spider's own unit forbids it, since it can
-    also set a clock. Other filters may kill the process, so it is not tried behind any filter.
+    Returns: None: this process has a system call filter, or this Python cannot call into C. The filter of Spider's own unit forbids the
+    call, which can also set a clock. Other filters may kill the process, so the call is not tried under any filter.
     """
     if filtered(read_text(status_path)):
         return None
@@ -76,11 +76,11 @@ def timesyncd(run: str = _TIMESYNCD) -> Optional[bool]:
 
 
 class Clocks(Collector):
-    """clock.synchronised: 1 or 0; clock.error, offset: from adjtimex; clock.skew: ms ahead of the hub's clock.
+    """clock.synchronised: 1 or 0; clock.error, clock.offset: from adjtimex; clock.skew: ms ahead of the hub's clock.
 
-    The hub sends its time in the welcome, and at least every five minutes in a heartbeat. In between, its clock is extrapolated with the
-    monotonic clock, which drifts and is slewed as the local clock is: a clock that is set is visible within a minute, one that drifts or is
-    slewed with the next heartbeat.
+    The hub sends its time in the welcome, and at least every five minutes in a heartbeat. Between these messages, the hub's clock is
+    extrapolated with the monotonic clock. So a local clock that is set shows within a minute. A clock that drifts or is slewed shows with
+    the next heartbeat, because the monotonic clock drifts with it.
     """
 
     family = "breathe"

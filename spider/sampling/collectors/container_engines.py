@@ -17,15 +17,16 @@ from spider.sampling.collectors.table_reader import Reading
 from spider.wire.report_messages import Cell
 
 VALID_S = 60.0
+"""Interval of requests for names."""
 NEW_S = 15.0
-"""The same while a container runs that no answer names: it may have just started."""
+"""Interval of requests while a container without a name runs, which may have just started."""
 STOPPED_S = 3600.0
 """How long a stopped container stays in the table."""
 LASTING_S = 600.0
-"""A container that ran for less long is not kept as stopped: it may be a task that was meant to end."""
+"""A container that ran for less long is not shown as stopped: it may be a task that was meant to end."""
 MOST_SEEN = 400
 MOST_FOLDERS = 32
-"""Cgroups of one container that are searched for its processes."""
+"""Most cgroups of one container that are searched for its processes."""
 MOST_PIDS = 64
 HERTZ = os.sysconf("SC_CLK_TCK")
 
@@ -33,8 +34,8 @@ log = logging.getLogger(__name__)
 
 
 class Names:
-    """The names of containers, requested once a minute, and sooner after a start: from the sockets of the engines, and from root's launcher where Spider may
-    not open one. Access to such a socket equals root, so Spider seldom has it. May be used by several threads."""
+    """Requests the names of containers from the sockets of the engines, and from root's launcher if Spider may not open a socket. Access to
+    such a socket equals root, so Spider seldom has it. May be used by several threads."""
 
     def __init__(
         self, sockets: Sequence[Tuple[str, str]] = SOCKETS, valid_s: float = VALID_S, listed: Optional[ListedContainers] = None
@@ -44,7 +45,7 @@ class Names:
         self._valid_s = valid_s
         self._listed = listed
         self.complete: FrozenSet[str] = frozenset()
-        """Engines that have just listed all their containers: what is not in it was removed."""
+        """Engines that have just listed all their containers. A container that is not listed was removed."""
         self._known: List[Container] = []
         self._queried_at = float("-inf")
         self._failing: Set[str] = set()
@@ -74,7 +75,7 @@ class Names:
                     known += parse_containers(engine, fetch(path))
                     answered.add(engine)
                     self._failing.discard(engine)
-                except (OSError, ValueError) as error:  # short ids are used until it answers
+                except (OSError, ValueError) as error:  # short ids are used until the engine answers
                     self._log_once(engine, str(error))
         self.complete = frozenset(answered)
         return known
@@ -92,7 +93,7 @@ class Names:
         self._failing.add(engine)
 
     def of(self, found: Iterable[Group]) -> Dict[Group, str]:
-        """A unique name for each container: the engine's, else the first twelve digits of the id."""
+        """A unique name for each container: the engine's name, else the first twelve digits of the id."""
         found = list(found)
         given = {container.id: container.name for container in self.containers(found) if container.name}
         names: Dict[Group, str] = {}
@@ -105,7 +106,7 @@ class Names:
 
 
 def is_closed(path: str) -> bool:
-    """Whether there is a socket that this user may not open, or may be one in a folder that this user may not enter."""
+    """Whether this user may not open the socket, or may not enter its folder and so cannot see whether there is a socket."""
     folder = os.path.dirname(path)
     return not os.access(path, os.R_OK | os.W_OK) and (os.path.exists(path) or (os.path.exists(folder) and not os.access(folder, os.X_OK)))
 
@@ -116,7 +117,7 @@ def short(group: Group) -> str:
 
 
 def frozen(at: Hierarchies, path: str) -> bool:
-    """Whether its processes are frozen. Source: cgroup-v2.rst (cgroup.events), freezer-subsystem.rst (freezer.state)."""
+    """Whether the processes of a cgroup are frozen. Source: cgroup-v2.rst (cgroup.events), freezer-subsystem.rst (freezer.state)."""
     if at.unified and "\nfrozen 1" in "\n" + read_text(f"{at.unified}{path}/cgroup.events", 256):
         return True
     freezer = at.controllers.get("freezer")
@@ -124,7 +125,7 @@ def frozen(at: Hierarchies, path: str) -> bool:
 
 
 def oom_kills(at: Hierarchies, path: str) -> Optional[int]:
-    """How many of its processes the kernel has killed for want of memory since it started; None: this host does not count them.
+    """How many processes of a container the kernel has killed for lack of memory since its start. None: this host does not count them.
 
     Source: cgroup-v2.rst (memory.events); cgroup-v1/memory.rst (memory.oom_control, kernel 4.13 and newer).
     """
@@ -137,7 +138,7 @@ def oom_kills(at: Hierarchies, path: str) -> Optional[int]:
 
 
 def started_at_ms(at: Hierarchies, path: str, proc: str = "/proc") -> Optional[int]:
-    """When the oldest process of a container started, by the host's present clock; None: no process is to be seen."""
+    """When the oldest process of a container started, Unix milliseconds by the host's present clock. None: no process is visible."""
     waiting, visited = [at.tree + path], 0
     started: List[int] = []
     while waiting and visited < MOST_FOLDERS:
@@ -152,7 +153,7 @@ def started_at_ms(at: Hierarchies, path: str, proc: str = "/proc") -> Optional[i
 
 
 def _start_ticks(proc: str, pid: str) -> List[int]:
-    """The start of a process after boot, in USER_HZ; nothing if it has ended."""
+    """The start of a process after boot, in USER_HZ. Empty: the process has ended."""
     try:
         return [parse_stat(read_file(f"{proc}/{pid}/stat").encode("utf-8", "replace")).started]
     except ValueError:
@@ -160,7 +161,7 @@ def _start_ticks(proc: str, pid: str) -> List[int]:
 
 
 class _Seen:
-    """What is known of a container from the readings before."""
+    """The state of a container over several readings."""
 
     def __init__(self, inode: int, now: float) -> None:
         self.inode = inode
@@ -213,7 +214,7 @@ class Containers:
         return seen
 
     def _stopped(self, now: float, named: Dict[str, Container]) -> List[Tuple[Cell, ...]]:
-        """Containers that ran for a while and stopped within the last hour, of engines that do not list all of theirs. Forgets the others."""
+        """Rows of containers that ran for a while and stopped within the last hour, of engines that do not list stopped containers."""
         lasting = sorted(self._seen.items(), key=lambda item: -item[1].last_at)[:MOST_SEEN]
         self._seen = {key: seen for key, seen in lasting if now - seen.last_at < STOPPED_S}
         gone = [

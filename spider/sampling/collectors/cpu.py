@@ -34,7 +34,7 @@ class CpuTicks(NamedTuple):
 
 
 class Activity(NamedTuple):
-    """The other values of /proc/stat; None: this kernel, or its emulation (lxcfs), does not provide it."""
+    """The other values of /proc/stat. None: this kernel, or its emulation (lxcfs), does not provide the value."""
 
     switches: Optional[int]
     interrupts: Optional[int]
@@ -49,7 +49,7 @@ _NOTHING = Activity(None, None, None, None, None)
 class CpuShares(NamedTuple):
     """Hundredths of a percent of the time between two readings.
 
-    The resolution is one tick. A second of two cores has about 200 ticks, so a step is half a percent; with more cores it is tenths.
+    The resolution is one tick. A second of two cores has about 200 ticks, so a step is half a percent. With more cores it is a tenth.
     """
 
     total: int
@@ -64,7 +64,7 @@ class CpuShares(NamedTuple):
     irq: int
     softirq: int
     guest: Optional[int]
-    """None: the counter decreased, or rose by more than possible. It is not part of the sum, so the other values are valid."""
+    """None: the counter decreased, or rose by more than possible. The other values do not depend on it and are valid."""
 
 
 def parse_stat(data: bytes) -> Tuple[CpuTicks, Dict[int, CpuTicks]]:
@@ -73,7 +73,7 @@ def parse_stat(data: bytes) -> Tuple[CpuTicks, Dict[int, CpuTicks]]:
     Args:    data: the whole file.
     Returns: ticks of all cores together, and of each online core by its number.
     Raises:  ValueError: no `cpu` line, or a field is not a number.
-    Source:  proc_stat(5). Fields 9 and 10 (guest) came with Linux 2.6.24 and 2.6.33.
+    Source:  proc_stat(5). Linux has fields 9 and 10 (guest) since 2.6.24 and 2.6.33.
     """
     end = data.find(b"\nintr")
     total: Optional[CpuTicks] = None
@@ -98,7 +98,7 @@ def parse_stat(data: bytes) -> Tuple[CpuTicks, Dict[int, CpuTicks]]:
 def parse_activity(data: bytes) -> Activity:
     """Parse the counters below the `cpu` lines of /proc/stat.
 
-    Raises:  ValueError: one of them is not a number.
+    Raises:  ValueError: a field is not a number.
     Source:  proc_stat(5): `ctxt`, the first number of `intr`, `processes`, `procs_running`, `procs_blocked`.
     """
     found = [_number_after(data, name) for name in (b"\nctxt ", b"\nintr ", b"\nprocesses ", b"\nprocs_running ", b"\nprocs_blocked ")]
@@ -118,8 +118,8 @@ def _number_after(data: bytes, name: bytes) -> Optional[int]:
 def _passed(later: CpuTicks, earlier: CpuTicks, most: int) -> Optional[List[int]]:
     """Ticks of each state between two readings, except guest, which other states include.
 
-    Iowait may decrease (proc_stat(5)), and idle with it: the kernel learns the reason for a sleep when the core wakes, and then moves time
-    from one state to the other (kernel/time/tick-sched.c). So their sum is used.
+    Iowait or idle may decrease (proc_stat(5)). The kernel learns why a core slept only when the core wakes, and then moves time from one
+    state to the other (kernel/time/tick-sched.c). So the sum of both is used.
 
     Returns: None: a state decreased, or more ticks than possible have passed; then no share is valid.
     """
@@ -131,7 +131,7 @@ def _passed(later: CpuTicks, earlier: CpuTicks, most: int) -> Optional[List[int]
 
 
 def most_ticks(elapsed_s: float) -> int:
-    """Most ticks that can pass on one core. A late reading may have twice the interval plus a second."""
+    """Most ticks that can pass on one core. A late reading may cover twice the interval plus a second."""
     return round((2 * elapsed_s + 1) * HERTZ)
 
 
@@ -139,7 +139,7 @@ def shares(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[
     """The shares of each state between two readings.
 
     Args:    most: most ticks that can have passed.
-    Returns: None: no tick has passed, more than possible, or a counter decreased.
+    Returns: None: no tick or more ticks than possible have passed, or a counter decreased.
     """
     found = _passed(later, earlier, most)
     if found is None:
@@ -157,7 +157,7 @@ def shares(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[
 
 
 def busy_percent(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[int]:
-    """The busy share of one core in whole percent, because a tick of 10 ms is no finer."""
+    """The busy share of one core in whole percent: a tick of 10 ms allows no finer value. None: as in `shares`."""
     found = _passed(later, earlier, most)
     whole = sum(found) if found is not None else 0
     if found is None or not whole:
@@ -166,9 +166,9 @@ def busy_percent(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Opt
 
 
 class Cpu(Collector):
-    """cpu.*: percent of all cores; cpu.core: whole percent of one; processes.running, blocked.
+    """cpu.*: percent of all cores; cpu.core: whole percent of one core; processes.running, blocked.
 
-    All of them are in one file. On a machine of many cores the kernel's work to write it is the main cost, so it is read once.
+    One reading of /proc/stat gives all these values. On a machine with many cores, writing that file is costly for the kernel.
     """
 
     family = "pulse"
@@ -208,8 +208,8 @@ class CoresAndScheduler(Collector):
     """cpu.core_user, core_nice, core_system, core_irq, core_softirq, core_iowait, core_steal, core_guest: percent of one core; kernel.*:
     events/s; over a minute.
 
-    Eight states of each core each second would be most of the data of a machine with many cores. Users do not need that resolution. The
-    minute values show what the sum hides: one core that serves all interrupts, or one that waits.
+    Eight states of each core each second would be most of the data of a machine with many cores. The values over a minute still show one core
+    that serves all interrupts, or one core that waits.
     """
 
     family = "breathe"

@@ -16,7 +16,7 @@ from spider.sampling.collectors.filesystems import MAX_MOUNTS, Mount, SpaceUsage
 from spider.wire.metrics import series_name
 
 HUNDREDTHS = 100
-"""Ticks per second: processor times are seconds with two decimals."""
+"""Ticks per second. psutil gives processor times as seconds with two decimals."""
 
 _VIRTUAL = ("lo", "gif", "stf", "utun", "awdl", "llw", "anpi", "ap", "bridge", "ipsec", "ppp", "vmenet", "feth", "bond", "vlan")
 _SYSTEM_VOLUMES = ("/System/Volumes/", "/private/var/vm", "/dev")
@@ -81,7 +81,7 @@ def _cards(psutil: Psutil) -> List[Tuple[str, Any]]:
 
 
 def is_card(interface: str) -> bool:
-    """Whether an interface carries the host's external traffic: `en0` …; tunnels, bridges and Apple's own links repeat that of others."""
+    """Whether an interface carries the host's external traffic (`en0` …). Tunnels, bridges and Apple's own links repeat others' traffic."""
     return interface.rstrip("0123456789") not in _VIRTUAL
 
 

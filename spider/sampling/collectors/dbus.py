@@ -25,9 +25,9 @@ class DbusRefused(OSError):
 
 
 def first_type(signature: str, at: int = 0) -> int:
-    """Where the first complete type of a signature ends.
+    """The offset after the complete type that begins at `at` in a signature.
 
-    Raises: ValueError: there is none.
+    Raises: ValueError: there is no complete type.
     """
     while at < len(signature) and signature[at] == "a":
         at += 1
@@ -133,7 +133,10 @@ def _pad(data: bytearray, boundary: int) -> None:
 
 
 def write(data: bytearray, signature: str, values: Sequence[Any]) -> None:
-    """Encode values: texts, numbers of 32 bits, and lists of texts, which are the only types that Spider sends."""
+    """Append encoded values of the types that Spider sends: texts, 32-bit numbers and lists of texts.
+
+    Raises: ValueError: another type.
+    """
     at = 0
     for value in values:
         end = first_type(signature, at)
@@ -156,7 +159,7 @@ def write(data: bytearray, signature: str, values: Sequence[Any]) -> None:
                 write(data, "s", [text])
             data[start - 4 : start] = struct.pack("<I", len(data) - start)
         else:
-            raise ValueError(f"cannot say {kind!r}")
+            raise ValueError(f"the D-Bus type {kind!r} is not supported")
 
 
 def call_of(serial: int, destination: str, path: str, interface: str, member: str, signature: str, values: Sequence[Any]) -> bytes:
@@ -227,11 +230,11 @@ class SystemBus:
                 raise DbusRefused(error)
 
     def get(self, destination: str, path: str, interface: str, name: str) -> Any:
-        """A property. Raises: as `call`."""
+        """Read a property. Raises: as `call`."""
         return self.call(destination, path, "org.freedesktop.DBus.Properties", "Get", "ss", interface, name)[0]
 
     def get_all(self, destination: str, path: str, interface: str) -> "dict[str, Any]":
-        """All properties of an interface. Raises: as `call`."""
+        """Read all properties of an interface. Raises: as `call`."""
         found = self.call(destination, path, "org.freedesktop.DBus.Properties", "GetAll", "s", interface)[0]
         if not isinstance(found, dict):
             raise ValueError("properties that are none")

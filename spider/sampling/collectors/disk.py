@@ -16,7 +16,7 @@ _VOLUME_PARTS = ("read", "written", "busy", "await")
 
 
 class DiskCounters(NamedTuple):
-    """Since boot, or since the disk appeared."""
+    """Totals since boot, or since the disk appeared."""
 
     reads: int
     read_bytes: int
@@ -32,9 +32,9 @@ class DiskCounters(NamedTuple):
 
 
 def is_part(name: str, names: Set[str]) -> bool:
-    """Whether a device is a partition of another one of `names`.
+    """Whether a device is a partition of another device of `names`.
 
-    Source: the kernel names partitions in block/partitions/core.c: a `p` separates both if the disk's name ends in a digit.
+    Source: block/partitions/core.c: a `p` separates the disk's name from the number if the name ends in a digit.
     """
     disk = name.rstrip("0123456789")
     if disk == name:
@@ -70,9 +70,9 @@ def parse_diskstats(data: bytes, skip: Optional[Set[bytes]] = None) -> Dict[str,
 def whole_disks(every: Dict[str, DiskCounters]) -> List[str]:
     """The whole disks, so that a sum over them counts each byte once.
 
-    Left out: partitions; devices on top of disks, which repeat their traffic (dm: LVM, LUKS, multipath; md, bcache, drbd, zvols; the paths
-    below a multipath NVMe); devices that are no disks (loop, ram, zram, CD-ROM, floppy, boot areas of flash chips); devices without a
-    single request since boot.
+    Left out are: partitions; devices that repeat the traffic of disks (dm: LVM, LUKS, multipath; md, bcache, drbd, zvols; the paths below a
+    multipath NVMe); devices that are no disks (loop, ram, zram, CD-ROM, floppy, boot areas of flash chips); devices without any request
+    since boot.
     """
     names = {name for name in every if kind_by_name(name) == "disk"}
     return sorted(name for name in names if _used(every[name]) and not is_part(name, names))
@@ -83,7 +83,7 @@ def _used(disk: DiskCounters) -> bool:
 
 
 def busy_share(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
-    """Hundredths of a percent of the time, rounded to tens, because the counter is in milliseconds. None when it decreased."""
+    """Hundredths of a percent of the time, rounded to tens, because the counter is in milliseconds. None: the counter decreased."""
     rise_ms = gained(later_ms, earlier_ms)
     if rise_ms is None or elapsed_s <= 0:
         return None
@@ -91,14 +91,14 @@ def busy_share(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int
 
 
 def mean_wait(ended: int, took_ms: int) -> Optional[int]:
-    """Hundredths of a millisecond per completed request; 0 without any, as in iostat(1); None: a counter decreased."""
+    """Hundredths of a millisecond per completed request; 0 without requests, as in iostat(1); None: a counter decreased."""
     if min(ended, took_ms) < 0 or max(ended, took_ms) > LARGEST:
         return None
     return min(LARGEST, round(100 * took_ms / ended)) if ended else 0
 
 
 def mean_queue(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
-    """Hundredths of a request; None when the counter decreased."""
+    """Mean number of requests in progress or waiting, in hundredths. None: the counter decreased."""
     rise_ms = gained(later_ms, earlier_ms)
     if rise_ms is None or elapsed_s <= 0:
         return None
@@ -129,7 +129,7 @@ class Disks(Collector):
         if seen != self._seen:
             self._seen = seen
             self._chosen = whole_disks(disks)[:MAX_LABELLED]
-            # Not skipped: a device that may be the disk of a partition, or may count as a disk after its first request.
+            # Only devices that can never count as disks are skipped. A disk may get its first request later.
             self._skip |= {name.encode("utf-8") for name in disks if kind_by_name(name) != "disk"}
             if len(self._skip) > MAX_SKIPPED:
                 self._skip.clear()
@@ -192,7 +192,7 @@ class Volumes(Collector):
                 block = describe_block(name, self._sys)
                 if block.kind == "disk" and is_part(name, disks):
                     block = Block("partition", name)
-                # Xen gives some guests partitions without a disk: here they count as disks.
+                # Xen gives some guests partitions without a disk. These count as disks.
                 if block.kind not in ("disk", "partition") or is_part(name, disks):
                     found[name] = block
         return found

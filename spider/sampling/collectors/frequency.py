@@ -45,7 +45,7 @@ class Frequencies(Collector):
         cores = self._cores()
         found: Dict[str, Optional[int]] = {}
         speeds = [value / 1000 for value in self._numbers(cores, "cpufreq/scaling_cur_freq")]
-        speeds = [value for value in speeds if value < _FASTEST_MHZ] or parse_cpuinfo_mhz(self._cpuinfo.read_if_there() or b"")
+        speeds = [value for value in speeds if value < _FASTEST_MHZ] or parse_cpuinfo_mhz(self._cpuinfo.read_if_present() or b"")
         if speeds:
             found["cpu.frequency"] = round(sum(speeds) / len(speeds))
             found["cpu.frequency_lowest"] = round(min(speeds))

@@ -16,7 +16,7 @@ _PARTS: Tuple[Tuple[str, int], ...] = (("busy", 100), ("memory_used", 1), ("memo
 
 
 class Gpu(NamedTuple):
-    """One GPU; None: its driver does not provide the value."""
+    """The values of one GPU. None: its driver does not provide the value."""
 
     name: str
     busy: Optional[float] = None
@@ -51,7 +51,7 @@ def read_amd(sys: str = "/sys") -> List[Gpu]:
 
 
 def read_sleep_ms(sys: str = "/sys") -> Dict[str, int]:
-    """Milliseconds that Intel's GPUs have slept since driver start, by name; of several parts the one that slept least.
+    """Milliseconds that each Intel GPU has slept since driver start, by name. Of a GPU with several parts, the least value counts.
 
     Source: drivers/gpu/drm/i915/gt/intel_gt_sysfs_pm.c (gt/gt0/rc6_residency_ms; power/rc6_residency_ms of the card in older kernels),
     drivers/gpu/drm/xe/xe_gt_idle.c (device/tile0/gt0/gtidle/idle_residency_ms).
@@ -90,7 +90,7 @@ class Gpus(Collector):
         self._sys = sys
         self._slept: Previous[Dict[str, int]] = Previous({})
         self._nvidia: Optional[_GpuReader] = None
-        self._tells: Dict[str, bool] = {}
+        self._provided: Dict[str, bool] = {}
 
     def read(self, now: float) -> List[Optional[int]]:
         named: List[Tuple[str, Optional[int]]] = []
@@ -98,8 +98,8 @@ class Gpus(Collector):
             for part, scale in _PARTS:
                 value = getattr(gpu, part)
                 name = series_name("gpu." + part, "gpu", label(gpu.name))
-                self._tells[name] = self._tells.get(name, False) or value is not None
-                if self._tells[name]:
+                self._provided[name] = self._provided.get(name, False) or value is not None
+                if self._provided[name]:
                     named.append((name, None if value is None else round(value * scale)))
         slept = read_sleep_ms(self._sys)
         before, elapsed_s = self._slept.swap(slept, now)
@@ -122,7 +122,7 @@ class Gpus(Collector):
 
 
 def awake(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
-    """Hundredths of a percent of the time; None when the counter decreased."""
+    """How long the GPU was awake, in hundredths of a percent of the time. None: the counter decreased, or no time has passed."""
     if later_ms < earlier_ms or elapsed_s <= 0:
         return None
     return max(0, min(10000, round(10000 - (later_ms - earlier_ms) * 10 / elapsed_s)))

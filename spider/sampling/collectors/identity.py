@@ -13,7 +13,7 @@ from spider.sampling.collectors.virtualization import detect_container, detect_m
 from spider.wire.report_messages import Identity
 
 SAME_BOOT_MS = 5000
-"""Two boot times that differ by less than this are the same boot: the clock was only adjusted."""
+"""A smaller change of the computed boot time is an adjustment of the clock, not another boot."""
 MAX_TEXT = 200
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -40,8 +40,8 @@ def parse_cpu_model(text: str, tree: str = "") -> str:
     """Parse /proc/cpuinfo.
 
     Args:    tree: the machine's name in the device tree, for processors without a model field.
-    Returns: the model of the first processor; empty when the kernel does not provide it.
-    Source:  the field's name differs: `model name` (x86), `cpu` (POWER), `Model` and `Hardware` (ARM boards).
+    Returns: the model of the first processor; empty: the kernel does not provide it.
+    Source:  /proc/cpuinfo. The field is `model name` (x86), `cpu` (POWER), or `Model` and `Hardware` (ARM boards).
     """
     fields: Dict[str, str] = {}
     for line in text.split("\n"):
@@ -59,7 +59,7 @@ def parse_cpu_model(text: str, tree: str = "") -> str:
 
 
 def read_timezone(root: str = "") -> str:
-    """The time zone's name: the target of the link /etc/localtime; if it is no link, from /etc/timezone; else `UTC`.
+    """The time zone's name, from the target of the link /etc/localtime, else from /etc/timezone. Without both files: `UTC`.
 
     Source: localtime(5).
     """
@@ -75,7 +75,7 @@ def read_timezone(root: str = "") -> str:
 def parse_uptime(text: str) -> float:
     """Parse /proc/uptime.
 
-    Returns: seconds since this system was booted; in containers with an uptime of their own, since their start.
+    Returns: seconds since this system was booted. A container may have its own uptime, since its start.
     Raises:  ValueError: not a number of seconds.
     Source:  proc_uptime(5).
     """
@@ -87,7 +87,7 @@ def parse_uptime(text: str) -> float:
 
 
 class IdentityReader:
-    """Reads the identity; remembers the time of the boot, so that it does not vary between readings."""
+    """Reads the identity. It stores the time of the boot, so that this time does not vary between readings."""
 
     def __init__(self, root: str = "") -> None:
         self._root = root
@@ -141,12 +141,12 @@ class IdentityReader:
 
 
 def _reboot_required(root: str, host: Host) -> str:
-    """From files on disk, and from the answer of the package manager when root last queried it."""
+    """yes, no or unknown, by files on disk and by the package manager's answer when root last queried it."""
     return reboot_required(root, host, load_verdict(host.boot, root)).required
 
 
 def _clean(text: str) -> str:
-    """A text that can be sent: a host name or the target of a link may hold any byte."""
+    """Make a text sendable: a host name or the target of a link may contain any byte."""
     return _CONTROL.sub(" ", text).strip().encode("utf-8", "backslashreplace").decode("utf-8")[:MAX_TEXT]
 
 

@@ -19,7 +19,7 @@ _STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dorman
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _LOOPBACK = 772
 _ENDS = frozenset({"veth", "tun"})
-"""Interface types made for a container or a virtual machine (tun also of a tap). In a bridge they are counted as its ports and not listed."""
+"""Types of interfaces that are made for a container or a virtual machine (a tap has the type tun). In a bridge they are only counted."""
 
 
 class NetworkLink(NamedTuple):
@@ -56,7 +56,7 @@ def parse_links(messages: Iterable[Tuple[bytes, int, int]]) -> List[NetworkLink]
             kind = "loopback" if hardware == _LOOPBACK else "physical"
         number = attributes.get(_OPERSTATE, b"\0")[0]
         state = _STATES[number] if number < len(_STATES) else "unknown"
-        if state == "unknown" and flags & _IFF_UP:  # drivers that never set a state (loopback, tun): `ip` uses their flags too
+        if state == "unknown" and flags & _IFF_UP:  # some drivers never set a state (loopback, tun)
             state = "up" if flags & _IFF_RUNNING else "down"
         links.append(
             NetworkLink(
@@ -93,7 +93,10 @@ def parse_prefixes(messages: Iterable[Tuple[bytes, int, int]]) -> Dict[int, List
 
 
 def speed_of(sys_root: str, name: str) -> Optional[int]:
-    """Bits per second; None: the card does not provide it, or has no link. Source: ABI/testing/sysfs-class-net: megabits, -1 = unknown."""
+    """The speed of an interface in bits per second. None: the card does not provide it, or has no link.
+
+    Source: Documentation/ABI/testing/sysfs-class-net: megabits per second, -1 = unknown.
+    """
     text = read_text(f"{sys_root}/class/net/{name}/speed", 32)
     return int(text) * 1_000_000 if text.isdecimal() and 0 < int(text) < 100_000_000 else None
 

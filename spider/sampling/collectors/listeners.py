@@ -40,7 +40,7 @@ class Listener(NamedTuple):
 
 
 def request(family: int, protocol: int) -> bytes:
-    """The body of a request for listening TCP sockets, or unconnected UDP ones. Source: sock_diag(7), inet_diag_req_v2."""
+    """The body of a request for listening TCP sockets or unconnected UDP sockets. Source: sock_diag(7), inet_diag_req_v2."""
     state = _LISTEN if protocol == _TCP else _CLOSE
     return struct.pack("=BBBxI48x", family, protocol, 0, 1 << state)
 
@@ -68,7 +68,7 @@ def parse_listeners(messages: Iterable[Tuple[bytes, int, int]], protocol: str) -
 
 
 def holders(proc: str, wanted: Set[int]) -> Dict[int, Tuple[int, str]]:
-    """Process id and name by socket inode, for processes that this user may inspect."""
+    """Process id and name by inode of the wanted sockets, for processes that this user may inspect."""
     found: Dict[int, Tuple[int, str]] = {}
     for pid in sorted((int(entry) for entry in os.listdir(proc) if entry.isdecimal()), reverse=True)[:MAX_PROCESSES]:
         try:

@@ -13,7 +13,7 @@ from spider.wire.text import plain
 MAX_NAMES = 4096
 MAX_SESSIONS = 200
 MAX_UTMP_BYTES = 400 * 384 * 16
-"""Read size: a multiple of both record sizes."""
+"""Most bytes that are read of utmp: a multiple of both record sizes."""
 
 
 class UserNames:
@@ -23,7 +23,7 @@ class UserNames:
         self._names: Dict[int, str] = {}
 
     def name(self, uid: int) -> str:
-        """The name; without one, the uid."""
+        """The user's name; if there is no such user, the uid as text."""
         known = self._names.get(uid)
         if known is None:
             try:
@@ -62,7 +62,7 @@ def _text(raw: bytes) -> str:
 
 
 def record_form(wide: bool) -> Tuple[struct.Struct, int]:
-    """The layout of a record: kind, pid, line, id, user, host, seconds, microseconds; and its size in bytes."""
+    """The form of a record (kind, pid, line, id, user, host, seconds, microseconds), and its size in bytes."""
     return _FORMS[400 if wide else 384]
 
 
@@ -70,9 +70,9 @@ def parse_utmp(data: bytes, wide: bool) -> List[Login]:
     """Parse /run/utmp.
 
     Args:    wide: records have 400 bytes (`wide_records`).
-    Returns: its user processes, including dead ones.
+    Returns: the records of user processes, including processes that have ended.
     Raises:  ValueError: not made of such records.
-    Source:  utmp(5), bits/utmp.h: two layouts, by whether the architecture once had 32-bit times.
+    Source:  utmp(5), bits/utmp.h. Architectures that once had 32-bit times have the short form.
     """
     form, size = record_form(wide)
     if len(data) % size:
@@ -114,7 +114,7 @@ def sessions_of(bus: SystemBus) -> List[Login]:
 
 
 def lives(pid: int, proc: str = "/proc") -> bool:
-    """Whether the process exists; works also where /proc hides those of other users (hidepid)."""
+    """Whether the process exists. Works even if /proc hides the processes of other users (hidepid)."""
     if os.path.exists(f"{proc}/{pid}") or os.path.exists(proc + "/1"):
         return os.path.exists(f"{proc}/{pid}")
     try:
@@ -136,7 +136,7 @@ class LoggedIn:
         self._bus = bus
 
     def logins(self) -> Optional[List[Login]]:
-        """The logged-in users; None: this host does not record them.
+        """The present sessions. None: this host does not record them.
 
         Raises: OSError, ValueError.
         """

@@ -10,7 +10,7 @@ PAGE_BYTES = 4096
 
 
 STEP = 64 * 1024
-"""Resolution in bytes of values that change every second. A change of a few pages means nothing, and would be a tenth of all data sent."""
+"""Resolution in bytes of values that are measured every second. Changes of a few pages would be a tenth of all data sent."""
 
 
 class Memory(NamedTuple):
@@ -30,8 +30,8 @@ class Memory(NamedTuple):
 def field_of(data: bytes, name: bytes) -> Optional[int]:
     """One value of /proc/meminfo.
 
-    Returns: bytes; for the few lines without a unit (HugePages_Total …) the bare number; None: no such line, or no number in it.
-    Source:  proc_meminfo(5). Its `kB` are 1024 bytes. Only few of its fifty lines are needed each second, so they are searched for.
+    Returns: bytes, or a plain number for lines without a unit (HugePages_Total …); None: no such line, or no number in it.
+    Source:  proc_meminfo(5). One `kB` is 1024 bytes. The file has fifty lines and few are needed, so it is searched and not split.
     """
     at = 0 if data.startswith(name + b":") else data.find(b"\n" + name + b":") + 1
     if not at and not data.startswith(name + b":"):
@@ -49,7 +49,7 @@ def parse_meminfo(data: bytes, spare: int = 0) -> Memory:
 
     Args:   spare: bytes of a cache that the kernel does not count as available although it can shrink.
     Raises: ValueError: a needed line is missing, or is not a number of kB.
-    Source: proc_meminfo(5). Where MemAvailable is missing (kernels before 3.14) it is estimated as free(1) of that time did: free, buffers,
+    Source: proc_meminfo(5). Kernels before 3.14 have no MemAvailable. It is then estimated as in free(1) of that time: free memory, buffers,
     cache and reclaimable slabs, without shared memory, which cannot be dropped.
     """
     needed = [_needed(data, name) for name in (b"MemTotal", b"MemFree", b"Buffers", b"Cached", b"SwapTotal", b"SwapFree")]
@@ -57,7 +57,7 @@ def parse_meminfo(data: bytes, spare: int = 0) -> Memory:
     cached += field_of(data, b"SReclaimable") or 0
     reported = field_of(data, b"MemAvailable")
     available = reported if reported is not None else max(0, free + buffers + cached - (field_of(data, b"Shmem") or 0))
-    # More than the total: happens in containers whose total is a limit while available is the machine's.
+    # In some containers the total is the container's limit, and `available` is the machine's.
     available = min(free, total) if available > total else min(available + spare, total)
     memory = Memory(total, total - available, available, cached, buffers, swap_total, max(0, swap_total - swap_free))
     if max(memory) > LARGEST:
@@ -90,10 +90,10 @@ def parse_arcstats(data: bytes) -> Tuple[int, int]:
 
 
 class MemoryAndSwap(Collector):
-    """memory.total, used, available, cached, buffers; swap.total, used. A host without swap has 0 of it.
+    """memory.total, used, available, cached, buffers; swap.total, swap.used (0 without swap); memory.zfs_arc, where ZFS is loaded.
 
-    memory.zfs_arc where ZFS is loaded: the kernel counts that cache as used, although most of it can shrink. So its size above the minimum
-    is counted as available and not as used. It is not included in cached.
+    The kernel counts the ZFS cache as used, although it can shrink to its minimum. So its size above the minimum is counted as available
+    here. The ZFS cache is not part of memory.cached.
     """
 
     family = "pulse"
@@ -105,7 +105,7 @@ class MemoryAndSwap(Collector):
         self._with_arc = False
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
-        reported = self._arc.read_if_there()
+        reported = self._arc.read_if_present()
         size, least = parse_arcstats(reported) if reported is not None else (0, 0)
         memory = parse_meminfo(self._file.read(), max(0, size - least))
         with_arc = reported is not None
@@ -133,10 +133,10 @@ _DETAILS: Tuple[Tuple[str, bytes], ...] = (
 
 
 def parse_details(data: bytes) -> Dict[str, int]:
-    """The further values of /proc/meminfo in bytes, by metric. Lines that this kernel does not have are left out.
+    """Further values of /proc/meminfo in bytes, by metric. Lines that this kernel does not have are left out.
 
     Raises: ValueError: a size out of range.
-    Source: proc_meminfo(5), hugetlbpage.rst: reserved pages are free ones that are promised.
+    Source: proc_meminfo(5), hugetlbpage.rst: a reserved page is free and promised.
     """
     details: Dict[str, int] = {}
     for name, title in _DETAILS:
@@ -153,7 +153,7 @@ def parse_details(data: bytes) -> Dict[str, int]:
 
 
 def read_huge_pages(sys: str = "/sys") -> Dict[str, int]:
-    """Huge pages of every size; /proc/meminfo has only the default size. Empty where /sys has no such files.
+    """Huge pages of all sizes in bytes, by metric (/proc/meminfo has only the default size). Empty: /sys has no such files.
 
     Source: Documentation/admin-guide/mm/hugetlbpage.rst.
     """
@@ -186,7 +186,7 @@ class MemoryDetails(Collector):
 
     def read(self, now: float) -> List[Optional[int]]:
         found: Dict[str, Optional[int]] = {**parse_details(self._file.read()), **read_huge_pages(self._sys)}
-        reported = self._vmstat.read_if_there()
+        reported = self._vmstat.read_if_present()
         counts = parse_vmstat(reported) if reported is not None else {}
         if b"pgmajfault" in counts:
             before, elapsed_s = self._faults.swap(counts[b"pgmajfault"], now)
@@ -201,10 +201,10 @@ _PAGING = (b"pswpin", b"pswpout")
 
 
 def parse_vmstat(data: bytes) -> Dict[bytes, int]:
-    """Parse the wanted lines of /proc/vmstat, if present: pswpin, pswpout (pages), pgmajfault, oom_kill (since 4.13).
+    """Parse these lines of /proc/vmstat, if present: pswpin, pswpout (pages), pgmajfault, oom_kill (since 4.13).
 
-    Raises:  ValueError: one of them is not a number.
-    Source:  proc_vmstat(5). It has some 200 lines, so the wanted ones are searched for, not split.
+    Raises:  ValueError: one of these values is not a number.
+    Source:  proc_vmstat(5). The file has some 200 lines, so it is searched and not split.
     """
     found: Dict[bytes, int] = {}
     for name in (*_PAGING, b"pgmajfault", b"oom_kill"):
@@ -230,7 +230,7 @@ class Paging(Collector):
         self._previous: Previous[Dict[bytes, int]] = Previous({})
 
     def read(self, now: float) -> List[Optional[int]]:
-        reported = self._file.read_if_there()
+        reported = self._file.read_if_present()
         found = parse_vmstat(reported) if reported is not None else {}
         before, elapsed_s = self._previous.swap(found, now)
         there = [name for name in _PAGING if name in found]

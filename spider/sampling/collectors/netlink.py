@@ -23,7 +23,7 @@ _MOST_DATAGRAMS = 20_000
 def parse_messages(data: bytes) -> Iterator[Tuple[int, int, int]]:
     """Iterate over the messages of one datagram.
 
-    Returns: type, start and end of the body of each; the message that ends a dump has type 3.
+    Returns: for each message: type, start and end of its body. The last message of a dump has type 3.
     Raises:  ValueError: a length that does not fit; OSError: the kernel answers with an error.
     Source:  netlink(7).
     """
@@ -47,7 +47,7 @@ def parse_messages(data: bytes) -> Iterator[Tuple[int, int, int]]:
 def parse_attributes(data: bytes, start: int, end: int) -> Iterator[Tuple[int, bytes]]:
     """Iterate over the attributes of one message.
 
-    Returns: type (without its flags) and value of each.
+    Returns: for each attribute: type (without its flags) and value.
     Raises:  ValueError: a length that does not fit.
     Source:  netlink(7), rtnetlink(3).
     """
@@ -61,7 +61,7 @@ def parse_attributes(data: bytes, start: int, end: int) -> Iterator[Tuple[int, b
 
 
 class Netlink:
-    """One netlink socket, kept open. The kernel answers during the request, so no call waits."""
+    """One netlink socket, kept open. The kernel answers while it handles the request, so no call waits."""
 
     def __init__(self, protocol: int) -> None:
         self._protocol = protocol
@@ -94,7 +94,7 @@ class Netlink:
                 sock.close()
 
     def _open(self) -> socket.socket:
-        """Take the socket; it is returned when its request is answered."""
+        """Take the open socket, or open one. `dump` puts it back once its request is answered completely."""
         sock, self._socket = self._socket, None
         if sock is None:
             sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, self._protocol)

@@ -22,7 +22,7 @@ from spider.wire.metrics import series_name
 MAX_FOLDED = 24
 """Types of interfaces whose traffic is summed up by type."""
 RESCAN_S = 60.0
-"""How often the interface types are read again while the names have not changed."""
+"""Interval of reading the interface types while the names do not change."""
 
 _VIRTUAL_NAMES = re.compile(
     r"veth|docker|br-|virbr|vnet|tap|lxc|lxdbr|incusbr|podman|cni|cali|flannel|cilium|kube-|ifb|dummy|nlmon|(?:sit|tunl|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)0\Z"
@@ -32,25 +32,25 @@ _VIRTUAL_NAMES = re.compile(
 _PULSE_PARTS = ("received", "sent", "packets_received", "packets_sent")
 _FAULTS = ("errors_received", "errors_sent", "drops_received", "drops_sent")
 _STATES = {"up": 1, "down": 0, "lowerlayerdown": 0, "dormant": 0, "testing": 0, "notpresent": 0}
-"""RFC 2863; drivers without operational state (loopback, tun, some virtual cards) report `unknown`."""
+"""Operational states (RFC 2863) as network.up. Drivers without a state (loopback, tun, some virtual cards) report `unknown`."""
 _UNKNOWN_SPEED = 2**32 - 1
 _CARRIES_NOTHING = re.compile(r"dummy|nlmon|ifb|(?:sit|tunl|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)0\Z")
 
 _ENDS = ("", "wlan", "macvlan", "ipvlan", "macvtap")
-"""The DEVTYPEs that connect a container to the network; an interface of any other type is built on another one."""
+"""The DEVTYPEs that connect a container to the network. An interface of any other type is built on another interface."""
 
 
 class InterfaceKind(NamedTuple):
     """The type of an interface, from /sys/class/net."""
 
     hardware: bool
-    """It has a device: a card, or a virtual one of a hypervisor."""
+    """It has a device: a card, or a virtual card of a hypervisor."""
     stacked: bool
     """A bridge, bond, VLAN, tunnel or the like, whose traffic also passes other interfaces."""
     master: str
     """The interface it is enslaved to; empty = none."""
     made_of: str = ""
-    """The kernel's word for its type (bridge, bond, vlan, vxlan, wireguard …), or tun; empty = it has none."""
+    """The kernel's word for its type (bridge, bond, vlan, vxlan, wireguard …), or tun; empty = no type."""
 
 
 class InterfaceCounters(NamedTuple):
@@ -69,7 +69,7 @@ class InterfaceCounters(NamedTuple):
 def parse_net_dev(data: bytes) -> Dict[str, InterfaceCounters]:
     """Parse /proc/net/dev.
 
-    Returns: the counters by the interface's name; without the loopback one.
+    Returns: the counters by the interface's name, without the loopback interface.
     Raises:  ValueError: a line is too short, or a field is not a number.
     Source:  proc_pid_net(5), net/core/net-procfs.c: received errors include frame, length and checksum errors, drops include packets
     without buffer; an interface name contains neither `:` nor white space.
@@ -94,9 +94,9 @@ def parse_net_dev(data: bytes) -> Dict[str, InterfaceCounters]:
 def choose(kinds: Dict[str, InterfaceKind]) -> List[str]:
     """The interfaces to report: those with the external traffic of this host, so that each byte counts once.
 
-    These are the interfaces with hardware. Interfaces on top of them (bridges, bonds, VLANs, tunnels, the ends of containers) carry the
-    same bytes again. So does the virtual function below a synthetic card, and a port of a switch whose card is one of these (DSA). A container has no hardware of its own: there, every interface
-    counts that is not built on another one.
+    These are the interfaces with hardware. The same bytes also pass interfaces on top of them (bridges, bonds, VLANs, tunnels, the ends of
+    containers), the virtual function below a synthetic card, and the ports of a switch behind a card (DSA). These are left out. A container
+    has no hardware. There, every interface counts that is not built on another interface.
     """
     cards = [name for name, kind in kinds.items() if kind.hardware and kind.made_of != "dsa"]
     if cards:
@@ -105,7 +105,7 @@ def choose(kinds: Dict[str, InterfaceKind]) -> List[str]:
 
 
 def read_kind(sys: str, name: str) -> InterfaceKind:
-    """Read the type from /sys; without it an interface is taken for one of a container."""
+    """Read the type from /sys. An interface that is not in /sys counts as the interface of a container."""
     base = f"{sys}/class/net/{name}"
     try:
         master = os.path.basename(os.readlink(base + "/master"))
@@ -126,7 +126,7 @@ def folded_kind(name: str, kind: InterfaceKind) -> str:
 
 
 class _Interfaces:
-    """The interfaces and their types; read again when a name appears or disappears, and once a minute."""
+    """The interfaces and their types. They are read again when a name appears or disappears, and every `RESCAN_S`."""
 
     def __init__(self, sys: str) -> None:
         self._sys = sys
@@ -176,8 +176,8 @@ class Networks(Collector):
 class NetworkFaults(Collector):
     """network.errors_…, drops_…: packets/s; network.up: 1 or 0; and the sums over interfaces without their own series.
 
-    Bridges, bonds, VLANs, tunnels and the ends of containers carry the bytes of cards again, and a container host has hundreds of
-    short-lived ones: they are summed up by type.
+    Bridges, bonds, VLANs, tunnels and the ends of containers carry the bytes of cards again. A container host has hundreds of them, many of
+    them short-lived, so they are summed up by type.
     """
 
     family = "breathe"
@@ -217,7 +217,7 @@ class NetworkFaults(Collector):
                 groups.setdefault(folded_kind(name, kind), []).append(name)
         found: Dict[str, Optional[int]] = {}
         for word in sorted(groups)[:MAX_FOLDED]:
-            # An interface that is new since the last minute has no difference, so it is not in this sum.
+            # An interface without an earlier reading has no difference, so it is not in this sum.
             pairs = [(present[name], before[name]) for name in groups[word] if name in before]
             received = per_second_of_all(((later.received, earlier.received) for later, earlier in pairs), elapsed_s)
             sent = per_second_of_all(((later.sent, earlier.sent) for later, earlier in pairs), elapsed_s)
@@ -228,7 +228,7 @@ class NetworkFaults(Collector):
 
 
 class LinkSpeeds(Collector):
-    """network.speed: bits/s. Left out for virtual cards, and for cards without a carrier, which report none."""
+    """network.speed: bits/s. Cards without a carrier and virtual cards report no speed and are left out."""
 
     family = "cycle"
     blocking = True  # the kernel queries the driver, which may query its chip

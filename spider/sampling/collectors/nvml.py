@@ -1,4 +1,4 @@
-"""NVIDIA's management library, through ctypes: its driver provides metrics in no other way. Imported only on hosts with that driver."""
+"""GPU metrics from NVIDIA's management library, through ctypes. NVIDIA's driver provides them in no other way."""
 
 import logging
 import math
@@ -24,8 +24,8 @@ class _NvmlError(Exception):
 
 
 class Nvml:
-    """The library, loaded and initialised at the first reading. It is disabled if it cannot be loaded; after an error of its own it is shut
-    down and tried again later.
+    """The library, loaded and initialised at the first reading. If it cannot be loaded, it is not tried again. If a call fails, the library
+    is shut down and tried again after `RETRY_S`.
 
     Source: NVML API Reference: nvmlInit_v2, nvmlDeviceGetCount_v2, nvmlDeviceGetHandleByIndex_v2, nvmlDeviceGetName,
     nvmlDeviceGetUtilizationRates, nvmlDeviceGetMemoryInfo, nvmlDeviceGetTemperature (°C), nvmlDeviceGetPowerUsage (mW).
@@ -40,7 +40,7 @@ class Nvml:
         """The last error in the log."""
 
     def read(self, now: float) -> List[Gpu]:
-        """Query each GPU; empty if that fails.
+        """Query each GPU. Empty: the query failed.
 
         Args: now: monotonic seconds.
         """
@@ -82,7 +82,7 @@ class Nvml:
                 continue
             name = ctypes.create_string_buffer(96)
             if lib.nvmlDeviceGetName(device, name, ctypes.c_uint(len(name))) != _SUCCESS:
-                continue  # its series are called by the name
+                continue  # without a name there are no names for its series
             rates = (ctypes.c_uint * 2)()  # gpu, memory
             memory = (ctypes.c_ulonglong * 3)()  # total, free, used
             number = ctypes.c_uint()

@@ -46,7 +46,7 @@ def read_zones(sys: str = "/sys") -> List[Zone]:
 
 
 def parse_energy(text: str) -> Optional[int]:
-    """The value of a counter; None: not a number."""
+    """Parse a counter in microjoules. None: not a number."""
     return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
@@ -70,7 +70,7 @@ class Energy(Collector):
 
 
 def milliwatts(later: Zone, earlier: Zone, elapsed_s: float) -> Optional[int]:
-    """The mean power; None when the counter decreased and its range is unknown."""
+    """The mean power. None: the counter decreased and its range is unknown, or no time has passed."""
     used = later.energy_uj - earlier.energy_uj
     if used < 0 and later.wraps_at:
         used += later.wraps_at
@@ -96,8 +96,9 @@ class Supply(NamedTuple):
 def read_supplies(sys: str = "/sys") -> List[Supply]:
     """Read the batteries and UPSs of this machine, without those of mice and pens.
 
+    Some drivers report the current without its sign, so the status decides about the sign.
     Source: Documentation/ABI/testing/sysfs-class-power: capacity in percent; energy in µWh, charge in µAh, power in µW, current in µA,
-    voltage in µV; some drivers report the current without its sign, so the status decides.
+    voltage in µV.
     """
     found: List[Supply] = []
     for name in listed(sys + "/class/power_supply"):
@@ -135,11 +136,11 @@ def _watts(attributes: Dict[str, Optional[int]]) -> Optional[float]:
 
 
 def _share(attributes: Dict[str, Optional[int]], part: str, whole: str) -> Optional[float]:
-    """Percent, by energy or else by charge. 0 is valid: the battery is empty."""
+    """The share of `part` in `whole` in percent, by energy or else by charge. None: the battery provides neither."""
     for unit in ("energy", "charge"):
-        owners, room = attributes[f"{unit}_{part}"], attributes[f"{unit}_{whole}"]
-        if owners is not None and room:
-            return owners * 100 / room
+        present, most = attributes[f"{unit}_{part}"], attributes[f"{unit}_{whole}"]
+        if present is not None and most:
+            return present * 100 / most
     return None
 
 
@@ -156,15 +157,15 @@ class Batteries(Collector):
     def __init__(self, sys: str = "/sys") -> None:
         super().__init__()
         self._sys = sys
-        self._tells: Dict[str, bool] = {}
+        self._provided: Dict[str, bool] = {}
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         values: List[Tuple[str, Optional[int]]] = []
         for supply in read_supplies(self._sys):
             for metric, value in (("battery.charge", _scaled(supply.charge, 100)), ("battery.power", _scaled(supply.watts, 1000))):
                 name = series_name(metric, "battery", label(supply.name))
-                self._tells[name] = self._tells.get(name, False) or value is not None
-                if self._tells[name]:
+                self._provided[name] = self._provided.get(name, False) or value is not None
+                if self._provided[name]:
                     values.append((name, value))
         return self._report(values)
 

@@ -13,7 +13,7 @@ def parse_pressure(data: bytes) -> Dict[str, int]:
 
     Returns: the `total` of each line, microseconds since boot, by `some` or `full`.
     Raises:  ValueError: a line has no total, or it is not a number.
-    Source:  Documentation/accounting/psi.rst. The averages of 10 s and more are ignored: a total gives the share of any second.
+    Source:  Documentation/accounting/psi.rst. The averages are not used, because the totals give the share of each second.
     """
     found: Dict[str, int] = {}
     for line in data.split(b"\n"):
@@ -27,7 +27,7 @@ def parse_pressure(data: bytes) -> Dict[str, int]:
 
 
 def stalled_share(later_us: int, earlier_us: int, elapsed_s: float) -> Optional[int]:
-    """Tenths of a percent of the time, limited to 100 % because the kernel updates the counter with a delay; None when it decreased."""
+    """Tenths of a percent of the time, limited to 100 % because the kernel updates the counter with a delay. None: the counter decreased."""
     rise_us = gained(later_us, earlier_us)
     if rise_us is None or elapsed_s <= 0:
         return None
@@ -51,7 +51,7 @@ class Pressure(Collector):
     def read(self, now: float) -> List[Optional[int]]:
         totals: Dict[str, int] = {}
         for name, file in self._files.items():
-            data = file.read_if_there()
+            data = file.read_if_present()
             if data is not None:
                 found = parse_pressure(data)
                 totals.update((f"pressure.{name}_{part}", found[part]) for part in _FILES[name] if part in found)

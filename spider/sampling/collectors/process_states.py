@@ -17,14 +17,14 @@ _STATES: Dict[str, str] = {
 }
 _REPORTED = ("sleeping", "uninterruptible", "stopped", "zombie")
 _HEAD_BYTES = 128
-"""Read size: more than a pid and the longest name (63 bytes of a kernel thread, in brackets)."""
+"""Bytes that are read of a file: more than a pid and the longest name (63 bytes of a kernel thread, in parentheses)."""
 
 
 def parse_state(data: bytes) -> str:
     """Parse the state in /proc/PID/stat.
 
-    Raises:  ValueError: there is none.
-    Source:  proc_pid_stat(5): the name in brackets may hold brackets, spaces and newlines, so it ends at the last bracket.
+    Raises:  ValueError: there is no state.
+    Source:  proc_pid_stat(5): the name is in parentheses and may contain parentheses, so it ends at the last one.
     """
     state = data[data.rfind(b")") + 1 :].lstrip()[:1].decode("ascii", "replace")
     if b")" not in data or not state.isalpha():
@@ -46,7 +46,7 @@ def parse_threads(data: bytes) -> int:
 class ProcessStates(Collector):
     """processes.total, sleeping, uninterruptible, stopped, zombie; processes.threads.
 
-    With hidepid Spider sees only its own processes. Then only the threads are reported, which the kernel counts.
+    With hidepid, Spider sees only its own processes. Then only processes.threads is reported, because the kernel counts the threads.
     """
 
     family = "breathe"
@@ -61,7 +61,7 @@ class ProcessStates(Collector):
         found: Dict[str, Optional[int]] = {}
         if os.path.exists(self._proc + "/1/stat"):
             found.update(self._count())
-        load = self._load.read_if_there()
+        load = self._load.read_if_present()
         if load is not None:
             found["processes.threads"] = parse_threads(load)
         return self._report(found.items())

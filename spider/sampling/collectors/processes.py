@@ -14,9 +14,9 @@ from spider.wire.report_messages import Cell
 from spider.wire.text import plain
 
 TOP = 30
-"""Rows by CPU, and as many by memory."""
+"""Number of rows by CPU, and of rows by memory."""
 MARK_S = 0.5
-"""The first reading has no previous one for a difference, so it waits for this long."""
+"""The first reading has no previous reading to compare with. So it scans twice, this long apart."""
 RESCAN_S = 60.0
 """How long the cached user and command line of a process are used."""
 
@@ -25,7 +25,7 @@ _STAT_BYTES = 1024
 _TICK_BITS = 44
 _TICKS = (1 << _TICK_BITS) - 1
 SAME_BOOT_S = 5.0
-"""Two boot times that differ by less than this are the same boot: the clock was only adjusted, so the processes are the same."""
+"""A smaller change of the computed boot time is an adjustment of the clock, and is ignored so that start times do not change."""
 
 STATES: Dict[bytes, str] = {
     b"R": "running",
@@ -128,13 +128,13 @@ class Processes:
         return round(self._wall() - time.clock_gettime(time.CLOCK_BOOTTIME), 2)
 
     def _scan(self, elapsed_s: float = 0.0) -> List[Tuple[int, int, Stat]]:
-        """Read every process once; those that end meanwhile are left out. Only one number is stored for each.
+        """Read every process once; processes that end meanwhile are left out. Only one number is stored for each.
 
         Args:    elapsed_s: time since the previous scan.
         Returns: CPU time since the previous scan, id and stat of the processes with the most CPU time and of those with the most memory, in
         the order of the table. A CPU time of -1: its counter decreased, or rose by more than possible.
-        Raises:  OSError, ValueError: /proc is not usable, or hides the processes of other users (hidepid). The visible ones alone would be
-        misleading.
+        Raises:  OSError, ValueError: /proc is not usable, or hides the processes of other users (hidepid), so that a table of the others
+        would mislead.
         """
         before, marks = self._marks, {}
         most = (2 * elapsed_s + 1) * self._hertz * self._cores
@@ -171,7 +171,7 @@ class Processes:
         return [(used, -pid, parse_stat(data)) for used, _, pid, data in sorted(chosen, reverse=True)]
 
     def _keep_largest(self, heap: List[Tuple[int, int, int, bytes]], one: Tuple[int, int, int, bytes]) -> None:
-        """Add a process to the largest ones, if it is one of them."""
+        """Add a process to the heap of the largest ones, if it is large enough."""
         if len(heap) < self._top:
             heappush(heap, one)
         elif one > heap[0]:

@@ -34,7 +34,7 @@ def parse_snmp(data: bytes, wanted: Tuple[bytes, ...]) -> Dict[str, int]:
     Args:    wanted: the groups, such as `Tcp`.
     Returns: counters by `Group.Name`.
     Raises:  ValueError: the lines of titles and of numbers differ in length.
-    Source:  proc_pid_net(5), net/ipv4/proc.c: a line of titles, then one of numbers, with the same word before the colon.
+    Source:  proc_pid_net(5), net/ipv4/proc.c: a line of titles, then a line of numbers, with the same word before the colon.
     """
     found: Dict[str, int] = {}
     titles: Dict[bytes, List[bytes]] = {}
@@ -82,9 +82,9 @@ class Protocols(Collector):
         self._previous: Previous[Dict[str, int]] = Previous({})
 
     def read(self, now: float) -> List[Optional[int]]:
-        found = parse_snmp(self._snmp.read_if_there() or b"", (b"Tcp", b"Udp"))
-        found.update(parse_snmp(self._netstat.read_if_there() or b"", (b"TcpExt",)))
-        found.update(parse_snmp6(self._snmp6.read_if_there() or b""))
+        found = parse_snmp(self._snmp.read_if_present() or b"", (b"Tcp", b"Udp"))
+        found.update(parse_snmp(self._netstat.read_if_present() or b"", (b"TcpExt",)))
+        found.update(parse_snmp6(self._snmp6.read_if_present() or b""))
         before, elapsed_s = self._previous.swap(found, now)
         values: List[Tuple[str, Optional[int]]] = []
         for metric, summed, scale in _TCP:
@@ -108,7 +108,7 @@ class Sockets(Collector):
         self._page_bytes = page_bytes
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
-        data, data6 = self._totals.read(), self._totals6.read_if_there() or b""
+        data, data6 = self._totals.read(), self._totals6.read_if_present() or b""
         tcp, udp, udp6 = parse_sockstat(data, b"TCP"), parse_sockstat(data, b"UDP"), parse_sockstat(data6, b"UDP6")
         found: Dict[str, Optional[int]] = {}
         if "inuse" in udp:
@@ -117,7 +117,7 @@ class Sockets(Collector):
             found["tcp.orphans"] = level(tcp["orphan"])
         if "mem" in tcp:
             found["tcp.memory"] = level(tcp["mem"] * self._page_bytes)
-        used, limit = self._tracked.read_if_there(), self._limit.read_if_there()
+        used, limit = self._tracked.read_if_present(), self._limit.read_if_present()
         if used is not None and limit is not None:
             found["conntrack.used"], found["conntrack.limit"] = numbers([used.strip(), limit.strip()])
         return self._report(found.items())

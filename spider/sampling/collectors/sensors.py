@@ -17,21 +17,26 @@ _INPUTS = {
     "power": re.compile(r"power(\d{1,4})_(?:input|average)\Z"),
     "curr": re.compile(r"curr(\d{1,4})_input\Z"),
 }
-"""Source: Documentation/hwmon/sysfs-interface.rst; chips of processors and power supplies provide only the average."""
+"""Names of input files by kind. Chips of processors and power supplies provide only the average power.
+
+Source: Documentation/hwmon/sysfs-interface.rst.
+"""
 
 
 class Sensor(NamedTuple):
-    """One sensor: the file to read (its unit depends on the kind), its name, and the device name that distinguishes it from others of that name."""
+    """One sensor."""
 
     path: str
+    """File to read. Its unit depends on the kind of sensor."""
     name: str
     device: str
+    """Name of the device, which distinguishes sensors of the same name."""
 
 
 def parse_temperature(text: str) -> Optional[int]:
     """Parse a temperature of sysfs.
 
-    Returns: hundredths of a degree; None when the value is not plausible.
+    Returns: hundredths of a degree; None: the value is not plausible.
     Raises:  ValueError: not a whole number.
     Source:  Documentation/hwmon/sysfs-interface.rst, thermal/sysfs-api.rst: millidegrees Celsius.
     """
@@ -72,7 +77,7 @@ def find_sensors(sys: str = "/sys") -> List[Sensor]:
     for zone in listed(sys + "/class/thermal"):
         if zone.startswith("thermal_zone"):
             kind = read_text(f"{sys}/class/thermal/{zone}/type") or zone
-            if kind.replace("-", "_") not in chips:  # the kernel shows many zones as chips with the same name, too
+            if kind.replace("-", "_") not in chips:  # the kernel also shows many zones as chips of the same name
                 found.append(Sensor(f"{sys}/class/thermal/{zone}/temp", kind, zone))
     return found
 

@@ -12,15 +12,15 @@ from spider.wire.metrics import series_name
 MOST = 40
 """Most services that are reported, and most containers."""
 CHOOSE_S = 600.0
-"""How long a choice of the largest ones is kept. Each change of the series costs a layout."""
+"""How long a choice of the largest ones is kept. A change of the series costs a new layout."""
 LINGER_S = 3600.0
-"""How long a series continues after its service has ended, for the same reason: users log in and out."""
+"""How long a series continues after its service has ended. Otherwise each log-in and log-out of a user would cost a new layout."""
 _PARTS = ("cpu", "memory", "read", "written")
 """Parts of the metric names, in the order of `ServiceUsage`."""
 
 
 class ServiceUsage(NamedTuple):
-    """Resource use of a cgroup; None: this host does not count the value, or not for this cgroup."""
+    """Resource use of a cgroup. None: this host does not count the value for this cgroup."""
 
     cpu_ns: Optional[int]
     memory: Optional[int]
@@ -63,6 +63,7 @@ def parse_io_stat(text: str, stacked: Set[str]) -> Tuple[int, int]:
 def parse_service_bytes(text: str, stacked: Set[str]) -> Tuple[int, int]:
     """Parse blkio.throttle.io_service_bytes of version 1.
 
+    Args, returns: as `parse_io_stat`.
     Source: Documentation/admin-guide/cgroup-v1/blkio-controller.rst: `major:minor operation bytes`, then totals.
     """
     read = written = 0
@@ -75,7 +76,7 @@ def parse_service_bytes(text: str, stacked: Set[str]) -> Tuple[int, int]:
 
 
 def stacked_devices(sys: str = "/sys") -> Set[str]:
-    """Devices on top of other devices (dm, md) or of files (loop)."""
+    """Devices (major:minor) on top of other devices (dm, md) or of files (loop)."""
     found: Set[str] = set()
     try:
         names = os.listdir(sys + "/block")
@@ -94,7 +95,7 @@ def stacked_devices(sys: str = "/sys") -> Set[str]:
 def read_usage(at: Hierarchies, path: str, stacked: Set[str]) -> ServiceUsage:
     """Read the resource use of one cgroup, as far as this host counts it.
 
-    memory excludes inactive file pages, which the kernel frees under memory pressure.
+    `memory` excludes inactive file pages, which the kernel frees under memory pressure.
     """
     cpu_ns = memory = None
     moved: Optional[Tuple[int, int]] = None
@@ -130,7 +131,7 @@ class Choice:
         self._chosen_at = float("-inf")
 
     def choose(self, now: float, cpu: Dict[str, int], memory: Dict[str, int]) -> Set[str]:
-        """The chosen names: half by memory, the rest by CPU; all, if there is room for all.
+        """The chosen names: half by memory, the rest by CPU. If there is room for all names, all are chosen.
 
         Args: cpu, memory: use of each, in any unit; the same names in both.
         """
@@ -167,9 +168,9 @@ class _Kind:
         self._named: Dict[str, _Named] = {}
 
     def measure(self, usage: Dict[str, ServiceUsage], now: float, elapsed_s: float) -> List[Tuple[str, Optional[int]]]:
-        """Series and values of the chosen ones.
+        """Series and values of the chosen services or containers.
 
-        Args: usage: resource use of all present ones.
+        Args: usage: resource use of each present one.
         """
         before, self._before = self._before, usage
         self._named = {name: named for name, named in self._named.items() if name in usage or now - named.seen_at < LINGER_S}
@@ -191,8 +192,8 @@ class _Kind:
 class ServicesAndContainers(Collector):
     """service.cpu, container.cpu: percent of one core; .memory: bytes; .read, .written: bytes/s from and to disks.
 
-    Its series begin with the second reading, so that a service that lives for less than a minute makes none. They continue with 0 for an
-    hour after its end. Values that a host does not count for a cgroup (a disabled controller) are left out.
+    The series of a service begin with its second reading, so that a service that lives for less than a minute gets none. They continue with 0
+    for an hour after its end. Values that a host does not count for a cgroup (a disabled controller) are left out.
     """
 
     family = "breathe"
@@ -225,7 +226,7 @@ class ServicesAndContainers(Collector):
 
 
 def _rates(later: ServiceUsage, earlier: ServiceUsage, elapsed_s: float) -> Tuple[Optional[int], ...]:
-    """Hundredths of a percent of one core, bytes, bytes/s twice."""
+    """CPU in hundredths of a percent of one core, memory in bytes, and bytes/s read and written."""
     return (
         _rate(later.cpu_ns, earlier.cpu_ns, elapsed_s * 100_000),
         later.memory,

@@ -1,7 +1,7 @@
 """Disk health, as far as it is readable without privileges.
 
-A disk answers SMART requests of root only. Two sources are readable by everybody: the state files that smartd (smartmontools) writes at its
-checks, and the /sys files of flash chips (eMMC). Temperatures of disks are chips of `sensors` (drivetemp, nvme).
+Only root may send SMART requests to a disk. Every user can read two sources: the state files that smartd (smartmontools) writes at its
+checks, and the /sys files of flash chips (eMMC). `sensors.py` measures the temperatures of disks (drivetemp, nvme).
 """
 
 import os
@@ -15,7 +15,7 @@ from spider.wire.metrics import series_name
 
 STATES = "/var/lib/smartmontools"
 VALID_S = 2 * 86_400.0
-"""Oldest state file that is used. smartd writes at each check (30 min) that changes something, and when it ends."""
+"""Greatest age of a state file that is used. smartd writes it at each check (30 min) that finds a change, and when smartd ends."""
 _FILE = re.compile(r"smartd\.(.+)\.(?:ata|scsi|nvme)\.state\Z")
 _ATTRIBUTE = re.compile(r"ata-smart-attribute\.(\d{1,3})\.(id|raw)\Z")
 _ATTRIBUTES = {5: "smart.reallocated", 197: "smart.pending", 198: "smart.uncorrectable"}
@@ -36,7 +36,7 @@ def parse_state(text: str) -> Dict[str, int]:
     """Parse a state file of smartd.
 
     Returns: values by metric, as far as the disk provides them.
-    Source:  smartmontools, smartd.cpp, write_dev_state: lines `key = value`, none for a value of 0; attributes of ATA by number, with id
+    Source:  smartmontools, smartd.cpp, write_dev_state: lines `key = value`, none for a value of 0. ATA attributes are numbered, each with id
     and raw value.
     """
     attributes: Dict[int, Dict[str, int]] = {}

@@ -10,7 +10,7 @@ def parse_file_nr(data: bytes) -> Tuple[int, int]:
 
     Returns: open file handles, and their limit.
     Raises:  ValueError: not three numbers.
-    Source:  proc_sys_fs(5): the second is always 0; newer kernels set the limit to the largest number they have.
+    Source:  proc_sys_fs(5): the second number is always 0; newer kernels set the limit to their largest number.
     """
     fields = data.split()
     if len(fields) != 3:
@@ -45,7 +45,7 @@ class System(Collector):
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         found: Dict[str, Optional[int]] = {}
-        uptime, entropy, files = (file.read_if_there() for file in (self._uptime, self._entropy, self._files))
+        uptime, entropy, files = (file.read_if_present() for file in (self._uptime, self._entropy, self._files))
         if uptime is not None:
             found["system.uptime"] = parse_uptime_s(uptime)
         if entropy is not None:

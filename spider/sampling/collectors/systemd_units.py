@@ -1,4 +1,4 @@
-"""Units of systemd: all, failed and restarted ones, and timers. Read over the system bus, which every user may use; no program is started."""
+"""Units of systemd: all, failed and restarted ones, and timers. They are read over the system bus, which every user may use."""
 
 import contextlib
 import os
@@ -187,12 +187,12 @@ class AllUnits:
         """When systemd made the link of the unit's present start."""
         try:
             return int(os.lstat(f"{self._root}{_INVOCATIONS}/invocation:{name}").st_mtime * 1000)
-        except (OSError, ValueError):  # it has ended meanwhile, or its name is no file's
+        except (OSError, ValueError):  # the unit has ended meanwhile, or its name cannot be a file name
             return None
 
 
 def _path_of(unit: str) -> str:
-    """The object of a loaded unit. Source: sd_bus_path_encode(3)."""
+    """The D-Bus object path of a loaded unit. Source: sd_bus_path_encode(3)."""
     return _MANAGER + "/unit/" + _ENCODED.sub(lambda match: "".join(f"_{byte:02x}" for byte in match.group().encode()), unit)
 
 

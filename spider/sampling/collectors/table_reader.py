@@ -24,6 +24,6 @@ class TableReader(Protocol):
 
         Args:    now: monotonic seconds, for rates.
         Returns: None: this host has no such data.
-        Raises:  OSError, ValueError: it could not be read this time.
+        Raises:  OSError, ValueError: the table could not be read this time.
         """
         ...

@@ -23,7 +23,7 @@ STATES: Dict[int, str] = {
 """Numbers of include/net/tcp_states.h; the kernel itself reports NEW_SYN_RECV (12) as syn_recv."""
 
 BUDGET = 0.0005
-"""Largest share of a core for scans: one that took 2 ms is repeated after 4 s."""
+"""Largest share of a core for scans: a scan that took 2 ms is repeated after 4 s."""
 MOST_S = 60.0
 
 _TCPDIAG_GETSOCK = 18
@@ -38,10 +38,10 @@ def parse_sockstat(data: bytes, name: bytes) -> Dict[str, int]:
     """Parse one line of /proc/net/sockstat or sockstat6.
 
     Args:    name: `TCP` or `TCP6`.
-    Returns: its pairs, such as inuse, orphan, tw, alloc, mem; empty when there is no such line.
+    Returns: its pairs, such as inuse, orphan, tw, alloc, mem; empty: there is no such line.
     Raises:  ValueError: the line is not made of names and numbers.
-    Source:  net/ipv4/proc.c: `inuse` counts the sockets of this network namespace that are connected or listen, without those in TIME_WAIT;
-    `tw` counts those, of IPv4 and IPv6 together.
+    Source:  net/ipv4/proc.c: `inuse` counts the sockets of this network namespace that are connected or listen, except those in TIME_WAIT.
+    `tw` counts the sockets in TIME_WAIT, of IPv4 and IPv6 together.
     """
     for line in data.split(b"\n"):
         title, colon, rest = line.partition(b":")
@@ -57,7 +57,7 @@ def parse_sockstat(data: bytes, name: bytes) -> Dict[str, int]:
 def count_states(messages: Iterable[Tuple[bytes, int, int]]) -> Tuple[Dict[str, int], int]:
     """Count the sockets of a sock_diag dump.
 
-    Returns: sockets by state; and how many of the fin_wait2 ones are timewait stubs, which sockstat counts as `tw`.
+    Returns: sockets by state, and the number of sockets in fin_wait2 that are timewait stubs, which sockstat counts as `tw`.
     Raises:  ValueError: a message is too short.
     Source:  sock_diag(7); a stub has no INET_DIAG_SHUTDOWN, which the kernel adds to every full socket (inet_diag.c).
     """
@@ -74,10 +74,10 @@ def count_states(messages: Iterable[Tuple[bytes, int, int]]) -> Tuple[Dict[str, 
 
 
 def combine(scanned: Dict[str, int], stubs: int, inuse: int, time_wait: int) -> List[int]:
-    """All states, from a scan without the two most frequent states and from the totals of sockstat.
+    """The number of sockets in each state, from a scan without the two most frequent states and from the totals of sockstat.
 
     established is the number of sockets in use minus the scanned ones. syn_recv is not in the totals, because such a connection has no
-    socket yet. Scan and totals are read at different moments, so the difference may be off by the changes between them.
+    socket yet. Scan and totals are read at different moments, so established may be wrong by the changes in between.
     """
     others = sum(count for name, count in scanned.items() if name != "syn_recv") - stubs
     found = dict(scanned, established=max(0, inuse - others), time_wait=max(0, time_wait - stubs))
@@ -88,8 +88,8 @@ class Tcp(Collector):
     """tcp.<state>: sockets of IPv4 and IPv6.
 
     The two totals of the kernel are read each second (4 µs a file). The other states come from sock_diag, which walks the whole connection
-    table although it returns little of it. So they are scanned only as often as `BUDGET` allows and repeated in between. Without sock_diag
-    (some containers) only tcp.time_wait is available and reported.
+    table. So a scan is made only as often as `BUDGET` allows, and its numbers are repeated until the next scan. Without sock_diag (some
+    containers) only tcp.time_wait is reported.
     """
 
     family = "pulse"

@@ -1,4 +1,4 @@
-"""The tables of packages: what can be upgraded, is on hold or is broken, and the repositories, as `HostReports` last read them."""
+"""The tables of upgradable, held and broken packages and of repositories, as `HostReports` last read them."""
 
 from typing import List, Optional, Sequence, Tuple
 
@@ -9,7 +9,7 @@ from spider.wire.text import plain
 
 
 class Available:
-    """The last reading. `HostReports`, which queries the package manager, sets it; both tables read it."""
+    """The last answers of the package manager. `HostReports` sets them, and the readers of the tables use them."""
 
     def __init__(self) -> None:
         self.newer: Optional[Sequence[Planned]] = None

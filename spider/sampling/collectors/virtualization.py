@@ -49,12 +49,12 @@ def detect_container(root: str = "") -> str:
 
 
 def detect_machine(root: str = "", architecture: str = "x86_64") -> str:
-    """The hypervisor; `none` on bare metal, `vm` for one that hides its name, empty when it is unknown.
+    """The hypervisor. `none`: bare metal. `vm`: a hypervisor that hides its name. Empty: unknown.
 
     Sources in this order: Xen's first domain, the firmware's tables (DMI), Xen, the device tree, the flags and clocks of an x86 processor.
     """
     by_xen = _by_xen(root)
-    if by_xen == "none":  # its firmware's tables are those of the real machine
+    if by_xen == "none":  # this domain sees the firmware tables of the real machine
         return by_xen
     hypervisor = _has_hypervisor(root) if architecture in _X86 else None
     dmi = root + "/sys/class/dmi/id/"
@@ -70,10 +70,10 @@ def detect_machine(root: str = "", architecture: str = "x86_64") -> str:
 
 
 def _by_firmware(texts: List[str], hypervisor: Optional[bool]) -> Optional[str]:
-    """Derive it from the DMI product and vendors. Some vendors build both real and virtual machines; then the processor's flag decides.
+    """The hypervisor by the DMI product and vendors. Some vendors build both real and virtual machines; then the processor's flag decides.
 
-    Args:    hypervisor: the processor's flag; None: this architecture has none.
-    Returns: None when they name no hypervisor; empty when the machine may be real or virtual.
+    Args:    texts: product, then vendors. hypervisor: the processor's flag; None: this architecture has no such flag.
+    Returns: None: the texts name no hypervisor. Empty: the machine may be real or virtual.
     """
     for text in texts:
         for start, kind in _FIRMWARE:
@@ -87,7 +87,10 @@ def _by_firmware(texts: List[str], hypervisor: Optional[bool]) -> Optional[str]:
 
 
 def _without_flag(kind: str, product: str) -> str:
-    """A vendor of both kinds, without a flag of the processor. Amazon's real machines have `.metal` in their type, such as `c7g.metal`."""
+    """The hypervisor by a vendor of real and virtual machines, without the processor's flag. Empty: unknown.
+
+    Amazon's real machines have `.metal` in their type, such as `c7g.metal`.
+    """
     if kind != "amazon":
         return ""
     return "none" if ".metal" in product else kind
