@@ -1,4 +1,4 @@
-"""Access tokens: JWT under HS256 and nothing else. A token names a session; the store holds the rights of that session."""
+"""Access tokens: JWTs signed with HS256. A token names a session; the store holds the rights of that session."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AUDIENCE: Final = "stardust-ui"
 LIFETIME_S: Final = 600
 LEEWAY_S: Final = 30
 MAX_CHARS: Final = 2048
-REMEMBERED: Final = 2048
+CACHED_TOKENS: Final = 2048
 
 _INTEGERS: Final = ("iat", "nbf", "exp", "auth_time", "pwv")
 _TEXTS: Final = ("iss", "aud", "sub", "sid", "jti")
@@ -42,13 +42,10 @@ class AccessTokens:
         self._key = key
         self._issuer = issuer
         self._seen: dict[str, dict[str, Any]] = {}
-        """A cache of the claims of tokens with a right signature.
-
-        The signature of a token cannot change, and its check is the dearest step of a request.
-        """
+        """Token -> its claims, for tokens whose signature is valid. Checking a signature is the most expensive step of a request."""
 
     def issue(self, *, user: str, session: str, password_version: int, authenticated_at: float, now: float) -> tuple[str, float]:
-        """Make a token. Returns: the token, and the time at which it expires."""
+        """Make a token. Times are Unix seconds. Returns: the token, and when it expires."""
         issued = int(now)
         claims = {
             "iss": self._issuer,
@@ -65,9 +62,9 @@ class AccessTokens:
         return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"typ": TYPE}), float(issued + LIFETIME_S)
 
     def read(self, token: str, now: float) -> Claims:
-        """Check a token: form, header, signature, every claim and its type.
+        """Check the form, header, signature and claims of a token.
 
-        Raises: Unauthenticated: something is wrong; the text never says what.
+        Raises: Unauthenticated: the token is invalid or expired. The text does not say which check failed.
         """
         claims = self._verified(token)
         if claims is None or set(claims) != _CLAIMS:
@@ -85,7 +82,7 @@ class AccessTokens:
         if claims is None:
             claims = self._decode(token)
             if claims is not None:
-                if len(self._seen) >= REMEMBERED:
+                if len(self._seen) >= CACHED_TOKENS:
                     del self._seen[next(iter(self._seen))]
                 self._seen[token] = claims
         return claims
@@ -97,7 +94,7 @@ class AccessTokens:
             header = jwt.get_unverified_header(token)
             if header != {"alg": ALGORITHM, "typ": TYPE}:
                 return None
-            # The code above checks the claims by the hub's own clock: the library accepts a text for `exp` and does not look at `typ`.
+            # `read` checks the claims by the hub's clock. The library accepts a text for `exp` and ignores `typ`.
             return jwt.decode(
                 token,
                 self._key,

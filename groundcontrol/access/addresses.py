@@ -1,4 +1,4 @@
-"""Network addresses: parsing, and the classes that the log-in rules need."""
+"""Parses network addresses, and tells private and loopback ones from others."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ _PRIVATE = tuple(
     ipaddress.ip_network(text)
     for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10")
 )
-
-
-_LONGEST: Final = 64
-_REMEMBERED: Final = 4096
+_MAX_CHARS: Final = 64
+_CACHED_ADDRESSES: Final = 4096
 
 
 def parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Parse an address; an IPv4 address in IPv6 form becomes IPv4. None: the text is no address."""
-    return _parse(text) if len(text) <= _LONGEST else None
+    return _parse(text) if len(text) <= _MAX_CHARS else None
 
 
-@functools.lru_cache(_REMEMBERED)
+@functools.lru_cache(_CACHED_ADDRESSES)
 def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
@@ -34,19 +32,19 @@ def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def is_private(text: str) -> bool:
-    """Whether an address belongs to this machine or to a local network; False for an unknown one."""
+    """Whether an address belongs to this machine or to a local network; False if the text is no address."""
     address = parse(text)
     return address is not None and any(address.version == network.version and address in network for network in _PRIVATE)
 
 
 def is_loopback(text: str) -> bool:
-    """Whether an address belongs to this machine alone."""
+    """Whether an address is a loopback address; False if the text is no address."""
     address = parse(text)
     return address is not None and address.is_loopback
 
 
 def rate_limit_key(text: str) -> str:
-    """The rate limit key of an address: the address itself, or for IPv6 its /64, since one customer gets a whole /64."""
+    """The rate limit key of an address: the address itself, or the /64 network of an IPv6 address, since one customer gets a whole /64."""
     address = parse(text)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))

@@ -1,4 +1,4 @@
-"""`/api/v1/auth`, `users` and `tokens`: log-in, the caller's own account, and for admins those of others."""
+"""`/api/v1/auth`, `users` and `tokens`: log-in, the caller's own account, and the administration of users."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def login(call: ApiRequest, body: LoginBody) -> web.Response:
 
 
 async def refresh(call: ApiRequest) -> web.Response:
-    """Swap the refresh cookie for new ones."""
+    """Issue a new access token and a new refresh cookie in exchange for the refresh cookie."""
     check_same_origin(call.request, call.services.config.origins, required=True)
     token = call.cookies.refresh(call.request)
     if not token:
@@ -100,12 +100,12 @@ async def refresh(call: ApiRequest) -> web.Response:
 
 
 async def password(call: ApiRequest, body: PasswordBody) -> web.Response:
-    """Change the own password; every other session ends."""
+    """Change the caller's password; the caller's other sessions end."""
     return _answer(call, await call.services.auth.change_password(call.caller, body.current, body.new))
 
 
 async def step_up(call: ApiRequest, body: StepUpBody) -> None:
-    """Prove the password once more, and the second factor where there is one."""
+    """Prove the password once more, and the second factor if the caller has one."""
     await call.services.auth.step_up(call.caller, body.password, body.totp)
 
 
@@ -118,7 +118,7 @@ async def logout(call: ApiRequest) -> web.Response:
 
 
 async def me(call: ApiRequest) -> MeView:
-    """Who this session belongs to, and until when."""
+    """The user of this session, and when the session expires."""
     user, session = call.caller.user, call.caller.session
     if user is None or session is None:
         raise BadRequest("the local socket has no session")
@@ -126,7 +126,7 @@ async def me(call: ApiRequest) -> MeView:
 
 
 async def list_sessions(call: ApiRequest) -> SessionsView:
-    """A page of live sessions, newest first: the caller's own, or for admins those of `?user=`."""
+    """A page of the caller's live sessions, newest first. Admins may give `?user=` with the name of another user, or `*` for all."""
     limit, cursor = call.page("user")
     current = call.caller.session.id if call.caller.session is not None else None
     page = await call.services[UserAdminStore].listed_sessions(call.scope, limit, cursor, await call.whose())
@@ -134,7 +134,7 @@ async def list_sessions(call: ApiRequest) -> SessionsView:
 
 
 async def end_session(call: ApiRequest) -> None:
-    """End one session and its sockets: an own one, or as admin anybody's."""
+    """End one session and its sockets. Admins may end any session, others only their own."""
     session = await call.services[UserAdminStore].listed_session(call.scope, call.session_id)
     own = call.caller.user is not None and session.user_id == call.caller.user.id
     if not own and not allowed(call.scope, "user.manage"):
@@ -144,36 +144,36 @@ async def end_session(call: ApiRequest) -> None:
 
 
 async def end_other_sessions(call: ApiRequest) -> None:
-    """End every session of the caller but this one."""
+    """End all other sessions of the caller."""
     user, session = person_of(call.caller)
     try:
         await call.services[UserAdminStore].revoke_others(call.scope, user.id, session.id)
-    except NotFound as exc:  # another request ended this session meanwhile, and its change stays
+    except NotFound as exc:  # another request has ended this session
         raise Unauthenticated("the session is over; log in again") from exc
     call.services.bus.publish(Revoked("", user.id))
 
 
 async def begin_totp(call: ApiRequest) -> TotpView:
-    """Create a TOTP secret. It takes effect with its first code."""
+    """Create a TOTP secret. It takes effect when its first code is confirmed."""
     user, _ = person_of(call.caller)
     made = await call.services.auth.factors.begin(call.scope, user)
     return TotpView(secret=made.secret, uri=made.uri)
 
 
 async def confirm_totp(call: ApiRequest, body: TotpConfirmBody) -> RecoveryCodesView:
-    """Switch the second factor on with its first code. Every other session ends, and recovery codes are shown once."""
+    """Switch the second factor on with its first code. The caller's other sessions end. The recovery codes are shown only in this answer."""
     user, session = person_of(call.caller)
     return RecoveryCodesView(codes=await call.services.auth.factors.confirm(call.caller, user, session, body.code))
 
 
 async def stop_totp(call: ApiRequest) -> None:
-    """Switch the second factor off; every other session ends."""
+    """Switch the second factor off; the caller's other sessions end."""
     user, session = person_of(call.caller)
     await call.services.auth.factors.stop(call.scope, user, session)
 
 
 async def renew_recovery_codes(call: ApiRequest) -> RecoveryCodesView:
-    """Ten new recovery codes in place of the old ones."""
+    """Replace the recovery codes by ten new ones."""
     user, _ = person_of(call.caller)
     return RecoveryCodesView(codes=await call.services.auth.factors.renew_codes(call.scope, user))
 
@@ -186,7 +186,7 @@ async def get_preferences(call: ApiRequest) -> PreferencesView:
 
 
 async def edit_preferences(call: ApiRequest, body: PreferencesPatch) -> PreferencesView:
-    """Change the preferences that are named; the others stay."""
+    """Change the preferences in the body; the others stay."""
     user, _ = person_of(call.caller)
     edit = PreferencesEdit(
         views=None if body.views is None else _views(body.views),
@@ -229,20 +229,20 @@ def _view(preferences: Preferences) -> PreferencesView:
 
 
 async def list_users(call: ApiRequest) -> AccountsView:
-    """A page of users, the first ones first."""
+    """A page of users, oldest first."""
     limit, cursor = call.page()
     page = await call.services[UserAdminStore].users(call.scope, limit, cursor)
     return AccountsView(users=[account_view(one) for one in page.items], next=page.next)
 
 
 async def create_user(call: ApiRequest, body: NewUserBody) -> OneTimePasswordView:
-    """Make a user with a one-time password."""
+    """Create a user with a one-time password."""
     person, password = await call.services.auth.user_admin.create(call.scope, body.username, body.role, grants_of(body.grants))
     return OneTimePasswordView(user=account_view(person), password=password)
 
 
 async def edit_user(call: ApiRequest, body: UserPatch) -> AccountView:
-    """Change somebody's role or nodes, lock them out, or let them in again; it holds from their next request on."""
+    """Change a user's role or nodes, or disable or enable the user. It takes effect with the user's next request."""
     person = await call.services.auth.user_admin.edit(
         call.scope, call.username, role=body.role, disabled=body.disabled, grants=grants_of(body.grants), all_nodes=body.all_nodes
     )
@@ -250,7 +250,7 @@ async def edit_user(call: ApiRequest, body: UserPatch) -> AccountView:
 
 
 async def reset_password(call: ApiRequest) -> OneTimePasswordView:
-    """Give somebody a one-time password, and end all their sessions and tokens."""
+    """Give a user a one-time password, and end all their sessions and tokens."""
     person, password = await call.services.auth.user_admin.reset_password(call.scope, call.username)
     return OneTimePasswordView(user=account_view(person), password=password)
 
@@ -264,14 +264,14 @@ def grants_of(body: GrantsBody | None) -> Grants | None:
 
 
 async def list_tokens(call: ApiRequest) -> ApiTokensView:
-    """A page of live tokens, newest first: the caller's own, or for admins those of `?user=`."""
+    """A page of the caller's live tokens, newest first. Admins may give `?user=` with the name of another user, or `*` for all."""
     limit, cursor = call.page("user")
     page = await call.services[ApiTokenStore].tokens(call.scope, limit, cursor, await call.whose())
     return ApiTokensView(tokens=[token_view(one) for one in page.items], next=page.next)
 
 
 async def create_token(call: ApiRequest, body: NewTokenBody) -> NewTokenView:
-    """Make a token of the caller's own; it is shown once."""
+    """Create a token for the caller. It is shown only in this answer."""
     owner, _ = person_of(call.caller)
     return await new_token(call, owner, body)
 
@@ -285,7 +285,7 @@ async def new_token(call: ApiRequest, owner: User, body: NewTokenBody) -> NewTok
 
 
 async def revoke_token(call: ApiRequest) -> None:
-    """End a token and its sockets: an own one, or as admin anybody's."""
+    """End a token and its sockets. Admins may end any token, others only their own."""
     token = await call.services[ApiTokenStore].token(call.scope, call.token_id)
     own = call.caller.user is not None and token.user_id == call.caller.user.id
     if not own and not allowed(call.scope, "user.manage"):

@@ -1,4 +1,4 @@
-"""API tokens: they authenticate programs, by the Authorization header alone."""
+"""API tokens, which authenticate programs. A program sends its token in the Authorization header."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_DAYS: Final = 365
 MAX_NAME_CHARS: Final = 64
 TOUCH_EVERY_S: Final = 60.0
 TOUCH_LIMIT_S: Final = 0.5
-"""How long a request waits for the store to write when its token was last used."""
+"""The longest wait of a request for the store to record the use of its token."""
 _FORM: Final = re.compile(r"sdp_[A-Za-z0-9_-]{43}\Z")
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class ApiTokens:
         self._bus.publish(Revoked("", token.user_id))
 
     async def authenticate(self, text: str, address: str) -> Caller:
-        """The caller that this token stands for, with the rights that its owner has now.
+        """The caller that this token authenticates, with the present rights of its owner.
 
         Raises: Unauthenticated.
         """
@@ -100,13 +100,13 @@ class ApiTokens:
             try:
                 async with asyncio.timeout(TOUCH_LIMIT_S):
                     await self._tokens.touch_token(token.id, now, address)
-            except (StoreError, TimeoutError) as exc:  # programs that only read must keep access while a disk is full or hangs
+            except (StoreError, TimeoutError) as exc:  # programs that only read keep their access while the disk is full or hangs
                 code = exc.code if isinstance(exc, StoreError) else "timeout"
                 event(log, "token_use_not_noted", logging.WARNING, token=token.id, code=code)
         return caller
 
     async def reload_caller(self, token: ApiToken, address: str) -> Caller:
-        """The same caller with the rights that the store holds now.
+        """The caller of a token with the rights that the store has now.
 
         Raises: Unauthenticated.
         """

@@ -1,6 +1,6 @@
-"""A check that this machine's clock is right.
+"""Refuses log-ins while this machine's clock is behind the audit log.
 
-Codes, sessions and limits depend on it: a clock that was set back makes expired ones valid again.
+A clock that was set back would make expired codes, sessions and limits valid again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ClockGuard:
         self._last: float | None = None
 
     async def look(self) -> float:
-        """Compare the clock with the audit log, once, at the start. Returns: how far the clock is behind, in seconds; 0.0: it is not."""
+        """Compare the clock with the audit log, once at the start. Returns: how many seconds the clock is behind; 0.0: it is not behind."""
         self._last = await self._store.last_audit_at()
         behind = self.behind_s
         if behind:
@@ -41,13 +41,13 @@ class ClockGuard:
 
     @property
     def behind_s(self) -> float:
-        """How far the clock is behind now, in seconds; 0.0: not far enough to matter."""
+        """How many seconds the clock is behind now; 0.0: at most BEHIND_S."""
         behind = 0.0 if self._last is None else self._last - self._clock.now()
         return behind if behind > BEHIND_S else 0.0
 
     @property
     def latest(self) -> float:
-        """The time to compare expiry times with: what expired before the clock was set back stays expired."""
+        """The present time for comparing expiry times, in Unix seconds. After the clock was set back, expired tokens stay expired."""
         return self._clock.now() + self.behind_s
 
     def check(self) -> None:
@@ -60,7 +60,7 @@ class ClockGuard:
             )
 
     async def accept(self, scope: Scope) -> float:
-        """Accept the clock as it is now. Returns: how far it was behind; 0.0: there was nothing to accept."""
+        """Accept the clock as it is now. Returns: how many seconds it was behind; 0.0: it was not behind."""
         behind = self.behind_s
         if behind:
             await self._store.accept_clock(scope, behind)

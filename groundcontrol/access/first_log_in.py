@@ -1,4 +1,4 @@
-"""The first admin of a new hub, and what guards a log-in with a first or one-time password: its age, and the setup code."""
+"""Creates the first admin of a new hub, and checks log-ins with a first or one-time password: its age, and the setup code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST_PASSWORD_LIFE_S: Final = 24 * 3600.0
 
 
 class FirstLogInRefused(Exception):
-    """A refused log-in: the reason to record, and the error to answer with."""
+    """A refused log-in, with the reason for the audit log (`why`) and the error for the client."""
 
     def __init__(self, why: str, error: HubError) -> None:
         super().__init__(why)
@@ -34,7 +34,7 @@ class FirstLogIn:
     """Creates the first admin, and checks log-ins of users who must change their password."""
 
     def __init__(self, users: UserStore, clock: Clock, passwords: Passwords, words: tuple[str, ...], *, always_setup_code: bool) -> None:
-        """Args: words: names of the hub, which make a password weak. always_setup_code: ask for it from private addresses too."""
+        """Args: words: names of the hub, which make a password weak. always_setup_code: ask for the setup code from private addresses too."""
         self._users = users
         self._clock = clock
         self._passwords = passwords
@@ -44,9 +44,9 @@ class FirstLogIn:
     async def create_admin(self, username: str, password: str | None) -> str | None:
         """Create the first admin if the database never had one.
 
-        Args:    password: None = the default password. The default one, and any that breaks the rules, must be changed at the first log-in.
-        Returns: the setup code to print on the console, once; None: this is not a first start, or the password meets the rules.
-        Raises:  ConfigError: all users are gone although there were some. A second set-up would give the hub to a stranger.
+        Args:    password: None: the default password. A default or weak password must be changed at the first log-in.
+        Returns: the setup code to print once on the console; None: this is not a first start, or the password meets the rules.
+        Raises:  ConfigError: the database was set up before, and all users are gone. A second set-up would give the hub to a stranger.
         """
         if await self._users.initialised_at() is not None:
             if await self._users.count_users() == 0:

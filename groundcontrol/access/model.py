@@ -19,7 +19,7 @@ class User(NamedTuple):
     username: str
     role: Role
     password_hash: str
-    """argon2id over the peppered password."""
+    """argon2id hash of the peppered password."""
     password_version: int
     must_change_password: bool
     disabled: bool
@@ -27,11 +27,11 @@ class User(NamedTuple):
     grants: Grants | None = None
     """The nodes that the user is limited to; None: every node."""
     password_at: float | None = None
-    """When a password that must be changed was made; None: the user chose the password, or it is the first one of this hub."""
+    """When a one-time password was made; None: the user chose the password, or it is the first password of this hub."""
     totp_version: int = 0
-    """The version of the sealed seed; 0: there never was one."""
+    """The version of the sealed TOTP seed; 0: the user never had a seed."""
     totp_since: float | None = None
-    """When the second factor was confirmed; None: there is no confirmed one."""
+    """When the second factor was confirmed; None: no second factor is confirmed."""
 
 
 class LoginSession(NamedTuple):
@@ -56,7 +56,7 @@ class LoginSession(NamedTuple):
 
 
 class ApiToken(NamedTuple):
-    """A token that authenticates a program. Its rights never exceed those that its owner has at that moment."""
+    """A token that authenticates a program. Its rights never exceed the present rights of its owner."""
 
     id: TokenId
     org: int
@@ -67,7 +67,7 @@ class ApiToken(NamedTuple):
     """SHA-256 of the token."""
     role: Role
     grants: Grants | None
-    """The nodes that the token is limited to; None: every node that the owner sees."""
+    """The nodes that the token is limited to; None: every node that its owner sees."""
     sensitive: bool
     """Allows actions for which users must prove their password again."""
     created_at: float
@@ -77,7 +77,7 @@ class ApiToken(NamedTuple):
 
 
 class AuthState(NamedTuple):
-    """All that decides whether a request with an access token is allowed, read at one moment."""
+    """The facts that decide whether a request with an access token is allowed, read in one transaction."""
 
     session: LoginSession
     user: User
@@ -85,7 +85,7 @@ class AuthState(NamedTuple):
 
 
 class TokenAuthState(NamedTuple):
-    """All that decides whether a request with an API token is allowed, read at one moment."""
+    """The facts that decide whether a request with an API token is allowed, read in one transaction."""
 
     token: ApiToken
     user: User
@@ -131,7 +131,7 @@ class Preferences(NamedTuple):
     network_bits: bool = False
     """Whether the page shows network rates in bits a second."""
     columns: tuple[str, ...] = ()
-    """The columns that the user added to the fleet, by the names that the page gives them."""
+    """Names of the columns that the user added to the list of servers."""
 
 
 class PreferencesEdit(NamedTuple):

@@ -1,4 +1,4 @@
-"""Password hashing: argon2id over a peppered HMAC, in two threads behind a short queue."""
+"""Hashes passwords with argon2id over a peppered HMAC, in two threads with a bounded queue."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from groundcontrol.core.errors import Unavailable, WeakPassword
 MIN_CHARS: Final = 12
 MAX_CHARS: Final = 1024
 HASHER: Final = argon2.PasswordHasher(memory_cost=19_456, time_cost=2, parallelism=1, type=argon2.Type.ID)
-"""The parameters that the hub hashes with. The memory is in KiB."""
+"""`memory_cost` is in KiB."""
 HASH_THREADS: Final = 2
 QUEUE_LIMIT: Final = 16
-"""How many hashes may wait beside the two at work. The hub refuses more immediately, so that a burst costs neither memory nor time."""
+"""How many hashes may wait for a thread. The hub refuses further ones immediately, so that a burst costs neither memory nor time."""
 RESERVED_SLOTS: Final = 8
-"""How many more may wait if they come from a known address or browser: a crowd of strangers does not keep those users out."""
+"""How many more hashes may wait for log-ins from a known address or browser. So a crowd of strangers cannot lock users out."""
 PRODUCT_WORDS: Final = ("stardust", "groundcontrol", "ground control", "capsule", "spider", "majortom", "major tom", "admin", "password")
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ COMMON: Final = _read_common()
 
 
 def check_new(password: str, *, username: str, words: tuple[str, ...] = ()) -> None:
-    """Check a new password against the rules: length and guessability, but not its composition.
+    """Check the length and the guessability of a new password.
 
     Args:   words: names of this hub that make a password guessable, besides the product's own words.
     Raises: WeakPassword: the text says which rule and what to do.
@@ -64,7 +64,7 @@ def check_new(password: str, *, username: str, words: tuple[str, ...] = ()) -> N
 
 
 class Passwords:
-    """Hashes and verifies passwords; never more than HASH_THREADS at a time, or more than QUEUE_LIMIT + RESERVED_SLOTS waiting."""
+    """Hashes and verifies passwords: HASH_THREADS at a time, with at most QUEUE_LIMIT + RESERVED_SLOTS waiting."""
 
     def __init__(self, pepper: bytes, hasher: argon2.PasswordHasher = HASHER) -> None:
         self._pepper = pepper
@@ -73,7 +73,7 @@ class Passwords:
         self._admitted = 0
         self._nobody: str | None = None
         self.hashed = 0
-        """How often argon2 has run; a metric, which also shows that a limit refuses before it hashes."""
+        """How many hashes were admitted; a metric."""
 
     async def hash(self, password: str) -> str:
         """Hash a password for the store.
@@ -83,7 +83,7 @@ class Passwords:
         return await self._run(lambda: self._hasher.hash(self._peppered(password)))
 
     async def verify(self, stored: str | None, password: str, *, known: bool = False) -> bool:
-        """Whether `password` matches `stored`; None (an unknown user) takes equally long and is False.
+        """Whether `password` matches the hash `stored`. For an unknown user (None) the answer is False and takes as long.
 
         Args:   known: the user comes from a known address or browser, and may use RESERVED_SLOTS too.
         Raises: Unavailable: too many are waiting.

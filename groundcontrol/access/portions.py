@@ -1,4 +1,4 @@
-"""The limit on nodes that a session or token may change without a fresh proof of the password; several small requests count as one."""
+"""Limits how many nodes a session or token may change without a fresh proof of the password. Small requests add up."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Final
 from spider.clock import Clock
 
 MANY_NODES: Final = 10
-"""A change of more nodes than this within WINDOW_S requires the password once more."""
+"""Changing more nodes than this within WINDOW_S requires the password once more."""
 WINDOW_S: Final = 15 * 60.0
 
 
 class Portions:
-    """Counts distinct nodes. There is no await between check and count, so concurrent requests cannot pass together."""
+    """Counts the distinct nodes that each session or token changes. `take` does not await, so concurrent requests cannot both pass."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._changed: dict[str, dict[str, float]] = {}
-        """Session or token -> node -> when it last changed that node. At most MANY_NODES nodes each."""
+        """Session or token -> node -> the monotonic time of its last change. Each has at most MANY_NODES nodes."""
 
     def take(self, who: str, nodes: Collection[str]) -> bool:
-        """Count these nodes, unless they are too many.
+        """Count these nodes for a session or token, unless the limit would be exceeded.
 
-        Returns: whether they may be changed without a fresh proof.
+        Returns: whether these nodes may be changed without a fresh proof of the password.
         """
         now = self._clock.monotonic()
         self._forget(now)

@@ -1,4 +1,4 @@
-"""The second factor of a log-in: set-up, proof, new recovery codes, removal."""
+"""The second factor of a log-in: set-up, proof, recovery codes and removal."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Sealer(Protocol):
 
 
 class NewFactor(NamedTuple):
-    """A new seed, shown once."""
+    """A new seed, shown to the user once."""
 
     secret: str
     uri: str
 
 
 class SecondFactor:
-    """Manages second factors. The vault seals the seeds, a code works once, and every attempt is counted before it is made."""
+    """Manages second factors. The vault seals the seeds. A code works once. Every attempt is counted before the code is checked."""
 
     def __init__(
         self, *, store: Stores, bus: Bus, clock: Clock, refusals: Refusals, sealer: Sealer, pepper: bytes, addresses: KnownAddresses
@@ -62,9 +62,9 @@ class SecondFactor:
         self._addresses = addresses
 
     async def prove(self, user: User, code: str, address: str, way: LoginOrigin, browser: str = "") -> None:
-        """Check and spend a code of the app or a recovery code.
+        """Check a code of the app or a recovery code, and mark it as used.
 
-        Raises: TotpWrong; TooManyAttempts; VaultError: the seed does not open.
+        Raises: TotpWrong; TooManyAttempts; VaultError: the seed cannot be opened.
         """
         attempt = await self._reserve(user, address, way, browser)
         good = await self._by_app(user, code) if totp.is_code(code) else await self._by_recovery_code(user, code, address)
@@ -78,7 +78,7 @@ class SecondFactor:
         await self._store[UserStore].clear_attempts(attempt.returned)
 
     async def _reserve(self, user: User, address: str, way: LoginOrigin, browser: str = "") -> Attempt:
-        """Known addresses of this user have a count of their own: a stranger who has only the password cannot lock the user out there."""
+        """Count an attempt. Each known address has its own count, so a stranger with the password cannot lock the user out there."""
         attempt = second_factor_attempt(user.id, address, way=way, browser=browser)
         wait = await self._store[UserStore].reserve_attempt(attempt.buckets, self._clock.now())
         if wait > 0:
@@ -101,9 +101,9 @@ class SecondFactor:
         return await asyncio.to_thread(self._sealer.open, record)
 
     async def begin(self, scope: Scope, user: User) -> NewFactor:
-        """Make a seed, which is not in force before it is confirmed.
+        """Make a seed. It takes effect when it is confirmed.
 
-        Raises: Conflict: there is a second factor already.
+        Raises: Conflict: the user has a second factor already.
         """
         if user.totp_since is not None:
             raise Conflict("there is a second factor already: switch it off first")
@@ -113,10 +113,10 @@ class SecondFactor:
         return NewFactor(totp.seed_text(seed), totp.uri(seed, user.username))
 
     async def confirm(self, caller: Caller, user: User, session: LoginSession, code: str) -> list[str]:
-        """Switch the second factor on by a first code; every other session ends.
+        """Switch the second factor on with its first code; the user's other sessions end.
 
-        Returns: the recovery codes, once.
-        Raises:  Conflict: nothing was begun, or it is on already; TotpWrong; TooManyAttempts.
+        Returns: the recovery codes, which are not readable later.
+        Raises:  Conflict: no seed waits for its first code; TotpWrong; TooManyAttempts.
         """
         if user.totp_since is not None or await self._store[SecretStore].secret(TABLE, user.id, COLUMN) is None:
             raise Conflict("there is no second factor that waits for its first code")
@@ -145,9 +145,9 @@ class SecondFactor:
         return codes
 
     async def stop(self, scope: Scope, user: User, keep: LoginSession | None) -> User:
-        """Switch the second factor off; every session but `keep` ends. Without `keep` it is a reset, which lifts every limit of the user.
+        """Switch the second factor off; all sessions except `keep` end. Without `keep` it is a reset, which empties all limits of the user.
 
-        Raises: NotFound: there is none.
+        Raises: NotFound: the user has no second factor.
         """
         if user.totp_since is None:
             raise NotFound("there is no second factor")
@@ -167,16 +167,15 @@ _FORM: Final = re.compile(r"[A-Z2-7]{16}\Z")
 
 
 def new_codes() -> list[str]:
-    """A new set of codes in the form that users see: `ABCD-EFGH-IJKL-MNOP`."""
+    """New recovery codes in the form `ABCD-EFGH-IJKL-MNOP`."""
     texts = (base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode() for _ in range(CODES))
     return ["-".join(text[at : at + 4] for at in range(0, len(text), 4)) for text in texts]
 
 
 def code_hash(pepper: bytes, user: str, code: str) -> bytes | None:
-    """The stored hash of a code; None: the text does not have the form of a code.
+    """The stored hash of a recovery code; None: the text does not have the form of a code.
 
-    The hash is keyed with the vault's pepper, which is not in the database: nobody can test codes with the database alone.
-    So no slow hash is needed, and one look-up finds the code.
+    The key is the vault's pepper, which is not in the database. So nobody can test codes with the database alone, and a fast hash suffices.
     """
     plain = re.sub(r"[\s-]", "", code[:64]).upper()
     if not _FORM.match(plain):

@@ -67,8 +67,8 @@ from spider.clock import Clock
 from spider.logs import event
 
 REFRESH_GRACE_S: Final = 10.0
-"""Two tabs may send the same refresh token at the same time; within this time both get the same new one."""
-_REMEMBERED_REFRESHES: Final = 1024
+"""Two tabs may send the same refresh token at the same time. Within this time both get the same answer."""
+_MAX_REFRESHES: Final = 1024
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class _Refresh(NamedTuple):
 
 
 class AuthService:
-    """Authenticates users and programs. `core.permissions` decides about their rights, again for each action."""
+    """Authenticates users and programs. `core.permissions` checks their rights for each action."""
 
     def __init__(
         self,
@@ -97,10 +97,11 @@ class AuthService:
         least_totp: TotpRule = "none",
         always_setup_code: bool = False,
     ) -> None:
-        """`issuer` names the installation and stays the same over restarts; `words` are names of the hub, which make a password weak.
-
-        `least_totp`: who must have a second factor whatever the stored settings say.
-        `always_setup_code`: ask for it at the first log-in from every address, this machine's too.
+        """Args:
+        issuer: names the installation, and stays the same over restarts.
+        words: names of the hub, which make a password weak.
+        least_totp: who must have a second factor, whatever the stored settings say.
+        always_setup_code: ask for the setup code at a first log-in from any address, this machine included.
         """
         self._users = store[UserStore]
         self._auth_states = store[UserAdminStore]
@@ -144,12 +145,12 @@ class AuthService:
         """Open a session.
 
         Args:   totp: a code of the second factor or a recovery code; ignored if the user has no second factor.
-                address_sure: False: a proxy may hide the client's address, so that a private address does not prove a local client.
-                device: the cookie of a browser that a user has logged in with before.
-        Raises: BadCredentials: unknown user or wrong password, alike in text and time; TooManyAttempts;
-                TotpRequired: the password is right, and a code is needed too; TotpWrong: the code is wrong;
-                SetupCodeRequired: the first password from a public address, or an unknown one; Forbidden: the first password after its day;
-                Unavailable: too many log-ins at this moment; ClockBehind.
+                address_sure: whether `address` is certainly the client's. Behind an unknown proxy a private address proves nothing.
+                device: the cookie of a known browser.
+        Raises: BadCredentials: unknown user or wrong password, with the same text after the same time; TooManyAttempts;
+                TotpRequired: the password is correct, and a code is missing; TotpWrong;
+                SetupCodeRequired: a first password from an address that is not certainly private;
+                Forbidden: a first or one-time password is older than 24 hours; Unavailable: too many log-ins at the same time; ClockBehind.
         """
         self.hold.check()
         way, who, browser = await self._way(username, address, device, inside=address_sure and is_loopback(address), code=setup_code)
@@ -176,14 +177,14 @@ class AuthService:
         entry = AuditEntry(scope_of(user, address).actor, "auth.login", f"user:{user.id}", detail=detail)
         try:
             await self._users.open_session(session, entry, self._addresses.of(address))
-        except Conflict as exc:  # meanwhile the password or the second factor changed, or the account ended
+        except Conflict as exc:  # the password, the second factor or the account has changed since it was read
             raise BadCredentials("the user name or the password is wrong") from exc
         event(log, "logged_in", user=user.username, address=address)
         issued = self._issued(session, user, refresh, must_enrol=self._must_enrol(user, await self._auth_states.totp_rule()))
         return issued._replace(device=self._devices.make(user.id, user.password_version, now))
 
     async def _way(self, username: str, address: str, cookie: str, *, inside: bool, code: str | None) -> tuple[LoginOrigin, str, str]:
-        """Returns: the origin of the attempt, the account that it counts for, and the id of the browser."""
+        """Returns: the origin of the attempt, the account whose buckets count it, and the id of a known browser."""
         device = self._devices.read(cookie, self._clock.now())
         lookup = await self._addresses.lookup_login(username, address)
         who = lookup.user or name_key(username)
@@ -191,7 +192,7 @@ class AuthService:
             return "device", who, device.browser
         if lookup.known:
             return "place", who, ""
-        # at the first set-up no address and no browser is known yet; strangers must not be able to lock the owner out
+        # at first no address and no browser is known, and strangers must not be able to lock the owner out
         return "here" if inside or await self.first_log_in.is_setup_code(code) else "elsewhere", who, ""
 
     async def _prove_second(self, user: User, code: str | None, address: str, way: LoginOrigin, browser: str = "") -> None:
@@ -203,9 +204,9 @@ class AuthService:
         return must_enrol(user, stricter(stored, self._least_totp))
 
     async def refresh(self, token: str) -> Issued:
-        """Swap a refresh token for a new one and a new access token.
+        """Issue a new refresh token and a new access token for a refresh token.
 
-        Raises: Unauthenticated: the session is not live, or the token was used before; then the session ends for everybody;
+        Raises: Unauthenticated: the session has ended, or the token was used before, which ends the session;
                 PasswordChangeRequired; ClockBehind.
         """
         self.hold.check()
@@ -215,7 +216,7 @@ class AuthService:
         going = self._refreshes.get(spent)
         if going is not None:
             issued = await asyncio.shield(going.answer)
-            await self._live(issued.session.id)  # the session may have ended meanwhile
+            await self._live(issued.session.id)  # the session may have ended since
             return issued
         session_id = refresh_session_id(token)
         answer: asyncio.Future[Issued] = asyncio.get_running_loop().create_future()
@@ -225,7 +226,7 @@ class AuthService:
         except BaseException as exc:
             del self._refreshes[spent]
             answer.set_exception(exc if isinstance(exc, Exception) else Unauthenticated("log in again"))
-            answer.exception()  # marks the exception as retrieved, since perhaps no other request awaits it
+            answer.exception()  # marks the exception as retrieved, since no other request may await it
             raise
         answer.set_result(issued)
         return issued
@@ -245,7 +246,7 @@ class AuthService:
 
     def _forget_refreshes(self, now: float) -> None:
         old = [key for key, entry in self._refreshes.items() if entry.answer.done() and not 0 <= now - entry.at <= REFRESH_GRACE_S]
-        spare = len(self._refreshes) - len(old) - _REMEMBERED_REFRESHES
+        spare = len(self._refreshes) - len(old) - _MAX_REFRESHES
         done = (key for key, entry in self._refreshes.items() if entry.answer.done())
         for key in {*old, *(key for key, _ in zip(done, range(max(0, spare)), strict=False))}:
             del self._refreshes[key]
@@ -253,7 +254,7 @@ class AuthService:
     # -- every request -------------------------------------------------------------------
 
     async def authenticate(self, token: str, address: str) -> Caller:
-        """The caller that an access token stands for, by the live row of its session.
+        """The caller of an access token, by the stored row of its session.
 
         Raises: Unauthenticated.
         """
@@ -264,7 +265,7 @@ class AuthService:
         return Caller(scope_of(user, address), user, session, None, self._must_enrol(user, rule))
 
     async def authenticate_bearer(self, token: str, address: str) -> Caller:
-        """The caller that a token of the Authorization header stands for: an API token or an access token.
+        """The caller of a token in the Authorization header: an API token or an access token.
 
         Raises: Unauthenticated.
         """
@@ -273,7 +274,7 @@ class AuthService:
         return await self.authenticate(token, address)
 
     async def reload_caller(self, caller: Caller) -> Caller:
-        """The same caller with the rights that the store holds now: for connections that outlive their token.
+        """The same caller with the rights that the store has now, for connections that outlive their token.
 
         Raises: Unauthenticated: the session is over; PasswordChangeRequired; TotpEnrolmentRequired.
         """
@@ -282,7 +283,7 @@ class AuthService:
         return now
 
     async def reload_unfinished_caller(self, caller: Caller) -> Caller:
-        """As `reload_caller`, but also for a log-in that still lacks a password change or a second factor.
+        """As `reload_caller`, but also if a password change or the set-up of a second factor is due.
 
         Raises: Unauthenticated.
         """
@@ -297,7 +298,7 @@ class AuthService:
     def require_step_up(self, caller: Caller, *, longer: bool = False) -> None:
         """Refuse an action unless the password was proved within the last five minutes.
 
-        With `longer` fifteen minutes are enough, if the password was proved again after the log-in.
+        Args:   longer: allow fifteen minutes if the password was proved again after the log-in.
         Raises: StepUpRequired.
         """
         if caller.token is not None and not caller.token.sensitive:
@@ -309,7 +310,7 @@ class AuthService:
             raise StepUpRequired("this wants your password once more")
 
     def require_step_up_for_many(self, caller: Caller, nodes: Collection[NodeId], *, longer: bool = False) -> None:
-        """As `require_step_up`, if a session or token changes more than a few nodes, in one request or in several within some minutes.
+        """As `require_step_up`, if a session or token changes more than MANY_NODES nodes within WINDOW_S.
 
         Raises: StepUpRequired.
         """
@@ -331,7 +332,7 @@ class AuthService:
     # -- within a session ----------------------------------------------------------------
 
     async def change_password(self, caller: Caller, current: str, new: str) -> Issued:
-        """Set a new password; every other session of the user ends.
+        """Set a new password; the user's other sessions end.
 
         Raises: BadCredentials: `current` is wrong; WeakPassword; TooManyAttempts; Unavailable;
                 StepUpRequired: there is a second factor, and it was not proved within the last five minutes.
@@ -347,7 +348,7 @@ class AuthService:
         made = await self.passwords.hash(new)
         try:
             user = await self._users.save_password(caller.scope, user.id, made, session.id, must_change=False)
-        except NotFound as exc:  # another request ended this session during the check, and its change stays
+        except NotFound as exc:  # another request has ended this session
             raise Unauthenticated("the session is over; log in again") from exc
         self._bus.publish(Revoked("", user.id))
         now = self._clock.now()
@@ -356,7 +357,7 @@ class AuthService:
         return issued._replace(device=self._devices.make(user.id, user.password_version, now))
 
     async def step_up(self, caller: Caller, password: str, totp: str | None = None) -> None:
-        """Prove the password once more, and the second factor where there is one.
+        """Prove the password once more, and the second factor if the user has one.
 
         Raises: BadCredentials; TotpRequired; TotpWrong; TooManyAttempts; Unavailable.
         """
@@ -375,7 +376,7 @@ class AuthService:
         self._bus.publish(Revoked(session.id, user.id))
 
     async def _prove(self, caller: Caller, user: User, password: str) -> Attempt:
-        """Check the password. Returns: the attempt; the caller empties its buckets when all proofs have succeeded."""
+        """Check the password. Returns: the attempt, whose buckets are to be emptied after all proofs have succeeded."""
         address = caller.scope.actor.address
         attempt = proof_attempt(user.id, address, way=await self._addresses.way(user.username, address))
         await self._reserve(attempt)
@@ -385,7 +386,7 @@ class AuthService:
         return attempt
 
     async def reset_password(self, scope: Scope, username: str, new: str) -> User:
-        """Set a new password without the old one, end all sessions and tokens of the user and lift their limits: for the hub's own machine.
+        """Set a password without the old one, for the owner of the hub's machine. The user's sessions, tokens and limits end.
 
         Raises: NotFound; WeakPassword.
         """
@@ -439,7 +440,7 @@ def check_complete(caller: Caller) -> None:
 def person_of(caller: Caller) -> tuple[User, LoginSession]:
     """The logged-in user and their session.
 
-    Raises: BadRequest: there is none, since the caller uses a token or the local socket.
+    Raises: BadRequest: the caller uses a token or the local socket.
     """
     if caller.user is None or caller.session is None:
         raise BadRequest("this belongs to a log-in session; a token or the local socket has none")

@@ -18,44 +18,44 @@ IDLE_S: Final = 24 * 3600.0
 """A session ends when it is not refreshed for this long."""
 ABSOLUTE_S: Final = 7 * 24 * 3600.0
 IDLE_2FA_S: Final = 30 * 60.0
-"""The same for a session with a second factor. It is shorter: such a user has more to protect, and an app makes a new log-in easy."""
+"""The same limit for a session with a second factor. Its user has more to protect, and an app makes a new log-in easy."""
 ABSOLUTE_2FA_S: Final = 12 * 3600.0
 STEP_UP_S: Final = 300.0
 """How long a proof of the password is valid for actions that require one. A log-in is such a proof."""
 JOB_STEP_UP_S: Final = 900.0
-"""How long a proof after the log-in is valid for jobs: an evening of upgrades does not ask every five minutes."""
+"""How long a proof after the log-in is valid for jobs, so that an evening of upgrades does not ask every five minutes."""
 USER_AGENT_CHARS: Final = 200
 
 
 class Issued(NamedTuple):
-    """A session's tokens as the client gets them, once."""
+    """The new tokens of a session, for the client."""
 
     session: LoginSession
     user: User
     token: str
     token_expires_at: float
     refresh: str
-    """Empty: the client's refresh token stays valid."""
+    """The new refresh token; empty: the client's present one stays valid."""
     must_enrol: bool = False
     """A second factor is required, and the user has none yet."""
     device: str = ""
-    """A cookie that proves at later log-ins that this user has logged in with this browser. Empty: the browser keeps its cookie."""
+    """The cookie by which later log-ins recognise this browser; empty: the browser keeps its cookie."""
 
 
 class Caller(NamedTuple):
-    """The user or program that makes a request, as read from the store for this request."""
+    """The user or program that makes a request, with the rights read for this request."""
 
     scope: Scope
     user: User | None
     session: LoginSession | None
-    """None: the caller uses a token, or the local socket, which has no user either."""
+    """None: the caller uses a token or the local socket. The local socket has no user either."""
     token: ApiToken | None = None
     must_enrol: bool = False
-    """A second factor is required, and the user has none yet: every other action is refused."""
+    """A second factor is required, and the user has none yet. Until its set-up most actions are refused."""
 
 
 def ends_at(caller: Caller) -> float | None:
-    """When the caller's session or token expires; None: never (the local socket)."""
+    """When the caller's session or token expires, in Unix seconds; None: never (the local socket)."""
     if caller.session is not None:
         return caller.session.expires_at
     return None if caller.token is None else caller.token.expires_at
@@ -105,13 +105,13 @@ def new_session(user: User, *, address: str, user_agent: str, now: float, second
 
 
 def next_expiry(session: LoginSession, now: float) -> float:
-    """When a session expires that is refreshed now."""
+    """When a session expires if it is refreshed now, in Unix seconds."""
     if session.second_factor:
         return min(now + IDLE_2FA_S, session.created_at + ABSOLUTE_2FA_S)
     return min(now + IDLE_S, session.created_at + ABSOLUTE_S)
 
 
 def scope_of(user: User, address: str) -> Scope:
-    """The scope of a user; it is read again for each request."""
+    """The scope of a user who sends requests from this address."""
     grants = () if user.grants is None else (user.grants,)
     return Scope(Actor("user", str(user.id), user.username, user.role, address), user.org, grants)

@@ -32,7 +32,7 @@ class Bucket(NamedTuple):
     limit: int
     window_s: float
     every_s: float | None = None
-    """Beyond the limit, one more attempt is allowed so long after the last one: no wait is longer. None: none is."""
+    """Beyond the limit one attempt is allowed this long after the last one; None: none is allowed."""
 
 
 class LoginLookup(NamedTuple):
@@ -49,32 +49,31 @@ class UserStore(Protocol):
     async def count_users(self) -> int: ...
     async def initialised_at(self) -> float | None: ...
     async def create_first_admin(self, user: User, setup_code_hash: bytes, at: float) -> None:
-        """Works once per database, for ever: Conflict if it was done before."""
+        """Conflict: a first admin was created before. It works once in the life of a database."""
         ...
 
     async def setup_code_hash(self) -> bytes | None: ...
     async def user(self, user: UserId) -> User | None: ...
     async def user_by_name(self, username: str) -> User | None: ...
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
-        """Raise `password_version` and revoke every session of the user but `keep`. NotFound: `keep` is over by now.
+        """Store the hash with the next `password_version`, and revoke the user's sessions except `keep`. NotFound: `keep` has ended.
 
-        Without `keep` it is a reset. Waiting jobs that the user or one of their tokens ordered are not started any more.
-        The user's invites and tokens end.
+        Without `keep` it is a reset: the user's waiting jobs, invites and tokens end too.
         """
         ...
 
     async def lookup_login(self, username: str, address: bytes) -> LoginLookup:
-        """The user of this name, and whether they have logged in from this address. Does the same work for an unknown name.
+        """The user of this name, and whether they have logged in from this address. It takes equally long for an unknown name.
 
-        An address stays known for ADDRESS_LIFETIME_S after a log-in from it. The address of the newest log-in stays known for ever, so that every user
-        has one.
+        An address is known for ADDRESS_LIFETIME_S after a log-in. That of the newest log-in stays known, so that every user has one.
         """
         ...
 
     async def open_session(self, session: LoginSession, audit: AuditEntry, address: bytes) -> None:
-        """`address`: a hash of the client address; the newest MAX_ADDRESSES of a user stay.
+        """Store a session and a known address, with an audit row. The newest MAX_ADDRESSES addresses of a user stay.
 
-        Conflict: the account is disabled, or needs another proof by now (another password, a second factor).
+        Args:   address: a hash of the client's address.
+        Raises: Conflict: the account is disabled, or its password or second factor has changed.
         """
         ...
 
@@ -83,20 +82,20 @@ class UserStore(Protocol):
         ...
 
     async def refresh_session(self, session: SessionId, spent: bytes, fresh: bytes, at: float, expires_at: float) -> LoginSession:
-        """Replace the refresh hash. Conflict (and the session is revoked): the spent hash is not the current one."""
+        """Replace the refresh hash `spent` by `fresh`. Conflict: `spent` is not the current hash, and the session is revoked."""
         ...
 
     async def step_up(self, session: SessionId, at: float) -> None: ...
     async def revoke_session(self, scope: Scope, session: SessionId) -> None: ...
     async def reserve_attempt(self, buckets: Mapping[str, Bucket], at: float) -> float:
-        """Count one attempt in every bucket, by its name, in one transaction, before the attempt is made.
+        """Count one attempt in each bucket, in one transaction. Args: buckets: by name; at: Unix seconds.
 
-        Returns: 0.0 if every bucket had room; otherwise the seconds to wait, and nothing was counted.
+        Returns: 0.0: it is counted; otherwise the seconds to wait, and no bucket has counted it.
         """
         ...
 
     async def clear_attempts(self, buckets: Sequence[str], beginnings: Sequence[str] = ()) -> None:
-        """Empty these buckets, and all whose names start with one of `beginnings`."""
+        """Empty these buckets, and those whose names start with one of `beginnings`."""
         ...
 
 
@@ -111,7 +110,7 @@ class UserAdminStore(Protocol):
     """The store interface of users with their rights, lists of sessions, and the rule about second factors."""
 
     async def auth_state(self, session: SessionId) -> AuthState | None:
-        """Everything that decides about a request, read at one moment that is not before the last announced change.
+        """The facts that decide about a request. They include every change that the bus has announced.
 
         None: as for `login_session`.
         """
@@ -126,19 +125,19 @@ class UserAdminStore(Protocol):
     async def edit_user(
         self, scope: Scope, user: UserId, *, role: Role | None, disabled: bool | None, grants: Grants | None, all_nodes: bool = False
     ) -> User:
-        """A None leaves the value as it is.
+        """Change the values that are not None. A disabled user loses all sessions.
 
-        A disabled user loses all sessions. Conflict: an admin with grants, or no admin would be left.
+        Conflict: an admin would have grants, or no admin would be left.
         """
         ...
 
     async def listed_sessions(self, scope: Scope, limit: int, cursor: str | None = None, user: UserId | None = None) -> Page[ListedSession]:
-        """The live sessions, newest first; `user` None: of all users."""
+        """The live sessions, newest first. Args: user: None: of all users."""
         ...
 
     async def listed_session(self, scope: Scope, session: SessionId) -> LoginSession: ...
     async def revoke_others(self, scope: Scope, user: UserId, keep: SessionId) -> int:
-        """End every session of the user but `keep`. NotFound: `keep` is over by now, and no session was ended."""
+        """End the user's sessions except `keep`. Returns: their number. NotFound: `keep` has ended, and no other session was ended."""
         ...
 
     async def totp_rule(self) -> TotpRule: ...
@@ -150,7 +149,7 @@ class PreferenceStore(Protocol):
 
     async def preferences(self, scope: Scope, user: UserId) -> Preferences: ...
     async def edit_preferences(self, scope: Scope, user: UserId, edit: PreferencesEdit) -> Preferences:
-        """The preferences after the edit. Edits of different values at the same time all count."""
+        """Change preferences. Returns: all of them. Concurrent edits of different values all take effect."""
         ...
 
 
@@ -158,39 +157,39 @@ class FactorStore(Protocol):
     """The store interface of second factors. `SecretStore.secret("totp", user, "seed")` reads the sealed seed."""
 
     async def begin_totp(self, scope: Scope, user: UserId, record: SealedRecord) -> None:
-        """Store a seed that is not in force yet, in place of an earlier one.
+        """Store a seed that is not confirmed yet, in place of an earlier one.
 
-        Conflict: a second factor is on, or the version is not the next one. Of several callers with one version, one succeeds.
+        Conflict: a second factor is on, or the version is not the next one. Of concurrent callers with the same version one succeeds.
         """
         ...
 
     async def confirm_totp(
         self, scope: Scope, user: UserId, version: int, step: int, codes: Sequence[bytes], keep: SessionId, at: float, expires_at: float
     ) -> User:
-        """Switch the second factor on, once.
+        """Switch the second factor on, and end the user's sessions except `keep`.
 
-        `step` counts as used, and `codes` are the recovery codes. `keep` is the only session left, and ends at `expires_at`.
+        Args: step: the step of the first code, which is marked as used. codes: hashes of the recovery codes. expires_at: when `keep` expires.
 
-        NotFound: `keep` is over by now.
+        NotFound: `keep` has ended.
         """
         ...
 
     async def use_step(self, user: UserId, step: int) -> bool:
-        """Mark this step, and every one before it, as used.
+        """Mark this step and all earlier ones as used.
 
-        False: this step, or a later one, was used before. Of several callers one gets True.
+        Returns: False: this step or a later one was used before. Of concurrent callers one gets True.
         """
         ...
 
     async def use_recovery_code(self, user: UserId, code: bytes, address: str) -> int | None:
-        """Spend a code. Returns: how many are left; None: the code is not valid. Of several callers one gets a number."""
+        """Use up a code. Returns: how many are left; None: the code is invalid. Of concurrent callers one gets a number."""
         ...
 
     async def save_recovery_codes(self, scope: Scope, user: UserId, codes: Sequence[bytes]) -> None: ...
     async def stop_totp(self, scope: Scope, user: UserId, keep: SessionId | None) -> User:
-        """Switch the second factor off, shred the seed, delete the codes, and end every session but `keep`.
+        """Switch the second factor off, shred the seed, delete the codes, and end the user's sessions except `keep`.
 
-        NotFound: the second factor is on, and `keep` is over by now.
+        NotFound: `keep` has ended while the second factor was on.
         """
         ...
 
@@ -198,12 +197,12 @@ class FactorStore(Protocol):
 class ApiTokenStore(Protocol):
     async def create_token(self, scope: Scope, token: ApiToken) -> ApiToken: ...
     async def tokens(self, scope: Scope, limit: int, cursor: str | None = None, user: UserId | None = None) -> Page[ApiToken]:
-        """The live tokens, newest first; `user` None: of all users."""
+        """The live tokens, newest first. Args: user: None: of all users."""
         ...
 
     async def token(self, scope: Scope, token: TokenId) -> ApiToken: ...
     async def token_auth_state(self, digest: bytes) -> TokenAuthState | None:
-        """Look up a token by the hash of its text, read at such a moment as `auth_state` says.
+        """Look up a token by the hash of its text. The answer is as current as that of `auth_state`.
 
         None: the token is unknown, expired or revoked, or its owner is gone or disabled.
         """
@@ -211,5 +210,5 @@ class ApiTokenStore(Protocol):
 
     async def revoke_token(self, scope: Scope, token: TokenId) -> None: ...
     async def touch_token(self, token: TokenId, at: float, address: str) -> None:
-        """Record the use of a token, without an audit row; its last use never moves back in time."""
+        """Record when a token was used, without an audit row. An earlier time changes nothing."""
         ...

@@ -1,4 +1,4 @@
-"""Codes of an authenticator app: RFC 6238 with SHA-1, six digits and steps of 30 seconds, which every app supports. Pure."""
+"""Codes of authenticator apps: RFC 6238 with SHA-1, six digits and steps of 30 seconds, which every app supports. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEED_BYTES: Final = 20
 DIGITS: Final = 6
 STEP_S: Final = 30
 WINDOW: Final = 1
-"""How many steps before and after the current one are valid too: clocks differ, and users type slowly."""
+"""How many steps before and after the current one are valid, since clocks differ and users type slowly."""
 ISSUER: Final = "Stardust"
 _CODE: Final = re.compile(r"[0-9]{6}\Z")
 
@@ -38,7 +38,7 @@ def uri(seed: bytes, username: str) -> str:
 
 
 def is_code(text: str) -> bool:
-    """Whether this text is six digits, apart from spaces; any other text may be a recovery code."""
+    """Whether a text has six digits and otherwise only spaces. Any other text may be a recovery code."""
     return _CODE.match(_plain(text)) is not None
 
 
@@ -54,7 +54,7 @@ def code_of(seed: bytes, step: int) -> str:
 
 
 def step_of(seed: bytes, code: str, now: float) -> int | None:
-    """The step near now that a code belongs to; None: the code is wrong. Takes equally long either way."""
+    """The valid step of a code; None: the code is wrong. Both take equally long. Args: now: Unix seconds."""
     given, current, found = _plain(code), int(now // STEP_S), None
     for step in range(max(0, current - WINDOW), current + WINDOW + 1):
         if hmac.compare_digest(code_of(seed, step).encode(), given.encode("utf-8", "surrogatepass")):

@@ -1,8 +1,8 @@
 """Cookies that prove that a user has logged in with this browser before.
 
-Several people share an address (an office, an undeclared proxy), but not a browser. A guesser at the same address cannot use up the
-browser's count. The cookie grants no access. It only selects the count for a wrong password, and each browser has its own. A change or
-reset of the password makes the cookie worthless: a thief of the cookie, or a later user of the machine, counts as a stranger again.
+Several people may share an address (an office, an undeclared proxy), but not a browser. So each known browser has its own count of wrong
+passwords, which a guesser at the same address cannot use up. The cookie only selects this count, and grants no access. It ends with a
+change or reset of the password. Then a thief of the cookie, or a later user of the machine, counts as a stranger again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from groundcontrol.core.ids import UserId
 
 KNOWN_S: Final = 400 * 86_400.0
-"""How long after its last log-in a browser stays known; no browser keeps a cookie for longer."""
+"""How long a browser is known after its last log-in. No browser keeps a cookie for longer."""
 _FORM: Final = re.compile(r"([0-9a-z]{1,40})\.([0-9]{1,9})\.([0-9]{1,12})\.([0-9a-f]{16})\.([0-9a-f]{64})\Z")
 
 
@@ -27,22 +27,22 @@ class Device(NamedTuple):
     password_version: int
     """The version of the user's password when the cookie was made."""
     browser: str
-    """The id of the browser; it stays the same until a log-in renews the cookie."""
+    """The id of the browser, which changes when a log-in renews the cookie."""
 
 
 class Devices:
-    """Makes and reads these cookies; the store holds nothing about them."""
+    """Makes and reads these cookies. The store holds nothing about them."""
 
     def __init__(self, pepper: bytes) -> None:
         self._key = hmac.digest(pepper, b"known devices", hashlib.sha256)
 
     def make(self, user: UserId, password_version: int, now: float) -> str:
-        """The cookie for a browser, made at a log-in and at a change of the password."""
+        """The cookie for a browser after a log-in or a change of the password."""
         payload = f"{user}.{password_version}.{int(now)}.{secrets.token_hex(8)}"
         return f"{payload}.{self._mac(payload)}"
 
     def read(self, cookie: str, now: float) -> Device | None:
-        """The user who has logged in with this browser; None: nobody has, or too long ago."""
+        """The content of a cookie; None: it is invalid or older than KNOWN_S."""
         found = _FORM.match(cookie)
         if found is None:
             return None

@@ -23,7 +23,7 @@ USERNAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
 MAX_GRANTS: Final = 500
 MAX_TAG_CHARS: Final = 64
 ALL_USERS: Final = "*"
-"""`Revoked.user` if a change of tags may have changed the rights of any user."""
+"""The value of `Revoked.user` after a change that may affect the rights of every user."""
 _WORD_CHARS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 
 HashPassword = Callable[[str], Awaitable[str]]
@@ -34,18 +34,18 @@ class Rule(NamedTuple):
 
     holds: TotpRule
     least: TotpRule
-    """The least strict rule that the hub's own configuration allows."""
+    """The mildest rule that the hub's configuration allows."""
 
 
 def one_time_password() -> str:
-    """A password of 99 bits that can be read out by telephone."""
+    """A random password of 99 bits that is easy to read out by telephone."""
     return "-".join("".join(secrets.choice(_WORD_CHARS) for _ in range(5)) for _ in range(4))
 
 
 def checked_grants(nodes: Sequence[str], tags: Sequence[str]) -> Grants:
     """Check grants and bring them into their stored form.
 
-    Raises: BadRequest: they are empty (which must never mean every node), or an id or tag is not valid.
+    Raises: BadRequest: the grants are empty, or an id or tag is invalid. Empty grants must never mean every node.
     """
     if not nodes and not tags:
         raise BadRequest("grants name at least one node or tag", field="grants")
@@ -60,7 +60,7 @@ def checked_grants(nodes: Sequence[str], tags: Sequence[str]) -> Grants:
 
 
 class UserAdmin:
-    """The actions of an admin on users. Every change takes effect on the users' open connections immediately."""
+    """The actions of an admin on users. Changes take effect immediately, also on open connections."""
 
     def __init__(self, *, store: Stores, bus: Bus, clock: Clock, hash_password: HashPassword, least_totp: TotpRule) -> None:
         self._store = store
@@ -100,7 +100,7 @@ class UserAdmin:
     ) -> Person:
         """Change the given values.
 
-        Raises: NotFound; BadRequest; Conflict: no admin would be left, or an admin would be limited.
+        Raises: NotFound; BadRequest; Conflict: no admin would be left, or an admin would have grants.
         """
         if grants is not None and all_nodes:
             raise BadRequest("give grants or all_nodes, not both", field="grants")
@@ -114,7 +114,7 @@ class UserAdmin:
         return await self._store[UserAdminStore].person(scope, before.user.username)
 
     async def reset_password(self, scope: Scope, username: str) -> tuple[Person, str]:
-        """Give a user a one-time password and end their sessions and tokens; a second factor stays.
+        """Give a user a one-time password, and end their sessions and tokens. The second factor stays.
 
         Raises: NotFound; Unavailable.
         """
@@ -137,7 +137,7 @@ class UserAdmin:
     async def set_rule(self, scope: Scope, rule: TotpRule) -> Rule:
         """Change the rule about second factors.
 
-        Raises: Conflict: it is milder than the hub's configuration demands.
+        Raises: Conflict: the rule is milder than the hub's configuration demands.
         """
         self.check_rule(rule)
         await self._store[UserAdminStore].save_totp_rule(scope, rule)

@@ -17,7 +17,7 @@ class LoginBody(Body):
     username: str
     password: str
     totp: str | None = None
-    """The current six digits, or a recovery code. If one is missing, the answer is 401 `auth.totp_required`."""
+    """The six digits of the app, or a recovery code. If the user has a second factor and this is missing: 401 `auth.totp_required`."""
     setup_code: str | None = None
 
 
@@ -37,9 +37,9 @@ class UserView(Answer):
     must_change_password: bool
     totp_enabled: bool = False
     must_enrol_totp: bool = False
-    """Whether a required second factor is missing. Until it is enrolled, all other calls answer 403 `auth.totp_enrolment_required`."""
+    """Whether a required second factor is missing. Until it is set up, other calls answer 403 `auth.totp_enrolment_required`."""
     limited: bool = False
-    """Whether the access is limited to some nodes. The user may then not change tags, since rights depend on them."""
+    """Whether the user's rights are limited to some nodes. Such a user may not change tags, since rights depend on tags."""
 
 
 class LoginView(Answer):
@@ -62,7 +62,7 @@ class SessionView(Answer):
     username: str
     created_at: float
     last_seen_at: float
-    """When the session was last extended, within ten minutes of its last request."""
+    """When the session was last refreshed. Its last request came at most ten minutes later."""
     expires_at: float
     address: str
     user_agent: str
@@ -77,12 +77,12 @@ class SessionsView(Answer):
 
 
 class TotpView(Answer):
-    """A new second factor, shown once. It is valid after `auth/totp/confirm`."""
+    """A new second factor, shown once. It takes effect with `auth/totp/confirm`."""
 
     secret: str
     """The secret in Base32, for manual entry."""
     uri: str
-    """`otpauth://…`, for a QR code."""
+    """The content of the QR code: `otpauth://…`."""
 
 
 class TotpConfirmBody(Body):
@@ -90,7 +90,7 @@ class TotpConfirmBody(Body):
 
 
 class RecoveryCodesView(Answer):
-    """Ten codes, each valid for one log-in; shown once."""
+    """Ten codes, shown once. Each is valid for one log-in."""
 
     codes: list[str]
 
@@ -111,7 +111,7 @@ def session_view(listed: ListedSession, current: SessionId | None) -> SessionVie
 
 
 class GrantsBody(Body):
-    """The nodes that a user or token may see: by ids, by tags, or both. At least one is required."""
+    """The nodes that a user or token may see, by ids, tags or both. At least one id or tag is required."""
 
     nodes: list[str] = msgspec.field(default_factory=list)
     tags: list[str] = msgspec.field(default_factory=list)
@@ -143,7 +143,7 @@ class NewUserBody(Body):
     username: str
     role: Literal["admin", "operator", "viewer"]
     grants: GrantsBody | None = None
-    """Omitted: every node. An admin always sees every node."""
+    """Without it the user sees every node, as an admin always does."""
 
 
 class UserPatch(Body):
@@ -151,11 +151,11 @@ class UserPatch(Body):
     disabled: bool | None = None
     grants: GrantsBody | None = None
     all_nodes: bool = False
-    """True removes the limit to some nodes. It excludes `grants`."""
+    """True: the user sees every node. It cannot be combined with `grants`."""
 
 
 class OneTimePasswordView(Answer):
-    """A password for one session that can only choose a new one. It is shown once and expires after 24 hours."""
+    """A one-time password, shown once. It expires after 24 hours, and after a log-in with it only the password can be changed."""
 
     user: AccountView
     password: str
@@ -179,13 +179,13 @@ def grants_view(grants: Grants | None) -> GrantsView | None:
 class ApiTokenView(Answer):
     id: str
     username: str
-    """The owner. A token never has more rights than its owner has at that moment."""
+    """The owner. A token never has more rights than its owner has."""
     name: str
     role: Literal["admin", "operator", "viewer"]
     grants: GrantsView | None
-    """Null: every node of its owner."""
+    """Null: every node that its owner sees."""
     sensitive: bool
-    """Whether the token may also do what asks users for their password again, such as delete or restart a node."""
+    """Whether the token allows actions for which users must prove their password again, such as the removal of a node."""
     created_at: float
     expires_at: float
     last_used_at: float | None
@@ -201,7 +201,7 @@ class NewTokenBody(Body):
     name: str
     role: Literal["admin", "operator", "viewer"] = "viewer"
     days: int = 90
-    """1 to 365."""
+    """How long the token is valid: 1 to 365 days."""
     grants: GrantsBody | None = None
     sensitive: bool = False
 

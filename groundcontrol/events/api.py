@@ -1,4 +1,4 @@
-"""The timeline of events, for users and programs, and the audit log, which proves who did what."""
+"""`/api/v1/events` and `/api/v1/audit`: the timeline of events, and the audit log, which proves who did what."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _FILTERS: Final = ("node", "severity", "type", "group", "search", "from", "to")
 
 
 async def list_events(call: ApiRequest) -> EventsView:
-    """A page of events, newest first; all parameters of the filter must match."""
+    """A page of events, newest first. An event must match all filters."""
     limit, cursor = call.page(*_FILTERS)
     page = await call.services[LogStore].events(call.scope, limit, cursor, _node_of(call), _filter_of(call))
     return EventsView(events=[event_view(event) for event in page.items], next=page.next)
 
 
 async def count_events(call: ApiRequest) -> SummaryView:
-    """The number of events of this hour and the 23 before it, by severity; `?node=` for those of one node."""
+    """Numbers of events by severity, in this hour and the 23 before it. With `?node=` only those of a node."""
     return view_of(SummaryView, await call.services[LogStore].count_events(call.scope, call.services.clock.now(), _node_of(call)))
 
 

@@ -1,7 +1,7 @@
 """The catalogue of events: the closed list of types that the hub stores, shows and accepts. Pure.
 
-A new type needs one row here and one `record_event` where its cause is stored. Documents, OpenAPI and the page's words come from the rows.
-What a node may report is in `spider/wire/events.py`.
+A new type needs one row here and one `record_event` where its cause is stored. Documents, OpenAPI and the page's texts are made from the
+rows. `spider/wire/events.py` lists the types that a node may report.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _DAY_S: Final = 86_400.0
 KEEP_S: Final[dict[Severity, float]] = {"info": 30 * _DAY_S, "warning": 90 * _DAY_S, "error": 400 * _DAY_S}
 """How long an event is stored, by its severity."""
 WINDOW_S: Final = 600.0
+"""The usual `EventType.window_s`."""
 
 
 class EventType(NamedTuple):
@@ -38,29 +39,29 @@ class EventType(NamedTuple):
     name: str
     group: Group
     text: str
-    """Its message in English. `{field}` stands for a detail; `{name}` is the name of the node."""
+    """The message in English. `{field}` is replaced by a detail, `{name}` by the name of the node."""
     severity: Severity = "info"
-    """Unless the event itself says another one."""
+    """The severity of an event that does not give its own."""
     key: tuple[str, ...] = ()
-    """The details that name its object: equal events of a node and object within `window_s` share a row and are counted."""
+    """The details that name the object of an event."""
     window_s: float = WINDOW_S
-    """0: each event has a row of its own."""
+    """Equal events of a node and object within so many seconds share a row and are counted; 0: each event has its own row."""
 
     @property
     def sources(self) -> tuple[EventSource, ...]:
-        """Who may report it. Hosts of nodes without an agent are reported by API."""
+        """Who may report an event of this type. For hosts without an agent a program reports by the API."""
         if self.name in REPORTED or self.group == "host":
             return ("agent", "api")
         return ("agent", "hub") if self.name in MEASURED else ("hub",)
 
 
 def _once(name: str, group: Group, text: str, severity: Severity = "info", *key: str) -> EventType:
-    """A type whose events each have a row."""
+    """A type whose events each have their own row."""
     return EventType(name, group, text, severity, key, 0.0)
 
 
 _MISSED: Final = _once("expected_<type>_missed", "alert", "{name}: {event} did not arrive by {due}", "error", "expectation")
-"""The catalogue has one such type for each reported type and each name of a custom event."""
+"""This row stands for one type for each reported type, and for each name of a custom event."""
 
 ROWS: Final = (
     _once("node_registered", "node", "{name} was added"),
@@ -160,16 +161,17 @@ _FIELD: Final = re.compile(r"\{([a-z_]+)\}")
 
 
 def event_type(name: str) -> EventType | None:
-    """The row of a type; None: there is no such type."""
+    """The row of a type; None: the catalogue has no such type."""
     if (row := _BY_NAME.get(name)) is not None:
         return row
     return _MISSED._replace(name=name) if _EXPECTED.match(name) else None
 
 
 def known_type(name: str, source: EventSource | None = None) -> EventType:
-    """The row of a type that a user names, or that `source` reports.
+    """The row of a type.
 
-    Raises: EventUnknown.
+    Args:   source: who reports the event; None: nobody, a filter names the type.
+    Raises: EventUnknown: the catalogue has no such type, or `source` may not report it.
     """
     row = event_type(name)
     if row is None or (source is not None and source not in row.sources):
@@ -190,15 +192,15 @@ def in_group(group: str) -> tuple[EventType, ...]:
 
 
 def words(row: EventType, details: dict[str, object], name: str) -> str:
-    """The message of an event in English. A detail that is missing is written as `…`."""
+    """The message of an event in English, with `…` for each missing detail."""
     values = {**details, "name": name or details.get("name", "…"), "custom": details.get("name", CUSTOM)}
     return _FIELD.sub(lambda field: str(values.get(field[1], "…")), row.text)
 
 
 def custom_name(details: dict[str, object]) -> str:
-    """Check that a custom event says its name.
+    """The name of a custom event, from its details.
 
-    Raises: EventUnknown.
+    Raises: EventUnknown: the name is missing or invalid.
     """
     name = details.get("name")
     if not isinstance(name, str) or not CUSTOM_NAME.match(name):

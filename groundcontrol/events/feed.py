@@ -22,7 +22,7 @@ class EventsFeed(Feed):
     def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
         super().__init__(services, org, "events", grants, limits=limits)
         self._shown: set[EventId] | None = None
-        """The events that every subscriber has; a later subscriber may have more. None: no subscriber has any."""
+        """Ids of the newest events that every subscriber has received; None: there was no subscriber yet."""
 
     def topics(self) -> tuple[Topic, ...]:
         return (Topic("event"),)
@@ -45,11 +45,11 @@ class EventsFeed(Feed):
         ids = [one.id for one in page.items]
         if page.next is not None and shown.isdisjoint(ids):
             self._shown = set(ids)
-            await self.renew()  # more events arrived at the same time than a page holds
+            await self.renew()  # more events were stored at the same time than a page holds
             return
         if bus_event.id not in ids:
             return  # the event belongs to a node outside the grants
-        # events behind this one are not new: a change of grants has only made them visible
+        # older events are not new: only a change of grants has made them visible
         fresh = [one for one in page.items[: ids.index(EventId(bus_event.id)) + 1] if one.id not in shown]
         self._shown = shown.intersection(ids).union(one.id for one in fresh)
         for one in reversed(fresh):

@@ -17,13 +17,14 @@ from spider.wire.events import CUSTOM, DETAIL_NAME, MAX_DETAIL_CHARS, MAX_DETAIL
 from spider.wire.ids import new_time_id
 
 MAX_MESSAGE_CHARS: Final = 1000
-"""The limit of a message, since each browser receives several events together."""
+"""The limit is low since a browser receives many events in one snapshot."""
 MAX_OBJECT_CHARS: Final = 200
 AHEAD_S: Final = 5.0
 """How far the time of a report may be ahead of the hub's clock."""
-_GREATEST: Final = 1 << 53
+_NUMBER_LIMIT: Final = 1 << 53
+"""JavaScript represents smaller integers exactly."""
 RETRO_S: Final = 120.0
-"""An event that arrives later than this is history."""
+"""An event that is reported later than this is marked as `retro`."""
 
 
 def new_event(
@@ -42,9 +43,9 @@ def new_event(
 ) -> Event:
     """An event of the catalogue, ready for `record_event`.
 
-    Args:   at: Unix seconds. name: the name of the node; hub events keep it in their details, since nodes are renamed and removed.
-            message: empty: the words of the catalogue.
-    Raises: EventUnknown: the catalogue has no such type.
+    Args:   at: Unix seconds. name: the name of the node. Events of the hub store it in their details, since nodes are renamed and removed.
+            message: empty: the text of the catalogue. received_at: None: `at`.
+    Raises: EventUnknown: the catalogue has no such type, or a custom event has no name.
     """
     row = known_type(kind)
     facts = dict(details or {})
@@ -60,7 +61,7 @@ def new_event(
 
 
 def checked_details(given: Mapping[str, object]) -> dict[str, object]:
-    """The details of a report: a few short texts and numbers. Texts are cleaned, since they come from outside.
+    """Check the details of a report, which are short texts and numbers. Control characters are removed.
 
     Raises: BadRequest.
     """
@@ -72,7 +73,7 @@ def checked_details(given: Mapping[str, object]) -> dict[str, object]:
             raise BadRequest("the name of a detail is of a-z, 0-9 and _, with at most 32 characters", field="details")
         if isinstance(value, str) and len(value) <= MAX_DETAIL_CHARS:
             details[name] = clean(value, MAX_DETAIL_CHARS)
-        elif isinstance(value, (int, float)) and abs(value) < _GREATEST:
+        elif isinstance(value, (int, float)) and abs(value) < _NUMBER_LIMIT:
             details[name] = value
         else:
             raise BadRequest(f"a detail is a text of at most {MAX_DETAIL_CHARS} characters, or a number", field="details")
@@ -80,8 +81,8 @@ def checked_details(given: Mapping[str, object]) -> dict[str, object]:
 
 
 def same_as(event: Event) -> str:
-    """What equal events have in common beside node and type: the object, and for reports of programs all that they say."""
+    """A text that is the same for equal events of a node and type. Reports of programs are equal if their whole content is."""
     if event.source == "hub" or event.type in MEASURED:
         return event.object
-    said = json.dumps([event.severity, event.message, event.details], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()[:32]
+    content = json.dumps([event.severity, event.message, event.details], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]

@@ -15,29 +15,29 @@ class Event(NamedTuple):
     id: EventId
     org: int
     type: str
-    """One of the catalogue (`events/catalogue.py`): `node_online`, `job_succeeded`, `backup_failed` …"""
+    """A type of the catalogue, such as `node_online` or `backup_failed`."""
     severity: Severity
     source: EventSource
     at: float
-    """When it happened: Unix seconds, corrected by the measured error of the node's clock."""
+    """When it happened, in Unix seconds, corrected by the measured error of the node's clock."""
     node_id: NodeId | None
     message: str
     details: dict[str, object]
-    """Texts and numbers; for hub events also short lists. `name` is the name of the node then."""
+    """Texts and numbers. Events of the hub may have short lists too, and store the name of the node as `name`."""
     object: str = ""
-    """What of the node it is about (a unit, a mount …); empty: the node itself."""
+    """The part of the node that the event is about, such as a unit or a mount; empty: the node itself."""
     received_at: float = 0.0
-    """When the hub learned of it; 0: when it is stored."""
+    """When the hub received the event; 0: when it is stored."""
     times: int = 1
-    """Equal events that share this row."""
+    """How many equal events share this row."""
     last_at: float = 0.0
-    """When the newest of them happened; 0: `at`."""
+    """When the newest of these equal events happened; 0: `at`."""
     retro: bool = False
-    """It was reported late, such as after the hub was away."""
+    """Whether it was reported late, such as after the hub was away."""
     window_s: float = 0.0
-    """An equal event less than this after the last one is counted instead of stored. Not stored itself."""
+    """An equal event less than this after the last one is counted instead of stored. This field is not stored."""
     reported_as: str = ""
-    """The sender and its own id of the event: what has the same one is stored once. Empty: hub events. Not stored with the event."""
+    """The sender and its id of the event, so that a repeated report is stored once. Empty for events of the hub."""
 
 
 class EventFilter(NamedTuple):
@@ -46,15 +46,15 @@ class EventFilter(NamedTuple):
     severities: tuple[Severity, ...] = ()
     types: tuple[str, ...] = ()
     search: str = ""
-    """A part of the message; upper and lower case match."""
+    """A part of the message, in any case of letters."""
     from_at: float = 0.0
-    """Unix seconds; events that happened then or later."""
+    """Unix seconds. Events that happened at this time or later match."""
     to_at: float = 0.0
-    """Unix seconds; events that happened before then; 0: no limit."""
+    """Unix seconds. Events that happened before this time match; 0: no limit."""
 
 
 class Summary(NamedTuple):
-    """The number of events stored in this hour of the clock and the 23 before it, by severity."""
+    """Numbers of events by severity, in this hour of the clock and the 23 before it."""
 
     since_at: float
     info: int
@@ -63,13 +63,13 @@ class Summary(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """An action that the hub refused to a node or a stranger within one minute, with the number of attempts."""
+    """Attempts at one action that the hub refused to a node or stranger within one minute."""
 
     id: RefusalId
     actor: Actor
-    """A node or an account, if the hub knows which; otherwise its id is empty. The address is that of the first attempt."""
+    """The node or account, with the address of the first attempt. Its id is empty if the hub does not know who it is."""
     action: str
-    """The action that was tried: `auth.login`, `agent.open` …"""
+    """The refused action, such as `auth.login` or `agent.open`."""
     why: str
     target: str
     """The target of the first attempt."""

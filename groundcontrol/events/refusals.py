@@ -1,6 +1,6 @@
 """Actions that the hub refused to nodes and strangers.
 
-The first of an action and cause is stored and logged immediately. The others of the same minute are stored as a count when it ends.
+The first refusal of an action and cause is stored and logged immediately. When the minute ends, the further ones are stored as a count.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 WINDOW_S: Final = 60.0
 MOST_CAUSES: Final = 256
-"""The most rows of nodes and addresses, and the most log lines, of one minute.
+"""The most rows for nodes and addresses, and the most log lines, in one minute.
 
-Beyond them all causes of an action share a row. Refusals to accounts always have their own rows and are not limited.
+Beyond the limit all causes of an action share a row. Refusals to accounts always have their own rows, without a limit.
 """
 MOST_UNSAVED: Final = 4 * MOST_CAUSES
-"""The most refusals that wait for the store; only the newest are kept."""
+"""The most refusals that wait for the store. Beyond the limit the oldest are dropped."""
 OTHERS: Final = "others"
 
 
@@ -43,14 +43,14 @@ class _Counted:
         self.last_at = first.at
         self.count = 1
         self.saved = 0
-        """The part of `count` that is stored already."""
+        """How much of `count` is stored."""
 
     def refusal(self) -> Refusal:
         return self.first._replace(times=self.count, last_at=self.last_at)
 
 
 class Refusals:
-    """Stores and logs the first refusal of a minute immediately, and the others as a count when the minute ends."""
+    """Counts, stores and logs refusals."""
 
     def __init__(self, store: LogStore, clock: Clock, most_causes: int = MOST_CAUSES) -> None:
         self._store = store
@@ -60,14 +60,14 @@ class Refusals:
         self._lines: Counter[tuple[str, str]] = Counter()
         self._unsaved: list[Refusal] = []
         self._has_unsummed = True
-        """True at the start too: the process before may have been killed within a minute."""
+        """Whether the store may have refusals without an audit row. The process before may have been killed before it wrote one."""
 
     async def note(self, actor: Actor, action: str, why: str, *, target: str = "hub", address_key: str = "") -> bool:
-        """Count a refusal. If the store fails, the end of the minute repeats the write.
+        """Count a refusal. If the store fails, the write is repeated when the minute ends.
 
-        Args:    actor: the node or account that the refusal counts for; with an empty id it counts for `address_key`.
-                 address_key: the rate limit key of an address (`rate_limit_key`); a node's own id suffices.
-        Returns: whether it is the first of this minute, so that the caller writes a line to the log.
+        Args:    actor: the node or account that was refused. If its id is empty, refusals are counted by `address_key`.
+                 address_key: the rate limit key of the client's address (`rate_limit_key`). Refusals to nodes need none.
+        Returns: whether it is the first of this minute, for which the caller writes a line to the log.
         """
         at = self._clock.now()
         of_account = actor.kind == "user" and bool(actor.id)
@@ -83,13 +83,13 @@ class Refusals:
         first = Refusal(RefusalId(new_time_id(at)), actor, action, why, target, at, at, 1)
         counted = self._counted[key] = _Counted(first)
         self._has_unsummed = True
-        with contextlib.suppress(StoreError):  # `flush` stores it with the others, and logs a failure
+        with contextlib.suppress(StoreError):  # `flush` stores it, and logs a failure
             await self._store.save_refusals([first])
             counted.saved = 1
         return True
 
     def first_line(self, kind: str, cause: str) -> bool:
-        """Count something for the log alone. Returns: whether it is the first of this minute."""
+        """Count a log line. Returns: whether it is the first of this kind and cause in this minute, so that it is to be written."""
         key = (kind, cause)
         if key not in self._lines and len(self._lines) >= self._most:
             key = (kind, OTHERS)
@@ -97,13 +97,13 @@ class Refusals:
         return self._lines[key] == 1
 
     async def run(self) -> None:
-        """Close each minute when it ends; runs until cancelled."""
+        """Call `flush` every minute, until cancelled."""
         while True:
             await self._clock.sleep(WINDOW_S)
             await self.flush()
 
     async def flush(self) -> None:
-        """Close the minute: log and store the counts, and summarise them in the audit log."""
+        """End the minute: log and store the counts, and write their sum to the audit log."""
         counted, self._counted = list(self._counted.values()), {}
         lines, self._lines = self._lines, Counter()
         for one in counted:
@@ -139,6 +139,6 @@ class Refusals:
 
     async def close(self, limit_s: float) -> None:
         """Store the counts of the open minute."""
-        with contextlib.suppress(TimeoutError):  # each row is stored with its first refusal already
+        with contextlib.suppress(TimeoutError):  # the first refusal of each row is stored already
             async with asyncio.timeout(limit_s):
                 await self.flush()

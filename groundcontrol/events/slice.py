@@ -12,16 +12,16 @@ from groundcontrol.web.declare import Expiry, LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
 
 REFUSAL_RETENTION_S: Final = 90 * 86_400.0
-"""How long refusals are stored. The audit log keeps the summary of each minute for ever."""
+"""How long refusals are stored. Their sums stay in the audit log."""
 
 ROUTES: Final = (
     Route(
         "GET", "/events", "event.read", events_api.list_events, EventsView, cost="scan",
         query=(
-            LIMIT, CURSOR, NODE, Parameter("severity", "only these, with commas between"),
-            Parameter("type", "only these types, with commas between"), Parameter("group", "only types of this group"),
-            Parameter("from", "only those that happened then or later, in Unix seconds"), Parameter("to", "only those that happened before then"),
-            Parameter("search", "only messages that contain this"),
+            LIMIT, CURSOR, NODE, Parameter("severity", "only these severities, separated by commas"),
+            Parameter("type", "only these types, separated by commas"), Parameter("group", "only types of this group"),
+            Parameter("from", "only events of this time or later, in Unix seconds"), Parameter("to", "only events before this time, in Unix seconds"),
+            Parameter("search", "only events whose message contains this text"),
         ),
     ),
     Route("GET", "/events/summary", "event.read", events_api.count_events, SummaryView, query=(NODE,)),
@@ -33,7 +33,7 @@ SLICE: Final = Slice(
     ROUTES,
     topics=(LiveTopic("events", "event.read", "page", feed=events_feed),),
     expires=(
-        Expiry("events", 0.0, lambda stores, now: stores[LogStore].expire_events(now)),  # each severity has a time of its own
+        Expiry("events", 0.0, lambda stores, now: stores[LogStore].expire_events(now)),  # the catalogue has a time for each severity
         Expiry("refusals", REFUSAL_RETENTION_S, lambda stores, before: stores[LogStore].expire_refusals(before)),
     ),
 )

@@ -14,9 +14,9 @@ from groundcontrol.events.model import Event, EventFilter, Refusal, Summary
 
 class LogStore(Protocol):
     async def add_event(self, event: Event) -> EventId | None:
-        """Store an event that has no other cause in the store. Events with one are stored with it.
+        """Store an event whose cause is not stored. Other events are stored in the transaction of their cause.
 
-        Returns: the id of its row, which it may share with an equal one; None: its sender reports too many events.
+        Returns: the id of its row, which it may share with an equal event; None: its sender reports too many events.
         """
         ...
 
@@ -25,47 +25,50 @@ class LogStore(Protocol):
     async def events(
         self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: EventFilter | None = None
     ) -> Page[Event]:
-        """Events in the reverse order of writing, whatever the clock showed."""
+        """A page of events in the reverse order in which they were stored."""
         ...
 
     async def events_of(
         self, scope: Scope, nodes: Collection[NodeId], span: tuple[float, float], limit: int, *, without: Collection[str], fleet: bool
     ) -> Sequence[Event]:
-        """The newest events of these nodes between two times, newest first. Args: without: types; fleet: also events of no node."""
+        """The newest events of these nodes between two times, newest first.
+
+        Args: span: Unix seconds. without: types to leave out. fleet: include events of no node.
+        """
         ...
 
     async def expire_events(self, now: float) -> int:
-        """Delete some events that are too old for their severity, or too many. Returns their number; call again until 0."""
+        """Delete some events that are too old for their severity, or too many. Returns: their number; 0: none is left."""
         ...
 
     async def save_refusals(self, refusals: Sequence[Refusal]) -> None:
-        """Store refusals by their id. If the id exists, its count and last time grow. Only the newest rows stay."""
+        """Store refusals, or raise the count and the last time of those whose id is stored. Only the newest rows stay."""
         ...
 
     async def sum_refusals(self) -> None:
-        """Write one audit row about the refusals that no such row covers yet; none, if there are no such refusals."""
+        """Write one audit row with the sum of the refusals that no earlier one counts. Without such refusals no row is written."""
         ...
 
     async def expire_refusals(self, before: float) -> int:
-        """Delete some refusals from before this time. Returns their number; call again until 0."""
+        """Delete some refusals from before this time. Returns: their number; 0: none is left."""
         ...
 
     async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]:
-        """Rows of the audit log and refusals, in the reverse order of writing."""
+        """A page of audit rows and refusals, in the reverse order in which they were stored."""
         ...
 
     async def last_audit_at(self) -> float | None:
-        """The latest time of any row since the clock was last accepted; None: there is no row."""
+        """The latest time of the audit rows since the clock was last accepted, in Unix seconds; None: there is no row."""
         ...
 
     async def accept_clock(self, scope: Scope, behind_s: float) -> None:
-        """Accept the clock: rows from before this moment no longer count as evidence about it."""
+        """Accept the clock: `last_audit_at` ignores the present rows. Args: behind_s: how far it is behind, for the audit row."""
         ...
 
     async def verify_audit(self) -> str | None:
-        """None: every chain is intact; otherwise a text about the first row that is not."""
+        """Check the hash chains of the audit log. Returns: a text about the first row that is missing or altered; None: all are intact."""
         ...
 
     async def audit_heads(self) -> Sequence[AuditHead]:
-        """The heads that no chain names yet. A copy of these heads proves every row before them."""
+        """The heads that no chain names yet. Whoever has a copy of them can prove all rows before them."""
         ...

@@ -9,7 +9,7 @@ from groundcontrol.events.model import Event
 from groundcontrol.web.answer import Answer, view_of
 
 Details = dict[str, object]
-"""`EventView` has a field `object`, behind which the type cannot be named."""
+"""`EventView` needs this alias, since its field `object` hides the type of this name."""
 
 
 class EventView(Answer):
@@ -42,7 +42,7 @@ class EventsView(Answer):
 
 class AuditView(Answer):
     chain: str
-    """Empty for a refusal, which is in no hash chain; `n` is its own number."""
+    """The hash chain; empty: a refusal, which belongs to none. `n` is then the number of the refusal."""
     n: int
     at: float
     actor: str

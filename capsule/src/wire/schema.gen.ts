@@ -83,13 +83,13 @@ export interface AlertsView {
 
 export interface ApiTokenView {
   id: string;
-  /** The owner. A token never has more rights than its owner has at that moment. */
+  /** The owner. A token never has more rights than its owner has. */
   username: string;
   name: string;
   role: "admin" | "operator" | "viewer";
-  /** Null: every node of its owner. */
+  /** Null: every node that its owner sees. */
   grants: GrantsView | null;
-  /** Whether the token may also do what asks users for their password again, such as delete or restart a node. */
+  /** Whether the token allows actions for which users must prove their password again, such as the removal of a node. */
   sensitive: boolean;
   created_at: number;
   expires_at: number;
@@ -132,7 +132,7 @@ export interface AuditPageView {
 }
 
 export interface AuditView {
-  /** Empty for a refusal, which is in no hash chain; `n` is its own number. */
+  /** The hash chain; empty: a refusal, which belongs to none. `n` is then the number of the refusal. */
   chain: string;
   n: number;
   at: number;
@@ -662,7 +662,7 @@ export interface GapMessage {
   topic: string;
 }
 
-/** The nodes that a user or token may see: by ids, by tags, or both. At least one is required. */
+/** The nodes that a user or token may see, by ids, tags or both. At least one id or tag is required. */
 export interface GrantsBody {
   nodes?: string[];
   tags?: string[];
@@ -1108,7 +1108,7 @@ export interface LogLineView {
 export interface LoginBody {
   username: string;
   password: string;
-  /** The current six digits, or a recovery code. If one is missing, the answer is 401 `auth.totp_required`. */
+  /** The six digits of the app, or a recovery code. If the user has a second factor and this is missing: 401 `auth.totp_required`. */
   totp?: string | null;
   setup_code?: string | null;
 }
@@ -1224,7 +1224,7 @@ export interface NewInviteView {
 export interface NewTokenBody {
   name: string;
   role?: "admin" | "operator" | "viewer";
-  /** 1 to 365. */
+  /** How long the token is valid: 1 to 365 days. */
   days?: number;
   grants?: GrantsBody | null;
   sensitive?: boolean;
@@ -1239,7 +1239,7 @@ export interface NewTokenView {
 export interface NewUserBody {
   username: string;
   role: "admin" | "operator" | "viewer";
-  /** Omitted: every node. An admin always sees every node. */
+  /** Without it the user sees every node, as an admin always does. */
   grants?: GrantsBody | null;
 }
 
@@ -1364,7 +1364,7 @@ export interface NotificationsView {
   channels_retrying: string[];
 }
 
-/** A password for one session that can only choose a new one. It is shown once and expires after 24 hours. */
+/** A one-time password, shown once. It expires after 24 hours, and after a log-in with it only the password can be changed. */
 export interface OneTimePasswordView {
   user: AccountView;
   password: string;
@@ -1580,7 +1580,7 @@ export interface RecoveryBody {
   again?: boolean;
 }
 
-/** Ten codes, each valid for one log-in; shown once. */
+/** Ten codes, shown once. Each is valid for one log-in. */
 export interface RecoveryCodesView {
   codes: string[];
 }
@@ -1806,7 +1806,7 @@ export interface SessionView {
   id: string;
   username: string;
   created_at: number;
-  /** When the session was last extended, within ten minutes of its last request. */
+  /** When the session was last refreshed. Its last request came at most ten minutes later. */
   last_seen_at: number;
   expires_at: number;
   address: string;
@@ -1950,11 +1950,11 @@ export interface TotpConfirmBody {
   code: string;
 }
 
-/** A new second factor, shown once. It is valid after `auth/totp/confirm`. */
+/** A new second factor, shown once. It takes effect with `auth/totp/confirm`. */
 export interface TotpView {
   /** The secret in Base32, for manual entry. */
   secret: string;
-  /** `otpauth://…`, for a QR code. */
+  /** The content of the QR code: `otpauth://…`. */
   uri: string;
 }
 
@@ -1996,7 +1996,7 @@ export interface UserPatch {
   role?: "admin" | "operator" | "viewer" | null;
   disabled?: boolean | null;
   grants?: GrantsBody | null;
-  /** True removes the limit to some nodes. It excludes `grants`. */
+  /** True: the user sees every node. It cannot be combined with `grants`. */
   all_nodes?: boolean;
 }
 
@@ -2005,9 +2005,9 @@ export interface UserView {
   role: "admin" | "operator" | "viewer";
   must_change_password: boolean;
   totp_enabled: boolean;
-  /** Whether a required second factor is missing. Until it is enrolled, all other calls answer 403 `auth.totp_enrolment_required`. */
+  /** Whether a required second factor is missing. Until it is set up, other calls answer 403 `auth.totp_enrolment_required`. */
   must_enrol_totp: boolean;
-  /** Whether the access is limited to some nodes. The user may then not change tags, since rights depend on them. */
+  /** Whether the user's rights are limited to some nodes. Such a user may not change tags, since rights depend on tags. */
   limited: boolean;
 }
 
